@@ -1,0 +1,58 @@
+// Files that survive a crash: written whole under a temporary name, synced, renamed, folder synced.
+//
+// Rename is atomic but not durable, so the order is: write, fsync(file), rename, fsync(folder).
+// After a failed fsync the kernel may have dropped the dirty pages and a second fsync would lie
+// (https://wiki.postgresql.org/wiki/Fsync_Errors): the temporary file is removed and the error
+// goes up; nothing here retries.
+
+import { open, rename, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { SteleError, toSteleError } from './errors.ts';
+
+/** Writes all of `bytes` at the handle's position; a short write without an error becomes one. */
+export async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done);
+    if (bytesWritten === 0) {
+      throw new SteleError('DISK_FULL', 'The disk took no more bytes; free some space on it.');
+    }
+    done += bytesWritten;
+  }
+}
+
+/** Makes a folder's entries (a rename, an unlink) durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Replaces `path` by `parts` one after the other, durably and all at once: after a crash there is
+ * either the old file or the new one. `temporaryPath` must be in the same file system.
+ */
+export async function writeFileDurable(
+  path: string,
+  parts: readonly Uint8Array[],
+  temporaryPath = `${path}.tmp`,
+): Promise<void> {
+  try {
+    const file = await open(temporaryPath, 'w', 0o644);
+    try {
+      for (const part of parts) await writeFully(file, part);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporaryPath, path);
+    await syncFolder(dirname(path));
+  } catch (thrown) {
+    await rm(temporaryPath, { force: true });
+    throw toSteleError(thrown, 'IO');
+  }
+}

@@ -1,0 +1,99 @@
+// One process a data folder. The lock is a file that names its holder; a holder that no longer
+// runs is recognised by pid and start time (a pid alone may have been used again).
+//
+//   LOCK:  {"pid":123,"startTicks":"456","role":"master","since":"2026-..."}
+
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { wallClockIso } from './clock.ts';
+import { SteleError, systemErrorCode } from './errors.ts';
+
+interface LockRecord {
+  readonly pid: number;
+  readonly startTicks: string;
+  readonly role: string;
+  readonly since: string;
+}
+
+/** Released when the process gives the folder up; a killed process leaves a stale lock, which the next one takes. */
+export interface FolderLock {
+  release(): void;
+}
+
+/**
+ * Takes the lock of `folder` (made if missing). Throws LOCKED, naming the process that holds it.
+ */
+export function lockFolder(folder: string, role: string): FolderLock {
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, 'LOCK');
+  for (let attempt = 0; attempt < 5; attempt++) {
+    if (tryCreate(path, role)) return { release: () => rmSync(path, { force: true }) };
+    const holder = readLock(path);
+    if (holder !== undefined && isRunning(holder)) {
+      throw new SteleError(
+        'LOCKED',
+        `The data folder ${folder} is in use by ${holder.role} process ${holder.pid} (since ${holder.since}); stop it, or use another --data-dir.`,
+      );
+    }
+    rmSync(path, { force: true });
+  }
+  throw new SteleError('LOCKED', `The lock file ${path} cannot be taken; remove it by hand.`);
+}
+
+function tryCreate(path: string, role: string): boolean {
+  try {
+    const file = openSync(path, 'wx', 0o644);
+    const record: LockRecord = {
+      pid: process.pid,
+      startTicks: startTicks(process.pid) ?? '',
+      role,
+      since: wallClockIso(),
+    };
+    writeSync(file, JSON.stringify(record));
+    closeSync(file);
+    return true;
+  } catch (thrown) {
+    if (systemErrorCode(thrown) === 'EEXIST') return false;
+    throw thrown;
+  }
+}
+
+function readLock(path: string): LockRecord | undefined {
+  try {
+    const record: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    return isLockRecord(record) ? record : undefined;
+  } catch {
+    // Gone meanwhile, or cut short by a crash: either way nobody holds it.
+    return undefined;
+  }
+}
+
+function isLockRecord(value: unknown): value is LockRecord {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'pid' in value &&
+    typeof value.pid === 'number' &&
+    'startTicks' in value
+  );
+}
+
+function isRunning(holder: LockRecord): boolean {
+  try {
+    process.kill(holder.pid, 0);
+  } catch (thrown) {
+    if (systemErrorCode(thrown) === 'ESRCH') return false;
+  }
+  const ticks = startTicks(holder.pid);
+  return ticks === undefined || holder.startTicks === '' || ticks === holder.startTicks;
+}
+
+/** Field 22 of /proc/PID/stat; undefined where there is no /proc. */
+function startTicks(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,74 @@
+// Names and numbers with a meaning, branded so that one is never passed for another.
+//
+// Each has one function that makes it from outside input and says what is wrong with bad input.
+
+import { randomBytes } from 'node:crypto';
+import { SteleError } from './errors.ts';
+import { KEYSPACE_NAME_BYTES_MAX } from './limits.ts';
+
+declare const brand: unique symbol;
+type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
+
+export type KeyspaceName = Branded<string, 'KeyspaceName'>;
+export type NodeId = Branded<string, 'NodeId'>;
+/** 1, 2, 3 ... within a keyspace. */
+export type Version = Branded<number, 'Version'>;
+/** 0 .. 16383, Redis Cluster's hash slots. */
+export type Slot = Branded<number, 'Slot'>;
+/** 0 .. shardCount - 1. */
+export type Shard = Branded<number, 'Shard'>;
+/** The present leader's term; only rises. */
+export type Epoch = Branded<number, 'Epoch'>;
+/** One run of a datanode process: 16 random hex digits. */
+export type Incarnation = Branded<string, 'Incarnation'>;
+
+const KEYSPACE_PATTERN = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
+const NODE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
+
+/** A keyspace's name: letters, digits, `_`, `.` and `-`, at most 64, not starting with `.` or `-`. */
+export function keyspaceName(text: string): KeyspaceName {
+  if (text.length <= KEYSPACE_NAME_BYTES_MAX && KEYSPACE_PATTERN.test(text)) {
+    return text as KeyspaceName;
+  }
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `'${shorten(text)}' is not a keyspace name: use 1 to ${KEYSPACE_NAME_BYTES_MAX} letters, digits, '_', '-' or '.', starting with a letter, digit or '_'.`,
+  );
+}
+
+/** A datanode's name: letters, digits, `_`, `.` and `-`, at most 63, starting with a letter or digit. */
+export function nodeId(text: string): NodeId {
+  if (NODE_PATTERN.test(text)) return text as NodeId;
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `'${shorten(text)}' is not a datanode id: use 1 to 63 letters, digits, '_', '-' or '.', starting with a letter or digit.`,
+  );
+}
+
+/** A version number, from a number or its decimal text. */
+export function version(input: number | string): Version {
+  const value = typeof input === 'string' && /^[0-9]{1,15}$/.test(input) ? Number(input) : input;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1) {
+    return value as Version;
+  }
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `'${shorten(String(input))}' is not a version: use 1, 2, 3 ...`,
+  );
+}
+
+export function newIncarnation(): Incarnation {
+  return randomBytes(8).toString('hex') as Incarnation;
+}
+
+/** A random id of 16 hex digits, for loads and requests. */
+export function randomId(): string {
+  return randomBytes(8).toString('hex');
+}
+
+/** At most `max` characters of what a user sent, safe to put into a message. */
+export function shorten(text: string, max = 60): string {
+  // eslint-disable-next-line no-control-regex -- control characters are what must not reach a terminal
+  const printable = text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+  return printable.length <= max ? printable : `${printable.slice(0, max)}...`;
+}

@@ -1,0 +1,52 @@
+// Every bound of Stele in one place, units last in the name, relations asserted below.
+
+import assert from 'node:assert/strict';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+export const SLOT_COUNT = 16384;
+export const SHARD_COUNT_DEFAULT = 128;
+export const SHARD_COUNT_MAX = 4096;
+export const REPLICATION_DEFAULT = 2;
+export const REPLICATION_MAX = 7;
+export const VIRTUAL_NODES_DEFAULT = 128;
+
+export const KEY_BYTES_MAX = 64 * KiB;
+export const VALUE_BYTES_MAX = 64 * MiB;
+export const KEYSPACE_NAME_BYTES_MAX = 64;
+export const KEYSPACE_COUNT_MAX = 1024;
+
+export const SEGMENT_BYTES_MAX = 2 * GiB - 1;
+/** Two to the 21 buckets of 12 records: bucket arithmetic stays exact in a double (segment/hash.ts). */
+export const SEGMENT_RECORDS_MAX = 12 * 2 ** 21;
+
+export const RESP_ARGUMENTS_MAX = 65_536;
+export const RESP_INLINE_BYTES_MAX = 64 * KiB;
+/** Bytes of replies a client may leave unread before it stops being read. */
+export const RESP_OUTPUT_PAUSE_BYTES = 4 * MiB;
+/** Bytes of one unfinished command that a connection may hold. */
+export const RESP_QUERY_BYTES_MAX = 128 * MiB;
+export const CONNECTIONS_MAX_DEFAULT = 10_000;
+
+export const LOOKUP_KEYS_MAX = 10_000;
+/** Keys in one message of the lookup stream; longer lookups are split. */
+export const LOOKUP_BATCH_KEYS_MAX = 4096;
+/** A reply batch is cut once it holds this much; one value always fits. */
+export const LOOKUP_REPLY_SOFT_BYTES = 1 * MiB;
+/** Lookup keys in flight per datanode before the front refuses with OVERLOADED. */
+export const LOOKUP_IN_FLIGHT_MAX = 200_000;
+
+export const GRPC_MESSAGE_BYTES_MAX = 80 * MiB;
+/** One message of a segment transfer. */
+export const TRANSFER_CHUNK_BYTES = 256 * KiB;
+
+export const CHUNK_BYTES_DEFAULT = 16 * MiB;
+export const CHUNK_BYTES_MIN = 64 * KiB;
+export const CHUNK_BYTES_MAX = 512 * MiB;
+
+assert(VALUE_BYTES_MAX + KEY_BYTES_MAX + MiB < GRPC_MESSAGE_BYTES_MAX);
+assert(VALUE_BYTES_MAX + KEY_BYTES_MAX < RESP_QUERY_BYTES_MAX);
+assert(VALUE_BYTES_MAX + KEY_BYTES_MAX < CHUNK_BYTES_MAX);
+assert(SHARD_COUNT_MAX <= SLOT_COUNT);

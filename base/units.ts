@@ -1,0 +1,76 @@
+// Sizes and durations as people write them: `16MiB`, `1.5GB`, `500ms`, `10s`.
+
+import { SteleError } from './errors.ts';
+import { shorten } from './ids.ts';
+
+const BYTES_PER_UNIT = new Map([
+  ['', 1],
+  ['b', 1],
+  ['k', 1024],
+  ['kib', 1024],
+  ['kb', 1000],
+  ['m', 1024 ** 2],
+  ['mib', 1024 ** 2],
+  ['mb', 1000 ** 2],
+  ['g', 1024 ** 3],
+  ['gib', 1024 ** 3],
+  ['gb', 1000 ** 3],
+  ['t', 1024 ** 4],
+  ['tib', 1024 ** 4],
+  ['tb', 1000 ** 4],
+]);
+
+const MS_PER_UNIT = new Map([
+  ['', 1],
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+]);
+
+/** `16MiB`, `1GB`, `4096` -> bytes (a whole number). */
+export function parseBytes(text: string): number {
+  return parseWithUnit(text, BYTES_PER_UNIT, 'a size', '4096, 64KiB, 16MiB or 1.5GB');
+}
+
+/** `500ms`, `10s`, `2m`, `250` (ms) -> milliseconds. */
+export function parseDurationMs(text: string): number {
+  return parseWithUnit(text, MS_PER_UNIT, 'a duration', '250ms, 10s, 2m or 1h');
+}
+
+function parseWithUnit(
+  text: string,
+  units: ReadonlyMap<string, number>,
+  what: string,
+  examples: string,
+): number {
+  const match = /^([0-9]+(?:[.][0-9]+)?) ?([a-zA-Z]*)$/.exec(text.trim());
+  const factor = units.get((match?.[2] ?? '?').toLowerCase());
+  const value = Math.round(Number(match?.[1]) * (factor ?? Number.NaN));
+  if (Number.isSafeInteger(value)) return value;
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `'${shorten(text)}' is not ${what}: write it like ${examples}.`,
+  );
+}
+
+/** Bytes for people: `512 B`, `1.5 MiB`. */
+export function formatBytes(byteCount: number): string {
+  let value = byteCount;
+  for (const unit of ['B', 'KiB', 'MiB', 'GiB']) {
+    if (value < 1024) return `${unit === 'B' ? value : value.toFixed(1)} ${unit}`;
+    value /= 1024;
+  }
+  return `${value.toFixed(1)} TiB`;
+}
+
+/** Milliseconds for people: `350 ms`, `12.3 s`, `2m 05s`, `1h 02m`. */
+export function formatDuration(durationMs: number): string {
+  if (durationMs < 1000) return `${Math.round(durationMs)} ms`;
+  if (durationMs < 60_000) return `${(durationMs / 1000).toFixed(1)} s`;
+  const seconds = Math.round(durationMs / 1000);
+  const pad = (value: number): string => String(value).padStart(2, '0');
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${pad(seconds % 60)}s`;
+  return `${Math.floor(seconds / 3600)}h ${pad(Math.floor(seconds / 60) % 60)}m`;
+}
