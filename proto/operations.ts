@@ -1,0 +1,41 @@
+// The operations of a cluster as one interface: the master implements it once, and its gRPC
+// service, its HTTP routes and the RESP `STELE` command are three ways of calling it.
+
+import type {
+  DropKeyspaceRequest,
+  ExplainRequest,
+  ExplainResponse,
+  GetHealthRequest,
+  GetHealthResponse,
+  ListKeyspacesResponse,
+  ListNodesResponse,
+  ListShardsResponse,
+  ListVersionsRequest,
+  ListVersionsResponse,
+  RollbackRequest,
+  RollbackResponse,
+} from './gen/stele/v1/cluster.ts';
+import type { ClusterView } from './gen/stele/v1/view.ts';
+
+/** The present view and its successors. */
+export interface ViewSource {
+  /** Never undefined: before anything is known it is an empty view with `ready` false. */
+  current(): ClusterView;
+  /** Calls `listener` with each new view; returns how to stop that. */
+  subscribe(listener: (view: ClusterView) => void): () => void;
+}
+
+/** Every method throws SteleError. `signal` ends a waiting call early. */
+export interface ClusterOperations extends ViewSource {
+  health(request: GetHealthRequest, signal?: AbortSignal): Promise<GetHealthResponse>;
+  listKeyspaces(): Promise<ListKeyspacesResponse>;
+  listVersions(request: ListVersionsRequest): Promise<ListVersionsResponse>;
+  rollback(request: RollbackRequest): Promise<RollbackResponse>;
+  dropKeyspace(request: DropKeyspaceRequest): Promise<void>;
+  listNodes(): Promise<ListNodesResponse>;
+  listShards(): Promise<ListShardsResponse>;
+  explain(request: ExplainRequest): Promise<ExplainResponse>;
+  drainNode(nodeId: string): Promise<void>;
+  resumeNode(nodeId: string): Promise<void>;
+  removeNode(nodeId: string): Promise<void>;
+}

@@ -1,0 +1,101 @@
+// What the roles ask of each other, as interfaces over the messages of stele.v1.
+//
+// Each has two implementations: gRPC between processes, and direct calls where master and
+// datanodes share one process. A caller cannot tell them apart: same messages, same errors
+// (SteleError), a deadline on every call.
+
+import type {
+  ApplyViewRequest,
+  ApplyViewResponse,
+  CopySegmentsRequest,
+  CopySegmentsResponse,
+  DropSegmentsRequest,
+  DropSegmentsResponse,
+  FetchSegmentRequest,
+  HeartbeatRequest,
+  HeartbeatResponse,
+  ListHoldingsRequest,
+  ListHoldingsResponse,
+  PutManifestRequest,
+  PutManifestResponse,
+} from './gen/stele/v1/datanode.ts';
+import type { RegisterNodeRequest, RegisterNodeResponse } from './gen/stele/v1/cluster.ts';
+import type { LookupStatus } from './gen/stele/v1/lookup.ts';
+import type { NodeAddress } from './gen/stele/v1/view.ts';
+
+export interface CallOptions {
+  /** The call fails with DEADLINE_EXCEEDED after this. */
+  readonly deadlineMs: number;
+  /** Aborting fails the call with CANCELLED. */
+  readonly signal?: AbortSignal;
+}
+
+/** The orders that a master gives to one datanode. */
+export interface DatanodeControl {
+  heartbeat(request: HeartbeatRequest, options: CallOptions): Promise<HeartbeatResponse>;
+  listHoldings(request: ListHoldingsRequest, options: CallOptions): Promise<ListHoldingsResponse>;
+  applyView(request: ApplyViewRequest, options: CallOptions): Promise<ApplyViewResponse>;
+  putManifest(request: PutManifestRequest, options: CallOptions): Promise<PutManifestResponse>;
+  copySegments(request: CopySegmentsRequest, options: CallOptions): Promise<CopySegmentsResponse>;
+  dropSegments(request: DropSegmentsRequest, options: CallOptions): Promise<DropSegmentsResponse>;
+}
+
+/** One dataset to look keys up in: exactly one version, so that a batch never mixes two. */
+export interface LookupTargetRef {
+  readonly keyspaceUid: string;
+  readonly version: number;
+}
+
+/**
+ * The answer to one key. `bytes` is shared with other answers and, with direct calls, with the
+ * segment itself: read [start, end) at once, or copy it. Not for keeping.
+ */
+export type LookupSink = (
+  index: number,
+  status: LookupStatus,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+) => void;
+
+/** Reads from one datanode. */
+export interface LookupChannel {
+  /**
+   * Looks `keys` up; calls `sink` once for each key, in any order, then resolves. Rejects with a
+   * SteleError when the datanode could not be asked; keys already answered stay answered.
+   * All calls made in one turn of the event loop travel in one message.
+   */
+  lookup(
+    target: LookupTargetRef,
+    keys: readonly Uint8Array[],
+    sink: LookupSink,
+    options: CallOptions,
+  ): Promise<void>;
+  /** Keys asked for and not yet answered. */
+  readonly inFlight: number;
+  close(): void;
+}
+
+/** Everything one role can ask of a datanode. */
+export interface DatanodeLink extends DatanodeControl {
+  readonly lookups: LookupChannel;
+  /** The bytes of one segment, in order, each part at most 256 KiB. */
+  fetchSegment(request: FetchSegmentRequest, options: CallOptions): AsyncIterable<Uint8Array>;
+  close(): void;
+}
+
+/** Whom a link is for; a process that answers as somebody else is refused (WRONG_NODE). */
+export interface LinkTarget {
+  readonly nodeId: string;
+  readonly address: NodeAddress;
+}
+
+/** Makes links: over gRPC, or straight to the object in this process. */
+export interface LinkFactory {
+  connect(target: LinkTarget): DatanodeLink;
+}
+
+/** What a datanode asks of its master. */
+export interface Registrar {
+  registerNode(request: RegisterNodeRequest, options: CallOptions): Promise<RegisterNodeResponse>;
+}
