@@ -139,7 +139,7 @@ function optionInfo(property: string, definition: TSchema): OptionInfo {
     property,
     flag,
     environment: `STELE_${flag.toUpperCase().replaceAll('-', '_')}`,
-    description: String(fields['description'] ?? ''),
+    description: typeof fields['description'] === 'string' ? fields['description'] : '',
     defaultValue: fields['default'],
   };
 }

@@ -1,0 +1,82 @@
+// The options of every gRPC channel and server of Stele, and unary calls as promises.
+//
+// grpc-js by default shares one connection between identical channels, has no deadline, no
+// keepalive, and backs off for up to two minutes; each of those is set right here.
+
+import { Metadata } from '@grpc/grpc-js';
+import type {
+  CallOptions as GrpcCallOptions,
+  ChannelOptions,
+  ClientUnaryCall,
+} from '@grpc/grpc-js';
+import type { ServiceError } from '@grpc/grpc-js';
+import { SteleError } from '../base/errors.ts';
+import { GRPC_MESSAGE_BYTES_MAX } from '../base/limits.ts';
+import { steleErrorFromGrpc } from './grpc-errors.ts';
+import type { CallOptions } from './ports.ts';
+
+const KEEPALIVE_MS = 1000;
+const RECONNECT_MS_MAX = 1000;
+
+export const CHANNEL_OPTIONS: ChannelOptions = {
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.keepalive_time_ms': KEEPALIVE_MS,
+  'grpc.keepalive_timeout_ms': KEEPALIVE_MS,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.min_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': RECONNECT_MS_MAX,
+  'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
+  'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,
+  'grpc.enable_retries': 0,
+  'grpc.enable_http_proxy': 0,
+  'grpc-node.flow_control_window': 4 * 1024 * 1024,
+};
+
+export const SERVER_OPTIONS: ChannelOptions = {
+  'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
+  'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5000,
+  'grpc.max_concurrent_streams': 10_000,
+  'grpc-node.flow_control_window': 4 * 1024 * 1024,
+  // A process that takes a port must be the only one on it.
+  'grpc.so_reuseport': 0,
+};
+
+type UnaryMethod<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: Partial<GrpcCallOptions>,
+  callback: (error: ServiceError | null, response: Response) => void,
+) => ClientUnaryCall;
+
+/**
+ * One unary call as a promise. `method` must be bound to its client; `peer` names the other side in
+ * errors. Rejects with a SteleError: DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE, or what the peer said.
+ */
+export function callUnary<Request, Response>(
+  method: UnaryMethod<Request, Response>,
+  request: Request,
+  peer: string,
+  options: CallOptions,
+): Promise<Response> {
+  const { signal, deadlineMs } = options;
+  if (signal?.aborted === true) {
+    return Promise.reject(new SteleError('CANCELLED', `The call to ${peer} was cancelled.`));
+  }
+  return new Promise((resolve, reject) => {
+    const call = method(
+      request,
+      new Metadata(),
+      { deadline: Date.now() + deadlineMs },
+      (error, response) => {
+        signal?.removeEventListener('abort', cancel);
+        if (error === null) resolve(response);
+        else reject(steleErrorFromGrpc(error, peer));
+      },
+    );
+    const cancel = (): void => call.cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
+  });
+}

@@ -1,0 +1,118 @@
+// The hand-packed bytes inside the lookup stream's messages (proto/stele/v1/lookup.proto).
+//
+//   key entry     target u16 LE | key length u32 LE | key
+//   result entry  status u8     | value length u32 LE | value
+//
+// Hot: one pass, no object per entry. The readers check every length against the end of the bytes,
+// because the other side may be anybody.
+
+import { SteleError } from '../base/errors.ts';
+import { KEY_BYTES_MAX } from '../base/limits.ts';
+import type { LookupStatus } from './gen/stele/v1/lookup.ts';
+import { LookupStatus as Status } from './gen/stele/v1/lookup.ts';
+
+const KEY_HEADER_BYTES = 6;
+const RESULT_HEADER_BYTES = 5;
+
+/** A growing buffer that entries are appended to; `take` hands it over and starts afresh. */
+export class PackedWriter {
+  #buffer: Buffer;
+  #length = 0;
+  #count = 0;
+
+  constructor(initialBytes = 4096) {
+    this.#buffer = Buffer.allocUnsafe(initialBytes);
+  }
+
+  get byteLength(): number {
+    return this.#length;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  addKey(target: number, key: Uint8Array): void {
+    const at = this.#reserve(KEY_HEADER_BYTES + key.length);
+    this.#buffer.writeUInt16LE(target, at);
+    this.#buffer.writeUInt32LE(key.length, at + 2);
+    this.#buffer.set(key, at + KEY_HEADER_BYTES);
+  }
+
+  /** Copies source[start, end) as the value of one result. */
+  addResult(status: LookupStatus, source: Uint8Array, start: number, end: number): void {
+    const at = this.#reserve(RESULT_HEADER_BYTES + end - start);
+    this.#buffer[at] = status;
+    this.#buffer.writeUInt32LE(end - start, at + 1);
+    if (end > start) this.#buffer.set(source.subarray(start, end), at + RESULT_HEADER_BYTES);
+  }
+
+  /** The bytes so far, now the caller's. */
+  take(): Buffer {
+    const taken = this.#buffer.subarray(0, this.#length);
+    this.#buffer = Buffer.allocUnsafe(Math.min(this.#buffer.length, 64 * 1024));
+    this.#length = 0;
+    this.#count = 0;
+    return taken;
+  }
+
+  #reserve(byteCount: number): number {
+    const at = this.#length;
+    if (at + byteCount > this.#buffer.length) {
+      const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, at + byteCount));
+      grown.set(this.#buffer.subarray(0, at));
+      this.#buffer = grown;
+    }
+    this.#length = at + byteCount;
+    this.#count++;
+    return at;
+  }
+}
+
+/** Calls `onKey(index, target, start, end)` for each entry of a request. Throws INVALID_ARGUMENT. */
+export function readKeys(
+  packed: Buffer,
+  count: number,
+  onKey: (index: number, target: number, start: number, end: number) => void,
+): void {
+  let at = 0;
+  for (let index = 0; index < count; index++) {
+    if (at + KEY_HEADER_BYTES > packed.length) throw malformed('key', index);
+    const target = packed.readUInt16LE(at);
+    const start = at + KEY_HEADER_BYTES;
+    const end = start + packed.readUInt32LE(at + 2);
+    if (end > packed.length || end - start > KEY_BYTES_MAX) throw malformed('key', index);
+    onKey(index, target, start, end);
+    at = end;
+  }
+  if (at !== packed.length) throw malformed('key', count);
+}
+
+/** Calls `onResult(index, status, start, end)` for each entry of a reply. Throws INVALID_ARGUMENT. */
+export function readResults(
+  packed: Buffer,
+  count: number,
+  onResult: (index: number, status: LookupStatus, start: number, end: number) => void,
+): void {
+  let at = 0;
+  for (let index = 0; index < count; index++) {
+    if (at + RESULT_HEADER_BYTES > packed.length) throw malformed('result', index);
+    const status = statusOf(packed[at]);
+    const start = at + RESULT_HEADER_BYTES;
+    const end = start + packed.readUInt32LE(at + 1);
+    if (end > packed.length) throw malformed('result', index);
+    onResult(index, status, start, end);
+    at = end;
+  }
+  if (at !== packed.length) throw malformed('result', count);
+}
+
+function statusOf(byte: number | undefined): LookupStatus {
+  if (byte === Status.OK) return Status.OK;
+  if (byte === Status.NOT_FOUND) return Status.NOT_FOUND;
+  return Status.UNAVAILABLE;
+}
+
+function malformed(what: string, index: number): SteleError {
+  return new SteleError('INVALID_ARGUMENT', `The packed ${what} number ${index} is malformed.`);
+}
