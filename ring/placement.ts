@@ -1,0 +1,185 @@
+// Membership -> owners: which nodes hold the replicas of each shard, first owner first.
+//
+// The walk. All nodes approach all shards at once along their virtual nodes (ring.ts): in round k
+// each node knocks at the shard where it has its virtual node of rank k, nearer ones first, and is
+// taken if the shard still wants a replica, the node's zone and host are new to it as far as need
+// be, and the node is below its bound. That is a ring with bounded load in which the closest
+// pairs of the whole ring are settled first, not the shards one after the other, so one more
+// or one less node disturbs only the far, late pairs. A node with a smaller fair share knocks less often.
+//
+// What the walk leaves open (the last shards, when all with room own them already) is completed by
+// exchanges along shortest chains (completion.ts); at last first owners are evened out (primaries.ts).
+//
+// Invariants, for any input order of the nodes:
+//   - the result depends on the set of nodes, shardCount and replication alone;
+//   - every shard has min(replication, nodes) owners, all distinct, on as many distinct zones
+//     and then hosts as there are; this comes before the load bound;
+//   - load is at most ceil(1.10 x fair share) where zones and hosts allow that.
+
+import assert from 'node:assert/strict';
+import { SteleError } from '../base/errors.ts';
+import { shorten } from '../base/ids.ts';
+import { REPLICATION_MAX } from '../base/limits.ts';
+import { completeShards } from './completion.ts';
+import { evenOutPrimaries } from './primaries.ts';
+import { fairShares, loadMax } from './quota.ts';
+import { offsetAtRank, shardAtRank, virtualNodesOf } from './ring.ts';
+import type { VirtualNodes } from './ring.ts';
+import { assertShardCount } from './shard.ts';
+import { Table } from './table.ts';
+
+/** One member. Nodes of the same `host` or `zone` are expected to fail together. */
+export interface PlacementNode {
+  readonly id: string;
+  readonly host: string;
+  readonly zone: string;
+  /** Relative size, 1 where nothing is said. */
+  readonly weight?: number;
+}
+
+export interface PlacementInput {
+  readonly nodes: readonly PlacementNode[];
+  /** A power of two, 1 .. SHARD_COUNT_MAX. */
+  readonly shardCount: number;
+  /** Replicas wanted per shard, 1 .. REPLICATION_MAX. */
+  readonly replication: number;
+}
+
+/**
+ * The owners of every shard: element s lists the ids of shard s's owners, first owner first,
+ * `min(replication, nodes.length)` of them. Throws INVALID_ARGUMENT for bad numbers and double ids.
+ */
+export function placeShards(input: PlacementInput): string[][] {
+  validate(input);
+  const { shardCount } = input;
+  const nodes = input.nodes.toSorted((left, right) => (left.id < right.id ? -1 : 1));
+  const replication = Math.min(input.replication, nodes.length);
+  if (replication === 0) return Array.from({ length: shardCount }, () => []);
+
+  const table = newTable(nodes, shardCount, replication);
+  walkRing(
+    table,
+    nodes.map((node) => virtualNodesOf(node.id, shardCount)),
+  );
+  completeShards(table);
+  evenOutPrimaries(table);
+  return Array.from({ length: shardCount }, (_, shard) =>
+    table.ownersOf(shard).map((index) => idAt(nodes, index)),
+  );
+}
+
+/** Replicas that `after` has and `before` has not: what has to be copied. The order of owners is no matter. */
+export function movedReplicas(
+  before: readonly (readonly string[])[],
+  after: readonly (readonly string[])[],
+): number {
+  let moved = 0;
+  for (const [shard, owners] of after.entries()) {
+    const old = before[shard] ?? [];
+    for (const owner of owners) if (!old.includes(owner)) moved++;
+  }
+  return moved;
+}
+
+function newTable(nodes: readonly PlacementNode[], shardCount: number, replication: number): Table {
+  const zones = numbered(nodes.map((node) => node.zone));
+  const hosts = numbered(nodes.map((node) => node.host));
+  const described = nodes.map((node, index) => ({
+    zone: zones[index] ?? 0,
+    host: hosts[index] ?? 0,
+    weight: node.weight ?? 1,
+  }));
+  const shares = fairShares(described, shardCount, replication);
+  return new Table(described, shares, shares.map(loadMax), shardCount, replication);
+}
+
+/** Names as 0, 1, 2 ... in order of first appearance. */
+function numbered(names: readonly string[]): number[] {
+  const numbers = new Map<string, number>();
+  return names.map((name) => {
+    const number = numbers.get(name) ?? numbers.size;
+    numbers.set(name, number);
+    return number;
+  });
+}
+
+/** Below this a node's index fits beneath a 32-bit offset in one exact double. */
+const INDEX_SPAN = 2 ** 20;
+
+/** A node on its way round the ring: it knocks whenever `progress` passes its next rank. */
+interface Walker {
+  readonly index: number;
+  readonly virtualNodes: VirtualNodes;
+  progress: number;
+  rank: number;
+}
+
+function walkRing(table: Table, rings: readonly VirtualNodes[]): void {
+  let walkers: Walker[] = rings.map((virtualNodes, index) => ({
+    index,
+    virtualNodes,
+    progress: 0,
+    rank: 0,
+  }));
+  const keys = new Float64Array(walkers.length);
+  const canGoOn = (walker: Walker): boolean =>
+    walker.rank < table.shardCount && table.hasRoom(walker.index);
+
+  while (table.missing > 0) {
+    walkers = walkers.filter(canGoOn);
+    if (walkers.length === 0) return;
+    const knocking = keys.subarray(0, advance(table, walkers, keys)).sort();
+    for (const key of knocking) {
+      const walker = walkers[key % INDEX_SPAN];
+      assert(walker !== undefined);
+      const shard = shardAtRank(walker.virtualNodes, walker.rank++);
+      if (table.accepts(shard, walker.index)) table.add(shard, walker.index);
+    }
+  }
+}
+
+/**
+ * Moves every walker on by its share relative to the fastest of them, so that the fastest knocks
+ * in each round. Writes one sortable number for each that knocks (offset, then position in
+ * `walkers`) into `keys` and returns how many these are.
+ */
+function advance(table: Table, walkers: readonly Walker[], keys: Float64Array): number {
+  let fastest = 0;
+  for (const { index } of walkers) fastest = Math.max(fastest, table.shareOf(index));
+  let count = 0;
+  for (const [position, walker] of walkers.entries()) {
+    walker.progress += table.shareOf(walker.index) / fastest;
+    if (walker.progress < walker.rank + 1) continue;
+    keys[count++] = offsetAtRank(walker.virtualNodes, walker.rank) * INDEX_SPAN + position;
+  }
+  return count;
+}
+
+function idAt(nodes: readonly PlacementNode[], index: number): string {
+  const node = nodes[index];
+  assert(node !== undefined);
+  return node.id;
+}
+
+function validate({ nodes, shardCount, replication }: PlacementInput): void {
+  assertShardCount(shardCount);
+  if (!Number.isInteger(replication) || replication < 1 || replication > REPLICATION_MAX) {
+    const text = `${replication} is not a replication factor: use 1 to ${REPLICATION_MAX}.`;
+    throw new SteleError('INVALID_ARGUMENT', text);
+  }
+  const ids = new Set<string>();
+  for (const { id, weight = 1 } of nodes) {
+    if (ids.has(id)) {
+      const text = `Two nodes are called '${shorten(id)}'; give each its own --id.`;
+      throw new SteleError('INVALID_ARGUMENT', text);
+    }
+    ids.add(id);
+    if (!(weight >= WEIGHT_MIN && weight <= WEIGHT_MAX)) {
+      const text = `${weight} is not a weight of node '${shorten(id)}': use ${WEIGHT_MIN} to ${WEIGHT_MAX}.`;
+      throw new SteleError('INVALID_ARGUMENT', text);
+    }
+  }
+}
+
+const WEIGHT_MIN = 0.01;
+const WEIGHT_MAX = 100;

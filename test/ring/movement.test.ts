@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { movedReplicas } from '../../ring/placement.ts';
+import { apartNodes, placement } from './members.ts';
+
+// Fixed memberships: how much moves varies with the names, so a bound on a single join is a
+// statement about these names, and the mean over many says how good the ring is.
+const ROUNDS = 20;
+
+interface Case {
+  readonly nodes: number;
+  readonly shards: number;
+  readonly replication: number;
+}
+
+/** Moved over ideal for joins to `nodes` nodes, one value a membership; ideal is the newcomer's fair share. */
+function joins({ nodes, shards, replication }: Case): number[] {
+  return Array.from({ length: ROUNDS }, (_, round) => {
+    const after = apartNodes(nodes + 1, round);
+    const before = after.toSpliced(round % nodes, 1);
+    const moved = movedReplicas(
+      placement(before, shards, replication),
+      placement(after, shards, replication),
+    );
+    return moved / ((shards * replication) / (nodes + 1));
+  });
+}
+
+/** The same for one node leaving `nodes` nodes. */
+function leaves({ nodes, shards, replication }: Case): number[] {
+  return Array.from({ length: ROUNDS }, (_, round) => {
+    const before = apartNodes(nodes, round);
+    const after = before.toSpliced(round % nodes, 1);
+    const moved = movedReplicas(
+      placement(before, shards, replication),
+      placement(after, shards, replication),
+    );
+    return moved / ((shards * replication) / nodes);
+  });
+}
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+describe('movement', () => {
+  const roomy: Case[] = [
+    { nodes: 3, shards: 128, replication: 2 },
+    { nodes: 5, shards: 128, replication: 2 },
+    { nodes: 5, shards: 128, replication: 3 },
+    { nodes: 10, shards: 1024, replication: 2 },
+    { nodes: 20, shards: 1024, replication: 2 },
+    { nodes: 20, shards: 1024, replication: 3 },
+  ];
+  it.each(roomy)('stays within 1.25 x ideal for each single join and leave: %o', (members) => {
+    expect(Math.max(...joins(members))).toBeLessThanOrEqual(1.25);
+    expect(Math.max(...leaves(members))).toBeLessThanOrEqual(1.25);
+  });
+
+  const tight: Case[] = [
+    { nodes: 10, shards: 128, replication: 2 },
+    { nodes: 10, shards: 128, replication: 3 },
+    { nodes: 50, shards: 1024, replication: 2 },
+    { nodes: 50, shards: 1024, replication: 3 },
+  ];
+  it.each(tight)('stays within 1.25 x ideal in the mean with few shards a node: %o', (members) => {
+    expect(mean(joins(members))).toBeLessThanOrEqual(1.15);
+    expect(mean(leaves(members))).toBeLessThanOrEqual(1.15);
+  });
+
+  it('moves a returning node back to exactly what it had', () => {
+    const nodes = apartNodes(7, 1);
+    const again = [...nodes.slice(1), ...nodes.slice(0, 1)];
+    expect(movedReplicas(placement(nodes, 128, 2), placement(again, 128, 2))).toBe(0);
+  });
+
+  it('moves a join within its zone when zones are as many as replicas', () => {
+    const nodes = apartNodes(9, 1).map((node, at) => ({ ...node, zone: `zone-${at % 3}` }));
+    const before = placement(nodes, 1024, 3);
+    const newcomer = { id: 'newcomer', host: 'host-new', zone: 'zone-0' };
+    const moved = movedReplicas(before, placement([...nodes, newcomer], 1024, 3));
+    expect(moved).toBeLessThanOrEqual((1.25 * 1024) / 4);
+    expect(moved).toBeGreaterThan((0.8 * 1024) / 4);
+  });
+});
