@@ -1,0 +1,395 @@
+// The one retry layer of a read: hands each key to a replica and sees to it that it is answered.
+//
+//            submit                 end of the turn            sink
+//   key ───────────────▶ open batch ───────────────▶ running ───────▶ receiver.receive
+//        choose replica  per node and                 │  UNAVAILABLE, rejected, offline: next replica
+//              ▲         dataset                      │  slow: a second replica beside it (hedge)
+//              │                                      │  overdue: the next one, node avoided
+//              └───── parked: all were tried; waits ◀─┘
+//                     for a new view or a moment
+//
+// Invariants: each key's receiver is called exactly once; a replica is asked at most once a round
+// (a view, or a wait when the view stays the same); no key is kept beyond its deadline; keys in
+// flight per node are bounded (LOOKUP_IN_FLIGHT_MAX). NOT_FOUND is only ever a datanode's answer.
+
+import { setImmediate } from 'node:timers';
+import type { Clock } from '../../base/clock.ts';
+import { SteleError, toSteleError } from '../../base/errors.ts';
+import { LOOKUP_BATCH_KEYS_MAX } from '../../base/limits.ts';
+import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
+import type { DatanodeLink } from '../../proto/ports.ts';
+import type { ValueCache } from './cache.ts';
+import { HedgePolicy } from './hedging.ts';
+import { ALL_BUSY, NONE_LEFT } from './router.ts';
+import type { LookupTarget, NodeSlot, RouteTable, Router } from './router.ts';
+
+const CHECK_INTERVAL_MS = 5;
+/** A node that failed is asked last for this long. */
+const AVOID_MS = 300;
+const PARK_FIRST_MS = 10;
+const PARK_MS_MAX = 100;
+
+/** Who waits for keys. */
+export interface LookupReceiver {
+  /**
+   * The answer to key number `index`. `value` (with OK) is the receiver's own; `nodeId` is who
+   * said it; `failure` (with UNAVAILABLE) says why.
+   */
+  receive(
+    index: number,
+    status: LookupStatus,
+    value: Buffer | undefined,
+    nodeId: string,
+    failure: SteleError | undefined,
+  ): void;
+  /** True once nobody is interested any more: no further replica is asked. */
+  readonly abandoned: boolean;
+}
+
+/** One key on its way. */
+export interface WaitingKey {
+  readonly target: LookupTarget;
+  readonly key: Uint8Array;
+  /** Empty: the value is not cached. */
+  readonly cacheKey: string;
+  readonly shard: number;
+  readonly receiver: LookupReceiver;
+  readonly index: number;
+  readonly deadlineAtMs: number;
+  /** The table that `tried` counts in, by position in its replicas of the shard. */
+  table: RouteTable | undefined;
+  tried: number;
+  /** Replicas that have been asked and have not answered. */
+  asked: number;
+  parkedTimes: number;
+  hedged: boolean;
+  settled: boolean;
+  lastError: SteleError | undefined;
+}
+
+interface Batch {
+  readonly slot: NodeSlot;
+  readonly target: LookupTarget;
+  readonly keys: Uint8Array[];
+  /** Undefined once answered. */
+  readonly waiting: (WaitingKey | undefined)[];
+  open: number;
+  sentAtMs: number;
+  overdue: boolean;
+  deadlineFirstMs: number;
+  deadlineLastMs: number;
+}
+
+interface Parked {
+  readonly waiting: WaitingKey;
+  readonly retryAtMs: number;
+}
+
+export interface DispatcherOptions {
+  readonly router: Router;
+  readonly cache: ValueCache;
+  readonly links: (nodeId: string) => DatanodeLink | undefined;
+  readonly deadlineMs: number;
+  readonly nowMs: Clock;
+}
+
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #hedging: HedgePolicy;
+  #openBatches: Batch[] = [];
+  readonly #openByNode = new Map<NodeSlot, Batch>();
+  #running: Batch[] = [];
+  #parked: Parked[] = [];
+  #flushScheduled = false;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+  retries = 0;
+  hedges = 0;
+  unavailable = 0;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#hedging = new HedgePolicy(options.deadlineMs);
+  }
+
+  /** Asks for one key; its receiver is called later, or at once when nobody can know the answer. */
+  submit(waiting: WaitingKey): void {
+    if (this.#closed) return this.#giveUp(waiting, 'UNAVAILABLE', 'The master is shutting down.');
+    this.#hedging.earn();
+    this.#place(waiting);
+  }
+
+  /** A new view: what was parked is tried again at once. */
+  viewChanged(): void {
+    const parked = this.#parked;
+    this.#parked = [];
+    for (const { waiting } of parked) this.#retry(waiting);
+  }
+
+  /** Fails everything that still waits; nothing is accepted from now on. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const reason = 'The master is shutting down.';
+    for (const { waiting } of this.#parked) this.#giveUp(waiting, 'UNAVAILABLE', reason);
+    for (const batch of [...this.#running, ...this.#openBatches]) {
+      for (const waiting of batch.waiting) {
+        if (waiting !== undefined) this.#giveUp(waiting, 'UNAVAILABLE', reason);
+      }
+    }
+    this.#parked = [];
+    this.#running = [];
+    this.#openBatches = [];
+    this.#openByNode.clear();
+  }
+
+  #place(waiting: WaitingKey): void {
+    const { router } = this.#options;
+    if (waiting.table !== router.table) {
+      waiting.table = router.table;
+      waiting.tried = 0;
+    }
+    const replicas = waiting.table.replicas[waiting.shard];
+    if (replicas === undefined || replicas.length === 0) {
+      if (waiting.asked > 0) return;
+      return this.#giveUp(waiting, 'UNAVAILABLE', `No datanode holds shard ${waiting.shard} now.`);
+    }
+    const choice = router.choose(replicas, waiting.tried, this.#options.nowMs());
+    const slot = replicas[choice];
+    if (slot !== undefined) {
+      waiting.tried |= 1 << choice;
+      return this.#append(slot, waiting);
+    }
+    if (waiting.asked > 0) return;
+    if (choice === ALL_BUSY) {
+      return this.#giveUp(waiting, 'OVERLOADED', 'Too many lookups are in flight; slow down.');
+    }
+    if (choice === NONE_LEFT) this.#park(waiting);
+  }
+
+  #append(slot: NodeSlot, waiting: WaitingKey): void {
+    let batch = this.#openByNode.get(slot);
+    if (
+      batch === undefined ||
+      batch.target !== waiting.target ||
+      batch.keys.length >= LOOKUP_BATCH_KEYS_MAX
+    ) {
+      batch = newBatch(slot, waiting.target);
+      this.#openByNode.set(slot, batch);
+      this.#openBatches.push(batch);
+    }
+    batch.keys.push(waiting.key);
+    batch.waiting.push(waiting);
+    batch.open++;
+    if (waiting.deadlineAtMs < batch.deadlineFirstMs) batch.deadlineFirstMs = waiting.deadlineAtMs;
+    if (waiting.deadlineAtMs > batch.deadlineLastMs) batch.deadlineLastMs = waiting.deadlineAtMs;
+    waiting.asked++;
+    slot.inFlight++;
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  /** Sends what this turn asked for. */
+  #flush(): void {
+    this.#flushScheduled = false;
+    const batches = this.#openBatches;
+    this.#openBatches = [];
+    this.#openByNode.clear();
+    for (const batch of batches) this.#send(batch);
+    this.#ensureTimer();
+  }
+
+  #send(batch: Batch): void {
+    const nowMs = this.#options.nowMs();
+    batch.sentAtMs = nowMs;
+    const link = this.#options.links(batch.slot.id);
+    if (link === undefined) {
+      return this.#fail(batch, new SteleError('UNAVAILABLE', `${batch.slot.id} is offline.`));
+    }
+    this.#running.push(batch);
+    link.lookups
+      .lookup(
+        batch.target,
+        batch.keys,
+        (index, status, bytes, start, end) => {
+          this.#answer(batch, index, status, bytes, start, end);
+        },
+        { deadlineMs: Math.max(1, batch.deadlineLastMs - nowMs) },
+      )
+      .then(
+        () => this.#fail(batch, new SteleError('UNAVAILABLE', `${batch.slot.id} left keys out.`)),
+        (thrown: unknown) => this.#fail(batch, toSteleError(thrown, 'UNAVAILABLE')),
+      );
+  }
+
+  #answer(
+    batch: Batch,
+    index: number,
+    status: LookupStatus,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const waiting = batch.waiting[index];
+    if (waiting === undefined) return;
+    const known = status === LookupStatus.OK || status === LookupStatus.NOT_FOUND;
+    if (known && !waiting.settled && batch.open === batch.keys.length) {
+      this.#hedging.record(this.#options.nowMs() - batch.sentAtMs);
+    }
+    batch.waiting[index] = undefined;
+    batch.open--;
+    batch.slot.inFlight--;
+    waiting.asked--;
+    if (waiting.settled) return;
+    if (!known) {
+      waiting.lastError = new SteleError('UNAVAILABLE', `${batch.slot.id} does not hold the shard.`);
+      return this.#retry(waiting);
+    }
+    waiting.settled = true;
+    if (status === LookupStatus.NOT_FOUND) {
+      return waiting.receiver.receive(waiting.index, status, undefined, batch.slot.id, undefined);
+    }
+    const value = copyOf(bytes, start, end);
+    if (waiting.cacheKey !== '') {
+      this.#options.cache.put(waiting.cacheKey, value, 0, value.length, batch.slot.id);
+    }
+    waiting.receiver.receive(waiting.index, status, value, batch.slot.id, undefined);
+  }
+
+  /** The call is over: whatever it did not answer goes to the next replica. */
+  #fail(batch: Batch, error: SteleError): void {
+    if (batch.open === 0) return;
+    batch.slot.avoidUntilMs = this.#options.nowMs() + AVOID_MS;
+    for (let index = 0; index < batch.waiting.length; index++) {
+      const waiting = batch.waiting[index];
+      if (waiting === undefined) continue;
+      batch.waiting[index] = undefined;
+      batch.slot.inFlight--;
+      waiting.asked--;
+      waiting.lastError = error;
+      if (!waiting.settled) this.#retry(waiting);
+    }
+    batch.open = 0;
+  }
+
+  #retry(waiting: WaitingKey): void {
+    if (waiting.asked > 0 || waiting.settled || waiting.receiver.abandoned) return;
+    if (this.#closed) return this.#giveUp(waiting, 'UNAVAILABLE', 'The master is shutting down.');
+    if (this.#options.nowMs() >= waiting.deadlineAtMs) return this.#expire(waiting);
+    this.retries++;
+    this.#place(waiting);
+  }
+
+  /** All replicas of this view were tried: the next round begins after a moment, or with a new view. */
+  #park(waiting: WaitingKey): void {
+    const delayMs = Math.min(PARK_MS_MAX, PARK_FIRST_MS * 2 ** waiting.parkedTimes++);
+    waiting.tried = 0;
+    this.#parked.push({ waiting, retryAtMs: this.#options.nowMs() + delayMs });
+    this.#ensureTimer();
+  }
+
+  #ensureTimer(): void {
+    if (this.#timer !== undefined || this.#closed) return;
+    if (this.#running.length === 0 && this.#parked.length === 0) return;
+    // The check runs after the I/O of its turn: answers that have arrived while this process was
+    // busy are not taken for late ones.
+    this.#timer = setTimeout(() => setImmediate(() => this.#check()), CHECK_INTERVAL_MS);
+  }
+
+  #check(): void {
+    this.#timer = undefined;
+    if (this.#closed) return;
+    const nowMs = this.#options.nowMs();
+    this.#running = this.#running.filter((batch) => batch.open > 0);
+    for (const batch of this.#running) this.#inspect(batch, nowMs);
+    this.#checkParked(nowMs);
+    this.#ensureTimer();
+  }
+
+  #inspect(batch: Batch, nowMs: number): void {
+    const ageMs = nowMs - batch.sentAtMs;
+    if (!batch.overdue && ageMs >= this.#hedging.overdueMs()) {
+      batch.overdue = true;
+      batch.slot.avoidUntilMs = nowMs + AVOID_MS;
+      for (const waiting of batch.waiting) this.#askAnother(waiting, false);
+    } else if (!batch.overdue && ageMs >= this.#hedging.delayMs()) {
+      for (const waiting of batch.waiting) this.#askAnother(waiting, true);
+    }
+    if (nowMs < batch.deadlineFirstMs) return;
+    for (const waiting of batch.waiting) {
+      if (waiting !== undefined && nowMs >= waiting.deadlineAtMs) this.#expire(waiting);
+    }
+  }
+
+  /** Asks a second replica beside a slow one; the first answer wins. */
+  #askAnother(waiting: WaitingKey | undefined, budgeted: boolean): void {
+    if (waiting === undefined || waiting.settled || waiting.asked > 1) return;
+    if (waiting.receiver.abandoned) return;
+    if (budgeted) {
+      const replicas = waiting.table?.replicas[waiting.shard];
+      if (waiting.hedged || (replicas?.length ?? 0) < 2 || !this.#hedging.spend()) return;
+      waiting.hedged = true;
+      this.hedges++;
+    }
+    this.#place(waiting);
+  }
+
+  #checkParked(nowMs: number): void {
+    const parked = this.#parked;
+    this.#parked = [];
+    for (const entry of parked) {
+      if (nowMs >= entry.waiting.deadlineAtMs) this.#expire(entry.waiting);
+      else if (nowMs >= entry.retryAtMs) this.#retry(entry.waiting);
+      else this.#parked.push(entry);
+    }
+  }
+
+  #expire(waiting: WaitingKey): void {
+    const last = waiting.lastError;
+    this.#giveUp(
+      waiting,
+      last?.code === 'OVERLOADED' ? 'OVERLOADED' : 'UNAVAILABLE',
+      `No replica of shard ${waiting.shard} answered in time${last === undefined ? '.' : `: ${last.message}`}`,
+    );
+  }
+
+  #giveUp(waiting: WaitingKey, code: 'UNAVAILABLE' | 'OVERLOADED', reason: string): void {
+    if (waiting.settled) return;
+    waiting.settled = true;
+    this.unavailable++;
+    waiting.receiver.receive(
+      waiting.index,
+      LookupStatus.UNAVAILABLE,
+      undefined,
+      '',
+      new SteleError(code, reason),
+    );
+  }
+}
+
+function newBatch(slot: NodeSlot, target: LookupTarget): Batch {
+  return {
+    slot,
+    target,
+    keys: [],
+    waiting: [],
+    open: 0,
+    sentAtMs: 0,
+    overdue: false,
+    deadlineFirstMs: Number.POSITIVE_INFINITY,
+    deadlineLastMs: 0,
+  };
+}
+
+/** Up to this size a loop over the bytes beats the call of a native copy. */
+const LOOP_COPY_BYTES_MAX = 48;
+
+function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
+  const length = end - start;
+  const copy = Buffer.allocUnsafe(length);
+  if (length > LOOP_COPY_BYTES_MAX) copy.set(bytes.subarray(start, end));
+  else for (let at = 0; at < length; at++) copy[at] = bytes[start + at] as number;
+  return copy;
+}

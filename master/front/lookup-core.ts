@@ -1,0 +1,249 @@
+// The read path of the master, one for HTTP, RESP and gRPC: cache, then route, then ask.
+//
+// The version is chosen once, when a batch begins: a swap in the middle of it changes nothing for
+// that batch. Before the cluster has been ready for the first time every read is UNINITIALIZED;
+// after that a shard without a replica is UNAVAILABLE for its own keys only.
+
+import { monotonicNowMs } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
+import { SteleError } from '../../base/errors.ts';
+import { KEY_BYTES_MAX, LOOKUP_KEYS_MAX } from '../../base/limits.ts';
+import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
+import type { ViewSource } from '../../proto/operations.ts';
+import type { DatanodeLink } from '../../proto/ports.ts';
+import { shardOfSlot } from '../../ring/shard.ts';
+import { slotOfKey } from '../../ring/slot.ts';
+import { ValueCache, bytesOfCached, cacheKeyOf } from './cache.ts';
+import { Dispatcher } from './dispatcher.ts';
+import type { LookupReceiver } from './dispatcher.ts';
+import { Router } from './router.ts';
+import type { LookupTarget } from './router.ts';
+
+/** Value bytes that one lookup() may bring together; more is BATCH_TOO_LARGE. */
+const OUTCOME_BYTES_MAX = 256 * 1024 * 1024;
+
+export interface LookupCoreOptions {
+  readonly views: ViewSource;
+  /** The link to a datanode, while it is online. */
+  readonly links: (nodeId: string) => DatanodeLink | undefined;
+  /** 0: no cache. */
+  readonly cacheMaxBytes: number;
+  /** How long a key is tried for where the caller sets no deadline. */
+  readonly deadlineMs: number;
+  readonly nowMs?: Clock;
+}
+
+export interface LookupOptions {
+  /** 0 or absent: the current version. */
+  readonly version?: number;
+  readonly deadlineMs?: number;
+  /** Aborting rejects with CANCELLED. */
+  readonly signal?: AbortSignal;
+}
+
+/** The answers to a batch, in the order of its keys, all of one version. */
+export interface LookupOutcome {
+  readonly target: LookupTarget;
+  readonly statuses: readonly LookupStatus[];
+  /** The value where the status is OK. */
+  readonly values: readonly (Buffer | undefined)[];
+  /** Who said it; empty where nobody did. */
+  readonly nodeIds: readonly string[];
+  /** Why the first of the UNAVAILABLE keys is. */
+  readonly failure: SteleError | undefined;
+}
+
+export class LookupCore {
+  readonly router = new Router();
+  readonly cache: ValueCache;
+  readonly dispatcher: Dispatcher;
+  readonly #nowMs: Clock;
+  readonly #deadlineMs: number;
+  readonly #unsubscribe: () => void;
+  /** Keys asked for, cached ones included. */
+  keysTotal = 0;
+
+  constructor(options: LookupCoreOptions) {
+    this.#nowMs = options.nowMs ?? monotonicNowMs;
+    this.#deadlineMs = options.deadlineMs;
+    this.cache = new ValueCache(options.cacheMaxBytes);
+    this.dispatcher = new Dispatcher({
+      router: this.router,
+      cache: this.cache,
+      links: options.links,
+      deadlineMs: options.deadlineMs,
+      nowMs: this.#nowMs,
+    });
+    this.router.update(options.views.current());
+    this.#unsubscribe = options.views.subscribe((view) => {
+      this.router.update(view);
+      this.dispatcher.viewChanged();
+    });
+  }
+
+  /** The dataset that reads of a keyspace go to now. Throws as Router.target. */
+  target(keyspace: string, version = 0): LookupTarget {
+    return this.router.target(keyspace, version);
+  }
+
+  /**
+   * Looks one key up. `receiver.receive(index, ...)` is called exactly once, possibly before this
+   * returns (a cached value). `key` must not change until then.
+   */
+  get(
+    target: LookupTarget,
+    key: Uint8Array,
+    receiver: LookupReceiver,
+    index: number,
+    deadlineAtMs = this.#nowMs() + this.#deadlineMs,
+  ): void {
+    this.keysTotal++;
+    let cacheKey = '';
+    if (this.cache.enabled) {
+      cacheKey = cacheKeyOf(target.cachePrefix, key);
+      const cached = this.cache.get(cacheKey);
+      if (cached !== undefined) {
+        const value = bytesOfCached(cached);
+        return receiver.receive(index, LookupStatus.OK, value, cached.nodeId, undefined);
+      }
+    }
+    const shard = shardOfSlot(slotOfKey(key, 0, key.length), this.router.table.shardCount);
+    this.dispatcher.submit({
+      target,
+      key,
+      cacheKey,
+      shard,
+      receiver,
+      index,
+      deadlineAtMs,
+      table: undefined,
+      tried: 0,
+      asked: 0,
+      parkedTimes: 0,
+      hedged: false,
+      settled: false,
+      lastError: undefined,
+    });
+  }
+
+  /**
+   * Looks `keys` up in one version. Per key OK, NOT_FOUND or UNAVAILABLE; rejects only for the
+   * batch as a whole: UNINITIALIZED, KEYSPACE_NOT_FOUND, VERSION_NOT_FOUND, KEY_TOO_LONG,
+   * BATCH_TOO_LARGE, CANCELLED. The keys must not change until then.
+   */
+  lookup(
+    keyspace: string,
+    keys: readonly Uint8Array[],
+    options: LookupOptions = {},
+  ): Promise<LookupOutcome> {
+    return new Promise((resolve, reject) => {
+      const target = this.target(keyspace, options.version);
+      checkKeys(keys);
+      const collector = new OutcomeCollector(target, keys.length, resolve, reject);
+      collector.watch(options.signal);
+      const deadlineAtMs = this.#nowMs() + (options.deadlineMs ?? this.#deadlineMs);
+      for (let index = 0; index < keys.length && !collector.abandoned; index++) {
+        this.get(target, keys[index] as Uint8Array, collector, index, deadlineAtMs);
+      }
+      collector.finishIfEmpty();
+    });
+  }
+
+  /** Fails what still waits and lets go of the view source. */
+  close(): void {
+    this.#unsubscribe();
+    this.dispatcher.close();
+  }
+}
+
+/** Throws KEY_TOO_LONG. */
+export function checkKeyLength(byteCount: number): void {
+  if (byteCount <= KEY_BYTES_MAX) return;
+  throw new SteleError(
+    'KEY_TOO_LONG',
+    `The key has ${byteCount} bytes; a key has at most ${KEY_BYTES_MAX}.`,
+  );
+}
+
+function checkKeys(keys: readonly Uint8Array[]): void {
+  if (keys.length > LOOKUP_KEYS_MAX) {
+    throw new SteleError(
+      'BATCH_TOO_LARGE',
+      `${keys.length} keys in one lookup; send at most ${LOOKUP_KEYS_MAX}.`,
+    );
+  }
+  for (const key of keys) checkKeyLength(key.length);
+}
+
+class OutcomeCollector implements LookupReceiver, LookupOutcome {
+  readonly target: LookupTarget;
+  readonly statuses: LookupStatus[];
+  readonly values: (Buffer | undefined)[];
+  readonly nodeIds: string[];
+  failure: SteleError | undefined;
+  abandoned = false;
+  readonly #resolve: (outcome: LookupOutcome) => void;
+  readonly #reject: (error: SteleError) => void;
+  #unwatch: () => void = () => undefined;
+  #left: number;
+  #bytes = 0;
+
+  constructor(
+    target: LookupTarget,
+    keyCount: number,
+    resolve: (outcome: LookupOutcome) => void,
+    reject: (error: SteleError) => void,
+  ) {
+    this.target = target;
+    this.statuses = Array.from<LookupStatus>({ length: keyCount }).fill(LookupStatus.UNAVAILABLE);
+    this.values = Array.from({ length: keyCount });
+    this.nodeIds = Array.from<string>({ length: keyCount }).fill('');
+    this.#left = keyCount;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  watch(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return;
+    const cancel = (): void => this.#abandon('CANCELLED', 'The lookup was cancelled.');
+    if (signal.aborted) return cancel();
+    signal.addEventListener('abort', cancel, { once: true });
+    this.#unwatch = () => signal.removeEventListener('abort', cancel);
+  }
+
+  finishIfEmpty(): void {
+    if (this.statuses.length === 0) this.#finish();
+  }
+
+  receive(
+    index: number,
+    status: LookupStatus,
+    value: Buffer | undefined,
+    nodeId: string,
+    failure: SteleError | undefined,
+  ): void {
+    if (this.abandoned) return;
+    this.statuses[index] = status;
+    this.values[index] = value;
+    this.nodeIds[index] = nodeId;
+    this.failure ??= failure;
+    this.#bytes += value?.length ?? 0;
+    if (this.#bytes > OUTCOME_BYTES_MAX) {
+      return this.#abandon('BATCH_TOO_LARGE', 'The values are too large together; ask for fewer.');
+    }
+    if (--this.#left === 0) this.#finish();
+  }
+
+  #finish(): void {
+    this.#unwatch();
+    this.#resolve(this);
+  }
+
+  #abandon(code: 'CANCELLED' | 'BATCH_TOO_LARGE', message: string): void {
+    if (this.abandoned) return;
+    this.abandoned = true;
+    this.values.length = 0;
+    this.#unwatch();
+    this.#reject(new SteleError(code, message));
+  }
+}

@@ -1,0 +1,213 @@
+// Which nodes can answer for a key, and which of them to ask: a table made afresh from each view.
+//
+//   key -> slot -> shard -> replicas[shard] = [SERVING..., DRAINING..., SUSPECT...] in route order
+//
+// Of the first two replicas not tried yet, the one with fewer keys in flight is asked (the power of
+// two choices); a tie goes to each in turn. A node that has just failed is asked last for a short
+// while, so that not every key pays for finding out again.
+
+import type { ClusterView, KeyspaceView, NodeView } from '../../proto/gen/stele/v1/view.ts';
+import { NodeState } from '../../proto/gen/stele/v1/view.ts';
+import { SteleError } from '../../base/errors.ts';
+import { shorten } from '../../base/ids.ts';
+import { LOOKUP_IN_FLIGHT_MAX } from '../../base/limits.ts';
+import type { LookupTargetRef } from '../../proto/ports.ts';
+
+/** Replicas of one shard that are considered: the bits of a `tried` mask. */
+export const REPLICAS_CONSIDERED_MAX = 16;
+
+/** One dataset that reads go to: one version of one keyspace. */
+export interface LookupTarget extends LookupTargetRef {
+  readonly keyspace: string;
+  /** Short and unique to (uid, version) in this process: the beginning of cache keys. */
+  readonly cachePrefix: string;
+}
+
+/** What the front knows of one datanode. Lives as long as the node is in the view. */
+export interface NodeSlot {
+  readonly id: string;
+  /** Keys given to it and not answered, those included that wait for the end of the turn. */
+  inFlight: number;
+  /** Until then it is asked only if nobody else can be. */
+  avoidUntilMs: number;
+}
+
+export interface RouteTable {
+  readonly view: ClusterView;
+  readonly shardCount: number;
+  /** By shard, best first. */
+  readonly replicas: readonly (readonly NodeSlot[])[];
+}
+
+export const NONE_LEFT = -1;
+export const ALL_BUSY = -2;
+
+export class Router {
+  #table: RouteTable = emptyTable();
+  #nodes = new Map<string, NodeSlot>();
+  #keyspaces = new Map<string, KeyspaceView>();
+  #targets = new Map<string, LookupTarget>();
+  #nextPrefix = 1;
+  #turn = 0;
+  #everReady = false;
+
+  get table(): RouteTable {
+    return this.#table;
+  }
+
+  nodes(): IterableIterator<NodeSlot> {
+    return this.#nodes.values();
+  }
+
+  /** Takes a view over. In-flight counts of nodes that stay are kept. */
+  update(view: ClusterView): void {
+    const nodes = new Map<string, NodeSlot>();
+    for (const node of view.nodes) {
+      nodes.set(
+        node.id,
+        this.#nodes.get(node.id) ?? { id: node.id, inFlight: 0, avoidUntilMs: 0 },
+      );
+    }
+    this.#nodes = nodes;
+    this.#keyspaces = new Map(view.keyspaces.map((keyspace) => [keyspace.name, keyspace]));
+    this.#everReady ||= view.ready;
+    this.#table = {
+      view,
+      shardCount: view.shardCount,
+      replicas: view.routes.map((route) => this.#replicasOf(view, route.nodes)),
+    };
+    this.#forgetTargets();
+  }
+
+  /**
+   * The dataset that a read of `keyspace` goes to; `version` 0 is the current one. Throws
+   * UNINITIALIZED until the cluster has been ready once, KEYSPACE_NOT_FOUND, VERSION_NOT_FOUND.
+   */
+  target(keyspace: string, version = 0): LookupTarget {
+    if (!this.#everReady) throw notReady(this.#table.view);
+    const known = this.#keyspaces.get(keyspace);
+    if (known === undefined) {
+      throw new SteleError(
+        'KEYSPACE_NOT_FOUND',
+        `There is no keyspace '${shorten(keyspace)}'; \`stele keyspaces\` lists those there are.`,
+      );
+    }
+    const wanted = version === 0 ? known.currentVersion : version;
+    if (wanted === 0) {
+      throw new SteleError(
+        'UNAVAILABLE',
+        `Keyspace '${keyspace}' has no committed version yet; load data with \`stele load ${keyspace} FILE\`.`,
+      );
+    }
+    if (version !== 0 && !known.versions.includes(version)) {
+      throw new SteleError(
+        'VERSION_NOT_FOUND',
+        `Keyspace '${keyspace}' has no version ${version}; it keeps ${known.versions.join(', ') || 'none'}.`,
+      );
+    }
+    return this.#targetOf(known, wanted);
+  }
+
+  /**
+   * The replica of `replicas` to ask next, as its index: not one of the `tried` bits. NONE_LEFT
+   * when all were tried, ALL_BUSY when those left have as much in flight as is allowed.
+   */
+  choose(replicas: readonly NodeSlot[], tried: number, nowMs: number): number {
+    let first = NONE_LEFT;
+    let second = NONE_LEFT;
+    let avoided = NONE_LEFT;
+    let busy = false;
+    for (let index = 0; index < replicas.length && second < 0; index++) {
+      const slot = replicas[index];
+      if (slot === undefined || (tried >>> index) & 1) continue;
+      if (slot.inFlight >= LOOKUP_IN_FLIGHT_MAX) busy = true;
+      else if (slot.avoidUntilMs > nowMs) avoided = avoided < 0 ? index : avoided;
+      else if (first < 0) first = index;
+      else second = index;
+    }
+    if (first < 0) return avoided >= 0 ? avoided : busy ? ALL_BUSY : NONE_LEFT;
+    if (second < 0) return first;
+    const difference = (replicas[first]?.inFlight ?? 0) - (replicas[second]?.inFlight ?? 0);
+    if (difference !== 0) return difference < 0 ? first : second;
+    this.#turn ^= 1;
+    return this.#turn === 0 ? first : second;
+  }
+
+  #targetOf(keyspace: KeyspaceView, version: number): LookupTarget {
+    const name = `${keyspace.uid}/${version}`;
+    let target = this.#targets.get(name);
+    if (target === undefined) {
+      target = {
+        keyspace: keyspace.name,
+        keyspaceUid: keyspace.uid,
+        version,
+        cachePrefix: `${(this.#nextPrefix++).toString(36)}:`,
+      };
+      this.#targets.set(name, target);
+    }
+    return target;
+  }
+
+  /** Drops targets whose version is gone, so that the table does not grow with every load. */
+  #forgetTargets(): void {
+    const live = new Set<string>();
+    for (const keyspace of this.#keyspaces.values()) {
+      for (const version of keyspace.versions) live.add(`${keyspace.uid}/${version}`);
+    }
+    for (const name of this.#targets.keys()) if (!live.has(name)) this.#targets.delete(name);
+  }
+
+  #replicasOf(view: ClusterView, indexes: readonly number[]): NodeSlot[] {
+    const ranked: [number, NodeSlot][] = [];
+    for (const index of indexes) {
+      const node = view.nodes[index];
+      const slot = node === undefined ? undefined : this.#nodes.get(node.id);
+      if (node === undefined || slot === undefined) continue;
+      const rank = rankOf(node);
+      if (rank >= 0) ranked.push([rank, slot]);
+    }
+    ranked.sort((left, right) => left[0] - right[0]);
+    return ranked.slice(0, REPLICAS_CONSIDERED_MAX).map(([, slot]) => slot);
+  }
+}
+
+/** Lower is better; -1: gets no reads. A suspect may still answer, so it is the last resort. */
+function rankOf(node: NodeView): number {
+  switch (node.state) {
+    case NodeState.SERVING:
+      return 0;
+    case NodeState.DRAINING:
+      return 1;
+    case NodeState.SUSPECT:
+      return 2;
+    default:
+      return -1;
+  }
+}
+
+/** Why reads are not answered yet, with what is missing. */
+export function notReady(view: ClusterView): SteleError {
+  const serving = view.nodes.filter((node) => node.state === NodeState.SERVING).length;
+  return new SteleError(
+    'UNINITIALIZED',
+    `The cluster is starting: ${serving} of ${view.nodes.length} known datanodes serve so far; try again shortly.`,
+  );
+}
+
+function emptyTable(): RouteTable {
+  return {
+    view: {
+      epoch: 0,
+      revision: 0,
+      shardCount: 0,
+      replication: 0,
+      nodes: [],
+      routes: [],
+      keyspaces: [],
+      health: 0,
+      ready: false,
+    },
+    shardCount: 0,
+    replicas: [],
+  };
+}
