@@ -1,0 +1,84 @@
+// What is known of a command before it runs: the words of the table and of COMMAND DOCS.
+//
+// Arity counts the name, as Redis does: 2 is exactly one argument, -2 at least one.
+
+/** Who answers: the backend, the connection's own session, or nobody (an explained error). */
+export type CommandHandler = 'backend' | 'session' | 'refused';
+
+export type ArgumentType =
+  'string' | 'integer' | 'key' | 'pattern' | 'oneof' | 'block' | 'pure-token';
+
+/** One argument, as COMMAND DOCS describes it. */
+export interface ArgumentSpec {
+  readonly name: string;
+  readonly type: ArgumentType;
+  readonly token?: string;
+  readonly optional?: boolean;
+  readonly multiple?: boolean;
+  readonly arguments?: readonly ArgumentSpec[];
+}
+
+/** A command or, with a `|` in its name, a subcommand. Key positions are those of COMMAND INFO. */
+export interface CommandSpec {
+  /** Lower case; a subcommand is `client|id`. */
+  readonly name: string;
+  readonly arity: number;
+  readonly flags: readonly string[];
+  /** Index of the first key, 0 if the command has none. */
+  readonly firstKey: number;
+  /** Index of the last key; negative counts from the end. */
+  readonly lastKey: number;
+  readonly keyStep: number;
+  readonly handler: CommandHandler;
+  /** Changes how replies are encoded: runs only once all earlier replies are written. */
+  readonly barrier: boolean;
+  readonly group: string;
+  readonly summary: string;
+  readonly since: string;
+  readonly arguments: readonly ArgumentSpec[];
+  readonly subcommands: readonly CommandSpec[];
+  /** The whole error text of a refused command. */
+  readonly refusal: string;
+}
+
+const DEFAULTS: CommandSpec = {
+  name: '',
+  arity: -1,
+  flags: [],
+  firstKey: 0,
+  lastKey: 0,
+  keyStep: 0,
+  handler: 'backend',
+  barrier: false,
+  group: 'generic',
+  summary: '',
+  since: '1.0.0',
+  arguments: [],
+  subcommands: [],
+  refusal: '',
+};
+
+/** A spec of the fields that are not at their defaults. All specs have one shape, for the hot path. */
+export function defineCommand(
+  fields: Partial<CommandSpec> & Pick<CommandSpec, 'name' | 'arity'>,
+): CommandSpec {
+  return { ...DEFAULTS, ...fields };
+}
+
+export function argument(
+  name: string,
+  type: ArgumentType = 'string',
+  more: Omit<ArgumentSpec, 'name' | 'type'> = {},
+): ArgumentSpec {
+  return { name, type, ...more };
+}
+
+/** A choice of fixed words. */
+export function oneOf(
+  name: string,
+  tokens: readonly string[],
+  more: Omit<ArgumentSpec, 'name' | 'type'> = {},
+): ArgumentSpec {
+  const choices = tokens.map((token) => argument(token.toLowerCase(), 'pure-token', { token }));
+  return argument(name, 'oneof', { ...more, arguments: choices });
+}

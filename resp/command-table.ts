@@ -1,0 +1,111 @@
+// The table of commands, and its lookup by the bytes a client sent.
+//
+// The lookup is on the path of every command: an open-addressed hash table over lower-cased bytes,
+// which compares bytes and allocates nothing. Names are looked up in any case, as in Redis.
+
+import type { CommandSpec } from './command-spec.ts';
+import { DATA_COMMANDS } from './commands-data.ts';
+import { REFUSED_COMMANDS } from './commands-refused.ts';
+import { SESSION_COMMANDS } from './commands-session.ts';
+
+/** Every command that is carried out, as COMMAND lists them; sorted by name. */
+export const COMMANDS: readonly CommandSpec[] = [...DATA_COMMANDS, ...SESSION_COMMANDS].sort(
+  (left, right) => (left.name < right.name ? -1 : 1),
+);
+
+/** A hash table of specs by the bytes of their (last) name. */
+export class CommandIndex {
+  readonly #mask: number;
+  readonly #names: (Uint8Array | undefined)[];
+  readonly #specs: (CommandSpec | undefined)[];
+
+  constructor(specs: readonly CommandSpec[]) {
+    let capacity = 8;
+    while (capacity < specs.length * 4) capacity *= 2;
+    this.#mask = capacity - 1;
+    this.#names = Array.from({ length: capacity }, () => undefined);
+    this.#specs = Array.from({ length: capacity }, () => undefined);
+    for (const spec of specs) this.#add(spec);
+  }
+
+  /** The command named by `bytes[start .. end)` in any case; hot. */
+  find(bytes: Uint8Array, start: number, end: number): CommandSpec | undefined {
+    const names = this.#names;
+    let at = hashName(bytes, start, end) & this.#mask;
+    for (let name = names[at]; name !== undefined; name = names[at]) {
+      if (equalsName(name, bytes, start, end)) return this.#specs[at];
+      at = (at + 1) & this.#mask;
+    }
+    return undefined;
+  }
+
+  #add(spec: CommandSpec): void {
+    const name = Buffer.from(spec.name.slice(spec.name.indexOf('|') + 1));
+    let at = hashName(name, 0, name.length) & this.#mask;
+    while (this.#names[at] !== undefined) at = (at + 1) & this.#mask;
+    this.#names[at] = name;
+    this.#specs[at] = spec;
+  }
+}
+
+const TABLE = new CommandIndex([...COMMANDS, ...REFUSED_COMMANDS]);
+const SUBCOMMANDS = new Map(
+  COMMANDS.filter((spec) => spec.subcommands.length > 0).map((spec) => [
+    spec,
+    new CommandIndex(spec.subcommands),
+  ]),
+);
+
+/** The command (not yet its subcommand) named by `bytes[start .. end)`, refused ones too. */
+export function findCommand(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): CommandSpec | undefined {
+  return TABLE.find(bytes, start, end);
+}
+
+/** The subcommand of `container` named by `bytes[start .. end)`. */
+export function findSubcommand(
+  container: CommandSpec,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): CommandSpec | undefined {
+  return SUBCOMMANDS.get(container)?.find(bytes, start, end);
+}
+
+/** A command or subcommand by its text (`get`, `client|id`), in any case. */
+export function findCommandByName(text: string): CommandSpec | undefined {
+  const [name = '', sub] = text.split('|', 2);
+  const bytes = Buffer.from(name);
+  const spec = findCommand(bytes, 0, bytes.length);
+  if (sub === undefined || spec === undefined) return spec;
+  const subBytes = Buffer.from(sub);
+  return findSubcommand(spec, subBytes, 0, subBytes.length);
+}
+
+/** Whether a command with `argc` words, its name included, has the right number of them. */
+export function arityFits(spec: CommandSpec, argc: number): boolean {
+  return spec.arity >= 0 ? argc === spec.arity : argc >= -spec.arity;
+}
+
+function lower(byte: number): number {
+  return byte >= 65 && byte <= 90 ? byte + 32 : byte;
+}
+
+function hashName(bytes: Uint8Array, start: number, end: number): number {
+  let hash = end - start;
+  for (let at = start; at < end; at++) {
+    hash = (Math.imul(hash, 31) + lower(bytes[at] as number)) | 0;
+  }
+  return hash ^ (hash >>> 7);
+}
+
+function equalsName(name: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  if (name.length !== end - start) return false;
+  for (let index = 0; index < name.length; index++) {
+    if (name[index] !== lower(bytes[start + index] as number)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,217 @@
+// The commands that need data or the cluster: answered by the backend.
+
+import { argument, defineCommand } from './command-spec.ts';
+import type { CommandSpec } from './command-spec.ts';
+
+const KEY = argument('key', 'key');
+const KEYS = argument('key', 'key', { multiple: true });
+const READ_FAST = ['readonly', 'fast'];
+
+function oneKey(
+  name: string,
+  summary: string,
+  since: string,
+  group: string,
+  flags: readonly string[] = READ_FAST,
+): CommandSpec {
+  const at = name.includes('|') ? 2 : 1;
+  return defineCommand({
+    name,
+    arity: at + 1,
+    flags,
+    firstKey: at,
+    lastKey: at,
+    keyStep: 1,
+    summary,
+    since,
+    group,
+    arguments: [KEY],
+  });
+}
+
+function manyKeys(name: string, summary: string, group: string): CommandSpec {
+  return defineCommand({
+    name,
+    arity: -2,
+    flags: READ_FAST,
+    firstKey: 1,
+    lastKey: -1,
+    keyStep: 1,
+    summary,
+    since: '1.0.0',
+    group,
+    arguments: [KEYS],
+  });
+}
+
+function sub(
+  name: string,
+  arity: number,
+  summary: string,
+  more: Partial<CommandSpec> = {},
+): CommandSpec {
+  return defineCommand({ name, arity, flags: ['loading', 'stale'], summary, ...more });
+}
+
+const STRING_COMMANDS: readonly CommandSpec[] = [
+  oneKey('get', 'Get the value of a key', '1.0.0', 'string'),
+  manyKeys('mget', 'Get the values of all the given keys', 'string'),
+  oneKey('strlen', 'Get the length of the value stored in a key', '2.2.0', 'string'),
+  defineCommand({
+    name: 'getrange',
+    arity: 4,
+    flags: ['readonly'],
+    firstKey: 1,
+    lastKey: 1,
+    keyStep: 1,
+    summary: 'Get a substring of the string stored at a key',
+    since: '2.4.0',
+    group: 'string',
+    arguments: [KEY, argument('start', 'integer'), argument('end', 'integer')],
+  }),
+];
+
+const KEY_COMMANDS: readonly CommandSpec[] = [
+  manyKeys('exists', 'Determine if a key exists', 'generic'),
+  oneKey('type', 'Determine the type stored at key', '1.0.0', 'generic'),
+  oneKey('ttl', 'Get the time to live for a key in seconds', '1.0.0', 'generic'),
+  oneKey('pttl', 'Get the time to live for a key in milliseconds', '2.6.0', 'generic'),
+  defineCommand({
+    name: 'scan',
+    arity: -2,
+    flags: ['readonly'],
+    since: '2.8.0',
+    group: 'generic',
+    summary: 'Incrementally iterate the keys space',
+    arguments: [
+      argument('cursor', 'integer'),
+      argument('pattern', 'pattern', { token: 'MATCH', optional: true }),
+      argument('count', 'integer', { token: 'COUNT', optional: true }),
+      argument('type', 'string', { token: 'TYPE', optional: true }),
+    ],
+  }),
+  defineCommand({
+    name: 'dbsize',
+    arity: 1,
+    flags: READ_FAST,
+    since: '1.0.0',
+    group: 'server',
+    summary: 'Return the number of keys in the selected database',
+  }),
+  defineCommand({
+    name: 'randomkey',
+    arity: 1,
+    flags: ['readonly'],
+    since: '1.0.0',
+    group: 'generic',
+    summary: 'Return a random key from the keyspace',
+  }),
+  defineCommand({
+    name: 'object',
+    arity: -2,
+    since: '2.2.3',
+    group: 'generic',
+    summary: 'A container for object introspection commands',
+    subcommands: [
+      oneKey(
+        'object|encoding',
+        'Inspect the internal encoding of a Redis object',
+        '2.2.3',
+        'generic',
+        ['readonly'],
+      ),
+    ],
+  }),
+  defineCommand({
+    name: 'memory',
+    arity: -2,
+    since: '4.0.0',
+    group: 'server',
+    summary: 'A container for memory diagnostics commands',
+    subcommands: [
+      defineCommand({
+        name: 'memory|usage',
+        arity: -3,
+        flags: ['readonly'],
+        firstKey: 2,
+        lastKey: 2,
+        keyStep: 1,
+        since: '4.0.0',
+        group: 'server',
+        summary: 'Estimate the memory usage of a key',
+        arguments: [KEY, argument('count', 'integer', { token: 'SAMPLES', optional: true })],
+      }),
+    ],
+  }),
+];
+
+const SLOT = argument('slot', 'integer');
+
+const CLUSTER_COMMANDS: readonly CommandSpec[] = [
+  defineCommand({
+    name: 'info',
+    arity: -1,
+    flags: ['loading', 'stale'],
+    since: '1.0.0',
+    group: 'server',
+    summary: 'Get information and statistics about the server',
+    arguments: [argument('section', 'string', { optional: true, multiple: true })],
+  }),
+  defineCommand({
+    name: 'cluster',
+    arity: -2,
+    since: '3.0.0',
+    group: 'cluster',
+    summary: 'A container for cluster commands',
+    subcommands: [
+      sub('cluster|info', 2, 'Provides info about Redis Cluster node state'),
+      sub('cluster|myid', 2, 'Return the node id'),
+      sub('cluster|slots', 2, 'Get array of Cluster slot to node mappings'),
+      sub('cluster|shards', 2, 'Get array of cluster slots to node mappings', { since: '7.0.0' }),
+      sub('cluster|nodes', 2, 'Get Cluster config for the node'),
+      sub('cluster|keyslot', 3, 'Returns the hash slot of the specified key', {
+        arguments: [argument('key')],
+      }),
+      sub(
+        'cluster|countkeysinslot',
+        3,
+        'Return the number of local keys in the specified hash slot',
+        {
+          arguments: [SLOT],
+        },
+      ),
+      sub('cluster|getkeysinslot', 4, 'Return local key names in the specified hash slot', {
+        arguments: [SLOT, argument('count', 'integer')],
+      }),
+    ].map((spec) => ({
+      ...spec,
+      group: 'cluster',
+      since: spec.since === '7.0.0' ? '7.0.0' : '3.0.0',
+    })),
+  }),
+  defineCommand({
+    name: 'stele',
+    arity: -2,
+    since: '7.0.0',
+    group: 'server',
+    summary: "Stele's own commands: keyspaces, versions, placement, health",
+    subcommands: [
+      sub('stele|keyspaces', 2, 'List the keyspaces with their versions and counts'),
+      sub('stele|version', 2, 'The version of Stele and of the selected keyspace'),
+      sub('stele|explain', 3, 'Say where a key lives: slot, shard, owners, holders', {
+        arguments: [KEY],
+        firstKey: 2,
+        lastKey: 2,
+        keyStep: 1,
+      }),
+      sub('stele|nodes', 2, 'List the datanodes with their state'),
+      sub('stele|health', 2, 'The health of the cluster: green, yellow or red, and why'),
+    ].map((spec) => ({ ...spec, group: 'server' })),
+  }),
+];
+
+export const DATA_COMMANDS: readonly CommandSpec[] = [
+  ...STRING_COMMANDS,
+  ...KEY_COMMANDS,
+  ...CLUSTER_COMMANDS,
+];

@@ -1,0 +1,166 @@
+// The commands that need only the connection's session: answered by session-commands.ts.
+
+import { argument, defineCommand, oneOf } from './command-spec.ts';
+import type { CommandSpec } from './command-spec.ts';
+
+const ANY_TIME = ['loading', 'stale', 'fast'];
+
+function session(
+  name: string,
+  arity: number,
+  since: string,
+  summary: string,
+  more: Partial<CommandSpec> = {},
+): CommandSpec {
+  return defineCommand({
+    name,
+    arity,
+    since,
+    summary,
+    handler: 'session',
+    flags: ANY_TIME,
+    group: 'connection',
+    ...more,
+  });
+}
+
+const PATTERN = argument('pattern', 'pattern');
+const COMMAND_NAMES = argument('command-name', 'string', { optional: true, multiple: true });
+const ON_OFF = oneOf('enabled', ['ON', 'OFF']);
+
+const CLIENT = session('client', -2, '2.4.0', 'A container for client connection commands', {
+  subcommands: [
+    session('client|id', 2, '5.0.0', 'Returns the client ID for the current connection'),
+    session('client|info', 2, '6.2.0', 'Returns information about the current client connection'),
+    session('client|list', -2, '2.4.0', 'Get the list of client connections', {
+      arguments: [
+        oneOf('client-type', ['NORMAL', 'MASTER', 'REPLICA', 'PUBSUB'], {
+          token: 'TYPE',
+          optional: true,
+        }),
+        argument('client-id', 'integer', { token: 'ID', optional: true, multiple: true }),
+      ],
+    }),
+    session('client|getname', 2, '2.6.9', 'Get the current connection name'),
+    session('client|setname', 3, '2.6.9', 'Set the current connection name', {
+      arguments: [argument('connection-name')],
+    }),
+    session('client|setinfo', 4, '7.2.0', 'Set client or connection specific info', {
+      arguments: [
+        argument('attr', 'oneof', {
+          arguments: [
+            argument('libname', 'string', { token: 'LIB-NAME' }),
+            argument('libver', 'string', { token: 'LIB-VER' }),
+          ],
+        }),
+      ],
+    }),
+    session('client|no-evict', 3, '7.0.0', 'Set client eviction mode for the current connection', {
+      arguments: [ON_OFF],
+    }),
+    session('client|no-touch', 3, '7.2.0', 'Controls whether commands alter the LRU of keys', {
+      arguments: [ON_OFF],
+    }),
+    session('client|reply', 3, '3.2.0', 'Instruct the server whether to reply to commands', {
+      arguments: [oneOf('on_off_skip', ['ON', 'OFF', 'SKIP'])],
+    }),
+  ],
+});
+
+const COMMAND = session('command', -1, '2.8.13', 'Get array of Redis command details', {
+  group: 'server',
+  subcommands: [
+    session('command|count', 2, '2.8.13', 'Get total number of Redis commands'),
+    session('command|docs', -2, '7.0.0', 'Get array of specific Redis command documentation', {
+      arguments: [COMMAND_NAMES],
+    }),
+    session('command|info', -2, '2.8.13', 'Get array of specific Redis command details', {
+      arguments: [COMMAND_NAMES],
+    }),
+    session('command|getkeys', -3, '2.8.13', 'Extract keys given a full Redis command', {
+      arguments: [
+        argument('command'),
+        argument('arg', 'string', { optional: true, multiple: true }),
+      ],
+    }),
+    session('command|list', -2, '7.0.0', 'Get an array of Redis command names', {
+      arguments: [
+        argument('filterby', 'oneof', {
+          token: 'FILTERBY',
+          optional: true,
+          arguments: [
+            argument('module-name', 'string', { token: 'MODULE' }),
+            argument('category', 'string', { token: 'ACLCAT' }),
+            argument('pattern', 'pattern', { token: 'PATTERN' }),
+          ],
+        }),
+      ],
+    }),
+  ].map((spec) => ({ ...spec, group: 'server' })),
+});
+
+const LATENCY = session('latency', -2, '2.8.13', 'A container for latency diagnostics commands', {
+  group: 'server',
+  subcommands: [
+    session('latency|latest', 2, '2.8.13', 'Return the latest latency samples for all events'),
+    session('latency|reset', -2, '2.8.13', 'Reset latency data for one or more events', {
+      arguments: [argument('event', 'string', { optional: true, multiple: true })],
+    }),
+  ].map((spec) => ({ ...spec, group: 'server' })),
+});
+
+const HELLO = session('hello', -1, '6.0.0', 'Handshake with Redis', {
+  barrier: true,
+  arguments: [
+    argument('arguments', 'block', {
+      optional: true,
+      arguments: [
+        argument('protover', 'integer'),
+        argument('username_password', 'block', {
+          token: 'AUTH',
+          optional: true,
+          arguments: [argument('username'), argument('password')],
+        }),
+        argument('clientname', 'string', { token: 'SETNAME', optional: true }),
+      ],
+    }),
+  ],
+});
+
+export const SESSION_COMMANDS: readonly CommandSpec[] = [
+  session('ping', -1, '1.0.0', 'Ping the server', {
+    arguments: [argument('message', 'string', { optional: true })],
+  }),
+  session('echo', 2, '1.0.0', 'Echo the given string', { arguments: [argument('message')] }),
+  HELLO,
+  session('auth', -2, '1.0.0', 'Authenticate to the server', {
+    arguments: [argument('username', 'string', { optional: true }), argument('password')],
+  }),
+  session('select', 2, '1.0.0', 'Select the keyspace of this connection, by name or index', {
+    arguments: [argument('keyspace')],
+  }),
+  session('quit', -1, '1.0.0', 'Close the connection'),
+  session('reset', 1, '6.2.0', 'Reset the connection', { barrier: true }),
+  CLIENT,
+  COMMAND,
+  session('config', -2, '2.0.0', 'A container for server configuration commands', {
+    group: 'server',
+    subcommands: [
+      session('config|get', -3, '2.0.0', 'Get the values of configuration parameters', {
+        group: 'server',
+        arguments: [{ ...PATTERN, name: 'parameter', multiple: true }],
+      }),
+    ],
+  }),
+  session('time', 1, '2.6.0', 'Return the current server time', { group: 'server' }),
+  LATENCY,
+  session('readonly', 1, '3.0.0', 'Enables read queries for a connection to a replica', {
+    group: 'cluster',
+  }),
+  session('readwrite', 1, '3.0.0', 'Disables read queries for a connection to a replica', {
+    group: 'cluster',
+  }),
+  session('asking', 1, '3.0.0', 'Sent by cluster clients after an -ASK redirect', {
+    group: 'cluster',
+  }),
+];
