@@ -13,19 +13,26 @@
 import assert from 'node:assert/strict';
 import type { Table } from './table.ts';
 
-/** A search that finds no chain has looked at everything; after so many the bound just gives way. */
-const FAILED_SEARCHES_MAX = 8;
+/** Candidates looked at in all searches together (tens of milliseconds); after that the bound gives way. */
+const CANDIDATES_MAX = 5_000_000;
+
+/** What is left of CANDIDATES_MAX. */
+interface Budget {
+  candidates: number;
+}
+
+/** The shards that each node owns, kept up to date along the way. */
+type ShardsByNode = readonly Set<number>[];
 
 /** Gives every shard its full number of owners. */
 export function completeShards(table: Table): void {
-  let failedSearches = 0;
-  for (let shard = 0; shard < table.shardCount && table.missing > 0; shard++) {
+  if (table.missing === 0) return;
+  const shardsByNode = indexByNode(table);
+  const budget: Budget = { candidates: CANDIDATES_MAX };
+  for (let shard = 0; shard < table.shardCount; shard++) {
     while (table.ownerCountOf(shard) < table.replication) {
-      if (failedSearches < FAILED_SEARCHES_MAX) {
-        if (placeByChain(table, shard)) continue;
-        failedSearches++;
-      }
-      table.add(shard, leastBadOwner(table, shard));
+      const chain = findChain(table, shardsByNode, shard, budget) ?? leastBadStep(table, shard);
+      carryOut(table, shardsByNode, chain);
     }
   }
 }
@@ -37,45 +44,52 @@ interface Step {
   readonly previous: Step | undefined;
 }
 
-function placeByChain(table: Table, openShard: number): boolean {
-  const shardsByNode = indexByNode(table);
-  const queue: Step[] = [];
+/** The last step of the shortest chain that ends at a node with room; undefined if there is none or the budget is spent. */
+function findChain(
+  table: Table,
+  shardsByNode: ShardsByNode,
+  openShard: number,
+  budget: Budget,
+): Step | undefined {
   const seen = new Uint8Array(table.nodeCount);
-  const visit = (node: number, shard: number, previous: Step | undefined): void => {
-    seen[node] = 1;
-    queue.push({ node, shard, previous });
-  };
-
+  const queue: Step[] = [];
   for (let node = 0; node < table.nodeCount; node++) {
-    if (!table.owns(openShard, node) && table.accepts(openShard, node)) {
-      visit(node, openShard, undefined);
-    }
+    if (table.owns(openShard, node) || !table.accepts(openShard, node)) continue;
+    const step = { node, shard: openShard, previous: undefined };
+    if (table.hasRoom(node)) return step;
+    seen[node] = 1;
+    queue.push(step);
   }
-  for (let at = 0; at < queue.length; at++) {
-    const step = queue[at];
-    assert(step !== undefined);
-    if (table.hasRoom(step.node)) {
-      carryOut(table, step);
-      return true;
-    }
-    for (const shard of shardsByNode[step.node] ?? []) {
-      if (isInChain(step, shard)) continue;
+  for (let at = 0; at < queue.length && budget.candidates > 0; at++) {
+    const previous = queue[at];
+    assert(previous !== undefined);
+    for (const shard of ownedBy(shardsByNode, previous.node)) {
+      if (isInChain(previous, shard)) continue;
+      budget.candidates -= table.nodeCount;
+      if (budget.candidates <= 0) return undefined;
       for (let node = 0; node < table.nodeCount; node++) {
         if (seen[node] === 1 || table.owns(shard, node)) continue;
-        if (table.acceptsInstead(shard, node, step.node)) visit(node, shard, step);
+        if (!table.acceptsInstead(shard, node, previous.node)) continue;
+        const step = { node, shard, previous };
+        if (table.hasRoom(node)) return step;
+        seen[node] = 1;
+        queue.push(step);
       }
     }
   }
-  return false;
+  return undefined;
 }
 
-function carryOut(table: Table, last: Step): void {
+function carryOut(table: Table, shardsByNode: ShardsByNode, last: Step): void {
   let step = last;
   while (step.previous !== undefined) {
     table.replace(step.shard, step.previous.node, step.node);
+    ownedBy(shardsByNode, step.previous.node).delete(step.shard);
+    ownedBy(shardsByNode, step.node).add(step.shard);
     step = step.previous;
   }
   table.add(step.shard, step.node);
+  ownedBy(shardsByNode, step.node).add(step.shard);
 }
 
 /** A shard changes hands once in a chain: what may replace whom was asked of the table as it is. */
@@ -86,16 +100,22 @@ function isInChain(last: Step, shard: number): boolean {
   return false;
 }
 
-function indexByNode(table: Table): number[][] {
-  const shardsByNode: number[][] = Array.from({ length: table.nodeCount }, () => []);
+function indexByNode(table: Table): ShardsByNode {
+  const shardsByNode = Array.from({ length: table.nodeCount }, () => new Set<number>());
   for (let shard = 0; shard < table.shardCount; shard++) {
-    for (const node of table.ownersOf(shard)) shardsByNode[node]?.push(shard);
+    for (const node of table.ownersOf(shard)) ownedBy(shardsByNode, node).add(shard);
   }
   return shardsByNode;
 }
 
+function ownedBy(shardsByNode: ShardsByNode, node: number): Set<number> {
+  const shards = shardsByNode[node];
+  assert(shards !== undefined);
+  return shards;
+}
+
 /** Farthest from the other owners first (zone, then host), then the least loaded for its share. */
-function leastBadOwner(table: Table, shard: number): number {
+function leastBadStep(table: Table, shard: number): Step {
   let best = -1;
   let bestApartness = -1;
   let bestLoad = Infinity;
@@ -109,5 +129,5 @@ function leastBadOwner(table: Table, shard: number): number {
     bestLoad = load;
   }
   assert(best >= 0, 'there are at least as many nodes as replicas');
-  return best;
+  return { node: best, shard, previous: undefined };
 }

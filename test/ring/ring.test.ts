@@ -29,7 +29,7 @@ describe('the ring', () => {
 
   it('spreads offsets evenly over a step', () => {
     const nodes = virtualNodesOf('node-1', 4096);
-    const tenths = new Array<number>(10).fill(0);
+    const tenths = Array.from({ length: 10 }, () => 0);
     for (let rank = 0; rank < 4096; rank++) {
       const tenth = Math.floor((offsetAtRank(nodes, rank) / 2 ** 32) * 10);
       tenths[tenth] = (tenths[tenth] ?? 0) + 1;
