@@ -1,0 +1,14 @@
+// What `import ... from 'stele'` gives: a cluster in this process, the client, the error type.
+
+export { startCluster } from './start-cluster.ts';
+export type {
+  ClusterPorts,
+  LocalCluster,
+  LocalNode,
+  StartClusterOptions,
+} from './start-cluster.ts';
+export { SteleClient } from '../client/stele-client.ts';
+export type { Key, ManyResult, ReadOptions, SteleClientOptions, Value } from '../client/stele-client.ts';
+export { connectAdmin } from '../client/admin.ts';
+export { ERROR_TABLE, SteleError } from '../base/errors.ts';
+export type { ErrorCode } from '../base/errors.ts';

@@ -1,0 +1,125 @@
+// Operations on a cluster, over gRPC: what the command line and programs call on a master.
+
+import { credentials } from '@grpc/grpc-js';
+import { callUnary, CHANNEL_OPTIONS } from '../proto/grpc-channel.ts';
+import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
+import type {
+  DropKeyspaceResponse,
+  ExplainRequest,
+  ExplainResponse,
+  GetHealthRequest,
+  GetHealthResponse,
+  ListKeyspacesResponse,
+  ListNodesResponse,
+  ListShardsResponse,
+  ListVersionsResponse,
+  RollbackRequest,
+  RollbackResponse,
+} from '../proto/gen/stele/v1/cluster.ts';
+import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
+import { SteleError } from '../base/errors.ts';
+
+export interface AdminOptions {
+  /** Deadline of each call; default 10 s. */
+  readonly deadlineMs?: number;
+}
+
+const DEADLINE_MS_DEFAULT = 10_000;
+/** On top of what a waiting call asks for. */
+const WAIT_SLACK_MS = 2000;
+
+/**
+ * Operations on the cluster whose master answers at `master` (`host:port` of its gRPC). Connects at
+ * the first call; close() when done. Every method throws SteleError; UNAVAILABLE says how to start
+ * or name a master.
+ */
+export function connectAdmin(master: string, options: AdminOptions = {}): AdminClient {
+  return new AdminClient(master, options.deadlineMs ?? DEADLINE_MS_DEFAULT);
+}
+
+export class AdminClient {
+  readonly #client: ClusterServiceClient;
+  readonly #master: string;
+  readonly #deadlineMs: number;
+
+  constructor(master: string, deadlineMs: number) {
+    this.#master = master;
+    this.#deadlineMs = deadlineMs;
+    this.#client = new ClusterServiceClient(master, credentials.createInsecure(), CHANNEL_OPTIONS);
+  }
+
+  async getView(): Promise<ClusterView> {
+    const response = await this.#call(this.#client.getView, {});
+    if (response.view === undefined) throw new SteleError('INTERNAL', 'The master sent no view.');
+    return response.view;
+  }
+
+  /** With `waitFor`, waits up to `timeoutMs` for a health at least that good. */
+  getHealth(request: GetHealthRequest): Promise<GetHealthResponse> {
+    const deadlineMs = Math.max(this.#deadlineMs, request.timeoutMs + WAIT_SLACK_MS);
+    return this.#call(this.#client.getHealth, request, deadlineMs);
+  }
+
+  listKeyspaces(): Promise<ListKeyspacesResponse> {
+    return this.#call(this.#client.listKeyspaces, {});
+  }
+
+  listVersions(keyspace: string): Promise<ListVersionsResponse> {
+    return this.#call(this.#client.listVersions, { keyspace });
+  }
+
+  rollback(request: RollbackRequest): Promise<RollbackResponse> {
+    return this.#call(this.#client.rollback, request);
+  }
+
+  dropKeyspace(keyspace: string): Promise<DropKeyspaceResponse> {
+    return this.#call(this.#client.dropKeyspace, { keyspace });
+  }
+
+  listNodes(): Promise<ListNodesResponse> {
+    return this.#call(this.#client.listNodes, {});
+  }
+
+  listShards(): Promise<ListShardsResponse> {
+    return this.#call(this.#client.listShards, {});
+  }
+
+  explain(request: ExplainRequest): Promise<ExplainResponse> {
+    return this.#call(this.#client.explain, request);
+  }
+
+  async drainNode(nodeId: string): Promise<void> {
+    await this.#call(this.#client.drainNode, { nodeId });
+  }
+
+  async resumeNode(nodeId: string): Promise<void> {
+    await this.#call(this.#client.resumeNode, { nodeId });
+  }
+
+  async removeNode(nodeId: string): Promise<void> {
+    await this.#call(this.#client.removeNode, { nodeId });
+  }
+
+
+  close(): void {
+    this.#client.close();
+  }
+
+  async #call<Request, Response>(
+    method: Parameters<typeof callUnary<Request, Response>>[0],
+    request: Request,
+    deadlineMs = this.#deadlineMs,
+  ): Promise<Response> {
+    try {
+      return await callUnary(method.bind(this.#client), request, this.#master, { deadlineMs });
+    } catch (thrown) {
+      if (!(thrown instanceof SteleError) || thrown.code !== 'UNAVAILABLE') throw thrown;
+      if (!thrown.message.startsWith('Nothing answers')) throw thrown;
+      throw new SteleError(
+        'UNAVAILABLE',
+        `No master answers at ${this.#master}; start one with \`stele up\`, or name it with --master.`,
+        { cause: thrown },
+      );
+    }
+  }
+}

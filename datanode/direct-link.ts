@@ -1,0 +1,71 @@
+// A DatanodeLink straight to a Datanode in this process: the same messages and errors, no sockets.
+
+import { monotonicNowMs } from '../base/clock.ts';
+import { SteleError } from '../base/errors.ts';
+import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
+import type { FetchSegmentRequest } from '../proto/gen/stele/v1/datanode.ts';
+import type {
+  CallOptions,
+  DatanodeLink,
+  LookupChannel,
+  LookupSink,
+  LookupTargetRef,
+} from '../proto/ports.ts';
+import { found, lookupInTable } from './lookup.ts';
+import type { Datanode } from './node.ts';
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** A link to `node`; it answers at once, so deadlines cannot pass. */
+export function directLink(node: Datanode): DatanodeLink {
+  return {
+    heartbeat: (request) => node.heartbeat(request, monotonicNowMs()),
+    listHoldings: (request) => node.listHoldings(request),
+    applyView: (request) => node.applyView(request),
+    putManifest: (request) => node.putManifest(request),
+    copySegments: (request) => node.copySegments(request),
+    dropSegments: (request) => node.dropSegments(request),
+    fetchSegment: (request, options) => fetchDirectly(node, request, options),
+    lookups: new DirectLookups(node),
+    close: () => undefined,
+  };
+}
+
+async function* fetchDirectly(
+  node: Datanode,
+  request: FetchSegmentRequest,
+  options: CallOptions,
+): AsyncGenerator<Uint8Array> {
+  for (const part of node.fetchSegment(request)) {
+    if (options.signal?.aborted === true) throw new SteleError('CANCELLED', 'Cancelled.');
+    yield part;
+  }
+}
+
+class DirectLookups implements LookupChannel {
+  readonly inFlight = 0;
+  readonly #node: Datanode;
+
+  constructor(node: Datanode) {
+    this.#node = node;
+  }
+
+  async lookup(
+    target: LookupTargetRef,
+    keys: readonly Uint8Array[],
+    sink: LookupSink,
+  ): Promise<void> {
+    const table = this.#node.tables.get(target.keyspaceUid, target.version);
+    this.#node.counters.lookups += keys.length;
+    for (const [index, key] of keys.entries()) {
+      const status =
+        table === undefined ? LookupStatus.UNAVAILABLE : lookupInTable(table, key, 0, key.length);
+      if (status === LookupStatus.OK) sink(index, status, found.bytes, found.start, found.end);
+      else sink(index, status, NO_BYTES, 0, 0);
+    }
+  }
+
+  close(): void {
+    // Nothing is open.
+  }
+}

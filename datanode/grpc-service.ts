@@ -1,0 +1,163 @@
+// DatanodeService and LookupService over gRPC: thin handlers that pass messages to the Datanode.
+
+import type { handleUnaryCall, ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
+import { monotonicNowMs } from '../base/clock.ts';
+import { SteleError } from '../base/errors.ts';
+import { toGrpcError } from '../proto/grpc-errors.ts';
+import type {
+  DatanodeServiceServer,
+  FetchSegmentRequest,
+  FetchSegmentResponse,
+  PushSegmentsRequest,
+  PushSegmentsResponse,
+} from '../proto/gen/stele/v1/datanode.ts';
+import type {
+  LookupRequest,
+  LookupResponse,
+  LookupServiceServer,
+  LookupStreamRequest,
+  LookupStreamResponse,
+} from '../proto/gen/stele/v1/lookup.ts';
+import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
+import { LOOKUP_KEYS_MAX } from '../base/limits.ts';
+import { answerBatch } from './lookup-batch.ts';
+import { found, lookupInTable } from './lookup.ts';
+import type { Datanode } from './node.ts';
+import { PushSession } from './push-session.ts';
+
+/** Time a reader of a stream may take for one message before the stream is given up. */
+const DRAIN_DEADLINE_MS = 30_000;
+
+/** The orders and transfers of a datanode. */
+export function datanodeService(node: Datanode): DatanodeServiceServer {
+  return {
+    heartbeat: unary((request) => node.heartbeat(request, monotonicNowMs())),
+    listHoldings: unary((request) => node.listHoldings(request)),
+    applyView: unary((request) => node.applyView(request)),
+    putManifest: unary((request) => node.putManifest(request)),
+    copySegments: unary((request) => node.copySegments(request)),
+    dropSegments: unary((request) => node.dropSegments(request)),
+    pushSegments: (call) => void receive(node, call),
+    fetchSegment: (call) => void send(node, call),
+  };
+}
+
+/** The reads of a datanode. */
+export function lookupService(node: Datanode): LookupServiceServer {
+  return {
+    lookup: unary((request) => lookupOnce(node, request)),
+    lookupStream: (call) => void answerStream(node, call),
+  };
+}
+
+function unary<Request, Response>(
+  handle: (request: Request) => Promise<Response>,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    handle(call.request).then(
+      (response) => callback(null, response),
+      (thrown: unknown) => callback(toGrpcError(thrown)),
+    );
+  };
+}
+
+async function receive(
+  node: Datanode,
+  call: ServerDuplexStream<PushSegmentsRequest, PushSegmentsResponse>,
+): Promise<void> {
+  const session = new PushSession(node.identity, node.intake, (answer) => call.write(answer));
+  try {
+    for await (const message of call as AsyncIterable<PushSegmentsRequest>) {
+      await session.message(message);
+    }
+    await session.end();
+    call.end();
+  } catch (thrown) {
+    if (!call.cancelled) call.emit('error', toGrpcError(thrown));
+  } finally {
+    session.dispose();
+  }
+}
+
+async function send(
+  node: Datanode,
+  call: ServerWritableStream<FetchSegmentRequest, FetchSegmentResponse>,
+): Promise<void> {
+  try {
+    for (const chunk of node.fetchSegment(call.request)) {
+      if (call.cancelled) return;
+      if (!call.write({ chunk })) await drained(call);
+    }
+    call.end();
+  } catch (thrown) {
+    if (!call.cancelled) call.emit('error', toGrpcError(thrown));
+  }
+}
+
+async function answerStream(
+  node: Datanode,
+  call: ServerDuplexStream<LookupStreamRequest, LookupStreamResponse>,
+): Promise<void> {
+  try {
+    for await (const request of call as AsyncIterable<LookupStreamRequest>) {
+      node.identity.expect(request.expectNode, request.expectIncarnation);
+      for (const response of answerBatch(request, node.tables)) {
+        if (!call.write(response)) await drained(call);
+      }
+      node.counters.lookups += request.count;
+    }
+    call.end();
+  } catch (thrown) {
+    if (!call.cancelled) call.emit('error', toGrpcError(thrown));
+  }
+}
+
+async function lookupOnce(node: Datanode, request: LookupRequest): Promise<LookupResponse> {
+  if (request.keys.length > LOOKUP_KEYS_MAX) {
+    throw new SteleError('BATCH_TOO_LARGE', `At most ${LOOKUP_KEYS_MAX} keys a call.`);
+  }
+  const keyspace = node.cluster.keyspaceNamed(request.keyspace);
+  if (keyspace === undefined) {
+    throw new SteleError('KEYSPACE_NOT_FOUND', `There is no keyspace '${request.keyspace}'.`);
+  }
+  const version = request.version === 0 ? keyspace.currentVersion : request.version;
+  const table = node.tables.get(keyspace.uid, version);
+  node.counters.lookups += request.keys.length;
+  const results = request.keys.map((key) => {
+    const status =
+      table === undefined ? LookupStatus.UNAVAILABLE : lookupInTable(table, key, 0, key.length);
+    const value =
+      status === LookupStatus.OK
+        ? found.bytes.subarray(found.start, found.end)
+        : Buffer.alloc(0);
+    return { status, value };
+  });
+  return { version, results };
+}
+
+/** Resolves when the peer has read on; fails when it has not for too long, or has gone. */
+function drained(stream: StreamLike): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      finish(new SteleError('DEADLINE_EXCEEDED', 'The reader of the stream has stopped reading.'));
+    }, DRAIN_DEADLINE_MS);
+    const finish = (error?: SteleError): void => {
+      clearTimeout(timer);
+      stream.off('drain', onDrain);
+      stream.off('close', onGone);
+      stream.off('cancelled', onGone);
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    const onDrain = (): void => finish();
+    const onGone = (): void => finish(new SteleError('CANCELLED', 'The stream was given up.'));
+    stream.once('drain', onDrain);
+    stream.once('close', onGone);
+    stream.once('cancelled', onGone);
+  });
+}
+
+interface StreamLike {
+  once(event: string, listener: () => void): unknown;
+  off(event: string, listener: () => void): unknown;
+}

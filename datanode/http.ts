@@ -1,0 +1,71 @@
+// Health and metrics of a datanode over HTTP: /livez, /readyz, /metrics.
+
+import { fastify } from 'fastify';
+import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import { NodeState } from '../proto/gen/stele/v1/view.ts';
+import type { Datanode } from './node.ts';
+
+const REQUEST_TIMEOUT_MS = 10_000;
+
+export interface DatanodeHttpOptions {
+  readonly node: Datanode;
+  readonly host: string;
+  readonly port: number;
+  readonly respConnections: () => number;
+}
+
+/** Opens the port; returns the one it got and how to close it. */
+export async function startDatanodeHttp(
+  options: DatanodeHttpOptions,
+): Promise<{ port: number; close(): Promise<void> }> {
+  const { node } = options;
+  const registry = metricsOf(options);
+  const app = fastify({
+    connectionTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: 60_000,
+    forceCloseConnections: true,
+    bodyLimit: 1024,
+  });
+  app.get('/livez', () => ({ status: 'ok', node: node.identity.nodeId }));
+  app.get('/readyz', (_, reply) => {
+    const reason = notReadyReason(node);
+    if (reason === undefined) return { status: 'ready', node: node.identity.nodeId };
+    return reply.status(503).send({ status: 'not ready', reason });
+  });
+  app.get('/metrics', async (_, reply) => {
+    return reply.type(registry.contentType).send(await registry.metrics());
+  });
+  await app.listen({ host: options.host, port: options.port });
+  const address = app.server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : options.port;
+  return { port, close: () => app.close() };
+}
+
+/** Why a read sent here now would not be answered; undefined when it would. */
+export function notReadyReason(node: Datanode): string | undefined {
+  if (node.state !== NodeState.SERVING) return 'segments are being verified';
+  if (node.cluster.view === undefined) return 'the master has not sent its view yet';
+  return undefined;
+}
+
+function metricsOf({ node, respConnections }: DatanodeHttpOptions): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: 'stele_' });
+  const gauge = (name: string, help: string, read: () => number): void => {
+    const metric: Gauge = new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect: () => metric.set(read()),
+    });
+  };
+  gauge('stele_segments', 'Segments held.', () => node.holdings.count);
+  gauge('stele_segment_bytes', 'Bytes of segments held.', () => node.holdings.segmentBytes);
+  gauge('stele_memory_limit_bytes', 'Bytes of segments allowed.', () => node.limits.memoryMaxBytes);
+  gauge('stele_lookups_total', 'Keys looked up since the start.', () => node.counters.lookups);
+  gauge('stele_quarantined_total', 'Segments found corrupt.', () => node.quarantinedTotal);
+  gauge('stele_resp_connections', 'RESP clients connected.', respConnections);
+  gauge('stele_view_epoch', 'Epoch of the view in force.', () => node.cluster.view?.epoch ?? 0);
+  return registry;
+}

@@ -1,0 +1,79 @@
+// Taking segments in, whoever sends them: check room, verify, make durable, then hold.
+//
+//   reserve(bytes)  memory limit and disk space are promised before the first byte is accepted
+//   store(bytes)    verify -> write, fsync, rename, fsync folder -> holdings
+//
+// The order is the invariant: nothing is acknowledged, or servable, before it is durable.
+
+import { SteleError } from '../base/errors.ts';
+import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
+import { formatBytes } from '../base/units.ts';
+import type { Holdings } from './holdings.ts';
+import type { DiskStore } from './store.ts';
+import type { ExpectedSegment, Verifier } from './verifier.ts';
+
+/** Room promised to one segment; `release` gives it back and may be called more than once. */
+export interface Reservation {
+  release(): void;
+}
+
+export interface IntakeOptions {
+  readonly holdings: Holdings;
+  readonly store: DiskStore;
+  readonly verifier: Verifier;
+  readonly memoryMaxBytes: number;
+}
+
+export class Intake {
+  readonly #options: IntakeOptions;
+  #promisedBytes = 0;
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+  }
+
+  /** Promises room for a segment file of `byteCount`. Throws MEMORY_LIMIT or DISK_FULL. */
+  async reserve(byteCount: number): Promise<Reservation> {
+    if (byteCount <= 0 || byteCount > SEGMENT_BYTES_MAX) {
+      throw new SteleError('INVALID_ARGUMENT', `A segment cannot have ${byteCount} bytes.`);
+    }
+    const { holdings, memoryMaxBytes, store } = this.#options;
+    const wanted = holdings.segmentBytes + this.#promisedBytes + byteCount;
+    if (wanted > memoryMaxBytes) {
+      throw new SteleError(
+        'MEMORY_LIMIT',
+        `This datanode may hold ${formatBytes(memoryMaxBytes)} and would need ${formatBytes(wanted)}; add datanodes, raise --memory-max, or drop a keyspace.`,
+      );
+    }
+    this.#promisedBytes += byteCount;
+    let held = true;
+    const releaseMemory = (): void => {
+      if (held) this.#promisedBytes -= byteCount;
+      held = false;
+    };
+    try {
+      const releaseDisk = await store.reserve(byteCount);
+      return {
+        release: () => {
+          releaseMemory();
+          releaseDisk();
+        },
+      };
+    } catch (thrown) {
+      releaseMemory();
+      throw thrown;
+    }
+  }
+
+  has(keyspaceUid: string, segmentId: string): boolean {
+    return this.#options.holdings.get(keyspaceUid, segmentId) !== undefined;
+  }
+
+  /** Verifies `bytes`, makes them durable and holds them from then on; they must not change. */
+  async store(bytes: Buffer, expected: ExpectedSegment): Promise<void> {
+    const { holdings, store, verifier } = this.#options;
+    const segment = await verifier.verify(bytes, expected);
+    await store.write(expected.keyspaceUid, expected.segmentId, bytes);
+    holdings.add(expected.keyspaceUid, expected.segmentId, segment);
+  }
+}

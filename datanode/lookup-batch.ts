@@ -1,0 +1,60 @@
+// Answers one message of the lookup stream: packed keys in, packed results out, in pieces.
+//
+// A long batch is answered in several messages of about 1 MiB, and the loop is left between them,
+// so that one batch of large values neither fills memory nor holds up other readers.
+
+import { SteleError } from '../base/errors.ts';
+import { LOOKUP_BATCH_KEYS_MAX, LOOKUP_REPLY_SOFT_BYTES } from '../base/limits.ts';
+import { PackedWriter, readKeys } from '../proto/lookup-codec.ts';
+import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
+import type { LookupStreamRequest, LookupStreamResponse } from '../proto/gen/stele/v1/lookup.ts';
+import { found, lookupInTable } from './lookup.ts';
+import type { VersionTable, VersionTables } from './version-tables.ts';
+
+const NO_BYTES = Buffer.alloc(0);
+
+/**
+ * Yields the replies to one request, each covering consecutive keys. Throws INVALID_ARGUMENT for
+ * bytes that are not a batch.
+ */
+export function* answerBatch(
+  request: LookupStreamRequest,
+  tables: VersionTables,
+): Generator<LookupStreamResponse> {
+  if (request.count > LOOKUP_BATCH_KEYS_MAX) {
+    throw new SteleError(
+      'BATCH_TOO_LARGE',
+      `A batch has ${request.count} keys; at most ${LOOKUP_BATCH_KEYS_MAX} are allowed.`,
+    );
+  }
+  const targets = request.targets.map((target) => tables.get(target.keyspaceUid, target.version));
+  const entries = new Int32Array(request.count * 3);
+  readKeys(request.keys, request.count, (index, target, start, end) => {
+    entries[index * 3] = target;
+    entries[index * 3 + 1] = start;
+    entries[index * 3 + 2] = end;
+  });
+  const writer = new PackedWriter();
+  let first = 0;
+  for (let index = 0; index < request.count; index++) {
+    const table = targets[entries[index * 3] ?? 0];
+    answerKey(writer, table, request.keys, entries[index * 3 + 1] ?? 0, entries[index * 3 + 2] ?? 0);
+    if (writer.byteLength < LOOKUP_REPLY_SOFT_BYTES && index + 1 < request.count) continue;
+    const count = index + 1 - first;
+    yield { id: request.id, first, count, results: writer.take() };
+    first = index + 1;
+  }
+}
+
+function answerKey(
+  writer: PackedWriter,
+  table: VersionTable | undefined,
+  keys: Buffer,
+  start: number,
+  end: number,
+): void {
+  const status =
+    table === undefined ? LookupStatus.UNAVAILABLE : lookupInTable(table, keys, start, end);
+  if (status === LookupStatus.OK) writer.addResult(status, found.bytes, found.start, found.end);
+  else writer.addResult(status, NO_BYTES, 0, 0);
+}

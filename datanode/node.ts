@@ -1,0 +1,208 @@
+// The datanode as an object: everything it does, without sockets or timers. grpc-service.ts and
+// resp-backend.ts put it on the network; direct-link.ts hands it to a master in the same process.
+
+import { SteleError, toSteleError } from '../base/errors.ts';
+import type { BackgroundTasks } from '../base/background.ts';
+import type { Logger } from '../base/log.ts';
+import { TRANSFER_CHUNK_BYTES } from '../base/limits.ts';
+import { NodeState } from '../proto/gen/stele/v1/view.ts';
+import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
+import type {
+  ApplyViewRequest,
+  ApplyViewResponse,
+  CopySegmentsRequest,
+  CopySegmentsResponse,
+  DropSegmentsRequest,
+  DropSegmentsResponse,
+  FetchSegmentRequest,
+  HeartbeatRequest,
+  HeartbeatResponse,
+  ListHoldingsRequest,
+  ListHoldingsResponse,
+  PutManifestRequest,
+  PutManifestResponse,
+  VersionRef,
+} from '../proto/gen/stele/v1/datanode.ts';
+import type { LinkFactory } from '../proto/ports.ts';
+import { ClusterState } from './cluster-state.ts';
+import { Copier } from './copier.ts';
+import { Holdings } from './holdings.ts';
+import type { NodeIdentity } from './identity.ts';
+import { Intake } from './intake.ts';
+import { OpeningScan } from './opening-scan.ts';
+import type { DiskStore } from './store.ts';
+import { Verifier } from './verifier.ts';
+import { VersionTables } from './version-tables.ts';
+
+export interface DatanodeOptions {
+  readonly identity: NodeIdentity;
+  readonly store: DiskStore;
+  readonly links: LinkFactory;
+  readonly zone: string;
+  readonly memoryMaxBytes: number;
+  readonly copyConcurrency: number;
+  readonly background: BackgroundTasks;
+  readonly log: Logger;
+}
+
+export class Datanode {
+  readonly identity: NodeIdentity;
+  readonly holdings = new Holdings();
+  readonly tables = new VersionTables(this.holdings);
+  readonly cluster = new ClusterState();
+  readonly intake: Intake;
+  /** Counted by whoever answers reads. */
+  readonly counters = { lookups: 0 };
+  readonly #options: DatanodeOptions;
+  readonly #verifier = new Verifier();
+  readonly #copier: Copier;
+  readonly #scan: OpeningScan;
+  #address: NodeAddress = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
+  #lastHeartbeatAtMs: number | undefined;
+
+  constructor(options: DatanodeOptions) {
+    this.#options = options;
+    this.identity = options.identity;
+    this.intake = new Intake({
+      holdings: this.holdings,
+      store: options.store,
+      verifier: this.#verifier,
+      memoryMaxBytes: options.memoryMaxBytes,
+    });
+    this.#copier = new Copier({
+      intake: this.intake,
+      links: options.links,
+      concurrency: options.copyConcurrency,
+      background: options.background,
+      log: options.log,
+    });
+    this.#scan = new OpeningScan(options.store, this.#verifier, this.holdings, options.log);
+  }
+
+  /** Where others reach this node; known once its ports are open. */
+  announce(address: NodeAddress): void {
+    this.#address = address;
+  }
+
+  get address(): NodeAddress {
+    return this.#address;
+  }
+
+  /** Verifies what is on disk and holds what is good; until it resolves the node is INITIALIZING. */
+  open(): Promise<void> {
+    return this.#scan.run();
+  }
+
+  get state(): NodeState {
+    return this.#scan.done ? NodeState.SERVING : NodeState.INITIALIZING;
+  }
+
+  /** When the master was last heard, on the monotonic clock; undefined: never. */
+  get lastHeartbeatAtMs(): number | undefined {
+    return this.#lastHeartbeatAtMs;
+  }
+
+  /** Room this node has and what it is doing, for the heartbeat and for metrics. */
+  get limits(): { readonly memoryMaxBytes: number } {
+    return { memoryMaxBytes: this.#options.memoryMaxBytes };
+  }
+
+  get quarantinedTotal(): number {
+    return this.#scan.quarantinedTotal;
+  }
+
+  async heartbeat(request: HeartbeatRequest, nowMs: number): Promise<HeartbeatResponse> {
+    await this.identity.admit(request.header);
+    this.#lastHeartbeatAtMs = nowMs;
+    const view = this.cluster.view;
+    return {
+      nodeId: this.identity.nodeId,
+      incarnation: this.identity.incarnation,
+      state: this.state,
+      verifyBytesDone: this.#scan.bytesDone,
+      verifyBytesTotal: this.#scan.bytesTotal,
+      holdingsRevision: this.holdings.revision,
+      viewEpoch: view?.epoch ?? 0,
+      viewRevision: view?.revision ?? 0,
+      stats: {
+        segmentBytes: this.holdings.segmentBytes,
+        memoryLimitBytes: this.#options.memoryMaxBytes,
+        diskFreeBytes: await this.#options.store.freeBytes(),
+        residentBytes: process.memoryUsage.rss(),
+        lookupsTotal: this.counters.lookups,
+        quarantinedTotal: this.quarantinedTotal,
+        copiesRunning: this.#copier.running,
+      },
+      address: this.#address,
+      zone: this.#options.zone,
+      copyFailures: this.#copier.takeFailures(),
+    };
+  }
+
+  async listHoldings(request: ListHoldingsRequest): Promise<ListHoldingsResponse> {
+    await this.identity.admit(request.header);
+    return this.holdings.list(request.sinceRevision);
+  }
+
+  async applyView(request: ApplyViewRequest): Promise<ApplyViewResponse> {
+    await this.identity.admit(request.header);
+    const { view } = request;
+    if (view === undefined) throw new SteleError('INVALID_ARGUMENT', 'The order has no view.');
+    const missingManifests: VersionRef[] = [];
+    for (const keyspace of view.keyspaces) {
+      for (const version of keyspace.versions) {
+        if (this.tables.has(keyspace.uid, version)) continue;
+        missingManifests.push({ keyspaceUid: keyspace.uid, version });
+      }
+    }
+    this.cluster.apply(view);
+    return { missingManifests };
+  }
+
+  async putManifest(request: PutManifestRequest): Promise<PutManifestResponse> {
+    await this.identity.admit(request.header);
+    const { manifest } = request;
+    if (manifest === undefined) throw new SteleError('INVALID_ARGUMENT', 'There is no manifest.');
+    this.tables.put(manifest);
+    return { heldSegmentIds: this.tables.heldOf(manifest) };
+  }
+
+  async copySegments(request: CopySegmentsRequest): Promise<CopySegmentsResponse> {
+    await this.identity.admit(request.header);
+    return { accepted: this.#copier.accept(request.orders, request.bytesPerSecondMax) };
+  }
+
+  async dropSegments(request: DropSegmentsRequest): Promise<DropSegmentsResponse> {
+    await this.identity.admit(request.header);
+    for (const version of request.versions) this.tables.remove(version);
+    let dropped = 0;
+    for (const { keyspaceUid, segmentId } of request.segments) {
+      this.#copier.forget(keyspaceUid, segmentId);
+      if (this.holdings.remove(keyspaceUid, segmentId)) dropped++;
+      await this.#options.store.remove(keyspaceUid, segmentId);
+    }
+    return { dropped };
+  }
+
+  /** The bytes of a segment held here, in parts; the caller must not change them. */
+  *fetchSegment(request: FetchSegmentRequest): Generator<Buffer> {
+    this.identity.expect(request.expectNode, '');
+    const segment = this.holdings.get(request.keyspaceUid, request.segmentId);
+    if (segment === undefined) {
+      throw new SteleError('NOT_FOUND', `Segment ${request.segmentId} is not held here.`);
+    }
+    for (let at = 0; at < segment.bytes.length; at += TRANSFER_CHUNK_BYTES) {
+      yield segment.bytes.subarray(at, at + TRANSFER_CHUNK_BYTES);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#copier.close();
+    this.#scan.stop();
+    try {
+      await this.#verifier.close();
+    } catch (thrown) {
+      this.#options.log.warn({ err: toSteleError(thrown) }, 'verifier did not close');
+    }
+  }
+}

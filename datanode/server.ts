@@ -1,0 +1,169 @@
+// The datanode on the network: the one place of this role that opens sockets and starts timers.
+//
+// Order of a start: lock the folder, open the ports (so that health answers from the first moment),
+// announce to the master, verify what is on disk. Order of a stop: unready, leave the streams time
+// to end, close the ports, release the lock.
+
+import { mkdirSync } from 'node:fs';
+import { BackgroundTasks } from '../base/background.ts';
+import { SteleError } from '../base/errors.ts';
+import { lockFolder } from '../base/folder-lock.ts';
+import type { FolderLock } from '../base/folder-lock.ts';
+import { nodeId } from '../base/ids.ts';
+import type { Logger } from '../base/log.ts';
+import { GrpcLinkFactory } from '../proto/grpc-link.ts';
+import { GrpcServer } from '../proto/grpc-server.ts';
+import { DatanodeServiceService } from '../proto/gen/stele/v1/datanode.ts';
+import { LookupServiceService } from '../proto/gen/stele/v1/lookup.ts';
+import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
+import type { DatanodeLink, LinkFactory, Registrar } from '../proto/ports.ts';
+import { startRespListener } from '../resp/listener.ts';
+import type { RespListener } from '../resp/listener.ts';
+import { directLink } from './direct-link.ts';
+import { datanodeService, lookupService } from './grpc-service.ts';
+import { notReadyReason, startDatanodeHttp } from './http.ts';
+import { NodeIdentity } from './identity.ts';
+import { Datanode } from './node.ts';
+import { GrpcRegistrar, keepRegistered } from './registration.ts';
+import { DatanodeRespBackend } from './resp-backend.ts';
+import type { DatanodeSettings } from './settings.ts';
+import { DiskStore } from './store.ts';
+
+const CLOSE_DEADLINE_MS = 5000;
+const READINESS_INTERVAL_MS = 250;
+
+export interface StartDatanodeOptions {
+  readonly log: Logger;
+  /** How peers are reached; default: gRPC. */
+  readonly linkFactory?: LinkFactory;
+  /** How the master is reached; default: gRPC at `settings.master`. */
+  readonly registrar?: Registrar;
+}
+
+export interface RunningDatanode {
+  readonly nodeId: string;
+  readonly address: NodeAddress;
+  /** For a master in the same process. */
+  readonly link: DatanodeLink;
+  /** Resolves when what was on disk has been verified. */
+  readonly opened: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts a datanode; resolves when its ports are open. Throws SteleError with a sentence that helps. */
+export async function startDatanode(
+  settings: DatanodeSettings,
+  options: StartDatanodeOptions,
+): Promise<RunningDatanode> {
+  if (settings.id === '') {
+    throw new SteleError('INVALID_ARGUMENT', 'A datanode needs a name: give it with --id NAME.');
+  }
+  const id = nodeId(settings.id);
+  mkdirSync(settings.dataDir, { recursive: true });
+  const lock = lockFolder(settings.dataDir, 'datanode');
+  try {
+    return await startLocked(settings, options, NodeIdentity.open(settings.dataDir, id), lock);
+  } catch (thrown) {
+    lock.release();
+    throw thrown;
+  }
+}
+
+async function startLocked(
+  settings: DatanodeSettings,
+  options: StartDatanodeOptions,
+  identity: NodeIdentity,
+  lock: FolderLock,
+): Promise<RunningDatanode> {
+  const { log } = options;
+  const background = new BackgroundTasks(log);
+  const store = new DiskStore({
+    folder: settings.dataDir,
+    diskReserveBytes: settings.diskReserve,
+    log,
+  });
+  await store.prepare();
+  const node = new Datanode({
+    identity,
+    store,
+    links: options.linkFactory ?? new GrpcLinkFactory(),
+    zone: settings.zone,
+    memoryMaxBytes: settings.memoryMax,
+    copyConcurrency: settings.copyConcurrency,
+    background,
+    log,
+  });
+  const ports = await openPorts(node, settings, log);
+  const stop = new AbortController();
+  const registrar = options.registrar ?? new GrpcRegistrar(settings.master);
+  background.run('registration', () =>
+    keepRegistered(node, registrar, settings.zone, log, stop.signal),
+  );
+  const opened = node.open();
+  background.run('verify what is on disk', () => opened);
+  return {
+    nodeId: identity.nodeId,
+    address: node.address,
+    link: directLink(node),
+    opened,
+    close: async () => {
+      stop.abort();
+      await ports.close();
+      await node.close();
+      if (registrar instanceof GrpcRegistrar) registrar.close();
+      await background.settled();
+      lock.release();
+    },
+  };
+}
+
+async function openPorts(
+  node: Datanode,
+  settings: DatanodeSettings,
+  log: Logger,
+): Promise<{ close(): Promise<void> }> {
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    const grpc = new GrpcServer();
+    grpc.server.addService(DatanodeServiceService, datanodeService(node));
+    grpc.server.addService(LookupServiceService, lookupService(node));
+    const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port');
+    const readiness = setInterval(() => {
+      grpc.setReadiness(notReadyReason(node) === undefined ? 'SERVING' : 'NOT_SERVING');
+    }, READINESS_INTERVAL_MS);
+    closers.push(async () => {
+      clearInterval(readiness);
+      grpc.setReadiness('NOT_SERVING');
+      await grpc.close(CLOSE_DEADLINE_MS);
+    });
+    const resp = await openResp(node, settings, log);
+    closers.push(() => resp.close(CLOSE_DEADLINE_MS));
+    const http = await startDatanodeHttp({
+      node,
+      host: settings.host,
+      port: settings.httpPort,
+      respConnections: () => resp.connectionCount,
+    });
+    closers.push(() => http.close());
+    const host = settings.announceHost === '' ? settings.host : settings.announceHost;
+    node.announce({ host, httpPort: http.port, respPort: resp.port, grpcPort });
+  } catch (thrown) {
+    await Promise.allSettled(closers.map((close) => close()));
+    throw thrown;
+  }
+  return {
+    close: async () => {
+      await Promise.allSettled(closers.map((close) => close()));
+    },
+  };
+}
+
+function openResp(node: Datanode, settings: DatanodeSettings, log: Logger): Promise<RespListener> {
+  return startRespListener({
+    host: settings.host,
+    port: settings.respPort,
+    backend: new DatanodeRespBackend(node, () => listener?.connectionCount ?? 0, monotonicNowMs()),
+    maxConnections: settings.connectionsMax,
+    log,
+  });
+}

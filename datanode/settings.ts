@@ -1,0 +1,43 @@
+// What can be set on a datanode.
+
+import { totalmem } from 'node:os';
+import type { Static } from 'typebox';
+import { Type } from 'typebox';
+import { option } from '../base/config.ts';
+import { CONNECTIONS_MAX_DEFAULT } from '../base/limits.ts';
+import { LOG_LEVELS } from '../base/log.ts';
+
+const TIB = 1024 ** 4;
+
+/** Schema of `stele datanode`'s options. */
+export const datanodeSettings = Type.Object({
+  id: option.text('name of this datanode, the same at every start', '', { placeholder: 'NAME' }),
+  master: option.text('gRPC address of the master', '127.0.0.1:50050', {
+    placeholder: 'HOST:PORT',
+  }),
+  dataDir: option.text('folder for segments', '.stele/datanode', { placeholder: 'DIR' }),
+  host: option.text('address to listen on', '127.0.0.1', { placeholder: 'ADDRESS' }),
+  announceHost: option.text('address that others dial; default: the listening one', '', {
+    placeholder: 'HOST',
+  }),
+  httpPort: option.port('health and metrics (0: a free port)', 9001),
+  respPort: option.port('Redis protocol (0: a free port)', 7380),
+  grpcPort: option.port('gRPC (0: a free port)', 50_051),
+  zone: option.text('failure zone; replicas go to different zones where there are any', '', {
+    placeholder: 'ZONE',
+  }),
+  memoryMax: option.bytes(
+    'bytes of segments this node may hold; default: three quarters of the machine',
+    `${Math.floor(totalmem() * 0.75)}`,
+    { min: 1024 * 1024, max: 64 * TIB },
+  ),
+  diskReserve: option.bytes('bytes of disk that are never filled', '256MiB', { min: 0, max: TIB }),
+  copyConcurrency: option.count('segments fetched from peers at a time', 4, { min: 1, max: 64 }),
+  connectionsMax: option.count('RESP connections accepted', CONNECTIONS_MAX_DEFAULT, {
+    min: 1,
+    max: 1_000_000,
+  }),
+  logLevel: option.choice('how much to log', LOG_LEVELS, 'info'),
+});
+
+export type DatanodeSettings = Readonly<Static<typeof datanodeSettings>>;

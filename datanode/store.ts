@@ -1,0 +1,177 @@
+// Segments on disk and in memory.
+//
+//   <data-dir>/node.json                        identity.ts
+//   <data-dir>/segments/<keyspace uid>/<id>.seg verified before they were named so
+//   <data-dir>/incoming/                        being received; emptied at every start
+//   <data-dir>/quarantine/                      failed verification; kept for a person to look at
+//
+// A file gets its name only when it is whole, verified and synced, so whatever is found under
+// segments/ after a crash is a whole file; it is verified again all the same, because disks rot.
+
+import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { syncFolder, writeFully } from '../base/durable-file.ts';
+import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
+import { randomId } from '../base/ids.ts';
+import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
+import type { Logger } from '../base/log.ts';
+import { formatBytes } from '../base/units.ts';
+
+const READ_BYTES = 8 * 1024 * 1024;
+const SEGMENT_SUFFIX = '.seg';
+
+/** A segment file by its place. */
+export interface SegmentFile {
+  readonly keyspaceUid: string;
+  readonly segmentId: string;
+  readonly path: string;
+  readonly byteLength: number;
+}
+
+export interface DiskStoreOptions {
+  readonly folder: string;
+  readonly diskReserveBytes: number;
+  readonly log: Logger;
+}
+
+export class DiskStore {
+  readonly #folder: string;
+  readonly #options: DiskStoreOptions;
+  /** Bytes promised to transfers that have not been written yet. */
+  #promisedBytes = 0;
+
+  constructor(options: DiskStoreOptions) {
+    this.#options = options;
+    this.#folder = options.folder;
+  }
+
+  /** Makes the folders and throws away what was being received when the process died. */
+  async prepare(): Promise<void> {
+    await rm(join(this.#folder, 'incoming'), { recursive: true, force: true });
+    for (const name of ['segments', 'incoming', 'quarantine']) {
+      await mkdir(join(this.#folder, name), { recursive: true });
+    }
+  }
+
+  /** All segment files, in the order of their names. */
+  async list(): Promise<SegmentFile[]> {
+    return segmentFilesBelow(join(this.#folder, 'segments'));
+  }
+
+  /**
+   * Sets disk space aside for `byteCount` bytes, or throws DISK_FULL. The returned function gives
+   * it back; call it once the bytes are written or given up.
+   */
+  async reserve(byteCount: number): Promise<() => void> {
+    const freeBytes = await this.freeBytes();
+    const needed = byteCount + this.#promisedBytes + this.#options.diskReserveBytes;
+    if (needed > freeBytes) {
+      throw new SteleError(
+        'DISK_FULL',
+        `The disk of ${this.#folder} has ${formatBytes(freeBytes)} free, ${formatBytes(needed)} are needed (with the reserve of ${formatBytes(this.#options.diskReserveBytes)}); free some space.`,
+      );
+    }
+    this.#promisedBytes += byteCount;
+    let held = true;
+    return () => {
+      if (held) this.#promisedBytes -= byteCount;
+      held = false;
+    };
+  }
+
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.#folder);
+    return bavail * bsize;
+  }
+
+  /**
+   * Writes a verified segment durably. When it resolves, a crash or a power cut leaves the whole
+   * file; before, it leaves nothing under segments/.
+   */
+  async write(keyspaceUid: string, segmentId: string, bytes: Uint8Array): Promise<void> {
+    const temporary = join(this.#folder, 'incoming', `${segmentId}.${randomId()}`);
+    const path = this.#pathOf(keyspaceUid, segmentId);
+    try {
+      const file = await open(temporary, 'wx', 0o644);
+      try {
+        await writeFully(file, bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await this.#makeKeyspaceFolder(keyspaceUid);
+      await rename(temporary, path);
+      await syncFolder(dirname(path));
+    } catch (thrown) {
+      await rm(temporary, { force: true });
+      throw toSteleError(thrown, 'IO');
+    }
+  }
+
+  async remove(keyspaceUid: string, segmentId: string): Promise<void> {
+    const path = this.#pathOf(keyspaceUid, segmentId);
+    await rm(path, { force: true });
+    await syncFolder(dirname(path)).catch((thrown: unknown) => {
+      if (systemErrorCode(thrown) !== 'ENOENT') throw thrown;
+    });
+  }
+
+  /** Moves a file that failed verification out of the way, under a name that says when. */
+  async quarantine(file: SegmentFile): Promise<void> {
+    const name = `${file.keyspaceUid}-${file.segmentId}-${randomId()}${SEGMENT_SUFFIX}`;
+    await rename(file.path, join(this.#folder, 'quarantine', name));
+    await syncFolder(dirname(file.path));
+    this.#options.log.warn({ file: file.path, movedTo: name }, 'segment quarantined');
+  }
+
+  #pathOf(keyspaceUid: string, segmentId: string): string {
+    if (!/^[0-9a-f]{16}$/.test(keyspaceUid) || !/^[0-9a-f-]{1,80}$/.test(segmentId)) {
+      throw new SteleError('INVALID_ARGUMENT', 'That is not the name of a segment.');
+    }
+    return join(this.#folder, 'segments', keyspaceUid, `${segmentId}${SEGMENT_SUFFIX}`);
+  }
+
+  async #makeKeyspaceFolder(keyspaceUid: string): Promise<void> {
+    const folder = join(this.#folder, 'segments', keyspaceUid);
+    const made = await mkdir(folder, { recursive: true });
+    if (made !== undefined) await syncFolder(dirname(folder));
+  }
+}
+
+/** The segment files in a `segments` folder. Files with other endings are not Stele's and are left alone. */
+export async function segmentFilesBelow(folder: string): Promise<SegmentFile[]> {
+  const files: SegmentFile[] = [];
+  for (const keyspaceUid of (await readdir(folder)).sort()) {
+    const keyspaceFolder = join(folder, keyspaceUid);
+    if (!(await stat(keyspaceFolder)).isDirectory()) continue;
+    for (const name of (await readdir(keyspaceFolder)).sort()) {
+      if (!name.endsWith(SEGMENT_SUFFIX)) continue;
+      const path = join(keyspaceFolder, name);
+      const { size } = await stat(path);
+      const segmentId = name.slice(0, -SEGMENT_SUFFIX.length);
+      files.push({ keyspaceUid, segmentId, path, byteLength: size });
+    }
+  }
+  return files;
+}
+
+/** A whole segment file in a SharedArrayBuffer. Throws CORRUPT for a size no segment can have. */
+export async function readSegmentFile(path: string): Promise<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    if (size === 0 || size > SEGMENT_BYTES_MAX) {
+      throw new SteleError('CORRUPT', `${path} has ${size} bytes; no segment has that size.`);
+    }
+    const bytes = Buffer.from(new SharedArrayBuffer(size));
+    let done = 0;
+    while (done < size) {
+      const { bytesRead } = await file.read(bytes, done, Math.min(READ_BYTES, size - done), done);
+      if (bytesRead === 0) throw new SteleError('CORRUPT', `${path} ends early.`);
+      done += bytesRead;
+    }
+    return bytes;
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,81 @@
+// Verifying segments without stalling reads.
+//
+// Small ones are verified in place: that is shorter than sending them to a thread. Large ones go to
+// worker threads, which read the same SharedArrayBuffer; nothing is copied.
+
+import { Piscina } from 'piscina';
+import { availableParallelism } from 'node:os';
+import { toSteleError } from '../base/errors.ts';
+import { SteleError, isErrorCode } from '../base/errors.ts';
+import { openSegment } from '../segment/reader.ts';
+import type { Segment } from '../segment/reader.ts';
+import { segmentMeta } from '../segment/reader.ts';
+import { verifySegment } from '../segment/verify.ts';
+import type { VerifyReply, VerifyTask } from './verify-worker.ts';
+
+/** About half a millisecond of work. */
+const IN_PLACE_BYTES_MAX = 512 * 1024;
+const QUEUE_MAX = 10_000;
+const THREAD_IDLE_MS = 5000;
+
+export class Verifier {
+  #pool: Piscina<VerifyTask, VerifyReply> | undefined;
+
+  /**
+   * Opens and fully verifies a segment file's bytes, and checks that they are the segment asked
+   * for. Throws CORRUPT or UNKNOWN_FORMAT.
+   */
+  async verify(bytes: Buffer, expected: ExpectedSegment): Promise<Segment> {
+    const segment = openSegment(bytes);
+    expectIdentity(segment, expected);
+    if (bytes.length <= IN_PLACE_BYTES_MAX) verifySegment(segment);
+    else await this.#verifyInThread(bytes);
+    return segment;
+  }
+
+  async close(): Promise<void> {
+    await this.#pool?.destroy();
+    this.#pool = undefined;
+  }
+
+  async #verifyInThread(bytes: Buffer): Promise<void> {
+    this.#pool ??= new Piscina<VerifyTask, VerifyReply>({
+      filename: new URL('./verify-worker.js', import.meta.url).href,
+      minThreads: 0,
+      maxThreads: Math.max(1, Math.min(4, availableParallelism())),
+      idleTimeout: THREAD_IDLE_MS,
+      maxQueue: QUEUE_MAX,
+      atomics: 'disabled',
+    });
+    const reply = await this.#run(this.#pool, bytes);
+    if (reply.ok) return;
+    throw new SteleError(isErrorCode(reply.code) ? reply.code : 'CORRUPT', reply.message);
+  }
+
+  async #run(pool: Piscina<VerifyTask, VerifyReply>, bytes: Buffer): Promise<VerifyReply> {
+    try {
+      return await pool.run({
+        shared: bytes.buffer,
+        byteOffset: bytes.byteOffset,
+        byteLength: bytes.byteLength,
+      });
+    } catch (thrown) {
+      throw toSteleError(thrown);
+    }
+  }
+}
+
+export interface ExpectedSegment {
+  readonly keyspaceUid: string;
+  readonly segmentId: string;
+}
+
+/** Throws CORRUPT when a file's own header says it is another segment than its name does. */
+function expectIdentity(segment: Segment, expected: ExpectedSegment): void {
+  const { id, keyspaceUid } = segmentMeta(segment);
+  if (id === expected.segmentId && keyspaceUid === expected.keyspaceUid) return;
+  throw new SteleError(
+    'CORRUPT',
+    `The segment named ${expected.segmentId} says of itself that it is ${id} of keyspace ${keyspaceUid}.`,
+  );
+}
