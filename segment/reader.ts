@@ -1,0 +1,211 @@
+// Reads a segment where it lies: a lookup touches one index line and one record, and allocates nothing.
+//
+// Thread safety: a segment never changes, so any number of threads may read it at once. Opening checks
+// the two ends of the file and no more; whoever got the bytes from a disk or a network runs verify.ts
+// first, and only then is a "not found" worth anything.
+//
+// Hot loops: plain functions over numbers and Buffers. A key is a range of any Uint8Array, so a key
+// inside a received message needs no Buffer of its own.
+
+import assert from 'node:assert/strict';
+import { corrupt, readFooter, readHeader } from './header.ts';
+import type { SegmentHeader } from './header.ts';
+import { bucketOf, hashKey, lastHash2, tagOf } from './hash.ts';
+import { COUNT_MASK, LINE_ENTRIES_MAX } from './index-line.ts';
+import { HEADER_BYTES, LINE_BYTES } from './layout.ts';
+import type { SegmentMeta } from './layout.ts';
+import { segmentId } from './name.ts';
+import { decodeRecord, newRecordBounds, readLongVarint } from './record.ts';
+
+/** An open segment: views over its bytes. Immutable; closed by letting go of it. */
+export interface Segment {
+  /** The whole file. */
+  readonly bytes: Buffer;
+  /** The same bytes, for the digest. */
+  readonly view: DataView;
+  readonly header: SegmentHeader;
+  readonly meta: SegmentMeta;
+  /** The index as words and as half words: 16 and 32 of them a line. */
+  readonly lines: Int32Array;
+  readonly lineOffsets: Uint16Array;
+  readonly bucketCount: number;
+  /** The hash seed of the keyspace: equal for all segments of it. */
+  readonly seed1: number;
+  readonly seed2: number;
+  readonly recordsStart: number;
+  readonly recordsEnd: number;
+}
+
+/**
+ * Opens the segment that `bytes` hold, over a SharedArrayBuffer or an ArrayBuffer, without a copy:
+ * the bytes must not change afterwards. They must begin at a multiple of 4 in their buffer. Throws
+ * UNKNOWN_FORMAT or CORRUPT.
+ */
+export function openSegment(bytes: Buffer): Segment {
+  assert(bytes.byteOffset % 4 === 0, 'A segment begins at a multiple of 4 bytes.');
+  const header = readHeader(bytes);
+  const tableCrc = readFooter(bytes, header);
+  const indexAt = bytes.byteOffset + HEADER_BYTES;
+  const lineCount = header.buckets + header.overflowLines;
+  return {
+    bytes,
+    view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
+    header,
+    meta: metaOf(header, tableCrc),
+    lines: new Int32Array(bytes.buffer, indexAt, (lineCount * LINE_BYTES) / 4),
+    lineOffsets: new Uint16Array(bytes.buffer, indexAt, (lineCount * LINE_BYTES) / 2),
+    bucketCount: header.buckets,
+    seed1: bytes.readInt32LE(16),
+    seed2: bytes.readInt32LE(20),
+    recordsStart: header.recordsOffset,
+    recordsEnd: header.recordsOffset + header.recordsBytes,
+  };
+}
+
+function metaOf(header: SegmentHeader, tableCrc: number): SegmentMeta {
+  const { shard, shardCount, keyspaceUid, fileBytes, records, keyBytes, valueBytes } = header;
+  const digest = header.digest;
+  const id = segmentId(shard, digest.toString('hex'), tableCrc);
+  return { id, shard, shardCount, keyspaceUid, fileBytes, records, keyBytes, valueBytes, digest };
+}
+
+/** What the segment is called and what it holds. */
+export function segmentMeta(segment: Segment): SegmentMeta {
+  return segment.meta;
+}
+
+/** The offset of the record with the key `key[start, end)`, or -1. */
+export function findRecord(segment: Segment, key: Uint8Array, start: number, end: number): number {
+  const h1 = hashKey(key, start, end, segment.seed1, segment.seed2);
+  return findHashedRecord(segment, key, start, end, h1, lastHash2());
+}
+
+/**
+ * `findRecord` for a key whose hash is known: h1 = hashKey(key, start, end, seed1, seed2) with the
+ * segment's seeds, h2 = lastHash2(). All segments of a keyspace share them.
+ */
+export function findHashedRecord(
+  segment: Segment,
+  key: Uint8Array,
+  start: number,
+  end: number,
+  h1: number,
+  h2: number,
+): number {
+  const lines = segment.lines;
+  const pattern = Math.imul(tagOf(h2), 0x01010101);
+  let line = bucketOf(h1, segment.bucketCount);
+  for (;;) {
+    const at = line * 16;
+    for (let word = 0; word < 5; word++) {
+      let equal = zeroBytes((lines[at + 1 + word] as number) ^ pattern);
+      // The last byte of the last word is the count.
+      if (word === 4) equal &= 0x00ffffff;
+      while (equal !== 0) {
+        const entry = word * 4 + ((31 - Math.clz32(equal & -equal)) >>> 3);
+        const offset =
+          (lines[at] as number) + (segment.lineOffsets[line * 32 + 12 + entry] as number);
+        if (isKeyAt(segment.bytes, offset, key, start, end)) return offset;
+        equal &= equal - 1;
+      }
+    }
+    if ((lines[at + 5] as number) >= 0) return -1;
+    line = nextLine(lines, line);
+  }
+}
+
+/** The top bit of each byte of `word` that is zero, exactly (Hacker's Delight, 6-1). */
+function zeroBytes(word: number): number {
+  return ~(((word & 0x7f7f7f7f) + 0x7f7f7f7f) | word | 0x7f7f7f7f);
+}
+
+/** The line that goes on where `line` overflows; only ever a later one, so that a chain ends. */
+function nextLine(lines: Int32Array, line: number): number {
+  const next = lines[line * 16 + 15] as number;
+  if (next <= line) throw corrupt(`index line ${line} goes on in line ${next}`);
+  return next;
+}
+
+function isKeyAt(
+  bytes: Uint8Array,
+  offset: number,
+  key: Uint8Array,
+  start: number,
+  end: number,
+): boolean {
+  let keyBytes = bytes[offset] as number;
+  let at = offset + 1;
+  if (keyBytes >= 0x80) {
+    keyBytes = readLongVarint(bytes, offset, bytes.length);
+    while ((bytes[at++] as number) >= 0x80);
+  }
+  if (keyBytes !== end - start) return false;
+  while ((bytes[at++] as number) >= 0x80);
+  for (; start < end; start++, at++) if (bytes[at] !== key[start]) return false;
+  return true;
+}
+
+const bounds = newRecordBounds();
+
+function decodeAt(segment: Segment, offset: number): void {
+  if (!decodeRecord(segment.bytes, offset, segment.recordsEnd, bounds)) {
+    throw corrupt(`there is no record at offset ${offset}`);
+  }
+}
+
+/** Start of the key of the record at `offset`; it ends at `valueStart`. */
+export function keyStart(segment: Segment, offset: number): number {
+  decodeAt(segment, offset);
+  return bounds.keyStart;
+}
+
+/** Start of the value of the record at `offset`. */
+export function valueStart(segment: Segment, offset: number): number {
+  decodeAt(segment, offset);
+  return bounds.valueStart;
+}
+
+/** End of the value of the record at `offset`; the next record begins there. */
+export function valueEnd(segment: Segment, offset: number): number {
+  decodeAt(segment, offset);
+  return bounds.end;
+}
+
+/** Length of the value of the record at `offset`, in bytes. */
+export function valueLength(segment: Segment, offset: number): number {
+  decodeAt(segment, offset);
+  return bounds.end - bounds.valueStart;
+}
+
+/**
+ * Calls `fn` with the offset of every record, in the order of the file: (h1, h2, key), which is the
+ * same in all segments of a keyspace, so that two of them can be merged. To stop early or to walk two
+ * at once: `for (let at = segment.recordsStart; at < segment.recordsEnd; at = valueEnd(segment, at))`.
+ */
+export function forEachRecord(segment: Segment, fn: (offset: number) => void): void {
+  for (let at = segment.recordsStart; at < segment.recordsEnd;) {
+    // `fn` may decode as well, so the end is taken before.
+    const end = valueEnd(segment, at);
+    fn(at);
+    at = end;
+  }
+}
+
+/**
+ * Appends the offsets of the records of `bucket` to `out`; buckets are 0 .. bucketCount - 1. A scan
+ * goes through the buckets with the bucket's number as its cursor.
+ */
+export function recordsOfBucket(segment: Segment, bucket: number, out: number[]): void {
+  const lines = segment.lines;
+  let line = bucket;
+  for (;;) {
+    const flags = (lines[line * 16 + 5] as number) >>> 24;
+    const count = Math.min(flags & COUNT_MASK, LINE_ENTRIES_MAX);
+    for (let entry = 0; entry < count; entry++) {
+      const offset = segment.lineOffsets[line * 32 + 12 + entry] as number;
+      out.push((lines[line * 16] as number) + offset);
+    }
+    if (flags <= COUNT_MASK) return;
+    line = nextLine(lines, line);
+  }
+}

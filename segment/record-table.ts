@@ -1,0 +1,263 @@
+// The builder's working memory: a row of numbers per input record, in typed arrays that are used again
+// from one segment to the next. Holds 28 bytes a record, and no object.
+//
+//     scanParts     h1[i] h2[i] part[i] start[i] length[i]       i: a record, in input order
+//     sortRecords   order[place] = i, by (h1, h2, key, i)
+//     settle        one place a key is left; offsets[place]: where its record goes in the segment
+//
+// The sort is linear: a counting sort on the top of h1, then tiny sorts of about four records.
+//
+// Hot loops: plain functions over numbers, no allocation per record.
+
+import { SteleError } from '../base/errors.ts';
+import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
+import { bucketOf, hashKey, lastHash2 } from './hash.ts';
+import { decodeRecord, newRecordBounds } from './record.ts';
+
+/** 'error' lists keys with two values; 'first' and 'last' choose one by input order. */
+export type ConflictRule = 'error' | 'first' | 'last';
+
+/** Where an input record is: which part, and its offset there. */
+export interface RecordPlace {
+  readonly part: number;
+  readonly offset: number;
+}
+
+/** Two records with the same key and different values. */
+export interface Conflict {
+  readonly first: RecordPlace;
+  readonly second: RecordPlace;
+}
+
+/** What `settle` found. `conflicts` has the first CONFLICTS_LISTED_MAX of `conflictCount`. */
+export interface Settlement {
+  readonly duplicates: number;
+  readonly conflictCount: number;
+  readonly conflicts: Conflict[];
+}
+
+export const CONFLICTS_LISTED_MAX = 100;
+/** Above this a bucket is sorted by merging: equal keys in a row must not make it quadratic. */
+const INSERTION_SORT_MAX = 24;
+const SORT_BUCKETS_MAX = 2 ** 21;
+
+/** One per worker thread; `scanParts` makes it larger as needed, nothing makes it smaller. */
+export class RecordTable {
+  parts: readonly Uint8Array[] = [];
+  /** Records in the input. */
+  count = 0;
+  h1 = new Int32Array(0);
+  h2 = new Int32Array(0);
+  part = new Uint32Array(0);
+  start = new Uint32Array(0);
+  length = new Uint32Array(0);
+  order = new Uint32Array(0);
+  /** One more than records: the last is the end of them all. */
+  offsets = new Uint32Array(1);
+  bucketEnds = new Uint32Array(0);
+  /** Records left by `settle`. */
+  settledCount = 0;
+
+  /** Makes room for `count` records; what was there is lost. */
+  reset(parts: readonly Uint8Array[], count: number): void {
+    this.parts = parts;
+    this.count = count;
+    this.settledCount = 0;
+    if (this.h1.length >= count) return;
+    const room = Math.ceil(count * 1.125);
+    this.h1 = new Int32Array(room);
+    this.h2 = new Int32Array(room);
+    this.part = new Uint32Array(room);
+    this.start = new Uint32Array(room);
+    this.length = new Uint32Array(room);
+    this.order = new Uint32Array(room);
+    this.offsets = new Uint32Array(room + 1);
+    this.bucketEnds = new Uint32Array(sortBucketCount(room));
+  }
+}
+
+/** Fills the table with the records of `parts`. Throws CORRUPT where a part is no row of records. */
+export function scanParts(
+  table: RecordTable,
+  parts: readonly Uint8Array[],
+  seed1: number,
+  seed2: number,
+): void {
+  table.reset(parts, countRecords(parts));
+  let record = 0;
+  for (let part = 0; part < parts.length; part++) {
+    record = scanPart(table, part, parts[part] as Uint8Array, record, seed1, seed2);
+  }
+}
+
+function scanPart(
+  table: RecordTable,
+  part: number,
+  bytes: Uint8Array,
+  record: number,
+  seed1: number,
+  seed2: number,
+): number {
+  const bounds = newRecordBounds();
+  const { h1, h2, part: parts, start, length } = table;
+  for (let at = 0; at < bytes.length; at = bounds.end, record++) {
+    decodeRecord(bytes, at, bytes.length, bounds);
+    h1[record] = hashKey(bytes, bounds.keyStart, bounds.valueStart, seed1, seed2);
+    h2[record] = lastHash2();
+    parts[record] = part;
+    start[record] = at;
+    length[record] = bounds.end - at;
+  }
+  return record;
+}
+
+/** Counting first costs 3 % of a build and saves growing seven arrays by copying. */
+function countRecords(parts: readonly Uint8Array[]): number {
+  const bounds = newRecordBounds();
+  let count = 0;
+  parts.forEach((bytes, part) => {
+    for (let at = 0; at < bytes.length; at = bounds.end, count++) {
+      if (!decodeRecord(bytes, at, bytes.length, bounds)) {
+        throw new SteleError(
+          'CORRUPT',
+          `Part ${part} of the input has no valid record at offset ${at}; make it again.`,
+        );
+      }
+    }
+  });
+  return count;
+}
+
+/** Sorts `table.order` by (h1, h2, key), equal keys in input order. */
+export function sortRecords(table: RecordTable): void {
+  const { count, h1, order, bucketEnds } = table;
+  const buckets = sortBucketCount(count);
+  bucketEnds.fill(0, 0, buckets);
+  for (let i = 0; i < count; i++) {
+    const bucket = bucketOf(h1[i] as number, buckets);
+    bucketEnds[bucket] = (bucketEnds[bucket] as number) + 1;
+  }
+  let sum = 0;
+  for (let bucket = 0; bucket < buckets; bucket++) {
+    const size = bucketEnds[bucket] as number;
+    bucketEnds[bucket] = sum;
+    sum += size;
+  }
+  for (let i = 0; i < count; i++) {
+    const bucket = bucketOf(h1[i] as number, buckets);
+    const place = bucketEnds[bucket] as number;
+    order[place] = i;
+    bucketEnds[bucket] = place + 1;
+  }
+  for (let bucket = 0, from = 0; bucket < buckets; bucket++) {
+    const to = bucketEnds[bucket] as number;
+    sortBucket(table, from, to);
+    from = to;
+  }
+}
+
+function sortBucketCount(recordCount: number): number {
+  return Math.min(SORT_BUCKETS_MAX, (recordCount >>> 2) + 1);
+}
+
+function sortBucket(table: RecordTable, from: number, to: number): void {
+  const order = table.order;
+  if (to - from > INSERTION_SORT_MAX) {
+    order.subarray(from, to).sort((i, j) => compareRecords(table, i, j) || i - j);
+    return;
+  }
+  for (let place = from + 1; place < to; place++) {
+    const record = order[place] as number;
+    let gap = place;
+    for (; gap > from; gap--) {
+      const before = order[gap - 1] as number;
+      if (compareRecords(table, before, record) <= 0) break;
+      order[gap] = before;
+    }
+    order[gap] = record;
+  }
+}
+
+/** Negative, 0 (the same key) or positive, by (h1, h2, key bytes), the hashes as unsigned numbers. */
+function compareRecords(table: RecordTable, i: number, j: number): number {
+  const a1 = table.h1[i] as number;
+  const b1 = table.h1[j] as number;
+  if (a1 !== b1) return a1 >>> 0 < b1 >>> 0 ? -1 : 1;
+  const a2 = table.h2[i] as number;
+  const b2 = table.h2[j] as number;
+  if (a2 !== b2) return a2 >>> 0 < b2 >>> 0 ? -1 : 1;
+  return compareKeys(table, i, j);
+}
+
+const boundsA = newRecordBounds();
+const boundsB = newRecordBounds();
+
+/** Decodes both records into boundsA and boundsB. */
+function compareKeys(table: RecordTable, i: number, j: number): number {
+  const a = locate(table, i, boundsA);
+  const b = locate(table, j, boundsB);
+  return a.compare(b, boundsB.keyStart, boundsB.valueStart, boundsA.keyStart, boundsA.valueStart);
+}
+
+/** After `compareKeys`: whether the values are equal too. */
+function hasSameValue(table: RecordTable, i: number, j: number): boolean {
+  const a = locate(table, i, boundsA);
+  const b = locate(table, j, boundsB);
+  return a.compare(b, boundsB.valueStart, boundsB.end, boundsA.valueStart, boundsA.end) === 0;
+}
+
+function locate(table: RecordTable, i: number, bounds: typeof boundsA): Buffer {
+  const part = table.parts[table.part[i] as number] as Uint8Array;
+  decodeRecord(part, table.start[i] as number, part.length, bounds);
+  return Buffer.from(part.buffer, part.byteOffset, part.length);
+}
+
+/**
+ * Leaves one record a key in `table.order` and lays the rest out one after the other in
+ * `table.offsets`. Throws LOAD_REJECTED if they cannot fit one segment.
+ */
+export function settle(table: RecordTable, rule: ConflictRule): Settlement {
+  const { order, count } = table;
+  const conflicts: Conflict[] = [];
+  let conflictCount = 0;
+  let kept = 0;
+  for (let place = 0; place < count; place++) {
+    const record = order[place] as number;
+    if (kept === 0 || compareRecords(table, order[kept - 1] as number, record) !== 0) {
+      order[kept++] = record;
+    } else if (rule === 'last') {
+      order[kept - 1] = record;
+    } else if (rule === 'error' && !hasSameValue(table, order[kept - 1] as number, record)) {
+      conflictCount++;
+      if (conflicts.length < CONFLICTS_LISTED_MAX) {
+        conflicts.push({
+          first: placeOf(table, order[kept - 1] as number),
+          second: placeOf(table, record),
+        });
+      }
+    }
+  }
+  table.settledCount = kept;
+  layOut(table);
+  return { duplicates: count - kept - conflictCount, conflictCount, conflicts };
+}
+
+function placeOf(table: RecordTable, i: number): RecordPlace {
+  return { part: table.part[i] as number, offset: table.start[i] as number };
+}
+
+function layOut(table: RecordTable): void {
+  const { order, offsets, length, settledCount } = table;
+  let end = 0;
+  for (let place = 0; place < settledCount; place++) {
+    offsets[place] = end;
+    end += length[order[place] as number] as number;
+  }
+  if (end > SEGMENT_BYTES_MAX) {
+    throw new SteleError(
+      'LOAD_REJECTED',
+      `One shard would hold ${end} bytes, over the ${SEGMENT_BYTES_MAX} of a segment; use a cluster with more shards.`,
+    );
+  }
+  offsets[settledCount] = end;
+}
