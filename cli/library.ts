@@ -8,7 +8,13 @@ export type {
   StartClusterOptions,
 } from './start-cluster.ts';
 export { SteleClient } from '../client/stele-client.ts';
-export type { Key, ManyResult, ReadOptions, SteleClientOptions, Value } from '../client/stele-client.ts';
+export type {
+  Key,
+  ManyResult,
+  ReadOptions,
+  SteleClientOptions,
+  Value,
+} from '../client/stele-client.ts';
 export { connectAdmin } from '../client/admin.ts';
 export { ERROR_TABLE, SteleError } from '../base/errors.ts';
 export type { ErrorCode } from '../base/errors.ts';

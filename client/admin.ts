@@ -100,7 +100,6 @@ export class AdminClient {
     await this.#call(this.#client.removeNode, { nodeId });
   }
 
-
   close(): void {
     this.#client.close();
   }

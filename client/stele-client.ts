@@ -239,7 +239,10 @@ function keyspaceOf(view: ClusterView, name: string): KeyspaceView {
 function toBytes(key: Key): Uint8Array {
   const bytes = typeof key === 'string' ? Buffer.from(key) : key;
   if (bytes.length <= KEY_BYTES_MAX) return bytes;
-  throw new SteleError('KEY_TOO_LONG', `A key has ${bytes.length} bytes; ${KEY_BYTES_MAX} are allowed.`);
+  throw new SteleError(
+    'KEY_TOO_LONG',
+    `A key has ${bytes.length} bytes; ${KEY_BYTES_MAX} are allowed.`,
+  );
 }
 
 function linkName(node: NodeView): string {

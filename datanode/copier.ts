@@ -112,7 +112,12 @@ export class Copier {
         const error = toSteleError(thrown);
         reason = `from ${source.nodeId}: ${error.message}`;
         this.#options.log.warn(
-          { segment: order.segment?.id, source: source.nodeId, code: error.code, err: error.message },
+          {
+            segment: order.segment?.id,
+            source: source.nodeId,
+            code: error.code,
+            err: error.message,
+          },
           'copy failed',
         );
         if (error.code === 'MEMORY_LIMIT' || error.code === 'DISK_FULL') break;

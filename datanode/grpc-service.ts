@@ -127,9 +127,7 @@ async function lookupOnce(node: Datanode, request: LookupRequest): Promise<Looku
     const status =
       table === undefined ? LookupStatus.UNAVAILABLE : lookupInTable(table, key, 0, key.length);
     const value =
-      status === LookupStatus.OK
-        ? found.bytes.subarray(found.start, found.end)
-        : Buffer.alloc(0);
+      status === LookupStatus.OK ? found.bytes.subarray(found.start, found.end) : Buffer.alloc(0);
     return { status, value };
   });
   return { version, results };

@@ -38,7 +38,13 @@ export function* answerBatch(
   let first = 0;
   for (let index = 0; index < request.count; index++) {
     const table = targets[entries[index * 3] ?? 0];
-    answerKey(writer, table, request.keys, entries[index * 3 + 1] ?? 0, entries[index * 3 + 2] ?? 0);
+    answerKey(
+      writer,
+      table,
+      request.keys,
+      entries[index * 3 + 1] ?? 0,
+      entries[index * 3 + 2] ?? 0,
+    );
     if (writer.byteLength < LOOKUP_REPLY_SOFT_BYTES && index + 1 < request.count) continue;
     const count = index + 1 - first;
     yield { id: request.id, first, count, results: writer.take() };

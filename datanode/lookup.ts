@@ -12,7 +12,7 @@ import { slotOfKey } from '../ring/slot.ts';
 import { findRecord, valueEnd, valueStart } from '../segment/reader.ts';
 import type { VersionTable } from './version-tables.ts';
 
-const NO_BYTES = Buffer.alloc(0);
+const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /** Where the value of the last key answered OK is. */
 export const found = { bytes: NO_BYTES, start: 0, end: 0 };
@@ -27,7 +27,13 @@ export function lookupInTable(
   start: number,
   end: number,
 ): LookupStatus {
-  return lookupInShard(table, shardOfSlot(slotOfKey(key, start, end), table.shards.length), key, start, end);
+  return lookupInShard(
+    table,
+    shardOfSlot(slotOfKey(key, start, end), table.shards.length),
+    key,
+    start,
+    end,
+  );
 }
 
 /** The same for a caller that knows the key's shard already. */

@@ -70,7 +70,8 @@ export class PushSession {
   async #offer(offer: SegmentOffer): Promise<void> {
     this.#identity.expect(offer.expectNode, offer.expectIncarnation);
     const { segment, keyspaceUid } = offer;
-    if (segment === undefined) throw new SteleError('INVALID_ARGUMENT', 'An offer names no segment.');
+    if (segment === undefined)
+      throw new SteleError('INVALID_ARGUMENT', 'An offer names no segment.');
     if (this.#intake.has(keyspaceUid, segment.id)) {
       this.#answer({ segmentId: segment.id, stored: true });
       return;

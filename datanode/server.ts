@@ -6,6 +6,7 @@
 
 import { mkdirSync } from 'node:fs';
 import { BackgroundTasks } from '../base/background.ts';
+import { monotonicNowMs } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
 import { lockFolder } from '../base/folder-lock.ts';
 import type { FolderLock } from '../base/folder-lock.ts';
@@ -158,12 +159,18 @@ async function openPorts(
   };
 }
 
-function openResp(node: Datanode, settings: DatanodeSettings, log: Logger): Promise<RespListener> {
-  return startRespListener({
+async function openResp(
+  node: Datanode,
+  settings: DatanodeSettings,
+  log: Logger,
+): Promise<RespListener> {
+  const backend = new DatanodeRespBackend(node, () => listener.connectionCount, monotonicNowMs());
+  const listener: RespListener = await startRespListener({
     host: settings.host,
     port: settings.respPort,
-    backend: new DatanodeRespBackend(node, () => listener?.connectionCount ?? 0, monotonicNowMs()),
+    backend,
     maxConnections: settings.connectionsMax,
     log,
   });
+  return listener;
 }

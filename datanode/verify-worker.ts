@@ -12,8 +12,7 @@ export interface VerifyTask {
 
 /** An error as data: a thrown one would lose its code on the way between threads. */
 export type VerifyReply =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly code: string; readonly message: string };
+  { readonly ok: true } | { readonly ok: false; readonly code: string; readonly message: string };
 
 export default function verify(task: VerifyTask): VerifyReply {
   try {

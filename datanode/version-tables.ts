@@ -16,9 +16,6 @@ import type { Holdings } from './holdings.ts';
 export interface VersionTable {
   readonly keyspaceUid: string;
   readonly version: number;
-  /** Hash seed of the keyspace (segment/hash.ts). */
-  readonly seedLow: number;
-  readonly seedHigh: number;
   /** By shard; newest segment first. */
   readonly shards: readonly (readonly Segment[] | undefined)[];
   /** Records in the shards that are here. */
@@ -96,13 +93,11 @@ export class VersionTables {
       shards[shard]?.unshift(segment);
     }
     for (const segments of shards) {
-      for (const segment of segments ?? []) records += segment.records;
+      for (const segment of segments ?? []) records += segment.meta.records;
     }
     const table: VersionTable = {
       keyspaceUid: manifest.keyspaceUid,
       version: manifest.version,
-      seedLow: Number.parseInt(manifest.keyspaceUid.slice(0, 8), 16) | 0,
-      seedHigh: Number.parseInt(manifest.keyspaceUid.slice(8, 16), 16) | 0,
       shards,
       records,
     };

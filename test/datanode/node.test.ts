@@ -1,0 +1,317 @@
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { BackgroundTasks } from '../../base/background.ts';
+import { SteleError } from '../../base/errors.ts';
+import { silentLogger } from '../../base/log.ts';
+import { directLink } from '../../datanode/direct-link.ts';
+import { NodeIdentity } from '../../datanode/identity.ts';
+import { Datanode } from '../../datanode/node.ts';
+import { PushSession } from '../../datanode/push-session.ts';
+import { DiskStore } from '../../datanode/store.ts';
+import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
+import type { PushSegmentsResponse } from '../../proto/gen/stele/v1/datanode.ts';
+import { NodeState } from '../../proto/gen/stele/v1/view.ts';
+import type { DatanodeLink } from '../../proto/ports.ts';
+import type { BuiltSegment } from '../../segment/builder.ts';
+import { TEST_UID, infoOf, manifestOf, numberedPairs, segmentsOf } from '../support/segments.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const SHARDS = 4;
+const HEADER = { epoch: 1, nodeId: '', incarnation: '', clusterId: 'c1' };
+const CALL = { deadlineMs: 5000 };
+
+interface TestNode {
+  readonly node: Datanode;
+  readonly folder: string;
+}
+
+async function openNode(
+  folder: string,
+  more: {
+    memoryMaxBytes?: number;
+    diskReserveBytes?: number;
+    peers?: Map<string, DatanodeLink>;
+  } = {},
+): Promise<TestNode> {
+  const store = new DiskStore({
+    folder,
+    diskReserveBytes: more.diskReserveBytes ?? 0,
+    log: silentLogger,
+  });
+  await store.prepare();
+  const node = new Datanode({
+    identity: NodeIdentity.open(folder, 'n1'),
+    store,
+    links: {
+      connect: ({ nodeId }) => {
+        const link = more.peers?.get(nodeId);
+        if (link === undefined) throw new SteleError('UNAVAILABLE', 'no such peer');
+        return link;
+      },
+    },
+    zone: '',
+    memoryMaxBytes: more.memoryMaxBytes ?? 1024 ** 3,
+    copyConcurrency: 2,
+    background: new BackgroundTasks(silentLogger),
+    log: silentLogger,
+  });
+  onTestFinished(() => node.close());
+  await node.open();
+  return { node, folder };
+}
+
+/** Pushes as a loader does, the bytes cut into pieces of `pieceBytes`. */
+async function push(
+  node: Datanode,
+  segments: readonly BuiltSegment[],
+  pieceBytes = 1000,
+): Promise<PushSegmentsResponse[]> {
+  const answers: PushSegmentsResponse[] = [];
+  const session = new PushSession(node.identity, node.intake, (answer) => answers.push(answer));
+  try {
+    for (const segment of segments) {
+      await session.message({
+        part: {
+          $case: 'offer',
+          value: {
+            keyspaceUid: TEST_UID,
+            loadId: 'l',
+            segment: infoOf(segment),
+            expectNode: 'n1',
+            expectIncarnation: '',
+          },
+        },
+      });
+      if (answers.at(-1)?.stored === true) continue;
+      for (let at = 0; at < segment.bytes.length; at += pieceBytes) {
+        const value = segment.bytes.subarray(at, at + pieceBytes);
+        await session.message({ part: { $case: 'chunk', value } });
+      }
+    }
+    await session.end();
+  } finally {
+    session.dispose();
+  }
+  return answers;
+}
+
+async function lookup(node: Datanode, keys: readonly string[]): Promise<(string | LookupStatus)[]> {
+  const answers: (string | LookupStatus)[] = [];
+  await directLink(node).lookups.lookup(
+    { keyspaceUid: TEST_UID, version: 1 },
+    keys.map((key) => Buffer.from(key)),
+    (index, status, bytes, start, end) => {
+      answers[index] =
+        status === LookupStatus.OK ? Buffer.from(bytes.subarray(start, end)).toString() : status;
+    },
+    CALL,
+  );
+  return answers;
+}
+
+describe('a datanode', () => {
+  it('stores what is pushed, answers it, and has it again after a restart', async () => {
+    const pairs = numberedPairs(500);
+    const segments = segmentsOf(pairs, SHARDS);
+    const { node, folder } = await openNode(tempDir());
+    const answers = await push(node, segments);
+    expect(
+      answers
+        .filter((answer) => answer.stored)
+        .map((answer) => answer.segmentId)
+        .sort(),
+    ).toEqual(segments.map((segment) => segment.info.id).sort());
+
+    for (const run of [node, (await openNode(folder)).node]) {
+      const manifest = manifestOf(segments, SHARDS);
+      const { heldSegmentIds } = await run.putManifest({ header: HEADER, manifest });
+      expect(heldSegmentIds).toHaveLength(segments.length);
+      const keys = pairs.map(([key]) => key);
+      expect(await lookup(run, keys)).toEqual(pairs.map(([, value]) => value));
+      expect(await lookup(run, ['absent'])).toEqual([LookupStatus.NOT_FOUND]);
+    }
+  });
+
+  it('answers an offer of a segment that is here without taking its bytes', async () => {
+    const segments = segmentsOf(numberedPairs(20), SHARDS);
+    const { node } = await openNode(tempDir());
+    await push(node, segments);
+    const revision = node.holdings.revision;
+    const again = await push(node, segments);
+    expect(again.every((answer) => answer.stored)).toBe(true);
+    expect(again).toHaveLength(segments.length);
+    expect(node.holdings.revision).toBe(revision);
+  });
+
+  it('says UNAVAILABLE, never NOT_FOUND, for a shard whose segment is not here', async () => {
+    const pairs = numberedPairs(200);
+    const segments = segmentsOf(pairs, SHARDS);
+    const { node } = await openNode(tempDir());
+    const [missing, ...held] = segments;
+    await push(node, held);
+    await node.putManifest({ header: HEADER, manifest: manifestOf(segments, SHARDS) });
+    const answers = await lookup(
+      node,
+      pairs.map(([key]) => key),
+    );
+    const unknown = answers.filter((answer) => answer === LookupStatus.UNAVAILABLE);
+    expect(unknown).toHaveLength(missing?.info.records ?? -1);
+    expect(answers).not.toContain(LookupStatus.NOT_FOUND);
+  });
+
+  it('quarantines a file with a flipped byte and holds the others', async () => {
+    const segments = segmentsOf(numberedPairs(300), SHARDS);
+    const { node, folder } = await openNode(tempDir());
+    await push(node, segments);
+    const keyspaceFolder = join(folder, 'segments', TEST_UID);
+    const victim = join(keyspaceFolder, readdirSync(keyspaceFolder).sort()[0] ?? '');
+    const bytes = readFileSync(victim);
+    bytes[bytes.length >> 1]! ^= 1;
+    writeFileSync(victim, bytes);
+
+    const { node: again } = await openNode(folder);
+    expect(again.holdings.count).toBe(segments.length - 1);
+    expect(again.quarantinedTotal).toBe(1);
+    expect(existsSync(victim)).toBe(false);
+    expect(readdirSync(join(folder, 'quarantine'))).toHaveLength(1);
+  });
+
+  it('refuses bytes that are not the segment offered, and keeps nothing of them', async () => {
+    const [segment] = segmentsOf(numberedPairs(50), 1);
+    if (segment === undefined) throw new Error('no segment');
+    const broken = { ...segment, bytes: Buffer.from(segment.bytes) };
+    broken.bytes[200]! ^= 1;
+    const { node, folder } = await openNode(tempDir());
+    await expect(push(node, [broken])).rejects.toMatchObject({ code: 'CORRUPT' });
+    expect(node.holdings.count).toBe(0);
+    expect(readdirSync(join(folder, 'incoming'))).toEqual([]);
+    expect(readdirSync(join(folder, 'segments'))).toEqual([]);
+  });
+
+  it('refuses a segment over its memory limit before any byte of it', async () => {
+    const [segment] = segmentsOf(numberedPairs(500), 1);
+    if (segment === undefined) throw new Error('no segment');
+    const limit = { memoryMaxBytes: segment.bytes.length - 1 };
+    const { node } = await openNode(tempDir(), limit);
+    await expect(push(node, [segment])).rejects.toMatchObject({ code: 'MEMORY_LIMIT' });
+    expect(node.holdings.count).toBe(0);
+  });
+
+  it('refuses a segment that would leave less disk than its reserve', async () => {
+    const { node } = await openNode(tempDir(), { diskReserveBytes: 2 ** 52 });
+    await expect(push(node, segmentsOf([['a', 'b']], 1))).rejects.toMatchObject({
+      code: 'DISK_FULL',
+    });
+  });
+
+  it('gives back what was reserved when a stream breaks off', async () => {
+    const [segment] = segmentsOf(numberedPairs(500), 1);
+    if (segment === undefined) throw new Error('no segment');
+    const { node } = await openNode(tempDir(), { memoryMaxBytes: segment.bytes.length });
+    const session = new PushSession(node.identity, node.intake, () => undefined);
+    const offer = {
+      keyspaceUid: TEST_UID,
+      loadId: 'l',
+      segment: infoOf(segment),
+      expectNode: '',
+      expectIncarnation: '',
+    };
+    await session.message({ part: { $case: 'offer', value: offer } });
+    await expect(session.end()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    session.dispose();
+    await push(node, [segment]);
+    expect(node.holdings.count).toBe(1);
+  });
+
+  it('copies a segment from the first source that has it', async () => {
+    const [segment] = segmentsOf(numberedPairs(500), 1);
+    if (segment === undefined) throw new Error('no segment');
+    const source = await openNode(tempDir());
+    await push(source.node, [segment]);
+    const empty = await openNode(tempDir());
+    const peers = new Map([
+      ['empty', anyNode(empty.node)],
+      ['source', anyNode(source.node)],
+    ]);
+    const { node } = await openNode(tempDir(), { peers });
+    const changed = new Promise<void>((resolve) => node.holdings.onChange(() => resolve()));
+    const address = { host: 'h', httpPort: 0, respPort: 0, grpcPort: 1 };
+    const sources = ['gone', 'empty', 'source'].map((nodeId) => ({ nodeId, address }));
+    await node.copySegments({
+      header: HEADER,
+      orders: [{ keyspaceUid: TEST_UID, segment: infoOf(segment), sources }],
+      bytesPerSecondMax: 0,
+    });
+    await changed;
+    expect(node.holdings.get(TEST_UID, segment.info.id)?.bytes.equals(segment.bytes)).toBe(true);
+  });
+
+  it('refuses orders of an older epoch, for another node, another run, another cluster', async () => {
+    const { node, folder } = await openNode(tempDir());
+    const list = (header: Partial<typeof HEADER>): Promise<unknown> =>
+      node.listHoldings({ header: { ...HEADER, ...header }, sinceRevision: 0 });
+    await list({ epoch: 5 });
+    await expect(list({ epoch: 4 })).rejects.toMatchObject({ code: 'STALE_EPOCH' });
+    await expect(list({ epoch: 5, nodeId: 'n2' })).rejects.toMatchObject({ code: 'WRONG_NODE' });
+    await expect(list({ epoch: 5, incarnation: 'x' })).rejects.toMatchObject({
+      code: 'WRONG_NODE',
+    });
+    await expect(list({ epoch: 6, clusterId: 'c2' })).rejects.toMatchObject({ code: 'CONFLICT' });
+    // Remembered over a restart.
+    const { node: again } = await openNode(folder);
+    await expect(
+      again.listHoldings({ header: { ...HEADER, epoch: 4 }, sinceRevision: 0 }),
+    ).rejects.toMatchObject({ code: 'STALE_EPOCH' });
+  });
+
+  it('tells what changed since a revision, and everything when it does not remember', async () => {
+    const { node } = await openNode(tempDir());
+    const segments = segmentsOf(numberedPairs(100), SHARDS);
+    await push(node, segments.slice(0, 1));
+    const before = node.holdings.list(0);
+    expect(before.full).toBe(true);
+    await push(node, segments.slice(1));
+    const gone = { keyspaceUid: TEST_UID, segmentId: segments[0]?.info.id ?? '' };
+    await node.dropSegments({ header: HEADER, segments: [gone], versions: [] });
+    const changes = node.holdings.list(before.revision);
+    expect(changes.full).toBe(false);
+    expect(changes.removed).toEqual([gone]);
+    expect(changes.added).toHaveLength(segments.length - 1);
+    expect(node.holdings.list(before.revision + 100).full).toBe(true);
+  });
+
+  it('asks for the manifests of a view that it does not have, and serves once it has', async () => {
+    const { node } = await openNode(tempDir());
+    expect(node.state).toBe(NodeState.SERVING);
+    const view = {
+      epoch: 1,
+      revision: 1,
+      shardCount: SHARDS,
+      replication: 1,
+      nodes: [],
+      routes: [],
+      keyspaces: [
+        { uid: TEST_UID, name: 'test', index: 1, currentVersion: 1, versions: [1], records: 0 },
+      ],
+      health: 1,
+      ready: true,
+    } as const;
+    const order = { header: HEADER, view: structuredClone(view) as never };
+    expect((await node.applyView(order)).missingManifests).toEqual([
+      { keyspaceUid: TEST_UID, version: 1 },
+    ]);
+    await node.putManifest({ header: HEADER, manifest: manifestOf([], SHARDS) });
+    expect((await node.applyView(order)).missingManifests).toEqual([]);
+    expect(await lookup(node, ['x'])).toEqual([LookupStatus.NOT_FOUND]);
+  });
+});
+
+/** All test nodes have one id; as a peer each answers to whatever it is called. */
+function anyNode(node: Datanode): DatanodeLink {
+  const link = directLink(node);
+  return {
+    ...link,
+    fetchSegment: (request, options) => link.fetchSegment({ ...request, expectNode: '' }, options),
+  };
+}

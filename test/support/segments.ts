@@ -1,0 +1,74 @@
+// Segments and manifests for tests, built by the real builder.
+
+import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
+import { shardOfSlot } from '../../ring/shard.ts';
+import { slotOfKey } from '../../ring/slot.ts';
+import { buildSegment } from '../../segment/builder.ts';
+import type { BuiltSegment } from '../../segment/builder.ts';
+import { recordBytes, writeRecord } from '../../segment/record.ts';
+
+export const TEST_UID = '0123456789abcdef';
+
+export type Pairs = Iterable<readonly [string, string]>;
+
+/** The segments of `pairs`, one per shard that has any. */
+export function segmentsOf(
+  pairs: Pairs,
+  shardCount: number,
+  keyspaceUid = TEST_UID,
+): BuiltSegment[] {
+  const parts = new Map<number, Buffer[]>();
+  for (const [keyText, valueText] of pairs) {
+    const key = Buffer.from(keyText);
+    const value = Buffer.from(valueText);
+    const record = Buffer.alloc(recordBytes(key.length, value.length));
+    writeRecord(record, 0, key, 0, key.length, value, 0, value.length);
+    const shard = shardOfSlot(slotOfKey(key, 0, key.length), shardCount);
+    parts.set(shard, [...(parts.get(shard) ?? []), record]);
+  }
+  return [...parts].map(([shard, records]) => {
+    const { segment } = buildSegment({
+      keyspaceUid,
+      shard,
+      shardCount,
+      parts: [Buffer.concat(records)],
+      onConflict: 'error',
+    });
+    if (segment === undefined) throw new Error('The pairs of a test have a conflict.');
+    return segment;
+  });
+}
+
+export function infoOf(segment: BuiltSegment): SegmentInfo {
+  const { id, shard, fileBytes, records, keyBytes, valueBytes, digest } = segment.info;
+  return { id, shard, fileBytes, records, keyBytes, valueBytes, digest };
+}
+
+export function manifestOf(
+  segments: readonly BuiltSegment[],
+  shardCount: number,
+  version = 1,
+  keyspaceUid = TEST_UID,
+): Manifest {
+  const sum = (pick: (info: SegmentInfo) => number): number =>
+    segments.reduce((total, segment) => total + pick(infoOf(segment)), 0);
+  return {
+    keyspaceUid,
+    keyspace: 'test',
+    version,
+    shardCount,
+    segments: segments.map(infoOf),
+    records: sum((info) => info.records),
+    keyBytes: sum((info) => info.keyBytes),
+    valueBytes: sum((info) => info.valueBytes),
+    digest: Buffer.alloc(16),
+  };
+}
+
+/** `count` pairs with keys of their own and values that tell their key. */
+export function numberedPairs(count: number, suffix = ''): [string, string][] {
+  return Array.from({ length: count }, (_, index) => [
+    `key-${index}`,
+    `value of key-${index}${suffix}`,
+  ]);
+}
