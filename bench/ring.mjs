@@ -1,8 +1,8 @@
 // npm run bench -- ring
 //
 // Balance, movement and planning time of the placement, as a Markdown table. Movement is counted
-// over many memberships: one join (N -> N+1) seen from the other side is one leave (N+1 -> N), so
-// joins are taken at N nodes and leaves at N nodes. `ideal` is the mean load of the larger membership.
+// over many memberships, one join and one leave each. The ideal is what a joining node's fair share
+// is after, and a leaving node's before: the mean load of the larger of the two memberships.
 
 import { performance } from 'node:perf_hooks';
 import { movedReplicas, placeShards } from '../dist/ring/placement.js';

@@ -28,6 +28,11 @@ import type { VirtualNodes } from './ring.ts';
 import { assertShardCount } from './shard.ts';
 import { Table } from './table.ts';
 
+const WEIGHT_MIN = 0.01;
+const WEIGHT_MAX = 100;
+/** Below this a node's index fits beneath a 32-bit offset in one exact double. */
+const INDEX_SPAN = 2 ** 20;
+
 /** One member. Nodes of the same `host` or `zone` are expected to fail together. */
 export interface PlacementNode {
   readonly id: string;
@@ -103,9 +108,6 @@ function numbered(names: readonly string[]): number[] {
   });
 }
 
-/** Below this a node's index fits beneath a 32-bit offset in one exact double. */
-const INDEX_SPAN = 2 ** 20;
-
 /** A node on its way round the ring: it knocks whenever `progress` passes its next rank. */
 interface Walker {
   readonly index: number;
@@ -180,6 +182,3 @@ function validate({ nodes, shardCount, replication }: PlacementInput): void {
     }
   }
 }
-
-const WEIGHT_MIN = 0.01;
-const WEIGHT_MAX = 100;
