@@ -244,7 +244,10 @@ export class Dispatcher {
     waiting.asked--;
     if (waiting.settled) return;
     if (!known) {
-      waiting.lastError = new SteleError('UNAVAILABLE', `${batch.slot.id} does not hold the shard.`);
+      waiting.lastError = new SteleError(
+        'UNAVAILABLE',
+        `${batch.slot.id} does not hold the shard.`,
+      );
       return this.#retry(waiting);
     }
     waiting.settled = true;

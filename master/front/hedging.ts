@@ -35,10 +35,7 @@ export class HedgePolicy {
 
   /** How long it may take before it counts as failed: the next one is asked, budget or not. */
   overdueMs(): number {
-    return Math.min(
-      this.#overdueMsMax,
-      Math.max(OVERDUE_MS_MIN, OVERDUE_FACTOR * this.delayMs()),
-    );
+    return Math.min(this.#overdueMsMax, Math.max(OVERDUE_MS_MIN, OVERDUE_FACTOR * this.delayMs()));
   }
 
   /** An answer that was waited for took this long. */

@@ -3,8 +3,8 @@
 //   key -> slot -> shard -> replicas[shard] = [SERVING..., DRAINING..., SUSPECT...] in route order
 //
 // Of the first two replicas not tried yet, the one with fewer keys in flight is asked (the power of
-// two choices); a tie goes to each in turn. A node that has just failed is asked last for a short
-// while, so that not every key pays for finding out again.
+// two choices); a tie goes to each in turn. A node that has just failed, or that is SUSPECT, is asked
+// only when nobody else is left, so that not every key pays for finding out again.
 
 import type { ClusterView, KeyspaceView, NodeView } from '../../proto/gen/stele/v1/view.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
@@ -30,6 +30,8 @@ export interface NodeSlot {
   inFlight: number;
   /** Until then it is asked only if nobody else can be. */
   avoidUntilMs: number;
+  /** The view says that it missed a heartbeat; as good as avoided. */
+  suspect: boolean;
 }
 
 export interface RouteTable {
@@ -63,10 +65,9 @@ export class Router {
   update(view: ClusterView): void {
     const nodes = new Map<string, NodeSlot>();
     for (const node of view.nodes) {
-      nodes.set(
-        node.id,
-        this.#nodes.get(node.id) ?? { id: node.id, inFlight: 0, avoidUntilMs: 0 },
-      );
+      const slot = this.#nodes.get(node.id) ?? newSlot(node.id);
+      slot.suspect = node.state === NodeState.SUSPECT;
+      nodes.set(node.id, slot);
     }
     this.#nodes = nodes;
     this.#keyspaces = new Map(view.keyspaces.map((keyspace) => [keyspace.name, keyspace]));
@@ -121,7 +122,7 @@ export class Router {
       const slot = replicas[index];
       if (slot === undefined || (tried >>> index) & 1) continue;
       if (slot.inFlight >= LOOKUP_IN_FLIGHT_MAX) busy = true;
-      else if (slot.avoidUntilMs > nowMs) avoided = avoided < 0 ? index : avoided;
+      else if (slot.suspect || slot.avoidUntilMs > nowMs) avoided = avoided < 0 ? index : avoided;
       else if (first < 0) first = index;
       else second = index;
     }
@@ -169,6 +170,10 @@ export class Router {
     ranked.sort((left, right) => left[0] - right[0]);
     return ranked.slice(0, REPLICAS_CONSIDERED_MAX).map(([, slot]) => slot);
   }
+}
+
+function newSlot(id: string): NodeSlot {
+  return { id, inFlight: 0, avoidUntilMs: 0, suspect: false };
 }
 
 /** Lower is better; -1: gets no reads. A suspect may still answer, so it is the last resort. */

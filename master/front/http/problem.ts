@@ -1,0 +1,118 @@
+// Errors over HTTP: application/problem+json (RFC 9457) with Stele's code and the request's id.
+
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { FastifyReply } from 'fastify';
+import { ERROR_TABLE, SteleError, toSteleError } from '../../../base/errors.ts';
+import type { ErrorCode } from '../../../base/errors.ts';
+
+export const PROBLEM_TYPE = 'application/problem+json';
+
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: ErrorCode;
+  readonly requestId: string;
+}
+
+/** `status` overrides the table's. */
+export function problemOf(
+  error: SteleError,
+  requestId: string,
+  status: number = ERROR_TABLE[error.code].http,
+): Problem {
+  return {
+    type: `urn:stele:error:${error.code}`,
+    title: titleOf(error.code),
+    status,
+    detail: error.message,
+    code: error.code,
+    requestId,
+  };
+}
+
+/** `KEYSPACE_NOT_FOUND` -> `Keyspace not found`. */
+function titleOf(code: ErrorCode): string {
+  const words = code.toLowerCase().replaceAll('_', ' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** Answers a request that fastify still holds. `more` are further members of the problem. */
+export function sendProblem(
+  reply: FastifyReply,
+  error: SteleError,
+  status?: number,
+  more: Readonly<Record<string, unknown>> = {},
+): FastifyReply {
+  const problem = problemOf(error, reply.request.id, status);
+  if (error.retryable) void reply.header('retry-after', '1');
+  // Serialised here: fastify would add a charset that problem+json does not have.
+  return reply
+    .code(problem.status)
+    .header('content-type', PROBLEM_TYPE)
+    .send(Buffer.from(JSON.stringify({ ...problem, ...more })));
+}
+
+/** Answers a request that was taken out of fastify's hands. */
+export function writeProblem(response: ServerResponse, error: SteleError, requestId: string): void {
+  const problem = problemOf(error, requestId);
+  const body = Buffer.from(JSON.stringify(problem));
+  const headers = ['content-type', PROBLEM_TYPE, 'content-length', String(body.length)];
+  if (error.retryable) headers.push('retry-after', '1');
+  response.writeHead(problem.status, headers);
+  response.end(body);
+}
+
+const STATUS_LINES: Readonly<Record<string, [number, string, string]>> = {
+  HPE_HEADER_OVERFLOW: [
+    431,
+    'Request Header Fields Too Large',
+    'The request line and headers are too long.',
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'The request did not arrive in time.'],
+};
+
+/** Answers what is no HTTP request at all, and closes the connection. */
+export function writeConnectionProblem(
+  thrown: Error & { code?: string },
+  socket: Socket,
+  requestId: string,
+): void {
+  if (thrown.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const known = Object.hasOwn(STATUS_LINES, thrown.code ?? '') ? thrown.code : undefined;
+  const [status, phrase, detail] = (known === undefined ? undefined : STATUS_LINES[known]) ?? [
+    400,
+    'Bad Request',
+    'This is not a well-formed HTTP request.',
+  ];
+  const problem = problemOf(new SteleError('INVALID_ARGUMENT', detail), requestId, status);
+  const body = JSON.stringify(problem);
+  socket.end(
+    `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: ${PROBLEM_TYPE}\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}
+
+/** A failure of fastify's own, or of a handler, as one of ours. */
+export function steleErrorOfRequest(thrown: unknown): SteleError {
+  if (thrown instanceof SteleError || !(thrown instanceof Error)) return toSteleError(thrown);
+  const status = 'statusCode' in thrown ? thrown.statusCode : undefined;
+  if (status === 413) {
+    return new SteleError('BATCH_TOO_LARGE', 'The request body is too large; send fewer keys.');
+  }
+  if (status === 415) {
+    return new SteleError(
+      'INVALID_ARGUMENT',
+      'Send the body as JSON, with the header content-type: application/json.',
+    );
+  }
+  if (typeof status === 'number' && status >= 400 && status < 500) {
+    return new SteleError('INVALID_ARGUMENT', thrown.message, { cause: thrown });
+  }
+  return toSteleError(thrown);
+}

@@ -1,0 +1,137 @@
+// What the operations' answers look like as JSON: snake_case, digests in hex, states as words.
+
+import type {
+  ExplainResponse,
+  GetHealthResponse,
+  KeyspaceSummary,
+  NodeSummary,
+  ShardSummary,
+  VersionSummary,
+} from '../../../proto/gen/stele/v1/cluster.ts';
+import { HealthStatus, NodeState } from '../../../proto/gen/stele/v1/view.ts';
+import type { NodeAddress } from '../../../proto/gen/stele/v1/view.ts';
+
+type Json = Record<string, unknown>;
+
+/** `green`, `yellow`, `red`; `unknown` before anything is known. */
+export function healthWord(status: HealthStatus): string {
+  if (status === HealthStatus.GREEN) return 'green';
+  if (status === HealthStatus.YELLOW) return 'yellow';
+  return status === HealthStatus.RED ? 'red' : 'unknown';
+}
+
+/** `SERVING`, `DOWN` ... */
+export function nodeStateWord(state: NodeState): string {
+  const found = Object.entries(NodeState).find(([, value]) => value === state);
+  return found?.[0] ?? 'UNSPECIFIED';
+}
+
+export function keyspaceJson(keyspace: KeyspaceSummary): Json {
+  return {
+    name: keyspace.name,
+    uid: keyspace.uid,
+    index: keyspace.index,
+    state: keyspace.state,
+    current_version: keyspace.currentVersion,
+    records: keyspace.records,
+    key_bytes: keyspace.keyBytes,
+    value_bytes: keyspace.valueBytes,
+    segment_bytes: keyspace.segmentBytes,
+    digest: keyspace.digest.toString('hex'),
+    replication: keyspace.replication,
+    created_at: keyspace.createdAt,
+  };
+}
+
+export function versionJson(version: VersionSummary): Json {
+  return {
+    version: version.version,
+    current: version.current,
+    state: version.state,
+    records: version.records,
+    key_bytes: version.keyBytes,
+    value_bytes: version.valueBytes,
+    segment_bytes: version.segmentBytes,
+    digest: version.digest.toString('hex'),
+    source: version.source,
+    committed_at: version.committedAt,
+  };
+}
+
+export function nodeJson(summary: NodeSummary): Json {
+  return {
+    id: summary.node?.id ?? '',
+    state: nodeStateWord(summary.node?.state ?? NodeState.UNSPECIFIED),
+    incarnation: summary.node?.incarnation ?? '',
+    address: addressJson(summary.node?.address),
+    zone: summary.node?.zone ?? '',
+    progress: summary.progress,
+    replicas: summary.replicas,
+    segment_bytes: summary.segmentBytes,
+    memory_limit_bytes: summary.memoryLimitBytes,
+    resident_bytes: summary.residentBytes,
+    disk_free_bytes: summary.diskFreeBytes,
+    lookups_total: summary.lookupsTotal,
+    silent_ms: summary.silentMs,
+  };
+}
+
+function addressJson(address: NodeAddress | undefined): Json | null {
+  if (address === undefined) return null;
+  return {
+    host: address.host,
+    http_port: address.httpPort,
+    resp_port: address.respPort,
+    grpc_port: address.grpcPort,
+  };
+}
+
+export function healthJson(health: GetHealthResponse): Json {
+  return {
+    status: healthWord(health.status),
+    ready: health.ready,
+    replication: { target: health.replicationTarget, effective: health.replicationEffective },
+    nodes: health.nodes.map(nodeJson),
+    shards: {
+      total: health.shardsTotal,
+      active: health.shardsActive,
+      under_replicated: health.shardsUnderReplicated,
+      uncovered: health.uncovered.map((shard) => ({
+        shard: shard.shard,
+        slots: [shard.slotFirst, shard.slotLast],
+        keyspaces: shard.keyspaces,
+      })),
+    },
+    epoch: health.epoch,
+  };
+}
+
+export function shardJson(shard: ShardSummary): Json {
+  return {
+    shard: shard.shard,
+    slots: [shard.slotFirst, shard.slotLast],
+    owners: shard.owners,
+    holders: shard.holders,
+    status: healthWord(shard.status),
+  };
+}
+
+export function explainJson(explained: ExplainResponse, key: Buffer): Json {
+  return {
+    keyspace: explained.keyspace,
+    version: explained.version,
+    key: key.toString('utf8'),
+    slot: explained.slot,
+    shard: explained.shard,
+    owners: explained.replicas.filter((replica) => replica.owner).map((replica) => replica.nodeId),
+    holders: explained.replicas.filter((replica) => replica.holds).map((replica) => replica.nodeId),
+    served_by: explained.servedBy === '' ? null : explained.servedBy,
+    replicas: explained.replicas.map((replica) => ({
+      node: replica.nodeId,
+      owner: replica.owner,
+      holds: replica.holds,
+      state: nodeStateWord(replica.state),
+      reason: replica.reason,
+    })),
+  };
+}

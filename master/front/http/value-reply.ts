@@ -1,0 +1,115 @@
+// GET and HEAD of one value: the hot route. It leaves fastify's reply machinery as soon as the
+// request is understood and writes the response itself, in one write.
+//
+//   etag = "<keyspace uid>-<version>-<crc32 of the key>"
+//
+// names the bytes exactly: one key of one version of one keyspace never has another value.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { crc32 } from 'node:zlib';
+import { SteleError } from '../../../base/errors.ts';
+import { shorten } from '../../../base/ids.ts';
+import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
+import type { LookupReceiver } from '../dispatcher.ts';
+import type { SurfaceCounts } from '../metrics.ts';
+import type { LookupTarget } from '../router.ts';
+import { writeProblem } from './problem.ts';
+
+/** Up to this size header and value go out as one latin1 string, which is one write. */
+const ONE_WRITE_BYTES_MAX = 8 * 1024;
+
+export class ValueReply implements LookupReceiver {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #requestId: string;
+  readonly #target: LookupTarget;
+  readonly #key: Buffer;
+  readonly #counts: SurfaceCounts;
+  readonly #beganMs = performance.now();
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    requestId: string,
+    target: LookupTarget,
+    key: Buffer,
+    counts: SurfaceCounts,
+  ) {
+    this.#request = request;
+    this.#response = response;
+    this.#requestId = requestId;
+    this.#target = target;
+    this.#key = key;
+    this.#counts = counts;
+  }
+
+  get abandoned(): boolean {
+    return this.#response.destroyed;
+  }
+
+  receive(
+    _index: number,
+    status: LookupStatus,
+    value: Buffer | undefined,
+    nodeId: string,
+    failure: SteleError | undefined,
+  ): void {
+    this.#counts.latency.record(performance.now() - this.#beganMs);
+    if (this.#response.destroyed) return;
+    if (status === LookupStatus.OK && value !== undefined) {
+      this.#counts.found++;
+      return this.#sendValue(value, nodeId);
+    }
+    if (status === LookupStatus.NOT_FOUND) {
+      this.#counts.notFound++;
+      return writeProblem(this.#response, this.#notFound(), this.#requestId);
+    }
+    this.#counts.failed++;
+    const error = failure ?? new SteleError('UNAVAILABLE', 'No replica answered.');
+    writeProblem(this.#response, error, this.#requestId);
+  }
+
+  #sendValue(value: Buffer, nodeId: string): void {
+    const { keyspaceUid, version } = this.#target;
+    const etag = `"${keyspaceUid}-${version}-${crc32(this.#key).toString(16)}"`;
+    const wanted = this.#request.headers['if-none-match'];
+    const response = this.#response;
+    if (wanted !== undefined && matchesEtag(wanted, etag)) {
+      response.writeHead(304, [
+        ...['etag', etag],
+        ...['x-stele-version', String(version)],
+        ...['x-stele-node', nodeId],
+      ]);
+      response.end();
+      return;
+    }
+    response.writeHead(200, [
+      'content-type',
+      'application/octet-stream',
+      'content-length',
+      String(value.length),
+      'etag',
+      etag,
+      'x-stele-version',
+      String(version),
+      'x-stele-node',
+      nodeId,
+    ]);
+    if (value.length <= ONE_WRITE_BYTES_MAX) response.end(value.toString('latin1'), 'latin1');
+    else response.end(value);
+  }
+
+  #notFound(): SteleError {
+    const { keyspace, version } = this.#target;
+    return new SteleError(
+      'NOT_FOUND',
+      `Keyspace '${keyspace}' (version ${version}) has no key '${shorten(this.#key.toString('utf8', 0, 240))}'.`,
+    );
+  }
+}
+
+/** RFC 9110, 13.1.2: a list of tags, or `*`; a weak mark does not matter here. */
+export function matchesEtag(header: string, etag: string): boolean {
+  if (header === etag || header.trim() === '*') return true;
+  return header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
+}

@@ -1,0 +1,150 @@
+// Reads over HTTP: one value, many values, and the older `GET /get`.
+
+import { isUtf8 } from 'node:buffer';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { SteleError } from '../../../base/errors.ts';
+import { version as parseVersion } from '../../../base/ids.ts';
+import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
+import { checkKeyLength } from '../lookup-core.ts';
+import type { LookupCore, LookupOutcome } from '../lookup-core.ts';
+import type { FrontMetrics } from '../metrics.ts';
+import { sendProblem } from './problem.ts';
+import { keyOfUrl, queryBytes } from './raw-url.ts';
+import { ValueReply } from './value-reply.ts';
+
+const KEYSPACE_DEFAULT = 'default';
+
+type Encoding = 'utf8' | 'base64';
+
+interface LookupBody {
+  readonly keys: readonly string[];
+  readonly encoding?: Encoding;
+  readonly version?: number;
+}
+
+const LOOKUP_BODY = {
+  type: 'object',
+  required: ['keys'],
+  additionalProperties: false,
+  properties: {
+    keys: { type: 'array', items: { type: 'string' } },
+    encoding: { type: 'string', enum: ['utf8', 'base64'], default: 'utf8' },
+    version: { type: 'integer', minimum: 1 },
+  },
+} as const;
+
+export interface ReadRoutesOptions {
+  readonly core: LookupCore;
+  readonly metrics: FrontMetrics;
+}
+
+type ValueRequest = FastifyRequest<{
+  Params: { keyspace: string };
+  Querystring: { version?: string };
+}>;
+
+/** Registers the routes that read values. */
+export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOptions): void {
+  const tags = ['values'];
+
+  app.get(
+    '/v1/keyspaces/:keyspace/keys/:key',
+    { schema: { tags, summary: 'The bytes of one value; the key is percent-encoded' } },
+    (request: ValueRequest, reply: FastifyReply) => {
+      const target = core.target(request.params.keyspace, wantedVersion(request.query.version));
+      const key = keyOfUrl(request.originalUrl);
+      checkKeyLength(key.length);
+      reply.hijack();
+      const { raw, id } = request;
+      core.get(target, key, new ValueReply(raw, reply.raw, id, target, key, metrics.http), 0);
+    },
+  );
+
+  app.post(
+    '/v1/keyspaces/:keyspace/lookup',
+    { schema: { tags, summary: 'Many values of one version', body: LOOKUP_BODY } },
+    async (request: FastifyRequest<{ Params: { keyspace: string }; Body: LookupBody }>) => {
+      const { keys, encoding = 'utf8', version = 0 } = request.body;
+      const beganMs = performance.now();
+      const bytes = keys.map((key) => decodeKey(key, encoding));
+      const outcome = await core.lookup(request.params.keyspace, bytes, { version });
+      countOutcome(metrics, outcome, performance.now() - beganMs);
+      return {
+        version: outcome.target.version,
+        results: keys.map((key, index) => resultJson(key, outcome, index, encoding)),
+      };
+    },
+  );
+
+  app.get(
+    '/get',
+    { schema: { tags, summary: 'One value as JSON: ?keyspace=KS&key=K' } },
+    async (request, reply) => {
+      const key = queryBytes(request.originalUrl, 'key');
+      if (key === undefined) {
+        throw new SteleError('INVALID_ARGUMENT', 'Say which key: /get?keyspace=KS&key=K.');
+      }
+      const keyspace = queryBytes(request.originalUrl, 'keyspace')?.toString('utf8');
+      const beganMs = performance.now();
+      const outcome = await core.lookup(keyspace ?? KEYSPACE_DEFAULT, [key]);
+      countOutcome(metrics, outcome, performance.now() - beganMs);
+      return legacyReply(reply, outcome);
+    },
+  );
+}
+
+function wantedVersion(text: string | undefined): number {
+  return text === undefined ? 0 : parseVersion(text);
+}
+
+function decodeKey(key: string, encoding: Encoding): Buffer {
+  if (encoding === 'utf8') return Buffer.from(key, 'utf8');
+  const bytes = Buffer.from(key, 'base64');
+  // Buffer skips what is not base64; a key that was silently shortened would be "not found".
+  if (bytes.toString('base64').replace(/=+$/, '') === key.replace(/=+$/, '')) return bytes;
+  throw new SteleError('INVALID_ARGUMENT', 'A key is not base64 (RFC 4648, standard alphabet).');
+}
+
+function resultJson(
+  key: string,
+  outcome: LookupOutcome,
+  index: number,
+  encoding: Encoding,
+): Record<string, unknown> {
+  const value = outcome.values[index];
+  if (value === undefined) return { key, status: statusWord(outcome.statuses[index]), value: null };
+  if (encoding === 'base64') return { key, status: 'OK', value: value.toString('base64') };
+  if (isUtf8(value)) return { key, status: 'OK', value: value.toString('utf8') };
+  // Said beside the value: a replacement character would be a wrong value.
+  return { key, status: 'OK', value: value.toString('base64'), encoding: 'base64' };
+}
+
+function statusWord(status: LookupStatus | undefined): string {
+  if (status === LookupStatus.OK) return 'OK';
+  return status === LookupStatus.NOT_FOUND ? 'NOT_FOUND' : 'UNAVAILABLE';
+}
+
+function legacyReply(reply: FastifyReply, outcome: LookupOutcome): unknown {
+  const [status] = outcome.statuses;
+  const [value] = outcome.values;
+  if (status === LookupStatus.NOT_FOUND) {
+    return reply.code(404).send({ status: 'NOT_FOUND', value: null });
+  }
+  if (value === undefined) {
+    return sendProblem(
+      reply,
+      outcome.failure ?? new SteleError('UNAVAILABLE', 'No replica answered.'),
+    );
+  }
+  void reply.header('x-stele-version', String(outcome.target.version));
+  return { status: 'SUCCESS', value: value.toString('utf8') };
+}
+
+function countOutcome(metrics: FrontMetrics, outcome: LookupOutcome, tookMs: number): void {
+  metrics.http.latency.record(tookMs);
+  for (const status of outcome.statuses) {
+    if (status === LookupStatus.OK) metrics.http.found++;
+    else if (status === LookupStatus.NOT_FOUND) metrics.http.notFound++;
+    else metrics.http.failed++;
+  }
+}
