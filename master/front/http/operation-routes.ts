@@ -162,7 +162,7 @@ async function health(
     request.query.timeout === undefined ? WAIT_MS_DEFAULT : parseDurationMs(request.query.timeout),
   );
   const gone = new AbortController();
-  request.raw.socket.setTimeout(timeoutMs + WAIT_SLACK_MS);
+  reply.raw.setTimeout(timeoutMs + WAIT_SLACK_MS);
   reply.raw.once('close', () => gone.abort());
   const answer = await operations.health({ waitFor, timeoutMs }, gone.signal);
   if (waitFor === HealthStatus.UNSPECIFIED || answer.reached) return healthJson(answer);

@@ -1,0 +1,124 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { silentLogger } from '../../../base/log.ts';
+import { openEmbeddedMetadata } from '../../../master/metadata/embedded.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stele-metadata-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const openStore = () => openEmbeddedMetadata(folder, silentLogger);
+const dataFile = () => join(folder, 'metadata', 'data.mdb');
+
+async function filled(): Promise<void> {
+  const store = await openStore();
+  for (let i = 0; i < 20; i++) await store.put(`k/${i}`, JSON.stringify('x'.repeat(3000)));
+  await store.close();
+}
+
+describe('embedded metadata', () => {
+  test('what was put is there after a new opening, with its revision', async () => {
+    const first = await openStore();
+    expect(await first.put('a', '1')).toBe(1);
+    expect(await first.put('b', '2')).toBe(2);
+    await first.close();
+    const second = await openStore();
+    expect(await second.get('a')).toEqual({ key: 'a', value: '1', revision: 1 });
+    expect(await second.put('a', '3')).toBe(3);
+    await second.close();
+  });
+
+  test('a compare-and-set of an old revision changes nothing', async () => {
+    const store = await openStore();
+    await store.put('a', '1');
+    expect(await store.compareAndSet('a', 0, '2')).toBeUndefined();
+    expect(await store.compareAndSet('a', 1, '2')).toBe(2);
+    expect(await store.compareAndSet('new', 0, '1')).toBe(3);
+    expect((await store.get('a'))?.value).toBe('2');
+    await store.close();
+  });
+
+  test('a transaction with one wrong expectation writes nothing of it', async () => {
+    const store = await openStore();
+    await store.put('a', '1');
+    const writes = [
+      { kind: 'put', key: 'b', value: '1', expect: 0 },
+      { kind: 'delete', key: 'a', expect: 99 },
+    ] as const;
+    expect(await store.transaction(writes)).toBeUndefined();
+    expect((await store.list('')).map((entry) => entry.key)).toEqual(['a']);
+    await store.close();
+  });
+
+  test('a watcher hears of changes below its prefix only, until it stops', async () => {
+    const store = await openStore();
+    const heard: string[] = [];
+    const stop = store.watch('node/', (event) => heard.push(`${event.key}=${event.entry?.value}`));
+    await store.put('node/a', '1');
+    await store.put('other', '1');
+    await store.delete('node/a');
+    stop();
+    await store.put('node/b', '1');
+    expect(heard).toEqual(['node/a=1', 'node/a=undefined']);
+    await store.close();
+  });
+
+  test('a lease is given to one holder at a time', async () => {
+    const store = await openStore();
+    const lease = await store.lease('leader', 1000);
+    expect(await store.lease('leader', 1000)).toBeUndefined();
+    expect(await lease?.renew()).toBe(true);
+    await lease?.release();
+    expect(await store.lease('leader', 1000)).toBeDefined();
+    await store.close();
+  });
+
+  test.each([0, 100, 4096, 5000, 12_288])(
+    'a store cut to %i bytes is set aside and restored from the backup',
+    async (bytes) => {
+      await filled();
+      truncateSync(dataFile(), bytes);
+      const store = await openStore();
+      expect(await store.list('k/')).toHaveLength(20);
+      expect(await store.put('more', '1')).toBe(21);
+      await store.close();
+      const aside = readdirSync(folder).filter((name) => name.startsWith('metadata.damaged-'));
+      expect(aside).toHaveLength(1);
+      expect(statSync(join(folder, aside[0]!, 'data.mdb')).size).toBe(bytes);
+    },
+  );
+
+  test('a lost store is restored as well', async () => {
+    await filled();
+    rmSync(join(folder, 'metadata'), { recursive: true });
+    const store = await openStore();
+    expect(await store.list('k/')).toHaveLength(20);
+    await store.close();
+  });
+
+  test('a torn backup is passed over for the one before it', async () => {
+    await filled();
+    truncateSync(dataFile(), 5000);
+    truncateSync(join(folder, 'catalog-backup.json'), 500);
+    const store = await openStore();
+    expect(await store.list('k/')).toHaveLength(19);
+    await store.close();
+  });
+
+  test('without an intact backup a damaged store is refused, and nothing is touched', async () => {
+    await filled();
+    truncateSync(dataFile(), 5000);
+    writeFileSync(join(folder, 'catalog-backup.json'), '{}');
+    rmSync(join(folder, 'catalog-backup.previous.json'));
+    await expect(openStore()).rejects.toMatchObject({
+      code: 'CORRUPT',
+      message: expect.stringMatching(/segments on the datanodes are untouched/) as string,
+    });
+    expect(existsSync(dataFile())).toBe(true);
+    expect(statSync(dataFile()).size).toBe(5000);
+  });
+});
