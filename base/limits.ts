@@ -11,7 +11,6 @@ export const SHARD_COUNT_DEFAULT = 128;
 export const SHARD_COUNT_MAX = 4096;
 export const REPLICATION_DEFAULT = 2;
 export const REPLICATION_MAX = 7;
-export const VIRTUAL_NODES_DEFAULT = 128;
 
 export const KEY_BYTES_MAX = 64 * KiB;
 export const VALUE_BYTES_MAX = 64 * MiB;

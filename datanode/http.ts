@@ -2,8 +2,8 @@
 
 import { fastify } from 'fastify';
 import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
-import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { Datanode } from './node.ts';
+import { notReadyReason } from './readiness.ts';
 
 const REQUEST_TIMEOUT_MS = 10_000;
 
@@ -40,13 +40,6 @@ export async function startDatanodeHttp(
   const address = app.server.address();
   const port = typeof address === 'object' && address !== null ? address.port : options.port;
   return { port, close: () => app.close() };
-}
-
-/** Why a read sent here now would not be answered; undefined when it would. */
-export function notReadyReason(node: Datanode): string | undefined {
-  if (node.state !== NodeState.SERVING) return 'segments are being verified';
-  if (node.cluster.view === undefined) return 'the master has not sent its view yet';
-  return undefined;
 }
 
 function metricsOf({ node, respConnections }: DatanodeHttpOptions): Registry {

@@ -15,12 +15,10 @@ import type { KeyspaceRef, Session } from '../resp/session.ts';
 import { shardOfSlot } from '../ring/shard.ts';
 import { slotOfKey } from '../ring/slot.ts';
 import { writeClusterReply } from './resp-cluster.ts';
-import { writeInfo } from './resp-info.ts';
+import { REDIS_VERSION, writeInfo } from './resp-info.ts';
 import { found, lookupInShard } from './lookup.ts';
 import type { Datanode } from './node.ts';
 import type { VersionTable } from './version-tables.ts';
-
-export const REDIS_VERSION = '7.2.0';
 
 export class DatanodeRespBackend implements CommandBackend {
   readonly #node: Datanode;
@@ -79,7 +77,7 @@ export class DatanodeRespBackend implements CommandBackend {
 
   #seldom(spec: CommandSpec, command: CommandArguments, session: Session, out: ReplyWriter): void {
     const { name } = spec;
-    if (name.startsWith('cluster')) writeClusterReply(this.#node, name, command, session, out);
+    if (name.startsWith('cluster')) writeClusterReply(this.#node, name, command, out);
     else if (name === 'info') {
       const facts = { clients: this.#clients(), startedAtMs: this.#startedAtMs };
       writeInfo(this.#node, facts, command, out);

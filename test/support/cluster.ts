@@ -1,0 +1,199 @@
+// A cluster of separate processes, one by one killable and startable again on the same ports.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SteleProcess, stele, until } from './stele-process.ts';
+import type { Addresses, Finished } from './stele-process.ts';
+
+export interface ClusterOptions {
+  readonly datanodes?: number;
+  readonly replication?: number;
+  readonly shards?: number;
+  /** More flags of `stele master`. */
+  readonly masterFlags?: readonly string[];
+  /** More flags of every `stele datanode`. */
+  readonly datanodeFlags?: readonly string[];
+}
+
+interface Member {
+  process: SteleProcess;
+  addresses: Addresses;
+  readonly flags: readonly string[];
+}
+
+export interface Health {
+  readonly status: 'green' | 'yellow' | 'red';
+  readonly ready: boolean;
+  readonly nodes: readonly { id: string; state: string }[];
+}
+
+export class TestCluster {
+  readonly folder = mkdtempSync(join(tmpdir(), 'stele-e2e-'));
+  readonly #options: ClusterOptions;
+  readonly #members = new Map<string, Member>();
+
+  private constructor(options: ClusterOptions) {
+    this.#options = options;
+  }
+
+  /** Starts master and datanodes; resolves when all datanodes serve. */
+  static async start(options: ClusterOptions = {}): Promise<TestCluster> {
+    const cluster = new TestCluster(options);
+    try {
+      await cluster.startMaster();
+      const count = options.datanodes ?? 3;
+      const ids = Array.from({ length: count }, (_, index) => `node-${index}`);
+      await Promise.all(ids.map((id) => cluster.startNode(id)));
+      await cluster.nodesServing(count);
+    } catch (thrown) {
+      await cluster.close();
+      throw thrown;
+    }
+    return cluster;
+  }
+
+  get master(): Addresses {
+    return this.#member('master').addresses;
+  }
+
+  node(id: string): Addresses {
+    return this.#member(id).addresses;
+  }
+
+  get masterGrpc(): string {
+    return `127.0.0.1:${this.master.grpc}`;
+  }
+
+  /** Starts the master, the second time on the ports of the first. */
+  async startMaster(): Promise<void> {
+    const { replication = 2, shards = 32, masterFlags = [] } = this.#options;
+    await this.#start('master', [
+      'master',
+      ...['--data-dir', join(this.folder, 'master')],
+      ...['--replication', String(replication), '--shards', String(shards)],
+      ...masterFlags,
+    ]);
+  }
+
+  async startNode(id: string, moreFlags: readonly string[] = []): Promise<void> {
+    await this.#start(id, [
+      'datanode',
+      ...['--id', id, '--master', this.masterGrpc, '--data-dir', join(this.folder, id)],
+      ...(this.#options.datanodeFlags ?? []),
+      ...moreFlags,
+    ]);
+  }
+
+  /** Ends one process; SIGKILL unless told otherwise. */
+  kill(id: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<Finished> {
+    return this.#member(id).process.kill(signal);
+  }
+
+  pause(id: string): void {
+    this.#member(id).process.child.kill('SIGSTOP');
+  }
+
+  resume(id: string): void {
+    this.#member(id).process.child.kill('SIGCONT');
+  }
+
+  async load(
+    keyspace: string,
+    paths: readonly string[],
+    flags: readonly string[] = [],
+  ): Promise<LoadSummary> {
+    const done = await stele(this.loadArguments(keyspace, paths, flags));
+    if (done.code !== 0) throw new Error(`load failed: ${done.stderr}`);
+    return summaryOf(done.stdout);
+  }
+
+  loadArguments(
+    keyspace: string,
+    paths: readonly string[],
+    flags: readonly string[] = [],
+  ): string[] {
+    const workDir = join(this.folder, 'work');
+    return [
+      'load',
+      keyspace,
+      ...paths,
+      ...['--master', this.masterGrpc, '--work-dir', workDir, '-o', 'json'],
+      ...flags,
+    ];
+  }
+
+  async health(): Promise<Health> {
+    const response = await fetch(this.url('/v1/cluster/health'));
+    return (await response.json()) as Health;
+  }
+
+  async status(wanted: Health['status'], deadlineMs = 30_000): Promise<void> {
+    await until(
+      `status ${wanted}`,
+      async () => (await this.#tryHealth())?.status === wanted,
+      deadlineMs,
+    );
+  }
+
+  async nodesServing(count: number): Promise<void> {
+    await until(`${count} serving nodes`, async () => {
+      const health = await this.#tryHealth();
+      const serving = health?.nodes.filter((node) => node.state.toLowerCase() === 'serving');
+      return serving?.length === count;
+    });
+  }
+
+  url(path: string): string {
+    return `http://127.0.0.1:${this.master.http}${path}`;
+  }
+
+  async close(): Promise<void> {
+    for (const { process } of this.#members.values()) process.child.kill('SIGCONT');
+    await Promise.all([...this.#members.values()].map(({ process }) => process.kill()));
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #tryHealth(): Promise<Health | undefined> {
+    try {
+      return await this.health();
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #start(name: string, flags: readonly string[]): Promise<void> {
+    const before = this.#members.get(name)?.addresses;
+    const port = (kind: 'http' | 'resp' | 'grpc'): string => String(before?.[kind] ?? 0);
+    const process = new SteleProcess([
+      ...flags,
+      ...['--http-port', port('http'), '--resp-port', port('resp'), '--grpc-port', port('grpc')],
+    ]);
+    await process.printed(/ grpc \S+:\d+\n/);
+    const [addresses] = process.addresses();
+    if (addresses === undefined) throw new Error(`no address in: ${process.stdout}`);
+    this.#members.set(name, { process, addresses, flags });
+  }
+
+  #member(name: string): Member {
+    const member = this.#members.get(name);
+    if (member === undefined) throw new Error(`${name} was never started`);
+    return member;
+  }
+}
+
+/** What `stele load -o json` prints last. */
+export interface LoadSummary {
+  readonly keyspace: string;
+  readonly version: number;
+  readonly rows: number;
+  readonly loaded: number;
+  readonly duplicates: number;
+  readonly rejected: number;
+  readonly digest: string;
+  readonly chunksResumed: number;
+}
+
+export function summaryOf(stdout: string): LoadSummary {
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as LoadSummary;
+}
