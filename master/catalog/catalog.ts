@@ -1,0 +1,138 @@
+// The catalog in memory and in the metadata store: all records, and one way to change them.
+//
+// A change is a pure transition `(state) -> changes + result` (the files beside this one). The
+// catalog runs transitions one after the other, writes all changes of one in one transaction by
+// compare-and-set, and only then takes them into memory.
+//
+// Invariants: what memory says has been on disk first; a transition that throws changes nothing;
+// a record changed by somebody else makes the transition fail (CONFLICT), never be lost.
+
+import { SteleError } from '../../base/errors.ts';
+import type { Metadata, Write } from '../metadata/port.ts';
+import { decodeRecord, encodeRecord, keyOf } from './records.ts';
+import type { TableName, Tables } from './records.ts';
+
+/** All records, by table and id. The maps are replaced, never changed, so a state can be kept. */
+export type CatalogState = {
+  readonly [Name in TableName]: ReadonlyMap<string, Tables[Name]>;
+};
+
+/** One record to write, or (undefined) to remove. */
+export type Change = {
+  readonly [Name in TableName]: {
+    readonly table: Name;
+    readonly id: string;
+    readonly record: Tables[Name] | undefined;
+  };
+}[TableName];
+
+export interface Transition<Result> {
+  readonly changes: readonly Change[];
+  readonly result: Result;
+}
+
+const TABLES: readonly TableName[] = [
+  'cluster',
+  'epoch',
+  'keyspace',
+  'version',
+  'manifest',
+  'load',
+  'node',
+];
+
+export function emptyCatalog(): CatalogState {
+  return {
+    cluster: new Map(),
+    epoch: new Map(),
+    keyspace: new Map(),
+    version: new Map(),
+    manifest: new Map(),
+    load: new Map(),
+    node: new Map(),
+  };
+}
+
+/** Pure: the state after `changes`. */
+export function applyChanges(state: CatalogState, changes: readonly Change[]): CatalogState {
+  const next = { ...state };
+  const copied = new Set<TableName>();
+  for (const { table, id, record } of changes) {
+    if (!copied.has(table)) Object.assign(next, { [table]: new Map<string, unknown>(next[table]) });
+    copied.add(table);
+    const map = next[table] as Map<string, unknown>;
+    if (record === undefined) map.delete(id);
+    else map.set(id, record);
+  }
+  return next;
+}
+
+export class Catalog {
+  readonly #metadata: Metadata;
+  readonly #revisions: Map<string, number>;
+  #state: CatalogState;
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(metadata: Metadata, state: CatalogState, revisions: Map<string, number>) {
+    this.#metadata = metadata;
+    this.#state = state;
+    this.#revisions = revisions;
+  }
+
+  /** Reads everything. Throws UNKNOWN_FORMAT and CORRUPT as decodeRecord does. */
+  static async load(metadata: Metadata): Promise<Catalog> {
+    const changes: Change[] = [];
+    const revisions = new Map<string, number>();
+    for (const { key, value, revision } of await metadata.list('')) {
+      const change = changeOf(key, value);
+      if (change === undefined) continue;
+      changes.push(change);
+      revisions.set(key, revision);
+    }
+    return new Catalog(metadata, applyChanges(emptyCatalog(), changes), revisions);
+  }
+
+  get state(): CatalogState {
+    return this.#state;
+  }
+
+  /** Runs `transition` when its turn comes; resolves to its result when its changes are durable. */
+  update<Result>(transition: (state: CatalogState) => Transition<Result>): Promise<Result> {
+    const turn = this.#last.then(() => this.#run(transition));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #run<Result>(transition: (state: CatalogState) => Transition<Result>): Promise<Result> {
+    const { changes, result } = transition(this.#state);
+    if (changes.length === 0) return result;
+    const revision = await this.#metadata.transaction(changes.map((change) => this.#write(change)));
+    if (revision === undefined) {
+      throw new SteleError(
+        'CONFLICT',
+        'The catalog was changed by another process; this master is no longer the leader.',
+      );
+    }
+    for (const { table, id, record } of changes) {
+      if (record === undefined) this.#revisions.delete(keyOf(table, id));
+      else this.#revisions.set(keyOf(table, id), revision);
+    }
+    this.#state = applyChanges(this.#state, changes);
+    return result;
+  }
+
+  #write({ table, id, record }: Change): Write {
+    const key = keyOf(table, id);
+    const expect = this.#revisions.get(key) ?? 0;
+    if (record === undefined) return { kind: 'delete', key, expect };
+    return { kind: 'put', key, value: encodeRecord(record), expect };
+  }
+}
+
+function changeOf(key: string, value: string): Change | undefined {
+  const slash = key.indexOf('/');
+  const table = TABLES.find((name) => name === (slash < 0 ? key : key.slice(0, slash)));
+  if (table === undefined) return undefined;
+  const id = slash < 0 ? '' : key.slice(slash + 1);
+  return { table, id, record: decodeRecord(key, value) } as Change;
+}

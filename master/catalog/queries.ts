@@ -1,0 +1,54 @@
+// Questions about a catalog state. Pure.
+
+import { SteleError } from '../../base/errors.ts';
+import { shorten } from '../../base/ids.ts';
+import type { CatalogState } from './catalog.ts';
+import type { ClusterRecord, KeyspaceRecord, LoadRecord, VersionRecord } from './records.ts';
+
+/** The cluster's record; it is written before anything else can be asked. */
+export function clusterOf(state: CatalogState): ClusterRecord {
+  const record = state.cluster.get('');
+  if (record === undefined) throw new SteleError('INTERNAL', 'The catalog has no cluster record.');
+  return record;
+}
+
+export function epochOf(state: CatalogState): number {
+  return state.epoch.get('')?.epoch ?? 0;
+}
+
+/** The keyspace that bears `name` now; one that is being deleted has given its name up. */
+export function findKeyspace(state: CatalogState, name: string): KeyspaceRecord | undefined {
+  for (const keyspace of state.keyspace.values()) {
+    if (keyspace.name === name && keyspace.state !== 'DELETING') return keyspace;
+  }
+  return undefined;
+}
+
+/** As findKeyspace; throws KEYSPACE_NOT_FOUND. */
+export function requireKeyspace(state: CatalogState, name: string): KeyspaceRecord {
+  const keyspace = findKeyspace(state, name);
+  if (keyspace !== undefined) return keyspace;
+  throw new SteleError(
+    'KEYSPACE_NOT_FOUND',
+    `There is no keyspace '${shorten(name)}'; \`stele keyspaces\` lists those there are.`,
+  );
+}
+
+/** All version records of one keyspace, ascending. */
+export function versionsOf(state: CatalogState, uid: string): VersionRecord[] {
+  return [...state.version.values()]
+    .filter((version) => version.uid === uid)
+    .sort((left, right) => left.number - right.number);
+}
+
+/** The versions that datanodes keep, ascending. */
+export function keptVersions(state: CatalogState, uid: string): VersionRecord[] {
+  return versionsOf(state, uid).filter((version) => version.state === 'COMMITTED');
+}
+
+export function runningLoad(state: CatalogState, uid: string): LoadRecord | undefined {
+  for (const load of state.load.values()) {
+    if (load.keyspaceUid === uid && load.state === 'RUNNING') return load;
+  }
+  return undefined;
+}

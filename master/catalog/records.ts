@@ -1,0 +1,188 @@
+// What the catalog holds, record by record, as it is stored: JSON with a format number.
+//
+//   cluster                      identity, fixed at the first start
+//   epoch                        the present leader's term
+//   keyspace/<uid>               one dataset: name, state, what is desired of it
+//   version/<uid>/<number>       one version's summary
+//   manifest/<uid>/<number>      its segments; immutable, gone with the version's files
+//   load/<id>                    one bulk load
+//   node/<id>                    one datanode that has ever joined and was not removed
+//
+// Byte strings are hex. Wall times are for people only.
+
+import { SteleError } from '../../base/errors.ts';
+import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
+
+const RECORD_FORMAT = 1;
+
+export interface ClusterRecord {
+  readonly id: string;
+  readonly shardCount: number;
+  readonly createdAt: string;
+}
+
+export interface EpochRecord {
+  readonly epoch: number;
+}
+
+/** REPAIRING and the SUSPEND states come with keyspace-wide operations; DELETED records are gone. */
+export type KeyspaceState = 'INITIALIZING' | 'RUNNING' | 'DELETING';
+
+/** A commit that was tried under `version`; the number is kept for the same content only. */
+export interface CommitAttempt {
+  readonly version: number;
+  readonly loadId: string;
+  readonly fingerprint: string;
+}
+
+export interface KeyspaceRecord {
+  /** 16 random hex digits; a keyspace dropped and made again has another. */
+  readonly uid: string;
+  readonly name: string;
+  /** What RESP SELECT takes; 0 belongs to the name `default`. */
+  readonly index: number;
+  readonly state: KeyspaceState;
+  readonly desired: {
+    /** 0: nothing committed yet. */
+    readonly currentVersion: number;
+    /** 0: the cluster's. */
+    readonly replication: number;
+  };
+  readonly nextVersion: number;
+  readonly attempt?: CommitAttempt;
+  readonly createdAt: string;
+}
+
+/**
+ * COMMITTED: kept everywhere. RETIRED: its files are being dropped. REJECTED: its manifest was
+ * handed out, but the commit failed. DELETED: nothing of it is left but this record.
+ */
+export type VersionState = 'COMMITTED' | 'RETIRED' | 'REJECTED' | 'DELETED';
+
+export interface VersionRecord {
+  readonly uid: string;
+  readonly number: number;
+  readonly state: VersionState;
+  readonly records: number;
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  readonly segmentBytes: number;
+  readonly digest: string;
+  readonly source: string;
+  readonly inputFingerprint: string;
+  readonly loadId: string;
+  readonly committedAt: string;
+}
+
+export interface SegmentRecord {
+  readonly id: string;
+  readonly shard: number;
+  readonly fileBytes: number;
+  readonly records: number;
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  readonly digest: string;
+}
+
+export interface ManifestRecord {
+  readonly uid: string;
+  readonly version: number;
+  readonly segments: readonly SegmentRecord[];
+}
+
+export type LoadState = 'RUNNING' | 'COMMITTED' | 'ABORTED';
+
+export interface LoadRecord {
+  readonly id: string;
+  readonly keyspaceUid: string;
+  readonly state: LoadState;
+  readonly source: string;
+  readonly inputFingerprint: string;
+  readonly minReplicas: number;
+  readonly startedAt: string;
+  /** The version it became, when COMMITTED. */
+  readonly version?: number;
+  readonly reason?: string;
+}
+
+export interface NodeRecord {
+  readonly id: string;
+  readonly incarnation: string;
+  readonly address: {
+    readonly host: string;
+    readonly httpPort: number;
+    readonly respPort: number;
+    readonly grpcPort: number;
+  };
+  readonly zone: string;
+  readonly drain: boolean;
+}
+
+/** The record type of each table. */
+export interface Tables {
+  readonly cluster: ClusterRecord;
+  readonly epoch: EpochRecord;
+  readonly keyspace: KeyspaceRecord;
+  readonly version: VersionRecord;
+  readonly manifest: ManifestRecord;
+  readonly load: LoadRecord;
+  readonly node: NodeRecord;
+}
+
+export type TableName = keyof Tables;
+
+/** The key of a record: its table, then its identity within it. */
+export function keyOf<Name extends TableName>(table: Name, id: string): string {
+  return id === '' ? table : `${table}/${id}`;
+}
+
+/** `<uid>/<number>`: a version's or manifest's identity. */
+export function versionId(uid: string, number: number): string {
+  return `${uid}/${number}`;
+}
+
+export function encodeRecord(record: object): string {
+  return JSON.stringify({ format: RECORD_FORMAT, ...record });
+}
+
+/** Throws UNKNOWN_FORMAT for a record that a newer Stele wrote, CORRUPT for no record at all. */
+export function decodeRecord(key: string, text: string): object {
+  const parsed: unknown = JSON.parse(text);
+  if (typeof parsed !== 'object' || parsed === null || !('format' in parsed)) {
+    throw new SteleError('CORRUPT', `The catalog's entry '${key}' is not a record of Stele.`);
+  }
+  const { format, ...record } = parsed;
+  if (format === RECORD_FORMAT) return record;
+  throw new SteleError(
+    'UNKNOWN_FORMAT',
+    `The catalog's entry '${key}' has format ${String(format)}; this Stele reads ${RECORD_FORMAT}. Start a newer Stele on this data folder.`,
+  );
+}
+
+export function segmentRecord(info: SegmentInfo): SegmentRecord {
+  return { ...info, digest: info.digest.toString('hex') };
+}
+
+export function segmentInfo(record: SegmentRecord): SegmentInfo {
+  return { ...record, digest: Buffer.from(record.digest, 'hex') };
+}
+
+/** The message that datanodes get. */
+export function manifestMessage(
+  keyspace: KeyspaceRecord,
+  version: Pick<VersionRecord, 'number' | 'records' | 'keyBytes' | 'valueBytes' | 'digest'>,
+  manifest: ManifestRecord,
+  shardCount: number,
+): Manifest {
+  return {
+    keyspaceUid: keyspace.uid,
+    keyspace: keyspace.name,
+    version: version.number,
+    shardCount,
+    segments: manifest.segments.map(segmentInfo),
+    records: version.records,
+    keyBytes: version.keyBytes,
+    valueBytes: version.valueBytes,
+    digest: Buffer.from(version.digest, 'hex'),
+  };
+}
