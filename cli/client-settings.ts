@@ -1,0 +1,28 @@
+// What all verbs that talk to a running cluster have in common: how it is reached, how long to
+// wait, and the form of what they print.
+
+import { option } from '../base/config.ts';
+
+const TIMEOUT_MS_MAX = 600_000;
+
+export const masterOption = option.text('gRPC address of the master', '127.0.0.1:50050', {
+  placeholder: 'host:port',
+});
+
+/** For verbs that do something. */
+export const clientOptions = {
+  master: masterOption,
+  timeout: option.duration('how long to wait for the answer', '10s', {
+    min: 1,
+    max: TIMEOUT_MS_MAX,
+  }),
+};
+
+export const outputOption = option.choice(
+  'a table for people, or JSON',
+  ['table', 'json'],
+  'table',
+);
+
+/** For verbs that list something. */
+export const listingOptions = { ...clientOptions, output: outputOption };

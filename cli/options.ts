@@ -1,0 +1,88 @@
+// Settings schema <-> commander: each option of a schema becomes a flag with its help text, and
+// what was given on the command line comes back by property name, unparsed (resolveSettings parses).
+//
+//   flag, default false   --x           (and --no-x, unlisted, against the environment)
+//   flag, default true    --no-x        (and --x, unlisted)
+//   flag called no-x      --no-x        the property is true when it is given
+//   list                  --x a --x b
+
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import type { OptionInfo } from '../base/config.ts';
+
+const NO = 'no-';
+
+/** Adds the options to `command`, in order. `short` has the one-letter forms by property name. */
+export function addOptions(
+  command: Command,
+  infos: readonly OptionInfo[],
+  short: Readonly<Record<string, string>> = {},
+): void {
+  for (const info of infos) {
+    for (const option of optionsFor(info, short[info.property])) command.addOption(option);
+  }
+}
+
+function optionsFor(info: OptionInfo, letter: string | undefined): Option[] {
+  const start = letter === undefined ? '' : `-${letter}, `;
+  if (info.kind !== 'flag') return [valueOption(info, start)];
+  if (info.flag.startsWith(NO)) return [new Option(`--${info.flag}`, info.description)];
+  const positive = new Option(`${start}--${info.flag}`, info.description);
+  const negative = new Option(`--${NO}${info.flag}`, info.description);
+  (info.defaultValue === true ? positive : negative).hideHelp();
+  return [positive, negative];
+}
+
+function valueOption(info: OptionInfo, start: string): Option {
+  const placeholder = info.placeholder ?? placeholderOf(info);
+  const option = new Option(`${start}--${info.flag} <${placeholder}>`, describe(info));
+  if (info.kind === 'list') {
+    option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
+  }
+  return option;
+}
+
+function placeholderOf(info: OptionInfo): string {
+  switch (info.kind) {
+    case 'choice':
+      return (info.choices ?? []).join('|');
+    case 'count':
+      return 'n';
+    case 'bytes':
+      return 'size';
+    case 'duration':
+      return 'time';
+    case 'port':
+      return 'port';
+    case 'text':
+    case 'list':
+    case 'flag':
+      return 'text';
+  }
+}
+
+function describe(info: OptionInfo): string {
+  const text = info.defaultText ?? defaultTextOf(info.defaultValue);
+  return text === '' ? info.description : `${info.description} (default: ${text})`;
+}
+
+function defaultTextOf(value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  return typeof value === 'string' ? value : '';
+}
+
+/** What was given on the command line, by property name. */
+export function givenFlags(
+  command: Command,
+  infos: readonly OptionInfo[],
+): Record<string, unknown> {
+  const given: Record<string, unknown> = {};
+  for (const info of infos) {
+    const negated = info.kind === 'flag' && info.flag.startsWith(NO);
+    const attribute = new Option(`--${info.flag}`).attributeName();
+    if (command.getOptionValueSource(attribute) !== 'cli') continue;
+    const value: unknown = command.getOptionValue(attribute);
+    given[info.property] = negated ? value === false : value;
+  }
+  return given;
+}

@@ -1,0 +1,169 @@
+// The command line as a whole: finds the verb, loads it alone, parses its flags, resolves its
+// settings from all sources, runs it, and turns whatever happens into an exit code.
+//
+// commander knows the names of all verbs (for help and suggestions) but the options of one only:
+// loading every verb would take longer than most verbs run.
+
+import { Command, CommanderError } from 'commander';
+import type { TObject, TProperties } from 'typebox';
+import { checkFileKeys, option, optionsOf, resolveSettings } from '../base/config.ts';
+import type { OptionInfo } from '../base/config.ts';
+import type { LogLevel } from '../base/log.ts';
+import { EXIT_OK, EXIT_USAGE, reportError } from './exit.ts';
+import { addOptions, givenFlags } from './options.ts';
+import type { Output } from './output.ts';
+import { settingsOf } from './schema.ts';
+import { readSettingsFile, settingsEnvironment } from './settings-sources.ts';
+import type { SettingsFile } from './settings-sources.ts';
+import type { Verb } from './verb.ts';
+import { loadAllVerbs, VERBS } from './verbs.ts';
+
+// Said again here because base/log.ts brings the logger with it, which most verbs never load.
+const LOG_LEVELS = [
+  'fatal',
+  'error',
+  'warn',
+  'info',
+  'debug',
+  'trace',
+  'silent',
+] as const satisfies readonly LogLevel[];
+
+/** The options that every verb has; the level of logs differs by verb. */
+export function globalSettings(logLevel: LogLevel) {
+  return settingsOf({
+    config: option.optionalText('the settings file (default: stele.yaml, if there is one)', {
+      placeholder: 'file',
+    }),
+    logLevel: option.choice('what is logged, to stderr', LOG_LEVELS, logLevel, {
+      placeholder: 'level',
+    }),
+  });
+}
+
+/** Runs one command line (without `node` and the script); returns the exit code, never throws. */
+export async function runCommandLine(
+  words: readonly string[],
+  output: Output,
+  environment: Readonly<NodeJS.ProcessEnv>,
+): Promise<number> {
+  try {
+    const verb = await VERBS.get(chosenWord(words) ?? '')?.load();
+    const program = buildProgram(verb, output);
+    if (words.length === 0) {
+      output.line(program.helpInformation().trimEnd());
+      return EXIT_USAGE;
+    }
+    await program.parseAsync([...words], { from: 'user' });
+    const command = program.commands.find((one) => one.name() === verb?.name);
+    if (verb === undefined || command === undefined) return EXIT_OK;
+    return await runVerb(verb, command, output, environment);
+  } catch (thrown) {
+    // commander has said its sentence already; help and --version come this way with code 0.
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+    return reportError(output, thrown, environment);
+  }
+}
+
+/** The verb's name: the first word that is neither a global option nor `help`. */
+function chosenWord(words: readonly string[]): string | undefined {
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? '';
+    if (word === '--config' || word === '--log-level') at++;
+    else if (word !== 'help' && !word.startsWith('-')) return word;
+  }
+  return undefined;
+}
+
+function buildProgram(chosen: Verb | undefined, output: Output): Command {
+  const program = new Command('stele')
+    .description('A replicated key-value store for immutable, bulk-loaded data.')
+    .version('0.1.0', '--version', 'print the version')
+    .helpOption('--help', 'explain stele, or the verb that it stands behind')
+    .enablePositionalOptions()
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => output.write(text),
+      writeErr: (text) => output.errorWrite(text),
+      outputError: (text, write) => write(usageSentence(text, chosen)),
+    });
+  addOptions(program, optionsOf(globalSettings('warn')));
+  for (const [name, entry] of VERBS) {
+    const command = program.command(name).description(entry.summary);
+    command.helpOption('--help', 'explain this verb');
+    // The verb runs after parsing; an action is what makes commander check its operands.
+    command.action(() => undefined);
+    if (chosen?.name === name) defineCommand(command, chosen);
+  }
+  program.addHelpText('after', ROOT_HELP);
+  return program;
+}
+
+const ROOT_HELP = `
+Every option is also an environment variable (--data-dir: STELE_DATA_DIR) and a line of stele.yaml.
+
+Examples:
+  stele up --load example=data/example.data
+  stele load prices prices.csv --key sku
+  stele cli -k example GET some-key
+  stele status --wait green`;
+
+function defineCommand(command: Command, verb: Verb): void {
+  command.exitOverride();
+  if (verb.operands !== '') command.arguments(verb.operands);
+  if (verb.passThrough === true) command.passThroughOptions();
+  addOptions(command, optionsOf(verb.schema), { output: 'o', ...verb.short });
+  addOptions(command, globalOptionsBeside(verb));
+  command.addHelpText('after', `\nExamples:\n${verb.examples.map((one) => `  ${one}`).join('\n')}`);
+}
+
+/** The global options, but for those that the verb has itself. */
+function globalOptionsBeside(verb: Verb): OptionInfo[] {
+  const own = new Set(optionsOf(verb.schema).map((info) => info.flag));
+  const global = optionsOf(globalSettings(verb.logLevel ?? 'warn'));
+  return global.filter((info) => !own.has(info.flag));
+}
+
+/** commander's `error: ...` as one sentence with the next step. */
+function usageSentence(text: string, chosen: Verb | undefined): string {
+  const sentence = text
+    .trim()
+    .replace(/^error: /, '')
+    .replaceAll('\n', ' ')
+    .replace(/[.]$/, '');
+  const help = chosen === undefined ? 'stele --help' : `stele ${chosen.name} --help`;
+  return `stele: ${sentence}; \`${help}\` lists what there is.\n`;
+}
+
+async function runVerb(
+  verb: Verb,
+  command: Command,
+  output: Output,
+  environment: Readonly<NodeJS.ProcessEnv>,
+): Promise<number> {
+  const globalSchema = globalSettings(verb.logLevel ?? 'warn');
+  const globalFlags = {
+    ...givenFlags(command.parent ?? command, optionsOf(globalSchema)),
+    ...givenFlags(command, optionsOf(globalSchema)),
+  };
+  const variables = settingsEnvironment(environment);
+  const askedPath = globalFlags['config'] ?? variables['STELE_CONFIG'];
+  const file = await readSettingsFile(typeof askedPath === 'string' ? askedPath : undefined);
+  await checkFile(file);
+  const resolve = <Properties extends TProperties>(
+    schema: TObject<Properties>,
+    flags: Record<string, unknown>,
+  ) => resolveSettings(schema, { flags, environment: variables, file: file.values });
+  const { logLevel } = resolve(globalSchema, globalFlags).values;
+  const settings = resolve(verb.schema, givenFlags(command, optionsOf(verb.schema)));
+  const global = { configPath: file.path, logLevel, loadAllVerbs };
+  return verb.run({ operands: command.args, settings, global, output });
+}
+
+/** A key of stele.yaml is right if any verb knows it; only with a file are all verbs loaded. */
+async function checkFile(file: SettingsFile): Promise<void> {
+  if (file.path === undefined) return;
+  const verbs = await loadAllVerbs();
+  checkFileKeys(file.values, [globalSettings('warn'), ...verbs.map((verb) => verb.schema)]);
+}

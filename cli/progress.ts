@@ -1,0 +1,84 @@
+// How far a load has come, for people, on stderr.
+//
+//   on a terminal   one line, redrawn in place at most ten times a second:
+//     reading  [############--------]  61%  610,000 rows  512,000 rows/s  54.2 MB/s  0 rejected  1.0 s left
+//   elsewhere       the same without the bar, as a line of its own every five seconds
+//
+// The clock comes in as an argument.
+
+import type { Clock } from '../base/clock.ts';
+import { formatDuration } from '../base/units.ts';
+import type { LoadProgress } from '../loader/load-progress.ts';
+import type { Output } from './output.ts';
+import { formatCount } from './table.ts';
+
+const REDRAW_MS = 100;
+const LINE_EVERY_MS = 5000;
+const BAR_CHARACTERS = 20;
+const CLEAR_LINE = '\r\u001B[K';
+
+/** Draws samples as they come; `finish` leaves a clean line behind. */
+export class ProgressDisplay {
+  readonly #output: Output;
+  readonly #now: Clock;
+  #shownAtMs: number | undefined;
+  #drawn = false;
+
+  constructor(output: Output, now: Clock) {
+    this.#output = output;
+    this.#now = now;
+  }
+
+  /** Shows `progress`, unless something was shown a moment ago. */
+  update(progress: LoadProgress): void {
+    const bar = this.#output.errorIsTerminal;
+    const nowMs = this.#now();
+    // Off a terminal a short load says nothing: the first line comes after one interval.
+    this.#shownAtMs ??= bar ? Number.NEGATIVE_INFINITY : nowMs;
+    if (nowMs - this.#shownAtMs < (bar ? REDRAW_MS : LINE_EVERY_MS)) return;
+    this.#shownAtMs = nowMs;
+    const text = formatProgress(progress, bar);
+    if (bar) this.#output.errorWrite(CLEAR_LINE + text.slice(0, this.#output.columns() - 1));
+    else this.#output.errorLine(text);
+    this.#drawn = bar;
+  }
+
+  /** Takes the bar away. */
+  finish(): void {
+    if (this.#drawn) this.#output.errorWrite(CLEAR_LINE);
+    this.#drawn = false;
+  }
+}
+
+const STAGE_WORDS = { parse: 'reading', build: 'building', commit: 'committing' } as const;
+
+/** One line about `progress`, with a bar or without. */
+export function formatProgress(progress: LoadProgress, bar: boolean): string {
+  const share = stageShare(progress);
+  const parts: string[] = [STAGE_WORDS[progress.stage]];
+  if (share !== undefined) {
+    if (bar) parts.push(drawBar(share));
+    parts.push(`${Math.floor(share * 100)}%`.padStart(4));
+  }
+  parts.push(`${formatCount(progress.rows)} rows`);
+  // Only reading has a rate in rows; later stages go by shards.
+  if (progress.stage === 'parse') {
+    parts.push(`${formatCount(progress.rowsPerSecond)} rows/s`, `${progress.mbPerSecond} MB/s`);
+  }
+  parts.push(`${formatCount(progress.rejected)} rejected`);
+  if (progress.etaMs !== undefined) parts.push(`${formatDuration(progress.etaMs)} left`);
+  return parts.join('  ');
+}
+
+/** How much of the present stage is done, 0 to 1; undefined where the end is not known. */
+function stageShare(progress: LoadProgress): number | undefined {
+  const reading = progress.stage === 'parse';
+  const done = reading ? progress.bytesDone : progress.shardsDone;
+  const total = reading ? progress.bytesTotal : progress.shardsTotal;
+  return total > 0 ? Math.min(1, done / total) : undefined;
+}
+
+function drawBar(share: number): string {
+  const full = Math.floor(share * BAR_CHARACTERS);
+  return `[${'#'.repeat(full)}${'-'.repeat(BAR_CHARACTERS - full)}]`;
+}

@@ -1,0 +1,60 @@
+// One line typed into the REPL -> what to print. Knows nothing of terminals.
+//
+//   use KS, help [COMMAND], clear, quit, exit    are ours; anything else goes to the server
+
+import { monotonicNowMs } from '../../base/clock.ts';
+import { sentenceOf } from '../exit.ts';
+import { formatReply } from './format-reply.ts';
+import { commandHelp, GENERAL_HELP } from './help.ts';
+import type { CliSession } from './session.ts';
+import { splitArguments } from './split-arguments.ts';
+
+export type LineResult =
+  | { readonly action: 'print'; readonly text: string; readonly latencyMs: number | undefined }
+  | { readonly action: 'nothing' | 'clear' | 'quit' };
+
+/** Carries out one line. Never throws: what goes wrong is printed. */
+export async function runLine(session: CliSession, line: string): Promise<LineResult> {
+  const args = splitArguments(line);
+  if (args === undefined) return print('Invalid argument(s): the quotes do not balance.');
+  if (args.length === 0) return { action: 'nothing' };
+  const [first = '', second] = args.map((arg) => arg.toString('utf8'));
+  try {
+    switch (first.toLowerCase()) {
+      case 'quit':
+      case 'exit':
+        return { action: 'quit' };
+      case 'clear':
+        return { action: 'clear' };
+      case 'help':
+      case '?':
+        return print(await help(session, second));
+      case 'use':
+        if (args.length !== 2) return print('Write: use KEYSPACE');
+        return await send(session, ['SELECT', ...args.slice(1)]);
+      default:
+        return await send(session, args);
+    }
+  } catch (thrown) {
+    return print(sentenceOf(thrown));
+  }
+}
+
+function print(text: string, latencyMs?: number): LineResult {
+  return { action: 'print', text, latencyMs };
+}
+
+async function send(session: CliSession, args: readonly (string | Buffer)[]): Promise<LineResult> {
+  // Outside the time that is shown: connecting is no part of a command.
+  if (!session.isConnected) await session.connect();
+  const startMs = monotonicNowMs();
+  const reply = await session.execute(args);
+  const latencyMs = monotonicNowMs() - startMs;
+  return print(formatReply(reply), latencyMs);
+}
+
+async function help(session: CliSession, command: string | undefined): Promise<string> {
+  if (command === undefined) return GENERAL_HELP;
+  const docs = await session.execute(['COMMAND', 'DOCS', command]);
+  return commandHelp(command, docs) ?? `There is no command '${command}'; Tab lists them all.`;
+}

@@ -1,0 +1,140 @@
+// Replies as redis-cli shows them.
+//
+//   formatted (a terminal)             raw (a pipe)
+//   "va\xfflue"                        the bytes as they are
+//   (integer) 1                        1
+//   (nil)                              an empty line
+//   (error) ERR no such thing          ERR no such thing
+//   1) "a"                             a
+//   2) 1) "b"                          b
+//      2) (nil)
+//
+// Sets have `~` behind the number, maps `#` and ` => ` between key and value.
+
+import type { Reply } from '../../client/resp-connection.ts';
+
+const NEWLINE = Buffer.from('\n');
+
+/** For a terminal: any number of lines, without the last newline. */
+export function formatReply(reply: Reply, indent = ''): string {
+  switch (reply.type) {
+    case 'simple':
+      return reply.text;
+    case 'error':
+      return `(error) ${reply.text}`;
+    case 'integer':
+    case 'bigNumber':
+      return `(integer) ${reply.value}`;
+    case 'double':
+      return `(double) ${doubleText(reply.value)}`;
+    case 'boolean':
+      return reply.value ? '(true)' : '(false)';
+    case 'bulk':
+      return quote(reply.bytes);
+    case 'verbatim':
+      return reply.bytes.toString('utf8');
+    case 'nil':
+      return '(nil)';
+    case 'array':
+      return formatItems(reply.items, ')', '(empty array)', indent);
+    case 'set':
+      return formatItems(reply.items, '~', '(empty set)', indent);
+    case 'push':
+      return formatItems(reply.items, ')', '(empty push)', indent);
+    case 'map':
+      return formatEntries(reply.entries, indent);
+  }
+}
+
+function formatItems(
+  items: readonly Reply[],
+  mark: string,
+  emptyText: string,
+  indent: string,
+): string {
+  if (items.length === 0) return emptyText;
+  const width = String(items.length).length;
+  const inner = indent + ' '.repeat(width + 2);
+  return items
+    .map((item, index) => {
+      const start = index === 0 ? '' : indent;
+      return `${start}${String(index + 1).padStart(width)}${mark} ${formatReply(item, inner)}`;
+    })
+    .join('\n');
+}
+
+function formatEntries(entries: readonly (readonly [Reply, Reply])[], indent: string): string {
+  if (entries.length === 0) return '(empty hash)';
+  const width = String(entries.length).length;
+  const inner = indent + ' '.repeat(width + 2);
+  return entries
+    .map(([key, value], index) => {
+      const start = index === 0 ? '' : indent;
+      const number = String(index + 1).padStart(width);
+      return `${start}${number}# ${formatReply(key, inner)} => ${formatReply(value, inner)}`;
+    })
+    .join('\n');
+}
+
+/** For a pipe: the value's own bytes, one element a line, without the last newline. */
+export function formatReplyRaw(reply: Reply): Buffer {
+  switch (reply.type) {
+    case 'simple':
+    case 'error':
+      return Buffer.from(reply.text, 'utf8');
+    case 'integer':
+    case 'bigNumber':
+      return Buffer.from(String(reply.value));
+    case 'double':
+      return Buffer.from(doubleText(reply.value));
+    case 'boolean':
+      return Buffer.from(reply.value ? '(true)' : '(false)');
+    case 'bulk':
+    case 'verbatim':
+      return reply.bytes;
+    case 'nil':
+      return Buffer.alloc(0);
+    case 'array':
+    case 'set':
+    case 'push':
+      return joinLines(reply.items.map(formatReplyRaw));
+    case 'map':
+      return joinLines(reply.entries.map(rawEntry));
+  }
+}
+
+function rawEntry([key, value]: readonly [Reply, Reply]): Buffer {
+  return Buffer.concat([formatReplyRaw(key), Buffer.from(' '), formatReplyRaw(value)]);
+}
+
+function joinLines(lines: readonly Buffer[]): Buffer {
+  return Buffer.concat(lines.flatMap((line, index) => (index === 0 ? [line] : [NEWLINE, line])));
+}
+
+function doubleText(value: number): string {
+  if (Number.isNaN(value)) return 'nan';
+  if (Number.isFinite(value)) return String(value);
+  return value > 0 ? 'inf' : '-inf';
+}
+
+const NAMED = new Map<number, string>([
+  [0x5c, '\\\\'],
+  [0x22, '\\"'],
+  [0x0a, '\\n'],
+  [0x0d, '\\r'],
+  [0x09, '\\t'],
+  [0x07, '\\a'],
+  [0x08, '\\b'],
+]);
+
+/** `"..."` with everything that is not printable ASCII escaped; typed back in, it gives the same bytes. */
+export function quote(bytes: Uint8Array): string {
+  let text = '"';
+  for (const byte of bytes) {
+    const named = NAMED.get(byte);
+    if (named !== undefined) text += named;
+    else if (byte >= 0x20 && byte < 0x7f) text += String.fromCharCode(byte);
+    else text += `\\x${byte.toString(16).padStart(2, '0')}`;
+  }
+  return `${text}"`;
+}

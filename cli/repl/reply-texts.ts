@@ -1,0 +1,44 @@
+// Reading names and descriptions out of replies, RESP2 and RESP3 alike: what RESP3 sends as a map,
+// RESP2 sends as an array of keys and values in turn.
+
+import type { Reply } from '../../client/resp-connection.ts';
+
+/** The text of a string reply; undefined for anything else. */
+export function textOf(reply: Reply | undefined): string | undefined {
+  if (reply?.type === 'bulk' || reply?.type === 'verbatim') return reply.bytes.toString('utf8');
+  return reply?.type === 'simple' ? reply.text : undefined;
+}
+
+/** The elements of an array or a set; none for anything else. */
+export function itemsOf(reply: Reply | undefined): readonly Reply[] {
+  return reply?.type === 'array' || reply?.type === 'set' ? reply.items : [];
+}
+
+/** A map, or an array of keys and values in turn, by the keys' text. */
+export function fieldsOf(reply: Reply | undefined): ReadonlyMap<string, Reply> {
+  const fields = new Map<string, Reply>();
+  if (reply?.type === 'map') {
+    for (const [key, value] of reply.entries) fields.set(textOf(key) ?? '', value);
+    return fields;
+  }
+  const items = itemsOf(reply);
+  for (let at = 0; at + 1 < items.length; at += 2) {
+    fields.set(textOf(items[at]) ?? '', items[at + 1] as Reply);
+  }
+  return fields;
+}
+
+/** The names in the reply to STELE KEYSPACES: a list of names, or of maps with a `name`. */
+export function keyspaceNamesIn(reply: Reply): string[] {
+  const entries = reply.type === 'map' ? reply.entries.map(([key]) => key) : itemsOf(reply);
+  return entries
+    .map((entry) => textOf(entry) ?? textOf(fieldsOf(entry).get('name')))
+    .filter((name) => name !== undefined);
+}
+
+/** The names in the reply to COMMAND LIST, in capitals. */
+export function commandNamesIn(reply: Reply): string[] {
+  return itemsOf(reply)
+    .map((item) => textOf(item)?.toUpperCase())
+    .filter((name) => name !== undefined);
+}

@@ -1,0 +1,109 @@
+// What `stele cli` keeps between commands: where it is connected, and which keyspace is selected.
+//
+// A lost connection is made again at the next command, with the same keyspace selected; the
+// command is sent a second time then, which is harmless because every command only reads.
+
+import { SteleError } from '../../base/errors.ts';
+import { RespConnection } from '../../client/resp-connection.ts';
+import type { Reply, RespConnectionOptions } from '../../client/resp-connection.ts';
+import { hostPort } from '../words.ts';
+import { keyspaceNamesIn } from './reply-texts.ts';
+
+/** What a server reads from when nothing was selected. */
+export const DEFAULT_KEYSPACE = 'default';
+
+export interface SessionTarget {
+  readonly host: string;
+  readonly port: number;
+  /** undefined: none was asked for, so none is selected. */
+  readonly keyspace: string | undefined;
+}
+
+export class CliSession {
+  readonly #target: SessionTarget;
+  readonly #options: RespConnectionOptions;
+  #connection: RespConnection | undefined;
+  #selected: string | undefined;
+
+  constructor(target: SessionTarget, options: RespConnectionOptions = {}) {
+    this.#target = target;
+    this.#options = options;
+    this.#selected = target.keyspace;
+  }
+
+  /** `host:port[keyspace]> `, or that there is no connection. */
+  get prompt(): string {
+    const { host, port } = this.#target;
+    if (!this.isConnected) return 'not connected> ';
+    return `${hostPort(host, port)}[${this.keyspace}]> `;
+  }
+
+  get keyspace(): string {
+    return this.#selected ?? DEFAULT_KEYSPACE;
+  }
+
+  get isConnected(): boolean {
+    return this.#connection?.isOpen === true;
+  }
+
+  /** Connects and selects the keyspace. Throws SteleError; KEYSPACE_NOT_FOUND lists those there are. */
+  async connect(): Promise<void> {
+    const { host, port } = this.#target;
+    const connection = await RespConnection.connect(host, port, this.#options);
+    if (this.#selected !== undefined) {
+      const reply = await connection.send(['SELECT', this.#selected]);
+      if (reply.type === 'error') {
+        const names = keyspaceNamesIn(await connection.send(['STELE', 'KEYSPACES']));
+        connection.close();
+        throw new SteleError('KEYSPACE_NOT_FOUND', missingKeyspace(this.#selected, names));
+      }
+    }
+    this.#connection = connection;
+  }
+
+  /** Sends a command; connects (again) first where needed. */
+  async execute(args: readonly (string | Buffer)[]): Promise<Reply> {
+    const wasConnected = this.isConnected;
+    if (!wasConnected) await this.connect();
+    try {
+      return await this.#send(args);
+    } catch (thrown) {
+      const lost = thrown instanceof SteleError && thrown.code === 'UNAVAILABLE';
+      if (!lost || !wasConnected) throw thrown;
+    }
+    await this.connect();
+    return this.#send(args);
+  }
+
+  /** The keyspaces there are; empty where the server knows no such thing. */
+  async keyspaceNames(): Promise<string[]> {
+    return keyspaceNamesIn(await this.execute(['STELE', 'KEYSPACES']));
+  }
+
+  /** What to tell somebody who reads from `default` where there is none; undefined if there is. */
+  async defaultKeyspaceHint(): Promise<string | undefined> {
+    if (this.#selected !== undefined) return undefined;
+    const names = await this.keyspaceNames();
+    return names.includes(DEFAULT_KEYSPACE) ? undefined : missingKeyspace(DEFAULT_KEYSPACE, names);
+  }
+
+  close(): void {
+    this.#connection?.close();
+  }
+
+  async #send(args: readonly (string | Buffer)[]): Promise<Reply> {
+    if (this.#connection === undefined) throw new SteleError('INTERNAL', 'There is no connection.');
+    const reply = await this.#connection.send(args);
+    const [name = '', keyspace] = args.map(String);
+    const selects = name.toUpperCase() === 'SELECT' && reply.type !== 'error';
+    if (selects && keyspace !== undefined) this.#selected = keyspace;
+    return reply;
+  }
+}
+
+function missingKeyspace(keyspace: string, names: readonly string[]): string {
+  if (names.length === 0) {
+    return `There is no keyspace '${keyspace}', nor any other; \`stele load KEYSPACE FILE\` makes one.`;
+  }
+  return `There is no keyspace '${keyspace}'; there is ${names.join(', ')} (choose with \`use\` or -k).`;
+}

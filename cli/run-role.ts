@@ -1,0 +1,86 @@
+// A role as a process of its own: starts it, tells where it listens, ends it on a signal.
+//
+//   on a terminal, in a unit      one line on stdout:  datanode node-0 pid 123 http ... resp ... grpc ...
+//   under `stele up` (IPC)        a message to the supervisor instead:  {type: 'listening' | 'failed', ...}
+//
+// SIGTERM or SIGINT: unready, drain, close, exit 0 within 10 s; a second one exits at once. Under
+// a supervisor the keyboard's SIGINT is its business (it reaches the whole group), and a second
+// SIGTERM changes nothing: the supervisor has SIGKILL. When the supervisor is gone, so are we.
+
+import type { Logger } from '../base/log.ts';
+import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
+import { EXIT_FAILED, EXIT_OK, exitCodeOfError, exitCodeOfSignal, sentenceOf } from './exit.ts';
+import type { InterruptSignal } from './exit.ts';
+import type { Output } from './output.ts';
+import type { ChildMessage } from './up/child-messages.ts';
+import { hostPort } from './words.ts';
+
+const CLOSE_MS_MAX = 10_000;
+
+export interface RunningRole {
+  /** `master`, `datanode node-0`. */
+  readonly title: string;
+  readonly address: NodeAddress;
+  close(): Promise<void>;
+}
+
+/** Starts the role, runs it until a signal comes, closes it; returns the exit code. */
+export async function runRole(
+  start: () => Promise<RunningRole>,
+  output: Output,
+  log: Logger,
+): Promise<number> {
+  const supervised = process.send !== undefined;
+  const stopped = watchForStop(supervised);
+  let role: RunningRole;
+  try {
+    role = await start();
+  } catch (thrown) {
+    if (!supervised) throw thrown;
+    await tell({ type: 'failed', sentence: sentenceOf(thrown) });
+    return exitCodeOfError(thrown);
+  }
+  if (supervised) await tell({ type: 'listening', address: role.address });
+  else output.line(addressLine(role.title, process.pid, role.address));
+  const why = await stopped;
+  log.info({ why }, 'stopping');
+  return closeInTime(role, log);
+}
+
+/** `datanode node-0 pid 123 http 127.0.0.1:9001 resp 127.0.0.1:7380 grpc 127.0.0.1:50051` */
+export function addressLine(title: string, pid: number, address: NodeAddress): string {
+  const { host } = address;
+  return `${title} pid ${pid} http ${hostPort(host, address.httpPort)} resp ${hostPort(host, address.respPort)} grpc ${hostPort(host, address.grpcPort)}`;
+}
+
+function watchForStop(supervised: boolean): Promise<string> {
+  return new Promise((resolve) => {
+    let signals = 0;
+    const onSignal = (signal: InterruptSignal): void => {
+      if (supervised && signal === 'SIGINT') return;
+      if (signals++ > 0 && !supervised) process.exit(exitCodeOfSignal(signal));
+      resolve(signal);
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+    if (supervised) process.on('disconnect', () => resolve('the supervisor is gone'));
+  });
+}
+
+async function closeInTime(role: RunningRole, log: Logger): Promise<number> {
+  const outOfTime = new Promise<'late'>((resolve) => {
+    setTimeout(() => resolve('late'), CLOSE_MS_MAX - 500).unref();
+  });
+  const outcome = await Promise.race([role.close(), outOfTime]);
+  if (outcome !== 'late') return EXIT_OK;
+  log.error('could not close in time; what was acknowledged is on disk');
+  return EXIT_FAILED;
+}
+
+function tell(message: ChildMessage): Promise<void> {
+  return new Promise((resolve) => {
+    // A supervisor that has gone meanwhile is noticed by 'disconnect'.
+    if (process.send === undefined || !process.connected) resolve();
+    else process.send(message, undefined, undefined, () => resolve());
+  });
+}

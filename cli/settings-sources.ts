@@ -1,0 +1,99 @@
+// Where settings come from besides flags: the environment and stele.yaml.
+//
+// stele.yaml is flat, keyed by flag name, one file for all verbs:
+//
+//   data-dir: /var/lib/stele
+//   http-port: 9000
+//   load: [prices=/data/prices.csv]
+
+import { readFileSync } from 'node:fs';
+import { SteleError, systemErrorCode } from '../base/errors.ts';
+import { shorten } from '../base/ids.ts';
+
+const DEFAULT_PATH = 'stele.yaml';
+const FILE_BYTES_MAX = 1024 * 1024;
+
+export interface SettingsFile {
+  /** undefined: there is none, and none was asked for. */
+  readonly path: string | undefined;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads `askedPath`, or ./stele.yaml where it exists. Throws INPUT_NOT_FOUND for an asked file that
+ * is not there and INVALID_ARGUMENT for one that is no flat list of settings.
+ */
+export async function readSettingsFile(askedPath: string | undefined): Promise<SettingsFile> {
+  const path = askedPath ?? DEFAULT_PATH;
+  const text = readText(path, askedPath !== undefined);
+  if (text === undefined) return { path: undefined, values: {} };
+  // Loaded here: most commands run without a file, and should not wait for a YAML parser.
+  const { parse } = await import('yaml');
+  return { path, values: checkFlat(path, parseYaml(path, text, parse)) };
+}
+
+function readText(path: string, asked: boolean): string | undefined {
+  try {
+    const bytes = readFileSync(path);
+    if (bytes.length <= FILE_BYTES_MAX) return bytes.toString('utf8');
+  } catch (thrown) {
+    if (!asked && systemErrorCode(thrown) === 'ENOENT') return undefined;
+    const why = systemErrorCode(thrown) === 'ENOENT' ? 'does not exist' : 'cannot be read';
+    throw new SteleError(
+      'INPUT_NOT_FOUND',
+      `The configuration file ${path} ${why}; check --config.`,
+      { cause: thrown },
+    );
+  }
+  throw new SteleError('INVALID_ARGUMENT', `${path} is over 1 MiB and no configuration file.`);
+}
+
+function parseYaml(path: string, text: string, parse: (text: string) => unknown): unknown {
+  try {
+    return parse(text);
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? (thrown.message.split('\n')[0] ?? '') : '';
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `The configuration file ${path} is not valid YAML: ${shorten(reason, 200).replace(/[:.]$/, '')}.`,
+      { cause: thrown },
+    );
+  }
+}
+
+function checkFlat(path: string, parsed: unknown): Record<string, unknown> {
+  if (parsed === null || parsed === undefined) return {};
+  if (typeof parsed !== 'object' || Array.isArray(parsed)) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `The configuration file ${path} must be a list of \`name: value\` lines.`,
+    );
+  }
+  for (const [key, value] of Object.entries(parsed)) {
+    if (isScalar(value) || (Array.isArray(value) && value.every(isScalar))) continue;
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `The configuration file ${path} nests values under '${shorten(key)}'; write one \`name: value\` line for each setting.`,
+    );
+  }
+  return parsed as Record<string, unknown>;
+}
+
+function isScalar(value: unknown): boolean {
+  return value === null || ['string', 'number', 'boolean'].includes(typeof value);
+}
+
+/**
+ * The environment without what Kubernetes puts there for a service that is called `stele`:
+ * `STELE_PORT=tcp://10.0.0.1:9000` is an address, not our `--port`.
+ */
+export function settingsEnvironment(
+  environment: Readonly<NodeJS.ProcessEnv>,
+): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(environment).filter(
+      ([name, value]) =>
+        name.startsWith('STELE_') && !(name === 'STELE_PORT' && value?.startsWith('tcp://')),
+    ),
+  );
+}

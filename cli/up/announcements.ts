@@ -1,0 +1,43 @@
+// What `stele up` says: results on stdout (one line a process, what was loaded, `ready`), trouble
+// on stderr.
+
+import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
+import { formatDuration } from '../../base/units.ts';
+import type { Output } from '../output.ts';
+import { addressLine } from '../run-role.ts';
+import { hostPort } from '../words.ts';
+import type { ProcessEvents } from './supervised-process.ts';
+
+/** Writes a line for whatever happens to a process. */
+export function announcer(output: Output): ProcessEvents {
+  return {
+    listening: (title, pid, address) => output.line(addressLine(title, pid, address)),
+    ended: (title, pid, how, restartMs) => {
+      const next =
+        restartMs === undefined
+          ? 'it stays down (--no-restart)'
+          : `starting it again in ${formatDuration(restartMs)}`;
+      output.errorLine(`stele: ${title} (pid ${pid}) ended (${how}); ${next}.`);
+    },
+    notRestarted: (sentence) => output.errorLine(`stele: ${sentence}`),
+  };
+}
+
+/** What to try first, for somebody at a terminal. */
+export function hints(master: NodeAddress, keyspace: string | undefined): string[] {
+  const known = keyspace ?? 'KEYSPACE';
+  const { host, httpPort, respPort, grpcPort } = master;
+  const port = respPort === 7379 ? '' : ` -p ${respPort}`;
+  const address = grpcPort === 50_050 ? '' : ` --master ${hostPort(host, grpcPort)}`;
+  return [
+    '',
+    'Try in another terminal:',
+    `  stele cli${port} -k ${known}`,
+    `  redis-cli -p ${respPort}`,
+    `  curl http://${hostPort(host, httpPort)}/v1/keyspaces`,
+    `  stele load my-keyspace FILE${address}`,
+    `  stele status${address}`,
+    'Ctrl-C stops the cluster; its data stays.',
+    '',
+  ];
+}

@@ -1,0 +1,68 @@
+// Waits until the cluster that was just started can be read from.
+
+import { monotonicNowMs, sleep } from '../../base/clock.ts';
+import { SteleError } from '../../base/errors.ts';
+import type { AdminClient } from '../../client/admin.ts';
+import type { GetHealthResponse } from '../../proto/gen/stele/v1/cluster.ts';
+import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
+import { nodeStateWord } from '../words.ts';
+
+const POLL_MS = 30;
+const TELL_EVERY_MS = 10_000;
+/** Missing replicas are waited for this long: reads are right without them. */
+const GREEN_MS_MAX = 30_000;
+
+/**
+ * Resolves when all `datanodes` serve and the health is GREEN (or, after 30 s, when every shard has
+ * at least one replica). `tell` hears now and then what is missing. Throws CANCELLED.
+ */
+export async function awaitReady(
+  admin: AdminClient,
+  datanodes: number,
+  tell: (text: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const startMs = monotonicNowMs();
+  let toldAtMs = startMs;
+  while (!signal.aborted) {
+    const health = await currentHealth(admin);
+    const nowMs = monotonicNowMs();
+    if (health !== undefined && isReady(health, datanodes, nowMs - startMs)) return;
+    if (nowMs - toldAtMs >= TELL_EVERY_MS) {
+      toldAtMs = nowMs;
+      tell(missingText(health, datanodes));
+    }
+    await sleep(POLL_MS, signal);
+  }
+  throw new SteleError('CANCELLED', 'Stopped before the cluster was ready.');
+}
+
+/** undefined while the master does not answer: it may be on its way back. */
+async function currentHealth(admin: AdminClient): Promise<GetHealthResponse | undefined> {
+  try {
+    return await admin.getHealth({ waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 });
+  } catch (thrown) {
+    if (thrown instanceof SteleError && thrown.retryable) return undefined;
+    throw thrown;
+  }
+}
+
+function isReady(health: GetHealthResponse, datanodes: number, waitedMs: number): boolean {
+  if (!health.ready) return false;
+  const serving = health.nodes.filter((summary) => summary.node?.state === NodeState.SERVING);
+  if (serving.length >= datanodes && health.status === HealthStatus.GREEN) return true;
+  return waitedMs >= GREEN_MS_MAX && health.status !== HealthStatus.RED && serving.length > 0;
+}
+
+function missingText(health: GetHealthResponse | undefined, datanodes: number): string {
+  if (health === undefined) return 'waiting for the master';
+  const states = health.nodes
+    .filter((summary) => summary.node?.state !== NodeState.SERVING)
+    .map(({ node, progress }) => {
+      const share = node?.state === NodeState.INITIALIZING ? ` ${Math.floor(progress * 100)}%` : '';
+      return `${node?.id ?? '?'} ${nodeStateWord(node?.state ?? 0)}${share}`;
+    });
+  const unknown = datanodes - health.nodes.length;
+  if (unknown > 0) states.push(`${unknown} not yet joined`);
+  return `waiting for the datanodes: ${states.length > 0 ? states.join(', ') : 'copying replicas'}`;
+}

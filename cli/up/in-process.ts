@@ -1,0 +1,51 @@
+// `stele up --in-process`: the same cluster, joined by direct calls in this process.
+
+import type { Logger } from '../../base/log.ts';
+import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
+import { startCluster } from '../start-cluster.ts';
+import type { LocalCluster, LocalNode } from '../start-cluster.ts';
+import type { ClusterPlan } from './plan.ts';
+import type { ProcessEvents } from './supervised-process.ts';
+
+export class InProcessCluster {
+  readonly #plan: ClusterPlan;
+  readonly #events: ProcessEvents;
+  readonly #log: Logger;
+  #starting: Promise<LocalCluster> | undefined;
+
+  constructor(plan: ClusterPlan, events: ProcessEvents, log: Logger) {
+    this.#plan = plan;
+    this.#events = events;
+    this.#log = log;
+  }
+
+  /** Starts everything; resolves with the master's address when all of it can be read from. */
+  async start(): Promise<NodeAddress> {
+    const { httpPort, respPort, grpcPort, ...plan } = this.#plan;
+    const ports = { http: httpPort, resp: respPort, grpc: grpcPort };
+    this.#starting = startCluster({ ...plan, ports, log: this.#log });
+    const cluster = await this.#starting;
+    const master = addressOf(cluster.master);
+    this.#events.listening('master', process.pid, master);
+    for (const node of cluster.datanodes) {
+      this.#events.listening(`datanode ${node.id}`, process.pid, addressOf(node));
+    }
+    return master;
+  }
+
+  async stop(): Promise<void> {
+    const starting = this.#starting;
+    this.#starting = undefined;
+    // A start that failed has closed what it had opened.
+    const [result] = await Promise.allSettled([starting]);
+    if (result?.status === 'fulfilled') await result.value?.close();
+  }
+
+  /** Everything ends with this process. */
+  kill(): void {}
+}
+
+function addressOf(node: LocalNode): NodeAddress {
+  const { http, resp, grpc } = node.ports;
+  return { host: node.host, httpPort: http, respPort: resp, grpcPort: grpc };
+}

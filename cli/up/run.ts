@@ -1,0 +1,129 @@
+// The course of `stele up`, from the first process to the last (see verbs/up.ts).
+
+import { fileURLToPath } from 'node:url';
+import { SteleError } from '../../base/errors.ts';
+import { createLogger } from '../../base/log.ts';
+import type { Logger } from '../../base/log.ts';
+import { connectAdmin } from '../../client/admin.ts';
+import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
+import { exitCodeOfSignal } from '../exit.ts';
+import type { InterruptSignal } from '../exit.ts';
+import type { Output } from '../output.ts';
+import type { GlobalSettings } from '../verb.ts';
+import { hostPort } from '../words.ts';
+import { announcer, hints } from './announcements.ts';
+import { awaitReady } from './await-ready.ts';
+import { ClusterProcesses } from './cluster-processes.ts';
+import { InProcessCluster } from './in-process.ts';
+import { checkPorts, parseLoad } from './plan.ts';
+import type { ClusterPlan } from './plan.ts';
+
+export interface UpOptions {
+  readonly plan: ClusterPlan;
+  /** `KEYSPACE=PATH` each. */
+  readonly loads: readonly string[];
+  readonly inProcess: boolean;
+  readonly restart: boolean;
+  readonly global: GlobalSettings;
+  readonly output: Output;
+  /** Words for the masters' and the datanodes' command lines. */
+  readonly masterWords: readonly string[];
+  readonly datanodeWords: readonly string[];
+}
+
+/** What runs, in other processes or in this one. */
+export interface RunningParts {
+  start(): Promise<NodeAddress>;
+  stop(): Promise<void>;
+  /** At once, without grace. */
+  kill(): void;
+}
+
+/** Runs until a signal; resolves when all is stopped. Throws SteleError, leaving no process behind. */
+export async function runUp(options: UpOptions): Promise<void> {
+  const loads = options.loads.map(parseLoad);
+  checkPorts(options.plan);
+  // Loaded here: a cluster without --load needs no loader.
+  const loader = loads.length > 0 ? await import('./load-samples.ts') : undefined;
+  loader?.checkLoadPaths(loads);
+  const log = createLogger('up', options.global.logLevel);
+  const parts = partsOf(options, log);
+  const stop = watchForStop(parts);
+  try {
+    const master = await parts.start();
+    await becomeReady(options, master, stop.signal);
+    const address = hostPort(master.host, master.grpcPort);
+    for (const load of loads) {
+      const context = { master: address, dataDir: options.plan.dataDir, log, signal: stop.signal };
+      const line = await loader?.loadSample(load, context);
+      if (line !== undefined) options.output.line(line);
+    }
+    if (options.output.isTerminal) {
+      for (const line of hints(master, loads[0]?.keyspace)) options.output.line(line);
+    }
+    options.output.line('ready');
+    await stop.asked;
+  } catch (thrown) {
+    // What a signal cut short is no failure.
+    if (!stop.signal.aborted) throw thrown;
+  } finally {
+    await parts.stop();
+  }
+}
+
+function partsOf(options: UpOptions, log: Logger): RunningParts {
+  const events = announcer(options.output);
+  if (options.inProcess) return new InProcessCluster(options.plan, events, log);
+  const { configPath, logLevel } = options.global;
+  const commands = {
+    script: fileURLToPath(new URL('../main.js', import.meta.url)),
+    everyRole: [
+      '--log-level',
+      logLevel,
+      ...(configPath === undefined ? [] : ['--config', configPath]),
+    ],
+    master: options.masterWords,
+    datanode: options.datanodeWords,
+    restart: options.restart,
+  };
+  return new ClusterProcesses(options.plan, commands, events);
+}
+
+async function becomeReady(
+  options: UpOptions,
+  master: NodeAddress,
+  signal: AbortSignal,
+): Promise<void> {
+  const admin = connectAdmin(hostPort(master.host, master.grpcPort), { deadlineMs: 5000 });
+  try {
+    const tell = (text: string): void => options.output.errorLine(`stele: ${text}`);
+    await awaitReady(admin, options.plan.datanodes, tell, signal);
+  } finally {
+    admin.close();
+  }
+}
+
+interface StopRequest {
+  readonly signal: AbortSignal;
+  /** Resolves when a signal has come. */
+  readonly asked: Promise<void>;
+}
+
+function watchForStop(parts: RunningParts): StopRequest {
+  const stopping = new AbortController();
+  const asked = new Promise<void>((resolve) => {
+    const onSignal = (signal: InterruptSignal): void => {
+      if (stopping.signal.aborted) {
+        parts.kill();
+        process.exit(exitCodeOfSignal(signal));
+      }
+      stopping.abort(new SteleError('CANCELLED', 'The cluster is being stopped.'));
+      void parts.stop();
+      resolve();
+    };
+    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal);
+    process.on('SIGHUP', () => onSignal('SIGTERM'));
+  });
+  return { signal: stopping.signal, asked };
+}

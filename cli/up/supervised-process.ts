@@ -1,0 +1,165 @@
+// One child process of `stele up`: started, watched, started again when it dies, stopped.
+//
+//   starting --listening--> running --exit--> waiting (backoff) --> starting
+//       |                      |                 |
+//     failed (first start)   stop()            stop()
+//       v                      v                 v
+//     start() throws         SIGTERM, 10 s, SIGKILL, stopped
+//
+// A restarted child gets the ports that its first run had, so that addresses stay what was printed.
+// No orphans: a child leaves when its IPC channel closes, which it does however the parent dies.
+
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { monotonicNowMs, sleep } from '../../base/clock.ts';
+import { SteleError } from '../../base/errors.ts';
+import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
+import { nextBackoffMs } from './backoff.ts';
+import { isChildMessage } from './child-messages.ts';
+
+const START_MS_MAX = 60_000;
+const STOP_MS_MAX = 10_000;
+
+export interface ProcessSpec {
+  /** `master`, `datanode node-0`. */
+  readonly title: string;
+  /** What Node.js runs: the script and its words; `address` is that of the run before. */
+  command(address: NodeAddress | undefined): readonly string[];
+  readonly restart: boolean;
+}
+
+export interface ProcessEvents {
+  /** It listens: at first, and after every restart. */
+  listening(title: string, pid: number, address: NodeAddress): void;
+  /** It ended without being told to; `restartMs` undefined: it stays down. */
+  ended(title: string, pid: number, how: string, restartMs: number | undefined): void;
+  /** A restart did not succeed; the next one follows. The sentence names the process. */
+  notRestarted(sentence: string): void;
+}
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  /** Resolves with how it ended. */
+  readonly exited: Promise<string>;
+}
+
+export class SupervisedProcess {
+  readonly #spec: ProcessSpec;
+  readonly #events: ProcessEvents;
+  readonly #stopping = new AbortController();
+  #run: Run | undefined;
+  #address: NodeAddress | undefined;
+  #watching: Promise<void> = Promise.resolve();
+
+  constructor(spec: ProcessSpec, events: ProcessEvents) {
+    this.#spec = spec;
+    this.#events = events;
+  }
+
+  /** Starts it; resolves when it listens. Throws SteleError with the child's own sentence. */
+  async start(): Promise<NodeAddress> {
+    const startedAtMs = monotonicNowMs();
+    const run = await this.#launch();
+    this.#watching = this.#watch(run, startedAtMs);
+    return this.#address as NodeAddress;
+  }
+
+  /** SIGTERM, then SIGKILL after 10 s; resolves when it is gone. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const run = this.#run;
+    if (run !== undefined) {
+      run.child.kill('SIGTERM');
+      const timer = setTimeout(() => run.child.kill('SIGKILL'), STOP_MS_MAX);
+      await run.exited;
+      clearTimeout(timer);
+    }
+    await this.#watching;
+  }
+
+  /** Without grace: for a second Ctrl-C. */
+  kill(): void {
+    this.#stopping.abort();
+    this.#run?.child.kill('SIGKILL');
+  }
+
+  async #watch(first: Run, firstStartedAtMs: number): Promise<void> {
+    let run: Run | undefined = first;
+    let startedAtMs = firstStartedAtMs;
+    let backoffMs = 0;
+    for (;;) {
+      const how = run === undefined ? 'did not start' : await run.exited;
+      if (this.#stopping.signal.aborted) return;
+      backoffMs = nextBackoffMs(backoffMs, monotonicNowMs() - startedAtMs);
+      const restartMs = this.#spec.restart ? backoffMs : undefined;
+      if (run !== undefined) this.#events.ended(this.#spec.title, run.pid, how, restartMs);
+      if (restartMs === undefined) return;
+      await sleep(restartMs, this.#stopping.signal);
+      if (this.#stopping.signal.aborted) return;
+      startedAtMs = monotonicNowMs();
+      run = await this.#launchAgain();
+    }
+  }
+
+  /** As #launch, but a failure is told and tried again later, not thrown. */
+  async #launchAgain(): Promise<Run | undefined> {
+    try {
+      return await this.#launch();
+    } catch (thrown) {
+      const reason = thrown instanceof Error ? thrown.message : String(thrown);
+      this.#events.notRestarted(reason);
+      return undefined;
+    }
+  }
+
+  async #launch(): Promise<Run> {
+    const run = launch(this.#spec.command(this.#address));
+    this.#run = run;
+    void run.exited.then(() => {
+      if (this.#run === run) this.#run = undefined;
+    });
+    try {
+      this.#address = await untilListening(this.#spec.title, run);
+    } catch (thrown) {
+      run.child.kill('SIGKILL');
+      await run.exited;
+      throw thrown;
+    }
+    this.#events.listening(this.#spec.title, run.pid, this.#address);
+    return run;
+  }
+}
+
+function launch(words: readonly string[]): Run {
+  const child = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const exited = new Promise<string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code ?? 'unknown'}`));
+    child.once('error', (error) => resolve(error.message));
+  });
+  return { child, pid: child.pid ?? 0, exited };
+}
+
+/** Waits for what the child says first: where it listens, or why it cannot. */
+function untilListening(title: string, run: Run): Promise<NodeAddress> {
+  return new Promise((resolve, reject) => {
+    const fail = (sentence: string): void => {
+      clearTimeout(timer);
+      reject(new SteleError('UNAVAILABLE', `${title}: ${sentence}`));
+    };
+    const timer = setTimeout(
+      () => fail(`It did not start within ${START_MS_MAX / 1000} s; its log is above.`),
+      START_MS_MAX,
+    );
+    run.child.on('message', (message) => {
+      if (!isChildMessage(message)) return;
+      if (message.type === 'failed') {
+        fail(message.sentence);
+        return;
+      }
+      clearTimeout(timer);
+      resolve(message.address);
+    });
+    void run.exited.then((how) => fail(`It ended before it was up (${how}); its log is above.`));
+  });
+}

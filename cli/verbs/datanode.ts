@@ -1,0 +1,30 @@
+// `stele datanode`: one datanode process.
+
+import { datanodeSettings } from '../../datanode/settings.ts';
+import { runRole } from '../run-role.ts';
+import { defineVerb } from '../verb.ts';
+
+export const datanode = defineVerb({
+  name: 'datanode',
+  summary: 'run one datanode',
+  operands: '',
+  schema: datanodeSettings,
+  logLevel: 'info',
+  examples: [
+    'stele datanode --id node-0 --master 127.0.0.1:50050 --data-dir /var/lib/stele/node-0',
+    'stele datanode --id node-1 --master 10.0.0.5:50050 --zone b --memory-max 8GiB',
+  ],
+  async run({ settings: { values }, global, output }) {
+    const [{ startDatanode }, { createLogger }] = await Promise.all([
+      import('../../datanode/server.ts'),
+      import('../../base/log.ts'),
+    ]);
+    const log = createLogger('datanode', global.logLevel, { node: values.id });
+    const start = async () => {
+      const running = await startDatanode(values, { log });
+      const title = `datanode ${running.nodeId}`;
+      return { title, address: running.address, close: () => running.close() };
+    };
+    return runRole(start, output, log);
+  },
+});

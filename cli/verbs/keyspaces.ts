@@ -1,0 +1,57 @@
+// `stele keyspaces`: the datasets, and how much each holds.
+
+import { formatBytes } from '../../base/units.ts';
+import type { KeyspaceSummary } from '../../proto/gen/stele/v1/cluster.ts';
+import { listingOptions } from '../client-settings.ts';
+import { EXIT_OK } from '../exit.ts';
+import { settingsOf } from '../schema.ts';
+import { formatCount, formatTable } from '../table.ts';
+import { defineVerb } from '../verb.ts';
+import { withAdmin } from '../with-admin.ts';
+
+export const keyspaces = defineVerb({
+  name: 'keyspaces',
+  summary: 'list the keyspaces',
+  operands: '',
+  schema: settingsOf(listingOptions),
+  examples: ['stele keyspaces', 'stele keyspaces -o json'],
+  async run({ settings: { values }, output }) {
+    const response = await withAdmin(values, (admin) => admin.listKeyspaces());
+    const rows = response.keyspaces.map(describe);
+    if (values.output === 'json') output.line(JSON.stringify(rows));
+    else if (rows.length === 0)
+      output.line('No keyspaces yet; `stele load KEYSPACE FILE` makes one.');
+    else output.line(formatTable(COLUMNS, rows.map(toCells)));
+    return EXIT_OK;
+  },
+});
+
+const COLUMNS = [
+  { title: 'KEYSPACE' },
+  { title: 'INDEX', align: 'right' },
+  { title: 'STATE' },
+  { title: 'VERSION', align: 'right' },
+  { title: 'RECORDS', align: 'right' },
+  { title: 'DATA', align: 'right' },
+  { title: 'SEGMENTS', align: 'right' },
+  { title: 'COPIES', align: 'right' },
+  { title: 'DIGEST' },
+] as const;
+
+function describe(summary: KeyspaceSummary) {
+  return { ...summary, digest: summary.digest.toString('hex') };
+}
+
+function toCells(row: ReturnType<typeof describe>): string[] {
+  return [
+    row.name,
+    String(row.index),
+    row.state.toLowerCase(),
+    row.currentVersion === 0 ? '-' : String(row.currentVersion),
+    formatCount(row.records),
+    formatBytes(row.keyBytes + row.valueBytes),
+    formatBytes(row.segmentBytes),
+    String(row.replication),
+    row.digest === '' ? '-' : row.digest,
+  ];
+}

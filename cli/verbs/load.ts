@@ -1,0 +1,70 @@
+// `stele load`: files -> a new version of a keyspace.
+//
+// Ctrl-C stops the load in order; nothing of it is visible, and the same command resumes it.
+
+import { monotonicNowMs } from '../../base/clock.ts';
+import { SteleError } from '../../base/errors.ts';
+import { keyspaceName } from '../../base/ids.ts';
+import { loadSettings } from '../../loader/settings.ts';
+import { outputOption } from '../client-settings.ts';
+import { EXIT_OK, exitCodeOfSignal } from '../exit.ts';
+import type { InterruptSignal } from '../exit.ts';
+import { formatSummary, summaryJson } from '../load-summary.ts';
+import { ProgressDisplay } from '../progress.ts';
+import { joinSettings, settingsOf } from '../schema.ts';
+import { defineVerb } from '../verb.ts';
+
+export const load = defineVerb({
+  name: 'load',
+  summary: 'load files into a keyspace',
+  operands: '<keyspace> <path...>',
+  schema: joinSettings(loadSettings, settingsOf({ output: outputOption })),
+  examples: [
+    'stele load example data/example.data',
+    'stele load prices prices.csv.gz --key sku --value price',
+    "stele load events 'exports/*.jsonl' --key id -o json",
+    'generate | stele load numbers - --format tsv',
+  ],
+  async run({ operands, settings: { values }, global, output }) {
+    const [keyspace = '', ...paths] = operands;
+    const settings = { ...values, keyspace: keyspaceName(keyspace), paths };
+    const [{ runLoad }, { createLogger }] = await Promise.all([
+      import('../../loader/load.ts'),
+      import('../../base/log.ts'),
+    ]);
+    const display =
+      values.output === 'json' ? undefined : new ProgressDisplay(output, monotonicNowMs);
+    const interrupt = watchForInterrupt();
+    try {
+      const summary = await runLoad(settings, {
+        onProgress: (sample) => display?.update(sample),
+        log: createLogger('load', global.logLevel),
+        signal: interrupt.signal,
+      });
+      display?.finish();
+      output.line(values.output === 'json' ? summaryJson(summary) : formatSummary(summary));
+      return EXIT_OK;
+    } catch (thrown) {
+      display?.finish();
+      const signal = interrupt.received();
+      if (signal === undefined) throw thrown;
+      output.errorLine(
+        'stele: Interrupted; nothing of it is visible. The same command takes it up where it stopped.',
+      );
+      return exitCodeOfSignal(signal);
+    }
+  },
+});
+
+function watchForInterrupt() {
+  const controller = new AbortController();
+  let received: InterruptSignal | undefined;
+  const onSignal = (signal: InterruptSignal): void => {
+    if (received !== undefined) process.exit(exitCodeOfSignal(signal));
+    received = signal;
+    controller.abort(new SteleError('CANCELLED', 'The load was interrupted.'));
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return { signal: controller.signal, received: () => received };
+}

@@ -1,0 +1,23 @@
+// `stele nodes`: the datanodes, as the master sees them.
+
+import { listingOptions } from '../client-settings.ts';
+import { EXIT_OK } from '../exit.ts';
+import { describeNode, formatNodes } from '../node-table.ts';
+import { settingsOf } from '../schema.ts';
+import { defineVerb } from '../verb.ts';
+import { withAdmin } from '../with-admin.ts';
+
+export const nodes = defineVerb({
+  name: 'nodes',
+  summary: 'list the datanodes',
+  operands: '',
+  schema: settingsOf(listingOptions),
+  examples: ['stele nodes', 'stele nodes -o json'],
+  async run({ settings: { values }, output }) {
+    const response = await withAdmin(values, (admin) => admin.listNodes());
+    if (values.output === 'json') output.line(JSON.stringify(response.nodes.map(describeNode)));
+    else if (response.nodes.length === 0) output.line('No datanode has joined yet.');
+    else output.line(formatNodes(output, response.nodes));
+    return EXIT_OK;
+  },
+});

@@ -1,0 +1,73 @@
+// `stele ring`: how evenly the ring spreads the shards. Mean 1.00 is a node's fair share.
+
+import type { ShardSummary } from '../../proto/gen/stele/v1/cluster.ts';
+import { listingOptions } from '../client-settings.ts';
+import { EXIT_OK } from '../exit.ts';
+import { settingsOf } from '../schema.ts';
+import { formatTable } from '../table.ts';
+import { defineVerb } from '../verb.ts';
+import { withAdmin } from '../with-admin.ts';
+
+const BAR_CHARACTERS = 20;
+
+export const ring = defineVerb({
+  name: 'ring',
+  summary: 'how the shards are spread over the datanodes',
+  operands: '',
+  schema: settingsOf(listingOptions),
+  examples: ['stele ring', 'stele ring -o json'],
+  async run({ settings: { values }, output }) {
+    const { shards } = await withAdmin(values, (admin) => admin.listShards());
+    const spread = spreadOf(shards);
+    if (values.output === 'json') output.line(JSON.stringify(spread));
+    else if (spread.length === 0)
+      output.line('No shard has an owner yet; `stele nodes` shows why.');
+    else output.line(formatTable(COLUMNS, spread.map(toCells)));
+    return EXIT_OK;
+  },
+});
+
+const COLUMNS = [
+  { title: 'NODE' },
+  { title: 'FIRST OWNER', align: 'right' },
+  { title: 'REPLICAS', align: 'right' },
+  { title: 'OF MEAN', align: 'right' },
+  { title: '' },
+] as const;
+
+/** The load of one node, counted in shards. */
+export interface NodeSpread {
+  readonly node: string;
+  /** Shards of which it is the first owner. */
+  readonly first: number;
+  readonly replicas: number;
+  /** Its replicas over the mean of all nodes. */
+  readonly ofMean: number;
+}
+
+/** Counts the owners of all shards, by node, in the order of their names. */
+export function spreadOf(shards: readonly Pick<ShardSummary, 'owners'>[]): NodeSpread[] {
+  const counts = new Map<string, { first: number; replicas: number }>();
+  for (const { owners } of shards) {
+    for (const [place, owner] of owners.entries()) {
+      const count = counts.get(owner) ?? { first: 0, replicas: 0 };
+      count.replicas++;
+      if (place === 0) count.first++;
+      counts.set(owner, count);
+    }
+  }
+  const total = [...counts.values()].reduce((sum, count) => sum + count.replicas, 0);
+  return [...counts]
+    .map(([node, count]) => ({ node, ...count, ofMean: (count.replicas * counts.size) / total }))
+    .sort((a, b) => a.node.localeCompare(b.node, 'en', { numeric: true }));
+}
+
+function toCells(spread: NodeSpread): string[] {
+  return [
+    spread.node,
+    String(spread.first),
+    String(spread.replicas),
+    spread.ofMean.toFixed(2),
+    '#'.repeat(Math.round(spread.ofMean * BAR_CHARACTERS)),
+  ];
+}

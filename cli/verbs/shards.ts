@@ -1,0 +1,52 @@
+// `stele shards`: each range of slots, who should hold it and who does.
+
+import type { ShardSummary } from '../../proto/gen/stele/v1/cluster.ts';
+import { listingOptions } from '../client-settings.ts';
+import { EXIT_OK } from '../exit.ts';
+import { settingsOf } from '../schema.ts';
+import { formatTable } from '../table.ts';
+import { defineVerb } from '../verb.ts';
+import { withAdmin } from '../with-admin.ts';
+import { healthWord, paintHealth } from '../words.ts';
+
+export const shards = defineVerb({
+  name: 'shards',
+  summary: 'list the shards and who holds them',
+  operands: '',
+  schema: settingsOf(listingOptions),
+  examples: ['stele shards', 'stele shards -o json'],
+  async run({ settings: { values }, output }) {
+    const response = await withAdmin(values, (admin) => admin.listShards());
+    if (values.output === 'json') {
+      output.line(JSON.stringify(response.shards.map(describe)));
+      return EXIT_OK;
+    }
+    const rows = response.shards.map((shard) => [
+      ...toCells(shard),
+      paintHealth(output, shard.status),
+    ]);
+    output.line(formatTable(COLUMNS, rows));
+    return EXIT_OK;
+  },
+});
+
+const COLUMNS = [
+  { title: 'SHARD', align: 'right' },
+  { title: 'SLOTS', align: 'right' },
+  { title: 'OWNERS' },
+  { title: 'HOLDERS' },
+  { title: 'STATUS' },
+] as const;
+
+function describe(shard: ShardSummary) {
+  return { ...shard, status: healthWord(shard.status) };
+}
+
+function toCells(shard: ShardSummary): string[] {
+  return [
+    String(shard.shard),
+    `${shard.slotFirst}-${shard.slotLast}`,
+    shard.owners.join(' ') || '-',
+    shard.holders.join(' ') || '-',
+  ];
+}

@@ -1,0 +1,92 @@
+// `stele up`: a whole cluster on this machine, in the foreground.
+//
+//   start the processes -> wait until all serve -> --load -> `ready` -> until SIGINT or SIGTERM
+//
+// A signal stops whatever stage it is at; a second one kills.
+
+import type { TProperties } from 'typebox';
+import { option } from '../../base/config.ts';
+import {
+  REPLICATION_DEFAULT,
+  REPLICATION_MAX,
+  SHARD_COUNT_DEFAULT,
+  SHARD_COUNT_MAX,
+} from '../../base/limits.ts';
+import { datanodeSettings } from '../../datanode/settings.ts';
+import { masterSettings } from '../../master/settings.ts';
+import { EXIT_OK } from '../exit.ts';
+import { settingsOf } from '../schema.ts';
+import { defineVerb } from '../verb.ts';
+
+const DATANODES_MAX = 64;
+
+const ownSettings = settingsOf({
+  datanodes: option.count('how many datanodes', 3, { min: 1, max: DATANODES_MAX }),
+  replication: option.count('copies of everything', REPLICATION_DEFAULT, {
+    min: 1,
+    max: REPLICATION_MAX,
+  }),
+  shards: option.count('shards: a power of two, fixed with the first start', SHARD_COUNT_DEFAULT, {
+    min: 1,
+    max: SHARD_COUNT_MAX,
+  }),
+  dataDir: option.text('folder for everything', '.stele', { placeholder: 'folder' }),
+  load: option.list('load this unless it is the current version already; repeatable', {
+    placeholder: 'keyspace=path',
+  }),
+  inProcess: option.flag('everything in this one process'),
+  noRestart: option.flag('leave a process that died as it is'),
+  host: option.text('address to listen on', '127.0.0.1', { placeholder: 'address' }),
+  httpPort: option.port("the master's HTTP; datanode i has + 1 + i (0: free ports)", 9000),
+  respPort: option.port('the same for RESP', 7379),
+  grpcPort: option.port('the same for gRPC', 50_050),
+});
+
+/** Settings of the roles that are not for `up` to take: it decides them, or they make no sense for all. */
+const DECIDED: ReadonlySet<string> = new Set([
+  ...Object.keys(ownSettings.properties),
+  'id',
+  'master',
+  'announceHost',
+  'zone',
+  'logLevel',
+]);
+
+/** Its own options, then what it passes on to the roles; only its own have types here. */
+const upSettings = settingsOf({
+  ...ownSettings.properties,
+  ...others(masterSettings.properties),
+  ...others(datanodeSettings.properties),
+} as typeof ownSettings.properties);
+
+function others(properties: TProperties): TProperties {
+  return Object.fromEntries(Object.entries(properties).filter(([name]) => !DECIDED.has(name)));
+}
+
+export const up = defineVerb({
+  name: 'up',
+  summary: 'run a whole cluster on this machine',
+  operands: '',
+  schema: upSettings,
+  examples: [
+    'stele up',
+    'stele up --load example=data/example.data',
+    'stele up --datanodes 5 --replication 3 --data-dir /tmp/stele',
+  ],
+  async run({ settings, global, output }) {
+    const { runUp } = await import('../up/run.ts');
+    const { forwardedWords } = await import('../up/plan.ts');
+    const values = settings.values;
+    await runUp({
+      plan: values,
+      loads: values.load,
+      inProcess: values.inProcess,
+      restart: !values.noRestart,
+      global,
+      output,
+      masterWords: forwardedWords(masterSettings, DECIDED, values, settings.sources),
+      datanodeWords: forwardedWords(datanodeSettings, DECIDED, values, settings.sources),
+    });
+    return EXIT_OK;
+  },
+});

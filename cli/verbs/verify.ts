@@ -1,0 +1,76 @@
+// `stele verify`: every checksum, count and digest of segment files, without a running cluster.
+
+import { option } from '../../base/config.ts';
+import { SteleError } from '../../base/errors.ts';
+import type { VerifiedFile } from '../../datanode/verify-files.ts';
+import { outputOption } from '../client-settings.ts';
+import { EXIT_FAILED, EXIT_OK } from '../exit.ts';
+import type { Output } from '../output.ts';
+import { settingsOf } from '../schema.ts';
+import { formatCount } from '../table.ts';
+import { defineVerb } from '../verb.ts';
+
+export const verify = defineVerb({
+  name: 'verify',
+  summary: 'check segment files offline',
+  operands: '[file...]',
+  schema: settingsOf({
+    dataDir: option.optionalText('check every segment in this data folder', {
+      placeholder: 'folder',
+    }),
+    output: outputOption,
+  }),
+  examples: ['stele verify some/file.seg', 'stele verify --data-dir .stele'],
+  async run({ operands, settings, output }) {
+    const { verifyFiles, segmentFilesIn } = await import('../../datanode/verify-files.ts');
+    const { dataDir, output: form } = settings.values;
+    // The folder of a setup's stele.yaml is not meant where files are named.
+    const fromFolder = operands.length === 0 || settings.sources.get('dataDir') === 'flag';
+    if (operands.length === 0 && dataDir === undefined) {
+      throw new SteleError('INVALID_ARGUMENT', 'Name segment files, or a folder with --data-dir.');
+    }
+    const inFolder = dataDir !== undefined && fromFolder ? await segmentFilesIn(dataDir) : [];
+    const report = form === 'json' ? jsonReport(output) : peopleReport(output);
+    let count = 0;
+    let badCount = 0;
+    for await (const file of verifyFiles([...operands, ...inFolder])) {
+      report.file(file);
+      count++;
+      if (file.error !== undefined) badCount++;
+    }
+    report.end(count, badCount);
+    return badCount === 0 ? EXIT_OK : EXIT_FAILED;
+  },
+});
+
+interface Report {
+  file(file: VerifiedFile): void;
+  end(count: number, badCount: number): void;
+}
+
+function peopleReport(output: Output): Report {
+  return {
+    file: ({ path, error }) => {
+      if (error === undefined) output.line(`ok       ${path}`);
+      else output.line(`${output.paint('red', 'DAMAGED')}  ${path}: ${error.message}`);
+    },
+    end: (count, badCount) => {
+      output.line(
+        count === 0
+          ? 'There are no segment files.'
+          : `${formatCount(count)} checked, ${formatCount(badCount)} damaged.`,
+      );
+    },
+  };
+}
+
+function jsonReport(output: Output): Report {
+  const files: unknown[] = [];
+  return {
+    file: ({ path, error }) => {
+      const reason = error === undefined ? {} : { code: error.code, error: error.message };
+      files.push({ path, ok: error === undefined, ...reason });
+    },
+    end: () => output.line(JSON.stringify(files)),
+  };
+}

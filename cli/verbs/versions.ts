@@ -1,0 +1,56 @@
+// `stele versions KS`: the states of a keyspace that are kept, and which one is read.
+
+import { keyspaceName } from '../../base/ids.ts';
+import { formatBytes } from '../../base/units.ts';
+import type { VersionSummary } from '../../proto/gen/stele/v1/cluster.ts';
+import { listingOptions } from '../client-settings.ts';
+import { EXIT_OK } from '../exit.ts';
+import { settingsOf } from '../schema.ts';
+import { formatCount, formatTable } from '../table.ts';
+import { defineVerb } from '../verb.ts';
+import { withAdmin } from '../with-admin.ts';
+
+export const versions = defineVerb({
+  name: 'versions',
+  summary: 'list the versions of a keyspace',
+  operands: '<keyspace>',
+  schema: settingsOf(listingOptions),
+  examples: ['stele versions prices', 'stele versions prices -o json'],
+  async run({ operands, settings: { values }, output }) {
+    const keyspace = keyspaceName(operands[0] ?? '');
+    const response = await withAdmin(values, (admin) => admin.listVersions(keyspace));
+    const rows = response.versions.map(describe);
+    if (values.output === 'json') output.line(JSON.stringify(rows));
+    else if (rows.length === 0) output.line(`${keyspace} has no version yet.`);
+    else output.line(formatTable(COLUMNS, rows.map(toCells)));
+    return EXIT_OK;
+  },
+});
+
+const COLUMNS = [
+  { title: 'VERSION', align: 'right' },
+  { title: 'CURRENT' },
+  { title: 'STATE' },
+  { title: 'RECORDS', align: 'right' },
+  { title: 'DATA', align: 'right' },
+  { title: 'COMMITTED' },
+  { title: 'SOURCE' },
+  { title: 'DIGEST' },
+] as const;
+
+function describe(summary: VersionSummary) {
+  return { ...summary, digest: summary.digest.toString('hex') };
+}
+
+function toCells(row: ReturnType<typeof describe>): string[] {
+  return [
+    String(row.version),
+    row.current ? 'current' : '',
+    row.state.toLowerCase(),
+    formatCount(row.records),
+    formatBytes(row.keyBytes + row.valueBytes),
+    row.committedAt,
+    row.source,
+    row.digest,
+  ];
+}

@@ -1,0 +1,32 @@
+// Numbers of the protocol as words for people and for JSON.
+
+import { HealthStatus, NodeState } from '../proto/gen/stele/v1/view.ts';
+import type { Output } from './output.ts';
+
+const NODE_STATES = namesByValue(NodeState);
+const HEALTH = namesByValue(HealthStatus);
+
+function namesByValue(numbers: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
+  return new Map(Object.entries(numbers).map(([name, value]) => [value, name.toLowerCase()]));
+}
+
+/** `serving`, `down` ... */
+export function nodeStateWord(state: NodeState): string {
+  return NODE_STATES.get(state) ?? 'unknown';
+}
+
+/** `green`, `yellow`, `red`; `unknown` for what a newer master says. */
+export function healthWord(status: HealthStatus): string {
+  return HEALTH.get(status) ?? 'unknown';
+}
+
+/** The word in its own colour. */
+export function paintHealth(output: Output, status: HealthStatus): string {
+  const word = healthWord(status);
+  return word === 'green' || word === 'yellow' || word === 'red' ? output.paint(word, word) : word;
+}
+
+/** `host:port`, with the brackets that an IPv6 address needs. */
+export function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
