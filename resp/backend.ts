@@ -9,6 +9,7 @@
 //   backend    --replyReady--> connection    later, per reply: `done` is true and stays so
 //   connection --write--> pending            when it is the oldest unanswered one
 
+import type { Logger } from '../base/log.ts';
 import type { CommandSpec } from './command-spec.ts';
 import type { CommandArguments } from './decoder.ts';
 import type { ReplyWriter } from './encoder.ts';
@@ -66,4 +67,13 @@ export interface CommandBackend {
 
   /** Called at the end of a turn in which `execute` returned a PendingReply. */
   endTurn?(): void;
+}
+
+/** What commands may use besides their own session; one for all connections of a listener. */
+export interface ServerContext {
+  readonly backend: CommandBackend;
+  readonly log: Logger;
+  /** The sessions of all open connections, for CLIENT LIST. */
+  sessions(): Iterable<Session>;
+  nowMs(): number;
 }

@@ -39,6 +39,11 @@ export interface CommandArguments {
   readonly buffer: Buffer;
 }
 
+/** Argument `index` as UTF-8 text. */
+export function argumentText(command: CommandArguments, index: number): string {
+  return command.buffer.toString('utf8', command.starts[index], command.ends[index]);
+}
+
 /**
  * `push` a chunk, then call `next` until it is false. The arguments are valid from a `next` that was
  * true until the following `next` or `push`: copy what is needed longer. After a ProtocolError

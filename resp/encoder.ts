@@ -219,6 +219,15 @@ export class ReplyWriter {
     this.#copy(bytes, 0, bytes.length);
   }
 
+  /** Bytes handed over by `takeChunks` before, of this or another writer; referenced. */
+  append(chunks: readonly Buffer[]): void {
+    this.#seal();
+    for (const chunk of chunks) {
+      this.#chunks.push(chunk);
+      this.#sealedBytes += chunk.length;
+    }
+  }
+
   #lineBreak(): void {
     this.#slab[this.#pos++] = CR;
     this.#slab[this.#pos++] = LF;

@@ -31,8 +31,6 @@ export class Session {
   replyMode: ReplyMode = 'on';
   /** READONLY was sent: this client reads from replicas. */
   readonlyMode = false;
-  /** ASKING was sent for the next command. */
-  asking = false;
   /** QUIT was sent: close once everything before it is answered. */
   closing = false;
 
@@ -45,12 +43,11 @@ export class Session {
   }
 
   /** As RESET leaves it: everything agreed is forgotten, the connection stays. */
-  reset(): void {
+  reset(keyspace: KeyspaceRef = KEYSPACE_DEFAULT): void {
     this.protocol = 2;
-    this.keyspace = KEYSPACE_DEFAULT;
+    this.keyspace = keyspace;
     this.name = '';
     this.replyMode = 'on';
     this.readonlyMode = false;
-    this.asking = false;
   }
 }

@@ -69,23 +69,21 @@ describe('CommandDecoder', () => {
 
   it('gives the same commands and the same error for any bytes, cut anywhere', () => {
     const piece = fc.constantFrom(
-      
-        '*',
-        '$',
-        '1',
-        '2',
-        '-1',
-        '0',
-        '\r\n',
-        '\n',
-        '\r',
-        'a',
-        '"',
-        "'",
-        '\\',
-        ' ',
-        '3\r\nabc\r\n',
-      ,
+      '*',
+      '$',
+      '1',
+      '2',
+      '-1',
+      '0',
+      '\r\n',
+      '\n',
+      '\r',
+      'a',
+      '"',
+      "'",
+      '\\',
+      ' ',
+      '3\r\nabc\r\n',
     );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 30 }), fc.array(fc.nat(60)), (pieces, cuts) => {

@@ -1,0 +1,300 @@
+// One client: chunks in, commands run in turns, one write out a turn.
+//
+//   data -> decoder -> [ resolve, execute ]* -> one write -> ...
+//                          | PendingReply
+//                          v
+//                      ReplyQueue -> (replyReady) -> one write for all that is finished
+//
+// A turn ends when the input is dry, after about a millisecond (the rest follows by setImmediate, so
+// that one busy client does not hold up the others), or when the connection is full. Invariants:
+//
+// - Replies leave in the order of the commands. HELLO and RESET wait until all earlier replies are
+//   written, because they change how replies are encoded.
+// - The socket is read only while nothing is left over: no unrun commands, output below its limit,
+//   fewer pending replies than allowed. So what one client can make the server hold is bounded.
+// - With a backend that answers at once no closure, promise or object is made per command.
+
+import type { Socket } from 'node:net';
+import { RESP_OUTPUT_PAUSE_BYTES } from '../base/limits.ts';
+import type { PendingReply, PendingReplyWaiter, ServerContext } from './backend.ts';
+import { CommandDecoder } from './decoder.ts';
+import { executeCommand, resolveCommand } from './dispatch.ts';
+import type { ReplyWriter } from './encoder.ts';
+import { ProtocolError } from './protocol-error.ts';
+import { ReplyQueue } from './reply-queue.ts';
+import type { Session } from './session.ts';
+
+const TURN_MS_MAX = 1;
+/** A turn that has written this much sends it before it goes on. */
+const TURN_OUTPUT_BYTES = 1024 * 1024;
+/** The clock is read every so many commands (a power of two). */
+const CLOCK_EVERY_COMMANDS = 64;
+const PENDING_REPLIES_MAX = 10_000;
+const HELD_BYTES_MAX = RESP_OUTPUT_PAUSE_BYTES;
+/** All unread output of a listener together; above it every client is held to the small limit. */
+const OUTPUT_TOTAL_BYTES_MAX = 256 * 1024 * 1024;
+const OUTPUT_PAUSE_BYTES_SMALL = 128 * 1024;
+/** How long a client may take nothing more, nor close its side, after we closed ours. */
+const LINGER_MS_MAX = 5000;
+
+/** What the connections of one listener share. */
+export interface ConnectionContext extends ServerContext {
+  /** All turns of a thread write here, one after the other. */
+  readonly out: ReplyWriter;
+  /** Bytes that all clients together have not taken yet. */
+  readonly output: { waitingBytes: number };
+  /** A command may take this long to arrive, from its first byte to its last. */
+  readonly unfinishedMsMax: number;
+  onClosed(connection: RespConnection): void;
+}
+
+/** `no`: serving. `drain`: run what has arrived, then end. `now`: answer what has run, then end. */
+type Stop = 'no' | 'drain' | 'now';
+
+export class RespConnection implements PendingReplyWaiter {
+  readonly session: Session;
+  readonly #socket: Socket;
+  readonly #context: ConnectionContext;
+  readonly #decoder = new CommandDecoder();
+  readonly #queue = new ReplyQueue();
+  #stop: Stop = 'no';
+  #ended = false;
+  #endedMs = 0;
+  #paused = false;
+  /** The decoder may hold whole commands that have not run. */
+  #hasMore = false;
+  /** The command at hand waits until the queue is empty. */
+  #atBarrier = false;
+  #outputFull = false;
+  #queueFull = false;
+  #turnScheduled = false;
+  #flushScheduled = false;
+  #queuedInTurn = false;
+  #accountedBytes = 0;
+  /** When the unfinished command at hand began; 0 if there is none. */
+  #unfinishedSinceMs = 0;
+
+  /** Serves `socket` until it closes. */
+  constructor(socket: Socket, session: Session, context: ConnectionContext) {
+    this.#socket = socket;
+    this.session = session;
+    this.#context = context;
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('end', () => this.shutdown());
+    socket.on('drain', () => this.#onDrain());
+    socket.on('error', (error) => context.log.debug({ err: error, id: session.id }, 'resp socket'));
+    socket.on('close', () => this.#onClose());
+  }
+
+  /** Runs what has arrived, sends every reply, then closes. */
+  shutdown(): void {
+    if (this.#stop === 'no') this.#stop = 'drain';
+    this.#settle();
+  }
+
+  /** Closes at once. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** Called now and then: closes what has been unfinished, or ended by us, for too long. */
+  sweep(nowMs: number): void {
+    const slow =
+      !this.#paused &&
+      this.#unfinishedSinceMs > 0 &&
+      nowMs - this.#unfinishedSinceMs > this.#context.unfinishedMsMax;
+    if (this.#ended && this.#socket.writableLength < this.#accountedBytes) {
+      this.#account(this.#socket.writableLength);
+      this.#endedMs = nowMs;
+    }
+    if (slow) this.#context.log.debug({ id: this.session.id }, 'resp: unfinished command, closed');
+    if (slow || (this.#ended && nowMs - this.#endedMs > LINGER_MS_MAX)) this.destroy();
+  }
+
+  /** A pending reply is done. All that finish in one step of the event loop leave together. */
+  replyReady(pending: PendingReply): void {
+    if (!this.#queue.markReady(pending) || this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    process.nextTick(() => this.#flush());
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#ended || this.#stop === 'now') return;
+    this.#decoder.push(chunk);
+    if (this.#paused) this.#hasMore = true;
+    else this.#turn();
+  }
+
+  #turn(): void {
+    if (this.#ended || this.#socket.destroyed) return;
+    const { out } = this.#context;
+    out.protocol = this.session.protocol;
+    this.#hasMore = false;
+    this.#atBarrier = false;
+    try {
+      this.#runCommands(out);
+    } catch (thrown) {
+      this.#fail(thrown, out);
+    }
+    if (!this.#queue.isEmpty && out.byteLength > 0) this.#queue.addChunks(out.takeChunks());
+    if (this.#queuedInTurn) {
+      this.#queuedInTurn = false;
+      this.#context.backend.endTurn?.();
+    }
+    this.#sendFinished(out);
+  }
+
+  /** Ends this connection alone: with the protocol error, or silently after a fault of ours. */
+  #fail(thrown: unknown, out: ReplyWriter): void {
+    this.#stop = 'now';
+    if (thrown instanceof ProtocolError) {
+      out.error(`ERR ${thrown.message}`);
+      return;
+    }
+    this.#context.log.error({ err: thrown, id: this.session.id }, 'resp connection');
+    out.takeChunks();
+    this.destroy();
+  }
+
+  /** Runs commands until the input is dry or the turn is over; hot. */
+  #runCommands(out: ReplyWriter): void {
+    const decoder = this.#decoder;
+    const startMs = this.#context.nowMs();
+    this.session.lastCommandMs = startMs;
+    let count = 0;
+    while (decoder.next()) {
+      this.#runCommand(out);
+      count++;
+      if (this.session.closing) this.#stop = 'now';
+      const isOver =
+        this.#atBarrier ||
+        this.#stop === 'now' ||
+        this.#queue.pendingCount >= PENDING_REPLIES_MAX ||
+        this.#queue.heldBytes >= HELD_BYTES_MAX ||
+        out.byteLength >= TURN_OUTPUT_BYTES ||
+        ((count % CLOCK_EVERY_COMMANDS === 0 || decoder.argc > CLOCK_EVERY_COMMANDS) &&
+          this.#context.nowMs() - startMs >= TURN_MS_MAX);
+      if (isOver) {
+        this.#hasMore = this.#stop !== 'now';
+        return;
+      }
+    }
+    if (!decoder.unfinished) this.#unfinishedSinceMs = 0;
+    else if (count > 0 || this.#unfinishedSinceMs === 0) this.#unfinishedSinceMs = startMs;
+  }
+
+  #runCommand(out: ReplyWriter): void {
+    out.mark();
+    const spec = resolveCommand(this.#decoder, out);
+    let pending: PendingReply | undefined;
+    if (spec !== undefined) {
+      if (spec.barrier && !this.#queue.isEmpty) {
+        this.#decoder.hold();
+        this.#atBarrier = true;
+        return;
+      }
+      pending = executeCommand(spec, this.#decoder, this.session, out, this.#context);
+    }
+    if (this.session.replyMode !== 'on') this.#mute(out);
+    else if (pending !== undefined) this.#enqueue(pending, out);
+  }
+
+  /** CLIENT REPLY OFF and SKIP: the reply just made is dropped. */
+  #mute(out: ReplyWriter): void {
+    out.rewind();
+    if (this.session.replyMode === 'skip') this.session.replyMode = 'on';
+    else if (this.session.replyMode === 'skip-next') this.session.replyMode = 'skip';
+  }
+
+  #enqueue(pending: PendingReply, out: ReplyWriter): void {
+    if (out.byteLength > 0) this.#queue.addChunks(out.takeChunks());
+    pending.waiter = this;
+    this.#queue.addPending(pending);
+    this.#queuedInTurn = true;
+  }
+
+  #flush(): void {
+    this.#flushScheduled = false;
+    if (this.#ended || this.#socket.destroyed) return;
+    this.#sendFinished(this.#context.out);
+  }
+
+  #sendFinished(out: ReplyWriter): void {
+    out.protocol = this.session.protocol;
+    if (!this.#queue.isEmpty) this.#queue.drainTo(out, this.#context.log);
+    this.#send(out.takeChunks());
+    this.#settle();
+  }
+
+  #send(chunks: readonly Buffer[]): void {
+    if (chunks.length === 0 || !this.#socket.writable) return;
+    if (chunks.length > 1) this.#socket.cork();
+    for (const chunk of chunks) this.#socket.write(chunk);
+    if (chunks.length > 1) this.#socket.uncork();
+    this.#account(this.#socket.writableLength);
+  }
+
+  /** Notes how much this client has not taken yet, and whether that is too much. */
+  #account(waitingBytes: number): void {
+    const { output } = this.#context;
+    output.waitingBytes += waitingBytes - this.#accountedBytes;
+    this.#accountedBytes = waitingBytes;
+    const crowded = output.waitingBytes > OUTPUT_TOTAL_BYTES_MAX;
+    const limit = crowded ? OUTPUT_PAUSE_BYTES_SMALL : RESP_OUTPUT_PAUSE_BYTES;
+    this.#outputFull = waitingBytes > limit;
+  }
+
+  #onDrain(): void {
+    this.#account(this.#socket.writableLength);
+    this.#settle();
+  }
+
+  /** After every step: ends, goes on, pauses or resumes, by the state as it is now. */
+  #settle(): void {
+    if (this.#ended || this.#socket.destroyed) return;
+    const { pendingCount, heldBytes, isEmpty } = this.#queue;
+    const share = this.#queueFull ? 0.5 : 1;
+    this.#queueFull =
+      pendingCount >= PENDING_REPLIES_MAX * share || heldBytes >= HELD_BYTES_MAX * share;
+    const blocked = this.#outputFull || this.#queueFull || (this.#atBarrier && !isEmpty);
+    if (this.#hasMore && !blocked) this.#scheduleTurn();
+    if (this.#stop !== 'no' && !this.#hasMore && isEmpty) this.#end();
+    else this.#setPaused(this.#hasMore || blocked || this.#stop !== 'no');
+  }
+
+  #scheduleTurn(): void {
+    if (this.#turnScheduled) return;
+    this.#turnScheduled = true;
+    setImmediate(() => {
+      this.#turnScheduled = false;
+      this.#turn();
+    });
+  }
+
+  #setPaused(paused: boolean): void {
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    if (paused) {
+      this.#socket.pause();
+      return;
+    }
+    // The time we did not read is not the client's slowness.
+    if (this.#unfinishedSinceMs > 0) this.#unfinishedSinceMs = this.#context.nowMs();
+    this.#socket.resume();
+  }
+
+  /** Everything is answered: close our side, and read on (for nothing) until the client does too. */
+  #end(): void {
+    this.#ended = true;
+    this.#endedMs = this.#context.nowMs();
+    this.#socket.end();
+    this.#socket.resume();
+  }
+
+  #onClose(): void {
+    this.#ended = true;
+    this.#queue.abandon();
+    this.#account(0);
+    this.#context.onClosed(this);
+  }
+}

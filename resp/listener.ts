@@ -1,0 +1,159 @@
+// The RESP port: accepts clients, bounds their number, and closes without losing a reply.
+
+import { createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { monotonicNowMs } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
+import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import type { CommandBackend } from './backend.ts';
+import { RespConnection } from './connection.ts';
+import type { ConnectionContext } from './connection.ts';
+import { ReplyWriter } from './encoder.ts';
+import { Session } from './session.ts';
+
+const UNFINISHED_MS_MAX_DEFAULT = 30_000;
+const SWEEP_MS = 1000;
+const KEEPALIVE_MS = 300_000;
+const REFUSED_MS_MAX = 1000;
+const BACKLOG = 1024;
+
+export interface RespListenerOptions {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly backend: CommandBackend;
+  readonly maxConnections: number;
+  readonly log: Logger;
+  /** How long one command may take to arrive whole; 30 s by default. */
+  readonly unfinishedMsMax?: number;
+  readonly nowMs?: Clock;
+}
+
+export interface RespListener {
+  readonly port: number;
+  readonly connectionCount: number;
+  /** Stops accepting, answers what has arrived, closes; what is left after `deadlineMs` is cut. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** Opens the port. Throws PORT_IN_USE or IO. */
+export async function startRespListener(options: RespListenerOptions): Promise<RespListener> {
+  const clients = new Clients(options);
+  const server = createServer({
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEPALIVE_MS,
+  });
+  server.on('connection', (socket) => clients.accept(socket));
+  await listen(server, options);
+  server.on('error', (error) => options.log.error({ err: error }, 'resp listener'));
+  const sweeper = setInterval(
+    () => clients.sweep(),
+    Math.min(SWEEP_MS, options.unfinishedMsMax ?? SWEEP_MS),
+  );
+  sweeper.unref();
+  return {
+    port: (server.address() as AddressInfo).port,
+    get connectionCount() {
+      return clients.count;
+    },
+    close: async (deadlineMs) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      clients.shutdown();
+      const deadline = setTimeout(() => clients.destroy(), deadlineMs);
+      await closed;
+      clearTimeout(deadline);
+      clearInterval(sweeper);
+    },
+  };
+}
+
+function listen(server: Server, { host, port }: RespListenerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      reject(
+        systemErrorCode(error) === 'EADDRINUSE'
+          ? new SteleError(
+              'PORT_IN_USE',
+              `RESP port ${port} on ${host} is in use; stop the process that has it, or choose another --resp-port.`,
+              { cause: error },
+            )
+          : toSteleError(error, 'IO'),
+      );
+    });
+    server.listen({ host, port, backlog: BACKLOG }, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+}
+
+/** The open connections of one listener, and what they share. */
+class Clients {
+  readonly #options: RespListenerOptions;
+  readonly #connections = new Set<RespConnection>();
+  readonly #refused = new Set<Socket>();
+  readonly #context: ConnectionContext;
+  #lastId = 0;
+  #closing = false;
+
+  constructor(options: RespListenerOptions) {
+    this.#options = options;
+    this.#context = {
+      backend: options.backend,
+      log: options.log,
+      out: new ReplyWriter(),
+      output: { waitingBytes: 0 },
+      unfinishedMsMax: options.unfinishedMsMax ?? UNFINISHED_MS_MAX_DEFAULT,
+      nowMs: options.nowMs ?? monotonicNowMs,
+      sessions: () => this.#sessions(),
+      onClosed: (connection) => this.#connections.delete(connection),
+    };
+  }
+
+  get count(): number {
+    return this.#connections.size;
+  }
+
+  accept(socket: Socket): void {
+    if (this.#closing || this.#connections.size >= this.#options.maxConnections) {
+      this.#refuse(socket);
+      return;
+    }
+    const remote = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
+    const local = `${socket.localAddress ?? '?'}:${socket.localPort ?? 0}`;
+    const session = new Session(++this.#lastId, remote, local, this.#context.nowMs());
+    session.keyspace = this.#options.backend.resolveKeyspace('0') ?? session.keyspace;
+    this.#connections.add(new RespConnection(socket, session, this.#context));
+  }
+
+  sweep(): void {
+    const nowMs = this.#context.nowMs();
+    for (const connection of this.#connections) connection.sweep(nowMs);
+  }
+
+  shutdown(): void {
+    this.#closing = true;
+    for (const connection of this.#connections) connection.shutdown();
+  }
+
+  destroy(): void {
+    for (const connection of this.#connections) connection.destroy();
+    for (const socket of this.#refused) socket.destroy();
+  }
+
+  #refuse(socket: Socket): void {
+    this.#refused.add(socket);
+    socket.on('error', (error) => this.#options.log.debug({ err: error }, 'refused client'));
+    socket.on('close', () => this.#refused.delete(socket));
+    socket.setTimeout(REFUSED_MS_MAX, () => socket.destroy());
+    socket.end('-ERR max number of clients reached\r\n');
+    socket.resume();
+  }
+
+  *#sessions(): Iterable<Session> {
+    for (const connection of this.#connections) yield connection.session;
+  }
+}

@@ -1,0 +1,97 @@
+// The replies of one connection that cannot be sent yet, in the order of their commands.
+//
+//   head                                         tail
+//   [pending GET][bytes of PING][pending GET][pending MGET (done)] ...
+//
+// Only what stands at the head and is finished may go out. Empty for a backend that answers at once.
+
+import type { Logger } from '../base/log.ts';
+import type { PendingReply } from './backend.ts';
+import { writeFailure } from './dispatch.ts';
+import type { ReplyWriter } from './encoder.ts';
+
+type Entry = PendingReply | Buffer[];
+
+const COMPACT_ENTRIES_MIN = 1024;
+
+export class ReplyQueue {
+  /** Replies that are still to be written, finished or not. */
+  pendingCount = 0;
+  /** Bytes of finished replies that wait behind unfinished ones. */
+  heldBytes = 0;
+  #entries: Entry[] = [];
+  #head = 0;
+
+  get isEmpty(): boolean {
+    return this.#head === this.#entries.length;
+  }
+
+  /** Finished bytes that belong behind everything queued so far. */
+  addChunks(chunks: Buffer[]): void {
+    for (const chunk of chunks) this.heldBytes += chunk.length;
+    this.#entries.push(chunks);
+  }
+
+  addPending(pending: PendingReply): void {
+    this.pendingCount++;
+    this.#entries.push(pending);
+  }
+
+  /** Notes that `pending` is done; true if it stands at the head, so that draining is worth it. */
+  markReady(pending: PendingReply): boolean {
+    pending.waiter = undefined;
+    this.heldBytes += pending.replyBytes;
+    return this.#entries[this.#head] === pending;
+  }
+
+  /** Writes everything finished at the head. */
+  drainTo(out: ReplyWriter, log: Logger): void {
+    while (this.#head < this.#entries.length) {
+      const entry = this.#entries[this.#head] as Entry;
+      if (Array.isArray(entry)) this.#writeChunks(entry, out);
+      else if (entry.done) this.#writePending(entry, out, log);
+      else break;
+      this.#head++;
+    }
+    this.#compact();
+  }
+
+  /** Forgets everything: nobody reads the replies any more. */
+  abandon(): void {
+    for (const entry of this.#entries.slice(this.#head)) {
+      if (!Array.isArray(entry)) entry.waiter = undefined;
+    }
+    this.#entries = [];
+    this.#head = 0;
+    this.pendingCount = 0;
+    this.heldBytes = 0;
+  }
+
+  #writeChunks(chunks: Buffer[], out: ReplyWriter): void {
+    for (const chunk of chunks) this.heldBytes -= chunk.length;
+    out.append(chunks);
+  }
+
+  #writePending(pending: PendingReply, out: ReplyWriter, log: Logger): void {
+    this.pendingCount--;
+    // Without a waiter it was counted by markReady; with one it was done before it said so.
+    if (pending.waiter === undefined) this.heldBytes -= pending.replyBytes;
+    pending.waiter = undefined;
+    out.mark();
+    try {
+      pending.write(out);
+    } catch (thrown) {
+      writeFailure(thrown, 'pending', out, log);
+    }
+  }
+
+  #compact(): void {
+    if (this.isEmpty) {
+      if (this.#head > 0) this.#entries = [];
+      this.#head = 0;
+    } else if (this.#head >= COMPACT_ENTRIES_MIN && this.#head * 2 >= this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+}

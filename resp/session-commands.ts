@@ -1,0 +1,172 @@
+// The commands that need only the session and a few facts: PING, HELLO, SELECT, RESET ...
+//
+// CLIENT, COMMAND and CONFIG have files of their own. Error texts are Redis 7's.
+
+import { shorten } from '../base/ids.ts';
+import type { ServerContext } from './backend.ts';
+import { executeClientCommand, isPrintableName, NAME_ERROR } from './client-commands.ts';
+import { executeCommandCommand } from './command-commands.ts';
+import type { CommandSpec } from './command-spec.ts';
+import { executeConfigGet } from './config-command.ts';
+import { argumentText } from './decoder.ts';
+import type { CommandArguments } from './decoder.ts';
+import type { ReplyWriter } from './encoder.ts';
+import type { Session } from './session.ts';
+
+const WRONG_PASSWORD = 'WRONGPASS invalid username-password pair or user is disabled.';
+const NO_PASSWORD_SET =
+  'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?';
+
+/** Answers one command whose handler is `session`; writes exactly one reply. */
+export function executeSessionCommand(
+  spec: CommandSpec,
+  command: CommandArguments,
+  session: Session,
+  out: ReplyWriter,
+  context: ServerContext,
+): void {
+  switch (spec.name) {
+    case 'ping':
+      return ping(command, out);
+    case 'echo':
+      return out.bulk(command.buffer, command.starts[1], command.ends[1]);
+    case 'hello':
+      return hello(command, session, out, context);
+    case 'auth':
+      return auth(command, out);
+    case 'select':
+      return select(command, session, out, context);
+    case 'quit':
+      session.closing = true;
+      return out.ok();
+    case 'reset':
+      return reset(session, out, context);
+    case 'time':
+      return time(out);
+    case 'readonly':
+    case 'readwrite':
+      session.readonlyMode = spec.name === 'readonly';
+      return out.ok();
+    case 'asking':
+      return out.ok();
+    case 'latency|latest':
+      return out.array(0);
+    case 'latency|reset':
+      return out.integer(0);
+    case 'config|get':
+      return executeConfigGet(command, out, context.backend.facts());
+    default:
+      if (spec.name.startsWith('client|')) {
+        return executeClientCommand(spec.name, command, session, out, context);
+      }
+      return executeCommandCommand(spec.name, command, out);
+  }
+}
+
+function ping(command: CommandArguments, out: ReplyWriter): void {
+  if (command.argc === 1) out.simple('PONG');
+  else if (command.argc === 2) out.bulk(command.buffer, command.starts[1], command.ends[1]);
+  else out.error("ERR wrong number of arguments for 'ping' command");
+}
+
+// There is one user, `default`, who needs no password; a client that sends one is told so.
+function auth(command: CommandArguments, out: ReplyWriter): void {
+  if (command.argc > 3) out.error('ERR syntax error');
+  else if (command.argc === 2) out.error(NO_PASSWORD_SET);
+  else if (argumentText(command, 1) === 'default') out.ok();
+  else out.error(WRONG_PASSWORD);
+}
+
+function select(
+  command: CommandArguments,
+  session: Session,
+  out: ReplyWriter,
+  context: ServerContext,
+): void {
+  const wanted = argumentText(command, 1);
+  const keyspace = context.backend.resolveKeyspace(wanted);
+  if (keyspace !== undefined) {
+    session.keyspace = keyspace;
+    out.ok();
+  } else if (/^-?[0-9]+$/.test(wanted)) {
+    out.error('ERR DB index is out of range');
+  } else {
+    out.error(`ERR no such keyspace '${shorten(wanted)}'; INFO keyspace lists those there are`);
+  }
+}
+
+function reset(session: Session, out: ReplyWriter, context: ServerContext): void {
+  session.reset(context.backend.resolveKeyspace('0'));
+  out.protocol = session.protocol;
+  out.simple('RESET');
+}
+
+function time(out: ReplyWriter): void {
+  // Wall time is what TIME is for; nothing of ours decides by it.
+  const microseconds = Math.floor((performance.timeOrigin + performance.now()) * 1000);
+  out.array(2);
+  out.bulkText(String(Math.floor(microseconds / 1e6)));
+  out.bulkText(String(microseconds % 1e6));
+}
+
+interface HelloOptions {
+  readonly protocol: 2 | 3;
+  readonly name: string | undefined;
+}
+
+function hello(
+  command: CommandArguments,
+  session: Session,
+  out: ReplyWriter,
+  context: ServerContext,
+): void {
+  const options = parseHello(command, session.protocol);
+  if (typeof options === 'string') {
+    out.error(options);
+    return;
+  }
+  session.protocol = options.protocol;
+  if (options.name !== undefined) session.name = options.name;
+  out.protocol = options.protocol;
+  const facts = context.backend.facts();
+  out.map(7);
+  for (const [name, value] of [
+    ['server', 'redis'],
+    ['version', facts.redisVersion],
+    ['proto', options.protocol],
+    ['id', session.id],
+    ['mode', facts.mode],
+    ['role', facts.role],
+  ] as const) {
+    out.bulkText(name);
+    if (typeof value === 'number') out.integer(value);
+    else out.bulkText(value);
+  }
+  out.bulkText('modules');
+  out.array(0);
+}
+
+/** `HELLO [protover [AUTH user password] [SETNAME name]]`; the error text if it is not that. */
+function parseHello(command: CommandArguments, present: 2 | 3): HelloOptions | string {
+  const versionText = command.argc > 1 ? argumentText(command, 1) : String(present);
+  if (!/^-?[0-9]{1,18}$/.test(versionText)) {
+    return 'ERR Protocol version is not an integer or out of range';
+  }
+  const protocol = Number(versionText);
+  if (protocol !== 2 && protocol !== 3) return 'NOPROTO unsupported protocol version';
+  let name: string | undefined;
+  for (let at = 2; at < command.argc; at++) {
+    const option = argumentText(command, at);
+    const following = command.argc - 1 - at;
+    if (option.toLowerCase() === 'auth' && following >= 2) {
+      if (argumentText(command, at + 1) !== 'default') return WRONG_PASSWORD;
+      at += 2;
+    } else if (option.toLowerCase() === 'setname' && following >= 1) {
+      name = argumentText(command, ++at);
+      if (!isPrintableName(name)) return NAME_ERROR;
+    } else {
+      return `ERR Syntax error in HELLO option '${shorten(option)}'`;
+    }
+  }
+  return { protocol, name };
+}

@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest';
+import {
+  clusterInfoText,
+  clusterNodesText,
+  writeClusterShards,
+  writeClusterSlots,
+} from '../../resp/cluster-replies.ts';
+import type { ClusterDescription } from '../../resp/cluster-replies.ts';
+import { ReplyWriter } from '../../resp/encoder.ts';
+import { formatInfo } from '../../resp/info.ts';
+import type { Reply } from '../../resp/reply-decoder.ts';
+import { decodeReplies } from './split.ts';
+
+const id = (letter: string): string => letter.repeat(40);
+
+const CLUSTER: ClusterDescription = {
+  nodes: [
+    { id: id('a'), host: '10.0.0.1', port: 7380, state: 'online' },
+    { id: id('b'), host: '10.0.0.2', port: 7380, state: 'online' },
+    { id: id('c'), host: '10.0.0.3', port: 7380, state: 'failed' },
+    { id: id('d'), host: '10.0.0.4', port: 7380, state: 'loading' },
+  ],
+  ranges: [
+    { start: 0, end: 127, owners: [0, 1] },
+    { start: 128, end: 255, owners: [0, 1] },
+    { start: 256, end: 8191, owners: [1, 2] },
+    { start: 8192, end: 8192, owners: [] },
+    { start: 8193, end: 16_383, owners: [0, 1] },
+  ],
+  epoch: 7,
+  selfId: id('b'),
+};
+
+function plain(reply: Reply): unknown {
+  if (reply.type === 'bulk') return reply.bytes.toString();
+  if (reply.type === 'integer') return reply.value;
+  if (reply.type === 'array') return reply.items.map(plain);
+  if (reply.type === 'map') {
+    return Object.fromEntries(reply.entries.map(([key, value]) => [plain(key), plain(value)]));
+  }
+  return reply.type;
+}
+
+function written(write: (out: ReplyWriter) => void): unknown {
+  const out = new ReplyWriter();
+  out.protocol = 3;
+  write(out);
+  return decodeReplies([out.take()]).map(plain)[0];
+}
+
+describe('cluster replies', () => {
+  it('gives SLOTS with primaries and replicas per joined range', () => {
+    const a = ['10.0.0.1', 7380, id('a'), []];
+    const b = ['10.0.0.2', 7380, id('b'), []];
+    const c = ['10.0.0.3', 7380, id('c'), []];
+    expect(written((out) => writeClusterSlots(CLUSTER, out))).toEqual([
+      [0, 255, a, b],
+      [256, 8191, b, c],
+      [8193, 16_383, a, b],
+    ]);
+  });
+
+  it('gives SHARDS by equal owners, with roles of that shard', () => {
+    const shards = written((out) => writeClusterShards(CLUSTER, out)) as {
+      slots: number[];
+      nodes: { id: string; role: string; health: string; port: number }[];
+    }[];
+    expect(shards.map((shard) => shard.slots)).toEqual([
+      [0, 255, 8193, 16_383],
+      [256, 8191],
+    ]);
+    expect(shards.map(({ nodes }) => nodes.map((n) => [n.id[0], n.role, n.health]))).toEqual([
+      [
+        ['a', 'master', 'online'],
+        ['b', 'replica', 'online'],
+      ],
+      [
+        ['b', 'master', 'online'],
+        ['c', 'replica', 'fail'],
+      ],
+    ]);
+  });
+
+  it('gives NODES with each primary as a master and the others as replicas', () => {
+    expect(clusterNodesText(CLUSTER)).toBe(
+      [
+        `${id('a')} 10.0.0.1:7380@17380 master - 0 0 7 connected 0-255 8193-16383\n`,
+        `${id('b')} 10.0.0.2:7380@17380 myself,master - 0 0 7 connected 256-8191\n`,
+        `${id('c')} 10.0.0.3:7380@17380 slave,fail ${id('b')} 0 0 7 disconnected\n`,
+        `${id('d')} 10.0.0.4:7380@17380 master - 0 0 7 connected\n`,
+      ].join(''),
+    );
+  });
+
+  it('says ok in INFO only when every slot is covered', () => {
+    expect(clusterInfoText(CLUSTER)).toContain(
+      'cluster_state:fail\r\ncluster_slots_assigned:16383',
+    );
+    const whole = { ...CLUSTER, ranges: [{ start: 0, end: 16_383, owners: [0] }] };
+    expect(clusterInfoText(whole)).toContain('cluster_state:ok\r\ncluster_slots_assigned:16384');
+  });
+});
+
+describe('formatInfo', () => {
+  const sections = [
+    { name: 'Server', fields: { redis_version: '7.2.0', port: 1 } },
+    { name: 'Keyspace', fields: { db0: 'keys=1' } },
+  ];
+
+  it.each([[[]], [['default']], [['ALL']], [['everything', 'x']]])('gives all for %j', (asked) => {
+    expect(formatInfo(sections, asked)).toBe(
+      '# Server\r\nredis_version:7.2.0\r\nport:1\r\n\r\n# Keyspace\r\ndb0:keys=1\r\n',
+    );
+  });
+
+  it('gives the named sections, in any case, and nothing for unknown ones', () => {
+    expect(formatInfo(sections, ['KEYSPACE'])).toBe('# Keyspace\r\ndb0:keys=1\r\n');
+    expect(formatInfo(sections, ['nope'])).toBe('');
+  });
+});
