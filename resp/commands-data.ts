@@ -206,7 +206,7 @@ const CLUSTER_COMMANDS: readonly CommandSpec[] = [
       }),
       sub('stele|nodes', 2, 'List the datanodes with their state'),
       sub('stele|health', 2, 'The health of the cluster: green, yellow or red, and why'),
-    ].map((spec) => ({ ...spec, group: 'server' })),
+    ].map((spec) => ({ ...spec, group: 'server', since: '7.0.0' })),
   }),
 ];
 

@@ -135,6 +135,7 @@ export class MapBackend implements CommandBackend {
     const sections = [
       { name: 'Server', fields: { redis_version: '7.2.0', redis_mode: 'standalone' } },
       { name: 'Persistence', fields: { loading: 0 } },
+      { name: 'Cluster', fields: { cluster_enabled: 1 } },
       { name: 'Keyspace', fields: { db0: `keys=${this.values.size},expires=0,avg_ttl=0` } },
     ];
     return formatInfo(sections, asked);
