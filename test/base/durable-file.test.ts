@@ -1,0 +1,90 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { syncFolder, writeFileDurable, writeFully } from '../../base/durable-file.ts';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stele-durable-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A file that takes `sizes` bytes at a time, then nothing more. */
+function slowFile(sizes: number[]) {
+  const taken: number[] = [];
+  const file = {
+    write: (bytes: Uint8Array, offset: number, length: number) => {
+      const bytesWritten = Math.min(sizes.shift() ?? 0, length);
+      taken.push(...bytes.subarray(offset, offset + bytesWritten));
+      return Promise.resolve({ bytesWritten });
+    },
+  };
+  return { file: file as unknown as FileHandle, taken };
+}
+
+describe('writeFully', () => {
+  it('goes on where a short write stopped', async () => {
+    const { file, taken } = slowFile([2, 1, 5]);
+    await writeFully(file, Uint8Array.of(1, 2, 3, 4, 5));
+    expect(taken).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('says that the disk is full when it takes nothing more', async () => {
+    const { file } = slowFile([2]);
+    await expect(writeFully(file, Uint8Array.of(1, 2, 3))).rejects.toMatchObject({
+      code: 'DISK_FULL',
+    });
+  });
+});
+
+describe('writeFileDurable', () => {
+  it('writes the parts one after the other and leaves no temporary file', async () => {
+    const path = join(folder, 'state');
+    await writeFileDurable(path, [Buffer.from('ab'), Buffer.alloc(0), Buffer.from('c')]);
+    expect(readFileSync(path, 'utf8')).toBe('abc');
+    expect(readdirSync(folder)).toEqual(['state']);
+  });
+
+  it('replaces the whole of a longer file', async () => {
+    const path = join(folder, 'state');
+    writeFileSync(path, 'something longer');
+    await writeFileDurable(path, [Buffer.from('x')]);
+    expect(readFileSync(path, 'utf8')).toBe('x');
+  });
+
+  it('is not disturbed by the temporary file of a crash', async () => {
+    const path = join(folder, 'state');
+    writeFileSync(`${path}.tmp`, 'half of something much longer');
+    await writeFileDurable(path, [Buffer.from('x')]);
+    expect(readFileSync(path, 'utf8')).toBe('x');
+    expect(readdirSync(folder)).toEqual(['state']);
+  });
+
+  it('leaves what is there alone and removes the temporary file when it cannot replace it', async () => {
+    const path = join(folder, 'state');
+    mkdirSync(join(path, 'full'), { recursive: true });
+    await expect(writeFileDurable(path, [Buffer.from('x')])).rejects.toMatchObject({
+      name: 'SteleError',
+    });
+    expect(readdirSync(path)).toEqual(['full']);
+    expect(readdirSync(folder)).toEqual(['state']);
+  });
+
+  it('reports a folder that is not there as a failure of its kind', async () => {
+    const path = join(folder, 'no', 'such', 'state');
+    await expect(writeFileDurable(path, [Buffer.from('x')])).rejects.toMatchObject({
+      name: 'SteleError',
+      code: 'IO',
+    });
+  });
+});
+
+describe('syncFolder', () => {
+  it('throws for a folder that is not there', async () => {
+    await expect(syncFolder(join(folder, 'nope'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});

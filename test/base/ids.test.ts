@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import {
+  keyspaceName,
+  newIncarnation,
+  nodeId,
+  randomId,
+  shorten,
+  version,
+} from '../../base/ids.ts';
+
+describe('keyspaceName', () => {
+  it.each(['default', 'a', '_x', '9lives', 'geo.eu-west_1', 'x'.repeat(64)])(
+    'accepts %s',
+    (name) => {
+      expect(keyspaceName(name)).toBe(name);
+    },
+  );
+
+  it.each(['', '.hidden', '-x', 'a/b', '../x', 'a b', 'a\nb', 'näme', 'x'.repeat(65), 'a\u0000'])(
+    'refuses %j with the rule',
+    (name) => {
+      expect(() => keyspaceName(name)).toThrow(/is not a keyspace name: use 1 to 64 letters/);
+    },
+  );
+});
+
+describe('nodeId', () => {
+  it.each(['node-0', 'a', 'eu.west_1', 'x'.repeat(63)])('accepts %s', (id) => {
+    expect(nodeId(id)).toBe(id);
+  });
+
+  it.each(['', '_x', '.', '-', 'a b', 'a/b', 'x'.repeat(64)])('refuses %j', (id) => {
+    expect(() => nodeId(id)).toThrow(/is not a datanode id/);
+  });
+});
+
+describe('version', () => {
+  it('takes a number or its decimal text', () => {
+    expect(version(7)).toBe(7);
+    expect(version('7')).toBe(7);
+  });
+
+  it.each([0, -1, 1.5, Number.NaN, 2 ** 53, '0', '', '1.0', '-1', '1e3', 'latest'])(
+    'refuses %j',
+    (input) => {
+      expect(() => version(input)).toThrow(/is not a version: use 1, 2, 3/);
+    },
+  );
+});
+
+describe('random ids', () => {
+  it('are 16 hex digits and differ', () => {
+    const ids = [newIncarnation(), newIncarnation(), randomId(), randomId()];
+    for (const id of ids) expect(id).toMatch(/^[0-9a-f]{16}$/);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+});
+
+describe('shorten', () => {
+  it('leaves short printable text as it is', () => {
+    expect(shorten('päivää')).toBe('päivää');
+  });
+
+  it('cuts long text and says so', () => {
+    expect(shorten('abcdef', 3)).toBe('abc...');
+  });
+
+  it('lets nothing through that moves a cursor', () => {
+    expect(shorten('\u001B[2J\r\n\u0000\u009B')).toBe('?[2J????');
+  });
+});

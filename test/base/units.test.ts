@@ -1,0 +1,86 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { formatBytes, formatDuration, parseBytes, parseDurationMs } from '../../base/units.ts';
+
+describe('parseBytes', () => {
+  it.each([
+    ['0', 0],
+    ['4096', 4096],
+    ['1b', 1],
+    ['64KiB', 65_536],
+    ['64 kib', 65_536],
+    ['1k', 1024],
+    ['1kB', 1000],
+    ['16MiB', 16 * 1024 ** 2],
+    ['1.5GB', 1_500_000_000],
+    ['1.5g', 1.5 * 1024 ** 3],
+    ['2TiB', 2 * 1024 ** 4],
+    [' 7 ', 7],
+  ])('reads %s', (text, bytes) => {
+    expect(parseBytes(text)).toBe(bytes);
+  });
+
+  it.each(['', 'x', '-1', '1.', '.5', '1 2', '1zib', '1e9', '0x10', '9999999999999999999', 'NaN'])(
+    'refuses %j and shows how to write it',
+    (text) => {
+      expect(() => parseBytes(text)).toThrow(/is not a size: write it like 4096, 64KiB/);
+    },
+  );
+
+  it('does not repeat control characters or endless text in its message', () => {
+    const text = `\u001B[31m${'x'.repeat(1000)}`;
+    expect(() => parseBytes(text)).toThrow(/^'\?\[31mx{54,56}\.\.\.' is not/);
+  });
+
+  it('reads every whole number of bytes as itself', () => {
+    fc.assert(
+      fc.property(fc.nat({ max: Number.MAX_SAFE_INTEGER }), (bytes) => {
+        expect(parseBytes(String(bytes))).toBe(bytes);
+      }),
+    );
+  });
+});
+
+describe('parseDurationMs', () => {
+  it.each([
+    ['250', 250],
+    ['250ms', 250],
+    ['10s', 10_000],
+    ['0.5s', 500],
+    ['2m', 120_000],
+    ['1h', 3_600_000],
+    ['1d', 86_400_000],
+  ])('reads %s', (text, ms) => {
+    expect(parseDurationMs(text)).toBe(ms);
+  });
+
+  it('does not take a size for a duration', () => {
+    expect(() => parseDurationMs('10MiB')).toThrow(/is not a duration: write it like 250ms/);
+  });
+});
+
+describe('formatBytes', () => {
+  it.each([
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [1024, '1.0 KiB'],
+    [1536, '1.5 KiB'],
+    [5 * 1024 ** 2, '5.0 MiB'],
+    [3 * 1024 ** 4, '3.0 TiB'],
+    [5000 * 1024 ** 4, '5000.0 TiB'],
+  ])('writes %d', (bytes, text) => {
+    expect(formatBytes(bytes)).toBe(text);
+  });
+});
+
+describe('formatDuration', () => {
+  it.each([
+    [0, '0 ms'],
+    [349.6, '350 ms'],
+    [12_345, '12.3 s'],
+    [125_000, '2m 05s'],
+    [3_720_000, '1h 02m'],
+  ])('writes %d', (ms, text) => {
+    expect(formatDuration(ms)).toBe(text);
+  });
+});
