@@ -4,6 +4,7 @@ import type { handleUnaryCall, ServerDuplexStream, ServerWritableStream } from '
 import { monotonicNowMs } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
 import { toGrpcError } from '../proto/grpc-errors.ts';
+import { messagesOf } from '../proto/grpc-streams.ts';
 import type {
   DatanodeServiceServer,
   FetchSegmentRequest,
@@ -67,7 +68,7 @@ async function receive(
 ): Promise<void> {
   const session = new PushSession(node.identity, node.intake, (answer) => call.write(answer));
   try {
-    for await (const message of call as AsyncIterable<PushSegmentsRequest>) {
+    for await (const message of messagesOf<PushSegmentsRequest>(call)) {
       await session.message(message);
     }
     await session.end();
@@ -99,7 +100,7 @@ async function answerStream(
   call: ServerDuplexStream<LookupStreamRequest, LookupStreamResponse>,
 ): Promise<void> {
   try {
-    for await (const request of call as AsyncIterable<LookupStreamRequest>) {
+    for await (const request of messagesOf<LookupStreamRequest>(call)) {
       node.identity.expect(request.expectNode, request.expectIncarnation);
       for (const response of answerBatch(request, node.tables)) {
         if (!call.write(response)) await drained(call);
