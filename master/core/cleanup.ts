@@ -1,0 +1,163 @@
+// What may go from which node. Pure.
+//
+//   leaving    manifests of RETIRED and REJECTED versions, from every node
+//   deleting   every segment of a keyspace that is being dropped
+//   garbage    segments of a known keyspace that no kept version refers to, once no load has
+//              touched it for an hour (a load's segments are not in any manifest before its commit);
+//              at once where the versions that had them are leaving
+//   surplus    segments on a node that is no owner, once all owners serve verified copies
+//
+// Invariants: the last good copy of anything that a kept version refers to is never dropped;
+// segments of an unknown keyspace are never dropped, only counted; nothing is dropped from a node
+// that does not serve, and a node that is being drained keeps what others copy from it.
+
+import { holds } from './holdings.ts';
+import type { NodeHoldings } from './holdings.ts';
+import type { NodeStatus } from './membership.ts';
+import { ownersOf } from './world.ts';
+import type { Leaving, World } from './world.ts';
+
+const LOAD_QUIET_MS = 3_600_000;
+/** Segments named in one order. */
+const DROPS_PER_ORDER_MAX = 4096;
+
+export interface SegmentRef {
+  readonly uid: string;
+  readonly segmentId: string;
+}
+
+export interface DropPlan {
+  readonly node: string;
+  readonly segments: readonly SegmentRef[];
+  readonly versions: readonly Leaving[];
+}
+
+export interface CleanupPlan {
+  readonly drops: readonly DropPlan[];
+  /** Segments of keyspaces that the catalog does not know. */
+  readonly unknownSegments: number;
+}
+
+/**
+ * `retired`: by keyspace uid, the segment ids of leaving versions. `confirmed(node, ref)` says
+ * whether the node, in this run of it, has acknowledged dropping a leaving version.
+ */
+export function planCleanup(
+  world: World,
+  retired: ReadonlyMap<string, ReadonlySet<string>>,
+  confirmed: (node: NodeStatus, leaving: Leaving) => boolean,
+): CleanupPlan {
+  const kept = keptSegments(world);
+  const drops: DropPlan[] = [];
+  let unknownSegments = 0;
+  for (const node of world.nodes.values()) {
+    const holdings = world.holdings.get(node.id);
+    if (holdings?.incarnation !== node.incarnation || node.liveness !== 'SERVING') continue;
+    unknownSegments += countUnknown(world, holdings);
+    const segments = dropsOf(world, node, holdings, kept, retired);
+    const versions = world.leaving.filter((leaving) => !confirmed(node, leaving));
+    if (segments.length > 0 || versions.length > 0) {
+      drops.push({ node: node.id, segments: segments.slice(0, DROPS_PER_ORDER_MAX), versions });
+    }
+  }
+  return { drops, unknownSegments };
+}
+
+interface KeptSegment {
+  readonly shard: number;
+  /** The most owners that any kept version wants it on. */
+  readonly owners: readonly string[];
+}
+
+/** `<uid> <segmentId>` of everything that a kept version refers to, with who should have it. */
+function keptSegments(world: World): Map<string, KeptSegment> {
+  const kept = new Map<string, KeptSegment>();
+  for (const dataset of world.datasets) {
+    for (let shard = 0; shard < world.shardCount; shard++) {
+      const owners = ownersOf(world, dataset, shard);
+      for (const segment of dataset.segmentsByShard[shard] ?? []) {
+        kept.set(`${dataset.uid} ${segment.id}`, { shard, owners });
+      }
+    }
+  }
+  return kept;
+}
+
+function countUnknown(world: World, holdings: NodeHoldings): number {
+  let count = 0;
+  for (const [uid, ids] of holdings.segments) {
+    if (!world.lastLoadMs.has(uid) && !world.deleting.has(uid)) count += ids.size;
+  }
+  return count;
+}
+
+function dropsOf(
+  world: World,
+  node: NodeStatus,
+  holdings: NodeHoldings,
+  kept: ReadonlyMap<string, KeptSegment>,
+  retired: ReadonlyMap<string, ReadonlySet<string>>,
+): SegmentRef[] {
+  const drops: SegmentRef[] = [];
+  for (const [uid, ids] of holdings.segments) {
+    const deleting = world.deleting.has(uid);
+    const lastLoadMs = world.lastLoadMs.get(uid);
+    if (!deleting && lastLoadMs === undefined) continue;
+    const quiet = lastLoadMs === undefined || world.nowMs - lastLoadMs >= LOAD_QUIET_MS;
+    for (const segmentId of ids) {
+      const needed = kept.get(`${uid} ${segmentId}`);
+      const drop =
+        deleting ||
+        (needed === undefined
+          ? quiet || retired.get(uid)?.has(segmentId) === true
+          : isSurplus(world, node, uid, segmentId, needed));
+      if (drop) drops.push({ uid, segmentId });
+    }
+  }
+  return drops;
+}
+
+function isSurplus(
+  world: World,
+  node: NodeStatus,
+  uid: string,
+  segmentId: string,
+  needed: KeptSegment,
+): boolean {
+  if (world.draining.has(node.id)) return false;
+  if (needed.owners.length === 0 || needed.owners.includes(node.id)) return false;
+  return needed.owners.every((id) => {
+    const owner = world.nodes.get(id);
+    const holdings = world.holdings.get(id);
+    return (
+      owner?.liveness === 'SERVING' &&
+      holdings?.incarnation === owner.incarnation &&
+      holds(holdings, uid, segmentId)
+    );
+  });
+}
+
+/** Leaving versions and deleted keyspaces that every known node is rid of. */
+export function finishedCleanup(
+  world: World,
+  confirmed: (node: NodeStatus, leaving: Leaving) => boolean,
+): { readonly versions: readonly Leaving[]; readonly keyspaces: readonly string[] } {
+  const nodes = [...world.nodes.values()];
+  const reported = nodes.every(
+    (node) =>
+      world.holdings.get(node.id)?.incarnation === node.incarnation && node.report !== undefined,
+  );
+  if (!reported) return { versions: [], keyspaces: [] };
+  const versions = world.leaving.filter((leaving) =>
+    nodes.every((node) => confirmed(node, leaving)),
+  );
+  const remaining = new Set(
+    world.leaving.filter((leaving) => !versions.includes(leaving)).map(({ uid }) => uid),
+  );
+  const keyspaces = [...world.deleting].filter(
+    (uid) =>
+      !remaining.has(uid) &&
+      nodes.every((node) => world.holdings.get(node.id)?.segments.has(uid) !== true),
+  );
+  return { versions: versions.filter(({ uid }) => !world.deleting.has(uid)), keyspaces };
+}

@@ -1,0 +1,60 @@
+// What each node holds, verified, as it reported itself. Pure.
+//
+// Invariants: a report belongs to one incarnation, and another incarnation begins from nothing; a
+// partial list is only taken on top of the revision that it was asked for.
+
+import type { ListHoldingsResponse } from '../../proto/gen/stele/v1/datanode.ts';
+
+export interface NodeHoldings {
+  readonly incarnation: string;
+  /** 0: nothing reported yet. */
+  readonly revision: number;
+  /** Segment ids by keyspace uid. */
+  readonly segments: ReadonlyMap<string, ReadonlySet<string>>;
+  /** `<uid>/<version>` of the manifests it was given. */
+  readonly manifests: ReadonlySet<string>;
+}
+
+export type Holdings = ReadonlyMap<string, NodeHoldings>;
+
+export function noHoldings(incarnation: string): NodeHoldings {
+  return { incarnation, revision: 0, segments: new Map(), manifests: new Set() };
+}
+
+/** The holdings after a list that was asked for since `before.revision`. */
+export function applyHoldings(before: NodeHoldings, list: ListHoldingsResponse): NodeHoldings {
+  const segments = new Map<string, Set<string>>();
+  if (!list.full) {
+    for (const [uid, ids] of before.segments) segments.set(uid, new Set(ids));
+  }
+  for (const { keyspaceUid, segmentId } of list.removed)
+    segments.get(keyspaceUid)?.delete(segmentId);
+  for (const { keyspaceUid, segmentId } of list.added) {
+    const ids = segments.get(keyspaceUid);
+    if (ids === undefined) segments.set(keyspaceUid, new Set([segmentId]));
+    else ids.add(segmentId);
+  }
+  for (const [uid, ids] of segments) if (ids.size === 0) segments.delete(uid);
+  return { ...before, revision: list.revision, segments };
+}
+
+/** Segments that a node confirmed outside of a list (PutManifest's answer). */
+export function confirmHeld(
+  before: NodeHoldings,
+  uid: string,
+  ids: readonly string[],
+): NodeHoldings {
+  const known = before.segments.get(uid);
+  if (ids.every((id) => known?.has(id) === true)) return before;
+  const segments = new Map(before.segments);
+  segments.set(uid, new Set([...(known ?? []), ...ids]));
+  return { ...before, segments };
+}
+
+export function withManifests(before: NodeHoldings, versions: readonly string[]): NodeHoldings {
+  return { ...before, manifests: new Set(versions) };
+}
+
+export function holds(node: NodeHoldings | undefined, uid: string, segmentId: string): boolean {
+  return node?.segments.get(uid)?.has(segmentId) === true;
+}

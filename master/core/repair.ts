@@ -1,0 +1,221 @@
+// Desired replicas minus reported holdings = copy orders. Pure.
+//
+// For every kept version, the owners that lack a segment get it from nodes that hold it. Fewest
+// replicas first, current versions first, so what is nearest to being lost is saved first.
+// What is on its way is in `InFlight`: an order that ended badly or not in time is tried again
+// after a growing pause, from another source order.
+//
+// Invariants: sources are verified holders only; a node has at most `copiesPerNodeMax` orders
+// running unless they are small (many tiny segments must not take a heartbeat each).
+
+import type { SegmentRecord } from '../catalog/records.ts';
+import { holds } from './holdings.ts';
+import type { NodeStatus } from './membership.ts';
+import { ownersOf } from './world.ts';
+import type { Dataset, World } from './world.ts';
+
+/** Orders to one node may exceed `copiesPerNodeMax` while all of them together are below this. */
+const SMALL_ORDERS_BYTES = 16 * 1024 * 1024;
+const ORDERS_PER_NODE_MAX = 128;
+const RETRY_FIRST_MS = 500;
+const RETRY_MAX_MS = 30_000;
+const DEADLINE_BASE_MS = 30_000;
+/** A source this slow is given up when no rate is set. */
+const BYTES_PER_MS_MIN = 1024;
+
+export interface RepairLimits {
+  readonly copiesPerNodeMax: number;
+  /** Per target node; 0: unlimited. */
+  readonly bytesPerSecondMax: number;
+}
+
+/** One segment wanted on one node. */
+export interface Copy {
+  readonly target: string;
+  readonly uid: string;
+  readonly segment: SegmentRecord;
+  /** Ids of holders, to be tried in this order. */
+  readonly sources: readonly string[];
+}
+
+interface Attempt {
+  readonly bytes: number;
+  readonly attempts: number;
+  /** Running until then; 0: failed, waiting for `retryAtMs`. */
+  readonly deadlineMs: number;
+  readonly retryAtMs: number;
+}
+
+/** Copies ordered and not yet seen in the holdings, by `copyKey`. */
+export type InFlight = ReadonlyMap<string, Attempt>;
+
+export interface RepairPlan {
+  readonly orders: readonly Copy[];
+  readonly inFlight: InFlight;
+  /** Segments wanted somewhere and not there yet, in flight ones included. */
+  readonly missing: number;
+}
+
+export function copyKey(target: string, uid: string, segmentId: string): string {
+  return `${target} ${uid} ${segmentId}`;
+}
+
+/** The orders to give now, and what is in flight after them. */
+export function planRepair(world: World, before: InFlight, limits: RepairLimits): RepairPlan {
+  const wanted = wantedCopies(world);
+  const inFlight = stillWanted(before, wanted, world.nowMs);
+  const orders: Copy[] = [];
+  const loadByNode = loadOf(inFlight);
+  for (const { copy } of wanted.sort((left, right) => left.urgency - right.urgency)) {
+    const key = copyKey(copy.target, copy.uid, copy.segment.id);
+    const known = inFlight.get(key);
+    if (known !== undefined && (known.deadlineMs > 0 || known.retryAtMs > world.nowMs)) continue;
+    const load = loadByNode.get(copy.target) ?? { count: 0, bytes: 0 };
+    if (!hasRoom(load, copy.segment.fileBytes, limits)) continue;
+    loadByNode.set(copy.target, {
+      count: load.count + 1,
+      bytes: load.bytes + copy.segment.fileBytes,
+    });
+    const attempts = (known?.attempts ?? 0) + 1;
+    orders.push({ ...copy, sources: rotate(copy.sources, attempts - 1) });
+    inFlight.set(key, {
+      bytes: copy.segment.fileBytes,
+      attempts,
+      deadlineMs: world.nowMs + deadlineAfterMs(copy.segment.fileBytes, load.bytes, limits),
+      retryAtMs: 0,
+    });
+  }
+  return { orders, inFlight, missing: wanted.length };
+}
+
+interface Wanted {
+  readonly copy: Copy;
+  readonly urgency: number;
+}
+
+function wantedCopies(world: World): Wanted[] {
+  const wanted = new Map<string, Wanted>();
+  for (const dataset of world.datasets) {
+    for (let shard = 0; shard < world.shardCount; shard++) {
+      const owners = ownersOf(world, dataset, shard);
+      for (const segment of dataset.segmentsByShard[shard] ?? []) {
+        addWanted(world, dataset, segment, owners, wanted);
+      }
+    }
+  }
+  return [...wanted.values()];
+}
+
+function addWanted(
+  world: World,
+  dataset: Dataset,
+  segment: SegmentRecord,
+  owners: readonly string[],
+  wanted: Map<string, Wanted>,
+): void {
+  let sources: readonly string[] | undefined;
+  for (const target of owners) {
+    const node = world.nodes.get(target);
+    if (node?.liveness !== 'SERVING' || holdsNow(world, node, dataset.uid, segment.id)) continue;
+    sources ??= sourcesOf(world, dataset.uid, segment, owners);
+    if (sources.length === 0) return;
+    const key = copyKey(target, dataset.uid, segment.id);
+    if (wanted.has(key) && !dataset.current) continue;
+    wanted.set(key, {
+      copy: { target, uid: dataset.uid, segment, sources },
+      urgency: sources.length * 2 + (dataset.current ? 0 : 1),
+    });
+  }
+}
+
+/** Verified holders: serving ones, owners first and spread over the shards; then suspects. */
+function sourcesOf(
+  world: World,
+  uid: string,
+  segment: SegmentRecord,
+  owners: readonly string[],
+): string[] {
+  const holders = [...world.nodes.values()].filter((node) =>
+    holdsNow(world, node, uid, segment.id),
+  );
+  const serving = holders.filter((node) => node.liveness === 'SERVING').map((node) => node.id);
+  const suspect = holders.filter((node) => node.liveness === 'SUSPECT').map((node) => node.id);
+  const byOwner = serving.sort(
+    (left, right) => Number(owners.includes(right)) - Number(owners.includes(left)),
+  );
+  return [...rotate(byOwner, segment.shard), ...suspect];
+}
+
+function holdsNow(world: World, node: NodeStatus, uid: string, segmentId: string): boolean {
+  const holdings = world.holdings.get(node.id);
+  return holdings?.incarnation === node.incarnation && holds(holdings, uid, segmentId);
+}
+
+function rotate(ids: readonly string[], by: number): string[] {
+  if (ids.length === 0) return [];
+  const start = by % ids.length;
+  return [...ids.slice(start), ...ids.slice(0, start)];
+}
+
+/** Drops what has arrived or is no longer wanted; what is overdue counts as failed. */
+function stillWanted(
+  before: InFlight,
+  wanted: readonly Wanted[],
+  nowMs: number,
+): Map<string, Attempt> {
+  const keys = new Set(wanted.map(({ copy }) => copyKey(copy.target, copy.uid, copy.segment.id)));
+  const after = new Map<string, Attempt>();
+  for (const [key, attempt] of before) {
+    if (!keys.has(key)) continue;
+    const overdue = attempt.deadlineMs > 0 && attempt.deadlineMs <= nowMs;
+    after.set(key, overdue ? failedAttempt(attempt, nowMs) : attempt);
+  }
+  return after;
+}
+
+/** The copy ended badly: it waits, longer each time. */
+export function copyFailed(before: InFlight, key: string, nowMs: number): InFlight {
+  const attempt = before.get(key);
+  if (attempt === undefined || attempt.deadlineMs === 0) return before;
+  return new Map(before).set(key, failedAttempt(attempt, nowMs));
+}
+
+/** Nothing that was ordered of an earlier run of the node is still running. */
+export function forgetTarget(before: InFlight, target: string): InFlight {
+  return new Map([...before].filter(([key]) => !key.startsWith(`${target} `)));
+}
+
+function failedAttempt(attempt: Attempt, nowMs: number): Attempt {
+  const pauseMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (attempt.attempts - 1));
+  return { ...attempt, deadlineMs: 0, retryAtMs: nowMs + pauseMs };
+}
+
+interface NodeLoad {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+function loadOf(inFlight: InFlight): Map<string, NodeLoad> {
+  const loads = new Map<string, NodeLoad>();
+  for (const [key, attempt] of inFlight) {
+    if (attempt.deadlineMs === 0) continue;
+    const target = key.slice(0, key.indexOf(' '));
+    const load = loads.get(target) ?? { count: 0, bytes: 0 };
+    loads.set(target, { count: load.count + 1, bytes: load.bytes + attempt.bytes });
+  }
+  return loads;
+}
+
+function hasRoom(load: NodeLoad, bytes: number, limits: RepairLimits): boolean {
+  if (load.count < limits.copiesPerNodeMax) return true;
+  return load.count < ORDERS_PER_NODE_MAX && load.bytes + bytes <= SMALL_ORDERS_BYTES;
+}
+
+/** Also covers what the node has queued before it. */
+function deadlineAfterMs(bytes: number, queuedBytes: number, limits: RepairLimits): number {
+  const bytesPerMs =
+    limits.bytesPerSecondMax > 0
+      ? Math.min(BYTES_PER_MS_MIN, limits.bytesPerSecondMax / 2000)
+      : BYTES_PER_MS_MIN;
+  return DEADLINE_BASE_MS + (bytes + queuedBytes) / bytesPerMs;
+}

@@ -1,0 +1,96 @@
+// Everything that the pure core looks at, in one immutable value, and the nouns it is made of.
+
+import type { SegmentRecord } from '../catalog/records.ts';
+import type { Holdings, NodeHoldings } from './holdings.ts';
+import type { Membership, NodeStatus } from './membership.ts';
+import { isMember, isServing } from './membership.ts';
+
+/** One kept version of one keyspace. */
+export interface Dataset {
+  readonly uid: string;
+  readonly name: string;
+  readonly version: number;
+  /** `<uid>/<version>`, made once because it is looked up per shard and node. */
+  readonly ref: string;
+  readonly current: boolean;
+  /** Replicas wanted; at most as many as there are nodes are asked for. */
+  readonly replication: number;
+  /** By shard; an empty list where the version has no records. */
+  readonly segmentsByShard: readonly (readonly SegmentRecord[])[];
+}
+
+/** A version whose manifest (and files) go from every node. */
+export interface Leaving {
+  readonly uid: string;
+  readonly version: number;
+}
+
+export interface World {
+  readonly nowMs: number;
+  readonly shardCount: number;
+  readonly replication: number;
+  readonly nodes: Membership;
+  /** Ids of nodes whose drain is desired. */
+  readonly draining: ReadonlySet<string>;
+  readonly holdings: Holdings;
+  readonly datasets: readonly Dataset[];
+  readonly leaving: readonly Leaving[];
+  /** Uids of keyspaces that are being deleted: every segment of theirs goes. */
+  readonly deleting: ReadonlySet<string>;
+  /** Uids of the keyspaces in the catalog, with when a load last touched them (monotonic). */
+  readonly lastLoadMs: ReadonlyMap<string, number>;
+  /** Owners by shard, first owner first, `replicationMax(world)` of them. */
+  readonly owners: readonly (readonly string[])[];
+}
+
+export function currentDatasets(world: World): Dataset[] {
+  return world.datasets.filter((dataset) => dataset.current);
+}
+
+/** Nodes that the ring may put replicas on. */
+export function eligibleNodes(
+  world: Pick<World, 'nodes' | 'draining' | 'nowMs'>,
+): readonly NodeStatus[] {
+  return [...world.nodes.values()].filter(
+    (node) => isMember(node, world.nowMs) && !world.draining.has(node.id),
+  );
+}
+
+/** The most replicas that anything wants. */
+export function replicationMax(world: Pick<World, 'replication' | 'datasets'>): number {
+  return world.datasets.reduce(
+    (most, { replication }) => Math.max(most, replication),
+    world.replication,
+  );
+}
+
+/** The nodes that should hold `dataset`'s part of `shard`. */
+export function ownersOf(world: World, dataset: Dataset, shard: number): readonly string[] {
+  return (world.owners[shard] ?? []).slice(0, dataset.replication);
+}
+
+/** True when the node has every segment of the shard, verified. */
+export function holdsShard(
+  holdings: NodeHoldings | undefined,
+  dataset: Dataset,
+  shard: number,
+): boolean {
+  if (holdings === undefined) return false;
+  const segments = dataset.segmentsByShard[shard];
+  if (segments === undefined || segments.length === 0) return true;
+  const ids = holdings.segments.get(dataset.uid);
+  return ids !== undefined && segments.every((segment) => ids.has(segment.id));
+}
+
+/** True when the node can answer for the shard now: it serves, knows the manifest and has it all. */
+export function servesShard(
+  world: World,
+  node: NodeStatus,
+  dataset: Dataset,
+  shard: number,
+): boolean {
+  if (!isServing(node)) return false;
+  const holdings = world.holdings.get(node.id);
+  if (holdings?.incarnation !== node.incarnation) return false;
+  return holdings.manifests.has(dataset.ref) && holdsShard(holdings, dataset, shard);
+}

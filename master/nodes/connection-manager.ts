@@ -1,0 +1,126 @@
+// Links to the datanodes: who is depended on, who can be asked now.
+//
+// A dependency is dialled in the background as soon as it is added, all of them in parallel; the
+// heartbeats (heartbeater.ts) are what tries the link, and they report here. Offline means that
+// `getClient` has nothing to give and callers fail at once instead of waiting. A link that stays
+// silent is closed and made anew at a bounded rate, for ever, because a channel can get stuck on a
+// peer that accepts connections and says nothing.
+//
+// Invariants: one link a node; removing a node closes its link, which ends the calls on it.
+
+import { SteleError } from '../../base/errors.ts';
+import type { DatanodeLink, LinkFactory, LinkTarget } from '../../proto/ports.ts';
+
+/** Failures in a row after which a link is replaced. */
+const FAILURES_BEFORE_RELINK = 4;
+
+export interface ClientChange {
+  readonly nodeId: string;
+  readonly online: boolean;
+}
+
+interface Dependency {
+  readonly target: LinkTarget;
+  link: DatanodeLink;
+  online: boolean;
+  failures: number;
+}
+
+export class ConnectionManager {
+  readonly #factory: LinkFactory;
+  readonly #dependencies = new Map<string, Dependency>();
+  readonly #watchers = new Set<(change: ClientChange) => void>();
+
+  constructor(factory: LinkFactory) {
+    this.#factory = factory;
+  }
+
+  /** Depends on `target` from now on; another address for the same node replaces its link. */
+  addDependency(target: LinkTarget): void {
+    const before = this.#dependencies.get(target.nodeId);
+    if (before !== undefined && sameAddress(before.target, target)) return;
+    if (before !== undefined) this.remove(target.nodeId);
+    this.#dependencies.set(target.nodeId, {
+      target,
+      link: this.#factory.connect(target),
+      online: false,
+      failures: 0,
+    });
+  }
+
+  /** Gives the node up: closes its link, which fails the calls in flight on it. */
+  remove(nodeId: string): void {
+    const dependency = this.#dependencies.get(nodeId);
+    if (dependency === undefined) return;
+    this.#dependencies.delete(nodeId);
+    dependency.link.close();
+    if (dependency.online) this.#tell({ nodeId, online: false });
+  }
+
+  isOnline(nodeId: string): boolean {
+    return this.#dependencies.get(nodeId)?.online === true;
+  }
+
+  /** The link to a node that is online. */
+  getClient(nodeId: string): DatanodeLink | undefined {
+    const dependency = this.#dependencies.get(nodeId);
+    return dependency?.online === true ? dependency.link : undefined;
+  }
+
+  /** As getClient; throws UNAVAILABLE at once for a node that is offline. */
+  requireClient(nodeId: string): DatanodeLink {
+    const link = this.getClient(nodeId);
+    if (link !== undefined) return link;
+    throw new SteleError('UNAVAILABLE', `Datanode ${nodeId} does not answer at present.`);
+  }
+
+  /** All links that are online, by node. */
+  getClients(): ReadonlyMap<string, DatanodeLink> {
+    const online = [...this.#dependencies].filter(([, dependency]) => dependency.online);
+    return new Map(online.map(([nodeId, dependency]) => [nodeId, dependency.link]));
+  }
+
+  /** Calls `listener` when a node comes online or goes offline; returns how to stop that. */
+  watchClients(listener: (change: ClientChange) => void): () => void {
+    this.#watchers.add(listener);
+    return () => this.#watchers.delete(listener);
+  }
+
+  /** The link to try, online or not: for heartbeats alone. */
+  probe(nodeId: string): DatanodeLink | undefined {
+    return this.#dependencies.get(nodeId)?.link;
+  }
+
+  /** What a try came to. A result of a link that was replaced meanwhile is passed over. */
+  report(nodeId: string, link: DatanodeLink, answered: boolean): void {
+    const dependency = this.#dependencies.get(nodeId);
+    if (dependency?.link !== link) return;
+    dependency.failures = answered ? 0 : dependency.failures + 1;
+    if (!answered && dependency.failures % FAILURES_BEFORE_RELINK === 0) this.#relink(dependency);
+    if (dependency.online === answered) return;
+    dependency.online = answered;
+    this.#tell({ nodeId, online: answered });
+  }
+
+  #relink(dependency: Dependency): void {
+    dependency.link.close();
+    dependency.link = this.#factory.connect(dependency.target);
+  }
+
+  #tell(change: ClientChange): void {
+    for (const watcher of this.#watchers) watcher(change);
+  }
+
+  close(): void {
+    for (const nodeId of this.#dependencies.keys()) this.remove(nodeId);
+  }
+}
+
+function sameAddress(left: LinkTarget, right: LinkTarget): boolean {
+  return (
+    left.address.host === right.address.host &&
+    left.address.grpcPort === right.address.grpcPort &&
+    left.address.respPort === right.address.respPort &&
+    left.address.httpPort === right.address.httpPort
+  );
+}

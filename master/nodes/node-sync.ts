@@ -1,0 +1,142 @@
+// Brings one datanode and the master's picture of it together: its holdings here, the view and the
+// manifests there. One task a node, started by a heartbeat that shows a difference; it goes on
+// until there is none, and gives up at the first failure until the next heartbeat.
+//
+//   heartbeat says holdings revision 7, we have 5  -> ListHoldings(since 5)
+//   heartbeat says view 3/11, the present is 3/12  -> ApplyView -> missing manifests -> PutManifest
+//
+// Invariants: one task a node; every call has a deadline; a failure here says nothing about the
+// node's life (that is for heartbeats alone).
+
+import type { BackgroundTasks } from '../../base/background.ts';
+import { toSteleError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import type {
+  ListHoldingsResponse,
+  OrderHeader,
+  VersionRef,
+} from '../../proto/gen/stele/v1/datanode.ts';
+import type { Manifest } from '../../proto/gen/stele/v1/segment.ts';
+import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
+import type { CallOptions, DatanodeLink } from '../../proto/ports.ts';
+import type { ConnectionManager } from './connection-manager.ts';
+
+const CALL_DEADLINE_MS = 5_000;
+const ROUNDS_MAX = 20;
+
+/** What the controller knows and wants to know; every method is quick and synchronous. */
+export interface SyncSide {
+  header(nodeId: string): OrderHeader;
+  currentView(): ClusterView;
+  manifest(ref: VersionRef): Manifest | undefined;
+  /** The revision the controller has, and the one that the node's last heartbeat told. */
+  holdingsRevisions(nodeId: string): { readonly known: number; readonly reported: number };
+  onHoldings(nodeId: string, incarnation: string, list: ListHoldingsResponse): void;
+  onManifestHeld(nodeId: string, incarnation: string, uid: string, ids: readonly string[]): void;
+  /** The node has this view and all manifests of it. */
+  onViewApplied(nodeId: string, incarnation: string, view: ClusterView): void;
+}
+
+interface Applied {
+  readonly incarnation: string;
+  readonly view: ClusterView;
+}
+
+export class NodeSync {
+  readonly #connections: ConnectionManager;
+  readonly #side: SyncSide;
+  readonly #background: BackgroundTasks;
+  readonly #log: Logger;
+  readonly #running = new Map<string, { again: boolean }>();
+  readonly #applied = new Map<string, Applied>();
+  #closed = false;
+
+  constructor(
+    connections: ConnectionManager,
+    side: SyncSide,
+    background: BackgroundTasks,
+    log: Logger,
+  ) {
+    this.#connections = connections;
+    this.#side = side;
+    this.#background = background;
+    this.#log = log;
+  }
+
+  /** Looks for differences of `nodeId` now, or once more after the task that runs. */
+  kick(nodeId: string): void {
+    if (this.#closed) return;
+    const running = this.#running.get(nodeId);
+    if (running !== undefined) {
+      running.again = true;
+      return;
+    }
+    const state = { again: false };
+    this.#running.set(nodeId, state);
+    this.#background.run('node-sync', () => this.#run(nodeId, state));
+  }
+
+  kickAll(): void {
+    for (const nodeId of this.#connections.getClients().keys()) this.kick(nodeId);
+  }
+
+  /** The view that the node's present run is known to have, with its manifests. */
+  applied(nodeId: string): Applied | undefined {
+    return this.#applied.get(nodeId);
+  }
+
+  forget(nodeId: string): void {
+    this.#applied.delete(nodeId);
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  async #run(nodeId: string, state: { again: boolean }): Promise<void> {
+    try {
+      for (let round = 0; round < ROUNDS_MAX && !this.#closed; round++) {
+        state.again = false;
+        const link = this.#connections.getClient(nodeId);
+        if (link === undefined) break;
+        await this.#holdings(nodeId, link);
+        await this.#view(nodeId, link);
+        if (!state.again) break;
+      }
+    } catch (thrown) {
+      const error = toSteleError(thrown);
+      this.#log.debug({ node: nodeId, code: error.code, err: error }, 'a node is not in step yet');
+    } finally {
+      this.#running.delete(nodeId);
+    }
+  }
+
+  async #holdings(nodeId: string, link: DatanodeLink): Promise<void> {
+    const { known, reported } = this.#side.holdingsRevisions(nodeId);
+    if (known === reported) return;
+    const header = this.#side.header(nodeId);
+    const list = await link.listHoldings({ header, sinceRevision: known }, callOptions());
+    this.#side.onHoldings(nodeId, header.incarnation, list);
+  }
+
+  async #view(nodeId: string, link: DatanodeLink): Promise<void> {
+    const view = this.#side.currentView();
+    const header = this.#side.header(nodeId);
+    const applied = this.#applied.get(nodeId);
+    if (applied?.view === view && applied.incarnation === header.incarnation) return;
+    const response = await link.applyView({ header, view }, callOptions());
+    for (const ref of response.missingManifests) {
+      const manifest = this.#side.manifest(ref);
+      // Gone since this view was made; the next view will not name it.
+      if (manifest === undefined) continue;
+      const { heldSegmentIds } = await link.putManifest({ header, manifest }, callOptions());
+      this.#side.onManifestHeld(nodeId, header.incarnation, ref.keyspaceUid, heldSegmentIds);
+    }
+    this.#applied.set(nodeId, { incarnation: header.incarnation, view });
+    this.#side.onViewApplied(nodeId, header.incarnation, view);
+  }
+}
+
+function callOptions(): CallOptions {
+  return { deadlineMs: CALL_DEADLINE_MS };
+}
