@@ -1,6 +1,15 @@
 // The commands that need only the session and a few facts: PING, HELLO, SELECT, RESET ...
 //
 // CLIENT, COMMAND and CONFIG have files of their own. Error texts are Redis 7's.
+//
+// Users stand for keyspaces. Cluster clients cannot SELECT (a Redis Cluster has only database 0),
+// but they send their credentials on every connection they open, to whichever node. So a user named
+// like a keyspace selects that keyspace, with AUTH and with HELLO, whatever the password:
+//
+//   new Cluster(nodes, { redisOptions: { username: 'geo', password: 'any' } })
+//   redis-cli -c --user geo --pass any
+//
+// This is no access control; there is none. The user `default` changes nothing.
 
 import { shorten } from '../base/ids.ts';
 import type { ServerContext } from './backend.ts';
@@ -11,8 +20,9 @@ import { executeConfigGet } from './config-command.ts';
 import { argumentText } from './decoder.ts';
 import type { CommandArguments } from './decoder.ts';
 import type { ReplyWriter } from './encoder.ts';
-import type { Session } from './session.ts';
+import type { KeyspaceRef, Session } from './session.ts';
 
+const DEFAULT_USER = 'default';
 const WRONG_PASSWORD = 'WRONGPASS invalid username-password pair or user is disabled.';
 const NO_PASSWORD_SET =
   'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?';
@@ -33,7 +43,7 @@ export function executeSessionCommand(
     case 'hello':
       return hello(command, session, out, context);
     case 'auth':
-      return auth(command, out);
+      return auth(command, session, out, context);
     case 'select':
       return select(command, session, out, context);
     case 'quit':
@@ -69,12 +79,31 @@ function ping(command: CommandArguments, out: ReplyWriter): void {
   else out.error("ERR wrong number of arguments for 'ping' command");
 }
 
-// There is one user, `default`, who needs no password; a client that sends one is told so.
-function auth(command: CommandArguments, out: ReplyWriter): void {
-  if (command.argc > 3) out.error('ERR syntax error');
-  else if (command.argc === 2) out.error(NO_PASSWORD_SET);
-  else if (argumentText(command, 1) === 'default') out.ok();
-  else out.error(WRONG_PASSWORD);
+// `AUTH password` is for the user `default`, who has none; a client that sends one is told so.
+function auth(
+  command: CommandArguments,
+  session: Session,
+  out: ReplyWriter,
+  context: ServerContext,
+): void {
+  if (command.argc > 3) return out.error('ERR syntax error');
+  if (command.argc === 2) return out.error(NO_PASSWORD_SET);
+  const keyspace = keyspaceOfUser(argumentText(command, 1), session, context);
+  if (keyspace === undefined) return out.error(WRONG_PASSWORD);
+  session.keyspace = keyspace;
+  out.ok();
+}
+
+/** The keyspace that a user works in; undefined for a user that is neither `default` nor a keyspace. */
+function keyspaceOfUser(
+  user: string,
+  session: Session,
+  context: ServerContext,
+): KeyspaceRef | undefined {
+  if (user === DEFAULT_USER) return session.keyspace;
+  const keyspace = context.backend.resolveKeyspace(user);
+  // Names only: an index is no user.
+  return keyspace?.name === user ? keyspace : undefined;
 }
 
 function select(
@@ -112,6 +141,7 @@ function time(out: ReplyWriter): void {
 interface HelloOptions {
   readonly protocol: 2 | 3;
   readonly name: string | undefined;
+  readonly keyspace: KeyspaceRef;
 }
 
 function hello(
@@ -120,12 +150,13 @@ function hello(
   out: ReplyWriter,
   context: ServerContext,
 ): void {
-  const options = parseHello(command, session.protocol);
+  const options = parseHello(command, session, context);
   if (typeof options === 'string') {
     out.error(options);
     return;
   }
   session.protocol = options.protocol;
+  session.keyspace = options.keyspace;
   if (options.name !== undefined) session.name = options.name;
   out.protocol = options.protocol;
   const facts = context.backend.facts();
@@ -147,19 +178,25 @@ function hello(
 }
 
 /** `HELLO [protover [AUTH user password] [SETNAME name]]`; the error text if it is not that. */
-function parseHello(command: CommandArguments, present: 2 | 3): HelloOptions | string {
-  const versionText = command.argc > 1 ? argumentText(command, 1) : String(present);
+function parseHello(
+  command: CommandArguments,
+  session: Session,
+  context: ServerContext,
+): HelloOptions | string {
+  const versionText = command.argc > 1 ? argumentText(command, 1) : String(session.protocol);
   if (!/^-?[0-9]{1,18}$/.test(versionText)) {
     return 'ERR Protocol version is not an integer or out of range';
   }
   const protocol = Number(versionText);
   if (protocol !== 2 && protocol !== 3) return 'NOPROTO unsupported protocol version';
   let name: string | undefined;
+  let keyspace: KeyspaceRef | undefined = session.keyspace;
   for (let at = 2; at < command.argc; at++) {
     const option = argumentText(command, at);
     const following = command.argc - 1 - at;
     if (option.toLowerCase() === 'auth' && following >= 2) {
-      if (argumentText(command, at + 1) !== 'default') return WRONG_PASSWORD;
+      keyspace = keyspaceOfUser(argumentText(command, at + 1), session, context);
+      if (keyspace === undefined) return WRONG_PASSWORD;
       at += 2;
     } else if (option.toLowerCase() === 'setname' && following >= 1) {
       name = argumentText(command, ++at);
@@ -168,5 +205,5 @@ function parseHello(command: CommandArguments, present: 2 | 3): HelloOptions | s
       return `ERR Syntax error in HELLO option '${shorten(option)}'`;
     }
   }
-  return { protocol, name };
+  return { protocol, name, keyspace };
 }

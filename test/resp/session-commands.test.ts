@@ -109,6 +109,30 @@ describe('session commands', () => {
     expect(await ask(port, 'HELLO')).toMatch(/^\*14\r\n/);
   });
 
+  it.each(['AUTH geo any', 'HELLO 2 AUTH geo any', 'HELLO 2 SETNAME x AUTH geo any'])(
+    'a user named like a keyspace works in that keyspace: %s',
+    async (line) => {
+      const { port } = await listenFor(new MapBackend());
+      expect(await ask(port, line, 'CLIENT INFO')).toMatch(/^[+*].* db=1 /s);
+    },
+  );
+
+  it.each([
+    ['AUTH 1 any', 'WRONGPASS'],
+    ['AUTH nowhere any', 'WRONGPASS'],
+    ['HELLO 2 AUTH nowhere any', 'WRONGPASS'],
+    ['HELLO 2 AUTH geo any SETNAME "a b"', 'ERR'],
+  ])('a login that is refused leaves the keyspace as it was: %s', async (line, prefix) => {
+    const { port } = await listenFor(new MapBackend());
+    expect(await ask(port, line, 'CLIENT INFO')).toMatch(new RegExp(`^-${prefix} .* db=0 `, 's'));
+    expect(await ask(port, 'SELECT geo', line, 'CLIENT INFO')).toMatch(/ db=1 /);
+  });
+
+  it('the user `default` leaves the keyspace as it was', async () => {
+    const { port } = await listenFor(new MapBackend());
+    expect(await ask(port, 'SELECT geo', 'AUTH default x', 'CLIENT INFO')).toMatch(/ db=1 /);
+  });
+
   it('changes nothing when HELLO has an error', async () => {
     const { port } = await listenFor(new MapBackend());
     expect(await ask(port, 'HELLO 3 SETNAME me AUTH foo x', 'CLIENT GETNAME')).toBe(
