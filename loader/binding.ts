@@ -1,0 +1,46 @@
+// What checkpoints and runs are bound to. Anything of another binding is of another load, and is
+// discarded, never trusted.
+
+import { createHash } from 'node:crypto';
+import { BINDING_BYTES } from './run-file.ts';
+import type { PreparedInput } from './prepare.ts';
+
+/** Raised when the encoding of runs, or the meaning of a dialect, changes. */
+const WORK_FORMAT = 1;
+
+/** Of what can be known without the master: inputs, dialect, chunk size, keyspace. */
+export function localBinding(
+  keyspace: string,
+  mode: string,
+  prepared: PreparedInput,
+  chunkBytes: number,
+): string {
+  const inputs = prepared.inputs.map((input) => [
+    input.path,
+    input.sizeBytes,
+    input.modifiedMs,
+    input.dataStart,
+  ]);
+  // The fingerprint stands for the content of standard input.
+  return hash([WORK_FORMAT, keyspace, mode, inputs, prepared.fingerprint, chunkBytes]);
+}
+
+/** And of the cluster that the rows were cut up for. */
+export function clusterBinding(
+  local: string,
+  clusterId: string,
+  keyspaceUid: string,
+  shardCount: number,
+): string {
+  return hash([local, clusterId, keyspaceUid, shardCount]);
+}
+
+/** The name of a load's folder in the work folder: one for each keyspace and set of paths. */
+export function workFolderName(keyspace: string, paths: readonly string[]): string {
+  return hash([keyspace, paths]).slice(0, 16);
+}
+
+function hash(parts: readonly unknown[]): string {
+  const digest = createHash('sha256').update(JSON.stringify(parts)).digest();
+  return digest.subarray(0, BINDING_BYTES).toString('hex');
+}

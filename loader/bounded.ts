@@ -1,0 +1,72 @@
+// Many asynchronous pieces of work, a bounded number at a time.
+
+/**
+ * Calls `run` for each item, at most `limit` at once; items are pulled from the iterator only when
+ * there is room. The first failure aborts `stop`; once it is aborted, by that or by anybody, nothing
+ * more is pulled, what is running is waited for, and the first failure is thrown. Returns false if it
+ * was stopped without one.
+ */
+export async function forEachBounded<Item>(
+  items: Iterable<Item>,
+  limit: number,
+  stop: AbortController,
+  run: (item: Item) => Promise<void>,
+): Promise<boolean> {
+  const iterator = items[Symbol.iterator]();
+  const failures: unknown[] = [];
+  let isDone = false;
+  const lane = async (): Promise<void> => {
+    while (!isDone && !stop.signal.aborted) {
+      try {
+        const next = iterator.next();
+        if (next.done === true) isDone = true;
+        else await run(next.value);
+      } catch (thrown) {
+        failures.push(thrown);
+        stop.abort();
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: limit }, lane));
+  if (!isDone) iterator.return?.();
+  if (failures.length > 0) throw failures[0];
+  return isDone;
+}
+
+/** Bytes that may be in memory at once; one piece larger than all of it may pass alone. */
+export class ByteBudget {
+  readonly #bytesMax: number;
+  #bytesTaken = 0;
+  readonly #waiting: { readonly byteCount: number; readonly grant: () => void }[] = [];
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get bytesTaken(): number {
+    return this.#bytesTaken;
+  }
+
+  /** Resolves when `byteCount` bytes are free, in the order of the calls. */
+  async take(byteCount: number): Promise<void> {
+    if (this.#waiting.length === 0 && this.#fits(byteCount)) {
+      this.#bytesTaken += byteCount;
+      return;
+    }
+    await new Promise<void>((grant) => this.#waiting.push({ byteCount, grant }));
+  }
+
+  giveBack(byteCount: number): void {
+    this.#bytesTaken -= byteCount;
+    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+      if (!this.#fits(first.byteCount)) return;
+      this.#waiting.shift();
+      this.#bytesTaken += first.byteCount;
+      first.grant();
+    }
+  }
+
+  #fits(byteCount: number): boolean {
+    return this.#bytesTaken === 0 || this.#bytesTaken + byteCount <= this.#bytesMax;
+  }
+}

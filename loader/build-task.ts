@@ -1,0 +1,208 @@
+// Stage 2 for one shard: gather its sections from all runs, settle duplicates, build the segment.
+// Runs in a worker thread, or in the main one for a small input; synchronous.
+//
+// The sections are handed over in the order of the chunks, so that `first` and `last` mean the
+// input's order, whatever order the chunks were parsed in.
+
+import { closeSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import { SteleError } from '../base/errors.ts';
+import { SegmentBuilder } from '../segment/builder.ts';
+import { decodeRecord, newRecordBounds } from '../segment/record.ts';
+import { newArena, reserve } from './arena.ts';
+import type { Arena } from './arena.ts';
+import { readFully } from './file-window.ts';
+import { openRun, sectionOffset } from './run-file.ts';
+import type { RunHeader } from './run-file.ts';
+
+/** Serialisable. */
+export interface BuildTask {
+  readonly shard: number;
+  readonly shardCount: number;
+  readonly keyspaceUid: string;
+  readonly onConflict: 'error' | 'first' | 'last';
+  readonly runFolder: string;
+  /** 16 bytes, hex. */
+  readonly binding: string;
+  readonly runCount: number;
+}
+
+/** A segment as threads hand it over: `bytes` is over a SharedArrayBuffer and is not copied. */
+export interface BuiltSegmentBytes {
+  readonly bytes: Uint8Array;
+  readonly id: string;
+  readonly records: number;
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  readonly digest: Uint8Array;
+}
+
+/** One key with two values. */
+export interface ConflictSample {
+  readonly key: Uint8Array;
+  readonly firstValue: Uint8Array;
+  readonly firstChunk: number;
+  readonly secondValue: Uint8Array;
+  readonly secondChunk: number;
+}
+
+export interface BuildOutcome {
+  readonly shard: number;
+  /** Records that came in. */
+  readonly rowCount: number;
+  /** Undefined for a shard without records, or with conflicts. */
+  readonly segment: BuiltSegmentBytes | undefined;
+  readonly duplicates: number;
+  readonly conflictCount: number;
+  readonly conflict: ConflictSample | undefined;
+  /** A run whose section is damaged: its chunk must be parsed again. */
+  readonly damagedRun: number | undefined;
+}
+
+interface OpenRun {
+  readonly file: number;
+  readonly header: RunHeader;
+  /** Where each section begins. */
+  readonly offsets: Float64Array;
+}
+
+/** Open runs a thread keeps; beyond that they are opened for each shard. */
+const OPEN_RUNS_MAX = 256;
+const SAMPLE_BYTES_MAX = 200;
+
+/** Scratch of one thread, kept from task to task. */
+export interface BuildScratch {
+  readonly builder: SegmentBuilder;
+  readonly sections: Arena;
+  readonly runs: Map<number, OpenRun>;
+  runsOf: string;
+}
+
+export function newBuildScratch(): BuildScratch {
+  return { builder: new SegmentBuilder(), sections: newArena(), runs: new Map(), runsOf: '' };
+}
+
+/** Closes what is open. Also needed before a damaged run is written again. */
+export function closeRuns(scratch: BuildScratch): void {
+  for (const run of scratch.runs.values()) closeSync(run.file);
+  scratch.runs.clear();
+}
+
+/** Throws IO, LOAD_REJECTED (the shard does not fit one segment). */
+export function runBuildTask(task: BuildTask, scratch: BuildScratch): BuildOutcome {
+  const none = { segment: undefined, duplicates: 0, conflictCount: 0, conflict: undefined };
+  if (scratch.runsOf !== task.runFolder) closeRuns(scratch);
+  scratch.runsOf = task.runFolder;
+  const gathered = gatherSections(task, scratch);
+  const { chunks, damagedRun, parts, rowCount } = gathered;
+  if (damagedRun !== undefined || rowCount === 0) {
+    if (damagedRun !== undefined) closeRuns(scratch);
+    return { shard: task.shard, rowCount, damagedRun, ...none };
+  }
+  const { keyspaceUid, onConflict, shard, shardCount } = task;
+  const built = scratch.builder.build({ keyspaceUid, shard, shardCount, parts, onConflict });
+  const [first] = built.conflicts;
+  const { conflictCount, duplicates } = built;
+  const segment = built.segment && { bytes: built.segment.bytes, ...built.segment.info };
+  const conflict =
+    first === undefined
+      ? undefined
+      : sampleOf(parts, chunks, first.first.part, first.first.offset, first.second);
+  return { shard, rowCount, segment, duplicates, conflictCount, conflict, damagedRun };
+}
+
+interface Gathered {
+  readonly parts: Uint8Array[];
+  /** Per part, the chunk it comes from. */
+  readonly chunks: number[];
+  readonly rowCount: number;
+  readonly damagedRun: number | undefined;
+}
+
+function gatherSections(task: BuildTask, scratch: BuildScratch): Gathered {
+  const { sections } = scratch;
+  const chunks: number[] = [];
+  const ends: number[] = [];
+  let rowCount = 0;
+  sections.length = 0;
+  for (let index = 0; index < task.runCount; index++) {
+    const read = readSection(task, scratch, index);
+    if (read < 0) return { parts: [], chunks, rowCount: 0, damagedRun: index };
+    if (read === 0) continue;
+    rowCount += read;
+    chunks.push(index);
+    ends.push(sections.length);
+  }
+  // Only now: the arena may have moved while it grew.
+  const parts = ends.map((end, part) => sections.bytes.subarray(ends[part - 1] ?? 0, end));
+  return { parts, chunks, rowCount, damagedRun: undefined };
+}
+
+/** Appends one run's section to the arena; returns its rows, or -1 if the run is damaged. */
+function readSection(task: BuildTask, scratch: BuildScratch, index: number): number {
+  const { sections } = scratch;
+  let run: OpenRun;
+  try {
+    run = openRunOnce(task, scratch, index);
+  } catch (thrown) {
+    if (thrown instanceof SteleError && thrown.code === 'CORRUPT') return -1;
+    throw thrown;
+  }
+  try {
+    const byteCount = run.header.sectionBytes[task.shard] as number;
+    if (byteCount === 0) return 0;
+    reserve(sections, byteCount);
+    const into = sections.bytes.subarray(sections.length, sections.length + byteCount);
+    const got = readFully(run.file, into, byteCount, run.offsets[task.shard] as number);
+    if (got !== byteCount || crc32(into) !== run.header.sectionCrc[task.shard]) return -1;
+    sections.length += byteCount;
+    return run.header.sectionRows[task.shard] as number;
+  } finally {
+    if (!scratch.runs.has(index)) closeSync(run.file);
+  }
+}
+
+function openRunOnce(task: BuildTask, scratch: BuildScratch, index: number): OpenRun {
+  const known = scratch.runs.get(index);
+  if (known !== undefined) return known;
+  const binding = Buffer.from(task.binding, 'hex');
+  const { file, header } = openRun(task.runFolder, binding, index, task.shardCount);
+  const offsets = new Float64Array(task.shardCount);
+  let offset = sectionOffset(header, 0);
+  for (let shard = 0; shard < task.shardCount; shard++) {
+    offsets[shard] = offset;
+    offset += header.sectionBytes[shard] as number;
+  }
+  const run = { file, header, offsets };
+  if (scratch.runs.size < OPEN_RUNS_MAX) scratch.runs.set(index, run);
+  return run;
+}
+
+function sampleOf(
+  parts: readonly Uint8Array[],
+  chunks: readonly number[],
+  firstPart: number,
+  firstOffset: number,
+  second: { readonly part: number; readonly offset: number },
+): ConflictSample {
+  const first = cut(parts[firstPart] as Uint8Array, firstOffset);
+  const other = cut(parts[second.part] as Uint8Array, second.offset);
+  return {
+    key: first.key,
+    firstValue: first.value,
+    firstChunk: chunks[firstPart] as number,
+    secondValue: other.value,
+    secondChunk: chunks[second.part] as number,
+  };
+}
+
+/** Copies of the record's key, whole, and of the value's beginning. */
+function cut(part: Uint8Array, offset: number): { key: Uint8Array; value: Uint8Array } {
+  const bounds = newRecordBounds();
+  decodeRecord(part, offset, part.length, bounds);
+  const valueEnd = Math.min(bounds.end, bounds.valueStart + SAMPLE_BYTES_MAX);
+  return {
+    key: Uint8Array.from(part.subarray(bounds.keyStart, bounds.valueStart)),
+    value: Uint8Array.from(part.subarray(bounds.valueStart, valueEnd)),
+  };
+}

@@ -1,0 +1,88 @@
+// Stage 3: totals, checks, and the one call that makes the version visible.
+
+import { SteleError } from '../base/errors.ts';
+import { sleep } from '../base/clock.ts';
+import type { CommitLoadRequest, CommitLoadResponse } from '../proto/gen/stele/v1/load.ts';
+import { Digest } from '../segment/digest.ts';
+import type { ShardDone } from './checkpoint.ts';
+import type { LoadMaster } from './master-client.ts';
+
+/** For a master that is restarting just now. */
+const RETRY_FOR_MS = 20_000;
+const RETRY_DELAY_MS = 500;
+
+export interface LoadTotals {
+  readonly records: number;
+  readonly duplicates: number;
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  readonly digest: Digest;
+}
+
+/** Adds the shards up. Throws INTERNAL if rows were lost or doubled on the way. */
+export function addUp(shards: readonly ShardDone[], rowCount: number): LoadTotals {
+  let records = 0;
+  let duplicates = 0;
+  let keyBytes = 0;
+  let valueBytes = 0;
+  const digest = new Digest();
+  for (const shard of shards) {
+    duplicates += shard.duplicates;
+    if (shard.segment === undefined) continue;
+    records += shard.segment.records;
+    keyBytes += shard.segment.keyBytes;
+    valueBytes += shard.segment.valueBytes;
+    digest.add(Digest.fromBytes(Buffer.from(shard.segment.digest, 'hex')));
+  }
+  if (records + duplicates !== rowCount) {
+    throw new SteleError(
+      'INTERNAL',
+      `${rowCount} rows were read, but ${records} loaded and ${duplicates} were duplicates; nothing was committed. Please report this, and load again with --no-resume.`,
+    );
+  }
+  return { records, duplicates, keyBytes, valueBytes, digest };
+}
+
+export function commitRequest(
+  loadId: string,
+  shards: readonly ShardDone[],
+  totals: LoadTotals,
+  minReplicas: number,
+): CommitLoadRequest {
+  const { keyBytes, records, valueBytes } = totals;
+  return {
+    loadId,
+    shards: shards.flatMap(({ nodes, segment, shard }) =>
+      segment === undefined
+        ? []
+        : [
+            {
+              segment: { ...segment, shard, digest: Buffer.from(segment.digest, 'hex') },
+              nodeIds: [...nodes],
+            },
+          ],
+    ),
+    records,
+    keyBytes,
+    valueBytes,
+    digest: totals.digest.toBytes(),
+    minReplicas,
+  };
+}
+
+/** Commits; repeats while the master cannot be reached, for a while. */
+export async function commit(
+  master: LoadMaster,
+  request: CommitLoadRequest,
+): Promise<CommitLoadResponse> {
+  const untilMs = performance.now() + RETRY_FOR_MS;
+  for (;;) {
+    try {
+      return await master.commitLoad(request);
+    } catch (thrown) {
+      const isAway = thrown instanceof SteleError && thrown.code === 'UNAVAILABLE';
+      if (!isAway || performance.now() >= untilMs) throw thrown;
+      await sleep(RETRY_DELAY_MS);
+    }
+  }
+}

@@ -1,0 +1,161 @@
+// The three stages of a load that has begun, with the master kept informed meanwhile.
+
+import { SteleError, toSteleError } from '../base/errors.ts';
+import type { BeginLoadResponse } from '../proto/gen/stele/v1/load.ts';
+import type { ShardDone } from './checkpoint.ts';
+import { addUp, commit, commitRequest } from './commit.ts';
+import type { LoadTotals } from './commit.ts';
+import { Delivery } from './delivery.ts';
+import { checkUnchanged } from './inputs.ts';
+import type { FoundInput } from './inputs.ts';
+import type { LoadProgress } from './load-progress.ts';
+import type { LoadState, ParseStageResult, ShardStageResult } from './load-state.ts';
+import type { LoadMaster } from './master-client.ts';
+import { runParseStage } from './parse-stage.ts';
+import { tooManyRejects, writeRejects } from './rejects.ts';
+import { reportUntil } from './reporter.ts';
+import { runShardStage } from './shard-stage.ts';
+import { roundSeconds } from './summary.ts';
+import type { LoadSummary } from './summary.ts';
+import { Targets } from './targets.ts';
+
+/** Rounds of delivery where the master finds replicas missing at the commit (nodes died since). */
+const ROUNDS_MAX = 3;
+
+export interface FinishOptions {
+  readonly found: readonly FoundInput[];
+  readonly master: LoadMaster;
+  readonly response: BeginLoadResponse;
+  readonly onProgress: ((progress: LoadProgress) => void) | undefined;
+}
+
+/** Throws what the stages throw, or why the master wants the load stopped. */
+export async function finishLoad(state: LoadState, options: FinishOptions): Promise<LoadSummary> {
+  const { log, loadId, progress, settings, stop } = state;
+  const { master, response } = options;
+  const targets = new Targets(response.targets);
+  const delivery = new Delivery({
+    targets,
+    identity: { keyspaceUid: state.keyspaceUid, loadId },
+    minReplicas: minReplicasOf(state, response),
+    replicaWaitMs: settings.replicaWait,
+    signal: stop.signal,
+    log,
+  });
+  const ended = new AbortController();
+  let reporterError: SteleError | undefined;
+  const { progressIntervalMs } = response;
+  const reporting = reportUntil(
+    { master, loadId, progressIntervalMs, progress, targets, log },
+    ended.signal,
+  ).catch((thrown: unknown) => {
+    reporterError = toSteleError(thrown);
+    stop.abort();
+  });
+  try {
+    return await runStages(state, options, targets, delivery);
+  } catch (thrown) {
+    // A stage that was stopped says CANCELLED; the reporter knows why.
+    throw reporterError ?? thrown;
+  } finally {
+    ended.abort();
+    await Promise.all([reporting, delivery.close()]);
+  }
+}
+
+function minReplicasOf(state: LoadState, response: BeginLoadResponse): number {
+  return Math.max(1, state.settings.minReplicas || response.replication);
+}
+
+async function runStages(
+  state: LoadState,
+  options: FinishOptions,
+  targets: Targets,
+  delivery: Delivery,
+): Promise<LoadSummary> {
+  const { progress, settings } = state;
+  const parsed = await readRows(state);
+  progress.stage = 'build';
+  options.onProgress?.(progress.snapshot());
+  const minReplicas = minReplicasOf(state, options.response);
+  const isHeld = (done: ShardDone): boolean => isStillHeld(done, targets, minReplicas);
+  let delivered = await runShardStage(state, parsed, delivery, isHeld);
+  const { shardsResumed } = delivered;
+  for (let round = 1; ; round++) {
+    try {
+      return await commitStage(state, options, parsed, { ...delivered, shardsResumed });
+    } catch (thrown) {
+      const isMissing = thrown instanceof SteleError && thrown.code === 'REPLICAS_MISSING';
+      if (!isMissing || round === ROUNDS_MAX) throw thrown;
+      state.log.warn(`the commit must wait: ${thrown.message}`);
+      await targets.nextAnswer(settings.replicaWait, state.stop.signal);
+      // Nothing that was acknowledged is taken for granted now; what is there is not sent again.
+      delivered = await runShardStage(state, parsed, delivery, () => false);
+    }
+  }
+}
+
+async function readRows(state: LoadState): Promise<ParseStageResult> {
+  const { maxRejects, rejects } = state.settings;
+  const parsed = await runParseStage(state);
+  const { chunks, rejectedCount, rowCount } = parsed;
+  if (rejects !== undefined) await writeRejects(state, chunks, rejects);
+  if (rejectedCount > maxRejects) throw tooManyRejects(state, chunks, rejectedCount);
+  if (rowCount > 0) return parsed;
+  throw new SteleError(
+    'INPUT_INVALID',
+    'The input has no row to load, so nothing was changed; to remove a keyspace use `stele drop`.',
+  );
+}
+
+/** A segment counts while enough of the nodes that acknowledged it are still its owners. */
+function isStillHeld(done: ShardDone, targets: Targets, minReplicas: number): boolean {
+  if (done.segment === undefined) return true;
+  const owners = targets.ownersOf(done.shard);
+  return owners.filter((node) => done.nodes.includes(node.id)).length >= minReplicas;
+}
+
+async function commitStage(
+  state: LoadState,
+  options: FinishOptions,
+  parsed: ParseStageResult,
+  delivered: ShardStageResult,
+): Promise<LoadSummary> {
+  const { checkpoint, loadId, progress } = state;
+  if (state.stop.signal.aborted) throw new SteleError('CANCELLED', 'The load was stopped.');
+  progress.stage = 'commit';
+  options.onProgress?.(progress.snapshot());
+  const totals = addUp(delivered.shards, parsed.rowCount);
+  checkUnchanged(options.found);
+  const minReplicas = state.settings.minReplicas;
+  checkpoint.committing();
+  const request = commitRequest(loadId, delivered.shards, totals, minReplicas);
+  const { version } = await commit(options.master, request);
+  return summaryOf(state, parsed, delivered, totals, version);
+}
+
+function summaryOf(
+  state: LoadState,
+  parsed: ParseStageResult,
+  delivered: ShardStageResult,
+  totals: LoadTotals,
+  version: number,
+): LoadSummary {
+  const { elapsedMs } = state.progress;
+  const rows = parsed.rowCount + parsed.rejectedCount;
+  return {
+    keyspace: state.settings.keyspace,
+    version,
+    rows,
+    loaded: totals.records,
+    duplicates: totals.duplicates,
+    rejected: parsed.rejectedCount,
+    bytes: state.prepared.bytesTotal,
+    seconds: roundSeconds(elapsedMs),
+    rowsPerSecond: Math.round((rows * 1000) / Math.max(1, elapsedMs)),
+    chunksResumed: parsed.chunksResumed,
+    shardsResumed: delivered.shardsResumed,
+    digest: totals.digest.toHex(),
+    alreadyCurrent: false,
+  };
+}

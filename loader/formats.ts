@@ -1,0 +1,76 @@
+// Formats and compressions by a file's ending.
+//
+//     people.csv.gz  ->  csv, gz         kv.data  ->  line, none
+
+import { SteleError } from '../base/errors.ts';
+import { shorten } from '../base/ids.ts';
+
+export type LoadFormat = 'line' | 'csv' | 'tsv' | 'jsonl';
+export type Compression = 'none' | 'gz' | 'zst';
+
+const FORMAT_BY_ENDING: ReadonlyMap<string, LoadFormat> = new Map([
+  ['data', 'line'],
+  ['txt', 'line'],
+  ['csv', 'csv'],
+  ['tsv', 'tsv'],
+  ['jsonl', 'jsonl'],
+  ['ndjson', 'jsonl'],
+]);
+
+const COMPRESSION_BY_ENDING: ReadonlyMap<string, Compression> = new Map([
+  ['gz', 'gz'],
+  ['zst', 'zst'],
+]);
+
+export function compressionOf(path: string): Compression {
+  return COMPRESSION_BY_ENDING.get(endingOf(path)) ?? 'none';
+}
+
+/** The format that the ending stands for, or undefined. */
+export function formatOf(path: string): LoadFormat | undefined {
+  const bare = compressionOf(path) === 'none' ? path : path.slice(0, path.lastIndexOf('.'));
+  return FORMAT_BY_ENDING.get(endingOf(bare));
+}
+
+function endingOf(path: string): string {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const dot = name.lastIndexOf('.');
+  return dot < 0 ? '' : name.slice(dot + 1).toLowerCase();
+}
+
+/**
+ * The one format of all paths. Throws INPUT_INVALID when it cannot be told or differs, UNSUPPORTED
+ * for a format that this release does not read.
+ */
+export function settleFormat(paths: readonly string[], wanted: LoadFormat | 'auto'): LoadFormat {
+  const format = wanted === 'auto' ? formatByEndings(paths) : wanted;
+  if (format === 'jsonl') {
+    throw new SteleError(
+      'UNSUPPORTED',
+      'JSON lines are not supported yet; convert the file to tsv or csv.',
+    );
+  }
+  return format;
+}
+
+function formatByEndings(paths: readonly string[]): LoadFormat {
+  let found: LoadFormat | undefined;
+  for (const path of paths) {
+    const format = formatOf(path);
+    if (format === undefined) {
+      throw new SteleError(
+        'INPUT_INVALID',
+        `The format of '${shorten(path)}' cannot be told from its ending; name it with --format line, csv or tsv.`,
+      );
+    }
+    if (found !== undefined && found !== format) {
+      throw new SteleError(
+        'INPUT_INVALID',
+        `The inputs have different formats (${found} and, in '${shorten(path)}', ${format}); load them one after the other, or name one with --format.`,
+      );
+    }
+    found = format;
+  }
+  if (found === undefined) throw new SteleError('INPUT_NOT_FOUND', 'There is no input.');
+  return found;
+}

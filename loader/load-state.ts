@@ -1,0 +1,51 @@
+// What the stages of one load share.
+
+import type { Logger } from '../base/log.ts';
+import type { ParseOutcome } from './parse-task.ts';
+import type { Checkpoint, CheckpointWriter, ShardDone } from './checkpoint.ts';
+import type { Chunk } from './chunks.ts';
+import type { ProgressCounter } from './load-progress.ts';
+import type { PreparedInput } from './prepare.ts';
+import type { LoadSettings } from './settings.ts';
+import type { WorkFolder } from './work-folder.ts';
+import type { WorkPool } from './work-pool.ts';
+
+export interface LoadState {
+  readonly settings: LoadSettings;
+  readonly log: Logger;
+  /** Aborts when the load is to stop at a checkpoint: on request, or because it has failed. */
+  readonly stop: AbortController;
+  readonly prepared: PreparedInput;
+  readonly chunkBytes: number;
+  readonly folder: WorkFolder;
+  readonly pool: WorkPool;
+  readonly progress: ProgressCounter;
+  readonly checkpoint: CheckpointWriter;
+  /** What an earlier run completed and may be used again. */
+  readonly kept: Pick<Checkpoint, 'chunks' | 'shards'>;
+  readonly loadId: string;
+  readonly keyspaceUid: string;
+  readonly shardCount: number;
+  /** 16 bytes, hex. */
+  readonly binding: string;
+}
+
+/** A chunk and what became of it. */
+export interface ParsedChunk extends ParseOutcome {
+  readonly chunk: Chunk;
+}
+
+export interface ParseStageResult {
+  /** In the input's order. */
+  readonly chunks: readonly ParsedChunk[];
+  readonly rowCount: number;
+  readonly rejectedCount: number;
+  readonly chunksResumed: number;
+  /** Encoded bytes of each shard over all runs. */
+  readonly shardBytes: Float64Array;
+}
+
+export interface ShardStageResult {
+  readonly shards: readonly ShardDone[];
+  readonly shardsResumed: number;
+}

@@ -1,0 +1,37 @@
+// The worker thread of a load: a thin shell over the two tasks. One file and one pool for both
+// stages, so that threads are started once.
+//
+// Errors cross the thread boundary as plain objects: structured clone would strip a SteleError of
+// its code.
+
+import { toSteleError } from '../base/errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
+import { newBuildScratch, runBuildTask } from './build-task.ts';
+import type { BuildOutcome, BuildTask } from './build-task.ts';
+import { newParseScratch, runParseTask } from './parse-task.ts';
+import type { ParseOutcome, ParseTask } from './parse-task.ts';
+
+/** What comes back from a worker. */
+export type WorkerReply<Outcome> =
+  | { readonly outcome: Outcome }
+  | { readonly failure: { readonly code: ErrorCode; readonly message: string } };
+
+const parseScratch = newParseScratch();
+const buildScratch = newBuildScratch();
+
+export function parse(task: ParseTask): WorkerReply<ParseOutcome> {
+  return reply(() => runParseTask(task, parseScratch));
+}
+
+export function build(task: BuildTask): WorkerReply<BuildOutcome> {
+  return reply(() => runBuildTask(task, buildScratch));
+}
+
+function reply<Outcome>(run: () => Outcome): WorkerReply<Outcome> {
+  try {
+    return { outcome: run() };
+  } catch (thrown) {
+    const { code, message } = toSteleError(thrown);
+    return { failure: { code, message } };
+  }
+}

@@ -1,0 +1,186 @@
+// One bulk load from its inputs to the committed version; what `stele load` runs.
+//
+//     inputs -> dialect -> BeginLoad -> [chunks -> runs] -> [shards -> segments -> owners] -> CommitLoad
+//                                        stage 1             stage 2                          stage 3
+//
+// Nothing is visible before the commit. Until then a kill at any moment costs at most the chunks and
+// shards that were being worked on; the same command goes on from there. The result depends on the
+// input alone: not on workers, chunk size, crashes or the order in which anything ended.
+
+import type { Readable } from 'node:stream';
+import { resolve } from 'node:path';
+import { SteleError, toSteleError } from '../base/errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
+import { keyspaceName } from '../base/ids.ts';
+import { silentLogger } from '../base/log.ts';
+import type { Logger } from '../base/log.ts';
+import type { BeginLoadResponse } from '../proto/gen/stele/v1/load.ts';
+import { beginLoad } from './begin.ts';
+import type { Begun } from './begin.ts';
+import { finishLoad } from './finish.ts';
+import { STDIN_PATH, findInputs } from './inputs.ts';
+import type { FoundInput } from './inputs.ts';
+import { ProgressCounter } from './load-progress.ts';
+import type { LoadProgress } from './load-progress.ts';
+import type { LoadState } from './load-state.ts';
+import { grpcLoadMaster } from './master-client.ts';
+import type { LoadMaster } from './master-client.ts';
+import { chunkBytesFor } from './parse-stage.ts';
+import { prepareInputs } from './prepare.ts';
+import type { PreparedInput } from './prepare.ts';
+import type { LoadSettings } from './settings.ts';
+import { alreadyCurrentSummary } from './summary.ts';
+import type { LoadSummary } from './summary.ts';
+import { openWorkFolder } from './work-folder.ts';
+import type { WorkFolder } from './work-folder.ts';
+import { inlinePool, threadPool, workerFile } from './work-pool.ts';
+import type { WorkPool } from './work-pool.ts';
+
+export type { LoadProgress } from './load-progress.ts';
+export type { LoadSummary } from './summary.ts';
+
+export interface LoadHooks {
+  /** About five times a second, and at each change of stage. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly log?: Logger;
+  /** Stops the load at a checkpoint: it rejects with CANCELLED. */
+  readonly signal?: AbortSignal;
+  /** What `-` reads; default: the process's. */
+  readonly stdin?: Readable;
+  /** Instead of gRPC to settings.master. Closed at the end. */
+  readonly master?: LoadMaster;
+}
+
+const PROGRESS_EVERY_MS = 200;
+/** Up to this size one thread is done before others would have started. */
+const INLINE_BYTES_MAX = 4 * 1024 * 1024;
+/** After these the load is over for the master too; after others it waits to be resumed. */
+const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
+  'TOO_MANY_REJECTS',
+  'DUPLICATE_KEY',
+  'INPUT_CHANGED',
+  'INPUT_INVALID',
+] as const);
+
+/**
+ * Loads `settings.paths` into `settings.keyspace`. Rejects with a SteleError whose sentence says what
+ * to do; the work folder then stays, and the same call resumes.
+ */
+export async function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Promise<LoadSummary> {
+  keyspaceName(settings.keyspace);
+  const log = hooks.log ?? silentLogger;
+  const progress = new ProgressCounter(() => performance.now());
+  const found = findInputs(settings.paths);
+  const paths = settings.paths.map((path) => (path === STDIN_PATH ? path : resolve(path)));
+  const folder = openWorkFolder(settings.workDir, settings.keyspace, paths);
+  const master = hooks.master ?? grpcLoadMaster(settings.master);
+  const stop = new AbortController();
+  const stopOnRequest = (): void => stop.abort();
+  hooks.signal?.addEventListener('abort', stopOnRequest, { once: true });
+  if (hooks.signal?.aborted === true) stop.abort();
+  const timer = setInterval(() => hooks.onProgress?.(progress.snapshot()), PROGRESS_EVERY_MS);
+  timer.unref();
+  let isDone = false;
+  try {
+    const run: Run = { settings, hooks, log, progress, found, folder, master, stop };
+    const summary = await runIn(run);
+    isDone = true;
+    return summary;
+  } catch (thrown) {
+    throw explainStop(toSteleError(thrown), hooks.signal);
+  } finally {
+    clearInterval(timer);
+    hooks.signal?.removeEventListener('abort', stopOnRequest);
+    master.close();
+    folder.close(isDone);
+  }
+}
+
+/** The parts of one call of `runLoad`. */
+interface Run {
+  readonly settings: LoadSettings;
+  readonly hooks: LoadHooks;
+  readonly log: Logger;
+  readonly progress: ProgressCounter;
+  readonly found: readonly FoundInput[];
+  readonly folder: WorkFolder;
+  readonly master: LoadMaster;
+  readonly stop: AbortController;
+}
+
+async function runIn(run: Run): Promise<LoadSummary> {
+  const { folder, found, hooks, log, master, progress, settings, stop } = run;
+  const stdin = hooks.stdin ?? process.stdin;
+  const { signal } = stop;
+  const prepared = await prepareInputs(found, settings, folder.spool, stdin, log, signal);
+  progress.bytesTotal = prepared.bytesTotal;
+  const chunkBytes = chunkBytesFor(prepared.bytesTotal, settings.chunkSize);
+  const begun = await beginLoad(settings, prepared, chunkBytes, folder, master, log, signal);
+  const { response } = begun;
+  if (begun.checkpoint === undefined) {
+    return alreadyCurrentSummary(settings.keyspace, response.currentVersion, progress.elapsedMs);
+  }
+  const pool = poolFor(settings, prepared.bytesTotal, chunkBytes, log);
+  try {
+    const state = stateOf(run, prepared, chunkBytes, begun, begun.checkpoint, pool, response);
+    return await finishLoad(state, { found, master, response, onProgress: hooks.onProgress });
+  } catch (thrown) {
+    await tellMaster(master, response.loadId, toSteleError(thrown), log);
+    throw thrown;
+  } finally {
+    await pool.close();
+  }
+}
+
+function stateOf(
+  run: Run,
+  prepared: PreparedInput,
+  chunkBytes: number,
+  begun: Begun,
+  checkpoint: LoadState['checkpoint'],
+  pool: WorkPool,
+  response: BeginLoadResponse,
+): LoadState {
+  const { folder, log, progress, settings, stop } = run;
+  const { keyspaceUid, loadId, shardCount } = response;
+  const { binding, kept } = begun;
+  const shared = { settings, log, stop, prepared, chunkBytes, folder, pool, progress };
+  return { ...shared, checkpoint, kept, loadId, keyspaceUid, shardCount, binding };
+}
+
+function poolFor(
+  settings: LoadSettings,
+  bytesTotal: number,
+  chunkBytes: number,
+  log: Logger,
+): WorkPool {
+  const file = workerFile();
+  if (bytesTotal <= INLINE_BYTES_MAX || file === undefined) return inlinePool();
+  const useful = Math.ceil(bytesTotal / chunkBytes);
+  return threadPool(file, Math.max(1, Math.min(settings.workers, useful)), log);
+}
+
+/** So that the datanodes can drop what they were sent; a load that may be resumed keeps it. */
+async function tellMaster(
+  master: LoadMaster,
+  loadId: string,
+  error: SteleError,
+  log: Logger,
+): Promise<void> {
+  if (!FINAL_CODES.has(error.code)) return;
+  try {
+    await master.abortLoad(loadId, error.code);
+  } catch (thrown) {
+    // Its lease will end by itself.
+    log.debug({ err: toSteleError(thrown) }, 'the master was not told of the failed load');
+  }
+}
+
+function explainStop(error: SteleError, signal: AbortSignal | undefined): SteleError {
+  if (signal?.aborted !== true || error.code !== 'CANCELLED') return error;
+  return new SteleError(
+    'CANCELLED',
+    'The load was interrupted; run the same command again and it goes on from where it was.',
+    { cause: error },
+  );
+}

@@ -1,0 +1,108 @@
+// What a worker keeps from chunk to chunk for one dialect, and how the cells of a record become a
+// row. Both parsers of delimited input end here, so they cannot differ.
+
+import { isUtf8 } from 'node:buffer';
+import { appendByte, appendBytes, appendUtf8, newArena } from './arena.ts';
+import type { Arena } from './arena.ts';
+import { VALUE_IS_JSON } from './dialect.ts';
+import type { Dialect } from './dialect.ts';
+import { addRow, newRowTable } from './row-table.ts';
+import type { RejectReason, RowTable } from './row-table.ts';
+
+const BRACE_OPEN = 0x7b;
+const BRACE_CLOSE = 0x7d;
+const JSON_COMMA = 0x2c;
+const JSON_QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+export interface ParseContext {
+  readonly dialect: Dialect;
+  readonly rows: RowTable;
+  /** Keys and values that are not slices of the chunk. */
+  readonly arena: Arena;
+  /** Unquoted cells of a few records, before they are put into the arena. */
+  readonly scratch: Arena;
+  /** Start and end of each cell of the present record. */
+  readonly cells: Uint32Array;
+  /** `"name":` for each column, where the value is a JSON object. */
+  readonly memberHeads: readonly Buffer[];
+}
+
+export function newParseContext(dialect: Dialect, shardCount: number): ParseContext {
+  const isJson = dialect.valueColumn === VALUE_IS_JSON;
+  return {
+    dialect,
+    rows: newRowTable(shardCount),
+    arena: newArena(),
+    scratch: newArena(),
+    cells: new Uint32Array(dialect.columns.length * 2),
+    memberHeads: isJson
+      ? dialect.columns.map((name) => Buffer.from(`${JSON.stringify(name)}:`, 'utf8'))
+      : [],
+  };
+}
+
+/**
+ * Copies the record whose cells lie in `source` at `context.cells` into the arena and adds it as a
+ * row. Returns '' or why it is refused; then the arena is as before.
+ */
+export function addCopiedRow(context: ParseContext, source: Buffer): RejectReason {
+  const { arena, cells, dialect, rows } = context;
+  const before = arena.length;
+  const keyAt = dialect.keyColumn * 2;
+  appendBytes(arena, source, cells[keyAt] as number, cells[keyAt + 1] as number);
+  const keyEnd = arena.length;
+  let reason = '';
+  if (dialect.valueColumn === VALUE_IS_JSON) {
+    reason = appendJsonObject(context, source);
+  } else {
+    const valueAt = dialect.valueColumn * 2;
+    appendBytes(arena, source, cells[valueAt] as number, cells[valueAt + 1] as number);
+  }
+  if (reason === '') reason = addRow(rows, arena.bytes, before, keyEnd, keyEnd, arena.length);
+  if (reason !== '') arena.length = before;
+  return reason;
+}
+
+/** `{"name":"text",...}` of all columns but the key's, in the file's order, without spaces. */
+function appendJsonObject(context: ParseContext, source: Buffer): RejectReason {
+  const { arena, cells, dialect, memberHeads } = context;
+  appendByte(arena, BRACE_OPEN);
+  let isFirst = true;
+  for (let column = 0; column < memberHeads.length; column++) {
+    if (column === dialect.keyColumn) continue;
+    if (!isFirst) appendByte(arena, JSON_COMMA);
+    isFirst = false;
+    const head = memberHeads[column] as Buffer;
+    appendBytes(arena, head, 0, head.length);
+    const start = cells[column * 2] as number;
+    const end = cells[column * 2 + 1] as number;
+    if (!appendJsonString(arena, source, start, end)) {
+      return `column ${column + 1} is not UTF-8, which a JSON value must be`;
+    }
+  }
+  appendByte(arena, BRACE_CLOSE);
+  return '';
+}
+
+/** Returns false, having appended nothing of use, for bytes that are not UTF-8. */
+function appendJsonString(arena: Arena, source: Buffer, start: number, end: number): boolean {
+  if (isPlain(source, start, end)) {
+    appendByte(arena, JSON_QUOTE);
+    appendBytes(arena, source, start, end);
+    appendByte(arena, JSON_QUOTE);
+    return true;
+  }
+  if (!isUtf8(source.subarray(start, end))) return false;
+  appendUtf8(arena, JSON.stringify(source.toString('utf8', start, end)));
+  return true;
+}
+
+/** Printable ASCII without `"` and `\`: its JSON text is itself. */
+function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte < 0x20 || byte > 0x7e || byte === JSON_QUOTE || byte === BACKSLASH) return false;
+  }
+  return true;
+}

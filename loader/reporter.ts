@@ -1,0 +1,66 @@
+// Keeps a load alive: tells the master the numbers at the interval it asked for, and passes the
+// present owners on. The lease outlives a short absence of the master; a long one, or a master that
+// no longer knows the load, stops it.
+
+import { sleep } from '../base/clock.ts';
+import { SteleError, toSteleError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import type { LoadMaster } from './master-client.ts';
+import type { ProgressCounter } from './load-progress.ts';
+import type { Targets } from './targets.ts';
+
+const INTERVAL_MS_MIN = 100;
+const INTERVAL_MS_DEFAULT = 1_000;
+const INTERVAL_MS_MAX = 10_000;
+/** The lease ends after ten intervals; short ones are given more, for a master that restarts. */
+const LEASE_INTERVALS = 10;
+const SILENCE_MS_MIN = 30_000;
+
+export interface ReporterOptions {
+  readonly master: LoadMaster;
+  readonly loadId: string;
+  readonly progressIntervalMs: number;
+  readonly progress: ProgressCounter;
+  readonly targets: Targets;
+  readonly log: Logger;
+}
+
+/**
+ * Reports until `signal` aborts, then resolves. Rejects when the load has been cancelled at the
+ * master, or the master has been silent for too long.
+ */
+export async function reportUntil(options: ReporterOptions, signal: AbortSignal): Promise<void> {
+  const asked = options.progressIntervalMs || INTERVAL_MS_DEFAULT;
+  const intervalMs = Math.min(INTERVAL_MS_MAX, Math.max(INTERVAL_MS_MIN, asked));
+  const silenceMsMax = Math.max(SILENCE_MS_MIN, intervalMs * LEASE_INTERVALS);
+  let answeredAtMs = performance.now();
+  for (;;) {
+    await sleep(intervalMs, signal);
+    if (signal.aborted) return;
+    try {
+      await report(options, signal);
+      answeredAtMs = performance.now();
+    } catch (thrown) {
+      if (signal.aborted) return;
+      const error = toSteleError(thrown);
+      if (!error.retryable || performance.now() - answeredAtMs > silenceMsMax) throw error;
+      options.log.warn({ code: error.code }, `progress not reported: ${error.message}`);
+    }
+  }
+}
+
+async function report(options: ReporterOptions, signal: AbortSignal): Promise<void> {
+  const { bytesDone, bytesTotal, rejected, rows, shardsDone, stage } = options.progress;
+  const { loadId } = options;
+  const answer = await options.master.reportProgress(
+    { loadId, stage, rows, bytesDone, bytesTotal, rejected, shardsDone },
+    signal,
+  );
+  if (answer.cancelled) {
+    throw new SteleError(
+      'LOAD_REJECTED',
+      'The master cancelled this load: the keyspace was dropped, or a newer load took its place.',
+    );
+  }
+  options.targets.update(answer.targets);
+}

@@ -1,0 +1,161 @@
+// The rows of one chunk while it is parsed: for each row four offsets into the source bytes and a
+// shard number, in typed arrays; no string and no object per row. Rejected rows, which are few, are
+// objects.
+//
+//     source   ...k e y \t v a l u e \n...        shard    [ 17 ]
+//                 ^   ^    ^         ^
+//         keyStart keyEnd  valueStart valueEnd
+//
+// `source` is the chunk itself, or the arena where cells had to be unquoted or put together.
+// Hot loop: `addRow` is called once for each row and allocates only when the table doubles.
+
+import { KEY_BYTES_MAX, SLOT_COUNT, VALUE_BYTES_MAX } from '../base/limits.ts';
+import { shardOfSlot } from '../ring/shard.ts';
+import { slotOfKey } from '../ring/slot.ts';
+import { recordBytes } from '../segment/record.ts';
+
+/** Why a row was refused. The texts are part of what users see. */
+export type RejectReason = string;
+
+export const EMPTY_KEY: RejectReason = 'empty key';
+const KEY_TOO_LONG: RejectReason = `key longer than ${KEY_BYTES_MAX} bytes`;
+const VALUE_TOO_LONG: RejectReason = `value longer than ${VALUE_BYTES_MAX} bytes`;
+
+export interface Reject {
+  /** Of the row's first byte, from the start of the file (of what it holds, if compressed). */
+  readonly offset: number;
+  /** 1-based, within the chunk; the summary turns it into a line of the file. */
+  readonly line: number;
+  readonly reason: RejectReason;
+  /** The row as text, at most RAW_BYTES_MAX of it. */
+  readonly raw: string;
+}
+
+/** Bytes of a bad row that are kept for people to see. */
+const RAW_BYTES_MAX = 4096;
+/** Of one chunk; further ones are counted, not kept. */
+const REJECTS_KEPT_MAX = 20_000;
+const ROWS_INITIAL = 65_536;
+
+export interface RowTable {
+  readonly shardCount: number;
+  readonly shardOfSlot: Uint16Array;
+  source: Uint8Array;
+  count: number;
+  keyStart: Uint32Array;
+  keyEnd: Uint32Array;
+  valueStart: Uint32Array;
+  valueEnd: Uint32Array;
+  shard: Uint16Array;
+  /** Per shard: encoded bytes and rows. */
+  readonly shardBytes: Float64Array;
+  readonly shardRows: Uint32Array;
+  keyBytes: number;
+  valueBytes: number;
+  rejects: Reject[];
+  rejectedCount: number;
+  /** Lines of the chunk, blank ones included. */
+  lineCount: number;
+}
+
+export function newRowTable(shardCount: number): RowTable {
+  const table = new Uint16Array(SLOT_COUNT);
+  for (let slot = 0; slot < SLOT_COUNT; slot++) table[slot] = shardOfSlot(slot, shardCount);
+  return {
+    shardCount,
+    shardOfSlot: table,
+    source: new Uint8Array(0),
+    count: 0,
+    keyStart: new Uint32Array(ROWS_INITIAL),
+    keyEnd: new Uint32Array(ROWS_INITIAL),
+    valueStart: new Uint32Array(ROWS_INITIAL),
+    valueEnd: new Uint32Array(ROWS_INITIAL),
+    shard: new Uint16Array(ROWS_INITIAL),
+    shardBytes: new Float64Array(shardCount),
+    shardRows: new Uint32Array(shardCount),
+    keyBytes: 0,
+    valueBytes: 0,
+    rejects: [],
+    rejectedCount: 0,
+    lineCount: 0,
+  };
+}
+
+/** Empties the table, keeping its room for the next chunk. */
+export function clearRowTable(rows: RowTable): void {
+  rows.source = new Uint8Array(0);
+  rows.count = 0;
+  rows.shardBytes.fill(0);
+  rows.shardRows.fill(0);
+  rows.keyBytes = 0;
+  rows.valueBytes = 0;
+  rows.rejects = [];
+  rows.rejectedCount = 0;
+  rows.lineCount = 0;
+}
+
+/**
+ * Adds the row with key `source[keyStart, keyEnd)` and value `source[valueStart, valueEnd)`.
+ * Returns '' or, where the row is not allowed, the reason; then nothing was added.
+ */
+export function addRow(
+  rows: RowTable,
+  source: Uint8Array,
+  keyStart: number,
+  keyEnd: number,
+  valueStart: number,
+  valueEnd: number,
+): RejectReason {
+  const keyBytes = keyEnd - keyStart;
+  const valueBytes = valueEnd - valueStart;
+  if (keyBytes === 0) return EMPTY_KEY;
+  if (keyBytes > KEY_BYTES_MAX) return KEY_TOO_LONG;
+  if (valueBytes > VALUE_BYTES_MAX) return VALUE_TOO_LONG;
+  const at = rows.count;
+  if (at === rows.shard.length) growRowTable(rows);
+  const shard = rows.shardOfSlot[slotOfKey(source, keyStart, keyEnd)] as number;
+  rows.keyStart[at] = keyStart;
+  rows.keyEnd[at] = keyEnd;
+  rows.valueStart[at] = valueStart;
+  rows.valueEnd[at] = valueEnd;
+  rows.shard[at] = shard;
+  rows.shardBytes[shard] = (rows.shardBytes[shard] as number) + recordBytes(keyBytes, valueBytes);
+  rows.shardRows[shard] = (rows.shardRows[shard] as number) + 1;
+  rows.keyBytes += keyBytes;
+  rows.valueBytes += valueBytes;
+  rows.count = at + 1;
+  return '';
+}
+
+function growRowTable(rows: RowTable): void {
+  const capacity = rows.shard.length * 2;
+  rows.keyStart = grown(rows.keyStart, capacity);
+  rows.keyEnd = grown(rows.keyEnd, capacity);
+  rows.valueStart = grown(rows.valueStart, capacity);
+  rows.valueEnd = grown(rows.valueEnd, capacity);
+  const shard = new Uint16Array(capacity);
+  shard.set(rows.shard);
+  rows.shard = shard;
+}
+
+function grown(from: Uint32Array, capacity: number): Uint32Array {
+  const to = new Uint32Array(capacity);
+  to.set(from);
+  return to;
+}
+
+/** Counts a bad row, which is `chunk[start, end)` at `chunkOffset` of its file. */
+export function rejectRow(
+  rows: RowTable,
+  chunk: Buffer,
+  chunkOffset: number,
+  start: number,
+  end: number,
+  line: number,
+  reason: RejectReason,
+): void {
+  rows.rejectedCount++;
+  if (rows.rejects.length >= REJECTS_KEPT_MAX) return;
+  const raw = chunk.toString('utf8', start, Math.min(end, start + RAW_BYTES_MAX));
+  rows.rejects.push({ offset: chunkOffset + start, line, reason, raw });
+}

@@ -1,0 +1,79 @@
+// The settings of one load: every flag of `stele load`, from one schema (base/config.ts).
+
+import { availableParallelism } from 'node:os';
+import { Type } from 'typebox';
+import type { Static } from 'typebox';
+import { option } from '../base/config.ts';
+import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, REPLICATION_MAX } from '../base/limits.ts';
+
+const WORKERS_MAX = 64;
+const REJECTS_MAX = 1_000_000_000;
+const HOUR_MS = 3_600_000;
+
+/** Formats by name; `auto` goes by the file's ending. */
+export const LOAD_FORMATS = ['auto', 'line', 'csv', 'tsv', 'jsonl'] as const;
+
+export const loadSettings = Type.Object({
+  master: option.text('gRPC address of the master', '127.0.0.1:50050', {
+    placeholder: 'HOST:PORT',
+  }),
+  format: option.choice('format of the input; auto goes by the ending', LOAD_FORMATS, 'auto'),
+  key: option.optionalText('column that holds the key: a name or a 1-based number', {
+    placeholder: 'COLUMN',
+  }),
+  value: option.optionalText('column that holds the value; without it, all others', {
+    placeholder: 'COLUMN',
+  }),
+  header: option.choice(
+    'whether the first row names the columns',
+    ['auto', 'yes', 'no'] as const,
+    'auto',
+  ),
+  mode: option.choice(
+    'replace the keyspace, or append to it',
+    ['replace', 'append'] as const,
+    'replace',
+  ),
+  onConflict: option.choice(
+    'what to do when one key comes with two values',
+    ['error', 'first', 'last'] as const,
+    'error',
+  ),
+  chunkSize: option.bytes('bytes of input that one worker takes at a time', '16MiB', {
+    min: CHUNK_BYTES_MIN,
+    max: CHUNK_BYTES_MAX,
+  }),
+  workers: option.count('worker threads', Math.min(availableParallelism(), WORKERS_MAX), {
+    min: 1,
+    max: WORKERS_MAX,
+  }),
+  maxRejects: option.count('bad rows that are put up with before the load stops', 0, {
+    min: 0,
+    max: REJECTS_MAX,
+  }),
+  rejects: option.optionalText('file that gets every bad row, as JSON lines', {
+    placeholder: 'FILE',
+  }),
+  workDir: option.text('folder for runs and checkpoints; what resumes an interrupted load', '', {
+    placeholder: 'DIR',
+    defaultText: '.stele/loads',
+  }),
+  noResume: option.flag('start afresh even if an interrupted load could be taken up again'),
+  minReplicas: option.count(
+    'replicas a shard needs before the commit; 0 means the replication factor',
+    0,
+    { min: 0, max: REPLICATION_MAX },
+  ),
+  replicaWait: option.duration('how long to wait for missing replicas before giving up', '60s', {
+    min: 0,
+    max: HOUR_MS,
+  }),
+  skipIfCurrent: option.flag('do nothing if the current version came from this very input'),
+});
+
+/** What `runLoad` needs: the flags, the keyspace and the inputs. */
+export interface LoadSettings extends Readonly<Static<typeof loadSettings>> {
+  readonly keyspace: string;
+  /** Files, folders, globs, or `-` for standard input. */
+  readonly paths: readonly string[];
+}

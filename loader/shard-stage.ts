@@ -1,0 +1,134 @@
+// Stage 2: for each shard, build its segment in a worker and deliver it to the owners. Bounded in
+// bytes: a segment counts from before it is built until every owner has it.
+
+import { SteleError } from '../base/errors.ts';
+import { TRANSFER_CHUNK_BYTES } from '../base/limits.ts';
+import type { SegmentInfo } from '../proto/gen/stele/v1/segment.ts';
+import { ByteBudget, forEachBounded } from './bounded.ts';
+import type { BuildOutcome, BuiltSegmentBytes } from './build-task.ts';
+import type { ShardDone } from './checkpoint.ts';
+import { conflictError } from './conflict.ts';
+import type { Delivery } from './delivery.ts';
+import type { LoadState, ParseStageResult, ShardStageResult } from './load-state.ts';
+import { parseOne } from './parse-stage.ts';
+
+const BYTES_IN_FLIGHT_MAX = 256 * 1024 * 1024;
+/** Segments being built or delivered at once; small ones reach this bound before that of bytes. */
+const SHARDS_IN_FLIGHT_MAX = 64;
+/** A damaged run is parsed again this often before the disk is held to be broken. */
+const REPAIRS_MAX = 3;
+
+/** Throws DUPLICATE_KEY, REPLICAS_MISSING, CANCELLED, and what a worker reports. */
+export async function runShardStage(
+  state: LoadState,
+  parsed: ParseStageResult,
+  delivery: Delivery,
+  isStillHeld: (done: ShardDone) => boolean,
+): Promise<ShardStageResult> {
+  const { checkpoint, kept, progress, shardCount, stop } = state;
+  const done: ShardDone[] = [];
+  const budget = new ByteBudget(BYTES_IN_FLIGHT_MAX);
+  let shardsResumed = 0;
+  progress.shardsTotal = shardCount;
+  progress.shardsDone = 0;
+  const shards = Array.from({ length: shardCount }, (_, shard) => shard);
+  const isComplete = await forEachBounded(shards, SHARDS_IN_FLIGHT_MAX, stop, async (shard) => {
+    const before = kept.shards.get(shard);
+    if (before !== undefined && isStillHeld(before)) {
+      shardsResumed++;
+      done[shard] = before;
+    } else {
+      done[shard] = await buildAndDeliver(state, parsed, delivery, budget, shard);
+      checkpoint.shardDone(done[shard]);
+    }
+    progress.shardsDone++;
+  });
+  if (!isComplete) throw new SteleError('CANCELLED', 'The load was stopped.');
+  return { shards: done, shardsResumed };
+}
+
+async function buildAndDeliver(
+  state: LoadState,
+  parsed: ParseStageResult,
+  delivery: Delivery,
+  budget: ByteBudget,
+  shard: number,
+): Promise<ShardDone> {
+  const recordBytes = parsed.shardBytes[shard] as number;
+  if (recordBytes === 0) return { shard, rows: 0, duplicates: 0, nodes: [] };
+  // The index adds about a tenth; the estimate need not be exact.
+  const byteCount = Math.ceil(recordBytes * 1.15) + TRANSFER_CHUNK_BYTES;
+  await budget.take(byteCount);
+  try {
+    if (state.stop.signal.aborted) throw new SteleError('CANCELLED', 'The load was stopped.');
+    const outcome = await buildShard(state, parsed, shard);
+    const { conflict, duplicates, rowCount, segment } = outcome;
+    if (conflict !== undefined && segment === undefined) {
+      throw conflictError(state, parsed.chunks, conflict);
+    }
+    if (segment === undefined) return { shard, rows: rowCount, duplicates, nodes: [] };
+    const nodes = await delivery.deliver({
+      info: segmentInfo(shard, segment),
+      bytes: segment.bytes,
+    });
+    return { shard, rows: rowCount, duplicates, segment: segmentRecord(segment), nodes };
+  } finally {
+    budget.giveBack(byteCount);
+  }
+}
+
+/** Builds one shard; a run found damaged on the way is made again from its chunk. */
+async function buildShard(
+  state: LoadState,
+  parsed: ParseStageResult,
+  shard: number,
+): Promise<BuildOutcome> {
+  const { binding, folder, keyspaceUid, log, pool, settings, shardCount } = state;
+  for (let repairs = 0; ; repairs++) {
+    const outcome = await pool.build({
+      shard,
+      shardCount,
+      keyspaceUid,
+      onConflict: settings.onConflict,
+      runFolder: folder.runs,
+      binding,
+      runCount: parsed.chunks.length,
+    });
+    const damaged = outcome.damagedRun;
+    if (damaged === undefined) return outcome;
+    if (repairs === REPAIRS_MAX) {
+      throw new SteleError(
+        'IO',
+        `Run ${damaged} in ${folder.runs} does not keep what is written to it; check that disk, or use another --work-dir.`,
+      );
+    }
+    log.warn({ chunk: damaged, shard }, 'a run file is damaged; its chunk is parsed again');
+    await remakeRun(state, parsed, damaged);
+  }
+}
+
+async function remakeRun(
+  state: LoadState,
+  parsed: ParseStageResult,
+  damaged: number,
+): Promise<void> {
+  const chunk = parsed.chunks[damaged]?.chunk;
+  if (chunk === undefined) throw new SteleError('INTERNAL', `There is no chunk ${damaged}.`);
+  const chunks = new Map(state.kept.chunks);
+  chunks.delete(damaged);
+  const { bytesDone, rejected, rows } = state.progress;
+  await parseOne({ ...state, kept: { ...state.kept, chunks } }, chunk);
+  Object.assign(state.progress, { bytesDone, rejected, rows });
+}
+
+function segmentInfo(shard: number, segment: BuiltSegmentBytes): SegmentInfo {
+  const { id, keyBytes, records, valueBytes } = segment;
+  const digest = Buffer.from(segment.digest);
+  return { id, shard, fileBytes: segment.bytes.length, records, keyBytes, valueBytes, digest };
+}
+
+function segmentRecord(segment: BuiltSegmentBytes): NonNullable<ShardDone['segment']> {
+  const { id, keyBytes, records, valueBytes } = segment;
+  const digest = Buffer.from(segment.digest).toString('hex');
+  return { id, fileBytes: segment.bytes.length, records, keyBytes, valueBytes, digest };
+}

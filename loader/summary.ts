@@ -1,0 +1,50 @@
+// What a finished load tells.
+
+/** As INTERFACE lists it; `rows` = loaded + duplicates + rejected. */
+export interface LoadSummary {
+  readonly keyspace: string;
+  readonly version: number;
+  /** Rows read; blank lines and headers are none. */
+  readonly rows: number;
+  readonly loaded: number;
+  /** Rows whose key was there already: with the same value, or settled by --on-conflict. */
+  readonly duplicates: number;
+  readonly rejected: number;
+  /** Of input. */
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly rowsPerSecond: number;
+  readonly chunksResumed: number;
+  readonly shardsResumed: number;
+  /** 32 hex digits; the same for the same set of pairs. */
+  readonly digest: string;
+  /** The current version came from this very input: nothing was done. */
+  readonly alreadyCurrent: boolean;
+}
+
+export function alreadyCurrentSummary(
+  keyspace: string,
+  version: number,
+  elapsedMs: number,
+): LoadSummary {
+  return {
+    keyspace,
+    version,
+    rows: 0,
+    loaded: 0,
+    duplicates: 0,
+    rejected: 0,
+    bytes: 0,
+    seconds: roundSeconds(elapsedMs),
+    rowsPerSecond: 0,
+    chunksResumed: 0,
+    shardsResumed: 0,
+    digest: '',
+    alreadyCurrent: true,
+  };
+}
+
+/** Milliseconds as seconds with three decimals. */
+export function roundSeconds(elapsedMs: number): number {
+  return Math.round(elapsedMs) / 1000;
+}

@@ -1,0 +1,105 @@
+// Where the two kinds of task run: in worker threads (piscina), or, for an input so small that
+// starting threads would take longer than the work, in this thread.
+//
+// A worker that dies or throws something unforeseen has its task tried again, three times in all; an
+// error that the task itself reports (a SteleError) is final.
+
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Piscina } from 'piscina';
+import { SteleError, toSteleError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import { closeRuns, newBuildScratch, runBuildTask } from './build-task.ts';
+import type { BuildOutcome, BuildTask } from './build-task.ts';
+import type { WorkerReply } from './load-worker.ts';
+import { newParseScratch, runParseTask } from './parse-task.ts';
+import type { ParseOutcome, ParseTask } from './parse-task.ts';
+
+const ATTEMPTS_MAX = 3;
+/** Tasks waiting in the pool for each thread; the callers keep fewer than that in flight. */
+const QUEUE_PER_THREAD = 8;
+
+export interface WorkPool {
+  readonly threads: number;
+  parse(task: ParseTask): Promise<ParseOutcome>;
+  build(task: BuildTask): Promise<BuildOutcome>;
+  close(): Promise<void>;
+}
+
+/** Runs tasks in the calling thread, one at a time. */
+export function inlinePool(): WorkPool {
+  const parseScratch = newParseScratch();
+  const buildScratch = newBuildScratch();
+  return {
+    threads: 1,
+    parse: async (task) => await nextTurn(() => runParseTask(task, parseScratch)),
+    build: async (task) => await nextTurn(() => runBuildTask(task, buildScratch)),
+    close: () => {
+      closeRuns(buildScratch);
+      return Promise.resolve();
+    },
+  };
+}
+
+/** Lets timers and sockets have their turn between two tasks. */
+function nextTurn<Outcome>(run: () => Outcome): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    setImmediate(() => {
+      try {
+        resolve(run());
+      } catch (thrown) {
+        reject(toSteleError(thrown));
+      }
+    });
+  });
+}
+
+/** The built worker; undefined where the sources run without a build. */
+export function workerFile(): string | undefined {
+  const path = fileURLToPath(new URL('./load-worker.js', import.meta.url));
+  return existsSync(path) ? path : undefined;
+}
+
+/** Worker threads; `file` is the built load-worker. Close it, or the process does not end. */
+export function threadPool(file: string, threads: number, log: Logger): WorkPool {
+  const pool = new Piscina({
+    filename: file,
+    minThreads: 1,
+    maxThreads: threads,
+    idleTimeout: 10_000,
+    maxQueue: threads * QUEUE_PER_THREAD,
+    // A thread that waits with Atomics cannot be asked for anything else; events cost little here.
+    atomics: 'disabled',
+  });
+  return {
+    threads,
+    parse: (task) => runInThread<ParseOutcome>(pool, 'parse', task, log),
+    build: (task) => runInThread<BuildOutcome>(pool, 'build', task, log),
+    close: () => pool.destroy(),
+  };
+}
+
+async function runInThread<Outcome>(
+  pool: Piscina,
+  name: string,
+  task: unknown,
+  log: Logger,
+): Promise<Outcome> {
+  for (let attempt = 1; ; attempt++) {
+    let reply: WorkerReply<Outcome>;
+    try {
+      reply = (await pool.run(task, { name })) as WorkerReply<Outcome>;
+    } catch (thrown) {
+      log.warn({ task: name, attempt, err: thrown }, 'a worker thread failed');
+      if (attempt < ATTEMPTS_MAX) continue;
+      const text = thrown instanceof Error ? thrown.message : String(thrown);
+      throw new SteleError(
+        'INTERNAL',
+        `A worker thread failed ${ATTEMPTS_MAX} times on the same piece of work (${text}); try a smaller --chunk-size or fewer --workers.`,
+        { cause: thrown },
+      );
+    }
+    if ('outcome' in reply) return reply.outcome;
+    throw new SteleError(reply.failure.code, reply.failure.message);
+  }
+}
