@@ -86,6 +86,11 @@ export class LookupCore {
     return this.router.target(keyspace, version);
   }
 
+  /** The default deadline of a read that begins now, for the keys of one command. */
+  deadlineFromNow(): number {
+    return this.#nowMs() + this.#deadlineMs;
+  }
+
   /**
    * Looks one key up. `receiver.receive(index, ...)` is called exactly once, possibly before this
    * returns (a cached value). `key` must not change until then.
@@ -95,7 +100,7 @@ export class LookupCore {
     key: Uint8Array,
     receiver: LookupReceiver,
     index: number,
-    deadlineAtMs = this.#nowMs() + this.#deadlineMs,
+    deadlineAtMs = this.deadlineFromNow(),
   ): void {
     this.keysTotal++;
     let cacheKey = '';

@@ -53,6 +53,11 @@ export class Router {
   #turn = 0;
   #everReady = false;
 
+  /** Whether reads are answered: once the cluster was ready, only its dead shards are not. */
+  get open(): boolean {
+    return this.#everReady;
+  }
+
   get table(): RouteTable {
     return this.#table;
   }
@@ -107,6 +112,20 @@ export class Router {
       );
     }
     return this.#targetOf(known, wanted);
+  }
+
+  /**
+   * The dataset that a client with a view of its own names by uid; version 0 is the current one.
+   * Undefined when this master does not know it (yet, or any more). Throws UNINITIALIZED.
+   */
+  targetOfUid(uid: string, version: number): LookupTarget | undefined {
+    if (!this.#everReady) throw notReady(this.#table.view);
+    for (const keyspace of this.#keyspaces.values()) {
+      if (keyspace.uid !== uid) continue;
+      const wanted = version === 0 ? keyspace.currentVersion : version;
+      return keyspace.versions.includes(wanted) ? this.#targetOf(keyspace, wanted) : undefined;
+    }
+    return undefined;
   }
 
   /**

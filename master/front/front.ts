@@ -1,0 +1,148 @@
+// The query front: opens the HTTP and RESP ports, adds the lookup service to the master's gRPC
+// server, and closes them in order: unready first, then the ports, then what still waits.
+
+import type { AddressInfo } from 'node:net';
+import type { Server as GrpcServer } from '@grpc/grpc-js';
+import type { FastifyInstance } from 'fastify';
+import { monotonicNowMs } from '../../base/clock.ts';
+import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import { LookupServiceService } from '../../proto/gen/stele/v1/lookup.ts';
+import type { ClusterOperations } from '../../proto/operations.ts';
+import type { DatanodeLink } from '../../proto/ports.ts';
+import { startRespListener } from '../../resp/listener.ts';
+import type { RespListener } from '../../resp/listener.ts';
+import { lookupService } from './grpc-lookup.ts';
+import { createHttpApp } from './http/app.ts';
+import { LookupCore } from './lookup-core.ts';
+import { FrontMetrics } from './metrics.ts';
+import { MasterRespBackend } from './resp-backend.ts';
+
+export interface FrontSettings {
+  readonly host: string;
+  /** 0 picks a free one, here and below. */
+  readonly httpPort: number;
+  readonly respPort: number;
+  /** 0: no cache. */
+  readonly cacheMaxBytes: number;
+  /** Of HTTP and of RESP, each. */
+  readonly maxConnections: number;
+  /** How long a key is tried for, all replicas and retries together. */
+  readonly lookupDeadlineMs: number;
+}
+
+export interface FrontOptions {
+  readonly settings: FrontSettings;
+  readonly operations: ClusterOperations;
+  /** The link to a datanode, while it is online. */
+  readonly links: (nodeId: string) => DatanodeLink | undefined;
+  /** Gets the lookup service added; it is opened and closed by its owner. */
+  readonly grpcServer?: Pick<GrpcServer, 'addService'>;
+  readonly log: Logger;
+}
+
+export interface Front {
+  readonly httpPort: number;
+  readonly respPort: number;
+  /** The read path, for a caller in this process. */
+  readonly core: LookupCore;
+  /** Answers what has arrived, at most `deadlineMs` long, then closes everything. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+interface OpenPorts {
+  http?: FastifyInstance;
+  resp?: RespListener;
+  closing: boolean;
+  httpConnections: () => number;
+}
+
+/** Starts the front; resolves when its ports are open. Throws PORT_IN_USE with a sentence that helps. */
+export async function startFront(options: FrontOptions): Promise<Front> {
+  const { settings, operations, links, log } = options;
+  const startedMs = monotonicNowMs();
+  const core = new LookupCore({
+    views: operations,
+    links,
+    cacheMaxBytes: settings.cacheMaxBytes,
+    deadlineMs: settings.lookupDeadlineMs,
+  });
+  const open: OpenPorts = { closing: false, httpConnections: () => 0 };
+  const metrics = new FrontMetrics(core, () => ({
+    http: open.httpConnections(),
+    resp: open.resp?.connectionCount ?? 0,
+  }));
+  options.grpcServer?.addService(LookupServiceService, lookupService(core, metrics));
+  const backend = new MasterRespBackend({
+    core,
+    operations,
+    metrics,
+    info: () => ({
+      core,
+      clients: open.resp?.connectionCount ?? 0,
+      clientsMax: settings.maxConnections,
+      respPort: open.resp?.port ?? 0,
+      uptimeMs: monotonicNowMs() - startedMs,
+      commandsTotal: metrics.resp.latency.total,
+    }),
+  });
+  const close = (deadlineMs: number): Promise<void> => {
+    open.closing = true;
+    return closeAll(open.http, open.resp, core, deadlineMs);
+  };
+  try {
+    open.http = await createHttpApp({
+      core,
+      operations,
+      metrics,
+      log,
+      maxConnections: settings.maxConnections,
+      closing: () => open.closing,
+    });
+    open.httpConnections = connectionCounter(open.http);
+    const httpPort = await listenHttp(open.http, settings);
+    const { host, respPort: port, maxConnections } = settings;
+    open.resp = await startRespListener({ host, port, backend, maxConnections, log });
+    return { httpPort, respPort: open.resp.port, core, close };
+  } catch (thrown) {
+    await close(0);
+    throw thrown;
+  }
+}
+
+async function listenHttp(app: FastifyInstance, settings: FrontSettings): Promise<number> {
+  const { host, httpPort } = settings;
+  try {
+    await app.listen({ host, port: httpPort, backlog: 1024 });
+  } catch (thrown) {
+    if (systemErrorCode(thrown) !== 'EADDRINUSE') throw toSteleError(thrown, 'IO');
+    throw new SteleError(
+      'PORT_IN_USE',
+      `Something already listens on ${host}:${httpPort}; stop it, or choose another port with --http-port (0 picks a free one).`,
+      { cause: thrown },
+    );
+  }
+  return (app.server.address() as AddressInfo).port;
+}
+
+async function closeAll(
+  http: FastifyInstance | undefined,
+  resp: RespListener | undefined,
+  core: LookupCore,
+  deadlineMs: number,
+): Promise<void> {
+  const cut = setTimeout(() => http?.server.closeAllConnections(), deadlineMs);
+  await Promise.allSettled([http?.close(), resp?.close(deadlineMs)]);
+  clearTimeout(cut);
+  core.close();
+}
+
+/** Counts the open connections of an app that does not listen yet. */
+function connectionCounter(app: FastifyInstance): () => number {
+  let count = 0;
+  app.server.on('connection', (socket) => {
+    count++;
+    socket.once('close', () => count--);
+  });
+  return () => count;
+}

@@ -1,0 +1,215 @@
+// The commands of the master over RESP: any key of any keyspace, as one server.
+//
+// To plain clients the master is a standalone Redis: it has every key, SELECT works, MGET spans
+// everything, and nothing is ever redirected (`redis_mode:standalone`). It still answers the CLUSTER
+// commands, with the datanodes' topology (`cluster_enabled:1`): a cluster client seeded with the
+// master learns the datanodes from CLUSTER SLOTS and reads from them directly.
+
+import type { ClusterOperations } from '../../proto/operations.ts';
+import { SteleError } from '../../base/errors.ts';
+import type { KeyspaceView } from '../../proto/gen/stele/v1/view.ts';
+import type { CommandBackend, PendingReply, ServerFacts } from '../../resp/backend.ts';
+import type { CommandSpec } from '../../resp/command-spec.ts';
+import type { CommandArguments } from '../../resp/decoder.ts';
+import type { ReplyWriter } from '../../resp/encoder.ts';
+import type { KeyspaceRef, Session } from '../../resp/session.ts';
+import type { LookupCore } from './lookup-core.ts';
+import type { FrontMetrics } from './metrics.ts';
+import { writeClusterReply } from './resp-cluster.ts';
+import { REDIS_VERSION, writeInfo } from './resp-info.ts';
+import type { InfoFacts } from './resp-info.ts';
+import { notReady } from './router.ts';
+import { PendingKey, PendingKeys, writeBulk } from './resp-pending.ts';
+import type { WriteValue } from './resp-pending.ts';
+import { steleReply } from './resp-stele.ts';
+
+/** What MEMORY USAGE adds to key and value: the index's share of a record. */
+const RECORD_OVERHEAD_BYTES = 10;
+const KEYSPACES_MAX = 1024;
+
+export interface RespBackendOptions {
+  readonly core: LookupCore;
+  readonly operations: ClusterOperations;
+  readonly metrics: FrontMetrics;
+  readonly info: () => InfoFacts;
+}
+
+export class MasterRespBackend implements CommandBackend {
+  readonly #options: RespBackendOptions;
+
+  constructor(options: RespBackendOptions) {
+    this.#options = options;
+  }
+
+  execute(
+    spec: CommandSpec,
+    command: CommandArguments,
+    session: Session,
+    out: ReplyWriter,
+  ): PendingReply | undefined {
+    switch (spec.name) {
+      case 'get':
+        return this.#oneKey(command, session, out, writeBulk);
+      case 'mget':
+        return this.#manyKeys(command, session, out, false);
+      case 'exists':
+        return this.#manyKeys(command, session, out, true);
+      case 'strlen':
+        return this.#oneKey(command, session, out, writeLength);
+      case 'type':
+        return this.#oneKey(command, session, out, writeType);
+      case 'ttl':
+      case 'pttl':
+        return this.#oneKey(command, session, out, writeTimeToLive);
+      case 'getrange':
+        return this.#oneKey(command, session, out, rangeWriter(command));
+      case 'object|encoding':
+        return this.#oneKey(command, session, out, writeEncoding, 2);
+      case 'memory|usage':
+        return this.#oneKey(command, session, out, usageWriter(command), 2);
+      default:
+        return this.#seldom(spec.name, command, session, out);
+    }
+  }
+
+  resolveKeyspace(nameOrIndex: string): KeyspaceRef | undefined {
+    const { keyspaces } = this.#options.operations.current();
+    const index = /^[0-9]{1,6}$/.test(nameOrIndex) ? Number(nameOrIndex) : -1;
+    const found =
+      keyspaces.find((keyspace) => keyspace.name === nameOrIndex) ??
+      keyspaces.find((keyspace) => keyspace.index === index);
+    if (found !== undefined) return { name: found.name, index: found.index };
+    // Clients send SELECT 0 before anything has been loaded.
+    if (index === 0 || nameOrIndex === 'default') return { name: 'default', index: 0 };
+    if (!this.#options.core.router.open) throw notReady(this.#options.operations.current());
+    return undefined;
+  }
+
+  facts(): ServerFacts {
+    return {
+      redisVersion: REDIS_VERSION,
+      mode: 'standalone',
+      role: 'master',
+      databases: KEYSPACES_MAX,
+    };
+  }
+
+  #seldom(
+    name: string,
+    command: CommandArguments,
+    session: Session,
+    out: ReplyWriter,
+  ): PendingReply | undefined {
+    const { operations, info, core } = this.#options;
+    if (name.startsWith('cluster|')) writeClusterReply(core.router.table.view, name, command, out);
+    else if (name === 'info') writeInfo(operations.current(), info(), command, out);
+    else if (name === 'dbsize') out.integer(this.#keyspaceOf(session).records);
+    else if (name.startsWith('stele|')) {
+      const pending = steleReply(operations, name, command, session, out);
+      if (pending !== undefined) pending.handedOver = true;
+      return pending;
+    } else {
+      out.error(`ERR '${name.replace('|', ' ').toUpperCase()}' is not supported here yet`);
+    }
+    return undefined;
+  }
+
+  #keyspaceOf(session: Session): KeyspaceView {
+    const { core } = this.#options;
+    // For its errors: not ready, or no such keyspace.
+    core.target(session.keyspace.name);
+    const { keyspaces } = core.router.table.view;
+    const found = keyspaces.find((keyspace) => keyspace.name === session.keyspace.name);
+    if (found === undefined) throw new SteleError('KEYSPACE_NOT_FOUND', 'No such keyspace.');
+    return found;
+  }
+
+  #oneKey(
+    command: CommandArguments,
+    session: Session,
+    out: ReplyWriter,
+    writeValue: WriteValue,
+    at = 1,
+  ): PendingReply | undefined {
+    const { core, metrics } = this.#options;
+    const target = core.target(session.keyspace.name);
+    const pending = new PendingKey(writeValue, metrics.resp);
+    core.get(target, copyArgument(command, at), pending, 0);
+    return settle(pending, out);
+  }
+
+  #manyKeys(
+    command: CommandArguments,
+    session: Session,
+    out: ReplyWriter,
+    countOnly: boolean,
+  ): PendingReply | undefined {
+    const { core, metrics } = this.#options;
+    const target = core.target(session.keyspace.name);
+    const pending = new PendingKeys(command.argc - 1, countOnly, metrics.resp);
+    const deadlineAtMs = core.deadlineFromNow();
+    for (let at = 1; at < command.argc; at++) {
+      core.get(target, copyArgument(command, at), pending, at - 1, deadlineAtMs);
+    }
+    return settle(pending, out);
+  }
+}
+
+/** What is known already (cached values) is written at once; the rest is waited for. */
+function settle(pending: PendingKey | PendingKeys, out: ReplyWriter): PendingReply | undefined {
+  if (!pending.done) {
+    pending.handedOver = true;
+    return pending;
+  }
+  pending.write(out);
+  return undefined;
+}
+
+/** The decoder's buffer is used again: a key that waits for its answer must be a copy. */
+function copyArgument(command: CommandArguments, at: number): Buffer {
+  return Buffer.from(command.buffer.subarray(command.starts[at], command.ends[at]));
+}
+
+function writeLength(out: ReplyWriter, value: Buffer | undefined): void {
+  out.integer(value?.length ?? 0);
+}
+
+function writeType(out: ReplyWriter, value: Buffer | undefined): void {
+  out.simple(value === undefined ? 'none' : 'string');
+}
+
+function writeTimeToLive(out: ReplyWriter, value: Buffer | undefined): void {
+  out.integer(value === undefined ? -2 : -1);
+}
+
+function writeEncoding(out: ReplyWriter, value: Buffer | undefined): void {
+  if (value === undefined) out.nil();
+  else out.bulkText('raw');
+}
+
+function usageWriter(command: CommandArguments): WriteValue {
+  const keyBytes = (command.ends[2] ?? 0) - (command.starts[2] ?? 0);
+  return (out, value) => {
+    if (value === undefined) out.nil();
+    else out.integer(keyBytes + value.length + RECORD_OVERHEAD_BYTES);
+  };
+}
+
+/** GETRANGE: both ends belong to the range; negative ones count from the end of the value. */
+function rangeWriter(command: CommandArguments): WriteValue {
+  const first = integerArgument(command, 2);
+  const last = integerArgument(command, 3);
+  return (out, value) => {
+    const length = value?.length ?? 0;
+    const start = first < 0 ? Math.max(0, length + first) : first;
+    const end = Math.min(length, (last < 0 ? length + last : last) + 1);
+    if (value === undefined || start >= end) out.bulkText('');
+    else out.bulkImmutable(value, start, end);
+  };
+}
+
+function integerArgument(command: CommandArguments, at: number): number {
+  const text = command.buffer.toString('latin1', command.starts[at], command.ends[at]);
+  if (/^-?[0-9]{1,15}$/.test(text)) return Number(text);
+  throw new SteleError('INVALID_ARGUMENT', 'value is not an integer or out of range');
+}

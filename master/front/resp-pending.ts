@@ -1,0 +1,161 @@
+// Replies that wait for datanodes: one key, several keys, or an operation of the cluster.
+//
+// A key that cannot be known makes its whole command an error (`-CLUSTERDOWN ...`): a nil would say
+// "not found".
+
+import { SteleError, toSteleError } from '../../base/errors.ts';
+import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
+import type { PendingReply, PendingReplyWaiter } from '../../resp/backend.ts';
+import type { ReplyWriter } from '../../resp/encoder.ts';
+import type { LookupReceiver } from './dispatcher.ts';
+import type { SurfaceCounts } from './metrics.ts';
+
+const REPLY_OVERHEAD_BYTES = 16;
+
+/** Writes the reply to one key; the value is undefined where the key is not there. */
+export type WriteValue = (out: ReplyWriter, value: Buffer | undefined) => void;
+
+abstract class Pending implements PendingReply {
+  done = false;
+  replyBytes = 0;
+  waiter: PendingReplyWaiter | undefined = undefined;
+  /** Set when the connection is about to take this over: from then on it is the waiter. */
+  handedOver = false;
+
+  get abandoned(): boolean {
+    return this.handedOver && this.waiter === undefined;
+  }
+
+  abstract write(out: ReplyWriter): void;
+
+  protected finish(): void {
+    this.done = true;
+    this.waiter?.replyReady(this);
+  }
+}
+
+/** GET, STRLEN, TYPE ... */
+export class PendingKey extends Pending implements LookupReceiver {
+  readonly #writeValue: WriteValue;
+  readonly #counts: SurfaceCounts;
+  readonly #beganMs = performance.now();
+  #value: Buffer | undefined;
+  #failure: SteleError | undefined;
+
+  constructor(writeValue: WriteValue, counts: SurfaceCounts) {
+    super();
+    this.#writeValue = writeValue;
+    this.#counts = counts;
+  }
+
+  receive(
+    _index: number,
+    status: LookupStatus,
+    value: Buffer | undefined,
+    _nodeId: string,
+    failure: SteleError | undefined,
+  ): void {
+    this.#counts.latency.record(performance.now() - this.#beganMs);
+    if (status === LookupStatus.OK) this.#counts.found++;
+    else if (status === LookupStatus.NOT_FOUND) this.#counts.notFound++;
+    else {
+      this.#counts.failed++;
+      this.#failure = failure ?? noAnswer();
+    }
+    this.#value = value;
+    this.replyBytes = REPLY_OVERHEAD_BYTES + (value?.length ?? 0);
+    this.finish();
+  }
+
+  override write(out: ReplyWriter): void {
+    if (this.#failure !== undefined) out.failure(this.#failure);
+    else this.#writeValue(out, this.#value);
+  }
+}
+
+/** MGET and EXISTS: one reply from several keys, all of one version. */
+export class PendingKeys extends Pending implements LookupReceiver {
+  readonly #values: (Buffer | undefined)[];
+  readonly #counts: SurfaceCounts;
+  readonly #countOnly: boolean;
+  readonly #beganMs = performance.now();
+  #left: number;
+  #found = 0;
+  #failure: SteleError | undefined;
+
+  constructor(keyCount: number, countOnly: boolean, counts: SurfaceCounts) {
+    super();
+    this.#left = keyCount;
+    this.#values = Array.from({ length: countOnly ? 0 : keyCount });
+    this.#countOnly = countOnly;
+    this.#counts = counts;
+  }
+
+  receive(
+    index: number,
+    status: LookupStatus,
+    value: Buffer | undefined,
+    _nodeId: string,
+    failure: SteleError | undefined,
+  ): void {
+    if (status === LookupStatus.OK) {
+      this.#found++;
+      this.#counts.found++;
+      if (!this.#countOnly) {
+        this.#values[index] = value;
+        this.replyBytes += REPLY_OVERHEAD_BYTES + (value?.length ?? 0);
+      }
+    } else if (status === LookupStatus.NOT_FOUND) this.#counts.notFound++;
+    else {
+      this.#counts.failed++;
+      this.#failure ??= failure ?? noAnswer();
+    }
+    if (--this.#left > 0) return;
+    this.#counts.latency.record(performance.now() - this.#beganMs);
+    this.finish();
+  }
+
+  override write(out: ReplyWriter): void {
+    if (this.#failure !== undefined) return out.failure(this.#failure);
+    if (this.#countOnly) return out.integer(this.#found);
+    out.array(this.#values.length);
+    for (const value of this.#values) writeBulk(out, value);
+  }
+}
+
+/** The answer of an operation, written once its promise has settled. */
+export class PendingOperation<Answer> extends Pending {
+  readonly #writeAnswer: (out: ReplyWriter, answer: Answer) => void;
+  #answer: Answer | undefined;
+  #failure: SteleError | undefined;
+
+  constructor(operation: Promise<Answer>, writeAnswer: (out: ReplyWriter, answer: Answer) => void) {
+    super();
+    this.#writeAnswer = writeAnswer;
+    operation.then(
+      (answer) => {
+        this.#answer = answer;
+        this.finish();
+      },
+      (thrown: unknown) => {
+        this.#failure = toSteleError(thrown);
+        this.finish();
+      },
+    );
+  }
+
+  override write(out: ReplyWriter): void {
+    if (this.#failure !== undefined) out.failure(this.#failure);
+    else this.#writeAnswer(out, this.#answer as Answer);
+  }
+}
+
+/** A value as GET and MGET give it. It is ours to give up: large ones are referenced, not copied. */
+export function writeBulk(out: ReplyWriter, value: Buffer | undefined): void {
+  if (value === undefined) out.nil();
+  else out.bulkImmutable(value);
+}
+
+function noAnswer(): SteleError {
+  return new SteleError('UNAVAILABLE', 'No replica answered.');
+}
