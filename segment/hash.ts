@@ -82,7 +82,8 @@ export function finalMix(h: number): number {
   return h ^ (h >>> 16);
 }
 
-function readInt32(bytes: Uint8Array, at: number): number {
+/** The four bytes at `at`, little-endian, as a signed integer. */
+export function readInt32(bytes: Uint8Array, at: number): number {
   return (
     (bytes[at] as number) |
     ((bytes[at + 1] as number) << 8) |
