@@ -7,14 +7,17 @@ import { formatCount } from './table.ts';
 /** The lines that `stele load` ends with. */
 export function formatSummary(summary: LoadSummary): string {
   if (summary.alreadyCurrent) return shortSummary(summary);
-  const resumed =
-    summary.chunksResumed > 0 ? ` (${formatCount(summary.chunksResumed)} resumed)` : '';
+  const lines = [
+    `keyspace  ${summary.keyspace}, version ${summary.version}`,
+    `rows      ${formatCount(summary.rows)} read, ${formatCount(summary.loaded)} loaded, ${formatCount(summary.duplicates)} duplicates, ${formatCount(summary.rejected)} rejected`,
+    `time      ${summary.seconds.toFixed(2)} s for ${formatBytes(summary.bytes)}, ${formatCount(Math.round(summary.rowsPerSecond))} rows/s`,
+    `digest    ${summary.digest}`,
+  ];
+  const { chunksResumed, shardsResumed } = summary;
+  if (chunksResumed + shardsResumed === 0) return lines.join('\n');
   return [
-    `keyspace    ${summary.keyspace}, version ${summary.version}`,
-    `rows        ${formatCount(summary.rowsRead)} read, ${formatCount(summary.loaded)} loaded, ${formatCount(summary.duplicates)} duplicates, ${formatCount(summary.rejected)} rejected`,
-    `input       ${formatBytes(summary.bytes)} in ${formatCount(summary.chunks)} chunks${resumed}`,
-    `time        ${summary.seconds.toFixed(2)} s, ${formatCount(Math.round(summary.rowsPerSecond))} rows/s`,
-    `digest      ${summary.digest}`,
+    ...lines,
+    `resumed   ${formatCount(chunksResumed)} chunks and ${formatCount(shardsResumed)} shards were done before`,
   ].join('\n');
 }
 

@@ -1,5 +1,6 @@
 // `stele verify`: every checksum, count and digest of segment files, without a running cluster.
 
+import { existsSync } from 'node:fs';
 import { option } from '../../base/config.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { VerifiedFile } from '../../datanode/verify-files.ts';
@@ -28,6 +29,10 @@ export const verify = defineVerb({
     const fromFolder = operands.length === 0 || settings.sources.get('dataDir') === 'flag';
     if (operands.length === 0 && dataDir === undefined) {
       throw new SteleError('INVALID_ARGUMENT', 'Name segment files, or a folder with --data-dir.');
+    }
+    for (const path of operands) {
+      if (existsSync(path)) continue;
+      throw new SteleError('INPUT_NOT_FOUND', `There is no file ${path}; check its name.`);
     }
     const inFolder = dataDir !== undefined && fromFolder ? await segmentFilesIn(dataDir) : [];
     const report = form === 'json' ? jsonReport(output) : peopleReport(output);

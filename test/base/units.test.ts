@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { assert, nat, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatBytes, formatDuration, parseBytes, parseDurationMs } from '../../base/units.ts';
 
@@ -33,8 +33,8 @@ describe('parseBytes', () => {
   });
 
   it('reads every whole number of bytes as itself', () => {
-    fc.assert(
-      fc.property(fc.nat({ max: Number.MAX_SAFE_INTEGER }), (bytes) => {
+    assert(
+      property(nat({ max: Number.MAX_SAFE_INTEGER }), (bytes) => {
         expect(parseBytes(String(bytes))).toBe(bytes);
       }),
     );

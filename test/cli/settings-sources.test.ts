@@ -1,0 +1,63 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readSettingsFile, settingsEnvironment } from '../../cli/settings-sources.ts';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stele-settings-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function yamlFile(text: string): string {
+  const path = join(folder, 'stele.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+describe('readSettingsFile', () => {
+  it('reads a flat list of settings', async () => {
+    const path = yamlFile('http-port: 8080\nload: [a=1, b=2]\nzone:\n');
+    expect(await readSettingsFile(path)).toEqual({
+      path,
+      values: { 'http-port': 8080, load: ['a=1', 'b=2'], zone: null },
+    });
+  });
+
+  it('takes an empty file for no settings', async () => {
+    expect((await readSettingsFile(yamlFile('# nothing yet\n'))).values).toEqual({});
+  });
+
+  it('refuses a file that was asked for and is not there', async () => {
+    await expect(readSettingsFile(join(folder, 'nope.yaml'))).rejects.toMatchObject({
+      code: 'INPUT_NOT_FOUND',
+      message: expect.stringMatching(/does not exist; check --config/) as unknown,
+    });
+  });
+
+  it.each([
+    ['a: [', /is not valid YAML: [^\n]+[.]$/],
+    ['- a\n- b\n', /must be a list of `name: value` lines/],
+    ['just text', /must be a list of `name: value` lines/],
+    ['master:\n  http-port: 1\n', /nests values under 'master'/],
+    ['load:\n  - {a: 1}\n', /nests values under 'load'/],
+  ])('refuses %j in one sentence', async (text, message) => {
+    await expect(readSettingsFile(yamlFile(text))).rejects.toThrow(message);
+    await expect(readSettingsFile(yamlFile(text))).rejects.not.toThrow(/\n/);
+  });
+});
+
+describe('settingsEnvironment', () => {
+  it('keeps to variables of its own name', () => {
+    expect(settingsEnvironment({ HOME: '/', STELE_ZONE: 'a' })).toEqual({ STELE_ZONE: 'a' });
+  });
+
+  it('does not take the address that Kubernetes gives a service called stele for a port', () => {
+    const given = { STELE_PORT: 'tcp://10.0.0.1:9000', STELE_SERVICE_HOST: '10.0.0.1' };
+    expect(settingsEnvironment(given)).toEqual({ STELE_SERVICE_HOST: '10.0.0.1' });
+    expect(settingsEnvironment({ STELE_PORT: '1' })).toEqual({ STELE_PORT: '1' });
+  });
+});
