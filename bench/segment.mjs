@@ -130,10 +130,10 @@ async function benchLmdb(keyCount) {
   try {
     const keyAt = (from, i) => from.subarray(i * KEY_BYTES, (i + 1) * KEY_BYTES);
     const start = performance.now();
-    for (let i = 0; i < keyCount;) {
-      const end = Math.min(keyCount, i + 100_000);
+    for (let from = 0; from < keyCount; from += 100_000) {
       store.transactionSync(() => {
-        for (; i < end; i++) store.putSync(keyAt(keys, i), value(i));
+        const end = Math.min(keyCount, from + 100_000);
+        for (let i = from; i < end; i++) store.putSync(keyAt(keys, i), value(i));
       });
     }
     const seconds = (performance.now() - start) / 1000;
