@@ -26,18 +26,19 @@ export class FrontMetrics {
     collectDefaultMetrics({ register: this.#registry });
     this.#defineLookups(core);
     this.#defineCluster(core);
-    const metrics = { registers: [this.#registry] };
-    new Gauge({
-      ...metrics,
-      name: 'stele_connections',
-      help: 'Open client connections',
-      labelNames: ['protocol'],
-      collect() {
-        const open = connections();
-        this.set({ protocol: 'http' }, open.http);
-        this.set({ protocol: 'resp' }, open.resp);
-      },
-    });
+    this.#registry.registerMetric(
+      new Gauge({
+        registers: [],
+        name: 'stele_connections',
+        help: 'Open client connections',
+        labelNames: ['protocol'],
+        collect() {
+          const open = connections();
+          this.set({ protocol: 'http' }, open.http);
+          this.set({ protocol: 'resp' }, open.resp);
+        },
+      }),
+    );
   }
 
   get contentType(): string {
@@ -51,20 +52,22 @@ export class FrontMetrics {
 
   #defineLookups(core: LookupCore): void {
     const surfaces = SURFACES.map((name) => [name, this[name]] as const);
-    new Counter({
-      registers: [this.#registry],
-      name: 'stele_reads_total',
-      help: 'Read requests answered, by protocol and result',
-      labelNames: ['protocol', 'result'],
-      collect() {
-        this.reset();
-        for (const [protocol, counts] of surfaces) {
-          this.inc({ protocol, result: 'found' }, counts.found);
-          this.inc({ protocol, result: 'not_found' }, counts.notFound);
-          this.inc({ protocol, result: 'failed' }, counts.failed);
-        }
-      },
-    });
+    this.#registry.registerMetric(
+      new Counter({
+        registers: [],
+        name: 'stele_reads_total',
+        help: 'Read requests answered, by protocol and result',
+        labelNames: ['protocol', 'result'],
+        collect() {
+          this.reset();
+          for (const [protocol, counts] of surfaces) {
+            this.inc({ protocol, result: 'found' }, counts.found);
+            this.inc({ protocol, result: 'not_found' }, counts.notFound);
+            this.inc({ protocol, result: 'failed' }, counts.failed);
+          }
+        },
+      }),
+    );
     this.#counter('stele_lookup_keys_total', 'Keys looked up', () => core.keysTotal);
     this.#counter('stele_cache_hits_total', 'Keys answered by the cache', () => core.cache.hits);
     this.#counter('stele_cache_misses_total', 'Keys the cache lacked', () => core.cache.misses);
@@ -92,35 +95,45 @@ export class FrontMetrics {
     this.#gauge('stele_health_status', '1 green, 2 yellow, 3 red, 0 unknown', () => view().health);
     this.#gauge('stele_ready', '1 when every shard can be read', () => (view().ready ? 1 : 0));
     this.#gauge('stele_epoch', "Number of the leader's term", () => view().epoch);
-    new Gauge({
-      registers: [this.#registry],
-      name: 'stele_node_in_flight_keys',
-      help: 'Keys asked of a datanode and not answered yet',
-      labelNames: ['node'],
-      collect() {
-        this.reset();
-        for (const slot of core.router.nodes()) this.set({ node: slot.id }, slot.inFlight);
-      },
-    });
+    this.#registry.registerMetric(
+      new Gauge({
+        registers: [],
+        name: 'stele_node_in_flight_keys',
+        help: 'Keys asked of a datanode and not answered yet',
+        labelNames: ['node'],
+        collect() {
+          this.reset();
+          for (const slot of core.router.nodes()) this.set({ node: slot.id }, slot.inFlight);
+        },
+      }),
+    );
   }
 
   #counter(name: string, help: string, value: () => number): void {
-    new Counter({
-      ...{ registers: [this.#registry], name, help },
-      collect() {
-        this.reset();
-        this.inc(value());
-      },
-    });
+    this.#registry.registerMetric(
+      new Counter({
+        registers: [],
+        name,
+        help,
+        collect() {
+          this.reset();
+          this.inc(value());
+        },
+      }),
+    );
   }
 
   #gauge(name: string, help: string, value: () => number): void {
-    new Gauge({
-      ...{ registers: [this.#registry], name, help },
-      collect() {
-        this.set(value());
-      },
-    });
+    this.#registry.registerMetric(
+      new Gauge({
+        registers: [],
+        name,
+        help,
+        collect() {
+          this.set(value());
+        },
+      }),
+    );
   }
 
   /** prom-client cannot take a histogram's counts over, so this one is written here. */

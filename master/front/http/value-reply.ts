@@ -76,9 +76,12 @@ export class ValueReply implements LookupReceiver {
     const response = this.#response;
     if (wanted !== undefined && matchesEtag(wanted, etag)) {
       response.writeHead(304, [
-        ...['etag', etag],
-        ...['x-stele-version', String(version)],
-        ...['x-stele-node', nodeId],
+        'etag',
+        etag,
+        'x-stele-version',
+        String(version),
+        'x-stele-node',
+        nodeId,
       ]);
       response.end();
       return;

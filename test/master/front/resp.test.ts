@@ -176,14 +176,14 @@ describe('what cannot be known over RESP', () => {
 
 describe('the cluster over RESP', () => {
   it('is described by CLUSTER SLOTS as the datanodes, all slots covered', async () => {
-    const slots = (await redis.cluster('SLOTS')) as [number, number, ...[string, number][]][];
+    const slots = await redis.cluster('SLOTS');
     const total = slots.reduce((sum, [first, last]) => sum + last - first + 1, 0);
     expect(total).toBe(16_384);
     const ports = new Set(slots.flatMap(([, , ...nodes]) => nodes.map(([, port]) => port)));
-    expect([...ports].sort()).toEqual([7401, 7402, 7403]);
+    expect([...ports].sort((left, right) => left - right)).toEqual([7401, 7402, 7403]);
     expect(await redis.cluster('INFO')).toContain('cluster_state:ok');
     expect(await redis.cluster('KEYSLOT', 'foo')).toBe(12_182);
-    expect(String(await redis.cluster('MYID'))).toMatch(/^[0-9a-f]{40}$/);
+    expect(await redis.cluster('MYID')).toMatch(/^[0-9a-f]{40}$/);
     expect(
       String(await redis.cluster('NODES'))
         .trim()
@@ -197,8 +197,8 @@ describe('the cluster over RESP', () => {
       view.nodes[0]!.state = 5;
       view.routes[15]!.nodes = [];
     });
-    const slots = (await redis.cluster('SLOTS')) as [number, number, ...[string, number][]][];
-    for (const [, , primary] of slots) expect(primary[1]).not.toBe(7401);
+    const slots = await redis.cluster('SLOTS');
+    for (const [, , primary] of slots) expect(primary?.[1]).not.toBe(7401);
     expect(Math.max(...slots.map(([, last]) => last))).toBe(15 * 1024 - 1);
     expect(await redis.cluster('INFO')).toContain('cluster_state:fail');
   });
@@ -222,7 +222,7 @@ describe('the cluster over RESP', () => {
   });
 
   it('is told by the STELE commands', async () => {
-    const resp3 = (await redis.call('STELE', 'HEALTH')) as unknown;
+    const resp3 = await redis.call('STELE', 'HEALTH');
     expect(JSON.stringify(resp3)).toMatch(/green/);
     expect(JSON.stringify(await redis.call('STELE', 'KEYSPACES'))).toMatch(/prices|default/);
     expect(JSON.stringify(await redis.call('STELE', 'NODES'))).toMatch(/datanode-2/);

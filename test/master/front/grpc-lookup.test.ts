@@ -1,0 +1,139 @@
+import { ChannelCredentials } from '@grpc/grpc-js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LookupCore } from '../../../master/front/lookup-core.ts';
+import { lookupService } from '../../../master/front/grpc-lookup.ts';
+import { FrontMetrics } from '../../../master/front/metrics.ts';
+import { steleErrorFromGrpc } from '../../../proto/grpc-errors.ts';
+import { GrpcServer } from '../../../proto/grpc-server.ts';
+import { GrpcLookupChannel } from '../../../proto/lookup-stream.ts';
+import {
+  LookupServiceClient,
+  LookupServiceService,
+  LookupStatus,
+} from '../../../proto/gen/stele/v1/lookup.ts';
+import type { LookupRequest, LookupResponse } from '../../../proto/gen/stele/v1/lookup.ts';
+import { FakeCluster, UID } from './fake-cluster.ts';
+
+const { OK, NOT_FOUND, UNAVAILABLE } = LookupStatus;
+
+let cluster: FakeCluster;
+let core: LookupCore;
+let server: GrpcServer;
+let client: LookupServiceClient;
+let channel: GrpcLookupChannel;
+
+beforeEach(async () => {
+  cluster = new FakeCluster();
+  core = new LookupCore({
+    views: cluster,
+    links: cluster.links,
+    cacheMaxBytes: 0,
+    deadlineMs: 200,
+  });
+  server = new GrpcServer();
+  server.server.addService(
+    LookupServiceService,
+    lookupService(core, new FrontMetrics(core, () => ({ http: 0, resp: 0 }))),
+  );
+  const port = await server.listen('127.0.0.1', 0, '--grpc-port');
+  client = new LookupServiceClient(`127.0.0.1:${port}`, ChannelCredentials.createInsecure(), {
+    'grpc.max_receive_message_length': 80 * 1024 * 1024,
+  });
+  channel = new GrpcLookupChannel(client, { peer: 'master', expectNode: 'master' });
+});
+
+afterEach(async () => {
+  channel.close();
+  client.close();
+  await server.close(500);
+  core.close();
+});
+
+function unary(request: Partial<LookupRequest>): Promise<LookupResponse> {
+  return new Promise((resolve, reject) => {
+    client.lookup({ keyspace: 'default', keys: [], version: 0, ...request }, (error, response) => {
+      if (error === null) resolve(response);
+      else reject(steleErrorFromGrpc(error, 'master'));
+    });
+  });
+}
+
+/** All answers of one streamed lookup, by key. */
+async function streamed(
+  keys: readonly Buffer[],
+  target = { keyspaceUid: UID, version: 1 },
+): Promise<(string | number)[]> {
+  const answers: (string | number)[] = [];
+  await channel.lookup(
+    target,
+    keys,
+    (index, status, bytes, start, end) => {
+      answers[index] = status === OK ? Buffer.from(bytes).toString('latin1', start, end) : status;
+    },
+    { deadlineMs: 5000 },
+  );
+  return answers;
+}
+
+describe('the unary Lookup', () => {
+  it('answers every key in order, of one version', async () => {
+    cluster.put('a', '1');
+    cluster.put('empty', '');
+    const response = await unary({ keys: ['none', 'a', 'empty'].map((key) => Buffer.from(key)) });
+    expect(response.version).toBe(1);
+    expect(response.results.map(({ status }) => status)).toEqual([NOT_FOUND, OK, OK]);
+    expect(response.results.map(({ value }) => value.toString())).toEqual(['', '1', '']);
+  });
+
+  it('fails with the code of what is wrong with the whole', async () => {
+    await expect(unary({ keyspace: 'none' })).rejects.toMatchObject({ code: 'KEYSPACE_NOT_FOUND' });
+    await expect(unary({ version: 4 })).rejects.toMatchObject({ code: 'VERSION_NOT_FOUND' });
+    const keys = Array.from({ length: 10_001 }, () => Buffer.from('k'));
+    await expect(unary({ keys })).rejects.toMatchObject({ code: 'BATCH_TOO_LARGE' });
+  });
+});
+
+describe('the LookupStream', () => {
+  it('answers thousands of keys, over several messages, each by its number', async () => {
+    const keys = Array.from({ length: 9000 }, (_, number) => Buffer.from(`k${number}`));
+    for (const key of keys) if (key.at(-1) !== 0x37) cluster.put(key, `v${key.toString()}`);
+    const answers = await streamed(keys);
+    keys.forEach((key, index) => {
+      expect(answers[index]).toBe(key.at(-1) === 0x37 ? NOT_FOUND : `v${key.toString()}`);
+    });
+  });
+
+  it('cuts long replies into pieces that the client puts together', async () => {
+    const keys = Array.from({ length: 12 }, (_, number) => Buffer.from(`big${number}`));
+    keys.forEach((key, number) => cluster.put(key, Buffer.alloc(700_000, 65 + number)));
+    const answers = await streamed(keys);
+    answers.forEach((answer, number) => {
+      expect(answer).toBe(String.fromCharCode(65 + number).repeat(700_000));
+    });
+  });
+
+  it('takes version 0 as the current one, and knows nothing of other uids and versions', async () => {
+    cluster.put('a', '1');
+    const key = [Buffer.from('a')];
+    expect(await streamed(key, { keyspaceUid: UID, version: 0 })).toEqual(['1']);
+    expect(await streamed(key, { keyspaceUid: UID, version: 9 })).toEqual([UNAVAILABLE]);
+    expect(await streamed(key, { keyspaceUid: 'other', version: 1 })).toEqual([UNAVAILABLE]);
+  });
+
+  it('answers what it can while a shard is dead', async () => {
+    cluster.put('a', '1');
+    cluster.put('dead', '2');
+    cluster.change((view) => {
+      view.routes[cluster.shardOf('dead')]!.nodes = [];
+    });
+    expect(await streamed([Buffer.from('a'), Buffer.from('dead')])).toEqual(['1', UNAVAILABLE]);
+  });
+
+  it('refuses to answer as a datanode', async () => {
+    const other = new GrpcLookupChannel(client, { peer: 'x', expectNode: 'datanode-0' });
+    const target = { keyspaceUid: UID, version: 1 };
+    const asking = other.lookup(target, [Buffer.from('a')], () => undefined, { deadlineMs: 2000 });
+    await expect(asking).rejects.toMatchObject({ code: 'WRONG_NODE' });
+    other.close();
+  });
+});

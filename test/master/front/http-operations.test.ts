@@ -1,0 +1,164 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
+import { FakeCluster, UID } from './fake-cluster.ts';
+import { HttpFixture, expectProblem } from './http-fixture.ts';
+
+let cluster: FakeCluster;
+let http: HttpFixture;
+
+beforeEach(async () => {
+  cluster = new FakeCluster();
+  cluster.put('k', 'value');
+  http = await HttpFixture.start(cluster);
+});
+
+afterEach(() => http.stop());
+
+const get = (url: string, headers: Record<string, string> = {}) => http.get(url, headers);
+
+describe('operations', () => {
+  it('lists datasets and versions with digests in hex', async () => {
+    expect((await get('/v1/keyspaces')).json().keyspaces).toEqual([
+      expect.objectContaining({ name: 'default', current_version: 1, digest: '00ff' }),
+    ]);
+    expect((await get('/v1/keyspaces/default')).json()).toMatchObject({ uid: UID, records: 0 });
+    expect((await get('/v1/keyspaces/default/versions')).json()).toMatchObject({
+      keyspace: 'default',
+      versions: [{ version: 1, current: true, digest: 'abcd', committed_at: expect.any(String) }],
+    });
+    expectProblem(await get('/v1/keyspaces/none'), 404, 'KEYSPACE_NOT_FOUND');
+    expectProblem(await get('/v1/keyspaces/none/versions'), 404, 'KEYSPACE_NOT_FOUND');
+    expectProblem(await get('/v1/keyspaces/-bad'), 400, 'INVALID_ARGUMENT');
+  });
+
+  it('rolls back with and without a version, and drops', async () => {
+    const url = '/v1/keyspaces/default/rollback';
+    const to = await http.app.inject({ method: 'POST', url, payload: { to: 1 } });
+    expect(to.json()).toEqual({ keyspace: 'default', version: 1, from: 2 });
+    const bare = await http.app.inject({ method: 'POST', url });
+    expect(bare.statusCode).toBe(200);
+    expectProblem(
+      await http.app.inject({ method: 'POST', url, payload: { to: 'one' } }),
+      400,
+      'INVALID_ARGUMENT',
+    );
+    const dropped = await http.app.inject({ method: 'DELETE', url: '/v1/keyspaces/default' });
+    expect(dropped.statusCode).toBe(200);
+    expect(cluster.calls).toEqual(['rollback default 1', 'rollback default 0', 'drop default']);
+  });
+
+  it('tells health in snake_case, with what is uncovered', async () => {
+    expect((await http.fetched('/v1/cluster/health')).json()).toMatchObject({
+      status: 'green',
+      ready: true,
+      replication: { target: 2, effective: 2 },
+      shards: { total: 16, active: 16, under_replicated: 0, uncovered: [] },
+      epoch: 1,
+    });
+    cluster.healthStatus = HealthStatus.RED;
+    const red = (await http.fetched('/v1/cluster/health')).json();
+    expect(red.status).toBe('red');
+    expect(red.shards.uncovered).toEqual([
+      { shard: 3, slots: [3072, 4095], keyspaces: ['default'] },
+    ]);
+    expect(red.nodes[0]).toMatchObject({ id: 'datanode-0', state: 'SERVING' });
+  });
+
+  it('waits for health, and says 408 when the wait runs out', async () => {
+    const reached = await http.fetched('/v1/cluster/health?wait_for_status=green&timeout=2s');
+    expect(reached.json().status).toBe('green');
+    expect(cluster.calls).toContain('health 1 2000');
+    cluster.healthStatus = HealthStatus.YELLOW;
+    const late = await http.fetched('/v1/cluster/health?wait_for_status=green&timeout=10ms');
+    expectProblem(late, 408, 'DEADLINE_EXCEEDED');
+    expect(late.json().health.status).toBe('yellow');
+    expectProblem(
+      await http.fetched('/v1/cluster/health?wait_for_status=blue'),
+      400,
+      'INVALID_ARGUMENT',
+    );
+    expectProblem(
+      await http.fetched('/v1/cluster/health?wait_for_status=green&timeout=soon'),
+      400,
+      'INVALID_ARGUMENT',
+    );
+  });
+
+  it('lists nodes and shards and explains a key of any bytes', async () => {
+    expect((await get('/v1/nodes')).json().nodes[1]).toMatchObject({
+      id: 'datanode-1',
+      state: 'SERVING',
+      address: { host: '127.0.0.1', resp_port: 7402 },
+      segment_bytes: 1000,
+    });
+    expect((await get('/v1/shards')).json().shards[0]).toEqual({
+      shard: 0,
+      slots: [0, 1023],
+      owners: ['datanode-0', 'datanode-1'],
+      holders: ['datanode-0'],
+      status: 'yellow',
+    });
+    expect((await get('/v1/explain/default/%FF%2F')).json()).toMatchObject({
+      shard: cluster.shardOf(Buffer.from([0xff, 0x2f])),
+      served_by: 'datanode-0',
+      replicas: [{ node: 'datanode-0', owner: true, holds: true, state: 'SERVING' }],
+    });
+  });
+
+  it('drains, resumes and removes nodes', async () => {
+    await http.app.inject({ method: 'POST', url: '/v1/nodes/datanode-1/drain' });
+    await http.app.inject({ method: 'POST', url: '/v1/nodes/datanode-1/resume' });
+    await http.app.inject({ method: 'DELETE', url: '/v1/nodes/datanode-1' });
+    expect(cluster.calls).toEqual(['drain datanode-1', 'resume datanode-1', 'remove datanode-1']);
+    const unknown = await http.app.inject({ method: 'POST', url: '/v1/nodes/nobody/drain' });
+    expectProblem(unknown, 404, 'NODE_NOT_FOUND');
+  });
+});
+
+describe('the process', () => {
+  it('tells readiness with its reasons, and loses it on closing', async () => {
+    expect((await get('/readyz')).statusCode).toBe(200);
+    http.closing = true;
+    const reply = await get('/readyz?verbose');
+    expect(reply.statusCode).toBe(503);
+    expect(reply.body).toContain('[-] not shutting down');
+    expect(reply.body).toContain('[+] datanodes serving: 3 of 3');
+  });
+
+  it('counts reads, cache, retries and latency for Prometheus', async () => {
+    await get('/v1/keyspaces/default/keys/k');
+    await get('/v1/keyspaces/default/keys/k');
+    await get('/v1/keyspaces/default/keys/none');
+    const reply = await get('/metrics');
+    expect(reply.headers['content-type']).toMatch(/^text\/plain/);
+    for (const line of [
+      'stele_reads_total{protocol="http",result="found"} 2',
+      'stele_reads_total{protocol="http",result="not_found"} 1',
+      'stele_cache_hits_total 1',
+      'stele_cache_misses_total 2',
+      'stele_lookup_retries_total 0',
+      'stele_node_in_flight_keys{node="datanode-0"} 0',
+      'stele_health_status 1',
+      'stele_connections{protocol="resp"} 2',
+      'stele_read_seconds_count{protocol="http"} 3',
+      'stele_read_seconds_bucket{protocol="http",le="+Inf"} 3',
+    ]) {
+      expect(reply.body.split('\n')).toContain(line);
+    }
+    expect(reply.body).toContain('nodejs_eventloop_lag_seconds');
+  });
+
+  it('describes itself at /docs/json and shows it at /docs', async () => {
+    const paths = Object.keys((await get('/docs/json')).json().paths as object);
+    for (const path of [
+      '/v1/keyspaces/{keyspace}/keys/{key}',
+      '/v1/keyspaces/{keyspace}/lookup',
+      '/v1/cluster/health',
+      '/v1/nodes/{id}/drain',
+      '/metrics',
+    ]) {
+      expect(paths).toContain(path);
+    }
+    expect((await get('/docs')).statusCode).toBeLessThan(400);
+  });
+});
