@@ -65,7 +65,9 @@ export function writeClusterShards(cluster: ClusterDescription, out: ReplyWriter
   const groups = new Map<string, ClusterSlotRange[]>();
   for (const range of coveredRanges(cluster)) {
     const key = range.owners.join(',');
-    groups.set(key, [...(groups.get(key) ?? []), range]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [range]);
+    else group.push(range);
   }
   out.array(groups.size);
   for (const ranges of groups.values()) {

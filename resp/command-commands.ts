@@ -52,7 +52,7 @@ function namedOrAll(command: CommandArguments): readonly (CommandSpec | undefine
 function writeInfos(specs: readonly (CommandSpec | undefined)[], out: ReplyWriter): void {
   out.array(specs.length);
   for (const spec of specs) {
-    if (spec === undefined) out.nullArray();
+    if (spec === undefined) out.nil();
     else writeInfo(spec, out);
   }
 }

@@ -3,7 +3,7 @@
 // Arity counts the name, as Redis does: 2 is exactly one argument, -2 at least one.
 
 /** Who answers: the backend, the connection's own session, or nobody (an explained error). */
-export type CommandHandler = 'backend' | 'session' | 'refused';
+type CommandHandler = 'backend' | 'session' | 'refused';
 
 export type ArgumentType =
   'string' | 'integer' | 'key' | 'pattern' | 'oneof' | 'block' | 'pure-token';

@@ -14,7 +14,7 @@ export const COMMANDS: readonly CommandSpec[] = [...DATA_COMMANDS, ...SESSION_CO
 );
 
 /** A hash table of specs by the bytes of their (last) name. */
-export class CommandIndex {
+class CommandIndex {
   readonly #mask: number;
   readonly #names: (Uint8Array | undefined)[];
   readonly #specs: (CommandSpec | undefined)[];

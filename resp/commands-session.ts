@@ -77,7 +77,7 @@ const COMMAND = session('command', -1, '2.8.13', 'Get array of Redis command det
     session('command|info', -2, '2.8.13', 'Get array of specific Redis command details', {
       arguments: [COMMAND_NAMES],
     }),
-    session('command|getkeys', -3, '2.8.13', 'Extract keys given a full Redis command', {
+    session('command|getkeys', -4, '2.8.13', 'Extract keys given a full Redis command', {
       arguments: [
         argument('command'),
         argument('arg', 'string', { optional: true, multiple: true }),

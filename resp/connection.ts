@@ -33,7 +33,8 @@ const PENDING_REPLIES_MAX = 10_000;
 const HELD_BYTES_MAX = RESP_OUTPUT_PAUSE_BYTES;
 /** All unread output of a listener together; above it every client is held to the small limit. */
 const OUTPUT_TOTAL_BYTES_MAX = 256 * 1024 * 1024;
-const OUTPUT_PAUSE_BYTES_SMALL = 128 * 1024;
+// Not below a socket's high-water mark (64 KiB): under it no 'drain' would come.
+const OUTPUT_PAUSE_BYTES_SMALL = 64 * 1024;
 /** How long a client may take nothing more, nor close its side, after we closed ours. */
 const LINGER_MS_MAX = 5000;
 

@@ -88,11 +88,6 @@ export class CommandDecoder implements CommandArguments {
     return this.#input.end > this.#input.at;
   }
 
-  /** Bytes received that belong to no finished command yet; meant for after `next` was false. */
-  get unfinishedBytes(): number {
-    return this.#input.end - this.#input.at;
-  }
-
   /** True when a whole command is ready. Throws ProtocolError. */
   next(): boolean {
     if (this.#held) {

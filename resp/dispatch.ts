@@ -41,7 +41,7 @@ export function resolveCommand(
     return undefined;
   }
   if (arityFits(spec, command.argc)) return spec;
-  out.error(`ERR wrong number of arguments for '${spec.name}' command`);
+  out.error(wrongArity(spec.name));
   return undefined;
 }
 
@@ -90,6 +90,10 @@ function checkKeyLengths(spec: CommandSpec, command: CommandArguments): void {
   }
 }
 
+function wrongArity(name: string): string {
+  return `ERR wrong number of arguments for '${name}' command`;
+}
+
 function writeUnknownCommand(command: CommandArguments, out: ReplyWriter): void {
   let shown = '';
   for (let i = 1; i < command.argc && shown.length < ARGUMENTS_SHOWN_MAX; i++) {
@@ -113,7 +117,8 @@ function writeUnknownSubcommand(
 ): void {
   const name = cut(command, 1, ARGUMENTS_SHOWN_MAX);
   const upper = container.name.toUpperCase();
-  if (name.toLowerCase() === 'help') writeHelp(container, out);
+  if (name.toLowerCase() === 'help' && command.argc === 2) writeHelp(container, out);
+  else if (name.toLowerCase() === 'help') out.error(wrongArity(`${container.name}|help`));
   else out.error(`ERR unknown subcommand '${name}'. Try ${upper} HELP.`);
 }
 

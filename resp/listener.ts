@@ -122,8 +122,8 @@ class Clients {
       this.#refuse(socket);
       return;
     }
-    const remote = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
-    const local = `${socket.localAddress ?? '?'}:${socket.localPort ?? 0}`;
+    const remote = endpoint(socket.remoteAddress, socket.remotePort);
+    const local = endpoint(socket.localAddress, socket.localPort);
     const session = new Session(++this.#lastId, remote, local, this.#context.nowMs());
     session.keyspace = this.#options.backend.resolveKeyspace('0') ?? session.keyspace;
     this.#connections.add(new RespConnection(socket, session, this.#context));
@@ -156,4 +156,9 @@ class Clients {
   *#sessions(): Iterable<Session> {
     for (const connection of this.#connections) yield connection.session;
   }
+}
+
+/** `host:port`, as CLIENT LIST shows it; a client that is gone already has neither. */
+function endpoint(address = '?', port = 0): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -13,7 +13,7 @@ export interface KeyspaceRef {
 /** CLIENT REPLY: `skip-next` mutes the following command, `skip` is that command. */
 export type ReplyMode = 'on' | 'off' | 'skip-next' | 'skip';
 
-export const KEYSPACE_DEFAULT: KeyspaceRef = { name: 'default', index: 0 };
+const KEYSPACE_DEFAULT: KeyspaceRef = { name: 'default', index: 0 };
 
 /** State of one connection. Times are of the monotonic clock. */
 export class Session {

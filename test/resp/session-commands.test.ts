@@ -74,7 +74,9 @@ describe('session commands', () => {
     ['COMMAND GETKEYS PING x', '-ERR The command has no key arguments\r\n'],
     ['COMMAND GETKEYS foo x', '-ERR Invalid command specified\r\n'],
     ['COMMAND GETKEYS GETRANGE x', '-ERR Invalid number of arguments specified for command\r\n'],
-    ['COMMAND INFO foo', '*1\r\n*-1\r\n'],
+    ['COMMAND INFO foo', '*1\r\n$-1\r\n'],
+    ['COMMAND GETKEYS GET', "-ERR wrong number of arguments for 'command|getkeys' command\r\n"],
+    ['CLIENT HELP x', "-ERR wrong number of arguments for 'client|help' command\r\n"],
     ['COMMAND DOCS foo', '*0\r\n'],
     [
       'MULTI',
