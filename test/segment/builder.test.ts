@@ -156,6 +156,25 @@ describe('a built segment', () => {
     for (const [key, value] of pairs) expect(lookUp(segment, key)).toEqual(value);
     expect(lookUp(segment, Buffer.from('absent'))).toBeUndefined();
   });
+
+  it('keeps two records in one line up to an offset of 65,535 and no further', () => {
+    // Two lengths of 1 and 3 bytes and a key of 1 byte come before the value.
+    const overflowLines = (valueBytes: number): number => {
+      const value = Buffer.alloc(valueBytes);
+      const segment = openSegment(
+        built([
+          [Buffer.from('a'), value],
+          [Buffer.from('b'), value],
+        ]).bytes,
+      );
+      verifySegment(segment);
+      expect(lookUp(segment, Buffer.from('a'))?.length).toBe(valueBytes);
+      expect(lookUp(segment, Buffer.from('b'))?.length).toBe(valueBytes);
+      return segment.header.overflowLines;
+    };
+    expect(overflowLines(65_535 - 5)).toBe(0);
+    expect(overflowLines(65_536 - 5)).toBe(1);
+  });
 });
 
 describe('two values for one key', () => {

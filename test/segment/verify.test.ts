@@ -52,6 +52,13 @@ function flipAndReseal(bytes: Buffer, at: number): void {
   reseal(bytes);
 }
 
+/** Exchanges two neighbouring pieces of `length` bytes. */
+function swap(bytes: Buffer, at: number, length: number): void {
+  const first = Buffer.from(bytes.subarray(at, at + length));
+  bytes.copyWithin(at, at + length, at + 2 * length);
+  first.copy(bytes, at + length);
+}
+
 describe('opening', () => {
   it('finds every changed byte of header, CRC table and tail by itself', () => {
     const ends = [...range(0, 128), ...range(header.footerOffset, golden.length)];
@@ -136,6 +143,35 @@ describe('verifying', () => {
   it('finds wrong counts, seed and digest under right checksums', () => {
     const fields = [16, 20, 32, 64, 68, 80, 84, 88, 92];
     expect(unnoticed(fields, flipAndReseal)).toEqual([]);
+  });
+
+  it('finds records in the wrong order, though index, checksums and digest agree with them', () => {
+    const bytes = built([
+      [Buffer.from('a'), Buffer.from('1')],
+      [Buffer.from('b'), Buffer.from('2')],
+    ]).bytes;
+    const { recordsStart } = openSegment(bytes);
+    // Two records of four bytes each, and their tags at the start of the only line.
+    swap(bytes, recordsStart, 4);
+    swap(bytes, 128 + 4, 1);
+    reseal(bytes);
+    expect(() => check(bytes)).toThrow(/not sorted/);
+    swap(bytes, recordsStart, 4);
+    swap(bytes, 128 + 4, 1);
+    reseal(bytes);
+    check(bytes);
+  });
+
+  it('finds the same key twice', () => {
+    const bytes = built([
+      [Buffer.from('a'), Buffer.from('1')],
+      [Buffer.from('b'), Buffer.from('2')],
+    ]).bytes;
+    const { recordsStart } = openSegment(bytes);
+    bytes.copyWithin(recordsStart, recordsStart + 4, recordsStart + 8);
+    bytes[128 + 4] = bytes[128 + 5]!;
+    reseal(bytes);
+    expect(() => check(bytes)).toThrow(/not sorted/);
   });
 
   it('finds damage that came after opening', () => {
