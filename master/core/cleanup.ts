@@ -14,7 +14,7 @@
 import { holds } from './holdings.ts';
 import type { NodeHoldings } from './holdings.ts';
 import type { NodeStatus } from './membership.ts';
-import { ownersOf } from './world.ts';
+import { isInStep, ownersOf } from './world.ts';
 import type { Leaving, World } from './world.ts';
 
 const LOAD_QUIET_MS = 3_600_000;
@@ -57,7 +57,13 @@ export function planCleanup(
     const segments = dropsOf(world, node, holdings, kept, retired);
     const versions = world.leaving.filter((leaving) => !confirmed(node, leaving));
     if (segments.length > 0 || versions.length > 0) {
-      drops.push({ node: node.id, segments: segments.slice(0, DROPS_PER_ORDER_MAX), versions });
+      const whole = segments.length <= DROPS_PER_ORDER_MAX;
+      drops.push({
+        node: node.id,
+        segments: segments.slice(0, DROPS_PER_ORDER_MAX),
+        // A version is confirmed by the order that takes the last of its segments.
+        versions: whole ? versions : [],
+      });
     }
   }
   return { drops, unknownSegments };
@@ -128,11 +134,10 @@ function isSurplus(
   if (needed.owners.length === 0 || needed.owners.includes(node.id)) return false;
   return needed.owners.every((id) => {
     const owner = world.nodes.get(id);
-    const holdings = world.holdings.get(id);
     return (
       owner?.liveness === 'SERVING' &&
-      holdings?.incarnation === owner.incarnation &&
-      holds(holdings, uid, segmentId)
+      isInStep(world, owner) &&
+      holds(world.holdings.get(id), uid, segmentId)
     );
   });
 }

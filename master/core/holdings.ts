@@ -7,7 +7,7 @@ import type { ListHoldingsResponse } from '../../proto/gen/stele/v1/datanode.ts'
 
 export interface NodeHoldings {
   readonly incarnation: string;
-  /** 0: nothing reported yet. */
+  /** 0: nothing listed yet, or nothing there. */
   readonly revision: number;
   /** Segment ids by keyspace uid. */
   readonly segments: ReadonlyMap<string, ReadonlySet<string>>;
@@ -51,8 +51,15 @@ export function confirmHeld(
   return { ...before, segments };
 }
 
-export function withManifests(before: NodeHoldings, versions: readonly string[]): NodeHoldings {
-  return { ...before, manifests: new Set(versions) };
+export function withManifests(before: NodeHoldings, refs: readonly string[]): NodeHoldings {
+  if (refs.every((ref) => before.manifests.has(ref))) return before;
+  return { ...before, manifests: new Set([...before.manifests, ...refs]) };
+}
+
+export function withoutManifests(before: NodeHoldings, refs: readonly string[]): NodeHoldings {
+  const manifests = new Set(before.manifests);
+  for (const ref of refs) manifests.delete(ref);
+  return { ...before, manifests };
 }
 
 export function holds(node: NodeHoldings | undefined, uid: string, segmentId: string): boolean {

@@ -5,13 +5,14 @@
 // What is on its way is in `InFlight`: an order that ended badly or not in time is tried again
 // after a growing pause, from another source order.
 //
-// Invariants: sources are verified holders only; a node has at most `copiesPerNodeMax` orders
+// Invariants: sources are verified holders only; nothing is ordered for a node whose holdings are
+// not known up to its last heartbeat; a node has at most `copiesPerNodeMax` orders
 // running unless they are small (many tiny segments must not take a heartbeat each).
 
 import type { SegmentRecord } from '../catalog/records.ts';
 import { holds } from './holdings.ts';
 import type { NodeStatus } from './membership.ts';
-import { ownersOf } from './world.ts';
+import { isInStep, ownersOf } from './world.ts';
 import type { Dataset, World } from './world.ts';
 
 /** Orders to one node may exceed `copiesPerNodeMax` while all of them together are below this. */
@@ -116,7 +117,8 @@ function addWanted(
   let sources: readonly string[] | undefined;
   for (const target of owners) {
     const node = world.nodes.get(target);
-    if (node?.liveness !== 'SERVING' || holdsNow(world, node, dataset.uid, segment.id)) continue;
+    if (node?.liveness !== 'SERVING' || !isInStep(world, node)) continue;
+    if (holdsNow(world, node, dataset.uid, segment.id)) continue;
     sources ??= sourcesOf(world, dataset.uid, segment, owners);
     if (sources.length === 0) return;
     const key = copyKey(target, dataset.uid, segment.id);

@@ -94,3 +94,13 @@ export function servesShard(
   if (holdings?.incarnation !== node.incarnation) return false;
   return holdings.manifests.has(dataset.ref) && holdsShard(holdings, dataset, shard);
 }
+
+/** Whether what we know of a node's holdings is what its last heartbeat told of. */
+export function isInStep(world: World, node: NodeStatus): boolean {
+  const holdings = world.holdings.get(node.id);
+  return (
+    holdings?.incarnation === node.incarnation &&
+    node.report !== undefined &&
+    holdings.revision >= node.report.holdingsRevision
+  );
+}

@@ -32,7 +32,12 @@ export interface SyncSide {
   /** The revision the controller has, and the one that the node's last heartbeat told. */
   holdingsRevisions(nodeId: string): { readonly known: number; readonly reported: number };
   onHoldings(nodeId: string, incarnation: string, list: ListHoldingsResponse): void;
-  onManifestHeld(nodeId: string, incarnation: string, uid: string, ids: readonly string[]): void;
+  onManifestHeld(
+    nodeId: string,
+    incarnation: string,
+    ref: VersionRef,
+    ids: readonly string[],
+  ): void;
   /** The node has this view and all manifests of it. */
   onViewApplied(nodeId: string, incarnation: string, view: ClusterView): void;
 }
@@ -49,6 +54,7 @@ export class NodeSync {
   readonly #log: Logger;
   readonly #running = new Map<string, { again: boolean }>();
   readonly #applied = new Map<string, Applied>();
+  readonly #waiting = new Set<() => void>();
   #closed = false;
 
   constructor(
@@ -80,9 +86,31 @@ export class NodeSync {
     for (const nodeId of this.#connections.getClients().keys()) this.kick(nodeId);
   }
 
-  /** The view that the node's present run is known to have, with its manifests. */
-  applied(nodeId: string): Applied | undefined {
-    return this.#applied.get(nodeId);
+  /** Whether this run of the node is known to have the view, or a later one, with its manifests. */
+  hasApplied(nodeId: string, incarnation: string, epoch: number, revision: number): boolean {
+    const applied = this.#applied.get(nodeId);
+    return (
+      applied?.incarnation === incarnation &&
+      applied.view.epoch === epoch &&
+      applied.view.revision >= revision
+    );
+  }
+
+  /** Resolves to true once `condition` holds, asked after each applied view; false after `timeoutMs`. */
+  waitUntil(condition: () => boolean, timeoutMs: number): Promise<boolean> {
+    if (condition()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const end = (holds: boolean): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(check);
+        resolve(holds);
+      };
+      const check = (): void => {
+        if (this.#closed || condition()) end(!this.#closed);
+      };
+      const timer = setTimeout(() => end(condition()), timeoutMs);
+      this.#waiting.add(check);
+    });
   }
 
   forget(nodeId: string): void {
@@ -91,6 +119,7 @@ export class NodeSync {
 
   close(): void {
     this.#closed = true;
+    for (const check of this.#waiting) check();
   }
 
   async #run(nodeId: string, state: { again: boolean }): Promise<void> {
@@ -113,7 +142,7 @@ export class NodeSync {
 
   async #holdings(nodeId: string, link: DatanodeLink): Promise<void> {
     const { known, reported } = this.#side.holdingsRevisions(nodeId);
-    if (known === reported) return;
+    if (known >= reported) return;
     const header = this.#side.header(nodeId);
     const list = await link.listHoldings({ header, sinceRevision: known }, callOptions());
     this.#side.onHoldings(nodeId, header.incarnation, list);
@@ -130,10 +159,11 @@ export class NodeSync {
       // Gone since this view was made; the next view will not name it.
       if (manifest === undefined) continue;
       const { heldSegmentIds } = await link.putManifest({ header, manifest }, callOptions());
-      this.#side.onManifestHeld(nodeId, header.incarnation, ref.keyspaceUid, heldSegmentIds);
+      this.#side.onManifestHeld(nodeId, header.incarnation, ref, heldSegmentIds);
     }
     this.#applied.set(nodeId, { incarnation: header.incarnation, view });
     this.#side.onViewApplied(nodeId, header.incarnation, view);
+    for (const check of this.#waiting) check();
   }
 }
 

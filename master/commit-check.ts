@@ -1,0 +1,100 @@
+// What a commit must prove before anything is flipped, as pure checks: that the segments are whole,
+// that their counts and digests add up to the load's, and that each is on enough nodes.
+
+import { createHash } from 'node:crypto';
+import { SteleError } from '../base/errors.ts';
+import type { CommitLoadRequest } from '../proto/gen/stele/v1/load.ts';
+import type { SegmentInfo } from '../proto/gen/stele/v1/segment.ts';
+import { segmentRecord } from './catalog/records.ts';
+import type { SegmentRecord } from './catalog/records.ts';
+
+const DIGEST_BYTES = 16;
+const DIGEST_LANES = DIGEST_BYTES / 4;
+
+/**
+ * The segments of a commit, ascending by shard. Throws LOAD_REJECTED that names what does not add
+ * up: one segment a shard, records, key bytes, value bytes and digest in total.
+ */
+export function checkSegments(request: CommitLoadRequest, shardCount: number): SegmentRecord[] {
+  const segments = request.shards.map(({ segment }) => requireSegment(segment, shardCount));
+  segments.sort((left, right) => left.shard - right.shard);
+  const double = segments.find((segment, index) => segments[index + 1]?.shard === segment.shard);
+  if (double !== undefined) throw rejected(`shard ${double.shard} has more than one segment`);
+  for (const field of ['records', 'keyBytes', 'valueBytes'] as const) {
+    const sum = segments.reduce((total, segment) => total + segment[field], 0);
+    if (sum !== request[field]) {
+      throw rejected(`the segments have ${sum} ${field} in all, the load says ${request[field]}`);
+    }
+  }
+  if (!addDigests(segments).equals(digestOf(request.digest))) {
+    throw rejected("the segments' digests do not add up to the load's");
+  }
+  return segments.map(segmentRecord);
+}
+
+function requireSegment(segment: SegmentInfo | undefined, shardCount: number): SegmentInfo {
+  if (segment === undefined || segment.id === '') throw rejected('a segment has no description');
+  if (segment.shard >= shardCount) {
+    throw rejected(`segment ${segment.id} is of shard ${segment.shard}, of ${shardCount}`);
+  }
+  if (segment.digest.length !== DIGEST_BYTES) throw rejected(`segment ${segment.id} has no digest`);
+  return segment;
+}
+
+/** An empty load may leave its digest out. */
+function digestOf(digest: Buffer): Buffer {
+  return digest.length === 0 ? Buffer.alloc(DIGEST_BYTES) : digest;
+}
+
+/** Lane by lane, u32 little endian, modulo 2^32: the digest of the union (docs/segment-format.md). */
+export function addDigests(parts: readonly { readonly digest: Buffer }[]): Buffer {
+  const sum = new Uint32Array(DIGEST_LANES);
+  for (const { digest } of parts) {
+    for (let lane = 0; lane < DIGEST_LANES; lane++) {
+      sum[lane] = ((sum[lane] ?? 0) + digest.readUInt32LE(lane * 4)) >>> 0;
+    }
+  }
+  const bytes = Buffer.alloc(DIGEST_BYTES);
+  sum.forEach((value, lane) => bytes.writeUInt32LE(value, lane * 4));
+  return bytes;
+}
+
+/** Names the content of a version: same segments, same fingerprint. */
+export function contentFingerprint(segments: readonly SegmentRecord[]): string {
+  const hash = createHash('sha256');
+  for (const { shard, id } of segments) hash.update(`${shard} ${id}\n`);
+  return hash.digest('hex');
+}
+
+/**
+ * Throws REPLICAS_MISSING unless each segment is held by at least `wanted` of the nodes that
+ * answered. `heldByNode`: by node, the ids that it confirmed.
+ */
+export function checkReplicas(
+  segments: readonly SegmentRecord[],
+  heldByNode: ReadonlyMap<string, ReadonlySet<string>>,
+  wanted: number,
+): void {
+  const short = segments.filter(({ id }) => countHolders(heldByNode, id) < wanted);
+  const first = short[0];
+  if (first === undefined) return;
+  const names = [...heldByNode.keys()].join(', ') || 'none';
+  throw new SteleError(
+    'REPLICAS_MISSING',
+    `${short.length} of ${segments.length} shards have fewer than ${wanted} verified replicas (shard ${first.shard} has ${countHolders(heldByNode, first.id)}; datanodes that answered: ${names}). ` +
+      'Nothing became visible; run the load again to resume it once the datanodes are back, or with a lower --min-replicas.',
+  );
+}
+
+function countHolders(
+  heldByNode: ReadonlyMap<string, ReadonlySet<string>>,
+  segmentId: string,
+): number {
+  let count = 0;
+  for (const held of heldByNode.values()) if (held.has(segmentId)) count += 1;
+  return count;
+}
+
+function rejected(what: string): SteleError {
+  return new SteleError('LOAD_REJECTED', `The load was not committed: ${what}.`);
+}

@@ -1,0 +1,333 @@
+// The leader: one loop that turns what happened into what is to be done.
+//
+//   heartbeats, holdings, catalog changes --> world --> core (pure) --> view, orders, cleanup
+//
+// All state of the control plane that is not in the catalog is here and in the roster, and is
+// rebuilt from the nodes' own reports after a restart. Events only mark the world as changed; a
+// turn then looks at everything at once, so that a burst of events costs one computation.
+//
+// Invariants: a view is published with a higher revision than all before it in this epoch; every
+// order carries epoch, cluster, node and incarnation; a turn never waits for a node.
+
+import type { BackgroundTasks } from '../base/background.ts';
+import type { Clock } from '../base/clock.ts';
+import { sleep } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { OrderHeader, VersionRef } from '../proto/gen/stele/v1/datanode.ts';
+import type { Manifest } from '../proto/gen/stele/v1/segment.ts';
+import { ClusterView } from '../proto/gen/stele/v1/view.ts';
+import type { ViewSource } from '../proto/operations.ts';
+import type { LinkFactory } from '../proto/ports.ts';
+import type { Catalog } from './catalog/catalog.ts';
+import { forgetKeyspace, forgetVersion } from './catalog/keyspace-transitions.ts';
+import { clusterOf, epochOf } from './catalog/queries.ts';
+import { manifestMessage, versionId } from './catalog/records.ts';
+import { finishedCleanup, planCleanup } from './core/cleanup.ts';
+import type { DropPlan } from './core/cleanup.ts';
+import { catalogFacts } from './core/datasets.ts';
+import type { CatalogFacts } from './core/datasets.ts';
+import { computeHealth } from './core/health.ts';
+import type { Health } from './core/health.ts';
+import type { MembershipLimits, NodeStatus } from './core/membership.ts';
+import { placementMemo } from './core/placement.ts';
+import { copyFailed, copyKey, forgetTarget, planRepair } from './core/repair.ts';
+import type { Copy, InFlight, RepairLimits } from './core/repair.ts';
+import { buildView } from './core/routes.ts';
+import type { Leaving, World } from './core/world.ts';
+import { NodeSync } from './nodes/node-sync.ts';
+import { Orders } from './orders.ts';
+import { Roster } from './roster.ts';
+import type { RosterEvents } from './roster.ts';
+
+export interface LeaderSettings {
+  readonly replication: number;
+  readonly heartbeatIntervalMs: number;
+  readonly heartbeatDeadlineMs: number;
+  readonly membership: MembershipLimits;
+  readonly repair: RepairLimits;
+}
+
+export interface LeaderOptions {
+  readonly catalog: Catalog;
+  readonly links: LinkFactory;
+  readonly settings: LeaderSettings;
+  readonly background: BackgroundTasks;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+export class Leader implements ViewSource {
+  readonly catalog: Catalog;
+  readonly roster: Roster;
+  readonly sync: NodeSync;
+  readonly #options: LeaderOptions;
+  readonly #orders: Orders;
+  readonly #place = placementMemo();
+  /** By node: refs of leaving versions that its present run has dropped. */
+  readonly #rid = new Map<string, Set<string>>();
+  readonly #lastLoadMs = new Map<string, number>();
+  readonly #viewListeners = new Set<(view: ClusterView) => void>();
+  readonly #stop = new AbortController();
+  #inFlight: InFlight = new Map();
+  #facts: { readonly of: unknown; readonly facts: CatalogFacts } | undefined;
+  #world: World;
+  #health: Health;
+  #view: ClusterView;
+  #viewBytes: Buffer = Buffer.alloc(0);
+  #turnPlanned = false;
+  #forgetting = false;
+  #unknownSegments = 0;
+
+  constructor(options: LeaderOptions) {
+    const { catalog, settings, background, log } = options;
+    this.#options = options;
+    this.catalog = catalog;
+    this.roster = new Roster({ ...options, ...settings }, this.#rosterEvents());
+    const { connections } = this.roster;
+    this.sync = new NodeSync(connections, this.#syncSide(), background, log);
+    this.#orders = new Orders(connections, this.#orderSide(), background, log);
+    this.#world = this.#buildWorld();
+    this.#health = computeHealth(this.#world);
+    this.#view = { ...this.#nextView(), revision: 1 };
+  }
+
+  /** Dials the nodes that the catalog knows and begins the loop. */
+  start(): void {
+    for (const record of this.catalog.state.node.values()) this.roster.follow(record);
+    this.#options.background.run('control-loop', async () => {
+      while (!this.#stop.signal.aborted) {
+        this.turn();
+        await sleep(this.#options.settings.heartbeatIntervalMs, this.#stop.signal);
+      }
+    });
+  }
+
+  close(): void {
+    this.#stop.abort();
+    this.sync.close();
+    this.roster.close();
+  }
+
+  current(): ClusterView {
+    return this.#view;
+  }
+
+  subscribe(listener: (view: ClusterView) => void): () => void {
+    this.#viewListeners.add(listener);
+    return () => this.#viewListeners.delete(listener);
+  }
+
+  /** What the last turn looked at, and the health it came to. */
+  get world(): World {
+    return this.#world;
+  }
+
+  get health(): Health {
+    return this.#health;
+  }
+
+  nowMs(): number {
+    return this.#options.clock();
+  }
+
+  header(nodeId: string): OrderHeader {
+    return {
+      epoch: epochOf(this.catalog.state),
+      nodeId,
+      incarnation: this.roster.get(nodeId)?.incarnation ?? '',
+      clusterId: clusterOf(this.catalog.state).id,
+    };
+  }
+
+  /** A load touches the keyspace: segments that no manifest names yet are not garbage for a while. */
+  touchLoad(uid: string): void {
+    this.#lastLoadMs.set(uid, this.nowMs());
+  }
+
+  /** Resolves to true when every serving node has the present view, to false after `timeoutMs`. */
+  waitApplied(timeoutMs: number): Promise<boolean> {
+    const { epoch, revision } = this.#view;
+    const isApplied = (): boolean =>
+      [...this.roster.snapshot().nodes.values()]
+        .filter((node) => node.liveness === 'SERVING')
+        .every((node) => this.sync.hasApplied(node.id, node.incarnation, epoch, revision));
+    return this.sync.waitUntil(isApplied, timeoutMs);
+  }
+
+  /** Looks at the world and acts on it; now, e.g. after a commit, or when its time has come. */
+  turn(): void {
+    if (this.#stop.signal.aborted) return;
+    this.#world = this.#buildWorld();
+    this.#health = computeHealth(this.#world);
+    this.#publish();
+    this.#repair();
+    this.#clean();
+  }
+
+  /** A turn soon, one for all events of this turn of the event loop. */
+  #planTurn(): void {
+    if (this.#turnPlanned) return;
+    this.#turnPlanned = true;
+    setImmediate(() => {
+      this.#turnPlanned = false;
+      this.turn();
+    });
+  }
+
+  #catalogFacts(): CatalogFacts {
+    const { state } = this.catalog;
+    if (this.#facts?.of !== state) {
+      this.#facts = {
+        of: state,
+        facts: catalogFacts(state, this.#options.settings.replication),
+      };
+    }
+    return this.#facts.facts;
+  }
+
+  #buildWorld(): World {
+    const facts = this.#catalogFacts();
+    const nowMs = this.nowMs();
+    // A keyspace first seen by this master may have had a load just before: it gets the full time.
+    const lastLoadMs = new Map(
+      facts.keyspaceUids.map((uid) => [uid, this.#lastLoadMs.get(uid) ?? nowMs]),
+    );
+    for (const [uid, atMs] of lastLoadMs) this.#lastLoadMs.set(uid, atMs);
+    const base = {
+      ...this.roster.snapshot(),
+      nowMs,
+      shardCount: clusterOf(this.catalog.state).shardCount,
+      replication: this.#options.settings.replication,
+      lastLoadMs,
+      datasets: facts.datasets,
+      leaving: facts.leaving,
+      deleting: facts.deleting,
+      draining: facts.draining,
+    };
+    return { ...base, owners: this.#place(base) };
+  }
+
+  #nextView(): ClusterView {
+    const epoch = epochOf(this.catalog.state);
+    return buildView(this.#world, this.#health, this.#catalogFacts().keyspaces, epoch);
+  }
+
+  #publish(): void {
+    const next = this.#nextView();
+    const bytes = Buffer.from(ClusterView.encode(next).finish());
+    if (bytes.equals(this.#viewBytes)) return;
+    this.#viewBytes = bytes;
+    this.#view = { ...next, revision: this.#view.revision + 1 };
+    for (const listener of this.#viewListeners) listener(this.#view);
+    this.sync.kickAll();
+  }
+
+  #repair(): void {
+    const limits = this.#options.settings.repair;
+    const plan = planRepair(this.#world, this.#inFlight, limits);
+    this.#inFlight = plan.inFlight;
+    this.#orders.copy(plan.orders, this.#world.nodes, limits.bytesPerSecondMax);
+  }
+
+  #clean(): void {
+    const isRid = (node: NodeStatus, { uid, version }: Leaving): boolean =>
+      this.#rid.get(node.id)?.has(versionId(uid, version)) === true;
+    const plan = planCleanup(this.#world, this.#catalogFacts().retired, isRid);
+    this.#orders.drop(plan.drops);
+    this.#warnOfUnknown(plan.unknownSegments);
+    const { versions, keyspaces } = finishedCleanup(this.#world, isRid);
+    if (this.#forgetting || versions.length + keyspaces.length === 0) return;
+    this.#forgetting = true;
+    this.#options.background.run('forget', () => this.#forget(versions, keyspaces));
+  }
+
+  /** The records go last, when no known node has anything of what they describe. */
+  async #forget(versions: readonly Leaving[], keyspaces: readonly string[]): Promise<void> {
+    try {
+      for (const { uid, version } of versions) {
+        await this.catalog.update((state) => forgetVersion(state, uid, version));
+      }
+      for (const uid of keyspaces) {
+        await this.catalog.update((state) => forgetKeyspace(state, uid));
+      }
+    } finally {
+      this.#forgetting = false;
+    }
+    this.#planTurn();
+  }
+
+  #warnOfUnknown(segments: number): void {
+    if (segments === this.#unknownSegments) return;
+    this.#unknownSegments = segments;
+    if (segments === 0) return;
+    this.#options.log.warn(
+      { segments },
+      'datanodes hold segments of keyspaces that this cluster does not know; they are left alone',
+    );
+  }
+
+  #rosterEvents(): RosterEvents {
+    return {
+      onChange: () => this.#planTurn(),
+      onHeard: (nodeId) => this.sync.kick(nodeId),
+      onRunEnded: (nodeId) => {
+        this.sync.forget(nodeId);
+        this.#rid.delete(nodeId);
+        this.#inFlight = forgetTarget(this.#inFlight, nodeId);
+      },
+      onCopyFailure: (nodeId, { keyspaceUid, segmentId, reason }) => {
+        this.#options.log.warn({ node: nodeId, segment: segmentId, reason }, 'a copy failed');
+        const key = copyKey(nodeId, keyspaceUid, segmentId);
+        this.#inFlight = copyFailed(this.#inFlight, key, this.nowMs());
+      },
+      header: (nodeId) => this.header(nodeId),
+    };
+  }
+
+  #syncSide(): ConstructorParameters<typeof NodeSync>[1] {
+    const { roster } = this;
+    return {
+      header: (nodeId) => this.header(nodeId),
+      currentView: () => this.#view,
+      manifest: (ref) => this.manifest(ref),
+      holdingsRevisions: (nodeId) => roster.holdingsRevisions(nodeId),
+      onHoldings: (...change) => roster.onHoldings(...change),
+      onManifestHeld: (...change) => roster.onManifestHeld(...change),
+      onViewApplied: (...change) => roster.onViewApplied(...change),
+    };
+  }
+
+  #orderSide(): ConstructorParameters<typeof Orders>[1] {
+    return {
+      header: (nodeId) => this.header(nodeId),
+      onDropped: (plan, header) => this.#onDropped(plan, header),
+      onCopyRefused: (copies) => this.#onCopyRefused(copies),
+    };
+  }
+
+  #onDropped({ node, versions }: DropPlan, { incarnation }: OrderHeader): void {
+    if (this.roster.get(node)?.incarnation !== incarnation || versions.length === 0) return;
+    const refs = versions.map(({ uid, version }) => versionId(uid, version));
+    this.#rid.set(node, new Set([...(this.#rid.get(node) ?? []), ...refs]));
+    this.roster.onManifestsDropped(node, incarnation, refs);
+    this.#planTurn();
+  }
+
+  #onCopyRefused(copies: readonly Copy[]): void {
+    for (const { target, uid, segment } of copies) {
+      const key = copyKey(target, uid, segment.id);
+      this.#inFlight = copyFailed(this.#inFlight, key, this.nowMs());
+    }
+  }
+
+  /** The manifest of a committed version; undefined when it is gone. */
+  manifest(ref: VersionRef): Manifest | undefined {
+    const { state } = this.catalog;
+    const id = versionId(ref.keyspaceUid, ref.version);
+    const keyspace = state.keyspace.get(ref.keyspaceUid);
+    const version = state.version.get(id);
+    const manifest = state.manifest.get(id);
+    if (keyspace === undefined || version === undefined || manifest === undefined) return undefined;
+    return manifestMessage(keyspace, version, manifest, clusterOf(state).shardCount);
+  }
+}
