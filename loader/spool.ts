@@ -9,7 +9,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable, Transform } from 'node:stream';
+import { Transform } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
@@ -69,14 +70,19 @@ async function unpack(
 async function spoolStdin(folder: string, stdin: Readable, signal: AbortSignal): Promise<Spooled> {
   const hash = createHash('sha256');
   const path = join(folder, 'stdin.spool');
-  stdin.on('data', (part: Buffer) => hash.update(part));
-  await write(stdin, undefined, path, folder, signal);
+  const hashing = new Transform({
+    transform: (part: Buffer, _encoding, done) => {
+      hash.update(part);
+      done(null, part);
+    },
+  });
+  await write(stdin, hashing, path, folder, signal);
   return { path, identity: hash.digest('hex') };
 }
 
 async function write(
   from: Readable,
-  through: Transform | undefined,
+  through: Transform,
   path: string,
   folder: string,
   signal: AbortSignal,
@@ -85,8 +91,7 @@ async function write(
   const temporary = `${path}.tmp`;
   try {
     const to = createWriteStream(temporary);
-    if (through === undefined) await pipeline(from, to, { signal });
-    else await pipeline(from, through, to, { signal });
+    await pipeline(from, through, to, { signal });
     const file = await open(temporary, 'r+');
     try {
       await file.sync();

@@ -1,0 +1,268 @@
+// A master and datanodes that speak LoadService and DatanodeService over real gRPC, keep what they
+// are sent in memory, and verify it. They refuse and break on command.
+
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type { ServerDuplexStream, sendUnaryData } from '@grpc/grpc-js';
+import { onTestFinished } from 'vitest';
+import { SteleError } from '../../base/errors.ts';
+import { DatanodeServiceService } from '../../proto/gen/stele/v1/datanode.ts';
+import type {
+  PushSegmentsRequest,
+  PushSegmentsResponse,
+} from '../../proto/gen/stele/v1/datanode.ts';
+import { LoadServiceService } from '../../proto/gen/stele/v1/load.ts';
+import type {
+  BeginLoadRequest,
+  BeginLoadResponse,
+  CommitLoadRequest,
+  CommitLoadResponse,
+  LoadServiceServer,
+  LoadTargets,
+} from '../../proto/gen/stele/v1/load.ts';
+import { NodeState } from '../../proto/gen/stele/v1/view.ts';
+import { SERVER_OPTIONS } from '../../proto/grpc-channel.ts';
+import { toGrpcError } from '../../proto/grpc-errors.ts';
+import {
+  forEachRecord,
+  keyStart,
+  openSegment,
+  valueEnd,
+  valueStart,
+} from '../../segment/reader.ts';
+import { verifySegment } from '../../segment/verify.ts';
+
+export const SHARDS = 8;
+const UID = '00112233aabbccdd';
+
+export class FakeDatanode {
+  readonly id: string;
+  port = 0;
+  incarnation = 'run-1';
+  readonly segments = new Map<string, Buffer>();
+  /** Segments whose bytes came over the wire. */
+  received = 0;
+  /** Called before each segment is acknowledged; may throw, which ends the stream. */
+  beforeStored: () => void = () => undefined;
+  readonly #server = new Server(SERVER_OPTIONS);
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  async start(): Promise<void> {
+    const pushSegments = (
+      call: ServerDuplexStream<PushSegmentsRequest, PushSegmentsResponse>,
+    ): void => this.#receive(call);
+    this.#server.addService(DatanodeServiceService, { pushSegments });
+    this.port = await listen(this.#server);
+  }
+
+  stop(): void {
+    this.#server.forceShutdown();
+  }
+
+  #receive(call: ServerDuplexStream<PushSegmentsRequest, PushSegmentsResponse>): void {
+    const wanted: { readonly id: string; readonly parts: Buffer[]; missing: number }[] = [];
+    call.on('data', (request: PushSegmentsRequest) => {
+      try {
+        if (request.part?.$case === 'offer') {
+          const { expectIncarnation, expectNode, segment } = request.part.value;
+          if (expectNode !== this.id || expectIncarnation !== this.incarnation) {
+            throw new SteleError('WRONG_NODE', `This is ${this.id}.`);
+          }
+          const stored = this.segments.has(segment!.id);
+          if (!stored) wanted.push({ id: segment!.id, parts: [], missing: segment!.fileBytes });
+          call.write({ segmentId: segment!.id, stored });
+        } else if (request.part?.$case === 'chunk') {
+          const head = wanted[0]!;
+          head.parts.push(request.part.value);
+          head.missing -= request.part.value.length;
+          if (head.missing > 0) return;
+          wanted.shift();
+          this.#store(head.id, Buffer.concat(head.parts));
+          call.write({ segmentId: head.id, stored: true });
+        }
+      } catch (thrown) {
+        call.emit('error', toGrpcError(thrown));
+      }
+    });
+    call.on('end', () => call.end());
+    call.on('error', () => undefined);
+  }
+
+  #store(id: string, bytes: Buffer): void {
+    const segment = openSegment(bytes);
+    verifySegment(segment);
+    this.beforeStored();
+    this.segments.set(id, bytes);
+    this.received++;
+  }
+}
+
+export class FakeMaster {
+  readonly nodes: FakeDatanode[];
+  replication = 2;
+  address = '';
+  version = 0;
+  currentFingerprint = '';
+  readonly begun: BeginLoadRequest[] = [];
+  readonly aborted: string[] = [];
+  committed: CommitLoadRequest | undefined;
+  /** Runs at the start of each commit; may throw. */
+  beforeCommit: () => void = () => undefined;
+  readonly #open = new Map<string, BeginLoadRequest>();
+  #loads = 0;
+  #server = new Server(SERVER_OPTIONS);
+
+  constructor(nodes: FakeDatanode[]) {
+    this.nodes = nodes;
+  }
+
+  async start(): Promise<void> {
+    const { abortLoad, beginLoad, commitLoad, reportProgress } = this;
+    this.#server.addService(LoadServiceService, {
+      abortLoad,
+      beginLoad,
+      commitLoad,
+      reportProgress,
+    });
+    this.address = `127.0.0.1:${await listen(this.#server)}`;
+  }
+
+  stop(): void {
+    this.#server.forceShutdown();
+  }
+
+  /** As if every lease had ended. */
+  forgetLoads(): void {
+    this.#open.clear();
+  }
+
+  beginLoad: LoadServiceServer['beginLoad'] = ({ request }, callback) => {
+    answer(callback, (): BeginLoadResponse => {
+      this.begun.push(request);
+      const alreadyCurrent =
+        request.skipIfCurrent && request.inputFingerprint === this.currentFingerprint;
+      if (request.loadId !== '' && !this.#open.has(request.loadId)) {
+        throw new SteleError('LOAD_NOT_FOUND', 'No such load.');
+      }
+      const loadId = request.loadId === '' ? `load-${++this.#loads}` : request.loadId;
+      this.#open.set(loadId, request);
+      return {
+        loadId,
+        keyspaceUid: UID,
+        shardCount: SHARDS,
+        replication: this.replication,
+        clusterId: 'cluster-1',
+        targets: this.#targets(),
+        alreadyCurrent,
+        currentVersion: this.version,
+        progressIntervalMs: 100,
+      };
+    });
+  };
+
+  reportProgress: LoadServiceServer['reportProgress'] = ({ request }, callback) => {
+    answer(callback, () => {
+      if (!this.#open.has(request.loadId)) throw new SteleError('LOAD_NOT_FOUND', 'No such load.');
+      return { cancelled: false, targets: this.#targets() };
+    });
+  };
+
+  commitLoad: LoadServiceServer['commitLoad'] = ({ request }, callback) => {
+    answer(callback, (): CommitLoadResponse => {
+      const begun = this.#open.get(request.loadId);
+      if (begun === undefined) throw new SteleError('LOAD_NOT_FOUND', 'No such load.');
+      this.beforeCommit();
+      for (const { nodeIds, segment } of request.shards) {
+        const holders = this.nodes.filter(
+          (node) => nodeIds.includes(node.id) && node.segments.has(segment!.id),
+        );
+        if (holders.length < (request.minReplicas || this.replication)) {
+          throw new SteleError('REPLICAS_MISSING', `Shard ${segment!.shard} is short of replicas.`);
+        }
+      }
+      this.#open.delete(request.loadId);
+      this.committed = request;
+      this.currentFingerprint = begun.inputFingerprint;
+      this.version++;
+      return { version: this.version, records: request.records, digest: request.digest };
+    });
+  };
+
+  abortLoad: LoadServiceServer['abortLoad'] = ({ request }, callback) => {
+    answer(callback, () => {
+      this.#open.delete(request.loadId);
+      this.aborted.push(request.loadId);
+      return {};
+    });
+  };
+
+  /** Every pair that the committed version holds. */
+  pairs(): Map<string, string> {
+    const pairs = new Map<string, string>();
+    for (const { nodeIds, segment } of this.committed?.shards ?? []) {
+      const node = this.nodes.find(({ id }) => id === nodeIds[0])!;
+      const open = openSegment(node.segments.get(segment!.id)!);
+      const { bytes } = open;
+      forEachRecord(open, (offset) => {
+        const value = valueStart(open, offset);
+        const key = bytes.toString('latin1', keyStart(open, offset), value);
+        pairs.set(key, bytes.toString('latin1', value, valueEnd(open, offset)));
+      });
+    }
+    return pairs;
+  }
+
+  #targets(): LoadTargets {
+    const { nodes } = this;
+    return {
+      nodes: nodes.map((node) => ({
+        id: node.id,
+        incarnation: node.incarnation,
+        address: { host: '127.0.0.1', httpPort: 0, respPort: 0, grpcPort: node.port },
+        zone: '',
+        state: NodeState.SERVING,
+      })),
+      owners: Array.from({ length: SHARDS }, (_, shard) => ({
+        nodes:
+          nodes.length === 0
+            ? []
+            : ownersOf(shard, Math.min(this.replication, nodes.length), nodes.length),
+      })),
+    };
+  }
+}
+
+function ownersOf(shard: number, count: number, nodeCount: number): number[] {
+  return Array.from({ length: count }, (_, place) => (shard + place) % nodeCount);
+}
+
+function answer<Response>(callback: sendUnaryData<Response>, run: () => Response): void {
+  try {
+    callback(null, run());
+  } catch (thrown) {
+    callback(toGrpcError(thrown));
+  }
+}
+
+function listen(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
+      if (error === null) resolve(port);
+      else reject(error);
+    });
+  });
+}
+
+/** Started, and stopped after the test. */
+export async function startFakeCluster(nodeCount = 3): Promise<FakeMaster> {
+  const nodes = Array.from({ length: nodeCount }, (_, index) => new FakeDatanode(`node-${index}`));
+  const master = new FakeMaster(nodes);
+  await Promise.all([master.start(), ...nodes.map((node) => node.start())]);
+  onTestFinished(() => {
+    master.stop();
+    for (const node of nodes) node.stop();
+  });
+  return master;
+}

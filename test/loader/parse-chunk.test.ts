@@ -1,0 +1,235 @@
+import { parse } from 'csv-parse/sync';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { COMMA, LINE_DIALECT, TAB, delimitedDialect } from '../../loader/dialect.ts';
+import type { Dialect } from '../../loader/dialect.ts';
+import { parseChunk } from '../../loader/parse-chunk.ts';
+import { newParseContext } from '../../loader/parse-context.ts';
+import { parseCsv } from '../../loader/parse-csv.ts';
+import { clearRowTable } from '../../loader/row-table.ts';
+import { rowsOf, runs } from './rows.ts';
+
+const CSV = delimitedDialect('csv', ['k', 'v'], false, true, { key: undefined, value: undefined });
+const TSV = delimitedDialect('tsv', ['k', 'v'], false, false, { key: undefined, value: undefined });
+const CSV3 = delimitedDialect('csv', ['k', 'a', 'b'], false, true, {
+  key: undefined,
+  value: undefined,
+});
+
+function parseText(dialect: Dialect, text: string | Buffer, chunkOffset = 0) {
+  const context = newParseContext(dialect, 16);
+  parseChunk(context, Buffer.from(text), chunkOffset);
+  return {
+    rows: rowsOf(context),
+    rejects: context.rows.rejects,
+    lineCount: context.rows.lineCount,
+    rejectedCount: context.rows.rejectedCount,
+  };
+}
+
+describe('the line format', () => {
+  it('takes the key up to the first space and the rest of the line byte for byte', () => {
+    const { rejects, rows } = parseText(LINE_DIALECT, 'a b c\td \r\nk  two\nlast v');
+    expect(rows).toEqual([
+      ['a', 'b c\td \r'],
+      ['k', ' two'],
+      ['last', 'v'],
+    ]);
+    expect(rejects).toEqual([]);
+  });
+
+  it('takes an empty value after a space, and rejects a line without a space', () => {
+    const { rejects, rows } = parseText(LINE_DIALECT, 'k \nbare\nz', 100);
+    expect(rows).toEqual([['k', '']]);
+    expect(rejects).toEqual([
+      { offset: 103, line: 2, reason: 'no space between key and value', raw: 'bare' },
+      { offset: 108, line: 3, reason: 'no space between key and value', raw: 'z' },
+    ]);
+  });
+
+  it('rejects an empty key and one that is too long', () => {
+    const { rejects, rows } = parseText(LINE_DIALECT, ` v\n${'k'.repeat(65_537)} v\nok v\n`);
+    expect(rows).toEqual([['ok', 'v']]);
+    expect(rejects.map((reject) => reject.reason)).toEqual([
+      'empty key',
+      'key longer than 65536 bytes',
+    ]);
+  });
+
+  it('skips blank lines without counting them as rows, but as lines', () => {
+    const { lineCount, rejectedCount, rows } = parseText(LINE_DIALECT, '\n\r\na 1\n\n');
+    expect(rows).toEqual([['a', '1']]);
+    expect(rejectedCount).toBe(0);
+    expect(lineCount).toBe(4);
+  });
+
+  it('keeps bytes that are no UTF-8', () => {
+    const context = newParseContext(LINE_DIALECT, 16);
+    parseChunk(context, Buffer.from([0x6b, 0x20, 0xff, 0x00, 0xfe, 0x0a]), 0);
+    expect(rowsOf(context, 'latin1')).toEqual([['k', '\u00ff\u0000\u00fe']]);
+  });
+
+  it('finds the newline of a value of any length', () => {
+    for (const length of [0, 63, 64, 65, 66, 1000]) {
+      const { rows } = parseText(LINE_DIALECT, `a ${'x'.repeat(length)}\nb y\n`);
+      expect(rows).toEqual([
+        ['a', 'x'.repeat(length)],
+        ['b', 'y'],
+      ]);
+    }
+  });
+});
+
+describe('tsv', () => {
+  it('has no quoting: every byte between tabs is the value', () => {
+    const { rows } = parseText(TSV, 'a\t"x\nb\t"y"\r\nc\t\n');
+    expect(rows).toEqual([
+      ['a', '"x'],
+      ['b', '"y"\r'],
+      ['c', ''],
+    ]);
+  });
+
+  it('takes \\r\\n for the line end where the file does', () => {
+    const dialect = { ...TSV, stripCarriageReturn: true };
+    expect(parseText(dialect, 'a\tx\r\nb\ty\r\r\n').rows).toEqual([
+      ['a', 'x'],
+      ['b', 'y\r'],
+    ]);
+  });
+
+  it('rejects a row of the wrong width with its offset', () => {
+    const { rejects, rows } = parseText(TSV, 'a\tx\nb\nc\tx\ty\td\ne\tz\n', 10);
+    expect(rows).toEqual([
+      ['a', 'x'],
+      ['e', 'z'],
+    ]);
+    expect(rejects).toEqual([
+      { offset: 14, line: 2, reason: '1 column instead of 2', raw: 'b' },
+      { offset: 16, line: 3, reason: '4 columns instead of 2', raw: 'c\tx\ty\td' },
+    ]);
+  });
+});
+
+describe('csv', () => {
+  it('unquotes cells, also those that hold delimiters, quotes and line ends', () => {
+    const { lineCount, rejects, rows } = parseText(
+      CSV,
+      'plain,1\r\n"a,b","x ""y"" z"\n"m\r\nn",2\n,3\nlast,"é\u0000"',
+    );
+    expect(rows).toEqual([
+      ['plain', '1'],
+      ['a,b', 'x "y" z'],
+      ['m\r\nn', '2'],
+      ['last', 'é\u0000'],
+    ]);
+    expect(rejects).toEqual([{ offset: 36, line: 5, reason: 'empty key', raw: ',3' }]);
+    expect(lineCount).toBe(6);
+  });
+
+  it('rejects only the bad row, whatever is wrong with its quotes', () => {
+    const text = 'a,1\nq"r,2\n"b","2"\n"x"y,3\n"c","3"\n"open,4\nd,"4"\n';
+    const { rejects, rows } = parseText(CSV, text);
+    expect(rows).toEqual([
+      ['a', '1'],
+      ['b', '2'],
+      ['c', '3'],
+    ]);
+    expect(rejects.map(({ offset, reason }) => [offset, reason])).toEqual([
+      [4, 'quote inside an unquoted field'],
+      [18, 'text after a closing quote, or a quote inside an unquoted field'],
+      [33, 'text after a closing quote, or a quote inside an unquoted field'],
+    ]);
+  });
+
+  it('lets a quote that is never closed cost one row', () => {
+    const { rejects, rows } = parseText(CSV, '"a",1\n"open,2\nb,3\nc,4\n');
+    expect(rows).toEqual([
+      ['a', '1'],
+      ['b', '3'],
+      ['c', '4'],
+    ]);
+    expect(rejects).toEqual([{ offset: 6, line: 2, reason: 'unclosed quote', raw: '"open,2' }]);
+  });
+
+  it('makes a JSON object of all other columns, in the order of the file', () => {
+    const { rejects, rows } = parseText(CSV3, 'k1,x,"a ""q"" b"\nk2,,é\\\n');
+    expect(rows.map(([key, value]) => [key, JSON.parse(value)])).toEqual([
+      ['k1', { a: 'x', b: 'a "q" b' }],
+      ['k2', { a: '', b: 'é\\' }],
+    ]);
+    expect(rows[0]?.[1]).toBe('{"a":"x","b":"a \\"q\\" b"}');
+    expect(rejects).toEqual([]);
+  });
+
+  it('rejects bytes that a JSON value cannot hold, and leaves nothing of the row behind', () => {
+    const bytes = Buffer.concat([
+      Buffer.from('k1,x,'),
+      Buffer.from([0xff]),
+      Buffer.from('\nk2,y,z\n'),
+    ]);
+    const { rejects, rows } = parseText(CSV3, bytes);
+    expect(rows).toEqual([['k2', '{"a":"y","b":"z"}']]);
+    expect(rejects[0]?.reason).toBe('column 3 is not UTF-8, which a JSON value must be');
+  });
+
+  it('takes the value from the column that was named', () => {
+    const dialect = delimitedDialect('csv', ['a', 'b', 'c'], false, true, { key: 'c', value: 'a' });
+    expect(parseText(dialect, '1,2,3\n"4","5","6"\n').rows).toEqual([
+      ['3', '1'],
+      ['6', '4'],
+    ]);
+  });
+});
+
+describe('the byte path and csv-parse', () => {
+  const cell = fc.string({
+    unit: fc.constantFrom('a', 'b', ' ', ';', '\r', '\t', 'é', '\u0000'),
+    maxLength: 6,
+  });
+  const line = fc.array(cell, { minLength: 0, maxLength: 4 }).map((cells) => cells.join(','));
+  const ending = fc.constantFrom('\n', '\r\n');
+  const text = fc
+    .array(fc.tuple(line, ending), { maxLength: 12 })
+    .map((lines) => lines.map(([content, end]) => content + end).join(''));
+
+  it('give the same rows and rejects for every input without quotes', () => {
+    fc.assert(
+      fc.property(text, fc.constantFrom(CSV, CSV3), (input, dialect) => {
+        const bytes = parseText(dialect, input);
+        const context = newParseContext(dialect, 16);
+        clearRowTable(context.rows);
+        parseCsv(context, Buffer.from(input), 0, false);
+        context.rows.source = context.arena.bytes;
+        expect(rowsOf(context)).toEqual(bytes.rows);
+        expect(context.rows.rejects).toEqual(bytes.rejects);
+        expect(context.rows.lineCount).toBe(bytes.lineCount);
+      }),
+      runs(300),
+    );
+  });
+
+  it('give the rows that csv-parse alone gives for every well-formed input', () => {
+    const quoted = fc
+      .string({ unit: fc.constantFrom('a', '"', ',', '\n', '\r\n', 'é'), maxLength: 5 })
+      .map((inside) => `"${inside.replaceAll('"', '""')}"`);
+    const plain = fc.string({ unit: fc.constantFrom('a', 'b', ' '), minLength: 1, maxLength: 4 });
+    const record = fc
+      .tuple(fc.oneof(quoted, plain), fc.oneof(quoted, plain))
+      .map((r) => r.join(','));
+    fc.assert(
+      fc.property(fc.array(record, { maxLength: 20 }), ending, (records, end) => {
+        const input = records.map((content) => content + end).join('');
+        const expected = parse(input, { record_delimiter: ['\r\n', '\n'] }).filter(
+          ([key]) => key !== '',
+        );
+        expect(parseText(CSV, input).rows).toEqual(expected);
+      }),
+      runs(300),
+    );
+  });
+});
+
+it('delimiters are what they are called', () => {
+  expect([CSV.delimiter, TSV.delimiter]).toEqual([COMMA, TAB]);
+});
