@@ -3,7 +3,16 @@
 //
 //   LOCK:  {"pid":123,"startTicks":"456","role":"master","since":"2026-..."}
 
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { wallClockIso } from './clock.ts';
 import { SteleError, systemErrorCode } from './errors.ts';
@@ -28,14 +37,15 @@ export function lockFolder(folder: string, role: string): FolderLock {
   const path = join(folder, 'LOCK');
   for (let attempt = 0; attempt < 5; attempt++) {
     if (tryCreate(path, role)) return { release: () => rmSync(path, { force: true }) };
-    const holder = readLock(path);
+    const text = readText(path);
+    const holder = parseLock(text);
     if (holder !== undefined && isRunning(holder)) {
       throw new SteleError(
         'LOCKED',
         `The data folder ${folder} is in use by ${holder.role} process ${holder.pid} (since ${holder.since}); stop it, or use another --data-dir.`,
       );
     }
-    rmSync(path, { force: true });
+    removeStale(path, text);
   }
   throw new SteleError('LOCKED', `The lock file ${path} cannot be taken; remove it by hand.`);
 }
@@ -58,14 +68,40 @@ function tryCreate(path: string, role: string): boolean {
   }
 }
 
-function readLock(path: string): LockRecord | undefined {
+/** The lock's content; empty when there is none. */
+function readText(path: string): string {
   try {
-    const record: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    return readFileSync(path, 'utf8');
+  } catch (thrown) {
+    if (systemErrorCode(thrown) === 'ENOENT') return '';
+    throw thrown;
+  }
+}
+
+/** Undefined for a lock cut short by a crash: nobody holds it. */
+function parseLock(text: string): LockRecord | undefined {
+  try {
+    const record: unknown = JSON.parse(text);
     return isLockRecord(record) ? record : undefined;
   } catch {
-    // Gone meanwhile, or cut short by a crash: either way nobody holds it.
     return undefined;
   }
+}
+
+/**
+ * Removes a lock that nobody holds, and no other: of two processes that found the same stale lock,
+ * the slower one may get hold of the faster one's new lock, sees that it is another, and puts it back.
+ */
+function removeStale(path: string, staleText: string): void {
+  const aside = `${path}.${process.pid}`;
+  try {
+    renameSync(path, aside);
+    if (readText(aside) !== staleText) linkSync(aside, path);
+  } catch (thrown) {
+    const code = systemErrorCode(thrown);
+    if (code !== 'ENOENT' && code !== 'EEXIST') throw thrown;
+  }
+  rmSync(aside, { force: true });
 }
 
 function isLockRecord(value: unknown): value is LockRecord {
