@@ -157,7 +157,7 @@ async function runVerb(
   ) => resolveSettings(schema, { flags, environment: variables, file: file.values });
   const { logLevel } = resolve(globalSchema, globalFlags).values;
   const settings = resolve(verb.schema, givenFlags(command, optionsOf(verb.schema)));
-  const global = { configPath: file.path, logLevel, loadAllVerbs };
+  const global = { configPath: file.path, logLevel, environment: variables, loadAllVerbs };
   return verb.run({ operands: command.args, settings, global, output });
 }
 

@@ -12,6 +12,7 @@ import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
 import { EXIT_FAILED, EXIT_OK, exitCodeOfError, exitCodeOfSignal, sentenceOf } from './exit.ts';
 import type { InterruptSignal } from './exit.ts';
 import type { Output } from './output.ts';
+import { SUPERVISED_VARIABLE } from './up/child-messages.ts';
 import type { ChildMessage } from './up/child-messages.ts';
 import { hostPort } from './words.ts';
 
@@ -30,7 +31,7 @@ export async function runRole(
   output: Output,
   log: Logger,
 ): Promise<number> {
-  const supervised = process.send !== undefined;
+  const supervised = process.env[SUPERVISED_VARIABLE] === '1' && process.send !== undefined;
   const stopped = watchForStop(supervised);
   let role: RunningRole;
   try {

@@ -13,6 +13,8 @@ export interface GlobalSettings {
   /** The stele.yaml in force; undefined when there is none. */
   readonly configPath: string | undefined;
   readonly logLevel: LogLevel;
+  /** The variables that settings may come from. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /** For what concerns the settings of all verbs. */
   readonly loadAllVerbs: () => Promise<Verb[]>;
 }

@@ -2,6 +2,9 @@
 
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 
+/** Set to 1 for a child of `stele up`; a channel alone may belong to another process manager. */
+export const SUPERVISED_VARIABLE = 'STELE_SUPERVISED';
+
 export type ChildMessage =
   | { readonly type: 'listening'; readonly address: NodeAddress }
   | { readonly type: 'failed'; readonly sentence: string };

@@ -22,7 +22,7 @@ export class ClusterProcesses {
   readonly #commands: ChildCommands;
   readonly #events: ProcessEvents;
   readonly #processes: SupervisedProcess[] = [];
-  #stopping = false;
+  #stopped: Promise<unknown> | undefined;
 
   constructor(plan: ClusterPlan, commands: ChildCommands, events: ProcessEvents) {
     this.#plan = plan;
@@ -50,12 +50,12 @@ export class ClusterProcesses {
 
   /** Stops all of them, the datanodes with the master. */
   async stop(): Promise<void> {
-    this.#stopping = true;
-    await Promise.all(this.#processes.map((one) => one.stop()));
+    this.#stopped ??= Promise.all(this.#processes.map((one) => one.stop()));
+    await this.#stopped;
   }
 
+  /** SIGKILL for all of them. */
   kill(): void {
-    this.#stopping = true;
     for (const one of this.#processes) one.kill();
   }
 
@@ -80,7 +80,7 @@ export class ClusterProcesses {
       this.#events,
     );
     this.#processes.push(one);
-    if (!this.#stopping) return one.start();
+    if (this.#stopped === undefined) return one.start();
     return Promise.reject(new SteleError('CANCELLED', 'The cluster is being stopped.'));
   }
 }

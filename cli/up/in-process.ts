@@ -12,6 +12,7 @@ export class InProcessCluster {
   readonly #events: ProcessEvents;
   readonly #log: Logger;
   #starting: Promise<LocalCluster> | undefined;
+  #stopped: Promise<void> | undefined;
 
   constructor(plan: ClusterPlan, events: ProcessEvents, log: Logger) {
     this.#plan = plan;
@@ -33,12 +34,15 @@ export class InProcessCluster {
     return master;
   }
 
-  async stop(): Promise<void> {
-    const starting = this.#starting;
-    this.#starting = undefined;
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
     // A start that failed has closed what it had opened.
-    const [result] = await Promise.allSettled([starting]);
-    if (result?.status === 'fulfilled') await result.value?.close();
+    const [result] = await Promise.allSettled([this.#starting]);
+    if (result.status === 'fulfilled') await result.value?.close();
   }
 
   /** Everything ends with this process. */

@@ -15,7 +15,7 @@ import { monotonicNowMs, sleep } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import { nextBackoffMs } from './backoff.ts';
-import { isChildMessage } from './child-messages.ts';
+import { isChildMessage, SUPERVISED_VARIABLE } from './child-messages.ts';
 
 const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 10_000;
@@ -132,7 +132,10 @@ export class SupervisedProcess {
 }
 
 function launch(words: readonly string[]): Run {
-  const child = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const child = spawn(process.execPath, words, {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: { ...process.env, [SUPERVISED_VARIABLE]: '1' },
+  });
   const exited = new Promise<string>((resolve) => {
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code ?? 'unknown'}`));
     child.once('error', (error) => resolve(error.message));

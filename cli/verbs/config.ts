@@ -7,7 +7,7 @@ import { shorten } from '../../base/ids.ts';
 import { outputOption } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
 import { settingsOf } from '../schema.ts';
-import { readSettingsFile, settingsEnvironment } from '../settings-sources.ts';
+import { readSettingsFile } from '../settings-sources.ts';
 import { formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 import type { Verb } from '../verb.ts';
@@ -25,7 +25,7 @@ export const config = defineVerb({
     const verbs = chosenVerbs(await global.loadAllVerbs(), operands[0]);
     const inputs = {
       flags: {},
-      environment: settingsEnvironment(process.env),
+      environment: global.environment,
       file: file.values,
     };
     const rows = verbs.flatMap((verb) => settingsInForce(verb, inputs, file.path));

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { paintAnsi } from '../../cli/output.ts';
 import { formatCount, formatTable } from '../../cli/table.ts';
@@ -25,7 +26,7 @@ describe('formatTable', () => {
       ['bb', '2', 'y'],
     ];
     const [, first, second] = formatTable(COLUMNS, rows).split('\n');
-    expect(first?.replaceAll(/\u001B\[\d+m/g, '').indexOf('x')).toBe(second?.indexOf('y'));
+    expect(stripVTControlCharacters(first ?? '').indexOf('x')).toBe(second?.indexOf('y'));
   });
 
   it('counts a character outside the BMP as one', () => {

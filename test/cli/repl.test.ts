@@ -1,0 +1,183 @@
+// The REPL as a person has it: the built command under a pseudo terminal.
+
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import { spawn } from '@lydell/node-pty';
+import type { IPty } from '@lydell/node-pty';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { PROJECT, until } from '../support/stele-process.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { startRespServer } from './resp-server.ts';
+
+class Terminal {
+  readonly home: string;
+  readonly #pty: IPty;
+  #text = '';
+  #seen = 0;
+  exitCode: number | undefined;
+
+  constructor(args: readonly string[], home: string) {
+    this.home = home;
+    this.#pty = spawn(process.execPath, [join(PROJECT, 'dist/cli/main.js'), 'cli', ...args], {
+      cols: 120,
+      rows: 40,
+      cwd: home,
+      env: { ...process.env, HOME: home, TERM: 'xterm', NO_COLOR: '' },
+    });
+    this.#pty.onData((data) => (this.#text += data));
+    this.#pty.onExit(({ exitCode }) => (this.exitCode = exitCode));
+    onTestFinished(() => {
+      if (this.exitCode === undefined) this.#pty.kill('SIGKILL');
+    });
+  }
+
+  /** Waits for text that came since the last call; returns everything up to and with it. */
+  async shows(wanted: string | RegExp): Promise<string> {
+    let end = -1;
+    const pattern = typeof wanted === 'string' ? undefined : wanted;
+    await until(`${wanted} on the terminal, which shows ${JSON.stringify(this.#text)}`, () => {
+      const fresh = stripVTControlCharacters(this.#text).slice(this.#seen);
+      const match = pattern === undefined ? fresh.indexOf(wanted as string) : fresh.search(pattern);
+      const found = pattern === undefined ? (wanted as string) : (pattern.exec(fresh)?.[0] ?? '');
+      end = match < 0 ? -1 : match + found.length;
+      return end >= 0;
+    });
+    const text = stripVTControlCharacters(this.#text).slice(this.#seen, this.#seen + end);
+    this.#seen += end;
+    return text;
+  }
+
+  type(keys: string): void {
+    this.#pty.write(keys);
+  }
+
+  get raw(): string {
+    return this.#text;
+  }
+
+  async exited(): Promise<number> {
+    await until('the exit', () => this.exitCode !== undefined);
+    return this.exitCode ?? -1;
+  }
+}
+
+function openTerminal(port: number, ...args: string[]): Terminal {
+  return new Terminal(['-p', String(port), ...args], tempDir());
+}
+
+describe('the REPL', () => {
+  it('prompts with address and keyspace, shows replies as redis-cli does, and the latency', async () => {
+    const server = await startRespServer([['k', 'val"ue\u0001']]);
+    const terminal = openTerminal(server.port);
+    await terminal.shows(`127.0.0.1:${server.port}[default]> `);
+    terminal.type('GET k\r');
+    await terminal.shows('"val\\"ue\\x01"');
+    await terminal.shows(/\(\d+\.\d\d ms\)/);
+    terminal.type('mget k "no such"\r');
+    await terminal.shows(/1\) "val\\"ue\\x01"\r\n2\) \(nil\)/);
+    terminal.type('frob\r');
+    await terminal.shows('(error) ERR unknown command');
+    terminal.type('GET "k\r');
+    await terminal.shows('Invalid argument(s)');
+    terminal.type('quit\r');
+    expect(await terminal.exited()).toBe(0);
+  });
+
+  it('changes the keyspace with use as with SELECT, and names it in the prompt', async () => {
+    const server = await startRespServer([]);
+    const terminal = openTerminal(server.port);
+    await terminal.shows('[default]> ');
+    terminal.type('use geo\r');
+    await terminal.shows('[geo]> ');
+    terminal.type('select default\r');
+    await terminal.shows('[default]> ');
+    terminal.type('use nope\r');
+    await terminal.shows("(error) ERR no such keyspace 'nope'");
+    await terminal.shows('[default]> ');
+    terminal.type('\u0004');
+    expect(await terminal.exited()).toBe(0);
+  });
+
+  it('completes commands and keyspaces with Tab', async () => {
+    const server = await startRespServer([]);
+    const terminal = openTerminal(server.port);
+    await terminal.shows('[default]> ');
+    terminal.type('dbs\t');
+    await terminal.shows('dbsize ');
+    terminal.type('\r');
+    await terminal.shows('(integer) 0');
+    terminal.type('use g\t');
+    await terminal.shows('use geo');
+    terminal.type('\r');
+    await terminal.shows('[geo]> ');
+  });
+
+  it('explains commands in its own words and those of the server', async () => {
+    const server = await startRespServer([]);
+    const terminal = openTerminal(server.port);
+    await terminal.shows('[default]> ');
+    terminal.type('help\r');
+    await terminal.shows('use KEYSPACE');
+    terminal.type('help get\r');
+    await terminal.shows(/GET key\r\n/);
+    terminal.type('help frob\r');
+    await terminal.shows("There is no command 'frob'");
+  });
+
+  it('keeps a history that others cannot read, without secrets', async () => {
+    const server = await startRespServer([]);
+    const terminal = openTerminal(server.port);
+    await terminal.shows('[default]> ');
+    terminal.type('PING\r');
+    await terminal.shows('PONG');
+    terminal.type('AUTH hunter2\r');
+    await terminal.shows(/\[default\]> $/);
+    terminal.type('\u001B[A');
+    await terminal.shows('PING');
+    terminal.type('\r');
+    await terminal.shows('PONG');
+    terminal.type('exit\r');
+    await terminal.exited();
+    const path = join(terminal.home, '.stele_history');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    const history = readFileSync(path, 'utf8');
+    expect(history).toContain('PING');
+    expect(history).not.toContain('hunter2');
+  });
+
+  it('says that it is not connected when the server goes, and comes back with it', async () => {
+    const server = await startRespServer([['k', 'v']]);
+    const terminal = openTerminal(server.port, '-k', 'geo');
+    await terminal.shows('[geo]> ');
+    await server.stop();
+    terminal.type('GET k\r');
+    await terminal.shows('Nothing answers at');
+    await terminal.shows('not connected> ');
+    await server.start();
+    terminal.type('GET k\r');
+    await terminal.shows('"v"');
+    await terminal.shows('[geo]> ');
+  });
+
+  it('starts without a server, and without `default` says what keyspaces there are', async () => {
+    const server = await startRespServer([], ['geo', 'prices']);
+    const terminal = openTerminal(server.port);
+    await terminal.shows("There is no keyspace 'default'; there is geo, prices");
+    await server.stop();
+    const alone = openTerminal(server.port);
+    await alone.shows('Nothing answers at');
+    await alone.shows('not connected> ');
+    alone.type('\u0004');
+    expect(await alone.exited()).toBe(0);
+  });
+
+  it('runs pasted lines in their order', async () => {
+    const server = await startRespServer([]);
+    const terminal = openTerminal(server.port);
+    await terminal.shows('[default]> ');
+    terminal.type('ECHO one\rECHO two\rECHO three\r');
+    const text = await terminal.shows('"three"');
+    expect(text.match(/"(?:one|two|three)"/g)).toEqual(['"one"', '"two"', '"three"']);
+  });
+});

@@ -1,0 +1,71 @@
+// A small RESP server for tests of the command line: the real protocol over a Map.
+
+import { onTestFinished } from 'vitest';
+import { silentLogger } from '../../base/log.ts';
+import type { PendingReply } from '../../resp/backend.ts';
+import type { CommandSpec } from '../../resp/command-spec.ts';
+import type { CommandArguments } from '../../resp/decoder.ts';
+import type { ReplyWriter } from '../../resp/encoder.ts';
+import { startRespListener } from '../../resp/listener.ts';
+import type { RespListener } from '../../resp/listener.ts';
+import type { Session } from '../../resp/session.ts';
+import { MapBackend } from '../resp/map-backend.ts';
+
+/** Knows STELE KEYSPACES too, and refuses reads where the selected keyspace is not there. */
+class CliBackend extends MapBackend {
+  override execute(
+    spec: CommandSpec,
+    command: CommandArguments,
+    session: Session,
+    out: ReplyWriter,
+  ): PendingReply | undefined {
+    const { name } = session.keyspace;
+    if (spec.name === 'stele|keyspaces') {
+      out.array(this.keyspaces.length);
+      for (const keyspace of this.keyspaces) {
+        out.map(1);
+        out.bulk(Buffer.from('name'));
+        out.bulk(Buffer.from(keyspace.name));
+      }
+      return undefined;
+    }
+    if (!this.keyspaces.some((keyspace) => keyspace.name === name)) {
+      out.error(`ERR There is no keyspace '${name}'.`);
+      return undefined;
+    }
+    return super.execute(spec, command, session, out);
+  }
+}
+
+export interface RespServer {
+  readonly port: number;
+  readonly backend: MapBackend;
+  /** Ends it, cutting its clients off. */
+  stop(): Promise<void>;
+  /** Starts it again on the same port. */
+  start(): Promise<void>;
+}
+
+/** Call inside a test; the server stops when that test has finished. */
+export async function startRespServer(
+  entries: readonly (readonly [string, string])[],
+  keyspaces: readonly string[] = ['default', 'geo'],
+): Promise<RespServer> {
+  const backend = new CliBackend(entries);
+  // As in a cluster: 0 is `default`, whether it is there or not.
+  const refs = keyspaces.map((name, at) => ({ name, index: name === 'default' ? 0 : at + 1 }));
+  backend.keyspaces.splice(0, 2, ...refs);
+  const listen = (port: number): Promise<RespListener> =>
+    startRespListener({ host: '127.0.0.1', port, backend, maxConnections: 10, log: silentLogger });
+  let listener = await listen(0);
+  const { port } = listener;
+  onTestFinished(() => listener.close(0));
+  return {
+    port,
+    backend,
+    stop: () => listener.close(0),
+    start: async () => {
+      listener = await listen(port);
+    },
+  };
+}

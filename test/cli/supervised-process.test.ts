@@ -1,0 +1,143 @@
+// The supervisor with children of its own kind: small scripts that speak its IPC messages.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { SupervisedProcess } from '../../cli/up/supervised-process.ts';
+import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
+import { PROJECT, until } from '../support/stele-process.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+/** Listens, and leaves on SIGTERM or when its parent is gone. `word` is what it was told. */
+const GOOD_CHILD = `
+  process.on('SIGTERM', () => process.exit(0));
+  process.on('disconnect', () => process.exit(0));
+  const httpPort = Number(process.argv[1]);
+  process.send({ type: 'listening', address: { host: 'h', httpPort, respPort: 2, grpcPort: 3 } });
+`;
+const STUBBORN_CHILD = `
+  process.on('SIGTERM', () => undefined);
+  process.on('disconnect', () => undefined);
+  setInterval(() => undefined, 1000);
+  process.send({ type: 'listening', address: { host: 'h', httpPort: 1, respPort: 2, grpcPort: 3 } });
+`;
+
+function supervise(script: string, restart = true) {
+  const events: string[] = [];
+  const pids: number[] = [];
+  const told: (NodeAddress | undefined)[] = [];
+  const supervised = new SupervisedProcess(
+    {
+      title: 'child',
+      restart,
+      command: (address) => {
+        told.push(address);
+        return ['-e', script, String(address?.httpPort ?? 4711)];
+      },
+    },
+    {
+      listening: (title, pid, address) => {
+        pids.push(pid);
+        events.push(`${title} listens on ${address.httpPort}`);
+      },
+      ended: (title, _pid, how, restartMs) => events.push(`${title} ended ${how} ${restartMs}`),
+      notRestarted: (sentence) => events.push(sentence),
+    },
+  );
+  onTestFinished(() => supervised.kill());
+  return { supervised, events, pids, told };
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('SupervisedProcess', () => {
+  it('starts a child, says where it listens, and stops it in order', async () => {
+    const { supervised, events, pids } = supervise(GOOD_CHILD);
+    expect(await supervised.start()).toMatchObject({ httpPort: 4711 });
+    await supervised.stop();
+    expect(events).toEqual(['child listens on 4711']);
+    expect(isRunning(pids[0] ?? 0)).toBe(false);
+  });
+
+  it('starts a killed child again, on the address that it had', async () => {
+    const { supervised, events, pids, told } = supervise(GOOD_CHILD);
+    await supervised.start();
+    process.kill(pids[0] ?? 0, 'SIGKILL');
+    await until('the second run', () => pids.length === 2);
+    expect(events).toEqual([
+      'child listens on 4711',
+      'child ended SIGKILL 200',
+      'child listens on 4711',
+    ]);
+    expect(told).toEqual([undefined, expect.objectContaining({ httpPort: 4711, grpcPort: 3 })]);
+    await supervised.stop();
+    expect(pids.some(isRunning)).toBe(false);
+  });
+
+  it('leaves a child that died as it is, if so asked', async () => {
+    const { supervised, events, pids } = supervise(GOOD_CHILD, false);
+    await supervised.start();
+    process.kill(pids[0] ?? 0, 'SIGKILL');
+    await until('its end', () => events.length === 2);
+    expect(events[1]).toBe('child ended SIGKILL undefined');
+    await supervised.stop();
+    expect(pids).toHaveLength(1);
+  });
+
+  it('does not start a child again that is being stopped', async () => {
+    const { supervised, events, pids } = supervise(GOOD_CHILD);
+    await supervised.start();
+    process.kill(pids[0] ?? 0, 'SIGKILL');
+    await until('its end', () => events.length === 2);
+    await supervised.stop();
+    expect(pids).toHaveLength(1);
+  });
+
+  it("fails with the child's own sentence", async () => {
+    const script = `process.send({ type: 'failed', sentence: 'Port 9 is taken.' })`;
+    const { supervised, events } = supervise(script);
+    await expect(supervised.start()).rejects.toThrow('child: Port 9 is taken.');
+    expect(events).toEqual([]);
+  });
+
+  it('fails when the child ends without a word', async () => {
+    const { supervised } = supervise('process.exit(7)');
+    await expect(supervised.start()).rejects.toThrow(/child: It ended before .*exit code 7/);
+  });
+
+  it('kills at once when told to', async () => {
+    const { supervised, pids } = supervise(STUBBORN_CHILD);
+    await supervised.start();
+    supervised.kill();
+    await supervised.stop();
+    expect(isRunning(pids[0] ?? 0)).toBe(false);
+  });
+
+  it('leaves no child behind when it is killed itself', async () => {
+    const module = pathToFileURL(join(PROJECT, 'dist/cli/up/supervised-process.js')).href;
+    const script = join(tempDir(), 'parent.mjs');
+    writeFileSync(
+      script,
+      `import { SupervisedProcess } from ${JSON.stringify(module)};
+       const spec = { title: 'c', restart: true, command: () => ['-e', ${JSON.stringify(GOOD_CHILD)}, '1'] };
+       const events = { listening: (_title, pid) => console.log(pid) };
+       await new SupervisedProcess(spec, events).start();`,
+    );
+    const parent = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const pid = Number(line.toString());
+    expect(isRunning(pid)).toBe(true);
+    parent.kill('SIGKILL');
+    await until('the end of the child', () => !isRunning(pid), 5000);
+  });
+});
