@@ -3,16 +3,7 @@
 //
 //   LOCK:  {"pid":123,"startTicks":"456","role":"master","since":"2026-..."}
 
-import {
-  closeSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { wallClockIso } from './clock.ts';
 import { SteleError, systemErrorCode } from './errors.ts';
@@ -50,21 +41,24 @@ export function lockFolder(folder: string, role: string): FolderLock {
   throw new SteleError('LOCKED', `The lock file ${path} cannot be taken; remove it by hand.`);
 }
 
+/** Whole or not at all: the record is written beside it and linked, so nobody reads half a lock. */
 function tryCreate(path: string, role: string): boolean {
+  const record: LockRecord = {
+    pid: process.pid,
+    startTicks: startTicks(process.pid) ?? '',
+    role,
+    since: wallClockIso(),
+  };
+  const written = `${path}.${process.pid}.new`;
   try {
-    const file = openSync(path, 'wx', 0o644);
-    const record: LockRecord = {
-      pid: process.pid,
-      startTicks: startTicks(process.pid) ?? '',
-      role,
-      since: wallClockIso(),
-    };
-    writeSync(file, JSON.stringify(record));
-    closeSync(file);
+    writeFileSync(written, JSON.stringify(record), { mode: 0o644 });
+    linkSync(written, path);
     return true;
   } catch (thrown) {
     if (systemErrorCode(thrown) === 'EEXIST') return false;
     throw thrown;
+  } finally {
+    rmSync(written, { force: true });
   }
 }
 
