@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SteleProcess, stele, until } from './stele-process.ts';
+import { flags as words, SteleProcess, stele, until } from './stele-process.ts';
 import type { Addresses, Finished } from './stele-process.ts';
 
 export interface ClusterOptions {
@@ -70,8 +70,7 @@ export class TestCluster {
     const { replication = 2, shards = 32, masterFlags = [] } = this.#options;
     await this.#start('master', [
       'master',
-      ...['--data-dir', join(this.folder, 'master')],
-      ...['--replication', String(replication), '--shards', String(shards)],
+      ...words({ 'data-dir': join(this.folder, 'master'), replication, shards }),
       ...masterFlags,
     ]);
   }
@@ -79,7 +78,7 @@ export class TestCluster {
   async startNode(id: string, moreFlags: readonly string[] = []): Promise<void> {
     await this.#start(id, [
       'datanode',
-      ...['--id', id, '--master', this.masterGrpc, '--data-dir', join(this.folder, id)],
+      ...words({ id, master: this.masterGrpc, 'data-dir': join(this.folder, id) }),
       ...(this.#options.datanodeFlags ?? []),
       ...moreFlags,
     ]);
@@ -108,19 +107,19 @@ export class TestCluster {
     return summaryOf(done.stdout);
   }
 
+  async drop(keyspace: string): Promise<void> {
+    const response = await fetch(this.url(`/v1/keyspaces/${keyspace}`), { method: 'DELETE' });
+    if (!response.ok) throw new Error(`drop: ${await response.text()}`);
+  }
+
   loadArguments(
     keyspace: string,
     paths: readonly string[],
     flags: readonly string[] = [],
   ): string[] {
     const workDir = join(this.folder, 'work');
-    return [
-      'load',
-      keyspace,
-      ...paths,
-      ...['--master', this.masterGrpc, '--work-dir', workDir, '-o', 'json'],
-      ...flags,
-    ];
+    const own = words({ master: this.masterGrpc, 'work-dir': workDir, output: 'json' });
+    return ['load', keyspace, ...paths, ...own, ...flags];
   }
 
   async health(): Promise<Health> {
@@ -144,6 +143,30 @@ export class TestCluster {
     });
   }
 
+  /** The parsed answer of a GET on the master. */
+  async json(path: string): Promise<unknown> {
+    const response = await fetch(this.url(path));
+    return response.json();
+  }
+
+  /** Placement without what changes from moment to moment: who owns and who holds each shard. */
+  async placement(): Promise<unknown> {
+    return this.json('/v1/shards');
+  }
+
+  /** The digest of the current version. */
+  async digest(keyspace: string): Promise<string> {
+    const response = await fetch(this.url(`/v1/keyspaces/${keyspace}`));
+    return ((await response.json()) as { digest: string }).digest;
+  }
+
+  /** Keys that a datanode has looked up since it started. */
+  async lookups(id: string): Promise<number> {
+    const { host, http } = this.node(id);
+    const text = await (await fetch(`http://${host}:${http}/metrics`)).text();
+    return Number(/^stele_lookups_total (\d+)$/m.exec(text)?.[1] ?? 0);
+  }
+
   url(path: string): string {
     return `http://127.0.0.1:${this.master.http}${path}`;
   }
@@ -164,11 +187,12 @@ export class TestCluster {
 
   async #start(name: string, flags: readonly string[]): Promise<void> {
     const before = this.#members.get(name)?.addresses;
-    const port = (kind: 'http' | 'resp' | 'grpc'): string => String(before?.[kind] ?? 0);
-    const process = new SteleProcess([
-      ...flags,
-      ...['--http-port', port('http'), '--resp-port', port('resp'), '--grpc-port', port('grpc')],
-    ]);
+    const ports = words({
+      'http-port': before?.http ?? 0,
+      'resp-port': before?.resp ?? 0,
+      'grpc-port': before?.grpc ?? 0,
+    });
+    const process = new SteleProcess([...flags, ...ports]);
     await process.printed(/ grpc \S+:\d+\n/);
     const [addresses] = process.addresses();
     if (addresses === undefined) throw new Error(`no address in: ${process.stdout}`);
@@ -192,6 +216,8 @@ export interface LoadSummary {
   readonly rejected: number;
   readonly digest: string;
   readonly chunksResumed: number;
+  readonly shardsResumed: number;
+  readonly alreadyCurrent: boolean;
 }
 
 export function summaryOf(stdout: string): LoadSummary {

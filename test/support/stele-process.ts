@@ -3,8 +3,10 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { guard, unguard } from './watchdog.ts';
 
 export const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const MAIN = join(PROJECT, 'dist', 'cli', 'main.js');
@@ -25,12 +27,6 @@ export interface Finished {
   readonly stderr: string;
 }
 
-const running = new Set<SteleProcess>();
-// A test runner that dies must not leave clusters behind.
-process.once('exit', () => {
-  for (const started of running) started.child.kill('SIGKILL');
-});
-
 /** One process of the command line, with what it has printed so far. */
 export class SteleProcess {
   readonly child: ChildProcess;
@@ -40,19 +36,20 @@ export class SteleProcess {
 
   constructor(
     args: readonly string[],
-    options: { cwd?: string; env?: Record<string, string> } = {},
+    options: { cwd?: string; env?: Record<string, string>; script?: string } = {},
   ) {
-    this.child = spawn(process.execPath, [MAIN, ...args], {
+    this.child = spawn(process.execPath, [options.script ?? MAIN, ...args], {
       cwd: options.cwd ?? PROJECT,
       env: { ...process.env, NO_COLOR: '1', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    running.add(this);
+    const { pid } = this;
+    guard(pid);
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
     this.#finished = once(this.child, 'close').then(([code, signal]) => {
-      running.delete(this);
-      return { code, signal, stdout: this.stdout, stderr: this.stderr } as Finished;
+      unguard(pid);
+      return { code, signal, stdout: this.stdout, stderr: this.stderr };
     });
   }
 
@@ -99,6 +96,34 @@ export class SteleProcess {
   }
 }
 
+/** `--flag value` words; a list repeats the flag, and `true` is the flag alone. */
+export function flags(
+  values: Readonly<Record<string, string | number | true | readonly string[]>>,
+): string[] {
+  return Object.entries(values).flatMap(([name, value]) => {
+    if (value === true) return [`--${name}`];
+    const each = Array.isArray(value) ? (value as readonly string[]) : [String(value)];
+    return each.flatMap((one) => [`--${name}`, one]);
+  });
+}
+
+/** Free ports for everything. */
+export const ANY_PORTS: readonly string[] = flags({
+  'http-port': 0,
+  'resp-port': 0,
+  'grpc-port': 0,
+});
+
+/** True while `pid` runs; one that has ended and is only not reaped yet does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) !== 'Z';
+  } catch {
+    return false;
+  }
+}
+
 /** Runs one command to its end. */
 export function stele(
   args: readonly string[],
@@ -107,15 +132,16 @@ export function stele(
   return new SteleProcess(args, options).finished();
 }
 
-/** Waits until `condition` holds, looking every 20 ms; throws after `deadlineMs` saying what for. */
+/** Waits until `condition` holds, looking every `everyMs`; throws after `deadlineMs` saying what for. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
   deadlineMs = 20_000,
+  everyMs = 20,
 ): Promise<void> {
   const deadlineAt = performance.now() + deadlineMs;
   while (!(await condition())) {
     if (performance.now() > deadlineAt) throw new Error(`waited ${deadlineMs} ms for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

@@ -1,0 +1,130 @@
+// Clients that read all the time while a test breaks something, and count what went wrong.
+//
+// A read has one second in all, retries included. It has failed when it is wrong or missing at any
+// time (those are never retried), or when it is still an error at the end of that second.
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { seededRandom } from './rows.ts';
+import { until } from './stele-process.ts';
+
+const BUDGET_MS = 1000;
+const RETRY_PAUSE_MS = 10;
+
+/** One way to read some keys; throws where the answer is an error. Missing keys are null. */
+export interface Source {
+  readonly name: string;
+  read(keys: readonly string[], budgetMs: number): Promise<(Buffer | string | null | undefined)[]>;
+  close(): void | Promise<void>;
+}
+
+export interface ReaderOptions {
+  readonly keyCount: number;
+  keyAt(index: number): string;
+  /** undefined: right. Otherwise what is wrong with the values read for `keys`. */
+  check(
+    keys: readonly string[],
+    values: readonly (Buffer | string | null | undefined)[],
+  ): string | undefined;
+  readonly keysPerRead?: number;
+  /** Reads in flight at a time. */
+  readonly lanes?: number;
+  readonly seed: number;
+}
+
+export class ContinuousReader {
+  readonly source: Source;
+  reads = 0;
+  retries = 0;
+  slowestMs = 0;
+  readonly failures: string[] = [];
+  readonly #options: ReaderOptions;
+  readonly #random: () => number;
+  readonly #lanes: Promise<void>[];
+  #stopped = false;
+
+  constructor(source: Source, options: ReaderOptions) {
+    this.source = source;
+    this.#options = options;
+    this.#random = seededRandom(options.seed);
+    this.#lanes = Array.from({ length: options.lanes ?? 2 }, () => this.#lane());
+  }
+
+  /** Resolves when `count` more reads have ended. */
+  async progress(count: number, deadlineMs = 30_000): Promise<void> {
+    const target = this.reads + count;
+    await until(`${count} reads by ${this.source.name}`, () => this.reads >= target, deadlineMs);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#lanes);
+    await this.source.close();
+  }
+
+  report(): string {
+    const { reads, retries, slowestMs, failures } = this;
+    return `${this.source.name}: ${reads} reads, ${failures.length} failed, ${retries} retries, slowest ${Math.round(slowestMs)} ms`;
+  }
+
+  async #lane(): Promise<void> {
+    while (!this.#stopped) {
+      const startMs = performance.now();
+      await this.#readOnce(this.#someKeys(), startMs + BUDGET_MS);
+      this.slowestMs = Math.max(this.slowestMs, performance.now() - startMs);
+      this.reads++;
+    }
+  }
+
+  #someKeys(): string[] {
+    const { keysPerRead = 1, keyCount } = this.#options;
+    const one = (): string => this.#options.keyAt(Math.floor(this.#random() * keyCount));
+    return Array.from({ length: keysPerRead }, one);
+  }
+
+  async #readOnce(keys: readonly string[], deadlineAtMs: number): Promise<void> {
+    for (;;) {
+      const problem = await this.#attempt(keys, deadlineAtMs);
+      if (problem === undefined) return;
+      if (problem.final || performance.now() >= deadlineAtMs) {
+        this.failures.push(`${keys[0]}: ${problem.text}`);
+        return;
+      }
+      this.retries++;
+      await pause(RETRY_PAUSE_MS);
+    }
+  }
+
+  async #attempt(
+    keys: readonly string[],
+    deadlineAtMs: number,
+  ): Promise<{ text: string; final: boolean } | undefined> {
+    const budgetMs = Math.max(1, deadlineAtMs - performance.now());
+    try {
+      const values = await within(budgetMs, this.source.read(keys, budgetMs));
+      const wrong = this.#options.check(keys, values);
+      return wrong === undefined ? undefined : { text: wrong, final: true };
+    } catch (thrown) {
+      return { text: String(thrown), final: false };
+    }
+  }
+}
+
+/** Stops all; throws, with every reader's report, unless no read failed and each read something. */
+export async function stopWithoutFailures(readers: readonly ContinuousReader[]): Promise<void> {
+  await Promise.all(readers.map((reader) => reader.stop()));
+  for (const reader of readers) console.log(`  ${reader.report()}`);
+  const bad = readers.filter((reader) => reader.failures.length > 0 || reader.reads === 0);
+  if (bad.length === 0) return;
+  const details = bad.map((reader) =>
+    [reader.report(), ...reader.failures.slice(0, 5)].join('\n    '),
+  );
+  throw new Error(`reads failed:\n  ${details.join('\n  ')}`);
+}
+
+/** Rejects when `promise` has not settled after `budgetMs`. */
+function within<T>(budgetMs: number, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('out of its one second')), budgetMs);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

@@ -1,0 +1,135 @@
+// The course of one lost datanode, in a small form (test/e2e) and in a large one (test/faults).
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TestCluster } from './cluster.ts';
+import type { LoadSummary } from './cluster.ts';
+import { ContinuousReader, stopWithoutFailures } from './continuous-reader.ts';
+import { VersionedRows } from './rows.ts';
+import { rewritten, segmentFiles, segmentNames } from './segment-files.ts';
+import { connectCluster, connectRedis, httpSource, postLookup, respSource } from './sources.ts';
+import { stele, until } from './stele-process.ts';
+
+export interface NodeLossOptions {
+  readonly rows: number;
+  readonly readsPerPhase: number;
+  readonly seed: number;
+}
+
+const LOST = 'node-1';
+const LEFT = ['node-0', 'node-2'] as const;
+const KEYSPACE = 'numbers';
+
+/** Declares the tests; they are steps of one course and run in order. */
+export function nodeLoss({ rows: count, readsPerPhase, seed }: NodeLossOptions): void {
+  const rows = new VersionedRows(count);
+  const folder = mkdtempSync(join(tmpdir(), 'stele-loss-'));
+  let cluster: TestCluster;
+  let summary: LoadSummary;
+  let readers: ContinuousReader[] = [];
+  let atLoss: ReturnType<typeof segmentFiles> = [];
+
+  const dataDir = (id: string): string => join(cluster.folder, id);
+  const progress = (): Promise<unknown> =>
+    Promise.all(readers.map((reader) => reader.progress(readsPerPhase)));
+
+  beforeAll(async () => {
+    console.log(`  seed ${seed}, ${count} rows`);
+    cluster = await TestCluster.start({ masterFlags: ['--repair-delay', '2s'] });
+    const file = join(folder, 'rows.data');
+    await rows.write(file, 1);
+    summary = await cluster.load(KEYSPACE, [file]);
+    await cluster.status('green');
+  }, 120_000);
+
+  afterAll(async () => {
+    await Promise.all(readers.map((reader) => reader.stop()));
+    await cluster?.close();
+    rmSync(folder, { recursive: true, force: true });
+  }, 60_000);
+
+  describe(`one of three datanodes is killed under readers of ${count} keys`, () => {
+    test('no read fails, by cluster client, master RESP or HTTP, and the status is YELLOW', async () => {
+      readers = startReaders(cluster, rows, seed);
+      await progress();
+      atLoss = segmentFiles(dataDir(LOST));
+      expect(atLoss.length).toBeGreaterThan(0);
+      await cluster.kill(LOST);
+      await cluster.status('yellow');
+      await progress();
+    });
+
+    test('after the repair delay it is GREEN, with every segment on both nodes that are left', async () => {
+      await cluster.status('green', 60_000);
+      await progress();
+      expect(segmentNames(dataDir(LEFT[0]))).toEqual(segmentNames(dataDir(LEFT[1])));
+      expect(new Set(segmentNames(dataDir(LEFT[0])))).toEqual(await allSegments());
+    });
+
+    test('the digest is that of the load, and every file that is left verifies', async () => {
+      expect(await cluster.digest(KEYSPACE)).toBe(summary.digest);
+      for (const id of LEFT) {
+        const verified = await stele(['verify', '--data-dir', dataDir(id)]);
+        expect(verified.stderr).toBe('');
+        expect(verified.code).toBe(0);
+      }
+      await expectEveryValue();
+    });
+
+    test('the node comes back: its files are used and not copied again', async () => {
+      await cluster.startNode(LOST);
+      await cluster.nodesServing(3);
+      await cluster.status('green');
+      await until('the node to answer reads', async () => (await cluster.lookups(LOST)) > 0);
+      await progress();
+      const now = segmentFiles(dataDir(LOST));
+      expect(now.map((file) => file.name)).toEqual(atLoss.map((file) => file.name));
+      expect(rewritten(atLoss, now)).toEqual([]);
+      expect(await cluster.digest(KEYSPACE)).toBe(summary.digest);
+    });
+
+    test('no read failed in all that time', async () => {
+      const running = readers;
+      readers = [];
+      await stopWithoutFailures(running);
+    });
+  });
+
+  /** What the catalog says there is, as files are named. */
+  async function allSegments(): Promise<Set<string>> {
+    const ids = new Set(atLoss.map((file) => file.name));
+    for (const id of LEFT) for (const name of segmentNames(dataDir(id))) ids.add(name);
+    return ids;
+  }
+
+  async function expectEveryValue(): Promise<void> {
+    for (let from = 0; from < count; from += 1000) {
+      const keys = Array.from({ length: Math.min(1000, count - from) }, (_, at) =>
+        rows.key(from + at),
+      );
+      const { values } = await postLookup(cluster.url(''), KEYSPACE, keys);
+      expect(values.map(String)).toEqual(keys.map((key) => rows.value(key, 1)));
+    }
+  }
+}
+
+function startReaders(cluster: TestCluster, rows: VersionedRows, seed: number): ContinuousReader[] {
+  const nodes = ['node-0', 'node-1', 'node-2'].map((id) => cluster.node(id));
+  const sources = [
+    respSource('cluster client', connectCluster(nodes, KEYSPACE)),
+    respSource('master RESP', connectRedis(cluster.master, KEYSPACE)),
+    httpSource(cluster.url(''), KEYSPACE),
+  ];
+  return sources.map(
+    (source, index) =>
+      new ContinuousReader(source, {
+        keyCount: rows.count,
+        keyAt: (at) => rows.key(at),
+        check: ([key = ''], [value]) =>
+          rows.versionOf(key, value) === 1 ? undefined : `wrong value ${String(value)}`,
+        seed: seed + index,
+      }),
+  );
+}

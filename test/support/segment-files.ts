@@ -1,0 +1,40 @@
+// The segment files in a datanode's data folder, as a test may look at them from outside.
+
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface FileOnDisk {
+  /** `<keyspace uid>/<segment id>.seg` */
+  readonly name: string;
+  readonly path: string;
+  /** Changes whenever the file is written anew, also with the same bytes. */
+  readonly identity: string;
+}
+
+/** All segments under `dataDir`, by name; a file that goes away meanwhile is left out. */
+export function segmentFiles(dataDir: string): FileOnDisk[] {
+  const root = join(dataDir, 'segments');
+  if (!existsSync(root)) return [];
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.seg'))
+    .sort()
+    .flatMap((name) => describe(root, name));
+}
+
+function describe(root: string, name: string): FileOnDisk[] {
+  const path = join(root, name);
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? [] : [{ name, path, identity: `${stat.ino}@${stat.mtimeMs}` }];
+}
+
+export function segmentNames(dataDir: string): string[] {
+  return segmentFiles(dataDir).map((file) => file.name);
+}
+
+/** Files that are under the same name in both lists but were written anew. */
+export function rewritten(before: readonly FileOnDisk[], after: readonly FileOnDisk[]): string[] {
+  const identities = new Map(before.map((file) => [file.name, file.identity]));
+  return after
+    .filter((file) => identities.has(file.name) && identities.get(file.name) !== file.identity)
+    .map((file) => file.name);
+}

@@ -1,0 +1,114 @@
+// The ways to read that users have: Redis clients on the master, on the datanodes, and HTTP.
+
+import { Cluster, Redis } from 'ioredis';
+import type { Source } from './continuous-reader.ts';
+
+export interface RespAddress {
+  readonly host: string;
+  readonly resp: number;
+}
+
+/** What selects a keyspace on every connection a client opens: a user named like it. */
+export function credentialsOf(keyspace: string): { username: string; password: string } {
+  return { username: keyspace, password: 'any' };
+}
+
+/** ioredis on one address; errors of the connection show in the commands, so they are not logged. */
+export function connectRedis({ host, resp }: RespAddress, keyspace: string): Redis {
+  const client = new Redis({ host, port: resp, ...credentialsOf(keyspace) });
+  client.on('error', () => undefined);
+  return client;
+}
+
+/** ioredis as a cluster client, directly on the datanodes, replicas included. */
+export function connectCluster(nodes: readonly RespAddress[], keyspace: string): Cluster {
+  const client = new Cluster(
+    nodes.map(({ host, resp }) => ({ host, port: resp })),
+    {
+      scaleReads: 'all',
+      retryDelayOnFailover: 20,
+      retryDelayOnClusterDown: 20,
+      retryDelayOnMoved: 20,
+      maxRedirections: 40,
+      redisOptions: { ...credentialsOf(keyspace), connectTimeout: 500 },
+    },
+  );
+  client.on('error', () => undefined);
+  return client;
+}
+
+/** GET for one key, MGET for several. */
+export function respSource(name: string, client: Redis | Cluster): Source {
+  return {
+    name,
+    read: async (keys) =>
+      keys.length === 1 ? [await client.getBuffer(keys[0] ?? '')] : client.mgetBuffer([...keys]),
+    close: () => client.disconnect(),
+  };
+}
+
+/** GET of the value's own resource. */
+export function httpSource(origin: string, keyspace: string): Source {
+  return {
+    name: 'HTTP',
+    read: (keys, budgetMs) =>
+      Promise.all(keys.map((key) => getValue(origin, keyspace, key, budgetMs))),
+    close: () => undefined,
+  };
+}
+
+/** One value by `GET /v1/keyspaces/{ks}/keys/{key}`; null for 404, an error for the rest. */
+export async function getValue(
+  origin: string,
+  keyspace: string,
+  key: string,
+  budgetMs = 5000,
+): Promise<Buffer | null> {
+  const url = `${origin}/v1/keyspaces/${keyspace}/keys/${encodeURIComponent(key)}`;
+  const response = await fetch(url, { signal: AbortSignal.timeout(Math.ceil(budgetMs)) });
+  const body = Buffer.from(await response.arrayBuffer());
+  if (response.status === 200) return body;
+  if (response.status === 404) return null;
+  throw new Error(`HTTP ${response.status} ${body.toString()}`);
+}
+
+/** All keys of one `POST lookup`, in one request, so of one version. */
+export function postLookupSource(origin: string, keyspace: string): Source {
+  return {
+    name: 'POST lookup',
+    read: async (keys, budgetMs) => (await postLookup(origin, keyspace, keys, budgetMs)).values,
+    close: () => undefined,
+  };
+}
+
+interface LookupAnswer {
+  readonly version: number;
+  readonly results: readonly { status: string; value?: string | null }[];
+}
+
+/** `POST /v1/keyspaces/{ks}/lookup` in base64; throws unless every key has an answer. */
+export async function postLookup(
+  origin: string,
+  keyspace: string,
+  keys: readonly string[],
+  budgetMs = 5000,
+): Promise<{ version: number; values: (Buffer | null)[] }> {
+  const response = await fetch(`${origin}/v1/keyspaces/${keyspace}/lookup`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      keys: keys.map((key) => Buffer.from(key).toString('base64')),
+      encoding: 'base64',
+    }),
+    signal: AbortSignal.timeout(Math.ceil(budgetMs)),
+  });
+  if (response.status !== 200) throw new Error(`HTTP ${response.status} ${await response.text()}`);
+  const { version, results } = (await response.json()) as LookupAnswer;
+  return { version, values: results.map(valueOf) };
+}
+
+function valueOf(result: LookupAnswer['results'][number]): Buffer | null {
+  if (result.status === 'NOT_FOUND') return null;
+  if (result.status !== 'OK') throw new Error(result.status);
+  return Buffer.from(result.value ?? '', 'base64');
+}
