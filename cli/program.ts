@@ -30,7 +30,7 @@ const LOG_LEVELS = [
 ] as const satisfies readonly LogLevel[];
 
 /** The options that every verb has; the level of logs differs by verb. */
-export function globalSettings(logLevel: LogLevel) {
+function globalSettings(logLevel: LogLevel) {
   return settingsOf({
     config: option.optionalText('the settings file (default: stele.yaml, if there is one)', {
       placeholder: 'file',

@@ -19,7 +19,7 @@ export interface GlobalSettings {
   readonly loadAllVerbs: () => Promise<Verb[]>;
 }
 
-export interface VerbCall<Properties extends TProperties> {
+interface VerbCall<Properties extends TProperties> {
   readonly operands: readonly string[];
   readonly settings: ResolvedSettings<Static<TObject<Properties>>>;
   readonly global: GlobalSettings;

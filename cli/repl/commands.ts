@@ -4,7 +4,7 @@
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import { sentenceOf } from '../exit.ts';
-import { formatReply } from './format-reply.ts';
+import { formatReplyTo } from './format-reply.ts';
 import { commandHelp, GENERAL_HELP } from './help.ts';
 import type { CliSession } from './session.ts';
 import { splitArguments } from './split-arguments.ts';
@@ -50,7 +50,7 @@ async function send(session: CliSession, args: readonly (string | Buffer)[]): Pr
   const startMs = monotonicNowMs();
   const reply = await session.execute(args);
   const latencyMs = monotonicNowMs() - startMs;
-  return print(formatReply(reply), latencyMs);
+  return print(formatReplyTo(args, reply), latencyMs);
 }
 
 async function help(session: CliSession, command: string | undefined): Promise<string> {

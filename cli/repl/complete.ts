@@ -3,7 +3,7 @@
 // Pure. Completions are in the case in which the word was begun.
 
 /** Words that the REPL itself understands. */
-export const OWN_WORDS = ['use', 'help', 'clear', 'quit', 'exit'] as const;
+const OWN_WORDS = ['use', 'help', 'clear', 'quit', 'exit'] as const;
 
 export interface CompletionWords {
   /** In capitals. */

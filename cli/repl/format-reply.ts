@@ -15,7 +15,39 @@ import type { Reply } from '../../client/resp-connection.ts';
 
 const NEWLINE = Buffer.from('\n');
 
-/** For a terminal: any number of lines, without the last newline. */
+/** Commands whose replies are texts of many lines: shown as they are even on a terminal. */
+const TEXT_COMMANDS: ReadonlySet<string> = new Set([
+  'INFO',
+  'LOLWUT',
+  'CLIENT LIST',
+  'CLIENT INFO',
+  'CLUSTER INFO',
+  'CLUSTER NODES',
+  'LATENCY DOCTOR',
+  'LATENCY GRAPH',
+  'MEMORY DOCTOR',
+  'MEMORY MALLOC-STATS',
+]);
+
+/** The reply to the command `args` for a terminal: lines, without the last newline. */
+export function formatReplyTo(args: readonly (string | Buffer)[], reply: Reply): string {
+  const text = isTextReply(args, reply) ? formatReplyRaw(reply).toString() : formatReply(reply);
+  return text.replace(/\r?\n$/, '');
+}
+
+/** The reply to the command `args` for a pipe: bytes, with the last newline. */
+export function formatReplyRawTo(args: readonly (string | Buffer)[], reply: Reply): Buffer {
+  const bytes = formatReplyRaw(reply);
+  return isTextReply(args, reply) ? bytes : Buffer.concat([bytes, NEWLINE]);
+}
+
+function isTextReply(args: readonly (string | Buffer)[], reply: Reply): boolean {
+  if (reply.type !== 'bulk' && reply.type !== 'verbatim') return false;
+  const [first = '', second = ''] = args.map((arg) => arg.toString().toUpperCase());
+  return TEXT_COMMANDS.has(first) || TEXT_COMMANDS.has(`${first} ${second}`);
+}
+
+/** Any reply on its own: lines, without the last newline. */
 export function formatReply(reply: Reply, indent = ''): string {
   switch (reply.type) {
     case 'simple':

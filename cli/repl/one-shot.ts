@@ -4,7 +4,7 @@
 import { createInterface } from 'node:readline';
 import { EXIT_FAILED, EXIT_OK } from '../exit.ts';
 import type { Output } from '../output.ts';
-import { formatReply, formatReplyRaw } from './format-reply.ts';
+import { formatReplyRawTo, formatReplyTo } from './format-reply.ts';
 import type { CliSession } from './session.ts';
 import { splitArguments } from './split-arguments.ts';
 
@@ -15,14 +15,11 @@ export async function runCommand(
   output: Output,
 ): Promise<number> {
   const reply = await session.execute(args);
-  if (output.isTerminal) {
-    output.line(formatReply(reply));
-  } else {
-    output.write(Buffer.concat([formatReplyRaw(reply), Buffer.from('\n')]));
-  }
+  if (output.isTerminal) output.line(formatReplyTo(args, reply));
+  else output.write(formatReplyRawTo(args, reply));
   if (reply.type !== 'error') return EXIT_OK;
   // Reading without -k where there is no `default` is the likeliest mistake of all.
-  const hint = await session.defaultKeyspaceHint();
+  const hint = /keyspace/i.test(reply.text) ? await session.defaultKeyspaceHint() : undefined;
   if (hint !== undefined) output.errorLine(`stele: ${hint}`);
   return EXIT_FAILED;
 }

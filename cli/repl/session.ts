@@ -10,7 +10,7 @@ import { hostPort } from '../words.ts';
 import { keyspaceNamesIn } from './reply-texts.ts';
 
 /** What a server reads from when nothing was selected. */
-export const DEFAULT_KEYSPACE = 'default';
+const DEFAULT_KEYSPACE = 'default';
 
 export interface SessionTarget {
   readonly host: string;
@@ -53,9 +53,12 @@ export class CliSession {
     if (this.#selected !== undefined) {
       const reply = await connection.send(['SELECT', this.#selected]);
       if (reply.type === 'error') {
-        const names = keyspaceNamesIn(await connection.send(['STELE', 'KEYSPACES']));
+        const list = await connection.send(['STELE', 'KEYSPACES']);
         connection.close();
-        throw new SteleError('KEYSPACE_NOT_FOUND', missingKeyspace(this.#selected, names));
+        throw new SteleError(
+          'KEYSPACE_NOT_FOUND',
+          whyNotSelected(this.#selected, reply.text, list),
+        );
       }
     }
     this.#connection = connection;
@@ -83,7 +86,10 @@ export class CliSession {
   /** What to tell somebody who reads from `default` where there is none; undefined if there is. */
   async defaultKeyspaceHint(): Promise<string | undefined> {
     if (this.#selected !== undefined) return undefined;
-    const names = await this.keyspaceNames();
+    const list = await this.execute(['STELE', 'KEYSPACES']);
+    // Not ready yet, or no Stele: then nothing is known of its keyspaces.
+    if (list.type === 'error') return undefined;
+    const names = keyspaceNamesIn(list);
     return names.includes(DEFAULT_KEYSPACE) ? undefined : missingKeyspace(DEFAULT_KEYSPACE, names);
   }
 
@@ -99,6 +105,12 @@ export class CliSession {
     if (selects && keyspace !== undefined) this.#selected = keyspace;
     return reply;
   }
+}
+
+/** The names there are, where the server tells them; its own words otherwise. */
+function whyNotSelected(keyspace: string, refusal: string, list: Reply): string {
+  if (list.type === 'error') return `The server refused keyspace '${keyspace}': ${refusal}.`;
+  return missingKeyspace(keyspace, keyspaceNamesIn(list));
 }
 
 function missingKeyspace(keyspace: string, names: readonly string[]): string {

@@ -32,7 +32,7 @@ export interface UpOptions {
 }
 
 /** What runs, in other processes or in this one. */
-export interface RunningParts {
+interface RunningParts {
   start(): Promise<NodeAddress>;
   /** May be called at any time and again; resolves when nothing runs any more. */
   stop(): Promise<void>;

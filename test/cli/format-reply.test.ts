@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { formatReply, formatReplyRaw } from '../../cli/repl/format-reply.ts';
+import {
+  formatReply,
+  formatReplyRaw,
+  formatReplyRawTo,
+  formatReplyTo,
+} from '../../cli/repl/format-reply.ts';
 import type { Reply } from '../../client/resp-connection.ts';
 
 function bulk(text: string): Reply {
@@ -89,5 +94,26 @@ describe('formatReplyRaw', () => {
   it('gives maps as key and value with a space between', () => {
     const reply: Reply = { type: 'map', entries: [[bulk('k'), bulk('v')]] };
     expect(formatReplyRaw(reply).toString()).toBe('k v');
+  });
+});
+
+describe('replies that are texts', () => {
+  const text = bulk('# Server\r\na:1\r\n');
+
+  it.each([['INFO'], ['info', 'server'], ['Cluster', 'Nodes'], ['CLIENT', 'LIST']])(
+    'are shown as they are after %s %s',
+    (...args) => {
+      expect(formatReplyTo(args, text)).toBe('# Server\r\na:1');
+      expect(formatReplyRawTo(args, text).toString()).toBe('# Server\r\na:1\r\n');
+    },
+  );
+
+  it('are values like any other after GET', () => {
+    expect(formatReplyTo(['GET', 'INFO'], text)).toBe('"# Server\\r\\na:1\\r\\n"');
+    expect(formatReplyRawTo(['GET', 'INFO'], bulk('a\n')).toString()).toBe('a\n\n');
+  });
+
+  it('stay errors when they are errors', () => {
+    expect(formatReplyTo(['INFO'], { type: 'error', text: 'ERR no' })).toBe('(error) ERR no');
   });
 });
