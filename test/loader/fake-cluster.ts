@@ -63,7 +63,10 @@ export class FakeDatanode {
 
   #receive(call: ServerDuplexStream<PushSegmentsRequest, PushSegmentsResponse>): void {
     const wanted: { readonly id: string; readonly parts: Buffer[]; missing: number }[] = [];
+    let isBroken = false;
     call.on('data', (request: PushSegmentsRequest) => {
+      // A write after the error would swallow the status that tells the client of it.
+      if (isBroken) return;
       try {
         if (request.part?.$case === 'offer') {
           const { expectIncarnation, expectNode, segment } = request.part.value;
@@ -83,6 +86,7 @@ export class FakeDatanode {
           call.write({ segmentId: head.id, stored: true });
         }
       } catch (thrown) {
+        isBroken = true;
         call.emit('error', toGrpcError(thrown));
       }
     });
