@@ -1,0 +1,205 @@
+// What the operations tell: the leader's state in the words of stele.v1. Read only.
+
+import { slotRangeOfShard, shardOfSlot } from '../ring/shard.ts';
+import { slotOfKey } from '../ring/slot.ts';
+import type {
+  ExplainReplica,
+  ExplainResponse,
+  GetHealthResponse,
+  KeyspaceSummary,
+  NodeSummary,
+  ShardSummary,
+  VersionSummary,
+} from '../proto/gen/stele/v1/cluster.ts';
+import { HealthStatus } from '../proto/gen/stele/v1/view.ts';
+import { epochOf, requireKeyspace, versionsOf } from './catalog/queries.ts';
+import { versionId } from './catalog/records.ts';
+import type { KeyspaceRecord } from './catalog/records.ts';
+import { isServing } from './core/membership.ts';
+import type { NodeStatus } from './core/membership.ts';
+import { nodeState, nodeView } from './core/routes.ts';
+import { currentDatasets, holdsShard, ownersOf, servesShard } from './core/world.ts';
+import type { Dataset, World } from './core/world.ts';
+import type { Leader } from './leader.ts';
+
+export function describeHealth(leader: Leader, reached: boolean): GetHealthResponse {
+  const { health, world } = leader;
+  const underReplicated = health.shards.filter(({ status }) => status === HealthStatus.YELLOW);
+  const uncovered = health.shards.filter(({ status }) => status === HealthStatus.RED);
+  return {
+    status: health.status,
+    reached,
+    replicationTarget: health.replicationTarget,
+    replicationEffective: health.replicationEffective,
+    epoch: epochOf(leader.catalog.state),
+    shardsTotal: world.shardCount,
+    shardsActive: world.shardCount - uncovered.length,
+    shardsUnderReplicated: underReplicated.length,
+    uncovered: uncovered.map(({ shard, uncovered: keyspaces }) => {
+      const range = slotRangeOfShard(shard, world.shardCount);
+      return { shard, slotFirst: range.first, slotLast: range.last, keyspaces: [...keyspaces] };
+    }),
+    nodes: describeNodes(leader),
+    ready: health.ready,
+  };
+}
+
+export function describeKeyspaces(leader: Leader): KeyspaceSummary[] {
+  const { state } = leader.catalog;
+  const summaries = [...state.keyspace.values()].map((keyspace): KeyspaceSummary => {
+    const current = state.version.get(versionId(keyspace.uid, keyspace.desired.currentVersion));
+    return {
+      name: keyspace.name,
+      uid: keyspace.uid,
+      index: keyspace.index,
+      state: keyspace.state,
+      currentVersion: keyspace.desired.currentVersion,
+      records: current?.records ?? 0,
+      keyBytes: current?.keyBytes ?? 0,
+      valueBytes: current?.valueBytes ?? 0,
+      segmentBytes: current?.segmentBytes ?? 0,
+      digest: Buffer.from(current?.digest ?? '', 'hex'),
+      replication: keyspace.desired.replication || leader.world.replication,
+      createdAt: keyspace.createdAt,
+    };
+  });
+  return summaries.sort((left, right) => left.index - right.index);
+}
+
+/** Those that can be read or gone back to, and those that are on their way out. */
+export function describeVersions(leader: Leader, name: string): VersionSummary[] {
+  const { state } = leader.catalog;
+  const keyspace = requireKeyspace(state, name);
+  return versionsOf(state, keyspace.uid)
+    .filter((version) => version.state === 'COMMITTED' || version.state === 'RETIRED')
+    .map((version) => ({
+      version: version.number,
+      current: version.number === keyspace.desired.currentVersion,
+      state: version.state,
+      records: version.records,
+      keyBytes: version.keyBytes,
+      valueBytes: version.valueBytes,
+      segmentBytes: version.segmentBytes,
+      digest: Buffer.from(version.digest, 'hex'),
+      source: version.source,
+      committedAt: version.committedAt,
+    }));
+}
+
+export function describeNodes(leader: Leader): NodeSummary[] {
+  const { world } = leader;
+  const nodes = [...world.nodes.values()].sort((left, right) => (left.id < right.id ? -1 : 1));
+  return nodes.map((node) => describeNode(world, node, leader.nowMs()));
+}
+
+function describeNode(world: World, node: NodeStatus, nowMs: number): NodeSummary {
+  const stats = node.report?.stats;
+  const { verifyBytesDone = 0, verifyBytesTotal = 0 } = node.report ?? {};
+  return {
+    node: nodeView(world, node),
+    replicas: countReplicas(world, node),
+    segmentBytes: stats?.segmentBytes ?? 0,
+    memoryLimitBytes: stats?.memoryLimitBytes ?? 0,
+    diskFreeBytes: stats?.diskFreeBytes ?? 0,
+    residentBytes: stats?.residentBytes ?? 0,
+    progress: isServing(node) ? 1 : verifyBytesTotal > 0 ? verifyBytesDone / verifyBytesTotal : 0,
+    lookupsTotal: stats?.lookupsTotal ?? 0,
+    silentMs: node.misses === 0 ? 0 : Math.round(nowMs - node.lastSeenMs),
+  };
+}
+
+/** Verified segments that the node holds, of whatever version. */
+function countReplicas(world: World, node: NodeStatus): number {
+  const holdings = world.holdings.get(node.id);
+  let count = 0;
+  for (const ids of holdings?.segments.values() ?? []) count += ids.size;
+  return count;
+}
+
+export function describeShards(leader: Leader): ShardSummary[] {
+  const { world, health } = leader;
+  const datasets = currentDatasets(world);
+  return health.shards.map(({ shard, status }) => {
+    const range = slotRangeOfShard(shard, world.shardCount);
+    const owners = [...(world.owners[shard] ?? [])];
+    return {
+      shard,
+      slotFirst: range.first,
+      slotLast: range.last,
+      owners,
+      holders: holdersOf(world, datasets, shard, owners),
+      status,
+    };
+  });
+}
+
+function holdersOf(
+  world: World,
+  datasets: readonly Dataset[],
+  shard: number,
+  owners: readonly string[],
+): string[] {
+  if (datasets.length === 0) return [];
+  return [...world.nodes.values()]
+    .filter((node) => datasets.every((dataset) => servesShard(world, node, dataset, shard)))
+    .map((node) => node.id)
+    .sort((left, right) => rank(owners, left) - rank(owners, right));
+}
+
+function rank(owners: readonly string[], nodeId: string): number {
+  const index = owners.indexOf(nodeId);
+  return index < 0 ? owners.length : index;
+}
+
+/** Where a key is, who has it, and why. */
+export function explainKey(leader: Leader, keyspace: KeyspaceRecord, key: Buffer): ExplainResponse {
+  const { world } = leader;
+  const slot = slotOfKey(key, 0, key.length);
+  const shard = shardOfSlot(slot, world.shardCount);
+  const version = keyspace.desired.currentVersion;
+  const dataset = world.datasets.find(
+    (other) => other.uid === keyspace.uid && other.version === version,
+  );
+  const view = leader.current();
+  const servedBy = (view.routes[shard]?.nodes ?? [])
+    .flatMap((index) => world.nodes.get(view.nodes[index]?.id ?? '') ?? [])
+    .find((node) => dataset !== undefined && servesShard(world, node, dataset, shard));
+  const owners =
+    dataset === undefined ? (world.owners[shard] ?? []) : ownersOf(world, dataset, shard);
+  const replicas = [...world.nodes.values()]
+    .map((node) => explainReplica(world, node, dataset, shard, owners))
+    .filter((replica) => replica.owner || replica.holds)
+    .sort((left, right) => rank(owners, left.nodeId) - rank(owners, right.nodeId));
+  return {
+    keyspace: keyspace.name,
+    version,
+    slot,
+    shard,
+    replicas,
+    servedBy: servedBy?.id ?? '',
+  };
+}
+
+function explainReplica(
+  world: World,
+  node: NodeStatus,
+  dataset: Dataset | undefined,
+  shard: number,
+  owners: readonly string[],
+): ExplainReplica {
+  const owner = owners.includes(node.id);
+  const hasSegments = (dataset?.segmentsByShard[shard]?.length ?? 0) > 0;
+  const holds =
+    dataset !== undefined &&
+    (hasSegments || owner) &&
+    holdsShard(world.holdings.get(node.id), dataset, shard);
+  const state = nodeState(world, node);
+  return { nodeId: node.id, owner, holds, state, reason: reasonOf(node, owner, holds) };
+}
+
+function reasonOf(node: NodeStatus, owner: boolean, holds: boolean): string {
+  const place = owner ? 'the ring puts the shard here' : 'not an owner, has a copy';
+  if (node.liveness !== 'SERVING') return `${place}; ${node.liveness.toLowerCase()}, gets no reads`;
+  if (holds) return `${place}; verified`;
+  return owner ? `${place}; its copy is missing and will be fetched` : place;
+}

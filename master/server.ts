@@ -1,0 +1,210 @@
+// The master as a process: the one place of this role that opens files and sockets and starts
+// timers, and closes them again in order.
+//
+//   start   lock -> metadata -> epoch -> leader -> gRPC port -> front (HTTP, RESP) -> loop
+//   close   unready -> front -> gRPC -> leader -> metadata -> lock, within 10 seconds
+
+import { join } from 'node:path';
+import { BackgroundTasks } from '../base/background.ts';
+import { monotonicNowMs, sleep, wallClockIso } from '../base/clock.ts';
+import { SteleError } from '../base/errors.ts';
+import { lockFolder } from '../base/folder-lock.ts';
+import { randomId } from '../base/ids.ts';
+import type { Logger } from '../base/log.ts';
+import { ClusterServiceService } from '../proto/gen/stele/v1/cluster.ts';
+import { LoadServiceService } from '../proto/gen/stele/v1/load.ts';
+import { GrpcLinkFactory } from '../proto/grpc-link.ts';
+import { GrpcServer } from '../proto/grpc-server.ts';
+import type { ClusterOperations } from '../proto/operations.ts';
+import type { LinkFactory, Registrar } from '../proto/ports.ts';
+import { assertShardCount } from '../ring/shard.ts';
+import { Catalog } from './catalog/catalog.ts';
+import { startEpoch } from './catalog/cluster-transitions.ts';
+import { clusterOf } from './catalog/queries.ts';
+import { clusterService } from './cluster-service.ts';
+import { startFront } from './front/front.ts';
+import { Leader } from './leader.ts';
+import { loadService } from './load-service.ts';
+import { Loads } from './loads.ts';
+import { openEmbeddedMetadata } from './metadata/embedded.ts';
+import type { Metadata } from './metadata/port.ts';
+import { Operations } from './operations.ts';
+import { NodeRegistrar } from './registration.ts';
+import type { MasterSettings } from './settings.ts';
+
+const LEADER_LEASE_MS = 10_000;
+const LOAD_EXPIRY_INTERVAL_MS = 60_000;
+const FRONT_CLOSE_MS = 4_000;
+const GRPC_CLOSE_MS = 2_000;
+/** Silent heartbeats after which even a node that verifies its files counts as down. */
+const INITIALIZING_DOWN_MISSES = 10;
+
+export interface MasterDependencies {
+  readonly log: Logger;
+  /** How datanodes are reached; default: gRPC. */
+  readonly linkFactory?: LinkFactory;
+}
+
+export interface Master {
+  readonly ports: { readonly http: number; readonly resp: number; readonly grpc: number };
+  readonly operations: ClusterOperations;
+  readonly registrar: Registrar;
+  /** For loads from within this process. */
+  readonly loads: Loads;
+  close(): Promise<void>;
+}
+
+type Closer = () => void | Promise<void>;
+
+/**
+ * Starts a master; resolves when all its ports are open. Throws LOCKED, CORRUPT, PORT_IN_USE and
+ * INVALID_ARGUMENT, with nothing left open.
+ */
+export async function startMaster(
+  settings: MasterSettings,
+  dependencies: MasterDependencies,
+): Promise<Master> {
+  const closers: Closer[] = [];
+  try {
+    return await openMaster(settings, dependencies, closers);
+  } catch (thrown) {
+    await closeAll(closers, dependencies.log);
+    throw thrown;
+  }
+}
+
+async function openMaster(
+  settings: MasterSettings,
+  { log, linkFactory = new GrpcLinkFactory() }: MasterDependencies,
+  closers: Closer[],
+): Promise<Master> {
+  assertShardCount(settings.shards);
+  const lock = lockFolder(settings.dataDir, 'master');
+  closers.push(() => lock.release());
+  const metadata = await openEmbeddedMetadata(settings.dataDir, log);
+  closers.push(() => metadata.close());
+  const catalog = await openCatalog(metadata, settings, log);
+  const background = new BackgroundTasks(log);
+  closers.push(() => background.settled());
+  const leader = newLeader(catalog, settings, linkFactory, background, log);
+  closers.push(() => leader.close());
+  const loads = new Loads(leader, log);
+  const operations = new Operations(leader);
+  const registrar = new NodeRegistrar(leader);
+
+  const grpc = new GrpcServer();
+  grpc.server.addService(ClusterServiceService, clusterService(operations, registrar));
+  grpc.server.addService(LoadServiceService, loadService(loads));
+  const front = await startFront({
+    settings: { ...settings, cacheMaxBytes: settings.cacheMax, ...frontLimits(settings) },
+    operations,
+    links: (nodeId) => leader.roster.connections.getClient(nodeId),
+    grpcServer: grpc.server,
+    log,
+  });
+  closers.push(() => front.close(FRONT_CLOSE_MS));
+  closers.push(() => grpc.close(GRPC_CLOSE_MS));
+  const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port');
+
+  followReadiness(grpc, operations, closers);
+  leader.start();
+  expireLoads(loads, background, closers);
+  const ports = { http: front.httpPort, resp: front.respPort, grpc: grpcPort };
+  log.info({ ...ports, cluster: clusterOf(catalog.state).id }, 'the master is up');
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= closeAll(closers, log));
+  return { ports, operations, registrar, loads, close };
+}
+
+function frontLimits(settings: MasterSettings): {
+  readonly maxConnections: number;
+  readonly lookupDeadlineMs: number;
+} {
+  return { maxConnections: settings.connectionsMax, lookupDeadlineMs: settings.lookupDeadline };
+}
+
+/** Takes the leadership and begins its epoch. */
+async function openCatalog(
+  metadata: Metadata,
+  settings: MasterSettings,
+  log: Logger,
+): Promise<Catalog> {
+  const lease = await metadata.lease('leader', LEADER_LEASE_MS);
+  if (lease === undefined) throw new SteleError('LOCKED', 'Another master is the leader.');
+  const catalog = await Catalog.load(metadata);
+  const fresh = { id: randomId(), shardCount: settings.shards, createdAt: wallClockIso() };
+  const epoch = await catalog.update((state) => startEpoch(state, fresh));
+  const cluster = clusterOf(catalog.state);
+  if (cluster.shardCount !== settings.shards) {
+    log.warn(
+      { shards: cluster.shardCount, asked: settings.shards },
+      `the cluster in ${join(settings.dataDir)} has its number of shards already; --shards is not used`,
+    );
+  }
+  log.info({ cluster: cluster.id, epoch }, 'the catalog is open');
+  return catalog;
+}
+
+function newLeader(
+  catalog: Catalog,
+  settings: MasterSettings,
+  links: LinkFactory,
+  background: BackgroundTasks,
+  log: Logger,
+): Leader {
+  return new Leader({
+    catalog,
+    links,
+    background,
+    log,
+    clock: monotonicNowMs,
+    settings: {
+      replication: settings.replication,
+      heartbeatIntervalMs: settings.heartbeatInterval,
+      heartbeatDeadlineMs: settings.heartbeatDeadline,
+      membership: {
+        suspectMisses: settings.suspectMisses,
+        downMisses: Math.max(settings.suspectMisses, settings.downMisses),
+        initializingDownMisses: Math.max(INITIALIZING_DOWN_MISSES, settings.downMisses),
+        repairDelayMs: settings.repairDelay,
+      },
+      repair: {
+        copiesPerNodeMax: settings.copiesPerNode,
+        bytesPerSecondMax: settings.repairBytesPerSecond,
+      },
+    },
+  });
+}
+
+/** `grpc.health.v1` says what the view says, and NOT_SERVING from the first moment of a close. */
+function followReadiness(grpc: GrpcServer, operations: Operations, closers: Closer[]): void {
+  const tell = (ready: boolean): void => grpc.setReadiness(ready ? 'SERVING' : 'NOT_SERVING');
+  const unsubscribe = operations.subscribe((view) => tell(view.ready));
+  tell(operations.current().ready);
+  closers.push(() => {
+    unsubscribe();
+    tell(false);
+  });
+}
+
+function expireLoads(loads: Loads, background: BackgroundTasks, closers: Closer[]): void {
+  const stop = new AbortController();
+  closers.push(() => stop.abort());
+  background.run('expire-loads', async () => {
+    while (!stop.signal.aborted) {
+      await sleep(LOAD_EXPIRY_INTERVAL_MS, stop.signal);
+      if (!stop.signal.aborted) await loads.expire();
+    }
+  });
+}
+
+/** Last opened, first closed; a failure is logged and the rest goes on. */
+async function closeAll(closers: Closer[], log: Logger): Promise<void> {
+  for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) {
+    try {
+      await closer();
+    } catch (thrown) {
+      log.error({ err: thrown }, 'the master could not close something');
+    }
+  }
+}
