@@ -18,7 +18,7 @@ import { runLoad } from '../loader/load.ts';
 import type { LoadSummary } from '../loader/load.ts';
 import { loadSettings } from '../loader/settings.ts';
 import { startMaster } from '../master/server.ts';
-import type { RunningMaster } from '../master/server.ts';
+import type { Master } from '../master/server.ts';
 import { masterSettings } from '../master/settings.ts';
 import { HealthStatus } from '../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LinkFactory, Registrar } from '../proto/ports.ts';
@@ -79,7 +79,7 @@ class InProcessCluster implements LocalCluster, LinkFactory {
   readonly #dataDir: string;
   readonly #log: Logger;
   readonly #nodes = new Map<string, RunningDatanode>();
-  #master: RunningMaster | undefined;
+  #master: Master | undefined;
 
   constructor(options: StartClusterOptions, dataDir: string) {
     this.#options = options;
@@ -134,7 +134,7 @@ class InProcessCluster implements LocalCluster, LinkFactory {
     }
   }
 
-  #startMaster(): Promise<RunningMaster> {
+  #startMaster(): Promise<Master> {
     const { ports = ANY_PORTS, replication, shards, host } = this.#options;
     const { values } = resolveSettings(masterSettings, {
       flags: {
@@ -175,7 +175,7 @@ class InProcessCluster implements LocalCluster, LinkFactory {
     );
   }
 
-  async #awaitReady(master: RunningMaster, count: number): Promise<void> {
+  async #awaitReady(master: Master, count: number): Promise<void> {
     const deadlineAtMs = performance.now() + START_DEADLINE_MS;
     while (performance.now() < deadlineAtMs) {
       const { nodes, ready, status } = await master.operations.health({
