@@ -1,8 +1,6 @@
 // Operations over HTTP: datasets, the cluster's health and placement, membership. Each route is
 // one call of ClusterOperations.
 
-/* oxlint-disable oxc/no-async-endpoint-handlers -- about Express; fastify awaits its handlers */
-
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, nodeId, shorten, version as parseVersion } from '../../../base/ids.ts';

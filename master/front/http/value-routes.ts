@@ -1,7 +1,5 @@
 // Reads over HTTP: one value, many values, and the older `GET /get`.
 
-/* oxlint-disable oxc/no-async-endpoint-handlers -- about Express; fastify awaits its handlers */
-
 import { isUtf8 } from 'node:buffer';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
