@@ -16,8 +16,8 @@ import { newParseScratch, runParseTask } from './parse-task.ts';
 import type { ParseOutcome, ParseTask } from './parse-task.ts';
 
 const ATTEMPTS_MAX = 3;
-/** Tasks waiting in the pool for each thread; the callers keep fewer than that in flight. */
-const QUEUE_PER_THREAD = 8;
+/** Tasks waiting for a thread; the stages keep fewer than that in flight. */
+const QUEUE_MAX = 128;
 
 export interface WorkPool {
   readonly threads: number;
@@ -67,7 +67,7 @@ export function threadPool(file: string, threads: number, log: Logger): WorkPool
     minThreads: 1,
     maxThreads: threads,
     idleTimeout: 10_000,
-    maxQueue: threads * QUEUE_PER_THREAD,
+    maxQueue: QUEUE_MAX,
     // A thread that waits with Atomics cannot be asked for anything else; events cost little here.
     atomics: 'disabled',
   });
