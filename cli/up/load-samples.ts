@@ -1,9 +1,7 @@
 // `stele up --load KEYSPACE=PATH`: loads files that are not the current version already.
 
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolveSettings } from '../../base/config.ts';
-import { SteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { runLoad } from '../../loader/load.ts';
 import { loadSettings } from '../../loader/settings.ts';
@@ -16,17 +14,6 @@ export interface LoadContext {
   readonly dataDir: string;
   readonly log: Logger;
   readonly signal: AbortSignal;
-}
-
-/** Before anything is started: a path that is not there is told at once. Globs are the loader's. */
-export function checkLoadPaths(loads: readonly RequestedLoad[]): void {
-  for (const { path, keyspace } of loads) {
-    if (/[*?[{]/.test(path) || existsSync(path)) continue;
-    throw new SteleError(
-      'INPUT_NOT_FOUND',
-      `There is no file ${path} to load into ${keyspace}; check --load.`,
-    );
-  }
 }
 
 /** Loads one; returns the line that tells about it. Throws SteleError. */

@@ -1,8 +1,9 @@
-// What `stele up` runs: names, folders, ports and command lines of its processes. Pure.
+// What `stele up` runs: names, folders, ports and command lines of its processes. Pure, but for a look whether files are there.
 //
 //   master          ports as given                 DIR/master
 //   datanode i      each port + 1 + i (0 stays 0)  DIR/node-i
 
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TObject } from 'typebox';
 import { optionsOf } from '../../base/config.ts';
@@ -123,4 +124,15 @@ export function parseLoad(text: string): RequestedLoad {
     'INVALID_ARGUMENT',
     `--load takes KEYSPACE=PATH, for example example=data/example.data, and not '${shorten(text)}'.`,
   );
+}
+
+/** Before anything is started: a path that is not there is told at once. Globs are the loader's. */
+export function checkLoadPaths(loads: readonly RequestedLoad[]): void {
+  for (const { path, keyspace } of loads) {
+    if (/[*?[{]/.test(path) || existsSync(path)) continue;
+    throw new SteleError(
+      'INPUT_NOT_FOUND',
+      `There is no file ${path} to load into ${keyspace}; check --load.`,
+    );
+  }
 }

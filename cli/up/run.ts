@@ -6,7 +6,7 @@ import { createLogger } from '../../base/log.ts';
 import type { Logger } from '../../base/log.ts';
 import { connectAdmin } from '../../client/admin.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
-import { exitCodeOfSignal } from '../exit.ts';
+import { EXIT_OK, exitCodeOfSignal } from '../exit.ts';
 import type { InterruptSignal } from '../exit.ts';
 import type { Output } from '../output.ts';
 import type { GlobalSettings } from '../verb.ts';
@@ -15,7 +15,7 @@ import { announcer, hints } from './announcements.ts';
 import { awaitReady } from './await-ready.ts';
 import { ClusterProcesses } from './cluster-processes.ts';
 import { InProcessCluster } from './in-process.ts';
-import { checkPorts, parseLoad } from './plan.ts';
+import { checkLoadPaths, checkPorts, parseLoad } from './plan.ts';
 import type { ClusterPlan } from './plan.ts';
 
 export interface UpOptions {
@@ -40,33 +40,40 @@ interface RunningParts {
   kill(): void;
 }
 
-/** Runs until a signal; resolves when all is stopped. Throws SteleError, leaving no process behind. */
-export async function runUp(options: UpOptions): Promise<void> {
+/**
+ * Runs until a signal; returns the exit code when all is stopped. Throws SteleError, leaving no
+ * process behind.
+ */
+export async function runUp(options: UpOptions): Promise<number> {
   const loads = options.loads.map(parseLoad);
   checkPorts(options.plan);
-  // Loaded here: a cluster without --load needs no loader.
-  const loader = loads.length > 0 ? await import('./load-samples.ts') : undefined;
-  loader?.checkLoadPaths(loads);
+  checkLoadPaths(loads);
   const log = createLogger('up', options.global.logLevel);
   const parts = partsOf(options, log);
   const stop = watchForStop(parts);
   try {
-    const master = await parts.start();
+    const starting = parts.start();
+    // Loaded while the processes start.
+    const loader = loads.length > 0 ? import('./load-samples.ts') : undefined;
+    const master = await starting;
     await becomeReady(options, master, stop.signal);
     const address = hostPort(master.host, master.grpcPort);
+    const context = { master: address, dataDir: options.plan.dataDir, log, signal: stop.signal };
     for (const load of loads) {
-      const context = { master: address, dataDir: options.plan.dataDir, log, signal: stop.signal };
-      const line = await loader?.loadSample(load, context);
+      const line = await (await loader)?.loadSample(load, context);
       if (line !== undefined) options.output.line(line);
     }
-    if (options.output.isTerminal) {
-      for (const line of hints(master, loads[0]?.keyspace)) options.output.line(line);
-    }
+    if (options.output.isTerminal)
+      options.output.line(hints(master, loads[0]?.keyspace).join('\n'));
     options.output.line('ready');
     await stop.asked;
+    return EXIT_OK;
   } catch (thrown) {
-    // What a signal cut short is no failure.
-    if (!stop.signal.aborted) throw thrown;
+    // What a signal cut short is no failure of its own.
+    const signal = stop.received();
+    if (signal === undefined) throw thrown;
+    options.output.errorLine('stele: Stopped before the cluster was ready.');
+    return exitCodeOfSignal(signal);
   } finally {
     await parts.stop();
   }
@@ -108,16 +115,19 @@ interface StopRequest {
   readonly signal: AbortSignal;
   /** Resolves when a signal has come. */
   readonly asked: Promise<void>;
+  readonly received: () => InterruptSignal | undefined;
 }
 
 function watchForStop(parts: RunningParts): StopRequest {
   const stopping = new AbortController();
+  let received: InterruptSignal | undefined;
   const asked = new Promise<void>((resolve) => {
     const onSignal = (signal: InterruptSignal): void => {
-      if (stopping.signal.aborted) {
+      if (received !== undefined) {
         parts.kill();
         process.exit(exitCodeOfSignal(signal));
       }
+      received = signal;
       stopping.abort(new SteleError('CANCELLED', 'The cluster is being stopped.'));
       void parts.stop();
       resolve();
@@ -126,5 +136,5 @@ function watchForStop(parts: RunningParts): StopRequest {
     process.on('SIGTERM', onSignal);
     process.on('SIGHUP', () => onSignal('SIGTERM'));
   });
-  return { signal: stopping.signal, asked };
+  return { signal: stopping.signal, asked, received: () => received };
 }

@@ -22,7 +22,9 @@ export const master = defineVerb({
     const log = createLogger('master', global.logLevel);
     const start = async () => {
       const running = await startMaster(values, { log });
-      return { title: 'master', address: running.address, close: () => running.close() };
+      const { http: httpPort, resp: respPort, grpc: grpcPort } = running.ports;
+      const address = { host: values.host, httpPort, respPort, grpcPort };
+      return { title: 'master', address, close: () => running.close() };
     };
     return runRole(start, output, log);
   },

@@ -14,7 +14,6 @@ import {
 } from '../../base/limits.ts';
 import { datanodeSettings } from '../../datanode/settings.ts';
 import { masterSettings } from '../../master/settings.ts';
-import { EXIT_OK } from '../exit.ts';
 import { settingsOf } from '../schema.ts';
 import { defineVerb } from '../verb.ts';
 
@@ -57,7 +56,7 @@ const upSettings = settingsOf({
   ...ownSettings.properties,
   ...others(masterSettings.properties),
   ...others(datanodeSettings.properties),
-} as typeof ownSettings.properties);
+});
 
 function others(properties: TProperties): TProperties {
   return Object.fromEntries(Object.entries(properties).filter(([name]) => !DECIDED.has(name)));
@@ -77,7 +76,7 @@ export const up = defineVerb({
     const { runUp } = await import('../up/run.ts');
     const { forwardedWords } = await import('../up/plan.ts');
     const values = settings.values;
-    await runUp({
+    return runUp({
       plan: values,
       loads: values.load,
       inProcess: values.inProcess,
@@ -87,6 +86,5 @@ export const up = defineVerb({
       masterWords: forwardedWords(masterSettings, DECIDED, values, settings.sources),
       datanodeWords: forwardedWords(datanodeSettings, DECIDED, values, settings.sources),
     });
-    return EXIT_OK;
   },
 });
