@@ -56,6 +56,7 @@ export class Loads {
   readonly #leader: Leader;
   readonly #leases: LoadLeases;
   readonly #log: Logger;
+  readonly #committing = new Map<string, Promise<CommitLoadResponse>>();
 
   constructor(leader: Leader, log: Logger) {
     const running = [...leader.catalog.state.load.values()].filter(
@@ -83,7 +84,9 @@ export class Loads {
       { load: begun.load.id, keyspace: begun.keyspace.name, source: begun.load.source },
       'a load begins',
     );
-    return this.#alive(begun);
+    const response = this.#alive(begun);
+    this.#leader.turn();
+    return response;
   }
 
   #begin(request: BeginLoadRequest): Promise<BegunLoad> {
@@ -207,7 +210,20 @@ export class Loads {
     }
   }
 
+  /** Repeatable: a commit that was made, or is being made, gets the same answer. */
   async commitLoad(request: CommitLoadRequest): Promise<CommitLoadResponse> {
+    const running = this.#committing.get(request.loadId);
+    if (running !== undefined) return running;
+    const commit = this.#commit(request);
+    this.#committing.set(request.loadId, commit);
+    try {
+      return await commit;
+    } finally {
+      this.#committing.delete(request.loadId);
+    }
+  }
+
+  async #commit(request: CommitLoadRequest): Promise<CommitLoadResponse> {
     const { catalog } = this.#leader;
     const done = this.#committed(catalog.state.load.get(request.loadId));
     if (done !== undefined) return done;

@@ -178,7 +178,9 @@ export class Roster {
     if (before === undefined) return;
     const after = missed(before, this.#options.clock(), this.#options.membership);
     this.#nodes.set(nodeId, after);
-    this.#options.log.debug({ node: nodeId, misses: after.misses, err: error }, 'no heartbeat');
+    // Refused is not silent: somebody has to look at it.
+    const level = error.code === 'STALE_EPOCH' || error.code === 'WRONG_NODE' ? 'warn' : 'debug';
+    this.#options.log[level]({ node: nodeId, misses: after.misses, err: error }, 'no heartbeat');
     this.#tellChange(before, after);
   }
 

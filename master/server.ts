@@ -27,7 +27,7 @@ import { Leader } from './leader.ts';
 import { loadService } from './load-service.ts';
 import { Loads } from './loads.ts';
 import { openEmbeddedMetadata } from './metadata/embedded.ts';
-import type { Metadata } from './metadata/port.ts';
+import type { EmbeddedMetadata } from './metadata/embedded.ts';
 import { Operations } from './operations.ts';
 import { NodeRegistrar } from './registration.ts';
 import type { MasterSettings } from './settings.ts';
@@ -36,6 +36,7 @@ const LEADER_LEASE_MS = 10_000;
 const LOAD_EXPIRY_INTERVAL_MS = 60_000;
 const FRONT_CLOSE_MS = 4_000;
 const GRPC_CLOSE_MS = 2_000;
+const BACKGROUND_CLOSE_MS = 2_000;
 /** Silent heartbeats after which even a node that verifies its files counts as down. */
 const INITIALIZING_DOWN_MISSES = 10;
 
@@ -85,7 +86,7 @@ async function openMaster(
   closers.push(() => metadata.close());
   const catalog = await openCatalog(metadata, settings, log);
   const background = new BackgroundTasks(log);
-  closers.push(() => background.settled());
+  closers.push(() => Promise.race([background.settled(), sleep(BACKGROUND_CLOSE_MS)]));
   const leader = newLeader(catalog, settings, linkFactory, background, log);
   closers.push(() => leader.close());
   const loads = new Loads(leader, log);
@@ -125,7 +126,7 @@ function frontLimits(settings: MasterSettings): {
 
 /** Takes the leadership and begins its epoch. */
 async function openCatalog(
-  metadata: Metadata,
+  metadata: EmbeddedMetadata,
   settings: MasterSettings,
   log: Logger,
 ): Promise<Catalog> {
@@ -133,7 +134,7 @@ async function openCatalog(
   if (lease === undefined) throw new SteleError('LOCKED', 'Another master is the leader.');
   const catalog = await Catalog.load(metadata);
   const fresh = { id: randomId(), shardCount: settings.shards, createdAt: wallClockIso() };
-  const epoch = await catalog.update((state) => startEpoch(state, fresh));
+  const epoch = await catalog.update((state) => startEpoch(state, fresh, metadata.restored));
   const cluster = clusterOf(catalog.state);
   if (cluster.shardCount !== settings.shards) {
     log.warn(

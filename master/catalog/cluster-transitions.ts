@@ -6,9 +6,16 @@ import type { CatalogState, Transition } from './catalog.ts';
 import { epochOf } from './queries.ts';
 import type { ClusterRecord, NodeRecord } from './records.ts';
 
-/** A master starts: the cluster exists afterwards, and its epoch is one higher. */
-export function startEpoch(state: CatalogState, fresh: ClusterRecord): Transition<number> {
-  const epoch = epochOf(state) + 1;
+/** A catalog from a backup may have missed epochs that datanodes have seen; this steps over them. */
+const EPOCH_GAP_AFTER_RESTORE = 1_000;
+
+/** A master starts: the cluster exists afterwards, and its epoch is higher than any before. */
+export function startEpoch(
+  state: CatalogState,
+  fresh: ClusterRecord,
+  restored = false,
+): Transition<number> {
+  const epoch = epochOf(state) + (restored ? EPOCH_GAP_AFTER_RESTORE : 1);
   const isNew = !state.cluster.has('');
   return {
     changes: [

@@ -132,7 +132,7 @@ export interface Tables {
 export type TableName = keyof Tables;
 
 /** The key of a record: its table, then its identity within it. */
-export function keyOf<Name extends TableName>(table: Name, id: string): string {
+export function keyOf(table: TableName, id: string): string {
   return id === '' ? table : `${table}/${id}`;
 }
 

@@ -30,14 +30,15 @@ const MAP_BYTES = 4 * 1024 ** 3;
  * Opens the store below `folder`, restoring a damaged one from its backup. Throws CORRUPT when it
  * is damaged and there is no intact backup.
  */
-export async function openEmbeddedMetadata(folder: string, log: Logger): Promise<Metadata> {
+export async function openEmbeddedMetadata(folder: string, log: Logger): Promise<EmbeddedMetadata> {
   mkdirSync(folder, { recursive: true });
   const storeFolder = join(folder, 'metadata');
   const damage = findDamage(folder, storeFolder);
   if (damage === undefined) {
     const store = openStore(storeFolder);
     const content = readAll(store);
-    if (typeof content !== 'string') return new EmbeddedMetadata(folder, store, content, log);
+    if (typeof content !== 'string')
+      return new EmbeddedMetadata(folder, store, content, log, false);
     await store.close();
     return restore(folder, storeFolder, content, log);
   }
@@ -95,7 +96,7 @@ async function restore(
   storeFolder: string,
   reason: string,
   log: Logger,
-): Promise<Metadata> {
+): Promise<EmbeddedMetadata> {
   const backup = readNewestBackup(folder);
   if (backup === undefined) throw damagedError(storeFolder, reason);
   const aside = join(folder, `metadata.damaged-${wallClockIso().replaceAll(':', '-')}`);
@@ -111,7 +112,7 @@ async function restore(
     revision,
     entries.map((entry) => [entry.key, encodeEntry(entry)]),
   );
-  return new EmbeddedMetadata(folder, store, backup.content, log);
+  return new EmbeddedMetadata(folder, store, backup.content, log, true);
 }
 
 function damagedError(storeFolder: string, reason: string): SteleError {
@@ -144,7 +145,9 @@ function commit(
   });
 }
 
-class EmbeddedMetadata implements Metadata {
+export class EmbeddedMetadata implements Metadata {
+  /** Came from a backup, which may lack the very last commits. */
+  readonly restored: boolean;
   readonly #store: RootDatabase<string, string>;
   readonly #backup: BackupWriter;
   readonly #log: Logger;
@@ -159,7 +162,9 @@ class EmbeddedMetadata implements Metadata {
     store: RootDatabase<string, string>,
     content: BackupContent,
     log: Logger,
+    restored: boolean,
   ) {
+    this.restored = restored;
     this.#store = store;
     this.#log = log;
     this.#backup = new BackupWriter(folder);
@@ -241,7 +246,7 @@ class EmbeddedMetadata implements Metadata {
   }
 
   /** The folder's lock already keeps other processes out, so a lease here lasts until released. */
-  lease(name: string): Promise<Lease | undefined> {
+  lease(name: string, _ttlMs: number): Promise<Lease | undefined> {
     if (this.#leases.has(name)) return Promise.resolve(undefined);
     this.#leases.add(name);
     return Promise.resolve({

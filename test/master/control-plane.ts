@@ -1,0 +1,178 @@
+// A whole control plane over fake datanodes, with short intervals, for the leader's tests.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BackgroundTasks } from '../../base/background.ts';
+import { monotonicNowMs } from '../../base/clock.ts';
+import { silentLogger } from '../../base/log.ts';
+import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
+import type { BeginLoadRequest, BeginLoadResponse } from '../../proto/gen/stele/v1/load.ts';
+import { Catalog } from '../../master/catalog/catalog.ts';
+import { startEpoch } from '../../master/catalog/cluster-transitions.ts';
+import { addDigests } from '../../master/commit-check.ts';
+import { Leader } from '../../master/leader.ts';
+import { Loads } from '../../master/loads.ts';
+import { openEmbeddedMetadata } from '../../master/metadata/embedded.ts';
+import type { Metadata } from '../../master/metadata/port.ts';
+import { Operations } from '../../master/operations.ts';
+import { NodeRegistrar } from '../../master/registration.ts';
+import { FakeNetwork } from './fake-datanodes.ts';
+import type { FakeDatanode } from './fake-datanodes.ts';
+
+export const SHARDS = 8;
+export const INTERVAL_MS = 10;
+export const REPAIR_DELAY_MS = 150;
+
+/** Waits for a condition, at most five seconds. */
+export async function until(condition: () => boolean, what: string): Promise<void> {
+  const endMs = monotonicNowMs() + 5_000;
+  while (!condition()) {
+    if (monotonicNowMs() > endMs) throw new Error(`not in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+export class ControlPlane {
+  readonly network = new FakeNetwork();
+  readonly folder = mkdtempSync(join(tmpdir(), 'stele-leader-'));
+  leader!: Leader;
+  loads!: Loads;
+  operations!: Operations;
+  registrar!: NodeRegistrar;
+  #metadata!: Metadata;
+  #background!: BackgroundTasks;
+  #next = 1;
+
+  async start(replication = 2): Promise<void> {
+    this.#metadata = await openEmbeddedMetadata(this.folder, silentLogger);
+    const catalog = await Catalog.load(this.#metadata);
+    const fresh = { id: 'cluster-1', shardCount: SHARDS, createdAt: '' };
+    await catalog.update((state) => startEpoch(state, fresh));
+    this.#background = new BackgroundTasks(silentLogger);
+    this.leader = new Leader({
+      catalog,
+      links: this.network,
+      background: this.#background,
+      log: silentLogger,
+      clock: monotonicNowMs,
+      settings: {
+        replication,
+        heartbeatIntervalMs: INTERVAL_MS,
+        heartbeatDeadlineMs: 100,
+        membership: {
+          suspectMisses: 1,
+          downMisses: 3,
+          initializingDownMisses: 10,
+          repairDelayMs: REPAIR_DELAY_MS,
+        },
+        repair: { copiesPerNodeMax: 4, bytesPerSecondMax: 0 },
+      },
+    });
+    this.loads = new Loads(this.leader, silentLogger);
+    this.operations = new Operations(this.leader);
+    this.registrar = new NodeRegistrar(this.leader);
+    this.leader.start();
+  }
+
+  /** Stops the master alone; its folder and the datanodes stay. */
+  async stop(): Promise<void> {
+    this.leader.close();
+    await this.#background.settled();
+    await this.#metadata.close();
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async join(...ids: string[]): Promise<FakeDatanode[]> {
+    const nodes = ids.map((id) => this.network.nodes.get(id) ?? this.network.add(id));
+    for (const node of nodes) await this.register(node);
+    await until(
+      () => ids.every((id) => this.leader.world.nodes.get(id)?.liveness === 'SERVING'),
+      `${ids.join(', ')} serve`,
+    );
+    return nodes;
+  }
+
+  register(node: FakeDatanode, clusterId = '') {
+    return this.registrar.registerNode({
+      nodeId: node.id,
+      incarnation: node.incarnation,
+      address: node.address,
+      zone: '',
+      segmentFormat: 1,
+      clusterId,
+    });
+  }
+
+  begin(keyspace: string, more: Partial<BeginLoadRequest> = {}): Promise<BeginLoadResponse> {
+    return this.loads.beginLoad({
+      keyspace,
+      mode: LoadMode.REPLACE,
+      loadId: '',
+      source: 'file.csv',
+      inputFingerprint: '',
+      skipIfCurrent: false,
+      minReplicas: 0,
+      ...more,
+    });
+  }
+
+  /** Made-up segments, one a shard. */
+  segments() {
+    const batch = this.#next++;
+    return Array.from({ length: SHARDS }, (_unused, shard) => ({
+      id: `seg-${batch}-${shard}`,
+      shard,
+      fileBytes: 100,
+      records: 10 + shard,
+      keyBytes: 5,
+      valueBytes: 7,
+      digest: Buffer.alloc(16, batch * 16 + shard),
+    }));
+  }
+
+  /** Pushes `segments` to the owners that the load was told of. */
+  push(load: BeginLoadResponse, segments: ReturnType<ControlPlane['segments']>): void {
+    for (const segment of segments) {
+      for (const index of load.targets?.owners[segment.shard]?.nodes ?? []) {
+        const id = load.targets?.nodes[index]?.id ?? '';
+        this.network.nodes.get(id)?.store(load.keyspaceUid, segment.id);
+      }
+    }
+  }
+
+  commit(load: BeginLoadResponse, segments: ReturnType<ControlPlane['segments']>, minReplicas = 0) {
+    const sum = (field: 'records' | 'keyBytes' | 'valueBytes'): number =>
+      segments.reduce((total, segment) => total + segment[field], 0);
+    return this.loads.commitLoad({
+      loadId: load.loadId,
+      shards: segments.map((segment) => ({ segment, nodeIds: [] })),
+      records: sum('records'),
+      keyBytes: sum('keyBytes'),
+      valueBytes: sum('valueBytes'),
+      digest: addDigests(segments),
+      minReplicas,
+    });
+  }
+
+  /** A whole load; resolves to its version. */
+  async load(keyspace: string): Promise<{ version: number; uid: string; ids: string[] }> {
+    const load = await this.begin(keyspace);
+    const segments = this.segments();
+    this.push(load, segments);
+    const { version } = await this.commit(load, segments);
+    return { version, uid: load.keyspaceUid, ids: segments.map((segment) => segment.id) };
+  }
+
+  /** How many nodes hold each of `ids`, the fewest of them. */
+  replicas(uid: string, ids: readonly string[]): number {
+    const nodes = [...this.network.nodes.values()].filter((node) => node.alive);
+    return Math.min(
+      ...ids.map((id) => nodes.filter((node) => node.segments.has(`${uid} ${id}`)).length),
+    );
+  }
+}

@@ -1,0 +1,202 @@
+// Datanodes in memory for tests of the control plane: honest about what they hold, strict about
+// epochs and incarnations, and killable. A `FakeNetwork` is the LinkFactory that reaches them.
+
+import { SteleError } from '../../base/errors.ts';
+import { newIncarnation } from '../../base/ids.ts';
+import type {
+  CopyOrder,
+  HeartbeatResponse,
+  OrderHeader,
+  VersionRef,
+} from '../../proto/gen/stele/v1/datanode.ts';
+import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
+import { NodeState } from '../../proto/gen/stele/v1/view.ts';
+import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
+import type { DatanodeLink, LinkFactory, LinkTarget } from '../../proto/ports.ts';
+
+export class FakeDatanode {
+  readonly id: string;
+  readonly port: number;
+  incarnation: string = newIncarnation();
+  state: NodeState = NodeState.SERVING;
+  alive = true;
+  /** `uid id` of the verified segments; survives a restart. */
+  readonly segments = new Set<string>();
+  readonly manifests = new Map<string, Manifest>();
+  view: ClusterView | undefined;
+  epochMax = 0;
+  copiesDone = 0;
+  copyFails = false;
+  ordersSeen: OrderHeader[] = [];
+  #revision = 0;
+  #failures: { keyspaceUid: string; segmentId: string; reason: string }[] = [];
+
+  constructor(id: string, port: number) {
+    this.id = id;
+    this.port = port;
+  }
+
+  get address() {
+    return {
+      host: `host-${this.id}`,
+      httpPort: this.port,
+      respPort: this.port,
+      grpcPort: this.port,
+    };
+  }
+
+  /** The same disk, a new process. */
+  restart(): void {
+    this.incarnation = newIncarnation();
+    this.manifests.clear();
+    this.view = undefined;
+    this.alive = true;
+    this.#revision = this.segments.size === 0 ? 0 : 1;
+  }
+
+  store(uid: string, segmentId: string): void {
+    this.segments.add(`${uid} ${segmentId}`);
+    this.#revision += 1;
+  }
+
+  lose(uid: string, segmentId: string): void {
+    this.segments.delete(`${uid} ${segmentId}`);
+    this.#revision += 1;
+  }
+
+  heartbeat(): HeartbeatResponse {
+    const copyFailures = this.#failures;
+    this.#failures = [];
+    return {
+      nodeId: this.id,
+      incarnation: this.incarnation,
+      state: this.state,
+      verifyBytesDone: 0,
+      verifyBytesTotal: 0,
+      holdingsRevision: this.#revision,
+      viewEpoch: this.view?.epoch ?? 0,
+      viewRevision: this.view?.revision ?? 0,
+      stats: undefined,
+      address: this.address,
+      zone: '',
+      copyFailures,
+    };
+  }
+
+  checkOrder(header: OrderHeader | undefined): void {
+    if (!this.alive) throw new SteleError('UNAVAILABLE', `${this.id} is dead`);
+    if (header === undefined || header.nodeId !== this.id) {
+      throw new SteleError('WRONG_NODE', 'another node');
+    }
+    if (header.incarnation !== '' && header.incarnation !== this.incarnation) {
+      throw new SteleError('WRONG_NODE', 'another incarnation');
+    }
+    if (header.epoch < this.epochMax) throw new SteleError('STALE_EPOCH', 'an old epoch');
+    this.epochMax = header.epoch;
+    this.ordersSeen.push(header);
+  }
+
+  holdings() {
+    return {
+      revision: this.#revision,
+      full: true,
+      added: [...this.segments].map((text) => {
+        const [keyspaceUid = '', segmentId = ''] = text.split(' ');
+        return { keyspaceUid, segmentId };
+      }),
+      removed: [],
+    };
+  }
+
+  applyView(view: ClusterView): VersionRef[] {
+    this.view = view;
+    return view.keyspaces.flatMap(({ uid, versions }) =>
+      versions
+        .filter((version) => !this.manifests.has(`${uid}/${version}`))
+        .map((version) => ({ keyspaceUid: uid, version })),
+    );
+  }
+
+  putManifest(manifest: Manifest): string[] {
+    const ref = `${manifest.keyspaceUid}/${manifest.version}`;
+    const before = this.manifests.get(ref);
+    if (before !== undefined && JSON.stringify(before) !== JSON.stringify(manifest)) {
+      throw new SteleError('CONFLICT', `two contents for version ${ref}`);
+    }
+    this.manifests.set(ref, manifest);
+    return manifest.segments
+      .map((segment) => segment.id)
+      .filter((id) => this.segments.has(`${manifest.keyspaceUid} ${id}`));
+  }
+
+  copy(order: CopyOrder, network: FakeNetwork): void {
+    const segment = order.segment as SegmentInfo;
+    const key = `${order.keyspaceUid} ${segment.id}`;
+    if (this.segments.has(key)) return;
+    const source = order.sources
+      .map((each) => network.nodes.get(each.nodeId))
+      .find((node) => node?.alive === true && node.segments.has(key));
+    if (source === undefined || this.copyFails) {
+      this.#failures.push({
+        keyspaceUid: order.keyspaceUid,
+        segmentId: segment.id,
+        reason: 'no source',
+      });
+      return;
+    }
+    this.copiesDone += 1;
+    this.store(order.keyspaceUid, segment.id);
+  }
+}
+
+export class FakeNetwork implements LinkFactory {
+  readonly nodes = new Map<string, FakeDatanode>();
+
+  add(id: string): FakeDatanode {
+    const node = new FakeDatanode(id, 10_000 + this.nodes.size);
+    this.nodes.set(id, node);
+    return node;
+  }
+
+  connect(target: LinkTarget): DatanodeLink {
+    const find = (header: OrderHeader | undefined): FakeDatanode => {
+      const node = [...this.nodes.values()].find((each) => each.port === target.address.grpcPort);
+      if (node === undefined) throw new SteleError('UNAVAILABLE', 'nobody listens there');
+      node.checkOrder(header);
+      return node;
+    };
+    return {
+      heartbeat: async (request) => find(request.header).heartbeat(),
+      listHoldings: async (request) => find(request.header).holdings(),
+      applyView: async (request) => ({
+        missingManifests: find(request.header).applyView(request.view as ClusterView),
+      }),
+      putManifest: async (request) => ({
+        heldSegmentIds: find(request.header).putManifest(request.manifest as Manifest),
+      }),
+      copySegments: async (request) => {
+        const node = find(request.header);
+        for (const order of request.orders) node.copy(order, this);
+        return { accepted: request.orders.length };
+      },
+      dropSegments: async (request) => {
+        const node = find(request.header);
+        for (const { keyspaceUid, segmentId } of request.segments)
+          node.lose(keyspaceUid, segmentId);
+        for (const { keyspaceUid, version } of request.versions) {
+          node.manifests.delete(`${keyspaceUid}/${version}`);
+        }
+        return { dropped: request.segments.length };
+      },
+      fetchSegment: () => {
+        throw new SteleError('UNSUPPORTED', 'no bytes here');
+      },
+      lookups: {
+        lookup: () => Promise.reject(new SteleError('UNSUPPORTED', 'no lookups here')),
+        inFlight: 0,
+        close: () => undefined,
+      },
+      close: () => undefined,
+    };
+  }
+}
