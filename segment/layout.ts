@@ -29,7 +29,7 @@ export const DIGEST_BYTES = 16;
 
 export const LINE_BYTES = 64;
 /** A bucket holds 12.5 records on average: full enough for 5.3 index bytes a key, rarely too full. */
-export const RECORDS_PER_2_BUCKETS = 25;
+const RECORDS_PER_2_BUCKETS = 25;
 /** `floor(h1 * bucketCount / 2^32)` is exact in a double up to here. */
 export const BUCKETS_MAX = 2 ** 21;
 

@@ -19,7 +19,7 @@ import type { RecordBounds } from './record.ts';
 export type ConflictRule = 'error' | 'first' | 'last';
 
 /** Where an input record is: which part, and its offset there. */
-export interface RecordPlace {
+interface RecordPlace {
   readonly part: number;
   readonly offset: number;
 }
@@ -37,7 +37,7 @@ export interface Settlement {
   readonly conflicts: Conflict[];
 }
 
-export const CONFLICTS_LISTED_MAX = 100;
+const CONFLICTS_LISTED_MAX = 100;
 /** Above this a bucket is sorted by merging: equal keys in a row must not make it quadratic. */
 const INSERTION_SORT_MAX = 24;
 const SORT_BUCKETS_MAX = 2 ** 21;

@@ -1,8 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildSegment, SegmentBuilder } from '../../segment/builder.ts';
-import { bucketOf, hashKey } from '../../segment/hash.ts';
+import { bucketOf, hashKey, lastHash2 } from '../../segment/hash.ts';
 import {
+  findHashedRecord,
   findRecord,
   forEachRecord,
   keyStart,
@@ -124,6 +125,19 @@ describe('a built segment', () => {
     const moved = Buffer.from(new ArrayBuffer(bytes.length + 4), 4);
     bytes.copy(moved);
     expect(lookUp(openSegment(moved), Buffer.from('a'))?.toString()).toBe('xyz');
+  });
+
+  it('shares its hash with all segments of the keyspace, so that a key is hashed once for several', () => {
+    const key = Buffer.from('k');
+    const base = openSegment(built([text('k', 'old'), text('x', '1')], { shard: 1 }).bytes);
+    const delta = openSegment(built([text('k', 'new')], { shard: 2 }).bytes);
+    const h1 = hashKey(key, 0, 1, base.seed1, base.seed2);
+    const h2 = lastHash2();
+    for (const segment of [base, delta]) {
+      const offset = findHashedRecord(segment, key, 0, 1, h1, h2);
+      expect(offset).toBe(findRecord(segment, key, 0, 1));
+      expect(offset).toBeGreaterThan(0);
+    }
   });
 
   it('may be empty', () => {
