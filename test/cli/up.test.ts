@@ -1,0 +1,64 @@
+// `stele up` as a process: what it prints, what it restarts, and that nothing is left behind.
+
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { stele, SteleProcess, until } from '../support/stele-process.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function upArguments(folder: string, ...more: string[]): string[] {
+  const free = ['--http-port', '0', '--resp-port', '0', '--grpc-port', '0'];
+  const small = ['--datanodes', '1', '--replication', '1', '--shards', '8'];
+  return ['up', '--data-dir', join(folder, 'data'), ...free, ...small, ...more];
+}
+
+describe('stele up', () => {
+  it('loads, restarts what was killed on its old address, and ends without a trace', async () => {
+    const folder = tempDir();
+    const file = join(folder, 'rows.data');
+    writeFileSync(file, 'a 1\nb 2\n');
+    const up = new SteleProcess(upArguments(folder, '--load', `pairs=${file}`));
+    onTestFinished(() => void up.kill());
+    await up.printed(/^ready$/m);
+    expect(up.stdout).toMatch(/^pairs: version 1, 2 keys in /m);
+    const [master, node] = up.addresses();
+    expect(up.addresses().map((line) => line.title)).toEqual(['master', 'datanode node-0']);
+
+    const get = ['cli', '-p', String(master?.resp), '-k', 'pairs', 'GET', 'b'];
+    expect(await stele(get)).toMatchObject({ code: 0, stdout: '2\n' });
+
+    process.kill(node?.pid ?? 0, 'SIGKILL');
+    await until('the restart', () => up.addresses().length === 3);
+    const again = up.addresses()[2];
+    expect(again).toEqual({ ...node, pid: again?.pid });
+    expect(up.stderr).toMatch(/stele: datanode node-0 \(pid \d+\) ended \(SIGKILL\); starting it/);
+
+    const { code } = await up.kill('SIGTERM');
+    expect(code).toBe(0);
+    const pids = up.addresses().map((line) => line.pid);
+    expect(pids.some(isRunning)).toBe(false);
+  });
+
+  it('says which port is taken, and leaves no process behind', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await until('the port', () => server.listening);
+    const { port } = server.address() as AddressInfo;
+    const done = await stele(upArguments(tempDir(), '--resp-port', String(port)));
+    expect(done.code).toBe(1);
+    expect(done.stdout).not.toContain('ready');
+    expect(done.stderr).toContain(String(port));
+    expect(done.stderr.trim().split('\n').at(-1)).toMatch(/^stele: master: [^\n]*--resp-port/);
+  });
+});
