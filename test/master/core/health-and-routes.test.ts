@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'vitest';
+import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
+import { computeHealth, isAtLeast } from '../../../master/core/health.ts';
+import { missed } from '../../../master/core/membership.ts';
+import type { NodeStatus } from '../../../master/core/membership.ts';
+import { placementMemo } from '../../../master/core/placement.ts';
+import { routeIds } from '../../../master/core/routes.ts';
+import { FULL, LIMITS, known, dataset, holding, serving, world } from './world-fixture.ts';
+
+const { GREEN, YELLOW, RED } = HealthStatus;
+const suspect = (id: string): NodeStatus => missed(serving(id), 0, LIMITS);
+const routes = (of: ReturnType<typeof world>): string[][] => routeIds(of, [...of.nodes.values()]);
+
+describe('health', () => {
+  test('is GREEN and ready with two verified replicas of each shard', () => {
+    expect(computeHealth(world(FULL))).toMatchObject({ status: GREEN, ready: true });
+  });
+
+  test('is YELLOW as soon as one of them is suspect, and names no shard', () => {
+    const nodes = new Map(world(FULL).nodes).set('c', suspect('c'));
+    const health = computeHealth(world(FULL, { nodes }));
+    expect(health).toMatchObject({ status: YELLOW, ready: true });
+    expect(health.shards.map(({ status }) => status)).toEqual([GREEN, YELLOW, GREEN, YELLOW]);
+  });
+
+  test('is RED and unready where a shard is nowhere, and names the keyspace', () => {
+    const health = computeHealth(world({ ...FULL, a: [], b: ['v1-s1', 'v1-s2', 'v1-s3'] }));
+    expect(health).toMatchObject({ status: RED, ready: false });
+    expect(health.shards[0]).toMatchObject({ status: RED, uncovered: ['prices'] });
+    expect(health.shards[2]).toMatchObject({ status: YELLOW });
+  });
+
+  test('asks for no more replicas than there are nodes', () => {
+    const all = FULL.b;
+    expect(computeHealth(world({ b: all }))).toMatchObject({
+      status: GREEN,
+      replicationTarget: 2,
+      replicationEffective: 1,
+    });
+  });
+
+  test('does not count a copy whose holder was not given the manifest, or of an earlier run', () => {
+    const strange = { ...holding('c', FULL.c), manifests: new Set<string>() };
+    const earlier = { ...holding('c', FULL.c), incarnation: 'c-0' };
+    for (const holdings of [strange, earlier]) {
+      const of = world(FULL, { holdings: new Map(world(FULL).holdings).set('c', holdings) });
+      expect(computeHealth(of).status).toBe(YELLOW);
+    }
+  });
+
+  test('without keyspaces, is ready with the first serving node and GREEN with all', () => {
+    const none = { datasets: [] };
+    expect(computeHealth(world({}, none))).toMatchObject({ status: RED, ready: false });
+    expect(computeHealth(world({ a: [] }, none))).toMatchObject({ status: GREEN, ready: true });
+    const nodes = new Map([
+      ['a', serving('a')],
+      ['b', known('b')],
+    ]);
+    expect(computeHealth(world({ a: [] }, { ...none, nodes }))).toMatchObject({
+      status: YELLOW,
+      ready: true,
+    });
+  });
+
+  test.each([
+    [GREEN, YELLOW, true],
+    [YELLOW, GREEN, false],
+    [RED, HealthStatus.UNSPECIFIED, true],
+    [YELLOW, YELLOW, true],
+  ])('%i is at least %i: %s', (status, wanted, expected) => {
+    expect(isAtLeast(status, wanted)).toBe(expected);
+  });
+});
+
+describe('routes', () => {
+  test('list the holders that serve, owners in ring order', () => {
+    expect(routes(world(FULL))).toEqual([
+      ['a', 'b'],
+      ['b', 'c'],
+      ['a', 'b'],
+      ['b', 'c'],
+    ]);
+  });
+
+  test('leave out who is suspect or lacks the segment; keep a holder that is no owner, last', () => {
+    const of = world({ ...FULL, a: ['v1-s1'], c: ['v1-s0', 'v1-s1', 'v1-s3'] });
+    expect(routes(of)).toEqual([['b', 'c'], ['b', 'c', 'a'], ['b'], ['b', 'c']]);
+    const nodes = new Map(of.nodes).set('b', suspect('b'));
+    expect(routes({ ...of, nodes })[2]).toEqual([]);
+  });
+
+  test('put a node with some keyspaces only behind complete ones', () => {
+    const other = { ...dataset(), uid: 'ff', name: 'other', ref: 'ff/1' };
+    const holdings = new Map(world(FULL).holdings).set('b', {
+      ...holding('b', FULL.b),
+      segments: new Map([
+        [dataset().uid, new Set(FULL.b)],
+        ['ff', new Set(FULL.b)],
+      ]),
+      manifests: new Set([dataset().ref, 'ff/1']),
+    });
+    const of = world(FULL, { datasets: [dataset(), other], holdings });
+    expect(routes(of)[0]).toEqual(['b', 'a']);
+  });
+});
+
+describe('placement', () => {
+  test('is remembered for a membership and leaves out who is being drained', () => {
+    const place = placementMemo();
+    const of = world(FULL);
+    expect(place(of)).toBe(place({ ...of, nowMs: 5 }));
+    const drained = place({ ...of, draining: new Set(['b']) });
+    expect(drained.flat()).not.toContain('b');
+    expect(drained.every((owners) => owners.length === 2)).toBe(true);
+  });
+});

@@ -1,0 +1,132 @@
+import { describe, expect, test } from 'vitest';
+import { finishedCleanup, planCleanup } from '../../../master/core/cleanup.ts';
+import { missed } from '../../../master/core/membership.ts';
+import { copyFailed, copyKey, forgetTarget, planRepair } from '../../../master/core/repair.ts';
+import type { InFlight } from '../../../master/core/repair.ts';
+import type { World } from '../../../master/core/world.ts';
+import { FULL, LIMITS, UID, dataset, holding, serving, world } from './world-fixture.ts';
+
+const NONE: InFlight = new Map();
+const limits = { copiesPerNodeMax: 4, bytesPerSecondMax: 0 };
+const orders = (of: World, before = NONE): string[] =>
+  planRepair(of, before, limits).orders.map(
+    ({ target, segment, sources }) => `${segment.id} ${sources.join(',')}>${target}`,
+  );
+
+describe('repair', () => {
+  test('copies nothing where everybody has what the ring wants', () => {
+    expect(orders(world(FULL))).toEqual([]);
+  });
+
+  test('copies what an owner lacks from who holds it, once', () => {
+    const of = world({ ...FULL, a: ['v1-s2'] });
+    expect(orders(of)).toEqual(['v1-s0 b>a']);
+    const { inFlight } = planRepair(of, NONE, limits);
+    expect(orders(of, inFlight)).toEqual([]);
+  });
+
+  test('saves what has the fewest replicas first, and the current version before others', () => {
+    const of = world(
+      { a: ['v1-s0', 'v2-s0', 'v2-s2'], b: ['v1-s0', 'v1-s1', 'v2-s0'], c: ['v1-s0'] },
+      { datasets: [dataset(1, false), dataset(2, true)] },
+    );
+    expect(orders(of)).toEqual(['v2-s2 a>b', 'v1-s1 b>c']);
+  });
+
+  test('orders nothing for a node that does not serve or whose holdings are not known yet', () => {
+    const of = world({ ...FULL, a: [] });
+    const suspect = missed(serving('a'), 0, LIMITS);
+    expect(orders({ ...of, nodes: new Map(of.nodes).set('a', suspect) })).toEqual([]);
+    const unknown = { ...holding('a', []), revision: 0 };
+    expect(orders({ ...of, holdings: new Map(of.holdings).set('a', unknown) })).toEqual([]);
+  });
+
+  test('asks nobody where no verified copy is left', () => {
+    expect(orders(world({ a: [], b: [], c: [] }))).toEqual([]);
+  });
+
+  test('gives a node at most four large copies at a time, but many small ones', () => {
+    const count = (bytes: number): number =>
+      orders(
+        world({ a: FULL.b, b: [] }, { datasets: [dataset(1, true, bytes)], owners: OWNERS_AB }),
+      ).length;
+    const OWNERS_AB = [0, 1, 2, 3].map(() => ['a', 'b']);
+    expect(count(100)).toBe(4);
+    const few = { copiesPerNodeMax: 1, bytesPerSecondMax: 0 };
+    const big = world(
+      { a: FULL.b, b: [] },
+      { datasets: [dataset(1, true, 100_000_000)], owners: OWNERS_AB },
+    );
+    expect(planRepair(big, NONE, few).orders).toHaveLength(1);
+    const small = { ...big, datasets: [dataset(1, true, 1_000)] };
+    expect(planRepair(small, NONE, few).orders).toHaveLength(4);
+  });
+
+  test('tries a failed copy again after a pause that grows, and one that is overdue too', () => {
+    const of = world({ ...FULL, a: ['v1-s2'] });
+    const key = copyKey('a', UID, 'v1-s0');
+    let plan = planRepair(of, NONE, limits);
+    const failed = copyFailed(plan.inFlight, key, 0);
+    expect(orders({ ...of, nowMs: 499 }, failed)).toEqual([]);
+    plan = planRepair({ ...of, nowMs: 500 }, failed, limits);
+    expect(plan.orders).toHaveLength(1);
+    const again = copyFailed(plan.inFlight, key, 500);
+    expect(orders({ ...of, nowMs: 1_499 }, again)).toEqual([]);
+    expect(orders({ ...of, nowMs: 1_500 }, again)).toHaveLength(1);
+    const overdue = planRepair({ ...of, nowMs: 3_600_000 }, plan.inFlight, limits);
+    expect(overdue.orders).toHaveLength(0);
+    expect(orders({ ...of, nowMs: 3_602_000 }, overdue.inFlight)).toHaveLength(1);
+    expect(orders(of, forgetTarget(plan.inFlight, 'a'))).toHaveLength(1);
+  });
+});
+
+describe('cleanup', () => {
+  const never = (): boolean => false;
+  const drops = (of: World, retired = new Map<string, Set<string>>()): string[] =>
+    planCleanup(of, retired, never).drops.flatMap(({ node, segments }) =>
+      segments.map(({ segmentId }) => `${segmentId}@${node}`),
+    );
+
+  test('drops a surplus copy only when all owners serve verified ones', () => {
+    const surplus = world({ ...FULL, c: [...FULL.c, 'v1-s0'] });
+    expect(drops(surplus)).toEqual(['v1-s0@c']);
+    const nodes = new Map(surplus.nodes).set('a', missed(serving('a'), 0, LIMITS));
+    expect(drops({ ...surplus, nodes })).toEqual([]);
+    expect(drops(world({ a: ['v1-s2'], b: FULL.b, c: [...FULL.c, 'v1-s0'] }))).toEqual([]);
+  });
+
+  test('never drops the last good copy, wherever it is', () => {
+    expect(drops(world({ a: [], b: [], c: ['v1-s0', 'v1-s2'] }))).toEqual([]);
+  });
+
+  test('drops what no version names after an hour without a load, retired segments at once', () => {
+    const of = world({ ...FULL, a: [...FULL.a, 'stray'] });
+    expect(drops({ ...of, nowMs: 3_599_999 })).toEqual([]);
+    expect(drops({ ...of, nowMs: 3_600_000 })).toEqual(['stray@a']);
+    expect(drops(of, new Map([[UID, new Set(['stray'])]]))).toEqual(['stray@a']);
+  });
+
+  test('leaves segments of an unknown keyspace alone and counts them', () => {
+    const of = world(FULL, {
+      holdings: new Map(world(FULL).holdings).set('c', holding('c', ['x', 'y'], 'unknown')),
+      nowMs: 9_999_999,
+    });
+    expect(drops(of)).toEqual([]);
+    expect(planCleanup(of, new Map(), never).unknownSegments).toBe(2);
+  });
+
+  test('a keyspace is forgotten when no known node has anything of it, silent nodes included', () => {
+    const leaving = [{ uid: UID, version: 1 }];
+    const of = (held: Parameters<typeof world>[0]): World =>
+      world(held, { datasets: [], deleting: new Set([UID]), lastLoadMs: new Map(), leaving });
+    const always = (): boolean => true;
+    expect(drops(of({ a: ['v1-s0'] }))).toEqual(['v1-s0@a']);
+    expect(finishedCleanup(of({ a: ['v1-s0'] }), always).keyspaces).toEqual([]);
+    expect(finishedCleanup(of({ a: [] }), never).keyspaces).toEqual([]);
+    expect(finishedCleanup(of({ a: [] }), always).keyspaces).toEqual([UID]);
+    const silent = of({ a: [], b: [] });
+    const holdings = new Map(silent.holdings);
+    holdings.delete('b');
+    expect(finishedCleanup({ ...silent, holdings }, always).keyspaces).toEqual([]);
+  });
+});

@@ -1,0 +1,101 @@
+// Small worlds for tests of the pure core: four shards, one segment each, everything spelled out.
+
+import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
+import type { NodeHoldings } from '../../../master/core/holdings.ts';
+import { answered, knownNode } from '../../../master/core/membership.ts';
+import type { MembershipLimits, NodeStatus } from '../../../master/core/membership.ts';
+import type { Dataset, World } from '../../../master/core/world.ts';
+
+export const LIMITS: MembershipLimits = {
+  suspectMisses: 1,
+  downMisses: 3,
+  initializingDownMisses: 10,
+  repairDelayMs: 10_000,
+};
+export const UID = '00000000000000aa';
+
+export function heartbeat(id: string, state: NodeState, incarnation = `${id}-1`) {
+  return {
+    nodeId: id,
+    incarnation,
+    state,
+    verifyBytesDone: 0,
+    verifyBytesTotal: 0,
+    holdingsRevision: 1,
+    viewEpoch: 1,
+    viewRevision: 1,
+    stats: undefined,
+    address: undefined,
+    zone: '',
+    copyFailures: [],
+  };
+}
+
+export function known(id: string, nowMs = 0): NodeStatus {
+  const address = { host: `host-${id}`, httpPort: 1, respPort: 2, grpcPort: 3 };
+  return knownNode({ id, incarnation: `${id}-1`, address, zone: '' }, nowMs, LIMITS);
+}
+
+export function serving(id: string): NodeStatus {
+  return answered(known(id), heartbeat(id, NodeState.SERVING), 0);
+}
+
+export function dataset(version = 1, current = true, segmentBytes = 100): Dataset {
+  return {
+    uid: UID,
+    name: 'prices',
+    version,
+    ref: `${UID}/${version}`,
+    current,
+    replication: 2,
+    segmentsByShard: [0, 1, 2, 3].map((shard) => [
+      {
+        id: `v${version}-s${shard}`,
+        shard,
+        fileBytes: segmentBytes,
+        records: 1,
+        keyBytes: 1,
+        valueBytes: 1,
+        digest: '',
+      },
+    ]),
+  };
+}
+
+/** Holdings of segment ids, with the manifests of versions 1 and 2. */
+export function holding(id: string, ids: readonly string[], uid = UID): NodeHoldings {
+  return {
+    incarnation: `${id}-1`,
+    revision: 1,
+    segments: ids.length === 0 ? new Map() : new Map([[uid, new Set(ids)]]),
+    manifests: new Set([`${UID}/1`, `${UID}/2`]),
+  };
+}
+
+/** Nodes a, b, c; shard s is owned by a and b (even) or b and c (odd). */
+export function world(
+  held: Readonly<Record<string, readonly string[]>>,
+  more: Partial<World> = {},
+): World {
+  const ids = Object.keys(held);
+  return {
+    nowMs: 0,
+    shardCount: 4,
+    replication: 2,
+    nodes: new Map(ids.map((id) => [id, serving(id)])),
+    draining: new Set(),
+    holdings: new Map(ids.map((id) => [id, holding(id, held[id] ?? [])])),
+    datasets: [dataset()],
+    leaving: [],
+    deleting: new Set(),
+    lastLoadMs: new Map([[UID, 0]]),
+    owners: [0, 1, 2, 3].map((shard) => (shard % 2 === 0 ? ['a', 'b'] : ['b', 'c'])),
+    ...more,
+  };
+}
+
+export const FULL = {
+  a: ['v1-s0', 'v1-s2'],
+  b: ['v1-s0', 'v1-s1', 'v1-s2', 'v1-s3'],
+  c: ['v1-s1', 'v1-s3'],
+};
