@@ -16,7 +16,8 @@ const ANSWER_WAIT_MS_MAX = 1_000;
 export interface DeliveryOptions {
   readonly targets: Targets;
   readonly identity: PushIdentity;
-  readonly minReplicas: number;
+  /** May change with the targets. */
+  readonly minReplicas: () => number;
   readonly replicaWaitMs: number;
   readonly signal: AbortSignal;
   readonly log: Logger;
@@ -46,7 +47,7 @@ export class Delivery {
       const owners = targets.ownersOf(segment.info.shard);
       const missing = owners.filter((node) => !acknowledged.has(node.id));
       lastError = (await this.#pushToAll(segment, missing, acknowledged)) ?? lastError;
-      if (acknowledged.size >= minReplicas) return [...acknowledged];
+      if (acknowledged.size >= minReplicas()) return [...acknowledged];
       waitsUntilMs ??= performance.now() + replicaWaitMs;
       if (performance.now() >= waitsUntilMs) throw this.#missing(segment, acknowledged, lastError);
       await targets.nextAnswer(ANSWER_WAIT_MS_MAX, signal);
@@ -86,7 +87,7 @@ export class Delivery {
     acknowledged: ReadonlySet<string>,
     cause: SteleError | undefined,
   ): SteleError {
-    const { minReplicas } = this.#options;
+    const minReplicas = this.#options.minReplicas();
     const why = cause === undefined ? '' : ` Last failure: ${cause.message}`;
     return new SteleError(
       'REPLICAS_MISSING',

@@ -1,5 +1,6 @@
 // The three stages of a load that has begun, with the master kept informed meanwhile.
 
+import { sleep } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { BeginLoadResponse } from '../proto/gen/stele/v1/load.ts';
 import type { ShardDone } from './checkpoint.ts';
@@ -19,8 +20,8 @@ import { roundSeconds } from './summary.ts';
 import type { LoadSummary } from './summary.ts';
 import { Targets } from './targets.ts';
 
-/** Rounds of delivery where the master finds replicas missing at the commit (nodes died since). */
-const ROUNDS_MAX = 3;
+/** Between two rounds of delivery, where the master finds replicas missing at the commit. */
+const ROUND_PAUSE_MS = 2_000;
 
 export interface FinishOptions {
   readonly found: readonly FoundInput[];
@@ -37,7 +38,7 @@ export async function finishLoad(state: LoadState, options: FinishOptions): Prom
   const delivery = new Delivery({
     targets,
     identity: { keyspaceUid: state.keyspaceUid, loadId },
-    minReplicas: minReplicasOf(state, response),
+    minReplicas: () => minReplicasOf(state, response, targets),
     replicaWaitMs: settings.replicaWait,
     signal: stop.signal,
     log,
@@ -63,8 +64,11 @@ export async function finishLoad(state: LoadState, options: FinishOptions): Prom
   }
 }
 
-function minReplicasOf(state: LoadState, response: BeginLoadResponse): number {
-  return Math.max(1, state.settings.minReplicas || response.replication);
+/** As asked for; otherwise, as the master has it, the replication factor as far as there are nodes. */
+function minReplicasOf(state: LoadState, response: BeginLoadResponse, targets: Targets): number {
+  const { minReplicas } = state.settings;
+  if (minReplicas > 0) return minReplicas;
+  return Math.max(1, Math.min(response.replication, targets.nodeCount));
 }
 
 async function runStages(
@@ -77,19 +81,21 @@ async function runStages(
   const parsed = await readRows(state);
   progress.stage = 'build';
   options.onProgress?.(progress.snapshot());
-  const minReplicas = minReplicasOf(state, options.response);
-  const isHeld = (done: ShardDone): boolean => isStillHeld(done, targets, minReplicas);
+  const isHeld = (done: ShardDone): boolean =>
+    isStillHeld(done, targets, minReplicasOf(state, options.response, targets));
   let delivered = await runShardStage(state, parsed, delivery, isHeld);
   const { shardsResumed } = delivered;
-  for (let round = 1; ; round++) {
+  const giveUpAtMs = performance.now() + settings.replicaWait;
+  for (;;) {
     try {
       return await commitStage(state, options, parsed, { ...delivered, shardsResumed });
     } catch (thrown) {
       const isMissing = thrown instanceof SteleError && thrown.code === 'REPLICAS_MISSING';
-      if (!isMissing || round === ROUNDS_MAX) throw thrown;
+      if (!isMissing || performance.now() > giveUpAtMs) throw thrown;
       state.log.warn(`the commit must wait: ${thrown.message}`);
-      await targets.nextAnswer(settings.replicaWait, state.stop.signal);
+      await sleep(Math.min(ROUND_PAUSE_MS, settings.replicaWait), state.stop.signal);
       // Nothing that was acknowledged is taken for granted now; what is there is not sent again.
+      progress.stage = 'build';
       delivered = await runShardStage(state, parsed, delivery, () => false);
     }
   }

@@ -24,6 +24,11 @@ export class Targets {
     for (const wake of waiting) wake();
   }
 
+  /** Datanodes that can take data now. */
+  get nodeCount(): number {
+    return this.#nodes.length;
+  }
+
   /** The owners of a shard that can take data now, best first. */
   ownersOf(shard: number): NodeView[] {
     const owners: NodeView[] = [];

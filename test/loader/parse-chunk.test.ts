@@ -205,7 +205,7 @@ describe('the byte path and csv-parse', () => {
         expect(context.rows.rejects).toEqual(bytes.rejects);
         expect(context.rows.lineCount).toBe(bytes.lineCount);
       }),
-      runs(300),
+      runs(150),
     );
   });
 
@@ -225,7 +225,7 @@ describe('the byte path and csv-parse', () => {
         );
         expect(parseText(CSV, input).rows).toEqual(expected);
       }),
-      runs(300),
+      runs(150),
     );
   });
 });

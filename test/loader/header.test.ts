@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import { VALUE_IS_JSON } from '../../loader/dialect.ts';
+import { readDialect } from '../../loader/header.ts';
+import type { HeaderChoice } from '../../loader/header.ts';
+
+const AUTO: HeaderChoice = { key: undefined, value: undefined, header: 'auto' };
+
+function read(text: string, format: 'csv' | 'tsv' | 'line', choice: Partial<HeaderChoice> = {}) {
+  return readDialect(Buffer.from(text), format, { ...AUTO, ...choice });
+}
+
+function hasHeader(text: string, format: 'csv' | 'tsv' = 'csv'): boolean {
+  return read(text, format).dialect.hasHeader;
+}
+
+describe('--header auto', () => {
+  it('sees a header in names over data', () => {
+    expect(hasHeader('id,name\n1,Ann\n')).toBe(true);
+    expect(hasHeader('airport,elevation\nJFK,13\nLHR,83\n')).toBe(true);
+    expect(hasHeader('user_id\tscore\nabc\t1.5\n', 'tsv')).toBe(true);
+    expect(hasHeader('key,value\r\n')).toBe(true);
+  });
+
+  it('sees none in data', () => {
+    expect(hasHeader('8a35eb59-62b3-481c-8875-1f248df4c952,word\n')).toBe(false);
+    expect(
+      hasHeader('fa35eb59-62b3-481c-8875-1f248df4c952,word\nab12cd34-62b3-481c-8875-1,x\n'),
+    ).toBe(false);
+    expect(hasHeader('apple,red\nbanana,yellow\n')).toBe(false);
+    expect(hasHeader('1,2\n3,4\n')).toBe(false);
+    expect(hasHeader('a,a\n1,2\n')).toBe(false);
+    expect(hasHeader('name,\nx,y\n')).toBe(false);
+  });
+
+  it('takes a column that was named for proof, and yes and no for orders', () => {
+    expect(read('apple,red\nx,y\n', 'csv', { key: 'red' }).dialect).toMatchObject({
+      hasHeader: true,
+      keyColumn: 1,
+      valueColumn: 0,
+    });
+    expect(read('apple,red\n', 'csv', { header: 'yes' }).dataStart).toBe(10);
+    expect(read('id,value\n', 'csv', { header: 'no' }).dataStart).toBe(0);
+  });
+});
+
+describe('columns', () => {
+  it('are the first and the other, or the first and all others as JSON, unless named', () => {
+    expect(read('id,b\n1,2\n', 'csv').dialect).toMatchObject({ keyColumn: 0, valueColumn: 1 });
+    expect(read('id,b,c\n1,2,3\n', 'csv').dialect).toMatchObject({
+      keyColumn: 0,
+      valueColumn: VALUE_IS_JSON,
+      columns: ['id', 'b', 'c'],
+    });
+    expect(read('id,b,c\n1,2,3\n', 'csv', { key: '3', value: 'b' }).dialect).toMatchObject({
+      keyColumn: 2,
+      valueColumn: 1,
+    });
+    expect(read('1,2,3\n', 'csv', { value: '2' }).dialect.columns).toEqual([
+      'column1',
+      'column2',
+      'column3',
+    ]);
+  });
+
+  it('that are not there, or alone, or twice in one object, are refused by name', () => {
+    expect(() => read('id,b\n1,2\n', 'csv', { key: 'c' })).toThrow('the columns are id, b.');
+    expect(() => read('id,b\n1,2\n', 'csv', { value: '3' })).toThrow('--value 3');
+    expect(() => read('only\n', 'csv')).toThrow('only one column');
+    expect(() => read('id,b,b\n1,2,3\n', 'csv', { header: 'yes' })).toThrow("called 'b'");
+    expect(() => read('a 1\n', 'line', { key: 'a' })).toThrow('--key and --value choose columns');
+  });
+});
+
+describe('the first bytes', () => {
+  it('may be a byte order mark, which belongs to no cell', () => {
+    expect(read('\ufeffid,b\n1,2\n', 'csv')).toMatchObject({
+      dialect: { columns: ['id', 'b'] },
+      dataStart: 8,
+      dataStartLine: 1,
+    });
+    expect(read('\ufeffa 1\n', 'line').dataStart).toBe(3);
+  });
+
+  it('settle how the lines of a tsv end', () => {
+    expect(read('id\tb\r\n1\t2\r\n', 'tsv').dialect).toMatchObject({
+      columns: ['id', 'b'],
+      stripCarriageReturn: true,
+    });
+    expect(read('id\tb\n1\t2\r\n', 'tsv').dialect.stripCarriageReturn).toBe(false);
+  });
+
+  it('may hold a header of quoted cells over several lines', () => {
+    const { dataStart, dataStartLine, dialect } = read('"id","a\nb"\n1,2\n', 'csv', {
+      header: 'yes',
+    });
+    expect(dialect.columns).toEqual(['id', 'a\nb']);
+    expect([dataStart, dataStartLine]).toEqual([11, 2]);
+  });
+});
