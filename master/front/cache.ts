@@ -84,6 +84,6 @@ function copyOf(bytes: Buffer, start: number, end: number): string | Buffer {
 }
 
 /** The same bytes as a Buffer, without a copy. */
-export function viewOf(bytes: Uint8Array): Buffer {
+function viewOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -21,64 +21,15 @@ import type { DatanodeLink } from '../../proto/ports.ts';
 import type { ValueCache } from './cache.ts';
 import { HedgePolicy } from './hedging.ts';
 import { ALL_BUSY, NONE_LEFT } from './router.ts';
-import type { LookupTarget, NodeSlot, RouteTable, Router } from './router.ts';
+import type { NodeSlot, Router } from './router.ts';
+import { copyOf, newBatch } from './waiting.ts';
+import type { Batch, WaitingKey } from './waiting.ts';
 
 const CHECK_INTERVAL_MS = 5;
 /** A node that failed is asked last for this long. */
 const AVOID_MS = 300;
 const PARK_FIRST_MS = 10;
 const PARK_MS_MAX = 100;
-
-/** Who waits for keys. */
-export interface LookupReceiver {
-  /**
-   * The answer to key number `index`. `value` (with OK) is the receiver's own; `nodeId` is who
-   * said it; `failure` (with UNAVAILABLE) says why.
-   */
-  receive(
-    index: number,
-    status: LookupStatus,
-    value: Buffer | undefined,
-    nodeId: string,
-    failure: SteleError | undefined,
-  ): void;
-  /** True once nobody is interested any more: no further replica is asked. */
-  readonly abandoned: boolean;
-}
-
-/** One key on its way. */
-export interface WaitingKey {
-  readonly target: LookupTarget;
-  readonly key: Uint8Array;
-  /** Empty: the value is not cached. */
-  readonly cacheKey: string;
-  readonly shard: number;
-  readonly receiver: LookupReceiver;
-  readonly index: number;
-  readonly deadlineAtMs: number;
-  /** The table that `tried` counts in, by position in its replicas of the shard. */
-  table: RouteTable | undefined;
-  tried: number;
-  /** Replicas that have been asked and have not answered. */
-  asked: number;
-  parkedTimes: number;
-  hedged: boolean;
-  settled: boolean;
-  lastError: SteleError | undefined;
-}
-
-interface Batch {
-  readonly slot: NodeSlot;
-  readonly target: LookupTarget;
-  readonly keys: Uint8Array[];
-  /** Undefined once answered. */
-  readonly waiting: (WaitingKey | undefined)[];
-  open: number;
-  sentAtMs: number;
-  overdue: boolean;
-  deadlineFirstMs: number;
-  deadlineLastMs: number;
-}
 
 interface Parked {
   readonly waiting: WaitingKey;
@@ -219,9 +170,15 @@ export class Dispatcher {
         { deadlineMs: Math.max(1, batch.deadlineLastMs - nowMs) },
       )
       .then(
-        () => this.#fail(batch, new SteleError('UNAVAILABLE', `${batch.slot.id} left keys out.`)),
+        () => this.#ended(batch),
         (thrown: unknown) => this.#fail(batch, toSteleError(thrown, 'UNAVAILABLE')),
       );
+  }
+
+  /** An error is only made where it is needed: its stack costs more than the batch. */
+  #ended(batch: Batch): void {
+    if (batch.open === 0) return;
+    this.#fail(batch, new SteleError('UNAVAILABLE', `${batch.slot.id} left keys out.`));
   }
 
   #answer(
@@ -244,10 +201,8 @@ export class Dispatcher {
     waiting.asked--;
     if (waiting.settled) return;
     if (!known) {
-      waiting.lastError = new SteleError(
-        'UNAVAILABLE',
-        `${batch.slot.id} does not hold the shard.`,
-      );
+      batch.refusal ??= new SteleError('UNAVAILABLE', `${batch.slot.id} does not hold the shard.`);
+      waiting.lastError = batch.refusal;
       return this.#retry(waiting);
     }
     waiting.settled = true;
@@ -370,29 +325,4 @@ export class Dispatcher {
       new SteleError(code, reason),
     );
   }
-}
-
-function newBatch(slot: NodeSlot, target: LookupTarget): Batch {
-  return {
-    slot,
-    target,
-    keys: [],
-    waiting: [],
-    open: 0,
-    sentAtMs: 0,
-    overdue: false,
-    deadlineFirstMs: Number.POSITIVE_INFINITY,
-    deadlineLastMs: 0,
-  };
-}
-
-/** Up to this size a loop over the bytes beats the call of a native copy. */
-const LOOP_COPY_BYTES_MAX = 48;
-
-function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
-  const length = end - start;
-  const copy = Buffer.allocUnsafe(length);
-  if (length > LOOP_COPY_BYTES_MAX) copy.set(bytes.subarray(start, end));
-  else for (let at = 0; at < length; at++) copy[at] = bytes[start + at] as number;
-  return copy;
 }

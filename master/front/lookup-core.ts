@@ -15,7 +15,7 @@ import { shardOfSlot } from '../../ring/shard.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 import { ValueCache, bytesOfCached, cacheKeyOf } from './cache.ts';
 import { Dispatcher } from './dispatcher.ts';
-import type { LookupReceiver } from './dispatcher.ts';
+import type { LookupReceiver } from './waiting.ts';
 import { Router } from './router.ts';
 import type { LookupTarget } from './router.ts';
 

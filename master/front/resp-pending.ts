@@ -7,7 +7,7 @@ import { SteleError, toSteleError } from '../../base/errors.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { PendingReply, PendingReplyWaiter } from '../../resp/backend.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
-import type { LookupReceiver } from './dispatcher.ts';
+import type { LookupReceiver } from './waiting.ts';
 import type { SurfaceCounts } from './metrics.ts';
 
 const REPLY_OVERHEAD_BYTES = 16;

@@ -14,7 +14,7 @@ import { LOOKUP_IN_FLIGHT_MAX } from '../../base/limits.ts';
 import type { LookupTargetRef } from '../../proto/ports.ts';
 
 /** Replicas of one shard that are considered: the bits of a `tried` mask. */
-export const REPLICAS_CONSIDERED_MAX = 16;
+const REPLICAS_CONSIDERED_MAX = 16;
 
 /** One dataset that reads go to: one version of one keyspace. */
 export interface LookupTarget extends LookupTargetRef {

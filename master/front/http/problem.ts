@@ -6,9 +6,9 @@ import type { FastifyReply } from 'fastify';
 import { ERROR_TABLE, SteleError, toSteleError } from '../../../base/errors.ts';
 import type { ErrorCode } from '../../../base/errors.ts';
 
-export const PROBLEM_TYPE = 'application/problem+json';
+const PROBLEM_TYPE = 'application/problem+json';
 
-export interface Problem {
+interface Problem {
   readonly type: string;
   readonly title: string;
   readonly status: number;
@@ -18,7 +18,7 @@ export interface Problem {
 }
 
 /** `status` overrides the table's. */
-export function problemOf(
+function problemOf(
   error: SteleError,
   requestId: string,
   status: number = ERROR_TABLE[error.code].http,

@@ -55,7 +55,7 @@ function keyStart(url: string): number {
 }
 
 /** Any bytes from percent-encoded latin1. Throws INVALID_ARGUMENT for a `%` without two hex digits. */
-export function percentDecode(text: string): Buffer {
+function percentDecode(text: string): Buffer {
   const bytes = Buffer.from(text, 'latin1');
   let from = bytes.indexOf(PERCENT);
   if (from < 0) return bytes;

@@ -21,7 +21,7 @@ export function healthWord(status: HealthStatus): string {
 }
 
 /** `SERVING`, `DOWN` ... */
-export function nodeStateWord(state: NodeState): string {
+function nodeStateWord(state: NodeState): string {
   const found = Object.entries(NodeState).find(([, value]) => value === state);
   return found?.[0] ?? 'UNSPECIFIED';
 }

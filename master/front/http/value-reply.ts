@@ -10,7 +10,7 @@ import { crc32 } from 'node:zlib';
 import { SteleError } from '../../../base/errors.ts';
 import { shorten } from '../../../base/ids.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
-import type { LookupReceiver } from '../dispatcher.ts';
+import type { LookupReceiver } from '../waiting.ts';
 import type { SurfaceCounts } from '../metrics.ts';
 import type { LookupTarget } from '../router.ts';
 import { writeProblem } from './problem.ts';
@@ -112,7 +112,7 @@ export class ValueReply implements LookupReceiver {
 }
 
 /** RFC 9110, 13.1.2: a list of tags, or `*`; a weak mark does not matter here. */
-export function matchesEtag(header: string, etag: string): boolean {
+function matchesEtag(header: string, etag: string): boolean {
   if (header === etag || header.trim() === '*') return true;
   return header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
 }

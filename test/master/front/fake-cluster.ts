@@ -19,7 +19,7 @@ import { shardOfSlot } from '../../../ring/shard.ts';
 import { slotOfKey } from '../../../ring/slot.ts';
 
 export const UID = '00000000000000aa';
-export const SHARD_COUNT = 16;
+const SHARD_COUNT = 16;
 
 export class FakeNode implements LookupChannel {
   readonly id: string;
