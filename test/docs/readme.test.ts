@@ -120,7 +120,8 @@ test('the section shows reading, loading, killing and going back, and says what 
 });
 
 test('npx stele runs in a checkout', () => {
-  const version = execFileSync('npx', ['--no-install', 'stele', '--version'], {
+  const words = 'stele --version'.split(' ');
+  const version = execFileSync('npx', ['--no-install', ...words], {
     cwd: PROJECT,
     encoding: 'utf8',
   });
