@@ -16,9 +16,11 @@ import { unary } from './grpc-handlers.ts';
 const REGISTER_DEADLINE_MS = 5_000;
 const WATCHERS_MAX = 10_000;
 
+/** `closing` ends the watches, so that a close does not wait for them. */
 export function clusterService(
   operations: ClusterOperations,
   registrar: Registrar,
+  closing: AbortSignal,
 ): ClusterServiceServer {
   const watchers = { count: 0 };
   return {
@@ -26,7 +28,7 @@ export function clusterService(
       registrar.registerNode(request, { deadlineMs: REGISTER_DEADLINE_MS, signal }),
     ),
     getView: unary(() => ({ view: operations.current() })),
-    watchView: (call) => watchView(operations, call, watchers),
+    watchView: (call) => watchView(operations, call, watchers, closing),
     getHealth: unary((request, signal) => operations.health(request, signal)),
     listKeyspaces: unary(() => operations.listKeyspaces()),
     listVersions: unary((request) => operations.listVersions(request)),
@@ -54,6 +56,7 @@ function watchView(
   source: ViewSource,
   call: ServerWritableStream<WatchViewRequest, WatchViewResponse>,
   watchers: { count: number },
+  closing: AbortSignal,
 ): void {
   if (watchers.count >= WATCHERS_MAX) {
     const message = `${WATCHERS_MAX} clients watch the view already; try again later.`;
@@ -80,7 +83,13 @@ function watchView(
     ended = true;
     watchers.count -= 1;
     unsubscribe();
+    closing.removeEventListener('abort', finish);
   };
+  const finish = (): void => {
+    end();
+    call.end();
+  };
+  closing.addEventListener('abort', finish, { once: true });
   call.on('cancelled', end);
   call.on('close', end);
   send(source.current());

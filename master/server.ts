@@ -93,8 +93,12 @@ async function openMaster(
   const operations = new Operations(leader);
   const registrar = new NodeRegistrar(leader);
 
+  const closing = new AbortController();
   const grpc = new GrpcServer();
-  grpc.server.addService(ClusterServiceService, clusterService(operations, registrar));
+  grpc.server.addService(
+    ClusterServiceService,
+    clusterService(operations, registrar, closing.signal),
+  );
   grpc.server.addService(LoadServiceService, loadService(loads));
   const front = await startFront({
     settings: { ...settings, cacheMaxBytes: settings.cacheMax, ...frontLimits(settings) },
@@ -107,6 +111,7 @@ async function openMaster(
   closers.push(() => grpc.close(GRPC_CLOSE_MS));
   const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port');
 
+  closers.push(() => closing.abort());
   followReadiness(grpc, operations, closers);
   leader.start();
   expireLoads(loads, background, closers);

@@ -1,8 +1,7 @@
 // What can be set on a master.
 
-import type { Static } from 'typebox';
-import { Type } from 'typebox';
-import { option } from '../base/config.ts';
+import { option, settingsOf } from '../base/config.ts';
+import type { SettingsValues } from '../base/config.ts';
 import {
   CONNECTIONS_MAX_DEFAULT,
   REPLICATION_DEFAULT,
@@ -16,7 +15,7 @@ const GIB = 1024 ** 3;
 const MINUTE_MS = 60_000;
 
 /** Schema of `stele master`'s options. */
-export const masterSettings = Type.Object({
+export const masterSettings = settingsOf({
   dataDir: option.text('folder of the catalog', '.stele/master', { placeholder: 'DIR' }),
   host: option.text('address to listen on', '127.0.0.1', { placeholder: 'ADDRESS' }),
   httpPort: option.port('HTTP (0: a free port)', 9000),
@@ -76,4 +75,4 @@ export const masterSettings = Type.Object({
   logLevel: option.choice('how much to log', LOG_LEVELS, 'info'),
 });
 
-export type MasterSettings = Readonly<Static<typeof masterSettings>>;
+export type MasterSettings = SettingsValues<typeof masterSettings>;

@@ -35,10 +35,13 @@ export class ConnectionManager {
     this.#factory = factory;
   }
 
-  /** Depends on `target` from now on; another address for the same node replaces its link. */
+  /**
+   * Depends on `target` from now on. A node that is known already keeps its link if that is online
+   * and leads to this address; otherwise it is dialled anew, without what is left of a backoff.
+   */
   addDependency(target: LinkTarget): void {
     const before = this.#dependencies.get(target.nodeId);
-    if (before !== undefined && sameAddress(before.target, target)) return;
+    if (before?.online === true && sameAddress(before.target, target)) return;
     if (before !== undefined) this.remove(target.nodeId);
     this.#dependencies.set(target.nodeId, {
       target,
@@ -91,15 +94,16 @@ export class ConnectionManager {
     return this.#dependencies.get(nodeId)?.link;
   }
 
-  /** What a try came to. A result of a link that was replaced meanwhile is passed over. */
-  report(nodeId: string, link: DatanodeLink, answered: boolean): void {
+  /** What a try came to. False, and nothing changed, for a link that was replaced meanwhile. */
+  report(nodeId: string, link: DatanodeLink, answered: boolean): boolean {
     const dependency = this.#dependencies.get(nodeId);
-    if (dependency?.link !== link) return;
+    if (dependency?.link !== link) return false;
     dependency.failures = answered ? 0 : dependency.failures + 1;
     if (!answered && dependency.failures % FAILURES_BEFORE_RELINK === 0) this.#relink(dependency);
-    if (dependency.online === answered) return;
+    if (dependency.online === answered) return true;
     dependency.online = answered;
     this.#tell({ nodeId, online: answered });
+    return true;
   }
 
   #relink(dependency: Dependency): void {

@@ -24,6 +24,7 @@ export class Heartbeater {
   readonly #options: HeartbeaterOptions;
   readonly #loops = new Map<string, AbortController>();
   readonly #naps = new Map<string, AbortController>();
+  readonly #hurried = new Set<string>();
 
   constructor(options: HeartbeaterOptions) {
     this.#options = options;
@@ -32,6 +33,7 @@ export class Heartbeater {
   /** Begins the node's loop, or hurries the one that runs. */
   start(nodeId: string): void {
     if (this.#loops.has(nodeId)) {
+      this.#hurried.add(nodeId);
       this.#naps.get(nodeId)?.abort();
       return;
     }
@@ -44,6 +46,7 @@ export class Heartbeater {
     this.#loops.get(nodeId)?.abort();
     this.#naps.get(nodeId)?.abort();
     this.#loops.delete(nodeId);
+    this.#hurried.delete(nodeId);
   }
 
   close(): void {
@@ -56,10 +59,12 @@ export class Heartbeater {
       await this.#beat(nodeId, signal);
       const restMs = this.#options.intervalMs - (monotonicNowMs() - startedMs);
       if (signal.aborted) break;
+      if (this.#hurried.delete(nodeId)) continue;
       const nap = new AbortController();
       this.#naps.set(nodeId, nap);
       // At least a moment, so that a node that fails at once does not get the whole processor.
       await sleep(Math.max(this.#options.intervalMs / 10, restMs), nap.signal);
+      this.#hurried.delete(nodeId);
     }
   }
 
@@ -71,12 +76,10 @@ export class Heartbeater {
       const response = await link.heartbeat({ header: header(nodeId) }, { deadlineMs, signal });
       if (response.nodeId !== nodeId) throw strangerError(nodeId, response.nodeId);
       if (signal.aborted) return;
-      connections.report(nodeId, link, true);
-      onAnswer(nodeId, response);
+      if (connections.report(nodeId, link, true)) onAnswer(nodeId, response);
     } catch (thrown) {
       if (signal.aborted) return;
-      connections.report(nodeId, link, false);
-      onMiss(nodeId, toSteleError(thrown));
+      if (connections.report(nodeId, link, false)) onMiss(nodeId, toSteleError(thrown));
     }
   }
 }
