@@ -3,8 +3,6 @@
 // Sources, strongest first: flags, environment (STELE_ + the flag's name in capitals), stele.yaml,
 // defaults. What comes out is frozen, and each value knows where it came from (`stele config`).
 
-import { Type } from 'typebox';
-import type { Static, TObject, TProperties, TSchema } from 'typebox';
 import { SteleError } from './errors.ts';
 import { shorten } from './ids.ts';
 import { parseBytes, parseDurationMs } from './units.ts';
@@ -12,7 +10,6 @@ import { parseBytes, parseDurationMs } from './units.ts';
 type OptionKind = 'text' | 'flag' | 'count' | 'port' | 'bytes' | 'duration' | 'choice' | 'list';
 
 interface OptionMeta {
-  readonly kind: OptionKind;
   /** Without the dashes; default: the property's name in kebab case. */
   readonly flag?: string;
   /** What stands for the value in the help text. */
@@ -25,86 +22,130 @@ interface OptionMeta {
   readonly defaultText?: string;
 }
 
-const META = 'x-stele';
-
-function meta(of: OptionMeta): Record<string, OptionMeta> {
-  return { [META]: of };
+/** One option and, in its type, what its value is. */
+export interface Option<Value> extends OptionMeta {
+  readonly kind: OptionKind;
+  readonly description: string;
+  readonly defaultValue: Value;
 }
 
-/** Constructors of options: each returns a typebox schema that carries how it is written. */
+/** Options by property name. */
+export type OptionSet = Readonly<Record<string, Option<unknown>>>;
+
+/** The options of a verb, in the order of its help text. */
+export interface SettingsSchema<Options extends OptionSet = OptionSet> {
+  readonly options: Options;
+}
+
+/** The typed values that a set of options resolves to. */
+export type SettingsOf<Options extends OptionSet> = {
+  readonly [Name in keyof Options]: Options[Name] extends Option<infer Value> ? Value : never;
+};
+
+/** The typed values of a schema: `SettingsValues<typeof datanodeSettings>`. */
+export type SettingsValues<Schema> =
+  Schema extends SettingsSchema<infer Options> ? SettingsOf<Options> : never;
+
+/** The schema with these options, in this order. */
+export function settingsOf<Options extends OptionSet>(options: Options): SettingsSchema<Options> {
+  return { options };
+}
+
+/** The schema with the options of both; where both have one, the second's counts. */
+export function joinSettings<A extends OptionSet, B extends OptionSet>(
+  first: SettingsSchema<A>,
+  second: SettingsSchema<B>,
+): SettingsSchema<A & B> {
+  return settingsOf({ ...first.options, ...second.options });
+}
+
+interface Bounds {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Constructors of options, by what their value is. */
 export const option = {
-  text: (description: string, defaultValue: string, more: Partial<OptionMeta> = {}) =>
-    Type.String({ description, default: defaultValue, ...meta({ kind: 'text', ...more }) }),
-  optionalText: (description: string, more: Partial<OptionMeta> = {}) =>
-    Type.Optional(Type.String({ description, ...meta({ kind: 'text', ...more }) })),
-  flag: (description: string, defaultValue = false, more: Partial<OptionMeta> = {}) =>
-    Type.Boolean({ description, default: defaultValue, ...meta({ kind: 'flag', ...more }) }),
+  text: (description: string, defaultValue: string, more: OptionMeta = {}): Option<string> => ({
+    kind: 'text',
+    description,
+    defaultValue,
+    ...more,
+  }),
+  optionalText: (description: string, more: OptionMeta = {}): Option<string | undefined> => ({
+    kind: 'text',
+    description,
+    defaultValue: undefined,
+    ...more,
+  }),
+  flag: (description: string, defaultValue = false, more: OptionMeta = {}): Option<boolean> => ({
+    kind: 'flag',
+    description,
+    defaultValue,
+    ...more,
+  }),
   count: (
     description: string,
     defaultValue: number,
-    bounds: { min: number; max: number },
-    more: Partial<OptionMeta> = {},
-  ) =>
-    Type.Integer({
-      description,
-      default: defaultValue,
-      ...meta({ kind: 'count', ...bounds, ...more }),
-    }),
-  port: (description: string, defaultValue: number, more: Partial<OptionMeta> = {}) =>
-    Type.Integer({
-      description,
-      default: defaultValue,
-      ...meta({ kind: 'port', min: 0, max: 65_535, ...more }),
-    }),
+    bounds: Bounds,
+    more: OptionMeta = {},
+  ): Option<number> => ({ kind: 'count', description, defaultValue, ...bounds, ...more }),
+  port: (description: string, defaultValue: number, more: OptionMeta = {}): Option<number> => ({
+    kind: 'port',
+    description,
+    defaultValue,
+    min: 0,
+    max: 65_535,
+    ...more,
+  }),
   /** A size such as `16MiB`; the value is in bytes. */
   bytes: (
     description: string,
     defaultText: string,
-    bounds: { min: number; max: number },
-    more: Partial<OptionMeta> = {},
-  ) =>
-    Type.Integer({
-      description,
-      default: parseBytes(defaultText),
-      ...meta({ kind: 'bytes', defaultText, ...bounds, ...more }),
-    }),
+    bounds: Bounds,
+    more: OptionMeta = {},
+  ): Option<number> => ({
+    kind: 'bytes',
+    description,
+    defaultValue: parseBytes(defaultText),
+    defaultText,
+    ...bounds,
+    ...more,
+  }),
   /** A duration such as `10s`; the value is in milliseconds. */
   duration: (
     description: string,
     defaultText: string,
-    bounds: { min: number; max: number },
-    more: Partial<OptionMeta> = {},
-  ) =>
-    Type.Integer({
-      description,
-      default: parseDurationMs(defaultText),
-      ...meta({ kind: 'duration', defaultText, ...bounds, ...more }),
-    }),
+    bounds: Bounds,
+    more: OptionMeta = {},
+  ): Option<number> => ({
+    kind: 'duration',
+    description,
+    defaultValue: parseDurationMs(defaultText),
+    defaultText,
+    ...bounds,
+    ...more,
+  }),
   choice: <const Choices extends readonly string[]>(
     description: string,
     choices: Choices,
     defaultValue: Choices[number],
-    more: Partial<OptionMeta> = {},
-  ) =>
-    Type.Unsafe<Choices[number]>({
-      type: 'string',
-      enum: [...choices],
-      description,
-      default: defaultValue,
-      ...meta({ kind: 'choice', choices, ...more }),
-    }),
+    more: OptionMeta = {},
+  ): Option<Choices[number]> => ({ kind: 'choice', description, choices, defaultValue, ...more }),
   /** May be given several times; in the environment and in one flag, separated by commas. */
-  list: (description: string, more: Partial<OptionMeta> = {}) =>
-    Type.Array(Type.String(), { description, default: [], ...meta({ kind: 'list', ...more }) }),
+  list: (description: string, more: OptionMeta = {}): Option<string[]> => ({
+    kind: 'list',
+    description,
+    defaultValue: [],
+    ...more,
+  }),
 };
 
 /** An option as the command line and `stele config` need it. */
-export interface OptionInfo extends OptionMeta {
+export interface OptionInfo extends Option<unknown> {
   readonly property: string;
   readonly flag: string;
   readonly environment: string;
-  readonly description: string;
-  readonly defaultValue: unknown;
 }
 
 export type SettingSource = 'flag' | 'environment' | 'file' | 'default';
@@ -123,45 +164,32 @@ export interface SettingInputs {
 }
 
 /** The options of a schema, in order. */
-export function optionsOf(schema: TObject): OptionInfo[] {
-  return Object.entries(schema.properties).map(([property, definition]) =>
-    optionInfo(property, definition),
-  );
-}
-
-function optionInfo(property: string, definition: TSchema): OptionInfo {
-  const fields = definition as unknown as Record<string, unknown>;
-  const of = fields[META] as OptionMeta | undefined;
-  if (of === undefined) throw new SteleError('INTERNAL', `Option ${property} has no metadata.`);
-  const flag = of.flag ?? property.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  return {
-    ...of,
-    property,
-    flag,
-    environment: `STELE_${flag.toUpperCase().replaceAll('-', '_')}`,
-    description: typeof fields['description'] === 'string' ? fields['description'] : '',
-    defaultValue: fields['default'],
-  };
+export function optionsOf(schema: SettingsSchema): OptionInfo[] {
+  return Object.entries(schema.options).map(([property, of]) => {
+    const flag = of.flag ?? property.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    const environment = `STELE_${flag.toUpperCase().replaceAll('-', '_')}`;
+    return { ...of, property, flag, environment };
+  });
 }
 
 /**
  * Puts the sources together and checks every value. Throws INVALID_ARGUMENT that names the option
  * and the source it came from.
  */
-export function resolveSettings<Properties extends TProperties>(
-  schema: TObject<Properties>,
+export function resolveSettings<Options extends OptionSet>(
+  schema: SettingsSchema<Options>,
   inputs: SettingInputs,
-): ResolvedSettings<Static<TObject<Properties>>> {
+): ResolvedSettings<SettingsOf<Options>> {
   const values: Record<string, unknown> = {};
   const sources = new Map<string, SettingSource>();
   for (const info of optionsOf(schema)) {
     const [raw, source] = pick(info, inputs);
     sources.set(info.property, source);
     const value = source === 'default' ? raw : parseOption(info, raw, source);
-    if (value !== undefined) values[info.property] = value;
+    values[info.property] = value;
   }
   return {
-    values: Object.freeze(values) as Static<TObject<Properties>>,
+    values: Object.freeze(values) as SettingsOf<Options>,
     sources,
   };
 }
@@ -243,7 +271,7 @@ function checkBounds(info: OptionInfo, value: unknown): unknown {
 /** Refuses a stele.yaml key that no verb knows, with the nearest known one. */
 export function checkFileKeys(
   file: Readonly<Record<string, unknown>>,
-  schemas: readonly TObject[],
+  schemas: readonly SettingsSchema[],
 ): void {
   const known = new Set(schemas.flatMap((schema) => optionsOf(schema).map((info) => info.flag)));
   for (const key of Object.keys(file)) {

@@ -5,14 +5,12 @@
 // loading every verb would take longer than most verbs run.
 
 import { Command, CommanderError } from 'commander';
-import type { TObject, TProperties } from 'typebox';
-import { checkFileKeys, option, optionsOf, resolveSettings } from '../base/config.ts';
-import type { OptionInfo } from '../base/config.ts';
+import { checkFileKeys, option, optionsOf, resolveSettings, settingsOf } from '../base/config.ts';
+import type { OptionInfo, OptionSet, SettingsSchema } from '../base/config.ts';
 import type { LogLevel } from '../base/log.ts';
 import { EXIT_OK, EXIT_USAGE, reportError } from './exit.ts';
 import { addOptions, givenFlags } from './options.ts';
 import type { Output } from './output.ts';
-import { settingsOf } from './schema.ts';
 import { readSettingsFile, settingsEnvironment } from './settings-sources.ts';
 import type { SettingsFile } from './settings-sources.ts';
 import type { Verb } from './verb.ts';
@@ -151,8 +149,8 @@ async function runVerb(
   const askedPath = globalFlags['config'] ?? variables['STELE_CONFIG'];
   const file = await readSettingsFile(typeof askedPath === 'string' ? askedPath : undefined);
   await checkFile(file);
-  const resolve = <Properties extends TProperties>(
-    schema: TObject<Properties>,
+  const resolve = <Properties extends OptionSet>(
+    schema: SettingsSchema<Properties>,
     flags: Record<string, unknown>,
   ) => resolveSettings(schema, { flags, environment: variables, file: file.values });
   const { logLevel } = resolve(globalSchema, globalFlags).values;

@@ -3,8 +3,7 @@
 // A verb's module is light: it holds the schema and loads what it needs in `run`, because help,
 // `stele config` and the check of stele.yaml load every verb.
 
-import type { Static, TObject, TProperties } from 'typebox';
-import type { ResolvedSettings } from '../base/config.ts';
+import type { OptionSet, ResolvedSettings, SettingsOf, SettingsSchema } from '../base/config.ts';
 import type { LogLevel } from '../base/log.ts';
 import type { Output } from './output.ts';
 
@@ -19,20 +18,20 @@ export interface GlobalSettings {
   readonly loadAllVerbs: () => Promise<Verb[]>;
 }
 
-interface VerbCall<Properties extends TProperties> {
+interface VerbCall<Properties extends OptionSet> {
   readonly operands: readonly string[];
-  readonly settings: ResolvedSettings<Static<TObject<Properties>>>;
+  readonly settings: ResolvedSettings<SettingsOf<Properties>>;
   readonly global: GlobalSettings;
   readonly output: Output;
 }
 
-export interface VerbDefinition<Properties extends TProperties> {
+export interface VerbDefinition<Properties extends OptionSet> {
   readonly name: string;
   /** One line, for the list of verbs. */
   readonly summary: string;
   /** In commander's notation: `<keyspace> <path...>`; empty for none. */
   readonly operands: string;
-  readonly schema: TObject<Properties>;
+  readonly schema: SettingsSchema<Properties>;
   /** One-letter forms by property name. */
   readonly short?: Readonly<Record<string, string>>;
   readonly examples: readonly string[];
@@ -44,10 +43,10 @@ export interface VerbDefinition<Properties extends TProperties> {
 }
 
 /** A verb whose settings' types are known to itself alone. */
-export type Verb = VerbDefinition<TProperties>;
+export type Verb = VerbDefinition<OptionSet>;
 
 /** Checks a definition against its own schema, then forgets the types of its settings. */
-export function defineVerb<Properties extends TProperties>(
+export function defineVerb<Properties extends OptionSet>(
   definition: VerbDefinition<Properties>,
 ): Verb {
   return definition;

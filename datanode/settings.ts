@@ -1,16 +1,15 @@
 // What can be set on a datanode.
 
 import { totalmem } from 'node:os';
-import type { Static } from 'typebox';
-import { Type } from 'typebox';
-import { option } from '../base/config.ts';
+import { option, settingsOf } from '../base/config.ts';
+import type { SettingsValues } from '../base/config.ts';
 import { CONNECTIONS_MAX_DEFAULT } from '../base/limits.ts';
 import { LOG_LEVELS } from '../base/log.ts';
 
 const TIB = 1024 ** 4;
 
 /** Schema of `stele datanode`'s options. */
-export const datanodeSettings = Type.Object({
+export const datanodeSettings = settingsOf({
   id: option.text('name of this datanode, the same at every start', '', { placeholder: 'NAME' }),
   master: option.text('gRPC address of the master', '127.0.0.1:50050', {
     placeholder: 'HOST:PORT',
@@ -40,4 +39,4 @@ export const datanodeSettings = Type.Object({
   logLevel: option.choice('how much to log', LOG_LEVELS, 'info'),
 });
 
-export type DatanodeSettings = Readonly<Static<typeof datanodeSettings>>;
+export type DatanodeSettings = SettingsValues<typeof datanodeSettings>;

@@ -1,9 +1,8 @@
 // The settings of one load: every flag of `stele load`, from one schema (base/config.ts).
 
 import { availableParallelism } from 'node:os';
-import { Type } from 'typebox';
-import type { Static } from 'typebox';
-import { option } from '../base/config.ts';
+import { option, settingsOf } from '../base/config.ts';
+import type { SettingsValues } from '../base/config.ts';
 import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, REPLICATION_MAX } from '../base/limits.ts';
 
 const WORKERS_MAX = 64;
@@ -13,7 +12,7 @@ const HOUR_MS = 3_600_000;
 /** Formats by name; `auto` goes by the file's ending. */
 export const LOAD_FORMATS = ['auto', 'line', 'csv', 'tsv', 'jsonl'] as const;
 
-export const loadSettings = Type.Object({
+export const loadSettings = settingsOf({
   master: option.text('gRPC address of the master', '127.0.0.1:50050', {
     placeholder: 'HOST:PORT',
   }),
@@ -72,7 +71,7 @@ export const loadSettings = Type.Object({
 });
 
 /** What `runLoad` needs: the flags, the keyspace and the inputs. */
-export interface LoadSettings extends Readonly<Static<typeof loadSettings>> {
+export interface LoadSettings extends SettingsValues<typeof loadSettings> {
   readonly keyspace: string;
   /** Files, folders, globs, or `-` for standard input. */
   readonly paths: readonly string[];

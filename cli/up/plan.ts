@@ -5,12 +5,12 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TObject } from 'typebox';
 import { optionsOf } from '../../base/config.ts';
-import type { OptionInfo, SettingSource } from '../../base/config.ts';
+import type { OptionInfo, SettingSource, SettingsSchema } from '../../base/config.ts';
 import { SteleError } from '../../base/errors.ts';
 import { keyspaceName, shorten } from '../../base/ids.ts';
 import type { KeyspaceName } from '../../base/ids.ts';
+import { datanodeSettings } from '../../datanode/settings.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import { hostPort } from '../words.ts';
 
@@ -72,6 +72,16 @@ function portFlags(
   };
 }
 
+/**
+ * What the datanodes are told of memory: nothing if the person has said something, otherwise an
+ * equal part of what one alone would take, because here they share a machine.
+ */
+export function memoryWords(datanodes: number, source: SettingSource | undefined): string[] {
+  if (source !== 'default') return [];
+  const share = Math.floor(datanodeSettings.options.memoryMax.defaultValue / datanodes);
+  return ['--memory-max', String(share)];
+}
+
 /** Refuses ports that would run past the last one. */
 export function checkPorts(plan: ClusterPlan): void {
   for (const [flag, port] of Object.entries(portFlags(plan, undefined, (number) => number))) {
@@ -93,7 +103,7 @@ export function wordsOf(flags: Flags): string[] {
  * environment or stele.yaml the role finds by itself.
  */
 export function forwardedWords(
-  role: TObject,
+  role: SettingsSchema,
   decided: ReadonlySet<string>,
   values: Readonly<Record<string, unknown>>,
   sources: ReadonlyMap<string, SettingSource>,

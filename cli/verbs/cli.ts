@@ -2,10 +2,9 @@
 //
 // As in redis-cli `-h` is the host, so help is `--help` alone.
 
-import { option } from '../../base/config.ts';
+import { option, settingsOf } from '../../base/config.ts';
 import { SteleError } from '../../base/errors.ts';
 import { EXIT_OK } from '../exit.ts';
-import { settingsOf } from '../schema.ts';
 import { defineVerb } from '../verb.ts';
 
 export const cli = defineVerb({

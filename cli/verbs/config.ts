@@ -1,12 +1,11 @@
 // `stele config`: every setting in force, and where it comes from. Secrets are masked.
 
-import { optionsOf, resolveSettings } from '../../base/config.ts';
+import { optionsOf, resolveSettings, settingsOf } from '../../base/config.ts';
 import type { OptionInfo } from '../../base/config.ts';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { outputOption } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
-import { settingsOf } from '../schema.ts';
 import { readSettingsFile } from '../settings-sources.ts';
 import { formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';

@@ -1,12 +1,11 @@
 // `stele drop KS`: deletes a keyspace. Asks first; where nobody can be asked, --yes is needed.
 
 import { createInterface } from 'node:readline/promises';
-import { option } from '../../base/config.ts';
+import { option, settingsOf } from '../../base/config.ts';
 import { SteleError } from '../../base/errors.ts';
 import { keyspaceName } from '../../base/ids.ts';
 import { clientOptions } from '../client-settings.ts';
 import { EXIT_FAILED, EXIT_OK } from '../exit.ts';
-import { settingsOf } from '../schema.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 

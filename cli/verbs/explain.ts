@@ -4,7 +4,7 @@ import { keyspaceName } from '../../base/ids.ts';
 import type { ExplainResponse } from '../../proto/gen/stele/v1/cluster.ts';
 import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
-import { settingsOf } from '../schema.ts';
+import { settingsOf } from '../../base/config.ts';
 import { formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';

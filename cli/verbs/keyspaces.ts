@@ -4,7 +4,7 @@ import { formatBytes } from '../../base/units.ts';
 import type { KeyspaceSummary } from '../../proto/gen/stele/v1/cluster.ts';
 import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
-import { settingsOf } from '../schema.ts';
+import { settingsOf } from '../../base/config.ts';
 import { formatCount, formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';

@@ -11,7 +11,7 @@ import { EXIT_OK, exitCodeOfSignal } from '../exit.ts';
 import type { InterruptSignal } from '../exit.ts';
 import { formatSummary, summaryJson } from '../load-summary.ts';
 import { ProgressDisplay } from '../progress.ts';
-import { joinSettings, settingsOf } from '../schema.ts';
+import { joinSettings, settingsOf } from '../../base/config.ts';
 import { defineVerb } from '../verb.ts';
 
 export const load = defineVerb({

@@ -4,7 +4,7 @@ import { SteleError } from '../../base/errors.ts';
 import { nodeId, shorten } from '../../base/ids.ts';
 import { clientOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
-import { settingsOf } from '../schema.ts';
+import { settingsOf } from '../../base/config.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 

@@ -3,7 +3,7 @@
 import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
 import { describeNode, formatNodes } from '../node-table.ts';
-import { settingsOf } from '../schema.ts';
+import { settingsOf } from '../../base/config.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 

@@ -1,10 +1,9 @@
 // `stele rollback KS`: makes an earlier version current, at once and for all readers.
 
-import { option } from '../../base/config.ts';
+import { option, settingsOf } from '../../base/config.ts';
 import { keyspaceName, version } from '../../base/ids.ts';
 import { clientOptions, outputOption } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
-import { settingsOf } from '../schema.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 

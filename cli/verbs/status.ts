@@ -2,14 +2,13 @@
 //
 // The JSON has the names of `GET /v1/cluster/health`.
 
-import { option } from '../../base/config.ts';
+import { option, settingsOf } from '../../base/config.ts';
 import type { GetHealthResponse } from '../../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import { masterOption, outputOption } from '../client-settings.ts';
 import { EXIT_FAILED, EXIT_OK } from '../exit.ts';
 import { describeNode, formatNodes } from '../node-table.ts';
 import type { Output } from '../output.ts';
-import { settingsOf } from '../schema.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 import { healthWord, paintHealth } from '../words.ts';

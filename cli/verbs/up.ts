@@ -4,8 +4,8 @@
 //
 // A signal stops whatever stage it is at; a second one kills.
 
-import type { TProperties } from 'typebox';
-import { option } from '../../base/config.ts';
+import { option, settingsOf } from '../../base/config.ts';
+import type { OptionSet } from '../../base/config.ts';
 import {
   REPLICATION_DEFAULT,
   REPLICATION_MAX,
@@ -14,7 +14,6 @@ import {
 } from '../../base/limits.ts';
 import { datanodeSettings } from '../../datanode/settings.ts';
 import { masterSettings } from '../../master/settings.ts';
-import { settingsOf } from '../schema.ts';
 import { defineVerb } from '../verb.ts';
 
 const DATANODES_MAX = 64;
@@ -43,7 +42,7 @@ const ownSettings = settingsOf({
 
 /** Settings of the roles that are not for `up` to take: it decides them, or they make no sense for all. */
 const DECIDED: ReadonlySet<string> = new Set([
-  ...Object.keys(ownSettings.properties),
+  ...Object.keys(ownSettings.options),
   'id',
   'master',
   'announceHost',
@@ -53,12 +52,12 @@ const DECIDED: ReadonlySet<string> = new Set([
 
 /** Its own options, then what it passes on to the roles; only its own have types here. */
 const upSettings = settingsOf({
-  ...ownSettings.properties,
-  ...others(masterSettings.properties),
-  ...others(datanodeSettings.properties),
+  ...ownSettings.options,
+  ...others(masterSettings.options),
+  ...others(datanodeSettings.options),
 });
 
-function others(properties: TProperties): TProperties {
+function others(properties: OptionSet): OptionSet {
   return Object.fromEntries(Object.entries(properties).filter(([name]) => !DECIDED.has(name)));
 }
 
@@ -74,8 +73,8 @@ export const up = defineVerb({
   ],
   async run({ settings, global, output }) {
     const { runUp } = await import('../up/run.ts');
-    const { forwardedWords } = await import('../up/plan.ts');
-    const values = settings.values;
+    const { forwardedWords, memoryWords } = await import('../up/plan.ts');
+    const { values, sources } = settings;
     return runUp({
       plan: values,
       loads: values.load,
@@ -83,8 +82,11 @@ export const up = defineVerb({
       restart: !values.noRestart,
       global,
       output,
-      masterWords: forwardedWords(masterSettings, DECIDED, values, settings.sources),
-      datanodeWords: forwardedWords(datanodeSettings, DECIDED, values, settings.sources),
+      masterWords: forwardedWords(masterSettings, DECIDED, values, sources),
+      datanodeWords: [
+        ...memoryWords(values.datanodes, sources.get('memoryMax')),
+        ...forwardedWords(datanodeSettings, DECIDED, values, sources),
+      ],
     });
   },
 });

@@ -1,13 +1,12 @@
 // `stele verify`: every checksum, count and digest of segment files, without a running cluster.
 
 import { existsSync } from 'node:fs';
-import { option } from '../../base/config.ts';
+import { option, settingsOf } from '../../base/config.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { VerifiedFile } from '../../datanode/verify-files.ts';
 import { outputOption } from '../client-settings.ts';
 import { EXIT_FAILED, EXIT_OK } from '../exit.ts';
 import type { Output } from '../output.ts';
-import { settingsOf } from '../schema.ts';
 import { formatCount } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 

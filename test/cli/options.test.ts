@@ -1,8 +1,7 @@
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { option, optionsOf } from '../../base/config.ts';
+import { option, optionsOf, settingsOf } from '../../base/config.ts';
 import { addOptions, givenFlags } from '../../cli/options.ts';
-import { settingsOf } from '../../cli/schema.ts';
 
 const infos = optionsOf(
   settingsOf({

@@ -1,12 +1,12 @@
-import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
-import { option } from '../../base/config.ts';
+import { option, settingsOf } from '../../base/config.ts';
 import { nextBackoffMs } from '../../cli/up/backoff.ts';
 import {
   checkPorts,
   datanodeFlags,
   forwardedWords,
   masterFlags,
+  memoryWords,
   parseLoad,
   wordsOf,
 } from '../../cli/up/plan.ts';
@@ -50,13 +50,21 @@ describe('the plan of stele up', () => {
     );
   });
 
+  it('shares the memory of the machine among the datanodes, unless told how much', () => {
+    const [flag, one] = memoryWords(1, 'default');
+    const [, third] = memoryWords(3, 'default');
+    expect(flag).toBe('--memory-max');
+    expect(Number(third)).toBe(Math.floor(Number(one) / 3));
+    expect(memoryWords(3, 'environment')).toEqual([]);
+  });
+
   it('writes flags as words', () => {
     expect(wordsOf({ host: '::1', shards: 8 })).toEqual(['--host', '::1', '--shards', '8']);
   });
 });
 
 describe('forwardedWords', () => {
-  const role = Type.Object({
+  const role = settingsOf({
     dataDir: option.text('a folder', ''),
     repairDelay: option.duration('a wait', '10s', { min: 0, max: 60_000 }),
     cache: option.flag('cache', true),
