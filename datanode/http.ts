@@ -1,7 +1,9 @@
 // Health and metrics of a datanode over HTTP: /livez, /readyz, /metrics.
 
 import { fastify } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import type { Datanode } from './node.ts';
 import { notReadyReason } from './readiness.ts';
 
@@ -36,10 +38,23 @@ export async function startDatanodeHttp(
   app.get('/metrics', async (_, reply) => {
     return reply.type(registry.contentType).send(await registry.metrics());
   });
-  await app.listen({ host: options.host, port: options.port });
-  const address = app.server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : options.port;
+  const port = await listen(app, options.host, options.port);
   return { port, close: () => app.close() };
+}
+
+async function listen(app: FastifyInstance, host: string, port: number): Promise<number> {
+  try {
+    await app.listen({ host, port });
+  } catch (thrown) {
+    if (systemErrorCode(thrown) !== 'EADDRINUSE') throw toSteleError(thrown, 'IO');
+    throw new SteleError(
+      'PORT_IN_USE',
+      `Something already listens on ${host}:${port}; stop it, or choose another port with --http-port (0 picks a free one).`,
+      { cause: thrown },
+    );
+  }
+  const address = app.server.address();
+  return typeof address === 'object' && address !== null ? address.port : port;
 }
 
 function metricsOf({ node, respConnections }: DatanodeHttpOptions): Registry {

@@ -65,6 +65,8 @@ export class DatanodeRespBackend implements CommandBackend {
 
   resolveKeyspace(nameOrIndex: string): KeyspaceRef | undefined {
     const { cluster } = this.#node;
+    // Before the first view no name can be said to be unknown. Index 0 is where connections start.
+    if (cluster.view === undefined && nameOrIndex !== '0') throw loading();
     const keyspace =
       cluster.keyspaceNamed(nameOrIndex) ??
       (/^[0-9]{1,6}$/.test(nameOrIndex) ? cluster.keyspaceAt(Number(nameOrIndex)) : undefined);
