@@ -35,7 +35,7 @@ export interface ChunkDone {
 }
 
 /** A segment as JSON holds it. */
-export interface SegmentRecord {
+interface SegmentRecord {
   readonly id: string;
   readonly fileBytes: number;
   readonly records: number;

@@ -19,7 +19,7 @@ export interface ByteSource {
 }
 
 /** A quoted field longer than this is taken for one that was never closed. */
-export const QUOTED_BYTES_MAX = 80 * 1024 * 1024;
+const QUOTED_BYTES_MAX = 80 * 1024 * 1024;
 
 /** Offsets into `[0, bytes.length)`. */
 export function bytesSource(bytes: Buffer): ByteSource {
@@ -38,7 +38,7 @@ export function indexOfByte(bytes: Buffer, byte: number, from: number, limit: nu
 }
 
 /** The offset behind the field's closing quote, which opens at `open`; -1 if it is never closed. */
-export function closeOfQuoted(source: ByteSource, open: number): number {
+function closeOfQuoted(source: ByteSource, open: number): number {
   const limit = Math.min(source.end, open + QUOTED_BYTES_MAX);
   let at = source.indexOf(QUOTE, open + 1, limit);
   while (at >= 0) {
@@ -49,7 +49,7 @@ export function closeOfQuoted(source: ByteSource, open: number): number {
 }
 
 /** Whether the quote at `at` opens a field of the record that starts at `recordStart`. */
-export function opensField(
+function opensField(
   source: ByteSource,
   at: number,
   recordStart: number,

@@ -14,7 +14,7 @@ export const CARRIAGE_RETURN = 0x0d;
 
 /** The value is a JSON object of all columns but the key's. */
 export const VALUE_IS_JSON = -1;
-export const COLUMNS_MAX = 4096;
+const COLUMNS_MAX = 4096;
 
 /** Serialisable; part of what a checkpoint is bound to. */
 export interface Dialect {

@@ -18,7 +18,7 @@ import { readFully } from './file-window.ts';
 import type { LoadFormat } from './formats.ts';
 
 /** Of each input's start; the header must fit. */
-export const HEAD_BYTES_MAX = 1024 * 1024;
+const HEAD_BYTES_MAX = 1024 * 1024;
 const SAMPLE_ROWS = 20;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const HEADER_WORDS = new Set(

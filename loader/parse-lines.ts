@@ -41,12 +41,12 @@ export function parseLines(chunk: Buffer, chunkOffset: number, rows: RowTable): 
 }
 
 /** Whether `[start, end)` is empty or one `\r`. */
-export function isBlank(bytes: Uint8Array, start: number, end: number): boolean {
+function isBlank(bytes: Uint8Array, start: number, end: number): boolean {
   return end === start || (end === start + 1 && bytes[start] === CARRIAGE_RETURN);
 }
 
 /** The next `\n` at or after `from`, or `end`. */
-export function findNewline(bytes: Buffer, from: number, end: number): number {
+function findNewline(bytes: Buffer, from: number, end: number): number {
   const loopEnd = Math.min(end, from + NEWLINE_LOOP_BYTES);
   let at = from;
   while (at < loopEnd && bytes[at] !== NEWLINE) at++;

@@ -17,7 +17,7 @@ import { recordBytes } from '../segment/record.ts';
 /** Why a row was refused. The texts are part of what users see. */
 export type RejectReason = string;
 
-export const EMPTY_KEY: RejectReason = 'empty key';
+const EMPTY_KEY: RejectReason = 'empty key';
 const KEY_TOO_LONG: RejectReason = `key longer than ${KEY_BYTES_MAX} bytes`;
 const VALUE_TOO_LONG: RejectReason = `value longer than ${VALUE_BYTES_MAX} bytes`;
 

@@ -83,7 +83,7 @@ export function encodeRunHeader(header: RunHeader): Buffer {
 }
 
 /** Throws CORRUPT for anything but a whole header of this format, load, chunk and shard count. */
-export function decodeRunHeader(
+function decodeRunHeader(
   bytes: Buffer,
   binding: Buffer,
   chunkIndex: number,

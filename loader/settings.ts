@@ -10,7 +10,7 @@ const REJECTS_MAX = 1_000_000_000;
 const HOUR_MS = 3_600_000;
 
 /** Formats by name; `auto` goes by the file's ending. */
-export const LOAD_FORMATS = ['auto', 'line', 'csv', 'tsv', 'jsonl'] as const;
+const LOAD_FORMATS = ['auto', 'line', 'csv', 'tsv', 'jsonl'] as const;
 
 export const loadSettings = settingsOf({
   master: option.text('gRPC address of the master', '127.0.0.1:50050', {

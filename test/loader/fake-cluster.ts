@@ -31,7 +31,7 @@ import {
 } from '../../segment/reader.ts';
 import { verifySegment } from '../../segment/verify.ts';
 
-export const SHARDS = 8;
+const SHARDS = 8;
 const UID = '00112233aabbccdd';
 
 export class FakeDatanode {

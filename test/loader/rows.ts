@@ -1,10 +1,6 @@
-// What the loader's tests share: rows out of a parse context, temporary folders, fast-check settings.
+// What the loader's tests share: rows out of a parse context, fast-check settings.
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Parameters } from 'fast-check';
-import { onTestFinished } from 'vitest';
 import type { ParseContext } from '../../loader/parse-context.ts';
 
 /** The rows as text, in order. */
@@ -19,13 +15,6 @@ export function rowsOf(
     text(keyStart[row]!, keyEnd[row]!),
     text(valueStart[row]!, valueEnd[row]!),
   ]);
-}
-
-/** A folder that is gone after the test. */
-export function tempDir(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'stele-loader-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }
 
 /** fast-check prints its seed with a counterexample; STELE_TEST_SEED runs that one again. */
