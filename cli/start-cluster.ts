@@ -22,6 +22,7 @@ import type { Master } from '../master/server.ts';
 import { masterSettings } from '../master/settings.ts';
 import { HealthStatus } from '../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LinkFactory, Registrar } from '../proto/ports.ts';
+import { lateLink } from './late-link.ts';
 
 export interface ClusterPorts {
   readonly http: number;
@@ -100,18 +101,20 @@ class InProcessCluster implements LocalCluster, LinkFactory {
     }));
   }
 
-  /** A link to a datanode of this process. */
+  /** A link to a datanode of this process, started already or not. */
   connect(target: { readonly nodeId: string }): DatanodeLink {
-    const node = this.#nodes.get(target.nodeId);
-    if (node !== undefined) return node.link;
-    throw new SteleError('UNAVAILABLE', `Datanode ${target.nodeId} is not in this process.`);
+    return lateLink(target.nodeId, () => this.#nodes.get(target.nodeId)?.link);
   }
 
   async start(): Promise<void> {
     const master = await this.#startMaster();
     this.#master = master;
     const count = this.#options.datanodes ?? 3;
-    for (let index = 0; index < count; index++) await this.#startNode(index, master.registrar);
+    // They share one machine: each may hold an equal part of what one alone would.
+    const memoryMax = Math.floor(datanodeSettings.options.memoryMax.defaultValue / count);
+    for (let index = 0; index < count; index++) {
+      await this.#startNode(index, master.registrar, memoryMax);
+    }
     await Promise.all([...this.#nodes.values()].map((node) => node.opened));
     await this.#awaitReady(master, count);
   }
@@ -152,7 +155,7 @@ class InProcessCluster implements LocalCluster, LinkFactory {
     return startMaster(values, { log: this.#log, linkFactory: this });
   }
 
-  async #startNode(index: number, registrar: Registrar): Promise<void> {
+  async #startNode(index: number, registrar: Registrar, memoryMax: number): Promise<void> {
     const { ports, host } = this.#options;
     const offset = (port: number | undefined): number =>
       port === undefined || port === 0 ? 0 : port + 1 + index;
@@ -161,6 +164,7 @@ class InProcessCluster implements LocalCluster, LinkFactory {
       flags: {
         id,
         dataDir: join(this.#dataDir, id),
+        memoryMax,
         host,
         httpPort: offset(ports?.http),
         respPort: offset(ports?.resp),
