@@ -16,19 +16,17 @@ import { unary } from './grpc-handlers.ts';
 const REGISTER_DEADLINE_MS = 5_000;
 const WATCHERS_MAX = 10_000;
 
-/** `closing` ends the watches, so that a close does not wait for them. */
 export function clusterService(
   operations: ClusterOperations,
   registrar: Registrar,
-  closing: AbortSignal,
+  watchers: ViewWatchers,
 ): ClusterServiceServer {
-  const watchers = { count: 0 };
   return {
     registerNode: unary((request, signal) =>
       registrar.registerNode(request, { deadlineMs: REGISTER_DEADLINE_MS, signal }),
     ),
     getView: unary(() => ({ view: operations.current() })),
-    watchView: (call) => watchView(operations, call, watchers, closing),
+    watchView: (call) => watchers.add(call),
     getHealth: unary((request, signal) => operations.health(request, signal)),
     listKeyspaces: unary(() => operations.listKeyspaces()),
     listVersions: unary((request) => operations.listVersions(request)),
@@ -48,25 +46,49 @@ async function answerEmpty(done: Promise<void>): Promise<Record<string, never>> 
   return {};
 }
 
+type WatchCall = ServerWritableStream<WatchViewRequest, WatchViewResponse>;
+
 /**
- * Sends the present view and each new one. A watcher that reads slowly misses views in between and
- * gets the newest once it reads again: nothing queues up for it.
+ * The clients that watch the view: each gets the present one and then every new one. A watcher
+ * that reads slowly misses views in between and gets the newest once it reads again: nothing
+ * queues up for it.
  */
-function watchView(
-  source: ViewSource,
-  call: ServerWritableStream<WatchViewRequest, WatchViewResponse>,
-  watchers: { count: number },
-  closing: AbortSignal,
-): void {
-  if (watchers.count >= WATCHERS_MAX) {
-    const message = `${WATCHERS_MAX} clients watch the view already; try again later.`;
-    call.destroy(toGrpcError(new SteleError('OVERLOADED', message)));
-    return;
+export class ViewWatchers {
+  readonly #source: ViewSource;
+  readonly #open = new Set<WatchCall>();
+
+  constructor(source: ViewSource) {
+    this.#source = source;
   }
-  watchers.count += 1;
+
+  add(call: WatchCall): void {
+    if (this.#open.size >= WATCHERS_MAX) {
+      const message = `${WATCHERS_MAX} clients watch the view already; try again later.`;
+      call.destroy(toGrpcError(new SteleError('OVERLOADED', message)));
+      return;
+    }
+    this.#open.add(call);
+    const unsubscribe = this.#source.subscribe(newestTo(call, this.#source.current()));
+    const end = (): void => {
+      this.#open.delete(call);
+      unsubscribe();
+    };
+    call.on('cancelled', end);
+    call.on('close', end);
+  }
+
+  /** Ends all watches, so that a close of the server does not wait for them. */
+  close(): void {
+    for (const call of this.#open) call.end();
+  }
+}
+
+/** Writes `first`, and returns what writes each later view, or the newest of those held back. */
+function newestTo(call: WatchCall, first: ClusterView): (view: ClusterView) => void {
   let waiting: ClusterView | undefined;
   let blocked = false;
   const send = (view: ClusterView): void => {
+    if (call.writableEnded) return;
     if (blocked) waiting = view;
     else blocked = !call.write({ view });
   };
@@ -76,21 +98,6 @@ function watchView(
     waiting = undefined;
     if (view !== undefined) send(view);
   });
-  const unsubscribe = source.subscribe(send);
-  let ended = false;
-  const end = (): void => {
-    if (ended) return;
-    ended = true;
-    watchers.count -= 1;
-    unsubscribe();
-    closing.removeEventListener('abort', finish);
-  };
-  const finish = (): void => {
-    end();
-    call.end();
-  };
-  closing.addEventListener('abort', finish, { once: true });
-  call.on('cancelled', end);
-  call.on('close', end);
-  send(source.current());
+  send(first);
+  return send;
 }

@@ -21,7 +21,7 @@ import { assertShardCount } from '../ring/shard.ts';
 import { Catalog } from './catalog/catalog.ts';
 import { startEpoch } from './catalog/cluster-transitions.ts';
 import { clusterOf } from './catalog/queries.ts';
-import { clusterService } from './cluster-service.ts';
+import { ViewWatchers, clusterService } from './cluster-service.ts';
 import { startFront } from './front/front.ts';
 import { Leader } from './leader.ts';
 import { loadService } from './load-service.ts';
@@ -93,12 +93,9 @@ async function openMaster(
   const operations = new Operations(leader);
   const registrar = new NodeRegistrar(leader);
 
-  const closing = new AbortController();
+  const watchers = new ViewWatchers(operations);
   const grpc = new GrpcServer();
-  grpc.server.addService(
-    ClusterServiceService,
-    clusterService(operations, registrar, closing.signal),
-  );
+  grpc.server.addService(ClusterServiceService, clusterService(operations, registrar, watchers));
   grpc.server.addService(LoadServiceService, loadService(loads));
   const front = await startFront({
     settings: { ...settings, cacheMaxBytes: settings.cacheMax, ...frontLimits(settings) },
@@ -111,7 +108,7 @@ async function openMaster(
   closers.push(() => grpc.close(GRPC_CLOSE_MS));
   const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port');
 
-  closers.push(() => closing.abort());
+  closers.push(() => watchers.close());
   followReadiness(grpc, operations, closers);
   leader.start();
   expireLoads(loads, background, closers);
