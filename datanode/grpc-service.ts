@@ -67,11 +67,14 @@ async function receive(
   call: ServerDuplexStream<PushSegmentsRequest, PushSegmentsResponse>,
 ): Promise<void> {
   const session = new PushSession(node.identity, node.intake, (answer) => call.write(answer));
-  try {
+  const takeAll = async (): Promise<void> => {
     for await (const message of messagesOf<PushSegmentsRequest>(call)) {
       await session.message(message);
     }
     await session.end();
+  };
+  try {
+    await Promise.race([takeAll(), session.failed]);
     call.end();
   } catch (thrown) {
     if (!call.cancelled) call.emit('error', toGrpcError(thrown));

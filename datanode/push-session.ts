@@ -30,19 +30,28 @@ interface Incoming {
 export class PushSession {
   readonly #identity: NodeIdentity;
   readonly #intake: Intake;
-  readonly #answer: (response: PushSegmentsResponse) => void;
+  readonly #send: (response: PushSegmentsResponse) => void;
+  /** Rejects as soon as a segment cannot be stored, even if no further message comes. */
+  readonly failed: Promise<never>;
+  #fail: (reason: unknown) => void = () => undefined;
   readonly #queue: Incoming[] = [];
   readonly #storing = new Set<Promise<void>>();
   #failure: unknown;
+  #disposed = false;
 
   constructor(
     identity: NodeIdentity,
     intake: Intake,
-    answer: (response: PushSegmentsResponse) => void,
+    send: (response: PushSegmentsResponse) => void,
   ) {
     this.#identity = identity;
     this.#intake = intake;
-    this.#answer = answer;
+    this.#send = send;
+    this.failed = new Promise((_resolve, reject) => {
+      this.#fail = reject;
+    });
+    // Whoever does not wait for it learns of the failure from message() or end().
+    this.failed.catch(() => undefined);
   }
 
   /** Handles one message; resolves when the next may come. Throws what ends the stream. */
@@ -63,6 +72,7 @@ export class PushSession {
 
   /** Gives back what was reserved; the session is over, for whatever reason. */
   dispose(): void {
+    this.#disposed = true;
     for (const incoming of this.#queue) incoming.reservation.release();
     this.#queue.length = 0;
   }
@@ -112,12 +122,18 @@ export class PushSession {
         this.#answer({ segmentId: incoming.segmentId, stored: true });
       } catch (thrown) {
         this.#failure ??= thrown;
+        this.#fail(thrown);
       } finally {
         incoming.reservation.release();
       }
     };
     const running = work().finally(() => this.#storing.delete(running));
     this.#storing.add(running);
+  }
+
+  /** Nothing may follow the error that ends the stream. */
+  #answer(response: PushSegmentsResponse): void {
+    if (this.#failure === undefined && !this.#disposed) this.#send(response);
   }
 
   #throwFailure(): void {

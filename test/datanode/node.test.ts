@@ -189,6 +189,28 @@ describe('a datanode', () => {
     expect(readdirSync(join(folder, 'segments'))).toEqual([]);
   });
 
+  it('tells of a segment it cannot store even when nothing more is sent', async () => {
+    const [segment] = segmentsOf(numberedPairs(50), 1);
+    if (segment === undefined) throw new Error('no segment');
+    const { node } = await openNode(tempDir());
+    const answers: PushSegmentsResponse[] = [];
+    const session = new PushSession(node.identity, node.intake, (answer) => answers.push(answer));
+    const broken = Buffer.from(segment.bytes);
+    broken[200]! ^= 1;
+    const offer = {
+      keyspaceUid: TEST_UID,
+      loadId: 'l',
+      segment: infoOf(segment),
+      expectNode: '',
+      expectIncarnation: '',
+    };
+    await session.message({ part: { $case: 'offer', value: offer } });
+    await session.message({ part: { $case: 'chunk', value: broken } });
+    await expect(session.failed).rejects.toMatchObject({ code: 'CORRUPT' });
+    session.dispose();
+    expect(answers.map((answer) => answer.stored)).toEqual([false]);
+  });
+
   it('refuses a segment over its memory limit before any byte of it', async () => {
     const [segment] = segmentsOf(numberedPairs(500), 1);
     if (segment === undefined) throw new Error('no segment');
