@@ -71,6 +71,11 @@ export class Roster {
       connections: this.connections,
       background: options.background,
       header: (nodeId) => ({ ...events.header(nodeId), incarnation: '' }),
+      // Silence goes at the ordinary pace, or slow nodes would be counted out early.
+      isUrgent: (nodeId) => {
+        const node = this.#nodes.get(nodeId);
+        return node?.liveness === 'INITIALIZING' && node.misses === 0;
+      },
       onAnswer: (nodeId, response) => this.#onAnswer(nodeId, response),
       onMiss: (nodeId, error) => this.#onMiss(nodeId, error),
     });

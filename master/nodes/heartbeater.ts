@@ -9,6 +9,8 @@ import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { HeartbeatResponse, OrderHeader } from '../../proto/gen/stele/v1/datanode.ts';
 import type { ConnectionManager } from './connection-manager.ts';
 
+const URGENT_FACTOR = 5;
+
 export interface HeartbeaterOptions {
   readonly intervalMs: number;
   readonly deadlineMs: number;
@@ -16,6 +18,8 @@ export interface HeartbeaterOptions {
   readonly background: BackgroundTasks;
   /** `incarnation` empty: whoever answers there is learnt from the answer. */
   readonly header: (nodeId: string) => OrderHeader;
+  /** A node whose next report is waited for (it verifies its files) is asked more often. */
+  readonly isUrgent?: (nodeId: string) => boolean;
   readonly onAnswer: (nodeId: string, response: HeartbeatResponse) => void;
   readonly onMiss: (nodeId: string, error: SteleError) => void;
 }
@@ -57,13 +61,15 @@ export class Heartbeater {
     while (!signal.aborted) {
       const startedMs = monotonicNowMs();
       await this.#beat(nodeId, signal);
-      const restMs = this.#options.intervalMs - (monotonicNowMs() - startedMs);
+      const { intervalMs, isUrgent } = this.#options;
+      const untilNextMs = isUrgent?.(nodeId) === true ? intervalMs / URGENT_FACTOR : intervalMs;
+      const restMs = untilNextMs - (monotonicNowMs() - startedMs);
       if (signal.aborted) break;
       if (this.#hurried.delete(nodeId)) continue;
       const nap = new AbortController();
       this.#naps.set(nodeId, nap);
       // At least a moment, so that a node that fails at once does not get the whole processor.
-      await sleep(Math.max(this.#options.intervalMs / 10, restMs), nap.signal);
+      await sleep(Math.max(intervalMs / 10, restMs), nap.signal);
       this.#hurried.delete(nodeId);
     }
   }
