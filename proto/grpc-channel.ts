@@ -14,6 +14,7 @@ import { SteleError } from '../base/errors.ts';
 import { GRPC_MESSAGE_BYTES_MAX } from '../base/limits.ts';
 import { steleErrorFromGrpc } from './grpc-errors.ts';
 import type { CallOptions } from './ports.ts';
+import './grpc-logging.ts';
 
 const KEEPALIVE_MS = 1000;
 const RECONNECT_MS_MAX = 1000;
