@@ -89,6 +89,11 @@ export class TestCluster {
     return this.#member(id).process.kill(signal);
   }
 
+  /** What the present run of a process has logged. */
+  log(id: string): string {
+    return this.#member(id).process.stderr;
+  }
+
   pause(id: string): void {
     this.#member(id).process.child.kill('SIGSTOP');
   }

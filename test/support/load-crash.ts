@@ -77,11 +77,15 @@ export function loadCrash(options: LoadCrashOptions): void {
     return !ended;
   }
 
-  /** Runs the load and kills it at a random step; tries again when it was over before. */
-  async function killOnce(keyspace: string): Promise<Steps> {
+  /**
+   * Runs the load and kills it at a random step behind those it has come to before; begins from
+   * nothing when it was over before it could be killed.
+   */
+  async function killOnce(keyspace: string, before: Steps): Promise<Steps> {
+    let done = before.chunks + before.shards;
     for (let attempt = 0; attempt < TRIES_PER_KILL; attempt++) {
-      const share = 0.05 + 0.9 * random();
-      const steps = Math.floor(share * (whole.chunks + whole.shards));
+      const left = whole.chunks + whole.shards - done;
+      const steps = done + Math.max(1, Math.floor((0.05 + 0.8 * random()) * left));
       const chunks = Math.min(steps, whole.chunks);
       const load = start(keyspace);
       await reached(load, { chunks, shards: steps - chunks });
@@ -93,6 +97,7 @@ export function loadCrash(options: LoadCrashOptions): void {
       if (signal === 'SIGKILL') return at;
       expect(await currentVersion(keyspace)).toBeGreaterThan(0);
       await cluster.drop(keyspace);
+      done = 0;
     }
     throw new Error('every load was over before it could be killed');
   }
@@ -101,7 +106,7 @@ export function loadCrash(options: LoadCrashOptions): void {
     test(`is killed ${kills} times, and resumes to the digest of an undisturbed one`, async () => {
       let at: Steps = { chunks: 0, shards: 0 };
       for (let kill = 0; kill < kills; kill++) {
-        at = await killOnce('killed');
+        at = await killOnce('killed', at);
         expect(await currentVersion('killed')).toBe(0);
       }
       const summary = finish(await start('killed').finished());
@@ -153,7 +158,7 @@ function finish(done: Finished): LoadSummary {
 function stepsSoFar(workDir: string): Steps {
   const texts = checkpointsIn(workDir);
   const count = (type: string): number =>
-    texts.reduce((sum, text) => sum + text.split(`{"type":"${type}"`).length - 1, 0);
+    texts.reduce((sum, text) => sum + text.split(`"type":"${type}"`).length - 1, 0);
   return { chunks: count('chunk'), shards: count('shard') };
 }
 

@@ -30,6 +30,8 @@ export function connectCluster(nodes: readonly RespAddress[], keyspace: string):
       retryDelayOnClusterDown: 20,
       retryDelayOnMoved: 20,
       maxRedirections: 40,
+      // Without it a client that is never redirected does not learn of a node that came back.
+      slotsRefreshInterval: 500,
       redisOptions: { ...credentialsOf(keyspace), connectTimeout: 500 },
     },
   );

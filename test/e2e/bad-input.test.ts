@@ -1,0 +1,310 @@
+// What goes wrong in users' hands: a sentence that helps, the right exit code, nothing lost.
+
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { TestCluster } from '../support/cluster.ts';
+import { VersionedRows } from '../support/rows.ts';
+import { segmentFiles, segmentNames } from '../support/segment-files.ts';
+import { connectRedis, postLookup } from '../support/sources.ts';
+import { ANY_PORTS, flags, stele, until } from '../support/stele-process.ts';
+import type { Finished } from '../support/stele-process.ts';
+
+const KEYSPACE = 'numbers';
+const NODES = ['node-0', 'node-1', 'node-2'] as const;
+const folder = mkdtempSync(join(tmpdir(), 'stele-bad-'));
+const rows = new VersionedRows(5000);
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  cluster = await TestCluster.start({ masterFlags: ['--repair-delay', '1s'] });
+  const file = join(folder, 'rows.data');
+  await rows.write(file, 1);
+  await cluster.load(KEYSPACE, [file]);
+  await cluster.status('green');
+}, 60_000);
+
+afterAll(async () => {
+  await cluster?.close();
+  rmSync(folder, { recursive: true, force: true });
+}, 30_000);
+
+/** Exactly one sentence on stderr, beginning with the program's name, and no stack trace. */
+function expectSentence(done: Finished, code: number, ...patterns: readonly RegExp[]): void {
+  expect(done.stderr).toMatch(/^stele: [^\n]+[.]?\n$/);
+  expect(done.stderr).not.toMatch(/^ {4}at /m);
+  expect(done.stderr).not.toContain('internal error');
+  for (const pattern of patterns) expect(done.stderr).toMatch(pattern);
+  expect(done.code).toBe(code);
+}
+
+function inputFile(name: string, content: string | Buffer): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+async function expectEveryValue(): Promise<void> {
+  for (let from = 0; from < rows.count; from += 1000) {
+    const keys = Array.from({ length: 1000 }, (_, at) => rows.key(from + at));
+    const { values } = await postLookup(cluster.url(''), KEYSPACE, keys);
+    expect(values.map(String)).toEqual(keys.map((key) => rows.value(key, 1)));
+  }
+}
+
+async function keyspaceNames(): Promise<string[]> {
+  const answer = (await cluster.json('/v1/keyspaces')) as { keyspaces: { name: string }[] };
+  return answer.keyspaces.map(({ name }) => name);
+}
+
+describe('stele load', () => {
+  const run = (keyspace: string, paths: string[], more: string[] = []): Promise<Finished> =>
+    stele(cluster.loadArguments(keyspace, paths, more));
+
+  test('names a file that is not there', async () => {
+    const path = join(folder, 'nowhere.data');
+    expectSentence(await run('fresh', [path]), 1, /nowhere\.data/);
+    expect(await keyspaceNames()).toEqual([KEYSPACE]);
+  });
+
+  test('refuses a keyspace name with a slash as wrong usage', async () => {
+    const path = inputFile('good.data', 'a one\n');
+    expectSentence(await run('a/b', [path]), 2, /'a\/b' is not a keyspace name/, /letters/);
+  });
+
+  test('refuses a wrong flag as wrong usage, and names the help', async () => {
+    const path = inputFile('good.data', 'a one\n');
+    expectSentence(await run('fresh', [path], ['--colour', 'red']), 2, /--colour/, /--help/);
+    expectSentence(await run('fresh', [path], ['--workers', 'many']), 2, /--workers/, /many/);
+  });
+
+  test('tells a bad row with its file and byte offset, and loads nothing', async () => {
+    const path = inputFile('bad-row.data', 'a one\nb two\nno-space-in-this-line\nc three\n');
+    const done = await run('fresh', [path]);
+    expectSentence(done, 1, /bad-row\.data at byte 12\b/, /--max-rejects/);
+    expect(await visibleVersion('fresh')).toBe(0);
+  });
+
+  test('takes the good rows with --max-rejects and lists the bad ones', async () => {
+    const path = inputFile('bad-rows.csv', 'id,name\n1,one\n2\n3,three\n4,too,many\n');
+    const rejects = join(folder, 'rejects.jsonl');
+    const done = await run('some', [path], ['--max-rejects', '2', '--rejects', rejects]);
+    expect(done.code).toBe(0);
+    const lines = readFileSync(rejects, 'utf8').trimEnd().split('\n');
+    const offsets = lines.map((line) => (JSON.parse(line) as { offset: number }).offset);
+    expect(offsets).toEqual([14, 24]);
+    expect(String(await valueOf('some', '3'))).toBe('three');
+  });
+
+  test('tells a key that is too long, with its byte offset', async () => {
+    const path = inputFile('long-key.data', `a one\n${'k'.repeat(64 * 1024 + 1)} v\n`);
+    expectSentence(await run('fresh', [path]), 1, /long-key\.data at byte 6\b/, /key/);
+    expect(await visibleVersion('fresh')).toBe(0);
+  });
+
+  test('tells a key with two values', async () => {
+    const path = inputFile('conflict.data', 'a one\nb two\na other\n');
+    expectSentence(await run('fresh', [path]), 1, /'a'/, /conflict|two values|duplicate/i);
+    expect(await visibleVersion('fresh')).toBe(0);
+  });
+
+  test('says how to reach a master where none answers', async () => {
+    const path = inputFile('good.data', 'a one\n');
+    const port = await portThatRefuses();
+    const done = await stele([
+      'load',
+      'fresh',
+      path,
+      ...flags({ master: `127.0.0.1:${port}`, 'work-dir': join(folder, 'work') }),
+    ]);
+    expectSentence(done, 1, new RegExp(`127\\.0\\.0\\.1:${port}`), /--master/);
+  });
+
+  test('nothing of all that was lost or changed', async () => {
+    await cluster.status('green');
+    await expectEveryValue();
+  });
+});
+
+describe('requests', () => {
+  test('a key that is too long is told, not missing', async () => {
+    const key = 'k'.repeat(64 * 1024 + 1);
+    const response = await fetch(cluster.url(`/v1/keyspaces/${KEYSPACE}/lookup`), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ keys: [key] }),
+    });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ code: 'KEY_TOO_LONG' });
+    const client = connectRedis(cluster.master, KEYSPACE);
+    onTestFinished(() => client.disconnect());
+    await expect(client.get(key)).rejects.toThrow();
+  });
+});
+
+describe('starting', () => {
+  test.for(['--http-port', '--resp-port', '--grpc-port'])(
+    'names the port that is in use, and the flag: %s',
+    async (flag) => {
+      const port = await portInUse();
+      const words = [...ANY_PORTS, flag, port];
+      const master = await stele(['master', ...flags({ 'data-dir': join(folder, 'm') }), ...words]);
+      expectSentence(stripLogs(master), 1, new RegExp(`\\b${port}\\b.*${flag}`));
+      const own = flags({ id: 'd', master: cluster.masterGrpc, 'data-dir': join(folder, 'd') });
+      const datanode = await stele(['datanode', ...own, ...words]);
+      expectSentence(stripLogs(datanode), 1, new RegExp(`\\b${port}\\b.*${flag}`));
+    },
+  );
+
+  test('`stele up` says which of its processes could not start, and leaves none', async () => {
+    const port = await portInUse();
+    const up = await stele([
+      'up',
+      ...ANY_PORTS,
+      ...flags({ 'data-dir': join(folder, 'up'), 'http-port': port }),
+    ]);
+    expectSentence(stripLogs(up), 1, new RegExp(port), /master/);
+  });
+
+  test('a second master on the same data folder names the process that holds it', async () => {
+    const second = await stele([
+      'master',
+      ...ANY_PORTS,
+      ...flags({ 'data-dir': join(cluster.folder, 'master') }),
+    ]);
+    expectSentence(stripLogs(second), 1, new RegExp(`\\b${cluster.master.pid}\\b`), /--data-dir/);
+    await expectEveryValue();
+  });
+
+  test('`stele up` with a --load file that is not there starts nothing', async () => {
+    const done = await stele([
+      'up',
+      ...ANY_PORTS,
+      ...flags({ 'data-dir': join(folder, 'none'), load: `x=${join(folder, 'nowhere.data')}` }),
+    ]);
+    expectSentence(done, 1, /nowhere\.data/, /--load/);
+    expect(existsSync(join(folder, 'none'))).toBe(false);
+  });
+});
+
+describe('a corrupt segment on disk', () => {
+  test('is quarantined at the start and fetched again; no read is ever wrong', async () => {
+    const dataDir = join(cluster.folder, 'node-0');
+    const names = segmentNames(dataDir);
+    await cluster.kill('node-0', 'SIGTERM');
+    const [victim] = segmentFiles(dataDir);
+    if (victim === undefined) throw new Error('node-0 holds nothing');
+    flipByte(victim.path, Math.floor(statSync(victim.path).size / 2));
+    const verified = await stele(['verify', victim.path]);
+    expect(verified.code).toBe(1);
+
+    await cluster.startNode('node-0');
+    await expectEveryValue();
+    await cluster.nodesServing(3);
+    await cluster.status('green');
+    await until('the segment to be fetched again', () => existsSync(victim.path));
+    await expectEveryValue();
+    await until('node-0 to hold what it held', () => sameNames(segmentNames(dataDir), names));
+    expect(readdirSync(join(dataDir, 'quarantine'))).toHaveLength(1);
+    expect((await stele(['verify', '--data-dir', dataDir])).code).toBe(0);
+  });
+});
+
+describe('a truncated metadata store of the master', () => {
+  const store = (): string => join(cluster.folder, 'master', 'metadata', 'data.mdb');
+
+  test('is restored from the backup beside it: same catalog, nothing copied', async () => {
+    const before = await cluster.json('/v1/keyspaces');
+    const files = NODES.map((id) => segmentFiles(join(cluster.folder, id)));
+    await cluster.kill('master');
+    truncateSync(store(), Math.floor(statSync(store()).size / 2));
+    await cluster.startMaster();
+    await cluster.nodesServing(3);
+    await cluster.status('green');
+    expect(await cluster.json('/v1/keyspaces')).toEqual(before);
+    expect(NODES.map((id) => segmentFiles(join(cluster.folder, id)))).toEqual(files);
+    await expectEveryValue();
+  });
+
+  test('without an intact backup the master says so and changes nothing', async () => {
+    await cluster.kill('master');
+    const dataDir = join(cluster.folder, 'master');
+    const backups = readdirSync(dataDir).filter((name) => name.startsWith('catalog-backup'));
+    const saved = backups.map((name) => [join(dataDir, name), readFileSync(join(dataDir, name))]);
+    const whole = readFileSync(store());
+    expect(backups.length).toBeGreaterThan(0);
+    truncateSync(store(), 100);
+    for (const name of backups) truncateSync(join(dataDir, name), 10);
+    const refused = await stele(['master', '--data-dir', dataDir, ...ANY_PORTS]);
+    expectSentence(stripLogs(refused), 1, /data\.mdb/, /damaged/);
+    expect(statSync(store()).size).toBe(100);
+
+    writeFileSync(store(), whole);
+    for (const [path, bytes] of saved) writeFileSync(path as string, bytes as Buffer);
+    await cluster.startMaster();
+    await cluster.nodesServing(3);
+    await cluster.status('green');
+    await expectEveryValue();
+  });
+});
+
+async function visibleVersion(keyspace: string): Promise<number> {
+  const answer = (await cluster.json(`/v1/keyspaces/${keyspace}`)) as { current_version?: number };
+  return answer.current_version ?? 0;
+}
+
+async function valueOf(keyspace: string, key: string): Promise<Buffer | null | undefined> {
+  return (await postLookup(cluster.url(''), keyspace, [key])).values[0];
+}
+
+function flipByte(path: string, at: number): void {
+  const file = openSync(path, 'r+');
+  const byte = Buffer.alloc(1);
+  readSync(file, byte, 0, 1, at);
+  byte.writeUInt8(byte.readUInt8(0) ^ 0x10);
+  writeSync(file, byte, 0, 1, at);
+  closeSync(file);
+}
+
+function sameNames(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((name, index) => name === right[index]);
+}
+
+/** Roles log JSON lines to stderr beside what they say to people. */
+function stripLogs(done: Finished): Finished {
+  const lines = done.stderr.split('\n').filter((line) => !line.startsWith('{'));
+  return { ...done, stderr: lines.join('\n') };
+}
+
+/** A port that is taken until the test is over. */
+async function portInUse(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await new Promise((resolve) => server.once('listening', resolve));
+  return String((server.address() as AddressInfo).port);
+}
+
+/** A port that nobody listens on: one that was free a moment ago. */
+async function portThatRefuses(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
