@@ -39,7 +39,7 @@ import { Orders } from './orders.ts';
 import { Roster } from './roster.ts';
 import type { RosterEvents } from './roster.ts';
 
-export interface LeaderSettings {
+interface LeaderSettings {
   readonly replication: number;
   readonly heartbeatIntervalMs: number;
   readonly heartbeatDeadlineMs: number;

@@ -41,7 +41,7 @@ const TABLES: readonly TableName[] = [
   'node',
 ];
 
-export function emptyCatalog(): CatalogState {
+function emptyCatalog(): CatalogState {
   return {
     cluster: new Map(),
     epoch: new Map(),
@@ -54,7 +54,7 @@ export function emptyCatalog(): CatalogState {
 }
 
 /** Pure: the state after `changes`. */
-export function applyChanges(state: CatalogState, changes: readonly Change[]): CatalogState {
+function applyChanges(state: CatalogState, changes: readonly Change[]): CatalogState {
   const next = { ...state };
   const copied = new Set<TableName>();
   for (const { table, id, record } of changes) {

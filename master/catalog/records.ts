@@ -21,15 +21,15 @@ export interface ClusterRecord {
   readonly createdAt: string;
 }
 
-export interface EpochRecord {
+interface EpochRecord {
   readonly epoch: number;
 }
 
 /** REPAIRING and the SUSPEND states come with keyspace-wide operations; DELETED records are gone. */
-export type KeyspaceState = 'INITIALIZING' | 'RUNNING' | 'DELETING';
+type KeyspaceState = 'INITIALIZING' | 'RUNNING' | 'DELETING';
 
 /** A commit that was tried under `version`; the number is kept for the same content only. */
-export interface CommitAttempt {
+interface CommitAttempt {
   readonly version: number;
   readonly loadId: string;
   readonly fingerprint: string;
@@ -57,7 +57,7 @@ export interface KeyspaceRecord {
  * COMMITTED: kept everywhere. RETIRED: its files are being dropped. REJECTED: its manifest was
  * handed out, but the commit failed. DELETED: nothing of it is left but this record.
  */
-export type VersionState = 'COMMITTED' | 'RETIRED' | 'REJECTED' | 'DELETED';
+type VersionState = 'COMMITTED' | 'RETIRED' | 'REJECTED' | 'DELETED';
 
 export interface VersionRecord {
   readonly uid: string;
@@ -90,7 +90,7 @@ export interface ManifestRecord {
   readonly segments: readonly SegmentRecord[];
 }
 
-export type LoadState = 'RUNNING' | 'COMMITTED' | 'ABORTED';
+type LoadState = 'RUNNING' | 'COMMITTED' | 'ABORTED';
 
 export interface LoadRecord {
   readonly id: string;

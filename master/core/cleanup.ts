@@ -21,7 +21,7 @@ const LOAD_QUIET_MS = 3_600_000;
 /** Segments named in one order. */
 const DROPS_PER_ORDER_MAX = 4096;
 
-export interface SegmentRef {
+interface SegmentRef {
   readonly uid: string;
   readonly segmentId: string;
 }

@@ -13,7 +13,7 @@ import { isServing } from './membership.ts';
 import { currentDatasets, eligibleNodes, servesShard } from './world.ts';
 import type { Dataset, World } from './world.ts';
 
-export interface ShardHealth {
+interface ShardHealth {
   readonly shard: number;
   readonly status: HealthStatus;
   /** Names of keyspaces with no serving replica of this shard. */

@@ -24,7 +24,7 @@ export interface MembershipLimits {
 }
 
 /** What heartbeats say; `drain` is not theirs to say. */
-export type Liveness = 'UNKNOWN' | 'INITIALIZING' | 'SERVING' | 'SUSPECT' | 'DOWN';
+type Liveness = 'UNKNOWN' | 'INITIALIZING' | 'SERVING' | 'SUSPECT' | 'DOWN';
 
 export interface NodeStatus {
   readonly id: string;
