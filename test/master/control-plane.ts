@@ -21,8 +21,8 @@ import { FakeNetwork } from './fake-datanodes.ts';
 import type { FakeDatanode } from './fake-datanodes.ts';
 
 export const SHARDS = 8;
-export const INTERVAL_MS = 10;
-export const REPAIR_DELAY_MS = 150;
+const INTERVAL_MS = 10;
+const REPAIR_DELAY_MS = 150;
 
 /** Waits for a condition, at most five seconds. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
