@@ -33,6 +33,39 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
+ * Makes one folder's entries durable for many callers at once: a sync covers every rename made
+ * before it began, so those that ask while one is running share the next.
+ */
+export class FolderSync {
+  readonly #folder: string;
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Resolves when everything done in the folder before this call is durable. */
+  sync(): Promise<void> {
+    if (this.#running === undefined) return this.#start();
+    const after = (): Promise<void> => {
+      this.#next = undefined;
+      return this.#start();
+    };
+    this.#next ??= this.#running.then(after, after);
+    return this.#next;
+  }
+
+  #start(): Promise<void> {
+    const running = syncFolder(this.#folder).finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
+  }
+}
+
+/**
  * Replaces `path` by `parts` one after the other, durably and all at once: after a crash there is
  * either the old file or the new one. `temporaryPath` must be in the same file system.
  */

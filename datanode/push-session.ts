@@ -15,8 +15,11 @@ import type { NodeIdentity } from './identity.ts';
 import type { Intake, Reservation } from './intake.ts';
 
 const OFFERS_QUEUED_MAX = 4096;
-/** Segments being verified and written at a time; the stream waits beyond that. */
-const STORING_MAX = 4;
+/**
+ * Segments being verified and written at a time; the stream waits beyond that. Each takes about ten
+ * hops between threads, so a few would leave disk and processor idle; their room is reserved anyway.
+ */
+const STORING_MAX = 16;
 
 interface Incoming {
   readonly keyspaceUid: string;

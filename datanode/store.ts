@@ -10,7 +10,7 @@
 
 import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { syncFolder, writeFully } from '../base/durable-file.ts';
+import { FolderSync, syncFolder, writeFully } from '../base/durable-file.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import { randomId } from '../base/ids.ts';
 import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
@@ -39,6 +39,7 @@ export class DiskStore {
   readonly #options: DiskStoreOptions;
   /** Bytes promised to transfers that have not been written yet. */
   #promisedBytes = 0;
+  readonly #keyspaceFolders = new Map<string, Promise<FolderSync>>();
 
   constructor(options: DiskStoreOptions) {
     this.#options = options;
@@ -99,9 +100,9 @@ export class DiskStore {
       } finally {
         await file.close();
       }
-      await this.#makeKeyspaceFolder(keyspaceUid);
+      const folder = await this.#keyspaceFolder(keyspaceUid);
       await rename(temporary, path);
-      await syncFolder(dirname(path));
+      await folder.sync();
     } catch (thrown) {
       await rm(temporary, { force: true });
       throw toSteleError(thrown, 'IO');
@@ -131,10 +132,23 @@ export class DiskStore {
     return join(this.#folder, 'segments', keyspaceUid, `${segmentId}${SEGMENT_SUFFIX}`);
   }
 
-  async #makeKeyspaceFolder(keyspaceUid: string): Promise<void> {
-    const folder = join(this.#folder, 'segments', keyspaceUid);
-    const made = await mkdir(folder, { recursive: true });
-    if (made !== undefined) await syncFolder(dirname(folder));
+  /** Made, durably, when the first segment of a keyspace comes. */
+  #keyspaceFolder(keyspaceUid: string): Promise<FolderSync> {
+    let folder = this.#keyspaceFolders.get(keyspaceUid);
+    if (folder === undefined) {
+      folder = this.#makeKeyspaceFolder(keyspaceUid);
+      this.#keyspaceFolders.set(keyspaceUid, folder);
+      // One that failed is tried again with the next segment.
+      folder.catch(() => this.#keyspaceFolders.delete(keyspaceUid));
+    }
+    return folder;
+  }
+
+  async #makeKeyspaceFolder(keyspaceUid: string): Promise<FolderSync> {
+    const path = join(this.#folder, 'segments', keyspaceUid);
+    const made = await mkdir(path, { recursive: true });
+    if (made !== undefined) await syncFolder(dirname(path));
+    return new FolderSync(path);
   }
 }
 

@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { syncFolder, writeFileDurable, writeFully } from '../../base/durable-file.ts';
+import { FolderSync, syncFolder, writeFileDurable, writeFully } from '../../base/durable-file.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -86,5 +86,30 @@ describe('writeFileDurable', () => {
 describe('syncFolder', () => {
   it('throws for a folder that is not there', async () => {
     await expect(syncFolder(join(folder, 'nope'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
+
+describe('FolderSync', () => {
+  it('shares one sync among all that ask while another is running, and none before', async () => {
+    const sync = new FolderSync(folder);
+    const first = sync.sync();
+    const second = sync.sync();
+    const third = sync.sync();
+    expect(second).not.toBe(first);
+    expect(third).toBe(second);
+    await first;
+    await second;
+    expect(sync.sync()).not.toBe(second);
+  });
+
+  it('fails for those that asked, and works again for those that ask later', async () => {
+    const gone = join(folder, 'gone');
+    const sync = new FolderSync(gone);
+    const first = sync.sync();
+    const second = sync.sync();
+    await expect(first).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(second).rejects.toMatchObject({ code: 'ENOENT' });
+    mkdirSync(gone);
+    await expect(sync.sync()).resolves.toBeUndefined();
   });
 });
