@@ -44,7 +44,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^(dist|proto/gen|node_modules|[.]stele|data)/' },
+    exclude: { path: '^(dist|proto/gen|node_modules|[.]stele|data|tmp)/' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
     enhancedResolveOptions: {

@@ -13,12 +13,6 @@ export type KeyspaceName = Branded<string, 'KeyspaceName'>;
 export type NodeId = Branded<string, 'NodeId'>;
 /** 1, 2, 3 ... within a keyspace. */
 export type Version = Branded<number, 'Version'>;
-/** 0 .. 16383, Redis Cluster's hash slots. */
-export type Slot = Branded<number, 'Slot'>;
-/** 0 .. shardCount - 1. */
-export type Shard = Branded<number, 'Shard'>;
-/** The present leader's term; only rises. */
-export type Epoch = Branded<number, 'Epoch'>;
 /** One run of a datanode process: 16 random hex digits. */
 export type Incarnation = Branded<string, 'Incarnation'>;
 

@@ -41,7 +41,6 @@ export const GRPC_MESSAGE_BYTES_MAX = 80 * MiB;
 /** One message of a segment transfer. */
 export const TRANSFER_CHUNK_BYTES = 256 * KiB;
 
-export const CHUNK_BYTES_DEFAULT = 16 * MiB;
 export const CHUNK_BYTES_MIN = 64 * KiB;
 export const CHUNK_BYTES_MAX = 512 * MiB;
 

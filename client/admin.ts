@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/unbound-method -- #call binds each method to its client */
 // Operations on a cluster, over gRPC: what the command line and programs call on a master.
 
 import { credentials } from '@grpc/grpc-js';

@@ -13,6 +13,7 @@ export function toGrpcError(thrown: unknown): Partial<ServiceError> & Error {
   const error = toSteleError(thrown);
   const metadata = new Metadata();
   metadata.set(CODE_KEY, error.code);
+  // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- the table's numbers are grpc statuses
   return Object.assign(new Error(error.message), {
     code: ERROR_TABLE[error.code].grpc,
     details: error.message,

@@ -27,7 +27,7 @@ import { LookupServiceClient } from './gen/stele/v1/lookup.ts';
 import type { CallOptions, DatanodeLink, LinkFactory, LinkTarget, LookupChannel } from './ports.ts';
 
 /** `host:port` of an address's gRPC side, with brackets around IPv6. */
-export function grpcAddress(address: { readonly host: string; readonly grpcPort: number }): string {
+function grpcAddress(address: { readonly host: string; readonly grpcPort: number }): string {
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   return `${host}:${address.grpcPort}`;
 }

@@ -31,7 +31,7 @@ export interface CallOptions {
 }
 
 /** The orders that a master gives to one datanode. */
-export interface DatanodeControl {
+interface DatanodeControl {
   heartbeat(request: HeartbeatRequest, options: CallOptions): Promise<HeartbeatResponse>;
   listHoldings(request: ListHoldingsRequest, options: CallOptions): Promise<ListHoldingsResponse>;
   applyView(request: ApplyViewRequest, options: CallOptions): Promise<ApplyViewResponse>;

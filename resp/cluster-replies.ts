@@ -25,7 +25,7 @@ export interface ClusterNode {
 }
 
 /** Slots `start` .. `end` inclusive and who serves them; the first owner is the primary. */
-export interface ClusterSlotRange {
+interface ClusterSlotRange {
   readonly start: number;
   readonly end: number;
   /** Indexes into `nodes`; empty where the range is uncovered. */

@@ -18,7 +18,7 @@ import { LookupCore } from './lookup-core.ts';
 import { FrontMetrics } from './metrics.ts';
 import { MasterRespBackend } from './resp-backend.ts';
 
-export interface FrontSettings {
+interface FrontSettings {
   readonly host: string;
   /** 0 picks a free one, here and below. */
   readonly httpPort: number;
