@@ -20,7 +20,7 @@ import {
   getValue,
   postLookup,
 } from '../support/sources.ts';
-import { ANY_PORTS, flags, PROJECT, stele, SteleProcess } from '../support/stele-process.ts';
+import { ANY_PORTS, flags, PROJECT, stele, SteleProcess, until } from '../support/stele-process.ts';
 import type { Addresses } from '../support/stele-process.ts';
 import { hasTool } from '../support/tools.ts';
 
@@ -306,6 +306,33 @@ describe('values that are easily damaged', () => {
     await expectRows('multibyte', rows);
   });
 });
+
+describe('a datanode of `stele up` is killed', () => {
+  test('it is started again on its ports, and meanwhile every value is there', async () => {
+    const [lost] = nodes;
+    if (lost === undefined) throw new Error('there is no datanode');
+    process.kill(lost.pid, 'SIGKILL');
+    expectSample(
+      await inBatches(async (batch) => (await postLookup(origin(), 'example', batch)).values),
+    );
+    await until('it to be started again', () => linesOf(lost.title).length === 2);
+    const [, again] = linesOf(lost.title);
+    expect(again).toEqual({ ...lost, pid: again?.pid });
+    expect(again?.pid).not.toBe(lost.pid);
+    const green = await stele([
+      'status',
+      ...flags({ wait: 'green', timeout: '30s', master: `127.0.0.1:${master.grpc}` }),
+    ]);
+    expect(green.code).toBe(0);
+    const client = connectRedis(lost, 'example');
+    onTestFinished(() => client.disconnect());
+    expect(await client.dbsize()).toBeGreaterThan(0);
+  });
+});
+
+function linesOf(title: string): Addresses[] {
+  return up.addresses().filter((one) => one.title === title);
+}
 
 async function load(
   keyspace: string,

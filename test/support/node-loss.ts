@@ -10,7 +10,7 @@ import { ContinuousReader, stopWithoutFailures } from './continuous-reader.ts';
 import { VersionedRows } from './rows.ts';
 import { rewritten, segmentFiles, segmentNames } from './segment-files.ts';
 import { connectCluster, connectRedis, httpSource, postLookup, respSource } from './sources.ts';
-import { stele, until } from './stele-process.ts';
+import { flags, stele, until } from './stele-process.ts';
 
 export interface NodeLossOptions {
   readonly rows: number;
@@ -37,7 +37,10 @@ export function nodeLoss({ rows: count, readsPerPhase, seed }: NodeLossOptions):
 
   beforeAll(async () => {
     console.log(`  seed ${seed}, ${count} rows`);
-    cluster = await TestCluster.start({ masterFlags: ['--repair-delay', '2s'] });
+    // Without a cache, every read through the master needs a datanode.
+    cluster = await TestCluster.start({
+      masterFlags: flags({ 'repair-delay': '2s', 'cache-max': 0 }),
+    });
     const file = join(folder, 'rows.data');
     await rows.write(file, 1);
     summary = await cluster.load(KEYSPACE, [file]);
@@ -56,8 +59,10 @@ export function nodeLoss({ rows: count, readsPerPhase, seed }: NodeLossOptions):
       await progress();
       atLoss = segmentFiles(dataDir(LOST));
       expect(atLoss.length).toBeGreaterThan(0);
+      const killedMs = performance.now();
       await cluster.kill(LOST);
       await cluster.status('yellow');
+      console.log(`  YELLOW after ${Math.round(performance.now() - killedMs)} ms`);
       await progress();
     });
 
