@@ -1,20 +1,21 @@
 // Verifying segments without stalling reads.
 //
-// Small ones are verified in place: that is shorter than sending them to a thread. Large ones go to
-// worker threads, which read the same SharedArrayBuffer; nothing is copied.
+// Small ones are verified in place, in steps with the event loop served in between: starting a thread
+// costs more than that. Large ones go to worker threads, which read the same SharedArrayBuffer;
+// nothing is copied.
 
 import { Piscina } from 'piscina';
 import { availableParallelism } from 'node:os';
-import { toSteleError } from '../base/errors.ts';
-import { SteleError, isErrorCode } from '../base/errors.ts';
-import { openSegment } from '../segment/reader.ts';
+import { monotonicNowMs } from '../base/clock.ts';
+import { SteleError, isErrorCode, toSteleError } from '../base/errors.ts';
+import { openSegment, segmentMeta } from '../segment/reader.ts';
 import type { Segment } from '../segment/reader.ts';
-import { segmentMeta } from '../segment/reader.ts';
-import { verifySegment } from '../segment/verify.ts';
+import { verifySteps } from '../segment/verify.ts';
 import type { VerifyReply, VerifyTask } from './verify-worker.ts';
 
-/** About half a millisecond of work. */
-const IN_PLACE_BYTES_MAX = 512 * 1024;
+const IN_PLACE_BYTES_MAX = 4 * 1024 * 1024;
+/** How long reads may wait for a verification in place. */
+const STEP_MS_MAX = 0.5;
 const QUEUE_MAX = 10_000;
 const THREAD_IDLE_MS = 5000;
 
@@ -28,7 +29,7 @@ export class Verifier {
   async verify(bytes: Buffer, expected: ExpectedSegment): Promise<Segment> {
     const segment = openSegment(bytes);
     expectIdentity(segment, expected);
-    if (bytes.length <= IN_PLACE_BYTES_MAX) verifySegment(segment);
+    if (bytes.length <= IN_PLACE_BYTES_MAX) await verifyInPlace(segment);
     else await this.#verifyInThread(bytes);
     return segment;
   }
@@ -62,6 +63,15 @@ export class Verifier {
     } catch (thrown) {
       throw toSteleError(thrown);
     }
+  }
+}
+
+async function verifyInPlace(segment: Segment): Promise<void> {
+  let turnEndsAtMs = monotonicNowMs() + STEP_MS_MAX;
+  for (const _byteCount of verifySteps(segment)) {
+    if (monotonicNowMs() < turnEndsAtMs) continue;
+    await new Promise((resolve) => setImmediate(resolve));
+    turnEndsAtMs = monotonicNowMs() + STEP_MS_MAX;
   }
 }
 
