@@ -1,18 +1,14 @@
 // What goes wrong in users' hands: a sentence that helps, the right exit code, nothing lost.
 
 import {
-  closeSync,
   existsSync,
   mkdtempSync,
-  openSync,
   readdirSync,
   readFileSync,
-  readSync,
   rmSync,
   statSync,
   truncateSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -21,8 +17,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { TestCluster } from '../support/cluster.ts';
 import { VersionedRows } from '../support/rows.ts';
-import { segmentFiles, segmentNames } from '../support/segment-files.ts';
-import { connectRedis, postLookup } from '../support/sources.ts';
+import { flipBit, segmentFiles, segmentNames } from '../support/segment-files.ts';
+import { connectRedis, expectAllRows, postLookup } from '../support/sources.ts';
 import { ANY_PORTS, flags, stele, until } from '../support/stele-process.ts';
 import type { Finished } from '../support/stele-process.ts';
 
@@ -60,13 +56,7 @@ function inputFile(name: string, content: string | Buffer): string {
   return path;
 }
 
-async function expectEveryValue(): Promise<void> {
-  for (let from = 0; from < rows.count; from += 1000) {
-    const keys = Array.from({ length: 1000 }, (_, at) => rows.key(from + at));
-    const { values } = await postLookup(cluster.url(''), KEYSPACE, keys);
-    expect(values.map(String)).toEqual(keys.map((key) => rows.value(key, 1)));
-  }
-}
+const expectEveryValue = (): Promise<void> => expectAllRows(cluster.url(''), KEYSPACE, rows, 1);
 
 async function keyspaceNames(): Promise<string[]> {
   const answer = (await cluster.json('/v1/keyspaces')) as { keyspaces: { name: string }[] };
@@ -210,7 +200,7 @@ describe('a corrupt segment on disk', () => {
     await cluster.kill('node-0', 'SIGTERM');
     const [victim] = segmentFiles(dataDir);
     if (victim === undefined) throw new Error('node-0 holds nothing');
-    flipByte(victim.path, Math.floor(statSync(victim.path).size / 2));
+    flipBit(victim.path, Math.floor(statSync(victim.path).size / 2));
     const verified = await stele(['verify', victim.path]);
     expect(verified.code).toBe(1);
 
@@ -271,15 +261,6 @@ async function visibleVersion(keyspace: string): Promise<number> {
 
 async function valueOf(keyspace: string, key: string): Promise<Buffer | null | undefined> {
   return (await postLookup(cluster.url(''), keyspace, [key])).values[0];
-}
-
-function flipByte(path: string, at: number): void {
-  const file = openSync(path, 'r+');
-  const byte = Buffer.alloc(1);
-  readSync(file, byte, 0, 1, at);
-  byte.writeUInt8(byte.readUInt8(0) ^ 0x10);
-  writeSync(file, byte, 0, 1, at);
-  closeSync(file);
 }
 
 function sameNames(left: readonly string[], right: readonly string[]): boolean {

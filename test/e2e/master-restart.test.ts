@@ -9,7 +9,7 @@ import { ContinuousReader, stopWithoutFailures } from '../support/continuous-rea
 import { VersionedRows } from '../support/rows.ts';
 import { segmentFiles } from '../support/segment-files.ts';
 import type { FileOnDisk } from '../support/segment-files.ts';
-import { connectCluster, postLookup, respSource } from '../support/sources.ts';
+import { connectCluster, expectAllRows, respSource } from '../support/sources.ts';
 
 const NODES = ['node-0', 'node-1', 'node-2'] as const;
 const READS_PER_PHASE = 300;
@@ -45,14 +45,7 @@ function filesOfAll(): FileOnDisk[][] {
   return NODES.map((id) => segmentFiles(join(cluster.folder, id)));
 }
 
-async function expectEveryValue(): Promise<void> {
-  for (let from = 0; from < rows.count; from += 1000) {
-    const keys = Array.from({ length: 1000 }, (_, at) => rows.key(from + at));
-    const { version, values } = await postLookup(cluster.url(''), 'numbers', keys);
-    expect(version).toBe(2);
-    expect(values.map(String)).toEqual(keys.map((key) => rows.value(key, 2)));
-  }
-}
+const expectEveryValue = (): Promise<void> => expectAllRows(cluster.url(''), 'numbers', rows, 2);
 
 describe('the master is killed and started again', () => {
   test('cluster clients read all along, and catalog and placement are as before', async () => {

@@ -126,6 +126,9 @@ describe('stele up', () => {
   test('killed with -9, it leaves no orphan', async () => {
     const up = await startUp('killed');
     const pids = up.addresses().map(({ pid }) => pid);
+    onTestFinished(() => {
+      for (const pid of pids.filter(isRunning)) process.kill(pid, 'SIGKILL');
+    });
     expect(pids.filter(isRunning)).toHaveLength(4);
     up.child.kill('SIGKILL');
     await until('all children to end', () => !pids.some(isRunning), CLOSE_MS_MAX);

@@ -119,6 +119,16 @@ export function loadCrash(options: LoadCrashOptions): void {
       expect(await cluster.digest('killed')).toBe(undisturbed.digest);
     });
 
+    test('goes on when the master is killed in it and started again', async () => {
+      const load = start('restarted');
+      expect(await reached(load, { chunks: whole.chunks >> 1 })).toBe(true);
+      await cluster.kill('master');
+      await cluster.startMaster();
+      const summary = finish(await load.finished());
+      expect(summary.digest).toBe(undisturbed.digest);
+      expect(await cluster.digest('restarted')).toBe(undisturbed.digest);
+    });
+
     test('ends well with --min-replicas 1 when a datanode is killed in it', async () => {
       const load = start('survivor', ['--min-replicas', '1']);
       expect(await reached(load, { chunks: whole.chunks >> 1 })).toBe(true);

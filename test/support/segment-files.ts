@@ -1,6 +1,14 @@
 // The segment files in a datanode's data folder, as a test may look at them from outside.
 
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 export interface FileOnDisk {
@@ -37,4 +45,14 @@ export function rewritten(before: readonly FileOnDisk[], after: readonly FileOnD
   return after
     .filter((file) => identities.has(file.name) && identities.get(file.name) !== file.identity)
     .map((file) => file.name);
+}
+
+/** Changes one bit of the byte at `at`, as a rotting disk would. */
+export function flipBit(path: string, at: number, bit = 4): void {
+  const file = openSync(path, 'r+');
+  const byte = Buffer.alloc(1);
+  readSync(file, byte, 0, 1, at);
+  byte.writeUInt8(byte.readUInt8(0) ^ (1 << bit));
+  writeSync(file, byte, 0, 1, at);
+  closeSync(file);
 }

@@ -1,7 +1,9 @@
 // The ways to read that users have: Redis clients on the master, on the datanodes, and HTTP.
 
 import { Cluster, Redis } from 'ioredis';
+import { expect } from 'vitest';
 import type { Source } from './continuous-reader.ts';
+import type { VersionedRows } from './rows.ts';
 
 export interface RespAddress {
   readonly host: string;
@@ -113,4 +115,21 @@ function valueOf(result: LookupAnswer['results'][number]): Buffer | null {
   if (result.status === 'NOT_FOUND') return null;
   if (result.status !== 'OK') throw new Error(result.status);
   return Buffer.from(result.value ?? '', 'base64');
+}
+
+/** Throws unless every key of `rows` has its value of `version`, all read in batches of one version. */
+export async function expectAllRows(
+  origin: string,
+  keyspace: string,
+  rows: VersionedRows,
+  version: number,
+): Promise<void> {
+  for (let from = 0; from < rows.count; from += 1000) {
+    const keys = Array.from({ length: Math.min(1000, rows.count - from) }, (_, at) =>
+      rows.key(from + at),
+    );
+    const answer = await postLookup(origin, keyspace, keys);
+    expect(answer.version).toBe(version);
+    expect(answer.values.map(String)).toEqual(keys.map((key) => rows.value(key, version)));
+  }
 }
