@@ -1,7 +1,7 @@
 // What `npm start` gives, read in every way there is: each value byte for byte.
 
 import { spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { credentials } from '@grpc/grpc-js';
@@ -11,8 +11,7 @@ import { SteleClient } from '../../client/stele-client.ts';
 import { LookupServiceClient, LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { LookupResponse } from '../../proto/gen/stele/v1/lookup.ts';
 import { summaryOf } from '../support/cluster.ts';
-import type { LoadSummary } from '../support/cluster.ts';
-import { generateSample, readLineFile } from '../support/rows.ts';
+import { readLineFile } from '../support/rows.ts';
 import {
   connectCluster,
   connectRedis,
@@ -23,6 +22,7 @@ import {
 import { ANY_PORTS, flags, PROJECT, stele, SteleProcess, until } from '../support/stele-process.ts';
 import type { Addresses } from '../support/stele-process.ts';
 import { hasTool } from '../support/tools.ts';
+import { guard, unguard } from '../support/watchdog.ts';
 
 const SAMPLE_ROWS = 10_000;
 const BATCH = 1000;
@@ -224,89 +224,6 @@ describe('gRPC', () => {
   });
 });
 
-describe('a generated file of the same shape', () => {
-  const file = join(folder, 'generated', 'rows.data');
-
-  beforeAll(() => {
-    mkdirSync(join(folder, 'generated'));
-    generateSample(file, SAMPLE_ROWS, 7);
-  });
-
-  test.for([
-    ['as a file', file],
-    ['as a folder', join(folder, 'generated')],
-    ['as a glob', join(folder, 'generated', '*.data')],
-  ] as const)('loads %s: every row, every value exact', async ([how, path]) => {
-    const keyspace = how.replaceAll(' ', '-');
-    const summary = await load(keyspace, path);
-    expect(summary).toMatchObject({ rows: SAMPLE_ROWS, loaded: SAMPLE_ROWS, rejected: 0 });
-    await expectRows(keyspace, readLineFile(file));
-  });
-
-  test('has the same digest whichever way it came', async () => {
-    const split = join(folder, 'split');
-    mkdirSync(split);
-    const lines = readFileSync(file, 'utf8').trimEnd().split('\n').reverse();
-    writeFileSync(join(split, 'a.data'), lines.slice(0, 3000).join('\n'));
-    writeFileSync(join(split, 'b.data'), lines.slice(3000).join('\n'));
-    copyFileSync(file, join(folder, 'copy.data'));
-    const whole = await load('whole', join(folder, 'copy.data'));
-    const parts = await load('parts', split);
-    expect(parts.loaded).toBe(SAMPLE_ROWS);
-    expect(parts.digest).toBe(whole.digest);
-  });
-});
-
-describe('values that are easily damaged', () => {
-  const values = new Map<string, string>([
-    ['leading', '   three spaces in front'],
-    ['trailing', 'two spaces behind  '],
-    ['tabs', '\ta\tb\t'],
-    ['empty', ''],
-    ['carriage-return', 'dos line\r'],
-    ['only-carriage-return', '\r'],
-    ['quotes', '"not a quoted field", "really"'],
-    ['nul', 'a\0b'],
-    ['emoji', '👩‍👩‍👧‍👦 and ñ and 漢字'],
-    ['__proto__', 'a key like any other'],
-    ['12345', 'a key that looks like a number'],
-    ['last', 'no newline behind this'],
-  ]);
-
-  test('come out as they went in', async () => {
-    const file = join(folder, 'edge.data');
-    writeFileSync(file, [...values].map(([key, value]) => `${key} ${value}`).join('\n'));
-    const summary = await load('edge', file);
-    expect(summary).toMatchObject({ rows: values.size, loaded: values.size });
-    const rows = new Map([...values].map(([key, value]) => [key, Buffer.from(value)] as const));
-    await expectRows('edge', rows);
-    const client = connectRedis(master, 'edge');
-    onTestFinished(() => client.disconnect());
-    expect(await client.mgetBuffer([...rows.keys()])).toEqual([...rows.values()]);
-  });
-
-  test('multi-byte characters lie across chunk edges', async () => {
-    const chunkBytes = 64 * 1024;
-    const rows = new Map<string, Buffer>();
-    for (let row = 0; row < 1500; row++) {
-      rows.set(`k${row}`, Buffer.from('漢'.repeat(50 + (row % 61))));
-    }
-    const bytes = Buffer.concat(
-      [...rows].flatMap(([key, value]) => [Buffer.from(`${key} `), value, Buffer.from('\n')]),
-    );
-    const edges = Array.from({ length: Math.floor(bytes.length / chunkBytes) }, (_, index) =>
-      bytes.readUInt8((index + 1) * chunkBytes),
-    );
-    // 10xxxxxx: the second or third byte of a character.
-    expect(edges.filter((byte) => byte >> 6 === 0b10).length).toBeGreaterThan(1);
-    const file = join(folder, 'multibyte.data');
-    writeFileSync(file, bytes);
-    const summary = await load('multibyte', file, ['--chunk-size', '64KiB']);
-    expect(summary).toMatchObject({ rows: 1500, loaded: 1500, rejected: 0 });
-    await expectRows('multibyte', rows);
-  });
-});
-
 describe('a datanode of `stele up` is killed', () => {
   test('it is started again on its ports, and meanwhile every value is there', async () => {
     const [lost] = nodes;
@@ -334,43 +251,17 @@ function linesOf(title: string): Addresses[] {
   return up.addresses().filter((one) => one.title === title);
 }
 
-async function load(
-  keyspace: string,
-  path: string,
-  more: readonly string[] = [],
-): Promise<LoadSummary> {
-  const done = await stele([
-    'load',
-    keyspace,
-    path,
-    ...flags({ master: `127.0.0.1:${master.grpc}`, 'work-dir': join(folder, 'work') }),
-    ...flags({ output: 'json' }),
-    ...more,
-  ]);
-  expect(done.stderr).toBe('');
-  expect(done.code).toBe(0);
-  return summaryOf(done.stdout);
-}
-
-async function expectRows(keyspace: string, rows: ReadonlyMap<string, Buffer>): Promise<void> {
-  const names = [...rows.keys()];
-  for (let at = 0; at < names.length; at += BATCH) {
-    const batch = names.slice(at, at + BATCH);
-    const { values } = await postLookup(origin(), keyspace, batch);
-    const wrong = batch.filter((key, index) => !rows.get(key)?.equals(values[index] ?? NOTHING));
-    expect(wrong).toEqual([]);
-  }
-}
-
-/** No value of any row of these tests. */
-const NOTHING = Buffer.from([0xff, 0xfe]);
-
 /** GETs every key through one redis-cli, which prints a raw value a line off a terminal. */
 function redisCli(options: readonly string[], ...before: string[]): Promise<string[]> {
   const child = spawn('redis-cli', ['-h', '127.0.0.1', ...options], {
     stdio: 'pipe',
   });
-  onTestFinished(() => void child.kill('SIGKILL'));
+  const { pid = -1 } = child;
+  guard(pid);
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+    unguard(pid);
+  });
   child.stdin.end(
     [...before, ...keys.map((key) => `GET ${key}`)].map((line) => `${line}\n`).join(''),
   );
