@@ -1,0 +1,56 @@
+// A datanode's ports, without a master: what clients are told before there is a view, and what is
+// said where a port is taken.
+
+import { Redis } from 'ioredis';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import { resolveSettings } from '../../base/config.ts';
+import { silentLogger } from '../../base/log.ts';
+import { startDatanode } from '../../datanode/server.ts';
+import type { RunningDatanode } from '../../datanode/server.ts';
+import { datanodeSettings } from '../../datanode/settings.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+async function start(ports: Record<string, number> = {}): Promise<RunningDatanode> {
+  const { values } = resolveSettings(datanodeSettings, {
+    flags: {
+      id: 'n1',
+      dataDir: tempDir(),
+      master: '127.0.0.1:1',
+      httpPort: 0,
+      respPort: 0,
+      grpcPort: 0,
+      ...ports,
+    },
+    environment: {},
+    file: {},
+  });
+  const node = await startDatanode(values, { log: silentLogger });
+  onTestFinished(() => node.close());
+  return node;
+}
+
+it('a user or a keyspace is not called unknown before the first view has come', async () => {
+  const node = await start();
+  const client = new Redis({ port: node.address.respPort, protocol: 2, enableReadyCheck: false });
+  onTestFinished(() => client.disconnect());
+  client.on('error', () => undefined);
+  await expect(client.call('AUTH', 'geo', 'any')).rejects.toThrow(/^LOADING /);
+  await expect(client.call('SELECT', 'geo')).rejects.toThrow(/^LOADING /);
+  expect(await client.call('AUTH', 'default', 'any')).toBe('OK');
+});
+
+it.each([
+  ['httpPort', '--http-port'],
+  ['respPort', '--resp-port'],
+  ['grpcPort', '--grpc-port'],
+])('a %s that is taken is told with its flag', async (setting, flag) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  const message = new RegExp(`${port}.*${flag}`);
+  await expect(start({ [setting]: port })).rejects.toMatchObject({ code: 'PORT_IN_USE' });
+  await expect(start({ [setting]: port })).rejects.toThrow(message);
+});
