@@ -10,7 +10,8 @@ import { monotonicNowMs } from '../base/clock.ts';
 import { SteleError, isErrorCode, toSteleError } from '../base/errors.ts';
 import { openSegment, segmentMeta } from '../segment/reader.ts';
 import type { Segment } from '../segment/reader.ts';
-import { verifySteps } from '../segment/verify.ts';
+import { stepsOf } from './verify-depth.ts';
+import type { VerifyDepth } from './verify-depth.ts';
 import type { VerifyReply, VerifyTask } from './verify-worker.ts';
 
 const IN_PLACE_BYTES_MAX = 4 * 1024 * 1024;
@@ -23,14 +24,14 @@ export class Verifier {
   #pool: Piscina<VerifyTask, VerifyReply> | undefined;
 
   /**
-   * Opens and fully verifies a segment file's bytes, and checks that they are the segment asked
-   * for. Throws CORRUPT or UNKNOWN_FORMAT.
+   * Opens and verifies a segment file's bytes, and checks that they are the segment asked for.
+   * Throws CORRUPT or UNKNOWN_FORMAT.
    */
-  async verify(bytes: Buffer, expected: ExpectedSegment): Promise<Segment> {
+  async verify(bytes: Buffer, expected: ExpectedSegment, depth: VerifyDepth): Promise<Segment> {
     const segment = openSegment(bytes);
     expectIdentity(segment, expected);
-    if (bytes.length <= IN_PLACE_BYTES_MAX) await verifyInPlace(segment);
-    else await this.#verifyInThread(bytes);
+    if (bytes.length <= IN_PLACE_BYTES_MAX) await verifyInPlace(segment, depth);
+    else await this.#verifyInThread(bytes, depth);
     return segment;
   }
 
@@ -39,7 +40,7 @@ export class Verifier {
     this.#pool = undefined;
   }
 
-  async #verifyInThread(bytes: Buffer): Promise<void> {
+  async #verifyInThread(bytes: Buffer, depth: VerifyDepth): Promise<void> {
     this.#pool ??= new Piscina<VerifyTask, VerifyReply>({
       filename: new URL('./verify-worker.js', import.meta.url).href,
       minThreads: 0,
@@ -48,27 +49,28 @@ export class Verifier {
       maxQueue: QUEUE_MAX,
       atomics: 'disabled',
     });
-    const reply = await this.#run(this.#pool, bytes);
+    const reply = await this.#run(this.#pool, {
+      shared: bytes.buffer,
+      byteOffset: bytes.byteOffset,
+      byteLength: bytes.byteLength,
+      depth,
+    });
     if (reply.ok) return;
     throw new SteleError(isErrorCode(reply.code) ? reply.code : 'CORRUPT', reply.message);
   }
 
-  async #run(pool: Piscina<VerifyTask, VerifyReply>, bytes: Buffer): Promise<VerifyReply> {
+  async #run(pool: Piscina<VerifyTask, VerifyReply>, task: VerifyTask): Promise<VerifyReply> {
     try {
-      return await pool.run({
-        shared: bytes.buffer,
-        byteOffset: bytes.byteOffset,
-        byteLength: bytes.byteLength,
-      });
+      return await pool.run(task);
     } catch (thrown) {
       throw toSteleError(thrown);
     }
   }
 }
 
-async function verifyInPlace(segment: Segment): Promise<void> {
+async function verifyInPlace(segment: Segment, depth: VerifyDepth): Promise<void> {
   let turnEndsAtMs = monotonicNowMs() + STEP_MS_MAX;
-  for (const _byteCount of verifySteps(segment)) {
+  for (const _byteCount of stepsOf(segment, depth)) {
     if (monotonicNowMs() < turnEndsAtMs) continue;
     await new Promise((resolve) => setImmediate(resolve));
     turnEndsAtMs = monotonicNowMs() + STEP_MS_MAX;

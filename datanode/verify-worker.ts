@@ -1,13 +1,15 @@
-// The worker thread of verifier.ts: a thin shell over segment/verify.ts.
+// The worker thread of verifier.ts: a thin shell over its steps.
 
 import { toSteleError } from '../base/errors.ts';
 import { openSegment } from '../segment/reader.ts';
-import { verifySegment } from '../segment/verify.ts';
+import { stepsOf } from './verify-depth.ts';
+import type { VerifyDepth } from './verify-depth.ts';
 
 export interface VerifyTask {
   readonly shared: ArrayBufferLike;
   readonly byteOffset: number;
   readonly byteLength: number;
+  readonly depth: VerifyDepth;
 }
 
 /** An error as data: a thrown one would lose its code on the way between threads. */
@@ -16,7 +18,8 @@ export type VerifyReply =
 
 export default function verify(task: VerifyTask): VerifyReply {
   try {
-    verifySegment(openSegment(Buffer.from(task.shared, task.byteOffset, task.byteLength)));
+    const segment = openSegment(Buffer.from(task.shared, task.byteOffset, task.byteLength));
+    for (const _byteCount of stepsOf(segment, task.depth));
     return { ok: true };
   } catch (thrown) {
     const error = toSteleError(thrown, 'CORRUPT');
