@@ -14,6 +14,7 @@ import type { LookupReceiver } from '../waiting.ts';
 import type { SurfaceCounts } from '../metrics.ts';
 import type { LookupTarget } from '../router.ts';
 import { writeProblem } from './problem.ts';
+import { writeAtTurnEnd } from './reply-turn.ts';
 
 /** Up to this size header and value go out as one latin1 string, which is one write. */
 const ONE_WRITE_BYTES_MAX = 8 * 1024;
@@ -58,7 +59,7 @@ export class ValueReply implements LookupReceiver {
     if (this.#response.destroyed) return;
     if (status === LookupStatus.OK && value !== undefined) {
       this.#counts.found++;
-      return this.#sendValue(value, nodeId);
+      return writeAtTurnEnd(() => this.#sendValue(value, nodeId));
     }
     if (status === LookupStatus.NOT_FOUND) {
       this.#counts.notFound++;
@@ -70,6 +71,7 @@ export class ValueReply implements LookupReceiver {
   }
 
   #sendValue(value: Buffer, nodeId: string): void {
+    if (this.#response.destroyed) return;
     const { keyspaceUid, version } = this.#target;
     const etag = `"${keyspaceUid}-${version}-${crc32(this.#key).toString(16)}"`;
     const wanted = this.#request.headers['if-none-match'];
