@@ -23,6 +23,7 @@ import type { ReplyWriter } from './encoder.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { ReplyQueue } from './reply-queue.ts';
 import type { Session } from './session.ts';
+import { holdUntilTurnEnd } from './turn-writes.ts';
 
 const TURN_MS_MAX = 1;
 /** A turn that has written this much sends it before it goes on. */
@@ -229,9 +230,8 @@ export class RespConnection implements PendingReplyWaiter {
 
   #send(chunks: readonly Buffer[]): void {
     if (chunks.length === 0 || !this.#socket.writable) return;
-    if (chunks.length > 1) this.#socket.cork();
+    holdUntilTurnEnd(this.#socket);
     for (const chunk of chunks) this.#socket.write(chunk);
-    if (chunks.length > 1) this.#socket.uncork();
     this.#account(this.#socket.writableLength);
   }
 
