@@ -50,8 +50,7 @@ function generate(name, flags) {
 const plain = generate('plain.csv', []);
 const quoted = generate('quoted.csv', ['--quoted']);
 
-/** A fresh cluster for every load, so that nothing is there already. */
-async function timeLoad(path, label) {
+async function startCluster(label) {
   const cluster = await start(
     process.execPath,
     [
@@ -65,23 +64,45 @@ async function timeLoad(path, label) {
   );
   const processes = addressesIn(cluster.printed);
   const datanodes = processes.filter(({ title }) => title.startsWith('datanode'));
-  const grpc = processes.find(({ title }) => title.startsWith('master')).grpc;
-  const before = datanodes.reduce((sum, { pid }) => sum + residentBytes(pid), 0);
-  const startedAt = performance.now();
+  return { cluster, datanodes, grpc: processes.find(({ title }) => title === 'master').grpc };
+}
+
+function load(path, keyspace, grpc) {
   const printed = run(process.execPath, [
     main,
     'load',
-    'bench',
+    keyspace,
     path,
-    ...['--master', `127.0.0.1:${grpc}`, '--work-dir', join(folder, `work-${label}`), '-o', 'json'],
+    ...['--master', `127.0.0.1:${grpc}`, '--work-dir', join(folder, `work-${keyspace}`)],
+    ...['-o', 'json'],
   ]);
+  return JSON.parse(printed.trim().split('\n').at(-1));
+}
+
+/** A fresh cluster for every load, so that nothing is there already. */
+async function timeLoad(path, label) {
+  const { cluster, grpc } = await startCluster(label);
+  const startedAt = performance.now();
+  const summary = load(path, 'bench', grpc);
   const elapsedMs = performance.now() - startedAt;
-  const summary = JSON.parse(printed.trim().split('\n').at(-1));
-  await new Promise((resolve) => setTimeout(resolve, 1000));
-  const after = datanodes.reduce((sum, { pid }) => sum + residentBytes(pid), 0);
   await stop(cluster);
   if (summary.loaded !== rows) throw new Error(`loaded ${summary.loaded} of ${rows}`);
-  return { elapsedMs, residentGrowth: after - before };
+  return { elapsedMs };
+}
+
+/** Resident bytes of the datanodes with nothing, and after each of `keyspaces` loads of `path`. */
+async function residentAfterLoads(path, keyspaces) {
+  const { cluster, datanodes, grpc } = await startCluster('memory');
+  const resident = () => datanodes.reduce((sum, { pid }) => sum + residentBytes(pid), 0);
+  const growth = [];
+  const before = resident();
+  for (let keyspace = 1; keyspace <= keyspaces; keyspace++) {
+    load(path, `memory${keyspace}`, grpc);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    growth.push(resident() - before);
+  }
+  await stop(cluster);
+  return growth;
 }
 
 function protocolFile() {
@@ -106,7 +127,7 @@ async function timeRedis(path) {
   run('sh', ['-c', `redis-cli -p ${port} --pipe < ${path}`]);
   const elapsedMs = performance.now() - startedAt;
   await stop(redis);
-  return { elapsedMs, residentGrowth: 0 };
+  return { elapsedMs };
 }
 
 const withRedis = has('redis-server', 'redis-server') && has('redis-cli', 'redis-tools');
@@ -121,26 +142,24 @@ for (let round = 0; round < rounds; round++) {
   for (const [name, time] of contenders) results.get(name).push(await time(round));
 }
 
-const keyAndValueBytes = rows * (36 + 70) * 2;
 const base = median([...results.values()][0].map(({ elapsedMs }) => elapsedMs));
 const table = [...results].map(([name, all]) => {
   const elapsedMs = median(all.map((result) => result.elapsedMs));
-  const growth = median(all.map((result) => result.residentGrowth));
   return [
     name,
     (elapsedMs / 1000).toFixed(2),
     Math.round((rows / elapsedMs) * 1000).toLocaleString('en'),
     (base / elapsedMs).toFixed(2),
-    growth > 0 ? (growth / keyAndValueBytes).toFixed(2) : '-',
   ];
 });
 console.log(
   `Load of ${rows} rows (36-byte keys, 70-byte values), 3 datanodes, RF 2, from the command to visible; medians of ${rounds}. ${machine()}\n`,
 );
+console.log(markdownTable(['loader', 'seconds', 'rows/s', 'ratio'], table));
+
+const keyAndValueBytes = rows * (36 + 70) * 2;
+const growth = await residentAfterLoads(plain, 4);
 console.log(
-  markdownTable(
-    ['loader', 'seconds', 'rows/s', 'ratio', 'resident growth / (key + value bytes held)'],
-    table,
-  ),
+  `\nResident growth of the three datanodes over the bytes of keys and values they hold, after 1 to 4 keyspaces of ${rows} rows: ${growth.map((bytes, index) => (bytes / keyAndValueBytes / (index + 1)).toFixed(2)).join(', ')}.`,
 );
 process.exit(0);
