@@ -9,7 +9,6 @@
 // memory speed, while workers already parse the first chunks.
 
 import { closeSync, openSync } from 'node:fs';
-import type { Dialect } from './dialect.ts';
 import { chunkEnd, endOfLine } from './csv-records.ts';
 import { FileWindow } from './file-window.ts';
 import type { InputFile } from './inputs.ts';
@@ -30,12 +29,11 @@ export interface Chunk {
 /** All chunks in order, one at a time: the caller parses the first while the rest is not yet cut. */
 export function* cutIntoChunks(
   inputs: readonly InputFile[],
-  dialect: Dialect,
   chunkBytes: number,
 ): Generator<Chunk, void, undefined> {
   let index = 0;
   for (const [file, input] of inputs.entries()) {
-    for (const range of cutFile(input, dialect, chunkBytes)) {
+    for (const range of cutFile(input, chunkBytes)) {
       yield { index: index++, file, start: range.start, end: range.end };
     }
   }
@@ -43,10 +41,10 @@ export function* cutIntoChunks(
 
 function* cutFile(
   input: InputFile,
-  dialect: Dialect,
   chunkBytes: number,
 ): Generator<{ start: number; end: number }, void, undefined> {
   if (input.dataStart >= input.sizeBytes) return;
+  const { dialect } = input;
   const file = openSync(input.readPath, 'r');
   try {
     const isCsv = dialect.format === 'csv';

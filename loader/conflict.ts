@@ -34,7 +34,7 @@ function describe(
   const input = parsed && state.prepared.inputs[parsed.chunk.file];
   if (parsed === undefined || input === undefined) return text;
   const { end, start } = parsed.chunk;
-  const offset = locateRow(input.readPath, parsed.chunk, state.prepared.dialect, key, value);
+  const offset = locateRow(input.readPath, parsed.chunk, input.dialect, key, value);
   const place = offset === undefined ? `between bytes ${start} and ${end}` : `near byte ${offset}`;
   return `${text} in ${shorten(input.path, 120)} ${place}`;
 }

@@ -39,11 +39,17 @@ function endingOf(path: string): string {
 }
 
 /**
- * The one format of all paths. Throws INPUT_INVALID when it cannot be told or differs, UNSUPPORTED
- * for a format that this release does not read.
+ * The format of one input: as told, or by its ending. Throws INPUT_INVALID where it cannot be told,
+ * UNSUPPORTED for a format that this release does not read.
  */
-export function settleFormat(paths: readonly string[], wanted: LoadFormat | 'auto'): LoadFormat {
-  const format = wanted === 'auto' ? formatByEndings(paths) : wanted;
+export function formatFor(path: string, wanted: LoadFormat | 'auto'): LoadFormat {
+  const format = wanted === 'auto' ? formatOf(path) : wanted;
+  if (format === undefined) {
+    throw new SteleError(
+      'INPUT_INVALID',
+      `The format of '${shorten(path)}' cannot be told from its ending; name it with --format line, csv or tsv.`,
+    );
+  }
   if (format === 'jsonl') {
     throw new SteleError(
       'UNSUPPORTED',
@@ -51,26 +57,4 @@ export function settleFormat(paths: readonly string[], wanted: LoadFormat | 'aut
     );
   }
   return format;
-}
-
-function formatByEndings(paths: readonly string[]): LoadFormat {
-  let found: LoadFormat | undefined;
-  for (const path of paths) {
-    const format = formatOf(path);
-    if (format === undefined) {
-      throw new SteleError(
-        'INPUT_INVALID',
-        `The format of '${shorten(path)}' cannot be told from its ending; name it with --format line, csv or tsv.`,
-      );
-    }
-    if (found !== undefined && found !== format) {
-      throw new SteleError(
-        'INPUT_INVALID',
-        `The inputs have different formats (${found} and, in '${shorten(path)}', ${format}); load them one after the other, or name one with --format.`,
-      );
-    }
-    found = format;
-  }
-  if (found === undefined) throw new SteleError('INPUT_NOT_FOUND', 'There is no input.');
-  return found;
 }

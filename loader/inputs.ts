@@ -12,6 +12,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { SteleError, systemErrorCode } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
+import type { Dialect } from './dialect.ts';
 import { compressionOf, formatOf } from './formats.ts';
 import type { Compression } from './formats.ts';
 import { expandGlob, isGlob } from './glob.ts';
@@ -33,6 +34,8 @@ export interface InputFile extends FoundInput {
   readonly readPath: string;
   /** Of `readPath`. */
   readonly sizeBytes: number;
+  /** Of its own format; inputs of one format have the same columns. */
+  readonly dialect: Dialect;
   /** Behind a byte order mark and the header. */
   readonly dataStart: number;
   /** Lines before that. */

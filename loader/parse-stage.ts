@@ -34,7 +34,7 @@ export async function runParseStage(state: LoadState): Promise<ParseStageResult>
   const { chunkBytes, pool, prepared, stop } = state;
   const done: ParsedChunk[] = [];
   const totals = { rows: 0, rejected: 0, resumed: 0 };
-  const cut = cutIntoChunks(prepared.inputs, prepared.dialect, chunkBytes);
+  const cut = cutIntoChunks(prepared.inputs, chunkBytes);
   const isComplete = await forEachBounded(
     cut,
     pool.threads * TASKS_PER_THREAD,
@@ -75,11 +75,12 @@ export async function parseOne(state: LoadState, chunk: Chunk): Promise<ParsedCh
 function taskFor(state: LoadState, chunk: Chunk): ParseTask {
   const { binding, folder, kept, prepared, shardCount } = state;
   const input = prepared.inputs[chunk.file];
+  if (input === undefined) throw new SteleError('INTERNAL', `There is no input ${chunk.file}.`);
   const before = kept.chunks.get(chunk.index);
   return {
     chunk,
-    readPath: input?.readPath ?? '',
-    dialect: prepared.dialect,
+    readPath: input.readPath,
+    dialect: input.dialect,
     shardCount,
     runFolder: folder.runs,
     binding,

@@ -8,7 +8,8 @@ import type { Readable } from 'node:stream';
 import { SteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Dialect } from './dialect.ts';
-import { settleFormat } from './formats.ts';
+import { formatFor } from './formats.ts';
+import type { LoadFormat } from './formats.ts';
 import { checkSameColumns, readDialect, readHead } from './header.ts';
 import type { HeaderChoice } from './header.ts';
 import { STDIN_PATH } from './inputs.ts';
@@ -18,8 +19,7 @@ import { spoolInput } from './spool.ts';
 
 export interface PreparedInput {
   readonly inputs: readonly InputFile[];
-  readonly dialect: Dialect;
-  /** Of names, sizes, times and dialect; not of the content, which may be too large to read for that. */
+  /** Of names, sizes, times and dialects; not of the content, which may be too large to read for that. */
   readonly fingerprint: string;
   readonly bytesTotal: number;
 }
@@ -33,36 +33,34 @@ export async function prepareInputs(
   log: Logger,
   signal: AbortSignal,
 ): Promise<PreparedInput> {
-  const format = settleFormat(
-    found.map((input) => input.path),
-    settings.format,
-  );
+  const formats = found.map((input) => formatFor(input.path, settings.format));
   const identities: unknown[] = [];
   const inputs: InputFile[] = [];
-  let dialect: Dialect | undefined;
-  for (const input of found) {
+  /** Of each format, the dialect of its first file. */
+  const dialects = new Map<LoadFormat, Dialect>();
+  for (const [at, input] of found.entries()) {
+    const format = formats[at] as LoadFormat;
     const spooled = await spoolInput(input, spoolFolder, stdin, signal);
     const sizeBytes = statSync(spooled.path).size;
     identities.push(identityOf(input, spooled.identity));
     const head = readHead(spooled.path);
     if (head.length === 0) continue;
-    const read = readDialect(head, format, headerChoice(settings, dialect));
-    if (dialect !== undefined) checkSameColumns(dialect, read.dialect, input.path);
-    dialect ??= read.dialect;
-    const { dataStart, dataStartLine } = read;
-    inputs.push({ ...input, sizeBytes, readPath: spooled.path, dataStart, dataStartLine });
+    const first = dialects.get(format);
+    const read = readDialect(head, format, headerChoice(settings, first));
+    if (first === undefined) dialects.set(format, read.dialect);
+    else checkSameColumns(first, read.dialect, input.path);
+    inputs.push({ ...input, ...read, sizeBytes, readPath: spooled.path });
   }
-  if (dialect === undefined) throw new SteleError('INPUT_INVALID', 'The input is empty.');
-  log.info({ dialect, files: inputs.length }, 'dialect settled');
+  if (inputs.length === 0) throw new SteleError('INPUT_INVALID', 'The input is empty.');
+  log.info({ dialects: [...dialects.values()], files: inputs.length }, 'dialect settled');
   return {
     inputs,
-    dialect,
-    fingerprint: fingerprintOf(identities, dialect),
+    fingerprint: fingerprintOf(identities, [...dialects.values()]),
     bytesTotal: inputs.reduce((sum, input) => sum + input.sizeBytes, 0),
   };
 }
 
-/** What `--header auto` decided for the first input holds for all. */
+/** What `--header auto` decided for the first input of a format holds for all. */
 function headerChoice(settings: LoadSettings, first: Dialect | undefined): HeaderChoice {
   const header = first === undefined ? settings.header : first.hasHeader ? 'yes' : 'no';
   return { key: settings.key, value: settings.value, header };
@@ -77,8 +75,8 @@ function identityOf(input: FoundInput, contentHash: string): unknown {
   return [basename(input.path), input.sizeBytes, input.modifiedMs];
 }
 
-function fingerprintOf(identities: readonly unknown[], dialect: Dialect): string {
+function fingerprintOf(identities: readonly unknown[], dialects: readonly Dialect[]): string {
   return createHash('sha256')
-    .update(JSON.stringify([identities, dialect]))
+    .update(JSON.stringify([identities, dialects]))
     .digest('hex');
 }

@@ -13,17 +13,17 @@ import { rowsOf, runs } from './rows.ts';
 
 const CSV = delimitedDialect('csv', ['k', 'v'], false, true, { key: undefined, value: undefined });
 
-function inputOf(path: string, bytes: Buffer, dataStart = 0): InputFile {
+function inputOf(path: string, bytes: Buffer, dialect: Dialect, dataStart = 0): InputFile {
   writeFileSync(path, bytes);
-  const file = { path, readPath: path, compression: 'none', modifiedMs: 0 } as const;
+  const file = { path, readPath: path, compression: 'none', modifiedMs: 0, dialect } as const;
   return { ...file, sizeBytes: bytes.length, dataStart, dataStartLine: 0 };
 }
 
-function parseAll(input: InputFile, bytes: Buffer, dialect: Dialect, chunkBytes: number) {
-  const context = newParseContext(dialect, 16);
+function parseAll(input: InputFile, bytes: Buffer, chunkBytes: number) {
+  const context = newParseContext(input.dialect, 16);
   const rows: [string, string][] = [];
   const rejects: [number, string][] = [];
-  for (const { end, start } of cutIntoChunks([input], dialect, chunkBytes)) {
+  for (const { end, start } of cutIntoChunks([input], chunkBytes)) {
     parseChunk(context, bytes.subarray(start, end), start);
     rows.push(...rowsOf(context));
     for (const { offset, reason } of context.rows.rejects) rejects.push([offset, reason]);
@@ -33,9 +33,9 @@ function parseAll(input: InputFile, bytes: Buffer, dialect: Dialect, chunkBytes:
 
 it('chunks cover the data without a gap and end at line ends', () => {
   const bytes = Buffer.from('head\naa 1\nbbbb 2\nc 3\nno newline at the end');
-  const input = inputOf(join(tempDir(), 'in'), bytes, 5);
+  const input = inputOf(join(tempDir(), 'in'), bytes, LINE_DIALECT, 5);
   for (let chunkBytes = 1; chunkBytes < 50; chunkBytes++) {
-    const chunks = [...cutIntoChunks([input, input], LINE_DIALECT, chunkBytes)];
+    const chunks = [...cutIntoChunks([input, input], chunkBytes)];
     expect(chunks.map(({ index }) => index)).toEqual([...chunks.keys()]);
     for (const file of [0, 1]) {
       const own = chunks.filter((chunk) => chunk.file === file);
@@ -71,9 +71,9 @@ it('the rows and rejects of any csv do not depend on where it was cut', () => {
       fc.integer({ min: 1, max: 30 }),
       (units, size) => {
         const bytes = Buffer.from(units.join(''));
-        const input = inputOf(path, bytes);
-        const whole = parseAll(input, bytes, CSV, 1_000_000);
-        expect(parseAll(input, bytes, CSV, size)).toEqual(whole);
+        const input = inputOf(path, bytes, CSV);
+        const whole = parseAll(input, bytes, 1_000_000);
+        expect(parseAll(input, bytes, size)).toEqual(whole);
       },
     ),
     runs(250),
