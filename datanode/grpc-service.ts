@@ -9,8 +9,6 @@ import type {
   DatanodeServiceServer,
   FetchSegmentRequest,
   FetchSegmentResponse,
-  PushSegmentsRequest,
-  PushSegmentsResponse,
 } from '../proto/gen/stele/v1/datanode.ts';
 import type {
   LookupRequest,
@@ -24,7 +22,6 @@ import { LOOKUP_KEYS_MAX } from '../base/limits.ts';
 import { answerBatch } from './lookup-batch.ts';
 import { found, lookupInTable } from './lookup.ts';
 import type { Datanode } from './node.ts';
-import { PushSession } from './push-session.ts';
 
 /** Time a reader of a stream may take for one message before the stream is given up. */
 const DRAIN_DEADLINE_MS = 30_000;
@@ -38,7 +35,6 @@ export function datanodeService(node: Datanode): DatanodeServiceServer {
     putManifest: unary((request) => node.putManifest(request)),
     copySegments: unary((request) => node.copySegments(request)),
     dropSegments: unary((request) => node.dropSegments(request)),
-    pushSegments: (call) => void receive(node, call),
     fetchSegment: (call) => void send(node, call),
   };
 }
@@ -60,27 +56,6 @@ function unary<Request, Response>(
       (thrown: unknown) => callback(toGrpcError(thrown)),
     );
   };
-}
-
-async function receive(
-  node: Datanode,
-  call: ServerDuplexStream<PushSegmentsRequest, PushSegmentsResponse>,
-): Promise<void> {
-  const session = new PushSession(node.identity, node.intake, (answer) => call.write(answer));
-  const takeAll = async (): Promise<void> => {
-    for await (const message of messagesOf<PushSegmentsRequest>(call)) {
-      await session.message(message);
-    }
-    await session.end();
-  };
-  try {
-    await Promise.race([takeAll(), session.failed]);
-    call.end();
-  } catch (thrown) {
-    if (!call.cancelled) call.emit('error', toGrpcError(thrown));
-  } finally {
-    session.dispose();
-  }
 }
 
 async function send(

@@ -1,4 +1,7 @@
-// Health and metrics of a datanode over HTTP: /livez, /readyz, /metrics.
+// A datanode over HTTP: /livez, /readyz, /metrics, and segments (segment-routes.ts).
+//
+// There is no timeout for a whole request: a segment takes what it takes. Headers have one, a silent
+// connection has one, and no other route reads a body.
 
 import { fastify } from 'fastify';
 import type { FastifyInstance } from 'fastify';
@@ -6,8 +9,9 @@ import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import type { Datanode } from './node.ts';
 import { notReadyReason } from './readiness.ts';
+import { addSegmentRoutes } from './segment-routes.ts';
 
-const REQUEST_TIMEOUT_MS = 10_000;
+const SILENT_MS_MAX = 10_000;
 
 export interface DatanodeHttpOptions {
   readonly node: Datanode;
@@ -23,8 +27,9 @@ export async function startDatanodeHttp(
   const { node } = options;
   const registry = metricsOf(options);
   const app = fastify({
-    connectionTimeout: REQUEST_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: SILENT_MS_MAX,
+    requestTimeout: 0,
+    http: { headersTimeout: SILENT_MS_MAX },
     keepAliveTimeout: 60_000,
     forceCloseConnections: true,
     bodyLimit: 1024,
@@ -38,6 +43,7 @@ export async function startDatanodeHttp(
   app.get('/metrics', async (_, reply) => {
     return reply.type(registry.contentType).send(await registry.metrics());
   });
+  addSegmentRoutes(app, node);
   const port = await listen(app, options.host, options.port);
   return { port, close: () => app.close() };
 }

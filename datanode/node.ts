@@ -30,6 +30,7 @@ import { Holdings } from './holdings.ts';
 import type { NodeIdentity } from './identity.ts';
 import { Intake } from './intake.ts';
 import { OpeningScan } from './opening-scan.ts';
+import { Receiving } from './receiving.ts';
 import type { DiskStore } from './store.ts';
 import { Verifier } from './verifier.ts';
 import { VersionTables } from './version-tables.ts';
@@ -51,6 +52,7 @@ export class Datanode {
   readonly tables = new VersionTables(this.holdings);
   readonly cluster = new ClusterState();
   readonly intake: Intake;
+  readonly receiving: Receiving;
   /** Counted by whoever answers reads. */
   readonly counters = { lookups: 0 };
   readonly #options: DatanodeOptions;
@@ -69,6 +71,7 @@ export class Datanode {
       verifier: this.#verifier,
       memoryMaxBytes: options.memoryMaxBytes,
     });
+    this.receiving = new Receiving(this.identity, this.intake);
     this.#copier = new Copier({
       intake: this.intake,
       links: options.links,

@@ -6,7 +6,7 @@ import { SteleError, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { NodeView } from '../proto/gen/stele/v1/view.ts';
 import { NodePusher } from './push.ts';
-import type { OutgoingSegment, PushIdentity } from './push-stream.ts';
+import type { OutgoingSegment, PushIdentity } from './put-segment.ts';
 import type { Targets } from './targets.ts';
 
 /** A node that was given up is tried again after this, if the master still names it. */
@@ -30,7 +30,7 @@ export class Delivery {
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
-    options.signal.addEventListener('abort', () => void this.close(), { once: true });
+    options.signal.addEventListener('abort', () => this.close(), { once: true });
   }
 
   /**
@@ -74,7 +74,7 @@ export class Delivery {
   }
 
   #pusherFor(node: NodeView): NodePusher {
-    const key = `${node.id} ${node.incarnation} ${node.address?.host}:${node.address?.grpcPort}`;
+    const key = `${node.id} ${node.incarnation} ${node.address?.host}:${node.address?.httpPort}`;
     const known = this.#pushers.get(key);
     if (known !== undefined && (known.failedForMs ?? 0) < FAILED_NODE_REST_MS) return known;
     const pusher = new NodePusher(node, this.#options.identity, this.#options.log);
@@ -96,9 +96,9 @@ export class Delivery {
     );
   }
 
-  /** Ends all streams. */
-  async close(): Promise<void> {
+  /** Ends all connections. */
+  close(): void {
     const error = new SteleError('CANCELLED', 'The load has ended.');
-    await Promise.all([...this.#pushers.values()].map((pusher) => pusher.close(error)));
+    for (const pusher of this.#pushers.values()) pusher.close(error);
   }
 }

@@ -60,7 +60,8 @@ export async function finishLoad(state: LoadState, options: FinishOptions): Prom
     throw reporterError ?? thrown;
   } finally {
     ended.abort();
-    await Promise.all([reporting, delivery.close()]);
+    delivery.close();
+    await reporting;
   }
 }
 

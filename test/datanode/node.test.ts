@@ -7,10 +7,9 @@ import { silentLogger } from '../../base/log.ts';
 import { directLink } from '../../datanode/direct-link.ts';
 import { NodeIdentity } from '../../datanode/identity.ts';
 import { Datanode } from '../../datanode/node.ts';
-import { PushSession } from '../../datanode/push-session.ts';
+import type { SegmentAnnouncement } from '../../datanode/receiving.ts';
 import { DiskStore } from '../../datanode/store.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
-import type { PushSegmentsResponse } from '../../proto/gen/stele/v1/datanode.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink } from '../../proto/ports.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';
@@ -61,39 +60,29 @@ async function openNode(
   return { node, folder };
 }
 
-/** Pushes as a loader does, the bytes cut into pieces of `pieceBytes`. */
+function announcement(segment: BuiltSegment, expectIncarnation = ''): SegmentAnnouncement {
+  const { id } = segment.info;
+  const byteLength = segment.bytes.length;
+  return { keyspaceUid: TEST_UID, segmentId: id, byteLength, expectNode: 'n1', expectIncarnation };
+}
+
+/** Pushes as a loader does, the bytes cut into pieces of `pieceBytes`; the ids that had to be sent. */
 async function push(
   node: Datanode,
   segments: readonly BuiltSegment[],
   pieceBytes = 1000,
-): Promise<PushSegmentsResponse[]> {
-  const answers: PushSegmentsResponse[] = [];
-  const session = new PushSession(node.identity, node.intake, (answer) => answers.push(answer));
-  try {
-    for (const segment of segments) {
-      await session.message({
-        part: {
-          $case: 'offer',
-          value: {
-            keyspaceUid: TEST_UID,
-            loadId: 'l',
-            segment: infoOf(segment),
-            expectNode: 'n1',
-            expectIncarnation: '',
-          },
-        },
-      });
-      if (answers.at(-1)?.stored === true) continue;
-      for (let at = 0; at < segment.bytes.length; at += pieceBytes) {
-        const value = segment.bytes.subarray(at, at + pieceBytes);
-        await session.message({ part: { $case: 'chunk', value } });
-      }
+): Promise<string[]> {
+  const sent: string[] = [];
+  for (const segment of segments) {
+    const arrival = await node.receiving.admit(announcement(segment));
+    if (arrival === undefined) continue;
+    sent.push(segment.info.id);
+    for (let at = 0; at < segment.bytes.length; at += pieceBytes) {
+      arrival.take(segment.bytes.subarray(at, at + pieceBytes));
     }
-    await session.end();
-  } finally {
-    session.dispose();
+    await arrival.finish();
   }
-  return answers;
+  return sent;
 }
 
 async function lookup(node: Datanode, keys: readonly string[]): Promise<(string | LookupStatus)[]> {
@@ -115,13 +104,7 @@ describe('a datanode', () => {
     const pairs = numberedPairs(500);
     const segments = segmentsOf(pairs, SHARDS);
     const { node, folder } = await openNode(tempDir());
-    const answers = await push(node, segments);
-    expect(
-      answers
-        .filter((answer) => answer.stored)
-        .map((answer) => answer.segmentId)
-        .sort(),
-    ).toEqual(segments.map((segment) => segment.info.id).sort());
+    expect(await push(node, segments)).toEqual(segments.map((segment) => segment.info.id));
 
     for (const run of [node, (await openNode(folder)).node]) {
       const manifest = manifestOf(segments, SHARDS);
@@ -133,14 +116,12 @@ describe('a datanode', () => {
     }
   });
 
-  it('answers an offer of a segment that is here without taking its bytes', async () => {
+  it('says of a segment that is here that no bytes are needed', async () => {
     const segments = segmentsOf(numberedPairs(20), SHARDS);
     const { node } = await openNode(tempDir());
     await push(node, segments);
     const revision = node.holdings.revision;
-    const again = await push(node, segments);
-    expect(again.every((answer) => answer.stored)).toBe(true);
-    expect(again).toHaveLength(segments.length);
+    expect(await push(node, segments)).toEqual([]);
     expect(node.holdings.revision).toBe(revision);
   });
 
@@ -189,28 +170,6 @@ describe('a datanode', () => {
     expect(readdirSync(join(folder, 'segments'))).toEqual([]);
   });
 
-  it('tells of a segment it cannot store even when nothing more is sent', async () => {
-    const [segment] = segmentsOf(numberedPairs(50), 1);
-    if (segment === undefined) throw new Error('no segment');
-    const { node } = await openNode(tempDir());
-    const answers: PushSegmentsResponse[] = [];
-    const session = new PushSession(node.identity, node.intake, (answer) => answers.push(answer));
-    const broken = Buffer.from(segment.bytes);
-    broken[200]! ^= 1;
-    const offer = {
-      keyspaceUid: TEST_UID,
-      loadId: 'l',
-      segment: infoOf(segment),
-      expectNode: '',
-      expectIncarnation: '',
-    };
-    await session.message({ part: { $case: 'offer', value: offer } });
-    await session.message({ part: { $case: 'chunk', value: broken } });
-    await expect(session.failed).rejects.toMatchObject({ code: 'CORRUPT' });
-    session.dispose();
-    expect(answers.map((answer) => answer.stored)).toEqual([false]);
-  });
-
   it('refuses a segment over its memory limit before any byte of it', async () => {
     const [segment] = segmentsOf(numberedPairs(500), 1);
     if (segment === undefined) throw new Error('no segment');
@@ -227,22 +186,52 @@ describe('a datanode', () => {
     });
   });
 
-  it('gives back what was reserved when a stream breaks off', async () => {
+  it('gives back what was reserved when a sender breaks off', async () => {
     const [segment] = segmentsOf(numberedPairs(500), 1);
     if (segment === undefined) throw new Error('no segment');
     const { node } = await openNode(tempDir(), { memoryMaxBytes: segment.bytes.length });
-    const session = new PushSession(node.identity, node.intake, () => undefined);
-    const offer = {
-      keyspaceUid: TEST_UID,
-      loadId: 'l',
-      segment: infoOf(segment),
-      expectNode: '',
-      expectIncarnation: '',
-    };
-    await session.message({ part: { $case: 'offer', value: offer } });
-    await expect(session.end()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
-    session.dispose();
-    await push(node, [segment]);
+    const arrival = await node.receiving.admit(announcement(segment));
+    arrival?.take(segment.bytes.subarray(0, 100));
+    await expect(arrival?.finish()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(await push(node, [segment])).toHaveLength(1);
+    expect(node.holdings.count).toBe(1);
+  });
+
+  it('takes no more bytes than were announced', async () => {
+    const [segment] = segmentsOf(numberedPairs(50), 1);
+    if (segment === undefined) throw new Error('no segment');
+    const { node } = await openNode(tempDir());
+    const arrival = await node.receiving.admit(announcement(segment));
+    arrival?.take(segment.bytes);
+    expect(() => arrival?.take(Buffer.alloc(1))).toThrow('more bytes than announced');
+    arrival?.abandon();
+    expect(node.holdings.count).toBe(0);
+  });
+
+  it('refuses a sender that means an earlier run of it', async () => {
+    const [segment] = segmentsOf(numberedPairs(50), 1);
+    if (segment === undefined) throw new Error('no segment');
+    const { node } = await openNode(tempDir());
+    await expect(node.receiving.admit(announcement(segment, 'earlier'))).rejects.toMatchObject({
+      code: 'WRONG_NODE',
+    });
+  });
+
+  it('lets at most 64 segments arrive at a time, the others in their turn', async () => {
+    const segments = segmentsOf(numberedPairs(3000), 128);
+    const { node } = await openNode(tempDir());
+    const admitted = segments
+      .slice(0, 65)
+      .map((segment) => node.receiving.admit(announcement(segment)));
+    const isLastIn = await Promise.race([
+      admitted[64]?.then(() => true),
+      Promise.all(admitted.slice(0, 64)).then(() => false),
+    ]);
+    expect(isLastIn).toBe(false);
+    (await admitted[0])?.abandon();
+    const last = await admitted[64];
+    last?.take(segments[64]!.bytes);
+    await last?.finish();
     expect(node.holdings.count).toBe(1);
   });
 

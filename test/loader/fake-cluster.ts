@@ -1,15 +1,14 @@
-// A master and datanodes that speak LoadService and DatanodeService over real gRPC, keep what they
-// are sent in memory, and verify it. They refuse and break on command.
+// A master that speaks LoadService over real gRPC, and datanodes that take segments over real HTTP,
+// keep what they are sent in memory, and verify it. They refuse and break on command.
 
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import type { ServerDuplexStream, sendUnaryData } from '@grpc/grpc-js';
+import type { sendUnaryData } from '@grpc/grpc-js';
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
-import { SteleError } from '../../base/errors.ts';
-import { DatanodeServiceService } from '../../proto/gen/stele/v1/datanode.ts';
-import type {
-  PushSegmentsRequest,
-  PushSegmentsResponse,
-} from '../../proto/gen/stele/v1/datanode.ts';
+import { ERROR_TABLE, SteleError, toSteleError } from '../../base/errors.ts';
 import { LoadServiceService } from '../../proto/gen/stele/v1/load.ts';
 import type {
   BeginLoadRequest,
@@ -22,6 +21,7 @@ import type {
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import { SERVER_OPTIONS } from '../../proto/grpc-channel.ts';
 import { toGrpcError } from '../../proto/grpc-errors.ts';
+import { INCARNATION_HEADER, NODE_HEADER } from '../../proto/segment-transfer.ts';
 import {
   forEachRecord,
   keyStart,
@@ -41,57 +41,42 @@ export class FakeDatanode {
   readonly segments = new Map<string, Buffer>();
   /** Segments whose bytes came over the wire. */
   received = 0;
-  /** Called before each segment is acknowledged; may throw, which ends the stream. */
+  /** Called before each segment is acknowledged; may throw, which refuses it. */
   beforeStored: () => void = () => undefined;
-  readonly #server = new Server(SERVER_OPTIONS);
+  readonly #server = createServer();
 
   constructor(id: string) {
     this.id = id;
   }
 
   async start(): Promise<void> {
-    const pushSegments = (
-      call: ServerDuplexStream<PushSegmentsRequest, PushSegmentsResponse>,
-    ): void => this.#receive(call);
-    this.#server.addService(DatanodeServiceService, { pushSegments });
-    this.port = await listen(this.#server);
+    this.#server.on('checkContinue', (request, response) => void this.#receive(request, response));
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    this.port = (this.#server.address() as AddressInfo).port;
   }
 
   stop(): void {
-    this.#server.forceShutdown();
+    this.#server.close();
+    this.#server.closeAllConnections();
   }
 
-  #receive(call: ServerDuplexStream<PushSegmentsRequest, PushSegmentsResponse>): void {
-    const wanted: { readonly id: string; readonly parts: Buffer[]; missing: number }[] = [];
-    let isBroken = false;
-    call.on('data', (request: PushSegmentsRequest) => {
-      // A write after the error would swallow the status that tells the client of it.
-      if (isBroken) return;
-      try {
-        if (request.part?.$case === 'offer') {
-          const { expectIncarnation, expectNode, segment } = request.part.value;
-          if (expectNode !== this.id || expectIncarnation !== this.incarnation) {
-            throw new SteleError('WRONG_NODE', `This is ${this.id}.`);
-          }
-          const stored = this.segments.has(segment!.id);
-          if (!stored) wanted.push({ id: segment!.id, parts: [], missing: segment!.fileBytes });
-          call.write({ segmentId: segment!.id, stored });
-        } else if (request.part?.$case === 'chunk') {
-          const head = wanted[0]!;
-          head.parts.push(request.part.value);
-          head.missing -= request.part.value.length;
-          if (head.missing > 0) return;
-          wanted.shift();
-          this.#store(head.id, Buffer.concat(head.parts));
-          call.write({ segmentId: head.id, stored: true });
-        }
-      } catch (thrown) {
-        isBroken = true;
-        call.emit('error', toGrpcError(thrown));
+  async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const id = (request.url ?? '').split('/').at(-1)!;
+      const { headers } = request;
+      if (headers[NODE_HEADER] !== this.id || headers[INCARNATION_HEADER] !== this.incarnation) {
+        throw new SteleError('WRONG_NODE', `This is ${this.id}.`);
       }
-    });
-    call.on('end', () => call.end());
-    call.on('error', () => undefined);
+      if (!this.segments.has(id)) {
+        response.writeContinue();
+        this.#store(id, await buffer(request));
+      }
+      response.writeHead(200, { connection: 'close' }).end();
+    } catch (thrown) {
+      const { code, message } = toSteleError(thrown);
+      response.writeHead(ERROR_TABLE[code].http, { connection: 'close' });
+      response.end(JSON.stringify({ code, detail: message }));
+    }
   }
 
   #store(id: string, bytes: Buffer): void {
@@ -224,7 +209,7 @@ export class FakeMaster {
       nodes: nodes.map((node) => ({
         id: node.id,
         incarnation: node.incarnation,
-        address: { host: '127.0.0.1', httpPort: 0, respPort: 0, grpcPort: node.port },
+        address: { host: '127.0.0.1', httpPort: node.port, respPort: 0, grpcPort: 0 },
         zone: '',
         state: NodeState.SERVING,
       })),

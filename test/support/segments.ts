@@ -24,7 +24,9 @@ export function segmentsOf(
     const record = Buffer.alloc(recordBytes(key.length, value.length));
     writeRecord(record, 0, key, 0, key.length, value, 0, value.length);
     const shard = shardOfSlot(slotOfKey(key, 0, key.length), shardCount);
-    parts.set(shard, [...(parts.get(shard) ?? []), record]);
+    const records = parts.get(shard);
+    if (records === undefined) parts.set(shard, [record]);
+    else records.push(record);
   }
   return [...parts].map(([shard, records]) => {
     const { segment } = buildSegment({

@@ -12,11 +12,9 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
-  type ClientDuplexStream,
   type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
-  type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
@@ -166,24 +164,6 @@ export interface DropSegmentsResponse {
  * A stream of segments: for each an offer, then (unless the answer says it is here) its bytes in
  * chunks of at most 256 KiB. Offers may run ahead of answers.
  */
-export interface PushSegmentsRequest {
-  part: { $case: "offer"; value: SegmentOffer } | { $case: "chunk"; value: Buffer } | undefined;
-}
-
-export interface SegmentOffer {
-  keyspaceUid: string;
-  loadId: string;
-  segment: SegmentInfo | undefined;
-  expectNode: string;
-  expectIncarnation: string;
-}
-
-export interface PushSegmentsResponse {
-  segmentId: string;
-  /** True: verified, synced to disk and servable. False: send the bytes. */
-  stored: boolean;
-}
-
 export interface FetchSegmentRequest {
   keyspaceUid: string;
   segmentId: string;
@@ -1496,212 +1476,6 @@ export const DropSegmentsResponse: MessageFns<DropSegmentsResponse> = {
   },
 };
 
-function createBasePushSegmentsRequest(): PushSegmentsRequest {
-  return { part: undefined };
-}
-
-export const PushSegmentsRequest: MessageFns<PushSegmentsRequest> = {
-  encode(message: PushSegmentsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    switch (message.part?.$case) {
-      case "offer":
-        SegmentOffer.encode(message.part.value, writer.uint32(10).fork()).join();
-        break;
-      case "chunk":
-        writer.uint32(18).bytes(message.part.value);
-        break;
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): PushSegmentsRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBasePushSegmentsRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.part = { $case: "offer", value: SegmentOffer.decode(reader, reader.uint32()) };
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.part = { $case: "chunk", value: bufferView(reader.bytes()) };
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseSegmentOffer(): SegmentOffer {
-  return { keyspaceUid: "", loadId: "", segment: undefined, expectNode: "", expectIncarnation: "" };
-}
-
-export const SegmentOffer: MessageFns<SegmentOffer> = {
-  encode(message: SegmentOffer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.keyspaceUid !== "") {
-      writer.uint32(10).string(message.keyspaceUid);
-    }
-    if (message.loadId !== "") {
-      writer.uint32(18).string(message.loadId);
-    }
-    if (message.segment !== undefined) {
-      SegmentInfo.encode(message.segment, writer.uint32(26).fork()).join();
-    }
-    if (message.expectNode !== "") {
-      writer.uint32(34).string(message.expectNode);
-    }
-    if (message.expectIncarnation !== "") {
-      writer.uint32(42).string(message.expectIncarnation);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): SegmentOffer {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseSegmentOffer();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.keyspaceUid = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.loadId = reader.string();
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.segment = SegmentInfo.decode(reader, reader.uint32());
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.expectNode = reader.string();
-            continue;
-          }
-          case 5: {
-            if (tag !== 42) {
-              break;
-            }
-
-            message.expectIncarnation = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBasePushSegmentsResponse(): PushSegmentsResponse {
-  return { segmentId: "", stored: false };
-}
-
-export const PushSegmentsResponse: MessageFns<PushSegmentsResponse> = {
-  encode(message: PushSegmentsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.segmentId !== "") {
-      writer.uint32(10).string(message.segmentId);
-    }
-    if (message.stored !== false) {
-      writer.uint32(16).bool(message.stored);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): PushSegmentsResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBasePushSegmentsResponse();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.segmentId = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.stored = reader.bool();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
 function createBaseFetchSegmentRequest(): FetchSegmentRequest {
   return { keyspaceUid: "", segmentId: "", expectNode: "" };
 }
@@ -1878,17 +1652,6 @@ export const DatanodeServiceService = {
       bufferView(DropSegmentsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DropSegmentsResponse => DropSegmentsResponse.decode(value),
   },
-  /** Durable before the answer; a segment that is already here is answered without its bytes. */
-  pushSegments: {
-    path: "/stele.v1.DatanodeService/PushSegments" as const,
-    requestStream: true as const,
-    responseStream: true as const,
-    requestSerialize: (value: PushSegmentsRequest): Buffer => bufferView(PushSegmentsRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): PushSegmentsRequest => PushSegmentsRequest.decode(value),
-    responseSerialize: (value: PushSegmentsResponse): Buffer =>
-      bufferView(PushSegmentsResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): PushSegmentsResponse => PushSegmentsResponse.decode(value),
-  },
   fetchSegment: {
     path: "/stele.v1.DatanodeService/FetchSegment" as const,
     requestStream: false as const,
@@ -1910,8 +1673,6 @@ export interface DatanodeServiceServer extends UntypedServiceImplementation {
   putManifest: handleUnaryCall<PutManifestRequest, PutManifestResponse>;
   copySegments: handleUnaryCall<CopySegmentsRequest, CopySegmentsResponse>;
   dropSegments: handleUnaryCall<DropSegmentsRequest, DropSegmentsResponse>;
-  /** Durable before the answer; a segment that is already here is answered without its bytes. */
-  pushSegments: handleBidiStreamingCall<PushSegmentsRequest, PushSegmentsResponse>;
   fetchSegment: handleServerStreamingCall<FetchSegmentRequest, FetchSegmentResponse>;
 }
 
@@ -2008,13 +1769,6 @@ export interface DatanodeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DropSegmentsResponse) => void,
   ): ClientUnaryCall;
-  /** Durable before the answer; a segment that is already here is answered without its bytes. */
-  pushSegments(): ClientDuplexStream<PushSegmentsRequest, PushSegmentsResponse>;
-  pushSegments(options: Partial<CallOptions>): ClientDuplexStream<PushSegmentsRequest, PushSegmentsResponse>;
-  pushSegments(
-    metadata: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientDuplexStream<PushSegmentsRequest, PushSegmentsResponse>;
   fetchSegment(
     request: FetchSegmentRequest,
     options?: Partial<CallOptions>,
