@@ -7,6 +7,7 @@
 // shards that were being worked on; the same command goes on from there. The result depends on the
 // input alone: not on workers, chunk size, crashes or the order in which anything ended.
 
+import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import { resolve } from 'node:path';
 import { SteleError, toSteleError } from '../base/errors.ts';
@@ -75,6 +76,8 @@ export async function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Pr
   const folder = openWorkFolder(settings.workDir, settings.keyspace, paths);
   const master = hooks.master ?? grpcLoadMaster(settings.master);
   const stop = new AbortController();
+  // Every shard in flight listens, and they are bounded (shard-stage.ts).
+  setMaxListeners(0, stop.signal);
   const stopOnRequest = (): void => stop.abort();
   hooks.signal?.addEventListener('abort', stopOnRequest, { once: true });
   if (hooks.signal?.aborted === true) stop.abort();

@@ -131,6 +131,6 @@ function connectionError(thrown: unknown, where: string): SteleError {
   if (thrown instanceof SteleError) return thrown;
   const code = systemErrorCode(thrown);
   if (code === 'ABORT_ERR') return new SteleError('CANCELLED', 'The load has ended.');
-  const text = `${where} cannot be reached: ${toSteleError(thrown).message}`;
+  const text = `${where} cannot be reached: ${toSteleError(thrown).message}.`;
   return new SteleError('UNAVAILABLE', text, { cause: thrown });
 }
