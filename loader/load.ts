@@ -29,6 +29,7 @@ import type { LoadMaster } from './master-client.ts';
 import { chunkBytesFor } from './parse-stage.ts';
 import { prepareInputs } from './prepare.ts';
 import type { PreparedInput } from './prepare.ts';
+import { checkRejectsFile } from './rejects-file.ts';
 import type { LoadSettings } from './settings.ts';
 import { alreadyCurrentSummary } from './summary.ts';
 import type { LoadSummary } from './summary.ts';
@@ -116,6 +117,7 @@ async function runIn(run: Run): Promise<LoadSummary> {
   const stdin = hooks.stdin ?? process.stdin;
   const { signal } = stop;
   const prepared = await prepareInputs(found, settings, folder.spool, stdin, log, signal);
+  if (settings.rejects !== undefined) checkRejectsFile(settings.rejects, prepared.inputs);
   progress.bytesTotal = prepared.bytesTotal;
   const chunkBytes = chunkBytesFor(prepared.bytesTotal, settings.chunkSize);
   const begun = await beginLoad(settings, prepared, chunkBytes, folder, master, log, signal);

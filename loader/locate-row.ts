@@ -1,11 +1,10 @@
 // Where in its file a row is, given its key and the beginning of its value.
 
-import { closeSync, openSync } from 'node:fs';
 import type { Chunk } from './chunks.ts';
 import type { Dialect } from './dialect.ts';
-import { readFully } from './file-window.ts';
 import { parseChunk } from './parse-chunk.ts';
 import { newParseContext } from './parse-context.ts';
+import { readRange } from './rejects.ts';
 
 /**
  * The byte offset of the row's key in its file; undefined where rows are not slices of the chunk
@@ -20,7 +19,7 @@ export function locateRow(
 ): number | undefined {
   const bytes = readRange(path, chunk.start, chunk.end);
   const context = newParseContext(dialect, 1);
-  parseChunk(context, bytes, chunk.start);
+  parseChunk(context, bytes);
   const { rows } = context;
   if (rows.source !== bytes) return undefined;
   for (let row = 0; row < rows.count; row++) {
@@ -31,14 +30,4 @@ export function locateRow(
     if (isKey && bytes.subarray(valueAt, valueEnd).equals(valueStart)) return chunk.start + keyAt;
   }
   return undefined;
-}
-
-function readRange(path: string, start: number, end: number): Buffer {
-  const bytes = Buffer.allocUnsafe(end - start);
-  const file = openSync(path, 'r');
-  try {
-    return bytes.subarray(0, readFully(file, bytes, bytes.length, start));
-  } finally {
-    closeSync(file);
-  }
 }

@@ -9,20 +9,20 @@ import { clearRowTable } from './row-table.ts';
 import { VALUE_IS_JSON } from './dialect.ts';
 
 /**
- * Parses `chunk`, which begins and ends at record ends and lies at `chunkOffset` of its file. The
- * rows, in `context.rows`, refer to `chunk` or to the context's arena until the next call.
+ * Parses `chunk`, which begins and ends at record ends. The rows, in `context.rows`, refer to `chunk`
+ * or to the context's arena until the next call; the rejects hold offsets in `chunk`.
  */
-export function parseChunk(context: ParseContext, chunk: Buffer, chunkOffset: number): void {
+export function parseChunk(context: ParseContext, chunk: Buffer): void {
   const { arena, dialect, rows } = context;
   clearRowTable(rows);
   arena.length = 0;
   if (dialect.format === 'line') {
-    parseLines(chunk, chunkOffset, rows);
+    parseLines(chunk, rows);
     return;
   }
   const hasQuotes = dialect.format === 'csv' && chunk.includes(QUOTE);
-  if (hasQuotes) parseCsv(context, chunk, chunkOffset);
-  else parseDelimited(context, chunk, chunkOffset, 0, chunk.length, false);
+  if (hasQuotes) parseCsv(context, chunk);
+  else parseDelimited(context, chunk, 0, chunk.length, false);
   const isCopied = hasQuotes || dialect.valueColumn === VALUE_IS_JSON;
   rows.source = isCopied ? arena.bytes : chunk;
 }

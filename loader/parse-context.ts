@@ -7,7 +7,8 @@ import type { Arena } from './arena.ts';
 import { VALUE_IS_JSON } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
 import { addRow, newRowTable } from './row-table.ts';
-import type { RejectReason, RowTable } from './row-table.ts';
+import type { RejectReason } from './reject-table.ts';
+import type { RowTable } from './row-table.ts';
 
 const BRACE_OPEN = 0x7b;
 const BRACE_CLOSE = 0x7d;

@@ -20,20 +20,15 @@ const GROUP_RECORDS_MAX = 1024;
 const GROUP_BYTES_MAX = 1024 * 1024;
 
 /** Parses a chunk that begins and ends at record ends. `quotedOnly` false sends all of it to csv-parse. */
-export function parseCsv(
-  context: ParseContext,
-  chunk: Buffer,
-  chunkOffset: number,
-  quotedOnly = true,
-): void {
+export function parseCsv(context: ParseContext, chunk: Buffer, quotedOnly = true): void {
   const source = bytesSource(chunk);
   const starts: number[] = [];
   let at = 0;
   while (at < chunk.length) {
     const quoted = quotedOnly ? nextQuotedLine(chunk, at) : at;
-    if (quoted > at) parseDelimited(context, chunk, chunkOffset, at, quoted, true);
+    if (quoted > at) parseDelimited(context, chunk, at, quoted, true);
     at = collectGroup(context, source, quoted, quotedOnly, starts);
-    parseGroup(context, chunk, chunkOffset, starts);
+    parseGroup(context, chunk, starts);
   }
 }
 
@@ -67,12 +62,7 @@ function collectGroup(
   return at;
 }
 
-function parseGroup(
-  context: ParseContext,
-  chunk: Buffer,
-  chunkOffset: number,
-  starts: readonly number[],
-): void {
+function parseGroup(context: ParseContext, chunk: Buffer, starts: readonly number[]): void {
   const count = starts.length - 1;
   if (count === 0) return;
   const records = parseText(chunk, starts[0] as number, starts[count] as number);
@@ -87,7 +77,7 @@ function parseGroup(
     const reason = typeof cells === 'string' ? cells : addRecord(context, cells);
     if (reason === '') continue;
     const rawEnd = chunk[end - 1] === NEWLINE ? end - 1 : end;
-    rejectRow(context.rows, chunk, chunkOffset, start, rawEnd, line, reason);
+    rejectRow(context.rows, start, rawEnd, line, reason);
   }
 }
 

@@ -13,13 +13,12 @@ import type { ParseContext } from './parse-context.ts';
 import { addRow, rejectRow } from './row-table.ts';
 
 /**
- * Parses `chunk[start, end)`, which begins and ends at line ends; the chunk lies at `chunkOffset` of
- * its file. With `copies`, or a JSON value, rows go into the arena; else they are slices of the chunk.
+ * Parses `chunk[start, end)`, which begins and ends at line ends. With `copies`, or a JSON value, rows
+ * go into the arena; else they are slices of the chunk.
  */
 export function parseDelimited(
   context: ParseContext,
   chunk: Buffer,
-  chunkOffset: number,
   start: number,
   end: number,
   copies: boolean,
@@ -66,7 +65,7 @@ export function parseDelimited(
       reason = addRow(rows, chunk, keyStart, keyEnd, valueStart, cells[valueAt + 1] as number);
     }
     if (reason !== '') {
-      rejectRow(rows, chunk, chunkOffset, rowStart, lineEnd, rows.lineCount, reason);
+      rejectRow(rows, rowStart, lineEnd, rows.lineCount, reason);
     }
   }
 }

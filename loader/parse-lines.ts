@@ -17,8 +17,8 @@ const NO_SPACE = 'no space between key and value';
 /** Below this many bytes a loop finds the newline sooner than a call into the engine. */
 const NEWLINE_LOOP_BYTES = 64;
 
-/** Parses `chunk`, which begins and ends at line ends and lies at `chunkOffset` of its file. */
-export function parseLines(chunk: Buffer, chunkOffset: number, rows: RowTable): void {
+/** Parses `chunk`, which begins and ends at line ends. */
+export function parseLines(chunk: Buffer, rows: RowTable): void {
   const end = chunk.length;
   rows.source = chunk;
   let at = 0;
@@ -28,14 +28,14 @@ export function parseLines(chunk: Buffer, chunkOffset: number, rows: RowTable): 
     while (space < end && chunk[space] !== SPACE && chunk[space] !== NEWLINE) space++;
     if (space === end || chunk[space] === NEWLINE) {
       if (!isBlank(chunk, at, space)) {
-        rejectRow(rows, chunk, chunkOffset, at, space, rows.lineCount, NO_SPACE);
+        rejectRow(rows, at, space, rows.lineCount, NO_SPACE);
       }
       at = space + 1;
       continue;
     }
     const lineEnd = findNewline(chunk, space + 1, end);
     const reason = addRow(rows, chunk, at, space, space + 1, lineEnd);
-    if (reason !== '') rejectRow(rows, chunk, chunkOffset, at, lineEnd, rows.lineCount, reason);
+    if (reason !== '') rejectRow(rows, at, lineEnd, rows.lineCount, reason);
     at = lineEnd + 1;
   }
 }

@@ -58,8 +58,18 @@ export async function runParseStage(state: LoadState): Promise<ParseStageResult>
   };
 }
 
-/** Parses (or parses again) one chunk and writes it into the checkpoint. */
-export async function parseOne(state: LoadState, chunk: Chunk): Promise<ParsedChunk> {
+/** Makes the run of a chunk anew, whose file was found damaged. Throws INPUT_CHANGED. */
+export async function parseAgain(state: LoadState, chunk: Chunk | undefined): Promise<void> {
+  if (chunk === undefined) throw new SteleError('INTERNAL', 'There is no chunk of that run.');
+  const chunks = new Map(state.kept.chunks);
+  chunks.delete(chunk.index);
+  const { bytesDone, rejected, rows } = state.progress;
+  await parseOne({ ...state, kept: { ...state.kept, chunks } }, chunk);
+  Object.assign(state.progress, { bytesDone, rejected, rows });
+}
+
+/** Parses one chunk and writes it into the checkpoint. */
+async function parseOne(state: LoadState, chunk: Chunk): Promise<ParsedChunk> {
   const { checkpoint, pool, progress } = state;
   refuseGiantRecord(state, chunk);
   const outcome = await pool.parse(taskFor(state, chunk));

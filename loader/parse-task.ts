@@ -60,7 +60,7 @@ export function runParseTask(task: ParseTask, scratch: ParseScratch): ParseOutco
   const resumed = task.mayResume ? resumableRun(task, binding, chunkCrc) : undefined;
   if (resumed !== undefined) return outcomeOf(resumed, true);
   const context = contextFor(scratch, task.dialect, shardCount);
-  parseChunk(context, bytes, chunk.start);
+  parseChunk(context, bytes);
   const run = buildRun(context.rows, scratch.output, binding, chunk.index, chunkCrc);
   writeRunFile(runPath(task.runFolder, chunk.index), run.parts);
   return outcomeOf(run.header, false);

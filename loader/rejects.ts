@@ -1,34 +1,39 @@
-// Rejected rows: where they are kept (at the end of each run), the file that lists them all, and the
-// error that names the first few.
+// Rejected rows: the tables at the end of each run say where they are; their bytes are read from the
+// input again. Here: the error that names the first few. rejects-file.ts writes all of them down.
 
-import { closeSync, createWriteStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
+import { closeSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { SteleError, toSteleError } from '../base/errors.ts';
+import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import { readFully } from './file-window.ts';
+import type { InputFile } from './inputs.ts';
 import type { LoadState, ParsedChunk } from './load-state.ts';
+import { decodeRejects, reasonOf } from './reject-table.ts';
+import type { RejectTable } from './reject-table.ts';
 import { openRun, sectionOffset } from './run-file.ts';
-import type { Reject } from './row-table.ts';
 
 const NAMED_MAX = 3;
+const SHOWN_BYTES_MAX = 200;
 
-/** The kept rejects of one chunk, in order; none if its run is damaged. */
-function readRejects(state: LoadState, parsed: ParsedChunk): Reject[] {
+/** The bad rows of one chunk. Throws CORRUPT if its run is damaged. */
+export function readRejects(state: LoadState, parsed: ParsedChunk): RejectTable {
   const binding = Buffer.from(state.binding, 'hex');
   const { file, header } = openRun(state.folder.runs, binding, parsed.chunkIndex, state.shardCount);
   try {
-    const bytes = Buffer.alloc(header.rejectsBytes);
+    const bytes = Buffer.allocUnsafe(header.rejectsBytes);
     const got = readFully(file, bytes, bytes.length, sectionOffset(header, state.shardCount));
-    if (got !== bytes.length || crc32(bytes) !== header.rejectsCrc) return [];
-    return JSON.parse(bytes.toString('utf8')) as Reject[];
+    if (got === bytes.length && crc32(bytes) === header.rejectsCrc) return decodeRejects(bytes);
   } finally {
     closeSync(file);
   }
+  throw new SteleError('CORRUPT', `The rejects of run ${parsed.chunkIndex} are damaged.`);
 }
 
-function pathOf(state: LoadState, parsed: ParsedChunk): string {
-  return state.prepared.inputs[parsed.chunk.file]?.path ?? '';
+/** The input that a chunk is of. */
+export function inputOf(state: LoadState, parsed: ParsedChunk): InputFile {
+  const input = state.prepared.inputs[parsed.chunk.file];
+  if (input !== undefined) return input;
+  throw new SteleError('INTERNAL', `There is no input ${parsed.chunk.file}.`);
 }
 
 /** TOO_MANY_REJECTS, with the first bad rows among the chunks that are done. */
@@ -37,55 +42,48 @@ export function tooManyRejects(
   done: readonly (ParsedChunk | undefined)[],
   rejectedCount: number,
 ): SteleError {
-  const { maxRejects } = state.settings;
+  const { maxRejects, rejects } = state.settings;
   const named: string[] = [];
   for (const parsed of done) {
-    if (parsed === undefined || parsed.rejectedCount === 0) continue;
-    for (const reject of readRejects(state, parsed)) {
-      if (named.length === NAMED_MAX) break;
-      const place = `${shorten(pathOf(state, parsed), 120)} at byte ${reject.offset}`;
-      named.push(`${place}: ${reject.reason} ('${shorten(reject.raw, 40)}')`);
-    }
+    if (named.length === NAMED_MAX) break;
+    if (parsed !== undefined && parsed.rejectedCount > 0) nameSome(state, parsed, named);
   }
   const many = rejectedCount === 1 ? '1 row was' : `${rejectedCount} or more rows were`;
+  const next =
+    rejects === undefined
+      ? 'Mend the input, or allow more with --max-rejects (and list them with --rejects FILE).'
+      : `All are in ${shorten(rejects, 200)}. Mend the input, or allow more with --max-rejects.`;
   return new SteleError(
     'TOO_MANY_REJECTS',
-    `${many} rejected, ${maxRejects} allowed, so nothing was loaded. ${named.join('; ')}. Mend the input, or allow more with --max-rejects (and list them with --rejects FILE).`,
+    `${many} rejected, ${maxRejects} allowed, so nothing was loaded. ${named.join('; ')}. ${next}`,
   );
 }
 
-/**
- * Writes every kept bad row to `path`, in the input's order: a JSON object a line with file, offset,
- * line (1-based), reason and raw.
- */
-export async function writeRejects(
-  state: LoadState,
-  chunks: readonly ParsedChunk[],
-  path: string,
-): Promise<void> {
-  function* lines(): Generator<string> {
-    let file = -1;
-    let linesBefore = 0;
-    for (const parsed of chunks) {
-      if (parsed.chunk.file !== file) {
-        file = parsed.chunk.file;
-        linesBefore = state.prepared.inputs[file]?.dataStartLine ?? 0;
-      }
-      if (parsed.rejectedCount > 0) {
-        for (const { line, offset, raw, reason } of readRejects(state, parsed)) {
-          const at = { file: pathOf(state, parsed), offset, line: linesBefore + line };
-          yield `${JSON.stringify({ ...at, reason, raw })}\n`;
-        }
-      }
-      linesBefore += parsed.lineCount;
-    }
-  }
+function nameSome(state: LoadState, parsed: ParsedChunk, named: string[]): void {
+  const { path, readPath } = inputOf(state, parsed);
+  let table: RejectTable;
   try {
-    await pipeline(lines(), createWriteStream(path));
-  } catch (thrown) {
-    const error = toSteleError(thrown, 'IO');
-    throw new SteleError(error.code, `The rejects cannot be written to '${shorten(path, 200)}'.`, {
-      cause: thrown,
-    });
+    table = readRejects(state, parsed);
+  } catch {
+    // Damaged: the sentence does without the rows of this chunk.
+    return;
+  }
+  for (let row = 0; row < table.count && named.length < NAMED_MAX; row++) {
+    const offset = parsed.chunk.start + (table.start[row] as number);
+    const end = parsed.chunk.start + (table.end[row] as number);
+    const raw = readRange(readPath, offset, Math.min(end, offset + SHOWN_BYTES_MAX));
+    const place = `${shorten(path, 120)} at byte ${offset}`;
+    named.push(`${place}: ${reasonOf(table, row)} ('${shorten(raw.toString('utf8'), 40)}')`);
+  }
+}
+
+/** `[start, end)` of a file; less if it has become shorter. */
+export function readRange(path: string, start: number, end: number): Buffer {
+  const bytes = Buffer.allocUnsafe(end - start);
+  const file = openSync(path, 'r');
+  try {
+    return bytes.subarray(0, readFully(file, bytes, bytes.length, start));
+  } finally {
+    closeSync(file);
   }
 }

@@ -1,6 +1,5 @@
 // The rows of one chunk while it is parsed: for each row four offsets into the source bytes and a
-// shard number, in typed arrays; no string and no object per row. Rejected rows, which are few, are
-// objects.
+// shard number, in typed arrays; no string and no object per row.
 //
 //     source   ...k e y \t v a l u e \n...        shard    [ 17 ]
 //                 ^   ^    ^         ^
@@ -13,28 +12,13 @@ import { KEY_BYTES_MAX, SLOT_COUNT, VALUE_BYTES_MAX } from '../base/limits.ts';
 import { shardOfSlot } from '../ring/shard.ts';
 import { slotOfKey } from '../ring/slot.ts';
 import { recordBytes } from '../segment/record.ts';
-
-/** Why a row was refused. The texts are part of what users see. */
-export type RejectReason = string;
+import { addReject, clearRejects, newRejectTable } from './reject-table.ts';
+import type { RejectReason, RejectTable } from './reject-table.ts';
 
 const EMPTY_KEY: RejectReason = 'empty key';
 const KEY_TOO_LONG: RejectReason = `key longer than ${KEY_BYTES_MAX} bytes`;
 const VALUE_TOO_LONG: RejectReason = `value longer than ${VALUE_BYTES_MAX} bytes`;
 
-export interface Reject {
-  /** Of the row's first byte, from the start of the file (of what it holds, if compressed). */
-  readonly offset: number;
-  /** 1-based, within the chunk; the summary turns it into a line of the file. */
-  readonly line: number;
-  readonly reason: RejectReason;
-  /** The row as text, at most RAW_BYTES_MAX of it. */
-  readonly raw: string;
-}
-
-/** Bytes of a bad row that are kept for people to see. */
-const RAW_BYTES_MAX = 4096;
-/** Of one chunk; further ones are counted, not kept. */
-const REJECTS_KEPT_MAX = 20_000;
 const ROWS_INITIAL = 65_536;
 
 export interface RowTable {
@@ -52,8 +36,7 @@ export interface RowTable {
   readonly shardRows: Uint32Array;
   keyBytes: number;
   valueBytes: number;
-  rejects: Reject[];
-  rejectedCount: number;
+  readonly rejects: RejectTable;
   /** Lines of the chunk, blank ones included. */
   lineCount: number;
 }
@@ -75,8 +58,7 @@ export function newRowTable(shardCount: number): RowTable {
     shardRows: new Uint32Array(shardCount),
     keyBytes: 0,
     valueBytes: 0,
-    rejects: [],
-    rejectedCount: 0,
+    rejects: newRejectTable(),
     lineCount: 0,
   };
 }
@@ -89,8 +71,7 @@ export function clearRowTable(rows: RowTable): void {
   rows.shardRows.fill(0);
   rows.keyBytes = 0;
   rows.valueBytes = 0;
-  rows.rejects = [];
-  rows.rejectedCount = 0;
+  clearRejects(rows.rejects);
   rows.lineCount = 0;
 }
 
@@ -144,18 +125,13 @@ function grown(from: Uint32Array, capacity: number): Uint32Array {
   return to;
 }
 
-/** Counts a bad row, which is `chunk[start, end)` at `chunkOffset` of its file. */
+/** Notes a bad row, `[start, end)` of the chunk without its line end. */
 export function rejectRow(
   rows: RowTable,
-  chunk: Buffer,
-  chunkOffset: number,
   start: number,
   end: number,
   line: number,
   reason: RejectReason,
 ): void {
-  rows.rejectedCount++;
-  if (rows.rejects.length >= REJECTS_KEPT_MAX) return;
-  const raw = chunk.toString('utf8', start, Math.min(end, start + RAW_BYTES_MAX));
-  rows.rejects.push({ offset: chunkOffset + start, line, reason, raw });
+  addReject(rows.rejects, start, end, line, reason);
 }

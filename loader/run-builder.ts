@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib';
 import { writeVarint } from '../segment/record.ts';
 import type { Arena } from './arena.ts';
 import { reserve } from './arena.ts';
+import { encodeRejects } from './reject-table.ts';
 import type { RowTable } from './row-table.ts';
 import { encodeRunHeader } from './run-file.ts';
 import type { RunHeader } from './run-file.ts';
@@ -37,12 +38,12 @@ export function buildRun(
   for (let shard = 0; shard < rows.shardCount; shard++) {
     sectionCrc[shard] = crc32(bytes.subarray(starts[shard], starts[shard + 1]));
   }
-  const rejects = Buffer.from(JSON.stringify(rows.rejects), 'utf8');
+  const rejects = encodeRejects(rows.rejects);
   const header: RunHeader = {
     binding,
     chunkIndex,
     chunkCrc,
-    rejectedCount: rows.rejectedCount,
+    rejectedCount: rows.rejects.count,
     rowCount: rows.count,
     lineCount: rows.lineCount,
     rejectsBytes: rejects.length,

@@ -14,7 +14,7 @@
 //     64  S times: section bytes u32 | rows u32 | CRC32 u32
 //         CRC32 of all above    u32
 //         S sections: encoded records (segment/record.ts), one after the other
-//         rejects: JSON
+//         rejects (reject-table.ts)
 //
 // Little-endian. Written under a temporary name and renamed: kill -9 leaves no half of one. It is not
 // synced: after a power cut a torn file shows by its checksums, and that chunk is parsed again.
@@ -28,7 +28,7 @@ import { SteleError, toSteleError } from '../base/errors.ts';
 import { readFully } from './file-window.ts';
 
 const MAGIC = 0x524c5453;
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 const FIXED_BYTES = 64;
 const SHARD_ENTRY_BYTES = 12;
 export const BINDING_BYTES = 16;

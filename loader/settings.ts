@@ -50,9 +50,12 @@ export const loadSettings = settingsOf({
     min: 0,
     max: REJECTS_MAX,
   }),
-  rejects: option.optionalText('file that gets every bad row, as JSON lines', {
-    placeholder: 'FILE',
-  }),
+  rejects: option.optionalText(
+    'file that gets every bad row as it is; the reasons go to FILE.reasons.jsonl',
+    {
+      placeholder: 'FILE',
+    },
+  ),
   workDir: option.text('folder for runs and checkpoints; what resumes an interrupted load', '', {
     placeholder: 'DIR',
     defaultText: '.stele/loads',

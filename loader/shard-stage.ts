@@ -10,7 +10,7 @@ import type { ShardDone } from './checkpoint.ts';
 import { conflictError } from './conflict.ts';
 import type { Delivery } from './delivery.ts';
 import type { LoadState, ParseStageResult, ShardStageResult } from './load-state.ts';
-import { parseOne } from './parse-stage.ts';
+import { parseAgain } from './parse-stage.ts';
 
 const BYTES_IN_FLIGHT_MAX = 256 * 1024 * 1024;
 /** Segments being built or delivered at once; small ones reach this bound before that of bytes. */
@@ -103,22 +103,8 @@ async function buildShard(
       );
     }
     log.warn({ chunk: damaged, shard }, 'a run file is damaged; its chunk is parsed again');
-    await remakeRun(state, parsed, damaged);
+    await parseAgain(state, parsed.chunks[damaged]?.chunk);
   }
-}
-
-async function remakeRun(
-  state: LoadState,
-  parsed: ParseStageResult,
-  damaged: number,
-): Promise<void> {
-  const chunk = parsed.chunks[damaged]?.chunk;
-  if (chunk === undefined) throw new SteleError('INTERNAL', `There is no chunk ${damaged}.`);
-  const chunks = new Map(state.kept.chunks);
-  chunks.delete(damaged);
-  const { bytesDone, rejected, rows } = state.progress;
-  await parseOne({ ...state, kept: { ...state.kept, chunks } }, chunk);
-  Object.assign(state.progress, { bytesDone, rejected, rows });
 }
 
 function segmentInfo(shard: number, segment: BuiltSegmentBytes): SegmentInfo {

@@ -93,10 +93,11 @@ describe('stele load', () => {
 
   test('takes the good rows with --max-rejects and lists the bad ones', async () => {
     const path = inputFile('bad-rows.csv', 'id,name\n1,one\n2\n3,three\n4,too,many\n');
-    const rejects = join(folder, 'rejects.jsonl');
+    const rejects = join(folder, 'rejects.csv');
     const done = await run('some', [path], ['--max-rejects', '2', '--rejects', rejects]);
     expect(done.code).toBe(0);
-    const lines = readFileSync(rejects, 'utf8').trimEnd().split('\n');
+    expect(readFileSync(rejects, 'utf8')).toBe('id,name\n2\n4,too,many\n');
+    const lines = readFileSync(`${rejects}.reasons.jsonl`, 'utf8').trimEnd().split('\n');
     const offsets = lines.map((line) => (JSON.parse(line) as { offset: number }).offset);
     expect(offsets).toEqual([14, 24]);
     expect(String(await valueOf('some', '3'))).toBe('three');

@@ -9,7 +9,7 @@ import { parseChunk } from '../../loader/parse-chunk.ts';
 import { newParseContext } from '../../loader/parse-context.ts';
 import type { InputFile } from '../../loader/inputs.ts';
 import { tempDir } from '../support/temp-dir.ts';
-import { rowsOf, runs } from './rows.ts';
+import { rejectsOf, rowsOf, runs } from './rows.ts';
 
 const CSV = delimitedDialect('csv', ['k', 'v'], false, true, { key: undefined, value: undefined });
 
@@ -24,9 +24,12 @@ function parseAll(input: InputFile, bytes: Buffer, chunkBytes: number) {
   const rows: [string, string][] = [];
   const rejects: [number, string][] = [];
   for (const { end, start } of cutIntoChunks([input], chunkBytes)) {
-    parseChunk(context, bytes.subarray(start, end), start);
+    const chunk = bytes.subarray(start, end);
+    parseChunk(context, chunk);
     rows.push(...rowsOf(context));
-    for (const { offset, reason } of context.rows.rejects) rejects.push([offset, reason]);
+    for (const { offset, reason } of rejectsOf(context, chunk, start)) {
+      rejects.push([offset, reason]);
+    }
   }
   return { rows, rejects };
 }

@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto';
 import {
   appendFileSync,
-  existsSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -12,66 +10,10 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { resolveSettings } from '../../base/config.ts';
 import { SteleError } from '../../base/errors.ts';
-import { runLoad } from '../../loader/load.ts';
-import type { LoadHooks } from '../../loader/load.ts';
-import type { LoadSummary } from '../../loader/summary.ts';
-import { loadSettings } from '../../loader/settings.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { startFakeCluster } from './fake-cluster.ts';
-import type { FakeMaster } from './fake-cluster.ts';
+import { failure, rowsText, setUp, write } from './load-setup.ts';
 
 const ROWS = 20_000;
-
-function rowsText(count: number, seed = 'a'): { text: string; pairs: Map<string, string> } {
-  const pairs = new Map<string, string>();
-  for (let row = 0; row < count; row++) {
-    const key = createHash('md5').update(`${seed}${row}`).digest('hex');
-    pairs.set(key, `value ${row} ${'x'.repeat(row % 40)}`);
-  }
-  const text = [...pairs].map(([key, value]) => `${key} ${value}\n`).join('');
-  return { text, pairs };
-}
-
-interface Setup {
-  readonly master: FakeMaster;
-  readonly folder: string;
-  readonly load: (
-    paths: string[],
-    flags?: Record<string, unknown>,
-    hooks?: LoadHooks,
-  ) => Promise<LoadSummary>;
-  readonly leftBehind: () => string[];
-}
-
-async function setUp(nodeCount = 3): Promise<Setup> {
-  const master = await startFakeCluster(nodeCount);
-  const folder = tempDir();
-  const workDir = join(folder, 'work');
-  const load: Setup['load'] = (paths, flags = {}, hooks = {}) => {
-    const given = { master: master.address, workDir, replicaWait: 300, ...flags };
-    const { values } = resolveSettings(loadSettings, { flags: given, environment: {}, file: {} });
-    return runLoad({ ...values, keyspace: 'ks', paths }, hooks);
-  };
-  const leftBehind = (): string[] => (existsSync(workDir) ? readdirSync(workDir) : []);
-  return { master, folder, load, leftBehind };
-}
-
-function write(folder: string, name: string, text: string | Buffer): string {
-  const path = join(folder, name);
-  writeFileSync(path, text);
-  return path;
-}
-
-async function failure(load: Promise<unknown>): Promise<SteleError> {
-  const thrown = await load.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  expect(thrown).toBeInstanceOf(SteleError);
-  return thrown as SteleError;
-}
 
 describe('a load', () => {
   it('brings every pair to two replicas, adds up, and leaves no work folder behind', async () => {
@@ -156,15 +98,17 @@ describe('a load', () => {
   it('stops before the commit when more rows are bad than allowed, and lists them', async () => {
     const { folder, load, master } = await setUp();
     const file = write(folder, 'a.tsv', 'a\t1\nbad\nb\t2\n\t3\n');
-    const rejects = join(folder, 'rejects.jsonl');
+    const rejects = join(folder, 'rejects.tsv');
     const error = await failure(load([file], { rejects, maxRejects: 1, header: 'no' }));
     expect(error.code).toBe('TOO_MANY_REJECTS');
     expect(error.message).toContain(`${file} at byte 4: 1 column instead of 2 ('bad')`);
+    expect(error.message).toContain(`All are in ${rejects}`);
     expect(master.version).toBe(0);
-    const listed = readFileSync(rejects, 'utf8').trimEnd().split('\n');
-    expect(listed.map((line) => JSON.parse(line) as unknown)).toEqual([
-      { file, offset: 4, line: 2, reason: '1 column instead of 2', raw: 'bad' },
-      { file, offset: 12, line: 4, reason: 'empty key', raw: '\t3' },
+    expect(readFileSync(rejects, 'utf8')).toBe('bad\n\t3\n');
+    const reasons = readFileSync(`${rejects}.reasons.jsonl`, 'utf8').trimEnd().split('\n');
+    expect(reasons.map((line) => JSON.parse(line) as unknown)).toEqual([
+      { file, offset: 4, bytes: 3, line: 2, reason: '1 column instead of 2' },
+      { file, offset: 12, bytes: 2, line: 4, reason: 'empty key' },
     ]);
     const summary = await load([file], { maxRejects: 2, header: 'no' });
     expect(summary).toMatchObject({ rows: 4, loaded: 2, rejected: 2, chunksResumed: 1 });

@@ -2,6 +2,7 @@
 
 import type { Parameters } from 'fast-check';
 import type { ParseContext } from '../../loader/parse-context.ts';
+import { reasonOf } from '../../loader/reject-table.ts';
 
 /** The rows as text, in order. */
 export function rowsOf(
@@ -15,6 +16,28 @@ export function rowsOf(
     text(keyStart[row]!, keyEnd[row]!),
     text(valueStart[row]!, valueEnd[row]!),
   ]);
+}
+
+/** A bad row as people see it. */
+export interface ListedReject {
+  readonly offset: number;
+  readonly line: number;
+  readonly reason: string;
+  readonly raw: string;
+}
+
+/** The bad rows of `chunk`, which lies at `chunkOffset` of its file. */
+export function rejectsOf(
+  { rows: { rejects } }: ParseContext,
+  chunk: Buffer,
+  chunkOffset = 0,
+): ListedReject[] {
+  return Array.from({ length: rejects.count }, (_, row) => ({
+    offset: chunkOffset + rejects.start[row]!,
+    line: rejects.line[row]!,
+    reason: reasonOf(rejects, row),
+    raw: chunk.toString('utf8', rejects.start[row], rejects.end[row]),
+  }));
 }
 
 /** fast-check prints its seed with a counterexample; STELE_TEST_SEED runs that one again. */

@@ -49,8 +49,7 @@ it('any flipped byte of header or sections is found before a segment is built fr
   runParseTask(task, newParseScratch());
   const path = runPath(folder, 0);
   const good = readFileSync(path);
-  const rejectsBytes = 2;
-  for (let at = 0; at < good.length - rejectsBytes; at += at < 200 ? 1 : 37) {
+  for (let at = 0; at < good.length; at += at < 200 ? 1 : 37) {
     const bad = Buffer.from(good);
     bad[at]! ^= 0x10;
     writeFileSync(path, bad);

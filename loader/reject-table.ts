@@ -1,0 +1,123 @@
+// The bad rows of one chunk: where each is and why, in typed arrays. 14 bytes a row, whatever the row
+// holds; the bytes themselves stay in the input and are read again where somebody wants them.
+//
+//     start, end   offsets in the chunk, without the line end      reason   index into `reasons`
+//     line         1-based, within the chunk
+//
+// A chunk has few kinds of reasons and, at worst, a bad row for every two of its bytes.
+
+/** Why a row was refused, as people read it. */
+export type RejectReason = string;
+
+const ROWS_INITIAL = 64;
+/** Reasons may name numbers (columns, positions); what goes beyond is counted under one name. */
+const REASONS_MAX = 60_000;
+const OTHER_REASON = 'one of more reasons than are kept for a chunk';
+const ROW_BYTES = 14;
+
+export interface RejectTable {
+  count: number;
+  start: Uint32Array;
+  end: Uint32Array;
+  line: Uint32Array;
+  reason: Uint16Array;
+  readonly reasons: string[];
+  readonly indexOfReason: Map<string, number>;
+}
+
+export function newRejectTable(capacity = ROWS_INITIAL): RejectTable {
+  return {
+    count: 0,
+    start: new Uint32Array(capacity),
+    end: new Uint32Array(capacity),
+    line: new Uint32Array(capacity),
+    reason: new Uint16Array(capacity),
+    reasons: [],
+    indexOfReason: new Map(),
+  };
+}
+
+/** Empties the table; room beyond the usual is given back. */
+export function clearRejects(table: RejectTable): void {
+  Object.assign(table, newRejectTable());
+}
+
+/** Adds the row `[start, end)` of the chunk. */
+export function addReject(
+  table: RejectTable,
+  start: number,
+  end: number,
+  line: number,
+  reason: RejectReason,
+): void {
+  const at = table.count++;
+  if (at === table.start.length) grow(table);
+  table.start[at] = start;
+  table.end[at] = end;
+  table.line[at] = line;
+  table.reason[at] = reasonIndex(table, reason);
+}
+
+function reasonIndex(table: RejectTable, reason: RejectReason): number {
+  const { indexOfReason, reasons } = table;
+  const known = indexOfReason.get(reason);
+  if (known !== undefined) return known;
+  const kept = reasons.length < REASONS_MAX ? reason : OTHER_REASON;
+  const index = indexOfReason.get(kept) ?? reasons.push(kept) - 1;
+  indexOfReason.set(kept, index);
+  return index;
+}
+
+function grow(table: RejectTable): void {
+  const larger = newRejectTable(table.start.length * 2);
+  larger.start.set(table.start);
+  larger.end.set(table.end);
+  larger.line.set(table.line);
+  larger.reason.set(table.reason);
+  table.start = larger.start;
+  table.end = larger.end;
+  table.line = larger.line;
+  table.reason = larger.reason;
+}
+
+export function reasonOf(table: RejectTable, row: number): RejectReason {
+  return table.reasons[table.reason[row] as number] as string;
+}
+
+/**
+ * Nothing for none; else
+ * `rows u32 | bytes of reasons u32 | reasons as JSON | rows times: start, end, line u32, reason u16`.
+ */
+export function encodeRejects(table: RejectTable): Buffer {
+  if (table.count === 0) return Buffer.alloc(0);
+  const reasons = Buffer.from(JSON.stringify(table.reasons), 'utf8');
+  const bytes = Buffer.allocUnsafe(8 + reasons.length + table.count * ROW_BYTES);
+  bytes.writeUInt32LE(table.count, 0);
+  bytes.writeUInt32LE(reasons.length, 4);
+  bytes.set(reasons, 8);
+  let at = 8 + reasons.length;
+  for (let row = 0; row < table.count; row++, at += ROW_BYTES) {
+    bytes.writeUInt32LE(table.start[row] as number, at);
+    bytes.writeUInt32LE(table.end[row] as number, at + 4);
+    bytes.writeUInt32LE(table.line[row] as number, at + 8);
+    bytes.writeUInt16LE(table.reason[row] as number, at + 12);
+  }
+  return bytes;
+}
+
+/** What `encodeRejects` wrote; the caller has checked the bytes. */
+export function decodeRejects(bytes: Buffer): RejectTable {
+  if (bytes.length === 0) return newRejectTable();
+  const count = bytes.readUInt32LE(0);
+  const rowsAt = 8 + bytes.readUInt32LE(4);
+  const table = newRejectTable(count);
+  table.count = count;
+  table.reasons.push(...(JSON.parse(bytes.toString('utf8', 8, rowsAt)) as string[]));
+  for (let row = 0, at = rowsAt; row < count; row++, at += ROW_BYTES) {
+    table.start[row] = bytes.readUInt32LE(at);
+    table.end[row] = bytes.readUInt32LE(at + 4);
+    table.line[row] = bytes.readUInt32LE(at + 8);
+    table.reason[row] = bytes.readUInt16LE(at + 12);
+  }
+  return table;
+}

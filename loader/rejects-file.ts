@@ -1,0 +1,176 @@
+// `--rejects FILE`: every bad row, whole and byte for byte, in the input's order.
+//
+//     FILE                  the rows as they stand in the input, each with a line end; before them the
+//                           input's header line, if there is one. So it can be mended and loaded.
+//     FILE.reasons.jsonl    {"file","offset","bytes","line","reason"} for each row of FILE, in order
+//
+// The rows are read from the input again, a chunk at a time; a chunk that is not what it was when it
+// was parsed ends the load. No bad row leaves both files empty, so none of an earlier load is left.
+
+import { openSync, closeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { writeFully } from '../base/durable-file.ts';
+import { SteleError, toSteleError } from '../base/errors.ts';
+import { shorten } from '../base/ids.ts';
+import type { InputFile } from './inputs.ts';
+import type { LoadState, ParsedChunk } from './load-state.ts';
+import { parseAgain } from './parse-stage.ts';
+import { reasonOf } from './reject-table.ts';
+import type { RejectTable } from './reject-table.ts';
+import { inputOf, readRange, readRejects } from './rejects.ts';
+
+/** Rows written at once, and bytes of them (one row may be longer). */
+const BATCH_ROWS_MAX = 4096;
+const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+const NEWLINE = Buffer.from('\n');
+
+/** Where the reasons go. */
+function reasonsPath(path: string): string {
+  return `${path}.reasons.jsonl`;
+}
+
+/**
+ * That the rejects can be written at all, known before hours of parsing. Throws INVALID_ARGUMENT for a
+ * file that is an input, or where inputs of several formats would be mixed in one file; IO.
+ */
+export function checkRejectsFile(path: string, inputs: readonly InputFile[]): void {
+  if (inputs.some((input) => input.path === resolve(path))) {
+    const text = `--rejects ${shorten(path, 200)}: this is an input; name another file.`;
+    throw new SteleError('INVALID_ARGUMENT', text);
+  }
+  const formats = new Set(inputs.map(({ dialect }) => dialect.format));
+  if (formats.size > 1) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `--rejects holds rows of one format, and the inputs have several (${[...formats].join(', ')}); load them one after the other.`,
+    );
+  }
+  try {
+    closeSync(openSync(path, 'a'));
+  } catch (thrown) {
+    throw cannotWrite(path, thrown);
+  }
+}
+
+/** Writes both files. Throws INPUT_CHANGED, DISK_FULL, IO. */
+export async function writeRejects(
+  state: LoadState,
+  chunks: readonly ParsedChunk[],
+  path: string,
+): Promise<void> {
+  const files: FileHandle[] = [];
+  try {
+    const rows = await open(path, 'w');
+    files.push(rows);
+    const reasons = await open(reasonsPath(path), 'w');
+    files.push(reasons);
+    let file = -1;
+    let linesBefore = 0;
+    let hasHeader = false;
+    for (const parsed of chunks) {
+      const input = inputOf(state, parsed);
+      if (parsed.chunk.file !== file) linesBefore = input.dataStartLine;
+      file = parsed.chunk.file;
+      if (parsed.rejectedCount > 0) {
+        if (!hasHeader) await writeFully(rows, headerOf(input));
+        hasHeader = true;
+        await writeChunk(state, parsed, linesBefore, rows, reasons);
+      }
+      linesBefore += parsed.lineCount;
+    }
+  } catch (thrown) {
+    throw thrown instanceof SteleError ? thrown : cannotWrite(path, thrown);
+  } finally {
+    for (const file of files) await file.close();
+  }
+}
+
+function cannotWrite(path: string, thrown: unknown): SteleError {
+  const error = toSteleError(thrown, 'IO');
+  const text = `The rejects cannot be written to '${shorten(path, 200)}': ${error.message}.`;
+  return new SteleError(error.code, text, { cause: thrown });
+}
+
+function headerOf({ dataStart, dialect, readPath }: InputFile): Buffer {
+  return dialect.hasHeader ? readRange(readPath, 0, dataStart) : Buffer.alloc(0);
+}
+
+async function writeChunk(
+  state: LoadState,
+  parsed: ParsedChunk,
+  linesBefore: number,
+  rows: FileHandle,
+  reasons: FileHandle,
+): Promise<void> {
+  const input = inputOf(state, parsed);
+  const { end, start } = parsed.chunk;
+  const bytes = readRange(input.readPath, start, end);
+  if (bytes.length !== end - start || crc32(bytes) !== parsed.chunkCrc) {
+    throw new SteleError(
+      'INPUT_CHANGED',
+      `'${shorten(input.path, 200)}' changed while it was being loaded, so nothing was committed; load it again when it is complete.`,
+    );
+  }
+  const table = await intactRejects(state, parsed);
+  const place = { path: input.path, chunkStart: start, linesBefore };
+  for (let from = 0; from < table.count;) {
+    const to = batchEnd(table, from);
+    await writeFully(rows, rawRows(table, bytes, from, to));
+    await writeFully(reasons, Buffer.from(reasonLines(table, place, from, to), 'utf8'));
+    from = to;
+  }
+}
+
+/** A run that was damaged since is made again. */
+async function intactRejects(state: LoadState, parsed: ParsedChunk): Promise<RejectTable> {
+  try {
+    return readRejects(state, parsed);
+  } catch (thrown) {
+    if (toSteleError(thrown).code !== 'CORRUPT') throw thrown;
+  }
+  await parseAgain(state, parsed.chunk);
+  return readRejects(state, parsed);
+}
+
+function batchEnd(table: RejectTable, from: number): number {
+  let byteCount = 0;
+  let row = from;
+  while (row < table.count && row - from < BATCH_ROWS_MAX && byteCount < BATCH_BYTES_MAX) {
+    byteCount += (table.end[row] as number) - (table.start[row] as number);
+    row++;
+  }
+  return row;
+}
+
+function rawRows(table: RejectTable, bytes: Buffer, from: number, to: number): Buffer {
+  const parts: Buffer[] = [];
+  for (let row = from; row < to; row++) {
+    parts.push(bytes.subarray(table.start[row], table.end[row]), NEWLINE);
+  }
+  return Buffer.concat(parts);
+}
+
+interface ChunkPlace {
+  readonly path: string;
+  readonly chunkStart: number;
+  readonly linesBefore: number;
+}
+
+function reasonLines(table: RejectTable, place: ChunkPlace, from: number, to: number): string {
+  let text = '';
+  for (let row = from; row < to; row++) {
+    const start = table.start[row] as number;
+    const line = {
+      file: place.path,
+      offset: place.chunkStart + start,
+      bytes: (table.end[row] as number) - start,
+      line: place.linesBefore + (table.line[row] as number),
+      reason: reasonOf(table, row),
+    };
+    text += `${JSON.stringify(line)}\n`;
+  }
+  return text;
+}
