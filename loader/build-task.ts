@@ -25,6 +25,8 @@ export interface BuildTask {
   /** 16 bytes, hex. */
   readonly binding: string;
   readonly runCount: number;
+  /** See BuildInput. */
+  readonly memory?: SharedArrayBuffer;
 }
 
 /** A segment as threads hand it over: `bytes` is over a SharedArrayBuffer and is not copied. */
@@ -99,8 +101,9 @@ export function runBuildTask(task: BuildTask, scratch: BuildScratch): BuildOutco
     if (damagedRun !== undefined) closeRuns(scratch);
     return { shard: task.shard, rowCount, damagedRun, ...none };
   }
-  const { keyspaceUid, onConflict, shard, shardCount } = task;
-  const built = scratch.builder.build({ keyspaceUid, shard, shardCount, parts, onConflict });
+  const { keyspaceUid, memory, onConflict, shard, shardCount } = task;
+  const identity = { keyspaceUid, shard, shardCount };
+  const built = scratch.builder.build({ ...identity, parts, onConflict, memory });
   const [first] = built.conflicts;
   const { conflictCount, duplicates } = built;
   const segment = built.segment && { bytes: built.segment.bytes, ...built.segment.info };

@@ -11,6 +11,7 @@ import { conflictError } from './conflict.ts';
 import type { Delivery } from './delivery.ts';
 import type { LoadState, ParseStageResult, ShardStageResult } from './load-state.ts';
 import { parseAgain } from './parse-stage.ts';
+import { SegmentMemory } from './segment-memory.ts';
 
 const BYTES_IN_FLIGHT_MAX = 256 * 1024 * 1024;
 /** Segments being built or delivered at once; small ones reach this bound before that of bytes. */
@@ -27,7 +28,7 @@ export async function runShardStage(
 ): Promise<ShardStageResult> {
   const { checkpoint, kept, progress, shardCount, stop } = state;
   const done: ShardDone[] = [];
-  const budget = new ByteBudget(BYTES_IN_FLIGHT_MAX);
+  const room = { budget: new ByteBudget(BYTES_IN_FLIGHT_MAX), memory: new SegmentMemory() };
   let shardsResumed = 0;
   progress.shardsTotal = shardCount;
   progress.shardsDone = 0;
@@ -38,7 +39,7 @@ export async function runShardStage(
       shardsResumed++;
       done[shard] = before;
     } else {
-      done[shard] = await buildAndDeliver(state, parsed, delivery, budget, shard);
+      done[shard] = await buildAndDeliver(state, parsed, delivery, room, shard);
       checkpoint.shardDone(done[shard]);
     }
     progress.shardsDone++;
@@ -47,11 +48,17 @@ export async function runShardStage(
   return { shards: done, shardsResumed };
 }
 
+/** What bounds the stage: bytes in flight, and the memory they are in. */
+interface Room {
+  readonly budget: ByteBudget;
+  readonly memory: SegmentMemory;
+}
+
 async function buildAndDeliver(
   state: LoadState,
   parsed: ParseStageResult,
   delivery: Delivery,
-  budget: ByteBudget,
+  { budget, memory }: Room,
   shard: number,
 ): Promise<ShardDone> {
   const recordBytes = parsed.shardBytes[shard] as number;
@@ -61,7 +68,7 @@ async function buildAndDeliver(
   await budget.take(byteCount);
   try {
     if (state.stop.signal.aborted) throw new SteleError('CANCELLED', 'The load was stopped.');
-    const outcome = await buildShard(state, parsed, shard);
+    const outcome = await buildShard(state, parsed, shard, memory.take(byteCount));
     const { conflict, duplicates, rowCount, segment } = outcome;
     if (conflict !== undefined && segment === undefined) {
       throw conflictError(state, parsed.chunks, conflict);
@@ -71,6 +78,7 @@ async function buildAndDeliver(
       info: segmentInfo(shard, segment),
       bytes: segment.bytes,
     });
+    memory.giveBack(segment.bytes);
     return { shard, rows: rowCount, duplicates, segment: segmentRecord(segment), nodes };
   } finally {
     budget.giveBack(byteCount);
@@ -82,6 +90,7 @@ async function buildShard(
   state: LoadState,
   parsed: ParseStageResult,
   shard: number,
+  memory: SharedArrayBuffer,
 ): Promise<BuildOutcome> {
   const { binding, folder, keyspaceUid, log, pool, settings, shardCount } = state;
   for (let repairs = 0; ; repairs++) {
@@ -93,6 +102,7 @@ async function buildShard(
       runFolder: folder.runs,
       binding,
       runCount: parsed.chunks.length,
+      memory,
     });
     const damaged = outcome.damagedRun;
     if (damaged === undefined) return outcome;

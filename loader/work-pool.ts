@@ -64,7 +64,8 @@ export function workerFile(): string | undefined {
 export function threadPool(file: string, threads: number, log: Logger): WorkPool {
   const pool = new Piscina({
     filename: file,
-    minThreads: 1,
+    // All at once: they start beside each other, and all will be needed.
+    minThreads: threads,
     maxThreads: threads,
     idleTimeout: 10_000,
     maxQueue: QUEUE_MAX,

@@ -27,6 +27,8 @@ export interface BuildInput {
   /** Each a sequence of encoded records (record.ts), in input order. Read only, not kept. */
   readonly parts: readonly Uint8Array[];
   readonly onConflict: ConflictRule;
+  /** Memory to build in; whatever it holds is lost. Not used if it is too small. */
+  readonly memory?: SharedArrayBuffer | undefined;
 }
 
 export interface BuildResult {
@@ -40,7 +42,10 @@ export interface BuildResult {
 }
 
 export interface BuiltSegment {
-  /** The whole file, over a SharedArrayBuffer of its own: can be posted to a thread without a copy. */
+  /**
+   * The whole file, over a SharedArrayBuffer of its own (which may be larger): can be posted to a
+   * thread without a copy.
+   */
   readonly bytes: Buffer;
   readonly info: SegmentMeta;
 }
@@ -85,7 +90,12 @@ function writeSegment(table: RecordTable, input: BuildInput): BuiltSegment {
   const sections = placeSections(buckets, overflowLines, recordsBytes);
   checkSize(records, sections.fileBytes, input.shard);
 
-  const bytes = Buffer.from(new SharedArrayBuffer(sections.fileBytes));
+  const { fileBytes, recordsOffset } = sections;
+  const fits = input.memory !== undefined && input.memory.byteLength >= fileBytes;
+  const bytes = Buffer.from(fits ? input.memory : new SharedArrayBuffer(fileBytes), 0, fileBytes);
+  // The writers below leave unused entries and filling bytes as they are.
+  bytes.fill(0, 0, recordsOffset);
+  bytes.fill(0, recordsOffset + recordsBytes);
   const digest = new Digest();
   const { keyBytes, valueBytes } = copyRecords(table, bytes, sections.recordsOffset, digest.lanes);
   writeIndex(bytes, table, buckets, sections.recordsOffset);
