@@ -120,20 +120,31 @@ async function runIn(run: Run): Promise<LoadSummary> {
   if (settings.rejects !== undefined) checkRejectsFile(settings.rejects, prepared.inputs);
   progress.bytesTotal = prepared.bytesTotal;
   const chunkBytes = chunkBytesFor(prepared.bytesTotal, settings.chunkSize);
-  const begun = await beginLoad(settings, prepared, chunkBytes, folder, master, log, signal);
-  const { response } = begun;
-  if (begun.checkpoint === undefined) {
-    return alreadyCurrentSummary(settings.keyspace, response.currentVersion, progress.elapsedMs);
-  }
+  // Its threads start while the master is asked.
   const pool = poolFor(settings, prepared.bytesTotal, chunkBytes, log);
   try {
-    const state = stateOf(run, prepared, chunkBytes, begun, begun.checkpoint, pool, response);
+    const begun = await beginLoad(settings, prepared, chunkBytes, folder, master, log, signal);
+    const { checkpoint, response } = begun;
+    if (checkpoint === undefined) {
+      return alreadyCurrentSummary(settings.keyspace, response.currentVersion, progress.elapsedMs);
+    }
+    const state = stateOf(run, prepared, chunkBytes, begun, checkpoint, pool, response);
+    return await finishBegun(run, state, response);
+  } finally {
+    await pool.close();
+  }
+}
+
+async function finishBegun(
+  { found, hooks, log, master }: Run,
+  state: LoadState,
+  response: BeginLoadResponse,
+): Promise<LoadSummary> {
+  try {
     return await finishLoad(state, { found, master, response, onProgress: hooks.onProgress });
   } catch (thrown) {
     await tellMaster(master, response.loadId, toSteleError(thrown), log);
     throw thrown;
-  } finally {
-    await pool.close();
   }
 }
 
