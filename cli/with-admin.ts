@@ -2,7 +2,7 @@
 
 import type { connectAdmin } from '../client/admin.ts';
 
-type Admin = ReturnType<typeof connectAdmin>;
+export type Admin = ReturnType<typeof connectAdmin>;
 
 /** Connects, calls `use`, closes, whatever happens. Loads gRPC only now. */
 export async function withAdmin<T>(

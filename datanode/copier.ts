@@ -59,7 +59,7 @@ export class Copier {
       accepted++;
       const name = `${order.keyspaceUid}/${order.segment.id}`;
       if (this.#running.has(name)) continue;
-      if (this.#options.intake.has(order.keyspaceUid, order.segment.id)) continue;
+      if (this.#options.intake.claim(order.keyspaceUid, order.segment.id)) continue;
       this.#queue.set(name, order);
     }
     this.#startMore();

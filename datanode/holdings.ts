@@ -1,6 +1,14 @@
 // What this node holds, verified: segments by keyspace and id, with a revision that rises at every
 // change and a short journal, so that the master can ask for what changed.
 //
+// A segment's name is its content, so a load may be told "it is here already" of a segment that the
+// master has just ordered away with an old version. Who is told so claims it: the revision rises,
+// and an order that was decided at an earlier revision no longer removes it.
+//
+//   master   knows revision 7, orders: drop S as of 7  ------------------+
+//   load     offers S  -> "here already", S claimed at 8                 v
+//   datanode                                              8 > 7: S stays
+//
 // Invariant: a segment is in here only after its bytes were verified and are durable on disk.
 
 import type { Segment } from '../segment/reader.ts';
@@ -14,8 +22,14 @@ interface Change {
   readonly added: boolean;
 }
 
+interface Held {
+  readonly segment: Segment;
+  /** When it was taken in, or last claimed. */
+  revision: number;
+}
+
 export class Holdings {
-  readonly #byKeyspace = new Map<string, Map<string, Segment>>();
+  readonly #byKeyspace = new Map<string, Map<string, Held>>();
   readonly #listeners = new Set<(held: HeldSegment) => void>();
   #journal: Change[] = [];
   #revision = 1;
@@ -36,31 +50,44 @@ export class Holdings {
   }
 
   get(keyspaceUid: string, segmentId: string): Segment | undefined {
-    return this.#byKeyspace.get(keyspaceUid)?.get(segmentId);
+    return this.#byKeyspace.get(keyspaceUid)?.get(segmentId)?.segment;
   }
 
+  /** True if the segment is here; orders decided before now then no longer remove it. */
+  claim(keyspaceUid: string, segmentId: string): boolean {
+    const held = this.#byKeyspace.get(keyspaceUid)?.get(segmentId);
+    if (held === undefined) return false;
+    held.revision = ++this.#revision;
+    return true;
+  }
+
+  /** Holds the segment from now on; one that is here already is claimed. */
   add(keyspaceUid: string, segmentId: string, segment: Segment): void {
+    if (this.claim(keyspaceUid, segmentId)) return;
     let segments = this.#byKeyspace.get(keyspaceUid);
     if (segments === undefined) {
       segments = new Map();
       this.#byKeyspace.set(keyspaceUid, segments);
     }
-    if (segments.has(segmentId)) return;
-    segments.set(segmentId, segment);
     this.#count++;
     this.#segmentBytes += segment.bytes.length;
+    segments.set(segmentId, { segment, revision: this.#revision + 1 });
     this.#changed({ keyspaceUid, segmentId }, true);
   }
 
-  /** False when it was not there. */
-  remove(keyspaceUid: string, segmentId: string): boolean {
+  /** False when it was not there, or was claimed after `asOfRevision`. */
+  remove(
+    keyspaceUid: string,
+    segmentId: string,
+    asOfRevision: number = Number.POSITIVE_INFINITY,
+  ): boolean {
     const segments = this.#byKeyspace.get(keyspaceUid);
-    const segment = segments?.get(segmentId);
-    if (segments === undefined || segment === undefined) return false;
+    const held = segments?.get(segmentId);
+    if (segments === undefined || held === undefined || held.revision > asOfRevision) return false;
     segments.delete(segmentId);
     if (segments.size === 0) this.#byKeyspace.delete(keyspaceUid);
     this.#count--;
-    this.#segmentBytes -= segment.bytes.length;
+    this.#segmentBytes -= held.segment.bytes.length;
     this.#changed({ keyspaceUid, segmentId }, false);
     return true;
   }
@@ -72,7 +99,7 @@ export class Holdings {
 
   *all(): Generator<{ keyspaceUid: string; segmentId: string; segment: Segment }> {
     for (const [keyspaceUid, segments] of this.#byKeyspace) {
-      for (const [segmentId, segment] of segments) yield { keyspaceUid, segmentId, segment };
+      for (const [segmentId, { segment }] of segments) yield { keyspaceUid, segmentId, segment };
     }
   }
 

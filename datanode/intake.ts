@@ -65,8 +65,9 @@ export class Intake {
     }
   }
 
-  has(keyspaceUid: string, segmentId: string): boolean {
-    return this.#options.holdings.get(keyspaceUid, segmentId) !== undefined;
+  /** True if the segment is here; it then stays for whoever is told so (holdings.ts). */
+  claim(keyspaceUid: string, segmentId: string): boolean {
+    return this.#options.holdings.claim(keyspaceUid, segmentId);
   }
 
   /** Verifies `bytes`, makes them durable and holds them from then on; they must not change. */

@@ -167,7 +167,10 @@ export class Datanode {
     const { manifest } = request;
     if (manifest === undefined) throw new SteleError('INVALID_ARGUMENT', 'There is no manifest.');
     this.tables.put(manifest);
-    return { heldSegmentIds: this.tables.heldOf(manifest) };
+    const held = this.tables.heldOf(manifest);
+    // From here on the version counts on them.
+    for (const { id } of held) this.holdings.claim(manifest.keyspaceUid, id);
+    return { heldSegmentIds: held.map(({ id }) => id), held };
   }
 
   async copySegments(request: CopySegmentsRequest): Promise<CopySegmentsResponse> {
@@ -178,11 +181,14 @@ export class Datanode {
   async dropSegments(request: DropSegmentsRequest): Promise<DropSegmentsResponse> {
     await this.identity.admit(request.header);
     for (const version of request.versions) this.tables.remove(version);
+    const asOfRevision = request.holdingsRevision || Number.POSITIVE_INFINITY;
     let dropped = 0;
     for (const { keyspaceUid, segmentId } of request.segments) {
       this.#copier.forget(keyspaceUid, segmentId);
-      if (this.holdings.remove(keyspaceUid, segmentId)) dropped++;
+      // What is not held has no file here, or one that this order does not mean.
+      if (!this.holdings.remove(keyspaceUid, segmentId, asOfRevision)) continue;
       await this.#options.store.remove(keyspaceUid, segmentId);
+      dropped++;
     }
     return { dropped };
   }

@@ -43,7 +43,7 @@ export class Receiving {
   async admit(announced: SegmentAnnouncement): Promise<Arrival | undefined> {
     const { byteLength, expectIncarnation, expectNode, keyspaceUid, segmentId } = announced;
     this.#identity.expect(expectNode, expectIncarnation);
-    if (this.#intake.has(keyspaceUid, segmentId)) return undefined;
+    if (this.#intake.claim(keyspaceUid, segmentId)) return undefined;
     await this.#turn();
     try {
       const reservation = await this.#intake.reserve(byteLength);

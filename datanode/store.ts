@@ -40,6 +40,8 @@ export class DiskStore {
   /** Bytes promised to transfers that have not been written yet. */
   #promisedBytes = 0;
   readonly #keyspaceFolders = new Map<string, Promise<FolderSync>>();
+  /** Files being deleted, by path: one that comes again under the same name waits for that. */
+  readonly #removing = new Map<string, Promise<void>>();
 
   constructor(options: DiskStoreOptions) {
     this.#options = options;
@@ -101,6 +103,7 @@ export class DiskStore {
         await file.close();
       }
       const folder = await this.#keyspaceFolder(keyspaceUid);
+      await this.#removing.get(path)?.catch(() => undefined);
       await rename(temporary, path);
       await folder.sync();
     } catch (thrown) {
@@ -109,8 +112,19 @@ export class DiskStore {
     }
   }
 
+  /** Deletes a file; one that is written under this name from now on is not meant and stays. */
   async remove(keyspaceUid: string, segmentId: string): Promise<void> {
     const path = this.#pathOf(keyspaceUid, segmentId);
+    const removal = this.#remove(path);
+    this.#removing.set(path, removal);
+    try {
+      await removal;
+    } finally {
+      if (this.#removing.get(path) === removal) this.#removing.delete(path);
+    }
+  }
+
+  async #remove(path: string): Promise<void> {
     await rm(path, { force: true });
     await syncFolder(dirname(path)).catch((thrown: unknown) => {
       if (systemErrorCode(thrown) !== 'ENOENT') throw thrown;

@@ -8,7 +8,7 @@
 //
 // An empty list is an answer (the version has no records in that shard); undefined never is.
 
-import type { Manifest } from '../proto/gen/stele/v1/segment.ts';
+import type { Manifest, SegmentInfo } from '../proto/gen/stele/v1/segment.ts';
 import type { VersionRef } from '../proto/gen/stele/v1/datanode.ts';
 import type { Segment } from '../segment/reader.ts';
 import type { Holdings } from './holdings.ts';
@@ -66,11 +66,14 @@ export class VersionTables {
     return known === undefined ? undefined : this.#make(known.manifest);
   }
 
-  /** Ids of the manifest's segments that are here. */
-  heldOf(manifest: Manifest): string[] {
-    return manifest.segments
-      .map((segment) => segment.id)
-      .filter((id) => this.#holdings.get(manifest.keyspaceUid, id) !== undefined);
+  /** The manifest's segments that are here, described from their own verified bytes. */
+  heldOf(manifest: Manifest): SegmentInfo[] {
+    return manifest.segments.flatMap(({ id }) => {
+      const held = this.#holdings.get(manifest.keyspaceUid, id)?.meta;
+      if (held === undefined) return [];
+      const { digest, fileBytes, keyBytes, records, shard, valueBytes } = held;
+      return [{ id, shard, fileBytes, records, keyBytes, valueBytes, digest }];
+    });
   }
 
   /** Segments of a load in progress belong to no manifest: taking them in disturbs no table. */

@@ -1,5 +1,6 @@
 // What a commit must prove before anything is flipped, as pure checks: that the segments are whole,
-// that their counts and digests add up to the load's, and that each is on enough nodes.
+// that their counts and digests add up to the load's, that the datanodes have read the same out of
+// the files they hold, and that each segment is on enough of them.
 
 import { createHash } from 'node:crypto';
 import { SteleError } from '../base/errors.ts';
@@ -84,6 +85,39 @@ export function checkReplicas(
     `${short.length} of ${segments.length} shards have fewer than ${wanted} verified replicas (shard ${first.shard} has ${countHolders(heldByNode, first.id)}; datanodes that answered: ${names}). ` +
       'Nothing became visible; run the load again to resume it once the datanodes are back, or with a lower --min-replicas.',
   );
+}
+
+/**
+ * Throws LOAD_REJECTED where a datanode's own account of a segment, read from the file it verified,
+ * is not what the load says of it.
+ */
+export function checkHeld(
+  segments: readonly SegmentRecord[],
+  heldByNode: ReadonlyMap<string, readonly SegmentInfo[]>,
+): void {
+  const wantedById = new Map(segments.map((segment) => [segment.id, segment]));
+  for (const [nodeId, held] of heldByNode) {
+    for (const info of held) {
+      const wanted = wantedById.get(info.id);
+      if (wanted !== undefined) checkSame(nodeId, wanted, segmentRecord(info));
+    }
+  }
+}
+
+function checkSame(nodeId: string, wanted: SegmentRecord, held: SegmentRecord): void {
+  for (const field of [
+    'digest',
+    'records',
+    'keyBytes',
+    'valueBytes',
+    'fileBytes',
+    'shard',
+  ] as const) {
+    if (wanted[field] === held[field]) continue;
+    throw rejected(
+      `datanode ${nodeId} finds ${field} ${held[field]} in segment ${wanted.id}, the load says ${wanted[field]}`,
+    );
+  }
 }
 
 function countHolders(

@@ -27,7 +27,7 @@ import type {
   ReportProgressRequest,
   ReportProgressResponse,
 } from '../proto/gen/stele/v1/load.ts';
-import type { Manifest } from '../proto/gen/stele/v1/segment.ts';
+import type { Manifest, SegmentInfo } from '../proto/gen/stele/v1/segment.ts';
 import {
   abortLoad,
   beginLoad,
@@ -40,7 +40,7 @@ import type { BegunLoad, CommitContent } from './catalog/load-transitions.ts';
 import { clusterOf, findKeyspace } from './catalog/queries.ts';
 import { manifestMessage, versionId } from './catalog/records.ts';
 import type { KeyspaceRecord, LoadRecord } from './catalog/records.ts';
-import { checkReplicas, checkSegments, contentFingerprint } from './commit-check.ts';
+import { checkHeld, checkReplicas, checkSegments, contentFingerprint } from './commit-check.ts';
 import { nodeView } from './core/routes.ts';
 import { eligibleNodes } from './core/world.ts';
 import type { Leader } from './leader.ts';
@@ -247,7 +247,8 @@ export class Loads {
       nowIso: wallClockIso(),
     };
     const heldByNode = await this.#putManifests(this.#manifest(keyspace, content));
-    checkReplicas(segments, heldByNode, this.#replicasWanted(request, load, keyspace));
+    checkHeld(segments, heldByNode);
+    checkReplicas(segments, idsByNode(heldByNode), this.#replicasWanted(request, load, keyspace));
     await catalog.update((state) => commitLoad(state, load.id, content));
     this.#leases.end(load.id);
     this.#leader.touchLoad(keyspace.uid);
@@ -285,8 +286,8 @@ export class Loads {
   }
 
   /** Asks all nodes at once; one that does not answer in time confirms nothing. */
-  async #putManifests(manifest: Manifest): Promise<Map<string, ReadonlySet<string>>> {
-    const held = new Map<string, ReadonlySet<string>>();
+  async #putManifests(manifest: Manifest): Promise<Map<string, readonly SegmentInfo[]>> {
+    const held = new Map<string, readonly SegmentInfo[]>();
     const clients = this.#leader.roster.connections.getClients();
     const serving = [...clients.keys()].filter(
       (nodeId) => this.#leader.roster.get(nodeId)?.liveness === 'SERVING',
@@ -302,15 +303,23 @@ export class Loads {
     return held;
   }
 
-  async #putManifest(nodeId: string, manifest: Manifest): Promise<ReadonlySet<string>> {
+  async #putManifest(nodeId: string, manifest: Manifest): Promise<readonly SegmentInfo[]> {
     const { roster } = this.#leader;
     const header = this.#leader.header(nodeId);
     const link = roster.connections.requireClient(nodeId);
-    const { heldSegmentIds } = await link.putManifest(
+    const { held, heldSegmentIds } = await link.putManifest(
       { header, manifest },
       { deadlineMs: MANIFEST_DEADLINE_MS },
     );
     roster.onManifestHeld(nodeId, header.incarnation, manifest, heldSegmentIds);
-    return new Set(heldSegmentIds);
+    return held;
   }
+}
+
+function idsByNode(
+  heldByNode: ReadonlyMap<string, readonly SegmentInfo[]>,
+): Map<string, ReadonlySet<string>> {
+  return new Map(
+    [...heldByNode].map(([nodeId, held]) => [nodeId, new Set(held.map(({ id }) => id))]),
+  );
 }

@@ -90,6 +90,7 @@ export class Orders {
           header,
           segments: plan.segments.map(({ uid, segmentId }) => ({ keyspaceUid: uid, segmentId })),
           versions: plan.versions.map(({ uid, version }) => ({ keyspaceUid: uid, version })),
+          holdingsRevision: plan.holdingsRevision,
         },
         { deadlineMs: ORDER_DEADLINE_MS },
       );

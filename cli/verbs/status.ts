@@ -2,7 +2,9 @@
 //
 // The JSON has the names of `GET /v1/cluster/health`.
 
+import { monotonicNowMs, sleep } from '../../base/clock.ts';
 import { option, settingsOf } from '../../base/config.ts';
+import { SteleError } from '../../base/errors.ts';
 import type { GetHealthResponse } from '../../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import { masterOption, outputOption } from '../client-settings.ts';
@@ -11,7 +13,10 @@ import { describeNode, formatNodes } from '../node-table.ts';
 import type { Output } from '../output.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
+import type { Admin } from '../with-admin.ts';
 import { healthWord, paintHealth } from '../words.ts';
+
+const RETRY_PAUSE_MS = 250;
 
 const WAIT_FOR = {
   none: HealthStatus.UNSPECIFIED,
@@ -36,9 +41,10 @@ export const status = defineVerb({
   examples: ['stele status', 'stele status --wait green --timeout 60s', 'stele status -o json'],
   async run({ settings: { values }, output }) {
     const waits = values.wait !== 'none';
-    // Without --wait the timeout is that of the call; with it, that of the wait in the master.
     const health = await withAdmin(values, (admin) =>
-      admin.getHealth({ waitFor: WAIT_FOR[values.wait], timeoutMs: waits ? values.timeout : 0 }),
+      waits
+        ? waitForHealth(admin, WAIT_FOR[values.wait], monotonicNowMs() + values.timeout)
+        : admin.getHealth({ waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 }),
     );
     if (values.output === 'json') output.line(JSON.stringify(describe(health)));
     else output.line(format(output, health));
@@ -47,6 +53,24 @@ export const status = defineVerb({
     return EXIT_FAILED;
   },
 });
+
+/** The wait is the master's; one that is not there yet, or is just starting again, is waited for too. */
+async function waitForHealth(
+  admin: Admin,
+  waitFor: HealthStatus,
+  deadlineAtMs: number,
+): Promise<GetHealthResponse> {
+  for (;;) {
+    const leftMs = Math.max(0, Math.ceil(deadlineAtMs - monotonicNowMs()));
+    try {
+      return await admin.getHealth({ waitFor, timeoutMs: leftMs });
+    } catch (thrown) {
+      const isAway = thrown instanceof SteleError && thrown.code === 'UNAVAILABLE';
+      if (!isAway || leftMs <= RETRY_PAUSE_MS) throw thrown;
+      await sleep(RETRY_PAUSE_MS);
+    }
+  }
+}
 
 function describe(health: GetHealthResponse) {
   return {

@@ -28,6 +28,8 @@ interface SegmentRef {
 
 export interface DropPlan {
   readonly node: string;
+  /** What was known of the node: what it takes in, or promises, after this is not meant. */
+  readonly holdingsRevision: number;
   readonly segments: readonly SegmentRef[];
   readonly versions: readonly Leaving[];
 }
@@ -60,6 +62,7 @@ export function planCleanup(
       const whole = segments.length <= DROPS_PER_ORDER_MAX;
       drops.push({
         node: node.id,
+        holdingsRevision: holdings.revision,
         segments: segments.slice(0, DROPS_PER_ORDER_MAX),
         // A version is confirmed by the order that takes the last of its segments.
         versions: whole ? versions : [],

@@ -6,12 +6,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockFolder } from '../../base/folder-lock.ts';
 
+let root = '';
 let folder = '';
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stele-lock-'));
+  root = mkdtempSync(join(tmpdir(), 'stele-lock-'));
+  folder = root;
 });
 afterEach(() => {
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(root, { recursive: true, force: true });
 });
 
 function lockRecord(): Record<string, unknown> {

@@ -122,7 +122,7 @@ describe('a datanode', () => {
     await push(node, segments);
     const revision = node.holdings.revision;
     expect(await push(node, segments)).toEqual([]);
-    expect(node.holdings.revision).toBe(revision);
+    expect(node.holdings.list(revision)).toMatchObject({ full: false, added: [], removed: [] });
   });
 
   it('says UNAVAILABLE, never NOT_FOUND, for a shard whose segment is not here', async () => {
@@ -284,7 +284,12 @@ describe('a datanode', () => {
     expect(before.full).toBe(true);
     await push(node, segments.slice(1));
     const gone = { keyspaceUid: TEST_UID, segmentId: segments[0]?.info.id ?? '' };
-    await node.dropSegments({ header: HEADER, segments: [gone], versions: [] });
+    await node.dropSegments({
+      header: HEADER,
+      segments: [gone],
+      versions: [],
+      holdingsRevision: node.holdings.revision,
+    });
     const changes = node.holdings.list(before.revision);
     expect(changes.full).toBe(false);
     expect(changes.removed).toEqual([gone]);

@@ -20,8 +20,8 @@ export class FakeDatanode {
   incarnation: string = newIncarnation();
   state: NodeState = NodeState.SERVING;
   alive = true;
-  /** `uid id` of the verified segments; survives a restart. */
-  readonly segments = new Set<string>();
+  /** `uid id` of the verified segments, with the revision of their last claim; survives a restart. */
+  readonly segments = new Map<string, number>();
   readonly manifests = new Map<string, Manifest>();
   view: ClusterView | undefined;
   epochMax = 0;
@@ -52,11 +52,26 @@ export class FakeDatanode {
     this.view = undefined;
     this.alive = true;
     this.#revision = this.segments.size === 0 ? 0 : 1;
+    for (const key of this.segments.keys()) this.segments.set(key, this.#revision);
   }
 
   store(uid: string, segmentId: string): void {
-    this.segments.add(`${uid} ${segmentId}`);
     this.#revision += 1;
+    this.segments.set(`${uid} ${segmentId}`, this.#revision);
+  }
+
+  /** As a loader is told that the segment is here. */
+  claim(uid: string, segmentId: string): boolean {
+    const isHere = this.segments.has(`${uid} ${segmentId}`);
+    if (isHere) this.store(uid, segmentId);
+    return isHere;
+  }
+
+  drop(uid: string, segmentId: string, asOfRevision: number): void {
+    const claimed = this.segments.get(`${uid} ${segmentId}`);
+    if (claimed !== undefined && (asOfRevision === 0 || claimed <= asOfRevision)) {
+      this.lose(uid, segmentId);
+    }
   }
 
   lose(uid: string, segmentId: string): void {
@@ -100,7 +115,7 @@ export class FakeDatanode {
     return {
       revision: this.#revision,
       full: true,
-      added: [...this.segments].map((text) => {
+      added: [...this.segments.keys()].map((text) => {
         const [keyspaceUid = '', segmentId = ''] = text.split(' ');
         return { keyspaceUid, segmentId };
       }),
@@ -117,16 +132,14 @@ export class FakeDatanode {
     );
   }
 
-  putManifest(manifest: Manifest): string[] {
+  putManifest(manifest: Manifest): SegmentInfo[] {
     const ref = `${manifest.keyspaceUid}/${manifest.version}`;
     const before = this.manifests.get(ref);
     if (before !== undefined && JSON.stringify(before) !== JSON.stringify(manifest)) {
       throw new SteleError('CONFLICT', `two contents for version ${ref}`);
     }
     this.manifests.set(ref, manifest);
-    return manifest.segments
-      .map((segment) => segment.id)
-      .filter((id) => this.segments.has(`${manifest.keyspaceUid} ${id}`));
+    return manifest.segments.filter(({ id }) => this.claim(manifest.keyspaceUid, id));
   }
 
   copy(order: CopyOrder, network: FakeNetwork): void {
@@ -171,9 +184,10 @@ export class FakeNetwork implements LinkFactory {
       applyView: async (request) => ({
         missingManifests: find(request.header).applyView(request.view as ClusterView),
       }),
-      putManifest: async (request) => ({
-        heldSegmentIds: find(request.header).putManifest(request.manifest as Manifest),
-      }),
+      putManifest: async (request) => {
+        const held = find(request.header).putManifest(request.manifest as Manifest);
+        return { heldSegmentIds: held.map(({ id }) => id), held };
+      },
       copySegments: async (request) => {
         const node = find(request.header);
         for (const order of request.orders) node.copy(order, this);
@@ -182,7 +196,7 @@ export class FakeNetwork implements LinkFactory {
       dropSegments: async (request) => {
         const node = find(request.header);
         for (const { keyspaceUid, segmentId } of request.segments)
-          node.lose(keyspaceUid, segmentId);
+          node.drop(keyspaceUid, segmentId, request.holdingsRevision);
         for (const { keyspaceUid, version } of request.versions) {
           node.manifests.delete(`${keyspaceUid}/${version}`);
         }

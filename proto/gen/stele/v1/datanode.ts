@@ -121,8 +121,13 @@ export interface PutManifestRequest {
 }
 
 export interface PutManifestResponse {
-  /** Verified segments of the manifest that are here, and their totals per the node's own files. */
+  /** Verified segments of the manifest that are here. */
   heldSegmentIds: string[];
+  /**
+   * The same, each described from the node's own verified file: the commit compares this with what
+   * the loader says.
+   */
+  held: SegmentInfo[];
 }
 
 /** One segment to fetch from a peer, tried in the order of `sources`. */
@@ -154,6 +159,11 @@ export interface DropSegmentsRequest {
   segments: HeldSegment[];
   /** Versions whose manifests go with them. */
   versions: VersionRef[];
+  /**
+   * The node's holdings as the master knew them when it decided: a segment that was taken in, or
+   * that somebody was told is here, after this revision stays. 0: no condition.
+   */
+  holdingsRevision: number;
 }
 
 export interface DropSegmentsResponse {
@@ -1078,13 +1088,16 @@ export const PutManifestRequest: MessageFns<PutManifestRequest> = {
 };
 
 function createBasePutManifestResponse(): PutManifestResponse {
-  return { heldSegmentIds: [] };
+  return { heldSegmentIds: [], held: [] };
 }
 
 export const PutManifestResponse: MessageFns<PutManifestResponse> = {
   encode(message: PutManifestResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.heldSegmentIds) {
       writer.uint32(10).string(v!);
+    }
+    for (const v of message.held) {
+      SegmentInfo.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1108,6 +1121,14 @@ export const PutManifestResponse: MessageFns<PutManifestResponse> = {
             }
 
             message.heldSegmentIds.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.held.push(SegmentInfo.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -1363,7 +1384,7 @@ export const CopySegmentsResponse: MessageFns<CopySegmentsResponse> = {
 };
 
 function createBaseDropSegmentsRequest(): DropSegmentsRequest {
-  return { header: undefined, segments: [], versions: [] };
+  return { header: undefined, segments: [], versions: [], holdingsRevision: 0 };
 }
 
 export const DropSegmentsRequest: MessageFns<DropSegmentsRequest> = {
@@ -1376,6 +1397,9 @@ export const DropSegmentsRequest: MessageFns<DropSegmentsRequest> = {
     }
     for (const v of message.versions) {
       VersionRef.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.holdingsRevision !== 0) {
+      writer.uint32(32).uint64(message.holdingsRevision);
     }
     return writer;
   },
@@ -1415,6 +1439,14 @@ export const DropSegmentsRequest: MessageFns<DropSegmentsRequest> = {
             }
 
             message.versions.push(VersionRef.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.holdingsRevision = longToNumber(reader.uint64());
             continue;
           }
         }
