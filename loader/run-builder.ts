@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
-import { writeVarint } from '../segment/record.ts';
+import { copyWords, writeVarint } from '../segment/record.ts';
 import type { Arena } from './arena.ts';
 import { reserve } from './arena.ts';
 import { encodeRejects } from './reject-table.ts';
@@ -90,17 +90,4 @@ function scatter(rows: RowTable, out: Uint8Array, place: Float64Array): void {
     written += at - begin;
   }
   assert.equal(written, out.length);
-}
-
-/** Four bytes at a time. */
-function copyWords(
-  to: DataView,
-  at: number,
-  from: DataView,
-  start: number,
-  byteCount: number,
-): void {
-  const end = start + byteCount;
-  for (; start + 4 <= end; start += 4, at += 4) to.setInt32(at, from.getInt32(start, true), true);
-  for (; start < end; start++, at++) to.setUint8(at, from.getUint8(start));
 }

@@ -130,3 +130,19 @@ function copyBytes(
   while (start < end) out[at++] = from[start++] as number;
   return at;
 }
+
+/**
+ * Copies `from[start, start + byteCount)` to `at`, four bytes at a time: for short records faster than
+ * the engine's memmove, which costs an object.
+ */
+export function copyWords(
+  to: DataView,
+  at: number,
+  from: DataView,
+  start: number,
+  byteCount: number,
+): void {
+  const end = start + byteCount;
+  for (; start + 4 <= end; start += 4, at += 4) to.setInt32(at, from.getInt32(start, true), true);
+  for (; start < end; start++, at++) to.setUint8(at, from.getUint8(start));
+}
