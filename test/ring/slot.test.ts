@@ -45,6 +45,15 @@ describe('slots', () => {
     expect(slotOfKey(bytes, 8, 10)).toBe(slotOfText('{y'));
   });
 
+  it('gives a key without a tag the CRC of its bytes, four at a time or not', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+        const key = bytes.map((byte) => (byte === 0x7b ? 0 : byte));
+        expect(slotOfKey(key, 0, key.length)).toBe(crc16(key, 0, key.length) % SLOT_COUNT);
+      }),
+    );
+  });
+
   it('gives keys with the same tag the same slot, wherever they lie in a buffer', () => {
     const text = fc.string({ unit: 'binary', maxLength: 20 }).map((s) => s.replaceAll(/[{}]/g, ''));
     fc.assert(
