@@ -46,12 +46,6 @@ export function appendByte(arena: Arena, byte: number): void {
   arena.bytes[arena.length++] = byte;
 }
 
-/** Appends a string whose characters are bytes (0 .. 255). */
-export function appendLatin1(arena: Arena, text: string): void {
-  reserve(arena, text.length);
-  arena.length += arena.bytes.write(text, arena.length, 'latin1');
-}
-
 export function appendUtf8(arena: Arena, text: string): void {
   const byteCount = Buffer.byteLength(text, 'utf8');
   reserve(arena, byteCount);

@@ -4,17 +4,28 @@
 //     | header | chunk 0 .......\n| chunk 1 ......\n| chunk 2 ...|      (per file)
 //              ^ dataStart       ^ the first record end at or behind the nominal end
 //
-// line, tsv: a record ends at the next `\n`; only a few bytes around each boundary are read.
-// csv: a `\n` inside quotes is data, so the file is scanned once for quotes (csv-records.ts), at
-// memory speed, while workers already parse the first chunks.
+// line, tsv, jsonl: a record ends at the next `\n`; only a few bytes around each boundary are read.
+// csv: a `\n` inside quotes is data, so the file is read once, from quote to quote (csv-records.ts),
+// at memory speed, while workers already parse the first chunks.
+//
+// No search goes further than a record may be long: a file without line ends is refused at its first
+// chunk, not after all of it has been read.
 
 import { closeSync, openSync } from 'node:fs';
-import { chunkEnd, endOfLine } from './csv-records.ts';
+import { SteleError } from '../base/errors.ts';
+import { shorten } from '../base/ids.ts';
+import { KEY_BYTES_MAX } from '../base/limits.ts';
+import { CsvRecords, QUOTED_BYTES_MAX } from './csv-records.ts';
+import type { ByteSource } from './csv-records.ts';
+import { NEWLINE } from './dialect.ts';
+import type { Dialect } from './dialect.ts';
 import { FileWindow } from './file-window.ts';
 import type { InputFile } from './inputs.ts';
 
-const PROBE_WINDOW_BYTES = 64 * 1024;
-const SCAN_WINDOW_BYTES = 4 * 1024 * 1024;
+/** Small enough to stay in a core's cache while it is searched. */
+const WINDOW_BYTES = 256 * 1024;
+/** A record with the longest value in quotes, the longest key, and some other columns. */
+const RECORD_BYTES_MAX = QUOTED_BYTES_MAX + 2 * KEY_BYTES_MAX + 1024 * 1024;
 
 /** A byte range of one input, whole records. */
 export interface Chunk {
@@ -26,7 +37,11 @@ export interface Chunk {
   readonly end: number;
 }
 
-/** All chunks in order, one at a time: the caller parses the first while the rest is not yet cut. */
+/**
+ * All chunks in order, one at a time: the caller parses the first while the rest is not yet cut. A
+ * chunk is longer than `chunkBytes` by one record at most. Throws INPUT_INVALID where a record is
+ * longer than any may be, INPUT_CHANGED, and what the disk says.
+ */
 export function* cutIntoChunks(
   inputs: readonly InputFile[],
   chunkBytes: number,
@@ -47,19 +62,56 @@ function* cutFile(
   const { dialect } = input;
   const file = openSync(input.readPath, 'r');
   try {
-    const isCsv = dialect.format === 'csv';
-    const windowBytes = isCsv ? SCAN_WINDOW_BYTES : PROBE_WINDOW_BYTES;
-    const source = new FileWindow(file, input.sizeBytes, windowBytes);
+    const source = new FileWindow(file, input.sizeBytes, WINDOW_BYTES);
+    const records = newRecordEnds(source, dialect);
     let start = input.dataStart;
     while (start < source.end) {
       const nominalEnd = Math.min(start + chunkBytes, source.end);
-      const end = isCsv
-        ? chunkEnd(source, start, nominalEnd, dialect.delimiter)
-        : endOfLine(source, nominalEnd - 1);
+      const limit = Math.min(source.end, nominalEnd + RECORD_BYTES_MAX);
+      const end = records.endBehind(start, nominalEnd, limit);
+      if (end < 0) throw recordTooLong(input, source, start, nominalEnd);
       yield { start, end };
       start = end;
     }
   } finally {
     closeSync(file);
   }
+}
+
+export interface RecordEnds {
+  /** As CsvRecords has it. */
+  endBehind(start: number, nominalEnd: number, limit: number): number;
+}
+
+/** The record ends of one input, whatever its format. Ask in rising order. */
+export function newRecordEnds(source: ByteSource, dialect: Dialect): RecordEnds {
+  if (dialect.format === 'csv') return new CsvRecords(source, dialect.delimiter);
+  return {
+    endBehind: (_start, nominalEnd, limit) => {
+      const newline = source.find(NEWLINE, nominalEnd - 1, limit);
+      if (newline >= 0 && newline < limit) return newline + 1;
+      return limit < source.end ? -1 : source.end;
+    },
+  };
+}
+
+/** The record that begins before `nominalEnd` and has no end in reach. */
+function recordTooLong(
+  input: InputFile,
+  source: ByteSource,
+  chunkStart: number,
+  nominalEnd: number,
+): SteleError {
+  const { dialect } = input;
+  const records = newRecordEnds(source, dialect);
+  let start = chunkStart;
+  for (;;) {
+    const end = records.endBehind(start, start + 1, nominalEnd);
+    if (end < 0) break;
+    start = end;
+  }
+  return new SteleError(
+    'INPUT_INVALID',
+    `'${shorten(input.path, 200)}' has a row of more than ${Math.floor(RECORD_BYTES_MAX / 1024 / 1024)} MiB at byte ${start}, which is more than any row may have; is --format ${dialect.format} right?`,
+  );
 }

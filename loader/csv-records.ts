@@ -3,110 +3,139 @@
 // A quote opens a field only at the field's start (after a delimiter or at the record's start);
 // elsewhere it is a stray byte, and the record will be rejected by the parser. Inside, `""` is one
 // quote. A field that is never closed ends its record at the next line end, so that it costs one
-// record and not the rest of the file; both users of this file (the cutting into chunks and the
-// parser) agree on that, because both ask here.
+// record and not the rest of the file; both users of this file (the cutting into chunks, and the
+// parser for what is irregular) agree on that, because both ask here.
 //
-// `ByteSource` is a whole chunk in memory or a file read through a window.
+//     from quote to quote:   ...,"a ""b"" c",d\n...      bytes in between are passed over by memchr
+//                                ^  ^^ ^^  ^       ^
+//                             opens pair  closes   the record's end: no quote is open
+//
+// The next quote and the next line end are remembered, so each byte is searched once however the
+// record is built: the cost is that of the bytes, not of the quotes times the length of the line.
 
+import { VALUE_BYTES_MAX } from '../base/limits.ts';
 import { NEWLINE, QUOTE } from './dialect.ts';
+import { copiesOf, findOne, wordsOf } from './word-scan.ts';
 
+/** A whole chunk in memory, or a file read through a window. */
 export interface ByteSource {
   /** One behind the last byte. */
   readonly end: number;
+  /** -1 behind the end. */
   byteAt(offset: number): number;
-  /** The first `byte` in [from, limit), or -1. */
-  indexOf(byte: number, from: number, limit: number): number;
+  /**
+   * The first `byte` at or behind `from`; -1 if there is none before `limit`. May find one behind
+   * `limit`, where that costs nothing.
+   */
+  find(byte: number, from: number, limit: number): number;
 }
 
-/** A quoted field longer than this is taken for one that was never closed. */
-const QUOTED_BYTES_MAX = 80 * 1024 * 1024;
+/** The longest value, each byte of it a quote and so doubled. What is longer was never closed. */
+export const QUOTED_BYTES_MAX = 2 * VALUE_BYTES_MAX + 2;
 
 /** Offsets into `[0, bytes.length)`. */
 export function bytesSource(bytes: Buffer): ByteSource {
+  const end = bytes.length;
+  const view = wordsOf(bytes);
   return {
-    end: bytes.length,
+    end,
     byteAt: (offset) => bytes[offset] ?? -1,
-    indexOf: (byte, from, limit) => indexOfByte(bytes, byte, from, limit),
+    find: (byte, from, limit) => {
+      const stop = Math.min(limit, end);
+      const at = findOne(view, from, stop, copiesOf(byte));
+      return at < stop ? at : -1;
+    },
   };
 }
 
-/** `Buffer.indexOf` that stops at `limit`. */
-export function indexOfByte(bytes: Buffer, byte: number, from: number, limit: number): number {
-  if (from >= limit) return -1;
-  const found = bytes.subarray(from, limit).indexOf(byte);
-  return found < 0 ? -1 : from + found;
+/** The next of one byte, remembered: none in `[from, upTo)`; at `upTo` there is one if `isHit`. */
+interface Finder {
+  readonly byte: number;
+  from: number;
+  upTo: number;
+  isHit: boolean;
 }
 
-/** The offset behind the field's closing quote, which opens at `open`; -1 if it is never closed. */
-function closeOfQuoted(source: ByteSource, open: number): number {
-  const limit = Math.min(source.end, open + QUOTED_BYTES_MAX);
-  let at = source.indexOf(QUOTE, open + 1, limit);
-  while (at >= 0) {
-    if (source.byteAt(at + 1) !== QUOTE) return at + 1;
-    at = source.indexOf(QUOTE, at + 2, limit);
+/** The record ends of one source. Ask in rising order: asking back costs a new search. */
+export class CsvRecords {
+  readonly #source: ByteSource;
+  readonly #delimiter: number;
+  readonly #quotes: Finder = { byte: QUOTE, from: 0, upTo: 0, isHit: false };
+  readonly #newlines: Finder = { byte: NEWLINE, from: 0, upTo: 0, isHit: false };
+
+  constructor(source: ByteSource, delimiter: number) {
+    this.#source = source;
+    this.#delimiter = delimiter;
   }
-  return -1;
-}
 
-/** Whether the quote at `at` opens a field of the record that starts at `recordStart`. */
-function opensField(
-  source: ByteSource,
-  at: number,
-  recordStart: number,
-  delimiter: number,
-): boolean {
-  return at === recordStart || source.byteAt(at - 1) === delimiter;
-}
-
-/** The offset behind the record that starts at `start`, its line end included. */
-export function recordEnd(source: ByteSource, start: number, delimiter: number): number {
-  let from = start;
-  for (;;) {
-    const lineEnd = endOfLine(source, from);
-    const quote = source.indexOf(QUOTE, from, lineEnd);
-    if (quote < 0) return lineEnd;
-    if (!opensField(source, quote, start, delimiter)) {
-      from = quote + 1;
-      continue;
-    }
-    const close = closeOfQuoted(source, quote);
-    if (close < 0) return lineEnd;
-    from = close;
+  /** The offset behind the record that starts at `start`, its line end included. */
+  endOf(start: number): number {
+    return this.endBehind(start, start + 1, this.#source.end);
   }
-}
 
-/**
- * The first record end at or behind `nominalEnd`, coming from the record start `start`. Ends sooner,
- * behind the record in question, where a field is never closed.
- */
-export function chunkEnd(
-  source: ByteSource,
-  start: number,
-  nominalEnd: number,
-  delimiter: number,
-): number {
-  let from = start;
-  for (;;) {
-    let quote = source.indexOf(QUOTE, from, nominalEnd - 1);
-    if (quote < 0) {
-      const searched = Math.max(from, nominalEnd - 1);
-      const lineEnd = endOfLine(source, searched);
-      quote = source.indexOf(QUOTE, searched, lineEnd);
-      if (quote < 0) return lineEnd;
+  /**
+   * The first record end at or behind `nominalEnd`, coming from the record start `start`. Sooner,
+   * behind the record in question, where a field is never closed. -1 if there is none up to `limit`.
+   */
+  endBehind(start: number, nominalEnd: number, limit: number): number {
+    let from = start;
+    while (from <= limit) {
+      let quote = this.#next(this.#quotes, from, nominalEnd - 1);
+      if (quote < 0) {
+        const lineEnd = this.#endOfLine(Math.max(from, nominalEnd - 1), limit);
+        quote = this.#next(this.#quotes, from, lineEnd < 0 ? limit : lineEnd);
+        if (quote < 0) return lineEnd;
+      }
+      if (!this.#opensField(quote, start)) {
+        from = quote + 1;
+        continue;
+      }
+      const close = this.#closeOf(quote);
+      if (close < 0) return this.#endOfLine(quote, limit);
+      from = close;
     }
-    const before = quote === start ? NEWLINE : source.byteAt(quote - 1);
-    if (before !== NEWLINE && before !== delimiter) {
-      from = quote + 1;
-      continue;
-    }
-    const close = closeOfQuoted(source, quote);
-    if (close < 0) return endOfLine(source, quote);
-    from = close;
+    return -1;
   }
-}
 
-/** The offset behind the next `\n` at or after `from`; the source's end if there is none. */
-export function endOfLine(source: ByteSource, from: number): number {
-  const newline = source.indexOf(NEWLINE, from, source.end);
-  return newline < 0 ? source.end : newline + 1;
+  /** The quote at `at` is outside of quotes; whether a field begins with it. */
+  #opensField(at: number, start: number): boolean {
+    if (at === start) return true;
+    const before = this.#source.byteAt(at - 1);
+    return before === this.#delimiter || before === NEWLINE;
+  }
+
+  /** The offset behind the closing quote of the field that opens at `open`; -1 if it is never closed. */
+  #closeOf(open: number): number {
+    const source = this.#source;
+    const limit = Math.min(source.end, open + QUOTED_BYTES_MAX);
+    let at = open + 1;
+    for (;;) {
+      const quote = source.find(QUOTE, at, limit);
+      if (quote < 0 || quote >= limit) return -1;
+      if (source.byteAt(quote + 1) !== QUOTE) return quote + 1;
+      at = quote + 2;
+    }
+  }
+
+  /** Behind the next `\n`; the source's end if there is none; -1 if neither is up to `limit`. */
+  #endOfLine(from: number, limit: number): number {
+    const newline = this.#next(this.#newlines, from, limit);
+    if (newline >= 0) return newline + 1;
+    return limit < this.#source.end ? -1 : this.#source.end;
+  }
+
+  /** The finder's byte in `[at, limit)`, or -1. */
+  #next(finder: Finder, at: number, limit: number): number {
+    if (at < finder.from || at > finder.upTo) {
+      finder.from = at;
+      finder.upTo = at;
+      finder.isHit = false;
+    }
+    if (!finder.isHit && finder.upTo < limit) {
+      const found = this.#source.find(finder.byte, finder.upTo, limit);
+      finder.isHit = found >= 0;
+      finder.upTo = found >= 0 ? found : Math.min(limit, this.#source.end);
+    }
+    return finder.isHit && finder.upTo < limit ? finder.upTo : -1;
+  }
 }

@@ -3,50 +3,49 @@
 
 import { readSync } from 'node:fs';
 import { SteleError } from '../base/errors.ts';
-import { indexOfByte } from './csv-records.ts';
 import type { ByteSource } from './csv-records.ts';
 
 export class FileWindow implements ByteSource {
   readonly end: number;
   readonly #file: number;
-  readonly #window: Buffer;
-  #windowStart = 0;
-  #windowLength = 0;
+  readonly #memory: Buffer;
+  /** What is in memory: the bytes of the file from `#start`. */
+  #window: Buffer;
+  #start = 0;
 
   /** `file` stays the caller's to close; `end` is its size. */
   constructor(file: number, end: number, windowBytes: number) {
     this.#file = file;
     this.end = end;
-    this.#window = Buffer.allocUnsafeSlow(Math.max(1, Math.min(windowBytes, end)));
+    this.#memory = Buffer.allocUnsafeSlow(Math.max(1, Math.min(windowBytes, end)));
+    this.#window = this.#memory.subarray(0, 0);
   }
 
-  /** -1 behind the end. */
   byteAt(offset: number): number {
     if (offset < 0 || offset >= this.end) return -1;
     this.#moveTo(offset);
-    return this.#window[offset - this.#windowStart] ?? -1;
+    return this.#window[offset - this.#start] ?? -1;
   }
 
-  indexOf(byte: number, from: number, limit: number): number {
+  find(byte: number, from: number, limit: number): number {
     const last = Math.min(limit, this.end);
     let at = from;
     while (at < last) {
       this.#moveTo(at);
-      const windowEnd = Math.min(last, this.#windowStart + this.#windowLength);
-      const base = this.#windowStart;
-      const found = indexOfByte(this.#window, byte, at - base, windowEnd - base);
-      if (found >= 0) return base + found;
-      at = windowEnd;
+      const found = this.#window.indexOf(byte, at - this.#start);
+      if (found >= 0) return this.#start + found;
+      at = this.#start + this.#window.length;
     }
     return -1;
   }
 
   #moveTo(offset: number): void {
-    if (offset >= this.#windowStart && offset < this.#windowStart + this.#windowLength) return;
-    this.#windowStart = offset;
-    const wanted = Math.min(this.#window.length, this.end - offset);
-    this.#windowLength = readFully(this.#file, this.#window, wanted, offset);
-    if (this.#windowLength === wanted) return;
+    if (offset >= this.#start && offset < this.#start + this.#window.length) return;
+    const wanted = Math.min(this.#memory.length, this.end - offset);
+    const got = readFully(this.#file, this.#memory, wanted, offset);
+    this.#start = offset;
+    this.#window = this.#memory.subarray(0, got);
+    if (got === wanted) return;
     throw new SteleError('INPUT_CHANGED', 'An input file became shorter while it was being read.');
   }
 }

@@ -11,7 +11,7 @@ import { closeSync, openSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
-import { bytesSource, recordEnd } from './csv-records.ts';
+import { CsvRecords, bytesSource } from './csv-records.ts';
 import { CARRIAGE_RETURN, COMMA, LINE_DIALECT, NEWLINE, TAB, delimitedDialect } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
 import { readFully } from './file-window.ts';
@@ -96,12 +96,12 @@ interface Sample {
 }
 
 function sampleRows(head: Buffer, start: number, format: 'csv' | 'tsv'): Sample {
-  const source = bytesSource(head);
+  const records = new CsvRecords(bytesSource(head), COMMA);
   const rows: string[][] = [];
   let firstEnd = start;
   let endsInReturn = false;
   for (let at = start; at < head.length && rows.length <= SAMPLE_ROWS;) {
-    const end = format === 'csv' ? recordEnd(source, at, COMMA) : lineEnd(head, at);
+    const end = format === 'csv' ? records.endOf(at) : lineEnd(head, at);
     const isCutShort = end === head.length && head.length === HEAD_BYTES_MAX;
     if (isCutShort && rows.length > 0) break;
     if (isCutShort) throw new SteleError('INPUT_INVALID', 'The first row is longer than 1 MiB.');

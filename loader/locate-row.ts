@@ -1,15 +1,16 @@
-// Where in its file a row is, given its key and the beginning of its value.
+// Where in its file a row is, given its key and the beginning of its value: the chunk's records are
+// parsed again, one by one, until one gives that row. Slow, and done once, before a load gives up.
 
 import type { Chunk } from './chunks.ts';
+import { newRecordEnds } from './chunks.ts';
+import { bytesSource } from './csv-records.ts';
 import type { Dialect } from './dialect.ts';
 import { parseChunk } from './parse-chunk.ts';
 import { newParseContext } from './parse-context.ts';
 import { readRange } from './rejects.ts';
+import type { RowTable } from './row-table.ts';
 
-/**
- * The byte offset of the row's key in its file; undefined where rows are not slices of the chunk
- * (cells that were quoted, JSON values).
- */
+/** The byte offset of the row's record in its file; undefined if the chunk no longer has it. */
 export function locateRow(
   path: string,
   chunk: Chunk,
@@ -19,15 +20,25 @@ export function locateRow(
 ): number | undefined {
   const bytes = readRange(path, chunk.start, chunk.end);
   const context = newParseContext(dialect, 1);
-  parseChunk(context, bytes);
-  const { rows } = context;
-  if (rows.source !== bytes) return undefined;
-  for (let row = 0; row < rows.count; row++) {
-    const keyAt = rows.keyStart[row] as number;
-    const valueAt = rows.valueStart[row] as number;
-    const valueEnd = Math.min(rows.valueEnd[row] as number, valueAt + valueStart.length);
-    const isKey = bytes.subarray(keyAt, rows.keyEnd[row]).equals(key);
-    if (isKey && bytes.subarray(valueAt, valueEnd).equals(valueStart)) return chunk.start + keyAt;
+  const source = bytesSource(bytes);
+  const records = newRecordEnds(source, dialect);
+  for (let start = 0; start < bytes.length;) {
+    const end = records.endBehind(start, start + 1, source.end);
+    parseChunk(context, bytes.subarray(start, end));
+    if (isRow(context.rows, key, valueStart)) return chunk.start + start;
+    start = end;
   }
   return undefined;
+}
+
+/** Whether the table's one row has this key and a value that begins like this. */
+function isRow(rows: RowTable, key: Uint8Array, valueStart: Uint8Array): boolean {
+  if (rows.count !== 1) return false;
+  const bytes = Buffer.from(rows.source.buffer, rows.source.byteOffset, rows.source.byteLength);
+  const valueAt = rows.valueStart[0] as number;
+  const valueEnd = Math.min(rows.valueEnd[0] as number, valueAt + valueStart.length);
+  return (
+    bytes.subarray(rows.keyStart[0], rows.keyEnd[0]).equals(key) &&
+    bytes.subarray(valueAt, valueEnd).equals(valueStart)
+  );
 }

@@ -44,22 +44,33 @@ export function newParseContext(dialect: Dialect, shardCount: number): ParseCont
 }
 
 /**
- * Copies the record whose cells lie in `source` at `context.cells` into the arena and adds it as a
- * row. Returns '' or why it is refused; then the arena is as before.
+ * Adds the record whose `columns` cells lie in `source` at `context.cells` as a row: a slice of
+ * `source` or, with a JSON value, of the arena. Returns '', or why it is refused.
  */
-export function addCopiedRow(context: ParseContext, source: Buffer): RejectReason {
+export function addCells(context: ParseContext, source: Buffer, columns: number): RejectReason {
+  const { cells, dialect, rows } = context;
+  if (columns !== dialect.columns.length) return columnCountReason(columns, dialect.columns.length);
+  if (dialect.valueColumn === VALUE_IS_JSON) return addJsonRow(context, source);
+  const keyAt = dialect.keyColumn * 2;
+  const valueAt = dialect.valueColumn * 2;
+  const keyStart = cells[keyAt] as number;
+  const keyEnd = cells[keyAt + 1] as number;
+  const valueStart = cells[valueAt] as number;
+  return addRow(rows, source, keyStart, keyEnd, valueStart, cells[valueAt + 1] as number);
+}
+
+function columnCountReason(found: number, expected: number): RejectReason {
+  return `${found} column${found === 1 ? '' : 's'} instead of ${expected}`;
+}
+
+/** Copies the key and makes the object in the arena; it is as before where the row is refused. */
+function addJsonRow(context: ParseContext, source: Buffer): RejectReason {
   const { arena, cells, dialect, rows } = context;
   const before = arena.length;
   const keyAt = dialect.keyColumn * 2;
   appendBytes(arena, source, cells[keyAt] as number, cells[keyAt + 1] as number);
   const keyEnd = arena.length;
-  let reason = '';
-  if (dialect.valueColumn === VALUE_IS_JSON) {
-    reason = appendJsonObject(context, source);
-  } else {
-    const valueAt = dialect.valueColumn * 2;
-    appendBytes(arena, source, cells[valueAt] as number, cells[valueAt + 1] as number);
-  }
+  let reason = appendJsonObject(context, source);
   if (reason === '') reason = addRow(rows, arena.bytes, before, keyEnd, keyEnd, arena.length);
   if (reason !== '') arena.length = before;
   return reason;

@@ -1,8 +1,6 @@
 // Stage 1: all chunks through the workers, each checkpointed once its run is complete.
 
-import { CHUNK_BYTES_MAX, VALUE_BYTES_MAX } from '../base/limits.ts';
 import { SteleError } from '../base/errors.ts';
-import { shorten } from '../base/ids.ts';
 import { forEachBounded } from './bounded.ts';
 import { cutIntoChunks } from './chunks.ts';
 import type { Chunk } from './chunks.ts';
@@ -12,8 +10,6 @@ import { tooManyRejects } from './rejects.ts';
 
 /** One running and one waiting for each thread, so that none waits for the main thread. */
 const TASKS_PER_THREAD = 2;
-/** A chunk ends with its last record; beyond this, that "record" is longer than any row may be. */
-const CHUNK_EXCESS_BYTES_MAX = 2 * VALUE_BYTES_MAX;
 const CHUNKS_AIMED_AT = 16;
 const ADAPTED_CHUNK_BYTES_MIN = 1024 * 1024;
 
@@ -71,7 +67,6 @@ export async function parseAgain(state: LoadState, chunk: Chunk | undefined): Pr
 /** Parses one chunk and writes it into the checkpoint. */
 async function parseOne(state: LoadState, chunk: Chunk): Promise<ParsedChunk> {
   const { checkpoint, pool, progress } = state;
-  refuseGiantRecord(state, chunk);
   const outcome = await pool.parse(taskFor(state, chunk));
   if (!outcome.isResumed) {
     checkpoint.chunkDone({ index: chunk.index, start: chunk.start, end: chunk.end });
@@ -96,16 +91,6 @@ function taskFor(state: LoadState, chunk: Chunk): ParseTask {
     binding,
     mayResume: before?.start === chunk.start && before.end === chunk.end,
   };
-}
-
-function refuseGiantRecord(state: LoadState, chunk: Chunk): void {
-  const excess = chunk.end - chunk.start - state.chunkBytes;
-  if (excess <= CHUNK_EXCESS_BYTES_MAX && chunk.end - chunk.start <= 2 * CHUNK_BYTES_MAX) return;
-  const path = state.prepared.inputs[chunk.file]?.path ?? '';
-  throw new SteleError(
-    'INPUT_INVALID',
-    `'${shorten(path, 200)}' has a row of more than ${Math.floor(excess / 1024 / 1024)} MiB in bytes ${chunk.start} to ${chunk.end}; is the format right?`,
-  );
 }
 
 /** Without a file to list them all in, there is no point in finding more bad rows than are allowed. */

@@ -1,10 +1,13 @@
-// The bad rows of one chunk: where each is and why, in typed arrays. 14 bytes a row, whatever the row
+// The bad rows of one chunk: where each is and why, in typed arrays. 18 bytes a row, whatever the row
 // holds; the bytes themselves stay in the input and are read again where somebody wants them.
 //
 //     start, end   offsets in the chunk, without the line end      reason   index into `reasons`
 //     line         1-based, within the chunk
+//     faultAt      offset in the chunk of what is wrong, where that can be said; else `start`
 //
 // A chunk has few kinds of reasons and, at worst, a bad row for every two of its bytes.
+
+import type { LoadFormat } from './formats.ts';
 
 /** Why a row was refused, as people read it. */
 export type RejectReason = string;
@@ -13,13 +16,14 @@ const ROWS_INITIAL = 64;
 /** Reasons may name numbers (columns, positions); what goes beyond is counted under one name. */
 const REASONS_MAX = 60_000;
 const OTHER_REASON = 'one of more reasons than are kept for a chunk';
-const ROW_BYTES = 14;
+const ROW_BYTES = 18;
 
 export interface RejectTable {
   count: number;
   start: Uint32Array;
   end: Uint32Array;
   line: Uint32Array;
+  faultAt: Uint32Array;
   reason: Uint16Array;
   readonly reasons: string[];
   readonly indexOfReason: Map<string, number>;
@@ -31,6 +35,7 @@ export function newRejectTable(capacity = ROWS_INITIAL): RejectTable {
     start: new Uint32Array(capacity),
     end: new Uint32Array(capacity),
     line: new Uint32Array(capacity),
+    faultAt: new Uint32Array(capacity),
     reason: new Uint16Array(capacity),
     reasons: [],
     indexOfReason: new Map(),
@@ -42,19 +47,21 @@ export function clearRejects(table: RejectTable): void {
   Object.assign(table, newRejectTable());
 }
 
-/** Adds the row `[start, end)` of the chunk. */
+/** Adds the row `[start, end)` of the chunk; what is wrong with it is at `faultAt`. */
 export function addReject(
   table: RejectTable,
   start: number,
   end: number,
   line: number,
   reason: RejectReason,
+  faultAt = start,
 ): void {
   const at = table.count++;
   if (at === table.start.length) grow(table);
   table.start[at] = start;
   table.end[at] = end;
   table.line[at] = line;
+  table.faultAt[at] = faultAt;
   table.reason[at] = reasonIndex(table, reason);
 }
 
@@ -73,10 +80,12 @@ function grow(table: RejectTable): void {
   larger.start.set(table.start);
   larger.end.set(table.end);
   larger.line.set(table.line);
+  larger.faultAt.set(table.faultAt);
   larger.reason.set(table.reason);
   table.start = larger.start;
   table.end = larger.end;
   table.line = larger.line;
+  table.faultAt = larger.faultAt;
   table.reason = larger.reason;
 }
 
@@ -85,8 +94,26 @@ export function reasonOf(table: RejectTable, row: number): RejectReason {
 }
 
 /**
- * Nothing for none; else
- * `rows u32 | bytes of reasons u32 | reasons as JSON | rows times: start, end, line u32, reason u16`.
+ * The reason with its place, for people; the chunk lies at `chunkStart` of its file. Columns, from 1,
+ * are for formats of which a row is a line.
+ */
+export function reasonWithPlace(
+  table: RejectTable,
+  row: number,
+  chunkStart: number,
+  format: LoadFormat,
+): string {
+  const start = table.start[row] as number;
+  const faultAt = table.faultAt[row] as number;
+  const reason = reasonOf(table, row);
+  if (faultAt === start) return reason;
+  const column = format === 'jsonl' ? `column ${faultAt - start + 1}, ` : '';
+  return `${reason} (${column}byte ${chunkStart + faultAt})`;
+}
+
+/**
+ * Nothing for none; else `rows u32 | bytes of reasons u32 | reasons as JSON` and for each row
+ * `start, end, line, faultAt u32, reason u16`.
  */
 export function encodeRejects(table: RejectTable): Buffer {
   if (table.count === 0) return Buffer.alloc(0);
@@ -100,7 +127,8 @@ export function encodeRejects(table: RejectTable): Buffer {
     bytes.writeUInt32LE(table.start[row] as number, at);
     bytes.writeUInt32LE(table.end[row] as number, at + 4);
     bytes.writeUInt32LE(table.line[row] as number, at + 8);
-    bytes.writeUInt16LE(table.reason[row] as number, at + 12);
+    bytes.writeUInt32LE(table.faultAt[row] as number, at + 12);
+    bytes.writeUInt16LE(table.reason[row] as number, at + 16);
   }
   return bytes;
 }
@@ -117,7 +145,8 @@ export function decodeRejects(bytes: Buffer): RejectTable {
     table.start[row] = bytes.readUInt32LE(at);
     table.end[row] = bytes.readUInt32LE(at + 4);
     table.line[row] = bytes.readUInt32LE(at + 8);
-    table.reason[row] = bytes.readUInt16LE(at + 12);
+    table.faultAt[row] = bytes.readUInt32LE(at + 12);
+    table.reason[row] = bytes.readUInt16LE(at + 16);
   }
   return table;
 }

@@ -15,10 +15,11 @@ import { crc32 } from 'node:zlib';
 import { writeFully } from '../base/durable-file.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
+import type { LoadFormat } from './formats.ts';
 import type { InputFile } from './inputs.ts';
 import type { LoadState, ParsedChunk } from './load-state.ts';
 import { parseAgain } from './parse-stage.ts';
-import { reasonOf } from './reject-table.ts';
+import { reasonWithPlace } from './reject-table.ts';
 import type { RejectTable } from './reject-table.ts';
 import { inputOf, readRange, readRejects } from './rejects.ts';
 
@@ -115,7 +116,8 @@ async function writeChunk(
     );
   }
   const table = await intactRejects(state, parsed);
-  const place = { path: input.path, chunkStart: start, linesBefore };
+  const { format } = input.dialect;
+  const place = { path: input.path, format, chunkStart: start, linesBefore };
   for (let from = 0; from < table.count;) {
     const to = batchEnd(table, from);
     await writeFully(rows, rawRows(table, bytes, from, to));
@@ -155,6 +157,7 @@ function rawRows(table: RejectTable, bytes: Buffer, from: number, to: number): B
 
 interface ChunkPlace {
   readonly path: string;
+  readonly format: LoadFormat;
   readonly chunkStart: number;
   readonly linesBefore: number;
 }
@@ -168,7 +171,7 @@ function reasonLines(table: RejectTable, place: ChunkPlace, from: number, to: nu
       offset: place.chunkStart + start,
       bytes: (table.end[row] as number) - start,
       line: place.linesBefore + (table.line[row] as number),
-      reason: reasonOf(table, row),
+      reason: reasonWithPlace(table, row, place.chunkStart, place.format),
     };
     text += `${JSON.stringify(line)}\n`;
   }

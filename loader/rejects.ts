@@ -8,7 +8,7 @@ import { shorten } from '../base/ids.ts';
 import { readFully } from './file-window.ts';
 import type { InputFile } from './inputs.ts';
 import type { LoadState, ParsedChunk } from './load-state.ts';
-import { decodeRejects, reasonOf } from './reject-table.ts';
+import { decodeRejects, reasonWithPlace } from './reject-table.ts';
 import type { RejectTable } from './reject-table.ts';
 import { openRun, sectionOffset } from './run-file.ts';
 
@@ -60,7 +60,7 @@ export function tooManyRejects(
 }
 
 function nameSome(state: LoadState, parsed: ParsedChunk, named: string[]): void {
-  const { path, readPath } = inputOf(state, parsed);
+  const { dialect, path, readPath } = inputOf(state, parsed);
   let table: RejectTable;
   try {
     table = readRejects(state, parsed);
@@ -73,7 +73,8 @@ function nameSome(state: LoadState, parsed: ParsedChunk, named: string[]): void 
     const end = parsed.chunk.start + (table.end[row] as number);
     const raw = readRange(readPath, offset, Math.min(end, offset + SHOWN_BYTES_MAX));
     const place = `${shorten(path, 120)} at byte ${offset}`;
-    named.push(`${place}: ${reasonOf(table, row)} ('${shorten(raw.toString('utf8'), 40)}')`);
+    const reason = reasonWithPlace(table, row, parsed.chunk.start, dialect.format);
+    named.push(`${place}: ${reason} ('${shorten(raw.toString('utf8'), 40)}')`);
   }
 }
 

@@ -5,7 +5,7 @@
 //                 ^   ^    ^         ^
 //         keyStart keyEnd  valueStart valueEnd
 //
-// `source` is the chunk itself, or the arena where cells had to be unquoted or put together.
+// `source` is the chunk itself, or the arena where values had to be put together.
 // Hot loop: `addRow` is called once for each row and allocates only when the table doubles.
 
 import { KEY_BYTES_MAX, SLOT_COUNT, VALUE_BYTES_MAX } from '../base/limits.ts';
@@ -75,6 +75,14 @@ export function clearRowTable(rows: RowTable): void {
   rows.lineCount = 0;
 }
 
+/** Why a row with a key and a value of these sizes is refused; '' if it is not. */
+export function refusalOf(keyBytes: number, valueBytes: number): RejectReason {
+  if (keyBytes === 0) return EMPTY_KEY;
+  if (keyBytes > KEY_BYTES_MAX) return KEY_TOO_LONG;
+  if (valueBytes > VALUE_BYTES_MAX) return VALUE_TOO_LONG;
+  return '';
+}
+
 /**
  * Adds the row with key `source[keyStart, keyEnd)` and value `source[valueStart, valueEnd)`.
  * Returns '' or, where the row is not allowed, the reason; then nothing was added.
@@ -89,9 +97,8 @@ export function addRow(
 ): RejectReason {
   const keyBytes = keyEnd - keyStart;
   const valueBytes = valueEnd - valueStart;
-  if (keyBytes === 0) return EMPTY_KEY;
-  if (keyBytes > KEY_BYTES_MAX) return KEY_TOO_LONG;
-  if (valueBytes > VALUE_BYTES_MAX) return VALUE_TOO_LONG;
+  const reason = refusalOf(keyBytes, valueBytes);
+  if (reason !== '') return reason;
   const at = rows.count;
   if (at === rows.shard.length) growRowTable(rows);
   const shard = rows.shardOfSlot[slotOfKey(source, keyStart, keyEnd)] as number;
@@ -125,13 +132,17 @@ function grown(from: Uint32Array, capacity: number): Uint32Array {
   return to;
 }
 
-/** Notes a bad row, `[start, end)` of the chunk without its line end. */
+/**
+ * Notes a bad row, `[start, end)` of the chunk without its line end. `faultAt` is the offset of what is
+ * wrong with it, where that can be said; else the row's start.
+ */
 export function rejectRow(
   rows: RowTable,
   start: number,
   end: number,
   line: number,
   reason: RejectReason,
+  faultAt = start,
 ): void {
-  addReject(rows.rejects, start, end, line, reason);
+  addReject(rows.rejects, start, end, line, reason, faultAt);
 }

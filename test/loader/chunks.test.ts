@@ -1,7 +1,7 @@
-import { writeFileSync } from 'node:fs';
+import { statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { cutIntoChunks } from '../../loader/chunks.ts';
 import { LINE_DIALECT, delimitedDialect } from '../../loader/dialect.ts';
 import type { Dialect } from '../../loader/dialect.ts';
@@ -25,7 +25,7 @@ function parseAll(input: InputFile, bytes: Buffer, chunkBytes: number) {
   const rejects: [number, string][] = [];
   for (const { end, start } of cutIntoChunks([input], chunkBytes)) {
     const chunk = bytes.subarray(start, end);
-    parseChunk(context, chunk);
+    parseChunk(context, Buffer.from(chunk));
     rows.push(...rowsOf(context));
     for (const { offset, reason } of rejectsOf(context, chunk, start)) {
       rejects.push([offset, reason]);
@@ -81,4 +81,53 @@ it('the rows and rejects of any csv do not depend on where it was cut', () => {
     ),
     runs(250),
   );
+});
+
+it('a quoted field over many chunk edges stays in one piece, wherever the edges are', () => {
+  const path = join(tempDir(), 'in.csv');
+  const bytes = Buffer.from('"k1","a\n""\r\n"\nk2,"\n"\n"k""3","",\n"k4","x"');
+  const input = inputOf(path, bytes, CSV);
+  const whole = parseAll(input, bytes, 1_000_000);
+  expect(whole.rows).toEqual([
+    ['k1', 'a\n"\r\n'],
+    ['k2', '\n'],
+    ['k4', 'x'],
+  ]);
+  for (let chunkBytes = 1; chunkBytes <= bytes.length; chunkBytes++) {
+    expect(parseAll(input, bytes, chunkBytes)).toEqual(whole);
+  }
+});
+
+describe('a file of 1 GiB', () => {
+  /** Without line ends behind `head`; the file system keeps no zeros. */
+  function vastInput(head: string, dialect: Dialect): InputFile {
+    const path = join(tempDir(), 'vast');
+    writeFileSync(path, head);
+    truncateSync(path, 2 ** 30);
+    const file = { path, readPath: path, compression: 'none', modifiedMs: 0, dialect } as const;
+    return { ...file, sizeBytes: statSync(path).size, dataStart: 0, dataStartLine: 0 };
+  }
+  const cut = (input: InputFile) => [...cutIntoChunks([input], 1024 * 1024)];
+
+  it.for([
+    ['a line', LINE_DIALECT, 'a 1\nb 2\n', 8],
+    ['a record', CSV, 'a,1\n"b","2\n"\n', 13],
+    ['a record with an open quote', CSV, 'a,1\n"b","2', 4],
+  ] as const)(
+    'with %s that has no end is refused, and the place is told',
+    ([, dialect, head, at]) => {
+      const input = vastInput(head, dialect);
+      expect(() => cut(input)).toThrow(
+        `'${input.path}' has a row of more than 129 MiB at byte ${at},`,
+      );
+    },
+  );
+});
+
+it('a quote that is never closed costs its record, in whichever chunk it lies', () => {
+  const path = join(tempDir(), 'in.csv');
+  const bytes = Buffer.from(`a,1\nb,"2\n${'c,3\n'.repeat(10)}`);
+  const { rejects, rows } = parseAll(inputOf(path, bytes, CSV), bytes, 8);
+  expect(rejects).toEqual([[4, 'unclosed quote (byte 6)']]);
+  expect(rows).toHaveLength(11);
 });

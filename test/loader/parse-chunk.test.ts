@@ -1,13 +1,9 @@
-import { parse } from 'csv-parse/sync';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { COMMA, LINE_DIALECT, TAB, delimitedDialect } from '../../loader/dialect.ts';
 import type { Dialect } from '../../loader/dialect.ts';
 import { parseChunk } from '../../loader/parse-chunk.ts';
 import { newParseContext } from '../../loader/parse-context.ts';
-import { parseCsv } from '../../loader/parse-csv.ts';
-import { clearRowTable } from '../../loader/row-table.ts';
-import { rejectsOf, rowsOf, runs } from './rows.ts';
+import { rejectsOf, rowsOf } from './rows.ts';
 
 const CSV = delimitedDialect('csv', ['k', 'v'], false, true, { key: undefined, value: undefined });
 const TSV = delimitedDialect('tsv', ['k', 'v'], false, false, { key: undefined, value: undefined });
@@ -127,31 +123,6 @@ describe('csv', () => {
     expect(lineCount).toBe(6);
   });
 
-  it('rejects only the bad row, whatever is wrong with its quotes', () => {
-    const text = 'a,1\nq"r,2\n"b","2"\n"x"y,3\n"c","3"\n"open,4\nd,"4"\n';
-    const { rejects, rows } = parseText(CSV, text);
-    expect(rows).toEqual([
-      ['a', '1'],
-      ['b', '2'],
-      ['c', '3'],
-    ]);
-    expect(rejects.map(({ offset, reason }) => [offset, reason])).toEqual([
-      [4, 'quote inside an unquoted field'],
-      [18, 'text after a closing quote, or a quote inside an unquoted field'],
-      [33, 'text after a closing quote, or a quote inside an unquoted field'],
-    ]);
-  });
-
-  it('lets a quote that is never closed cost one row', () => {
-    const { rejects, rows } = parseText(CSV, '"a",1\n"open,2\nb,3\nc,4\n');
-    expect(rows).toEqual([
-      ['a', '1'],
-      ['b', '3'],
-      ['c', '4'],
-    ]);
-    expect(rejects).toEqual([{ offset: 6, line: 2, reason: 'unclosed quote', raw: '"open,2' }]);
-  });
-
   it('makes a JSON object of all other columns, in the order of the file', () => {
     const { rejects, rows } = parseText(CSV3, 'k1,x,"a ""q"" b"\nk2,,é\\\n');
     expect(rows.map(([key, value]) => [key, JSON.parse(value)])).toEqual([
@@ -179,54 +150,6 @@ describe('csv', () => {
       ['3', '1'],
       ['6', '4'],
     ]);
-  });
-});
-
-describe('the byte path and csv-parse', () => {
-  const cell = fc.string({
-    unit: fc.constantFrom('a', 'b', ' ', ';', '\r', '\t', 'é', '\u0000'),
-    maxLength: 6,
-  });
-  const line = fc.array(cell, { minLength: 0, maxLength: 4 }).map((cells) => cells.join(','));
-  const ending = fc.constantFrom('\n', '\r\n');
-  const text = fc
-    .array(fc.tuple(line, ending), { maxLength: 12 })
-    .map((lines) => lines.map(([content, end]) => content + end).join(''));
-
-  it('give the same rows and rejects for every input without quotes', () => {
-    fc.assert(
-      fc.property(text, fc.constantFrom(CSV, CSV3), (input, dialect) => {
-        const bytes = parseText(dialect, input);
-        const context = newParseContext(dialect, 16);
-        clearRowTable(context.rows);
-        parseCsv(context, Buffer.from(input), false);
-        context.rows.source = context.arena.bytes;
-        expect(rowsOf(context)).toEqual(bytes.rows);
-        expect(rejectsOf(context, Buffer.from(input))).toEqual(bytes.rejects);
-        expect(context.rows.lineCount).toBe(bytes.lineCount);
-      }),
-      runs(150),
-    );
-  });
-
-  it('give the rows that csv-parse alone gives for every well-formed input', () => {
-    const quoted = fc
-      .string({ unit: fc.constantFrom('a', '"', ',', '\n', '\r\n', 'é'), maxLength: 5 })
-      .map((inside) => `"${inside.replaceAll('"', '""')}"`);
-    const plain = fc.string({ unit: fc.constantFrom('a', 'b', ' '), minLength: 1, maxLength: 4 });
-    const record = fc
-      .tuple(fc.oneof(quoted, plain), fc.oneof(quoted, plain))
-      .map((r) => r.join(','));
-    fc.assert(
-      fc.property(fc.array(record, { maxLength: 20 }), ending, (records, end) => {
-        const input = records.map((content) => content + end).join('');
-        const expected = parse(input, { record_delimiter: ['\r\n', '\n'] }).filter(
-          ([key]) => key !== '',
-        );
-        expect(parseText(CSV, input).rows).toEqual(expected);
-      }),
-      runs(150),
-    );
   });
 });
 

@@ -6,6 +6,7 @@ import {
   encodeRejects,
   newRejectTable,
   reasonOf,
+  reasonWithPlace,
 } from '../../loader/reject-table.ts';
 import type { RejectTable } from '../../loader/reject-table.ts';
 
@@ -15,6 +16,7 @@ function listed(table: RejectTable): unknown[] {
     table.end[row],
     table.line[row],
     reasonOf(table, row),
+    table.faultAt[row],
   ]);
 }
 
@@ -25,13 +27,29 @@ it('rows come back as they were added, however many', () => {
     row * 4_000_000 + 3,
     row + 1,
     `reason ${row % 7}`,
+    row * 4_000_000 + (row % 3),
   ]);
-  for (const [start, end, line, reason] of rows) {
-    addReject(table, start as number, end as number, line as number, reason as string);
+  for (const [start, end, line, reason, faultAt] of rows as [
+    number,
+    number,
+    number,
+    string,
+    number,
+  ][]) {
+    addReject(table, start, end, line, reason, faultAt);
   }
   expect(listed(table)).toEqual(rows);
   expect(table.reasons).toHaveLength(7);
   expect(listed(decodeRejects(encodeRejects(table)))).toEqual(rows);
+});
+
+it('a reason is told with the place of the fault, where there is one but the row itself', () => {
+  const table = newRejectTable();
+  addReject(table, 10, 20, 1, 'bad');
+  addReject(table, 10, 20, 1, 'bad', 14);
+  expect(reasonWithPlace(table, 0, 1000, 'csv')).toBe('bad');
+  expect(reasonWithPlace(table, 1, 1000, 'csv')).toBe('bad (byte 1014)');
+  expect(reasonWithPlace(table, 1, 1000, 'jsonl')).toBe('bad (column 5, byte 1014)');
 });
 
 it('no rows are no bytes', () => {

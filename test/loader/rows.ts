@@ -2,7 +2,7 @@
 
 import type { Parameters } from 'fast-check';
 import type { ParseContext } from '../../loader/parse-context.ts';
-import { reasonOf } from '../../loader/reject-table.ts';
+import { reasonWithPlace } from '../../loader/reject-table.ts';
 
 /** The rows as text, in order. */
 export function rowsOf(
@@ -28,14 +28,14 @@ export interface ListedReject {
 
 /** The bad rows of `chunk`, which lies at `chunkOffset` of its file. */
 export function rejectsOf(
-  { rows: { rejects } }: ParseContext,
+  { dialect, rows: { rejects } }: ParseContext,
   chunk: Buffer,
   chunkOffset = 0,
 ): ListedReject[] {
   return Array.from({ length: rejects.count }, (_, row) => ({
     offset: chunkOffset + rejects.start[row]!,
     line: rejects.line[row]!,
-    reason: reasonOf(rejects, row),
+    reason: reasonWithPlace(rejects, row, chunkOffset, dialect.format),
     raw: chunk.toString('utf8', rejects.start[row], rejects.end[row]),
   }));
 }

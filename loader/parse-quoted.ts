@@ -1,0 +1,219 @@
+// The byte path of csv chunks in which quotes occur: RFC 4180, strictly.
+//
+//     record = cell *( "," cell ) [CR] LF          the last one of a file may lack its line end
+//     cell   = *( any byte but " , LF )  |  " *( any byte but "  |  "" ) "
+//
+//     "a,b","x ""y"" z"\r\n         cells  a,b   and   x ""y"" z   as they stand in the chunk;
+//      ^ ^   ^         ^            the second one is unescaped in place, once the row is accepted:
+//                                   x "y" z"" z      it only becomes shorter
+//
+// What is not of this grammar is what csv-parse refuses as well (a property test), and is rejected
+// here with the offset of the quote at fault. Where such a record ends is csv-records.ts's to say.
+//
+// Hot loop: plain functions over numbers and bytes; nothing is allocated for a good row.
+
+import { reserve } from './arena.ts';
+import { CsvRecords, bytesSource } from './csv-records.ts';
+import { CARRIAGE_RETURN, NEWLINE, QUOTE, VALUE_IS_JSON } from './dialect.ts';
+import { addCells } from './parse-context.ts';
+import type { ParseContext } from './parse-context.ts';
+import { refusalOf, rejectRow } from './row-table.ts';
+import type { RejectReason } from './reject-table.ts';
+import { copiesOf, findThree, findTwo, wordsOf } from './word-scan.ts';
+
+const QUOTES = copiesOf(QUOTE);
+const NEWLINES = copiesOf(NEWLINE);
+
+/** What is known of the record that was read last, beside its cells. */
+interface RecordShape {
+  columns: number;
+  /** `\n` in quotes. */
+  innerLines: number;
+  hasEscapes: boolean;
+  /** Of the quote at fault, where the record is not one; and what is wrong with it. */
+  faultAt: number;
+  fault: RejectReason;
+}
+
+/**
+ * Parses `chunk`, which begins and ends at record ends. Rewrites cells with `""` in place; rows are
+ * slices of the chunk or, with a JSON value, of the arena.
+ */
+export function parseQuoted(context: ParseContext, chunk: Buffer): void {
+  const { dialect, rows } = context;
+  const end = chunk.length;
+  const view = wordsOf(chunk);
+  const records = new CsvRecords(bytesSource(chunk), dialect.delimiter);
+  const shape = { columns: 0, innerLines: 0, hasEscapes: false, faultAt: 0, fault: '' };
+  let at = 0;
+  while (at < end) {
+    const start = at;
+    const line = rows.lineCount + 1;
+    const next = readRecord(context, view, start, end, shape);
+    if (next >= 0) {
+      at = next;
+      rows.lineCount += 1 + shape.innerLines;
+      const reason = addRecord(context, chunk, shape);
+      if (reason !== '') rejectRow(rows, start, contentEnd(chunk, at), line, reason);
+    } else {
+      at = records.endOf(start);
+      rows.lineCount += countLines(chunk, start, at);
+      rejectRow(rows, start, contentEnd(chunk, at), line, shape.fault, shape.faultAt);
+    }
+  }
+}
+
+/**
+ * Reads one record into `context.cells` and `shape`. Returns the offset behind it and its line end, or
+ * -1 where it is not of the grammar.
+ */
+function readRecord(
+  context: ParseContext,
+  view: DataView,
+  start: number,
+  end: number,
+  shape: RecordShape,
+): number {
+  const { cells } = context;
+  const { delimiter } = context.dialect;
+  const delimiters = copiesOf(delimiter);
+  shape.columns = 0;
+  shape.innerLines = 0;
+  shape.hasEscapes = false;
+  for (let at = start; ;) {
+    const isQuoted = at < end && view.getUint8(at) === QUOTE;
+    const cellStart = isQuoted ? at + 1 : at;
+    let cellEnd = isQuoted
+      ? closeOfCell(view, cellStart, end, shape)
+      : findThree(view, at, end, delimiters, NEWLINES, QUOTES);
+    if (cellEnd < 0) return -1;
+    at = isQuoted ? cellEnd + 1 : cellEnd;
+    const byte = at < end ? view.getUint8(at) : NEWLINE;
+    if (byte === NEWLINE && !isQuoted && at < end && at > cellStart) {
+      if (view.getUint8(at - 1) === CARRIAGE_RETURN) cellEnd--;
+    }
+    // Stores beyond the last column fall outside the array and vanish; the count tells.
+    cells[shape.columns * 2] = cellStart;
+    cells[shape.columns * 2 + 1] = cellEnd;
+    shape.columns++;
+    if (byte === NEWLINE) return Math.min(end, at + 1);
+    if (byte !== delimiter) return lineEndBehind(view, at, end, isQuoted, shape);
+    at++;
+  }
+}
+
+/** The offset of the closing quote of the cell whose content begins at `from`; -1 without one. */
+function closeOfCell(view: DataView, from: number, end: number, shape: RecordShape): number {
+  let at = from;
+  for (;;) {
+    at = findTwo(view, at, end, QUOTES, NEWLINES);
+    if (at === end) return faultOf(shape, from - 1, 'unclosed quote');
+    if (view.getUint8(at) === NEWLINE) {
+      shape.innerLines++;
+      at++;
+      continue;
+    }
+    if (at + 1 === end || view.getUint8(at + 1) !== QUOTE) return at;
+    shape.hasEscapes = true;
+    at += 2;
+  }
+}
+
+/** Behind `\r\n` at `at`, where a quoted cell has ended; -1, and the fault, for anything else. */
+function lineEndBehind(
+  view: DataView,
+  at: number,
+  end: number,
+  isQuoted: boolean,
+  shape: RecordShape,
+): number {
+  if (!isQuoted) return faultOf(shape, at, 'quote inside an unquoted field');
+  const isReturn = view.getUint8(at) === CARRIAGE_RETURN;
+  if (isReturn && at + 1 < end && view.getUint8(at + 1) === NEWLINE) return at + 2;
+  return faultOf(shape, at - 1, 'text after a closing quote');
+}
+
+function faultOf(shape: RecordShape, at: number, fault: RejectReason): number {
+  shape.faultAt = at;
+  shape.fault = fault;
+  return -1;
+}
+
+/** Adds the record as a row. Returns '', or why it is refused; then the chunk is as it was. */
+function addRecord(context: ParseContext, chunk: Buffer, shape: RecordShape): RejectReason {
+  const { cells, dialect } = context;
+  const { columns, hasEscapes } = shape;
+  // csv-parse, too, gives one empty cell for a blank line and for `""`; nobody can mean it as a row.
+  if (columns === 1 && cells[0] === cells[1]) return '';
+  if (!hasEscapes || columns !== dialect.columns.length) return addCells(context, chunk, columns);
+  if (dialect.valueColumn === VALUE_IS_JSON) {
+    return addCells(context, unescapedCells(context, chunk), columns);
+  }
+  const reason = unescapeRow(context, chunk);
+  return reason === '' ? addCells(context, chunk, columns) : reason;
+}
+
+/** Unescapes key and value in place. Not where the row will be refused: it is shown as it came. */
+function unescapeRow(context: ParseContext, chunk: Buffer): RejectReason {
+  const { cells, dialect } = context;
+  const { keyColumn, valueColumn } = dialect;
+  const reason = refusalOf(
+    unescapedBytes(chunk, cells, keyColumn),
+    unescapedBytes(chunk, cells, valueColumn),
+  );
+  if (reason !== '') return reason;
+  unescapeInPlace(chunk, cells, keyColumn);
+  if (valueColumn !== keyColumn) unescapeInPlace(chunk, cells, valueColumn);
+  return '';
+}
+
+/** The bytes of a cell, each `""` counted once; a quote inside a cell is always one of a pair. */
+function unescapedBytes(chunk: Buffer, cells: Uint32Array, column: number): number {
+  const start = cells[column * 2] as number;
+  const end = cells[column * 2 + 1] as number;
+  let quotes = 0;
+  for (let at = start; at < end; at++) if (chunk[at] === QUOTE) quotes++;
+  return end - start - quotes / 2;
+}
+
+function unescapeInPlace(chunk: Buffer, cells: Uint32Array, column: number): void {
+  const start = cells[column * 2] as number;
+  const end = cells[column * 2 + 1] as number;
+  cells[column * 2 + 1] = unescape(chunk, start, end, chunk, start);
+}
+
+/** All cells, unescaped into the scratch arena; `cells` then speaks of the bytes that are returned. */
+function unescapedCells(context: ParseContext, chunk: Buffer): Buffer {
+  const { cells, dialect, scratch } = context;
+  scratch.length = 0;
+  for (let column = 0; column < dialect.columns.length; column++) {
+    const start = cells[column * 2] as number;
+    const end = cells[column * 2 + 1] as number;
+    reserve(scratch, end - start);
+    cells[column * 2] = scratch.length;
+    scratch.length = unescape(chunk, start, end, scratch.bytes, scratch.length);
+    cells[column * 2 + 1] = scratch.length;
+  }
+  return scratch.bytes;
+}
+
+/** Copies `from[start, end)` to `to`, one quote for each `""`; returns the offset behind the copy. */
+function unescape(from: Buffer, start: number, end: number, to: Buffer, at: number): number {
+  for (let next = start; next < end; next++) {
+    const byte = from[next] as number;
+    to[at++] = byte;
+    if (byte === QUOTE) next++;
+  }
+  return at;
+}
+
+/** The end of the record that ends at `end`, without its `\n`. */
+function contentEnd(chunk: Buffer, end: number): number {
+  return chunk[end - 1] === NEWLINE ? end - 1 : end;
+}
+
+function countLines(chunk: Buffer, start: number, end: number): number {
+  let count = 0;
+  for (let at = start; at < end; at++) if (chunk[at] === NEWLINE) count++;
+  return chunk[end - 1] === NEWLINE ? count : count + 1;
+}

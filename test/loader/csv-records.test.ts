@@ -1,0 +1,113 @@
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { expect, it, onTestFinished } from 'vitest';
+import { CsvRecords, bytesSource } from '../../loader/csv-records.ts';
+import { COMMA } from '../../loader/dialect.ts';
+import { FileWindow } from '../../loader/file-window.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { runs } from './rows.ts';
+
+/** Record ends by a state machine over single characters: slow, and nothing like the real one. */
+function endsByHand(text: string): number[] {
+  const ends: number[] = [];
+  for (let at = 0; at < text.length;) {
+    at = recordByHand(text, at);
+    ends.push(at);
+  }
+  return ends;
+}
+
+function recordByHand(text: string, start: number): number {
+  let isFieldStart = true;
+  for (let at = start; at < text.length; at++) {
+    const isOpening = text[at] === '"' && isFieldStart;
+    isFieldStart = text[at] === ',';
+    if (text[at] === '\n') return at + 1;
+    if (!isOpening) continue;
+    const rest = /^"(?:[^"]|"")*"(?!")/.exec(text.slice(at));
+    if (rest === null) return text.includes('\n', at) ? text.indexOf('\n', at) + 1 : text.length;
+    at += rest[0].length - 1;
+  }
+  return text.length;
+}
+
+const unit = fc.constantFrom(
+  ...['a', ',', '"', '""', '"""', '\n', '\r\n', ',"', '",', '"\n', '\n"', 'some more text'],
+);
+const text = fc.array(unit, { maxLength: 30 }).map((units) => units.join(''));
+
+it('records end where a state machine says, in memory and in a file, whatever the window', () => {
+  const path = join(tempDir(), 'in.csv');
+  fc.assert(
+    fc.property(text, fc.integer({ min: 1, max: 9 }), (input, windowBytes) => {
+      const expected = endsByHand(input);
+      const inMemory = new CsvRecords(bytesSource(Buffer.from(input)), COMMA);
+      const asked = expected.map((_, index) => inMemory.endOf(expected[index - 1] ?? 0));
+      expect(asked).toEqual(expected);
+      writeFileSync(path, input);
+      const file = openSync(path, 'r');
+      try {
+        const inFile = new CsvRecords(new FileWindow(file, input.length, windowBytes), COMMA);
+        expect(expected.map((_, index) => inFile.endOf(expected[index - 1] ?? 0))).toEqual(
+          expected,
+        );
+      } finally {
+        closeSync(file);
+      }
+    }),
+    runs(500),
+  );
+});
+
+it('from any record start, the end behind any byte is the next record end', () => {
+  fc.assert(
+    fc.property(text, (input) => {
+      const ends = endsByHand(input);
+      // A field that is never closed ends the search sooner; then the caller asks again.
+      fc.pre(!/^"|[,\n]"/.test(input.replace(/(^|[,\n])"(?:[^"]|"")*"(?!")/g, '$1')));
+      const source = bytesSource(Buffer.from(input));
+      for (let nominal = 1; nominal <= input.length; nominal++) {
+        const records = new CsvRecords(source, COMMA);
+        const expected = ends.find((end) => end >= nominal) ?? input.length;
+        expect(records.endBehind(0, nominal, input.length)).toBe(expected);
+      }
+    }),
+    runs(200),
+  );
+});
+
+it('gives up at the limit, however long the line is', () => {
+  const bytes = Buffer.from(`a,"b\n"\n${'x'.repeat(1000)}`);
+  const records = (): CsvRecords => new CsvRecords(bytesSource(bytes), COMMA);
+  expect(records().endBehind(0, 1, 500)).toBe(7);
+  expect(records().endBehind(7, 8, 500)).toBe(-1);
+  expect(records().endBehind(7, 8, bytes.length)).toBe(bytes.length);
+  const quoted = Buffer.from(`"${'x'.repeat(1000)}"\n`);
+  expect(new CsvRecords(bytesSource(quoted), COMMA).endBehind(0, 1, 500)).toBe(-1);
+});
+
+it('searches every byte once, though one line has all the quotes', () => {
+  const bytes = Buffer.from(`${'"a","b",'.repeat(50_000)}c`);
+  const source = bytesSource(bytes);
+  let searched = 0;
+  const counting = {
+    ...source,
+    find: (byte: number, from: number, limit: number): number => {
+      const found = source.find(byte, from, limit);
+      searched += (found < 0 ? Math.min(limit, source.end) : found) - from;
+      return found;
+    },
+  };
+  expect(new CsvRecords(counting, COMMA).endOf(0)).toBe(bytes.length);
+  expect(searched).toBeLessThan(4 * bytes.length);
+});
+
+it('a file that becomes shorter meanwhile is told', () => {
+  const path = join(tempDir(), 'in.csv');
+  writeFileSync(path, 'a,b\n');
+  const file = openSync(path, 'r');
+  onTestFinished(() => closeSync(file));
+  const records = new CsvRecords(new FileWindow(file, 100, 64), COMMA);
+  expect(() => records.endOf(0)).toThrow('became shorter');
+});
