@@ -19,7 +19,7 @@ import { addCells } from './parse-context.ts';
 import type { ParseContext } from './parse-context.ts';
 import { refusalOf, rejectRow } from './row-table.ts';
 import type { RejectReason } from './reject-table.ts';
-import { copiesOf, findThree, findTwo, wordsOf } from './word-scan.ts';
+import { copiesOf, findOne, findThree, findTwo, wordsOf } from './word-scan.ts';
 
 const QUOTES = copiesOf(QUOTE);
 const NEWLINES = copiesOf(NEWLINE);
@@ -53,7 +53,7 @@ export function parseQuoted(context: ParseContext, chunk: Buffer): void {
     if (next >= 0) {
       at = next;
       rows.lineCount += 1 + shape.innerLines;
-      const reason = addRecord(context, chunk, shape);
+      const reason = addRecord(context, chunk, view, shape);
       if (reason !== '') rejectRow(rows, start, contentEnd(chunk, at), line, reason);
     } else {
       at = records.endOf(start);
@@ -140,7 +140,12 @@ function faultOf(shape: RecordShape, at: number, fault: RejectReason): number {
 }
 
 /** Adds the record as a row. Returns '', or why it is refused; then the chunk is as it was. */
-function addRecord(context: ParseContext, chunk: Buffer, shape: RecordShape): RejectReason {
+function addRecord(
+  context: ParseContext,
+  chunk: Buffer,
+  view: DataView,
+  shape: RecordShape,
+): RejectReason {
   const { cells, dialect } = context;
   const { columns, hasEscapes } = shape;
   // csv-parse, too, gives one empty cell for a blank line and for `""`; nobody can mean it as a row.
@@ -149,37 +154,41 @@ function addRecord(context: ParseContext, chunk: Buffer, shape: RecordShape): Re
   if (dialect.valueColumn === VALUE_IS_JSON) {
     return addCells(context, unescapedCells(context, chunk), columns);
   }
-  const reason = unescapeRow(context, chunk);
+  const reason = unescapeRow(context, chunk, view);
   return reason === '' ? addCells(context, chunk, columns) : reason;
 }
 
 /** Unescapes key and value in place. Not where the row will be refused: it is shown as it came. */
-function unescapeRow(context: ParseContext, chunk: Buffer): RejectReason {
+function unescapeRow(context: ParseContext, chunk: Buffer, view: DataView): RejectReason {
   const { cells, dialect } = context;
   const { keyColumn, valueColumn } = dialect;
-  const reason = refusalOf(
-    unescapedBytes(chunk, cells, keyColumn),
-    unescapedBytes(chunk, cells, valueColumn),
-  );
-  if (reason !== '') return reason;
-  unescapeInPlace(chunk, cells, keyColumn);
-  if (valueColumn !== keyColumn) unescapeInPlace(chunk, cells, valueColumn);
+  // Lengths only shrink, and nothing becomes empty: what fits with its escapes fits without them.
+  if (refusalOf(cellBytes(cells, keyColumn), cellBytes(cells, valueColumn)) !== '') {
+    const keyBytes = unescapedBytes(chunk, cells, keyColumn);
+    const reason = refusalOf(keyBytes, unescapedBytes(chunk, cells, valueColumn));
+    if (reason !== '') return reason;
+  }
+  unescapeInPlace(chunk, view, cells, keyColumn);
+  if (valueColumn !== keyColumn) unescapeInPlace(chunk, view, cells, valueColumn);
   return '';
+}
+
+function cellBytes(cells: Uint32Array, column: number): number {
+  return (cells[column * 2 + 1] as number) - (cells[column * 2] as number);
 }
 
 /** The bytes of a cell, each `""` counted once; a quote inside a cell is always one of a pair. */
 function unescapedBytes(chunk: Buffer, cells: Uint32Array, column: number): number {
-  const start = cells[column * 2] as number;
   const end = cells[column * 2 + 1] as number;
   let quotes = 0;
-  for (let at = start; at < end; at++) if (chunk[at] === QUOTE) quotes++;
-  return end - start - quotes / 2;
+  for (let at = cells[column * 2] as number; at < end; at++) if (chunk[at] === QUOTE) quotes++;
+  return cellBytes(cells, column) - quotes / 2;
 }
 
-function unescapeInPlace(chunk: Buffer, cells: Uint32Array, column: number): void {
-  const start = cells[column * 2] as number;
+function unescapeInPlace(chunk: Buffer, view: DataView, cells: Uint32Array, column: number): void {
   const end = cells[column * 2 + 1] as number;
-  cells[column * 2 + 1] = unescape(chunk, start, end, chunk, start);
+  const first = findOne(view, cells[column * 2] as number, end, QUOTES);
+  cells[column * 2 + 1] = unescape(chunk, first, end, chunk, first);
 }
 
 /** All cells, unescaped into the scratch arena; `cells` then speaks of the bytes that are returned. */
