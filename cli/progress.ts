@@ -43,6 +43,12 @@ export class ProgressDisplay {
     this.#drawn = bar;
   }
 
+  /** A line of its own, above the bar. */
+  note(text: string): void {
+    this.finish();
+    this.#output.errorLine(text);
+  }
+
   /** Takes the bar away. */
   finish(): void {
     if (this.#drawn) this.#output.errorWrite(CLEAR_LINE);
@@ -50,7 +56,12 @@ export class ProgressDisplay {
   }
 }
 
-const STAGE_WORDS = { parse: 'reading', build: 'building', commit: 'committing' } as const;
+const STAGE_WORDS = {
+  unpack: 'unpacking',
+  parse: 'reading',
+  build: 'building',
+  commit: 'committing',
+} as const;
 
 /** One line about `progress`, with a bar or without. */
 export function formatProgress(progress: LoadProgress, bar: boolean): string {
@@ -60,6 +71,7 @@ export function formatProgress(progress: LoadProgress, bar: boolean): string {
     if (bar) parts.push(drawBar(share));
     parts.push(`${Math.floor(share * 100)}%`.padStart(4));
   }
+  if (progress.stage === 'unpack') return [...parts, `${progress.mbPerSecond} MB/s`].join('  ');
   parts.push(`${formatCount(progress.rows)} rows`);
   // Only reading has a rate in rows; later stages go by shards.
   if (progress.stage === 'parse') {
@@ -72,7 +84,7 @@ export function formatProgress(progress: LoadProgress, bar: boolean): string {
 
 /** How much of the present stage is done, 0 to 1; undefined where the end is not known. */
 function stageShare(progress: LoadProgress): number | undefined {
-  const reading = progress.stage === 'parse';
+  const reading = progress.stage === 'parse' || progress.stage === 'unpack';
   const done = reading ? progress.bytesDone : progress.shardsDone;
   const total = reading ? progress.bytesTotal : progress.shardsTotal;
   return total > 0 ? Math.min(1, done / total) : undefined;

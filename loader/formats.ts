@@ -32,6 +32,11 @@ export function formatOf(path: string): LoadFormat | undefined {
   return FORMAT_BY_ENDING.get(endingOf(bare));
 }
 
+/** Whether the name has any ending at all: `part-00000` has none. */
+export function hasEnding(path: string): boolean {
+  return endingOf(path) !== '';
+}
+
 function endingOf(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1);
   const dot = name.lastIndexOf('.');
@@ -45,10 +50,11 @@ function endingOf(path: string): string {
 export function formatFor(path: string, wanted: LoadFormat | 'auto'): LoadFormat {
   const format = wanted === 'auto' ? formatOf(path) : wanted;
   if (format === undefined) {
-    throw new SteleError(
-      'INPUT_INVALID',
-      `The format of '${shorten(path)}' cannot be told from its ending; name it with --format line, csv or tsv.`,
-    );
+    const text =
+      path === '-'
+        ? 'The format of standard input cannot be told'
+        : `The format of '${shorten(path, 200)}' cannot be told from its ending`;
+    throw new SteleError('INPUT_INVALID', `${text}; name it with --format line, csv or tsv.`);
   }
   if (format === 'jsonl') {
     throw new SteleError(

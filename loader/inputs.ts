@@ -1,28 +1,23 @@
-// PATHs -> the list of files to load, in a fixed order.
+// Inputs of a load: what is known of each before it is read, and whether it is still that.
 //
-//     file      itself, whatever its ending (then --format must say what it is)
-//     folder    its files of a known ending, by name, not the folders in it, not hidden ones
-//     glob      what the shell did not expand: * ? [...] in any part of the path, ** for any folders
-//     -         standard input, spooled (spool.ts)
-//
-// Each path's files are sorted by name; the paths keep the order they were given in. A file that is
-// reached twice is loaded once.
+// find-inputs.ts makes them of what the command line names.
 
-import { readdirSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
-import { SteleError, systemErrorCode } from '../base/errors.ts';
+import { statSync } from 'node:fs';
+import { basename } from 'node:path';
+import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import type { Dialect } from './dialect.ts';
-import { compressionOf, formatOf } from './formats.ts';
 import type { Compression } from './formats.ts';
-import { expandGlob, isGlob } from './glob.ts';
 
 export const STDIN_PATH = '-';
 
-/** A file as it was found; nothing has been read yet. */
+/** An input as it was found; nothing but its first bytes has been read. */
 export interface FoundInput {
   /** Absolute, or `-`. */
   readonly path: string;
+  /** Standard input, a named pipe, a device: can be read once, from its beginning. */
+  readonly isStream: boolean;
+  /** By its first bytes; a stream's is not known yet. */
   readonly compression: Compression;
   readonly sizeBytes: number;
   readonly modifiedMs: number;
@@ -30,7 +25,7 @@ export interface FoundInput {
 
 /** A file that is ready to be cut into chunks. */
 export interface InputFile extends FoundInput {
-  /** What is read: the path itself, or the spooled copy of a compressed one. */
+  /** What is read: the path itself, or the spooled copy of a compressed file or stream. */
   readonly readPath: string;
   /** Of `readPath`. */
   readonly sizeBytes: number;
@@ -42,79 +37,26 @@ export interface InputFile extends FoundInput {
   readonly dataStartLine: number;
 }
 
-/** Throws INPUT_NOT_FOUND or INPUT_INVALID with the path that is wrong. */
-export function findInputs(paths: readonly string[]): FoundInput[] {
-  if (paths.length === 0) {
-    throw new SteleError('INVALID_ARGUMENT', 'Name at least one file, folder or glob, or - .');
-  }
-  const found = new Map<string, FoundInput>();
-  for (const path of paths) {
-    for (const file of filesOf(path)) {
-      if (!found.has(file)) found.set(file, foundInput(file));
-    }
-  }
-  return [...found.values()];
-}
-
-function filesOf(path: string): string[] {
-  if (path === STDIN_PATH) return [STDIN_PATH];
-  const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) {
-    if (isGlob(path)) return filesOfGlob(path);
-    throw new SteleError('INPUT_NOT_FOUND', `There is no file or folder '${shorten(path, 200)}'.`);
-  }
-  return stats.isDirectory() ? filesOfFolder(path) : [resolve(path)];
-}
-
-function filesOfFolder(folder: string): string[] {
-  const files = readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isFile() || entry.isSymbolicLink())
-    .map((entry) => entry.name)
-    .filter((name) => !name.startsWith('.') && formatOf(name) !== undefined)
-    .sort()
-    .map((name) => resolve(join(folder, name)))
-    .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true);
-  if (files.length > 0) return files;
-  throw new SteleError(
-    'INPUT_NOT_FOUND',
-    `The folder '${shorten(folder, 200)}' has no .data, .txt, .csv, .tsv or .jsonl file in it.`,
-  );
-}
-
-function filesOfGlob(pattern: string): string[] {
-  const files = expandGlob(pattern).sort();
-  if (files.length > 0) return files.map((file) => resolve(file));
-  throw new SteleError('INPUT_NOT_FOUND', `No file matches '${shorten(pattern, 200)}'.`);
-}
-
-function foundInput(path: string): FoundInput {
-  if (path === STDIN_PATH) return { path, compression: 'none', sizeBytes: 0, modifiedMs: 0 };
-  try {
-    const stats = statSync(path);
-    if (!stats.isFile()) {
-      throw new SteleError('INPUT_INVALID', `'${shorten(path, 200)}' is not a regular file.`);
-    }
-    const sizeBytes = stats.size;
-    return { path, compression: compressionOf(path), sizeBytes, modifiedMs: stats.mtimeMs };
-  } catch (thrown) {
-    if (systemErrorCode(thrown) !== 'ENOENT') throw thrown;
-    throw new SteleError('INPUT_NOT_FOUND', `There is no file '${shorten(path, 200)}'.`, {
-      cause: thrown,
-    });
-  }
+/** What messages call an input. */
+export function nameOf({ path }: { readonly path: string }): string {
+  return path === STDIN_PATH ? 'standard input' : `'${shorten(path, 200)}'`;
 }
 
 /** Throws INPUT_CHANGED if one of the files is not what it was when the load began. */
 export function checkUnchanged(inputs: readonly FoundInput[]): void {
   for (const input of inputs) {
-    if (input.path === STDIN_PATH) continue;
+    if (input.isStream) continue;
     const stats = statSync(input.path, { throwIfNoEntry: false });
-    if (stats?.size === input.sizeBytes && stats.mtimeMs === input.modifiedMs) continue;
-    throw new SteleError(
-      'INPUT_CHANGED',
-      `'${shorten(input.path, 200)}' changed while it was being loaded, so nothing was committed; load it again when it is complete.`,
-    );
+    const isSame = stats?.size === input.sizeBytes && stats.mtimeMs === input.modifiedMs;
+    if (!isSame) throw inputChanged(input);
   }
+}
+
+export function inputChanged(input: { readonly path: string }): SteleError {
+  return new SteleError(
+    'INPUT_CHANGED',
+    `${nameOf(input)} changed while it was being loaded, so nothing was committed; load it again when it is complete.`,
+  );
 }
 
 /** What a load is called in `stele versions`. */

@@ -2,16 +2,19 @@
 
 /** What a progress bar needs. */
 export interface LoadProgress {
-  readonly stage: 'parse' | 'build' | 'commit';
+  readonly stage: 'unpack' | 'parse' | 'build' | 'commit';
   /** Rows read, those of resumed chunks included. */
   readonly rows: number;
+  /** Of the present stage: compressed bytes while unpacking, then the input's. */
   readonly bytesDone: number;
+  /** 0 where it is not known (a stream). */
   readonly bytesTotal: number;
   readonly rejected: number;
   readonly shardsDone: number;
   readonly shardsTotal: number;
   /** Since the load began. */
   readonly elapsedMs: number;
+  /** In the present stage. */
   readonly rowsPerSecond: number;
   readonly mbPerSecond: number;
   /** Undefined while there is nothing to go by. */
@@ -24,6 +27,7 @@ const PARSE_SHARE = 0.5;
 export class ProgressCounter {
   readonly #startedMs: number;
   readonly #nowMs: () => number;
+  #stageStartedMs: number;
   stage: LoadProgress['stage'] = 'parse';
   rows = 0;
   bytesDone = 0;
@@ -35,6 +39,15 @@ export class ProgressCounter {
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
     this.#startedMs = nowMs();
+    this.#stageStartedMs = this.#startedMs;
+  }
+
+  /** The next stage, which has `bytesTotal` to read. */
+  begin(stage: LoadProgress['stage'], bytesTotal: number): void {
+    this.stage = stage;
+    this.bytesDone = 0;
+    this.bytesTotal = bytesTotal;
+    this.#stageStartedMs = this.#nowMs();
   }
 
   get elapsedMs(): number {
@@ -43,7 +56,7 @@ export class ProgressCounter {
 
   snapshot(): LoadProgress {
     const { bytesDone, bytesTotal, elapsedMs, rejected, rows, shardsDone, shardsTotal } = this;
-    const seconds = Math.max(elapsedMs, 1) / 1000;
+    const seconds = Math.max(this.#nowMs() - this.#stageStartedMs, 1) / 1000;
     const share = this.#shareDone();
     return {
       stage: this.stage,
@@ -62,6 +75,7 @@ export class ProgressCounter {
 
   /** 0 to 1. */
   #shareDone(): number {
+    if (this.stage === 'unpack') return 0;
     const parsed = this.bytesTotal === 0 ? 0 : this.bytesDone / this.bytesTotal;
     const built = this.shardsTotal === 0 ? 0 : this.shardsDone / this.shardsTotal;
     return PARSE_SHARE * parsed + (1 - PARSE_SHARE) * built;

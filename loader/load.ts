@@ -19,7 +19,9 @@ import type { BeginLoadResponse } from '../proto/gen/stele/v1/load.ts';
 import { beginLoad } from './begin.ts';
 import type { Begun } from './begin.ts';
 import { finishLoad } from './finish.ts';
-import { STDIN_PATH, findInputs } from './inputs.ts';
+import { findInputs } from './find-inputs.ts';
+import type { Notice } from './find-inputs.ts';
+import { STDIN_PATH } from './inputs.ts';
 import type { FoundInput } from './inputs.ts';
 import { ProgressCounter } from './load-progress.ts';
 import type { LoadProgress } from './load-progress.ts';
@@ -45,6 +47,8 @@ export interface LoadHooks {
   /** About five times a second, and at each change of stage. */
   readonly onProgress?: (progress: LoadProgress) => void;
   readonly log?: Logger;
+  /** What people should know though nothing is wrong: a sentence without its full stop. */
+  readonly onNotice?: (sentence: string) => void;
   /** Stops the load at a checkpoint: it rejects with CANCELLED. */
   readonly signal?: AbortSignal;
   /** What `-` reads; default: the process's. */
@@ -72,7 +76,11 @@ export async function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Pr
   keyspaceName(settings.keyspace);
   const log = hooks.log ?? silentLogger;
   const progress = new ProgressCounter(() => performance.now());
-  const found = findInputs(settings.paths);
+  const notice = (sentence: string): void => {
+    log.info(sentence);
+    hooks.onNotice?.(sentence);
+  };
+  const found = findInputs(settings.paths, settings.format !== 'auto', notice);
   const paths = settings.paths.map((path) => (path === STDIN_PATH ? path : resolve(path)));
   const folder = openWorkFolder(settings.workDir, settings.keyspace, paths);
   const master = hooks.master ?? grpcLoadMaster(settings.master);
@@ -86,7 +94,7 @@ export async function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Pr
   timer.unref();
   let isDone = false;
   try {
-    const run: Run = { settings, hooks, log, progress, found, folder, master, stop };
+    const run: Run = { settings, hooks, log, notice, progress, found, folder, master, stop };
     const summary = await runIn(run);
     isDone = true;
     return summary;
@@ -105,6 +113,7 @@ interface Run {
   readonly settings: LoadSettings;
   readonly hooks: LoadHooks;
   readonly log: Logger;
+  readonly notice: Notice;
   readonly progress: ProgressCounter;
   readonly found: readonly FoundInput[];
   readonly folder: WorkFolder;
@@ -113,12 +122,14 @@ interface Run {
 }
 
 async function runIn(run: Run): Promise<LoadSummary> {
-  const { folder, found, hooks, log, master, progress, settings, stop } = run;
+  const { folder, found, hooks, log, master, notice, progress, settings, stop } = run;
   const stdin = hooks.stdin ?? process.stdin;
   const { signal } = stop;
-  const prepared = await prepareInputs(found, settings, folder.spool, stdin, log, signal);
+  const spoolFolder = folder.spool;
+  const context = { spoolFolder, stdin, progress, log, notice, stop };
+  const prepared = await prepareInputs(found, settings, context);
   if (settings.rejects !== undefined) checkRejectsFile(settings.rejects, prepared.inputs);
-  progress.bytesTotal = prepared.bytesTotal;
+  progress.begin('parse', prepared.bytesTotal);
   const chunkBytes = chunkBytesFor(prepared.bytesTotal, settings.chunkSize);
   // Its threads start while the master is asked.
   const pool = poolFor(settings, prepared.bytesTotal, chunkBytes, log);

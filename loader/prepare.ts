@@ -7,15 +7,20 @@ import { basename } from 'node:path';
 import type { Readable } from 'node:stream';
 import { SteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { forEachBounded } from './bounded.ts';
+import { compressionOfBytes, refuseForeign } from './compression.ts';
 import type { Dialect } from './dialect.ts';
+import type { Notice } from './find-inputs.ts';
 import { formatFor } from './formats.ts';
 import type { LoadFormat } from './formats.ts';
 import { checkSameColumns, readDialect, readHead } from './header.ts';
 import type { HeaderChoice } from './header.ts';
-import { STDIN_PATH } from './inputs.ts';
+import { nameOf } from './inputs.ts';
 import type { FoundInput, InputFile } from './inputs.ts';
+import type { ProgressCounter } from './load-progress.ts';
 import type { LoadSettings } from './settings.ts';
-import { spoolInput } from './spool.ts';
+import { needsSpool, spoolInput } from './spool.ts';
+import type { Spooled } from './spool.ts';
 
 export interface PreparedInput {
   readonly inputs: readonly InputFile[];
@@ -24,40 +29,91 @@ export interface PreparedInput {
   readonly bytesTotal: number;
 }
 
+export interface PrepareContext {
+  readonly spoolFolder: string;
+  readonly stdin: Readable;
+  readonly progress: ProgressCounter;
+  readonly log: Logger;
+  readonly notice: Notice;
+  readonly stop: AbortController;
+}
+
+/** Unpacking is one thread's work a file; more at once would only wait for the disk. */
+const SPOOLED_AT_ONCE = 4;
+
 /** Reads the head of every input, and all of those that must be spooled. */
 export async function prepareInputs(
   found: readonly FoundInput[],
   settings: LoadSettings,
-  spoolFolder: string,
-  stdin: Readable,
-  log: Logger,
-  signal: AbortSignal,
+  context: PrepareContext,
 ): Promise<PreparedInput> {
+  // Before anything is unpacked, which may take long.
   const formats = found.map((input) => formatFor(input.path, settings.format));
+  const spooled = await spoolAll(found, context);
   const identities: unknown[] = [];
   const inputs: InputFile[] = [];
   /** Of each format, the dialect of its first file. */
   const dialects = new Map<LoadFormat, Dialect>();
   for (const [at, input] of found.entries()) {
     const format = formats[at] as LoadFormat;
-    const spooled = await spoolInput(input, spoolFolder, stdin, signal);
-    const sizeBytes = statSync(spooled.path).size;
-    identities.push(identityOf(input, spooled.identity));
-    const head = readHead(spooled.path);
-    if (head.length === 0) continue;
+    const { identity, path: readPath } = spooled[at] as Spooled;
+    const sizeBytes = statSync(readPath).size;
+    identities.push(identityOf(input, identity));
+    const head = readHead(readPath);
+    if (head.length === 0) {
+      context.notice(`${nameOf(input)} is empty`);
+      continue;
+    }
+    refusePacked(input, head);
     const first = dialects.get(format);
     const read = readDialect(head, format, headerChoice(settings, first));
     if (first === undefined) dialects.set(format, read.dialect);
     else checkSameColumns(first, read.dialect, input.path);
-    inputs.push({ ...input, ...read, sizeBytes, readPath: spooled.path });
+    inputs.push({ ...input, ...read, sizeBytes, readPath });
   }
   if (inputs.length === 0) throw new SteleError('INPUT_INVALID', 'The input is empty.');
-  log.info({ dialects: [...dialects.values()], files: inputs.length }, 'dialect settled');
+  context.log.info({ dialects: [...dialects.values()], files: inputs.length }, 'dialect settled');
   return {
     inputs,
     fingerprint: fingerprintOf(identities, [...dialects.values()]),
     bytesTotal: inputs.reduce((sum, input) => sum + input.sizeBytes, 0),
   };
+}
+
+async function spoolAll(
+  found: readonly FoundInput[],
+  { progress, spoolFolder: folder, stdin, stop }: PrepareContext,
+): Promise<Spooled[]> {
+  const spooled: Spooled[] = [];
+  const onRead = (byteCount: number): void => {
+    progress.bytesDone += byteCount;
+  };
+  const packed = found.filter(needsSpool);
+  if (packed.length > 0) progress.begin('unpack', sizesOf(packed));
+  const isComplete = await forEachBounded(
+    found.entries(),
+    SPOOLED_AT_ONCE,
+    stop,
+    async ([at, input]) => {
+      spooled[at] = await spoolInput(input, { folder, stdin, signal: stop.signal, onRead });
+    },
+  );
+  if (!isComplete) throw new SteleError('CANCELLED', 'Stopped while reading the input.');
+  return spooled;
+}
+
+/** 0, which stands for not known, where a stream is among them. */
+function sizesOf(inputs: readonly FoundInput[]): number {
+  if (inputs.some((input) => input.isStream)) return 0;
+  return inputs.reduce((sum, input) => sum + input.sizeBytes, 0);
+}
+
+/** What comes out of the unpacking must be text. */
+function refusePacked(input: FoundInput, head: Buffer): void {
+  refuseForeign(head, `${nameOf(input)}, unpacked,`);
+  if (compressionOfBytes(head) === 'none') return;
+  const text = `${nameOf(input)} was compressed twice; unpack it once before it is loaded.`;
+  throw new SteleError('UNSUPPORTED', text);
 }
 
 /** What `--header auto` decided for the first input of a format holds for all. */
@@ -71,7 +127,7 @@ function headerChoice(settings: LoadSettings, first: Dialect | undefined): Heade
  * input, a file that was written again is another.
  */
 function identityOf(input: FoundInput, contentHash: string): unknown {
-  if (input.path === STDIN_PATH) return ['-', contentHash];
+  if (input.isStream) return ['-', contentHash];
   return [basename(input.path), input.sizeBytes, input.modifiedMs];
 }
 

@@ -16,6 +16,7 @@ import { writeFully } from '../base/durable-file.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import type { LoadFormat } from './formats.ts';
+import { inputChanged } from './inputs.ts';
 import type { InputFile } from './inputs.ts';
 import type { LoadState, ParsedChunk } from './load-state.ts';
 import { parseAgain } from './parse-stage.ts';
@@ -110,10 +111,7 @@ async function writeChunk(
   const { end, start } = parsed.chunk;
   const bytes = readRange(input.readPath, start, end);
   if (bytes.length !== end - start || crc32(bytes) !== parsed.chunkCrc) {
-    throw new SteleError(
-      'INPUT_CHANGED',
-      `'${shorten(input.path, 200)}' changed while it was being loaded, so nothing was committed; load it again when it is complete.`,
-    );
+    throw inputChanged(input);
   }
   const table = await intactRejects(state, parsed);
   const { format } = input.dialect;

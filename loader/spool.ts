@@ -1,107 +1,158 @@
 // Inputs that cannot be read at any offset, written into the work folder as plain files first:
-// standard input and compressed files.
+// compressed files, standard input, pipes.
 //
 // A spooled file is synced and then renamed, so a file of its final name is whole. A compressed
-// input's spool is named after its path, size and time and is used again by a resumed load; standard
-// input cannot be read twice, so it is spooled anew and known by its content (sha256) instead.
+// input's spool is named after its path, size and time and is used again by a resumed load; a stream
+// cannot be read twice, so it is spooled anew and known by its content (sha256) instead.
+//
+// What a small file unpacks to may be larger than the disk: the reserve of disk-reserve.ts is kept.
 
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream, existsSync } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Transform } from 'node:stream';
+import { addAbortSignal } from 'node:stream';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
-import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
-import { shorten } from '../base/ids.ts';
-import { STDIN_PATH } from './inputs.ts';
+import { writeFully } from '../base/durable-file.ts';
+import { SteleError, toSteleError } from '../base/errors.ts';
+import { MAGIC_BYTES, compressionOfBytes, refuseForeign } from './compression.ts';
+import { DiskReserve, workFolderFull } from './disk-reserve.ts';
+import type { Compression } from './formats.ts';
+import { STDIN_PATH, checkUnchanged, nameOf } from './inputs.ts';
 import type { FoundInput } from './inputs.ts';
+import { gunzip } from './unzip.ts';
+import { unzstd } from './unzstd.ts';
+
+const READ_BYTES = 256 * 1024;
 
 export interface Spooled {
   readonly path: string;
-  /** Names the content: for standard input, the hash of all of it. */
+  /** Names the content: for a stream, the hash of all of it; '' for a file. */
   readonly identity: string;
 }
 
-/** Where a input's bytes can be read at any offset. `identity` is '' for what is read in place. */
-export async function spoolInput(
-  input: FoundInput,
-  folder: string,
-  stdin: Readable,
-  signal: AbortSignal,
-): Promise<Spooled> {
-  if (input.path === STDIN_PATH) return await spoolStdin(folder, stdin, signal);
-  if (input.compression === 'none') return { path: input.path, identity: '' };
-  if (input.compression === 'zst') {
-    throw new SteleError(
-      'UNSUPPORTED',
-      `'${shorten(input.path, 200)}': .zst is not supported yet; unpack it first (unzstd).`,
-    );
-  }
-  const name = createHash('sha256')
-    .update(JSON.stringify([input.path, input.sizeBytes, input.modifiedMs]))
-    .digest('hex')
-    .slice(0, 16);
-  const path = join(folder, `${name}.spool`);
-  if (!existsSync(path)) await unpack(input, path, folder, signal);
-  return { path, identity: '' };
+export interface SpoolContext {
+  readonly folder: string;
+  readonly stdin: Readable;
+  readonly signal: AbortSignal;
+  /** Called with bytes of the input as they are read. */
+  readonly onRead: (byteCount: number) => void;
 }
 
-async function unpack(
-  input: FoundInput,
-  path: string,
-  folder: string,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await write(createReadStream(input.path), createGunzip(), path, folder, signal);
-  } catch (thrown) {
-    const code = systemErrorCode(thrown) ?? '';
-    if (!code.startsWith('Z_')) throw toSteleError(thrown, 'IO');
-    throw new SteleError(
-      'INPUT_INVALID',
-      `'${shorten(input.path, 200)}' is not a whole gzip file (${code}).`,
-      { cause: thrown },
-    );
-  }
+/** Whether the input must be written down before it can be cut into chunks. */
+export function needsSpool(input: FoundInput): boolean {
+  return input.isStream || input.compression !== 'none';
 }
 
-async function spoolStdin(folder: string, stdin: Readable, signal: AbortSignal): Promise<Spooled> {
+/**
+ * Where an input's bytes can be read at any offset. Throws INPUT_INVALID for damaged files,
+ * INPUT_CHANGED, UNSUPPORTED, DISK_FULL, IO, CANCELLED.
+ */
+export async function spoolInput(input: FoundInput, context: SpoolContext): Promise<Spooled> {
+  if (!needsSpool(input)) return { path: input.path, identity: '' };
+  const path = join(context.folder, `${spoolName(input)}.spool`);
+  if (!input.isStream && existsSync(path)) return { path, identity: '' };
   const hash = createHash('sha256');
-  const path = join(folder, 'stdin.spool');
-  const hashing = new Transform({
-    transform: (part: Buffer, _encoding, done) => {
-      hash.update(part);
-      done(null, part);
-    },
-  });
-  await write(stdin, hashing, path, folder, signal);
-  return { path, identity: hash.digest('hex') };
+  try {
+    const content = input.isStream ? streamContent(input, context) : fileContent(input, context);
+    await write(content, hash, path, context);
+  } catch (thrown) {
+    if (context.signal.aborted) throw new SteleError('CANCELLED', 'Stopped in reading the input.');
+    // A file that was still being written is not a damaged one.
+    if (!input.isStream) checkUnchanged([input]);
+    throw toSteleError(thrown, 'IO');
+  }
+  if (!input.isStream) checkUnchanged([input]);
+  return { path, identity: input.isStream ? hash.digest('hex') : '' };
+}
+
+function spoolName({ isStream, modifiedMs, path, sizeBytes }: FoundInput): string {
+  const identity = isStream ? [path] : [path, sizeBytes, modifiedMs];
+  return createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16);
+}
+
+/** Bytes as they come, each piece counted; ends with an error when the load is stopped. */
+async function* read(
+  input: FoundInput,
+  context: SpoolContext,
+): AsyncGenerator<Buffer, void, undefined> {
+  const isStdin = input.path === STDIN_PATH;
+  const stream = isStdin
+    ? context.stdin
+    : createReadStream(input.path, { highWaterMark: READ_BYTES });
+  addAbortSignal(context.signal, stream);
+  for await (const piece of stream) {
+    const bytes = piece as Buffer;
+    context.onRead(bytes.length);
+    yield bytes;
+  }
+}
+
+function fileContent(input: FoundInput, context: SpoolContext): AsyncIterable<Uint8Array> {
+  return unpack(read(input, context), input.compression, nameOf(input));
+}
+
+/** A stream's compression shows only when its first bytes have come. */
+async function* streamContent(
+  input: FoundInput,
+  context: SpoolContext,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const pieces = read(input, context);
+  const first: Buffer[] = [];
+  let firstBytes = 0;
+  while (firstBytes < MAGIC_BYTES) {
+    const next = await pieces.next();
+    if (next.done === true) break;
+    first.push(next.value);
+    firstBytes += next.value.length;
+  }
+  const head = Buffer.concat(first);
+  refuseForeign(head.subarray(0, MAGIC_BYTES), nameOf(input));
+  const all = (async function* () {
+    yield head;
+    yield* pieces;
+  })();
+  yield* unpack(all, compressionOfBytes(head), nameOf(input));
+}
+
+function unpack(
+  pieces: AsyncIterable<Uint8Array>,
+  compression: Compression,
+  name: string,
+): AsyncIterable<Uint8Array> {
+  switch (compression) {
+    case 'gz':
+      return gunzip(pieces, name);
+    case 'zst':
+      return unzstd(pieces, name);
+    case 'none':
+      return pieces;
+  }
 }
 
 async function write(
-  from: Readable,
-  through: Transform,
+  content: AsyncIterable<Uint8Array>,
+  hash: { update(bytes: Uint8Array): unknown },
   path: string,
-  folder: string,
-  signal: AbortSignal,
+  { folder, signal }: SpoolContext,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const temporary = `${path}.tmp`;
+  const reserve = new DiskReserve(folder);
+  const file = await open(temporary, 'w');
   try {
-    const to = createWriteStream(temporary);
-    await pipeline(from, through, to, { signal });
-    const file = await open(temporary, 'r+');
-    try {
-      await file.sync();
-    } finally {
-      await file.close();
+    for await (const part of content) {
+      signal.throwIfAborted();
+      await reserve.take(part.length);
+      hash.update(part);
+      await writeFully(file, part);
     }
+    await file.sync();
+    await file.close();
     await rename(temporary, path);
   } catch (thrown) {
+    await file.close().catch(() => undefined);
     await rm(temporary, { force: true });
-    if (signal.aborted) throw new SteleError('CANCELLED', 'Stopped while reading the input.');
-    throw thrown;
+    throw workFolderFull(thrown, folder);
   }
 }

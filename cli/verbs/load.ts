@@ -2,7 +2,6 @@
 //
 // Ctrl-C stops the load in order; nothing of it is visible, and the same command resumes it.
 
-import { constants, setPriority } from 'node:os';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import { keyspaceName } from '../../base/ids.ts';
@@ -35,11 +34,15 @@ export const load = defineVerb({
     ]);
     const display =
       values.output === 'json' ? undefined : new ProgressDisplay(output, monotonicNowMs);
+    const tell = (text: string): void => {
+      if (display === undefined) output.errorLine(text);
+      else display.note(text);
+    };
     const interrupt = watchForInterrupt();
-    giveWay();
     try {
       const summary = await runLoad(settings, {
         onProgress: (sample) => display?.update(sample),
+        onNotice: (sentence) => tell(`stele: ${sentence}.`),
         log: createLogger('load', global.logLevel),
         signal: interrupt.signal,
       });
@@ -57,15 +60,6 @@ export const load = defineVerb({
     }
   },
 });
-
-/** On a machine that also serves, readers come first. Before the threads start: they inherit it. */
-function giveWay(): void {
-  try {
-    setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
-  } catch {
-    // Not allowed here; then it competes like any other process.
-  }
-}
 
 function watchForInterrupt() {
   const controller = new AbortController();

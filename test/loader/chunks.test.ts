@@ -15,7 +15,14 @@ const CSV = delimitedDialect('csv', ['k', 'v'], false, true, { key: undefined, v
 
 function inputOf(path: string, bytes: Buffer, dialect: Dialect, dataStart = 0): InputFile {
   writeFileSync(path, bytes);
-  const file = { path, readPath: path, compression: 'none', modifiedMs: 0, dialect } as const;
+  const file = {
+    path,
+    readPath: path,
+    compression: 'none',
+    isStream: false,
+    modifiedMs: 0,
+    dialect,
+  } as const;
   return { ...file, sizeBytes: bytes.length, dataStart, dataStartLine: 0 };
 }
 
@@ -104,7 +111,14 @@ describe('a file of 1 GiB', () => {
     const path = join(tempDir(), 'vast');
     writeFileSync(path, head);
     truncateSync(path, 2 ** 30);
-    const file = { path, readPath: path, compression: 'none', modifiedMs: 0, dialect } as const;
+    const file = {
+      path,
+      readPath: path,
+      compression: 'none',
+      isStream: false,
+      modifiedMs: 0,
+      dialect,
+    } as const;
     return { ...file, sizeBytes: statSync(path).size, dataStart: 0, dataStartLine: 0 };
   }
   const cut = (input: InputFile) => [...cutIntoChunks([input], 1024 * 1024)];

@@ -324,8 +324,6 @@ describe('a load that cannot begin', () => {
       [[write(folder, 'e.data', '')], {}, 'INPUT_INVALID', 'is empty'],
       [[write(folder, 'b.data', '\n\n')], {}, 'INPUT_INVALID', 'no row to load'],
       [[write(folder, 'a.jsonl', '{}\n')], {}, 'UNSUPPORTED', 'not supported yet'],
-      [[write(folder, 'a.csv.zst', 'x')], {}, 'UNSUPPORTED', 'unzstd'],
-      [[write(folder, 'a.csv.gz', 'x')], {}, 'INPUT_INVALID', 'not a whole gzip file'],
       [[write(folder, 'a.csv', 'a\nb\n')], {}, 'INPUT_INVALID', 'only one column'],
       [
         [write(folder, 'c.csv', 'a,b\n1,2\n')],

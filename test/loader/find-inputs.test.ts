@@ -1,0 +1,159 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { SteleError } from '../../base/errors.ts';
+import { findInputs } from '../../loader/find-inputs.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { rawFrame } from '../support/zstd-frames.ts';
+import { write } from './load-setup.ts';
+
+function found(paths: string[], isFormatGiven = false) {
+  const notices: string[] = [];
+  const inputs = findInputs(paths, isFormatGiven, (text) => notices.push(text));
+  return { inputs, names: inputs.map(({ path }) => basename(path)), notices };
+}
+
+function failure(...paths: string[]): string {
+  try {
+    found(paths);
+  } catch (thrown) {
+    expect(thrown).toBeInstanceOf(SteleError);
+    return `${(thrown as SteleError).code} ${(thrown as SteleError).message}`;
+  }
+  throw new Error('it was found');
+}
+
+describe('a folder', () => {
+  it('is its files of known endings by name, without what data lake tools write', () => {
+    const folder = tempDir();
+    for (const name of [
+      'b.csv',
+      'a.tsv.gz',
+      'c.jsonl',
+      '_SUCCESS',
+      '_metadata.csv',
+      '.hidden.csv',
+    ]) {
+      write(folder, name, 'x');
+    }
+    for (const name of ['.b.csv.crc', 'b.csv.crc', 'notes.md', 'part-00000'])
+      write(folder, name, 'x');
+    mkdirSync(join(folder, 'inside.csv'));
+    symlinkSync(join(folder, 'nowhere'), join(folder, 'dangling.csv'));
+    symlinkSync(join(folder, 'b.csv'), join(folder, 'link.csv'));
+    const { names, notices } = found([folder]);
+    expect(names).toEqual(['a.tsv.gz', 'b.csv', 'c.jsonl', 'link.csv']);
+    expect(notices).toEqual([
+      `in '${folder}' not read: .b.csv.crc, .hidden.csv, _SUCCESS, _metadata.csv, b.csv.crc and 3 more`,
+      `in '${folder}' not read: a folder`,
+      `'${join(folder, 'a.tsv.gz')}' is not compressed, whatever its name says; it is read as it is`,
+    ]);
+  });
+
+  it('has its files without any ending too where --format says what they are', () => {
+    const folder = tempDir();
+    for (const name of ['part-00001', 'part-00000', '000000_0', 'notes.md'])
+      write(folder, name, 'x');
+    expect(found([folder], true).names).toEqual(['000000_0', 'part-00000', 'part-00001']);
+    expect(failure(folder)).toMatch(/^INPUT_NOT_FOUND .* has no \.data/);
+  });
+
+  it('of folders alone says how to name what is in them', () => {
+    const folder = tempDir();
+    mkdirSync(join(folder, 'year=2024'));
+    write(join(folder, 'year=2024'), 'a.csv', 'x');
+    expect(failure(folder)).toContain(`Folders in it are not read: name them, or use '**/*.csv'.`);
+    expect(found([join(folder, '**', '*.csv')]).names).toEqual(['a.csv']);
+  });
+});
+
+describe('paths', () => {
+  it('keep their order, and a file that is reached twice is read once', () => {
+    const folder = tempDir();
+    const [a, b] = [write(folder, 'a.csv', 'x'), write(folder, 'b.csv', 'x')];
+    expect(found([b, a, join(folder, '*.csv'), folder]).names).toEqual(['b.csv', 'a.csv']);
+  });
+
+  it('a glob passes markers over, and tells, unless it names them', () => {
+    const folder = tempDir();
+    for (const name of ['_SUCCESS', 'part-0.csv', '_part.csv']) write(folder, name, 'x');
+    const all = found([join(folder, '*')]);
+    expect(all.names).toEqual(['part-0.csv']);
+    expect(all.notices).toEqual([
+      expect.stringMatching(/^of '.*' not read: .*_SUCCESS, .*_part.csv$/),
+    ]);
+    expect(found([join(folder, '_*.csv')]).names).toEqual(['_part.csv']);
+  });
+
+  it('a pipe and a device are streams; what is neither file nor pipe is refused', () => {
+    const folder = tempDir();
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    expect(found([pipe, '/dev/null', '-']).inputs).toMatchObject([
+      { isStream: true },
+      { isStream: true },
+      { path: '-', isStream: true },
+    ]);
+    expect(found([folder + '/pipe'], true).names).toEqual(['pipe']);
+  });
+
+  it('say what is wrong with them', () => {
+    const folder = tempDir();
+    const file = write(folder, 'a.csv', 'x');
+    expect(failure(join(folder, 'none'))).toContain('INPUT_NOT_FOUND There is no file or folder');
+    expect(failure(join(file, 'below'))).toContain('INPUT_NOT_FOUND There is no file or folder');
+    expect(failure(join(folder, '*.tsv'))).toContain('INPUT_NOT_FOUND No file matches');
+    expect(failure(`${folder}/\u0000`)).toContain('cannot be read');
+  });
+});
+
+describe('compression', () => {
+  it('goes by the content, and a name that says otherwise is told', () => {
+    const folder = tempDir();
+    const gz = gzipSync('a 1\n');
+    const zst = rawFrame(Buffer.from('a 1\n'));
+    const cases: [string, Buffer | string, string, string | undefined][] = [
+      ['a.data.gz', gz, 'gz', undefined],
+      ['b.data', gz, 'gz', 'is gzip-compressed, whatever its name says; it is unpacked'],
+      ['c.data.zst', gz, 'gz', 'is gzip-compressed, whatever its name says; it is unpacked'],
+      ['d.data.zst', zst, 'zst', undefined],
+      ['e.data.gz', 'a 1\n', 'none', 'is not compressed, whatever its name says'],
+      ['f.data', 'a 1\n', 'none', undefined],
+      ['g.data', '', 'none', undefined],
+    ];
+    for (const [name, content, compression, told] of cases) {
+      const { inputs, notices } = found([write(folder, name, content)]);
+      expect([name, inputs[0]?.compression]).toEqual([name, compression]);
+      expect(notices).toEqual(told === undefined ? [] : [expect.stringContaining(told)]);
+    }
+    expect(failure(write(folder, 'h.csv.gz', ''))).toContain('is empty, which no gz file is');
+  });
+
+  it('of other kinds, and other formats, is refused with what to do', () => {
+    const folder = tempDir();
+    const tar = Buffer.alloc(1024);
+    tar.write('ustar', 257);
+    const cases: [string | Buffer, RegExp][] = [
+      ['\u00fd7zXZ\0\0', /xz-compressed.*unxz/],
+      ['BZh91AY&SY', /bzip2-compressed.*bunzip2/],
+      ['PK\u0003\u0004', /zip archive/],
+      ['PAR1\u0015\u0004', /Parquet/],
+      ['\u00ff\u00fea\0,\0', /UTF-16.*iconv/],
+      [tar, /tar archive/],
+    ];
+    for (const [content, pattern] of cases) {
+      const bytes = typeof content === 'string' ? Buffer.from(content, 'latin1') : content;
+      const text = failure(write(folder, 'x.csv', bytes));
+      expect(text).toMatch(/^UNSUPPORTED/);
+      expect(text).toMatch(pattern);
+    }
+    // Text that only begins like one of them is text.
+    for (const text of ['PAR1 value\n', 'BZh9 value\n', 'PAR1\tx\n', '\u00ff\u00feab v\n']) {
+      expect(found([write(folder, 't.data', Buffer.from(text, 'latin1'))]).names).toEqual([
+        't.data',
+      ]);
+    }
+  });
+});
