@@ -7,9 +7,11 @@ import { formatCount } from './table.ts';
 /** The lines that `stele load` ends with. */
 export function formatSummary(summary: LoadSummary): string {
   if (summary.alreadyCurrent) return shortSummary(summary);
+  const { overruled } = summary;
+  const settled = overruled === 0 ? '' : ` (${formatCount(overruled)} with another value)`;
   const lines = [
     `keyspace  ${summary.keyspace}, version ${summary.version}`,
-    `rows      ${formatCount(summary.rows)} read, ${formatCount(summary.loaded)} loaded, ${formatCount(summary.duplicates)} duplicates, ${formatCount(summary.rejected)} rejected`,
+    `rows      ${formatCount(summary.rows)} read, ${formatCount(summary.loaded)} loaded, ${formatCount(summary.duplicates)} duplicates${settled}, ${formatCount(summary.rejected)} rejected`,
     `time      ${summary.seconds.toFixed(2)} s for ${formatBytes(summary.bytes)}, ${formatCount(Math.round(summary.rowsPerSecond))} rows/s`,
     `digest    ${summary.digest}`,
   ];

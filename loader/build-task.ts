@@ -8,6 +8,7 @@ import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { SteleError } from '../base/errors.ts';
 import { SegmentBuilder } from '../segment/builder.ts';
+import type { Conflict } from '../segment/record-table.ts';
 import { decodeRecord, newRecordBounds } from '../segment/record.ts';
 import { newArena, reserve } from './arena.ts';
 import type { Arena } from './arena.ts';
@@ -55,8 +56,12 @@ export interface BuildOutcome {
   /** Undefined for a shard without records, or with conflicts. */
   readonly segment: BuiltSegmentBytes | undefined;
   readonly duplicates: number;
+  /** Of `duplicates`, those with another value, settled by `onConflict`. */
+  readonly overruled: number;
+  /** Rows with another value than the first of their key, where that is an error. */
   readonly conflictCount: number;
-  readonly conflict: ConflictSample | undefined;
+  /** Some of them: the earliest by chunk. */
+  readonly conflicts: readonly ConflictSample[];
   /** A run whose section is damaged: its chunk must be parsed again. */
   readonly damagedRun: number | undefined;
 }
@@ -71,6 +76,8 @@ interface OpenRun {
 /** Open runs a thread keeps; beyond that they are opened for each shard. */
 const OPEN_RUNS_MAX = 256;
 const SAMPLE_BYTES_MAX = 200;
+/** Of one shard; more than are shown of all. */
+export const CONFLICT_SAMPLES_MAX = 3;
 
 /** Scratch of one thread, kept from task to task. */
 export interface BuildScratch {
@@ -92,27 +99,31 @@ export function closeRuns(scratch: BuildScratch): void {
 
 /** Throws IO, LOAD_REJECTED (the shard does not fit one segment). */
 export function runBuildTask(task: BuildTask, scratch: BuildScratch): BuildOutcome {
-  const none = { segment: undefined, duplicates: 0, conflictCount: 0, conflict: undefined };
   if (scratch.runsOf !== task.runFolder) closeRuns(scratch);
   scratch.runsOf = task.runFolder;
   const gathered = gatherSections(task, scratch);
   const { chunks, damagedRun, parts, rowCount } = gathered;
   if (damagedRun !== undefined || rowCount === 0) {
     if (damagedRun !== undefined) closeRuns(scratch);
-    return { shard: task.shard, rowCount, damagedRun, ...none };
+    return { ...NOTHING_BUILT, shard: task.shard, rowCount, damagedRun };
   }
   const { keyspaceUid, memory, onConflict, shard, shardCount } = task;
   const identity = { keyspaceUid, shard, shardCount };
   const built = scratch.builder.build({ ...identity, parts, onConflict, memory });
-  const [first] = built.conflicts;
-  const { conflictCount, duplicates } = built;
+  const { conflictCount, duplicates, overruled } = built;
   const segment = built.segment && { bytes: built.segment.bytes, ...built.segment.info };
-  const conflict =
-    first === undefined
-      ? undefined
-      : sampleOf(parts, chunks, first.first.part, first.first.offset, first.second);
-  return { shard, rowCount, segment, duplicates, conflictCount, conflict, damagedRun };
+  const conflicts = earliest(built.conflicts).map((one) => sampleOf(parts, chunks, one));
+  const counts = { rowCount, duplicates, overruled, conflictCount };
+  return { shard, segment, conflicts, damagedRun, ...counts };
 }
+
+const NOTHING_BUILT = {
+  segment: undefined,
+  duplicates: 0,
+  overruled: 0,
+  conflictCount: 0,
+  conflicts: [],
+} as const;
 
 interface Gathered {
   readonly parts: Uint8Array[];
@@ -181,19 +192,25 @@ function openRunOnce(task: BuildTask, scratch: BuildScratch, index: number): Ope
   return run;
 }
 
+/** The listed conflicts come in the order of hashes, which means nothing to people. */
+function earliest(conflicts: readonly Conflict[]): Conflict[] {
+  const inOrder = conflicts.toSorted(
+    (a, b) => a.second.part - b.second.part || a.second.offset - b.second.offset,
+  );
+  return inOrder.slice(0, CONFLICT_SAMPLES_MAX);
+}
+
 function sampleOf(
   parts: readonly Uint8Array[],
   chunks: readonly number[],
-  firstPart: number,
-  firstOffset: number,
-  second: { readonly part: number; readonly offset: number },
+  { first, second }: Conflict,
 ): ConflictSample {
-  const first = cut(parts[firstPart] as Uint8Array, firstOffset);
+  const one = cut(parts[first.part] as Uint8Array, first.offset);
   const other = cut(parts[second.part] as Uint8Array, second.offset);
   return {
-    key: first.key,
-    firstValue: first.value,
-    firstChunk: chunks[firstPart] as number,
+    key: one.key,
+    firstValue: one.value,
+    firstChunk: chunks[first.part] as number,
     secondValue: other.value,
     secondChunk: chunks[second.part] as number,
   };

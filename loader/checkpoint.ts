@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { SteleError, toSteleError } from '../base/errors.ts';
 
-const FORMAT = 1;
+const FORMAT = 2;
 const FILE_NAME = 'checkpoint.log';
 
 export interface CheckpointHeader {
@@ -49,6 +49,8 @@ export interface ShardDone {
   readonly shard: number;
   readonly rows: number;
   readonly duplicates: number;
+  /** Of `duplicates`, those with another value, settled by --on-conflict. */
+  readonly overruled: number;
   /** Missing for a shard without records. */
   readonly segment?: SegmentRecord;
   /** Nodes that acknowledged it. */
@@ -116,8 +118,15 @@ function encodeLine(line: Line): string {
   return `${checksum(json)} ${json}\n`;
 }
 
+/** Where the steps of a load are noted. */
+export interface CheckpointLog {
+  chunkDone(done: ChunkDone): void;
+  shardDone(done: ShardDone): void;
+  committing(): void;
+}
+
 /** Appends to the log. One per work folder, which is locked. */
-export class CheckpointWriter {
+export class CheckpointWriter implements CheckpointLog {
   readonly #path: string;
 
   /** Begins a new log with what is kept of the last one; the old one is replaced at once. */

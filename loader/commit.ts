@@ -14,6 +14,7 @@ const RETRY_DELAY_MS = 500;
 export interface LoadTotals {
   readonly records: number;
   readonly duplicates: number;
+  readonly overruled: number;
   readonly keyBytes: number;
   readonly valueBytes: number;
   readonly digest: Digest;
@@ -23,11 +24,13 @@ export interface LoadTotals {
 export function addUp(shards: readonly ShardDone[], rowCount: number): LoadTotals {
   let records = 0;
   let duplicates = 0;
+  let overruled = 0;
   let keyBytes = 0;
   let valueBytes = 0;
   const digest = new Digest();
   for (const shard of shards) {
     duplicates += shard.duplicates;
+    overruled += shard.overruled;
     if (shard.segment === undefined) continue;
     records += shard.segment.records;
     keyBytes += shard.segment.keyBytes;
@@ -40,7 +43,7 @@ export function addUp(shards: readonly ShardDone[], rowCount: number): LoadTotal
       `${rowCount} rows were read, but ${records} loaded and ${duplicates} were duplicates; nothing was committed. Please report this, and load again with --no-resume.`,
     );
   }
-  return { records, duplicates, keyBytes, valueBytes, digest };
+  return { records, duplicates, overruled, keyBytes, valueBytes, digest };
 }
 
 export function commitRequest(

@@ -6,6 +6,7 @@ import type { BeginLoadResponse } from '../proto/gen/stele/v1/load.ts';
 import type { ShardDone } from './checkpoint.ts';
 import { addUp, commit, commitRequest } from './commit.ts';
 import type { LoadTotals } from './commit.ts';
+import { conflictError } from './conflict-error.ts';
 import { Delivery } from './delivery.ts';
 import { checkUnchanged } from './inputs.ts';
 import type { FoundInput } from './inputs.ts';
@@ -86,6 +87,8 @@ async function runStages(
   const isHeld = (done: ShardDone): boolean =>
     isStillHeld(done, targets, minReplicasOf(state, options.response, targets));
   let delivered = await runShardStage(state, parsed, delivery, isHeld);
+  const { conflicts } = delivered;
+  if (conflicts.count > 0) throw conflictError(conflicts, state, parsed.chunks);
   const { shardsResumed } = delivered;
   const giveUpAtMs = performance.now() + settings.replicaWait;
   for (;;) {
@@ -157,6 +160,7 @@ function summaryOf(
     rows,
     loaded: totals.records,
     duplicates: totals.duplicates,
+    overruled: totals.overruled,
     rejected: parsed.rejectedCount,
     bytes: state.prepared.bytesTotal,
     seconds: roundSeconds(elapsedMs),

@@ -2,8 +2,9 @@
 
 import type { Logger } from '../base/log.ts';
 import type { ParseOutcome } from './parse-task.ts';
-import type { Checkpoint, CheckpointWriter, ShardDone } from './checkpoint.ts';
+import type { Checkpoint, CheckpointLog, ShardDone } from './checkpoint.ts';
 import type { Chunk } from './chunks.ts';
+import type { Conflicts } from './conflicts.ts';
 import type { ProgressCounter } from './load-progress.ts';
 import type { PreparedInput } from './prepare.ts';
 import type { LoadSettings } from './settings.ts';
@@ -20,7 +21,7 @@ export interface LoadState {
   readonly folder: WorkFolder;
   readonly pool: WorkPool;
   readonly progress: ProgressCounter;
-  readonly checkpoint: CheckpointWriter;
+  readonly checkpoint: CheckpointLog;
   /** What an earlier run completed and may be used again. */
   readonly kept: Pick<Checkpoint, 'chunks' | 'shards'>;
   readonly loadId: string;
@@ -48,4 +49,6 @@ export interface ParseStageResult {
 export interface ShardStageResult {
   readonly shards: readonly ShardDone[];
   readonly shardsResumed: number;
+  /** None but where the load will not be committed. */
+  readonly conflicts: Conflicts;
 }

@@ -7,7 +7,7 @@ import type { SegmentInfo } from '../proto/gen/stele/v1/segment.ts';
 import { ByteBudget, forEachBounded } from './bounded.ts';
 import type { BuildOutcome, BuiltSegmentBytes } from './build-task.ts';
 import type { ShardDone } from './checkpoint.ts';
-import { conflictError } from './conflict.ts';
+import { Conflicts } from './conflicts.ts';
 import type { Delivery } from './delivery.ts';
 import type { LoadState, ParseStageResult, ShardStageResult } from './load-state.ts';
 import { parseAgain } from './parse-stage.ts';
@@ -19,16 +19,23 @@ const SHARDS_IN_FLIGHT_MAX = 64;
 /** A damaged run is parsed again this often before the disk is held to be broken. */
 const REPAIRS_MAX = 3;
 
-/** Throws DUPLICATE_KEY, REPLICAS_MISSING, CANCELLED, and what a worker reports. */
+/** Who takes the segments. */
+export type SegmentTaker = Pick<Delivery, 'deliver'>;
+
+/**
+ * Once two values of one key are found, nothing more is delivered: what is left is only looked through
+ * for further ones. Throws REPLICAS_MISSING, CANCELLED, and what a worker reports.
+ */
 export async function runShardStage(
   state: LoadState,
   parsed: ParseStageResult,
-  delivery: Delivery,
+  delivery: SegmentTaker,
   isStillHeld: (done: ShardDone) => boolean,
 ): Promise<ShardStageResult> {
   const { checkpoint, kept, progress, shardCount, stop } = state;
   const done: ShardDone[] = [];
   const room = { budget: new ByteBudget(BYTES_IN_FLIGHT_MAX), memory: new SegmentMemory() };
+  const conflicts = new Conflicts();
   let shardsResumed = 0;
   progress.shardsTotal = shardCount;
   progress.shardsDone = 0;
@@ -39,13 +46,13 @@ export async function runShardStage(
       shardsResumed++;
       done[shard] = before;
     } else {
-      done[shard] = await buildAndDeliver(state, parsed, delivery, room, shard);
-      checkpoint.shardDone(done[shard]);
+      done[shard] = await buildAndDeliver(state, parsed, delivery, room, conflicts, shard);
+      if (conflicts.count === 0) checkpoint.shardDone(done[shard]);
     }
     progress.shardsDone++;
   });
   if (!isComplete) throw new SteleError('CANCELLED', 'The load was stopped.');
-  return { shards: done, shardsResumed };
+  return { shards: done, shardsResumed, conflicts };
 }
 
 /** What bounds the stage: bytes in flight, and the memory they are in. */
@@ -57,29 +64,30 @@ interface Room {
 async function buildAndDeliver(
   state: LoadState,
   parsed: ParseStageResult,
-  delivery: Delivery,
+  delivery: SegmentTaker,
   { budget, memory }: Room,
+  conflicts: Conflicts,
   shard: number,
 ): Promise<ShardDone> {
   const recordBytes = parsed.shardBytes[shard] as number;
-  if (recordBytes === 0) return { shard, rows: 0, duplicates: 0, nodes: [] };
+  const nothing = { shard, rows: 0, duplicates: 0, overruled: 0, nodes: [] };
+  if (recordBytes === 0 || conflicts.isFull) return nothing;
   // The index adds about a tenth; the estimate need not be exact.
   const byteCount = Math.ceil(recordBytes * 1.15) + TRANSFER_CHUNK_BYTES;
   await budget.take(byteCount);
   try {
     if (state.stop.signal.aborted) throw new SteleError('CANCELLED', 'The load was stopped.');
     const outcome = await buildShard(state, parsed, shard, memory.take(byteCount));
-    const { conflict, duplicates, rowCount, segment } = outcome;
-    if (conflict !== undefined && segment === undefined) {
-      throw conflictError(state, parsed.chunks, conflict);
-    }
-    if (segment === undefined) return { shard, rows: rowCount, duplicates, nodes: [] };
-    const nodes = await delivery.deliver({
-      info: segmentInfo(shard, segment),
-      bytes: segment.bytes,
-    });
-    memory.giveBack(segment.bytes);
-    return { shard, rows: rowCount, duplicates, segment: segmentRecord(segment), nodes };
+    const { duplicates, overruled, rowCount: rows, segment } = outcome;
+    conflicts.add(outcome);
+    const counts = { shard, rows, duplicates, overruled };
+    if (segment === undefined) return { ...counts, nodes: [] };
+    const { bytes } = segment;
+    const isWanted = conflicts.count === 0;
+    const info = segmentInfo(shard, segment);
+    const nodes = isWanted ? await delivery.deliver({ info, bytes }) : [];
+    memory.giveBack(bytes);
+    return { ...counts, segment: segmentRecord(segment), nodes };
   } finally {
     budget.giveBack(byteCount);
   }

@@ -9,6 +9,8 @@ export interface LoadSummary {
   readonly loaded: number;
   /** Rows whose key was there already: with the same value, or settled by --on-conflict. */
   readonly duplicates: number;
+  /** Of `duplicates`, those that came with another value; --on-conflict chose. */
+  readonly overruled: number;
   readonly rejected: number;
   /** Of input. */
   readonly bytes: number;
@@ -33,6 +35,7 @@ export function alreadyCurrentSummary(
     rows: 0,
     loaded: 0,
     duplicates: 0,
+    overruled: 0,
     rejected: 0,
     bytes: 0,
     seconds: roundSeconds(elapsedMs),

@@ -36,6 +36,8 @@ export interface BuildResult {
   readonly segment: BuiltSegment | undefined;
   /** Records left out because their key was there already. */
   readonly duplicates: number;
+  /** Of `duplicates`, those with another value, which `onConflict` has settled. */
+  readonly overruled: number;
   /** The first 100 of `conflictCount`. */
   readonly conflicts: readonly Conflict[];
   readonly conflictCount: number;
@@ -68,10 +70,10 @@ export class SegmentBuilder {
     const uid = parseUid(input.keyspaceUid);
     scanParts(table, input.parts, uid.readInt32LE(0), uid.readInt32LE(4));
     sortRecords(table);
-    const { duplicates, conflicts, conflictCount } = settle(table, input.onConflict);
-    const segment = conflictCount > 0 ? undefined : writeSegment(table, input);
+    const settled = settle(table, input.onConflict);
+    const segment = settled.conflictCount > 0 ? undefined : writeSegment(table, input);
     table.parts = [];
-    return { segment, duplicates, conflicts, conflictCount };
+    return { segment, ...settled };
   }
 }
 

@@ -33,6 +33,8 @@ export interface Conflict {
 /** What `settle` found. `conflicts` has the first CONFLICTS_LISTED_MAX of `conflictCount`. */
 export interface Settlement {
   readonly duplicates: number;
+  /** Of `duplicates`, those that came with another value than the record they met ('first', 'last'). */
+  readonly overruled: number;
   readonly conflictCount: number;
   readonly conflicts: Conflict[];
 }
@@ -239,14 +241,18 @@ export function settle(table: RecordTable, rule: ConflictRule): Settlement {
   const { order, count } = table;
   const conflicts: Conflict[] = [];
   let conflictCount = 0;
+  let overruled = 0;
   let kept = 0;
   for (let place = 0; place < count; place++) {
     const record = order[place] as number;
     if (kept === 0 || compareRecords(table, order[kept - 1] as number, record) !== 0) {
       order[kept++] = record;
-    } else if (rule === 'last') {
-      order[kept - 1] = record;
-    } else if (rule === 'error' && !hasSameValue(table, order[kept - 1] as number, record)) {
+    } else if (hasSameValue(table, order[kept - 1] as number, record)) {
+      // The same pair once more: any of them stays.
+    } else if (rule !== 'error') {
+      overruled++;
+      if (rule === 'last') order[kept - 1] = record;
+    } else {
       conflictCount++;
       if (conflicts.length < CONFLICTS_LISTED_MAX) {
         conflicts.push({
@@ -258,7 +264,7 @@ export function settle(table: RecordTable, rule: ConflictRule): Settlement {
   }
   table.settledCount = kept;
   layOut(table);
-  return { duplicates: count - kept - conflictCount, conflictCount, conflicts };
+  return { duplicates: count - kept - conflictCount, overruled, conflictCount, conflicts };
 }
 
 function placeOf(table: RecordTable, i: number): RecordPlace {

@@ -13,7 +13,7 @@ const HEADER = {
   keyspace: 'ks',
   onConflict: 'error',
 };
-const SHARD = { shard: 3, rows: 10, duplicates: 1, nodes: ['a', 'b'] };
+const SHARD = { shard: 3, rows: 10, duplicates: 1, overruled: 0, nodes: ['a', 'b'] };
 
 function written(folder: string): string {
   const writer = new CheckpointWriter(folder, HEADER, { chunks: [], shards: [] });
@@ -70,11 +70,11 @@ it('a flipped byte ends the log there', () => {
 
 it('a log of a future format is recognised and not used', () => {
   const folder = tempDir();
-  const json = JSON.stringify({ type: 'header', format: 2, ...HEADER });
+  const json = JSON.stringify({ type: 'header', format: 9, ...HEADER });
   const crc = crc32(json).toString(16).padStart(8, '0');
   writeFileSync(join(folder, 'checkpoint.log'), `${crc} ${json}\n`);
   expect(readCheckpoint(folder)).toEqual({
-    unusable: 'it has format 2, this release reads 1',
+    unusable: 'it has format 9, this release reads 2',
   });
 });
 

@@ -8,11 +8,18 @@ import { resolveSettings } from '../../base/config.ts';
 import { SteleError } from '../../base/errors.ts';
 import { runLoad } from '../../loader/load.ts';
 import type { LoadHooks } from '../../loader/load.ts';
+import type * as LoadModule from '../../loader/load.ts';
 import { loadSettings } from '../../loader/settings.ts';
 import type { LoadSummary } from '../../loader/summary.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { startFakeCluster } from './fake-cluster.ts';
 import type { FakeMaster } from './fake-cluster.ts';
+
+/** The built loader, which has worker threads for inputs of more than 4 MiB. */
+export async function builtRunLoad(): Promise<typeof runLoad> {
+  const url = new URL('../../dist/loader/load.js', import.meta.url).href;
+  return ((await import(url)) as typeof LoadModule).runLoad;
+}
 
 /** Rows of the line format with random keys, and what they are. */
 export function rowsText(count: number, seed = 'a'): { text: string; pairs: Map<string, string> } {
@@ -37,14 +44,14 @@ export interface Setup {
 }
 
 /** Master and datanodes, and a folder of the test's own. */
-export async function setUp(nodeCount = 3): Promise<Setup> {
+export async function setUp(nodeCount = 3, run: typeof runLoad = runLoad): Promise<Setup> {
   const master = await startFakeCluster(nodeCount);
   const folder = tempDir();
   const workDir = join(folder, 'work');
   const load: Setup['load'] = (paths, flags = {}, hooks = {}) => {
     const given = { master: master.address, workDir, replicaWait: 300, ...flags };
     const { values } = resolveSettings(loadSettings, { flags: given, environment: {}, file: {} });
-    return runLoad({ ...values, keyspace: 'ks', paths }, hooks);
+    return run({ ...values, keyspace: 'ks', paths }, hooks);
   };
   const leftBehind = (): string[] => (existsSync(workDir) ? readdirSync(workDir) : []);
   return { master, folder, load, leftBehind };

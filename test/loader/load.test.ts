@@ -86,8 +86,8 @@ describe('a load', () => {
     const file = write(folder, 'a.data', 'b 2\na one\nc 3\na two\n');
     const error = await failure(load([file]));
     expect(error.code).toBe('DUPLICATE_KEY');
-    expect(error.message).toContain(`'one' in ${file} near byte 4`);
-    expect(error.message).toContain(`'two' in ${file} near byte 14`);
+    expect(error.message).toContain(`'one' in ${file} at byte 4 (line 2)`);
+    expect(error.message).toContain(`'two' in ${file} at byte 14 (line 4)`);
     expect(master.version).toBe(0);
     expect((await load([file], { onConflict: 'last' })).duplicates).toBe(1);
     expect(master.pairs().get('a')).toBe('two');

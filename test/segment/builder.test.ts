@@ -216,6 +216,13 @@ describe('two values for one key', () => {
       )?.toString();
     expect(value('first')).toBe('1');
     expect(value('last')).toBe('3');
+    const same = [...parts, [text('a', '3'), text('b', '1')]];
+    expect(build(same, { onConflict: 'last' })).toMatchObject({ duplicates: 4, overruled: 2 });
+    expect(build(same, { onConflict: 'first' })).toMatchObject({ duplicates: 4, overruled: 3 });
+    expect(build([[text('b', '1'), text('b', '1')]])).toMatchObject({
+      duplicates: 1,
+      overruled: 0,
+    });
   });
 
   it('are listed up to a hundred times and counted beyond', () => {
