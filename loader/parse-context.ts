@@ -21,8 +21,6 @@ export interface ParseContext {
   readonly rows: RowTable;
   /** Keys and values that are not slices of the chunk. */
   readonly arena: Arena;
-  /** Unquoted cells of a few records, before they are put into the arena. */
-  readonly scratch: Arena;
   /** Start and end of each cell of the present record. */
   readonly cells: Uint32Array;
   /** `"name":` for each column, where the value is a JSON object. */
@@ -35,7 +33,6 @@ export function newParseContext(dialect: Dialect, shardCount: number): ParseCont
     dialect,
     rows: newRowTable(shardCount),
     arena: newArena(),
-    scratch: newArena(),
     cells: new Uint32Array(dialect.columns.length * 2),
     memberHeads: isJson
       ? dialect.columns.map((name) => Buffer.from(`${JSON.stringify(name)}:`, 'utf8'))

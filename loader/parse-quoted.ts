@@ -12,12 +12,11 @@
 //
 // Hot loop: plain functions over numbers and bytes; nothing is allocated for a good row.
 
-import { reserve } from './arena.ts';
 import { CsvRecords, bytesSource } from './csv-records.ts';
 import { CARRIAGE_RETURN, NEWLINE, QUOTE, VALUE_IS_JSON } from './dialect.ts';
 import { addCells } from './parse-context.ts';
 import type { ParseContext } from './parse-context.ts';
-import { refusalOf, rejectRow } from './row-table.ts';
+import { rejectRow } from './row-table.ts';
 import type { RejectReason } from './reject-table.ts';
 import { copiesOf, findOne, findThree, findTwo, wordsOf } from './word-scan.ts';
 
@@ -139,7 +138,7 @@ function faultOf(shape: RecordShape, at: number, fault: RejectReason): number {
   return -1;
 }
 
-/** Adds the record as a row. Returns '', or why it is refused; then the chunk is as it was. */
+/** Adds the record as a row. Returns '', or why it is refused. */
 function addRecord(
   context: ParseContext,
   chunk: Buffer,
@@ -150,70 +149,32 @@ function addRecord(
   const { columns, hasEscapes } = shape;
   // csv-parse, too, gives one empty cell for a blank line and for `""`; nobody can mean it as a row.
   if (columns === 1 && cells[0] === cells[1]) return '';
-  if (!hasEscapes || columns !== dialect.columns.length) return addCells(context, chunk, columns);
-  if (dialect.valueColumn === VALUE_IS_JSON) {
-    return addCells(context, unescapedCells(context, chunk), columns);
-  }
-  const reason = unescapeRow(context, chunk, view);
-  return reason === '' ? addCells(context, chunk, columns) : reason;
+  if (hasEscapes && columns === dialect.columns.length) unescapeRow(context, chunk, view);
+  return addCells(context, chunk, columns);
 }
 
-/** Unescapes key and value in place. Not where the row will be refused: it is shown as it came. */
-function unescapeRow(context: ParseContext, chunk: Buffer, view: DataView): RejectReason {
+/** Unescapes the cells that matter. A row that is refused after that is shown from the input. */
+function unescapeRow(context: ParseContext, chunk: Buffer, view: DataView): void {
   const { cells, dialect } = context;
-  const { keyColumn, valueColumn } = dialect;
-  // Lengths only shrink, and nothing becomes empty: what fits with its escapes fits without them.
-  if (refusalOf(cellBytes(cells, keyColumn), cellBytes(cells, valueColumn)) !== '') {
-    const keyBytes = unescapedBytes(chunk, cells, keyColumn);
-    const reason = refusalOf(keyBytes, unescapedBytes(chunk, cells, valueColumn));
-    if (reason !== '') return reason;
-  }
-  unescapeInPlace(chunk, view, cells, keyColumn);
-  if (valueColumn !== keyColumn) unescapeInPlace(chunk, view, cells, valueColumn);
-  return '';
-}
-
-function cellBytes(cells: Uint32Array, column: number): number {
-  return (cells[column * 2 + 1] as number) - (cells[column * 2] as number);
-}
-
-/** The bytes of a cell, each `""` counted once; a quote inside a cell is always one of a pair. */
-function unescapedBytes(chunk: Buffer, cells: Uint32Array, column: number): number {
-  const end = cells[column * 2 + 1] as number;
-  let quotes = 0;
-  for (let at = cells[column * 2] as number; at < end; at++) if (chunk[at] === QUOTE) quotes++;
-  return cellBytes(cells, column) - quotes / 2;
-}
-
-function unescapeInPlace(chunk: Buffer, view: DataView, cells: Uint32Array, column: number): void {
-  const end = cells[column * 2 + 1] as number;
-  const first = findOne(view, cells[column * 2] as number, end, QUOTES);
-  cells[column * 2 + 1] = unescape(chunk, first, end, chunk, first);
-}
-
-/** All cells, unescaped into the scratch arena; `cells` then speaks of the bytes that are returned. */
-function unescapedCells(context: ParseContext, chunk: Buffer): Buffer {
-  const { cells, dialect, scratch } = context;
-  scratch.length = 0;
-  for (let column = 0; column < dialect.columns.length; column++) {
-    const start = cells[column * 2] as number;
+  const { columns, keyColumn, valueColumn } = dialect;
+  for (let column = 0; column < columns.length; column++) {
+    const isWanted = column === keyColumn || column === valueColumn;
+    if (!isWanted && valueColumn !== VALUE_IS_JSON) continue;
     const end = cells[column * 2 + 1] as number;
-    reserve(scratch, end - start);
-    cells[column * 2] = scratch.length;
-    scratch.length = unescape(chunk, start, end, scratch.bytes, scratch.length);
-    cells[column * 2 + 1] = scratch.length;
+    const first = findOne(view, cells[column * 2] as number, end, QUOTES);
+    cells[column * 2 + 1] = unescape(chunk, first, end);
   }
-  return scratch.bytes;
 }
 
-/** Copies `from[start, end)` to `to`, one quote for each `""`; returns the offset behind the copy. */
-function unescape(from: Buffer, start: number, end: number, to: Buffer, at: number): number {
-  for (let next = start; next < end; next++) {
-    const byte = from[next] as number;
-    to[at++] = byte;
-    if (byte === QUOTE) next++;
+/** Moves `bytes[start, end)` together, one quote for each `""`; returns the new end. */
+function unescape(bytes: Buffer, start: number, end: number): number {
+  let to = start;
+  for (let from = start; from < end; from++) {
+    const byte = bytes[from] as number;
+    bytes[to++] = byte;
+    if (byte === QUOTE) from++;
   }
-  return at;
+  return to;
 }
 
 /** The end of the record that ends at `end`, without its `\n`. */

@@ -75,14 +75,6 @@ export function clearRowTable(rows: RowTable): void {
   rows.lineCount = 0;
 }
 
-/** Why a row with a key and a value of these sizes is refused; '' if it is not. */
-export function refusalOf(keyBytes: number, valueBytes: number): RejectReason {
-  if (keyBytes === 0) return EMPTY_KEY;
-  if (keyBytes > KEY_BYTES_MAX) return KEY_TOO_LONG;
-  if (valueBytes > VALUE_BYTES_MAX) return VALUE_TOO_LONG;
-  return '';
-}
-
 /**
  * Adds the row with key `source[keyStart, keyEnd)` and value `source[valueStart, valueEnd)`.
  * Returns '' or, where the row is not allowed, the reason; then nothing was added.
@@ -97,8 +89,9 @@ export function addRow(
 ): RejectReason {
   const keyBytes = keyEnd - keyStart;
   const valueBytes = valueEnd - valueStart;
-  const reason = refusalOf(keyBytes, valueBytes);
-  if (reason !== '') return reason;
+  if (keyBytes === 0) return EMPTY_KEY;
+  if (keyBytes > KEY_BYTES_MAX) return KEY_TOO_LONG;
+  if (valueBytes > VALUE_BYTES_MAX) return VALUE_TOO_LONG;
   const at = rows.count;
   if (at === rows.shard.length) growRowTable(rows);
   const shard = rows.shardOfSlot[slotOfKey(source, keyStart, keyEnd)] as number;
