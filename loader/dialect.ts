@@ -4,6 +4,8 @@
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import type { LoadFormat } from './formats.ts';
+import { memberPath } from './member-path.ts';
+import type { MemberPaths } from './member-path.ts';
 
 export const COMMA = 0x2c;
 export const TAB = 0x09;
@@ -29,6 +31,8 @@ export interface Dialect {
   readonly valueColumn: number;
   /** Whether one `\r` before `\n` belongs to the line's end: always in csv, in tsv by its first line, never in line. */
   readonly stripCarriageReturn: boolean;
+  /** Of jsonl alone. */
+  readonly members?: MemberPaths;
 }
 
 export interface DialectChoice {
@@ -45,6 +49,15 @@ export const LINE_DIALECT: Dialect = {
   valueColumn: 1,
   stripCarriageReturn: false,
 };
+
+/** The dialect of JSON Lines. Throws INVALID_ARGUMENT for a --key or --value that is no path. */
+export function jsonlDialect({ key, value }: DialectChoice): Dialect {
+  const members = {
+    key: key === undefined ? undefined : memberPath(key, '--key'),
+    value: value === undefined ? undefined : memberPath(value, '--value'),
+  };
+  return { ...LINE_DIALECT, format: 'jsonl', members };
+}
 
 /**
  * The dialect of a delimited input whose columns are known. Throws INVALID_ARGUMENT for a column

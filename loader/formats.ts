@@ -44,8 +44,7 @@ function endingOf(path: string): string {
 }
 
 /**
- * The format of one input: as told, or by its ending. Throws INPUT_INVALID where it cannot be told,
- * UNSUPPORTED for a format that this release does not read.
+ * The format of one input: as told, or by its ending. Throws INPUT_INVALID where it cannot be told.
  */
 export function formatFor(path: string, wanted: LoadFormat | 'auto'): LoadFormat {
   const format = wanted === 'auto' ? formatOf(path) : wanted;
@@ -54,13 +53,7 @@ export function formatFor(path: string, wanted: LoadFormat | 'auto'): LoadFormat
       path === '-'
         ? 'The format of standard input cannot be told'
         : `The format of '${shorten(path, 200)}' cannot be told from its ending`;
-    throw new SteleError('INPUT_INVALID', `${text}; name it with --format line, csv or tsv.`);
-  }
-  if (format === 'jsonl') {
-    throw new SteleError(
-      'UNSUPPORTED',
-      'JSON lines are not supported yet; convert the file to tsv or csv.',
-    );
+    throw new SteleError('INPUT_INVALID', `${text}; name it with --format line, csv, tsv or jsonl.`);
   }
   return format;
 }

@@ -16,6 +16,7 @@ import { CARRIAGE_RETURN, COMMA, LINE_DIALECT, NEWLINE, TAB, delimitedDialect } 
 import type { Dialect } from './dialect.ts';
 import { readFully } from './file-window.ts';
 import type { LoadFormat } from './formats.ts';
+import { readJsonlDialect } from './jsonl-head.ts';
 
 /** Of each input's start; the header must fit. */
 const HEAD_BYTES_MAX = 1024 * 1024;
@@ -54,18 +55,26 @@ export function readHead(path: string): Buffer {
 /** Throws INVALID_ARGUMENT or INPUT_INVALID, with a sentence, where there is no dialect to be had. */
 export function readDialect(head: Buffer, format: LoadFormat, choice: HeaderChoice): Head {
   const start = head.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
-  if (format === 'line' || format === 'jsonl') {
-    refuseColumns(format, choice);
+  if (format === 'line') {
+    refuseColumns(choice);
     return { dialect: LINE_DIALECT, dataStart: start, dataStartLine: 0 };
+  }
+  if (format === 'jsonl') {
+    const isWhole = head.length < HEAD_BYTES_MAX;
+    return {
+      dialect: readJsonlDialect(head, start, isWhole, choice),
+      dataStart: start,
+      dataStartLine: 0,
+    };
   }
   return readDelimited(head, start, format, choice);
 }
 
-function refuseColumns(format: LoadFormat, choice: HeaderChoice): void {
+function refuseColumns(choice: HeaderChoice): void {
   if (choice.key === undefined && choice.value === undefined) return;
   throw new SteleError(
     'INVALID_ARGUMENT',
-    `--key and --value choose columns; the ${format} format has none. Is --format csv or tsv meant?`,
+    '--key and --value choose columns, and lines have none; is --format csv, tsv or jsonl meant?',
   );
 }
 

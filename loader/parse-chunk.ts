@@ -3,6 +3,7 @@
 import { QUOTE, VALUE_IS_JSON } from './dialect.ts';
 import type { ParseContext } from './parse-context.ts';
 import { parseDelimited } from './parse-delimited.ts';
+import { parseJsonl } from './parse-jsonl.ts';
 import { parseLines } from './parse-lines.ts';
 import { parseQuoted } from './parse-quoted.ts';
 import { clearRowTable } from './row-table.ts';
@@ -10,14 +11,18 @@ import { clearRowTable } from './row-table.ts';
 /**
  * Parses `chunk`, which begins and ends at record ends. The rows, in `context.rows`, refer to `chunk`
  * or to the context's arena until the next call; the rejects hold offsets in `chunk`. The chunk is the
- * parser's to write into: quoted cells are unescaped in place.
+ * parser's to write into: cells and strings are unescaped in place.
  */
 export function parseChunk(context: ParseContext, chunk: Buffer): void {
-  const { arena, dialect, rows } = context;
+  const { arena, dialect, line, rows } = context;
   clearRowTable(rows);
   arena.length = 0;
   if (dialect.format === 'line') {
     parseLines(chunk, rows);
+    return;
+  }
+  if (line !== undefined) {
+    parseJsonl(context, line, chunk);
     return;
   }
   const hasQuotes = dialect.format === 'csv' && chunk.includes(QUOTE);

@@ -6,6 +6,8 @@ import { appendByte, appendBytes, appendUtf8, newArena } from './arena.ts';
 import type { Arena } from './arena.ts';
 import { VALUE_IS_JSON } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
+import { newJsonLine } from './json-members.ts';
+import type { JsonLine } from './json-members.ts';
 import { addRow, newRowTable } from './row-table.ts';
 import type { RejectReason } from './reject-table.ts';
 import type { RowTable } from './row-table.ts';
@@ -25,6 +27,8 @@ export interface ParseContext {
   readonly cells: Uint32Array;
   /** `"name":` for each column, where the value is a JSON object. */
   readonly memberHeads: readonly Buffer[];
+  /** What reads the lines of jsonl; undefined for the other formats. */
+  readonly line: JsonLine | undefined;
 }
 
 export function newParseContext(dialect: Dialect, shardCount: number): ParseContext {
@@ -37,6 +41,7 @@ export function newParseContext(dialect: Dialect, shardCount: number): ParseCont
     memberHeads: isJson
       ? dialect.columns.map((name) => Buffer.from(`${JSON.stringify(name)}:`, 'utf8'))
       : [],
+    line: dialect.members === undefined ? undefined : newJsonLine(dialect.members),
   };
 }
 

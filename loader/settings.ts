@@ -17,10 +17,13 @@ export const loadSettings = settingsOf({
     placeholder: 'HOST:PORT',
   }),
   format: option.choice('format of the input; auto goes by the ending', LOAD_FORMATS, 'auto'),
-  key: option.optionalText('column that holds the key: a name or a 1-based number', {
-    placeholder: 'COLUMN',
-  }),
-  value: option.optionalText('column that holds the value; without it, all others', {
+  key: option.optionalText(
+    'column of the key: a name or a 1-based number; in jsonl a path, user.id',
+    {
+      placeholder: 'COLUMN',
+    },
+  ),
+  value: option.optionalText('column of the value, likewise; without it, all others', {
     placeholder: 'COLUMN',
   }),
   header: option.choice(

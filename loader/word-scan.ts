@@ -80,3 +80,25 @@ export function findThree(
   }
   return at;
 }
+
+const QUOTES = copiesOf(0x22);
+const BACKSLASHES = copiesOf(0x5c);
+const SPACES = copiesOf(0x20);
+
+/** The first `"`, `\` or control character (below 0x20) in `[from, end)`, or `end`. */
+export function findStringSpecial(view: DataView, from: number, end: number): number {
+  let at = from;
+  for (const last = end - 4; at <= last; at += 4) {
+    const word = view.getInt32(at, true);
+    const x = word ^ QUOTES;
+    const y = word ^ BACKSLASHES;
+    // Of the word itself: the same trick finds bytes that are less than a space.
+    const hits = (((x - ONES) & ~x) | ((y - ONES) & ~y) | ((word - SPACES) & ~word)) & HIGHS;
+    if (hits !== 0) return at + firstHit(hits);
+  }
+  for (; at < end; at++) {
+    const byte = view.getUint8(at);
+    if (byte === 0x22 || byte === 0x5c || byte < 0x20) return at;
+  }
+  return at;
+}

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { VALUE_IS_JSON } from '../../loader/dialect.ts';
 import { readDialect } from '../../loader/header.ts';
+import type { LoadFormat } from '../../loader/formats.ts';
 import type { HeaderChoice } from '../../loader/header.ts';
 
 const AUTO: HeaderChoice = { key: undefined, value: undefined, header: 'auto' };
 
-function read(text: string, format: 'csv' | 'tsv' | 'line', choice: Partial<HeaderChoice> = {}) {
+function read(text: string, format: LoadFormat, choice: Partial<HeaderChoice> = {}) {
   return readDialect(Buffer.from(text), format, { ...AUTO, ...choice });
 }
 
@@ -95,5 +96,36 @@ describe('the first bytes', () => {
     });
     expect(dialect.columns).toEqual(['id', 'a\nb']);
     expect([dataStart, dataStartLine]).toEqual([11, 2]);
+  });
+});
+
+describe('the first lines of jsonl', () => {
+  const lines = '{"id":1,"name":"x"}\n\n[]\nbad\n{"id":2,"user":{"id":3},"user.x":4}\n';
+
+  it('settle where key and value are', () => {
+    expect(read('\ufeff{"key":1}', 'jsonl')).toMatchObject({
+      dialect: { format: 'jsonl', members: { key: undefined, value: undefined } },
+      dataStart: 3,
+    });
+    expect(read(lines, 'jsonl', { key: 'user.id', value: 'name' }).dialect.members).toEqual({
+      key: ['user', 'id'],
+      value: ['name'],
+    });
+  });
+
+  it('must have, in one of them, what was named; else the names there are come back', () => {
+    expect(() => read(lines, 'jsonl', { key: 'nope' })).toThrow(
+      '--key nope: there is no such member in the first 2 lines, which have id, name, user, user.x.',
+    );
+    expect(() => read(lines, 'jsonl', { key: 'id', value: 'user.x' })).toThrow(
+      'For the member whose name has a dot write --value /user.x.',
+    );
+    expect(() => read('{"id":1}', 'jsonl')).toThrow(
+      'There is no member key in the first line, which has id; name the one that is the key',
+    );
+  });
+
+  it('may all be bad: then they are rejected one by one, not the names', () => {
+    expect(read('bad\n', 'jsonl', { key: 'a.b' }).dialect.members?.key).toEqual(['a', 'b']);
   });
 });
