@@ -53,7 +53,10 @@ export function formatFor(path: string, wanted: LoadFormat | 'auto'): LoadFormat
       path === '-'
         ? 'The format of standard input cannot be told'
         : `The format of '${shorten(path, 200)}' cannot be told from its ending`;
-    throw new SteleError('INPUT_INVALID', `${text}; name it with --format line, csv, tsv or jsonl.`);
+    throw new SteleError(
+      'INPUT_INVALID',
+      `${text}; name it with --format line, csv, tsv or jsonl.`,
+    );
   }
   return format;
 }

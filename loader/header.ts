@@ -7,12 +7,14 @@
 //   - in at least one column no later row of the sample looks like a name.
 // What was decided is logged, and `--header yes|no` settles it.
 
+import { isUtf8 } from 'node:buffer';
 import { closeSync, openSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import { CsvRecords, bytesSource } from './csv-records.ts';
-import { CARRIAGE_RETURN, COMMA, LINE_DIALECT, NEWLINE, TAB, delimitedDialect } from './dialect.ts';
+import { CARRIAGE_RETURN, COMMA, LINE_DIALECT, NEWLINE, TAB, VALUE_IS_JSON } from './dialect.ts';
+import { delimitedDialect } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
 import { readFully } from './file-window.ts';
 import type { LoadFormat } from './formats.ts';
@@ -93,8 +95,17 @@ function readDelimited(
   const columns = hasHeader ? first : first.map((_, index) => `column${index + 1}`);
   const strips = format === 'csv' || endsInReturn;
   const dialect = delimitedDialect(format, columns, hasHeader, strips, choice);
+  const namesAreUsed = hasHeader && dialect.valueColumn === VALUE_IS_JSON;
+  if (namesAreUsed && !isUtf8(head.subarray(start, firstEnd))) throw headerNotUtf8();
   const dataStart = hasHeader ? firstEnd : start;
   return { dialect, dataStart, dataStartLine: countNewlines(head, dataStart) };
+}
+
+function headerNotUtf8(): SteleError {
+  return new SteleError(
+    'INPUT_INVALID',
+    'The header is not UTF-8, which the names in a JSON object must be; choose one column with --value, or convert the file (iconv -t UTF-8).',
+  );
 }
 
 interface Sample {

@@ -72,6 +72,14 @@ describe('columns', () => {
   });
 });
 
+it('a header that is not UTF-8 is refused where its names become a part of values', () => {
+  const head = Buffer.from('id,na\xefve,b\n1,2,3\n', 'latin1');
+  const choice: HeaderChoice = { ...AUTO, header: 'yes' };
+  expect(() => readDialect(head, 'csv', choice)).toThrow('The header is not UTF-8');
+  expect(readDialect(head, 'csv', { ...choice, value: '2' }).dialect.valueColumn).toBe(1);
+  expect(readDialect(head, 'csv', { ...choice, header: 'no' }).dataStart).toBe(0);
+});
+
 describe('the first bytes', () => {
   it('may be a byte order mark, which belongs to no cell', () => {
     expect(read('\ufeffid,b\n1,2\n', 'csv')).toMatchObject({

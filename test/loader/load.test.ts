@@ -323,13 +323,22 @@ describe('a load that cannot begin', () => {
       [[write(folder, 'x.bin', 'a 1\n')], {}, 'INPUT_INVALID', 'name it with --format'],
       [[write(folder, 'e.data', '')], {}, 'INPUT_INVALID', 'is empty'],
       [[write(folder, 'b.data', '\n\n')], {}, 'INPUT_INVALID', 'no row to load'],
-      [[write(folder, 'a.jsonl', '{}\n')], {}, 'UNSUPPORTED', 'not supported yet'],
+      [[write(folder, 'bom.csv', '\ufeff')], {}, 'INPUT_INVALID', 'no row in it'],
+      [[write(folder, 'h.csv', 'id,name\r\n')], {}, 'INPUT_INVALID', 'no row to load'],
+      [[write(folder, 'a.jsonl', '{"id":1}\n')], {}, 'INPUT_INVALID', 'no member key in the first'],
+      [[write(folder, 'b.jsonl', '\n \n')], {}, 'INPUT_INVALID', 'no row to load'],
       [[write(folder, 'a.csv', 'a\nb\n')], {}, 'INPUT_INVALID', 'only one column'],
       [
         [write(folder, 'c.csv', 'a,b\n1,2\n')],
         { key: 'z' },
         'INVALID_ARGUMENT',
-        'there is no such column',
+        'there is no such column; the columns are a, b.',
+      ],
+      [
+        [write(folder, 'c.jsonl', '{"a":1,"b":2}\n')],
+        { key: 'z' },
+        'INVALID_ARGUMENT',
+        '--key z: there is no such member in the first line, which has a, b.',
       ],
     ];
     for (const [paths, flags, code, text] of cases) {
