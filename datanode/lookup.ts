@@ -9,13 +9,14 @@
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
 import { shardOfSlot } from '../ring/shard.ts';
 import { slotOfKey } from '../ring/slot.ts';
-import { findRecord, valueEnd, valueStart } from '../segment/reader.ts';
+import { hashKey, lastHash2 } from '../segment/hash.ts';
+import { findHashedRecord, recordBounds } from '../segment/reader.ts';
 import type { VersionTable } from './version-tables.ts';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
-/** Where the value of the last key answered OK is. */
-export const found = { bytes: NO_BYTES, start: 0, end: 0 };
+/** Where the value of the last key answered OK is. `view` lies over the same memory as `bytes`. */
+export const found = { bytes: NO_BYTES, view: new DataView(NO_BYTES.buffer), start: 0, end: 0 };
 
 /**
  * Looks key[start, end) up in one version. NOT_FOUND only where this node holds all of the shard's
@@ -44,14 +45,32 @@ export function lookupInShard(
   start: number,
   end: number,
 ): LookupStatus {
+  const [newest] = table.shards[shard] ?? [];
+  if (newest === undefined) return lookupHashed(table, shard, key, start, end, 0, 0);
+  const h1 = hashKey(key, start, end, newest.seed1, newest.seed2);
+  return lookupHashed(table, shard, key, start, end, h1, lastHash2());
+}
+
+/** The same for a caller that knows the key's hash, too: all segments of a keyspace share the seeds. */
+export function lookupHashed(
+  table: VersionTable,
+  shard: number,
+  key: Uint8Array,
+  start: number,
+  end: number,
+  h1: number,
+  h2: number,
+): LookupStatus {
   const segments = table.shards[shard];
   if (segments === undefined) return LookupStatus.UNAVAILABLE;
   for (const segment of segments) {
-    const record = findRecord(segment, key, start, end);
+    const record = findHashedRecord(segment, key, start, end, h1, h2);
     if (record < 0) continue;
+    const bounds = recordBounds(segment, record);
     found.bytes = segment.bytes;
-    found.start = valueStart(segment, record);
-    found.end = valueEnd(segment, record);
+    found.view = segment.view;
+    found.start = bounds.valueStart;
+    found.end = bounds.end;
     return LookupStatus.OK;
   }
   return LookupStatus.NOT_FOUND;

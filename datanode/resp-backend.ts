@@ -16,14 +16,16 @@ import { shardOfSlot } from '../ring/shard.ts';
 import { slotOfKey } from '../ring/slot.ts';
 import { writeClusterReply } from './resp-cluster.ts';
 import { REDIS_VERSION, writeInfo } from './resp-info.ts';
-import { found, lookupInShard } from './lookup.ts';
+import { found, lookupHashed, lookupInShard } from './lookup.ts';
 import type { Datanode } from './node.ts';
+import { ReadAhead } from './read-ahead.ts';
 import type { VersionTable } from './version-tables.ts';
 
 export class DatanodeRespBackend implements CommandBackend {
   readonly #node: Datanode;
   readonly #clients: () => number;
   readonly #startedAtMs: number;
+  readonly #ahead = new ReadAhead();
 
   constructor(node: Datanode, clients: () => number, startedAtMs: number) {
     this.#node = node;
@@ -39,7 +41,7 @@ export class DatanodeRespBackend implements CommandBackend {
   ): PendingReply | undefined {
     switch (spec.name) {
       case 'get':
-        this.#oneKey(command, session, out, writeValue);
+        this.#get(command, session, out);
         break;
       case 'mget':
         this.#manyValues(command, session, out);
@@ -86,6 +88,31 @@ export class DatanodeRespBackend implements CommandBackend {
     } else if (name === 'dbsize') out.integer(this.#tableOf(session).records);
     else if (name === 'object|encoding') this.#oneKey(command, session, out, writeEncoding, 2);
     else out.error(`ERR '${name.replace('|', ' ')}' is not supported yet`);
+  }
+
+  lookAhead(bytes: Uint8Array, at: number, end: number, session: Session): void {
+    const { cluster, tables } = this.#node;
+    const keyspace = cluster.keyspaceNamed(session.keyspace.name);
+    const table = keyspace && tables.get(keyspace.uid, keyspace.currentVersion);
+    if (table === undefined) this.#ahead.clear();
+    else this.#ahead.fill(bytes, at, end, table);
+  }
+
+  #get(command: CommandArguments, session: Session, out: ReplyWriter): void {
+    const table = this.#tableOf(session);
+    const { buffer } = command;
+    const start = command.starts[1] ?? 0;
+    const end = command.ends[1] ?? 0;
+    const ahead = this.#ahead;
+    if (!ahead.take(buffer, start, table)) {
+      this.#oneKey(command, session, out, writeValue);
+      return;
+    }
+    const shard = shardOfSlot(ahead.slot, table.shards.length);
+    this.#node.counters.lookups++;
+    const status = lookupHashed(table, shard, buffer, start, end, ahead.h1, ahead.h2);
+    if (status === LookupStatus.UNAVAILABLE) this.#redirect(ahead.slot, out);
+    else writeValue(out, status === LookupStatus.OK);
   }
 
   /** Answers the key at `at` with `write` when it is found, nil-like when it is not. */
@@ -189,7 +216,7 @@ export class DatanodeRespBackend implements CommandBackend {
 type KeyReply = (out: ReplyWriter, isFound: boolean) => void;
 
 function writeValue(out: ReplyWriter, isFound: boolean): void {
-  if (isFound) out.bulkImmutable(found.bytes, found.start, found.end);
+  if (isFound) out.bulkViewed(found.bytes, found.view, found.start, found.end);
   else out.nil();
 }
 

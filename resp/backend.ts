@@ -65,6 +65,13 @@ export interface CommandBackend {
 
   facts(): ServerFacts;
 
+  /**
+   * Called before a turn and after every 16 commands of it: `bytes[at, end)` have
+   * arrived and will be given to `execute`, command by command, unless something ends the turn. They
+   * do not move before the next call.
+   */
+  lookAhead?(bytes: Uint8Array, at: number, end: number, session: Session): void;
+
   /** Called at the end of a turn in which `execute` returned a PendingReply. */
   endTurn?(): void;
 }

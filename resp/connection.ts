@@ -30,6 +30,8 @@ const TURN_MS_MAX = 1;
 const TURN_OUTPUT_BYTES = 1024 * 1024;
 /** The clock is read every so many commands (a power of two). */
 const CLOCK_EVERY_COMMANDS = 64;
+/** The backend is shown what follows every so many commands (a power of two). */
+const LOOK_AHEAD_EVERY_COMMANDS = 16;
 const PENDING_REPLIES_MAX = 10_000;
 const HELD_BYTES_MAX = RESP_OUTPUT_PAUSE_BYTES;
 /** All unread output of a listener together; above it every client is held to the small limit. */
@@ -164,9 +166,11 @@ export class RespConnection implements PendingReplyWaiter {
     const startMs = this.#context.nowMs();
     this.session.lastCommandMs = startMs;
     let count = 0;
+    this.#lookAhead();
     while (decoder.next()) {
       this.#runCommand(out);
       count++;
+      if (count % LOOK_AHEAD_EVERY_COMMANDS === 0) this.#lookAhead();
       if (this.session.closing) this.#stop = 'now';
       const isOver =
         this.#atBarrier ||
@@ -183,6 +187,14 @@ export class RespConnection implements PendingReplyWaiter {
     }
     if (!decoder.unfinished) this.#unfinishedSinceMs = 0;
     else if (count > 0 || this.#unfinishedSinceMs === 0) this.#unfinishedSinceMs = startMs;
+  }
+
+  #lookAhead(): void {
+    const { backend } = this.#context;
+    if (backend.lookAhead === undefined) return;
+    const { buffer, end, nextStart } = this.#decoder;
+    const at = nextStart < 0 ? end : nextStart;
+    backend.lookAhead(buffer, at, end, this.session);
   }
 
   #runCommand(out: ReplyWriter): void {

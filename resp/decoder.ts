@@ -88,6 +88,16 @@ export class CommandDecoder implements CommandArguments {
     return this.#input.end > this.#input.at;
   }
 
+  /** Where the next command begins in `buffer`, or -1 in the middle of one; meant for looking ahead. */
+  get nextStart(): number {
+    return this.#expected === 0 && !this.#held ? this.#cursor : -1;
+  }
+
+  /** Behind the last byte of `buffer` that has arrived. */
+  get end(): number {
+    return this.#input.end;
+  }
+
   /** True when a whole command is ready. Throws ProtocolError. */
   next(): boolean {
     if (this.#held) {

@@ -29,6 +29,8 @@ const SLAB_BYTES = 64 * 1024;
 const REFERENCE_BYTES_MIN = 16 * 1024;
 /** Up to this size a loop over the bytes beats the call of a native copy. */
 const LOOP_COPY_BYTES_MAX = 48;
+/** Up to this size a loop over words does, where there are views: the call costs an object. */
+const WORD_COPY_BYTES_MAX = 512;
 /** Bytes of copied replies that may wait in one writer; above that the command fails. */
 const WAITING_BYTES_MAX = 512 * 1024 * 1024;
 
@@ -48,6 +50,7 @@ export class ReplyWriter {
 
   #chunks: Buffer[] = [];
   #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  #view = viewOf(this.#slab);
   #start = 0;
   #pos = 0;
   /** Bytes in #chunks. */
@@ -90,7 +93,10 @@ export class ReplyWriter {
 
   /** Forgets everything written since `mark`. */
   rewind(): void {
-    this.#slab = this.#markSlab;
+    if (this.#slab !== this.#markSlab) {
+      this.#slab = this.#markSlab;
+      this.#view = viewOf(this.#slab);
+    }
     this.#start = this.#markStart;
     this.#pos = this.#markPos;
     this.#chunks.length = this.#markChunkCount;
@@ -149,6 +155,26 @@ export class ReplyWriter {
     this.#chunks.push(Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start));
     this.#sealedBytes += end - start;
     this.#reserve(2);
+    this.#lineBreak();
+  }
+
+  /**
+   * `bulkImmutable` where there is a DataView over the same memory as `bytes`, at the same offsets:
+   * short values are copied by words.
+   */
+  bulkViewed(bytes: Uint8Array, view: DataView, start: number, end: number): void {
+    const length = end - start;
+    if (length > WORD_COPY_BYTES_MAX) {
+      this.bulkImmutable(bytes, start, end);
+      return;
+    }
+    this.#header(BULK, length);
+    this.#reserve(length + 2);
+    const to = this.#view;
+    let at = this.#pos;
+    for (; start + 4 <= end; start += 4, at += 4) to.setInt32(at, view.getInt32(start, true), true);
+    for (; start < end; start++, at++) to.setUint8(at, view.getUint8(start));
+    this.#pos = at;
     this.#lineBreak();
   }
 
@@ -290,6 +316,7 @@ export class ReplyWriter {
     }
     this.#seal();
     this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, byteCount));
+    this.#view = viewOf(this.#slab);
     this.#start = 0;
     this.#pos = 0;
   }
@@ -300,6 +327,10 @@ export class ReplyWriter {
     this.#sealedBytes += this.#pos - this.#start;
     this.#start = this.#pos;
   }
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 const NIL_RESP2 = Buffer.from('$-1\r\n');

@@ -16,6 +16,7 @@ import { HEADER_BYTES, LINE_BYTES } from './layout.ts';
 import type { SegmentMeta } from './layout.ts';
 import { segmentId } from './name.ts';
 import { decodeRecord, newRecordBounds, readLongVarint, varintBytes } from './record.ts';
+import type { RecordBounds } from './record.ts';
 
 /** An open segment: views over its bytes. Immutable; closed by letting go of it. */
 export interface Segment {
@@ -114,6 +115,28 @@ export function findHashedRecord(
   }
 }
 
+/** The word of `segment.lines` with which a lookup of hash `h1` begins. */
+export function lineStart(segment: Segment, h1: number): number {
+  return bucketOf(h1, segment.bucketCount) * 16;
+}
+
+/**
+ * The record that a lookup will most likely look at first, if its line begins at word `at` and the
+ * second half of its hash is `h2`; or -1. A guess: a tag is one byte.
+ */
+export function likelyRecord(segment: Segment, at: number, h2: number): number {
+  const lines = segment.lines;
+  const pattern = Math.imul(tagOf(h2), 0x01010101);
+  for (let word = 0; word < 5; word++) {
+    let equal = zeroBytes((lines[at + 1 + word] as number) ^ pattern);
+    if (word === 4) equal &= 0x00ffffff;
+    if (equal === 0) continue;
+    const entry = word * 4 + ((31 - Math.clz32(equal & -equal)) >>> 3);
+    return (lines[at] as number) + (segment.lineOffsets[at * 2 + 12 + entry] as number);
+  }
+  return -1;
+}
+
 /**
  * The top bit of each byte of `word` that is zero, exactly (Hacker's Delight, 6-1). Four tags at a time
  * instead of one: a miss takes 54 ns instead of 72.
@@ -163,6 +186,12 @@ function decodeAt(segment: Segment, offset: number): void {
   if (!decodeRecord(segment.bytes, offset, segment.recordsEnd, bounds)) {
     throw corrupt(`there is no record at offset ${offset}`);
   }
+}
+
+/** Where the pieces of the record at `offset` are; one object for the thread, until the next call. */
+export function recordBounds(segment: Segment, offset: number): RecordBounds {
+  decodeAt(segment, offset);
+  return bounds;
 }
 
 /** Start of the key of the record at `offset`; it ends at `valueStart`. */
