@@ -20,7 +20,15 @@ function inputOf({ choice, fileName }: RealInput, path: string, sizeBytes: numbe
   const { header = 'auto', key, value } = choice;
   const headerChoice = { header: header as 'auto' | 'no', key, value };
   const head = readDialect(readHead(path), formatFor(fileName, 'auto'), headerChoice);
-  return { path, readPath: path, compression: 'none', modifiedMs: 0, sizeBytes, ...head };
+  return {
+    path,
+    readPath: path,
+    compression: 'none',
+    modifiedMs: 0,
+    sizeBytes,
+    isStream: false,
+    ...head,
+  };
 }
 
 it.for(REAL_INPUTS)('every value of $name is what another parser says', (real) => {
