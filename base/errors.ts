@@ -26,6 +26,7 @@ export const ERROR_TABLE = {
   LOAD_IN_PROGRESS: { grpc: 9, http: 409, resp: 'TRYAGAIN', retryable: true },
   LOAD_NOT_FOUND: { grpc: 5, http: 404, resp: 'ERR', retryable: false },
   LOAD_REJECTED: { grpc: 9, http: 409, resp: 'ERR', retryable: false },
+  GATE_FAILED: { grpc: 9, http: 409, resp: 'ERR', retryable: false },
   REPLICAS_MISSING: { grpc: 9, http: 503, resp: 'CLUSTERDOWN', retryable: true },
   UNAVAILABLE: { grpc: 14, http: 503, resp: 'CLUSTERDOWN', retryable: true },
   UNINITIALIZED: { grpc: 14, http: 503, resp: 'LOADING', retryable: true },

@@ -17,6 +17,16 @@ export const VALUE_BYTES_MAX = 64 * MiB;
 export const KEYSPACE_NAME_BYTES_MAX = 64;
 export const KEYSPACE_COUNT_MAX = 1024;
 
+/** Committed versions of a keyspace: the current one and where a rollback goes are always kept. */
+export const KEEP_DEFAULT = 2;
+export const KEEP_MIN = 2;
+export const KEEP_MAX = 100;
+/** Keys that a load may require of its version, and their bytes with those of their values. */
+export const REQUIRED_KEYS_MAX = 1000;
+export const REQUIRED_KEYS_BYTES_MAX = 64 * KiB;
+/** What of the current version may be missing in the next one, where the load does not say. */
+export const MAX_SHRINK_DEFAULT = 0.5;
+
 export const SEGMENT_BYTES_MAX = 2 * GiB - 1;
 /** Two to the 21 buckets of 12 records: bucket arithmetic stays exact in a double (segment/hash.ts). */
 export const SEGMENT_RECORDS_MAX = 12 * 2 ** 21;

@@ -1,4 +1,4 @@
-// Sizes and durations as people write them: `16MiB`, `1.5GB`, `500ms`, `10s`.
+// Sizes, durations and percentages as people write them: `16MiB`, `1.5GB`, `500ms`, `10s`, `20%`.
 
 import { SteleError } from './errors.ts';
 import { shorten } from './ids.ts';
@@ -37,6 +37,17 @@ export function parseBytes(text: string): number {
 /** `500ms`, `10s`, `2m`, `250` (ms) -> milliseconds. */
 export function parseDurationMs(text: string): number {
   return parseWithUnit(text, MS_PER_UNIT, 'a duration', '250ms, 10s, 2m or 1h');
+}
+
+/** `20%`, `0.5%` -> a fraction (0.2, 0.005). The sign must be there: 20 may mean anything. */
+export function parsePercent(text: string): number {
+  const match = /^([0-9]+(?:[.][0-9]+)?) ?%$/.exec(text.trim());
+  // Divided last: 7 / 100 is nearer to 7% than 0.01 * 7.
+  if (match !== null) return Number(match[1]) / 100;
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `'${shorten(text)}' is not a percentage: write it like 20% or 0.5%.`,
+  );
 }
 
 function parseWithUnit(

@@ -52,6 +52,13 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map<string, VerbEntry>(
     },
   ],
   [
+    'loads',
+    {
+      summary: 'list running loads and the last ones',
+      load: async () => (await import('./verbs/loads.ts')).loads,
+    },
+  ],
+  [
     'rollback',
     {
       summary: 'make an earlier version current',
@@ -59,9 +66,23 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map<string, VerbEntry>(
     },
   ],
   [
+    'promote',
+    {
+      summary: 'put a rejected or an older version live',
+      load: async () => (await import('./verbs/promote.ts')).promote,
+    },
+  ],
+  [
+    'keep',
+    {
+      summary: 'how many versions a keyspace keeps',
+      load: async () => (await import('./verbs/keep.ts')).keep,
+    },
+  ],
+  [
     'drop',
     {
-      summary: 'delete a keyspace with all its versions',
+      summary: 'delete a keyspace, or one version of it',
       load: async () => (await import('./verbs/drop.ts')).drop,
     },
   ],

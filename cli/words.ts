@@ -1,10 +1,12 @@
 // Numbers of the protocol as words for people and for JSON.
 
+import { LoadState } from '../proto/gen/stele/v1/load.ts';
 import { HealthStatus, NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { Output } from './output.ts';
 
 const NODE_STATES = namesByValue(NodeState);
 const HEALTH = namesByValue(HealthStatus);
+const LOAD_STATES = namesByValue(LoadState);
 
 function namesByValue(numbers: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
   return new Map(Object.entries(numbers).map(([name, value]) => [value, name.toLowerCase()]));
@@ -13,6 +15,11 @@ function namesByValue(numbers: Readonly<Record<string, number>>): ReadonlyMap<nu
 /** `serving`, `down` ... */
 export function nodeStateWord(state: NodeState): string {
   return NODE_STATES.get(state) ?? 'unknown';
+}
+
+/** `running`, `committed` ... */
+export function loadWord(state: LoadState): string {
+  return LOAD_STATES.get(state) ?? 'unknown';
 }
 
 /** `green`, `yellow`, `red`; `unknown` for what a newer master says. */

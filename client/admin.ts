@@ -11,12 +11,17 @@ import type {
   GetHealthRequest,
   GetHealthResponse,
   ListKeyspacesResponse,
+  ListLoadsResponse,
   ListNodesResponse,
   ListShardsResponse,
   ListVersionsResponse,
+  PromoteRequest,
+  PromoteResponse,
   RollbackRequest,
   RollbackResponse,
+  SetKeepResponse,
 } from '../proto/gen/stele/v1/cluster.ts';
+import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import { SteleError } from '../base/errors.ts';
 
@@ -73,6 +78,32 @@ export class AdminClient {
     return this.#call(this.#client.rollback, request);
   }
 
+  promote(request: PromoteRequest): Promise<PromoteResponse> {
+    return this.#call(this.#client.promote, request);
+  }
+
+  async dropVersion(keyspace: string, version: number): Promise<void> {
+    await this.#call(this.#client.dropVersion, { keyspace, version });
+  }
+
+  setKeep(keyspace: string, keep: number): Promise<SetKeepResponse> {
+    return this.#call(this.#client.setKeep, { keyspace, keep });
+  }
+
+  /** Running loads first, then the newest first; `keyspace` empty: of all. */
+  listLoads(keyspace = ''): Promise<ListLoadsResponse> {
+    return this.#call(this.#client.listLoads, { keyspace });
+  }
+
+  async getLoad(loadId: string): Promise<LoadStatus> {
+    return loadOf(await this.#call(this.#client.getLoad, { loadId }));
+  }
+
+  /** The load stops when it next reports. Throws LOAD_NOT_FOUND, and CONFLICT for one that is over. */
+  async cancelLoad(loadId: string, reason = ''): Promise<LoadStatus> {
+    return loadOf(await this.#call(this.#client.cancelLoad, { loadId, reason }));
+  }
+
   dropKeyspace(keyspace: string): Promise<DropKeyspaceResponse> {
     return this.#call(this.#client.dropKeyspace, { keyspace });
   }
@@ -122,4 +153,9 @@ export class AdminClient {
       );
     }
   }
+}
+
+function loadOf({ load }: { readonly load: LoadStatus | undefined }): LoadStatus {
+  if (load === undefined) throw new SteleError('INTERNAL', 'The master described no load.');
+  return load;
 }

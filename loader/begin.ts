@@ -18,6 +18,7 @@ import { CheckpointWriter, readCheckpoint } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { describeInputs } from './inputs.ts';
 import type { LoadMaster } from './master-client.ts';
+import { thisOwner } from './owner.ts';
 import type { PreparedInput } from './prepare.ts';
 import type { LoadSettings } from './settings.ts';
 import type { WorkFolder } from './work-folder.ts';
@@ -56,6 +57,7 @@ export async function beginLoad(
         // A commit that was begun may have been carried out: then there is nothing left to do.
         skipIfCurrent: settings.skipIfCurrent || earlier?.isCommitting === true,
         minReplicas: settings.minReplicas,
+        owner: thisOwner(),
       },
       signal,
     );

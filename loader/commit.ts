@@ -5,7 +5,9 @@ import { sleep } from '../base/clock.ts';
 import type { CommitLoadRequest, CommitLoadResponse } from '../proto/gen/stele/v1/load.ts';
 import { Digest } from '../segment/digest.ts';
 import type { ShardDone } from './checkpoint.ts';
+import { gateOf } from './gate.ts';
 import type { LoadMaster } from './master-client.ts';
+import type { LoadSettings } from './settings.ts';
 
 /** For a master that is restarting just now. */
 const RETRY_FOR_MS = 20_000;
@@ -50,7 +52,7 @@ export function commitRequest(
   loadId: string,
   shards: readonly ShardDone[],
   totals: LoadTotals,
-  minReplicas: number,
+  settings: LoadSettings,
 ): CommitLoadRequest {
   const { keyBytes, records, valueBytes } = totals;
   return {
@@ -69,7 +71,9 @@ export function commitRequest(
     keyBytes,
     valueBytes,
     digest: totals.digest.toBytes(),
-    minReplicas,
+    minReplicas: settings.minReplicas,
+    gate: gateOf(settings),
+    keep: settings.keep,
   };
 }
 

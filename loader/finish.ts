@@ -16,7 +16,7 @@ import type { LoadMaster } from './master-client.ts';
 import { runParseStage } from './parse-stage.ts';
 import { writeRejects } from './rejects-file.ts';
 import { tooManyRejects } from './rejects.ts';
-import { reportUntil } from './reporter.ts';
+import { reportOnce, reportUntil } from './reporter.ts';
 import { runShardStage } from './shard-stage.ts';
 import { roundSeconds } from './summary.ts';
 import type { LoadSummary } from './summary.ts';
@@ -138,9 +138,12 @@ async function commitStage(
   options.onProgress?.(progress.snapshot());
   const totals = addUp(delivered.shards, parsed.rowCount);
   checkUnchanged(options.found);
-  const minReplicas = state.settings.minReplicas;
   checkpoint.committing();
-  const request = commitRequest(loadId, delivered.shards, totals, minReplicas);
+  const request = commitRequest(loadId, delivered.shards, totals, state.settings);
+  // The master keeps the last numbers it was told in the record of the load.
+  await reportOnce({ master: options.master, loadId, progress }, state.stop.signal).catch(
+    (thrown: unknown) => state.log.debug({ err: toSteleError(thrown) }, 'not reported'),
+  );
   const { version } = await commit(options.master, request);
   return summaryOf(state, parsed, delivered, totals, version);
 }

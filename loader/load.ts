@@ -12,12 +12,13 @@ import type { Readable } from 'node:stream';
 import { resolve } from 'node:path';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
-import { keyspaceName } from '../base/ids.ts';
+import { keyspaceName, shorten } from '../base/ids.ts';
 import { silentLogger } from '../base/log.ts';
 import type { Logger } from '../base/log.ts';
 import type { BeginLoadResponse } from '../proto/gen/stele/v1/load.ts';
 import { beginLoad } from './begin.ts';
 import type { Begun } from './begin.ts';
+import { checkKeepFlag, gateOf } from './gate.ts';
 import { finishLoad } from './finish.ts';
 import { findInputs } from './find-inputs.ts';
 import type { Notice } from './find-inputs.ts';
@@ -60,6 +61,7 @@ export interface LoadHooks {
 const PROGRESS_EVERY_MS = 200;
 /** Up to this size one thread is done before others would have started. */
 const INLINE_BYTES_MAX = 4 * 1024 * 1024;
+const REASON_CHARACTERS_MAX = 500;
 /** After these the load is over for the master too; after others it waits to be resumed. */
 const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
   'TOO_MANY_REJECTS',
@@ -74,6 +76,8 @@ const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
  */
 export async function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Promise<LoadSummary> {
   keyspaceName(settings.keyspace);
+  gateOf(settings);
+  checkKeepFlag(settings.keep);
   const log = hooks.log ?? silentLogger;
   const progress = new ProgressCounter(() => performance.now());
   const notice = (sentence: string): void => {
@@ -187,7 +191,7 @@ function poolFor(
   return threadPool(file, Math.max(1, Math.min(settings.workers, useful)), log);
 }
 
-/** So that the datanodes can drop what they were sent; a load that may be resumed keeps it. */
+/** So that the master knows how the load ended; one that may be resumed stays open. */
 async function tellMaster(
   master: LoadMaster,
   loadId: string,
@@ -196,7 +200,10 @@ async function tellMaster(
 ): Promise<void> {
   if (!FINAL_CODES.has(error.code)) return;
   try {
-    await master.abortLoad(loadId, error.code);
+    await master.abortLoad(
+      loadId,
+      `${error.code}: ${shorten(error.message, REASON_CHARACTERS_MAX)}`,
+    );
   } catch (thrown) {
     // Its lease will end by itself.
     log.debug({ err: toSteleError(thrown) }, 'the master was not told of the failed load');

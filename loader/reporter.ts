@@ -5,6 +5,7 @@
 import { sleep } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import type { ReportProgressResponse } from '../proto/gen/stele/v1/load.ts';
 import type { LoadMaster } from './master-client.ts';
 import type { ProgressCounter } from './load-progress.ts';
 import type { Targets } from './targets.ts';
@@ -38,7 +39,7 @@ export async function reportUntil(options: ReporterOptions, signal: AbortSignal)
     await sleep(intervalMs, signal);
     if (signal.aborted) return;
     try {
-      await report(options, signal);
+      options.targets.update((await reportOnce(options, signal)).targets);
       answeredAtMs = performance.now();
     } catch (thrown) {
       if (signal.aborted) return;
@@ -49,18 +50,19 @@ export async function reportUntil(options: ReporterOptions, signal: AbortSignal)
   }
 }
 
-async function report(options: ReporterOptions, signal: AbortSignal): Promise<void> {
-  const { bytesDone, bytesTotal, rejected, rows, shardsDone, stage } = options.progress;
-  const { loadId } = options;
-  const answer = await options.master.reportProgress(
-    { loadId, stage, rows, bytesDone, bytesTotal, rejected, shardsDone },
+/** Tells the master the present numbers. Throws LOAD_REJECTED when the load is over there. */
+export async function reportOnce(
+  { loadId, master, progress }: Pick<ReporterOptions, 'loadId' | 'master' | 'progress'>,
+  signal: AbortSignal,
+): Promise<ReportProgressResponse> {
+  const { bytesDone, bytesTotal, rejected, rows, shardsDone, shardsTotal, stage } = progress;
+  const answer = await master.reportProgress(
+    { loadId, stage, rows, bytesDone, bytesTotal, rejected, shardsDone, shardsTotal },
     signal,
   );
-  if (answer.cancelled) {
-    throw new SteleError(
-      'LOAD_REJECTED',
-      'The master cancelled this load: the keyspace was dropped, or a newer load took its place.',
-    );
-  }
-  options.targets.update(answer.targets);
+  if (!answer.cancelled) return answer;
+  throw new SteleError(
+    'LOAD_REJECTED',
+    `Load ${loadId} was stopped at the master: ${answer.reason || 'it is over'}. Nothing of it became visible; the same command begins again, with what it has parsed.`,
+  );
 }

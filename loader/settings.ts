@@ -3,10 +3,17 @@
 import { availableParallelism } from 'node:os';
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
-import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, REPLICATION_MAX } from '../base/limits.ts';
+import {
+  CHUNK_BYTES_MAX,
+  CHUNK_BYTES_MIN,
+  KEEP_MAX,
+  MAX_SHRINK_DEFAULT,
+  REPLICATION_MAX,
+} from '../base/limits.ts';
 
 const WORKERS_MAX = 64;
 const REJECTS_MAX = 1_000_000_000;
+const ROWS_MAX = 1_000_000_000_000;
 const HOUR_MS = 3_600_000;
 
 /** Formats by name; `auto` goes by the file's ending. */
@@ -73,6 +80,23 @@ export const loadSettings = settingsOf({
     min: 0,
     max: HOUR_MS,
   }),
+  expectRows: option.optionalText(
+    'gate: rows that the new version must have; with ±2% or +-2% behind it, about so many',
+    { placeholder: 'N[±P%]' },
+  ),
+  minRows: option.count('gate: rows that it must have at least', 0, { min: 0, max: ROWS_MAX }),
+  maxShrink: option.optionalText('gate: how much smaller than the current version it may be', {
+    placeholder: 'P%',
+    defaultText: `${MAX_SHRINK_DEFAULT * 100}%; no limit with --mode append`,
+  }),
+  requireKey: option.list('gate: a key that it must have, and its value; may be given again', {
+    placeholder: 'KEY[=VALUE]',
+  }),
+  keep: option.count(
+    'versions that the keyspace keeps from now on; 0 leaves it as it is (2 at first)',
+    0,
+    { min: 0, max: KEEP_MAX },
+  ),
   skipIfCurrent: option.flag('do nothing if the current version came from this very input'),
 });
 

@@ -19,13 +19,16 @@ import { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import type { ViewSource } from '../proto/operations.ts';
 import type { LinkFactory } from '../proto/ports.ts';
 import type { Catalog } from './catalog/catalog.ts';
-import { forgetKeyspace, forgetVersion } from './catalog/keyspace-transitions.ts';
+import { forgetKeyspace } from './catalog/keyspace-transitions.ts';
 import { clusterOf, epochOf } from './catalog/queries.ts';
 import { manifestMessage, versionId } from './catalog/records.ts';
+import { forgetVersion } from './catalog/version-transitions.ts';
 import { finishedCleanup, planCleanup } from './core/cleanup.ts';
 import type { DropPlan } from './core/cleanup.ts';
 import { catalogFacts } from './core/datasets.ts';
 import type { CatalogFacts } from './core/datasets.ts';
+import { lingeringOf, noteDepartures } from './core/departures.ts';
+import type { Departures } from './core/departures.ts';
 import { computeHealth } from './core/health.ts';
 import type { Health } from './core/health.ts';
 import type { MembershipLimits, NodeStatus } from './core/membership.ts';
@@ -45,6 +48,8 @@ interface LeaderSettings {
   readonly heartbeatDeadlineMs: number;
   readonly membership: MembershipLimits;
   readonly repair: RepairLimits;
+  /** How long what has left the view stays on the nodes, for reads that have begun. */
+  readonly retireDelayMs: number;
 }
 
 export interface LeaderOptions {
@@ -69,6 +74,7 @@ export class Leader implements ViewSource {
   readonly #viewListeners = new Set<(view: ClusterView) => void>();
   readonly #stop = new AbortController();
   #inFlight: InFlight = new Map();
+  #departures: Departures = new Map();
   #facts: { readonly of: unknown; readonly facts: CatalogFacts } | undefined;
   #world: World;
   #health: Health;
@@ -144,14 +150,22 @@ export class Leader implements ViewSource {
     this.#lastLoadMs.set(uid, this.nowMs());
   }
 
+  /** No load of the keyspace will be taken up again: what no manifest names is garbage at once. */
+  forgetLoad(uid: string): void {
+    this.#lastLoadMs.set(uid, Number.NEGATIVE_INFINITY);
+  }
+
   /** Resolves to true when every serving node has the present view, to false after `timeoutMs`. */
   waitApplied(timeoutMs: number): Promise<boolean> {
-    const { epoch, revision } = this.#view;
-    const isApplied = (): boolean =>
-      [...this.roster.snapshot().nodes.values()]
-        .filter((node) => node.liveness === 'SERVING')
-        .every((node) => this.sync.hasApplied(node.id, node.incarnation, epoch, revision));
-    return this.sync.waitUntil(isApplied, timeoutMs);
+    const { revision } = this.#view;
+    return this.sync.waitUntil(() => this.#isApplied(revision), timeoutMs);
+  }
+
+  #isApplied(revision: number): boolean {
+    const epoch = epochOf(this.catalog.state);
+    return [...this.roster.snapshot().nodes.values()]
+      .filter((node) => node.liveness === 'SERVING')
+      .every((node) => this.sync.hasApplied(node.id, node.incarnation, epoch, revision));
   }
 
   /** Looks at the world and acts on it; now, e.g. after a commit, or when its time has come. */
@@ -160,6 +174,7 @@ export class Leader implements ViewSource {
     this.#world = this.#buildWorld();
     this.#health = computeHealth(this.#world);
     this.#publish();
+    this.#noteDepartures();
     this.#repair();
     this.#clean();
   }
@@ -202,6 +217,13 @@ export class Leader implements ViewSource {
       datasets: facts.datasets,
       leaving: facts.leaving,
       deleting: facts.deleting,
+      lingering: lingeringOf(
+        this.#departures,
+        facts.leavingNames,
+        nowMs,
+        this.#options.settings.retireDelayMs,
+        (revision) => this.#isApplied(revision),
+      ),
       draining: facts.draining,
     };
     return { ...base, owners: this.#place(base) };
@@ -222,6 +244,12 @@ export class Leader implements ViewSource {
     this.sync.kickAll();
   }
 
+  #noteDepartures(): void {
+    const { leavingNames } = this.#catalogFacts();
+    const { revision } = this.#view;
+    this.#departures = noteDepartures(this.#departures, leavingNames, this.nowMs(), revision);
+  }
+
   #repair(): void {
     const limits = this.#options.settings.repair;
     const plan = planRepair(this.#world, this.#inFlight, limits);
@@ -230,9 +258,9 @@ export class Leader implements ViewSource {
   }
 
   #clean(): void {
-    const isRid = (node: NodeStatus, { uid, version }: Leaving): boolean =>
-      this.#rid.get(node.id)?.has(versionId(uid, version)) === true;
-    const plan = planCleanup(this.#world, this.#catalogFacts().retired, isRid);
+    const isRid = (node: NodeStatus, { ref }: Leaving): boolean =>
+      this.#rid.get(node.id)?.has(ref) === true;
+    const plan = planCleanup(this.#world, isRid);
     this.#orders.drop(plan.drops);
     this.#warnOfUnknown(plan.unknownSegments);
     const { versions, keyspaces } = finishedCleanup(this.#world, isRid);
@@ -307,7 +335,7 @@ export class Leader implements ViewSource {
 
   #onDropped({ node, versions }: DropPlan, { incarnation }: OrderHeader): void {
     if (this.roster.get(node)?.incarnation !== incarnation || versions.length === 0) return;
-    const refs = versions.map(({ uid, version }) => versionId(uid, version));
+    const refs = versions.map(({ ref }) => ref);
     this.#rid.set(node, new Set([...(this.#rid.get(node) ?? []), ...refs]));
     this.roster.onManifestsDropped(node, incarnation, refs);
     this.#planTurn();

@@ -3,6 +3,8 @@
 
 import type { Clock } from '../base/clock.ts';
 import type { ReportProgressRequest } from '../proto/gen/stele/v1/load.ts';
+import type { Liveness } from './catalog/load-transitions.ts';
+import type { LoadProgressRecord } from './catalog/records.ts';
 
 /** How often a loader reports. */
 export const PROGRESS_INTERVAL_MS = 1_000;
@@ -32,8 +34,17 @@ export class LoadLeases {
     this.#leases.delete(loadId);
   }
 
-  hasEnded(loadId: string): boolean {
-    return this.silentMs(loadId) >= LEASE_MS;
+  /** Forgets all but these: loads also end by what happens to their keyspace. */
+  keepOnly(loadIds: ReadonlySet<string>): void {
+    for (const id of this.#leases.keys()) if (!loadIds.has(id)) this.#leases.delete(id);
+  }
+
+  livenessOf(loadId: string): Liveness {
+    return {
+      mayReplace: this.silentMs(loadId) >= LEASE_MS,
+      progress: this.progressOf(loadId),
+      text: this.#describe(loadId),
+    };
   }
 
   /** Since its last sign of life; Infinity for a load that is not known here. */
@@ -42,13 +53,26 @@ export class LoadLeases {
     return lease === undefined ? Number.POSITIVE_INFINITY : this.#clock() - lease.lastSignMs;
   }
 
+  /** The numbers it last reported; undefined before its first report to this master. */
+  progressOf(loadId: string): LoadProgressRecord | undefined {
+    const progress = this.#leases.get(loadId)?.progress;
+    if (progress === undefined) return undefined;
+    const { bytesDone, bytesTotal, rejected, rows, shardsDone, shardsTotal } = progress;
+    return { rows, rejected, bytesDone, bytesTotal, shardsDone, shardsTotal };
+  }
+
+  stageOf(loadId: string): string {
+    return this.#leases.get(loadId)?.progress?.stage ?? '';
+  }
+
   /** How far the load is, for people. */
-  describe(loadId: string): string {
+  #describe(loadId: string): string {
     const progress = this.#leases.get(loadId)?.progress;
     if (progress === undefined) return 'just begun';
-    const { stage, rows, bytesDone, bytesTotal } = progress;
+    const { bytesDone, bytesTotal, rows, shardsDone, shardsTotal, stage } = progress;
     const percent =
-      bytesTotal > 0 ? `, ${Math.floor((100 * bytesDone) / bytesTotal)}% of its bytes` : '';
-    return `${stage || 'running'}: ${rows} rows${percent}`;
+      bytesTotal > 0 ? `, ${Math.floor((100 * bytesDone) / bytesTotal)}% of its bytes read` : '';
+    const shards = shardsTotal > 0 ? `, ${shardsDone} of ${shardsTotal} shards sent` : '';
+    return `${stage || 'running'}: ${rows} rows${percent}${shards}`;
   }
 }

@@ -1,20 +1,12 @@
-// Bulk loads as the master sees them: begin, progress, commit, abort. Segment bytes never come
-// here; they go from the loader to the datanodes, and the commit asks the datanodes what they hold.
+// Bulk loads as the master sees them: begin, progress, cancel, end, and what is told of them. Segment
+// bytes never come here; they go from the loader to the datanodes. The commit is in commit.ts.
 //
-// The commit, in this order, each step repeatable:
-//
-//   1. the counts and digests of the segments add up                      (commit-check.ts)
-//   2. a version number is set aside for exactly this content             (durable)
-//   3. every node that serves is given the manifest and says what it holds
-//   4. each segment is on enough of them
-//   5. THE FLIP: version, manifest and current version in one transaction (durable)
-//   6. the view goes out; the answer waits, a little, until the nodes have it
-//
-// Invariant: before 5 nobody reads the version, after 5 every node with its segments can serve it.
+// A load lives by its reports: each renews its lease. A load whose lease has ended may be replaced by
+// another one, and is taken up again by its own loader as long as none has.
 
 import { wallClockIso } from '../base/clock.ts';
-import { SteleError, toSteleError } from '../base/errors.ts';
-import { keyspaceName, randomId } from '../base/ids.ts';
+import { SteleError } from '../base/errors.ts';
+import { keyspaceName, randomId, shorten } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import { LoadMode } from '../proto/gen/stele/v1/load.ts';
 import type {
@@ -23,32 +15,28 @@ import type {
   BeginLoadResponse,
   CommitLoadRequest,
   CommitLoadResponse,
+  LoadStatus,
   LoadTargets,
   ReportProgressRequest,
   ReportProgressResponse,
 } from '../proto/gen/stele/v1/load.ts';
-import type { Manifest, SegmentInfo } from '../proto/gen/stele/v1/segment.ts';
 import {
-  abortLoad,
   beginLoad,
-  commitLoad,
+  cancelLoad,
+  endLoad,
   loadNotFound,
   requireRunning,
-  reserveVersion,
 } from './catalog/load-transitions.ts';
-import type { BegunLoad, CommitContent } from './catalog/load-transitions.ts';
-import { clusterOf, findKeyspace } from './catalog/queries.ts';
-import { manifestMessage, versionId } from './catalog/records.ts';
-import type { KeyspaceRecord, LoadRecord } from './catalog/records.ts';
-import { checkHeld, checkReplicas, checkSegments, contentFingerprint } from './commit-check.ts';
+import type { BegunLoad } from './catalog/load-transitions.ts';
+import { clusterOf, findKeyspace, requireKeyspace } from './catalog/queries.ts';
+import { versionId } from './catalog/records.ts';
+import type { KeyspaceRecord } from './catalog/records.ts';
+import { Committer } from './commit.ts';
 import { nodeView } from './core/routes.ts';
-import { eligibleNodes } from './core/world.ts';
 import type { Leader } from './leader.ts';
 import { LoadLeases, PROGRESS_INTERVAL_MS } from './load-leases.ts';
+import { describeLoad, newestFirst } from './load-status.ts';
 
-/** A node verifies nothing for a manifest: it looks its segments up. */
-const MANIFEST_DEADLINE_MS = 10_000;
-const APPLIED_WAIT_MS = 2_000;
 /** A load that was silent for this long is ended for good: it keeps old versions from going. */
 const ABANDONED_MS = 3_600_000;
 
@@ -56,7 +44,7 @@ export class Loads {
   readonly #leader: Leader;
   readonly #leases: LoadLeases;
   readonly #log: Logger;
-  readonly #committing = new Map<string, Promise<CommitLoadResponse>>();
+  readonly #committer: Committer;
 
   constructor(leader: Leader, log: Logger) {
     const running = [...leader.catalog.state.load.values()].filter(
@@ -68,6 +56,7 @@ export class Loads {
       () => leader.nowMs(),
       running.map((load) => load.id),
     );
+    this.#committer = new Committer(leader, this.#leases, log);
   }
 
   async beginLoad(request: BeginLoadRequest): Promise<BeginLoadResponse> {
@@ -97,15 +86,12 @@ export class Loads {
       source: request.source,
       inputFingerprint: request.inputFingerprint,
       minReplicas: request.minReplicas,
+      mode: 'REPLACE' as const,
+      owner: request.owner ?? { host: '', pid: 0, user: '' },
       nowIso: wallClockIso(),
     };
     return this.#leader.catalog.update((state) =>
-      beginLoad(
-        state,
-        wanted,
-        (other) => this.#leases.hasEnded(other.id),
-        (other) => this.#leases.describe(other.id),
-      ),
+      beginLoad(state, wanted, (other) => this.#leases.livenessOf(other.id)),
     );
   }
 
@@ -114,10 +100,10 @@ export class Loads {
     const { state } = this.#leader.catalog;
     const load = state.load.get(loadId);
     const keyspace = load === undefined ? undefined : state.keyspace.get(load.keyspaceUid);
-    if (load === undefined || keyspace === undefined || load.state === 'ABORTED') {
-      throw loadNotFound(loadId);
-    }
+    if (load === undefined || keyspace === undefined) throw loadNotFound(loadId);
     if (load.state === 'COMMITTED') return this.#response(loadId, keyspace, true);
+    // What was parsed for a load that ended otherwise is used again, by a new one.
+    if (load.state !== 'RUNNING') throw loadNotFound(loadId);
     return this.#alive(requireRunning(state, loadId));
   }
 
@@ -186,140 +172,80 @@ export class Loads {
     const keyspace = state.keyspace.get(load.keyspaceUid);
     const replication =
       keyspace === undefined ? this.#leader.world.replication : this.#replicationOf(keyspace);
-    const cancelled = load.state === 'ABORTED';
+    const over = load.state !== 'RUNNING' && load.state !== 'COMMITTED';
     if (load.state === 'RUNNING') {
       this.#leases.renew(load.id, request);
       this.#leader.touchLoad(load.keyspaceUid);
     }
-    return { cancelled, targets: this.#targets(replication) };
+    const targets = this.#targets(replication);
+    return { cancelled: over, targets, reason: over ? (load.reason ?? 'it is over') : '' };
   }
 
-  async abortLoad(request: AbortLoadRequest): Promise<void> {
-    const reason = request.reason || 'stopped';
-    await this.#leader.catalog.update((state) => abortLoad(state, request.loadId, reason));
-    this.#leases.end(request.loadId);
+  /** The loader gives the load up. One that is over already stays what it is. */
+  async abortLoad({ loadId, reason }: AbortLoadRequest): Promise<void> {
+    await this.#end(loadId, 'FAILED', reason || 'the loader gave it up');
+  }
+
+  /** Throws LOAD_NOT_FOUND, and CONFLICT for a load that is over. */
+  async cancel(loadId: string, reason: string): Promise<LoadStatus> {
+    const end = {
+      reason: reason || 'cancelled by hand',
+      progress: this.#leases.progressOf(loadId),
+      nowIso: wallClockIso(),
+    };
+    const load = await this.#leader.catalog.update((state) => cancelLoad(state, loadId, end));
+    this.#log.warn({ load: loadId, reason: end.reason }, 'a load is cancelled');
+    this.#leases.end(loadId);
+    // Nobody will take it up again: what it has sent may go at once.
+    this.#leader.forgetLoad(load.keyspaceUid);
+    this.#leader.turn();
+    return this.get(loadId);
+  }
+
+  async #end(loadId: string, how: 'FAILED' | 'ABANDONED', reason: string): Promise<void> {
+    const progress = this.#leases.progressOf(loadId);
+    const end = { reason, progress, nowIso: wallClockIso() };
+    await this.#leader.catalog.update((state) => endLoad(state, loadId, how, end));
+    this.#leases.end(loadId);
     this.#leader.turn();
   }
 
   /** Ends loads that nobody has heard of for an hour. */
   async expire(): Promise<void> {
-    for (const load of this.#leader.catalog.state.load.values()) {
-      if (load.state !== 'RUNNING' || this.#leases.silentMs(load.id) < ABANDONED_MS) continue;
+    const running = [...this.#leader.catalog.state.load.values()].filter(
+      (load) => load.state === 'RUNNING',
+    );
+    this.#leases.keepOnly(new Set(running.map((load) => load.id)));
+    for (const load of running) {
+      if (this.#leases.silentMs(load.id) < ABANDONED_MS) continue;
       this.#log.warn({ load: load.id, source: load.source }, 'an abandoned load is ended');
-      await this.abortLoad({ loadId: load.id, reason: 'it was silent for an hour' });
+      await this.#end(load.id, 'ABANDONED', 'it was silent for an hour');
     }
   }
 
-  /** Repeatable: a commit that was made, or is being made, gets the same answer. */
-  async commitLoad(request: CommitLoadRequest): Promise<CommitLoadResponse> {
-    const running = this.#committing.get(request.loadId);
-    if (running !== undefined) return running;
-    const commit = this.#commit(request);
-    this.#committing.set(request.loadId, commit);
-    try {
-      return await commit;
-    } finally {
-      this.#committing.delete(request.loadId);
-    }
+  /** Running ones first, then the newest first; `keyspace` empty: of all. Throws KEYSPACE_NOT_FOUND. */
+  list(keyspace: string): LoadStatus[] {
+    const { state } = this.#leader.catalog;
+    const uid = keyspace === '' ? undefined : requireKeyspace(state, keyspace).uid;
+    return [...state.load.values()]
+      .filter((load) => uid === undefined || load.keyspaceUid === uid)
+      .sort(newestFirst)
+      .map((load) => describeLoad(state, load, this.#leases));
   }
 
-  async #commit(request: CommitLoadRequest): Promise<CommitLoadResponse> {
-    const { catalog } = this.#leader;
-    const done = this.#committed(catalog.state.load.get(request.loadId));
-    if (done !== undefined) return done;
-    const { load, keyspace } = requireRunning(catalog.state, request.loadId);
-    this.#leases.renew(load.id);
-    this.#leader.touchLoad(keyspace.uid);
-
-    const segments = checkSegments(request, clusterOf(catalog.state).shardCount);
-    const fingerprint = contentFingerprint(segments);
-    const version = await catalog.update((state) =>
-      reserveVersion(state, load.id, fingerprint, wallClockIso()),
+  /** Throws LOAD_NOT_FOUND. */
+  get(loadId: string): LoadStatus {
+    const { state } = this.#leader.catalog;
+    const load = state.load.get(loadId);
+    if (load !== undefined) return describeLoad(state, load, this.#leases);
+    throw new SteleError(
+      'LOAD_NOT_FOUND',
+      `There is no load '${shorten(loadId)}'; \`stele loads\` lists those there are.`,
     );
-    const content: CommitContent = {
-      version,
-      fingerprint,
-      segments,
-      records: request.records,
-      keyBytes: request.keyBytes,
-      valueBytes: request.valueBytes,
-      digest: request.digest.toString('hex'),
-      nowIso: wallClockIso(),
-    };
-    const heldByNode = await this.#putManifests(this.#manifest(keyspace, content));
-    checkHeld(segments, heldByNode);
-    checkReplicas(segments, idsByNode(heldByNode), this.#replicasWanted(request, load, keyspace));
-    await catalog.update((state) => commitLoad(state, load.id, content));
-    this.#leases.end(load.id);
-    this.#leader.touchLoad(keyspace.uid);
-    this.#log.info({ load: load.id, keyspace: keyspace.name, version }, 'a version is current');
-    this.#leader.turn();
-    await this.#leader.waitApplied(APPLIED_WAIT_MS);
-    return { version, records: content.records, digest: request.digest };
   }
 
-  /** The answer to a commit that was made before. */
-  #committed(load: LoadRecord | undefined): CommitLoadResponse | undefined {
-    if (load?.state !== 'COMMITTED' || load.version === undefined) return undefined;
-    const id = versionId(load.keyspaceUid, load.version);
-    const version = this.#leader.catalog.state.version.get(id);
-    return {
-      version: load.version,
-      records: version?.records ?? 0,
-      digest: Buffer.from(version?.digest ?? '', 'hex'),
-    };
+  /** The commit: master/commit.ts. */
+  commitLoad(request: CommitLoadRequest): Promise<CommitLoadResponse> {
+    return this.#committer.commit(request);
   }
-
-  /** As asked for; otherwise the replication factor as far as there are nodes for it. */
-  #replicasWanted(request: CommitLoadRequest, load: LoadRecord, keyspace: KeyspaceRecord): number {
-    const asked = request.minReplicas || load.minReplicas;
-    if (asked > 0) return asked;
-    const nodes = eligibleNodes(this.#leader.world).length;
-    return Math.max(1, Math.min(this.#replicationOf(keyspace), nodes));
-  }
-
-  #manifest(keyspace: KeyspaceRecord, content: CommitContent): Manifest {
-    const { version, segments } = content;
-    const record = { uid: keyspace.uid, version, segments };
-    const { shardCount } = clusterOf(this.#leader.catalog.state);
-    return manifestMessage(keyspace, { ...content, number: version }, record, shardCount);
-  }
-
-  /** Asks all nodes at once; one that does not answer in time confirms nothing. */
-  async #putManifests(manifest: Manifest): Promise<Map<string, readonly SegmentInfo[]>> {
-    const held = new Map<string, readonly SegmentInfo[]>();
-    const clients = this.#leader.roster.connections.getClients();
-    const serving = [...clients.keys()].filter(
-      (nodeId) => this.#leader.roster.get(nodeId)?.liveness === 'SERVING',
-    );
-    const results = await Promise.allSettled(
-      serving.map(async (nodeId) => held.set(nodeId, await this.#putManifest(nodeId, manifest))),
-    );
-    results.forEach((result, index) => {
-      if (result.status === 'fulfilled') return;
-      const err = toSteleError(result.reason);
-      this.#log.warn({ node: serving[index], err }, 'a datanode did not take the manifest');
-    });
-    return held;
-  }
-
-  async #putManifest(nodeId: string, manifest: Manifest): Promise<readonly SegmentInfo[]> {
-    const { roster } = this.#leader;
-    const header = this.#leader.header(nodeId);
-    const link = roster.connections.requireClient(nodeId);
-    const { held, heldSegmentIds } = await link.putManifest(
-      { header, manifest },
-      { deadlineMs: MANIFEST_DEADLINE_MS },
-    );
-    roster.onManifestHeld(nodeId, header.incarnation, manifest, heldSegmentIds);
-    return held;
-  }
-}
-
-function idsByNode(
-  heldByNode: ReadonlyMap<string, readonly SegmentInfo[]>,
-): Map<string, ReadonlySet<string>> {
-  return new Map(
-    [...heldByNode].map(([nodeId, held]) => [nodeId, new Set(held.map(({ id }) => id))]),
-  );
 }

@@ -1,28 +1,48 @@
 // The operations of the cluster, for all surfaces: gRPC, HTTP and RESP call these.
 
+import { wallClockIso } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
 import type {
+  CancelLoadRequest,
   DropKeyspaceRequest,
+  DropVersionRequest,
   ExplainRequest,
   ExplainResponse,
   GetHealthRequest,
   GetHealthResponse,
+  GetLoadRequest,
   ListKeyspacesResponse,
+  ListLoadsRequest,
+  ListLoadsResponse,
   ListNodesResponse,
   ListShardsResponse,
   ListVersionsRequest,
   ListVersionsResponse,
+  PromoteRequest,
+  PromoteResponse,
   RollbackRequest,
   RollbackResponse,
+  SetKeepRequest,
+  SetKeepResponse,
 } from '../proto/gen/stele/v1/cluster.ts';
+import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import type { ClusterOperations } from '../proto/operations.ts';
 import { removeNode, requireNode, setDrain } from './catalog/cluster-transitions.ts';
-import { dropKeyspace, rollback, rollbackTarget } from './catalog/keyspace-transitions.ts';
+import { dropKeyspace } from './catalog/keyspace-transitions.ts';
 import { requireKeyspace } from './catalog/queries.ts';
+import {
+  dropVersion,
+  promote,
+  promoteTarget,
+  rollback,
+  rollbackTarget,
+  setKeep,
+} from './catalog/version-transitions.ts';
 import { isAtLeast } from './core/health.ts';
-import { servesShard } from './core/world.ts';
+import { eligibleNodes, servesShard } from './core/world.ts';
 import type { Leader } from './leader.ts';
+import type { Loads } from './loads.ts';
 import {
   describeHealth,
   describeKeyspaces,
@@ -37,9 +57,11 @@ const HEALTH_WAIT_MAX_MS = 600_000;
 
 export class Operations implements ClusterOperations {
   readonly #leader: Leader;
+  readonly #loads: Loads;
 
-  constructor(leader: Leader) {
+  constructor(leader: Leader, loads: Loads) {
     this.#leader = leader;
+    this.#loads = loads;
   }
 
   current(): ClusterView {
@@ -83,34 +105,81 @@ export class Operations implements ClusterOperations {
     return { versions: describeVersions(this.#leader, request.keyspace) };
   }
 
-  /** Throws VERSION_NOT_FOUND, and REPLICAS_MISSING when the version could not be read whole. */
+  /**
+   * Goes back at once, also while nodes are down: one serving replica of each shard is enough. Throws
+   * VERSION_NOT_FOUND, and REPLICAS_MISSING when the version could not be read whole.
+   */
   async rollback(request: RollbackRequest): Promise<RollbackResponse> {
     const { catalog } = this.#leader;
     const { keyspace, to } = rollbackTarget(catalog.state, request.keyspace, request.to);
-    this.#requireCovered(keyspace.uid, keyspace.name, to);
+    this.#requireReplicas(keyspace.uid, keyspace.name, to, 1);
+    // By number: what it meant a moment ago is what was looked at.
     const done = await catalog.update((state) => rollback(state, request.keyspace, to));
     await this.#settle();
     return { version: done.to, from: done.from };
   }
 
-  #requireCovered(uid: string, name: string, version: number): void {
+  /**
+   * Puts a rejected or an older version live, once all its replicas are there: it stays current.
+   * Throws VERSION_NOT_FOUND and REPLICAS_MISSING.
+   */
+  async promote(request: PromoteRequest): Promise<PromoteResponse> {
+    const { catalog, world } = this.#leader;
+    const { keyspace, to } = promoteTarget(catalog.state, request.keyspace, request.to);
+    const replication = keyspace.desired.replication || world.replication;
+    const wanted = Math.max(1, Math.min(replication, eligibleNodes(world).length));
+    this.#requireReplicas(keyspace.uid, keyspace.name, to, wanted);
+    const done = await catalog.update((state) => promote(state, request.keyspace, to));
+    await this.#settle();
+    return { version: done.to, from: done.from };
+  }
+
+  #requireReplicas(uid: string, name: string, version: number, wanted: number): void {
     const { world } = this.#leader;
     const dataset = world.datasets.find((other) => other.uid === uid && other.version === version);
     const nodes = [...world.nodes.values()];
-    const isCovered = (shard: number): boolean =>
-      dataset !== undefined && nodes.some((node) => servesShard(world, node, dataset, shard));
     for (let shard = 0; shard < world.shardCount; shard++) {
-      if (isCovered(shard)) continue;
+      const serving =
+        dataset === undefined
+          ? []
+          : nodes.filter((node) => servesShard(world, node, dataset, shard));
+      if (serving.length >= wanted) continue;
       throw new SteleError(
         'REPLICAS_MISSING',
-        `Version ${version} of keyspace '${name}' has no serving replica of shard ${shard}; wait until its datanodes are back (\`stele nodes\`).`,
+        `Version ${version} of keyspace '${name}' has ${serving.length} of ${wanted} serving replicas of shard ${shard}; wait until its datanodes are back or its copies are made (\`stele nodes\`).`,
       );
     }
   }
 
+  /** Its files go once nobody reads it any more. Throws VERSION_NOT_FOUND and CONFLICT. */
+  async dropVersion({ keyspace, version }: DropVersionRequest): Promise<void> {
+    await this.#leader.catalog.update((state) => dropVersion(state, keyspace, version));
+    await this.#settle();
+  }
+
+  async setKeep({ keep, keyspace }: SetKeepRequest): Promise<SetKeepResponse> {
+    const retired = await this.#leader.catalog.update((state) => setKeep(state, keyspace, keep));
+    await this.#settle();
+    return { keep, retired };
+  }
+
+  async listLoads({ keyspace }: ListLoadsRequest): Promise<ListLoadsResponse> {
+    return { loads: this.#loads.list(keyspace) };
+  }
+
+  async getLoad({ loadId }: GetLoadRequest): Promise<LoadStatus> {
+    return this.#loads.get(loadId);
+  }
+
+  async cancelLoad({ loadId, reason }: CancelLoadRequest): Promise<LoadStatus> {
+    return this.#loads.cancel(loadId, reason);
+  }
+
   /** Readers stop at once; the files go in the background. */
   async dropKeyspace(request: DropKeyspaceRequest): Promise<void> {
-    await this.#leader.catalog.update((state) => dropKeyspace(state, request.keyspace));
+    await this.#leader.catalog.update((state) =>
+      dropKeyspace(state, request.keyspace, wallClockIso()),
+    );
     await this.#settle();
   }
 

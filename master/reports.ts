@@ -12,9 +12,11 @@ import type {
   VersionSummary,
 } from '../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus } from '../proto/gen/stele/v1/view.ts';
-import { epochOf, requireKeyspace, versionsOf } from './catalog/queries.ts';
+import { gateMessage } from './catalog/gate.ts';
+import { epochOf, isHeld, keepOf, requireKeyspace, versionsOf } from './catalog/queries.ts';
 import { versionId } from './catalog/records.ts';
 import type { KeyspaceRecord } from './catalog/records.ts';
+import { versionBefore } from './catalog/version-transitions.ts';
 import { isServing } from './core/membership.ts';
 import type { NodeStatus } from './core/membership.ts';
 import { nodeState, nodeView } from './core/routes.ts';
@@ -61,17 +63,19 @@ export function describeKeyspaces(leader: Leader): KeyspaceSummary[] {
       digest: Buffer.from(current?.digest ?? '', 'hex'),
       replication: keyspace.desired.replication || leader.world.replication,
       createdAt: keyspace.createdAt,
+      keep: keepOf(keyspace),
     };
   });
   return summaries.sort((left, right) => left.index - right.index);
 }
 
-/** Those that can be read or gone back to, and those that are on their way out. */
+/** Those that can be read, gone back to or promoted, and those that are on their way out. */
 export function describeVersions(leader: Leader, name: string): VersionSummary[] {
   const { state } = leader.catalog;
   const keyspace = requireKeyspace(state, name);
+  const before = versionBefore(state, keyspace);
   return versionsOf(state, keyspace.uid)
-    .filter((version) => version.state === 'COMMITTED' || version.state === 'RETIRED')
+    .filter((version) => isHeld(version) || version.state === 'RETIRED')
     .map((version) => ({
       version: version.number,
       current: version.number === keyspace.desired.currentVersion,
@@ -83,6 +87,10 @@ export function describeVersions(leader: Leader, name: string): VersionSummary[]
       digest: Buffer.from(version.digest, 'hex'),
       source: version.source,
       committedAt: version.committedAt,
+      loadId: version.loadId,
+      reason: version.rejection ?? '',
+      gate: version.gate === undefined ? undefined : gateMessage(version.gate),
+      rollbackTarget: version.number === before,
     }));
 }
 

@@ -37,6 +37,8 @@ const LOAD_EXPIRY_INTERVAL_MS = 60_000;
 const FRONT_CLOSE_MS = 4_000;
 const GRPC_CLOSE_MS = 2_000;
 const BACKGROUND_CLOSE_MS = 2_000;
+/** A read that began at the last moment is over by then. */
+const RETIRE_SLACK_MS = 500;
 /** Silent heartbeats after which even a node that verifies its files counts as down. */
 const INITIALIZING_DOWN_MISSES = 10;
 
@@ -90,7 +92,7 @@ async function openMaster(
   const leader = newLeader(catalog, settings, linkFactory, background, log);
   closers.push(() => leader.close());
   const loads = new Loads(leader, log);
-  const operations = new Operations(leader);
+  const operations = new Operations(leader, loads);
   const registrar = new NodeRegistrar(leader);
 
   const watchers = new ViewWatchers(operations);
@@ -175,6 +177,7 @@ function newLeader(
         copiesPerNodeMax: settings.copiesPerNode,
         bytesPerSecondMax: settings.repairBytesPerSecond,
       },
+      retireDelayMs: Math.max(settings.retireDelay, settings.lookupDeadline + RETIRE_SLACK_MS),
     },
   });
 }

@@ -48,6 +48,11 @@ export const masterSettings = settingsOf({
     min: 0,
     max: 24 * 60 * MINUTE_MS,
   }),
+  retireDelay: option.duration(
+    'how long a version that has left stays on the datanodes, for reads that have begun',
+    '5s',
+    { min: 0, max: 60 * MINUTE_MS },
+  ),
   repairBytesPerSecond: option.bytes('copying per datanode; 0: unlimited', '64MiB', {
     min: 0,
     max: 100 * GIB,

@@ -2,19 +2,29 @@
 // service, its HTTP routes and the RESP `STELE` command are three ways of calling it.
 
 import type {
+  CancelLoadRequest,
   DropKeyspaceRequest,
+  DropVersionRequest,
   ExplainRequest,
   ExplainResponse,
   GetHealthRequest,
   GetHealthResponse,
+  GetLoadRequest,
   ListKeyspacesResponse,
+  ListLoadsRequest,
+  ListLoadsResponse,
   ListNodesResponse,
   ListShardsResponse,
   ListVersionsRequest,
   ListVersionsResponse,
+  PromoteRequest,
+  PromoteResponse,
   RollbackRequest,
   RollbackResponse,
+  SetKeepRequest,
+  SetKeepResponse,
 } from './gen/stele/v1/cluster.ts';
+import type { LoadStatus } from './gen/stele/v1/load.ts';
 import type { ClusterView } from './gen/stele/v1/view.ts';
 
 /** The present view and its successors. */
@@ -31,6 +41,12 @@ export interface ClusterOperations extends ViewSource {
   listKeyspaces(): Promise<ListKeyspacesResponse>;
   listVersions(request: ListVersionsRequest): Promise<ListVersionsResponse>;
   rollback(request: RollbackRequest): Promise<RollbackResponse>;
+  promote(request: PromoteRequest): Promise<PromoteResponse>;
+  dropVersion(request: DropVersionRequest): Promise<void>;
+  setKeep(request: SetKeepRequest): Promise<SetKeepResponse>;
+  listLoads(request: ListLoadsRequest): Promise<ListLoadsResponse>;
+  getLoad(request: GetLoadRequest): Promise<LoadStatus>;
+  cancelLoad(request: CancelLoadRequest): Promise<LoadStatus>;
   dropKeyspace(request: DropKeyspaceRequest): Promise<void>;
   listNodes(): Promise<ListNodesResponse>;
   listShards(): Promise<ListShardsResponse>;

@@ -12,7 +12,7 @@ export const rollback = defineVerb({
   summary: 'make an earlier version current',
   operands: '<keyspace>',
   schema: settingsOf({
-    to: option.optionalText('the version (default: the newest below the current one)', {
+    to: option.optionalText('the version (default: the one that was current before)', {
       placeholder: 'version',
     }),
     ...clientOptions,

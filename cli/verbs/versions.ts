@@ -3,6 +3,7 @@
 import { keyspaceName } from '../../base/ids.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { VersionSummary } from '../../proto/gen/stele/v1/cluster.ts';
+import type { LoadGate } from '../../proto/gen/stele/v1/load.ts';
 import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
 import { settingsOf } from '../../base/config.ts';
@@ -22,7 +23,7 @@ export const versions = defineVerb({
     const rows = response.versions.map(describe);
     if (values.output === 'json') output.line(JSON.stringify(rows));
     else if (rows.length === 0) output.line(`${keyspace} has no version yet.`);
-    else output.line(formatTable(COLUMNS, rows.map(toCells)));
+    else output.line([formatTable(COLUMNS, rows.map(toCells)), ...rejections(rows)].join('\n'));
     return EXIT_OK;
   },
 });
@@ -39,13 +40,30 @@ const COLUMNS = [
 ] as const;
 
 function describe(summary: VersionSummary) {
-  return { ...summary, digest: summary.digest.toString('hex') };
+  const { digest, gate } = summary;
+  return { ...summary, digest: digest.toString('hex'), gate: gate && describeGate(gate) };
+}
+
+/** Keys as text: a gate is written by people. */
+function describeGate(gate: LoadGate) {
+  const requireKeys = gate.requireKeys.map(({ key, value }) => ({
+    key: key.toString(),
+    value: value?.toString(),
+  }));
+  return { ...gate, requireKeys };
+}
+
+/** A sentence for each version that its gate kept from going live. */
+function rejections(rows: readonly ReturnType<typeof describe>[]): string[] {
+  return rows
+    .filter(({ reason, state }) => state === 'REJECTED' && reason !== '')
+    .map(({ reason, version }) => `version ${version} was rejected: ${reason}`);
 }
 
 function toCells(row: ReturnType<typeof describe>): string[] {
   return [
     String(row.version),
-    row.current ? 'current' : '',
+    row.current ? 'current' : row.rollbackTarget ? 'before' : '',
     row.state.toLowerCase(),
     formatCount(row.records),
     formatBytes(row.keyBytes + row.valueBytes),

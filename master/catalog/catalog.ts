@@ -41,7 +41,7 @@ const TABLES: readonly TableName[] = [
   'node',
 ];
 
-function emptyCatalog(): CatalogState {
+export function emptyCatalog(): CatalogState {
   return {
     cluster: new Map(),
     epoch: new Map(),
@@ -54,7 +54,7 @@ function emptyCatalog(): CatalogState {
 }
 
 /** Pure: the state after `changes`. */
-function applyChanges(state: CatalogState, changes: readonly Change[]): CatalogState {
+export function applyChanges(state: CatalogState, changes: readonly Change[]): CatalogState {
   const next = { ...state };
   const copied = new Set<TableName>();
   for (const { table, id, record } of changes) {

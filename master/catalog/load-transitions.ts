@@ -1,30 +1,23 @@
-// Pure transitions of a bulk load: begin, resume, abort, and the commit that flips the version.
+// Pure transitions of a bulk load, but for its commit (commit-transitions.ts).
 //
-//   RUNNING --commit--> COMMITTED        RUNNING --abort, superseded, keyspace dropped--> ABORTED
+//   RUNNING --commit-------------------> COMMITTED | REJECTED (the gate)
+//      +-----the loader gave up---------> FAILED
+//      +-----cancel, keyspace dropped---> CANCELLED
+//      +-----silent, superseded---------> ABANDONED
 //
-// Invariants: one RUNNING load a keyspace; a version number, once handed to datanodes with one
-// content, is never used with another; the flip is one transaction.
+// Invariants: one RUNNING load a keyspace; an ended load never changes again; the history is bounded.
 
 import { SteleError } from '../../base/errors.ts';
 import { keyspaceName } from '../../base/ids.ts';
 import { KEYSPACE_COUNT_MAX } from '../../base/limits.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
-import { versionsToRetire } from './keyspace-transitions.ts';
-import { findKeyspace, keptVersions, runningLoad } from './queries.ts';
-import { versionId } from './records.ts';
-import type {
-  KeyspaceRecord,
-  LoadRecord,
-  ManifestRecord,
-  SegmentRecord,
-  VersionRecord,
-} from './records.ts';
+import { findKeyspace, runningLoad } from './queries.ts';
+import type { KeyspaceRecord, LoadProgressRecord, LoadRecord, LoadState } from './records.ts';
 
 const DEFAULT_KEYSPACE = 'default';
-/** Versions a keyspace keeps: the current one and the one to roll back to. */
-const VERSIONS_KEPT = 2;
-/** Ended loads whose records stay, so that a repeated CommitLoad gets its answer. */
-const ENDED_LOADS_KEPT = 100;
+/** Ended loads whose records stay: a history for people, and the answer to a repeated CommitLoad. */
+const ENDED_LOADS_PER_KEYSPACE = 20;
+const ENDED_LOADS_MAX = 1000;
 
 export interface NewLoad {
   readonly id: string;
@@ -34,6 +27,8 @@ export interface NewLoad {
   readonly source: string;
   readonly inputFingerprint: string;
   readonly minReplicas: number;
+  readonly mode: NonNullable<LoadRecord['mode']>;
+  readonly owner: NonNullable<LoadRecord['owner']>;
   readonly nowIso: string;
 }
 
@@ -42,12 +37,20 @@ export interface BegunLoad {
   readonly keyspace: KeyspaceRecord;
 }
 
-/** Starts a load; `mayReplace` says whether a running load's lease has ended. */
+/** What is known of a running load beside its record. */
+export interface Liveness {
+  /** Its lease has ended: another load may take its place. */
+  readonly mayReplace: boolean;
+  readonly progress: LoadProgressRecord | undefined;
+  /** How far it is, for people. */
+  readonly text: string;
+}
+
+/** Starts a load. Throws LOAD_IN_PROGRESS, which names the other one and how far it is. */
 export function beginLoad(
   state: CatalogState,
   wanted: NewLoad,
-  mayReplace: (load: LoadRecord) => boolean,
-  describe: (load: LoadRecord) => string,
+  livenessOf: (load: LoadRecord) => Liveness,
 ): Transition<BegunLoad> {
   const changes: Change[] = [];
   const keyspace = findKeyspace(state, wanted.keyspace) ?? newKeyspace(state, wanted);
@@ -56,27 +59,38 @@ export function beginLoad(
   }
   const other = runningLoad(state, keyspace.uid);
   if (other !== undefined) {
-    if (!mayReplace(other)) throw inProgress(wanted.keyspace, other, describe(other));
-    changes.push(abortChange(other, `superseded by load ${wanted.id}`));
+    const { mayReplace, progress, text } = livenessOf(other);
+    if (!mayReplace) throw inProgress(wanted.keyspace, other, text);
+    const reason = `load ${wanted.id} took its place after its lease had ended`;
+    changes.push(endedLoad(other, 'ABANDONED', { reason, progress, nowIso: wanted.nowIso }));
   }
+  const { id, inputFingerprint, minReplicas, mode, owner, source } = wanted;
   const load: LoadRecord = {
-    id: wanted.id,
+    id,
     keyspaceUid: keyspace.uid,
     state: 'RUNNING',
-    source: wanted.source,
-    inputFingerprint: wanted.inputFingerprint,
-    minReplicas: wanted.minReplicas,
+    source,
+    inputFingerprint,
+    minReplicas,
+    mode,
+    owner,
     startedAt: wanted.nowIso,
   };
-  changes.push({ table: 'load', id: load.id, record: load }, ...pruneLoads(state));
+  changes.push({ table: 'load', id, record: load }, ...pruneLoads(state, keyspace.uid));
   return { changes, result: { load, keyspace } };
 }
 
 function inProgress(keyspace: string, load: LoadRecord, progress: string): SteleError {
   return new SteleError(
     'LOAD_IN_PROGRESS',
-    `Load ${load.id} of '${load.source}' into keyspace '${keyspace}' is under way (${progress}); wait for it, or stop it and try again 10 seconds later.`,
+    `Load ${load.id} of '${load.source}' into keyspace '${keyspace}'${byWhom(load)} is under way (${progress}); wait for it, or stop it with \`stele load --cancel ${load.id}\`.`,
   );
+}
+
+function byWhom({ owner }: LoadRecord): string {
+  if (owner === undefined || owner.host === '') return '';
+  const user = owner.user === '' ? '' : `${owner.user}@`;
+  return ` by ${user}${owner.host} (process ${owner.pid})`;
 }
 
 function newKeyspace(state: CatalogState, wanted: NewLoad): KeyspaceRecord {
@@ -106,24 +120,58 @@ function freeIndex(state: CatalogState, name: string): number {
   return index;
 }
 
-function pruneLoads(state: CatalogState): Change[] {
+/** The oldest ended loads beyond the bounds: of `uid` where one is about to be added, and of all. */
+function pruneLoads(state: CatalogState, uid: string): Change[] {
   const ended = [...state.load.values()]
     .filter((load) => load.state !== 'RUNNING')
     .sort((left, right) => (left.startedAt < right.startedAt ? -1 : 1));
-  return ended
-    .slice(0, Math.max(0, ended.length - ENDED_LOADS_KEPT))
-    .map((load) => ({ table: 'load', id: load.id, record: undefined }));
+  const ofKeyspace = ended.filter((load) => load.keyspaceUid === uid);
+  const gone = new Set([
+    ...ofKeyspace.slice(0, Math.max(0, ofKeyspace.length - ENDED_LOADS_PER_KEYSPACE)),
+    ...ended.slice(0, Math.max(0, ended.length - ENDED_LOADS_MAX)),
+  ]);
+  return [...gone].map((load) => ({ table: 'load', id: load.id, record: undefined }));
 }
 
-export function abortLoad(state: CatalogState, id: string, reason: string): Transition<void> {
+export interface LoadEnd {
+  readonly reason?: string;
+  readonly progress?: LoadProgressRecord | undefined;
+  readonly nowIso: string;
+}
+
+/** A load that did not become a version ends, with the numbers it last reported. */
+export function endLoad(
+  state: CatalogState,
+  id: string,
+  how: Exclude<LoadState, 'RUNNING' | 'COMMITTED' | 'REJECTED'>,
+  end: LoadEnd,
+): Transition<LoadRecord> {
   const load = state.load.get(id);
   if (load === undefined) throw loadNotFound(id);
-  const changes = load.state === 'RUNNING' ? [abortChange(load, reason)] : [];
-  return { changes, result: undefined };
+  if (load.state !== 'RUNNING') return { changes: [], result: load };
+  const change = endedLoad(load, how, end);
+  return { changes: [change], result: change.record };
 }
 
-function abortChange(load: LoadRecord, reason: string): Change {
-  return { table: 'load', id: load.id, record: { ...load, state: 'ABORTED', reason } };
+/** Throws LOAD_NOT_FOUND, and CONFLICT for a load that is over. */
+export function cancelLoad(state: CatalogState, id: string, end: LoadEnd): Transition<LoadRecord> {
+  const load = state.load.get(id);
+  if (load !== undefined && load.state !== 'RUNNING') {
+    throw new SteleError('CONFLICT', `Load ${id} is over already: ${load.state.toLowerCase()}.`);
+  }
+  return endLoad(state, id, 'CANCELLED', end);
+}
+
+export function endedLoad(load: LoadRecord, how: LoadState, end: LoadEnd) {
+  const { nowIso, progress, reason } = end;
+  const record: LoadRecord = {
+    ...load,
+    state: how,
+    endedAt: nowIso,
+    ...(progress === undefined ? {} : { progress }),
+    ...(reason === undefined ? {} : { reason }),
+  };
+  return { table: 'load', id: load.id, record } as const;
 }
 
 export function loadNotFound(id: string): SteleError {
@@ -143,136 +191,4 @@ export function requireRunning(state: CatalogState, id: string): BegunLoad {
     'LOAD_REJECTED',
     `Load ${id} was stopped (${load.reason ?? 'its keyspace is gone'}); nothing of it became visible.`,
   );
-}
-
-/**
- * Sets aside the version number that a commit of this content takes. The same content gets the
- * same number again; another content burns the number that datanodes may have seen.
- */
-export function reserveVersion(
-  state: CatalogState,
-  loadId: string,
-  fingerprint: string,
-  nowIso: string,
-): Transition<number> {
-  const { keyspace, load } = requireRunning(state, loadId);
-  const { attempt } = keyspace;
-  if (attempt?.fingerprint === fingerprint) return { changes: [], result: attempt.version };
-  const number = attempt === undefined ? keyspace.nextVersion : attempt.version + 1;
-  const record: KeyspaceRecord = {
-    ...keyspace,
-    nextVersion: number,
-    attempt: { version: number, loadId, fingerprint },
-  };
-  const changes: Change[] = [{ table: 'keyspace', id: keyspace.uid, record }];
-  if (attempt !== undefined) {
-    const rejected = rejectedVersion(keyspace.uid, attempt.version, load.source, nowIso);
-    changes.push({
-      table: 'version',
-      id: versionId(keyspace.uid, attempt.version),
-      record: rejected,
-    });
-  }
-  return { changes, result: number };
-}
-
-function rejectedVersion(
-  uid: string,
-  number: number,
-  source: string,
-  nowIso: string,
-): VersionRecord {
-  return {
-    uid,
-    number,
-    state: 'REJECTED',
-    records: 0,
-    keyBytes: 0,
-    valueBytes: 0,
-    segmentBytes: 0,
-    digest: '',
-    source,
-    inputFingerprint: '',
-    loadId: '',
-    committedAt: nowIso,
-  };
-}
-
-export interface CommitContent {
-  readonly version: number;
-  readonly fingerprint: string;
-  readonly segments: readonly SegmentRecord[];
-  readonly records: number;
-  readonly keyBytes: number;
-  readonly valueBytes: number;
-  readonly digest: string;
-  readonly nowIso: string;
-}
-
-/** The flip: version, manifest, current version, load and retention in one transaction. */
-export function commitLoad(
-  state: CatalogState,
-  loadId: string,
-  content: CommitContent,
-): Transition<VersionRecord> {
-  const { load, keyspace } = requireRunning(state, loadId);
-  if (keyspace.attempt?.fingerprint !== content.fingerprint) {
-    throw new SteleError('CONFLICT', `Another commit into '${keyspace.name}' came in between.`);
-  }
-  const { uid } = keyspace;
-  const id = versionId(uid, content.version);
-  const record = committedVersion(load, content);
-  const manifest: ManifestRecord = { uid, version: content.version, segments: content.segments };
-  const retired = versionsToRetire(
-    [...keptVersions(state, uid), record],
-    content.version,
-    keyspace.desired.currentVersion,
-    VERSIONS_KEPT,
-  );
-  const changes: Change[] = [
-    { table: 'version', id, record },
-    { table: 'manifest', id, record: manifest },
-    { table: 'keyspace', id: uid, record: keyspaceAfterCommit(keyspace, content.version) },
-    {
-      table: 'load',
-      id: load.id,
-      record: { ...load, state: 'COMMITTED', version: content.version },
-    },
-    ...retired.map(
-      (version) =>
-        ({
-          table: 'version',
-          id: versionId(uid, version.number),
-          record: { ...version, state: 'RETIRED' },
-        }) as const,
-    ),
-  ];
-  return { changes, result: record };
-}
-
-function keyspaceAfterCommit(keyspace: KeyspaceRecord, version: number): KeyspaceRecord {
-  const { attempt: _done, ...rest } = keyspace;
-  return {
-    ...rest,
-    state: 'RUNNING',
-    desired: { ...keyspace.desired, currentVersion: version },
-    nextVersion: version + 1,
-  };
-}
-
-function committedVersion(load: LoadRecord, content: CommitContent): VersionRecord {
-  return {
-    uid: load.keyspaceUid,
-    number: content.version,
-    state: 'COMMITTED',
-    records: content.records,
-    keyBytes: content.keyBytes,
-    valueBytes: content.valueBytes,
-    segmentBytes: content.segments.reduce((sum, segment) => sum + segment.fileBytes, 0),
-    digest: content.digest,
-    source: load.source,
-    inputFingerprint: load.inputFingerprint,
-    loadId: load.id,
-    committedAt: content.nowIso,
-  };
 }

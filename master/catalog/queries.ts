@@ -2,6 +2,7 @@
 
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
+import { KEEP_DEFAULT } from '../../base/limits.ts';
 import type { CatalogState } from './catalog.ts';
 import type { ClusterRecord, KeyspaceRecord, LoadRecord, VersionRecord } from './records.ts';
 
@@ -41,9 +42,30 @@ export function versionsOf(state: CatalogState, uid: string): VersionRecord[] {
     .sort((left, right) => left.number - right.number);
 }
 
-/** The versions that datanodes keep, ascending. */
+/** The versions that can be gone back to, the current one included, ascending. */
 export function keptVersions(state: CatalogState, uid: string): VersionRecord[] {
   return versionsOf(state, uid).filter((version) => version.state === 'COMMITTED');
+}
+
+/** Whether datanodes keep the version whole: it can be read by its number. */
+export function isHeld(version: VersionRecord): boolean {
+  return version.state === 'COMMITTED' || version.state === 'REJECTED';
+}
+
+export function keepOf(keyspace: KeyspaceRecord): number {
+  return keyspace.desired.keep ?? KEEP_DEFAULT;
+}
+
+/** All version records by keyspace, ascending: for those who look at all keyspaces. */
+export function versionsByKeyspace(state: CatalogState): Map<string, VersionRecord[]> {
+  const byUid = new Map<string, VersionRecord[]>();
+  for (const version of state.version.values()) {
+    const versions = byUid.get(version.uid);
+    if (versions === undefined) byUid.set(version.uid, [version]);
+    else versions.push(version);
+  }
+  for (const versions of byUid.values()) versions.sort((left, right) => left.number - right.number);
+  return byUid;
 }
 
 export function runningLoad(state: CatalogState, uid: string): LoadRecord | undefined {

@@ -3,7 +3,7 @@
 //   cluster                      identity, fixed at the first start
 //   epoch                        the present leader's term
 //   keyspace/<uid>               one dataset: name, state, what is desired of it
-//   version/<uid>/<number>       one version's summary
+//   version/<uid>/<number>       one version's summary, with the gate it was held against
 //   manifest/<uid>/<number>      its segments; immutable, gone with the version's files
 //   load/<id>                    one bulk load
 //   node/<id>                    one datanode that has ever joined and was not removed
@@ -47,6 +47,8 @@ export interface KeyspaceRecord {
     readonly currentVersion: number;
     /** 0: the cluster's. */
     readonly replication: number;
+    /** Committed versions to keep; absent: KEEP_DEFAULT. */
+    readonly keep?: number;
   };
   readonly nextVersion: number;
   readonly attempt?: CommitAttempt;
@@ -54,10 +56,27 @@ export interface KeyspaceRecord {
 }
 
 /**
- * COMMITTED: kept everywhere. RETIRED: its files are being dropped. REJECTED: its manifest was
- * handed out, but the commit failed. DELETED: nothing of it is left but this record.
+ * COMMITTED: kept everywhere. REJECTED: whole and kept, but it did not pass its gate. RETIRED: its
+ * files are being dropped. BURNT: its manifest was handed out, but the commit failed and other
+ * content came after it. DELETED: nothing of it is left but this record.
  */
-type VersionState = 'COMMITTED' | 'RETIRED' | 'REJECTED' | 'DELETED';
+type VersionState = 'COMMITTED' | 'REJECTED' | 'RETIRED' | 'BURNT' | 'DELETED';
+
+/** What a version had to be like to go live; rows are its records (catalog/gate.ts). */
+export interface GateRecord {
+  readonly expectRows?: number;
+  /** A fraction of `expectRows`. */
+  readonly expectTolerance?: number;
+  readonly minRows?: number;
+  /** A fraction of the rows of the version before. */
+  readonly maxShrink?: number;
+  readonly requireKeys: readonly RequiredKeyRecord[];
+}
+
+export interface RequiredKeyRecord {
+  readonly key: string;
+  readonly value?: string;
+}
 
 export interface VersionRecord {
   readonly uid: string;
@@ -72,6 +91,13 @@ export interface VersionRecord {
   readonly inputFingerprint: string;
   readonly loadId: string;
   readonly committedAt: string;
+  /** Names its content; absent in records of 0.1.0. */
+  readonly fingerprint?: string;
+  readonly gate?: GateRecord;
+  /** Where REJECTED: why. */
+  readonly rejection?: string;
+  /** What was current before it became so: where a rollback goes. 0: nothing was. */
+  readonly follows?: number;
 }
 
 export interface SegmentRecord {
@@ -90,7 +116,18 @@ export interface ManifestRecord {
   readonly segments: readonly SegmentRecord[];
 }
 
-type LoadState = 'RUNNING' | 'COMMITTED' | 'ABORTED';
+/** proto/stele/v1/load.proto says what each means. */
+export type LoadState = 'RUNNING' | 'COMMITTED' | 'REJECTED' | 'FAILED' | 'CANCELLED' | 'ABANDONED';
+
+/** The numbers of a load as it last reported them. */
+export interface LoadProgressRecord {
+  readonly rows: number;
+  readonly rejected: number;
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  readonly shardsDone: number;
+  readonly shardsTotal: number;
+}
 
 export interface LoadRecord {
   readonly id: string;
@@ -99,9 +136,16 @@ export interface LoadRecord {
   readonly source: string;
   readonly inputFingerprint: string;
   readonly minReplicas: number;
+  readonly mode?: 'REPLACE' | 'APPEND';
+  readonly owner?: { readonly host: string; readonly pid: number; readonly user: string };
   readonly startedAt: string;
-  /** The version it became, when COMMITTED. */
+  readonly endedAt?: string;
+  readonly progress?: LoadProgressRecord;
+  /** The version it became, when COMMITTED or REJECTED, with its records and digest. */
   readonly version?: number;
+  readonly records?: number;
+  readonly digest?: string;
+  /** Why it ended without a commit. */
   readonly reason?: string;
 }
 

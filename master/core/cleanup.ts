@@ -1,7 +1,8 @@
 // What may go from which node. Pure.
 //
-//   leaving    manifests of RETIRED and REJECTED versions, from every node
+//   leaving    manifests of RETIRED and BURNT versions, from every node
 //   deleting   every segment of a keyspace that is being dropped
+//              (both once nobody reads them any more: departures.ts)
 //   garbage    segments of a known keyspace that no kept version refers to, once no load has
 //              touched it for an hour (a load's segments are not in any manifest before its commit);
 //              at once where the versions that had them are leaving
@@ -41,23 +42,28 @@ export interface CleanupPlan {
 }
 
 /**
- * `retired`: by keyspace uid, the segment ids of leaving versions. `confirmed(node, ref)` says
- * whether the node, in this run of it, has acknowledged dropping a leaving version.
+ * `confirmed(node, leaving)` says whether the node, in this run of it, has acknowledged dropping a
+ * leaving version.
  */
 export function planCleanup(
   world: World,
-  retired: ReadonlyMap<string, ReadonlySet<string>>,
   confirmed: (node: NodeStatus, leaving: Leaving) => boolean,
 ): CleanupPlan {
-  const kept = keptSegments(world);
+  const needs: Needs = {
+    kept: keptSegments(world),
+    retired: segmentsOfLeaving(world, ({ ref }) => !world.lingering.has(ref)),
+    lingering: segmentsOfLeaving(world, ({ ref }) => world.lingering.has(ref)),
+  };
   const drops: DropPlan[] = [];
   let unknownSegments = 0;
   for (const node of world.nodes.values()) {
     const holdings = world.holdings.get(node.id);
     if (holdings?.incarnation !== node.incarnation || node.liveness !== 'SERVING') continue;
     unknownSegments += countUnknown(world, holdings);
-    const segments = dropsOf(world, node, holdings, kept, retired);
-    const versions = world.leaving.filter((leaving) => !confirmed(node, leaving));
+    const segments = dropsOf(world, node, holdings, needs);
+    const versions = world.leaving.filter(
+      (leaving) => !world.lingering.has(leaving.ref) && !confirmed(node, leaving),
+    );
     if (segments.length > 0 || versions.length > 0) {
       const whole = segments.length <= DROPS_PER_ORDER_MAX;
       drops.push({
@@ -70,6 +76,23 @@ export function planCleanup(
     }
   }
   return { drops, unknownSegments };
+}
+
+/** `<uid> <segmentId>` of what is still wanted and of what may go. */
+interface Needs {
+  readonly kept: ReadonlyMap<string, KeptSegment>;
+  readonly retired: ReadonlySet<string>;
+  /** Of leaving versions that may still be read. */
+  readonly lingering: ReadonlySet<string>;
+}
+
+function segmentsOfLeaving(world: World, isMeant: (leaving: Leaving) => boolean): Set<string> {
+  const names = new Set<string>();
+  for (const leaving of world.leaving) {
+    if (!isMeant(leaving)) continue;
+    for (const id of leaving.segmentIds) names.add(`${leaving.uid} ${id}`);
+  }
+  return names;
 }
 
 interface KeptSegment {
@@ -104,26 +127,36 @@ function dropsOf(
   world: World,
   node: NodeStatus,
   holdings: NodeHoldings,
-  kept: ReadonlyMap<string, KeptSegment>,
-  retired: ReadonlyMap<string, ReadonlySet<string>>,
+  needs: Needs,
 ): SegmentRef[] {
   const drops: SegmentRef[] = [];
   for (const [uid, ids] of holdings.segments) {
     const deleting = world.deleting.has(uid);
     const lastLoadMs = world.lastLoadMs.get(uid);
-    if (!deleting && lastLoadMs === undefined) continue;
+    if (deleting ? world.lingering.has(uid) : lastLoadMs === undefined) continue;
     const quiet = lastLoadMs === undefined || world.nowMs - lastLoadMs >= LOAD_QUIET_MS;
     for (const segmentId of ids) {
-      const needed = kept.get(`${uid} ${segmentId}`);
-      const drop =
-        deleting ||
-        (needed === undefined
-          ? quiet || retired.get(uid)?.has(segmentId) === true
-          : isSurplus(world, node, uid, segmentId, needed));
-      if (drop) drops.push({ uid, segmentId });
+      if (deleting || isUnneeded(world, node, needs, uid, segmentId, quiet)) {
+        drops.push({ uid, segmentId });
+      }
     }
   }
   return drops;
+}
+
+function isUnneeded(
+  world: World,
+  node: NodeStatus,
+  needs: Needs,
+  uid: string,
+  segmentId: string,
+  quiet: boolean,
+): boolean {
+  const name = `${uid} ${segmentId}`;
+  const kept = needs.kept.get(name);
+  if (kept !== undefined) return isSurplus(world, node, uid, segmentId, kept);
+  if (needs.lingering.has(name)) return false;
+  return quiet || needs.retired.has(name);
 }
 
 function isSurplus(

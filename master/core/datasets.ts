@@ -1,9 +1,14 @@
 // The part of the world that comes from the catalog: what is kept, what is leaving. Pure.
 
 import type { CatalogState } from '../catalog/catalog.ts';
-import { clusterOf, keptVersions, runningLoad, versionsOf } from '../catalog/queries.ts';
+import { clusterOf, isHeld, versionsByKeyspace } from '../catalog/queries.ts';
 import { versionId } from '../catalog/records.ts';
-import type { ManifestRecord, SegmentRecord } from '../catalog/records.ts';
+import type {
+  KeyspaceRecord,
+  ManifestRecord,
+  SegmentRecord,
+  VersionRecord,
+} from '../catalog/records.ts';
 import type { ViewKeyspace } from './routes.ts';
 import type { Dataset, Leaving } from './world.ts';
 
@@ -11,8 +16,8 @@ export interface CatalogFacts {
   readonly datasets: readonly Dataset[];
   readonly leaving: readonly Leaving[];
   readonly deleting: ReadonlySet<string>;
-  /** Segment ids that leaving versions had, by keyspace uid. */
-  readonly retired: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Refs of leaving versions and uids of deleted keyspaces. */
+  readonly leavingNames: readonly string[];
   /** Uids of keyspaces that are not being deleted. */
   readonly keyspaceUids: readonly string[];
   readonly keyspaces: readonly ViewKeyspace[];
@@ -22,39 +27,49 @@ export interface CatalogFacts {
 /** `replication`: the cluster's, for keyspaces that set none. */
 export function catalogFacts(state: CatalogState, replication: number): CatalogFacts {
   const { shardCount } = clusterOf(state);
+  const versions = versionsByKeyspace(state);
   const live = [...state.keyspace.values()].filter((keyspace) => keyspace.state !== 'DELETING');
-  const datasets = live.flatMap((keyspace) =>
-    keptVersions(state, keyspace.uid).map((version): Dataset => {
-      const ref = versionId(keyspace.uid, version.number);
-      return {
-        uid: keyspace.uid,
-        name: keyspace.name,
-        version: version.number,
-        ref,
-        current: version.number === keyspace.desired.currentVersion,
-        replication: keyspace.desired.replication || replication,
-        segmentsByShard: byShard(state.manifest.get(ref), shardCount),
-      };
-    }),
-  );
-  const leaving = leavingVersions(state);
+  const deleting = deletingUids(state);
+  const leaving = leavingVersions(state, versions);
   return {
-    datasets,
+    datasets: live.flatMap((keyspace) =>
+      (versions.get(keyspace.uid) ?? [])
+        .filter(isHeld)
+        .map((version) => datasetOf(state, keyspace, version, shardCount, replication)),
+    ),
     leaving,
-    deleting: deletingUids(state),
-    retired: retiredSegments(state, leaving),
+    deleting,
+    leavingNames: [...leaving.map(({ ref }) => ref), ...deleting],
     keyspaceUids: live.map((keyspace) => keyspace.uid),
-    keyspaces: live.map((record): ViewKeyspace => {
-      const versions = keptVersions(state, record.uid);
-      const current = versions.find(({ number }) => number === record.desired.currentVersion);
-      return {
-        record,
-        versions: versions.map(({ number }) => number),
-        records: current?.records ?? 0,
-      };
-    }),
+    keyspaces: live.map((record) => viewKeyspace(record, versions.get(record.uid) ?? [])),
     draining: new Set([...state.node.values()].filter((node) => node.drain).map((node) => node.id)),
   };
+}
+
+function datasetOf(
+  state: CatalogState,
+  keyspace: KeyspaceRecord,
+  version: VersionRecord,
+  shardCount: number,
+  replication: number,
+): Dataset {
+  const ref = versionId(keyspace.uid, version.number);
+  return {
+    uid: keyspace.uid,
+    name: keyspace.name,
+    version: version.number,
+    ref,
+    current: version.number === keyspace.desired.currentVersion,
+    replication: keyspace.desired.replication || replication,
+    segmentsByShard: byShard(state.manifest.get(ref), shardCount),
+  };
+}
+
+/** Rejected versions are among those that can be read by their number. */
+function viewKeyspace(record: KeyspaceRecord, versions: readonly VersionRecord[]): ViewKeyspace {
+  const held = versions.filter(isHeld);
+  const current = held.find(({ number }) => number === record.desired.currentVersion);
+  return { record, versions: held.map(({ number }) => number), records: current?.records ?? 0 };
 }
 
 function byShard(manifest: ManifestRecord | undefined, shardCount: number): SegmentRecord[][] {
@@ -72,32 +87,29 @@ function deletingUids(state: CatalogState): ReadonlySet<string> {
  * While a load runs into a keyspace nothing of it leaves: what the load pushes may be, byte for
  * byte, a segment of a retired version.
  */
-function leavingVersions(state: CatalogState): Leaving[] {
+function leavingVersions(
+  state: CatalogState,
+  versions: ReadonlyMap<string, readonly VersionRecord[]>,
+): Leaving[] {
+  const loaded = new Set(
+    [...state.load.values()]
+      .filter((load) => load.state === 'RUNNING')
+      .map((load) => load.keyspaceUid),
+  );
   const leaving: Leaving[] = [];
   for (const keyspace of state.keyspace.values()) {
     const deleting = keyspace.state === 'DELETING';
-    if (!deleting && runningLoad(state, keyspace.uid) !== undefined) continue;
-    for (const version of versionsOf(state, keyspace.uid)) {
-      const leaves = version.state === 'RETIRED' || version.state === 'REJECTED';
-      if (leaves || (deleting && version.state === 'COMMITTED')) {
-        leaving.push({ uid: keyspace.uid, version: version.number });
-      }
+    if (!deleting && loaded.has(keyspace.uid)) continue;
+    for (const version of versions.get(keyspace.uid) ?? []) {
+      const leaves = version.state === 'RETIRED' || version.state === 'BURNT';
+      if (leaves || (deleting && isHeld(version))) leaving.push(leavingOf(state, version));
     }
   }
   return leaving;
 }
 
-function retiredSegments(
-  state: CatalogState,
-  leaving: readonly Leaving[],
-): ReadonlyMap<string, ReadonlySet<string>> {
-  const retired = new Map<string, Set<string>>();
-  for (const { uid, version } of leaving) {
-    const ids = retired.get(uid) ?? new Set();
-    retired.set(uid, ids);
-    for (const segment of state.manifest.get(versionId(uid, version))?.segments ?? []) {
-      ids.add(segment.id);
-    }
-  }
-  return retired;
+function leavingOf(state: CatalogState, { number, uid }: VersionRecord): Leaving {
+  const ref = versionId(uid, number);
+  const segments = state.manifest.get(ref)?.segments ?? [];
+  return { uid, version: number, ref, segmentIds: segments.map(({ id }) => id) };
 }

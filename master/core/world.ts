@@ -23,6 +23,10 @@ export interface Dataset {
 export interface Leaving {
   readonly uid: string;
   readonly version: number;
+  /** `<uid>/<version>` */
+  readonly ref: string;
+  /** Of its manifest; segments of other versions may be among them. */
+  readonly segmentIds: readonly string[];
 }
 
 export interface World {
@@ -37,6 +41,8 @@ export interface World {
   readonly leaving: readonly Leaving[];
   /** Uids of keyspaces that are being deleted: every segment of theirs goes. */
   readonly deleting: ReadonlySet<string>;
+  /** Refs of leaving versions, and uids of deleted keyspaces, that may still be read (departures.ts). */
+  readonly lingering: ReadonlySet<string>;
   /** Uids of the keyspaces in the catalog, with when a load last touched them (monotonic). */
   readonly lastLoadMs: ReadonlyMap<string, number>;
   /** Owners by shard, first owner first, `replicationMax(world)` of them. */

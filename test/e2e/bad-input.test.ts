@@ -220,7 +220,22 @@ describe('a corrupt segment on disk', () => {
 describe('a truncated metadata store of the master', () => {
   const store = (): string => join(cluster.folder, 'master', 'metadata', 'data.mdb');
 
+  /** What loads before this have replaced leaves a few seconds later. */
+  async function nothingLeaves(): Promise<boolean> {
+    const { keyspaces } = (await cluster.json('/v1/keyspaces')) as {
+      keyspaces: { name: string }[];
+    };
+    const states = await Promise.all(
+      keyspaces.map(async ({ name }) => {
+        const answer = await cluster.json(`/v1/keyspaces/${name}/versions`);
+        return (answer as { versions: { state: string }[] }).versions.map(({ state }) => state);
+      }),
+    );
+    return !states.flat().includes('RETIRED');
+  }
+
   test('is restored from the backup beside it: same catalog, nothing copied', async () => {
+    await until('replaced versions to have left', nothingLeaves);
     const before = await cluster.json('/v1/keyspaces');
     const files = NODES.map((id) => segmentFiles(join(cluster.folder, id)));
     await cluster.kill('master');

@@ -97,6 +97,8 @@ export class FakeMaster {
   readonly begun: BeginLoadRequest[] = [];
   readonly aborted: string[] = [];
   committed: CommitLoadRequest | undefined;
+  /** Not empty: loaders learn with their next report that they are cancelled. */
+  cancelReason = '';
   /** Runs at the start of each commit; may throw. */
   beforeCommit: () => void = () => undefined;
   readonly #open = new Map<string, BeginLoadRequest>();
@@ -154,7 +156,8 @@ export class FakeMaster {
   reportProgress: LoadServiceServer['reportProgress'] = ({ request }, callback) => {
     answer(callback, () => {
       if (!this.#open.has(request.loadId)) throw new SteleError('LOAD_NOT_FOUND', 'No such load.');
-      return { cancelled: false, targets: this.#targets() };
+      const reason = this.cancelReason;
+      return { cancelled: reason !== '', reason, targets: this.#targets() };
     });
   };
 

@@ -30,6 +30,8 @@ function commitOf(segments: readonly SegmentInfo[]): CommitLoadRequest {
     valueBytes: sum('valueBytes'),
     digest: addDigests(segments),
     minReplicas: 0,
+    gate: undefined,
+    keep: 0,
   };
 }
 

@@ -7,7 +7,11 @@ import { BackgroundTasks } from '../../base/background.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { silentLogger } from '../../base/log.ts';
 import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
-import type { BeginLoadRequest, BeginLoadResponse } from '../../proto/gen/stele/v1/load.ts';
+import type {
+  BeginLoadRequest,
+  BeginLoadResponse,
+  CommitLoadRequest,
+} from '../../proto/gen/stele/v1/load.ts';
 import { Catalog } from '../../master/catalog/catalog.ts';
 import { startEpoch } from '../../master/catalog/cluster-transitions.ts';
 import { addDigests } from '../../master/commit-check.ts';
@@ -36,6 +40,10 @@ export async function until(condition: () => boolean, what: string): Promise<voi
 export class ControlPlane {
   readonly network = new FakeNetwork();
   readonly folder = mkdtempSync(join(tmpdir(), 'stele-leader-'));
+  /** Of the master that `start` starts. */
+  retireDelayMs = 20;
+  /** Time that has passed for the master alone. */
+  skippedMs = 0;
   leader!: Leader;
   loads!: Loads;
   operations!: Operations;
@@ -55,7 +63,7 @@ export class ControlPlane {
       links: this.network,
       background: this.#background,
       log: silentLogger,
-      clock: monotonicNowMs,
+      clock: () => monotonicNowMs() + this.skippedMs,
       settings: {
         replication,
         heartbeatIntervalMs: INTERVAL_MS,
@@ -67,10 +75,11 @@ export class ControlPlane {
           repairDelayMs: REPAIR_DELAY_MS,
         },
         repair: { copiesPerNodeMax: 4, bytesPerSecondMax: 0 },
+        retireDelayMs: this.retireDelayMs,
       },
     });
     this.loads = new Loads(this.leader, silentLogger);
-    this.operations = new Operations(this.leader);
+    this.operations = new Operations(this.leader, this.loads);
     this.registrar = new NodeRegistrar(this.leader);
     this.leader.start();
   }
@@ -117,6 +126,7 @@ export class ControlPlane {
       inputFingerprint: '',
       skipIfCurrent: false,
       minReplicas: 0,
+      owner: { host: 'here', pid: 7, user: 'me' },
       ...more,
     });
   }
@@ -145,7 +155,11 @@ export class ControlPlane {
     }
   }
 
-  commit(load: BeginLoadResponse, segments: ReturnType<ControlPlane['segments']>, minReplicas = 0) {
+  commit(
+    load: BeginLoadResponse,
+    segments: ReturnType<ControlPlane['segments']>,
+    more: Partial<CommitLoadRequest> = {},
+  ) {
     const sum = (field: 'records' | 'keyBytes' | 'valueBytes'): number =>
       segments.reduce((total, segment) => total + segment[field], 0);
     return this.loads.commitLoad({
@@ -155,16 +169,22 @@ export class ControlPlane {
       keyBytes: sum('keyBytes'),
       valueBytes: sum('valueBytes'),
       digest: addDigests(segments),
-      minReplicas,
+      minReplicas: 0,
+      gate: undefined,
+      keep: 0,
+      ...more,
     });
   }
 
   /** A whole load; resolves to its version. */
-  async load(keyspace: string): Promise<{ version: number; uid: string; ids: string[] }> {
+  async load(
+    keyspace: string,
+    more: Partial<CommitLoadRequest> = {},
+    segments = this.segments(),
+  ): Promise<{ version: number; uid: string; ids: string[] }> {
     const load = await this.begin(keyspace);
-    const segments = this.segments();
     this.push(load, segments);
-    const { version } = await this.commit(load, segments);
+    const { version } = await this.commit(load, segments, more);
     return { version, uid: load.keyspaceUid, ids: segments.map((segment) => segment.id) };
   }
 

@@ -10,6 +10,7 @@ import type {
   VersionRef,
 } from '../../proto/gen/stele/v1/datanode.ts';
 import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
+import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LinkFactory, LinkTarget } from '../../proto/ports.ts';
@@ -27,6 +28,12 @@ export class FakeDatanode {
   epochMax = 0;
   copiesDone = 0;
   copyFails = false;
+  /** Answers UNAVAILABLE to every read. */
+  blind = false;
+  /** Takes no view. */
+  deaf = false;
+  /** Tells other digests than it was given. */
+  lies = false;
   ordersSeen: OrderHeader[] = [];
   #revision = 0;
   #failures: { keyspaceUid: string; segmentId: string; reason: string }[] = [];
@@ -124,6 +131,7 @@ export class FakeDatanode {
   }
 
   applyView(view: ClusterView): VersionRef[] {
+    if (this.deaf) throw new SteleError('DEADLINE_EXCEEDED', `${this.id} does not listen`);
     this.view = view;
     return view.keyspaces.flatMap(({ uid, versions }) =>
       versions
@@ -139,7 +147,8 @@ export class FakeDatanode {
       throw new SteleError('CONFLICT', `two contents for version ${ref}`);
     }
     this.manifests.set(ref, manifest);
-    return manifest.segments.filter(({ id }) => this.claim(manifest.keyspaceUid, id));
+    const held = manifest.segments.filter(({ id }) => this.claim(manifest.keyspaceUid, id));
+    return this.lies ? held.map((info) => ({ ...info, digest: Buffer.alloc(16, 0xee) })) : held;
   }
 
   copy(order: CopyOrder, network: FakeNetwork): void {
@@ -164,6 +173,10 @@ export class FakeDatanode {
 
 export class FakeNetwork implements LinkFactory {
   readonly nodes = new Map<string, FakeDatanode>();
+  /** What every version has, whatever its segments are called. */
+  readonly values = new Map<string, string>();
+  /** Awaited before a drop order reaches its node. */
+  beforeDrop: (nodeId: string) => Promise<void> = () => Promise.resolve();
 
   add(id: string): FakeDatanode {
     const node = new FakeDatanode(id, 10_000 + this.nodes.size);
@@ -194,6 +207,7 @@ export class FakeNetwork implements LinkFactory {
         return { accepted: request.orders.length };
       },
       dropSegments: async (request) => {
+        await this.beforeDrop(target.nodeId);
         const node = find(request.header);
         for (const { keyspaceUid, segmentId } of request.segments)
           node.drop(keyspaceUid, segmentId, request.holdingsRevision);
@@ -206,7 +220,22 @@ export class FakeNetwork implements LinkFactory {
         throw new SteleError('UNSUPPORTED', 'no bytes here');
       },
       lookups: {
-        lookup: () => Promise.reject(new SteleError('UNSUPPORTED', 'no lookups here')),
+        lookup: async ({ keyspaceUid, version }, keys, sink) => {
+          const node = [...this.nodes.values()].find(
+            ({ port }) => port === target.address.grpcPort,
+          );
+          if (node?.alive !== true) throw new SteleError('UNAVAILABLE', 'nobody listens there');
+          const knows = node.manifests.has(`${keyspaceUid}/${version}`) && !node.blind;
+          keys.forEach((key, index) => {
+            const value = Buffer.from(this.values.get(Buffer.from(key).toString()) ?? '');
+            const status = !knows
+              ? LookupStatus.UNAVAILABLE
+              : this.values.has(Buffer.from(key).toString())
+                ? LookupStatus.OK
+                : LookupStatus.NOT_FOUND;
+            sink(index, status, value, 0, value.length);
+          });
+        },
         inFlight: 0,
         close: () => undefined,
       },

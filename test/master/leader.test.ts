@@ -90,6 +90,8 @@ describe('a load', () => {
       valueBytes: SHARDS * 7,
       digest: Buffer.alloc(16),
       minReplicas: 0,
+      gate: undefined,
+      keep: 0,
     };
     await expect(plane.loads.commitLoad(request)).rejects.toMatchObject({
       code: 'LOAD_REJECTED',

@@ -1,22 +1,17 @@
-// Operations over HTTP: datasets, the cluster's health and placement, membership. Each route is
-// one call of ClusterOperations.
+// Operations over HTTP: the cluster's health and placement, membership; with those of datasets
+// (keyspace-routes.ts) and of loads (load-routes.ts). Each route is one call of ClusterOperations.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
-import { keyspaceName, nodeId, shorten, version as parseVersion } from '../../../base/ids.ts';
+import { keyspaceName, nodeId, shorten } from '../../../base/ids.ts';
 import { parseDurationMs } from '../../../base/units.ts';
 import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
+import { keyspaceRoutes } from './keyspace-routes.ts';
+import { loadRoutes } from './load-routes.ts';
 import { sendProblem } from './problem.ts';
 import { keyOfUrl } from './raw-url.ts';
-import {
-  explainJson,
-  healthJson,
-  keyspaceJson,
-  nodeJson,
-  shardJson,
-  versionJson,
-} from './shapes.ts';
+import { explainJson, healthJson, nodeJson, shardJson } from './shapes.ts';
 
 const WAIT_MS_DEFAULT = 30_000;
 const WAIT_MS_MAX = 600_000;
@@ -26,72 +21,12 @@ const WAIT_SLACK_MS = 10_000;
 type OfKeyspace = FastifyRequest<{ Params: { keyspace: string } }>;
 type OfNode = FastifyRequest<{ Params: { id: string } }>;
 
-const ROLLBACK_BODY = {
-  type: ['object', 'null'],
-  additionalProperties: false,
-  properties: { to: { type: 'integer', minimum: 1 } },
-} as const;
-
-/** Registers the routes of keyspaces, cluster and nodes. */
+/** Registers the routes of keyspaces, loads, cluster and nodes. */
 export function operationRoutes(app: FastifyInstance, operations: ClusterOperations): void {
   keyspaceRoutes(app, operations);
+  loadRoutes(app, operations);
   clusterRoutes(app, operations);
   nodeRoutes(app, operations);
-}
-
-function keyspaceRoutes(app: FastifyInstance, operations: ClusterOperations): void {
-  const tags = ['keyspaces'];
-  app.get('/v1/keyspaces', { schema: { tags, summary: 'All datasets' } }, async () => {
-    const { keyspaces } = await operations.listKeyspaces();
-    return { keyspaces: keyspaces.map(keyspaceJson) };
-  });
-  app.get(
-    '/v1/keyspaces/:keyspace',
-    { schema: { tags, summary: 'One dataset: counts, bytes, state, digest' } },
-    async (request: OfKeyspace) => {
-      const name = keyspaceName(request.params.keyspace);
-      const { keyspaces } = await operations.listKeyspaces();
-      const found = keyspaces.find((keyspace) => keyspace.name === name);
-      if (found !== undefined) return keyspaceJson(found);
-      throw new SteleError(
-        'KEYSPACE_NOT_FOUND',
-        `There is no keyspace '${name}'; GET /v1/keyspaces lists those there are.`,
-      );
-    },
-  );
-  app.get(
-    '/v1/keyspaces/:keyspace/versions',
-    { schema: { tags, summary: 'The versions that are kept' } },
-    async (request: OfKeyspace) => {
-      const keyspace = keyspaceName(request.params.keyspace);
-      const { versions } = await operations.listVersions({ keyspace });
-      return { keyspace, versions: versions.map(versionJson) };
-    },
-  );
-  app.post(
-    '/v1/keyspaces/:keyspace/rollback',
-    { schema: { tags, summary: 'Make an earlier version current', body: ROLLBACK_BODY } },
-    async (
-      request: FastifyRequest<{ Params: { keyspace: string }; Body: { to?: number } | null }>,
-    ) => {
-      const keyspace = keyspaceName(request.params.keyspace);
-      const to = request.body?.to;
-      const done = await operations.rollback({
-        keyspace,
-        to: to === undefined ? 0 : parseVersion(to),
-      });
-      return { keyspace, version: done.version, from: done.from };
-    },
-  );
-  app.delete(
-    '/v1/keyspaces/:keyspace',
-    { schema: { tags, summary: 'Drop a dataset with all its versions' } },
-    async (request: OfKeyspace) => {
-      const keyspace = keyspaceName(request.params.keyspace);
-      await operations.dropKeyspace({ keyspace });
-      return { keyspace, dropped: true };
-    },
-  );
 }
 
 function clusterRoutes(app: FastifyInstance, operations: ClusterOperations): void {

@@ -8,6 +8,8 @@ import type {
   ShardSummary,
   VersionSummary,
 } from '../../../proto/gen/stele/v1/cluster.ts';
+import { LoadMode, LoadState } from '../../../proto/gen/stele/v1/load.ts';
+import type { LoadGate, LoadStatus } from '../../../proto/gen/stele/v1/load.ts';
 import { HealthStatus, NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import type { NodeAddress } from '../../../proto/gen/stele/v1/view.ts';
 
@@ -40,6 +42,7 @@ export function keyspaceJson(keyspace: KeyspaceSummary): Json {
     digest: keyspace.digest.toString('hex'),
     replication: keyspace.replication,
     created_at: keyspace.createdAt,
+    keep: keyspace.keep,
   };
 }
 
@@ -55,7 +58,56 @@ export function versionJson(version: VersionSummary): Json {
     digest: version.digest.toString('hex'),
     source: version.source,
     committed_at: version.committedAt,
+    load_id: version.loadId,
+    rollback_target: version.rollbackTarget,
+    reason: version.reason === '' ? null : version.reason,
+    gate: version.gate === undefined ? null : gateJson(version.gate),
   };
+}
+
+/** Keys as text: a gate is written by people. */
+function gateJson(gate: LoadGate): Json {
+  return {
+    expect_rows: gate.expectRows ?? null,
+    expect_tolerance: gate.expectTolerance,
+    min_rows: gate.minRows ?? null,
+    max_shrink: gate.maxShrink ?? null,
+    require_keys: gate.requireKeys.map(({ key, value }) => ({
+      key: key.toString('utf8'),
+      value: value === undefined ? null : value.toString('utf8'),
+    })),
+  };
+}
+
+export function loadJson(load: LoadStatus): Json {
+  return {
+    id: load.loadId,
+    keyspace: load.keyspace,
+    state: loadStateWord(load.state),
+    mode: load.mode === LoadMode.APPEND ? 'append' : 'replace',
+    source: load.source,
+    owner: load.owner === undefined ? null : { ...load.owner },
+    stage: load.stage === '' ? null : load.stage,
+    rows: load.rows,
+    rejected: load.rejected,
+    bytes_done: load.bytesDone,
+    bytes_total: load.bytesTotal,
+    shards_done: load.shardsDone,
+    shards_total: load.shardsTotal,
+    version: load.version === 0 ? null : load.version,
+    records: load.records,
+    digest: load.digest.toString('hex'),
+    started_at: load.startedAt,
+    ended_at: load.endedAt === '' ? null : load.endedAt,
+    reason: load.reason === '' ? null : load.reason,
+    silent_ms: load.silentMs,
+  };
+}
+
+/** `RUNNING`, `COMMITTED` ... */
+function loadStateWord(state: LoadState): string {
+  const found = Object.entries(LoadState).find(([, value]) => value === state);
+  return found?.[0] ?? 'UNSPECIFIED';
 }
 
 export function nodeJson(summary: NodeSummary): Json {

@@ -40,7 +40,7 @@ const holders = (disk: Disk, id: string): string[] =>
 
 /** One turn: drops first, as the worst order, then copies, both carried out at once. */
 function turn(disk: Disk, of: World, inFlight: InFlight): InFlight {
-  const { drops } = planCleanup(of, new Map(), () => false);
+  const { drops } = planCleanup(of, () => false);
   const { orders, inFlight: after } = planRepair(of, inFlight, limits);
   for (const { node, segments } of drops) {
     for (const { segmentId } of segments) disk.get(node)?.delete(segmentId);
@@ -79,8 +79,9 @@ describe('repair and cleanup together', () => {
     fc.assert(
       fc.property(scene, ({ held, owners, silent }) => {
         const disk: Disk = new Map(NODES.map((id, index) => [id, new Set(held[index])]));
-        const of = worldOf(disk, owners, silent, 0);
-        const { drops } = planCleanup(of, new Map([[UID, new Set(SEGMENTS)]]), () => false);
+        const leaving = [{ uid: UID, version: 9, ref: `${UID}/9`, segmentIds: SEGMENTS }];
+        const of = { ...worldOf(disk, owners, silent, 0), leaving };
+        const { drops } = planCleanup(of, () => false);
         const { orders } = planRepair(of, new Map(), limits);
         const touched = [...drops.map(({ node }) => node), ...orders.map(({ target }) => target)];
         expect(touched.filter((node) => silent.includes(node))).toEqual([]);

@@ -4,7 +4,16 @@ import { missed } from '../../../master/core/membership.ts';
 import { copyFailed, copyKey, forgetTarget, planRepair } from '../../../master/core/repair.ts';
 import type { InFlight } from '../../../master/core/repair.ts';
 import type { World } from '../../../master/core/world.ts';
-import { FULL, LIMITS, UID, dataset, holding, serving, world } from './world-fixture.ts';
+import {
+  FULL,
+  LIMITS,
+  UID,
+  dataset,
+  holding,
+  serving,
+  leavingVersion,
+  world,
+} from './world-fixture.ts';
 
 const NONE: InFlight = new Map();
 const limits = { copiesPerNodeMax: 4, bytesPerSecondMax: 0 };
@@ -82,8 +91,8 @@ describe('repair', () => {
 
 describe('cleanup', () => {
   const never = (): boolean => false;
-  const drops = (of: World, retired = new Map<string, Set<string>>()): string[] =>
-    planCleanup(of, retired, never).drops.flatMap(({ node, segments }) =>
+  const drops = (of: World): string[] =>
+    planCleanup(of, never).drops.flatMap(({ node, segments }) =>
       segments.map(({ segmentId }) => `${segmentId}@${node}`),
     );
 
@@ -103,7 +112,28 @@ describe('cleanup', () => {
     const of = world({ ...FULL, a: [...FULL.a, 'stray'] });
     expect(drops({ ...of, nowMs: 3_599_999 })).toEqual([]);
     expect(drops({ ...of, nowMs: 3_600_000 })).toEqual(['stray@a']);
-    expect(drops(of, new Map([[UID, new Set(['stray'])]]))).toEqual(['stray@a']);
+    expect(drops({ ...of, leaving: [leavingVersion(9, ['stray', 'v1-s0'])] })).toEqual(['stray@a']);
+  });
+
+  test('drops nothing of a version or keyspace that may still be read, be it a year', () => {
+    const leaving = [leavingVersion(9, ['old-s0'])];
+    const of = world({ ...FULL, a: [...FULL.a, 'old-s0'] }, { leaving, nowMs: 3e10 });
+    expect(drops(of)).toEqual(['old-s0@a']);
+    expect(planCleanup(of, never).drops.every(({ versions }) => versions.length === 1)).toBe(true);
+    const lingering = { ...of, lingering: new Set([`${UID}/9`]) };
+    expect(planCleanup(lingering, never).drops).toEqual([]);
+    const gone = world({ a: ['v1-s0'] }, { datasets: [], deleting: new Set([UID]) });
+    expect(drops(gone)).toEqual(['v1-s0@a']);
+    expect(drops({ ...gone, lingering: new Set([UID]), lastLoadMs: new Map() })).toEqual([]);
+  });
+
+  test('names the revision of the holdings that it was decided by', () => {
+    const of = world({ ...FULL, c: [...FULL.c, 'v1-s0'] });
+    const holdings = new Map(of.holdings);
+    holdings.set('c', { ...holding('c', [...FULL.c, 'v1-s0']), revision: 41 });
+    expect(planCleanup({ ...of, holdings }, never).drops).toMatchObject([
+      { node: 'c', holdingsRevision: 41 },
+    ]);
   });
 
   test('leaves segments of an unknown keyspace alone and counts them', () => {
@@ -112,11 +142,11 @@ describe('cleanup', () => {
       nowMs: 9_999_999,
     });
     expect(drops(of)).toEqual([]);
-    expect(planCleanup(of, new Map(), never).unknownSegments).toBe(2);
+    expect(planCleanup(of, never).unknownSegments).toBe(2);
   });
 
   test('a keyspace is forgotten when no known node has anything of it, silent nodes included', () => {
-    const leaving = [{ uid: UID, version: 1 }];
+    const leaving = [leavingVersion(1, [])];
     const of = (held: Parameters<typeof world>[0]): World =>
       world(held, { datasets: [], deleting: new Set([UID]), lastLoadMs: new Map(), leaving });
     const always = (): boolean => true;

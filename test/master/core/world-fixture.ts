@@ -4,7 +4,7 @@ import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import type { NodeHoldings } from '../../../master/core/holdings.ts';
 import { answered, knownNode } from '../../../master/core/membership.ts';
 import type { MembershipLimits, NodeStatus } from '../../../master/core/membership.ts';
-import type { Dataset, World } from '../../../master/core/world.ts';
+import type { Dataset, Leaving, World } from '../../../master/core/world.ts';
 
 export const LIMITS: MembershipLimits = {
   suspectMisses: 1,
@@ -88,6 +88,7 @@ export function world(
     datasets: [dataset()],
     leaving: [],
     deleting: new Set(),
+    lingering: new Set(),
     lastLoadMs: new Map([[UID, 0]]),
     owners: [0, 1, 2, 3].map((shard) => (shard % 2 === 0 ? ['a', 'b'] : ['b', 'c'])),
     ...more,
@@ -99,3 +100,7 @@ export const FULL = {
   b: ['v1-s0', 'v1-s1', 'v1-s2', 'v1-s3'],
   c: ['v1-s1', 'v1-s3'],
 };
+
+export function leavingVersion(version: number, segmentIds: readonly string[]): Leaving {
+  return { uid: UID, version, ref: `${UID}/${version}`, segmentIds };
+}

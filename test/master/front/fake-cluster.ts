@@ -4,8 +4,18 @@
 import { SteleError } from '../../../base/errors.ts';
 import { HealthStatus, NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
-import type { GetHealthRequest, GetHealthResponse } from '../../../proto/gen/stele/v1/cluster.ts';
-import type { NodeSummary } from '../../../proto/gen/stele/v1/cluster.ts';
+import type {
+  CancelLoadRequest,
+  DropVersionRequest,
+  GetHealthRequest,
+  GetHealthResponse,
+  GetLoadRequest,
+  ListLoadsRequest,
+  NodeSummary,
+  PromoteRequest,
+  SetKeepRequest,
+} from '../../../proto/gen/stele/v1/cluster.ts';
+import { LoadState } from '../../../proto/gen/stele/v1/load.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import type {
@@ -17,6 +27,7 @@ import type {
 } from '../../../proto/ports.ts';
 import { shardOfSlot } from '../../../ring/shard.ts';
 import { slotOfKey } from '../../../ring/slot.ts';
+import { GATE, LOAD } from './load-sample.ts';
 
 export const UID = '00000000000000aa';
 const SHARD_COUNT = 16;
@@ -216,6 +227,7 @@ export class FakeCluster implements ClusterOperations {
         digest: Buffer.from('00ff', 'hex'),
         replication: 2,
         createdAt: '2026-01-01T00:00:00.000Z',
+        keep: 2,
       })),
     };
   }
@@ -237,6 +249,10 @@ export class FakeCluster implements ClusterOperations {
           digest: Buffer.from('abcd', 'hex'),
           source: 'a.csv',
           committedAt: '2026-01-01T00:00:00.000Z',
+          loadId: LOAD.loadId,
+          reason: '',
+          gate: GATE,
+          rollbackTarget: false,
         },
       ],
     };
@@ -245,6 +261,35 @@ export class FakeCluster implements ClusterOperations {
   async rollback(request: { keyspace: string; to: number }) {
     this.calls.push(`rollback ${request.keyspace} ${request.to}`);
     return { version: request.to === 0 ? 1 : request.to, from: 2 };
+  }
+
+  async promote({ keyspace, to }: PromoteRequest) {
+    this.calls.push(`promote ${keyspace} ${to}`);
+    return { version: to, from: 2 };
+  }
+
+  async dropVersion({ keyspace, version }: DropVersionRequest): Promise<void> {
+    this.calls.push(`drop ${keyspace} ${version}`);
+  }
+
+  async setKeep({ keep, keyspace }: SetKeepRequest) {
+    this.calls.push(`keep ${keyspace} ${keep}`);
+    return { keep, retired: [1] };
+  }
+
+  async listLoads({ keyspace }: ListLoadsRequest) {
+    this.calls.push(`loads ${keyspace}`);
+    return { loads: [LOAD] };
+  }
+
+  async getLoad({ loadId }: GetLoadRequest) {
+    if (loadId === LOAD.loadId) return LOAD;
+    throw new SteleError('LOAD_NOT_FOUND', `There is no load '${loadId}'.`);
+  }
+
+  async cancelLoad({ loadId, reason }: CancelLoadRequest) {
+    this.calls.push(`cancel ${loadId} ${reason}`);
+    return { ...LOAD, state: LoadState.CANCELLED, reason };
   }
 
   async dropKeyspace(request: { keyspace: string }): Promise<void> {

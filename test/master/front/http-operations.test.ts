@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
 import { FakeCluster, UID } from './fake-cluster.ts';
 import { HttpFixture, expectProblem } from './http-fixture.ts';
+import { LOAD } from './load-sample.ts';
 
 let cluster: FakeCluster;
 let http: HttpFixture;
@@ -45,6 +46,58 @@ describe('operations', () => {
     const dropped = await http.app.inject({ method: 'DELETE', url: '/v1/keyspaces/default' });
     expect(dropped.statusCode).toBe(200);
     expect(cluster.calls).toEqual(['rollback default 1', 'rollback default 0', 'drop default']);
+  });
+
+  it('promotes, drops a version, and sets how many are kept', async () => {
+    const url = '/v1/keyspaces/default';
+    const promote = (payload: object) =>
+      http.app.inject({ method: 'POST', url: `${url}/promote`, payload });
+    expect((await promote({ to: 3 })).json()).toEqual({ keyspace: 'default', version: 3, from: 2 });
+    for (const wrong of [{}, { to: 0 }, { to: '3' }, { to: 1, more: 1 }]) {
+      expectProblem(await promote(wrong), 400, 'INVALID_ARGUMENT');
+    }
+    const dropped = await http.app.inject({ method: 'DELETE', url: `${url}/versions/3` });
+    expect(dropped.json()).toEqual({ keyspace: 'default', version: 3, dropped: true });
+    expectProblem(
+      await http.app.inject({ method: 'DELETE', url: `${url}/versions/x` }),
+      400,
+      'INVALID_ARGUMENT',
+    );
+    const keep = (payload: object) => http.app.inject({ method: 'PATCH', url, payload });
+    expect((await keep({ keep: 5 })).json()).toEqual({
+      keyspace: 'default',
+      keep: 5,
+      retired: [1],
+    });
+    expectProblem(await keep({ keep: 1 }), 400, 'INVALID_ARGUMENT');
+    expect(cluster.calls).toEqual(['promote default 3', 'drop default 3', 'keep default 5']);
+    expect((await get(`${url}/versions`)).json().versions[0]).toMatchObject({
+      load_id: LOAD.loadId,
+      reason: null,
+      gate: { expect_rows: 4, max_shrink: 0.2, require_keys: [{ key: 'k', value: null }] },
+    });
+  });
+
+  it('lists loads, tells of one, and cancels it', async () => {
+    expect((await get('/v1/loads')).json().loads).toEqual([
+      expect.objectContaining({ id: LOAD.loadId, state: 'RUNNING', stage: 'parse', version: null }),
+    ]);
+    await get('/v1/loads?keyspace=default');
+    const url = `/v1/loads/${LOAD.loadId}`;
+    expect((await get(url)).json()).toMatchObject({
+      owner: { host: 'here', pid: 7, user: 'me' },
+      bytes_done: 100,
+      ended_at: null,
+    });
+    expectProblem(await get('/v1/loads/0000000000000000'), 404, 'LOAD_NOT_FOUND');
+    expectProblem(await get('/v1/loads/nope'), 404, 'LOAD_NOT_FOUND');
+    const post = (payload?: object) =>
+      http.app.inject({ method: 'POST', url: `${url}/cancel`, ...(payload && { payload }) });
+    expect((await post()).json()).toMatchObject({ state: 'CANCELLED' });
+    expect((await post({ reason: 'wrong file' })).json()).toMatchObject({ reason: 'wrong file' });
+    expectProblem(await post({ why: 1 }), 400, 'INVALID_ARGUMENT');
+    const asked = `cancel ${LOAD.loadId}`;
+    expect(cluster.calls).toEqual(['loads ', 'loads default', `${asked} `, `${asked} wrong file`]);
   });
 
   it('tells health in snake_case, with what is uncovered', async () => {

@@ -22,6 +22,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { LoadGate, LoadStatus } from "./load.ts";
 import { ClusterView, HealthStatus, NodeAddress, NodeState, NodeView } from "./view.ts";
 
 export const protobufPackage = "stele.v1";
@@ -117,6 +118,8 @@ export interface KeyspaceSummary {
   digest: Buffer;
   replication: number;
   createdAt: string;
+  /** Committed versions that are kept, the current one included. */
+  keep: number;
 }
 
 export interface ListKeyspacesResponse {
@@ -137,7 +140,18 @@ export interface VersionSummary {
   segmentBytes: number;
   digest: Buffer;
   source: string;
+  /** When it was committed, or rejected. */
   committedAt: string;
+  /** The load that made it. */
+  loadId: string;
+  /** Where REJECTED: why. */
+  reason: string;
+  /** What it had to be like. */
+  gate:
+    | LoadGate
+    | undefined;
+  /** A rollback without a number goes here. */
+  rollbackTarget: boolean;
 }
 
 export interface ListVersionsResponse {
@@ -146,13 +160,71 @@ export interface ListVersionsResponse {
 
 export interface RollbackRequest {
   keyspace: string;
-  /** 0: the newest version below the current one. */
+  /** 0: the version that was current before the current one; without it the newest below. */
   to: number;
 }
 
 export interface RollbackResponse {
   version: number;
   from: number;
+}
+
+export interface PromoteRequest {
+  keyspace: string;
+  to: number;
+}
+
+export interface PromoteResponse {
+  version: number;
+  /** What was current before; 0: nothing. */
+  from: number;
+}
+
+export interface DropVersionRequest {
+  keyspace: string;
+  version: number;
+}
+
+export interface DropVersionResponse {
+}
+
+export interface SetKeepRequest {
+  keyspace: string;
+  keep: number;
+}
+
+export interface SetKeepResponse {
+  keep: number;
+  /** Versions that are no longer kept. */
+  retired: number[];
+}
+
+export interface ListLoadsRequest {
+  /** Empty: of all keyspaces. */
+  keyspace: string;
+}
+
+export interface ListLoadsResponse {
+  /** Running ones first, then the newest first. */
+  loads: LoadStatus[];
+}
+
+export interface GetLoadRequest {
+  loadId: string;
+}
+
+export interface GetLoadResponse {
+  load: LoadStatus | undefined;
+}
+
+export interface CancelLoadRequest {
+  loadId: string;
+  /** For people; empty: cancelled by hand. */
+  reason: string;
+}
+
+export interface CancelLoadResponse {
+  load: LoadStatus | undefined;
 }
 
 export interface DropKeyspaceRequest {
@@ -1048,6 +1120,7 @@ function createBaseKeyspaceSummary(): KeyspaceSummary {
     digest: Buffer.alloc(0),
     replication: 0,
     createdAt: "",
+    keep: 0,
   };
 }
 
@@ -1088,6 +1161,9 @@ export const KeyspaceSummary: MessageFns<KeyspaceSummary> = {
     }
     if (message.createdAt !== "") {
       writer.uint32(98).string(message.createdAt);
+    }
+    if (message.keep !== 0) {
+      writer.uint32(104).uint32(message.keep);
     }
     return writer;
   },
@@ -1199,6 +1275,14 @@ export const KeyspaceSummary: MessageFns<KeyspaceSummary> = {
             }
 
             message.createdAt = reader.string();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.keep = reader.uint32();
             continue;
           }
         }
@@ -1318,6 +1402,10 @@ function createBaseVersionSummary(): VersionSummary {
     digest: Buffer.alloc(0),
     source: "",
     committedAt: "",
+    loadId: "",
+    reason: "",
+    gate: undefined,
+    rollbackTarget: false,
   };
 }
 
@@ -1352,6 +1440,18 @@ export const VersionSummary: MessageFns<VersionSummary> = {
     }
     if (message.committedAt !== "") {
       writer.uint32(82).string(message.committedAt);
+    }
+    if (message.loadId !== "") {
+      writer.uint32(90).string(message.loadId);
+    }
+    if (message.reason !== "") {
+      writer.uint32(98).string(message.reason);
+    }
+    if (message.gate !== undefined) {
+      LoadGate.encode(message.gate, writer.uint32(106).fork()).join();
+    }
+    if (message.rollbackTarget !== false) {
+      writer.uint32(112).bool(message.rollbackTarget);
     }
     return writer;
   },
@@ -1447,6 +1547,38 @@ export const VersionSummary: MessageFns<VersionSummary> = {
             }
 
             message.committedAt = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.loadId = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.gate = LoadGate.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.rollbackTarget = reader.bool();
             continue;
           }
         }
@@ -1607,6 +1739,627 @@ export const RollbackResponse: MessageFns<RollbackResponse> = {
             }
 
             message.from = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePromoteRequest(): PromoteRequest {
+  return { keyspace: "", to: 0 };
+}
+
+export const PromoteRequest: MessageFns<PromoteRequest> = {
+  encode(message: PromoteRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    if (message.to !== 0) {
+      writer.uint32(16).uint64(message.to);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PromoteRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePromoteRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.to = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePromoteResponse(): PromoteResponse {
+  return { version: 0, from: 0 };
+}
+
+export const PromoteResponse: MessageFns<PromoteResponse> = {
+  encode(message: PromoteResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== 0) {
+      writer.uint32(8).uint64(message.version);
+    }
+    if (message.from !== 0) {
+      writer.uint32(16).uint64(message.from);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PromoteResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePromoteResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.from = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDropVersionRequest(): DropVersionRequest {
+  return { keyspace: "", version: 0 };
+}
+
+export const DropVersionRequest: MessageFns<DropVersionRequest> = {
+  encode(message: DropVersionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    if (message.version !== 0) {
+      writer.uint32(16).uint64(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DropVersionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDropVersionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDropVersionResponse(): DropVersionResponse {
+  return {};
+}
+
+export const DropVersionResponse: MessageFns<DropVersionResponse> = {
+  encode(_: DropVersionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DropVersionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDropVersionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSetKeepRequest(): SetKeepRequest {
+  return { keyspace: "", keep: 0 };
+}
+
+export const SetKeepRequest: MessageFns<SetKeepRequest> = {
+  encode(message: SetKeepRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    if (message.keep !== 0) {
+      writer.uint32(16).uint32(message.keep);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetKeepRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetKeepRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.keep = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSetKeepResponse(): SetKeepResponse {
+  return { keep: 0, retired: [] };
+}
+
+export const SetKeepResponse: MessageFns<SetKeepResponse> = {
+  encode(message: SetKeepResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keep !== 0) {
+      writer.uint32(8).uint32(message.keep);
+    }
+    if (message.retired.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.retired) {
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetKeepResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetKeepResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.keep = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.retired.push(longToNumber(reader.uint64()));
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.retired.push(longToNumber(reader.uint64()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListLoadsRequest(): ListLoadsRequest {
+  return { keyspace: "" };
+}
+
+export const ListLoadsRequest: MessageFns<ListLoadsRequest> = {
+  encode(message: ListLoadsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListLoadsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListLoadsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListLoadsResponse(): ListLoadsResponse {
+  return { loads: [] };
+}
+
+export const ListLoadsResponse: MessageFns<ListLoadsResponse> = {
+  encode(message: ListLoadsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.loads) {
+      LoadStatus.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListLoadsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListLoadsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.loads.push(LoadStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetLoadRequest(): GetLoadRequest {
+  return { loadId: "" };
+}
+
+export const GetLoadRequest: MessageFns<GetLoadRequest> = {
+  encode(message: GetLoadRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.loadId !== "") {
+      writer.uint32(10).string(message.loadId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetLoadRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetLoadRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.loadId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetLoadResponse(): GetLoadResponse {
+  return { load: undefined };
+}
+
+export const GetLoadResponse: MessageFns<GetLoadResponse> = {
+  encode(message: GetLoadResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.load !== undefined) {
+      LoadStatus.encode(message.load, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetLoadResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetLoadResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.load = LoadStatus.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCancelLoadRequest(): CancelLoadRequest {
+  return { loadId: "", reason: "" };
+}
+
+export const CancelLoadRequest: MessageFns<CancelLoadRequest> = {
+  encode(message: CancelLoadRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.loadId !== "") {
+      writer.uint32(10).string(message.loadId);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CancelLoadRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCancelLoadRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.loadId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCancelLoadResponse(): CancelLoadResponse {
+  return { load: undefined };
+}
+
+export const CancelLoadResponse: MessageFns<CancelLoadResponse> = {
+  encode(message: CancelLoadResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.load !== undefined) {
+      LoadStatus.encode(message.load, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CancelLoadResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCancelLoadResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.load = LoadStatus.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2527,6 +3280,63 @@ export const ClusterServiceService = {
     responseSerialize: (value: RollbackResponse): Buffer => bufferView(RollbackResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RollbackResponse => RollbackResponse.decode(value),
   },
+  /** Puts a rejected or an older kept version live. */
+  promote: {
+    path: "/stele.v1.ClusterService/Promote" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PromoteRequest): Buffer => bufferView(PromoteRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PromoteRequest => PromoteRequest.decode(value),
+    responseSerialize: (value: PromoteResponse): Buffer => bufferView(PromoteResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PromoteResponse => PromoteResponse.decode(value),
+  },
+  dropVersion: {
+    path: "/stele.v1.ClusterService/DropVersion" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DropVersionRequest): Buffer => bufferView(DropVersionRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DropVersionRequest => DropVersionRequest.decode(value),
+    responseSerialize: (value: DropVersionResponse): Buffer => bufferView(DropVersionResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DropVersionResponse => DropVersionResponse.decode(value),
+  },
+  setKeep: {
+    path: "/stele.v1.ClusterService/SetKeep" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetKeepRequest): Buffer => bufferView(SetKeepRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetKeepRequest => SetKeepRequest.decode(value),
+    responseSerialize: (value: SetKeepResponse): Buffer => bufferView(SetKeepResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetKeepResponse => SetKeepResponse.decode(value),
+  },
+  /** Running loads and those that ended last. */
+  listLoads: {
+    path: "/stele.v1.ClusterService/ListLoads" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListLoadsRequest): Buffer => bufferView(ListLoadsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListLoadsRequest => ListLoadsRequest.decode(value),
+    responseSerialize: (value: ListLoadsResponse): Buffer => bufferView(ListLoadsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListLoadsResponse => ListLoadsResponse.decode(value),
+  },
+  getLoad: {
+    path: "/stele.v1.ClusterService/GetLoad" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetLoadRequest): Buffer => bufferView(GetLoadRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetLoadRequest => GetLoadRequest.decode(value),
+    responseSerialize: (value: GetLoadResponse): Buffer => bufferView(GetLoadResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetLoadResponse => GetLoadResponse.decode(value),
+  },
+  /** The loader learns of it with its next report. */
+  cancelLoad: {
+    path: "/stele.v1.ClusterService/CancelLoad" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CancelLoadRequest): Buffer => bufferView(CancelLoadRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CancelLoadRequest => CancelLoadRequest.decode(value),
+    responseSerialize: (value: CancelLoadResponse): Buffer => bufferView(CancelLoadResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CancelLoadResponse => CancelLoadResponse.decode(value),
+  },
   dropKeyspace: {
     path: "/stele.v1.ClusterService/DropKeyspace" as const,
     requestStream: false as const,
@@ -2602,6 +3412,15 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   listKeyspaces: handleUnaryCall<ListKeyspacesRequest, ListKeyspacesResponse>;
   listVersions: handleUnaryCall<ListVersionsRequest, ListVersionsResponse>;
   rollback: handleUnaryCall<RollbackRequest, RollbackResponse>;
+  /** Puts a rejected or an older kept version live. */
+  promote: handleUnaryCall<PromoteRequest, PromoteResponse>;
+  dropVersion: handleUnaryCall<DropVersionRequest, DropVersionResponse>;
+  setKeep: handleUnaryCall<SetKeepRequest, SetKeepResponse>;
+  /** Running loads and those that ended last. */
+  listLoads: handleUnaryCall<ListLoadsRequest, ListLoadsResponse>;
+  getLoad: handleUnaryCall<GetLoadRequest, GetLoadResponse>;
+  /** The loader learns of it with its next report. */
+  cancelLoad: handleUnaryCall<CancelLoadRequest, CancelLoadResponse>;
   dropKeyspace: handleUnaryCall<DropKeyspaceRequest, DropKeyspaceResponse>;
   listNodes: handleUnaryCall<ListNodesRequest, ListNodesResponse>;
   listShards: handleUnaryCall<ListShardsRequest, ListShardsResponse>;
@@ -2708,6 +3527,99 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RollbackResponse) => void,
+  ): ClientUnaryCall;
+  /** Puts a rejected or an older kept version live. */
+  promote(
+    request: PromoteRequest,
+    callback: (error: ServiceError | null, response: PromoteResponse) => void,
+  ): ClientUnaryCall;
+  promote(
+    request: PromoteRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PromoteResponse) => void,
+  ): ClientUnaryCall;
+  promote(
+    request: PromoteRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PromoteResponse) => void,
+  ): ClientUnaryCall;
+  dropVersion(
+    request: DropVersionRequest,
+    callback: (error: ServiceError | null, response: DropVersionResponse) => void,
+  ): ClientUnaryCall;
+  dropVersion(
+    request: DropVersionRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DropVersionResponse) => void,
+  ): ClientUnaryCall;
+  dropVersion(
+    request: DropVersionRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DropVersionResponse) => void,
+  ): ClientUnaryCall;
+  setKeep(
+    request: SetKeepRequest,
+    callback: (error: ServiceError | null, response: SetKeepResponse) => void,
+  ): ClientUnaryCall;
+  setKeep(
+    request: SetKeepRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetKeepResponse) => void,
+  ): ClientUnaryCall;
+  setKeep(
+    request: SetKeepRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetKeepResponse) => void,
+  ): ClientUnaryCall;
+  /** Running loads and those that ended last. */
+  listLoads(
+    request: ListLoadsRequest,
+    callback: (error: ServiceError | null, response: ListLoadsResponse) => void,
+  ): ClientUnaryCall;
+  listLoads(
+    request: ListLoadsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListLoadsResponse) => void,
+  ): ClientUnaryCall;
+  listLoads(
+    request: ListLoadsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListLoadsResponse) => void,
+  ): ClientUnaryCall;
+  getLoad(
+    request: GetLoadRequest,
+    callback: (error: ServiceError | null, response: GetLoadResponse) => void,
+  ): ClientUnaryCall;
+  getLoad(
+    request: GetLoadRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetLoadResponse) => void,
+  ): ClientUnaryCall;
+  getLoad(
+    request: GetLoadRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetLoadResponse) => void,
+  ): ClientUnaryCall;
+  /** The loader learns of it with its next report. */
+  cancelLoad(
+    request: CancelLoadRequest,
+    callback: (error: ServiceError | null, response: CancelLoadResponse) => void,
+  ): ClientUnaryCall;
+  cancelLoad(
+    request: CancelLoadRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CancelLoadResponse) => void,
+  ): ClientUnaryCall;
+  cancelLoad(
+    request: CancelLoadRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CancelLoadResponse) => void,
   ): ClientUnaryCall;
   dropKeyspace(
     request: DropKeyspaceRequest,

@@ -37,6 +37,31 @@ export namespace LoadMode {
   export type APPEND = typeof LoadMode.APPEND;
 }
 
+export const LoadState = {
+  UNSPECIFIED: 0,
+  RUNNING: 1,
+  COMMITTED: 2,
+  /** REJECTED - It became a version that did not pass its gate. */
+  REJECTED: 3,
+  /** FAILED - The loader gave it up, and said why. */
+  FAILED: 4,
+  CANCELLED: 5,
+  /** ABANDONED - Silent for too long, or another load took its place after its lease had ended. */
+  ABANDONED: 6,
+} as const;
+
+export type LoadState = typeof LoadState[keyof typeof LoadState];
+
+export namespace LoadState {
+  export type UNSPECIFIED = typeof LoadState.UNSPECIFIED;
+  export type RUNNING = typeof LoadState.RUNNING;
+  export type COMMITTED = typeof LoadState.COMMITTED;
+  export type REJECTED = typeof LoadState.REJECTED;
+  export type FAILED = typeof LoadState.FAILED;
+  export type CANCELLED = typeof LoadState.CANCELLED;
+  export type ABANDONED = typeof LoadState.ABANDONED;
+}
+
 export interface BeginLoadRequest {
   keyspace: string;
   mode: LoadMode;
@@ -50,6 +75,72 @@ export interface BeginLoadRequest {
   skipIfCurrent: boolean;
   /** 0: the keyspace's replication factor. */
   minReplicas: number;
+  /** Who loads, for people. */
+  owner: LoadOwner | undefined;
+}
+
+export interface LoadOwner {
+  host: string;
+  pid: number;
+  /** Empty where the system does not say. */
+  user: string;
+}
+
+/** What a version must be like to go live by itself. Rows are the records of the new version. */
+export interface LoadGate {
+  /** This many rows, give or take `expect_tolerance`, a fraction of it. */
+  expectRows?: number | undefined;
+  expectTolerance: number;
+  minRows?:
+    | number
+    | undefined;
+  /**
+   * The fraction of the current version's rows that may be missing. Absent: 0.5 for a replace, no
+   * limit for an append. 1 and more: no limit.
+   */
+  maxShrink?:
+    | number
+    | undefined;
+  /** Looked up on the datanodes, in the new version, before it is visible. */
+  requireKeys: RequiredKey[];
+}
+
+export interface RequiredKey {
+  key: Buffer;
+  /** Absent: any value. */
+  value?: Buffer | undefined;
+}
+
+/** One load, running or over, as the master knows it. */
+export interface LoadStatus {
+  loadId: string;
+  keyspace: string;
+  state: LoadState;
+  mode: LoadMode;
+  source: string;
+  owner:
+    | LoadOwner
+    | undefined;
+  /** While RUNNING: `parse`, `build` or `commit`; empty before the first report. */
+  stage: string;
+  /** Rows read so far, or in the end. */
+  rows: number;
+  rejected: number;
+  bytesDone: number;
+  bytesTotal: number;
+  shardsDone: number;
+  shardsTotal: number;
+  /** Of the version it became: its number, records and digest. */
+  version: number;
+  records: number;
+  digest: Buffer;
+  startedAt: string;
+  /** Empty while it runs. */
+  endedAt: string;
+  /** Why it was rejected, failed, was cancelled or abandoned. */
+  reason: string;
+  /** While RUNNING: since its last report. */
+  silentMs: number;
 }
 
 export interface BeginLoadResponse {
@@ -80,11 +171,14 @@ export interface ReportProgressRequest {
   bytesTotal: number;
   rejected: number;
   shardsDone: number;
+  shardsTotal: number;
 }
 
 export interface ReportProgressResponse {
+  /** The load is over; `reason` says why. The loader stops. */
   cancelled: boolean;
   targets: LoadTargets | undefined;
+  reason: string;
 }
 
 export interface ShardCommit {
@@ -103,6 +197,12 @@ export interface CommitLoadRequest {
   valueBytes: number;
   digest: Buffer;
   minReplicas: number;
+  /** Absent: that of its defaults. */
+  gate:
+    | LoadGate
+    | undefined;
+  /** Versions that the keyspace keeps from now on; 0: as before. */
+  keep: number;
 }
 
 export interface CommitLoadResponse {
@@ -120,7 +220,16 @@ export interface AbortLoadResponse {
 }
 
 function createBaseBeginLoadRequest(): BeginLoadRequest {
-  return { keyspace: "", mode: 0, loadId: "", source: "", inputFingerprint: "", skipIfCurrent: false, minReplicas: 0 };
+  return {
+    keyspace: "",
+    mode: 0,
+    loadId: "",
+    source: "",
+    inputFingerprint: "",
+    skipIfCurrent: false,
+    minReplicas: 0,
+    owner: undefined,
+  };
 }
 
 export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
@@ -145,6 +254,9 @@ export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
     }
     if (message.minReplicas !== 0) {
       writer.uint32(56).uint32(message.minReplicas);
+    }
+    if (message.owner !== undefined) {
+      LoadOwner.encode(message.owner, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -216,6 +328,505 @@ export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
             }
 
             message.minReplicas = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.owner = LoadOwner.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadOwner(): LoadOwner {
+  return { host: "", pid: 0, user: "" };
+}
+
+export const LoadOwner: MessageFns<LoadOwner> = {
+  encode(message: LoadOwner, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.host !== "") {
+      writer.uint32(10).string(message.host);
+    }
+    if (message.pid !== 0) {
+      writer.uint32(16).uint32(message.pid);
+    }
+    if (message.user !== "") {
+      writer.uint32(26).string(message.user);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadOwner {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadOwner();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pid = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadGate(): LoadGate {
+  return { expectRows: undefined, expectTolerance: 0, minRows: undefined, maxShrink: undefined, requireKeys: [] };
+}
+
+export const LoadGate: MessageFns<LoadGate> = {
+  encode(message: LoadGate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.expectRows !== undefined) {
+      writer.uint32(8).uint64(message.expectRows);
+    }
+    if (message.expectTolerance !== 0) {
+      writer.uint32(17).double(message.expectTolerance);
+    }
+    if (message.minRows !== undefined) {
+      writer.uint32(24).uint64(message.minRows);
+    }
+    if (message.maxShrink !== undefined) {
+      writer.uint32(33).double(message.maxShrink);
+    }
+    for (const v of message.requireKeys) {
+      RequiredKey.encode(v!, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadGate {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadGate();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.expectRows = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.expectTolerance = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.minRows = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.maxShrink = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.requireKeys.push(RequiredKey.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRequiredKey(): RequiredKey {
+  return { key: Buffer.alloc(0), value: undefined };
+}
+
+export const RequiredKey: MessageFns<RequiredKey> = {
+  encode(message: RequiredKey, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key.length !== 0) {
+      writer.uint32(10).bytes(message.key);
+    }
+    if (message.value !== undefined) {
+      writer.uint32(18).bytes(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequiredKey {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequiredKey();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = bufferView(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = bufferView(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadStatus(): LoadStatus {
+  return {
+    loadId: "",
+    keyspace: "",
+    state: 0,
+    mode: 0,
+    source: "",
+    owner: undefined,
+    stage: "",
+    rows: 0,
+    rejected: 0,
+    bytesDone: 0,
+    bytesTotal: 0,
+    shardsDone: 0,
+    shardsTotal: 0,
+    version: 0,
+    records: 0,
+    digest: Buffer.alloc(0),
+    startedAt: "",
+    endedAt: "",
+    reason: "",
+    silentMs: 0,
+  };
+}
+
+export const LoadStatus: MessageFns<LoadStatus> = {
+  encode(message: LoadStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.loadId !== "") {
+      writer.uint32(10).string(message.loadId);
+    }
+    if (message.keyspace !== "") {
+      writer.uint32(18).string(message.keyspace);
+    }
+    if (message.state !== 0) {
+      writer.uint32(24).int32(message.state);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(32).int32(message.mode);
+    }
+    if (message.source !== "") {
+      writer.uint32(42).string(message.source);
+    }
+    if (message.owner !== undefined) {
+      LoadOwner.encode(message.owner, writer.uint32(50).fork()).join();
+    }
+    if (message.stage !== "") {
+      writer.uint32(58).string(message.stage);
+    }
+    if (message.rows !== 0) {
+      writer.uint32(64).uint64(message.rows);
+    }
+    if (message.rejected !== 0) {
+      writer.uint32(72).uint64(message.rejected);
+    }
+    if (message.bytesDone !== 0) {
+      writer.uint32(80).uint64(message.bytesDone);
+    }
+    if (message.bytesTotal !== 0) {
+      writer.uint32(88).uint64(message.bytesTotal);
+    }
+    if (message.shardsDone !== 0) {
+      writer.uint32(96).uint32(message.shardsDone);
+    }
+    if (message.shardsTotal !== 0) {
+      writer.uint32(104).uint32(message.shardsTotal);
+    }
+    if (message.version !== 0) {
+      writer.uint32(112).uint64(message.version);
+    }
+    if (message.records !== 0) {
+      writer.uint32(120).uint64(message.records);
+    }
+    if (message.digest.length !== 0) {
+      writer.uint32(130).bytes(message.digest);
+    }
+    if (message.startedAt !== "") {
+      writer.uint32(138).string(message.startedAt);
+    }
+    if (message.endedAt !== "") {
+      writer.uint32(146).string(message.endedAt);
+    }
+    if (message.reason !== "") {
+      writer.uint32(154).string(message.reason);
+    }
+    if (message.silentMs !== 0) {
+      writer.uint32(160).uint64(message.silentMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.loadId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.mode = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.source = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.owner = LoadOwner.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.stage = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.rows = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.rejected = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.bytesDone = longToNumber(reader.uint64());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.bytesTotal = longToNumber(reader.uint64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.shardsDone = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.shardsTotal = reader.uint32();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.records = longToNumber(reader.uint64());
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.digest = bufferView(reader.bytes());
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.startedAt = reader.string();
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.endedAt = reader.string();
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 20: {
+            if (tag !== 160) {
+              break;
+            }
+
+            message.silentMs = longToNumber(reader.uint64());
             continue;
           }
         }
@@ -433,7 +1044,7 @@ export const LoadTargets: MessageFns<LoadTargets> = {
 };
 
 function createBaseReportProgressRequest(): ReportProgressRequest {
-  return { loadId: "", stage: "", rows: 0, bytesDone: 0, bytesTotal: 0, rejected: 0, shardsDone: 0 };
+  return { loadId: "", stage: "", rows: 0, bytesDone: 0, bytesTotal: 0, rejected: 0, shardsDone: 0, shardsTotal: 0 };
 }
 
 export const ReportProgressRequest: MessageFns<ReportProgressRequest> = {
@@ -458,6 +1069,9 @@ export const ReportProgressRequest: MessageFns<ReportProgressRequest> = {
     }
     if (message.shardsDone !== 0) {
       writer.uint32(56).uint32(message.shardsDone);
+    }
+    if (message.shardsTotal !== 0) {
+      writer.uint32(64).uint32(message.shardsTotal);
     }
     return writer;
   },
@@ -531,6 +1145,14 @@ export const ReportProgressRequest: MessageFns<ReportProgressRequest> = {
             message.shardsDone = reader.uint32();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.shardsTotal = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -545,7 +1167,7 @@ export const ReportProgressRequest: MessageFns<ReportProgressRequest> = {
 };
 
 function createBaseReportProgressResponse(): ReportProgressResponse {
-  return { cancelled: false, targets: undefined };
+  return { cancelled: false, targets: undefined, reason: "" };
 }
 
 export const ReportProgressResponse: MessageFns<ReportProgressResponse> = {
@@ -555,6 +1177,9 @@ export const ReportProgressResponse: MessageFns<ReportProgressResponse> = {
     }
     if (message.targets !== undefined) {
       LoadTargets.encode(message.targets, writer.uint32(18).fork()).join();
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
     }
     return writer;
   },
@@ -586,6 +1211,14 @@ export const ReportProgressResponse: MessageFns<ReportProgressResponse> = {
             }
 
             message.targets = LoadTargets.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
             continue;
           }
         }
@@ -659,7 +1292,17 @@ export const ShardCommit: MessageFns<ShardCommit> = {
 };
 
 function createBaseCommitLoadRequest(): CommitLoadRequest {
-  return { loadId: "", shards: [], records: 0, keyBytes: 0, valueBytes: 0, digest: Buffer.alloc(0), minReplicas: 0 };
+  return {
+    loadId: "",
+    shards: [],
+    records: 0,
+    keyBytes: 0,
+    valueBytes: 0,
+    digest: Buffer.alloc(0),
+    minReplicas: 0,
+    gate: undefined,
+    keep: 0,
+  };
 }
 
 export const CommitLoadRequest: MessageFns<CommitLoadRequest> = {
@@ -684,6 +1327,12 @@ export const CommitLoadRequest: MessageFns<CommitLoadRequest> = {
     }
     if (message.minReplicas !== 0) {
       writer.uint32(56).uint32(message.minReplicas);
+    }
+    if (message.gate !== undefined) {
+      LoadGate.encode(message.gate, writer.uint32(66).fork()).join();
+    }
+    if (message.keep !== 0) {
+      writer.uint32(72).uint32(message.keep);
     }
     return writer;
   },
@@ -755,6 +1404,22 @@ export const CommitLoadRequest: MessageFns<CommitLoadRequest> = {
             }
 
             message.minReplicas = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.gate = LoadGate.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.keep = reader.uint32();
             continue;
           }
         }
@@ -958,7 +1623,10 @@ export const LoadServiceService = {
       bufferView(ReportProgressResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReportProgressResponse => ReportProgressResponse.decode(value),
   },
-  /** All or nothing: checks replicas, counts and digest, then makes the version current. */
+  /**
+   * All or nothing: checks replicas, counts, digests and the gate, then makes the version current.
+   * GATE_FAILED: the version is kept as rejected, and nothing else changes.
+   */
   commitLoad: {
     path: "/stele.v1.LoadService/CommitLoad" as const,
     requestStream: false as const,
@@ -984,7 +1652,10 @@ export interface LoadServiceServer extends UntypedServiceImplementation {
   beginLoad: handleUnaryCall<BeginLoadRequest, BeginLoadResponse>;
   /** Renews the load's lease and tells the numbers for `stele status`; answers with the present owners. */
   reportProgress: handleUnaryCall<ReportProgressRequest, ReportProgressResponse>;
-  /** All or nothing: checks replicas, counts and digest, then makes the version current. */
+  /**
+   * All or nothing: checks replicas, counts, digests and the gate, then makes the version current.
+   * GATE_FAILED: the version is kept as rejected, and nothing else changes.
+   */
   commitLoad: handleUnaryCall<CommitLoadRequest, CommitLoadResponse>;
   abortLoad: handleUnaryCall<AbortLoadRequest, AbortLoadResponse>;
 }
@@ -1022,7 +1693,10 @@ export interface LoadServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ReportProgressResponse) => void,
   ): ClientUnaryCall;
-  /** All or nothing: checks replicas, counts and digest, then makes the version current. */
+  /**
+   * All or nothing: checks replicas, counts, digests and the gate, then makes the version current.
+   * GATE_FAILED: the version is kept as rejected, and nothing else changes.
+   */
   commitLoad(
     request: CommitLoadRequest,
     callback: (error: ServiceError | null, response: CommitLoadResponse) => void,

@@ -1,0 +1,83 @@
+// `stele loads [KS]`: the loads that run, and those that ended last.
+
+import { settingsOf } from '../../base/config.ts';
+import { keyspaceName } from '../../base/ids.ts';
+import { formatDuration } from '../../base/units.ts';
+import { LoadMode, LoadState } from '../../proto/gen/stele/v1/load.ts';
+import type { LoadStatus } from '../../proto/gen/stele/v1/load.ts';
+import { listingOptions } from '../client-settings.ts';
+import { EXIT_OK } from '../exit.ts';
+import { formatCount, formatTable } from '../table.ts';
+import { defineVerb } from '../verb.ts';
+import { withAdmin } from '../with-admin.ts';
+import { loadWord } from '../words.ts';
+
+/** A running load is silent for about a second between two reports; longer is worth saying. */
+const SILENT_MS_SHOWN = 5_000;
+
+export const loads = defineVerb({
+  name: 'loads',
+  summary: 'list running loads and the last ones',
+  operands: '[keyspace]',
+  schema: settingsOf(listingOptions),
+  examples: ['stele loads', 'stele loads prices -o json', 'stele load --cancel 5f1c9b0e6a7d2c34'],
+  async run({ operands, settings: { values }, output }) {
+    const keyspace = operands[0] === undefined ? '' : keyspaceName(operands[0]);
+    const response = await withAdmin(values, (admin) => admin.listLoads(keyspace));
+    if (values.output === 'json') output.line(JSON.stringify(response.loads.map(describe)));
+    else if (response.loads.length === 0) output.line('No load has been run yet.');
+    else output.line(formatTable(COLUMNS, response.loads.map(toCells)));
+    return EXIT_OK;
+  },
+});
+
+const COLUMNS = [
+  { title: 'LOAD' },
+  { title: 'KEYSPACE' },
+  { title: 'STATE' },
+  { title: 'VERSION', align: 'right' },
+  { title: 'ROWS', align: 'right' },
+  { title: 'STARTED' },
+  { title: 'BY' },
+  { title: 'SOURCE' },
+  { title: 'WHAT' },
+] as const;
+
+function describe(load: LoadStatus) {
+  return {
+    ...load,
+    state: loadWord(load.state).toUpperCase(),
+    mode: load.mode === LoadMode.APPEND ? 'append' : 'replace',
+    digest: load.digest.toString('hex'),
+  };
+}
+
+function toCells(load: LoadStatus): string[] {
+  return [
+    load.loadId,
+    load.keyspace,
+    loadWord(load.state),
+    load.version === 0 ? '-' : String(load.version),
+    formatCount(load.rows),
+    load.startedAt,
+    ownerText(load),
+    load.source,
+    load.state === LoadState.RUNNING ? progressText(load) : load.reason,
+  ];
+}
+
+function ownerText({ owner }: LoadStatus): string {
+  if (owner === undefined || owner.host === '') return '-';
+  return `${owner.user === '' ? '' : `${owner.user}@`}${owner.host} ${owner.pid}`;
+}
+
+function progressText(load: LoadStatus): string {
+  const { bytesDone, bytesTotal, shardsDone, shardsTotal, silentMs, stage } = load;
+  const parts = [stage === '' ? 'just begun' : stage];
+  if (stage === 'parse' && bytesTotal > 0) {
+    parts.push(`${Math.floor((100 * bytesDone) / bytesTotal)}%`);
+  }
+  if (stage === 'build' && shardsTotal > 0) parts.push(`${shardsDone} of ${shardsTotal} shards`);
+  if (silentMs > SILENT_MS_SHOWN) parts.push(`silent for ${formatDuration(silentMs)}`);
+  return parts.join(', ');
+}

@@ -1,0 +1,237 @@
+// Pure transitions of a load's commit: a version number is set aside, then the flip, or the rejection.
+//
+//   reserveVersion   n is set aside for exactly this content
+//     ... the datanodes are given the manifest and say what they hold (master/commit.ts)
+//   settleLoad       the gate holds:  version n COMMITTED and current, the load COMMITTED
+//                    it does not:     version n REJECTED and kept, the load REJECTED
+//
+// The gate is held against the state of the very turn that flips, so a rollback or promote that came
+// in between is what the new version is compared with. A load that began on an older version becomes
+// current all the same: a replace replaces whatever is there.
+//
+// Invariants: a version number, once handed to datanodes with one content, is never used with
+// another; flip and rejection are one transaction each, and nothing is current that was rejected.
+
+import { SteleError } from '../../base/errors.ts';
+import type { LoadGate } from '../../proto/gen/stele/v1/load.ts';
+import type { CatalogState, Change, Transition } from './catalog.ts';
+import { findRejection, gateRecord } from './gate.ts';
+import type { KeyFinding } from './gate.ts';
+import { endedLoad, requireRunning } from './load-transitions.ts';
+import { keepOf, versionsOf } from './queries.ts';
+import { versionId } from './records.ts';
+import type {
+  KeyspaceRecord,
+  LoadProgressRecord,
+  LoadRecord,
+  ManifestRecord,
+  SegmentRecord,
+  VersionRecord,
+} from './records.ts';
+import { checkKeep, retireAfter, retireRejected } from './version-transitions.ts';
+
+/**
+ * Sets aside the version number that a commit of this content takes. The same content gets the same
+ * number again, also one that was rejected; another content burns the number that datanodes may have
+ * seen.
+ */
+export function reserveVersion(
+  state: CatalogState,
+  loadId: string,
+  fingerprint: string,
+  nowIso: string,
+): Transition<number> {
+  const { keyspace, load } = requireRunning(state, loadId);
+  const { attempt } = keyspace;
+  if (attempt?.fingerprint === fingerprint) return { changes: [], result: attempt.version };
+  const before = rejectedBefore(state, keyspace.uid, fingerprint);
+  if (before !== undefined) return { changes: [], result: before.number };
+  const number = attempt === undefined ? keyspace.nextVersion : attempt.version + 1;
+  const record: KeyspaceRecord = {
+    ...keyspace,
+    nextVersion: number,
+    attempt: { version: number, loadId, fingerprint },
+  };
+  const changes: Change[] = [{ table: 'keyspace', id: keyspace.uid, record }];
+  if (attempt !== undefined) {
+    const burnt = burntVersion(keyspace.uid, attempt.version, load.source, nowIso);
+    changes.push({ table: 'version', id: versionId(keyspace.uid, attempt.version), record: burnt });
+  }
+  return { changes, result: number };
+}
+
+function rejectedBefore(
+  state: CatalogState,
+  uid: string,
+  fingerprint: string,
+): VersionRecord | undefined {
+  return versionsOf(state, uid).find(
+    (version) => version.state === 'REJECTED' && version.fingerprint === fingerprint,
+  );
+}
+
+function burntVersion(uid: string, number: number, source: string, nowIso: string): VersionRecord {
+  return {
+    uid,
+    number,
+    state: 'BURNT',
+    records: 0,
+    keyBytes: 0,
+    valueBytes: 0,
+    segmentBytes: 0,
+    digest: '',
+    source,
+    inputFingerprint: '',
+    loadId: '',
+    committedAt: nowIso,
+  };
+}
+
+export interface CommitContent {
+  readonly version: number;
+  readonly fingerprint: string;
+  readonly segments: readonly SegmentRecord[];
+  readonly records: number;
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  readonly digest: string;
+  readonly nowIso: string;
+}
+
+/** What the version is held against, and what is settled with it. */
+export interface CommitTerms {
+  readonly gate: LoadGate;
+  readonly keys: readonly KeyFinding[];
+  /** Versions to keep from now on; 0: as before. */
+  readonly keep: number;
+  readonly progress: LoadProgressRecord | undefined;
+}
+
+/** The flip, or the rejection: `state` of the result says which. One transaction. */
+export function settleLoad(
+  state: CatalogState,
+  loadId: string,
+  content: CommitContent,
+  terms: CommitTerms,
+): Transition<VersionRecord> {
+  const begun = requireRunning(state, loadId);
+  const { keyspace } = begun;
+  if (terms.keep !== 0) checkKeep(terms.keep);
+  const isReserved =
+    keyspace.attempt?.fingerprint === content.fingerprint ||
+    rejectedBefore(state, keyspace.uid, content.fingerprint)?.number === content.version;
+  if (!isReserved) {
+    throw new SteleError('CONFLICT', `Another commit into '${keyspace.name}' came in between.`);
+  }
+  const rejection = findRejection(terms.gate, {
+    records: content.records,
+    current: currentVersion(state, keyspace),
+    keys: terms.keys,
+  });
+  const record = versionRecord(begun.load, content, terms.gate);
+  return rejection === undefined
+    ? flip(state, begun, content, terms, record)
+    : reject(state, begun, content, terms, { ...record, state: 'REJECTED', rejection });
+}
+
+function currentVersion(state: CatalogState, keyspace: KeyspaceRecord): VersionRecord | undefined {
+  return state.version.get(versionId(keyspace.uid, keyspace.desired.currentVersion));
+}
+
+interface Begun {
+  readonly load: LoadRecord;
+  readonly keyspace: KeyspaceRecord;
+}
+
+function flip(
+  state: CatalogState,
+  { keyspace, load }: Begun,
+  content: CommitContent,
+  terms: CommitTerms,
+  record: VersionRecord,
+): Transition<VersionRecord> {
+  const live: VersionRecord = { ...record, follows: keyspace.desired.currentVersion };
+  const keep = terms.keep || keepOf(keyspace);
+  const desired = {
+    ...keyspace.desired,
+    currentVersion: content.version,
+    ...(terms.keep === 0 ? {} : { keep }),
+  };
+  const after: KeyspaceRecord = {
+    ...withoutAttempt(keyspace, content),
+    state: 'RUNNING',
+    desired,
+  };
+  const changes: Change[] = [
+    ...versionChanges(live, content),
+    { table: 'keyspace', id: keyspace.uid, record: after },
+    committedLoad(load, content, 'COMMITTED', terms),
+    ...retireAfter(state, live, keep),
+  ];
+  return { changes, result: live };
+}
+
+function reject(
+  state: CatalogState,
+  { keyspace, load }: Begun,
+  content: CommitContent,
+  terms: CommitTerms,
+  record: VersionRecord,
+): Transition<VersionRecord> {
+  const changes: Change[] = [
+    ...versionChanges(record, content),
+    { table: 'keyspace', id: keyspace.uid, record: withoutAttempt(keyspace, content) },
+    committedLoad(load, content, 'REJECTED', terms, record.rejection),
+    ...retireRejected(state, record, keepOf(keyspace)),
+  ];
+  return { changes, result: record };
+}
+
+function versionChanges(record: VersionRecord, content: CommitContent): Change[] {
+  const { uid } = record;
+  const id = versionId(uid, content.version);
+  const manifest: ManifestRecord = { uid, version: content.version, segments: content.segments };
+  return [
+    { table: 'version', id, record },
+    { table: 'manifest', id, record: manifest },
+  ];
+}
+
+/** An attempt at other content stays: its number has been seen. */
+function withoutAttempt(keyspace: KeyspaceRecord, content: CommitContent): KeyspaceRecord {
+  if (keyspace.attempt?.fingerprint !== content.fingerprint) return keyspace;
+  const { attempt: _done, ...rest } = keyspace;
+  return { ...rest, nextVersion: content.version + 1 };
+}
+
+function committedLoad(
+  load: LoadRecord,
+  content: CommitContent,
+  how: 'COMMITTED' | 'REJECTED',
+  terms: CommitTerms,
+  reason?: string,
+): Change {
+  const { digest, records, version } = content;
+  const end = { progress: terms.progress, nowIso: content.nowIso };
+  const ended = endedLoad(load, how, reason === undefined ? end : { ...end, reason });
+  return { ...ended, record: { ...ended.record, version, records, digest } };
+}
+
+function versionRecord(load: LoadRecord, content: CommitContent, gate: LoadGate): VersionRecord {
+  return {
+    uid: load.keyspaceUid,
+    number: content.version,
+    state: 'COMMITTED',
+    records: content.records,
+    keyBytes: content.keyBytes,
+    valueBytes: content.valueBytes,
+    segmentBytes: content.segments.reduce((sum, segment) => sum + segment.fileBytes, 0),
+    digest: content.digest,
+    source: load.source,
+    inputFingerprint: load.inputFingerprint,
+    loadId: load.id,
+    committedAt: content.nowIso,
+    fingerprint: content.fingerprint,
+    gate: gateRecord(gate),
+  };
+}

@@ -1,0 +1,231 @@
+// Pure transitions of a keyspace's versions: which is current, which are kept, which go.
+//
+//   (commit) ---------> COMMITTED --retention, drop--> RETIRED --files gone--> DELETED
+//   (gate failed) ----> REJECTED ---promote----------> COMMITTED
+//                          +--------next commit, drop--> RETIRED
+//   (commit failed, other content followed) -> BURNT --manifest gone--> DELETED
+//
+// Each version remembers what was current before it became so (`follows`): that is where a rollback
+// goes. A rollback changes no version, so that rolling back again goes further back.
+//
+// Invariants: the current version and the one it follows are never retired; what becomes current is
+// COMMITTED in the same transaction; a transition looks at the state of its own turn, so promotes,
+// rollbacks and commits that race have an order, and each of them answers from where it came.
+
+import { SteleError } from '../../base/errors.ts';
+import { KEEP_MAX, KEEP_MIN } from '../../base/limits.ts';
+import type { CatalogState, Change, Transition } from './catalog.ts';
+import { isHeld, keepOf, keptVersions, requireKeyspace, versionsOf } from './queries.ts';
+import { versionId } from './records.ts';
+import type { KeyspaceRecord, VersionRecord } from './records.ts';
+
+/** Records of deleted versions that stay listed in the store, per keyspace. */
+const DELETED_VERSIONS_KEPT = 10;
+
+export interface Moved {
+  readonly keyspace: KeyspaceRecord;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Which version a rollback means: `to`, or with 0 the one before. Throws VERSION_NOT_FOUND. */
+export function rollbackTarget(state: CatalogState, name: string, to: number): Moved {
+  const keyspace = requireKeyspace(state, name);
+  const from = keyspace.desired.currentVersion;
+  const target = to === 0 ? versionBefore(state, keyspace) : to;
+  const kept = keptVersions(state, keyspace.uid);
+  if (target !== undefined && kept.some(({ number }) => number === target)) {
+    return { keyspace, from, to: target };
+  }
+  throw notKept(
+    state,
+    keyspace,
+    to,
+    to === 0 ? `has no version before ${from} to go back to` : `has no version ${to} to go back to`,
+  );
+}
+
+/** Where a rollback without a number goes: what the current one follows, or the newest below it. */
+export function versionBefore(state: CatalogState, keyspace: KeyspaceRecord): number | undefined {
+  const { currentVersion } = keyspace.desired;
+  const kept = keptVersions(state, keyspace.uid);
+  const follows = kept.find(({ number }) => number === currentVersion)?.follows;
+  const before = kept.find(({ number }) => number === follows && number !== currentVersion);
+  return before?.number ?? kept.findLast(({ number }) => number < currentVersion)?.number;
+}
+
+/** One write makes another committed version current. */
+export function rollback(state: CatalogState, name: string, to: number): Transition<Moved> {
+  const result = rollbackTarget(state, name, to);
+  if (result.from === result.to) return { changes: [], result };
+  return { changes: [currentChange(result.keyspace, result.to)], result };
+}
+
+/** Which version a promote means. Throws VERSION_NOT_FOUND. */
+export function promoteTarget(state: CatalogState, name: string, to: number): Moved {
+  const keyspace = requireKeyspace(state, name);
+  const version = state.version.get(versionId(keyspace.uid, to));
+  if (version !== undefined && isHeld(version) && state.manifest.has(versionId(keyspace.uid, to))) {
+    return { keyspace, from: keyspace.desired.currentVersion, to };
+  }
+  throw notKept(state, keyspace, to, `has no version ${to} to put live`);
+}
+
+/** One write puts a rejected, or an older kept, version live. */
+export function promote(state: CatalogState, name: string, to: number): Transition<Moved> {
+  const result = promoteTarget(state, name, to);
+  const { from, keyspace } = result;
+  const version = state.version.get(versionId(keyspace.uid, to));
+  if (version === undefined || from === to) return { changes: [], result };
+  const { rejection: _settled, ...rest } = version;
+  const live: VersionRecord = { ...rest, state: 'COMMITTED', follows: from };
+  const changes: Change[] = [
+    { table: 'version', id: versionId(keyspace.uid, to), record: live },
+    currentChange(keyspace, to),
+    ...retireAfter(state, live, keepOf(keyspace)),
+  ];
+  return { changes, result };
+}
+
+function currentChange(keyspace: KeyspaceRecord, to: number): Change {
+  const record: KeyspaceRecord = {
+    ...keyspace,
+    state: 'RUNNING',
+    desired: { ...keyspace.desired, currentVersion: to },
+  };
+  return { table: 'keyspace', id: keyspace.uid, record };
+}
+
+function notKept(
+  state: CatalogState,
+  keyspace: KeyspaceRecord,
+  asked: number,
+  what: string,
+): SteleError {
+  const versions = versionsOf(state, keyspace.uid);
+  const kept = versions.filter(({ state: now }) => now === 'COMMITTED');
+  const list =
+    kept.length === 0
+      ? 'it has no version yet'
+      : `it keeps ${kept.map(({ number }) => number).join(', ')}`;
+  const rejected = versions.find(
+    ({ number, state: now }) => number === asked && now === 'REJECTED',
+  );
+  const hint =
+    rejected === undefined
+      ? ''
+      : `; version ${asked} was rejected, \`stele promote ${keyspace.name} ${asked}\` puts it live`;
+  return new SteleError(
+    'VERSION_NOT_FOUND',
+    `Keyspace '${keyspace.name}' ${what} (${list}${hint}).`,
+  );
+}
+
+/**
+ * What goes once `live` (its record as it will be) is current: committed versions beyond `keep`, the
+ * oldest first, and the rejected ones before it.
+ */
+export function retireAfter(state: CatalogState, live: VersionRecord, keep: number): Change[] {
+  const others = versionsOf(state, live.uid).filter(({ number }) => number !== live.number);
+  const committed = [...others.filter((version) => version.state === 'COMMITTED'), live];
+  const rejected = others.filter(
+    (version) => version.state === 'REJECTED' && version.number < live.number,
+  );
+  return [...beyondKeep(committed, live, keep), ...rejected].map(retired);
+}
+
+/** The committed versions that are too many: never the current one or the one it follows. */
+function beyondKeep(
+  committed: readonly VersionRecord[],
+  current: VersionRecord | undefined,
+  keep: number,
+): VersionRecord[] {
+  const isPinned = ({ number }: VersionRecord): boolean =>
+    number === current?.number || number === current?.follows;
+  const pinnedCount = committed.filter(isPinned).length;
+  return committed
+    .filter((version) => !isPinned(version))
+    .sort((left, right) => right.number - left.number)
+    .slice(Math.max(0, keep - pinnedCount));
+}
+
+/** Rejected versions are kept to be looked at, as many as committed ones; the oldest go first. */
+export function retireRejected(state: CatalogState, newest: VersionRecord, keep: number): Change[] {
+  const others = rejectedOf(state, newest.uid).filter(({ number }) => number !== newest.number);
+  return others.slice(0, Math.max(0, others.length + 1 - keep)).map(retired);
+}
+
+function rejectedOf(state: CatalogState, uid: string): VersionRecord[] {
+  return versionsOf(state, uid).filter((version) => version.state === 'REJECTED');
+}
+
+function retired(version: VersionRecord): Change {
+  const record: VersionRecord = { ...version, state: 'RETIRED' };
+  return { table: 'version', id: versionId(version.uid, version.number), record };
+}
+
+/** Result: the versions that are no longer kept. Throws INVALID_ARGUMENT. */
+export function setKeep(state: CatalogState, name: string, keep: number): Transition<number[]> {
+  const keyspace = requireKeyspace(state, name);
+  checkKeep(keep);
+  const record = { ...keyspace, desired: { ...keyspace.desired, keep } };
+  const committed = keptVersions(state, keyspace.uid);
+  const current = committed.find(({ number }) => number === keyspace.desired.currentVersion);
+  const rejected = rejectedOf(state, keyspace.uid);
+  const gone = [
+    ...beyondKeep(committed, current, keep),
+    ...rejected.slice(0, Math.max(0, rejected.length - keep)),
+  ];
+  return {
+    changes: [{ table: 'keyspace', id: keyspace.uid, record }, ...gone.map(retired)],
+    result: gone.map(({ number }) => number).sort((left, right) => left - right),
+  };
+}
+
+export function checkKeep(keep: number): void {
+  if (Number.isSafeInteger(keep) && keep >= KEEP_MIN && keep <= KEEP_MAX) return;
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `A keyspace keeps ${KEEP_MIN} to ${KEEP_MAX} versions, not ${keep}: the current one and the one before it always stay.`,
+  );
+}
+
+/** By hand: the version goes, unless it is the current one. */
+export function dropVersion(state: CatalogState, name: string, number: number): Transition<void> {
+  const keyspace = requireKeyspace(state, name);
+  const version = state.version.get(versionId(keyspace.uid, number));
+  if (version === undefined || !isHeld(version)) {
+    throw notKept(state, keyspace, 0, `has no version ${number} to drop`);
+  }
+  if (number === keyspace.desired.currentVersion) {
+    throw new SteleError(
+      'CONFLICT',
+      `Version ${number} of keyspace '${name}' is the current one; roll back or promote another first, or drop the whole keyspace.`,
+    );
+  }
+  return { changes: [retired(version)], result: undefined };
+}
+
+/** Every known node has dropped a RETIRED or BURNT version. */
+export function forgetVersion(state: CatalogState, uid: string, number: number): Transition<void> {
+  const id = versionId(uid, number);
+  const version = state.version.get(id);
+  if (version === undefined || isHeld(version)) return { changes: [], result: undefined };
+  const changes: Change[] = [
+    { table: 'version', id, record: { ...version, state: 'DELETED' } },
+    ...pruneDeleted(state, uid),
+  ];
+  if (state.manifest.has(id)) changes.push({ table: 'manifest', id, record: undefined });
+  return { changes, result: undefined };
+}
+
+function pruneDeleted(state: CatalogState, uid: string): Change[] {
+  const deleted = versionsOf(state, uid).filter((version) => version.state === 'DELETED');
+  return deleted
+    .slice(0, Math.max(0, deleted.length + 1 - DELETED_VERSIONS_KEPT))
+    .map((version) => ({
+      table: 'version',
+      id: versionId(uid, version.number),
+      record: undefined,
+    }));
+}

@@ -1,0 +1,119 @@
+// Datasets over HTTP: what there is, which version is current, which are kept.
+
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { SteleError } from '../../../base/errors.ts';
+import { keyspaceName, version as parseVersion } from '../../../base/ids.ts';
+import { KEEP_MAX, KEEP_MIN } from '../../../base/limits.ts';
+import type { ClusterOperations } from '../../../proto/operations.ts';
+import { keyspaceJson, versionJson } from './shapes.ts';
+
+type OfKeyspace = FastifyRequest<{ Params: { keyspace: string } }>;
+
+const ROLLBACK_BODY = {
+  type: ['object', 'null'],
+  additionalProperties: false,
+  properties: { to: { type: 'integer', minimum: 1 } },
+} as const;
+
+const PROMOTE_BODY = {
+  type: 'object',
+  required: ['to'],
+  additionalProperties: false,
+  properties: { to: { type: 'integer', minimum: 1 } },
+} as const;
+
+const SETTINGS_BODY = {
+  type: 'object',
+  required: ['keep'],
+  additionalProperties: false,
+  properties: { keep: { type: 'integer', minimum: KEEP_MIN, maximum: KEEP_MAX } },
+} as const;
+
+/** Registers the routes of keyspaces and their versions. */
+export function keyspaceRoutes(app: FastifyInstance, operations: ClusterOperations): void {
+  const tags = ['keyspaces'];
+  app.get('/v1/keyspaces', { schema: { tags, summary: 'All datasets' } }, async () => {
+    const { keyspaces } = await operations.listKeyspaces();
+    return { keyspaces: keyspaces.map(keyspaceJson) };
+  });
+  app.get(
+    '/v1/keyspaces/:keyspace',
+    { schema: { tags, summary: 'One dataset: counts, bytes, state, digest' } },
+    async (request: OfKeyspace) => {
+      const name = keyspaceName(request.params.keyspace);
+      const { keyspaces } = await operations.listKeyspaces();
+      const found = keyspaces.find((keyspace) => keyspace.name === name);
+      if (found !== undefined) return keyspaceJson(found);
+      throw new SteleError(
+        'KEYSPACE_NOT_FOUND',
+        `There is no keyspace '${name}'; GET /v1/keyspaces lists those there are.`,
+      );
+    },
+  );
+  app.get(
+    '/v1/keyspaces/:keyspace/versions',
+    { schema: { tags, summary: 'The versions that are kept' } },
+    async (request: OfKeyspace) => {
+      const keyspace = keyspaceName(request.params.keyspace);
+      const { versions } = await operations.listVersions({ keyspace });
+      return { keyspace, versions: versions.map(versionJson) };
+    },
+  );
+  changeRoutes(app, operations);
+}
+
+function changeRoutes(app: FastifyInstance, operations: ClusterOperations): void {
+  const tags = ['keyspaces'];
+  app.post(
+    '/v1/keyspaces/:keyspace/rollback',
+    { schema: { tags, summary: 'Make an earlier version current', body: ROLLBACK_BODY } },
+    async (
+      request: FastifyRequest<{ Params: { keyspace: string }; Body: { to?: number } | null }>,
+    ) => {
+      const keyspace = keyspaceName(request.params.keyspace);
+      const to = request.body?.to;
+      const done = await operations.rollback({
+        keyspace,
+        to: to === undefined ? 0 : parseVersion(to),
+      });
+      return { keyspace, version: done.version, from: done.from };
+    },
+  );
+  app.post(
+    '/v1/keyspaces/:keyspace/promote',
+    { schema: { tags, summary: 'Put a rejected or an older version live', body: PROMOTE_BODY } },
+    async (request: FastifyRequest<{ Params: { keyspace: string }; Body: { to: number } }>) => {
+      const keyspace = keyspaceName(request.params.keyspace);
+      const done = await operations.promote({ keyspace, to: parseVersion(request.body.to) });
+      return { keyspace, version: done.version, from: done.from };
+    },
+  );
+  app.patch(
+    '/v1/keyspaces/:keyspace',
+    { schema: { tags, summary: 'How many versions it keeps', body: SETTINGS_BODY } },
+    async (request: FastifyRequest<{ Params: { keyspace: string }; Body: { keep: number } }>) => {
+      const keyspace = keyspaceName(request.params.keyspace);
+      const { keep, retired } = await operations.setKeep({ keyspace, keep: request.body.keep });
+      return { keyspace, keep, retired };
+    },
+  );
+  app.delete(
+    '/v1/keyspaces/:keyspace/versions/:version',
+    { schema: { tags, summary: 'Drop one version, not the current one' } },
+    async (request: FastifyRequest<{ Params: { keyspace: string; version: string } }>) => {
+      const keyspace = keyspaceName(request.params.keyspace);
+      const version = parseVersion(request.params.version);
+      await operations.dropVersion({ keyspace, version });
+      return { keyspace, version, dropped: true };
+    },
+  );
+  app.delete(
+    '/v1/keyspaces/:keyspace',
+    { schema: { tags, summary: 'Drop a dataset with all its versions' } },
+    async (request: OfKeyspace) => {
+      const keyspace = keyspaceName(request.params.keyspace);
+      await operations.dropKeyspace({ keyspace });
+      return { keyspace, dropped: true };
+    },
+  );
+}

@@ -1,0 +1,58 @@
+// What is told of a load: its record, and for a running one the numbers of its last report.
+
+import { LoadMode, LoadState } from '../proto/gen/stele/v1/load.ts';
+import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
+import type { CatalogState } from './catalog/catalog.ts';
+import type { LoadRecord } from './catalog/records.ts';
+import type { LoadLeases } from './load-leases.ts';
+
+const STATES: Readonly<Record<LoadRecord['state'], LoadState>> = {
+  RUNNING: LoadState.RUNNING,
+  COMMITTED: LoadState.COMMITTED,
+  REJECTED: LoadState.REJECTED,
+  FAILED: LoadState.FAILED,
+  CANCELLED: LoadState.CANCELLED,
+  ABANDONED: LoadState.ABANDONED,
+};
+const NO_PROGRESS = {
+  rows: 0,
+  rejected: 0,
+  bytesDone: 0,
+  bytesTotal: 0,
+  shardsDone: 0,
+  shardsTotal: 0,
+};
+
+export function describeLoad(
+  state: CatalogState,
+  load: LoadRecord,
+  leases: LoadLeases,
+): LoadStatus {
+  const isRunning = load.state === 'RUNNING';
+  const progress = (isRunning ? leases.progressOf(load.id) : load.progress) ?? NO_PROGRESS;
+  return {
+    ...progress,
+    loadId: load.id,
+    keyspace: state.keyspace.get(load.keyspaceUid)?.name ?? '',
+    // Release 0.1.0 wrote a state of its own for everything that had ended without a version.
+    state: STATES[load.state] ?? LoadState.FAILED,
+    mode: load.mode === 'APPEND' ? LoadMode.APPEND : LoadMode.REPLACE,
+    source: load.source,
+    owner: load.owner === undefined ? undefined : { ...load.owner },
+    stage: isRunning ? leases.stageOf(load.id) : '',
+    version: load.version ?? 0,
+    records: load.records ?? 0,
+    digest: Buffer.from(load.digest ?? '', 'hex'),
+    startedAt: load.startedAt,
+    endedAt: load.endedAt ?? '',
+    reason: load.reason ?? '',
+    silentMs: isRunning ? Math.round(leases.silentMs(load.id)) : 0,
+  };
+}
+
+/** Running loads first, then by the time they began. */
+export function newestFirst(left: LoadRecord, right: LoadRecord): number {
+  const order = Number(right.state === 'RUNNING') - Number(left.state === 'RUNNING');
+  if (order !== 0) return order;
+  return left.startedAt < right.startedAt ? 1 : left.startedAt > right.startedAt ? -1 : 0;
+}

@@ -1,0 +1,93 @@
+// A catalog that exists in memory alone: transitions are applied one after the other, as the real one
+// applies them, and whole loads are one call.
+
+import { applyChanges, emptyCatalog } from '../../../master/catalog/catalog.ts';
+import type { CatalogState, Transition } from '../../../master/catalog/catalog.ts';
+import { reserveVersion, settleLoad } from '../../../master/catalog/commit-transitions.ts';
+import type { CommitContent, CommitTerms } from '../../../master/catalog/commit-transitions.ts';
+import { gateFor } from '../../../master/catalog/gate.ts';
+import { beginLoad } from '../../../master/catalog/load-transitions.ts';
+import type { NewLoad } from '../../../master/catalog/load-transitions.ts';
+import { requireKeyspace, versionsOf } from '../../../master/catalog/queries.ts';
+import type { VersionRecord } from '../../../master/catalog/records.ts';
+import { LoadMode } from '../../../proto/gen/stele/v1/load.ts';
+
+export const KEYSPACE = 'prices';
+
+export class CatalogHistory {
+  state: CatalogState = emptyCatalog();
+  #loads = 0;
+
+  run<Result>(transition: (state: CatalogState) => Transition<Result>): Result {
+    const { changes, result } = transition(this.state);
+    this.state = applyChanges(this.state, changes);
+    return result;
+  }
+
+  /** The id of the load that begins. */
+  begin(more: Partial<NewLoad> = {}): string {
+    const number = ++this.#loads;
+    const wanted: NewLoad = {
+      id: `load-${number}`,
+      keyspaceUid: `uid-${number}`,
+      keyspace: KEYSPACE,
+      source: `file-${number}.csv`,
+      inputFingerprint: `input-${number}`,
+      minReplicas: 0,
+      mode: 'REPLACE',
+      owner: { host: 'here', pid: number, user: 'me' },
+      nowIso: `2026-01-01T00:00:00.${String(number).padStart(3, '0')}Z`,
+      ...more,
+    };
+    const isAlive = { mayReplace: false, progress: undefined, text: 'parse: 3 rows' };
+    return this.run((state) => beginLoad(state, wanted, () => isAlive)).load.id;
+  }
+
+  reserve(loadId: string, content: string): number {
+    return this.run((state) => reserveVersion(state, loadId, content, '2026-01-02'));
+  }
+
+  /** `content` names what is committed: the same name, the same segments. */
+  settle(
+    loadId: string,
+    content: string,
+    records = 100,
+    more: Partial<CommitTerms> = {},
+    version = this.reserve(loadId, content),
+  ): VersionRecord {
+    const what: CommitContent = {
+      version,
+      fingerprint: content,
+      segments: [],
+      records,
+      keyBytes: 1,
+      valueBytes: 2,
+      digest: content,
+      nowIso: '2026-01-03',
+    };
+    const gate = gateFor(undefined, LoadMode.REPLACE);
+    const terms: CommitTerms = { gate, keys: [], keep: 0, progress: undefined, ...more };
+    return this.run((state) => settleLoad(state, loadId, what, terms));
+  }
+
+  /** A load from beginning to end. */
+  load(records = 100, more: Partial<CommitTerms> = {}, content?: string): VersionRecord {
+    const id = this.begin();
+    return this.settle(id, content ?? `content of ${id}`, records, more);
+  }
+
+  get uid(): string {
+    return requireKeyspace(this.state, KEYSPACE).uid;
+  }
+
+  get current(): number {
+    return requireKeyspace(this.state, KEYSPACE).desired.currentVersion;
+  }
+
+  /** `1 RETIRED, 2 COMMITTED ...` */
+  versions(): string {
+    return versionsOf(this.state, this.uid)
+      .map(({ number, state }) => `${number} ${state}`)
+      .join(', ');
+  }
+}

@@ -1,0 +1,205 @@
+// Loads as the master knows them: one a keyspace, told of while they run and afterwards.
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LoadState } from '../../proto/gen/stele/v1/load.ts';
+import { ControlPlane, until } from './control-plane.ts';
+
+let plane: ControlPlane;
+beforeEach(async () => {
+  plane = new ControlPlane();
+  await plane.start();
+  await plane.join('a', 'b');
+});
+afterEach(() => plane.close());
+
+const report = (loadId: string, rows = 610_000) =>
+  plane.loads.reportProgress({
+    loadId,
+    stage: 'parse',
+    rows,
+    bytesDone: 61,
+    bytesTotal: 100,
+    rejected: 2,
+    shardsDone: 0,
+    shardsTotal: 8,
+  });
+const list = async (keyspace = '') => (await plane.operations.listLoads({ keyspace })).loads;
+const cancel = (loadId: string, reason = '') => plane.operations.cancelLoad({ loadId, reason });
+
+describe('a second load into a keyspace', () => {
+  test('is refused, and told which is running, whose it is and how far it has come', async () => {
+    const { loadId } = await plane.begin('prices', { source: 'first.csv' });
+    await expect(plane.begin('prices')).rejects.toMatchObject({
+      code: 'LOAD_IN_PROGRESS',
+      message: expect.stringMatching(
+        /by me@here \(process 7\) is under way \(just begun\)/,
+      ) as string,
+    });
+    report(loadId);
+    await expect(plane.begin('prices')).rejects.toMatchObject({
+      message: expect.stringMatching(
+        new RegExp(`^Load ${loadId} of 'first.csv' .*parse: 610000 rows, 61% .*--cancel ${loadId}`),
+      ) as string,
+    });
+    expect((await plane.begin('other')).loadId).not.toBe('');
+  });
+
+  test('takes the place of one whose loader is silent, which is then abandoned', async () => {
+    const { loadId } = await plane.begin('prices');
+    report(loadId, 5);
+    plane.skippedMs += 10_000;
+    const second = await plane.begin('prices');
+    expect(await plane.operations.getLoad({ loadId })).toMatchObject({
+      state: LoadState.ABANDONED,
+      rows: 5,
+      reason: expect.stringContaining(second.loadId) as string,
+    });
+    expect(report(loadId)).toMatchObject({ cancelled: true });
+    expect(report(second.loadId)).toMatchObject({ cancelled: false });
+  });
+});
+
+describe('what is told of loads', () => {
+  test('is stage and numbers while one runs, and how it ended afterwards', async () => {
+    const load = await plane.begin('prices', { source: 'a.csv' });
+    expect(await list()).toMatchObject([
+      { loadId: load.loadId, state: LoadState.RUNNING, stage: '', rows: 0, endedAt: '' },
+    ]);
+    report(load.loadId);
+    expect(await list('prices')).toMatchObject([
+      { stage: 'parse', rows: 610_000, rejected: 2, bytesDone: 61, owner: { pid: 7, user: 'me' } },
+    ]);
+    const segments = plane.segments();
+    plane.push(load, segments);
+    const { digest, records } = await plane.commit(load, segments);
+    const [done] = await list();
+    expect(done).toMatchObject({
+      state: LoadState.COMMITTED,
+      stage: '',
+      rows: 610_000,
+      version: 1,
+      records,
+      digest,
+      silentMs: 0,
+    });
+    expect(done?.endedAt).not.toBe('');
+    await expect(list('nix')).rejects.toMatchObject({ code: 'KEYSPACE_NOT_FOUND' });
+    await expect(plane.operations.getLoad({ loadId: 'nix' })).rejects.toMatchObject({
+      code: 'LOAD_NOT_FOUND',
+    });
+  });
+
+  test('lists running loads first, then the newest; and says why one failed', async () => {
+    const first = await plane.begin('a');
+    await plane.loads.abortLoad({ loadId: first.loadId, reason: 'DUPLICATE_KEY: twice' });
+    await plane.load('b');
+    const running = await plane.begin('a');
+    const loads = await list();
+    expect(loads[0]).toMatchObject({ loadId: running.loadId, keyspace: 'a' });
+    expect(loads.map(({ state }) => state)).toEqual([
+      LoadState.RUNNING,
+      LoadState.COMMITTED,
+      LoadState.FAILED,
+    ]);
+    expect(loads[2]).toMatchObject({ reason: 'DUPLICATE_KEY: twice' });
+    // What has ended stays as it ended.
+    await plane.loads.abortLoad({ loadId: first.loadId, reason: 'late' });
+    expect((await list())[2]?.reason).toBe('DUPLICATE_KEY: twice');
+  });
+
+  test('survives a restart of the master, and a running load goes on', async () => {
+    await plane.load('prices');
+    const running = await plane.begin('prices');
+    await plane.stop();
+    await plane.start();
+    expect((await list()).map(({ state }) => state)).toEqual([
+      LoadState.RUNNING,
+      LoadState.COMMITTED,
+    ]);
+    expect(report(running.loadId)).toMatchObject({ cancelled: false });
+    expect((await list())[0]?.rows).toBe(610_000);
+  });
+
+  test('is bounded', async () => {
+    for (let load = 0; load < 30; load++) {
+      const { loadId } = await plane.begin('prices');
+      await plane.loads.abortLoad({ loadId, reason: `${load}` });
+    }
+    const { loadId } = await plane.begin('prices');
+    const loads = await list();
+    expect(loads.length).toBeLessThanOrEqual(22);
+    expect(loads.map(({ reason }) => reason)).toContain('29');
+    expect(loads[0]?.loadId).toBe(loadId);
+  });
+});
+
+describe('a load that is cancelled', () => {
+  test('learns it with its next report, and what it sent is deleted at once', async () => {
+    await plane.load('prices');
+    const load = await plane.begin('prices');
+    const segments = plane.segments();
+    plane.push(load, segments);
+    report(load.loadId);
+    expect(await cancel(load.loadId, 'wrong file')).toMatchObject({
+      state: LoadState.CANCELLED,
+      rows: 610_000,
+      reason: 'wrong file',
+    });
+    expect(report(load.loadId)).toMatchObject({ cancelled: true, reason: 'wrong file' });
+    const ids = segments.map(({ id }) => id);
+    await until(() => plane.replicas(load.keyspaceUid, ids) === 0, 'its segments are gone');
+    // Also what it had under way when it was cancelled.
+    plane.push(load, segments);
+    await until(() => plane.replicas(load.keyspaceUid, ids) === 0, 'and again');
+    await expect(plane.commit(load, segments)).rejects.toMatchObject({ code: 'LOAD_REJECTED' });
+    expect(plane.leader.current().keyspaces[0]).toMatchObject({ currentVersion: 1, versions: [1] });
+    expect((await plane.load('prices')).version).toBe(2);
+  });
+
+  test('makes room for the next one at once, whose segments stay', async () => {
+    const load = await plane.begin('prices');
+    const segments = plane.segments();
+    plane.push(load, segments);
+    await cancel(load.loadId);
+    const next = await plane.begin('prices');
+    plane.push(next, segments);
+    expect((await plane.commit(next, segments)).version).toBe(1);
+    await until(() => plane.leader.current().ready, 'ready');
+    expect(
+      plane.replicas(
+        next.keyspaceUid,
+        segments.map(({ id }) => id),
+      ),
+    ).toBe(2);
+  });
+
+  test('cannot be taken up again, nor be cancelled twice; one that is over cannot either', async () => {
+    const load = await plane.begin('prices');
+    await cancel(load.loadId);
+    await expect(cancel(load.loadId)).rejects.toMatchObject({ code: 'CONFLICT' });
+    await expect(cancel('nix')).rejects.toMatchObject({ code: 'LOAD_NOT_FOUND' });
+    await expect(plane.begin('prices', { loadId: load.loadId })).rejects.toMatchObject({
+      code: 'LOAD_NOT_FOUND',
+    });
+    await plane.load('prices');
+    const [done] = await list();
+    await expect(cancel(done?.loadId ?? '')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      message: expect.stringContaining('committed') as string,
+    });
+  });
+
+  test('with its keyspace is told so', async () => {
+    await plane.load('prices');
+    const load = await plane.begin('prices');
+    await plane.operations.dropKeyspace({ keyspace: 'prices' });
+    const told = () => {
+      try {
+        return report(load.loadId).reason;
+      } catch {
+        return 'forgotten';
+      }
+    };
+    expect(['the keyspace was dropped', 'forgotten']).toContain(told());
+  });
+});
