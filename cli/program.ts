@@ -5,6 +5,7 @@
 // loading every verb would take longer than most verbs run.
 
 import { Command, CommanderError } from 'commander';
+import { STELE_VERSION } from '../base/build-version.ts';
 import { checkFileKeys, option, optionsOf, resolveSettings, settingsOf } from '../base/config.ts';
 import type { OptionInfo, OptionSet, SettingsSchema } from '../base/config.ts';
 import type { LogLevel } from '../base/log.ts';
@@ -76,7 +77,7 @@ function chosenWord(words: readonly string[]): string | undefined {
 function buildProgram(chosen: Verb | undefined, output: Output): Command {
   const program = new Command('stele')
     .description('A replicated key-value store for immutable, bulk-loaded data.')
-    .version('0.1.0', '--version', 'print the version')
+    .version(STELE_VERSION, '--version', 'print the version')
     .helpOption('--help', 'explain stele, or the verb that it stands behind')
     .enablePositionalOptions()
     .showSuggestionAfterError(true)

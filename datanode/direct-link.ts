@@ -13,6 +13,7 @@ import type {
 } from '../proto/ports.ts';
 import { found, lookupInTable } from './lookup.ts';
 import type { Datanode } from './node.ts';
+import { listSlotKeys, scanKeys } from './peer-scans.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -25,6 +26,8 @@ export function directLink(node: Datanode): DatanodeLink {
     putManifest: (request) => node.putManifest(request),
     copySegments: (request) => node.copySegments(request),
     dropSegments: (request) => node.dropSegments(request),
+    scanKeys: (request) => scanKeys(node, request),
+    listSlotKeys: (request) => listSlotKeys(node, request),
     fetchSegment: (request, options) => fetchDirectly(node, request, options),
     lookups: new DirectLookups(node),
     close: () => undefined,

@@ -22,6 +22,7 @@ import { LOOKUP_KEYS_MAX } from '../base/limits.ts';
 import { answerBatch } from './lookup-batch.ts';
 import { found, lookupInTable } from './lookup.ts';
 import type { Datanode } from './node.ts';
+import { listSlotKeys, scanKeys } from './peer-scans.ts';
 
 /** Time a reader of a stream may take for one message before the stream is given up. */
 const DRAIN_DEADLINE_MS = 30_000;
@@ -35,6 +36,8 @@ export function datanodeService(node: Datanode): DatanodeServiceServer {
     putManifest: unary((request) => node.putManifest(request)),
     copySegments: unary((request) => node.copySegments(request)),
     dropSegments: unary((request) => node.dropSegments(request)),
+    scanKeys: unary((request) => scanKeys(node, request)),
+    listSlotKeys: unary((request) => listSlotKeys(node, request)),
     fetchSegment: (call) => void send(node, call),
   };
 }

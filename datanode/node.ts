@@ -31,6 +31,7 @@ import type { NodeIdentity } from './identity.ts';
 import { Intake } from './intake.ts';
 import { OpeningScan } from './opening-scan.ts';
 import { Receiving } from './receiving.ts';
+import { SlotKeys } from './slot-keys.ts';
 import type { DiskStore } from './store.ts';
 import { Verifier } from './verifier.ts';
 import { VersionTables } from './version-tables.ts';
@@ -53,6 +54,7 @@ export class Datanode {
   readonly cluster = new ClusterState();
   readonly intake: Intake;
   readonly receiving: Receiving;
+  readonly slotKeys = new SlotKeys();
   /** Counted by whoever answers reads. */
   readonly counters = { lookups: 0 };
   readonly #options: DatanodeOptions;

@@ -3,22 +3,25 @@
 // Hot for GET, MGET, EXISTS and STRLEN: one step per key on the bytes of the request, the value
 // copied once into the reply. Everything else may take its time.
 
-import { SteleError } from '../base/errors.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
-import { NodeState } from '../proto/gen/stele/v1/view.ts';
-import type { KeyspaceView } from '../proto/gen/stele/v1/view.ts';
 import type { CommandBackend, PendingReply, ServerFacts } from '../resp/backend.ts';
 import type { CommandSpec } from '../resp/command-spec.ts';
 import type { CommandArguments } from '../resp/decoder.ts';
 import type { ReplyWriter } from '../resp/encoder.ts';
+import { integerArgument } from '../resp/integer-argument.ts';
+import { memoryUsage, usageKeyBytes } from '../resp/memory-usage.ts';
 import type { KeyspaceRef, Session } from '../resp/session.ts';
+import { rangeOf } from '../resp/string-range.ts';
 import { shardOfSlot } from '../ring/shard.ts';
 import { slotOfKey } from '../ring/slot.ts';
-import { writeClusterReply } from './resp-cluster.ts';
-import { REDIS_VERSION, writeInfo } from './resp-info.ts';
 import { found, lookupHashed, lookupInShard } from './lookup.ts';
 import type { Datanode } from './node.ts';
 import { ReadAhead } from './read-ahead.ts';
+import { writeClusterReply } from './resp-cluster.ts';
+import { currentTable, loading } from './resp-dataset.ts';
+import { REDIS_VERSION, writeInfo } from './resp-info.ts';
+import { KEYS_COMMANDS, writeKeysReply } from './resp-keys.ts';
+import { writeSteleReply } from './resp-stele.ts';
 import type { VersionTable } from './version-tables.ts';
 
 export class DatanodeRespBackend implements CommandBackend {
@@ -60,7 +63,7 @@ export class DatanodeRespBackend implements CommandBackend {
         this.#oneKey(command, session, out, writeTimeToLive);
         break;
       default:
-        this.#seldom(spec, command, session, out);
+        return this.#seldom(spec.name, command, session, out);
     }
     return undefined;
   }
@@ -79,15 +82,26 @@ export class DatanodeRespBackend implements CommandBackend {
     return { redisVersion: REDIS_VERSION, mode: 'cluster', role: 'master', databases: 1024 };
   }
 
-  #seldom(spec: CommandSpec, command: CommandArguments, session: Session, out: ReplyWriter): void {
-    const { name } = spec;
-    if (name.startsWith('cluster')) writeClusterReply(this.#node, name, command, out);
+  #seldom(
+    name: string,
+    command: CommandArguments,
+    session: Session,
+    out: ReplyWriter,
+  ): PendingReply | undefined {
+    const node = this.#node;
+    if (name === 'getrange') this.#oneKey(command, session, out, rangeWriter(command));
+    else if (name === 'object|encoding') this.#oneKey(command, session, out, writeEncoding, 2);
+    else if (name === 'memory|usage') {
+      this.#oneKey(command, session, out, usageWriter(command), 2);
+    } else if (KEYS_COMMANDS.has(name)) {
+      return writeKeysReply(node, name, command, session.keyspace.name, out);
+    } else if (name.startsWith('cluster|')) writeClusterReply(node, name, command, out);
+    else if (name.startsWith('stele|')) writeSteleReply(node, name, command, session, out);
     else if (name === 'info') {
       const facts = { clients: this.#clients(), startedAtMs: this.#startedAtMs };
-      writeInfo(this.#node, facts, command, out);
-    } else if (name === 'dbsize') out.integer(this.#tableOf(session).records);
-    else if (name === 'object|encoding') this.#oneKey(command, session, out, writeEncoding, 2);
-    else out.error(`ERR '${name.replace('|', ' ')}' is not supported yet`);
+      writeInfo(node, facts, command, out);
+    } else out.error(`ERR '${name.replace('|', ' ')}' is not supported here`);
+    return undefined;
   }
 
   lookAhead(bytes: Uint8Array, at: number, end: number, session: Session): void {
@@ -99,7 +113,7 @@ export class DatanodeRespBackend implements CommandBackend {
   }
 
   #get(command: CommandArguments, session: Session, out: ReplyWriter): void {
-    const table = this.#tableOf(session);
+    const table = currentTable(this.#node, session.keyspace.name);
     const { buffer } = command;
     const start = command.starts[1] ?? 0;
     const end = command.ends[1] ?? 0;
@@ -123,7 +137,7 @@ export class DatanodeRespBackend implements CommandBackend {
     write: KeyReply,
     at = 1,
   ): void {
-    const table = this.#tableOf(session);
+    const table = currentTable(this.#node, session.keyspace.name);
     const start = command.starts[at] ?? 0;
     const end = command.ends[at] ?? 0;
     const slot = slotOfKey(command.buffer, start, end);
@@ -135,7 +149,7 @@ export class DatanodeRespBackend implements CommandBackend {
   }
 
   #manyValues(command: CommandArguments, session: Session, out: ReplyWriter): void {
-    const table = this.#tableOf(session);
+    const table = currentTable(this.#node, session.keyspace.name);
     const shard = this.#commonShard(command, table, out);
     if (shard < 0) return;
     out.array(command.argc - 1);
@@ -148,7 +162,7 @@ export class DatanodeRespBackend implements CommandBackend {
   }
 
   #countKeys(command: CommandArguments, session: Session, out: ReplyWriter): void {
-    const table = this.#tableOf(session);
+    const table = currentTable(this.#node, session.keyspace.name);
     const shard = this.#commonShard(command, table, out);
     if (shard < 0) return;
     let count = 0;
@@ -188,28 +202,6 @@ export class DatanodeRespBackend implements CommandBackend {
     }
     out.error(`MOVED ${slot} ${other.address.host}:${other.address.respPort}`);
   }
-
-  /** The current version's table of the session's keyspace. Throws what the client is told. */
-  #tableOf(session: Session): VersionTable {
-    const { cluster, tables, state } = this.#node;
-    const keyspace = cluster.keyspaceNamed(session.keyspace.name);
-    if (keyspace === undefined) throw this.#noKeyspace(session.keyspace.name);
-    const table = tables.get(keyspace.uid, keyspace.currentVersion);
-    if (table !== undefined) return table;
-    if (keyspace.currentVersion > 0 && state === NodeState.SERVING) {
-      throw new SteleError('UNAVAILABLE', `Version ${keyspace.currentVersion} is on its way here.`);
-    }
-    if (keyspace.currentVersion > 0) throw loading();
-    throw new SteleError('UNAVAILABLE', `Nothing has been loaded into '${keyspace.name}' yet.`);
-  }
-
-  #noKeyspace(name: string): SteleError {
-    const view = this.#node.cluster.view;
-    if (view === undefined) return loading();
-    const names = view.keyspaces.map((keyspace: KeyspaceView) => keyspace.name);
-    const known = names.length > 0 ? `SELECT one of: ${names.join(', ')}` : 'load one first';
-    return new SteleError('KEYSPACE_NOT_FOUND', `no such keyspace '${name}'; ${known}`);
-  }
 }
 
 /** Writes the reply for one key; when `isFound`, its value is described by `found`. */
@@ -237,6 +229,19 @@ function writeEncoding(out: ReplyWriter, isFound: boolean): void {
   else out.nil();
 }
 
-function loading(): SteleError {
-  return new SteleError('UNINITIALIZED', 'Stele is loading the dataset in memory');
+function rangeWriter(command: CommandArguments): KeyReply {
+  const first = integerArgument(command, 2);
+  const last = integerArgument(command, 3);
+  return (out, isFound) => {
+    const { start, end } = rangeOf(first, last, isFound ? found.end - found.start : 0);
+    out.bulkImmutable(found.bytes, found.start + start, found.start + end);
+  };
+}
+
+function usageWriter(command: CommandArguments): KeyReply {
+  const keyBytes = usageKeyBytes(command);
+  return (out, isFound) => {
+    if (isFound) out.integer(memoryUsage(keyBytes, found.end - found.start));
+    else out.nil();
+  };
 }

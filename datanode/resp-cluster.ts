@@ -47,7 +47,7 @@ export function writeClusterReply(
       out.integer(slotOfKey(command.buffer, command.starts[2] ?? 0, command.ends[2] ?? 0));
       break;
     default:
-      out.error(`ERR '${name.replace('|', ' ').toUpperCase()}' is not supported yet`);
+      out.error(`ERR '${name.replace('|', ' ').toUpperCase()}' is not supported here`);
   }
 }
 

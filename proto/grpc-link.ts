@@ -20,8 +20,12 @@ import type {
   HeartbeatResponse,
   ListHoldingsRequest,
   ListHoldingsResponse,
+  ListSlotKeysRequest,
+  ListSlotKeysResponse,
   PutManifestRequest,
   PutManifestResponse,
+  ScanKeysRequest,
+  ScanKeysResponse,
 } from './gen/stele/v1/datanode.ts';
 import { LookupServiceClient } from './gen/stele/v1/lookup.ts';
 import type { CallOptions, DatanodeLink, LinkFactory, LinkTarget, LookupChannel } from './ports.ts';
@@ -85,6 +89,14 @@ class GrpcDatanodeLink implements DatanodeLink {
 
   dropSegments(request: DropSegmentsRequest, options: CallOptions): Promise<DropSegmentsResponse> {
     return callUnary(this.#client.dropSegments.bind(this.#client), request, this.#peer, options);
+  }
+
+  scanKeys(request: ScanKeysRequest, options: CallOptions): Promise<ScanKeysResponse> {
+    return callUnary(this.#client.scanKeys.bind(this.#client), request, this.#peer, options);
+  }
+
+  listSlotKeys(request: ListSlotKeysRequest, options: CallOptions): Promise<ListSlotKeysResponse> {
+    return callUnary(this.#client.listSlotKeys.bind(this.#client), request, this.#peer, options);
   }
 
   async *fetchSegment(

@@ -16,8 +16,12 @@ import type {
   HeartbeatResponse,
   ListHoldingsRequest,
   ListHoldingsResponse,
+  ListSlotKeysRequest,
+  ListSlotKeysResponse,
   PutManifestRequest,
   PutManifestResponse,
+  ScanKeysRequest,
+  ScanKeysResponse,
 } from './gen/stele/v1/datanode.ts';
 import type { RegisterNodeRequest, RegisterNodeResponse } from './gen/stele/v1/cluster.ts';
 import type { LookupStatus } from './gen/stele/v1/lookup.ts';
@@ -79,6 +83,10 @@ export interface LookupChannel {
 /** Everything one role can ask of a datanode. */
 export interface DatanodeLink extends DatanodeControl {
   readonly lookups: LookupChannel;
+  /** Keys from a place on. They may be views of a segment: not for keeping. */
+  scanKeys(request: ScanKeysRequest, options: CallOptions): Promise<ScanKeysResponse>;
+  /** The keys of a slot; takes as long as reading a whole shard. Views of a segment as well. */
+  listSlotKeys(request: ListSlotKeysRequest, options: CallOptions): Promise<ListSlotKeysResponse>;
   /** The bytes of one segment, in order, each part at most 256 KiB. */
   fetchSegment(request: FetchSegmentRequest, options: CallOptions): AsyncIterable<Uint8Array>;
   close(): void;

@@ -30,7 +30,10 @@ export interface CommandSpec {
   readonly lastKey: number;
   readonly keyStep: number;
   readonly handler: CommandHandler;
-  /** Changes how replies are encoded: runs only once all earlier replies are written. */
+  /**
+   * Runs only once all earlier replies are written: it changes how replies are encoded, or is large
+   * work, of which one connection is to have one piece at a time.
+   */
   readonly barrier: boolean;
   readonly group: string;
   readonly summary: string;

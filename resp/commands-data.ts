@@ -79,6 +79,7 @@ const KEY_COMMANDS: readonly CommandSpec[] = [
   defineCommand({
     name: 'scan',
     arity: -2,
+    barrier: true,
     flags: ['readonly'],
     since: '2.8.0',
     group: 'generic',
@@ -101,6 +102,7 @@ const KEY_COMMANDS: readonly CommandSpec[] = [
   defineCommand({
     name: 'randomkey',
     arity: 1,
+    barrier: true,
     flags: ['readonly'],
     since: '1.0.0',
     group: 'generic',
@@ -176,12 +178,11 @@ const CLUSTER_COMMANDS: readonly CommandSpec[] = [
         'cluster|countkeysinslot',
         3,
         'Return the number of local keys in the specified hash slot',
-        {
-          arguments: [SLOT],
-        },
+        { arguments: [SLOT], barrier: true },
       ),
       sub('cluster|getkeysinslot', 4, 'Return local key names in the specified hash slot', {
         arguments: [SLOT, argument('count', 'integer')],
+        barrier: true,
       }),
     ].map((spec) => ({
       ...spec,

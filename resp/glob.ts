@@ -25,6 +25,12 @@ export function globMatches(pattern: Uint8Array, text: Uint8Array, ignoreCase = 
       starTextAt = textAt;
       continue;
     }
+    // The usual element, a byte that stands for itself, without a call.
+    if (pattern[patternAt] === text[textAt] && !isSpecial(text[textAt] as number)) {
+      patternAt++;
+      textAt++;
+      continue;
+    }
     const next = matchOne(pattern, patternAt, text[textAt] as number, ignoreCase);
     if (next >= 0) {
       patternAt = next;
@@ -38,6 +44,11 @@ export function globMatches(pattern: Uint8Array, text: Uint8Array, ignoreCase = 
   }
   while (pattern[patternAt] === STAR) patternAt++;
   return patternAt >= pattern.length;
+}
+
+/** Whether a byte means something else in a pattern, `*` apart. */
+function isSpecial(byte: number): boolean {
+  return byte === QUESTION || byte === OPEN || byte === BACKSLASH;
 }
 
 /** The index behind the pattern element at `at` if it matches `byte`, else -1. */

@@ -18,6 +18,12 @@ export class InputBuffer {
   at = 0;
   end = 0;
   #owned = false;
+  readonly #keepsConsumed: boolean;
+
+  /** With `keepsConsumed` bytes that were consumed are never overwritten: views of them stay right. */
+  constructor(keepsConsumed = false) {
+    this.#keepsConsumed = keepsConsumed;
+  }
 
   /**
    * Appends `chunk`, which now belongs to this buffer. Returns by how much the unconsumed bytes
@@ -52,7 +58,8 @@ export class InputBuffer {
   #makeRoom(moreBytes: number): number {
     const kept = this.end - this.at;
     // Moving to the front is paid for by the bytes that were consumed since the last move.
-    const canMove = this.#owned && kept <= this.at && kept + moreBytes <= this.bytes.length;
+    const mayMove = this.#owned && !this.#keepsConsumed;
+    const canMove = mayMove && kept <= this.at && kept + moreBytes <= this.bytes.length;
     if (!canMove) return this.#reallocate(2 * (kept + moreBytes));
     const moved = this.at;
     this.bytes.copyWithin(0, this.at, this.end);

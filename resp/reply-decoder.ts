@@ -40,7 +40,8 @@ interface Frame {
 
 /** `push` a chunk, then call `next` until it is undefined. After a ProtocolError it is of no further use. */
 export class ReplyDecoder {
-  readonly #input = new InputBuffer();
+  // Items of an unfinished array are views of what came before.
+  readonly #input = new InputBuffer(true);
   readonly #stack: Frame[] = [];
   #searched = 0;
   /** The bulk being waited for: its type byte and length; -1 before its header. */

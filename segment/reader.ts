@@ -250,3 +250,12 @@ export function recordsOfBucket(segment: Segment, bucket: number, out: number[])
     line = nextLine(lines, line);
   }
 }
+
+/**
+ * The offset of the first record of h1's bucket, or of the first one behind it where the bucket is
+ * empty; `recordsEnd` if there is none. From there on come all records whose first hash lane is
+ * h1 or greater, behind at most a bucket of those whose is less.
+ */
+export function firstRecordNear(segment: Segment, h1: number): number {
+  return segment.lines[bucketOf(h1, segment.bucketCount) * 16] as number;
+}

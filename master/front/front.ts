@@ -14,6 +14,7 @@ import { startRespListener } from '../../resp/listener.ts';
 import type { RespListener } from '../../resp/listener.ts';
 import { lookupService } from './grpc-lookup.ts';
 import { createHttpApp } from './http/app.ts';
+import { KeyScanner } from './key-scanner.ts';
 import { LookupCore } from './lookup-core.ts';
 import { FrontMetrics } from './metrics.ts';
 import { MasterRespBackend } from './resp-backend.ts';
@@ -75,6 +76,13 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   options.grpcServer?.addService(LookupServiceService, lookupService(core, metrics));
   const backend = new MasterRespBackend({
     core,
+    scanner: new KeyScanner({
+      router: core.router,
+      links,
+      deadlineMs: settings.lookupDeadlineMs,
+      nowMs: monotonicNowMs,
+      random: Math.random,
+    }),
     operations,
     metrics,
     info: () => ({

@@ -12,23 +12,28 @@ import type { CommandBackend, PendingReply, ServerFacts } from '../../resp/backe
 import type { CommandSpec } from '../../resp/command-spec.ts';
 import type { CommandArguments } from '../../resp/decoder.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
+import { integerArgument } from '../../resp/integer-argument.ts';
+import { memoryUsage, usageKeyBytes } from '../../resp/memory-usage.ts';
 import type { KeyspaceRef, Session } from '../../resp/session.ts';
+import { rangeOf } from '../../resp/string-range.ts';
+import type { KeyScanner } from './key-scanner.ts';
 import type { LookupCore } from './lookup-core.ts';
 import type { FrontMetrics } from './metrics.ts';
 import { writeClusterReply } from './resp-cluster.ts';
 import { REDIS_VERSION, writeInfo } from './resp-info.ts';
 import type { InfoFacts } from './resp-info.ts';
+import { KEYS_COMMANDS, keysReply } from './resp-keys.ts';
 import { notReady } from './router.ts';
 import { PendingKey, PendingKeys, writeBulk } from './resp-pending.ts';
 import type { WriteValue } from './resp-pending.ts';
 import { steleReply } from './resp-stele.ts';
 
-/** What MEMORY USAGE adds to key and value: the index's share of a record. */
-const RECORD_OVERHEAD_BYTES = 10;
 const KEYSPACES_MAX = 1024;
+const NO_BYTES = Buffer.alloc(0);
 
 export interface RespBackendOptions {
   readonly core: LookupCore;
+  readonly scanner: KeyScanner;
   readonly operations: ClusterOperations;
   readonly metrics: FrontMetrics;
   readonly info: () => InfoFacts;
@@ -100,16 +105,18 @@ export class MasterRespBackend implements CommandBackend {
     session: Session,
     out: ReplyWriter,
   ): PendingReply | undefined {
-    const { operations, info, core } = this.#options;
+    const { operations, info, core, scanner } = this.#options;
+    if (KEYS_COMMANDS.has(name)) {
+      const keyspace = this.#keyspaceOf(session);
+      return keysReply(scanner, core.router.table.shardCount, keyspace, name, command);
+    }
     if (name.startsWith('cluster|')) writeClusterReply(core.router.table.view, name, command, out);
     else if (name === 'info') writeInfo(operations.current(), info(), command, out);
     else if (name === 'dbsize') out.integer(this.#keyspaceOf(session).records);
     else if (name.startsWith('stele|')) {
-      const pending = steleReply(operations, name, command, session, out);
-      if (pending !== undefined) pending.handedOver = true;
-      return pending;
+      return steleReply(operations, name, command, session, out);
     } else {
-      out.error(`ERR '${name.replace('|', ' ').toUpperCase()}' is not supported here yet`);
+      out.error(`ERR '${name.replace('|', ' ').toUpperCase()}' is not supported here`);
     }
     return undefined;
   }
@@ -188,28 +195,18 @@ function writeEncoding(out: ReplyWriter, value: Buffer | undefined): void {
 }
 
 function usageWriter(command: CommandArguments): WriteValue {
-  const keyBytes = (command.ends[2] ?? 0) - (command.starts[2] ?? 0);
+  const keyBytes = usageKeyBytes(command);
   return (out, value) => {
     if (value === undefined) out.nil();
-    else out.integer(keyBytes + value.length + RECORD_OVERHEAD_BYTES);
+    else out.integer(memoryUsage(keyBytes, value.length));
   };
 }
 
-/** GETRANGE: both ends belong to the range; negative ones count from the end of the value. */
 function rangeWriter(command: CommandArguments): WriteValue {
   const first = integerArgument(command, 2);
   const last = integerArgument(command, 3);
   return (out, value) => {
-    const length = value?.length ?? 0;
-    const start = first < 0 ? Math.max(0, length + first) : first;
-    const end = Math.min(length, (last < 0 ? length + last : last) + 1);
-    if (value === undefined || start >= end) out.bulkText('');
-    else out.bulkImmutable(value, start, end);
+    const { start, end } = rangeOf(first, last, value?.length ?? 0);
+    out.bulkImmutable(value ?? NO_BYTES, start, end);
   };
-}
-
-function integerArgument(command: CommandArguments, at: number): number {
-  const text = command.buffer.toString('latin1', command.starts[at], command.ends[at]);
-  if (/^-?[0-9]{1,15}$/.test(text)) return Number(text);
-  throw new SteleError('INVALID_ARGUMENT', 'value is not an integer or out of range');
 }

@@ -7,7 +7,7 @@ import type { CommandArguments } from '../../resp/decoder.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
 import { formatInfo } from '../../resp/info.ts';
 import type { InfoSection } from '../../resp/info.ts';
-import { healthWord } from './http/shapes.ts';
+import { healthWord } from '../../proto/view-words.ts';
 import type { LookupCore } from './lookup-core.ts';
 
 /** The Redis version whose behaviour the commands follow. */

@@ -1,9 +1,9 @@
-// Replies that wait for datanodes: one key, several keys, or an operation of the cluster.
+// Replies that wait for datanodes: of one key, or of several.
 //
 // A key that cannot be known makes its whole command an error (`-CLUSTERDOWN ...`): a nil would say
 // "not found".
 
-import { SteleError, toSteleError } from '../../base/errors.ts';
+import { SteleError } from '../../base/errors.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { PendingReply, PendingReplyWaiter } from '../../resp/backend.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
@@ -120,33 +120,6 @@ export class PendingKeys extends Pending implements LookupReceiver {
     if (this.#countOnly) return out.integer(this.#found);
     out.array(this.#values.length);
     for (const value of this.#values) writeBulk(out, value);
-  }
-}
-
-/** The answer of an operation, written once its promise has settled. */
-export class PendingOperation<Answer> extends Pending {
-  readonly #writeAnswer: (out: ReplyWriter, answer: Answer) => void;
-  #answer: Answer | undefined;
-  #failure: SteleError | undefined;
-
-  constructor(operation: Promise<Answer>, writeAnswer: (out: ReplyWriter, answer: Answer) => void) {
-    super();
-    this.#writeAnswer = writeAnswer;
-    operation.then(
-      (answer) => {
-        this.#answer = answer;
-        this.finish();
-      },
-      (thrown: unknown) => {
-        this.#failure = toSteleError(thrown);
-        this.finish();
-      },
-    );
-  }
-
-  override write(out: ReplyWriter): void {
-    if (this.#failure !== undefined) out.failure(this.#failure);
-    else this.#writeAnswer(out, this.#answer as Answer);
   }
 }
 

@@ -1,12 +1,14 @@
 // STELE KEYSPACES | VERSION | EXPLAIN key | NODES | HEALTH: the operations as RESP maps and arrays.
 
+import { STELE_VERSION } from '../../base/build-version.ts';
 import type { ClusterOperations } from '../../proto/operations.ts';
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import type { CommandArguments } from '../../resp/decoder.ts';
+import { writeData } from '../../resp/data-reply.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
+import { PendingOperation } from '../../resp/pending-operation.ts';
 import type { Session } from '../../resp/session.ts';
 import { explainJson, healthJson, keyspaceJson, nodeJson } from './http/shapes.ts';
-import { PendingOperation } from './resp-pending.ts';
 
 /** Answers one `stele|...` command, at once or later. */
 export function steleReply(
@@ -31,10 +33,10 @@ export function steleReply(
       return later(operations.explain(request), (answer) => explainJson(answer, key));
     }
     case 'stele|version':
-      writeJson(out, versionOf(operations, session));
+      writeData(out, versionOf(operations, session));
       return undefined;
     default:
-      out.error(`ERR '${name.replace('|', ' ').toUpperCase()}' is not supported here yet`);
+      out.error(`ERR '${name.replace('|', ' ').toUpperCase()}' is not supported here`);
       return undefined;
   }
 }
@@ -43,6 +45,7 @@ function versionOf(operations: ClusterOperations, session: Session): Record<stri
   const { keyspaces, epoch } = operations.current();
   const found = keyspaces.find((keyspace) => keyspace.name === session.keyspace.name);
   return {
+    stele: STELE_VERSION,
     keyspace: session.keyspace.name,
     version: found?.currentVersion ?? 0,
     versions: found?.versions ?? [],
@@ -55,25 +58,5 @@ function later<Answer>(
   operation: Promise<Answer>,
   shape: (answer: Answer) => unknown,
 ): PendingOperation<unknown> {
-  return new PendingOperation<unknown>(operation.then(shape), writeJson);
-}
-
-/** JSON-like data as RESP: objects become maps, fractions doubles, booleans booleans. */
-function writeJson(out: ReplyWriter, value: unknown): void {
-  if (typeof value === 'string') out.bulkText(value);
-  else if (typeof value === 'number') {
-    if (Number.isSafeInteger(value)) out.integer(value);
-    else out.double(value);
-  } else if (typeof value === 'boolean') out.boolean(value);
-  else if (Array.isArray(value)) {
-    out.array(value.length);
-    for (const entry of value as unknown[]) writeJson(out, entry);
-  } else if (typeof value === 'object' && value !== null) {
-    const entries = Object.entries(value);
-    out.map(entries.length);
-    for (const [name, entry] of entries) {
-      out.bulkText(name);
-      writeJson(out, entry);
-    }
-  } else out.nil();
+  return new PendingOperation<unknown>(operation.then(shape), writeData);
 }

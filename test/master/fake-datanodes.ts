@@ -216,6 +216,8 @@ export class FakeNetwork implements LinkFactory {
         }
         return { dropped: request.segments.length };
       },
+      scanKeys: () => Promise.reject(new SteleError('UNSUPPORTED', 'no keys here')),
+      listSlotKeys: () => Promise.reject(new SteleError('UNSUPPORTED', 'no keys here')),
       fetchSegment: () => {
         throw new SteleError('UNSUPPORTED', 'no bytes here');
       },

@@ -74,6 +74,18 @@ describe('ReplyDecoder', () => {
     expect(decodeReplies(cutAt(bytes, single))).toEqual(whole);
   });
 
+  it('leaves the first items of a long array alone while the others arrive', () => {
+    const count = 100;
+    const items = Array.from({ length: count }, (_, at) => `item ${at}`);
+    const text = `*${count}\r\n${items.map((item) => `$${item.length}\r\n${item}\r\n`).join('')}`;
+    for (let piece = 1; piece < 80; piece++) {
+      const cuts = Array.from({ length: Math.floor(text.length / piece) }, (_, at) => at * piece);
+      expect(decodeReplies(cutAt(Buffer.from(text), cuts))).toEqual([
+        { type: 'array', items: items.map((item) => ({ type: 'bulk', bytes: Buffer.from(item) })) },
+      ]);
+    }
+  });
+
   it('reads what ReplyWriter wrote, cut anywhere', () => {
     fc.assert(
       fc.property(

@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import type { ViewSource } from '../../../proto/operations.ts';
 import type { FrontMetrics } from '../metrics.ts';
-import { healthWord } from './shapes.ts';
+import { healthWord } from '../../../proto/view-words.ts';
 
 export interface ProcessRoutesOptions {
   readonly views: ViewSource;

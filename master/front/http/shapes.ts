@@ -10,23 +10,11 @@ import type {
 } from '../../../proto/gen/stele/v1/cluster.ts';
 import { LoadMode, LoadState } from '../../../proto/gen/stele/v1/load.ts';
 import type { LoadGate, LoadStatus } from '../../../proto/gen/stele/v1/load.ts';
-import { HealthStatus, NodeState } from '../../../proto/gen/stele/v1/view.ts';
+import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import type { NodeAddress } from '../../../proto/gen/stele/v1/view.ts';
+import { healthWord, nodeStateWord } from '../../../proto/view-words.ts';
 
 type Json = Record<string, unknown>;
-
-/** `green`, `yellow`, `red`; `unknown` before anything is known. */
-export function healthWord(status: HealthStatus): string {
-  if (status === HealthStatus.GREEN) return 'green';
-  if (status === HealthStatus.YELLOW) return 'yellow';
-  return status === HealthStatus.RED ? 'red' : 'unknown';
-}
-
-/** `SERVING`, `DOWN` ... */
-function nodeStateWord(state: NodeState): string {
-  const found = Object.entries(NodeState).find(([, value]) => value === state);
-  return found?.[0] ?? 'UNSPECIFIED';
-}
 
 export function keyspaceJson(keyspace: KeyspaceSummary): Json {
   return {

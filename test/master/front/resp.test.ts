@@ -230,10 +230,8 @@ describe('the cluster over RESP', () => {
     expect(JSON.stringify(await redis.call('STELE', 'EXPLAIN', 'k1'))).toMatch(/served_by/);
   });
 
-  it('refuses writes and says what is not supported', async () => {
+  it('refuses writes', async () => {
     await expect(redis.set('k', 'v')).rejects.toThrow(/immutable/);
-    await expect(redis.randomkey()).rejects.toThrow(/not supported/);
-    await expect(redis.scan(0)).rejects.toThrow(/not supported/);
     expect(await redis.ping()).toBe('PONG');
   });
 });

@@ -184,6 +184,51 @@ export interface FetchSegmentResponse {
   chunk: Buffer;
 }
 
+/**
+ * A place in a version: a shard, and in it a position (the upper 24 bits of the keys' hash, the same
+ * on every node). A scan goes from place to place; within one version it meets every key once.
+ */
+export interface ScanKeysRequest {
+  expectNode: string;
+  keyspaceUid: string;
+  version: number;
+  shard: number;
+  position: number;
+  /**
+   * A shard that is not held here is passed over. Otherwise the answer ends before it; where that is
+   * the very first one, the call fails with UNAVAILABLE.
+   */
+  skipMissing: boolean;
+  /** Records to look at; the answer may have looked at fewer. */
+  recordsMax: number;
+  /** A glob that keys must match; empty: all do. */
+  pattern: Buffer;
+}
+
+export interface ScanKeysResponse {
+  keys: Buffer[];
+  /** Records looked at. */
+  records: number;
+  /** Where to go on; the number of shards: there is no more. */
+  nextShard: number;
+  nextPosition: number;
+}
+
+export interface ListSlotKeysRequest {
+  expectNode: string;
+  keyspaceUid: string;
+  version: number;
+  slot: number;
+  /** 0: none, only their number is asked for. */
+  keysMax: number;
+}
+
+export interface ListSlotKeysResponse {
+  /** Keys in the slot. */
+  count: number;
+  keys: Buffer[];
+}
+
 function createBaseOrderHeader(): OrderHeader {
   return { epoch: 0, nodeId: "", incarnation: "", clusterId: "" };
 }
@@ -1622,6 +1667,364 @@ export const FetchSegmentResponse: MessageFns<FetchSegmentResponse> = {
   },
 };
 
+function createBaseScanKeysRequest(): ScanKeysRequest {
+  return {
+    expectNode: "",
+    keyspaceUid: "",
+    version: 0,
+    shard: 0,
+    position: 0,
+    skipMissing: false,
+    recordsMax: 0,
+    pattern: Buffer.alloc(0),
+  };
+}
+
+export const ScanKeysRequest: MessageFns<ScanKeysRequest> = {
+  encode(message: ScanKeysRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.expectNode !== "") {
+      writer.uint32(10).string(message.expectNode);
+    }
+    if (message.keyspaceUid !== "") {
+      writer.uint32(18).string(message.keyspaceUid);
+    }
+    if (message.version !== 0) {
+      writer.uint32(24).uint64(message.version);
+    }
+    if (message.shard !== 0) {
+      writer.uint32(32).uint32(message.shard);
+    }
+    if (message.position !== 0) {
+      writer.uint32(40).uint32(message.position);
+    }
+    if (message.skipMissing !== false) {
+      writer.uint32(48).bool(message.skipMissing);
+    }
+    if (message.recordsMax !== 0) {
+      writer.uint32(56).uint32(message.recordsMax);
+    }
+    if (message.pattern.length !== 0) {
+      writer.uint32(66).bytes(message.pattern);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ScanKeysRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScanKeysRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.expectNode = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.keyspaceUid = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.shard = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.position = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.skipMissing = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.recordsMax = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.pattern = bufferView(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseScanKeysResponse(): ScanKeysResponse {
+  return { keys: [], records: 0, nextShard: 0, nextPosition: 0 };
+}
+
+export const ScanKeysResponse: MessageFns<ScanKeysResponse> = {
+  encode(message: ScanKeysResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.keys) {
+      writer.uint32(10).bytes(v!);
+    }
+    if (message.records !== 0) {
+      writer.uint32(16).uint32(message.records);
+    }
+    if (message.nextShard !== 0) {
+      writer.uint32(24).uint32(message.nextShard);
+    }
+    if (message.nextPosition !== 0) {
+      writer.uint32(32).uint32(message.nextPosition);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ScanKeysResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScanKeysResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keys.push(bufferView(reader.bytes()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.records = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.nextShard = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.nextPosition = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListSlotKeysRequest(): ListSlotKeysRequest {
+  return { expectNode: "", keyspaceUid: "", version: 0, slot: 0, keysMax: 0 };
+}
+
+export const ListSlotKeysRequest: MessageFns<ListSlotKeysRequest> = {
+  encode(message: ListSlotKeysRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.expectNode !== "") {
+      writer.uint32(10).string(message.expectNode);
+    }
+    if (message.keyspaceUid !== "") {
+      writer.uint32(18).string(message.keyspaceUid);
+    }
+    if (message.version !== 0) {
+      writer.uint32(24).uint64(message.version);
+    }
+    if (message.slot !== 0) {
+      writer.uint32(32).uint32(message.slot);
+    }
+    if (message.keysMax !== 0) {
+      writer.uint32(40).uint32(message.keysMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListSlotKeysRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListSlotKeysRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.expectNode = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.keyspaceUid = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.slot = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.keysMax = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListSlotKeysResponse(): ListSlotKeysResponse {
+  return { count: 0, keys: [] };
+}
+
+export const ListSlotKeysResponse: MessageFns<ListSlotKeysResponse> = {
+  encode(message: ListSlotKeysResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.count !== 0) {
+      writer.uint32(8).uint64(message.count);
+    }
+    for (const v of message.keys) {
+      writer.uint32(18).bytes(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListSlotKeysResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListSlotKeysResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.count = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.keys.push(bufferView(reader.bytes()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** What a datanode does for its master, for loaders and for its peers. It also serves LookupService. */
 export type DatanodeServiceService = typeof DatanodeServiceService;
 export const DatanodeServiceService = {
@@ -1694,6 +2097,27 @@ export const DatanodeServiceService = {
       bufferView(FetchSegmentResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): FetchSegmentResponse => FetchSegmentResponse.decode(value),
   },
+  /** Keys of one version from a place on, a bounded number a call; see ScanKeysRequest. */
+  scanKeys: {
+    path: "/stele.v1.DatanodeService/ScanKeys" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ScanKeysRequest): Buffer => bufferView(ScanKeysRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ScanKeysRequest => ScanKeysRequest.decode(value),
+    responseSerialize: (value: ScanKeysResponse): Buffer => bufferView(ScanKeysResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ScanKeysResponse => ScanKeysResponse.decode(value),
+  },
+  /** The keys of one slot of one version. Reads a whole shard: slow, and only some at a time. */
+  listSlotKeys: {
+    path: "/stele.v1.DatanodeService/ListSlotKeys" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListSlotKeysRequest): Buffer => bufferView(ListSlotKeysRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListSlotKeysRequest => ListSlotKeysRequest.decode(value),
+    responseSerialize: (value: ListSlotKeysResponse): Buffer =>
+      bufferView(ListSlotKeysResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListSlotKeysResponse => ListSlotKeysResponse.decode(value),
+  },
 } as const;
 
 export interface DatanodeServiceServer extends UntypedServiceImplementation {
@@ -1706,6 +2130,10 @@ export interface DatanodeServiceServer extends UntypedServiceImplementation {
   copySegments: handleUnaryCall<CopySegmentsRequest, CopySegmentsResponse>;
   dropSegments: handleUnaryCall<DropSegmentsRequest, DropSegmentsResponse>;
   fetchSegment: handleServerStreamingCall<FetchSegmentRequest, FetchSegmentResponse>;
+  /** Keys of one version from a place on, a bounded number a call; see ScanKeysRequest. */
+  scanKeys: handleUnaryCall<ScanKeysRequest, ScanKeysResponse>;
+  /** The keys of one slot of one version. Reads a whole shard: slow, and only some at a time. */
+  listSlotKeys: handleUnaryCall<ListSlotKeysRequest, ListSlotKeysResponse>;
 }
 
 export interface DatanodeServiceClient extends Client {
@@ -1810,6 +2238,38 @@ export interface DatanodeServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<FetchSegmentResponse>;
+  /** Keys of one version from a place on, a bounded number a call; see ScanKeysRequest. */
+  scanKeys(
+    request: ScanKeysRequest,
+    callback: (error: ServiceError | null, response: ScanKeysResponse) => void,
+  ): ClientUnaryCall;
+  scanKeys(
+    request: ScanKeysRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ScanKeysResponse) => void,
+  ): ClientUnaryCall;
+  scanKeys(
+    request: ScanKeysRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ScanKeysResponse) => void,
+  ): ClientUnaryCall;
+  /** The keys of one slot of one version. Reads a whole shard: slow, and only some at a time. */
+  listSlotKeys(
+    request: ListSlotKeysRequest,
+    callback: (error: ServiceError | null, response: ListSlotKeysResponse) => void,
+  ): ClientUnaryCall;
+  listSlotKeys(
+    request: ListSlotKeysRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListSlotKeysResponse) => void,
+  ): ClientUnaryCall;
+  listSlotKeys(
+    request: ListSlotKeysRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListSlotKeysResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const DatanodeServiceClient = makeGenericClientConstructor(

@@ -1,0 +1,63 @@
+// Which dataset a RESP session reads: its keyspace, and the table of a version of it. What cannot be
+// read is told here, in words for the client.
+
+import { SteleError } from '../base/errors.ts';
+import { NodeState } from '../proto/gen/stele/v1/view.ts';
+import type { KeyspaceView } from '../proto/gen/stele/v1/view.ts';
+import type { Datanode } from './node.ts';
+import type { VersionTable } from './version-tables.ts';
+
+/** The table of the current version of a keyspace. Throws UNINITIALIZED, KEYSPACE_NOT_FOUND, UNAVAILABLE. */
+export function currentTable(node: Datanode, keyspaceName: string): VersionTable {
+  const keyspace = node.cluster.keyspaceNamed(keyspaceName);
+  if (keyspace === undefined) throw noKeyspace(node, keyspaceName);
+  const table = node.tables.get(keyspace.uid, keyspace.currentVersion);
+  if (table !== undefined) return table;
+  throw notHere(node, keyspace, keyspace.currentVersion);
+}
+
+/** Throws UNINITIALIZED, KEYSPACE_NOT_FOUND. */
+export function keyspaceNamed(node: Datanode, keyspaceName: string): KeyspaceView {
+  const keyspace = node.cluster.keyspaceNamed(keyspaceName);
+  if (keyspace === undefined) throw noKeyspace(node, keyspaceName);
+  return keyspace;
+}
+
+/** The table of one of a keyspace's versions. Throws UNINITIALIZED, UNAVAILABLE. */
+export function tableOfVersion(
+  node: Datanode,
+  keyspace: KeyspaceView,
+  version: number,
+): VersionTable {
+  const table = node.tables.get(keyspace.uid, version);
+  if (table === undefined) throw notHere(node, keyspace, version);
+  return table;
+}
+
+/** The shards that CLUSTER SLOTS names this node for first: together, the nodes have each once. */
+export function primaryShards(node: Datanode): number[] {
+  const { view } = node.cluster;
+  if (view === undefined) throw loading();
+  const self = view.nodes.findIndex(({ id }) => id === node.identity.nodeId);
+  return view.routes.flatMap((route, shard) => (route.nodes[0] === self ? [shard] : []));
+}
+
+function notHere(node: Datanode, keyspace: KeyspaceView, version: number): SteleError {
+  if (version === 0) {
+    return new SteleError('UNAVAILABLE', `Nothing has been loaded into '${keyspace.name}' yet.`);
+  }
+  if (node.state !== NodeState.SERVING) return loading();
+  return new SteleError('UNAVAILABLE', `Version ${version} is on its way here.`);
+}
+
+function noKeyspace(node: Datanode, name: string): SteleError {
+  const { view } = node.cluster;
+  if (view === undefined) return loading();
+  const names = view.keyspaces.map((keyspace) => keyspace.name);
+  const known = names.length > 0 ? `SELECT one of: ${names.join(', ')}` : 'load one first';
+  return new SteleError('KEYSPACE_NOT_FOUND', `no such keyspace '${name}'; ${known}`);
+}
+
+export function loading(): SteleError {
+  return new SteleError('UNINITIALIZED', 'Stele is loading the dataset in memory');
+}

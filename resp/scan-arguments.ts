@@ -1,0 +1,60 @@
+// The words of SCAN: `cursor [MATCH pattern] [COUNT count] [TYPE type]`, with Redis's own errors.
+
+import { SteleError } from '../base/errors.ts';
+import { argumentText } from './decoder.ts';
+import type { CommandArguments } from './decoder.ts';
+import { integerArgument } from './integer-argument.ts';
+import { decodeCursor } from './scan-cursor.ts';
+import type { ScanCursor } from './scan-cursor.ts';
+
+const COUNT_DEFAULT = 10;
+/** Records that one call looks at, whatever its COUNT: about a millisecond. */
+const COUNT_MAX = 10_000;
+/** Matching costs at most key x pattern; longer ones are mistakes. */
+const PATTERN_BYTES_MAX = 1024;
+
+export interface ScanArguments {
+  readonly cursor: ScanCursor;
+  /** Records to look at; at most COUNT_MAX. */
+  readonly count: number;
+  /** A copy; undefined: every key. */
+  readonly pattern: Buffer | undefined;
+  /** False for a type that nothing has here. */
+  readonly strings: boolean;
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function scanArguments(command: CommandArguments): ScanArguments {
+  const cursor = decodeCursor(argumentText(command, 1));
+  let count = COUNT_DEFAULT;
+  let pattern: Buffer | undefined;
+  let strings = true;
+  for (let at = 2; at < command.argc; at += 2) {
+    const option = argumentText(command, at).toLowerCase();
+    if (at + 1 >= command.argc) throw syntaxError();
+    if (option === 'count') count = countArgument(command, at + 1);
+    else if (option === 'match') pattern = patternArgument(command, at + 1);
+    else if (option === 'type') strings = argumentText(command, at + 1).toLowerCase() === 'string';
+    else throw syntaxError();
+  }
+  return { cursor, count, pattern, strings };
+}
+
+function countArgument(command: CommandArguments, at: number): number {
+  const count = integerArgument(command, at);
+  if (count < 1) throw syntaxError();
+  return Math.min(count, COUNT_MAX);
+}
+
+/** A pattern of stars alone matches everything and is not looked at again. */
+function patternArgument(command: CommandArguments, at: number): Buffer | undefined {
+  const bytes = command.buffer.subarray(command.starts[at], command.ends[at]);
+  if (bytes.length > PATTERN_BYTES_MAX) {
+    throw new SteleError('INVALID_ARGUMENT', `a pattern has at most ${PATTERN_BYTES_MAX} bytes`);
+  }
+  return /^\*+$/.test(bytes.toString('latin1')) ? undefined : Buffer.from(bytes);
+}
+
+function syntaxError(): SteleError {
+  return new SteleError('INVALID_ARGUMENT', 'syntax error');
+}

@@ -1,0 +1,186 @@
+// For tests: a datanode with segments and a view, asked over RESP without sockets.
+
+import { inspect } from 'node:util';
+import { onTestFinished } from 'vitest';
+import { BackgroundTasks } from '../../base/background.ts';
+import { silentLogger } from '../../base/log.ts';
+import { NodeIdentity } from '../../datanode/identity.ts';
+import { Datanode } from '../../datanode/node.ts';
+import { DatanodeRespBackend } from '../../datanode/resp-backend.ts';
+import { DiskStore } from '../../datanode/store.ts';
+import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
+import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
+import type { PendingReply } from '../../resp/backend.ts';
+import { CommandDecoder } from '../../resp/decoder.ts';
+import { executeCommand, resolveCommand } from '../../resp/dispatch.ts';
+import { ReplyWriter } from '../../resp/encoder.ts';
+import { ReplyDecoder } from '../../resp/reply-decoder.ts';
+import type { Reply } from '../../resp/reply-decoder.ts';
+import { Session } from '../../resp/session.ts';
+import { openSegment } from '../../segment/reader.ts';
+import { TEST_UID, manifestOf, segmentsOf } from '../support/segments.ts';
+import type { Pairs } from '../support/segments.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { multibulk } from '../resp/split.ts';
+
+/** What a reply says, without its types: text, number, null, array, or an Error. */
+export type Answer = string | number | boolean | null | Error | Answer[] | Map<string, Answer>;
+
+export class RespNode {
+  readonly node: Datanode;
+  readonly session = new Session(1, 'here', 'there', 0);
+  readonly #backend: DatanodeRespBackend;
+  #view: ClusterView;
+
+  private constructor(node: Datanode, shardCount: number) {
+    this.node = node;
+    this.#backend = new DatanodeRespBackend(node, () => 1, 0);
+    const address = (port: number) => ({
+      host: '127.0.0.1',
+      httpPort: port,
+      respPort: port,
+      grpcPort: port,
+    });
+    this.#view = {
+      epoch: 1,
+      revision: 1,
+      shardCount,
+      replication: 2,
+      nodes: ['n1', 'n2'].map((id, at) => ({
+        id,
+        incarnation: '',
+        address: address(1000 + at),
+        zone: '',
+        state: NodeState.SERVING,
+      })),
+      routes: Array.from({ length: shardCount }, () => ({ nodes: [0, 1] })),
+      keyspaces: [
+        { uid: TEST_UID, name: 'default', index: 0, currentVersion: 0, versions: [], records: 0 },
+      ],
+      health: HealthStatus.GREEN,
+      ready: true,
+    };
+  }
+
+  /** A node `n1` that is first for every shard; `n2` is second. */
+  static async open(shardCount: number): Promise<RespNode> {
+    const folder = tempDir();
+    const store = new DiskStore({ folder, diskReserveBytes: 0, log: silentLogger });
+    await store.prepare();
+    const node = new Datanode({
+      identity: NodeIdentity.open(folder, 'n1'),
+      store,
+      links: {
+        connect: () => {
+          throw new Error('no peers here');
+        },
+      },
+      zone: '',
+      memoryMaxBytes: 1024 ** 3,
+      copyConcurrency: 1,
+      background: new BackgroundTasks(silentLogger),
+      log: silentLogger,
+    });
+    onTestFinished(() => node.close());
+    await node.open();
+    return new RespNode(node, shardCount);
+  }
+
+  /** Makes `pairs` the next version, all here but the shards `missing`. */
+  load(pairs: Pairs, missing: readonly number[] = []): void {
+    const [keyspace] = this.#view.keyspaces;
+    const version = (keyspace?.currentVersion ?? 0) + 1;
+    const segments = segmentsOf(pairs, this.#view.shardCount);
+    for (const { info, bytes } of segments) {
+      if (missing.includes(info.shard)) continue;
+      this.node.holdings.add(TEST_UID, info.id, openSegment(bytes));
+    }
+    const manifest = manifestOf(segments, this.#view.shardCount, version);
+    this.node.tables.put(manifest);
+    this.change((view) => {
+      const [changed] = view.keyspaces;
+      if (changed === undefined) return;
+      changed.currentVersion = version;
+      changed.versions = [...changed.versions, version].slice(-2);
+      changed.records = manifest.records;
+    });
+  }
+
+  change(change: (view: ClusterView) => void): void {
+    const view = structuredClone(this.#view);
+    view.revision++;
+    change(view);
+    this.#view = view;
+    this.node.cluster.apply(view);
+  }
+
+  /** The answer to one command. */
+  async ask(...words: (string | Buffer)[]): Promise<Answer> {
+    return plain(await this.reply(...words));
+  }
+
+  async reply(...words: (string | Buffer)[]): Promise<Reply> {
+    const decoder = new CommandDecoder();
+    decoder.push(Buffer.from(multibulk(...words)));
+    decoder.next();
+    const out = new ReplyWriter();
+    out.protocol = this.session.protocol;
+    out.mark();
+    const spec = resolveCommand(decoder, out);
+    if (spec !== undefined) {
+      const context = {
+        backend: this.#backend,
+        log: silentLogger,
+        sessions: () => [this.session],
+        nowMs: () => 0,
+      };
+      const pending = executeCommand(spec, decoder, this.session, out, context);
+      if (pending !== undefined) await finished(pending, out);
+    }
+    const replies = new ReplyDecoder();
+    replies.push(out.take());
+    const reply = replies.next();
+    if (reply === undefined) throw new Error('no reply');
+    return reply;
+  }
+}
+
+function finished(pending: PendingReply, out: ReplyWriter): Promise<void> {
+  return new Promise((resolve) => {
+    pending.waiter = {
+      replyReady: () => {
+        pending.write(out);
+        resolve();
+      },
+    };
+  });
+}
+
+/** A text as it is, anything else as people read it. */
+export function shown(answer: Answer | undefined): string {
+  return typeof answer === 'string' ? answer : inspect(answer);
+}
+
+function plain(reply: Reply): Answer {
+  switch (reply.type) {
+    case 'simple':
+      return reply.text;
+    case 'error':
+      return new Error(reply.text);
+    case 'bulk':
+    case 'verbatim':
+      return reply.bytes.toString('latin1');
+    case 'nil':
+      return null;
+    case 'array':
+    case 'set':
+    case 'push':
+      return reply.items.map(plain);
+    case 'map':
+      return new Map(reply.entries.map(([key, value]) => [shown(plain(key)), plain(value)]));
+    case 'bigNumber':
+      return String(reply.value);
+    default:
+      return reply.value;
+  }
+}
