@@ -8,6 +8,8 @@ import type { CommandBackend, PendingReply, ServerFacts } from '../resp/backend.
 import type { CommandSpec } from '../resp/command-spec.ts';
 import type { CommandArguments } from '../resp/decoder.ts';
 import type { ReplyWriter } from '../resp/encoder.ts';
+import { REDIS_VERSION, writeInfo } from '../resp/info.ts';
+import type { ListenerCounts } from '../resp/info.ts';
 import { integerArgument } from '../resp/integer-argument.ts';
 import { memoryUsage, usageKeyBytes } from '../resp/memory-usage.ts';
 import type { KeyspaceRef, Session } from '../resp/session.ts';
@@ -19,20 +21,20 @@ import type { Datanode } from './node.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { writeClusterReply } from './resp-cluster.ts';
 import { currentTable, loading } from './resp-dataset.ts';
-import { REDIS_VERSION, writeInfo } from './resp-info.ts';
+import { datanodeInfo } from './resp-info.ts';
 import { KEYS_COMMANDS, writeKeysReply } from './resp-keys.ts';
 import { writeSteleReply } from './resp-stele.ts';
 import type { VersionTable } from './version-tables.ts';
 
 export class DatanodeRespBackend implements CommandBackend {
   readonly #node: Datanode;
-  readonly #clients: () => number;
+  readonly #listener: () => ListenerCounts;
   readonly #startedAtMs: number;
   readonly #ahead = new ReadAhead();
 
-  constructor(node: Datanode, clients: () => number, startedAtMs: number) {
+  constructor(node: Datanode, listener: () => ListenerCounts, startedAtMs: number) {
     this.#node = node;
-    this.#clients = clients;
+    this.#listener = listener;
     this.#startedAtMs = startedAtMs;
   }
 
@@ -98,8 +100,7 @@ export class DatanodeRespBackend implements CommandBackend {
     } else if (name.startsWith('cluster|')) writeClusterReply(node, name, command, out);
     else if (name.startsWith('stele|')) writeSteleReply(node, name, command, session, out);
     else if (name === 'info') {
-      const facts = { clients: this.#clients(), startedAtMs: this.#startedAtMs };
-      writeInfo(node, facts, command, out);
+      writeInfo(command, out, datanodeInfo(node, this.#listener(), this.#startedAtMs));
     } else out.error(`ERR '${name.replace('|', ' ')}' is not supported here`);
     return undefined;
   }

@@ -1,78 +1,50 @@
 // INFO of a datanode: the sections clients and people look at.
 
 import { monotonicNowMs } from '../base/clock.ts';
-import type { CommandArguments } from '../resp/decoder.ts';
-import type { ReplyWriter } from '../resp/encoder.ts';
-import { formatInfo } from '../resp/info.ts';
-import type { InfoSection } from '../resp/info.ts';
-import { notReadyReason } from './readiness.ts';
+import { keyspaceLine, processSections } from '../resp/info.ts';
+import type { InfoSection, ListenerCounts } from '../resp/info.ts';
 import type { Datanode } from './node.ts';
+import { notReadyReason } from './readiness.ts';
+import { primaryShards } from './resp-dataset.ts';
+import { recordsOf } from './resp-keys.ts';
 
-/** The Redis version whose behaviour the commands follow. */
-export const REDIS_VERSION = '7.2.0';
-
-export interface InfoFacts {
-  readonly clients: number;
-  readonly startedAtMs: number;
-}
-
-export function writeInfo(
+export function datanodeInfo(
   node: Datanode,
-  facts: InfoFacts,
-  command: CommandArguments,
-  out: ReplyWriter,
-): void {
-  const asked: string[] = [];
-  for (let at = 1; at < command.argc; at++) {
-    asked.push(command.buffer.toString('latin1', command.starts[at], command.ends[at]));
-  }
-  out.verbatim(formatInfo(sectionsOf(node, facts), asked));
-}
-
-function sectionsOf(node: Datanode, facts: InfoFacts): InfoSection[] {
-  const { rss } = process.memoryUsage();
+  listener: ListenerCounts,
+  startedAtMs: number,
+): InfoSection[] {
+  const { nodeId, incarnation } = node.identity;
+  const sections = processSections({
+    mode: 'cluster',
+    port: node.address.respPort,
+    uptimeMs: monotonicNowMs() - startedAtMs,
+    listener,
+    isLoading: notReadyReason(node) !== undefined,
+    memoryUsedBytes: node.holdings.segmentBytes,
+    memoryMaxBytes: node.limits.memoryMaxBytes,
+    more: {
+      server: { run_id: incarnation, stele_node: nodeId },
+      memory: { stele_segments: node.holdings.count },
+      stats: { stele_lookups: node.counters.lookups },
+    },
+  });
   return [
-    {
-      name: 'Server',
-      fields: {
-        redis_version: REDIS_VERSION,
-        redis_mode: 'cluster',
-        server_name: 'stele',
-        node_id: node.identity.nodeId,
-        run_id: node.identity.incarnation,
-        process_id: process.pid,
-        tcp_port: node.address.respPort,
-        uptime_in_seconds: Math.floor((monotonicNowMs() - facts.startedAtMs) / 1000),
-      },
-    },
-    { name: 'Clients', fields: { connected_clients: facts.clients } },
-    {
-      name: 'Memory',
-      fields: {
-        used_memory: node.holdings.segmentBytes,
-        used_memory_rss: rss,
-        maxmemory: node.limits.memoryMaxBytes,
-        maxmemory_policy: 'noeviction',
-      },
-    },
-    {
-      name: 'Persistence',
-      fields: { loading: notReadyReason(node) === undefined ? 0 : 1, rdb_bgsave_in_progress: 0 },
-    },
-    { name: 'Stats', fields: { total_commands_processed: node.counters.lookups } },
-    { name: 'Replication', fields: { role: 'master', connected_slaves: 0 } },
+    ...sections,
     { name: 'Cluster', fields: { cluster_enabled: 1 } },
     { name: 'Keyspace', fields: keyspaceFields(node) },
   ];
 }
 
-/** `db<index>:keys=..` of the records held here; the name comes last, where Redis has more fields. */
+/** The records that DBSIZE counts, of each keyspace that is here. */
 function keyspaceFields(node: Datanode): Record<string, string> {
   const fields: Record<string, string> = {};
-  for (const keyspace of node.cluster.view?.keyspaces ?? []) {
-    const records = node.tables.get(keyspace.uid, keyspace.currentVersion)?.records ?? 0;
-    fields[`db${keyspace.index}`] =
-      `keys=${records},expires=0,avg_ttl=0,name=${keyspace.name},version=${keyspace.currentVersion}`;
+  const { view } = node.cluster;
+  if (view === undefined) return fields;
+  const shards = primaryShards(node);
+  for (const { uid, name, index, currentVersion } of view.keyspaces) {
+    const table = node.tables.get(uid, currentVersion);
+    const keys = table === undefined ? 0 : recordsOf(table, shards);
+    fields[`db${index}`] = keyspaceLine(keys, name, currentVersion);
   }
   return fields;
 }

@@ -41,7 +41,7 @@ export function writeKeysReply(
       scan(node, command, keyspaceName, out);
       return undefined;
     case 'dbsize':
-      out.integer(primaryRecords(node, currentTable(node, keyspaceName)));
+      out.integer(recordsOf(currentTable(node, keyspaceName), primaryShards(node)));
       return undefined;
     case 'randomkey': {
       const key = randomKey(currentTable(node, keyspaceName), primaryShards(node), Math.random);
@@ -54,10 +54,10 @@ export function writeKeysReply(
   }
 }
 
-/** Records of the shards that this node is named first for. */
-export function primaryRecords(node: Datanode, table: VersionTable): number {
+/** Records of some shards, as far as they are here. */
+export function recordsOf(table: VersionTable, shards: readonly number[]): number {
   let records = 0;
-  for (const shard of primaryShards(node)) records += recordsOfShard(table.shards[shard] ?? []);
+  for (const shard of shards) records += recordsOfShard(table.shards[shard] ?? []);
   return records;
 }
 

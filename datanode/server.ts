@@ -165,7 +165,7 @@ async function openResp(
   settings: DatanodeSettings,
   log: Logger,
 ): Promise<RespListener> {
-  const backend = new DatanodeRespBackend(node, () => listener.connectionCount, monotonicNowMs());
+  const backend = new DatanodeRespBackend(node, () => listener.counts, monotonicNowMs());
   const listener: RespListener = await startRespListener({
     host: settings.host,
     port: settings.respPort,

@@ -47,6 +47,8 @@ export interface ConnectionContext extends ServerContext {
   readonly out: ReplyWriter;
   /** Bytes that all clients together have not taken yet. */
   readonly output: { waitingBytes: number };
+  /** Commands that all clients together have sent; counted once a turn. */
+  readonly commands: { total: number };
   /** A command may take this long to arrive, from its first byte to its last. */
   readonly unfinishedMsMax: number;
   onClosed(connection: RespConnection): void;
@@ -182,9 +184,11 @@ export class RespConnection implements PendingReplyWaiter {
           this.#context.nowMs() - startMs >= TURN_MS_MAX);
       if (isOver) {
         this.#hasMore = this.#stop !== 'now';
+        this.#context.commands.total += count;
         return;
       }
     }
+    this.#context.commands.total += count;
     if (!decoder.unfinished) this.#unfinishedSinceMs = 0;
     else if (count > 0 || this.#unfinishedSinceMs === 0) this.#unfinishedSinceMs = startMs;
   }

@@ -4,12 +4,167 @@
 //   redis_version:7.2.0\r\n
 //   \r\n
 //   # Clients\r\n ...
+//
+// What every process can say of itself is put together here; the keyspaces and what else a role has
+// come from its own resp-info.ts.
+
+import { STELE_VERSION } from '../base/build-version.ts';
+import { argumentText } from './decoder.ts';
+import type { CommandArguments } from './decoder.ts';
+import type { ReplyWriter } from './encoder.ts';
+
+/** The Redis version whose behaviour the commands follow. */
+export const REDIS_VERSION = '7.2.0';
+
+type InfoFields = Readonly<Record<string, string | number>>;
 
 /** One section; numbers and texts go out as they are. */
 export interface InfoSection {
   /** As it is printed: `Server`, `Keyspace`. */
   readonly name: string;
-  readonly fields: Readonly<Record<string, string | number>>;
+  readonly fields: InfoFields;
+}
+
+/** What a listener has counted since it was opened. */
+export interface ListenerCounts {
+  readonly clients: number;
+  readonly clientsMax: number;
+  readonly connectionsTotal: number;
+  readonly rejectedTotal: number;
+  readonly commandsTotal: number;
+  /** Over the last second or so. */
+  readonly commandsPerSecond: number;
+}
+
+/** What INFO says of a process; `more` fields are added to the section of that name. */
+export interface ProcessFacts {
+  readonly mode: 'standalone' | 'cluster';
+  readonly port: number;
+  readonly uptimeMs: number;
+  readonly listener: ListenerCounts;
+  readonly isLoading: boolean;
+  /** Bytes that count against `memoryMaxBytes` (0: no limit). */
+  readonly memoryUsedBytes: number;
+  readonly memoryMaxBytes: number;
+  readonly more: {
+    readonly server?: InfoFields;
+    readonly memory?: InfoFields;
+    readonly stats?: InfoFields;
+  };
+}
+
+/** A line of INFO keyspace, without its name `db<index>`: Redis's fields first, then ours. */
+export function keyspaceLine(keys: number, name: string, version: number): string {
+  return `keys=${keys},expires=0,avg_ttl=0,name=${name},version=${version}`;
+}
+
+/** Answers `INFO [section ...]`. */
+export function writeInfo(
+  command: CommandArguments,
+  out: ReplyWriter,
+  sections: readonly InfoSection[],
+): void {
+  const asked = Array.from({ length: command.argc - 1 }, (_, at) => argumentText(command, at + 1));
+  out.verbatim(formatInfo(sections, asked));
+}
+
+/** Server, Clients, Memory, Persistence, Stats, Replication and CPU. */
+export function processSections(facts: ProcessFacts): InfoSection[] {
+  return [
+    { name: 'Server', fields: serverFields(facts) },
+    { name: 'Clients', fields: clientFields(facts.listener) },
+    { name: 'Memory', fields: memoryFields(facts) },
+    {
+      name: 'Persistence',
+      fields: {
+        loading: facts.isLoading ? 1 : 0,
+        async_loading: 0,
+        rdb_changes_since_last_save: 0,
+        rdb_bgsave_in_progress: 0,
+        rdb_last_bgsave_status: 'ok',
+        aof_enabled: 0,
+        aof_rewrite_in_progress: 0,
+      },
+    },
+    { name: 'Stats', fields: statsFields(facts) },
+    {
+      name: 'Replication',
+      fields: { role: 'master', connected_slaves: 0, master_repl_offset: 0 },
+    },
+    { name: 'CPU', fields: cpuFields() },
+  ];
+}
+
+function serverFields({ mode, port, uptimeMs, more }: ProcessFacts): InfoFields {
+  const upSeconds = Math.floor(uptimeMs / 1000);
+  return {
+    redis_version: REDIS_VERSION,
+    redis_mode: mode,
+    server_name: 'stele',
+    stele_version: STELE_VERSION,
+    node_version: process.version,
+    os: `${process.platform} ${process.arch}`,
+    arch_bits: 64,
+    process_id: process.pid,
+    tcp_port: port,
+    uptime_in_seconds: upSeconds,
+    uptime_in_days: Math.floor(upSeconds / 86_400),
+    ...more.server,
+  };
+}
+
+function clientFields({ clients, clientsMax }: ListenerCounts): InfoFields {
+  return { connected_clients: clients, maxclients: clientsMax, blocked_clients: 0 };
+}
+
+function memoryFields({ memoryUsedBytes, memoryMaxBytes, more }: ProcessFacts): InfoFields {
+  const { rss, heapUsed } = process.memoryUsage();
+  return {
+    used_memory: memoryUsedBytes,
+    used_memory_human: humanBytes(memoryUsedBytes),
+    used_memory_rss: rss,
+    used_memory_rss_human: humanBytes(rss),
+    used_memory_heap: heapUsed,
+    maxmemory: memoryMaxBytes,
+    maxmemory_human: humanBytes(memoryMaxBytes),
+    maxmemory_policy: 'noeviction',
+    ...more.memory,
+  };
+}
+
+function statsFields({ listener, more }: ProcessFacts): InfoFields {
+  return {
+    total_connections_received: listener.connectionsTotal,
+    total_commands_processed: listener.commandsTotal,
+    instantaneous_ops_per_sec: listener.commandsPerSecond,
+    rejected_connections: listener.rejectedTotal,
+    expired_keys: 0,
+    evicted_keys: 0,
+    pubsub_channels: 0,
+    pubsub_patterns: 0,
+    ...more.stats,
+  };
+}
+
+function cpuFields(): InfoFields {
+  const { user, system } = process.cpuUsage();
+  return {
+    used_cpu_sys: (system / 1e6).toFixed(6),
+    used_cpu_user: (user / 1e6).toFixed(6),
+  };
+}
+
+/** As Redis writes it: `512B`, `1.50K`, `2.00M`, `3.25G`. */
+function humanBytes(byteCount: number): string {
+  const units = ['K', 'M', 'G', 'T'];
+  let amount = byteCount;
+  let unit = '';
+  for (const next of units) {
+    if (amount < 1024) break;
+    amount /= 1024;
+    unit = next;
+  }
+  return unit === '' ? `${byteCount}B` : `${amount.toFixed(2)}${unit}`;
 }
 
 const EVERYTHING = new Set(['default', 'all', 'everything']);

@@ -10,6 +10,7 @@ import type { CommandBackend } from './backend.ts';
 import { RespConnection } from './connection.ts';
 import type { ConnectionContext } from './connection.ts';
 import { ReplyWriter } from './encoder.ts';
+import type { ListenerCounts } from './info.ts';
 import { Session } from './session.ts';
 
 const UNFINISHED_MS_MAX_DEFAULT = 30_000;
@@ -33,6 +34,7 @@ export interface RespListenerOptions {
 export interface RespListener {
   readonly port: number;
   readonly connectionCount: number;
+  readonly counts: ListenerCounts;
   /** Stops accepting, answers what has arrived, closes; what is left after `deadlineMs` is cut. */
   close(deadlineMs: number): Promise<void>;
 }
@@ -58,6 +60,9 @@ export async function startRespListener(options: RespListenerOptions): Promise<R
     port: (server.address() as AddressInfo).port,
     get connectionCount() {
       return clients.count;
+    },
+    get counts() {
+      return clients.counts;
     },
     close: async (deadlineMs) => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -98,6 +103,10 @@ class Clients {
   readonly #context: ConnectionContext;
   #lastId = 0;
   #closing = false;
+  #rejectedTotal = 0;
+  #commandsPerSecond = 0;
+  #sweptCommands = 0;
+  #sweptAtMs: number;
 
   constructor(options: RespListenerOptions) {
     this.#options = options;
@@ -106,15 +115,28 @@ class Clients {
       log: options.log,
       out: new ReplyWriter(),
       output: { waitingBytes: 0 },
+      commands: { total: 0 },
       unfinishedMsMax: options.unfinishedMsMax ?? UNFINISHED_MS_MAX_DEFAULT,
       nowMs: options.nowMs ?? monotonicNowMs,
       sessions: () => this.#sessions(),
       onClosed: (connection) => this.#connections.delete(connection),
     };
+    this.#sweptAtMs = this.#context.nowMs();
   }
 
   get count(): number {
     return this.#connections.size;
+  }
+
+  get counts(): ListenerCounts {
+    return {
+      clients: this.count,
+      clientsMax: this.#options.maxConnections,
+      connectionsTotal: this.#lastId,
+      rejectedTotal: this.#rejectedTotal,
+      commandsTotal: this.#context.commands.total,
+      commandsPerSecond: this.#commandsPerSecond,
+    };
   }
 
   accept(socket: Socket): void {
@@ -132,6 +154,11 @@ class Clients {
   sweep(): void {
     const nowMs = this.#context.nowMs();
     for (const connection of this.#connections) connection.sweep(nowMs);
+    const { total } = this.#context.commands;
+    const seconds = Math.max(1, nowMs - this.#sweptAtMs) / 1000;
+    this.#commandsPerSecond = Math.round((total - this.#sweptCommands) / seconds);
+    this.#sweptCommands = total;
+    this.#sweptAtMs = nowMs;
   }
 
   shutdown(): void {
@@ -145,6 +172,7 @@ class Clients {
   }
 
   #refuse(socket: Socket): void {
+    this.#rejectedTotal++;
     this.#refused.add(socket);
     socket.on('error', (error) => this.#options.log.debug({ err: error }, 'refused client'));
     socket.on('close', () => this.#refused.delete(socket));

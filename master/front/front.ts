@@ -10,6 +10,7 @@ import type { Logger } from '../../base/log.ts';
 import { LookupServiceService } from '../../proto/gen/stele/v1/lookup.ts';
 import type { ClusterOperations } from '../../proto/operations.ts';
 import type { DatanodeLink } from '../../proto/ports.ts';
+import type { ListenerCounts } from '../../resp/info.ts';
 import { startRespListener } from '../../resp/listener.ts';
 import type { RespListener } from '../../resp/listener.ts';
 import { lookupService } from './grpc-lookup.ts';
@@ -51,6 +52,15 @@ export interface Front {
   close(deadlineMs: number): Promise<void>;
 }
 
+const NOT_LISTENING: ListenerCounts = {
+  clients: 0,
+  clientsMax: 0,
+  connectionsTotal: 0,
+  rejectedTotal: 0,
+  commandsTotal: 0,
+  commandsPerSecond: 0,
+};
+
 interface OpenPorts {
   http?: FastifyInstance;
   resp?: RespListener;
@@ -87,11 +97,9 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     metrics,
     info: () => ({
       core,
-      clients: open.resp?.connectionCount ?? 0,
-      clientsMax: settings.maxConnections,
+      listener: open.resp?.counts ?? NOT_LISTENING,
       respPort: open.resp?.port ?? 0,
       uptimeMs: monotonicNowMs() - startedMs,
-      commandsTotal: metrics.resp.latency.total,
     }),
   });
   const close = (deadlineMs: number): Promise<void> => {

@@ -12,6 +12,7 @@ import type { CommandBackend, PendingReply, ServerFacts } from '../../resp/backe
 import type { CommandSpec } from '../../resp/command-spec.ts';
 import type { CommandArguments } from '../../resp/decoder.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
+import { REDIS_VERSION, writeInfo } from '../../resp/info.ts';
 import { integerArgument } from '../../resp/integer-argument.ts';
 import { memoryUsage, usageKeyBytes } from '../../resp/memory-usage.ts';
 import type { KeyspaceRef, Session } from '../../resp/session.ts';
@@ -20,7 +21,7 @@ import type { KeyScanner } from './key-scanner.ts';
 import type { LookupCore } from './lookup-core.ts';
 import type { FrontMetrics } from './metrics.ts';
 import { writeClusterReply } from './resp-cluster.ts';
-import { REDIS_VERSION, writeInfo } from './resp-info.ts';
+import { masterInfo } from './resp-info.ts';
 import type { InfoFacts } from './resp-info.ts';
 import { KEYS_COMMANDS, keysReply } from './resp-keys.ts';
 import { notReady } from './router.ts';
@@ -105,14 +106,15 @@ export class MasterRespBackend implements CommandBackend {
     session: Session,
     out: ReplyWriter,
   ): PendingReply | undefined {
-    const { operations, info, core, scanner } = this.#options;
+    const { operations, info, core, scanner, metrics } = this.#options;
     if (KEYS_COMMANDS.has(name)) {
       const keyspace = this.#keyspaceOf(session);
       return keysReply(scanner, core.router.table.shardCount, keyspace, name, command);
     }
     if (name.startsWith('cluster|')) writeClusterReply(core.router.table.view, name, command, out);
-    else if (name === 'info') writeInfo(operations.current(), info(), command, out);
-    else if (name === 'dbsize') out.integer(this.#keyspaceOf(session).records);
+    else if (name === 'info') {
+      writeInfo(command, out, masterInfo(operations.current(), info(), metrics.resp));
+    } else if (name === 'dbsize') out.integer(this.#keyspaceOf(session).records);
     else if (name.startsWith('stele|')) {
       return steleReply(operations, name, command, session, out);
     } else {

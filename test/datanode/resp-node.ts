@@ -23,6 +23,15 @@ import type { Pairs } from '../support/segments.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { multibulk } from '../resp/split.ts';
 
+const COUNTS = {
+  clients: 1,
+  clientsMax: 10,
+  connectionsTotal: 3,
+  rejectedTotal: 2,
+  commandsTotal: 7,
+  commandsPerSecond: 5,
+};
+
 /** What a reply says, without its types: text, number, null, array, or an Error. */
 export type Answer = string | number | boolean | null | Error | Answer[] | Map<string, Answer>;
 
@@ -34,7 +43,7 @@ export class RespNode {
 
   private constructor(node: Datanode, shardCount: number) {
     this.node = node;
-    this.#backend = new DatanodeRespBackend(node, () => 1, 0);
+    this.#backend = new DatanodeRespBackend(node, () => COUNTS, 0);
     const address = (port: number) => ({
       host: '127.0.0.1',
       httpPort: port,
