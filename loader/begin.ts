@@ -19,6 +19,7 @@ import type { Checkpoint } from './checkpoint.ts';
 import { describeInputs } from './inputs.ts';
 import type { LoadMaster } from './master-client.ts';
 import { thisOwner } from './owner.ts';
+import { workToken } from './work-token.ts';
 import type { PreparedInput } from './prepare.ts';
 import type { LoadSettings } from './settings.ts';
 import type { WorkFolder } from './work-folder.ts';
@@ -58,6 +59,7 @@ export async function beginLoad(
         skipIfCurrent: settings.skipIfCurrent || earlier?.isCommitting === true,
         minReplicas: settings.minReplicas,
         owner: thisOwner(),
+        workToken: workToken(folder.path),
       },
       signal,
     );

@@ -87,6 +87,7 @@ export class Loads {
       inputFingerprint: request.inputFingerprint,
       minReplicas: request.minReplicas,
       mode: 'REPLACE' as const,
+      workToken: request.workToken,
       owner: request.owner ?? { host: '', pid: 0, user: '' },
       nowIso: wallClockIso(),
     };

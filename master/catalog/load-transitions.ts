@@ -29,6 +29,8 @@ export interface NewLoad {
   readonly minReplicas: number;
   readonly mode: NonNullable<LoadRecord['mode']>;
   readonly owner: NonNullable<LoadRecord['owner']>;
+  /** Empty: none. */
+  readonly workToken: string;
   readonly nowIso: string;
 }
 
@@ -60,11 +62,13 @@ export function beginLoad(
   const other = runningLoad(state, keyspace.uid);
   if (other !== undefined) {
     const { mayReplace, progress, text } = livenessOf(other);
-    if (!mayReplace) throw inProgress(wanted.keyspace, other, text);
-    const reason = `load ${wanted.id} took its place after its lease had ended`;
+    const isSameFolder = wanted.workToken !== '' && other.workToken === wanted.workToken;
+    if (!mayReplace && !isSameFolder) throw inProgress(wanted.keyspace, other, text);
+    const why = isSameFolder ? 'from the same work folder' : 'after its lease had ended';
+    const reason = `load ${wanted.id} took its place ${why}`;
     changes.push(endedLoad(other, 'ABANDONED', { reason, progress, nowIso: wanted.nowIso }));
   }
-  const { id, inputFingerprint, minReplicas, mode, owner, source } = wanted;
+  const { id, inputFingerprint, minReplicas, mode, owner, source, workToken } = wanted;
   const load: LoadRecord = {
     id,
     keyspaceUid: keyspace.uid,
@@ -74,6 +78,7 @@ export function beginLoad(
     minReplicas,
     mode,
     owner,
+    workToken,
     startedAt: wanted.nowIso,
   };
   changes.push({ table: 'load', id, record: load }, ...pruneLoads(state, keyspace.uid));

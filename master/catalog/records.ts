@@ -138,6 +138,8 @@ export interface LoadRecord {
   readonly minReplicas: number;
   readonly mode?: 'REPLACE' | 'APPEND';
   readonly owner?: { readonly host: string; readonly pid: number; readonly user: string };
+  /** BeginLoadRequest.work_token; absent in records of earlier releases. */
+  readonly workToken?: string;
   readonly startedAt: string;
   readonly endedAt?: string;
   readonly progress?: LoadProgressRecord;

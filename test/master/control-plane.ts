@@ -127,6 +127,7 @@ export class ControlPlane {
       skipIfCurrent: false,
       minReplicas: 0,
       owner: { host: 'here', pid: 7, user: 'me' },
+      workToken: '',
       ...more,
     });
   }

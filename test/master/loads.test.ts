@@ -27,6 +27,17 @@ const list = async (keyspace = '') => (await plane.operations.listLoads({ keyspa
 const cancel = (loadId: string, reason = '') => plane.operations.cancelLoad({ loadId, reason });
 
 describe('a second load into a keyspace', () => {
+  test('takes the place of one from the same work folder, which cannot be running any more', async () => {
+    const first = await plane.begin('prices', { workToken: 'aa' });
+    await expect(plane.begin('prices', { workToken: 'bb' })).rejects.toMatchObject({
+      code: 'LOAD_IN_PROGRESS',
+    });
+    const second = await plane.begin('prices', { workToken: 'aa' });
+    const states = (await list('prices')).map(({ loadId, state }) => [loadId, state]);
+    expect(states).toContainEqual([first.loadId, LoadState.ABANDONED]);
+    expect(states).toContainEqual([second.loadId, LoadState.RUNNING]);
+  });
+
   test('is refused, and told which is running, whose it is and how far it has come', async () => {
     const { loadId } = await plane.begin('prices', { source: 'first.csv' });
     await expect(plane.begin('prices')).rejects.toMatchObject({

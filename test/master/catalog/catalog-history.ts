@@ -36,6 +36,7 @@ export class CatalogHistory {
       minReplicas: 0,
       mode: 'REPLACE',
       owner: { host: 'here', pid: number, user: 'me' },
+      workToken: '',
       nowIso: `2026-01-01T00:00:00.${String(number).padStart(3, '0')}Z`,
       ...more,
     };

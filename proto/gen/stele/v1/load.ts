@@ -76,7 +76,14 @@ export interface BeginLoadRequest {
   /** 0: the keyspace's replication factor. */
   minReplicas: number;
   /** Who loads, for people. */
-  owner: LoadOwner | undefined;
+  owner:
+    | LoadOwner
+    | undefined;
+  /**
+   * Random; of one work folder, in which one process at a time can be. Who begins with it again takes
+   * the place of the load that was begun with it before. Empty: none.
+   */
+  workToken: string;
 }
 
 export interface LoadOwner {
@@ -229,6 +236,7 @@ function createBaseBeginLoadRequest(): BeginLoadRequest {
     skipIfCurrent: false,
     minReplicas: 0,
     owner: undefined,
+    workToken: "",
   };
 }
 
@@ -257,6 +265,9 @@ export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
     }
     if (message.owner !== undefined) {
       LoadOwner.encode(message.owner, writer.uint32(66).fork()).join();
+    }
+    if (message.workToken !== "") {
+      writer.uint32(74).string(message.workToken);
     }
     return writer;
   },
@@ -336,6 +347,14 @@ export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
             }
 
             message.owner = LoadOwner.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.workToken = reader.string();
             continue;
           }
         }
@@ -1597,7 +1616,7 @@ export const AbortLoadResponse: MessageFns<AbortLoadResponse> = {
 
 /**
  * A bulk load, from its beginning to the commit. Segment bytes go straight to the datanodes
- * (DatanodeService.PushSegments); nothing is visible before CommitLoad.
+ * (proto/segment-transfer.ts); nothing is visible before CommitLoad.
  */
 export type LoadServiceService = typeof LoadServiceService;
 export const LoadServiceService = {
