@@ -1,86 +1,273 @@
-// The second copy of the catalog: one JSON file, written durably after each commit, and the one
-// before it. It is only read when the store beside it is damaged.
+// The second copy of the catalog: a snapshot, and a log of every commit after it. It is only read when
+// the store beside it is damaged. A commit costs what it changes, whatever else is in the catalog; a
+// new snapshot is written at every start, and when the log has outgrown the last one.
 //
-//   catalog-backup.json           {"format":1,"sha256":"...","body":"{\"revision\":7,\"entries\":[...]}"}
-//   catalog-backup.previous.json  the same, one commit earlier
+//   catalog-backup.json           {"format":1,"sha256":"...","body":"{\"revision\":7,\"entries\":[...],\"log\":\"<id>\"}"}
+//   catalog-backup.log            <crc32> {"log":"<id>","after":"<id of the log before>"}
+//                                 <crc32> {"revision":8,"changes":[{"key":"...","value":"..."},{"key":"..."}]}
+//   catalog-backup.previous.json  the snapshot and the log before, until the next ones take their place
+//   catalog-backup.previous.log
 //
-// The checksum is over the body's text, so that a file cut short or changed is never believed.
+// A line counts only in the log that its snapshot names (or in the one after that), with its checksum,
+// and behind the revision before it: a torn line, a gap, or a log of another history ends the reading,
+// and what stands before it is a state that the catalog once had.
+//
+// Invariants: at every moment, also within a change of files, snapshots and logs together hold every
+// commit whose write has resolved; bytes in a log are never written twice.
 
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { copyFile, rename } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileDurable } from '../../base/durable-file.ts';
+import { crc32 } from 'node:zlib';
+import { syncFolder, writeFileDurable, writeFully } from '../../base/durable-file.ts';
+import { systemErrorCode } from '../../base/errors.ts';
 import type { Entry } from './port.ts';
 
 const FORMAT = 1;
-const NEWEST = 'catalog-backup.json';
-const PREVIOUS = 'catalog-backup.previous.json';
+const SNAPSHOT = 'catalog-backup.json';
+const LOG = 'catalog-backup.log';
+const PREVIOUS_SNAPSHOT = 'catalog-backup.previous.json';
+const PREVIOUS_LOG = 'catalog-backup.previous.log';
+/** A log below this is never worth a new snapshot. */
+const LOG_BYTES_MIN = 1024 * 1024;
 
 export interface BackupContent {
   readonly revision: number;
   readonly entries: readonly Entry[];
 }
 
-/** Writes to `folder` one at a time; contents that come while one is written go out together. */
+/** One commit: every key it wrote or (without a value) removed. */
+export interface BackupCommit {
+  readonly revision: number;
+  readonly changes: readonly { readonly key: string; readonly value?: string }[];
+}
+
+/** Writes to `folder`, one thing at a time; commits that come meanwhile go out together. */
 export class BackupWriter {
   readonly #folder: string;
-  #pending: BackupContent | undefined;
-  #writing: Promise<void> | undefined;
+  readonly #content: () => BackupContent;
+  #file: FileHandle | undefined;
+  #logId = '';
+  #logBytes = 0;
+  #logBytesMax = LOG_BYTES_MIN;
+  #pending: BackupCommit[] = [];
+  #writing: Promise<void> = Promise.resolve();
 
-  constructor(folder: string) {
+  /** `content` gives everything there is: for the next snapshot. */
+  constructor(folder: string, content: () => BackupContent) {
     this.#folder = folder;
+    this.#content = content;
   }
 
-  /** Resolves when `content`, or a newer one, is on disk. */
-  async write(content: BackupContent): Promise<void> {
-    this.#pending = content;
-    // The file being written has an older content: wait for it, then see that ours is taken.
-    await this.#writing?.catch(() => undefined);
-    this.#writing ??= this.#writePending().finally(() => (this.#writing = undefined));
-    await this.#writing;
+  /** Begins with a snapshot of the present content, which may go on from what is there. */
+  start(): Promise<void> {
+    const present = readNewestBackup(this.#folder);
+    if (present !== undefined && isSame(present.content, this.#content()))
+      this.#logId = present.log;
+    return this.#enqueue(() => this.#startLog());
+  }
+
+  /** Resolves when the commit is on disk, in the log or in a snapshot. */
+  write(commit: BackupCommit): Promise<void> {
+    this.#pending.push(commit);
+    return this.#enqueue(() => this.#writePending());
+  }
+
+  close(): Promise<void> {
+    return this.#enqueue(() => this.#closeLog());
+  }
+
+  #enqueue(work: () => Promise<void>): Promise<void> {
+    const done = this.#writing.then(work);
+    this.#writing = done.catch(() => undefined);
+    return done;
   }
 
   async #writePending(): Promise<void> {
-    const content = this.#pending;
-    if (content === undefined) return;
-    this.#pending = undefined;
-    const newest = join(this.#folder, NEWEST);
-    if (existsSync(newest)) await this.#keepPrevious(newest);
-    await writeFileDurable(newest, [Buffer.from(encode(content))]);
+    const commits = this.#pending;
+    this.#pending = [];
+    // A log that failed is not written to again: the snapshot has these commits too.
+    if (this.#file === undefined) return this.#startLog();
+    if (commits.length === 0) return;
+    const bytes = Buffer.from(commits.map(encodeLine).join(''));
+    try {
+      await writeFully(this.#file, bytes);
+      await this.#file.datasync();
+    } catch (thrown) {
+      await this.#closeLog();
+      throw thrown;
+    }
+    this.#logBytes += bytes.length;
+    if (this.#logBytes > this.#logBytesMax) await this.#startLog();
   }
 
-  /** By copy and rename, so that the newest file is there at every moment. */
-  async #keepPrevious(newest: string): Promise<void> {
-    const copy = join(this.#folder, `${PREVIOUS}.tmp`);
-    await copyFile(newest, copy);
-    await rename(copy, join(this.#folder, PREVIOUS));
+  /**
+   * The present files become the previous ones, then a snapshot and an empty log follow. After a crash
+   * between any two steps the reader finds the older snapshot and the log that belongs to it.
+   */
+  async #startLog(): Promise<void> {
+    await this.#closeLog();
+    this.#pending = [];
+    const content = this.#content();
+    const before = this.#logId;
+    const log = randomBytes(8).toString('hex');
+    await renameIfThere(join(this.#folder, SNAPSHOT), join(this.#folder, PREVIOUS_SNAPSHOT));
+    await renameIfThere(join(this.#folder, LOG), join(this.#folder, PREVIOUS_LOG));
+    const snapshot = Buffer.from(encodeSnapshot({ ...content, log }));
+    await writeFileDurable(join(this.#folder, SNAPSHOT), [snapshot]);
+    const file = await open(join(this.#folder, LOG), 'w', 0o644);
+    try {
+      await writeFully(file, Buffer.from(encodeLine({ log, after: before })));
+      await file.datasync();
+      await syncFolder(this.#folder);
+    } catch (thrown) {
+      await file.close();
+      throw thrown;
+    }
+    this.#file = file;
+    this.#logId = log;
+    this.#logBytes = 0;
+    this.#logBytesMax = Math.max(LOG_BYTES_MIN, snapshot.length);
+  }
+
+  async #closeLog(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
   }
 }
 
-function encode(content: BackupContent): string {
+async function renameIfThere(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (thrown) {
+    if (systemErrorCode(thrown) !== 'ENOENT') throw thrown;
+  }
+}
+
+function encodeLine(record: object): string {
+  const text = JSON.stringify(record);
+  return `${checksum(text)} ${text}\n`;
+}
+
+function checksum(text: string): string {
+  return crc32(text).toString(16).padStart(8, '0');
+}
+
+interface Snapshot extends BackupContent {
+  /** The id of the log that goes on from here; absent in backups of 0.1.0. */
+  readonly log?: string;
+}
+
+function encodeSnapshot(content: Snapshot): string {
   const body = JSON.stringify(content);
   return JSON.stringify({ format: FORMAT, sha256: sha256(body), body });
 }
 
-/** The newest intact backup in `folder`, with its file's name; undefined when there is none. */
-export function readNewestBackup(
-  folder: string,
-): { readonly file: string; readonly content: BackupContent } | undefined {
-  for (const file of [NEWEST, PREVIOUS]) {
-    const content = readBackup(join(folder, file));
-    if (content !== undefined) return { file, content };
-  }
-  return undefined;
+export interface FoundBackup {
+  /** The file that it begins from. */
+  readonly file: string;
+  readonly content: BackupContent;
+  /** The id of the log that it ends with. */
+  readonly log: string;
 }
 
-function readBackup(path: string): BackupContent | undefined {
+/** The newest state that can be put together in `folder`. */
+export function readNewestBackup(folder: string): FoundBackup | undefined {
+  const logs = [PREVIOUS_LOG, LOG].flatMap((name) => readLog(join(folder, name)) ?? []);
+  for (const file of [SNAPSHOT, PREVIOUS_SNAPSHOT]) {
+    const snapshot = readSnapshot(join(folder, file));
+    if (snapshot !== undefined) return { file, ...replay(snapshot, logs) };
+  }
+  // The first log of all goes on from nothing, so it needs no snapshot.
+  const first = logs.find(({ commits }) => commits[0]?.revision === 1);
+  if (first === undefined) return undefined;
+  return { file: LOG, ...replay({ revision: 0, entries: [], log: first.log }, logs) };
+}
+
+interface ReadLog {
+  readonly log: string;
+  readonly after: string;
+  readonly commits: readonly BackupCommit[];
+}
+
+/** The snapshot and the commits behind it, as far as they follow one another. */
+function replay(snapshot: Snapshot, logs: readonly ReadLog[]): Omit<FoundBackup, 'file'> {
+  const byKey = new Map(snapshot.entries.map((entry) => [entry.key, entry]));
+  let { revision } = snapshot;
+  let log = snapshot.log ?? '';
+  let next = logs.find((each) => each.log === log && log !== '');
+  while (next !== undefined) {
+    log = next.log;
+    for (const commit of next.commits) {
+      // A log that was begun after a failure may repeat what its snapshot has.
+      if (commit.revision > revision + 1) return foundIn(byKey, revision, log);
+      if (commit.revision <= revision) continue;
+      apply(byKey, commit);
+      revision = commit.revision;
+    }
+    const last = log;
+    next = logs.find((each) => each.after === last && each.log !== last);
+  }
+  return foundIn(byKey, revision, log);
+}
+
+function foundIn(byKey: ReadonlyMap<string, Entry>, revision: number, log: string) {
+  return { content: { revision, entries: [...byKey.values()] }, log };
+}
+
+function isSame(left: BackupContent, right: BackupContent): boolean {
+  if (left.revision !== right.revision || left.entries.length !== right.entries.length)
+    return false;
+  const byKey = new Map(left.entries.map((entry) => [entry.key, entry]));
+  return right.entries.every(({ key, revision, value }) => {
+    const other = byKey.get(key);
+    return other?.value === value && other.revision === revision;
+  });
+}
+
+function apply(byKey: Map<string, Entry>, { changes, revision }: BackupCommit): void {
+  for (const { key, value } of changes) {
+    if (value === undefined) byKey.delete(key);
+    else byKey.set(key, { key, value, revision });
+  }
+}
+
+/** The lines up to the first that is torn; undefined without an intact first one. */
+function readLog(path: string): ReadLog | undefined {
+  const [head, ...commits] = intactLines(path);
+  if (head === undefined || !isLogHead(head)) return undefined;
+  return { ...head, commits: commits.filter(isCommit) };
+}
+
+function intactLines(path: string): unknown[] {
+  const records: unknown[] = [];
+  for (const line of readText(path)?.split('\n') ?? []) {
+    const text = line.slice(9);
+    if (text === '' || line.slice(0, 9) !== `${checksum(text)} `) break;
+    records.push(JSON.parse(text));
+  }
+  return records;
+}
+
+function readText(path: string): string | undefined {
   try {
-    const outer: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    if (!isEnvelope(outer) || sha256(outer.body) !== outer.sha256) return undefined;
-    return JSON.parse(outer.body) as BackupContent;
+    return readFileSync(path, 'utf8');
   } catch {
-    // Missing or not JSON: no backup, which is for the caller to judge.
+    // Not there, or not readable: no backup, which is for the caller to judge.
+    return undefined;
+  }
+}
+
+function readSnapshot(path: string): Snapshot | undefined {
+  try {
+    const outer: unknown = JSON.parse(readText(path) ?? '');
+    if (!isEnvelope(outer) || sha256(outer.body) !== outer.sha256) return undefined;
+    return JSON.parse(outer.body) as Snapshot;
+  } catch {
+    // Cut short: no backup either.
     return undefined;
   }
 }
@@ -95,6 +282,15 @@ function isEnvelope(value: unknown): value is Envelope {
   if (typeof value !== 'object' || value === null) return false;
   const { format, sha256: sum, body } = value as Partial<Envelope>;
   return format === FORMAT && typeof sum === 'string' && typeof body === 'string';
+}
+
+function isLogHead(value: unknown): value is { readonly log: string; readonly after: string } {
+  if (typeof value !== 'object' || value === null) return false;
+  return 'log' in value && typeof value.log === 'string' && 'after' in value;
+}
+
+function isCommit(value: unknown): value is BackupCommit {
+  return typeof value === 'object' && value !== null && 'revision' in value && 'changes' in value;
 }
 
 function sha256(text: string): string {

@@ -1,7 +1,7 @@
 // The metadata port on lmdb, in the master's own data folder.
 //
 //   <folder>/metadata/data.mdb             the store
-//   <folder>/catalog-backup.json           see backup.ts
+//   <folder>/catalog-backup.json, .log     see backup.ts
 //   <folder>/metadata.damaged-<time>/      a damaged store, set aside, never deleted
 //
 // Commits are synchronous lmdb transactions: they are few and small, and they return after fsync.
@@ -37,8 +37,9 @@ export async function openEmbeddedMetadata(folder: string, log: Logger): Promise
   if (damage === undefined) {
     const store = openStore(storeFolder);
     const content = readAll(store);
-    if (typeof content !== 'string')
-      return new EmbeddedMetadata(folder, store, content, log, false);
+    if (typeof content !== 'string') {
+      return EmbeddedMetadata.start(folder, store, content, log, false);
+    }
     await store.close();
     return restore(folder, storeFolder, content, log);
   }
@@ -112,7 +113,7 @@ async function restore(
     revision,
     entries.map((entry) => [entry.key, encodeEntry(entry)]),
   );
-  return new EmbeddedMetadata(folder, store, backup.content, log, true);
+  return EmbeddedMetadata.start(folder, store, backup.content, log, true);
 }
 
 function damagedError(storeFolder: string, reason: string): SteleError {
@@ -157,7 +158,20 @@ export class EmbeddedMetadata implements Metadata {
   #revision: number;
   #closed = false;
 
-  constructor(
+  /** With a fresh backup of `content`, unless it cannot be written (logged). */
+  static async start(
+    folder: string,
+    store: RootDatabase<string, string>,
+    content: BackupContent,
+    log: Logger,
+    restored: boolean,
+  ): Promise<EmbeddedMetadata> {
+    const metadata = new EmbeddedMetadata(folder, store, content, log, restored);
+    await metadata.#keepBackup(metadata.#backup.start());
+    return metadata;
+  }
+
+  private constructor(
     folder: string,
     store: RootDatabase<string, string>,
     content: BackupContent,
@@ -167,7 +181,10 @@ export class EmbeddedMetadata implements Metadata {
     this.restored = restored;
     this.#store = store;
     this.#log = log;
-    this.#backup = new BackupWriter(folder);
+    this.#backup = new BackupWriter(folder, () => ({
+      revision: this.#revision,
+      entries: [...this.#entries.values()],
+    }));
     this.#revision = content.revision;
     for (const entry of content.entries) this.#entries.set(entry.key, entry);
   }
@@ -214,16 +231,20 @@ export class EmbeddedMetadata implements Metadata {
     );
     this.#revision = revision;
     for (const event of events) this.#remember(event);
-    await this.#writeBackup(revision);
+    const changes = events.map(({ key, entry }) =>
+      entry === undefined ? { key } : { key, value: entry.value },
+    );
+    await this.#keepBackup(this.#backup.write({ revision, changes }));
     for (const event of events) this.#notify(event);
     return revision;
   }
 
   /** The commit is in the store by now, so a backup that fails is told, and does not undo it. */
-  async #writeBackup(revision: number): Promise<void> {
+  async #keepBackup(written: Promise<void>): Promise<void> {
     try {
-      await this.#backup.write({ revision, entries: [...this.#entries.values()] });
+      await written;
     } catch (thrown) {
+      const revision = this.#revision;
       this.#log.error({ err: thrown, revision }, 'the backup of the catalog cannot be written');
     }
   }
@@ -262,6 +283,7 @@ export class EmbeddedMetadata implements Metadata {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#keepBackup(this.#backup.close());
     await this.#store.close();
   }
 }
