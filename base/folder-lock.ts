@@ -41,6 +41,12 @@ export function lockFolder(folder: string, role: string): FolderLock {
   throw new SteleError('LOCKED', `The lock file ${path} cannot be taken; remove it by hand.`);
 }
 
+/** The running process that holds the lock of `folder`; undefined where none does. */
+export function lockHolder(folder: string): LockRecord | undefined {
+  const holder = parseLock(readText(join(folder, 'LOCK')));
+  return holder !== undefined && isRunning(holder) ? holder : undefined;
+}
+
 /** Whole or not at all: the record is written beside it and linked, so nobody reads half a lock. */
 function tryCreate(path: string, role: string): boolean {
   const record: LockRecord = {

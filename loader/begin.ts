@@ -16,6 +16,7 @@ import type { BeginLoadResponse } from '../proto/gen/stele/v1/load.ts';
 import { clusterBinding, localBinding } from './binding.ts';
 import { CheckpointWriter, readCheckpoint } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import type { Notice } from './find-inputs.ts';
 import { describeInputs } from './inputs.ts';
 import type { LoadMaster } from './master-client.ts';
 import { thisOwner } from './owner.ts';
@@ -33,20 +34,25 @@ export interface Begun {
   readonly checkpoint: CheckpointWriter | undefined;
 }
 
+const DISCARDED = 'what an earlier load left is discarded';
 const NOTHING_KEPT: Begun['kept'] = { chunks: new Map(), shards: new Map() };
 
+export interface BeginContext {
+  readonly settings: LoadSettings;
+  readonly prepared: PreparedInput;
+  readonly chunkBytes: number;
+  readonly folder: WorkFolder;
+  readonly master: LoadMaster;
+  readonly log: Logger;
+  readonly notice: Notice;
+  readonly signal: AbortSignal;
+}
+
 /** Throws what the master says: LOAD_IN_PROGRESS, UNAVAILABLE ... */
-export async function beginLoad(
-  settings: LoadSettings,
-  prepared: PreparedInput,
-  chunkBytes: number,
-  folder: WorkFolder,
-  master: LoadMaster,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<Begun> {
+export async function beginLoad(context: BeginContext): Promise<Begun> {
+  const { chunkBytes, folder, master, notice, prepared, settings, signal } = context;
   const local = localBinding(settings.keyspace, settings.mode, prepared, chunkBytes);
-  const earlier = await usableCheckpoint(settings, folder, local, master, log);
+  const earlier = await usableCheckpoint(context, local);
   const ask = (loadId: string): Promise<BeginLoadResponse> =>
     master.beginLoad(
       {
@@ -63,38 +69,45 @@ export async function beginLoad(
       },
       signal,
     );
-  const response = await resumeOrBegin(ask, earlier?.header.loadId ?? '', log);
+  const response = await resumeOrBegin(ask, earlier?.header.loadId ?? '', notice);
   const { clusterId, keyspaceUid, loadId, shardCount } = response;
   const binding = clusterBinding(local, clusterId, keyspaceUid, shardCount);
   if (response.alreadyCurrent) {
     return { response, binding, kept: NOTHING_KEPT, checkpoint: undefined };
   }
-  const kept = whatHolds(earlier, binding, loadId, settings.onConflict, log);
+  const kept = whatHolds(earlier, binding, loadId, settings.onConflict, notice);
   if (kept === NOTHING_KEPT) emptyRuns(folder);
-  const header = { local, binding, loadId, keyspace: settings.keyspace };
+  const chunksExpected = expectedChunks(prepared, chunkBytes);
+  const header = { local, binding, loadId, keyspace: settings.keyspace, shardCount };
   const checkpoint = new CheckpointWriter(
     folder.path,
-    { ...header, onConflict: settings.onConflict },
+    { ...header, onConflict: settings.onConflict, chunksExpected },
     { chunks: kept.chunks.values(), shards: kept.shards.values() },
   );
   return { response, binding, kept, checkpoint };
 }
 
+/** A chunk may end late, so there may be fewer. */
+function expectedChunks({ inputs }: PreparedInput, chunkBytes: number): number {
+  const chunksOf = (byteCount: number): number => Math.ceil(byteCount / chunkBytes);
+  return inputs.reduce((sum, input) => sum + chunksOf(input.sizeBytes - input.dataStart), 0);
+}
+
 async function usableCheckpoint(
-  settings: LoadSettings,
-  folder: WorkFolder,
+  { folder, log, master, notice, settings }: BeginContext,
   local: string,
-  master: LoadMaster,
-  log: Logger,
 ): Promise<Checkpoint | undefined> {
   const found = readCheckpoint(folder.path);
   if ('unusable' in found) {
-    if (found.unusable !== 'none') log.warn(`the checkpoint is discarded: ${found.unusable}`);
+    if (found.unusable !== 'none') notice(`${DISCARDED} (${found.unusable})`);
     return undefined;
   }
-  if (settings.noResume) log.info('the checkpoint is discarded, as --no-resume says');
+  if (found.linesLost > 0) {
+    notice(`${found.linesLost} steps of an earlier load are done again: its checkpoint is damaged`);
+  }
+  if (settings.noResume) notice(`${DISCARDED}, as --no-resume says`);
   else if (found.header.local === local) return found;
-  else log.warn('the checkpoint is discarded: the input, its dialect or the chunk size changed');
+  else notice(`${DISCARDED}: the input, its dialect or the chunk size has changed since`);
   try {
     await master.abortLoad(found.header.loadId, 'taken over by a new load');
   } catch (thrown) {
@@ -107,14 +120,14 @@ async function usableCheckpoint(
 async function resumeOrBegin(
   ask: (loadId: string) => Promise<BeginLoadResponse>,
   loadId: string,
-  log: Logger,
+  notice: Notice,
 ): Promise<BeginLoadResponse> {
   if (loadId === '') return await ask('');
   try {
     return await ask(loadId);
   } catch (thrown) {
     if (!(thrown instanceof SteleError) || thrown.code !== 'LOAD_NOT_FOUND') throw thrown;
-    log.info('the master no longer knows the earlier load; its parsed chunks are used again');
+    notice('the master no longer knows the earlier load; its parsed chunks are used again');
     return await ask('');
   }
 }
@@ -124,16 +137,20 @@ function whatHolds(
   binding: string,
   loadId: string,
   onConflict: string,
-  log: Logger,
+  notice: Notice,
 ): Begun['kept'] {
   if (earlier === undefined) return NOTHING_KEPT;
   if (earlier.header.binding !== binding) {
-    log.warn('the checkpoint is discarded: it is of another cluster or keyspace');
+    notice(`${DISCARDED}: it is of another cluster, or of a keyspace that was dropped since`);
     return NOTHING_KEPT;
   }
   const sameLoad = earlier.header.loadId === loadId && earlier.header.onConflict === onConflict;
   const shards = sameLoad ? earlier.shards : NOTHING_KEPT.shards;
-  log.info({ chunks: earlier.chunks.size, shards: shards.size }, 'resuming');
+  const { chunksExpected, shardCount } = earlier.header;
+  const chunksTotal = Math.max(chunksExpected, earlier.chunks.size);
+  notice(
+    `resuming: ${earlier.chunks.size} of ${chunksTotal} chunks, ${shards.size} of ${shardCount} shards`,
+  );
   return { chunks: earlier.chunks, shards };
 }
 

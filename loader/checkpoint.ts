@@ -26,6 +26,9 @@ export interface CheckpointHeader {
   readonly loadId: string;
   readonly keyspace: string;
   readonly onConflict: string;
+  readonly shardCount: number;
+  /** About as many as there will be. */
+  readonly chunksExpected: number;
 }
 
 export interface ChunkDone {
@@ -63,6 +66,8 @@ export interface Checkpoint {
   readonly shards: ReadonlyMap<number, ShardDone>;
   /** A commit was begun; whether it was carried out only the master knows. */
   readonly isCommitting: boolean;
+  /** Lines behind the last intact one, the torn end of a killed writer not counted. */
+  readonly linesLost: number;
 }
 
 type Line =
@@ -77,8 +82,8 @@ type Line =
  */
 export function readCheckpoint(folder: string): Checkpoint | { readonly unusable: string } {
   const path = join(folder, FILE_NAME);
-  if (!existsSync(path)) return { unusable: 'none' };
-  const lines = intactLines(readFileSync(path, 'utf8'));
+  if (!hasCheckpoint(folder)) return { unusable: 'none' };
+  const { lines, linesLost } = intactLines(readFileSync(path, 'utf8'));
   const [header] = lines;
   if (header?.type !== 'header') return { unusable: 'its beginning is damaged' };
   if (header.format !== FORMAT) {
@@ -92,21 +97,36 @@ export function readCheckpoint(folder: string): Checkpoint | { readonly unusable
     else if (line.type === 'shard') shards.set(line.shard, line);
     else if (line.type === 'commit') isCommitting = true;
   }
-  return { header, chunks, shards, isCommitting };
+  return { header, chunks, shards, isCommitting, linesLost };
+}
+
+export function hasCheckpoint(folder: string): boolean {
+  return existsSync(join(folder, FILE_NAME));
 }
 
 /** The lines up to the first that is not as it was written. */
-function intactLines(text: string): Line[] {
+function intactLines(text: string): { readonly lines: Line[]; readonly linesLost: number } {
   const lines: Line[] = [];
   const parts = text.split('\n');
   // The piece behind the last newline is a torn line, or empty.
   parts.pop();
   for (const part of parts) {
     const json = part.slice(9);
-    if (part.slice(0, 9) !== `${checksum(json)} `) break;
-    lines.push(JSON.parse(json) as Line);
+    const line = part.slice(0, 9) === `${checksum(json)} ` ? parseLine(json) : undefined;
+    if (line === undefined) break;
+    lines.push(line);
   }
-  return lines;
+  return { lines, linesLost: parts.length - lines.length };
+}
+
+/** Undefined for what is no line of ours though its checksum is right: a file of somebody else's. */
+function parseLine(json: string): Line | undefined {
+  try {
+    const line: unknown = JSON.parse(json);
+    return typeof line === 'object' && line !== null && 'type' in line ? (line as Line) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function checksum(json: string): string {

@@ -26,7 +26,7 @@ export function conflictError(
 }
 
 /** A sentence for the earliest, and how many there are in all. */
-function tellConflicts(
+export function tellConflicts(
   conflicts: Conflicts,
   state: LoadState,
   chunks: readonly ParsedChunk[],

@@ -7,25 +7,17 @@
 // shards that were being worked on; the same command goes on from there. The result depends on the
 // input alone: not on workers, chunk size, crashes or the order in which anything ended.
 
-import { setMaxListeners } from 'node:events';
-import type { Readable } from 'node:stream';
-import { resolve } from 'node:path';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { keyspaceName, shorten } from '../base/ids.ts';
-import { silentLogger } from '../base/log.ts';
 import type { Logger } from '../base/log.ts';
 import type { BeginLoadResponse } from '../proto/gen/stele/v1/load.ts';
 import { beginLoad } from './begin.ts';
 import type { Begun } from './begin.ts';
 import { checkKeepFlag, gateOf } from './gate.ts';
 import { finishLoad } from './finish.ts';
-import { findInputs } from './find-inputs.ts';
-import type { Notice } from './find-inputs.ts';
-import { STDIN_PATH } from './inputs.ts';
-import type { FoundInput } from './inputs.ts';
-import { ProgressCounter } from './load-progress.ts';
-import type { LoadProgress } from './load-progress.ts';
+import { prepareContext, withLoadRun } from './load-run.ts';
+import type { LoadRun, RunHooks } from './load-run.ts';
 import type { LoadState } from './load-state.ts';
 import { grpcLoadMaster } from './master-client.ts';
 import type { LoadMaster } from './master-client.ts';
@@ -36,31 +28,17 @@ import { checkRejectsFile } from './rejects-file.ts';
 import type { LoadSettings } from './settings.ts';
 import { alreadyCurrentSummary } from './summary.ts';
 import type { LoadSummary } from './summary.ts';
-import { openWorkFolder } from './work-folder.ts';
-import type { WorkFolder } from './work-folder.ts';
-import { inlinePool, threadPool, workerFile } from './work-pool.ts';
+import { poolFor } from './work-pool.ts';
 import type { WorkPool } from './work-pool.ts';
 
 export type { LoadProgress } from './load-progress.ts';
 export type { LoadSummary } from './summary.ts';
 
-export interface LoadHooks {
-  /** About five times a second, and at each change of stage. */
-  readonly onProgress?: (progress: LoadProgress) => void;
-  readonly log?: Logger;
-  /** What people should know though nothing is wrong: a sentence without its full stop. */
-  readonly onNotice?: (sentence: string) => void;
-  /** Stops the load at a checkpoint: it rejects with CANCELLED. */
-  readonly signal?: AbortSignal;
-  /** What `-` reads; default: the process's. */
-  readonly stdin?: Readable;
+export interface LoadHooks extends RunHooks {
   /** Instead of gRPC to settings.master. Closed at the end. */
   readonly master?: LoadMaster;
 }
 
-const PROGRESS_EVERY_MS = 200;
-/** Up to this size one thread is done before others would have started. */
-const INLINE_BYTES_MAX = 4 * 1024 * 1024;
 const REASON_CHARACTERS_MAX = 500;
 /** After these the load is over for the master too; after others it waits to be resumed. */
 const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
@@ -78,67 +56,30 @@ export async function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Pr
   keyspaceName(settings.keyspace);
   gateOf(settings);
   checkKeepFlag(settings.keep);
-  const log = hooks.log ?? silentLogger;
-  const progress = new ProgressCounter(() => performance.now());
-  const notice = (sentence: string): void => {
-    log.info(sentence);
-    hooks.onNotice?.(sentence);
-  };
-  const found = findInputs(settings.paths, settings.format !== 'auto', notice);
-  const paths = settings.paths.map((path) => (path === STDIN_PATH ? path : resolve(path)));
-  const folder = openWorkFolder(settings.workDir, settings.keyspace, paths);
   const master = hooks.master ?? grpcLoadMaster(settings.master);
-  const stop = new AbortController();
-  // Every shard in flight listens, and they are bounded (shard-stage.ts).
-  setMaxListeners(0, stop.signal);
-  const stopOnRequest = (): void => stop.abort();
-  hooks.signal?.addEventListener('abort', stopOnRequest, { once: true });
-  if (hooks.signal?.aborted === true) stop.abort();
-  const timer = setInterval(() => hooks.onProgress?.(progress.snapshot()), PROGRESS_EVERY_MS);
-  timer.unref();
-  let isDone = false;
   try {
-    const run: Run = { settings, hooks, log, notice, progress, found, folder, master, stop };
-    const summary = await runIn(run);
-    isDone = true;
-    return summary;
+    return await withLoadRun(settings, hooks, false, (run) => runIn({ ...run, master }));
   } catch (thrown) {
     throw explainStop(toSteleError(thrown), hooks.signal);
   } finally {
-    clearInterval(timer);
-    hooks.signal?.removeEventListener('abort', stopOnRequest);
     master.close();
-    folder.close(isDone);
   }
 }
 
-/** The parts of one call of `runLoad`. */
-interface Run {
-  readonly settings: LoadSettings;
-  readonly hooks: LoadHooks;
-  readonly log: Logger;
-  readonly notice: Notice;
-  readonly progress: ProgressCounter;
-  readonly found: readonly FoundInput[];
-  readonly folder: WorkFolder;
+interface Run extends LoadRun {
   readonly master: LoadMaster;
-  readonly stop: AbortController;
 }
 
 async function runIn(run: Run): Promise<LoadSummary> {
-  const { folder, found, hooks, log, master, notice, progress, settings, stop } = run;
-  const stdin = hooks.stdin ?? process.stdin;
-  const { signal } = stop;
-  const spoolFolder = folder.spool;
-  const context = { spoolFolder, stdin, progress, log, notice, stop };
-  const prepared = await prepareInputs(found, settings, context);
+  const { found, log, progress, settings } = run;
+  const prepared = await prepareInputs(found, settings, prepareContext(run));
   if (settings.rejects !== undefined) checkRejectsFile(settings.rejects, prepared.inputs);
   progress.begin('parse', prepared.bytesTotal);
   const chunkBytes = chunkBytesFor(prepared.bytesTotal, settings.chunkSize);
   // Its threads start while the master is asked.
   const pool = poolFor(settings, prepared.bytesTotal, chunkBytes, log);
   try {
-    const begun = await beginLoad(settings, prepared, chunkBytes, folder, master, log, signal);
+    const begun = await beginLoad({ ...run, signal: run.stop.signal, prepared, chunkBytes });
     const { checkpoint, response } = begun;
     if (checkpoint === undefined) {
       return alreadyCurrentSummary(settings.keyspace, response.currentVersion, progress.elapsedMs);
@@ -177,18 +118,6 @@ function stateOf(
   const { binding, kept } = begun;
   const shared = { settings, log, stop, prepared, chunkBytes, folder, pool, progress };
   return { ...shared, checkpoint, kept, loadId, keyspaceUid, shardCount, binding };
-}
-
-function poolFor(
-  settings: LoadSettings,
-  bytesTotal: number,
-  chunkBytes: number,
-  log: Logger,
-): WorkPool {
-  const file = workerFile();
-  if (bytesTotal <= INLINE_BYTES_MAX || file === undefined) return inlinePool();
-  const useful = Math.ceil(bytesTotal / chunkBytes);
-  return threadPool(file, Math.max(1, Math.min(settings.workers, useful)), log);
 }
 
 /** So that the master knows how the load ended; one that may be resumed stays open. */

@@ -36,6 +36,8 @@ export interface PrepareContext {
   readonly log: Logger;
   readonly notice: Notice;
   readonly stop: AbortController;
+  /** Of what is spooled, where the beginning is enough; default: all. */
+  readonly spoolBytesMax?: number;
 }
 
 /** Unpacking is one thread's work a file; more at once would only wait for the disk. */
@@ -82,12 +84,14 @@ export async function prepareInputs(
 
 async function spoolAll(
   found: readonly FoundInput[],
-  { progress, spoolFolder: folder, stdin, stop }: PrepareContext,
+  { progress, spoolBytesMax = Infinity, spoolFolder, stdin, stop }: PrepareContext,
 ): Promise<Spooled[]> {
   const spooled: Spooled[] = [];
   const onRead = (byteCount: number): void => {
     progress.bytesDone += byteCount;
   };
+  const { signal } = stop;
+  const context = { folder: spoolFolder, stdin, signal, spoolBytesMax, onRead };
   const packed = found.filter(needsSpool);
   if (packed.length > 0) progress.begin('unpack', sizesOf(packed));
   const isComplete = await forEachBounded(
@@ -95,7 +99,7 @@ async function spoolAll(
     SPOOLED_AT_ONCE,
     stop,
     async ([at, input]) => {
-      spooled[at] = await spoolInput(input, { folder, stdin, signal: stop.signal, onRead });
+      spooled[at] = await spoolInput(input, context);
     },
   );
   if (!isComplete) throw new SteleError('CANCELLED', 'Stopped while reading the input.');

@@ -43,11 +43,6 @@ export function tooManyRejects(
   rejectedCount: number,
 ): SteleError {
   const { maxRejects, rejects } = state.settings;
-  const named: string[] = [];
-  for (const parsed of done) {
-    if (named.length === NAMED_MAX) break;
-    if (parsed !== undefined && parsed.rejectedCount > 0) nameSome(state, parsed, named);
-  }
   const many = rejectedCount === 1 ? '1 row was' : `${rejectedCount} or more rows were`;
   const next =
     rejects === undefined
@@ -55,8 +50,21 @@ export function tooManyRejects(
       : `All are in ${shorten(rejects, 200)}. Mend the input, or allow more with --max-rejects.`;
   return new SteleError(
     'TOO_MANY_REJECTS',
-    `${many} rejected, ${maxRejects} allowed, so nothing was loaded. ${named.join('; ')}. ${next}`,
+    `${many} rejected, ${maxRejects} allowed, so nothing was loaded. ${nameRejects(state, done).join('; ')}. ${next}`,
   );
+}
+
+/** The first bad rows among the chunks that are done: place, reason and how the row begins. */
+export function nameRejects(
+  state: LoadState,
+  done: readonly (ParsedChunk | undefined)[],
+): string[] {
+  const named: string[] = [];
+  for (const parsed of done) {
+    if (named.length === NAMED_MAX) break;
+    if (parsed !== undefined && parsed.rejectedCount > 0) nameSome(state, parsed, named);
+  }
+  return named;
 }
 
 function nameSome(state: LoadState, parsed: ParsedChunk, named: string[]): void {

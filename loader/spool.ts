@@ -35,6 +35,8 @@ export interface SpoolContext {
   readonly folder: string;
   readonly stdin: Readable;
   readonly signal: AbortSignal;
+  /** Where the beginning is enough. */
+  readonly spoolBytesMax?: number;
   /** Called with bytes of the input as they are read. */
   readonly onRead: (byteCount: number) => void;
 }
@@ -134,18 +136,22 @@ async function write(
   content: AsyncIterable<Uint8Array>,
   hash: { update(bytes: Uint8Array): unknown },
   path: string,
-  { folder, signal }: SpoolContext,
+  { folder, signal, spoolBytesMax = Infinity }: SpoolContext,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const temporary = `${path}.tmp`;
   const reserve = new DiskReserve(folder);
   const file = await open(temporary, 'w');
+  let bytesLeft = spoolBytesMax;
   try {
-    for await (const part of content) {
+    for await (const piece of content) {
+      const part = piece.subarray(0, bytesLeft);
       signal.throwIfAborted();
       await reserve.take(part.length);
       hash.update(part);
       await writeFully(file, part);
+      bytesLeft -= part.length;
+      if (bytesLeft === 0) break;
     }
     await file.sync();
     await file.close();

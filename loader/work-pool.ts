@@ -16,6 +16,8 @@ import { newParseScratch, runParseTask } from './parse-task.ts';
 import type { ParseOutcome, ParseTask } from './parse-task.ts';
 
 const ATTEMPTS_MAX = 3;
+/** Up to this size one thread is done before others would have started. */
+const INLINE_BYTES_MAX = 4 * 1024 * 1024;
 /** Tasks waiting for a thread; the stages keep fewer than that in flight. */
 const QUEUE_MAX = 128;
 
@@ -24,6 +26,19 @@ export interface WorkPool {
   parse(task: ParseTask): Promise<ParseOutcome>;
   build(task: BuildTask): Promise<BuildOutcome>;
   close(): Promise<void>;
+}
+
+/** The pool that an input of this size is worth. */
+export function poolFor(
+  settings: { readonly workers: number },
+  bytesTotal: number,
+  chunkBytes: number,
+  log: Logger,
+): WorkPool {
+  const file = workerFile();
+  if (bytesTotal <= INLINE_BYTES_MAX || file === undefined) return inlinePool();
+  const useful = Math.ceil(bytesTotal / chunkBytes);
+  return threadPool(file, Math.max(1, Math.min(settings.workers, useful)), log);
 }
 
 /** Runs tasks in the calling thread, one at a time. */
@@ -55,7 +70,7 @@ function nextTurn<Outcome>(run: () => Outcome): Promise<Outcome> {
 }
 
 /** The built worker; undefined where the sources run without a build. */
-export function workerFile(): string | undefined {
+function workerFile(): string | undefined {
   const path = fileURLToPath(new URL('./load-worker.js', import.meta.url));
   return existsSync(path) ? path : undefined;
 }

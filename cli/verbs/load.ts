@@ -1,86 +1,88 @@
-// `stele load`: files -> a new version of a keyspace.
+// `stele load`: files -> a new version of a keyspace; what such a load would do; what interrupted ones
+// have left.
 //
 // Ctrl-C stops the load in order; nothing of it is visible, and the same command resumes it.
 
+import { joinSettings, option, settingsOf } from '../../base/config.ts';
+import type { SettingsValues } from '../../base/config.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import { keyspaceName } from '../../base/ids.ts';
+import type { RunHooks } from '../../loader/load-run.ts';
 import { loadSettings } from '../../loader/settings.ts';
+import type { LoadSettings } from '../../loader/settings.ts';
 import { outputOption } from '../client-settings.ts';
-import { EXIT_OK, exitCodeOfSignal } from '../exit.ts';
+import { EXIT_FAILED, EXIT_OK, exitCodeOfSignal } from '../exit.ts';
 import type { InterruptSignal } from '../exit.ts';
+import { dryRunJson, sampleJson, writeDryRun, writeSample } from '../load-preview.ts';
 import { formatSummary, summaryJson } from '../load-summary.ts';
-import { ProgressDisplay } from '../progress.ts';
-import { joinSettings, option, settingsOf } from '../../base/config.ts';
+import { writeCleared, writeWork } from '../load-work.ts';
 import type { Output } from '../output.ts';
+import { ProgressDisplay } from '../progress.ts';
+import { commandText } from '../shell-words.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 
 const CANCEL_TIMEOUT_MS = 10_000;
 
+const SAMPLE_MAX = 10_000;
+
+const schema = joinSettings(
+  loadSettings,
+  settingsOf({
+    dryRun: option.flag('parse and check everything, change nothing, ask no master'),
+    sample: option.count('show the first N records as they would be stored; load nothing', 0, {
+      min: 0,
+      max: SAMPLE_MAX,
+    }),
+    listWork: option.flag('list what interrupted loads have left in the work folder'),
+    clearWork: option.optionalText('delete what an interrupted load has left', {
+      placeholder: 'ID|all',
+    }),
+    cancel: option.optionalText('stop this running load instead; `stele loads` lists them', {
+      placeholder: 'LOAD',
+    }),
+    output: outputOption,
+  }),
+);
+
+type Values = SettingsValues<typeof schema>;
+
 export const load = defineVerb({
   name: 'load',
   summary: 'load files into a keyspace',
   operands: '[keyspace] [path...]',
-  schema: joinSettings(
-    loadSettings,
-    settingsOf({
-      cancel: option.optionalText('stop this running load instead; `stele loads` lists them', {
-        placeholder: 'LOAD',
-      }),
-      output: outputOption,
-    }),
-  ),
+  schema,
   examples: [
     'stele load example data/example.data',
     'stele load prices prices.csv.gz --key sku --value price',
     "stele load events 'exports/*.jsonl' --key id -o json",
     'generate | stele load numbers - --format tsv',
     'stele load prices prices.csv --expect-rows 1000000+-2% --require-key sku-1',
+    'stele load prices prices.csv --dry-run --sample 5',
+    'stele load --list-work',
     'stele load --cancel 5f1c9b0e6a7d2c34',
   ],
   async run({ operands, settings: { values }, global, output }) {
-    if (values.cancel !== undefined) {
-      return cancelLoad(values.cancel, values.master, output);
-    }
+    if (values.cancel !== undefined) return cancelLoad(values.cancel, values.master, output);
+    if (values.listWork || values.clearWork !== undefined) return await tidyWork(values, output);
     const [keyspace, ...paths] = operands;
     if (keyspace === undefined || paths.length === 0) {
       throw new SteleError(
         'INVALID_ARGUMENT',
-        `missing ${keyspace === undefined ? 'the keyspace and a path' : 'a path'} to load; \`stele load --help\` lists what there is.`,
+        'Name a keyspace and at least one file, folder or glob, or - for standard input.',
       );
     }
     const settings = { ...values, keyspace: keyspaceName(keyspace), paths };
-    const [{ runLoad }, { createLogger }] = await Promise.all([
-      import('../../loader/load.ts'),
-      import('../../base/log.ts'),
-    ]);
-    const display =
-      values.output === 'json' ? undefined : new ProgressDisplay(output, monotonicNowMs);
-    const tell = (text: string): void => {
-      if (display === undefined) output.errorLine(text);
-      else display.note(text);
-    };
-    const interrupt = watchForInterrupt();
-    try {
-      const summary = await runLoad(settings, {
-        onProgress: (sample) => display?.update(sample),
-        onNotice: (sentence) => tell(`stele: ${sentence}.`),
-        log: createLogger('load', global.logLevel),
-        signal: interrupt.signal,
-      });
-      display?.finish();
-      output.line(values.output === 'json' ? summaryJson(summary) : formatSummary(summary));
-      return EXIT_OK;
-    } catch (thrown) {
-      display?.finish();
-      const signal = interrupt.received();
-      if (signal === undefined) throw thrown;
-      output.errorLine(
-        'stele: Interrupted; nothing of it is visible. The same command takes it up where it stopped.',
-      );
-      return exitCodeOfSignal(signal);
-    }
+    const { createLogger } = await import('../../base/log.ts');
+    const log = createLogger('load', global.logLevel);
+    const isPreview = values.dryRun || values.sample > 0;
+    return await watched(values, output, isPreview, async (watch) => {
+      const hooks = { ...watch, log };
+      return isPreview
+        ? await preview(settings, hooks, output)
+        : await run(settings, hooks, output);
+    });
   },
 });
 
@@ -90,6 +92,91 @@ async function cancelLoad(loadId: string, master: string, output: Output): Promi
   const cancelled = await withAdmin(settings, (admin) => admin.cancelLoad(loadId));
   output.line(`Load ${loadId} of '${cancelled.source}' into ${cancelled.keyspace} is cancelled.`);
   return EXIT_OK;
+}
+
+async function run(
+  settings: LoadSettings & Values,
+  hooks: RunHooks,
+  output: Output,
+): Promise<Ending> {
+  const { runLoad } = await import('../../loader/load.ts');
+  const summary = await runLoad(settings, hooks);
+  const text = settings.output === 'json' ? summaryJson(summary) : formatSummary(summary);
+  return { code: EXIT_OK, write: () => output.line(text) };
+}
+
+/** A sample, a dry run, or both at once. */
+async function preview(
+  settings: LoadSettings & Values,
+  hooks: RunHooks,
+  output: Output,
+): Promise<Ending> {
+  const isJson = settings.output === 'json';
+  if (!settings.dryRun) {
+    const { runSample } = await import('../../loader/sample.ts');
+    const report = await runSample(settings, settings.sample, hooks);
+    const write = (): void =>
+      isJson ? output.line(sampleJson(report)) : writeSample(output, report);
+    return { code: EXIT_OK, write };
+  }
+  const { runDryRun } = await import('../../loader/dry-run.ts');
+  const report = await runDryRun(settings, settings.sample, hooks);
+  const write = (): void =>
+    isJson ? output.line(dryRunJson(report)) : writeDryRun(output, report);
+  return { code: report.wouldLoad ? EXIT_OK : EXIT_FAILED, write };
+}
+
+async function tidyWork(values: Values, output: Output): Promise<number> {
+  const { clearWork, listWork } = await import('../../loader/work-list.ts');
+  const isJson = values.output === 'json';
+  // Ages are of files, which have the wall clock's time.
+  const nowMs = Date.now();
+  if (values.clearWork === undefined) writeWork(output, listWork(values.workDir, nowMs), isJson);
+  else writeCleared(output, clearWork(values.workDir, values.clearWork, nowMs), isJson);
+  return EXIT_OK;
+}
+
+/** How a run ends: its exit code, and what it prints once the progress bar is gone. */
+interface Ending {
+  readonly code: number;
+  readonly write: () => void;
+}
+
+/** Runs `body` with progress shown and signals heeded; returns the exit code. */
+async function watched(
+  values: Values,
+  output: Output,
+  isPreview: boolean,
+  body: (hooks: RunHooks) => Promise<Ending>,
+): Promise<number> {
+  const display =
+    values.output === 'json' ? undefined : new ProgressDisplay(output, monotonicNowMs);
+  const onNotice = (sentence: string): void => {
+    if (display === undefined) output.errorLine(`stele: ${sentence}.`);
+    else display.note(`stele: ${sentence}.`);
+  };
+  const interrupt = watchForInterrupt();
+  try {
+    const { signal } = interrupt;
+    const ending = await body({
+      onProgress: (sample) => display?.update(sample),
+      onNotice,
+      signal,
+    });
+    display?.finish();
+    ending.write();
+    return ending.code;
+  } catch (thrown) {
+    display?.finish();
+    const signal = interrupt.received();
+    if (signal === undefined) throw thrown;
+    output.errorLine(
+      isPreview
+        ? 'stele: Interrupted; nothing was changed.'
+        : `stele: Interrupted; nothing of it is visible. To take it up where it stopped: ${commandText(process.argv.slice(2))}`,
+    );
+    return exitCodeOfSignal(signal);
+  }
 }
 
 function watchForInterrupt() {

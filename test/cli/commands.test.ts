@@ -1,6 +1,6 @@
 // Command lines, run in this process: exit codes, sentences, and what goes to which stream.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runCommandLine } from '../../cli/program.ts';
@@ -41,6 +41,9 @@ describe('wrong usage', () => {
     [['node', 'drian', 'x'], /'drian' is nothing a node can be told; use drain, resume or remove/],
     [['rollback', 'ks', '--to', '0'], /'0' is not a version/],
     [['drop', 'ks'], /add --yes to do it without being asked/],
+    [['load'], /Name a keyspace and at least one file/],
+    [['load', 'ks'], /Name a keyspace and at least one file/],
+    [['load', 'ks', 'x', '--sample', '0x5'], /--sample: '0x5' is not a whole number/],
     [['verify'], /Name segment files, or a folder with --data-dir/],
     [['config', 'nope'], /There is no verb 'nope'/],
     [['--log-level', 'loud', 'keyspaces'], /--log-level: 'loud' is not known/],
@@ -60,6 +63,8 @@ describe('failure', () => {
     [['verify', '/no/such.seg'], /There is no file \/no\/such.seg/],
     [['verify', '--data-dir', '/no/such'], /There is no folder \/no\/such/],
     [['--config', '/no/such.yaml', 'nodes'], /\/no\/such.yaml does not exist; check --config/],
+    [['load', 'ks', '/no/such.csv', '--dry-run'], /There is no file or folder '\/no\/such.csv'/],
+    [['load', '--clear-work', 'nope'], /There is no work folder 'nope' in/],
     [['up', '--load', 'a=/no/such.csv'], /There is no file \/no\/such.csv to load into a/],
   ])('%j ends with 1 and one sentence that helps', async (args, sentence) => {
     const { code, stdout, stderr } = await stele(args);
@@ -117,6 +122,87 @@ describe('stele config', () => {
     const { code, stderr } = await stele(['config', '--config', path]);
     expect(code).toBe(2);
     expect(stderr).toMatch(/unknown key 'htpp-port'/);
+  });
+});
+
+describe('stele load without a master', () => {
+  const inFolder = (name: string, content: string): string => {
+    const path = join(tempDir(), name);
+    writeFileSync(path, content);
+    return path;
+  };
+
+  it('--sample shows records, safe for a terminal, and in JSON all of their bytes', async () => {
+    const file = inFolder('a.csv', 'id,v\nk1,"two\nlines\u001b[31m"\nk2,\u00e9\n');
+    const work = ['--work-dir', join(tempDir(), 'work')];
+    const shown = await stele(['load', 'ks', file, '--sample', '5', ...work]);
+    expect(shown.stdout.split('\n')).toEqual([
+      'csv, with a header, columns id, v; key id, value v: 1 file',
+      '',
+      'KEY  VALUE               BYTES',
+      String.raw`k1   two\nlines\x1b[31m     14`,
+      'k2   \u00e9                       2',
+      '',
+    ]);
+    const json = await stele(['load', 'ks', file, '--sample', '1', '-o', 'json', ...work]);
+    const [record] = (JSON.parse(json.stdout) as { records: unknown[] }).records;
+    expect(record).toEqual({ key: 'k1', value: 'two\nlines\u001b[31m', value_bytes: 14 });
+  });
+
+  it('--dry-run ends with 0 where a load would be committed, and with 1 and why where not', async () => {
+    const work = ['--work-dir', join(tempDir(), 'work')];
+    const good = await stele([
+      'load',
+      'ks',
+      inFolder('a.data', 'a 1\nb 2\n'),
+      '--dry-run',
+      ...work,
+    ]);
+    expect(good).toMatchObject({ code: 0, stderr: '' });
+    expect(good.stdout).toContain(
+      'rows      2 read, 2 keys, 0 duplicates, 0 conflicts, 0 rejected',
+    );
+    expect(good.stdout).toContain('It would be loaded; nothing was changed.');
+    const file = inFolder('b.data', 'a 1\nbad\n');
+    const bad = await stele(['load', 'ks', file, '--dry-run', ...work]);
+    expect(bad).toMatchObject({ code: 1, stderr: '' });
+    expect(bad.stdout).toContain('1 row is bad, 0 allowed (--max-rejects)');
+    const json = await stele([
+      'load',
+      'ks',
+      file,
+      '--dry-run',
+      '-o',
+      'json',
+      '--sample',
+      '1',
+      ...work,
+    ]);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      dryRun: true,
+      wouldLoad: false,
+      ...{ rows: 2, loaded: 1, rejected: 1 },
+      records: [{ key: 'a', value: '1', value_bytes: 1 }],
+    });
+  });
+
+  it('--list-work and --clear-work show and remove what was left', async () => {
+    const workDir = tempDir();
+    const work = ['--work-dir', workDir];
+    expect((await stele(['load', '--list-work', ...work])).stdout).toBe(
+      'No load has left anything.\n',
+    );
+    mkdirSync(join(workDir, '0123456789abcdef'));
+    const { stdout } = await stele(['load', '--list-work', ...work]);
+    expect(stdout).toMatch(
+      /^ID +KEYSPACE +INPUT +IDLE +SIZE +STAGE +STATE\n0123456789abcdef .* nothing is/,
+    );
+    const json = await stele(['load', '--list-work', '-o', 'json', ...work]);
+    expect(JSON.parse(json.stdout)).toMatchObject([{ id: '0123456789abcdef', isResumable: false }]);
+    expect((await stele(['load', '--clear-work', 'all', ...work])).stdout).toBe(
+      '1 work folder deleted, 0 B.\n',
+    );
+    expect(readdirSync(workDir)).toEqual([]);
   });
 });
 

@@ -12,6 +12,8 @@ const HEADER = {
   loadId: 'load-1',
   keyspace: 'ks',
   onConflict: 'error',
+  shardCount: 8,
+  chunksExpected: 2,
 };
 const SHARD = { shard: 3, rows: 10, duplicates: 1, overruled: 0, nodes: ['a', 'b'] };
 
@@ -66,6 +68,43 @@ it('a flipped byte ends the log there', () => {
   const broken = [lines[0], lines[1]!.replace('"end":10', '"end":11'), ...lines.slice(2)];
   writeFileSync(join(folder, 'checkpoint.log'), broken.join('\n'));
   expect(read(folder).chunks.size).toBe(0);
+});
+
+it('a bit flipped anywhere loses the lines from there on, and invents none', () => {
+  const folder = tempDir();
+  const bytes = Buffer.from(written(folder));
+  const whole = read(folder);
+  const headerEnd = bytes.indexOf('\n');
+  for (let at = 0; at < bytes.length; at++) {
+    for (let bit = 0; bit < 8; bit += at < 300 ? 1 : 3) {
+      const bad = Buffer.from(bytes);
+      bad[at]! ^= 1 << bit;
+      writeFileSync(join(folder, 'checkpoint.log'), bad);
+      const found = readCheckpoint(folder);
+      if (at <= headerEnd) {
+        expect([at, bit, found]).toEqual([at, bit, { unusable: 'its beginning is damaged' }]);
+        continue;
+      }
+      const { chunks, header, isCommitting, shards } = read(folder);
+      expect(header).toEqual(whole.header);
+      for (const [index, chunk] of chunks) expect(chunk).toEqual(whole.chunks.get(index));
+      for (const [shard, done] of shards) expect(done).toEqual(whole.shards.get(shard));
+      expect(chunks.size + shards.size + Number(isCommitting)).toBeLessThan(4);
+    }
+  }
+});
+
+it('a file of somebody else, even with a right checksum, is no checkpoint', () => {
+  const folder = tempDir();
+  for (const text of ['', '\n', '00000000 \n', 'hello\nworld\n', '\u0000'.repeat(500)]) {
+    writeFileSync(join(folder, 'checkpoint.log'), text);
+    expect(readCheckpoint(folder)).toEqual({ unusable: 'its beginning is damaged' });
+  }
+  for (const json of ['null', '5', '[]', '{"type":"chunk"}']) {
+    const crc = crc32(json).toString(16).padStart(8, '0');
+    writeFileSync(join(folder, 'checkpoint.log'), `${crc} ${json}\n`);
+    expect(readCheckpoint(folder)).toEqual({ unusable: 'its beginning is damaged' });
+  }
 });
 
 it('a log of a future format is recognised and not used', () => {

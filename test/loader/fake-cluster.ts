@@ -91,6 +91,7 @@ export class FakeDatanode {
 export class FakeMaster {
   readonly nodes: FakeDatanode[];
   replication = 2;
+  clusterId = 'cluster-1';
   address = '';
   version = 0;
   currentFingerprint = '';
@@ -144,7 +145,7 @@ export class FakeMaster {
         keyspaceUid: UID,
         shardCount: SHARDS,
         replication: this.replication,
-        clusterId: 'cluster-1',
+        clusterId: this.clusterId,
         targets: this.#targets(),
         alreadyCurrent,
         currentVersion: this.version,

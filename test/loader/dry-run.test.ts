@@ -1,0 +1,185 @@
+import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { resolveSettings } from '../../base/config.ts';
+import { runDryRun } from '../../loader/dry-run.ts';
+import type { DryRunReport } from '../../loader/dry-run.ts';
+import type { RunHooks } from '../../loader/load-run.ts';
+import { runSample } from '../../loader/sample.ts';
+import { loadSettings } from '../../loader/settings.ts';
+import type { LoadSettings } from '../../loader/settings.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { failure, rowsText, setUp, write } from './load-setup.ts';
+
+/** No master is there to be asked. */
+function settingsFor(
+  folder: string,
+  paths: string[],
+  flags: Record<string, unknown> = {},
+): LoadSettings {
+  const given = { master: '127.0.0.1:1', workDir: join(folder, 'work'), ...flags };
+  const { values } = resolveSettings(loadSettings, { flags: given, environment: {}, file: {} });
+  return { ...values, keyspace: 'ks', paths };
+}
+
+function dryRun(
+  folder: string,
+  paths: string[],
+  flags: Record<string, unknown> = {},
+  hooks: RunHooks = {},
+): Promise<DryRunReport> {
+  return runDryRun(settingsFor(folder, paths, flags), 0, hooks);
+}
+
+const leftBehind = (folder: string): string[] =>
+  existsSync(join(folder, 'work')) ? readdirSync(join(folder, 'work')) : [];
+
+describe('a dry run', () => {
+  it('counts what a load counts, with its digest, and leaves nothing', async () => {
+    const { folder, load } = await setUp();
+    const { text } = rowsText(5000);
+    const lines = text.split('\n').slice(0, 100).join('\n');
+    const file = write(folder, 'a.data.gz', gzipSync(`${text}${lines}\nbad\n`));
+    const summary = await load([file], { maxRejects: 1 });
+    const report = await dryRun(folder, [file], { maxRejects: 1, chunkSize: '64KiB' });
+    const { bytes, digest, duplicates, loaded, rejected, rows } = summary;
+    expect(report).toMatchObject({ bytes, digest, duplicates, loaded, rejected, rows });
+    expect(report).toMatchObject({ dryRun: true, wouldLoad: true, why: [], conflicts: 0 });
+    expect(report).toMatchObject({ rows: 5101, duplicates: 100, rejected: 1 });
+    expect(leftBehind(folder)).toEqual([]);
+  });
+
+  it('says why a load would not be committed, with every count to the end', async () => {
+    const folder = tempDir();
+    const file = write(folder, 'a.csv', 'id,v\na,1\nbad\na,2\nb,1\nb,1\nb,3\n,x\n');
+    const rejects = join(folder, 'rejects.csv');
+    const report = await dryRun(folder, [file], { rejects });
+    expect(report).toMatchObject({
+      wouldLoad: false,
+      ...{ rows: 7, loaded: 2, duplicates: 1, conflicts: 2, rejected: 2, digest: '' },
+    });
+    expect(report.why).toEqual([
+      expect.stringMatching(/^2 rows are bad, 0 allowed \(--max-rejects\): .*a\.csv at byte 9: /),
+      expect.stringMatching(/^The key 'a' has two values: .*; the key 'b' has two values/),
+    ]);
+    expect(readFileSync(rejects, 'utf8')).toBe('id,v\nbad\n,x\n');
+    expect(leftBehind(folder)).toEqual([]);
+    const settled = await dryRun(folder, [file], { onConflict: 'last', maxRejects: 2 });
+    expect(settled).toMatchObject({ wouldLoad: true, loaded: 2, duplicates: 3, overruled: 2 });
+  });
+
+  it('tells the dialects that it found', async () => {
+    const folder = tempDir();
+    mkdirSync(join(folder, 'in'));
+    write(folder, 'in/a.csv', 'sku,name,price\n1,x,2\n');
+    write(folder, 'in/b.csv', 'sku,name,price\n2,x,2\n');
+    write(folder, 'in/c.data', 'k v\n');
+    write(folder, 'in/d.jsonl', '{"key":"j","value":1}\n');
+    const columns = ['sku', 'name', 'price'];
+    expect((await dryRun(folder, [join(folder, 'in')])).dialects).toEqual([
+      {
+        format: 'csv',
+        files: 2,
+        hasHeader: true,
+        columns,
+        key: 'sku',
+        value: 'all others, as JSON',
+      },
+      { format: 'line', files: 1, hasHeader: false, columns: [], key: undefined, value: undefined },
+      {
+        format: 'jsonl',
+        files: 1,
+        hasHeader: false,
+        columns: [],
+        key: 'key',
+        value: expect.any(String),
+      },
+    ]);
+  });
+
+  it('of an input that cannot be loaded at all is the error of a load', async () => {
+    const folder = tempDir();
+    const empty = await failure(dryRun(folder, [write(folder, 'a.csv', '')]));
+    expect(empty.message).toBe('The input is empty.');
+    const column = await failure(
+      dryRun(folder, [write(folder, 'b.csv', 'id,v\n1,2\n')], { key: 'nope' }),
+    );
+    expect(column.message).toContain('--key nope: there is no such column');
+    expect(await dryRun(folder, [write(folder, 'c.data', '\n\n')])).toMatchObject({
+      wouldLoad: false,
+      why: ['There is no row to load.'],
+    });
+    expect(leftBehind(folder)).toEqual([]);
+  });
+
+  it('that is stopped, and one that was killed, leave nothing in the end', async () => {
+    const folder = tempDir();
+    const file = write(folder, 'a.data', rowsText(5000).text);
+    const stop = new AbortController();
+    const onProgress = (): void => stop.abort();
+    const stopped = dryRun(
+      folder,
+      [file],
+      { chunkSize: '64KiB' },
+      { signal: stop.signal, onProgress },
+    );
+    await failure(stopped);
+    expect(leftBehind(folder)).toEqual([]);
+    const killed = join(folder, 'work', 'dry-0123456789abcdef-4711');
+    mkdirSync(killed, { recursive: true });
+    write(
+      killed,
+      'LOCK',
+      JSON.stringify({ pid: 2 ** 30, startTicks: '1', role: 'load', since: '' }),
+    );
+    await dryRun(folder, [file]);
+    expect(leftBehind(folder)).toEqual([]);
+  });
+});
+
+describe('a sample', () => {
+  it('is the first records as they would be stored', async () => {
+    const folder = tempDir();
+    const a = write(folder, 'a.csv', 'id,name,n\nk1,"say ""hi""",1\nbad\nk2,é,2\n');
+    const b = write(folder, 'b.csv', 'id,name,n\nk3,x,3\nk4,y,4\n');
+    const report = await runSample(settingsFor(folder, [a, b]), 3);
+    expect(report.records.map(({ key, value }) => [String(key), String(value)])).toEqual([
+      ['k1', String.raw`{"name":"say \"hi\"","n":"1"}`],
+      ['k2', '{"name":"é","n":"2"}'],
+      ['k3', '{"name":"x","n":"3"}'],
+    ]);
+    expect(report).toMatchObject({ rejected: 1, dialects: [{ format: 'csv', files: 2 }] });
+    expect(leftBehind(folder)).toEqual([]);
+  });
+
+  it('reads no more of a stream than it needs', async () => {
+    const folder = tempDir();
+    const line = `key ${'x'.repeat(1_000_000)}\n`;
+    let given = 0;
+    const stdin = Readable.from(
+      (function* () {
+        for (; ; given++) yield Buffer.from(line);
+      })(),
+    );
+    const settings = settingsFor(folder, ['-'], { format: 'line' });
+    const { records } = await runSample(settings, 1000, { stdin });
+    // 32 MiB hold 33 whole lines; the one that is cut is not shown as a record.
+    expect(records).toHaveLength(33);
+    expect(records.every(({ valueBytes }) => valueBytes === 1_000_000)).toBe(true);
+    expect(records[0]?.value).toHaveLength(64 * 1024);
+    expect(given).toBeLessThan(60);
+  });
+
+  it('looks at one file after the other, not at all of them', async () => {
+    const folder = tempDir();
+    const good = write(folder, 'a.data.gz', gzipSync('a 1\nb 2\n'));
+    const damaged = write(folder, 'b.data.gz', gzipSync('c 3\n').subarray(0, 15));
+    const paths = [write(folder, 'empty.data', ''), good, damaged];
+    expect((await runSample(settingsFor(folder, paths), 2)).records).toHaveLength(2);
+    expect((await failure(runSample(settingsFor(folder, paths), 3))).message).toContain(
+      'is damaged',
+    );
+  });
+});
