@@ -122,7 +122,13 @@ function refuseRepeatedNames(columns: readonly string[]): void {
 /** A column by its name or, failing that, by its 1-based number. */
 function columnIndex(columns: readonly string[], wanted: string, flag: string): number {
   const byName = columns.indexOf(wanted);
-  if (byName >= 0) return byName;
+  if (byName >= 0 && columns.lastIndexOf(wanted) === byName) return byName;
+  if (byName >= 0) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `${flag} ${shorten(wanted)}: several columns are called so; choose one by its number, ${columns.flatMap((name, index) => (name === wanted ? [index + 1] : [])).join(' or ')}.`,
+    );
+  }
   const number = /^[1-9][0-9]{0,8}$/.test(wanted) ? Number(wanted) : 0;
   if (number >= 1 && number <= columns.length) return number - 1;
   const known = columns.slice(0, 12).map((name) => shorten(name, 30));

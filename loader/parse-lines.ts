@@ -11,21 +11,24 @@
 import { CARRIAGE_RETURN, NEWLINE, SPACE } from './dialect.ts';
 import { addRow, rejectRow } from './row-table.ts';
 import type { RowTable } from './row-table.ts';
+import { copiesOf, findOne, findTwo, wordsOf } from './word-scan.ts';
 
 const NO_SPACE = 'no space between key and value';
+const SPACES = copiesOf(SPACE);
+const NEWLINES = copiesOf(NEWLINE);
 
 /** Below this many bytes a loop finds the newline sooner than a call into the engine. */
-const NEWLINE_LOOP_BYTES = 64;
+const NEWLINE_LOOP_BYTES = 256;
 
 /** Parses `chunk`, which begins and ends at line ends. */
 export function parseLines(chunk: Buffer, rows: RowTable): void {
   const end = chunk.length;
+  const view = wordsOf(chunk);
   rows.source = chunk;
   let at = 0;
   while (at < end) {
     rows.lineCount++;
-    let space = at;
-    while (space < end && chunk[space] !== SPACE && chunk[space] !== NEWLINE) space++;
+    const space = findTwo(view, at, end, SPACES, NEWLINES);
     if (space === end || chunk[space] === NEWLINE) {
       if (!isBlank(chunk, at, space)) {
         rejectRow(rows, at, space, rows.lineCount, NO_SPACE);
@@ -33,7 +36,7 @@ export function parseLines(chunk: Buffer, rows: RowTable): void {
       at = space + 1;
       continue;
     }
-    const lineEnd = findNewline(chunk, space + 1, end);
+    const lineEnd = findNewline(chunk, view, space + 1, end);
     const reason = addRow(rows, chunk, at, space, space + 1, lineEnd);
     if (reason !== '') rejectRow(rows, at, lineEnd, rows.lineCount, reason);
     at = lineEnd + 1;
@@ -46,10 +49,9 @@ function isBlank(bytes: Uint8Array, start: number, end: number): boolean {
 }
 
 /** The next `\n` at or after `from`, or `end`. */
-function findNewline(bytes: Buffer, from: number, end: number): number {
+function findNewline(bytes: Buffer, view: DataView, from: number, end: number): number {
   const loopEnd = Math.min(end, from + NEWLINE_LOOP_BYTES);
-  let at = from;
-  while (at < loopEnd && bytes[at] !== NEWLINE) at++;
+  const at = findOne(view, from, loopEnd, NEWLINES);
   if (at < loopEnd || at === end) return at;
   const found = bytes.indexOf(NEWLINE, at);
   return found < 0 ? end : found;

@@ -3,15 +3,19 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cutIntoChunks } from '../../loader/chunks.ts';
-import { LINE_DIALECT, delimitedDialect } from '../../loader/dialect.ts';
+import { LINE_DIALECT, delimitedDialect, jsonlDialect } from '../../loader/dialect.ts';
 import type { Dialect } from '../../loader/dialect.ts';
 import { parseChunk } from '../../loader/parse-chunk.ts';
 import { newParseContext } from '../../loader/parse-context.ts';
 import type { InputFile } from '../../loader/inputs.ts';
+import { reasonOf } from '../../loader/reject-table.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { rejectsOf, rowsOf, runs } from './rows.ts';
 
-const CSV = delimitedDialect('csv', ['k', 'v'], false, true, { key: undefined, value: undefined });
+const NO_CHOICE = { key: undefined, value: undefined };
+const TSV = delimitedDialect('tsv', ['k', 'v'], false, true, NO_CHOICE);
+const JSONL = jsonlDialect(NO_CHOICE);
+const CSV = delimitedDialect('csv', ['k', 'v'], false, true, NO_CHOICE);
 
 function inputOf(path: string, bytes: Buffer, dialect: Dialect, dataStart = 0): InputFile {
   writeFileSync(path, bytes);
@@ -88,6 +92,63 @@ it('the rows and rejects of any csv do not depend on where it was cut', () => {
     ),
     runs(250),
   );
+});
+
+it.for([
+  ['line', LINE_DIALECT, ['a ', 'b', ' ', '\n', '\r\n', '\r', '\0', 'é', 'k v\n']],
+  ['tsv', TSV, ['a\t', 'b', '"', '\t', '\n', '\r\n', '\r', 'k\tv\n']],
+  [
+    'jsonl',
+    JSONL,
+    ['{"key":1,"value":"a"}\n', '{"key":"\\n","x":[1],"y":2}\r\n', '\n', ' ', '{', '"'],
+  ],
+] as const)('nor do those of any %s', ([, dialect, units]) => {
+  const path = join(tempDir(), 'in');
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom(...units), { maxLength: 12 }),
+      fc.integer({ min: 1, max: 30 }),
+      (parts, size) => {
+        const bytes = Buffer.from(parts.join(''));
+        const input = inputOf(path, bytes, dialect);
+        expect(parseAll(input, bytes, size)).toEqual(parseAll(input, bytes, 1_000_000));
+      },
+    ),
+    runs(100),
+  );
+});
+
+describe('a value', () => {
+  const MiB = 1024 * 1024;
+  const long = (byteCount: number): Buffer => Buffer.alloc(byteCount, 'long "" text\n');
+  function parsedLong(quoted: Buffer) {
+    const bytes = Buffer.concat([Buffer.from('a,1\nb,"'), quoted, Buffer.from('"\nc,3\n')]);
+    const input = inputOf(join(tempDir(), 'in.csv'), bytes, CSV);
+    const context = newParseContext(CSV, 16);
+    const lengths: number[] = [];
+    const reasons: unknown[] = [];
+    for (const { end, start } of cutIntoChunks([input], MiB)) {
+      parseChunk(context, Buffer.from(bytes.subarray(start, end)));
+      const { count, rejects, valueEnd, valueStart } = context.rows;
+      for (let row = 0; row < count; row++) lengths.push(valueEnd[row]! - valueStart[row]!);
+      for (let row = 0; row < rejects.count; row++) {
+        reasons.push([start + rejects.start[row]!, reasonOf(rejects, row)]);
+      }
+    }
+    return { lengths, reasons };
+  }
+
+  it('in quotes may have 64 MiB, line ends and escapes and all', () => {
+    // Of 13 bytes each, two are one quote.
+    const quoted = long(13 * 5_592_405);
+    expect(parsedLong(quoted)).toEqual({ lengths: [1, 12 * 5_592_405, 1], reasons: [] });
+    expect(12 * 5_592_405).toBeGreaterThan(64 * MiB - 16);
+  });
+
+  it('of more is rejected with its offset, and costs nothing else', () => {
+    const reasons = [[4, 'value longer than 67108864 bytes']];
+    expect(parsedLong(long(13 * 5_900_000))).toEqual({ lengths: [1, 1], reasons });
+  });
 });
 
 it('a quoted field over many chunk edges stays in one piece, wherever the edges are', () => {

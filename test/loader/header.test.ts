@@ -66,6 +66,9 @@ describe('columns', () => {
   it('that are not there, or alone, or twice in one object, are refused by name', () => {
     expect(() => read('id,b\n1,2\n', 'csv', { key: 'c' })).toThrow('the columns are id, b.');
     expect(() => read('id,b\n1,2\n', 'csv', { value: '3' })).toThrow('--value 3');
+    expect(() => read('id,b,b\n1,2,3\n', 'csv', { value: 'b' })).toThrow(
+      '--value b: several columns are called so; choose one by its number, 2 or 3.',
+    );
     expect(() => read('only\n', 'csv')).toThrow('only one column');
     expect(() => read('id,b,b\n1,2,3\n', 'csv', { header: 'yes' })).toThrow("called 'b'");
     expect(() => read('a 1\n', 'line', { key: 'a' })).toThrow('--key and --value choose columns');
