@@ -2,9 +2,10 @@
 
 /**
  * Calls `run` for each item, at most `limit` at once; items are pulled from the iterator only when
- * there is room. The first failure aborts `stop`; once it is aborted, by that or by anybody, nothing
- * more is pulled, what is running is waited for, and the first failure is thrown. Returns false if it
- * was stopped without one.
+ * there is room, one in a turn of the event loop: what the iterator does meanwhile (cutting a file)
+ * keeps nobody waiting for longer than that one item. The first failure aborts `stop`; once it is
+ * aborted, by that or by anybody, nothing more is pulled, what is running is waited for, and the first
+ * failure is thrown. Returns false if it was stopped without one.
  */
 export async function forEachBounded<Item>(
   items: Iterable<Item>,
@@ -15,9 +16,13 @@ export async function forEachBounded<Item>(
   const iterator = items[Symbol.iterator]();
   const failures: unknown[] = [];
   let isDone = false;
+  let lastPull = Promise.resolve();
   const lane = async (): Promise<void> => {
     while (!isDone && !stop.signal.aborted) {
       try {
+        lastPull = lastPull.then(nextTurn);
+        await lastPull;
+        if (isDone || stop.signal.aborted) break;
         const next = iterator.next();
         if (next.done === true) isDone = true;
         else await run(next.value);
@@ -31,6 +36,12 @@ export async function forEachBounded<Item>(
   if (!isDone) iterator.return?.();
   if (failures.length > 0) throw failures[0];
   return isDone;
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
 
 /** Bytes that may be in memory at once; one piece larger than all of it may pass alone. */

@@ -19,13 +19,14 @@ import { CsvRecords, QUOTED_BYTES_MAX } from './csv-records.ts';
 import type { ByteSource } from './csv-records.ts';
 import { NEWLINE } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
+import type { LoadFormat } from './formats.ts';
 import { FileWindow } from './file-window.ts';
 import type { InputFile } from './inputs.ts';
 
 /** Small enough to stay in a core's cache while it is searched. */
 const WINDOW_BYTES = 256 * 1024;
 /** A record with the longest value in quotes, the longest key, and some other columns. */
-const RECORD_BYTES_MAX = QUOTED_BYTES_MAX + 2 * KEY_BYTES_MAX + 1024 * 1024;
+export const RECORD_BYTES_MAX = QUOTED_BYTES_MAX + 2 * KEY_BYTES_MAX + 1024 * 1024;
 
 /** A byte range of one input, whole records. */
 export interface Chunk {
@@ -69,7 +70,7 @@ function* cutFile(
       const nominalEnd = Math.min(start + chunkBytes, source.end);
       const limit = Math.min(source.end, nominalEnd + RECORD_BYTES_MAX);
       const end = records.endBehind(start, nominalEnd, limit);
-      if (end < 0) throw recordTooLong(input, source, start, nominalEnd);
+      if (end < 0) throw endlessRecord(input, source, start, nominalEnd);
       yield { start, end };
       start = end;
     }
@@ -84,7 +85,10 @@ export interface RecordEnds {
 }
 
 /** The record ends of one input, whatever its format. Ask in rising order. */
-export function newRecordEnds(source: ByteSource, dialect: Dialect): RecordEnds {
+export function newRecordEnds(
+  source: ByteSource,
+  dialect: Pick<Dialect, 'format' | 'delimiter'>,
+): RecordEnds {
   if (dialect.format === 'csv') return new CsvRecords(source, dialect.delimiter);
   return {
     endBehind: (_start, nominalEnd, limit) => {
@@ -96,7 +100,7 @@ export function newRecordEnds(source: ByteSource, dialect: Dialect): RecordEnds 
 }
 
 /** The record that begins before `nominalEnd` and has no end in reach. */
-function recordTooLong(
+function endlessRecord(
   input: InputFile,
   source: ByteSource,
   chunkStart: number,
@@ -110,8 +114,13 @@ function recordTooLong(
     if (end < 0) break;
     start = end;
   }
+  return recordTooLong(input.path, start, dialect.format);
+}
+
+/** INPUT_INVALID for the record at `start`, which has no end within RECORD_BYTES_MAX. */
+export function recordTooLong(path: string, start: number, format: LoadFormat): SteleError {
   return new SteleError(
     'INPUT_INVALID',
-    `'${shorten(input.path, 200)}' has a row of more than ${Math.floor(RECORD_BYTES_MAX / 1024 / 1024)} MiB at byte ${start}, which is more than any row may have; is --format ${dialect.format} right?`,
+    `'${shorten(path, 200)}' has a row of more than ${Math.floor(RECORD_BYTES_MAX / 1024 / 1024)} MiB at byte ${start}, which is more than any row may have; is --format ${format} right?`,
   );
 }

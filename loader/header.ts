@@ -8,7 +8,6 @@
 // What was decided is logged, and `--header yes|no` settles it.
 
 import { isUtf8 } from 'node:buffer';
-import { closeSync, openSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
@@ -16,12 +15,10 @@ import { CsvRecords, bytesSource } from './csv-records.ts';
 import { CARRIAGE_RETURN, COMMA, LINE_DIALECT, NEWLINE, TAB, VALUE_IS_JSON } from './dialect.ts';
 import { delimitedDialect } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
-import { readFully } from './file-window.ts';
 import type { LoadFormat } from './formats.ts';
 import { readJsonlDialect } from './jsonl-head.ts';
+import { HEAD_BYTES } from './read-head.ts';
 
-/** Of each input's start; the header must fit. */
-const HEAD_BYTES_MAX = 1024 * 1024;
 const SAMPLE_ROWS = 20;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const HEADER_WORDS = new Set(
@@ -43,18 +40,10 @@ export interface Head {
   readonly dataStartLine: number;
 }
 
-/** The first HEAD_BYTES_MAX bytes of a file. */
-export function readHead(path: string): Buffer {
-  const file = openSync(path, 'r');
-  try {
-    const bytes = Buffer.allocUnsafe(HEAD_BYTES_MAX);
-    return bytes.subarray(0, readFully(file, bytes, bytes.length, 0));
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** Throws INVALID_ARGUMENT or INPUT_INVALID, with a sentence, where there is no dialect to be had. */
+/**
+ * `head` is what readHead gives: the whole first row is in it. Throws INVALID_ARGUMENT or INPUT_INVALID,
+ * with a sentence, where there is no dialect to be had.
+ */
 export function readDialect(head: Buffer, format: LoadFormat, choice: HeaderChoice): Head {
   const start = head.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
   if (format === 'line') {
@@ -62,7 +51,7 @@ export function readDialect(head: Buffer, format: LoadFormat, choice: HeaderChoi
     return { dialect: LINE_DIALECT, dataStart: start, dataStartLine: 0 };
   }
   if (format === 'jsonl') {
-    const isWhole = head.length < HEAD_BYTES_MAX;
+    const isWhole = head.length < HEAD_BYTES;
     return {
       dialect: readJsonlDialect(head, start, isWhole, choice),
       dataStart: start,
@@ -122,9 +111,8 @@ function sampleRows(head: Buffer, start: number, format: 'csv' | 'tsv'): Sample 
   let endsInReturn = false;
   for (let at = start; at < head.length && rows.length <= SAMPLE_ROWS;) {
     const end = format === 'csv' ? records.endOf(at) : lineEnd(head, at);
-    const isCutShort = end === head.length && head.length === HEAD_BYTES_MAX;
-    if (isCutShort && rows.length > 0) break;
-    if (isCutShort) throw new SteleError('INPUT_INVALID', 'The first row is longer than 1 MiB.');
+    const mayBeCutShort = end === head.length && head.length >= HEAD_BYTES;
+    if (mayBeCutShort && rows.length > 0) break;
     const hasReturn =
       end - at >= 2 && head[end - 1] === NEWLINE && head[end - 2] === CARRIAGE_RETURN;
     const cells = cellsOf(head.subarray(at, end), format, format === 'csv' || hasReturn);

@@ -13,8 +13,9 @@ import type { Dialect } from './dialect.ts';
 import type { Notice } from './find-inputs.ts';
 import { formatFor } from './formats.ts';
 import type { LoadFormat } from './formats.ts';
-import { checkSameColumns, readDialect, readHead } from './header.ts';
-import type { HeaderChoice } from './header.ts';
+import { checkSameColumns, readDialect } from './header.ts';
+import type { Head, HeaderChoice } from './header.ts';
+import { readHead } from './read-head.ts';
 import { nameOf } from './inputs.ts';
 import type { FoundInput, InputFile } from './inputs.ts';
 import type { ProgressCounter } from './load-progress.ts';
@@ -61,14 +62,14 @@ export async function prepareInputs(
     const { identity, path: readPath } = spooled[at] as Spooled;
     const sizeBytes = statSync(readPath).size;
     identities.push(identityOf(input, identity));
-    const head = readHead(readPath);
+    const head = readHead(readPath, input.path, format);
     if (head.length === 0) {
       context.notice(`${nameOf(input)} is empty`);
       continue;
     }
     refusePacked(input, head);
     const first = dialects.get(format);
-    const read = readDialect(head, format, headerChoice(settings, first));
+    const read = dialectOf(input, head, format, headerChoice(settings, first), found.length);
     if (first === undefined) dialects.set(format, read.dialect);
     else checkSameColumns(first, read.dialect, input.path);
     inputs.push({ ...input, ...read, sizeBytes, readPath });
@@ -80,6 +81,22 @@ export async function prepareInputs(
     fingerprint: fingerprintOf(identities, [...dialects.values()]),
     bytesTotal: inputs.reduce((sum, input) => sum + input.sizeBytes, 0),
   };
+}
+
+/** Where there are several inputs, an error says which one it is about. */
+function dialectOf(
+  input: FoundInput,
+  head: Buffer,
+  format: LoadFormat,
+  choice: HeaderChoice,
+  inputCount: number,
+): Head {
+  try {
+    return readDialect(head, format, choice);
+  } catch (thrown) {
+    if (inputCount === 1 || !(thrown instanceof SteleError)) throw thrown;
+    throw new SteleError(thrown.code, `${nameOf(input)}: ${thrown.message}`, { cause: thrown });
+  }
 }
 
 async function spoolAll(

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { cutIntoChunks } from '../../loader/chunks.ts';
 import { formatFor } from '../../loader/formats.ts';
-import { readDialect, readHead } from '../../loader/header.ts';
+import { readDialect } from '../../loader/header.ts';
 import type { InputFile } from '../../loader/inputs.ts';
 import { parseChunk } from '../../loader/parse-chunk.ts';
 import { newParseContext } from '../../loader/parse-context.ts';
+import { readHead } from '../../loader/read-head.ts';
 import { REAL_INPUTS } from '../support/real-data.ts';
 import type { RealInput } from '../support/real-data.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -19,7 +20,8 @@ const CHUNK_BYTES = 100_003;
 function inputOf({ choice, fileName }: RealInput, path: string, sizeBytes: number): InputFile {
   const { header = 'auto', key, value } = choice;
   const headerChoice = { header: header as 'auto' | 'no', key, value };
-  const head = readDialect(readHead(path), formatFor(fileName, 'auto'), headerChoice);
+  const format = formatFor(fileName, 'auto');
+  const head = readDialect(readHead(path, path, format), format, headerChoice);
   return {
     path,
     readPath: path,

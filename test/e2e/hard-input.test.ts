@@ -1,0 +1,191 @@
+// Input that breaks parsers: bytes that are no text, rows and files without an end. What is data comes
+// out as it went in; what is an error is told with its place, in bounded memory.
+
+import {
+  closeSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { TestCluster } from '../support/cluster.ts';
+import { connectRedis } from '../support/sources.ts';
+import { SteleProcess, stele } from '../support/stele-process.ts';
+import type { Finished } from '../support/stele-process.ts';
+
+const MiB = 1024 * 1024;
+const folder = mkdtempSync(join(tmpdir(), 'stele-hard-'));
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  cluster = await TestCluster.start({ datanodes: 1, replication: 1 });
+}, 60_000);
+
+afterAll(async () => {
+  await cluster?.close();
+  rmSync(folder, { recursive: true, force: true });
+}, 30_000);
+
+function inputFile(name: string, content: string | Buffer): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+const bytesOf = (text: string): Buffer => Buffer.from(text, 'latin1');
+
+describe('bytes that are no text', () => {
+  const key = bytesOf('k\xff\0\x80');
+  const value = bytesOf('\0v\xfe\xc3\r\0');
+
+  test.for([
+    ['a.data', '\xef\xbb\xbfKEY VALUE\n', []],
+    ['b.tsv', '\xef\xbb\xbfKEY\tVALUE\t\n', ['--value', '2', '--header', 'no']],
+    ['c.csv', 'id,v\r\nKEY,VALUE', []],
+    ['d.csv', '\xef\xbb\xbf"id","v"\r\n"KEY","VALUE"\r\n', []],
+  ] as const)('are kept byte for byte in %s', async ([name, text, flags]) => {
+    const content = text.replace('KEY', key.toString('latin1'));
+    const file = inputFile(name, bytesOf(content.replace('VALUE', value.toString('latin1'))));
+    const keyspace = name.replace('.', '-');
+    expect(await cluster.load(keyspace, [file], [...flags])).toMatchObject({ loaded: 1, rows: 1 });
+    const client = connectRedis(cluster.master, keyspace);
+    onTestFinished(() => client.disconnect());
+    expect(await client.getBuffer(key)).toEqual(value);
+  });
+
+  test('come out of base64, keys and values', async () => {
+    const line = { key_base64: key.toString('base64'), value_base64: value.toString('base64') };
+    await cluster.load('base64', [inputFile('e.jsonl', `${JSON.stringify(line)}\n`)]);
+    const client = connectRedis(cluster.master, 'base64');
+    onTestFinished(() => client.disconnect());
+    expect(await client.getBuffer(key)).toEqual(value);
+  });
+
+  test('are told, with their line, where a value must be JSON', async () => {
+    const wide = inputFile('wide.csv', bytesOf('id,a,b\n1,x,y\n2,\xff,y\n'));
+    expectSentence(await run([wide]), 1, /wide\.csv at byte 13: column 2 is not UTF-8/);
+    const lines = inputFile('lines.jsonl', bytesOf('{"key":1,"value":"\xff"}\n'));
+    expectSentence(await run([lines]), 1, /lines\.jsonl at byte 0: not UTF-8/);
+  });
+});
+
+describe('a file with nothing in it', () => {
+  test.for([
+    ['empty.csv', '', 1, /The input is empty/],
+    ['header-only.csv', 'id,name\r\n', 1, /no row to load/],
+    ['blank.jsonl', '\n\r\n', 1, /no row to load/],
+  ] as const)('%s changes nothing', async ([name, content, code, pattern]) => {
+    expectSentence(await run([inputFile(name, content)]), code, pattern);
+  });
+
+  test('a column that is not there is wrong usage, and the columns are told', async () => {
+    const file = inputFile('columns.csv', 'id,name\n1,x\n');
+    expectSentence(await run([file], ['--key', 'ident']), 2, /--key ident: .* are id, name\./);
+    const lines = inputFile('members.jsonl', '{"id":1,"user":{"x":2}}\n');
+    expectSentence(await run([lines], ['--key', 'user.y']), 2, /user\.y: .* has id, user\./);
+  });
+
+  test('bad JSON is told with its column', async () => {
+    const file = inputFile('bad.jsonl', '{"key":1,"value":2}\n{"key":2,"value":nope}\n');
+    expectSentence(await run([file]), 1, /bad\.jsonl at byte 20: .* \(column 18, byte 37\)/);
+  });
+});
+
+describe('a file of 1 GiB', () => {
+  const LOADER_BYTES_MAX = 1200 * MiB;
+
+  /** `pieces` at their offsets; in between the file system keeps nothing and reads zeros. */
+  function vastFile(name: string, pieces: readonly (readonly [number, string])[]): string {
+    const path = join(folder, name);
+    const file = openSync(path, 'w');
+    ftruncateSync(file, 1024 * MiB);
+    for (const [offset, text] of pieces) writeSync(file, text, offset);
+    closeSync(file);
+    return path;
+  }
+
+  test('with a quote that is never closed at its end: the offset of the quote is told', async () => {
+    // Wide rows of which a short key and value are wanted, so that little has to be stored.
+    const rows = Array.from({ length: 16 }, (_, row): [number, string] => [
+      row * 64 * MiB,
+      `${row === 0 ? 'id,v,filler' : ''}\n"key ${row}",value,`,
+    ]);
+    const last = 1024 * MiB - 30;
+    const path = vastFile('vast.csv', [...rows, [last, '\nlast,"never closed, no end']]);
+    const { done, peakBytes } = await runMeasured([path], ['--value', 'v']);
+    expectSentence(
+      done,
+      1,
+      new RegExp(`vast\\.csv at byte ${last + 1}: unclosed quote \\(byte ${last + 6}\\)`),
+    );
+    expect(peakBytes).toBeLessThan(LOADER_BYTES_MAX);
+  });
+
+  test.for([
+    ['vast.data', 'a 1\nb 2', 4],
+    ['vast.jsonl', '{"key":1,"value":2}\n{"key":2,"value":"', 20],
+    ['quoted.csv', 'k,v\na,1\nb,"', 8],
+  ] as const)('with a row that does not end is refused: %s', async ([name, head, offset]) => {
+    const path = vastFile(name, [[0, head]]);
+    const { done, peakBytes } = await runMeasured([path]);
+    expectSentence(
+      done,
+      1,
+      new RegExp(`'[^']*${name}' has a row of more than 129 MiB at byte ${offset},`),
+    );
+    expect(peakBytes).toBeLessThan(LOADER_BYTES_MAX);
+  });
+
+  test('a field of 70 MiB is told, and the rows around it can be had', async () => {
+    const field = Buffer.alloc(70 * MiB, 'x');
+    const parts = [Buffer.from('a,1\nb,"'), field, Buffer.from('"\nc,3\n')];
+    const path = inputFile('long.csv', Buffer.concat(parts));
+    expectSentence(await run([path]), 1, /long\.csv at byte 4: value longer than 67108864 bytes/);
+    const rejects = join(folder, 'rejects.csv');
+    const flags = ['--max-rejects', '1', '--rejects', rejects];
+    expect(await cluster.load('long', [path], flags)).toMatchObject({ loaded: 2, rejected: 1 });
+    expect(readFileSync(rejects)).toHaveLength(field.length + 5);
+  });
+});
+
+function run(paths: readonly string[], flags: readonly string[] = []): Promise<Finished> {
+  return stele(cluster.loadArguments('bad', paths, flags));
+}
+
+/** And the most memory that the process had at any time. */
+async function runMeasured(
+  paths: readonly string[],
+  flags: readonly string[] = [],
+): Promise<{ done: Finished; peakBytes: number }> {
+  const process = new SteleProcess(cluster.loadArguments('bad', paths, flags));
+  let peakBytes = 0;
+  const timer = setInterval(() => (peakBytes = Math.max(peakBytes, peakOf(process.pid))), 20);
+  try {
+    return { done: await process.finished(), peakBytes };
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** As Linux counts it; 0 once the process is gone. */
+function peakOf(pid: number): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+/** Sentences on stderr beside the log, and no stack trace. */
+function expectSentence(done: Finished, code: number, pattern: RegExp): void {
+  expect(done.stderr.replace(/^\{.*\n/gm, '')).toMatch(/^(?:stele: [^\n]+\n)+$/);
+  expect(done.stderr).toMatch(pattern);
+  expect(done.code).toBe(code);
+}
