@@ -136,11 +136,12 @@ describe('a stream', () => {
 
   it('that never ends is let go of when the load is stopped', async () => {
     const { folder, load } = await setUp();
-    const stdin = new Readable({ read: () => undefined });
-    stdin.push('a 1\n');
+    const { promise: isRead, resolve: onRead } = deferred();
+    const stdin = new Readable({ read: onRead });
     const stop = new AbortController();
     const loading = failure(load(['-'], { format: 'line' }, { stdin, signal: stop.signal }));
-    await new Promise((resolve) => setImmediate(resolve));
+    await isRead;
+    stdin.push('a 1\n');
     stop.abort();
     expect((await loading).code).toBe('CANCELLED');
     expect(stdin.destroyed).toBe(true);
@@ -172,3 +173,9 @@ it('an empty file among others is told, and the others are loaded', async () => 
   writeFileSync(paths[0]!, '');
   expect((await failure(load(paths))).message).toContain('The input is empty.');
 });
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => undefined;
+  const promise = new Promise<void>((settle) => (resolve = settle));
+  return { promise, resolve };
+}
