@@ -31,6 +31,9 @@ export const SEGMENT_BYTES_MAX = 2 * GiB - 1;
 /** Two to the 21 buckets of 12 records: bucket arithmetic stays exact in a double (segment/hash.ts). */
 export const SEGMENT_RECORDS_MAX = 12 * 2 ** 21;
 
+/** Samples of each kind in the difference of two versions. */
+export const DIFF_SAMPLES_MAX = 1000;
+
 export const RESP_ARGUMENTS_MAX = 65_536;
 export const RESP_INLINE_BYTES_MAX = 64 * KiB;
 /** Bytes of replies a client may leave unread before it stops being read. */

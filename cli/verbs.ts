@@ -80,6 +80,13 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map<string, VerbEntry>(
     },
   ],
   [
+    'diff',
+    {
+      summary: 'what changed between two versions of a keyspace',
+      load: async () => (await import('./verbs/diff.ts')).diff,
+    },
+  ],
+  [
     'drop',
     {
       summary: 'delete a keyspace, or one version of it',

@@ -1,12 +1,14 @@
 // Numbers of the protocol as words for people and for JSON.
 
 import { LoadState } from '../proto/gen/stele/v1/load.ts';
+import { DiffKind } from '../proto/gen/stele/v1/diff.ts';
 import { HealthStatus, NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { Output } from './output.ts';
 
 const NODE_STATES = namesByValue(NodeState);
 const HEALTH = namesByValue(HealthStatus);
 const LOAD_STATES = namesByValue(LoadState);
+const DIFF_KINDS = namesByValue(DiffKind);
 
 function namesByValue(numbers: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
   return new Map(Object.entries(numbers).map(([name, value]) => [value, name.toLowerCase()]));
@@ -36,4 +38,9 @@ export function paintHealth(output: Output, status: HealthStatus): string {
 /** `host:port`, with the brackets that an IPv6 address needs. */
 export function hostPort(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** `added`, `removed`, `changed`. */
+export function diffKindWord(kind: DiffKind): string {
+  return DIFF_KINDS.get(kind) ?? 'unknown';
 }

@@ -5,6 +5,8 @@ import { credentials } from '@grpc/grpc-js';
 import { callUnary, CHANNEL_OPTIONS } from '../proto/grpc-channel.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type {
+  DiffVersionsRequest,
+  DiffVersionsResponse,
   DropKeyspaceResponse,
   ExplainRequest,
   ExplainResponse,
@@ -102,6 +104,11 @@ export class AdminClient {
   /** The load stops when it next reports. Throws LOAD_NOT_FOUND, and CONFLICT for one that is over. */
   async cancelLoad(loadId: string, reason = ''): Promise<LoadStatus> {
     return loadOf(await this.#call(this.#client.cancelLoad, { loadId, reason }));
+  }
+
+  /** Takes as long as it takes to read the segments that differ, on the datanodes. */
+  diffVersions(request: DiffVersionsRequest): Promise<DiffVersionsResponse> {
+    return this.#call(this.#client.diffVersions, request);
   }
 
   dropKeyspace(keyspace: string): Promise<DropKeyspaceResponse> {

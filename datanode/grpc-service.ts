@@ -38,6 +38,9 @@ export function datanodeService(node: Datanode): DatanodeServiceServer {
     dropSegments: unary((request) => node.dropSegments(request)),
     scanKeys: unary((request) => scanKeys(node, request)),
     listSlotKeys: unary((request) => listSlotKeys(node, request)),
+    measureDeltas: unary((request, signal) => node.measureDeltas(request, signal)),
+    mergeSegments: unary((request) => node.mergeSegments(request)),
+    diffShards: unary((request, signal) => node.diffShards(request, signal)),
     fetchSegment: (call) => void send(node, call),
   };
 }
@@ -51,10 +54,12 @@ export function lookupService(node: Datanode): LookupServiceServer {
 }
 
 function unary<Request, Response>(
-  handle: (request: Request) => Promise<Response>,
+  handle: (request: Request, signal: AbortSignal) => Promise<Response>,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
-    handle(call.request).then(
+    const gone = new AbortController();
+    call.on('cancelled', () => gone.abort());
+    handle(call.request, gone.signal).then(
       (response) => callback(null, response),
       (thrown: unknown) => callback(toGrpcError(thrown)),
     );

@@ -103,6 +103,11 @@ export class Holdings {
     }
   }
 
+  /** All of one keyspace. */
+  *of(keyspaceUid: string): Generator<Segment> {
+    for (const { segment } of this.#byKeyspace.get(keyspaceUid)?.values() ?? []) yield segment;
+  }
+
   /** Everything, or (if the journal still reaches back) what changed after `sinceRevision`. */
   list(sinceRevision: number): ListHoldingsResponse {
     const oldest = this.#journal[0]?.revision ?? this.#revision + 1;

@@ -66,7 +66,7 @@ async function listen(app: FastifyInstance, host: string, port: number): Promise
 function metricsOf({ node, respConnections }: DatanodeHttpOptions): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: 'stele_' });
-  const gauge = (name: string, help: string, read: () => number): void => {
+  const gauge: AddGauge = (name, help, read) => {
     const metric: Gauge = new Gauge({
       name,
       help,
@@ -79,7 +79,31 @@ function metricsOf({ node, respConnections }: DatanodeHttpOptions): Registry {
   gauge('stele_memory_limit_bytes', 'Bytes of segments allowed.', () => node.limits.memoryMaxBytes);
   gauge('stele_lookups_total', 'Keys looked up since the start.', () => node.counters.lookups);
   gauge('stele_quarantined_total', 'Segments found corrupt.', () => node.quarantinedTotal);
+  scrubMetrics(node, gauge);
+  gauge('stele_merges_total', 'Shards whose deltas were merged.', () => node.merger.doneTotal);
+  gauge('stele_merges_waiting', 'Merges queued or running.', () => node.merger.waiting);
   gauge('stele_resp_connections', 'RESP clients connected.', respConnections);
   gauge('stele_view_epoch', 'Epoch of the view in force.', () => node.cluster.view?.epoch ?? 0);
   return registry;
+}
+
+type AddGauge = (name: string, help: string, read: () => number) => void;
+
+function scrubMetrics({ scrubber }: Datanode, gauge: AddGauge): void {
+  gauge(
+    'stele_scrubbed_bytes_total',
+    'Bytes verified in the background, in memory and on disk.',
+    () => scrubber.stats.bytes,
+  );
+  gauge(
+    'stele_scrub_last_pass_timestamp_seconds',
+    'When everything held had last been verified; 0: not yet.',
+    () => scrubber.stats.lastPassUnixMs / 1000,
+  );
+  gauge('stele_scrub_found_total', 'Bad copies found.', () => scrubber.stats.found);
+  gauge(
+    'stele_scrub_repaired_total',
+    'Bad copies made good from the other copy of this node.',
+    () => scrubber.stats.repaired,
+  );
 }

@@ -1,6 +1,6 @@
 // Answering keys from the segments held: the data path of a datanode, in one step from memory.
 //
-//   key -> slot -> shard -> segments of the version, newest first -> record
+//   key -> slot -> shard -> segment of the version, or its base with deltas, newest first -> record
 //
 // Hot: plain functions over numbers and Buffers; nothing is allocated for a key. The outcome is a
 // LookupStatus; where it is OK, `found` says in which segment's bytes the value lies. `found` is
@@ -45,7 +45,7 @@ export function lookupInShard(
   start: number,
   end: number,
 ): LookupStatus {
-  const [newest] = table.shards[shard] ?? [];
+  const newest = table.shards[shard]?.[0];
   if (newest === undefined) return lookupHashed(table, shard, key, start, end, 0, 0);
   const h1 = hashKey(key, start, end, newest.seed1, newest.seed2);
   return lookupHashed(table, shard, key, start, end, h1, lastHash2());

@@ -12,6 +12,8 @@ import type {
   ApplyViewResponse,
   CopySegmentsRequest,
   CopySegmentsResponse,
+  DiffShardsRequest,
+  DiffShardsResponse,
   DropSegmentsRequest,
   DropSegmentsResponse,
   FetchSegmentRequest,
@@ -19,19 +21,27 @@ import type {
   HeartbeatResponse,
   ListHoldingsRequest,
   ListHoldingsResponse,
+  MeasureDeltasRequest,
+  MeasureDeltasResponse,
+  MergeSegmentsRequest,
+  MergeSegmentsResponse,
   PutManifestRequest,
   PutManifestResponse,
   VersionRef,
 } from '../proto/gen/stele/v1/datanode.ts';
 import type { LinkFactory } from '../proto/ports.ts';
 import { ClusterState } from './cluster-state.ts';
+import { Comparisons } from './comparisons.ts';
 import { Copier } from './copier.ts';
 import { Holdings } from './holdings.ts';
 import type { NodeIdentity } from './identity.ts';
 import { Intake } from './intake.ts';
+import { Merger } from './merger.ts';
 import { OpeningScan } from './opening-scan.ts';
 import { Receiving } from './receiving.ts';
 import { SlotKeys } from './slot-keys.ts';
+import { Scrubber } from './scrubber.ts';
+import { SegmentWork } from './segment-work.ts';
 import type { DiskStore } from './store.ts';
 import { Verifier } from './verifier.ts';
 import { VersionTables } from './version-tables.ts';
@@ -57,8 +67,12 @@ export class Datanode {
   readonly slotKeys = new SlotKeys();
   /** Counted by whoever answers reads. */
   readonly counters = { lookups: 0 };
+  readonly scrubber: Scrubber;
+  readonly merger: Merger;
   readonly #options: DatanodeOptions;
   readonly #verifier = new Verifier();
+  readonly #work = new SegmentWork();
+  readonly #comparisons = new Comparisons(this.holdings, this.tables, this.#work);
   readonly #copier: Copier;
   readonly #scan: OpeningScan;
   #address: NodeAddress = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
@@ -81,6 +95,9 @@ export class Datanode {
       background: options.background,
       log: options.log,
     });
+    const parts = { ...options, holdings: this.holdings, work: this.#work };
+    this.merger = new Merger({ ...parts, intake: this.intake });
+    this.scrubber = new Scrubber({ ...parts, verifier: this.#verifier });
     this.#scan = new OpeningScan(options.store, this.#verifier, this.holdings, options.log);
   }
 
@@ -113,7 +130,7 @@ export class Datanode {
   }
 
   get quarantinedTotal(): number {
-    return this.#scan.quarantinedTotal;
+    return this.#scan.quarantinedTotal + this.scrubber.stats.quarantined;
   }
 
   async heartbeat(request: HeartbeatRequest, nowMs: number): Promise<HeartbeatResponse> {
@@ -195,6 +212,24 @@ export class Datanode {
     return { dropped };
   }
 
+  async measureDeltas(
+    request: MeasureDeltasRequest,
+    signal?: AbortSignal,
+  ): Promise<MeasureDeltasResponse> {
+    await this.identity.admit(request.header);
+    return this.#comparisons.measure(request, signal);
+  }
+
+  async mergeSegments(request: MergeSegmentsRequest): Promise<MergeSegmentsResponse> {
+    await this.identity.admit(request.header);
+    return { statuses: this.merger.accept(request.orders, request.bytesPerSecondMax) };
+  }
+
+  async diffShards(request: DiffShardsRequest, signal?: AbortSignal): Promise<DiffShardsResponse> {
+    this.identity.expect(request.expectNode, request.expectIncarnation);
+    return this.#comparisons.diff(request, signal);
+  }
+
   /** The bytes of a segment held here, in parts; the caller must not change them. */
   *fetchSegment(request: FetchSegmentRequest): Generator<Buffer> {
     this.identity.expect(request.expectNode, '');
@@ -209,11 +244,14 @@ export class Datanode {
 
   async close(): Promise<void> {
     this.#copier.close();
+    this.merger.close();
     this.#scan.stop();
-    try {
-      await this.#verifier.close();
-    } catch (thrown) {
-      this.#options.log.warn({ err: toSteleError(thrown) }, 'verifier did not close');
+    for (const closing of [this.#verifier.close(), this.#work.close()]) {
+      try {
+        await closing;
+      } catch (thrown) {
+        this.#options.log.warn({ err: toSteleError(thrown) }, 'worker threads did not close');
+      }
     }
   }
 }

@@ -103,6 +103,11 @@ async function startLocked(
   );
   const opened = node.open();
   background.run('verify what is on disk', () => opened);
+  const scrub = {
+    bytesPerSecond: settings.scrubBytesPerSecond,
+    intervalMs: settings.scrubInterval,
+  };
+  background.run('scrub', () => node.scrubber.run(scrub, stop.signal));
   return {
     nodeId: identity.nodeId,
     address: node.address,

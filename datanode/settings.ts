@@ -32,6 +32,15 @@ export const datanodeSettings = settingsOf({
   ),
   diskReserve: option.bytes('bytes of disk that are never filled', '256MiB', { min: 0, max: TIB }),
   copyConcurrency: option.count('segments fetched from peers at a time', 4, { min: 1, max: 64 }),
+  scrubBytesPerSecond: option.bytes(
+    'how fast copies in memory and on disk are verified in the background; 0: never',
+    '32MiB',
+    { min: 0, max: TIB },
+  ),
+  scrubInterval: option.duration('how often everything is verified at most', '1h', {
+    min: 100,
+    max: 365 * 24 * 3_600_000,
+  }),
   connectionsMax: option.count('RESP connections accepted', CONNECTIONS_MAX_DEFAULT, {
     min: 1,
     max: 1_000_000,

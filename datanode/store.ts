@@ -131,12 +131,22 @@ export class DiskStore {
     });
   }
 
-  /** Moves a file that failed verification out of the way, under a name that says when. */
-  async quarantine(file: SegmentFile): Promise<void> {
+  /**
+   * Moves a file that failed verification out of the way, under a name that says what it was.
+   * Resolves to where it is now. Throws IO, and the system's ENOENT where it is gone.
+   */
+  async quarantine(file: Omit<SegmentFile, 'byteLength'>): Promise<string> {
     const name = `${file.keyspaceUid}-${file.segmentId}-${randomId()}${SEGMENT_SUFFIX}`;
-    await rename(file.path, join(this.#folder, 'quarantine', name));
+    const movedTo = join(this.#folder, 'quarantine', name);
+    await rename(file.path, movedTo);
     await syncFolder(dirname(file.path));
     this.#options.log.warn({ file: file.path, movedTo: name }, 'segment quarantined');
+    return movedTo;
+  }
+
+  /** Where a segment's file is, or would be. */
+  fileOf(keyspaceUid: string, segmentId: string): Omit<SegmentFile, 'byteLength'> {
+    return { keyspaceUid, segmentId, path: this.#pathOf(keyspaceUid, segmentId) };
   }
 
   #pathOf(keyspaceUid: string, segmentId: string): string {

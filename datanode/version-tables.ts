@@ -7,29 +7,47 @@
 //   table.shards[shard]             -> segments, newest first | undefined: not here
 //
 // An empty list is an answer (the version has no records in that shard); undefined never is.
+//
+// When deltas are merged, a version gets another manifest with the same records in other segments.
+// Until those are all here, a shard is answered from the segments it was answered from before:
+//
+//   chains[shard]   [merged]            <- first choice, once it is here; then the other goes
+//                   [base, d1, .. d5]
 
-import type { Manifest, SegmentInfo } from '../proto/gen/stele/v1/segment.ts';
+import type { Manifest, RecordTotals, SegmentInfo } from '../proto/gen/stele/v1/segment.ts';
 import type { VersionRef } from '../proto/gen/stele/v1/datanode.ts';
 import type { Segment } from '../segment/reader.ts';
 import type { Holdings } from './holdings.ts';
+
+/** Manifests of one version that are kept side by side: the newest, and older ones still in use. */
+const CHAINS_MAX = 4;
 
 export interface VersionTable {
   readonly keyspaceUid: string;
   readonly version: number;
   /** By shard; newest segment first. */
   readonly shards: readonly (readonly Segment[] | undefined)[];
-  /** Records in the shards that are here. */
+  /** Records in the shards that are here; one that a delta overwrites does not count. */
   readonly records: number;
 }
 
-interface KnownManifest {
+/** The segments of one shard, oldest first, and the records that they have together. */
+interface Chain {
+  readonly ids: readonly string[];
+  readonly records: number;
+}
+
+interface KnownVersion {
+  /** The one of the highest revision. */
   readonly manifest: Manifest;
+  /** By shard: what it may be answered from, first choice first. At least one. */
+  readonly chains: Chain[][];
   readonly segmentIds: ReadonlySet<string>;
 }
 
 export class VersionTables {
   readonly #holdings: Holdings;
-  readonly #manifests = new Map<string, Map<number, KnownManifest>>();
+  readonly #manifests = new Map<string, Map<number, KnownVersion>>();
   readonly #tables = new Map<string, Map<number, VersionTable>>();
 
   constructor(holdings: Holdings) {
@@ -41,14 +59,16 @@ export class VersionTables {
     return this.#manifests.get(keyspaceUid)?.has(version) ?? false;
   }
 
+  /** Takes a manifest; one that is older than what is known of the version is ignored. */
   put(manifest: Manifest): void {
     let versions = this.#manifests.get(manifest.keyspaceUid);
     if (versions === undefined) {
       versions = new Map();
       this.#manifests.set(manifest.keyspaceUid, versions);
     }
-    const segmentIds = new Set(manifest.segments.map((segment) => segment.id));
-    versions.set(manifest.version, { manifest, segmentIds });
+    const before = versions.get(manifest.version);
+    if (before !== undefined && before.manifest.revision > manifest.revision) return;
+    versions.set(manifest.version, knownVersion(manifest, before));
     this.#tables.get(manifest.keyspaceUid)?.delete(manifest.version);
   }
 
@@ -63,7 +83,7 @@ export class VersionTables {
     const made = this.#tables.get(keyspaceUid)?.get(version);
     if (made !== undefined) return made;
     const known = this.#manifests.get(keyspaceUid)?.get(version);
-    return known === undefined ? undefined : this.#make(known.manifest);
+    return known === undefined ? undefined : this.#make(known);
   }
 
   /** The manifest's segments that are here, described from their own verified bytes. */
@@ -83,33 +103,74 @@ export class VersionTables {
     }
   }
 
-  #make(manifest: Manifest): VersionTable {
-    const shards: (Segment[] | undefined)[] = Array.from({ length: manifest.shardCount }, () => []);
+  #make({ chains, manifest }: KnownVersion): VersionTable {
+    const { keyspaceUid, version } = manifest;
     let records = 0;
-    for (const { id, shard } of manifest.segments) {
-      const segment = this.#holdings.get(manifest.keyspaceUid, id);
-      if (segment === undefined) {
-        shards[shard] = undefined;
-        continue;
+    const shards = chains.map((choices) => {
+      for (const [index, chain] of choices.entries()) {
+        const segments = this.#segmentsOf(keyspaceUid, chain);
+        if (segments === undefined) continue;
+        // What is no longer needed is no longer looked for.
+        if (index === 0) choices.length = 1;
+        records += chain.records;
+        return segments;
       }
-      // The manifest lists oldest first; a reader wants the newest delta first.
-      shards[shard]?.unshift(segment);
-    }
-    for (const segments of shards) {
-      for (const segment of segments ?? []) records += segment.meta.records;
-    }
-    const table: VersionTable = {
-      keyspaceUid: manifest.keyspaceUid,
-      version: manifest.version,
-      shards,
-      records,
-    };
-    let tables = this.#tables.get(manifest.keyspaceUid);
+      return undefined;
+    });
+    const table: VersionTable = { keyspaceUid, version, shards, records };
+    let tables = this.#tables.get(keyspaceUid);
     if (tables === undefined) {
       tables = new Map();
-      this.#tables.set(manifest.keyspaceUid, tables);
+      this.#tables.set(keyspaceUid, tables);
     }
-    tables.set(manifest.version, table);
+    tables.set(version, table);
     return table;
   }
+
+  /** Newest first, as a reader wants them; undefined unless all are here. */
+  #segmentsOf(keyspaceUid: string, { ids }: Chain): Segment[] | undefined {
+    const segments: Segment[] = [];
+    for (const id of ids) {
+      const segment = this.#holdings.get(keyspaceUid, id);
+      if (segment === undefined) return undefined;
+      segments.unshift(segment);
+    }
+    return segments;
+  }
+}
+
+/** Older choices stay where they say the same: a manifest of other records replaces them at once. */
+function knownVersion(manifest: Manifest, before: KnownVersion | undefined): KnownVersion {
+  const isSame =
+    before?.manifest.digest.equals(manifest.digest) === true &&
+    before.manifest.records === manifest.records;
+  const chains = chainsOf(manifest).map((chain, shard) => {
+    const older = isSame ? (before.chains[shard] ?? []) : [];
+    const others = older.filter((other) => other.ids.join() !== chain.ids.join());
+    return [chain, ...others].slice(0, CHAINS_MAX);
+  });
+  const segmentIds = new Set(chains.flat().flatMap(({ ids }) => ids));
+  return { manifest, chains, segmentIds };
+}
+
+function chainsOf(manifest: Manifest): Chain[] {
+  const overwritten = new Map(manifest.overwritten.map((one) => [one.segmentId, one.totals]));
+  const chains = Array.from(
+    { length: manifest.shardCount },
+    (): { ids: string[]; records: number } => ({
+      ids: [],
+      records: 0,
+    }),
+  );
+  for (const { id, records, shard } of manifest.segments) {
+    const chain = chains[shard];
+    if (chain === undefined) continue;
+    chain.ids.push(id);
+    chain.records += records - recordsOf(overwritten.get(id));
+  }
+  return chains;
+}
+
+function recordsOf(totals: RecordTotals | undefined): number {
+  return totals?.records ?? 0;
 }

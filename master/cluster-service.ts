@@ -37,6 +37,7 @@ export function clusterService(
     listLoads: unary((request) => operations.listLoads(request)),
     getLoad: unary(async (request) => ({ load: await operations.getLoad(request) })),
     cancelLoad: unary(async (request) => ({ load: await operations.cancelLoad(request) })),
+    diffVersions: unary((request, signal) => operations.diffVersions(request, signal)),
     dropKeyspace: unary((request) => answerEmpty(operations.dropKeyspace(request))),
     listNodes: unary(() => operations.listNodes()),
     listShards: unary(() => operations.listShards()),

@@ -4,6 +4,8 @@ import { wallClockIso } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
 import type {
   CancelLoadRequest,
+  DiffVersionsRequest,
+  DiffVersionsResponse,
   DropKeyspaceRequest,
   DropVersionRequest,
   ExplainRequest,
@@ -41,6 +43,7 @@ import {
 } from './catalog/version-transitions.ts';
 import { isAtLeast } from './core/health.ts';
 import { eligibleNodes, servesShard } from './core/world.ts';
+import { diffVersions } from './diff.ts';
 import type { Leader } from './leader.ts';
 import type { Loads } from './loads.ts';
 import {
@@ -173,6 +176,10 @@ export class Operations implements ClusterOperations {
 
   async cancelLoad({ loadId, reason }: CancelLoadRequest): Promise<LoadStatus> {
     return this.#loads.cancel(loadId, reason);
+  }
+
+  diffVersions(request: DiffVersionsRequest, signal?: AbortSignal): Promise<DiffVersionsResponse> {
+    return diffVersions(this.#leader, request, signal);
   }
 
   /** Readers stop at once; the files go in the background. */

@@ -12,6 +12,8 @@ import type {
   ApplyViewResponse,
   CopySegmentsRequest,
   CopySegmentsResponse,
+  DiffShardsRequest,
+  DiffShardsResponse,
   DropSegmentsRequest,
   DropSegmentsResponse,
   FetchSegmentRequest,
@@ -22,6 +24,10 @@ import type {
   ListHoldingsResponse,
   ListSlotKeysRequest,
   ListSlotKeysResponse,
+  MeasureDeltasRequest,
+  MeasureDeltasResponse,
+  MergeSegmentsRequest,
+  MergeSegmentsResponse,
   PutManifestRequest,
   PutManifestResponse,
   ScanKeysRequest,
@@ -97,6 +103,24 @@ class GrpcDatanodeLink implements DatanodeLink {
 
   listSlotKeys(request: ListSlotKeysRequest, options: CallOptions): Promise<ListSlotKeysResponse> {
     return callUnary(this.#client.listSlotKeys.bind(this.#client), request, this.#peer, options);
+  }
+
+  measureDeltas(
+    request: MeasureDeltasRequest,
+    options: CallOptions,
+  ): Promise<MeasureDeltasResponse> {
+    return callUnary(this.#client.measureDeltas.bind(this.#client), request, this.#peer, options);
+  }
+
+  mergeSegments(
+    request: MergeSegmentsRequest,
+    options: CallOptions,
+  ): Promise<MergeSegmentsResponse> {
+    return callUnary(this.#client.mergeSegments.bind(this.#client), request, this.#peer, options);
+  }
+
+  diffShards(request: DiffShardsRequest, options: CallOptions): Promise<DiffShardsResponse> {
+    return callUnary(this.#client.diffShards.bind(this.#client), request, this.#peer, options);
   }
 
   async *fetchSegment(

@@ -3,6 +3,8 @@
 
 import type {
   CancelLoadRequest,
+  DiffVersionsRequest,
+  DiffVersionsResponse,
   DropKeyspaceRequest,
   DropVersionRequest,
   ExplainRequest,
@@ -47,6 +49,7 @@ export interface ClusterOperations extends ViewSource {
   listLoads(request: ListLoadsRequest): Promise<ListLoadsResponse>;
   getLoad(request: GetLoadRequest): Promise<LoadStatus>;
   cancelLoad(request: CancelLoadRequest): Promise<LoadStatus>;
+  diffVersions(request: DiffVersionsRequest, signal?: AbortSignal): Promise<DiffVersionsResponse>;
   dropKeyspace(request: DropKeyspaceRequest): Promise<void>;
   listNodes(): Promise<ListNodesResponse>;
   listShards(): Promise<ListShardsResponse>;

@@ -9,6 +9,8 @@ import type {
   ApplyViewResponse,
   CopySegmentsRequest,
   CopySegmentsResponse,
+  DiffShardsRequest,
+  DiffShardsResponse,
   DropSegmentsRequest,
   DropSegmentsResponse,
   FetchSegmentRequest,
@@ -18,6 +20,10 @@ import type {
   ListHoldingsResponse,
   ListSlotKeysRequest,
   ListSlotKeysResponse,
+  MeasureDeltasRequest,
+  MeasureDeltasResponse,
+  MergeSegmentsRequest,
+  MergeSegmentsResponse,
   PutManifestRequest,
   PutManifestResponse,
   ScanKeysRequest,
@@ -42,6 +48,14 @@ interface DatanodeControl {
   putManifest(request: PutManifestRequest, options: CallOptions): Promise<PutManifestResponse>;
   copySegments(request: CopySegmentsRequest, options: CallOptions): Promise<CopySegmentsResponse>;
   dropSegments(request: DropSegmentsRequest, options: CallOptions): Promise<DropSegmentsResponse>;
+  measureDeltas(
+    request: MeasureDeltasRequest,
+    options: CallOptions,
+  ): Promise<MeasureDeltasResponse>;
+  mergeSegments(
+    request: MergeSegmentsRequest,
+    options: CallOptions,
+  ): Promise<MergeSegmentsResponse>;
 }
 
 /** One dataset to look keys up in: exactly one version, so that a batch never mixes two. */
@@ -87,6 +101,7 @@ export interface DatanodeLink extends DatanodeControl {
   scanKeys(request: ScanKeysRequest, options: CallOptions): Promise<ScanKeysResponse>;
   /** The keys of a slot; takes as long as reading a whole shard. Views of a segment as well. */
   listSlotKeys(request: ListSlotKeysRequest, options: CallOptions): Promise<ListSlotKeysResponse>;
+  diffShards(request: DiffShardsRequest, options: CallOptions): Promise<DiffShardsResponse>;
   /** The bytes of one segment, in order, each part at most 256 KiB. */
   fetchSegment(request: FetchSegmentRequest, options: CallOptions): AsyncIterable<Uint8Array>;
   close(): void;

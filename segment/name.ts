@@ -21,7 +21,12 @@ export interface SegmentName {
 }
 
 export function segmentId(shard: number, digestHex: string, tableCrc: number): string {
-  return `${String(shard).padStart(5, '0')}-${digestHex}-${tableCrc.toString(16).padStart(8, '0')}`;
+  return `${segmentIdPrefix(shard, digestHex)}${tableCrc.toString(16).padStart(8, '0')}`;
+}
+
+/** What the ids of all segments of a shard begin with that hold the records of this digest. */
+export function segmentIdPrefix(shard: number, digestHex: string): string {
+  return `${String(shard).padStart(5, '0')}-${digestHex}-`;
 }
 
 /** Takes an id apart. Throws INVALID_ARGUMENT for anything else: ids become file names. */

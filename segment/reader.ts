@@ -183,9 +183,13 @@ function isKeyAt(
 const bounds = newRecordBounds();
 
 function decodeAt(segment: Segment, offset: number): void {
-  if (!decodeRecord(segment.bytes, offset, segment.recordsEnd, bounds)) {
-    throw corrupt(`there is no record at offset ${offset}`);
-  }
+  boundsOf(segment, offset, bounds);
+}
+
+/** Where the pieces of the record at `offset` are. */
+export function boundsOf(segment: Segment, offset: number, into: RecordBounds): void {
+  if (decodeRecord(segment.bytes, offset, segment.recordsEnd, into)) return;
+  throw corrupt(`there is no record at offset ${offset}`);
 }
 
 /** Where the pieces of the record at `offset` are; one object for the thread, until the next call. */

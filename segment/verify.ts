@@ -63,6 +63,20 @@ export function* checksumSteps(segment: Segment): Generator<number, void, void> 
 }
 
 /**
+ * The bytes `[from, to)` against their checksums, rounded outwards to whole CRC blocks; header and
+ * footer as well. Throws as `checksumSteps`: a scrubber that takes all ranges has checked every byte.
+ */
+export function verifyRange(segment: Segment, from: number, to: number): void {
+  const { bytes, header } = segment;
+  readHeader(bytes);
+  readFooter(bytes, header);
+  const end = Math.min(Math.ceil(to / CRC_BLOCK_BYTES), crcBlockCount(header.footerOffset));
+  for (let block = Math.floor(from / CRC_BLOCK_BYTES); block < end; block++) {
+    checkBlock(bytes, header.footerOffset, block);
+  }
+}
+
+/**
  * Checksums, and every record, the counts and the digest, in steps as `verifySteps`: that the bytes
  * are what the writer sealed and hold the records that it says. The index is covered by its checksums
  * alone; that it leads to every record is for `verifySteps`, which takes twice as long.

@@ -230,5 +230,7 @@ export function manifestMessage(
     keyBytes: version.keyBytes,
     valueBytes: version.valueBytes,
     digest: Buffer.from(version.digest, 'hex'),
+    revision: 0,
+    overwritten: [],
   };
 }

@@ -5,10 +5,13 @@ import { SteleError } from '../../base/errors.ts';
 import { newIncarnation } from '../../base/ids.ts';
 import type {
   CopyOrder,
+  DiffShardsRequest,
+  DiffShardsResponse,
   HeartbeatResponse,
   OrderHeader,
   VersionRef,
 } from '../../proto/gen/stele/v1/datanode.ts';
+import { DiffKind } from '../../proto/gen/stele/v1/diff.ts';
 import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
@@ -34,6 +37,9 @@ export class FakeDatanode {
   deaf = false;
   /** Tells other digests than it was given. */
   lies = false;
+  diffFails = false;
+  /** Shards that it has compared. */
+  diffed: number[] = [];
   ordersSeen: OrderHeader[] = [];
   #revision = 0;
   #failures: { keyspaceUid: string; segmentId: string; reason: string }[] = [];
@@ -151,6 +157,26 @@ export class FakeDatanode {
     return this.lies ? held.map((info) => ({ ...info, digest: Buffer.alloc(16, 0xee) })) : held;
   }
 
+  /** As if one key had been added to each shard. */
+  diff(request: DiffShardsRequest): DiffShardsResponse {
+    if (this.diffFails) throw new SteleError('OVERLOADED', 'too much to do');
+    this.diffed.push(...request.shards);
+    return {
+      diffs: request.shards.map((shard) => ({
+        shard,
+        counts: { added: 1, removed: 0, changed: 0 },
+        samples: [
+          {
+            kind: DiffKind.ADDED,
+            key: Buffer.from(`key of shard ${shard}`),
+            from: undefined,
+            to: { bytes: Buffer.from('v'), byteLength: 1 },
+          },
+        ],
+      })),
+    };
+  }
+
   copy(order: CopyOrder, network: FakeNetwork): void {
     const segment = order.segment as SegmentInfo;
     const key = `${order.keyspaceUid} ${segment.id}`;
@@ -218,6 +244,17 @@ export class FakeNetwork implements LinkFactory {
       },
       scanKeys: () => Promise.reject(new SteleError('UNSUPPORTED', 'no keys here')),
       listSlotKeys: () => Promise.reject(new SteleError('UNSUPPORTED', 'no keys here')),
+      measureDeltas: async () => {
+        throw new SteleError('UNSUPPORTED', 'no bytes here');
+      },
+      mergeSegments: async () => {
+        throw new SteleError('UNSUPPORTED', 'no bytes here');
+      },
+      diffShards: async (request) => {
+        const header = { epoch: Number.MAX_SAFE_INTEGER, clusterId: '' };
+        const { expectIncarnation: incarnation, expectNode: nodeId } = request;
+        return find({ ...header, nodeId, incarnation }).diff(request);
+      },
       fetchSegment: () => {
         throw new SteleError('UNSUPPORTED', 'no bytes here');
       },

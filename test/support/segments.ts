@@ -1,11 +1,15 @@
 // Segments and manifests for tests, built by the real builder.
 
-import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
+import type { Manifest, RecordTotals, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
 import { shardOfSlot } from '../../ring/shard.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 import { buildSegment } from '../../segment/builder.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';
+import { Digest } from '../../segment/digest.ts';
+import { overlaySteps } from '../../segment/overlay.ts';
+import { openSegment } from '../../segment/reader.ts';
 import { recordBytes, writeRecord } from '../../segment/record.ts';
+import { finish } from '../segment/chains.ts';
 
 export const TEST_UID = '0123456789abcdef';
 
@@ -64,6 +68,44 @@ export function manifestOf(
     keyBytes: sum((info) => info.keyBytes),
     valueBytes: sum((info) => info.valueBytes),
     digest: Buffer.alloc(16),
+    revision: 0,
+    overwritten: [],
+  };
+}
+
+/**
+ * A version of a base and deltas, each with its segments by shard, oldest first; counted and summed as
+ * a master has it done.
+ */
+export function layeredManifest(
+  layers: readonly (readonly BuiltSegment[])[],
+  shardCount: number,
+  version = 1,
+): Manifest {
+  const segments = layers.flat().sort((left, right) => left.info.shard - right.info.shard);
+  const overwritten = segments.flatMap((segment, index) => {
+    const older = segments
+      .slice(0, index)
+      .filter(({ info }) => info.shard === segment.info.shard)
+      .map(({ bytes }) => openSegment(bytes))
+      .reverse();
+    if (older.length === 0) return [];
+    const { overwritten: totals } = finish(overlaySteps(openSegment(segment.bytes), older));
+    return totals.records === 0 ? [] : [{ segmentId: segment.info.id, totals }];
+  });
+  const digest = new Digest();
+  for (const { info } of segments) digest.add(Digest.fromBytes(info.digest));
+  for (const { totals } of overwritten) digest.subtract(Digest.fromBytes(totals.digest));
+  const whole = manifestOf(segments, shardCount, version);
+  const less = (pick: (totals: RecordTotals) => number): number =>
+    overwritten.reduce((sum, { totals }) => sum + pick(totals), 0);
+  return {
+    ...whole,
+    records: whole.records - less((totals) => totals.records),
+    keyBytes: whole.keyBytes - less((totals) => totals.keyBytes),
+    valueBytes: whole.valueBytes - less((totals) => totals.valueBytes),
+    digest: digest.toBytes(),
+    overwritten,
   };
 }
 

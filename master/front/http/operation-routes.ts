@@ -9,6 +9,7 @@ import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { keyspaceRoutes } from './keyspace-routes.ts';
 import { loadRoutes } from './load-routes.ts';
+import { diffRoute } from './diff-route.ts';
 import { sendProblem } from './problem.ts';
 import { keyOfUrl } from './raw-url.ts';
 import { explainJson, healthJson, nodeJson, shardJson } from './shapes.ts';
@@ -25,6 +26,7 @@ type OfNode = FastifyRequest<{ Params: { id: string } }>;
 export function operationRoutes(app: FastifyInstance, operations: ClusterOperations): void {
   keyspaceRoutes(app, operations);
   loadRoutes(app, operations);
+  diffRoute(app, operations);
   clusterRoutes(app, operations);
   nodeRoutes(app, operations);
 }

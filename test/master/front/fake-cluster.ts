@@ -6,6 +6,8 @@ import { HealthStatus, NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
 import type {
   CancelLoadRequest,
+  DiffVersionsRequest,
+  DiffVersionsResponse,
   DropVersionRequest,
   GetHealthRequest,
   GetHealthResponse,
@@ -34,6 +36,7 @@ import type {
 import { globMatches } from '../../../resp/glob.ts';
 import { shardOfSlot } from '../../../ring/shard.ts';
 import { slotOfKey } from '../../../ring/slot.ts';
+import { DIFF } from './diff-sample.ts';
 import { GATE, LOAD } from './load-sample.ts';
 
 export const UID = '00000000000000aa';
@@ -371,6 +374,12 @@ export class FakeCluster implements ClusterOperations {
   async cancelLoad({ loadId, reason }: CancelLoadRequest) {
     this.calls.push(`cancel ${loadId} ${reason}`);
     return { ...LOAD, state: LoadState.CANCELLED, reason };
+  }
+
+  async diffVersions(request: DiffVersionsRequest): Promise<DiffVersionsResponse> {
+    const { from, keyspace, samplesMax, to } = request;
+    this.calls.push(`diff ${keyspace} ${from} ${to} ${samplesMax}`);
+    return { ...DIFF, from, to: to || 2 };
   }
 
   async dropKeyspace(request: { keyspace: string }): Promise<void> {

@@ -100,6 +100,30 @@ describe('operations', () => {
     expect(cluster.calls).toEqual(['loads ', 'loads default', `${asked} `, `${asked} wrong file`]);
   });
 
+  it('tells what differs between two versions, with samples as text or base64', async () => {
+    const url = '/v1/keyspaces/default/diff';
+    const plain = await http.fetched(`${url}?from=1`);
+    expect(plain.json()).toEqual({
+      keyspace: 'default',
+      from: 1,
+      to: 2,
+      added: 1,
+      removed: 2,
+      changed: 3,
+      shards: { compared: 4, total: 16 },
+      samples: [{ kind: 'added', key: 'k', from: null, to: { value: '\uFFFDa', bytes: 999 } }],
+    });
+    const encoded = await http.fetched(`${url}?from=1&to=3&samples=5&encoding=base64`);
+    expect(encoded.json()).toMatchObject({
+      to: 3,
+      samples: [{ key: 'aw==', to: { value: '/2E=' } }],
+    });
+    expect(cluster.calls).toEqual(['diff default 1 0 10', 'diff default 1 3 5']);
+    for (const query of ['', '?from=x', '?from=1&samples=1001', '?from=1&encoding=latin1']) {
+      expectProblem(await http.fetched(url + query), 400, 'INVALID_ARGUMENT');
+    }
+  });
+
   it('tells health in snake_case, with what is uncovered', async () => {
     expect((await http.fetched('/v1/cluster/health')).json()).toMatchObject({
       status: 'green',

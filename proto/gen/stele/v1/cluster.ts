@@ -22,6 +22,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { DiffCounts, DiffSample } from "./diff.ts";
 import { LoadGate, LoadStatus } from "./load.ts";
 import { ClusterView, HealthStatus, NodeAddress, NodeState, NodeView } from "./view.ts";
 
@@ -225,6 +226,28 @@ export interface CancelLoadRequest {
 
 export interface CancelLoadResponse {
   load: LoadStatus | undefined;
+}
+
+export interface DiffVersionsRequest {
+  keyspace: string;
+  from: number;
+  /** 0: the current version. */
+  to: number;
+  /** Of each kind; at most 1,000. */
+  samplesMax: number;
+}
+
+export interface DiffVersionsResponse {
+  from: number;
+  to: number;
+  counts:
+    | DiffCounts
+    | undefined;
+  /** By shard, and within a shard in the order of its segments. */
+  samples: DiffSample[];
+  /** Shards whose segments were not the same, and had to be read. */
+  shardsCompared: number;
+  shardsTotal: number;
 }
 
 export interface DropKeyspaceRequest {
@@ -2375,6 +2398,186 @@ export const CancelLoadResponse: MessageFns<CancelLoadResponse> = {
   },
 };
 
+function createBaseDiffVersionsRequest(): DiffVersionsRequest {
+  return { keyspace: "", from: 0, to: 0, samplesMax: 0 };
+}
+
+export const DiffVersionsRequest: MessageFns<DiffVersionsRequest> = {
+  encode(message: DiffVersionsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    if (message.from !== 0) {
+      writer.uint32(16).uint64(message.from);
+    }
+    if (message.to !== 0) {
+      writer.uint32(24).uint64(message.to);
+    }
+    if (message.samplesMax !== 0) {
+      writer.uint32(32).uint32(message.samplesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiffVersionsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiffVersionsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.from = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.to = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.samplesMax = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDiffVersionsResponse(): DiffVersionsResponse {
+  return { from: 0, to: 0, counts: undefined, samples: [], shardsCompared: 0, shardsTotal: 0 };
+}
+
+export const DiffVersionsResponse: MessageFns<DiffVersionsResponse> = {
+  encode(message: DiffVersionsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.from !== 0) {
+      writer.uint32(8).uint64(message.from);
+    }
+    if (message.to !== 0) {
+      writer.uint32(16).uint64(message.to);
+    }
+    if (message.counts !== undefined) {
+      DiffCounts.encode(message.counts, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.samples) {
+      DiffSample.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.shardsCompared !== 0) {
+      writer.uint32(40).uint32(message.shardsCompared);
+    }
+    if (message.shardsTotal !== 0) {
+      writer.uint32(48).uint32(message.shardsTotal);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiffVersionsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiffVersionsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.from = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.to = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.counts = DiffCounts.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.samples.push(DiffSample.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.shardsCompared = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.shardsTotal = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseDropKeyspaceRequest(): DropKeyspaceRequest {
   return { keyspace: "" };
 }
@@ -3337,6 +3540,17 @@ export const ClusterServiceService = {
     responseSerialize: (value: CancelLoadResponse): Buffer => bufferView(CancelLoadResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CancelLoadResponse => CancelLoadResponse.decode(value),
   },
+  /** Compares two kept versions, on the datanodes. */
+  diffVersions: {
+    path: "/stele.v1.ClusterService/DiffVersions" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DiffVersionsRequest): Buffer => bufferView(DiffVersionsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DiffVersionsRequest => DiffVersionsRequest.decode(value),
+    responseSerialize: (value: DiffVersionsResponse): Buffer =>
+      bufferView(DiffVersionsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DiffVersionsResponse => DiffVersionsResponse.decode(value),
+  },
   dropKeyspace: {
     path: "/stele.v1.ClusterService/DropKeyspace" as const,
     requestStream: false as const,
@@ -3421,6 +3635,8 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   getLoad: handleUnaryCall<GetLoadRequest, GetLoadResponse>;
   /** The loader learns of it with its next report. */
   cancelLoad: handleUnaryCall<CancelLoadRequest, CancelLoadResponse>;
+  /** Compares two kept versions, on the datanodes. */
+  diffVersions: handleUnaryCall<DiffVersionsRequest, DiffVersionsResponse>;
   dropKeyspace: handleUnaryCall<DropKeyspaceRequest, DropKeyspaceResponse>;
   listNodes: handleUnaryCall<ListNodesRequest, ListNodesResponse>;
   listShards: handleUnaryCall<ListShardsRequest, ListShardsResponse>;
@@ -3620,6 +3836,22 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CancelLoadResponse) => void,
+  ): ClientUnaryCall;
+  /** Compares two kept versions, on the datanodes. */
+  diffVersions(
+    request: DiffVersionsRequest,
+    callback: (error: ServiceError | null, response: DiffVersionsResponse) => void,
+  ): ClientUnaryCall;
+  diffVersions(
+    request: DiffVersionsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DiffVersionsResponse) => void,
+  ): ClientUnaryCall;
+  diffVersions(
+    request: DiffVersionsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DiffVersionsResponse) => void,
   ): ClientUnaryCall;
   dropKeyspace(
     request: DropKeyspaceRequest,

@@ -22,12 +22,32 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { Manifest, SegmentInfo } from "./segment.ts";
+import { DiffCounts, DiffSample } from "./diff.ts";
+import { Manifest, RecordTotals, SegmentInfo } from "./segment.ts";
 import { ClusterView, NodeAddress, NodeState } from "./view.ts";
 
 export const protobufPackage = "stele.v1";
 
 export const protobufFileName = "stele/v1/datanode.proto";
+
+export const MergeState = {
+  UNSPECIFIED: 0,
+  /** WAITING - Queued or running. */
+  WAITING: 1,
+  /** DONE - `segment` is held here. */
+  DONE: 2,
+  /** FAILED - `reason` says why; asking again tries again. */
+  FAILED: 3,
+} as const;
+
+export type MergeState = typeof MergeState[keyof typeof MergeState];
+
+export namespace MergeState {
+  export type UNSPECIFIED = typeof MergeState.UNSPECIFIED;
+  export type WAITING = typeof MergeState.WAITING;
+  export type DONE = typeof MergeState.DONE;
+  export type FAILED = typeof MergeState.FAILED;
+}
 
 /**
  * Who sends an order, and whom it is for. A node refuses an order of an epoch below the highest it
@@ -170,10 +190,6 @@ export interface DropSegmentsResponse {
   dropped: number;
 }
 
-/**
- * A stream of segments: for each an offer, then (unless the answer says it is here) its bytes in
- * chunks of at most 256 KiB. Offers may run ahead of answers.
- */
 export interface FetchSegmentRequest {
   keyspaceUid: string;
   segmentId: string;
@@ -227,6 +243,80 @@ export interface ListSlotKeysResponse {
   /** Keys in the slot. */
   count: number;
   keys: Buffer[];
+}
+
+/** A delta and the older segments of its shard, newest first. */
+export interface DeltaRef {
+  segmentId: string;
+  olderIds: string[];
+}
+
+export interface MeasureDeltasRequest {
+  header: OrderHeader | undefined;
+  keyspaceUid: string;
+  deltas: DeltaRef[];
+}
+
+export interface DeltaMeasure {
+  segmentId: string;
+  /** False: the delta or one of the older segments is not here, and the rest says nothing. */
+  held: boolean;
+  added: number;
+  replaced: number;
+  unchanged: number;
+  overwritten: RecordTotals | undefined;
+}
+
+/** In the order asked. */
+export interface MeasureDeltasResponse {
+  measures: DeltaMeasure[];
+}
+
+/** The base and deltas of one shard, oldest first, and what they hold together. */
+export interface MergeOrder {
+  keyspaceUid: string;
+  shard: number;
+  segmentIds: string[];
+  totals: RecordTotals | undefined;
+}
+
+export interface MergeSegmentsRequest {
+  header: OrderHeader | undefined;
+  orders: MergeOrder[];
+  /** Of segments read; 0: unlimited. */
+  bytesPerSecondMax: number;
+}
+
+export interface MergeStatus {
+  state: MergeState;
+  segment: SegmentInfo | undefined;
+  reason: string;
+}
+
+/** In the order asked. */
+export interface MergeSegmentsResponse {
+  statuses: MergeStatus[];
+}
+
+export interface DiffShardsRequest {
+  expectNode: string;
+  expectIncarnation: string;
+  keyspaceUid: string;
+  fromVersion: number;
+  toVersion: number;
+  shards: number[];
+  /** Of each kind and shard. */
+  samplesMax: number;
+}
+
+export interface ShardDiff {
+  shard: number;
+  counts: DiffCounts | undefined;
+  samples: DiffSample[];
+}
+
+export interface DiffShardsResponse {
+  diffs: ShardDiff[];
 }
 
 function createBaseOrderHeader(): OrderHeader {
@@ -2025,6 +2115,787 @@ export const ListSlotKeysResponse: MessageFns<ListSlotKeysResponse> = {
   },
 };
 
+function createBaseDeltaRef(): DeltaRef {
+  return { segmentId: "", olderIds: [] };
+}
+
+export const DeltaRef: MessageFns<DeltaRef> = {
+  encode(message: DeltaRef, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.segmentId !== "") {
+      writer.uint32(10).string(message.segmentId);
+    }
+    for (const v of message.olderIds) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeltaRef {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeltaRef();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.segmentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.olderIds.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMeasureDeltasRequest(): MeasureDeltasRequest {
+  return { header: undefined, keyspaceUid: "", deltas: [] };
+}
+
+export const MeasureDeltasRequest: MessageFns<MeasureDeltasRequest> = {
+  encode(message: MeasureDeltasRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.header !== undefined) {
+      OrderHeader.encode(message.header, writer.uint32(10).fork()).join();
+    }
+    if (message.keyspaceUid !== "") {
+      writer.uint32(18).string(message.keyspaceUid);
+    }
+    for (const v of message.deltas) {
+      DeltaRef.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeasureDeltasRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeasureDeltasRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.header = OrderHeader.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.keyspaceUid = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.deltas.push(DeltaRef.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDeltaMeasure(): DeltaMeasure {
+  return { segmentId: "", held: false, added: 0, replaced: 0, unchanged: 0, overwritten: undefined };
+}
+
+export const DeltaMeasure: MessageFns<DeltaMeasure> = {
+  encode(message: DeltaMeasure, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.segmentId !== "") {
+      writer.uint32(10).string(message.segmentId);
+    }
+    if (message.held !== false) {
+      writer.uint32(16).bool(message.held);
+    }
+    if (message.added !== 0) {
+      writer.uint32(24).uint64(message.added);
+    }
+    if (message.replaced !== 0) {
+      writer.uint32(32).uint64(message.replaced);
+    }
+    if (message.unchanged !== 0) {
+      writer.uint32(40).uint64(message.unchanged);
+    }
+    if (message.overwritten !== undefined) {
+      RecordTotals.encode(message.overwritten, writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeltaMeasure {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeltaMeasure();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.segmentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.held = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.added = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.replaced = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.unchanged = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.overwritten = RecordTotals.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMeasureDeltasResponse(): MeasureDeltasResponse {
+  return { measures: [] };
+}
+
+export const MeasureDeltasResponse: MessageFns<MeasureDeltasResponse> = {
+  encode(message: MeasureDeltasResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.measures) {
+      DeltaMeasure.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeasureDeltasResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeasureDeltasResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.measures.push(DeltaMeasure.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMergeOrder(): MergeOrder {
+  return { keyspaceUid: "", shard: 0, segmentIds: [], totals: undefined };
+}
+
+export const MergeOrder: MessageFns<MergeOrder> = {
+  encode(message: MergeOrder, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspaceUid !== "") {
+      writer.uint32(10).string(message.keyspaceUid);
+    }
+    if (message.shard !== 0) {
+      writer.uint32(16).uint32(message.shard);
+    }
+    for (const v of message.segmentIds) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.totals !== undefined) {
+      RecordTotals.encode(message.totals, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MergeOrder {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMergeOrder();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspaceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.shard = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.segmentIds.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.totals = RecordTotals.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMergeSegmentsRequest(): MergeSegmentsRequest {
+  return { header: undefined, orders: [], bytesPerSecondMax: 0 };
+}
+
+export const MergeSegmentsRequest: MessageFns<MergeSegmentsRequest> = {
+  encode(message: MergeSegmentsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.header !== undefined) {
+      OrderHeader.encode(message.header, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.orders) {
+      MergeOrder.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.bytesPerSecondMax !== 0) {
+      writer.uint32(24).uint64(message.bytesPerSecondMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MergeSegmentsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMergeSegmentsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.header = OrderHeader.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.orders.push(MergeOrder.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.bytesPerSecondMax = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMergeStatus(): MergeStatus {
+  return { state: 0, segment: undefined, reason: "" };
+}
+
+export const MergeStatus: MessageFns<MergeStatus> = {
+  encode(message: MergeStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.state !== 0) {
+      writer.uint32(8).int32(message.state);
+    }
+    if (message.segment !== undefined) {
+      SegmentInfo.encode(message.segment, writer.uint32(18).fork()).join();
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MergeStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMergeStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.segment = SegmentInfo.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMergeSegmentsResponse(): MergeSegmentsResponse {
+  return { statuses: [] };
+}
+
+export const MergeSegmentsResponse: MessageFns<MergeSegmentsResponse> = {
+  encode(message: MergeSegmentsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.statuses) {
+      MergeStatus.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MergeSegmentsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMergeSegmentsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.statuses.push(MergeStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDiffShardsRequest(): DiffShardsRequest {
+  return {
+    expectNode: "",
+    expectIncarnation: "",
+    keyspaceUid: "",
+    fromVersion: 0,
+    toVersion: 0,
+    shards: [],
+    samplesMax: 0,
+  };
+}
+
+export const DiffShardsRequest: MessageFns<DiffShardsRequest> = {
+  encode(message: DiffShardsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.expectNode !== "") {
+      writer.uint32(10).string(message.expectNode);
+    }
+    if (message.expectIncarnation !== "") {
+      writer.uint32(18).string(message.expectIncarnation);
+    }
+    if (message.keyspaceUid !== "") {
+      writer.uint32(26).string(message.keyspaceUid);
+    }
+    if (message.fromVersion !== 0) {
+      writer.uint32(32).uint64(message.fromVersion);
+    }
+    if (message.toVersion !== 0) {
+      writer.uint32(40).uint64(message.toVersion);
+    }
+    if (message.shards.length !== 0) {
+      writer.uint32(50).fork();
+      for (const v of message.shards) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.samplesMax !== 0) {
+      writer.uint32(56).uint32(message.samplesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiffShardsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiffShardsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.expectNode = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.expectIncarnation = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.keyspaceUid = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.fromVersion = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.toVersion = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag === 48) {
+              message.shards.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 50) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.shards.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.samplesMax = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseShardDiff(): ShardDiff {
+  return { shard: 0, counts: undefined, samples: [] };
+}
+
+export const ShardDiff: MessageFns<ShardDiff> = {
+  encode(message: ShardDiff, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.shard !== 0) {
+      writer.uint32(8).uint32(message.shard);
+    }
+    if (message.counts !== undefined) {
+      DiffCounts.encode(message.counts, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.samples) {
+      DiffSample.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ShardDiff {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShardDiff();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.shard = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.counts = DiffCounts.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.samples.push(DiffSample.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDiffShardsResponse(): DiffShardsResponse {
+  return { diffs: [] };
+}
+
+export const DiffShardsResponse: MessageFns<DiffShardsResponse> = {
+  encode(message: DiffShardsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.diffs) {
+      ShardDiff.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiffShardsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiffShardsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.diffs.push(ShardDiff.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** What a datanode does for its master, for loaders and for its peers. It also serves LookupService. */
 export type DatanodeServiceService = typeof DatanodeServiceService;
 export const DatanodeServiceService = {
@@ -2118,6 +2989,37 @@ export const DatanodeServiceService = {
       bufferView(ListSlotKeysResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListSlotKeysResponse => ListSlotKeysResponse.decode(value),
   },
+  /** What deltas change in what they are laid over, counted from the segments that are here. */
+  measureDeltas: {
+    path: "/stele.v1.DatanodeService/MeasureDeltas" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MeasureDeltasRequest): Buffer => bufferView(MeasureDeltasRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MeasureDeltasRequest => MeasureDeltasRequest.decode(value),
+    responseSerialize: (value: MeasureDeltasResponse): Buffer =>
+      bufferView(MeasureDeltasResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): MeasureDeltasResponse => MeasureDeltasResponse.decode(value),
+  },
+  /** Makes one segment of a shard's base and deltas, in the background. Asked again, it says how far that is. */
+  mergeSegments: {
+    path: "/stele.v1.DatanodeService/MergeSegments" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MergeSegmentsRequest): Buffer => bufferView(MergeSegmentsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MergeSegmentsRequest => MergeSegmentsRequest.decode(value),
+    responseSerialize: (value: MergeSegmentsResponse): Buffer =>
+      bufferView(MergeSegmentsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): MergeSegmentsResponse => MergeSegmentsResponse.decode(value),
+  },
+  diffShards: {
+    path: "/stele.v1.DatanodeService/DiffShards" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DiffShardsRequest): Buffer => bufferView(DiffShardsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DiffShardsRequest => DiffShardsRequest.decode(value),
+    responseSerialize: (value: DiffShardsResponse): Buffer => bufferView(DiffShardsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DiffShardsResponse => DiffShardsResponse.decode(value),
+  },
 } as const;
 
 export interface DatanodeServiceServer extends UntypedServiceImplementation {
@@ -2134,6 +3036,11 @@ export interface DatanodeServiceServer extends UntypedServiceImplementation {
   scanKeys: handleUnaryCall<ScanKeysRequest, ScanKeysResponse>;
   /** The keys of one slot of one version. Reads a whole shard: slow, and only some at a time. */
   listSlotKeys: handleUnaryCall<ListSlotKeysRequest, ListSlotKeysResponse>;
+  /** What deltas change in what they are laid over, counted from the segments that are here. */
+  measureDeltas: handleUnaryCall<MeasureDeltasRequest, MeasureDeltasResponse>;
+  /** Makes one segment of a shard's base and deltas, in the background. Asked again, it says how far that is. */
+  mergeSegments: handleUnaryCall<MergeSegmentsRequest, MergeSegmentsResponse>;
+  diffShards: handleUnaryCall<DiffShardsRequest, DiffShardsResponse>;
 }
 
 export interface DatanodeServiceClient extends Client {
@@ -2269,6 +3176,53 @@ export interface DatanodeServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListSlotKeysResponse) => void,
+  ): ClientUnaryCall;
+  /** What deltas change in what they are laid over, counted from the segments that are here. */
+  measureDeltas(
+    request: MeasureDeltasRequest,
+    callback: (error: ServiceError | null, response: MeasureDeltasResponse) => void,
+  ): ClientUnaryCall;
+  measureDeltas(
+    request: MeasureDeltasRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: MeasureDeltasResponse) => void,
+  ): ClientUnaryCall;
+  measureDeltas(
+    request: MeasureDeltasRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: MeasureDeltasResponse) => void,
+  ): ClientUnaryCall;
+  /** Makes one segment of a shard's base and deltas, in the background. Asked again, it says how far that is. */
+  mergeSegments(
+    request: MergeSegmentsRequest,
+    callback: (error: ServiceError | null, response: MergeSegmentsResponse) => void,
+  ): ClientUnaryCall;
+  mergeSegments(
+    request: MergeSegmentsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: MergeSegmentsResponse) => void,
+  ): ClientUnaryCall;
+  mergeSegments(
+    request: MergeSegmentsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: MergeSegmentsResponse) => void,
+  ): ClientUnaryCall;
+  diffShards(
+    request: DiffShardsRequest,
+    callback: (error: ServiceError | null, response: DiffShardsResponse) => void,
+  ): ClientUnaryCall;
+  diffShards(
+    request: DiffShardsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DiffShardsResponse) => void,
+  ): ClientUnaryCall;
+  diffShards(
+    request: DiffShardsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DiffShardsResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -26,7 +26,25 @@ export interface SegmentInfo {
   digest: Buffer;
 }
 
-/** All segments of one version: immutable once the version is committed. */
+/** Counts and digest of a set of records. */
+export interface RecordTotals {
+  records: number;
+  keyBytes: number;
+  valueBytes: number;
+  /** 16 bytes. */
+  digest: Buffer;
+}
+
+/** What a delta overwrites: the records of the older segments of its shard whose keys it has. */
+export interface Overwritten {
+  segmentId: string;
+  totals: RecordTotals | undefined;
+}
+
+/**
+ * All segments of one version. What a version holds never changes once it is committed; which
+ * segments hold it may, when deltas are merged: then `revision` rises.
+ */
 export interface Manifest {
   /** Identity of the keyspace, 16 hex digits; a keyspace dropped and made again has another one. */
   keyspaceUid: string;
@@ -39,6 +57,9 @@ export interface Manifest {
   keyBytes: number;
   valueBytes: number;
   digest: Buffer;
+  revision: number;
+  /** One per delta that overwrites anything. What a shard holds is the sum of its segments less these. */
+  overwritten: Overwritten[];
 }
 
 function createBaseSegmentInfo(): SegmentInfo {
@@ -153,6 +174,142 @@ export const SegmentInfo: MessageFns<SegmentInfo> = {
   },
 };
 
+function createBaseRecordTotals(): RecordTotals {
+  return { records: 0, keyBytes: 0, valueBytes: 0, digest: Buffer.alloc(0) };
+}
+
+export const RecordTotals: MessageFns<RecordTotals> = {
+  encode(message: RecordTotals, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.records !== 0) {
+      writer.uint32(8).uint64(message.records);
+    }
+    if (message.keyBytes !== 0) {
+      writer.uint32(16).uint64(message.keyBytes);
+    }
+    if (message.valueBytes !== 0) {
+      writer.uint32(24).uint64(message.valueBytes);
+    }
+    if (message.digest.length !== 0) {
+      writer.uint32(34).bytes(message.digest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RecordTotals {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRecordTotals();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.records = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.keyBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.valueBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.digest = bufferView(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOverwritten(): Overwritten {
+  return { segmentId: "", totals: undefined };
+}
+
+export const Overwritten: MessageFns<Overwritten> = {
+  encode(message: Overwritten, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.segmentId !== "") {
+      writer.uint32(10).string(message.segmentId);
+    }
+    if (message.totals !== undefined) {
+      RecordTotals.encode(message.totals, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Overwritten {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOverwritten();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.segmentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.totals = RecordTotals.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseManifest(): Manifest {
   return {
     keyspaceUid: "",
@@ -164,6 +321,8 @@ function createBaseManifest(): Manifest {
     keyBytes: 0,
     valueBytes: 0,
     digest: Buffer.alloc(0),
+    revision: 0,
+    overwritten: [],
   };
 }
 
@@ -195,6 +354,12 @@ export const Manifest: MessageFns<Manifest> = {
     }
     if (message.digest.length !== 0) {
       writer.uint32(74).bytes(message.digest);
+    }
+    if (message.revision !== 0) {
+      writer.uint32(80).uint32(message.revision);
+    }
+    for (const v of message.overwritten) {
+      Overwritten.encode(v!, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -282,6 +447,22 @@ export const Manifest: MessageFns<Manifest> = {
             }
 
             message.digest = bufferView(reader.bytes());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.revision = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.overwritten.push(Overwritten.decode(reader, reader.uint32()));
             continue;
           }
         }

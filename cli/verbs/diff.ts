@@ -1,0 +1,118 @@
+// `stele diff KS A B`: how many keys were added, removed and changed from one version to another,
+// with samples. The datanodes compare; only counts and samples travel.
+
+import { DIFF_SAMPLES_MAX } from '../../base/limits.ts';
+import { option, settingsOf } from '../../base/config.ts';
+import { keyspaceName, version } from '../../base/ids.ts';
+import type { DiffVersionsResponse } from '../../proto/gen/stele/v1/cluster.ts';
+import type { DiffSample, DiffValue } from '../../proto/gen/stele/v1/diff.ts';
+import { clientOptions, outputOption } from '../client-settings.ts';
+import { EXIT_OK } from '../exit.ts';
+import { formatCount, formatTable } from '../table.ts';
+import { defineVerb } from '../verb.ts';
+import { withAdmin } from '../with-admin.ts';
+import { diffKindWord } from '../words.ts';
+
+/** Values are for recognising, not for reading. */
+const VALUE_CHARACTERS_MAX = 40;
+
+export const diff = defineVerb({
+  name: 'diff',
+  summary: 'what changed between two versions of a keyspace',
+  operands: '<keyspace> <from> <to>',
+  schema: settingsOf({
+    samples: option.count('samples of each kind of change', 10, {
+      min: 0,
+      max: DIFF_SAMPLES_MAX,
+    }),
+    ...clientOptions,
+    timeout: option.duration('how long to wait for the answer', '10m', {
+      min: 1,
+      max: 3_600_000,
+    }),
+    output: outputOption,
+  }),
+  examples: ['stele diff prices 3 4', 'stele diff prices 3 4 --samples 100 -o json'],
+  async run({ operands, settings: { values }, output }) {
+    const [name = '', from = '', to = ''] = operands;
+    const keyspace = keyspaceName(name);
+    const request = { keyspace, from: version(from), to: version(to), samplesMax: values.samples };
+    const response = await withAdmin(values, (admin) => admin.diffVersions(request));
+    const isJson = values.output === 'json';
+    output.line(isJson ? JSON.stringify(describe(keyspace, response)) : format(response));
+    return EXIT_OK;
+  },
+});
+
+function describe(keyspace: string, response: DiffVersionsResponse) {
+  const { counts, from, samples, shardsCompared, shardsTotal, to } = response;
+  return {
+    keyspace,
+    from,
+    to,
+    added: counts?.added ?? 0,
+    removed: counts?.removed ?? 0,
+    changed: counts?.changed ?? 0,
+    shardsCompared,
+    shardsTotal,
+    samples: samples.map((sample) => ({
+      kind: diffKindWord(sample.kind),
+      key: sample.key.toString('utf8'),
+      keyBase64: sample.key.toString('base64'),
+      from: describeValue(sample.from),
+      to: describeValue(sample.to),
+    })),
+  };
+}
+
+function describeValue(value: DiffValue | undefined) {
+  if (value === undefined) return null;
+  const { byteLength, bytes } = value;
+  return { text: bytes.toString('utf8'), base64: bytes.toString('base64'), bytes: byteLength };
+}
+
+const COLUMNS = [
+  { title: 'CHANGE' },
+  { title: 'KEY' },
+  { title: 'FROM' },
+  { title: 'TO' },
+] as const;
+
+function format(response: DiffVersionsResponse): string {
+  const { counts, from, samples, shardsCompared, shardsTotal, to } = response;
+  const lines = [
+    `from version ${from} to version ${to}`,
+    `added    ${formatCount(counts?.added ?? 0)}`,
+    `removed  ${formatCount(counts?.removed ?? 0)}`,
+    `changed  ${formatCount(counts?.changed ?? 0)}`,
+    `shards   ${shardsCompared} of ${shardsTotal} had other segments`,
+  ];
+  return samples.length === 0
+    ? lines.join('\n')
+    : [...lines, '', formatTable(COLUMNS, samples.map(toCells))].join('\n');
+}
+
+function toCells(sample: DiffSample): string[] {
+  return [
+    diffKindWord(sample.kind),
+    printable(sample.key),
+    valueText(sample.from),
+    valueText(sample.to),
+  ];
+}
+
+function valueText(value: DiffValue | undefined): string {
+  if (value === undefined) return '-';
+  const text = printable(value.bytes);
+  return value.byteLength > value.bytes.length || text.endsWith('…')
+    ? `${text} (${formatCount(value.byteLength)} bytes)`
+    : text;
+}
+
+/** One line of a terminal: control characters shown, long texts cut. */
+function printable(bytes: Buffer): string {
+  const text = JSON.stringify(bytes.toString('utf8')).slice(1, -1);
+  const characters = Array.from(text);
+  if (characters.length <= VALUE_CHARACTERS_MAX) return text;
+  return `${characters.slice(0, VALUE_CHARACTERS_MAX - 1).join('')}…`;
+}

@@ -1,0 +1,98 @@
+// What a delta changes: each of its keys looked up in the segments that it is laid over.
+//
+//     key not there            added
+//     there, another value     replaced    }  what was there no longer counts: `overwritten`
+//     there, the same value    unchanged   }
+//
+// So what a shard holds with the delta on top is exact without a walk over the older segments:
+// records, bytes and digest of the older ones + those of the delta - those of `overwritten`.
+// (The digest is a sum: digest.ts.)
+
+import { addRecordHash, Digest } from './digest.ts';
+import { hashKey, lastHash2 } from './hash.ts';
+import { boundsOf, findHashedRecord } from './reader.ts';
+import type { Segment } from './reader.ts';
+import { newRecordBounds } from './record.ts';
+import { isSameValue } from './walk.ts';
+
+/** Counts and digest of a set of records. */
+interface Totals {
+  readonly records: number;
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  /** 16 bytes. */
+  readonly digest: Buffer;
+}
+
+export interface Overlay {
+  readonly added: number;
+  readonly replaced: number;
+  readonly unchanged: number;
+  /** The older records whose keys the delta has. */
+  readonly overwritten: Totals;
+}
+
+const STEP_RECORDS = 1024;
+
+/**
+ * Lays `delta` over `older`, newest first, segments of the same shard. In steps of about a thousand
+ * records, so that a caller can stop in between; the result is the generator's return value. Throws
+ * CORRUPT.
+ */
+export function* overlaySteps(
+  delta: Segment,
+  older: readonly Segment[],
+): Generator<void, Overlay, void> {
+  const tally = newTally();
+  let records = 0;
+  for (let at = delta.recordsStart; at < delta.recordsEnd;) {
+    at = layRecord(delta, older, at, tally);
+    if (++records % STEP_RECORDS === 0) yield;
+  }
+  const { added, keyBytes, replaced, unchanged, valueBytes } = tally;
+  const digest = tally.digest.toBytes();
+  const overwritten = { records: replaced + unchanged, keyBytes, valueBytes, digest };
+  return { added, replaced, unchanged, overwritten };
+}
+
+interface Tally {
+  added: number;
+  replaced: number;
+  unchanged: number;
+  keyBytes: number;
+  valueBytes: number;
+  readonly digest: Digest;
+}
+
+function newTally(): Tally {
+  const digest = new Digest();
+  return { added: 0, replaced: 0, unchanged: 0, keyBytes: 0, valueBytes: 0, digest };
+}
+
+const bounds = newRecordBounds();
+const olderBounds = newRecordBounds();
+
+/** Counts the delta's record at `at`; returns where the next one is. */
+function layRecord(delta: Segment, older: readonly Segment[], at: number, tally: Tally): number {
+  boundsOf(delta, at, bounds);
+  const { keyStart, valueStart, end } = bounds;
+  const h1 = hashKey(delta.bytes, keyStart, valueStart, delta.seed1, delta.seed2);
+  const h2 = lastHash2();
+  for (const segment of older) {
+    const offset = findHashedRecord(segment, delta.bytes, keyStart, valueStart, h1, h2);
+    if (offset < 0) continue;
+    boundsOf(segment, offset, olderBounds);
+    const { keyStart: oldKey, valueStart: oldValue, end: oldEnd } = olderBounds;
+    if (isSameValue(delta.bytes, valueStart, end, segment.bytes, oldValue, oldEnd)) {
+      tally.unchanged++;
+    } else {
+      tally.replaced++;
+    }
+    tally.keyBytes += oldValue - oldKey;
+    tally.valueBytes += oldEnd - oldValue;
+    addRecordHash(tally.digest.lanes, 1, segment.view, oldKey, oldValue, oldEnd);
+    return end;
+  }
+  tally.added++;
+  return end;
+}
