@@ -16,7 +16,6 @@ import { shardOfSlot } from '../ring/shard.ts';
 import type { Datanode } from './node.ts';
 import { currentTable, keyspaceNamed, primaryShards, tableOfVersion } from './resp-dataset.ts';
 import { randomKey, scanTable } from './scanning.ts';
-import { recordsOfShard } from './shard-records.ts';
 import type { VersionTable } from './version-tables.ts';
 
 /** Commands that `writeKeysReply` answers. */
@@ -57,7 +56,7 @@ export function writeKeysReply(
 /** Records of some shards, as far as they are here. */
 export function recordsOf(table: VersionTable, shards: readonly number[]): number {
   let records = 0;
-  for (const shard of shards) records += recordsOfShard(table.shards[shard] ?? []);
+  for (const shard of shards) records += table.recordsByShard[shard] ?? 0;
   return records;
 }
 

@@ -9,7 +9,7 @@
 import { SteleError } from '../base/errors.ts';
 import { globMatches } from '../resp/glob.ts';
 import type { ScanPlace } from '../resp/scan-cursor.ts';
-import { POSITION_END, recordsOfShard, ShardWalk } from './shard-records.ts';
+import { POSITION_END, ShardWalk } from './shard-records.ts';
 import type { VersionTable } from './version-tables.ts';
 
 /** Records that one call looks at, at the most. */
@@ -86,7 +86,7 @@ export function randomKey(
   shards: readonly number[],
   random: () => number,
 ): Buffer | undefined {
-  const records = shards.map((shard) => recordsOfShard(table.shards[shard] ?? []));
+  const records = shards.map((shard) => table.recordsByShard[shard] ?? 0);
   let left = random() * records.reduce((sum, count) => sum + count, 0);
   const chosen = shards.find((_, index) => (left -= records[index] ?? 0) < 0);
   if (chosen === undefined) return undefined;

@@ -126,10 +126,3 @@ class SegmentHead {
     this.position = this.h1 >>> POSITION_SHIFT;
   }
 }
-
-/** Records of a shard's segments together. */
-export function recordsOfShard(segments: readonly Segment[]): number {
-  let records = 0;
-  for (const segment of segments) records += segment.meta.records;
-  return records;
-}

@@ -27,7 +27,9 @@ export interface VersionTable {
   readonly version: number;
   /** By shard; newest segment first. */
   readonly shards: readonly (readonly Segment[] | undefined)[];
-  /** Records in the shards that are here; one that a delta overwrites does not count. */
+  /** Of each shard that is here, 0 of the others; a record that a delta overwrites does not count. */
+  readonly recordsByShard: readonly number[];
+  /** The sum of these. */
   readonly records: number;
 }
 
@@ -105,19 +107,20 @@ export class VersionTables {
 
   #make({ chains, manifest }: KnownVersion): VersionTable {
     const { keyspaceUid, version } = manifest;
-    let records = 0;
-    const shards = chains.map((choices) => {
+    const recordsByShard = chains.map(() => 0);
+    const shards = chains.map((choices, shard) => {
       for (const [index, chain] of choices.entries()) {
         const segments = this.#segmentsOf(keyspaceUid, chain);
         if (segments === undefined) continue;
         // What is no longer needed is no longer looked for.
         if (index === 0) choices.length = 1;
-        records += chain.records;
+        recordsByShard[shard] = chain.records;
         return segments;
       }
       return undefined;
     });
-    const table: VersionTable = { keyspaceUid, version, shards, records };
+    const records = recordsByShard.reduce((sum, count) => sum + count, 0);
+    const table: VersionTable = { keyspaceUid, version, shards, recordsByShard, records };
     let tables = this.#tables.get(keyspaceUid);
     if (tables === undefined) {
       tables = new Map();

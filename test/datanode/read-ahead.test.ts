@@ -135,6 +135,7 @@ it('gives hash and slot of a key for its own place only', () => {
     keyspaceUid: TEST_UID,
     version: 1,
     shards: [[segment!]],
+    recordsByShard: [1],
     records: 1,
   };
   const keys = PAIRS.slice(0, READ_AHEAD_KEYS + 2).map(([key]) => key);

@@ -9,7 +9,7 @@ import type { Pairs } from '../support/segments.ts';
 
 function tableOf(pairs: Pairs): VersionTable {
   const shards = segmentsOf(pairs, 1).map(({ bytes }) => [openSegment(bytes)]);
-  return { keyspaceUid: TEST_UID, version: 1, shards, records: 0 };
+  return { keyspaceUid: TEST_UID, version: 1, shards, recordsByShard: [0], records: 0 };
 }
 
 const PAIRS = numberedPairs(20_000);
@@ -61,6 +61,7 @@ describe('the questions about a slot', () => {
       keyspaceUid: TEST_UID,
       version: 1,
       shards: [undefined],
+      recordsByShard: [0],
       records: 0,
     };
     await expect(new SlotKeys().count(table, 1)).rejects.toMatchObject({ code: 'UNAVAILABLE' });

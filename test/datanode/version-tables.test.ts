@@ -42,7 +42,10 @@ describe('a version of a base and deltas', () => {
     await put(node, layeredManifest(segments, SHARDS));
     expect(await lookUpIn(node, keys)).toEqual(values);
     expect(await lookUpIn(node, ['key-2', 'absent'])).toEqual(['second', LookupStatus.NOT_FOUND]);
-    expect(node.tables.get(TEST_UID, 1)?.records).toBe(expected.size);
+    const table = node.tables.get(TEST_UID, 1)!;
+    expect(table.records).toBe(expected.size);
+    const counted = segmentsOf([...expected], SHARDS).map(({ info }) => [info.shard, info.records]);
+    expect([...table.recordsByShard.entries()]).toEqual(expect.arrayContaining(counted));
   });
 
   it('says UNAVAILABLE for a shard of which one delta is not here, and counts nothing of it', async () => {
