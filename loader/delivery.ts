@@ -8,6 +8,7 @@ import type { NodeView } from '../proto/gen/stele/v1/view.ts';
 import { NodePusher } from './push.ts';
 import type { OutgoingSegment, PushIdentity } from './put-segment.ts';
 import type { Targets } from './targets.ts';
+import type { Throttle } from './throttle.ts';
 
 /** A node that was given up is tried again after this, if the master still names it. */
 const FAILED_NODE_REST_MS = 2_000;
@@ -19,6 +20,8 @@ export interface DeliveryOptions {
   /** May change with the targets. */
   readonly minReplicas: () => number;
   readonly replicaWaitMs: number;
+  /** For all nodes together. */
+  readonly throttle: Throttle;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -77,7 +80,8 @@ export class Delivery {
     const key = `${node.id} ${node.incarnation} ${node.address?.host}:${node.address?.httpPort}`;
     const known = this.#pushers.get(key);
     if (known !== undefined && (known.failedForMs ?? 0) < FAILED_NODE_REST_MS) return known;
-    const pusher = new NodePusher(node, this.#options.identity, this.#options.log);
+    const { identity, log, throttle } = this.#options;
+    const pusher = new NodePusher(node, identity, throttle, log);
     this.#pushers.set(key, pusher);
     return pusher;
   }

@@ -21,6 +21,7 @@ import { runShardStage } from './shard-stage.ts';
 import { roundSeconds } from './summary.ts';
 import type { LoadSummary } from './summary.ts';
 import { Targets } from './targets.ts';
+import { Throttle } from './throttle.ts';
 
 /** Between two rounds of delivery, where the master finds replicas missing at the commit. */
 const ROUND_PAUSE_MS = 2_000;
@@ -42,6 +43,7 @@ export async function finishLoad(state: LoadState, options: FinishOptions): Prom
     identity: { keyspaceUid: state.keyspaceUid, loadId },
     minReplicas: () => minReplicasOf(state, response, targets),
     replicaWaitMs: settings.replicaWait,
+    throttle: new Throttle(settings.maxBytesPerSecond),
     signal: stop.signal,
     log,
   });

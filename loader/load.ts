@@ -28,6 +28,7 @@ import { checkRejectsFile } from './rejects-file.ts';
 import type { LoadSettings } from './settings.ts';
 import { alreadyCurrentSummary } from './summary.ts';
 import type { LoadSummary } from './summary.ts';
+import { checkRate } from './throttle.ts';
 import { poolFor } from './work-pool.ts';
 import type { WorkPool } from './work-pool.ts';
 
@@ -56,6 +57,7 @@ export async function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Pr
   keyspaceName(settings.keyspace);
   gateOf(settings);
   checkKeepFlag(settings.keep);
+  checkRate(settings.maxBytesPerSecond);
   const master = hooks.master ?? grpcLoadMaster(settings.master);
   try {
     return await withLoadRun(settings, hooks, false, (run) => runIn({ ...run, master }));

@@ -13,6 +13,7 @@ import { sleep } from '../base/clock.ts';
 import type { NodeView } from '../proto/gen/stele/v1/view.ts';
 import { newPushAgent, putSegment } from './put-segment.ts';
 import type { OutgoingSegment, PushIdentity } from './put-segment.ts';
+import type { Throttle } from './throttle.ts';
 
 const ATTEMPTS_MAX = 4;
 const RETRY_DELAY_MS = 250;
@@ -20,6 +21,7 @@ const RETRY_DELAY_MS = 250;
 export class NodePusher {
   readonly node: NodeView;
   readonly #identity: PushIdentity;
+  readonly #throttle: Throttle;
   readonly #log: Logger;
   readonly #agent = newPushAgent();
   readonly #stop = new AbortController();
@@ -30,9 +32,10 @@ export class NodePusher {
   #round = 0;
   #pause: Promise<void> = Promise.resolve();
 
-  constructor(node: NodeView, identity: PushIdentity, log: Logger) {
+  constructor(node: NodeView, identity: PushIdentity, throttle: Throttle, log: Logger) {
     this.node = node;
     this.#identity = identity;
+    this.#throttle = throttle;
     this.#log = log;
     // Each push in flight listens, and they are bounded by whoever builds the segments.
     setMaxListeners(0, this.#stop.signal);
@@ -50,7 +53,8 @@ export class NodePusher {
       if (this.#failure !== undefined) throw this.#failure;
       const round = this.#round;
       try {
-        await putSegment(this.#agent, this.node, this.#identity, segment, this.#stop.signal);
+        const { signal } = this.#stop;
+        await putSegment(this.#agent, this.node, this.#identity, segment, signal, this.#throttle);
         this.#attempts = 0;
         return;
       } catch (thrown) {

@@ -16,13 +16,14 @@ import {
 } from '../proto/segment-transfer.ts';
 import type { SegmentInfo } from '../proto/gen/stele/v1/segment.ts';
 import type { NodeView } from '../proto/gen/stele/v1/view.ts';
+import { Throttle } from './throttle.ts';
 
 /** Segments on their way to one node: while one is synced to disk there, the next ones travel. */
 const CONNECTIONS_PER_NODE = 8;
 /** Includes the wait for a turn, the verification and the sync at the datanode. */
 const IDLE_MS_MAX = 60_000;
-const SLICE_BYTES = 1024 * 1024;
 const ANSWER_BYTES_MAX = 64 * 1024;
+const NO_LIMIT = new Throttle(0);
 
 /** A segment on its way. `bytes` is over a SharedArrayBuffer and is read until it is stored. */
 export interface OutgoingSegment {
@@ -51,6 +52,7 @@ export function putSegment(
   identity: PushIdentity,
   segment: OutgoingSegment,
   signal: AbortSignal,
+  throttle = NO_LIMIT,
 ): Promise<void> {
   const host = node.address?.host ?? '';
   const port = node.address?.httpPort ?? 0;
@@ -80,7 +82,8 @@ export function putSegment(
     let isSent = false;
     call.on('continue', () => {
       isSent = true;
-      sendSlices(call, segment.bytes, 0);
+      if (throttle.isOn) void sendThrottled(call, segment.bytes, throttle, signal);
+      else sendSlices(call, segment.bytes, 0, throttle.sliceBytes);
     });
     call.on('response', (response) => {
       readAnswer(response, where, (error) => {
@@ -96,16 +99,44 @@ export function putSegment(
   });
 }
 
-function sendSlices(call: ClientRequest, bytes: Uint8Array, start: number): void {
-  const end = Math.min(bytes.length, start + SLICE_BYTES);
+function sendSlices(
+  call: ClientRequest,
+  bytes: Uint8Array,
+  start: number,
+  sliceBytes: number,
+): void {
+  const end = Math.min(bytes.length, start + sliceBytes);
   const slice = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
   if (end === bytes.length) {
     call.end(slice);
     return;
   }
   call.write(slice, (error) => {
-    if (error === undefined || error === null) sendSlices(call, bytes, end);
+    if (error === undefined || error === null) sendSlices(call, bytes, end, sliceBytes);
   });
+}
+
+/** The same at a rate. Ends without a word when the call is over; the call has told why. */
+async function sendThrottled(
+  call: ClientRequest,
+  bytes: Uint8Array,
+  throttle: Throttle,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let start = 0; start < bytes.length && !call.destroyed;) {
+    const end = Math.min(bytes.length, start + throttle.sliceBytes);
+    await throttle.wait(end - start, signal);
+    const slice = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
+    await new Promise<void>((resolve) => {
+      call.once('close', resolve);
+      call.write(slice, () => {
+        call.off('close', resolve);
+        resolve();
+      });
+    });
+    start = end;
+  }
+  call.end();
 }
 
 function readAnswer(

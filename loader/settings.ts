@@ -76,6 +76,10 @@ export const loadSettings = settingsOf({
     0,
     { min: 0, max: REPLICATION_MAX },
   ),
+  maxBytesPerSecond: option.bytes('bytes sent to all datanodes together; 0: no limit', '0', {
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+  }),
   replicaWait: option.duration('how long to wait for missing replicas before giving up', '60s', {
     min: 0,
     max: HOUR_MS,
