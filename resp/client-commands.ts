@@ -5,6 +5,7 @@ import type { ServerContext } from './backend.ts';
 import { argumentText } from './decoder.ts';
 import type { CommandArguments } from './decoder.ts';
 import type { ReplyWriter } from './encoder.ts';
+import { integerArgument } from './integer-argument.ts';
 import type { Session } from './session.ts';
 
 const SYNTAX_ERROR = 'ERR syntax error';
@@ -101,9 +102,11 @@ function parseListFilter(command: CommandArguments): ((session: Session) => bool
   if (option !== 'id' || command.argc < 4) return SYNTAX_ERROR;
   const ids = new Set<number>();
   for (let index = 3; index < command.argc; index++) {
-    const text = argumentText(command, index);
-    if (!/^[1-9][0-9]{0,14}$/.test(text)) return 'ERR Invalid client ID';
-    ids.add(Number(text));
+    try {
+      ids.add(integerArgument(command, index));
+    } catch {
+      return 'ERR Invalid client ID';
+    }
   }
   return (session) => ids.has(session.id);
 }

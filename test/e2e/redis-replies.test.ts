@@ -1,0 +1,196 @@
+// The same bytes to redis-server and to Stele: the same bytes come back, over RESP2 and RESP3. A plain
+// redis-server is compared with the master, one in cluster mode with a datanode.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TestCluster } from '../support/cluster.ts';
+import { startRedisServer } from '../support/redis-server.ts';
+import type { RedisServer } from '../support/redis-server.ts';
+import { hasTool } from '../support/tools.ts';
+import { multibulk } from '../resp/split.ts';
+
+const PAIRS = [
+  ['k', 'hello'],
+  ['empty', ''],
+  ['number', '12345'],
+  ['long', 'x'.repeat(100)],
+  ['{t}1', 'a'],
+  ['{t}2', 'b'],
+] as const;
+
+const COMMANDS = `
+get k|GET k|gEt none|get empty|get|get a b|mget {t}1 {t}2 {t}3|mget|exists k k|exists k k k|exists|exists {t}1
+{t}2 {t}3|strlen k|strlen none|strlen empty|strlen|getrange k 0 -1|getrange k -100 -50|getrange k 1 99
+getrange k 3 1|getrange k -3 -1|getrange k 5 5|getrange k 4 4|getrange k -1 -3|getrange k 0 -99|getrange k x 1
+getrange k 1 x|getrange k 01 2|getrange k 0 9223372036854775807|getrange k 0 9223372036854775808
+getrange none 0 1|getrange empty 0 -1|getrange k 1|getrange none x 1|type k|type none|type|ttl k|ttl none|pttl k
+pttl none|ttl|ttl k x|object encoding none|object encoding long|object|object foo k|object encoding
+memory usage none|memory usage|memory usage k samples|memory usage k samples -1|memory usage k samples x
+memory usage k foo 1|memory|memory foo|scan x|scan|scan 0 count 0|scan 0 count -1|scan 0 count x|scan 0 foo
+scan 0 match|scan 0 count 100 match nothing|scan 0 count 100 match emp*|scan 0 count 100 type hash match emp*
+scan 18446744073709551616|scan 0 type|dbsize|dbsize x|randomkey x|ping|ping a|ping a b|echo a|echo|echo a b
+select 0|select|select 0 0|auth x|auth a b|auth a b c|auth default x|auth|hello 4|hello x|hello 2 x|hello 2 auth
+hello 2 auth a|hello 2 setname|hello 2 auth a b|client getname|client setname|client setname x y
+client no-evict maybe|client no-evict on|client no-evict|client reply|client reply foo|client list type foo
+client list id|client list id x|client list id 0|client list foo|client list type replica|client list type
+client foo|client|client getname x|client id x|client info x|command foo|command info foo|command info foo bar
+command getkeys get a|command getkeys mget a b|command getkeys object encoding a|command getkeys memory usage k
+command getkeys ping x|command getkeys foo x|command getkeys getrange x|command getkeys|command getkeys get
+command list filterby module x|command list filterby foo|command list filterby foo bar|command list foo
+command list filterby aclcat nope|command docs foo|command count x|config get nosuch|config get save
+config get|config get appendonly|config get SAV*|config foo|config|latency latest|latency reset|latency reset a b
+latency foo|latency|latency latest x|time x|reset|reset x|cluster foo|cluster|cluster keyslot
+cluster countkeysinslot|cluster getkeysinslot 1|cluster info x|cluster myid x|cluster slots x|cluster nodes x
+cluster shards x|cluster keyslot a b|info nosuch|foo|foo a b c|foo ${'y'.repeat(200)} z|quit|quit x`;
+
+/** What only a cluster answers. */
+const CLUSTER_COMMANDS = `
+readonly|readonly x|readwrite|asking|cluster keyslot k|cluster keyslot {t}1|cluster keyslot {}a|cluster keyslot a{b
+cluster countkeysinslot 16384|cluster countkeysinslot -1|cluster countkeysinslot x|cluster countkeysinslot 7629
+cluster countkeysinslot 1|cluster getkeysinslot 16384 1|cluster getkeysinslot 1 -1|cluster getkeysinslot 1 x
+cluster getkeysinslot 7629 10|cluster getkeysinslot 7629 0|cluster getkeysinslot 1 10|mget k {t}1|exists k {t}1`;
+
+/** What is no command: each on a connection of its own, to its end. */
+const MALFORMED = [
+  '*-1\r\nPING\r\n',
+  '*0\r\nPING\r\n',
+  '\r\n\r\nPING\r\n',
+  '*x\r\n',
+  '*01\r\n',
+  '*+1\r\n',
+  '*1x\r\n',
+  '*\r\n',
+  '*99999999999999999999\r\n',
+  '*2147483648\r\n',
+  '*1\r\n+PING\r\n',
+  '*1\r\nPING\r\n',
+  '*1\r\n$-1\r\n',
+  '*1\r\n$-5\r\n',
+  '*1\r\n$x\r\n',
+  '*1\r\n$\r\n',
+  '*1\r\n$04\r\nPING\r\n',
+  '*1\r\n$99999999999\r\n',
+  '*1\r\n$0\r\n\r\nPING\r\n',
+  '*2\r\n$3\r\nGET\r\n$-1\r\n',
+  'ECHO "a\\x41\\n"\r\n',
+  "ECHO 'a\\'b'\r\n",
+  'ECHO "a\r\n',
+  "ECHO 'a\r\n",
+  'ECHO "a"b\r\n',
+  'ECHO a"b c"\r\n',
+  'GET k\nPING\n',
+  `*${'1'.repeat(100)}\r\n`,
+];
+
+const END = 'end of the answers';
+const folder = mkdtempSync(join(tmpdir(), 'stele-replies-'));
+const available = hasTool('redis-server');
+let cluster: TestCluster;
+let plain: RedisServer;
+let clustered: RedisServer;
+
+beforeAll(async () => {
+  if (!available) return;
+  cluster = await TestCluster.start({ datanodes: 1, replication: 1, shards: 16 });
+  const file = join(folder, 'pairs.data');
+  writeFileSync(file, PAIRS.map(([key, value]) => `${key} ${value}\n`).join(''));
+  [plain, clustered] = await Promise.all([
+    startRedisServer(PAIRS),
+    startRedisServer(PAIRS, true),
+    cluster.load('default', [file]),
+  ]);
+}, 60_000);
+
+afterAll(async () => {
+  await Promise.all([cluster?.close(), plain?.close(), clustered?.close()]);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function words(list: string): string[][] {
+  return list
+    .trim()
+    .split(/[|\n]/)
+    .map((line) => line.split(' '));
+}
+
+/** Everything that comes back for `bytes`, until the answer to a last ECHO, or the end of the connection. */
+function exchange(port: number, bytes: Buffer): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  let text = '';
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => socket.destroy(new Error(`no end of ${text}`)), 10_000);
+    socket.setEncoding('latin1').on('data', (part: string) => {
+      text += part;
+      if (text.includes(END)) socket.destroy();
+    });
+    // redis-server resets a connection whose input it has not read.
+    socket.on('error', (error) => {
+      if ('code' in error && error.code === 'ECONNRESET') return;
+      reject(error);
+    });
+    socket.on('close', () => {
+      clearTimeout(timer);
+      resolve(text);
+    });
+    socket.end(bytes);
+  });
+}
+
+function answerTo(port: number, protocol: number, command: readonly string[]): Promise<string> {
+  const hello = multibulk('HELLO', String(protocol), 'SETNAME', 'someone');
+  const parts = [hello, multibulk('ECHO', '-- from here --'), multibulk(...command)];
+  return exchange(port, Buffer.concat([...parts, multibulk('ECHO', END)])).then(
+    (text) => text.split('-- from here --\r\n')[1] ?? text,
+  );
+}
+
+type Ask = (port: number) => Promise<string>;
+
+/** What differs between the two servers; nothing should. */
+async function differences(
+  questions: readonly (readonly [string, Ask])[],
+  redisPort: number,
+  stelePort: number,
+): Promise<unknown[]> {
+  const found: unknown[] = [];
+  for (const [asked, ask] of questions) {
+    const [redis, stele] = await Promise.all([ask(redisPort), ask(stelePort)]);
+    if (redis !== stele) found.push({ asked, redis, stele });
+  }
+  return found;
+}
+
+function questions(list: string, protocol: number): [string, Ask][] {
+  return words(list).map((command) => [
+    command.join(' '),
+    (port) => answerTo(port, protocol, command),
+  ]);
+}
+
+describe.runIf(available)('the answers are those of redis-server, byte for byte', () => {
+  test.each([2, 3])('from the master, over RESP%i', async (protocol) => {
+    const asked = questions(COMMANDS, protocol);
+    expect(await differences(asked, plain.port, cluster.master.resp)).toEqual([]);
+  });
+
+  test.each([2, 3])(
+    'from a datanode as from a node of a cluster, over RESP%i',
+    async (protocol) => {
+      const asked = questions(`${COMMANDS}|${CLUSTER_COMMANDS.trim()}`, protocol);
+      const { resp } = cluster.node('node-0');
+      expect(await differences(asked, clustered.port, resp)).toEqual([]);
+    },
+  );
+
+  test('to what is malformed; the connection then ends or goes on, as there', async () => {
+    const asked = MALFORMED.map((text): [string, Ask] => {
+      const request = Buffer.concat([Buffer.from(text, 'latin1'), multibulk('ECHO', END)]);
+      return [text.slice(0, 40), (port) => exchange(port, request)];
+    });
+    expect(await differences(asked, plain.port, cluster.master.resp)).toEqual([]);
+    expect(await differences(asked, plain.port, cluster.node('node-0').resp)).toEqual([]);
+  });
+});
