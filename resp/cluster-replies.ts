@@ -3,7 +3,10 @@
 // In Redis a node is primary or replica as a whole. In Stele it is so per range: every shard has its
 // own order of owners, and the first one counts as primary. What that becomes:
 //
-//   SLOTS   exact: every range with its primary and its replicas. ioredis and node-redis use this.
+//   SLOTS   exact: every range with its primary and its replicas. ioredis, node-redis, redis-py use this.
+//           Some of them keep the part in which they saw a node first, and then scan and count
+//           only the nodes that they hold for primaries. So every primary is introduced as one: a slot
+//           of it is split off and put in front (the very first of them without its replicas).
 //   SHARDS  exact too: one "shard" per set of ranges with the same owners in the same order; a
 //           node may stand in several, once as master and elsewhere as replica.
 //   NODES   cannot say it: a node that is primary of some slots is a master with exactly those; one
@@ -43,7 +46,7 @@ export interface ClusterDescription {
 
 /** CLUSTER SLOTS: `[start, end, [host, port, id, []], ...]` for every covered range. */
 export function writeClusterSlots(cluster: ClusterDescription, out: ReplyWriter): void {
-  const ranges = coveredRanges(cluster);
+  const ranges = primariesFirst(coveredRanges(cluster));
   out.array(ranges.length);
   for (const range of ranges) {
     out.array(2 + range.owners.length);
@@ -58,6 +61,37 @@ export function writeClusterSlots(cluster: ClusterDescription, out: ReplyWriter)
       out.array(0);
     }
   }
+}
+
+/** The same slots in ranges such that no node that is a primary appears as a replica before. */
+function primariesFirst(ranges: readonly ClusterSlotRange[]): ClusterSlotRange[] {
+  const primaries = new Set(ranges.map((range) => range.owners[0]));
+  const replicas = ranges.flatMap((range) => range.owners.slice(1));
+  if (!replicas.some((owner) => primaries.has(owner))) return [...ranges];
+  const introductions = new Map<ClusterSlotRange, ClusterSlotRange>();
+  for (const waiting = new Set(primaries); waiting.size > 0;) {
+    const range = nextIntroduction(ranges, waiting);
+    const [primary = 0, ...others] = range.owners;
+    const owners = others.some((owner) => waiting.has(owner)) ? [primary] : range.owners;
+    introductions.set(range, { start: range.start, end: range.start, owners });
+    waiting.delete(primary);
+  }
+  const rest = ranges.map((range) =>
+    introductions.has(range) ? { ...range, start: range.start + 1 } : range,
+  );
+  return [...introductions.values(), ...rest.filter(({ start, end }) => start <= end)];
+}
+
+/** A range of one of the waiting primaries, if possible one without replicas that wait as well. */
+function nextIntroduction(
+  ranges: readonly ClusterSlotRange[],
+  waiting: ReadonlySet<number | undefined>,
+): ClusterSlotRange {
+  const candidates = ranges.filter((range) => waiting.has(range.owners[0]));
+  const whole = candidates.find(({ owners }) => !owners.slice(1).some((one) => waiting.has(one)));
+  const chosen = whole ?? candidates[0];
+  if (chosen === undefined) throw new RangeError('A primary has no range.');
+  return chosen;
 }
 
 /** CLUSTER SHARDS: ranges with the same owners, and those owners. */

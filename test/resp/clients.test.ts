@@ -1,9 +1,9 @@
 // Real clients against a listener over a Map: ioredis, node-redis, redis-cli, redis-benchmark.
 
-import { spawn, spawnSync } from 'node:child_process';
 import { Cluster, Redis } from 'ioredis';
 import { createClient, createCluster } from 'redis';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { hasTool, runTool, withoutColours } from '../support/tools.ts';
 import { MapBackend } from './map-backend.ts';
 import { listenFor } from './raw-client.ts';
 
@@ -64,40 +64,9 @@ describe('node-redis', () => {
   });
 });
 
-/** Whether the tool is there; if not, says so once, or fails where tools are required. */
-function hasTool(tool: string): boolean {
-  if (spawnSync(tool, ['--version']).error === undefined) return true;
-  if (process.env['STELE_REQUIRE_TOOLS'] === '1') {
-    throw new Error(`${tool} is required by STELE_REQUIRE_TOOLS=1 and is not installed`);
-  }
-  console.warn(`SKIPPED: ${tool} is not installed; its tests did not run`);
-  return false;
-}
-
-/** Runs a tool to its end; its stdout and stderr together. */
-async function run(
-  tool: string,
-  args: readonly string[],
-  input?: string | Buffer,
-): Promise<string> {
-  const child = spawn(tool, args, { stdio: 'pipe' });
-  let output = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(input ?? '');
-  await new Promise((resolve) => child.once('close', resolve));
-  return output;
-}
-
-function withoutColours(text: string): string {
-  // eslint-disable-next-line no-control-regex -- the escape is what is removed
-  return text.replace(/\u001b\[[0-9;]*m/g, '');
-}
-
 describe.runIf(hasTool('redis-cli'))('redis-cli', () => {
   const cli = (port: number, args: readonly string[], input?: string | Buffer): Promise<string> =>
-    run('redis-cli', ['-p', String(port), ...args], input);
+    runTool('redis-cli', ['-p', String(port), ...args], input);
 
   it('runs single commands over RESP2 and RESP3', async () => {
     const port = await startServer();
@@ -126,7 +95,7 @@ describe.runIf(hasTool('redis-cli'))('redis-cli', () => {
   it('finds a whole cluster by --cluster check', async () => {
     const port = await startServer();
     const args = ['--cluster', 'check', `127.0.0.1:${port}`];
-    const output = withoutColours(await run('redis-cli', args));
+    const output = withoutColours(await runTool('redis-cli', args));
     expect(output).toContain('[OK] All 16384 slots covered.');
     expect(output).toContain('[OK] 1000 keys in 1 masters');
   });
@@ -136,7 +105,7 @@ describe.runIf(hasTool('redis-benchmark'))('redis-benchmark', () => {
   it.each([['1'], ['64']])('gets and pings at pipeline depth %s', async (depth) => {
     const port = await startServer();
     const common = ['-p', String(port), '-n', '20000', '-c', '10', '-P', depth, '--csv'];
-    const output = await run('redis-benchmark', [...common, '-t', 'ping,get,mset']);
+    const output = await runTool('redis-benchmark', [...common, '-t', 'ping,get,mset']);
     expect(output).toMatch(/"GET","\d+/);
     expect(output).toMatch(/"PING_MBULK","\d+/);
     expect(output).toContain('immutable');

@@ -54,10 +54,55 @@ describe('cluster replies', () => {
     const b = ['10.0.0.2', 7380, id('b'), []];
     const c = ['10.0.0.3', 7380, id('c'), []];
     expect(written((out) => writeClusterSlots(CLUSTER, out))).toEqual([
-      [0, 255, a, b],
-      [256, 8191, b, c],
+      [256, 256, b, c],
+      [0, 0, a, b],
+      [1, 255, a, b],
+      [257, 8191, b, c],
       [8193, 16_383, a, b],
     ]);
+  });
+
+  it('names every primary as one in SLOTS before it names it as a replica', () => {
+    for (const [nodeCount, replication] of [
+      [2, 2],
+      [3, 2],
+      [5, 3],
+      [9, 7],
+    ] as const) {
+      const ranges = Array.from({ length: 64 }, (_, shard) => ({
+        start: shard * 256,
+        end: shard * 256 + 255,
+        owners: Array.from(
+          { length: replication },
+          (__, rank) => (shard + rank * rank) % nodeCount,
+        ),
+      })).map((range) => ({ ...range, owners: [...new Set(range.owners)] }));
+      const nodes = Array.from({ length: nodeCount }, (_, at) => ({
+        id: id(String(at)),
+        host: '10.0.0.1',
+        port: at,
+        state: 'online' as const,
+      }));
+      const slots = written((out) => writeClusterSlots({ nodes, ranges, epoch: 1 }, out)) as [
+        number,
+        number,
+        ...[string, number][],
+      ][];
+      const firstSeen = new Map<number, string>();
+      const owners = new Map<number, number>();
+      for (const [start, end, ...listed] of slots) {
+        for (const [rank, [, port]] of listed.entries()) {
+          if (!firstSeen.has(port)) firstSeen.set(port, rank === 0 ? 'primary' : 'replica');
+        }
+        for (let slot = start; slot <= end; slot++) owners.set(slot, listed[0]?.[1] ?? -1);
+      }
+      expect([...new Set(firstSeen.values())]).toEqual(['primary']);
+      expect(slots.filter((range) => range.length === 3).length).toBeLessThan(nodeCount);
+      for (const { start, end, owners: expected } of ranges) {
+        for (const slot of [start, start + 1, end]) expect(owners.get(slot)).toBe(expected[0]);
+      }
+      expect(owners.size).toBe(16_384);
+    }
   });
 
   it('gives SHARDS by equal owners, with roles of that shard', () => {

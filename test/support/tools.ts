@@ -1,15 +1,51 @@
 // Outside programs that a test needs.
 
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 
 /**
  * True where `program` runs. Otherwise one loud line and false, so that the test can skip; with
  * STELE_REQUIRE_TOOLS=1 (as in CI) an error instead.
  */
 export function hasTool(program: string, debianPackage = 'redis-tools'): boolean {
-  if (spawnSync(program, ['--version']).status === 0) return true;
-  const message = `${program} is not installed`;
+  return isThere(program, spawnSync(program, ['--version']).status === 0, debianPackage);
+}
+
+/** The Python that has the module `name`; undefined (told as by hasTool) where none has. */
+export function pythonWith(name: string, debianPackage: string): string | undefined {
+  // Debian's own comes second where somebody has another one in front.
+  const python = ['python3', '/usr/bin/python3'].find(
+    (each) => spawnSync(each, ['-c', `import ${name}`]).status === 0,
+  );
+  isThere(`the Python module ${name}`, python !== undefined, debianPackage);
+  return python;
+}
+
+function isThere(what: string, found: boolean, debianPackage: string): boolean {
+  if (found) return true;
+  const message = `${what} is not installed`;
   if (process.env['STELE_REQUIRE_TOOLS'] === '1') throw new Error(message);
   console.warn(`SKIPPED: ${message}; install it to run this test (Debian: ${debianPackage}).`);
   return false;
+}
+
+/** Runs a program to its end, at most `deadlineMs`; its stdout and stderr together. */
+export async function runTool(
+  program: string,
+  args: readonly string[],
+  input: string | Buffer = '',
+  deadlineMs = 30_000,
+): Promise<string> {
+  const child = spawn(program, args, { stdio: 'pipe', timeout: deadlineMs });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
+  await new Promise((resolve) => child.once('close', resolve));
+  return output;
+}
+
+export function withoutColours(text: string): string {
+  // eslint-disable-next-line no-control-regex -- the escape is what is removed
+  return text.replace(/\u001b\[[0-9;]*m/g, '');
 }
