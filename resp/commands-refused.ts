@@ -43,5 +43,6 @@ export const REFUSED_COMMANDS: readonly CommandSpec[] = [
   ),
   ...refused(TRANSACTIONS, 'noscript', 'there are no transactions; MGET reads one version.'),
   ...refused(SCRIPTS, 'noscript', 'there is no scripting here.'),
+  ...refused('keys', 'readonly', 'it would hold up all others; use SCAN, or redis-cli --scan.'),
   ...refused(CHANNELS, 'pubsub', 'there are no channels here.'),
 ];

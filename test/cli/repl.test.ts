@@ -2,68 +2,15 @@
 
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
-import { spawn } from '@lydell/node-pty';
-import type { IPty } from '@lydell/node-pty';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { PROJECT, until } from '../support/stele-process.ts';
+import { describe, expect, it } from 'vitest';
+import { PROJECT } from '../support/stele-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { Terminal } from '../support/terminal.ts';
 import { startRespServer } from './resp-server.ts';
 
-class Terminal {
-  readonly home: string;
-  readonly #pty: IPty;
-  #text = '';
-  #seen = 0;
-  exitCode: number | undefined;
-
-  constructor(args: readonly string[], home: string) {
-    this.home = home;
-    this.#pty = spawn(process.execPath, [join(PROJECT, 'dist/cli/main.js'), 'cli', ...args], {
-      cols: 120,
-      rows: 40,
-      cwd: home,
-      env: { ...process.env, HOME: home, TERM: 'xterm', NO_COLOR: '' },
-    });
-    this.#pty.onData((data) => (this.#text += data));
-    this.#pty.onExit(({ exitCode }) => (this.exitCode = exitCode));
-    onTestFinished(() => {
-      if (this.exitCode === undefined) this.#pty.kill('SIGKILL');
-    });
-  }
-
-  /** Waits for text that came since the last call; returns everything up to and with it. */
-  async shows(wanted: string | RegExp): Promise<string> {
-    let end = -1;
-    const pattern = typeof wanted === 'string' ? undefined : wanted;
-    await until(`${wanted} on the terminal, which shows ${JSON.stringify(this.#text)}`, () => {
-      const fresh = stripVTControlCharacters(this.#text).slice(this.#seen);
-      const match = pattern === undefined ? fresh.indexOf(wanted as string) : fresh.search(pattern);
-      const found = pattern === undefined ? (wanted as string) : (pattern.exec(fresh)?.[0] ?? '');
-      end = match < 0 ? -1 : match + found.length;
-      return end >= 0;
-    });
-    const text = stripVTControlCharacters(this.#text).slice(this.#seen, this.#seen + end);
-    this.#seen += end;
-    return text;
-  }
-
-  type(keys: string): void {
-    this.#pty.write(keys);
-  }
-
-  get raw(): string {
-    return this.#text;
-  }
-
-  async exited(): Promise<number> {
-    await until('the exit', () => this.exitCode !== undefined);
-    return this.exitCode ?? -1;
-  }
-}
-
 function openTerminal(port: number, ...args: string[]): Terminal {
-  return new Terminal(['-p', String(port), ...args], tempDir());
+  const main = join(PROJECT, 'dist/cli/main.js');
+  return new Terminal(process.execPath, [main, 'cli', '-p', String(port), ...args], tempDir());
 }
 
 describe('the REPL', () => {
