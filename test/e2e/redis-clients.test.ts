@@ -166,8 +166,9 @@ describe('node-redis', () => {
     const redis = await nodeRedisCluster();
     expect(await Promise.all(KEYS.map((key) => redis.get(key)))).toEqual(VALUES);
     const found: string[] = [];
-    for (const { client } of redis.masters) {
-      for await (const page of (await client)?.scanIterator() ?? []) found.push(...page);
+    for (const master of redis.masters) {
+      const client = await redis.nodeClient(master);
+      for await (const page of client.scanIterator()) found.push(...page);
     }
     expect(sorted(found)).toEqual(sorted(KEYS));
     expect(await redis.mGet(['{key}1', '{key}2'])).toEqual([null, null]);

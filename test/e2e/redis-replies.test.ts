@@ -151,12 +151,12 @@ type Ask = (port: number) => Promise<string>;
 
 /** What differs between the two servers; nothing should. */
 async function differences(
-  questions: readonly (readonly [string, Ask])[],
+  asks: readonly (readonly [string, Ask])[],
   redisPort: number,
   stelePort: number,
 ): Promise<unknown[]> {
   const found: unknown[] = [];
-  for (const [asked, ask] of questions) {
+  for (const [asked, ask] of asks) {
     const [redis, stele] = await Promise.all([ask(redisPort), ask(stelePort)]);
     if (redis !== stele) found.push({ asked, redis, stele });
   }
