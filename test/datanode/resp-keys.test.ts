@@ -60,6 +60,22 @@ describe('SCAN on a datanode', () => {
     expect(await node.ask('EXISTS', other)).toBe(1);
   });
 
+  it('gives a key once that several deltas have, and DBSIZE counts it once', async () => {
+    const node = await RespNode.open(SHARDS);
+    node.loadLayers([
+      PAIRS,
+      PAIRS.slice(100, 400).map(([key]) => [key, 'newer']),
+      [...PAIRS.slice(300, 500), ['one', 'more']],
+    ]);
+    const { keys } = await scanAll(node, ['COUNT', '77']);
+    expect(sorted(keys)).toEqual(sorted([...KEYS, 'one']));
+    expect(await node.ask('DBSIZE')).toBe(KEYS.length + 1);
+    const slot = String(slotOfText('key-350'));
+    expect(await node.ask('CLUSTER', 'COUNTKEYSINSLOT', slot)).toBe(
+      KEYS.filter((key) => slotOfText(key) === Number(slot)).length,
+    );
+  });
+
   it('matches, after a bounded amount of work even where nothing does', async () => {
     const node = await loaded();
     const { keys } = await scanAll(node, ['MATCH', 'key-1?', 'COUNT', '50']);

@@ -18,7 +18,7 @@ import { ReplyDecoder } from '../../resp/reply-decoder.ts';
 import type { Reply } from '../../resp/reply-decoder.ts';
 import { Session } from '../../resp/session.ts';
 import { openSegment } from '../../segment/reader.ts';
-import { TEST_UID, manifestOf, segmentsOf } from '../support/segments.ts';
+import { TEST_UID, layeredManifest, segmentsOf } from '../support/segments.ts';
 import type { Pairs } from '../support/segments.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { multibulk } from '../resp/split.ts';
@@ -97,14 +97,19 @@ export class RespNode {
 
   /** Makes `pairs` the next version, all here but the shards `missing`. */
   load(pairs: Pairs, missing: readonly number[] = []): void {
+    this.loadLayers([pairs], missing);
+  }
+
+  /** The same for a version of a base and deltas, oldest first. */
+  loadLayers(pairsOfLayers: readonly Pairs[], missing: readonly number[] = []): void {
     const [keyspace] = this.#view.keyspaces;
     const version = (keyspace?.currentVersion ?? 0) + 1;
-    const segments = segmentsOf(pairs, this.#view.shardCount);
-    for (const { info, bytes } of segments) {
+    const layers = pairsOfLayers.map((pairs) => segmentsOf(pairs, this.#view.shardCount));
+    for (const { info, bytes } of layers.flat()) {
       if (missing.includes(info.shard)) continue;
       this.node.holdings.add(TEST_UID, info.id, openSegment(bytes));
     }
-    const manifest = manifestOf(segments, this.#view.shardCount, version);
+    const manifest = layeredManifest(layers, this.#view.shardCount, version);
     this.node.tables.put(manifest);
     this.change((view) => {
       const [changed] = view.keyspaces;
