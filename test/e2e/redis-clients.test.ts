@@ -12,7 +12,7 @@ import { VALUE_BYTES_MAX } from '../../base/limits.ts';
 import { TestCluster } from '../support/cluster.ts';
 import { VersionedRows } from '../support/rows.ts';
 import { connectCluster, connectRedis, credentialsOf } from '../support/sources.ts';
-import { PROJECT } from '../support/stele-process.ts';
+import { flags, PROJECT } from '../support/stele-process.ts';
 import type { Addresses } from '../support/stele-process.ts';
 import { pythonWith, runTool } from '../support/tools.ts';
 
@@ -40,8 +40,9 @@ const EDGES = new Map<string, Buffer>([
 ]);
 
 beforeAll(async () => {
-  // A value of 64 MiB may take its time on a busy machine.
-  cluster = await TestCluster.start({ shards: 64, masterFlags: ['--lookup-deadline', '10s'] });
+  // A value of 64 MiB may take its time on a busy machine, and nobody is dead meanwhile.
+  const patient = flags({ 'lookup-deadline': '10s', 'heartbeat-deadline': '10s' });
+  cluster = await TestCluster.start({ shards: 64, masterFlags: patient });
   nodes = ['node-0', 'node-1', 'node-2'].map((id) => cluster.node(id));
   await ROWS.write(join(folder, 'rows.data'), 1);
   await writeEdges(join(folder, 'edges.jsonl'));
