@@ -8,10 +8,13 @@ import { LOOKUP_BATCH_KEYS_MAX, LOOKUP_REPLY_SOFT_BYTES } from '../base/limits.t
 import { PackedWriter, readKeys } from '../proto/lookup-codec.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
 import type { LookupStreamRequest, LookupStreamResponse } from '../proto/gen/stele/v1/lookup.ts';
-import { found, lookupInTable } from './lookup.ts';
+import { found } from './lookup.ts';
+import { READ_AHEAD_KEYS, ReadAhead } from './read-ahead.ts';
 import type { VersionTable, VersionTables } from './version-tables.ts';
 
 const NO_BYTES = Buffer.alloc(0);
+/** One for the thread: batches may take turns with it, which costs them no more than its help. */
+const ahead = new ReadAhead();
 
 /**
  * Yields the replies to one request, each covering consecutive keys. Throws INVALID_ARGUMENT for
@@ -37,6 +40,7 @@ export function* answerBatch(
   const writer = new PackedWriter();
   let first = 0;
   for (let index = 0; index < request.count; index++) {
+    if (index % READ_AHEAD_KEYS === 0) noteKeys(request.keys, entries, index, targets);
     const table = targets[entries[index * 3] ?? 0];
     answerKey(
       writer,
@@ -52,6 +56,24 @@ export function* answerBatch(
   }
 }
 
+function noteKeys(
+  keys: Buffer,
+  entries: Int32Array,
+  first: number,
+  targets: readonly (VersionTable | undefined)[],
+): void {
+  ahead.clear();
+  // With one key there is nothing to overlap.
+  if (entries.length === 3) return;
+  const end = Math.min(entries.length / 3, first + READ_AHEAD_KEYS);
+  for (let index = first; index < end; index++) {
+    const table = targets[entries[index * 3] ?? 0];
+    if (table === undefined) continue;
+    ahead.note(keys, entries[index * 3 + 1] ?? 0, entries[index * 3 + 2] ?? 0, table);
+  }
+  ahead.touch();
+}
+
 function answerKey(
   writer: PackedWriter,
   table: VersionTable | undefined,
@@ -60,7 +82,7 @@ function answerKey(
   end: number,
 ): void {
   const status =
-    table === undefined ? LookupStatus.UNAVAILABLE : lookupInTable(table, keys, start, end);
+    table === undefined ? LookupStatus.UNAVAILABLE : ahead.lookup(keys, start, end, table);
   if (status === LookupStatus.OK) writer.addResult(status, found.bytes, found.start, found.end);
   else writer.addResult(status, NO_BYTES, 0, 0);
 }

@@ -1,5 +1,5 @@
-// Looking ahead in a pipeline: the GETs that have arrived behind the present one are hashed, and the
-// memory that they will need is read, before the first of them is answered.
+// Looking ahead: the GETs that have arrived behind the present one, or the next keys of a batch, are
+// hashed, and the memory that they will need is read, before the first of them is answered.
 //
 //   *2 $3 GET $5 key:1 | *2 $3 GET $5 key:2 | ...        bytes that have arrived
 //         |                      |
@@ -19,9 +19,11 @@
 import { shardOfSlot } from '../ring/shard.ts';
 import { slotOfKey } from '../ring/slot.ts';
 import { hashKey, lastHash2 } from '../segment/hash.ts';
+import type { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
 import { LINE_BYTES } from '../segment/layout.ts';
 import { likelyRecord, lineStart } from '../segment/reader.ts';
 import type { Segment } from '../segment/reader.ts';
+import { lookupHashed, lookupInShard } from './lookup.ts';
 import type { VersionTable } from './version-tables.ts';
 
 /** Enough for the waits to overlap, few enough for all of it to stay in the first cache. */
@@ -47,13 +49,16 @@ export class ReadAhead {
   /** Keeps the reads alive; means nothing. */
   sink = 0;
   #buffer: Uint8Array | undefined;
-  #table: VersionTable | undefined;
   #count = 0;
   #next = 0;
   readonly #starts = new Int32Array(READ_AHEAD_KEYS);
   readonly #slots = new Int32Array(READ_AHEAD_KEYS);
   readonly #h1 = new Int32Array(READ_AHEAD_KEYS);
   readonly #h2 = new Int32Array(READ_AHEAD_KEYS);
+  readonly #tables: (VersionTable | undefined)[] = Array.from(
+    { length: READ_AHEAD_KEYS },
+    () => undefined,
+  );
   /** Of each key: the word at which its index line begins, then the offset of its record. */
   readonly #places = new Int32Array(READ_AHEAD_KEYS);
   readonly #segments: (Segment | undefined)[] = Array.from(
@@ -63,6 +68,9 @@ export class ReadAhead {
 
   /** Forgets what it knows; to be called whenever bytes may have moved. */
   clear(): void {
+    // What is not held is free to go: a table would keep the memory of a version that was dropped.
+    for (let index = this.#next; index < this.#count; index++) this.#tables[index] = undefined;
+    this.#buffer = undefined;
     this.#count = 0;
     this.#next = 0;
   }
@@ -71,18 +79,33 @@ export class ReadAhead {
   fill(bytes: Uint8Array, at: number, end: number, table: VersionTable): void {
     this.clear();
     if (end - at < BYTES_WORTH_IT) return;
-    this.#buffer = bytes;
-    this.#table = table;
     while (this.#count < READ_AHEAD_KEYS) {
       const next = this.#add(bytes, at, end, table);
       if (next < 0) break;
       at = next;
     }
-    this.#touch();
+    this.touch();
   }
 
-  /** Three passes, each over all keys, so that the reads of one pass are under way together. */
-  #touch(): void {
+  /**
+   * Looks the key up as `lookupInTable` does; `slot` is its slot afterwards. Cheaper for the keys that
+   * were noted, in the order in which they were.
+   */
+  lookup(bytes: Uint8Array, start: number, end: number, table: VersionTable): LookupStatus {
+    if (!this.take(bytes, start, table)) {
+      this.slot = slotOfKey(bytes, start, end);
+      const shard = shardOfSlot(this.slot, table.shards.length);
+      return lookupInShard(table, shard, bytes, start, end);
+    }
+    const shard = shardOfSlot(this.slot, table.shards.length);
+    return lookupHashed(table, shard, bytes, start, end, this.h1, this.h2);
+  }
+
+  /**
+   * Reads the memory of all keys noted: three passes, each over all of them, so that the reads of one
+   * pass are under way together.
+   */
+  touch(): void {
     const segments = this.#segments;
     const places = this.#places;
     let sink = 0;
@@ -109,11 +132,13 @@ export class ReadAhead {
   take(bytes: Uint8Array, start: number, table: VersionTable): boolean {
     const at = this.#next;
     if (at >= this.#count || this.#starts[at] !== start) return false;
-    if (this.#buffer !== bytes || this.#table !== table) return false;
+    if (this.#buffer !== bytes || this.#tables[at] !== table) return false;
     this.slot = this.#slots[at] as number;
     this.h1 = this.#h1[at] as number;
     this.h2 = this.#h2[at] as number;
+    this.#tables[at] = undefined;
     this.#next = at + 1;
+    if (this.#next === this.#count) this.#buffer = undefined;
     return true;
   }
 
@@ -134,14 +159,20 @@ export class ReadAhead {
     const start = digitAt + 2;
     const keyEnd = start + length;
     if (keyEnd + 2 > end) return -1;
-    this.#note(bytes, start, keyEnd, table);
+    this.note(bytes, start, keyEnd, table);
     return keyEnd + 2;
   }
 
-  #note(bytes: Uint8Array, start: number, end: number, table: VersionTable): void {
+  /**
+   * Notes a key; at most READ_AHEAD_KEYS from one `clear` to the next, all of one buffer. `touch` when
+   * all are noted.
+   */
+  note(bytes: Uint8Array, start: number, end: number, table: VersionTable): void {
     const slot = slotOfKey(bytes, start, end);
     const segment = table.shards[shardOfSlot(slot, table.shards.length)]?.[0];
     const index = this.#count++;
+    this.#buffer = bytes;
+    this.#tables[index] = table;
     this.#starts[index] = start;
     this.#slots[index] = slot;
     this.#segments[index] = segment;

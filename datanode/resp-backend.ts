@@ -16,9 +16,9 @@ import type { KeyspaceRef, Session } from '../resp/session.ts';
 import { rangeOf } from '../resp/string-range.ts';
 import { shardOfSlot } from '../ring/shard.ts';
 import { slotOfKey } from '../ring/slot.ts';
-import { found, lookupHashed, lookupInShard } from './lookup.ts';
+import { found, lookupInShard } from './lookup.ts';
 import type { Datanode } from './node.ts';
-import { ReadAhead } from './read-ahead.ts';
+import { READ_AHEAD_KEYS, ReadAhead } from './read-ahead.ts';
 import { writeClusterReply } from './resp-cluster.ts';
 import { currentTable, loading } from './resp-dataset.ts';
 import { datanodeInfo } from './resp-info.ts';
@@ -115,17 +115,14 @@ export class DatanodeRespBackend implements CommandBackend {
 
   #get(command: CommandArguments, session: Session, out: ReplyWriter): void {
     const table = currentTable(this.#node, session.keyspace.name);
-    const { buffer } = command;
-    const start = command.starts[1] ?? 0;
-    const end = command.ends[1] ?? 0;
     const ahead = this.#ahead;
-    if (!ahead.take(buffer, start, table)) {
-      this.#oneKey(command, session, out, writeValue);
-      return;
-    }
-    const shard = shardOfSlot(ahead.slot, table.shards.length);
     this.#node.counters.lookups++;
-    const status = lookupHashed(table, shard, buffer, start, end, ahead.h1, ahead.h2);
+    const status = ahead.lookup(
+      command.buffer,
+      command.starts[1] ?? 0,
+      command.ends[1] ?? 0,
+      table,
+    );
     if (status === LookupStatus.UNAVAILABLE) this.#redirect(ahead.slot, out);
     else writeValue(out, status === LookupStatus.OK);
   }
@@ -154,12 +151,25 @@ export class DatanodeRespBackend implements CommandBackend {
     const shard = this.#commonShard(command, table, out);
     if (shard < 0) return;
     out.array(command.argc - 1);
-    for (let at = 1; at < command.argc; at++) {
-      const start = command.starts[at] ?? 0;
-      const status = lookupInShard(table, shard, command.buffer, start, command.ends[at] ?? 0);
-      writeValue(out, status === LookupStatus.OK);
+    for (let first = 1; first < command.argc; first += READ_AHEAD_KEYS) {
+      this.#noteKeys(command, first, table);
+      const end = Math.min(command.argc, first + READ_AHEAD_KEYS);
+      for (let at = first; at < end; at++) {
+        const start = command.starts[at] ?? 0;
+        const status = this.#ahead.lookup(command.buffer, start, command.ends[at] ?? 0, table);
+        writeValue(out, status === LookupStatus.OK);
+      }
     }
     this.#node.counters.lookups += command.argc - 1;
+  }
+
+  #noteKeys(command: CommandArguments, first: number, table: VersionTable): void {
+    const end = Math.min(command.argc, first + READ_AHEAD_KEYS);
+    this.#ahead.clear();
+    for (let at = first; at < end; at++) {
+      this.#ahead.note(command.buffer, command.starts[at] ?? 0, command.ends[at] ?? 0, table);
+    }
+    this.#ahead.touch();
   }
 
   #countKeys(command: CommandArguments, session: Session, out: ReplyWriter): void {
