@@ -11,6 +11,7 @@ import type { CheckpointLog } from './checkpoint.ts';
 import { tellConflicts } from './conflict-error.ts';
 import { dialectsOf } from './found-dialect.ts';
 import type { FoundDialect } from './found-dialect.ts';
+import { checkGateFlags } from './gate.ts';
 import { checkUnchanged } from './inputs.ts';
 import { prepareContext, withLoadRun } from './load-run.ts';
 import type { LoadRun, RunHooks } from './load-run.ts';
@@ -65,6 +66,7 @@ export async function runDryRun(
   hooks: RunHooks = {},
 ): Promise<DryRunReport> {
   keyspaceName(settings.keyspace);
+  checkGateFlags(settings);
   return await withLoadRun(settings, hooks, true, (run) => runIn(run, sampleCount));
 }
 

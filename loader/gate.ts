@@ -30,8 +30,14 @@ export function gateOf(settings: GateSettings): LoadGate {
   };
 }
 
-/** Throws INVALID_ARGUMENT; 0 leaves it as it is. */
-export function checkKeepFlag(keep: number): void {
+/** Before anything is done. Throws INVALID_ARGUMENT that names the flag. */
+export function checkGateFlags(settings: GateSettings & Pick<LoadSettings, 'keep'>): void {
+  gateOf(settings);
+  checkKeep(settings.keep);
+}
+
+/** 0 leaves it as it is. */
+function checkKeep(keep: number): void {
   if (keep === 0 || keep >= KEEP_MIN) return;
   throw new SteleError(
     'INVALID_ARGUMENT',

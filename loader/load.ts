@@ -14,7 +14,7 @@ import type { Logger } from '../base/log.ts';
 import type { BeginLoadResponse } from '../proto/gen/stele/v1/load.ts';
 import { beginLoad } from './begin.ts';
 import type { Begun } from './begin.ts';
-import { checkKeepFlag, gateOf } from './gate.ts';
+import { checkGateFlags } from './gate.ts';
 import { finishLoad } from './finish.ts';
 import { prepareContext, withLoadRun } from './load-run.ts';
 import type { LoadRun, RunHooks } from './load-run.ts';
@@ -55,8 +55,7 @@ const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
  */
 export async function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Promise<LoadSummary> {
   keyspaceName(settings.keyspace);
-  gateOf(settings);
-  checkKeepFlag(settings.keep);
+  checkGateFlags(settings);
   checkRate(settings.maxBytesPerSecond);
   const master = hooks.master ?? grpcLoadMaster(settings.master);
   try {

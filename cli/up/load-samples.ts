@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { resolveSettings } from '../../base/config.ts';
+import { SteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { runLoad } from '../../loader/load.ts';
 import { loadSettings } from '../../loader/settings.ts';
@@ -16,8 +17,15 @@ export interface LoadContext {
   readonly signal: AbortSignal;
 }
 
-/** Loads one; returns the line that tells about it. Throws SteleError. */
-export async function loadSample(load: RequestedLoad, context: LoadContext): Promise<string> {
+/** What became of one load, in a line. */
+export interface LoadedSample {
+  readonly line: string;
+  /** It did not pass its gate: the version before is served, so the cluster comes up all the same. */
+  readonly isRejected: boolean;
+}
+
+/** Loads one. Throws SteleError. */
+export async function loadSample(load: RequestedLoad, context: LoadContext): Promise<LoadedSample> {
   const { values } = resolveSettings(loadSettings, {
     flags: {
       master: context.master,
@@ -27,9 +35,14 @@ export async function loadSample(load: RequestedLoad, context: LoadContext): Pro
     environment: {},
     file: {},
   });
-  const summary = await runLoad(
-    { ...values, keyspace: load.keyspace, paths: [load.path] },
-    { log: context.log, signal: context.signal },
-  );
-  return shortSummary(summary);
+  try {
+    const summary = await runLoad(
+      { ...values, keyspace: load.keyspace, paths: [load.path] },
+      { log: context.log, signal: context.signal },
+    );
+    return { line: shortSummary(summary), isRejected: false };
+  } catch (thrown) {
+    if (!(thrown instanceof SteleError) || thrown.code !== 'GATE_FAILED') throw thrown;
+    return { line: thrown.message, isRejected: true };
+  }
 }

@@ -60,8 +60,9 @@ export async function runUp(options: UpOptions): Promise<number> {
     const address = hostPort(master.host, master.grpcPort);
     const context = { master: address, dataDir: options.plan.dataDir, log, signal: stop.signal };
     for (const load of loads) {
-      const line = await (await loader)?.loadSample(load, context);
-      if (line !== undefined) options.output.line(line);
+      const told = await (await loader)?.loadSample(load, context);
+      if (told?.isRejected === true) options.output.errorLine(`stele: ${told.line}`);
+      else if (told !== undefined) options.output.line(told.line);
     }
     if (options.output.isTerminal)
       options.output.line(hints(master, loads[0]?.keyspace).join('\n'));

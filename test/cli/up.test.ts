@@ -50,6 +50,26 @@ describe('stele up', () => {
     expect(pids.some(isRunning)).toBe(false);
   });
 
+  it('comes up with the version before when the file has shrunk too far, and says so', async () => {
+    const folder = tempDir();
+    const file = join(folder, 'rows.data');
+    const start = async (rows: string): Promise<SteleProcess> => {
+      writeFileSync(file, rows);
+      const up = new SteleProcess(upArguments(folder, '--in-process', '--load', `pairs=${file}`));
+      onTestFinished(() => void up.kill());
+      await up.printed(/^ready$/m);
+      return up;
+    };
+    await (await start('a 1\nb 2\nc 3\n')).kill('SIGTERM');
+    const up = await start('a 9\n');
+    expect(up.stderr).toMatch(
+      /^stele: Version 2 of keyspace 'pairs' did not go live: it has 1 row,/m,
+    );
+    const get = ['cli', '-p', String(up.addresses()[0]?.resp), '-k', 'pairs', 'GET', 'a'];
+    expect(await stele(get)).toMatchObject({ code: 0, stdout: '1\n' });
+    expect((await up.kill('SIGTERM')).code).toBe(0);
+  });
+
   it('says which port is taken, and leaves no process behind', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkKeepFlag, gateOf } from '../../loader/gate.ts';
+import { checkGateFlags, gateOf } from '../../loader/gate.ts';
 
 const NONE = { expectRows: undefined, maxShrink: undefined, minRows: 0, requireKey: [] };
 const of = (more: Partial<Parameters<typeof gateOf>[0]>) => gateOf({ ...NONE, ...more });
@@ -82,6 +82,7 @@ describe('--require-key', () => {
 });
 
 test('--keep takes 0 for "as it is", and two at least', () => {
-  expect(() => [0, 2, 100].forEach(checkKeepFlag)).not.toThrow();
-  expect(() => checkKeepFlag(1)).toThrow(refused(/^--keep: 1 is out of range/));
+  const check = (keep: number) => () => checkGateFlags({ ...NONE, keep });
+  for (const keep of [0, 2, 100]) expect(check(keep)).not.toThrow();
+  expect(check(1)).toThrow(refused(/^--keep: 1 is out of range/));
 });
