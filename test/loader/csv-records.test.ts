@@ -77,6 +77,12 @@ it('from any record start, the end behind any byte is the next record end', () =
   );
 });
 
+it('answers for an earlier record as well, after a later one', () => {
+  const records = new CsvRecords(bytesSource(Buffer.from('a,"b\n"\nc,d\n"e",f\n')), COMMA);
+  const ends = [0, 7, 11, 7, 0, 11].map((start) => records.endOf(start));
+  expect(ends).toEqual([7, 11, 17, 11, 7, 17]);
+});
+
 it('gives up at the limit, however long the line is', () => {
   const bytes = Buffer.from(`a,"b\n"\n${'x'.repeat(1000)}`);
   const records = (): CsvRecords => new CsvRecords(bytesSource(bytes), COMMA);

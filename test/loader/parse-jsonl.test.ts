@@ -217,6 +217,7 @@ describe('a line is rejected', () => {
     [`{${k},"value":"a\tb"}`, 'a control character in a string (column 22, byte 21)'],
     [`{${k},"value":"a\\ud800"}`, 'half of a surrogate pair (column 22, byte 21)'],
     [`{${k},"value":"\\udc00\\ud800"}`, 'half of a surrogate pair (column 21, byte 20)'],
+    [`{${k},"value":"\\udc00\\udc00"}`, 'half of a surrogate pair (column 21, byte 20)'],
     [`{"key":"\\ud83d\\u0041","value":1}`, 'half of a surrogate pair (column 9, byte 8)'],
     [`{${k},"value":${'['.repeat(1001)}`, 'nested more than 1000 deep (column 1020, byte 1019)'],
     ['\ufeff{"key":1,"value":2}', 'not a JSON object'],
@@ -243,6 +244,14 @@ describe('a line is rejected', () => {
       ['c', 'é'],
     ]);
     expect(outcome.rejects).toMatchObject([{ line: 2, offset: 25, reason: 'not UTF-8' }]);
+  });
+
+  it('and leaves nothing behind where rows are put together', () => {
+    const context = newParseContext(dialectOf(), 16);
+    const bad = '{"key":"\\ud800","a":1,"b":2}\n';
+    parseChunk(context, Buffer.from(bad.repeat(5) + '{"key":"k","a":1,"b":2}\n' + bad));
+    expect(rowsOf(context)).toEqual([['k', '{"a":1,"b":2}']]);
+    expect(context.arena.length).toBe('k{"a":1,"b":2}'.length);
   });
 
   it('among others, with its line and offset; blank lines count as lines alone', () => {
