@@ -4,6 +4,7 @@
 import { readSync } from 'node:fs';
 import { SteleError } from '../base/errors.ts';
 import type { ByteSource } from './csv-records.ts';
+import { wordsOf } from './word-scan.ts';
 
 export class FileWindow implements ByteSource {
   readonly end: number;
@@ -11,6 +12,7 @@ export class FileWindow implements ByteSource {
   readonly #memory: Buffer;
   /** What is in memory: the bytes of the file from `#start`. */
   #window: Buffer;
+  #words: DataView;
   #start = 0;
 
   /** `file` stays the caller's to close; `end` is its size. */
@@ -19,6 +21,7 @@ export class FileWindow implements ByteSource {
     this.end = end;
     this.#memory = Buffer.allocUnsafeSlow(Math.max(1, Math.min(windowBytes, end)));
     this.#window = this.#memory.subarray(0, 0);
+    this.#words = wordsOf(this.#window);
   }
 
   byteAt(offset: number): number {
@@ -39,12 +42,23 @@ export class FileWindow implements ByteSource {
     return -1;
   }
 
+  get viewStart(): number {
+    return this.#start;
+  }
+
+  /** `offset` is in the file; the view is good until the next call of anything. */
+  viewAt(offset: number): DataView {
+    this.#moveTo(offset);
+    return this.#words;
+  }
+
   #moveTo(offset: number): void {
     if (offset >= this.#start && offset < this.#start + this.#window.length) return;
     const wanted = Math.min(this.#memory.length, this.end - offset);
     const got = readFully(this.#file, this.#memory, wanted, offset);
     this.#start = offset;
     this.#window = this.#memory.subarray(0, got);
+    this.#words = wordsOf(this.#window);
     if (got === wanted) return;
     throw new SteleError('INPUT_CHANGED', 'An input file became shorter while it was being read.');
   }
