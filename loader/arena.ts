@@ -1,5 +1,5 @@
-// Bytes that grow: where keys and values go that are not slices of the input (unquoted cells, JSON
-// objects). Offsets into it stay valid when it grows; views of `bytes` do not.
+// Bytes that grow: where keys and values go that are not slices of the input (JSON objects made
+// of several columns or members). Offsets into it stay valid when it grows; views of `bytes` do not.
 
 import { SteleError } from '../base/errors.ts';
 
@@ -44,10 +44,4 @@ export function appendBytes(arena: Arena, from: Uint8Array, start: number, end: 
 export function appendByte(arena: Arena, byte: number): void {
   reserve(arena, 1);
   arena.bytes[arena.length++] = byte;
-}
-
-export function appendUtf8(arena: Arena, text: string): void {
-  const byteCount = Buffer.byteLength(text, 'utf8');
-  reserve(arena, byteCount);
-  arena.length += arena.bytes.write(text, arena.length, 'utf8');
 }

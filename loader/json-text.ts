@@ -1,10 +1,13 @@
-// JSON strings and base64 -> the bytes they stand for, in place: what comes out is never longer.
+// JSON strings and base64 -> the bytes they stand for, in place: what comes out is never longer. And the
+// other way, into an arena, for columns that become members of an object.
 //
 // Hot loops: plain functions over numbers and bytes; nothing is allocated.
 
-import { BACKSLASH, faultAt, hexValue } from './json-scan.ts';
+import { appendByte, appendBytes } from './arena.ts';
+import type { Arena } from './arena.ts';
+import { BACKSLASH, QUOTE, faultAt, hexValue } from './json-scan.ts';
 import type { JsonScanner } from './json-scan.ts';
-import { copiesOf, findOne } from './word-scan.ts';
+import { copiesOf, findOne, findStringSpecial } from './word-scan.ts';
 
 const BACKSLASHES = copiesOf(BACKSLASH);
 const LETTER_U = 0x75;
@@ -15,6 +18,11 @@ const ESCAPED = new Uint8Array(256).map((_, byte) => byte);
 for (const [letter, byte] of ['b\b', 'f\f', 'n\n', 'r\r', 't\t']) {
   ESCAPED[(letter as string).charCodeAt(0)] = (byte as string).charCodeAt(0);
 }
+
+/** The other way: the letter behind the backslash, 0 where it takes `\u00XX`. */
+const LETTERS = new Uint8Array(256);
+for (const letter of Buffer.from('"\\bfnrt')) LETTERS[ESCAPED[letter] as number] = letter;
+const HEX_DIGITS = Buffer.from('0123456789abcdef');
 
 /** Of both alphabets of RFC 4648; 255 for what is in neither. */
 const BASE64 = new Uint8Array(256).fill(255);
@@ -107,4 +115,34 @@ function withoutPadding(bytes: Uint8Array, start: number, end: number): number {
     return bytes[end - 2] === EQUALS ? end - 2 : end - 1;
   }
   return (end - start) % 4 === 1 ? -1 : end;
+}
+
+/** Appends the text `bytes[start, end)`, which is UTF-8, as JSON.stringify would write it. */
+export function appendJsonString(
+  arena: Arena,
+  bytes: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+): void {
+  appendByte(arena, QUOTE);
+  for (let from = start; ; from++) {
+    const plainFrom = from;
+    from = findStringSpecial(view, from, end);
+    appendBytes(arena, bytes, plainFrom, from);
+    if (from === end) break;
+    appendEscape(arena, bytes[from] as number);
+  }
+  appendByte(arena, QUOTE);
+}
+
+function appendEscape(arena: Arena, byte: number): void {
+  const letter = LETTERS[byte] as number;
+  appendByte(arena, BACKSLASH);
+  appendByte(arena, letter === 0 ? LETTER_U : letter);
+  if (letter !== 0) return;
+  appendByte(arena, HEX_DIGITS[0] as number);
+  appendByte(arena, HEX_DIGITS[0] as number);
+  appendByte(arena, HEX_DIGITS[byte >> 4] as number);
+  appendByte(arena, HEX_DIGITS[byte & 15] as number);
 }

@@ -2,21 +2,21 @@
 // row. Both parsers of delimited input end here, so they cannot differ.
 
 import { isUtf8 } from 'node:buffer';
-import { appendByte, appendBytes, appendUtf8, newArena } from './arena.ts';
+import { appendByte, appendBytes, newArena } from './arena.ts';
 import type { Arena } from './arena.ts';
 import { VALUE_IS_JSON } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
 import { newJsonLine } from './json-members.ts';
+import { appendJsonString } from './json-text.ts';
 import type { JsonLine } from './json-members.ts';
 import { addRow, newRowTable } from './row-table.ts';
+import { wordsOf } from './word-scan.ts';
 import type { RejectReason } from './reject-table.ts';
 import type { RowTable } from './row-table.ts';
 
 const BRACE_OPEN = 0x7b;
 const BRACE_CLOSE = 0x7d;
 const JSON_COMMA = 0x2c;
-const JSON_QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 
 export interface ParseContext {
   readonly dialect: Dialect;
@@ -27,6 +27,9 @@ export interface ParseContext {
   readonly cells: Uint32Array;
   /** `"name":` for each column, where the value is a JSON object. */
   readonly memberHeads: readonly Buffer[];
+  /** The words of the present chunk, and, where values are JSON, whether all of it is UTF-8. */
+  view: DataView;
+  isText: boolean;
   /** What reads the lines of jsonl; undefined for the other formats. */
   readonly line: JsonLine | undefined;
 }
@@ -41,13 +44,22 @@ export function newParseContext(dialect: Dialect, shardCount: number): ParseCont
     memberHeads: isJson
       ? dialect.columns.map((name) => Buffer.from(`${JSON.stringify(name)}:`, 'utf8'))
       : [],
+    view: wordsOf(new Uint8Array(0)),
+    isText: false,
     line: dialect.members === undefined ? undefined : newJsonLine(dialect.members),
   };
 }
 
+/** To be called before the cells of a chunk are added. Returns its words. */
+export function beginCells(context: ParseContext, chunk: Buffer): DataView {
+  context.view = wordsOf(chunk);
+  context.isText = context.dialect.valueColumn === VALUE_IS_JSON && isUtf8(chunk);
+  return context.view;
+}
+
 /**
- * Adds the record whose `columns` cells lie in `source` at `context.cells` as a row: a slice of
- * `source` or, with a JSON value, of the arena. Returns '', or why it is refused.
+ * Adds the record whose `columns` cells lie in the chunk `source` at `context.cells` as a row: a slice
+ * of it or, with a JSON value, of the arena. Returns '', or why it is refused.
  */
 export function addCells(context: ParseContext, source: Buffer, columns: number): RejectReason {
   const { cells, dialect, rows } = context;
@@ -91,32 +103,11 @@ function appendJsonObject(context: ParseContext, source: Buffer): RejectReason {
     appendBytes(arena, head, 0, head.length);
     const start = cells[column * 2] as number;
     const end = cells[column * 2 + 1] as number;
-    if (!appendJsonString(arena, source, start, end)) {
+    if (!context.isText && !isUtf8(source.subarray(start, end))) {
       return `column ${column + 1} is not UTF-8, which a JSON value must be`;
     }
+    appendJsonString(arena, source, context.view, start, end);
   }
   appendByte(arena, BRACE_CLOSE);
   return '';
-}
-
-/** Returns false, having appended nothing of use, for bytes that are not UTF-8. */
-function appendJsonString(arena: Arena, source: Buffer, start: number, end: number): boolean {
-  if (isPlain(source, start, end)) {
-    appendByte(arena, JSON_QUOTE);
-    appendBytes(arena, source, start, end);
-    appendByte(arena, JSON_QUOTE);
-    return true;
-  }
-  if (!isUtf8(source.subarray(start, end))) return false;
-  appendUtf8(arena, JSON.stringify(source.toString('utf8', start, end)));
-  return true;
-}
-
-/** Printable ASCII without `"` and `\`: its JSON text is itself. */
-function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) {
-    const byte = bytes[at] as number;
-    if (byte < 0x20 || byte > 0x7e || byte === JSON_QUOTE || byte === BACKSLASH) return false;
-  }
-  return true;
 }

@@ -8,10 +8,10 @@
 // Hot loop: plain functions over numbers and bytes; nothing is allocated for a good row.
 
 import { CARRIAGE_RETURN, NEWLINE } from './dialect.ts';
-import { addCells } from './parse-context.ts';
+import { addCells, beginCells } from './parse-context.ts';
 import type { ParseContext } from './parse-context.ts';
 import { rejectRow } from './row-table.ts';
-import { copiesOf, findTwo, wordsOf } from './word-scan.ts';
+import { copiesOf, findTwo } from './word-scan.ts';
 
 const NEWLINES = copiesOf(NEWLINE);
 
@@ -24,7 +24,7 @@ export function parseDelimited(context: ParseContext, chunk: Buffer): void {
   const { delimiter, stripCarriageReturn: strips } = dialect;
   const delimiters = copiesOf(delimiter);
   const end = chunk.length;
-  const view = wordsOf(chunk);
+  const view = beginCells(context, chunk);
   let at = 0;
   while (at < end) {
     const rowStart = at;

@@ -4,7 +4,7 @@
 //     cell   = *( any byte but " , LF )  |  " *( any byte but "  |  "" ) "
 //
 //     "a,b","x ""y"" z"\r\n         cells  a,b   and   x ""y"" z   as they stand in the chunk;
-//      ^ ^   ^         ^            the second one is unescaped in place, once the row is accepted:
+//      ^ ^   ^         ^            the second one is unescaped in place before it becomes a row:
 //                                   x "y" z"" z      it only becomes shorter
 //
 // What is not of this grammar is what csv-parse refuses as well (a property test), and is rejected
@@ -14,11 +14,11 @@
 
 import { CsvRecords, bytesSource } from './csv-records.ts';
 import { CARRIAGE_RETURN, NEWLINE, QUOTE, VALUE_IS_JSON } from './dialect.ts';
-import { addCells } from './parse-context.ts';
+import { addCells, beginCells } from './parse-context.ts';
 import type { ParseContext } from './parse-context.ts';
 import { rejectRow } from './row-table.ts';
 import type { RejectReason } from './reject-table.ts';
-import { copiesOf, findOne, findThree, findTwo, wordsOf } from './word-scan.ts';
+import { copiesOf, findOne, findThree, findTwo } from './word-scan.ts';
 
 const QUOTES = copiesOf(QUOTE);
 const NEWLINES = copiesOf(NEWLINE);
@@ -41,7 +41,7 @@ interface RecordShape {
 export function parseQuoted(context: ParseContext, chunk: Buffer): void {
   const { dialect, rows } = context;
   const end = chunk.length;
-  const view = wordsOf(chunk);
+  const view = beginCells(context, chunk);
   const records = new CsvRecords(bytesSource(chunk), dialect.delimiter);
   const shape = { columns: 0, innerLines: 0, hasEscapes: false, faultAt: 0, fault: '' };
   let at = 0;

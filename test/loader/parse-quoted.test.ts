@@ -202,3 +202,26 @@ describe('the quoted path', () => {
     );
   });
 });
+
+describe('a JSON object of columns', () => {
+  it('is what JSON.stringify makes of the same texts', () => {
+    const unit = fc.constantFrom(
+      ...['a', '"', '\\', '/', '\b', '\f', '\r', '\t', '\0', '\u001f', '\u007f', 'é', '😀'],
+      ...['\u2028', 'some plain text'],
+    );
+    const cell = fc.array(unit, { maxLength: 8 }).map((units) => units.join(''));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(cell, cell), { minLength: 1, maxLength: 5 }), (cells) => {
+        const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
+        const lines = cells.map(([a, b], row) => `k${row},${quoted(a)},${quoted(b)}\n`);
+        expect(parsed(CSV3, lines.join('')).rows).toEqual(
+          cells.map(([a, b], row) => [
+            `k${row}`,
+            Buffer.from(JSON.stringify({ a, b })).toString('latin1'),
+          ]),
+        );
+      }),
+      runs(300),
+    );
+  });
+});
