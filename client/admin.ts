@@ -135,8 +135,9 @@ export class AdminClient {
     await this.#call(this.#client.resumeNode, { nodeId });
   }
 
-  async removeNode(nodeId: string): Promise<void> {
-    await this.#call(this.#client.removeNode, { nodeId });
+  /** Throws CONFLICT for a node that runs, and without `force` for one that may have the only copies. */
+  async removeNode(nodeId: string, force = false): Promise<void> {
+    await this.#call(this.#client.removeNode, { nodeId, force });
   }
 
   close(): void {

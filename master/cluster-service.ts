@@ -44,7 +44,7 @@ export function clusterService(
     explain: unary((request) => operations.explain(request)),
     drainNode: unary(({ nodeId }) => answerEmpty(operations.drainNode(nodeId))),
     resumeNode: unary(({ nodeId }) => answerEmpty(operations.resumeNode(nodeId))),
-    removeNode: unary(({ nodeId }) => answerEmpty(operations.removeNode(nodeId))),
+    removeNode: unary(({ force, nodeId }) => answerEmpty(operations.removeNode(nodeId, force))),
   };
 }
 

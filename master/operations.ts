@@ -42,6 +42,8 @@ import {
   setKeep,
 } from './catalog/version-transitions.ts';
 import { isAtLeast } from './core/health.ts';
+import { lossOfRemoval } from './core/removal.ts';
+import type { Loss } from './core/removal.ts';
 import { eligibleNodes, servesShard } from './core/world.ts';
 import { diffVersions } from './diff.ts';
 import type { Leader } from './leader.ts';
@@ -218,8 +220,11 @@ export class Operations implements ClusterOperations {
     this.#leader.turn();
   }
 
-  /** Throws CONFLICT for a node that still answers: its process would only join again. */
-  async removeNode(nodeId: string): Promise<void> {
+  /**
+   * Throws CONFLICT for a node that still answers (its process would only join again) and, without
+   * `force`, for one that may have the only copies of something, which it names.
+   */
+  async removeNode(nodeId: string, force: boolean): Promise<void> {
     const { catalog, roster } = this.#leader;
     requireNode(catalog.state, nodeId);
     const liveness = roster.get(nodeId)?.liveness;
@@ -229,8 +234,28 @@ export class Operations implements ClusterOperations {
         `Datanode ${nodeId} is running; drain it (\`stele node drain ${nodeId}\`), stop it, then remove it.`,
       );
     }
+    const losses = force ? [] : lossOfRemoval(this.#leader.world, nodeId);
+    if (losses.length > 0) throw wouldLose(nodeId, losses);
     await catalog.update((state) => removeNode(state, nodeId));
     roster.unfollow(nodeId);
     this.#leader.turn();
   }
+}
+
+const LOSSES_NAMED_MAX = 3;
+const SHARDS_NAMED_MAX = 8;
+
+function wouldLose(nodeId: string, losses: readonly Loss[]): SteleError {
+  const named = losses.slice(0, LOSSES_NAMED_MAX).map(({ keyspace, shards, version }) => {
+    const list = shards.slice(0, SHARDS_NAMED_MAX).join(', ');
+    const more =
+      shards.length > SHARDS_NAMED_MAX ? ` and ${shards.length - SHARDS_NAMED_MAX} more` : '';
+    return `shard${shards.length === 1 ? '' : 's'} ${list}${more} of '${keyspace}' version ${version}`;
+  });
+  const others = losses.length - named.length;
+  if (others > 0) named.push(`${others} more version${others === 1 ? '' : 's'}`);
+  return new SteleError(
+    'CONFLICT',
+    `Datanode ${nodeId} may have the only copies of ${named.join('; ')}; start it again and wait until \`stele status\` is green, or give them up with \`stele node remove ${nodeId} --force\`.`,
+  );
 }

@@ -56,5 +56,6 @@ export interface ClusterOperations extends ViewSource {
   explain(request: ExplainRequest): Promise<ExplainResponse>;
   drainNode(nodeId: string): Promise<void>;
   resumeNode(nodeId: string): Promise<void>;
-  removeNode(nodeId: string): Promise<void>;
+  /** `force`: also where it may have the only copies of something. */
+  removeNode(nodeId: string, force: boolean): Promise<void>;
 }

@@ -8,9 +8,9 @@ import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView, KeyspaceView, NodeView } from '../../proto/gen/stele/v1/view.ts';
 import type { KeyspaceRecord } from '../catalog/records.ts';
 import type { Health } from './health.ts';
-import { isMember, isServing } from './membership.ts';
+import { isServing } from './membership.ts';
 import type { NodeStatus } from './membership.ts';
-import { currentDatasets, holdsShard, ownersOf, servesShard } from './world.ts';
+import { currentDatasets, holdsShard, isInStep, ownersOf, servesShard } from './world.ts';
 import type { Dataset, World } from './world.ts';
 
 export interface ViewKeyspace {
@@ -128,7 +128,7 @@ export function nodeState(world: World, node: NodeStatus): NodeState {
   }
 }
 
-/** Drained: the owners without it hold every kept version, so nobody needs its copies. */
+/** Drained: the owners without it serve and hold every kept version, so nobody needs its copies. */
 function isDrained(world: World, node: NodeStatus): boolean {
   for (const dataset of world.datasets) {
     for (let shard = 0; shard < world.shardCount; shard++) {
@@ -136,14 +136,15 @@ function isDrained(world: World, node: NodeStatus): boolean {
       if (owners.length === 0) return false;
       const complete = owners.every((id) => {
         const owner = world.nodes.get(id);
-        return (
-          owner !== undefined &&
-          isMember(owner, world.nowMs) &&
-          holdsShard(world.holdings.get(id), dataset, shard)
-        );
+        return owner !== undefined && holdsInStep(world, owner, dataset, shard);
       });
       if (!complete) return false;
     }
   }
   return !world.owners.some((owners) => owners.includes(node.id));
+}
+
+function holdsInStep(world: World, owner: NodeStatus, dataset: Dataset, shard: number): boolean {
+  if (!isServing(owner) || !isInStep(world, owner)) return false;
+  return holdsShard(world.holdings.get(owner.id), dataset, shard);
 }

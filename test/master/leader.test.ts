@@ -278,14 +278,74 @@ describe('membership by wish', () => {
 
   test('a node is removed only when it is silent', async () => {
     const [a] = await plane.join('a', 'b');
-    await expect(plane.operations.removeNode('a')).rejects.toMatchObject({ code: 'CONFLICT' });
-    await expect(plane.operations.removeNode('zz')).rejects.toMatchObject({
+    await expect(plane.operations.removeNode('a', false)).rejects.toMatchObject({
+      code: 'CONFLICT',
+    });
+    await expect(plane.operations.removeNode('zz', false)).rejects.toMatchObject({
       code: 'NODE_NOT_FOUND',
     });
     a!.alive = false;
     await until(() => plane.leader.world.nodes.get('a')?.liveness === 'DOWN', 'down');
-    await plane.operations.removeNode('a');
+    await plane.operations.removeNode('a', false);
     expect(plane.leader.current().nodes.map((node) => node.id)).toEqual(['b']);
+  });
+
+  test('a node that may have the only copies of something is not removed, unless by force', async () => {
+    const [a, b] = await plane.join('a', 'b');
+    const { uid, ids } = await plane.load('prices');
+    a!.lose(uid, ids[3]!);
+    a!.copyFails = true;
+    a!.lose(uid, ids[5]!);
+    b!.alive = false;
+    await until(() => plane.leader.world.nodes.get('b')?.liveness === 'DOWN', 'down');
+    await expect(plane.operations.removeNode('b', false)).rejects.toMatchObject({
+      code: 'CONFLICT',
+      message: expect.stringContaining("shards 3, 5 of 'prices' version 1") as string,
+    });
+    await plane.operations.removeNode('b', true);
+    expect(plane.leader.current().nodes.map((node) => node.id)).toEqual(['a']);
+  });
+
+  test('a node of which nothing was heard since the start is not removed without a copy elsewhere', async () => {
+    const [a, b] = await plane.join('a', 'b');
+    await plane.load('prices');
+    await plane.stop();
+    b!.alive = false;
+    a!.alive = false;
+    await plane.start();
+    const livenessOf = (id: string) => plane.leader.world.nodes.get(id)?.liveness;
+    await until(() => livenessOf('b') === 'DOWN', 'down');
+    await expect(plane.operations.removeNode('b', false)).rejects.toMatchObject({
+      code: 'CONFLICT',
+    });
+    a!.alive = true;
+    await until(() => plane.leader.current().ready, 'the other one has everything');
+    await plane.operations.removeNode('b', false);
+  });
+
+  test('a drain that is taken back in the middle leaves two copies of all and no more', async () => {
+    const nodes = await plane.join('a', 'b', 'c');
+    const { uid, ids } = await plane.load('prices');
+    for (const node of nodes) node.copyFails = true;
+    await plane.operations.drainNode('a');
+    const stateOfA = () => plane.leader.current().nodes.find((node) => node.id === 'a')?.state;
+    await until(() => stateOfA() === NodeState.DRAINING, 'draining');
+    await plane.operations.resumeNode('a');
+    for (const node of nodes) node.copyFails = false;
+    const total = () => nodes.reduce((sum, node) => sum + node.segments.size, 0);
+    await until(() => stateOfA() === NodeState.SERVING && isGreen(), 'serving');
+    await until(() => total() === 2 * ids.length, 'what was copied meanwhile is gone');
+    expect(plane.replicas(uid, ids)).toBe(2);
+  });
+
+  test('a drained node is draining again where who took its replicas is gone', async () => {
+    const [, b] = await plane.join('a', 'b');
+    await plane.load('prices');
+    await plane.operations.drainNode('a');
+    const stateOfA = () => plane.leader.current().nodes.find((node) => node.id === 'a')?.state;
+    await until(() => stateOfA() === NodeState.DRAINED, 'drained');
+    b!.alive = false;
+    await until(() => stateOfA() === NodeState.DRAINING, 'its copies are needed');
   });
 
   test('a joining node takes its share', async () => {

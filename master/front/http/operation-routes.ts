@@ -19,6 +19,11 @@ const WAIT_MS_MAX = 600_000;
 /** A socket that waits for health is given this much longer than the wait. */
 const WAIT_SLACK_MS = 10_000;
 
+const REMOVE_QUERY = {
+  type: 'object',
+  properties: { force: { type: 'string', enum: ['true', 'false'] } },
+} as const;
+
 type OfKeyspace = FastifyRequest<{ Params: { keyspace: string } }>;
 type OfNode = FastifyRequest<{ Params: { id: string } }>;
 
@@ -80,9 +85,17 @@ function nodeRoutes(app: FastifyInstance, operations: ClusterOperations): void {
   );
   app.delete(
     '/v1/nodes/:id',
-    { schema: { tags, summary: 'Forget a datanode that is down or drained' } },
-    async (request: OfNode) => {
-      await operations.removeNode(nodeId(request.params.id));
+    {
+      schema: {
+        tags,
+        summary: 'Forget a datanode that is stopped; ?force=true also the only copies it may have',
+        querystring: REMOVE_QUERY,
+      },
+    },
+    async (
+      request: FastifyRequest<{ Params: { id: string }; Querystring: { force?: string } }>,
+    ) => {
+      await operations.removeNode(nodeId(request.params.id), request.query.force === 'true');
       return { id: request.params.id, removed: true };
     },
   );

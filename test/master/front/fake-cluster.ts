@@ -432,8 +432,8 @@ export class FakeCluster implements ClusterOperations {
     this.#nodeCall('resume', nodeId);
   }
 
-  async removeNode(nodeId: string): Promise<void> {
-    this.#nodeCall('remove', nodeId);
+  async removeNode(nodeId: string, force: boolean): Promise<void> {
+    this.#nodeCall(force ? 'remove by force' : 'remove', nodeId);
   }
 
   #nodeCall(verb: string, nodeId: string): void {

@@ -186,7 +186,15 @@ describe('operations', () => {
     await http.app.inject({ method: 'POST', url: '/v1/nodes/datanode-1/drain' });
     await http.app.inject({ method: 'POST', url: '/v1/nodes/datanode-1/resume' });
     await http.app.inject({ method: 'DELETE', url: '/v1/nodes/datanode-1' });
-    expect(cluster.calls).toEqual(['drain datanode-1', 'resume datanode-1', 'remove datanode-1']);
+    await http.app.inject({ method: 'DELETE', url: '/v1/nodes/datanode-1?force=true' });
+    expect(cluster.calls).toEqual([
+      'drain datanode-1',
+      'resume datanode-1',
+      'remove datanode-1',
+      'remove by force datanode-1',
+    ]);
+    const odd = await http.app.inject({ method: 'DELETE', url: '/v1/nodes/x?force=perhaps' });
+    expectProblem(odd, 400, 'INVALID_ARGUMENT');
     const unknown = await http.app.inject({ method: 'POST', url: '/v1/nodes/nobody/drain' });
     expectProblem(unknown, 404, 'NODE_NOT_FOUND');
   });

@@ -321,6 +321,8 @@ export interface ResumeNodeResponse {
 
 export interface RemoveNodeRequest {
   nodeId: string;
+  /** Also where it may have the only copies of something. */
+  force: boolean;
 }
 
 export interface RemoveNodeResponse {
@@ -3333,13 +3335,16 @@ export const ResumeNodeResponse: MessageFns<ResumeNodeResponse> = {
 };
 
 function createBaseRemoveNodeRequest(): RemoveNodeRequest {
-  return { nodeId: "" };
+  return { nodeId: "", force: false };
 }
 
 export const RemoveNodeRequest: MessageFns<RemoveNodeRequest> = {
   encode(message: RemoveNodeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.nodeId !== "") {
       writer.uint32(10).string(message.nodeId);
+    }
+    if (message.force !== false) {
+      writer.uint32(16).bool(message.force);
     }
     return writer;
   },
@@ -3363,6 +3368,14 @@ export const RemoveNodeRequest: MessageFns<RemoveNodeRequest> = {
             }
 
             message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.force = reader.bool();
             continue;
           }
         }
