@@ -31,6 +31,8 @@ export const SEGMENT_BYTES_MAX = 2 * GiB - 1;
 /** Two to the 21 buckets of 12 records: bucket arithmetic stays exact in a double (segment/hash.ts). */
 export const SEGMENT_RECORDS_MAX = 12 * 2 ** 21;
 
+/** Deltas on a shard's base; with more of them they are merged into one segment. */
+export const DELTAS_MAX = 4;
 /** Samples of each kind in the difference of two versions. */
 export const DIFF_SAMPLES_MAX = 1000;
 

@@ -4,14 +4,18 @@
 //   epoch                        the present leader's term
 //   keyspace/<uid>               one dataset: name, state, what is desired of it
 //   version/<uid>/<number>       one version's summary, with the gate it was held against
-//   manifest/<uid>/<number>      its segments; immutable, gone with the version's files
+//   manifest/<uid>/<number>      its segments, gone with the version's files. What they hold together
+//                                never changes; which they are does when deltas are merged
 //   load/<id>                    one bulk load
 //   node/<id>                    one datanode that has ever joined and was not removed
 //
 // Byte strings are hex. Wall times are for people only.
 
 import { SteleError } from '../../base/errors.ts';
+import type { AppendOutcome } from '../../proto/gen/stele/v1/load.ts';
 import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
+import { totalsMessage } from './totals.ts';
+import type { TotalsRecord } from './totals.ts';
 
 const RECORD_FORMAT = 1;
 
@@ -98,22 +102,35 @@ export interface VersionRecord {
   readonly rejection?: string;
   /** What was current before it became so: where a rollback goes. 0: nothing was. */
   readonly follows?: number;
+  /** Where it came from an append: what that changed. */
+  readonly append?: AppendRecord;
 }
 
-export interface SegmentRecord {
+export interface AppendRecord {
+  /** The version that was appended to; 0: there was none. */
+  readonly base: number;
+  readonly added: number;
+  readonly replaced: number;
+  readonly unchanged: number;
+}
+
+export interface SegmentRecord extends TotalsRecord {
   readonly id: string;
   readonly shard: number;
   readonly fileBytes: number;
-  readonly records: number;
-  readonly keyBytes: number;
-  readonly valueBytes: number;
-  readonly digest: string;
 }
 
 export interface ManifestRecord {
   readonly uid: string;
   readonly version: number;
+  /** By shard, and within a shard oldest first: a base, then its deltas. */
   readonly segments: readonly SegmentRecord[];
+  /** By id of a delta: the records of older segments of its shard whose keys it has. */
+  readonly overwritten?: Readonly<Record<string, TotalsRecord>>;
+  /** How often deltas were merged in it; absent: never. */
+  readonly revision?: number;
+  /** Ids of segments that were merged away, and go from the datanodes. */
+  readonly merged?: readonly string[];
 }
 
 /** proto/stele/v1/load.proto says what each means. */
@@ -137,6 +154,8 @@ export interface LoadRecord {
   readonly inputFingerprint: string;
   readonly minReplicas: number;
   readonly mode?: 'REPLACE' | 'APPEND';
+  /** Where the mode is APPEND: the version that was current when it began, or was taken up again. */
+  readonly base?: number;
   readonly owner?: { readonly host: string; readonly pid: number; readonly user: string };
   /** BeginLoadRequest.work_token; absent in records of earlier releases. */
   readonly workToken?: string;
@@ -230,7 +249,14 @@ export function manifestMessage(
     keyBytes: version.keyBytes,
     valueBytes: version.valueBytes,
     digest: Buffer.from(version.digest, 'hex'),
-    revision: 0,
-    overwritten: [],
+    revision: manifest.revision ?? 0,
+    overwritten: Object.entries(manifest.overwritten ?? {}).map(([segmentId, totals]) => ({
+      segmentId,
+      totals: totalsMessage(totals),
+    })),
   };
+}
+
+export function appendMessage({ base, ...counts }: AppendRecord): AppendOutcome {
+  return { baseVersion: base, ...counts };
 }
