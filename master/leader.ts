@@ -37,6 +37,7 @@ import { copyFailed, copyKey, forgetTarget, planRepair } from './core/repair.ts'
 import type { Copy, InFlight, RepairLimits } from './core/repair.ts';
 import { buildView } from './core/routes.ts';
 import type { Leaving, World } from './core/world.ts';
+import { Merging } from './merging.ts';
 import { NodeSync } from './nodes/node-sync.ts';
 import { Orders } from './orders.ts';
 import { Roster } from './roster.ts';
@@ -48,6 +49,8 @@ interface LeaderSettings {
   readonly heartbeatDeadlineMs: number;
   readonly membership: MembershipLimits;
   readonly repair: RepairLimits;
+  /** Per datanode, of segments read; 0: unlimited. */
+  readonly mergeBytesPerSecondMax: number;
   /** How long what has left the view stays on the nodes, for reads that have begun. */
   readonly retireDelayMs: number;
 }
@@ -65,8 +68,11 @@ export class Leader implements ViewSource {
   readonly catalog: Catalog;
   readonly roster: Roster;
   readonly sync: NodeSync;
+  /** Uids of keyspaces into which a load is being committed: their manifests stay as they are. */
+  readonly committing = new Set<string>();
   readonly #options: LeaderOptions;
   readonly #orders: Orders;
+  readonly #merging: Merging;
   readonly #place = placementMemo();
   /** By node: refs of leaving versions that its present run has dropped. */
   readonly #rid = new Map<string, Set<string>>();
@@ -92,6 +98,8 @@ export class Leader implements ViewSource {
     const { connections } = this.roster;
     this.sync = new NodeSync(connections, this.#syncSide(), background, log);
     this.#orders = new Orders(connections, this.#orderSide(), background, log);
+    const { mergeBytesPerSecondMax } = settings;
+    this.#merging = new Merging(this.#mergingSide(), mergeBytesPerSecondMax, background, log);
     this.#world = this.#buildWorld();
     this.#health = computeHealth(this.#world);
     this.#view = { ...this.#nextView(), revision: 1 };
@@ -176,6 +184,9 @@ export class Leader implements ViewSource {
     this.#publish();
     this.#noteDepartures();
     this.#repair();
+    this.#merging.turn(this.#world);
+    // What is being merged to now must not count as garbage.
+    this.#world = { ...this.#world, expected: this.#merging.expected };
     this.#clean();
   }
 
@@ -225,6 +236,8 @@ export class Leader implements ViewSource {
         (revision) => this.#isApplied(revision),
       ),
       draining: facts.draining,
+      loading: facts.loading,
+      expected: this.#merging.expected,
     };
     return { ...base, owners: this.#place(base) };
   }
@@ -321,7 +334,37 @@ export class Leader implements ViewSource {
       holdingsRevisions: (nodeId) => roster.holdingsRevisions(nodeId),
       onHoldings: (...change) => roster.onHoldings(...change),
       onManifestHeld: (...change) => roster.onManifestHeld(...change),
+      outdatedManifests: (nodeId) => this.#outdatedManifests(nodeId),
       onViewApplied: (...change) => roster.onViewApplied(...change),
+    };
+  }
+
+  /** After deltas were merged; versions whose manifests were never changed are in the view's hands. */
+  #outdatedManifests(nodeId: string): VersionRef[] {
+    return this.#catalogFacts()
+      .datasets.filter(
+        ({ ref, revision }) => revision > 0 && !this.roster.hasManifest(nodeId, ref, revision),
+      )
+      .map(({ uid, version }) => ({ keyspaceUid: uid, version }));
+  }
+
+  #mergingSide(): ConstructorParameters<typeof Merging>[0] {
+    return {
+      catalog: this.catalog,
+      connections: this.roster.connections,
+      header: (nodeId) => this.header(nodeId),
+      nowMs: () => this.nowMs(),
+      isCommitting: (uid) => this.committing.has(uid),
+      copy: (copies) =>
+        this.#orders.copy(
+          copies,
+          this.#world.nodes,
+          this.#options.settings.repair.bytesPerSecondMax,
+        ),
+      onReplaced: () => {
+        this.#planTurn();
+        this.sync.kickAll();
+      },
     };
   }
 

@@ -13,8 +13,8 @@ import type {
   HeartbeatResponse,
   ListHoldingsResponse,
   OrderHeader,
-  VersionRef,
 } from '../proto/gen/stele/v1/datanode.ts';
+import type { Manifest } from '../proto/gen/stele/v1/segment.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import type { LinkFactory } from '../proto/ports.ts';
 import { versionId } from './catalog/records.ts';
@@ -29,6 +29,7 @@ import {
 import type { Holdings, NodeHoldings } from './core/holdings.ts';
 import { answered, knownNode, missed } from './core/membership.ts';
 import type { Membership, MembershipLimits, NodeStatus } from './core/membership.ts';
+import { revisionRef } from './core/world.ts';
 import { ConnectionManager } from './nodes/connection-manager.ts';
 import { Heartbeater } from './nodes/heartbeater.ts';
 
@@ -127,16 +128,23 @@ export class Roster {
     this.#update(nodeId, incarnation, (before) => applyHoldings(before, list));
   }
 
-  /** A node confirmed a version and these segments of it, ahead of its next list. */
+  /** A node took a version's manifest and confirmed these segments of it, ahead of its next list. */
   onManifestHeld(
     nodeId: string,
     incarnation: string,
-    { keyspaceUid, version }: VersionRef,
+    { keyspaceUid, revision, version }: Pick<Manifest, 'keyspaceUid' | 'version' | 'revision'>,
     ids: readonly string[],
   ): void {
+    const ref = versionId(keyspaceUid, version);
     this.#update(nodeId, incarnation, (before) =>
-      withManifests(confirmHeld(before, keyspaceUid, ids), [versionId(keyspaceUid, version)]),
+      withManifests(confirmHeld(before, keyspaceUid, ids), [ref, revisionRef(ref, revision)]),
     );
+  }
+
+  /** Whether the node is known to have this revision of a version's manifest. */
+  hasManifest(nodeId: string, ref: string, revision: number): boolean {
+    const manifests = this.#holdings.get(nodeId)?.manifests;
+    return manifests?.has(revisionRef(ref, revision)) === true;
   }
 
   /** The node has this view and the manifests of everything that it names. */

@@ -173,6 +173,7 @@ function newLeader(
         initializingDownMisses: Math.max(INITIALIZING_DOWN_MISSES, settings.downMisses),
         repairDelayMs: settings.repairDelay,
       },
+      mergeBytesPerSecondMax: settings.mergeBytesPerSecond,
       repair: {
         copiesPerNodeMax: settings.copiesPerNode,
         bytesPerSecondMax: settings.repairBytesPerSecond,

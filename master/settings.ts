@@ -57,6 +57,10 @@ export const masterSettings = settingsOf({
     min: 0,
     max: 100 * GIB,
   }),
+  mergeBytesPerSecond: option.bytes('merging deltas per datanode; 0: unlimited', '64MiB', {
+    min: 0,
+    max: 100 * GIB,
+  }),
   copiesPerNode: option.count('large segments copied to one datanode at a time', 4, {
     min: 1,
     max: 64,

@@ -5,7 +5,9 @@
 //              (both once nobody reads them any more: departures.ts)
 //   garbage    segments of a known keyspace that no kept version refers to, once no load has
 //              touched it for an hour (a load's segments are not in any manifest before its commit);
-//              at once where the versions that had them are leaving
+//              at once where the versions that had them are leaving, or where they were merged away
+//              and the node has the manifests that no longer name them; never what deltas are just
+//              being merged to
 //   surplus    segments on a node that is no owner, once all owners serve verified copies
 //
 // Invariants: the last good copy of anything that a kept version refers to is never dropped;
@@ -15,7 +17,7 @@
 import { holds } from './holdings.ts';
 import type { NodeHoldings } from './holdings.ts';
 import type { NodeStatus } from './membership.ts';
-import { isInStep, ownersOf } from './world.ts';
+import { contentName, isInStep, ownersOf, revisionRef } from './world.ts';
 import type { Leaving, World } from './world.ts';
 
 const LOAD_QUIET_MS = 3_600_000;
@@ -53,6 +55,7 @@ export function planCleanup(
     kept: keptSegments(world),
     retired: segmentsOfLeaving(world, ({ ref }) => !world.lingering.has(ref)),
     lingering: segmentsOfLeaving(world, ({ ref }) => world.lingering.has(ref)),
+    merged: mergedAway(world),
   };
   const drops: DropPlan[] = [];
   let unknownSegments = 0;
@@ -84,6 +87,21 @@ interface Needs {
   readonly retired: ReadonlySet<string>;
   /** Of leaving versions that may still be read. */
   readonly lingering: ReadonlySet<string>;
+  /** With the manifests that a node must have before it can do without them. */
+  readonly merged: ReadonlyMap<string, readonly string[]>;
+}
+
+/** While a load runs into a keyspace nothing counts as merged away: the load may bring the same bytes. */
+function mergedAway(world: World): Map<string, string[]> {
+  const merged = new Map<string, string[]>();
+  for (const { merged: ids, ref, revision, uid } of world.datasets) {
+    if (ids.length === 0 || world.loading.has(uid)) continue;
+    for (const id of ids) {
+      const name = `${uid} ${id}`;
+      merged.set(name, [...(merged.get(name) ?? []), revisionRef(ref, revision)]);
+    }
+  }
+  return merged;
 }
 
 function segmentsOfLeaving(world: World, isMeant: (leaving: Leaving) => boolean): Set<string> {
@@ -156,7 +174,11 @@ function isUnneeded(
   const kept = needs.kept.get(name);
   if (kept !== undefined) return isSurplus(world, node, uid, segmentId, kept);
   if (needs.lingering.has(name)) return false;
-  return quiet || needs.retired.has(name);
+  if (world.expected.has(`${uid} ${contentName(segmentId)}`)) return false;
+  const manifests = needs.merged.get(name);
+  const known = world.holdings.get(node.id)?.manifests;
+  if (manifests?.some((ref) => known?.has(ref) !== true) === true) return false;
+  return quiet || needs.retired.has(name) || manifests !== undefined;
 }
 
 function isSurplus(

@@ -22,6 +22,8 @@ export interface CatalogFacts {
   readonly keyspaceUids: readonly string[];
   readonly keyspaces: readonly ViewKeyspace[];
   readonly draining: ReadonlySet<string>;
+  /** Uids of keyspaces into which a load runs. */
+  readonly loading: ReadonlySet<string>;
 }
 
 /** `replication`: the cluster's, for keyspaces that set none. */
@@ -30,7 +32,12 @@ export function catalogFacts(state: CatalogState, replication: number): CatalogF
   const versions = versionsByKeyspace(state);
   const live = [...state.keyspace.values()].filter((keyspace) => keyspace.state !== 'DELETING');
   const deleting = deletingUids(state);
-  const leaving = leavingVersions(state, versions);
+  const loading = new Set(
+    [...state.load.values()]
+      .filter((load) => load.state === 'RUNNING')
+      .map((load) => load.keyspaceUid),
+  );
+  const leaving = leavingVersions(state, versions, loading);
   return {
     datasets: live.flatMap((keyspace) =>
       (versions.get(keyspace.uid) ?? [])
@@ -43,6 +50,7 @@ export function catalogFacts(state: CatalogState, replication: number): CatalogF
     keyspaceUids: live.map((keyspace) => keyspace.uid),
     keyspaces: live.map((record) => viewKeyspace(record, versions.get(record.uid) ?? [])),
     draining: new Set([...state.node.values()].filter((node) => node.drain).map((node) => node.id)),
+    loading,
   };
 }
 
@@ -54,6 +62,7 @@ function datasetOf(
   replication: number,
 ): Dataset {
   const ref = versionId(keyspace.uid, version.number);
+  const manifest = state.manifest.get(ref);
   return {
     uid: keyspace.uid,
     name: keyspace.name,
@@ -61,7 +70,10 @@ function datasetOf(
     ref,
     current: version.number === keyspace.desired.currentVersion,
     replication: keyspace.desired.replication || replication,
-    segmentsByShard: byShard(state.manifest.get(ref), shardCount),
+    segmentsByShard: byShard(manifest, shardCount),
+    overwritten: new Map(Object.entries(manifest?.overwritten ?? {})),
+    revision: manifest?.revision ?? 0,
+    merged: manifest?.merged ?? [],
   };
 }
 
@@ -90,16 +102,12 @@ function deletingUids(state: CatalogState): ReadonlySet<string> {
 function leavingVersions(
   state: CatalogState,
   versions: ReadonlyMap<string, readonly VersionRecord[]>,
+  loading: ReadonlySet<string>,
 ): Leaving[] {
-  const loaded = new Set(
-    [...state.load.values()]
-      .filter((load) => load.state === 'RUNNING')
-      .map((load) => load.keyspaceUid),
-  );
   const leaving: Leaving[] = [];
   for (const keyspace of state.keyspace.values()) {
     const deleting = keyspace.state === 'DELETING';
-    if (!deleting && loaded.has(keyspace.uid)) continue;
+    if (!deleting && loading.has(keyspace.uid)) continue;
     for (const version of versions.get(keyspace.uid) ?? []) {
       const leaves = version.state === 'RETIRED' || version.state === 'BURNT';
       if (leaves || (deleting && isHeld(version))) leaving.push(leavingOf(state, version));
@@ -110,6 +118,6 @@ function leavingVersions(
 
 function leavingOf(state: CatalogState, { number, uid }: VersionRecord): Leaving {
   const ref = versionId(uid, number);
-  const segments = state.manifest.get(ref)?.segments ?? [];
-  return { uid, version: number, ref, segmentIds: segments.map(({ id }) => id) };
+  const { merged = [], segments = [] } = state.manifest.get(ref) ?? {};
+  return { uid, version: number, ref, segmentIds: [...segments.map(({ id }) => id), ...merged] };
 }

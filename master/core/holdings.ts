@@ -59,6 +59,9 @@ export function withManifests(before: NodeHoldings, refs: readonly string[]): No
 export function withoutManifests(before: NodeHoldings, refs: readonly string[]): NodeHoldings {
   const manifests = new Set(before.manifests);
   for (const ref of refs) manifests.delete(ref);
+  // With their revisions.
+  const gone = new Set(refs);
+  for (const name of manifests) if (gone.has(name.replace(/#.*$/, ''))) manifests.delete(name);
   return { ...before, manifests };
 }
 

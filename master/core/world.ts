@@ -1,6 +1,7 @@
 // Everything that the pure core looks at, in one immutable value, and the nouns it is made of.
 
 import type { SegmentRecord } from '../catalog/records.ts';
+import type { TotalsRecord } from '../catalog/totals.ts';
 import type { Holdings, NodeHoldings } from './holdings.ts';
 import type { Membership, NodeStatus } from './membership.ts';
 import { isMember, isServing } from './membership.ts';
@@ -15,8 +16,14 @@ export interface Dataset {
   readonly current: boolean;
   /** Replicas wanted; at most as many as there are nodes are asked for. */
   readonly replication: number;
-  /** By shard; an empty list where the version has no records. */
+  /** By shard, oldest first; an empty list where the version has no records. */
   readonly segmentsByShard: readonly (readonly SegmentRecord[])[];
+  /** By id of a delta: what it overwrites of the older segments of its shard. */
+  readonly overwritten: ReadonlyMap<string, TotalsRecord>;
+  /** Of its manifest; `<ref>#<revision>` is among the manifests of a node that has that one. */
+  readonly revision: number;
+  /** Ids of segments that were merged away in it. */
+  readonly merged: readonly string[];
 }
 
 /** A version whose manifest (and files) go from every node. */
@@ -45,6 +52,10 @@ export interface World {
   readonly lingering: ReadonlySet<string>;
   /** Uids of the keyspaces in the catalog, with when a load last touched them (monotonic). */
   readonly lastLoadMs: ReadonlyMap<string, number>;
+  /** Uids of keyspaces into which a load runs. */
+  readonly loading: ReadonlySet<string>;
+  /** `<uid> <contentName>` of segments that datanodes are merging deltas to. */
+  readonly expected: ReadonlySet<string>;
   /** Owners by shard, first owner first, `replicationMax(world)` of them. */
   readonly owners: readonly (readonly string[])[];
 }
@@ -109,4 +120,14 @@ export function isInStep(world: World, node: NodeStatus): boolean {
     node.report !== undefined &&
     holdings.revision >= node.report.holdingsRevision
   );
+}
+
+/** `<ref>#<revision>`: one revision of a version's manifest. */
+export function revisionRef(ref: string, revision: number): string {
+  return `${ref}#${revision}`;
+}
+
+/** The beginning of a segment's id, which tells its shard and records (docs/segment-format.md). */
+export function contentName(segmentId: string): string {
+  return segmentId.slice(0, segmentId.lastIndexOf('-') + 1);
 }

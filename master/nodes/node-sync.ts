@@ -4,6 +4,7 @@
 //
 //   heartbeat says holdings revision 7, we have 5  -> ListHoldings(since 5)
 //   heartbeat says view 3/11, the present is 3/12  -> ApplyView -> missing manifests -> PutManifest
+//   deltas of a version were merged                -> PutManifest of the new revision
 //
 // Invariants: one task a node; every call has a deadline; a failure here says nothing about the
 // node's life (that is for heartbeats alone).
@@ -35,9 +36,11 @@ export interface SyncSide {
   onManifestHeld(
     nodeId: string,
     incarnation: string,
-    ref: VersionRef,
+    manifest: Manifest,
     ids: readonly string[],
   ): void;
+  /** Versions of which the node may have an older manifest, from before deltas were merged. */
+  outdatedManifests(nodeId: string): VersionRef[];
   /** The node has this view and all manifests of it. */
   onViewApplied(nodeId: string, incarnation: string, view: ClusterView): void;
 }
@@ -152,18 +155,31 @@ export class NodeSync {
     const view = this.#side.currentView();
     const header = this.#side.header(nodeId);
     const applied = this.#applied.get(nodeId);
-    if (applied?.view === view && applied.incarnation === header.incarnation) return;
-    const response = await link.applyView({ header, view }, callOptions());
-    for (const ref of response.missingManifests) {
-      const manifest = this.#side.manifest(ref);
-      // Gone since this view was made; the next view will not name it.
-      if (manifest === undefined) continue;
-      const { heldSegmentIds } = await link.putManifest({ header, manifest }, callOptions());
-      this.#side.onManifestHeld(nodeId, header.incarnation, ref, heldSegmentIds);
+    if (applied?.view === view && applied.incarnation === header.incarnation) {
+      await this.#putManifests(nodeId, link, header, this.#side.outdatedManifests(nodeId));
+      return;
     }
+    const { missingManifests } = await link.applyView({ header, view }, callOptions());
+    await this.#putManifests(nodeId, link, header, missingManifests);
+    await this.#putManifests(nodeId, link, header, this.#side.outdatedManifests(nodeId));
     this.#applied.set(nodeId, { incarnation: header.incarnation, view });
     this.#side.onViewApplied(nodeId, header.incarnation, view);
     for (const check of this.#waiting) check();
+  }
+
+  async #putManifests(
+    nodeId: string,
+    link: DatanodeLink,
+    header: OrderHeader,
+    refs: readonly VersionRef[],
+  ): Promise<void> {
+    for (const ref of refs) {
+      const manifest = this.#side.manifest(ref);
+      // Gone since the view was made; the next view will not name it.
+      if (manifest === undefined) continue;
+      const { heldSegmentIds } = await link.putManifest({ header, manifest }, callOptions());
+      this.#side.onManifestHeld(nodeId, header.incarnation, manifest, heldSegmentIds);
+    }
   }
 }
 

@@ -74,6 +74,7 @@ export class ControlPlane {
           initializingDownMisses: 10,
           repairDelayMs: REPAIR_DELAY_MS,
         },
+        mergeBytesPerSecondMax: 0,
         repair: { copiesPerNodeMax: 4, bytesPerSecondMax: 0 },
         retireDelayMs: this.retireDelayMs,
       },

@@ -3,16 +3,21 @@
 
 import { SteleError } from '../../base/errors.ts';
 import { newIncarnation } from '../../base/ids.ts';
+import { MergeState } from '../../proto/gen/stele/v1/datanode.ts';
 import type {
   CopyOrder,
+  DeltaMeasure,
   DiffShardsRequest,
   DiffShardsResponse,
   HeartbeatResponse,
+  MeasureDeltasRequest,
+  MergeOrder,
+  MergeStatus,
   OrderHeader,
   VersionRef,
 } from '../../proto/gen/stele/v1/datanode.ts';
 import { DiffKind } from '../../proto/gen/stele/v1/diff.ts';
-import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
+import type { Manifest, RecordTotals, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
@@ -38,6 +43,11 @@ export class FakeDatanode {
   /** Tells other digests than it was given. */
   lies = false;
   diffFails = false;
+  /** Counts one key more as added than the others do. */
+  miscounts = false;
+  /** What it answers to merge orders; DONE: it merges at once. */
+  merging: MergeState = MergeState.DONE;
+  mergesDone = 0;
   /** Shards that it has compared. */
   diffed: number[] = [];
   ordersSeen: OrderHeader[] = [];
@@ -149,12 +159,42 @@ export class FakeDatanode {
   putManifest(manifest: Manifest): SegmentInfo[] {
     const ref = `${manifest.keyspaceUid}/${manifest.version}`;
     const before = this.manifests.get(ref);
-    if (before !== undefined && JSON.stringify(before) !== JSON.stringify(manifest)) {
+    const isSame = before === undefined || JSON.stringify(before) === JSON.stringify(manifest);
+    // The same records in other segments, after deltas were merged.
+    const isMerged = (before?.revision ?? 0) < manifest.revision;
+    if (!isSame && (!isMerged || !manifest.digest.equals(before.digest))) {
       throw new SteleError('CONFLICT', `two contents for version ${ref}`);
     }
     this.manifests.set(ref, manifest);
     const held = manifest.segments.filter(({ id }) => this.claim(manifest.keyspaceUid, id));
     return this.lies ? held.map((info) => ({ ...info, digest: Buffer.alloc(16, 0xee) })) : held;
+  }
+
+  /** As if every key of a delta were new; a made-up segment is named by its records. */
+  measure({ deltas, keyspaceUid }: MeasureDeltasRequest): DeltaMeasure[] {
+    return deltas.map(({ olderIds, segmentId }) => {
+      const held = [segmentId, ...olderIds].every((id) =>
+        this.segments.has(`${keyspaceUid} ${id}`),
+      );
+      const added = this.miscounts ? 8 : 7;
+      return { segmentId, held, added, replaced: 0, unchanged: 0, overwritten: undefined };
+    });
+  }
+
+  merge(order: MergeOrder): MergeStatus {
+    const nothing = { segment: undefined, reason: 'not today' };
+    const totals = order.totals as RecordTotals;
+    const id = `${String(order.shard).padStart(5, '0')}-${totals.digest.toString('hex')}-00000000`;
+    const isHere = this.segments.has(`${order.keyspaceUid} ${id}`);
+    if (!isHere && this.merging !== MergeState.DONE) return { state: this.merging, ...nothing };
+    const lacks = order.segmentIds.some((one) => !this.segments.has(`${order.keyspaceUid} ${one}`));
+    if (!isHere && lacks) return { state: MergeState.FAILED, ...nothing };
+    if (!isHere) {
+      this.store(order.keyspaceUid, id);
+      this.mergesDone++;
+    }
+    const segment = { id, shard: order.shard, fileBytes: 50, ...totals };
+    return { state: MergeState.DONE, segment, reason: '' };
   }
 
   /** As if one key had been added to each shard. */
@@ -244,11 +284,10 @@ export class FakeNetwork implements LinkFactory {
       },
       scanKeys: () => Promise.reject(new SteleError('UNSUPPORTED', 'no keys here')),
       listSlotKeys: () => Promise.reject(new SteleError('UNSUPPORTED', 'no keys here')),
-      measureDeltas: async () => {
-        throw new SteleError('UNSUPPORTED', 'no bytes here');
-      },
-      mergeSegments: async () => {
-        throw new SteleError('UNSUPPORTED', 'no bytes here');
+      measureDeltas: async (request) => ({ measures: find(request.header).measure(request) }),
+      mergeSegments: async (request) => {
+        const node = find(request.header);
+        return { statuses: request.orders.map((order) => node.merge(order)) };
       },
       diffShards: async (request) => {
         const header = { epoch: Number.MAX_SAFE_INTEGER, clusterId: '' };

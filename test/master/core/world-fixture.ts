@@ -48,6 +48,9 @@ export function dataset(version = 1, current = true, segmentBytes = 100): Datase
     ref: `${UID}/${version}`,
     current,
     replication: 2,
+    overwritten: new Map(),
+    revision: 0,
+    merged: [],
     segmentsByShard: [0, 1, 2, 3].map((shard) => [
       {
         id: `v${version}-s${shard}`,
@@ -90,6 +93,8 @@ export function world(
     deleting: new Set(),
     lingering: new Set(),
     lastLoadMs: new Map([[UID, 0]]),
+    loading: new Set(),
+    expected: new Set(),
     owners: [0, 1, 2, 3].map((shard) => (shard % 2 === 0 ? ['a', 'b'] : ['b', 'c'])),
     ...more,
   };

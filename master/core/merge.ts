@@ -1,0 +1,197 @@
+// Which shards' deltas are to be merged, by whom, and when the result may take their place. Pure.
+//
+//   a shard of a current version has more than DELTAS_MAX deltas
+//        -> every serving node that has them all is asked to merge them, again and again: the answer
+//           says how far it is (datanode/merger.ts). Replicas come to the same segment by themselves
+//        -> a node that cannot, while another one has the result, is ordered to copy it
+//        -> all those nodes hold the result: it is ready to be put into the manifest
+//
+// What is being merged is remembered by its segments, not by its version: an append in between adds
+// deltas behind them, and the result fits there as well. After a restart of the master all of it is
+// found again by asking.
+//
+// Invariants: only segments of current versions are merged; a result counts only if it holds what
+// its segments hold together (counts and digest); one merge a shard at a time.
+
+import { DELTAS_MAX } from '../../base/limits.ts';
+import type { SegmentRecord } from '../catalog/records.ts';
+import { chainTotals, isSameTotals } from '../catalog/totals.ts';
+import type { TotalsRecord } from '../catalog/totals.ts';
+import type { NodeStatus } from './membership.ts';
+import type { Copy } from './repair.ts';
+import { contentName } from './world.ts';
+import type { Dataset, World } from './world.ts';
+
+const POLL_MS = 1_000;
+const RETRY_FIRST_MS = 500;
+const RETRY_MAX_MS = 60_000;
+/** From then on the result is copied from another node, if one has it. */
+const FAILURES_BEFORE_COPY = 2;
+/** Orders in one message. */
+const ORDERS_PER_NODE_MAX = 64;
+
+/** One shard's deltas on their way to one segment. */
+export interface Merge {
+  readonly uid: string;
+  readonly shard: number;
+  /** Oldest first. */
+  readonly ids: readonly string[];
+  readonly totals: TotalsRecord;
+  /** The result, once some node has it. */
+  readonly segment: SegmentRecord | undefined;
+  readonly nodes: ReadonlyMap<string, NodeMerge>;
+}
+
+interface NodeMerge {
+  readonly failures: number;
+  readonly nextMs: number;
+}
+
+/** By `<uid> <shard>`. */
+export type Merges = ReadonlyMap<string, Merge>;
+
+export interface MergePlan {
+  readonly merges: Merges;
+  /** What to ask each node, most overdue first. */
+  readonly asks: ReadonlyMap<string, readonly Merge[]>;
+  readonly copies: readonly Copy[];
+  readonly ready: readonly (Merge & { readonly segment: SegmentRecord })[];
+}
+
+export function planMerges(world: World, before: Merges): MergePlan {
+  const merges = new Map<string, Merge>();
+  const due: { readonly nodeId: string; readonly merge: Merge; readonly atMs: number }[] = [];
+  const copies: Copy[] = [];
+  const ready: MergePlan['ready'][number][] = [];
+  for (const merge of wantedMerges(world, before)) {
+    const { segment } = merge;
+    const nodes = holdersOf(world, merge.uid, merge.ids);
+    const lacking =
+      segment === undefined
+        ? nodes
+        : nodes.filter((node) => !hasAll(world, node, merge.uid, [segment.id]));
+    if (segment !== undefined && nodes.length > 0 && lacking.length === 0) {
+      ready.push({ ...merge, segment });
+    }
+    for (const { id: nodeId } of lacking) {
+      const { failures, nextMs } = merge.nodes.get(nodeId) ?? NOT_ASKED;
+      if (nextMs > world.nowMs) continue;
+      const copy = failures >= FAILURES_BEFORE_COPY ? copyOf(world, merge, nodeId) : undefined;
+      if (copy !== undefined) copies.push(copy);
+      due.push({ nodeId, merge, atMs: nextMs });
+    }
+    merges.set(nameOf(merge), merge);
+  }
+  return { merges, asks: byNode(due), copies, ready };
+}
+
+const NOT_ASKED: NodeMerge = { failures: 0, nextMs: 0 };
+
+function nameOf({ shard, uid }: Pick<Merge, 'uid' | 'shard'>): string {
+  return `${uid} ${shard}`;
+}
+
+function wantedMerges(world: World, before: Merges): Merge[] {
+  return world.datasets
+    .filter((dataset) => dataset.current)
+    .flatMap((dataset) =>
+      dataset.segmentsByShard.flatMap((chain, shard) => {
+        const ongoing = before.get(nameOf({ uid: dataset.uid, shard }));
+        if (ongoing !== undefined && beginsWith(chain, ongoing.ids)) return [ongoing];
+        return chain.length > DELTAS_MAX + 1 ? [newMerge(dataset, chain, shard)] : [];
+      }),
+    );
+}
+
+function beginsWith(chain: readonly SegmentRecord[], ids: readonly string[]): boolean {
+  return ids.every((id, index) => chain[index]?.id === id);
+}
+
+function newMerge(dataset: Dataset, chain: readonly SegmentRecord[], shard: number): Merge {
+  return {
+    uid: dataset.uid,
+    shard,
+    ids: chain.map(({ id }) => id),
+    totals: chainTotals({ segments: chain, overwritten: dataset.overwritten }),
+    segment: undefined,
+    nodes: new Map(),
+  };
+}
+
+/** Serving nodes that have all of `ids`, verified. */
+function holdersOf(world: World, uid: string, ids: readonly string[]): NodeStatus[] {
+  return [...world.nodes.values()].filter(
+    (node) => node.liveness === 'SERVING' && hasAll(world, node, uid, ids),
+  );
+}
+
+function hasAll(world: World, node: NodeStatus, uid: string, ids: readonly string[]): boolean {
+  const holdings = world.holdings.get(node.id);
+  if (holdings?.incarnation !== node.incarnation) return false;
+  const held = holdings.segments.get(uid);
+  return ids.every((id) => held?.has(id) === true);
+}
+
+function copyOf(world: World, { segment, uid }: Merge, target: string): Copy | undefined {
+  if (segment === undefined) return undefined;
+  const sources = holdersOf(world, uid, [segment.id]).map(({ id }) => id);
+  return sources.length === 0 ? undefined : { target, uid, segment, sources };
+}
+
+function byNode(
+  due: { readonly nodeId: string; readonly merge: Merge; readonly atMs: number }[],
+): Map<string, Merge[]> {
+  const asks = new Map<string, Merge[]>();
+  for (const { merge, nodeId } of due.sort((left, right) => left.atMs - right.atMs)) {
+    const list = asks.get(nodeId) ?? [];
+    if (list.length < ORDERS_PER_NODE_MAX) asks.set(nodeId, [...list, merge]);
+  }
+  return asks;
+}
+
+/** What a node said of a merge, or that it could not be asked. */
+export type MergeAnswer =
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'done'; readonly segment: SegmentRecord }
+  | { readonly kind: 'failed' };
+
+/** The merges after an answer; one that is over is left alone. */
+export function noteAnswer(
+  before: Merges,
+  asked: Merge,
+  nodeId: string,
+  answer: MergeAnswer,
+  nowMs: number,
+): Merges {
+  const merge = before.get(nameOf(asked));
+  if (merge === undefined || merge.ids !== asked.ids) return before;
+  const failures = (merge.nodes.get(nodeId)?.failures ?? 0) + (answer.kind === 'failed' ? 1 : 0);
+  const pauseMs =
+    answer.kind === 'failed'
+      ? Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (failures - 1))
+      : POLL_MS;
+  const nodes = new Map(merge.nodes).set(nodeId, { failures, nextMs: nowMs + pauseMs });
+  const isResult =
+    answer.kind === 'done' &&
+    merge.segment === undefined &&
+    isSameTotals(answer.segment, merge.totals);
+  const segment = isResult ? answer.segment : merge.segment;
+  return new Map(before).set(nameOf(merge), { ...merge, nodes, segment });
+}
+
+/** They are in the manifests now, or do not fit there any more. */
+export function forgetMerges(before: Merges, over: readonly Merge[]): Merges {
+  const after = new Map(before);
+  for (const merge of over) after.delete(nameOf(merge));
+  return after;
+}
+
+/** For World.expected: results that no manifest names yet. */
+export function expectedOf(merges: Merges): ReadonlySet<string> {
+  return new Set(
+    [...merges.values()].map(({ shard, totals, uid }) => {
+      const name = `${String(shard).padStart(5, '0')}-${totals.digest}-`;
+      return `${uid} ${contentName(`${name}00000000`)}`;
+    }),
+  );
+}
