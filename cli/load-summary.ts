@@ -12,6 +12,7 @@ export function formatSummary(summary: LoadSummary): string {
   const lines = [
     `keyspace  ${summary.keyspace}, version ${summary.version}`,
     `rows      ${formatCount(summary.rows)} read, ${formatCount(summary.loaded)} loaded, ${formatCount(summary.duplicates)} duplicates${settled}, ${formatCount(summary.rejected)} rejected`,
+    ...appendLines(summary),
     `time      ${summary.seconds.toFixed(2)} s for ${formatBytes(summary.bytes)}, ${formatCount(Math.round(summary.rowsPerSecond))} rows/s`,
     `digest    ${summary.digest}`,
   ];
@@ -21,6 +22,15 @@ export function formatSummary(summary: LoadSummary): string {
     ...lines,
     `resumed   ${formatCount(chunksResumed)} chunks and ${formatCount(shardsResumed)} shards were done before`,
   ].join('\n');
+}
+
+function appendLines({ append, records }: LoadSummary): string[] {
+  if (append === undefined) return [];
+  const { added, baseVersion, replaced, unchanged } = append;
+  const on = baseVersion === 0 ? 'to nothing' : `to version ${baseVersion}`;
+  return [
+    `appended  ${on}: ${formatCount(added)} keys added, ${formatCount(replaced)} replaced, ${formatCount(unchanged)} unchanged; ${formatCount(records)} in all`,
+  ];
 }
 
 /** One line, for `stele up --load`. */

@@ -12,6 +12,8 @@ import type { LoadSettings } from './settings.ts';
 /** For a master that is restarting just now. */
 const RETRY_FOR_MS = 20_000;
 const RETRY_DELAY_MS = 500;
+/** Answers to a commit that are waited for one after the other, each up to its deadline. */
+const TIMEOUTS_MAX = 30;
 
 export interface LoadTotals {
   readonly records: number;
@@ -83,12 +85,15 @@ export async function commit(
   request: CommitLoadRequest,
 ): Promise<CommitLoadResponse> {
   const untilMs = performance.now() + RETRY_FOR_MS;
+  let timeouts = 0;
   for (;;) {
     try {
       return await master.commitLoad(request);
     } catch (thrown) {
-      const isAway = thrown instanceof SteleError && thrown.code === 'UNAVAILABLE';
-      if (!isAway || performance.now() >= untilMs) throw thrown;
+      const code = thrown instanceof SteleError ? thrown.code : undefined;
+      // The master is at it: a large append is counted by the datanodes before it is committed.
+      if (code === 'DEADLINE_EXCEEDED' && ++timeouts < TIMEOUTS_MAX) continue;
+      if (code !== 'UNAVAILABLE' || performance.now() >= untilMs) throw thrown;
       await sleep(RETRY_DELAY_MS);
     }
   }

@@ -2,7 +2,7 @@
 
 import { sleep } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
-import type { BeginLoadResponse } from '../proto/gen/stele/v1/load.ts';
+import type { BeginLoadResponse, CommitLoadResponse } from '../proto/gen/stele/v1/load.ts';
 import type { ShardDone } from './checkpoint.ts';
 import { addUp, commit, commitRequest } from './commit.ts';
 import type { LoadTotals } from './commit.ts';
@@ -146,8 +146,8 @@ async function commitStage(
   await reportOnce({ master: options.master, loadId, progress }, state.stop.signal).catch(
     (thrown: unknown) => state.log.debug({ err: toSteleError(thrown) }, 'not reported'),
   );
-  const { version } = await commit(options.master, request);
-  return summaryOf(state, parsed, delivered, totals, version);
+  const committed = await commit(options.master, request);
+  return summaryOf(state, parsed, delivered, totals, committed);
 }
 
 function summaryOf(
@@ -155,10 +155,11 @@ function summaryOf(
   parsed: ParseStageResult,
   delivered: ShardStageResult,
   totals: LoadTotals,
-  version: number,
+  committed: CommitLoadResponse,
 ): LoadSummary {
   const { elapsedMs } = state.progress;
   const rows = parsed.rowCount + parsed.rejectedCount;
+  const { append, digest, records, version } = committed;
   return {
     keyspace: state.settings.keyspace,
     version,
@@ -172,7 +173,9 @@ function summaryOf(
     rowsPerSecond: Math.round((rows * 1000) / Math.max(1, elapsedMs)),
     chunksResumed: parsed.chunksResumed,
     shardsResumed: delivered.shardsResumed,
-    digest: totals.digest.toHex(),
+    records,
+    digest: digest.toString('hex'),
+    append,
     alreadyCurrent: false,
   };
 }

@@ -1,5 +1,7 @@
 // What a finished load tells.
 
+import type { AppendOutcome } from '../proto/gen/stele/v1/load.ts';
+
 /** As INTERFACE lists it; `rows` = loaded + duplicates + rejected. */
 export interface LoadSummary {
   readonly keyspace: string;
@@ -18,8 +20,12 @@ export interface LoadSummary {
   readonly rowsPerSecond: number;
   readonly chunksResumed: number;
   readonly shardsResumed: number;
-  /** 32 hex digits; the same for the same set of pairs. */
+  /** Of the whole version. */
+  readonly records: number;
+  /** Of the whole version: 32 hex digits, the same for the same set of pairs. */
   readonly digest: string;
+  /** What an append has changed; undefined where the load replaced what was there. */
+  readonly append: AppendOutcome | undefined;
   /** The current version came from this very input: nothing was done. */
   readonly alreadyCurrent: boolean;
 }
@@ -42,7 +48,9 @@ export function alreadyCurrentSummary(
     rowsPerSecond: 0,
     chunksResumed: 0,
     shardsResumed: 0,
+    records: 0,
     digest: '',
+    append: undefined,
     alreadyCurrent: true,
   };
 }

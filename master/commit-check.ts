@@ -68,23 +68,31 @@ export function contentFingerprint(segments: readonly SegmentRecord[]): string {
 }
 
 /**
- * Throws REPLICAS_MISSING unless each segment is held by at least `wanted` of the nodes that
- * answered. `heldByNode`: by node, the ids that it confirmed.
+ * Throws REPLICAS_MISSING unless each shard is held, with all its segments, by at least `wanted` of the
+ * nodes that answered. `heldByNode`: by node, the ids that it confirmed.
  */
 export function checkReplicas(
   segments: readonly SegmentRecord[],
   heldByNode: ReadonlyMap<string, ReadonlySet<string>>,
   wanted: number,
 ): void {
-  const short = segments.filter(({ id }) => countHolders(heldByNode, id) < wanted);
-  const first = short[0];
+  const shards = byShard(segments);
+  const short = [...shards].filter(([, ids]) => countHolders(heldByNode, ids) < wanted);
+  const [first] = short;
   if (first === undefined) return;
+  const [shard, ids] = first;
   const names = [...heldByNode.keys()].join(', ') || 'none';
   throw new SteleError(
     'REPLICAS_MISSING',
-    `${short.length} of ${segments.length} shards have fewer than ${wanted} verified replicas (shard ${first.shard} has ${countHolders(heldByNode, first.id)}; datanodes that answered: ${names}). ` +
+    `${short.length} of ${shards.size} shards have fewer than ${wanted} verified replicas (shard ${shard} has ${countHolders(heldByNode, ids)}; datanodes that answered: ${names}). ` +
       'Nothing became visible; run the load again to resume it once the datanodes are back, or with a lower --min-replicas.',
   );
+}
+
+function byShard(segments: readonly SegmentRecord[]): Map<number, string[]> {
+  const ids = new Map<number, string[]>();
+  for (const { id, shard } of segments) ids.set(shard, [...(ids.get(shard) ?? []), id]);
+  return ids;
 }
 
 /**
@@ -122,11 +130,10 @@ function checkSame(nodeId: string, wanted: SegmentRecord, held: SegmentRecord): 
 
 function countHolders(
   heldByNode: ReadonlyMap<string, ReadonlySet<string>>,
-  segmentId: string,
+  segmentIds: readonly string[],
 ): number {
-  let count = 0;
-  for (const held of heldByNode.values()) if (held.has(segmentId)) count += 1;
-  return count;
+  const holders = [...heldByNode.values()].filter((held) => segmentIds.every((id) => held.has(id)));
+  return holders.length;
 }
 
 function rejected(what: string): SteleError {

@@ -2,17 +2,19 @@
 // "it is kept aside, and here is why".
 //
 //   1. the counts and digests of the segments add up                      (commit-check.ts)
-//   2. a version number is set aside for exactly this content             (durable)
-//   3. every node that serves is given the manifest and says what it holds
-//   4. what they say agrees with the load, and each segment is on enough of them
-//   5. the keys that the load requires are looked up on them, in this version (gate-keys.ts)
-//   6. THE FLIP, or THE REJECTION by the gate: one transaction            (durable)
-//   7. the view goes out; the answer waits, a little, until the nodes have it
+//   2. an append: the datanodes count what its deltas change              (append-content.ts)
+//   3. a version number is set aside for exactly this content             (durable)
+//   4. every node that serves is given the manifest and says what it holds
+//   5. what they say agrees with the load, and each shard is on enough of them
+//   6. the keys that the load requires are looked up on them, in this version (gate-keys.ts)
+//   7. THE FLIP, or THE REJECTION by the gate: one transaction            (durable)
+//   8. the view goes out; the answer waits, a little, until the nodes have it
 //
-// Each step can be repeated: a master that dies anywhere before 6 has shown nothing, and the loader's
-// next try begins at 1 and comes to the same version number.
+// Each step can be repeated: a master that dies anywhere before 7 has shown nothing, and the loader's
+// next try begins at 1 and comes to the same version number. While a commit is under way no deltas of
+// its keyspace are merged in the catalog (Leader.committing).
 //
-// Invariant: before 6 nobody reads the version, after a flip every node with its segments can serve it.
+// Invariant: before 7 nobody reads the version, after a flip every node with its segments can serve it.
 
 import { wallClockIso } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
@@ -20,14 +22,20 @@ import type { Logger } from '../base/log.ts';
 import { LoadMode } from '../proto/gen/stele/v1/load.ts';
 import type { CommitLoadRequest, CommitLoadResponse } from '../proto/gen/stele/v1/load.ts';
 import type { Manifest, SegmentInfo } from '../proto/gen/stele/v1/segment.ts';
+import { appendContent } from './append-content.ts';
 import { reserveVersion, settleLoad } from './catalog/commit-transitions.ts';
 import type { CommitContent } from './catalog/commit-transitions.ts';
 import { gateFor } from './catalog/gate.ts';
 import { requireRunning } from './catalog/load-transitions.ts';
 import type { BegunLoad } from './catalog/load-transitions.ts';
 import { clusterOf } from './catalog/queries.ts';
-import { manifestMessage, versionId } from './catalog/records.ts';
-import type { KeyspaceRecord, LoadRecord, VersionRecord } from './catalog/records.ts';
+import { appendMessage, manifestMessage, versionId } from './catalog/records.ts';
+import type {
+  KeyspaceRecord,
+  LoadRecord,
+  SegmentRecord,
+  VersionRecord,
+} from './catalog/records.ts';
 import { checkHeld, checkReplicas, checkSegments, contentFingerprint } from './commit-check.ts';
 import { eligibleNodes } from './core/world.ts';
 import { findKeys } from './gate-keys.ts';
@@ -58,12 +66,15 @@ export class Committer {
   async commit(request: CommitLoadRequest): Promise<CommitLoadResponse> {
     const running = this.#committing.get(request.loadId);
     if (running !== undefined) return running;
+    const uid = this.#leader.catalog.state.load.get(request.loadId)?.keyspaceUid ?? '';
+    this.#leader.committing.add(uid);
     const commit = this.#commit(request);
     this.#committing.set(request.loadId, commit);
     try {
       return await commit;
     } finally {
       this.#committing.delete(request.loadId);
+      this.#leader.committing.delete(uid);
     }
   }
 
@@ -93,24 +104,30 @@ export class Committer {
     return this.#settled(load, keyspace, version);
   }
 
-  /** Steps 1 and 2. */
-  async #prepare(request: CommitLoadRequest, { load }: BegunLoad): Promise<CommitContent> {
+  /** Steps 1 to 3. */
+  async #prepare(request: CommitLoadRequest, begun: BegunLoad): Promise<CommitContent> {
     const { catalog } = this.#leader;
-    const segments = checkSegments(request, clusterOf(catalog.state).shardCount);
-    const fingerprint = contentFingerprint(segments);
+    const own = checkSegments(request, clusterOf(catalog.state).shardCount);
+    const whole = await this.#whole(request, begun, own);
+    const fingerprint = contentFingerprint(whole.segments);
     const version = await catalog.update((state) =>
-      reserveVersion(state, load.id, fingerprint, wallClockIso()),
+      reserveVersion(state, begun.load.id, fingerprint, wallClockIso()),
     );
-    return {
-      version,
-      fingerprint,
-      segments,
-      records: request.records,
-      keyBytes: request.keyBytes,
-      valueBytes: request.valueBytes,
-      digest: request.digest.toString('hex'),
-      nowIso: wallClockIso(),
-    };
+    return { version, fingerprint, ...whole, nowIso: wallClockIso() };
+  }
+
+  /** What the version consists of: the load's own segments, or for an append those of its base with them. */
+  async #whole(
+    request: CommitLoadRequest,
+    { keyspace, load }: BegunLoad,
+    own: readonly SegmentRecord[],
+  ): Promise<Omit<CommitContent, 'version' | 'fingerprint' | 'nowIso'>> {
+    if (load.mode !== 'APPEND') {
+      const { digest, keyBytes, records, valueBytes } = request;
+      return { segments: own, records, keyBytes, valueBytes, digest: digest.toString('hex') };
+    }
+    const replicas = this.#replicasWanted(request, load, keyspace);
+    return appendContent(this.#leader, this.#log, keyspace, load.base ?? 0, own, replicas);
   }
 
   async #settled(
@@ -145,6 +162,7 @@ export class Committer {
           version: load.version,
           records: load.records ?? 0,
           digest: Buffer.from(load.digest ?? '', 'hex'),
+          append: undefined,
         }
       : answerOf(version);
   }
@@ -171,8 +189,9 @@ export class Committer {
   }
 
   #manifest(keyspace: KeyspaceRecord, content: CommitContent): Manifest {
-    const { version, segments } = content;
-    const record = { uid: keyspace.uid, version, segments };
+    const { appended, version, segments } = content;
+    const { overwritten = {} } = appended ?? {};
+    const record = { uid: keyspace.uid, version, segments, overwritten };
     const { shardCount } = clusterOf(this.#leader.catalog.state);
     return manifestMessage(keyspace, { ...content, number: version }, record, shardCount);
   }
@@ -212,8 +231,13 @@ function modeOf(load: LoadRecord): LoadMode {
   return load.mode === 'APPEND' ? LoadMode.APPEND : LoadMode.REPLACE;
 }
 
-function answerOf({ digest, number, records }: VersionRecord): CommitLoadResponse {
-  return { version: number, records, digest: Buffer.from(digest, 'hex') };
+function answerOf({ append, digest, number, records }: VersionRecord): CommitLoadResponse {
+  return {
+    version: number,
+    records,
+    digest: Buffer.from(digest, 'hex'),
+    append: append && appendMessage(append),
+  };
 }
 
 function idsByNode(

@@ -25,7 +25,7 @@ import {
   cancelLoad,
   endLoad,
   loadNotFound,
-  requireRunning,
+  rebaseLoad,
 } from './catalog/load-transitions.ts';
 import type { BegunLoad } from './catalog/load-transitions.ts';
 import { clusterOf, findKeyspace, requireKeyspace } from './catalog/queries.ts';
@@ -60,10 +60,8 @@ export class Loads {
   }
 
   async beginLoad(request: BeginLoadRequest): Promise<BeginLoadResponse> {
-    if (request.mode === LoadMode.APPEND) {
-      throw new SteleError('UNSUPPORTED', 'append is not supported yet; use --mode replace.');
-    }
     keyspaceName(request.keyspace);
+    requireKnownMode(request.mode);
     if (request.loadId !== '') return this.#resume(request.loadId);
     const current = this.#currentIfSame(request);
     if (current !== undefined) return this.#response('', current, true);
@@ -86,7 +84,7 @@ export class Loads {
       source: request.source,
       inputFingerprint: request.inputFingerprint,
       minReplicas: request.minReplicas,
-      mode: 'REPLACE' as const,
+      mode: request.mode === LoadMode.APPEND ? ('APPEND' as const) : ('REPLACE' as const),
       workToken: request.workToken,
       owner: request.owner ?? { host: '', pid: 0, user: '' },
       nowIso: wallClockIso(),
@@ -97,7 +95,7 @@ export class Loads {
   }
 
   /** A committed load is answered as current: the loader ended between the flip and its answer. */
-  #resume(loadId: string): BeginLoadResponse {
+  async #resume(loadId: string): Promise<BeginLoadResponse> {
     const { state } = this.#leader.catalog;
     const load = state.load.get(loadId);
     const keyspace = load === undefined ? undefined : state.keyspace.get(load.keyspaceUid);
@@ -105,7 +103,7 @@ export class Loads {
     if (load.state === 'COMMITTED') return this.#response(loadId, keyspace, true);
     // What was parsed for a load that ended otherwise is used again, by a new one.
     if (load.state !== 'RUNNING') throw loadNotFound(loadId);
-    return this.#alive(requireRunning(state, loadId));
+    return this.#alive(await this.#leader.catalog.update((now) => rebaseLoad(now, loadId)));
   }
 
   #alive({ load, keyspace }: BegunLoad): BeginLoadResponse {
@@ -120,7 +118,9 @@ export class Loads {
     if (keyspace === undefined || !request.skipIfCurrent) return undefined;
     const current = state.version.get(versionId(keyspace.uid, keyspace.desired.currentVersion));
     const same = current?.inputFingerprint === request.inputFingerprint;
-    return same && request.inputFingerprint !== '' ? keyspace : undefined;
+    // What an append left behind is more than its input.
+    const isWhole = request.mode === LoadMode.APPEND || (current?.append?.base ?? 0) === 0;
+    return same && isWhole && request.inputFingerprint !== '' ? keyspace : undefined;
   }
 
   #requireServing(): void {
@@ -249,4 +249,13 @@ export class Loads {
   commitLoad(request: CommitLoadRequest): Promise<CommitLoadResponse> {
     return this.#committer.commit(request);
   }
+}
+
+/** A newer loader may know modes that must not be taken for a replace. */
+function requireKnownMode(mode: LoadMode): void {
+  if ([LoadMode.UNSPECIFIED, LoadMode.REPLACE, LoadMode.APPEND].includes(mode)) return;
+  throw new SteleError(
+    'UNSUPPORTED',
+    'The loader asks for a mode that this master does not know; use --mode replace or append, or a newer master.',
+  );
 }

@@ -14,8 +14,8 @@ import type {
 import { HealthStatus } from '../proto/gen/stele/v1/view.ts';
 import { gateMessage } from './catalog/gate.ts';
 import { epochOf, isHeld, keepOf, requireKeyspace, versionsOf } from './catalog/queries.ts';
-import { versionId } from './catalog/records.ts';
-import type { KeyspaceRecord } from './catalog/records.ts';
+import { appendMessage, versionId } from './catalog/records.ts';
+import type { KeyspaceRecord, ManifestRecord } from './catalog/records.ts';
 import { versionBefore } from './catalog/version-transitions.ts';
 import { isServing } from './core/membership.ts';
 import type { NodeStatus } from './core/membership.ts';
@@ -69,6 +69,13 @@ export function describeKeyspaces(leader: Leader): KeyspaceSummary[] {
   return summaries.sort((left, right) => left.index - right.index);
 }
 
+/** The most deltas that a shard has. */
+function deltasOf(manifest: ManifestRecord | undefined): number {
+  const counts = new Map<number, number>();
+  for (const { shard } of manifest?.segments ?? []) counts.set(shard, (counts.get(shard) ?? 0) + 1);
+  return Math.max(0, ...[...counts.values()].map((count) => count - 1));
+}
+
 /** Those that can be read, gone back to or promoted, and those that are on their way out. */
 export function describeVersions(leader: Leader, name: string): VersionSummary[] {
   const { state } = leader.catalog;
@@ -91,6 +98,8 @@ export function describeVersions(leader: Leader, name: string): VersionSummary[]
       reason: version.rejection ?? '',
       gate: version.gate === undefined ? undefined : gateMessage(version.gate),
       rollbackTarget: version.number === before,
+      append: version.append && appendMessage(version.append),
+      deltas: deltasOf(state.manifest.get(versionId(keyspace.uid, version.number))),
     }));
 }
 
@@ -185,6 +194,7 @@ export function explainKey(leader: Leader, keyspace: KeyspaceRecord, key: Buffer
     shard,
     replicas,
     servedBy: servedBy?.id ?? '',
+    segmentIds: (dataset?.segmentsByShard[shard] ?? []).map(({ id }) => id),
   };
 }
 

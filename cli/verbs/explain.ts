@@ -57,8 +57,16 @@ function format(response: ExplainResponse): string {
     `keyspace   ${response.keyspace}, version ${response.version === 0 ? 'none' : response.version}`,
     `slot       ${response.slot}`,
     `shard      ${response.shard}`,
+    `segments   ${segmentsText(response.segmentIds.length)}`,
     `served by  ${response.servedBy === '' ? 'nobody at the moment' : response.servedBy}`,
     '',
     formatTable(COLUMNS, rows),
   ].join('\n');
+}
+
+/** Of the key's shard: how many segments a read may have to look at. */
+function segmentsText(count: number): string {
+  if (count === 0) return 'none: the shard has no records';
+  if (count === 1) return '1';
+  return `${count}: a base and ${count - 1} ${count === 2 ? 'delta' : 'deltas'}`;
 }

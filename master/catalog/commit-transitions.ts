@@ -7,7 +7,8 @@
 //
 // The gate is held against the state of the very turn that flips, so a rollback or promote that came
 // in between is what the new version is compared with. A load that began on an older version becomes
-// current all the same: a replace replaces whatever is there.
+// current all the same: a replace replaces whatever is there. An append does not: it says what is new
+// beside the version it began on, and is refused where another one has become current.
 //
 // Invariants: a version number, once handed to datanodes with one content, is never used with
 // another; flip and rejection are one transaction each, and nothing is current that was rejected.
@@ -21,6 +22,7 @@ import { endedLoad, requireRunning } from './load-transitions.ts';
 import { keepOf, versionsOf } from './queries.ts';
 import { versionId } from './records.ts';
 import type {
+  AppendRecord,
   KeyspaceRecord,
   LoadProgressRecord,
   LoadRecord,
@@ -28,6 +30,7 @@ import type {
   SegmentRecord,
   VersionRecord,
 } from './records.ts';
+import type { TotalsRecord } from './totals.ts';
 import { checkKeep, retireAfter, retireRejected } from './version-transitions.ts';
 
 /**
@@ -96,6 +99,15 @@ export interface CommitContent {
   readonly valueBytes: number;
   readonly digest: string;
   readonly nowIso: string;
+  /** Where it is an append. */
+  readonly appended?: AppendedContent;
+}
+
+interface AppendedContent {
+  readonly append: AppendRecord;
+  readonly overwritten: Readonly<Record<string, TotalsRecord>>;
+  /** Revision of the manifest it was put on: merged deltas since then would be lost. */
+  readonly baseRevision: number;
 }
 
 /** What the version is held against, and what is settled with it. */
@@ -123,6 +135,7 @@ export function settleLoad(
   if (!isReserved) {
     throw new SteleError('CONFLICT', `Another commit into '${keyspace.name}' came in between.`);
   }
+  if (content.appended !== undefined) requireBase(state, keyspace, content.appended);
   const rejection = findRejection(terms.gate, {
     records: content.records,
     current: currentVersion(state, keyspace),
@@ -136,6 +149,32 @@ export function settleLoad(
 
 function currentVersion(state: CatalogState, keyspace: KeyspaceRecord): VersionRecord | undefined {
   return state.version.get(versionId(keyspace.uid, keyspace.desired.currentVersion));
+}
+
+/** Throws CONFLICT where the version appended to is no longer what it was. */
+function requireBase(
+  state: CatalogState,
+  keyspace: KeyspaceRecord,
+  { append, baseRevision }: AppendedContent,
+): void {
+  requireCurrent(keyspace, append.base);
+  const revision = state.manifest.get(versionId(keyspace.uid, append.base))?.revision ?? 0;
+  if (revision === baseRevision) return;
+  throw new SteleError(
+    'CONFLICT',
+    `Deltas of version ${append.base} of keyspace '${keyspace.name}' were merged in between; run the same command again.`,
+  );
+}
+
+/** Throws CONFLICT where `base`, which an append began on, is not the current version any more. */
+export function requireCurrent(keyspace: KeyspaceRecord, base: number): void {
+  const { currentVersion: current } = keyspace.desired;
+  if (current === base) return;
+  const was = base === 0 ? 'an empty keyspace' : `version ${base}`;
+  throw new SteleError(
+    'CONFLICT',
+    `The load began as an append to ${was}, and meanwhile version ${current} of keyspace '${keyspace.name}' has become current, so nothing was changed; run the same command again to append to version ${current}.`,
+  );
 }
 
 interface Begun {
@@ -190,7 +229,12 @@ function reject(
 function versionChanges(record: VersionRecord, content: CommitContent): Change[] {
   const { uid } = record;
   const id = versionId(uid, content.version);
-  const manifest: ManifestRecord = { uid, version: content.version, segments: content.segments };
+  const manifest: ManifestRecord = {
+    uid,
+    version: content.version,
+    segments: content.segments,
+    ...(content.appended === undefined ? {} : { overwritten: content.appended.overwritten }),
+  };
   return [
     { table: 'version', id, record },
     { table: 'manifest', id, record: manifest },
@@ -233,5 +277,6 @@ function versionRecord(load: LoadRecord, content: CommitContent, gate: LoadGate)
     committedAt: content.nowIso,
     fingerprint: content.fingerprint,
     gate: gateRecord(gate),
+    ...(content.appended === undefined ? {} : { append: content.appended.append }),
   };
 }

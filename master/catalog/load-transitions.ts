@@ -77,6 +77,7 @@ export function beginLoad(
     inputFingerprint,
     minReplicas,
     mode,
+    ...(mode === 'APPEND' ? { base: keyspace.desired.currentVersion } : {}),
     owner,
     workToken,
     startedAt: wanted.nowIso,
@@ -196,4 +197,15 @@ export function requireRunning(state: CatalogState, id: string): BegunLoad {
     'LOAD_REJECTED',
     `Load ${id} was stopped (${load.reason ?? 'its keyspace is gone'}); nothing of it became visible.`,
   );
+}
+
+/** An append that is taken up again goes on from what is current now. */
+export function rebaseLoad(state: CatalogState, id: string): Transition<BegunLoad> {
+  const { keyspace, load } = requireRunning(state, id);
+  const base = keyspace.desired.currentVersion;
+  if (load.mode !== 'APPEND' || load.base === base) {
+    return { changes: [], result: { keyspace, load } };
+  }
+  const record: LoadRecord = { ...load, base };
+  return { changes: [{ table: 'load', id, record }], result: { keyspace, load: record } };
 }

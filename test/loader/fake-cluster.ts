@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
 import { ERROR_TABLE, SteleError, toSteleError } from '../../base/errors.ts';
-import { LoadServiceService } from '../../proto/gen/stele/v1/load.ts';
+import { LoadMode, LoadServiceService } from '../../proto/gen/stele/v1/load.ts';
 import type {
   BeginLoadRequest,
   BeginLoadResponse,
@@ -179,7 +179,12 @@ export class FakeMaster {
       this.committed = request;
       this.currentFingerprint = begun.inputFingerprint;
       this.version++;
-      return { version: this.version, records: request.records, digest: request.digest };
+      const { digest, records } = request;
+      const isAppend = begun.mode === LoadMode.APPEND;
+      // As if half of the rows were new.
+      const counts = { added: records / 2, replaced: records / 2, unchanged: 0 };
+      const append = isAppend ? { baseVersion: this.version - 1, ...counts } : undefined;
+      return { version: this.version, records, digest, append };
     });
   };
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { LoadMode } from '../../proto/gen/stele/v1/load.ts';
 import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
 import { ControlPlane, SHARDS, until } from './control-plane.ts';
 
@@ -122,7 +123,9 @@ describe('a load', () => {
       code: 'LOAD_NOT_FOUND',
     });
     await expect(plane.begin('a/b')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
-    await expect(plane.begin('x', { mode: 2 })).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    await expect(plane.begin('x', { mode: 3 as LoadMode })).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+    });
   });
 
   test('gives `default` the index 0 and others the next ones', async () => {

@@ -219,7 +219,14 @@ export interface LoadSummary {
   readonly loaded: number;
   readonly duplicates: number;
   readonly rejected: number;
+  readonly records: number;
   readonly digest: string;
+  readonly append?: {
+    readonly baseVersion: number;
+    readonly added: number;
+    readonly replaced: number;
+    readonly unchanged: number;
+  };
   readonly chunksResumed: number;
   readonly shardsResumed: number;
   readonly alreadyCurrent: boolean;

@@ -9,7 +9,7 @@ import type {
   VersionSummary,
 } from '../../../proto/gen/stele/v1/cluster.ts';
 import { LoadMode, LoadState } from '../../../proto/gen/stele/v1/load.ts';
-import type { LoadGate, LoadStatus } from '../../../proto/gen/stele/v1/load.ts';
+import type { AppendOutcome, LoadGate, LoadStatus } from '../../../proto/gen/stele/v1/load.ts';
 import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import type { NodeAddress } from '../../../proto/gen/stele/v1/view.ts';
 import { healthWord, nodeStateWord } from '../../../proto/view-words.ts';
@@ -50,7 +50,13 @@ export function versionJson(version: VersionSummary): Json {
     rollback_target: version.rollbackTarget,
     reason: version.reason === '' ? null : version.reason,
     gate: version.gate === undefined ? null : gateJson(version.gate),
+    append: version.append === undefined ? null : appendJson(version.append),
+    deltas: version.deltas,
   };
+}
+
+function appendJson({ added, baseVersion, replaced, unchanged }: AppendOutcome): Json {
+  return { base_version: baseVersion, added, replaced, unchanged };
 }
 
 /** Keys as text: a gate is written by people. */
@@ -166,6 +172,7 @@ export function explainJson(explained: ExplainResponse, key: Buffer): Json {
     owners: explained.replicas.filter((replica) => replica.owner).map((replica) => replica.nodeId),
     holders: explained.replicas.filter((replica) => replica.holds).map((replica) => replica.nodeId),
     served_by: explained.servedBy === '' ? null : explained.servedBy,
+    segments: explained.segmentIds,
     replicas: explained.replicas.map((replica) => ({
       node: replica.nodeId,
       owner: replica.owner,

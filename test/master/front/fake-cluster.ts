@@ -337,6 +337,8 @@ export class FakeCluster implements ClusterOperations {
           reason: '',
           gate: GATE,
           rollbackTarget: false,
+          append: undefined,
+          deltas: 0,
         },
       ],
     };
@@ -421,6 +423,7 @@ export class FakeCluster implements ClusterOperations {
         },
       ],
       servedBy: 'datanode-0',
+      segmentIds: [],
     };
   }
 

@@ -23,7 +23,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { DiffCounts, DiffSample } from "./diff.ts";
-import { LoadGate, LoadStatus } from "./load.ts";
+import { AppendOutcome, LoadGate, LoadStatus } from "./load.ts";
 import { ClusterView, HealthStatus, NodeAddress, NodeState, NodeView } from "./view.ts";
 
 export const protobufPackage = "stele.v1";
@@ -153,6 +153,12 @@ export interface VersionSummary {
     | undefined;
   /** A rollback without a number goes here. */
   rollbackTarget: boolean;
+  /** Where it came from an append: what that changed. */
+  append:
+    | AppendOutcome
+    | undefined;
+  /** The most deltas that a shard has on its base; they are merged in the background. */
+  deltas: number;
 }
 
 export interface ListVersionsResponse {
@@ -303,6 +309,8 @@ export interface ExplainResponse {
   replicas: ExplainReplica[];
   /** Who answers a read now; empty when nobody can. */
   servedBy: string;
+  /** The segments of the shard in this version, oldest first: a base and its deltas. */
+  segmentIds: string[];
 }
 
 export interface DrainNodeRequest {
@@ -1431,6 +1439,8 @@ function createBaseVersionSummary(): VersionSummary {
     reason: "",
     gate: undefined,
     rollbackTarget: false,
+    append: undefined,
+    deltas: 0,
   };
 }
 
@@ -1477,6 +1487,12 @@ export const VersionSummary: MessageFns<VersionSummary> = {
     }
     if (message.rollbackTarget !== false) {
       writer.uint32(112).bool(message.rollbackTarget);
+    }
+    if (message.append !== undefined) {
+      AppendOutcome.encode(message.append, writer.uint32(122).fork()).join();
+    }
+    if (message.deltas !== 0) {
+      writer.uint32(128).uint32(message.deltas);
     }
     return writer;
   },
@@ -1604,6 +1620,22 @@ export const VersionSummary: MessageFns<VersionSummary> = {
             }
 
             message.rollbackTarget = reader.bool();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.append = AppendOutcome.decode(reader, reader.uint32());
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.deltas = reader.uint32();
             continue;
           }
         }
@@ -3072,7 +3104,7 @@ export const ExplainReplica: MessageFns<ExplainReplica> = {
 };
 
 function createBaseExplainResponse(): ExplainResponse {
-  return { keyspace: "", version: 0, slot: 0, shard: 0, replicas: [], servedBy: "" };
+  return { keyspace: "", version: 0, slot: 0, shard: 0, replicas: [], servedBy: "", segmentIds: [] };
 }
 
 export const ExplainResponse: MessageFns<ExplainResponse> = {
@@ -3094,6 +3126,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.servedBy !== "") {
       writer.uint32(50).string(message.servedBy);
+    }
+    for (const v of message.segmentIds) {
+      writer.uint32(66).string(v!);
     }
     return writer;
   },
@@ -3157,6 +3192,14 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
             }
 
             message.servedBy = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.segmentIds.push(reader.string());
             continue;
           }
         }

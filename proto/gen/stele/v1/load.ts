@@ -214,8 +214,21 @@ export interface CommitLoadRequest {
 
 export interface CommitLoadResponse {
   version: number;
+  /** Of the whole version, also where the load was an append. */
   records: number;
   digest: Buffer;
+  /** Absent where the load replaced what was there. */
+  append: AppendOutcome | undefined;
+}
+
+/** What an append changed, as counted by the datanodes. */
+export interface AppendOutcome {
+  /** 0: there was no version to append to. */
+  baseVersion: number;
+  added: number;
+  replaced: number;
+  /** Keys that had this very value. */
+  unchanged: number;
 }
 
 export interface AbortLoadRequest {
@@ -1455,7 +1468,7 @@ export const CommitLoadRequest: MessageFns<CommitLoadRequest> = {
 };
 
 function createBaseCommitLoadResponse(): CommitLoadResponse {
-  return { version: 0, records: 0, digest: Buffer.alloc(0) };
+  return { version: 0, records: 0, digest: Buffer.alloc(0), append: undefined };
 }
 
 export const CommitLoadResponse: MessageFns<CommitLoadResponse> = {
@@ -1468,6 +1481,9 @@ export const CommitLoadResponse: MessageFns<CommitLoadResponse> = {
     }
     if (message.digest.length !== 0) {
       writer.uint32(26).bytes(message.digest);
+    }
+    if (message.append !== undefined) {
+      AppendOutcome.encode(message.append, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1507,6 +1523,93 @@ export const CommitLoadResponse: MessageFns<CommitLoadResponse> = {
             }
 
             message.digest = bufferView(reader.bytes());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.append = AppendOutcome.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAppendOutcome(): AppendOutcome {
+  return { baseVersion: 0, added: 0, replaced: 0, unchanged: 0 };
+}
+
+export const AppendOutcome: MessageFns<AppendOutcome> = {
+  encode(message: AppendOutcome, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.baseVersion !== 0) {
+      writer.uint32(8).uint64(message.baseVersion);
+    }
+    if (message.added !== 0) {
+      writer.uint32(16).uint64(message.added);
+    }
+    if (message.replaced !== 0) {
+      writer.uint32(24).uint64(message.replaced);
+    }
+    if (message.unchanged !== 0) {
+      writer.uint32(32).uint64(message.unchanged);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AppendOutcome {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAppendOutcome();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.baseVersion = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.added = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.replaced = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.unchanged = longToNumber(reader.uint64());
             continue;
           }
         }
