@@ -11,6 +11,11 @@ export function wallClockIso(): string {
   return new Date().toISOString();
 }
 
+/** As wallClockIso, of the moment that is so far ahead. */
+export function wallClockIsoIn(aheadMs: number): string {
+  return new Date(Date.now() + aheadMs).toISOString();
+}
+
 /** Resolves after `delayMs`, or at once (without an error) when `signal` aborts. */
 export function sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted === true) return Promise.resolve();

@@ -29,6 +29,7 @@ export const ERROR_TABLE = {
   GATE_FAILED: { grpc: 9, http: 409, resp: 'ERR', retryable: false },
   REPLICAS_MISSING: { grpc: 9, http: 503, resp: 'CLUSTERDOWN', retryable: true },
   UNAVAILABLE: { grpc: 14, http: 503, resp: 'CLUSTERDOWN', retryable: true },
+  SUSPENDED: { grpc: 9, http: 503, resp: 'SUSPENDED', retryable: false },
   UNINITIALIZED: { grpc: 14, http: 503, resp: 'LOADING', retryable: true },
   DEADLINE_EXCEEDED: { grpc: 4, http: 504, resp: 'TRYAGAIN', retryable: true },
   CANCELLED: { grpc: 1, http: 499, resp: 'ERR', retryable: false },
@@ -72,6 +73,14 @@ export class SteleError extends Error {
     this.code = code;
     this.retryable = options.retryable ?? ERROR_TABLE[code].retryable;
   }
+}
+
+/** What reads of a suspended keyspace answer, everywhere. */
+export function suspendedError(keyspace: string): SteleError {
+  return new SteleError(
+    'SUSPENDED',
+    `Keyspace '${keyspace}' is suspended: its data is on disk and not in memory; \`stele resume ${keyspace}\` brings it back.`,
+  );
 }
 
 /** True for a string that names a row of ERROR_TABLE (own rows only, so not `constructor`). */

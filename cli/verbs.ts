@@ -87,6 +87,20 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map<string, VerbEntry>(
     },
   ],
   [
+    'suspend',
+    {
+      summary: 'free the memory of a keyspace, and keep its data on disk',
+      load: async () => (await import('./verbs/suspend.ts')).suspend,
+    },
+  ],
+  [
+    'resume',
+    {
+      summary: 'bring a suspended keyspace back into memory',
+      load: async () => (await import('./verbs/resume.ts')).resume,
+    },
+  ],
+  [
     'drop',
     {
       summary: 'delete a keyspace, or one version of it',

@@ -115,6 +115,15 @@ export class AdminClient {
     return this.#call(this.#client.dropKeyspace, { keyspace });
   }
 
+  /** Its data stays on disk, its memory is freed, reads answer SUSPENDED. */
+  async suspendKeyspace(keyspace: string): Promise<void> {
+    await this.#call(this.#client.suspendKeyspace, { keyspace });
+  }
+
+  async resumeKeyspace(keyspace: string): Promise<void> {
+    await this.#call(this.#client.resumeKeyspace, { keyspace });
+  }
+
   listNodes(): Promise<ListNodesResponse> {
     return this.#call(this.#client.listNodes, {});
   }

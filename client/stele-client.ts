@@ -7,7 +7,7 @@
 // getMany() are read from one version.
 
 import { monotonicNowMs, sleep } from '../base/clock.ts';
-import { SteleError, toSteleError } from '../base/errors.ts';
+import { SteleError, toSteleError, suspendedError } from '../base/errors.ts';
 import { KEY_BYTES_MAX } from '../base/limits.ts';
 import { GrpcLinkFactory } from '../proto/grpc-link.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
@@ -229,6 +229,7 @@ class ManyRead {
 
 function keyspaceOf(view: ClusterView, name: string): KeyspaceView {
   const keyspace = view.keyspaces.find((candidate) => candidate.name === name);
+  if (keyspace?.suspended === true) throw suspendedError(name);
   if (keyspace !== undefined && keyspace.currentVersion > 0) return keyspace;
   if (!view.ready) {
     throw new SteleError('UNINITIALIZED', 'The cluster is not ready yet; try again.');

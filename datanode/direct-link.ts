@@ -42,7 +42,7 @@ async function* fetchDirectly(
   request: FetchSegmentRequest,
   options: CallOptions,
 ): AsyncGenerator<Uint8Array> {
-  for (const part of node.fetchSegment(request)) {
+  for await (const part of node.fetchSegment(request)) {
     if (options.signal?.aborted === true) throw new SteleError('CANCELLED', 'Cancelled.');
     yield part;
   }

@@ -2,7 +2,7 @@
 
 import type { handleUnaryCall, ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
 import { monotonicNowMs } from '../base/clock.ts';
-import { SteleError } from '../base/errors.ts';
+import { SteleError, suspendedError } from '../base/errors.ts';
 import { toGrpcError } from '../proto/grpc-errors.ts';
 import { messagesOf } from '../proto/grpc-streams.ts';
 import type {
@@ -71,7 +71,7 @@ async function send(
   call: ServerWritableStream<FetchSegmentRequest, FetchSegmentResponse>,
 ): Promise<void> {
   try {
-    for (const chunk of node.fetchSegment(call.request)) {
+    for await (const chunk of node.fetchSegment(call.request)) {
       if (call.cancelled) return;
       if (!call.write({ chunk })) await drained(call);
     }
@@ -107,6 +107,7 @@ async function lookupOnce(node: Datanode, request: LookupRequest): Promise<Looku
   if (keyspace === undefined) {
     throw new SteleError('KEYSPACE_NOT_FOUND', `There is no keyspace '${request.keyspace}'.`);
   }
+  if (keyspace.suspended === true) throw suspendedError(keyspace.name);
   const version = request.version === 0 ? keyspace.currentVersion : request.version;
   const table = node.tables.get(keyspace.uid, version);
   node.counters.lookups += request.keys.length;

@@ -9,6 +9,9 @@
 //   load     offers S  -> "here already", S claimed at 8                 v
 //   datanode                                              8 > 7: S stays
 //
+// A keyspace that is suspended is parked: its segments are listed as before, but their bytes are on
+// disk only, and `get` does not have them (suspension.ts).
+//
 // Invariant: a segment is in here only after its bytes were verified and are durable on disk.
 
 import type { Segment } from '../segment/reader.ts';
@@ -23,13 +26,17 @@ interface Change {
 }
 
 interface Held {
-  readonly segment: Segment;
+  /** Undefined: parked. */
+  segment: Segment | undefined;
+  readonly byteLength: number;
   /** When it was taken in, or last claimed. */
   revision: number;
 }
 
 export class Holdings {
   readonly #byKeyspace = new Map<string, Map<string, Held>>();
+  /** Uids of keyspaces that stay on disk: what comes of them is parked at once. */
+  readonly #parking = new Set<string>();
   readonly #listeners = new Set<(held: HeldSegment) => void>();
   #journal: Change[] = [];
   #revision = 1;
@@ -40,7 +47,7 @@ export class Holdings {
     return this.#revision;
   }
 
-  /** Bytes of all segments held. */
+  /** Bytes of all segments in memory. */
   get segmentBytes(): number {
     return this.#segmentBytes;
   }
@@ -49,8 +56,14 @@ export class Holdings {
     return this.#count;
   }
 
+  /** Undefined for what is not here, and for what is parked. */
   get(keyspaceUid: string, segmentId: string): Segment | undefined {
     return this.#byKeyspace.get(keyspaceUid)?.get(segmentId)?.segment;
+  }
+
+  /** Whether the segment is here, in memory or parked. */
+  has(keyspaceUid: string, segmentId: string): boolean {
+    return this.#byKeyspace.get(keyspaceUid)?.has(segmentId) === true;
   }
 
   /** True if the segment is here; orders decided before now then no longer remove it. */
@@ -70,9 +83,61 @@ export class Holdings {
       this.#byKeyspace.set(keyspaceUid, segments);
     }
     this.#count++;
-    this.#segmentBytes += segment.bytes.length;
-    segments.set(segmentId, { segment, revision: this.#revision + 1 });
+    const isParked = this.#parking.has(keyspaceUid);
+    const byteLength = segment.bytes.length;
+    if (!isParked) this.#segmentBytes += byteLength;
+    const revision = this.#revision + 1;
+    segments.set(segmentId, { segment: isParked ? undefined : segment, byteLength, revision });
     this.#changed({ keyspaceUid, segmentId }, true);
+  }
+
+  /** Frees the memory of a keyspace, and of what comes of it from now on. */
+  park(keyspaceUid: string): void {
+    this.#parking.add(keyspaceUid);
+    for (const [segmentId, held] of this.#byKeyspace.get(keyspaceUid) ?? []) {
+      if (held.segment === undefined) continue;
+      held.segment = undefined;
+      this.#segmentBytes -= held.byteLength;
+      this.#tell({ keyspaceUid, segmentId });
+    }
+  }
+
+  /** What comes of the keyspace from now on is held in memory; what is parked waits for `restore`. */
+  unpark(keyspaceUid: string): void {
+    this.#parking.delete(keyspaceUid);
+  }
+
+  isParking(keyspaceUid: string): boolean {
+    return this.#parking.has(keyspaceUid);
+  }
+
+  /** A parked segment was read and verified again. False when it is not parked any more. */
+  restore(keyspaceUid: string, segmentId: string, segment: Segment): boolean {
+    const held = this.#byKeyspace.get(keyspaceUid)?.get(segmentId);
+    if (held === undefined || held.segment !== undefined || this.#parking.has(keyspaceUid)) {
+      return false;
+    }
+    held.segment = segment;
+    this.#segmentBytes += held.byteLength;
+    this.#tell({ keyspaceUid, segmentId });
+    return true;
+  }
+
+  /** Segments of the keyspace that are on disk only. */
+  parkedOf(keyspaceUid: string): { readonly segmentId: string; readonly byteLength: number }[] {
+    const held = [...(this.#byKeyspace.get(keyspaceUid) ?? [])];
+    return held.flatMap(([segmentId, { byteLength, segment }]) =>
+      segment === undefined ? [{ segmentId, byteLength }] : [],
+    );
+  }
+
+  /** Uids of keyspaces of which something is on disk only, or is to be. */
+  parkedKeyspaces(): string[] {
+    const uids = [...this.#byKeyspace].filter(
+      ([uid, segments]) =>
+        this.#parking.has(uid) || [...segments.values()].some(({ segment }) => !segment),
+    );
+    return uids.map(([uid]) => uid);
   }
 
   /** False when it was not there, or was claimed after `asOfRevision`. */
@@ -87,25 +152,21 @@ export class Holdings {
     segments.delete(segmentId);
     if (segments.size === 0) this.#byKeyspace.delete(keyspaceUid);
     this.#count--;
-    this.#segmentBytes -= held.segment.bytes.length;
+    if (held.segment !== undefined) this.#segmentBytes -= held.byteLength;
     this.#changed({ keyspaceUid, segmentId }, false);
     return true;
   }
 
-  /** Calls `listener` after each change. */
+  /** Calls `listener` when a segment comes or goes, on disk or in memory alone. */
   onChange(listener: (held: HeldSegment) => void): void {
     this.#listeners.add(listener);
   }
 
-  *all(): Generator<{ keyspaceUid: string; segmentId: string; segment: Segment }> {
-    for (const [keyspaceUid, segments] of this.#byKeyspace) {
-      for (const [segmentId, { segment }] of segments) yield { keyspaceUid, segmentId, segment };
-    }
-  }
-
-  /** All of one keyspace. */
+  /** All of one keyspace that is in memory. */
   *of(keyspaceUid: string): Generator<Segment> {
-    for (const { segment } of this.#byKeyspace.get(keyspaceUid)?.values() ?? []) yield segment;
+    for (const { segment } of this.#byKeyspace.get(keyspaceUid)?.values() ?? []) {
+      if (segment !== undefined) yield segment;
+    }
   }
 
   /** Everything, or (if the journal still reaches back) what changed after `sinceRevision`. */
@@ -129,7 +190,9 @@ export class Holdings {
 
   #listAll(): ListHoldingsResponse {
     const added: HeldSegment[] = [];
-    for (const { keyspaceUid, segmentId } of this.all()) added.push({ keyspaceUid, segmentId });
+    for (const [keyspaceUid, segments] of this.#byKeyspace) {
+      for (const segmentId of segments.keys()) added.push({ keyspaceUid, segmentId });
+    }
     return { revision: this.#revision, full: true, added, removed: [] };
   }
 
@@ -139,6 +202,10 @@ export class Holdings {
     if (this.#journal.length > JOURNAL_ENTRIES_MAX) {
       this.#journal = this.#journal.slice(JOURNAL_ENTRIES_MAX / 2);
     }
+    this.#tell(held);
+  }
+
+  #tell(held: HeldSegment): void {
     for (const listener of this.#listeners) listener(held);
   }
 }

@@ -42,7 +42,9 @@ import { Receiving } from './receiving.ts';
 import { SlotKeys } from './slot-keys.ts';
 import { Scrubber } from './scrubber.ts';
 import { SegmentWork } from './segment-work.ts';
+import { readSegmentFile } from './store.ts';
 import type { DiskStore } from './store.ts';
+import { Suspension } from './suspension.ts';
 import { Verifier } from './verifier.ts';
 import { VersionTables } from './version-tables.ts';
 
@@ -75,6 +77,7 @@ export class Datanode {
   readonly #comparisons = new Comparisons(this.holdings, this.tables, this.#work);
   readonly #copier: Copier;
   readonly #scan: OpeningScan;
+  readonly #suspension: Suspension;
   #address: NodeAddress = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
   #lastHeartbeatAtMs: number | undefined;
 
@@ -98,6 +101,11 @@ export class Datanode {
     const parts = { ...options, holdings: this.holdings, work: this.#work };
     this.merger = new Merger({ ...parts, intake: this.intake });
     this.scrubber = new Scrubber({ ...parts, verifier: this.#verifier });
+    this.#suspension = new Suspension({
+      ...parts,
+      verifier: this.#verifier,
+      memoryMaxBytes: options.memoryMaxBytes,
+    });
     this.#scan = new OpeningScan(options.store, this.#verifier, this.holdings, options.log);
   }
 
@@ -111,8 +119,9 @@ export class Datanode {
   }
 
   /** Verifies what is on disk and holds what is good; until it resolves the node is INITIALIZING. */
-  open(): Promise<void> {
-    return this.#scan.run();
+  async open(): Promise<void> {
+    await this.#suspension.open();
+    await this.#scan.run();
   }
 
   get state(): NodeState {
@@ -137,6 +146,7 @@ export class Datanode {
     await this.identity.admit(request.header);
     this.#lastHeartbeatAtMs = nowMs;
     const view = this.cluster.view;
+    const parked = this.#suspension.report();
     return {
       nodeId: this.identity.nodeId,
       incarnation: this.identity.incarnation,
@@ -158,6 +168,7 @@ export class Datanode {
       address: this.#address,
       zone: this.#options.zone,
       copyFailures: this.#copier.takeFailures(),
+      ...(parked === undefined ? {} : { parked }),
     };
   }
 
@@ -178,6 +189,8 @@ export class Datanode {
       }
     }
     this.cluster.apply(view);
+    // A view that came late, behind a newer one, decides nothing.
+    if (this.cluster.view !== undefined) this.#suspension.apply(this.cluster.view);
     return { missingManifests };
   }
 
@@ -231,20 +244,28 @@ export class Datanode {
   }
 
   /** The bytes of a segment held here, in parts; the caller must not change them. */
-  *fetchSegment(request: FetchSegmentRequest): Generator<Buffer> {
+  async *fetchSegment(request: FetchSegmentRequest): AsyncGenerator<Buffer> {
     this.identity.expect(request.expectNode, '');
-    const segment = this.holdings.get(request.keyspaceUid, request.segmentId);
-    if (segment === undefined) {
-      throw new SteleError('NOT_FOUND', `Segment ${request.segmentId} is not held here.`);
+    const bytes = await this.#bytesOf(request.keyspaceUid, request.segmentId);
+    for (let at = 0; at < bytes.length; at += TRANSFER_CHUNK_BYTES) {
+      yield bytes.subarray(at, at + TRANSFER_CHUNK_BYTES);
     }
-    for (let at = 0; at < segment.bytes.length; at += TRANSFER_CHUNK_BYTES) {
-      yield segment.bytes.subarray(at, at + TRANSFER_CHUNK_BYTES);
+  }
+
+  /** From memory, or of a suspended keyspace from disk; who gets them verifies them. */
+  async #bytesOf(keyspaceUid: string, segmentId: string): Promise<Buffer> {
+    const segment = this.holdings.get(keyspaceUid, segmentId);
+    if (segment !== undefined) return segment.bytes;
+    if (this.holdings.has(keyspaceUid, segmentId)) {
+      return readSegmentFile(this.#options.store.fileOf(keyspaceUid, segmentId).path);
     }
+    throw new SteleError('NOT_FOUND', `Segment ${segmentId} is not held here.`);
   }
 
   async close(): Promise<void> {
     this.#copier.close();
     this.merger.close();
+    this.#suspension.close();
     this.#scan.stop();
     for (const closing of [this.#verifier.close(), this.#work.close()]) {
       try {

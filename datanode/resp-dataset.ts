@@ -1,16 +1,17 @@
 // Which dataset a RESP session reads: its keyspace, and the table of a version of it. What cannot be
 // read is told here, in words for the client.
 
-import { SteleError } from '../base/errors.ts';
+import { SteleError, suspendedError } from '../base/errors.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { KeyspaceView } from '../proto/gen/stele/v1/view.ts';
 import type { Datanode } from './node.ts';
 import type { VersionTable } from './version-tables.ts';
 
-/** The table of the current version of a keyspace. Throws UNINITIALIZED, KEYSPACE_NOT_FOUND, UNAVAILABLE. */
+/** The table of the current version of a keyspace. Throws UNINITIALIZED, KEYSPACE_NOT_FOUND, SUSPENDED, UNAVAILABLE. */
 export function currentTable(node: Datanode, keyspaceName: string): VersionTable {
   const keyspace = node.cluster.keyspaceNamed(keyspaceName);
   if (keyspace === undefined) throw noKeyspace(node, keyspaceName);
+  if (keyspace.suspended === true) throw suspendedError(keyspace.name);
   const table = node.tables.get(keyspace.uid, keyspace.currentVersion);
   if (table !== undefined) return table;
   throw notHere(node, keyspace, keyspace.currentVersion);
@@ -23,12 +24,13 @@ export function keyspaceNamed(node: Datanode, keyspaceName: string): KeyspaceVie
   return keyspace;
 }
 
-/** The table of one of a keyspace's versions. Throws UNINITIALIZED, UNAVAILABLE. */
+/** The table of one of a keyspace's versions. Throws UNINITIALIZED, SUSPENDED, UNAVAILABLE. */
 export function tableOfVersion(
   node: Datanode,
   keyspace: KeyspaceView,
   version: number,
 ): VersionTable {
+  if (keyspace.suspended === true) throw suspendedError(keyspace.name);
   const table = node.tables.get(keyspace.uid, version);
   if (table === undefined) throw notHere(node, keyspace, version);
   return table;

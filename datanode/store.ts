@@ -2,6 +2,7 @@
 //
 //   <data-dir>/node.json                        identity.ts
 //   <data-dir>/segments/<keyspace uid>/<id>.seg verified before they were named so
+//   <data-dir>/segments/<keyspace uid>/SUSPENDED  empty; the keyspace is not held in memory
 //   <data-dir>/incoming/                        being received; emptied at every start
 //   <data-dir>/quarantine/                      failed verification; kept for a person to look at
 //
@@ -19,6 +20,7 @@ import { formatBytes } from '../base/units.ts';
 
 const READ_BYTES = 8 * 1024 * 1024;
 const SEGMENT_SUFFIX = '.seg';
+const SUSPENDED_MARK = 'SUSPENDED';
 
 /** A segment file by its place. */
 export interface SegmentFile {
@@ -147,6 +149,29 @@ export class DiskStore {
   /** Where a segment's file is, or would be. */
   fileOf(keyspaceUid: string, segmentId: string): Omit<SegmentFile, 'byteLength'> {
     return { keyspaceUid, segmentId, path: this.#pathOf(keyspaceUid, segmentId) };
+  }
+
+  /** Sets or takes away the mark of a suspended keyspace. Losing it costs time at a start, no data. */
+  async markSuspended(keyspaceUid: string, suspended: boolean): Promise<void> {
+    const folder = join(this.#folder, 'segments', keyspaceUid);
+    const path = join(folder, SUSPENDED_MARK);
+    if (suspended) {
+      await mkdir(folder, { recursive: true });
+      await (await open(path, 'w', 0o644)).close();
+    } else {
+      await rm(path, { force: true });
+    }
+  }
+
+  /** Uids of the keyspaces that are marked. */
+  async suspendedKeyspaces(): Promise<string[]> {
+    const folder = join(this.#folder, 'segments');
+    const marked: string[] = [];
+    for (const uid of await readdir(folder)) {
+      const mark = await stat(join(folder, uid, SUSPENDED_MARK)).catch(() => undefined);
+      if (mark?.isFile() === true) marked.push(uid);
+    }
+    return marked;
   }
 
   #pathOf(keyspaceUid: string, segmentId: string): string {

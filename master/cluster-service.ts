@@ -39,6 +39,8 @@ export function clusterService(
     cancelLoad: unary(async (request) => ({ load: await operations.cancelLoad(request) })),
     diffVersions: unary((request, signal) => operations.diffVersions(request, signal)),
     dropKeyspace: unary((request) => answerEmpty(operations.dropKeyspace(request))),
+    suspendKeyspace: unary((request) => answerEmpty(operations.suspendKeyspace(request))),
+    resumeKeyspace: unary((request) => answerEmpty(operations.resumeKeyspace(request))),
     listNodes: unary(() => operations.listNodes()),
     listShards: unary(() => operations.listShards()),
     explain: unary((request) => operations.explain(request)),

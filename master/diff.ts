@@ -14,6 +14,7 @@ import type { DiffVersionsRequest, DiffVersionsResponse } from '../proto/gen/ste
 import type { ShardDiff } from '../proto/gen/stele/v1/datanode.ts';
 import { DiffKind } from '../proto/gen/stele/v1/diff.ts';
 import type { DiffSample } from '../proto/gen/stele/v1/diff.ts';
+import { requireAwake } from './catalog/keyspace-transitions.ts';
 import { requireKeyspace } from './catalog/queries.ts';
 import type { KeyspaceRecord } from './catalog/records.ts';
 import { servesShard } from './core/world.ts';
@@ -74,6 +75,7 @@ interface Comparison {
 }
 
 function datasetOf({ world }: Leader, keyspace: KeyspaceRecord, version: number): Dataset {
+  requireAwake(keyspace);
   const kept = world.datasets.filter((dataset) => dataset.uid === keyspace.uid);
   const found = kept.find((dataset) => dataset.version === version);
   if (found !== undefined) return found;

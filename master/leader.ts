@@ -22,6 +22,7 @@ import type { Catalog } from './catalog/catalog.ts';
 import { forgetKeyspace } from './catalog/keyspace-transitions.ts';
 import { clusterOf, epochOf } from './catalog/queries.ts';
 import { manifestMessage, versionId } from './catalog/records.ts';
+import type { ObservedRecord } from './catalog/records.ts';
 import { forgetVersion } from './catalog/version-transitions.ts';
 import { finishedCleanup, planCleanup } from './core/cleanup.ts';
 import type { DropPlan } from './core/cleanup.ts';
@@ -33,11 +34,12 @@ import { computeHealth } from './core/health.ts';
 import type { Health } from './core/health.ts';
 import type { MembershipLimits, NodeStatus } from './core/membership.ts';
 import { placementMemo } from './core/placement.ts';
-import { copyFailed, copyKey, forgetTarget, planRepair } from './core/repair.ts';
+import { copyFailed, copyKey, forgetTarget, planRepair, retryNow } from './core/repair.ts';
 import type { Copy, InFlight, RepairLimits } from './core/repair.ts';
 import { buildView } from './core/routes.ts';
 import type { Leaving, World } from './core/world.ts';
 import { Merging } from './merging.ts';
+import { KeyspaceObserver } from './keyspace-observer.ts';
 import { NodeSync } from './nodes/node-sync.ts';
 import { Orders } from './orders.ts';
 import { Roster } from './roster.ts';
@@ -73,6 +75,7 @@ export class Leader implements ViewSource {
   readonly #options: LeaderOptions;
   readonly #orders: Orders;
   readonly #merging: Merging;
+  readonly #loops: KeyspaceObserver;
   readonly #place = placementMemo();
   /** By node: refs of leaving versions that its present run has dropped. */
   readonly #rid = new Map<string, Set<string>>();
@@ -100,6 +103,7 @@ export class Leader implements ViewSource {
     this.#orders = new Orders(connections, this.#orderSide(), background, log);
     const { mergeBytesPerSecondMax } = settings;
     this.#merging = new Merging(this.#mergingSide(), mergeBytesPerSecondMax, background, log);
+    this.#loops = new KeyspaceObserver(this.catalog, background);
     this.#world = this.#buildWorld();
     this.#health = computeHealth(this.#world);
     this.#view = { ...this.#nextView(), revision: 1 };
@@ -183,6 +187,7 @@ export class Leader implements ViewSource {
     this.#health = computeHealth(this.#world);
     this.#publish();
     this.#noteDepartures();
+    this.#stepLoops();
     this.#repair();
     this.#merging.turn(this.#world);
     // What is being merged to now must not count as garbage.
@@ -214,6 +219,7 @@ export class Leader implements ViewSource {
   #buildWorld(): World {
     const facts = this.#catalogFacts();
     const nowMs = this.nowMs();
+    const resuming = this.#loops.resuming(facts.records);
     // A keyspace first seen by this master may have had a load just before: it gets the full time.
     const lastLoadMs = new Map(
       facts.keyspaceUids.map((uid) => [uid, this.#lastLoadMs.get(uid) ?? nowMs]),
@@ -225,7 +231,10 @@ export class Leader implements ViewSource {
       shardCount: clusterOf(this.catalog.state).shardCount,
       replication: this.#options.settings.replication,
       lastLoadMs,
-      datasets: facts.datasets,
+      resuming,
+      datasets: facts.datasets.map((dataset) =>
+        resuming.has(dataset.uid) ? { ...dataset, suspended: true } : dataset,
+      ),
       leaving: facts.leaving,
       deleting: facts.deleting,
       lingering: lingeringOf(
@@ -261,6 +270,25 @@ export class Leader implements ViewSource {
     const { leavingNames } = this.#catalogFacts();
     const { revision } = this.#view;
     this.#departures = noteDepartures(this.#departures, leavingNames, this.nowMs(), revision);
+  }
+
+  #stepLoops(): void {
+    const { records } = this.#catalogFacts();
+    const { retries, woken } = this.#loops.step(this.#world, records, this.#inFlight);
+    this.#inFlight = retryNow(this.#inFlight, retries, this.nowMs());
+    if (retries.length > 0) this.#resync();
+    if (woken) this.#planTurn();
+  }
+
+  /** Datanodes are given the view again: with it, they try again what they could not do. */
+  #resync(): void {
+    for (const nodeId of this.#world.nodes.keys()) this.sync.forget(nodeId);
+    this.sync.kickAll();
+  }
+
+  /** What a keyspace is found to be, as the catalog knows it or will. */
+  observed(uid: string): ObservedRecord | undefined {
+    return this.#loops.observed(uid, this.nowMs());
   }
 
   #repair(): void {
@@ -319,7 +347,7 @@ export class Leader implements ViewSource {
       onCopyFailure: (nodeId, { keyspaceUid, segmentId, reason }) => {
         this.#options.log.warn({ node: nodeId, segment: segmentId, reason }, 'a copy failed');
         const key = copyKey(nodeId, keyspaceUid, segmentId);
-        this.#inFlight = copyFailed(this.#inFlight, key, this.nowMs());
+        this.#inFlight = copyFailed(this.#inFlight, key, this.nowMs(), reason);
       },
       header: (nodeId) => this.header(nodeId),
     };
@@ -387,7 +415,7 @@ export class Leader implements ViewSource {
   #onCopyRefused(copies: readonly Copy[]): void {
     for (const { target, uid, segment } of copies) {
       const key = copyKey(target, uid, segment.id);
-      this.#inFlight = copyFailed(this.#inFlight, key, this.nowMs());
+      this.#inFlight = copyFailed(this.#inFlight, key, this.nowMs(), 'the order was not taken');
     }
   }
 

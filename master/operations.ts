@@ -24,6 +24,8 @@ import type {
   PromoteResponse,
   RollbackRequest,
   RollbackResponse,
+  ResumeKeyspaceRequest,
+  SuspendKeyspaceRequest,
   SetKeepRequest,
   SetKeepResponse,
 } from '../proto/gen/stele/v1/cluster.ts';
@@ -31,7 +33,12 @@ import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import type { ClusterOperations } from '../proto/operations.ts';
 import { removeNode, requireNode, setDrain } from './catalog/cluster-transitions.ts';
-import { dropKeyspace } from './catalog/keyspace-transitions.ts';
+import {
+  dropKeyspace,
+  requireAwake,
+  resumeKeyspace,
+  suspendKeyspace,
+} from './catalog/keyspace-transitions.ts';
 import { requireKeyspace } from './catalog/queries.ts';
 import {
   dropVersion,
@@ -117,6 +124,7 @@ export class Operations implements ClusterOperations {
   async rollback(request: RollbackRequest): Promise<RollbackResponse> {
     const { catalog } = this.#leader;
     const { keyspace, to } = rollbackTarget(catalog.state, request.keyspace, request.to);
+    requireAwake(keyspace);
     this.#requireReplicas(keyspace.uid, keyspace.name, to, 1);
     // By number: what it meant a moment ago is what was looked at.
     const done = await catalog.update((state) => rollback(state, request.keyspace, to));
@@ -131,6 +139,7 @@ export class Operations implements ClusterOperations {
   async promote(request: PromoteRequest): Promise<PromoteResponse> {
     const { catalog, world } = this.#leader;
     const { keyspace, to } = promoteTarget(catalog.state, request.keyspace, request.to);
+    requireAwake(keyspace);
     const replication = keyspace.desired.replication || world.replication;
     const wanted = Math.max(1, Math.min(replication, eligibleNodes(world).length));
     this.#requireReplicas(keyspace.uid, keyspace.name, to, wanted);
@@ -189,6 +198,18 @@ export class Operations implements ClusterOperations {
     await this.#leader.catalog.update((state) =>
       dropKeyspace(state, request.keyspace, wallClockIso()),
     );
+    await this.#settle();
+  }
+
+  /** Resolves when readers are refused; memory is freed within a heartbeat. Throws as its transition. */
+  async suspendKeyspace({ keyspace }: SuspendKeyspaceRequest): Promise<void> {
+    await this.#leader.catalog.update((state) => suspendKeyspace(state, keyspace));
+    await this.#settle();
+  }
+
+  /** Readers are answered again once every shard is back in memory somewhere. */
+  async resumeKeyspace({ keyspace }: ResumeKeyspaceRequest): Promise<void> {
+    await this.#leader.catalog.update((state) => resumeKeyspace(state, keyspace));
     await this.#settle();
   }
 

@@ -54,7 +54,7 @@ export function describeKeyspaces(leader: Leader): KeyspaceSummary[] {
       name: keyspace.name,
       uid: keyspace.uid,
       index: keyspace.index,
-      state: keyspace.state,
+      ...stateOf(leader, keyspace),
       currentVersion: keyspace.desired.currentVersion,
       records: current?.records ?? 0,
       keyBytes: current?.keyBytes ?? 0,
@@ -74,6 +74,16 @@ function deltasOf(manifest: ManifestRecord | undefined): number {
   const counts = new Map<number, number>();
   for (const { shard } of manifest?.segments ?? []) counts.set(shard, (counts.get(shard) ?? 0) + 1);
   return Math.max(0, ...[...counts.values()].map((count) => count - 1));
+}
+
+function stateOf(
+  leader: Leader,
+  keyspace: KeyspaceRecord,
+): Pick<KeyspaceSummary, 'state' | 'repairing'> {
+  const observed = leader.observed(keyspace.uid);
+  if (observed === undefined) return { state: keyspace.state };
+  const { repairing, state } = observed;
+  return { state, ...(repairing === undefined ? {} : { repairing }) };
 }
 
 /** Those that can be read, gone back to or promoted, and those that are on their way out. */

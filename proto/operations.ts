@@ -22,9 +22,11 @@ import type {
   PromoteRequest,
   PromoteResponse,
   RollbackRequest,
+  ResumeKeyspaceRequest,
   RollbackResponse,
   SetKeepRequest,
   SetKeepResponse,
+  SuspendKeyspaceRequest,
 } from './gen/stele/v1/cluster.ts';
 import type { LoadStatus } from './gen/stele/v1/load.ts';
 import type { ClusterView } from './gen/stele/v1/view.ts';
@@ -51,6 +53,8 @@ export interface ClusterOperations extends ViewSource {
   cancelLoad(request: CancelLoadRequest): Promise<LoadStatus>;
   diffVersions(request: DiffVersionsRequest, signal?: AbortSignal): Promise<DiffVersionsResponse>;
   dropKeyspace(request: DropKeyspaceRequest): Promise<void>;
+  suspendKeyspace(request: SuspendKeyspaceRequest): Promise<void>;
+  resumeKeyspace(request: ResumeKeyspaceRequest): Promise<void>;
   listNodes(): Promise<ListNodesResponse>;
   listShards(): Promise<ListShardsResponse>;
   explain(request: ExplainRequest): Promise<ExplainResponse>;

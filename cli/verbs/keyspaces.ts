@@ -1,7 +1,7 @@
 // `stele keyspaces`: the datasets, and how much each holds.
 
 import { formatBytes } from '../../base/units.ts';
-import type { KeyspaceSummary } from '../../proto/gen/stele/v1/cluster.ts';
+import type { KeyspaceSummary, Repairing } from '../../proto/gen/stele/v1/cluster.ts';
 import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
 import { settingsOf } from '../../base/config.ts';
@@ -21,10 +21,22 @@ export const keyspaces = defineVerb({
     if (values.output === 'json') output.line(JSON.stringify(rows));
     else if (rows.length === 0)
       output.line('No keyspaces yet; `stele load KEYSPACE FILE` makes one.');
-    else output.line(formatTable(COLUMNS, rows.map(toCells)));
+    else {
+      output.line(formatTable(COLUMNS, rows.map(toCells)));
+      for (const { name, repairing } of response.keyspaces) {
+        if (repairing !== undefined) output.line(describeRepair(name, repairing));
+      }
+    }
     return EXIT_OK;
   },
 });
+
+function describeRepair(name: string, repairing: Repairing): string {
+  const { attempts, error, from, needsPerson, nextRetryAt } = repairing;
+  const tries = `${attempts} ${attempts === 1 ? 'try' : 'tries'}, the next at ${nextRetryAt}`;
+  const call = needsPerson ? ' It does not mend itself: somebody has to look.' : '';
+  return `${name} is being repaired (${from.toLowerCase()}): ${error}; ${tries}.${call}`;
+}
 
 const COLUMNS = [
   { title: 'KEYSPACE' },

@@ -1,12 +1,19 @@
 // Pure transitions of a keyspace as a whole.
 //
 //   INITIALIZING --commit--> RUNNING --drop--> DELETING --files gone--> (no record)
+//
+// Suspended is a wish beside these (`desired.suspended`); how far it has come is in the observed
+// record, which the control loop writes (noteObserved) and nobody else.
+//
+// Invariants: no load runs into a suspended keyspace; the observed record of a keyspace is written
+// only while there is one, and goes with it.
 
+import { SteleError, suspendedError } from '../../base/errors.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
 import { endedLoad } from './load-transitions.ts';
 import { requireKeyspace, runningLoad, versionsOf } from './queries.ts';
 import { versionId } from './records.ts';
-import type { KeyspaceRecord } from './records.ts';
+import type { KeyspaceRecord, ObservedRecord } from './records.ts';
 
 /** The keyspace is gone for readers; its files and records follow (forgetKeyspace). */
 export function dropKeyspace(
@@ -35,6 +42,54 @@ export function forgetKeyspace(state: CatalogState, uid: string): Transition<voi
   for (const load of state.load.values()) {
     if (load.keyspaceUid === uid) changes.push({ table: 'load', id: load.id, record: undefined });
   }
+  if (state.observed.has(uid)) changes.push({ table: 'observed', id: uid, record: undefined });
+  // The keyspace's own record is the last: a reader of a half-read catalog finds it to be deleted on.
   if (state.keyspace.has(uid)) changes.push({ table: 'keyspace', id: uid, record: undefined });
+  return { changes, result: undefined };
+}
+
+/** Readers are refused, memory is freed, data stays on disk. Throws LOAD_IN_PROGRESS and CONFLICT. */
+export function suspendKeyspace(state: CatalogState, name: string): Transition<KeyspaceRecord> {
+  const keyspace = requireKeyspace(state, name);
+  if (keyspace.desired.currentVersion === 0) {
+    const message = `Keyspace '${name}' has no version yet, so there is nothing to suspend.`;
+    throw new SteleError('CONFLICT', message);
+  }
+  const load = runningLoad(state, keyspace.uid);
+  if (load !== undefined) {
+    throw new SteleError(
+      'LOAD_IN_PROGRESS',
+      `Load ${load.id} runs into '${name}'; wait for it, or stop it with \`stele load --cancel ${load.id}\`, then suspend.`,
+    );
+  }
+  return wished(keyspace, true);
+}
+
+export function resumeKeyspace(state: CatalogState, name: string): Transition<KeyspaceRecord> {
+  return wished(requireKeyspace(state, name), false);
+}
+
+function wished(keyspace: KeyspaceRecord, suspended: boolean): Transition<KeyspaceRecord> {
+  if ((keyspace.desired.suspended ?? false) === suspended) return { changes: [], result: keyspace };
+  const record: KeyspaceRecord = { ...keyspace, desired: { ...keyspace.desired, suspended } };
+  return { changes: [{ table: 'keyspace', id: keyspace.uid, record }], result: record };
+}
+
+/** Throws SUSPENDED. */
+export function requireAwake(keyspace: KeyspaceRecord): void {
+  if (keyspace.desired.suspended === true) throw suspendedError(keyspace.name);
+}
+
+/** What the loops have found. A keyspace that is gone meanwhile is passed over. */
+export function noteObserved(
+  state: CatalogState,
+  found: readonly ObservedRecord[],
+): Transition<void> {
+  const changes: Change[] = [];
+  for (const record of found) {
+    if (!state.keyspace.has(record.uid)) continue;
+    if (JSON.stringify(state.observed.get(record.uid)) === JSON.stringify(record)) continue;
+    changes.push({ table: 'observed', id: record.uid, record });
+  }
   return { changes, result: undefined };
 }

@@ -7,7 +7,7 @@
 //
 // Invariants: one RUNNING load a keyspace; an ended load never changes again; the history is bounded.
 
-import { SteleError } from '../../base/errors.ts';
+import { SteleError, suspendedError } from '../../base/errors.ts';
 import { keyspaceName } from '../../base/ids.ts';
 import { KEYSPACE_COUNT_MAX } from '../../base/limits.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
@@ -48,7 +48,7 @@ export interface Liveness {
   readonly text: string;
 }
 
-/** Starts a load. Throws LOAD_IN_PROGRESS, which names the other one and how far it is. */
+/** Starts a load. Throws SUSPENDED, and LOAD_IN_PROGRESS, which names the other one and how far it is. */
 export function beginLoad(
   state: CatalogState,
   wanted: NewLoad,
@@ -59,6 +59,7 @@ export function beginLoad(
   if (!state.keyspace.has(keyspace.uid)) {
     changes.push({ table: 'keyspace', id: keyspace.uid, record: keyspace });
   }
+  if (keyspace.desired.suspended === true) throw suspendedError(keyspace.name);
   const other = runningLoad(state, keyspace.uid);
   if (other !== undefined) {
     const { mayReplace, progress, text } = livenessOf(other);

@@ -6,6 +6,7 @@
 //   version/<uid>/<number>       one version's summary, with the gate it was held against
 //   manifest/<uid>/<number>      its segments, gone with the version's files. What they hold together
 //                                never changes; which they are does when deltas are merged
+//   observed/<uid>               what the control loop has found a keyspace to be; written by it alone
 //   load/<id>                    one bulk load
 //   node/<id>                    one datanode that has ever joined and was not removed
 //
@@ -29,7 +30,7 @@ interface EpochRecord {
   readonly epoch: number;
 }
 
-/** REPAIRING and the SUSPEND states come with keyspace-wide operations; DELETED records are gone. */
+/** What commits and operators made of it; what the control loop finds is in ObservedRecord. */
 type KeyspaceState = 'INITIALIZING' | 'RUNNING' | 'DELETING';
 
 /** A commit that was tried under `version`; the number is kept for the same content only. */
@@ -53,10 +54,31 @@ export interface KeyspaceRecord {
     readonly replication: number;
     /** Committed versions to keep; absent: KEEP_DEFAULT. */
     readonly keep?: number;
+    /** On disk only. */
+    readonly suspended?: boolean;
   };
   readonly nextVersion: number;
   readonly attempt?: CommitAttempt;
   readonly createdAt: string;
+}
+
+/** The states of a keyspace that a loop can be in, or (REPAIRING) is repaired in. */
+export type KeyspacePhase = 'INITIALIZING' | 'RUNNING' | 'SUSPENDING' | 'SUSPENDED' | 'DELETING';
+
+/** What keeps it from going on, and how often that was tried. */
+interface RepairingRecord {
+  readonly from: KeyspacePhase;
+  readonly error: string;
+  readonly attempts: number;
+  readonly nextRetryAt: string;
+  readonly needsPerson: boolean;
+}
+
+/** What is desired is in KeyspaceRecord, which no loop writes. */
+export interface ObservedRecord {
+  readonly uid: string;
+  readonly state: KeyspacePhase | 'REPAIRING';
+  readonly repairing?: RepairingRecord;
 }
 
 /**
@@ -188,6 +210,7 @@ export interface Tables {
   readonly cluster: ClusterRecord;
   readonly epoch: EpochRecord;
   readonly keyspace: KeyspaceRecord;
+  readonly observed: ObservedRecord;
   readonly version: VersionRecord;
   readonly manifest: ManifestRecord;
   readonly load: LoadRecord;

@@ -21,6 +21,8 @@ export interface CatalogFacts {
   /** Uids of keyspaces that are not being deleted. */
   readonly keyspaceUids: readonly string[];
   readonly keyspaces: readonly ViewKeyspace[];
+  /** All of them, those that are being deleted included. */
+  readonly records: readonly KeyspaceRecord[];
   readonly draining: ReadonlySet<string>;
   /** Uids of keyspaces into which a load runs. */
   readonly loading: ReadonlySet<string>;
@@ -48,6 +50,7 @@ export function catalogFacts(state: CatalogState, replication: number): CatalogF
     deleting,
     leavingNames: [...leaving.map(({ ref }) => ref), ...deleting],
     keyspaceUids: live.map((keyspace) => keyspace.uid),
+    records: [...state.keyspace.values()],
     keyspaces: live.map((record) => viewKeyspace(record, versions.get(record.uid) ?? [])),
     draining: new Set([...state.node.values()].filter((node) => node.drain).map((node) => node.id)),
     loading,
@@ -74,6 +77,7 @@ function datasetOf(
     overwritten: new Map(Object.entries(manifest?.overwritten ?? {})),
     revision: manifest?.revision ?? 0,
     merged: manifest?.merged ?? [],
+    suspended: keyspace.desired.suspended ?? false,
   };
 }
 

@@ -10,7 +10,7 @@
 
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import { isServing } from './membership.ts';
-import { currentDatasets, eligibleNodes, servesShard } from './world.ts';
+import { currentDatasets, eligibleNodes, holdsShard, servesShard } from './world.ts';
 import type { Dataset, World } from './world.ts';
 
 interface ShardHealth {
@@ -32,8 +32,9 @@ export function computeHealth(world: World): Health {
   const eligible = eligibleNodes(world).length;
   const serving = [...world.nodes.values()].filter(isServing);
   const datasets = currentDatasets(world);
+  const suspended = world.datasets.filter((dataset) => dataset.current && dataset.suspended);
   const shards = Array.from({ length: world.shardCount }, (_unused, shard) =>
-    shardHealth(world, datasets, shard, eligible),
+    shardHealth(world, datasets, suspended, shard, eligible),
   );
   const covered = shards.every((shard) => shard.status !== HealthStatus.RED);
   return {
@@ -59,6 +60,7 @@ function overall(world: World, shards: readonly ShardHealth[], serving: number):
 function shardHealth(
   world: World,
   datasets: readonly Dataset[],
+  suspended: readonly Dataset[],
   shard: number,
   eligible: number,
 ): ShardHealth {
@@ -69,6 +71,11 @@ function shardHealth(
     if (replicas === 0) uncovered.push(dataset.name);
     else if (replicas < Math.min(dataset.replication, eligible)) status = HealthStatus.YELLOW;
   }
+  // Nobody reads a suspended keyspace, so it is never RED; its copies count all the same.
+  for (const dataset of suspended) {
+    const isShort = countHolding(world, dataset, shard) < Math.min(dataset.replication, eligible);
+    if (isShort) status = HealthStatus.YELLOW;
+  }
   if (uncovered.length > 0) status = HealthStatus.RED;
   return { shard, status, uncovered };
 }
@@ -77,6 +84,14 @@ function countServing(world: World, dataset: Dataset, shard: number): number {
   let count = 0;
   for (const node of world.nodes.values()) {
     if (servesShard(world, node, dataset, shard)) count += 1;
+  }
+  return count;
+}
+
+function countHolding(world: World, dataset: Dataset, shard: number): number {
+  let count = 0;
+  for (const node of world.nodes.values()) {
+    if (isServing(node) && holdsShard(world.holdings.get(node.id), dataset, shard)) count += 1;
   }
   return count;
 }

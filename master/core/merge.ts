@@ -93,7 +93,7 @@ function nameOf({ shard, uid }: Pick<Merge, 'uid' | 'shard'>): string {
 
 function wantedMerges(world: World, before: Merges): Merge[] {
   return world.datasets
-    .filter((dataset) => dataset.current)
+    .filter((dataset) => dataset.current && !dataset.suspended)
     .flatMap((dataset) =>
       dataset.segmentsByShard.flatMap((chain, shard) => {
         const ongoing = before.get(nameOf({ uid: dataset.uid, shard }));

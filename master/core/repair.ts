@@ -20,6 +20,8 @@ const SMALL_ORDERS_BYTES = 16 * 1024 * 1024;
 const ORDERS_PER_NODE_MAX = 128;
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 30_000;
+/** A copy that failed so often is told of. */
+const FAILING_AFTER = 3;
 const DEADLINE_BASE_MS = 30_000;
 /** A source this slow is given up when no rate is set. */
 const BYTES_PER_MS_MIN = 1024;
@@ -45,6 +47,8 @@ interface Attempt {
   /** Running until then; 0: failed, waiting for `retryAtMs`. */
   readonly deadlineMs: number;
   readonly retryAtMs: number;
+  /** Why it failed last; empty: it has not. */
+  readonly reason: string;
 }
 
 /** Copies ordered and not yet seen in the holdings, by `copyKey`. */
@@ -84,6 +88,7 @@ export function planRepair(world: World, before: InFlight, limits: RepairLimits)
       attempts,
       deadlineMs: world.nowMs + deadlineAfterMs(copy.segment.fileBytes, load.bytes, limits),
       retryAtMs: 0,
+      reason: known?.reason ?? '',
     });
   }
   return { orders, inFlight, missing: wanted.length };
@@ -170,16 +175,16 @@ function stillWanted(
   for (const [key, attempt] of before) {
     if (!keys.has(key)) continue;
     const overdue = attempt.deadlineMs > 0 && attempt.deadlineMs <= nowMs;
-    after.set(key, overdue ? failedAttempt(attempt, nowMs) : attempt);
+    after.set(key, overdue ? failedAttempt(attempt, nowMs, 'it took too long') : attempt);
   }
   return after;
 }
 
 /** The copy ended badly: it waits, longer each time. */
-export function copyFailed(before: InFlight, key: string, nowMs: number): InFlight {
+export function copyFailed(before: InFlight, key: string, nowMs: number, reason: string): InFlight {
   const attempt = before.get(key);
   if (attempt === undefined || attempt.deadlineMs === 0) return before;
-  return new Map(before).set(key, failedAttempt(attempt, nowMs));
+  return new Map(before).set(key, failedAttempt(attempt, nowMs, reason));
 }
 
 /** Nothing that was ordered of an earlier run of the node is still running. */
@@ -187,9 +192,32 @@ export function forgetTarget(before: InFlight, target: string): InFlight {
   return new Map([...before].filter(([key]) => !key.startsWith(`${target} `)));
 }
 
-function failedAttempt(attempt: Attempt, nowMs: number): Attempt {
+/** By keyspace uid: a copy of it that failed again and again, and why. */
+export function failingCopies(inFlight: InFlight): ReadonlyMap<string, string> {
+  const failing = new Map<string, string>();
+  for (const [key, { attempts, deadlineMs, reason }] of inFlight) {
+    if (deadlineMs !== 0 || attempts < FAILING_AFTER) continue;
+    const [target = '', uid = ''] = key.split(' ');
+    if (!failing.has(uid)) failing.set(uid, `a copy to datanode ${target} fails: ${reason}`);
+  }
+  return failing;
+}
+
+/** What has failed of these keyspaces is due now. */
+export function retryNow(before: InFlight, uids: readonly string[], nowMs: number): InFlight {
+  if (uids.length === 0) return before;
+  const isMeant = (key: string): boolean => uids.includes(key.split(' ')[1] ?? '');
+  return new Map(
+    [...before].map(([key, attempt]) => [
+      key,
+      attempt.deadlineMs === 0 && isMeant(key) ? { ...attempt, retryAtMs: nowMs } : attempt,
+    ]),
+  );
+}
+
+function failedAttempt(attempt: Attempt, nowMs: number, reason: string): Attempt {
   const pauseMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (attempt.attempts - 1));
-  return { ...attempt, deadlineMs: 0, retryAtMs: nowMs + pauseMs };
+  return { ...attempt, deadlineMs: 0, retryAtMs: nowMs + pauseMs, reason };
 }
 
 interface NodeLoad {

@@ -38,13 +38,14 @@ export function buildView(
     routes: routeIds(world, nodes).map((ids) => ({
       nodes: ids.flatMap((id) => indexById.get(id) ?? []),
     })),
-    keyspaces: keyspaces.map(keyspaceView),
+    keyspaces: keyspaces.map((keyspace) => keyspaceView(world, keyspace)),
     health: health.status,
     ready: health.ready,
   };
 }
 
-function keyspaceView({ record, versions, records }: ViewKeyspace): KeyspaceView {
+function keyspaceView(world: World, { record, versions, records }: ViewKeyspace): KeyspaceView {
+  const resuming = world.resuming.has(record.uid);
   return {
     uid: record.uid,
     name: record.name,
@@ -52,6 +53,8 @@ function keyspaceView({ record, versions, records }: ViewKeyspace): KeyspaceView
     currentVersion: record.desired.currentVersion,
     versions: [...versions],
     records,
+    ...(record.desired.suspended === true || resuming ? { suspended: true } : {}),
+    ...(resuming ? { resuming } : {}),
   };
 }
 

@@ -16,6 +16,8 @@ export interface Dataset {
   readonly current: boolean;
   /** Replicas wanted; at most as many as there are nodes are asked for. */
   readonly replication: number;
+  /** On disk only, or not all in memory again yet: reads of it are refused. */
+  readonly suspended: boolean;
   /** By shard, oldest first; an empty list where the version has no records. */
   readonly segmentsByShard: readonly (readonly SegmentRecord[])[];
   /** By id of a delta: what it overwrites of the older segments of its shard. */
@@ -56,12 +58,15 @@ export interface World {
   readonly loading: ReadonlySet<string>;
   /** `<uid> <contentName>` of segments that datanodes are merging deltas to. */
   readonly expected: ReadonlySet<string>;
+  /** Uids of keyspaces that are on their way back from suspended. */
+  readonly resuming: ReadonlySet<string>;
   /** Owners by shard, first owner first, `replicationMax(world)` of them. */
   readonly owners: readonly (readonly string[])[];
 }
 
+/** What readers ask for: of each keyspace that is not suspended, its current version. */
 export function currentDatasets(world: World): Dataset[] {
-  return world.datasets.filter((dataset) => dataset.current);
+  return world.datasets.filter((dataset) => dataset.current && !dataset.suspended);
 }
 
 /** Nodes that the ring may put replicas on. */
@@ -108,8 +113,13 @@ export function servesShard(
 ): boolean {
   if (!isServing(node)) return false;
   const holdings = world.holdings.get(node.id);
-  if (holdings?.incarnation !== node.incarnation) return false;
+  if (holdings?.incarnation !== node.incarnation || isParked(node, dataset.uid)) return false;
   return holdings.manifests.has(dataset.ref) && holdsShard(holdings, dataset, shard);
+}
+
+/** Whether something of the keyspace is on the node's disk only, as its last heartbeat said. */
+export function isParked({ report }: NodeStatus, uid: string): boolean {
+  return report?.parked?.keyspaceUids.includes(uid) === true;
 }
 
 /** Whether what we know of a node's holdings is what its last heartbeat told of. */

@@ -8,7 +8,7 @@
 
 import type { ClusterView, KeyspaceView, NodeView } from '../../proto/gen/stele/v1/view.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
-import { SteleError } from '../../base/errors.ts';
+import { SteleError, suspendedError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { LOOKUP_IN_FLIGHT_MAX } from '../../base/limits.ts';
 import type { LookupTargetRef } from '../../proto/ports.ts';
@@ -87,7 +87,8 @@ export class Router {
 
   /**
    * The dataset that a read of `keyspace` goes to; `version` 0 is the current one. Throws
-   * UNINITIALIZED until the cluster has been ready once, KEYSPACE_NOT_FOUND, VERSION_NOT_FOUND.
+   * UNINITIALIZED until the cluster has been ready once, KEYSPACE_NOT_FOUND, VERSION_NOT_FOUND,
+   * SUSPENDED.
    */
   target(keyspace: string, version = 0): LookupTarget {
     if (!this.#everReady) throw notReady(this.#table.view);
@@ -98,6 +99,7 @@ export class Router {
         `There is no keyspace '${shorten(keyspace)}'; \`stele keyspaces\` lists those there are.`,
       );
     }
+    if (known.suspended === true) throw suspendedError(keyspace);
     const wanted = version === 0 ? known.currentVersion : version;
     if (wanted === 0) {
       throw new SteleError(
@@ -116,12 +118,13 @@ export class Router {
 
   /**
    * The dataset that a client with a view of its own names by uid; version 0 is the current one.
-   * Undefined when this master does not know it (yet, or any more). Throws UNINITIALIZED.
+   * Undefined when this master does not know it (yet, or any more). Throws UNINITIALIZED, SUSPENDED.
    */
   targetOfUid(uid: string, version: number): LookupTarget | undefined {
     if (!this.#everReady) throw notReady(this.#table.view);
     for (const keyspace of this.#keyspaces.values()) {
       if (keyspace.uid !== uid) continue;
+      if (keyspace.suspended === true) throw suspendedError(keyspace.name);
       const wanted = version === 0 ? keyspace.currentVersion : version;
       return keyspace.versions.includes(wanted) ? this.#targetOf(keyspace, wanted) : undefined;
     }

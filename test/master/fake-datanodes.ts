@@ -48,10 +48,15 @@ export class FakeDatanode {
   /** What it answers to merge orders; DONE: it merges at once. */
   merging: MergeState = MergeState.DONE;
   mergesDone = 0;
+  /** Uids of keyspaces whose segments are on disk only. */
+  readonly parked = new Set<string>();
+  /** Nothing that is parked fits into its memory. */
+  memoryFull = false;
   /** Shards that it has compared. */
   diffed: number[] = [];
   ordersSeen: OrderHeader[] = [];
   #revision = 0;
+  readonly #resumeFailed = new Set<string>();
   #failures: { keyspaceUid: string; segmentId: string; reason: string }[] = [];
 
   constructor(id: string, port: number) {
@@ -118,6 +123,13 @@ export class FakeDatanode {
       address: this.address,
       zone: '',
       copyFailures,
+      parked: {
+        keyspaceUids: [...this.parked],
+        failures: [...this.#resumeFailed].map((keyspaceUid) => ({
+          keyspaceUid,
+          reason: 'no memory',
+        })),
+      },
     };
   }
 
@@ -149,6 +161,12 @@ export class FakeDatanode {
   applyView(view: ClusterView): VersionRef[] {
     if (this.deaf) throw new SteleError('DEADLINE_EXCEEDED', `${this.id} does not listen`);
     this.view = view;
+    for (const { resuming, suspended, uid } of view.keyspaces) {
+      this.#resumeFailed.delete(uid);
+      if (suspended === true && resuming !== true) this.parked.add(uid);
+      else if (this.memoryFull && this.parked.has(uid)) this.#resumeFailed.add(uid);
+      else this.parked.delete(uid);
+    }
     return view.keyspaces.flatMap(({ uid, versions }) =>
       versions
         .filter((version) => !this.manifests.has(`${uid}/${version}`))

@@ -60,6 +60,7 @@ export function keyspaceRoutes(app: FastifyInstance, operations: ClusterOperatio
     },
   );
   changeRoutes(app, operations);
+  suspensionRoutes(app, operations);
 }
 
 function changeRoutes(app: FastifyInstance, operations: ClusterOperations): void {
@@ -114,6 +115,28 @@ function changeRoutes(app: FastifyInstance, operations: ClusterOperations): void
       const keyspace = keyspaceName(request.params.keyspace);
       await operations.dropKeyspace({ keyspace });
       return { keyspace, dropped: true };
+    },
+  );
+}
+
+function suspensionRoutes(app: FastifyInstance, operations: ClusterOperations): void {
+  const tags = ['keyspaces'];
+  app.post(
+    '/v1/keyspaces/:keyspace/suspend',
+    { schema: { tags, summary: 'Free its memory; its data stays on disk, reads say SUSPENDED' } },
+    async (request: OfKeyspace) => {
+      const keyspace = keyspaceName(request.params.keyspace);
+      await operations.suspendKeyspace({ keyspace });
+      return { keyspace, suspended: true };
+    },
+  );
+  app.post(
+    '/v1/keyspaces/:keyspace/resume',
+    { schema: { tags, summary: 'Bring it back into memory' } },
+    async (request: OfKeyspace) => {
+      const keyspace = keyspaceName(request.params.keyspace);
+      await operations.resumeKeyspace({ keyspace });
+      return { keyspace, suspended: false };
     },
   );
 }

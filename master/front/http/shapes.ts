@@ -5,6 +5,7 @@ import type {
   GetHealthResponse,
   KeyspaceSummary,
   NodeSummary,
+  Repairing,
   ShardSummary,
   VersionSummary,
 } from '../../../proto/gen/stele/v1/cluster.ts';
@@ -22,6 +23,7 @@ export function keyspaceJson(keyspace: KeyspaceSummary): Json {
     uid: keyspace.uid,
     index: keyspace.index,
     state: keyspace.state,
+    repairing: repairingJson(keyspace.repairing),
     current_version: keyspace.currentVersion,
     records: keyspace.records,
     key_bytes: keyspace.keyBytes,
@@ -31,6 +33,17 @@ export function keyspaceJson(keyspace: KeyspaceSummary): Json {
     replication: keyspace.replication,
     created_at: keyspace.createdAt,
     keep: keyspace.keep,
+  };
+}
+
+function repairingJson(repairing: Repairing | undefined): Json | null {
+  if (repairing === undefined) return null;
+  return {
+    from: repairing.from,
+    error: repairing.error,
+    attempts: repairing.attempts,
+    next_retry_at: repairing.nextRetryAt,
+    needs_person: repairing.needsPerson,
   };
 }
 

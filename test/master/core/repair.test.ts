@@ -75,11 +75,11 @@ describe('repair', () => {
     const of = world({ ...FULL, a: ['v1-s2'] });
     const key = copyKey('a', UID, 'v1-s0');
     let plan = planRepair(of, NONE, limits);
-    const failed = copyFailed(plan.inFlight, key, 0);
+    const failed = copyFailed(plan.inFlight, key, 0, 'no room');
     expect(orders({ ...of, nowMs: 499 }, failed)).toEqual([]);
     plan = planRepair({ ...of, nowMs: 500 }, failed, limits);
     expect(plan.orders).toHaveLength(1);
-    const again = copyFailed(plan.inFlight, key, 500);
+    const again = copyFailed(plan.inFlight, key, 500, 'no room');
     expect(orders({ ...of, nowMs: 1_499 }, again)).toEqual([]);
     expect(orders({ ...of, nowMs: 1_500 }, again)).toHaveLength(1);
     const overdue = planRepair({ ...of, nowMs: 3_600_000 }, plan.inFlight, limits);

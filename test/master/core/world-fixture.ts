@@ -51,6 +51,7 @@ export function dataset(version = 1, current = true, segmentBytes = 100): Datase
     overwritten: new Map(),
     revision: 0,
     merged: [],
+    suspended: false,
     segmentsByShard: [0, 1, 2, 3].map((shard) => [
       {
         id: `v${version}-s${shard}`,
@@ -95,6 +96,7 @@ export function world(
     lastLoadMs: new Map([[UID, 0]]),
     loading: new Set(),
     expected: new Set(),
+    resuming: new Set(),
     owners: [0, 1, 2, 3].map((shard) => (shard % 2 === 0 ? ['a', 'b'] : ['b', 'c'])),
     ...more,
   };

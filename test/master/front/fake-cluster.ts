@@ -427,6 +427,14 @@ export class FakeCluster implements ClusterOperations {
     };
   }
 
+  async suspendKeyspace({ keyspace }: { keyspace: string }): Promise<void> {
+    this.calls.push(`suspend ${keyspace}`);
+  }
+
+  async resumeKeyspace({ keyspace }: { keyspace: string }): Promise<void> {
+    this.calls.push(`resume ${keyspace}`);
+  }
+
   async drainNode(nodeId: string): Promise<void> {
     this.#nodeCall('drain', nodeId);
   }

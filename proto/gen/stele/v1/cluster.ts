@@ -121,6 +121,19 @@ export interface KeyspaceSummary {
   createdAt: string;
   /** Committed versions that are kept, the current one included. */
   keep: number;
+  /** Where `state` is REPAIRING. */
+  repairing?: Repairing | undefined;
+}
+
+/** What keeps a keyspace from the state it should be in, and when that is tried again. */
+export interface Repairing {
+  /** The state it is repaired in: INITIALIZING, RUNNING, SUSPENDING or DELETING. */
+  from: string;
+  error: string;
+  attempts: number;
+  nextRetryAt: string;
+  /** It was tried so often that somebody should look; it is tried on. */
+  needsPerson: boolean;
 }
 
 export interface ListKeyspacesResponse {
@@ -261,6 +274,20 @@ export interface DropKeyspaceRequest {
 }
 
 export interface DropKeyspaceResponse {
+}
+
+export interface SuspendKeyspaceRequest {
+  keyspace: string;
+}
+
+export interface SuspendKeyspaceResponse {
+}
+
+export interface ResumeKeyspaceRequest {
+  keyspace: string;
+}
+
+export interface ResumeKeyspaceResponse {
 }
 
 export interface ListNodesRequest {
@@ -1154,6 +1181,7 @@ function createBaseKeyspaceSummary(): KeyspaceSummary {
     replication: 0,
     createdAt: "",
     keep: 0,
+    repairing: undefined,
   };
 }
 
@@ -1197,6 +1225,9 @@ export const KeyspaceSummary: MessageFns<KeyspaceSummary> = {
     }
     if (message.keep !== 0) {
       writer.uint32(104).uint32(message.keep);
+    }
+    if (message.repairing !== undefined) {
+      Repairing.encode(message.repairing, writer.uint32(114).fork()).join();
     }
     return writer;
   },
@@ -1316,6 +1347,104 @@ export const KeyspaceSummary: MessageFns<KeyspaceSummary> = {
             }
 
             message.keep = reader.uint32();
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.repairing = Repairing.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRepairing(): Repairing {
+  return { from: "", error: "", attempts: 0, nextRetryAt: "", needsPerson: false };
+}
+
+export const Repairing: MessageFns<Repairing> = {
+  encode(message: Repairing, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.from !== "") {
+      writer.uint32(10).string(message.from);
+    }
+    if (message.error !== "") {
+      writer.uint32(18).string(message.error);
+    }
+    if (message.attempts !== 0) {
+      writer.uint32(24).uint32(message.attempts);
+    }
+    if (message.nextRetryAt !== "") {
+      writer.uint32(34).string(message.nextRetryAt);
+    }
+    if (message.needsPerson !== false) {
+      writer.uint32(40).bool(message.needsPerson);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Repairing {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRepairing();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.attempts = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.nextRetryAt = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.needsPerson = reader.bool();
             continue;
           }
         }
@@ -2693,6 +2822,168 @@ export const DropKeyspaceResponse: MessageFns<DropKeyspaceResponse> = {
   },
 };
 
+function createBaseSuspendKeyspaceRequest(): SuspendKeyspaceRequest {
+  return { keyspace: "" };
+}
+
+export const SuspendKeyspaceRequest: MessageFns<SuspendKeyspaceRequest> = {
+  encode(message: SuspendKeyspaceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SuspendKeyspaceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSuspendKeyspaceRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSuspendKeyspaceResponse(): SuspendKeyspaceResponse {
+  return {};
+}
+
+export const SuspendKeyspaceResponse: MessageFns<SuspendKeyspaceResponse> = {
+  encode(_: SuspendKeyspaceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SuspendKeyspaceResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSuspendKeyspaceResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseResumeKeyspaceRequest(): ResumeKeyspaceRequest {
+  return { keyspace: "" };
+}
+
+export const ResumeKeyspaceRequest: MessageFns<ResumeKeyspaceRequest> = {
+  encode(message: ResumeKeyspaceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeKeyspaceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeKeyspaceRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseResumeKeyspaceResponse(): ResumeKeyspaceResponse {
+  return {};
+}
+
+export const ResumeKeyspaceResponse: MessageFns<ResumeKeyspaceResponse> = {
+  encode(_: ResumeKeyspaceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeKeyspaceResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeKeyspaceResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseListNodesRequest(): ListNodesRequest {
   return {};
 }
@@ -3617,6 +3908,29 @@ export const ClusterServiceService = {
       bufferView(DropKeyspaceResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DropKeyspaceResponse => DropKeyspaceResponse.decode(value),
   },
+  /** Its data stays on disk, its memory is freed, reads answer SUSPENDED. */
+  suspendKeyspace: {
+    path: "/stele.v1.ClusterService/SuspendKeyspace" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SuspendKeyspaceRequest): Buffer =>
+      bufferView(SuspendKeyspaceRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SuspendKeyspaceRequest => SuspendKeyspaceRequest.decode(value),
+    responseSerialize: (value: SuspendKeyspaceResponse): Buffer =>
+      bufferView(SuspendKeyspaceResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SuspendKeyspaceResponse => SuspendKeyspaceResponse.decode(value),
+  },
+  resumeKeyspace: {
+    path: "/stele.v1.ClusterService/ResumeKeyspace" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResumeKeyspaceRequest): Buffer =>
+      bufferView(ResumeKeyspaceRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResumeKeyspaceRequest => ResumeKeyspaceRequest.decode(value),
+    responseSerialize: (value: ResumeKeyspaceResponse): Buffer =>
+      bufferView(ResumeKeyspaceResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResumeKeyspaceResponse => ResumeKeyspaceResponse.decode(value),
+  },
   listNodes: {
     path: "/stele.v1.ClusterService/ListNodes" as const,
     requestStream: false as const,
@@ -3694,6 +4008,9 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   /** Compares two kept versions, on the datanodes. */
   diffVersions: handleUnaryCall<DiffVersionsRequest, DiffVersionsResponse>;
   dropKeyspace: handleUnaryCall<DropKeyspaceRequest, DropKeyspaceResponse>;
+  /** Its data stays on disk, its memory is freed, reads answer SUSPENDED. */
+  suspendKeyspace: handleUnaryCall<SuspendKeyspaceRequest, SuspendKeyspaceResponse>;
+  resumeKeyspace: handleUnaryCall<ResumeKeyspaceRequest, ResumeKeyspaceResponse>;
   listNodes: handleUnaryCall<ListNodesRequest, ListNodesResponse>;
   listShards: handleUnaryCall<ListShardsRequest, ListShardsResponse>;
   explain: handleUnaryCall<ExplainRequest, ExplainResponse>;
@@ -3923,6 +4240,37 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DropKeyspaceResponse) => void,
+  ): ClientUnaryCall;
+  /** Its data stays on disk, its memory is freed, reads answer SUSPENDED. */
+  suspendKeyspace(
+    request: SuspendKeyspaceRequest,
+    callback: (error: ServiceError | null, response: SuspendKeyspaceResponse) => void,
+  ): ClientUnaryCall;
+  suspendKeyspace(
+    request: SuspendKeyspaceRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SuspendKeyspaceResponse) => void,
+  ): ClientUnaryCall;
+  suspendKeyspace(
+    request: SuspendKeyspaceRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SuspendKeyspaceResponse) => void,
+  ): ClientUnaryCall;
+  resumeKeyspace(
+    request: ResumeKeyspaceRequest,
+    callback: (error: ServiceError | null, response: ResumeKeyspaceResponse) => void,
+  ): ClientUnaryCall;
+  resumeKeyspace(
+    request: ResumeKeyspaceRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResumeKeyspaceResponse) => void,
+  ): ClientUnaryCall;
+  resumeKeyspace(
+    request: ResumeKeyspaceRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResumeKeyspaceResponse) => void,
   ): ClientUnaryCall;
   listNodes(
     request: ListNodesRequest,

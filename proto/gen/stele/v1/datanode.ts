@@ -81,6 +81,23 @@ export interface HeartbeatResponse {
   zone: string;
   /** Segment ids whose copy order failed since the last heartbeat, with the reason. */
   copyFailures: CopyFailure[];
+  /** Keyspaces of which something is on disk only; absent where there is none. */
+  parked?: Parked | undefined;
+}
+
+/**
+ * What a node keeps on disk and not in memory, because its keyspace is suspended, or was and is not
+ * back in memory yet. It is among the holdings, and can be fetched; reads of it are not answered.
+ */
+export interface Parked {
+  keyspaceUids: string[];
+  failures: ParkFailure[];
+}
+
+/** Why a keyspace that is resumed is not back in memory. */
+export interface ParkFailure {
+  keyspaceUid: string;
+  reason: string;
 }
 
 export interface NodeStats {
@@ -458,6 +475,7 @@ function createBaseHeartbeatResponse(): HeartbeatResponse {
     address: undefined,
     zone: "",
     copyFailures: [],
+    parked: undefined,
   };
 }
 
@@ -498,6 +516,9 @@ export const HeartbeatResponse: MessageFns<HeartbeatResponse> = {
     }
     for (const v of message.copyFailures) {
       CopyFailure.encode(v!, writer.uint32(98).fork()).join();
+    }
+    if (message.parked !== undefined) {
+      Parked.encode(message.parked, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -609,6 +630,128 @@ export const HeartbeatResponse: MessageFns<HeartbeatResponse> = {
             }
 
             message.copyFailures.push(CopyFailure.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.parked = Parked.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseParked(): Parked {
+  return { keyspaceUids: [], failures: [] };
+}
+
+export const Parked: MessageFns<Parked> = {
+  encode(message: Parked, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.keyspaceUids) {
+      writer.uint32(10).string(v!);
+    }
+    for (const v of message.failures) {
+      ParkFailure.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Parked {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseParked();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspaceUids.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.failures.push(ParkFailure.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseParkFailure(): ParkFailure {
+  return { keyspaceUid: "", reason: "" };
+}
+
+export const ParkFailure: MessageFns<ParkFailure> = {
+  encode(message: ParkFailure, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspaceUid !== "") {
+      writer.uint32(10).string(message.keyspaceUid);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ParkFailure {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseParkFailure();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspaceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
             continue;
           }
         }

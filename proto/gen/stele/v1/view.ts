@@ -80,6 +80,12 @@ export interface KeyspaceView {
   versions: number[];
   /** Records of the current version. */
   records: number;
+  /** Kept on disk: reads answer SUSPENDED. */
+  suspended?:
+    | boolean
+    | undefined;
+  /** Suspended still, and to be brought back into memory. */
+  resuming?: boolean | undefined;
 }
 
 export interface ClusterView {
@@ -326,7 +332,16 @@ export const ShardRoute: MessageFns<ShardRoute> = {
 };
 
 function createBaseKeyspaceView(): KeyspaceView {
-  return { uid: "", name: "", index: 0, currentVersion: 0, versions: [], records: 0 };
+  return {
+    uid: "",
+    name: "",
+    index: 0,
+    currentVersion: 0,
+    versions: [],
+    records: 0,
+    suspended: undefined,
+    resuming: undefined,
+  };
 }
 
 export const KeyspaceView: MessageFns<KeyspaceView> = {
@@ -352,6 +367,12 @@ export const KeyspaceView: MessageFns<KeyspaceView> = {
     }
     if (message.records !== 0) {
       writer.uint32(48).uint64(message.records);
+    }
+    if (message.suspended !== undefined) {
+      writer.uint32(56).bool(message.suspended);
+    }
+    if (message.resuming !== undefined) {
+      writer.uint32(64).bool(message.resuming);
     }
     return writer;
   },
@@ -425,6 +446,22 @@ export const KeyspaceView: MessageFns<KeyspaceView> = {
             }
 
             message.records = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.suspended = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.resuming = reader.bool();
             continue;
           }
         }

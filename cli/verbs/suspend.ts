@@ -1,0 +1,22 @@
+// `stele suspend KS`: frees a keyspace's memory; its data stays on the datanodes' disks.
+
+import { settingsOf } from '../../base/config.ts';
+import { keyspaceName } from '../../base/ids.ts';
+import { clientOptions } from '../client-settings.ts';
+import { EXIT_OK } from '../exit.ts';
+import { defineVerb } from '../verb.ts';
+import { withAdmin } from '../with-admin.ts';
+
+export const suspend = defineVerb({
+  name: 'suspend',
+  summary: 'free the memory of a keyspace, and keep its data on disk',
+  operands: '<keyspace>',
+  schema: settingsOf(clientOptions),
+  examples: ['stele suspend prices'],
+  async run({ operands, settings: { values }, output }) {
+    const keyspace = keyspaceName(operands[0] ?? '');
+    await withAdmin(values, (admin) => admin.suspendKeyspace(keyspace));
+    output.line(`${keyspace} is suspended: reads are refused, its data stays on disk.`);
+    return EXIT_OK;
+  },
+});
