@@ -15,16 +15,14 @@ import { sleep } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { OrderHeader, VersionRef } from '../proto/gen/stele/v1/datanode.ts';
 import type { Manifest } from '../proto/gen/stele/v1/segment.ts';
-import { ClusterView } from '../proto/gen/stele/v1/view.ts';
+import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import type { ViewSource } from '../proto/operations.ts';
 import type { LinkFactory } from '../proto/ports.ts';
 import type { Catalog } from './catalog/catalog.ts';
-import { forgetKeyspace } from './catalog/keyspace-transitions.ts';
 import { clusterOf, epochOf } from './catalog/queries.ts';
 import { manifestMessage, versionId } from './catalog/records.ts';
 import type { ObservedRecord } from './catalog/records.ts';
-import { forgetVersion } from './catalog/version-transitions.ts';
-import { finishedCleanup, planCleanup } from './core/cleanup.ts';
+import { Cleaning } from './cleaning.ts';
 import type { DropPlan } from './core/cleanup.ts';
 import { catalogFacts } from './core/datasets.ts';
 import type { CatalogFacts } from './core/datasets.ts';
@@ -32,16 +30,17 @@ import { lingeringOf, noteDepartures } from './core/departures.ts';
 import type { Departures } from './core/departures.ts';
 import { computeHealth } from './core/health.ts';
 import type { Health } from './core/health.ts';
-import type { MembershipLimits, NodeStatus } from './core/membership.ts';
+import type { MembershipLimits } from './core/membership.ts';
 import { placementMemo } from './core/placement.ts';
 import { copyFailed, copyKey, forgetTarget, planRepair, retryNow } from './core/repair.ts';
 import type { Copy, InFlight, RepairLimits } from './core/repair.ts';
 import { buildView } from './core/routes.ts';
-import type { Leaving, World } from './core/world.ts';
+import type { World } from './core/world.ts';
 import { Merging } from './merging.ts';
 import { KeyspaceObserver } from './keyspace-observer.ts';
 import { NodeSync } from './nodes/node-sync.ts';
 import { Orders } from './orders.ts';
+import { PublishedView } from './published-view.ts';
 import { Roster } from './roster.ts';
 import type { RosterEvents } from './roster.ts';
 
@@ -76,22 +75,17 @@ export class Leader implements ViewSource {
   readonly #orders: Orders;
   readonly #merging: Merging;
   readonly #loops: KeyspaceObserver;
+  readonly #cleaning: Cleaning;
   readonly #place = placementMemo();
-  /** By node: refs of leaving versions that its present run has dropped. */
-  readonly #rid = new Map<string, Set<string>>();
   readonly #lastLoadMs = new Map<string, number>();
-  readonly #viewListeners = new Set<(view: ClusterView) => void>();
   readonly #stop = new AbortController();
   #inFlight: InFlight = new Map();
   #departures: Departures = new Map();
   #facts: { readonly of: unknown; readonly facts: CatalogFacts } | undefined;
   #world: World;
   #health: Health;
-  #view: ClusterView;
-  #viewBytes: Buffer = Buffer.alloc(0);
+  readonly #view: PublishedView;
   #turnPlanned = false;
-  #forgetting = false;
-  #unknownSegments = 0;
 
   constructor(options: LeaderOptions) {
     const { catalog, settings, background, log } = options;
@@ -104,9 +98,15 @@ export class Leader implements ViewSource {
     const { mergeBytesPerSecondMax } = settings;
     this.#merging = new Merging(this.#mergingSide(), mergeBytesPerSecondMax, background, log);
     this.#loops = new KeyspaceObserver(this.catalog, background);
+    const cleaningSide = {
+      catalog,
+      drop: (plans: readonly DropPlan[]) => this.#orders.drop(plans),
+      onForgotten: () => this.#planTurn(),
+    };
+    this.#cleaning = new Cleaning(cleaningSide, background, log);
     this.#world = this.#buildWorld();
     this.#health = computeHealth(this.#world);
-    this.#view = { ...this.#nextView(), revision: 1 };
+    this.#view = new PublishedView(this.#nextView());
   }
 
   /** Dials the nodes that the catalog knows and begins the loop. */
@@ -127,12 +127,11 @@ export class Leader implements ViewSource {
   }
 
   current(): ClusterView {
-    return this.#view;
+    return this.#view.current();
   }
 
   subscribe(listener: (view: ClusterView) => void): () => void {
-    this.#viewListeners.add(listener);
-    return () => this.#viewListeners.delete(listener);
+    return this.#view.subscribe(listener);
   }
 
   /** What the last turn looked at, and the health it came to. */
@@ -169,7 +168,7 @@ export class Leader implements ViewSource {
 
   /** Resolves to true when every serving node has the present view, to false after `timeoutMs`. */
   waitApplied(timeoutMs: number): Promise<boolean> {
-    const { revision } = this.#view;
+    const { revision } = this.current();
     return this.sync.waitUntil(() => this.#isApplied(revision), timeoutMs);
   }
 
@@ -185,14 +184,14 @@ export class Leader implements ViewSource {
     if (this.#stop.signal.aborted) return;
     this.#world = this.#buildWorld();
     this.#health = computeHealth(this.#world);
-    this.#publish();
+    if (this.#view.offer(this.#nextView())) this.sync.kickAll();
     this.#noteDepartures();
     this.#stepLoops();
     this.#repair();
     this.#merging.turn(this.#world);
     // What is being merged to now must not count as garbage.
     this.#world = { ...this.#world, expected: this.#merging.expected };
-    this.#clean();
+    this.#cleaning.turn(this.#world);
   }
 
   /** A turn soon, one for all events of this turn of the event loop. */
@@ -256,19 +255,9 @@ export class Leader implements ViewSource {
     return buildView(this.#world, this.#health, this.#catalogFacts().keyspaces, epoch);
   }
 
-  #publish(): void {
-    const next = this.#nextView();
-    const bytes = Buffer.from(ClusterView.encode(next).finish());
-    if (bytes.equals(this.#viewBytes)) return;
-    this.#viewBytes = bytes;
-    this.#view = { ...next, revision: this.#view.revision + 1 };
-    for (const listener of this.#viewListeners) listener(this.#view);
-    this.sync.kickAll();
-  }
-
   #noteDepartures(): void {
     const { leavingNames } = this.#catalogFacts();
-    const { revision } = this.#view;
+    const { revision } = this.current();
     this.#departures = noteDepartures(this.#departures, leavingNames, this.nowMs(), revision);
   }
 
@@ -298,50 +287,13 @@ export class Leader implements ViewSource {
     this.#orders.copy(plan.orders, this.#world.nodes, limits.bytesPerSecondMax);
   }
 
-  #clean(): void {
-    const isRid = (node: NodeStatus, { ref }: Leaving): boolean =>
-      this.#rid.get(node.id)?.has(ref) === true;
-    const plan = planCleanup(this.#world, isRid);
-    this.#orders.drop(plan.drops);
-    this.#warnOfUnknown(plan.unknownSegments);
-    const { versions, keyspaces } = finishedCleanup(this.#world, isRid);
-    if (this.#forgetting || versions.length + keyspaces.length === 0) return;
-    this.#forgetting = true;
-    this.#options.background.run('forget', () => this.#forget(versions, keyspaces));
-  }
-
-  /** The records go last, when no known node has anything of what they describe. */
-  async #forget(versions: readonly Leaving[], keyspaces: readonly string[]): Promise<void> {
-    try {
-      for (const { uid, version } of versions) {
-        await this.catalog.update((state) => forgetVersion(state, uid, version));
-      }
-      for (const uid of keyspaces) {
-        await this.catalog.update((state) => forgetKeyspace(state, uid));
-      }
-    } finally {
-      this.#forgetting = false;
-    }
-    this.#planTurn();
-  }
-
-  #warnOfUnknown(segments: number): void {
-    if (segments === this.#unknownSegments) return;
-    this.#unknownSegments = segments;
-    if (segments === 0) return;
-    this.#options.log.warn(
-      { segments },
-      'datanodes hold segments of keyspaces that this cluster does not know; they are left alone',
-    );
-  }
-
   #rosterEvents(): RosterEvents {
     return {
       onChange: () => this.#planTurn(),
       onHeard: (nodeId) => this.sync.kick(nodeId),
       onRunEnded: (nodeId) => {
         this.sync.forget(nodeId);
-        this.#rid.delete(nodeId);
+        this.#cleaning.onRunEnded(nodeId);
         this.#inFlight = forgetTarget(this.#inFlight, nodeId);
       },
       onCopyFailure: (nodeId, { keyspaceUid, segmentId, reason }) => {
@@ -357,7 +309,7 @@ export class Leader implements ViewSource {
     const { roster } = this;
     return {
       header: (nodeId) => this.header(nodeId),
-      currentView: () => this.#view,
+      currentView: () => this.current(),
       manifest: (ref) => this.manifest(ref),
       holdingsRevisions: (nodeId) => roster.holdingsRevisions(nodeId),
       onHoldings: (...change) => roster.onHoldings(...change),
@@ -407,7 +359,7 @@ export class Leader implements ViewSource {
   #onDropped({ node, versions }: DropPlan, { incarnation }: OrderHeader): void {
     if (this.roster.get(node)?.incarnation !== incarnation || versions.length === 0) return;
     const refs = versions.map(({ ref }) => ref);
-    this.#rid.set(node, new Set([...(this.#rid.get(node) ?? []), ...refs]));
+    this.#cleaning.noteDropped(node, refs);
     this.roster.onManifestsDropped(node, incarnation, refs);
     this.#planTurn();
   }

@@ -427,13 +427,11 @@ export class FakeCluster implements ClusterOperations {
     };
   }
 
-  async suspendKeyspace({ keyspace }: { keyspace: string }): Promise<void> {
-    this.calls.push(`suspend ${keyspace}`);
-  }
+  suspendKeyspace = ({ keyspace }: { keyspace: string }): Promise<void> =>
+    Promise.resolve(void this.calls.push(`suspend ${keyspace}`));
 
-  async resumeKeyspace({ keyspace }: { keyspace: string }): Promise<void> {
-    this.calls.push(`resume ${keyspace}`);
-  }
+  resumeKeyspace = ({ keyspace }: { keyspace: string }): Promise<void> =>
+    Promise.resolve(void this.calls.push(`resume ${keyspace}`));
 
   async drainNode(nodeId: string): Promise<void> {
     this.#nodeCall('drain', nodeId);

@@ -198,6 +198,15 @@ describe('operations', () => {
     const unknown = await http.app.inject({ method: 'POST', url: '/v1/nodes/nobody/drain' });
     expectProblem(unknown, 404, 'NODE_NOT_FOUND');
   });
+
+  it('suspends and resumes keyspaces', async () => {
+    const suspended = await http.app.inject({ method: 'POST', url: '/v1/keyspaces/ks/suspend' });
+    expect(suspended.json()).toEqual({ keyspace: 'ks', suspended: true });
+    await http.app.inject({ method: 'POST', url: '/v1/keyspaces/ks/resume' });
+    expect(cluster.calls).toEqual(['suspend ks', 'resume ks']);
+    const odd = await http.app.inject({ method: 'POST', url: '/v1/keyspaces/a%20b/resume' });
+    expectProblem(odd, 400, 'INVALID_ARGUMENT');
+  });
 });
 
 describe('the process', () => {

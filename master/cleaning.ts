@@ -1,0 +1,83 @@
+// What goes from the nodes, and from the catalog after it: carries out what core/cleanup.ts plans.
+//
+// Invariants: what a node is rid of is known of its present run only; the records of a version or a
+// keyspace go last, when no known node has anything of what they describe; one such task at a time.
+
+import type { BackgroundTasks } from '../base/background.ts';
+import type { Logger } from '../base/log.ts';
+import type { Catalog } from './catalog/catalog.ts';
+import { forgetKeyspace } from './catalog/keyspace-transitions.ts';
+import { forgetVersion } from './catalog/version-transitions.ts';
+import { finishedCleanup, planCleanup } from './core/cleanup.ts';
+import type { DropPlan } from './core/cleanup.ts';
+import type { NodeStatus } from './core/membership.ts';
+import type { Leaving, World } from './core/world.ts';
+
+export interface CleaningSide {
+  readonly catalog: Catalog;
+  drop(plans: readonly DropPlan[]): void;
+  /** Records have gone. */
+  onForgotten(): void;
+}
+
+export class Cleaning {
+  readonly #side: CleaningSide;
+  readonly #background: BackgroundTasks;
+  readonly #log: Logger;
+  /** By node: refs of leaving versions that its present run has dropped. */
+  readonly #rid = new Map<string, Set<string>>();
+  #forgetting = false;
+  #unknownSegments = 0;
+
+  constructor(side: CleaningSide, background: BackgroundTasks, log: Logger) {
+    this.#side = side;
+    this.#background = background;
+    this.#log = log;
+  }
+
+  turn(world: World): void {
+    const isRid = (node: NodeStatus, { ref }: Leaving): boolean =>
+      this.#rid.get(node.id)?.has(ref) === true;
+    const plan = planCleanup(world, isRid);
+    this.#side.drop(plan.drops);
+    this.#warnOfUnknown(plan.unknownSegments);
+    const { versions, keyspaces } = finishedCleanup(world, isRid);
+    if (this.#forgetting || versions.length + keyspaces.length === 0) return;
+    this.#forgetting = true;
+    this.#background.run('forget', () => this.#forget(versions, keyspaces));
+  }
+
+  /** The node has carried out a drop order that took the last of these versions' segments. */
+  noteDropped(nodeId: string, refs: readonly string[]): void {
+    this.#rid.set(nodeId, new Set([...(this.#rid.get(nodeId) ?? []), ...refs]));
+  }
+
+  onRunEnded(nodeId: string): void {
+    this.#rid.delete(nodeId);
+  }
+
+  async #forget(versions: readonly Leaving[], keyspaces: readonly string[]): Promise<void> {
+    const { catalog } = this.#side;
+    try {
+      for (const { uid, version } of versions) {
+        await catalog.update((state) => forgetVersion(state, uid, version));
+      }
+      for (const uid of keyspaces) {
+        await catalog.update((state) => forgetKeyspace(state, uid));
+      }
+    } finally {
+      this.#forgetting = false;
+    }
+    this.#side.onForgotten();
+  }
+
+  #warnOfUnknown(segments: number): void {
+    if (segments === this.#unknownSegments) return;
+    this.#unknownSegments = segments;
+    if (segments === 0) return;
+    this.#log.warn(
+      { segments },
+      'datanodes hold segments of keyspaces that this cluster does not know; they are left alone',
+    );
+  }
+}
