@@ -379,8 +379,8 @@ export class FakeCluster implements ClusterOperations {
   }
 
   async diffVersions(request: DiffVersionsRequest): Promise<DiffVersionsResponse> {
-    const { from, keyspace, samplesMax, to } = request;
-    this.calls.push(`diff ${keyspace} ${from} ${to} ${samplesMax}`);
+    const { from, keyspace, to } = request;
+    this.calls.push(`diff ${keyspace} ${from} ${to} ${request.samplesMax}`);
     return { ...DIFF, from, to: to || 2 };
   }
 
@@ -427,11 +427,10 @@ export class FakeCluster implements ClusterOperations {
     };
   }
 
-  suspendKeyspace = ({ keyspace }: { keyspace: string }): Promise<void> =>
-    Promise.resolve(void this.calls.push(`suspend ${keyspace}`));
-
-  resumeKeyspace = ({ keyspace }: { keyspace: string }): Promise<void> =>
-    Promise.resolve(void this.calls.push(`resume ${keyspace}`));
+  suspendKeyspace = async ({ keyspace }: { keyspace: string }) =>
+    void this.calls.push(`suspend ${keyspace}`);
+  resumeKeyspace = async ({ keyspace }: { keyspace: string }) =>
+    void this.calls.push(`resume ${keyspace}`);
 
   async drainNode(nodeId: string): Promise<void> {
     this.#nodeCall('drain', nodeId);
