@@ -393,17 +393,10 @@ export class FakeCluster implements ClusterOperations {
   }
 
   async listShards() {
+    const owners = ['datanode-0', 'datanode-1'];
+    const range = { shard: 0, slotFirst: 0, slotLast: 1023 };
     return {
-      shards: [
-        {
-          shard: 0,
-          slotFirst: 0,
-          slotLast: 1023,
-          owners: ['datanode-0', 'datanode-1'],
-          holders: ['datanode-0'],
-          status: HealthStatus.YELLOW,
-        },
-      ],
+      shards: [{ ...range, owners, holders: ['datanode-0'], status: HealthStatus.YELLOW }],
     };
   }
 
