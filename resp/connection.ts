@@ -19,25 +19,21 @@ import { RESP_OUTPUT_PAUSE_BYTES } from '../base/limits.ts';
 import type { PendingReply, PendingReplyWaiter, ServerContext } from './backend.ts';
 import { CommandDecoder } from './decoder.ts';
 import { executeCommand, resolveCommand } from './dispatch.ts';
+import { REPLY_BYTES_MAX } from './encoder.ts';
 import type { ReplyWriter } from './encoder.ts';
+import type { Pressure } from './pressure.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { ReplyQueue } from './reply-queue.ts';
 import type { Session } from './session.ts';
 import { holdUntilTurnEnd } from './turn-writes.ts';
 
 const TURN_MS_MAX = 1;
-/** A turn that has written this much sends it before it goes on. */
-const TURN_OUTPUT_BYTES = 1024 * 1024;
 /** The clock is read every so many commands (a power of two). */
 const CLOCK_EVERY_COMMANDS = 64;
 /** The backend is shown what follows every so many commands (a power of two). */
 const LOOK_AHEAD_EVERY_COMMANDS = 16;
 const PENDING_REPLIES_MAX = 10_000;
 const HELD_BYTES_MAX = RESP_OUTPUT_PAUSE_BYTES;
-/** All unread output of a listener together; above it every client is held to the small limit. */
-const OUTPUT_TOTAL_BYTES_MAX = 256 * 1024 * 1024;
-// Not below a socket's high-water mark (64 KiB): under it no 'drain' would come.
-const OUTPUT_PAUSE_BYTES_SMALL = 64 * 1024;
 /** How long a client may take nothing more, nor close its side, after we closed ours. */
 const LINGER_MS_MAX = 5000;
 
@@ -45,8 +41,7 @@ const LINGER_MS_MAX = 5000;
 export interface ConnectionContext extends ServerContext {
   /** All turns of a thread write here, one after the other. */
   readonly out: ReplyWriter;
-  /** Bytes that all clients together have not taken yet. */
-  readonly output: { waitingBytes: number };
+  readonly pressure: Pressure;
   /** Commands that all clients together have sent; counted once a turn. */
   readonly commands: { total: number };
   /** A command may take this long to arrive, from its first byte to its last. */
@@ -76,7 +71,12 @@ export class RespConnection implements PendingReplyWaiter {
   #turnScheduled = false;
   #flushScheduled = false;
   #queuedInTurn = false;
+  /** What this client has not taken, as it is part of the total. */
   #accountedBytes = 0;
+  /** When that became less for the last time, or more than nothing. */
+  #takenMs = 0;
+  /** What there is of an unfinished command, as it is part of the total. */
+  #inputBytes = 0;
   /** When the unfinished command at hand began; 0 if there is none. */
   #unfinishedSinceMs = 0;
 
@@ -109,12 +109,14 @@ export class RespConnection implements PendingReplyWaiter {
       !this.#paused &&
       this.#unfinishedSinceMs > 0 &&
       nowMs - this.#unfinishedSinceMs > this.#context.unfinishedMsMax;
-    if (this.#ended && this.#socket.writableLength < this.#accountedBytes) {
-      this.#account(this.#socket.writableLength);
-      this.#endedMs = nowMs;
-    }
+    const waitingBytes = this.#socket.writableLength;
+    if (waitingBytes === 0 || waitingBytes < this.#accountedBytes) this.#takenMs = nowMs;
+    this.#account(waitingBytes);
+    const stalled = this.#context.pressure.isStalled(nowMs - this.#takenMs);
+    if (stalled) this.#context.log.warn({ id: this.session.id }, 'resp: reads nothing, closed');
     if (slow) this.#context.log.debug({ id: this.session.id }, 'resp: unfinished command, closed');
-    if (slow || (this.#ended && nowMs - this.#endedMs > LINGER_MS_MAX)) this.destroy();
+    const lingers = this.#ended && nowMs - Math.max(this.#endedMs, this.#takenMs) > LINGER_MS_MAX;
+    if (slow || stalled || lingers) this.destroy();
   }
 
   /** A pending reply is done. All that finish in one step of the event loop leave together. */
@@ -133,8 +135,9 @@ export class RespConnection implements PendingReplyWaiter {
 
   #turn(): void {
     if (this.#ended || this.#socket.destroyed) return;
-    const { out } = this.#context;
+    const { out, pressure } = this.#context;
     out.protocol = this.session.protocol;
+    out.replyBytesMax = pressure.replyBytesMax;
     this.#hasMore = false;
     this.#atBarrier = false;
     try {
@@ -142,6 +145,7 @@ export class RespConnection implements PendingReplyWaiter {
     } catch (thrown) {
       this.#fail(thrown, out);
     }
+    out.replyBytesMax = REPLY_BYTES_MAX;
     if (!this.#queue.isEmpty && out.byteLength > 0) this.#queue.addChunks(out.takeChunks());
     if (this.#queuedInTurn) {
       this.#queuedInTurn = false;
@@ -166,6 +170,7 @@ export class RespConnection implements PendingReplyWaiter {
   #runCommands(out: ReplyWriter): void {
     const decoder = this.#decoder;
     const startMs = this.#context.nowMs();
+    const turnBytesMax = this.#context.pressure.turnBytesMax;
     this.session.lastCommandMs = startMs;
     let count = 0;
     this.#lookAhead();
@@ -179,7 +184,7 @@ export class RespConnection implements PendingReplyWaiter {
         this.#stop === 'now' ||
         this.#queue.pendingCount >= PENDING_REPLIES_MAX ||
         this.#queue.heldBytes >= HELD_BYTES_MAX ||
-        out.byteLength >= TURN_OUTPUT_BYTES ||
+        out.byteLength >= turnBytesMax ||
         ((count % CLOCK_EVERY_COMMANDS === 0 || decoder.argc > CLOCK_EVERY_COMMANDS) &&
           this.#context.nowMs() - startMs >= TURN_MS_MAX);
       if (isOver) {
@@ -189,8 +194,20 @@ export class RespConnection implements PendingReplyWaiter {
       }
     }
     this.#context.commands.total += count;
-    if (!decoder.unfinished) this.#unfinishedSinceMs = 0;
+    const { unfinished } = decoder;
+    if (!unfinished) this.#unfinishedSinceMs = 0;
     else if (count > 0 || this.#unfinishedSinceMs === 0) this.#unfinishedSinceMs = startMs;
+    if (unfinished || this.#inputBytes > 0) this.#accountInput(unfinished ? decoder.heldBytes : 0);
+  }
+
+  /** Throws ProtocolError when all unfinished commands together are too much, this one among them. */
+  #accountInput(heldBytes: number): void {
+    const { pressure } = this.#context;
+    pressure.inputBytes += heldBytes - this.#inputBytes;
+    this.#inputBytes = heldBytes;
+    if (pressure.isInputTooMuch(heldBytes)) {
+      throw new ProtocolError('too many unfinished requests of all clients; try again later');
+    }
   }
 
   #lookAhead(): void {
@@ -246,19 +263,18 @@ export class RespConnection implements PendingReplyWaiter {
 
   #send(chunks: readonly Buffer[]): void {
     if (chunks.length === 0 || !this.#socket.writable) return;
+    const isBehind = this.#socket.writableLength > 0;
     holdUntilTurnEnd(this.#socket);
-    for (const chunk of chunks) this.#socket.write(chunk);
+    for (const chunk of chunks) this.#socket.write(isBehind ? ownBytes(chunk) : chunk);
     this.#account(this.#socket.writableLength);
   }
 
   /** Notes how much this client has not taken yet, and whether that is too much. */
   #account(waitingBytes: number): void {
-    const { output } = this.#context;
-    output.waitingBytes += waitingBytes - this.#accountedBytes;
+    const { pressure } = this.#context;
+    pressure.outputBytes += waitingBytes - this.#accountedBytes;
     this.#accountedBytes = waitingBytes;
-    const crowded = output.waitingBytes > OUTPUT_TOTAL_BYTES_MAX;
-    const limit = crowded ? OUTPUT_PAUSE_BYTES_SMALL : RESP_OUTPUT_PAUSE_BYTES;
-    this.#outputFull = waitingBytes > limit;
+    this.#outputFull = waitingBytes > pressure.unreadBytesMax;
   }
 
   #onDrain(): void {
@@ -312,6 +328,13 @@ export class RespConnection implements PendingReplyWaiter {
     this.#ended = true;
     this.#queue.abandon();
     this.#account(0);
+    this.#context.pressure.inputBytes -= this.#inputBytes;
+    this.#inputBytes = 0;
     this.#context.onClosed(this);
   }
+}
+
+/** A small reply that has to wait must not keep the whole slab that it lies in. */
+function ownBytes(chunk: Buffer): Buffer {
+  return chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk;
 }

@@ -88,6 +88,11 @@ export class CommandDecoder implements CommandArguments {
     return this.#input.end > this.#input.at;
   }
 
+  /** Memory that an unfinished command takes. */
+  get heldBytes(): number {
+    return this.#input.heldBytes + this.starts.byteLength + this.ends.byteLength;
+  }
+
   /** Where the next command begins in `buffer`, or -1 in the middle of one; meant for looking ahead. */
   get nextStart(): number {
     return this.#expected === 0 && !this.#held ? this.#cursor : -1;

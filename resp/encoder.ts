@@ -31,8 +31,9 @@ const REFERENCE_BYTES_MIN = 16 * 1024;
 const LOOP_COPY_BYTES_MAX = 48;
 /** Up to this size a loop over words does, where there are views: the call costs an object. */
 const WORD_COPY_BYTES_MAX = 512;
-/** Bytes of copied replies that may wait in one writer; above that the command fails. */
-const WAITING_BYTES_MAX = 512 * 1024 * 1024;
+
+/** The most that `replyBytesMax` ever is. */
+export const REPLY_BYTES_MAX = 512 * 1024 * 1024;
 
 const CR = 13;
 const LF = 10;
@@ -47,6 +48,8 @@ export type RespProtocol = 2 | 3;
 export class ReplyWriter {
   /** What the client of the present command speaks; set it before writing. */
   protocol: RespProtocol = 2;
+  /** Copied bytes that may wait in here; the command that would exceed it fails. */
+  replyBytesMax = REPLY_BYTES_MAX;
 
   #chunks: Buffer[] = [];
   #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
@@ -55,6 +58,8 @@ export class ReplyWriter {
   #pos = 0;
   /** Bytes in #chunks. */
   #sealedBytes = 0;
+  /** Bytes of the slabs begun since the last take. */
+  #slabBytes = 0;
   #markSlab = this.#slab;
   #markStart = 0;
   #markPos = 0;
@@ -78,6 +83,7 @@ export class ReplyWriter {
     const chunks = this.#chunks;
     this.#chunks = [];
     this.#sealedBytes = 0;
+    this.#slabBytes = 0;
     this.mark();
     return chunks;
   }
@@ -101,6 +107,7 @@ export class ReplyWriter {
     this.#pos = this.#markPos;
     this.#chunks.length = this.#markChunkCount;
     this.#sealedBytes = this.#markSealedBytes;
+    this.#slabBytes = Math.min(this.#slabBytes, this.byteLength);
   }
 
   /** `+OK`. */
@@ -308,7 +315,7 @@ export class ReplyWriter {
 
   #reserve(byteCount: number): void {
     if (this.#pos + byteCount <= this.#slab.length) return;
-    if (this.byteLength + byteCount > WAITING_BYTES_MAX) {
+    if (this.#slabBytes + byteCount > this.replyBytesMax) {
       throw new SteleError(
         'OVERLOADED',
         'The reply is too large to be held at once; ask for fewer keys in one command.',
@@ -316,6 +323,7 @@ export class ReplyWriter {
     }
     this.#seal();
     this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, byteCount));
+    this.#slabBytes += this.#slab.length;
     this.#view = viewOf(this.#slab);
     this.#start = 0;
     this.#pos = 0;

@@ -25,6 +25,11 @@ export class InputBuffer {
     this.#keepsConsumed = keepsConsumed;
   }
 
+  /** Memory behind the unconsumed bytes. */
+  get heldBytes(): number {
+    return this.bytes.length;
+  }
+
   /**
    * Appends `chunk`, which now belongs to this buffer. Returns by how much the unconsumed bytes
    * moved towards the front: every remembered offset shrinks by that.

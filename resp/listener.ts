@@ -11,6 +11,7 @@ import { RespConnection } from './connection.ts';
 import type { ConnectionContext } from './connection.ts';
 import { ReplyWriter } from './encoder.ts';
 import type { ListenerCounts } from './info.ts';
+import { Pressure } from './pressure.ts';
 import { Session } from './session.ts';
 
 const UNFINISHED_MS_MAX_DEFAULT = 30_000;
@@ -29,6 +30,8 @@ export interface RespListenerOptions {
   /** How long one command may take to arrive whole; 30 s by default. */
   readonly unfinishedMsMax?: number;
   readonly nowMs?: Clock;
+  /** Bounds over all clients; the usual ones by default. */
+  readonly pressure?: Pressure;
 }
 
 export interface RespListener {
@@ -114,7 +117,7 @@ class Clients {
       backend: options.backend,
       log: options.log,
       out: new ReplyWriter(),
-      output: { waitingBytes: 0 },
+      pressure: options.pressure ?? new Pressure(),
       commands: { total: 0 },
       unfinishedMsMax: options.unfinishedMsMax ?? UNFINISHED_MS_MAX_DEFAULT,
       nowMs: options.nowMs ?? monotonicNowMs,

@@ -6,6 +6,7 @@
 import { SteleError } from '../../base/errors.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { PendingReply, PendingReplyWaiter } from '../../resp/backend.ts';
+import { REPLY_BYTES_MAX } from '../../resp/encoder.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
 import type { LookupReceiver } from './waiting.ts';
 import type { SurfaceCounts } from './metrics.ts';
@@ -101,10 +102,7 @@ export class PendingKeys extends Pending implements LookupReceiver {
     if (status === LookupStatus.OK) {
       this.#found++;
       this.#counts.found++;
-      if (!this.#countOnly) {
-        this.#values[index] = value;
-        this.replyBytes += REPLY_OVERHEAD_BYTES + (value?.length ?? 0);
-      }
+      if (!this.#countOnly) this.#keep(index, value);
     } else if (status === LookupStatus.NOT_FOUND) this.#counts.notFound++;
     else {
       this.#counts.failed++;
@@ -113,6 +111,18 @@ export class PendingKeys extends Pending implements LookupReceiver {
     if (--this.#left > 0) return;
     this.#counts.latency.record(performance.now() - this.#beganMs);
     this.finish();
+  }
+
+  /** Values that are too large together are let go of at once; the others are still waited for. */
+  #keep(index: number, value: Buffer | undefined): void {
+    this.replyBytes += REPLY_OVERHEAD_BYTES + (value?.length ?? 0);
+    if (this.replyBytes > REPLY_BYTES_MAX) {
+      this.#values.length = 0;
+      this.#failure ??= new SteleError(
+        'OVERLOADED',
+        'The values are too large together; ask for fewer keys in one command.',
+      );
+    } else this.#values[index] = value;
   }
 
   override write(out: ReplyWriter): void {

@@ -1,0 +1,79 @@
+// What the clients of a listener make it hold, all together, and what each may therefore hold.
+//
+//   output   replies that clients have not taken: by itself a client may leave 4 MiB unread
+//   input    commands that have not arrived whole: by itself a client may be at 128 MiB of one
+//
+// Both are generous as long as few use them. Above a total of 256 MiB unread a client that does not read
+// is held to 64 KiB, and closed when it takes nothing for half a minute; above 256 MiB unfinished one that
+// has more than 64 KiB of a command is closed when it sends more. So memory is bounded by the two totals
+// and by 128 KiB a client, and whoever sends small commands and reads the replies notices nothing.
+
+import { RESP_OUTPUT_PAUSE_BYTES } from '../base/limits.ts';
+import { REPLY_BYTES_MAX } from './encoder.ts';
+
+const MiB = 1024 * 1024;
+// Not below a socket's high-water mark (64 KiB): under it no 'drain' would come.
+const SMALL_BYTES = 64 * 1024;
+/** A turn that has written this much sends it before it goes on. */
+const TURN_OUTPUT_BYTES = MiB;
+
+/** Totals over all clients of a listener. */
+export interface PressureLimits {
+  /** Unread replies above which clients are held to little. */
+  readonly outputTotalBytes: number;
+  /** What unread replies may come to by one more large one. */
+  readonly outputHardBytes: number;
+  /** Unfinished commands above which the larger ones are refused. */
+  readonly inputTotalBytes: number;
+  /** How long a client may take nothing while the output is crowded. */
+  readonly stalledMsMax: number;
+}
+
+const LIMITS: PressureLimits = {
+  outputTotalBytes: 256 * MiB,
+  outputHardBytes: 1024 * MiB,
+  inputTotalBytes: 256 * MiB,
+  stalledMsMax: 30_000,
+};
+
+export class Pressure {
+  readonly #limits: PressureLimits;
+  /** Replies not taken yet, of all clients. */
+  outputBytes = 0;
+  /** Unfinished commands, of all clients. */
+  inputBytes = 0;
+
+  constructor(limits: Partial<PressureLimits> = {}) {
+    this.#limits = { ...LIMITS, ...limits };
+  }
+
+  get isCrowded(): boolean {
+    return this.outputBytes > this.#limits.outputTotalBytes;
+  }
+
+  /** What a client may leave unread before it is not read any more either. */
+  get unreadBytesMax(): number {
+    return this.isCrowded ? SMALL_BYTES : RESP_OUTPUT_PAUSE_BYTES;
+  }
+
+  /** What one turn of a client may write. */
+  get turnBytesMax(): number {
+    return this.isCrowded ? SMALL_BYTES : TURN_OUTPUT_BYTES;
+  }
+
+  /** What the next reply may have, large values that are only referenced apart. */
+  get replyBytesMax(): number {
+    const left = this.#limits.outputHardBytes - this.outputBytes;
+    return Math.max(2 * SMALL_BYTES, Math.min(REPLY_BYTES_MAX, left));
+  }
+
+  /** Whether a client with so much of an unfinished command must go. */
+  isInputTooMuch(heldBytes: number): boolean {
+    return this.inputBytes > this.#limits.inputTotalBytes && heldBytes > SMALL_BYTES;
+  }
+
+  /** Whether a client that has taken nothing for so long must go. */
+  isStalled(forMs: number): boolean {
+    return this.isCrowded && forMs > this.#limits.stalledMsMax;
+  }
+}
