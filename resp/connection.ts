@@ -24,6 +24,7 @@ import type { ReplyWriter } from './encoder.ts';
 import type { Pressure } from './pressure.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { ReplyQueue } from './reply-queue.ts';
+import { readConnection } from './reused-reads.ts';
 import type { Session } from './session.ts';
 import { holdUntilTurnEnd } from './turn-writes.ts';
 
@@ -46,6 +47,8 @@ export interface ConnectionContext extends ServerContext {
   readonly commands: { total: number };
   /** A command may take this long to arrive, from its first byte to its last. */
   readonly unfinishedMsMax: number;
+  /** Whether connections are read into one buffer (reused-reads.ts). */
+  readonly reuseReads: boolean;
   onClosed(connection: RespConnection): void;
 }
 
@@ -80,12 +83,16 @@ export class RespConnection implements PendingReplyWaiter {
   /** When the unfinished command at hand began; 0 if there is none. */
   #unfinishedSinceMs = 0;
 
-  /** Serves `socket` until it closes. */
-  constructor(socket: Socket, session: Session, context: ConnectionContext) {
-    this.#socket = socket;
+  /** Serves `accepted`, which nobody has read from, until it closes. */
+  constructor(accepted: Socket, session: Session, context: ConnectionContext) {
     this.session = session;
     this.#context = context;
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    const socket = readConnection(
+      accepted,
+      (bytes, byteCount, lent) => this.#onData(bytes, byteCount, lent),
+      context.reuseReads,
+    );
+    this.#socket = socket;
     socket.on('end', () => this.shutdown());
     socket.on('drain', () => this.#onDrain());
     socket.on('error', (error) => context.log.debug({ err: error, id: session.id }, 'resp socket'));
@@ -126,11 +133,12 @@ export class RespConnection implements PendingReplyWaiter {
     process.nextTick(() => this.#flush());
   }
 
-  #onData(chunk: Buffer): void {
+  #onData(bytes: Buffer, byteCount: number, lent: boolean): void {
     if (this.#ended || this.#stop === 'now') return;
-    this.#decoder.push(chunk);
+    this.#decoder.push(bytes, byteCount, lent);
     if (this.#paused) this.#hasMore = true;
     else this.#turn();
+    if (lent) this.#decoder.keep();
   }
 
   #turn(): void {

@@ -72,10 +72,19 @@ export class CommandDecoder implements CommandArguments {
     this.buffer = this.#input.bytes;
   }
 
-  /** Takes a chunk over; the decoder may write into it. */
-  push(chunk: Buffer): void {
-    if (this.#expected === 0 && !this.#held) this.#input.at = this.#cursor;
-    this.#moved(this.#input.push(chunk));
+  /**
+   * Takes the first `byteCount` bytes of a chunk over; the decoder may write into it. A `lent` one is
+   * the caller's again after `keep`.
+   */
+  push(chunk: Buffer, byteCount = chunk.length, lent = false): void {
+    this.#dropConsumed();
+    this.#moved(this.#input.push(chunk, byteCount, lent));
+  }
+
+  /** Gives a lent chunk back: copies what is left of it. */
+  keep(): void {
+    this.#dropConsumed();
+    this.#moved(this.#input.keep());
   }
 
   /** Makes the following `next` give the present command once more (`push` may come between). */
@@ -135,6 +144,10 @@ export class CommandDecoder implements CommandArguments {
     this.starts[this.argc] = start;
     this.ends[this.argc++] = end;
     if (end - start > this.longestBytes) this.longestBytes = end - start;
+  }
+
+  #dropConsumed(): void {
+    if (this.#expected === 0 && !this.#held) this.#input.at = this.#cursor;
   }
 
   #ranDry(): false {

@@ -7,6 +7,8 @@
 // rest and the chunk are joined in a buffer of our own, which doubles: a message of n bytes costs
 // O(n) copying however it was cut. Memory is at most twice what was received and not consumed,
 // plus one chunk. Nothing is reserved for what a header merely announces.
+//
+// A chunk may be lent: then `keep` must be called before its owner uses it again.
 
 const EMPTY = Buffer.alloc(0);
 /** A buffer of our own above this size is given back when most of it is consumed. */
@@ -18,6 +20,7 @@ export class InputBuffer {
   at = 0;
   end = 0;
   #owned = false;
+  #lent = false;
   readonly #keepsConsumed: boolean;
 
   /** With `keepsConsumed` bytes that were consumed are never overwritten: views of them stay right. */
@@ -27,36 +30,45 @@ export class InputBuffer {
 
   /** Memory behind the unconsumed bytes. */
   get heldBytes(): number {
-    return this.bytes.length;
+    return this.#lent ? this.end - this.at : this.bytes.length;
   }
 
   /**
-   * Appends `chunk`, which now belongs to this buffer. Returns by how much the unconsumed bytes
-   * moved towards the front: every remembered offset shrinks by that.
+   * Appends the first `byteCount` bytes of `chunk`, which now belongs to this buffer, or until `keep`
+   * if it is `lent`. Returns by how much the unconsumed bytes moved towards the front: every
+   * remembered offset shrinks by that.
    */
-  push(chunk: Buffer): number {
-    if (this.at === this.end) return this.#replace(chunk);
-    const fits = this.#owned && this.end + chunk.length <= this.bytes.length;
-    const moved = fits ? 0 : this.#makeRoom(chunk.length);
-    chunk.copy(this.bytes, this.end);
-    this.end += chunk.length;
+  push(chunk: Buffer, byteCount = chunk.length, lent = false): number {
+    if (this.at === this.end) return this.#replace(chunk, byteCount, lent);
+    const fits = this.#owned && this.end + byteCount <= this.bytes.length;
+    const moved = fits ? 0 : this.#makeRoom(byteCount);
+    chunk.copy(this.bytes, this.end, 0, byteCount);
+    this.end += byteCount;
     return moved;
+  }
+
+  /** Gives a lent chunk back; what is not consumed of it is copied. Returns the move, as `push` does. */
+  keep(): number {
+    if (!this.#lent) return 0;
+    if (this.at === this.end) return this.#replace(EMPTY, 0, false);
+    return this.#reallocate(this.end - this.at);
   }
 
   /** Call when the parser has run dry: gives memory back. Returns the move, as `push` does. */
   settle(): number {
-    if (this.at === this.end) return this.#owned ? this.#replace(EMPTY) : 0;
+    if (this.at === this.end) return this.#owned ? this.#replace(EMPTY, 0, false) : 0;
     const tooLarge = this.#owned && this.bytes.length > KEEP_BYTES_MAX;
     if (!tooLarge || (this.end - this.at) * 4 > this.bytes.length) return 0;
     return this.#reallocate(2 * (this.end - this.at));
   }
 
-  #replace(chunk: Buffer): number {
+  #replace(chunk: Buffer, byteCount: number, lent: boolean): number {
     const moved = this.at;
     this.bytes = chunk;
     this.at = 0;
-    this.end = chunk.length;
+    this.end = byteCount;
     this.#owned = false;
+    this.#lent = lent;
     return moved;
   }
 
@@ -77,6 +89,7 @@ export class InputBuffer {
     const target = Buffer.allocUnsafeSlow(capacityBytes);
     const moved = this.at;
     this.bytes.copy(target, 0, this.at, this.end);
+    this.#lent = false;
     this.bytes = target;
     this.end -= moved;
     this.at = 0;

@@ -32,6 +32,8 @@ export interface RespListenerOptions {
   readonly nowMs?: Clock;
   /** Bounds over all clients; the usual ones by default. */
   readonly pressure?: Pressure;
+  /** Whether connections are read into one buffer where Node.js allows it; they are by default. */
+  readonly reuseReads?: boolean;
 }
 
 export interface RespListener {
@@ -50,6 +52,7 @@ export async function startRespListener(options: RespListenerOptions): Promise<R
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: KEEPALIVE_MS,
+    pauseOnConnect: true,
   });
   server.on('connection', (socket) => clients.accept(socket));
   await listen(server, options);
@@ -120,6 +123,7 @@ class Clients {
       pressure: options.pressure ?? new Pressure(),
       commands: { total: 0 },
       unfinishedMsMax: options.unfinishedMsMax ?? UNFINISHED_MS_MAX_DEFAULT,
+      reuseReads: options.reuseReads ?? true,
       nowMs: options.nowMs ?? monotonicNowMs,
       sessions: () => this.#sessions(),
       onClosed: (connection) => this.#connections.delete(connection),
