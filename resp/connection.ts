@@ -154,7 +154,7 @@ export class RespConnection implements PendingReplyWaiter {
       this.#fail(thrown, out);
     }
     out.replyBytesMax = REPLY_BYTES_MAX;
-    if (!this.#queue.isEmpty && out.byteLength > 0) this.#queue.addChunks(out.takeChunks());
+    if (!this.#queue.isEmpty) this.#queueWritten(out);
     if (this.#queuedInTurn) {
       this.#queuedInTurn = false;
       this.#context.backend.endTurn?.();
@@ -250,10 +250,17 @@ export class RespConnection implements PendingReplyWaiter {
   }
 
   #enqueue(pending: PendingReply, out: ReplyWriter): void {
-    if (out.byteLength > 0) this.#queue.addChunks(out.takeChunks());
+    this.#queueWritten(out);
     pending.waiter = this;
     this.#queue.addPending(pending);
     this.#queuedInTurn = true;
+  }
+
+  /** What is written already waits for an earlier reply, and keeps its memory. */
+  #queueWritten(out: ReplyWriter): void {
+    if (out.byteLength === 0) return;
+    this.#queue.addChunks(out.takeChunks());
+    out.keepTaken();
   }
 
   #flush(): void {
@@ -272,7 +279,7 @@ export class RespConnection implements PendingReplyWaiter {
   #send(chunks: readonly Buffer[]): void {
     if (chunks.length === 0 || !this.#socket.writable) return;
     const isBehind = this.#socket.writableLength > 0;
-    holdUntilTurnEnd(this.#socket);
+    holdUntilTurnEnd(this.#socket, this.#context.out);
     for (const chunk of chunks) this.#socket.write(isBehind ? ownBytes(chunk) : chunk);
     this.#account(this.#socket.writableLength);
   }

@@ -20,11 +20,12 @@
 //
 //   chunks: [slab part][referenced value][slab part]   slab: |handed over|start ... pos|free|
 //
-// Invariant: bytes below `pos` are never written again, so what `takeChunks` gave stays as it was.
+// Invariant: bytes below `pos` are never written again, so what `takeChunks` gave stays as it was, until
+// the caller says that it has been sent (`reuseSent`); a caller that never does so may keep it for ever.
 
 import { ERROR_TABLE, SteleError } from '../base/errors.ts';
+import { SLAB_BYTES, Slabs } from './slabs.ts';
 
-const SLAB_BYTES = 64 * 1024;
 /** From this size on an immutable bulk is referenced: a copy would cost more than one more chunk. */
 const REFERENCE_BYTES_MIN = 16 * 1024;
 /** Up to this size a loop over the bytes beats the call of a native copy. */
@@ -52,6 +53,9 @@ export class ReplyWriter {
   replyBytesMax = REPLY_BYTES_MAX;
 
   #chunks: Buffer[] = [];
+  readonly #slabs = new Slabs();
+  /** Somebody keeps a part of the present slab: it is not used again. */
+  #slabIsKept = false;
   #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
   #view = viewOf(this.#slab);
   #start = 0;
@@ -65,6 +69,8 @@ export class ReplyWriter {
   #markPos = 0;
   #markChunkCount = 0;
   #markSealedBytes = 0;
+  #markFilledCount = 0;
+  #markSlabIsKept = false;
 
   /** Bytes written since the last take. */
   get byteLength(): number {
@@ -95,6 +101,19 @@ export class ReplyWriter {
     this.#markPos = this.#pos;
     this.#markChunkCount = this.#chunks.length;
     this.#markSealedBytes = this.#sealedBytes;
+    this.#markFilledCount = this.#slabs.filledCount;
+    this.#markSlabIsKept = this.#slabIsKept;
+  }
+
+  /** All chunks that were taken have been sent, or been dropped: their memory is used again. */
+  reuseSent(): void {
+    this.#slabs.reuseFilled();
+  }
+
+  /** Chunks that were taken are still needed: nothing that lies beside them is used again. */
+  keepTaken(): void {
+    this.#slabs.dropFilled();
+    this.#slabIsKept = true;
   }
 
   /** Forgets everything written since `mark`. */
@@ -102,6 +121,8 @@ export class ReplyWriter {
     if (this.#slab !== this.#markSlab) {
       this.#slab = this.#markSlab;
       this.#view = viewOf(this.#slab);
+      this.#slabIsKept = this.#markSlabIsKept;
+      this.#slabs.dropFilled(this.#markFilledCount);
     }
     this.#start = this.#markStart;
     this.#pos = this.#markPos;
@@ -322,7 +343,9 @@ export class ReplyWriter {
       );
     }
     this.#seal();
-    this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, byteCount));
+    if (!this.#slabIsKept) this.#slabs.addFilled(this.#slab);
+    this.#slabIsKept = false;
+    this.#slab = this.#slabs.take(byteCount);
     this.#slabBytes += this.#slab.length;
     this.#view = viewOf(this.#slab);
     this.#start = 0;
