@@ -27,7 +27,7 @@ import { ERROR_TABLE, SteleError } from '../base/errors.ts';
 import { SLAB_BYTES, Slabs } from './slabs.ts';
 
 /** From this size on an immutable bulk is referenced: a copy would cost more than one more chunk. */
-const REFERENCE_BYTES_MIN = 16 * 1024;
+const REFERENCE_BYTES_MIN = 8 * 1024;
 /** Up to this size a loop over the bytes beats the call of a native copy. */
 const LOOP_COPY_BYTES_MAX = 48;
 /** Up to this size a loop over words does, where there are views: the call costs an object. */
