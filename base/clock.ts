@@ -1,10 +1,30 @@
 // Time. Everything that measures uses a monotonic clock: the wall clock may jump by an hour.
 
+import { setImmediate } from 'node:timers';
+
 /** Milliseconds from an arbitrary start; never goes back. */
 export type Clock = () => number;
 
 /** The process's monotonic clock. */
 export const monotonicNowMs: Clock = () => performance.now();
+
+let turnMs = -1;
+
+/**
+ * `monotonicNowMs` as it was when this turn of the event loop first asked: for what is done many
+ * thousand times a turn. Late by as much as the turn has taken.
+ */
+export const turnNowMs: Clock = () => {
+  if (turnMs < 0) {
+    turnMs = performance.now();
+    setImmediate(endTurn);
+  }
+  return turnMs;
+};
+
+function endTurn(): void {
+  turnMs = -1;
+}
 
 /** ISO 8601 wall time, for people and for records only; never for a decision. */
 export function wallClockIso(): string {

@@ -228,7 +228,7 @@ console.log(
 
 const stored = rows * 1.1;
 const payload = stored * (KEY_BYTES + VALUE_BYTES);
-const overhead = (pid, start) => ((residentBytes(pid) - start - payload) / stored).toFixed(1);
+const overhead = (pid, atFirst) => ((residentBytes(pid) - atFirst - payload) / stored).toFixed(1);
 console.log(
   `\nResident memory above key and value, bytes a key: redis-server ${overhead(redis.pid, before.redis)}, datanode ${overhead(datanode.pid, before.stele)}.`,
 );

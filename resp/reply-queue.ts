@@ -13,6 +13,8 @@ import type { ReplyWriter } from './encoder.ts';
 type Entry = PendingReply | Buffer[];
 
 const COMPACT_ENTRIES_MIN = 1024;
+/** Up to this size finished bytes join those around them: every piece of a write has its price. */
+const COPY_BYTES_MAX = 2048;
 
 export class ReplyQueue {
   /** Replies that are still to be written, finished or not. */
@@ -68,8 +70,11 @@ export class ReplyQueue {
   }
 
   #writeChunks(chunks: Buffer[], out: ReplyWriter): void {
-    for (const chunk of chunks) this.heldBytes -= chunk.length;
-    out.append(chunks);
+    for (const chunk of chunks) {
+      this.heldBytes -= chunk.length;
+      if (chunk.length <= COPY_BYTES_MAX) out.raw(chunk);
+      else out.append([chunk]);
+    }
   }
 
   #writePending(pending: PendingReply, out: ReplyWriter, log: Logger): void {

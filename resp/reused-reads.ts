@@ -57,7 +57,7 @@ function takeOver(accepted: Socket, reader: BytesReader): Socket | undefined {
     },
   };
   const options = { handle, onread, allowHalfOpen: true };
-  const socket = new Socket(options as unknown as ConstructorParameters<typeof Socket>[0]);
+  const socket = new Socket(options);
   (socket as unknown as AcceptedInternals)._server = server;
   return socket;
 }

@@ -13,7 +13,6 @@ const END_OF_REPLY = Buffer.from('\r\n');
 /** One connection: requests in flight are the due times in `due`, oldest first. */
 class Client {
   due = [];
-  #left = 0;
   #rest = Buffer.alloc(0);
 
   constructor(onAnswer) {

@@ -42,6 +42,8 @@ export interface DispatcherOptions {
   readonly links: (nodeId: string) => DatanodeLink | undefined;
   readonly deadlineMs: number;
   readonly nowMs: Clock;
+  /** The same for what is asked for every key: the time may be a turn old. */
+  readonly turnNowMs: Clock;
 }
 
 export class Dispatcher {
@@ -106,7 +108,7 @@ export class Dispatcher {
       if (waiting.asked > 0) return;
       return this.#giveUp(waiting, 'UNAVAILABLE', `No datanode holds shard ${waiting.shard} now.`);
     }
-    const choice = router.choose(replicas, waiting.tried, this.#options.nowMs());
+    const choice = router.choose(replicas, waiting.tried, this.#options.turnNowMs());
     const slot = replicas[choice];
     if (slot !== undefined) {
       waiting.tried |= 1 << choice;

@@ -4,7 +4,7 @@
 // that batch. Before the cluster has been ready for the first time every read is UNINITIALIZED;
 // after that a shard without a replica is UNAVAILABLE for its own keys only.
 
-import { monotonicNowMs } from '../../base/clock.ts';
+import { monotonicNowMs, turnNowMs } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import { KEY_BYTES_MAX, LOOKUP_KEYS_MAX } from '../../base/limits.ts';
@@ -14,6 +14,7 @@ import type { DatanodeLink } from '../../proto/ports.ts';
 import { shardOfSlot } from '../../ring/shard.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 import { ValueCache, bytesOfCached, cacheKeyOf } from './cache.ts';
+import type { CachedValue } from './cache.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { LookupReceiver } from './waiting.ts';
 import { Router } from './router.ts';
@@ -58,6 +59,7 @@ export class LookupCore {
   readonly cache: ValueCache;
   readonly dispatcher: Dispatcher;
   readonly #nowMs: Clock;
+  readonly #turnNowMs: Clock;
   readonly #deadlineMs: number;
   readonly #unsubscribe: () => void;
   /** Keys asked for, cached ones included. */
@@ -65,6 +67,7 @@ export class LookupCore {
 
   constructor(options: LookupCoreOptions) {
     this.#nowMs = options.nowMs ?? monotonicNowMs;
+    this.#turnNowMs = options.nowMs ?? turnNowMs;
     this.#deadlineMs = options.deadlineMs;
     this.cache = new ValueCache(options.cacheMaxBytes);
     this.dispatcher = new Dispatcher({
@@ -73,6 +76,7 @@ export class LookupCore {
       links: options.links,
       deadlineMs: options.deadlineMs,
       nowMs: this.#nowMs,
+      turnNowMs: this.#turnNowMs,
     });
     this.router.update(options.views.current());
     this.#unsubscribe = options.views.subscribe((view) => {
@@ -88,7 +92,7 @@ export class LookupCore {
 
   /** The default deadline of a read that begins now, for the keys of one command. */
   deadlineFromNow(): number {
-    return this.#nowMs() + this.#deadlineMs;
+    return this.#turnNowMs() + this.#deadlineMs;
   }
 
   /**
@@ -102,16 +106,35 @@ export class LookupCore {
     index: number,
     deadlineAtMs = this.deadlineFromNow(),
   ): void {
-    this.keysTotal++;
-    let cacheKey = '';
-    if (this.cache.enabled) {
-      cacheKey = cacheKeyOf(target.cachePrefix, key);
-      const cached = this.cache.get(cacheKey);
-      if (cached !== undefined) {
-        const value = bytesOfCached(cached);
-        return receiver.receive(index, LookupStatus.OK, value, cached.nodeId, undefined);
-      }
+    const cacheKey = this.cacheKey(target, key, 0, key.length);
+    const cached = this.cached(cacheKey);
+    if (cached === undefined) {
+      return this.ask(target, key, cacheKey, receiver, index, deadlineAtMs);
     }
+    const value = bytesOfCached(cached);
+    receiver.receive(index, LookupStatus.OK, value, cached.nodeId, undefined);
+  }
+
+  /** What `cached` and `ask` call the key bytes[start, end); empty when there is no cache. */
+  cacheKey(target: LookupTarget, bytes: Uint8Array, start: number, end: number): string {
+    return this.cache.enabled ? cacheKeyOf(target.cachePrefix, bytes, start, end) : '';
+  }
+
+  /** The first half of `get`, for who can use a cached value as it is. Counts as a lookup. */
+  cached(cacheKey: string): CachedValue | undefined {
+    this.keysTotal++;
+    return cacheKey === '' ? undefined : this.cache.get(cacheKey);
+  }
+
+  /** The second half of `get`: asks the datanodes, whatever the cache has. */
+  ask(
+    target: LookupTarget,
+    key: Uint8Array,
+    cacheKey: string,
+    receiver: LookupReceiver,
+    index: number,
+    deadlineAtMs: number,
+  ): void {
     const shard = shardOfSlot(slotOfKey(key, 0, key.length), this.router.table.shardCount);
     this.dispatcher.submit({
       target,

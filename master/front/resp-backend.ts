@@ -25,8 +25,10 @@ import { masterInfo } from './resp-info.ts';
 import type { InfoFacts } from './resp-info.ts';
 import { KEYS_COMMANDS, keysReply } from './resp-keys.ts';
 import { notReady } from './router.ts';
+import type { LookupTarget } from './router.ts';
+import { copyOf } from './waiting.ts';
 import { PendingKey, PendingKeys, writeBulk } from './resp-pending.ts';
-import type { WriteValue } from './resp-pending.ts';
+import type { RespValue, WriteValue } from './resp-pending.ts';
 import { steleReply } from './resp-stele.ts';
 
 const KEYSPACES_MAX = 1024;
@@ -142,8 +144,15 @@ export class MasterRespBackend implements CommandBackend {
   ): PendingReply | undefined {
     const { core, metrics } = this.#options;
     const target = core.target(session.keyspace.name);
+    const cacheKey = cacheKeyOf(core, target, command, at);
+    const cached = core.cached(cacheKey);
+    if (cached !== undefined) {
+      metrics.resp.addCached();
+      writeValue(out, cached.data);
+      return undefined;
+    }
     const pending = new PendingKey(writeValue, metrics.resp);
-    core.get(target, copyArgument(command, at), pending, 0);
+    core.ask(target, copyArgument(command, at), cacheKey, pending, 0, core.deadlineFromNow());
     return settle(pending, out);
   }
 
@@ -158,7 +167,10 @@ export class MasterRespBackend implements CommandBackend {
     const pending = new PendingKeys(command.argc - 1, countOnly, metrics.resp);
     const deadlineAtMs = core.deadlineFromNow();
     for (let at = 1; at < command.argc; at++) {
-      core.get(target, copyArgument(command, at), pending, at - 1, deadlineAtMs);
+      const cacheKey = cacheKeyOf(core, target, command, at);
+      const cached = core.cached(cacheKey);
+      if (cached !== undefined) pending.addCached(at - 1, cached.data);
+      else core.ask(target, copyArgument(command, at), cacheKey, pending, at - 1, deadlineAtMs);
     }
     return settle(pending, out);
   }
@@ -176,22 +188,31 @@ function settle(pending: PendingKey | PendingKeys, out: ReplyWriter): PendingRep
 
 /** The decoder's buffer is used again: a key that waits for its answer must be a copy. */
 function copyArgument(command: CommandArguments, at: number): Buffer {
-  return Buffer.from(command.buffer.subarray(command.starts[at], command.ends[at]));
+  return copyOf(command.buffer, command.starts[at] as number, command.ends[at] as number);
 }
 
-function writeLength(out: ReplyWriter, value: Buffer | undefined): void {
+function cacheKeyOf(
+  core: LookupCore,
+  target: LookupTarget,
+  { buffer, starts, ends }: CommandArguments,
+  at: number,
+): string {
+  return core.cacheKey(target, buffer, starts[at] as number, ends[at] as number);
+}
+
+function writeLength(out: ReplyWriter, value: RespValue | undefined): void {
   out.integer(value?.length ?? 0);
 }
 
-function writeType(out: ReplyWriter, value: Buffer | undefined): void {
+function writeType(out: ReplyWriter, value: RespValue | undefined): void {
   out.simple(value === undefined ? 'none' : 'string');
 }
 
-function writeTimeToLive(out: ReplyWriter, value: Buffer | undefined): void {
+function writeTimeToLive(out: ReplyWriter, value: RespValue | undefined): void {
   out.integer(value === undefined ? -2 : -1);
 }
 
-function writeEncoding(out: ReplyWriter, value: Buffer | undefined): void {
+function writeEncoding(out: ReplyWriter, value: RespValue | undefined): void {
   if (value === undefined) out.nil();
   else out.bulkText('raw');
 }
@@ -209,6 +230,7 @@ function rangeWriter(command: CommandArguments): WriteValue {
   const last = integerArgument(command, 3);
   return (out, value) => {
     const { start, end } = rangeOf(first, last, value?.length ?? 0);
-    out.bulkImmutable(value ?? NO_BYTES, start, end);
+    if (typeof value === 'string') out.bulkLatin1(value.slice(start, end));
+    else out.bulkImmutable(value ?? NO_BYTES, start, end);
   };
 }

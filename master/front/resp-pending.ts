@@ -3,6 +3,7 @@
 // A key that cannot be known makes its whole command an error (`-CLUSTERDOWN ...`): a nil would say
 // "not found".
 
+import { turnNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { PendingReply, PendingReplyWaiter } from '../../resp/backend.ts';
@@ -13,8 +14,11 @@ import type { SurfaceCounts } from './metrics.ts';
 
 const REPLY_OVERHEAD_BYTES = 16;
 
+/** A value: bytes, or a string whose characters are bytes, as the cache has it. */
+export type RespValue = Buffer | string;
+
 /** Writes the reply to one key; the value is undefined where the key is not there. */
-export type WriteValue = (out: ReplyWriter, value: Buffer | undefined) => void;
+export type WriteValue = (out: ReplyWriter, value: RespValue | undefined) => void;
 
 abstract class Pending implements PendingReply {
   done = false;
@@ -39,7 +43,7 @@ abstract class Pending implements PendingReply {
 export class PendingKey extends Pending implements LookupReceiver {
   readonly #writeValue: WriteValue;
   readonly #counts: SurfaceCounts;
-  readonly #beganMs = performance.now();
+  readonly #beganMs = turnNowMs();
   #value: Buffer | undefined;
   #failure: SteleError | undefined;
 
@@ -56,7 +60,7 @@ export class PendingKey extends Pending implements LookupReceiver {
     _nodeId: string,
     failure: SteleError | undefined,
   ): void {
-    this.#counts.latency.record(performance.now() - this.#beganMs);
+    this.#counts.latency.record(turnNowMs() - this.#beganMs);
     if (status === LookupStatus.OK) this.#counts.found++;
     else if (status === LookupStatus.NOT_FOUND) this.#counts.notFound++;
     else {
@@ -76,10 +80,10 @@ export class PendingKey extends Pending implements LookupReceiver {
 
 /** MGET and EXISTS: one reply from several keys, all of one version. */
 export class PendingKeys extends Pending implements LookupReceiver {
-  readonly #values: (Buffer | undefined)[];
+  readonly #values: (RespValue | undefined)[];
   readonly #counts: SurfaceCounts;
   readonly #countOnly: boolean;
-  readonly #beganMs = performance.now();
+  readonly #beganMs = turnNowMs();
   #left: number;
   #found = 0;
   #failure: SteleError | undefined;
@@ -92,11 +96,25 @@ export class PendingKeys extends Pending implements LookupReceiver {
     this.#counts = counts;
   }
 
+  /** The answer to key number `index` is in the cache. */
+  addCached(index: number, value: RespValue): void {
+    this.#add(index, LookupStatus.OK, value, undefined);
+  }
+
   receive(
     index: number,
     status: LookupStatus,
     value: Buffer | undefined,
     _nodeId: string,
+    failure: SteleError | undefined,
+  ): void {
+    this.#add(index, status, value, failure);
+  }
+
+  #add(
+    index: number,
+    status: LookupStatus,
+    value: RespValue | undefined,
     failure: SteleError | undefined,
   ): void {
     if (status === LookupStatus.OK) {
@@ -109,12 +127,12 @@ export class PendingKeys extends Pending implements LookupReceiver {
       this.#failure ??= failure ?? noAnswer();
     }
     if (--this.#left > 0) return;
-    this.#counts.latency.record(performance.now() - this.#beganMs);
+    this.#counts.latency.record(turnNowMs() - this.#beganMs);
     this.finish();
   }
 
   /** Values that are too large together are let go of at once; the others are still waited for. */
-  #keep(index: number, value: Buffer | undefined): void {
+  #keep(index: number, value: RespValue | undefined): void {
     this.replyBytes += REPLY_OVERHEAD_BYTES + (value?.length ?? 0);
     if (this.replyBytes > REPLY_BYTES_MAX) {
       this.#values.length = 0;
@@ -134,8 +152,9 @@ export class PendingKeys extends Pending implements LookupReceiver {
 }
 
 /** A value as GET and MGET give it. It is ours to give up: large ones are referenced, not copied. */
-export function writeBulk(out: ReplyWriter, value: Buffer | undefined): void {
+export function writeBulk(out: ReplyWriter, value: RespValue | undefined): void {
   if (value === undefined) out.nil();
+  else if (typeof value === 'string') out.bulkLatin1(value);
   else out.bulkImmutable(value);
 }
 

@@ -49,6 +49,8 @@ export class Router {
   #nodes = new Map<string, NodeSlot>();
   #keyspaces = new Map<string, KeyspaceView>();
   #targets = new Map<string, LookupTarget>();
+  /** By keyspace name, the datasets that reads of the current version go to. Begun anew with each view. */
+  readonly #current = new Map<string, LookupTarget>();
   #nextPrefix = 1;
   #turn = 0;
   #everReady = false;
@@ -82,6 +84,7 @@ export class Router {
       shardCount: view.shardCount,
       replicas: view.routes.map((route) => this.#replicasOf(view, route.nodes)),
     };
+    this.#current.clear();
     this.#forgetTargets();
   }
 
@@ -91,6 +94,8 @@ export class Router {
    * SUSPENDED.
    */
   target(keyspace: string, version = 0): LookupTarget {
+    const current = version === 0 ? this.#current.get(keyspace) : undefined;
+    if (current !== undefined) return current;
     if (!this.#everReady) throw notReady(this.#table.view);
     const known = this.#keyspaces.get(keyspace);
     if (known === undefined) {
@@ -113,7 +118,9 @@ export class Router {
         `Keyspace '${keyspace}' has no version ${version}; it keeps ${known.versions.join(', ') || 'none'}.`,
       );
     }
-    return this.#targetOf(known, wanted);
+    const target = this.#targetOf(known, wanted);
+    if (version === 0) this.#current.set(keyspace, target);
+    return target;
   }
 
   /**

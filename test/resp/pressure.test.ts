@@ -20,8 +20,8 @@ async function serveUntil(port: number, condition: () => boolean): Promise<void>
 }
 
 describe('clients that do not read, all together', () => {
-  const value = Buffer.alloc(15 * 1024, 'v');
-  const pipeline = Buffer.concat(Array.from({ length: 3000 }, () => multibulk('GET', 'big')));
+  const value = Buffer.alloc(7 * 1024, 'v');
+  const pipeline = Buffer.concat(Array.from({ length: 6000 }, () => multibulk('GET', 'big')));
 
   it('are held to little each once they leave much unread, and all is answered later', async () => {
     const pressure = new Pressure({ outputTotalBytes: 8 * MiB });
@@ -39,7 +39,7 @@ describe('clients that do not read, all together', () => {
     const [one] = clients;
     for (const other of clients.slice(1)) other.socket.destroy();
     one?.socket.resume();
-    expect(await one?.wait(3000)).toHaveLength(3000);
+    expect(await one?.wait(6000)).toHaveLength(6000);
     await until(() => pressure.outputBytes === 0);
   });
 

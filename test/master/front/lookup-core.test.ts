@@ -374,11 +374,24 @@ describe('the cache', () => {
   it('stays within its bytes and takes no value that would fill it', async () => {
     for (let number = 0; number < 60; number++) cluster.put(`big-${number}`, Buffer.alloc(50_000));
     cluster.put('huge', Buffer.alloc(500_000));
-    for (let number = 0; number < 60; number++) await read(`big-${number}`);
-    await read('huge');
+    for (const _ of ['noted', 'taken']) {
+      for (let number = 0; number < 60; number++) await read(`big-${number}`);
+      await read('huge');
+    }
     expect(core.cache.byteLength).toBeLessThanOrEqual(1024 * 1024);
     expect(core.cache.entryCount).toBeGreaterThan(10);
     expect(core.cache.entryCount).toBeLessThan(25);
+  });
+
+  it('keeps what is read often when everything else is read once', async () => {
+    for (let number = 0; number < 500; number++) cluster.put(`k-${number}`, Buffer.alloc(20_000));
+    for (let number = 0; number < 100; number++) await read(`k-${number}`);
+    await read('k-7');
+    await read('k-7');
+    for (let number = 100; number < 500; number++) await read(`k-${number}`);
+    const { hits } = core.cache;
+    await read('k-7');
+    expect(core.cache.hits).toBe(hits + 1);
   });
 
   it('gives out large values that are whole after the network buffer was used again', async () => {

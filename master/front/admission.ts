@@ -1,0 +1,52 @@
+// Which values are worth a place in the cache: those that were asked for before, lately.
+//
+// Most keys of a large keyspace are read once in a long while. To cache such a key costs more than the
+// cache will ever save by it, and pushes out one that is read often; a client that reads everything once
+// would empty the cache of all that matters. So a key has to be missed twice. Of the first time one bit is
+// kept (a Bloom filter with one hash, the doorkeeper of TinyLFU); when as many keys were noted as are told
+// apart well, all bits are cleared.
+
+const BITS_PER_KEY = 8;
+const KEYS_MIN = 4096;
+const KEYS_MAX = 16 * 1024 * 1024;
+
+export class Admission {
+  readonly #bits: Uint32Array;
+  readonly #mask: number;
+  readonly #notedMax: number;
+  #noted = 0;
+
+  /** For a cache of about `entryCount` entries; 1 to 2 bytes for each. */
+  constructor(entryCount: number) {
+    const keys = Math.min(KEYS_MAX, Math.max(KEYS_MIN, entryCount));
+    const bitCount = 2 ** Math.ceil(Math.log2(keys * BITS_PER_KEY));
+    this.#bits = new Uint32Array(bitCount / 32);
+    this.#mask = bitCount - 1;
+    this.#notedMax = bitCount / BITS_PER_KEY;
+  }
+
+  /** Whether `key` was noted before; notes it. */
+  wasSeen(key: string): boolean {
+    const bit = hashOf(key) & this.#mask;
+    const word = bit >>> 5;
+    const before = this.#bits[word] as number;
+    const after = before | (1 << (bit & 31));
+    if (after >>> 0 === before) return true;
+    if (++this.#noted > this.#notedMax) {
+      this.#bits.fill(0);
+      this.#noted = 1;
+      this.#bits[word] = 1 << (bit & 31);
+    } else this.#bits[word] = after;
+    return false;
+  }
+}
+
+/** 32 bits of a string whose characters are bytes; as good as the multiplier of FNV-1a, mixed at the end. */
+function hashOf(key: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < key.length; at++) {
+    hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
+  return hash ^ (hash >>> 15);
+}
