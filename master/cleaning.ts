@@ -1,17 +1,18 @@
 // What goes from the nodes, and from the catalog after it: carries out what core/cleanup.ts plans.
 //
-// Invariants: what a node is rid of is known of its present run only; the records of a version or a
-// keyspace go last, when no known node has anything of what they describe; one such task at a time.
+// Invariants: the records of a version or a keyspace go last, when no known node has anything of what
+// they describe; one such task at a time.
 
 import type { BackgroundTasks } from '../base/background.ts';
 import type { Logger } from '../base/log.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import { forgetKeyspace } from './catalog/keyspace-transitions.ts';
 import { forgetVersion } from './catalog/version-transitions.ts';
-import { finishedCleanup, planCleanup } from './core/cleanup.ts';
 import type { DropPlan } from './core/cleanup.ts';
-import type { NodeStatus } from './core/membership.ts';
-import type { Leaving, World } from './core/world.ts';
+import type { ControlOrders } from './core/control.ts';
+import type { Leaving } from './core/world.ts';
+
+type CleaningOrders = Pick<ControlOrders, 'drops' | 'forget' | 'unknownSegments'>;
 
 export interface CleaningSide {
   readonly catalog: Catalog;
@@ -24,8 +25,6 @@ export class Cleaning {
   readonly #side: CleaningSide;
   readonly #background: BackgroundTasks;
   readonly #log: Logger;
-  /** By node: refs of leaving versions that its present run has dropped. */
-  readonly #rid = new Map<string, Set<string>>();
   #forgetting = false;
   #unknownSegments = 0;
 
@@ -35,25 +34,13 @@ export class Cleaning {
     this.#log = log;
   }
 
-  turn(world: World): void {
-    const isRid = (node: NodeStatus, { ref }: Leaving): boolean =>
-      this.#rid.get(node.id)?.has(ref) === true;
-    const plan = planCleanup(world, isRid);
-    this.#side.drop(plan.drops);
-    this.#warnOfUnknown(plan.unknownSegments);
-    const { versions, keyspaces } = finishedCleanup(world, isRid);
+  carryOut({ drops, forget, unknownSegments }: CleaningOrders): void {
+    this.#side.drop(drops);
+    this.#warnOfUnknown(unknownSegments);
+    const { versions, keyspaces } = forget;
     if (this.#forgetting || versions.length + keyspaces.length === 0) return;
     this.#forgetting = true;
     this.#background.run('forget', () => this.#forget(versions, keyspaces));
-  }
-
-  /** The node has carried out a drop order that took the last of these versions' segments. */
-  noteDropped(nodeId: string, refs: readonly string[]): void {
-    this.#rid.set(nodeId, new Set([...(this.#rid.get(nodeId) ?? []), ...refs]));
-  }
-
-  onRunEnded(nodeId: string): void {
-    this.#rid.delete(nodeId);
   }
 
   async #forget(versions: readonly Leaving[], keyspaces: readonly string[]): Promise<void> {

@@ -222,7 +222,7 @@ export class Committer {
       { header, manifest },
       { deadlineMs: MANIFEST_DEADLINE_MS },
     );
-    roster.onManifestHeld(nodeId, header.incarnation, manifest, heldSegmentIds);
+    this.#leader.noteManifestHeld(nodeId, header.incarnation, manifest, heldSegmentIds);
     return held;
   }
 }

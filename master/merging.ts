@@ -14,10 +14,8 @@ import type { Catalog } from './catalog/catalog.ts';
 import { replaceMerged } from './catalog/merge-transitions.ts';
 import { segmentRecord } from './catalog/records.ts';
 import { totalsMessage } from './catalog/totals.ts';
-import { expectedOf, forgetMerges, noteAnswer, planMerges } from './core/merge.ts';
-import type { Merge, MergeAnswer, MergePlan, Merges } from './core/merge.ts';
+import type { Merge, MergeAnswer, MergePlan } from './core/merge.ts';
 import type { Copy } from './core/repair.ts';
-import type { World } from './core/world.ts';
 import type { ConnectionManager } from './nodes/connection-manager.ts';
 
 const ORDER_DEADLINE_MS = 10_000;
@@ -33,6 +31,9 @@ export interface MergingSide {
   /** A load is being committed into the keyspace. */
   isCommitting(uid: string): boolean;
   copy(copies: readonly Copy[]): void;
+  onAnswer(nodeId: string, merge: Merge, answer: MergeAnswer): void;
+  /** These are in the manifests now, or do not fit there any more. */
+  onOver(merges: readonly Merge[]): void;
   /** Manifests have changed. */
   onReplaced(): void;
 }
@@ -43,7 +44,6 @@ export class Merging {
   readonly #background: BackgroundTasks;
   readonly #log: Logger;
   readonly #asking = new Set<string>();
-  #merges: Merges = new Map();
   #replacing = false;
   #replacedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -59,15 +59,8 @@ export class Merging {
     this.#log = log;
   }
 
-  /** See World.expected. */
-  get expected(): ReadonlySet<string> {
-    return expectedOf(this.#merges);
-  }
-
-  /** Looks at the world and goes on from there; never waits. */
-  turn(world: World): void {
-    const plan = planMerges(world, this.#merges);
-    this.#merges = plan.merges;
+  /** Never waits. */
+  carryOut(plan: Pick<MergePlan, 'asks' | 'copies' | 'ready'>): void {
     for (const [nodeId, merges] of plan.asks) this.#ask(nodeId, merges);
     this.#side.copy(plan.copies);
     this.#replace(plan.ready);
@@ -115,7 +108,7 @@ export class Merging {
   }
 
   #note(nodeId: string, merge: Merge, answer: MergeAnswer): void {
-    this.#merges = noteAnswer(this.#merges, merge, nodeId, answer, this.#side.nowMs());
+    this.#side.onAnswer(nodeId, merge, answer);
   }
 
   #replace(ready: MergePlan['ready']): void {
@@ -147,7 +140,7 @@ export class Merging {
         : replaceMerged(state, uid, merges),
     );
     if (versions === undefined) return;
-    this.#merges = forgetMerges(this.#merges, merges);
+    this.#side.onOver(merges);
     this.#log.info({ keyspace: uid, shards: merges.length, versions }, 'deltas were merged');
   }
 }

@@ -89,16 +89,6 @@ export class NodeSync {
     for (const nodeId of this.#connections.getClients().keys()) this.kick(nodeId);
   }
 
-  /** Whether this run of the node is known to have the view, or a later one, with its manifests. */
-  hasApplied(nodeId: string, incarnation: string, epoch: number, revision: number): boolean {
-    const applied = this.#applied.get(nodeId);
-    return (
-      applied?.incarnation === incarnation &&
-      applied.view.epoch === epoch &&
-      applied.view.revision >= revision
-    );
-  }
-
   /** Resolves to true once `condition` holds, asked after each applied view; false after `timeoutMs`. */
   waitUntil(condition: () => boolean, timeoutMs: number): Promise<boolean> {
     if (condition()) return Promise.resolve(true);
@@ -118,6 +108,12 @@ export class NodeSync {
 
   forget(nodeId: string): void {
     this.#applied.delete(nodeId);
+  }
+
+  /** Gives every node the view once more. */
+  applyAgain(): void {
+    this.#applied.clear();
+    this.kickAll();
   }
 
   close(): void {

@@ -3,7 +3,7 @@ import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
 import { computeHealth, isAtLeast } from '../../../master/core/health.ts';
 import { missed } from '../../../master/core/membership.ts';
 import type { NodeStatus } from '../../../master/core/membership.ts';
-import { placementMemo } from '../../../master/core/placement.ts';
+import { NO_PLACEMENT, placeOwners } from '../../../master/core/placement.ts';
 import { routeIds } from '../../../master/core/routes.ts';
 import { FULL, LIMITS, known, dataset, holding, serving, world } from './world-fixture.ts';
 
@@ -106,11 +106,11 @@ describe('routes', () => {
 
 describe('placement', () => {
   test('is remembered for a membership and leaves out who is being drained', () => {
-    const place = placementMemo();
     const of = world(FULL);
-    expect(place(of)).toBe(place({ ...of, nowMs: 5 }));
-    const drained = place({ ...of, draining: new Set(['b']) });
-    expect(drained.flat()).not.toContain('b');
-    expect(drained.every((owners) => owners.length === 2)).toBe(true);
+    const placed = placeOwners(NO_PLACEMENT, of);
+    expect(placeOwners(placed, { ...of, nowMs: 5 })).toBe(placed);
+    const drained = placeOwners(placed, { ...of, draining: new Set(['b']) });
+    expect(drained.owners.flat()).not.toContain('b');
+    expect(drained.owners.every((owners) => owners.length === 2)).toBe(true);
   });
 });

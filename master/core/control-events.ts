@@ -1,0 +1,245 @@
+// What can happen to the control plane, and what it then knows. Pure; nothing is decided here.
+//
+// Invariants: holdings belong to the incarnation that reported them; when another incarnation
+// answers, everything known of the run before is forgotten before anything of the new one is taken;
+// an event of a run that has ended changes nothing; a node is known until it is removed, however
+// long it is silent.
+
+import type { HeartbeatResponse, ListHoldingsResponse } from '../../proto/gen/stele/v1/datanode.ts';
+import type { CatalogState } from '../catalog/catalog.ts';
+import type { NodeRecord } from '../catalog/records.ts';
+import { versionId } from '../catalog/records.ts';
+import type { ControlSettings, ControlState } from './control-state.ts';
+import { catalogFacts } from './datasets.ts';
+import {
+  applyHoldings,
+  confirmHeld,
+  noHoldings,
+  withManifests,
+  withoutManifests,
+} from './holdings.ts';
+import type { NodeHoldings } from './holdings.ts';
+import { answered, knownNode, missed } from './membership.ts';
+import type { NodeStatus } from './membership.ts';
+import { forgetMerges, noteAnswer } from './merge.ts';
+import type { Merge, MergeAnswer } from './merge.ts';
+import { copyFailed, copyKey, forgetTarget } from './repair.ts';
+import type { Copy } from './repair.ts';
+import { revisionRef } from './world.ts';
+
+/** What a view names, as far as it matters who has it. */
+interface ViewContent {
+  readonly revision: number;
+  readonly keyspaces: readonly { readonly uid: string; readonly versions: readonly number[] }[];
+}
+
+export type ControlEvent =
+  | { readonly kind: 'catalog'; readonly catalog: CatalogState }
+  /** A node of the catalog, or one that has just registered. */
+  | { readonly kind: 'known'; readonly record: Omit<NodeRecord, 'drain'> }
+  | { readonly kind: 'removed'; readonly nodeId: string }
+  | { readonly kind: 'answered'; readonly nodeId: string; readonly report: HeartbeatResponse }
+  | { readonly kind: 'missed'; readonly nodeId: string }
+  | (OfRun & { readonly kind: 'listed'; readonly list: ListHoldingsResponse })
+  /** It took a version's manifest and confirmed these segments of it, ahead of its next list. */
+  | (OfRun & {
+      readonly kind: 'manifest-held';
+      readonly ref: string;
+      readonly revision: number;
+      readonly uid: string;
+      readonly segmentIds: readonly string[];
+    })
+  /** It has this view and the manifests of everything that the view names. */
+  | (OfRun & { readonly kind: 'view-applied'; readonly view: ViewContent })
+  /** It has carried out a drop order with the last segments of these versions. */
+  | (OfRun & { readonly kind: 'dropped'; readonly refs: readonly string[] })
+  /** It did not take these orders. */
+  | { readonly kind: 'copies-refused'; readonly copies: readonly Copy[] }
+  | {
+      readonly kind: 'merge-answered';
+      readonly nodeId: string;
+      readonly merge: Merge;
+      readonly answer: MergeAnswer;
+    }
+  /** Their results are in the manifests now. */
+  | { readonly kind: 'merges-over'; readonly merges: readonly Merge[] }
+  | { readonly kind: 'load-touched'; readonly uid: string }
+  /** No load of the keyspace will be taken up again: what no manifest names is garbage at once. */
+  | { readonly kind: 'load-forgotten'; readonly uid: string };
+
+interface OfRun {
+  readonly nodeId: string;
+  readonly incarnation: string;
+}
+
+export function applyEvent(
+  state: ControlState,
+  event: ControlEvent,
+  nowMs: number,
+  settings: ControlSettings,
+): ControlState {
+  switch (event.kind) {
+    case 'catalog':
+      return {
+        ...state,
+        catalog: event.catalog,
+        facts: catalogFacts(event.catalog, settings.replication),
+      };
+    case 'known':
+      return onKnown(state, event.record, nowMs, settings);
+    case 'removed':
+      return onRemoved(state, event.nodeId);
+    case 'answered':
+      return onAnswered(state, event.nodeId, event.report, nowMs);
+    case 'missed':
+      return onMissed(state, event.nodeId, nowMs, settings);
+    case 'copies-refused':
+      return onRefused(state, event.copies, nowMs);
+    case 'merge-answered': {
+      const merges = noteAnswer(state.merges, event.merge, event.nodeId, event.answer, nowMs);
+      return { ...state, merges };
+    }
+    case 'merges-over':
+      return { ...state, merges: forgetMerges(state.merges, event.merges) };
+    case 'load-touched':
+      return { ...state, lastLoadMs: new Map(state.lastLoadMs).set(event.uid, nowMs) };
+    case 'load-forgotten':
+      return {
+        ...state,
+        lastLoadMs: new Map(state.lastLoadMs).set(event.uid, Number.NEGATIVE_INFINITY),
+      };
+    default:
+      return state.nodes.get(event.nodeId)?.incarnation === event.incarnation
+        ? onRunEvent(state, event)
+        : state;
+  }
+}
+
+type RunEvent = Extract<ControlEvent, OfRun>;
+
+function onRunEvent(state: ControlState, event: RunEvent): ControlState {
+  const { incarnation, nodeId } = event;
+  switch (event.kind) {
+    case 'listed':
+      return withHoldings(state, nodeId, (before) => applyHoldings(before, event.list));
+    case 'manifest-held': {
+      const { ref, revision, segmentIds, uid } = event;
+      const refs = [ref, revisionRef(ref, revision)];
+      return withHoldings(state, nodeId, (before) =>
+        withManifests(confirmHeld(before, uid, segmentIds), refs),
+      );
+    }
+    case 'view-applied': {
+      const { keyspaces, revision } = event.view;
+      const refs = keyspaces.flatMap(({ uid, versions }) =>
+        versions.map((number) => versionId(uid, number)),
+      );
+      const before = state.applied.get(nodeId);
+      const isLate = before?.incarnation === incarnation && before.revision > revision;
+      const applied = isLate
+        ? state.applied
+        : new Map(state.applied).set(nodeId, { incarnation, revision });
+      return withHoldings({ ...state, applied }, nodeId, (known) => withManifests(known, refs));
+    }
+    case 'dropped': {
+      const rid = new Set([...(state.rid.get(nodeId) ?? []), ...event.refs]);
+      const next = { ...state, rid: new Map(state.rid).set(nodeId, rid), stirs: state.stirs + 1 };
+      return withHoldings(next, nodeId, (before) => withoutManifests(before, event.refs));
+    }
+  }
+}
+
+function withHoldings(
+  state: ControlState,
+  nodeId: string,
+  change: (before: NodeHoldings) => NodeHoldings,
+): ControlState {
+  const before = state.holdings.get(nodeId);
+  if (before === undefined) return state;
+  const after = change(before);
+  if (after === before) return state;
+  return {
+    ...state,
+    holdings: new Map(state.holdings).set(nodeId, after),
+    stirs: state.stirs + 1,
+  };
+}
+
+function onKnown(
+  state: ControlState,
+  record: Omit<NodeRecord, 'drain'>,
+  nowMs: number,
+  { membership }: ControlSettings,
+): ControlState {
+  const before = state.nodes.get(record.id);
+  const { address, id, zone } = record;
+  const after =
+    before === undefined ? knownNode(record, nowMs, membership) : { ...before, address, zone };
+  return { ...state, nodes: new Map(state.nodes).set(id, after), stirs: state.stirs + 1 };
+}
+
+function onRemoved(state: ControlState, nodeId: string): ControlState {
+  const nodes = new Map(state.nodes);
+  const holdings = new Map(state.holdings);
+  nodes.delete(nodeId);
+  holdings.delete(nodeId);
+  return { ...withoutRun(state, nodeId), nodes, holdings, stirs: state.stirs + 1 };
+}
+
+/** What was known of, and ordered to, the last run of a node is over. */
+function withoutRun(state: ControlState, nodeId: string): ControlState {
+  const applied = new Map(state.applied);
+  const rid = new Map(state.rid);
+  applied.delete(nodeId);
+  rid.delete(nodeId);
+  return { ...state, applied, rid, inFlight: forgetTarget(state.inFlight, nodeId) };
+}
+
+function onAnswered(
+  state: ControlState,
+  nodeId: string,
+  report: HeartbeatResponse,
+  nowMs: number,
+): ControlState {
+  const before = state.nodes.get(nodeId);
+  if (before === undefined) return state;
+  const after = answered(before, report, nowMs);
+  let next = withNode(state, before, after);
+  if (next.holdings.get(nodeId)?.incarnation !== after.incarnation) {
+    const holdings = new Map(next.holdings).set(nodeId, noHoldings(after.incarnation));
+    next = { ...withoutRun(next, nodeId), holdings };
+  }
+  let { inFlight } = next;
+  for (const { keyspaceUid, reason, segmentId } of report.copyFailures) {
+    inFlight = copyFailed(inFlight, copyKey(nodeId, keyspaceUid, segmentId), nowMs, reason);
+  }
+  return inFlight === next.inFlight ? next : { ...next, inFlight };
+}
+
+function onMissed(
+  state: ControlState,
+  nodeId: string,
+  nowMs: number,
+  { membership }: ControlSettings,
+): ControlState {
+  const before = state.nodes.get(nodeId);
+  return before === undefined ? state : withNode(state, before, missed(before, nowMs, membership));
+}
+
+function withNode(state: ControlState, before: NodeStatus, after: NodeStatus): ControlState {
+  const isOther = before.liveness !== after.liveness || before.incarnation !== after.incarnation;
+  return {
+    ...state,
+    nodes: new Map(state.nodes).set(after.id, after),
+    stirs: state.stirs + (isOther ? 1 : 0),
+  };
+}
+
+function onRefused(state: ControlState, copies: readonly Copy[], nowMs: number): ControlState {
+  let { inFlight } = state;
+  for (const { segment, target, uid } of copies) {
+    const key = copyKey(target, uid, segment.id);
+    inFlight = copyFailed(inFlight, key, nowMs, 'the order was not taken');
+  }
+  return { ...state, inFlight };
+}

@@ -1,0 +1,132 @@
+// A turn of the control plane: one look at everything, and what is to be done. Pure.
+//
+//   what is desired (catalog, ring) - what is reported (nodes, holdings) = orders
+//
+// Events only change what is known; a turn then looks at all of it at once, so that a burst of events
+// costs one computation. What a turn orders is carried out, or not: the next turn sees what is
+// still missing. So an order may be lost, doubled or late, and nothing waits for its answer.
+//
+// Invariants: a view that differs from the one before has a higher revision; a view in which a version
+// is no longer named is published before anything of that version is dropped.
+
+import { ClusterView } from '../../proto/gen/stele/v1/view.ts';
+import { epochOf } from '../catalog/queries.ts';
+import type { ObservedRecord } from '../catalog/records.ts';
+import { finishedCleanup, planCleanup } from './cleanup.ts';
+import type { DropPlan } from './cleanup.ts';
+import { buildWorld } from './control-state.ts';
+import type { ControlSettings, ControlState } from './control-state.ts';
+import { noteDepartures } from './departures.ts';
+import { computeHealth } from './health.ts';
+import { beginLoop, isNoted, observedOf, resumingOf, stepLoops } from './keyspace-loop.ts';
+import type { NodeStatus } from './membership.ts';
+import { expectedOf, planMerges } from './merge.ts';
+import type { MergePlan } from './merge.ts';
+import { failingCopies, planRepair, retryNow } from './repair.ts';
+import type { Copy } from './repair.ts';
+import { buildView } from './routes.ts';
+import type { Leaving, World } from './world.ts';
+
+export interface ControlOrders {
+  /** A new view, to be given to everybody. */
+  readonly view: ClusterView | undefined;
+  readonly copies: readonly Copy[];
+  readonly drops: readonly DropPlan[];
+  readonly merging: Pick<MergePlan, 'asks' | 'copies' | 'ready'>;
+  /** Records of the catalog that are to go: no known node has anything of them. */
+  readonly forget: {
+    readonly versions: readonly Leaving[];
+    readonly keyspaces: readonly string[];
+  };
+  /** What the keyspaces' loops have found, where the catalog does not know it. */
+  readonly observed: readonly ObservedRecord[];
+  /** Nodes are to be given the view once more: with it they try again what they could not do. */
+  readonly resync: boolean;
+  /** Segments of keyspaces that the catalog does not know; they are left alone. */
+  readonly unknownSegments: number;
+}
+
+export interface ControlTurn {
+  readonly state: ControlState;
+  readonly orders: ControlOrders;
+}
+
+/** `isoAt(aheadMs)` says a wall time for people; it decides nothing. */
+export function takeTurn(
+  before: ControlState,
+  nowMs: number,
+  settings: ControlSettings,
+  isoAt: (aheadMs: number) => string,
+): ControlTurn {
+  const looked = look(before, nowMs, settings);
+  const stepped = stepKeyspaces(looked, isoAt);
+  const { state } = stepped;
+  const { world } = state;
+  const repair = planRepair(world, state.inFlight, settings.repair);
+  const merging = planMerges(world, state.merges);
+  // What is being merged to from now on must not count as garbage.
+  const cleaning = clean(state, { ...world, expected: expectedOf(merging.merges) });
+  return {
+    state: { ...state, inFlight: repair.inFlight, merges: merging.merges },
+    orders: {
+      view: state.view === before.view ? undefined : state.view,
+      copies: repair.orders,
+      merging,
+      observed: stepped.observed,
+      resync: stepped.resync,
+      ...cleaning,
+    },
+  };
+}
+
+/** World, health and view as of now. */
+function look(before: ControlState, nowMs: number, settings: ControlSettings): ControlState {
+  const { placed, world } = buildWorld(before, settings, nowMs);
+  const health = computeHealth(world);
+  const next = buildView(world, health, before.facts.keyspaces, epochOf(before.catalog));
+  const view = newerView(before.view, next);
+  const { leavingNames } = before.facts;
+  const departures = noteDepartures(before.departures, leavingNames, nowMs, view.revision);
+  const { lastLoadMs } = world;
+  return { ...before, placed, world, health, view, departures, lastLoadMs };
+}
+
+function newerView(before: ClusterView, next: ClusterView): ClusterView {
+  const same = { ...next, revision: before.revision };
+  const isSame = Buffer.from(ClusterView.encode(same).finish()).equals(
+    Buffer.from(ClusterView.encode(before).finish()),
+  );
+  return isSame ? before : { ...next, revision: before.revision + 1 };
+}
+
+function stepKeyspaces(
+  state: ControlState,
+  isoAt: (aheadMs: number) => string,
+): {
+  readonly state: ControlState;
+  readonly observed: readonly ObservedRecord[];
+  readonly resync: boolean;
+} {
+  const { catalog, facts, world } = state;
+  const input = { keyspaces: facts.records, failingCopies: failingCopies(state.inFlight) };
+  const { loops, retries } = stepLoops(world, state.loops, input, (keyspace) =>
+    beginLoop(keyspace, catalog.observed.get(keyspace.uid), world.nowMs),
+  );
+  const observed = [...loops].flatMap(([uid, loop]) =>
+    isNoted(catalog.observed.get(uid), loop) ? [] : [observedOf(uid, loop, world.nowMs, isoAt)],
+  );
+  const isWoken = resumingOf(facts.records, loops).size < world.resuming.size;
+  const inFlight = retryNow(state.inFlight, retries, world.nowMs);
+  const stirs = state.stirs + (isWoken ? 1 : 0);
+  return { state: { ...state, loops, inFlight, stirs }, observed, resync: retries.length > 0 };
+}
+
+function clean(
+  state: ControlState,
+  world: World,
+): Pick<ControlOrders, 'drops' | 'forget' | 'unknownSegments'> {
+  const isRid = (node: NodeStatus, { ref }: Leaving): boolean =>
+    state.rid.get(node.id)?.has(ref) === true;
+  const { drops, unknownSegments } = planCleanup(world, isRid);
+  return { drops, unknownSegments, forget: finishedCleanup(world, isRid) };
+}
