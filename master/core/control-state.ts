@@ -36,7 +36,7 @@ export interface ControlSettings {
 }
 
 /** The newest view of this epoch that a run of a node is known to have, with its manifests. */
-export interface AppliedView {
+interface AppliedView {
   readonly incarnation: string;
   readonly revision: number;
 }

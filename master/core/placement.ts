@@ -9,7 +9,7 @@ type PlacementInput = Pick<
   'nodes' | 'draining' | 'nowMs' | 'shardCount' | 'replication' | 'datasets'
 >;
 
-export type Placement = readonly (readonly string[])[];
+type Placement = readonly (readonly string[])[];
 
 /** A placement, and what it depends on. */
 export interface Placed {
