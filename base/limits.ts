@@ -33,6 +33,8 @@ export const SEGMENT_RECORDS_MAX = 12 * 2 ** 21;
 
 /** Deltas on a shard's base; with more of them they are merged into one segment. */
 export const DELTAS_MAX = 4;
+/** Deltas that a shard may have while they wait to be merged; an append of more waits, too. */
+export const DELTAS_WAITING_MAX = 16;
 /** Samples of each kind in the difference of two versions. */
 export const DIFF_SAMPLES_MAX = 1000;
 

@@ -79,10 +79,14 @@ export function commitRequest(
   };
 }
 
-/** Commits; repeats while the master cannot be reached, for a while. */
+/**
+ * Commits; repeats while the master cannot be reached, for a while. `signal` ends the repeating, not a
+ * call: the master may be about to flip.
+ */
 export async function commit(
   master: LoadMaster,
   request: CommitLoadRequest,
+  signal: AbortSignal,
 ): Promise<CommitLoadResponse> {
   const untilMs = performance.now() + RETRY_FOR_MS;
   let timeouts = 0;
@@ -92,9 +96,11 @@ export async function commit(
     } catch (thrown) {
       const code = thrown instanceof SteleError ? thrown.code : undefined;
       // The master is at it: a large append is counted by the datanodes before it is committed.
-      if (code === 'DEADLINE_EXCEEDED' && ++timeouts < TIMEOUTS_MAX) continue;
-      if (code !== 'UNAVAILABLE' || performance.now() >= untilMs) throw thrown;
-      await sleep(RETRY_DELAY_MS);
+      const isLong = code === 'DEADLINE_EXCEEDED' && ++timeouts < TIMEOUTS_MAX;
+      const isAway = code === 'UNAVAILABLE' && performance.now() < untilMs;
+      if (!isLong && !isAway) throw thrown;
+      if (signal.aborted) throw new SteleError('CANCELLED', 'The load was stopped.');
+      if (isAway) await sleep(RETRY_DELAY_MS, signal);
     }
   }
 }

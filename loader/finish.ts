@@ -23,7 +23,7 @@ import type { LoadSummary } from './summary.ts';
 import { Targets } from './targets.ts';
 import { Throttle } from './throttle.ts';
 
-/** Between two rounds of delivery, where the master finds replicas missing at the commit. */
+/** Between two rounds of delivery, where the commit must wait. */
 const ROUND_PAUSE_MS = 2_000;
 
 export interface FinishOptions {
@@ -97,8 +97,7 @@ async function runStages(
     try {
       return await commitStage(state, options, parsed, { ...delivered, shardsResumed });
     } catch (thrown) {
-      const isMissing = thrown instanceof SteleError && thrown.code === 'REPLICAS_MISSING';
-      if (!isMissing || performance.now() > giveUpAtMs) throw thrown;
+      if (!mayPass(thrown) || performance.now() > giveUpAtMs) throw thrown;
       state.log.warn(`the commit must wait: ${thrown.message}`);
       await sleep(Math.min(ROUND_PAUSE_MS, settings.replicaWait), state.stop.signal);
       // Nothing that was acknowledged is taken for granted now; what is there is not sent again.
@@ -106,6 +105,14 @@ async function runStages(
       delivered = await runShardStage(state, parsed, delivery, () => false);
     }
   }
+}
+
+/** Replicas come, and deltas that are in the way are merged. */
+function mayPass(thrown: unknown): thrown is SteleError {
+  return (
+    thrown instanceof SteleError &&
+    (thrown.code === 'REPLICAS_MISSING' || thrown.code === 'OVERLOADED')
+  );
 }
 
 async function readRows(state: LoadState): Promise<ParseStageResult> {
@@ -146,7 +153,7 @@ async function commitStage(
   await reportOnce({ master: options.master, loadId, progress }, state.stop.signal).catch(
     (thrown: unknown) => state.log.debug({ err: toSteleError(thrown) }, 'not reported'),
   );
-  const committed = await commit(options.master, request);
+  const committed = await commit(options.master, request, state.stop.signal);
   return summaryOf(state, parsed, delivered, totals, committed);
 }
 

@@ -10,6 +10,8 @@
 // appended before). It then moves to the end: what it said is the newest again. A delta that is the
 // newest already changes nothing.
 
+import { SteleError } from '../base/errors.ts';
+import { DELTAS_WAITING_MAX } from '../base/limits.ts';
 import type { DeltaMeasure, DeltaRef } from '../proto/gen/stele/v1/datanode.ts';
 import type { AppendRecord, ManifestRecord, SegmentRecord } from './catalog/records.ts';
 import { addTotals, totalsRecord } from './catalog/totals.ts';
@@ -37,7 +39,10 @@ export interface Wanted {
   readonly isCounted: boolean;
 }
 
-/** `base`: the manifest appended to, if any; `deltas`: at most one a shard. */
+/**
+ * `base`: the manifest appended to, if any; `deltas`: at most one a shard. Throws OVERLOADED where a
+ * shard has as many deltas as may wait to be merged.
+ */
 export function planAppend(
   base: Pick<ManifestRecord, 'segments' | 'overwritten'> | undefined,
   deltas: readonly SegmentRecord[],
@@ -61,6 +66,7 @@ export function planAppend(
       return chain;
     }
     const rest = chain.filter(({ id }) => id !== delta.id);
+    if (rest.length > DELTAS_WAITING_MAX) throw tooManyDeltas(shard);
     wanted.push(...measuresOf(chain, rest, delta));
     return [...rest, delta];
   });
@@ -73,6 +79,13 @@ export function planAppend(
     Object.entries(base?.overwritten ?? {}).filter(([id]) => !isOther.has(id)),
   );
   return { segments, wanted, overwritten, added, unchanged };
+}
+
+function tooManyDeltas(shard: number): SteleError {
+  return new SteleError(
+    'OVERLOADED',
+    `Shard ${shard} has ${DELTAS_WAITING_MAX} deltas that wait to be merged, and takes no more before they are; the datanodes merge them while all owners serve (\`stele nodes\`). Run the same command again later, or append less often.`,
+  );
 }
 
 /** `rest`: the chain without the delta, where that was in it. */

@@ -67,14 +67,14 @@ export class Committer {
     const running = this.#committing.get(request.loadId);
     if (running !== undefined) return running;
     const uid = this.#leader.catalog.state.load.get(request.loadId)?.keyspaceUid ?? '';
-    this.#leader.committing.add(uid);
+    this.#leader.committing.set(request.loadId, uid);
     const commit = this.#commit(request);
     this.#committing.set(request.loadId, commit);
     try {
       return await commit;
     } finally {
       this.#committing.delete(request.loadId);
-      this.#leader.committing.delete(uid);
+      this.#leader.committing.delete(request.loadId);
     }
   }
 

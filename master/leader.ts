@@ -60,8 +60,8 @@ export class Leader implements ViewSource {
   readonly catalog: Catalog;
   readonly roster: Roster;
   readonly sync: NodeSync;
-  /** Uids of keyspaces into which a load is being committed: their manifests stay as they are. */
-  readonly committing = new Set<string>();
+  /** Loads that are being committed, with the keyspace's uid: its manifests stay as they are. */
+  readonly committing = new Map<string, string>();
   readonly #options: LeaderOptions;
   readonly #orders: Orders;
   readonly #merging: Merging;
@@ -272,7 +272,7 @@ export class Leader implements ViewSource {
       connections: this.roster.connections,
       header: (nodeId) => this.header(nodeId),
       nowMs: () => this.nowMs(),
-      isCommitting: (uid) => this.committing.has(uid),
+      isCommitting: (uid) => [...this.committing.values()].includes(uid),
       copy: (copies) => this.#copy(copies),
       onAnswer: (nodeId, merge, answer) =>
         this.#dispatch({ kind: 'merge-answered', nodeId, merge, answer }),

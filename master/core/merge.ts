@@ -4,7 +4,8 @@
 //        -> every serving node that has them all is asked to merge them, again and again: the answer
 //           says how far it is (datanode/merger.ts). Replicas come to the same segment by themselves
 //        -> a node that cannot, while another one has the result, is ordered to copy it
-//        -> all those nodes hold the result: it is ready to be put into the manifest
+//        -> all owners, and all others that were asked, hold the result: it is ready to be put into
+//           the manifest. An owner that is away is waited for, until the ring has another one
 //
 // What is being merged is remembered by its segments, not by its version: an append in between adds
 // deltas behind them, and the result fits there as well. After a restart of the master all of it is
@@ -19,7 +20,7 @@ import { chainTotals, isSameTotals } from '../catalog/totals.ts';
 import type { TotalsRecord } from '../catalog/totals.ts';
 import type { NodeStatus } from './membership.ts';
 import type { Copy } from './repair.ts';
-import { contentName } from './world.ts';
+import { contentName, ownersOf } from './world.ts';
 import type { Dataset, World } from './world.ts';
 
 const POLL_MS = 1_000;
@@ -63,14 +64,18 @@ export function planMerges(world: World, before: Merges): MergePlan {
   const due: { readonly nodeId: string; readonly merge: Merge; readonly atMs: number }[] = [];
   const copies: Copy[] = [];
   const ready: MergePlan['ready'][number][] = [];
-  for (const merge of wantedMerges(world, before)) {
+  for (const { dataset, merge } of wantedMerges(world, before)) {
     const { segment } = merge;
     const nodes = holdersOf(world, merge.uid, merge.ids);
     const lacking =
       segment === undefined
         ? nodes
         : nodes.filter((node) => !hasAll(world, node, merge.uid, [segment.id]));
-    if (segment !== undefined && nodes.length > 0 && lacking.length === 0) {
+    if (
+      segment !== undefined &&
+      lacking.length === 0 &&
+      ownersAreIn(world, dataset, merge, nodes)
+    ) {
       ready.push({ ...merge, segment });
     }
     for (const { id: nodeId } of lacking) {
@@ -85,20 +90,39 @@ export function planMerges(world: World, before: Merges): MergePlan {
   return { merges, asks: byNode(due), copies, ready };
 }
 
+/** So that a shard has no fewer replicas after its deltas were merged than before. */
+function ownersAreIn(
+  world: World,
+  dataset: Dataset,
+  { shard }: Merge,
+  nodes: readonly NodeStatus[],
+): boolean {
+  const owners = ownersOf(world, dataset, shard);
+  return owners.length > 0 && owners.every((owner) => nodes.some(({ id }) => id === owner));
+}
+
 const NOT_ASKED: NodeMerge = { failures: 0, nextMs: 0 };
 
 function nameOf({ shard, uid }: Pick<Merge, 'uid' | 'shard'>): string {
   return `${uid} ${shard}`;
 }
 
-function wantedMerges(world: World, before: Merges): Merge[] {
+interface WantedMerge {
+  readonly dataset: Dataset;
+  readonly merge: Merge;
+}
+
+function wantedMerges(world: World, before: Merges): WantedMerge[] {
   return world.datasets
     .filter((dataset) => dataset.current && !dataset.suspended)
     .flatMap((dataset) =>
       dataset.segmentsByShard.flatMap((chain, shard) => {
         const ongoing = before.get(nameOf({ uid: dataset.uid, shard }));
-        if (ongoing !== undefined && beginsWith(chain, ongoing.ids)) return [ongoing];
-        return chain.length > DELTAS_MAX + 1 ? [newMerge(dataset, chain, shard)] : [];
+        if (ongoing !== undefined && beginsWith(chain, ongoing.ids)) {
+          return [{ dataset, merge: ongoing }];
+        }
+        if (chain.length <= DELTAS_MAX + 1) return [];
+        return [{ dataset, merge: newMerge(dataset, chain, shard) }];
       }),
     );
 }
@@ -165,18 +189,25 @@ export function noteAnswer(
 ): Merges {
   const merge = before.get(nameOf(asked));
   if (merge === undefined || merge.ids !== asked.ids) return before;
-  const failures = (merge.nodes.get(nodeId)?.failures ?? 0) + (answer.kind === 'failed' ? 1 : 0);
+  const result =
+    answer.kind === 'done' && isSameTotals(answer.segment, merge.totals)
+      ? answer.segment
+      : undefined;
+  const segment = merge.segment ?? result;
+  const known = merge.nodes.get(nodeId)?.failures ?? 0;
+  const failures =
+    answer.kind === 'waiting' || (result !== undefined && result.id === segment?.id)
+      ? known
+      : failuresAfter(known, answer);
   const pauseMs =
-    answer.kind === 'failed'
-      ? Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (failures - 1))
-      : POLL_MS;
+    failures === known ? POLL_MS : Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (failures - 1));
   const nodes = new Map(merge.nodes).set(nodeId, { failures, nextMs: nowMs + pauseMs });
-  const isResult =
-    answer.kind === 'done' &&
-    merge.segment === undefined &&
-    isSameTotals(answer.segment, merge.totals);
-  const segment = isResult ? answer.segment : merge.segment;
   return new Map(before).set(nameOf(merge), { ...merge, nodes, segment });
+}
+
+/** A node that comes to other bytes, of another release perhaps, would do so again: it is to copy. */
+function failuresAfter(known: number, answer: MergeAnswer): number {
+  return answer.kind === 'done' ? Math.max(FAILURES_BEFORE_COPY, known + 1) : known + 1;
 }
 
 /** They are in the manifests now, or do not fit there any more. */

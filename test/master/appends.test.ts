@@ -122,6 +122,26 @@ describe('an append', () => {
   });
 });
 
+describe('an append to deltas that are not merged', () => {
+  test('waits when there are sixteen of them, and is made once they are merged', async () => {
+    const { uid } = await fourDeltas();
+    nodes.forEach((node) => (node.merging = MergeState.WAITING));
+    for (let delta = 4; delta < 16; delta++) await append();
+    const load = await plane.begin('prices', APPEND);
+    const segments = plane.segments();
+    plane.push(load, segments);
+    await expect(plane.commit(load, segments)).rejects.toMatchObject({
+      code: 'OVERLOADED',
+      message: expect.stringMatching(/Shard 0 has 16 deltas/) as string,
+    });
+    expect(plane.leader.current().keyspaces[0]?.currentVersion).toBe(17);
+    nodes.forEach((node) => (node.merging = MergeState.DONE));
+    await until(() => deltasOf(uid, 17) === 0, 'merged');
+    expect(await plane.commit(load, segments)).toMatchObject({ version: 18 });
+    expect(deltasOf(uid, 18)).toBe(1);
+  });
+});
+
 describe('more than four deltas', () => {
   test('are merged by all replicas and take their place, with the same version and digest', async () => {
     const { uid } = await fourDeltas();
@@ -161,14 +181,14 @@ describe('more than four deltas', () => {
       nodes[2]!.segments.has(`${uid} ${id}`),
     );
     expect(shared.length).toBeGreaterThan(0);
-    plane.leader.committing.add(uid);
+    plane.leader.committing.set('load', uid);
     nodes[2]!.merging = MergeState.DONE;
     await until(() => nodes[2]!.mergesDone > 0, 'the third is done');
     const isAsBefore = shared.every(({ id }) =>
       manifestOf(uid, version).segments.some((one) => one.id === id),
     );
     expect(isAsBefore).toBe(true);
-    plane.leader.committing.delete(uid);
+    plane.leader.committing.delete('load');
     await until(() => deltasOf(uid, version) === 0, 'merged');
   });
 

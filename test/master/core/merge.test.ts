@@ -94,6 +94,38 @@ describe('merges', () => {
     expect([...after.values()][0]?.segment).toBeUndefined();
   });
 
+  test('wait for an owner that is away, or does not have the segments yet', () => {
+    const plan = planMerges(withChain(IDS), NOTHING);
+    const [merge] = plan.merges.values();
+    const known = noteAnswer(plan.merges, merge!, 'a', { kind: 'done', segment: RESULT }, 1_000);
+    const all = [...IDS, RESULT_ID];
+    const chains = { datasets: [chained(IDS)], nowMs: 5_000 };
+    expect(planMerges(world({ a: all, b: [] }, chains), known).ready).toEqual([]);
+    const away = world({ a: all, b: all }, chains);
+    const suspect = { ...away.nodes.get('b')!, liveness: 'SUSPECT' as const };
+    const nodes = new Map(away.nodes).set('b', suspect);
+    expect(planMerges({ ...away, nodes }, known).ready).toEqual([]);
+    // Not for one that the ring does not want it on any more.
+    const owners = [['a'], ['a'], ['a'], ['a']];
+    expect(planMerges({ ...away, nodes, owners }, known).ready).toHaveLength(1);
+  });
+
+  test('are copied by a node that comes to other bytes', () => {
+    const plan = planMerges(withChain(IDS), NOTHING);
+    const [merge] = plan.merges.values();
+    const other = segment(`00000-${DIGEST}06-00000001`, 6, '06');
+    const first = noteAnswer(plan.merges, merge!, 'a', { kind: 'done', segment: RESULT }, 1_000);
+    const both = noteAnswer(first, merge!, 'b', { kind: 'done', segment: other }, 1_000);
+    const present = world(
+      { a: [...IDS, RESULT_ID], b: [...IDS, other.id] },
+      { datasets: [chained(IDS)], nowMs: 5_000 },
+    );
+    expect(planMerges(present, both)).toMatchObject({
+      ready: [],
+      copies: [{ target: 'b', segment: RESULT, sources: ['a'] }],
+    });
+  });
+
   test('are copied by a node that has failed twice, once another node has the result', () => {
     let { merges } = planMerges(withChain(IDS), NOTHING);
     const [merge] = merges.values();

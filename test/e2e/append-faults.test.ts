@@ -1,0 +1,134 @@
+// Deltas are being merged while a datanode, then the master, is killed; a datanode loses its disk;
+// everything is killed: what the versions hold stays the same, and readers do not notice.
+
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AppendedKeyspace } from '../support/appended.ts';
+import { TestCluster } from '../support/cluster.ts';
+import { stopWithoutFailures } from '../support/continuous-reader.ts';
+import type { ContinuousReader } from '../support/continuous-reader.ts';
+import { segmentNames } from '../support/segment-files.ts';
+import { connectCluster, respSource } from '../support/sources.ts';
+import { stele, until } from '../support/stele-process.ts';
+
+const NODES = ['node-0', 'node-1', 'node-2'] as const;
+const KEYSPACE = 'prices';
+const SHARDS = 8;
+/** A shard takes about half a second at this rate. */
+const SLOW_MERGES = ['--merge-bytes-per-second', '64KiB'];
+let cluster: TestCluster;
+let prices: AppendedKeyspace;
+let reader: ContinuousReader | undefined;
+let digest = '';
+
+beforeAll(async () => {
+  cluster = await TestCluster.start({
+    shards: SHARDS,
+    masterFlags: ['--retire-delay', '200ms', ...SLOW_MERGES],
+  });
+  prices = new AppendedKeyspace(cluster, KEYSPACE);
+  await prices.begin();
+  await cluster.status('green');
+  const nodes = NODES.map((id) => cluster.node(id));
+  reader = prices.reader(respSource('GET from datanodes', connectCluster(nodes, KEYSPACE)), 7, 1);
+}, 60_000);
+
+afterAll(async () => {
+  await reader?.stop();
+  await cluster?.close();
+  prices?.close();
+}, 30_000);
+
+async function metric(id: string, name: string): Promise<number> {
+  const { host, http } = cluster.node(id);
+  const text = await (await fetch(`http://${host}:${http}/metrics`)).text();
+  return Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1] ?? -1);
+}
+
+/** Appends until there are five deltas, and waits until `id` has merged some shards, and not all. */
+async function mergingOn(id: string, firstVersion: number): Promise<void> {
+  for (let version = firstVersion; version < firstVersion + 5; version++) {
+    ({ digest } = await prices.append(version));
+  }
+  const before = await metric(id, 'stele_merges_total');
+  await until('the merge to be half done', async () => {
+    const done = (await metric(id, 'stele_merges_total')) - before;
+    return done > 0 && (await metric(id, 'stele_merges_waiting')) > 0;
+  });
+}
+
+async function expectMerged(version: number): Promise<void> {
+  expect((await prices.deltas()).get(version)).toBe(5);
+  await until('the merge to end', async () => (await prices.deltas()).get(version) === 0);
+  await cluster.status('green');
+  expect(await cluster.digest(KEYSPACE)).toBe(digest);
+  await prices.expectRows();
+}
+
+const filesOf = (id: string): string[] => segmentNames(join(cluster.folder, id));
+
+async function verifyFiles(): Promise<void> {
+  const verified = await stele(['verify', '--data-dir', cluster.folder]);
+  expect(verified.stderr).toBe('');
+  expect(verified.code).toBe(0);
+}
+
+describe('while deltas are merged', () => {
+  test('a datanode is killed, and merges what it has not yet when it is back', async () => {
+    await mergingOn('node-1', 2);
+    await cluster.kill('node-1');
+    await reader?.progress(100);
+    await cluster.startNode('node-1');
+    await cluster.nodesServing(3);
+    await expectMerged(6);
+    expect(await metric('node-1', 'stele_merges_total')).toBeGreaterThan(0);
+    await verifyFiles();
+  });
+
+  test('the master is killed, and the next one goes on with it', async () => {
+    await mergingOn('node-0', 7);
+    await cluster.kill('master');
+    await reader?.progress(100);
+    await cluster.startMaster();
+    await cluster.nodesServing(3);
+    await expectMerged(11);
+    await verifyFiles();
+  });
+});
+
+describe('a version with deltas', () => {
+  test('is copied whole to a datanode that has lost its disk', async () => {
+    ({ digest } = await prices.append(12));
+    // Of each of 8 shards, twice: what was merged, which both versions have, and a delta.
+    await until('what is not needed to go', () => NODES.flatMap(filesOf).length === SHARDS * 2 * 2);
+    const before = filesOf('node-2');
+    await cluster.kill('node-2');
+    rmSync(join(cluster.folder, 'node-2'), { recursive: true });
+    await cluster.startNode('node-2');
+    await cluster.nodesServing(3);
+    await until('its files to be back', () => filesOf('node-2').length === before.length);
+    await cluster.status('green');
+    expect(filesOf('node-2')).toEqual(before);
+    expect(await cluster.digest(KEYSPACE)).toBe(digest);
+    await prices.expectRows();
+    await verifyFiles();
+  });
+
+  test('is the same after everything was killed and started again, and so is the one before', async () => {
+    const running = reader;
+    reader = undefined;
+    if (running !== undefined) await stopWithoutFailures([running]);
+    await Promise.all(['master', ...NODES].map((id) => cluster.kill(id)));
+    await cluster.startMaster();
+    await Promise.all(NODES.map((id) => cluster.startNode(id)));
+    await cluster.nodesServing(3);
+    await cluster.status('green');
+    expect(await cluster.digest(KEYSPACE)).toBe(digest);
+    expect((await prices.deltas()).get(12)).toBe(1);
+    await prices.expectRows();
+    expect((await stele(['rollback', KEYSPACE, '--master', cluster.masterGrpc])).code).toBe(0);
+    await prices.expectRows(prices.models.get(11));
+    await verifyFiles();
+  });
+});

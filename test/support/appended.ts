@@ -1,0 +1,136 @@
+// A keyspace that is loaded by appends, and what it must hold after each: the hot keys are written
+// anew by every version, so a batch of them tells which version it is of.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import type { LoadSummary, TestCluster } from './cluster.ts';
+import { ContinuousReader } from './continuous-reader.ts';
+import type { Source } from './continuous-reader.ts';
+import { VersionedRows } from './rows.ts';
+import { postLookup } from './sources.ts';
+
+const COLD = 3000;
+const ADDED = 40;
+const UNCHANGED = 25;
+
+type Row = readonly [string, string];
+
+export class AppendedKeyspace {
+  readonly name: string;
+  readonly hot = new VersionedRows(300);
+  /** What each append brings, beside the hot keys that it replaces. */
+  readonly added = ADDED;
+  /** By version. */
+  readonly models = new Map<number, ReadonlyMap<string, string>>();
+  readonly #cluster: TestCluster;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'stele-append-'));
+
+  constructor(cluster: TestCluster, name: string) {
+    this.#cluster = cluster;
+    this.name = name;
+  }
+
+  close(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** What the newest version must hold. */
+  get model(): ReadonlyMap<string, string> {
+    return this.models.get(Math.max(...this.models.keys())) ?? new Map();
+  }
+
+  /** Version 1, by an append to nothing. */
+  begin(): Promise<LoadSummary> {
+    const cold = Array.from({ length: COLD }, (_unused, index): Row => [
+      `cold-${index}`,
+      `value of ${index}`,
+    ]);
+    return this.#load(1, [...this.#hotRows(1), ...cold]);
+  }
+
+  /** All hot rows anew, some that are new, some that are as they were. */
+  async append(version: number): Promise<LoadSummary> {
+    const fresh = Array.from({ length: ADDED }, (_unused, index): Row => [
+      `new-${version}-${index}`,
+      `since ${version}`,
+    ]);
+    const same = Array.from({ length: UNCHANGED }, (_unused, index): Row => [
+      `cold-${index * version}`,
+      `value of ${index * version}`,
+    ]);
+    const summary = await this.#load(version, [...this.#hotRows(version), ...fresh, ...same]);
+    expect(summary.append).toEqual({
+      baseVersion: version - 1,
+      added: ADDED,
+      replaced: this.hot.count,
+      unchanged: UNCHANGED,
+    });
+    return summary;
+  }
+
+  /** The digest of one load of what the newest version holds, into another keyspace. */
+  async digestOfReplace(): Promise<string> {
+    const path = this.#write('whole.data', [...this.model]);
+    return (await this.#cluster.load(`${this.name}-whole`, [path])).digest;
+  }
+
+  /** Throws unless the current version holds `expected`, and nothing for another key. */
+  async expectRows(expected: ReadonlyMap<string, string> = this.model): Promise<void> {
+    const keys = [...expected.keys(), 'absent'];
+    const { values } = await postLookup(this.#cluster.url(''), this.name, keys);
+    expect(values.pop()).toBeNull();
+    expect(values.map(String)).toEqual([...expected.values()]);
+  }
+
+  /** By version: the most deltas that a shard has. */
+  async deltas(): Promise<Map<number, number>> {
+    const { versions } = (await this.#cluster.json(`/v1/keyspaces/${this.name}/versions`)) as {
+      versions: { version: number; deltas: number }[];
+    };
+    return new Map(versions.map((each) => [each.version, each.deltas]));
+  }
+
+  /** Reads hot keys; a read of several must see one version. */
+  reader(source: Source, seed: number, keysPerRead: number): ContinuousReader {
+    return new ContinuousReader(source, {
+      keyCount: this.hot.count,
+      keyAt: (at) => this.hot.key(at),
+      keysPerRead,
+      lanes: 1,
+      check: (keys, values) => this.#checkOneVersion(keys, values),
+      seed,
+    });
+  }
+
+  #checkOneVersion(
+    keys: readonly string[],
+    values: readonly (Buffer | string | null | undefined)[],
+  ): string | undefined {
+    const versions = new Set(keys.map((key, index) => this.hot.versionOf(key, values[index])));
+    if (versions.has(0)) return 'a value is wrong or missing';
+    return versions.size === 1 ? undefined : `versions ${[...versions].join(' and ')} in one batch`;
+  }
+
+  #hotRows(version: number): Row[] {
+    return Array.from({ length: this.hot.count }, (_unused, index): Row => {
+      const key = this.hot.key(index);
+      return [key, this.hot.value(key, version)];
+    });
+  }
+
+  async #load(version: number, rows: readonly Row[]): Promise<LoadSummary> {
+    const path = this.#write(`${version}.data`, rows);
+    const summary = await this.#cluster.load(this.name, [path], ['--mode', 'append']);
+    this.models.set(version, new Map([...(this.models.get(version - 1) ?? []), ...rows]));
+    expect(summary).toMatchObject({ version, rows: rows.length, records: this.model.size });
+    return summary;
+  }
+
+  #write(name: string, rows: readonly Row[]): string {
+    const path = join(this.#folder, name);
+    writeFileSync(path, rows.map(([key, value]) => `${key} ${value}\n`).join(''));
+    return path;
+  }
+}
