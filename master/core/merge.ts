@@ -9,7 +9,8 @@
 //
 // What is being merged is remembered by its segments, not by its version: an append in between adds
 // deltas behind them, and the result fits there as well. After a restart of the master all of it is
-// found again by asking.
+// found again by asking; also on a catalog that was restored from before the merge, when the segments
+// that it names are gone: a result tells by its name what it holds.
 //
 // Invariants: only segments of current versions are merged; a result counts only if it holds what
 // its segments hold together (counts and digest); one merge a shard at a time.
@@ -61,21 +62,16 @@ export interface MergePlan {
 
 export function planMerges(world: World, before: Merges): MergePlan {
   const merges = new Map<string, Merge>();
-  const due: { readonly nodeId: string; readonly merge: Merge; readonly atMs: number }[] = [];
+  const due: Due[] = [];
   const copies: Copy[] = [];
   const ready: MergePlan['ready'][number][] = [];
+  const contents = contentsMemo(world);
   for (const { dataset, merge } of wantedMerges(world, before)) {
+    merges.set(nameOf(merge), merge);
     const { segment } = merge;
-    const nodes = holdersOf(world, merge.uid, merge.ids);
-    const lacking =
-      segment === undefined
-        ? nodes
-        : nodes.filter((node) => !hasAll(world, node, merge.uid, [segment.id]));
-    if (
-      segment !== undefined &&
-      lacking.length === 0 &&
-      ownersAreIn(world, dataset, merge, nodes)
-    ) {
+    const able = ableNodes(world, merge, contents);
+    const lacking = able.filter((node) => !hasResult(world, node, merge));
+    if (segment !== undefined && lacking.length === 0 && isSafe(world, dataset, merge, able)) {
       ready.push({ ...merge, segment });
     }
     for (const { id: nodeId } of lacking) {
@@ -85,20 +81,41 @@ export function planMerges(world: World, before: Merges): MergePlan {
       if (copy !== undefined) copies.push(copy);
       due.push({ nodeId, merge, atMs: nextMs });
     }
-    merges.set(nameOf(merge), merge);
   }
   return { merges, asks: byNode(due), copies, ready };
 }
 
-/** So that a shard has no fewer replicas after its deltas were merged than before. */
-function ownersAreIn(
+interface Due {
+  readonly nodeId: string;
+  readonly merge: Merge;
+  readonly atMs: number;
+}
+
+/** Serving nodes that can say what the result is: they have the segments, or it. */
+function ableNodes(world: World, merge: Merge, contents: ContentsOf): NodeStatus[] {
+  const { ids, uid } = merge;
+  return servingNodes(world).filter(
+    (node) => hasAll(world, node, uid, ids) || contents(node, uid).has(resultOf(merge)),
+  );
+}
+
+function hasResult(world: World, node: NodeStatus, { segment, uid }: Merge): boolean {
+  return segment !== undefined && hasAll(world, node, uid, [segment.id]);
+}
+
+/**
+ * All owners are among the able ones, so that a shard has no fewer replicas after its deltas were merged
+ * than before; none is waited for where nobody has the segments any more.
+ */
+function isSafe(
   world: World,
   dataset: Dataset,
-  { shard }: Merge,
-  nodes: readonly NodeStatus[],
+  { ids, shard, uid }: Merge,
+  able: readonly NodeStatus[],
 ): boolean {
   const owners = ownersOf(world, dataset, shard);
-  return owners.length > 0 && owners.every((owner) => nodes.some(({ id }) => id === owner));
+  if (owners.every((owner) => able.some(({ id }) => id === owner))) return able.length > 0;
+  return able.length > 0 && !able.some((node) => hasAll(world, node, uid, ids));
 }
 
 const NOT_ASKED: NodeMerge = { failures: 0, nextMs: 0 };
@@ -142,11 +159,32 @@ function newMerge(dataset: Dataset, chain: readonly SegmentRecord[], shard: numb
   };
 }
 
-/** Serving nodes that have all of `ids`, verified. */
-function holdersOf(world: World, uid: string, ids: readonly string[]): NodeStatus[] {
-  return [...world.nodes.values()].filter(
-    (node) => node.liveness === 'SERVING' && hasAll(world, node, uid, ids),
-  );
+function servingNodes(world: World): NodeStatus[] {
+  return [...world.nodes.values()].filter((node) => node.liveness === 'SERVING');
+}
+
+type ContentsOf = (node: NodeStatus, uid: string) => ReadonlySet<string>;
+
+/** What the segments of a keyspace on a node hold, by the beginnings of their names. */
+function contentsMemo(world: World): ContentsOf {
+  const memo = new Map<string, ReadonlySet<string>>();
+  return (node, uid) => {
+    const name = `${node.id} ${uid}`;
+    let contents = memo.get(name);
+    if (contents === undefined) {
+      const holdings = world.holdings.get(node.id);
+      const isPresent = holdings?.incarnation === node.incarnation;
+      const ids = isPresent ? (holdings.segments.get(uid) ?? []) : [];
+      contents = new Set([...ids].map(contentName));
+      memo.set(name, contents);
+    }
+    return contents;
+  };
+}
+
+/** The beginning of the result's name. */
+function resultOf({ shard, totals }: Merge): string {
+  return `${String(shard).padStart(5, '0')}-${totals.digest}-`;
 }
 
 function hasAll(world: World, node: NodeStatus, uid: string, ids: readonly string[]): boolean {
@@ -158,13 +196,13 @@ function hasAll(world: World, node: NodeStatus, uid: string, ids: readonly strin
 
 function copyOf(world: World, { segment, uid }: Merge, target: string): Copy | undefined {
   if (segment === undefined) return undefined;
-  const sources = holdersOf(world, uid, [segment.id]).map(({ id }) => id);
+  const sources = servingNodes(world)
+    .filter((node) => hasAll(world, node, uid, [segment.id]))
+    .map(({ id }) => id);
   return sources.length === 0 ? undefined : { target, uid, segment, sources };
 }
 
-function byNode(
-  due: { readonly nodeId: string; readonly merge: Merge; readonly atMs: number }[],
-): Map<string, Merge[]> {
+function byNode(due: Due[]): Map<string, Merge[]> {
   const asks = new Map<string, Merge[]>();
   for (const { merge, nodeId } of due.sort((left, right) => left.atMs - right.atMs)) {
     const list = asks.get(nodeId) ?? [];
@@ -219,10 +257,5 @@ export function forgetMerges(before: Merges, over: readonly Merge[]): Merges {
 
 /** For World.expected: results that no manifest names yet. */
 export function expectedOf(merges: Merges): ReadonlySet<string> {
-  return new Set(
-    [...merges.values()].map(({ shard, totals, uid }) => {
-      const name = `${String(shard).padStart(5, '0')}-${totals.digest}-`;
-      return `${uid} ${contentName(`${name}00000000`)}`;
-    }),
-  );
+  return new Set([...merges.values()].map((merge) => `${merge.uid} ${resultOf(merge)}`));
 }

@@ -1,8 +1,8 @@
 // Deltas are being merged while a datanode, then the master, is killed; a datanode loses its disk;
 // everything is killed: what the versions hold stays the same, and readers do not notice.
 
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, rmSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AppendedKeyspace } from '../support/appended.ts';
 import { TestCluster } from '../support/cluster.ts';
@@ -56,10 +56,10 @@ async function mergingOn(id: string, firstVersion: number): Promise<void> {
     const done = (await metric(id, 'stele_merges_total')) - before;
     return done > 0 && (await metric(id, 'stele_merges_waiting')) > 0;
   });
+  expect((await prices.deltas()).get(firstVersion + 4)).toBe(5);
 }
 
 async function expectMerged(version: number): Promise<void> {
-  expect((await prices.deltas()).get(version)).toBe(5);
   await until('the merge to end', async () => (await prices.deltas()).get(version) === 0);
   await cluster.status('green');
   expect(await cluster.digest(KEYSPACE)).toBe(digest);
@@ -67,6 +67,13 @@ async function expectMerged(version: number): Promise<void> {
 }
 
 const filesOf = (id: string): string[] => segmentNames(join(cluster.folder, id));
+
+const backup = (): string => join(cluster.folder, 'backup');
+
+const isBackup = (path: string): boolean =>
+  statSync(path).isDirectory()
+    ? basename(path) === 'master'
+    : basename(path).startsWith('catalog-backup');
 
 async function verifyFiles(): Promise<void> {
   const verified = await stele(['verify', '--data-dir', cluster.folder]);
@@ -89,11 +96,25 @@ describe('while deltas are merged', () => {
   test('the master is killed, and the next one goes on with it', async () => {
     await mergingOn('node-0', 7);
     await cluster.kill('master');
+    cpSync(join(cluster.folder, 'master'), backup(), { recursive: true, filter: isBackup });
     await reader?.progress(100);
     await cluster.startMaster();
     await cluster.nodesServing(3);
     await expectMerged(11);
     await verifyFiles();
+  });
+
+  test('a catalog is restored from a copy of then: what was merged since is found again', async () => {
+    // Of each of 8 shards, twice: what was merged, and what the version before has.
+    await until('what was merged to go', () => NODES.flatMap(filesOf).length === SHARDS * 2 * 6);
+    await cluster.kill('master');
+    rmSync(join(cluster.folder, 'master'), { recursive: true });
+    cpSync(backup(), join(cluster.folder, 'master'), { recursive: true });
+    await cluster.startMaster();
+    await cluster.nodesServing(3);
+    await expectMerged(11);
+    // It had to be found, shard by shard.
+    expect(cluster.log('master')).toMatch(/deltas were merged/);
   });
 });
 

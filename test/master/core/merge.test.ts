@@ -110,6 +110,18 @@ describe('merges', () => {
     expect(planMerges({ ...away, nodes, owners }, known).ready).toHaveLength(1);
   });
 
+  test('are known by their result where the segments are gone, as after a restore', () => {
+    const restored = world(
+      { a: [RESULT_ID], b: [RESULT_ID] },
+      { datasets: [chained(IDS)], nowMs: 1_000 },
+    );
+    const { asks, merges } = planMerges(restored, NOTHING);
+    expect([...asks.keys()].sort()).toEqual(['a', 'b']);
+    const [merge] = merges.values();
+    const known = noteAnswer(merges, merge!, 'a', { kind: 'done', segment: RESULT }, 1_000);
+    expect(planMerges(restored, known).ready).toMatchObject([{ ids: IDS, segment: RESULT }]);
+  });
+
   test('are copied by a node that comes to other bytes', () => {
     const plan = planMerges(withChain(IDS), NOTHING);
     const [merge] = plan.merges.values();
