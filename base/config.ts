@@ -5,7 +5,7 @@
 
 import { SteleError } from './errors.ts';
 import { shorten } from './ids.ts';
-import { parseBytes, parseDurationMs } from './units.ts';
+import { formatBytes, parseBytes, parseDurationMs } from './units.ts';
 
 type OptionKind = 'text' | 'flag' | 'count' | 'port' | 'bytes' | 'duration' | 'choice' | 'list';
 
@@ -265,7 +265,12 @@ function checkBounds(info: OptionInfo, value: unknown): unknown {
   if (typeof value !== 'number') return value;
   const { min = 0, max = Number.MAX_SAFE_INTEGER } = info;
   if (value >= min && value <= max) return value;
-  throw new SteleError('INVALID_ARGUMENT', `${value} is out of range; use ${min} to ${max}.`);
+  const text = info.kind === 'bytes' ? formatBytes : String;
+  const allowed = max === Number.MAX_SAFE_INTEGER ? 'or more' : `to ${text(max)}`;
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `${text(value)} is out of range; use ${text(min)} ${allowed}.`,
+  );
 }
 
 /** Refuses a stele.yaml key that no verb knows, with the nearest known one. */

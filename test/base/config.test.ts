@@ -97,7 +97,10 @@ describe('resolveSettings', () => {
     [{ environment: { STELE_HTTP_PORT: '70000' } }, /^STELE_HTTP_PORT: 70000 is out of range/],
     [{ file: { mode: 'merge' } }, /^mode: 'merge' is not known; use one of replace, append[.]$/],
     [{ flags: { verbose: 'maybe' } }, /^--verbose: 'maybe' is neither true nor false/],
-    [{ flags: { chunkSize: '1' } }, /^--chunk-size: 1 is out of range/],
+    [
+      { flags: { chunkSize: '1' } },
+      /^--chunk-size: 1 B is out of range; use 1.0 KiB to 1.0 GiB[.]$/,
+    ],
   ])('names the option, its source and what is right: %j', (inputs, message) => {
     expect(() => resolve(inputs)).toThrow(message);
   });
