@@ -2,21 +2,30 @@
 // of several columns or members). Offsets into it stay valid when it grows; views of `bytes` do not.
 
 import { SteleError } from '../base/errors.ts';
+import { growTo, outgrown } from './allowance.ts';
+import type { Allowance } from './allowance.ts';
 
 const ARENA_BYTES_INITIAL = 1024 * 1024;
 /** Offsets are 32 bits, and a run must fit into one buffer. */
 const ARENA_BYTES_MAX = 2 ** 31 - 1;
+/** An arena that is appended to grows by at least this; what it was is there while it is copied. */
+const GROWTH = 1.5;
+export const ARENA_PEAK_FACTOR = GROWTH + 1;
+/** An empty one is made somewhat larger, for the next time. */
+const FRESH = 1.0625;
 
 export interface Arena {
   bytes: Buffer;
   length: number;
+  /** Is asked before the arena grows. */
+  readonly allowance: Allowance | undefined;
 }
 
-export function newArena(): Arena {
-  return { bytes: Buffer.allocUnsafeSlow(ARENA_BYTES_INITIAL), length: 0 };
+export function newArena(allowance?: Allowance): Arena {
+  return { bytes: Buffer.allocUnsafeSlow(ARENA_BYTES_INITIAL), length: 0, allowance };
 }
 
-/** Makes room for `byteCount` more bytes. */
+/** Makes room for `byteCount` more bytes. Throws INPUT_INVALID, MemoryShort. */
 export function reserve(arena: Arena, byteCount: number): void {
   const needed = arena.length + byteCount;
   if (needed <= arena.bytes.length) return;
@@ -26,9 +35,15 @@ export function reserve(arena: Arena, byteCount: number): void {
       'The rows of one chunk become more than 2 GiB; use a smaller --chunk-size.',
     );
   }
-  const capacity = Math.min(ARENA_BYTES_MAX, Math.max(needed, arena.bytes.length * 2));
+  const grown = Math.max(needed, Math.ceil(arena.bytes.length * GROWTH));
+  const capacity = Math.min(
+    ARENA_BYTES_MAX,
+    arena.length === 0 ? Math.ceil(needed * FRESH) : grown,
+  );
+  if (arena.allowance !== undefined) growTo(arena.allowance, capacity, arena.bytes.length);
   const bytes = Buffer.allocUnsafeSlow(capacity);
   bytes.set(arena.bytes.subarray(0, arena.length));
+  outgrown(arena.allowance, [arena.bytes]);
   arena.bytes = bytes;
 }
 

@@ -7,6 +7,7 @@
 import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { SteleError } from '../base/errors.ts';
+import { freeMemory } from '../base/free-memory.ts';
 import { SegmentBuilder } from '../segment/builder.ts';
 import type { Conflict } from '../segment/record-table.ts';
 import { decodeRecord, newRecordBounds } from '../segment/record.ts';
@@ -26,6 +27,10 @@ export interface BuildTask {
   /** 16 bytes, hex. */
   readonly binding: string;
   readonly runCount: number;
+  /** Room to make for the shard's records, where it is known. */
+  readonly sectionBytes?: number;
+  /** What the build needed is given back after it, and not kept for the next one. */
+  readonly givesBack?: boolean;
   /** See BuildInput. */
   readonly memory?: SharedArrayBuffer;
 }
@@ -82,7 +87,7 @@ export const CONFLICT_SAMPLES_MAX = 3;
 /** Scratch of one thread, kept from task to task. */
 export interface BuildScratch {
   readonly builder: SegmentBuilder;
-  readonly sections: Arena;
+  sections: Arena;
   readonly runs: Map<number, OpenRun>;
   runsOf: string;
 }
@@ -114,6 +119,7 @@ export function runBuildTask(task: BuildTask, scratch: BuildScratch): BuildOutco
   const segment = built.segment && { bytes: built.segment.bytes, ...built.segment.info };
   const conflicts = earliest(built.conflicts).map((one) => sampleOf(parts, chunks, one));
   const counts = { rowCount, duplicates, overruled, conflictCount };
+  if (task.givesBack === true) giveBackScratch(scratch);
   return { shard, segment, conflicts, damagedRun, ...counts };
 }
 
@@ -124,6 +130,12 @@ const NOTHING_BUILT = {
   conflictCount: 0,
   conflicts: [],
 } as const;
+
+function giveBackScratch(scratch: BuildScratch): void {
+  freeMemory([scratch.sections.bytes]);
+  scratch.sections = newArena();
+  scratch.builder.giveBack();
+}
 
 interface Gathered {
   readonly parts: Uint8Array[];
@@ -139,6 +151,7 @@ function gatherSections(task: BuildTask, scratch: BuildScratch): Gathered {
   const ends: number[] = [];
   let rowCount = 0;
   sections.length = 0;
+  reserve(sections, task.sectionBytes ?? 0);
   for (let index = 0; index < task.runCount; index++) {
     const read = readSection(task, scratch, index);
     if (read < 0) return { parts: [], chunks, rowCount: 0, damagedRun: index };

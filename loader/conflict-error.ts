@@ -9,7 +9,7 @@ import type { Conflicts } from './conflicts.ts';
 import { NEWLINE } from './dialect.ts';
 import type { LoadState, ParsedChunk } from './load-state.ts';
 import { locateRow } from './locate-row.ts';
-import { readRange } from './rejects.ts';
+import { readRange } from './file-window.ts';
 
 const VALUE_CHARACTERS_MAX = 40;
 

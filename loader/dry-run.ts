@@ -16,7 +16,9 @@ import { checkUnchanged } from './inputs.ts';
 import { prepareContext, withLoadRun } from './load-run.ts';
 import type { LoadRun, RunHooks } from './load-run.ts';
 import type { LoadState, ParseStageResult, ShardStageResult } from './load-state.ts';
-import { chunkBytesFor, runParseStage } from './parse-stage.ts';
+import { planChunks } from './chunk-plan.ts';
+import { runParseStage } from './parse-stage.ts';
+import type { ChunkPlan } from './chunk-plan.ts';
 import { prepareInputs } from './prepare.ts';
 import type { PreparedInput } from './prepare.ts';
 import { checkRejectsFile, writeRejects } from './rejects-file.ts';
@@ -75,10 +77,10 @@ async function runIn(run: LoadRun, sampleCount: number): Promise<DryRunReport> {
   const prepared = await prepareInputs(found, settings, prepareContext(run));
   if (settings.rejects !== undefined) checkRejectsFile(settings.rejects, prepared.inputs);
   progress.begin('parse', prepared.bytesTotal);
-  const chunkBytes = chunkBytesFor(prepared.bytesTotal, settings.chunkSize);
-  const pool = poolFor(settings, prepared.bytesTotal, chunkBytes, log);
+  const plan = planChunks(prepared, settings);
+  const pool = poolFor(settings, prepared.bytesTotal, plan, log);
   try {
-    const state = stateOf(run, prepared, chunkBytes, pool);
+    const state = stateOf(run, prepared, plan, pool);
     const parsed = await runParseStage(state);
     if (settings.rejects !== undefined) await writeRejects(state, parsed.chunks, settings.rejects);
     progress.stage = 'build';
@@ -96,11 +98,12 @@ async function runIn(run: LoadRun, sampleCount: number): Promise<DryRunReport> {
 function stateOf(
   { folder, log, progress, settings, stop }: LoadRun,
   prepared: PreparedInput,
-  chunkBytes: number,
+  plan: ChunkPlan,
   pool: WorkPool,
 ): LoadState {
-  const shared = { log, stop, prepared, chunkBytes, folder, pool, progress };
+  const shared = { log, stop, prepared, folder, pool, progress };
   return {
+    ...plan,
     ...shared,
     // Bad rows are counted to the last; the report says that they are too many.
     settings: { ...settings, maxRejects: Number.MAX_SAFE_INTEGER },

@@ -1,7 +1,7 @@
 // A file as a ByteSource: one window of it is in memory, moved where it is asked for. Reads are
 // synchronous: the cutting into chunks runs at memory speed and once a load.
 
-import { readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { SteleError } from '../base/errors.ts';
 import type { ByteSource } from './csv-records.ts';
 import { wordsOf } from './word-scan.ts';
@@ -78,4 +78,15 @@ export function readFully(
     done += got;
   }
   return done;
+}
+
+/** `[start, end)` of a file; less if it has become shorter. */
+export function readRange(path: string, start: number, end: number): Buffer {
+  const bytes = Buffer.allocUnsafe(end - start);
+  const file = openSync(path, 'r');
+  try {
+    return bytes.subarray(0, readFully(file, bytes, bytes.length, start));
+  } finally {
+    closeSync(file);
+  }
 }

@@ -6,18 +6,18 @@ import type { Checkpoint, CheckpointLog, ShardDone } from './checkpoint.ts';
 import type { Chunk } from './chunks.ts';
 import type { Conflicts } from './conflicts.ts';
 import type { ProgressCounter } from './load-progress.ts';
+import type { ChunkPlan } from './chunk-plan.ts';
 import type { PreparedInput } from './prepare.ts';
 import type { LoadSettings } from './settings.ts';
 import type { WorkFolder } from './work-folder.ts';
 import type { WorkPool } from './work-pool.ts';
 
-export interface LoadState {
+export interface LoadState extends ChunkPlan {
   readonly settings: LoadSettings;
   readonly log: Logger;
   /** Aborts when the load is to stop at a checkpoint: on request, or because it has failed. */
   readonly stop: AbortController;
   readonly prepared: PreparedInput;
-  readonly chunkBytes: number;
   readonly folder: WorkFolder;
   readonly pool: WorkPool;
   readonly progress: ProgressCounter;
@@ -31,8 +31,8 @@ export interface LoadState {
   readonly binding: string;
 }
 
-/** A chunk and what became of it. */
-export interface ParsedChunk extends ParseOutcome {
+/** A chunk and what became of it; what it has for each shard is in the sums alone. */
+export interface ParsedChunk extends Omit<ParseOutcome, 'sectionBytes' | 'sectionRows'> {
   readonly chunk: Chunk;
 }
 
@@ -42,8 +42,9 @@ export interface ParseStageResult {
   readonly rowCount: number;
   readonly rejectedCount: number;
   readonly chunksResumed: number;
-  /** Encoded bytes of each shard over all runs. */
+  /** Encoded bytes and rows of each shard over all runs. */
   readonly shardBytes: Float64Array;
+  readonly shardRows: Float64Array;
 }
 
 export interface ShardStageResult {

@@ -6,24 +6,31 @@
 
 import { toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
+import { MemoryShort } from './allowance.ts';
 import { newBuildScratch, runBuildTask } from './build-task.ts';
 import type { BuildOutcome, BuildTask } from './build-task.ts';
-import { newParseScratch, runParseTask } from './parse-task.ts';
+import { giveBackParseScratch, newParseScratch, runParseTask } from './parse-task.ts';
 import type { ParseOutcome, ParseTask } from './parse-task.ts';
 
 /** What comes back from a worker. */
 export type WorkerReply<Outcome> =
   | { readonly outcome: Outcome }
+  | { readonly neededBytes: number }
   | { readonly failure: { readonly code: ErrorCode; readonly message: string } };
 
 const parseScratch = newParseScratch();
+let isBuilding = false;
 const buildScratch = newBuildScratch();
 
 export function parse(task: ParseTask): WorkerReply<ParseOutcome> {
+  isBuilding = false;
   return reply(() => runParseTask(task, parseScratch));
 }
 
 export function build(task: BuildTask): WorkerReply<BuildOutcome> {
+  // The stages follow each other: what parsing needed makes room.
+  if (!isBuilding) giveBackParseScratch(parseScratch);
+  isBuilding = true;
   return reply(() => runBuildTask(task, buildScratch));
 }
 
@@ -31,6 +38,7 @@ function reply<Outcome>(run: () => Outcome): WorkerReply<Outcome> {
   try {
     return { outcome: run() };
   } catch (thrown) {
+    if (thrown instanceof MemoryShort) return { neededBytes: thrown.neededBytes };
     const { code, message } = toSteleError(thrown);
     return { failure: { code, message } };
   }

@@ -19,9 +19,11 @@ import { finishLoad } from './finish.ts';
 import { prepareContext, withLoadRun } from './load-run.ts';
 import type { LoadRun, RunHooks } from './load-run.ts';
 import type { LoadState } from './load-state.ts';
+import { refuseTooLarge } from './memory-plan.ts';
 import { grpcLoadMaster } from './master-client.ts';
 import type { LoadMaster } from './master-client.ts';
-import { chunkBytesFor } from './parse-stage.ts';
+import { planChunks } from './chunk-plan.ts';
+import type { ChunkPlan } from './chunk-plan.ts';
 import { prepareInputs } from './prepare.ts';
 import type { PreparedInput } from './prepare.ts';
 import { checkRejectsFile } from './rejects-file.ts';
@@ -41,6 +43,8 @@ export interface LoadHooks extends RunHooks {
 }
 
 const REASON_CHARACTERS_MAX = 500;
+/** Of an estimate from the first rows; duplicates make shards smaller, too. */
+const SURE_SHARE = 0.5;
 /** After these the load is over for the master too; after others it waits to be resumed. */
 const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
   'TOO_MANY_REJECTS',
@@ -76,16 +80,18 @@ async function runIn(run: Run): Promise<LoadSummary> {
   const prepared = await prepareInputs(found, settings, prepareContext(run));
   if (settings.rejects !== undefined) checkRejectsFile(settings.rejects, prepared.inputs);
   progress.begin('parse', prepared.bytesTotal);
-  const chunkBytes = chunkBytesFor(prepared.bytesTotal, settings.chunkSize);
+  const plan = planChunks(prepared, settings);
   // Its threads start while the master is asked.
-  const pool = poolFor(settings, prepared.bytesTotal, chunkBytes, log);
+  const pool = poolFor(settings, prepared.bytesTotal, plan, log);
   try {
+    const { chunkBytes } = plan;
     const begun = await beginLoad({ ...run, signal: run.stop.signal, prepared, chunkBytes });
     const { checkpoint, response } = begun;
     if (checkpoint === undefined) {
       return alreadyCurrentSummary(settings.keyspace, response.currentVersion, progress.elapsedMs);
     }
-    const state = stateOf(run, prepared, chunkBytes, begun, checkpoint, pool, response);
+    refuseHopeless(run, prepared, plan, response.shardCount, pool.threads);
+    const state = stateOf(run, prepared, plan, begun, checkpoint, pool, response);
     return await finishBegun(run, state, response);
   } finally {
     await pool.close();
@@ -105,10 +111,24 @@ async function finishBegun(
   }
 }
 
+/** Before hours of parsing: what even an even spread over the shards could not build. */
+function refuseHopeless(
+  { settings }: Run,
+  { bytesTotal }: PreparedInput,
+  { rowCost }: ChunkPlan,
+  shardCount: number,
+  threads: number,
+): void {
+  const recordBytes = (bytesTotal * rowCost.recordFactor) / shardCount;
+  const records = recordBytes / rowCost.recordBytes;
+  const shard = { recordBytes, records };
+  refuseTooLarge(undefined, shard, settings.memoryMax, threads, SURE_SHARE);
+}
+
 function stateOf(
   run: Run,
   prepared: PreparedInput,
-  chunkBytes: number,
+  plan: ChunkPlan,
   begun: Begun,
   checkpoint: LoadState['checkpoint'],
   pool: WorkPool,
@@ -117,8 +137,8 @@ function stateOf(
   const { folder, log, progress, settings, stop } = run;
   const { keyspaceUid, loadId, shardCount } = response;
   const { binding, kept } = begun;
-  const shared = { settings, log, stop, prepared, chunkBytes, folder, pool, progress };
-  return { ...shared, checkpoint, kept, loadId, keyspaceUid, shardCount, binding };
+  const shared = { settings, log, stop, prepared, folder, pool, progress };
+  return { ...plan, ...shared, checkpoint, kept, loadId, keyspaceUid, shardCount, binding };
 }
 
 /** So that the master knows how the load ended; one that may be resumed stays open. */

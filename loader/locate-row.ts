@@ -7,7 +7,7 @@ import { bytesSource } from './csv-records.ts';
 import type { Dialect } from './dialect.ts';
 import { parseChunk } from './parse-chunk.ts';
 import { newParseContext } from './parse-context.ts';
-import { readRange } from './rejects.ts';
+import { readRange } from './file-window.ts';
 import type { RowTable } from './row-table.ts';
 
 /** The byte offset of the row's record in its file; undefined if the chunk no longer has it. */

@@ -2,6 +2,7 @@
 // row. Both parsers of delimited input end here, so they cannot differ.
 
 import { isUtf8 } from 'node:buffer';
+import type { Allowance } from './allowance.ts';
 import { appendByte, appendBytes, newArena } from './arena.ts';
 import type { Arena } from './arena.ts';
 import { VALUE_IS_JSON } from './dialect.ts';
@@ -34,12 +35,17 @@ export interface ParseContext {
   readonly line: JsonLine | undefined;
 }
 
-export function newParseContext(dialect: Dialect, shardCount: number): ParseContext {
+/** `allowance`, where there is one, bounds what the rows of a chunk take. */
+export function newParseContext(
+  dialect: Dialect,
+  shardCount: number,
+  allowance?: Allowance,
+): ParseContext {
   const isJson = dialect.valueColumn === VALUE_IS_JSON;
   return {
     dialect,
-    rows: newRowTable(shardCount),
-    arena: newArena(),
+    rows: newRowTable(shardCount, allowance),
+    arena: newArena(allowance),
     cells: new Uint32Array(dialect.columns.length * 2),
     memberHeads: isJson
       ? dialect.columns.map((name) => Buffer.from(`${JSON.stringify(name)}:`, 'utf8'))

@@ -1,43 +1,42 @@
 // Stage 1: all chunks through the workers, each checkpointed once its run is complete.
 
 import { SteleError } from '../base/errors.ts';
-import { forEachBounded } from './bounded.ts';
+import { MemoryShort } from './allowance.ts';
+import { ByteBudget, forEachBounded } from './bounded.ts';
 import { cutIntoChunks } from './chunks.ts';
 import type { Chunk } from './chunks.ts';
+import { nameOf } from './inputs.ts';
 import type { LoadState, ParseStageResult, ParsedChunk } from './load-state.ts';
-import type { ParseTask } from './parse-task.ts';
+import { chunkCost, chunkTooDear, extraBytes } from './memory-plan.ts';
+import type { ParseOutcome, ParseTask } from './parse-task.ts';
 import { tooManyRejects } from './rejects.ts';
 
 /** One running and one waiting for each thread, so that none waits for the main thread. */
 const TASKS_PER_THREAD = 2;
-const CHUNKS_AIMED_AT = 16;
-const ADAPTED_CHUNK_BYTES_MIN = 1024 * 1024;
+/** A chunk that did not fit is tried again with at least so much more. */
+const MORE_FACTOR = 1.25;
 
 /**
- * The chunk size in force: `--chunk-size` at most, less for an input of a few chunks, so that all
- * workers get an even share. A function of settings and input alone: a resumed load cuts the same.
- */
-export function chunkBytesFor(bytesTotal: number, chunkSize: number): number {
-  const even = Math.max(ADAPTED_CHUNK_BYTES_MIN, Math.ceil(bytesTotal / CHUNKS_AIMED_AT));
-  return Math.min(chunkSize, even);
-}
-
-/**
- * Throws CANCELLED, INPUT_CHANGED, what a worker reports, and TOO_MANY_REJECTS as soon as that is
- * certain, except where all bad rows are to be listed.
+ * Throws CANCELLED, INPUT_CHANGED, MEMORY_LIMIT, what a worker reports, and TOO_MANY_REJECTS as soon as
+ * that is certain, except where all bad rows are to be listed.
  */
 export async function runParseStage(state: LoadState): Promise<ParseStageResult> {
-  const { chunkBytes, pool, prepared, stop } = state;
+  const { chunkBytes, pool, prepared, settings, shardCount, shareBytes, stop } = state;
+  const extra = extraOf(settings.memoryMax, pool.threads, shareBytes);
   const done: ParsedChunk[] = [];
   const totals = { rows: 0, rejected: 0, resumed: 0 };
+  const shardBytes = new Float64Array(shardCount);
+  const shardRows = new Float64Array(shardCount);
   const cut = cutIntoChunks(prepared.inputs, chunkBytes);
   const isComplete = await forEachBounded(
     cut,
     pool.threads * TASKS_PER_THREAD,
     stop,
     async (chunk) => {
-      const parsed = await parseOne(state, chunk);
+      const { sectionBytes, sectionRows, ...parsed } = await parseOne(state, chunk, extra);
       done[chunk.index] = parsed;
+      addTo(shardBytes, sectionBytes);
+      addTo(shardRows, sectionRows);
       totals.rows += parsed.rowCount;
       totals.rejected += parsed.rejectedCount;
       if (parsed.isResumed) totals.resumed++;
@@ -50,8 +49,26 @@ export async function runParseStage(state: LoadState): Promise<ParseStageResult>
     rowCount: totals.rows,
     rejectedCount: totals.rejected,
     chunksResumed: totals.resumed,
-    shardBytes: sumSections(done, state.shardCount),
+    shardBytes,
+    shardRows,
   };
+}
+
+function addTo(sums: Float64Array, addends: Uint32Array): void {
+  for (let at = 0; at < sums.length; at++) {
+    sums[at] = (sums[at] as number) + (addends[at] as number);
+  }
+}
+
+/** Memory for what chunks take beyond their shares. */
+interface Extra {
+  readonly bytes: number;
+  readonly budget: ByteBudget;
+}
+
+function extraOf(memoryMax: number, threads: number, shareBytes: number): Extra {
+  const bytes = extraBytes(memoryMax, threads, shareBytes);
+  return { bytes, budget: new ByteBudget(bytes) };
 }
 
 /** Makes the run of a chunk anew, whose file was found damaged. Throws INPUT_CHANGED. */
@@ -59,15 +76,21 @@ export async function parseAgain(state: LoadState, chunk: Chunk | undefined): Pr
   if (chunk === undefined) throw new SteleError('INTERNAL', 'There is no chunk of that run.');
   const chunks = new Map(state.kept.chunks);
   chunks.delete(chunk.index);
-  const { bytesDone, rejected, rows } = state.progress;
-  await parseOne({ ...state, kept: { ...state.kept, chunks } }, chunk);
-  Object.assign(state.progress, { bytesDone, rejected, rows });
+  const { pool, progress, settings, shareBytes } = state;
+  const { bytesDone, rejected, rows } = progress;
+  const extra = extraOf(settings.memoryMax, pool.threads, shareBytes);
+  await parseOne({ ...state, kept: { ...state.kept, chunks } }, chunk, extra);
+  Object.assign(progress, { bytesDone, rejected, rows });
 }
 
 /** Parses one chunk and writes it into the checkpoint. */
-async function parseOne(state: LoadState, chunk: Chunk): Promise<ParsedChunk> {
-  const { checkpoint, pool, progress } = state;
-  const outcome = await pool.parse(taskFor(state, chunk));
+async function parseOne(
+  state: LoadState,
+  chunk: Chunk,
+  extra: Extra,
+): Promise<ParseOutcome & { readonly chunk: Chunk }> {
+  const { checkpoint, progress } = state;
+  const outcome = await parseWithin(state, chunk, extra);
   if (!outcome.isResumed) {
     checkpoint.chunkDone({ index: chunk.index, start: chunk.start, end: chunk.end });
   }
@@ -75,6 +98,37 @@ async function parseOne(state: LoadState, chunk: Chunk): Promise<ParsedChunk> {
   progress.rejected += outcome.rejectedCount;
   progress.bytesDone += chunk.end - chunk.start;
   return { ...outcome, chunk };
+}
+
+/** In the memory that a thread has, and with some of the extra where that does not do. */
+async function parseWithin(
+  state: LoadState,
+  chunk: Chunk,
+  { budget, bytes }: Extra,
+): Promise<ParseOutcome> {
+  const { pool, rowCost, shareBytes, stop } = state;
+  let neededBytes = Math.max(shareBytes, chunkCost(chunk.end - chunk.start, rowCost));
+  for (;;) {
+    const taken = neededBytes - shareBytes;
+    if (taken > bytes) throw tooDear(state, chunk, taken - bytes);
+    if (taken > 0) await budget.take(taken);
+    try {
+      if (stop.signal.aborted) throw new SteleError('CANCELLED', 'The load was stopped.');
+      const task = taskFor(state, chunk);
+      return await pool.parse({ ...task, bytesMax: neededBytes, bytesKept: shareBytes });
+    } catch (thrown) {
+      if (!(thrown instanceof MemoryShort)) throw thrown;
+      neededBytes = Math.ceil(Math.max(thrown.neededBytes, neededBytes * MORE_FACTOR));
+    } finally {
+      if (taken > 0) budget.giveBack(taken);
+    }
+  }
+}
+
+function tooDear({ prepared, settings }: LoadState, chunk: Chunk, missing: number): SteleError {
+  const path = prepared.inputs[chunk.file]?.path ?? '';
+  const where = `A chunk of ${chunk.end - chunk.start} bytes, ${nameOf({ path })} at byte ${chunk.start},`;
+  return chunkTooDear(where, missing, settings.memoryMax);
 }
 
 function taskFor(state: LoadState, chunk: Chunk): ParseTask {
@@ -97,14 +151,4 @@ function taskFor(state: LoadState, chunk: Chunk): ParseTask {
 function stopEarly(state: LoadState, rejected: number, done: readonly ParsedChunk[]): void {
   const { maxRejects, rejects } = state.settings;
   if (rejects === undefined && rejected > maxRejects) throw tooManyRejects(state, done, rejected);
-}
-
-function sumSections(chunks: readonly ParsedChunk[], shardCount: number): Float64Array {
-  const sums = new Float64Array(shardCount);
-  for (const { sectionBytes } of chunks) {
-    for (let shard = 0; shard < shardCount; shard++) {
-      sums[shard] = (sums[shard] as number) + (sectionBytes[shard] as number);
-    }
-  }
-  return sums;
 }

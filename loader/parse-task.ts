@@ -4,17 +4,23 @@
 import { closeSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { SteleError } from '../base/errors.ts';
+import { freeMemory } from '../base/free-memory.ts';
+import { MemoryShort, growTo, newAllowance, outgrown } from './allowance.ts';
+import type { Allowance } from './allowance.ts';
 import { newArena } from './arena.ts';
 import type { Arena } from './arena.ts';
 import type { Chunk } from './chunks.ts';
 import type { Dialect } from './dialect.ts';
+import { NEWLINE } from './dialect.ts';
 import { readFully } from './file-window.ts';
+import { PARSE_MARGIN, bytesOfParsed } from './head-cost.ts';
 import { parseChunk } from './parse-chunk.ts';
 import { newParseContext } from './parse-context.ts';
 import type { ParseContext } from './parse-context.ts';
 import { buildRun } from './run-builder.ts';
 import { openRun, runPath, writeRunFile } from './run-file.ts';
 import type { RunHeader } from './run-file.ts';
+import { freeRowTable } from './row-table.ts';
 
 /** Serialisable. */
 export interface ParseTask {
@@ -27,6 +33,10 @@ export interface ParseTask {
   readonly binding: string;
   /** The checkpoint says that there is a run; it is used if the chunk's bytes are still those. */
   readonly mayResume: boolean;
+  /** Memory that the task may take; default: any. */
+  readonly bytesMax?: number;
+  /** Of it, what the thread may keep for the next task. */
+  readonly bytesKept?: number;
 }
 
 export interface ParseOutcome {
@@ -36,7 +46,9 @@ export interface ParseOutcome {
   readonly rowCount: number;
   readonly rejectedCount: number;
   readonly lineCount: number;
+  /** Per shard. */
   readonly sectionBytes: Uint32Array;
+  readonly sectionRows: Uint32Array;
 }
 
 /** Scratch of one thread, kept from task to task. */
@@ -44,32 +56,63 @@ export interface ParseScratch {
   context: ParseContext | undefined;
   contextKey: string;
   chunk: Buffer;
-  readonly output: Arena;
+  output: Arena;
+  allowance: Allowance;
 }
 
 export function newParseScratch(): ParseScratch {
-  return { context: undefined, contextKey: '', chunk: Buffer.alloc(0), output: newArena() };
+  const allowance = newAllowance();
+  const output = newArena(allowance);
+  return { context: undefined, contextKey: '', chunk: Buffer.alloc(0), output, allowance };
 }
 
-/** Throws INPUT_CHANGED, DISK_FULL, IO. */
+/** Throws INPUT_CHANGED, DISK_FULL, IO, MemoryShort. */
 export function runParseTask(task: ParseTask, scratch: ParseScratch): ParseOutcome {
-  const { chunk, shardCount } = task;
+  const context = contextFor(scratch, task.dialect, task.shardCount);
+  const { bytesKept = Number.MAX_SAFE_INTEGER, bytesMax = Number.MAX_SAFE_INTEGER } = task;
+  Object.assign(scratch.allowance, { bytesMax, freesAtOnce: bytesMax > bytesKept });
+  try {
+    return parseInto(task, scratch, context);
+  } catch (thrown) {
+    throw thrown instanceof MemoryShort ? withEstimate(thrown, task, scratch, context) : thrown;
+  } finally {
+    if (scratch.allowance.bytes > bytesKept) giveBackParseScratch(scratch);
+  }
+}
+
+/** Makes the scratch as new; what it was is free at once. */
+export function giveBackParseScratch(scratch: ParseScratch): void {
+  const { chunk, context, output } = scratch;
+  freeMemory([chunk, output.bytes]);
+  if (context !== undefined) {
+    freeMemory([context.arena.bytes]);
+    freeRowTable(context.rows);
+  }
+  Object.assign(scratch, newParseScratch());
+}
+
+function parseInto(task: ParseTask, scratch: ParseScratch, context: ParseContext): ParseOutcome {
+  const { chunk } = task;
   const binding = Buffer.from(task.binding, 'hex');
   const bytes = readChunk(task, scratch);
   const chunkCrc = crc32(bytes);
   const resumed = task.mayResume ? resumableRun(task, binding, chunkCrc) : undefined;
   if (resumed !== undefined) return outcomeOf(resumed, true);
-  const context = contextFor(scratch, task.dialect, shardCount);
   parseChunk(context, bytes);
   const run = buildRun(context.rows, scratch.output, binding, chunk.index, chunkCrc);
   writeRunFile(runPath(task.runFolder, chunk.index), run.parts);
+  outgrown(scratch.allowance, [run.rejects]);
   return outcomeOf(run.header, false);
 }
 
 function readChunk(task: ParseTask, scratch: ParseScratch): Buffer {
   const { end, start } = task.chunk;
   const byteCount = end - start;
-  if (scratch.chunk.length < byteCount) scratch.chunk = Buffer.allocUnsafeSlow(byteCount);
+  if (scratch.chunk.length < byteCount) {
+    growTo(scratch.allowance, byteCount, scratch.chunk.length);
+    outgrown(scratch.allowance, [scratch.chunk]);
+    scratch.chunk = Buffer.allocUnsafeSlow(byteCount);
+  }
   const bytes = scratch.chunk.subarray(0, byteCount);
   const file = openSync(task.readPath, 'r');
   try {
@@ -95,10 +138,27 @@ function resumableRun(task: ParseTask, binding: Buffer, chunkCrc: number): RunHe
 function contextFor(scratch: ParseScratch, dialect: Dialect, shardCount: number): ParseContext {
   const key = JSON.stringify([dialect, shardCount]);
   if (scratch.context === undefined || scratch.contextKey !== key) {
-    scratch.context = newParseContext(dialect, shardCount);
+    if (scratch.context !== undefined) giveBackParseScratch(scratch);
+    scratch.context = newParseContext(dialect, shardCount, scratch.allowance);
     scratch.contextKey = key;
   }
   return scratch.context;
+}
+
+/** What the whole chunk would need, judged by what the part that was parsed has taken. */
+function withEstimate(
+  { neededBytes }: MemoryShort,
+  { chunk }: ParseTask,
+  scratch: ParseScratch,
+  { arena, rows }: ParseContext,
+): MemoryShort {
+  const chunkBytes = chunk.end - chunk.start;
+  const bytes = scratch.chunk.subarray(0, chunkBytes);
+  if (bytes.length < chunkBytes || rows.lineCount === 0) return new MemoryShort(neededBytes);
+  let lineCount = 1;
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; lineCount++) at = bytes.indexOf(NEWLINE, at + 1);
+  const rest = bytesOfParsed(rows, arena) * (lineCount / rows.lineCount);
+  return new MemoryShort(Math.ceil(Math.max(neededBytes, (chunkBytes + rest) * PARSE_MARGIN)));
 }
 
 function outcomeOf(header: RunHeader, isResumed: boolean): ParseOutcome {
@@ -110,5 +170,6 @@ function outcomeOf(header: RunHeader, isResumed: boolean): ParseOutcome {
     rejectedCount: header.rejectedCount,
     lineCount: header.lineCount,
     sectionBytes: header.sectionBytes,
+    sectionRows: header.sectionRows,
   };
 }

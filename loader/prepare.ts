@@ -7,7 +7,7 @@ import { basename } from 'node:path';
 import type { Readable } from 'node:stream';
 import { SteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { forEachBounded } from './bounded.ts';
+import { ByteBudget, forEachBounded } from './bounded.ts';
 import { compressionOfBytes, refuseForeign } from './compression.ts';
 import type { Dialect } from './dialect.ts';
 import type { Notice } from './find-inputs.ts';
@@ -19,6 +19,7 @@ import { readHead } from './read-head.ts';
 import { nameOf } from './inputs.ts';
 import type { FoundInput, InputFile } from './inputs.ts';
 import type { ProgressCounter } from './load-progress.ts';
+import { unpackBytes } from './memory-plan.ts';
 import type { LoadSettings } from './settings.ts';
 import { needsSpool, spoolInput } from './spool.ts';
 import type { Spooled } from './spool.ts';
@@ -52,7 +53,7 @@ export async function prepareInputs(
 ): Promise<PreparedInput> {
   // Before anything is unpacked, which may take long.
   const formats = found.map((input) => formatFor(input.path, settings.format));
-  const spooled = await spoolAll(found, context);
+  const spooled = await spoolAll(found, settings.memoryMax, context);
   const identities: unknown[] = [];
   const inputs: InputFile[] = [];
   /** Of each format, the dialect of its first file. */
@@ -101,6 +102,7 @@ function dialectOf(
 
 async function spoolAll(
   found: readonly FoundInput[],
+  memoryMax: number,
   { progress, spoolBytesMax = Infinity, spoolFolder, stdin, stop }: PrepareContext,
 ): Promise<Spooled[]> {
   const spooled: Spooled[] = [];
@@ -108,7 +110,8 @@ async function spoolAll(
     progress.bytesDone += byteCount;
   };
   const { signal } = stop;
-  const context = { folder: spoolFolder, stdin, signal, spoolBytesMax, onRead };
+  const room = new ByteBudget(unpackBytes(memoryMax));
+  const context = { folder: spoolFolder, stdin, signal, spoolBytesMax, onRead, room };
   const packed = found.filter(needsSpool);
   if (packed.length > 0) progress.begin('unpack', sizesOf(packed));
   const isComplete = await forEachBounded(

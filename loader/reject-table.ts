@@ -7,16 +7,22 @@
 //
 // A chunk has few kinds of reasons and, at worst, a bad row for every two of its bytes.
 
+import { freeMemory } from '../base/free-memory.ts';
+import { growTo, outgrown } from './allowance.ts';
+import type { Allowance } from './allowance.ts';
 import type { LoadFormat } from './formats.ts';
 
 /** Why a row was refused, as people read it. */
 export type RejectReason = string;
 
 const ROWS_INITIAL = 64;
+const GROWTH = 1.5;
 /** Reasons may name numbers (columns, positions); what goes beyond is counted under one name. */
 const REASONS_MAX = 60_000;
 const OTHER_REASON = 'one of more reasons than are kept for a chunk';
 const ROW_BYTES = 18;
+/** Most of a bad row while the table grows, and while its bytes are made. */
+export const REJECT_PEAK_BYTES = ROW_BYTES * (GROWTH + 1);
 
 export interface RejectTable {
   count: number;
@@ -27,10 +33,13 @@ export interface RejectTable {
   reason: Uint16Array;
   readonly reasons: string[];
   readonly indexOfReason: Map<string, number>;
+  readonly allowance: Allowance | undefined;
 }
 
-export function newRejectTable(capacity = ROWS_INITIAL): RejectTable {
+/** `allowance` is asked before the table grows beyond `capacity`. */
+export function newRejectTable(allowance?: Allowance, capacity = ROWS_INITIAL): RejectTable {
   return {
+    allowance,
     count: 0,
     start: new Uint32Array(capacity),
     end: new Uint32Array(capacity),
@@ -42,9 +51,11 @@ export function newRejectTable(capacity = ROWS_INITIAL): RejectTable {
   };
 }
 
-/** Empties the table; room beyond the usual is given back. */
+/** Empties the table, keeping its room for the next chunk. */
 export function clearRejects(table: RejectTable): void {
-  Object.assign(table, newRejectTable());
+  table.count = 0;
+  table.reasons.length = 0;
+  table.indexOfReason.clear();
 }
 
 /** Adds the row `[start, end)` of the chunk; what is wrong with it is at `faultAt`. */
@@ -76,17 +87,28 @@ function reasonIndex(table: RejectTable, reason: RejectReason): number {
 }
 
 function grow(table: RejectTable): void {
-  const larger = newRejectTable(table.start.length * 2);
+  const capacity = Math.ceil(table.start.length * GROWTH);
+  if (table.allowance !== undefined) {
+    growTo(table.allowance, capacity * ROW_BYTES, table.start.length * ROW_BYTES);
+  }
+  const larger = newRejectTable(undefined, capacity);
   larger.start.set(table.start);
   larger.end.set(table.end);
   larger.line.set(table.line);
   larger.faultAt.set(table.faultAt);
   larger.reason.set(table.reason);
+  const { end, faultAt, line, reason, start } = table;
   table.start = larger.start;
   table.end = larger.end;
   table.line = larger.line;
   table.faultAt = larger.faultAt;
   table.reason = larger.reason;
+  outgrown(table.allowance, [start, end, line, faultAt, reason]);
+}
+
+/** Gives the table's memory back. */
+export function freeRejects({ end, faultAt, line, reason, start }: RejectTable): void {
+  freeMemory([start, end, line, faultAt, reason]);
 }
 
 export function reasonOf(table: RejectTable, row: number): RejectReason {
@@ -118,7 +140,10 @@ export function reasonWithPlace(
 export function encodeRejects(table: RejectTable): Buffer {
   if (table.count === 0) return Buffer.alloc(0);
   const reasons = Buffer.from(JSON.stringify(table.reasons), 'utf8');
-  const bytes = Buffer.allocUnsafe(8 + reasons.length + table.count * ROW_BYTES);
+  const byteCount = 8 + reasons.length + table.count * ROW_BYTES;
+  // Gone again as soon as they are written: they replace themselves.
+  if (table.allowance !== undefined) growTo(table.allowance, byteCount, byteCount);
+  const bytes = Buffer.allocUnsafe(byteCount);
   bytes.writeUInt32LE(table.count, 0);
   bytes.writeUInt32LE(reasons.length, 4);
   bytes.set(reasons, 8);
@@ -138,7 +163,7 @@ export function decodeRejects(bytes: Buffer): RejectTable {
   if (bytes.length === 0) return newRejectTable();
   const count = bytes.readUInt32LE(0);
   const rowsAt = 8 + bytes.readUInt32LE(4);
-  const table = newRejectTable(count);
+  const table = newRejectTable(undefined, count);
   table.count = count;
   table.reasons.push(...(JSON.parse(bytes.toString('utf8', 8, rowsAt)) as string[]));
   for (let row = 0, at = rowsAt; row < count; row++, at += ROW_BYTES) {

@@ -14,15 +14,17 @@ import { resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { writeFully } from '../base/durable-file.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
+import { freeMemory } from '../base/free-memory.ts';
 import { shorten } from '../base/ids.ts';
+import { readRange } from './file-window.ts';
 import type { LoadFormat } from './formats.ts';
 import { inputChanged } from './inputs.ts';
 import type { InputFile } from './inputs.ts';
 import type { LoadState, ParsedChunk } from './load-state.ts';
 import { parseAgain } from './parse-stage.ts';
-import { reasonWithPlace } from './reject-table.ts';
+import { freeRejects, reasonWithPlace } from './reject-table.ts';
 import type { RejectTable } from './reject-table.ts';
-import { inputOf, readRange, readRejects } from './rejects.ts';
+import { inputOf, readRejects } from './rejects.ts';
 
 /** Rows written at once, and bytes of them (one row may be longer). */
 const BATCH_ROWS_MAX = 4096;
@@ -122,6 +124,8 @@ async function writeChunk(
     await writeFully(reasons, Buffer.from(reasonLines(table, place, from, to), 'utf8'));
     from = to;
   }
+  freeRejects(table);
+  freeMemory([bytes]);
 }
 
 /** A run that was damaged since is made again. */

@@ -1,11 +1,12 @@
 // Rejected rows: the tables at the end of each run say where they are; their bytes are read from the
 // input again. Here: the error that names the first few. rejects-file.ts writes all of them down.
 
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { SteleError } from '../base/errors.ts';
+import { freeMemory } from '../base/free-memory.ts';
 import { shorten } from '../base/ids.ts';
-import { readFully } from './file-window.ts';
+import { readFully, readRange } from './file-window.ts';
 import type { InputFile } from './inputs.ts';
 import type { LoadState, ParsedChunk } from './load-state.ts';
 import { decodeRejects, reasonWithPlace } from './reject-table.ts';
@@ -22,7 +23,11 @@ export function readRejects(state: LoadState, parsed: ParsedChunk): RejectTable 
   try {
     const bytes = Buffer.allocUnsafe(header.rejectsBytes);
     const got = readFully(file, bytes, bytes.length, sectionOffset(header, state.shardCount));
-    if (got === bytes.length && crc32(bytes) === header.rejectsCrc) return decodeRejects(bytes);
+    if (got === bytes.length && crc32(bytes) === header.rejectsCrc) {
+      const table = decodeRejects(bytes);
+      freeMemory([bytes]);
+      return table;
+    }
   } finally {
     closeSync(file);
   }
@@ -83,16 +88,5 @@ function nameSome(state: LoadState, parsed: ParsedChunk, named: string[]): void 
     const place = `${shorten(path, 120)} at byte ${offset}`;
     const reason = reasonWithPlace(table, row, parsed.chunk.start, dialect.format);
     named.push(`${place}: ${reason} ('${shorten(raw.toString('utf8'), 40)}')`);
-  }
-}
-
-/** `[start, end)` of a file; less if it has become shorter. */
-export function readRange(path: string, start: number, end: number): Buffer {
-  const bytes = Buffer.allocUnsafe(end - start);
-  const file = openSync(path, 'r');
-  try {
-    return bytes.subarray(0, readFully(file, bytes, bytes.length, start));
-  } finally {
-    closeSync(file);
   }
 }

@@ -6,13 +6,16 @@
 //         keyStart keyEnd  valueStart valueEnd
 //
 // `source` is the chunk itself, or the arena where values had to be put together.
-// Hot loop: `addRow` is called once for each row and allocates only when the table doubles.
+// Hot loop: `addRow` is called once for each row and allocates only when the table grows.
 
+import { freeMemory } from '../base/free-memory.ts';
 import { KEY_BYTES_MAX, SLOT_COUNT, VALUE_BYTES_MAX } from '../base/limits.ts';
 import { shardOfSlot } from '../ring/shard.ts';
 import { slotOfKey } from '../ring/slot.ts';
 import { recordBytes } from '../segment/record.ts';
-import { addReject, clearRejects, newRejectTable } from './reject-table.ts';
+import { growTo, outgrown } from './allowance.ts';
+import type { Allowance } from './allowance.ts';
+import { addReject, clearRejects, freeRejects, newRejectTable } from './reject-table.ts';
 import type { RejectReason, RejectTable } from './reject-table.ts';
 
 const EMPTY_KEY: RejectReason = 'empty key';
@@ -20,6 +23,12 @@ const KEY_TOO_LONG: RejectReason = `key longer than ${KEY_BYTES_MAX} bytes`;
 const VALUE_TOO_LONG: RejectReason = `value longer than ${VALUE_BYTES_MAX} bytes`;
 
 const ROWS_INITIAL = 65_536;
+/** Larger tables waste less, and while they are copied take less, than by doubling. */
+const GROWTH = 1.5;
+/** Of one row in the table. */
+const ROW_TABLE_BYTES = 18;
+/** Most of a row while the table grows: its room, and that of the smaller table which is copied. */
+export const ROW_TABLE_PEAK_BYTES = ROW_TABLE_BYTES * (GROWTH + 1);
 
 export interface RowTable {
   readonly shardCount: number;
@@ -39,9 +48,11 @@ export interface RowTable {
   readonly rejects: RejectTable;
   /** Lines of the chunk, blank ones included. */
   lineCount: number;
+  readonly allowance: Allowance | undefined;
 }
 
-export function newRowTable(shardCount: number): RowTable {
+/** `allowance` is asked before the table, or that of the bad rows, grows. */
+export function newRowTable(shardCount: number, allowance?: Allowance): RowTable {
   const table = new Uint16Array(SLOT_COUNT);
   for (let slot = 0; slot < SLOT_COUNT; slot++) table[slot] = shardOfSlot(slot, shardCount);
   return {
@@ -58,8 +69,9 @@ export function newRowTable(shardCount: number): RowTable {
     shardRows: new Uint32Array(shardCount),
     keyBytes: 0,
     valueBytes: 0,
-    rejects: newRejectTable(),
+    rejects: newRejectTable(allowance),
     lineCount: 0,
+    allowance,
   };
 }
 
@@ -109,14 +121,25 @@ export function addRow(
 }
 
 function growRowTable(rows: RowTable): void {
-  const capacity = rows.shard.length * 2;
-  rows.keyStart = grown(rows.keyStart, capacity);
-  rows.keyEnd = grown(rows.keyEnd, capacity);
-  rows.valueStart = grown(rows.valueStart, capacity);
-  rows.valueEnd = grown(rows.valueEnd, capacity);
-  const shard = new Uint16Array(capacity);
-  shard.set(rows.shard);
-  rows.shard = shard;
+  const { allowance, keyEnd, keyStart, shard, valueEnd, valueStart } = rows;
+  const capacity = Math.ceil(shard.length * GROWTH);
+  if (allowance !== undefined) {
+    growTo(allowance, capacity * ROW_TABLE_BYTES, shard.length * ROW_TABLE_BYTES);
+  }
+  rows.keyStart = grown(keyStart, capacity);
+  rows.keyEnd = grown(keyEnd, capacity);
+  rows.valueStart = grown(valueStart, capacity);
+  rows.valueEnd = grown(valueEnd, capacity);
+  rows.shard = new Uint16Array(capacity);
+  rows.shard.set(shard);
+  outgrown(allowance, [keyStart, keyEnd, valueStart, valueEnd, shard]);
+}
+
+/** Gives the table's memory back; it is of no more use. */
+export function freeRowTable(rows: RowTable): void {
+  const { keyEnd, keyStart, shard, valueEnd, valueStart } = rows;
+  freeMemory([keyStart, keyEnd, valueStart, valueEnd, shard]);
+  freeRejects(rows.rejects);
 }
 
 function grown(from: Uint32Array, capacity: number): Uint32Array {

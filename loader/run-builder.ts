@@ -17,6 +17,8 @@ export interface BuiltRun {
   readonly header: RunHeader;
   /** The file's bytes; the second one is `output`'s and is overwritten by the next run. */
   readonly parts: readonly Uint8Array[];
+  /** The last of them, of its own memory. */
+  readonly rejects: Uint8Array;
 }
 
 /** Groups the rows of one chunk by shard. `output` is scratch that is used again. */
@@ -52,7 +54,7 @@ export function buildRun(
     sectionRows: rows.shardRows.slice(),
     sectionCrc,
   };
-  return { header, parts: [encodeRunHeader(header), bytes, rejects] };
+  return { header, parts: [encodeRunHeader(header), bytes, rejects], rejects };
 }
 
 function sectionStarts(shardBytes: Float64Array): Float64Array {

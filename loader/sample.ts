@@ -14,7 +14,7 @@ import { parseChunk } from './parse-chunk.ts';
 import { newParseContext } from './parse-context.ts';
 import type { ParseContext } from './parse-context.ts';
 import { prepareInputs } from './prepare.ts';
-import { readRange } from './rejects.ts';
+import { readRange } from './file-window.ts';
 import type { LoadSettings } from './settings.ts';
 import { needsSpool } from './spool.ts';
 

@@ -1,6 +1,6 @@
 // The settings of one load: every flag of `stele load`, from one schema (base/config.ts).
 
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
 import {
@@ -10,11 +10,20 @@ import {
   MAX_SHRINK_DEFAULT,
   REPLICATION_MAX,
 } from '../base/limits.ts';
+import { MEMORY_BYTES_MIN } from './memory-plan.ts';
 
 const WORKERS_MAX = 64;
 const REJECTS_MAX = 1_000_000_000;
 const ROWS_MAX = 1_000_000_000_000;
 const HOUR_MS = 3_600_000;
+
+const MiB = 1024 * 1024;
+
+/** A quarter of the machine, at most 2 GiB. */
+function memoryDefault(): string {
+  const quarter = Math.floor(totalmem() / 4 / MiB);
+  return `${Math.min(2048, Math.max(MEMORY_BYTES_MIN / MiB, quarter))}MiB`;
+}
 
 /** Formats by name; `auto` goes by the file's ending. */
 const LOAD_FORMATS = ['auto', 'line', 'csv', 'tsv', 'jsonl'] as const;
@@ -56,6 +65,14 @@ export const loadSettings = settingsOf({
     min: 1,
     max: WORKERS_MAX,
   }),
+  memoryMax: option.bytes(
+    'memory that the loader may take; default a quarter of the machine',
+    memoryDefault(),
+    {
+      min: MEMORY_BYTES_MIN,
+      max: Number.MAX_SAFE_INTEGER,
+    },
+  ),
   maxRejects: option.count('bad rows that are put up with before the load stops', 0, {
     min: 0,
     max: REJECTS_MAX,

@@ -2,7 +2,6 @@
 // bytes: a segment counts from before it is built until every owner has it.
 
 import { SteleError } from '../base/errors.ts';
-import { TRANSFER_CHUNK_BYTES } from '../base/limits.ts';
 import type { SegmentInfo } from '../proto/gen/stele/v1/segment.ts';
 import { ByteBudget, forEachBounded } from './bounded.ts';
 import type { BuildOutcome, BuiltSegmentBytes } from './build-task.ts';
@@ -10,10 +9,11 @@ import type { ShardDone } from './checkpoint.ts';
 import { Conflicts } from './conflicts.ts';
 import type { Delivery } from './delivery.ts';
 import type { LoadState, ParseStageResult, ShardStageResult } from './load-state.ts';
+import { refuseTooLarge, shardCost, shardRoom } from './memory-plan.ts';
+import type { ShardCost } from './memory-plan.ts';
 import { parseAgain } from './parse-stage.ts';
 import { SegmentMemory } from './segment-memory.ts';
 
-const BYTES_IN_FLIGHT_MAX = 256 * 1024 * 1024;
 /** Segments being built or delivered at once; small ones reach this bound before that of bytes. */
 const SHARDS_IN_FLIGHT_MAX = 64;
 /** A damaged run is parsed again this often before the disk is held to be broken. */
@@ -32,9 +32,9 @@ export async function runShardStage(
   delivery: SegmentTaker,
   isStillHeld: (done: ShardDone) => boolean,
 ): Promise<ShardStageResult> {
-  const { checkpoint, kept, progress, shardCount, stop } = state;
+  const { checkpoint, kept, pool, progress, settings, shardCount, stop } = state;
   const done: ShardDone[] = [];
-  const room = { budget: new ByteBudget(BYTES_IN_FLIGHT_MAX), memory: new SegmentMemory() };
+  const room = roomFor(parsed, settings.memoryMax, pool.threads);
   const conflicts = new Conflicts();
   let shardsResumed = 0;
   progress.shardsTotal = shardCount;
@@ -57,27 +57,64 @@ export async function runShardStage(
 
 /** What bounds the stage: bytes in flight, and the memory they are in. */
 interface Room {
+  /** Per shard. */
+  readonly costs: readonly ShardCost[];
   readonly budget: ByteBudget;
   readonly memory: SegmentMemory;
+  readonly scratchKeptBytes: number;
+  /** Of the largest shard whose scratch is kept: made so large at once, it never grows. */
+  readonly sectionBytesMost: number;
+}
+
+/** Throws LOAD_REJECTED or MEMORY_LIMIT for a shard that cannot be built. */
+function roomFor(
+  { shardBytes, shardRows }: ParseStageResult,
+  memoryMax: number,
+  threads: number,
+): Room {
+  const costs = Array.from(shardBytes, (recordBytes, shard) => {
+    const records = shardRows[shard] as number;
+    refuseTooLarge(shard, { recordBytes, records }, memoryMax, threads);
+    return shardCost(recordBytes, records);
+  });
+  const largest = costs.reduce(dearer, shardCost(0, 0));
+  const { inFlightBytes, scratchKeptBytes, spareBytes } = shardRoom(memoryMax, threads, largest);
+  const kept = shardBytes.filter(
+    (_, shard) => (costs[shard] as ShardCost).scratchBytes <= scratchKeptBytes,
+  );
+  return {
+    costs,
+    budget: new ByteBudget(inFlightBytes),
+    memory: new SegmentMemory(spareBytes),
+    scratchKeptBytes,
+    sectionBytesMost: kept.reduce((most, byteCount) => Math.max(most, byteCount), 0),
+  };
+}
+
+function dearer(one: ShardCost, other: ShardCost): ShardCost {
+  return one.scratchBytes >= other.scratchBytes ? one : other;
 }
 
 async function buildAndDeliver(
   state: LoadState,
   parsed: ParseStageResult,
   delivery: SegmentTaker,
-  { budget, memory }: Room,
+  room: Room,
   conflicts: Conflicts,
   shard: number,
 ): Promise<ShardDone> {
   const recordBytes = parsed.shardBytes[shard] as number;
   const nothing = { shard, rows: 0, duplicates: 0, overruled: 0, nodes: [] };
   if (recordBytes === 0 || conflicts.isFull) return nothing;
-  // The index adds about a tenth; the estimate need not be exact.
-  const byteCount = Math.ceil(recordBytes * 1.15) + TRANSFER_CHUNK_BYTES;
-  await budget.take(byteCount);
+  const { budget, memory } = room;
+  const { scratchBytes, segmentBytes } = room.costs[shard] as ShardCost;
+  let taken = scratchBytes + segmentBytes;
+  await budget.take(taken);
   try {
     if (state.stop.signal.aborted) throw new SteleError('CANCELLED', 'The load was stopped.');
-    const outcome = await buildShard(state, parsed, shard, memory.take(byteCount));
+    const outcome = await buildShard(state, parsed, shard, memory.take(segmentBytes), room);
+    budget.giveBack(scratchBytes);
+    taken -= scratchBytes;
     const { duplicates, overruled, rowCount: rows, segment } = outcome;
     conflicts.add(outcome);
     const counts = { shard, rows, duplicates, overruled };
@@ -89,7 +126,7 @@ async function buildAndDeliver(
     memory.giveBack(bytes);
     return { ...counts, segment: segmentRecord(segment), nodes };
   } finally {
-    budget.giveBack(byteCount);
+    budget.giveBack(taken);
   }
 }
 
@@ -99,6 +136,7 @@ async function buildShard(
   parsed: ParseStageResult,
   shard: number,
   memory: SharedArrayBuffer,
+  { costs, scratchKeptBytes, sectionBytesMost }: Room,
 ): Promise<BuildOutcome> {
   const { binding, folder, keyspaceUid, log, pool, settings, shardCount } = state;
   for (let repairs = 0; ; repairs++) {
@@ -110,6 +148,8 @@ async function buildShard(
       runFolder: folder.runs,
       binding,
       runCount: parsed.chunks.length,
+      sectionBytes: Math.max(sectionBytesMost, parsed.shardBytes[shard] as number),
+      givesBack: (costs[shard] as ShardCost).scratchBytes > scratchKeptBytes,
       memory,
     });
     const damaged = outcome.damagedRun;

@@ -22,6 +22,7 @@ import { STDIN_PATH, checkUnchanged, nameOf } from './inputs.ts';
 import type { FoundInput } from './inputs.ts';
 import { gunzip } from './unzip.ts';
 import { unzstd } from './unzstd.ts';
+import type { WindowRoom } from './unzstd.ts';
 
 const READ_BYTES = 256 * 1024;
 
@@ -37,6 +38,8 @@ export interface SpoolContext {
   readonly signal: AbortSignal;
   /** Where the beginning is enough. */
   readonly spoolBytesMax?: number;
+  /** What decoders may keep, all together; default: any. */
+  readonly room?: WindowRoom;
   /** Called with bytes of the input as they are read. */
   readonly onRead: (byteCount: number) => void;
 }
@@ -91,7 +94,7 @@ async function* read(
 }
 
 function fileContent(input: FoundInput, context: SpoolContext): AsyncIterable<Uint8Array> {
-  return unpack(read(input, context), input.compression, nameOf(input));
+  return unpack(read(input, context), input.compression, nameOf(input), context.room);
 }
 
 /** A stream's compression shows only when its first bytes have come. */
@@ -114,19 +117,20 @@ async function* streamContent(
     yield head;
     yield* pieces;
   })();
-  yield* unpack(all, compressionOfBytes(head), nameOf(input));
+  yield* unpack(all, compressionOfBytes(head), nameOf(input), context.room);
 }
 
 function unpack(
   pieces: AsyncIterable<Uint8Array>,
   compression: Compression,
   name: string,
+  room: WindowRoom | undefined,
 ): AsyncIterable<Uint8Array> {
   switch (compression) {
     case 'gz':
       return gunzip(pieces, name);
     case 'zst':
-      return unzstd(pieces, name);
+      return unzstd(pieces, name, room);
     case 'none':
       return pieces;
   }

@@ -9,6 +9,8 @@ import { Readable } from 'node:stream';
 import type { Transform } from 'node:stream';
 import { Decompress } from 'fzstd';
 import { SteleError } from '../base/errors.ts';
+import { collectGarbage } from '../base/free-memory.ts';
+import { ByteBudget } from './bounded.ts';
 import { ByteReader } from './byte-reader.ts';
 import { XxHash64 } from './xxhash64.ts';
 import { damaged, nextBlock, nextFrame } from './zstd-frame.ts';
@@ -16,6 +18,8 @@ import type { FrameHeader } from './zstd-frame.ts';
 
 const CHECKSUM_FLAG = 0x04;
 const EMPTY = new Uint8Array(0);
+/** Windows of up to this are left to the garbage collector. */
+const WINDOW_BYTES_LEFT_MAX = 8 * 1024 * 1024;
 
 /** Which decoder; 'native' where it is there. */
 export type ZstdDecoder = 'native' | 'fzstd';
@@ -33,6 +37,9 @@ export function bestZstdDecoder(): ZstdDecoder {
   return nativeZstd() === undefined ? 'fzstd' : 'native';
 }
 
+/** Room for the windows of several decoders together. */
+export type WindowRoom = Pick<ByteBudget, 'take' | 'giveBack'>;
+
 /** Where a frame's bytes come from, and how far its file has come. */
 interface FrameSource {
   readonly reader: ByteReader;
@@ -49,6 +56,7 @@ interface FrameSource {
 export async function* unzstd(
   pieces: AsyncIterable<Uint8Array>,
   name: string,
+  room: WindowRoom = new ByteBudget(Infinity),
   decoder = bestZstdDecoder(),
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const reader = new ByteReader(pieces);
@@ -58,11 +66,18 @@ export async function* unzstd(
     if (frame === undefined) return;
     const before = unpacked;
     const source: FrameSource = { reader, frame, name, unpacked };
-    const parts = decoder === 'native' ? decodeNative(source) : decodeHere(source);
-    for await (const part of parts) {
-      unpacked += part.length;
-      source.unpacked = unpacked;
-      yield part;
+    await room.take(frame.windowBytes);
+    try {
+      const parts = decoder === 'native' ? decodeNative(source) : decodeHere(source);
+      for await (const part of parts) {
+        unpacked += part.length;
+        source.unpacked = unpacked;
+        yield part;
+      }
+    } finally {
+      // fzstd keeps its window to itself: only a collection gets it back.
+      if (decoder === 'fzstd' && frame.windowBytes > WINDOW_BYTES_LEFT_MAX) collectGarbage();
+      room.giveBack(frame.windowBytes);
     }
     if (frame.contentBytes === undefined || frame.contentBytes === unpacked - before) continue;
     throw damaged(name, 'a frame of another length than it says', frame.offset, unpacked);

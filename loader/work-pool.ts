@@ -9,9 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { MemoryShort } from './allowance.ts';
 import { closeRuns, newBuildScratch, runBuildTask } from './build-task.ts';
 import type { BuildOutcome, BuildTask } from './build-task.ts';
 import type { WorkerReply } from './load-worker.ts';
+import { threadsWithin } from './memory-plan.ts';
+import type { ChunkPlan } from './chunk-plan.ts';
 import { newParseScratch, runParseTask } from './parse-task.ts';
 import type { ParseOutcome, ParseTask } from './parse-task.ts';
 
@@ -30,15 +33,16 @@ export interface WorkPool {
 
 /** The pool that an input of this size is worth. */
 export function poolFor(
-  settings: { readonly workers: number },
+  { memoryMax, workers }: { readonly memoryMax: number; readonly workers: number },
   bytesTotal: number,
-  chunkBytes: number,
+  { chunkBytes, shareBytes }: Pick<ChunkPlan, 'chunkBytes' | 'shareBytes'>,
   log: Logger,
 ): WorkPool {
   const file = workerFile();
   if (bytesTotal <= INLINE_BYTES_MAX || file === undefined) return inlinePool();
   const useful = Math.ceil(bytesTotal / chunkBytes);
-  return threadPool(file, Math.max(1, Math.min(settings.workers, useful)), log);
+  const threads = threadsWithin(memoryMax, Math.max(1, Math.min(workers, useful)), shareBytes);
+  return threadPool(file, threads, log);
 }
 
 /** Runs tasks in the calling thread, one at a time. */
@@ -63,7 +67,7 @@ function nextTurn<Outcome>(run: () => Outcome): Promise<Outcome> {
       try {
         resolve(run());
       } catch (thrown) {
-        reject(toSteleError(thrown));
+        reject(thrown instanceof MemoryShort ? thrown : toSteleError(thrown));
       }
     });
   });
@@ -116,6 +120,7 @@ async function runInThread<Outcome>(
       );
     }
     if ('outcome' in reply) return reply.outcome;
+    if ('neededBytes' in reply) throw new MemoryShort(reply.neededBytes);
     throw new SteleError(reply.failure.code, reply.failure.message);
   }
 }

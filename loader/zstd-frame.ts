@@ -15,7 +15,7 @@ import type { ByteReader } from './byte-reader.ts';
 const FRAME_MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
 /** As the zstd program has it without --long=31: what a decoder must keep of what it has put out. */
-const WINDOW_BYTES_MAX = 128 * 1024 * 1024 + 1;
+export const WINDOW_BYTES_MAX = 128 * 1024 * 1024 + 1;
 const BLOCK_BYTES_MAX = 128 * 1024;
 const BLOCK_RLE = 1;
 const BLOCK_RESERVED = 3;
@@ -29,6 +29,8 @@ export interface FrameHeader {
   readonly hasChecksum: boolean;
   /** Of the unpacked frame; undefined where the frame does not say. */
   readonly contentBytes: number | undefined;
+  /** What a decoder must keep of what it has put out. */
+  readonly windowBytes: number;
   /** Most of what one block may become. */
   readonly blockBytesMax: number;
 }
@@ -81,27 +83,27 @@ async function readHeader(
 ): Promise<FrameHeader> {
   const [descriptor = -1] = await reader.take(1);
   const isSingleSegment = (descriptor & 0x20) !== 0;
-  const windowBytes = isSingleSegment ? 0 : 1;
+  const descriptorBytes = isSingleSegment ? 0 : 1;
   const dictionaryBytes = [0, 1, 2, 4][descriptor & 3] as number;
   const sizeFlag = descriptor >>> 6;
   const sizeBytes = sizeFlag === 0 ? Number(isSingleSegment) : 1 << sizeFlag;
-  const restBytes = windowBytes + dictionaryBytes + sizeBytes;
+  const restBytes = descriptorBytes + dictionaryBytes + sizeBytes;
   const rest = Buffer.from(descriptor < 0 ? [] : await reader.take(restBytes));
   if (descriptor < 0 || rest.length < restBytes) {
     throw damaged(name, 'it ends inside a frame header', reader.offset, unpacked);
   }
   if ((descriptor & 0x08) !== 0) throw damaged(name, 'a bad frame header', offset, unpacked);
-  if (dictionaryBytes > 0 && rest.readUIntLE(windowBytes, dictionaryBytes) !== 0) {
+  if (dictionaryBytes > 0 && rest.readUIntLE(descriptorBytes, dictionaryBytes) !== 0) {
     const text = `${shorten(name, 200)} was compressed with a dictionary, which is not read; unpack it first (unzstd -D).`;
     throw new SteleError('UNSUPPORTED', text);
   }
-  const contentBytes = contentSize(rest, windowBytes + dictionaryBytes, sizeBytes);
-  const window = isSingleSegment ? (contentBytes ?? 0) : windowSize(rest[0] as number);
-  refuseWindow(window, name);
+  const contentBytes = contentSize(rest, descriptorBytes + dictionaryBytes, sizeBytes);
+  const windowBytes = isSingleSegment ? (contentBytes ?? 0) : windowSize(rest[0] as number);
+  refuseWindow(windowBytes, name);
   const bytes = Buffer.concat([Buffer.from([0x28, 0xb5, 0x2f, 0xfd, descriptor]), rest]);
   const hasChecksum = (descriptor & 0x04) !== 0;
-  const blockBytesMax = Math.min(BLOCK_BYTES_MAX, window);
-  return { offset, bytes, hasChecksum, contentBytes, blockBytesMax };
+  const blockBytesMax = Math.min(BLOCK_BYTES_MAX, windowBytes);
+  return { offset, bytes, hasChecksum, contentBytes, windowBytes, blockBytesMax };
 }
 
 function contentSize(rest: Buffer, at: number, sizeBytes: number): number | undefined {

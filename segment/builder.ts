@@ -75,6 +75,11 @@ export class SegmentBuilder {
     table.parts = [];
     return { segment, ...settled };
   }
+
+  /** Gives the scratch back at once, which the next build makes anew. */
+  giveBack(): void {
+    this.#table.giveBack();
+  }
 }
 
 function parseUid(keyspaceUid: string): Buffer {

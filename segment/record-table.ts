@@ -10,6 +10,7 @@
 // Hot loops: plain functions over numbers, no allocation per record.
 
 import { SteleError } from '../base/errors.ts';
+import { freeMemory } from '../base/free-memory.ts';
 import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
 import { bucketOf, hashKey, lastHash2 } from './hash.ts';
 import { decodeRecord, newRecordBounds } from './record.ts';
@@ -44,7 +45,7 @@ const CONFLICTS_LISTED_MAX = 100;
 const INSERTION_SORT_MAX = 24;
 const SORT_BUCKETS_MAX = 2 ** 21;
 
-/** One per worker thread; `scanParts` makes it larger as needed, nothing makes it smaller. */
+/** One per worker thread; `scanParts` makes it larger as needed, `giveBack` alone makes it smaller. */
 export class RecordTable {
   parts: readonly Uint8Array[] = [];
   /** Records in the input. */
@@ -76,6 +77,13 @@ export class RecordTable {
     this.order = new Uint32Array(room);
     this.offsets = new Uint32Array(room + 1);
     this.bucketEnds = new Uint32Array(sortBucketCount(room));
+  }
+
+  /** Frees the memory at once. */
+  giveBack(): void {
+    const { bucketEnds, h1, h2, length, offsets, order, part, start } = this;
+    freeMemory([h1, h2, part, start, length, order, offsets, bucketEnds]);
+    this.h1 = new Int32Array(0);
   }
 }
 

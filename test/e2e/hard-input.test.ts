@@ -15,8 +15,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { TestCluster } from '../support/cluster.ts';
+import { steleMeasured } from '../support/peak-memory.ts';
 import { connectRedis } from '../support/sources.ts';
-import { SteleProcess, stele } from '../support/stele-process.ts';
+import { stele } from '../support/stele-process.ts';
 import type { Finished } from '../support/stele-process.ts';
 
 const MiB = 1024 * 1024;
@@ -159,28 +160,11 @@ function run(paths: readonly string[], flags: readonly string[] = []): Promise<F
 }
 
 /** And the most memory that the process had at any time. */
-async function runMeasured(
+function runMeasured(
   paths: readonly string[],
   flags: readonly string[] = [],
 ): Promise<{ done: Finished; peakBytes: number }> {
-  const process = new SteleProcess(cluster.loadArguments('bad', paths, flags));
-  let peakBytes = 0;
-  const timer = setInterval(() => (peakBytes = Math.max(peakBytes, peakOf(process.pid))), 20);
-  try {
-    return { done: await process.finished(), peakBytes };
-  } finally {
-    clearInterval(timer);
-  }
-}
-
-/** As Linux counts it; 0 once the process is gone. */
-function peakOf(pid: number): number {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-    return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
-  } catch {
-    return 0;
-  }
+  return steleMeasured(cluster.loadArguments('bad', paths, flags));
 }
 
 /** Sentences on stderr beside the log, and no stack trace. */

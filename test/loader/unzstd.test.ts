@@ -15,7 +15,7 @@ const DECODERS: ZstdDecoder[] = [...new Set<ZstdDecoder>(['fzstd', bestZstdDecod
 
 describe.each(DECODERS)('zstd by %s', (decoder) => {
   const unpack = (bytes: Buffer, pieceBytes = 65_536): Promise<Buffer> =>
-    joined(unzstd(cutUp(bytes, pieceBytes), "'x.zst'", decoder));
+    joined(unzstd(cutUp(bytes, pieceBytes), "'x.zst'", undefined, decoder));
 
   const failure = async (bytes: Buffer): Promise<string> => {
     const thrown = await unpack(bytes).then(

@@ -1,0 +1,166 @@
+// How a load keeps within --memory-max: what each piece of work takes, and how many may run at once.
+// Pure arithmetic; the figures in it were measured.
+//
+//     while unpacking   memory-max = process + windows of the decoders
+//     while parsing     memory-max = process + threads x (thread + share) + extra
+//     while building    memory-max = process + threads x thread + pieces in flight + spare + kept
+//
+//     share    what parsing one chunk takes by the file's first rows; a thread keeps it as scratch
+//     extra    for chunks that take more than their share: one long row, or rows that cost more than
+//              the first ones. A task stops at its allowance and is tried again with more of it
+//     piece    a shard: scratch while it is built (records, a table of them), the segment until sent
+//
+// What does not fit even alone is refused, with what would be needed, before anything is sent.
+
+import assert from 'node:assert/strict';
+import { SteleError } from '../base/errors.ts';
+import { SEGMENT_BYTES_MAX, TRANSFER_CHUNK_BYTES } from '../base/limits.ts';
+import { formatBytes } from '../base/units.ts';
+import { WINDOW_BYTES_MAX } from './zstd-frame.ts';
+
+const MiB = 1024 * 1024;
+/** Less is no use to Node.js and its threads. */
+export const MEMORY_BYTES_MIN = 256 * MiB;
+/** Node.js with all modules of a load, and what the connections hold. */
+const PROCESS_BYTES = 112 * MiB;
+/** An isolate with its young generation, and the runs that it has open. */
+const THREAD_BYTES = 20 * MiB;
+/** Of what is left beside the process: for a thread's share at most, and for all threads. */
+const SHARE_MAX = 0.25;
+const THREADS_SHARE = 0.75;
+const CHUNK_BYTES_FLOOR = 64 * 1024;
+/** Of what is left for building: segments that wait to be used again, and scratch that is kept. */
+const SPARE_SHARE = 0.2;
+const SCRATCH_KEPT_SHARE = 0.1;
+/** More in flight would not be faster. */
+const SEGMENTS_IN_FLIGHT_BYTES = 256 * MiB;
+/** The builder's table with its room to spare, and its part of the index. */
+const TABLE_BYTES_PER_RECORD = 33;
+const INDEX_FACTOR = 1.15;
+
+// Any one window fits.
+assert(WINDOW_BYTES_MAX <= MEMORY_BYTES_MIN - PROCESS_BYTES);
+
+/** What was found of the first rows of an input; see head-cost.ts. */
+export interface RowCost {
+  /** Bytes of memory that parsing takes for each byte of a chunk. */
+  readonly parseFactor: number;
+  /** Encoded bytes for each byte of input. */
+  readonly recordFactor: number;
+  /** Encoded bytes of one record. */
+  readonly recordBytes: number;
+}
+
+/** `chunkBytes`, or less where its share would be too large. Does not depend on the threads. */
+export function chunkBytesWithin(chunkBytes: number, cost: RowCost, memoryMax: number): number {
+  const shareMax = (memoryMax - PROCESS_BYTES) * SHARE_MAX - THREAD_BYTES;
+  // Whole powers of two: a little more or less memory does not cut an interrupted load anew.
+  const fitting = 2 ** Math.floor(Math.log2(shareMax / cost.parseFactor));
+  return Math.min(chunkBytes, Math.max(CHUNK_BYTES_FLOOR, fitting));
+}
+
+/** What parsing a chunk of `byteCount` takes. */
+export function chunkCost(byteCount: number, cost: RowCost): number {
+  return Math.ceil(byteCount * cost.parseFactor);
+}
+
+/** As many threads as the memory has room for, at least one, each with a share of `shareBytes`. */
+export function threadsWithin(memoryMax: number, wanted: number, shareBytes: number): number {
+  const room = (memoryMax - PROCESS_BYTES) * THREADS_SHARE;
+  return Math.max(1, Math.min(wanted, Math.floor(room / (THREAD_BYTES + shareBytes))));
+}
+
+/** What chunks may take beyond their shares, all together. */
+export function extraBytes(memoryMax: number, threads: number, shareBytes: number): number {
+  return Math.max(0, memoryMax - PROCESS_BYTES - threads * (THREAD_BYTES + shareBytes));
+}
+
+/** MEMORY_LIMIT for a chunk that would need `missing` bytes more than there are. */
+export function chunkTooDear(where: string, missing: number, memoryMax: number): SteleError {
+  const least = leastOf(memoryMax + missing);
+  return new SteleError(
+    'MEMORY_LIMIT',
+    `${where} takes more memory to parse than there is; allow --memory-max ${least} or more (it is ${formatBytes(memoryMax)}), or, unless it is one long row, use a smaller --chunk-size.`,
+  );
+}
+
+/** For the windows of all decoders at once. */
+export function unpackBytes(memoryMax: number): number {
+  return memoryMax - PROCESS_BYTES;
+}
+
+/** In whole MiB, as a flag takes it. */
+function leastOf(byteCount: number): string {
+  return `${Math.ceil(byteCount / MiB)}MiB`;
+}
+
+/** What a shard takes to be built. */
+export interface ShardCost {
+  readonly scratchBytes: number;
+  /** Kept until every owner has it. */
+  readonly segmentBytes: number;
+}
+
+/** What building a shard of so many encoded bytes and records takes. */
+export function shardCost(recordBytes: number, records: number): ShardCost {
+  return {
+    scratchBytes: Math.ceil(recordBytes + records * TABLE_BYTES_PER_RECORD),
+    // The index adds about a tenth; the estimate need not be exact.
+    segmentBytes: Math.ceil(recordBytes * INDEX_FACTOR) + TRANSFER_CHUNK_BYTES,
+  };
+}
+
+/** For the shard stage, in bytes. */
+export interface ShardRoom {
+  readonly inFlightBytes: number;
+  /** Of segments that are kept to be used again. */
+  readonly spareBytes: number;
+  /** Of scratch that each thread keeps from one shard to the next. */
+  readonly scratchKeptBytes: number;
+}
+
+/** How much of what may be where while shards are built; `largest` is the dearest of them. */
+export function shardRoom(memoryMax: number, threads: number, largest: ShardCost): ShardRoom {
+  const available = buildBytes(memoryMax, threads);
+  const part = (share: number): number => Math.floor(available * share);
+  const useful = threads * largest.scratchBytes + SEGMENTS_IN_FLIGHT_BYTES;
+  return {
+    inFlightBytes: Math.min(part(1 - SPARE_SHARE - SCRATCH_KEPT_SHARE), useful),
+    spareBytes: Math.min(part(SPARE_SHARE), SEGMENTS_IN_FLIGHT_BYTES),
+    scratchKeptBytes: part(SCRATCH_KEPT_SHARE / threads),
+  };
+}
+
+function buildBytes(memoryMax: number, threads: number): number {
+  return Math.max(0, memoryMax - PROCESS_BYTES - threads * THREAD_BYTES);
+}
+
+/**
+ * Throws LOAD_REJECTED for a shard that no segment can hold, MEMORY_LIMIT for one that `threads` cannot
+ * build within `memoryMax`. `share` below 1 is for an estimate that must not refuse what would fit.
+ */
+export function refuseTooLarge(
+  shard: number | undefined,
+  { recordBytes, records }: { readonly recordBytes: number; readonly records: number },
+  memoryMax: number,
+  threads: number,
+  share = 1,
+): void {
+  const name = shard === undefined ? 'A shard' : `Shard ${shard}`;
+  if (recordBytes * share > SEGMENT_BYTES_MAX) {
+    throw new SteleError(
+      'LOAD_REJECTED',
+      `${name} would hold about ${formatBytes(recordBytes)}, over the 2 GiB of a segment; use a cluster with more shards.`,
+    );
+  }
+  const { scratchBytes, segmentBytes } = shardCost(recordBytes, records);
+  const needed = scratchBytes + segmentBytes;
+  // One that is alone may have the place of spare segments, too; its scratch is not kept.
+  const ofAll = 1 - SCRATCH_KEPT_SHARE;
+  if (needed * share <= buildBytes(memoryMax, threads) * ofAll) return;
+  const least = leastOf(needed / ofAll + PROCESS_BYTES + threads * THREAD_BYTES);
+  throw new SteleError(
+    'MEMORY_LIMIT',
+    `${name} would hold about ${formatBytes(recordBytes)}, and building it takes ${formatBytes(needed)}; allow --memory-max ${least} or more (it is ${formatBytes(memoryMax)}), or use a cluster with more shards.`,
+  );
+}
