@@ -8,7 +8,8 @@
 //              at once where the versions that had them are leaving, or where they were merged away
 //              and the node has the manifests that no longer name them; never what deltas are just
 //              being merged to
-//   surplus    segments on a node that is no owner, once all owners serve verified copies
+//   surplus    segments on a node that is no owner, once all owners serve verified copies: they hold
+//              them, and have the manifests to answer from them
 //
 // Invariants: the last good copy of anything that a kept version refers to is never dropped;
 // segments of an unknown keyspace are never dropped, only counted; nothing is dropped from a node
@@ -117,6 +118,8 @@ interface KeptSegment {
   readonly shard: number;
   /** The most owners that any kept version wants it on. */
   readonly owners: readonly string[];
+  /** The kept versions that it is of: whose manifests a node must have to serve it. */
+  readonly refs: readonly string[];
 }
 
 /** `<uid> <segmentId>` of everything that a kept version refers to, with who should have it. */
@@ -126,7 +129,9 @@ function keptSegments(world: World): Map<string, KeptSegment> {
     for (let shard = 0; shard < world.shardCount; shard++) {
       const owners = ownersOf(world, dataset, shard);
       for (const segment of dataset.segmentsByShard[shard] ?? []) {
-        kept.set(`${dataset.uid} ${segment.id}`, { shard, owners });
+        const name = `${dataset.uid} ${segment.id}`;
+        const refs = [...(kept.get(name)?.refs ?? []), dataset.ref];
+        kept.set(name, { shard, owners, refs });
       }
     }
   }
@@ -195,7 +200,8 @@ function isSurplus(
     return (
       owner?.liveness === 'SERVING' &&
       isInStep(world, owner) &&
-      holds(world.holdings.get(id), uid, segmentId)
+      holds(world.holdings.get(id), uid, segmentId) &&
+      needed.refs.every((ref) => world.holdings.get(id)?.manifests.has(ref) === true)
     );
   });
 }

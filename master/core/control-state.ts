@@ -16,7 +16,7 @@ import type { Departures } from './departures.ts';
 import { computeHealth } from './health.ts';
 import type { Health } from './health.ts';
 import type { Holdings } from './holdings.ts';
-import { resumingOf } from './keyspace-loop.ts';
+import { beginLoop, resumingOf } from './keyspace-loop.ts';
 import type { KeyspaceLoops } from './keyspace-loop.ts';
 import type { Membership, MembershipLimits } from './membership.ts';
 import { expectedOf } from './merge.ts';
@@ -71,6 +71,12 @@ export function beginControl(
   nowMs: number,
 ): ControlState {
   const facts = catalogFacts(catalog, settings.replication);
+  const loops = new Map(
+    facts.records.map((record) => [
+      record.uid,
+      beginLoop(record, catalog.observed.get(record.uid), nowMs),
+    ]),
+  );
   const empty = {
     catalog,
     facts,
@@ -81,7 +87,7 @@ export function beginControl(
     lastLoadMs: new Map(),
     inFlight: new Map(),
     merges: new Map(),
-    loops: new Map(),
+    loops,
     departures: new Map(),
     placed: NO_PLACEMENT,
     stirs: 0,

@@ -149,5 +149,6 @@ function isDrained(world: World, node: NodeStatus): boolean {
 
 function holdsInStep(world: World, owner: NodeStatus, dataset: Dataset, shard: number): boolean {
   if (!isServing(owner) || !isInStep(world, owner)) return false;
-  return holdsShard(world.holdings.get(owner.id), dataset, shard);
+  const holdings = world.holdings.get(owner.id);
+  return holdings?.manifests.has(dataset.ref) === true && holdsShard(holdings, dataset, shard);
 }
