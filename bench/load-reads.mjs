@@ -43,9 +43,10 @@ const cluster = await start(
 );
 const processes = addressesIn(cluster.printed);
 const master = `127.0.0.1:${processes.find(({ title }) => title === 'master').grpc}`;
-const loadArguments = (keyspace) => [
+const GENTLE = ['--workers', '1', '--max-bytes-per-second', '24MiB'];
+const loadArguments = (keyspace, flags = []) => [
   ...[main, 'load', keyspace, data, '--master', master],
-  ...['--work-dir', join(folder, `work-${keyspace}`), '-o', 'json'],
+  ...['--work-dir', join(folder, `work-${keyspace}`), '-o', 'json', ...flags],
 ];
 run(process.execPath, loadArguments('default'));
 const keys = readFileSync(data, 'latin1')
@@ -90,15 +91,17 @@ async function readUntil(isOver) {
 }
 
 const at = (sorted, share) => sorted[Math.floor(sorted.length * share)];
-const results = { idle: [], loading: [] };
+const results = { idle: [], loading: [], gentle: [] };
 for (let round = 0; round < rounds; round++) {
   const until = performance.now() + IDLE_MS;
   results.idle.push(await readUntil(() => performance.now() > until));
-  const keyspace = `bench${round}`;
-  const loader = spawn(process.execPath, loadArguments(keyspace), { stdio: 'ignore' });
-  results.loading.push(await readUntil(() => loader.exitCode !== null));
-  if (loader.exitCode !== 0) throw new Error(`the load ended with ${loader.exitCode}`);
-  run(process.execPath, [main, 'drop', keyspace, '--yes', '--master', master]);
+  for (const [mode, flags] of Object.entries({ loading: [], gentle: GENTLE })) {
+    const keyspace = `${mode}${round}`;
+    const loader = spawn(process.execPath, loadArguments(keyspace, flags), { stdio: 'ignore' });
+    results[mode].push(await readUntil(() => loader.exitCode !== null));
+    if (loader.exitCode !== 0) throw new Error(`the load ended with ${loader.exitCode}`);
+    run(process.execPath, [main, 'drop', keyspace, '--yes', '--master', master]);
+  }
 }
 reader.disconnect();
 await stop(cluster);
@@ -113,7 +116,11 @@ console.log(
 console.log(
   markdownTable(
     ['', 'p50 ms', 'p99 ms', 'p99.9 ms'],
-    [row('nothing else', results.idle), row('while loading', results.loading)],
+    [
+      row('nothing else', results.idle),
+      row('while loading', results.loading),
+      row(`while loading with ${GENTLE.join(' ')}`, results.gentle),
+    ],
   ),
 );
 process.exit(0);
