@@ -15,6 +15,8 @@ import type { VersionTable, VersionTables } from './version-tables.ts';
 const NO_BYTES = Buffer.alloc(0);
 /** One for the thread: batches may take turns with it, which costs them no more than its help. */
 const ahead = new ReadAhead();
+/** What an answer to one key has taken lately, on average: as much is reserved for the next batch. */
+let resultBytes = 64;
 
 /**
  * Yields the replies to one request, each covering consecutive keys. Throws INVALID_ARGUMENT for
@@ -37,7 +39,7 @@ export function* answerBatch(
     entries[index * 3 + 1] = start;
     entries[index * 3 + 2] = end;
   });
-  const writer = new PackedWriter();
+  const writer = new PackedWriter(request.count * resultBytes * 1.25);
   let first = 0;
   for (let index = 0; index < request.count; index++) {
     if (index % READ_AHEAD_KEYS === 0) noteKeys(request.keys, entries, index, targets);
@@ -51,6 +53,7 @@ export function* answerBatch(
     );
     if (writer.byteLength < LOOKUP_REPLY_SOFT_BYTES && index + 1 < request.count) continue;
     const count = index + 1 - first;
+    resultBytes += (writer.byteLength / count - resultBytes) / 8;
     yield { id: request.id, first, count, results: writer.take() };
     first = index + 1;
   }

@@ -15,7 +15,6 @@ import type { Logger } from '../base/log.ts';
 import { GrpcLinkFactory } from '../proto/grpc-link.ts';
 import { GrpcServer } from '../proto/grpc-server.ts';
 import { DatanodeServiceService } from '../proto/gen/stele/v1/datanode.ts';
-import { LookupServiceService } from '../proto/gen/stele/v1/lookup.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LinkFactory, Registrar } from '../proto/ports.ts';
 import { startRespListener } from '../resp/listener.ts';
@@ -30,6 +29,7 @@ import { GrpcRegistrar, keepRegistered } from './registration.ts';
 import { DatanodeRespBackend } from './resp-backend.ts';
 import type { DatanodeSettings } from './settings.ts';
 import { DiskStore } from './store.ts';
+import { lookupServiceDefinition } from '../proto/lookup-frames.ts';
 
 const CLOSE_DEADLINE_MS = 5000;
 const READINESS_INTERVAL_MS = 250;
@@ -133,7 +133,7 @@ async function openPorts(
   try {
     const grpc = new GrpcServer();
     grpc.server.addService(DatanodeServiceService, datanodeService(node));
-    grpc.server.addService(LookupServiceService, lookupService(node));
+    grpc.server.addService(lookupServiceDefinition, lookupService(node));
     const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port');
     const readiness = setInterval(() => {
       grpc.setReadiness(notReadyReason(node) === undefined ? 'SERVING' : 'NOT_SERVING');

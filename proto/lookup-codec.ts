@@ -14,14 +14,20 @@ import { LookupStatus as Status } from './gen/stele/v1/lookup.ts';
 const KEY_HEADER_BYTES = 6;
 const RESULT_HEADER_BYTES = 5;
 
+const NO_BYTES: Buffer = Buffer.alloc(0);
+const CAPACITY_BYTES_MIN = 1024;
+const CAPACITY_BYTES_MAX = 256 * 1024;
+
 /** A growing buffer that entries are appended to; `take` hands it over and starts afresh. */
 export class PackedWriter {
-  #buffer: Buffer;
+  #buffer = NO_BYTES;
   #length = 0;
   #count = 0;
+  #expectedBytes: number;
 
-  constructor(initialBytes = 4096) {
-    this.#buffer = Buffer.allocUnsafe(initialBytes);
+  /** `expectedBytes` is what is reserved at first, within reason. */
+  constructor(expectedBytes = 4096) {
+    this.#expectedBytes = expectedBytes;
   }
 
   get byteLength(): number {
@@ -50,7 +56,9 @@ export class PackedWriter {
   /** The bytes so far, now the caller's. */
   take(): Buffer {
     const taken = this.#buffer.subarray(0, this.#length);
-    this.#buffer = Buffer.allocUnsafe(Math.min(this.#buffer.length, 64 * 1024));
+    // The next one will be about as long; a quarter more, so that it seldom has to grow.
+    this.#expectedBytes = this.#length * 1.25;
+    this.#buffer = NO_BYTES;
     this.#length = 0;
     this.#count = 0;
     return taken;
@@ -59,7 +67,8 @@ export class PackedWriter {
   #reserve(byteCount: number): number {
     const at = this.#length;
     if (at + byteCount > this.#buffer.length) {
-      const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, at + byteCount));
+      const capacityBytes = at === 0 ? capacityFor(this.#expectedBytes) : this.#buffer.length * 2;
+      const grown = Buffer.allocUnsafe(Math.max(capacityBytes, at + byteCount));
       grown.set(this.#buffer.subarray(0, at));
       this.#buffer = grown;
     }
@@ -67,6 +76,10 @@ export class PackedWriter {
     this.#count++;
     return at;
   }
+}
+
+function capacityFor(byteCount: number): number {
+  return Math.max(CAPACITY_BYTES_MIN, Math.min(CAPACITY_BYTES_MAX, Math.ceil(byteCount)));
 }
 
 /** Calls `onKey(index, target, start, end)` for each entry of a request. Throws INVALID_ARGUMENT. */

@@ -7,7 +7,6 @@ import type { FastifyInstance } from 'fastify';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import { LookupServiceService } from '../../proto/gen/stele/v1/lookup.ts';
 import type { ClusterOperations } from '../../proto/operations.ts';
 import type { DatanodeLink } from '../../proto/ports.ts';
 import type { ListenerCounts } from '../../resp/info.ts';
@@ -19,6 +18,7 @@ import { KeyScanner } from './key-scanner.ts';
 import { LookupCore } from './lookup-core.ts';
 import { FrontMetrics } from './metrics.ts';
 import { MasterRespBackend } from './resp-backend.ts';
+import { lookupServiceDefinition } from '../../proto/lookup-frames.ts';
 
 interface FrontSettings {
   readonly host: string;
@@ -83,7 +83,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     http: open.httpConnections(),
     resp: open.resp?.connectionCount ?? 0,
   }));
-  options.grpcServer?.addService(LookupServiceService, lookupService(core, metrics));
+  options.grpcServer?.addService(lookupServiceDefinition, lookupService(core, metrics));
   const backend = new MasterRespBackend({
     core,
     scanner: new KeyScanner({

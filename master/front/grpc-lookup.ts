@@ -31,7 +31,7 @@ const NO_BYTES = Buffer.alloc(0);
 
 type Stream = ServerDuplexStream<LookupStreamRequest, LookupStreamResponse>;
 
-/** The handlers for `server.addService(LookupServiceService, ...)`. */
+/** The handlers for `server.addService(lookupServiceDefinition, ...)`. */
 export function lookupService(core: LookupCore, metrics: FrontMetrics): LookupServiceServer {
   const lookup: handleUnaryCall<LookupRequest, LookupResponse> = (call, callback) => {
     const beganMs = performance.now();
