@@ -1,0 +1,33 @@
+// docs/redis.md against the command table and the limits.
+
+import { expect, test } from 'vitest';
+import * as limits from '../../base/limits.ts';
+import { COMMANDS } from '../../resp/command-table.ts';
+import { readDoc, section } from './markdown.ts';
+
+const page = readDoc('docs/redis.md');
+const MIB = 1024 ** 2;
+
+test('the commands in docs/redis.md are those of the command table', () => {
+  const rows = section(page, 'Commands')
+    .split('\n')
+    .filter((line) => line.startsWith('|'));
+  const named = rows.flatMap((row) => [...row.matchAll(/`([^`]+)`/g)].map((match) => match[1]));
+  const carriedOut = COMMANDS.flatMap((command) =>
+    command.subcommands.length > 0 ? command.subcommands : [command],
+  );
+  const names = carriedOut.map(({ name }) => name.replace('|', ' ').toUpperCase());
+  expect(named.toSorted()).toEqual(names.toSorted());
+});
+
+test('the limits in docs/redis.md are those of base/limits.ts', () => {
+  for (const fact of [
+    `${limits.KEY_BYTES_MAX / 1024} KiB a key`,
+    `${limits.VALUE_BYTES_MAX / MIB} MiB an argument`,
+    `${limits.RESP_ARGUMENTS_MAX.toLocaleString('en-US')} arguments`,
+    `${limits.RESP_QUERY_BYTES_MAX / MIB} MiB a command`,
+    `${limits.RESP_OUTPUT_PAUSE_BYTES / MIB} MiB of\nunread replies`,
+  ]) {
+    expect(page).toContain(fact);
+  }
+});
