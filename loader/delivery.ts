@@ -93,9 +93,11 @@ export class Delivery {
   ): SteleError {
     const minReplicas = this.#options.minReplicas();
     const why = cause === undefined ? '' : ` Last failure: ${cause.message}`;
+    const isFull = cause?.code === 'DISK_FULL' || cause?.code === 'MEMORY_LIMIT';
+    const next = isFull ? 'make room there, or add a datanode,' : 'bring one back';
     return new SteleError(
       'REPLICAS_MISSING',
-      `Shard ${segment.info.shard} has ${acknowledged.size} of ${minReplicas} replicas, and no other datanode took it; bring one back and run the same command again to resume, or allow fewer with --min-replicas.${why}`,
+      `Shard ${segment.info.shard} has ${acknowledged.size} of ${minReplicas} replicas, and no other datanode took it; ${next} and run the same command again to resume, or allow fewer with --min-replicas.${why}`,
       { cause },
     );
   }

@@ -6,6 +6,7 @@ import { ByteBudget, forEachBounded } from './bounded.ts';
 import { cutIntoChunks } from './chunks.ts';
 import type { Chunk } from './chunks.ts';
 import { nameOf } from './inputs.ts';
+import { DiskReserve, workFolderFull } from './disk-reserve.ts';
 import type { LoadState, ParseStageResult, ParsedChunk } from './load-state.ts';
 import { chunkCost, chunkTooDear, extraBytes } from './memory-plan.ts';
 import type { ParseOutcome, ParseTask } from './parse-task.ts';
@@ -21,8 +22,8 @@ const MORE_FACTOR = 1.25;
  * that is certain, except where all bad rows are to be listed.
  */
 export async function runParseStage(state: LoadState): Promise<ParseStageResult> {
-  const { chunkBytes, pool, prepared, settings, shardCount, shareBytes, stop } = state;
-  const extra = extraOf(settings.memoryMax, pool.threads, shareBytes);
+  const { chunkBytes, pool, prepared, shardCount, stop } = state;
+  const room = roomOf(state);
   const done: ParsedChunk[] = [];
   const totals = { rows: 0, rejected: 0, resumed: 0 };
   const shardBytes = new Float64Array(shardCount);
@@ -33,7 +34,7 @@ export async function runParseStage(state: LoadState): Promise<ParseStageResult>
     pool.threads * TASKS_PER_THREAD,
     stop,
     async (chunk) => {
-      const { sectionBytes, sectionRows, ...parsed } = await parseOne(state, chunk, extra);
+      const { sectionBytes, sectionRows, ...parsed } = await parseOne(state, chunk, room);
       done[chunk.index] = parsed;
       addTo(shardBytes, sectionBytes);
       addTo(shardRows, sectionRows);
@@ -60,15 +61,16 @@ function addTo(sums: Float64Array, addends: Uint32Array): void {
   }
 }
 
-/** Memory for what chunks take beyond their shares. */
-interface Extra {
-  readonly bytes: number;
+/** What chunks take beyond their shares of memory, and what their runs take on disk. */
+interface Room {
+  readonly extraBytes: number;
   readonly budget: ByteBudget;
+  readonly disk: DiskReserve;
 }
 
-function extraOf(memoryMax: number, threads: number, shareBytes: number): Extra {
-  const bytes = extraBytes(memoryMax, threads, shareBytes);
-  return { bytes, budget: new ByteBudget(bytes) };
+function roomOf({ folder, pool, settings, shareBytes }: LoadState): Room {
+  const bytes = extraBytes(settings.memoryMax, pool.threads, shareBytes);
+  return { extraBytes: bytes, budget: new ByteBudget(bytes), disk: new DiskReserve(folder.path) };
 }
 
 /** Makes the run of a chunk anew, whose file was found damaged. Throws INPUT_CHANGED. */
@@ -76,10 +78,9 @@ export async function parseAgain(state: LoadState, chunk: Chunk | undefined): Pr
   if (chunk === undefined) throw new SteleError('INTERNAL', 'There is no chunk of that run.');
   const chunks = new Map(state.kept.chunks);
   chunks.delete(chunk.index);
-  const { pool, progress, settings, shareBytes } = state;
+  const { progress } = state;
   const { bytesDone, rejected, rows } = progress;
-  const extra = extraOf(settings.memoryMax, pool.threads, shareBytes);
-  await parseOne({ ...state, kept: { ...state.kept, chunks } }, chunk, extra);
+  await parseOne({ ...state, kept: { ...state.kept, chunks } }, chunk, roomOf(state));
   Object.assign(progress, { bytesDone, rejected, rows });
 }
 
@@ -87,12 +88,17 @@ export async function parseAgain(state: LoadState, chunk: Chunk | undefined): Pr
 async function parseOne(
   state: LoadState,
   chunk: Chunk,
-  extra: Extra,
+  room: Room,
 ): Promise<ParseOutcome & { readonly chunk: Chunk }> {
-  const { checkpoint, progress } = state;
-  const outcome = await parseWithin(state, chunk, extra);
-  if (!outcome.isResumed) {
-    checkpoint.chunkDone({ index: chunk.index, start: chunk.start, end: chunk.end });
+  const { checkpoint, folder, progress } = state;
+  let outcome: ParseOutcome;
+  try {
+    outcome = await parseWithin(state, chunk, room);
+    if (!outcome.isResumed) {
+      checkpoint.chunkDone({ index: chunk.index, start: chunk.start, end: chunk.end });
+    }
+  } catch (thrown) {
+    throw workFolderFull(thrown, folder.path, runBytesLeft(state));
   }
   progress.rows += outcome.rowCount + outcome.rejectedCount;
   progress.rejected += outcome.rejectedCount;
@@ -100,21 +106,28 @@ async function parseOne(
   return { ...outcome, chunk };
 }
 
+/** Of the runs that are still to be written, by what the first rows became. */
+function runBytesLeft({ prepared, progress, rowCost }: LoadState): number {
+  return Math.ceil((prepared.bytesTotal - progress.bytesDone) * rowCost.recordFactor);
+}
+
 /** In the memory that a thread has, and with some of the extra where that does not do. */
 async function parseWithin(
   state: LoadState,
   chunk: Chunk,
-  { budget, bytes }: Extra,
+  { budget, disk, extraBytes: bytes }: Room,
 ): Promise<ParseOutcome> {
   const { pool, rowCost, shareBytes, stop } = state;
-  let neededBytes = Math.max(shareBytes, chunkCost(chunk.end - chunk.start, rowCost));
+  const chunkBytes = chunk.end - chunk.start;
+  const task = taskFor(state, chunk);
+  if (!task.mayResume) await disk.take(Math.ceil(chunkBytes * rowCost.recordFactor));
+  let neededBytes = Math.max(shareBytes, chunkCost(chunkBytes, rowCost));
   for (;;) {
     const taken = neededBytes - shareBytes;
     if (taken > bytes) throw tooDear(state, chunk, taken - bytes);
     if (taken > 0) await budget.take(taken);
     try {
       if (stop.signal.aborted) throw new SteleError('CANCELLED', 'The load was stopped.');
-      const task = taskFor(state, chunk);
       return await pool.parse({ ...task, bytesMax: neededBytes, bytesKept: shareBytes });
     } catch (thrown) {
       if (!(thrown instanceof MemoryShort)) throw thrown;

@@ -21,10 +21,11 @@
 // Names hold the chunk's index alone; the binding inside tells runs of another load apart.
 
 import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import { SteleError, toSteleError } from '../base/errors.ts';
+import { workFolderFull } from './disk-reserve.ts';
 import { readFully } from './file-window.ts';
 
 const MAGIC = 0x524c5453;
@@ -138,7 +139,8 @@ export function writeRunFile(path: string, parts: readonly Uint8Array[]): void {
     renameSync(temporary, path);
   } catch (thrown) {
     rmSync(temporary, { force: true });
-    throw toSteleError(thrown, 'IO');
+    const byteCount = parts.reduce((sum, part) => sum + part.length, 0);
+    throw workFolderFull(toSteleError(thrown, 'IO'), dirname(path), byteCount);
   }
 }
 

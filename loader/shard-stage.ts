@@ -8,6 +8,7 @@ import type { BuildOutcome, BuiltSegmentBytes } from './build-task.ts';
 import type { ShardDone } from './checkpoint.ts';
 import { Conflicts } from './conflicts.ts';
 import type { Delivery } from './delivery.ts';
+import { workFolderFull } from './disk-reserve.ts';
 import type { LoadState, ParseStageResult, ShardStageResult } from './load-state.ts';
 import { refuseTooLarge, shardCost, shardRoom } from './memory-plan.ts';
 import type { ShardCost } from './memory-plan.ts';
@@ -32,7 +33,7 @@ export async function runShardStage(
   delivery: SegmentTaker,
   isStillHeld: (done: ShardDone) => boolean,
 ): Promise<ShardStageResult> {
-  const { checkpoint, kept, pool, progress, settings, shardCount, stop } = state;
+  const { kept, pool, progress, settings, shardCount, stop } = state;
   const done: ShardDone[] = [];
   const room = roomFor(parsed, settings.memoryMax, pool.threads);
   const conflicts = new Conflicts();
@@ -47,12 +48,20 @@ export async function runShardStage(
       done[shard] = before;
     } else {
       done[shard] = await buildAndDeliver(state, parsed, delivery, room, conflicts, shard);
-      if (conflicts.count === 0) checkpoint.shardDone(done[shard]);
+      if (conflicts.count === 0) noteDone(state, done[shard]);
     }
     progress.shardsDone++;
   });
   if (!isComplete) throw new SteleError('CANCELLED', 'The load was stopped.');
   return { shards: done, shardsResumed, conflicts };
+}
+
+function noteDone({ checkpoint, folder }: LoadState, done: ShardDone): void {
+  try {
+    checkpoint.shardDone(done);
+  } catch (thrown) {
+    throw workFolderFull(thrown, folder.path);
+  }
 }
 
 /** What bounds the stage: bytes in flight, and the memory they are in. */

@@ -21,11 +21,14 @@ export function pythonWith(name: string, debianPackage: string): string | undefi
 }
 
 function isThere(what: string, found: boolean, debianPackage: string): boolean {
-  if (found) return true;
-  const message = `${what} is not installed`;
+  return found || !skip(`${what} is not installed`, `install it (Debian: ${debianPackage})`);
+}
+
+/** One loud line that a test is skipped, and true; with STELE_REQUIRE_TOOLS=1 an error instead. */
+export function skip(message: string, remedy: string): true {
   if (process.env['STELE_REQUIRE_TOOLS'] === '1') throw new Error(message);
-  console.warn(`SKIPPED: ${message}; install it to run this test (Debian: ${debianPackage}).`);
-  return false;
+  console.warn(`SKIPPED: ${message}; ${remedy} to run this test.`);
+  return true;
 }
 
 /** Runs a program to its end, at most `deadlineMs`; its stdout and stderr together. */
