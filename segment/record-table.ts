@@ -31,7 +31,7 @@ export interface Conflict {
   readonly second: RecordPlace;
 }
 
-/** What `settle` found. `conflicts` has the first CONFLICTS_LISTED_MAX of `conflictCount`. */
+/** What `settle` found. `conflicts` has the CONFLICTS_LISTED_MAX earliest of them. */
 export interface Settlement {
   readonly duplicates: number;
   /** Of `duplicates`, those that came with another value than the record they met ('first', 'last'). */
@@ -262,17 +262,28 @@ export function settle(table: RecordTable, rule: ConflictRule): Settlement {
       if (rule === 'last') order[kept - 1] = record;
     } else {
       conflictCount++;
-      if (conflicts.length < CONFLICTS_LISTED_MAX) {
-        conflicts.push({
-          first: placeOf(table, order[kept - 1] as number),
-          second: placeOf(table, record),
-        });
-      }
+      noteConflict(conflicts, {
+        first: placeOf(table, order[kept - 1] as number),
+        second: placeOf(table, record),
+      });
     }
   }
   table.settledCount = kept;
   layOut(table);
   return { duplicates: count - kept - conflictCount, overruled, conflictCount, conflicts };
+}
+
+/** Adds it, in the order of the input, where the list has room or a later one to do without. */
+function noteConflict(conflicts: Conflict[], conflict: Conflict): void {
+  let at = conflicts.length;
+  while (at > 0 && isEarlier(conflict.second, (conflicts[at - 1] as Conflict).second)) at--;
+  if (at === CONFLICTS_LISTED_MAX) return;
+  conflicts.splice(at, 0, conflict);
+  conflicts.length = Math.min(conflicts.length, CONFLICTS_LISTED_MAX);
+}
+
+function isEarlier(one: RecordPlace, other: RecordPlace): boolean {
+  return one.part < other.part || (one.part === other.part && one.offset < other.offset);
 }
 
 function placeOf(table: RecordTable, i: number): RecordPlace {

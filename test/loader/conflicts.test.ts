@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../support/rows.ts';
+import { SteleError } from '../../base/errors.ts';
 import { builtRunLoad, failure, setUp, write } from './load-setup.ts';
 
 /** Rows whose keys come several times, most of them with another value, over several files. */
@@ -36,7 +37,7 @@ describe('--on-conflict first and last', () => {
     const last = new Map(all);
     const first = new Map(all.toReversed());
     const ways = [
-      { chunkSize: '64KiB', workers: 3 },
+      { chunkSize: '64KiB', workers: 4 },
       { chunkSize: '300KiB', workers: 2 },
       { chunkSize: '16MiB', workers: 1 },
     ];
@@ -55,7 +56,46 @@ describe('--on-conflict first and last', () => {
       expect(master.pairs()).toEqual(expected);
     }
   }, 120_000);
+
+  it('choose the same where a load was interrupted, and what is chosen may change with it', async () => {
+    const { folder, load, master } = await setUp(1, await builtRunLoad());
+    const { all, texts } = clashingFiles(8, 60_000);
+    const paths = texts.map((text, part) => write(folder, `${part}.csv`, text));
+    const flags = { chunkSize: '64KiB', header: 'no', minReplicas: 1 };
+    const whole = await load(paths, { ...flags, onConflict: 'last' });
+    const breakOff = async (onConflict: string): Promise<void> => {
+      let stored = 0;
+      master.nodes[0]!.segments.clear();
+      master.nodes[0]!.beforeStored = () => {
+        if (++stored > 3) throw new SteleError('DISK_FULL', 'No room.');
+      };
+      const error = await failure(load(paths, { ...flags, onConflict, workers: 4 }));
+      expect(error.code).toBe('REPLICAS_MISSING');
+      master.nodes[0]!.beforeStored = () => undefined;
+    };
+    await breakOff('last');
+    const resumed = await load(paths, { ...flags, onConflict: 'last', workers: 1 });
+    expect(resumed).toMatchObject({ digest: whole.digest, overruled: whole.overruled });
+    expect(resumed.shardsResumed).toBeGreaterThanOrEqual(3);
+    expect(master.pairs()).toEqual(new Map(all));
+    // Shards that were settled the other way do not count.
+    await breakOff('first');
+    const other = await load(paths, { ...flags, onConflict: 'last', workers: 2 });
+    expect(other).toMatchObject({ digest: whole.digest, shardsResumed: 0 });
+    expect(other.chunksResumed).toBeGreaterThan(3);
+    expect(master.pairs()).toEqual(new Map(all));
+  }, 60_000);
 });
+
+/** The number of the first row that has another value than a row before it. */
+function firstClash(all: readonly [string, string][]): number {
+  const values = new Map<string, string>();
+  return all.findIndex(([key, value]) => {
+    const before = values.get(key);
+    values.set(key, value);
+    return before !== undefined && before !== value;
+  });
+}
 
 describe('--on-conflict error', () => {
   it('tells the earliest with both places, and how many there are in all', async () => {
@@ -82,6 +122,32 @@ describe('--on-conflict error', () => {
     expect(master.version).toBe(0);
     expect(leftBehind()).toHaveLength(1);
   });
+
+  it('tells the same with any number of threads, and when it is run again', async () => {
+    const { folder, load } = await setUp(1, await builtRunLoad());
+    const { all, texts } = clashingFiles(9, 150_000);
+    const paths = texts.map((text, part) => write(folder, `${part}.csv`, text));
+    const seen = new Set<string>();
+    for (const workers of [4, 4, 2, 1]) {
+      const flags = { workers, chunkSize: '64KiB', header: 'no', minReplicas: 1 };
+      seen.add((await failure(load(paths, flags))).message);
+    }
+    expect(seen.size).toBe(1);
+    const [message = ''] = seen;
+    const places = [...message.matchAll(/'([^']*)' in (\S+) at byte (\d+) \(line (\d+)\)/g)];
+    expect(places).toHaveLength(6);
+    for (const [, value = '', path = '', offset, line] of places) {
+      const text = texts[paths.indexOf(path)]!;
+      const row = text.slice(Number(offset)).split('\n')[0]!;
+      expect(row).toContain(value.replace(/\.\.\.$/, ''));
+      expect(text.slice(0, Number(offset)).split('\n')).toHaveLength(Number(line));
+    }
+    // Of the first chunk that has any: all chunks but the first may begin with a row cut in two.
+    const firstChunk = texts[0]!.slice(0, 64 * 1024).split('\n').length;
+    expect(firstClash(all)).toBeLessThan(firstChunk);
+    expect(places.every(([, , path]) => path === paths[0])).toBe(true);
+    expect(places.every(([, , , , line]) => Number(line) <= firstChunk)).toBe(true);
+  }, 60_000);
 
   it('locates rows of every format, with quotes and line ends in them', async () => {
     const { folder, load } = await setUp();

@@ -232,6 +232,14 @@ describe('two values for one key', () => {
     expect(result.conflictCount).toBe(299);
   });
 
+  it('are listed by the input, the earliest ones, whatever their hashes', () => {
+    const twice = ['1', '2'].map((value) =>
+      Array.from({ length: 300 }, (_, i) => text(`key-${i + 100}`, value)),
+    );
+    const offsets = build(twice).conflicts.map(({ second }) => second.offset);
+    expect(offsets).toEqual(Array.from({ length: 100 }, (_, i) => i * (offsets[1] ?? 0)));
+  });
+
   it('cost no more than other rows when two keys come 100,000 times each', () => {
     const pairs = Array.from({ length: 200_000 }, (_, i) => text(i % 2 === 0 ? 'a' : 'b', 'same'));
     const result = build([pairs]);
