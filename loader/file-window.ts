@@ -60,7 +60,10 @@ export class FileWindow implements ByteSource {
     this.#window = this.#memory.subarray(0, got);
     this.#words = wordsOf(this.#window);
     if (got === wanted) return;
-    throw new SteleError('INPUT_CHANGED', 'An input file became shorter while it was being read.');
+    throw new SteleError(
+      'INPUT_CHANGED',
+      'An input file became shorter while it was being read; load it again when it is complete.',
+    );
   }
 }
 

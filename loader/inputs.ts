@@ -4,7 +4,8 @@
 
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { SteleError } from '../base/errors.ts';
+import { SteleError, toSteleError } from '../base/errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import type { Dialect } from './dialect.ts';
 import type { Compression } from './formats.ts';
@@ -47,15 +48,37 @@ export function checkUnchanged(inputs: readonly FoundInput[]): void {
   for (const input of inputs) {
     if (input.isStream) continue;
     const stats = statSync(input.path, { throwIfNoEntry: false });
-    const isSame = stats?.size === input.sizeBytes && stats.mtimeMs === input.modifiedMs;
+    if (stats === undefined) throw inputChanged(input, 'is gone since the load began');
+    const isSame = stats.size === input.sizeBytes && stats.mtimeMs === input.modifiedMs;
     if (!isSame) throw inputChanged(input);
   }
 }
 
-export function inputChanged(input: { readonly path: string }): SteleError {
+/** What files under change look like: cut rows, two values of a key, an end before the end. */
+const LOOKS_OF_CHANGE: ReadonlySet<ErrorCode> = new Set([
+  ...(['INPUT_CHANGED', 'INPUT_INVALID', 'TOO_MANY_REJECTS', 'DUPLICATE_KEY'] as const),
+  ...(['IO', 'INTERNAL'] as const),
+]);
+
+/** Why a load failed: where a file changed meanwhile, that, and not what was then found in it. */
+export function changeBehind(thrown: unknown, inputs: readonly FoundInput[]): SteleError {
+  const error = toSteleError(thrown);
+  if (!LOOKS_OF_CHANGE.has(error.code)) return error;
+  try {
+    checkUnchanged(inputs);
+  } catch (change) {
+    return toSteleError(change);
+  }
+  return error;
+}
+
+export function inputChanged(
+  input: { readonly path: string },
+  what = 'changed while it was being loaded',
+): SteleError {
   return new SteleError(
     'INPUT_CHANGED',
-    `${nameOf(input)} changed while it was being loaded, so nothing was committed; load it again when it is complete.`,
+    `${nameOf(input)} ${what}, so nothing was committed; load it again when it is complete.`,
   );
 }
 

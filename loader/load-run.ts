@@ -9,7 +9,7 @@ import { silentLogger } from '../base/log.ts';
 import type { Logger } from '../base/log.ts';
 import { findInputs } from './find-inputs.ts';
 import type { Notice } from './find-inputs.ts';
-import { STDIN_PATH } from './inputs.ts';
+import { STDIN_PATH, changeBehind } from './inputs.ts';
 import type { FoundInput } from './inputs.ts';
 import { ProgressCounter } from './load-progress.ts';
 import type { LoadProgress } from './load-progress.ts';
@@ -78,6 +78,8 @@ export async function withLoadRun<Result>(
     const result = await body({ settings, hooks, log, notice, progress, found, folder, stop });
     isDone = true;
     return result;
+  } catch (thrown) {
+    throw changeBehind(thrown, found);
   } finally {
     clearInterval(timer);
     hooks.signal?.removeEventListener('abort', stopOnRequest);

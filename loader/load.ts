@@ -16,6 +16,7 @@ import { beginLoad } from './begin.ts';
 import type { Begun } from './begin.ts';
 import { checkGateFlags } from './gate.ts';
 import { finishLoad } from './finish.ts';
+import { changeBehind } from './inputs.ts';
 import { prepareContext, withLoadRun } from './load-run.ts';
 import type { LoadRun, RunHooks } from './load-run.ts';
 import type { LoadState } from './load-state.ts';
@@ -106,8 +107,9 @@ async function finishBegun(
   try {
     return await finishLoad(state, { found, master, response, onProgress: hooks.onProgress });
   } catch (thrown) {
-    await tellMaster(master, response.loadId, toSteleError(thrown), log);
-    throw thrown;
+    const error = changeBehind(thrown, found);
+    await tellMaster(master, response.loadId, error, log);
+    throw error;
   }
 }
 

@@ -120,7 +120,10 @@ function readChunk(task: ParseTask, scratch: ParseScratch): Buffer {
   } finally {
     closeSync(file);
   }
-  throw new SteleError('INPUT_CHANGED', `'${task.readPath}' became shorter during the load.`);
+  throw new SteleError(
+    'INPUT_CHANGED',
+    `'${task.readPath}' became shorter during the load; load it again when it is complete.`,
+  );
 }
 
 /** The header of the run that is there, if it is of this load and these bytes. */
