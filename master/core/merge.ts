@@ -135,17 +135,19 @@ function wantedMerges(world: World, before: Merges): WantedMerge[] {
     .flatMap((dataset) =>
       dataset.segmentsByShard.flatMap((chain, shard) => {
         const ongoing = before.get(nameOf({ uid: dataset.uid, shard }));
-        if (ongoing !== undefined && beginsWith(chain, ongoing.ids)) {
-          return [{ dataset, merge: ongoing }];
-        }
+        if (ongoing !== undefined && fits(chain, ongoing)) return [{ dataset, merge: ongoing }];
         if (chain.length <= DELTAS_MAX + 1) return [];
         return [{ dataset, merge: newMerge(dataset, chain, shard) }];
       }),
     );
 }
 
-function beginsWith(chain: readonly SegmentRecord[], ids: readonly string[]): boolean {
-  return ids.every((id, index) => chain[index]?.id === id);
+/** A chain has no segment twice: where a later delta is what these come to, all is merged anew. */
+function fits(chain: readonly SegmentRecord[], { ids, segment }: Merge): boolean {
+  return (
+    ids.every((id, index) => chain[index]?.id === id) &&
+    !chain.slice(ids.length).some(({ id }) => id === segment?.id)
+  );
 }
 
 function newMerge(dataset: Dataset, chain: readonly SegmentRecord[], shard: number): Merge {

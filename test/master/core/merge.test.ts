@@ -82,7 +82,12 @@ describe('merges', () => {
     // And still fit after an append.
     const longer = withChain([...IDS, 'd6'], [...IDS, 'd6', RESULT_ID]);
     expect(planMerges(longer, known).ready).toMatchObject([{ ids: IDS }]);
-    // But not after a replace.
+    // Not where that has brought, byte for byte, the result: then all of it is merged.
+    const twice = [...IDS, RESULT_ID];
+    expect([...planMerges(withChain(twice), known).merges.values()]).toMatchObject([
+      { ids: twice, segment: undefined },
+    ]);
+    // And not after a replace.
     expect(planMerges(withChain(['other']), known).merges.size).toBe(0);
   });
 
