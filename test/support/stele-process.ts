@@ -66,14 +66,18 @@ export class SteleProcess {
   async printed(pattern: RegExp, deadlineMs = 30_000): Promise<void> {
     let ended = false;
     void this.#finished.then(() => (ended = true));
+    const deadlineAt = performance.now() + deadlineMs;
     await until(
       `${pattern} in the output`,
       () => {
         if (pattern.test(this.stdout)) return true;
-        if (ended) throw new Error(`ended early: ${this.stdout}\n${this.stderr}`);
+        const how = ended ? 'ended early' : `${pattern} is not there after ${deadlineMs} ms`;
+        if (ended || performance.now() > deadlineAt) {
+          throw new Error(`${how}: ${this.stdout}\n${this.stderr}`);
+        }
         return false;
       },
-      deadlineMs,
+      2 * deadlineMs,
     );
   }
 
