@@ -84,7 +84,7 @@ export function planAppend(
 function tooManyDeltas(shard: number): SteleError {
   return new SteleError(
     'OVERLOADED',
-    `Shard ${shard} has ${DELTAS_WAITING_MAX} deltas that wait to be merged, and takes no more before they are; the datanodes merge them while all owners serve (\`stele nodes\`). Run the same command again later, or append less often.`,
+    `Shard ${shard} has ${DELTAS_WAITING_MAX} deltas that wait to be merged, and takes no more before they are; the datanodes merge them while all owners serve and have room (\`stele nodes\`, their logs). Run the same command again later, or append less often.`,
   );
 }
 

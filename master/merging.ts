@@ -141,6 +141,7 @@ export class Merging {
     );
     if (versions === undefined) return;
     this.#side.onOver(merges);
+    if (versions.length === 0) return;
     this.#log.info({ keyspace: uid, shards: merges.length, versions }, 'deltas were merged');
   }
 }
