@@ -17,7 +17,8 @@ test('the commands in docs/redis.md are those of the command table', () => {
     command.subcommands.length > 0 ? command.subcommands : [command],
   );
   const names = carriedOut.map(({ name }) => name.replace('|', ' ').toUpperCase());
-  expect(named.toSorted()).toEqual(names.toSorted());
+  expect(new Set(named)).toEqual(new Set(names));
+  expect(named).toHaveLength(names.length);
 });
 
 test('the limits in docs/redis.md are those of base/limits.ts', () => {

@@ -1,0 +1,112 @@
+// Bytes that are not the Redis protocol: an error or a closed connection, never more.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ProtocolError } from '../../resp/protocol-error.ts';
+import { CommandDecoder } from '../../resp/decoder.ts';
+import { cutAt, words } from '../resp/split.ts';
+import { TestCluster } from '../support/cluster.ts';
+import { SEED, SHORT } from '../support/faults.ts';
+import { Mutator } from '../support/mutations.ts';
+
+const DECODED = SHORT ? 50_000 : 1_000_000;
+const SENT = SHORT ? 2000 : 200_000;
+const CLIENTS = 40;
+const CONVERSATION_MS_MAX = 20_000;
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  cluster = await TestCluster.start({ datanodes: 1, replication: 1 });
+  const file = join(cluster.folder, 'rows.data');
+  writeFileSync(file, 'key-1 value-1\nkey-2 value-2\n');
+  await cluster.load('default', [file]);
+  await cluster.status('green');
+});
+
+afterAll(() => cluster?.close());
+
+/** What comes out of `chunks`: the words of each command, and the protocol error at the end. */
+function decode(chunks: readonly Buffer[]): string {
+  const decoder = new CommandDecoder();
+  const seen: string[] = [];
+  try {
+    for (const chunk of chunks) {
+      decoder.push(chunk);
+      while (decoder.next()) seen.push(words(decoder).join('\u0001'));
+      expect(decoder.heldBytes).toBeLessThan(64 * 1024);
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof ProtocolError)) throw thrown;
+    seen.push(`error: ${thrown.message}`);
+  }
+  return seen.join('\u0002');
+}
+
+test(`${DECODED} conversations with something wrong are read the same however they are cut`, () => {
+  console.log(`  seed ${SEED}`);
+  const mutator = new Mutator(SEED);
+  let refused = 0;
+  for (let number = 0; number < DECODED; number++) {
+    const bytes = mutator.conversation();
+    const whole = decode([Buffer.from(bytes)]);
+    if (whole.includes('error: ')) refused++;
+    if (whole !== decode(cutAt(bytes, mutator.cuts(bytes.length + 1)))) {
+      throw new Error(
+        `conversation ${number} of seed ${SEED}: ${JSON.stringify(bytes.toString('latin1'))}`,
+      );
+    }
+  }
+  expect(refused).toBeGreaterThan(DECODED / 10);
+  expect(refused).toBeLessThan(DECODED);
+});
+
+/** Sends `pieces`, closes its side, and resolves when the server has closed, too. */
+function converse(port: number, pieces: readonly Buffer[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    const deadline = setTimeout(() => {
+      reject(new Error(`no end to ${JSON.stringify(Buffer.concat(pieces).toString('latin1'))}`));
+      socket.destroy();
+    }, CONVERSATION_MS_MAX);
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      clearTimeout(deadline);
+      resolve();
+    });
+    socket.resume();
+    for (const piece of pieces) socket.write(piece);
+    socket.end();
+  });
+}
+
+function residentBytes(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4096;
+}
+
+async function sendMany(port: number, mutator: Mutator, count: number): Promise<void> {
+  let left = count;
+  await Promise.all(
+    Array.from({ length: CLIENTS }, async () => {
+      while (left-- > 0) {
+        const bytes = mutator.conversation();
+        await converse(port, cutAt(bytes, mutator.cuts(bytes.length + 1)));
+      }
+    }),
+  );
+}
+
+test.each(['master', 'node-0'])(`${SENT} of them leave %s as it was`, async (id) => {
+  const { pid, resp } = id === 'master' ? cluster.master : cluster.node(id);
+  const mutator = new Mutator(SEED + 1);
+  await sendMany(resp, mutator, 2000);
+  const before = residentBytes(pid);
+  await sendMany(resp, mutator, SENT);
+  expect(residentBytes(pid) - before).toBeLessThan(64 * 1024 ** 2);
+  const client = connect({ port: resp, host: '127.0.0.1' });
+  client.end('GET key-1\r\nDBSIZE\r\n');
+  const answers = (await client.toArray()).join('');
+  expect(answers).toBe('$7\r\nvalue-1\r\n:2\r\n');
+  expect(cluster.log(id)).not.toMatch(/"level":(50|60)/);
+});

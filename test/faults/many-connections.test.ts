@@ -1,0 +1,122 @@
+// As many clients as a datanode accepts, a tenth of which ask and never read the answers.
+
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ReplyDecoder } from '../../resp/reply-decoder.ts';
+import { multibulk } from '../resp/split.ts';
+import { TestCluster } from '../support/cluster.ts';
+import { SHORT } from '../support/faults.ts';
+import { until } from '../support/stele-process.ts';
+
+const WANTED = SHORT ? 2000 : 10_000;
+/** Each side needs a file descriptor for each connection; Node.js raises its limit as far as it may. */
+const CONNECTIONS = Math.min(WANTED, Number(execFileSync('sh', ['-c', 'ulimit -Hn'])) - 500);
+const DEAF = CONNECTIONS / 10;
+const OPENING_AT_A_TIME = 200;
+const ROUNDS = SHORT ? 5 : 20;
+const VALUE = 'v'.repeat(7000);
+const sockets: Socket[] = [];
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  cluster = await TestCluster.start({
+    datanodes: 1,
+    replication: 1,
+    datanodeFlags: ['--connections-max', String(CONNECTIONS)],
+  });
+  const file = join(cluster.folder, 'rows.data');
+  writeFileSync(file, `key-1 ${VALUE}\n`);
+  await cluster.load('default', [file]);
+  await cluster.status('green');
+});
+
+afterAll(async () => {
+  for (const socket of sockets) socket.destroy();
+  await cluster?.close();
+});
+
+function open(port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1' }, () => resolve(socket));
+    socket.on('error', reject);
+    sockets.push(socket);
+  });
+}
+
+async function openMany(port: number, count: number): Promise<Socket[]> {
+  const opened: Socket[] = [];
+  while (opened.length < count) {
+    const batch = Math.min(OPENING_AT_A_TIME, count - opened.length);
+    opened.push(...(await Promise.all(Array.from({ length: batch }, () => open(port)))));
+  }
+  return opened;
+}
+
+/** Asks once, and resolves with the milliseconds that the answer took. */
+function ask(socket: Socket): Promise<number> {
+  const startedMs = performance.now();
+  return new Promise((resolve, reject) => {
+    const decoder = new ReplyDecoder();
+    const onData = (chunk: Buffer): void => {
+      decoder.push(chunk);
+      const reply = decoder.next();
+      if (reply === undefined) return;
+      socket.off('data', onData);
+      const isRight = reply.type === 'bulk' && reply.bytes.toString() === VALUE;
+      if (isRight) resolve(performance.now() - startedMs);
+      else reject(new Error(`answered ${JSON.stringify(reply)}`));
+    };
+    socket.on('data', onData);
+    socket.write(multibulk('GET', 'key-1'));
+  });
+}
+
+function residentMiB(pid: number): number {
+  return (Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4096) / 1024 ** 2;
+}
+
+test(`${CONNECTIONS} clients, ${DEAF} of which never read, are served in bounded memory`, async () => {
+  const { pid, resp } = cluster.node('node-0');
+  const before = residentMiB(pid);
+  const deaf = await openMany(resp, DEAF);
+  const pipeline = Buffer.concat(Array.from({ length: 1500 }, () => multibulk('GET', 'key-1')));
+  for (const socket of deaf) {
+    socket.pause();
+    socket.write(pipeline);
+  }
+  const readers = await openMany(resp, CONNECTIONS - DEAF);
+  const latencies: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let at = 0; at < readers.length; at += 100) {
+      latencies.push(...(await Promise.all(readers.slice(at, at + 100).map(ask))));
+    }
+  }
+  latencies.sort((a, b) => a - b);
+  const grownMiB = residentMiB(pid) - before;
+  console.log(
+    `  ${latencies.length} reads, p50 ${latencies[latencies.length >> 1]?.toFixed(1)} ms, p99 ${latencies[Math.floor(latencies.length * 0.99)]?.toFixed(1)} ms; resident memory grew by ${grownMiB.toFixed(0)} MiB`,
+  );
+  expect(latencies).toHaveLength(readers.length * ROUNDS);
+  // 256 MiB unread by all together, 128 KiB for each that reads nothing, and the connections themselves.
+  expect(grownMiB).toBeLessThan(400 + DEAF / 8 + CONNECTIONS / 32);
+}, 300_000);
+
+test('one client more is refused with the error of Redis, and accepted when one has left', async () => {
+  const { resp } = cluster.node('node-0');
+  const refused = connect({ port: resp, host: '127.0.0.1' });
+  expect((await refused.toArray()).join('')).toBe('-ERR max number of clients reached\r\n');
+  sockets.pop()?.destroy();
+  await until('a place', async () => {
+    const socket = await open(resp);
+    const answered = await ask(socket).then(
+      () => true,
+      () => false,
+    );
+    if (!answered) socket.destroy();
+    return answered;
+  });
+});
