@@ -15,6 +15,7 @@ import { formatCount } from './table.ts';
 const REDRAW_MS = 100;
 const LINE_EVERY_MS = 5000;
 const BAR_CHARACTERS = 20;
+const OWNERS_SHOWN_MAX = 6;
 const CLEAR_LINE = '\r\u001B[K';
 
 /** Draws samples as they come; `finish` leaves a clean line behind. */
@@ -78,8 +79,21 @@ export function formatProgress(progress: LoadProgress, bar: boolean): string {
     parts.push(`${formatCount(progress.rowsPerSecond)} rows/s`, `${progress.mbPerSecond} MB/s`);
   }
   parts.push(`${formatCount(progress.rejected)} rejected`);
+  if (progress.stage === 'build') parts.push(...formatOwners(progress));
   if (progress.etaMs !== undefined) parts.push(`${formatDuration(progress.etaMs)} left`);
   return parts.join('  ');
+}
+
+/** What each owner has, or, where they are many, the least and the most. */
+function formatOwners({ acknowledged }: LoadProgress): string[] {
+  if (acknowledged.length === 0) return [];
+  if (acknowledged.length <= OWNERS_SHOWN_MAX) {
+    const each = acknowledged.map(([id, segments]) => `${id} ${formatCount(segments)}`);
+    return [`acknowledged ${each.join(', ')}`];
+  }
+  const counts = acknowledged.map(([, segments]) => segments);
+  const range = `${formatCount(Math.min(...counts))} to ${formatCount(Math.max(...counts))}`;
+  return [`acknowledged ${range} by each of ${acknowledged.length} datanodes`];
 }
 
 /** How much of the present stage is done, 0 to 1; undefined where the end is not known. */

@@ -24,6 +24,8 @@ export interface DeliveryOptions {
   readonly throttle: Throttle;
   readonly signal: AbortSignal;
   readonly log: Logger;
+  /** Called with its id when a node has a segment. */
+  readonly onAcknowledged?: (nodeId: string) => void;
 }
 
 export class Delivery {
@@ -68,6 +70,7 @@ export class Delivery {
         try {
           await this.#pusherFor(node).push(segment);
           acknowledged.add(node.id);
+          this.#options.onAcknowledged?.(node.id);
         } catch (thrown) {
           failure = toSteleError(thrown);
         }

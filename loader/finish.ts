@@ -46,6 +46,7 @@ export async function finishLoad(state: LoadState, options: FinishOptions): Prom
     throttle: new Throttle(settings.maxBytesPerSecond),
     signal: stop.signal,
     log,
+    onAcknowledged: (nodeId) => progress.acknowledge(nodeId),
   });
   const ended = new AbortController();
   let reporterError: SteleError | undefined;

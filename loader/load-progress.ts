@@ -12,6 +12,8 @@ export interface LoadProgress {
   readonly rejected: number;
   readonly shardsDone: number;
   readonly shardsTotal: number;
+  /** Segments that each owner has acknowledged, by node id. */
+  readonly acknowledged: readonly (readonly [string, number])[];
   /** Since the load began. */
   readonly elapsedMs: number;
   /** In the present stage. */
@@ -35,6 +37,7 @@ export class ProgressCounter {
   rejected = 0;
   shardsDone = 0;
   shardsTotal = 0;
+  readonly #acknowledged = new Map<string, number>();
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -48,6 +51,18 @@ export class ProgressCounter {
     this.bytesDone = 0;
     this.bytesTotal = bytesTotal;
     this.#stageStartedMs = this.#nowMs();
+  }
+
+  /** The shards begin, or begin again. */
+  beginShards(total: number): void {
+    this.shardsTotal = total;
+    this.shardsDone = 0;
+    this.#acknowledged.clear();
+  }
+
+  /** A node has one segment more. */
+  acknowledge(nodeId: string): void {
+    this.#acknowledged.set(nodeId, (this.#acknowledged.get(nodeId) ?? 0) + 1);
   }
 
   get elapsedMs(): number {
@@ -66,6 +81,7 @@ export class ProgressCounter {
       rejected,
       shardsDone,
       shardsTotal,
+      acknowledged: [...this.#acknowledged].sort(([a], [b]) => (a < b ? -1 : 1)),
       elapsedMs,
       rowsPerSecond: Math.round(rows / seconds),
       mbPerSecond: Math.round(bytesDone / seconds / 1e5) / 10,

@@ -38,14 +38,14 @@ export async function runShardStage(
   const room = roomFor(parsed, settings.memoryMax, pool.threads);
   const conflicts = new Conflicts();
   let shardsResumed = 0;
-  progress.shardsTotal = shardCount;
-  progress.shardsDone = 0;
+  progress.beginShards(shardCount);
   const shards = Array.from({ length: shardCount }, (_, shard) => shard);
   const isComplete = await forEachBounded(shards, SHARDS_IN_FLIGHT_MAX, stop, async (shard) => {
     const before = kept.shards.get(shard);
     if (before !== undefined && isStillHeld(before)) {
       shardsResumed++;
       done[shard] = before;
+      before.nodes.forEach((node) => progress.acknowledge(node));
     } else {
       done[shard] = await buildAndDeliver(state, parsed, delivery, room, conflicts, shard);
       if (conflicts.count === 0) noteDone(state, done[shard]);

@@ -11,6 +11,7 @@ const reading: LoadProgress = {
   rejected: 2,
   shardsDone: 0,
   shardsTotal: 128,
+  acknowledged: [],
   elapsedMs: 1000,
   rowsPerSecond: 512_000,
   mbPerSecond: 54.2,
@@ -36,6 +37,17 @@ describe('formatProgress', () => {
   it('goes by shards when reading is over', () => {
     const text = formatProgress({ ...reading, stage: 'build', shardsDone: 32 }, false);
     expect(text).toBe('building   25%  610,000 rows  2 rejected  1.0 s left');
+  });
+
+  it('shows what each owner has acknowledged, or the range where they are many', () => {
+    const owners = Array.from({ length: 7 }, (_, at) => [`node-${at}`, 30 + at] as const);
+    const building = { ...reading, stage: 'build', shardsDone: 32 } as const;
+    const few = formatProgress({ ...building, acknowledged: owners.slice(0, 2) }, false);
+    expect(few).toBe(
+      'building   25%  610,000 rows  2 rejected  acknowledged node-0 30, node-1 31  1.0 s left',
+    );
+    const many = formatProgress({ ...building, acknowledged: owners }, false);
+    expect(many).toContain('  acknowledged 30 to 36 by each of 7 datanodes  ');
   });
 
   it('never shows more than all of it', () => {

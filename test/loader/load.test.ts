@@ -11,6 +11,7 @@ import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
+import type { LoadProgress } from '../../loader/load-progress.ts';
 import { failure, rowsText, setUp, write } from './load-setup.ts';
 
 const ROWS = 20_000;
@@ -211,6 +212,25 @@ describe('an interrupted load', () => {
       chunksResumed: 0,
       shardsResumed: 0,
     });
+  });
+
+  it('tells what each owner has acknowledged, that of an earlier try included', async () => {
+    const { folder, load, master } = await setUp();
+    const file = write(folder, 'a.data', rowsText(5000).text);
+    master.beforeCommit = () => {
+      throw new SteleError('UNSUPPORTED', 'not now');
+    };
+    const told: LoadProgress[] = [];
+    const hooks = { onProgress: (progress: LoadProgress) => told.push(progress) };
+    await failure(load([file], {}, hooks));
+    const first = told.at(-1)?.acknowledged;
+    expect(first?.map(([id]) => id)).toEqual(master.nodes.map(({ id }) => id));
+    expect(first?.map(([, segments]) => segments)).toEqual(
+      master.nodes.map(({ segments }) => segments.size),
+    );
+    master.beforeCommit = () => undefined;
+    expect(await load([file], {}, hooks)).toMatchObject({ shardsResumed: 8 });
+    expect(told.at(-1)).toMatchObject({ stage: 'commit', acknowledged: first });
   });
 
   it('discards what belongs to other content, even of the same size and time', async () => {
