@@ -18,7 +18,7 @@ import type {
   LookupStreamRequest,
   LookupStreamResponse,
 } from '../../proto/gen/stele/v1/lookup.ts';
-import type { LookupReceiver } from './waiting.ts';
+import type { LookupReceiver } from '../../proto/routing/waiting.ts';
 import type { LookupCore, LookupOutcome } from './lookup-core.ts';
 import type { FrontMetrics, SurfaceCounts } from './metrics.ts';
 

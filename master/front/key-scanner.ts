@@ -8,22 +8,19 @@
 // without a word. The client may then ask again with the same cursor.
 
 import type { Clock } from '../../base/clock.ts';
-import { SteleError, toSteleError } from '../../base/errors.ts';
-import type { CallOptions, DatanodeLink, LookupTargetRef } from '../../proto/ports.ts';
+import { SteleError } from '../../base/errors.ts';
+import type { DatanodeLink, LookupTargetRef } from '../../proto/ports.ts';
 import { POSITION_COUNT } from '../../resp/scan-cursor.ts';
 import type { ScanPlace } from '../../resp/scan-cursor.ts';
 import { shardOfSlot } from '../../ring/shard.ts';
-import type { NodeSlot, Router } from './router.ts';
+import { ReplicaCaller } from '../../proto/routing/replica-caller.ts';
+import type { NodeSlot, Router } from '../../proto/routing/router.ts';
 
 /** Commands that wait for datanodes at the same time. */
 const COMMANDS_MAX = 256;
 /** Datanodes that one SCAN asks: with few keys and many shards each has little to say. */
 const CALLS_MAX = 32;
 const PAGE_BYTES_MAX = 1024 * 1024;
-/** A node that failed is asked last for this long. */
-const AVOID_MS = 300;
-/** One node's part of the time there is, so that a silent one leaves time for another. */
-const ATTEMPT_SHARE = 0.4;
 /** A datanode reads a whole shard for this. */
 const SLOT_DEADLINE_MS = 20_000;
 /** RANDOMKEY chooses among so many neighbours. */
@@ -46,14 +43,14 @@ export interface ScannedPage {
   readonly next: ScanPlace;
 }
 
-type Call<Answer> = (link: DatanodeLink, nodeId: string, options: CallOptions) => Promise<Answer>;
-
 export class KeyScanner {
   readonly #options: KeyScannerOptions;
+  readonly #caller: ReplicaCaller;
   #running = 0;
 
   constructor(options: KeyScannerOptions) {
     this.#options = options;
+    this.#caller = new ReplicaCaller(options);
   }
 
   /** Keys of `target` from a place on. Throws UNAVAILABLE, OVERLOADED. */
@@ -117,8 +114,11 @@ export class KeyScanner {
   #slotKeys(target: LookupTargetRef, slot: number, keysMax: number) {
     const shard = shardOfSlot(slot, this.#options.router.table.shardCount);
     return this.#bounded(() =>
-      this.#ask(shard, this.#options.nowMs() + SLOT_DEADLINE_MS, (link, expectNode, options) =>
-        link.listSlotKeys({ expectNode, ...refOf(target), slot, keysMax }, options),
+      this.#caller.ask(
+        shard,
+        this.#options.nowMs() + SLOT_DEADLINE_MS,
+        (link, expectNode, options) =>
+          link.listSlotKeys({ expectNode, ...refOf(target), slot, keysMax }, options),
       ),
     );
   }
@@ -138,7 +138,7 @@ export class KeyScanner {
       recordsMax,
       pattern: pattern ?? NO_PATTERN,
     };
-    const answer = await this.#ask(shard, deadlineAtMs, (link, expectNode, options) =>
+    const answer = await this.#caller.ask(shard, deadlineAtMs, (link, expectNode, options) =>
       link.scanKeys({ ...request, expectNode }, options),
     );
     const next = { shard: answer.nextShard, position: answer.nextPosition };
@@ -166,46 +166,12 @@ export class KeyScanner {
       pattern: NO_PATTERN,
     };
     try {
-      const answer = await this.#call(slot, deadlineAtMs, (link, _, options) =>
+      const answer = await this.#caller.call(slot, deadlineAtMs, (link, _, options) =>
         link.scanKeys(request, options),
       );
       return answer.keys;
     } catch {
       return [];
-    }
-  }
-
-  /** Asks the replicas of a shard, one after the other, until one answers. */
-  async #ask<Answer>(shard: number, deadlineAtMs: number, call: Call<Answer>): Promise<Answer> {
-    const { router, nowMs } = this.#options;
-    const replicas = router.table.replicas[shard] ?? [];
-    let failure: SteleError | undefined;
-    for (let tried = 0; nowMs() < deadlineAtMs;) {
-      const choice = router.choose(replicas, tried, nowMs());
-      const slot = replicas[choice];
-      if (slot === undefined) break;
-      tried |= 1 << choice;
-      try {
-        return await this.#call(slot, deadlineAtMs, call);
-      } catch (thrown) {
-        failure = toSteleError(thrown);
-        if (failure.code !== 'OVERLOADED') slot.avoidUntilMs = nowMs() + AVOID_MS;
-      }
-    }
-    const why = failure === undefined ? 'none is there' : failure.message;
-    throw new SteleError('UNAVAILABLE', `No replica of shard ${shard} answered: ${why}`);
-  }
-
-  async #call<Answer>(slot: NodeSlot, deadlineAtMs: number, call: Call<Answer>): Promise<Answer> {
-    const link = this.#options.links(slot.id);
-    if (link === undefined) throw new SteleError('UNAVAILABLE', `${slot.id} is offline.`);
-    const leftMs = deadlineAtMs - this.#options.nowMs();
-    const deadlineMs = Math.max(1, Math.ceil(leftMs * ATTEMPT_SHARE));
-    slot.inFlight++;
-    try {
-      return await call(link, slot.id, { deadlineMs });
-    } finally {
-      slot.inFlight--;
     }
   }
 

@@ -15,10 +15,10 @@ import { shardOfSlot } from '../../ring/shard.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 import { ValueCache, bytesOfCached, cacheKeyOf } from './cache.ts';
 import type { CachedValue } from './cache.ts';
-import { Dispatcher } from './dispatcher.ts';
-import type { LookupReceiver } from './waiting.ts';
-import { Router } from './router.ts';
-import type { LookupTarget } from './router.ts';
+import { Dispatcher } from '../../proto/routing/dispatcher.ts';
+import type { LookupReceiver } from '../../proto/routing/waiting.ts';
+import { Router } from '../../proto/routing/router.ts';
+import type { LookupTarget } from '../../proto/routing/router.ts';
 
 /** Value bytes that one lookup() may bring together; more is BATCH_TOO_LARGE. */
 const OUTCOME_BYTES_MAX = 256 * 1024 * 1024;
@@ -73,6 +73,7 @@ export class LookupCore {
     this.dispatcher = new Dispatcher({
       router: this.router,
       cache: this.cache,
+      owner: 'The master',
       links: options.links,
       deadlineMs: options.deadlineMs,
       nowMs: this.#nowMs,

@@ -3,7 +3,7 @@
 
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
-import { LatencyHistogram, doublingBoundsMs } from './latency.ts';
+import { LatencyHistogram, doublingBoundsMs } from '../../proto/routing/latency.ts';
 import type { LookupCore } from './lookup-core.ts';
 
 const SURFACES = ['http', 'resp', 'grpc'] as const;

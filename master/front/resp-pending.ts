@@ -9,7 +9,7 @@ import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { PendingReply, PendingReplyWaiter } from '../../resp/backend.ts';
 import { REPLY_BYTES_MAX } from '../../resp/encoder.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
-import type { LookupReceiver } from './waiting.ts';
+import type { LookupReceiver } from '../../proto/routing/waiting.ts';
 import type { SurfaceCounts } from './metrics.ts';
 
 const REPLY_OVERHEAD_BYTES = 16;

@@ -10,9 +10,9 @@ import { crc32 } from 'node:zlib';
 import { SteleError } from '../../../base/errors.ts';
 import { shorten } from '../../../base/ids.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
-import type { LookupReceiver } from '../waiting.ts';
+import type { LookupReceiver } from '../../../proto/routing/waiting.ts';
 import type { SurfaceCounts } from '../metrics.ts';
-import type { LookupTarget } from '../router.ts';
+import type { LookupTarget } from '../../../proto/routing/router.ts';
 import { writeProblem } from './problem.ts';
 import { writeAtTurnEnd } from './reply-turn.ts';
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { KeyScanner } from '../../../master/front/key-scanner.ts';
-import { Router } from '../../../master/front/router.ts';
+import { Router } from '../../../proto/routing/router.ts';
 import { slotOfText } from '../../../ring/slot.ts';
 import { FakeCluster, UID } from './fake-cluster.ts';
 

@@ -1,4 +1,4 @@
-// The one retry layer of a read: hands each key to a replica and sees to it that it is answered.
+// The one retry layer of a read, in the master's front and in the library client: hands each key to a replica and sees to it that it is answered.
 //
 //            submit                 end of the turn            sink
 //   key ───────────────▶ open batch ───────────────▶ running ───────▶ receiver.receive
@@ -16,18 +16,15 @@ import { setImmediate } from 'node:timers';
 import type { Clock } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { LOOKUP_BATCH_KEYS_MAX } from '../../base/limits.ts';
-import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
-import type { DatanodeLink } from '../../proto/ports.ts';
-import type { ValueCache } from './cache.ts';
+import { LookupStatus } from '../gen/stele/v1/lookup.ts';
+import type { DatanodeLink } from '../ports.ts';
 import { HedgePolicy } from './hedging.ts';
-import { ALL_BUSY, NONE_LEFT } from './router.ts';
+import { ALL_BUSY, AVOID_MS, NONE_LEFT } from './router.ts';
 import type { NodeSlot, Router } from './router.ts';
 import { copyOf, newBatch } from './waiting.ts';
 import type { Batch, WaitingKey } from './waiting.ts';
 
 const CHECK_INTERVAL_MS = 5;
-/** A node that failed is asked last for this long. */
-const AVOID_MS = 300;
 const PARK_FIRST_MS = 10;
 const PARK_MS_MAX = 100;
 
@@ -36,9 +33,16 @@ interface Parked {
   readonly retryAtMs: number;
 }
 
+/** Where values go that were read with a cache key. */
+interface ValueStore {
+  put(cacheKey: string, bytes: Buffer, start: number, end: number, nodeId: string): void;
+}
+
 export interface DispatcherOptions {
   readonly router: Router;
-  readonly cache: ValueCache;
+  readonly cache?: ValueStore;
+  /** Who asks, in what is said once it is closed: `The master`. */
+  readonly owner: string;
   readonly links: (nodeId: string) => DatanodeLink | undefined;
   readonly deadlineMs: number;
   readonly nowMs: Clock;
@@ -49,6 +53,7 @@ export interface DispatcherOptions {
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #hedging: HedgePolicy;
+  readonly #closedReason: string;
   #openBatches: Batch[] = [];
   readonly #openByNode = new Map<NodeSlot, Batch>();
   #running: Batch[] = [];
@@ -62,12 +67,13 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#closedReason = `${options.owner} is shutting down.`;
     this.#hedging = new HedgePolicy(options.deadlineMs);
   }
 
   /** Asks for one key; its receiver is called later, or at once when nobody can know the answer. */
   submit(waiting: WaitingKey): void {
-    if (this.#closed) return this.#giveUp(waiting, 'UNAVAILABLE', 'The master is shutting down.');
+    if (this.#closed) return this.#giveUp(waiting, 'UNAVAILABLE', this.#closedReason);
     this.#hedging.earn();
     this.#place(waiting);
   }
@@ -84,7 +90,7 @@ export class Dispatcher {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const reason = 'The master is shutting down.';
+    const reason = this.#closedReason;
     for (const { waiting } of this.#parked) this.#giveUp(waiting, 'UNAVAILABLE', reason);
     for (const batch of [...this.#running, ...this.#openBatches]) {
       for (const waiting of batch.waiting) {
@@ -213,7 +219,7 @@ export class Dispatcher {
     }
     const value = copyOf(bytes, start, end);
     if (waiting.cacheKey !== '') {
-      this.#options.cache.put(waiting.cacheKey, value, 0, value.length, batch.slot.id);
+      this.#options.cache?.put(waiting.cacheKey, value, 0, value.length, batch.slot.id);
     }
     waiting.receiver.receive(waiting.index, status, value, batch.slot.id, undefined);
   }
@@ -236,7 +242,7 @@ export class Dispatcher {
 
   #retry(waiting: WaitingKey): void {
     if (waiting.asked > 0 || waiting.settled || waiting.receiver.abandoned) return;
-    if (this.#closed) return this.#giveUp(waiting, 'UNAVAILABLE', 'The master is shutting down.');
+    if (this.#closed) return this.#giveUp(waiting, 'UNAVAILABLE', this.#closedReason);
     if (this.#options.nowMs() >= waiting.deadlineAtMs) return this.#expire(waiting);
     this.retries++;
     this.#place(waiting);

@@ -1,7 +1,7 @@
 // What waits for datanodes: one key, and the batch that it travels in.
 
 import type { SteleError } from '../../base/errors.ts';
-import type { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
+import type { LookupStatus } from '../gen/stele/v1/lookup.ts';
 import type { LookupTarget, NodeSlot, RouteTable } from './router.ts';
 
 /** Who waits for keys. */

@@ -6,12 +6,12 @@
 // two choices); a tie goes to each in turn. A node that has just failed, or that is SUSPECT, is asked
 // only when nobody else is left, so that not every key pays for finding out again.
 
-import type { ClusterView, KeyspaceView, NodeView } from '../../proto/gen/stele/v1/view.ts';
-import { NodeState } from '../../proto/gen/stele/v1/view.ts';
+import type { ClusterView, KeyspaceView, NodeView } from '../gen/stele/v1/view.ts';
+import { NodeState } from '../gen/stele/v1/view.ts';
 import { SteleError, suspendedError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { LOOKUP_IN_FLIGHT_MAX } from '../../base/limits.ts';
-import type { LookupTargetRef } from '../../proto/ports.ts';
+import type { LookupTargetRef } from '../ports.ts';
 
 /** Replicas of one shard that are considered: the bits of a `tried` mask. */
 const REPLICAS_CONSIDERED_MAX = 16;
@@ -23,7 +23,7 @@ export interface LookupTarget extends LookupTargetRef {
   readonly cachePrefix: string;
 }
 
-/** What the front knows of one datanode. Lives as long as the node is in the view. */
+/** What is known of one datanode beside the view. Lives as long as the node is in the view. */
 export interface NodeSlot {
   readonly id: string;
   /** Keys given to it and not answered, those included that wait for the end of the turn. */
@@ -40,6 +40,9 @@ export interface RouteTable {
   /** By shard, best first. */
   readonly replicas: readonly (readonly NodeSlot[])[];
 }
+
+/** A node that failed is asked last for this long. */
+export const AVOID_MS = 300;
 
 export const NONE_LEFT = -1;
 export const ALL_BUSY = -2;
@@ -125,7 +128,7 @@ export class Router {
 
   /**
    * The dataset that a client with a view of its own names by uid; version 0 is the current one.
-   * Undefined when this master does not know it (yet, or any more). Throws UNINITIALIZED, SUSPENDED.
+   * Undefined when it is not in the view (yet, or any more). Throws UNINITIALIZED, SUSPENDED.
    */
   targetOfUid(uid: string, version: number): LookupTarget | undefined {
     if (!this.#everReady) throw notReady(this.#table.view);
