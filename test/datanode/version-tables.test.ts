@@ -79,6 +79,7 @@ describe('a version of a base and deltas', () => {
     expect(lengths()).toEqual([1, 1, 1, 1]);
     // A late manifest of an earlier revision changes nothing.
     await put(node, before);
+    expect(lengths()).toEqual([1, 1, 1, 1]);
     const kept = new Set(merged.map(({ info }) => info.id));
     for (const { info } of segments.flat()) {
       if (!kept.has(info.id)) node.holdings.remove(TEST_UID, info.id);

@@ -110,4 +110,16 @@ describe("the datanodes' own account", () => {
       message: expect.stringMatching(/^1 of 2 shards .*shard 1 has 1; .*: a, b/) as string,
     });
   });
+
+  test('with a delta alone is no replica of the shard', () => {
+    const chain = [info(0), info(0, { id: 'delta' })].map(segmentRecord);
+    const held = new Map([
+      ['a', new Set(['s0', 'delta'])],
+      ['b', new Set(['delta'])],
+    ]);
+    expect(() => checkReplicas(chain, held, 1)).not.toThrow();
+    expect(refusal(() => checkReplicas(chain, held, 2))).toMatchObject({
+      message: expect.stringMatching(/^1 of 1 shards .*shard 0 has 1/) as string,
+    });
+  });
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { replaceMerged } from '../../../master/catalog/merge-transitions.ts';
 import { versionId } from '../../../master/catalog/records.ts';
 import type { ManifestRecord, SegmentRecord } from '../../../master/catalog/records.ts';
+import { catalogFacts } from '../../../master/core/datasets.ts';
 import { addTotals } from '../../../master/catalog/totals.ts';
 import type { TotalsRecord } from '../../../master/catalog/totals.ts';
 import { CatalogHistory } from './catalog-history.ts';
@@ -92,6 +93,17 @@ describe('what deltas were merged to', () => {
     expect(history.merge()).toEqual([]);
     history.merge(['merged', 'd6'], segment('again', 136));
     expect(history.manifest(1)).toMatchObject({ revision: 2, merged: [...IDS, 'merged', 'd6'] });
+  });
+
+  test('leaves with its version, and with it what it was merged from', () => {
+    const history = new Merged(manifestOf(5));
+    history.merge();
+    const record = { id: 'cluster', shardCount: 2, createdAt: '' };
+    history.run(() => ({ changes: [{ table: 'cluster', id: '', record }], result: undefined }));
+    for (let load = 0; load < 2; load++) history.load(100, { keep: 2 });
+    expect(history.versions()).toBe('1 RETIRED, 2 COMMITTED, 3 COMMITTED');
+    const { leaving } = catalogFacts(history.state, 2);
+    expect(leaving.map(({ segmentIds }) => segmentIds)).toEqual([['merged', 'other', ...IDS]]);
   });
 
   test('stays out where it does not hold the same', () => {

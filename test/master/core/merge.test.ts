@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { planCleanup } from '../../../master/core/cleanup.ts';
+import { noHoldings, withManifests, withoutManifests } from '../../../master/core/holdings.ts';
 import { expectedOf, noteAnswer, planMerges } from '../../../master/core/merge.ts';
 import type { Merges } from '../../../master/core/merge.ts';
 import { revisionRef } from '../../../master/core/world.ts';
@@ -170,6 +171,12 @@ describe('merges', () => {
     );
     expect(planMerges(many, NOTHING).asks.get('a')?.length).toBeLessThanOrEqual(64);
   });
+});
+
+test('a version that is dropped from a node goes with every revision of its manifest', () => {
+  const refs = [`${UID}/1`, revisionRef(`${UID}/1`, 0), revisionRef(`${UID}/1`, 1), `${UID}/11`];
+  const after = withoutManifests(withManifests(noHoldings('run'), refs), [`${UID}/1`]);
+  expect([...after.manifests]).toEqual([`${UID}/11`]);
 });
 
 describe('what merging leaves over', () => {
