@@ -68,7 +68,7 @@ export class Scrubber {
     this.#options = options;
     const { holdings } = options;
     holdings.onChange((held) => {
-      const isHeld = holdings.get(held.keyspaceUid, held.segmentId) !== undefined;
+      const isHeld = holdings.has(held.keyspaceUid, held.segmentId);
       // What is taken in has just been verified.
       if (isHeld) this.#note(held);
       else this.#checkedAtMs.delete(nameOf(held));
@@ -116,7 +116,7 @@ export class Scrubber {
   #note(held: HeldSegment): void {
     const name = nameOf(held);
     this.#checkedAtMs.delete(name);
-    if (this.#options.holdings.get(held.keyspaceUid, held.segmentId) === undefined) return;
+    if (!this.#options.holdings.has(held.keyspaceUid, held.segmentId)) return;
     this.#checkedAtMs.set(name, { held, atMs: monotonicNowMs() });
   }
 
@@ -124,7 +124,7 @@ export class Scrubber {
     const { holdings, store, work } = this.#options;
     const { path } = store.fileOf(held.keyspaceUid, held.segmentId);
     const segment = holdings.get(held.keyspaceUid, held.segmentId);
-    if (segment === undefined) return;
+    if (segment === undefined) return this.#checkParked(held, path, bytesPerSecond, signal);
     const byteLength = segment.bytes.length;
     for (let from = 0; from < byteLength && !signal.aborted; from += PIECE_BYTES) {
       const startMs = monotonicNowMs();
@@ -139,6 +139,38 @@ export class Scrubber {
       }
       const restMs = (2 * (to - from) * 1000) / bytesPerSecond - (monotonicNowMs() - startMs);
       if (restMs > 1) await sleep(restMs, signal);
+    }
+  }
+
+  /** Of a suspended keyspace there is the file alone: where that is bad, another datanode's is good. */
+  async #checkParked(
+    held: HeldSegment,
+    path: string,
+    bytesPerSecond: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { holdings, log, verifier } = this.#options;
+    const { keyspaceUid, segmentId } = held;
+    if (!holdings.has(keyspaceUid, segmentId)) return;
+    const startMs = monotonicNowMs();
+    try {
+      const bytes = await readSegmentFile(path);
+      this.#stats.bytes += bytes.length;
+      await verifier.verify(bytes, held, 'checksums');
+      const restMs = (bytes.length * 1000) / bytesPerSecond - (monotonicNowMs() - startMs);
+      if (restMs > 1) await sleep(restMs, signal);
+    } catch (thrown) {
+      const { code, message } = toSteleError(thrown, 'IO');
+      // Dropped, or back in memory, meanwhile.
+      if (!holdings.has(keyspaceUid, segmentId)) return;
+      if (code !== 'CORRUPT' || holdings.get(keyspaceUid, segmentId) !== undefined) throw thrown;
+      this.#stats.found++;
+      log.error(
+        { keyspace: keyspaceUid, segment: segmentId, err: message },
+        'a bad copy was found',
+      );
+      holdings.remove(keyspaceUid, segmentId);
+      await this.#quarantine(held);
     }
   }
 

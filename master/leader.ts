@@ -247,8 +247,8 @@ export class Leader implements ViewSource {
         known: this.#state.holdings.get(nodeId)?.revision ?? 0,
         reported: this.#state.nodes.get(nodeId)?.report?.holdingsRevision ?? 0,
       }),
-      onHoldings: (nodeId, incarnation, list) =>
-        this.#dispatch({ kind: 'listed', nodeId, incarnation, list }),
+      onHoldings: (nodeId, incarnation, list, since) =>
+        this.#dispatch({ kind: 'listed', nodeId, incarnation, list, since }),
       onManifestHeld: (...held) => this.noteManifestHeld(...held),
       outdatedManifests: (nodeId) => this.#outdatedManifests(nodeId),
       onViewApplied: (nodeId, incarnation, view) =>

@@ -40,7 +40,12 @@ export type ControlEvent =
   | { readonly kind: 'removed'; readonly nodeId: string }
   | { readonly kind: 'answered'; readonly nodeId: string; readonly report: HeartbeatResponse }
   | { readonly kind: 'missed'; readonly nodeId: string }
-  | (OfRun & { readonly kind: 'listed'; readonly list: ListHoldingsResponse })
+  /** `since`: the revision that the list was asked for. */
+  | (OfRun & {
+      readonly kind: 'listed';
+      readonly list: ListHoldingsResponse;
+      readonly since: number;
+    })
   /** It took a version's manifest and confirmed these segments of it, ahead of its next list. */
   | (OfRun & {
       readonly kind: 'manifest-held';
@@ -121,7 +126,9 @@ function onRunEvent(state: ControlState, event: RunEvent): ControlState {
   const { incarnation, nodeId } = event;
   switch (event.kind) {
     case 'listed':
-      return withHoldings(state, nodeId, (before) => applyHoldings(before, event.list));
+      return withHoldings(state, nodeId, (before) =>
+        applyHoldings(before, event.list, event.since),
+      );
     case 'manifest-held': {
       const { ref, revision, segmentIds, uid } = event;
       const refs = [ref, revisionRef(ref, revision)];

@@ -21,8 +21,14 @@ export function noHoldings(incarnation: string): NodeHoldings {
   return { incarnation, revision: 0, segments: new Map(), manifests: new Set() };
 }
 
-/** The holdings after a list that was asked for since `before.revision`. */
-export function applyHoldings(before: NodeHoldings, list: ListHoldingsResponse): NodeHoldings {
+/** The holdings after a list that was asked for since revision `since`. */
+export function applyHoldings(
+  before: NodeHoldings,
+  list: ListHoldingsResponse,
+  since: number,
+): NodeHoldings {
+  // Changes to something else than what is known: the next list tells.
+  if (!list.full && since !== before.revision) return before;
   const segments = new Map<string, Set<string>>();
   if (!list.full) {
     for (const [uid, ids] of before.segments) segments.set(uid, new Set(ids));

@@ -32,7 +32,8 @@ export interface SyncSide {
   manifest(ref: VersionRef): Manifest | undefined;
   /** The revision the controller has, and the one that the node's last heartbeat told. */
   holdingsRevisions(nodeId: string): { readonly known: number; readonly reported: number };
-  onHoldings(nodeId: string, incarnation: string, list: ListHoldingsResponse): void;
+  /** `since`: the revision that the list was asked for. */
+  onHoldings(nodeId: string, incarnation: string, list: ListHoldingsResponse, since: number): void;
   onManifestHeld(
     nodeId: string,
     incarnation: string,
@@ -144,7 +145,7 @@ export class NodeSync {
     if (known >= reported) return;
     const header = this.#side.header(nodeId);
     const list = await link.listHoldings({ header, sinceRevision: known }, callOptions());
-    this.#side.onHoldings(nodeId, header.incarnation, list);
+    this.#side.onHoldings(nodeId, header.incarnation, list, known);
   }
 
   async #view(nodeId: string, link: DatanodeLink): Promise<void> {

@@ -66,6 +66,17 @@ describe('the scrubber', () => {
     expect(Date.now() - lastPassUnixMs).toBeLessThan(10_000);
   });
 
+  it('looks at the files of a suspended keyspace, too, and gives a bad one up', async () => {
+    const { node, folder, victim, path } = await start();
+    node.holdings.park(TEST_UID);
+    expect(node.holdings.segmentBytes).toBe(0);
+    flipInFile(path, 300);
+    await eventually('given up', () => !node.holdings.has(TEST_UID, victim.info.id));
+    await eventually('set aside', () => quarantined(folder).length === 1);
+    expect(node.holdings.count).toBe(SEGMENTS.length - 1);
+    expect(node.holdings.parkedOf(TEST_UID)).toHaveLength(SEGMENTS.length - 1);
+  });
+
   it('keeps to its rate', async () => {
     const bytes = SEGMENTS.reduce((sum, segment) => sum + segment.bytes.length, 0);
     const { node } = await start({ bytesPerSecond: bytes * 20, intervalMs: 5 });

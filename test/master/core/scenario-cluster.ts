@@ -135,7 +135,7 @@ export class ScenarioCluster {
       return { keyspaceUid, segmentId };
     });
     const list = { revision, full: true, added, removed: [] };
-    this.dispatch({ kind: 'listed', nodeId: id, incarnation, list });
+    this.dispatch({ kind: 'listed', nodeId: id, incarnation, list, since: 0 });
   }
 
   takeView(node: ScenarioNode): void {

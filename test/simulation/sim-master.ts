@@ -1,0 +1,426 @@
+// A master on a simulated clock, network and metadata store. What it knows and decides is the real core
+// (master/core) and the real catalog transitions; this is the shell around them, as leader.ts,
+// nodes/node-sync.ts, orders.ts and commit.ts are in the product, without promises and timers.
+//
+// Killed, it loses everything but the durable catalog; a transaction that was under way is there
+// or not, as chance will have it.
+
+import { applyChanges, emptyCatalog } from '../../master/catalog/catalog.ts';
+import type { CatalogState, Change, Transition } from '../../master/catalog/catalog.ts';
+import { recordNode, startEpoch } from '../../master/catalog/cluster-transitions.ts';
+import { forgetKeyspace, noteObserved } from '../../master/catalog/keyspace-transitions.ts';
+import { clusterOf, epochOf } from '../../master/catalog/queries.ts';
+import { manifestMessage, segmentInfo, versionId } from '../../master/catalog/records.ts';
+import { forgetVersion } from '../../master/catalog/version-transitions.ts';
+import { applyEvent } from '../../master/core/control-events.ts';
+import type { ControlEvent } from '../../master/core/control-events.ts';
+import { beginControl } from '../../master/core/control-state.ts';
+import type { ControlSettings, ControlState } from '../../master/core/control-state.ts';
+import { takeTurn } from '../../master/core/control.ts';
+import type { ControlOrders } from '../../master/core/control.ts';
+import type { Copy } from '../../master/core/repair.ts';
+import type {
+  HeartbeatResponse,
+  ListHoldingsResponse,
+  OrderHeader,
+} from '../../proto/gen/stele/v1/datanode.ts';
+import type { Manifest } from '../../proto/gen/stele/v1/segment.ts';
+import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
+import { SimProcess } from './sim-clock.ts';
+import type { Answer } from './sim-network.ts';
+import { Violation } from './sim-world.ts';
+import type { DatanodePort, MasterPort, SimWorld, Writer } from './sim-world.ts';
+
+const HEARTBEAT_MS = 500;
+const HEARTBEAT_DEADLINE_MS = 1_000;
+const ORDER_DEADLINE_MS = 5_000;
+
+interface Update {
+  readonly writer: Writer;
+  readonly run: (state: CatalogState) => Transition<unknown>;
+  readonly done: (result: Answer<unknown>) => void;
+}
+
+export class SimMaster extends SimProcess implements MasterPort {
+  readonly settings: ControlSettings;
+  /** On disk. */
+  durable: CatalogState = emptyCatalog();
+  state: ControlState;
+  /** Of the last turn. */
+  orders: ControlOrders | undefined;
+  readonly #sim: SimWorld;
+  #updates: Update[] = [];
+  /** Of the transaction that is being written. */
+  #writing: readonly Change[] | undefined;
+  #isTurnPlanned = false;
+  #followed = new Set<string>();
+  #syncing = new Map<string, { again: boolean }>();
+  #dropping = new Set<string>();
+  #applied = new Map<string, { readonly incarnation: string; readonly view: ClusterView }>();
+  #isBusy = { observe: false, forget: false };
+
+  constructor(sim: SimWorld, settings: ControlSettings, shardCount: number) {
+    super('master');
+    this.#sim = sim;
+    this.settings = settings;
+    const cluster = { id: 'c', shardCount, createdAt: '' };
+    this.durable = applyChanges(this.durable, startEpoch(this.durable, cluster).changes);
+    this.state = beginControl(this.durable, settings, 0);
+  }
+
+  start(): void {
+    this.life++;
+    this.alive = true;
+    this.paused = false;
+    this.backlog.length = 0;
+    const cluster = clusterOf(this.durable);
+    this.durable = applyChanges(this.durable, startEpoch(this.durable, cluster).changes);
+    this.state = beginControl(this.durable, this.settings, this.#sim.clock.nowMs);
+    this.#updates = [];
+    this.#writing = undefined;
+    this.#isTurnPlanned = false;
+    this.#followed = new Set();
+    this.#syncing = new Map();
+    this.#dropping = new Set();
+    this.#applied = new Map();
+    this.#isBusy = { observe: false, forget: false };
+    for (const record of this.durable.node.values()) this.#follow(record.id, record);
+    this.#tick();
+  }
+
+  crash(): void {
+    this.alive = false;
+    this.paused = false;
+    this.backlog.length = 0;
+    if (this.#writing === undefined || this.#sim.random.chance(0.5)) return;
+    this.#write(this.#writing);
+  }
+
+  #write(changes: readonly Change[]): void {
+    this.durable = applyChanges(this.durable, changes);
+  }
+
+  /** One transition after the other; `done` when its changes are durable. */
+  update<Result>(
+    writer: Writer,
+    run: (state: CatalogState) => Transition<Result>,
+    done: (result: Answer<Result>) => void = () => undefined,
+  ): void {
+    this.#updates.push({ writer, run, done: done as Update['done'] });
+    if (this.#updates.length === 1) this.#next();
+  }
+
+  #next(): void {
+    const update = this.#updates[0];
+    if (update === undefined) return;
+    const finish = (result: Answer<unknown>): void => {
+      this.#updates.shift();
+      update.done(result);
+      this.#next();
+    };
+    let transition: Transition<unknown>;
+    try {
+      transition = update.run(this.durable);
+    } catch (thrown) {
+      if (thrown instanceof Violation) throw thrown;
+      return finish({ ok: false, error: thrown instanceof Error ? thrown.message : 'failed' });
+    }
+    const { changes, result } = transition;
+    if (changes.length === 0) return finish({ ok: true, value: result });
+    this.#sim.judge.catalogChanges(update.writer, changes);
+    this.#writing = changes;
+    this.#sim.clock.after(this.#sim.random.int(1, 10), this, () => {
+      this.#writing = undefined;
+      this.#write(changes);
+      this.dispatch({ kind: 'catalog', catalog: this.durable });
+      finish({ ok: true, value: result });
+      this.planTurn();
+    });
+  }
+
+  dispatch(event: ControlEvent): void {
+    const { stirs } = this.state;
+    this.state = applyEvent(this.state, event, this.#sim.clock.nowMs, this.settings);
+    if (this.state.stirs !== stirs) this.planTurn();
+  }
+
+  planTurn(): void {
+    if (this.#isTurnPlanned) return;
+    this.#isTurnPlanned = true;
+    this.#sim.clock.after(1, this, () => {
+      this.#isTurnPlanned = false;
+      this.#turn();
+    });
+  }
+
+  #tick(): void {
+    this.#turn();
+    this.#sim.clock.after(HEARTBEAT_MS, this, () => this.#tick());
+  }
+
+  #turn(): void {
+    const { stirs } = this.state;
+    const { orders, state } = takeTurn(this.state, this.#sim.clock.nowMs, this.settings, () => '');
+    this.state = state;
+    this.orders = orders;
+    this.#sim.judge.turnTaken(this);
+    if (state.stirs !== stirs) this.planTurn();
+    if (orders.resync) this.#applied.clear();
+    if (orders.view !== undefined || orders.resync) {
+      for (const nodeId of this.#followed) this.#sync(nodeId);
+    }
+    this.#note(orders);
+    for (const target of new Set(orders.copies.map((copy) => copy.target))) {
+      this.#copy(
+        target,
+        orders.copies.filter((copy) => copy.target === target),
+      );
+    }
+    for (const plan of orders.drops) this.#drop(plan);
+    this.#forget(orders);
+  }
+
+  #note({ observed }: ControlOrders): void {
+    if (observed.length === 0 || this.#isBusy.observe) return;
+    this.#isBusy.observe = true;
+    this.update(
+      'loop',
+      (state) => noteObserved(state, observed),
+      () => {
+        this.#isBusy.observe = false;
+      },
+    );
+  }
+
+  #forget({ forget: { keyspaces, versions } }: ControlOrders): void {
+    if (this.#isBusy.forget || keyspaces.length + versions.length === 0) return;
+    this.#isBusy.forget = true;
+    for (const { uid, version } of versions) {
+      this.update('loop', (state) => forgetVersion(state, uid, version));
+    }
+    for (const uid of keyspaces) this.update('loop', (state) => forgetKeyspace(state, uid));
+    this.update(
+      'loop',
+      () => ({ changes: [], result: undefined }),
+      () => {
+        this.#isBusy.forget = false;
+      },
+    );
+  }
+
+  header(nodeId: string): OrderHeader {
+    const incarnation = this.state.nodes.get(nodeId)?.incarnation ?? '';
+    return { epoch: epochOf(this.state.catalog), nodeId, incarnation, clusterId: 'c' };
+  }
+
+  onRegister(node: DatanodePort, answer: (value: Answer<boolean>) => void): void {
+    const { address, id, incarnation } = node;
+    const record = { id, incarnation, address, zone: '' };
+    this.update(
+      'node',
+      (state) => recordNode(state, record),
+      () => {
+        this.#follow(id, record);
+        answer({ ok: true, value: true });
+      },
+    );
+  }
+
+  #follow(id: string, record: Parameters<typeof recordNode>[1]): void {
+    this.dispatch({ kind: 'known', record });
+    if (this.#followed.has(id)) return;
+    this.#followed.add(id);
+    this.#heartbeat(id);
+  }
+
+  removeNode(id: string): void {
+    this.#followed.delete(id);
+    this.#applied.delete(id);
+    this.dispatch({ kind: 'removed', nodeId: id });
+  }
+
+  #heartbeat(nodeId: string): void {
+    const node = this.#sim.datanodes.get(nodeId);
+    if (node === undefined || !this.#followed.has(nodeId)) return;
+    const startedMs = this.#sim.clock.nowMs;
+    const header = { ...this.header(nodeId), incarnation: '' };
+    this.#call<HeartbeatResponse>(
+      node,
+      HEARTBEAT_DEADLINE_MS,
+      (answer) => node.onHeartbeat(header, answer),
+      (report) => {
+        if (!this.#followed.has(nodeId)) return;
+        if (report.ok) this.dispatch({ kind: 'answered', nodeId, report: report.value });
+        else this.dispatch({ kind: 'missed', nodeId });
+        if (report.ok) this.#sync(nodeId);
+        const restMs = HEARTBEAT_MS - (this.#sim.clock.nowMs - startedMs);
+        this.#sim.clock.after(Math.max(50, restMs), this, () => this.#heartbeat(nodeId));
+      },
+    );
+  }
+
+  #call<Value>(
+    node: DatanodePort,
+    deadlineMs: number,
+    handle: (answer: (value: Answer<Value>) => void) => void,
+    done: (answer: Answer<Value>) => void,
+  ): void {
+    this.#sim.network.call(this, node, deadlineMs, handle, done);
+  }
+
+  /** Brings the node's holdings here, and the view and its manifests there; one task a node. */
+  #sync(nodeId: string): void {
+    const running = this.#syncing.get(nodeId);
+    if (running !== undefined) {
+      running.again = true;
+      return;
+    }
+    const node = this.#sim.datanodes.get(nodeId);
+    if (node === undefined) return;
+    const task = { again: false };
+    this.#syncing.set(nodeId, task);
+    const end = (ok: boolean): void => {
+      this.#syncing.delete(nodeId);
+      if (ok && task.again) this.#sync(nodeId);
+    };
+    this.#list(node, (ok) => (ok ? this.#giveView(node, end) : end(false)));
+  }
+
+  #list(node: DatanodePort, done: (ok: boolean) => void): void {
+    const { id } = node;
+    const known = this.state.holdings.get(id)?.revision ?? 0;
+    const reported = this.state.nodes.get(id)?.report?.holdingsRevision ?? 0;
+    if (known >= reported) return done(true);
+    const header = this.header(id);
+    this.#call<ListHoldingsResponse>(
+      node,
+      ORDER_DEADLINE_MS,
+      (answer) => node.onListHoldings(header, known, answer),
+      (list) => {
+        const { incarnation } = header;
+        if (list.ok)
+          this.dispatch({
+            kind: 'listed',
+            nodeId: id,
+            incarnation,
+            list: list.value,
+            since: known,
+          });
+        done(list.ok);
+      },
+    );
+  }
+
+  #giveView(node: DatanodePort, done: (ok: boolean) => void): void {
+    const { view } = this.state;
+    const header = this.header(node.id);
+    const applied = this.#applied.get(node.id);
+    if (applied?.view === view && applied.incarnation === header.incarnation) return done(true);
+    this.#call<{ missingManifests: { keyspaceUid: string; version: number }[] }>(
+      node,
+      ORDER_DEADLINE_MS,
+      (answer) => node.onApplyView(header, view, answer),
+      (response) => {
+        if (!response.ok) return done(false);
+        this.#giveManifests(node, header, [...response.value.missingManifests], (ok) => {
+          if (!ok) return done(false);
+          const { incarnation } = header;
+          this.#applied.set(node.id, { incarnation, view });
+          this.dispatch({ kind: 'view-applied', nodeId: node.id, incarnation, view });
+          done(true);
+        });
+      },
+    );
+  }
+
+  #giveManifests(
+    node: DatanodePort,
+    header: OrderHeader,
+    refs: { keyspaceUid: string; version: number }[],
+    done: (ok: boolean) => void,
+  ): void {
+    const ref = refs.shift();
+    if (ref === undefined) return done(true);
+    const manifest = this.#manifest(ref.keyspaceUid, ref.version);
+    if (manifest === undefined) return this.#giveManifests(node, header, refs, done);
+    this.putManifest(node, header, manifest, (held) =>
+      held === undefined ? done(false) : this.#giveManifests(node, header, refs, done),
+    );
+  }
+
+  /** `done` gets the ids that the node holds, or undefined where it did not take the manifest. */
+  putManifest(
+    node: DatanodePort,
+    header: OrderHeader,
+    manifest: Manifest,
+    done: (held: readonly string[] | undefined) => void,
+  ): void {
+    this.#call<readonly { readonly id: string }[]>(
+      node,
+      ORDER_DEADLINE_MS,
+      (answer) => node.onPutManifest(header, manifest, answer),
+      (held) => {
+        if (!held.ok) return done(undefined);
+        const segmentIds = held.value.map(({ id }) => id);
+        const { keyspaceUid: uid, revision } = manifest;
+        const ref = versionId(uid, manifest.version);
+        const { incarnation } = header;
+        const content = { uid, ref, revision, segmentIds };
+        this.dispatch({ kind: 'manifest-held', nodeId: node.id, incarnation, ...content });
+        done(segmentIds);
+      },
+    );
+  }
+
+  #manifest(uid: string, number: number): Manifest | undefined {
+    const id = versionId(uid, number);
+    const keyspace = this.durable.keyspace.get(uid);
+    const version = this.durable.version.get(id);
+    const manifest = this.durable.manifest.get(id);
+    if (keyspace === undefined || version === undefined || manifest === undefined) return undefined;
+    return manifestMessage(keyspace, version, manifest, clusterOf(this.durable).shardCount);
+  }
+
+  #copy(target: string, copies: readonly Copy[]): void {
+    const node = this.#sim.datanodes.get(target);
+    if (node === undefined) return;
+    const header = this.header(target);
+    const orders = copies.map(({ segment, sources, uid }) => ({
+      keyspaceUid: uid,
+      segment: segmentInfo(segment),
+      sources: sources.map((nodeId) => ({ nodeId, address: undefined })),
+    }));
+    this.#call<number>(
+      node,
+      ORDER_DEADLINE_MS,
+      (answer) => node.onCopy(header, orders, answer),
+      ({ ok }) => {
+        if (!ok) this.dispatch({ kind: 'copies-refused', copies });
+      },
+    );
+  }
+
+  #drop({
+    holdingsRevision,
+    node: nodeId,
+    segments,
+    versions,
+  }: ControlOrders['drops'][number]): void {
+    const node = this.#sim.datanodes.get(nodeId);
+    if (node === undefined || this.#dropping.has(nodeId)) return;
+    this.#dropping.add(nodeId);
+    const header = this.header(nodeId);
+    this.#call<boolean>(
+      node,
+      ORDER_DEADLINE_MS,
+      (answer) => node.onDrop(header, segments, versions, holdingsRevision, answer),
+      ({ ok }) => {
+        this.#dropping.delete(nodeId);
+        if (!ok || versions.length === 0) return;
+        const { incarnation } = header;
+        const refs = versions.map(({ ref }) => ref);
+        this.dispatch({ kind: 'dropped', nodeId, incarnation, refs });
+      },
+    );
+  }
+}

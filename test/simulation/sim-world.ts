@@ -1,0 +1,128 @@
+// What the parts of a simulation know of each other.
+
+import type { CatalogState, Change, Transition } from '../../master/catalog/catalog.ts';
+import type { ControlEvent } from '../../master/core/control-events.ts';
+import type { ControlState } from '../../master/core/control-state.ts';
+import type {
+  ApplyViewResponse,
+  CopyOrder,
+  HeartbeatResponse,
+  ListHoldingsResponse,
+  OrderHeader,
+} from '../../proto/gen/stele/v1/datanode.ts';
+import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
+import type { ClusterView, NodeAddress } from '../../proto/gen/stele/v1/view.ts';
+import type { SimClock, SimProcess } from './sim-clock.ts';
+import type { SimDisk } from './sim-disk.ts';
+import type { Answer, SimNetwork } from './sim-network.ts';
+import type { SimRandom } from './sim-random.ts';
+
+/** Rules that can be broken on purpose, in the wiring of the simulation, to see that it notices. */
+export type Defect =
+  'skip-fsync' | 'ignore-epoch' | 'swap-early' | 'serve-unverified' | 'missing-is-not-found';
+
+/** Something that must never be. */
+export class Violation extends Error {}
+
+/** Who changes the catalog: an operator's word is not to be written by anybody else. */
+export type Writer = 'start' | 'node' | 'loop' | 'load' | 'operator';
+
+export type ReadAnswer =
+  | { readonly status: 'OK'; readonly value: string }
+  | { readonly status: 'NOT_FOUND' | 'UNAVAILABLE' };
+
+type Reply<Value> = (answer: Answer<Value>) => void;
+
+export interface DatanodePort extends SimProcess {
+  readonly disk: SimDisk;
+  readonly address: NodeAddress;
+  readonly incarnation: string;
+  readonly cluster: { readonly view: ClusterView | undefined };
+  start(): void;
+  crash(): void;
+  scrub(): void;
+  onHeartbeat(header: OrderHeader, answer: Reply<HeartbeatResponse>): void;
+  onListHoldings(header: OrderHeader, since: number, answer: Reply<ListHoldingsResponse>): void;
+  onApplyView(header: OrderHeader, view: ClusterView, answer: Reply<ApplyViewResponse>): void;
+  onPutManifest(header: OrderHeader, manifest: Manifest, answer: Reply<SegmentInfo[]>): void;
+  onCopy(header: OrderHeader, orders: readonly CopyOrder[], answer: Reply<number>): void;
+  onFetch(name: string, answer: Reply<string>): void;
+  onDrop(
+    header: OrderHeader,
+    segments: readonly { readonly uid: string; readonly segmentId: string }[],
+    versions: readonly { readonly uid: string; readonly version: number }[],
+    asOfRevision: number,
+    answer: Reply<boolean>,
+  ): void;
+  onPush(uid: string, segmentId: string, answer: Reply<boolean>): void;
+  onRead(
+    uid: string,
+    version: number,
+    shard: number,
+    present: boolean,
+    answer: Reply<ReadAnswer>,
+  ): void;
+}
+
+export interface MasterPort extends SimProcess {
+  /** On disk. */
+  readonly durable: CatalogState;
+  readonly state: ControlState;
+  start(): void;
+  crash(): void;
+  update<Result>(
+    writer: Writer,
+    run: (state: CatalogState) => Transition<Result>,
+    done?: Reply<Result>,
+  ): void;
+  dispatch(event: ControlEvent): void;
+  header(nodeId: string): OrderHeader;
+  onRegister(node: DatanodePort, answer: Reply<boolean>): void;
+  putManifest(
+    node: DatanodePort,
+    header: OrderHeader,
+    manifest: Manifest,
+    done: (held: readonly string[] | undefined) => void,
+  ): void;
+  removeNode(id: string): void;
+}
+
+/** Sees everything, and throws Violation. */
+export interface JudgePort {
+  manifestGiven(manifest: Manifest): void;
+  answered(node: DatanodePort, ref: string, shard: number, present: boolean, got: ReadAnswer): void;
+  orderObeyed(node: DatanodePort, header: OrderHeader): void;
+  needed(): ReadonlySet<string>;
+  goodCopies(name: string): number;
+  copyGone(name: string, how: string): void;
+  crashed(): void;
+  committed(uid: string, segmentIds: readonly string[], wanted: number): void;
+  acknowledge(uid: string, version: number): void;
+  catalogChanges(writer: Writer, changes: readonly Change[]): void;
+  turnTaken(master: MasterPort): void;
+}
+
+export interface LoaderPort extends SimProcess {
+  /** Loads that have begun and are not over, as far as anybody waits for them. */
+  readonly running: number;
+  load(keyspace: string): void;
+}
+
+export interface SimWorld {
+  readonly clock: SimClock;
+  readonly random: SimRandom;
+  readonly network: SimNetwork;
+  readonly judge: JudgePort;
+  readonly master: MasterPort;
+  readonly loader: LoaderPort;
+  readonly reader: SimProcess;
+  readonly datanodes: Map<string, DatanodePort>;
+  /** Uids of keyspaces that an operator has dropped. */
+  readonly dropped: Set<string>;
+  /** When a fault last took a whole disk. */
+  emptiedAtMs: number;
+  has(defect: Defect): boolean;
+  /** Into the trace. */
+  note(what: string): void;
+  operate<Result>(transition: (state: CatalogState) => Transition<Result>, done?: () => void): void;
+}
