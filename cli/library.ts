@@ -8,13 +8,17 @@ export type {
   StartClusterOptions,
 } from './start-cluster.ts';
 export { SteleClient } from '../client/stele-client.ts';
+export type { ClientStats, SteleClientOptions } from '../client/stele-client.ts';
+export type { ScanOptions } from '../client/key-scan.ts';
+export type { VersionChange } from '../client/version-watch.ts';
 export type {
   Key,
+  KeyspaceInfo,
   ManyResult,
+  PartialResult,
   ReadOptions,
-  SteleClientOptions,
   Value,
-} from '../client/stele-client.ts';
+} from '../client/read-options.ts';
 export { connectAdmin } from '../client/admin.ts';
 export { ERROR_TABLE, SteleError } from '../base/errors.ts';
 export type { ErrorCode } from '../base/errors.ts';

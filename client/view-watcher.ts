@@ -8,14 +8,30 @@ import { steleErrorFromGrpc } from '../proto/grpc-errors.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type { WatchViewResponse } from '../proto/gen/stele/v1/cluster.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
+import { ViewOrder } from './view-order.ts';
 
 const RECONNECT_MS = 250;
 
-export class ViewWatcher {
+/** The cluster's view as the client goes by it. */
+export interface ClientViews {
+  /** Undefined until the first one has come. */
+  readonly view: ClusterView | undefined;
+  /** Calls `listener` with each new view; returns how to stop that. */
+  subscribe(listener: (view: ClusterView) => void): () => void;
+  /**
+   * The present view, or the first one to come. Throws UNAVAILABLE after `deadlineMs` or when closed;
+   * an abort of `signal` ends the wait in the same way.
+   */
+  firstView(deadlineMs: number, signal?: AbortSignal): Promise<ClusterView>;
+  close(): Promise<void>;
+}
+
+export class ViewWatcher implements ClientViews {
   readonly #seeds: readonly string[];
   readonly #stop = new AbortController();
   readonly #listeners = new Set<(view: ClusterView) => void>();
   readonly #finished: Promise<void>;
+  readonly #order = new ViewOrder((view) => this.#apply(view));
   #view: ClusterView | undefined;
   #lastError: SteleError | undefined;
 
@@ -29,18 +45,19 @@ export class ViewWatcher {
     return this.#view;
   }
 
-  /** Calls `listener` with each new view; returns how to stop that. */
   subscribe(listener: (view: ClusterView) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** The present view, or the first one to come. Throws UNAVAILABLE after `deadlineMs`. */
-  async firstView(deadlineMs: number): Promise<ClusterView> {
+  async firstView(deadlineMs: number, signal?: AbortSignal): Promise<ClusterView> {
     if (this.#view !== undefined) return this.#view;
-    const arrived = new AbortController();
-    const unsubscribe = this.subscribe(() => arrived.abort());
-    await sleep(deadlineMs, AbortSignal.any([arrived.signal, this.#stop.signal]));
+    const woken = new AbortController();
+    const wake = (): void => woken.abort();
+    const unsubscribe = this.subscribe(wake);
+    for (const ending of [this.#stop.signal, signal]) ending?.addEventListener('abort', wake);
+    if (signal?.aborted !== true) await sleep(deadlineMs, woken.signal);
+    for (const ending of [this.#stop.signal, signal]) ending?.removeEventListener('abort', wake);
     unsubscribe();
     if (this.#view !== undefined) return this.#view;
     throw new SteleError(
@@ -51,6 +68,7 @@ export class ViewWatcher {
 
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#order.close();
     await this.#finished;
   }
 
@@ -70,7 +88,7 @@ export class ViewWatcher {
     this.#stop.signal.addEventListener('abort', cancel, { once: true });
     try {
       for await (const { view } of call as AsyncIterable<WatchViewResponse>) {
-        if (view !== undefined) this.#apply(view);
+        if (view !== undefined && !this.#stop.signal.aborted) this.#order.offer(view);
       }
     } catch (thrown) {
       this.#lastError = steleErrorFromGrpc(thrown, seed);

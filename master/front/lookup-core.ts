@@ -16,6 +16,7 @@ import { slotOfKey } from '../../ring/slot.ts';
 import { ValueCache, bytesOfCached, cacheKeyOf } from './cache.ts';
 import type { CachedValue } from './cache.ts';
 import { Dispatcher } from '../../proto/routing/dispatcher.ts';
+import { newWaitingKey } from '../../proto/routing/waiting.ts';
 import type { LookupReceiver } from '../../proto/routing/waiting.ts';
 import { Router } from '../../proto/routing/router.ts';
 import type { LookupTarget } from '../../proto/routing/router.ts';
@@ -137,22 +138,9 @@ export class LookupCore {
     deadlineAtMs: number,
   ): void {
     const shard = shardOfSlot(slotOfKey(key, 0, key.length), this.router.table.shardCount);
-    this.dispatcher.submit({
-      target,
-      key,
-      cacheKey,
-      shard,
-      receiver,
-      index,
-      deadlineAtMs,
-      table: undefined,
-      tried: 0,
-      asked: 0,
-      parkedTimes: 0,
-      hedged: false,
-      settled: false,
-      lastError: undefined,
-    });
+    this.dispatcher.submit(
+      newWaitingKey(target, key, shard, receiver, index, deadlineAtMs, cacheKey),
+    );
   }
 
   /**

@@ -47,7 +47,16 @@ export const AVOID_MS = 300;
 export const NONE_LEFT = -1;
 export const ALL_BUSY = -2;
 
+export interface RouterOptions {
+  /**
+   * True: what some node has is read even while the cluster is not ready. For who comes when it has
+   * been running for long, and happens to have lost a shard just now.
+   */
+  readonly opensEarly?: boolean;
+}
+
 export class Router {
+  readonly #opensEarly: boolean;
   #table: RouteTable = emptyTable();
   #nodes = new Map<string, NodeSlot>();
   #keyspaces = new Map<string, KeyspaceView>();
@@ -57,6 +66,10 @@ export class Router {
   #nextPrefix = 1;
   #turn = 0;
   #everReady = false;
+
+  constructor({ opensEarly = false }: RouterOptions = {}) {
+    this.#opensEarly = opensEarly;
+  }
 
   /** Whether reads are answered: once the cluster was ready, only its dead shards are not. */
   get open(): boolean {
@@ -99,8 +112,8 @@ export class Router {
   target(keyspace: string, version = 0): LookupTarget {
     const current = version === 0 ? this.#current.get(keyspace) : undefined;
     if (current !== undefined) return current;
-    if (!this.#everReady) throw notReady(this.#table.view);
     const known = this.#keyspaces.get(keyspace);
+    if (!this.#everReady && !this.#readsEarly(known)) throw notReady(this.#table.view);
     if (known === undefined) {
       throw new SteleError(
         'KEYSPACE_NOT_FOUND',
@@ -164,6 +177,11 @@ export class Router {
     if (difference !== 0) return difference < 0 ? first : second;
     this.#turn ^= 1;
     return this.#turn === 0 ? first : second;
+  }
+
+  #readsEarly(keyspace: KeyspaceView | undefined): boolean {
+    if (!this.#opensEarly || keyspace === undefined) return false;
+    return this.#table.replicas.some((replicas) => replicas.length > 0);
   }
 
   #targetOf(keyspace: KeyspaceView, version: number): LookupTarget {

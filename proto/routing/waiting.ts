@@ -42,6 +42,34 @@ export interface WaitingKey {
   lastError: SteleError | undefined;
 }
 
+/** A key that nobody has been asked for yet. */
+export function newWaitingKey(
+  target: LookupTarget,
+  key: Uint8Array,
+  shard: number,
+  receiver: LookupReceiver,
+  index: number,
+  deadlineAtMs: number,
+  cacheKey = '',
+): WaitingKey {
+  return {
+    target,
+    key,
+    cacheKey,
+    shard,
+    receiver,
+    index,
+    deadlineAtMs,
+    table: undefined,
+    tried: 0,
+    asked: 0,
+    parkedTimes: 0,
+    hedged: false,
+    settled: false,
+    lastError: undefined,
+  };
+}
+
 /** Keys of one dataset that travel to one node together. */
 export interface Batch {
   readonly slot: NodeSlot;

@@ -1,0 +1,142 @@
+// All keys of one version: page by page, shard by shard, each page from any replica of its shard.
+//
+// Invariants: the version is chosen when the scan begins, and stays; every key of it that matches is
+// given exactly once (a page ends between two positions, which mean the same on every node); a scan
+// whose version is not kept any more ends with VERSION_NOT_FOUND, never as if it were complete.
+
+import { sleep } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
+import { SteleError, toSteleError } from '../base/errors.ts';
+import type { ScanKeysResponse } from '../proto/gen/stele/v1/datanode.ts';
+import type { ReplicaCaller } from '../proto/routing/replica-caller.ts';
+import type { LookupTarget, Router } from '../proto/routing/router.ts';
+import { throwIfEnded } from './read-options.ts';
+import type { ClientScope, ReadOptions } from './read-options.ts';
+
+export interface ScanOptions extends ReadOptions {
+  /** Only keys that begin with this. Not together with `match`. */
+  readonly prefix?: string | Uint8Array;
+  /** Only keys that match a glob as Redis has it: `*`, `?`, `[a-c]`, `\x`. */
+  readonly match?: string | Uint8Array;
+  /** Records that a datanode looks at for one page; default 1,000, at most 10,000. */
+  readonly count?: number;
+}
+
+export interface ScanParts {
+  readonly router: Router;
+  readonly caller: ReplicaCaller;
+  readonly scope: ClientScope;
+  readonly nowMs: Clock;
+}
+
+const COUNT_DEFAULT = 1000;
+const COUNT_MAX = 10_000;
+/** For one page, all tries together. */
+const PAGE_DEADLINE_MS_DEFAULT = 5000;
+const RETRY_PAUSE_MS = 25;
+
+interface ScanRequest {
+  readonly target: LookupTarget;
+  readonly pattern: Buffer;
+  readonly recordsMax: number;
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Throws INVALID_ARGUMENT at the first step; then see SteleClient.scan. */
+export async function* scanVersion(
+  parts: ScanParts,
+  target: LookupTarget,
+  options: ScanOptions,
+): AsyncGenerator<Buffer, void, undefined> {
+  const request = requestOf(target, options);
+  const { shardCount } = parts.router.table;
+  let [shard, position] = [0, 0];
+  while (shard < shardCount) {
+    const page = await pageAt(parts, request, shard, position);
+    if (page.nextShard < shard || (page.nextShard === shard && page.nextPosition <= position)) {
+      throw new SteleError('INTERNAL', `A scan stood still at shard ${shard}, ${position}.`);
+    }
+    [shard, position] = [page.nextShard, page.nextPosition];
+    for (const key of page.keys) {
+      throwIfEnded(parts.scope, request.signal);
+      yield Buffer.from(key);
+    }
+  }
+}
+
+/** One page; tries until its deadline, because a node that fails now may be replaced in the next view. */
+async function pageAt(
+  { caller, nowMs, router, scope }: ScanParts,
+  request: ScanRequest,
+  shard: number,
+  position: number,
+): Promise<ScanKeysResponse> {
+  const { deadlineMs, pattern, recordsMax, signal, target } = request;
+  const { keyspaceUid, version } = target;
+  const asked = { keyspaceUid, version, shard, position, skipMissing: false, recordsMax, pattern };
+  const deadlineAtMs = nowMs() + deadlineMs;
+  for (;;) {
+    throwIfEnded(scope, signal);
+    checkKept(router, target);
+    try {
+      return await caller.ask(
+        shard,
+        deadlineAtMs,
+        (link, expectNode, call) => link.scanKeys({ ...asked, expectNode }, call),
+        signal,
+      );
+    } catch (thrown) {
+      throwIfEnded(scope, signal);
+      const error = toSteleError(thrown);
+      if (!error.retryable || nowMs() >= deadlineAtMs) throw error;
+    }
+    await sleep(RETRY_PAUSE_MS, signal);
+  }
+}
+
+/** Throws VERSION_NOT_FOUND, KEYSPACE_NOT_FOUND, SUSPENDED. */
+function checkKept(router: Router, target: LookupTarget): void {
+  const { keyspace, version } = target;
+  try {
+    if (router.target(keyspace, version).keyspaceUid === target.keyspaceUid) return;
+  } catch (thrown) {
+    const error = toSteleError(thrown);
+    if (error.code !== 'VERSION_NOT_FOUND') throw error;
+  }
+  throw new SteleError(
+    'VERSION_NOT_FOUND',
+    `Version ${version} of '${keyspace}', which this scan reads, is not kept any more; begin the scan again.`,
+  );
+}
+
+function requestOf(target: LookupTarget, options: ScanOptions): ScanRequest {
+  const { count = COUNT_DEFAULT, deadlineMs = PAGE_DEADLINE_MS_DEFAULT, signal } = options;
+  if (!Number.isInteger(count) || count < 1) {
+    throw new SteleError('INVALID_ARGUMENT', `'count' is ${count}; give a whole number above 0.`);
+  }
+  const recordsMax = Math.min(count, COUNT_MAX);
+  return { target, pattern: patternOf(options), recordsMax, deadlineMs, signal };
+}
+
+const SPECIAL = new Set(Buffer.from('*?[]\\^-'));
+const BACKSLASH = 0x5c;
+const STAR = 0x2a;
+
+/** Empty: every key. */
+function patternOf({ match, prefix }: ScanOptions): Buffer {
+  if (match !== undefined && prefix !== undefined) {
+    throw new SteleError('INVALID_ARGUMENT', `Give 'prefix' or 'match', not both.`);
+  }
+  if (match !== undefined) return bytesOf(match);
+  const pattern: number[] = [];
+  for (const byte of prefix === undefined ? [] : bytesOf(prefix)) {
+    if (SPECIAL.has(byte)) pattern.push(BACKSLASH);
+    pattern.push(byte);
+  }
+  return pattern.length === 0 ? Buffer.alloc(0) : Buffer.from([...pattern, STAR]);
+}
+
+function bytesOf(text: string | Uint8Array): Buffer {
+  return typeof text === 'string' ? Buffer.from(text) : Buffer.from(text);
+}

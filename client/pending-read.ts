@@ -1,0 +1,128 @@
+// One get or getMany on its way: collects the answers of its keys and settles its promise once.
+//
+// Hot: `receive` is called for every key and allocates nothing.
+//
+// Invariants: the promise is settled exactly once; after that `abandoned` keeps the dispatcher from
+// asking further replicas; the keys are taken off `keysInFlight` when it is settled, and only then.
+
+import { SteleError } from '../base/errors.ts';
+import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
+import type { LookupTarget } from '../proto/routing/router.ts';
+import type { LookupReceiver } from '../proto/routing/waiting.ts';
+import { KEYS_IN_FLIGHT_MAX, cancelledError, closedError } from './read-options.ts';
+import type { ClientScope, Value } from './read-options.ts';
+
+/** Value bytes that one call may bring together. */
+const VALUE_BYTES_MAX = 256 * 1024 * 1024;
+
+export class PendingRead implements LookupReceiver {
+  /** In the order of the keys; undefined: not answered, or UNAVAILABLE. */
+  readonly values: (Value | undefined)[];
+  readonly target: LookupTarget;
+  abandoned = false;
+  unavailable = 0;
+  failure: SteleError | undefined;
+  readonly #scope: ClientScope;
+  readonly #keyCount: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #resolve: (read: PendingRead) => void;
+  readonly #reject: (error: SteleError) => void;
+  #left: number;
+  #bytes = 0;
+
+  /** Throws BATCH_TOO_LARGE, OVERLOADED; takes `keyCount` of the keys that may be in flight. */
+  constructor(
+    scope: ClientScope,
+    target: LookupTarget,
+    keyCount: number,
+    signal: AbortSignal | undefined,
+    resolve: (read: PendingRead) => void,
+    reject: (error: SteleError) => void,
+  ) {
+    admit(scope, keyCount);
+    scope.keysInFlight += keyCount;
+    this.#scope = scope;
+    this.target = target;
+    this.values = Array.from({ length: keyCount });
+    this.#keyCount = keyCount;
+    this.#left = keyCount;
+    this.#signal = signal;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    signal?.addEventListener('abort', this.#cancel, { once: true });
+    if (keyCount === 0) this.#finish();
+  }
+
+  receive(
+    index: number,
+    status: LookupStatus,
+    value: Buffer | undefined,
+    _nodeId: string,
+    failure: SteleError | undefined,
+  ): void {
+    if (this.abandoned) return;
+    if (status === LookupStatus.OK && value !== undefined) {
+      this.values[index] = value;
+      this.#bytes += value.length;
+      if (this.#bytes > VALUE_BYTES_MAX) return this.fail(valuesTooLarge());
+    } else if (status === LookupStatus.NOT_FOUND) {
+      this.values[index] = null;
+    } else {
+      this.unavailable++;
+      this.failure ??= failure;
+    }
+    if (--this.#left === 0) this.#finish();
+  }
+
+  /** Rejects, if it is not settled. */
+  fail(error: SteleError): void {
+    if (this.abandoned) return;
+    this.#settle();
+    this.values.length = 0;
+    this.#reject(error);
+  }
+
+  /** Why the call as a whole fails when its caller wants all keys or none. */
+  incomplete(): SteleError {
+    const what = `${this.unavailable} of ${this.#keyCount} keys of '${this.target.keyspace}' cannot be read at the moment`;
+    const code = this.failure?.code === 'OVERLOADED' ? 'OVERLOADED' : 'UNAVAILABLE';
+    return new SteleError(code, `${what} (${this.failure?.message ?? 'no reason was given'})`);
+  }
+
+  readonly #cancel = (): void => this.fail(cancelledError());
+
+  #finish(): void {
+    // A dispatcher that is closed answers UNAVAILABLE for what it had; to this caller that is another thing.
+    if (this.unavailable > 0 && this.#scope.closing.aborted) return this.fail(closedError());
+    this.#settle();
+    this.#resolve(this);
+  }
+
+  #settle(): void {
+    this.abandoned = true;
+    this.#scope.keysInFlight -= this.#keyCount;
+    this.#signal?.removeEventListener('abort', this.#cancel);
+  }
+}
+
+function admit(scope: ClientScope, keyCount: number): void {
+  if (keyCount > KEYS_IN_FLIGHT_MAX) {
+    throw new SteleError(
+      'BATCH_TOO_LARGE',
+      `${keyCount} keys in one call; ask for at most ${KEYS_IN_FLIGHT_MAX}.`,
+    );
+  }
+  if (scope.keysInFlight + keyCount > KEYS_IN_FLIGHT_MAX) {
+    throw new SteleError(
+      'OVERLOADED',
+      `${scope.keysInFlight} keys are in flight already; await them before asking for ${keyCount} more (at most ${KEYS_IN_FLIGHT_MAX}).`,
+    );
+  }
+}
+
+function valuesTooLarge(): SteleError {
+  return new SteleError(
+    'BATCH_TOO_LARGE',
+    `The values have more than ${VALUE_BYTES_MAX} bytes together; ask for fewer keys.`,
+  );
+}

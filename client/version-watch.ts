@@ -1,0 +1,56 @@
+// The versions of one keyspace as they become current, from the views as they come.
+//
+// Nothing queues up: who is slow misses what was current in between and gets the newest.
+
+import type { KeyspaceView } from '../proto/gen/stele/v1/view.ts';
+import { throwIfEnded } from './read-options.ts';
+import type { ClientScope } from './read-options.ts';
+import type { ClientViews } from './view-watcher.ts';
+
+export interface VersionChange {
+  readonly keyspace: string;
+  /** The version that is current now; 0 when the keyspace is not there, or has none yet. */
+  readonly version: number;
+  /** The one told before this; 0 at first. */
+  readonly previous: number;
+}
+
+/** The present version, then each change; needs a first view. Throws CANCELLED. */
+export async function* watchVersions(
+  views: ClientViews,
+  scope: ClientScope,
+  keyspace: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<VersionChange, void, undefined> {
+  let wake = (): void => undefined;
+  const stir = (): void => wake();
+  const unsubscribe = views.subscribe(stir);
+  scope.closing.addEventListener('abort', stir);
+  signal?.addEventListener('abort', stir);
+  try {
+    let told: { uid: string; version: number } | undefined;
+    for (;;) {
+      throwIfEnded(scope, signal);
+      const now = currentOf(views, keyspace);
+      if (told?.uid !== now.uid || told.version !== now.version) {
+        const previous = told?.version ?? 0;
+        told = now;
+        yield { keyspace, version: now.version, previous };
+      } else {
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
+    }
+  } finally {
+    unsubscribe();
+    scope.closing.removeEventListener('abort', stir);
+    signal?.removeEventListener('abort', stir);
+  }
+}
+
+function currentOf(views: ClientViews, keyspace: string): { uid: string; version: number } {
+  const named = ({ name }: KeyspaceView): boolean => name === keyspace;
+  const found = views.view?.keyspaces.find(named);
+  // A keyspace without a version is told as one that is not there.
+  if (found === undefined || found.currentVersion === 0) return { uid: '', version: 0 };
+  return { uid: found.uid, version: found.currentVersion };
+}

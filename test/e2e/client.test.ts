@@ -1,0 +1,206 @@
+// The library client against real processes: datanodes killed and stopped under it, versions swapped
+// under it, the master gone.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { SteleClient } from '../../client/stele-client.ts';
+import { BatchReader } from '../support/batch-reader.ts';
+import { TestCluster } from '../support/cluster.ts';
+import { VersionedRows } from '../support/rows.ts';
+import { flags, PROJECT, SteleProcess, until } from '../support/stele-process.ts';
+
+const KEYSPACE = 'numbers';
+const READS_PER_PHASE = 300;
+const folder = mkdtempSync(join(tmpdir(), 'stele-client-'));
+const rows = new VersionedRows(10_000);
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  cluster = await TestCluster.start({ masterFlags: flags({ 'repair-delay': '60s' }) });
+  await loadVersion(1);
+  await cluster.status('green');
+}, 60_000);
+
+afterAll(async () => {
+  await cluster?.close();
+  rmSync(folder, { recursive: true, force: true });
+}, 30_000);
+
+async function loadVersion(version: number): Promise<void> {
+  const file = join(folder, `rows-${version}.data`);
+  await rows.write(file, version);
+  expect((await cluster.load(KEYSPACE, [file])).version).toBe(version);
+}
+
+function connect(): SteleClient {
+  const client = new SteleClient({ seeds: [cluster.masterGrpc] });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+function startReader(client: SteleClient): BatchReader {
+  const reader = new BatchReader({
+    ...{ client, keyspace: KEYSPACE, rows, keysPerRead: 100, lanes: 4, seed: 11 },
+  });
+  onTestFinished(() => reader.stop());
+  return reader;
+}
+
+function expectNoFailure(reader: BatchReader): void {
+  console.log(`  ${reader.reads} reads of 100 keys, ${reader.failures.length} failed`);
+  expect(reader.failures.slice(0, 5)).toEqual([]);
+}
+
+test('a scan gives every key once, from all datanodes', async () => {
+  const client = connect();
+  const keys = new Set<string>();
+  let count = 0;
+  for await (const key of client.scan(KEYSPACE)) {
+    keys.add(String(key));
+    count++;
+  }
+  expect([count, keys.size]).toEqual([rows.count, rows.count]);
+  expect(keys.has(rows.key(rows.count - 1))).toBe(true);
+  const some: string[] = [];
+  for await (const key of client.scan(KEYSPACE, { prefix: 'key-999' })) some.push(String(key));
+  expect(some).toHaveLength(11);
+  expect(await client.keyspaces()).toMatchObject([
+    { name: KEYSPACE, version: 1, records: rows.count },
+  ]);
+});
+
+test('versions are swapped under getMany of 100: no batch is mixed, and watch tells each', async () => {
+  const client = connect();
+  const reader = startReader(client);
+  const told: number[] = [];
+  const watching = (async () => {
+    for await (const { version } of client.watch(KEYSPACE)) {
+      told.push(version);
+      if (version === 3) return;
+    }
+  })();
+  await reader.progress(READS_PER_PHASE);
+  for (const version of [2, 3]) {
+    await loadVersion(version);
+    await reader.progress(READS_PER_PHASE);
+  }
+  await watching;
+  await reader.stop();
+  expectNoFailure(reader);
+  expect(reader.versions).toEqual(new Set([1, 2, 3]));
+  expect(told).toEqual([1, 2, 3]);
+});
+
+test('a scan whose version goes away ends with an error that says so', async () => {
+  const scan = connect().scan(KEYSPACE, { count: 10 });
+  await scan.next();
+  await loadVersion(4);
+  await loadVersion(5);
+  const rest = (async () => {
+    for await (const _ of scan);
+  })();
+  await expect(rest).rejects.toMatchObject({ code: 'VERSION_NOT_FOUND' });
+});
+
+test('a datanode is killed under getMany: no read fails', async () => {
+  const reader = startReader(connect());
+  await reader.progress(READS_PER_PHASE);
+  await cluster.kill('node-1');
+  await reader.progress(READS_PER_PHASE);
+  await cluster.status('yellow');
+  await reader.progress(READS_PER_PHASE);
+  await cluster.startNode('node-1');
+  await cluster.status('green');
+  await reader.progress(READS_PER_PHASE);
+  await reader.stop();
+  expectNoFailure(reader);
+});
+
+test('a datanode that flaps fails no read', async () => {
+  const reader = startReader(connect());
+  for (let round = 0; round < 3; round++) {
+    await cluster.kill('node-0');
+    await reader.progress(100);
+    await cluster.startNode('node-0');
+    await cluster.nodesServing(3);
+    await reader.progress(100);
+  }
+  await reader.stop();
+  expectNoFailure(reader);
+  await cluster.status('green');
+});
+
+test('a datanode is stopped under getMany: no read fails, and the others are asked instead', async () => {
+  const client = connect();
+  const reader = startReader(client);
+  await reader.progress(READS_PER_PHASE);
+  reader.restartClock();
+  cluster.pause('node-2');
+  try {
+    await reader.progress(2 * READS_PER_PHASE);
+  } finally {
+    cluster.resume('node-2');
+  }
+  await reader.stop();
+  const [p50, p99] = [reader.quantileMs(0.5), reader.quantileMs(0.99)];
+  console.log(`  stopped: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`, client.stats());
+  expectNoFailure(reader);
+  expect(client.stats().hedges).toBeGreaterThan(0);
+  expect(p99).toBeLessThan(300);
+  await cluster.nodesServing(3);
+});
+
+test('the master is killed and started again: no read fails, and the next version is seen', async () => {
+  const client = connect();
+  const reader = startReader(client);
+  await reader.progress(READS_PER_PHASE);
+  await cluster.kill('master');
+  await reader.progress(READS_PER_PHASE);
+  await cluster.startMaster();
+  await cluster.nodesServing(3);
+  await reader.progress(READS_PER_PHASE);
+  await loadVersion(6);
+  await until('the client to read version 6', () => reader.versions.has(6));
+  await reader.stop();
+  expectNoFailure(reader);
+});
+
+/** A program that ends by itself only if no client leaves a handle open. */
+const PROGRAM = `
+const { SteleClient } = await import(process.argv[2]);
+const seeds = [process.argv[3]];
+const open = () => process.getActiveResourcesInfo().filter((name) => /TCP|Timeout|Immediate/.test(name));
+let answered = 0;
+for (let round = 0; round < 20; round++) {
+  const clients = Array.from({ length: 10 }, () => new SteleClient({ seeds }));
+  await Promise.all(clients.map(async (client, index) => {
+    // Some are closed before they have heard anything, some in the middle of a read.
+    if (index === 0) return client.close();
+    if (index === 1) client.get('numbers', 'key-1').catch((error) => { if (error.code !== 'CANCELLED') throw error; });
+    else if (await client.get('numbers', 'key-1') !== null) answered++;
+    if (index === 2) for await (const key of client.scan('numbers')) break;
+    if (index === 3) for await (const change of client.watch('numbers')) break;
+    await client.close();
+  }));
+}
+const unreachable = new SteleClient({ seeds: ['127.0.0.1:1'], deadlineMs: 50 });
+const refused = await unreachable.get('numbers', 'key-1').catch((error) => error.code);
+await unreachable.close();
+await new Promise((resolve) => setTimeout(resolve, 100));
+console.log(JSON.stringify({ answered, refused, left: open() }));
+`;
+
+test('200 clients are opened and closed: nothing is left open, and the program ends', async () => {
+  const script = join(folder, 'program.mjs');
+  writeFileSync(script, PROGRAM);
+  const library = pathToFileURL(join(PROJECT, 'dist', 'cli', 'library.js')).href;
+  const program = new SteleProcess([library, cluster.masterGrpc], { script });
+  onTestFinished(async () => void (await program.kill()));
+  const done = await program.finished();
+  expect(done.stderr).toBe('');
+  expect({ code: done.code, signal: done.signal }).toEqual({ code: 0, signal: null });
+  expect(JSON.parse(done.stdout)).toEqual({ answered: 160, refused: 'UNAVAILABLE', left: [] });
+});
