@@ -8,7 +8,7 @@ import type { DatanodeLink, LinkFactory, LinkTarget } from '../../proto/ports.ts
 import { FakeCluster } from '../master/front/fake-cluster.ts';
 
 /** The views of a FakeCluster, as a master would send them. */
-export class FakeViews implements ClientViews {
+class FakeViews implements ClientViews {
   readonly #cluster: FakeCluster;
   listeners = 0;
   closed = false;
@@ -43,7 +43,7 @@ export class FakeViews implements ClientViews {
 }
 
 /** Counts what is open to each node. */
-export class FakeLinks implements LinkFactory {
+class FakeLinks implements LinkFactory {
   readonly #cluster: FakeCluster;
   readonly opened: string[] = [];
   readonly closed: string[] = [];
