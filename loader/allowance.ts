@@ -18,11 +18,14 @@ export interface Allowance {
 
 /** The allowance is used up. Not for people: the stage tries again with more, where there is more. */
 export class MemoryShort extends Error {
-  /** What the task would need, as far as can be said. */
+  /** What it would have held next. */
+  readonly nextBytes: number;
+  /** What the task would need to its end, as far as its rows so far tell. */
   readonly neededBytes: number;
 
-  constructor(neededBytes: number) {
+  constructor(nextBytes: number, neededBytes = nextBytes) {
     super(`the task needs about ${neededBytes} bytes of memory`);
+    this.nextBytes = nextBytes;
     this.neededBytes = neededBytes;
   }
 }

@@ -15,7 +15,7 @@ import type { ParseOutcome, ParseTask } from './parse-task.ts';
 /** What comes back from a worker. */
 export type WorkerReply<Outcome> =
   | { readonly outcome: Outcome }
-  | { readonly neededBytes: number }
+  | { readonly nextBytes: number; readonly neededBytes: number }
   | { readonly failure: { readonly code: ErrorCode; readonly message: string } };
 
 const parseScratch = newParseScratch();
@@ -38,7 +38,9 @@ function reply<Outcome>(run: () => Outcome): WorkerReply<Outcome> {
   try {
     return { outcome: run() };
   } catch (thrown) {
-    if (thrown instanceof MemoryShort) return { neededBytes: thrown.neededBytes };
+    if (thrown instanceof MemoryShort) {
+      return { nextBytes: thrown.nextBytes, neededBytes: thrown.neededBytes };
+    }
     const { code, message } = toSteleError(thrown);
     return { failure: { code, message } };
   }

@@ -29,6 +29,10 @@ const THREAD_BYTES = 20 * MiB;
 const SHARE_MAX = 0.25;
 const THREADS_SHARE = 0.75;
 const CHUNK_BYTES_FLOOR = 64 * 1024;
+/** The row, and the row in the run, whose memory is made somewhat larger. */
+const LONG_ROW_FACTOR = 2.125;
+/** What is put together grows by half, and is copied to its new place. */
+const LONG_OBJECT_FACTOR = LONG_ROW_FACTOR + 2.5;
 /** Of what is left for building: segments that wait to be used again, and scratch that is kept. */
 const SPARE_SHARE = 0.2;
 const SCRATCH_KEPT_SHARE = 0.1;
@@ -59,9 +63,19 @@ export function chunkBytesWithin(chunkBytes: number, cost: RowCost, memoryMax: n
   return Math.min(chunkBytes, Math.max(CHUNK_BYTES_FLOOR, fitting));
 }
 
-/** What parsing a chunk of `byteCount` takes. */
+/** What parsing a chunk of `byteCount` takes, by what the first rows took. */
 export function chunkCost(byteCount: number, cost: RowCost): number {
   return Math.ceil(byteCount * cost.parseFactor);
+}
+
+/** And one that is longer than chunks are: by one row, whose value may be put together of columns. */
+export function longChunkCost(
+  byteCount: number,
+  { chunkBytes, shareBytes }: { readonly chunkBytes: number; readonly shareBytes: number },
+  isPutTogether: boolean,
+): number {
+  const factor = isPutTogether ? LONG_OBJECT_FACTOR : LONG_ROW_FACTOR;
+  return shareBytes + Math.ceil(Math.max(0, byteCount - chunkBytes) * factor);
 }
 
 /** As many threads as the memory has room for, at least one, each with a share of `shareBytes`. */
@@ -75,12 +89,18 @@ export function extraBytes(memoryMax: number, threads: number, shareBytes: numbe
   return Math.max(0, memoryMax - PROCESS_BYTES - threads * (THREAD_BYTES + shareBytes));
 }
 
-/** MEMORY_LIMIT for a chunk that would need `missing` bytes more than there are. */
-export function chunkTooDear(where: string, missing: number, memoryMax: number): SteleError {
-  const least = leastOf(memoryMax + missing);
+/** MEMORY_LIMIT for `what`, which would need `missing` bytes more than there are; `other` is a way out. */
+export function tooDear(
+  what: string,
+  missing: number,
+  memoryMax: number,
+  other: string,
+): SteleError {
+  // Of more memory the threads' shares take some more, too.
+  const least = leastOf(memoryMax + missing * 1.125);
   return new SteleError(
     'MEMORY_LIMIT',
-    `${where} takes more memory to parse than there is; allow --memory-max ${least} or more (it is ${formatBytes(memoryMax)}), or, unless it is one long row, use a smaller --chunk-size.`,
+    `${what} takes more memory to parse than there is; allow --memory-max ${least} or more (it is ${formatBytes(memoryMax)})${other}.`,
   );
 }
 

@@ -1,14 +1,16 @@
 // Stage 1: all chunks through the workers, each checkpointed once its run is complete.
 
 import { SteleError } from '../base/errors.ts';
+import { formatBytes } from '../base/units.ts';
 import { MemoryShort } from './allowance.ts';
 import { ByteBudget, forEachBounded } from './bounded.ts';
 import { cutIntoChunks } from './chunks.ts';
 import type { Chunk } from './chunks.ts';
 import { nameOf } from './inputs.ts';
+import { VALUE_IS_JSON } from './dialect.ts';
 import { DiskReserve, workFolderFull } from './disk-reserve.ts';
 import type { LoadState, ParseStageResult, ParsedChunk } from './load-state.ts';
-import { chunkCost, chunkTooDear, extraBytes } from './memory-plan.ts';
+import { extraBytes, longChunkCost, tooDear } from './memory-plan.ts';
 import type { ParseOutcome, ParseTask } from './parse-task.ts';
 import { tooManyRejects } from './rejects.ts';
 
@@ -118,30 +120,45 @@ async function parseWithin(
   { budget, disk, extraBytes: bytes }: Room,
 ): Promise<ParseOutcome> {
   const { pool, rowCost, shareBytes, stop } = state;
-  const chunkBytes = chunk.end - chunk.start;
+  const byteCount = chunk.end - chunk.start;
   const task = taskFor(state, chunk);
-  if (!task.mayResume) await disk.take(Math.ceil(chunkBytes * rowCost.recordFactor));
-  let neededBytes = Math.max(shareBytes, chunkCost(chunkBytes, rowCost));
+  if (!task.mayResume) await disk.take(Math.ceil(byteCount * rowCost.recordFactor));
+  const isPutTogether = task.dialect.valueColumn === VALUE_IS_JSON;
+  let neededBytes = longChunkCost(byteCount, state, isPutTogether);
   for (;;) {
     const taken = neededBytes - shareBytes;
-    if (taken > bytes) throw tooDear(state, chunk, taken - bytes);
+    if (taken > bytes) throw chunkTooDear(state, chunk, taken - bytes);
     if (taken > 0) await budget.take(taken);
     try {
       if (stop.signal.aborted) throw new SteleError('CANCELLED', 'The load was stopped.');
       return await pool.parse({ ...task, bytesMax: neededBytes, bytesKept: shareBytes });
     } catch (thrown) {
       if (!(thrown instanceof MemoryShort)) throw thrown;
-      neededBytes = Math.ceil(Math.max(thrown.neededBytes, neededBytes * MORE_FACTOR));
+      // Of a long row there is no telling from the rows before it.
+      const told = isLong(state, chunk) ? thrown.nextBytes : thrown.neededBytes;
+      neededBytes = Math.ceil(Math.max(told, neededBytes * MORE_FACTOR));
     } finally {
       if (taken > 0) budget.giveBack(taken);
     }
   }
 }
 
-function tooDear({ prepared, settings }: LoadState, chunk: Chunk, missing: number): SteleError {
+function chunkTooDear(state: LoadState, chunk: Chunk, missing: number): SteleError {
+  const { prepared, settings } = state;
   const path = prepared.inputs[chunk.file]?.path ?? '';
-  const where = `A chunk of ${chunk.end - chunk.start} bytes, ${nameOf({ path })} at byte ${chunk.start},`;
-  return chunkTooDear(where, missing, settings.memoryMax);
+  const byteCount = chunk.end - chunk.start;
+  const what = isLong(state, chunk) ? 'A row of about' : 'A chunk of';
+  return tooDear(
+    `${what} ${formatBytes(byteCount)}, ${nameOf({ path })} at byte ${chunk.start},`,
+    missing,
+    settings.memoryMax,
+    isLong(state, chunk) ? '' : ', or a smaller --chunk-size',
+  );
+}
+
+/** A chunk ends with the row that reaches its nominal end: it is mostly that row. */
+function isLong({ chunkBytes }: LoadState, { end, start }: Chunk): boolean {
+  return end - start > chunkBytes * 2;
 }
 
 function taskFor(state: LoadState, chunk: Chunk): ParseTask {

@@ -150,18 +150,19 @@ function contextFor(scratch: ParseScratch, dialect: Dialect, shardCount: number)
 
 /** What the whole chunk would need, judged by what the part that was parsed has taken. */
 function withEstimate(
-  { neededBytes }: MemoryShort,
+  short: MemoryShort,
   { chunk }: ParseTask,
   scratch: ParseScratch,
   { arena, rows }: ParseContext,
 ): MemoryShort {
   const chunkBytes = chunk.end - chunk.start;
   const bytes = scratch.chunk.subarray(0, chunkBytes);
-  if (bytes.length < chunkBytes || rows.lineCount === 0) return new MemoryShort(neededBytes);
+  if (bytes.length < chunkBytes || rows.lineCount === 0) return short;
   let lineCount = 1;
   for (let at = bytes.indexOf(NEWLINE); at >= 0; lineCount++) at = bytes.indexOf(NEWLINE, at + 1);
   const rest = bytesOfParsed(rows, arena) * (lineCount / rows.lineCount);
-  return new MemoryShort(Math.ceil(Math.max(neededBytes, (chunkBytes + rest) * PARSE_MARGIN)));
+  const needed = Math.ceil((chunkBytes + rest) * PARSE_MARGIN);
+  return new MemoryShort(short.nextBytes, Math.max(short.nextBytes, needed));
 }
 
 function outcomeOf(header: RunHeader, isResumed: boolean): ParseOutcome {

@@ -120,7 +120,7 @@ async function runInThread<Outcome>(
       );
     }
     if ('outcome' in reply) return reply.outcome;
-    if ('neededBytes' in reply) throw new MemoryShort(reply.neededBytes);
+    if ('neededBytes' in reply) throw new MemoryShort(reply.nextBytes, reply.neededBytes);
     throw new SteleError(reply.failure.code, reply.failure.message);
   }
 }

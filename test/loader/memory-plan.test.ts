@@ -115,7 +115,7 @@ describe('a parse task', () => {
   ];
 
   it.each(kinds)('stays within what the first rows tell: %s', (_, row, dialect) => {
-    const input = inputOf(row.repeat(Math.ceil((3 * MiB) / row.length)), dialect);
+    const input = inputOf(row.repeat(Math.ceil((2 * MiB) / row.length)), dialect);
     const bytesMax = chunkCost(input.sizeBytes, measureRowCost([input]));
     expect(bytesMax / input.sizeBytes).toBeLessThan(80);
     const scratch = newParseScratch();
@@ -125,7 +125,7 @@ describe('a parse task', () => {
   });
 
   it.each(kinds)('stops at its allowance, and says what is enough: %s', (_, row, dialect) => {
-    const input = inputOf(row.repeat(Math.ceil((3 * MiB) / row.length)), dialect);
+    const input = inputOf(row.repeat(Math.ceil((2 * MiB) / row.length)), dialect);
     const limits = { bytesMax: input.sizeBytes + MiB, bytesKept: input.sizeBytes };
     const scratch = newParseScratch();
     const whole = runParseTask(taskOf(input, {}), newParseScratch());
