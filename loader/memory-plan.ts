@@ -27,7 +27,7 @@ const PROCESS_BYTES = 112 * MiB;
 const THREAD_BYTES = 20 * MiB;
 /** Of what is left beside the process: for a thread's share at most, and for all threads. */
 const SHARE_MAX = 0.25;
-const THREADS_SHARE = 0.75;
+const THREADS_SHARE = 0.6;
 const CHUNK_BYTES_FLOOR = 64 * 1024;
 /** The row, and the row in the run, whose memory is made somewhat larger. */
 const LONG_ROW_FACTOR = 2.125;
