@@ -132,10 +132,13 @@ test('an append to a version that is gone back from meanwhile is refused, and ma
   await appended('raced', rows(2, 100, 200));
   const path = rows(3, 200, ROWS);
   const running = await slowAppend('raced', path);
+  // However long the next two take, it is still under way.
+  running.child.kill('SIGSTOP');
   // A second one is kept out.
   const second = await append('raced', rows(4, 0, 10));
   expect(second.stderr).toMatch(/^stele: Load .* into keyspace 'raced' .* is under way/);
   expect((await run('rollback', 'raced')).code).toBe(0);
+  running.child.kill('SIGCONT');
   const refused = await running.finished();
   expect(refused.code).toBe(1);
   expect(refused.stderr).toMatch(
