@@ -66,7 +66,10 @@ export class BackupWriter {
     const present = readNewestBackup(this.#folder);
     if (present !== undefined && isSame(present.content, this.#content()))
       this.#logId = present.log;
-    return this.#enqueue(() => this.#startLog());
+    return this.#enqueue(async () => {
+      await this.#mendSnapshot();
+      await this.#startLog();
+    });
   }
 
   /** Resolves when the commit is on disk, in the log or in a snapshot. */
@@ -130,6 +133,14 @@ export class BackupWriter {
     this.#logId = log;
     this.#logBytes = 0;
     this.#logBytesMax = Math.max(LOG_BYTES_MIN, snapshot.length);
+  }
+
+  /** A snapshot that is torn must not take the place of the intact one before it. */
+  async #mendSnapshot(): Promise<void> {
+    const path = join(this.#folder, SNAPSHOT);
+    if (readSnapshot(path) !== undefined || readText(path) === undefined) return;
+    const mended = encodeSnapshot({ ...this.#content(), log: this.#logId });
+    await writeFileDurable(path, [Buffer.from(mended)]);
   }
 
   async #closeLog(): Promise<void> {

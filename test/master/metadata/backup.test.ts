@@ -121,6 +121,19 @@ describe('the backup of the catalog', () => {
     }
   });
 
+  test('is whole after a start that found its newest snapshot torn', async () => {
+    let store = await started();
+    await store.write({ first: '1' });
+    await store.writer.close();
+    for (let times = 0; times < 3; times++) {
+      store = await started(readNewestBackup(folder)?.content);
+      await store.write({ [`k${times}`]: 'x' });
+      await store.writer.close();
+      writeFileSync(join(folder, SNAPSHOT), 'torn');
+      expect(found()).toEqual(sorted(store.content));
+    }
+  });
+
   test('goes on from a log that belongs to it, and from no other', async () => {
     const store = await started();
     await store.write({ a: '1' });
