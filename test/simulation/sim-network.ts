@@ -61,7 +61,7 @@ export class SimNetwork {
     if (this.cuts.has(`${from.id}>${to.id}`) || this.#random.chance(this.faults.loss)) return;
     const copies = this.#random.chance(this.faults.duplication) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
-      const isLate = this.faults.longDelayMs > 0 && this.#random.chance(0.06);
+      const isLate = this.faults.longDelayMs > 0 && this.#random.chance(0.12);
       const delayMs = isLate
         ? this.#random.int(50, this.faults.longDelayMs)
         : this.#random.int(1, 8);

@@ -4,7 +4,7 @@ import type { SegmentRecord } from '../../master/catalog/records.ts';
 import type { SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
 
 /** Contents that a shard may have: few, so that versions have segments in common. */
-export const CONTENTS = 3;
+export const CONTENTS = 2;
 
 /** `00003-<content>-0` */
 export function segmentIdOf(shard: number, content: number): string {

@@ -135,6 +135,7 @@ class Simulation implements SimWorld {
     this.clock.after(1_200, undefined, () => this.loader.load('prices'));
     this.clock.after(1_500, undefined, () => this.loader.load('scores'));
     this.clock.after(3_000, undefined, () => this.#act());
+    this.clock.after(2_500, undefined, () => this.#loadAgain());
     this.#read();
     this.#scrub();
   }
@@ -143,6 +144,13 @@ class Simulation implements SimWorld {
     if (!this.#isChaos) return;
     actAtRandom(this);
     this.clock.after(this.random.int(50, 1_200), undefined, () => this.#act());
+  }
+
+  /** A job that makes a new version every few seconds, as far as it comes. */
+  #loadAgain(): void {
+    if (!this.#isChaos) return;
+    this.loader.load('prices');
+    this.clock.after(this.random.int(800, 3_500), undefined, () => this.#loadAgain());
   }
 
   #read(): void {
