@@ -31,7 +31,7 @@ import type { ControlSettings, ControlState } from './core/control-state.ts';
 import { takeTurn } from './core/control.ts';
 import type { Health } from './core/health.ts';
 import { observedOf } from './core/keyspace-loop.ts';
-import type { Copy } from './core/repair.ts';
+import type { Copy, InFlight } from './core/repair.ts';
 import { revisionRef } from './core/world.ts';
 import type { World } from './core/world.ts';
 import { Merging } from './merging.ts';
@@ -119,6 +119,11 @@ export class Leader implements ViewSource {
 
   get health(): Health {
     return this.#state.health;
+  }
+
+  /** Copies that are ordered, or failed and are to be tried again. */
+  get inFlight(): InFlight {
+    return this.#state.inFlight;
   }
 
   nowMs(): number {

@@ -17,6 +17,7 @@ import { epochOf, isHeld, keepOf, requireKeyspace, versionsOf } from './catalog/
 import { appendMessage, versionId } from './catalog/records.ts';
 import type { KeyspaceRecord, ManifestRecord } from './catalog/records.ts';
 import { versionBefore } from './catalog/version-transitions.ts';
+import { explainCopy } from './core/explain.ts';
 import { isServing } from './core/membership.ts';
 import type { NodeStatus } from './core/membership.ts';
 import { nodeState, nodeView } from './core/routes.ts';
@@ -194,7 +195,7 @@ export function explainKey(leader: Leader, keyspace: KeyspaceRecord, key: Buffer
   const owners =
     dataset === undefined ? (world.owners[shard] ?? []) : ownersOf(world, dataset, shard);
   const replicas = [...world.nodes.values()]
-    .map((node) => explainReplica(world, node, dataset, shard, owners))
+    .map((node) => explainReplica(leader, node, dataset, shard, owners))
     .filter((replica) => replica.owner || replica.holds)
     .sort((left, right) => rank(owners, left.nodeId) - rank(owners, right.nodeId));
   return {
@@ -209,12 +210,13 @@ export function explainKey(leader: Leader, keyspace: KeyspaceRecord, key: Buffer
 }
 
 function explainReplica(
-  world: World,
+  leader: Leader,
   node: NodeStatus,
   dataset: Dataset | undefined,
   shard: number,
   owners: readonly string[],
 ): ExplainReplica {
+  const { world } = leader;
   const owner = owners.includes(node.id);
   const hasSegments = (dataset?.segmentsByShard[shard]?.length ?? 0) > 0;
   const holds =
@@ -222,12 +224,6 @@ function explainReplica(
     (hasSegments || owner) &&
     holdsShard(world.holdings.get(node.id), dataset, shard);
   const state = nodeState(world, node);
-  return { nodeId: node.id, owner, holds, state, reason: reasonOf(node, owner, holds) };
-}
-
-function reasonOf(node: NodeStatus, owner: boolean, holds: boolean): string {
-  const place = owner ? 'the ring puts the shard here' : 'not an owner, has a copy';
-  if (node.liveness !== 'SERVING') return `${place}; ${node.liveness.toLowerCase()}, gets no reads`;
-  if (holds) return `${place}; verified`;
-  return owner ? `${place}; its copy is missing and will be fetched` : place;
+  const reason = explainCopy(world, leader.inFlight, node, dataset, shard, owner);
+  return { nodeId: node.id, owner, holds, state, reason };
 }

@@ -4,7 +4,9 @@ import { healthWord, nodeStateWord } from '../../../proto/view-words.ts';
 import type { ControlState } from '../../../master/core/control-state.ts';
 import type { ControlOrders } from '../../../master/core/control.ts';
 import { observedOf } from '../../../master/core/keyspace-loop.ts';
+import { explainCopy } from '../../../master/core/explain.ts';
 import { nodeState } from '../../../master/core/routes.ts';
+import { holdsShard, ownersOf } from '../../../master/core/world.ts';
 
 /** `0-3, 7` */
 export function ranges(numbers: readonly number[]): string {
@@ -119,5 +121,22 @@ export function describeKeyspaces({ catalog, loops, view, world }: ControlState)
     const inView = seen === undefined ? ', not in the view' : `${versions}${refused}`;
     const why = repairing === undefined ? '' : ` from ${repairing.from}: ${repairing.error}`;
     return `${uid} ${state}${inView}${why}`;
+  });
+}
+
+/** Why each copy of a shard of the keyspace's current version is where it is, or what it waits for. */
+export function describeCopies(
+  { inFlight, world }: ControlState,
+  uid: string,
+  shard: number,
+): string[] {
+  const dataset = world.datasets.find((one) => one.uid === uid && one.current);
+  const owners = dataset === undefined ? [] : ownersOf(world, dataset, shard);
+  const nodes = [...world.nodes.values()].sort((left, right) => (left.id < right.id ? -1 : 1));
+  return nodes.flatMap((node) => {
+    const isOwner = owners.includes(node.id);
+    const holds = dataset !== undefined && holdsShard(world.holdings.get(node.id), dataset, shard);
+    if (!isOwner && !holds) return [];
+    return [`${node.id}: ${explainCopy(world, inFlight, node, dataset, shard, isOwner)}`];
   });
 }

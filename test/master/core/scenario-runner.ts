@@ -33,7 +33,7 @@
 //   settle                        beats, views, turns and orders until there is nothing to do
 //   drain ID, resume ID, remove ID, suspend KS, wake KS, drop KS, rollback KS [N], keep KS N,
 //   drop-version KS N, restart-master
-//   nodes, health, routes, keyspaces, loss ID, owners   say what there is
+//   nodes, health, routes, keyspaces, loss ID, owners, explain KS SHARD   say what there is
 
 import { parseDurationMs } from '../../../base/units.ts';
 import { setDrain } from '../../../master/catalog/cluster-transitions.ts';
@@ -48,6 +48,7 @@ import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import { ScenarioCluster } from './scenario-cluster.ts';
 import type { ScenarioNode } from './scenario-cluster.ts';
 import {
+  describeCopies,
   describeHealth,
   describeKeyspaces,
   describeNodes,
@@ -272,7 +273,7 @@ class ScenarioRun {
     }
   }
 
-  #onQuestion(verb: string, [first = '']: readonly string[]): string[] | undefined {
+  #onQuestion(verb: string, [first = '', second = '0']: readonly string[]): string[] | undefined {
     const { state } = this.#cluster;
     switch (verb) {
       case 'nodes':
@@ -283,6 +284,8 @@ class ScenarioRun {
         return describeRoutes(state);
       case 'keyspaces':
         return describeKeyspaces(state);
+      case 'explain':
+        return describeCopies(state, first, Number(second));
       case 'owners':
         return state.world.owners.map((ids, shard) => `${shard}: ${ids.join(' ')}`);
       case 'loss': {
