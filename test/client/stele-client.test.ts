@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import { FakeCluster } from '../master/front/fake-cluster.ts';
@@ -138,6 +139,17 @@ describe('replicas', () => {
     expect(fake.client.stats().hedges).toBeGreaterThan(0);
   });
 
+  it('are hedged for at most one key in ten, and a silent one is given up after a while', async () => {
+    const names = fill(fake.cluster, 5000);
+    await fake.client.getMany('default', names.slice(0, 100));
+    fake.cluster.node(0).silent = true;
+    const { values } = await fake.client.getMany('default', names);
+    expect(values.every((value) => value !== null)).toBe(true);
+    const { hedges } = fake.client.stats();
+    expect(hedges).toBeGreaterThan(200);
+    expect(hedges).toBeLessThanOrEqual(256 + 0.1 * 5100);
+  });
+
   it('get no read while another one is not SUSPECT', async () => {
     const names = fill(fake.cluster, 300);
     fake.cluster.change((view) => {
@@ -178,8 +190,17 @@ describe('ending', () => {
     await expect(read).rejects.toMatchObject({ code: 'CANCELLED' });
     expect(performance.now() - startMs).toBeLessThan(50);
     expect(fake.client.stats().keysInFlight).toBe(0);
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
     const late = fake.client.get('default', 'a', { signal: controller.signal });
     await expect(late).rejects.toMatchObject({ code: 'CANCELLED' });
+  });
+
+  it('lets go of a signal that was not needed', async () => {
+    const names = fill(fake.cluster, 10);
+    const { signal } = new AbortController();
+    await fake.client.getMany('default', names, { signal });
+    for await (const _ of fake.client.scan('default', { signal }));
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('close() fails what is in flight, and whatever is asked later', async () => {
