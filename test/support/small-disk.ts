@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { skip } from './tools.ts';
+import { skipWithoutRights } from './tools.ts';
 
 export interface SmallDisk {
   readonly path: string;
@@ -20,7 +20,7 @@ export function smallDisk(mib: number): SmallDisk | undefined {
     spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path]).status === 0;
   if (!mount(`size=${mib}m`)) {
     rmSync(path, { recursive: true });
-    skip('a tmpfs cannot be mounted here', 'run it as root');
+    skipWithoutRights('a tmpfs cannot be mounted here', 'run it as root');
     return undefined;
   }
   return {
