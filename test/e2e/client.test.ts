@@ -141,6 +141,8 @@ test('a datanode is stopped under getMany: no read fails, and the others are ask
   cluster.pause('node-2');
   try {
     await reader.progress(2 * READS_PER_PHASE);
+    await cluster.status('yellow');
+    await reader.progress(READS_PER_PHASE);
   } finally {
     cluster.resume('node-2');
   }
