@@ -82,7 +82,10 @@ test(`${TRIALS} loads with a process killed in them all end in the undisturbed d
     const { isHit, runs, summary } = await runTrial(keyspace, victim);
     if (isHit) hits.set(victim, (hits.get(victim) ?? 0) + 1);
     if (runs > 1) repeated.set(victim, (repeated.get(victim) ?? 0) + 1);
-    expect(summary.digest, `${keyspace}, ${victim}`).toBe(undisturbed.digest);
+    // A loader that was killed just after its commit finds, run again, that there is nothing to do.
+    if (!summary.alreadyCurrent) {
+      expect(summary.digest, `${keyspace}, ${victim}`).toBe(undisturbed.digest);
+    }
     await cluster.nodesServing(3);
     expect(await cluster.digest(keyspace), `${keyspace}, ${victim}`).toBe(undisturbed.digest);
     await cluster.drop(keyspace);

@@ -24,7 +24,7 @@ const GIVE_UP_MS = 25_000;
 
 export class SimLoader extends SimProcess implements LoaderPort {
   readonly #sim: SimWorld;
-  #next = 1;
+  #drawn = 0;
   /** Loads that have begun and are not over, as far as anybody waits for them. */
   running = 0;
 
@@ -35,8 +35,6 @@ export class SimLoader extends SimProcess implements LoaderPort {
   }
 
   load(keyspace: string): void {
-    const number = this.#next++;
-    const id = `load-${number}`;
     let isOver = false;
     this.running++;
     const end = (): void => {
@@ -45,11 +43,14 @@ export class SimLoader extends SimProcess implements LoaderPort {
     };
     this.#sim.clock.after(GIVE_UP_MS, this, end);
     const { master, network } = this.#sim;
-    network.call<{ uid: string; owners: readonly (readonly string[])[] }>(
+    network.call<{ id: string; uid: string; owners: readonly (readonly string[])[] }>(
       this,
       master,
       PUSH_DEADLINE_MS,
       (answer) => {
+        // The master draws both for every request, also for one that comes twice.
+        const number = ++this.#drawn;
+        const id = `load-${number}`;
         const wanted = {
           ...{
             id,
@@ -73,11 +74,14 @@ export class SimLoader extends SimProcess implements LoaderPort {
             if (!begun.ok) return answer(begun);
             const { uid } = begun.value.keyspace;
             master.dispatch({ kind: 'load-touched', uid });
-            answer({ ok: true, value: { uid, owners: master.state.world.owners } });
+            answer({ ok: true, value: { id, uid, owners: master.state.world.owners } });
           },
         );
       },
-      (begun) => (begun.ok ? this.#push(id, begun.value.uid, begun.value.owners, end) : end()),
+      (begun) => {
+        if (!begun.ok) return end();
+        this.#push(begun.value.id, begun.value.uid, begun.value.owners, end);
+      },
     );
   }
 
