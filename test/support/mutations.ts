@@ -1,17 +1,7 @@
 // Conversations in the Redis protocol with something wrong in them, by a seed.
 
 import { multibulk } from '../resp/split.ts';
-
-/** Numbers from 0 to below 1; the same for the same seed (mulberry32). */
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { seededRandom } from './rows.ts';
 
 const WORDS = [
   ...['GET', 'MGET', 'EXISTS', 'STRLEN', 'GETRANGE', 'TYPE', 'TTL', 'SCAN', 'DBSIZE', 'OBJECT'],
