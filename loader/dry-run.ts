@@ -13,22 +13,19 @@ import { dialectsOf } from './found-dialect.ts';
 import type { FoundDialect } from './found-dialect.ts';
 import { checkGateFlags } from './gate.ts';
 import { checkUnchanged } from './inputs.ts';
-import { prepareContext, withLoadRun } from './load-run.ts';
+import { prepareRun, withLoadRun } from './load-run.ts';
 import type { LoadRun, RunHooks } from './load-run.ts';
 import type { LoadState, ParseStageResult, ShardStageResult } from './load-state.ts';
-import { planChunks } from './chunk-plan.ts';
 import { runParseStage } from './parse-stage.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
-import { prepareInputs } from './prepare.ts';
 import type { PreparedInput } from './prepare.ts';
-import { checkRejectsFile, writeRejects } from './rejects-file.ts';
+import { writeRejects } from './rejects-file.ts';
 import { nameRejects } from './rejects.ts';
 import type { LoadSettings } from './settings.ts';
 import { runShardStage } from './shard-stage.ts';
 import { roundSeconds } from './summary.ts';
 import { readSample } from './sample.ts';
 import type { SampleRecord } from './sample.ts';
-import { poolFor } from './work-pool.ts';
 import type { WorkPool } from './work-pool.ts';
 
 /** `rows` = loaded + duplicates + conflicts + rejected. */
@@ -73,12 +70,8 @@ export async function runDryRun(
 }
 
 async function runIn(run: LoadRun, sampleCount: number): Promise<DryRunReport> {
-  const { found, hooks, log, progress, settings } = run;
-  const prepared = await prepareInputs(found, settings, prepareContext(run));
-  if (settings.rejects !== undefined) checkRejectsFile(settings.rejects, prepared.inputs);
-  progress.begin('parse', prepared.bytesTotal);
-  const plan = planChunks(prepared, settings);
-  const pool = poolFor(settings, prepared.bytesTotal, plan, log);
+  const { found, hooks, progress, settings } = run;
+  const { plan, pool, prepared } = await prepareRun(run);
   try {
     const state = stateOf(run, prepared, plan, pool);
     const parsed = await runParseStage(state);

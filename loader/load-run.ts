@@ -13,10 +13,16 @@ import { STDIN_PATH, changeBehind } from './inputs.ts';
 import type { FoundInput } from './inputs.ts';
 import { ProgressCounter } from './load-progress.ts';
 import type { LoadProgress } from './load-progress.ts';
-import type { PrepareContext } from './prepare.ts';
+import { planChunks } from './chunk-plan.ts';
+import type { ChunkPlan } from './chunk-plan.ts';
+import { prepareInputs } from './prepare.ts';
+import type { PrepareContext, PreparedInput } from './prepare.ts';
+import { checkRejectsFile } from './rejects-file.ts';
 import type { LoadSettings } from './settings.ts';
 import { openDryFolder, openWorkFolder } from './work-folder.ts';
 import type { WorkFolder } from './work-folder.ts';
+import { poolFor } from './work-pool.ts';
+import type { WorkPool } from './work-pool.ts';
 
 /** What a caller may watch and bring along. */
 export interface RunHooks {
@@ -94,6 +100,23 @@ function closeFolder(folder: WorkFolder, isDone: boolean, log: Logger): void {
   } catch (thrown) {
     log.warn({ err: toSteleError(thrown) }, `the work folder ${folder.path} cannot be removed`);
   }
+}
+
+/** What is known before the first chunk is parsed. Its maker closes the pool. */
+export interface PreparedRun {
+  readonly prepared: PreparedInput;
+  readonly plan: ChunkPlan;
+  readonly pool: WorkPool;
+}
+
+/** Reads the heads of the inputs, plans the chunks, starts the threads. Throws for what no load can take. */
+export async function prepareRun(run: LoadRun): Promise<PreparedRun> {
+  const { found, log, progress, settings } = run;
+  const prepared = await prepareInputs(found, settings, prepareContext(run));
+  if (settings.rejects !== undefined) checkRejectsFile(settings.rejects, prepared.inputs);
+  progress.begin('parse', prepared.bytesTotal);
+  const plan = planChunks(prepared, settings);
+  return { prepared, plan, pool: poolFor(settings, prepared.bytesTotal, plan, log) };
 }
 
 /** What `prepareInputs` needs of a run. */

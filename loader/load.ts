@@ -17,22 +17,18 @@ import type { Begun } from './begin.ts';
 import { checkGateFlags } from './gate.ts';
 import { finishLoad } from './finish.ts';
 import { changeBehind } from './inputs.ts';
-import { prepareContext, withLoadRun } from './load-run.ts';
+import { prepareRun, withLoadRun } from './load-run.ts';
 import type { LoadRun, RunHooks } from './load-run.ts';
 import type { LoadState } from './load-state.ts';
 import { refuseTooLarge } from './memory-plan.ts';
 import { grpcLoadMaster } from './master-client.ts';
 import type { LoadMaster } from './master-client.ts';
-import { planChunks } from './chunk-plan.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
-import { prepareInputs } from './prepare.ts';
 import type { PreparedInput } from './prepare.ts';
-import { checkRejectsFile } from './rejects-file.ts';
 import type { LoadSettings } from './settings.ts';
 import { alreadyCurrentSummary } from './summary.ts';
 import type { LoadSummary } from './summary.ts';
 import { checkRate } from './throttle.ts';
-import { poolFor } from './work-pool.ts';
 import type { WorkPool } from './work-pool.ts';
 
 export type { LoadProgress } from './load-progress.ts';
@@ -77,13 +73,9 @@ interface Run extends LoadRun {
 }
 
 async function runIn(run: Run): Promise<LoadSummary> {
-  const { found, log, progress, settings } = run;
-  const prepared = await prepareInputs(found, settings, prepareContext(run));
-  if (settings.rejects !== undefined) checkRejectsFile(settings.rejects, prepared.inputs);
-  progress.begin('parse', prepared.bytesTotal);
-  const plan = planChunks(prepared, settings);
-  // Its threads start while the master is asked.
-  const pool = poolFor(settings, prepared.bytesTotal, plan, log);
+  const { progress, settings } = run;
+  // The threads of the pool start while the master is asked.
+  const { plan, pool, prepared } = await prepareRun(run);
   try {
     const { chunkBytes } = plan;
     const begun = await beginLoad({ ...run, signal: run.stop.signal, prepared, chunkBytes });
