@@ -80,6 +80,13 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map<string, VerbEntry>(
     },
   ],
   [
+    'cache',
+    {
+      summary: 'whether the master caches the values of a keyspace',
+      load: async () => (await import('./verbs/cache.ts')).cache,
+    },
+  ],
+  [
     'diff',
     {
       summary: 'what changed between two versions of a keyspace',

@@ -21,6 +21,7 @@ import type {
   PromoteResponse,
   RollbackRequest,
   RollbackResponse,
+  SetCacheResponse,
   SetKeepResponse,
 } from '../proto/gen/stele/v1/cluster.ts';
 import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
@@ -90,6 +91,11 @@ export class AdminClient {
 
   setKeep(keyspace: string, keep: number): Promise<SetKeepResponse> {
     return this.#call(this.#client.setKeep, { keyspace, keep });
+  }
+
+  /** Whether masters cache the values of a keyspace. */
+  setCache(keyspace: string, cache: boolean): Promise<SetCacheResponse> {
+    return this.#call(this.#client.setCache, { keyspace, cache });
   }
 
   /** Running loads first, then the newest first; `keyspace` empty: of all. */

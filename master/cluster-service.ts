@@ -34,6 +34,7 @@ export function clusterService(
     promote: unary((request) => operations.promote(request)),
     dropVersion: unary((request) => answerEmpty(operations.dropVersion(request))),
     setKeep: unary((request) => operations.setKeep(request)),
+    setCache: unary((request) => operations.setCache(request)),
     listLoads: unary((request) => operations.listLoads(request)),
     getLoad: unary(async (request) => ({ load: await operations.getLoad(request) })),
     cancelLoad: unary(async (request) => ({ load: await operations.cancelLoad(request) })),

@@ -26,6 +26,8 @@ import type {
   RollbackResponse,
   ResumeKeyspaceRequest,
   SuspendKeyspaceRequest,
+  SetCacheRequest,
+  SetCacheResponse,
   SetKeepRequest,
   SetKeepResponse,
 } from '../proto/gen/stele/v1/cluster.ts';
@@ -37,6 +39,7 @@ import {
   dropKeyspace,
   requireAwake,
   resumeKeyspace,
+  setCache,
   suspendKeyspace,
 } from './catalog/keyspace-transitions.ts';
 import { requireKeyspace } from './catalog/queries.ts';
@@ -175,6 +178,12 @@ export class Operations implements ClusterOperations {
     const retired = await this.#leader.catalog.update((state) => setKeep(state, keyspace, keep));
     await this.#settle();
     return { keep, retired };
+  }
+
+  async setCache({ cache, keyspace }: SetCacheRequest): Promise<SetCacheResponse> {
+    await this.#leader.catalog.update((state) => setCache(state, keyspace, cache));
+    await this.#settle();
+    return { cache };
   }
 
   async listLoads({ keyspace }: ListLoadsRequest): Promise<ListLoadsResponse> {

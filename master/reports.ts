@@ -65,6 +65,7 @@ export function describeKeyspaces(leader: Leader): KeyspaceSummary[] {
       replication: keyspace.desired.replication || leader.world.replication,
       createdAt: keyspace.createdAt,
       keep: keepOf(keyspace),
+      uncached: keyspace.desired.uncached ?? false,
     };
   });
   return summaries.sort((left, right) => left.index - right.index);

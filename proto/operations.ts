@@ -24,6 +24,8 @@ import type {
   RollbackRequest,
   ResumeKeyspaceRequest,
   RollbackResponse,
+  SetCacheRequest,
+  SetCacheResponse,
   SetKeepRequest,
   SetKeepResponse,
   SuspendKeyspaceRequest,
@@ -48,6 +50,7 @@ export interface ClusterOperations extends ViewSource {
   promote(request: PromoteRequest): Promise<PromoteResponse>;
   dropVersion(request: DropVersionRequest): Promise<void>;
   setKeep(request: SetKeepRequest): Promise<SetKeepResponse>;
+  setCache(request: SetCacheRequest): Promise<SetCacheResponse>;
   listLoads(request: ListLoadsRequest): Promise<ListLoadsResponse>;
   getLoad(request: GetLoadRequest): Promise<LoadStatus>;
   cancelLoad(request: CancelLoadRequest): Promise<LoadStatus>;

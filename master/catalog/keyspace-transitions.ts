@@ -75,6 +75,14 @@ function wished(keyspace: KeyspaceRecord, suspended: boolean): Transition<Keyspa
   return { changes: [{ table: 'keyspace', id: keyspace.uid, record }], result: record };
 }
 
+/** Whether masters cache its values. */
+export function setCache(state: CatalogState, name: string, cache: boolean): Transition<void> {
+  const keyspace = requireKeyspace(state, name);
+  const { uncached: _, ...desired } = keyspace.desired;
+  const record = { ...keyspace, desired: cache ? desired : { ...desired, uncached: true } };
+  return { changes: [{ table: 'keyspace', id: keyspace.uid, record }], result: undefined };
+}
+
 /** Throws SUSPENDED. */
 export function requireAwake(keyspace: KeyspaceRecord): void {
   if (keyspace.desired.suspended === true) throw suspendedError(keyspace.name);

@@ -56,6 +56,8 @@ export interface KeyspaceRecord {
     readonly keep?: number;
     /** On disk only. */
     readonly suspended?: boolean;
+    /** Masters do not cache its values. */
+    readonly uncached?: boolean;
   };
   readonly nextVersion: number;
   readonly attempt?: CommitAttempt;

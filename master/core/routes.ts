@@ -55,6 +55,7 @@ function keyspaceView(world: World, { record, versions, records }: ViewKeyspace)
     records,
     ...(record.desired.suspended === true || resuming ? { suspended: true } : {}),
     ...(resuming ? { resuming } : {}),
+    ...(record.desired.uncached === true ? { uncached: true } : {}),
   };
 }
 

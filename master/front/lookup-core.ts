@@ -109,7 +109,7 @@ export class LookupCore {
     deadlineAtMs = this.deadlineFromNow(),
   ): void {
     const cacheKey = this.cacheKey(target, key, 0, key.length);
-    const cached = this.cached(cacheKey);
+    const cached = this.cached(target, cacheKey);
     if (cached === undefined) {
       return this.ask(target, key, cacheKey, receiver, index, deadlineAtMs);
     }
@@ -117,15 +117,20 @@ export class LookupCore {
     receiver.receive(index, LookupStatus.OK, value, cached.nodeId, undefined);
   }
 
-  /** What `cached` and `ask` call the key bytes[start, end); empty when there is no cache. */
+  /** What `cached` and `ask` call the key bytes[start, end); empty when it is not to be cached. */
   cacheKey(target: LookupTarget, bytes: Uint8Array, start: number, end: number): string {
-    return this.cache.enabled ? cacheKeyOf(target.cachePrefix, bytes, start, end) : '';
+    if (!target.cached || !this.cache.enabled) return '';
+    return cacheKeyOf(target.cachePrefix, bytes, start, end);
   }
 
   /** The first half of `get`, for who can use a cached value as it is. Counts as a lookup. */
-  cached(cacheKey: string): CachedValue | undefined {
+  cached(target: LookupTarget, cacheKey: string): CachedValue | undefined {
     this.keysTotal++;
-    return cacheKey === '' ? undefined : this.cache.get(cacheKey);
+    if (cacheKey === '') return undefined;
+    const found = this.cache.get(cacheKey);
+    if (found === undefined) target.cacheCounts.misses++;
+    else target.cacheCounts.hits++;
+    return found;
   }
 
   /** The second half of `get`: asks the datanodes, whatever the cache has. */

@@ -4,6 +4,7 @@
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { LatencyHistogram, doublingBoundsMs } from '../../proto/routing/latency.ts';
+import type { CacheCounts } from '../../proto/routing/router.ts';
 import type { LookupCore } from './lookup-core.ts';
 
 const SURFACES = ['http', 'resp', 'grpc'] as const;
@@ -77,6 +78,7 @@ export class FrontMetrics {
     this.#counter('stele_lookup_keys_total', 'Keys looked up', () => core.keysTotal);
     this.#counter('stele_cache_hits_total', 'Keys answered by the cache', () => core.cache.hits);
     this.#counter('stele_cache_misses_total', 'Keys the cache lacked', () => core.cache.misses);
+    this.#defineCacheOfKeyspaces(core);
     this.#counter(
       'stele_lookup_retries_total',
       'Keys sent to a further replica after a failure',
@@ -94,6 +96,34 @@ export class FrontMetrics {
     );
     this.#gauge('stele_cache_bytes', 'Bytes held by the cache', () => core.cache.byteLength);
     this.#gauge('stele_cache_entries', 'Values held by the cache', () => core.cache.entryCount);
+  }
+
+  #defineCacheOfKeyspaces(core: LookupCore): void {
+    const metric = (
+      Kind: typeof Counter | typeof Gauge,
+      name: string,
+      help: string,
+      value: (counts: CacheCounts) => number,
+    ): void =>
+      this.#registry.registerMetric(
+        new Kind({
+          registers: [],
+          name: `stele_keyspace_cache_${name}`,
+          help,
+          labelNames: ['keyspace'],
+          collect() {
+            this.reset();
+            for (const [keyspace, counts] of core.router.cacheCounts()) {
+              this.inc({ keyspace }, value(counts));
+            }
+          },
+        }),
+      );
+    metric(Counter, 'hits_total', 'Keys answered by the cache', ({ hits }) => hits);
+    metric(Counter, 'misses_total', 'Keys the cache lacked', ({ misses }) => misses);
+    metric(Gauge, 'hit_ratio', 'Share of its keys that the cache answered', ({ hits, misses }) =>
+      hits === 0 ? 0 : hits / (hits + misses),
+    );
   }
 
   #defineCluster(core: LookupCore): void {

@@ -145,7 +145,7 @@ export class MasterRespBackend implements CommandBackend {
     const { core, metrics } = this.#options;
     const target = core.target(session.keyspace.name);
     const cacheKey = cacheKeyOf(core, target, command, at);
-    const cached = core.cached(cacheKey);
+    const cached = core.cached(target, cacheKey);
     if (cached !== undefined) {
       metrics.resp.addCached();
       writeValue(out, cached.data);
@@ -168,7 +168,7 @@ export class MasterRespBackend implements CommandBackend {
     const deadlineAtMs = core.deadlineFromNow();
     for (let at = 1; at < command.argc; at++) {
       const cacheKey = cacheKeyOf(core, target, command, at);
-      const cached = core.cached(cacheKey);
+      const cached = core.cached(target, cacheKey);
       if (cached !== undefined) pending.addCached(at - 1, cached.data);
       else core.ask(target, copyArgument(command, at), cacheKey, pending, at - 1, deadlineAtMs);
     }

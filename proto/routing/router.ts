@@ -21,6 +21,15 @@ export interface LookupTarget extends LookupTargetRef {
   readonly keyspace: string;
   /** Short and unique to (uid, version) in this process: the beginning of cache keys. */
   readonly cachePrefix: string;
+  /** Whether its values may be cached. */
+  readonly cached: boolean;
+  /** Of the keyspace, all versions together. Added to by whoever has a cache. */
+  readonly cacheCounts: CacheCounts;
+}
+
+export interface CacheCounts {
+  hits: number;
+  misses: number;
 }
 
 /** What is known of one datanode beside the view. Lives as long as the node is in the view. */
@@ -61,6 +70,8 @@ export class Router {
   #nodes = new Map<string, NodeSlot>();
   #keyspaces = new Map<string, KeyspaceView>();
   #targets = new Map<string, LookupTarget>();
+  /** By keyspace uid. */
+  readonly #cacheCounts = new Map<string, CacheCounts>();
   /** By keyspace name, the datasets that reads of the current version go to. Begun anew with each view. */
   readonly #current = new Map<string, LookupTarget>();
   #nextPrefix = 1;
@@ -184,19 +195,36 @@ export class Router {
     return this.#table.replicas.some((replicas) => replicas.length > 0);
   }
 
+  /** Those of the keyspaces in the view, by name. */
+  *cacheCounts(): Generator<[string, CacheCounts]> {
+    for (const { name, uid } of this.#keyspaces.values()) yield [name, this.#countsOf(uid)];
+  }
+
   #targetOf(keyspace: KeyspaceView, version: number): LookupTarget {
     const name = `${keyspace.uid}/${version}`;
-    let target = this.#targets.get(name);
-    if (target === undefined) {
-      target = {
-        keyspace: keyspace.name,
-        keyspaceUid: keyspace.uid,
-        version,
-        cachePrefix: `${(this.#nextPrefix++).toString(36)}:`,
-      };
-      this.#targets.set(name, target);
-    }
+    const known = this.#targets.get(name);
+    const cached = keyspace.uncached !== true;
+    if (known !== undefined && known.cached === cached) return known;
+    const target = {
+      keyspace: keyspace.name,
+      keyspaceUid: keyspace.uid,
+      version,
+      // What was cached before a switch to uncached and back is as right as ever.
+      cachePrefix: known?.cachePrefix ?? `${(this.#nextPrefix++).toString(36)}:`,
+      cached,
+      cacheCounts: this.#countsOf(keyspace.uid),
+    };
+    this.#targets.set(name, target);
     return target;
+  }
+
+  #countsOf(uid: string): CacheCounts {
+    let counts = this.#cacheCounts.get(uid);
+    if (counts === undefined) {
+      counts = { hits: 0, misses: 0 };
+      this.#cacheCounts.set(uid, counts);
+    }
+    return counts;
   }
 
   /** Drops targets whose version is gone, so that the table does not grow with every load. */
@@ -206,6 +234,8 @@ export class Router {
       for (const version of keyspace.versions) live.add(`${keyspace.uid}/${version}`);
     }
     for (const name of this.#targets.keys()) if (!live.has(name)) this.#targets.delete(name);
+    const uids = new Set([...this.#keyspaces.values()].map(({ uid }) => uid));
+    for (const uid of this.#cacheCounts.keys()) if (!uids.has(uid)) this.#cacheCounts.delete(uid);
   }
 
   #replicasOf(view: ClusterView, indexes: readonly number[]): NodeSlot[] {

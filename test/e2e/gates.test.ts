@@ -172,6 +172,49 @@ describe('versions', () => {
   });
 });
 
+describe('the cache', () => {
+  test('is switched off and on for one keyspace, and stays so when the master starts again', async () => {
+    const hits = async (keyspace: string): Promise<number> => {
+      const text = await (await fetch(cluster.url('/metrics'))).text();
+      const line = new RegExp(
+        `^stele_keyspace_cache_hits_total\\{keyspace="${keyspace}"\\} (\\d+)$`,
+        'm',
+      );
+      return Number(line.exec(text)?.[1]);
+    };
+    expect((await load('cached', nightly(1))).code).toBe(0);
+    const readTwice = async (): Promise<void> => {
+      for (let time = 0; time < 2; time++) expect(await value('cached', 'key-7')).toBe('day-1-7');
+    };
+    await readTwice();
+    const before = await hits('cached');
+    expect(before).toBeGreaterThan(0);
+    expect((await run('cache', 'cached', 'off')).stdout).toBe(
+      'Values of cached are not cached by the master.\n',
+    );
+    await readTwice();
+    expect(await hits('cached')).toBe(before);
+    await cluster.kill('master');
+    await cluster.startMaster();
+    await cluster.status('green');
+    await readTwice();
+    expect(await hits('cached')).toBe(0);
+    expect(JSON.parse((await run('keyspaces', '-o', 'json')).stdout)).toContainEqual(
+      expect.objectContaining({ name: 'cached', uncached: true }),
+    );
+    expect((await run('cache', 'cached', 'on', '-o', 'json')).stdout).toBe(
+      '{"keyspace":"cached","cache":true}\n',
+    );
+    await readTwice();
+    expect(await hits('cached')).toBe(1);
+    expect(await run('cache', 'cached', 'maybe')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("'maybe' is not 'on' or 'off'"),
+    });
+    expect((await run('cache', 'nowhere', 'on')).code).toBe(1);
+  });
+});
+
 describe('a load that is in the way', () => {
   /** One that waits for a third replica, which nothing will make. */
   function stuck(keyspace: string): SteleProcess {

@@ -24,10 +24,18 @@ const PROMOTE_BODY = {
 
 const SETTINGS_BODY = {
   type: 'object',
-  required: ['keep'],
+  minProperties: 1,
   additionalProperties: false,
-  properties: { keep: { type: 'integer', minimum: KEEP_MIN, maximum: KEEP_MAX } },
+  properties: {
+    keep: { type: 'integer', minimum: KEEP_MIN, maximum: KEEP_MAX },
+    cache: { type: 'boolean' },
+  },
 } as const;
+
+interface Settings {
+  readonly keep?: number;
+  readonly cache?: boolean;
+}
 
 /** Registers the routes of keyspaces and their versions. */
 export function keyspaceRoutes(app: FastifyInstance, operations: ClusterOperations): void {
@@ -91,11 +99,21 @@ function changeRoutes(app: FastifyInstance, operations: ClusterOperations): void
   );
   app.patch(
     '/v1/keyspaces/:keyspace',
-    { schema: { tags, summary: 'How many versions it keeps', body: SETTINGS_BODY } },
-    async (request: FastifyRequest<{ Params: { keyspace: string }; Body: { keep: number } }>) => {
+    {
+      schema: {
+        tags,
+        summary: 'How many versions it keeps, and whether its values are cached',
+        body: SETTINGS_BODY,
+      },
+    },
+    async (request: FastifyRequest<{ Params: { keyspace: string }; Body: Settings }>) => {
       const keyspace = keyspaceName(request.params.keyspace);
-      const { keep, retired } = await operations.setKeep({ keyspace, keep: request.body.keep });
-      return { keyspace, keep, retired };
+      const { cache, keep } = request.body;
+      return {
+        keyspace,
+        ...(keep === undefined ? {} : await operations.setKeep({ keyspace, keep })),
+        ...(cache === undefined ? {} : await operations.setCache({ keyspace, cache })),
+      };
     },
   );
   app.delete(

@@ -33,6 +33,7 @@ export function keyspaceJson(keyspace: KeyspaceSummary): Json {
     replication: keyspace.replication,
     created_at: keyspace.createdAt,
     keep: keyspace.keep,
+    cache: !keyspace.uncached,
   };
 }
 

@@ -15,6 +15,7 @@ import type {
   ListLoadsRequest,
   NodeSummary,
   PromoteRequest,
+  SetCacheRequest,
   SetKeepRequest,
 } from '../../../proto/gen/stele/v1/cluster.ts';
 import { LoadState } from '../../../proto/gen/stele/v1/load.ts';
@@ -312,6 +313,7 @@ export class FakeCluster implements ClusterOperations {
         replication: 2,
         createdAt: '2026-01-01T00:00:00.000Z',
         keep: 2,
+        uncached: false,
       })),
     };
   }
@@ -361,6 +363,11 @@ export class FakeCluster implements ClusterOperations {
   async setKeep({ keep, keyspace }: SetKeepRequest) {
     this.calls.push(`keep ${keyspace} ${keep}`);
     return { keep, retired: [1] };
+  }
+
+  async setCache({ cache, keyspace }: SetCacheRequest) {
+    this.calls.push(`cache ${keyspace} ${cache}`);
+    return { cache };
   }
 
   async listLoads({ keyspace }: ListLoadsRequest) {

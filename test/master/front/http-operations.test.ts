@@ -69,8 +69,16 @@ describe('operations', () => {
       keep: 5,
       retired: [1],
     });
-    expectProblem(await keep({ keep: 1 }), 400, 'INVALID_ARGUMENT');
-    expect(cluster.calls).toEqual(['promote default 3', 'drop default 3', 'keep default 5']);
+    expect((await keep({ cache: false })).json()).toEqual({ keyspace: 'default', cache: false });
+    for (const wrong of [{ keep: 1 }, {}, { cache: 1 }, { keep: 3, more: 1 }]) {
+      expectProblem(await keep(wrong), 400, 'INVALID_ARGUMENT');
+    }
+    expect(cluster.calls).toEqual([
+      'promote default 3',
+      'drop default 3',
+      'keep default 5',
+      'cache default false',
+    ]);
     expect((await get(`${url}/versions`)).json().versions[0]).toMatchObject({
       load_id: LOAD.loadId,
       reason: null,
@@ -230,6 +238,9 @@ describe('the process', () => {
       'stele_reads_total{protocol="http",result="not_found"} 1',
       'stele_cache_hits_total 1',
       'stele_cache_misses_total 2',
+      'stele_keyspace_cache_hits_total{keyspace="default"} 1',
+      'stele_keyspace_cache_misses_total{keyspace="default"} 2',
+      `stele_keyspace_cache_hit_ratio{keyspace="default"} ${1 / 3}`,
       'stele_lookup_retries_total 0',
       'stele_node_in_flight_keys{node="datanode-0"} 0',
       'stele_health_status 1',

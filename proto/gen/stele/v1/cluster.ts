@@ -122,7 +122,11 @@ export interface KeyspaceSummary {
   /** Committed versions that are kept, the current one included. */
   keep: number;
   /** Where `state` is REPAIRING. */
-  repairing?: Repairing | undefined;
+  repairing?:
+    | Repairing
+    | undefined;
+  /** Masters do not cache its values. */
+  uncached: boolean;
 }
 
 /** What keeps a keyspace from the state it should be in, and when that is tried again. */
@@ -217,6 +221,15 @@ export interface SetKeepResponse {
   keep: number;
   /** Versions that are no longer kept. */
   retired: number[];
+}
+
+export interface SetCacheRequest {
+  keyspace: string;
+  cache: boolean;
+}
+
+export interface SetCacheResponse {
+  cache: boolean;
 }
 
 export interface ListLoadsRequest {
@@ -1182,6 +1195,7 @@ function createBaseKeyspaceSummary(): KeyspaceSummary {
     createdAt: "",
     keep: 0,
     repairing: undefined,
+    uncached: false,
   };
 }
 
@@ -1228,6 +1242,9 @@ export const KeyspaceSummary: MessageFns<KeyspaceSummary> = {
     }
     if (message.repairing !== undefined) {
       Repairing.encode(message.repairing, writer.uint32(114).fork()).join();
+    }
+    if (message.uncached !== false) {
+      writer.uint32(120).bool(message.uncached);
     }
     return writer;
   },
@@ -1355,6 +1372,14 @@ export const KeyspaceSummary: MessageFns<KeyspaceSummary> = {
             }
 
             message.repairing = Repairing.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.uncached = reader.bool();
             continue;
           }
         }
@@ -2260,6 +2285,109 @@ export const SetKeepResponse: MessageFns<SetKeepResponse> = {
             }
 
             break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSetCacheRequest(): SetCacheRequest {
+  return { keyspace: "", cache: false };
+}
+
+export const SetCacheRequest: MessageFns<SetCacheRequest> = {
+  encode(message: SetCacheRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    if (message.cache !== false) {
+      writer.uint32(16).bool(message.cache);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetCacheRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetCacheRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.cache = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSetCacheResponse(): SetCacheResponse {
+  return { cache: false };
+}
+
+export const SetCacheResponse: MessageFns<SetCacheResponse> = {
+  encode(message: SetCacheResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cache !== false) {
+      writer.uint32(8).bool(message.cache);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetCacheResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetCacheResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.cache = reader.bool();
+            continue;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {
@@ -3858,6 +3986,16 @@ export const ClusterServiceService = {
     responseSerialize: (value: SetKeepResponse): Buffer => bufferView(SetKeepResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SetKeepResponse => SetKeepResponse.decode(value),
   },
+  /** Whether masters cache the values of a keyspace. */
+  setCache: {
+    path: "/stele.v1.ClusterService/SetCache" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetCacheRequest): Buffer => bufferView(SetCacheRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetCacheRequest => SetCacheRequest.decode(value),
+    responseSerialize: (value: SetCacheResponse): Buffer => bufferView(SetCacheResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetCacheResponse => SetCacheResponse.decode(value),
+  },
   /** Running loads and those that ended last. */
   listLoads: {
     path: "/stele.v1.ClusterService/ListLoads" as const,
@@ -4000,6 +4138,8 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   promote: handleUnaryCall<PromoteRequest, PromoteResponse>;
   dropVersion: handleUnaryCall<DropVersionRequest, DropVersionResponse>;
   setKeep: handleUnaryCall<SetKeepRequest, SetKeepResponse>;
+  /** Whether masters cache the values of a keyspace. */
+  setCache: handleUnaryCall<SetCacheRequest, SetCacheResponse>;
   /** Running loads and those that ended last. */
   listLoads: handleUnaryCall<ListLoadsRequest, ListLoadsResponse>;
   getLoad: handleUnaryCall<GetLoadRequest, GetLoadResponse>;
@@ -4162,6 +4302,22 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SetKeepResponse) => void,
+  ): ClientUnaryCall;
+  /** Whether masters cache the values of a keyspace. */
+  setCache(
+    request: SetCacheRequest,
+    callback: (error: ServiceError | null, response: SetCacheResponse) => void,
+  ): ClientUnaryCall;
+  setCache(
+    request: SetCacheRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetCacheResponse) => void,
+  ): ClientUnaryCall;
+  setCache(
+    request: SetCacheRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetCacheResponse) => void,
   ): ClientUnaryCall;
   /** Running loads and those that ended last. */
   listLoads(

@@ -85,7 +85,11 @@ export interface KeyspaceView {
     | boolean
     | undefined;
   /** Suspended still, and to be brought back into memory. */
-  resuming?: boolean | undefined;
+  resuming?:
+    | boolean
+    | undefined;
+  /** Masters do not cache its values. */
+  uncached?: boolean | undefined;
 }
 
 export interface ClusterView {
@@ -341,6 +345,7 @@ function createBaseKeyspaceView(): KeyspaceView {
     records: 0,
     suspended: undefined,
     resuming: undefined,
+    uncached: undefined,
   };
 }
 
@@ -373,6 +378,9 @@ export const KeyspaceView: MessageFns<KeyspaceView> = {
     }
     if (message.resuming !== undefined) {
       writer.uint32(64).bool(message.resuming);
+    }
+    if (message.uncached !== undefined) {
+      writer.uint32(72).bool(message.uncached);
     }
     return writer;
   },
@@ -462,6 +470,14 @@ export const KeyspaceView: MessageFns<KeyspaceView> = {
             }
 
             message.resuming = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.uncached = reader.bool();
             continue;
           }
         }
