@@ -215,14 +215,6 @@ export class ReplyWriter {
     this.#lineBreak();
   }
 
-  /** A bulk of the bytes that the characters of `text` stand for. */
-  bulkLatin1(text: string): void {
-    this.#header(BULK, text.length);
-    this.#reserve(text.length + 2);
-    this.#pos += this.#slab.write(text, this.#pos, 'latin1');
-    this.#lineBreak();
-  }
-
   nil(): void {
     this.raw(this.protocol === 3 ? NULL_RESP3 : NIL_RESP2);
   }

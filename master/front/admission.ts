@@ -25,9 +25,9 @@ export class Admission {
     this.#notedMax = bitCount / BITS_PER_KEY;
   }
 
-  /** Whether `key` was noted before; notes it. */
-  wasSeen(key: string): boolean {
-    const bit = hashOf(key) & this.#mask;
+  /** Whether a key of this hash (32 bits) was noted before; notes it. */
+  wasSeen(hash: number): boolean {
+    const bit = hash & this.#mask;
     const word = bit >>> 5;
     const before = this.#bits[word] as number;
     const after = before | (1 << (bit & 31));
@@ -39,14 +39,4 @@ export class Admission {
     } else this.#bits[word] = after;
     return false;
   }
-}
-
-/** 32 bits of a string whose characters are bytes; as good as the multiplier of FNV-1a, mixed at the end. */
-function hashOf(key: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < key.length; at++) {
-    hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
-  }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
-  return hash ^ (hash >>> 15);
 }

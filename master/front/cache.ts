@@ -1,16 +1,22 @@
 // Values that were read lately, bounded by bytes.
 //
-// The key is (keyspace uid, version, key), and a version never changes, so an entry is never stale
-// and nothing is ever invalidated: versions that nobody reads any more fade out. Misses are not
-// cached. Once the cache is well filled a value must be asked for twice (admission.ts). Small values are kept as latin1 strings: one heap object without a pointer in it, where
-// a Buffer of its own would cost some 200 bytes more and the garbage collector's attention.
+// An entry is of (dataset, key), where a dataset is one version of one keyspace and never changes, so an
+// entry is never stale and nothing is ever invalidated: versions that nobody reads any more fade out.
+// Misses are not cached. Once the cache is well filled a value must be asked for twice (admission.ts).
+//
+//   small values     slabs (slab-cache.ts): no object for the garbage collector to follow
+//   larger ones      lru-cache, each a Buffer of its own
+//
+// Invariant: both together hold at most `maxBytes`. Each kind may have all of it while the other does not
+// need it, and gives way down to a half.
 
 import { LRUCache } from 'lru-cache';
 import { Admission } from './admission.ts';
+import { SlabCache } from './slab-cache.ts';
+import type { CachedValue } from './slab-cache.ts';
 
-/** Estimated bytes of an entry besides key and value: map slot, list slots, two string headers. */
-const ENTRY_OVERHEAD_BYTES = 160;
-const STRING_VALUE_BYTES_MAX = 1024;
+/** Estimated bytes of a large entry besides key and value: map slot, list slots, buffer. */
+const ENTRY_OVERHEAD_BYTES = 300;
 /** What an entry is expected to take, for the size of the admission filter. */
 const ENTRY_EXPECTED_BYTES = 256;
 /** Below this share of its bytes the cache takes every value. */
@@ -18,92 +24,114 @@ const ADMIT_ALL_SHARE = 1 / 4;
 /** One value takes at most this share of the cache. */
 const ENTRY_SHARE_MAX = 1 / 16;
 
-export interface CachedValue {
-  readonly data: string | Buffer;
-  /** The datanode that the value came from. */
+interface LargeValue {
+  readonly data: Buffer;
   readonly nodeId: string;
 }
 
 export class ValueCache {
-  readonly #entries: LRUCache<string, CachedValue> | undefined;
+  readonly enabled: boolean;
+  readonly #maxBytes: number;
+  readonly #small: SlabCache;
+  readonly #large: LRUCache<string, LargeValue>;
+  readonly #found: CachedValue = { bytes: Buffer.alloc(0), start: 0, end: 0, nodeId: '' };
   readonly #admission: Admission;
-  readonly #admitAllBytes: number;
+  readonly #largeBytesMax: number;
   hits = 0;
   misses = 0;
 
   /** `maxBytes` 0 switches the cache off. */
   constructor(maxBytes: number) {
-    this.#entries = maxBytes > 0 ? newEntries(maxBytes) : undefined;
+    this.enabled = maxBytes > 0;
+    this.#small = new SlabCache(maxBytes, () => this.#makeRoomForSlab());
+    this.#maxBytes = Math.max(1, maxBytes - this.#small.indexBytes);
+    this.#largeBytesMax = Math.max(1, Math.floor(this.#maxBytes * ENTRY_SHARE_MAX));
+    this.#large = new LRUCache({ maxSize: this.#maxBytes, sizeCalculation: bytesOfLarge });
     this.#admission = new Admission(maxBytes / ENTRY_EXPECTED_BYTES);
-    this.#admitAllBytes = maxBytes * ADMIT_ALL_SHARE;
-  }
-
-  get enabled(): boolean {
-    return this.#entries !== undefined;
   }
 
   get byteLength(): number {
-    return this.#entries?.calculatedSize ?? 0;
+    return this.#small.byteLength + this.#large.calculatedSize;
   }
 
   get entryCount(): number {
-    return this.#entries?.size ?? 0;
+    return this.#small.entryCount + this.#large.size;
   }
 
-  get(key: string): CachedValue | undefined {
-    const entry = this.#entries?.get(key);
-    if (entry === undefined) this.misses++;
+  /** The value of key[start, end); what it gives is valid until the next call of any method. */
+  get(dataset: number, key: Uint8Array, start: number, end: number): CachedValue | undefined {
+    const hash = this.#small.hashOf(dataset, key, start, end);
+    let found = this.#small.find(hash, dataset, key, start, end);
+    if (found === undefined && this.#large.size > 0) {
+      found = this.#findLarge(largeKeyOf(dataset, key, start, end));
+    }
+    if (found === undefined) this.misses++;
     else this.hits++;
-    return entry;
+    return found;
   }
 
   /** Keeps a copy of bytes[start, end), if it is worth it. */
-  put(key: string, bytes: Buffer, start: number, end: number, nodeId: string): void {
-    const entries = this.#entries;
-    if (entries === undefined) return;
-    if (ENTRY_OVERHEAD_BYTES + key.length + end - start > entries.maxEntrySize) return;
-    const isFilling = entries.calculatedSize < this.#admitAllBytes;
-    if (!isFilling && !this.#admission.wasSeen(key)) return;
-    entries.set(key, { data: copyOf(bytes, start, end), nodeId });
+  put(
+    dataset: number,
+    key: Uint8Array,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    nodeId: string,
+  ): void {
+    const size = ENTRY_OVERHEAD_BYTES + key.length + end - start;
+    if (!this.enabled || size > this.#largeBytesMax) return;
+    const hash = this.#small.hashOf(dataset, key, 0, key.length);
+    const isFilling = this.byteLength < this.#maxBytes * ADMIT_ALL_SHARE;
+    if (!isFilling && !this.#admission.wasSeen(hash)) return;
+    if (key.length + end - start <= this.#small.recordBytesMax) {
+      this.#small.put(hash, dataset, key, bytes, start, end, nodeId);
+    } else if (this.#makeRoomForLarge(size)) {
+      // Not from the shared pool: a slice of it would keep 8 KiB alive.
+      const data = Buffer.allocUnsafeSlow(end - start);
+      data.set(bytes.subarray(start, end));
+      this.#large.set(largeKeyOf(dataset, key, 0, key.length), { data, nodeId });
+    }
+  }
+
+  #findLarge(key: string): CachedValue | undefined {
+    const entry = this.#large.get(key);
+    if (entry === undefined) return undefined;
+    const found = this.#found;
+    found.bytes = entry.data;
+    found.end = entry.data.length;
+    found.nodeId = entry.nodeId;
+    return found;
+  }
+
+  #makeRoomForSlab(): boolean {
+    const most = this.#maxBytes - this.#small.slabBytes;
+    while (this.byteLength > most && this.#large.calculatedSize > this.#maxBytes / 2) {
+      this.#large.pop();
+    }
+    return this.byteLength <= most;
+  }
+
+  #makeRoomForLarge(size: number): boolean {
+    while (this.byteLength + size > this.#maxBytes) {
+      if (this.#small.byteLength > this.#maxBytes / 2) this.#small.dropOldest();
+      else if (this.#large.pop() === undefined) return false;
+    }
+    return true;
   }
 }
 
-/** The cached bytes, as a Buffer that is the caller's to keep but not to change. */
-export function bytesOfCached(entry: CachedValue): Buffer {
-  return typeof entry.data === 'string' ? Buffer.from(entry.data, 'latin1') : entry.data;
+/** The cached bytes as a Buffer that stays as it is: a copy, unless they are all of a Buffer of their own. */
+export function copyOfCached({ bytes, start, end }: CachedValue): Buffer {
+  return start === 0 && end === bytes.length ? bytes : Buffer.from(bytes.subarray(start, end));
 }
 
-/**
- * The cache key of bytes[start, end). `prefix` stands for keyspace and version (see router.ts); key
- * bytes map one to one to latin1.
- */
-export function cacheKeyOf(
-  prefix: string,
-  bytes: Uint8Array,
-  start = 0,
-  end = bytes.length,
-): string {
-  const buffer = Buffer.isBuffer(bytes) ? bytes : viewOf(bytes);
-  return prefix + buffer.toString('latin1', start, end);
+/** Key bytes map one to one to latin1. */
+function largeKeyOf(dataset: number, key: Uint8Array, start: number, end: number): string {
+  const { buffer, byteOffset } = key;
+  return `${dataset}:${Buffer.from(buffer, byteOffset + start, end - start).toString('latin1')}`;
 }
 
-function newEntries(maxBytes: number): LRUCache<string, CachedValue> {
-  return new LRUCache<string, CachedValue>({
-    maxSize: maxBytes,
-    maxEntrySize: Math.max(1, Math.floor(maxBytes * ENTRY_SHARE_MAX)),
-    sizeCalculation: (entry, key) => ENTRY_OVERHEAD_BYTES + key.length + entry.data.length,
-  });
-}
-
-function copyOf(bytes: Buffer, start: number, end: number): string | Buffer {
-  if (end - start <= STRING_VALUE_BYTES_MAX) return bytes.toString('latin1', start, end);
-  // Not from the shared pool: a slice of it would keep 8 KiB alive.
-  const copy = Buffer.allocUnsafeSlow(end - start);
-  bytes.copy(copy, 0, start, end);
-  return copy;
-}
-
-/** The same bytes as a Buffer, without a copy. */
-function viewOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function bytesOfLarge({ data }: LargeValue, key: string): number {
+  return ENTRY_OVERHEAD_BYTES + key.length + data.length;
 }

@@ -13,8 +13,8 @@ import type { ViewSource } from '../../proto/operations.ts';
 import type { DatanodeLink } from '../../proto/ports.ts';
 import { shardOfSlot } from '../../ring/shard.ts';
 import { slotOfKey } from '../../ring/slot.ts';
-import { ValueCache, bytesOfCached, cacheKeyOf } from './cache.ts';
-import type { CachedValue } from './cache.ts';
+import { ValueCache, copyOfCached } from './cache.ts';
+import type { CachedValue } from './slab-cache.ts';
 import { Dispatcher } from '../../proto/routing/dispatcher.ts';
 import { newWaitingKey } from '../../proto/routing/waiting.ts';
 import type { LookupReceiver } from '../../proto/routing/waiting.ts';
@@ -108,26 +108,25 @@ export class LookupCore {
     index: number,
     deadlineAtMs = this.deadlineFromNow(),
   ): void {
-    const cacheKey = this.cacheKey(target, key, 0, key.length);
-    const cached = this.cached(target, cacheKey);
-    if (cached === undefined) {
-      return this.ask(target, key, cacheKey, receiver, index, deadlineAtMs);
-    }
-    const value = bytesOfCached(cached);
-    receiver.receive(index, LookupStatus.OK, value, cached.nodeId, undefined);
+    const cached = this.cached(target, key, 0, key.length);
+    if (cached === undefined) return this.ask(target, key, receiver, index, deadlineAtMs);
+    const { nodeId } = cached;
+    receiver.receive(index, LookupStatus.OK, copyOfCached(cached), nodeId, undefined);
   }
 
-  /** What `cached` and `ask` call the key bytes[start, end); empty when it is not to be cached. */
-  cacheKey(target: LookupTarget, bytes: Uint8Array, start: number, end: number): string {
-    if (!target.cached || !this.cache.enabled) return '';
-    return cacheKeyOf(target.cachePrefix, bytes, start, end);
-  }
-
-  /** The first half of `get`, for who can use a cached value as it is. Counts as a lookup. */
-  cached(target: LookupTarget, cacheKey: string): CachedValue | undefined {
+  /**
+   * The first half of `get`, for who can use a cached value as it is: it is valid until the next call.
+   * The key is bytes[start, end). Counts as a lookup.
+   */
+  cached(
+    target: LookupTarget,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): CachedValue | undefined {
     this.keysTotal++;
-    if (cacheKey === '') return undefined;
-    const found = this.cache.get(cacheKey);
+    if (!target.cached || !this.cache.enabled) return undefined;
+    const found = this.cache.get(target.dataset, bytes, start, end);
     if (found === undefined) target.cacheCounts.misses++;
     else target.cacheCounts.hits++;
     return found;
@@ -137,15 +136,12 @@ export class LookupCore {
   ask(
     target: LookupTarget,
     key: Uint8Array,
-    cacheKey: string,
     receiver: LookupReceiver,
     index: number,
     deadlineAtMs: number,
   ): void {
     const shard = shardOfSlot(slotOfKey(key, 0, key.length), this.router.table.shardCount);
-    this.dispatcher.submit(
-      newWaitingKey(target, key, shard, receiver, index, deadlineAtMs, cacheKey),
-    );
+    this.dispatcher.submit(newWaitingKey(target, key, shard, receiver, index, deadlineAtMs));
   }
 
   /**

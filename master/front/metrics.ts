@@ -108,7 +108,7 @@ export class FrontMetrics {
       this.#registry.registerMetric(
         new Kind({
           registers: [],
-          name: `stele_keyspace_cache_${name}`,
+          name,
           help,
           labelNames: ['keyspace'],
           collect() {
@@ -119,10 +119,23 @@ export class FrontMetrics {
           },
         }),
       );
-    metric(Counter, 'hits_total', 'Keys answered by the cache', ({ hits }) => hits);
-    metric(Counter, 'misses_total', 'Keys the cache lacked', ({ misses }) => misses);
-    metric(Gauge, 'hit_ratio', 'Share of its keys that the cache answered', ({ hits, misses }) =>
-      hits === 0 ? 0 : hits / (hits + misses),
+    metric(
+      Counter,
+      'stele_keyspace_cache_hits_total',
+      'Keys answered by the cache',
+      ({ hits }) => hits,
+    );
+    metric(
+      Counter,
+      'stele_keyspace_cache_misses_total',
+      'Keys the cache lacked',
+      ({ misses }) => misses,
+    );
+    metric(
+      Gauge,
+      'stele_keyspace_cache_hit_ratio',
+      'Share of its keys that the cache answered',
+      ({ hits, misses }) => (hits === 0 ? 0 : hits / (hits + misses)),
     );
   }
 

@@ -25,10 +25,9 @@ import { masterInfo } from './resp-info.ts';
 import type { InfoFacts } from './resp-info.ts';
 import { KEYS_COMMANDS, keysReply } from './resp-keys.ts';
 import { notReady } from '../../proto/routing/router.ts';
-import type { LookupTarget } from '../../proto/routing/router.ts';
 import { copyOf } from '../../proto/routing/waiting.ts';
 import { PendingKey, PendingKeys, writeBulk } from './resp-pending.ts';
-import type { RespValue, WriteValue } from './resp-pending.ts';
+import type { RespBytes, WriteValue } from './resp-pending.ts';
 import { steleReply } from './resp-stele.ts';
 
 const KEYSPACES_MAX = 1024;
@@ -144,15 +143,15 @@ export class MasterRespBackend implements CommandBackend {
   ): PendingReply | undefined {
     const { core, metrics } = this.#options;
     const target = core.target(session.keyspace.name);
-    const cacheKey = cacheKeyOf(core, target, command, at);
-    const cached = core.cached(target, cacheKey);
+    const { buffer, starts, ends } = command;
+    const cached = core.cached(target, buffer, starts[at] as number, ends[at] as number);
     if (cached !== undefined) {
       metrics.resp.addCached();
-      writeValue(out, cached.data);
+      writeValue(out, cached.bytes, cached.start, cached.end);
       return undefined;
     }
     const pending = new PendingKey(writeValue, metrics.resp);
-    core.ask(target, copyArgument(command, at), cacheKey, pending, 0, core.deadlineFromNow());
+    core.ask(target, copyArgument(command, at), pending, 0, core.deadlineFromNow());
     return settle(pending, out);
   }
 
@@ -166,11 +165,11 @@ export class MasterRespBackend implements CommandBackend {
     const target = core.target(session.keyspace.name);
     const pending = new PendingKeys(command.argc - 1, countOnly, metrics.resp);
     const deadlineAtMs = core.deadlineFromNow();
+    const { buffer, starts, ends } = command;
     for (let at = 1; at < command.argc; at++) {
-      const cacheKey = cacheKeyOf(core, target, command, at);
-      const cached = core.cached(target, cacheKey);
-      if (cached !== undefined) pending.addCached(at - 1, cached.data);
-      else core.ask(target, copyArgument(command, at), cacheKey, pending, at - 1, deadlineAtMs);
+      const cached = core.cached(target, buffer, starts[at] as number, ends[at] as number);
+      if (cached !== undefined) pending.addCached(at - 1, cached);
+      else core.ask(target, copyArgument(command, at), pending, at - 1, deadlineAtMs);
     }
     return settle(pending, out);
   }
@@ -191,46 +190,36 @@ function copyArgument(command: CommandArguments, at: number): Buffer {
   return copyOf(command.buffer, command.starts[at] as number, command.ends[at] as number);
 }
 
-function cacheKeyOf(
-  core: LookupCore,
-  target: LookupTarget,
-  { buffer, starts, ends }: CommandArguments,
-  at: number,
-): string {
-  return core.cacheKey(target, buffer, starts[at] as number, ends[at] as number);
+function writeLength(out: ReplyWriter, _: RespBytes, start: number, end: number): void {
+  out.integer(end - start);
 }
 
-function writeLength(out: ReplyWriter, value: RespValue | undefined): void {
-  out.integer(value?.length ?? 0);
+function writeType(out: ReplyWriter, bytes: RespBytes): void {
+  out.simple(bytes === undefined ? 'none' : 'string');
 }
 
-function writeType(out: ReplyWriter, value: RespValue | undefined): void {
-  out.simple(value === undefined ? 'none' : 'string');
+function writeTimeToLive(out: ReplyWriter, bytes: RespBytes): void {
+  out.integer(bytes === undefined ? -2 : -1);
 }
 
-function writeTimeToLive(out: ReplyWriter, value: RespValue | undefined): void {
-  out.integer(value === undefined ? -2 : -1);
-}
-
-function writeEncoding(out: ReplyWriter, value: RespValue | undefined): void {
-  if (value === undefined) out.nil();
+function writeEncoding(out: ReplyWriter, bytes: RespBytes): void {
+  if (bytes === undefined) out.nil();
   else out.bulkText('raw');
 }
 
 function usageWriter(command: CommandArguments): WriteValue {
   const keyBytes = usageKeyBytes(command);
-  return (out, value) => {
-    if (value === undefined) out.nil();
-    else out.integer(memoryUsage(keyBytes, value.length));
+  return (out, bytes, start, end) => {
+    if (bytes === undefined) out.nil();
+    else out.integer(memoryUsage(keyBytes, end - start));
   };
 }
 
 function rangeWriter(command: CommandArguments): WriteValue {
   const first = integerArgument(command, 2);
   const last = integerArgument(command, 3);
-  return (out, value) => {
-    const { start, end } = rangeOf(first, last, value?.length ?? 0);
-    if (typeof value === 'string') out.bulkLatin1(value.slice(start, end));
-    else out.bulkImmutable(value ?? NO_BYTES, start, end);
+  return (out, bytes, from, to) => {
+    const { start, end } = rangeOf(first, last, to - from);
+    out.bulkImmutable(bytes ?? NO_BYTES, from + start, from + end);
   };
 }

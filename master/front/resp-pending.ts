@@ -10,15 +10,17 @@ import type { PendingReply, PendingReplyWaiter } from '../../resp/backend.ts';
 import { REPLY_BYTES_MAX } from '../../resp/encoder.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
 import type { LookupReceiver } from '../../proto/routing/waiting.ts';
+import { copyOfCached } from './cache.ts';
 import type { SurfaceCounts } from './metrics.ts';
+import type { CachedValue } from './slab-cache.ts';
 
 const REPLY_OVERHEAD_BYTES = 16;
 
-/** A value: bytes, or a string whose characters are bytes, as the cache has it. */
-export type RespValue = Buffer | string;
+/** Undefined where the key is not there. */
+export type RespBytes = Buffer | undefined;
 
-/** Writes the reply to one key; the value is undefined where the key is not there. */
-export type WriteValue = (out: ReplyWriter, value: RespValue | undefined) => void;
+/** Writes the reply to one key, whose value is bytes[start, end). */
+export type WriteValue = (out: ReplyWriter, bytes: RespBytes, start: number, end: number) => void;
 
 abstract class Pending implements PendingReply {
   done = false;
@@ -74,13 +76,13 @@ export class PendingKey extends Pending implements LookupReceiver {
 
   override write(out: ReplyWriter): void {
     if (this.#failure !== undefined) out.failure(this.#failure);
-    else this.#writeValue(out, this.#value);
+    else this.#writeValue(out, this.#value, 0, this.#value?.length ?? 0);
   }
 }
 
 /** MGET and EXISTS: one reply from several keys, all of one version. */
 export class PendingKeys extends Pending implements LookupReceiver {
-  readonly #values: (RespValue | undefined)[];
+  readonly #values: RespBytes[];
   readonly #counts: SurfaceCounts;
   readonly #countOnly: boolean;
   readonly #beganMs = turnNowMs();
@@ -97,7 +99,8 @@ export class PendingKeys extends Pending implements LookupReceiver {
   }
 
   /** The answer to key number `index` is in the cache. */
-  addCached(index: number, value: RespValue): void {
+  addCached(index: number, cached: CachedValue): void {
+    const value = this.#countOnly ? undefined : copyOfCached(cached);
     this.#add(index, LookupStatus.OK, value, undefined);
   }
 
@@ -114,7 +117,7 @@ export class PendingKeys extends Pending implements LookupReceiver {
   #add(
     index: number,
     status: LookupStatus,
-    value: RespValue | undefined,
+    value: RespBytes,
     failure: SteleError | undefined,
   ): void {
     if (status === LookupStatus.OK) {
@@ -132,7 +135,7 @@ export class PendingKeys extends Pending implements LookupReceiver {
   }
 
   /** Values that are too large together are let go of at once; the others are still waited for. */
-  #keep(index: number, value: RespValue | undefined): void {
+  #keep(index: number, value: RespBytes): void {
     this.replyBytes += REPLY_OVERHEAD_BYTES + (value?.length ?? 0);
     if (this.replyBytes > REPLY_BYTES_MAX) {
       this.#values.length = 0;
@@ -147,15 +150,14 @@ export class PendingKeys extends Pending implements LookupReceiver {
     if (this.#failure !== undefined) return out.failure(this.#failure);
     if (this.#countOnly) return out.integer(this.#found);
     out.array(this.#values.length);
-    for (const value of this.#values) writeBulk(out, value);
+    for (const value of this.#values) writeBulk(out, value, 0, value?.length ?? 0);
   }
 }
 
-/** A value as GET and MGET give it. It is ours to give up: large ones are referenced, not copied. */
-export function writeBulk(out: ReplyWriter, value: RespValue | undefined): void {
-  if (value === undefined) out.nil();
-  else if (typeof value === 'string') out.bulkLatin1(value);
-  else out.bulkImmutable(value);
+/** A value as GET and MGET give it: large ones are referenced, small ones copied (see bulkImmutable). */
+export function writeBulk(out: ReplyWriter, bytes: RespBytes, start: number, end: number): void {
+  if (bytes === undefined) out.nil();
+  else out.bulkImmutable(bytes, start, end);
 }
 
 function noAnswer(): SteleError {

@@ -33,9 +33,16 @@ interface Parked {
   readonly retryAtMs: number;
 }
 
-/** Where values go that were read with a cache key. */
+/** Where values go that were read from a dataset that may be cached; it takes a copy. */
 interface ValueStore {
-  put(cacheKey: string, bytes: Buffer, start: number, end: number, nodeId: string): void;
+  put(
+    dataset: number,
+    key: Uint8Array,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    nodeId: string,
+  ): void;
 }
 
 export interface DispatcherOptions {
@@ -218,8 +225,10 @@ export class Dispatcher {
       return waiting.receiver.receive(waiting.index, status, undefined, batch.slot.id, undefined);
     }
     const value = copyOf(bytes, start, end);
-    if (waiting.cacheKey !== '') {
-      this.#options.cache?.put(waiting.cacheKey, value, 0, value.length, batch.slot.id);
+    const { dataset, cached } = waiting.target;
+    const { cache } = this.#options;
+    if (cached && cache !== undefined) {
+      cache.put(dataset, waiting.key, value, 0, value.length, batch.slot.id);
     }
     waiting.receiver.receive(waiting.index, status, value, batch.slot.id, undefined);
   }

@@ -19,8 +19,8 @@ const REPLICAS_CONSIDERED_MAX = 16;
 /** One dataset that reads go to: one version of one keyspace. */
 export interface LookupTarget extends LookupTargetRef {
   readonly keyspace: string;
-  /** Short and unique to (uid, version) in this process: the beginning of cache keys. */
-  readonly cachePrefix: string;
+  /** Stands for (uid, version) in this process: 1, 2, 3 ... */
+  readonly dataset: number;
   /** Whether its values may be cached. */
   readonly cached: boolean;
   /** Of the keyspace, all versions together. Added to by whoever has a cache. */
@@ -74,7 +74,7 @@ export class Router {
   readonly #cacheCounts = new Map<string, CacheCounts>();
   /** By keyspace name, the datasets that reads of the current version go to. Begun anew with each view. */
   readonly #current = new Map<string, LookupTarget>();
-  #nextPrefix = 1;
+  #nextDataset = 1;
   #turn = 0;
   #everReady = false;
 
@@ -210,7 +210,7 @@ export class Router {
       keyspaceUid: keyspace.uid,
       version,
       // What was cached before a switch to uncached and back is as right as ever.
-      cachePrefix: known?.cachePrefix ?? `${(this.#nextPrefix++).toString(36)}:`,
+      dataset: known?.dataset ?? this.#nextDataset++,
       cached,
       cacheCounts: this.#countsOf(keyspace.uid),
     };

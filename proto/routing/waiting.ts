@@ -25,8 +25,6 @@ export interface LookupReceiver {
 export interface WaitingKey {
   readonly target: LookupTarget;
   readonly key: Uint8Array;
-  /** Empty: the value is not cached. */
-  readonly cacheKey: string;
   readonly shard: number;
   readonly receiver: LookupReceiver;
   readonly index: number;
@@ -50,12 +48,10 @@ export function newWaitingKey(
   receiver: LookupReceiver,
   index: number,
   deadlineAtMs: number,
-  cacheKey = '',
 ): WaitingKey {
   return {
     target,
     key,
-    cacheKey,
     shard,
     receiver,
     index,
