@@ -15,6 +15,7 @@ import { sleep, wallClockIsoIn } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { OrderHeader, VersionRef } from '../proto/gen/stele/v1/datanode.ts';
 import type { Manifest } from '../proto/gen/stele/v1/segment.ts';
+import { HealthStatus } from '../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import type { ViewSource } from '../proto/operations.ts';
 import type { LinkFactory } from '../proto/ports.ts';
@@ -137,6 +138,15 @@ export class Leader implements ViewSource {
       incarnation: this.#state.nodes.get(nodeId)?.incarnation ?? '',
       clusterId: clusterOf(this.catalog.state).id,
     };
+  }
+
+  /**
+   * A read of the node failed or is overdue, so its heartbeat comes now. Where every shard has all its
+   * copies, and so somebody else, it is not waited for as long as usual.
+   */
+  doubt(nodeId: string): void {
+    const { replicationEffective, status } = this.health;
+    this.roster.doubt(nodeId, status === HealthStatus.GREEN && replicationEffective > 1);
   }
 
   /** A load touches the keyspace: segments that no manifest names yet are not garbage for a while. */

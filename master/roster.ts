@@ -74,6 +74,11 @@ export class Roster {
     this.#side.dispatch({ kind: 'removed', nodeId });
   }
 
+  /** A read of the node failed or is overdue. */
+  doubt(nodeId: string, impatient: boolean): void {
+    this.#heartbeater.doubt(nodeId, impatient);
+  }
+
   close(): void {
     this.#heartbeater.close();
     this.connections.close();

@@ -103,6 +103,7 @@ async function openMaster(
     settings: { ...settings, cacheMaxBytes: settings.cacheMax, ...frontLimits(settings) },
     operations,
     links: (nodeId) => leader.roster.connections.getClient(nodeId),
+    onTrouble: (nodeId) => leader.doubt(nodeId),
     grpcServer: grpc.server,
     log,
   });

@@ -38,6 +38,8 @@ export interface FrontOptions {
   readonly operations: ClusterOperations;
   /** The link to a datanode, while it is online. */
   readonly links: (nodeId: string) => DatanodeLink | undefined;
+  /** A read of this node failed or is overdue. Called often; returns at once. */
+  readonly onTrouble?: (nodeId: string) => void;
   /** Gets the lookup service added; it is opened and closed by its owner. */
   readonly grpcServer?: Pick<GrpcServer, 'addService'>;
   readonly log: Logger;
@@ -75,6 +77,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   const core = new LookupCore({
     views: operations,
     links,
+    ...(options.onTrouble === undefined ? {} : { onTrouble: options.onTrouble }),
     cacheMaxBytes: settings.cacheMaxBytes,
     deadlineMs: settings.lookupDeadlineMs,
   });

@@ -14,7 +14,8 @@ import { POSITION_COUNT } from '../../resp/scan-cursor.ts';
 import type { ScanPlace } from '../../resp/scan-cursor.ts';
 import { shardOfSlot } from '../../ring/shard.ts';
 import { ReplicaCaller } from '../../proto/routing/replica-caller.ts';
-import type { NodeSlot, Router } from '../../proto/routing/router.ts';
+import type { NodeSlot } from '../../proto/routing/node-slot.ts';
+import type { Router } from '../../proto/routing/router.ts';
 
 /** Commands that wait for datanodes at the same time. */
 const COMMANDS_MAX = 256;

@@ -28,6 +28,8 @@ export interface LookupCoreOptions {
   readonly views: ViewSource;
   /** The link to a datanode, while it is online. */
   readonly links: (nodeId: string) => DatanodeLink | undefined;
+  /** A read of this node failed or is overdue. */
+  readonly onTrouble?: (nodeId: string) => void;
   /** 0: no cache. */
   readonly cacheMaxBytes: number;
   /** How long a key is tried for where the caller sets no deadline. */
@@ -72,11 +74,10 @@ export class LookupCore {
     this.#deadlineMs = options.deadlineMs;
     this.cache = new ValueCache(options.cacheMaxBytes);
     this.dispatcher = new Dispatcher({
+      ...options,
       router: this.router,
       cache: this.cache,
       owner: 'The master',
-      links: options.links,
-      deadlineMs: options.deadlineMs,
       nowMs: this.#nowMs,
       turnNowMs: this.#turnNowMs,
     });

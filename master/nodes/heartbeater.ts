@@ -1,7 +1,11 @@
 // Heartbeats: one loop a node, all in parallel, so that a node that hangs delays no other.
 //
+// Readers notice a node that has died or stands still before its next heartbeat does. They say so
+// (`doubt`), and it is asked at once.
+//
 // Invariants: at most one heartbeat of a node is under way; each has a deadline; a loop ends when
-// its node is stopped or the heartbeater closes, and its call is cancelled then.
+// its node is stopped or the heartbeater closes, and its call is cancelled then; doubts cost a node
+// at most one heartbeat more an interval.
 
 import type { BackgroundTasks } from '../../base/background.ts';
 import { monotonicNowMs, sleep } from '../../base/clock.ts';
@@ -10,6 +14,8 @@ import type { HeartbeatResponse, OrderHeader } from '../../proto/gen/stele/v1/da
 import type { ConnectionManager } from './connection-manager.ts';
 
 const URGENT_FACTOR = 5;
+/** A node in doubt has this part of an interval to answer. */
+const DOUBT_SHARE = 0.5;
 
 export interface HeartbeaterOptions {
   readonly intervalMs: number;
@@ -24,11 +30,30 @@ export interface HeartbeaterOptions {
   readonly onMiss: (nodeId: string, error: SteleError) => void;
 }
 
+/** The loop of one node. */
+class Loop {
+  readonly stop = new AbortController();
+  nap: AbortController | undefined;
+  beat: AbortController | undefined;
+  hurried = false;
+  doubtedAtMs = Number.NEGATIVE_INFINITY;
+
+  /** The next heartbeat begins now. */
+  hurry(): void {
+    this.hurried = true;
+    this.nap?.abort();
+  }
+
+  end(): void {
+    this.stop.abort();
+    this.nap?.abort();
+    this.beat?.abort();
+  }
+}
+
 export class Heartbeater {
   readonly #options: HeartbeaterOptions;
-  readonly #loops = new Map<string, AbortController>();
-  readonly #naps = new Map<string, AbortController>();
-  readonly #hurried = new Set<string>();
+  readonly #loops = new Map<string, Loop>();
 
   constructor(options: HeartbeaterOptions) {
     this.#options = options;
@@ -36,56 +61,75 @@ export class Heartbeater {
 
   /** Begins the node's loop, or hurries the one that runs. */
   start(nodeId: string): void {
-    if (this.#loops.has(nodeId)) {
-      this.#hurried.add(nodeId);
-      this.#naps.get(nodeId)?.abort();
-      return;
-    }
-    const stop = new AbortController();
-    this.#loops.set(nodeId, stop);
-    this.#options.background.run('heartbeat', () => this.#loop(nodeId, stop.signal));
+    const running = this.#loops.get(nodeId);
+    if (running !== undefined) return running.hurry();
+    const loop = new Loop();
+    this.#loops.set(nodeId, loop);
+    this.#options.background.run('heartbeat', () => this.#run(nodeId, loop));
+  }
+
+  /**
+   * Somebody had trouble with the node: it is asked now. `impatient`: it must answer soon, because
+   * others can take its place if it does not.
+   */
+  doubt(nodeId: string, impatient: boolean): void {
+    const loop = this.#loops.get(nodeId);
+    const nowMs = monotonicNowMs();
+    const { intervalMs } = this.#options;
+    if (loop === undefined || nowMs - loop.doubtedAtMs < intervalMs) return;
+    loop.doubtedAtMs = nowMs;
+    // One that is under way is answered or cut; another one then would tell nothing new.
+    if (loop.nap !== undefined) loop.hurry();
+    if (!impatient) return;
+    const cut = setTimeout(() => loop.beat?.abort(), intervalMs * DOUBT_SHARE);
+    cut.unref();
   }
 
   stop(nodeId: string): void {
-    this.#loops.get(nodeId)?.abort();
-    this.#naps.get(nodeId)?.abort();
+    this.#loops.get(nodeId)?.end();
     this.#loops.delete(nodeId);
-    this.#hurried.delete(nodeId);
   }
 
   close(): void {
     for (const nodeId of this.#loops.keys()) this.stop(nodeId);
   }
 
-  async #loop(nodeId: string, signal: AbortSignal): Promise<void> {
+  async #run(nodeId: string, loop: Loop): Promise<void> {
+    const { signal } = loop.stop;
     while (!signal.aborted) {
       const startedMs = monotonicNowMs();
-      await this.#beat(nodeId, signal);
+      await this.#beat(nodeId, loop);
       const { intervalMs, isUrgent } = this.#options;
       const untilNextMs = isUrgent?.(nodeId) === true ? intervalMs / URGENT_FACTOR : intervalMs;
       const restMs = untilNextMs - (monotonicNowMs() - startedMs);
       if (signal.aborted) break;
-      if (this.#hurried.delete(nodeId)) continue;
-      const nap = new AbortController();
-      this.#naps.set(nodeId, nap);
-      // At least a moment, so that a node that fails at once does not get the whole processor.
-      await sleep(Math.max(intervalMs / 10, restMs), nap.signal);
-      this.#hurried.delete(nodeId);
+      if (!loop.hurried) {
+        loop.nap = new AbortController();
+        // At least a moment, so that a node that fails at once does not get the whole processor.
+        await sleep(Math.max(intervalMs / 10, restMs), loop.nap.signal);
+        loop.nap = undefined;
+      }
+      loop.hurried = false;
     }
   }
 
-  async #beat(nodeId: string, signal: AbortSignal): Promise<void> {
+  async #beat(nodeId: string, loop: Loop): Promise<void> {
     const { connections, deadlineMs, header, onAnswer, onMiss } = this.#options;
+    const stopped = loop.stop.signal;
     const link = connections.probe(nodeId);
     if (link === undefined) return;
+    loop.beat = new AbortController();
     try {
-      const response = await link.heartbeat({ header: header(nodeId) }, { deadlineMs, signal });
+      const options = { deadlineMs, signal: loop.beat.signal };
+      const response = await link.heartbeat({ header: header(nodeId) }, options);
       if (response.nodeId !== nodeId) throw strangerError(nodeId, response.nodeId);
-      if (signal.aborted) return;
+      if (stopped.aborted) return;
       if (connections.report(nodeId, link, true)) onAnswer(nodeId, response);
     } catch (thrown) {
-      if (signal.aborted) return;
+      if (stopped.aborted) return;
       if (connections.report(nodeId, link, false)) onMiss(nodeId, toSteleError(thrown));
+    } finally {
+      loop.beat = undefined;
     }
   }
 }

@@ -19,8 +19,10 @@ import { LOOKUP_BATCH_KEYS_MAX } from '../../base/limits.ts';
 import { LookupStatus } from '../gen/stele/v1/lookup.ts';
 import type { DatanodeLink } from '../ports.ts';
 import { HedgePolicy } from './hedging.ts';
-import { ALL_BUSY, AVOID_MS, NONE_LEFT } from './router.ts';
-import type { NodeSlot, Router } from './router.ts';
+import { noteAnswer, noteTrouble } from './node-slot.ts';
+import type { NodeSlot } from './node-slot.ts';
+import { ALL_BUSY, NONE_LEFT } from './router.ts';
+import type { Router } from './router.ts';
 import { copyOf, newBatch } from './waiting.ts';
 import type { Batch, WaitingKey } from './waiting.ts';
 
@@ -51,6 +53,8 @@ export interface DispatcherOptions {
   /** Who asks, in what is said once it is closed: `The master`. */
   readonly owner: string;
   readonly links: (nodeId: string) => DatanodeLink | undefined;
+  /** A call to this node failed or is overdue. */
+  readonly onTrouble?: (nodeId: string) => void;
   readonly deadlineMs: number;
   readonly nowMs: Clock;
   /** The same for what is asked for every key: the time may be a turn old. */
@@ -207,9 +211,7 @@ export class Dispatcher {
     const waiting = batch.waiting[index];
     if (waiting === undefined) return;
     const known = status === LookupStatus.OK || status === LookupStatus.NOT_FOUND;
-    if (known && !waiting.settled && batch.open === batch.keys.length) {
-      this.#hedging.record(this.#options.nowMs() - batch.sentAtMs);
-    }
+    if (known && batch.open === batch.keys.length) this.#noteLatency(batch, !waiting.settled);
     batch.waiting[index] = undefined;
     batch.open--;
     batch.slot.inFlight--;
@@ -233,10 +235,18 @@ export class Dispatcher {
     waiting.receiver.receive(waiting.index, status, value, batch.slot.id, undefined);
   }
 
+  /** Of the first answer of a batch; `waitedFor`: no other replica was quicker. */
+  #noteLatency(batch: Batch, waitedFor: boolean): void {
+    const nowMs = this.#options.nowMs();
+    const latencyMs = nowMs - batch.sentAtMs;
+    if (waitedFor) this.#hedging.record(latencyMs);
+    noteAnswer(batch.slot, latencyMs, !batch.overdue, nowMs);
+  }
+
   /** The call is over: whatever it did not answer goes to the next replica. */
   #fail(batch: Batch, error: SteleError): void {
     if (batch.open === 0) return;
-    batch.slot.avoidUntilMs = this.#options.nowMs() + AVOID_MS;
+    this.#trouble(batch.slot, error.code === 'OVERLOADED');
     for (let index = 0; index < batch.waiting.length; index++) {
       const waiting = batch.waiting[index];
       if (waiting === undefined) continue;
@@ -247,6 +257,11 @@ export class Dispatcher {
       if (!waiting.settled) this.#retry(waiting);
     }
     batch.open = 0;
+  }
+
+  #trouble(slot: NodeSlot, isBusy: boolean): void {
+    noteTrouble(slot, this.#options.nowMs());
+    if (!isBusy) this.#options.onTrouble?.(slot.id);
   }
 
   #retry(waiting: WaitingKey): void {
@@ -287,7 +302,7 @@ export class Dispatcher {
     const ageMs = nowMs - batch.sentAtMs;
     if (!batch.overdue && ageMs >= this.#hedging.overdueMs()) {
       batch.overdue = true;
-      batch.slot.avoidUntilMs = nowMs + AVOID_MS;
+      this.#trouble(batch.slot, false);
       for (const waiting of batch.waiting) this.#askAnother(waiting, false);
     } else if (!batch.overdue && ageMs >= this.#hedging.delayMs()) {
       for (const waiting of batch.waiting) this.#askAnother(waiting, true);

@@ -5,8 +5,9 @@
 import type { Clock } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { CallOptions, DatanodeLink } from '../ports.ts';
-import { AVOID_MS } from './router.ts';
-import type { NodeSlot, Router } from './router.ts';
+import { noteTrouble } from './node-slot.ts';
+import type { NodeSlot } from './node-slot.ts';
+import type { Router } from './router.ts';
 
 /** One node's part of the time there is, so that a silent one leaves time for another. */
 const ATTEMPT_SHARE = 0.4;
@@ -47,7 +48,7 @@ export class ReplicaCaller {
       } catch (thrown) {
         failure = toSteleError(thrown);
         if (signal?.aborted === true) throw failure;
-        if (failure.code !== 'OVERLOADED') slot.avoidUntilMs = nowMs() + AVOID_MS;
+        if (failure.code !== 'OVERLOADED') noteTrouble(slot, nowMs());
       }
     }
     const why = failure === undefined ? 'none is there' : failure.message;

@@ -3,8 +3,9 @@
 //   key -> slot -> shard -> replicas[shard] = [SERVING..., DRAINING..., SUSPECT...] in route order
 //
 // Of the first two replicas not tried yet, the one with fewer keys in flight is asked (the power of
-// two choices); a tie goes to each in turn. A node that has just failed, or that is SUSPECT, is asked
-// only when nobody else is left, so that not every key pays for finding out again.
+// two choices); a tie goes to each in turn. One that is much slower than the other is passed over. A
+// node that has just failed, or that is SUSPECT, is asked only when nobody else is left, so that not
+// every key pays for finding out again (node-slot.ts).
 
 import type { ClusterView, KeyspaceView, NodeView } from '../gen/stele/v1/view.ts';
 import { NodeState } from '../gen/stele/v1/view.ts';
@@ -12,6 +13,8 @@ import { SteleError, suspendedError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { LOOKUP_IN_FLIGHT_MAX } from '../../base/limits.ts';
 import type { LookupTargetRef } from '../ports.ts';
+import { isSlower, newSlot, noteReturn } from './node-slot.ts';
+import type { NodeSlot } from './node-slot.ts';
 
 /** Replicas of one shard that are considered: the bits of a `tried` mask. */
 const REPLICAS_CONSIDERED_MAX = 16;
@@ -32,26 +35,12 @@ export interface CacheCounts {
   misses: number;
 }
 
-/** What is known of one datanode beside the view. Lives as long as the node is in the view. */
-export interface NodeSlot {
-  readonly id: string;
-  /** Keys given to it and not answered, those included that wait for the end of the turn. */
-  inFlight: number;
-  /** Until then it is asked only if nobody else can be. */
-  avoidUntilMs: number;
-  /** The view says that it missed a heartbeat; as good as avoided. */
-  suspect: boolean;
-}
-
 export interface RouteTable {
   readonly view: ClusterView;
   readonly shardCount: number;
   /** By shard, best first. */
   readonly replicas: readonly (readonly NodeSlot[])[];
 }
-
-/** A node that failed is asked last for this long. */
-export const AVOID_MS = 300;
 
 export const NONE_LEFT = -1;
 export const ALL_BUSY = -2;
@@ -100,7 +89,9 @@ export class Router {
     const nodes = new Map<string, NodeSlot>();
     for (const node of view.nodes) {
       const slot = this.#nodes.get(node.id) ?? newSlot(node.id);
-      slot.suspect = node.state === NodeState.SUSPECT;
+      const suspect = node.state === NodeState.SUSPECT;
+      if (slot.suspect && !suspect) noteReturn(slot);
+      slot.suspect = suspect;
       nodes.set(node.id, slot);
     }
     this.#nodes = nodes;
@@ -183,8 +174,12 @@ export class Router {
       else second = index;
     }
     if (first < 0) return avoided >= 0 ? avoided : busy ? ALL_BUSY : NONE_LEFT;
-    if (second < 0) return first;
-    const difference = (replicas[first]?.inFlight ?? 0) - (replicas[second]?.inFlight ?? 0);
+    const one = replicas[first];
+    const other = replicas[second];
+    if (one === undefined || other === undefined) return first;
+    if (isSlower(one, other, nowMs)) return second;
+    if (isSlower(other, one, nowMs)) return first;
+    const difference = one.inFlight - other.inFlight;
     if (difference !== 0) return difference < 0 ? first : second;
     this.#turn ^= 1;
     return this.#turn === 0 ? first : second;
@@ -250,10 +245,6 @@ export class Router {
     ranked.sort((left, right) => left[0] - right[0]);
     return ranked.slice(0, REPLICAS_CONSIDERED_MAX).map(([, slot]) => slot);
   }
-}
-
-function newSlot(id: string): NodeSlot {
-  return { id, inFlight: 0, avoidUntilMs: 0, suspect: false };
 }
 
 /** Lower is better; -1: gets no reads. A suspect may still answer, so it is the last resort. */

@@ -2,7 +2,8 @@
 
 import type { SteleError } from '../../base/errors.ts';
 import type { LookupStatus } from '../gen/stele/v1/lookup.ts';
-import type { LookupTarget, NodeSlot, RouteTable } from './router.ts';
+import type { NodeSlot } from './node-slot.ts';
+import type { LookupTarget, RouteTable } from './router.ts';
 
 /** Who waits for keys. */
 export interface LookupReceiver {

@@ -128,7 +128,10 @@ export class TestCluster {
   }
 
   async health(): Promise<Health> {
-    const response = await fetch(this.url('/v1/cluster/health'));
+    // A connection of its own: one that was idle may just be being closed by the master.
+    const response = await fetch(this.url('/v1/cluster/health'), {
+      headers: { connection: 'close' },
+    });
     return (await response.json()) as Health;
   }
 

@@ -1,14 +1,10 @@
-// Clients that read all the time while a test breaks something, and count what went wrong.
-//
-// A read has one second in all, retries included. It has failed when it is wrong or missing at any
-// time (those are never retried), or when it is still an error at the end of that second.
+// Clients that read all the time while a test breaks something, and count what went wrong
+// (read-attempt.ts says what that is).
 
-import { setTimeout as pause } from 'node:timers/promises';
+import { readOnce } from './read-attempt.ts';
+import type { Check } from './read-attempt.ts';
 import { seededRandom } from './rows.ts';
 import { until } from './stele-process.ts';
-
-const BUDGET_MS = 1000;
-const RETRY_PAUSE_MS = 10;
 
 /** One way to read some keys; throws where the answer is an error. Missing keys are null. */
 export interface Source {
@@ -20,11 +16,7 @@ export interface Source {
 export interface ReaderOptions {
   readonly keyCount: number;
   keyAt(index: number): string;
-  /** undefined: right. Otherwise what is wrong with the values read for `keys`. */
-  check(
-    keys: readonly string[],
-    values: readonly (Buffer | string | null | undefined)[],
-  ): string | undefined;
+  readonly check: Check;
   readonly keysPerRead?: number;
   /** Reads in flight at a time. */
   readonly lanes?: number;
@@ -69,7 +61,10 @@ export class ContinuousReader {
   async #lane(): Promise<void> {
     while (!this.#stopped) {
       const startMs = performance.now();
-      await this.#readOnce(this.#someKeys(), startMs + BUDGET_MS);
+      const keys = this.#someKeys();
+      const { problem, retries } = await readOnce(this.source, keys, this.#options.check);
+      if (problem !== undefined) this.failures.push(`${keys[0]}: ${problem}`);
+      this.retries += retries;
       this.slowestMs = Math.max(this.slowestMs, performance.now() - startMs);
       this.reads++;
     }
@@ -79,33 +74,6 @@ export class ContinuousReader {
     const { keysPerRead = 1, keyCount } = this.#options;
     const one = (): string => this.#options.keyAt(Math.floor(this.#random() * keyCount));
     return Array.from({ length: keysPerRead }, one);
-  }
-
-  async #readOnce(keys: readonly string[], deadlineAtMs: number): Promise<void> {
-    for (;;) {
-      const problem = await this.#attempt(keys, deadlineAtMs);
-      if (problem === undefined) return;
-      if (problem.final || performance.now() >= deadlineAtMs) {
-        this.failures.push(`${keys[0]}: ${problem.text}`);
-        return;
-      }
-      this.retries++;
-      await pause(RETRY_PAUSE_MS);
-    }
-  }
-
-  async #attempt(
-    keys: readonly string[],
-    deadlineAtMs: number,
-  ): Promise<{ text: string; final: boolean } | undefined> {
-    const budgetMs = Math.max(1, deadlineAtMs - performance.now());
-    try {
-      const values = await within(budgetMs, this.source.read(keys, budgetMs));
-      const wrong = this.#options.check(keys, values);
-      return wrong === undefined ? undefined : { text: wrong, final: true };
-    } catch (thrown) {
-      return { text: String(thrown), final: false };
-    }
   }
 }
 
@@ -119,12 +87,4 @@ export async function stopWithoutFailures(readers: readonly ContinuousReader[]):
     [reader.report(), ...reader.failures.slice(0, 5)].join('\n    '),
   );
   throw new Error(`reads failed:\n  ${details.join('\n  ')}`);
-}
-
-/** Rejects when `promise` has not settled after `budgetMs`. */
-function within<T>(budgetMs: number, promise: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('out of its one second')), budgetMs);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

@@ -22,8 +22,16 @@ export function connectRedis({ host, resp }: RespAddress, keyspace: string): Red
   return client;
 }
 
-/** ioredis as a cluster client, directly on the datanodes, replicas included. */
-export function connectCluster(nodes: readonly RespAddress[], keyspace: string): Cluster {
+/**
+ * ioredis as a cluster client, directly on the datanodes, replicas included. Without `commandTimeoutMs`
+ * it waits for a node that is connected and says nothing for as long as it takes.
+ */
+export function connectCluster(
+  nodes: readonly RespAddress[],
+  keyspace: string,
+  commandTimeoutMs?: number,
+): Cluster {
+  const timeout = commandTimeoutMs === undefined ? {} : { commandTimeout: commandTimeoutMs };
   const client = new Cluster(
     nodes.map(({ host, resp }) => ({ host, port: resp })),
     {
@@ -34,7 +42,8 @@ export function connectCluster(nodes: readonly RespAddress[], keyspace: string):
       maxRedirections: 40,
       // Without it a client that is never redirected does not learn of a node that came back.
       slotsRefreshInterval: 500,
-      redisOptions: { ...credentialsOf(keyspace), connectTimeout: 500 },
+      slotsRefreshTimeout: commandTimeoutMs ?? 1000,
+      redisOptions: { ...credentialsOf(keyspace), connectTimeout: 500, ...timeout },
     },
   );
   client.on('error', () => undefined);
@@ -52,9 +61,9 @@ export function respSource(name: string, client: Redis | Cluster): Source {
 }
 
 /** GET of the value's own resource. */
-export function httpSource(origin: string, keyspace: string): Source {
+export function httpSource(origin: string, keyspace: string, name = 'HTTP'): Source {
   return {
-    name: 'HTTP',
+    name,
     read: (keys, budgetMs) =>
       Promise.all(keys.map((key) => getValue(origin, keyspace, key, budgetMs))),
     close: () => undefined,

@@ -1,0 +1,149 @@
+// What most tests of faults begin with: a cluster with one keyspace of self-describing rows, and
+// readers at 2,000 reads a second over its three doors.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { TestCluster } from './cluster.ts';
+import type { ClusterOptions } from './cluster.ts';
+import { SEED } from './faults.ts';
+import type { LoadSummary } from './cluster.ts';
+import { VersionedRows } from './rows.ts';
+import { connectCluster, connectRedis, httpSource, respSource } from './sources.ts';
+import { SteadyReader } from './steady-reader.ts';
+import { isRunning, until } from './stele-process.ts';
+
+export const KEYSPACE = 'numbers';
+/** Names of the doors, as SteadyReader reports them. */
+export const DIRECT = 'cluster client on the datanodes';
+export const MASTER_RESP = 'RESP of the master';
+export const HTTP = 'HTTP of the master';
+
+export interface FaultClusterOptions extends ClusterOptions {
+  readonly rows?: number;
+}
+
+export class FaultCluster {
+  readonly cluster: TestCluster;
+  readonly rows: VersionedRows;
+  readonly summary: LoadSummary;
+  readonly ids: readonly string[];
+  readonly #readers: SteadyReader[] = [];
+
+  private constructor(
+    cluster: TestCluster,
+    rows: VersionedRows,
+    summary: LoadSummary,
+    ids: readonly string[],
+  ) {
+    this.cluster = cluster;
+    this.rows = rows;
+    this.summary = summary;
+    this.ids = ids;
+  }
+
+  /** Resolves when it is GREEN. The master has no cache: every read needs a datanode. */
+  static async start(options: FaultClusterOptions = {}): Promise<FaultCluster> {
+    const { datanodes = 3, masterFlags = [], rows: count = 20_000 } = options;
+    const cluster = await TestCluster.start({
+      ...options,
+      masterFlags: ['--cache-max', '0', ...masterFlags],
+    });
+    try {
+      const rows = new VersionedRows(count);
+      const file = join(cluster.folder, 'rows.data');
+      await rows.write(file, 1);
+      const summary = await cluster.load(KEYSPACE, [file]);
+      await cluster.status('green');
+      const ids = Array.from({ length: datanodes }, (_unused, index) => `node-${index}`);
+      return new FaultCluster(cluster, rows, summary, ids);
+    } catch (thrown) {
+      await cluster.close();
+      throw thrown;
+    }
+  }
+
+  dataDir(id: string): string {
+    return join(this.cluster.folder, id);
+  }
+
+  /** Reads from now on, over all three doors or some of them; resolves when all of them are warm. */
+  async read(
+    doors: readonly string[] = [DIRECT, MASTER_RESP, HTTP],
+    keyAt: (index: number) => string = (index) => this.rows.key(index),
+    keyCount = this.rows.count,
+  ): Promise<SteadyReader> {
+    const { cluster, rows } = this;
+    const all = {
+      [DIRECT]: () => respSource(DIRECT, connectCluster(this.#nodes(), KEYSPACE, 150)),
+      [MASTER_RESP]: () => respSource(MASTER_RESP, connectRedis(cluster.master, KEYSPACE)),
+      [HTTP]: () => httpSource(cluster.url(''), KEYSPACE, HTTP),
+    };
+    const sources = Object.entries(all).flatMap(([name, open]) =>
+      doors.includes(name) ? [open()] : [],
+    );
+    const reader = new SteadyReader({
+      sources,
+      keyCount,
+      keyAt,
+      check: ([key = ''], [value]) =>
+        rows.versionOf(key, value) === 1 ? undefined : `wrong value ${String(value)}`,
+      seed: SEED,
+    });
+    this.#readers.push(reader);
+    await reader.progress(1000);
+    return reader;
+  }
+
+  /** Everybody serves, and everything has all its copies. */
+  async whole(): Promise<void> {
+    await this.cluster.nodesServing(this.ids.length);
+    await this.cluster.status('green', 60_000);
+  }
+
+  /** Resolves with the milliseconds until the master no longer says that the node serves. */
+  async noticed(id: string, deadlineMs = 10_000): Promise<number> {
+    const startedMs = performance.now();
+    await until(
+      `the master to notice that ${id} is away`,
+      async () => (await this.stateOf(id)) !== 'serving',
+      deadlineMs,
+      5,
+    );
+    return performance.now() - startedMs;
+  }
+
+  /** As the master says it, in small letters. */
+  async stateOf(id: string): Promise<string | undefined> {
+    const { nodes } = await this.cluster.health();
+    return nodes.find((node) => node.id === id)?.state.toLowerCase();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#readers.map((reader) => reader.stop()));
+    await this.cluster.close();
+  }
+
+  #nodes(): ReturnType<TestCluster['node']>[] {
+    return this.ids.map((id) => this.cluster.node(id));
+  }
+}
+
+/** Kills with -9, and sees to it that the process is gone. */
+export async function killNow(cluster: TestCluster, id: string): Promise<void> {
+  const { pid } = id === 'master' ? cluster.master : cluster.node(id);
+  const { signal } = await cluster.kill(id);
+  if (signal !== 'SIGKILL' || isRunning(pid)) throw new Error(`${id} (${pid}) was not killed`);
+}
+
+/** Stops a process, and sees to it that it is. */
+export async function freeze(cluster: TestCluster, id: string): Promise<void> {
+  const { pid } = id === 'master' ? cluster.master : cluster.node(id);
+  cluster.pause(id);
+  await until(`${id} to be stopped`, () => processState(pid) === 'T', 5000, 1);
+}
+
+/** The letter of /proc: R, S, D, T (stopped), Z. */
+function processState(pid: number): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return stat[stat.lastIndexOf(')') + 2] ?? '';
+}
