@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { LoadSummary, TestCluster } from './cluster.ts';
 import { ContinuousReader } from './continuous-reader.ts';
-import type { Source } from './continuous-reader.ts';
+import type { Source } from './read-attempt.ts';
 import { VersionedRows } from './rows.ts';
 import { postLookup } from './sources.ts';
 

@@ -2,16 +2,9 @@
 // (read-attempt.ts says what that is).
 
 import { readOnce } from './read-attempt.ts';
-import type { Check } from './read-attempt.ts';
+import type { Check, Source } from './read-attempt.ts';
 import { seededRandom } from './rows.ts';
 import { until } from './stele-process.ts';
-
-/** One way to read some keys; throws where the answer is an error. Missing keys are null. */
-export interface Source {
-  readonly name: string;
-  read(keys: readonly string[], budgetMs: number): Promise<(Buffer | string | null | undefined)[]>;
-  close(): void | Promise<void>;
-}
 
 export interface ReaderOptions {
   readonly keyCount: number;

@@ -3,10 +3,16 @@
 // the end of that second.
 
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Source } from './continuous-reader.ts';
 
-export const READ_BUDGET_MS = 1000;
+const READ_BUDGET_MS = 1000;
 const RETRY_PAUSE_MS = 10;
+
+/** One way to read some keys; throws where the answer is an error. Missing keys are null. */
+export interface Source {
+  readonly name: string;
+  read(keys: readonly string[], budgetMs: number): Promise<(Buffer | string | null | undefined)[]>;
+  close(): void | Promise<void>;
+}
 
 type Values = readonly (Buffer | string | null | undefined)[];
 

@@ -2,7 +2,7 @@
 
 import { Cluster, Redis } from 'ioredis';
 import { expect } from 'vitest';
-import type { Source } from './continuous-reader.ts';
+import type { Source } from './read-attempt.ts';
 import type { VersionedRows } from './rows.ts';
 
 export interface RespAddress {

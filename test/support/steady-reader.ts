@@ -5,9 +5,8 @@
 // that thread itself stood still (this machine was busy, or the test was stopped), times say nothing about the cluster.
 // Such reads are left out and counted as `spoilt`; a wrong or a missing value counts always.
 
-import type { Source } from './continuous-reader.ts';
 import { readOnce } from './read-attempt.ts';
-import type { Check } from './read-attempt.ts';
+import type { Check, Source } from './read-attempt.ts';
 import { seededRandom } from './rows.ts';
 import { until } from './stele-process.ts';
 
@@ -15,7 +14,7 @@ const TICK_MS = 5;
 /** A tick that comes so late means that this process stood still. */
 const STALL_MS = 200;
 /** A read that was tried again, or took longer than this, noticed the fault. */
-export const DISTURBED_MS = 250;
+const DISTURBED_MS = 250;
 const FAILURES_KEPT_MAX = 20;
 
 export interface SteadyReaderOptions {
@@ -104,7 +103,7 @@ export class SteadyReader {
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await this.drained();
-    await Promise.all(this.#options.sources.map((source) => source.close()));
+    for (const source of this.#options.sources) await source.close();
   }
 
   #tick(): void {
@@ -119,10 +118,10 @@ export class SteadyReader {
   }
 
   #ask(): void {
-    const { sources, keyAt, keyCount } = this.#options;
+    const { sources, keyCount } = this.#options;
     const source = sources[this.#nextDoor++ % sources.length];
     if (source === undefined) return;
-    const key = keyAt(Math.floor(this.#random() * keyCount));
+    const key = this.#options.keyAt(Math.floor(this.#random() * keyCount));
     const read = this.#read(source, key);
     this.#inFlight.add(read);
     void read.finally(() => this.#inFlight.delete(read));
