@@ -108,51 +108,80 @@ function numbered(names: readonly string[]): number[] {
   });
 }
 
-/** A node on its way round the ring: it knocks whenever `progress` passes its next rank. */
-interface Walker {
-  readonly index: number;
-  readonly virtualNodes: VirtualNodes;
-  progress: number;
-  rank: number;
+/** The nodes that are still on their way round the ring, side by side in arrays. */
+interface Walkers {
+  readonly rings: readonly VirtualNodes[];
+  /** Index of the node; the first `count` of them walk. */
+  readonly nodes: Int32Array;
+  count: number;
+  /** By node: it knocks whenever its progress passes its next rank. */
+  readonly progress: Float64Array;
+  readonly ranks: Int32Array;
+  /** By node: where it knocks in this round. */
+  readonly shards: Int32Array;
+  /** One sortable number for each that knocks: offset, then position in `nodes`. */
+  readonly keys: Float64Array;
 }
 
 function walkRing(table: Table, rings: readonly VirtualNodes[]): void {
-  let walkers: Walker[] = rings.map((virtualNodes, index) => ({
-    index,
-    virtualNodes,
-    progress: 0,
-    rank: 0,
-  }));
-  const keys = new Float64Array(walkers.length);
-  const canGoOn = (walker: Walker): boolean =>
-    walker.rank < table.shardCount && table.hasRoom(walker.index);
-
+  const { length } = rings;
+  const walkers: Walkers = {
+    rings,
+    nodes: Int32Array.from(rings.keys()),
+    count: length,
+    progress: new Float64Array(length),
+    ranks: new Int32Array(length),
+    shards: new Int32Array(length),
+    keys: new Float64Array(length),
+  };
   while (table.missing > 0) {
-    walkers = walkers.filter(canGoOn);
-    if (walkers.length === 0) return;
-    const knocking = keys.subarray(0, advance(table, walkers, keys)).sort();
+    stopWalkers(table, walkers);
+    if (walkers.count === 0) return;
+    const knocking = walkers.keys.subarray(0, advance(table, walkers)).sort();
     for (const key of knocking) {
-      const walker = walkers[key % INDEX_SPAN];
-      assert(walker !== undefined);
-      const shard = shardAtRank(walker.virtualNodes, walker.rank++);
-      if (table.accepts(shard, walker.index)) table.add(shard, walker.index);
+      const node = walkers.nodes[key % INDEX_SPAN] ?? 0;
+      const shard = walkers.shards[node] ?? 0;
+      if (table.accepts(shard, node)) table.add(shard, node);
     }
   }
 }
 
+/** Those that have no room, or have been everywhere, stay behind. */
+function stopWalkers(table: Table, walkers: Walkers): void {
+  const { nodes, ranks } = walkers;
+  let count = 0;
+  for (let position = 0; position < walkers.count; position++) {
+    const node = nodes[position] ?? 0;
+    if ((ranks[node] ?? 0) < table.shardCount && table.hasRoom(node)) nodes[count++] = node;
+  }
+  walkers.count = count;
+}
+
 /**
  * Moves every walker on by its share relative to the fastest of them, so that the fastest knocks
- * in each round. Writes one sortable number for each that knocks (offset, then position in
- * `walkers`) into `keys` and returns how many these are.
+ * in each round; to knock where all owners are found is no use, and most knocks of late rounds are
+ * of that kind. Returns how many knock.
  */
-function advance(table: Table, walkers: readonly Walker[], keys: Float64Array): number {
+function advance(table: Table, walkers: Walkers): number {
+  const { keys, nodes, progress, ranks, rings, shards } = walkers;
   let fastest = 0;
-  for (const { index } of walkers) fastest = Math.max(fastest, table.shareOf(index));
+  for (let position = 0; position < walkers.count; position++) {
+    fastest = Math.max(fastest, table.shareOf(nodes[position] ?? 0));
+  }
   let count = 0;
-  for (const [position, walker] of walkers.entries()) {
-    walker.progress += table.shareOf(walker.index) / fastest;
-    if (walker.progress < walker.rank + 1) continue;
-    keys[count++] = offsetAtRank(walker.virtualNodes, walker.rank) * INDEX_SPAN + position;
+  for (let position = 0; position < walkers.count; position++) {
+    const node = nodes[position] ?? 0;
+    const rank = ranks[node] ?? 0;
+    const moved = (progress[node] ?? 0) + table.shareOf(node) / fastest;
+    progress[node] = moved;
+    if (moved < rank + 1) continue;
+    ranks[node] = rank + 1;
+    const ring = rings[node];
+    assert(ring !== undefined);
+    const shard = shardAtRank(ring, rank);
+    if (table.ownerCountOf(shard) === table.replication) continue;
+    shards[node] = shard;
+    keys[count++] = offsetAtRank(ring, rank) * INDEX_SPAN + position;
   }
   return count;
 }

@@ -15,9 +15,11 @@
 // segments of an unknown keyspace are never dropped, only counted; nothing is dropped from a node
 // that does not serve, and a node that is being drained keeps what others copy from it.
 
+import { balanceOf } from './balance.ts';
 import { holds } from './holdings.ts';
 import type { NodeHoldings } from './holdings.ts';
 import type { NodeStatus } from './membership.ts';
+import { shardIndexOf } from './shard-index.ts';
 import { contentName, isInStep, ownersOf, revisionRef } from './world.ts';
 import type { Leaving, World } from './world.ts';
 
@@ -52,19 +54,15 @@ export function planCleanup(
   world: World,
   confirmed: (node: NodeStatus, leaving: Leaving) => boolean,
 ): CleanupPlan {
-  const needs: Needs = {
-    kept: keptSegments(world),
-    retired: segmentsOfLeaving(world, ({ ref }) => !world.lingering.has(ref)),
-    lingering: segmentsOfLeaving(world, ({ ref }) => world.lingering.has(ref)),
-    merged: mergedAway(world),
-  };
+  const needs = new Needs(world);
   const drops: DropPlan[] = [];
   let unknownSegments = 0;
   for (const node of world.nodes.values()) {
     const holdings = world.holdings.get(node.id);
     if (holdings?.incarnation !== node.incarnation || node.liveness !== 'SERVING') continue;
-    unknownSegments += countUnknown(world, holdings);
-    const segments = dropsOf(world, node, holdings, needs);
+    const { exceeds } = balanceOf(world, node.id);
+    if (exceeds) unknownSegments += countUnknown(world, holdings);
+    const segments = exceeds ? dropsOf(world, node, holdings, needs) : [];
     const versions = world.leaving.filter(
       (leaving) => !world.lingering.has(leaving.ref) && !confirmed(node, leaving),
     );
@@ -82,14 +80,65 @@ export function planCleanup(
   return { drops, unknownSegments };
 }
 
-/** `<uid> <segmentId>` of what is still wanted and of what may go. */
-interface Needs {
-  readonly kept: ReadonlyMap<string, KeptSegment>;
-  readonly retired: ReadonlySet<string>;
+interface KeptSegment {
+  /** The most owners that any kept version wants it on. */
+  readonly owners: readonly string[];
+  /** The kept versions that it is of: whose manifests a node must have to serve it. */
+  readonly refs: readonly string[];
+}
+
+/**
+ * What is still wanted and what may go, by `<uid> <segmentId>`. Made when it is first asked for: as long as
+ * every node holds just what it should, nobody asks.
+ */
+class Needs {
+  readonly #world: World;
+  /** By uid: positions of its versions in `world.datasets`. */
+  readonly #versions = new Map<string, number[]>();
+  #retired: ReadonlySet<string> | undefined;
+  #lingering: ReadonlySet<string> | undefined;
+  #merged: ReadonlyMap<string, readonly string[]> | undefined;
+
+  constructor(world: World) {
+    this.#world = world;
+    for (const [at, { uid }] of world.datasets.entries()) {
+      const positions = this.#versions.get(uid);
+      if (positions === undefined) this.#versions.set(uid, [at]);
+      else positions.push(at);
+    }
+  }
+
+  get retired(): ReadonlySet<string> {
+    const { lingering } = this.#world;
+    return (this.#retired ??= segmentsOfLeaving(this.#world, ({ ref }) => !lingering.has(ref)));
+  }
+
   /** Of leaving versions that may still be read. */
-  readonly lingering: ReadonlySet<string>;
+  get lingering(): ReadonlySet<string> {
+    const { lingering } = this.#world;
+    return (this.#lingering ??= segmentsOfLeaving(this.#world, ({ ref }) => lingering.has(ref)));
+  }
+
   /** With the manifests that a node must have before it can do without them. */
-  readonly merged: ReadonlyMap<string, readonly string[]>;
+  get merged(): ReadonlyMap<string, readonly string[]> {
+    return (this.#merged ??= mergedAway(this.#world));
+  }
+
+  /** Undefined: no kept version refers to it. */
+  kept(uid: string, segmentId: string): KeptSegment | undefined {
+    let owners: readonly string[] = [];
+    const refs: string[] = [];
+    for (const at of this.#versions.get(uid) ?? []) {
+      const dataset = this.#world.datasets[at];
+      if (dataset === undefined) continue;
+      const shard = shardIndexOf(dataset).shardOf.get(segmentId);
+      if (shard === undefined) continue;
+      const wanted = ownersOf(this.#world, dataset, shard);
+      if (wanted.length > owners.length) owners = wanted;
+      refs.push(dataset.ref);
+    }
+    return refs.length === 0 ? undefined : { owners, refs };
+  }
 }
 
 /** While a load runs into a keyspace nothing counts as merged away: the load may bring the same bytes. */
@@ -114,30 +163,6 @@ function segmentsOfLeaving(world: World, isMeant: (leaving: Leaving) => boolean)
   return names;
 }
 
-interface KeptSegment {
-  readonly shard: number;
-  /** The most owners that any kept version wants it on. */
-  readonly owners: readonly string[];
-  /** The kept versions that it is of: whose manifests a node must have to serve it. */
-  readonly refs: readonly string[];
-}
-
-/** `<uid> <segmentId>` of everything that a kept version refers to, with who should have it. */
-function keptSegments(world: World): Map<string, KeptSegment> {
-  const kept = new Map<string, KeptSegment>();
-  for (const dataset of world.datasets) {
-    for (let shard = 0; shard < world.shardCount; shard++) {
-      const owners = ownersOf(world, dataset, shard);
-      for (const segment of dataset.segmentsByShard[shard] ?? []) {
-        const name = `${dataset.uid} ${segment.id}`;
-        const refs = [...(kept.get(name)?.refs ?? []), dataset.ref];
-        kept.set(name, { shard, owners, refs });
-      }
-    }
-  }
-  return kept;
-}
-
 function countUnknown(world: World, holdings: NodeHoldings): number {
   let count = 0;
   for (const [uid, ids] of holdings.segments) {
@@ -157,11 +182,13 @@ function dropsOf(
     const deleting = world.deleting.has(uid);
     const lastLoadMs = world.lastLoadMs.get(uid);
     if (deleting ? world.lingering.has(uid) : lastLoadMs === undefined) continue;
+    if (deleting) {
+      for (const segmentId of ids) drops.push({ uid, segmentId });
+      continue;
+    }
     const quiet = lastLoadMs === undefined || world.nowMs - lastLoadMs >= LOAD_QUIET_MS;
     for (const segmentId of ids) {
-      if (deleting || isUnneeded(world, node, needs, uid, segmentId, quiet)) {
-        drops.push({ uid, segmentId });
-      }
+      if (isUnneeded(world, node, needs, uid, segmentId, quiet)) drops.push({ uid, segmentId });
     }
   }
   return drops;
@@ -176,7 +203,7 @@ function isUnneeded(
   quiet: boolean,
 ): boolean {
   const name = `${uid} ${segmentId}`;
-  const kept = needs.kept.get(name);
+  const kept = needs.kept(uid, segmentId);
   if (kept !== undefined) return isSurplus(world, node, uid, segmentId, kept);
   if (needs.lingering.has(name)) return false;
   if (world.expected.has(`${uid} ${contentName(segmentId)}`)) return false;

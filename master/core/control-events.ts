@@ -23,6 +23,7 @@ import { answered, knownNode, missed } from './membership.ts';
 import type { NodeStatus } from './membership.ts';
 import { forgetMerges, noteAnswer } from './merge.ts';
 import type { Merge, MergeAnswer } from './merge.ts';
+import { withEntry } from './patched-map.ts';
 import { copyFailed, copyKey, forgetTarget } from './repair.ts';
 import type { Copy } from './repair.ts';
 import { revisionRef } from './world.ts';
@@ -237,7 +238,7 @@ function withNode(state: ControlState, before: NodeStatus, after: NodeStatus): C
   const isOther = before.liveness !== after.liveness || before.incarnation !== after.incarnation;
   return {
     ...state,
-    nodes: new Map(state.nodes).set(after.id, after),
+    nodes: withEntry(state.nodes, after.id, after),
     stirs: state.stirs + (isOther ? 1 : 0),
   };
 }

@@ -16,15 +16,18 @@ import { finishedCleanup, planCleanup } from './cleanup.ts';
 import type { DropPlan } from './cleanup.ts';
 import { buildWorld } from './control-state.ts';
 import type { ControlSettings, ControlState } from './control-state.ts';
+import { follow } from './coverage.ts';
 import { noteDepartures } from './departures.ts';
 import { computeHealth } from './health.ts';
 import { beginLoop, isNoted, observedOf, resumingOf, stepLoops } from './keyspace-loop.ts';
 import type { NodeStatus } from './membership.ts';
 import { expectedOf, planMerges } from './merge.ts';
 import type { MergePlan } from './merge.ts';
+import { flattened } from './patched-map.ts';
 import { failingCopies, planRepair, retryNow } from './repair.ts';
 import type { Copy } from './repair.ts';
 import { buildView } from './routes.ts';
+import { followWorld } from './serving.ts';
 import type { Leaving, World } from './world.ts';
 
 export interface ControlOrders {
@@ -65,7 +68,7 @@ export function takeTurn(
   const repair = planRepair(world, state.inFlight, settings.repair);
   const merging = planMerges(world, state.merges);
   // What is being merged to from now on must not count as garbage.
-  const cleaning = clean(state, { ...world, expected: expectedOf(merging.merges) });
+  const cleaning = clean(state, expecting(world, expectedOf(merging.merges)));
   return {
     state: { ...state, inFlight: repair.inFlight, merges: merging.merges },
     orders: {
@@ -80,8 +83,14 @@ export function takeTurn(
 }
 
 /** World, health and view as of now. */
-function look(before: ControlState, nowMs: number, settings: ControlSettings): ControlState {
+function look(
+  { nodes, ...known }: ControlState,
+  nowMs: number,
+  settings: ControlSettings,
+): ControlState {
+  const before = { ...known, nodes: flattened(nodes) };
   const { placed, world } = buildWorld(before, settings, nowMs);
+  followWorld(before.world, world);
   const health = computeHealth(world);
   const next = buildView(world, health, before.facts.keyspaces, epochOf(before.catalog));
   const view = newerView(before.view, next);
@@ -91,13 +100,26 @@ function look(before: ControlState, nowMs: number, settings: ControlSettings): C
   return { ...before, placed, world, health, view, departures, lastLoadMs };
 }
 
-function newerView(before: ClusterView, next: ClusterView): ClusterView {
-  const same = { ...next, revision: before.revision };
-  const isSame = Buffer.from(ClusterView.encode(same).finish()).equals(
-    Buffer.from(ClusterView.encode(before).finish()),
-  );
-  return isSame ? before : { ...next, revision: before.revision + 1 };
+function expecting(world: World, expected: ReadonlySet<string>): World {
+  if (expected.size === 0 && world.expected.size === 0) return world;
+  const next = { ...world, expected };
+  follow(world, next);
+  return next;
 }
+
+/** `next` has no revision yet. */
+function newerView(before: ClusterView, next: ClusterView): ClusterView {
+  const bytes = Buffer.from(ClusterView.encode(next).finish());
+  const isSame = bytes.equals(
+    contents.get(before) ?? ClusterView.encode({ ...before, revision: 0 }).finish(),
+  );
+  const view = isSame ? before : { ...next, revision: before.revision + 1 };
+  contents.set(view, bytes);
+  return view;
+}
+
+/** Of views, without their revisions: what they are compared by. */
+const contents = new WeakMap<ClusterView, Buffer>();
 
 function stepKeyspaces(
   state: ControlState,

@@ -73,8 +73,7 @@ function datasetOf(
     ref,
     current: version.number === keyspace.desired.currentVersion,
     replication: keyspace.desired.replication || replication,
-    segmentsByShard: byShard(manifest, shardCount),
-    overwritten: new Map(Object.entries(manifest?.overwritten ?? {})),
+    ...contentOf(manifest, shardCount),
     revision: manifest?.revision ?? 0,
     merged: manifest?.merged ?? [],
     suspended: keyspace.desired.suspended ?? false,
@@ -86,6 +85,22 @@ function viewKeyspace(record: KeyspaceRecord, versions: readonly VersionRecord[]
   const held = versions.filter(isHeld);
   const current = held.find(({ number }) => number === record.desired.currentVersion);
   return { record, versions: held.map(({ number }) => number), records: current?.records ?? 0 };
+}
+
+type Content = Pick<Dataset, 'segmentsByShard' | 'overwritten'>;
+
+/** By manifest: the same one has the same arrays, which tells that nothing has changed in it. */
+const contents = new WeakMap<ManifestRecord, Content>();
+
+function contentOf(manifest: ManifestRecord | undefined, shardCount: number): Content {
+  const known = manifest && contents.get(manifest);
+  if (known?.segmentsByShard.length === shardCount) return known;
+  const content = {
+    segmentsByShard: byShard(manifest, shardCount),
+    overwritten: new Map(Object.entries(manifest?.overwritten ?? {})),
+  };
+  if (manifest !== undefined) contents.set(manifest, content);
+  return content;
 }
 
 function byShard(manifest: ManifestRecord | undefined, shardCount: number): SegmentRecord[][] {

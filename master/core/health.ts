@@ -2,7 +2,7 @@
 //
 //   GREEN   every shard of every keyspace's current version has min(RF, eligible nodes) replicas
 //           on serving nodes
-//   YELLOW  all are covered, some by fewer
+//   YELLOW  all are covered, some by fewer; or all nodes are being drained, so that no copy is safe
 //   RED     some shard of some keyspace has no serving replica: reads of it answer UNAVAILABLE
 //
 // Ready is "not RED" once there is somebody to ask: it is withheld at the start and withdrawn later
@@ -10,7 +10,9 @@
 
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import { isServing } from './membership.ts';
-import { currentDatasets, eligibleNodes, holdsShard, servesShard } from './world.ts';
+import { servingOf } from './serving.ts';
+import type { Serving } from './serving.ts';
+import { eligibleNodes } from './world.ts';
 import type { Dataset, World } from './world.ts';
 
 interface ShardHealth {
@@ -31,11 +33,7 @@ export interface Health {
 export function computeHealth(world: World): Health {
   const eligible = eligibleNodes(world).length;
   const serving = [...world.nodes.values()].filter(isServing);
-  const datasets = currentDatasets(world);
-  const suspended = world.datasets.filter((dataset) => dataset.current && dataset.suspended);
-  const shards = Array.from({ length: world.shardCount }, (_unused, shard) =>
-    shardHealth(world, datasets, suspended, shard, eligible),
-  );
+  const shards = shardsHealth(world, eligible);
   const covered = shards.every((shard) => shard.status !== HealthStatus.RED);
   return {
     status: overall(world, shards, serving.length),
@@ -54,46 +52,56 @@ function overall(world: World, shards: readonly ShardHealth[], serving: number):
   );
   if (world.datasets.length > 0) return worst;
   // Nothing to cover yet: what counts is whether everybody is there.
-  return eligibleNodes(world).every(isServing) ? HealthStatus.GREEN : HealthStatus.YELLOW;
+  const eligible = eligibleNodes(world);
+  return eligible.length > 0 && eligible.every(isServing)
+    ? HealthStatus.GREEN
+    : HealthStatus.YELLOW;
 }
 
-function shardHealth(
-  world: World,
-  datasets: readonly Dataset[],
-  suspended: readonly Dataset[],
-  shard: number,
-  eligible: number,
-): ShardHealth {
+const remembered = new WeakMap<
+  Serving,
+  { readonly eligible: number; readonly shards: readonly ShardHealth[] }
+>();
+
+function shardsHealth(world: World, eligible: number): readonly ShardHealth[] {
+  const serving = servingOf(world);
+  const known = remembered.get(serving);
+  if (known?.eligible === eligible) return known.shards;
+  const counted = countsOf(world);
+  const shards = Array.from({ length: world.shardCount }, (_unused, shard) =>
+    shardHealth(counted, shard, eligible),
+  );
+  remembered.set(serving, { eligible, shards });
+  return shards;
+}
+
+interface Counted {
+  readonly dataset: Dataset;
+  /** By shard. */
+  readonly replicas: Uint16Array;
+}
+
+/** Of current versions: copies that can be read; of suspended ones: all verified copies. */
+function countsOf(world: World): Counted[] {
+  const { answering, holding } = servingOf(world);
+  return world.datasets.flatMap((dataset, at) => {
+    const replicas = dataset.suspended ? holding[at] : answering[at];
+    return replicas === undefined ? [] : [{ dataset, replicas }];
+  });
+}
+
+function shardHealth(counted: readonly Counted[], shard: number, eligible: number): ShardHealth {
   const uncovered: string[] = [];
-  let status: HealthStatus = HealthStatus.GREEN;
-  for (const dataset of datasets) {
-    const replicas = countServing(world, dataset, shard);
-    if (replicas === 0) uncovered.push(dataset.name);
-    else if (replicas < Math.min(dataset.replication, eligible)) status = HealthStatus.YELLOW;
-  }
-  // Nobody reads a suspended keyspace, so it is never RED; its copies count all the same.
-  for (const dataset of suspended) {
-    const isShort = countHolding(world, dataset, shard) < Math.min(dataset.replication, eligible);
-    if (isShort) status = HealthStatus.YELLOW;
+  // Nobody is left to take a copy over: what leaves next leaves a gap.
+  let status: HealthStatus = eligible === 0 ? HealthStatus.YELLOW : HealthStatus.GREEN;
+  for (const { dataset, replicas } of counted) {
+    const count = replicas[shard] ?? 0;
+    // Nobody reads a suspended keyspace, so it is never RED; its copies count all the same.
+    if (count === 0 && !dataset.suspended) uncovered.push(dataset.name);
+    else if (count < Math.min(dataset.replication, eligible)) status = HealthStatus.YELLOW;
   }
   if (uncovered.length > 0) status = HealthStatus.RED;
   return { shard, status, uncovered };
-}
-
-function countServing(world: World, dataset: Dataset, shard: number): number {
-  let count = 0;
-  for (const node of world.nodes.values()) {
-    if (servesShard(world, node, dataset, shard)) count += 1;
-  }
-  return count;
-}
-
-function countHolding(world: World, dataset: Dataset, shard: number): number {
-  let count = 0;
-  for (const node of world.nodes.values()) {
-    if (isServing(node) && holdsShard(world.holdings.get(node.id), dataset, shard)) count += 1;
-  }
-  return count;
 }
 
 /** True where `status` is at least as good as `wanted`; nothing wanted is always reached. */

@@ -29,18 +29,20 @@ export function applyHoldings(
 ): NodeHoldings {
   // Changes to something else than what is known: the next list tells.
   if (!list.full && since !== before.revision) return before;
-  const segments = new Map<string, Set<string>>();
-  if (!list.full) {
-    for (const [uid, ids] of before.segments) segments.set(uid, new Set(ids));
+  const segments = new Map(list.full ? [] : before.segments);
+  // Sets of keyspaces in which nothing changes are taken over: coverage.ts knows them again.
+  const changed = new Map<string, Set<string>>();
+  const idsOf = (uid: string): Set<string> => {
+    let ids = changed.get(uid);
+    if (ids === undefined) changed.set(uid, (ids = new Set(segments.get(uid))));
+    return ids;
+  };
+  for (const { keyspaceUid, segmentId } of list.removed) idsOf(keyspaceUid).delete(segmentId);
+  for (const { keyspaceUid, segmentId } of list.added) idsOf(keyspaceUid).add(segmentId);
+  for (const [uid, ids] of changed) {
+    if (ids.size === 0) segments.delete(uid);
+    else segments.set(uid, ids);
   }
-  for (const { keyspaceUid, segmentId } of list.removed)
-    segments.get(keyspaceUid)?.delete(segmentId);
-  for (const { keyspaceUid, segmentId } of list.added) {
-    const ids = segments.get(keyspaceUid);
-    if (ids === undefined) segments.set(keyspaceUid, new Set([segmentId]));
-    else ids.add(segmentId);
-  }
-  for (const [uid, ids] of segments) if (ids.size === 0) segments.delete(uid);
   return { ...before, revision: list.revision, segments };
 }
 

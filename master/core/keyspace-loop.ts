@@ -15,8 +15,9 @@
 
 import type { KeyspacePhase, KeyspaceRecord, ObservedRecord } from '../catalog/records.ts';
 import { isServing } from './membership.ts';
-import { holdsShard, isParked, servesShard } from './world.ts';
-import type { Dataset, World } from './world.ts';
+import { servingOf } from './serving.ts';
+import { isParked } from './world.ts';
+import type { World } from './world.ts';
 
 export interface KeyspaceLoop {
   readonly phase: KeyspacePhase;
@@ -164,33 +165,18 @@ function nodesInMemory(world: World, uid: string): string[] {
     .map(({ id }) => id);
 }
 
-function currentDataset(world: World, uid: string): Dataset | undefined {
-  return world.datasets.find((dataset) => dataset.uid === uid && dataset.current);
+function unservedShards(world: World, uid: string): readonly number[] {
+  return servingOf(world).unanswered[currentOf(world, uid)] ?? [];
 }
 
-function unservedShards(world: World, uid: string): number[] {
-  return shardsWithout(world, uid, (dataset, shard) =>
-    [...world.nodes.values()].some((node) => servesShard(world, node, dataset, shard)),
-  );
+/** As far as it is suspended, or on its way back. */
+function unheldShards(world: World, uid: string): readonly number[] {
+  return servingOf(world).unheld[currentOf(world, uid)] ?? [];
 }
 
-function unheldShards(world: World, uid: string): number[] {
-  const serving = [...world.nodes.values()].filter(isServing);
-  return shardsWithout(world, uid, (dataset, shard) =>
-    serving.some(({ id }) => holdsShard(world.holdings.get(id), dataset, shard)),
-  );
-}
-
-function shardsWithout(
-  world: World,
-  uid: string,
-  has: (dataset: Dataset, shard: number) => boolean,
-): number[] {
-  const dataset = currentDataset(world, uid);
-  if (dataset === undefined) return [];
-  return dataset.segmentsByShard.flatMap((_segments, shard) =>
-    has(dataset, shard) ? [] : [shard],
-  );
+/** Its position in `world.datasets`, or -1. */
+function currentOf(world: World, uid: string): number {
+  return world.datasets.findIndex((dataset) => dataset.uid === uid && dataset.current);
 }
 
 /** Why the loop cannot go on; undefined where it can, or only needs time. */

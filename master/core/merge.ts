@@ -21,6 +21,7 @@ import { chainTotals, isSameTotals } from '../catalog/totals.ts';
 import type { TotalsRecord } from '../catalog/totals.ts';
 import type { NodeStatus } from './membership.ts';
 import type { Copy } from './repair.ts';
+import { shardIndexOf } from './shard-index.ts';
 import { contentName, ownersOf } from './world.ts';
 import type { Dataset, World } from './world.ts';
 
@@ -130,12 +131,15 @@ interface WantedMerge {
 }
 
 function wantedMerges(world: World, before: Merges): WantedMerge[] {
+  const ongoing = new Set([...before.values()].map(({ uid }) => uid));
+  const mayWant = (dataset: Dataset): boolean =>
+    ongoing.has(dataset.uid) || shardIndexOf(dataset).chainLengthMax > DELTAS_MAX + 1;
   return world.datasets
-    .filter((dataset) => dataset.current && !dataset.suspended)
+    .filter((dataset) => dataset.current && !dataset.suspended && mayWant(dataset))
     .flatMap((dataset) =>
       dataset.segmentsByShard.flatMap((chain, shard) => {
-        const ongoing = before.get(nameOf({ uid: dataset.uid, shard }));
-        if (ongoing !== undefined && fits(chain, ongoing)) return [{ dataset, merge: ongoing }];
+        const known = before.get(nameOf({ uid: dataset.uid, shard }));
+        if (known !== undefined && fits(chain, known)) return [{ dataset, merge: known }];
         if (chain.length <= DELTAS_MAX + 1) return [];
         return [{ dataset, merge: newMerge(dataset, chain, shard) }];
       }),

@@ -10,8 +10,12 @@
 // running unless they are small (many tiny segments must not take a heartbeat each).
 
 import type { SegmentRecord } from '../catalog/records.ts';
+import { balanceOf, lackedShards, ownedShards } from './balance.ts';
+import { coverageOf } from './coverage.ts';
 import { holds } from './holdings.ts';
 import type { NodeStatus } from './membership.ts';
+import { servingOf } from './serving.ts';
+import type { Serving } from './serving.ts';
 import { isInStep, ownersOf } from './world.ts';
 import type { Dataset, World } from './world.ts';
 
@@ -71,7 +75,7 @@ export function planRepair(world: World, before: InFlight, limits: RepairLimits)
   const inFlight = stillWanted(before, wanted, world.nowMs);
   const orders: Copy[] = [];
   const loadByNode = loadOf(inFlight);
-  for (const { copy } of wanted.sort((left, right) => left.urgency - right.urgency)) {
+  for (const { copy } of wanted) {
     const key = copyKey(copy.target, copy.uid, copy.segment.id);
     const known = inFlight.get(key);
     if (known !== undefined && (known.deadlineMs > 0 || known.retryAtMs > world.nowMs)) continue;
@@ -99,32 +103,95 @@ interface Wanted {
   readonly urgency: number;
 }
 
-function wantedCopies(world: World): Wanted[] {
+const remembered = new WeakMap<Serving, readonly Wanted[]>();
+
+/** Most urgent first. */
+function wantedCopies(world: World): readonly Wanted[] {
+  const serving = servingOf(world);
+  let wanted = remembered.get(serving);
+  if (wanted === undefined) {
+    wanted = lookForWanted(world).sort((left, right) => left.urgency - right.urgency);
+    remembered.set(serving, wanted);
+  }
+  return wanted;
+}
+
+function lookForWanted(world: World): Wanted[] {
   const wanted = new Map<string, Wanted>();
-  for (const dataset of world.datasets) {
-    for (let shard = 0; shard < world.shardCount; shard++) {
-      const owners = ownersOf(world, dataset, shard);
+  const targets = [...world.nodes.values()].filter(
+    (node) =>
+      node.liveness === 'SERVING' && isInStep(world, node) && balanceOf(world, node.id).lacks,
+  );
+  if (targets.length === 0) return [];
+  const holders = new Holders(world, targets);
+  for (const [at, dataset] of world.datasets.entries()) {
+    const lacking = lackingNodes(world, at, dataset, targets);
+    if (lacking.size === 0) continue;
+    for (const shard of [...lacking.keys()].sort((left, right) => left - right)) {
       for (const segment of dataset.segmentsByShard[shard] ?? []) {
-        addWanted(world, dataset, segment, owners, wanted);
+        addWanted(world, dataset, segment, lacking.get(shard) ?? [], holders, wanted);
       }
     }
   }
   return [...wanted.values()];
 }
 
+/** By shard of the dataset: owners among `targets` that do not hold it whole. */
+function lackingNodes(
+  world: World,
+  at: number,
+  { replication }: Dataset,
+  targets: readonly NodeStatus[],
+): Map<number, string[]> {
+  const { nodes } = coverageOf(world);
+  const lacking = new Map<number, string[]>();
+  for (const { id } of targets) {
+    const share = nodes.get(id)?.shares[at];
+    if (share === undefined) continue;
+    for (const shard of lackedShards(share, ownedShards(world, id), replication)) {
+      const ids = lacking.get(shard);
+      if (ids === undefined) lacking.set(shard, [id]);
+      else ids.push(id);
+    }
+  }
+  return lacking;
+}
+
+/** Who has something of the shards that `targets` own, in the order of the nodes. */
+class Holders {
+  readonly #byShard = new Map<number, NodeStatus[]>();
+
+  constructor(world: World, targets: readonly NodeStatus[]) {
+    for (const { id } of targets) {
+      for (const shard of ownedShards(world, id).shards) this.#byShard.set(shard, []);
+    }
+    for (const [id, { shards }] of coverageOf(world).nodes) {
+      const node = world.nodes.get(id);
+      if (node === undefined) continue;
+      for (const shard of shards) this.#byShard.get(shard)?.push(node);
+    }
+  }
+
+  of(shard: number): readonly NodeStatus[] {
+    return this.#byShard.get(shard) ?? [];
+  }
+}
+
 function addWanted(
   world: World,
   dataset: Dataset,
   segment: SegmentRecord,
-  owners: readonly string[],
+  lacking: readonly string[],
+  holders: Holders,
   wanted: Map<string, Wanted>,
 ): void {
   let sources: readonly string[] | undefined;
+  const owners = ownersOf(world, dataset, segment.shard);
   for (const target of owners) {
     const node = world.nodes.get(target);
-    if (node?.liveness !== 'SERVING' || !isInStep(world, node)) continue;
+    if (node === undefined || !lacking.includes(target)) continue;
     if (holdsNow(world, node, dataset.uid, segment.id)) continue;
-    sources ??= sourcesOf(world, dataset.uid, segment, owners);
+    sources ??= sourcesOf(world, dataset.uid, segment, owners, holders);
     if (sources.length === 0) return;
     const key = copyKey(target, dataset.uid, segment.id);
     if (wanted.has(key) && !dataset.current) continue;
@@ -141,12 +208,11 @@ function sourcesOf(
   uid: string,
   segment: SegmentRecord,
   owners: readonly string[],
+  holders: Holders,
 ): string[] {
-  const holders = [...world.nodes.values()].filter((node) =>
-    holdsNow(world, node, uid, segment.id),
-  );
-  const serving = holders.filter((node) => node.liveness === 'SERVING').map((node) => node.id);
-  const suspect = holders.filter((node) => node.liveness === 'SUSPECT').map((node) => node.id);
+  const having = holders.of(segment.shard).filter((node) => holdsNow(world, node, uid, segment.id));
+  const serving = having.filter((node) => node.liveness === 'SERVING').map((node) => node.id);
+  const suspect = having.filter((node) => node.liveness === 'SUSPECT').map((node) => node.id);
   const byOwner = serving.sort(
     (left, right) => Number(owners.includes(right)) - Number(owners.includes(left)),
   );

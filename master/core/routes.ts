@@ -7,11 +7,14 @@
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView, KeyspaceView, NodeView } from '../../proto/gen/stele/v1/view.ts';
 import type { KeyspaceRecord } from '../catalog/records.ts';
+import { balanceOf, ownedShards } from './balance.ts';
+import { coverageOf } from './coverage.ts';
 import type { Health } from './health.ts';
 import { isServing } from './membership.ts';
 import type { NodeStatus } from './membership.ts';
-import { currentDatasets, holdsShard, isInStep, ownersOf, servesShard } from './world.ts';
-import type { Dataset, World } from './world.ts';
+import { servingOf } from './serving.ts';
+import { isInStep } from './world.ts';
+import type { World } from './world.ts';
 
 export interface ViewKeyspace {
   readonly record: KeyspaceRecord;
@@ -35,7 +38,7 @@ export function buildView(
     shardCount: world.shardCount,
     replication: world.replication,
     nodes: nodes.map((node) => nodeView(world, node)),
-    routes: routeIds(world, nodes).map((ids) => ({
+    routes: servingOf(world).routes.map((ids) => ({
       nodes: ids.flatMap((id) => indexById.get(id) ?? []),
     })),
     keyspaces: keyspaces.map((keyspace) => keyspaceView(world, keyspace)),
@@ -57,53 +60,6 @@ function keyspaceView(world: World, { record, versions, records }: ViewKeyspace)
     ...(resuming ? { resuming } : {}),
     ...(record.desired.uncached === true ? { uncached: true } : {}),
   };
-}
-
-/** Ids by shard, best first. */
-export function routeIds(world: World, nodes: readonly NodeStatus[]): string[][] {
-  const datasets = currentDatasets(world);
-  const serving = nodes.filter(isServing);
-  return Array.from({ length: world.shardCount }, (_unused, shard) =>
-    routeOfShard(world, datasets, serving, shard),
-  );
-}
-
-function routeOfShard(
-  world: World,
-  datasets: readonly Dataset[],
-  serving: readonly NodeStatus[],
-  shard: number,
-): string[] {
-  const owners = world.owners[shard] ?? [];
-  const ranked = serving.flatMap((node) => {
-    const held = datasets.filter((dataset) => servesShard(world, node, dataset, shard)).length;
-    const owner = owners.indexOf(node.id);
-    const useful =
-      owner >= 0 ? held > 0 || datasets.length === 0 : holdsAnything(world, datasets, node, shard);
-    return useful ? [{ id: node.id, missing: datasets.length - held, owner }] : [];
-  });
-  ranked.sort(
-    (left, right) =>
-      left.missing - right.missing || rankOfOwner(left.owner) - rankOfOwner(right.owner),
-  );
-  return ranked.map((entry) => entry.id);
-}
-
-function rankOfOwner(owner: number): number {
-  return owner < 0 ? Number.MAX_SAFE_INTEGER : owner;
-}
-
-/** A node that is no owner is listed only for bytes it really has, not for an empty shard. */
-function holdsAnything(
-  world: World,
-  datasets: readonly Dataset[],
-  node: NodeStatus,
-  shard: number,
-): boolean {
-  return datasets.some(
-    (dataset) =>
-      (dataset.segmentsByShard[shard]?.length ?? 0) > 0 && servesShard(world, node, dataset, shard),
-  );
 }
 
 export function nodeView(world: World, node: NodeStatus): NodeView {
@@ -134,22 +90,28 @@ export function nodeState(world: World, node: NodeStatus): NodeState {
 
 /** Drained: the owners without it serve and hold every kept version, so nobody needs its copies. */
 function isDrained(world: World, node: NodeStatus): boolean {
-  for (const dataset of world.datasets) {
-    for (let shard = 0; shard < world.shardCount; shard++) {
-      const owners = ownersOf(world, dataset, shard);
-      if (owners.length === 0) return false;
-      const complete = owners.every((id) => {
-        const owner = world.nodes.get(id);
-        return owner !== undefined && holdsInStep(world, owner, dataset, shard);
-      });
-      if (!complete) return false;
-    }
-  }
-  return !world.owners.some((owners) => owners.includes(node.id));
+  return isWhole(world) && !world.owners.some((owners) => owners.includes(node.id));
 }
 
-function holdsInStep(world: World, owner: NodeStatus, dataset: Dataset, shard: number): boolean {
-  if (!isServing(owner) || !isInStep(world, owner)) return false;
-  const holdings = world.holdings.get(owner.id);
-  return holdings?.manifests.has(dataset.ref) === true && holdsShard(holdings, dataset, shard);
+const whole = new WeakMap<World, boolean>();
+
+/** Every owner has, verified and ready to serve, all that it is to have of every kept version. */
+function isWhole(world: World): boolean {
+  let known = whole.get(world);
+  if (known === undefined) {
+    const hasOwners = world.owners.every((owners) => owners.length > 0);
+    known = world.datasets.length === 0 || (hasOwners && areOwnersWhole(world));
+    whole.set(world, known);
+  }
+  return known;
+}
+
+function areOwnersWhole(world: World): boolean {
+  for (const [id, { knows }] of coverageOf(world).nodes) {
+    if (ownedShards(world, id).shards.length === 0) continue;
+    const node = world.nodes.get(id);
+    if (node === undefined || !isServing(node) || !isInStep(world, node)) return false;
+    if (knows.includes(0) || balanceOf(world, id).lacks) return false;
+  }
+  return true;
 }

@@ -16,6 +16,7 @@ import type { ConnectionManager } from './connection-manager.ts';
 const URGENT_FACTOR = 5;
 /** A node in doubt has this part of an interval to answer. */
 const DOUBT_SHARE = 0.5;
+const SLOTS_PER_INTERVAL = 50;
 
 export interface HeartbeaterOptions {
   readonly intervalMs: number;
@@ -106,7 +107,8 @@ export class Heartbeater {
       if (!loop.hurried) {
         loop.nap = new AbortController();
         // At least a moment, so that a node that fails at once does not get the whole processor.
-        await sleep(Math.max(intervalMs / 10, restMs), loop.nap.signal);
+        const wantedMs = Math.max(intervalMs / 10, restMs);
+        await sleep(untilSlotMs(wantedMs, intervalMs), loop.nap.signal);
         loop.nap = undefined;
       }
       loop.hurried = false;
@@ -132,6 +134,13 @@ export class Heartbeater {
       loop.beat = undefined;
     }
   }
+}
+
+/** Loops that wake up at the same moments cost a large cluster far fewer timers and wake-ups. */
+function untilSlotMs(restMs: number, intervalMs: number): number {
+  const slotMs = Math.max(1, Math.floor(intervalMs / SLOTS_PER_INTERVAL));
+  const nowMs = monotonicNowMs();
+  return Math.ceil((nowMs + restMs) / slotMs) * slotMs - nowMs;
 }
 
 function strangerError(expected: string, found: string): SteleError {

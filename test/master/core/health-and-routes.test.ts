@@ -4,12 +4,13 @@ import { computeHealth, isAtLeast } from '../../../master/core/health.ts';
 import { missed } from '../../../master/core/membership.ts';
 import type { NodeStatus } from '../../../master/core/membership.ts';
 import { NO_PLACEMENT, placeOwners } from '../../../master/core/placement.ts';
-import { routeIds } from '../../../master/core/routes.ts';
+import { servingOf } from '../../../master/core/serving.ts';
 import { FULL, LIMITS, known, dataset, holding, serving, world } from './world-fixture.ts';
 
 const { GREEN, YELLOW, RED } = HealthStatus;
 const suspect = (id: string): NodeStatus => missed(serving(id), 0, LIMITS);
-const routes = (of: ReturnType<typeof world>): string[][] => routeIds(of, [...of.nodes.values()]);
+const routes = (of: ReturnType<typeof world>): string[][] =>
+  servingOf(of).routes.map((ids) => [...ids]);
 
 describe('health', () => {
   test('is GREEN and ready with two verified replicas of each shard', () => {

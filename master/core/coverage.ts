@@ -1,0 +1,141 @@
+// Which node has which shards of which version, as numbers: what all plans of a turn go by. Pure.
+//
+//   world.datasets[d]  x  node  ->  Share: shards of d that the node holds whole, and in part
+//
+// A large cluster has millions of replicas, and from one turn to the next hardly any of them changes. So a
+// coverage is made from the one before: only nodes that have reported other segments, and only their
+// keyspaces that changed, are looked at again. It is remembered with its world; `follow` says from
+// which world another one came. What it says depends on the world alone.
+
+import type { NodeHoldings } from './holdings.ts';
+import { shardIndexOf } from './shard-index.ts';
+import type { ShardIndex } from './shard-index.ts';
+import type { World } from './world.ts';
+
+/** A node's part of one version. Shards without segments are in neither list. */
+export interface Share {
+  /** What was looked at; undefined: the node has nothing of the keyspace. */
+  readonly ids: ReadonlySet<string> | undefined;
+  readonly index: ShardIndex;
+  /** How many of `ids` are of the version. */
+  readonly known: number;
+  /** Shards with all of their segments here, ascending. */
+  readonly whole: readonly number[];
+  /** Shards with some of them, ascending. */
+  readonly partial: readonly number[];
+}
+
+export interface NodeCoverage {
+  /** Undefined: what its present run holds is not known. */
+  readonly holdings: NodeHoldings | undefined;
+  /** By position in `world.datasets`. */
+  readonly shares: readonly Share[];
+  /** By position: 1 where it has the version's manifest. */
+  readonly knows: Uint8Array;
+  /** Of all whole shards: position x shard count + shard. */
+  readonly cells: Uint32Array;
+  /** Shards of which it has something of some version, ascending. */
+  readonly shards: readonly number[];
+}
+
+export interface Coverage {
+  /** By position in `world.datasets`. */
+  readonly indexes: readonly ShardIndex[];
+  /** In the order of `world.nodes`. */
+  readonly nodes: ReadonlyMap<string, NodeCoverage>;
+}
+
+type CoverageInput = Pick<World, 'datasets' | 'nodes' | 'holdings' | 'shardCount'>;
+
+const NO_SHARDS: readonly number[] = [];
+const coverages = new WeakMap<CoverageInput, Coverage>();
+
+export function coverageOf(world: CoverageInput): Coverage {
+  return coverages.get(world) ?? remember(world, newCoverage(world, undefined));
+}
+
+/** `world` came from `before`: what is the same in both is not looked at again. */
+export function follow(before: CoverageInput, world: CoverageInput): void {
+  remember(world, newCoverage(world, coverages.get(before)));
+}
+
+function remember(world: CoverageInput, coverage: Coverage): Coverage {
+  coverages.set(world, coverage);
+  return coverage;
+}
+
+/** `before` itself where nothing has changed. */
+function newCoverage(world: CoverageInput, before: Coverage | undefined): Coverage {
+  const indexes = world.datasets.map(shardIndexOf);
+  const isSame = before !== undefined && isSameList(indexes, before.indexes);
+  const positions = isSame ? undefined : positionsOf(before);
+  const nodes = new Map<string, NodeCoverage>();
+  let changes = isSame && before.nodes.size === world.nodes.size ? 0 : 1;
+  for (const { id, incarnation } of world.nodes.values()) {
+    const known = world.holdings.get(id);
+    const holdings = known?.incarnation === incarnation ? known : undefined;
+    const was = before?.nodes.get(id);
+    if (isSame && was !== undefined && was.holdings === holdings) {
+      nodes.set(id, was);
+      continue;
+    }
+    changes++;
+    const shares = indexes.map((index, at) => {
+      const ids = holdings?.segments.get(world.datasets[at]?.uid ?? '');
+      const share = was?.shares[positions === undefined ? at : (positions.get(index) ?? -1)];
+      return share?.index === index && share.ids === ids ? share : newShare(ids, index);
+    });
+    nodes.set(id, nodeCoverage(world, holdings, shares));
+  }
+  return changes === 0 && before !== undefined ? before : { indexes, nodes };
+}
+
+function nodeCoverage(
+  { datasets, shardCount }: CoverageInput,
+  holdings: NodeHoldings | undefined,
+  shares: readonly Share[],
+): NodeCoverage {
+  const manifests = holdings?.manifests;
+  const knows = Uint8Array.from(datasets, ({ ref }) => (manifests?.has(ref) === true ? 1 : 0));
+  const shards = new Set<number>();
+  const cells = new Uint32Array(shares.reduce((sum, { whole }) => sum + whole.length, 0));
+  let count = 0;
+  for (const [at, { partial, whole }] of shares.entries()) {
+    for (const shard of whole) {
+      shards.add(shard);
+      cells[count++] = at * shardCount + shard;
+    }
+    for (const shard of partial) shards.add(shard);
+  }
+  return { holdings, shares, knows, cells, shards: ascending([...shards]) };
+}
+
+function positionsOf(before: Coverage | undefined): ReadonlyMap<ShardIndex, number> {
+  return new Map(before?.indexes.map((index, at) => [index, at]));
+}
+
+function newShare(ids: ReadonlySet<string> | undefined, index: ShardIndex): Share {
+  const whole: number[] = [];
+  const counts = index.chainLengthMax > 1 ? new Map<number, number>() : undefined;
+  let known = 0;
+  for (const id of ids ?? []) {
+    const shard = index.shardOf.get(id);
+    if (shard === undefined) continue;
+    known++;
+    if (counts === undefined) whole.push(shard);
+    else counts.set(shard, (counts.get(shard) ?? 0) + 1);
+  }
+  const partial: number[] = [];
+  for (const [shard, count] of counts ?? []) {
+    (count === index.chainLengths[shard] ? whole : partial).push(shard);
+  }
+  return { ids, index, known, whole: ascending(whole), partial: ascending(partial) };
+}
+
+function ascending(numbers: number[]): readonly number[] {
+  return numbers.length === 0 ? NO_SHARDS : numbers.sort((left, right) => left - right);
+}
+
+function isSameList<Item>(left: readonly Item[], right: readonly Item[]): boolean {
+  return left.length === right.length && left.every((item, at) => item === right[at]);
+}
