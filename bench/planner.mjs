@@ -206,7 +206,7 @@ tell(
 
 /** The real heartbeat loops, with datanodes that answer at once; in real time, as these have timers. */
 async function hearAll() {
-  const silent = { info() {}, warn() {}, debug() {} };
+  const log = { info() {}, warn() {}, debug() {} };
   const background = { run: (_name, work) => void work() };
   const links = {
     connect: ({ nodeId }) => ({
@@ -221,7 +221,7 @@ async function hearAll() {
       heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
       heartbeatDeadlineMs: 1000,
       background,
-      log: silent,
+      log,
     },
     {
       node: (nodeId) => control.state.nodes.get(nodeId),
