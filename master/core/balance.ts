@@ -80,7 +80,7 @@ export function lackedShards(
 }
 
 /** Shards of which the node holds something although it is not one of the first `replication` owners. */
-export function surplusShards(
+function surplusShards(
   { partial, whole }: Share,
   ofNode: OwnedShards,
   replication: number,
