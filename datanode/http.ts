@@ -12,6 +12,8 @@ import { notReadyReason } from './readiness.ts';
 import { addSegmentRoutes } from './segment-routes.ts';
 
 const SILENT_MS_MAX = 10_000;
+/** Node.js looks this often for headers that are late; its default would make it up to 40 s. */
+const CHECK_MS = 5000;
 
 export interface DatanodeHttpOptions {
   readonly node: Datanode;
@@ -29,7 +31,7 @@ export async function startDatanodeHttp(
   const app = fastify({
     connectionTimeout: SILENT_MS_MAX,
     requestTimeout: 0,
-    http: { headersTimeout: SILENT_MS_MAX },
+    http: { headersTimeout: SILENT_MS_MAX, connectionsCheckingInterval: CHECK_MS },
     keepAliveTimeout: 60_000,
     forceCloseConnections: true,
     bodyLimit: 1024,

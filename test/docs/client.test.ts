@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ERROR_TABLE } from '../../base/errors.ts';
+import { pythonWith } from '../support/tools.ts';
 import { ANY_PORTS, flags, PROJECT, SteleProcess } from '../support/stele-process.ts';
 import { fencedBlocks, readDoc, section, tableRows } from './markdown.ts';
 
@@ -69,12 +70,7 @@ test('the codes of docs/client.md are codes', () => {
   expect(codes.filter((code) => !Object.hasOwn(ERROR_TABLE, code))).toEqual([]);
 });
 
-const python = ['python3', '/usr/bin/python3'].find(
-  (each) => spawnSync(each, ['-c', 'import grpc_tools']).status === 0,
-);
-if (python === undefined) {
-  console.warn('SKIPPED: grpcio-tools is not installed; the Python of docs/client.md is not run.');
-}
+const python = pythonWith('grpc_tools', 'python3-grpcio python3-grpc-tools');
 
 test.runIf(python !== undefined)('the Python of docs/client.md does what it says', () => {
   const [command = ''] = fencedBlocks(page, 'sh');

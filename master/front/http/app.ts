@@ -40,6 +40,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   const app = newInstance();
   app.server.maxConnections = options.maxConnections;
   setErrorHandlers(app, options.log);
+  // The schemas of answers describe: they must not decide what an answer has.
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

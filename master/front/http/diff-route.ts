@@ -10,6 +10,7 @@ import type { DiffVersionsResponse } from '../../../proto/gen/stele/v1/cluster.t
 import { DiffKind } from '../../../proto/gen/stele/v1/diff.ts';
 import type { DiffSample, DiffValue } from '../../../proto/gen/stele/v1/diff.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
+import { RESPONSES, queryOf } from './schemas.ts';
 
 const SAMPLES_DEFAULT = 10;
 /** Many shards are read; whoever goes away ends it. */
@@ -37,6 +38,13 @@ export function diffRoute(app: FastifyInstance, operations: ClusterOperations): 
       schema: {
         tags: ['keyspaces'],
         summary: 'Added, removed and changed keys between two versions: ?from=1&to=2&samples=10',
+        querystring: queryOf({
+          from: 'A kept version',
+          to: 'A kept version; without it the current one',
+          samples: 'How many changed keys to give as well; 10',
+          encoding: 'utf8 or base64: how samples are written',
+        }),
+        response: RESPONSES.diff,
       },
     },
     (request: DiffRequest, reply) => diff(operations, request, reply),

@@ -5,6 +5,7 @@ import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, version as parseVersion } from '../../../base/ids.ts';
 import { KEEP_MAX, KEEP_MIN } from '../../../base/limits.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
+import { RESPONSES } from './schemas.ts';
 import { keyspaceJson, versionJson } from './shapes.ts';
 
 type OfKeyspace = FastifyRequest<{ Params: { keyspace: string } }>;
@@ -40,13 +41,23 @@ interface Settings {
 /** Registers the routes of keyspaces and their versions. */
 export function keyspaceRoutes(app: FastifyInstance, operations: ClusterOperations): void {
   const tags = ['keyspaces'];
-  app.get('/v1/keyspaces', { schema: { tags, summary: 'All datasets' } }, async () => {
-    const { keyspaces } = await operations.listKeyspaces();
-    return { keyspaces: keyspaces.map(keyspaceJson) };
-  });
+  app.get(
+    '/v1/keyspaces',
+    { schema: { tags, summary: 'All datasets', response: RESPONSES.keyspaces } },
+    async () => {
+      const { keyspaces } = await operations.listKeyspaces();
+      return { keyspaces: keyspaces.map(keyspaceJson) };
+    },
+  );
   app.get(
     '/v1/keyspaces/:keyspace',
-    { schema: { tags, summary: 'One dataset: counts, bytes, state, digest' } },
+    {
+      schema: {
+        tags,
+        summary: 'One dataset: counts, bytes, state, digest',
+        response: RESPONSES.keyspace,
+      },
+    },
     async (request: OfKeyspace) => {
       const name = keyspaceName(request.params.keyspace);
       const { keyspaces } = await operations.listKeyspaces();
@@ -60,7 +71,7 @@ export function keyspaceRoutes(app: FastifyInstance, operations: ClusterOperatio
   );
   app.get(
     '/v1/keyspaces/:keyspace/versions',
-    { schema: { tags, summary: 'The versions that are kept' } },
+    { schema: { tags, summary: 'The versions that are kept', response: RESPONSES.versions } },
     async (request: OfKeyspace) => {
       const keyspace = keyspaceName(request.params.keyspace);
       const { versions } = await operations.listVersions({ keyspace });
@@ -75,7 +86,14 @@ function changeRoutes(app: FastifyInstance, operations: ClusterOperations): void
   const tags = ['keyspaces'];
   app.post(
     '/v1/keyspaces/:keyspace/rollback',
-    { schema: { tags, summary: 'Make an earlier version current', body: ROLLBACK_BODY } },
+    {
+      schema: {
+        tags,
+        summary: 'Make an earlier version current',
+        body: ROLLBACK_BODY,
+        response: RESPONSES.changedVersion,
+      },
+    },
     async (
       request: FastifyRequest<{ Params: { keyspace: string }; Body: { to?: number } | null }>,
     ) => {
@@ -90,7 +108,14 @@ function changeRoutes(app: FastifyInstance, operations: ClusterOperations): void
   );
   app.post(
     '/v1/keyspaces/:keyspace/promote',
-    { schema: { tags, summary: 'Put a rejected or an older version live', body: PROMOTE_BODY } },
+    {
+      schema: {
+        tags,
+        summary: 'Put a rejected or an older version live',
+        body: PROMOTE_BODY,
+        response: RESPONSES.changedVersion,
+      },
+    },
     async (request: FastifyRequest<{ Params: { keyspace: string }; Body: { to: number } }>) => {
       const keyspace = keyspaceName(request.params.keyspace);
       const done = await operations.promote({ keyspace, to: parseVersion(request.body.to) });
@@ -104,6 +129,7 @@ function changeRoutes(app: FastifyInstance, operations: ClusterOperations): void
         tags,
         summary: 'How many versions it keeps, and whether its values are cached',
         body: SETTINGS_BODY,
+        response: RESPONSES.settings,
       },
     },
     async (request: FastifyRequest<{ Params: { keyspace: string }; Body: Settings }>) => {
@@ -118,7 +144,13 @@ function changeRoutes(app: FastifyInstance, operations: ClusterOperations): void
   );
   app.delete(
     '/v1/keyspaces/:keyspace/versions/:version',
-    { schema: { tags, summary: 'Drop one version, not the current one' } },
+    {
+      schema: {
+        tags,
+        summary: 'Drop one version, not the current one',
+        response: RESPONSES.droppedVersion,
+      },
+    },
     async (request: FastifyRequest<{ Params: { keyspace: string; version: string } }>) => {
       const keyspace = keyspaceName(request.params.keyspace);
       const version = parseVersion(request.params.version);
@@ -128,7 +160,13 @@ function changeRoutes(app: FastifyInstance, operations: ClusterOperations): void
   );
   app.delete(
     '/v1/keyspaces/:keyspace',
-    { schema: { tags, summary: 'Drop a dataset with all its versions' } },
+    {
+      schema: {
+        tags,
+        summary: 'Drop a dataset with all its versions',
+        response: RESPONSES.droppedKeyspace,
+      },
+    },
     async (request: OfKeyspace) => {
       const keyspace = keyspaceName(request.params.keyspace);
       await operations.dropKeyspace({ keyspace });
@@ -141,7 +179,13 @@ function suspensionRoutes(app: FastifyInstance, operations: ClusterOperations): 
   const tags = ['keyspaces'];
   app.post(
     '/v1/keyspaces/:keyspace/suspend',
-    { schema: { tags, summary: 'Free its memory; its data stays on disk, reads say SUSPENDED' } },
+    {
+      schema: {
+        tags,
+        summary: 'Free its memory; its data stays on disk, reads say SUSPENDED',
+        response: RESPONSES.suspension,
+      },
+    },
     async (request: OfKeyspace) => {
       const keyspace = keyspaceName(request.params.keyspace);
       await operations.suspendKeyspace({ keyspace });
@@ -150,7 +194,7 @@ function suspensionRoutes(app: FastifyInstance, operations: ClusterOperations): 
   );
   app.post(
     '/v1/keyspaces/:keyspace/resume',
-    { schema: { tags, summary: 'Bring it back into memory' } },
+    { schema: { tags, summary: 'Bring it back into memory', response: RESPONSES.suspension } },
     async (request: OfKeyspace) => {
       const keyspace = keyspaceName(request.params.keyspace);
       await operations.resumeKeyspace({ keyspace });

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, shorten } from '../../../base/ids.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
+import { RESPONSES } from './schemas.ts';
 import { loadJson } from './shapes.ts';
 
 const LOAD_ID_PATTERN = /^[0-9a-f]{16}$/;
@@ -25,7 +26,14 @@ export function loadRoutes(app: FastifyInstance, operations: ClusterOperations):
   const tags = ['loads'];
   app.get(
     '/v1/loads',
-    { schema: { tags, summary: 'Running loads, then the last ones', querystring: LIST_QUERY } },
+    {
+      schema: {
+        tags,
+        summary: 'Running loads, then the last ones',
+        querystring: LIST_QUERY,
+        response: RESPONSES.loads,
+      },
+    },
     async (request: FastifyRequest<{ Querystring: { keyspace?: string } }>) => {
       const { keyspace } = request.query;
       const { loads } = await operations.listLoads({
@@ -36,13 +44,21 @@ export function loadRoutes(app: FastifyInstance, operations: ClusterOperations):
   );
   app.get(
     '/v1/loads/:id',
-    { schema: { tags, summary: 'One load: owner, stage, progress, outcome' } },
+    {
+      schema: {
+        tags,
+        summary: 'One load: owner, stage, progress, outcome',
+        response: RESPONSES.load,
+      },
+    },
     async (request: OfLoad) =>
       loadJson(await operations.getLoad({ loadId: loadIdOf(request.params.id) })),
   );
   app.post(
     '/v1/loads/:id/cancel',
-    { schema: { tags, summary: 'Stop a running load', body: CANCEL_BODY } },
+    {
+      schema: { tags, summary: 'Stop a running load', body: CANCEL_BODY, response: RESPONSES.load },
+    },
     async (request: OfLoad<{ reason?: string } | null>) => {
       const loadId = loadIdOf(request.params.id);
       return loadJson(await operations.cancelLoad({ loadId, reason: request.body?.reason ?? '' }));

@@ -12,6 +12,7 @@ import { loadRoutes } from './load-routes.ts';
 import { diffRoute } from './diff-route.ts';
 import { sendProblem } from './problem.ts';
 import { keyOfUrl } from './raw-url.ts';
+import { RESPONSES, queryOf } from './schemas.ts';
 import { explainJson, healthJson, nodeJson, shardJson } from './shapes.ts';
 
 const WAIT_MS_DEFAULT = 30_000;
@@ -40,19 +41,30 @@ function clusterRoutes(app: FastifyInstance, operations: ClusterOperations): voi
   const tags = ['cluster'];
   app.get(
     '/v1/cluster/health',
-    { schema: { tags, summary: 'Health; ?wait_for_status=green&timeout=30s waits for it' } },
+    {
+      schema: {
+        tags,
+        summary: 'Health; ?wait_for_status=green&timeout=30s waits for it',
+        querystring: queryOf({ wait_for_status: 'green, yellow or red', timeout: '30s' }),
+        response: RESPONSES.health,
+      },
+    },
     (
       request: FastifyRequest<{ Querystring: { wait_for_status?: string; timeout?: string } }>,
       reply,
     ) => health(operations, request, reply),
   );
-  app.get('/v1/shards', { schema: { tags, summary: 'Owners and holders' } }, async () => {
-    const { shards } = await operations.listShards();
-    return { shards: shards.map(shardJson) };
-  });
+  app.get(
+    '/v1/shards',
+    { schema: { tags, summary: 'Owners and holders', response: RESPONSES.shards } },
+    async () => {
+      const { shards } = await operations.listShards();
+      return { shards: shards.map(shardJson) };
+    },
+  );
   app.get(
     '/v1/explain/:keyspace/:key',
-    { schema: { tags, summary: 'Where a key lives, and why' } },
+    { schema: { tags, summary: 'Where a key lives, and why', response: RESPONSES.explained } },
     async (request: OfKeyspace) => {
       const key = keyOfUrl(request.originalUrl);
       const keyspace = keyspaceName(request.params.keyspace);
@@ -63,13 +75,23 @@ function clusterRoutes(app: FastifyInstance, operations: ClusterOperations): voi
 
 function nodeRoutes(app: FastifyInstance, operations: ClusterOperations): void {
   const tags = ['nodes'];
-  app.get('/v1/nodes', { schema: { tags, summary: 'All datanodes' } }, async () => {
-    const { nodes } = await operations.listNodes();
-    return { nodes: nodes.map(nodeJson) };
-  });
+  app.get(
+    '/v1/nodes',
+    { schema: { tags, summary: 'All datanodes', response: RESPONSES.nodes } },
+    async () => {
+      const { nodes } = await operations.listNodes();
+      return { nodes: nodes.map(nodeJson) };
+    },
+  );
   app.post(
     '/v1/nodes/:id/drain',
-    { schema: { tags, summary: 'Copy its replicas elsewhere, then stop serving' } },
+    {
+      schema: {
+        tags,
+        summary: 'Copy its replicas elsewhere, then stop serving',
+        response: RESPONSES.draining,
+      },
+    },
     async (request: OfNode) => {
       await operations.drainNode(nodeId(request.params.id));
       return { id: request.params.id, draining: true };
@@ -77,7 +99,7 @@ function nodeRoutes(app: FastifyInstance, operations: ClusterOperations): void {
   );
   app.post(
     '/v1/nodes/:id/resume',
-    { schema: { tags, summary: 'Undo a drain' } },
+    { schema: { tags, summary: 'Undo a drain', response: RESPONSES.draining } },
     async (request: OfNode) => {
       await operations.resumeNode(nodeId(request.params.id));
       return { id: request.params.id, draining: false };
@@ -90,6 +112,7 @@ function nodeRoutes(app: FastifyInstance, operations: ClusterOperations): void {
         tags,
         summary: 'Forget a datanode that is stopped; ?force=true also the only copies it may have',
         querystring: REMOVE_QUERY,
+        response: RESPONSES.removedNode,
       },
     },
     async (

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import type { ViewSource } from '../../../proto/operations.ts';
 import type { FrontMetrics } from '../metrics.ts';
+import { RESPONSES, queryOf } from './schemas.ts';
 import { healthWord } from '../../../proto/view-words.ts';
 
 export interface ProcessRoutesOptions {
@@ -18,12 +19,21 @@ type MaybeVerbose = FastifyRequest<{ Querystring: { verbose?: string } }>;
 /** Registers /livez, /readyz and /metrics. */
 export function processRoutes(app: FastifyInstance, options: ProcessRoutesOptions): void {
   const tags = ['process'];
-  app.get('/livez', { schema: { tags, summary: 'The process runs' } }, async (_, reply) =>
-    reply.type('text/plain').send('ok\n'),
+  app.get(
+    '/livez',
+    { schema: { tags, summary: 'The process runs', response: RESPONSES.alive } },
+    async (_, reply) => reply.type('text/plain').send('ok\n'),
   );
   app.get(
     '/readyz',
-    { schema: { tags, summary: '200 when every shard can be read, 503 otherwise; ?verbose' } },
+    {
+      schema: {
+        tags,
+        summary: '200 when every shard can be read, 503 otherwise; ?verbose',
+        querystring: queryOf({ verbose: 'Says what was looked at' }),
+        response: RESPONSES.ready,
+      },
+    },
     async (request: MaybeVerbose, reply) => {
       const checks = readinessChecks(options);
       const ready = checks.every(([, passed]) => passed);
@@ -38,8 +48,11 @@ export function processRoutes(app: FastifyInstance, options: ProcessRoutesOption
         .send(`${lines.join('\n')}\n`);
     },
   );
-  app.get('/metrics', { schema: { tags, summary: 'Prometheus text format' } }, async (_, reply) =>
-    reply.header('content-type', options.metrics.contentType).send(await options.metrics.text()),
+  app.get(
+    '/metrics',
+    { schema: { tags, summary: 'Prometheus text format', response: RESPONSES.metrics } },
+    async (_, reply) =>
+      reply.header('content-type', options.metrics.contentType).send(await options.metrics.text()),
   );
 }
 

@@ -1,10 +1,14 @@
 // GET and HEAD of one value: the hot route. It leaves fastify's reply machinery as soon as the
 // request is understood and writes the response itself, in one write.
 //
-//   etag = "<keyspace uid>-<version>-<crc32 of the key>"
+//   etag = "<keyspace uid>-<version>-<crc32 of the key>", and "-json" behind it where it is JSON
 //
 // names the bytes exactly: one key of one version of one keyspace never has another value.
+//
+// An answer is the value's bytes unless `accept` prefers application/json to them: then it is
+// {"keyspace", "version", "encoding": "utf8" or "base64", "value"}.
 
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { crc32 } from 'node:zlib';
 import { SteleError } from '../../../base/errors.ts';
@@ -73,35 +77,38 @@ export class ValueReply implements LookupReceiver {
   #sendValue(value: Buffer, nodeId: string): void {
     if (this.#response.destroyed) return;
     const { keyspaceUid, version } = this.#target;
-    const etag = `"${keyspaceUid}-${version}-${crc32(this.#key).toString(16)}"`;
+    const isJson = prefersJson(this.#request.headers.accept);
+    const name = `${keyspaceUid}-${version}-${crc32(this.#key).toString(16)}`;
+    const etag = isJson ? `"${name}-json"` : `"${name}"`;
     const wanted = this.#request.headers['if-none-match'];
     const response = this.#response;
     if (wanted !== undefined && matchesEtag(wanted, etag)) {
-      response.writeHead(304, [
-        'etag',
-        etag,
-        'x-stele-version',
-        String(version),
-        'x-stele-node',
-        nodeId,
-      ]);
+      response.writeHead(304, this.#headers(etag, nodeId));
       response.end();
       return;
     }
+    const body = isJson ? this.#json(value) : value;
     response.writeHead(200, [
       'content-type',
-      'application/octet-stream',
+      isJson ? 'application/json; charset=utf-8' : 'application/octet-stream',
       'content-length',
-      String(value.length),
-      'etag',
-      etag,
-      'x-stele-version',
-      String(version),
-      'x-stele-node',
-      nodeId,
+      String(body.length),
+      ...this.#headers(etag, nodeId),
     ]);
-    if (value.length <= ONE_WRITE_BYTES_MAX) response.end(value.toString('latin1'), 'latin1');
-    else response.end(value);
+    if (body.length <= ONE_WRITE_BYTES_MAX) response.end(body.toString('latin1'), 'latin1');
+    else response.end(body);
+  }
+
+  #headers(etag: string, nodeId: string): string[] {
+    const version = String(this.#target.version);
+    return ['etag', etag, 'vary', 'accept', 'x-stele-version', version, 'x-stele-node', nodeId];
+  }
+
+  #json(value: Buffer): Buffer {
+    const { keyspace, version } = this.#target;
+    const encoding = isUtf8(value) ? 'utf8' : 'base64';
+    const answer = { keyspace, version, encoding, value: value.toString(encoding) };
+    return Buffer.from(JSON.stringify(answer));
   }
 
   #notFound(): SteleError {
@@ -117,4 +124,25 @@ export class ValueReply implements LookupReceiver {
 function matchesEtag(header: string, etag: string): boolean {
   if (header === etag || header.trim() === '*') return true;
   return header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
+}
+
+const JSON_TYPE = 'application/json';
+const BYTES_TYPES: ReadonlySet<string> = new Set([
+  'application/octet-stream',
+  'application/*',
+  '*/*',
+]);
+
+/** Whether JSON is named, and the bytes are not wanted as much (RFC 9110, 12.5.1). Hot where it is absent. */
+function prefersJson(accept: string | undefined): boolean {
+  if (accept === undefined || !accept.includes(JSON_TYPE)) return false;
+  let json = 0;
+  let bytes = 0;
+  for (const part of accept.split(',')) {
+    const [type = '', ...parameters] = part.split(';').map((piece) => piece.trim().toLowerCase());
+    const weight = Number(parameters.find((each) => each.startsWith('q='))?.slice(2) ?? 1);
+    if (type === JSON_TYPE) json = Math.max(json, weight);
+    else if (BYTES_TYPES.has(type)) bytes = Math.max(bytes, weight);
+  }
+  return json > bytes;
 }

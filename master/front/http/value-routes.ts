@@ -10,6 +10,7 @@ import type { LookupCore, LookupOutcome } from '../lookup-core.ts';
 import type { FrontMetrics } from '../metrics.ts';
 import { sendProblem } from './problem.ts';
 import { keyOfUrl, queryBytes } from './raw-url.ts';
+import { RESPONSES, queryOf } from './schemas.ts';
 import { ValueReply } from './value-reply.ts';
 
 const KEYSPACE_DEFAULT = 'default';
@@ -27,7 +28,7 @@ const LOOKUP_BODY = {
   required: ['keys'],
   additionalProperties: false,
   properties: {
-    keys: { type: 'array', items: { type: 'string' } },
+    keys: { type: 'array', items: { type: 'string' }, description: 'At most 10,000' },
     encoding: { type: 'string', enum: ['utf8', 'base64'], default: 'utf8' },
     version: { type: 'integer', minimum: 1 },
   },
@@ -49,7 +50,14 @@ export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOp
 
   app.get(
     '/v1/keyspaces/:keyspace/keys/:key',
-    { schema: { tags, summary: 'The bytes of one value; the key is percent-encoded' } },
+    {
+      schema: {
+        tags,
+        summary: 'The bytes of one value; the key is percent-encoded, any bytes can be sent',
+        querystring: queryOf({ version: 'A kept version; without it the current one' }),
+        response: RESPONSES.value,
+      },
+    },
     (request: ValueRequest, reply: FastifyReply) => {
       const target = core.target(request.params.keyspace, wantedVersion(request.query.version));
       const key = keyOfUrl(request.originalUrl);
@@ -62,7 +70,14 @@ export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOp
 
   app.post(
     '/v1/keyspaces/:keyspace/lookup',
-    { schema: { tags, summary: 'Many values of one version', body: LOOKUP_BODY } },
+    {
+      schema: {
+        tags,
+        summary: 'Many values of one version',
+        body: LOOKUP_BODY,
+        response: RESPONSES.lookup,
+      },
+    },
     async (request: FastifyRequest<{ Params: { keyspace: string }; Body: LookupBody }>) => {
       const { keys, encoding = 'utf8', version = 0 } = request.body;
       const beganMs = performance.now();
@@ -78,7 +93,14 @@ export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOp
 
   app.get(
     '/get',
-    { schema: { tags, summary: 'One value as JSON: ?keyspace=KS&key=K' } },
+    {
+      schema: {
+        tags,
+        summary: 'One value as JSON: ?keyspace=KS&key=K',
+        querystring: queryOf({ keyspace: 'Without it: default', key: 'Percent-encoded' }),
+        response: RESPONSES.legacyValue,
+      },
+    },
     async (request, reply) => {
       const key = queryBytes(request.originalUrl, 'key');
       if (key === undefined) {

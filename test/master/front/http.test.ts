@@ -66,6 +66,42 @@ describe('GET of a value', () => {
     expect(old.headers['etag']).toBe(before.headers['etag']);
   });
 
+  it('is JSON where that is preferred to the bytes, with an etag of its own', async () => {
+    cluster.put('binary', Buffer.from([0xfe, 0x0a]));
+    const asked = (accept: string, key = 'k') =>
+      get(`/v1/keyspaces/default/keys/${key}`, { accept });
+    const reply = await asked('application/json');
+    expect(reply.json()).toEqual({
+      ...{ keyspace: 'default', version: 1, encoding: 'utf8', value: 'value' },
+    });
+    expect(reply.headers).toMatchObject({
+      'content-type': 'application/json; charset=utf-8',
+      'content-length': String(reply.rawPayload.length),
+      vary: 'accept',
+    });
+    const json = { encoding: 'base64', value: '/go=' };
+    expect((await asked('application/json', 'binary')).json()).toMatchObject(json);
+    for (const accept of ['application/json;q=0.9, */*;q=0.1', 'text/html, application/json']) {
+      expect((await asked(accept)).json()).toMatchObject({ value: 'value' });
+    }
+    for (const accept of [
+      ...['*/*', 'application/json, text/plain, */*', 'application/octet-stream', 'text/html'],
+      ...['application/json;q=0.5, application/octet-stream', 'application/json;q=0', ''],
+    ]) {
+      const bytes = await asked(accept);
+      expect([accept, bytes.body, bytes.headers['vary']]).toEqual([accept, 'value', 'accept']);
+    }
+    const etag = String(reply.headers['etag']);
+    expect(etag).not.toBe((await asked('*/*')).headers['etag']);
+    const again = await get('/v1/keyspaces/default/keys/k', {
+      ...{ accept: 'application/json', 'if-none-match': etag },
+    });
+    expect([again.statusCode, again.body]).toEqual([304, '']);
+    expect((await get('/v1/keyspaces/default/keys/k', { 'if-none-match': etag })).body).toBe(
+      'value',
+    );
+  });
+
   it('HEAD gives the headers without the bytes', async () => {
     const answer = await http.exchange(
       'HEAD /v1/keyspaces/default/keys/k HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n',

@@ -1,0 +1,208 @@
+// What the answers look like, for the OpenAPI document at /docs/json. They describe, and change nothing: an
+// answer is serialised as it is. A test asks every route for every status and holds the answers against these.
+
+const TEXT = { type: 'string' } as const;
+const COUNT = { type: 'integer', minimum: 0 } as const;
+const FLAG = { type: 'boolean' } as const;
+const TEXT_OR_NULL = { type: ['string', 'null'] } as const;
+const TEXTS = { type: 'array', items: TEXT } as const;
+const NODE_STATE = {
+  type: 'string',
+  enum: ['INITIALIZING', 'SERVING', 'DRAINING', 'DRAINED', 'SUSPECT', 'DOWN', 'UNSPECIFIED'],
+} as const;
+const HEALTH_WORD = { type: 'string', enum: ['green', 'yellow', 'red', 'unknown'] } as const;
+const SLOTS = { type: 'array', items: COUNT, minItems: 2, maxItems: 2 } as const;
+
+interface Schema {
+  readonly [keyword: string]: unknown;
+}
+
+/** An object with all of these members, those of `optional` perhaps, and no others. */
+function object(
+  required: Readonly<Record<string, Schema>>,
+  optional: Readonly<Record<string, Schema>> = {},
+) {
+  return {
+    type: 'object',
+    required: Object.keys(required),
+    additionalProperties: false,
+    properties: { ...required, ...optional },
+  } as const;
+}
+
+function orNull(schema: Schema): Schema {
+  return { anyOf: [schema, { type: 'null' }] };
+}
+
+function arrayOf(items: Schema): Schema {
+  return { type: 'array', items };
+}
+
+const ADDRESS = object({ host: TEXT, http_port: COUNT, resp_port: COUNT, grpc_port: COUNT });
+const NODE = object({
+  ...{ id: TEXT, state: NODE_STATE, incarnation: TEXT, address: orNull(ADDRESS), zone: TEXT },
+  ...{ progress: { type: 'number' }, replicas: COUNT, segment_bytes: COUNT },
+  ...{ memory_limit_bytes: COUNT, resident_bytes: COUNT, disk_free_bytes: COUNT },
+  ...{ lookups_total: COUNT, silent_ms: COUNT },
+});
+const HEALTH = object({
+  status: HEALTH_WORD,
+  ready: FLAG,
+  replication: object({ target: COUNT, effective: COUNT }),
+  nodes: arrayOf(NODE),
+  shards: object({
+    ...{ total: COUNT, active: COUNT, under_replicated: COUNT },
+    uncovered: arrayOf(object({ shard: COUNT, slots: SLOTS, keyspaces: TEXTS })),
+  }),
+  epoch: COUNT,
+});
+const SHARD = object({
+  ...{ shard: COUNT, slots: SLOTS, owners: TEXTS, holders: TEXTS, status: HEALTH_WORD },
+});
+const EXPLAINED = object({
+  ...{ keyspace: TEXT, version: COUNT, key: TEXT, slot: COUNT, shard: COUNT },
+  ...{ owners: TEXTS, holders: TEXTS, served_by: TEXT_OR_NULL, segments: TEXTS },
+  replicas: arrayOf(
+    object({ node: TEXT, owner: FLAG, holds: FLAG, state: NODE_STATE, reason: TEXT }),
+  ),
+});
+const REPAIRING = object({
+  ...{ from: TEXT, error: TEXT, attempts: COUNT, next_retry_at: TEXT, needs_person: FLAG },
+});
+const DATA_COUNTS = { records: COUNT, key_bytes: COUNT, value_bytes: COUNT, segment_bytes: COUNT };
+const KEYSPACE = object({
+  ...{ name: TEXT, uid: TEXT, index: COUNT, state: TEXT, repairing: orNull(REPAIRING) },
+  ...{ current_version: COUNT, ...DATA_COUNTS, digest: TEXT, replication: COUNT },
+  ...{ created_at: TEXT, keep: COUNT, cache: FLAG },
+});
+const GATE = object({
+  expect_rows: { type: ['integer', 'null'] },
+  expect_tolerance: { type: 'number' },
+  min_rows: { type: ['integer', 'null'] },
+  max_shrink: { type: ['number', 'null'] },
+  require_keys: arrayOf(object({ key: TEXT, value: TEXT_OR_NULL })),
+});
+const APPEND = object({ base_version: COUNT, added: COUNT, replaced: COUNT, unchanged: COUNT });
+const VERSION = object({
+  ...{ version: COUNT, current: FLAG, state: TEXT, ...DATA_COUNTS, digest: TEXT, source: TEXT },
+  ...{ committed_at: TEXT, load_id: TEXT, rollback_target: FLAG, reason: TEXT_OR_NULL },
+  ...{ gate: orNull(GATE), append: orNull(APPEND), deltas: COUNT },
+});
+const LOAD = object({
+  ...{
+    id: TEXT,
+    keyspace: TEXT,
+    state: TEXT,
+    mode: { type: 'string', enum: ['replace', 'append'] },
+  },
+  ...{ source: TEXT, owner: orNull(object({ host: TEXT, pid: COUNT, user: TEXT })) },
+  ...{ stage: TEXT_OR_NULL, rows: COUNT, rejected: COUNT, bytes_done: COUNT, bytes_total: COUNT },
+  ...{ shards_done: COUNT, shards_total: COUNT, version: { type: ['integer', 'null'] } },
+  ...{ records: COUNT, digest: TEXT, started_at: TEXT, ended_at: TEXT_OR_NULL },
+  ...{ reason: TEXT_OR_NULL, silent_ms: COUNT },
+});
+const DIFF_VALUE = orNull(object({ value: TEXT, bytes: COUNT }));
+const DIFF = object({
+  ...{ keyspace: TEXT, from: COUNT, to: COUNT, added: COUNT, removed: COUNT, changed: COUNT },
+  shards: object({ compared: COUNT, total: COUNT }),
+  samples: arrayOf(
+    object({
+      kind: { type: 'string', enum: ['added', 'removed', 'changed', 'unknown'] },
+      ...{ key: TEXT, from: DIFF_VALUE, to: DIFF_VALUE },
+    }),
+  ),
+});
+const ENCODING = { type: 'string', enum: ['utf8', 'base64'] } as const;
+const VALUE = object({ keyspace: TEXT, version: COUNT, encoding: ENCODING, value: TEXT });
+const RESULT = object(
+  {
+    key: TEXT,
+    status: { type: 'string', enum: ['OK', 'NOT_FOUND', 'UNAVAILABLE'] },
+    value: TEXT_OR_NULL,
+  },
+  { encoding: { type: 'string', enum: ['base64'], description: 'Where the value is no UTF-8.' } },
+);
+const LOOKED_UP = object({ version: COUNT, results: arrayOf(RESULT) });
+const FOUND = object({ status: { type: 'string', enum: ['SUCCESS'] }, value: TEXT });
+const MISSING = object({
+  status: { type: 'string', enum: ['NOT_FOUND'] },
+  value: { type: 'null' },
+});
+const CHANGED = object({ keyspace: TEXT, version: COUNT, from: COUNT });
+
+/** RFC 9457, with Stele's code; `health` where a wait for health ran out. */
+const PROBLEM = object(
+  { type: TEXT, title: TEXT, status: COUNT, detail: TEXT, code: TEXT, requestId: TEXT },
+  { health: HEALTH },
+);
+
+function bodies(description: string, content: Readonly<Record<string, Schema>>): Schema {
+  const entries = Object.entries(content).map(([type, schema]) => [type, { schema }]);
+  return { description, content: Object.fromEntries(entries) as Schema };
+}
+
+function answers(schema: Schema): Schema {
+  return bodies('As asked', { 'application/json': schema });
+}
+
+const PROBLEMS = {
+  '4xx': bodies('The request cannot be answered; `code` says why', {
+    'application/problem+json': PROBLEM,
+  }),
+  '5xx': bodies('It cannot be answered now; `code` says why', {
+    'application/problem+json': PROBLEM,
+  }),
+};
+
+const withProblems = (schema: Schema) => ({ 200: answers(schema), ...PROBLEMS });
+const plainText = (description: string) => bodies(description, { 'text/plain': TEXT });
+
+/** The `response` of each route's schema. */
+export const RESPONSES = {
+  value: {
+    200: bodies('The bytes of the value; as JSON where `accept` asks for that and for no other', {
+      'application/octet-stream': { type: 'string', format: 'binary' },
+      'application/json': VALUE,
+    }),
+    304: { description: 'It is what `if-none-match` names', type: 'null' },
+    ...PROBLEMS,
+  },
+  lookup: withProblems(LOOKED_UP),
+  legacyValue: {
+    ...withProblems(FOUND),
+    404: bodies('No such key; or, as a problem, no such keyspace', {
+      'application/json': MISSING,
+      'application/problem+json': PROBLEM,
+    }),
+  },
+  keyspaces: withProblems(object({ keyspaces: arrayOf(KEYSPACE) })),
+  keyspace: withProblems(KEYSPACE),
+  settings: withProblems(
+    object({ keyspace: TEXT }, { keep: COUNT, retired: arrayOf(COUNT), cache: FLAG }),
+  ),
+  droppedKeyspace: withProblems(object({ keyspace: TEXT, dropped: FLAG })),
+  suspension: withProblems(object({ keyspace: TEXT, suspended: FLAG })),
+  versions: withProblems(object({ keyspace: TEXT, versions: arrayOf(VERSION) })),
+  changedVersion: withProblems(CHANGED),
+  droppedVersion: withProblems(object({ keyspace: TEXT, version: COUNT, dropped: FLAG })),
+  diff: withProblems(DIFF),
+  loads: withProblems(object({ loads: arrayOf(LOAD) })),
+  load: withProblems(LOAD),
+  health: withProblems(HEALTH),
+  shards: withProblems(object({ shards: arrayOf(SHARD) })),
+  explained: withProblems(EXPLAINED),
+  nodes: withProblems(object({ nodes: arrayOf(NODE) })),
+  draining: withProblems(object({ id: TEXT, draining: FLAG })),
+  removedNode: withProblems(object({ id: TEXT, removed: FLAG })),
+  alive: { 200: plainText('It runs') },
+  ready: { 200: plainText('Ready'), 503: plainText('Not ready') },
+  metrics: { 200: plainText("Prometheus' text format") },
+} as const;
+
+/** The `querystring` of a route: text members, all optional. */
+export function queryOf(members: Readonly<Record<string, string>>): Schema {
+  const properties = Object.fromEntries(
+    Object.entries(members).map(([name, description]) => [name, { type: 'string', description }]),
+  );
+  return { type: 'object', properties };
+}
