@@ -1,8 +1,7 @@
 // Stock client libraries against a real cluster: ioredis, node-redis and redis-py, plain through the
 // master and as cluster clients on the datanodes; every kind of key and value; scans; keyspaces.
 
-import { createWriteStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { finished } from 'node:stream/promises';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cluster, Redis } from 'ioredis';
@@ -10,6 +9,7 @@ import { createClient, createCluster, RESP_TYPES } from 'redis';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { VALUE_BYTES_MAX } from '../../base/limits.ts';
 import { TestCluster } from '../support/cluster.ts';
+import { EDGES, writeEdges } from '../support/edge-rows.ts';
 import { VersionedRows } from '../support/rows.ts';
 import { connectCluster, connectRedis, credentialsOf } from '../support/sources.ts';
 import { flags, PROJECT } from '../support/stele-process.ts';
@@ -23,21 +23,6 @@ const folder = mkdtempSync(join(tmpdir(), 'stele-clients-'));
 const sorted = (keys: Iterable<string>): string[] => [...keys].sort();
 let cluster: TestCluster;
 let nodes: Addresses[];
-
-/** Keys and values at the limits of what there may be. */
-const EDGES = new Map<string, Buffer>([
-  ['nothing', Buffer.alloc(0)],
-  ['every byte', Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))],
-  ['lines\r\nand\ttabs\n', Buffer.from('a\r\nb')],
-  ['{tag}of a key', Buffer.from('1')],
-  ['another of {tag}', Buffer.from('2')],
-  ['{}no tag', Buffer.from('3')],
-  ['brace { alone', Buffer.from('4')],
-  ['schlüssel ☃', Buffer.from('5')],
-  ['\0', Buffer.from('6')],
-  ['k'.repeat(65_536), Buffer.from('7')],
-  ['large', Buffer.alloc(VALUE_BYTES_MAX, 'large value ')],
-]);
 
 beforeAll(async () => {
   // A value of 64 MiB may take its time on a busy machine, and nobody is dead meanwhile.
@@ -54,16 +39,6 @@ afterAll(async () => {
   await cluster?.close();
   rmSync(folder, { recursive: true, force: true });
 });
-
-async function writeEdges(path: string): Promise<void> {
-  const file = createWriteStream(path);
-  for (const [key, value] of EDGES) {
-    const key64 = Buffer.from(key).toString('base64');
-    file.write(`{"key_base64":"${key64}","value_base64":"${value.toString('base64')}"}\n`);
-  }
-  file.end();
-  await finished(file);
-}
 
 /** Clients are closed when their test ends; errors of connections show in the commands. */
 function closing<Client extends { on(event: 'error', listener: () => void): unknown }>(

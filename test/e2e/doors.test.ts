@@ -1,0 +1,111 @@
+// The same keys and values, at the limits of what there may be, through every door: each gives every byte.
+
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { ChannelCredentials } from '@grpc/grpc-js';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { SteleClient } from '../../client/stele-client.ts';
+import { callUnary, CHANNEL_OPTIONS } from '../../proto/grpc-channel.ts';
+import { LookupServiceClient } from '../../proto/gen/stele/v1/lookup.ts';
+import { TestCluster } from '../support/cluster.ts';
+import { EDGES, writeEdges } from '../support/edge-rows.ts';
+import { connectCluster, connectRedis, getValue, postLookup } from '../support/sources.ts';
+import { flags, PROJECT } from '../support/stele-process.ts';
+
+const KEYSPACE = 'edges';
+const NAMES = [...EDGES.keys()];
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  // A value of 64 MiB may take its time on a busy machine, and nobody is dead meanwhile.
+  const patient = flags({ 'lookup-deadline': '10s', 'heartbeat-deadline': '10s' });
+  cluster = await TestCluster.start({ masterFlags: patient });
+  const file = join(cluster.folder, 'edges.jsonl');
+  await writeEdges(file);
+  await cluster.load(KEYSPACE, [file]);
+  await cluster.status('green');
+}, 90_000);
+
+afterAll(() => cluster?.close());
+
+type Read = (key: string) => Promise<Uint8Array | null | undefined>;
+
+/** One at a time, and compared by hand: the large value would be printed. */
+async function expectEdges(read: Read): Promise<void> {
+  for (const [key, value] of EDGES) {
+    const got = await read(key);
+    const same = got !== null && got !== undefined && value.equals(got);
+    expect([key.slice(0, 20), got?.length, same]).toEqual([key.slice(0, 20), value.length, true]);
+  }
+}
+
+function inBase64(key: string): string {
+  return Buffer.from(key).toString('base64');
+}
+
+test('RESP on the master', async () => {
+  const client = connectRedis(cluster.master, KEYSPACE);
+  onTestFinished(() => client.disconnect());
+  await expectEdges((key) => client.getBuffer(key));
+  const together = await client.mgetBuffer(NAMES);
+  await expectEdges(async (key) => together[NAMES.indexOf(key)]);
+});
+
+test('RESP on the datanodes', async () => {
+  const nodes = ['node-0', 'node-1', 'node-2'].map((id) => cluster.node(id));
+  const client = connectCluster(nodes, KEYSPACE);
+  onTestFinished(() => client.disconnect());
+  await expectEdges((key) => client.getBuffer(key));
+});
+
+test('HTTP, one value', () => expectEdges((key) => getValue(cluster.url(''), KEYSPACE, key)));
+
+test('HTTP, one value as JSON', () =>
+  expectEdges(async (key) => {
+    const url = cluster.url(`/v1/keyspaces/${KEYSPACE}/keys/${encodeURIComponent(key)}`);
+    const reply = await fetch(url, { headers: { accept: 'application/json' } });
+    const { encoding, value } = (await reply.json()) as { encoding: 'utf8'; value: string };
+    return Buffer.from(value, encoding);
+  }));
+
+test('HTTP, many values', () =>
+  expectEdges(async (key) => {
+    const { values } = await postLookup(cluster.url(''), KEYSPACE, [key, 'none'], 30_000);
+    expect(values[1]).toBeNull();
+    return values[0];
+  }));
+
+test('gRPC', async () => {
+  const credentials = ChannelCredentials.createInsecure();
+  const client = new LookupServiceClient(cluster.masterGrpc, credentials, CHANNEL_OPTIONS);
+  onTestFinished(() => client.close());
+  await expectEdges(async (key) => {
+    const keys = [Buffer.from(key)];
+    const request = { keyspace: KEYSPACE, keys, version: 0 };
+    const options = { deadlineMs: 30_000 };
+    const answer = await callUnary(client.lookup.bind(client), request, 'the master', options);
+    return answer.results[0]?.value;
+  });
+});
+
+test('the library', async () => {
+  const client = new SteleClient({ seeds: [cluster.masterGrpc], deadlineMs: 30_000 });
+  onTestFinished(() => client.close());
+  await expectEdges((key) => client.get(KEYSPACE, key));
+  const { values } = await client.getMany(KEYSPACE, NAMES);
+  await expectEdges(async (key) => values[NAMES.indexOf(key)]);
+  const found: string[] = [];
+  for await (const key of client.scan(KEYSPACE)) found.push(String(key));
+  expect(found.map(inBase64).sort()).toEqual(NAMES.map(inBase64).sort());
+});
+
+test('the REPL, with keys written as it takes them', () =>
+  expectEdges(async (key) => {
+    const main = join(PROJECT, 'dist', 'cli', 'main.js');
+    const port = String(cluster.master.resp);
+    const repl = spawn(process.execPath, [main, 'cli', '-p', port, '-k', KEYSPACE]);
+    repl.stdin.end(`GET "${Buffer.from(key).toString('hex').replaceAll(/../g, '\\x$&')}"\n`);
+    const output = Buffer.concat(await repl.stdout.toArray());
+    expect(output.at(-1)).toBe(0x0a);
+    return output.subarray(0, -1);
+  }));
