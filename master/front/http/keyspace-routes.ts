@@ -79,6 +79,7 @@ export function keyspaceRoutes(app: FastifyInstance, operations: ClusterOperatio
     },
   );
   changeRoutes(app, operations);
+  settingsRoutes(app, operations);
   suspensionRoutes(app, operations);
 }
 
@@ -122,6 +123,27 @@ function changeRoutes(app: FastifyInstance, operations: ClusterOperations): void
       return { keyspace, version: done.version, from: done.from };
     },
   );
+  app.delete(
+    '/v1/keyspaces/:keyspace/versions/:version',
+    {
+      schema: {
+        tags,
+        summary: 'Drop one version, not the current one',
+        response: RESPONSES.droppedVersion,
+      },
+    },
+    async (request: FastifyRequest<{ Params: { keyspace: string; version: string } }>) => {
+      const keyspace = keyspaceName(request.params.keyspace);
+      const version = parseVersion(request.params.version);
+      await operations.dropVersion({ keyspace, version });
+      return { keyspace, version, dropped: true };
+    },
+  );
+}
+
+/** How a keyspace is kept, and its end. */
+function settingsRoutes(app: FastifyInstance, operations: ClusterOperations): void {
+  const tags = ['keyspaces'];
   app.patch(
     '/v1/keyspaces/:keyspace',
     {
@@ -140,22 +162,6 @@ function changeRoutes(app: FastifyInstance, operations: ClusterOperations): void
         ...(keep === undefined ? {} : await operations.setKeep({ keyspace, keep })),
         ...(cache === undefined ? {} : await operations.setCache({ keyspace, cache })),
       };
-    },
-  );
-  app.delete(
-    '/v1/keyspaces/:keyspace/versions/:version',
-    {
-      schema: {
-        tags,
-        summary: 'Drop one version, not the current one',
-        response: RESPONSES.droppedVersion,
-      },
-    },
-    async (request: FastifyRequest<{ Params: { keyspace: string; version: string } }>) => {
-      const keyspace = keyspaceName(request.params.keyspace);
-      const version = parseVersion(request.params.version);
-      await operations.dropVersion({ keyspace, version });
-      return { keyspace, version, dropped: true };
     },
   );
   app.delete(

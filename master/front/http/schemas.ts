@@ -40,10 +40,19 @@ function arrayOf(items: Schema): Schema {
 
 const ADDRESS = object({ host: TEXT, http_port: COUNT, resp_port: COUNT, grpc_port: COUNT });
 const NODE = object({
-  ...{ id: TEXT, state: NODE_STATE, incarnation: TEXT, address: orNull(ADDRESS), zone: TEXT },
-  ...{ progress: { type: 'number' }, replicas: COUNT, segment_bytes: COUNT },
-  ...{ memory_limit_bytes: COUNT, resident_bytes: COUNT, disk_free_bytes: COUNT },
-  ...{ lookups_total: COUNT, silent_ms: COUNT },
+  id: TEXT,
+  state: NODE_STATE,
+  incarnation: TEXT,
+  address: orNull(ADDRESS),
+  zone: TEXT,
+  progress: { type: 'number' },
+  replicas: COUNT,
+  segment_bytes: COUNT,
+  memory_limit_bytes: COUNT,
+  resident_bytes: COUNT,
+  disk_free_bytes: COUNT,
+  lookups_total: COUNT,
+  silent_ms: COUNT,
 });
 const HEALTH = object({
   status: HEALTH_WORD,
@@ -51,29 +60,67 @@ const HEALTH = object({
   replication: object({ target: COUNT, effective: COUNT }),
   nodes: arrayOf(NODE),
   shards: object({
-    ...{ total: COUNT, active: COUNT, under_replicated: COUNT },
-    uncovered: arrayOf(object({ shard: COUNT, slots: SLOTS, keyspaces: TEXTS })),
+    total: COUNT,
+    active: COUNT,
+    under_replicated: COUNT,
+    uncovered: arrayOf(
+      object({
+        shard: COUNT,
+        slots: SLOTS,
+        keyspaces: TEXTS,
+      }),
+    ),
   }),
   epoch: COUNT,
 });
 const SHARD = object({
-  ...{ shard: COUNT, slots: SLOTS, owners: TEXTS, holders: TEXTS, status: HEALTH_WORD },
+  shard: COUNT,
+  slots: SLOTS,
+  owners: TEXTS,
+  holders: TEXTS,
+  status: HEALTH_WORD,
 });
 const EXPLAINED = object({
-  ...{ keyspace: TEXT, version: COUNT, key: TEXT, slot: COUNT, shard: COUNT },
-  ...{ owners: TEXTS, holders: TEXTS, served_by: TEXT_OR_NULL, segments: TEXTS },
+  keyspace: TEXT,
+  version: COUNT,
+  key: TEXT,
+  slot: COUNT,
+  shard: COUNT,
+  owners: TEXTS,
+  holders: TEXTS,
+  served_by: TEXT_OR_NULL,
+  segments: TEXTS,
   replicas: arrayOf(
-    object({ node: TEXT, owner: FLAG, holds: FLAG, state: NODE_STATE, reason: TEXT }),
+    object({
+      node: TEXT,
+      owner: FLAG,
+      holds: FLAG,
+      state: NODE_STATE,
+      reason: TEXT,
+    }),
   ),
 });
 const REPAIRING = object({
-  ...{ from: TEXT, error: TEXT, attempts: COUNT, next_retry_at: TEXT, needs_person: FLAG },
+  from: TEXT,
+  error: TEXT,
+  attempts: COUNT,
+  next_retry_at: TEXT,
+  needs_person: FLAG,
 });
 const DATA_COUNTS = { records: COUNT, key_bytes: COUNT, value_bytes: COUNT, segment_bytes: COUNT };
 const KEYSPACE = object({
-  ...{ name: TEXT, uid: TEXT, index: COUNT, state: TEXT, repairing: orNull(REPAIRING) },
-  ...{ current_version: COUNT, ...DATA_COUNTS, digest: TEXT, replication: COUNT },
-  ...{ created_at: TEXT, keep: COUNT, cache: FLAG },
+  name: TEXT,
+  uid: TEXT,
+  index: COUNT,
+  state: TEXT,
+  repairing: orNull(REPAIRING),
+  current_version: COUNT,
+  ...DATA_COUNTS,
+  digest: TEXT,
+  replication: COUNT,
+  created_at: TEXT,
+  keep: COUNT,
+  cache: FLAG,
 });
 const GATE = object({
   expect_rows: { type: ['integer', 'null'] },
@@ -84,31 +131,72 @@ const GATE = object({
 });
 const APPEND = object({ base_version: COUNT, added: COUNT, replaced: COUNT, unchanged: COUNT });
 const VERSION = object({
-  ...{ version: COUNT, current: FLAG, state: TEXT, ...DATA_COUNTS, digest: TEXT, source: TEXT },
-  ...{ committed_at: TEXT, load_id: TEXT, rollback_target: FLAG, reason: TEXT_OR_NULL },
-  ...{ gate: orNull(GATE), append: orNull(APPEND), deltas: COUNT },
+  version: COUNT,
+  current: FLAG,
+  state: TEXT,
+  ...DATA_COUNTS,
+  digest: TEXT,
+  source: TEXT,
+  committed_at: TEXT,
+  load_id: TEXT,
+  rollback_target: FLAG,
+  reason: TEXT_OR_NULL,
+  gate: orNull(GATE),
+  append: orNull(APPEND),
+  deltas: COUNT,
 });
 const LOAD = object({
-  ...{
-    id: TEXT,
-    keyspace: TEXT,
-    state: TEXT,
-    mode: { type: 'string', enum: ['replace', 'append'] },
+  id: TEXT,
+  keyspace: TEXT,
+  state: TEXT,
+  mode: {
+    type: 'string',
+    enum: ['replace', 'append'],
   },
-  ...{ source: TEXT, owner: orNull(object({ host: TEXT, pid: COUNT, user: TEXT })) },
-  ...{ stage: TEXT_OR_NULL, rows: COUNT, rejected: COUNT, bytes_done: COUNT, bytes_total: COUNT },
-  ...{ shards_done: COUNT, shards_total: COUNT, version: { type: ['integer', 'null'] } },
-  ...{ records: COUNT, digest: TEXT, started_at: TEXT, ended_at: TEXT_OR_NULL },
-  ...{ reason: TEXT_OR_NULL, silent_ms: COUNT },
+  source: TEXT,
+  owner: orNull(
+    object({
+      host: TEXT,
+      pid: COUNT,
+      user: TEXT,
+    }),
+  ),
+  stage: TEXT_OR_NULL,
+  rows: COUNT,
+  rejected: COUNT,
+  bytes_done: COUNT,
+  bytes_total: COUNT,
+  shards_done: COUNT,
+  shards_total: COUNT,
+  version: { type: ['integer', 'null'] },
+  records: COUNT,
+  digest: TEXT,
+  started_at: TEXT,
+  ended_at: TEXT_OR_NULL,
+  reason: TEXT_OR_NULL,
+  silent_ms: COUNT,
 });
 const DIFF_VALUE = orNull(object({ value: TEXT, bytes: COUNT }));
 const DIFF = object({
-  ...{ keyspace: TEXT, from: COUNT, to: COUNT, added: COUNT, removed: COUNT, changed: COUNT },
-  shards: object({ compared: COUNT, total: COUNT }),
+  keyspace: TEXT,
+  from: COUNT,
+  to: COUNT,
+  added: COUNT,
+  removed: COUNT,
+  changed: COUNT,
+  shards: object({
+    compared: COUNT,
+    total: COUNT,
+  }),
   samples: arrayOf(
     object({
-      kind: { type: 'string', enum: ['added', 'removed', 'changed', 'unknown'] },
-      ...{ key: TEXT, from: DIFF_VALUE, to: DIFF_VALUE },
+      kind: {
+        type: 'string',
+        enum: ['added', 'removed', 'changed', 'unknown'],
+      },
+      key: TEXT,
+      from: DIFF_VALUE,
+      to: DIFF_VALUE,
     }),
   ),
 });
