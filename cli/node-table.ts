@@ -59,9 +59,11 @@ function stateCell(output: Output, row: ReturnType<typeof describeNode>): string
     case 'initializing':
       return output.paint('yellow', `initializing ${Math.floor(row.progress * 100)}%`);
     case 'serving':
+      if (row.trouble !== '') return output.paint('yellow', `serving (${row.trouble})`);
       return output.paint('green', row.state);
     case 'down':
     case 'suspect':
+      if (row.trouble !== '') return output.paint('red', `${row.state} (${row.trouble})`);
       return output.paint('red', `${row.state} for ${formatDuration(row.silentMs)}`);
     default:
       return row.state;

@@ -19,6 +19,7 @@ import type {
 } from '../proto/gen/stele/v1/lookup.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
 import { LOOKUP_KEYS_MAX } from '../base/limits.ts';
+import { PROBE_TARGET } from '../proto/ports.ts';
 import { answerBatch } from './lookup-batch.ts';
 import { found, lookupInTable } from './lookup.ts';
 import type { Datanode } from './node.ts';
@@ -91,12 +92,17 @@ async function answerStream(
       for (const response of answerBatch(request, node.tables)) {
         if (!call.write(response)) await drained(call);
       }
-      node.counters.lookups += request.count;
+      node.counters.lookups += request.count - probesIn(request);
     }
     call.end();
   } catch (thrown) {
     if (!call.cancelled) call.emit('error', toGrpcError(thrown));
   }
+}
+
+/** The master's probe is one key, and no read of anybody. */
+function probesIn({ targets }: LookupStreamRequest): number {
+  return targets.some(({ keyspaceUid }) => keyspaceUid === PROBE_TARGET.keyspaceUid) ? 1 : 0;
 }
 
 async function lookupOnce(node: Datanode, request: LookupRequest): Promise<LookupResponse> {

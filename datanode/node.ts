@@ -147,6 +147,8 @@ export class Datanode {
     this.#lastHeartbeatAtMs = nowMs;
     const view = this.cluster.view;
     const parked = this.#suspension.report();
+    const diskFreeBytes = await this.#options.store.freeBytes();
+    const diskTrouble = this.#options.store.trouble(diskFreeBytes, nowMs);
     return {
       nodeId: this.identity.nodeId,
       incarnation: this.identity.incarnation,
@@ -159,7 +161,7 @@ export class Datanode {
       stats: {
         segmentBytes: this.holdings.segmentBytes,
         memoryLimitBytes: this.#options.memoryMaxBytes,
-        diskFreeBytes: await this.#options.store.freeBytes(),
+        diskFreeBytes,
         residentBytes: process.memoryUsage.rss(),
         lookupsTotal: this.counters.lookups,
         quarantinedTotal: this.quarantinedTotal,
@@ -169,6 +171,7 @@ export class Datanode {
       zone: this.#options.zone,
       copyFailures: this.#copier.takeFailures(),
       ...(parked === undefined ? {} : { parked }),
+      ...(diskTrouble === undefined ? {} : { diskTrouble }),
     };
   }
 

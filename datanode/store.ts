@@ -11,12 +11,16 @@
 
 import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { BackgroundTasks } from '../base/background.ts';
+import { monotonicNowMs } from '../base/clock.ts';
 import { FolderSync, syncFolder, writeFully } from '../base/durable-file.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import { randomId } from '../base/ids.ts';
 import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
 import type { Logger } from '../base/log.ts';
 import { formatBytes } from '../base/units.ts';
+import type { DiskTrouble } from '../proto/gen/stele/v1/datanode.ts';
+import { DiskHealth } from './disk-health.ts';
 
 const READ_BYTES = 8 * 1024 * 1024;
 const SEGMENT_SUFFIX = '.seg';
@@ -39,6 +43,7 @@ export interface DiskStoreOptions {
 export class DiskStore {
   readonly #folder: string;
   readonly #options: DiskStoreOptions;
+  readonly #health: DiskHealth;
   /** Bytes promised to transfers that have not been written yet. */
   #promisedBytes = 0;
   readonly #keyspaceFolders = new Map<string, Promise<FolderSync>>();
@@ -48,6 +53,7 @@ export class DiskStore {
   constructor(options: DiskStoreOptions) {
     this.#options = options;
     this.#folder = options.folder;
+    this.#health = new DiskHealth(join(this.#folder, 'incoming'), new BackgroundTasks(options.log));
   }
 
   /** Makes the folders and throws away what was being received when the process died. */
@@ -71,6 +77,7 @@ export class DiskStore {
     const freeBytes = await this.freeBytes();
     const needed = byteCount + this.#promisedBytes + this.#options.diskReserveBytes;
     if (needed > freeBytes) {
+      this.#health.refused(monotonicNowMs());
       throw new SteleError(
         'DISK_FULL',
         `The disk of ${this.#folder} has ${formatBytes(freeBytes)} free, ${formatBytes(needed)} are needed (with the reserve of ${formatBytes(this.#options.diskReserveBytes)}); free some space.`,
@@ -87,6 +94,12 @@ export class DiskStore {
   async freeBytes(): Promise<number> {
     const { bavail, bsize } = await statfs(this.#folder);
     return bavail * bsize;
+  }
+
+  /** Why no segments should be sent here, with so many bytes free; undefined: nothing is wrong. */
+  trouble(freeBytes: number, nowMs: number): DiskTrouble | undefined {
+    const hasRoom = freeBytes > this.#promisedBytes + this.#options.diskReserveBytes;
+    return this.#health.trouble(hasRoom, nowMs);
   }
 
   /**
@@ -108,8 +121,11 @@ export class DiskStore {
       await this.#removing.get(path)?.catch(() => undefined);
       await rename(temporary, path);
       await folder.sync();
+      this.#health.wrote();
     } catch (thrown) {
-      await rm(temporary, { force: true });
+      this.#health.failed(thrown);
+      // Where this fails too, the next start does it; the first failure is the one to tell.
+      await rm(temporary, { force: true }).catch(() => undefined);
       throw toSteleError(thrown, 'IO');
     }
   }

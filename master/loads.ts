@@ -32,7 +32,7 @@ import { clusterOf, findKeyspace, requireKeyspace } from './catalog/queries.ts';
 import { versionId } from './catalog/records.ts';
 import type { KeyspaceRecord } from './catalog/records.ts';
 import { Committer } from './commit.ts';
-import { nodeView } from './core/routes.ts';
+import { loadTargets } from './core/load-targets.ts';
 import type { Leader } from './leader.ts';
 import { LoadLeases, PROGRESS_INTERVAL_MS } from './load-leases.ts';
 import { describeLoad, newestFirst } from './load-status.ts';
@@ -151,19 +151,8 @@ export class Loads {
     return keyspace.desired.replication || this.#leader.world.replication;
   }
 
-  /** The owners that can take data now. */
   #targets(replication: number): LoadTargets {
-    const { world } = this.#leader;
-    const nodes = [...world.nodes.values()].filter(
-      (node) => node.liveness === 'SERVING' && !world.draining.has(node.id),
-    );
-    const indexById = new Map(nodes.map((node, index) => [node.id, index]));
-    return {
-      nodes: nodes.map((node) => nodeView(world, node)),
-      owners: world.owners.map((owners) => ({
-        nodes: owners.slice(0, replication).flatMap((id) => indexById.get(id) ?? []),
-      })),
-    };
+    return loadTargets(this.#leader.world, replication);
   }
 
   reportProgress(request: ReportProgressRequest): ReportProgressResponse {

@@ -134,7 +134,20 @@ function describeNode(world: World, node: NodeStatus, nowMs: number): NodeSummar
     progress: isServing(node) ? 1 : verifyBytesTotal > 0 ? verifyBytesDone / verifyBytesTotal : 0,
     lookupsTotal: stats?.lookupsTotal ?? 0,
     silentMs: node.misses === 0 ? 0 : Math.round(nowMs - node.lastSeenMs),
+    trouble: troubleOf(node),
   };
+}
+
+/** What is wrong with a node that answers its heartbeats. */
+function troubleOf({ liveness, readsFail, report }: NodeStatus): string {
+  if (liveness !== 'SERVING') return '';
+  const disk = report?.diskTrouble;
+  const troubles = [
+    ...(readsFail === true ? ['reads fail'] : []),
+    ...(disk?.full === true ? ['disk full'] : []),
+    ...(disk === undefined || disk.writeError === '' ? [] : [`disk fails: ${disk.writeError}`]),
+  ];
+  return troubles.join('; ');
 }
 
 /** Verified segments that the node holds, of whatever version. */

@@ -13,6 +13,7 @@ import type { ControlEvent } from './core/control-events.ts';
 import type { NodeStatus } from './core/membership.ts';
 import { ConnectionManager } from './nodes/connection-manager.ts';
 import { Heartbeater } from './nodes/heartbeater.ts';
+import { ReadProbes } from './nodes/read-probe.ts';
 
 export interface RosterOptions {
   readonly links: LinkFactory;
@@ -36,11 +37,18 @@ export class Roster {
   readonly #log: Logger;
   readonly #side: RosterSide;
   readonly #heartbeater: Heartbeater;
+  readonly #probes: ReadProbes;
 
   constructor(options: RosterOptions, side: RosterSide) {
     this.#log = options.log;
     this.#side = side;
     this.connections = new ConnectionManager(options.links);
+    this.#probes = new ReadProbes({
+      deadlineMs: options.heartbeatDeadlineMs,
+      connections: this.connections,
+      background: options.background,
+      onChange: (nodeId, failing, reason) => this.#onReads(nodeId, failing, reason),
+    });
     this.#heartbeater = new Heartbeater({
       intervalMs: options.heartbeatIntervalMs,
       deadlineMs: options.heartbeatDeadlineMs,
@@ -70,12 +78,14 @@ export class Roster {
 
   unfollow(nodeId: string): void {
     this.#heartbeater.stop(nodeId);
+    this.#probes.forget(nodeId);
     this.connections.remove(nodeId);
     this.#side.dispatch({ kind: 'removed', nodeId });
   }
 
   /** A read of the node failed or is overdue. */
   doubt(nodeId: string, impatient: boolean): void {
+    this.#probes.doubt(nodeId);
     this.#heartbeater.doubt(nodeId, impatient);
   }
 
@@ -92,6 +102,16 @@ export class Roster {
     this.#side.dispatch({ kind: 'answered', nodeId, report });
     this.#tellChange(before);
     this.#side.onHeard(nodeId);
+    this.#probes.onBeat(nodeId);
+  }
+
+  #onReads(nodeId: string, failing: boolean, reason: string): void {
+    this.#side.dispatch({ kind: 'reads', nodeId, failing });
+    if (failing) {
+      this.#log.warn({ node: nodeId, reason }, 'a datanode answers heartbeats, but no reads');
+    } else {
+      this.#log.info({ node: nodeId }, 'a datanode answers reads again');
+    }
   }
 
   #onMiss(nodeId: string, error: SteleError): void {

@@ -64,6 +64,9 @@ export interface LookupTargetRef {
   readonly version: number;
 }
 
+/** A dataset that no node has: who looks a key up in it only wants to know whether reads are answered. */
+export const PROBE_TARGET: LookupTargetRef = { keyspaceUid: '', version: 0 };
+
 /**
  * The answer to one key. `bytes` is shared with other answers and, with direct calls, with the
  * segment itself: read [start, end) at once, or copy it. Not for keeping.

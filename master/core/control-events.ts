@@ -19,7 +19,7 @@ import {
   withoutManifests,
 } from './holdings.ts';
 import type { NodeHoldings } from './holdings.ts';
-import { answered, knownNode, missed } from './membership.ts';
+import { answered, knownNode, missed, readsTried } from './membership.ts';
 import type { NodeStatus } from './membership.ts';
 import { forgetMerges, noteAnswer } from './merge.ts';
 import type { Merge, MergeAnswer } from './merge.ts';
@@ -41,6 +41,8 @@ export type ControlEvent =
   | { readonly kind: 'removed'; readonly nodeId: string }
   | { readonly kind: 'answered'; readonly nodeId: string; readonly report: HeartbeatResponse }
   | { readonly kind: 'missed'; readonly nodeId: string }
+  /** Its heartbeats aside: reads of it fail, or work again. */
+  | { readonly kind: 'reads'; readonly nodeId: string; readonly failing: boolean }
   /** `since`: the revision that the list was asked for. */
   | (OfRun & {
       readonly kind: 'listed';
@@ -99,6 +101,8 @@ export function applyEvent(
       return onAnswered(state, event.nodeId, event.report, nowMs);
     case 'missed':
       return onMissed(state, event.nodeId, nowMs, settings);
+    case 'reads':
+      return onReads(state, event.nodeId, event.failing);
     case 'copies-refused':
       return onRefused(state, event.copies, nowMs);
     case 'merge-answered': {
@@ -234,8 +238,16 @@ function onMissed(
   return before === undefined ? state : withNode(state, before, missed(before, nowMs, membership));
 }
 
+function onReads(state: ControlState, nodeId: string, failing: boolean): ControlState {
+  const before = state.nodes.get(nodeId);
+  return before === undefined ? state : withNode(state, before, readsTried(before, failing));
+}
+
 function withNode(state: ControlState, before: NodeStatus, after: NodeStatus): ControlState {
-  const isOther = before.liveness !== after.liveness || before.incarnation !== after.incarnation;
+  const isOther =
+    before.liveness !== after.liveness ||
+    before.incarnation !== after.incarnation ||
+    before.readsFail !== after.readsFail;
   return {
     ...state,
     nodes: withEntry(state.nodes, after.id, after),

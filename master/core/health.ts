@@ -10,6 +10,7 @@
 
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import { isServing } from './membership.ts';
+import type { NodeStatus } from './membership.ts';
 import { servingOf } from './serving.ts';
 import type { Serving } from './serving.ts';
 import { eligibleNodes } from './world.ts';
@@ -36,7 +37,7 @@ export function computeHealth(world: World): Health {
   const shards = shardsHealth(world, eligible);
   const covered = shards.every((shard) => shard.status !== HealthStatus.RED);
   return {
-    status: overall(world, shards, serving.length),
+    status: overall(world, shards, serving),
     ready: serving.length > 0 && covered,
     replicationTarget: world.replication,
     replicationEffective: Math.min(world.replication, eligible),
@@ -44,11 +45,19 @@ export function computeHealth(world: World): Health {
   };
 }
 
-function overall(world: World, shards: readonly ShardHealth[], serving: number): HealthStatus {
-  if (serving === 0) return HealthStatus.RED;
+function overall(
+  world: World,
+  shards: readonly ShardHealth[],
+  serving: readonly NodeStatus[],
+): HealthStatus {
+  if (serving.length === 0) return HealthStatus.RED;
+  // Its copies count, as it is asked where nobody else is left; but all is not well.
+  const best = serving.some(({ readsFail }) => readsFail === true)
+    ? HealthStatus.YELLOW
+    : HealthStatus.GREEN;
   const worst = shards.reduce<HealthStatus>(
     (status, shard) => (shard.status > status ? shard.status : status),
-    HealthStatus.GREEN,
+    best,
   );
   if (world.datasets.length > 0) return worst;
   // Nothing to cover yet: what counts is whether everybody is there.

@@ -39,6 +39,8 @@ export interface NodeStatus {
   readonly outAtMs: number | undefined;
   /** The last answer of its present incarnation. */
   readonly report: HeartbeatResponse | undefined;
+  /** It answers heartbeats, and reads of it fail: others are asked first. */
+  readonly readsFail?: boolean;
 }
 
 export type Membership = ReadonlyMap<string, NodeStatus>;
@@ -96,6 +98,16 @@ function livenessAfterMisses(before: Liveness, misses: number, limits: Membershi
   if (before === 'DOWN' || misses >= limits.downMisses) return 'DOWN';
   if (before === 'UNKNOWN') return 'UNKNOWN';
   return misses >= limits.suspectMisses ? 'SUSPECT' : before;
+}
+
+/** Reads of it were found to fail, or to work again. */
+export function readsTried(node: NodeStatus, failing: boolean): NodeStatus {
+  return { ...node, readsFail: failing };
+}
+
+/** Whether it can take segments: not while its disk is full or fails. */
+export function takesSegments({ report }: NodeStatus): boolean {
+  return report?.diskTrouble === undefined;
 }
 
 /** Whether the ring counts it: everybody who is not DOWN for longer than the repair delay. */

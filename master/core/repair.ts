@@ -13,6 +13,7 @@ import type { SegmentRecord } from '../catalog/records.ts';
 import { balanceOf, lackedShards, ownedShards } from './balance.ts';
 import { coverageOf } from './coverage.ts';
 import { holds } from './holdings.ts';
+import { takesSegments } from './membership.ts';
 import type { NodeStatus } from './membership.ts';
 import { servingOf } from './serving.ts';
 import type { Serving } from './serving.ts';
@@ -120,7 +121,10 @@ function lookForWanted(world: World): Wanted[] {
   const wanted = new Map<string, Wanted>();
   const targets = [...world.nodes.values()].filter(
     (node) =>
-      node.liveness === 'SERVING' && isInStep(world, node) && balanceOf(world, node.id).lacks,
+      node.liveness === 'SERVING' &&
+      takesSegments(node) &&
+      isInStep(world, node) &&
+      balanceOf(world, node.id).lacks,
   );
   if (targets.length === 0) return [];
   const holders = new Holders(world, targets);

@@ -2,7 +2,8 @@
 //
 // A shard's route lists the nodes that can answer now, best first: those that hold the shard of
 // every keyspace's current version, owners in ring order and then others; after them those that
-// hold some keyspaces only (they answer UNAVAILABLE for the rest, and the caller goes on).
+// hold some keyspaces only (they answer UNAVAILABLE for the rest, and the caller goes on). One whose
+// reads were found to fail comes last, and is shown as SUSPECT.
 
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView, KeyspaceView, NodeView } from '../../proto/gen/stele/v1/view.ts';
@@ -83,6 +84,7 @@ export function nodeState(world: World, node: NodeStatus): NodeState {
     case 'INITIALIZING':
       return NodeState.INITIALIZING;
     case 'SERVING':
+      if (node.readsFail === true) return NodeState.SUSPECT;
       if (!world.draining.has(node.id)) return NodeState.SERVING;
       return isDrained(world, node) ? NodeState.DRAINED : NodeState.DRAINING;
   }

@@ -6,7 +6,7 @@
 import { followOwners, ownedShards } from './balance.ts';
 import { coverageOf, follow } from './coverage.ts';
 import type { Coverage, NodeCoverage } from './coverage.ts';
-import { isServing } from './membership.ts';
+import { isServing, takesSegments } from './membership.ts';
 import type { NodeStatus } from './membership.ts';
 import { isInStep, isParked } from './world.ts';
 import type { World } from './world.ts';
@@ -64,6 +64,8 @@ function statesOf(world: World): string {
   let states = '';
   for (const node of world.nodes.values()) {
     states += isServing(node) ? (isInStep(world, node) ? '2' : '1') : '0';
+    if (node.readsFail === true) states += 'f';
+    if (!takesSegments(node)) states += 'd';
     const parked = node.report?.parked?.keyspaceUids ?? [];
     if (parked.length > 0) states += parked.join(',');
   }
@@ -167,6 +169,8 @@ function addAll(counts: Uint16Array | undefined, shards: readonly number[]): voi
 
 interface Candidate {
   readonly id: string;
+  /** Reads of it fail: the last resort. */
+  readonly fails: boolean;
   /** Datasets of the shard that it can answer for. */
   readonly held: number;
   /** Position among the owners; NO_OWNER: none of them. */
@@ -194,19 +198,21 @@ class RouteTable {
   add(id: string, covered: NodeCoverage, { ability, held }: Scratch): void {
     const empty = this.#emptyOf(ability);
     const { ranks, shards } = ownedShards(this.#world, id);
+    const fails = this.#world.nodes.get(id)?.readsFail === true;
     for (let place = 0; place < shards.length; place++) {
       const shard = shards[place] ?? 0;
       const count = (held[shard] ?? 0) + (empty[shard] ?? 0);
       // Marked as taken, for the loop below.
       held[shard] = 0;
       if (count === 0 && this.#readCount > 0) continue;
-      this.#candidates[shard]?.push({ id, held: count, rank: ranks[place] ?? 0 });
+      this.#candidates[shard]?.push({ id, fails, held: count, rank: ranks[place] ?? 0 });
     }
     for (const shard of covered.shards) {
       const count = held[shard] ?? 0;
       held[shard] = 0;
       if (count === 0) continue;
-      this.#candidates[shard]?.push({ id, held: count + (empty[shard] ?? 0), rank: NO_OWNER });
+      const all = count + (empty[shard] ?? 0);
+      this.#candidates[shard]?.push({ id, fails, held: all, rank: NO_OWNER });
     }
   }
 
@@ -223,12 +229,15 @@ class RouteTable {
     return counts;
   }
 
-  /** Most datasets first, owners in ring order before others, these by id. */
+  /** Those whose reads fail last; most datasets first, owners in ring order before others, these by id. */
   sorted(): string[][] {
     return this.#candidates.map((candidates) => {
       candidates.sort(
         (left, right) =>
-          right.held - left.held || left.rank - right.rank || (left.id < right.id ? -1 : 1),
+          Number(left.fails) - Number(right.fails) ||
+          right.held - left.held ||
+          left.rank - right.rank ||
+          (left.id < right.id ? -1 : 1),
       );
       return candidates.map(({ id }) => id);
     });

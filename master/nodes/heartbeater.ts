@@ -79,8 +79,7 @@ export class Heartbeater {
     const { intervalMs } = this.#options;
     if (loop === undefined || nowMs - loop.doubtedAtMs < intervalMs) return;
     loop.doubtedAtMs = nowMs;
-    // One that is under way is answered or cut; another one then would tell nothing new.
-    if (loop.nap !== undefined) loop.hurry();
+    loop.hurry();
     if (!impatient) return;
     const cut = setTimeout(() => loop.beat?.abort(), intervalMs * DOUBT_SHARE);
     cut.unref();

@@ -133,6 +133,7 @@ export function nodeJson(summary: NodeSummary): Json {
     disk_free_bytes: summary.diskFreeBytes,
     lookups_total: summary.lookupsTotal,
     silent_ms: summary.silentMs,
+    trouble: summary.trouble,
   };
 }
 

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
+import { HealthStatus, NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import { computeHealth, isAtLeast } from '../../../master/core/health.ts';
 import { missed } from '../../../master/core/membership.ts';
 import type { NodeStatus } from '../../../master/core/membership.ts';
 import { NO_PLACEMENT, placeOwners } from '../../../master/core/placement.ts';
+import { nodeState } from '../../../master/core/routes.ts';
 import { servingOf } from '../../../master/core/serving.ts';
-import { FULL, LIMITS, known, dataset, holding, serving, world } from './world-fixture.ts';
+import { deaf, FULL, LIMITS, known, dataset, holding, serving, world } from './world-fixture.ts';
 
 const { GREEN, YELLOW, RED } = HealthStatus;
 const suspect = (id: string): NodeStatus => missed(serving(id), 0, LIMITS);
@@ -22,6 +23,13 @@ describe('health', () => {
     const health = computeHealth(world(FULL, { nodes }));
     expect(health).toMatchObject({ status: YELLOW, ready: true });
     expect(health.shards.map(({ status }) => status)).toEqual([GREEN, YELLOW, GREEN, YELLOW]);
+  });
+
+  test('is YELLOW where reads of a replica fail, and not RED where only such a one is left', () => {
+    const nodes = new Map(world(FULL).nodes).set('b', deaf('b'));
+    expect(computeHealth(world(FULL, { nodes }))).toMatchObject({ status: YELLOW, ready: true });
+    const alone = world({ b: FULL.b }, { nodes: new Map([['b', deaf('b')]]) });
+    expect(computeHealth(alone)).toMatchObject({ status: YELLOW, ready: true });
   });
 
   test('is RED and unready where a shard is nowhere, and names the keyspace', () => {
@@ -80,6 +88,22 @@ describe('routes', () => {
       ['b', 'c'],
       ['a', 'b'],
       ['b', 'c'],
+    ]);
+  });
+
+  test('name a node last whose reads fail, and show it as suspect', () => {
+    const nodes = new Map(world(FULL).nodes).set('b', deaf('b'));
+    const of = world(FULL, { nodes });
+    expect(routes(of)).toEqual([
+      ['a', 'b'],
+      ['c', 'b'],
+      ['a', 'b'],
+      ['c', 'b'],
+    ]);
+    expect([...of.nodes.values()].map((node) => nodeState(of, node))).toEqual([
+      NodeState.SERVING,
+      NodeState.SUSPECT,
+      NodeState.SERVING,
     ]);
   });
 

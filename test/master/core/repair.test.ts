@@ -9,6 +9,7 @@ import {
   LIMITS,
   UID,
   dataset,
+  full,
   holding,
   serving,
   leavingVersion,
@@ -32,6 +33,13 @@ describe('repair', () => {
     expect(orders(of)).toEqual(['v1-s0 b>a']);
     const { inFlight } = planRepair(of, NONE, limits);
     expect(orders(of, inFlight)).toEqual([]);
+  });
+
+  test('copies nothing to a node whose disk is full, until it is well', () => {
+    const of = world({ ...FULL, a: ['v1-s2'] });
+    const nodes = new Map(of.nodes).set('a', full('a'));
+    expect(orders({ ...of, nodes })).toEqual([]);
+    expect(orders(of)).toEqual(['v1-s0 b>a']);
   });
 
   test('saves what has the fewest replicas first, and the current version before others', () => {

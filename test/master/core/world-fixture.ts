@@ -2,7 +2,7 @@
 
 import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import type { NodeHoldings } from '../../../master/core/holdings.ts';
-import { answered, knownNode } from '../../../master/core/membership.ts';
+import { answered, knownNode, readsTried } from '../../../master/core/membership.ts';
 import type { MembershipLimits, NodeStatus } from '../../../master/core/membership.ts';
 import type { Dataset, Leaving, World } from '../../../master/core/world.ts';
 
@@ -38,6 +38,17 @@ export function known(id: string, nowMs = 0): NodeStatus {
 
 export function serving(id: string): NodeStatus {
   return answered(known(id), heartbeat(id, NodeState.SERVING), 0);
+}
+
+/** Its disk takes no more segments. */
+export function full(id: string): NodeStatus {
+  const diskTrouble = { full: true, writeError: '' };
+  return answered(known(id), { ...heartbeat(id, NodeState.SERVING), diskTrouble }, 0);
+}
+
+/** It answers heartbeats and no reads. */
+export function deaf(id: string): NodeStatus {
+  return readsTried(serving(id), true);
 }
 
 export function dataset(version = 1, current = true, segmentBytes = 100): Dataset {

@@ -284,17 +284,9 @@ export class FakeCluster implements ClusterOperations {
   }
 
   #summaries(): NodeSummary[] {
-    return this.#view.nodes.map((node) => ({
-      node,
-      replicas: 10,
-      segmentBytes: 1000,
-      memoryLimitBytes: 0,
-      diskFreeBytes: 5,
-      residentBytes: 6,
-      progress: 1,
-      lookupsTotal: 7,
-      silentMs: 0,
-    }));
+    const bytes = { segmentBytes: 1000, memoryLimitBytes: 0, diskFreeBytes: 5, residentBytes: 6 };
+    const rest = { progress: 1, lookupsTotal: 7, silentMs: 0, trouble: '' };
+    return this.#view.nodes.map((node) => ({ node, replicas: 10, ...bytes, ...rest }));
   }
 
   async listKeyspaces() {

@@ -101,6 +101,8 @@ export interface NodeSummary {
   lookupsTotal: number;
   /** Since the last answered heartbeat; 0 for one that answers. */
   silentMs: number;
+  /** What is wrong with a node that answers its heartbeats, in words: its disk, or its reads. Empty: nothing. */
+  trouble: string;
 }
 
 export interface ListKeyspacesRequest {
@@ -1011,6 +1013,7 @@ function createBaseNodeSummary(): NodeSummary {
     progress: 0,
     lookupsTotal: 0,
     silentMs: 0,
+    trouble: "",
   };
 }
 
@@ -1042,6 +1045,9 @@ export const NodeSummary: MessageFns<NodeSummary> = {
     }
     if (message.silentMs !== 0) {
       writer.uint32(72).uint64(message.silentMs);
+    }
+    if (message.trouble !== "") {
+      writer.uint32(82).string(message.trouble);
     }
     return writer;
   },
@@ -1129,6 +1135,14 @@ export const NodeSummary: MessageFns<NodeSummary> = {
             }
 
             message.silentMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.trouble = reader.string();
             continue;
           }
         }

@@ -82,7 +82,19 @@ export interface HeartbeatResponse {
   /** Segment ids whose copy order failed since the last heartbeat, with the reason. */
   copyFailures: CopyFailure[];
   /** Keyspaces of which something is on disk only; absent where there is none. */
-  parked?: Parked | undefined;
+  parked?:
+    | Parked
+    | undefined;
+  /** Absent while the node can take more segments. */
+  diskTrouble?: DiskTrouble | undefined;
+}
+
+/** Why no more segments should be sent to a node. It answers reads from memory all the same. */
+export interface DiskTrouble {
+  /** No room is left above the reserve, or a segment was refused for lack of it a moment ago. */
+  full: boolean;
+  /** Why the last write failed; empty: it did not. */
+  writeError: string;
 }
 
 /**
@@ -476,6 +488,7 @@ function createBaseHeartbeatResponse(): HeartbeatResponse {
     zone: "",
     copyFailures: [],
     parked: undefined,
+    diskTrouble: undefined,
   };
 }
 
@@ -519,6 +532,9 @@ export const HeartbeatResponse: MessageFns<HeartbeatResponse> = {
     }
     if (message.parked !== undefined) {
       Parked.encode(message.parked, writer.uint32(106).fork()).join();
+    }
+    if (message.diskTrouble !== undefined) {
+      DiskTrouble.encode(message.diskTrouble, writer.uint32(114).fork()).join();
     }
     return writer;
   },
@@ -638,6 +654,71 @@ export const HeartbeatResponse: MessageFns<HeartbeatResponse> = {
             }
 
             message.parked = Parked.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.diskTrouble = DiskTrouble.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDiskTrouble(): DiskTrouble {
+  return { full: false, writeError: "" };
+}
+
+export const DiskTrouble: MessageFns<DiskTrouble> = {
+  encode(message: DiskTrouble, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.full !== false) {
+      writer.uint32(8).bool(message.full);
+    }
+    if (message.writeError !== "") {
+      writer.uint32(18).string(message.writeError);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiskTrouble {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiskTrouble();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.full = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.writeError = reader.string();
             continue;
           }
         }

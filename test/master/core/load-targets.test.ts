@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { loadTargets } from '../../../master/core/load-targets.ts';
+import { missed } from '../../../master/core/membership.ts';
+import type { NodeStatus } from '../../../master/core/membership.ts';
+import { FULL, full, LIMITS, serving, world } from './world-fixture.ts';
+
+/** Node ids by shard. */
+function targets(changed: readonly NodeStatus[] = [], replication = 2): string[][] {
+  const of = world({ ...FULL, d: [] });
+  const nodes = new Map(of.nodes);
+  for (const node of changed) nodes.set(node.id, node);
+  const { nodes: named, owners } = loadTargets({ ...of, nodes }, replication);
+  return owners.map((route) => route.nodes.map((index) => named[index]?.id ?? ''));
+}
+
+test('a load goes to the owners that serve', () => {
+  expect(targets()).toEqual([
+    ['a', 'b'],
+    ['b', 'c'],
+    ['a', 'b'],
+    ['b', 'c'],
+  ]);
+  expect(targets([missed(serving('b'), 0, LIMITS)])).toEqual([['a'], ['c'], ['a'], ['c']]);
+});
+
+test('in the place of an owner with a full disk come the others in turn', () => {
+  expect(targets([full('b')])).toEqual([
+    ['a', 'c'],
+    ['d', 'c'],
+    ['a', 'c'],
+    ['d', 'c'],
+  ]);
+});
+
+test('an owner with a full disk stays where nobody else can take its segments', () => {
+  expect(targets([full('b'), full('c'), full('d')])).toEqual([
+    ['a', 'b'],
+    ['a', 'c'],
+    ['a', 'b'],
+    ['a', 'c'],
+  ]);
+});
