@@ -53,6 +53,7 @@ const NODE = object({
   disk_free_bytes: COUNT,
   lookups_total: COUNT,
   silent_ms: COUNT,
+  trouble: TEXT,
 });
 const HEALTH = object({
   status: HEALTH_WORD,
