@@ -11,6 +11,9 @@ export const SHARD_COUNT_DEFAULT = 128;
 export const SHARD_COUNT_MAX = 4096;
 export const REPLICATION_DEFAULT = 2;
 export const REPLICATION_MAX = 7;
+/** Of a datanode, beside the others. */
+export const WEIGHT_MIN = 0.01;
+export const WEIGHT_MAX = 100;
 
 export const KEY_BYTES_MAX = 64 * KiB;
 export const VALUE_BYTES_MAX = 64 * MiB;

@@ -25,6 +25,7 @@ export function lateLink(nodeId: string, find: () => DatanodeLink | undefined): 
     putManifest: async (request, options) => link().putManifest(request, options),
     copySegments: async (request, options) => link().copySegments(request, options),
     dropSegments: async (request, options) => link().dropSegments(request, options),
+    restart: async (request, options) => link().restart(request, options),
     scanKeys: async (request, options) => link().scanKeys(request, options),
     listSlotKeys: async (request, options) => link().listSlotKeys(request, options),
     measureDeltas: async (request, options) => link().measureDeltas(request, options),

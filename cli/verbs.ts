@@ -80,6 +80,13 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map<string, VerbEntry>(
     },
   ],
   [
+    'replication',
+    {
+      summary: 'how many copies a keyspace has',
+      load: async () => (await import('./verbs/replication.ts')).replication,
+    },
+  ],
+  [
     'cache',
     {
       summary: 'whether the master caches the values of a keyspace',
@@ -121,7 +128,7 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map<string, VerbEntry>(
   [
     'node',
     {
-      summary: 'drain, resume or remove a datanode',
+      summary: 'drain, resume, remove or restart datanodes',
       load: async () => (await import('./verbs/node.ts')).node,
     },
   ],

@@ -22,6 +22,7 @@ import type {
   RollbackRequest,
   RollbackResponse,
   SetCacheResponse,
+  SetReplicationResponse,
   SetKeepResponse,
 } from '../proto/gen/stele/v1/cluster.ts';
 import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
@@ -94,6 +95,11 @@ export class AdminClient {
   }
 
   /** Whether masters cache the values of a keyspace. */
+  /** `replication` 0: the cluster's. */
+  setReplication(keyspace: string, replication: number): Promise<SetReplicationResponse> {
+    return this.#call(this.#client.setReplication, { keyspace, replication });
+  }
+
   setCache(keyspace: string, cache: boolean): Promise<SetCacheResponse> {
     return this.#call(this.#client.setCache, { keyspace, cache });
   }
@@ -140,6 +146,11 @@ export class AdminClient {
 
   explain(request: ExplainRequest): Promise<ExplainResponse> {
     return this.#call(this.#client.explain, request);
+  }
+
+  /** It is back when it serves under another incarnation. */
+  async restartNode(nodeId: string): Promise<void> {
+    await this.#call(this.#client.restartNode, { nodeId });
   }
 
   async drainNode(nodeId: string): Promise<void> {

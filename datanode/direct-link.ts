@@ -26,6 +26,7 @@ export function directLink(node: Datanode): DatanodeLink {
     putManifest: (request) => node.putManifest(request),
     copySegments: (request) => node.copySegments(request),
     dropSegments: (request) => node.dropSegments(request),
+    restart: (request) => node.restart(request),
     scanKeys: (request) => scanKeys(node, request),
     listSlotKeys: (request) => listSlotKeys(node, request),
     measureDeltas: (request, { signal }) => node.measureDeltas(request, signal),

@@ -37,6 +37,7 @@ export function datanodeService(node: Datanode): DatanodeServiceServer {
     putManifest: unary((request) => node.putManifest(request)),
     copySegments: unary((request) => node.copySegments(request)),
     dropSegments: unary((request) => node.dropSegments(request)),
+    restart: unary((request) => node.restart(request)),
     scanKeys: unary((request) => scanKeys(node, request)),
     listSlotKeys: unary((request) => listSlotKeys(node, request)),
     measureDeltas: unary((request, signal) => node.measureDeltas(request, signal)),

@@ -27,6 +27,8 @@ import type {
   MergeSegmentsResponse,
   PutManifestRequest,
   PutManifestResponse,
+  RestartRequest,
+  RestartResponse,
   VersionRef,
 } from '../proto/gen/stele/v1/datanode.ts';
 import type { LinkFactory } from '../proto/ports.ts';
@@ -55,6 +57,8 @@ export interface DatanodeOptions {
   readonly zone: string;
   readonly memoryMaxBytes: number;
   readonly copyConcurrency: number;
+  /** Ends the process, which is then started again by whoever runs it. */
+  readonly onRestart?: (() => void) | undefined;
   readonly background: BackgroundTasks;
   readonly log: Logger;
 }
@@ -226,6 +230,22 @@ export class Datanode {
       dropped++;
     }
     return { dropped };
+  }
+
+  /** Throws CONFLICT where nobody starts this process again. */
+  async restart({ header }: RestartRequest): Promise<RestartResponse> {
+    await this.identity.admit(header);
+    const { log, onRestart } = this.#options;
+    if (onRestart === undefined) {
+      throw new SteleError(
+        'CONFLICT',
+        `Nobody starts datanode ${this.identity.nodeId} again when it ends, as far as it knows; restart it where it was started, or start it with --restartable.`,
+      );
+    }
+    log.info('the master has asked for a restart');
+    // The answer goes out first.
+    setImmediate(onRestart);
+    return {};
   }
 
   async measureDeltas(

@@ -38,11 +38,17 @@ export class GrpcRegistrar implements Registrar {
   }
 }
 
+/** Where the node is, and its size beside the others. */
+interface Place {
+  readonly zone: string;
+  readonly weight: number;
+}
+
 /** Keeps `node` registered until `signal` aborts. Failures are logged, never thrown. */
 export async function keepRegistered(
   node: Datanode,
   registrar: Registrar,
-  zone: string,
+  place: Place,
   log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
@@ -54,7 +60,7 @@ export async function keepRegistered(
       continue;
     }
     try {
-      await register(node, registrar, zone, signal);
+      await register(node, registrar, place, signal);
       await sleep(SILENCE_MS, signal);
     } catch (thrown) {
       if (signal.aborted) return;
@@ -74,7 +80,7 @@ function isHeard(node: Datanode): boolean {
 async function register(
   node: Datanode,
   registrar: Registrar,
-  zone: string,
+  place: Place,
   signal: AbortSignal,
 ): Promise<void> {
   const { identity } = node;
@@ -83,7 +89,8 @@ async function register(
       nodeId: identity.nodeId,
       incarnation: identity.incarnation,
       address: node.address,
-      zone,
+      zone: place.zone,
+      weight: place.weight,
       segmentFormat: FORMAT_VERSION,
       clusterId: identity.clusterId,
     },

@@ -40,6 +40,8 @@ export interface StartDatanodeOptions {
   readonly linkFactory?: LinkFactory;
   /** How the master is reached; default: gRPC at `settings.master`. */
   readonly registrar?: Registrar;
+  /** Called when the master wants another run of this process; only with --restartable. */
+  readonly onRestart?: () => void;
 }
 
 export interface RunningDatanode {
@@ -92,15 +94,14 @@ async function startLocked(
     zone: settings.zone,
     memoryMaxBytes: settings.memoryMax,
     copyConcurrency: settings.copyConcurrency,
+    onRestart: settings.restartable ? options.onRestart : undefined,
     background,
     log,
   });
   const ports = await openPorts(node, settings, log);
   const stop = new AbortController();
   const registrar = options.registrar ?? new GrpcRegistrar(settings.master);
-  background.run('registration', () =>
-    keepRegistered(node, registrar, settings.zone, log, stop.signal),
-  );
+  background.run('registration', () => keepRegistered(node, registrar, settings, log, stop.signal));
   const opened = node.open();
   background.run('verify what is on disk', () => opened);
   const scrub = {

@@ -25,6 +25,13 @@ export const datanodeSettings = settingsOf({
   zone: option.text('failure zone; replicas go to different zones where there are any', '', {
     placeholder: 'ZONE',
   }),
+  weight: option.count('size beside other datanodes; one of 2 holds twice as much as one of 1', 1, {
+    min: 1,
+    max: 100,
+  }),
+  restartable: option.flag(
+    'whoever runs this process starts it again when it ends, so the master may restart it',
+  ),
   memoryMax: option.bytes(
     'bytes of segments this node may hold; default: three quarters of the machine',
     `${Math.floor(totalmem() * 0.75)}`,

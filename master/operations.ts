@@ -28,6 +28,8 @@ import type {
   SuspendKeyspaceRequest,
   SetCacheRequest,
   SetCacheResponse,
+  SetReplicationRequest,
+  SetReplicationResponse,
   SetKeepRequest,
   SetKeepResponse,
 } from '../proto/gen/stele/v1/cluster.ts';
@@ -40,6 +42,7 @@ import {
   requireAwake,
   resumeKeyspace,
   setCache,
+  setReplication,
   suspendKeyspace,
 } from './catalog/keyspace-transitions.ts';
 import { requireKeyspace } from './catalog/queries.ts';
@@ -69,6 +72,7 @@ import {
 
 const APPLIED_WAIT_MS = 2_000;
 const HEALTH_WAIT_MAX_MS = 600_000;
+const RESTART_DEADLINE_MS = 5_000;
 
 export class Operations implements ClusterOperations {
   readonly #leader: Leader;
@@ -180,6 +184,14 @@ export class Operations implements ClusterOperations {
     return { keep, retired };
   }
 
+  /** Takes effect at once; copies are made, or dropped, in the background. */
+  async setReplication(request: SetReplicationRequest): Promise<SetReplicationResponse> {
+    const { keyspace, replication } = request;
+    await this.#leader.catalog.update((state) => setReplication(state, keyspace, replication));
+    this.#leader.turn();
+    return { replication: replication || this.#leader.world.replication };
+  }
+
   async setCache({ cache, keyspace }: SetCacheRequest): Promise<SetCacheResponse> {
     await this.#leader.catalog.update((state) => setCache(state, keyspace, cache));
     await this.#settle();
@@ -248,6 +260,15 @@ export class Operations implements ClusterOperations {
   async resumeNode(nodeId: string): Promise<void> {
     await this.#leader.catalog.update((state) => setDrain(state, nodeId, false));
     this.#leader.turn();
+  }
+
+  /** Throws UNAVAILABLE for a node that is away, and CONFLICT for one that nobody would start again. */
+  async restartNode(nodeId: string): Promise<void> {
+    const { catalog, roster } = this.#leader;
+    requireNode(catalog.state, nodeId);
+    const link = roster.connections.requireClient(nodeId);
+    const header = this.#leader.header(nodeId);
+    await link.restart({ header }, { deadlineMs: RESTART_DEADLINE_MS });
   }
 
   /**

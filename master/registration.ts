@@ -6,6 +6,7 @@
 
 import { SteleError } from '../base/errors.ts';
 import { nodeId as parseNodeId, shorten } from '../base/ids.ts';
+import { WEIGHT_MAX, WEIGHT_MIN } from '../base/limits.ts';
 import type { RegisterNodeRequest, RegisterNodeResponse } from '../proto/gen/stele/v1/cluster.ts';
 import type { CallOptions, Registrar } from '../proto/ports.ts';
 import { recordNode } from './catalog/cluster-transitions.ts';
@@ -65,7 +66,7 @@ export class NodeRegistrar implements Registrar {
 }
 
 function recordOf(request: RegisterNodeRequest): Omit<NodeRecord, 'drain'> {
-  const { address, incarnation, zone, segmentFormat } = request;
+  const { address, incarnation, zone, segmentFormat, weight = 0 } = request;
   const id = parseNodeId(request.nodeId);
   const isPort = (port: number): boolean => Number.isInteger(port) && port > 0 && port <= PORT_MAX;
   if (address === undefined || address.host === '' || !isPort(address.grpcPort)) {
@@ -81,5 +82,15 @@ function recordOf(request: RegisterNodeRequest): Omit<NodeRecord, 'drain'> {
     );
   }
   const { host, httpPort, respPort, grpcPort } = address;
-  return { id, incarnation, address: { host, httpPort, respPort, grpcPort }, zone };
+  if (weight !== 0 && !(weight >= WEIGHT_MIN && weight <= WEIGHT_MAX)) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `Datanode ${id} has weight ${weight}; start it with a --weight from ${WEIGHT_MIN} to ${WEIGHT_MAX}.`,
+    );
+  }
+  const isUsual = weight === 0 || weight === 1;
+  return {
+    ...{ id, incarnation, address: { host, httpPort, respPort, grpcPort }, zone },
+    ...(isUsual ? {} : { weight }),
+  };
 }

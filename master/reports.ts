@@ -133,6 +133,7 @@ function describeNode(world: World, node: NodeStatus, nowMs: number): NodeSummar
     residentBytes: stats?.residentBytes ?? 0,
     progress: isServing(node) ? 1 : verifyBytesTotal > 0 ? verifyBytesDone / verifyBytesTotal : 0,
     lookupsTotal: stats?.lookupsTotal ?? 0,
+    weight: node.weight,
     silentMs: node.misses === 0 ? 0 : Math.round(nowMs - node.lastSeenMs),
     trouble: troubleOf(node),
   };

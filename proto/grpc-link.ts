@@ -30,6 +30,8 @@ import type {
   MergeSegmentsResponse,
   PutManifestRequest,
   PutManifestResponse,
+  RestartRequest,
+  RestartResponse,
   ScanKeysRequest,
   ScanKeysResponse,
 } from './gen/stele/v1/datanode.ts';
@@ -91,6 +93,10 @@ class GrpcDatanodeLink implements DatanodeLink {
 
   copySegments(request: CopySegmentsRequest, options: CallOptions): Promise<CopySegmentsResponse> {
     return callUnary(this.#client.copySegments.bind(this.#client), request, this.#peer, options);
+  }
+
+  restart(request: RestartRequest, options: CallOptions): Promise<RestartResponse> {
+    return callUnary(this.#client.restart.bind(this.#client), request, this.#peer, options);
   }
 
   dropSegments(request: DropSegmentsRequest, options: CallOptions): Promise<DropSegmentsResponse> {

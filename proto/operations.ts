@@ -26,6 +26,8 @@ import type {
   RollbackResponse,
   SetCacheRequest,
   SetCacheResponse,
+  SetReplicationRequest,
+  SetReplicationResponse,
   SetKeepRequest,
   SetKeepResponse,
   SuspendKeyspaceRequest,
@@ -51,6 +53,7 @@ export interface ClusterOperations extends ViewSource {
   dropVersion(request: DropVersionRequest): Promise<void>;
   setKeep(request: SetKeepRequest): Promise<SetKeepResponse>;
   setCache(request: SetCacheRequest): Promise<SetCacheResponse>;
+  setReplication(request: SetReplicationRequest): Promise<SetReplicationResponse>;
   listLoads(request: ListLoadsRequest): Promise<ListLoadsResponse>;
   getLoad(request: GetLoadRequest): Promise<LoadStatus>;
   cancelLoad(request: CancelLoadRequest): Promise<LoadStatus>;
@@ -63,6 +66,8 @@ export interface ClusterOperations extends ViewSource {
   explain(request: ExplainRequest): Promise<ExplainResponse>;
   drainNode(nodeId: string): Promise<void>;
   resumeNode(nodeId: string): Promise<void>;
+  /** Resolves when the node has taken the order; it is back when it serves under another incarnation. */
+  restartNode(nodeId: string): Promise<void>;
   /** `force`: also where it may have the only copies of something. */
   removeNode(nodeId: string, force: boolean): Promise<void>;
 }

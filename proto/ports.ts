@@ -26,6 +26,8 @@ import type {
   MergeSegmentsResponse,
   PutManifestRequest,
   PutManifestResponse,
+  RestartRequest,
+  RestartResponse,
   ScanKeysRequest,
   ScanKeysResponse,
 } from './gen/stele/v1/datanode.ts';
@@ -48,6 +50,7 @@ interface DatanodeControl {
   putManifest(request: PutManifestRequest, options: CallOptions): Promise<PutManifestResponse>;
   copySegments(request: CopySegmentsRequest, options: CallOptions): Promise<CopySegmentsResponse>;
   dropSegments(request: DropSegmentsRequest, options: CallOptions): Promise<DropSegmentsResponse>;
+  restart(request: RestartRequest, options: CallOptions): Promise<RestartResponse>;
   measureDeltas(
     request: MeasureDeltasRequest,
     options: CallOptions,

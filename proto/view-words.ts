@@ -9,6 +9,11 @@ export function healthWord(status: HealthStatus): string {
   return status === HealthStatus.RED ? 'red' : 'unknown';
 }
 
+/** Whether a node in this state answers: one that is being drained serves on. */
+export function isAnswering(state: NodeState): boolean {
+  return state === NodeState.SERVING || state === NodeState.DRAINING || state === NodeState.DRAINED;
+}
+
 /** `SERVING`, `DOWN` ... */
 export function nodeStateWord(state: NodeState): string {
   const found = Object.entries(NodeState).find(([, value]) => value === state);

@@ -19,7 +19,7 @@
 import assert from 'node:assert/strict';
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
-import { REPLICATION_MAX } from '../base/limits.ts';
+import { REPLICATION_MAX, WEIGHT_MAX, WEIGHT_MIN } from '../base/limits.ts';
 import { completeShards } from './completion.ts';
 import { evenOutPrimaries } from './primaries.ts';
 import { fairShares, loadMax } from './quota.ts';
@@ -28,8 +28,6 @@ import type { VirtualNodes } from './ring.ts';
 import { assertShardCount } from './shard.ts';
 import { Table } from './table.ts';
 
-const WEIGHT_MIN = 0.01;
-const WEIGHT_MAX = 100;
 /** Below this a node's index fits beneath a 32-bit offset in one exact double. */
 const INDEX_SPAN = 2 ** 20;
 
@@ -48,11 +46,16 @@ export interface PlacementInput {
   readonly shardCount: number;
   /** Replicas wanted per shard, 1 .. REPLICATION_MAX. */
   readonly replication: number;
+  /**
+   * Owners to list where something wants more than `replication`; the first ones are the same all the
+   * same, so that what wants no more is not moved by it. Default: `replication`.
+   */
+  readonly replicationMax?: number;
 }
 
 /**
  * The owners of every shard: element s lists the ids of shard s's owners, first owner first,
- * `min(replication, nodes.length)` of them. Throws INVALID_ARGUMENT for bad numbers and double ids.
+ * `min(replicationMax, nodes.length)` of them. Throws INVALID_ARGUMENT for bad numbers and double ids.
  */
 export function placeShards(input: PlacementInput): string[][] {
   validate(input);
@@ -61,13 +64,17 @@ export function placeShards(input: PlacementInput): string[][] {
   const replication = Math.min(input.replication, nodes.length);
   if (replication === 0) return Array.from({ length: shardCount }, () => []);
 
-  const table = newTable(nodes, shardCount, replication);
-  walkRing(
-    table,
-    nodes.map((node) => virtualNodesOf(node.id, shardCount)),
-  );
+  const rings = nodes.map((node) => virtualNodesOf(node.id, shardCount));
+  let table = newTable(nodes, shardCount, replication);
+  walkRing(table, rings);
   completeShards(table);
   evenOutPrimaries(table);
+  const most = Math.min(input.replicationMax ?? replication, nodes.length);
+  if (most > replication) {
+    table = extended(table, newTable(nodes, shardCount, most));
+    walkRing(table, rings);
+    completeShards(table);
+  }
   return Array.from({ length: shardCount }, (_, shard) =>
     table.ownersOf(shard).map((index) => idAt(nodes, index)),
   );
@@ -96,6 +103,14 @@ function newTable(nodes: readonly PlacementNode[], shardCount: number, replicati
   }));
   const shares = fairShares(described, shardCount, replication);
   return new Table(described, shares, shares.map(loadMax), shardCount, replication);
+}
+
+/** `wider` with the owners that `table` has, and room for more. */
+function extended(table: Table, wider: Table): Table {
+  for (let shard = 0; shard < table.shardCount; shard++) {
+    for (const node of table.ownersOf(shard)) wider.add(shard, node);
+  }
+  return wider;
 }
 
 /** Names as 0, 1, 2 ... in order of first appearance. */
@@ -141,7 +156,7 @@ function walkRing(table: Table, rings: readonly VirtualNodes[]): void {
     for (const key of knocking) {
       const node = walkers.nodes[key % INDEX_SPAN] ?? 0;
       const shard = walkers.shards[node] ?? 0;
-      if (table.accepts(shard, node)) table.add(shard, node);
+      if (!table.owns(shard, node) && table.accepts(shard, node)) table.add(shard, node);
     }
   }
 }
@@ -192,10 +207,16 @@ function idAt(nodes: readonly PlacementNode[], index: number): string {
   return node.id;
 }
 
-function validate({ nodes, shardCount, replication }: PlacementInput): void {
+function validate({
+  nodes,
+  shardCount,
+  replication,
+  replicationMax = replication,
+}: PlacementInput): void {
   assertShardCount(shardCount);
-  if (!Number.isInteger(replication) || replication < 1 || replication > REPLICATION_MAX) {
-    const text = `${replication} is not a replication factor: use 1 to ${REPLICATION_MAX}.`;
+  for (const count of [replication, replicationMax]) {
+    if (Number.isInteger(count) && count >= 1 && count <= REPLICATION_MAX) continue;
+    const text = `${count} is not a replication factor: use 1 to ${REPLICATION_MAX}.`;
     throw new SteleError('INVALID_ARGUMENT', text);
   }
   const ids = new Set<string>();

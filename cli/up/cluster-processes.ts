@@ -75,6 +75,7 @@ export class ClusterProcesses {
           ...flags(address),
           ...everyRole,
           ...this.#commands[role],
+          ...(restart && role === 'datanode' ? ['--restartable'] : []),
         ],
       },
       this.#events,

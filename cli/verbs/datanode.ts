@@ -21,10 +21,15 @@ export const datanode = defineVerb({
     ]);
     const log = createLogger('datanode', global.logLevel, { node: values.id });
     const start = async () => {
-      const running = await startDatanode(values, { log });
+      const running = await startDatanode(values, { log, onRestart: endSelf });
       const title = `datanode ${running.nodeId}`;
       return { title, address: running.address, close: () => running.close() };
     };
     return runRole(start, output, log);
   },
 });
+
+/** As an operator does it: in order, with what is under way brought to its end (run-role.ts). */
+function endSelf(): void {
+  process.kill(process.pid, 'SIGTERM');
+}

@@ -1,4 +1,5 @@
-// `stele node drain|resume|remove ID`: takes a datanode out of the cluster, or back in.
+// `stele node drain|resume|remove ID`: takes a datanode out of the cluster, or back in;
+// `stele node restart ID` and `stele node restart-all`: another run of one, or of all in turn.
 
 import { SteleError } from '../../base/errors.ts';
 import { nodeId, shorten } from '../../base/ids.ts';
@@ -12,26 +13,55 @@ const DONE = {
   drain: 'is draining: it serves on until its replicas are copied; `stele nodes` shows when.',
   resume: 'takes data again.',
   remove: 'is removed from the cluster.',
+  restart: 'is restarting; `stele nodes` shows when it serves again.',
 } as const;
+
+type Action = keyof typeof DONE;
+
+const ACTIONS = Object.keys(DONE) as Action[];
 
 export const node = defineVerb({
   name: 'node',
-  summary: 'drain, resume or remove a datanode',
-  operands: '<action> <id>',
+  summary: 'drain, resume, remove or restart datanodes',
+  operands: '<action> [id]',
   schema: settingsOf({
-    force: option.flag('remove: also where it may have the only copies of something'),
+    force: option.flag(
+      'remove: also where it may have the only copies; restart-all: also with one copy only',
+    ),
+    deadline: option.duration('restart-all: how long one datanode may take to be back', '10m', {
+      min: 1_000,
+      max: 7 * 24 * 3_600_000,
+    }),
     ...clientOptions,
   }),
-  examples: ['stele node drain node-2', 'stele node resume node-2', 'stele node remove node-2'],
+  examples: [
+    'stele node drain node-2',
+    'stele node resume node-2',
+    'stele node remove node-2',
+    'stele node restart-all',
+  ],
   async run({ operands, settings: { values }, output }) {
-    const action = actionOf(operands[0] ?? '');
-    const id = nodeId(operands[1] ?? '');
+    const [word = '', name] = operands;
+    if (word === 'restart-all') {
+      if (name !== undefined) throw usage(`restart-all takes no name, and not '${shorten(name)}'.`);
+      const { restartAll } = await import('../restart-all.ts');
+      const tell = (line: string): void => output.line(line);
+      const { deadline: deadlineMs, force } = values;
+      const count = await withAdmin(values, (admin) =>
+        restartAll(admin, { deadlineMs, force, tell }),
+      );
+      output.line(`${count} ${count === 1 ? 'datanode' : 'datanodes'} restarted, all green.`);
+      return EXIT_OK;
+    }
+    const action = actionOf(word);
+    const id = nodeId(name ?? '');
     if (values.force && action !== 'remove') {
-      throw new SteleError('INVALID_ARGUMENT', `--force goes with remove, not with ${action}.`);
+      throw usage(`--force goes with remove and restart-all, not with ${action}.`);
     }
     await withAdmin(values, async (admin) => {
       if (action === 'drain') await admin.drainNode(id);
       else if (action === 'resume') await admin.resumeNode(id);
+      else if (action === 'restart') await admin.restartNode(id);
       else await admin.removeNode(id, values.force);
     });
     output.line(`${id} ${DONE[action]}`);
@@ -39,10 +69,14 @@ export const node = defineVerb({
   },
 });
 
-function actionOf(text: string): keyof typeof DONE {
-  if (text === 'drain' || text === 'resume' || text === 'remove') return text;
-  throw new SteleError(
-    'INVALID_ARGUMENT',
-    `'${shorten(text)}' is nothing a node can be told; use drain, resume or remove.`,
+function actionOf(text: string): Action {
+  const action = ACTIONS.find((known) => known === text);
+  if (action !== undefined) return action;
+  throw usage(
+    `'${shorten(text)}' is nothing a node can be told; use drain, resume, remove, restart or restart-all.`,
   );
+}
+
+function usage(sentence: string): SteleError {
+  return new SteleError('INVALID_ARGUMENT', sentence);
 }

@@ -47,6 +47,8 @@ const DECIDED: ReadonlySet<string> = new Set([
   'master',
   'announceHost',
   'zone',
+  'weight',
+  'restartable',
   'logLevel',
 ]);
 

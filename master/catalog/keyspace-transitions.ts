@@ -9,6 +9,7 @@
 // only while there is one, and goes with it.
 
 import { SteleError, suspendedError } from '../../base/errors.ts';
+import { REPLICATION_MAX } from '../../base/limits.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
 import { endedLoad } from './load-transitions.ts';
 import { requireKeyspace, runningLoad, versionsOf } from './queries.ts';
@@ -80,6 +81,21 @@ export function setCache(state: CatalogState, name: string, cache: boolean): Tra
   const keyspace = requireKeyspace(state, name);
   const { uncached: _, ...desired } = keyspace.desired;
   const record = { ...keyspace, desired: cache ? desired : { ...desired, uncached: true } };
+  return { changes: [{ table: 'keyspace', id: keyspace.uid, record }], result: undefined };
+}
+
+/** `replication` 0: the cluster's. Throws INVALID_ARGUMENT. */
+export function setReplication(
+  state: CatalogState,
+  name: string,
+  replication: number,
+): Transition<void> {
+  const keyspace = requireKeyspace(state, name);
+  if (!Number.isInteger(replication) || replication < 0 || replication > REPLICATION_MAX) {
+    const message = `${replication} is not a number of copies: use 1 to ${REPLICATION_MAX}, or 0 for what the cluster has.`;
+    throw new SteleError('INVALID_ARGUMENT', message);
+  }
+  const record = { ...keyspace, desired: { ...keyspace.desired, replication } };
   return { changes: [{ table: 'keyspace', id: keyspace.uid, record }], result: undefined };
 }
 

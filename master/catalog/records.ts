@@ -204,6 +204,8 @@ export interface NodeRecord {
     readonly grpcPort: number;
   };
   readonly zone: string;
+  /** Size beside the others; absent: 1. */
+  readonly weight?: number;
   readonly drain: boolean;
 }
 

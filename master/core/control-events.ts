@@ -184,9 +184,11 @@ function onKnown(
   { membership }: ControlSettings,
 ): ControlState {
   const before = state.nodes.get(record.id);
-  const { address, id, zone } = record;
+  const { address, id, weight = 1, zone } = record;
   const after =
-    before === undefined ? knownNode(record, nowMs, membership) : { ...before, address, zone };
+    before === undefined
+      ? knownNode(record, nowMs, membership)
+      : { ...before, address, zone, weight };
   return { ...state, nodes: new Map(state.nodes).set(id, after), stirs: state.stirs + 1 };
 }
 

@@ -31,6 +31,8 @@ export interface NodeStatus {
   readonly incarnation: string;
   readonly address: NodeRecord['address'];
   readonly zone: string;
+  /** Size beside the others. */
+  readonly weight: number;
   readonly liveness: Liveness;
   readonly misses: number;
   /** Monotonic; when it last answered, or when it became known to this master. */
@@ -56,6 +58,7 @@ export function knownNode(
     incarnation: record.incarnation,
     address: record.address,
     zone: record.zone,
+    weight: record.weight ?? 1,
     liveness: 'UNKNOWN',
     misses: 0,
     lastSeenMs: nowMs,

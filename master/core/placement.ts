@@ -21,14 +21,15 @@ export const NO_PLACEMENT: Placed = { key: '', owners: [] };
 
 /** The placement for `input`: `before` itself where nothing that it depends on has changed. */
 export function placeOwners(before: Placed, input: PlacementInput): Placed {
-  const nodes = eligibleNodes(input).map(({ id, address, zone }) => ({
+  const nodes = eligibleNodes(input).map(({ id, address, weight, zone }) => ({
     id,
     host: address.host,
     zone,
+    weight,
   }));
   nodes.sort((left, right) => (left.id < right.id ? -1 : 1));
-  const replication = replicationMax(input);
-  const key = JSON.stringify([input.shardCount, replication, nodes]);
-  if (key === before.key) return before;
-  return { key, owners: placeShards({ nodes, shardCount: input.shardCount, replication }) };
+  const { replication, shardCount } = input;
+  const extended = { nodes, shardCount, replication, replicationMax: replicationMax(input) };
+  const key = JSON.stringify(extended);
+  return key === before.key ? before : { key, owners: placeShards(extended) };
 }

@@ -2,8 +2,7 @@
 // people look for.
 
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
-import { NodeState } from '../../proto/gen/stele/v1/view.ts';
-import { healthWord } from '../../proto/view-words.ts';
+import { healthWord, isAnswering } from '../../proto/view-words.ts';
 import { keyspaceLine, processSections } from '../../resp/info.ts';
 import type { InfoSection, ListenerCounts } from '../../resp/info.ts';
 import type { LookupCore } from './lookup-core.ts';
@@ -56,7 +55,7 @@ function clusterFields(view: ClusterView): Record<string, string | number> {
     stele_health: healthWord(view.health),
     stele_epoch: view.epoch,
     stele_datanodes: view.nodes.length,
-    stele_datanodes_serving: view.nodes.filter((node) => node.state === NodeState.SERVING).length,
+    stele_datanodes_serving: view.nodes.filter((node) => isAnswering(node.state)).length,
     stele_replication: view.replication,
     stele_shards: view.shardCount,
   };

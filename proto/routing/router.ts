@@ -9,6 +9,7 @@
 
 import type { ClusterView, KeyspaceView, NodeView } from '../gen/stele/v1/view.ts';
 import { NodeState } from '../gen/stele/v1/view.ts';
+import { isAnswering } from '../view-words.ts';
 import { SteleError, suspendedError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { LOOKUP_IN_FLIGHT_MAX } from '../../base/limits.ts';
@@ -263,7 +264,7 @@ function rankOf(node: NodeView): number {
 
 /** Why reads are not answered yet, with what is missing. */
 export function notReady(view: ClusterView): SteleError {
-  const serving = view.nodes.filter((node) => node.state === NodeState.SERVING).length;
+  const serving = view.nodes.filter((node) => isAnswering(node.state)).length;
   return new SteleError(
     'UNINITIALIZED',
     `The cluster is starting: ${serving} of ${view.nodes.length} known datanodes serve so far; try again shortly.`,

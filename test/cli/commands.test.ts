@@ -38,7 +38,10 @@ describe('wrong usage', () => {
     [['status', '--wait', 'blue'], /--wait: 'blue' is not known; use one of none, green, yellow/],
     [['up', '--datanodes', '0'], /--datanodes: 0 is out of range; use 1 to 64/],
     [['up', '--load', 'x'], /--load takes KEYSPACE=PATH/],
-    [['node', 'drian', 'x'], /'drian' is nothing a node can be told; use drain, resume or remove/],
+    [
+      ['node', 'drian', 'x'],
+      /'drian' is nothing a node can be told; use drain, resume, remove, restart or restart-all/,
+    ],
     [['rollback', 'ks', '--to', '0'], /'0' is not a version/],
     [['drop', 'ks'], /add --yes to do it without being asked/],
     [['load'], /Name a keyspace and at least one file/],

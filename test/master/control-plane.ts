@@ -114,6 +114,7 @@ export class ControlPlane {
       address: node.address,
       zone: '',
       segmentFormat: 1,
+      weight: 0,
       clusterId,
     });
   }

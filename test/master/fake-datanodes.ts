@@ -290,6 +290,7 @@ export class FakeNetwork implements LinkFactory {
         for (const order of request.orders) node.copy(order, this);
         return { accepted: request.orders.length };
       },
+      restart: async () => ({}),
       dropSegments: async (request) => {
         await this.beforeDrop(target.nodeId);
         const node = find(request.header);

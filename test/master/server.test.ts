@@ -55,7 +55,7 @@ describe('startMaster', () => {
     await new Promise<void>((resolve, reject) => {
       const { id: nodeId, incarnation, address } = node;
       client.registerNode(
-        { nodeId, incarnation, address, zone: '', segmentFormat: 1, clusterId: '' },
+        { nodeId, incarnation, address, zone: '', segmentFormat: 1, weight: 0, clusterId: '' },
         (error, response) => {
           if (error !== null) reject(error);
           else resolve(expect(response.epoch).toBe(1));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { movedReplicas } from '../../ring/placement.ts';
-import { apartNodes, placement } from './members.ts';
+import { movedReplicas, placeShards } from '../../ring/placement.ts';
+import { apartNodes, counts, placement } from './members.ts';
 
 // Fixed memberships: how much moves varies with the names, so a bound on a single join is a
 // statement about these names, and the mean over many says how good the ring is.
@@ -79,5 +79,34 @@ describe('movement', () => {
     const moved = movedReplicas(before, placement([...nodes, newcomer], 1024, 3));
     expect(moved).toBeLessThanOrEqual((1.25 * 1024) / 4);
     expect(moved).toBeGreaterThan((0.8 * 1024) / 4);
+  });
+});
+
+describe('more copies for one keyspace, and another weight', () => {
+  const wide = (nodes: ReturnType<typeof apartNodes>, shards: number): string[][] =>
+    placeShards({ nodes, shardCount: shards, replication: 2, replicationMax: 3 });
+
+  it('move nothing of what wants no more copies, but for a few chains at the end', () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const nodes = apartNodes(5 + round, round);
+      const plain = placement(nodes, 256, 2);
+      const extended = wide(nodes, 256);
+      expect(extended.every((owners) => new Set(owners).size === 3)).toBe(true);
+      const firstTwo = extended.map((owners) => owners.slice(0, 2));
+      expect(movedReplicas(plain, firstTwo)).toBeLessThanOrEqual(256 * 2 * 0.02);
+      const loads = [...counts(extended.flat()).values()];
+      expect(Math.max(...loads)).toBeLessThanOrEqual(Math.ceil((1.2 * 256 * 3) / nodes.length));
+    }
+  });
+
+  it('of a datanode move about the difference of its shares', () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const light = apartNodes(8, round);
+      const heavy = light.map((node, index) => (index === 3 ? { ...node, weight: 2 } : node));
+      const replicas = 512 * 2;
+      const moved = movedReplicas(placement(light, 512, 2), placement(heavy, 512, 2));
+      const difference = (2 * replicas) / 9 - replicas / 8;
+      expect(moved).toBeLessThanOrEqual(1.5 * difference);
+    }
   });
 });

@@ -3,7 +3,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, version as parseVersion } from '../../../base/ids.ts';
-import { KEEP_MAX, KEEP_MIN } from '../../../base/limits.ts';
+import { KEEP_MAX, KEEP_MIN, REPLICATION_MAX } from '../../../base/limits.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { RESPONSES } from './schemas.ts';
 import { keyspaceJson, versionJson } from './shapes.ts';
@@ -30,12 +30,15 @@ const SETTINGS_BODY = {
   properties: {
     keep: { type: 'integer', minimum: KEEP_MIN, maximum: KEEP_MAX },
     cache: { type: 'boolean' },
+    replication: { type: 'integer', minimum: 0, maximum: REPLICATION_MAX },
   },
 } as const;
 
 interface Settings {
   readonly keep?: number;
   readonly cache?: boolean;
+  /** 0: the cluster's. */
+  readonly replication?: number;
 }
 
 /** Registers the routes of keyspaces and their versions. */
@@ -149,18 +152,21 @@ function settingsRoutes(app: FastifyInstance, operations: ClusterOperations): vo
     {
       schema: {
         tags,
-        summary: 'How many versions it keeps, and whether its values are cached',
+        summary: 'How many versions and copies it has, and whether its values are cached',
         body: SETTINGS_BODY,
         response: RESPONSES.settings,
       },
     },
     async (request: FastifyRequest<{ Params: { keyspace: string }; Body: Settings }>) => {
       const keyspace = keyspaceName(request.params.keyspace);
-      const { cache, keep } = request.body;
+      const { cache, keep, replication } = request.body;
       return {
         keyspace,
         ...(keep === undefined ? {} : await operations.setKeep({ keyspace, keep })),
         ...(cache === undefined ? {} : await operations.setCache({ keyspace, cache })),
+        ...(replication === undefined
+          ? {}
+          : await operations.setReplication({ keyspace, replication })),
       };
     },
   );

@@ -1,11 +1,10 @@
 // What orchestrators and Prometheus ask: /livez, /readyz, /metrics. Answered from the first moment.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import type { ViewSource } from '../../../proto/operations.ts';
 import type { FrontMetrics } from '../metrics.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
-import { healthWord } from '../../../proto/view-words.ts';
+import { healthWord, isAnswering } from '../../../proto/view-words.ts';
 
 export interface ProcessRoutesOptions {
   readonly views: ViewSource;
@@ -58,7 +57,7 @@ export function processRoutes(app: FastifyInstance, options: ProcessRoutesOption
 
 function readinessChecks({ views, closing }: ProcessRoutesOptions): [string, boolean][] {
   const view = views.current();
-  const serving = view.nodes.filter((node) => node.state === NodeState.SERVING).length;
+  const serving = view.nodes.filter((node) => isAnswering(node.state)).length;
   return [
     ['not shutting down', !closing()],
     [`datanodes serving: ${serving} of ${view.nodes.length}`, serving > 0],

@@ -125,6 +125,7 @@ export function nodeJson(summary: NodeSummary): Json {
     incarnation: summary.node?.incarnation ?? '',
     address: addressJson(summary.node?.address),
     zone: summary.node?.zone ?? '',
+    weight: summary.weight,
     progress: summary.progress,
     replicas: summary.replicas,
     segment_bytes: summary.segmentBytes,

@@ -25,6 +25,7 @@ export class ScenarioNode {
   readonly id: string;
   readonly host: string;
   readonly zone: string;
+  weight = 1;
   run = 1;
   state: NodeState = NodeState.SERVING;
   /** `<uid> <segmentId>` */
@@ -96,16 +97,17 @@ export class ScenarioCluster {
     for (const record of this.state.catalog.node.values()) this.dispatch({ kind: 'known', record });
   }
 
-  join(id: string, host: string, zone: string): void {
+  join(id: string, host: string, zone: string, weight = 1): void {
     const node = new ScenarioNode(id, host, zone);
+    node.weight = weight;
     this.nodes.set(id, node);
     this.register(node);
     this.heartbeat(node);
   }
 
   register(node: ScenarioNode): void {
-    const { address, id, incarnation, zone } = node;
-    const record = { id, incarnation, address, zone };
+    const { address, id, incarnation, weight, zone } = node;
+    const record = { id, incarnation, address, zone, weight };
     this.change((state) => recordNode(state, record));
     this.dispatch({ kind: 'known', record });
   }

@@ -14,14 +14,14 @@
 // Commands up to `----` are run together; the lines after it, up to an empty one, are what they say.
 // STELE_SCENARIOS=write writes what they say now instead of comparing; read it before you keep it.
 //
-//   join ID.. [zone=Z] [host=H]   new datanodes, empty, serving
+//   join ID.. [zone=Z] [host=H] [weight=W]   new datanodes, empty, serving
 //   load KS [on=ID,ID] [bytes=N]  a committed load; its segments are on the owners, or on those named
 //   begin KS                      a load that goes on
 //   beat [ID..]                   heartbeats and lists of those named, or of all that are not failed
 //   apply [ID..]                  they take the present view
 //   fail ID.. / back ID..         a process stops answering, answers again
 //   miss ID [N]                   N heartbeats that were not answered
-//   restart ID [verifying|empty]  another run of the process
+//   restart ID [verifying|empty] [weight=W]  another run of the process
 //   served ID                     it has verified its files
 //   lose ID KS/V SHARD..          segments are found to be bad, or gone
 //   stray ID KS/V SHARD..         segments that nobody told it to hold
@@ -31,7 +31,7 @@
 //   pass DURATION                 time passes second by second, with heartbeats, views, turns, orders
 //   turn / do                     a turn of the control plane; what it ordered is carried out
 //   settle                        beats, views, turns and orders until there is nothing to do
-//   drain ID, resume ID, remove ID, suspend KS, wake KS, drop KS, rollback KS [N], keep KS N,
+//   drain ID, resume ID, remove ID, suspend KS, wake KS, drop KS, rollback KS [N], keep KS N, copies KS N,
 //   drop-version KS N, restart-master
 //   nodes, health, routes, keyspaces, loss ID, owners, explain KS SHARD   say what there is
 
@@ -40,6 +40,7 @@ import { setDrain } from '../../../master/catalog/cluster-transitions.ts';
 import {
   dropKeyspace,
   resumeKeyspace,
+  setReplication,
   suspendKeyspace,
 } from '../../../master/catalog/keyspace-transitions.ts';
 import { dropVersion, rollback, setKeep } from '../../../master/catalog/version-transitions.ts';
@@ -161,7 +162,12 @@ class ScenarioRun {
     switch (verb) {
       case 'join':
         for (const one of words)
-          cluster.join(one, option('host') ?? `host-${one}`, option('zone') ?? '');
+          cluster.join(
+            one,
+            option('host') ?? `host-${one}`,
+            option('zone') ?? '',
+            Number(option('weight') ?? 1),
+          );
         return [];
       case 'fail':
         for (const one of words) this.#failed.add(this.#node(one).id);
@@ -180,6 +186,7 @@ class ScenarioRun {
         }
         return [];
       case 'restart':
+        this.#node(id).weight = Number(option('weight') ?? this.#node(id).weight);
         return this.#restart(this.#node(id), more[0]);
       case 'served':
         this.#node(id).state = NodeState.SERVING;
@@ -243,6 +250,9 @@ class ScenarioRun {
         const { from, to } = cluster.change((state) => rollback(state, name, Number(number)));
         return [`from ${from} to ${to}`];
       }
+      case 'copies':
+        cluster.change((state) => setReplication(state, name, Number(number)));
+        return [];
       case 'keep': {
         const gone = cluster.change((state) => setKeep(state, name, Number(number)));
         return gone.length === 0 ? [] : [`no longer kept: ${gone.join(' ')}`];

@@ -16,6 +16,7 @@ import type {
   NodeSummary,
   PromoteRequest,
   SetCacheRequest,
+  SetReplicationRequest,
   SetKeepRequest,
 } from '../../../proto/gen/stele/v1/cluster.ts';
 import { LoadState } from '../../../proto/gen/stele/v1/load.ts';
@@ -285,7 +286,7 @@ export class FakeCluster implements ClusterOperations {
 
   #summaries(): NodeSummary[] {
     const bytes = { segmentBytes: 1000, memoryLimitBytes: 0, diskFreeBytes: 5, residentBytes: 6 };
-    const rest = { progress: 1, lookupsTotal: 7, silentMs: 0, trouble: '' };
+    const rest = { progress: 1, lookupsTotal: 7, silentMs: 0, weight: 1, trouble: '' };
     return this.#view.nodes.map((node) => ({ node, replicas: 10, ...bytes, ...rest }));
   }
 
@@ -357,6 +358,11 @@ export class FakeCluster implements ClusterOperations {
     return { keep, retired: [1] };
   }
 
+  async setReplication({ keyspace, replication }: SetReplicationRequest) {
+    this.calls.push(`setReplication ${keyspace} ${replication}`);
+    return { replication };
+  }
+
   async setCache({ cache, keyspace }: SetCacheRequest) {
     this.calls.push(`cache ${keyspace} ${cache}`);
     return { cache };
@@ -423,6 +429,10 @@ export class FakeCluster implements ClusterOperations {
     void this.calls.push(`suspend ${keyspace}`);
   resumeKeyspace = async ({ keyspace }: { keyspace: string }) =>
     void this.calls.push(`resume ${keyspace}`);
+
+  async restartNode(nodeId: string): Promise<void> {
+    this.calls.push(`restart ${nodeId}`);
+  }
 
   async drainNode(nodeId: string): Promise<void> {
     this.#nodeCall('drain', nodeId);

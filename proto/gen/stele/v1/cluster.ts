@@ -39,6 +39,8 @@ export interface RegisterNodeRequest {
   segmentFormat: number;
   /** The cluster whose data the node holds; empty for a new node. */
   clusterId: string;
+  /** Its size beside the others'; 0 counts as 1. */
+  weight: number;
 }
 
 export interface RegisterNodeResponse {
@@ -103,6 +105,8 @@ export interface NodeSummary {
   silentMs: number;
   /** What is wrong with a node that answers its heartbeats, in words: its disk, or its reads. Empty: nothing. */
   trouble: string;
+  /** Its size beside the others'. */
+  weight: number;
 }
 
 export interface ListKeyspacesRequest {
@@ -232,6 +236,17 @@ export interface SetCacheRequest {
 
 export interface SetCacheResponse {
   cache: boolean;
+}
+
+export interface SetReplicationRequest {
+  keyspace: string;
+  /** 0: the cluster's. */
+  replication: number;
+}
+
+export interface SetReplicationResponse {
+  /** What it comes to. */
+  replication: number;
 }
 
 export interface ListLoadsRequest {
@@ -369,6 +384,13 @@ export interface ResumeNodeRequest {
 export interface ResumeNodeResponse {
 }
 
+export interface RestartNodeRequest {
+  nodeId: string;
+}
+
+export interface RestartNodeResponse {
+}
+
 export interface RemoveNodeRequest {
   nodeId: string;
   /** Also where it may have the only copies of something. */
@@ -379,7 +401,7 @@ export interface RemoveNodeResponse {
 }
 
 function createBaseRegisterNodeRequest(): RegisterNodeRequest {
-  return { nodeId: "", incarnation: "", address: undefined, zone: "", segmentFormat: 0, clusterId: "" };
+  return { nodeId: "", incarnation: "", address: undefined, zone: "", segmentFormat: 0, clusterId: "", weight: 0 };
 }
 
 export const RegisterNodeRequest: MessageFns<RegisterNodeRequest> = {
@@ -401,6 +423,9 @@ export const RegisterNodeRequest: MessageFns<RegisterNodeRequest> = {
     }
     if (message.clusterId !== "") {
       writer.uint32(50).string(message.clusterId);
+    }
+    if (message.weight !== 0) {
+      writer.uint32(57).double(message.weight);
     }
     return writer;
   },
@@ -464,6 +489,14 @@ export const RegisterNodeRequest: MessageFns<RegisterNodeRequest> = {
             }
 
             message.clusterId = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.weight = reader.double();
             continue;
           }
         }
@@ -1014,6 +1047,7 @@ function createBaseNodeSummary(): NodeSummary {
     lookupsTotal: 0,
     silentMs: 0,
     trouble: "",
+    weight: 0,
   };
 }
 
@@ -1048,6 +1082,9 @@ export const NodeSummary: MessageFns<NodeSummary> = {
     }
     if (message.trouble !== "") {
       writer.uint32(82).string(message.trouble);
+    }
+    if (message.weight !== 0) {
+      writer.uint32(89).double(message.weight);
     }
     return writer;
   },
@@ -1143,6 +1180,14 @@ export const NodeSummary: MessageFns<NodeSummary> = {
             }
 
             message.trouble = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 89) {
+              break;
+            }
+
+            message.weight = reader.double();
             continue;
           }
         }
@@ -2401,6 +2446,109 @@ export const SetCacheResponse: MessageFns<SetCacheResponse> = {
             }
 
             message.cache = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSetReplicationRequest(): SetReplicationRequest {
+  return { keyspace: "", replication: 0 };
+}
+
+export const SetReplicationRequest: MessageFns<SetReplicationRequest> = {
+  encode(message: SetReplicationRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    if (message.replication !== 0) {
+      writer.uint32(16).uint32(message.replication);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetReplicationRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetReplicationRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.replication = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSetReplicationResponse(): SetReplicationResponse {
+  return { replication: 0 };
+}
+
+export const SetReplicationResponse: MessageFns<SetReplicationResponse> = {
+  encode(message: SetReplicationResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.replication !== 0) {
+      writer.uint32(8).uint32(message.replication);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetReplicationResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetReplicationResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.replication = reader.uint32();
             continue;
           }
         }
@@ -3810,6 +3958,87 @@ export const ResumeNodeResponse: MessageFns<ResumeNodeResponse> = {
   },
 };
 
+function createBaseRestartNodeRequest(): RestartNodeRequest {
+  return { nodeId: "" };
+}
+
+export const RestartNodeRequest: MessageFns<RestartNodeRequest> = {
+  encode(message: RestartNodeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RestartNodeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRestartNodeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRestartNodeResponse(): RestartNodeResponse {
+  return {};
+}
+
+export const RestartNodeResponse: MessageFns<RestartNodeResponse> = {
+  encode(_: RestartNodeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RestartNodeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRestartNodeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseRemoveNodeRequest(): RemoveNodeRequest {
   return { nodeId: "", force: false };
 }
@@ -4010,6 +4239,18 @@ export const ClusterServiceService = {
     responseSerialize: (value: SetCacheResponse): Buffer => bufferView(SetCacheResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SetCacheResponse => SetCacheResponse.decode(value),
   },
+  /** How many copies a keyspace has. It takes effect at once; copies are made and dropped in the background. */
+  setReplication: {
+    path: "/stele.v1.ClusterService/SetReplication" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetReplicationRequest): Buffer =>
+      bufferView(SetReplicationRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetReplicationRequest => SetReplicationRequest.decode(value),
+    responseSerialize: (value: SetReplicationResponse): Buffer =>
+      bufferView(SetReplicationResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetReplicationResponse => SetReplicationResponse.decode(value),
+  },
   /** Running loads and those that ended last. */
   listLoads: {
     path: "/stele.v1.ClusterService/ListLoads" as const,
@@ -4128,6 +4369,16 @@ export const ClusterServiceService = {
     responseSerialize: (value: ResumeNodeResponse): Buffer => bufferView(ResumeNodeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ResumeNodeResponse => ResumeNodeResponse.decode(value),
   },
+  /** Ends its process, which whoever runs it starts again; refused where nobody would. */
+  restartNode: {
+    path: "/stele.v1.ClusterService/RestartNode" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RestartNodeRequest): Buffer => bufferView(RestartNodeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RestartNodeRequest => RestartNodeRequest.decode(value),
+    responseSerialize: (value: RestartNodeResponse): Buffer => bufferView(RestartNodeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RestartNodeResponse => RestartNodeResponse.decode(value),
+  },
   removeNode: {
     path: "/stele.v1.ClusterService/RemoveNode" as const,
     requestStream: false as const,
@@ -4154,6 +4405,8 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   setKeep: handleUnaryCall<SetKeepRequest, SetKeepResponse>;
   /** Whether masters cache the values of a keyspace. */
   setCache: handleUnaryCall<SetCacheRequest, SetCacheResponse>;
+  /** How many copies a keyspace has. It takes effect at once; copies are made and dropped in the background. */
+  setReplication: handleUnaryCall<SetReplicationRequest, SetReplicationResponse>;
   /** Running loads and those that ended last. */
   listLoads: handleUnaryCall<ListLoadsRequest, ListLoadsResponse>;
   getLoad: handleUnaryCall<GetLoadRequest, GetLoadResponse>;
@@ -4170,6 +4423,8 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   explain: handleUnaryCall<ExplainRequest, ExplainResponse>;
   drainNode: handleUnaryCall<DrainNodeRequest, DrainNodeResponse>;
   resumeNode: handleUnaryCall<ResumeNodeRequest, ResumeNodeResponse>;
+  /** Ends its process, which whoever runs it starts again; refused where nobody would. */
+  restartNode: handleUnaryCall<RestartNodeRequest, RestartNodeResponse>;
   removeNode: handleUnaryCall<RemoveNodeRequest, RemoveNodeResponse>;
 }
 
@@ -4333,6 +4588,22 @@ export interface ClusterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SetCacheResponse) => void,
   ): ClientUnaryCall;
+  /** How many copies a keyspace has. It takes effect at once; copies are made and dropped in the background. */
+  setReplication(
+    request: SetReplicationRequest,
+    callback: (error: ServiceError | null, response: SetReplicationResponse) => void,
+  ): ClientUnaryCall;
+  setReplication(
+    request: SetReplicationRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetReplicationResponse) => void,
+  ): ClientUnaryCall;
+  setReplication(
+    request: SetReplicationRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetReplicationResponse) => void,
+  ): ClientUnaryCall;
   /** Running loads and those that ended last. */
   listLoads(
     request: ListLoadsRequest,
@@ -4516,6 +4787,22 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ResumeNodeResponse) => void,
+  ): ClientUnaryCall;
+  /** Ends its process, which whoever runs it starts again; refused where nobody would. */
+  restartNode(
+    request: RestartNodeRequest,
+    callback: (error: ServiceError | null, response: RestartNodeResponse) => void,
+  ): ClientUnaryCall;
+  restartNode(
+    request: RestartNodeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RestartNodeResponse) => void,
+  ): ClientUnaryCall;
+  restartNode(
+    request: RestartNodeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RestartNodeResponse) => void,
   ): ClientUnaryCall;
   removeNode(
     request: RemoveNodeRequest,

@@ -191,6 +191,13 @@ export interface CopySource {
   address: NodeAddress | undefined;
 }
 
+export interface RestartRequest {
+  header: OrderHeader | undefined;
+}
+
+export interface RestartResponse {
+}
+
 export interface CopySegmentsRequest {
   header: OrderHeader | undefined;
   orders: CopyOrder[];
@@ -1615,6 +1622,87 @@ export const CopySource: MessageFns<CopySource> = {
             message.address = NodeAddress.decode(reader, reader.uint32());
             continue;
           }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRestartRequest(): RestartRequest {
+  return { header: undefined };
+}
+
+export const RestartRequest: MessageFns<RestartRequest> = {
+  encode(message: RestartRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.header !== undefined) {
+      OrderHeader.encode(message.header, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RestartRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRestartRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.header = OrderHeader.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRestartResponse(): RestartResponse {
+  return {};
+}
+
+export const RestartResponse: MessageFns<RestartResponse> = {
+  encode(_: RestartResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RestartResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRestartResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3182,6 +3270,16 @@ export const DatanodeServiceService = {
       bufferView(DropSegmentsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DropSegmentsResponse => DropSegmentsResponse.decode(value),
   },
+  /** Answers, then ends the process, as SIGTERM does. CONFLICT where nobody starts it again. */
+  restart: {
+    path: "/stele.v1.DatanodeService/Restart" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RestartRequest): Buffer => bufferView(RestartRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RestartRequest => RestartRequest.decode(value),
+    responseSerialize: (value: RestartResponse): Buffer => bufferView(RestartResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RestartResponse => RestartResponse.decode(value),
+  },
   fetchSegment: {
     path: "/stele.v1.DatanodeService/FetchSegment" as const,
     requestStream: false as const,
@@ -3255,6 +3353,8 @@ export interface DatanodeServiceServer extends UntypedServiceImplementation {
   putManifest: handleUnaryCall<PutManifestRequest, PutManifestResponse>;
   copySegments: handleUnaryCall<CopySegmentsRequest, CopySegmentsResponse>;
   dropSegments: handleUnaryCall<DropSegmentsRequest, DropSegmentsResponse>;
+  /** Answers, then ends the process, as SIGTERM does. CONFLICT where nobody starts it again. */
+  restart: handleUnaryCall<RestartRequest, RestartResponse>;
   fetchSegment: handleServerStreamingCall<FetchSegmentRequest, FetchSegmentResponse>;
   /** Keys of one version from a place on, a bounded number a call; see ScanKeysRequest. */
   scanKeys: handleUnaryCall<ScanKeysRequest, ScanKeysResponse>;
@@ -3359,6 +3459,22 @@ export interface DatanodeServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DropSegmentsResponse) => void,
+  ): ClientUnaryCall;
+  /** Answers, then ends the process, as SIGTERM does. CONFLICT where nobody starts it again. */
+  restart(
+    request: RestartRequest,
+    callback: (error: ServiceError | null, response: RestartResponse) => void,
+  ): ClientUnaryCall;
+  restart(
+    request: RestartRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RestartResponse) => void,
+  ): ClientUnaryCall;
+  restart(
+    request: RestartRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RestartResponse) => void,
   ): ClientUnaryCall;
   fetchSegment(
     request: FetchSegmentRequest,

@@ -1,0 +1,131 @@
+// A rolling restart: every datanode is ended and comes back, one at a time, and only while the cluster
+// is GREEN without it being missed.
+//
+//   wait for GREEN -> restart a -> a serves again, another run of it -> wait for GREEN -> restart b ...
+//
+// Nothing of it is kept anywhere: interrupted at any point, the cluster is as it is, the datanode that was
+// restarted comes back by itself, and the same command begins anew.
+
+import { monotonicNowMs, sleep } from '../base/clock.ts';
+import { SteleError } from '../base/errors.ts';
+import { formatDuration } from '../base/units.ts';
+import type { GetHealthResponse, NodeSummary } from '../proto/gen/stele/v1/cluster.ts';
+import { HealthStatus, NodeState } from '../proto/gen/stele/v1/view.ts';
+import type { Admin } from './with-admin.ts';
+import { healthWord, nodeStateWord } from './words.ts';
+
+const LOOK_MS = 200;
+const TELL_MS = 5_000;
+
+type RestartAdmin = Pick<Admin, 'getHealth' | 'listKeyspaces' | 'listNodes' | 'restartNode'>;
+
+export interface RestartOptions {
+  /** For each datanode: to be back, and for the cluster to be GREEN again. */
+  readonly deadlineMs: number;
+  /** Also where a keyspace has one copy only, whose reads fail meanwhile. */
+  readonly force: boolean;
+  readonly tell: (line: string) => void;
+}
+
+/** Returns how many were restarted. Throws CONFLICT and DEADLINE_EXCEEDED, with what it waited for. */
+export async function restartAll(admin: RestartAdmin, options: RestartOptions): Promise<number> {
+  if (!options.force) await refuseSingleCopies(admin);
+  const { nodes } = await admin.listNodes();
+  const ids = nodes.flatMap(({ node }) => (node === undefined ? [] : [node.id])).sort();
+  for (const [index, id] of ids.entries()) {
+    await untilGreen(admin, options, `before ${id} is restarted`);
+    const startedAtMs = monotonicNowMs();
+    const before = await runOf(admin, id);
+    await admin.restartNode(id);
+    await untilBack(admin, options, id, before);
+    const tookMs = monotonicNowMs() - startedAtMs;
+    options.tell(`${id} is back after ${formatDuration(tookMs)} (${index + 1} of ${ids.length})`);
+  }
+  await untilGreen(admin, options, 'after the last one');
+  return ids.length;
+}
+
+async function refuseSingleCopies(admin: RestartAdmin): Promise<void> {
+  const { keyspaces } = await admin.listKeyspaces();
+  const single = keyspaces.filter(
+    ({ currentVersion, replication }) => replication < 2 && currentVersion > 0,
+  );
+  const { nodes, replicationEffective } = await health(admin);
+  if (single.length === 0 && (replicationEffective > 1 || keyspaces.length === 0)) return;
+  const why =
+    single.length > 0
+      ? `Keyspace '${single[0]?.name ?? ''}' has one copy only`
+      : `There ${nodes.length === 1 ? 'is one datanode' : 'are too few datanodes for two copies'}`;
+  throw new SteleError(
+    'CONFLICT',
+    `${why}, so reads fail while its datanode restarts; raise it (\`stele replication\`), or accept that with --force.`,
+  );
+}
+
+function health(admin: RestartAdmin): Promise<GetHealthResponse> {
+  return admin.getHealth({ waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 });
+}
+
+async function runOf(admin: RestartAdmin, id: string): Promise<string> {
+  const { nodes } = await admin.listNodes();
+  const found = nodes.find(({ node }) => node?.id === id)?.node;
+  if (found !== undefined) return found.incarnation;
+  throw new SteleError('NODE_NOT_FOUND', `Datanode ${id} was removed meanwhile; run this again.`);
+}
+
+function untilGreen(admin: RestartAdmin, options: RestartOptions, when: string): Promise<void> {
+  return waitFor(options, async () => {
+    const found = await health(admin);
+    const away = found.nodes.filter(({ node }) => node?.state !== NodeState.SERVING);
+    if (found.status === HealthStatus.GREEN && away.length === 0) return undefined;
+    const short = found.shardsUnderReplicated + found.uncovered.length;
+    const shards = short === 0 ? '' : `, ${short} of ${found.shardsTotal} shards lack copies`;
+    const others = away.length === 0 ? '' : `; ${away.map(stateOf).join(', ')}`;
+    return `the cluster to be green ${when}: it is ${healthWord(found.status)}${shards}${others}`;
+  });
+}
+
+function untilBack(
+  admin: RestartAdmin,
+  options: RestartOptions,
+  id: string,
+  before: string,
+): Promise<void> {
+  return waitFor(options, async () => {
+    const { nodes } = await admin.listNodes();
+    const found = nodes.find(({ node }) => node?.id === id);
+    const isBack = found?.node?.state === NodeState.SERVING && found.node.incarnation !== before;
+    return isBack ? undefined : `${found === undefined ? id : stateOf(found)} to serve again`;
+  });
+}
+
+function stateOf({ node, progress }: NodeSummary): string {
+  if (node === undefined) return 'a datanode';
+  const done = node.state === NodeState.INITIALIZING ? ` ${Math.floor(progress * 100)}%` : '';
+  return `${node.id} (${nodeStateWord(node.state)}${done})`;
+}
+
+/** `look` says what is waited for; undefined: it has come. */
+async function waitFor(
+  { deadlineMs, tell }: RestartOptions,
+  look: () => Promise<string | undefined>,
+): Promise<void> {
+  const startedAtMs = monotonicNowMs();
+  let toldAtMs = startedAtMs;
+  for (;;) {
+    const waiting = await look();
+    if (waiting === undefined) return;
+    const nowMs = monotonicNowMs();
+    if (nowMs - startedAtMs >= deadlineMs) {
+      throw new SteleError(
+        'DEADLINE_EXCEEDED',
+        `Waited ${formatDuration(deadlineMs)} for ${waiting}. Nothing further was restarted; see \`stele status\`, then run this again.`,
+      );
+    }
+    if (nowMs - toldAtMs >= TELL_MS) {
+      toldAtMs = nowMs;
+      tell(`waiting for ${waiting}`);
+    }
+    await sleep(LOOK_MS);
+  }
+}

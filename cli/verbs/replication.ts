@@ -1,0 +1,41 @@
+// `stele replication KS N`: how many copies a keyspace has.
+
+import { settingsOf } from '../../base/config.ts';
+import { SteleError } from '../../base/errors.ts';
+import { keyspaceName, shorten } from '../../base/ids.ts';
+import { REPLICATION_MAX } from '../../base/limits.ts';
+import { clientOptions, outputOption } from '../client-settings.ts';
+import { EXIT_OK } from '../exit.ts';
+import { defineVerb } from '../verb.ts';
+import { withAdmin } from '../with-admin.ts';
+
+export const replication = defineVerb({
+  name: 'replication',
+  summary: 'how many copies a keyspace has',
+  operands: '<keyspace> <copies>',
+  schema: settingsOf({ ...clientOptions, output: outputOption }),
+  examples: ['stele replication prices 3', 'stele replication prices default'],
+  async run({ operands, settings: { values }, output }) {
+    const keyspace = keyspaceName(operands[0] ?? '');
+    const count = countOf(operands[1] ?? '');
+    const done = await withAdmin(values, (admin) => admin.setReplication(keyspace, count));
+    if (values.output === 'json') output.line(JSON.stringify({ keyspace, ...done }));
+    else {
+      const copies = `${done.replication} ${done.replication === 1 ? 'copy' : 'copies'}`;
+      output.line(
+        `${keyspace} is to have ${copies}; \`stele status --wait green\` waits until it has.`,
+      );
+    }
+    return EXIT_OK;
+  },
+});
+
+function countOf(text: string): number {
+  if (text === 'default') return 0;
+  const count = /^[0-9]{1,3}$/.test(text) ? Number(text) : Number.NaN;
+  if (count >= 1 && count <= REPLICATION_MAX) return count;
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `'${shorten(text)}' is not a number of copies: use 1 to ${REPLICATION_MAX}, or 'default' for what the cluster has.`,
+  );
+}

@@ -1,0 +1,101 @@
+import { expect, test } from 'vitest';
+import { restartAll } from '../../cli/restart-all.ts';
+import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
+
+const { GREEN, YELLOW } = HealthStatus;
+
+/** A cluster that notes what it is told; a restarted node is away for so many looks at it. */
+class FakeAdmin {
+  readonly log: string[] = [];
+  readonly runs = new Map([
+    ['a', 1],
+    ['b', 1],
+  ]);
+  readonly away = new Map<string, number>();
+  looksAway = 2;
+  replication = 2;
+  status: HealthStatus = GREEN;
+
+  #node(id: string) {
+    const left = this.away.get(id) ?? 0;
+    this.away.set(id, left - 1);
+    const state = left > 0 ? NodeState.INITIALIZING : NodeState.SERVING;
+    const address = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
+    const node = { id, incarnation: `${id}-${this.runs.get(id)}`, state, zone: '', address };
+    const zeros = { replicas: 0, segmentBytes: 0, memoryLimitBytes: 0, diskFreeBytes: 0 };
+    const more = { residentBytes: 0, lookupsTotal: 0, silentMs: 0, weight: 1 };
+    return { node, ...zeros, ...more, progress: 0.4 };
+  }
+
+  listNodes = async () => ({ nodes: [...this.runs.keys()].reverse().map((id) => this.#node(id)) });
+
+  listKeyspaces = async () => ({
+    keyspaces: [{ name: 'prices', replication: this.replication, currentVersion: 1 }] as never,
+  });
+
+  getHealth = async () => {
+    const { nodes } = await this.listNodes();
+    const isWhole = nodes.every(({ node }) => node.state === NodeState.SERVING);
+    const status = isWhole ? this.status : YELLOW;
+    this.log.push(status === GREEN ? 'green' : 'yellow');
+    return {
+      ...{ status, nodes, reached: true, ready: true, epoch: 1, shardsTotal: 8, shardsActive: 8 },
+      ...{ shardsUnderReplicated: status === GREEN ? 0 : 3, uncovered: [] },
+      ...{ replicationTarget: 2, replicationEffective: 2 },
+    };
+  };
+
+  restartNode = async (id: string) => {
+    this.log.push(`restart ${id}`);
+    this.runs.set(id, (this.runs.get(id) ?? 0) + 1);
+    this.away.set(id, this.looksAway);
+  };
+}
+
+const options = { deadlineMs: 5_000, force: false, tell: () => undefined };
+
+test('each is restarted only after the cluster was found green', async () => {
+  const admin = new FakeAdmin();
+  expect(await restartAll(admin, options)).toBe(2);
+  const steps = admin.log.filter((step, at) => step !== admin.log[at - 1]);
+  expect(steps.filter((step) => step !== 'yellow')).toEqual([
+    'green',
+    'restart a',
+    'green',
+    'restart b',
+    'green',
+  ]);
+});
+
+test('a cluster that is not green is left alone, and the deadline says what was waited for', async () => {
+  const admin = new FakeAdmin();
+  admin.status = YELLOW;
+  await expect(restartAll(admin, { ...options, deadlineMs: 300 })).rejects.toMatchObject({
+    code: 'DEADLINE_EXCEEDED',
+    message: expect.stringMatching(
+      /green before a is restarted: it is yellow, 3 of 8 shards lack copies.*run this again/,
+    ) as string,
+  });
+  expect(admin.log).not.toContain('restart a');
+});
+
+test('a datanode that does not come back stops it, and is named with what it is doing', async () => {
+  const admin = new FakeAdmin();
+  admin.looksAway = 10_000;
+  await expect(restartAll(admin, { ...options, deadlineMs: 300 })).rejects.toMatchObject({
+    code: 'DEADLINE_EXCEEDED',
+    message: expect.stringMatching(/a \(initializing 40%\) to serve again/) as string,
+  });
+  expect(admin.log).not.toContain('restart b');
+});
+
+test('where a keyspace has one copy it is refused, but for --force', async () => {
+  const admin = new FakeAdmin();
+  admin.replication = 1;
+  await expect(restartAll(admin, options)).rejects.toMatchObject({
+    code: 'CONFLICT',
+    message: expect.stringMatching(/'prices' has one copy only/) as string,
+  });
+  expect(admin.log).not.toContain('restart a');
+  expect(await restartAll(admin, { ...options, force: true })).toBe(2);
+});
