@@ -66,7 +66,7 @@ export class NodeRegistrar implements Registrar {
 }
 
 function recordOf(request: RegisterNodeRequest): Omit<NodeRecord, 'drain'> {
-  const { address, incarnation, zone, segmentFormat, weight = 0 } = request;
+  const { address, incarnation, zone, segmentFormat, weight } = request;
   const id = parseNodeId(request.nodeId);
   const isPort = (port: number): boolean => Number.isInteger(port) && port > 0 && port <= PORT_MAX;
   if (address === undefined || address.host === '' || !isPort(address.grpcPort)) {
@@ -90,7 +90,10 @@ function recordOf(request: RegisterNodeRequest): Omit<NodeRecord, 'drain'> {
   }
   const isUsual = weight === 0 || weight === 1;
   return {
-    ...{ id, incarnation, address: { host, httpPort, respPort, grpcPort }, zone },
+    id,
+    incarnation,
+    address: { host, httpPort, respPort, grpcPort },
+    zone,
     ...(isUsual ? {} : { weight }),
   };
 }

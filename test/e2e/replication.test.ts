@@ -116,8 +116,8 @@ async function stated() {
   const [status, redisInfo, clusterInfo, own, metrics, ready] = await Promise.all([
     verb('status', '-o', 'json'),
     redis.info(),
-    redis.cluster('INFO') as Promise<string>,
-    redis.call('STELE', 'HEALTH') as Promise<unknown>,
+    redis.cluster('INFO'),
+    redis.call('STELE', 'HEALTH'),
     fetch(cluster.url('/metrics')).then((response) => response.text()),
     fetch(cluster.url('/readyz')).then((response) => response.status),
   ]);

@@ -45,6 +45,7 @@ const NODE = object({
   incarnation: TEXT,
   address: orNull(ADDRESS),
   zone: TEXT,
+  weight: { type: 'number' },
   progress: { type: 'number' },
   replicas: COUNT,
   segment_bytes: COUNT,
@@ -267,7 +268,10 @@ export const RESPONSES = {
   keyspaces: withProblems(object({ keyspaces: arrayOf(KEYSPACE) })),
   keyspace: withProblems(KEYSPACE),
   settings: withProblems(
-    object({ keyspace: TEXT }, { keep: COUNT, retired: arrayOf(COUNT), cache: FLAG }),
+    object(
+      { keyspace: TEXT },
+      { keep: COUNT, retired: arrayOf(COUNT), cache: FLAG, replication: COUNT },
+    ),
   ),
   droppedKeyspace: withProblems(object({ keyspace: TEXT, dropped: FLAG })),
   suspension: withProblems(object({ keyspace: TEXT, suspended: FLAG })),

@@ -35,6 +35,7 @@ import type {
   LookupSink,
   LookupTargetRef,
 } from '../../../proto/ports.ts';
+import { EXPLAINED } from './explain-sample.ts';
 import { globMatches } from '../../../resp/glob.ts';
 import { shardOfSlot } from '../../../ring/shard.ts';
 import { slotOfKey } from '../../../ring/slot.ts';
@@ -358,11 +359,10 @@ export class FakeCluster implements ClusterOperations {
     return { keep, retired: [1] };
   }
 
-  async setReplication({ keyspace, replication }: SetReplicationRequest) {
-    this.calls.push(`setReplication ${keyspace} ${replication}`);
+  setReplication = async ({ keyspace, replication }: SetReplicationRequest) => {
+    this.calls.push(`replication ${keyspace} ${replication}`);
     return { replication };
-  }
-
+  };
   async setCache({ cache, keyspace }: SetCacheRequest) {
     this.calls.push(`cache ${keyspace} ${cache}`);
     return { cache };
@@ -411,17 +411,7 @@ export class FakeCluster implements ClusterOperations {
       version: 1,
       slot: slotOfKey(request.key, 0, request.key.length),
       shard: this.shardOf(request.key),
-      replicas: [
-        {
-          nodeId: 'datanode-0',
-          owner: true,
-          holds: true,
-          state: NodeState.SERVING,
-          reason: 'first on the ring',
-        },
-      ],
-      servedBy: 'datanode-0',
-      segmentIds: [],
+      ...EXPLAINED,
     };
   }
 
@@ -430,10 +420,7 @@ export class FakeCluster implements ClusterOperations {
   resumeKeyspace = async ({ keyspace }: { keyspace: string }) =>
     void this.calls.push(`resume ${keyspace}`);
 
-  async restartNode(nodeId: string): Promise<void> {
-    this.calls.push(`restart ${nodeId}`);
-  }
-
+  restartNode = async (nodeId: string) => this.#nodeCall('restart', nodeId);
   async drainNode(nodeId: string): Promise<void> {
     this.#nodeCall('drain', nodeId);
   }
