@@ -23,7 +23,7 @@ class FakeAdmin {
     const address = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
     const node = { id, incarnation: `${id}-${this.runs.get(id)}`, state, zone: '', address };
     const zeros = { replicas: 0, segmentBytes: 0, memoryLimitBytes: 0, diskFreeBytes: 0 };
-    const more = { residentBytes: 0, lookupsTotal: 0, silentMs: 0, weight: 1 };
+    const more = { residentBytes: 0, lookupsTotal: 0, silentMs: 0, weight: 1, trouble: '' };
     return { node, ...zeros, ...more, progress: 0.4 };
   }
 
