@@ -1,0 +1,198 @@
+// What cluster clients learn: addresses as they are announced, replicas as replicas, and within 1.2 s that a
+// datanode is gone.
+
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Cluster, Redis } from 'ioredis';
+import { createCluster } from 'redis';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { slotOfKey } from '../../ring/slot.ts';
+import { TestCluster } from '../support/cluster.ts';
+import { VersionedRows } from '../support/rows.ts';
+import { flags } from '../support/stele-process.ts';
+
+const SEEN_MS_MAX = 1200;
+const HOST = 'localhost';
+const NODES = ['node-0', 'node-1', 'node-2'];
+const rows = new VersionedRows(1000);
+const keys = Array.from({ length: rows.count }, (_, index) => rows.key(index));
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  cluster = await TestCluster.start({
+    masterFlags: flags({ 'repair-delay': '60s' }),
+    datanodeFlags: flags({ 'announce-host': HOST }),
+  });
+  const file = join(cluster.folder, 'rows.data');
+  await rows.write(file, 1);
+  await cluster.load('default', [file]);
+  await cluster.status('green');
+}, 60_000);
+
+afterAll(() => cluster?.close());
+
+/** First and last slot, then host, port and id of its owner and replicas. */
+type SlotRange = [number, number, ...[string, number, string][]];
+
+function connect(port: number): Redis {
+  const client = new Redis({ port, maxRetriesPerRequest: 0, retryStrategy: () => null });
+  client.on('error', () => undefined);
+  onTestFinished(() => client.disconnect());
+  return client;
+}
+
+async function slotsOf(client: Redis): Promise<SlotRange[]> {
+  return (await client.call('CLUSTER', 'SLOTS')) as SlotRange[];
+}
+
+function nodesOf(ranges: readonly SlotRange[], key: string): [string, number, string][] {
+  const bytes = Buffer.from(key);
+  const slot = slotOfKey(bytes, 0, bytes.length);
+  const range = ranges.find(([first, last]) => first <= slot && slot <= last);
+  const [, , ...nodes] = range ?? [0, 0];
+  return nodes;
+}
+
+test('addresses are the announced ones, everywhere', async () => {
+  for (const { resp } of [cluster.master, ...NODES.map((id) => cluster.node(id))]) {
+    const client = connect(resp);
+    const hosts = (await slotsOf(client)).flatMap(([, , ...nodes]) => nodes.map(([host]) => host));
+    expect(new Set(hosts)).toEqual(new Set([HOST]));
+    const shards = JSON.stringify(await client.call('CLUSTER', 'SHARDS'));
+    expect(shards).toContain(`"endpoint","${HOST}"`);
+    expect(shards).not.toContain('127.0.0.1');
+    const lines = String(await client.call('CLUSTER', 'NODES'))
+      .trim()
+      .split('\n');
+    expect(lines).toHaveLength(NODES.length);
+    for (const line of lines) expect(line).toMatch(new RegExp(`^[0-9a-f]{40} ${HOST}:\\d+@\\d+`));
+  }
+  const ranges = await slotsOf(connect(cluster.node('node-0').resp));
+  const foreign = keys.find((key) =>
+    nodesOf(ranges, key).every(([, port]) => port !== cluster.node('node-0').resp),
+  );
+  const moved = connect(cluster.node('node-0').resp).get(foreign ?? '');
+  await expect(moved).rejects.toThrow(new RegExp(`^MOVED \\d+ ${HOST}:\\d+$`));
+});
+
+test('a slot has an owner and a replica, and both answer who says READONLY', async () => {
+  const clients = new Map(
+    NODES.map((id) => [cluster.node(id).resp, connect(cluster.node(id).resp)]),
+  );
+  const [first] = clients.values();
+  const ranges = await slotsOf(first as Redis);
+  // One slot may be told without its replica, so that clients see every primary first as one.
+  const alone = ranges.filter(([, , ...nodes]) => nodes.length !== 2);
+  expect(alone.every(([from, to]) => from === to)).toBe(true);
+  expect(alone.length).toBeLessThanOrEqual(1);
+  expect(new Set(ranges.map((range) => range[2]?.[1]))).toEqual(new Set(clients.keys()));
+  for (const client of clients.values()) expect(await client.readonly()).toBe('OK');
+  for (const key of keys.slice(0, 100).filter((each) => nodesOf(ranges, each).length === 2)) {
+    const holders = nodesOf(ranges, key).map(([, port]) => port);
+    for (const [port, client] of clients) {
+      if (holders.includes(port)) expect(await client.get(key)).toBe(rows.value(key, 1));
+      else await expect(client.get(key)).rejects.toThrow(/^MOVED/);
+    }
+  }
+  const shards = (await (first as Redis).call('CLUSTER', 'SHARDS')) as [
+    string,
+    number[],
+    string,
+    string[][],
+  ][];
+  const roles = shards.flatMap(([, , , nodes]) =>
+    nodes.map((node) => node[node.indexOf('role') + 1]),
+  );
+  expect(new Set(roles)).toEqual(new Set(['master', 'replica']));
+  for (const [, , , nodes] of shards) {
+    expect(nodes.map((node) => node[node.indexOf('role') + 1])).toEqual(['master', 'replica']);
+  }
+});
+
+interface ClusterClient {
+  readonly name: string;
+  readonly get: (key: string) => Promise<string | null>;
+}
+
+async function clusterClients(): Promise<ClusterClient[]> {
+  const seeds = NODES.map((id) => ({ host: HOST, port: cluster.node(id).resp }));
+  // As docs/redis.md has them.
+  const ioredis = new Cluster(seeds, { scaleReads: 'all', slotsRefreshInterval: 1000 });
+  const nodeRedis = createCluster({
+    rootNodes: seeds.map((socket) => ({ socket })),
+    useReplicas: true,
+    topologyRefreshOnReconnectionAttemptStrategy: 100,
+  });
+  for (const client of [ioredis, nodeRedis]) client.on('error', () => undefined);
+  onTestFinished(() => {
+    ioredis.disconnect();
+    nodeRedis.destroy();
+  });
+  await nodeRedis.connect();
+  return [
+    { name: 'ioredis', get: (key) => ioredis.get(key) },
+    { name: 'node-redis', get: (key) => nodeRedis.get(key) },
+  ];
+}
+
+/** When the last read of `client` failed or was slow, as milliseconds after `sinceMs`; reads until `untilMs`. */
+async function lastTrouble(
+  client: ClusterClient,
+  sinceMs: number,
+  untilMs: number,
+): Promise<number> {
+  let lastMs = 0;
+  for (let at = 0; performance.now() < untilMs; at++) {
+    const wanted = Array.from(
+      { length: 50 },
+      (_, index) => keys[(at * 50 + index) % keys.length] ?? '',
+    );
+    const results = await Promise.all(
+      wanted.map(async (key) => {
+        try {
+          return (await client.get(key)) === rows.value(key, 1);
+        } catch {
+          return false;
+        }
+      }),
+    );
+    if (results.includes(false)) lastMs = performance.now() - sinceMs;
+    await pause(10);
+  }
+  return lastMs;
+}
+
+test('a killed datanode is gone for all within 1.2 s, and none asks it after that', async () => {
+  const clients = await clusterClients();
+  for (const { get } of clients) expect(await get('key-1')).toBe(rows.value('key-1', 1));
+  const askers = [cluster.master, cluster.node('node-0'), cluster.node('node-2')].map(({ resp }) =>
+    connect(resp),
+  );
+  const deadPort = cluster.node('node-1').resp;
+  const killedMs = performance.now();
+  await cluster.kill('node-1');
+  const troubles = clients.map((client) => lastTrouble(client, killedMs, killedMs + 3000));
+  const learned = await Promise.all(
+    askers.map(async (asker) => {
+      for (;;) {
+        const ranges = await slotsOf(asker);
+        if (ranges.every((range) => range[2]?.[1] !== deadPort))
+          return performance.now() - killedMs;
+        await pause(10);
+      }
+    }),
+  );
+  const readers = await Promise.all(troubles);
+  console.log(
+    `  told after ${learned.map(Math.round).join(', ')} ms; last failed read after ${readers.map(Math.round).join(', ')} ms`,
+  );
+  for (const ms of [...learned, ...readers]) expect(ms).toBeLessThan(SEEN_MS_MAX);
+  const lines = String(await (askers[1] as Redis).call('CLUSTER', 'NODES'));
+  expect(lines).toMatch(new RegExp(`${HOST}:${deadPort}@\\d+ \\S*fail`));
+  await cluster.startNode('node-1');
+  await cluster.nodesServing(3);
+  await cluster.status('green');
+  for (const { get } of clients) {
+    for (const key of keys) expect(await get(key)).toBe(rows.value(key, 1));
+  }
+});
