@@ -1,31 +1,47 @@
 // The client's connections to datanodes: one a node, opened at its first read, closed when the view
 // has the node no more, or at another address.
+//
+//   connected                            used
+//   connecting, for less than GRACE_MS   used: what is asked goes out when it is there
+//   connecting for longer                not used: another replica is asked at once, not after a while
+//   connecting for REDIAL_MS             made anew: a peer that takes the connection and then says nothing
+//                                        holds grpc-js for ever (grpc-node #2785)
 
+import type { Clock } from '../base/clock.ts';
 import type { ClusterView, NodeView } from '../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LinkFactory } from '../proto/ports.ts';
 
+const GRACE_MS = 200;
+const REDIAL_MS = 2000;
+
 interface OpenLink {
   readonly name: string;
-  readonly link: DatanodeLink;
+  link: DatanodeLink;
+  /** When it was found without a connection; undefined while it has one. */
+  missingSinceMs: number | undefined;
+  dialedMs: number;
 }
 
 export class DatanodeLinks {
   readonly #factory: LinkFactory;
+  readonly #nowMs: Clock;
   #nodes = new Map<string, NodeView>();
   readonly #open = new Map<string, OpenLink>();
 
-  constructor(factory: LinkFactory) {
+  constructor(factory: LinkFactory, nowMs: Clock) {
     this.#factory = factory;
+    this.#nowMs = nowMs;
   }
 
-  /** The link to a node of the view; undefined when there is none of that id. */
+  /** The link to a node of the view; undefined when there is none of that id, or no way to reach it now. */
   readonly to = (nodeId: string): DatanodeLink | undefined => {
     const open = this.#open.get(nodeId);
-    if (open !== undefined) return open.link;
+    if (open !== undefined) return this.#usable(nodeId, open);
     const node = this.#nodes.get(nodeId);
     if (node?.address === undefined) return undefined;
     const link = this.#factory.connect({ nodeId, address: node.address });
-    this.#open.set(nodeId, { name: nameOf(node), link });
+    const dialedMs = this.#nowMs();
+    this.#open.set(nodeId, { name: nameOf(node), link, missingSinceMs: undefined, dialedMs });
     return link;
   };
 
@@ -44,6 +60,28 @@ export class DatanodeLinks {
     this.#nodes.clear();
     for (const { link } of this.#open.values()) link.close();
     this.#open.clear();
+  }
+
+  #usable(nodeId: string, open: OpenLink): DatanodeLink | undefined {
+    if (open.link.isConnected?.() !== false) {
+      open.missingSinceMs = undefined;
+      return open.link;
+    }
+    const nowMs = this.#nowMs();
+    open.missingSinceMs ??= nowMs;
+    if (nowMs - Math.max(open.missingSinceMs, open.dialedMs) >= REDIAL_MS)
+      this.#redial(nodeId, open);
+    return nowMs - open.missingSinceMs < GRACE_MS ? open.link : undefined;
+  }
+
+  #redial(nodeId: string, open: OpenLink): void {
+    const address = this.#nodes.get(nodeId)?.address;
+    if (address === undefined) return;
+    open.link.close();
+    open.link = this.#factory.connect({ nodeId, address });
+    open.dialedMs = this.#nowMs();
+    // Begins to connect.
+    open.link.isConnected?.();
   }
 }
 

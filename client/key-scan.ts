@@ -49,20 +49,36 @@ export async function* scanVersion(
   target: LookupTarget,
   options: ScanOptions,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const request = requestOf(target, options);
+  const { signal } = options;
+  const left = new AbortController();
+  const either = signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]);
+  const request = { ...requestOf(target, options), signal: either };
   const { shardCount } = parts.router.table;
-  let [shard, position] = [0, 0];
-  while (shard < shardCount) {
-    const page = await pageAt(parts, request, shard, position);
-    if (page.nextShard < shard || (page.nextShard === shard && page.nextPosition <= position)) {
-      throw new SteleError('INTERNAL', `A scan stood still at shard ${shard}, ${position}.`);
+  try {
+    let [shard, position] = [0, 0];
+    let coming = pageAt(parts, request, shard, position);
+    while (shard < shardCount) {
+      const page = await coming;
+      if (page.nextShard < shard || (page.nextShard === shard && page.nextPosition <= position)) {
+        throw new SteleError('INTERNAL', `A scan stood still at shard ${shard}, ${position}.`);
+      }
+      [shard, position] = [page.nextShard, page.nextPosition];
+      // The next page is on its way while this one is looked at.
+      if (shard < shardCount) coming = started(pageAt(parts, request, shard, position));
+      for (const key of page.keys) {
+        throwIfEnded(parts.scope, signal);
+        yield Buffer.from(key);
+      }
     }
-    [shard, position] = [page.nextShard, page.nextPosition];
-    for (const key of page.keys) {
-      throwIfEnded(parts.scope, request.signal);
-      yield Buffer.from(key);
-    }
+  } finally {
+    left.abort();
   }
+}
+
+/** A failure is told where it is awaited, which may be later or never. */
+function started<Result>(promise: Promise<Result>): Promise<Result> {
+  promise.catch(() => undefined);
+  return promise;
 }
 
 /** One page; tries until its deadline, because a node that fails now may be replaced in the next view. */

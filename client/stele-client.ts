@@ -81,7 +81,7 @@ export class SteleClient {
     const { deadlineMs = DEADLINE_MS_DEFAULT } = options;
     this.#deadlineMs = deadlineMs;
     this.#views = parts.views;
-    this.#links = new DatanodeLinks(parts.factory);
+    this.#links = new DatanodeLinks(parts.factory, monotonicNowMs);
     const shared = { router: this.#router, links: this.#links.to, nowMs: monotonicNowMs };
     this.#caller = new ReplicaCaller(shared);
     this.#dispatcher = new Dispatcher({ ...shared, deadlineMs, turnNowMs, owner: 'The client' });

@@ -1,7 +1,7 @@
 // A DatanodeLink over gRPC: orders and bulk bytes on one connection, lookups on another, so that a
 // segment in transfer never delays a read.
 
-import { credentials } from '@grpc/grpc-js';
+import { connectivityState, credentials } from '@grpc/grpc-js';
 import { SteleError } from '../base/errors.ts';
 import { callUnary, CHANNEL_OPTIONS } from './grpc-channel.ts';
 import { steleErrorFromGrpc } from './grpc-errors.ts';
@@ -147,6 +147,10 @@ class GrpcDatanodeLink implements DatanodeLink {
       options.signal?.removeEventListener('abort', cancel);
       call.cancel();
     }
+  }
+
+  isConnected(): boolean {
+    return this.#lookupClient.getChannel().getConnectivityState(true) === connectivityState.READY;
   }
 
   close(): void {

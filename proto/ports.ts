@@ -110,6 +110,8 @@ export interface DatanodeLink extends DatanodeControl {
   diffShards(request: DiffShardsRequest, options: CallOptions): Promise<DiffShardsResponse>;
   /** The bytes of one segment, in order, each part at most 256 KiB. */
   fetchSegment(request: FetchSegmentRequest, options: CallOptions): AsyncIterable<Uint8Array>;
+  /** Whether lookups would go out at once; where not, a connection is being made. Absent: always. */
+  isConnected?(): boolean;
   close(): void;
 }
 

@@ -1,16 +1,27 @@
-// Unary calls about one shard (scans, keys of a slot): one replica after the other until one answers.
+// Unary calls about one shard (scans, keys of a slot): one replica after the other until one answers, the next
+// one also beside one that is slow.
 //
 // Invariant: a replica is asked at most once a call, and no call goes on beyond its deadline.
 
+import { sleep } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { CallOptions, DatanodeLink } from '../ports.ts';
 import { noteTrouble } from './node-slot.ts';
 import type { NodeSlot } from './node-slot.ts';
+import { NONE_LEFT } from './router.ts';
 import type { Router } from './router.ts';
 
 /** One node's part of the time there is, so that a silent one leaves time for another. */
 const ATTEMPT_SHARE = 0.4;
+
+/** A replica that has not answered for so long is helped by the next one. */
+const HEDGE_MS = 250;
+
+/** How asking one replica has ended. */
+type Attempt<Answer> =
+  | { readonly slot: NodeSlot; readonly answer: Answer }
+  | { readonly slot: NodeSlot; readonly error: SteleError };
 
 export interface ReplicaCallerOptions {
   readonly router: Router;
@@ -35,24 +46,61 @@ export class ReplicaCaller {
     call: Call<Answer>,
     signal?: AbortSignal,
   ): Promise<Answer> {
+    const over = new AbortController();
+    const either = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
+    try {
+      return await this.#askInTurn(shard, deadlineAtMs, call, either);
+    } finally {
+      // Whoever still works on it need not.
+      over.abort();
+    }
+  }
+
+  /** The next replica when one fails, or when none has answered for HEDGE_MS. */
+  async #askInTurn<Answer>(
+    shard: number,
+    deadlineAtMs: number,
+    call: Call<Answer>,
+    signal: AbortSignal,
+  ): Promise<Answer> {
     const { router, nowMs } = this.#options;
     const replicas = router.table.replicas[shard] ?? [];
+    const running = new Map<NodeSlot, Promise<Attempt<Answer>>>();
     let failure: SteleError | undefined;
-    for (let tried = 0; nowMs() < deadlineAtMs;) {
-      const choice = router.choose(replicas, tried, nowMs());
+    for (let tried = 0; ;) {
+      const choice = nowMs() < deadlineAtMs ? router.choose(replicas, tried, nowMs()) : NONE_LEFT;
       const slot = replicas[choice];
-      if (slot === undefined) break;
-      tried |= 1 << choice;
-      try {
-        return await this.call(slot, deadlineAtMs, call, signal);
-      } catch (thrown) {
-        failure = toSteleError(thrown);
-        if (signal?.aborted === true) throw failure;
-        if (failure.code !== 'OVERLOADED') noteTrouble(slot, nowMs());
+      if (slot !== undefined) {
+        tried |= 1 << choice;
+        running.set(slot, this.#attempt(slot, deadlineAtMs, call, signal));
       }
+      if (running.size === 0) break;
+      const isLast = slot === undefined;
+      const ended = await Promise.race([
+        ...running.values(),
+        ...(isLast ? [] : [sleep(HEDGE_MS, signal).then(() => undefined)]),
+      ]);
+      if (ended === undefined) continue;
+      if ('answer' in ended) return ended.answer;
+      failure = ended.error;
+      if (signal.aborted) throw failure;
+      running.delete(ended.slot);
+      if (failure.code !== 'OVERLOADED') noteTrouble(ended.slot, nowMs());
     }
     const why = failure === undefined ? 'none is there' : failure.message;
     throw new SteleError('UNAVAILABLE', `No replica of shard ${shard} answered: ${why}`);
+  }
+
+  #attempt<Answer>(
+    slot: NodeSlot,
+    deadlineAtMs: number,
+    call: Call<Answer>,
+    signal: AbortSignal,
+  ): Promise<Attempt<Answer>> {
+    return this.call(slot, deadlineAtMs, call, signal).then(
+      (answer) => ({ slot, answer }),
+      (thrown: unknown) => ({ slot, error: toSteleError(thrown) }),
+    );
   }
 
   /** Asks one node, with its part of the time that is left. Throws what the call throws. */

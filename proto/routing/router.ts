@@ -2,7 +2,7 @@
 //
 //   key -> slot -> shard -> replicas[shard] = [SERVING..., DRAINING..., SUSPECT...] in route order
 //
-// Of the first two replicas not tried yet, the one with fewer keys in flight is asked (the power of
+// Of two replicas not tried yet, chosen at random, the one with fewer keys in flight is asked (the power of
 // two choices); a tie goes to each in turn. One that is much slower than the other is passed over. A
 // node that has just failed, or that is SUSPECT, is asked only when nobody else is left, so that not
 // every key pays for finding out again (node-slot.ts).
@@ -66,6 +66,7 @@ export class Router {
   readonly #current = new Map<string, LookupTarget>();
   #nextDataset = 1;
   #turn = 0;
+  #random = 0x9e3779b9 | 0;
   #everReady = false;
 
   constructor({ opensEarly = false }: RouterOptions = {}) {
@@ -164,15 +165,22 @@ export class Router {
   choose(replicas: readonly NodeSlot[], tried: number, nowMs: number): number {
     let first = NONE_LEFT;
     let second = NONE_LEFT;
+    let free = 0;
     let avoided = NONE_LEFT;
     let busy = false;
-    for (let index = 0; index < replicas.length && second < 0; index++) {
+    for (let index = 0; index < replicas.length; index++) {
       const slot = replicas[index];
       if (slot === undefined || (tried >>> index) & 1) continue;
       if (slot.inFlight >= LOOKUP_IN_FLIGHT_MAX) busy = true;
       else if (slot.suspect || slot.avoidUntilMs > nowMs) avoided = avoided < 0 ? index : avoided;
-      else if (first < 0) first = index;
-      else second = index;
+      else if (++free === 1) first = index;
+      else if (free === 2) second = index;
+      // Any two of those so far are as likely: this one takes the place of either with 2 in `free`.
+      else {
+        const place = this.#below(free);
+        if (place === 0) first = index;
+        else if (place === 1) second = index;
+      }
     }
     if (first < 0) return avoided >= 0 ? avoided : busy ? ALL_BUSY : NONE_LEFT;
     const one = replicas[first];
@@ -184,6 +192,14 @@ export class Router {
     if (difference !== 0) return difference < 0 ? first : second;
     this.#turn ^= 1;
     return this.#turn === 0 ? first : second;
+  }
+
+  /** A whole number below `limit`, of a cheap generator (Marsaglia's xorshift). */
+  #below(limit: number): number {
+    this.#random ^= this.#random << 13;
+    this.#random ^= this.#random >>> 17;
+    this.#random ^= this.#random << 5;
+    return (this.#random >>> 0) % limit;
   }
 
   #readsEarly(keyspace: KeyspaceView | undefined): boolean {

@@ -76,6 +76,27 @@ describe('scan', () => {
     expect(new Set(await all)).toEqual(new Set(names));
   });
 
+  it('asks a second replica where one is slow, and the next page while this one is looked at', async () => {
+    const { cluster } = fake;
+    fill(cluster, 100);
+    cluster.node(0).delayMs = 3000;
+    const startedMs = performance.now();
+    const first = fake.client.scan('default', { count: 1000 });
+    await first.next();
+    expect(performance.now() - startedMs).toBeLessThan(1000);
+    await first.return();
+    cluster.node(0).delayMs = 0;
+    const calls = (): number =>
+      [...cluster.nodes.values()].reduce((sum, node) => sum + node.calls, 0);
+    const before = calls();
+    const second = fake.client.scan('default', { count: 10 });
+    await second.next();
+    expect(calls()).toBe(before + 2);
+    await second.next();
+    expect(calls()).toBe(before + 2);
+    await second.return();
+  });
+
   it('is an error where no replica of a shard answers', async () => {
     fill(fake.cluster, 100);
     for (const node of fake.cluster.nodes.values()) node.missingShards.add(5);

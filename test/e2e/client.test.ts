@@ -175,8 +175,8 @@ const PROGRAM = `
 const { SteleClient } = await import(process.argv[2]);
 const seeds = [process.argv[3]];
 const open = () => process.getActiveResourcesInfo().filter((name) => /TCP|Timeout|Immediate/.test(name));
-let answered = 0;
-for (let round = 0; round < 20; round++) {
+let [answered, aborted] = [0, 0];
+for (let round = 0; round < 100; round++) {
   const clients = Array.from({ length: 10 }, () => new SteleClient({ seeds }));
   await Promise.all(clients.map(async (client, index) => {
     // Some are closed before they have heard anything, some in the middle of a read.
@@ -184,6 +184,13 @@ for (let round = 0; round < 20; round++) {
     if (index === 1) client.get('numbers', 'key-1').catch((error) => { if (error.code !== 'CANCELLED') throw error; });
     else if (await client.get('numbers', 'key-1') !== null) answered++;
     if (index === 2) for await (const key of client.scan('numbers')) break;
+    if (index === 4) {
+      const controller = new AbortController();
+      const many = client.getMany('numbers', Array.from({ length: 200 }, (_, at) => 'key-' + at), { signal: controller.signal });
+      controller.abort();
+      await many.catch((error) => { if (error.code !== 'CANCELLED') throw error; aborted++; });
+      if (client.stats().keysInFlight !== 0) throw new Error('an aborted call is still counted');
+    }
     if (index === 3) for await (const change of client.watch('numbers')) break;
     await client.close();
   }));
@@ -192,10 +199,10 @@ const unreachable = new SteleClient({ seeds: ['127.0.0.1:1'], deadlineMs: 50 });
 const refused = await unreachable.get('numbers', 'key-1').catch((error) => error.code);
 await unreachable.close();
 await new Promise((resolve) => setTimeout(resolve, 100));
-console.log(JSON.stringify({ answered, refused, left: open() }));
+console.log(JSON.stringify({ answered, aborted, refused, left: open() }));
 `;
 
-test('200 clients are opened and closed: nothing is left open, and the program ends', async () => {
+test('1,000 clients are opened and closed: nothing is left open, and the program ends', async () => {
   const script = join(folder, 'program.mjs');
   writeFileSync(script, PROGRAM);
   const library = pathToFileURL(join(PROJECT, 'dist', 'cli', 'library.js')).href;
@@ -204,5 +211,10 @@ test('200 clients are opened and closed: nothing is left open, and the program e
   const done = await program.finished();
   expect(done.stderr).toBe('');
   expect({ code: done.code, signal: done.signal }).toEqual({ code: 0, signal: null });
-  expect(JSON.parse(done.stdout)).toEqual({ answered: 160, refused: 'UNAVAILABLE', left: [] });
+  expect(JSON.parse(done.stdout)).toEqual({
+    answered: 800,
+    aborted: 100,
+    refused: 'UNAVAILABLE',
+    left: [],
+  });
 });

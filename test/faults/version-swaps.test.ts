@@ -3,18 +3,39 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SteleClient } from '../../client/stele-client.ts';
 import { TestCluster } from '../support/cluster.ts';
+import type { Source } from '../support/read-attempt.ts';
 import { ContinuousReader, stopWithoutFailures } from '../support/continuous-reader.ts';
 import { SEED, SHORT } from '../support/faults.ts';
 import { VersionedRows } from '../support/rows.ts';
-import { connectRedis, postLookup, postLookupSource, respSource } from '../support/sources.ts';
+import {
+  connectCluster,
+  connectRedis,
+  postLookup,
+  postLookupSource,
+  respSource,
+} from '../support/sources.ts';
 
-const SWAPS = SHORT ? 20 : 400;
+/** Answers that each way of reading must have given before the test is over. */
+const ANSWERS = SHORT ? 30_000 : 1_000_000;
+const KEYS_PER_READ = 100;
 const BATCHES_PER_SWAP = 15;
+/** In the long form versions swap every second. */
+const SWAP_EVERY_MS = SHORT ? 0 : 1000;
 const KEYSPACE = 'numbers';
 const folder = mkdtempSync(join(tmpdir(), 'stele-swaps-'));
-const rows = new VersionedRows(5000);
+
+/** All in one slot, so that a datanode takes an MGET of any of them. */
+class TaggedRows extends VersionedRows {
+  override key(index: number): string {
+    return `{one-slot}-${index}`;
+  }
+}
+
+const rows = new TaggedRows(5000);
 let cluster: TestCluster;
 
 beforeAll(async () => {
@@ -43,18 +64,26 @@ async function swapTo(version: number): Promise<void> {
   expect(answer.version).toBe(version);
 }
 
-test(`${SWAPS} swaps: no read fails and no batch mixes`, async () => {
+test(`${ANSWERS} answers by each way of reading while versions swap: none fails, no batch mixes`, async () => {
   console.log(`  seed ${SEED}`);
-  const sources = [
+  const client = new SteleClient({ seeds: [cluster.masterGrpc] });
+  const nodes = ['node-0', 'node-1', 'node-2'].map((id) => cluster.node(id));
+  const sources: Source[] = [
     respSource('MGET through the master', connectRedis(cluster.master, KEYSPACE)),
+    respSource('MGET straight from the datanodes', connectCluster(nodes, KEYSPACE)),
     postLookupSource(cluster.url(''), KEYSPACE),
+    {
+      name: 'getMany of the library',
+      read: async (keys) => (await client.getMany(KEYSPACE, keys)).values,
+      close: () => client.close(),
+    },
   ];
   const readers = sources.map(
     (source, index) =>
       new ContinuousReader(source, {
         keyCount: rows.count,
         keyAt: (at) => rows.key(at),
-        keysPerRead: 100,
+        keysPerRead: KEYS_PER_READ,
         check: (keys, values) => {
           const versions = new Set(keys.map((key, at) => rows.versionOf(key, values[at])));
           if (versions.size === 1 && !versions.has(0)) return undefined;
@@ -63,12 +92,17 @@ test(`${SWAPS} swaps: no read fails and no batch mixes`, async () => {
         seed: SEED + index,
       }),
   );
+  let swaps = 0;
   try {
-    for (let swap = 0; swap < SWAPS; swap++) {
-      await swapTo(1 + (swap % 2));
+    while (readers.some(({ reads }) => reads * KEYS_PER_READ < ANSWERS)) {
+      const nextMs = performance.now() + SWAP_EVERY_MS;
+      await swapTo(1 + (swaps++ % 2));
       await Promise.all(readers.map((reader) => reader.progress(BATCHES_PER_SWAP)));
+      await pause(Math.max(0, nextMs - performance.now()));
     }
   } finally {
     await stopWithoutFailures(readers);
   }
+  console.log(`  ${swaps} swaps`);
+  expect(swaps).toBeGreaterThan(SHORT ? 5 : 10);
 });

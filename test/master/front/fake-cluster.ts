@@ -117,7 +117,8 @@ class FakeScans {
 
   async scanKeys(request: ScanKeysRequest): Promise<ScanKeysResponse> {
     this.#ask(request);
-    const { cluster, missingShards } = this.#node;
+    const { cluster, missingShards, delayMs } = this.#node;
+    if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
     if (!request.skipMissing && missingShards.has(request.shard)) {
       throw new SteleError('UNAVAILABLE', `${this.#node.id} has no shard ${request.shard}.`);
     }

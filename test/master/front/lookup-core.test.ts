@@ -66,6 +66,18 @@ describe('routing', () => {
     }
   });
 
+  it('spreads them over all of five replicas, the third and later ones too', async () => {
+    core.close();
+    cluster = new FakeCluster(5, 5);
+    core = newCore();
+    const names = fill(5000);
+    await core.lookup('default', keys(...names));
+    for (const node of cluster.nodes.values()) {
+      expect(node.keysAsked).toBeGreaterThan(900);
+      expect(node.keysAsked).toBeLessThan(1100);
+    }
+  });
+
   it('puts all single reads of a turn into one call a node', async () => {
     const names = fill(300);
     const outcomes = await Promise.all(names.map((name) => core.lookup('default', keys(name))));
