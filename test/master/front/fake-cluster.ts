@@ -21,12 +21,7 @@ import type {
 } from '../../../proto/gen/stele/v1/cluster.ts';
 import { LoadState } from '../../../proto/gen/stele/v1/load.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
-import type {
-  ListSlotKeysRequest,
-  ListSlotKeysResponse,
-  ScanKeysRequest,
-  ScanKeysResponse,
-} from '../../../proto/gen/stele/v1/datanode.ts';
+import type { ListSlotKeysRequest, ScanKeysRequest } from '../../../proto/gen/stele/v1/datanode.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import type {
   CallOptions,
@@ -36,14 +31,13 @@ import type {
   LookupTargetRef,
 } from '../../../proto/ports.ts';
 import { EXPLAINED } from './explain-sample.ts';
-import { globMatches } from '../../../resp/glob.ts';
 import { shardOfSlot } from '../../../ring/shard.ts';
 import { slotOfKey } from '../../../ring/slot.ts';
 import { DIFF } from './diff-sample.ts';
+import { FakeScans, SHARD_COUNT } from './fake-scans.ts';
 import { GATE, LOAD } from './load-sample.ts';
 
 export const UID = '00000000000000aa';
-const SHARD_COUNT = 16;
 
 export class FakeNode implements LookupChannel {
   readonly id: string;
@@ -105,75 +99,6 @@ export class FakeNode implements LookupChannel {
   close(): void {
     this.online = false;
   }
-}
-
-/** Scans of one node, in order of shard and of a position made from the key. */
-class FakeScans {
-  readonly #node: FakeNode;
-
-  constructor(node: FakeNode) {
-    this.#node = node;
-  }
-
-  async scanKeys(request: ScanKeysRequest): Promise<ScanKeysResponse> {
-    this.#ask(request);
-    const { cluster, missingShards, delayMs } = this.#node;
-    if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
-    if (!request.skipMissing && missingShards.has(request.shard)) {
-      throw new SteleError('UNAVAILABLE', `${this.#node.id} has no shard ${request.shard}.`);
-    }
-    const here = [...this.#data(request).keys()]
-      .map((text) => ({ text, shard: cluster.shardOf(latin1(text)), position: fakePosition(text) }))
-      .sort((left, right) => left.shard - right.shard || left.position - right.position);
-    const stop = request.skipMissing
-      ? SHARD_COUNT
-      : Math.min(SHARD_COUNT, ...[...missingShards].filter((shard) => shard > request.shard));
-    const answer = { keys: [] as Buffer[], records: 0, nextShard: stop, nextPosition: 0 };
-    let last = { shard: -1, position: -1 };
-    for (const key of here) {
-      const before = key.shard - request.shard || key.position - request.position;
-      if (before < 0 || missingShards.has(key.shard) || key.shard >= stop) continue;
-      const isNew = key.shard !== last.shard || key.position !== last.position;
-      if (isNew && answer.records >= request.recordsMax) {
-        return { ...answer, nextShard: key.shard, nextPosition: key.position };
-      }
-      last = key;
-      answer.records++;
-      const bytes = latin1(key.text);
-      const { pattern } = request;
-      if (pattern.length === 0 || globMatches(pattern, bytes)) answer.keys.push(bytes);
-    }
-    return answer;
-  }
-
-  async listSlotKeys(request: ListSlotKeysRequest): Promise<ListSlotKeysResponse> {
-    this.#ask(request);
-    const keys = [...this.#data(request).keys()]
-      .map(latin1)
-      .filter((key) => slotOfKey(key, 0, key.length) === request.slot);
-    return { count: keys.length, keys: keys.slice(0, request.keysMax) };
-  }
-
-  #ask(request: { readonly expectNode: string }): void {
-    this.#node.calls++;
-    if (this.#node.rejecting) throw new SteleError('UNAVAILABLE', `${this.#node.id} refuses.`);
-    if (request.expectNode !== this.#node.id) throw new SteleError('WRONG_NODE', 'Not me.');
-  }
-
-  #data(target: LookupTargetRef): ReadonlyMap<string, Buffer> {
-    const data = this.#node.cluster.versions.get(`${target.keyspaceUid}/${target.version}`);
-    if (data === undefined) throw new SteleError('UNAVAILABLE', 'No such version.');
-    return data;
-  }
-}
-
-function latin1(text: string): Buffer {
-  return Buffer.from(text, 'latin1');
-}
-
-/** Few different ones, so that keys share them. */
-function fakePosition(text: string): number {
-  return latin1(text).reduce((sum, byte) => sum * 7 + byte, 0) % 50;
 }
 
 export class FakeCluster implements ClusterOperations {
