@@ -5,10 +5,15 @@
 // (https://wiki.postgresql.org/wiki/Fsync_Errors): the temporary file is removed and the error
 // goes up; nothing here retries.
 
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SteleError, toSteleError } from './errors.ts';
+
+/** A system call writes less than 2 GiB. */
+const WRITE_BYTES = 256 * 1024 * 1024;
+const DISK_TAKES_NO_MORE = 'The disk took no more bytes; free some space on it.';
 
 /** Writes all of `bytes` at the handle's position; a short write without an error becomes one. */
 export async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
@@ -16,9 +21,35 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<v
   while (done < bytes.length) {
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done);
     if (bytesWritten === 0) {
-      throw new SteleError('DISK_FULL', 'The disk took no more bytes; free some space on it.');
+      throw new SteleError('DISK_FULL', DISK_TAKES_NO_MORE);
     }
     done += bytesWritten;
+  }
+}
+
+/** A new file with `bytes`, synced. Its name is not durable yet. */
+export async function writeNewFile(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'wx', 0o644);
+  try {
+    await writeFully(file, bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** The same for a thread that may wait. */
+export function writeFileSynced(path: string, bytes: Uint8Array): void {
+  const file = openSync(path, 'wx', 0o644);
+  try {
+    for (let done = 0; done < bytes.length;) {
+      const written = writeSync(file, bytes, done, Math.min(WRITE_BYTES, bytes.length - done));
+      if (written === 0) throw new SteleError('DISK_FULL', DISK_TAKES_NO_MORE);
+      done += written;
+    }
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
   }
 }
 

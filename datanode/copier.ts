@@ -17,6 +17,8 @@ import type {
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LinkFactory } from '../proto/ports.ts';
 import type { Intake } from './intake.ts';
+import { BRAKED_BYTES_PER_SECOND_MIN } from './intake-brake.ts';
+import type { IntakeBrake } from './intake-brake.ts';
 
 const QUEUE_MAX = 100_000;
 const FAILURES_KEPT_MAX = 1000;
@@ -27,6 +29,8 @@ const FETCH_BYTES_PER_MS_MIN = 1000;
 export interface CopierOptions {
   readonly intake: Intake;
   readonly links: LinkFactory;
+  /** Shared with all else that comes in. */
+  readonly brake: IntakeBrake;
   readonly concurrency: number;
   readonly background: BackgroundTasks;
   readonly log: Logger;
@@ -180,17 +184,21 @@ export class Copier {
   }
 
   #slowestBytesPerMs(): number {
-    const paced = this.#bytesPerSecondMax / 1000 / this.#options.concurrency / 2;
-    return paced > 0 ? Math.min(FETCH_BYTES_PER_MS_MIN, paced) : FETCH_BYTES_PER_MS_MIN;
+    const { concurrency } = this.#options;
+    const paced = this.#bytesPerSecondMax > 0 ? this.#bytesPerSecondMax : Infinity;
+    const slowest = Math.min(paced, BRAKED_BYTES_PER_SECOND_MIN) / 1000 / concurrency / 2;
+    return Math.min(FETCH_BYTES_PER_MS_MIN, slowest);
   }
 
   /** One pace for all copies together: each part moves the time at which the next may follow. */
   async #pace(byteCount: number): Promise<void> {
-    if (this.#bytesPerSecondMax <= 0) return;
-    const nowMs = monotonicNowMs();
-    const costMs = (byteCount / this.#bytesPerSecondMax) * 1000;
-    this.#paceAtMs = Math.max(this.#paceAtMs, nowMs) + costMs;
-    const waitMs = this.#paceAtMs - nowMs;
+    let waitMs = this.#options.brake.take(byteCount);
+    if (this.#bytesPerSecondMax > 0) {
+      const nowMs = monotonicNowMs();
+      const costMs = (byteCount / this.#bytesPerSecondMax) * 1000;
+      this.#paceAtMs = Math.max(this.#paceAtMs, nowMs) + costMs;
+      waitMs = Math.max(waitMs, this.#paceAtMs - nowMs);
+    }
     if (waitMs > 10) await sleep(waitMs, this.#abort.signal);
   }
 }

@@ -8,7 +8,7 @@
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BackgroundTasks } from '../base/background.ts';
-import { systemErrorCode, toSteleError } from '../base/errors.ts';
+import { toSteleError } from '../base/errors.ts';
 import type { DiskTrouble } from '../proto/gen/stele/v1/datanode.ts';
 
 const PROBE_EVERY_MS = 10_000;
@@ -45,10 +45,11 @@ export class DiskHealth {
     this.#full = false;
   }
 
+  /** A write did not succeed; what is wrong with the bytes themselves says nothing about the disk. */
   failed(thrown: unknown): void {
     const { code, message } = toSteleError(thrown, 'IO');
-    if (code === 'DISK_FULL' || systemErrorCode(thrown) === 'ENOSPC') this.#full = true;
-    else this.#writeError = message;
+    if (code === 'DISK_FULL') this.#full = true;
+    else if (code === 'IO') this.#writeError = message;
   }
 
   /** As known now; undefined: nothing is wrong. Begins a probe where one is due. */

@@ -1,7 +1,6 @@
-// A datanode over HTTP: /livez, /readyz, /metrics, and segments (segment-routes.ts).
+// A datanode over HTTP: /livez, /readyz, /metrics, and segments (segment-upgrade.ts).
 //
-// There is no timeout for a whole request: a segment takes what it takes. Headers have one, a silent
-// connection has one, and no other route reads a body.
+// Headers have a timeout, a silent connection has one, and no route reads a body.
 
 import { fastify } from 'fastify';
 import type { FastifyInstance } from 'fastify';
@@ -9,7 +8,7 @@ import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import type { Datanode } from './node.ts';
 import { notReadyReason } from './readiness.ts';
-import { addSegmentRoutes } from './segment-routes.ts';
+import { takeSegments } from './segment-upgrade.ts';
 
 const SILENT_MS_MAX = 10_000;
 /** Node.js looks this often for headers that are late; its default would make it up to 40 s. */
@@ -45,9 +44,18 @@ export async function startDatanodeHttp(
   app.get('/metrics', async (_, reply) => {
     return reply.type(registry.contentType).send(await registry.metrics());
   });
-  addSegmentRoutes(app, node);
+  const stopTaking = takeSegments(app.server, {
+    admit: (announced) => node.receiving.admit(announced),
+    pace: (byteCount) => node.brake.take(byteCount),
+  });
   const port = await listen(app, options.host, options.port);
-  return { port, close: () => app.close() };
+  return {
+    port,
+    close: async () => {
+      stopTaking();
+      await app.close();
+    },
+  };
 }
 
 async function listen(app: FastifyInstance, host: string, port: number): Promise<number> {
@@ -84,6 +92,11 @@ function metricsOf({ node, respConnections }: DatanodeHttpOptions): Registry {
   scrubMetrics(node, gauge);
   gauge('stele_merges_total', 'Shards whose deltas were merged.', () => node.merger.doneTotal);
   gauge('stele_merges_waiting', 'Merges queued or running.', () => node.merger.waiting);
+  gauge(
+    'stele_intake_limit_bytes_per_second',
+    'What incoming segments are held to, so that readers need not wait; 0: nothing.',
+    () => (Number.isFinite(node.brake.bytesPerSecond) ? node.brake.bytesPerSecond : 0),
+  );
   gauge('stele_resp_connections', 'RESP clients connected.', respConnections);
   gauge('stele_view_epoch', 'Epoch of the view in force.', () => node.cluster.view?.epoch ?? 0);
   return registry;

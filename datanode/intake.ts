@@ -73,8 +73,10 @@ export class Intake {
   /** Verifies `bytes`, makes them durable and holds them from then on; they must not change. */
   async store(bytes: Buffer, expected: ExpectedSegment): Promise<void> {
     const { holdings, store, verifier } = this.#options;
-    const segment = await verifier.verify(bytes, expected, 'contents');
-    await store.write(expected.keyspaceUid, expected.segmentId, bytes);
-    holdings.add(expected.keyspaceUid, expected.segmentId, segment);
+    const { keyspaceUid, segmentId } = expected;
+    const segment = await store.writeBy(keyspaceUid, segmentId, (path) =>
+      verifier.verifyAndWrite(bytes, expected, path),
+    );
+    holdings.add(keyspaceUid, segmentId, segment);
   }
 }

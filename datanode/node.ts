@@ -1,6 +1,7 @@
 // The datanode as an object: everything it does, without sockets or timers. grpc-service.ts and
 // resp-backend.ts put it on the network; direct-link.ts hands it to a master in the same process.
 
+import { availableParallelism } from 'node:os';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { BackgroundTasks } from '../base/background.ts';
 import type { Logger } from '../base/log.ts';
@@ -38,6 +39,7 @@ import { Copier } from './copier.ts';
 import { Holdings } from './holdings.ts';
 import type { NodeIdentity } from './identity.ts';
 import { Intake } from './intake.ts';
+import { IntakeBrake } from './intake-brake.ts';
 import { Merger } from './merger.ts';
 import { OpeningScan } from './opening-scan.ts';
 import { Receiving } from './receiving.ts';
@@ -59,6 +61,8 @@ export interface DatanodeOptions {
   readonly copyConcurrency: number;
   /** Ends the process, which is then started again by whoever runs it. */
   readonly onRestart?: (() => void) | undefined;
+  /** Whether what comes in is held back while it makes readers wait. */
+  readonly hasIntakeBrake: boolean;
   readonly background: BackgroundTasks;
   readonly log: Logger;
 }
@@ -73,10 +77,13 @@ export class Datanode {
   readonly slotKeys = new SlotKeys();
   /** Counted by whoever answers reads. */
   readonly counters = { lookups: 0 };
+  readonly brake: IntakeBrake;
   readonly scrubber: Scrubber;
   readonly merger: Merger;
   readonly #options: DatanodeOptions;
-  readonly #verifier = new Verifier();
+  /** One core is left to readers. */
+  readonly #verifier = new Verifier({ threadsKept: 1, threadsMax: availableParallelism() - 1 });
+  readonly #openingVerifier = new Verifier({ threadsKept: 0, threadsMax: availableParallelism() });
   readonly #work = new SegmentWork();
   readonly #comparisons = new Comparisons(this.holdings, this.tables, this.#work);
   readonly #copier: Copier;
@@ -88,6 +95,7 @@ export class Datanode {
   constructor(options: DatanodeOptions) {
     this.#options = options;
     this.identity = options.identity;
+    this.brake = new IntakeBrake(() => (options.hasIntakeBrake ? this.counters.lookups : 0));
     this.intake = new Intake({
       holdings: this.holdings,
       store: options.store,
@@ -98,6 +106,7 @@ export class Datanode {
     this.#copier = new Copier({
       intake: this.intake,
       links: options.links,
+      brake: this.brake,
       concurrency: options.copyConcurrency,
       background: options.background,
       log: options.log,
@@ -110,7 +119,7 @@ export class Datanode {
       verifier: this.#verifier,
       memoryMaxBytes: options.memoryMaxBytes,
     });
-    this.#scan = new OpeningScan(options.store, this.#verifier, this.holdings, options.log);
+    this.#scan = new OpeningScan(options.store, this.#openingVerifier, this.holdings, options.log);
   }
 
   /** Where others reach this node; known once its ports are open. */
@@ -126,6 +135,8 @@ export class Datanode {
   async open(): Promise<void> {
     await this.#suspension.open();
     await this.#scan.run();
+    await this.#openingVerifier.close();
+    this.#verifier.warmUp();
   }
 
   get state(): NodeState {
@@ -286,11 +297,16 @@ export class Datanode {
   }
 
   async close(): Promise<void> {
+    this.brake.close();
     this.#copier.close();
     this.merger.close();
     this.#suspension.close();
     this.#scan.stop();
-    for (const closing of [this.#verifier.close(), this.#work.close()]) {
+    for (const closing of [
+      this.#openingVerifier.close(),
+      this.#verifier.close(),
+      this.#work.close(),
+    ]) {
       try {
         await closing;
       } catch (thrown) {

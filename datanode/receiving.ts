@@ -2,7 +2,7 @@
 //
 //   admit   -> held already: nothing to send
 //           -> room promised (memory and disk): an Arrival
-//   take    -> the bytes, in order, until they are all there
+//   room    -> where the next bytes go, until they are all there
 //   finish  -> verified, durable, held; only then may the sender be told
 //
 // Every Arrival ends in `finish` or `abandon`; both give back what was promised. An abandoned one
@@ -10,20 +10,14 @@
 
 import { SteleError } from '../base/errors.ts';
 import type { NodeIdentity } from './identity.ts';
+import type { SegmentAnnouncement } from '../proto/segment-transfer.ts';
 import type { Intake, Reservation } from './intake.ts';
+import type { IncomingSegment } from './segment-connection.ts';
 
 /** Segments that may be arriving, being verified or written at a time; others wait for their turn. */
 const ARRIVING_MAX = 64;
 const WAITING_MAX = 4096;
-
-/** What a sender announces. Empty `expectNode`, `expectIncarnation` match any. */
-export interface SegmentAnnouncement {
-  readonly keyspaceUid: string;
-  readonly segmentId: string;
-  readonly byteLength: number;
-  readonly expectNode: string;
-  readonly expectIncarnation: string;
-}
+const NO_ROOM = new Uint8Array(0);
 
 export class Receiving {
   readonly #identity: NodeIdentity;
@@ -74,7 +68,7 @@ export class Receiving {
 }
 
 /** One segment on its way in. */
-export class Arrival {
+export class Arrival implements IncomingSegment {
   readonly #announced: SegmentAnnouncement;
   readonly #intake: Intake;
   readonly #reservation: Reservation;
@@ -95,15 +89,14 @@ export class Arrival {
     this.#onEnd = onEnd;
   }
 
-  /** Copies the next bytes. Throws INVALID_ARGUMENT for more than were announced. */
-  take(chunk: Uint8Array): void {
-    const { byteLength } = this.#announced;
-    if (this.#isOver || this.#received + chunk.length > byteLength) {
-      throw new SteleError('INVALID_ARGUMENT', 'A segment came with more bytes than announced.');
-    }
-    this.#bytes ??= Buffer.from(new SharedArrayBuffer(byteLength));
-    this.#bytes.set(chunk, this.#received);
-    this.#received += chunk.length;
+  get room(): Uint8Array {
+    if (this.#isOver) return NO_ROOM;
+    this.#bytes ??= Buffer.from(new SharedArrayBuffer(this.#announced.byteLength));
+    return this.#bytes.subarray(this.#received);
+  }
+
+  filled(byteCount: number): void {
+    this.#received += byteCount;
   }
 
   /**

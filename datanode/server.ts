@@ -95,6 +95,7 @@ async function startLocked(
     memoryMaxBytes: settings.memoryMax,
     copyConcurrency: settings.copyConcurrency,
     onRestart: settings.restartable ? options.onRestart : undefined,
+    hasIntakeBrake: settings.intakeBrake === 'on',
     background,
     log,
   });

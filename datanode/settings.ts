@@ -39,6 +39,11 @@ export const datanodeSettings = settingsOf({
   ),
   diskReserve: option.bytes('bytes of disk that are never filled', '256MiB', { min: 0, max: TIB }),
   copyConcurrency: option.count('segments fetched from peers at a time', 4, { min: 1, max: 64 }),
+  intakeBrake: option.choice(
+    'on: what comes in (loads, copies) is slowed down while it makes readers wait; off: never',
+    ['on', 'off'],
+    'on',
+  ),
   scrubBytesPerSecond: option.bytes(
     'how fast copies in memory and on disk are verified in the background; 0: never',
     '32MiB',

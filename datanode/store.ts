@@ -13,7 +13,7 @@ import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises
 import { dirname, join } from 'node:path';
 import { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs } from '../base/clock.ts';
-import { FolderSync, syncFolder, writeFully } from '../base/durable-file.ts';
+import { FolderSync, syncFolder, writeNewFile } from '../base/durable-file.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import { randomId } from '../base/ids.ts';
 import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
@@ -106,22 +106,26 @@ export class DiskStore {
    * Writes a verified segment durably. When it resolves, a crash or a power cut leaves the whole
    * file; before, it leaves nothing under segments/.
    */
-  async write(keyspaceUid: string, segmentId: string, bytes: Uint8Array): Promise<void> {
+  write(keyspaceUid: string, segmentId: string, bytes: Uint8Array): Promise<void> {
+    return this.writeBy(keyspaceUid, segmentId, (path) => writeNewFile(path, bytes));
+  }
+
+  /** The same where `writeTo` makes the file, and has synced it when it resolves. Resolves to what it does. */
+  async writeBy<Result>(
+    keyspaceUid: string,
+    segmentId: string,
+    writeTo: (path: string) => Promise<Result>,
+  ): Promise<Result> {
     const temporary = join(this.#folder, 'incoming', `${segmentId}.${randomId()}`);
     const path = this.#pathOf(keyspaceUid, segmentId);
     try {
-      const file = await open(temporary, 'wx', 0o644);
-      try {
-        await writeFully(file, bytes);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
+      const result = await writeTo(temporary);
       const folder = await this.#keyspaceFolder(keyspaceUid);
       await this.#removing.get(path)?.catch(() => undefined);
       await rename(temporary, path);
       await folder.sync();
       this.#health.wrote();
+      return result;
     } catch (thrown) {
       this.#health.failed(thrown);
       // Where this fails too, the next start does it; the first failure is the one to tell.

@@ -1,12 +1,14 @@
-// Verifying segments without stalling reads.
+// Verifying segments, and writing those that come from elsewhere, without stalling reads.
 //
 // Small ones are verified in place, in steps with the event loop served in between: starting a thread
-// costs more than that. Large ones go to worker threads, which read the same SharedArrayBuffer;
-// nothing is copied.
+// costs more than that. Large ones go to worker threads of low priority, which read the same
+// SharedArrayBuffer; nothing is copied.
 
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
-import { availableParallelism } from 'node:os';
 import { monotonicNowMs } from '../base/clock.ts';
+import { writeNewFile } from '../base/durable-file.ts';
 import { SteleError, isErrorCode, toSteleError } from '../base/errors.ts';
 import { openSegment, segmentMeta } from '../segment/reader.ts';
 import type { Segment } from '../segment/reader.ts';
@@ -14,14 +16,36 @@ import { stepsOf } from './verify-depth.ts';
 import type { VerifyDepth } from './verify-depth.ts';
 import type { VerifyReply, VerifyTask } from './verify-worker.ts';
 
-const IN_PLACE_BYTES_MAX = 4 * 1024 * 1024;
+/** What takes a few steps. */
+const IN_PLACE_BYTES_MAX = 256 * 1024;
 /** How long reads may wait for a verification in place. */
 const STEP_MS_MAX = 0.5;
+const THREADS_MAX = 4;
 const QUEUE_MAX = 10_000;
 const THREAD_IDLE_MS = 5000;
 
+export interface VerifierOptions {
+  /** Threads that never end: to start one takes 50 ms of a core. */
+  readonly threadsKept: number;
+  /** With these; at least one. */
+  readonly threadsMax: number;
+}
+
 export class Verifier {
   #pool: Piscina<VerifyTask, VerifyReply> | undefined;
+  readonly #options: VerifierOptions;
+  readonly #file: string | undefined;
+
+  /** `file`: the built worker; without one all is done in this thread (tests of the sources). */
+  constructor(options: VerifierOptions, file = workerFile()) {
+    this.#options = options;
+    this.#file = file;
+  }
+
+  /** Starts the threads that are kept: not while readers wait for the same cores. */
+  warmUp(): void {
+    if (this.#file !== undefined && this.#options.threadsKept > 0) this.#threads(this.#file);
+  }
 
   /**
    * Opens and verifies a segment file's bytes, and checks that they are the segment asked for.
@@ -30,8 +54,25 @@ export class Verifier {
   async verify(bytes: Buffer, expected: ExpectedSegment, depth: VerifyDepth): Promise<Segment> {
     const segment = openSegment(bytes);
     expectIdentity(segment, expected);
-    if (bytes.length <= IN_PLACE_BYTES_MAX) await verifyInPlace(segment, depth);
-    else await this.#verifyInThread(bytes, depth);
+    if (bytes.length <= IN_PLACE_BYTES_MAX || this.#file === undefined) {
+      await verifyInPlace(segment, depth);
+    } else await this.#verifyInThread(this.#file, bytes, depth, '');
+    return segment;
+  }
+
+  /**
+   * The same for bytes that come from elsewhere, which are then written to a new file at `path` and synced.
+   * Throws DISK_FULL and IO, too; the file may be there then.
+   */
+  async verifyAndWrite(bytes: Buffer, expected: ExpectedSegment, path: string): Promise<Segment> {
+    if (bytes.length <= IN_PLACE_BYTES_MAX || this.#file === undefined) {
+      const segment = await this.verify(bytes, expected, 'contents');
+      await writeNewFile(path, bytes);
+      return segment;
+    }
+    const segment = openSegment(bytes);
+    expectIdentity(segment, expected);
+    await this.#verifyInThread(this.#file, bytes, 'contents', path);
     return segment;
   }
 
@@ -40,23 +81,30 @@ export class Verifier {
     this.#pool = undefined;
   }
 
-  async #verifyInThread(bytes: Buffer, depth: VerifyDepth): Promise<void> {
+  async #verifyInThread(
+    file: string,
+    bytes: Buffer,
+    depth: VerifyDepth,
+    path: string,
+  ): Promise<void> {
+    const { buffer: shared, byteLength, byteOffset } = bytes;
+    const task = { shared, byteOffset, byteLength, depth, path };
+    const reply = await this.#run(this.#threads(file), task);
+    if (reply.ok) return;
+    throw new SteleError(isErrorCode(reply.code) ? reply.code : 'CORRUPT', reply.message);
+  }
+
+  #threads(file: string): Piscina<VerifyTask, VerifyReply> {
+    const { threadsKept, threadsMax } = this.#options;
     this.#pool ??= new Piscina<VerifyTask, VerifyReply>({
-      filename: new URL('./verify-worker.js', import.meta.url).href,
-      minThreads: 0,
-      maxThreads: Math.max(1, Math.min(4, availableParallelism())),
+      filename: file,
+      minThreads: threadsKept,
+      maxThreads: Math.max(1, threadsKept, Math.min(THREADS_MAX, threadsMax)),
       idleTimeout: THREAD_IDLE_MS,
       maxQueue: QUEUE_MAX,
       atomics: 'disabled',
     });
-    const reply = await this.#run(this.#pool, {
-      shared: bytes.buffer,
-      byteOffset: bytes.byteOffset,
-      byteLength: bytes.byteLength,
-      depth,
-    });
-    if (reply.ok) return;
-    throw new SteleError(isErrorCode(reply.code) ? reply.code : 'CORRUPT', reply.message);
+    return this.#pool;
   }
 
   async #run(pool: Piscina<VerifyTask, VerifyReply>, task: VerifyTask): Promise<VerifyReply> {
@@ -66,6 +114,12 @@ export class Verifier {
       throw toSteleError(thrown);
     }
   }
+}
+
+/** The built worker; undefined where the sources run without a build. */
+function workerFile(): string | undefined {
+  const path = fileURLToPath(new URL('./verify-worker.js', import.meta.url));
+  return existsSync(path) ? path : undefined;
 }
 
 async function verifyInPlace(segment: Segment, depth: VerifyDepth): Promise<void> {

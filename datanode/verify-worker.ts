@@ -1,5 +1,10 @@
 // The worker thread of verifier.ts: a thin shell over its steps.
+//
+// It runs at the lowest priority, where the system can do that for one thread (Linux): whoever waits for
+// a verification waits for a disk, too, and readers wait for nobody.
 
+import { setPriority } from 'node:os';
+import { writeFileSynced } from '../base/durable-file.ts';
 import { toSteleError } from '../base/errors.ts';
 import { openSegment } from '../segment/reader.ts';
 import { stepsOf } from './verify-depth.ts';
@@ -10,19 +15,37 @@ export interface VerifyTask {
   readonly byteOffset: number;
   readonly byteLength: number;
   readonly depth: VerifyDepth;
+  /** Where good bytes are written to, and synced; the file must not exist. Empty: nowhere. */
+  readonly path: string;
 }
 
 /** An error as data: a thrown one would lose its code on the way between threads. */
 export type VerifyReply =
   { readonly ok: true } | { readonly ok: false; readonly code: string; readonly message: string };
 
+const NICENESS = 19;
+
+// Elsewhere this would be the priority of the whole process.
+if (process.platform === 'linux') setPriority(0, NICENESS);
+
 export default function verify(task: VerifyTask): VerifyReply {
+  const bytes = Buffer.from(task.shared, task.byteOffset, task.byteLength);
   try {
-    const segment = openSegment(Buffer.from(task.shared, task.byteOffset, task.byteLength));
+    const segment = openSegment(bytes);
     for (const _byteCount of stepsOf(segment, task.depth));
+  } catch (thrown) {
+    return failure(thrown, 'CORRUPT');
+  }
+  if (task.path === '') return { ok: true };
+  try {
+    writeFileSynced(task.path, bytes);
     return { ok: true };
   } catch (thrown) {
-    const error = toSteleError(thrown, 'CORRUPT');
-    return { ok: false, code: error.code, message: error.message };
+    return failure(thrown, 'IO');
   }
+}
+
+function failure(thrown: unknown, otherwise: 'CORRUPT' | 'IO'): VerifyReply {
+  const { code, message } = toSteleError(thrown, otherwise);
+  return { ok: false, code, message };
 }

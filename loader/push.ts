@@ -11,8 +11,9 @@ import type { SteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { sleep } from '../base/clock.ts';
 import type { NodeView } from '../proto/gen/stele/v1/view.ts';
-import { newPushAgent, putSegment } from './put-segment.ts';
+import { putSegment } from './put-segment.ts';
 import type { OutgoingSegment, PushIdentity } from './put-segment.ts';
+import { SegmentLinks } from './segment-link.ts';
 import type { Throttle } from './throttle.ts';
 
 const ATTEMPTS_MAX = 4;
@@ -23,7 +24,7 @@ export class NodePusher {
   readonly #identity: PushIdentity;
   readonly #throttle: Throttle;
   readonly #log: Logger;
-  readonly #agent = newPushAgent();
+  readonly #links: SegmentLinks;
   readonly #stop = new AbortController();
   #failure: SteleError | undefined;
   #failedAtMs = 0;
@@ -34,6 +35,7 @@ export class NodePusher {
 
   constructor(node: NodeView, identity: PushIdentity, throttle: Throttle, log: Logger) {
     this.node = node;
+    this.#links = new SegmentLinks(node);
     this.#identity = identity;
     this.#throttle = throttle;
     this.#log = log;
@@ -54,7 +56,7 @@ export class NodePusher {
       const round = this.#round;
       try {
         const { signal } = this.#stop;
-        await putSegment(this.#agent, this.node, this.#identity, segment, signal, this.#throttle);
+        await putSegment(this.#links, this.node, this.#identity, segment, signal, this.#throttle);
         this.#attempts = 0;
         return;
       } catch (thrown) {
@@ -84,7 +86,7 @@ export class NodePusher {
     this.#failure = error;
     this.#failedAtMs = performance.now();
     this.#stop.abort();
-    this.#agent.destroy();
+    this.#links.close(error);
   }
 }
 

@@ -1,46 +1,133 @@
-// How a segment travels from a loader to a datanode: one HTTP request on the datanode's HTTP port.
+// How segments travel from a loader to a datanode: over a connection to the datanode's HTTP port, which
+// leaves HTTP behind with its first request.
 //
 //     loader                                                datanode
-//       PUT /v1/segments/{keyspace uid}/{segment id}   ->
-//           content-length: N    expect: 100-continue
-//                                                      <-   100: there is room, send the bytes
-//       N bytes                                        ->
-//                                                      <-   200: verified, synced to disk, servable
+//       GET /v1/segments    upgrade: stele-segments    ->
+//                                                      <-   101
+//     then, for one segment after the other:
+//       announcement                                   ->
+//                                                      <-   send: there is room
+//       the bytes, as many as announced                ->
+//                                                      <-   stored: verified, synced to disk, servable
 //
-// A datanode that has the segment answers 200 at once and gets no bytes. One that refuses (another
-// node or run than the loader means, no room, damaged bytes) answers application/problem+json with
-// Stele's code. An answer in place of the 100 ends the connection: HTTP has no other way to say that
-// the announced bytes will not come (RFC 9110, 10.1.1).
+// Announcement and answers are frames: a length (u32, little-endian) and so many bytes of JSON. A datanode
+// that has the segment answers `stored` at once and gets no bytes. One that refuses (another node or
+// run than the loader means, no room, damaged bytes) answers with Stele's code, before the bytes or
+// after them; the connection is as good as before. Whoever sends what is not expected is cut off.
 //
-// Not gRPC: grpc-js copies bulk bytes several times over (docs/ARCHITECTURE.md, Decisions).
+// Neither gRPC nor a request a segment: both copy bulk bytes several times over and leave the copies to
+// the garbage collector of a process that has readers to answer (docs/ARCHITECTURE.md, Decisions).
 
 import { SteleError, isErrorCode } from '../base/errors.ts';
 
-/** Headers that name the node and the run meant; another one refuses with WRONG_NODE. */
-export const NODE_HEADER = 'stele-node';
-export const INCARNATION_HEADER = 'stele-incarnation';
-export const LOAD_HEADER = 'stele-load';
-/** The route as fastify writes it. */
-export const SEGMENT_ROUTE = '/v1/segments/:keyspaceUid/:segmentId';
+export const SEGMENTS_PATH = '/v1/segments';
+export const SEGMENTS_PROTOCOL = 'stele-segments';
 
-export function segmentPath(keyspaceUid: string, segmentId: string): string {
-  return `/v1/segments/${encodeURIComponent(keyspaceUid)}/${encodeURIComponent(segmentId)}`;
+const LENGTH_BYTES = 4;
+/** Of the JSON of a frame. */
+export const FRAME_BYTES_MAX = 4096;
+
+/** What a loader says before the bytes. Another node or run than the one meant refuses (WRONG_NODE). */
+export interface SegmentAnnouncement {
+  readonly keyspaceUid: string;
+  readonly segmentId: string;
+  readonly byteLength: number;
+  /** Empty: any. */
+  readonly expectNode: string;
+  readonly expectIncarnation: string;
+  readonly loadId: string;
 }
 
-/** The error that a problem+json body tells of; `where` names who answered. */
-export function errorOfProblem(status: number, body: string, where: string): SteleError {
-  const problem = parseObject(body);
-  const code = typeof problem['code'] === 'string' ? problem['code'] : '';
-  const detail = typeof problem['detail'] === 'string' ? problem['detail'] : '';
-  if (isErrorCode(code)) return new SteleError(code, `${where}: ${detail}`);
-  return new SteleError('UNAVAILABLE', `${where} answered with HTTP status ${status}.`);
+/** What a datanode answers. */
+export type SegmentAnswer = 'send' | 'stored' | { readonly code: string; readonly detail: string };
+
+/** Throws INTERNAL for what is too long to be a frame. */
+export function encodeFrame(content: object): Buffer {
+  const text = JSON.stringify(content);
+  const byteCount = Buffer.byteLength(text);
+  if (byteCount > FRAME_BYTES_MAX) {
+    throw new SteleError('INTERNAL', `A frame of ${byteCount} bytes is too long.`);
+  }
+  const frame = Buffer.allocUnsafe(LENGTH_BYTES + byteCount);
+  frame.writeUInt32LE(byteCount);
+  frame.write(text, LENGTH_BYTES);
+  return frame;
+}
+
+export function encodeAnswer(answer: SegmentAnswer): Buffer {
+  if (typeof answer === 'string') return encodeFrame({ answer });
+  // The beginning of a long sentence is better than none.
+  return encodeFrame({ code: answer.code, detail: answer.detail.slice(0, FRAME_BYTES_MAX / 8) });
+}
+
+/** Collects one frame from pieces that may end anywhere. */
+export class FrameReader {
+  readonly #bytes = Buffer.allocUnsafe(LENGTH_BYTES + FRAME_BYTES_MAX);
+  #received = 0;
+
+  /** Where the next bytes go; not empty. */
+  get room(): Buffer {
+    return this.#bytes.subarray(this.#received);
+  }
+
+  /**
+   * So many bytes are in what `room` was. Returns the content once the frame is whole, and is empty
+   * then. Throws INVALID_ARGUMENT for what is no frame, and for bytes behind it.
+   */
+  filled(byteCount: number): Record<string, unknown> | undefined {
+    this.#received += byteCount;
+    if (this.#received < LENGTH_BYTES) return undefined;
+    const end = LENGTH_BYTES + this.#bytes.readUInt32LE();
+    if (end > this.#bytes.length || this.#received > end) throw notAFrame();
+    if (this.#received < end) return undefined;
+    this.#received = 0;
+    return parseObject(this.#bytes.toString('utf8', LENGTH_BYTES, end));
+  }
+}
+
+/** Throws INVALID_ARGUMENT for what is no announcement. */
+export function readAnnouncement(content: Record<string, unknown>): SegmentAnnouncement {
+  const { byteLength } = content;
+  if (typeof byteLength !== 'number' || !Number.isSafeInteger(byteLength) || byteLength <= 0) {
+    throw new SteleError('INVALID_ARGUMENT', 'A segment must be announced with its byteLength.');
+  }
+  return {
+    keyspaceUid: textOf(content, 'keyspaceUid'),
+    segmentId: textOf(content, 'segmentId'),
+    byteLength,
+    expectNode: textOf(content, 'expectNode'),
+    expectIncarnation: textOf(content, 'expectIncarnation'),
+    loadId: textOf(content, 'loadId'),
+  };
+}
+
+/** The error of an answer that is one; `where` names who answered. */
+export function readAnswer(
+  content: Record<string, unknown>,
+  where: string,
+): 'send' | 'stored' | SteleError {
+  const { answer } = content;
+  if (answer === 'send' || answer === 'stored') return answer;
+  const code = textOf(content, 'code');
+  if (isErrorCode(code)) return new SteleError(code, `${where}: ${textOf(content, 'detail')}`);
+  return new SteleError('UNAVAILABLE', `${where} answered what is not understood.`);
+}
+
+function textOf(content: Record<string, unknown>, name: string): string {
+  const value = content[name];
+  return typeof value === 'string' ? value : '';
 }
 
 function parseObject(text: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? { ...value } : {};
+    if (typeof value === 'object' && value !== null) return { ...value };
   } catch {
-    return {};
+    // Told below.
   }
+  throw notAFrame();
+}
+
+function notAFrame(): SteleError {
+  return new SteleError('INVALID_ARGUMENT', 'What came is no frame of the segment protocol.');
 }

@@ -24,7 +24,7 @@ import type { ReplyWriter } from './encoder.ts';
 import type { Pressure } from './pressure.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { ReplyQueue } from './reply-queue.ts';
-import { readConnection } from './reused-reads.ts';
+import { readConnection } from '../base/socket-reads.ts';
 import type { Session } from './session.ts';
 import { holdUntilTurnEnd } from './turn-writes.ts';
 
@@ -47,7 +47,7 @@ export interface ConnectionContext extends ServerContext {
   readonly commands: { total: number };
   /** A command may take this long to arrive, from its first byte to its last. */
   readonly unfinishedMsMax: number;
-  /** Whether connections are read into one buffer (reused-reads.ts). */
+  /** Whether connections are read into one buffer (base/socket-reads.ts). */
   readonly reuseReads: boolean;
   onClosed(connection: RespConnection): void;
 }

@@ -184,7 +184,7 @@ async function watched(
 /** On a machine that also serves, readers come first. Before the threads start: they inherit it. */
 function giveWay(): void {
   try {
-    setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+    setPriority(constants.priority.PRIORITY_LOW);
   } catch {
     // Not allowed here; then it competes like any other process.
   }

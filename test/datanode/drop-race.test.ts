@@ -10,6 +10,7 @@ import { Datanode } from '../../datanode/node.ts';
 import { DiskStore } from '../../datanode/store.ts';
 import { openSegment } from '../../segment/reader.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';
+import { fill } from '../support/datanode.ts';
 import { TEST_UID, infoOf, manifestOf, numberedPairs, segmentsOf } from '../support/segments.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -31,6 +32,7 @@ async function openNode(): Promise<TestNode> {
     zone: '',
     memoryMaxBytes: 1024 ** 3,
     copyConcurrency: 2,
+    hasIntakeBrake: true,
     background: new BackgroundTasks(silentLogger),
     log: silentLogger,
   });
@@ -49,9 +51,10 @@ async function push(node: Datanode, { bytes, info }: BuiltSegment): Promise<'sen
     byteLength: bytes.length,
     expectNode: 'n1',
     expectIncarnation: '',
+    loadId: '',
   });
   if (arrival === undefined) return 'was here';
-  arrival.take(bytes);
+  fill(arrival, bytes);
   await arrival.finish();
   return 'sent';
 }

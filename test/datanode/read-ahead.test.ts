@@ -4,13 +4,15 @@ import { createConnection } from 'node:net';
 import * as fc from 'fast-check';
 import { expect, it, onTestFinished } from 'vitest';
 import { resolveSettings } from '../../base/config.ts';
+import { SteleError } from '../../base/errors.ts';
 import { silentLogger } from '../../base/log.ts';
 import { READ_AHEAD_KEYS, ReadAhead } from '../../datanode/read-ahead.ts';
 import { startDatanode } from '../../datanode/server.ts';
 import type { RunningDatanode } from '../../datanode/server.ts';
 import { datanodeSettings } from '../../datanode/settings.ts';
 import type { VersionTable } from '../../datanode/version-tables.ts';
-import { newPushAgent, putSegment } from '../../loader/put-segment.ts';
+import { putSegment } from '../../loader/put-segment.ts';
+import { SegmentLinks } from '../../loader/segment-link.ts';
 import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
 import { slotOfText } from '../../ring/slot.ts';
 import { hashKey, lastHash2 } from '../../segment/hash.ts';
@@ -34,15 +36,15 @@ async function start(): Promise<{ node: RunningDatanode; missing: Set<string> }>
   const node = await startDatanode(values, { log: silentLogger });
   onTestFinished(() => node.close());
   const segments = segmentsOf(PAIRS, SHARDS);
-  const agent = newPushAgent();
-  onTestFinished(() => agent.destroy());
   const { address } = node;
   const view = { id: 'n1', incarnation: '', address, zone: '', state: NodeState.SERVING };
   const push = { keyspaceUid: TEST_UID, loadId: 'l' };
   const { signal } = new AbortController();
+  const links = new SegmentLinks(view);
+  onTestFinished(() => links.close(new SteleError('CANCELLED', 'The test is over.')));
   for (const segment of segments) {
     if (segment.info.shard === 0) continue;
-    await putSegment(agent, view, push, { info: infoOf(segment), bytes: segment.bytes }, signal);
+    await putSegment(links, view, push, { info: infoOf(segment), bytes: segment.bytes }, signal);
   }
   const header = { epoch: 1, nodeId: '', incarnation: '', clusterId: '' };
   await node.link.putManifest({ header, manifest: manifestOf(segments, SHARDS) }, CALL);

@@ -87,6 +87,7 @@ export class RespNode {
       zone: '',
       memoryMaxBytes: 1024 ** 3,
       copyConcurrency: 1,
+      hasIntakeBrake: true,
       background: new BackgroundTasks(silentLogger),
       log: silentLogger,
     });

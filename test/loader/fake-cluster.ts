@@ -4,11 +4,11 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { sendUnaryData } from '@grpc/grpc-js';
 import { createServer } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { buffer } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
-import { ERROR_TABLE, SteleError, toSteleError } from '../../base/errors.ts';
+import { SteleError } from '../../base/errors.ts';
+import type { IncomingSegment } from '../../datanode/segment-connection.ts';
+import { takeSegments } from '../../datanode/segment-upgrade.ts';
 import { LoadMode, LoadServiceService } from '../../proto/gen/stele/v1/load.ts';
 import type {
   BeginLoadRequest,
@@ -21,7 +21,7 @@ import type {
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import { SERVER_OPTIONS } from '../../proto/grpc-channel.ts';
 import { toGrpcError } from '../../proto/grpc-errors.ts';
-import { INCARNATION_HEADER, NODE_HEADER } from '../../proto/segment-transfer.ts';
+import type { SegmentAnnouncement } from '../../proto/segment-transfer.ts';
 import {
   forEachRecord,
   keyStart,
@@ -44,39 +44,42 @@ export class FakeDatanode {
   /** Called before each segment is acknowledged; may throw, which refuses it. */
   beforeStored: () => void = () => undefined;
   readonly #server = createServer();
+  #stopTaking = (): void => undefined;
 
   constructor(id: string) {
     this.id = id;
   }
 
   async start(): Promise<void> {
-    this.#server.on('checkContinue', (request, response) => void this.#receive(request, response));
+    this.#stopTaking = takeSegments(this.#server, {
+      admit: (announced) => Promise.resolve(this.#admit(announced)),
+      pace: () => 0,
+    });
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
     this.port = (this.#server.address() as AddressInfo).port;
   }
 
   stop(): void {
     this.#server.close();
-    this.#server.closeAllConnections();
+    this.#stopTaking();
   }
 
-  async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    try {
-      const id = (request.url ?? '').split('/').at(-1)!;
-      const { headers } = request;
-      if (headers[NODE_HEADER] !== this.id || headers[INCARNATION_HEADER] !== this.incarnation) {
-        throw new SteleError('WRONG_NODE', `This is ${this.id}.`);
-      }
-      if (!this.segments.has(id)) {
-        response.writeContinue();
-        this.#store(id, await buffer(request));
-      }
-      response.writeHead(200, { connection: 'close' }).end();
-    } catch (thrown) {
-      const { code, message } = toSteleError(thrown);
-      response.writeHead(ERROR_TABLE[code].http, { connection: 'close' });
-      response.end(JSON.stringify({ code, detail: message }));
+  #admit(announced: SegmentAnnouncement): IncomingSegment | undefined {
+    const { byteLength, expectIncarnation, expectNode, segmentId } = announced;
+    if (expectNode !== this.id || expectIncarnation !== this.incarnation) {
+      throw new SteleError('WRONG_NODE', `This is ${this.id}.`);
     }
+    if (this.segments.has(segmentId)) return undefined;
+    const bytes = Buffer.alloc(byteLength);
+    let received = 0;
+    return {
+      get room() {
+        return bytes.subarray(received);
+      },
+      filled: (byteCount) => void (received += byteCount),
+      finish: async () => this.#store(segmentId, bytes),
+      abandon: () => undefined,
+    };
   }
 
   #store(id: string, bytes: Buffer): void {

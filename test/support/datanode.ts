@@ -1,5 +1,6 @@
 // A datanode as an object, without sockets, in a folder of its own.
 
+import type { IncomingSegment } from '../../datanode/segment-connection.ts';
 import { onTestFinished } from 'vitest';
 import { BackgroundTasks } from '../../base/background.ts';
 import { SteleError } from '../../base/errors.ts';
@@ -32,12 +33,19 @@ export async function openTestNode(
     zone: '',
     memoryMaxBytes,
     copyConcurrency: 2,
+    hasIntakeBrake: true,
     background: new BackgroundTasks(silentLogger),
     log: silentLogger,
   });
   onTestFinished(() => node.close());
   await node.open();
   return { node, store };
+}
+
+/** What a connection does with the bytes that it reads. */
+export function fill(arrival: IncomingSegment, bytes: Uint8Array): void {
+  arrival.room.set(bytes);
+  arrival.filled(bytes.length);
 }
 
 /** As a loader does. */
@@ -49,9 +57,11 @@ export async function pushTo(node: Datanode, segments: readonly BuiltSegment[]):
       byteLength: bytes.length,
       expectNode: '',
       expectIncarnation: '',
+      loadId: '',
     });
-    arrival?.take(bytes);
-    await arrival?.finish();
+    if (arrival === undefined) continue;
+    fill(arrival, bytes);
+    await arrival.finish();
   }
 }
 

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { readConnection } from '../../resp/reused-reads.ts';
+import { readConnection } from '../../base/socket-reads.ts';
 import { MapBackend } from './map-backend.ts';
 import { RawClient, listenFor, until } from './raw-client.ts';
 import { multibulk } from './split.ts';

@@ -1,0 +1,159 @@
+// One loader's connection: segments one after the other (proto/segment-transfer.ts has the protocol).
+//
+//     ANNOUNCED   a frame is collected
+//     BUSY        room is looked for, or a segment is verified and synced; nothing may come
+//     BODY        bytes go from the socket into the segment's own memory, without a stop in between
+//
+// A sender that stalls is given up after IDLE_MS_MAX; that time covers the wait for a turn, the verification
+// and the sync, so it is generous. Whatever ends the connection, an arrival in progress is abandoned.
+
+import type { Socket } from 'node:net';
+import { toSteleError } from '../base/errors.ts';
+import { readInto } from '../base/socket-reads.ts';
+import { FrameReader, encodeAnswer, readAnnouncement } from '../proto/segment-transfer.ts';
+import type { SegmentAnnouncement, SegmentAnswer } from '../proto/segment-transfer.ts';
+
+const IDLE_MS_MAX = 120_000;
+/** A larger read would keep readers waiting. */
+const READ_BYTES_MAX = 64 * 1024;
+/** Shorter than that a timer cannot wait. */
+const PAUSE_MS_MIN = 1;
+
+/** One segment on its way in. */
+export interface IncomingSegment {
+  /** Where the bytes that are still to come belong; not empty before all are there. */
+  readonly room: Uint8Array;
+  /** So many bytes are in what `room` was. */
+  filled(byteCount: number): void;
+  /** Resolves when the segment is verified, durable and held. */
+  finish(): Promise<void>;
+  /** Leaves no trace of it; may be called more than once. */
+  abandon(): void;
+}
+
+/** Who takes segments. */
+export interface SegmentTaker {
+  /** Undefined: the segment is here already. Throws what the sender is to be told. */
+  admit(announced: SegmentAnnouncement): Promise<IncomingSegment | undefined>;
+  /** Told of bytes that have come in; returns for how many ms no more are to be taken. */
+  pace(byteCount: number): number;
+}
+
+export class SegmentConnection {
+  readonly #socket: Socket;
+  readonly #taker: SegmentTaker;
+  readonly #frame = new FrameReader();
+  #isBusy = false;
+  /** Whether the next bytes come into the segment's memory. */
+  #isDirect = false;
+  #arrival: IncomingSegment | undefined;
+  #pause: NodeJS.Timeout | undefined;
+
+  /** Starts at once with what comes on `accepted`, which is this object's from here on. */
+  constructor(accepted: Socket, taker: SegmentTaker, onClose: () => void, reuseReads = true) {
+    this.#taker = taker;
+    const target = {
+      next: () => this.#next(),
+      filled: (byteCount: number) => this.#filled(byteCount),
+    };
+    this.#socket = readInto(accepted, target, reuseReads);
+    this.#socket.setNoDelay(true);
+    this.#socket.setTimeout(IDLE_MS_MAX, () => this.close());
+    // What it was is of no interest here: the sender will tell.
+    this.#socket.on('error', () => this.close());
+    this.#socket.on('end', () => this.close());
+    this.#socket.on('close', () => {
+      this.#end();
+      onClose();
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #end(): void {
+    clearTimeout(this.#pause);
+    this.#arrival?.abandon();
+    this.#arrival = undefined;
+  }
+
+  #next(): Uint8Array {
+    this.#isDirect = !this.#isBusy && this.#arrival !== undefined;
+    const room = this.#isDirect ? this.#arrival?.room : undefined;
+    if (room === undefined) return this.#frame.room;
+    return room.length > READ_BYTES_MAX ? room.subarray(0, READ_BYTES_MAX) : room;
+  }
+
+  #filled(byteCount: number): boolean {
+    const arrival = this.#arrival;
+    if (this.#isBusy || (arrival !== undefined && byteCount > arrival.room.length)) {
+      // Nothing was asked for, or not so much.
+      this.close();
+      return false;
+    }
+    if (arrival !== undefined) {
+      // Where the first bytes go was settled before they were asked for.
+      if (!this.#isDirect) arrival.room.set(this.#frame.room.subarray(0, byteCount));
+      return this.#bodyFilled(arrival, byteCount);
+    }
+    try {
+      const content = this.#frame.filled(byteCount);
+      if (content !== undefined) void this.#admit(readAnnouncement(content));
+    } catch (thrown) {
+      this.#refuse(thrown);
+      this.#socket.end();
+    }
+    return true;
+  }
+
+  #bodyFilled(arrival: IncomingSegment, byteCount: number): boolean {
+    arrival.filled(byteCount);
+    const pauseMs = this.#taker.pace(byteCount);
+    if (arrival.room.length === 0) {
+      void this.#finish(arrival);
+      return true;
+    }
+    // One read a turn of the event loop: the system would fill buffer after buffer while readers wait.
+    if (pauseMs < PAUSE_MS_MIN) setImmediate(() => this.#socket.resume());
+    else this.#pause = setTimeout(() => this.#socket.resume(), pauseMs);
+    return false;
+  }
+
+  async #admit(announced: SegmentAnnouncement): Promise<void> {
+    this.#isBusy = true;
+    try {
+      const arrival = await this.#taker.admit(announced);
+      if (this.#socket.destroyed) arrival?.abandon();
+      else {
+        this.#arrival = arrival;
+        this.#answer(arrival === undefined ? 'stored' : 'send');
+      }
+    } catch (thrown) {
+      this.#refuse(thrown);
+    }
+    this.#isBusy = false;
+  }
+
+  async #finish(arrival: IncomingSegment): Promise<void> {
+    this.#isBusy = true;
+    try {
+      await arrival.finish();
+      this.#answer('stored');
+    } catch (thrown) {
+      this.#refuse(thrown);
+    }
+    arrival.abandon();
+    this.#arrival = undefined;
+    this.#isBusy = false;
+  }
+
+  #refuse(thrown: unknown): void {
+    const { code, message } = toSteleError(thrown);
+    this.#answer({ code, detail: message });
+  }
+
+  #answer(answer: SegmentAnswer): void {
+    if (!this.#socket.destroyed) this.#socket.write(encodeAnswer(answer));
+  }
+}

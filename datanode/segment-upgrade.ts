@@ -1,0 +1,40 @@
+// Connections of the HTTP port that change to the segment protocol (proto/segment-transfer.ts).
+
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { Socket } from 'node:net';
+import { SEGMENTS_PATH, SEGMENTS_PROTOCOL } from '../proto/segment-transfer.ts';
+import { SegmentConnection } from './segment-connection.ts';
+import type { SegmentTaker } from './segment-connection.ts';
+
+/** Loaders use eight each. Whoever comes on top is refused and tries again. */
+const CONNECTIONS_MAX = 1024;
+
+/** Starts to take segments at `server`; the returned function cuts all their connections off. */
+export function takeSegments(server: Server, taker: SegmentTaker): () => void {
+  const open = new Set<SegmentConnection>();
+  server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    // Until it is somebody's, or closed.
+    stream.on('error', () => stream.destroy());
+    if (!isForSegments(request) || head.length > 0) refuse(stream, '400 Bad Request');
+    else if (open.size >= CONNECTIONS_MAX) refuse(stream, '503 Service Unavailable');
+    else if (stream instanceof Socket) {
+      stream.write(
+        `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${SEGMENTS_PROTOCOL}\r\n\r\n`,
+      );
+      const connection = new SegmentConnection(stream, taker, () => open.delete(connection));
+      open.add(connection);
+    }
+  });
+  return () => {
+    for (const connection of open) connection.close();
+  };
+}
+
+function isForSegments({ headers, url }: IncomingMessage): boolean {
+  return url === SEGMENTS_PATH && headers.upgrade === SEGMENTS_PROTOCOL;
+}
+
+function refuse(stream: Duplex, status: string): void {
+  stream.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+}
