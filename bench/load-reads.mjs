@@ -25,7 +25,6 @@ import { steadyReader } from './steady-reader.mjs';
 const rounds = Number(process.env.STELE_BENCH_ROUNDS ?? 5);
 const rows = Number(process.env.STELE_BENCH_ROWS ?? 1_000_000);
 const readsPerSecond = Number(process.env.STELE_BENCH_RATE ?? 2000);
-const TICK_MS = 5;
 const IDLE_MS = 4000;
 const folder = tempFolder();
 

@@ -3,7 +3,7 @@
 
 import { connect } from 'node:net';
 import { Cluster } from 'ioredis';
-import calculateSlot from 'cluster-key-slot';
+import { slotOfKey } from '../dist/ring/slot.js';
 
 const TICK_MS = 5;
 const LF = 10;
@@ -17,7 +17,7 @@ export async function steadyReader(ports, keys, readsPerSecond) {
   cluster.disconnect();
   const links = new Map();
   const requests = keys.map((key) => {
-    const slot = calculateSlot(key);
+    const slot = slotOfKey(Buffer.from(key), 0, key.length);
     const range = ranges.find(([first, last]) => slot >= first && slot <= last);
     const [host, port] = range[2];
     if (!links.has(port)) links.set(port, new Link(host, port));
@@ -29,8 +29,8 @@ export async function steadyReader(ports, keys, readsPerSecond) {
     /** Latencies in ms, sorted, of the reads until `isOver()`; throws where one fails. */
     async readUntil(isOver) {
       const latencies = new Float64Array(10_000_000);
-      let count = 0;
-      for (const link of links.values()) link.onReply = (ms) => (latencies[count++] = ms);
+      const done = { count: 0 };
+      for (const link of links.values()) link.onReply = (ms) => (latencies[done.count++] = ms);
       const startedAt = performance.now();
       let sent = 0;
       while (!isOver()) {
@@ -41,14 +41,15 @@ export async function steadyReader(ports, keys, readsPerSecond) {
         }
         await new Promise((resolve) => setTimeout(resolve, TICK_MS));
       }
+      const total = sent;
       const givenUpAt = performance.now() + 10_000;
-      while (count < sent && performance.now() < givenUpAt) {
+      while (done.count < total && performance.now() < givenUpAt) {
         await new Promise((resolve) => setTimeout(resolve, TICK_MS));
       }
       const failed = [...links.values()].reduce((sum, link) => sum + link.failed, 0);
-      if (failed > 0 || count < sent)
-        throw new Error(`${failed} reads failed, ${sent - count} open`);
-      return latencies.slice(0, count).sort();
+      if (failed > 0 || done.count < total)
+        throw new Error(`${failed} reads failed, ${total - done.count} open`);
+      return latencies.slice(0, done.count).sort();
     },
     close() {
       for (const link of links.values()) link.close();

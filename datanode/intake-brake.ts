@@ -15,9 +15,9 @@ import { monotonicNowMs } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
 
 const MIB = 1024 * 1024;
-const START_BYTES_PER_SECOND = 16 * MIB;
+const START_BYTES_PER_SECOND = 8 * MIB;
 /** What comes in is never held to less, all of it together. */
-export const BRAKED_BYTES_PER_SECOND_MIN = 8 * MIB;
+export const BRAKED_BYTES_PER_SECOND_MIN = 4 * MIB;
 /** From here on it is no limit. */
 const CEILING_BYTES_PER_SECOND = 1024 * MIB;
 
@@ -28,9 +28,9 @@ const DOWN_FACTOR = 0.6;
 const TICK_MS = 5;
 const WINDOW_TICKS = 20;
 /** A tick later than that is late; what a timer's own resolution and a few reads cost is less. */
-const LATE_MS = 2.5;
+const LATE_MS = 2;
 /** So many in a window are a collection of garbage, or chance. */
-const LATE_TICKS_ALLOWED = 2;
+const LATE_TICKS_ALLOWED = 1;
 /** Fewer are probes and people, whom nothing is held back for. */
 const READS_PER_SECOND_MIN = 20;
 /** Without bytes for so long, the next ones begin anew. */

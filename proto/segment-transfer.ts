@@ -25,7 +25,7 @@ export const SEGMENTS_PROTOCOL = 'stele-segments';
 
 const LENGTH_BYTES = 4;
 /** Of the JSON of a frame. */
-export const FRAME_BYTES_MAX = 4096;
+const FRAME_BYTES_MAX = 4096;
 
 /** What a loader says before the bytes. Another node or run than the one meant refuses (WRONG_NODE). */
 export interface SegmentAnnouncement {
