@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestCluster } from '../support/cluster.ts';
 import { ContinuousReader, stopWithoutFailures } from '../support/continuous-reader.ts';
+import { handOver } from '../support/fault-table.ts';
 import { SEED, SHORT } from '../support/faults.ts';
 import { seededRandom, VersionedRows } from '../support/rows.ts';
 import { connectCluster, postLookup, respSource } from '../support/sources.ts';
@@ -155,6 +156,14 @@ test(`${TRIALS} appends with a process killed in or after them all end in the ri
   const running = reader;
   reader = undefined;
   if (running !== undefined) await stopWithoutFailures([running]);
+  handOver({
+    row: '2a',
+    fault: 'kill -9 of the loader, a datanode or the master in or after an append',
+    trials: TRIALS,
+    reads: running?.reads ?? 0,
+    failed: running?.failures.length ?? 0,
+    seen: `${hits} hit in an append; the right digest and every value each time`,
+  });
   const verified = await stele(['verify', '--data-dir', cluster.folder]);
   expect(verified.code, verified.stderr).toBe(0);
 });

@@ -7,6 +7,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROWS_VARIABLE } from './fault-table.ts';
 import type { FaultRow } from './fault-table.ts';
+import { SHORT } from './faults.ts';
 
 const BEGIN = '<!-- table: written by npm run test:faults -->';
 const END = '<!-- end of the table -->';
@@ -74,7 +75,8 @@ function writeInto(page: string, fresh: ReadonlyMap<string, string>): void {
     if (name !== undefined) lines.set(name, line);
   }
   for (const [name, line] of fresh) lines.set(name, line);
-  const told = `Node.js ${process.versions.node}, ${cpus().length} cores`;
-  const table = [BEGIN, '', tableOf(lines), '', `(${told})`, '', ''].join('\n');
+  const form = SHORT ? 'the short form' : 'the long form';
+  const told = `The last run that wrote here: ${form}, Node.js ${process.versions.node}, ${cpus().length} cores`;
+  const table = [BEGIN, '', tableOf(lines), '', `${told}.`, '', ''].join('\n');
   writeFileSync(page, text.slice(0, from) + table + text.slice(to));
 }

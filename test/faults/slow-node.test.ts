@@ -1,0 +1,59 @@
+// A datanode that answers late (row 6): it announces an address behind which a proxy holds bytes back.
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startDelayProxy } from '../support/delay-proxy.ts';
+import type { DelayProxy } from '../support/delay-proxy.ts';
+import { FaultCluster, HTTP, MASTER_RESP } from '../support/fault-cluster.ts';
+import { Trials } from '../support/fault-table.ts';
+import { SEED, SHORT } from '../support/faults.ts';
+
+/** Of the loopback interface, and nobody else's. */
+const PROXY_HOST = '127.0.0.2';
+const SLOW = 'node-2';
+const DELAYS_MS = SHORT ? [250] : [20, 250, 250, 250];
+const READS = SHORT ? 5000 : 20_000;
+let faults: FaultCluster;
+let proxy: DelayProxy | undefined;
+
+beforeAll(async () => {
+  console.log(`  seed ${SEED}`);
+  faults = await FaultCluster.start();
+  const { grpc } = faults.cluster.node(SLOW);
+  proxy = await startDelayProxy(PROXY_HOST, grpc);
+  await faults.cluster.kill(SLOW);
+  await faults.cluster.startNode(SLOW, ['--announce-host', PROXY_HOST]);
+  await faults.whole();
+}, 120_000);
+
+afterAll(async () => {
+  await faults?.close();
+  proxy?.close();
+}, 60_000);
+
+test(`a datanode ${DELAYS_MS.join(', ')} ms away in each direction: most reads do not notice`, async () => {
+  const reader = await faults.read([MASTER_RESP, HTTP]);
+  const trials = new Trials();
+  let p90Ms = 0;
+  for (const delayMs of DELAYS_MS) {
+    const window = reader.begin();
+    if (proxy !== undefined) Object.assign(proxy, { delayMs, delayedBytes: 0 });
+    await reader.progress(READS);
+    expect(proxy?.delayedBytes).toBeGreaterThan(0);
+    await reader.drained();
+    const report = window.report();
+    p90Ms = Math.max(p90Ms, report.p90Ms);
+    trials.add(report);
+    // Slow is not dead: its heartbeats arrive in time.
+    expect(await faults.stateOf(SLOW)).toBe('serving');
+    if (proxy !== undefined) proxy.delayMs = 0;
+    await reader.progress(READS);
+  }
+  await reader.stop();
+  trials.handOver({
+    row: '6',
+    fault: `a datanode ${DELAYS_MS.join(', ')} ms away, each way; through the master`,
+    seen: `bytes held back; 90% of reads within ${Math.ceil(p90Ms)} ms`,
+  });
+  expect(trials.failures).toEqual([]);
+  expect(p90Ms).toBeLessThanOrEqual(SHORT ? 150 : 50);
+});
