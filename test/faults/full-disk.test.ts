@@ -4,7 +4,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FaultCluster } from '../support/fault-cluster.ts';
+import { FaultCluster, HTTP, MASTER_RESP } from '../support/fault-cluster.ts';
 import { Trials } from '../support/fault-table.ts';
 import { SEED } from '../support/faults.ts';
 import { VersionedRows } from '../support/rows.ts';
@@ -46,7 +46,8 @@ describe.skipIf(disk === undefined)('a datanode with a full disk', () => {
     await cluster.startNode(FULL, ['--data-dir', dataDir, '--disk-reserve', '1MiB']);
     await faults.whole();
     await until('its copies', () => segmentFiles(dataDir).length > 0);
-    const reader = await faults.read();
+    // The load takes the processors: a client that gives up after 150 ms would tell of that.
+    const reader = await faults.read([MASTER_RESP, HTTP]);
     const window = reader.begin();
     writeFileSync(filler, Buffer.alloc(56 * 1024 * 1024));
     disk?.resize(57);
@@ -72,7 +73,7 @@ describe.skipIf(disk === undefined)('a datanode with a full disk', () => {
     await reader.stop();
     trials.handOver({
       row: '12',
-      fault: 'the disk of one of three datanodes is full in a load',
+      fault: 'the disk of one of three datanodes is full in a load; through the master',
       recovered: 'from room to its first copy',
       seen: 'told as disk full; the load commits with two copies on the others',
     });
