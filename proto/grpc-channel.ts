@@ -45,7 +45,8 @@ export const SERVER_OPTIONS: ChannelOptions = {
   'grpc.so_reuseport': 0,
 };
 
-type UnaryMethod<Request, Response> = (
+/** A unary method of a generated client, bound to it. */
+export type UnaryMethod<Request, Response> = (
   request: Request,
   metadata: Metadata,
   options: Partial<GrpcCallOptions>,

@@ -4,6 +4,7 @@
 import { connectivityState, credentials } from '@grpc/grpc-js';
 import { SteleError } from '../base/errors.ts';
 import { callUnary, CHANNEL_OPTIONS } from './grpc-channel.ts';
+import type { UnaryMethod } from './grpc-channel.ts';
 import { steleErrorFromGrpc } from './grpc-errors.ts';
 import { GrpcLookupChannel } from './lookup-stream.ts';
 import { DatanodeServiceClient } from './gen/stele/v1/datanode.ts';
@@ -55,6 +56,9 @@ class GrpcDatanodeLink implements DatanodeLink {
   readonly #peer: string;
   readonly #client: DatanodeServiceClient;
   readonly #lookupClient: LookupServiceClient;
+  /** How to cancel each call under way. */
+  readonly #inFlight = new Set<() => void>();
+  #closed = false;
 
   constructor(target: LinkTarget) {
     const address = grpcAddress(target.address);
@@ -76,57 +80,57 @@ class GrpcDatanodeLink implements DatanodeLink {
   }
 
   heartbeat(request: HeartbeatRequest, options: CallOptions): Promise<HeartbeatResponse> {
-    return callUnary(this.#client.heartbeat.bind(this.#client), request, this.#peer, options);
+    return this.#call(this.#client.heartbeat.bind(this.#client), request, options);
   }
 
   listHoldings(request: ListHoldingsRequest, options: CallOptions): Promise<ListHoldingsResponse> {
-    return callUnary(this.#client.listHoldings.bind(this.#client), request, this.#peer, options);
+    return this.#call(this.#client.listHoldings.bind(this.#client), request, options);
   }
 
   applyView(request: ApplyViewRequest, options: CallOptions): Promise<ApplyViewResponse> {
-    return callUnary(this.#client.applyView.bind(this.#client), request, this.#peer, options);
+    return this.#call(this.#client.applyView.bind(this.#client), request, options);
   }
 
   putManifest(request: PutManifestRequest, options: CallOptions): Promise<PutManifestResponse> {
-    return callUnary(this.#client.putManifest.bind(this.#client), request, this.#peer, options);
+    return this.#call(this.#client.putManifest.bind(this.#client), request, options);
   }
 
   copySegments(request: CopySegmentsRequest, options: CallOptions): Promise<CopySegmentsResponse> {
-    return callUnary(this.#client.copySegments.bind(this.#client), request, this.#peer, options);
+    return this.#call(this.#client.copySegments.bind(this.#client), request, options);
   }
 
   restart(request: RestartRequest, options: CallOptions): Promise<RestartResponse> {
-    return callUnary(this.#client.restart.bind(this.#client), request, this.#peer, options);
+    return this.#call(this.#client.restart.bind(this.#client), request, options);
   }
 
   dropSegments(request: DropSegmentsRequest, options: CallOptions): Promise<DropSegmentsResponse> {
-    return callUnary(this.#client.dropSegments.bind(this.#client), request, this.#peer, options);
+    return this.#call(this.#client.dropSegments.bind(this.#client), request, options);
   }
 
   scanKeys(request: ScanKeysRequest, options: CallOptions): Promise<ScanKeysResponse> {
-    return callUnary(this.#client.scanKeys.bind(this.#client), request, this.#peer, options);
+    return this.#call(this.#client.scanKeys.bind(this.#client), request, options);
   }
 
   listSlotKeys(request: ListSlotKeysRequest, options: CallOptions): Promise<ListSlotKeysResponse> {
-    return callUnary(this.#client.listSlotKeys.bind(this.#client), request, this.#peer, options);
+    return this.#call(this.#client.listSlotKeys.bind(this.#client), request, options);
   }
 
   measureDeltas(
     request: MeasureDeltasRequest,
     options: CallOptions,
   ): Promise<MeasureDeltasResponse> {
-    return callUnary(this.#client.measureDeltas.bind(this.#client), request, this.#peer, options);
+    return this.#call(this.#client.measureDeltas.bind(this.#client), request, options);
   }
 
   mergeSegments(
     request: MergeSegmentsRequest,
     options: CallOptions,
   ): Promise<MergeSegmentsResponse> {
-    return callUnary(this.#client.mergeSegments.bind(this.#client), request, this.#peer, options);
+    return this.#call(this.#client.mergeSegments.bind(this.#client), request, options);
   }
 
   diffShards(request: DiffShardsRequest, options: CallOptions): Promise<DiffShardsResponse> {
-    return callUnary(this.#client.diffShards.bind(this.#client), request, this.#peer, options);
+    return this.#call(this.#client.diffShards.bind(this.#client), request, options);
   }
 
   async *fetchSegment(
@@ -137,6 +141,7 @@ class GrpcDatanodeLink implements DatanodeLink {
     const call = this.#client.fetchSegment(request, { deadline: Date.now() + options.deadlineMs });
     const cancel = (): void => call.cancel();
     options.signal?.addEventListener('abort', cancel, { once: true });
+    this.#inFlight.add(cancel);
     try {
       for await (const response of call as AsyncIterable<FetchSegmentResponse>) {
         yield response.chunk;
@@ -145,6 +150,7 @@ class GrpcDatanodeLink implements DatanodeLink {
       throw steleErrorFromGrpc(thrown, this.#peer);
     } finally {
       options.signal?.removeEventListener('abort', cancel);
+      this.#inFlight.delete(cancel);
       call.cancel();
     }
   }
@@ -153,7 +159,28 @@ class GrpcDatanodeLink implements DatanodeLink {
     return this.#lookupClient.getChannel().getConnectivityState(true) === connectivityState.READY;
   }
 
+  /** grpc-js lets calls in flight run to their deadlines when a client is closed: they are cancelled here. */
+  async #call<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    { deadlineMs, signal }: CallOptions,
+  ): Promise<Response> {
+    const own = new AbortController();
+    const cancel = (): void => own.abort();
+    if (signal?.aborted === true || this.#closed) cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
+    this.#inFlight.add(cancel);
+    try {
+      return await callUnary(method, request, this.#peer, { deadlineMs, signal: own.signal });
+    } finally {
+      this.#inFlight.delete(cancel);
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
   close(): void {
+    this.#closed = true;
+    for (const cancel of this.#inFlight) cancel();
     this.lookups.close();
     this.#lookupClient.close();
     this.#client.close();
