@@ -8,7 +8,6 @@ import { ConnectionManager } from '../../../master/nodes/connection-manager.ts';
 import { GrpcLinkFactory } from '../../../proto/grpc-link.ts';
 import { GrpcServer } from '../../../proto/grpc-server.ts';
 import { DatanodeServiceService } from '../../../proto/gen/stele/v1/datanode.ts';
-import type { DatanodeServiceServer } from '../../../proto/gen/stele/v1/datanode.ts';
 import type { LinkTarget } from '../../../proto/ports.ts';
 import { until } from '../../support/stele-process.ts';
 
@@ -25,7 +24,7 @@ async function startSilentNode(): Promise<{ readonly port: number; readonly call
   const heartbeat = (): void => void (calls += 1);
   server.server.addService(DatanodeServiceService, {
     ...Object.fromEntries(Object.keys(DatanodeServiceService).map((name) => [name, heartbeat])),
-  } as unknown as DatanodeServiceServer);
+  });
   const port = await server.listen('127.0.0.1', 0, '--grpc-port');
   onTestFinished(() => server.close(100));
   return { port, calls: () => calls };
