@@ -3,7 +3,8 @@
 // A shard's route lists the nodes that can answer now, best first: those that hold the shard of
 // every keyspace's current version, owners in ring order and then others; after them those that
 // hold some keyspaces only (they answer UNAVAILABLE for the rest, and the caller goes on). One whose
-// reads were found to fail comes last, and is shown as SUSPECT.
+// reads were found to fail comes last, and is shown as SUSPECT; one that has missed a heartbeat is
+// listed only where nobody else has as much.
 
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView, KeyspaceView, NodeView } from '../../proto/gen/stele/v1/view.ts';

@@ -64,6 +64,7 @@ function statesOf(world: World): string {
   let states = '';
   for (const node of world.nodes.values()) {
     states += isServing(node) ? (isInStep(world, node) ? '2' : '1') : '0';
+    if (node.liveness === 'SUSPECT') states += 's';
     if (node.readsFail === true) states += 'f';
     if (!takesSegments(node)) states += 'd';
     const parked = node.report?.parked?.keyspaceUids ?? [];
@@ -114,7 +115,14 @@ function countAll(world: World, coverage: Coverage): Serving {
       addAll(holding[at], emptyShards);
       if (holding[at] !== undefined) addAll(holding[at], covered.shares[at]?.whole ?? []);
     }
-    routes.add(id, covered, scratch);
+    routes.add(id, covered, scratch, false);
+  }
+  for (const [id, covered] of coverage.nodes) {
+    const node = world.nodes.get(id);
+    if (node?.liveness !== 'SUSPECT') continue;
+    noteAbility(world, node, covered, scratch.ability);
+    countCells(covered.cells, shardCount, undefined, scratch);
+    routes.add(id, covered, scratch, true);
   }
   return {
     answering,
@@ -138,11 +146,14 @@ function noteAbility(
   }
 }
 
-/** A hot loop: once for each replica of the cluster. `shardCount` is a power of two. */
+/**
+ * A hot loop: once for each replica of the cluster. `shardCount` is a power of two. Without `cells`
+ * the node is only looked at, and not counted as one that can answer.
+ */
 function countCells(
   ofNode: Uint32Array,
   shardCount: number,
-  cells: Uint16Array,
+  cells: Uint16Array | undefined,
   { ability, held }: Scratch,
 ): void {
   const shift = Math.log2(shardCount);
@@ -150,7 +161,7 @@ function countCells(
   for (const cell of ofNode) {
     const can = ability[cell >>> shift] ?? CANNOT;
     if (can === CANNOT) continue;
-    cells[cell] = (cells[cell] ?? 0) + 1;
+    if (cells !== undefined) cells[cell] = (cells[cell] ?? 0) + 1;
     if (can === ANSWERS_READS) held[cell & mask] = (held[cell & mask] ?? 0) + 1;
   }
 }
@@ -169,7 +180,7 @@ function addAll(counts: Uint16Array | undefined, shards: readonly number[]): voi
 
 interface Candidate {
   readonly id: string;
-  /** Reads of it fail: the last resort. */
+  /** Reads of it fail, or it has missed a heartbeat: the last resort. */
   readonly fails: boolean;
   /** Datasets of the shard that it can answer for. */
   readonly held: number;
@@ -194,26 +205,36 @@ class RouteTable {
     this.#candidates = Array.from({ length: world.shardCount }, () => []);
   }
 
-  /** A serving node; clears `held`. One that is no owner is listed only for bytes it really has. */
-  add(id: string, covered: NodeCoverage, { ability, held }: Scratch): void {
+  /**
+   * A serving node; clears `held`. One that is no owner is listed only for bytes it really has. A suspect,
+   * added after all of those, is listed where none of them has as much: it may well answer, and to
+   * ask it is better than to give up.
+   */
+  add(id: string, covered: NodeCoverage, { ability, held }: Scratch, isSuspect: boolean): void {
     const empty = this.#emptyOf(ability);
     const { ranks, shards } = ownedShards(this.#world, id);
-    const fails = this.#world.nodes.get(id)?.readsFail === true;
+    const fails = isSuspect || this.#world.nodes.get(id)?.readsFail === true;
     for (let place = 0; place < shards.length; place++) {
       const shard = shards[place] ?? 0;
       const count = (held[shard] ?? 0) + (empty[shard] ?? 0);
       // Marked as taken, for the loop below.
       held[shard] = 0;
       if (count === 0 && this.#readCount > 0) continue;
-      this.#candidates[shard]?.push({ id, fails, held: count, rank: ranks[place] ?? 0 });
+      this.#list(shard, { id, fails, held: count, rank: ranks[place] ?? 0 }, isSuspect);
     }
     for (const shard of covered.shards) {
       const count = held[shard] ?? 0;
       held[shard] = 0;
       if (count === 0) continue;
       const all = count + (empty[shard] ?? 0);
-      this.#candidates[shard]?.push({ id, fails, held: all, rank: NO_OWNER });
+      this.#list(shard, { id, fails, held: all, rank: NO_OWNER }, isSuspect);
     }
+  }
+
+  #list(shard: number, candidate: Candidate, isSuspect: boolean): void {
+    const others = this.#candidates[shard];
+    if (isSuspect && others?.some(({ fails, held }) => !fails && held >= candidate.held)) return;
+    others?.push(candidate);
   }
 
   #emptyOf(ability: Uint8Array): Uint16Array {

@@ -14,8 +14,12 @@ import type { HeartbeatResponse, OrderHeader } from '../../proto/gen/stele/v1/da
 import type { ConnectionManager } from './connection-manager.ts';
 
 const URGENT_FACTOR = 5;
-/** A node in doubt has this part of an interval to answer. */
+/** A node in doubt has this part of an interval to answer, */
 const DOUBT_SHARE = 0.5;
+/** or so many times what its heartbeats have taken: one that is far away or slow is not dead. */
+const DOUBT_FACTOR = 3;
+/** How much of the slowest heartbeat is remembered at the next. */
+const TOOK_DECAY = 0.9;
 const SLOTS_PER_INTERVAL = 50;
 
 export interface HeartbeaterOptions {
@@ -36,6 +40,9 @@ class Loop {
   readonly stop = new AbortController();
   nap: AbortController | undefined;
   beat: AbortController | undefined;
+  beatAtMs = 0;
+  /** What its slowest heartbeat took lately. */
+  tookMs = 0;
   hurried = false;
   doubtedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -81,8 +88,7 @@ export class Heartbeater {
     loop.doubtedAtMs = nowMs;
     loop.hurry();
     if (!impatient) return;
-    const cut = setTimeout(() => loop.beat?.abort(), intervalMs * DOUBT_SHARE);
-    cut.unref();
+    cutLater(loop, Math.max(intervalMs * DOUBT_SHARE, loop.tookMs * DOUBT_FACTOR));
   }
 
   stop(nodeId: string): void {
@@ -120,11 +126,13 @@ export class Heartbeater {
     const link = connections.probe(nodeId);
     if (link === undefined) return;
     loop.beat = new AbortController();
+    loop.beatAtMs = monotonicNowMs();
     try {
       const options = { deadlineMs, signal: loop.beat.signal };
       const response = await link.heartbeat({ header: header(nodeId) }, options);
       if (response.nodeId !== nodeId) throw strangerError(nodeId, response.nodeId);
       if (stopped.aborted) return;
+      loop.tookMs = Math.max(monotonicNowMs() - loop.beatAtMs, loop.tookMs * TOOK_DECAY);
       if (connections.report(nodeId, link, true)) onAnswer(nodeId, response);
     } catch (thrown) {
       if (stopped.aborted) return;
@@ -133,6 +141,17 @@ export class Heartbeater {
       loop.beat = undefined;
     }
   }
+}
+
+/** Ends the heartbeat that is under way, or about to begin, once it has taken `limitMs`. */
+function cutLater(loop: Loop, limitMs: number, delayMs = limitMs): void {
+  const timer = setTimeout(() => {
+    if (loop.beat === undefined) return;
+    const restMs = loop.beatAtMs + limitMs - monotonicNowMs();
+    if (restMs > 0) cutLater(loop, limitMs, restMs);
+    else loop.beat.abort();
+  }, delayMs);
+  timer.unref();
 }
 
 /** Loops that wake up at the same moments cost a large cluster far fewer timers and wake-ups. */

@@ -43,8 +43,8 @@ test(`a datanode ${DELAYS_MS.join(', ')} ms away in each direction: most reads d
     const report = window.report();
     p90Ms = Math.max(p90Ms, report.p90Ms);
     trials.add(report);
-    // Slow is not dead: its heartbeats arrive in time.
-    expect(await faults.stateOf(SLOW)).toBe('serving');
+    // Slow is not dead: its heartbeats arrive in time. The first that was late may have been cut short.
+    await expect.poll(() => faults.stateOf(SLOW), { timeout: 10_000 }).toBe('serving');
     if (proxy !== undefined) proxy.delayMs = 0;
     await reader.progress(READS);
   }
