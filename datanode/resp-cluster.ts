@@ -1,6 +1,6 @@
 // The CLUSTER commands of a datanode, from the view that the master has sent.
 
-import { NodeState } from '../proto/gen/stele/v1/view.ts';
+import { HealthStatus, NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { NodeView } from '../proto/gen/stele/v1/view.ts';
 import {
   clusterInfoText,
@@ -29,7 +29,7 @@ export function writeClusterReply(
   const describe = () => describeCluster(node.cluster.view ?? EMPTY_VIEW, stateOf, nodeId);
   switch (name) {
     case 'cluster|info':
-      out.verbatim(clusterInfoText(describe()));
+      out.verbatim(clusterInfoText(describe(), node.cluster.view?.health === HealthStatus.RED));
       break;
     case 'cluster|myid':
       out.bulkText(clusterNodeId(nodeId));

@@ -182,17 +182,23 @@ function mostBacked(ranges: readonly ClusterSlotRange[], index: number): number 
   return best;
 }
 
-/** CLUSTER INFO: `cluster_state:ok` exactly when every slot is covered. */
-export function clusterInfoText(cluster: ClusterDescription): string {
+/**
+ * CLUSTER INFO: `cluster_state:ok` when every slot has somebody to ask, and the cluster does not say of
+ * itself that data cannot be read (`isRed`): nodes that may be dead are asked, but not counted on.
+ */
+export function clusterInfoText(cluster: ClusterDescription, isRed: boolean): string {
   const ranges = coveredRanges(cluster);
-  const covered = ranges.reduce((sum, { start, end }) => sum + end - start + 1, 0);
+  const covered = slotsIn(ranges);
+  const doubtful = slotsIn(
+    ranges.filter(({ owners }) => owners.every((at) => nodeAt(cluster, at).state === 'failed')),
+  );
   const primaries = new Set(ranges.map((range) => range.owners[0]));
   const fields = {
     cluster_enabled: 1,
-    cluster_state: covered === SLOT_COUNT ? 'ok' : 'fail',
+    cluster_state: covered === SLOT_COUNT && !isRed ? 'ok' : 'fail',
     cluster_slots_assigned: covered,
-    cluster_slots_ok: covered,
-    cluster_slots_pfail: 0,
+    cluster_slots_ok: covered - doubtful,
+    cluster_slots_pfail: doubtful,
     cluster_slots_fail: 0,
     cluster_known_nodes: cluster.nodes.length,
     cluster_size: primaries.size,
@@ -204,6 +210,10 @@ export function clusterInfoText(cluster: ClusterDescription): string {
   return Object.entries(fields)
     .map(([name, value]) => `${name}:${value}\r\n`)
     .join('');
+}
+
+function slotsIn(ranges: readonly ClusterSlotRange[]): number {
+  return ranges.reduce((sum, { start, end }) => sum + end - start + 1, 0);
 }
 
 /** Ranges that have an owner, neighbours with equal owners joined. */

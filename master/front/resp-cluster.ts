@@ -2,7 +2,7 @@
 // cluster client that starts here goes on to them.
 
 import type { ClusterView, NodeView } from '../../proto/gen/stele/v1/view.ts';
-import { NodeState } from '../../proto/gen/stele/v1/view.ts';
+import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
 import { clusterNodeId, describeCluster } from '../../resp/cluster-description.ts';
 import {
   clusterInfoText,
@@ -26,7 +26,7 @@ export function writeClusterReply(
 ): void {
   switch (name) {
     case 'cluster|info':
-      out.verbatim(clusterInfoText(describe(view)));
+      out.verbatim(clusterInfoText(describe(view), view.health === HealthStatus.RED));
       break;
     case 'cluster|myid':
       out.bulkText(clusterNodeId(MASTER_ID));

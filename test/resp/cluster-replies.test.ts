@@ -138,11 +138,21 @@ describe('cluster replies', () => {
   });
 
   it('says ok in INFO only when every slot is covered', () => {
-    expect(clusterInfoText(CLUSTER)).toContain(
+    expect(clusterInfoText(CLUSTER, false)).toContain(
       'cluster_state:fail\r\ncluster_slots_assigned:16383',
     );
     const whole = { ...CLUSTER, ranges: [{ start: 0, end: 16_383, owners: [0] }] };
-    expect(clusterInfoText(whole)).toContain('cluster_state:ok\r\ncluster_slots_assigned:16384');
+    expect(clusterInfoText(whole, false)).toContain(
+      'cluster_state:ok\r\ncluster_slots_assigned:16384',
+    );
+  });
+
+  it('says fail in INFO while the cluster is red, and counts the slots of nodes that may be dead', () => {
+    const nodes = CLUSTER.nodes.map((node) => ({ ...node, state: 'failed' as const }));
+    const asked = { ...CLUSTER, nodes, ranges: [{ start: 0, end: 16_383, owners: [0] }] };
+    expect(clusterInfoText(asked, true)).toContain(
+      'cluster_state:fail\r\ncluster_slots_assigned:16384\r\ncluster_slots_ok:0\r\ncluster_slots_pfail:16384',
+    );
   });
 });
 

@@ -124,7 +124,7 @@ export class MapBackend implements CommandBackend {
       case 'cluster|nodes':
         return out.verbatim(clusterNodesText(this.#cluster()));
       case 'cluster|info':
-        return out.verbatim(clusterInfoText(this.#cluster()));
+        return out.verbatim(clusterInfoText(this.#cluster(), false));
       default:
         throw new Error(`the test backend has no ${name}`);
     }
