@@ -18,9 +18,10 @@ import { CheckpointWriter, readCheckpoint } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { Notice } from './find-inputs.ts';
 import { describeInputs } from './inputs.ts';
+import { isAnswerLost } from './master-client.ts';
 import type { LoadMaster } from './master-client.ts';
 import { thisOwner } from './owner.ts';
-import { workToken } from './work-token.ts';
+import { dropWorkToken, workToken } from './work-token.ts';
 import type { PreparedInput } from './prepare.ts';
 import type { LoadSettings } from './settings.ts';
 import type { WorkFolder } from './work-folder.ts';
@@ -69,7 +70,12 @@ export async function beginLoad(context: BeginContext): Promise<Begun> {
       },
       signal,
     );
-  const response = await resumeOrBegin(ask, earlier?.header.loadId ?? '', notice);
+  const response = await resumeOrBegin(ask, earlier?.header.loadId ?? '', notice).catch(
+    (thrown: unknown) => {
+      if (!isAnswerLost(thrown)) dropWorkToken(folder.path);
+      throw thrown;
+    },
+  );
   const { clusterId, keyspaceUid, loadId, shardCount } = response;
   const binding = clusterBinding(local, clusterId, keyspaceUid, shardCount);
   if (response.alreadyCurrent) {

@@ -4,6 +4,7 @@
 import { credentials } from '@grpc/grpc-js';
 import type { ServiceError } from '@grpc/grpc-js';
 import { SteleError, toSteleError } from '../base/errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
 import { CHANNEL_OPTIONS, callUnary } from '../proto/grpc-channel.ts';
 import { LoadServiceClient } from '../proto/gen/stele/v1/load.ts';
 import type {
@@ -77,6 +78,26 @@ function explainUnreachable(thrown: unknown, address: string): SteleError {
     `No master answers at ${address}; start one with \`stele up\`, or name it with --master.`,
     { cause: thrown },
   );
+}
+
+const UNANSWERED: ReadonlySet<ErrorCode> = new Set([
+  'UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+  'CANCELLED',
+  'INTERNAL',
+] as const);
+
+/**
+ * Whether a failed call may have been carried out: it was sent, or may have been, and the master gave
+ * no answer of its own.
+ */
+export function isAnswerLost(thrown: unknown): boolean {
+  if (!(thrown instanceof SteleError) || !UNANSWERED.has(thrown.code)) return false;
+  let cause: unknown = thrown.cause;
+  while (cause instanceof SteleError) cause = cause.cause;
+  if (hasSteleCode(cause)) return false;
+  // In grpc-js's words. Should they change, a work folder stays that could have gone.
+  return !(cause instanceof Error && cause.message.includes('No connection established'));
 }
 
 /** Whether the peer itself said UNAVAILABLE, and in its own words. */

@@ -17,6 +17,7 @@ import { workFolderName } from './binding.ts';
 import { hasCheckpoint } from './checkpoint.ts';
 import { workFolderFull } from './disk-reserve.ts';
 import type { FoundInput } from './inputs.ts';
+import { hasWorkToken } from './work-token.ts';
 
 const DEFAULT_FOLDER = join('.stele', 'loads');
 const ABOUT_NAME = 'about.json';
@@ -109,7 +110,8 @@ function open(path: string, about: WorkAbout): WorkFolder {
     path,
     runs,
     spool: join(path, 'spool'),
-    isWorthKeeping: () => hasCheckpoint(path) || isSpooled(join(path, 'spool')),
+    isWorthKeeping: () =>
+      hasCheckpoint(path) || hasWorkToken(path) || isSpooled(join(path, 'spool')),
     close: (remove) => {
       if (remove) removeFolder(path);
       lock.release();

@@ -12,6 +12,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
 import type { LoadProgress } from '../../loader/load-progress.ts';
+import type { LoadHooks } from '../../loader/load.ts';
 import { failure, rowsText, setUp, write } from './load-setup.ts';
 
 const ROWS = 20_000;
@@ -368,12 +369,43 @@ describe('a load that cannot begin', () => {
   });
 
   it('says that no master answers, and how to start one', async () => {
-    const { folder, load } = await setUp();
+    const { folder, leftBehind, load } = await setUp();
     const file = write(folder, 'a.data', 'a 1\n');
     const error = await failure(load([file], { master: '127.0.0.1:1' }));
     expect(error.code).toBe('UNAVAILABLE');
     expect(error.message).toBe(
       'No master answers at 127.0.0.1:1; start one with `stele up`, or name it with --master.',
     );
+    expect(leftBehind()).toEqual([]);
+  });
+
+  it('comes again as itself where the master may have noted the load and its answer was lost', async () => {
+    const { folder, leftBehind, load } = await setUp();
+    const file = write(folder, 'a.data', 'a 1\n');
+    const tokens: string[] = [];
+    const failing = (error: SteleError): LoadHooks => ({
+      master: {
+        beginLoad: ({ workToken }) => {
+          tokens.push(workToken);
+          return Promise.reject(error);
+        },
+        reportProgress: neverCalled,
+        commitLoad: neverCalled,
+        abortLoad: neverCalled,
+        close: () => {},
+      },
+    });
+    const lost = new SteleError('UNAVAILABLE', 'Connection dropped.');
+    await failure(load([file], {}, failing(lost)));
+    expect(leftBehind()).toHaveLength(1);
+    await failure(load([file], {}, failing(lost)));
+    expect(tokens[1]).toBe(tokens[0]);
+    // What the master itself refuses, it has not begun.
+    await failure(load([file], {}, failing(new SteleError('LOAD_IN_PROGRESS', 'Another one.'))));
+    expect(leftBehind()).toEqual([]);
   });
 });
+
+function neverCalled(): Promise<never> {
+  return Promise.reject(new Error('Not to be called.'));
+}
