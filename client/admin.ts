@@ -1,8 +1,7 @@
 /* oxlint-disable typescript/unbound-method -- #call binds each method to its client */
 // Operations on a cluster, over gRPC: what the command line and programs call on a master.
 
-import { credentials } from '@grpc/grpc-js';
-import { callUnary, CHANNEL_OPTIONS } from '../proto/grpc-channel.ts';
+import { callUnary, openClient } from '../proto/grpc-channel.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type {
   DiffVersionsRequest,
@@ -55,7 +54,7 @@ export class AdminClient {
   constructor(master: string, deadlineMs: number) {
     this.#master = master;
     this.#deadlineMs = deadlineMs;
-    this.#client = new ClusterServiceClient(master, credentials.createInsecure(), CHANNEL_OPTIONS);
+    this.#client = openClient(ClusterServiceClient, master);
   }
 
   async getView(): Promise<ClusterView> {

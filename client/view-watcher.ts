@@ -1,9 +1,8 @@
 // The client's copy of the cluster's view: watched from any master of the seeds, kept while none answers.
 
-import { credentials } from '@grpc/grpc-js';
 import { sleep } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
-import { CHANNEL_OPTIONS } from '../proto/grpc-channel.ts';
+import { openClient } from '../proto/grpc-channel.ts';
 import { steleErrorFromGrpc } from '../proto/grpc-errors.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type { WatchViewResponse } from '../proto/gen/stele/v1/cluster.ts';
@@ -82,7 +81,7 @@ export class ViewWatcher implements ClientViews {
 
   /** Follows one master until its stream ends; remembers why. */
   async #watch(seed: string): Promise<void> {
-    const client = new ClusterServiceClient(seed, credentials.createInsecure(), CHANNEL_OPTIONS);
+    const client = openClient(ClusterServiceClient, seed);
     const call = client.watchView({});
     const cancel = (): void => call.cancel();
     this.#stop.signal.addEventListener('abort', cancel, { once: true });

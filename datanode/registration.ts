@@ -1,11 +1,10 @@
 // Announcing this node to its master, and again whenever the master has not been heard for a while:
 // at the start, after a master came up with an empty memory, after this node's address changed.
 
-import { credentials } from '@grpc/grpc-js';
 import { monotonicNowMs, sleep } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { callUnary, CHANNEL_OPTIONS } from '../proto/grpc-channel.ts';
+import { callUnary, openClient } from '../proto/grpc-channel.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type { RegisterNodeRequest, RegisterNodeResponse } from '../proto/gen/stele/v1/cluster.ts';
 import type { CallOptions, Registrar } from '../proto/ports.ts';
@@ -25,7 +24,7 @@ export class GrpcRegistrar implements Registrar {
 
   constructor(master: string) {
     this.#master = master;
-    this.#client = new ClusterServiceClient(master, credentials.createInsecure(), CHANNEL_OPTIONS);
+    this.#client = openClient(ClusterServiceClient, master);
   }
 
   registerNode(request: RegisterNodeRequest, options: CallOptions): Promise<RegisterNodeResponse> {

@@ -1,11 +1,10 @@
 // The loader's side of LoadService: unary calls with deadlines, and a sentence that helps where no
 // master answers.
 
-import { credentials } from '@grpc/grpc-js';
 import type { ServiceError } from '@grpc/grpc-js';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
-import { CHANNEL_OPTIONS, callUnary } from '../proto/grpc-channel.ts';
+import { openClient, callUnary } from '../proto/grpc-channel.ts';
 import { LoadServiceClient } from '../proto/gen/stele/v1/load.ts';
 import type {
   BeginLoadRequest,
@@ -36,7 +35,7 @@ export interface LoadMaster {
 
 /** Over gRPC; `address` is host:port. */
 export function grpcLoadMaster(address: string): LoadMaster {
-  const client = new LoadServiceClient(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  const client = openClient(LoadServiceClient, address);
   const explain = <Answer>(answer: Promise<Answer>): Promise<Answer> =>
     answer.catch((thrown: unknown) => {
       throw explainUnreachable(thrown, address);

@@ -42,7 +42,9 @@ export class Roster {
   constructor(options: RosterOptions, side: RosterSide) {
     this.#log = options.log;
     this.#side = side;
-    this.connections = new ConnectionManager(options.links);
+    this.connections = new ConnectionManager(options.links, (nodeId) =>
+      this.#heartbeater.connectionLost(nodeId),
+    );
     this.#probes = new ReadProbes({
       deadlineMs: options.heartbeatDeadlineMs,
       connections: this.connections,

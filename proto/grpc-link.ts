@@ -1,9 +1,9 @@
 // A DatanodeLink over gRPC: orders and bulk bytes on one connection, lookups on another, so that a
 // segment in transfer never delays a read.
 
-import { connectivityState, credentials } from '@grpc/grpc-js';
+import { connectivityState } from '@grpc/grpc-js';
 import { SteleError } from '../base/errors.ts';
-import { callUnary, CHANNEL_OPTIONS } from './grpc-channel.ts';
+import { callUnary, openClient } from './grpc-channel.ts';
 import type { UnaryMethod } from './grpc-channel.ts';
 import { steleErrorFromGrpc } from './grpc-errors.ts';
 import { GrpcLookupChannel } from './lookup-stream.ts';
@@ -63,16 +63,8 @@ class GrpcDatanodeLink implements DatanodeLink {
   constructor(target: LinkTarget) {
     const address = grpcAddress(target.address);
     this.#peer = `datanode ${target.nodeId} at ${address}`;
-    this.#client = new DatanodeServiceClient(
-      address,
-      credentials.createInsecure(),
-      CHANNEL_OPTIONS,
-    );
-    this.#lookupClient = new LookupServiceClient(
-      address,
-      credentials.createInsecure(),
-      CHANNEL_OPTIONS,
-    );
+    this.#client = openClient(DatanodeServiceClient, address);
+    this.#lookupClient = openClient(LookupServiceClient, address);
     this.lookups = new GrpcLookupChannel(this.#lookupClient, {
       peer: this.#peer,
       expectNode: target.nodeId,
@@ -157,6 +149,19 @@ class GrpcDatanodeLink implements DatanodeLink {
 
   isConnected(): boolean {
     return this.#lookupClient.getChannel().getConnectivityState(true) === connectivityState.READY;
+  }
+
+  onLost(listener: () => void): void {
+    const channel = this.#client.getChannel();
+    const watch = (wasReady: boolean): void => {
+      // Closing is a change of state as well.
+      if (this.#closed) return;
+      const state = channel.getConnectivityState(false);
+      const isReady = state === connectivityState.READY;
+      channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => watch(isReady));
+      if (wasReady && !isReady) listener();
+    };
+    watch(false);
   }
 
   /** grpc-js lets calls in flight run to their deadlines when a client is closed: they are cancelled here. */

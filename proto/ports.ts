@@ -112,6 +112,8 @@ export interface DatanodeLink extends DatanodeControl {
   fetchSegment(request: FetchSegmentRequest, options: CallOptions): AsyncIterable<Uint8Array>;
   /** Whether lookups would go out at once; where not, a connection is being made. Absent: always. */
   isConnected?(): boolean;
+  /** Calls `listener` each time that a connection which was there is lost. Absent: never. */
+  onLost?(listener: () => void): void;
   close(): void;
 }
 

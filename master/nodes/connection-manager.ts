@@ -30,9 +30,12 @@ export class ConnectionManager {
   readonly #factory: LinkFactory;
   readonly #dependencies = new Map<string, Dependency>();
   readonly #watchers = new Set<(change: ClientChange) => void>();
+  readonly #onLost: (nodeId: string) => void;
 
-  constructor(factory: LinkFactory) {
+  /** `onLost`: a node's connection is gone, so it is worth a try. It says nothing more. */
+  constructor(factory: LinkFactory, onLost: (nodeId: string) => void = () => undefined) {
     this.#factory = factory;
+    this.#onLost = onLost;
   }
 
   /**
@@ -45,7 +48,7 @@ export class ConnectionManager {
     if (before !== undefined) this.remove(target.nodeId);
     this.#dependencies.set(target.nodeId, {
       target,
-      link: this.#factory.connect(target),
+      link: this.#connect(target),
       online: false,
       failures: 0,
     });
@@ -108,7 +111,15 @@ export class ConnectionManager {
 
   #relink(dependency: Dependency): void {
     dependency.link.close();
-    dependency.link = this.#factory.connect(dependency.target);
+    dependency.link = this.#connect(dependency.target);
+  }
+
+  #connect(target: LinkTarget): DatanodeLink {
+    const link = this.#factory.connect(target);
+    link.onLost?.(() => {
+      if (this.#dependencies.get(target.nodeId)?.link === link) this.#onLost(target.nodeId);
+    });
+    return link;
   }
 
   #tell(change: ClientChange): void {

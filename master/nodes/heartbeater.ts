@@ -1,11 +1,11 @@
 // Heartbeats: one loop a node, all in parallel, so that a node that hangs delays no other.
 //
-// Readers notice a node that has died or stands still before its next heartbeat does. They say so
-// (`doubt`), and it is asked at once.
+// Readers notice a node that stands still before its next heartbeat does, and the system tells at once of
+// one that has died, as its connections end. Both say so (`doubt`, `connectionLost`), and it is asked at once.
 //
 // Invariants: at most one heartbeat of a node is under way; each has a deadline; a loop ends when
 // its node is stopped or the heartbeater closes, and its call is cancelled then; doubts cost a node
-// at most one heartbeat more an interval.
+// at most one heartbeat more an interval, lost connections ten.
 
 import type { BackgroundTasks } from '../../base/background.ts';
 import { monotonicNowMs, sleep } from '../../base/clock.ts';
@@ -18,6 +18,8 @@ const URGENT_FACTOR = 5;
 const DOUBT_SHARE = 0.5;
 /** or so many times what its heartbeats have taken: one that is far away or slow is not dead. */
 const DOUBT_FACTOR = 3;
+/** Lost connections are looked at once in this part of an interval. */
+const LOST_SHARE = 0.1;
 /** How much of the slowest heartbeat is remembered at the next. */
 const TOOK_DECAY = 0.9;
 const SLOTS_PER_INTERVAL = 50;
@@ -45,6 +47,7 @@ class Loop {
   tookMs = 0;
   hurried = false;
   doubtedAtMs = Number.NEGATIVE_INFINITY;
+  lostAtMs = Number.NEGATIVE_INFINITY;
 
   /** The next heartbeat begins now. */
   hurry(): void {
@@ -89,6 +92,15 @@ export class Heartbeater {
     loop.hurry();
     if (!impatient) return;
     cutLater(loop, Math.max(intervalMs * DOUBT_SHARE, loop.tookMs * DOUBT_FACTOR));
+  }
+
+  /** The node's connection has ended. Slow reads that were told just before do not hold this back. */
+  connectionLost(nodeId: string): void {
+    const loop = this.#loops.get(nodeId);
+    const nowMs = monotonicNowMs();
+    if (loop === undefined || nowMs - loop.lostAtMs < this.#options.intervalMs * LOST_SHARE) return;
+    loop.lostAtMs = nowMs;
+    loop.hurry();
   }
 
   stop(nodeId: string): void {

@@ -1,58 +1,92 @@
 // Nodes that leave, over real connections.
 
-import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
-import { monotonicNowMs } from '../../../base/clock.ts';
+import { queryObjects } from 'node:v8';
+import { Subchannel } from '@grpc/grpc-js/build/src/subchannel.js';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { monotonicNowMs, sleep } from '../../../base/clock.ts';
 import { ConnectionManager } from '../../../master/nodes/connection-manager.ts';
 import { GrpcLinkFactory } from '../../../proto/grpc-link.ts';
-import { GrpcServer } from '../../../proto/grpc-server.ts';
-import { DatanodeServiceService } from '../../../proto/gen/stele/v1/datanode.ts';
-import type { LinkTarget } from '../../../proto/ports.ts';
+import {
+  openSockets,
+  refusingPort,
+  startGrpcPeer,
+  startMutePeer,
+  targetAt,
+} from '../../support/peers.ts';
+import { seededRandom } from '../../support/rows.ts';
 import { until } from '../../support/stele-process.ts';
 
 const HEADER = { epoch: 1, nodeId: 'a', incarnation: '', clusterId: '' };
+const FLAPS = 1000;
+const NODES = 20;
 
-function target(grpcPort: number): LinkTarget {
-  return { nodeId: 'a', address: { host: '127.0.0.1', httpPort: 1, respPort: 1, grpcPort } };
+function manager(): ConnectionManager {
+  return new ConnectionManager(new GrpcLinkFactory());
 }
 
-/** A datanode that takes calls and never answers them. */
-async function startSilentNode(): Promise<{ readonly port: number; readonly calls: () => number }> {
-  const server = new GrpcServer();
-  let calls = 0;
-  const heartbeat = (): void => void (calls += 1);
-  server.server.addService(DatanodeServiceService, {
-    ...Object.fromEntries(Object.keys(DatanodeServiceService).map((name) => [name, heartbeat])),
+describe('a leave', () => {
+  test('ends the call in flight, and a dial that hangs, within 100 ms', async () => {
+    for (const peer of [await startGrpcPeer({ answers: false }), await startMutePeer()]) {
+      const connections = manager();
+      connections.addDependency(targetAt('a', peer.port));
+      let endedAtMs = 0;
+      const call = connections
+        .probe('a')!
+        .heartbeat({ header: HEADER }, { deadlineMs: 10_000 })
+        .catch(() => (endedAtMs = monotonicNowMs()));
+      await until('it to be under way', () => peer.seen() > 0);
+      const leftAtMs = monotonicNowMs();
+      connections.remove('a');
+      await call;
+      expect(endedAtMs - leftAtMs).toBeLessThan(100);
+    }
   });
-  const port = await server.listen('127.0.0.1', 0, '--grpc-port');
-  onTestFinished(() => server.close(100));
-  return { port, calls: () => calls };
-}
 
-test('a leave ends the call in flight, and a dial that hangs, within 100 ms', async () => {
-  const node = await startSilentNode();
-  // Takes connections and says nothing: the dial of gRPC never ends.
-  const mute = new Set<Socket>();
-  const server = createServer((socket) => mute.add(socket.on('error', () => undefined)));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    for (const socket of mute) socket.destroy();
-    server.close();
-  });
-  for (const port of [node.port, (server.address() as AddressInfo).port]) {
-    const manager = new ConnectionManager(new GrpcLinkFactory());
-    manager.addDependency(target(port));
-    let endedAtMs = 0;
-    const call = manager
-      .probe('a')!
-      .heartbeat({ header: HEADER }, { deadlineMs: 10_000 })
-      .catch(() => (endedAtMs = monotonicNowMs()));
-    const calls = node.calls();
-    await until('it to be under way', () => node.calls() > calls || mute.size > 0);
-    const leftAtMs = monotonicNowMs();
-    manager.remove('a');
-    await call;
-    expect(endedAtMs - leftAtMs).toBeLessThan(100);
-  }
+  test(`leaves nothing open: ${FLAPS} times a node joins and leaves, which answers, is mute or refuses`, async () => {
+    const seed = Date.now() % 1_000_000;
+    console.log(`  seed ${seed}`);
+    const random = seededRandom(seed);
+    const answering = await startGrpcPeer({ answers: true });
+    const ports = [answering.port, (await startMutePeer()).port, await refusingPort()];
+    const before = { sockets: openSockets(), subchannels: subchannels() };
+    const connections = manager();
+    const calls: Promise<unknown>[] = [];
+    for (let flap = 0; flap < FLAPS; flap++) {
+      const id = `node-${flap % NODES}`;
+      connections.remove(id);
+      connections.addDependency(targetAt(id, ports[Math.floor(random() * 3)] ?? 0));
+      const call = connections
+        .probe(id)!
+        .heartbeat({ header: HEADER }, { deadlineMs: 10_000 })
+        .catch(() => undefined);
+      calls.push(call);
+      // Some leave at once, some when the call is over, some while it is under way.
+      if (random() < 0.2) await Promise.race([call, sleep(30 * random())]);
+    }
+    expect(answering.seen()).toBeGreaterThan(0);
+    expect(openSockets()).toBeGreaterThan(before.sockets);
+    connections.close();
+    await Promise.all(calls);
+    await until('every socket to be closed', () => openSockets() <= before.sockets);
+    // Timers of theirs run out first.
+    await until('no subchannel', () => subchannels() <= before.subchannels, 20_000, 200);
+  }, 60_000);
 });
+
+test('a connection that ends is told of at once, without any reader', async () => {
+  const peer = await startGrpcPeer({ answers: true });
+  const lost: string[] = [];
+  const connections = new ConnectionManager(new GrpcLinkFactory(), (nodeId) => lost.push(nodeId));
+  onTestFinished(() => connections.close());
+  connections.addDependency(targetAt('a', peer.port));
+  await connections.probe('a')!.heartbeat({ header: HEADER }, { deadlineMs: 5000 });
+  expect(lost).toEqual([]);
+  await peer.close();
+  await until('the loss to be told', () => lost.length > 0, 2000, 5);
+  expect(lost).toEqual(['a']);
+});
+
+/** Counted in the heap, after a full collection. */
+function subchannels(): number {
+  return queryObjects(Subchannel, { format: 'count' });
+}

@@ -113,4 +113,33 @@ describe('heartbeats', () => {
     heartbeater.close();
     await background.settled();
   });
+
+  test('come at once when a connection is lost, even right after a slow read was told', async () => {
+    const factory = new CountingFactory();
+    const connections = new ConnectionManager(factory);
+    const background = new BackgroundTasks(silentLogger);
+    let answers = 0;
+    const heartbeater = new Heartbeater({
+      intervalMs: 60_000,
+      deadlineMs: 100,
+      connections,
+      background,
+      header: (nodeId) => ({ epoch: 1, nodeId, incarnation: '', clusterId: '' }),
+      onAnswer: () => answers++,
+      onMiss: () => undefined,
+    });
+    connections.addDependency(target('a', factory.network.add('a').port));
+    heartbeater.start('a');
+    await until(() => answers === 1, 'the first heartbeat');
+    heartbeater.doubt('a', false);
+    await until(() => answers === 2, 'the heartbeat of a doubt');
+    heartbeater.doubt('a', false);
+    heartbeater.connectionLost('a');
+    await until(() => answers === 3, 'the heartbeat of a lost connection');
+    heartbeater.connectionLost('a');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(answers).toBe(3);
+    heartbeater.close();
+    await background.settled();
+  });
 });
