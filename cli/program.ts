@@ -8,6 +8,7 @@ import { Command, CommanderError } from 'commander';
 import { STELE_VERSION } from '../base/build-version.ts';
 import { checkFileKeys, option, optionsOf, resolveSettings, settingsOf } from '../base/config.ts';
 import type { OptionInfo, OptionSet, SettingsSchema } from '../base/config.ts';
+import { giveWay } from '../base/give-way.ts';
 import type { LogLevel } from '../base/log.ts';
 import { EXIT_OK, EXIT_USAGE, reportError } from './exit.ts';
 import { addOptions, givenFlags } from './options.ts';
@@ -47,7 +48,10 @@ export async function runCommandLine(
   environment: Readonly<NodeJS.ProcessEnv>,
 ): Promise<number> {
   try {
-    const verb = await VERBS.get(chosenWord(words) ?? '')?.load();
+    const entry = VERBS.get(chosenWord(words) ?? '');
+    // Before the rest is loaded: what comes up later inherits it.
+    if (entry?.givesWay === true) giveWay();
+    const verb = await entry?.load();
     const program = buildProgram(verb, output);
     if (words.length === 0) {
       output.line(program.helpInformation().trimEnd());

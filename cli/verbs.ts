@@ -4,6 +4,8 @@ import type { Verb } from './verb.ts';
 
 interface VerbEntry {
   readonly summary: string;
+  /** On a machine that also serves, readers come first. */
+  readonly givesWay?: boolean;
   load(): Promise<Verb>;
 }
 
@@ -20,6 +22,7 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map<string, VerbEntry>(
     'load',
     {
       summary: 'load files into a keyspace',
+      givesWay: true,
       load: async () => (await import('./verbs/load.ts')).load,
     },
   ],

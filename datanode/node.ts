@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { BackgroundTasks } from '../base/background.ts';
+import { monotonicNowMs } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { TRANSFER_CHUNK_BYTES } from '../base/limits.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
@@ -40,6 +41,7 @@ import { Holdings } from './holdings.ts';
 import type { NodeIdentity } from './identity.ts';
 import { Intake } from './intake.ts';
 import { IntakeBrake } from './intake-brake.ts';
+import { LookupRate } from './lookup-rate.ts';
 import { Merger } from './merger.ts';
 import { OpeningScan } from './opening-scan.ts';
 import { Receiving } from './receiving.ts';
@@ -82,13 +84,18 @@ export class Datanode {
   readonly merger: Merger;
   readonly #options: DatanodeOptions;
   /** One core is left to readers. */
-  readonly #verifier = new Verifier({ threadsKept: 1, threadsMax: availableParallelism() - 1 });
+  readonly #verifier = new Verifier({
+    threadsKept: 1,
+    threadsMax: availableParallelism() - 1,
+    isBesideReaders: () => this.brake.bytesPerSecond !== Infinity,
+  });
   readonly #openingVerifier = new Verifier({ threadsKept: 0, threadsMax: availableParallelism() });
   readonly #work = new SegmentWork();
   readonly #comparisons = new Comparisons(this.holdings, this.tables, this.#work);
   readonly #copier: Copier;
   readonly #scan: OpeningScan;
   readonly #suspension: Suspension;
+  readonly #lookupRate = new LookupRate(() => this.counters.lookups, monotonicNowMs());
   #address: NodeAddress = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
   #lastHeartbeatAtMs: number | undefined;
 
@@ -181,6 +188,7 @@ export class Datanode {
         lookupsTotal: this.counters.lookups,
         quarantinedTotal: this.quarantinedTotal,
         copiesRunning: this.#copier.running,
+        lookupsPerSecond: this.#lookupRate.perSecond(nowMs),
       },
       address: this.#address,
       zone: this.#options.zone,

@@ -4,9 +4,9 @@
 // one thread (Linux). Errors cross the thread boundary as plain objects: structured clone would strip
 // a SteleError of its code.
 
-import { setPriority } from 'node:os';
 import { toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
+import { giveWayInThread } from '../base/give-way.ts';
 import * as tasks from './segment-tasks.ts';
 
 /** What comes back from a worker. */
@@ -16,8 +16,7 @@ export type WorkerReply<Outcome> =
 
 const NICENESS = 10;
 
-// Elsewhere this would be the priority of the whole process.
-if (process.platform === 'linux') setPriority(0, NICENESS);
+giveWayInThread(NICENESS);
 
 export const measure = (task: tasks.MeasureTask) => reply(() => tasks.measure(task));
 export const merge = (task: tasks.MergeTask) => reply(() => tasks.merge(task));

@@ -29,6 +29,8 @@ export interface VerifierOptions {
   readonly threadsKept: number;
   /** With these; at least one. */
   readonly threadsMax: number;
+  /** Whether readers are being answered, so that threads work in short strokes. Default: never. */
+  readonly isBesideReaders?: () => boolean;
 }
 
 export class Verifier {
@@ -88,7 +90,8 @@ export class Verifier {
     path: string,
   ): Promise<void> {
     const { buffer: shared, byteLength, byteOffset } = bytes;
-    const task = { shared, byteOffset, byteLength, depth, path };
+    const isBesideReaders = this.#options.isBesideReaders?.() ?? false;
+    const task = { shared, byteOffset, byteLength, depth, path, isBesideReaders };
     const reply = await this.#run(this.#threads(file), task);
     if (reply.ok) return;
     throw new SteleError(isErrorCode(reply.code) ? reply.code : 'CORRUPT', reply.message);

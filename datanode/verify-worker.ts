@@ -1,11 +1,11 @@
 // The worker thread of verifier.ts: a thin shell over its steps.
 //
-// It runs at the lowest priority, where the system can do that for one thread (Linux): whoever waits for
-// a verification waits for a disk, too, and readers wait for nobody.
+// It runs at the lowest priority, where the system can do that for one thread, and in short strokes where
+// there are readers: whoever waits for a verification waits for a disk, too, and readers wait for nobody.
 
-import { setPriority } from 'node:os';
 import { writeFileSynced } from '../base/durable-file.ts';
 import { toSteleError } from '../base/errors.ts';
+import { Strokes, giveWayInThread } from '../base/give-way.ts';
 import { openSegment } from '../segment/reader.ts';
 import { stepsOf } from './verify-depth.ts';
 import type { VerifyDepth } from './verify-depth.ts';
@@ -17,22 +17,24 @@ export interface VerifyTask {
   readonly depth: VerifyDepth;
   /** Where good bytes are written to, and synced; the file must not exist. Empty: nowhere. */
   readonly path: string;
+  /** Readers are being answered meanwhile. */
+  readonly isBesideReaders: boolean;
 }
 
 /** An error as data: a thrown one would lose its code on the way between threads. */
 export type VerifyReply =
   { readonly ok: true } | { readonly ok: false; readonly code: string; readonly message: string };
 
-const NICENESS = 19;
-
-// Elsewhere this would be the priority of the whole process.
-if (process.platform === 'linux') setPriority(0, NICENESS);
+giveWayInThread();
 
 export default function verify(task: VerifyTask): VerifyReply {
   const bytes = Buffer.from(task.shared, task.byteOffset, task.byteLength);
   try {
     const segment = openSegment(bytes);
-    for (const _byteCount of stepsOf(segment, task.depth));
+    const strokes = new Strokes();
+    for (const _byteCount of stepsOf(segment, task.depth)) {
+      if (task.isBesideReaders) strokes.rest();
+    }
   } catch (thrown) {
     return failure(thrown, 'CORRUPT');
   }

@@ -38,6 +38,8 @@ export async function finishLoad(state: LoadState, options: FinishOptions): Prom
   const { log, loadId, progress, settings, stop } = state;
   const { master, response } = options;
   const targets = new Targets(response.targets);
+  const giveWay = (): void => state.pool.spare(targets.isReadHere);
+  giveWay();
   const delivery = new Delivery({
     targets,
     identity: { keyspaceUid: state.keyspaceUid, loadId },
@@ -52,7 +54,7 @@ export async function finishLoad(state: LoadState, options: FinishOptions): Prom
   let reporterError: SteleError | undefined;
   const { progressIntervalMs } = response;
   const reporting = reportUntil(
-    { master, loadId, progressIntervalMs, progress, targets, log },
+    { master, loadId, progressIntervalMs, progress, targets, log, onAnswer: giveWay },
     ended.signal,
   ).catch((thrown: unknown) => {
     reporterError = toSteleError(thrown);

@@ -24,6 +24,8 @@ export interface ReporterOptions {
   readonly progress: ProgressCounter;
   readonly targets: Targets;
   readonly log: Logger;
+  /** Called once `targets` has been brought up to date. */
+  readonly onAnswer: () => void;
 }
 
 /**
@@ -40,6 +42,7 @@ export async function reportUntil(options: ReporterOptions, signal: AbortSignal)
     if (signal.aborted) return;
     try {
       options.targets.update((await reportOnce(options, signal)).targets);
+      options.onAnswer();
       answeredAtMs = performance.now();
     } catch (thrown) {
       if (signal.aborted) return;

@@ -3,10 +3,12 @@
 
 import type { LoadTargets } from '../proto/gen/stele/v1/load.ts';
 import type { NodeView } from '../proto/gen/stele/v1/view.ts';
+import { isThisMachine } from './this-machine.ts';
 
 export class Targets {
   #nodes: readonly NodeView[] = [];
   #owners: readonly (readonly number[])[] = [];
+  #isReadHere = false;
   #waiting: (() => void)[] = [];
 
   constructor(initial: LoadTargets | undefined) {
@@ -18,10 +20,17 @@ export class Targets {
     if (targets !== undefined) {
       this.#nodes = targets.nodes;
       this.#owners = targets.owners.map((route) => route.nodes);
+      const read = targets.readNodes.map((index) => targets.nodes[index]?.address?.host ?? '');
+      this.#isReadHere = read.some(isThisMachine);
     }
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const wake of waiting) wake();
+  }
+
+  /** Whether a datanode on this very machine is being read. */
+  get isReadHere(): boolean {
+    return this.#isReadHere;
   }
 
   /** Datanodes that can take data now. */

@@ -26,6 +26,8 @@ const QUEUE_MAX = 128;
 
 export interface WorkPool {
   readonly threads: number;
+  /** With true, half of the threads (one at least) work from now on; with false, all of them. */
+  spare(isSparing: boolean): void;
   parse(task: ParseTask): Promise<ParseOutcome>;
   build(task: BuildTask): Promise<BuildOutcome>;
   close(): Promise<void>;
@@ -51,6 +53,7 @@ export function inlinePool(): WorkPool {
   const buildScratch = newBuildScratch();
   return {
     threads: 1,
+    spare: () => {},
     parse: async (task) => await nextTurn(() => runParseTask(task, parseScratch)),
     build: async (task) => await nextTurn(() => runBuildTask(task, buildScratch)),
     close: () => {
@@ -91,12 +94,46 @@ export function threadPool(file: string, threads: number, log: Logger): WorkPool
     // A thread that waits with Atomics cannot be asked for anything else; events cost little here.
     atomics: 'disabled',
   });
+  const gate = new Gate();
   return {
     threads,
-    parse: (task) => runInThread<ParseOutcome>(pool, 'parse', task, log),
-    build: (task) => runInThread<BuildOutcome>(pool, 'build', task, log),
+    spare: (isSparing) => {
+      gate.limit = isSparing ? Math.max(1, Math.floor(threads / 2)) : Infinity;
+    },
+    parse: (task) => gate.pass(() => runInThread<ParseOutcome>(pool, 'parse', task, log)),
+    build: (task) => gate.pass(() => runInThread<BuildOutcome>(pool, 'build', task, log)),
     close: () => pool.destroy(),
   };
+}
+
+/** Lets so many through at once; what has passed is not called back when fewer may. */
+class Gate {
+  #limit = Infinity;
+  #inside = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  set limit(limit: number) {
+    this.#limit = limit;
+    this.#admit();
+  }
+
+  async pass<Result>(run: () => Promise<Result>): Promise<Result> {
+    if (this.#inside >= this.#limit) await new Promise<void>((go) => this.#waiting.push(go));
+    else this.#inside++;
+    try {
+      return await run();
+    } finally {
+      this.#inside--;
+      this.#admit();
+    }
+  }
+
+  #admit(): void {
+    while (this.#inside < this.#limit && this.#waiting.length > 0) {
+      this.#inside++;
+      this.#waiting.shift()?.();
+    }
+  }
 }
 
 async function runInThread<Outcome>(

@@ -11,6 +11,7 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { monotonicNowMs, sleep } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
@@ -131,8 +132,19 @@ export class SupervisedProcess {
   }
 }
 
+/**
+ * The engine's threads (garbage collection, compilation) of a process are four by default; on a small
+ * machine those of all processes together would keep every core from readers for milliseconds.
+ */
+const ENGINE_THREADS_DEFAULT = 4;
+
+function engineFlags(): string[] {
+  const threads = Math.max(1, availableParallelism() - 1);
+  return threads < ENGINE_THREADS_DEFAULT ? [`--v8-pool-size=${threads}`] : [];
+}
+
 function launch(words: readonly string[]): Run {
-  const child = spawn(process.execPath, words, {
+  const child = spawn(process.execPath, [...engineFlags(), ...words], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     env: { ...process.env, [SUPERVISED_VARIABLE]: '1' },
   });

@@ -3,7 +3,6 @@
 //
 // Ctrl-C stops the load in order; nothing of it is visible, and the same command resumes it.
 
-import { constants, setPriority } from 'node:os';
 import { joinSettings, option, settingsOf } from '../../base/config.ts';
 import type { SettingsValues } from '../../base/config.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
@@ -157,7 +156,6 @@ async function watched(
     else display.note(`stele: ${sentence}.`);
   };
   const interrupt = watchForInterrupt();
-  giveWay();
   try {
     const { signal } = interrupt;
     const ending = await body({
@@ -178,15 +176,6 @@ async function watched(
         : `stele: Interrupted; nothing of it is visible. To take it up where it stopped: ${commandText(process.argv.slice(2))}`,
     );
     return exitCodeOfSignal(signal);
-  }
-}
-
-/** On a machine that also serves, readers come first. Before the threads start: they inherit it. */
-function giveWay(): void {
-  try {
-    setPriority(constants.priority.PRIORITY_LOW);
-  } catch {
-    // Not allowed here; then it competes like any other process.
   }
 }
 

@@ -11,6 +11,9 @@ import type { NodeStatus } from './membership.ts';
 import { nodeView } from './routes.ts';
 import type { World } from './world.ts';
 
+/** Fewer are probes and people. */
+const READS_PER_SECOND_MIN = 20;
+
 /** `replication`: of the keyspace that is loaded. */
 export function loadTargets(world: World, replication: number): LoadTargets {
   const nodes = [...world.nodes.values()].filter(
@@ -20,12 +23,17 @@ export function loadTargets(world: World, replication: number): LoadTargets {
   const stand = nodes.filter(takesSegments);
   return {
     nodes: nodes.map((node) => nodeView(world, node)),
+    readNodes: nodes.flatMap((node, index) => (isRead(node) ? [index] : [])),
     owners: world.owners.map((owners, shard) => {
       const wanted = owners.slice(0, replication).filter((id) => indexById.has(id));
       const ids = replaced(wanted, stand, shard);
       return { nodes: ids.flatMap((id) => indexById.get(id) ?? []) };
     }),
   };
+}
+
+function isRead({ report }: NodeStatus): boolean {
+  return (report?.stats?.lookupsPerSecond ?? 0) >= READS_PER_SECOND_MIN;
 }
 
 /** `owners`, with another node for each that cannot take segments as far as there are others. */

@@ -94,6 +94,8 @@ export class FakeDatanode {
 export class FakeMaster {
   readonly nodes: FakeDatanode[];
   replication = 2;
+  /** Of `nodes`, those that are being read. */
+  readNodes: number[] = [];
   clusterId = 'cluster-1';
   address = '';
   version = 0;
@@ -225,6 +227,7 @@ export class FakeMaster {
         zone: '',
         state: NodeState.SERVING,
       })),
+      readNodes: this.readNodes,
       owners: Array.from({ length: SHARDS }, (_, shard) => ({
         nodes:
           nodes.length === 0

@@ -21,9 +21,9 @@ function workerFile(body: string): string {
   const path = join(folder, 'worker.mjs');
   writeFileSync(
     path,
-    `import { appendFileSync, readFileSync } from 'node:fs';
+    `import { appendFileSync, existsSync, readFileSync } from 'node:fs';
      const log = ${JSON.stringify(join(folder, 'calls'))};
-     export function parse() {
+     export function parse(task) {
        appendFileSync(log, 'x');
        const calls = readFileSync(log).length;
        ${body}
@@ -94,4 +94,38 @@ it('a load has the same digest with threads as without, and with any number of t
   expect(digests.size).toBe(1);
   expect(master.pairs().size).toBe(50_000);
   await inlinePool().close();
+});
+
+it('with half of the threads spared, fewer tasks run at once, until all may again', async () => {
+  // Each task waits until `wanted` are running, itself included, and answers how many it saw.
+  const file = workerFile(`
+    const running = log + '.running';
+    appendFileSync(running, '+');
+    const untilMs = Date.now() + task.waitMs;
+    let most = 0;
+    while (!existsSync(log + task.round) && Date.now() < untilMs) {
+      const text = readFileSync(running, 'latin1');
+      most = Math.max(most, text.split('+').length - text.split('-').length);
+      if (most === task.wanted) appendFileSync(log + task.round, '');
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+    appendFileSync(running, '-');
+    return { outcome: { rowCount: most } };`);
+  const pool = threadPool(file, 4, silentLogger);
+  let round = 0;
+  const most = async (wanted: number, waitMs: number): Promise<number> => {
+    const task = { wanted, waitMs, round: ++round } as unknown as ParseTask;
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => pool.parse(task)));
+    return Math.max(...outcomes.map(({ rowCount }) => rowCount));
+  };
+  try {
+    expect(await most(4, 10_000)).toBe(4);
+    pool.spare(true);
+    expect(await most(3, 50)).toBe(2);
+    const held = most(4, 10_000);
+    pool.spare(false);
+    expect(await held).toBe(4);
+  } finally {
+    await pool.close();
+  }
 });

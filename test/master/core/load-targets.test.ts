@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { loadTargets } from '../../../master/core/load-targets.ts';
 import { missed } from '../../../master/core/membership.ts';
 import type { NodeStatus } from '../../../master/core/membership.ts';
+import type { HeartbeatResponse, NodeStats } from '../../../proto/gen/stele/v1/datanode.ts';
 import { FULL, full, LIMITS, serving, world } from './world-fixture.ts';
 
 /** Node ids by shard. */
@@ -39,4 +40,19 @@ test('an owner with a full disk stays where nobody else can take its segments', 
     ['a', 'b'],
     ['a', 'c'],
   ]);
+});
+
+test('tells which of the nodes are being read', () => {
+  const of = world({ ...FULL, d: [] });
+  const nodes = new Map(of.nodes);
+  for (const [id, lookupsPerSecond] of [
+    ['a', 19],
+    ['b', 20],
+  ] as const) {
+    const node = serving(id);
+    const stats = { ...node.report?.stats, lookupsPerSecond } as NodeStats;
+    nodes.set(id, { ...node, report: { ...node.report, stats } as HeartbeatResponse });
+  }
+  const { nodes: named, readNodes } = loadTargets({ ...of, nodes }, 2);
+  expect(readNodes.map((index) => named[index]?.id)).toEqual(['b']);
 });

@@ -120,6 +120,8 @@ export interface NodeStats {
   lookupsTotal: number;
   quarantinedTotal: number;
   copiesRunning: number;
+  /** Over the last second or so. */
+  lookupsPerSecond: number;
 }
 
 export interface CopyFailure {
@@ -864,6 +866,7 @@ function createBaseNodeStats(): NodeStats {
     lookupsTotal: 0,
     quarantinedTotal: 0,
     copiesRunning: 0,
+    lookupsPerSecond: 0,
   };
 }
 
@@ -889,6 +892,9 @@ export const NodeStats: MessageFns<NodeStats> = {
     }
     if (message.copiesRunning !== 0) {
       writer.uint32(56).uint32(message.copiesRunning);
+    }
+    if (message.lookupsPerSecond !== 0) {
+      writer.uint32(64).uint32(message.lookupsPerSecond);
     }
     return writer;
   },
@@ -960,6 +966,14 @@ export const NodeStats: MessageFns<NodeStats> = {
             }
 
             message.copiesRunning = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.lookupsPerSecond = reader.uint32();
             continue;
           }
         }

@@ -168,6 +168,8 @@ export interface LoadTargets {
   nodes: NodeView[];
   /** Per shard, the owners that can take data now: indexes into `nodes`. */
   owners: ShardRoute[];
+  /** Indexes into `nodes`: those that are being read, 20 lookups a second or more. */
+  readNodes: number[];
 }
 
 export interface ReportProgressRequest {
@@ -1019,7 +1021,7 @@ export const BeginLoadResponse: MessageFns<BeginLoadResponse> = {
 };
 
 function createBaseLoadTargets(): LoadTargets {
-  return { nodes: [], owners: [] };
+  return { nodes: [], owners: [], readNodes: [] };
 }
 
 export const LoadTargets: MessageFns<LoadTargets> = {
@@ -1029,6 +1031,13 @@ export const LoadTargets: MessageFns<LoadTargets> = {
     }
     for (const v of message.owners) {
       ShardRoute.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.readNodes.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.readNodes) {
+        writer.uint32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -1061,6 +1070,24 @@ export const LoadTargets: MessageFns<LoadTargets> = {
 
             message.owners.push(ShardRoute.decode(reader, reader.uint32()));
             continue;
+          }
+          case 3: {
+            if (tag === 24) {
+              message.readNodes.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.readNodes.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {
