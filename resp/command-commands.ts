@@ -13,11 +13,8 @@ import type { CommandArguments } from './decoder.ts';
 import type { ReplyWriter } from './encoder.ts';
 import { globMatches } from './glob.ts';
 
-const CATEGORY_OF_GROUP = new Map([
-  ['string', '@string'],
-  ['generic', '@keyspace'],
-  ['connection', '@connection'],
-]);
+/** Whose group is another one than the category that they are in. */
+const CONNECTION_COMMANDS = new Set(['command', 'readonly', 'readwrite', 'asking']);
 
 export function executeCommandCommand(
   name: string,
@@ -66,9 +63,10 @@ function writeInfo(spec: CommandSpec, out: ReplyWriter): void {
   out.integer(spec.lastKey);
   out.integer(spec.keyStep);
   writeWords(categoriesOf(spec), out);
-  out.array(0);
+  writeTips(spec.tips, out);
   writeKeySpecs(spec, out);
-  writeInfos(spec.subcommands, out);
+  out.set(spec.subcommands.length);
+  for (const each of spec.subcommands) writeInfo(each, out);
 }
 
 function writeWords(words: readonly string[], out: ReplyWriter): void {
@@ -76,21 +74,34 @@ function writeWords(words: readonly string[], out: ReplyWriter): void {
   for (const word of words) out.simple(word);
 }
 
+function writeTips(tips: readonly string[], out: ReplyWriter): void {
+  out.set(tips.length);
+  for (const tip of tips) out.bulkText(tip);
+}
+
 function categoriesOf(spec: CommandSpec): readonly string[] {
-  const group = CATEGORY_OF_GROUP.get(spec.group);
+  const [container = ''] = spec.name.split('|');
+  // A container of subcommands does nothing itself.
+  const isContainer = spec.subcommands.length > 0 && spec.flags.length === 0;
+  const isAdmin = spec.flags.includes('admin');
+  const isOfConnection = spec.group === 'connection' || CONNECTION_COMMANDS.has(container);
   return [
-    ...(group === undefined ? [] : [group]),
+    ...((spec.group === 'generic' && !isContainer) || spec.name === 'dbsize' ? ['@keyspace'] : []),
     ...(spec.flags.includes('readonly') ? ['@read'] : []),
+    ...(spec.group === 'string' ? ['@string'] : []),
+    ...(isAdmin ? ['@admin'] : []),
     spec.flags.includes('fast') ? '@fast' : '@slow',
+    ...(isAdmin || spec.name === 'info' ? ['@dangerous'] : []),
+    ...(isOfConnection && !isContainer ? ['@connection'] : []),
   ];
 }
 
 function writeKeySpecs(spec: CommandSpec, out: ReplyWriter): void {
-  if (spec.firstKey === 0) return out.array(0);
-  out.array(1);
+  if (spec.firstKey === 0) return out.set(0);
+  out.set(1);
   out.map(3);
   out.bulkText('flags');
-  writeWords(['RO', 'access'], out);
+  writeWords(spec.keyFlags, out);
   out.bulkText('begin_search');
   writeKeySpecPart('index', [['index', spec.firstKey]], out);
   out.bulkText('find_keys');

@@ -24,11 +24,15 @@ export interface CommandSpec {
   readonly name: string;
   readonly arity: number;
   readonly flags: readonly string[];
+  /** Hints for clients, as COMMAND INFO has them: which nodes to ask, how to put answers together. */
+  readonly tips: readonly string[];
   /** Index of the first key, 0 if the command has none. */
   readonly firstKey: number;
   /** Index of the last key; negative counts from the end. */
   readonly lastKey: number;
   readonly keyStep: number;
+  /** What is done with each key, in the words of COMMAND INFO's key specifications. */
+  readonly keyFlags: readonly string[];
   readonly handler: CommandHandler;
   /**
    * Runs only once all earlier replies are written: it changes how replies are encoded, or is large
@@ -48,9 +52,11 @@ const DEFAULTS: CommandSpec = {
   name: '',
   arity: -1,
   flags: [],
+  tips: [],
   firstKey: 0,
   lastKey: 0,
   keyStep: 0,
+  keyFlags: ['RO'],
   handler: 'backend',
   barrier: false,
   group: 'generic',

@@ -6,19 +6,25 @@ import type { CommandSpec } from './command-spec.ts';
 const KEY = argument('key', 'key');
 const KEYS = argument('key', 'key', { multiple: true });
 const READ_FAST = ['readonly', 'fast'];
+const VARIES = ['nondeterministic_output'];
+/** Whose answer has some of the value in it. */
+const USES_VALUE = { keyFlags: ['RO', 'access'] };
+const TIMES = { ...USES_VALUE, tips: VARIES };
+/** Said for many nodes at a time, a client puts together what they answer in a way of its own. */
+const OF_ALL_SHARDS = [...VARIES, 'request_policy:all_shards', 'response_policy:special'];
 
 function oneKey(
   name: string,
   summary: string,
   since: string,
   group: string,
-  flags: readonly string[] = READ_FAST,
+  more: Partial<CommandSpec> = {},
 ): CommandSpec {
   const at = name.includes('|') ? 2 : 1;
   return defineCommand({
     name,
     arity: at + 1,
-    flags,
+    flags: READ_FAST,
     firstKey: at,
     lastKey: at,
     keyStep: 1,
@@ -26,10 +32,16 @@ function oneKey(
     since,
     group,
     arguments: [KEY],
+    ...more,
   });
 }
 
-function manyKeys(name: string, summary: string, group: string): CommandSpec {
+function manyKeys(
+  name: string,
+  summary: string,
+  group: string,
+  more: Partial<CommandSpec>,
+): CommandSpec {
   return defineCommand({
     name,
     arity: -2,
@@ -41,6 +53,7 @@ function manyKeys(name: string, summary: string, group: string): CommandSpec {
     since: '1.0.0',
     group,
     arguments: [KEYS],
+    ...more,
   });
 }
 
@@ -50,12 +63,15 @@ function sub(
   summary: string,
   more: Partial<CommandSpec> = {},
 ): CommandSpec {
-  return defineCommand({ name, arity, flags: ['loading', 'stale'], summary, ...more });
+  return defineCommand({ name, arity, flags: ['stale'], summary, ...more });
 }
 
 const STRING_COMMANDS: readonly CommandSpec[] = [
-  oneKey('get', 'Get the value of a key', '1.0.0', 'string'),
-  manyKeys('mget', 'Get the values of all the given keys', 'string'),
+  oneKey('get', 'Get the value of a key', '1.0.0', 'string', USES_VALUE),
+  manyKeys('mget', 'Get the values of all the given keys', 'string', {
+    ...USES_VALUE,
+    tips: ['request_policy:multi_shard'],
+  }),
   oneKey('strlen', 'Get the length of the value stored in a key', '2.2.0', 'string'),
   defineCommand({
     name: 'getrange',
@@ -64,6 +80,7 @@ const STRING_COMMANDS: readonly CommandSpec[] = [
     firstKey: 1,
     lastKey: 1,
     keyStep: 1,
+    ...USES_VALUE,
     summary: 'Get a substring of the string stored at a key',
     since: '2.4.0',
     group: 'string',
@@ -72,15 +89,18 @@ const STRING_COMMANDS: readonly CommandSpec[] = [
 ];
 
 const KEY_COMMANDS: readonly CommandSpec[] = [
-  manyKeys('exists', 'Determine if a key exists', 'generic'),
+  manyKeys('exists', 'Determine if a key exists', 'generic', {
+    tips: ['request_policy:multi_shard', 'response_policy:agg_sum'],
+  }),
   oneKey('type', 'Determine the type stored at key', '1.0.0', 'generic'),
-  oneKey('ttl', 'Get the time to live for a key in seconds', '1.0.0', 'generic'),
-  oneKey('pttl', 'Get the time to live for a key in milliseconds', '2.6.0', 'generic'),
+  oneKey('ttl', 'Get the time to live for a key in seconds', '1.0.0', 'generic', TIMES),
+  oneKey('pttl', 'Get the time to live for a key in milliseconds', '2.6.0', 'generic', TIMES),
   defineCommand({
     name: 'scan',
     arity: -2,
     barrier: true,
     flags: ['readonly'],
+    tips: ['nondeterministic_output', 'request_policy:special'],
     since: '2.8.0',
     group: 'generic',
     summary: 'Incrementally iterate the keys space',
@@ -95,6 +115,7 @@ const KEY_COMMANDS: readonly CommandSpec[] = [
     name: 'dbsize',
     arity: 1,
     flags: READ_FAST,
+    tips: ['request_policy:all_shards', 'response_policy:agg_sum'],
     since: '1.0.0',
     group: 'server',
     summary: 'Return the number of keys in the selected database',
@@ -104,6 +125,7 @@ const KEY_COMMANDS: readonly CommandSpec[] = [
     arity: 1,
     barrier: true,
     flags: ['readonly'],
+    tips: ['request_policy:all_shards', 'nondeterministic_output'],
     since: '1.0.0',
     group: 'generic',
     summary: 'Return a random key from the keyspace',
@@ -120,7 +142,7 @@ const KEY_COMMANDS: readonly CommandSpec[] = [
         'Inspect the internal encoding of a Redis object',
         '2.2.3',
         'generic',
-        ['readonly'],
+        { flags: ['readonly'], tips: VARIES },
       ),
     ],
   }),
@@ -154,6 +176,7 @@ const CLUSTER_COMMANDS: readonly CommandSpec[] = [
     name: 'info',
     arity: -1,
     flags: ['loading', 'stale'],
+    tips: OF_ALL_SHARDS,
     since: '1.0.0',
     group: 'server',
     summary: 'Get information and statistics about the server',
@@ -166,11 +189,16 @@ const CLUSTER_COMMANDS: readonly CommandSpec[] = [
     group: 'cluster',
     summary: 'A container for cluster commands',
     subcommands: [
-      sub('cluster|info', 2, 'Provides info about Redis Cluster node state'),
+      sub('cluster|info', 2, 'Provides info about Redis Cluster node state', {
+        tips: VARIES,
+      }),
       sub('cluster|myid', 2, 'Return the node id'),
-      sub('cluster|slots', 2, 'Get array of Cluster slot to node mappings'),
-      sub('cluster|shards', 2, 'Get array of cluster slots to node mappings', { since: '7.0.0' }),
-      sub('cluster|nodes', 2, 'Get Cluster config for the node'),
+      sub('cluster|slots', 2, 'Get array of Cluster slot to node mappings', { tips: VARIES }),
+      sub('cluster|shards', 2, 'Get array of cluster slots to node mappings', {
+        since: '7.0.0',
+        tips: VARIES,
+      }),
+      sub('cluster|nodes', 2, 'Get Cluster config for the node', { tips: VARIES }),
       sub('cluster|keyslot', 3, 'Returns the hash slot of the specified key', {
         arguments: [argument('key')],
       }),
@@ -182,6 +210,7 @@ const CLUSTER_COMMANDS: readonly CommandSpec[] = [
       ),
       sub('cluster|getkeysinslot', 4, 'Return local key names in the specified hash slot', {
         arguments: [SLOT, argument('count', 'integer')],
+        tips: VARIES,
         barrier: true,
       }),
     ].map((spec) => ({
@@ -207,7 +236,12 @@ const CLUSTER_COMMANDS: readonly CommandSpec[] = [
       }),
       sub('stele|nodes', 2, 'List the datanodes with their state'),
       sub('stele|health', 2, 'The health of the cluster: green, yellow or red, and why'),
-    ].map((spec) => ({ ...spec, group: 'server', since: '7.0.0' })),
+    ].map((spec) => ({
+      ...spec,
+      flags: ['loading', 'stale'],
+      group: 'server',
+      since: '7.0.0',
+    })),
   }),
 ];
 

@@ -4,6 +4,13 @@ import { argument, defineCommand, oneOf } from './command-spec.ts';
 import type { CommandSpec } from './command-spec.ts';
 
 const ANY_TIME = ['loading', 'stale', 'fast'];
+const HANDSHAKE = ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'];
+const UNSCRIPTED = ['noscript', 'loading', 'stale'];
+const ADMIN = ['admin', ...UNSCRIPTED];
+const SLOW = ['loading', 'stale'];
+const UNORDERED = ['nondeterministic_output_order'];
+const VARIES = ['nondeterministic_output'];
+const OF_ALL_NODES = ['request_policy:all_nodes', 'response_policy:special'];
 
 function session(
   name: string,
@@ -29,10 +36,15 @@ const COMMAND_NAMES = argument('command-name', 'string', { optional: true, multi
 const ON_OFF = oneOf('enabled', ['ON', 'OFF']);
 
 const CLIENT = session('client', -2, '2.4.0', 'A container for client connection commands', {
+  flags: [],
   subcommands: [
     session('client|id', 2, '5.0.0', 'Returns the client ID for the current connection'),
-    session('client|info', 2, '6.2.0', 'Returns information about the current client connection'),
+    session('client|info', 2, '6.2.0', 'Returns information about the current client connection', {
+      tips: VARIES,
+    }),
     session('client|list', -2, '2.4.0', 'Get the list of client connections', {
+      flags: ADMIN,
+      tips: VARIES,
       arguments: [
         oneOf('client-type', ['NORMAL', 'MASTER', 'REPLICA', 'PUBSUB'], {
           token: 'TYPE',
@@ -56,6 +68,7 @@ const CLIENT = session('client', -2, '2.4.0', 'A container for client connection
       ],
     }),
     session('client|no-evict', 3, '7.0.0', 'Set client eviction mode for the current connection', {
+      flags: ADMIN,
       arguments: [ON_OFF],
     }),
     session('client|no-touch', 3, '7.2.0', 'Controls whether commands alter the LRU of keys', {
@@ -64,17 +77,21 @@ const CLIENT = session('client', -2, '2.4.0', 'A container for client connection
     session('client|reply', 3, '3.2.0', 'Instruct the server whether to reply to commands', {
       arguments: [oneOf('on_off_skip', ['ON', 'OFF', 'SKIP'])],
     }),
-  ],
+  ].map((spec) => ({ ...spec, flags: spec.flags === ADMIN ? ADMIN : UNSCRIPTED })),
 });
 
 const COMMAND = session('command', -1, '2.8.13', 'Get array of Redis command details', {
+  flags: SLOW,
+  tips: UNORDERED,
   group: 'server',
   subcommands: [
     session('command|count', 2, '2.8.13', 'Get total number of Redis commands'),
     session('command|docs', -2, '7.0.0', 'Get array of specific Redis command documentation', {
+      tips: UNORDERED,
       arguments: [COMMAND_NAMES],
     }),
     session('command|info', -2, '2.8.13', 'Get array of specific Redis command details', {
+      tips: UNORDERED,
       arguments: [COMMAND_NAMES],
     }),
     session('command|getkeys', -4, '2.8.13', 'Extract keys given a full Redis command', {
@@ -84,6 +101,7 @@ const COMMAND = session('command', -1, '2.8.13', 'Get array of Redis command det
       ],
     }),
     session('command|list', -2, '7.0.0', 'Get an array of Redis command names', {
+      tips: UNORDERED,
       arguments: [
         argument('filterby', 'oneof', {
           token: 'FILTERBY',
@@ -96,20 +114,25 @@ const COMMAND = session('command', -1, '2.8.13', 'Get array of Redis command det
         }),
       ],
     }),
-  ].map((spec) => ({ ...spec, group: 'server' })),
+  ].map((spec) => ({ ...spec, flags: SLOW, group: 'server' })),
 });
 
 const LATENCY = session('latency', -2, '2.8.13', 'A container for latency diagnostics commands', {
+  flags: [],
   group: 'server',
   subcommands: [
-    session('latency|latest', 2, '2.8.13', 'Return the latest latency samples for all events'),
+    session('latency|latest', 2, '2.8.13', 'Return the latest latency samples for all events', {
+      tips: [...VARIES, ...OF_ALL_NODES],
+    }),
     session('latency|reset', -2, '2.8.13', 'Reset latency data for one or more events', {
+      tips: ['request_policy:all_nodes', 'response_policy:all_succeeded'],
       arguments: [argument('event', 'string', { optional: true, multiple: true })],
     }),
-  ].map((spec) => ({ ...spec, group: 'server' })),
+  ].map((spec) => ({ ...spec, flags: ADMIN, group: 'server' })),
 });
 
 const HELLO = session('hello', -1, '6.0.0', 'Handshake with Redis', {
+  flags: HANDSHAKE,
   barrier: true,
   arguments: [
     argument('arguments', 'block', {
@@ -129,30 +152,38 @@ const HELLO = session('hello', -1, '6.0.0', 'Handshake with Redis', {
 
 export const SESSION_COMMANDS: readonly CommandSpec[] = [
   session('ping', -1, '1.0.0', 'Ping the server', {
+    flags: ['fast'],
+    tips: ['request_policy:all_shards', 'response_policy:all_succeeded'],
     arguments: [argument('message', 'string', { optional: true })],
   }),
   session('echo', 2, '1.0.0', 'Echo the given string', { arguments: [argument('message')] }),
   HELLO,
   session('auth', -2, '1.0.0', 'Authenticate to the server', {
+    flags: HANDSHAKE,
     arguments: [argument('username', 'string', { optional: true }), argument('password')],
   }),
   session('select', 2, '1.0.0', 'Select the keyspace of this connection, by name or index', {
     arguments: [argument('keyspace')],
   }),
-  session('quit', -1, '1.0.0', 'Close the connection'),
-  session('reset', 1, '6.2.0', 'Reset the connection', { barrier: true }),
+  session('quit', -1, '1.0.0', 'Close the connection', { flags: HANDSHAKE }),
+  session('reset', 1, '6.2.0', 'Reset the connection', { barrier: true, flags: HANDSHAKE }),
   CLIENT,
   COMMAND,
   session('config', -2, '2.0.0', 'A container for server configuration commands', {
+    flags: [],
     group: 'server',
     subcommands: [
       session('config|get', -3, '2.0.0', 'Get the values of configuration parameters', {
+        flags: ADMIN,
         group: 'server',
         arguments: [{ ...PATTERN, name: 'parameter', multiple: true }],
       }),
     ],
   }),
-  session('time', 1, '2.6.0', 'Return the current server time', { group: 'server' }),
+  session('time', 1, '2.6.0', 'Return the current server time', {
+    group: 'server',
+    tips: VARIES,
+  }),
   LATENCY,
   session('readonly', 1, '3.0.0', 'Enables read queries for a connection to a replica', {
     group: 'cluster',
@@ -161,6 +192,7 @@ export const SESSION_COMMANDS: readonly CommandSpec[] = [
     group: 'cluster',
   }),
   session('asking', 1, '3.0.0', 'Sent by cluster clients after an -ASK redirect', {
+    flags: ['fast'],
     group: 'cluster',
   }),
 ];

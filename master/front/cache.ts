@@ -11,6 +11,7 @@
 // need it, and gives way down to a half.
 
 import { LRUCache } from 'lru-cache';
+import type { ValueStore } from '../../proto/routing/value-store.ts';
 import { Admission } from './admission.ts';
 import { SlabCache } from './slab-cache.ts';
 import type { CachedValue } from './slab-cache.ts';
@@ -29,7 +30,7 @@ interface LargeValue {
   readonly nodeId: string;
 }
 
-export class ValueCache {
+export class ValueCache implements ValueStore {
   readonly enabled: boolean;
   readonly #maxBytes: number;
   readonly #small: SlabCache;
@@ -70,26 +71,18 @@ export class ValueCache {
     return found;
   }
 
-  /** Keeps a copy of bytes[start, end), if it is worth it. */
-  put(
-    dataset: number,
-    key: Uint8Array,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    nodeId: string,
-  ): void {
-    const size = ENTRY_OVERHEAD_BYTES + key.length + end - start;
+  put(dataset: number, key: Uint8Array, value: Uint8Array, nodeId: string): void {
+    const size = ENTRY_OVERHEAD_BYTES + key.length + value.length;
     if (!this.enabled || size > this.#largeBytesMax) return;
     const hash = this.#small.hashOf(dataset, key, 0, key.length);
     const isFilling = this.byteLength < this.#maxBytes * ADMIT_ALL_SHARE;
     if (!isFilling && !this.#admission.wasSeen(hash)) return;
-    if (key.length + end - start <= this.#small.recordBytesMax) {
-      this.#small.put(hash, dataset, key, bytes, start, end, nodeId);
+    if (key.length + value.length <= this.#small.recordBytesMax) {
+      this.#small.put(hash, dataset, key, value, nodeId);
     } else if (this.#makeRoomForLarge(size)) {
       // Not from the shared pool: a slice of it would keep 8 KiB alive.
-      const data = Buffer.allocUnsafeSlow(end - start);
-      data.set(bytes.subarray(start, end));
+      const data = Buffer.allocUnsafeSlow(value.length);
+      data.set(value);
       this.#large.set(largeKeyOf(dataset, key, 0, key.length), { data, nodeId });
     }
   }

@@ -135,16 +135,8 @@ export class SlabCache {
   }
 
   /** Keeps a copy, unless the key is there already; a record over `recordBytesMax` is passed over. */
-  put(
-    hash: number,
-    dataset: number,
-    key: Uint8Array,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    nodeId: string,
-  ): void {
-    const length = key.length + end - start;
+  put(hash: number, dataset: number, key: Uint8Array, value: Uint8Array, nodeId: string): void {
+    const length = key.length + value.length;
     const node = this.#nodeNumber(nodeId);
     if (length > this.recordBytesMax || node < 0) return;
     if (this.find(hash, dataset, key, 0, key.length) !== undefined) return;
@@ -155,12 +147,11 @@ export class SlabCache {
     const word = at >>> 2;
     slab.words[word] = hash;
     slab.words[word + 1] = dataset;
-    slab.words[word + 2] = key.length | ((end - start) << 16);
+    slab.words[word + 2] = key.length | (value.length << 16);
     slab.words[word + 3] = node;
     slab.bytes.set(key, at + HEADER_BYTES);
     const to = at + HEADER_BYTES + key.length;
-    for (let from = start; from < end; from++)
-      slab.bytes[to + from - start] = bytes[from] as number;
+    for (let i = 0; i < value.length; i++) slab.bytes[to + i] = value[i] as number;
     slab.filled = at + recordBytes;
     this.#link(hash, this.#placeOf(this.#order.at(-1) as number, at));
     this.entryCount++;

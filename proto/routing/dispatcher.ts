@@ -23,6 +23,7 @@ import { noteAnswer, noteTrouble } from './node-slot.ts';
 import type { NodeSlot } from './node-slot.ts';
 import { ALL_BUSY, NONE_LEFT } from './router.ts';
 import type { Router } from './router.ts';
+import type { ValueStore } from './value-store.ts';
 import { copyOf, newBatch } from './waiting.ts';
 import type { Batch, WaitingKey } from './waiting.ts';
 
@@ -33,18 +34,6 @@ const PARK_MS_MAX = 100;
 interface Parked {
   readonly waiting: WaitingKey;
   readonly retryAtMs: number;
-}
-
-/** Where values go that were read from a dataset that may be cached; it takes a copy. */
-interface ValueStore {
-  put(
-    dataset: number,
-    key: Uint8Array,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    nodeId: string,
-  ): void;
 }
 
 export interface DispatcherOptions {
@@ -230,7 +219,7 @@ export class Dispatcher {
     const { dataset, cached } = waiting.target;
     const { cache } = this.#options;
     if (cached && cache !== undefined) {
-      cache.put(dataset, waiting.key, value, 0, value.length, batch.slot.id);
+      cache.put(dataset, waiting.key, value, batch.slot.id);
     }
     waiting.receiver.receive(waiting.index, status, value, batch.slot.id, undefined);
   }

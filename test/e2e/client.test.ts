@@ -176,7 +176,7 @@ const { SteleClient } = await import(process.argv[2]);
 const seeds = [process.argv[3]];
 const open = () => process.getActiveResourcesInfo().filter((name) => /TCP|Timeout|Immediate/.test(name));
 let [answered, aborted] = [0, 0];
-for (let round = 0; round < 100; round++) {
+for (let round = 0; round < 20; round++) {
   const clients = Array.from({ length: 10 }, () => new SteleClient({ seeds }));
   await Promise.all(clients.map(async (client, index) => {
     // Some are closed before they have heard anything, some in the middle of a read.
@@ -202,7 +202,7 @@ await new Promise((resolve) => setTimeout(resolve, 100));
 console.log(JSON.stringify({ answered, aborted, refused, left: open() }));
 `;
 
-test('1,000 clients are opened and closed: nothing is left open, and the program ends', async () => {
+test('200 clients are opened and closed: nothing is left open, and the program ends', async () => {
   const script = join(folder, 'program.mjs');
   writeFileSync(script, PROGRAM);
   const library = pathToFileURL(join(PROJECT, 'dist', 'cli', 'library.js')).href;
@@ -212,8 +212,8 @@ test('1,000 clients are opened and closed: nothing is left open, and the program
   expect(done.stderr).toBe('');
   expect({ code: done.code, signal: done.signal }).toEqual({ code: 0, signal: null });
   expect(JSON.parse(done.stdout)).toEqual({
-    answered: 800,
-    aborted: 100,
+    answered: 160,
+    aborted: 20,
     refused: 'UNAVAILABLE',
     left: [],
   });

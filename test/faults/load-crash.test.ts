@@ -1,4 +1,4 @@
-// The large form of test/e2e/load-crash.test.ts.
+// kill -9 of the loader, of the master and of a datanode in a load.
 
 import { SEED, SHORT } from '../support/faults.ts';
 import { loadCrash } from '../support/load-crash.ts';

@@ -90,6 +90,7 @@ test(`${ROUNDS} random faults: no read fails, the same files are there in the en
         check: ([key = ''], [value]) =>
           rows.versionOf(key, value) === 1 ? undefined : `wrong value ${String(value)}`,
         seed: SEED + index,
+        restMs: 0,
       }),
   );
   const names = NODES.map((id) => segmentNames(dataDir(id)));

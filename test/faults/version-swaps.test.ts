@@ -85,6 +85,7 @@ test(`${ANSWERS} answers by each way of reading while versions swap: none fails,
         keyCount: rows.count,
         keyAt: (at) => rows.key(at),
         keysPerRead: KEYS_PER_READ,
+        restMs: 0,
         check: (keys, values) => {
           const versions = new Set(keys.map((key, at) => rows.versionOf(key, values[at])));
           if (versions.size === 1 && !versions.has(0)) return undefined;

@@ -1,10 +1,14 @@
 // Lanes of getMany that run all the time while a test breaks something. No read is tried again: what
 // the client does not settle by itself is a failure, and so is a batch of more than one version.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import type { SteleClient } from '../../client/stele-client.ts';
 import { seededRandom } from './rows.ts';
 import type { VersionedRows } from './rows.ts';
 import { until } from './stele-process.ts';
+
+/** Between two reads of a lane: readers must not take the processor from what they watch. */
+const REST_MS = 3;
 
 export interface BatchReaderOptions {
   readonly client: SteleClient;
@@ -63,6 +67,7 @@ export class BatchReader {
       this.latenciesMs.push(performance.now() - startMs);
       if (wrong !== undefined) this.failures.push(wrong);
       this.reads++;
+      await pause(REST_MS);
     }
   }
 

@@ -1,6 +1,7 @@
 // Clients that read all the time while a test breaks something, and count what went wrong
 // (read-attempt.ts says what that is).
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { readOnce } from './read-attempt.ts';
 import type { Check, Source } from './read-attempt.ts';
 import { seededRandom } from './rows.ts';
@@ -13,8 +14,15 @@ export interface ReaderOptions {
   readonly keysPerRead?: number;
   /** Reads in flight at a time. */
   readonly lanes?: number;
+  /**
+   * Between two reads of a lane; 0 for as many reads as there can be. Without a rest the readers take the
+   * processor from what they watch, and from every other test.
+   */
+  readonly restMs?: number;
   readonly seed: number;
 }
+
+const REST_MS_DEFAULT = 3;
 
 export class ContinuousReader {
   readonly source: Source;
@@ -52,6 +60,7 @@ export class ContinuousReader {
   }
 
   async #lane(): Promise<void> {
+    const { restMs = REST_MS_DEFAULT } = this.#options;
     while (!this.#stopped) {
       const startMs = performance.now();
       const keys = this.#someKeys();
@@ -60,6 +69,7 @@ export class ContinuousReader {
       this.retries += retries;
       this.slowestMs = Math.max(this.slowestMs, performance.now() - startMs);
       this.reads++;
+      if (restMs > 0) await pause(restMs);
     }
   }
 

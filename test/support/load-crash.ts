@@ -1,5 +1,4 @@
-// Loads that are killed at random moments and run again, in a small form (test/e2e) and in a large
-// one (test/faults).
+// Loads that are killed at random moments and run again.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

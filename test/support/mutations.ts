@@ -1,34 +1,6 @@
-// Conversations in the Redis protocol with something wrong in them, by a seed.
+// Bytes with something wrong in them, by a seed: what every kind of conversation has in common.
 
-import { multibulk } from '../resp/split.ts';
 import { seededRandom } from './rows.ts';
-
-const WORDS = [
-  ...['GET', 'MGET', 'EXISTS', 'STRLEN', 'GETRANGE', 'TYPE', 'TTL', 'SCAN', 'DBSIZE', 'OBJECT'],
-  ...['PING', 'ECHO', 'HELLO', 'SELECT', 'RESET', 'CLIENT', 'CLUSTER', 'COMMAND', 'CONFIG'],
-  ...['INFO', 'MEMORY', 'LATENCY', 'STELE', 'SET', 'MULTI', 'EVAL', 'SUBSCRIBE', 'NOSUCH'],
-];
-const ARGUMENTS = [
-  ...['key-1', '', '0', '-1', '3', 'MATCH', '*', 'COUNT', '9999999999', 'USAGE', 'ENCODING'],
-  ...['LIST', 'INFO', 'SLOTS', 'NODES', 'KEYSLOT', 'GETKEYSINSLOT', 'DOCS', 'EXPLAIN', 'OFF'],
-  ...['{tag}', '\0\r\n', 'x'.repeat(300), '\u00ff'.repeat(9)],
-];
-/** What headers are replaced by: counts and lengths that are absurd, negative, or no numbers. */
-const HEADERS = [
-  ...['*-1', '*0', '*2147483647', '*4294967296', '*99999999999999999999', '*-9', '*1e3', '*+1'],
-  ...[
-    '$-1',
-    '$0',
-    '$-2',
-    '$67108865',
-    '$2147483648',
-    '$99999999999999999999',
-    '$abc',
-    '$ 3',
-    '$03',
-  ],
-  ...['*', '$', '*\0', '$\0', '!', '%2', '~1', '>1', '_', '#t', '(123', '=5', '|1', '*1\r\n*1'],
-];
 
 export class Mutator {
   readonly #random: () => number;
@@ -45,11 +17,13 @@ export class Mutator {
     return items[this.below(items.length)] as Item;
   }
 
-  /** One to six commands, of which at least one byte is not as it should be. */
-  conversation(): Buffer {
-    const commands = Array.from({ length: 1 + this.below(6) }, () => this.#command());
-    const bytes = Buffer.concat(commands);
-    return this.below(3) === 0 ? this.#withHeader(bytes) : this.#withWrongBytes(bytes);
+  /** True once in `of` times. */
+  chance(of: number): boolean {
+    return this.below(of) === 0;
+  }
+
+  bytes(count: number): Buffer {
+    return Buffer.from(Array.from({ length: count }, () => this.below(256)));
   }
 
   /** Increasing places to cut `byteCount` bytes at. */
@@ -57,30 +31,14 @@ export class Mutator {
     return Array.from({ length: this.below(4) }, () => this.below(byteCount)).sort((a, b) => a - b);
   }
 
-  #command(): Buffer {
-    const words = Array.from({ length: this.below(5) }, () => this.pick(ARGUMENTS));
-    const name = this.pick(WORDS);
-    if (this.below(8) === 0) return Buffer.from(`${name} ${words.join(' ')}\r\n`, 'latin1');
-    return multibulk(name, ...words);
-  }
-
-  /** Another count or length in place of one of them. */
-  #withHeader(bytes: Buffer): Buffer {
-    const text = bytes.toString('latin1');
-    const headers = [...text.matchAll(/[*$]\d+(?=\r\n)/g)];
-    if (headers.length === 0) return this.#withWrongBytes(bytes);
-    const { 0: old, index } = this.pick(headers);
-    const changed = text.slice(0, index) + this.pick(HEADERS) + text.slice(index + old.length);
-    return Buffer.from(changed, 'latin1');
-  }
-
-  #withWrongBytes(bytes: Buffer): Buffer {
+  /** One to four bytes or pieces that are other ones, too many, doubled or gone. */
+  withWrongBytes(bytes: Buffer): Buffer {
     let changed = Buffer.from(bytes);
     for (let edits = 1 + this.below(4); edits > 0; edits--) {
       const at = this.below(changed.length + 1);
       const [head, tail] = [changed.subarray(0, at), changed.subarray(at)];
       const skipped = tail.subarray(Math.min(tail.length, this.below(4)));
-      const inserted = Buffer.from(Array.from({ length: this.below(4) }, () => this.below(256)));
+      const inserted = this.bytes(this.below(4));
       changed = this.pick([
         Buffer.concat([head, inserted, tail]),
         Buffer.concat([head, skipped]),

@@ -1,4 +1,4 @@
-// The course of one lost datanode, in a small form (test/e2e) and in a large one (test/faults).
+// The course of one lost datanode.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +15,8 @@ import { flags, stele, until } from './stele-process.ts';
 export interface NodeLossOptions {
   readonly rows: number;
   readonly readsPerPhase: number;
+  /** See ContinuousReader. */
+  readonly restMs?: number;
   readonly seed: number;
 }
 
@@ -23,7 +25,7 @@ const LEFT = ['node-0', 'node-2'] as const;
 const KEYSPACE = 'numbers';
 
 /** Declares the tests; they are steps of one course and run in order. */
-export function nodeLoss({ rows: count, readsPerPhase, seed }: NodeLossOptions): void {
+export function nodeLoss({ rows: count, readsPerPhase, restMs, seed }: NodeLossOptions): void {
   const rows = new VersionedRows(count);
   const folder = mkdtempSync(join(tmpdir(), 'stele-loss-'));
   let cluster: TestCluster;
@@ -55,7 +57,7 @@ export function nodeLoss({ rows: count, readsPerPhase, seed }: NodeLossOptions):
 
   describe(`one of three datanodes is killed under readers of ${count} keys`, () => {
     test('no read fails, by cluster client, master RESP or HTTP, and the status is YELLOW', async () => {
-      readers = startReaders(cluster, rows, seed);
+      readers = startReaders(cluster, rows, seed, restMs);
       await progress();
       atLoss = segmentFiles(dataDir(LOST));
       expect(atLoss.length).toBeGreaterThan(0);
@@ -110,7 +112,12 @@ export function nodeLoss({ rows: count, readsPerPhase, seed }: NodeLossOptions):
   }
 }
 
-function startReaders(cluster: TestCluster, rows: VersionedRows, seed: number): ContinuousReader[] {
+function startReaders(
+  cluster: TestCluster,
+  rows: VersionedRows,
+  seed: number,
+  restMs = 3,
+): ContinuousReader[] {
   const nodes = ['node-0', 'node-1', 'node-2'].map((id) => cluster.node(id));
   const sources = [
     respSource('cluster client', connectCluster(nodes, KEYSPACE)),
@@ -125,6 +132,7 @@ function startReaders(cluster: TestCluster, rows: VersionedRows, seed: number): 
         check: ([key = ''], [value]) =>
           rows.versionOf(key, value) === 1 ? undefined : `wrong value ${String(value)}`,
         seed: seed + index,
+        restMs,
       }),
   );
 }

@@ -22,7 +22,7 @@ class Subject {
     const key = Buffer.from(name);
     const bytes = Buffer.from(value);
     const hash = this.cache.hashOf(dataset, key, 0, key.length);
-    this.cache.put(hash, dataset, key, bytes, 0, bytes.length, nodeId);
+    this.cache.put(hash, dataset, key, bytes, nodeId);
   }
 }
 

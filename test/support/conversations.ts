@@ -1,0 +1,84 @@
+// Bytes sent to a port of a process, by many clients at a time, and what the process is afterwards.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { expect } from 'vitest';
+import { until } from './stele-process.ts';
+
+const CLIENTS = 40;
+const TICK_MS = 1000;
+const CONVERSATION_TICKS_MAX = 20;
+const REPLY_BYTES_MAX = 1 << 20;
+/** What a process may take more than before. */
+const GROWTH_BYTES_MAX = 64 * 1024 ** 2;
+
+/**
+ * Calls `onLate` after so many seconds in which this process ran: while a machine stands still nobody is late.
+ * Returns what stops it.
+ */
+function whenLate(onLate: () => void): () => void {
+  let ticks = 0;
+  const timer = setInterval(() => {
+    if (++ticks >= CONVERSATION_TICKS_MAX) onLate();
+  }, TICK_MS);
+  return () => clearInterval(timer);
+}
+
+/**
+ * Sends `pieces`, closes its side, and resolves with what came back (its beginning) when the server has closed,
+ * too. A command that is not whole is no excuse: with this side closed it never will be.
+ */
+export function converse(port: number, pieces: readonly Buffer[]): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const received: Buffer[] = [];
+    let receivedBytes = 0;
+    const socket = connect({ port, host: '127.0.0.1' });
+    const stopClock = whenLate(() => {
+      reject(new Error(`no end to ${JSON.stringify(Buffer.concat(pieces).toString('latin1'))}`));
+      socket.destroy();
+    });
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk) => {
+      if (receivedBytes < REPLY_BYTES_MAX) received.push(chunk);
+      receivedBytes += chunk.length;
+    });
+    socket.on('close', () => {
+      stopClock();
+      resolve(Buffer.concat(received));
+    });
+    for (const piece of pieces) socket.write(piece);
+    socket.end();
+  });
+}
+
+/** Has `count` conversations, forty at a time. */
+export async function converseMany(count: number, one: () => Promise<void>): Promise<void> {
+  let left = count;
+  await Promise.all(
+    Array.from({ length: CLIENTS }, async () => {
+      while (left-- > 0) await one();
+    }),
+  );
+}
+
+export function residentBytes(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4096;
+}
+
+const openFiles = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
+
+/** The process runs on in bounded memory and holds none of the connections that `talk(share)` has made. */
+export async function expectUnharmed(
+  pid: number,
+  talk: (share: number) => Promise<void>,
+): Promise<void> {
+  // First what the heap of a busy process takes anyway.
+  await talk(0.25);
+  const before = residentBytes(pid);
+  const filesBefore = openFiles(pid);
+  await talk(1);
+  const grownBytes = residentBytes(pid) - before;
+  console.log(`  resident memory grew by ${(grownBytes / 1024 ** 2).toFixed(1)} MiB`);
+  expect(grownBytes).toBeLessThan(GROWTH_BYTES_MAX);
+  await until('its connections to be closed', () => openFiles(pid) <= filesBefore + CLIENTS / 4);
+}
