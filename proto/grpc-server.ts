@@ -2,12 +2,10 @@
 // and a close that ends within a deadline.
 
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
-import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
-import { existsSync, readFileSync } from 'node:fs';
 import { SteleError } from '../base/errors.ts';
 import { SERVER_OPTIONS } from './grpc-channel.ts';
+import { addReflection } from './grpc-reflection.ts';
 
 export type ServiceHealth = 'SERVING' | 'NOT_SERVING';
 
@@ -17,8 +15,7 @@ export class GrpcServer {
 
   constructor() {
     this.#health.addToServer(this.server);
-    const descriptors = readFileSync(descriptorSetUrl());
-    new ReflectionService(loadFileDescriptorSetFromBuffer(descriptors)).addToServer(this.server);
+    addReflection(this.server);
   }
 
   /** What `grpc.health.v1.Health` says of the service `readiness`. */
@@ -56,11 +53,4 @@ function bindError(cause: Error, address: string, flag: string): SteleError {
     `Something already listens on ${address}; stop it, or choose another port with ${flag} (0 picks a free one).`,
     { cause },
   );
-}
-
-/** The descriptors stay beside the sources; the compiler copies only what it compiles. */
-function descriptorSetUrl(): URL {
-  const besideSource = new URL('./gen/stele.binpb', import.meta.url);
-  if (existsSync(besideSource)) return besideSource;
-  return new URL('../../proto/gen/stele.binpb', import.meta.url);
 }

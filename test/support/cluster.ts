@@ -28,6 +28,9 @@ export interface Health {
   readonly nodes: readonly { id: string; state: string }[];
 }
 
+/** Each look is a connection and a request. */
+const HEALTH_EVERY_MS = 60;
+
 export class TestCluster {
   readonly folder = mkdtempSync(join(tmpdir(), 'stele-e2e-'));
   readonly #options: ClusterOptions;
@@ -140,15 +143,17 @@ export class TestCluster {
       `status ${wanted}`,
       async () => (await this.#tryHealth())?.status === wanted,
       deadlineMs,
+      HEALTH_EVERY_MS,
     );
   }
 
   async nodesServing(count: number): Promise<void> {
-    await until(`${count} serving nodes`, async () => {
+    const isSo = async (): Promise<boolean> => {
       const health = await this.#tryHealth();
       const serving = health?.nodes.filter((node) => node.state.toLowerCase() === 'serving');
       return serving?.length === count;
-    });
+    };
+    await until(`${count} serving nodes`, isSo, 20_000, HEALTH_EVERY_MS);
   }
 
   /** The parsed answer of a GET on the master. */
