@@ -8,7 +8,10 @@ import { fileURLToPath } from 'node:url';
 
 const folder = dirname(fileURLToPath(import.meta.url));
 const known = readdirSync(folder)
-  .filter((name) => name.endsWith('.mjs') && !['run.mjs', 'support.mjs'].includes(name))
+  .filter(
+    (name) =>
+      name.endsWith('.mjs') && !['run.mjs', 'steady-reader.mjs', 'support.mjs'].includes(name),
+  )
   .map((name) => name.slice(0, -'.mjs'.length))
   .sort();
 
