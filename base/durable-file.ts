@@ -13,6 +13,7 @@ import { SteleError, toSteleError } from './errors.ts';
 
 /** A system call writes less than 2 GiB. */
 const WRITE_BYTES = 256 * 1024 * 1024;
+const SMALL_WRITE_BYTES = 128 * 1024;
 const DISK_TAKES_NO_MORE = 'The disk took no more bytes; free some space on it.';
 
 /** Writes all of `bytes` at the handle's position; a short write without an error becomes one. */
@@ -38,14 +39,16 @@ export async function writeNewFile(path: string, bytes: Uint8Array): Promise<voi
   }
 }
 
-/** The same for a thread that may wait. */
-export function writeFileSynced(path: string, bytes: Uint8Array): void {
+/** The same for a thread that may wait; with `rest`, which is called in between, in small pieces. */
+export function writeFileSynced(path: string, bytes: Uint8Array, rest?: () => void): void {
+  const pieceBytes = rest === undefined ? WRITE_BYTES : SMALL_WRITE_BYTES;
   const file = openSync(path, 'wx', 0o644);
   try {
     for (let done = 0; done < bytes.length;) {
-      const written = writeSync(file, bytes, done, Math.min(WRITE_BYTES, bytes.length - done));
+      const written = writeSync(file, bytes, done, Math.min(pieceBytes, bytes.length - done));
       if (written === 0) throw new SteleError('DISK_FULL', DISK_TAKES_NO_MORE);
       done += written;
+      rest?.();
     }
     fsyncSync(file);
   } finally {

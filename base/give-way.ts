@@ -7,6 +7,7 @@
 import { readdirSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { monotonicNowMs } from './clock.ts';
+import type { Clock } from './clock.ts';
 
 const STROKE_MS = 0.3;
 const PAUSE_MS = 0.1;
@@ -33,13 +34,27 @@ export function giveWayInThread(niceness: number = constants.priority.PRIORITY_L
 
 /** For a worker thread's long loop: `rest` between its steps. */
 export class Strokes {
-  readonly #never = new Int32Array(new SharedArrayBuffer(4));
-  #endsAtMs = monotonicNowMs() + STROKE_MS;
+  readonly #now: Clock;
+  readonly #sleep: (ms: number) => void;
+  #endsAtMs: number;
 
-  /** Sleeps a moment when the stroke has been long enough. Blocks the thread. */
-  rest(): void {
-    if (monotonicNowMs() < this.#endsAtMs) return;
-    Atomics.wait(this.#never, 0, 0, PAUSE_MS);
-    this.#endsAtMs = monotonicNowMs() + STROKE_MS;
+  /** `sleep` blocks the thread. */
+  constructor(now: Clock = monotonicNowMs, sleep = sleepInThread) {
+    this.#now = now;
+    this.#sleep = sleep;
+    this.#endsAtMs = now() + STROKE_MS;
   }
+
+  /** Sleeps a moment when the stroke has been long enough. */
+  rest(): void {
+    if (this.#now() < this.#endsAtMs) return;
+    this.#sleep(PAUSE_MS);
+    this.#endsAtMs = this.#now() + STROKE_MS;
+  }
+}
+
+const never = new Int32Array(new SharedArrayBuffer(4));
+
+function sleepInThread(ms: number): void {
+  Atomics.wait(never, 0, 0, ms);
 }

@@ -26,21 +26,20 @@ export type VerifyReply =
   { readonly ok: true } | { readonly ok: false; readonly code: string; readonly message: string };
 
 giveWayInThread();
+const strokes = new Strokes();
 
 export default function verify(task: VerifyTask): VerifyReply {
   const bytes = Buffer.from(task.shared, task.byteOffset, task.byteLength);
+  const rest = task.isBesideReaders ? () => strokes.rest() : undefined;
   try {
     const segment = openSegment(bytes);
-    const strokes = new Strokes();
-    for (const _byteCount of stepsOf(segment, task.depth)) {
-      if (task.isBesideReaders) strokes.rest();
-    }
+    for (const _byteCount of stepsOf(segment, task.depth)) rest?.();
   } catch (thrown) {
     return failure(thrown, 'CORRUPT');
   }
   if (task.path === '') return { ok: true };
   try {
-    writeFileSynced(task.path, bytes);
+    writeFileSynced(task.path, bytes, rest);
     return { ok: true };
   } catch (thrown) {
     return failure(thrown, 'IO');

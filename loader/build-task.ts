@@ -8,6 +8,7 @@ import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { SteleError } from '../base/errors.ts';
 import { freeMemory } from '../base/free-memory.ts';
+import { Strokes } from '../base/give-way.ts';
 import { SegmentBuilder } from '../segment/builder.ts';
 import type { Conflict } from '../segment/record-table.ts';
 import { decodeRecord, newRecordBounds } from '../segment/record.ts';
@@ -33,6 +34,8 @@ export interface BuildTask {
   readonly givesBack?: boolean;
   /** See BuildInput. */
   readonly memory?: SharedArrayBuffer;
+  /** Datanodes on this machine are being read: the thread works in short strokes. */
+  readonly isBesideReaders?: boolean;
 }
 
 /** A segment as threads hand it over: `bytes` is over a SharedArrayBuffer and is not copied. */
@@ -90,10 +93,12 @@ export interface BuildScratch {
   sections: Arena;
   readonly runs: Map<number, OpenRun>;
   runsOf: string;
+  readonly strokes: Strokes;
 }
 
 export function newBuildScratch(): BuildScratch {
-  return { builder: new SegmentBuilder(), sections: newArena(), runs: new Map(), runsOf: '' };
+  const [builder, strokes] = [new SegmentBuilder(), new Strokes()];
+  return { builder, sections: newArena(), runs: new Map(), runsOf: '', strokes };
 }
 
 /** Closes what is open. Also needed before a damaged run is written again. */
@@ -106,7 +111,8 @@ export function closeRuns(scratch: BuildScratch): void {
 export function runBuildTask(task: BuildTask, scratch: BuildScratch): BuildOutcome {
   if (scratch.runsOf !== task.runFolder) closeRuns(scratch);
   scratch.runsOf = task.runFolder;
-  const gathered = gatherSections(task, scratch);
+  const rest = task.isBesideReaders === true ? () => scratch.strokes.rest() : undefined;
+  const gathered = gatherSections(task, scratch, rest);
   const { chunks, damagedRun, parts, rowCount } = gathered;
   if (damagedRun !== undefined || rowCount === 0) {
     if (damagedRun !== undefined) closeRuns(scratch);
@@ -114,7 +120,7 @@ export function runBuildTask(task: BuildTask, scratch: BuildScratch): BuildOutco
   }
   const { keyspaceUid, memory, onConflict, shard, shardCount } = task;
   const identity = { keyspaceUid, shard, shardCount };
-  const built = scratch.builder.build({ ...identity, parts, onConflict, memory });
+  const built = scratch.builder.build({ ...identity, parts, onConflict, memory, rest });
   const { conflictCount, duplicates, overruled } = built;
   const segment = built.segment && { bytes: built.segment.bytes, ...built.segment.info };
   const conflicts = earliest(built.conflicts).map((one) => sampleOf(parts, chunks, one));
@@ -145,7 +151,11 @@ interface Gathered {
   readonly damagedRun: number | undefined;
 }
 
-function gatherSections(task: BuildTask, scratch: BuildScratch): Gathered {
+function gatherSections(
+  task: BuildTask,
+  scratch: BuildScratch,
+  rest: (() => void) | undefined,
+): Gathered {
   const { sections } = scratch;
   const chunks: number[] = [];
   const ends: number[] = [];
@@ -154,6 +164,7 @@ function gatherSections(task: BuildTask, scratch: BuildScratch): Gathered {
   reserve(sections, task.sectionBytes ?? 0);
   for (let index = 0; index < task.runCount; index++) {
     const read = readSection(task, scratch, index);
+    rest?.();
     if (read < 0) return { parts: [], chunks, rowCount: 0, damagedRun: index };
     if (read === 0) continue;
     rowCount += read;

@@ -26,7 +26,10 @@ const QUEUE_MAX = 128;
 
 export interface WorkPool {
   readonly threads: number;
-  /** With true, half of the threads (one at least) work from now on; with false, all of them. */
+  /**
+   * With true, half of the threads (one at least) work from now on, and in short strokes where they build;
+   * with false, all of them as fast as they can.
+   */
   spare(isSparing: boolean): void;
   parse(task: ParseTask): Promise<ParseOutcome>;
   build(task: BuildTask): Promise<BuildOutcome>;
@@ -95,13 +98,16 @@ export function threadPool(file: string, threads: number, log: Logger): WorkPool
     atomics: 'disabled',
   });
   const gate = new Gate();
+  let isBesideReaders = false;
   return {
     threads,
     spare: (isSparing) => {
+      isBesideReaders = isSparing;
       gate.limit = isSparing ? Math.max(1, Math.floor(threads / 2)) : Infinity;
     },
     parse: (task) => gate.pass(() => runInThread<ParseOutcome>(pool, 'parse', task, log)),
-    build: (task) => gate.pass(() => runInThread<BuildOutcome>(pool, 'build', task, log)),
+    build: (task) =>
+      gate.pass(() => runInThread<BuildOutcome>(pool, 'build', { ...task, isBesideReaders }, log)),
     close: () => pool.destroy(),
   };
 }

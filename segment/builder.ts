@@ -18,6 +18,8 @@ import type { Conflict, ConflictRule } from './record-table.ts';
 
 /** Longer records are copied by the engine. */
 const COPY_WORDS_BYTES_MAX = 512;
+/** Between two calls of `rest`. */
+const RECORDS_PER_STEP = 256;
 
 export interface BuildInput {
   /** 16 hex digits, random per keyspace: identity and hash seed. */
@@ -29,6 +31,8 @@ export interface BuildInput {
   readonly onConflict: ConflictRule;
   /** Memory to build in; whatever it holds is lost. Not used if it is too small. */
   readonly memory?: SharedArrayBuffer | undefined;
+  /** Called every few hundred microseconds of work: a thread that gives way sleeps in it. */
+  readonly rest?: (() => void) | undefined;
 }
 
 export interface BuildResult {
@@ -67,10 +71,13 @@ export class SegmentBuilder {
    */
   build(input: BuildInput): BuildResult {
     const table = this.#table;
+    const { rest } = input;
     const uid = parseUid(input.keyspaceUid);
-    scanParts(table, input.parts, uid.readInt32LE(0), uid.readInt32LE(4));
+    scanParts(table, input.parts, uid.readInt32LE(0), uid.readInt32LE(4), rest);
     sortRecords(table);
+    rest?.();
     const settled = settle(table, input.onConflict);
+    rest?.();
     const segment = settled.conflictCount > 0 ? undefined : writeSegment(table, input);
     table.parts = [];
     return { segment, ...settled };
@@ -103,9 +110,13 @@ function writeSegment(table: RecordTable, input: BuildInput): BuiltSegment {
   // The writers below leave unused entries and filling bytes as they are.
   bytes.fill(0, 0, recordsOffset);
   bytes.fill(0, recordsOffset + recordsBytes);
+  input.rest?.();
   const digest = new Digest();
-  const { keyBytes, valueBytes } = copyRecords(table, bytes, sections.recordsOffset, digest.lanes);
-  writeIndex(bytes, table, buckets, sections.recordsOffset);
+  const { lanes } = digest;
+  const { keyBytes, valueBytes } = copyRecords(table, bytes, recordsOffset, lanes, input.rest);
+  input.rest?.();
+  writeIndex(bytes, table, buckets, recordsOffset);
+  input.rest?.();
   const { keyspaceUid, shard, shardCount } = input;
   const identity = { keyspaceUid, shard, shardCount };
   const counts = { records, keyBytes, valueBytes, digest: digest.toBytes() };
@@ -130,6 +141,7 @@ function copyRecords(
   bytes: Buffer,
   recordsOffset: number,
   lanes: Int32Array,
+  rest: BuildInput['rest'],
 ): { keyBytes: number; valueBytes: number } {
   const { order, offsets, part, start, length, parts, settledCount } = table;
   const out = viewOf(bytes);
@@ -152,6 +164,7 @@ function copyRecords(
     addRecordHash(lanes, 1, out, bounds.keyStart, bounds.valueStart, bounds.end);
     keyBytes += bounds.valueStart - bounds.keyStart;
     valueBytes += bounds.end - bounds.valueStart;
+    if (rest !== undefined && place % RECORDS_PER_STEP === 0) rest();
   }
   return { keyBytes, valueBytes };
 }

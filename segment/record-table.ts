@@ -87,17 +87,22 @@ export class RecordTable {
   }
 }
 
-/** Fills the table with the records of `parts`. Throws CORRUPT where a part is no row of records. */
+/**
+ * Fills the table with the records of `parts`, calling `rest` between them. Throws CORRUPT where a part
+ * is no row of records.
+ */
 export function scanParts(
   table: RecordTable,
   parts: readonly Uint8Array[],
   seed1: number,
   seed2: number,
+  rest?: () => void,
 ): void {
   table.reset(parts, countRecords(parts));
   let record = 0;
   for (let part = 0; part < parts.length; part++) {
     record = scanPart(table, part, parts[part] as Uint8Array, record, seed1, seed2);
+    rest?.();
   }
 }
 

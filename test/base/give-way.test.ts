@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
 import { expect, it } from 'vitest';
-import { monotonicNowMs } from '../../base/clock.ts';
 import { Strokes } from '../../base/give-way.ts';
 
 const MODULE = new URL('../../dist/base/give-way.js', import.meta.url).href;
@@ -27,17 +26,18 @@ it.runIf(process.platform === 'linux')(
   },
 );
 
-it('rests once a stroke has been long enough, and not before', () => {
-  const strokes = new Strokes();
+it('rests once a stroke has been long enough, and begins the next one after it', () => {
+  let nowMs = 100;
   const slept: number[] = [];
-  const endsAtMs = monotonicNowMs() + 20;
-  for (let beforeMs = monotonicNowMs(); beforeMs < endsAtMs; beforeMs = monotonicNowMs()) {
+  const sleep = (ms: number): void => {
+    slept.push(nowMs);
+    nowMs += ms;
+  };
+  const strokes = new Strokes(() => nowMs, sleep);
+  for (let step = 0; step < 10; step++) {
+    nowMs += 0.125;
     strokes.rest();
-    const tookMs = monotonicNowMs() - beforeMs;
-    if (tookMs >= 0.1) slept.push(beforeMs);
   }
-  // Not asleep all the time, and not awake all the time: a stroke is 0.3 ms, a rest 0.1 or more.
-  expect(slept.length).toBeGreaterThan(1);
-  const shortest = Math.min(...slept.slice(1).map((atMs, index) => atMs - slept[index]!));
-  expect(shortest).toBeGreaterThan(0.3);
+  // Strokes of three steps, rests of 0.1 ms.
+  expect(slept).toEqual([100.375, 100.85, 101.325].map((atMs) => expect.closeTo(atMs, 6)));
 });

@@ -272,3 +272,13 @@ describe('the builder', () => {
     expect(() => buildSegment({ ...input, parts: [], keyspaceUid: 'xyz' })).toThrow(/16 hex/);
   });
 });
+
+it('lets its thread rest between small steps, and builds the same bytes', () => {
+  const pairs = Array.from({ length: 2000 }, (_, row) => text(`key ${row}`, `value ${row}`));
+  const parts = [encode(pairs.slice(0, 700)), encode(pairs.slice(700))];
+  const input = { keyspaceUid: UID, shard: 0, shardCount: 1, onConflict: 'error', parts } as const;
+  let rests = 0;
+  const rested = buildSegment({ ...input, rest: () => rests++ });
+  expect(rests).toBeGreaterThan(2000 / 256);
+  expect(rested.segment?.bytes.equals(buildSegment(input).segment!.bytes)).toBe(true);
+});
