@@ -87,6 +87,12 @@ export class TestCluster {
     ]);
   }
 
+  /** Two that have ended start with each other's ports from now on. */
+  swapPorts(one: string, other: string): void {
+    const [left, right] = [this.#member(one), this.#member(other)];
+    [left.addresses, right.addresses] = [right.addresses, left.addresses];
+  }
+
   /** Ends one process; SIGKILL unless told otherwise. */
   kill(id: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<Finished> {
     return this.#member(id).process.kill(signal);
