@@ -14,6 +14,14 @@ export interface ClusterOptions {
   readonly masterFlags?: readonly string[];
   /** More flags of every `stele datanode`. */
   readonly datanodeFlags?: readonly string[];
+  /** Where processes run that do not run here. */
+  readonly placeOf?: (name: string) => Place;
+}
+
+/** Somewhere else on this machine: how to start a process there, and its address. */
+export interface Place {
+  readonly within: readonly string[];
+  readonly host: string;
 }
 
 interface Member {
@@ -65,7 +73,7 @@ export class TestCluster {
   }
 
   get masterGrpc(): string {
-    return `127.0.0.1:${this.master.grpc}`;
+    return `${this.master.host}:${this.master.grpc}`;
   }
 
   /** Starts the master, the second time on the ports of the first. */
@@ -187,7 +195,7 @@ export class TestCluster {
   }
 
   url(path: string): string {
-    return `http://127.0.0.1:${this.master.http}${path}`;
+    return `http://${this.master.host}:${this.master.http}${path}`;
   }
 
   async close(): Promise<void> {
@@ -211,7 +219,12 @@ export class TestCluster {
       'resp-port': before?.resp ?? 0,
       'grpc-port': before?.grpc ?? 0,
     });
-    const process = new SteleProcess([...flags, ...ports]);
+    const place = this.#options.placeOf?.(name);
+    const host = place === undefined ? [] : ['--host', place.host];
+    const process = new SteleProcess(
+      [...flags, ...ports, ...host],
+      place === undefined ? {} : { within: place.within },
+    );
     await process.printed(/ grpc \S+:\d+\n/);
     const [addresses] = process.addresses();
     if (addresses === undefined) throw new Error(`no address in: ${process.stdout}`);

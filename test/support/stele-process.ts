@@ -36,9 +36,16 @@ export class SteleProcess {
 
   constructor(
     args: readonly string[],
-    options: { cwd?: string; env?: Record<string, string>; script?: string } = {},
+    options: {
+      cwd?: string;
+      env?: Record<string, string>;
+      script?: string;
+      /** A program and its arguments, which becomes the process: `ip netns exec NAME`. */
+      within?: readonly string[];
+    } = {},
   ) {
-    this.child = spawn(process.execPath, [options.script ?? MAIN, ...args], {
+    const [program = '', ...words] = [...(options.within ?? []), process.execPath];
+    this.child = spawn(program, [...words, options.script ?? MAIN, ...args], {
       cwd: options.cwd ?? PROJECT,
       env: { ...process.env, NO_COLOR: '1', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
