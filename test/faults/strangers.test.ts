@@ -26,9 +26,9 @@ function readOn(): { stop(): Promise<void>; answered: number; errors: number; wr
   const { cluster, rows } = faults;
   const client = connectRedis(cluster.master, KEYSPACE);
   const seen = { answered: 0, errors: 0, wrong: [] as string[] };
-  let stopped = false;
+  const stopping = new AbortController();
   const lane = async (): Promise<void> => {
-    for (let at = SEED; !stopped; at++) {
+    for (let at = SEED; !stopping.signal.aborted; at++) {
       const key = rows.key(at % rows.count);
       try {
         const value = await client.getBuffer(key);
@@ -42,7 +42,7 @@ function readOn(): { stop(): Promise<void>; answered: number; errors: number; wr
   const lanes = [lane(), lane()];
   return Object.assign(seen, {
     stop: async () => {
-      stopped = true;
+      stopping.abort();
       await Promise.all(lanes);
       client.disconnect();
     },

@@ -44,7 +44,7 @@ export class SteleProcess {
       within?: readonly string[];
     } = {},
   ) {
-    const [program = '', ...words] = [...(options.within ?? []), process.execPath];
+    const [program, ...words] = [...(options.within ?? []), process.execPath];
     this.child = spawn(program, [...words, options.script ?? MAIN, ...args], {
       cwd: options.cwd ?? PROJECT,
       env: { ...process.env, NO_COLOR: '1', ...options.env },
