@@ -26,9 +26,15 @@ function whenLate(onLate: () => void): () => void {
 
 /**
  * Sends `pieces`, closes its side, and resolves with what came back (its beginning) when the server has closed,
- * too. A command that is not whole is no excuse: with this side closed it never will be.
+ * too. A command that is not whole is no excuse: with this side closed it never will be. With `patienceMs` the
+ * connection is cut after that time: an HTTP/2 server waits for the rest of a frame until it finds out by a
+ * ping that nobody is there.
  */
-export function converse(port: number, pieces: readonly Buffer[]): Promise<Buffer> {
+export function converse(
+  port: number,
+  pieces: readonly Buffer[],
+  patienceMs?: number,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const received: Buffer[] = [];
     let receivedBytes = 0;
@@ -42,8 +48,11 @@ export function converse(port: number, pieces: readonly Buffer[]): Promise<Buffe
       if (receivedBytes < REPLY_BYTES_MAX) received.push(chunk);
       receivedBytes += chunk.length;
     });
+    const cut =
+      patienceMs === undefined ? undefined : setTimeout(() => socket.destroy(), patienceMs);
     socket.on('close', () => {
       stopClock();
+      clearTimeout(cut);
       resolve(Buffer.concat(received));
     });
     for (const piece of pieces) socket.write(piece);
