@@ -78,7 +78,8 @@ export class Datanode {
   readonly receiving: Receiving;
   readonly slotKeys = new SlotKeys();
   /** Counted by whoever answers reads. */
-  readonly counters = { lookups: 0 };
+  /** `hits` and `misses` are of keys asked for by RESP. */
+  readonly counters = { lookups: 0, hits: 0, misses: 0 };
   readonly brake: IntakeBrake;
   readonly scrubber: Scrubber;
   readonly merger: Merger;

@@ -124,7 +124,15 @@ export class DatanodeRespBackend implements CommandBackend {
       table,
     );
     if (status === LookupStatus.UNAVAILABLE) this.#redirect(ahead.slot, out);
-    else writeValue(out, status === LookupStatus.OK);
+    else writeValue(out, this.#counted(status));
+  }
+
+  /** Notes a hit or a miss; whether it is a hit. */
+  #counted(status: LookupStatus): boolean {
+    const isFound = status === LookupStatus.OK;
+    if (isFound) this.#node.counters.hits++;
+    else this.#node.counters.misses++;
+    return isFound;
   }
 
   /** Answers the key at `at` with `write` when it is found, nil-like when it is not. */
@@ -143,7 +151,7 @@ export class DatanodeRespBackend implements CommandBackend {
     this.#node.counters.lookups++;
     const status = lookupInShard(table, shard, command.buffer, start, end);
     if (status === LookupStatus.UNAVAILABLE) this.#redirect(slot, out);
-    else write(out, status === LookupStatus.OK);
+    else write(out, this.#counted(status));
   }
 
   #manyValues(command: CommandArguments, session: Session, out: ReplyWriter): void {
@@ -157,7 +165,7 @@ export class DatanodeRespBackend implements CommandBackend {
       for (let at = first; at < end; at++) {
         const start = command.starts[at] ?? 0;
         const status = this.#ahead.lookup(command.buffer, start, command.ends[at] ?? 0, table);
-        writeValue(out, status === LookupStatus.OK);
+        writeValue(out, this.#counted(status));
       }
     }
     this.#node.counters.lookups += command.argc - 1;
@@ -180,7 +188,7 @@ export class DatanodeRespBackend implements CommandBackend {
     for (let at = 1; at < command.argc; at++) {
       const start = command.starts[at] ?? 0;
       const status = lookupInShard(table, shard, command.buffer, start, command.ends[at] ?? 0);
-      if (status === LookupStatus.OK) count++;
+      if (this.#counted(status)) count++;
     }
     this.#node.counters.lookups += command.argc - 1;
     out.integer(count);

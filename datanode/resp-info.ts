@@ -1,8 +1,8 @@
 // INFO of a datanode: the sections clients and people look at.
 
 import { monotonicNowMs } from '../base/clock.ts';
-import { keyspaceLine, processSections } from '../resp/info.ts';
-import type { InfoSection, ListenerCounts } from '../resp/info.ts';
+import { keyspaceSection, processSections } from '../resp/info.ts';
+import type { InfoSection, KeyspaceFacts, ListenerCounts } from '../resp/info.ts';
 import type { Datanode } from './node.ts';
 import { notReadyReason } from './readiness.ts';
 import { primaryShards } from './resp-dataset.ts';
@@ -25,26 +25,28 @@ export function datanodeInfo(
     more: {
       server: { run_id: incarnation, stele_node: nodeId },
       memory: { stele_segments: node.holdings.count },
-      stats: { stele_lookups: node.counters.lookups },
+      stats: {
+        keyspace_hits: node.counters.hits,
+        keyspace_misses: node.counters.misses,
+        stele_lookups: node.counters.lookups,
+      },
     },
   });
   return [
     ...sections,
     { name: 'Cluster', fields: { cluster_enabled: 1 } },
-    { name: 'Keyspace', fields: keyspaceFields(node) },
+    keyspaceSection(keyspacesOf(node)),
   ];
 }
 
 /** The records that DBSIZE counts, of each keyspace that is here. */
-function keyspaceFields(node: Datanode): Record<string, string> {
-  const fields: Record<string, string> = {};
+function keyspacesOf(node: Datanode): KeyspaceFacts[] {
   const { view } = node.cluster;
-  if (view === undefined) return fields;
+  if (view === undefined) return [];
   const shards = primaryShards(node);
-  for (const { uid, name, index, currentVersion } of view.keyspaces) {
+  return view.keyspaces.map(({ uid, name, index, currentVersion }) => {
     const table = node.tables.get(uid, currentVersion);
     const keys = table === undefined ? 0 : recordsOf(table, shards);
-    fields[`db${index}`] = keyspaceLine(keys, name, currentVersion);
-  }
-  return fields;
+    return { index, name, keys, version: currentVersion };
+  });
 }

@@ -43,8 +43,8 @@ export interface ConnectionContext extends ServerContext {
   /** All turns of a thread write here, one after the other. */
   readonly out: ReplyWriter;
   readonly pressure: Pressure;
-  /** Commands that all clients together have sent; counted once a turn. */
-  readonly commands: { total: number };
+  /** What all clients together have sent and been sent; commands are counted once a turn. */
+  readonly traffic: { commands: number; inputBytes: number; outputBytes: number };
   /** A command may take this long to arrive, from its first byte to its last. */
   readonly unfinishedMsMax: number;
   /** Whether connections are read into one buffer (base/socket-reads.ts). */
@@ -134,6 +134,7 @@ export class RespConnection implements PendingReplyWaiter {
   }
 
   #onData(bytes: Buffer, byteCount: number, lent: boolean): void {
+    this.#context.traffic.inputBytes += byteCount;
     if (this.#ended || this.#stop === 'now') return;
     this.#decoder.push(bytes, byteCount, lent);
     if (this.#paused) this.#hasMore = true;
@@ -197,11 +198,11 @@ export class RespConnection implements PendingReplyWaiter {
           this.#context.nowMs() - startMs >= TURN_MS_MAX);
       if (isOver) {
         this.#hasMore = this.#stop !== 'now';
-        this.#context.commands.total += count;
+        this.#context.traffic.commands += count;
         return;
       }
     }
-    this.#context.commands.total += count;
+    this.#context.traffic.commands += count;
     const { unfinished } = decoder;
     if (!unfinished) this.#unfinishedSinceMs = 0;
     else if (count > 0 || this.#unfinishedSinceMs === 0) this.#unfinishedSinceMs = startMs;
@@ -280,7 +281,10 @@ export class RespConnection implements PendingReplyWaiter {
     if (chunks.length === 0 || !this.#socket.writable) return;
     const isBehind = this.#socket.writableLength > 0;
     holdUntilTurnEnd(this.#socket, this.#context.out);
-    for (const chunk of chunks) this.#socket.write(isBehind ? ownBytes(chunk) : chunk);
+    for (const chunk of chunks) {
+      this.#context.traffic.outputBytes += chunk.length;
+      this.#socket.write(isBehind ? ownBytes(chunk) : chunk);
+    }
     this.#account(this.#socket.writableLength);
   }
 

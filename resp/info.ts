@@ -8,6 +8,7 @@
 // What every process can say of itself is put together here; the keyspaces and what else a role has
 // come from its own resp-info.ts.
 
+import { totalmem } from 'node:os';
 import { STELE_VERSION } from '../base/build-version.ts';
 import { argumentText } from './decoder.ts';
 import type { CommandArguments } from './decoder.ts';
@@ -32,8 +33,12 @@ export interface ListenerCounts {
   readonly connectionsTotal: number;
   readonly rejectedTotal: number;
   readonly commandsTotal: number;
-  /** Over the last second or so. */
+  readonly inputBytesTotal: number;
+  readonly outputBytesTotal: number;
+  /** These over the last second or so. */
   readonly commandsPerSecond: number;
+  readonly inputBytesPerSecond: number;
+  readonly outputBytesPerSecond: number;
 }
 
 /** What INFO says of a process; `more` fields are added to the section of that name. */
@@ -53,9 +58,25 @@ export interface ProcessFacts {
   };
 }
 
-/** A line of INFO keyspace, without its name `db<index>`: Redis's fields first, then ours. */
-export function keyspaceLine(keys: number, name: string, version: number): string {
-  return `keys=${keys},expires=0,avg_ttl=0,name=${name},version=${version}`;
+/** What a line of INFO keyspace says. */
+export interface KeyspaceFacts {
+  readonly index: number;
+  readonly name: string;
+  readonly keys: number;
+  readonly version: number;
+}
+
+/**
+ * INFO keyspace: Redis's fields of each, then ours. As in Redis there is no line for what has no keys:
+ * monitors divide by their number.
+ */
+export function keyspaceSection(keyspaces: readonly KeyspaceFacts[]): InfoSection {
+  const fields: Record<string, string> = {};
+  for (const { index, keys, name, version } of keyspaces.toSorted((a, b) => a.index - b.index)) {
+    if (keys === 0) continue;
+    fields[`db${index}`] = `keys=${keys},expires=0,avg_ttl=0,name=${name},version=${version}`;
+  }
+  return { name: 'Keyspace', fields };
 }
 
 /** Answers `INFO [section ...]`. */
@@ -107,6 +128,7 @@ function serverFields({ mode, port, uptimeMs, more }: ProcessFacts): InfoFields 
     arch_bits: 64,
     process_id: process.pid,
     tcp_port: port,
+    server_time_usec: Date.now() * 1000,
     uptime_in_seconds: upSeconds,
     uptime_in_days: Math.floor(upSeconds / 86_400),
     ...more.server,
@@ -114,7 +136,13 @@ function serverFields({ mode, port, uptimeMs, more }: ProcessFacts): InfoFields 
 }
 
 function clientFields({ clients, clientsMax }: ListenerCounts): InfoFields {
-  return { connected_clients: clients, maxclients: clientsMax, blocked_clients: 0 };
+  return {
+    connected_clients: clients,
+    cluster_connections: 0,
+    maxclients: clientsMax,
+    blocked_clients: 0,
+    tracking_clients: 0,
+  };
 }
 
 function memoryFields({ memoryUsedBytes, memoryMaxBytes, more }: ProcessFacts): InfoFields {
@@ -125,9 +153,13 @@ function memoryFields({ memoryUsedBytes, memoryMaxBytes, more }: ProcessFacts): 
     used_memory_rss: rss,
     used_memory_rss_human: humanBytes(rss),
     used_memory_heap: heapUsed,
+    used_memory_dataset: memoryUsedBytes,
+    total_system_memory: totalmem(),
+    total_system_memory_human: humanBytes(totalmem()),
     maxmemory: memoryMaxBytes,
     maxmemory_human: humanBytes(memoryMaxBytes),
     maxmemory_policy: 'noeviction',
+    mem_fragmentation_ratio: memoryUsedBytes === 0 ? '1.00' : (rss / memoryUsedBytes).toFixed(2),
     ...more.memory,
   };
 }
@@ -137,6 +169,10 @@ function statsFields({ listener, more }: ProcessFacts): InfoFields {
     total_connections_received: listener.connectionsTotal,
     total_commands_processed: listener.commandsTotal,
     instantaneous_ops_per_sec: listener.commandsPerSecond,
+    total_net_input_bytes: listener.inputBytesTotal,
+    total_net_output_bytes: listener.outputBytesTotal,
+    instantaneous_input_kbps: (listener.inputBytesPerSecond / 1024).toFixed(2),
+    instantaneous_output_kbps: (listener.outputBytesPerSecond / 1024).toFixed(2),
     rejected_connections: listener.rejectedTotal,
     expired_keys: 0,
     evicted_keys: 0,
@@ -151,6 +187,8 @@ function cpuFields(): InfoFields {
   return {
     used_cpu_sys: (system / 1e6).toFixed(6),
     used_cpu_user: (user / 1e6).toFixed(6),
+    used_cpu_sys_children: '0.000000',
+    used_cpu_user_children: '0.000000',
   };
 }
 

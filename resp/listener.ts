@@ -111,8 +111,9 @@ class Clients {
   #lastId = 0;
   #closing = false;
   #rejectedTotal = 0;
-  #commandsPerSecond = 0;
-  #sweptCommands = 0;
+  #rates = { commandsPerSecond: 0, inputBytesPerSecond: 0, outputBytesPerSecond: 0 };
+  /** As it was at the last sweep. */
+  #swept = { commands: 0, inputBytes: 0, outputBytes: 0 };
   #sweptAtMs: number;
 
   constructor(options: RespListenerOptions) {
@@ -122,7 +123,7 @@ class Clients {
       log: options.log,
       out: new ReplyWriter(),
       pressure: options.pressure ?? new Pressure(),
-      commands: { total: 0 },
+      traffic: { commands: 0, inputBytes: 0, outputBytes: 0 },
       unfinishedMsMax: options.unfinishedMsMax ?? UNFINISHED_MS_MAX_DEFAULT,
       reuseReads: options.reuseReads ?? true,
       nowMs: options.nowMs ?? monotonicNowMs,
@@ -137,13 +138,16 @@ class Clients {
   }
 
   get counts(): ListenerCounts {
+    const { traffic } = this.#context;
     return {
       clients: this.count,
       clientsMax: this.#options.maxConnections,
       connectionsTotal: this.#lastId,
       rejectedTotal: this.#rejectedTotal,
-      commandsTotal: this.#context.commands.total,
-      commandsPerSecond: this.#commandsPerSecond,
+      commandsTotal: traffic.commands,
+      inputBytesTotal: traffic.inputBytes,
+      outputBytesTotal: traffic.outputBytes,
+      ...this.#rates,
     };
   }
 
@@ -162,10 +166,14 @@ class Clients {
   sweep(): void {
     const nowMs = this.#context.nowMs();
     for (const connection of this.#connections) connection.sweep(nowMs);
-    const { total } = this.#context.commands;
+    const { commands, inputBytes, outputBytes } = this.#context.traffic;
     const seconds = Math.max(1, nowMs - this.#sweptAtMs) / 1000;
-    this.#commandsPerSecond = Math.round((total - this.#sweptCommands) / seconds);
-    this.#sweptCommands = total;
+    this.#rates = {
+      commandsPerSecond: Math.round((commands - this.#swept.commands) / seconds),
+      inputBytesPerSecond: (inputBytes - this.#swept.inputBytes) / seconds,
+      outputBytesPerSecond: (outputBytes - this.#swept.outputBytes) / seconds,
+    };
+    this.#swept = { commands, inputBytes, outputBytes };
     this.#sweptAtMs = nowMs;
   }
 

@@ -60,7 +60,11 @@ const NOT_LISTENING: ListenerCounts = {
   connectionsTotal: 0,
   rejectedTotal: 0,
   commandsTotal: 0,
+  inputBytesTotal: 0,
+  outputBytesTotal: 0,
   commandsPerSecond: 0,
+  inputBytesPerSecond: 0,
+  outputBytesPerSecond: 0,
 };
 
 interface OpenPorts {

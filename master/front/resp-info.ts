@@ -1,12 +1,16 @@
 // INFO of the master: what clients look at when they connect (`redis_version`, `loading`), and what
 // people look for.
 
+import { randomBytes } from 'node:crypto';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { healthWord, isAnswering } from '../../proto/view-words.ts';
-import { keyspaceLine, processSections } from '../../resp/info.ts';
+import { keyspaceSection, processSections } from '../../resp/info.ts';
 import type { InfoSection, ListenerCounts } from '../../resp/info.ts';
 import type { LookupCore } from './lookup-core.ts';
 import type { SurfaceCounts } from './metrics.ts';
+
+/** Another one at each start, as in Redis: 40 hex digits. */
+const RUN_ID = randomBytes(20).toString('hex');
 
 export interface InfoFacts {
   readonly core: LookupCore;
@@ -31,6 +35,7 @@ export function masterInfo(
     memoryUsedBytes: process.memoryUsage.rss(),
     memoryMaxBytes: 0,
     more: {
+      server: { run_id: RUN_ID },
       memory: { stele_cache_bytes: cache.byteLength },
       stats: {
         keyspace_hits: reads.found,
@@ -45,7 +50,14 @@ export function masterInfo(
   return [
     ...sections,
     { name: 'Cluster', fields: clusterFields(view) },
-    { name: 'Keyspace', fields: keyspaceFields(view) },
+    keyspaceSection(
+      view.keyspaces.map(({ currentVersion, index, name, records }) => ({
+        index,
+        name,
+        keys: records,
+        version: currentVersion,
+      })),
+    ),
   ];
 }
 
@@ -59,14 +71,4 @@ function clusterFields(view: ClusterView): Record<string, string | number> {
     stele_replication: view.replication,
     stele_shards: view.shardCount,
   };
-}
-
-/** As Redis writes it, with the name and version behind the fields that Redis has. */
-function keyspaceFields(view: ClusterView): Record<string, string> {
-  const fields: Record<string, string> = {};
-  for (const keyspace of [...view.keyspaces].sort((left, right) => left.index - right.index)) {
-    const { index, name, records, currentVersion } = keyspace;
-    fields[`db${index}`] = keyspaceLine(records, name, currentVersion);
-  }
-  return fields;
 }

@@ -29,7 +29,11 @@ const COUNTS = {
   connectionsTotal: 3,
   rejectedTotal: 2,
   commandsTotal: 7,
+  inputBytesTotal: 300,
+  outputBytesTotal: 900,
   commandsPerSecond: 5,
+  inputBytesPerSecond: 512,
+  outputBytesPerSecond: 2048,
 };
 
 /** What a reply says, without its types: text, number, null, array, or an Error. */

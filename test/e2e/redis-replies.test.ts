@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../resp/command-table.ts';
 import { TestCluster } from '../support/cluster.ts';
+import { readDoc, section, tableRows } from '../docs/markdown.ts';
 import { startRedisServer } from '../support/redis-server.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { hasTool } from '../support/tools.ts';
@@ -201,5 +202,61 @@ describe.runIf(available)('the answers are those of redis-server, byte for byte'
     });
     expect(await differences(asked, plain.port, cluster.master.resp)).toEqual([]);
     expect(await differences(asked, plain.port, cluster.node('node-0').resp)).toEqual([]);
+  });
+});
+
+/** The fields of INFO, and what kind of thing each says: a whole number, a decimal one, a text. */
+async function infoOf(port: number): Promise<Map<string, string>> {
+  const text = await answerTo(port, 2, ['info']);
+  const lines = [...text.matchAll(/^([a-z]\w*):(.*?)\r?$/gm)];
+  return new Map(
+    lines.map(([, name = '', value = '']) => {
+      if (/^-?\d+$/.test(value)) return [name, 'integer'];
+      return [name, /^-?\d+\.\d+$/.test(value) ? 'decimal' : 'text'];
+    }),
+  );
+}
+
+describe.runIf(available)('INFO', () => {
+  test('has every field of redis-server, of its kind, but for those that docs/redis.md leaves out', async () => {
+    const [, , ...rows] = tableRows(section(readDoc('docs/redis.md'), 'INFO'));
+    const leftOut = rows
+      .flatMap(([names = '']) => names.split(' '))
+      .map((name) => new RegExp(`^${name.replaceAll('*', '\\w*')}$`));
+    expect(leftOut.length).toBeGreaterThan(5);
+    for (const [redis, stele] of [
+      [plain.port, cluster.master.resp],
+      [clustered.port, cluster.node('node-0').resp],
+    ] as const) {
+      const theirs = await infoOf(redis);
+      const ours = await infoOf(stele);
+      const differs = [...theirs].filter(
+        ([name, kind]) => ours.get(name) !== kind && !leftOut.some((each) => each.test(name)),
+      );
+      expect(differs).toEqual([]);
+      const needless = leftOut.filter((each) => [...ours.keys()].some((name) => each.test(name)));
+      expect(needless).toEqual([]);
+    }
+  });
+
+  test('counts hits, misses, commands and bytes; a keyspace without keys has no line', async () => {
+    for (const { resp } of [cluster.master, cluster.node('node-0')]) {
+      const numbers = async (): Promise<number[]> => {
+        const text = await answerTo(resp, 2, ['info']);
+        return [
+          'keyspace_hits',
+          'keyspace_misses',
+          'total_net_input_bytes',
+          'total_net_output_bytes',
+        ].map((name) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(text)?.[1]));
+      };
+      const [hits = 0, misses = 0, input = 0, output = 0] = await numbers();
+      await answerTo(resp, 2, ['get', 'long']);
+      await answerTo(resp, 2, ['get', 'none']);
+      const [hitsNow, missesNow, inputNow, outputNow] = await numbers();
+      expect([hitsNow, missesNow]).toEqual([hits + 1, misses + 1]);
+      expect(inputNow).toBeGreaterThan(input + 40);
+      expect(outputNow).toBeGreaterThan(output + 100);
+    }
   });
 });
