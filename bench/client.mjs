@@ -11,14 +11,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cluster } from 'ioredis';
 import {
-  addressesIn,
   machine,
-  main,
   markdownTable,
   median,
   project,
   run,
-  start,
+  startCluster,
   stop,
   tempFolder,
 } from './support.mjs';
@@ -40,23 +38,12 @@ const keys = readFileSync(data, 'latin1')
   .filter(Boolean)
   .map((line) => line.slice(0, KEY_BYTES));
 
-const cluster = await start(
-  process.execPath,
-  [
-    ...[main, 'up', '--data-dir', join(folder, 'cluster'), '--load', `default=${data}`],
-    ...['--http-port', '0', '--resp-port', '0', '--grpc-port', '0'],
-  ],
-  /^ready$/m,
-  { env: { ...process.env, STELE_LOG_LEVEL: 'error' } },
-);
-const addresses = addressesIn(cluster.printed);
-const master = addresses.find(({ title }) => title.startsWith('master'));
-const nodes = addresses.filter(({ title }) => title.startsWith('datanode'));
+const cluster = await startCluster(join(folder, 'cluster'), ['--load', `default=${data}`]);
 
 const { SteleClient } = await import(join(project, 'dist', 'cli', 'library.js'));
-const stele = new SteleClient({ seeds: [`127.0.0.1:${master.grpc}`] });
+const stele = new SteleClient({ seeds: [cluster.master.at] });
 const ioredis = new Cluster(
-  nodes.map(({ resp }) => ({ host: '127.0.0.1', port: resp })),
+  cluster.datanodes.map(({ resp }) => ({ host: '127.0.0.1', port: resp })),
   { scaleReads: 'all', enableAutoPipelining: true },
 );
 

@@ -6,16 +6,15 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  addressesIn,
   freePort,
   has,
   machine,
-  main,
   markdownTable,
   median,
   project,
   run,
   start,
+  startCluster,
   stop,
   tempFolder,
 } from './support.mjs';
@@ -87,19 +86,8 @@ const peer = await start(
 const peerPort = Number(/listening (\d+)/.exec(peer.printed)[1]);
 
 async function startStele(name, flags) {
-  const child = await start(
-    process.execPath,
-    [
-      main,
-      'up',
-      ...['--http-port', '0', '--resp-port', '0', '--grpc-port', '0'],
-      ...['--data-dir', join(folder, name), '--load', `bench=${data}`],
-      ...flags,
-    ],
-    /^ready$/m,
-    { env: { ...process.env, STELE_LOG_LEVEL: 'error' } },
-  );
-  const [master] = addressesIn(child.printed).filter(({ title }) => title.startsWith('master'));
+  const load = ['--load', `bench=${data}`];
+  const { child, master } = await startCluster(join(folder, name), [...load, ...flags]);
   return { child, port: master.http };
 }
 

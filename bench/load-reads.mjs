@@ -9,14 +9,13 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  addressesIn,
   machine,
   main,
   markdownTable,
   median,
   project,
   run,
-  start,
+  startCluster,
   stop,
   tempFolder,
 } from './support.mjs';
@@ -34,7 +33,6 @@ run(process.execPath, [
   ...['--rows', String(rows), '--seed', '3', '--format', 'csv', '--value-bytes', '70'],
   ...['--out', data],
 ]);
-const ports = ['--http-port', '0', '--resp-port', '0', '--grpc-port', '0'];
 const GENTLE = ['--workers', '1', '--max-bytes-per-second', '24MiB'];
 const keys = readFileSync(data, 'latin1')
   .split('\n')
@@ -42,21 +40,16 @@ const keys = readFileSync(data, 'latin1')
   .map((line) => line.slice(0, 36));
 
 /** A cluster with the keys in it, and somebody who reads them. */
-async function startCluster(name, brake) {
-  const cluster = await start(
-    process.execPath,
-    [main, 'up', ...ports, '--data-dir', join(folder, name)],
-    /^ready$/m,
-    { env: { ...process.env, STELE_LOG_LEVEL: 'error', STELE_INTAKE_BRAKE: brake } },
-  );
-  const processes = addressesIn(cluster.printed);
-  const master = `127.0.0.1:${processes.find(({ title }) => title === 'master').grpc}`;
+async function startRead(name, brake) {
+  const environment = { STELE_INTAKE_BRAKE: brake };
+  const cluster = await startCluster(join(folder, name), [], environment);
+  const master = cluster.master.at;
   const loadArguments = (keyspace, flags = []) => [
     ...[main, 'load', keyspace, data, '--master', master],
     ...['--work-dir', join(folder, `work-${name}-${keyspace}`), '-o', 'json', ...flags],
   ];
   run(process.execPath, loadArguments('default'));
-  const resp = processes.filter(({ title }) => title.startsWith('datanode')).map((one) => one.resp);
+  const resp = cluster.datanodes.map((one) => one.resp);
   const reader = await steadyReader(resp, keys, readsPerSecond);
   return {
     readIdle: () => {
@@ -74,7 +67,7 @@ async function startCluster(name, brake) {
     },
     stop: async () => {
       reader.close();
-      await stop(cluster);
+      await stop(cluster.child);
     },
   };
 }
@@ -86,7 +79,7 @@ for (const [brake, modes] of [
   ['on', { default: [], [GENTLE.join(' ')]: GENTLE }],
   ['off', { 'without the brake': [] }],
 ]) {
-  const cluster = await startCluster(brake, brake);
+  const cluster = await startRead(brake, brake);
   for (let round = 0; round < rounds; round++) {
     idle.push(await cluster.readIdle());
     for (const [index, [mode, flags]] of Object.entries(modes).entries()) {

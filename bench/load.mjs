@@ -10,7 +10,6 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  addressesIn,
   freePort,
   has,
   machine,
@@ -21,6 +20,7 @@ import {
   residentBytes,
   run,
   start,
+  startCluster,
   stop,
   tempFolder,
 } from './support.mjs';
@@ -55,21 +55,12 @@ const quoted = generate('quoted.csv', ['--quoted']);
 
 const CLUSTER = ['--datanodes', '3', '--replication', '2'];
 const ONE_NODE = ['--datanodes', '1', '--replication', '1'];
-const PORTS = ['--http-port', '0', '--resp-port', '0', '--grpc-port', '0'];
 let clusters = 0;
 
-async function startCluster(flags) {
+async function startTarget(flags) {
   const dataDir = join(folder, `cluster-${clusters++}`);
-  const cluster = await start(
-    process.execPath,
-    [main, 'up', ...PORTS, ...flags, '--data-dir', dataDir],
-    /^ready$/m,
-    { env: { ...process.env, STELE_LOG_LEVEL: 'error' } },
-  );
-  const processes = addressesIn(cluster.printed);
-  const datanodes = processes.filter(({ title }) => title.startsWith('datanode'));
-  const master = `127.0.0.1:${processes.find(({ title }) => title === 'master').grpc}`;
-  return { cluster, datanodes, master, loads: 0 };
+  const { child, datanodes, master } = await startCluster(dataDir, flags);
+  return { cluster: child, datanodes, master: master.at, loads: 0 };
 }
 
 function load(path, keyspace, master) {
@@ -95,7 +86,7 @@ function timeLoad(path, target) {
 }
 
 async function timeFirstLoad(path) {
-  const target = await startCluster(CLUSTER);
+  const target = await startTarget(CLUSTER);
   const elapsedMs = timeLoad(path, target);
   await stop(target.cluster);
   return elapsedMs;
@@ -103,7 +94,7 @@ async function timeFirstLoad(path) {
 
 /** Resident bytes of the datanodes with nothing, and after each of `keyspaces` loads of `path`. */
 async function residentAfterLoads(path, keyspaces) {
-  const { cluster, datanodes, master } = await startCluster(CLUSTER);
+  const { cluster, datanodes, master } = await startTarget(CLUSTER);
   const resident = () => datanodes.reduce((sum, { pid }) => sum + residentBytes(pid), 0);
   const growth = [];
   const before = resident();
@@ -147,8 +138,8 @@ async function timeRedis(path) {
 
 const withRedis = has('redis-server', 'redis-server') && has('redis-cli', 'redis-tools');
 const protocol = withRedis ? protocolFile() : undefined;
-const three = await startCluster(CLUSTER);
-const one = await startCluster(ONE_NODE);
+const three = await startTarget(CLUSTER);
+const one = await startTarget(ONE_NODE);
 for (const target of [three, one]) timeLoad(plain, target);
 const contenders = [
   ...(withRedis ? [['redis-cli --pipe, one copy, in memory only', () => timeRedis(protocol)]] : []),

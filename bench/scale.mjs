@@ -8,7 +8,6 @@
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  addressesIn,
   cpuSeconds,
   has,
   machine,
@@ -17,7 +16,7 @@ import {
   median,
   residentBytes,
   run,
-  start,
+  startCluster,
   stop,
   tempFolder,
 } from './support.mjs';
@@ -52,24 +51,15 @@ function writeRows(rows) {
 async function measure(rows) {
   const path = writeRows(rows);
   const dataDir = join(folder, `data-${rows}`);
-  const cluster = await start(
-    process.execPath,
-    [
-      ...[main, 'up', '--datanodes', '1', '--replication', '1', '--data-dir', dataDir],
-      ...['--http-port', '0', '--resp-port', '0', '--grpc-port', '0'],
-    ],
-    /^ready$/m,
-    quiet,
-  );
-  const [master, datanode] = ['master', 'datanode'].map((kind) =>
-    addressesIn(cluster.printed).find(({ title }) => title.startsWith(kind)),
-  );
+  const flags = ['--datanodes', '1', '--replication', '1'];
+  const { child, datanodes, master } = await startCluster(dataDir, flags);
+  const [datanode] = datanodes;
   const before = residentBytes(datanode.pid);
   const startedAt = performance.now();
   const printed = run(
     process.execPath,
     [
-      ...[main, 'load', 'default', path, '--master', `127.0.0.1:${master.grpc}`],
+      ...[main, 'load', 'default', path, '--master', master.at],
       ...['--work-dir', join(folder, 'work'), '-o', 'json'],
     ],
     quiet,
@@ -81,7 +71,7 @@ async function measure(rows) {
   lookups();
   const rounds = [lookups(), lookups(), lookups()];
   const grown = residentBytes(datanode.pid) - before;
-  await stop(cluster);
+  await stop(child);
   rmSync(dataDir, { recursive: true });
   rmSync(path);
   return [

@@ -86,6 +86,24 @@ export function addressesIn(text) {
   }));
 }
 
+/**
+ * A cluster of `stele up` on free ports, ready: its process, and where its master (`at`: host:port of
+ * gRPC) and datanodes listen.
+ */
+export async function startCluster(dataDir, flags = [], environment = {}) {
+  const ports = ['--http-port', '0', '--resp-port', '0', '--grpc-port', '0'];
+  const child = await start(
+    process.execPath,
+    [main, 'up', ...ports, '--data-dir', dataDir, ...flags],
+    /^ready$/m,
+    { env: { ...process.env, STELE_LOG_LEVEL: 'error', ...environment } },
+  );
+  const processes = addressesIn(child.printed);
+  const master = processes.find(({ title }) => title === 'master');
+  const datanodes = processes.filter(({ title }) => title.startsWith('datanode'));
+  return { child, master: { ...master, at: `127.0.0.1:${master.grpc}` }, datanodes };
+}
+
 /** Resident bytes of a process, from the operating system. */
 export function residentBytes(pid) {
   const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
