@@ -4,7 +4,7 @@
 // remembered with its coverage (coverage.ts), so a turn looks only at the others.
 
 import { coverageOf } from './coverage.ts';
-import type { NodeCoverage, Share } from './coverage.ts';
+import type { Coverage, NodeCoverage, Share } from './coverage.ts';
 import { sharedIds } from './shard-index.ts';
 import type { Dataset, World } from './world.ts';
 
@@ -123,12 +123,29 @@ export function balanceOf(world: World, nodeId: string): Balance {
     if (known.owned === ofNode) return known;
     if (!byRank && known.owned.shards === ofNode.shards) return known;
   }
-  const lacks = covered.shares.some(
-    (share, at) => lackedShards(share, ofNode, datasets[at]?.replication ?? 0).length > 0,
-  );
-  const balance = { lacks, exceeds: exceeds(world, covered, ofNode) };
+  const balance = weigh(world, covered, ofNode);
   weighed.set(covered, { ...balance, owned: ofNode, byRank, datasets });
   return balance;
+}
+
+const exceeding = new WeakMap<
+  Coverage,
+  {
+    readonly owners: Owners;
+    readonly datasets: readonly Dataset[];
+    readonly ids: readonly string[];
+  }
+>();
+
+/** Ids of nodes with something that they need not have. */
+export function exceedingNodes(world: World): readonly string[] {
+  const { datasets, owners } = world;
+  const coverage = coverageOf(world);
+  const known = exceeding.get(coverage);
+  if (known?.owners === owners && known.datasets === datasets) return known.ids;
+  const ids = [...coverage.nodes.keys()].filter((id) => balanceOf(world, id).exceeds);
+  exceeding.set(coverage, { owners, datasets, ids });
+  return ids;
 }
 
 const least = new WeakMap<readonly Dataset[], number>();
@@ -142,12 +159,36 @@ function leastReplication(datasets: readonly Dataset[]): number {
   return known;
 }
 
-function exceeds({ datasets }: World, covered: NodeCoverage, ofNode: OwnedShards): boolean {
-  const { holdings, shares } = covered;
-  const hasSurplus = shares.some(
-    (share, at) => surplusShards(share, ofNode, datasets[at]?.replication ?? 0).length > 0,
+/** Versions of which the node has the same shards are weighed once. */
+function weigh(world: World, covered: NodeCoverage, ofNode: OwnedShards): Balance {
+  let lacks = false;
+  let exceeds = false;
+  let last: Share | undefined;
+  let lastReplication = 0;
+  for (const [at, share] of covered.shares.entries()) {
+    const replication = world.datasets[at]?.replication ?? 0;
+    const isAlike = last !== undefined && isAlikeShare(share, last);
+    if (isAlike && replication === lastReplication) continue;
+    lacks ||= lackedShards(share, ofNode, replication).length > 0;
+    exceeds ||= surplusShards(share, ofNode, replication).length > 0;
+    if (lacks && exceeds) break;
+    last = share;
+    lastReplication = replication;
+  }
+  return { lacks, exceeds: exceeds || hasStrays(world, covered) };
+}
+
+function isAlikeShare(left: Share, right: Share): boolean {
+  return (
+    left.whole === right.whole &&
+    left.partial === right.partial &&
+    left.index.emptyShards.length === 0 &&
+    right.index.emptyShards.length === 0
   );
-  if (hasSurplus) return true;
+}
+
+/** Whether it has segments that are of no version that is kept. */
+function hasStrays({ datasets }: World, { holdings, shares }: NodeCoverage): boolean {
   const positions = positionsOf(datasets);
   for (const [uid, ids] of holdings?.segments ?? []) {
     if (countKnown(shares, positions.get(uid) ?? []) !== ids.size) return true;

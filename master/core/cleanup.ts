@@ -15,11 +15,11 @@
 // segments of an unknown keyspace are never dropped, only counted; nothing is dropped from a node
 // that does not serve, and a node that is being drained keeps what others copy from it.
 
-import { balanceOf } from './balance.ts';
+import { exceedingNodes } from './balance.ts';
 import { holds } from './holdings.ts';
 import type { NodeHoldings } from './holdings.ts';
 import type { NodeStatus } from './membership.ts';
-import { shardIndexOf } from './shard-index.ts';
+import { shardIndexOf, shardOfSegment } from './shard-index.ts';
 import { contentName, isInStep, ownersOf, revisionRef } from './world.ts';
 import type { Leaving, World } from './world.ts';
 
@@ -57,10 +57,13 @@ export function planCleanup(
   const needs = new Needs(world);
   const drops: DropPlan[] = [];
   let unknownSegments = 0;
+  const exceeding = new Set(exceedingNodes(world));
+  // In most turns nobody has anything to drop.
+  if (exceeding.size === 0 && world.leaving.length === 0) return { drops, unknownSegments };
   for (const node of world.nodes.values()) {
     const holdings = world.holdings.get(node.id);
     if (holdings?.incarnation !== node.incarnation || node.liveness !== 'SERVING') continue;
-    const { exceeds } = balanceOf(world, node.id);
+    const exceeds = exceeding.has(node.id);
     if (exceeds) unknownSegments += countUnknown(world, holdings);
     const segments = exceeds ? dropsOf(world, node, holdings, needs) : [];
     const versions = world.leaving.filter(
@@ -124,6 +127,18 @@ class Needs {
     return (this.#merged ??= mergedAway(this.#world));
   }
 
+  /** Whether the node is to have it: true of nearly all that is asked here. */
+  isWantedOn(nodeId: string, uid: string, segmentId: string): boolean {
+    for (const at of this.#versions.get(uid) ?? []) {
+      const dataset = this.#world.datasets[at];
+      if (dataset === undefined) continue;
+      const shard = shardOfSegment(shardIndexOf(dataset), segmentId);
+      const rank = shard < 0 ? -1 : (this.#world.owners[shard]?.indexOf(nodeId) ?? -1);
+      if (rank >= 0 && rank < dataset.replication) return true;
+    }
+    return false;
+  }
+
   /** Undefined: no kept version refers to it. */
   kept(uid: string, segmentId: string): KeptSegment | undefined {
     let owners: readonly string[] = [];
@@ -131,8 +146,8 @@ class Needs {
     for (const at of this.#versions.get(uid) ?? []) {
       const dataset = this.#world.datasets[at];
       if (dataset === undefined) continue;
-      const shard = shardIndexOf(dataset).shardOf.get(segmentId);
-      if (shard === undefined) continue;
+      const shard = shardOfSegment(shardIndexOf(dataset), segmentId);
+      if (shard < 0) continue;
       const wanted = ownersOf(this.#world, dataset, shard);
       if (wanted.length > owners.length) owners = wanted;
       refs.push(dataset.ref);
@@ -188,6 +203,7 @@ function dropsOf(
     }
     const quiet = lastLoadMs === undefined || world.nowMs - lastLoadMs >= LOAD_QUIET_MS;
     for (const segmentId of ids) {
+      if (needs.isWantedOn(node.id, uid, segmentId)) continue;
       if (isUnneeded(world, node, needs, uid, segmentId, quiet)) drops.push({ uid, segmentId });
     }
   }

@@ -9,6 +9,7 @@ import type { HeartbeatResponse, ListHoldingsResponse } from '../../proto/gen/st
 import type { CatalogState } from '../catalog/catalog.ts';
 import type { NodeRecord } from '../catalog/records.ts';
 import { versionId } from '../catalog/records.ts';
+import { withEntry } from './chunked-map.ts';
 import type { ControlSettings, ControlState } from './control-state.ts';
 import { catalogFacts } from './datasets.ts';
 import {
@@ -23,9 +24,9 @@ import { answered, knownNode, missed, readsTried } from './membership.ts';
 import type { NodeStatus } from './membership.ts';
 import { forgetMerges, noteAnswer } from './merge.ts';
 import type { Merge, MergeAnswer } from './merge.ts';
-import { withEntry } from './patched-map.ts';
 import { copyFailed, copyKey, forgetTarget } from './repair.ts';
 import type { Copy } from './repair.ts';
+import { manifestName } from './shard-index.ts';
 import { revisionRef } from './world.ts';
 
 /** What a view names, as far as it matters who has it. */
@@ -132,7 +133,9 @@ function onRunEvent(state: ControlState, event: RunEvent): ControlState {
   switch (event.kind) {
     case 'listed':
       return withHoldings(state, nodeId, (before) =>
-        applyHoldings(before, event.list, event.since),
+        applyHoldings(before, event.list, event.since, (uid, segmentId) =>
+          manifestName(state.facts.datasets, uid, segmentId),
+        ),
       );
     case 'manifest-held': {
       const { ref, revision, segmentIds, uid } = event;

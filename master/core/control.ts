@@ -9,7 +9,7 @@
 // Invariants: a view that differs from the one before has a higher revision; a view in which a version
 // is no longer named is published before anything of that version is dropped.
 
-import { ClusterView } from '../../proto/gen/stele/v1/view.ts';
+import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { epochOf } from '../catalog/queries.ts';
 import type { ObservedRecord } from '../catalog/records.ts';
 import { finishedCleanup, planCleanup } from './cleanup.ts';
@@ -23,7 +23,6 @@ import { beginLoop, isNoted, observedOf, resumingOf, stepLoops } from './keyspac
 import type { NodeStatus } from './membership.ts';
 import { expectedOf, planMerges } from './merge.ts';
 import type { MergePlan } from './merge.ts';
-import { flattened } from './patched-map.ts';
 import { failingCopies, planRepair, retryNow } from './repair.ts';
 import type { Copy } from './repair.ts';
 import { buildView } from './routes.ts';
@@ -83,16 +82,12 @@ export function takeTurn(
 }
 
 /** World, health and view as of now. */
-function look(
-  { nodes, ...known }: ControlState,
-  nowMs: number,
-  settings: ControlSettings,
-): ControlState {
-  const before = { ...known, nodes: flattened(nodes) };
+function look(before: ControlState, nowMs: number, settings: ControlSettings): ControlState {
   const { placed, world } = buildWorld(before, settings, nowMs);
   followWorld(before.world, world);
   const health = computeHealth(world);
-  const next = buildView(world, health, before.facts.keyspaces, epochOf(before.catalog));
+  const epoch = epochOf(before.catalog);
+  const next = buildView(world, health, before.facts.keyspaces, epoch, before.view);
   const view = newerView(before.view, next);
   const { leavingNames } = before.facts;
   const departures = noteDepartures(before.departures, leavingNames, nowMs, view.revision);
@@ -109,17 +104,28 @@ function expecting(world: World, expected: ReadonlySet<string>): World {
 
 /** `next` has no revision yet. */
 function newerView(before: ClusterView, next: ClusterView): ClusterView {
-  const bytes = Buffer.from(ClusterView.encode(next).finish());
-  const isSame = bytes.equals(
-    contents.get(before) ?? ClusterView.encode({ ...before, revision: 0 }).finish(),
-  );
-  const view = isSame ? before : { ...next, revision: before.revision + 1 };
-  contents.set(view, bytes);
-  return view;
+  const { revision } = before;
+  return isSame(before, { ...next, revision }) ? before : { ...next, revision: revision + 1 };
 }
 
-/** Of views, without their revisions: what they are compared by. */
-const contents = new WeakMap<ClusterView, Buffer>();
+/** Of messages: fields and lists all the way down. What is the same value is not looked into. */
+function isSame(left: unknown, right: unknown): boolean {
+  if (left === right) return true;
+  if (Array.isArray(left)) {
+    if (!Array.isArray(right) || left.length !== right.length) return false;
+    for (let at = 0; at < left.length; at++) if (!isSame(left[at], right[at])) return false;
+    return true;
+  }
+  if (!isMessage(left) || !isMessage(right)) return false;
+  const names = Object.keys(left);
+  if (names.length !== Object.keys(right).length) return false;
+  for (const name of names) if (!isSame(left[name], right[name])) return false;
+  return true;
+}
+
+function isMessage(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
 
 function stepKeyspaces(
   state: ControlState,

@@ -8,7 +8,7 @@
 // which world another one came. What it says depends on the world alone.
 
 import type { NodeHoldings } from './holdings.ts';
-import { shardIndexOf } from './shard-index.ts';
+import { shardIndexOf, shardOfSegment } from './shard-index.ts';
 import type { ShardIndex } from './shard-index.ts';
 import type { World } from './world.ts';
 
@@ -48,6 +48,7 @@ export interface Coverage {
 type CoverageInput = Pick<World, 'datasets' | 'nodes' | 'holdings' | 'shardCount'>;
 
 const NO_SHARDS: readonly number[] = [];
+const NOTHING: Pick<Share, 'whole' | 'partial'> = { whole: NO_SHARDS, partial: NO_SHARDS };
 const coverages = new WeakMap<CoverageInput, Coverage>();
 
 export function coverageOf(world: CoverageInput): Coverage {
@@ -66,8 +67,10 @@ function remember(world: CoverageInput, coverage: Coverage): Coverage {
 
 /** `before` itself where nothing has changed. */
 function newCoverage(world: CoverageInput, before: Coverage | undefined): Coverage {
-  const indexes = world.datasets.map(shardIndexOf);
-  const isSame = before !== undefined && isSameList(indexes, before.indexes);
+  const now = world.datasets.map(shardIndexOf);
+  const isSame = before !== undefined && isSameList(now, before.indexes);
+  // The same list, so that what was counted by it is known to be of the same versions.
+  const indexes = isSame ? before.indexes : now;
   const positions = isSame ? undefined : positionsOf(before);
   const nodes = new Map<string, NodeCoverage>();
   let changes = isSame && before.nodes.size === world.nodes.size ? 0 : 1;
@@ -80,10 +83,12 @@ function newCoverage(world: CoverageInput, before: Coverage | undefined): Covera
       continue;
     }
     changes++;
+    let last: Share | undefined;
     const shares = indexes.map((index, at) => {
       const ids = holdings?.segments.get(world.datasets[at]?.uid ?? '');
       const share = was?.shares[positions === undefined ? at : (positions.get(index) ?? -1)];
-      return share?.index === index && share.ids === ids ? share : newShare(ids, index);
+      const isKnown = share?.index === index && share.ids === ids;
+      return (last = isKnown ? share : newShare(ids, index, last));
     });
     nodes.set(id, nodeCoverage(world, holdings, shares));
   }
@@ -100,12 +105,13 @@ function nodeCoverage(
   const shards = new Set<number>();
   const cells = new Uint32Array(shares.reduce((sum, { whole }) => sum + whole.length, 0));
   let count = 0;
-  for (const [at, { partial, whole }] of shares.entries()) {
-    for (const shard of whole) {
-      shards.add(shard);
-      cells[count++] = at * shardCount + shard;
-    }
+  let last = NO_SHARDS;
+  for (let at = 0; at < shares.length; at++) {
+    const { partial, whole } = shares[at] ?? NOTHING;
+    for (const shard of whole) cells[count++] = at * shardCount + shard;
+    if (whole !== last) for (const shard of whole) shards.add(shard);
     for (const shard of partial) shards.add(shard);
+    last = whole;
   }
   return { holdings, shares, knows, cells, shards: ascending([...shards]) };
 }
@@ -114,26 +120,55 @@ function positionsOf(before: Coverage | undefined): ReadonlyMap<ShardIndex, numb
   return new Map(before?.indexes.map((index, at) => [index, at]));
 }
 
-function newShare(ids: ReadonlySet<string> | undefined, index: ShardIndex): Share {
+/** `like`: of another version; most nodes have the same shards of all of them, and so one list of them. */
+function newShare(
+  ids: ReadonlySet<string> | undefined,
+  index: ShardIndex,
+  like: Share | undefined,
+): Share {
+  if (ids === undefined) return { ids, index, known: 0, whole: NO_SHARDS, partial: NO_SHARDS };
+  return index.chainLengthMax > 1 ? shareOfChains(ids, index) : shareOfSingles(ids, index, like);
+}
+
+function shareOfSingles(
+  ids: ReadonlySet<string>,
+  index: ShardIndex,
+  like: Share | undefined,
+): Share {
+  const found: number[] = [];
+  for (const id of ids) {
+    const shard = shardOfSegment(index, id);
+    if (shard >= 0) found.push(shard);
+  }
+  const sorted = ascending(found);
+  const whole = like !== undefined && isSameList(sorted, like.whole) ? like.whole : sorted;
+  return { ids, index, known: whole.length, whole, partial: NO_SHARDS };
+}
+
+function shareOfChains(ids: ReadonlySet<string>, index: ShardIndex): Share {
   const whole: number[] = [];
-  const counts = index.chainLengthMax > 1 ? new Map<number, number>() : undefined;
+  const counts = new Map<number, number>();
   let known = 0;
-  for (const id of ids ?? []) {
-    const shard = index.shardOf.get(id);
-    if (shard === undefined) continue;
+  for (const id of ids) {
+    const shard = shardOfSegment(index, id);
+    if (shard < 0) continue;
     known++;
-    if (counts === undefined) whole.push(shard);
-    else counts.set(shard, (counts.get(shard) ?? 0) + 1);
+    counts.set(shard, (counts.get(shard) ?? 0) + 1);
   }
   const partial: number[] = [];
-  for (const [shard, count] of counts ?? []) {
+  for (const [shard, count] of counts) {
     (count === index.chainLengths[shard] ? whole : partial).push(shard);
   }
   return { ids, index, known, whole: ascending(whole), partial: ascending(partial) };
 }
 
+/** Sorted in place; most lists come in order. */
 function ascending(numbers: number[]): readonly number[] {
-  return numbers.length === 0 ? NO_SHARDS : numbers.sort((left, right) => left - right);
+  if (numbers.length === 0) return NO_SHARDS;
+  for (let at = 1; at < numbers.length; at++) {
+    if ((numbers[at - 1] ?? 0) > (numbers[at] ?? 0)) return numbers.sort((a, b) => a - b);
+  }
+  return numbers;
 }
 
 function isSameList<Item>(left: readonly Item[], right: readonly Item[]): boolean {

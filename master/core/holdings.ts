@@ -21,11 +21,15 @@ export function noHoldings(incarnation: string): NodeHoldings {
   return { incarnation, revision: 0, segments: new Map(), manifests: new Set() };
 }
 
-/** The holdings after a list that was asked for since revision `since`. */
+/**
+ * The holdings after a list that was asked for since revision `since`. `nameOf` says an id as it is to be
+ * kept: the same text.
+ */
 export function applyHoldings(
   before: NodeHoldings,
   list: ListHoldingsResponse,
   since: number,
+  nameOf: (uid: string, segmentId: string) => string = (_uid, segmentId) => segmentId,
 ): NodeHoldings {
   // Changes to something else than what is known: the next list tells.
   if (!list.full && since !== before.revision) return before;
@@ -38,7 +42,9 @@ export function applyHoldings(
     return ids;
   };
   for (const { keyspaceUid, segmentId } of list.removed) idsOf(keyspaceUid).delete(segmentId);
-  for (const { keyspaceUid, segmentId } of list.added) idsOf(keyspaceUid).add(segmentId);
+  for (const { keyspaceUid, segmentId } of list.added) {
+    idsOf(keyspaceUid).add(nameOf(keyspaceUid, segmentId));
+  }
   for (const [uid, ids] of changed) {
     if (ids.size === 0) segments.delete(uid);
     else segments.set(uid, ids);

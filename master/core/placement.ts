@@ -1,6 +1,7 @@
 // Where the ring wants each shard, remembered for as long as the membership stays the same. Pure.
 
 import { placeShards } from '../../ring/placement.ts';
+import type { PlacementInput as RingInput, PlacementNode } from '../../ring/placement.ts';
 import { eligibleNodes, replicationMax } from './world.ts';
 import type { World } from './world.ts';
 
@@ -13,11 +14,11 @@ type Placement = readonly (readonly string[])[];
 
 /** A placement, and what it depends on. */
 export interface Placed {
-  readonly key: string;
+  readonly input: RingInput | undefined;
   readonly owners: Placement;
 }
 
-export const NO_PLACEMENT: Placed = { key: '', owners: [] };
+export const NO_PLACEMENT: Placed = { input: undefined, owners: [] };
 
 /** The placement for `input`: `before` itself where nothing that it depends on has changed. */
 export function placeOwners(before: Placed, input: PlacementInput): Placed {
@@ -29,7 +30,27 @@ export function placeOwners(before: Placed, input: PlacementInput): Placed {
   }));
   nodes.sort((left, right) => (left.id < right.id ? -1 : 1));
   const { replication, shardCount } = input;
-  const extended = { nodes, shardCount, replication, replicationMax: replicationMax(input) };
-  const key = JSON.stringify(extended);
-  return key === before.key ? before : { key, owners: placeShards(extended) };
+  const asked = { nodes, shardCount, replication, replicationMax: replicationMax(input) };
+  const isSame = before.input !== undefined && isSameInput(before.input, asked);
+  return isSame ? before : { input: asked, owners: placeShards(asked) };
+}
+
+/** Asked in each turn, of all nodes. */
+function isSameInput(left: RingInput, right: RingInput): boolean {
+  return (
+    left.shardCount === right.shardCount &&
+    left.replication === right.replication &&
+    left.replicationMax === right.replicationMax &&
+    left.nodes.length === right.nodes.length &&
+    left.nodes.every((node, at) => isSameNode(node, right.nodes[at]))
+  );
+}
+
+function isSameNode(left: PlacementNode, right: PlacementNode | undefined): boolean {
+  return (
+    left.id === right?.id &&
+    left.host === right.host &&
+    left.zone === right.zone &&
+    left.weight === right.weight
+  );
 }

@@ -72,12 +72,11 @@ export function copyKey(target: string, uid: string, segmentId: string): string 
 
 /** The orders to give now, and what is in flight after them. */
 export function planRepair(world: World, before: InFlight, limits: RepairLimits): RepairPlan {
-  const wanted = wantedCopies(world);
-  const inFlight = stillWanted(before, wanted, world.nowMs);
+  const { keys, wanted } = wantedCopies(world);
+  const inFlight = stillWanted(before, keys, world.nowMs);
   const orders: Copy[] = [];
   const loadByNode = loadOf(inFlight);
-  for (const { copy } of wanted) {
-    const key = copyKey(copy.target, copy.uid, copy.segment.id);
+  for (const { copy, key } of wanted) {
     const known = inFlight.get(key);
     if (known !== undefined && (known.deadlineMs > 0 || known.retryAtMs > world.nowMs)) continue;
     const load = loadByNode.get(copy.target) ?? { count: 0, bytes: 0 };
@@ -101,23 +100,31 @@ export function planRepair(world: World, before: InFlight, limits: RepairLimits)
 
 interface Wanted {
   readonly copy: Copy;
+  readonly key: string;
   readonly urgency: number;
 }
 
-const remembered = new WeakMap<Serving, readonly Wanted[]>();
-
-/** Most urgent first. */
-function wantedCopies(world: World): readonly Wanted[] {
-  const serving = servingOf(world);
-  let wanted = remembered.get(serving);
-  if (wanted === undefined) {
-    wanted = lookForWanted(world).sort((left, right) => left.urgency - right.urgency);
-    remembered.set(serving, wanted);
-  }
-  return wanted;
+interface AllWanted {
+  /** Most urgent first. */
+  readonly wanted: readonly Wanted[];
+  readonly keys: ReadonlySet<string>;
 }
 
-function lookForWanted(world: World): Wanted[] {
+const remembered = new WeakMap<Serving, AllWanted>();
+
+function wantedCopies(world: World): AllWanted {
+  const serving = servingOf(world);
+  let all = remembered.get(serving);
+  if (all === undefined) {
+    const byKey = lookForWanted(world);
+    const wanted = [...byKey.values()].sort((left, right) => left.urgency - right.urgency);
+    remembered.set(serving, (all = { wanted, keys: new Set(byKey.keys()) }));
+  }
+  return all;
+}
+
+/** By `copyKey`. */
+function lookForWanted(world: World): ReadonlyMap<string, Wanted> {
   const wanted = new Map<string, Wanted>();
   const targets = [...world.nodes.values()].filter(
     (node) =>
@@ -126,7 +133,7 @@ function lookForWanted(world: World): Wanted[] {
       isInStep(world, node) &&
       balanceOf(world, node.id).lacks,
   );
-  if (targets.length === 0) return [];
+  if (targets.length === 0) return wanted;
   const holders = new Holders(world, targets);
   for (const [at, dataset] of world.datasets.entries()) {
     const lacking = lackingNodes(world, at, dataset, targets);
@@ -137,7 +144,7 @@ function lookForWanted(world: World): Wanted[] {
       }
     }
   }
-  return [...wanted.values()];
+  return wanted;
 }
 
 /** By shard of the dataset: owners among `targets` that do not hold it whole. */
@@ -164,6 +171,8 @@ function lackingNodes(
 /** Who has something of the shards that `targets` own, in the order of the nodes. */
 class Holders {
   readonly #byShard = new Map<number, NodeStatus[]>();
+  /** By shard, and by which of its holders have a segment: all versions of a shard mostly have the same. */
+  readonly #sources = new Map<number, Map<string, readonly string[]>>();
 
   constructor(world: World, targets: readonly NodeStatus[]) {
     for (const { id } of targets) {
@@ -176,8 +185,24 @@ class Holders {
     }
   }
 
-  of(shard: number): readonly NodeStatus[] {
-    return this.#byShard.get(shard) ?? [];
+  /** Those that have the segment, as sources, in the order in which they are tried. */
+  sourcesOf(
+    world: World,
+    uid: string,
+    { id: segmentId, shard }: SegmentRecord,
+    owners: readonly string[],
+  ): readonly string[] {
+    let known = this.#sources.get(shard);
+    if (known === undefined) this.#sources.set(shard, (known = new Map<string, string[]>()));
+    const holders = this.#byShard.get(shard) ?? [];
+    let name = `${owners.length}:`;
+    for (const node of holders) name += holdsNow(world, node, uid, segmentId) ? '1' : '0';
+    let sources = known.get(name);
+    if (sources === undefined) {
+      const having = holders.filter((node) => holdsNow(world, node, uid, segmentId));
+      known.set(name, (sources = inOrder(having, shard, owners)));
+    }
+    return sources;
   }
 }
 
@@ -195,11 +220,12 @@ function addWanted(
     const node = world.nodes.get(target);
     if (node === undefined || !lacking.includes(target)) continue;
     if (holdsNow(world, node, dataset.uid, segment.id)) continue;
-    sources ??= sourcesOf(world, dataset.uid, segment, owners, holders);
+    sources ??= holders.sourcesOf(world, dataset.uid, segment, owners);
     if (sources.length === 0) return;
     const key = copyKey(target, dataset.uid, segment.id);
     if (wanted.has(key) && !dataset.current) continue;
     wanted.set(key, {
+      key,
       copy: { target, uid: dataset.uid, segment, sources },
       urgency: sources.length * 2 + (dataset.current ? 0 : 1),
     });
@@ -207,20 +233,17 @@ function addWanted(
 }
 
 /** Verified holders: serving ones, owners first and spread over the shards; then suspects. */
-function sourcesOf(
-  world: World,
-  uid: string,
-  segment: SegmentRecord,
+function inOrder(
+  having: readonly NodeStatus[],
+  shard: number,
   owners: readonly string[],
-  holders: Holders,
 ): string[] {
-  const having = holders.of(segment.shard).filter((node) => holdsNow(world, node, uid, segment.id));
   const serving = having.filter((node) => node.liveness === 'SERVING').map((node) => node.id);
   const suspect = having.filter((node) => node.liveness === 'SUSPECT').map((node) => node.id);
   const byOwner = serving.sort(
     (left, right) => Number(owners.includes(right)) - Number(owners.includes(left)),
   );
-  return [...rotate(byOwner, segment.shard), ...suspect];
+  return [...rotate(byOwner, shard), ...suspect];
 }
 
 function holdsNow(world: World, node: NodeStatus, uid: string, segmentId: string): boolean {
@@ -237,10 +260,9 @@ function rotate(ids: readonly string[], by: number): string[] {
 /** Drops what has arrived or is no longer wanted; what is overdue counts as failed. */
 function stillWanted(
   before: InFlight,
-  wanted: readonly Wanted[],
+  keys: ReadonlySet<string>,
   nowMs: number,
 ): Map<string, Attempt> {
-  const keys = new Set(wanted.map(({ copy }) => copyKey(copy.target, copy.uid, copy.segment.id)));
   const after = new Map<string, Attempt>();
   for (const [key, attempt] of before) {
     if (!keys.has(key)) continue;

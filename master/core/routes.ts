@@ -15,6 +15,7 @@ import type { Health } from './health.ts';
 import { isServing } from './membership.ts';
 import type { NodeStatus } from './membership.ts';
 import { servingOf } from './serving.ts';
+import type { Serving } from './serving.ts';
 import { isInStep } from './world.ts';
 import type { World } from './world.ts';
 
@@ -25,28 +26,58 @@ export interface ViewKeyspace {
   readonly records: number;
 }
 
-/** The view without its revision (0): the caller numbers it when it differs from the last. */
+/**
+ * The view without its revision (0): the caller numbers it when it differs from the last. From `before`
+ * comes what is the same in both, as the same values.
+ */
 export function buildView(
   world: World,
   health: Health,
   keyspaces: readonly ViewKeyspace[],
   epoch: number,
+  before?: ClusterView,
 ): ClusterView {
   const nodes = [...world.nodes.values()].sort((left, right) => (left.id < right.id ? -1 : 1));
-  const indexById = new Map(nodes.map((node, index) => [node.id, index]));
   return {
     epoch,
     revision: 0,
     shardCount: world.shardCount,
     replication: world.replication,
-    nodes: nodes.map((node) => nodeView(world, node)),
-    routes: servingOf(world).routes.map((ids) => ({
-      nodes: ids.flatMap((id) => indexById.get(id) ?? []),
-    })),
+    nodes: nodes.map((node, at) => sameNodeView(before?.nodes[at], nodeView(world, node))),
+    routes: routesOf(servingOf(world).routes, nodes, before),
     keyspaces: keyspaces.map((keyspace) => keyspaceView(world, keyspace)),
     health: health.status,
     ready: health.ready,
   };
+}
+
+/** What the routes of a view were made of. */
+interface RouteNames {
+  readonly routes: Serving['routes'];
+  readonly nodeIds: readonly string[];
+}
+
+const names = new WeakMap<ClusterView['routes'], RouteNames>();
+
+function routesOf(
+  routes: Serving['routes'],
+  nodes: readonly NodeStatus[],
+  before: ClusterView | undefined,
+): ClusterView['routes'] {
+  const known = before && names.get(before.routes);
+  const isSame = nodes.length === known?.nodeIds.length && isInOrder(nodes, known.nodeIds);
+  if (isSame && known.routes === routes) return before?.routes ?? [];
+  const indexById = new Map(nodes.map((node, index) => [node.id, index]));
+  const messages = routes.map((ids, shard) => {
+    const was = isSame && known.routes[shard] === ids ? before?.routes[shard] : undefined;
+    return was ?? { nodes: ids.flatMap((id) => indexById.get(id) ?? []) };
+  });
+  names.set(messages, { routes, nodeIds: nodes.map(({ id }) => id) });
+  return messages;
+}
+
+function isInOrder(nodes: readonly NodeStatus[], ids: readonly string[]): boolean {
+  return nodes.every(({ id }, at) => id === ids[at]);
 }
 
 function keyspaceView(world: World, { record, versions, records }: ViewKeyspace): KeyspaceView {
@@ -62,6 +93,22 @@ function keyspaceView(world: World, { record, versions, records }: ViewKeyspace)
     ...(resuming ? { resuming } : {}),
     ...(record.desired.uncached === true ? { uncached: true } : {}),
   };
+}
+
+/** `before` where it says the same. */
+function sameNodeView(before: NodeView | undefined, now: NodeView): NodeView {
+  const left = before?.address;
+  const right = now.address;
+  const isSame =
+    before?.id === now.id &&
+    before.incarnation === now.incarnation &&
+    before.zone === now.zone &&
+    before.state === now.state &&
+    left?.host === right?.host &&
+    left?.httpPort === right?.httpPort &&
+    left?.respPort === right?.respPort &&
+    left?.grpcPort === right?.grpcPort;
+  return isSame ? before : now;
 }
 
 export function nodeView(world: World, node: NodeStatus): NodeView {

@@ -1,169 +1,105 @@
-// Who can answer for what, counted from the coverage: health, routes and the keyspaces' loops read it. Pure.
+// Who can answer for what: health, routes, repair and the keyspaces' loops read it. Pure.
 //
-// It is remembered with its world, and taken over from the world before where no node has another state,
-// other holdings or other owners: most turns of a large cluster need no counting at all.
+// It is remembered with its world, and taken over from the world before: where no node has another state,
+// other holdings or other owners nothing is counted at all, and where a few have, only their part of it.
 
-import { followOwners, ownedShards } from './balance.ts';
+import { followOwners } from './balance.ts';
 import { coverageOf, follow } from './coverage.ts';
-import type { Coverage, NodeCoverage } from './coverage.ts';
+import type { Coverage } from './coverage.ts';
 import { isServing, takesSegments } from './membership.ts';
-import type { NodeStatus } from './membership.ts';
-import { isInStep, isParked } from './world.ts';
+import { countTally } from './tally.ts';
+import type { Contribution, Holder, Tally } from './tally.ts';
+import { isInStep } from './world.ts';
 import type { World } from './world.ts';
 
 /** The same value from turn to turn for as long as it holds: what follows from it can be remembered with it. */
-export interface Serving {
-  /** By position in `world.datasets`, current versions only: by shard, how many nodes can answer. */
-  readonly answering: readonly (Uint16Array | undefined)[];
-  /** The same, of suspended ones: how many serving nodes hold it, in memory or on disk. */
-  readonly holding: readonly (Uint16Array | undefined)[];
-  /** The shards that nobody can answer for, or holds, in the two lists above. */
+export interface Serving extends Pick<Tally, 'answering' | 'holding'> {
+  /** The shards that nobody can answer for, or holds, in the two lists of that name. */
   readonly unanswered: readonly (readonly number[])[];
   readonly unheld: readonly (readonly number[])[];
   /** By shard: ids of nodes that can answer for something, best first (routes.ts). */
   readonly routes: readonly (readonly string[])[];
 }
 
-interface Counted {
+interface Remembered {
   readonly serving: Serving;
+  readonly tally: Tally;
   /** What it was counted from. */
   readonly coverage: Coverage;
-  readonly world: World;
-  readonly states: string;
+  readonly datasets: World['datasets'];
+  readonly owners: World['owners'];
+  readonly states: States;
 }
 
-const counted = new WeakMap<World, Counted>();
+const remembered = new WeakMap<World, Remembered>();
 
 export function servingOf(world: World): Serving {
-  return (counted.get(world) ?? remember(world, undefined)).serving;
+  return (remembered.get(world) ?? remember(world, undefined)).serving;
 }
 
 /** `world` came from `before`: what is the same in both is not looked at, nor counted, again. */
 export function followWorld(before: World, world: World): void {
   follow(before, world);
   followOwners(before.owners, world.owners);
-  remember(world, counted.get(before));
+  remember(world, remembered.get(before));
 }
 
-function remember(world: World, before: Counted | undefined): Counted {
+function remember(world: World, before: Remembered | undefined): Remembered {
+  const { datasets, owners } = world;
   const coverage = coverageOf(world);
   const states = statesOf(world);
   const isSame =
     before?.coverage === coverage &&
-    before.states === states &&
-    before.world.datasets === world.datasets &&
-    before.world.owners === world.owners;
-  const serving = isSame ? before.serving : countAll(world, coverage);
-  const entry = { serving, coverage, world, states };
-  counted.set(world, entry);
+    isSameStates(before.states, states) &&
+    before.datasets === datasets &&
+    before.owners === owners;
+  const counted = isSame ? before : count(world, before);
+  const entry = { ...counted, coverage, states, datasets, owners };
+  remembered.set(world, entry);
   return entry;
 }
 
-/** What heartbeats say, as far as anything here depends on it. */
-function statesOf(world: World): string {
-  let states = '';
+/** What heartbeats say, as far as anything here, or anything remembered with it, depends on it. */
+interface States {
+  /** Five bits a node, in the order of the nodes. */
+  readonly bits: Uint8Array;
+  readonly parked: string;
+}
+
+function statesOf(world: World): States {
+  const bits = new Uint8Array(world.nodes.size);
+  let parked = '';
+  let at = 0;
   for (const node of world.nodes.values()) {
-    states += isServing(node) ? (isInStep(world, node) ? '2' : '1') : '0';
-    if (node.liveness === 'SUSPECT') states += 's';
-    if (node.readsFail === true) states += 'f';
-    if (!takesSegments(node)) states += 'd';
-    const parked = node.report?.parked?.keyspaceUids ?? [];
-    if (parked.length > 0) states += parked.join(',');
+    bits[at++] =
+      Number(isServing(node)) |
+      (Number(isInStep(world, node)) << 1) |
+      (Number(node.liveness === 'SUSPECT') << 2) |
+      (Number(node.readsFail === true) << 3) |
+      (Number(takesSegments(node)) << 4);
+    const uids = node.report?.parked?.keyspaceUids ?? [];
+    if (uids.length > 0) parked += `${node.id} ${uids.join(',')};`;
   }
-  return states;
+  return { bits, parked };
 }
 
-/** What a dataset is to one node. */
-const CANNOT = 0;
-const ANSWERS = 1;
-const ANSWERS_READS = 2;
-
-/** Arrays that are used again for each node. */
-interface Scratch {
-  /** By position: one of the above. */
-  readonly ability: Uint8Array;
-  /** By shard: of how many datasets that are read the node has its segments whole. */
-  readonly held: Uint16Array;
+function isSameStates(left: States, right: States): boolean {
+  if (left.parked !== right.parked || left.bits.length !== right.bits.length) return false;
+  return left.bits.every((bits, at) => bits === right.bits[at]);
 }
 
-const NO_INDEX = { emptyShards: [] };
-
-function countAll(world: World, coverage: Coverage): Serving {
-  const { datasets, shardCount } = world;
-  const cells = new Uint16Array(datasets.length * shardCount);
-  const rowOf = (at: number): Uint16Array => cells.subarray(at * shardCount, (at + 1) * shardCount);
-  const answering = datasets.map(({ current }, at) => (current ? rowOf(at) : undefined));
-  const holding = datasets.map(({ current, suspended }) =>
-    current && suspended ? new Uint16Array(shardCount) : undefined,
-  );
-  const routes = new RouteTable(world, coverage);
-  const scratch = {
-    ability: new Uint8Array(datasets.length),
-    held: new Uint16Array(shardCount),
-  };
-  const rare = [...coverage.indexes.keys()].filter(
-    (at) => holding[at] !== undefined || (coverage.indexes[at]?.emptyShards.length ?? 0) > 0,
-  );
-  for (const [id, covered] of coverage.nodes) {
-    const node = world.nodes.get(id);
-    if (node === undefined || !isServing(node)) continue;
-    noteAbility(world, node, covered, scratch.ability);
-    countCells(covered.cells, shardCount, cells, scratch);
-    for (const at of rare) {
-      const { emptyShards } = coverage.indexes[at] ?? NO_INDEX;
-      if (scratch.ability[at] !== CANNOT) addAll(answering[at], emptyShards);
-      addAll(holding[at], emptyShards);
-      if (holding[at] !== undefined) addAll(holding[at], covered.shares[at]?.whole ?? []);
-    }
-    routes.add(id, covered, scratch, false);
-  }
-  for (const [id, covered] of coverage.nodes) {
-    const node = world.nodes.get(id);
-    if (node?.liveness !== 'SUSPECT') continue;
-    noteAbility(world, node, covered, scratch.ability);
-    countCells(covered.cells, shardCount, undefined, scratch);
-    routes.add(id, covered, scratch, true);
-  }
-  return {
-    answering,
-    holding,
-    unanswered: answering.map(zeros),
-    unheld: holding.map(zeros),
-    routes: routes.sorted(),
-  };
-}
-
-function noteAbility(
-  { datasets }: World,
-  node: NodeStatus,
-  { knows }: NodeCoverage,
-  ability: Uint8Array,
-): void {
-  const hasParked = (node.report?.parked?.keyspaceUids.length ?? 0) > 0;
-  for (const [at, { current, suspended, uid }] of datasets.entries()) {
-    const can = current && knows[at] === 1 && !(hasParked && isParked(node, uid));
-    ability[at] = can ? (suspended ? ANSWERS : ANSWERS_READS) : CANNOT;
-  }
-}
-
-/**
- * A hot loop: once for each replica of the cluster. `shardCount` is a power of two. Without `cells`
- * the node is only looked at, and not counted as one that can answer.
- */
-function countCells(
-  ofNode: Uint32Array,
-  shardCount: number,
-  cells: Uint16Array | undefined,
-  { ability, held }: Scratch,
-): void {
-  const shift = Math.log2(shardCount);
-  const mask = shardCount - 1;
-  for (const cell of ofNode) {
-    const can = ability[cell >>> shift] ?? CANNOT;
-    if (can === CANNOT) continue;
-    if (cells !== undefined) cells[cell] = (cells[cell] ?? 0) + 1;
-    if (can === ANSWERS_READS) held[cell & mask] = (held[cell & mask] ?? 0) + 1;
-  }
+function count(
+  world: World,
+  before: Remembered | undefined,
+): Pick<Remembered, 'serving' | 'tally'> {
+  const { tally, touched } = countTally(world, before);
+  const { answering, holding } = tally;
+  const routes = routesOf(world, tally, touched, before);
+  const isSame = touched?.size === 0 && before !== undefined;
+  const lists = isSame
+    ? before.serving
+    : { unanswered: answering.map(zeros), unheld: holding.map(zeros) };
+  return { serving: { ...lists, answering, holding, routes }, tally };
 }
 
 function zeros(counts: Uint16Array | undefined): number[] {
@@ -173,14 +109,50 @@ function zeros(counts: Uint16Array | undefined): number[] {
   return found;
 }
 
-function addAll(counts: Uint16Array | undefined, shards: readonly number[]): void {
-  if (counts === undefined) return;
-  for (const shard of shards) counts[shard] = (counts[shard] ?? 0) + 1;
+/** Those of shards whose owners, holders and nodes are the same are taken over. */
+function routesOf(
+  world: World,
+  tally: Tally,
+  touched: ReadonlySet<number> | undefined,
+  before: Remembered | undefined,
+): readonly (readonly string[])[] {
+  const { datasets, owners, shardCount } = world;
+  const known = touched === undefined ? undefined : before;
+  const isRead = datasets.some(({ current, suspended }) => current && !suspended);
+  const changed = known && changedContributions(known.tally, tally);
+  return Array.from({ length: shardCount }, (_unused, shard) => {
+    const ofShard = owners[shard] ?? [];
+    const isSame =
+      known !== undefined &&
+      touched?.has(shard) === false &&
+      isSameList(ofShard, known.owners[shard] ?? []) &&
+      !ofShard.some((id) => changed?.has(id) === true);
+    return isSame
+      ? (known.serving.routes[shard] ?? [])
+      : routeOf(shard, ofShard, tally.holders[shard] ?? [], tally.contributions, isRead);
+  });
+}
+
+function changedContributions(
+  { contributions: before }: Tally,
+  { contributions: after }: Tally,
+): ReadonlySet<string> {
+  const changed = new Set<string>();
+  if (before === after) return changed;
+  for (const [id, now] of after) if (before.get(id) !== now) changed.add(id);
+  for (const id of before.keys()) if (!after.has(id)) changed.add(id);
+  return changed;
+}
+
+function isSameList(left: readonly string[], right: readonly string[]): boolean {
+  return (
+    left === right || (left.length === right.length && left.every((id, at) => id === right[at]))
+  );
 }
 
 interface Candidate {
   readonly id: string;
-  /** Reads of it fail, or it has missed a heartbeat: the last resort. */
+  readonly isSuspect: boolean;
   readonly fails: boolean;
   /** Datasets of the shard that it can answer for. */
   readonly held: number;
@@ -190,77 +162,47 @@ interface Candidate {
 
 const NO_OWNER = Number.MAX_SAFE_INTEGER;
 
-class RouteTable {
-  readonly #world: World;
-  readonly #coverage: Coverage;
-  readonly #readCount: number;
-  readonly #candidates: Candidate[][];
-  /** By set of datasets that a node can answer for: by shard, how many of them are empty there. */
-  readonly #emptyCounts = new Map<string, Uint16Array>();
-
-  constructor(world: World, coverage: Coverage) {
-    this.#world = world;
-    this.#coverage = coverage;
-    this.#readCount = world.datasets.filter((one) => one.current && !one.suspended).length;
-    this.#candidates = Array.from({ length: world.shardCount }, () => []);
+/**
+ * One that is no owner is listed only for bytes it really has. A suspect is listed where nobody else has
+ * as much: it may well answer, and to ask it is better than to give up.
+ */
+function routeOf(
+  shard: number,
+  owners: readonly string[],
+  holders: readonly Holder[],
+  contributions: ReadonlyMap<string, Contribution>,
+  isRead: boolean,
+): readonly string[] {
+  const candidates: Candidate[] = [];
+  for (const [rank, id] of owners.entries()) {
+    const node = contributions.get(id);
+    if (node === undefined) continue;
+    const own = holders.find((holder) => holder.id === id)?.held ?? 0;
+    const held = own + (node.empty[shard] ?? 0);
+    if (held > 0 || !isRead) candidates.push({ ...stateOf(node), id, held, rank });
   }
-
-  /**
-   * A serving node; clears `held`. One that is no owner is listed only for bytes it really has. A suspect,
-   * added after all of those, is listed where none of them has as much: it may well answer, and to
-   * ask it is better than to give up.
-   */
-  add(id: string, covered: NodeCoverage, { ability, held }: Scratch, isSuspect: boolean): void {
-    const empty = this.#emptyOf(ability);
-    const { ranks, shards } = ownedShards(this.#world, id);
-    const fails = isSuspect || this.#world.nodes.get(id)?.readsFail === true;
-    for (let place = 0; place < shards.length; place++) {
-      const shard = shards[place] ?? 0;
-      const count = (held[shard] ?? 0) + (empty[shard] ?? 0);
-      // Marked as taken, for the loop below.
-      held[shard] = 0;
-      if (count === 0 && this.#readCount > 0) continue;
-      this.#list(shard, { id, fails, held: count, rank: ranks[place] ?? 0 }, isSuspect);
-    }
-    for (const shard of covered.shards) {
-      const count = held[shard] ?? 0;
-      held[shard] = 0;
-      if (count === 0) continue;
-      const all = count + (empty[shard] ?? 0);
-      this.#list(shard, { id, fails, held: all, rank: NO_OWNER }, isSuspect);
-    }
+  for (const { held, id } of holders) {
+    const node = contributions.get(id);
+    if (node === undefined || owners.includes(id)) continue;
+    const all = held + (node.empty[shard] ?? 0);
+    candidates.push({ ...stateOf(node), id, held: all, rank: NO_OWNER });
   }
+  const listed = candidates.filter(
+    (one) => !one.isSuspect || !candidates.some(({ fails, held }) => !fails && held >= one.held),
+  );
+  return listed.sort(byPreference).map(({ id }) => id);
+}
 
-  #list(shard: number, candidate: Candidate, isSuspect: boolean): void {
-    const others = this.#candidates[shard];
-    if (isSuspect && others?.some(({ fails, held }) => !fails && held >= candidate.held)) return;
-    others?.push(candidate);
-  }
+function stateOf({ fails, isSuspect }: Contribution): Pick<Candidate, 'fails' | 'isSuspect'> {
+  return { fails, isSuspect };
+}
 
-  #emptyOf(ability: Uint8Array): Uint16Array {
-    const name = ability.join('');
-    let counts = this.#emptyCounts.get(name);
-    if (counts === undefined) {
-      counts = new Uint16Array(this.#world.shardCount);
-      for (const [at, { emptyShards }] of this.#coverage.indexes.entries()) {
-        if (ability[at] === ANSWERS_READS) addAll(counts, emptyShards);
-      }
-      this.#emptyCounts.set(name, counts);
-    }
-    return counts;
-  }
-
-  /** Those whose reads fail last; most datasets first, owners in ring order before others, these by id. */
-  sorted(): string[][] {
-    return this.#candidates.map((candidates) => {
-      candidates.sort(
-        (left, right) =>
-          Number(left.fails) - Number(right.fails) ||
-          right.held - left.held ||
-          left.rank - right.rank ||
-          (left.id < right.id ? -1 : 1),
-      );
-      return candidates.map(({ id }) => id);
-    });
-  }
+/** Those whose reads fail last; most datasets first, owners in ring order before others, these by id. */
+function byPreference(left: Candidate, right: Candidate): number {
+  return (
+    Number(left.fails) - Number(right.fails) ||
+    right.held - left.held ||
+    left.rank - right.rank ||
+    (left.id < right.id ? -1 : 1)
+  );
 }

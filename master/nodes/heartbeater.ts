@@ -8,7 +8,7 @@
 // at most one heartbeat more an interval, lost connections ten.
 
 import type { BackgroundTasks } from '../../base/background.ts';
-import { monotonicNowMs, sleep } from '../../base/clock.ts';
+import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { HeartbeatResponse, OrderHeader } from '../../proto/gen/stele/v1/datanode.ts';
 import type { ConnectionManager } from './connection-manager.ts';
@@ -39,9 +39,12 @@ export interface HeartbeaterOptions {
 
 /** The loop of one node. */
 class Loop {
-  readonly stop = new AbortController();
-  nap: AbortController | undefined;
-  beat: AbortController | undefined;
+  stopped = false;
+  /** Ends the pause to the next heartbeat. */
+  wake: (() => void) | undefined;
+  /** Of the heartbeat that is under way, and of those after it until it is used. */
+  beat = new AbortController();
+  beating = false;
   beatAtMs = 0;
   /** What its slowest heartbeat took lately. */
   tookMs = 0;
@@ -52,13 +55,25 @@ class Loop {
   /** The next heartbeat begins now. */
   hurry(): void {
     this.hurried = true;
-    this.nap?.abort();
+    this.wake?.();
+  }
+
+  /** Until then, unless it is hurried or ends. */
+  nap(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.wake?.(), delayMs);
+      this.wake = () => {
+        clearTimeout(timer);
+        this.wake = undefined;
+        resolve();
+      };
+    });
   }
 
   end(): void {
-    this.stop.abort();
-    this.nap?.abort();
-    this.beat?.abort();
+    this.stopped = true;
+    this.wake?.();
+    this.beat.abort();
   }
 }
 
@@ -113,44 +128,39 @@ export class Heartbeater {
   }
 
   async #run(nodeId: string, loop: Loop): Promise<void> {
-    const { signal } = loop.stop;
-    while (!signal.aborted) {
+    while (!loop.stopped) {
       const startedMs = monotonicNowMs();
       await this.#beat(nodeId, loop);
       const { intervalMs, isUrgent } = this.#options;
       const untilNextMs = isUrgent?.(nodeId) === true ? intervalMs / URGENT_FACTOR : intervalMs;
       const restMs = untilNextMs - (monotonicNowMs() - startedMs);
-      if (signal.aborted) break;
-      if (!loop.hurried) {
-        loop.nap = new AbortController();
-        // At least a moment, so that a node that fails at once does not get the whole processor.
-        const wantedMs = Math.max(intervalMs / 10, restMs);
-        await sleep(untilSlotMs(wantedMs, intervalMs), loop.nap.signal);
-        loop.nap = undefined;
-      }
+      if (loop.stopped) break;
+      // At least a moment, so that a node that fails at once does not get the whole processor.
+      const wantedMs = Math.max(intervalMs / 10, restMs);
+      if (!loop.hurried) await loop.nap(untilSlotMs(wantedMs, intervalMs));
       loop.hurried = false;
     }
   }
 
   async #beat(nodeId: string, loop: Loop): Promise<void> {
     const { connections, deadlineMs, header, onAnswer, onMiss } = this.#options;
-    const stopped = loop.stop.signal;
     const link = connections.probe(nodeId);
     if (link === undefined) return;
-    loop.beat = new AbortController();
+    if (loop.beat.signal.aborted) loop.beat = new AbortController();
+    loop.beating = true;
     loop.beatAtMs = monotonicNowMs();
     try {
       const options = { deadlineMs, signal: loop.beat.signal };
       const response = await link.heartbeat({ header: header(nodeId) }, options);
       if (response.nodeId !== nodeId) throw strangerError(nodeId, response.nodeId);
-      if (stopped.aborted) return;
+      if (loop.stopped) return;
       loop.tookMs = Math.max(monotonicNowMs() - loop.beatAtMs, loop.tookMs * TOOK_DECAY);
       if (connections.report(nodeId, link, true)) onAnswer(nodeId, response);
     } catch (thrown) {
-      if (stopped.aborted) return;
+      if (loop.stopped) return;
       if (connections.report(nodeId, link, false)) onMiss(nodeId, toSteleError(thrown));
     } finally {
-      loop.beat = undefined;
+      loop.beating = false;
     }
   }
 }
@@ -158,7 +168,7 @@ export class Heartbeater {
 /** Ends the heartbeat that is under way, or about to begin, once it has taken `limitMs`. */
 function cutLater(loop: Loop, limitMs: number, delayMs = limitMs): void {
   const timer = setTimeout(() => {
-    if (loop.beat === undefined) return;
+    if (!loop.beating) return;
     const restMs = loop.beatAtMs + limitMs - monotonicNowMs();
     if (restMs > 0) cutLater(loop, limitMs, restMs);
     else loop.beat.abort();

@@ -8,7 +8,7 @@ import type { World } from '../../../master/core/world.ts';
 import { LIMITS, UID, dataset, holding, world } from './world-fixture.ts';
 
 const NODES = ['a', 'b', 'c', 'd'];
-const SEGMENTS = ['v1-s0', 'v1-s1', 'v1-s2', 'v1-s3'];
+const SEGMENTS = ['00000-v1', '00001-v1', '00002-v1', '00003-v1'];
 const limits = { copiesPerNodeMax: 2, bytesPerSecondMax: 0 };
 
 type Disk = Map<string, Set<string>>;

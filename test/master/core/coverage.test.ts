@@ -6,7 +6,7 @@ import { planCleanup } from '../../../master/core/cleanup.ts';
 import { coverageOf } from '../../../master/core/coverage.ts';
 import { computeHealth } from '../../../master/core/health.ts';
 import { missed } from '../../../master/core/membership.ts';
-import { withEntry } from '../../../master/core/patched-map.ts';
+import { withEntry } from '../../../master/core/chunked-map.ts';
 import { planRepair } from '../../../master/core/repair.ts';
 import { followWorld, servingOf } from '../../../master/core/serving.ts';
 import { holdsShard, servesShard } from '../../../master/core/world.ts';
@@ -37,7 +37,7 @@ function changed(of: World, draw: (below: number) => number): World {
   switch (draw(5)) {
     case 0: {
       const ids = [1, 2].flatMap((version) =>
-        [0, 1, 2, 3].filter(() => draw(2) === 0).map((shard) => `v${version}-s${shard}`),
+        [0, 1, 2, 3].filter(() => draw(2) === 0).map((shard) => `0000${shard}-v${version}`),
       );
       if (draw(4) === 0) ids.push('stray');
       return { ...of, holdings: new Map(of.holdings).set(id, holding(id, ids)) };

@@ -33,7 +33,9 @@ describe('health', () => {
   });
 
   test('is RED and unready where a shard is nowhere, and names the keyspace', () => {
-    const health = computeHealth(world({ ...FULL, a: [], b: ['v1-s1', 'v1-s2', 'v1-s3'] }));
+    const health = computeHealth(
+      world({ ...FULL, a: [], b: ['00001-v1', '00002-v1', '00003-v1'] }),
+    );
     expect(health).toMatchObject({ status: RED, ready: false });
     expect(health.shards[0]).toMatchObject({ status: RED, uncovered: ['prices'] });
     expect(health.shards[2]).toMatchObject({ status: YELLOW });
@@ -108,7 +110,7 @@ describe('routes', () => {
   });
 
   test('leave out who is suspect or lacks the segment; keep a holder that is no owner, last', () => {
-    const of = world({ ...FULL, a: ['v1-s1'], c: ['v1-s0', 'v1-s1', 'v1-s3'] });
+    const of = world({ ...FULL, a: ['00001-v1'], c: ['00000-v1', '00001-v1', '00003-v1'] });
     expect(routes(of)).toEqual([['b', 'c'], ['b', 'c', 'a'], ['b'], ['b', 'c']]);
     const nodes = new Map(of.nodes).set('b', suspect('b'));
     // Nobody else has it: the suspect may well answer.

@@ -7,7 +7,7 @@ import { revisionRef } from '../../../master/core/world.ts';
 import type { Dataset, World } from '../../../master/core/world.ts';
 import { UID, dataset, holding, world } from './world-fixture.ts';
 
-const IDS = ['base', 'd1', 'd2', 'd3', 'd4', 'd5'];
+const IDS = ['base', 'd1', 'd2', 'd3', 'd4', 'd5'].map((name) => `00000-${name}`);
 const DIGEST = '00'.repeat(15);
 const RESULT_ID = `00000-${DIGEST}06-00000000`;
 
@@ -48,7 +48,7 @@ describe('merges', () => {
   });
 
   test('leave out what deltas overwrite', () => {
-    const overwritten = new Map([['d5', { ...segment('d5', 1, '01') }]]);
+    const overwritten = new Map([['00000-d5', { ...segment('00000-d5', 1, '01') }]]);
     const { merges } = planMerges(
       world({ a: IDS }, { datasets: [chained(IDS, { overwritten })] }),
       NOTHING,
@@ -81,7 +81,7 @@ describe('merges', () => {
     const full = withChain(IDS, [...IDS, RESULT_ID]);
     expect(planMerges(full, known).ready).toMatchObject([{ ids: IDS, segment: RESULT }]);
     // And still fit after an append.
-    const longer = withChain([...IDS, 'd6'], [...IDS, 'd6', RESULT_ID]);
+    const longer = withChain([...IDS, '00000-d6'], [...IDS, '00000-d6', RESULT_ID]);
     expect(planMerges(longer, known).ready).toMatchObject([{ ids: IDS }]);
     // Not where that has brought, byte for byte, the result: then all of it is merged.
     const twice = [...IDS, RESULT_ID];

@@ -29,25 +29,29 @@ describe('repair', () => {
   });
 
   test('copies what an owner lacks from who holds it, once', () => {
-    const of = world({ ...FULL, a: ['v1-s2'] });
-    expect(orders(of)).toEqual(['v1-s0 b>a']);
+    const of = world({ ...FULL, a: ['00002-v1'] });
+    expect(orders(of)).toEqual(['00000-v1 b>a']);
     const { inFlight } = planRepair(of, NONE, limits);
     expect(orders(of, inFlight)).toEqual([]);
   });
 
   test('copies nothing to a node whose disk is full, until it is well', () => {
-    const of = world({ ...FULL, a: ['v1-s2'] });
+    const of = world({ ...FULL, a: ['00002-v1'] });
     const nodes = new Map(of.nodes).set('a', full('a'));
     expect(orders({ ...of, nodes })).toEqual([]);
-    expect(orders(of)).toEqual(['v1-s0 b>a']);
+    expect(orders(of)).toEqual(['00000-v1 b>a']);
   });
 
   test('saves what has the fewest replicas first, and the current version before others', () => {
     const of = world(
-      { a: ['v1-s0', 'v2-s0', 'v2-s2'], b: ['v1-s0', 'v1-s1', 'v2-s0'], c: ['v1-s0'] },
+      {
+        a: ['00000-v1', '00000-v2', '00002-v2'],
+        b: ['00000-v1', '00001-v1', '00000-v2'],
+        c: ['00000-v1'],
+      },
       { datasets: [dataset(1, false), dataset(2, true)] },
     );
-    expect(orders(of)).toEqual(['v2-s2 a>b', 'v1-s1 b>c']);
+    expect(orders(of)).toEqual(['00002-v2 a>b', '00001-v1 b>c']);
   });
 
   test('orders nothing for a node that does not serve or whose holdings are not known yet', () => {
@@ -80,8 +84,8 @@ describe('repair', () => {
   });
 
   test('tries a failed copy again after a pause that grows, and one that is overdue too', () => {
-    const of = world({ ...FULL, a: ['v1-s2'] });
-    const key = copyKey('a', UID, 'v1-s0');
+    const of = world({ ...FULL, a: ['00002-v1'] });
+    const key = copyKey('a', UID, '00000-v1');
     let plan = planRepair(of, NONE, limits);
     const failed = copyFailed(plan.inFlight, key, 0, 'no room');
     expect(orders({ ...of, nowMs: 499 }, failed)).toEqual([]);
@@ -105,22 +109,24 @@ describe('cleanup', () => {
     );
 
   test('drops a surplus copy only when all owners serve verified ones', () => {
-    const surplus = world({ ...FULL, c: [...FULL.c, 'v1-s0'] });
-    expect(drops(surplus)).toEqual(['v1-s0@c']);
+    const surplus = world({ ...FULL, c: [...FULL.c, '00000-v1'] });
+    expect(drops(surplus)).toEqual(['00000-v1@c']);
     const nodes = new Map(surplus.nodes).set('a', missed(serving('a'), 0, LIMITS));
     expect(drops({ ...surplus, nodes })).toEqual([]);
-    expect(drops(world({ a: ['v1-s2'], b: FULL.b, c: [...FULL.c, 'v1-s0'] }))).toEqual([]);
+    expect(drops(world({ a: ['00002-v1'], b: FULL.b, c: [...FULL.c, '00000-v1'] }))).toEqual([]);
   });
 
   test('never drops the last good copy, wherever it is', () => {
-    expect(drops(world({ a: [], b: [], c: ['v1-s0', 'v1-s2'] }))).toEqual([]);
+    expect(drops(world({ a: [], b: [], c: ['00000-v1', '00002-v1'] }))).toEqual([]);
   });
 
   test('drops what no version names after an hour without a load, retired segments at once', () => {
     const of = world({ ...FULL, a: [...FULL.a, 'stray'] });
     expect(drops({ ...of, nowMs: 3_599_999 })).toEqual([]);
     expect(drops({ ...of, nowMs: 3_600_000 })).toEqual(['stray@a']);
-    expect(drops({ ...of, leaving: [leavingVersion(9, ['stray', 'v1-s0'])] })).toEqual(['stray@a']);
+    expect(drops({ ...of, leaving: [leavingVersion(9, ['stray', '00000-v1'])] })).toEqual([
+      'stray@a',
+    ]);
   });
 
   test('drops nothing of a version or keyspace that may still be read, be it a year', () => {
@@ -130,15 +136,15 @@ describe('cleanup', () => {
     expect(planCleanup(of, never).drops.every(({ versions }) => versions.length === 1)).toBe(true);
     const lingering = { ...of, lingering: new Set([`${UID}/9`]) };
     expect(planCleanup(lingering, never).drops).toEqual([]);
-    const gone = world({ a: ['v1-s0'] }, { datasets: [], deleting: new Set([UID]) });
-    expect(drops(gone)).toEqual(['v1-s0@a']);
+    const gone = world({ a: ['00000-v1'] }, { datasets: [], deleting: new Set([UID]) });
+    expect(drops(gone)).toEqual(['00000-v1@a']);
     expect(drops({ ...gone, lingering: new Set([UID]), lastLoadMs: new Map() })).toEqual([]);
   });
 
   test('names the revision of the holdings that it was decided by', () => {
-    const of = world({ ...FULL, c: [...FULL.c, 'v1-s0'] });
+    const of = world({ ...FULL, c: [...FULL.c, '00000-v1'] });
     const holdings = new Map(of.holdings);
-    holdings.set('c', { ...holding('c', [...FULL.c, 'v1-s0']), revision: 41 });
+    holdings.set('c', { ...holding('c', [...FULL.c, '00000-v1']), revision: 41 });
     expect(planCleanup({ ...of, holdings }, never).drops).toMatchObject([
       { node: 'c', holdingsRevision: 41 },
     ]);
@@ -158,8 +164,8 @@ describe('cleanup', () => {
     const of = (held: Parameters<typeof world>[0]): World =>
       world(held, { datasets: [], deleting: new Set([UID]), lastLoadMs: new Map(), leaving });
     const always = (): boolean => true;
-    expect(drops(of({ a: ['v1-s0'] }))).toEqual(['v1-s0@a']);
-    expect(finishedCleanup(of({ a: ['v1-s0'] }), always).keyspaces).toEqual([]);
+    expect(drops(of({ a: ['00000-v1'] }))).toEqual(['00000-v1@a']);
+    expect(finishedCleanup(of({ a: ['00000-v1'] }), always).keyspaces).toEqual([]);
     expect(finishedCleanup(of({ a: [] }), never).keyspaces).toEqual([]);
     expect(finishedCleanup(of({ a: [] }), always).keyspaces).toEqual([UID]);
     const silent = of({ a: [], b: [] });

@@ -239,7 +239,7 @@ export class ScenarioCluster {
     return Array.from({ length: this.shardCount }, (_, shard) => ({
       ...sizes,
       shard,
-      id: `v${version}-s${shard}`,
+      id: `${String(shard).padStart(5, '0')}-v${version}`,
     }));
   }
 

@@ -20,9 +20,9 @@ export function ranges(numbers: readonly number[]): string {
   return parts.join(', ');
 }
 
-/** `v2-s3` of uid `prices` -> [`prices/2`, 3] */
+/** `00003-v2` of uid `prices` -> [`prices/2`, 3] */
 function placeOf(uid: string, segmentId: string): readonly [string, number] {
-  const [, version = '?', shard = '0'] = /^v(\d+)-s(\d+)$/.exec(segmentId) ?? [];
+  const [, shard = '0', version = '?'] = /^(\d+)-v(\d+)$/.exec(segmentId) ?? [];
   return [`${uid}/${version}`, Number(shard)];
 }
 

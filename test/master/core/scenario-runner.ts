@@ -360,14 +360,16 @@ class ScenarioRun {
 
   #lose(node: ScenarioNode, [version = '', ...shards]: readonly string[]): string[] {
     const [uid, number] = version.split('/');
-    for (const shard of shards) node.segments.delete(`${uid} v${number}-s${shard}`);
+    for (const shard of shards)
+      node.segments.delete(`${uid} ${String(shard).padStart(5, '0')}-v${number}`);
     node.revision++;
     return this.#beat([node.id]);
   }
 
   #stray(node: ScenarioNode, [version = '', ...shards]: readonly string[]): string[] {
     const [uid, number] = version.split('/');
-    for (const shard of shards) node.segments.add(`${uid} v${number}-s${shard}`);
+    for (const shard of shards)
+      node.segments.add(`${uid} ${String(shard).padStart(5, '0')}-v${number}`);
     node.revision++;
     return this.#beat([node.id]);
   }
@@ -376,7 +378,7 @@ class ScenarioRun {
     const [keyspaceUid = '', number] = version.split('/');
     const shards = words.filter((word) => /^\d+$/.test(word));
     const reason = words.filter((word) => !/^\d+$/.test(word)).join(' ');
-    const segmentIds = shards.map((shard) => `v${number}-s${shard}`);
+    const segmentIds = shards.map((shard) => `${String(shard).padStart(5, '0')}-v${number}`);
     node.failures = segmentIds.map((segmentId) => ({ keyspaceUid, segmentId, reason }));
     return this.#beat([node.id]);
   }

@@ -65,7 +65,7 @@ export function dataset(version = 1, current = true, segmentBytes = 100): Datase
     suspended: false,
     segmentsByShard: [0, 1, 2, 3].map((shard) => [
       {
-        id: `v${version}-s${shard}`,
+        id: `0000${shard}-v${version}`,
         shard,
         fileBytes: segmentBytes,
         records: 1,
@@ -114,9 +114,9 @@ export function world(
 }
 
 export const FULL = {
-  a: ['v1-s0', 'v1-s2'],
-  b: ['v1-s0', 'v1-s1', 'v1-s2', 'v1-s3'],
-  c: ['v1-s1', 'v1-s3'],
+  a: ['00000-v1', '00002-v1'],
+  b: ['00000-v1', '00001-v1', '00002-v1', '00003-v1'],
+  c: ['00001-v1', '00003-v1'],
 };
 
 export function leavingVersion(version: number, segmentIds: readonly string[]): Leaving {
