@@ -80,7 +80,7 @@ class ChunkedMap<Value> implements ReadonlyMap<string, Value> {
   }
 
   values(): MapIterator<Value> {
-    return this.#chunks.flat(1)[Symbol.iterator]() as MapIterator<Value>;
+    return this.#chunks.flat(1).values();
   }
 
   forEach(visit: (value: Value, key: string, map: ReadonlyMap<string, Value>) => void): void {

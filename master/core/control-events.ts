@@ -11,6 +11,7 @@ import type { NodeRecord } from '../catalog/records.ts';
 import { versionId } from '../catalog/records.ts';
 import { withEntry } from './chunked-map.ts';
 import type { ControlSettings, ControlState } from './control-state.ts';
+import { noteListed } from './coverage.ts';
 import { catalogFacts } from './datasets.ts';
 import {
   applyHoldings,
@@ -132,11 +133,7 @@ function onRunEvent(state: ControlState, event: RunEvent): ControlState {
   const { incarnation, nodeId } = event;
   switch (event.kind) {
     case 'listed':
-      return withHoldings(state, nodeId, (before) =>
-        applyHoldings(before, event.list, event.since, (uid, segmentId) =>
-          manifestName(state.facts.datasets, uid, segmentId),
-        ),
-      );
+      return withHoldings(state, nodeId, (before) => onListed(state, before, event));
     case 'manifest-held': {
       const { ref, revision, segmentIds, uid } = event;
       const refs = [ref, revisionRef(ref, revision)];
@@ -162,6 +159,18 @@ function onRunEvent(state: ControlState, event: RunEvent): ControlState {
       return withHoldings(next, nodeId, (before) => withoutManifests(before, event.refs));
     }
   }
+}
+
+function onListed(
+  { facts: { datasets } }: ControlState,
+  before: NodeHoldings,
+  { list, since }: Extract<ControlEvent, { readonly kind: 'listed' }>,
+): NodeHoldings {
+  const after = applyHoldings(before, list, since, (uid, segmentId) =>
+    manifestName(datasets, uid, segmentId),
+  );
+  noteListed(before, after, datasets);
+  return after;
 }
 
 function withHoldings(

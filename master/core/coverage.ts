@@ -83,16 +83,59 @@ function newCoverage(world: CoverageInput, before: Coverage | undefined): Covera
       continue;
     }
     changes++;
-    let last: Share | undefined;
-    const shares = indexes.map((index, at) => {
-      const ids = holdings?.segments.get(world.datasets[at]?.uid ?? '');
-      const share = was?.shares[positions === undefined ? at : (positions.get(index) ?? -1)];
-      const isKnown = share?.index === index && share.ids === ids;
-      return (last = isKnown ? share : newShare(ids, index, last));
-    });
+    const shares = sharesOf(
+      holdings?.segments ?? NO_SEGMENTS,
+      world.datasets,
+      indexes,
+      (at, index) => was?.shares[positions === undefined ? at : (positions.get(index) ?? -1)],
+    );
     nodes.set(id, nodeCoverage(world, holdings, shares));
   }
   return changes === 0 && before !== undefined ? before : { indexes, nodes };
+}
+
+type Segments = NodeHoldings['segments'];
+
+interface KnownShares {
+  readonly datasets: CoverageInput['datasets'];
+  readonly shares: readonly Share[];
+}
+
+const NO_SEGMENTS: Segments = new Map();
+const sharesBySegments = new WeakMap<Segments, KnownShares>();
+
+/**
+ * What a node has just listed is looked at at once, while it is in the processor's caches: a turn that comes
+ * after the lists of a thousand nodes finds all of it known.
+ */
+export function noteListed(
+  before: NodeHoldings,
+  { segments }: NodeHoldings,
+  datasets: CoverageInput['datasets'],
+): void {
+  const known = sharesBySegments.get(before.segments);
+  const was = known?.datasets === datasets ? known.shares : undefined;
+  sharesOf(segments, datasets, datasets.map(shardIndexOf), (at) => was?.[at]);
+}
+
+/** `was(at, index)`: what the node had of that version before, if it is known. */
+function sharesOf(
+  segments: Segments,
+  datasets: CoverageInput['datasets'],
+  indexes: readonly ShardIndex[],
+  was: (at: number, index: ShardIndex) => Share | undefined,
+): readonly Share[] {
+  const known = sharesBySegments.get(segments);
+  if (known?.datasets === datasets) return known.shares;
+  let last: Share | undefined;
+  const shares = indexes.map((index, at) => {
+    const ids = segments.get(datasets[at]?.uid ?? '');
+    const share = was(at, index);
+    const isKnown = share?.index === index && share.ids === ids;
+    return (last = isKnown ? share : newShare(ids, index, last));
+  });
+  sharesBySegments.set(segments, { datasets, shares });
+  return shares;
 }
 
 function nodeCoverage(

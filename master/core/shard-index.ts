@@ -82,13 +82,13 @@ export function manifestName(datasets: Named, uid: string, segmentId: string): s
 }
 
 function indexesByUid(datasets: Named): ReadonlyMap<string, readonly ShardIndex[]> {
-  const indexes = new Map<string, ShardIndex[]>();
+  const found = new Map<string, ShardIndex[]>();
   for (const dataset of datasets) {
-    const known = indexes.get(dataset.uid);
-    if (known === undefined) indexes.set(dataset.uid, [shardIndexOf(dataset)]);
+    const known = found.get(dataset.uid);
+    if (known === undefined) found.set(dataset.uid, [shardIndexOf(dataset)]);
     else known.push(shardIndexOf(dataset));
   }
-  return indexes;
+  return found;
 }
 
 /** What the id begins with; no shard's number where that is none. */

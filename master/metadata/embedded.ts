@@ -4,12 +4,13 @@
 //   <folder>/catalog-backup.json, .log     see backup.ts
 //   <folder>/metadata.damaged-<time>/      a damaged store, set aside, never deleted
 //
-// Commits are synchronous lmdb transactions: they are few and small, and they return after fsync.
-// Everything is also held in memory (the catalog is, anyway), so reads touch no disk and a backup
-// needs no scan.
+// Commits are lmdb transactions, one after the other; lmdb's own thread writes and syncs them, so that the
+// event loop, which answers reads, never waits for the disk. Everything is also held in memory (the
+// catalog is, anyway), so reads touch no disk and a backup needs no scan.
 //
 // Invariants: memory changes only after the store has; a write resolves only when the store
-// is on disk, and the backup too unless that failed (logged as an error). The caller holds the folder's lock.
+// is on disk, and the backup too unless that failed (logged as an error); what a write expects is looked
+// at when all writes before it are in memory. The caller holds the folder's lock.
 
 import { open } from 'lmdb';
 import type { RootDatabase } from 'lmdb';
@@ -108,7 +109,7 @@ async function restore(
   );
   const store = openStore(storeFolder);
   const { revision, entries } = backup.content;
-  commit(
+  await commit(
     store,
     revision,
     entries.map((entry) => [entry.key, encodeEntry(entry)]),
@@ -131,19 +132,21 @@ function encodeEntry(entry: Entry): string {
 
 type Change = readonly [key: string, stored: string | undefined];
 
-/** One durable lmdb transaction. */
-function commit(
+/** One lmdb transaction; resolves when it is durable (no overlapping sync: see openStore). */
+async function commit(
   store: RootDatabase<string, string>,
   revision: number,
   changes: readonly Change[],
-): void {
-  store.transactionSync(() => {
+): Promise<void> {
+  const written: Promise<boolean>[] = [];
+  const committed = store.batch(() => {
     for (const [key, stored] of changes) {
-      if (stored === undefined) store.removeSync(key);
-      else store.putSync(key, stored);
+      written.push(stored === undefined ? store.remove(key) : store.put(key, stored));
     }
-    store.putSync(REVISION_KEY, String(revision));
+    written.push(store.put(REVISION_KEY, String(revision)));
   });
+  // All of them, as each fails for itself when the transaction does.
+  await Promise.all([committed, ...written]);
 }
 
 export class EmbeddedMetadata implements Metadata {
@@ -156,6 +159,8 @@ export class EmbeddedMetadata implements Metadata {
   readonly #watchers = new Set<{ prefix: string; listener: (event: WatchEvent) => void }>();
   readonly #leases = new Set<string>();
   #revision: number;
+  /** The write that is under way, or the last one. */
+  #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   /** With a fresh backup of `content`, unless it cannot be written (logged). */
@@ -198,33 +203,44 @@ export class EmbeddedMetadata implements Metadata {
     return Promise.resolve(found.sort((left, right) => (left.key < right.key ? -1 : 1)));
   }
 
-  async put(key: string, value: string): Promise<number> {
-    return this.#commit([{ kind: 'put', key, value }]);
+  put(key: string, value: string): Promise<number> {
+    return this.#inTurn(() => this.#commit([{ kind: 'put', key, value }]));
   }
 
   compareAndSet(key: string, expect: number, value: string): Promise<number | undefined> {
     return this.transaction([{ kind: 'put', key, value, expect }]);
   }
 
-  async delete(key: string): Promise<boolean> {
-    if (!this.#entries.has(key)) return false;
-    await this.#commit([{ kind: 'delete', key }]);
-    return true;
+  delete(key: string): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (!this.#entries.has(key)) return false;
+      await this.#commit([{ kind: 'delete', key }]);
+      return true;
+    });
   }
 
-  async transaction(writes: readonly Write[]): Promise<number | undefined> {
-    const holds = writes.every(
-      ({ key, expect }) =>
-        expect === undefined || expect === (this.#entries.get(key)?.revision ?? 0),
-    );
-    return holds ? this.#commit(writes) : undefined;
+  transaction(writes: readonly Write[]): Promise<number | undefined> {
+    return this.#inTurn(async () => {
+      const holds = writes.every(
+        ({ key, expect }) =>
+          expect === undefined || expect === (this.#entries.get(key)?.revision ?? 0),
+      );
+      return holds ? this.#commit(writes) : undefined;
+    });
+  }
+
+  /** Runs `write` when those before it have ended, well or not. */
+  #inTurn<Result>(write: () => Promise<Result>): Promise<Result> {
+    const turn = this.#last.then(write);
+    this.#last = turn.catch(() => undefined);
+    return turn;
   }
 
   async #commit(writes: readonly Write[]): Promise<number> {
     if (this.#closed) throw new SteleError('UNAVAILABLE', 'The metadata store is closed.');
     const revision = this.#revision + 1;
     const events = writes.map((write) => eventOf(write, revision));
-    commit(
+    await commit(
       this.#store,
       revision,
       events.map(({ key, entry }) => [key, entry === undefined ? undefined : encodeEntry(entry)]),
@@ -280,11 +296,14 @@ export class EmbeddedMetadata implements Metadata {
     });
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#keepBackup(this.#backup.close());
-    await this.#store.close();
+  /** After the writes that were asked for before. */
+  close(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#closed) return;
+      this.#closed = true;
+      await this.#keepBackup(this.#backup.close());
+      await this.#store.close();
+    });
   }
 }
 

@@ -138,7 +138,7 @@ export class ControlPlane {
   segments() {
     const batch = this.#next++;
     return Array.from({ length: SHARDS }, (_unused, shard) => ({
-      id: `seg-${batch}-${shard}`,
+      id: `${String(shard).padStart(5, '0')}-seg-${batch}`,
       shard,
       fileBytes: 100,
       records: 10 + shard,

@@ -31,6 +31,13 @@ function plansOf(of: World) {
   };
 }
 
+/** Two of its shards have no segments. */
+const HOLED = {
+  ...dataset(),
+  segmentsByShard: dataset().segmentsByShard.map((chain, shard) => (shard < 2 ? [] : chain)),
+};
+const SUSPENDED = { ...dataset(), suspended: true };
+
 /** One thing in the world is another now. */
 function changed(of: World, draw: (below: number) => number): World {
   const id = ['a', 'b', 'c'][draw(3)]!;
@@ -52,7 +59,7 @@ function changed(of: World, draw: (below: number) => number): World {
     }
     case 3: {
       const both = [dataset(1, false), dataset(2, true)];
-      return { ...of, datasets: draw(2) === 0 ? both : [dataset()] };
+      return { ...of, datasets: [both, [dataset()], [HOLED], [SUSPENDED]][draw(4)]! };
     }
     default:
       return { ...of, nowMs: of.nowMs + 3_600_000 };

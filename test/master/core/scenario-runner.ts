@@ -360,16 +360,14 @@ class ScenarioRun {
 
   #lose(node: ScenarioNode, [version = '', ...shards]: readonly string[]): string[] {
     const [uid, number] = version.split('/');
-    for (const shard of shards)
-      node.segments.delete(`${uid} ${String(shard).padStart(5, '0')}-v${number}`);
+    for (const shard of shards) node.segments.delete(`${uid} ${shard.padStart(5, '0')}-v${number}`);
     node.revision++;
     return this.#beat([node.id]);
   }
 
   #stray(node: ScenarioNode, [version = '', ...shards]: readonly string[]): string[] {
     const [uid, number] = version.split('/');
-    for (const shard of shards)
-      node.segments.add(`${uid} ${String(shard).padStart(5, '0')}-v${number}`);
+    for (const shard of shards) node.segments.add(`${uid} ${shard.padStart(5, '0')}-v${number}`);
     node.revision++;
     return this.#beat([node.id]);
   }
@@ -378,7 +376,7 @@ class ScenarioRun {
     const [keyspaceUid = '', number] = version.split('/');
     const shards = words.filter((word) => /^\d+$/.test(word));
     const reason = words.filter((word) => !/^\d+$/.test(word)).join(' ');
-    const segmentIds = shards.map((shard) => `${String(shard).padStart(5, '0')}-v${number}`);
+    const segmentIds = shards.map((shard) => `${shard.padStart(5, '0')}-v${number}`);
     node.failures = segmentIds.map((segmentId) => ({ keyspaceUid, segmentId, reason }));
     return this.#beat([node.id]);
   }

@@ -50,6 +50,39 @@ describe('embedded metadata', () => {
     await store.close();
   });
 
+  test('of two compare-and-sets of one revision at once, one wins', async () => {
+    const store = await openStore();
+    await store.put('a', '1');
+    const tries = [2, 3, 4].map((value) => store.compareAndSet('a', 1, String(value)));
+    expect(await Promise.all(tries)).toEqual([2, undefined, undefined]);
+    expect((await store.get('a'))?.value).toBe('2');
+    await store.close();
+  });
+
+  test('nobody is told of a write before it is durable, and the event loop goes on meanwhile', async () => {
+    const store = await openStore();
+    let turns = 0;
+    const count = setInterval(() => turns++, 0);
+    const write = store.put('a', JSON.stringify('x'.repeat(1_000_000)));
+    expect(await store.get('a')).toBeUndefined();
+    expect(await write).toBe(1);
+    expect(await store.get('a')).toBeDefined();
+    expect(turns).toBeGreaterThan(0);
+    clearInterval(count);
+    await store.close();
+  });
+
+  test('what was asked for before the store is closed is in it', async () => {
+    const first = await openStore();
+    const writes = [1, 2, 3].map((at) => first.put(`k/${at}`, '1'));
+    await first.close();
+    await Promise.all(writes);
+    await expect(first.put('late', '1')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    const second = await openStore();
+    expect(await second.list('k/')).toHaveLength(3);
+    await second.close();
+  });
+
   test('a transaction with one wrong expectation writes nothing of it', async () => {
     const store = await openStore();
     await store.put('a', '1');
