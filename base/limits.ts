@@ -12,7 +12,7 @@ export const SHARD_COUNT_MAX = 4096;
 export const REPLICATION_DEFAULT = 2;
 export const REPLICATION_MAX = 7;
 /** Of a datanode, beside the others. */
-export const WEIGHT_MIN = 0.01;
+export const WEIGHT_MIN = 1;
 export const WEIGHT_MAX = 100;
 
 export const KEY_BYTES_MAX = 64 * KiB;

@@ -3,11 +3,12 @@
 //
 //   wait for GREEN -> restart a -> a serves again, another run of it -> wait for GREEN -> restart b ...
 //
-// Nothing of it is kept anywhere: interrupted at any point, the cluster is as it is, the datanode that was
-// restarted comes back by itself, and the same command begins anew.
+// Nothing of it is kept anywhere: interrupted at any point, the cluster is as it is, and the datanode that was
+// restarted comes back by itself. They go by their names, so the one after which to go on says it all.
 
 import { monotonicNowMs, sleep } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
+import { shorten } from '../base/ids.ts';
 import { formatDuration } from '../base/units.ts';
 import type { GetHealthResponse, NodeSummary } from '../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus, NodeState } from '../proto/gen/stele/v1/view.ts';
@@ -24,25 +25,42 @@ export interface RestartOptions {
   readonly deadlineMs: number;
   /** Also where a keyspace has one copy only, whose reads fail meanwhile. */
   readonly force: boolean;
+  /** Those up to this one were restarted before; empty: none. */
+  readonly after: string;
   readonly tell: (line: string) => void;
 }
 
-/** Returns how many were restarted. Throws CONFLICT and DEADLINE_EXCEEDED, with what it waited for. */
+/**
+ * Returns how many were restarted. Throws CONFLICT and DEADLINE_EXCEEDED, with what it waited for and how to
+ * go on, and NODE_NOT_FOUND where there is no datanode to go on after.
+ */
 export async function restartAll(admin: RestartAdmin, options: RestartOptions): Promise<number> {
   if (!options.force) await refuseSingleCopies(admin);
   const { nodes } = await admin.listNodes();
-  const ids = nodes.flatMap(({ node }) => (node === undefined ? [] : [node.id])).sort();
-  for (const [index, id] of ids.entries()) {
-    await untilGreen(admin, options, `before ${id} is restarted`);
+  const all = nodes.flatMap(({ node }) => (node === undefined ? [] : [node.id])).sort();
+  const ids = idsAfter(all, options.after);
+  let { after } = options;
+  for (const id of ids) {
+    await untilGreen(admin, { ...options, after }, `before ${id} is restarted`);
     const startedAtMs = monotonicNowMs();
     const before = await runOf(admin, id);
     await admin.restartNode(id);
-    await untilBack(admin, options, id, before);
+    after = id;
+    await untilBack(admin, { ...options, after }, id, before);
     const tookMs = monotonicNowMs() - startedAtMs;
-    options.tell(`${id} is back after ${formatDuration(tookMs)} (${index + 1} of ${ids.length})`);
+    const count = `${all.indexOf(id) + 1} of ${all.length}`;
+    options.tell(`${id} is back after ${formatDuration(tookMs)} (${count})`);
   }
-  await untilGreen(admin, options, 'after the last one');
+  await untilGreen(admin, { ...options, after }, 'after the last one');
   return ids.length;
+}
+
+function idsAfter(all: readonly string[], after: string): readonly string[] {
+  if (after === '' || all.includes(after)) return all.filter((id) => id > after);
+  throw new SteleError(
+    'NODE_NOT_FOUND',
+    `There is no datanode ${shorten(after)} to go on after; there are ${all.join(', ')}.`,
+  );
 }
 
 async function refuseSingleCopies(admin: RestartAdmin): Promise<void> {
@@ -107,7 +125,7 @@ function stateOf({ node, progress }: NodeSummary): string {
 
 /** `look` says what is waited for; undefined: it has come. */
 async function waitFor(
-  { deadlineMs, tell }: RestartOptions,
+  { after, deadlineMs, tell }: RestartOptions,
   look: () => Promise<string | undefined>,
 ): Promise<void> {
   const startedAtMs = monotonicNowMs();
@@ -119,7 +137,7 @@ async function waitFor(
     if (nowMs - startedAtMs >= deadlineMs) {
       throw new SteleError(
         'DEADLINE_EXCEEDED',
-        `Waited ${formatDuration(deadlineMs)} for ${waiting}. Nothing further was restarted; see \`stele status\`, then run this again.`,
+        `Waited ${formatDuration(deadlineMs)} for ${waiting}. Nothing further was restarted; see \`stele status\`, then run this again${after === '' ? '' : ` with --after ${after}`}.`,
       );
     }
     if (nowMs - toldAtMs >= TELL_MS) {

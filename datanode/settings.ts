@@ -3,7 +3,7 @@
 import { totalmem } from 'node:os';
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
-import { CONNECTIONS_MAX_DEFAULT } from '../base/limits.ts';
+import { CONNECTIONS_MAX_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../base/limits.ts';
 import { LOG_LEVELS } from '../base/log.ts';
 
 const TIB = 1024 ** 4;
@@ -26,8 +26,8 @@ export const datanodeSettings = settingsOf({
     placeholder: 'ZONE',
   }),
   weight: option.count('size beside other datanodes; one of 2 holds twice as much as one of 1', 1, {
-    min: 1,
-    max: 100,
+    min: WEIGHT_MIN,
+    max: WEIGHT_MAX,
   }),
   restartable: option.flag(
     'whoever runs this process starts it again when it ends, so the master may restart it',

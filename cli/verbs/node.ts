@@ -32,6 +32,9 @@ export const node = defineVerb({
       min: 1_000,
       max: 7 * 24 * 3_600_000,
     }),
+    after: option.text('restart-all: go on after this datanode, where it was interrupted', '', {
+      placeholder: 'ID',
+    }),
     ...clientOptions,
   }),
   examples: [
@@ -39,6 +42,7 @@ export const node = defineVerb({
     'stele node resume node-2',
     'stele node remove node-2',
     'stele node restart-all',
+    'stele node restart-all --after node-1',
   ],
   async run({ operands, settings: { values }, output }) {
     const [word = '', name] = operands;
@@ -46,9 +50,9 @@ export const node = defineVerb({
       if (name !== undefined) throw usage(`restart-all takes no name, and not '${shorten(name)}'.`);
       const { restartAll } = await import('../restart-all.ts');
       const tell = (line: string): void => output.line(line);
-      const { deadline: deadlineMs, force } = values;
+      const { after, deadline: deadlineMs, force } = values;
       const count = await withAdmin(values, (admin) =>
-        restartAll(admin, { deadlineMs, force, tell }),
+        restartAll(admin, { after, deadlineMs, force, tell }),
       );
       output.line(`${count} ${count === 1 ? 'datanode' : 'datanodes'} restarted, all green.`);
       return EXIT_OK;
@@ -58,6 +62,7 @@ export const node = defineVerb({
     if (values.force && action !== 'remove') {
       throw usage(`--force goes with remove and restart-all, not with ${action}.`);
     }
+    if (values.after !== '') throw usage(`--after goes with restart-all, not with ${action}.`);
     await withAdmin(values, async (admin) => {
       if (action === 'drain') await admin.drainNode(id);
       else if (action === 'resume') await admin.resumeNode(id);

@@ -52,7 +52,7 @@ class FakeAdmin {
   };
 }
 
-const options = { deadlineMs: 5_000, force: false, tell: () => undefined };
+const options = { after: '', deadlineMs: 5_000, force: false, tell: () => undefined };
 
 test('each is restarted only after the cluster was found green', async () => {
   const admin = new FakeAdmin();
@@ -65,6 +65,22 @@ test('each is restarted only after the cluster was found green', async () => {
     'restart b',
     'green',
   ]);
+});
+
+test('one that was interrupted goes on after the datanode that it came to', async () => {
+  const admin = new FakeAdmin();
+  admin.looksAway = 10_000;
+  const stopped = restartAll(admin, { ...options, deadlineMs: 300 });
+  await expect(stopped).rejects.toThrow(/run this again with --after a\.$/);
+  admin.away.clear();
+  admin.looksAway = 2;
+  admin.log.length = 0;
+  expect(await restartAll(admin, { ...options, after: 'a' })).toBe(1);
+  expect(admin.log.filter((step) => step.startsWith('restart'))).toEqual(['restart b']);
+  await expect(restartAll(admin, { ...options, after: 'c' })).rejects.toMatchObject({
+    code: 'NODE_NOT_FOUND',
+    message: 'There is no datanode c to go on after; there are a, b.',
+  });
 });
 
 test('a cluster that is not green is left alone, and the deadline says what was waited for', async () => {
