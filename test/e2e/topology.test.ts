@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { slotOfKey } from '../../ring/slot.ts';
 import { TestCluster } from '../support/cluster.ts';
 import { VersionedRows } from '../support/rows.ts';
+import { connectCluster } from '../support/sources.ts';
 import { flags } from '../support/stele-process.ts';
 
 /** Wanted are 1.2 s, and printed is what it was: a machine that is busy with other tests gets more. */
@@ -163,6 +164,15 @@ async function lastTrouble(
   return lastMs;
 }
 
+/** When `asker` no longer tells clients to ask the node at `port` first, as milliseconds after `sinceMs`. */
+async function unnamed(asker: Redis, port: number, sinceMs: number): Promise<number> {
+  for (;;) {
+    const ranges = await slotsOf(asker);
+    if (ranges.every((range) => range[2]?.[1] !== port)) return performance.now() - sinceMs;
+    await pause(10);
+  }
+}
+
 test('a killed datanode is gone for all within 1.2 s, and none asks it after that', async () => {
   const clients = await clusterClients();
   for (const { get } of clients) expect(await get('key-1')).toBe(rows.value('key-1', 1));
@@ -173,16 +183,7 @@ test('a killed datanode is gone for all within 1.2 s, and none asks it after tha
   const killedMs = performance.now();
   await cluster.kill('node-1');
   const troubles = clients.map((client) => lastTrouble(client, killedMs, killedMs + 3000));
-  const learned = await Promise.all(
-    askers.map(async (asker) => {
-      for (;;) {
-        const ranges = await slotsOf(asker);
-        if (ranges.every((range) => range[2]?.[1] !== deadPort))
-          return performance.now() - killedMs;
-        await pause(10);
-      }
-    }),
-  );
+  const learned = await Promise.all(askers.map((asker) => unnamed(asker, deadPort, killedMs)));
   const readers = await Promise.all(troubles);
   console.log(
     `  told after ${learned.map(Math.round).join(', ')} ms; last failed read after ${readers.map(Math.round).join(', ')} ms`,
@@ -196,4 +197,30 @@ test('a killed datanode is gone for all within 1.2 s, and none asks it after tha
   for (const { get } of clients) {
     for (const key of keys) expect(await get(key)).toBe(rows.value(key, 1));
   }
+});
+
+test('a stopped datanode, whose connections stay open, is not named first any more, and reads go elsewhere', async () => {
+  const seeds = NODES.map((id) => cluster.node(id));
+  const client = connectCluster(seeds, 'default', 150);
+  onTestFinished(() => client.disconnect());
+  const reader = { name: 'ioredis', get: (key: string) => client.get(key) };
+  expect(await reader.get('key-1')).toBe(rows.value('key-1', 1));
+  const { resp } = cluster.node('node-2');
+  const askers = [cluster.master, cluster.node('node-0')].map((each) => connect(each.resp));
+  const stoppedMs = performance.now();
+  cluster.pause('node-2');
+  try {
+    const trouble = lastTrouble(reader, stoppedMs, stoppedMs + 3000);
+    const learned = await Promise.all(askers.map((asker) => unnamed(asker, resp, stoppedMs)));
+    const read = await trouble;
+    console.log(
+      `  told after ${learned.map(Math.round).join(', ')} ms; last failed read after ${Math.round(read)} ms`,
+    );
+    for (const ms of [...learned, read]) expect(ms).toBeLessThan(SEEN_MS_MAX);
+    for (const key of keys.slice(0, 200)) expect(await reader.get(key)).toBe(rows.value(key, 1));
+  } finally {
+    cluster.resume('node-2');
+  }
+  await cluster.nodesServing(3);
+  await cluster.status('green');
 });

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ReplyDecoder } from '../../resp/reply-decoder.ts';
 import { multibulk } from '../resp/split.ts';
 import { TestCluster } from '../support/cluster.ts';
+import { handOver } from '../support/fault-table.ts';
 import { SHORT } from '../support/faults.ts';
 import { until } from '../support/stele-process.ts';
 
@@ -17,7 +18,7 @@ const WANTED = SHORT ? 2000 : 10_000;
 const CONNECTIONS = Math.min(WANTED, Number(execFileSync('sh', ['-c', 'ulimit -Hn'])) - 500);
 const DEAF = CONNECTIONS / 10;
 const OPENING_AT_A_TIME = 200;
-const ROUNDS = SHORT ? 5 : 20;
+const ROUNDS = SHORT ? 5 : 8;
 const VALUE = 'v'.repeat(7000);
 const sockets: Socket[] = [];
 let cluster: TestCluster;
@@ -79,30 +80,49 @@ function residentMiB(pid: number): number {
   return (Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4096) / 1024 ** 2;
 }
 
-test(`${CONNECTIONS} clients, ${DEAF} of which never read, are served in bounded memory`, async () => {
-  const { pid, resp } = cluster.node('node-0');
-  const before = residentMiB(pid);
-  const deaf = await openMany(resp, DEAF);
-  const pipeline = Buffer.concat(Array.from({ length: 1500 }, () => multibulk('GET', 'key-1')));
-  for (const socket of deaf) {
-    socket.pause();
-    socket.write(pipeline);
-  }
-  const readers = await openMany(resp, CONNECTIONS - DEAF);
+/** Every one of `readers` asks ROUNDS times, a hundred at a time; their latencies in order. */
+async function measure(readers: readonly Socket[]): Promise<number[]> {
   const latencies: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     for (let at = 0; at < readers.length; at += 100) {
       latencies.push(...(await Promise.all(readers.slice(at, at + 100).map(ask))));
     }
   }
-  latencies.sort((a, b) => a - b);
+  return latencies.sort((a, b) => a - b);
+}
+
+const p99Of = (sorted: readonly number[]): number => sorted[Math.floor(sorted.length * 0.99)] ?? 0;
+
+test(`${CONNECTIONS} clients, ${DEAF} of which never read, are served in bounded memory`, async () => {
+  const { pid, resp } = cluster.node('node-0');
+  const before = residentMiB(pid);
+  const readers = await openMany(resp, CONNECTIONS - DEAF);
+  await measure(readers);
+  const alone = p99Of(await measure(readers));
+  const deaf = await openMany(resp, DEAF);
+  const pipeline = Buffer.concat(Array.from({ length: 1500 }, () => multibulk('GET', 'key-1')));
+  for (const socket of deaf) {
+    socket.pause();
+    socket.write(pipeline);
+  }
+  // While they are served what the system takes for them, and then when nothing more goes.
+  const arriving = await measure(readers);
+  const beside = await measure(readers);
   const grownMiB = residentMiB(pid) - before;
-  console.log(
-    `  ${latencies.length} reads, p50 ${latencies[latencies.length >> 1]?.toFixed(1)} ms, p99 ${latencies[Math.floor(latencies.length * 0.99)]?.toFixed(1)} ms; resident memory grew by ${grownMiB.toFixed(0)} MiB`,
-  );
-  expect(latencies).toHaveLength(readers.length * ROUNDS);
+  handOver({
+    row: '23',
+    fault: `${CONNECTIONS.toLocaleString('en-US')} clients of a datanode, ${DEAF.toLocaleString('en-US')} of which ask for 10 MB each and never read`,
+    trials: 1,
+    reads: beside.length,
+    failed: 0,
+    p99Ms: Math.round(p99Of(beside)),
+    seen: `p99 of the others: ${alone.toFixed(0)} ms before these came, ${p99Of(arriving).toFixed(0)} ms while they came; memory grew by ${grownMiB.toFixed(0)} MiB in all`,
+  });
+  expect(beside).toHaveLength(readers.length * ROUNDS);
   // 256 MiB unread by all together, 128 KiB for each that reads nothing, and the connections themselves.
   expect(grownMiB).toBeLessThan(400 + DEAF / 8 + CONNECTIONS / 32);
+  // Twice as much is wanted; what else the machine does has its share.
+  expect(p99Of(beside)).toBeLessThan(2 * alone + 100);
 }, 300_000);
 
 test('one client more is refused with the error of Redis, and accepted when one has left', async () => {
