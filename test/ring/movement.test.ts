@@ -99,6 +99,20 @@ describe('more copies for one keyspace, and another weight', () => {
     }
   });
 
+  it("of a datanode that joins are at most 1.25 x its share, those beyond the cluster's own included", () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const after = apartNodes(6 + (round % 5), round);
+      const before = after.toSpliced(round % after.length, 1);
+      const [joined] = after.slice(round % after.length);
+      const owners = wide(after, 512);
+      const ideal = (512 * 3) / after.length;
+      const taken = owners.filter((ids) => ids.includes(joined?.id ?? '')).length;
+      expect(taken).toBeLessThanOrEqual(1.25 * ideal);
+      expect(taken).toBeGreaterThan(0.75 * ideal);
+      expect(movedReplicas(wide(before, 512), owners)).toBeLessThanOrEqual(1.5 * ideal);
+    }
+  });
+
   it('of a datanode move about the difference of its shares', () => {
     for (let round = 0; round < ROUNDS; round++) {
       const light = apartNodes(8, round);
