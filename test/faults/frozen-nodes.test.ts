@@ -9,7 +9,7 @@ import { until } from '../support/stele-process.ts';
 
 /** How long a node stands still, one trial each. */
 const FREEZES_MS = SHORT ? [3000, 3000] : [5000, 5000, 5000, 5000, 5000, 30_000, 120_000];
-/** Where little is read, and beside other tests, a moment without processor weighs more. */
+/** As in killed-nodes.test.ts: where little is read, one moment without processor is more than 1% of it. */
 const P99_MS_MAX = SHORT ? 750 : 250;
 const random = seededRandom(SEED);
 let faults: FaultCluster;

@@ -14,8 +14,13 @@ import { connectRedis, getValue } from '../support/sources.ts';
 const KILLS = SHORT ? 3 : 40;
 const READS_PER_KILL = SHORT ? 2500 : 5000;
 const FLAPS = SHORT ? 4 : 10;
-/** Where little is read, and beside other tests, a moment without processor weighs more. */
+/**
+ * Where little is read, and beside other tests, a moment without processor weighs more: of 2,500 reads the
+ * slowest 25 may all have begun in 13 ms, so that one stall of the machine is the p99.
+ */
 const P99_MS_MAX = SHORT ? 750 : 250;
+/** From the end of the process until every other datanode sends clients elsewhere, in the middle of all trials. */
+const AVOIDED_MS_MAX = SHORT ? 1000 : 300;
 const SHARDS = 32;
 const random = seededRandom(SEED);
 let faults: FaultCluster;
@@ -35,13 +40,16 @@ test(`${KILLS} times a datanode is killed: no read fails, and the others answer 
   const reader = await faults.read();
   const trials = new Trials();
   let noticedMs = 0;
+  const avoidedMs: number[] = [];
   for (let kill = 0; kill < KILLS; kill++) {
     const id = victim();
     await faults.whole();
     await reader.progress(500);
     const window = reader.begin();
     await killNow(faults.cluster, id);
-    noticedMs = Math.max(noticedMs, await faults.noticed(id));
+    const [noticed, avoided] = await Promise.all([faults.noticed(id), faults.avoided(id)]);
+    noticedMs = Math.max(noticedMs, noticed);
+    avoidedMs.push(avoided);
     expect((await faults.cluster.health()).status).toBe('yellow');
     await reader.progress(READS_PER_KILL);
     const report = window.report();
@@ -51,13 +59,16 @@ test(`${KILLS} times a datanode is killed: no read fails, and the others answer 
     trials.add(report, performance.now() - startedMs);
   }
   await reader.stop();
+  avoidedMs.sort((left, right) => left - right);
+  const middleMs = avoidedMs[avoidedMs.length >> 1] ?? Number.NaN;
   trials.handOver({
     row: '1',
     fault: 'kill -9 of a datanode',
     recovered: 'from its start to GREEN',
-    seen: `process gone; the master knows after ${seconds(noticedMs)} s at most`,
+    seen: `process gone; the master knows after ${seconds(noticedMs)} s at most, and every datanode sends clients elsewhere after ${seconds(middleMs)} s in the middle`,
   });
   expect(trials.failures).toEqual([]);
+  expect(middleMs).toBeLessThanOrEqual(AVOIDED_MS_MAX);
   expect(trials.p99Ms).toBeLessThanOrEqual(P99_MS_MAX);
 });
 

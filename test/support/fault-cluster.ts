@@ -116,6 +116,25 @@ export class FaultCluster {
     return performance.now() - startedMs;
   }
 
+  /** Resolves with the milliseconds until no other datanode sends cluster clients to this one any more. */
+  async avoided(id: string, deadlineMs = 10_000): Promise<number> {
+    const startedMs = performance.now();
+    const { resp } = this.cluster.node(id);
+    const others = this.ids.filter((other) => other !== id);
+    const each = others.map(async (other) => {
+      const client = connectRedis(this.cluster.node(other), KEYSPACE);
+      const isTold = async (): Promise<boolean> =>
+        JSON.stringify(await client.cluster('SLOTS')).includes(`,${resp},`);
+      try {
+        await until(`${other} to avoid ${id}`, async () => !(await isTold()), deadlineMs, 5);
+      } finally {
+        client.disconnect();
+      }
+    });
+    await Promise.all(each);
+    return performance.now() - startedMs;
+  }
+
   /** As the master says it, in small letters. */
   async stateOf(id: string): Promise<string | undefined> {
     const { nodes } = await this.cluster.health();
