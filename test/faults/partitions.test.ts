@@ -116,7 +116,7 @@ async function versionsOn(id: string): Promise<number[]> {
 }
 
 describe.skipIf(network === undefined)('a cut', () => {
-  const cuts = SHORT ? CUTS.filter((_, index) => index % 2 === 0) : CUTS;
+  const cuts = SHORT ? CUTS.filter(({ row }) => row === '9' || row === '9b') : CUTS;
   test.each(cuts.map((cut, index) => ({ ...cut, index })))(
     'of $what: no read fails, and all say the same again soon',
     async ({ doors, index, isNoticed, links, row, what }) => {

@@ -159,7 +159,7 @@ test('a load that does not fit into the memory of the datanodes is refused; the 
   const reader = await faults.read();
   const pids = ids.map((id) => cluster.node(id).pid);
   const window = reader.begin();
-  const done = await stele(cluster.loadArguments(KEYSPACE, [file], ['--replica-wait', '5s']));
+  const done = await stele(cluster.loadArguments(KEYSPACE, [file], ['--replica-wait', '1s']));
   expect(done.code).toBe(1);
   expect(done.stderr).toMatch(/memory-max/);
   await reader.progress(1000);
