@@ -66,14 +66,10 @@ export interface KeyspaceFacts {
   readonly version: number;
 }
 
-/**
- * INFO keyspace: Redis's fields of each, then ours. As in Redis there is no line for what has no keys:
- * monitors divide by their number.
- */
+/** INFO keyspace: Redis's fields of each, then ours. One without keys has a line, too: it has an index. */
 export function keyspaceSection(keyspaces: readonly KeyspaceFacts[]): InfoSection {
   const fields: Record<string, string> = {};
   for (const { index, keys, name, version } of keyspaces.toSorted((a, b) => a.index - b.index)) {
-    if (keys === 0) continue;
     fields[`db${index}`] = `keys=${keys},expires=0,avg_ttl=0,name=${name},version=${version}`;
   }
   return { name: 'Keyspace', fields };
