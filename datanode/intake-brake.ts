@@ -5,7 +5,7 @@
 //                              as that thread comes to a reader, whatever the reason (its own work,
 //                              other threads, other processes)
 //     no reader                no limit
-//     readers, in time         from a start value up, by half in each tenth of a second
+//     readers, in time         from a start value up, by half in each fifth of a second
 //     late                     down to 0.6 of it at once; from then on up again by small steps
 //
 // So a machine with cores to spare takes a load in at full speed beside its readers, and one without
@@ -22,14 +22,14 @@ export const BRAKED_BYTES_PER_SECOND_MIN = 4 * MIB;
 const CEILING_BYTES_PER_SECOND = 1024 * MIB;
 
 const START_FACTOR = 1.5;
-const UP_FACTOR = 1.03;
+const UP_FACTOR = 1.06;
 const DOWN_FACTOR = 0.6;
 
 const TICK_MS = 5;
-const WINDOW_TICKS = 20;
+const WINDOW_TICKS = 40;
 /** A tick later than that is late; what a timer's own resolution and a few reads cost is less. */
 const LATE_MS = 2;
-/** So many in a window are a collection of garbage, or chance. */
+/** So many in a window, of 200 ms, are a collection of garbage, or chance; with two p99 suffers. */
 const LATE_TICKS_ALLOWED = 1;
 /** Fewer are probes and people, whom nothing is held back for. */
 const READS_PER_SECOND_MIN = 20;
