@@ -165,5 +165,5 @@ test(`${TRIALS} appends with a process killed in or after them all end in the ri
     seen: `${hits} hit in an append; the right digest and every value each time`,
   });
   const verified = await stele(['verify', '--data-dir', cluster.folder]);
-  expect(verified.code, verified.stderr).toBe(0);
+  expect(verified.code, verified.stdout + verified.stderr).toBe(0);
 });
