@@ -77,8 +77,7 @@ export class Datanode {
   readonly intake: Intake;
   readonly receiving: Receiving;
   readonly slotKeys = new SlotKeys();
-  /** Counted by whoever answers reads. */
-  /** `hits` and `misses` are of keys asked for by RESP. */
+  /** Counted by whoever answers reads; `hits` and `misses` are of keys asked for by RESP. */
   readonly counters = { lookups: 0, hits: 0, misses: 0 };
   readonly brake: IntakeBrake;
   readonly scrubber: Scrubber;

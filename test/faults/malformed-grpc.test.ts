@@ -1,11 +1,15 @@
 // gRPC messages, frames and connections that are not as they should be: an error or a close, never more.
 
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cutAt } from '../resp/split.ts';
-import { TestCluster } from '../support/cluster.ts';
-import { converse, converseMany, expectUnharmed, residentBytes } from '../support/conversations.ts';
+import type { TestCluster } from '../support/cluster.ts';
+import {
+  converse,
+  converseMany,
+  expectUnharmed,
+  residentBytes,
+  startTarget,
+} from '../support/conversations.ts';
 import { SEED, SHORT } from '../support/faults.ts';
 import { bomb, GrpcMutator } from '../support/mutated-grpc.ts';
 import { RawCalls } from '../support/raw-calls.ts';
@@ -32,11 +36,7 @@ const MiB = 1024 ** 2;
 let cluster: TestCluster;
 
 beforeAll(async () => {
-  cluster = await TestCluster.start({ datanodes: 1, replication: 1 });
-  const file = join(cluster.folder, 'rows.data');
-  writeFileSync(file, 'key-1 value-1\nkey-2 value-2\n');
-  await cluster.load('default', [file]);
-  await cluster.status('green');
+  cluster = await startTarget();
 });
 
 afterAll(() => cluster?.close());

@@ -1,14 +1,12 @@
 // Bytes that are not the Redis protocol: an error or a closed connection, never more.
 
-import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ProtocolError } from '../../resp/protocol-error.ts';
 import { CommandDecoder } from '../../resp/decoder.ts';
 import { cutAt, decodeReplies, words } from '../resp/split.ts';
-import { TestCluster } from '../support/cluster.ts';
-import { converse, converseMany, expectUnharmed } from '../support/conversations.ts';
+import type { TestCluster } from '../support/cluster.ts';
+import { converse, converseMany, expectUnharmed, startTarget } from '../support/conversations.ts';
 import { SEED, SHORT } from '../support/faults.ts';
 import { RespMutator } from '../support/mutated-resp.ts';
 
@@ -17,11 +15,7 @@ const SENT = SHORT ? 2000 : 200_000;
 let cluster: TestCluster;
 
 beforeAll(async () => {
-  cluster = await TestCluster.start({ datanodes: 1, replication: 1 });
-  const file = join(cluster.folder, 'rows.data');
-  writeFileSync(file, 'key-1 value-1\nkey-2 value-2\n');
-  await cluster.load('default', [file]);
-  await cluster.status('green');
+  cluster = await startTarget();
 });
 
 afterAll(() => cluster?.close());

@@ -1,8 +1,10 @@
 // Bytes sent to a port of a process, by many clients at a time, and what the process is afterwards.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { expect } from 'vitest';
+import { TestCluster } from './cluster.ts';
 import { until } from './stele-process.ts';
 
 const CLIENTS = 40;
@@ -22,6 +24,16 @@ function whenLate(onLate: () => void): () => void {
     if (++ticks >= CONVERSATION_TICKS_MAX) onLate();
   }, TICK_MS);
   return () => clearInterval(timer);
+}
+
+/** Whom to talk to: a master and a datanode with the keys `key-1` and `key-2` in keyspace default. */
+export async function startTarget(): Promise<TestCluster> {
+  const cluster = await TestCluster.start({ datanodes: 1, replication: 1 });
+  const file = join(cluster.folder, 'rows.data');
+  writeFileSync(file, 'key-1 value-1\nkey-2 value-2\n');
+  await cluster.load('default', [file]);
+  await cluster.status('green');
+  return cluster;
 }
 
 /**
