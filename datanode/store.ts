@@ -221,21 +221,36 @@ export class DiskStore {
   }
 }
 
-/** The segment files in a `segments` folder. Files with other endings are not Stele's and are left alone. */
+/**
+ * The segment files in a `segments` folder. Files with other endings are not Stele's and are left alone;
+ * what a running datanode deletes meanwhile is left out.
+ */
 export async function segmentFilesBelow(folder: string): Promise<SegmentFile[]> {
   const files: SegmentFile[] = [];
   for (const keyspaceUid of (await readdir(folder)).sort()) {
     const keyspaceFolder = join(folder, keyspaceUid);
-    if (!(await stat(keyspaceFolder)).isDirectory()) continue;
-    for (const name of (await readdir(keyspaceFolder)).sort()) {
+    const names = (await unlessGone(readdir(keyspaceFolder))) ?? [];
+    for (const name of names.sort()) {
       if (!name.endsWith(SEGMENT_SUFFIX)) continue;
       const path = join(keyspaceFolder, name);
-      const { size } = await stat(path);
+      const found = await unlessGone(stat(path));
+      if (found === undefined) continue;
       const segmentId = name.slice(0, -SEGMENT_SUFFIX.length);
-      files.push({ keyspaceUid, segmentId, path, byteLength: size });
+      files.push({ keyspaceUid, segmentId, path, byteLength: found.size });
     }
   }
   return files;
+}
+
+/** What `found` resolves to, or undefined where no such file or folder is there. */
+async function unlessGone<Found>(found: Promise<Found>): Promise<Found | undefined> {
+  try {
+    return await found;
+  } catch (thrown) {
+    const code = systemErrorCode(thrown);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw thrown;
+  }
 }
 
 /** A whole segment file in a SharedArrayBuffer. Throws CORRUPT for a size no segment can have. */

@@ -1,7 +1,7 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { verifyFiles } from '../../datanode/verify-files.ts';
+import { segmentFilesIn, verifyFiles } from '../../datanode/verify-files.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 it('passes over a file that is deleted before its turn, and tells a bad one', async () => {
@@ -13,4 +13,17 @@ it('passes over a file that is deleted before its turn, and tells a bad one', as
     told.push(`${path}: ${error?.code}`);
   }
   expect(told).toEqual([`${bad}: CORRUPT`]);
+});
+
+it('lists what is there of a folder whose files are deleted meanwhile', async () => {
+  const folder = tempDir();
+  const keyspace = join(folder, 'node-0', 'segments', 'keyspace');
+  mkdirSync(keyspace, { recursive: true });
+  writeFileSync(join(folder, 'node-0', 'segments', 'a-file'), '');
+  writeFileSync(join(keyspace, 'kept.seg'), '');
+  // A name without a file behind it, as between the listing and the look at it.
+  symlinkSync(join(folder, 'nowhere'), join(keyspace, 'gone.seg'));
+  expect(await segmentFilesIn(folder)).toEqual([join(keyspace, 'kept.seg')]);
+  rmSync(keyspace, { recursive: true });
+  expect(await segmentFilesIn(folder)).toEqual([]);
 });
