@@ -44,40 +44,46 @@ function nextTurn(): Promise<void> {
   });
 }
 
-/** Bytes that may be in memory at once; one piece larger than all of it may pass alone. */
-export class ByteBudget {
-  readonly #bytesMax: number;
-  #bytesTaken = 0;
-  readonly #waiting: { readonly byteCount: number; readonly grant: () => void }[] = [];
+/** How much of something (bytes, threads) may be taken at once; one larger than all of it may pass alone. */
+export class Budget {
+  #max: number;
+  #taken = 0;
+  readonly #waiting: { readonly amount: number; readonly grant: () => void }[] = [];
 
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
+  constructor(max: number) {
+    this.#max = max;
   }
 
-  get bytesTaken(): number {
-    return this.#bytesTaken;
+  /** What is taken is not called back when less may be. */
+  set max(max: number) {
+    this.#max = max;
+    this.#admit();
   }
 
-  /** Resolves when `byteCount` bytes are free, in the order of the calls. */
-  async take(byteCount: number): Promise<void> {
-    if (this.#waiting.length === 0 && this.#fits(byteCount)) {
-      this.#bytesTaken += byteCount;
+  /** Resolves when `amount` is free, in the order of the calls. */
+  async take(amount: number): Promise<void> {
+    if (this.#waiting.length === 0 && this.#fits(amount)) {
+      this.#taken += amount;
       return;
     }
-    await new Promise<void>((grant) => this.#waiting.push({ byteCount, grant }));
+    await new Promise<void>((grant) => this.#waiting.push({ amount, grant }));
   }
 
-  giveBack(byteCount: number): void {
-    this.#bytesTaken -= byteCount;
+  giveBack(amount: number): void {
+    this.#taken -= amount;
+    this.#admit();
+  }
+
+  #admit(): void {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-      if (!this.#fits(first.byteCount)) return;
+      if (!this.#fits(first.amount)) return;
       this.#waiting.shift();
-      this.#bytesTaken += first.byteCount;
+      this.#taken += first.amount;
       first.grant();
     }
   }
 
-  #fits(byteCount: number): boolean {
-    return this.#bytesTaken === 0 || this.#bytesTaken + byteCount <= this.#bytesMax;
+  #fits(amount: number): boolean {
+    return this.#taken === 0 || this.#taken + amount <= this.#max;
   }
 }

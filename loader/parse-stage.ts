@@ -3,7 +3,7 @@
 import { SteleError } from '../base/errors.ts';
 import { formatBytes } from '../base/units.ts';
 import { MemoryShort } from './allowance.ts';
-import { ByteBudget, forEachBounded } from './bounded.ts';
+import { Budget, forEachBounded } from './bounded.ts';
 import { cutIntoChunks } from './chunks.ts';
 import type { Chunk } from './chunks.ts';
 import { nameOf } from './inputs.ts';
@@ -66,13 +66,13 @@ function addTo(sums: Float64Array, addends: Uint32Array): void {
 /** What chunks take beyond their shares of memory, and what their runs take on disk. */
 interface Room {
   readonly extraBytes: number;
-  readonly budget: ByteBudget;
+  readonly budget: Budget;
   readonly disk: DiskReserve;
 }
 
 function roomOf({ folder, pool, settings, shareBytes }: LoadState): Room {
   const bytes = extraBytes(settings.memoryMax, pool.threads, shareBytes);
-  return { extraBytes: bytes, budget: new ByteBudget(bytes), disk: new DiskReserve(folder.path) };
+  return { extraBytes: bytes, budget: new Budget(bytes), disk: new DiskReserve(folder.path) };
 }
 
 /** Makes the run of a chunk anew, whose file was found damaged. Throws INPUT_CHANGED. */

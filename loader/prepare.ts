@@ -7,7 +7,7 @@ import { basename } from 'node:path';
 import type { Readable } from 'node:stream';
 import { SteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { ByteBudget, forEachBounded } from './bounded.ts';
+import { Budget, forEachBounded } from './bounded.ts';
 import { compressionOfBytes, refuseForeign } from './compression.ts';
 import type { Dialect } from './dialect.ts';
 import type { Notice } from './find-inputs.ts';
@@ -110,7 +110,7 @@ async function spoolAll(
     progress.bytesDone += byteCount;
   };
   const { signal } = stop;
-  const room = new ByteBudget(unpackBytes(memoryMax));
+  const room = new Budget(unpackBytes(memoryMax));
   const context = { folder: spoolFolder, stdin, signal, spoolBytesMax, onRead, room };
   const packed = found.filter(needsSpool);
   if (packed.length > 0) progress.begin('unpack', sizesOf(packed));

@@ -3,7 +3,7 @@
 
 import { SteleError } from '../base/errors.ts';
 import type { SegmentInfo } from '../proto/gen/stele/v1/segment.ts';
-import { ByteBudget, forEachBounded } from './bounded.ts';
+import { Budget, forEachBounded } from './bounded.ts';
 import type { BuildOutcome, BuiltSegmentBytes } from './build-task.ts';
 import type { ShardDone } from './checkpoint.ts';
 import { Conflicts } from './conflicts.ts';
@@ -68,7 +68,7 @@ function noteDone({ checkpoint, folder }: LoadState, done: ShardDone): void {
 interface Room {
   /** Per shard. */
   readonly costs: readonly ShardCost[];
-  readonly budget: ByteBudget;
+  readonly budget: Budget;
   readonly memory: SegmentMemory;
   readonly scratchKeptBytes: number;
   /** Of the largest shard whose scratch is kept: made so large at once, it never grows. */
@@ -93,7 +93,7 @@ function roomFor(
   );
   return {
     costs,
-    budget: new ByteBudget(inFlightBytes),
+    budget: new Budget(inFlightBytes),
     memory: new SegmentMemory(spareBytes),
     scratchKeptBytes,
     sectionBytesMost: kept.reduce((most, byteCount) => Math.max(most, byteCount), 0),

@@ -10,7 +10,7 @@ import type { Transform } from 'node:stream';
 import { Decompress } from 'fzstd';
 import { SteleError } from '../base/errors.ts';
 import { collectGarbage } from '../base/free-memory.ts';
-import { ByteBudget } from './bounded.ts';
+import { Budget } from './bounded.ts';
 import { ByteReader } from './byte-reader.ts';
 import { XxHash64 } from './xxhash64.ts';
 import { damaged, nextBlock, nextFrame } from './zstd-frame.ts';
@@ -38,7 +38,7 @@ export function bestZstdDecoder(): ZstdDecoder {
 }
 
 /** Room for the windows of several decoders together. */
-export type WindowRoom = Pick<ByteBudget, 'take' | 'giveBack'>;
+export type WindowRoom = Pick<Budget, 'take' | 'giveBack'>;
 
 /** Where a frame's bytes come from, and how far its file has come. */
 interface FrameSource {
@@ -56,7 +56,7 @@ interface FrameSource {
 export async function* unzstd(
   pieces: AsyncIterable<Uint8Array>,
   name: string,
-  room: WindowRoom = new ByteBudget(Infinity),
+  room: WindowRoom = new Budget(Infinity),
   decoder = bestZstdDecoder(),
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const reader = new ByteReader(pieces);

@@ -10,6 +10,7 @@ import { Piscina } from 'piscina';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { MemoryShort } from './allowance.ts';
+import { Budget } from './bounded.ts';
 import { closeRuns, newBuildScratch, runBuildTask } from './build-task.ts';
 import type { BuildOutcome, BuildTask } from './build-task.ts';
 import type { WorkerReply } from './load-worker.ts';
@@ -97,49 +98,26 @@ export function threadPool(file: string, threads: number, log: Logger): WorkPool
     // A thread that waits with Atomics cannot be asked for anything else; events cost little here.
     atomics: 'disabled',
   });
-  const gate = new Gate();
+  const lanes = new Budget(Infinity);
   let isBesideReaders = false;
+  const inLane = async <Outcome>(name: string, task: object): Promise<Outcome> => {
+    await lanes.take(1);
+    try {
+      return await runInThread<Outcome>(pool, name, { ...task, isBesideReaders }, log);
+    } finally {
+      lanes.giveBack(1);
+    }
+  };
   return {
     threads,
     spare: (isSparing) => {
       isBesideReaders = isSparing;
-      gate.limit = isSparing ? Math.max(1, Math.floor(threads / 2)) : Infinity;
+      lanes.max = isSparing ? Math.max(1, Math.floor(threads / 2)) : Infinity;
     },
-    parse: (task) => gate.pass(() => runInThread<ParseOutcome>(pool, 'parse', task, log)),
-    build: (task) =>
-      gate.pass(() => runInThread<BuildOutcome>(pool, 'build', { ...task, isBesideReaders }, log)),
+    parse: (task) => inLane('parse', task),
+    build: (task) => inLane('build', task),
     close: () => pool.destroy(),
   };
-}
-
-/** Lets so many through at once; what has passed is not called back when fewer may. */
-class Gate {
-  #limit = Infinity;
-  #inside = 0;
-  readonly #waiting: (() => void)[] = [];
-
-  set limit(limit: number) {
-    this.#limit = limit;
-    this.#admit();
-  }
-
-  async pass<Result>(run: () => Promise<Result>): Promise<Result> {
-    if (this.#inside >= this.#limit) await new Promise<void>((go) => this.#waiting.push(go));
-    else this.#inside++;
-    try {
-      return await run();
-    } finally {
-      this.#inside--;
-      this.#admit();
-    }
-  }
-
-  #admit(): void {
-    while (this.#inside < this.#limit && this.#waiting.length > 0) {
-      this.#inside++;
-      this.#waiting.shift()?.();
-    }
-  }
 }
 
 async function runInThread<Outcome>(
