@@ -7,6 +7,9 @@
 //           Some of them keep the part in which they saw a node first, and then scan and count
 //           only the nodes that they hold for primaries. So every primary is introduced as one: a slot
 //           of it is split off and put in front (the very first of them without its replicas).
+//           redis-py takes turns among the nodes of a slot with one counter a primary, and reads beyond
+//           the end where another slot of that primary has fewer. So all slots of a primary list as
+//           many nodes; where there are fewer, the first ones stand there again.
 //   SHARDS  exact too: one "shard" per set of ranges with the same owners in the same order; a
 //           node may stand in several, once as master and elsewhere as replica.
 //   NODES   cannot say it: a node that is primary of some slots is a master with exactly those; one
@@ -46,7 +49,7 @@ export interface ClusterDescription {
 
 /** CLUSTER SLOTS: `[start, end, [host, port, id, []], ...]` for every covered range. */
 export function writeClusterSlots(cluster: ClusterDescription, out: ReplyWriter): void {
-  const ranges = primariesFirst(coveredRanges(cluster));
+  const ranges = equallyLong(primariesFirst(coveredRanges(cluster)));
   out.array(ranges.length);
   for (const range of ranges) {
     out.array(2 + range.owners.length);
@@ -61,6 +64,20 @@ export function writeClusterSlots(cluster: ClusterDescription, out: ReplyWriter)
       out.array(0);
     }
   }
+}
+
+/** The same ranges, with owners named again until all of a primary have as many. */
+function equallyLong(ranges: readonly ClusterSlotRange[]): ClusterSlotRange[] {
+  const counts = new Map<number | undefined, number>();
+  for (const { owners } of ranges) {
+    counts.set(owners[0], Math.max(counts.get(owners[0]) ?? 0, owners.length));
+  }
+  return ranges.map((range) => {
+    const { owners } = range;
+    const length = counts.get(owners[0]) ?? 0;
+    if (owners.length === length) return range;
+    return { ...range, owners: Array.from({ length }, (_, at) => owners[at % owners.length] ?? 0) };
+  });
 }
 
 /** The same slots in ranges such that no node that is a primary appears as a replica before. */

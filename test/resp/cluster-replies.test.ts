@@ -97,12 +97,38 @@ describe('cluster replies', () => {
         for (let slot = start; slot <= end; slot++) owners.set(slot, listed[0]?.[1] ?? -1);
       }
       expect([...new Set(firstSeen.values())]).toEqual(['primary']);
-      expect(slots.filter((range) => range.length === 3).length).toBeLessThan(nodeCount);
+      const alone = slots.filter(([, , ...listed]) => new Set(listed.map(String)).size === 1);
+      expect(alone.length).toBeLessThan(nodeCount);
+      const lengths = new Set(slots.map((range) => `${range[2]?.[1]} ${range.length}`));
+      expect(lengths.size).toBe(new Set(slots.map((range) => range[2]?.[1])).size);
       for (const { start, end, owners: expected } of ranges) {
         for (const slot of [start, start + 1, end]) expect(owners.get(slot)).toBe(expected[0]);
       }
       expect(owners.size).toBe(16_384);
     }
+  });
+
+  it('lists as many nodes in SLOTS for every slot of a primary, the first ones again where there are fewer', () => {
+    const ranges = [
+      { start: 0, end: 99, owners: [0, 1, 2] },
+      { start: 100, end: 199, owners: [0, 3] },
+      { start: 200, end: 299, owners: [0] },
+      { start: 300, end: 399, owners: [2] },
+    ];
+    const slots = written((out) => writeClusterSlots({ ...CLUSTER, ranges }, out)) as [
+      number,
+      number,
+      ...[string, number, string, []][],
+    ][];
+    const listed = new Map(
+      slots.map(([first, , ...nodes]) => [first, nodes.map(([, , name]) => name[0]).join('')]),
+    );
+    expect(Object.fromEntries(listed)).toMatchObject({
+      0: 'abc',
+      100: 'ada',
+      200: 'aaa',
+      300: 'c',
+    });
   });
 
   it('gives SHARDS by equal owners, with roles of that shard', () => {
