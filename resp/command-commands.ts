@@ -142,10 +142,11 @@ function writeDocs(specs: readonly (CommandSpec | undefined)[], out: ReplyWriter
 function writeDoc(spec: CommandSpec, out: ReplyWriter): void {
   const hasArguments = spec.arguments.length > 0;
   const hasSubcommands = spec.subcommands.length > 0;
-  out.map(3 + Number(hasArguments) + Number(hasSubcommands));
+  out.map(4 + Number(hasArguments) + Number(hasSubcommands));
   writeText('summary', spec.summary, out);
   writeText('since', spec.since, out);
   writeText('group', spec.group, out);
+  writeText('complexity', spec.complexity, out);
   if (hasArguments) {
     out.bulkText('arguments');
     writeArguments(spec.arguments, out);
@@ -171,15 +172,26 @@ function writeArgument(spec: ArgumentSpec, out: ReplyWriter): void {
     ...(spec.optional === true ? ['optional'] : []),
     ...(spec.multiple === true ? ['multiple'] : []),
   ];
-  const parts = [spec.type === 'key', spec.token, flags.length > 0, spec.arguments];
+  const isShown = spec.arguments === undefined;
+  const parts = [
+    isShown,
+    spec.type === 'key',
+    spec.token,
+    spec.since,
+    flags.length > 0,
+    spec.arguments,
+  ];
   out.map(2 + parts.filter(Boolean).length);
   writeText('name', spec.name, out);
   writeText('type', spec.type, out);
+  // What redis-cli shows since 7.2.
+  if (isShown) writeText('display_text', spec.name, out);
   if (spec.type === 'key') {
     out.bulkText('key_spec_index');
     out.integer(0);
   }
   if (spec.token !== undefined) writeText('token', spec.token, out);
+  if (spec.since !== undefined) writeText('since', spec.since, out);
   if (flags.length > 0) {
     out.bulkText('flags');
     writeWords(flags, out);

@@ -13,6 +13,8 @@ export interface ArgumentSpec {
   readonly name: string;
   readonly type: ArgumentType;
   readonly token?: string;
+  /** The release of Redis that brought it, where the command is older. */
+  readonly since?: string;
   readonly optional?: boolean;
   readonly multiple?: boolean;
   readonly arguments?: readonly ArgumentSpec[];
@@ -42,6 +44,8 @@ export interface CommandSpec {
   readonly group: string;
   readonly summary: string;
   readonly since: string;
+  /** What it costs here, in Redis's words where it costs the same. */
+  readonly complexity: string;
   readonly arguments: readonly ArgumentSpec[];
   readonly subcommands: readonly CommandSpec[];
   /** The whole error text of a refused command. */
@@ -62,10 +66,14 @@ const DEFAULTS: CommandSpec = {
   group: 'generic',
   summary: '',
   since: '1.0.0',
+  complexity: 'O(1)',
   arguments: [],
   subcommands: [],
   refusal: '',
 };
+
+/** The complexity of a container. */
+export const DEPENDS_ON_SUBCOMMAND = 'Depends on subcommand.';
 
 /** A spec of the fields that are not at their defaults. All specs have one shape, for the hot path. */
 export function defineCommand(

@@ -1,12 +1,14 @@
 // The commands that need data or the cluster: answered by the backend.
 
-import { argument, defineCommand } from './command-spec.ts';
+import { argument, defineCommand, DEPENDS_ON_SUBCOMMAND } from './command-spec.ts';
 import type { CommandSpec } from './command-spec.ts';
 
 const KEY = argument('key', 'key');
 const KEYS = argument('key', 'key', { multiple: true });
 const READ_FAST = ['readonly', 'fast'];
 const VARIES = ['nondeterministic_output'];
+const OF_SHARDS = 'O(N) where N is the number of shards';
+const OF_A_SHARD = "O(N) where N is the number of keys in the slot's shard";
 /** Whose answer has some of the value in it. */
 const USES_VALUE = { keyFlags: ['RO', 'access'] };
 const TIMES = { ...USES_VALUE, tips: VARIES };
@@ -71,6 +73,7 @@ const STRING_COMMANDS: readonly CommandSpec[] = [
   manyKeys('mget', 'Get the values of all the given keys', 'string', {
     ...USES_VALUE,
     tips: ['request_policy:multi_shard'],
+    complexity: 'O(N) where N is the number of keys to retrieve.',
   }),
   oneKey('strlen', 'Get the length of the value stored in a key', '2.2.0', 'string'),
   defineCommand({
@@ -84,6 +87,7 @@ const STRING_COMMANDS: readonly CommandSpec[] = [
     summary: 'Get a substring of the string stored at a key',
     since: '2.4.0',
     group: 'string',
+    complexity: 'O(N) where N is the length of the returned string.',
     arguments: [KEY, argument('start', 'integer'), argument('end', 'integer')],
   }),
 ];
@@ -91,6 +95,7 @@ const STRING_COMMANDS: readonly CommandSpec[] = [
 const KEY_COMMANDS: readonly CommandSpec[] = [
   manyKeys('exists', 'Determine if a key exists', 'generic', {
     tips: ['request_policy:multi_shard', 'response_policy:agg_sum'],
+    complexity: 'O(N) where N is the number of keys to check.',
   }),
   oneKey('type', 'Determine the type stored at key', '1.0.0', 'generic'),
   oneKey('ttl', 'Get the time to live for a key in seconds', '1.0.0', 'generic', TIMES),
@@ -104,11 +109,13 @@ const KEY_COMMANDS: readonly CommandSpec[] = [
     since: '2.8.0',
     group: 'generic',
     summary: 'Incrementally iterate the keys space',
+    complexity:
+      'O(1) for every call. O(N) for a complete iteration, where N is the number of keys.',
     arguments: [
       argument('cursor', 'integer'),
       argument('pattern', 'pattern', { token: 'MATCH', optional: true }),
       argument('count', 'integer', { token: 'COUNT', optional: true }),
-      argument('type', 'string', { token: 'TYPE', optional: true }),
+      argument('type', 'string', { token: 'TYPE', since: '6.0.0', optional: true }),
     ],
   }),
   defineCommand({
@@ -136,6 +143,7 @@ const KEY_COMMANDS: readonly CommandSpec[] = [
     since: '2.2.3',
     group: 'generic',
     summary: 'A container for object introspection commands',
+    complexity: DEPENDS_ON_SUBCOMMAND,
     subcommands: [
       oneKey(
         'object|encoding',
@@ -152,6 +160,7 @@ const KEY_COMMANDS: readonly CommandSpec[] = [
     since: '4.0.0',
     group: 'server',
     summary: 'A container for memory diagnostics commands',
+    complexity: DEPENDS_ON_SUBCOMMAND,
     subcommands: [
       defineCommand({
         name: 'memory|usage',
@@ -180,6 +189,7 @@ const CLUSTER_COMMANDS: readonly CommandSpec[] = [
     since: '1.0.0',
     group: 'server',
     summary: 'Get information and statistics about the server',
+    complexity: 'O(N) where N is the number of keyspaces',
     arguments: [argument('section', 'string', { optional: true, multiple: true })],
   }),
   defineCommand({
@@ -188,30 +198,41 @@ const CLUSTER_COMMANDS: readonly CommandSpec[] = [
     since: '3.0.0',
     group: 'cluster',
     summary: 'A container for cluster commands',
+    complexity: DEPENDS_ON_SUBCOMMAND,
     subcommands: [
       sub('cluster|info', 2, 'Provides info about Redis Cluster node state', {
         tips: VARIES,
+        complexity: OF_SHARDS,
       }),
       sub('cluster|myid', 2, 'Return the node id'),
-      sub('cluster|slots', 2, 'Get array of Cluster slot to node mappings', { tips: VARIES }),
+      sub('cluster|slots', 2, 'Get array of Cluster slot to node mappings', {
+        tips: VARIES,
+        complexity: OF_SHARDS,
+      }),
       sub('cluster|shards', 2, 'Get array of cluster slots to node mappings', {
         since: '7.0.0',
         tips: VARIES,
+        complexity: OF_SHARDS,
       }),
-      sub('cluster|nodes', 2, 'Get Cluster config for the node', { tips: VARIES }),
+      sub('cluster|nodes', 2, 'Get Cluster config for the node', {
+        tips: VARIES,
+        complexity: OF_SHARDS,
+      }),
       sub('cluster|keyslot', 3, 'Returns the hash slot of the specified key', {
+        complexity: 'O(N) where N is the number of bytes in the key',
         arguments: [argument('key')],
       }),
       sub(
         'cluster|countkeysinslot',
         3,
         'Return the number of local keys in the specified hash slot',
-        { arguments: [SLOT], barrier: true },
+        { arguments: [SLOT], barrier: true, complexity: OF_A_SHARD },
       ),
       sub('cluster|getkeysinslot', 4, 'Return local key names in the specified hash slot', {
         arguments: [SLOT, argument('count', 'integer')],
         tips: VARIES,
         barrier: true,
+        complexity: OF_A_SHARD,
       }),
     ].map((spec) => ({
       ...spec,
@@ -225,8 +246,11 @@ const CLUSTER_COMMANDS: readonly CommandSpec[] = [
     since: '7.0.0',
     group: 'server',
     summary: "Stele's own commands: keyspaces, versions, placement, health",
+    complexity: DEPENDS_ON_SUBCOMMAND,
     subcommands: [
-      sub('stele|keyspaces', 2, 'List the keyspaces with their versions and counts'),
+      sub('stele|keyspaces', 2, 'List the keyspaces with their versions and counts', {
+        complexity: 'O(N) where N is the number of keyspaces',
+      }),
       sub('stele|version', 2, 'The version of Stele and of the selected keyspace'),
       sub('stele|explain', 3, 'Say where a key lives: slot, shard, owners, holders', {
         arguments: [KEY],
@@ -234,8 +258,12 @@ const CLUSTER_COMMANDS: readonly CommandSpec[] = [
         lastKey: 2,
         keyStep: 1,
       }),
-      sub('stele|nodes', 2, 'List the datanodes with their state'),
-      sub('stele|health', 2, 'The health of the cluster: green, yellow or red, and why'),
+      sub('stele|nodes', 2, 'List the datanodes with their state', {
+        complexity: 'O(N) where N is the number of datanodes',
+      }),
+      sub('stele|health', 2, 'The health of the cluster: green, yellow or red, and why', {
+        complexity: OF_SHARDS,
+      }),
     ].map((spec) => ({
       ...spec,
       flags: ['loading', 'stale'],

@@ -1,6 +1,6 @@
 // The commands that need only the connection's session: answered by session-commands.ts.
 
-import { argument, defineCommand, oneOf } from './command-spec.ts';
+import { argument, defineCommand, DEPENDS_ON_SUBCOMMAND, oneOf } from './command-spec.ts';
 import type { CommandSpec } from './command-spec.ts';
 
 const ANY_TIME = ['loading', 'stale', 'fast'];
@@ -31,12 +31,14 @@ function session(
   });
 }
 
-const PATTERN = argument('pattern', 'pattern');
+const OF_COMMANDS = 'O(N) where N is the total number of commands';
+const OF_NAMED_COMMANDS = 'O(N) where N is the number of commands to look up';
 const COMMAND_NAMES = argument('command-name', 'string', { optional: true, multiple: true });
 const ON_OFF = oneOf('enabled', ['ON', 'OFF']);
 
 const CLIENT = session('client', -2, '2.4.0', 'A container for client connection commands', {
   flags: [],
+  complexity: DEPENDS_ON_SUBCOMMAND,
   subcommands: [
     session('client|id', 2, '5.0.0', 'Returns the client ID for the current connection'),
     session('client|info', 2, '6.2.0', 'Returns information about the current client connection', {
@@ -45,12 +47,19 @@ const CLIENT = session('client', -2, '2.4.0', 'A container for client connection
     session('client|list', -2, '2.4.0', 'Get the list of client connections', {
       flags: ADMIN,
       tips: VARIES,
+      complexity: 'O(N) where N is the number of client connections',
       arguments: [
-        oneOf('client-type', ['NORMAL', 'MASTER', 'REPLICA', 'PUBSUB'], {
+        oneOf('normal_master_replica_pubsub', ['NORMAL', 'MASTER', 'REPLICA', 'PUBSUB'], {
           token: 'TYPE',
+          since: '5.0.0',
           optional: true,
         }),
-        argument('client-id', 'integer', { token: 'ID', optional: true, multiple: true }),
+        argument('id', 'block', {
+          token: 'ID',
+          since: '6.2.0',
+          optional: true,
+          arguments: [argument('client-id', 'integer', { multiple: true })],
+        }),
       ],
     }),
     session('client|getname', 2, '2.6.9', 'Get the current connection name'),
@@ -84,17 +93,21 @@ const COMMAND = session('command', -1, '2.8.13', 'Get array of Redis command det
   flags: SLOW,
   tips: UNORDERED,
   group: 'server',
+  complexity: OF_COMMANDS,
   subcommands: [
     session('command|count', 2, '2.8.13', 'Get total number of Redis commands'),
     session('command|docs', -2, '7.0.0', 'Get array of specific Redis command documentation', {
       tips: UNORDERED,
+      complexity: OF_NAMED_COMMANDS,
       arguments: [COMMAND_NAMES],
     }),
     session('command|info', -2, '2.8.13', 'Get array of specific Redis command details', {
       tips: UNORDERED,
+      complexity: OF_NAMED_COMMANDS,
       arguments: [COMMAND_NAMES],
     }),
     session('command|getkeys', -4, '2.8.13', 'Extract keys given a full Redis command', {
+      complexity: 'O(N) where N is the number of arguments to the command',
       arguments: [
         argument('command'),
         argument('arg', 'string', { optional: true, multiple: true }),
@@ -102,6 +115,7 @@ const COMMAND = session('command', -1, '2.8.13', 'Get array of Redis command det
     }),
     session('command|list', -2, '7.0.0', 'Get an array of Redis command names', {
       tips: UNORDERED,
+      complexity: OF_COMMANDS,
       arguments: [
         argument('filterby', 'oneof', {
           token: 'FILTERBY',
@@ -120,6 +134,7 @@ const COMMAND = session('command', -1, '2.8.13', 'Get array of Redis command det
 const LATENCY = session('latency', -2, '2.8.13', 'A container for latency diagnostics commands', {
   flags: [],
   group: 'server',
+  complexity: DEPENDS_ON_SUBCOMMAND,
   subcommands: [
     session('latency|latest', 2, '2.8.13', 'Return the latest latency samples for all events', {
       tips: [...VARIES, ...OF_ALL_NODES],
@@ -160,7 +175,10 @@ export const SESSION_COMMANDS: readonly CommandSpec[] = [
   HELLO,
   session('auth', -2, '1.0.0', 'Authenticate to the server', {
     flags: HANDSHAKE,
-    arguments: [argument('username', 'string', { optional: true }), argument('password')],
+    arguments: [
+      argument('username', 'string', { since: '6.0.0', optional: true }),
+      argument('password'),
+    ],
   }),
   session('select', 2, '1.0.0', 'Select the keyspace of this connection, by name or index', {
     arguments: [argument('keyspace')],
@@ -172,11 +190,15 @@ export const SESSION_COMMANDS: readonly CommandSpec[] = [
   session('config', -2, '2.0.0', 'A container for server configuration commands', {
     flags: [],
     group: 'server',
+    complexity: DEPENDS_ON_SUBCOMMAND,
     subcommands: [
       session('config|get', -3, '2.0.0', 'Get the values of configuration parameters', {
         flags: ADMIN,
         group: 'server',
-        arguments: [{ ...PATTERN, name: 'parameter', multiple: true }],
+        complexity: 'O(N) when N is the number of configuration parameters provided',
+        arguments: [
+          argument('parameter', 'block', { multiple: true, arguments: [argument('parameter')] }),
+        ],
       }),
     ],
   }),

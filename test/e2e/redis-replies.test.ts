@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../resp/command-table.ts';
 import { TestCluster } from '../support/cluster.ts';
@@ -12,7 +13,8 @@ import { readDoc, section, tableRows } from '../docs/markdown.ts';
 import { startRedisServer } from '../support/redis-server.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { hasTool } from '../support/tools.ts';
-import { multibulk } from '../resp/split.ts';
+import { decodeReplies, multibulk } from '../resp/split.ts';
+import type { Reply } from '../../resp/reply-decoder.ts';
 
 const PAIRS = [
   ['k', 'hello'],
@@ -202,6 +204,97 @@ describe.runIf(available)('the answers are those of redis-server, byte for byte'
     });
     expect(await differences(asked, plain.port, cluster.master.resp)).toEqual([]);
     expect(await differences(asked, plain.port, cluster.node('node-0').resp)).toEqual([]);
+  });
+});
+
+/** A reply without what its types say, as far as COMMAND DOCS has them. */
+function plainOf(reply: Reply | undefined): unknown {
+  switch (reply?.type) {
+    case 'map':
+      return Object.fromEntries(
+        reply.entries.map(([key, value]) => [plainOf(key), plainOf(value)]),
+      );
+    case 'array':
+    case 'set':
+      return reply.items.map(plainOf);
+    case 'integer':
+      return reply.value;
+    case 'bulk':
+      return reply.bytes.toString();
+    case 'simple':
+      return reply.text;
+    default:
+      throw new Error(`a ${reply?.type} in COMMAND DOCS`);
+  }
+}
+
+type Docs = Record<string, Record<string, unknown>>;
+
+/** What COMMAND DOCS says of each command and subcommand, as far as they are to be compared. */
+async function docsOf(port: number): Promise<Map<string, Record<string, unknown>>> {
+  const docs: Docs = {};
+  // One by one: what redis-server cannot send at once is lost to who has closed its side.
+  for (const { name } of COMMANDS) {
+    const text = await answerTo(port, 3, ['command', 'docs', name]);
+    Object.assign(docs, plainOf(decodeReplies([Buffer.from(text, 'latin1')])[0]));
+  }
+  const all = Object.entries(docs).flatMap(([name, doc]) => [
+    [name, doc] as const,
+    ...Object.entries((doc['subcommands'] ?? {}) as Docs),
+  ]);
+  return new Map(
+    all.map(([name, { arguments: args, complexity, group, since }]) => [
+      name,
+      // How much it costs, not in which words.
+      { since, group, complexity: /^O\(.*?\)+|.*/.exec(String(complexity))?.[0], arguments: args },
+    ]),
+  );
+}
+
+/** What redis-cli shows since 7.2 is not there in 7.0: each argument's name. */
+function withoutDisplayText(args: unknown): unknown {
+  if (!Array.isArray(args)) return args;
+  return (args as Record<string, unknown>[]).map(({ display_text: shown, ...arg }) => {
+    const { arguments: more, name } = arg;
+    expect(shown).toBe(more === undefined ? name : undefined);
+    return more === undefined ? arg : { ...arg, arguments: withoutDisplayText(more) };
+  });
+}
+
+/** Where COMMAND DOCS means to say something else, and why. Not compared: the summary, which is our own, and history. */
+const DOCS_DIFFER: Record<string, string> = {
+  'select arguments': 'a keyspace has a name',
+  'command|getkeys arguments': 'there are none in 7.0',
+  'auth complexity': 'there are no passwords',
+  'memory|usage complexity': 'nothing is sampled',
+  'info complexity': 'counted when it is asked for',
+  'cluster|info complexity': 'counted when it is asked for',
+  'cluster|countkeysinslot complexity': 'the keys of a shard are read',
+  'cluster|getkeysinslot complexity': 'the keys of a shard are read',
+};
+
+describe.runIf(available)('COMMAND DOCS', () => {
+  test('has what hints are made of as redis-server has it, field by field', async () => {
+    const theirs = await docsOf(plain.port);
+    const ours = await docsOf(cluster.master.resp);
+    const found = new Set<string>();
+    for (const [name, doc] of ours) {
+      const { complexity, group, since } = doc;
+      expect([since, group, complexity].join(' ')).toMatch(
+        /^\d+\.\d+\.\d+ [a-z]+ (O\(|Depends on)/,
+      );
+      doc['arguments'] = withoutDisplayText(doc['arguments']);
+      const redis = theirs.get(name);
+      if (NEWER.test(name)) expect(redis).toBeUndefined();
+      else {
+        for (const field of Object.keys(doc)) {
+          if (!isDeepStrictEqual(doc[field], redis?.[field])) found.add(`${name} ${field}`);
+        }
+      }
+    }
+    expect([...found].sort()).toEqual(Object.keys(DOCS_DIFFER).sort());
+    expect(ours.size).toBeGreaterThan(50);
+    expect(await docsOf(cluster.node('node-0').resp)).toEqual(await docsOf(cluster.master.resp));
   });
 });
 

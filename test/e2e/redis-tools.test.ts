@@ -104,6 +104,9 @@ describe.runIf(available)('redis-cli', () => {
       ['scan', ' cursor [MATCH pattern] [COUNT count] [TYPE type]'],
       ['mget', ' key [key ...]'],
       ['stele explain', ' key'],
+      ['client list', ' [TYPE NORMAL|MASTER|REPLICA|PUBSUB] [ID client-id [client-id ...]]'],
+      ['config get', ' parameter [parameter ...]'],
+      ['memory usage', ' key [SAMPLES count]'],
       ['client setinfo', ' LIB-NAME libname|LIB-VER libver'],
       ['hello', ' [protover [AUTH username password] [SETNAME clientname]]'],
     ] as const) {

@@ -43,7 +43,7 @@ const VERSIONS = [1, 2];
 const GREETINGS = [['AUTH', KEYSPACE, 'any']];
 /** Different MGETs of one raw connection. */
 const RAW_BATCHES = 256;
-const RAW_TO_MASTER = 2;
+const RAW_TO_MASTER = SHORT ? 2 : 6;
 const folder = mkdtempSync(join(tmpdir(), 'stele-swaps-'));
 
 /** Groups of keys, each group in one slot, so that a datanode takes an MGET of any keys of one. */

@@ -136,6 +136,7 @@ export class MgetStream {
   }
 
   #fail(what: string): void {
+    if (this.failures.length > 0) return;
     this.#stopped = true;
     this.failures.push(what);
     this.#socket.destroy();
