@@ -168,7 +168,11 @@ function rot(sim: SimWorld): void {
 
 function joinNode(sim: SimWorld): void {
   if (sim.datanodes.size >= DATANODES_MAX) return;
-  const node = new SimDatanode(sim, `n${sim.datanodes.size + 1}`);
+  const node = new SimDatanode(
+    sim,
+    `n${sim.datanodes.size + 1}`,
+    [...sim.datanodes.values()][0]?.zone ?? '',
+  );
   sim.datanodes.set(node.id, node);
   node.start();
 }

@@ -43,14 +43,16 @@ export class SimDatanode extends SimProcess implements DatanodePort {
   state: NodeState = NodeState.INITIALIZING;
   /** On disk: the highest epoch that was obeyed. */
   epoch = 0;
+  readonly zone: string;
   readonly #sim: SimWorld;
   #failures: { keyspaceUid: string; segmentId: string; reason: string }[] = [];
   #copying = new Set<string>();
   #heardAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(sim: SimWorld, id: string) {
+  constructor(sim: SimWorld, id: string, zone: string) {
     super(id);
     this.#sim = sim;
+    this.zone = zone;
     this.address.host = `host-${id}`;
   }
 
@@ -163,7 +165,7 @@ export class SimDatanode extends SimProcess implements DatanodePort {
       this.#failures = [];
       const keyspaceUids = this.holdings.parkedKeyspaces();
       return {
-        ...{ nodeId: this.id, incarnation: this.incarnation, state: this.state, zone: '' },
+        ...{ nodeId: this.id, incarnation: this.incarnation, state: this.state, zone: this.zone },
         ...{ verifyBytesDone: 0, verifyBytesTotal: 0, stats: undefined, address: this.address },
         ...{ holdingsRevision: this.holdings.revision, viewEpoch: 0, viewRevision: 0 },
         copyFailures,

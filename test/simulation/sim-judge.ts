@@ -8,10 +8,12 @@
 //   the last good copy of what is kept is never deleted      copyGone, crashed
 //   a version is visible only with its verified replicas     committed, turnTaken
 //   an operator's word is written by operators alone         catalogChanges
-//   replicas are on distinct nodes; view revisions rise      turnTaken
+//   replicas are on distinct nodes, in as many zones as
+//   there are; view revisions rise                           turnTaken
 
 import type { Change } from '../../master/catalog/catalog.ts';
 import { isHeld } from '../../master/catalog/queries.ts';
+import { eligibleNodes } from '../../master/core/world.ts';
 import type { Manifest } from '../../proto/gen/stele/v1/segment.ts';
 import type { OrderHeader } from '../../proto/gen/stele/v1/datanode.ts';
 import { contentOf, isIntact } from './sim-segment.ts';
@@ -156,9 +158,13 @@ export class SimJudge implements JudgePort {
     if (!isNewer)
       this.#fail(`view ${view.epoch}/${view.revision} follows ${last.epoch}/${last.revision}`);
     this.#lastView = view;
+    const zoneOf = (id: string): string => world.nodes.get(id)?.zone ?? '';
+    const zones = new Set(eligibleNodes(world).map(({ zone }) => zone)).size;
     for (const owners of world.owners) {
       if (new Set(owners).size !== owners.length)
         this.#fail(`owners ${owners.join()} are not distinct`);
+      if (new Set(owners.map(zoneOf)).size < Math.min(zones, owners.length))
+        this.#fail(`owners ${owners.join()} are in fewer zones than there are`);
     }
     for (const { currentVersion, name, uid } of view.keyspaces) {
       if (currentVersion === 0) continue;

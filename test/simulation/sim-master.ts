@@ -214,8 +214,8 @@ export class SimMaster extends SimProcess implements MasterPort {
   }
 
   onRegister(node: DatanodePort, answer: (value: Answer<boolean>) => void): void {
-    const { address, id, incarnation } = node;
-    const record = { id, incarnation, address, zone: '' };
+    const { address, id, incarnation, zone } = node;
+    const record = { id, incarnation, address, zone };
     this.update(
       'node',
       (state) => recordNode(state, record),

@@ -36,6 +36,7 @@ type Reply<Value> = (answer: Answer<Value>) => void;
 export interface DatanodePort extends SimProcess {
   readonly disk: SimDisk;
   readonly address: NodeAddress;
+  readonly zone: string;
   readonly incarnation: string;
   readonly cluster: { readonly view: ClusterView | undefined };
   start(): void;

@@ -78,8 +78,11 @@ class Simulation implements SimWorld {
     this.loader = new SimLoader(this);
     this.reader.alive = true;
     const count = this.random.int(2, 5);
+    // None, two or three, by turns.
+    const zones = [0, 2, 3][seed % 3] ?? 0;
     for (let number = 1; number <= count; number++) {
-      const node = new SimDatanode(this, `n${number}`);
+      const zone = zones === 0 ? '' : `zone-${number % zones}`;
+      const node = new SimDatanode(this, `n${number}`, zone);
       this.datanodes.set(node.id, node);
     }
   }
