@@ -8,21 +8,24 @@
 // or one less node disturbs only the far, late pairs. A node with a smaller fair share knocks less often.
 //
 // What the walk leaves open (the last shards, when all with room own them already) is completed by
-// exchanges along shortest chains (completion.ts); at last first owners are evened out (primaries.ts).
+// exchanges along shortest chains (completion.ts); at last first owners are evened out (primaries.ts), and
+// behind each of them come those that are farthest away (apart-order.ts).
 //
 // Invariants, for any input order of the nodes:
 //   - the result depends on the set of nodes, shardCount and replication alone;
 //   - every shard has min(replication, nodes) owners, all distinct, on as many distinct zones
-//     and then hosts as there are; this comes before the load bound;
+//     and then hosts as there are, and so are the first of them; this comes before the load bound;
 //   - load is at most ceil(1.10 x fair share) where zones and hosts allow that.
 
 import assert from 'node:assert/strict';
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import { REPLICATION_MAX, WEIGHT_MAX, WEIGHT_MIN } from '../base/limits.ts';
+import { orderApart } from './apart-order.ts';
 import { completeShards } from './completion.ts';
 import { evenOutPrimaries } from './primaries.ts';
 import { fairShares, loadMax } from './quota.ts';
+import type { QuotaNode } from './quota.ts';
 import { offsetAtRank, shardAtRank, virtualNodesOf } from './ring.ts';
 import type { VirtualNodes } from './ring.ts';
 import { assertShardCount } from './shard.ts';
@@ -75,9 +78,12 @@ export function placeShards(input: PlacementInput): string[][] {
     walkRing(table, rings);
     completeShards(table);
   }
-  return Array.from({ length: shardCount }, (_, shard) =>
-    table.ownersOf(shard).map((index) => idAt(nodes, index)),
-  );
+  const places = placesOf(nodes);
+  return Array.from({ length: shardCount }, (_, shard) => {
+    const owners = table.ownersOf(shard);
+    orderApart(owners, places);
+    return owners.map((index) => idAt(nodes, index));
+  });
 }
 
 /** Replicas that `after` has and `before` has not: what has to be copied. The order of owners is no matter. */
@@ -94,15 +100,20 @@ export function movedReplicas(
 }
 
 function newTable(nodes: readonly PlacementNode[], shardCount: number, replication: number): Table {
+  const described = placesOf(nodes);
+  const shares = fairShares(described, shardCount, replication);
+  return new Table(described, shares, shares.map(loadMax), shardCount, replication);
+}
+
+/** By node, with zones and hosts as numbers. */
+function placesOf(nodes: readonly PlacementNode[]): QuotaNode[] {
   const zones = numbered(nodes.map((node) => node.zone));
   const hosts = numbered(nodes.map((node) => node.host));
-  const described = nodes.map((node, index) => ({
+  return nodes.map((node, index) => ({
     zone: zones[index] ?? 0,
     host: hosts[index] ?? 0,
     weight: node.weight ?? 1,
   }));
-  const shares = fairShares(described, shardCount, replication);
-  return new Table(described, shares, shares.map(loadMax), shardCount, replication);
 }
 
 /** `wider` with the owners that `table` has, and room for more. */

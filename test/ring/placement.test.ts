@@ -76,6 +76,36 @@ describe('placement', () => {
     );
   });
 
+  it('has what wants fewer copies, or more, in as many zones and on as many hosts', () => {
+    fc.assert(
+      fc.property(
+        memberships,
+        shardCounts,
+        replications,
+        replications,
+        (nodes, shardCount, replication, more) => {
+          const replicationMax = Math.max(replication, more);
+          const asked = { nodes, shardCount, replication, replicationMax };
+          const zoneOf = new Map(nodes.map((node) => [node.id, node.zone]));
+          const hostOf = new Map(nodes.map((node) => [node.id, node.host]));
+          const apart = (
+            list: readonly string[],
+            placeOf: ReadonlyMap<string, string>,
+          ): boolean => {
+            const wanted = Math.min(list.length, new Set(placeOf.values()).size);
+            return new Set(list.map((id) => placeOf.get(id))).size === wanted;
+          };
+          const bad = placeShards(asked).flatMap((list) =>
+            list
+              .map((_, last) => list.slice(0, last + 1))
+              .filter((first) => !apart(first, zoneOf) || !apart(first, hostOf)),
+          );
+          expect(bad).toEqual([]);
+        },
+      ),
+    );
+  });
+
   it('loads no node above ceil(1.10 x mean) when all are alike', () => {
     fc.assert(
       fc.property(
