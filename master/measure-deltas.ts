@@ -41,7 +41,7 @@ export async function measureDeltas(
       }
     }),
   );
-  return wanted.map((each, index) => agreed(each, answers[index] ?? new Map(), replicas));
+  return wanted.map((each, index) => agreedMeasure(each, answers[index] ?? new Map(), replicas));
 }
 
 /** By the index of what was wanted: who measured what. */
@@ -88,7 +88,8 @@ function takeRecords(
   return { end, count };
 }
 
-function agreed(
+/** What at least `replicas` nodes say with one voice. Pure. Throws as measureDeltas does. */
+export function agreedMeasure(
   { delta }: Wanted,
   answers: ReadonlyMap<string, DeltaMeasure>,
   replicas: number,

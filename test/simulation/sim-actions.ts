@@ -6,6 +6,7 @@ import { removeNode, setDrain } from '../../master/catalog/cluster-transitions.t
 import {
   dropKeyspace,
   resumeKeyspace,
+  setReplication,
   suspendKeyspace,
 } from '../../master/catalog/keyspace-transitions.ts';
 import { cancelLoad } from '../../master/catalog/load-transitions.ts';
@@ -15,11 +16,14 @@ import { unpause } from './sim-clock.ts';
 import type { SimProcess } from './sim-clock.ts';
 import { SimDatanode } from './sim-datanode.ts';
 import { TORN } from './sim-disk.ts';
+import { ABSENT, KEYS, SHARDS } from './sim-segment.ts';
 import type { DatanodePort, MasterPort, ReadAnswer, SimWorld } from './sim-world.ts';
 
 const KEYSPACES = ['prices', 'scores'];
 const DATANODES_MAX = 6;
 const READ_DEADLINE_MS = 1_000;
+/** Of a write. */
+const STRIKE_CHANCE = 0.005;
 
 type Action = readonly [weight: number, name: string, run: (sim: SimWorld) => void];
 
@@ -35,7 +39,8 @@ const FAULTS: readonly Action[] = [
 ];
 
 const OPERATIONS: readonly Action[] = [
-  [9, 'load', (sim) => sim.loader.load(keyspaceOf(sim))],
+  [6, 'load', (sim) => sim.loader.load(keyspaceOf(sim), 'REPLACE')],
+  [6, 'append', (sim) => sim.loader.load(keyspaceOf(sim), 'APPEND')],
   [2, 'drain', (sim) => withNode(sim, (id) => sim.operate((state) => setDrain(state, id, true)))],
   [3, 'resume', (sim) => withNode(sim, (id) => sim.operate((state) => setDrain(state, id, false)))],
   [1, 'join', joinNode],
@@ -43,6 +48,8 @@ const OPERATIONS: readonly Action[] = [
   [1, 'suspend', (sim) => sim.operate((state) => suspendKeyspace(state, keyspaceOf(sim)))],
   [2, 'wake', (sim) => sim.operate((state) => resumeKeyspace(state, keyspaceOf(sim)))],
   [1, 'drop', dropOne],
+  [1, 'replicate', replicate],
+  [2, 'swap under an append', swapUnderAppend],
   [2, 'roll back', rollBack],
   [1, 'promote', promoteOne],
   [
@@ -92,6 +99,15 @@ function crashDatanode(sim: SimWorld): void {
 function crash(sim: SimWorld, node: DatanodePort): void {
   node.crash();
   sim.judge.crashed();
+}
+
+/** Between the write of a file and its sync, now and then. */
+export function strike(sim: SimWorld, node: DatanodePort): boolean {
+  if (!sim.random.chance(STRIKE_CHANCE)) return false;
+  sim.note('strike');
+  crash(sim, node);
+  restartLater(sim, node, sim.random.int(100, 5_000));
+  return true;
 }
 
 function restartLater(sim: SimWorld, process: DatanodePort | MasterPort, delayMs: number): void {
@@ -168,11 +184,8 @@ function rot(sim: SimWorld): void {
 
 function joinNode(sim: SimWorld): void {
   if (sim.datanodes.size >= DATANODES_MAX) return;
-  const node = new SimDatanode(
-    sim,
-    `n${sim.datanodes.size + 1}`,
-    [...sim.datanodes.values()][0]?.zone ?? '',
-  );
+  const number = sim.datanodes.size + 1;
+  const node = new SimDatanode(sim, `n${number}`, sim.placeOf(number));
   sim.datanodes.set(node.id, node);
   node.start();
 }
@@ -197,9 +210,24 @@ function dropOne(sim: SimWorld): void {
   });
 }
 
+/** Never to a single copy: then one fault is allowed to lose it. */
+function replicate(sim: SimWorld): void {
+  const replication = sim.random.pick([0, 2, 3, 4]) ?? 0;
+  sim.operate((state) => setReplication(state, keyspaceOf(sim), replication));
+}
+
 /** Only to what is covered, as operations.ts sees to. */
 function rollBack(sim: SimWorld): void {
   sim.operate((state) => rollback(state, keyspaceOf(sim), 0));
+}
+
+/** Another version becomes current while an append is on its way. */
+function swapUnderAppend(sim: SimWorld): void {
+  const keyspace = keyspaceOf(sim);
+  sim.loader.load(keyspace, 'APPEND');
+  sim.clock.after(sim.random.int(20, 120), undefined, () => {
+    sim.operate((state) => rollback(state, keyspace, 0));
+  });
 }
 
 function promoteOne(sim: SimWorld): void {
@@ -223,21 +251,21 @@ export function readAtRandom(sim: SimWorld): void {
     ? keyspace?.currentVersion
     : random.pick(keyspace?.versions ?? []);
   if (view === undefined || keyspace === undefined || !version) return;
-  const shard = random.int(0, view.shardCount);
+  const shard = random.int(0, SHARDS);
   const route = view.routes[shard]?.nodes ?? [];
   const node = random.chance(0.8)
     ? sim.datanodes.get(view.nodes[random.pick(route) ?? -1]?.id ?? '')
     : datanode(sim, () => true);
   if (node === undefined) return;
-  const present = random.chance(0.9);
+  const key = random.chance(0.9) ? (random.pick(KEYS) ?? ABSENT) : ABSENT;
   const ref = `${keyspace.uid}/${version}`;
   network.call<ReadAnswer>(
     sim.reader,
     node,
     READ_DEADLINE_MS,
     (answer) =>
-      node.onRead(keyspace.uid, version, shard, present, (got) => {
-        if (got.ok) judge.answered(node, ref, shard, present, got.value);
+      node.onRead(keyspace.uid, version, shard, key, (got) => {
+        if (got.ok) judge.answered(node, ref, shard, key, got.value);
         answer(got);
       }),
     () => void clock.nowMs,

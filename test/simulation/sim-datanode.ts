@@ -11,28 +11,28 @@ import { VersionTables } from '../../datanode/version-tables.ts';
 import type {
   ApplyViewResponse,
   CopyOrder,
+  DeltaMeasure,
+  DeltaRef,
   HeartbeatResponse,
   ListHoldingsResponse,
+  MergeOrder,
+  MergeStatus,
   OrderHeader,
 } from '../../proto/gen/stele/v1/datanode.ts';
 import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
-import type { Segment } from '../../segment/reader.ts';
 import { SimProcess } from './sim-clock.ts';
+import { SimDeltas } from './sim-deltas.ts';
 import { SimDisk } from './sim-disk.ts';
 import type { Answer } from './sim-network.ts';
-import { contentOf, infoOfId, isIntact } from './sim-segment.ts';
+import { contentOf, isIntact, segmentOf, valueIn } from './sim-segment.ts';
+import type { SimSegment } from './sim-segment.ts';
 import type { DatanodePort, ReadAnswer, SimWorld } from './sim-world.ts';
 
 const CALL_DEADLINE_MS = 2_000;
 const REGISTER_INTERVAL_MS = 700;
 const SILENCE_MS = 3_000;
-
-/** What the tables and lookups see of a segment here. */
-interface SimSegment extends Pick<Segment, 'meta'> {
-  readonly content: string;
-}
 
 export class SimDatanode extends SimProcess implements DatanodePort {
   readonly disk = new SimDisk();
@@ -48,12 +48,21 @@ export class SimDatanode extends SimProcess implements DatanodePort {
   #failures: { keyspaceUid: string; segmentId: string; reason: string }[] = [];
   #copying = new Set<string>();
   #heardAtMs = Number.NEGATIVE_INFINITY;
+  #deltas: SimDeltas;
 
-  constructor(sim: SimWorld, id: string, zone: string) {
+  constructor(sim: SimWorld, id: string, place: { readonly host: string; readonly zone: string }) {
     super(id);
     this.#sim = sim;
-    this.zone = zone;
-    this.address.host = `host-${id}`;
+    this.zone = place.zone;
+    this.address.host = place.host;
+    this.#deltas = this.#newDeltas();
+  }
+
+  #newDeltas(): SimDeltas {
+    return new SimDeltas(this.#sim, this, this.holdings, (uid, id, done) => {
+      const name = `${uid} ${id}`;
+      this.#store(name, contentOf(name), done);
+    });
   }
 
   get incarnation(): string {
@@ -68,6 +77,7 @@ export class SimDatanode extends SimProcess implements DatanodePort {
     this.holdings = new Holdings();
     this.tables = new VersionTables(this.holdings);
     this.cluster = new ClusterState();
+    this.#deltas = this.#newDeltas();
     this.state = NodeState.INITIALIZING;
     this.#failures = [];
     this.#copying = new Set();
@@ -125,6 +135,7 @@ export class SimDatanode extends SimProcess implements DatanodePort {
     const { clock, random } = this.#sim;
     clock.after(random.int(1, 10), this, () => {
       if (!this.disk.files.has(name)) this.disk.write(name, content);
+      if (this.#sim.strikes(this)) return;
       const finish = (): void => {
         this.#hold(name, content);
         done('');
@@ -275,7 +286,7 @@ export class SimDatanode extends SimProcess implements DatanodePort {
 
   onFetch(name: string, answer: (value: Answer<string>) => void): void {
     const [uid = '', id = ''] = name.split(' ');
-    const memory = this.holdings.get(uid, id) as unknown as SimSegment | undefined;
+    const memory = this.holdings.get(uid, id) as SimSegment | undefined;
     const file = this.holdings.has(uid, id) ? this.disk.files.get(name) : undefined;
     const content = memory?.content ?? file?.content;
     if (content === undefined) return answer({ ok: false, error: 'NOT_FOUND' });
@@ -313,12 +324,11 @@ export class SimDatanode extends SimProcess implements DatanodePort {
     });
   }
 
-  /** `key` is the one key of `shard`, or (present false) one that no version has. */
   onRead(
     uid: string,
     version: number,
     shard: number,
-    present: boolean,
+    key: string,
     answer: (value: Answer<ReadAnswer>) => void,
   ): void {
     const segments = this.tables.get(uid, version)?.shards[shard];
@@ -326,10 +336,24 @@ export class SimDatanode extends SimProcess implements DatanodePort {
       const status = this.#sim.has('missing-is-not-found') ? 'NOT_FOUND' : 'UNAVAILABLE';
       return answer({ ok: true, value: { status } });
     }
-    const segment = segments[0] as unknown as SimSegment | undefined;
-    if (segment === undefined || !present)
-      return answer({ ok: true, value: { status: 'NOT_FOUND' } });
-    answer({ ok: true, value: { status: 'OK', value: segment.content } });
+    answer({ ok: true, value: lookUp(uid, segments as readonly SimSegment[], key) });
+  }
+
+  onMeasure(
+    header: OrderHeader,
+    uid: string,
+    deltas: readonly DeltaRef[],
+    answer: (value: Answer<DeltaMeasure[]>) => void,
+  ): void {
+    this.#answer(header, answer, () => deltas.map((delta) => this.#deltas.measure(uid, delta)));
+  }
+
+  onMerge(
+    header: OrderHeader,
+    orders: readonly MergeOrder[],
+    answer: (value: Answer<MergeStatus[]>) => void,
+  ): void {
+    this.#answer(header, answer, () => this.#deltas.accept(orders));
   }
 
   /** The scrubber: a bad file is written again from memory; a parked one is given up. */
@@ -337,7 +361,7 @@ export class SimDatanode extends SimProcess implements DatanodePort {
     for (const [name, file] of this.disk.files) {
       const [uid = '', id = ''] = name.split(' ');
       if (!this.holdings.has(uid, id) || isIntact(name, file.content)) continue;
-      const memory = this.holdings.get(uid, id) as unknown as SimSegment | undefined;
+      const memory = this.holdings.get(uid, id) as SimSegment | undefined;
       if (memory === undefined) {
         this.holdings.remove(uid, id);
         this.disk.files.delete(name);
@@ -349,8 +373,13 @@ export class SimDatanode extends SimProcess implements DatanodePort {
   }
 }
 
-function segmentOf(uid: string, id: string, content: string): Segment {
-  const info = infoOfId(id);
-  const meta = { ...info, keyspaceUid: uid };
-  return { meta, content, bytes: { length: info.fileBytes } } as unknown as Segment;
+/** In the newest segment that has the key. What a torn file answers is what is in it. */
+function lookUp(uid: string, newestFirst: readonly SimSegment[], key: string): ReadAnswer {
+  for (const segment of newestFirst) {
+    const { content, meta } = segment;
+    if (!isIntact(`${uid} ${meta.id}`, content)) return { status: 'OK', value: content };
+    const value = valueIn(segment, key);
+    if (value !== undefined) return { status: 'OK', value };
+  }
+  return { status: 'NOT_FOUND' };
 }

@@ -2,21 +2,38 @@
 // the durable catalog, every order that is obeyed and every answer that is given.
 //
 //   one value per (keyspace, version, key), ever       manifestGiven, answered
+//   counts and digest of a version are those of its rows     manifestGiven
+//   an append adds and replaces, and nothing else            appended
+//   deltas that are merged stay as safe as they were         merged
 //   "not found" only from who holds the shard          answered
 //   nothing is served before it verifies               answered
 //   epochs only rise; orders for other runs are not obeyed   orderObeyed
 //   the last good copy of what is kept is never deleted      copyGone, crashed
 //   a version is visible only with its verified replicas     committed, turnTaken
 //   an operator's word is written by operators alone         catalogChanges
-//   replicas are on distinct nodes, in as many zones as
-//   there are; view revisions rise                           turnTaken
+//   replicas are on distinct nodes, in as many zones, and
+//   on as many hosts, as there are; view revisions rise      turnTaken
 
 import type { Change } from '../../master/catalog/catalog.ts';
 import { isHeld } from '../../master/catalog/queries.ts';
-import { eligibleNodes } from '../../master/core/world.ts';
+import type { AppendRecord } from '../../master/catalog/records.ts';
+import { addTotals, isSameTotals, totalsRecord } from '../../master/catalog/totals.ts';
+import type { TotalsRecord } from '../../master/catalog/totals.ts';
+import type { Merge } from '../../master/core/merge.ts';
+import { eligibleNodes, ownersOf } from '../../master/core/world.ts';
+import type { World } from '../../master/core/world.ts';
 import type { Manifest } from '../../proto/gen/stele/v1/segment.ts';
 import type { OrderHeader } from '../../proto/gen/stele/v1/datanode.ts';
-import { contentOf, isIntact } from './sim-segment.ts';
+import {
+  isIntact,
+  overlaid,
+  recordOfId,
+  rowsOfId,
+  segmentIdOf,
+  SHARDS,
+  textOf,
+} from './sim-segment.ts';
+import type { Rows } from './sim-segment.ts';
 import { Violation } from './sim-world.ts';
 import type {
   DatanodePort,
@@ -30,11 +47,16 @@ import type {
 /** A copy that was counted on may have been on a disk that a fault has emptied in this time. */
 const EMPTIED_MS = 12_000;
 
+const NOTHING: readonly Rows[] = Array.from({ length: SHARDS }, () => new Map());
+
 export class SimJudge implements JudgePort {
   readonly #sim: SimWorld;
-  /** `<uid>/<version>` -> segment ids by shard; undefined: no records there. */
-  readonly contents = new Map<string, readonly (string | undefined)[]>();
+  /** `<uid>/<version>` -> what it holds, by shard. */
+  readonly #contents = new Map<string, readonly Rows[]>();
+  /** Manifests that were looked at. */
+  readonly #manifests = new Set<string>();
   readonly #epochs = new Map<string, number>();
+  #owners: World['owners'] = [];
   #lastView: { readonly epoch: number; readonly revision: number } = { epoch: 0, revision: 0 };
   /** Acknowledged to a loader. */
   readonly acknowledged: { readonly uid: string; readonly version: number }[] = [];
@@ -52,34 +74,85 @@ export class SimJudge implements JudgePort {
     this.acknowledged.push({ uid, version });
   }
 
-  manifestGiven({ keyspaceUid, segments, shardCount, version }: Manifest): void {
-    const ids = new Map(segments.map(({ id, shard }) => [shard, id]));
-    const content = Array.from({ length: shardCount }, (_, shard) => ids.get(shard));
+  manifestGiven(manifest: Manifest): void {
+    const { keyspaceUid, segments, version } = manifest;
     const ref = `${keyspaceUid}/${version}`;
-    const before = this.contents.get(ref);
-    if (before !== undefined && before.join() !== content.join()) {
-      this.#fail(`version ${ref} has two contents`);
+    const name = `${ref} ${manifest.revision} ${segments.map(({ id }) => id).join()}`;
+    if (this.#manifests.has(name)) return;
+    this.#manifests.add(name);
+    const content = Array.from({ length: SHARDS }, (_, shard) =>
+      overlaid(segments.filter((one) => one.shard === shard).map(({ id }) => rowsOfId(id))),
+    );
+    const before = this.#contents.get(ref);
+    if (before !== undefined && !isSameContent(before, content)) {
+      this.#fail(`version ${ref} has two contents: ${told(before)} and ${told(content)}`);
     }
-    this.contents.set(ref, content);
+    this.#contents.set(ref, content);
+    const { records } = manifest;
+    if (!isSameTotals(totalsOf(content), totalsRecord(manifest))) {
+      this.#fail(`version ${ref} says ${records} records, counts or digest are others`);
+    }
   }
 
-  answered(
-    node: DatanodePort,
-    ref: string,
-    shard: number,
-    present: boolean,
-    got: ReadAnswer,
+  /** At the moment of the flip: on what was current until then. */
+  appended(
+    uid: string,
+    version: number,
+    base: number,
+    deltaIds: readonly string[],
+    outcome: AppendRecord,
   ): void {
+    const before = this.#contents.get(`${uid}/${base}`) ?? NOTHING;
+    const deltas = new Map(deltaIds.map((id) => [recordOfId(id).shard, rowsOfId(id)]));
+    const counts = { added: 0, replaced: 0, unchanged: 0 };
+    const wanted = Array.from({ length: SHARDS }, (_, shard) => {
+      const rows = before[shard] ?? new Map<string, string>();
+      const delta = deltas.get(shard) ?? new Map<string, string>();
+      for (const [key, value] of delta) {
+        if (!rows.has(key)) counts.added++;
+        else if (rows.get(key) === value) counts.unchanged++;
+        else counts.replaced++;
+      }
+      return overlaid([rows, delta]);
+    });
+    // Nobody was given a manifest: nobody serves, and there is nothing to serve.
+    const content = this.#contents.get(`${uid}/${version}`) ?? NOTHING;
+    if (!isSameContent(wanted, content)) {
+      this.#fail(`an append makes ${told(content)} of ${told(before)}, not ${told(wanted)}`);
+    }
+    const { added, replaced, unchanged } = outcome;
+    const isCounted =
+      added === counts.added && replaced === counts.replaced && unchanged === counts.unchanged;
+    if (!isCounted)
+      this.#fail(`an append counts ${JSON.stringify(outcome)}, not ${JSON.stringify(counts)}`);
+  }
+
+  /** At the moment of the flip: every owner that had what was merged has what came of it. */
+  merged(merges: readonly (Merge & { readonly segment: { readonly id: string } })[]): void {
+    const { world } = this.#sim.master.state;
+    for (const { ids, segment, shard, uid } of merges) {
+      const dataset = world.datasets.find((one) => one.uid === uid && one.current);
+      const owners = dataset === undefined ? [] : ownersOf(world, dataset, shard);
+      const lacking = owners.filter(
+        (id) =>
+          ids.every((one) => this.#isDurableOn(id, `${uid} ${one}`)) &&
+          !this.#isDurableOn(id, `${uid} ${segment.id}`),
+      );
+      if (lacking.length > 0) {
+        this.#fail(`${segment.id} of ${uid} is merged, and not on ${lacking.join()}`);
+      }
+    }
+  }
+
+  answered(node: DatanodePort, ref: string, shard: number, key: string, got: ReadAnswer): void {
     this.reads[got.status]++;
     if (got.status === 'UNAVAILABLE') return;
-    const id = this.contents.get(ref)?.[shard];
-    const wanted =
-      id === undefined || !present ? undefined : contentOf(`${ref.split('/')[0]} ${id}`);
+    const wanted = this.#contents.get(ref)?.[shard]?.get(key);
     if (got.status === 'NOT_FOUND' && wanted !== undefined) {
-      this.#fail(`${node.id} says "not found" for a key of ${ref}, shard ${shard}`);
+      this.#fail(`${node.id} says "not found" for '${key}' of ${ref}, shard ${shard}`);
     }
     if (got.status === 'OK' && got.value !== wanted) {
-      this.#fail(`${node.id} answers '${got.value}' for ${ref}, shard ${shard}`);
+      this.#fail(`${node.id} answers '${got.value}' for '${key}' of ${ref}, shard ${shard}`);
     }
   }
 
@@ -111,6 +184,13 @@ export class SimJudge implements JudgePort {
       if (file?.synced === true && isIntact(name, file.content)) count++;
     }
     return count;
+  }
+
+  /** A file that has rotted since counts: the scrubber is there for it. */
+  #isDurableOn(nodeId: string, name: string): boolean {
+    const file = this.#sim.datanodes.get(nodeId)?.disk.files.get(name);
+    if (file === undefined) return false;
+    return file.rotten === true || (file.synced && isIntact(name, file.content));
   }
 
   #durableCopies(name: string): number {
@@ -158,19 +238,36 @@ export class SimJudge implements JudgePort {
     if (!isNewer)
       this.#fail(`view ${view.epoch}/${view.revision} follows ${last.epoch}/${last.revision}`);
     this.#lastView = view;
-    const zoneOf = (id: string): string => world.nodes.get(id)?.zone ?? '';
-    const zones = new Set(eligibleNodes(world).map(({ zone }) => zone)).size;
-    for (const owners of world.owners) {
-      if (new Set(owners).size !== owners.length)
-        this.#fail(`owners ${owners.join()} are not distinct`);
-      if (new Set(owners.map(zoneOf)).size < Math.min(zones, owners.length))
-        this.#fail(`owners ${owners.join()} are in fewer zones than there are`);
-    }
+    this.#placed(world);
     for (const { currentVersion, name, uid } of view.keyspaces) {
       if (currentVersion === 0) continue;
       const version = durable.version.get(`${uid}/${currentVersion}`);
       if (version?.state !== 'COMMITTED')
         this.#fail(`${name} shows version ${currentVersion}, which is not committed`);
+    }
+  }
+
+  /** Nodes, zones and hosts of all owners, and of the first of them, which keyspaces with fewer copies have. */
+  #placed(world: World): void {
+    if (world.owners === this.#owners) return;
+    this.#owners = world.owners;
+    const placeOf = (id: string): { zone: string; host: string } => {
+      const node = world.nodes.get(id);
+      return { zone: node?.zone ?? '', host: node?.address.host ?? '' };
+    };
+    const eligible = eligibleNodes(world).map(({ id }) => placeOf(id));
+    const zones = new Set(eligible.map(({ zone }) => zone)).size;
+    const hosts = new Set(eligible.map(({ host }) => host)).size;
+    for (const owners of world.owners) {
+      if (new Set(owners).size !== owners.length)
+        this.#fail(`owners ${owners.join()} are not distinct`);
+      for (let count = 2; count <= owners.length; count++) {
+        const places = owners.slice(0, count).map(placeOf);
+        if (new Set(places.map(({ zone }) => zone)).size < Math.min(zones, count))
+          this.#fail(`the first ${count} of ${owners.join()} are in fewer zones than there are`);
+        if (new Set(places.map(({ host }) => host)).size < Math.min(hosts, count))
+          this.#fail(`the first ${count} of ${owners.join()} are on fewer hosts than there are`);
+      }
     }
   }
 
@@ -190,4 +287,19 @@ export class SimJudge implements JudgePort {
       if (top < number) this.#fail(`version ${number} of ${uid} was acknowledged and is gone`);
     }
   }
+}
+
+function isSameContent(one: readonly Rows[], other: readonly Rows[]): boolean {
+  return told(one) === told(other);
+}
+
+/** `a=1 b=2 | | c=1 | a=22` */
+function told(content: readonly Rows[]): string {
+  return content.map(textOf).join(' | ');
+}
+
+/** As of one load of the same rows. */
+function totalsOf(content: readonly Rows[]): TotalsRecord {
+  const ids = content.flatMap((rows, shard) => segmentIdOf(shard, rows) ?? []);
+  return addTotals(ids.map(recordOfId));
 }

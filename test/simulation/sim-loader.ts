@@ -1,26 +1,34 @@
-// Loads of a simulation: begin, push every segment to the owners that the master names, commit, all of
-// it over the simulated network, against the real transitions and the real check of replicas.
+// Loads of a simulation, replaces and appends: begin, push every segment to the owners that the master names,
+// commit, all of it over the simulated network, against the real transitions and the real checks.
 //
 // A load that does not come through (a master or datanode that dies, a message that is lost) is given
 // up; the next one into the keyspace takes its place, as after the end of its lease.
 
-import type { CommitContent } from '../../master/catalog/commit-transitions.ts';
-import { reserveVersion, settleLoad } from '../../master/catalog/commit-transitions.ts';
-import { gateFor } from '../../master/catalog/gate.ts';
 import { beginLoad } from '../../master/catalog/load-transitions.ts';
-import { clusterOf } from '../../master/catalog/queries.ts';
-import { manifestMessage } from '../../master/catalog/records.ts';
-import { checkReplicas, contentFingerprint } from '../../master/commit-check.ts';
-import { eligibleNodes } from '../../master/core/world.ts';
-import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
 import { SimProcess } from './sim-clock.ts';
-import { CONTENTS, recordOfId, segmentIdOf } from './sim-segment.ts';
+import { SimCommit } from './sim-commit.ts';
+import { KEYS, recordOfId, segmentIdOf, SHARDS, VALUES } from './sim-segment.ts';
+import type { Rows } from './sim-segment.ts';
 import type { LoaderPort, SimWorld } from './sim-world.ts';
 
 const PUSH_DEADLINE_MS = 3_000;
 const COMMIT_DEADLINE_MS = 8_000;
 /** No load is told of its end later than this. */
 const GIVE_UP_MS = 25_000;
+
+type Mode = 'REPLACE' | 'APPEND';
+
+/** What a replace may bring to a shard: little, so that versions have segments in common. */
+const WHOLES: readonly Rows[] = [
+  new Map([
+    ['a', '1'],
+    ['b', '1'],
+  ]),
+  new Map([
+    ['a', '22'],
+    ['c', '1'],
+  ]),
+];
 
 export class SimLoader extends SimProcess implements LoaderPort {
   readonly #sim: SimWorld;
@@ -34,7 +42,7 @@ export class SimLoader extends SimProcess implements LoaderPort {
     this.alive = true;
   }
 
-  load(keyspace: string): void {
+  load(keyspace: string, mode: Mode): void {
     let isOver = false;
     this.running++;
     const end = (): void => {
@@ -59,7 +67,7 @@ export class SimLoader extends SimProcess implements LoaderPort {
             source: '',
             inputFingerprint: '',
           },
-          ...{ minReplicas: 0, mode: 'REPLACE' as const, workToken: '', nowIso: '' },
+          ...{ minReplicas: 0, mode, workToken: '', nowIso: '' },
           owner: { host: '', pid: 0, user: '' },
         };
         // As Loads.#requireServing.
@@ -80,17 +88,38 @@ export class SimLoader extends SimProcess implements LoaderPort {
       },
       (begun) => {
         if (!begun.ok) return end();
-        this.#push(begun.value.id, begun.value.uid, begun.value.owners, end);
+        this.#push(begun.value.id, begun.value.uid, mode, begun.value.owners, end);
       },
     );
   }
 
-  #push(id: string, uid: string, owners: readonly (readonly string[])[], end: () => void): void {
-    const { network, random } = this.#sim;
-    const segmentIds = owners.flatMap((_, shard) =>
-      // A shard without records has no segment.
-      random.chance(0.9) ? [segmentIdOf(shard, random.int(0, CONTENTS))] : [],
+  /** At most one segment a shard: a shard without records has none. */
+  #segments(mode: Mode): string[] {
+    const { random } = this.#sim;
+    return Array.from({ length: SHARDS }, (_, shard) => {
+      const rows = mode === 'APPEND' ? this.#deltaRows() : WHOLES[random.int(0, WHOLES.length)];
+      return random.chance(0.9) && rows !== undefined ? segmentIdOf(shard, rows) : undefined;
+    }).filter((id) => id !== undefined);
+  }
+
+  #deltaRows(): Rows {
+    const { random } = this.#sim;
+    return new Map(
+      KEYS.flatMap((key) =>
+        random.chance(0.5) ? [[key, random.pick(VALUES) ?? ''] as const] : [],
+      ),
     );
+  }
+
+  #push(
+    id: string,
+    uid: string,
+    mode: Mode,
+    owners: readonly (readonly string[])[],
+    end: () => void,
+  ): void {
+    const { network } = this.#sim;
+    const segmentIds = this.#segments(mode);
     const pushes = segmentIds.flatMap((segmentId) =>
       (owners[recordOfId(segmentId).shard] ?? []).map((nodeId) => ({ segmentId, nodeId })),
     );
@@ -120,102 +149,17 @@ export class SimLoader extends SimProcess implements LoaderPort {
       this,
       master,
       COMMIT_DEADLINE_MS,
-      (answer) => this.#onCommit(id, uid, segmentIds, (value) => answer(value)),
+      (answer) => {
+        const token = {};
+        master.committing.set(token, uid);
+        new SimCommit(this.#sim, id, segmentIds, (value) => {
+          master.committing.delete(token);
+          answer(value);
+        }).run();
+      },
       (done) => {
         if (done.ok) judge.acknowledge(uid, done.value);
         end();
-      },
-    );
-  }
-
-  /** On the master: as master/commit.ts, step by step. */
-  #onCommit(
-    id: string,
-    uid: string,
-    segmentIds: readonly string[],
-    answer: (value: { ok: true; value: number } | { ok: false; error: string }) => void,
-  ): void {
-    const { master } = this.#sim;
-    const segments = segmentIds.map(recordOfId);
-    const fingerprint = contentFingerprint(segments);
-    master.update(
-      'load',
-      (state) => reserveVersion(state, id, fingerprint, ''),
-      (reserved) => {
-        if (!reserved.ok) return answer(reserved);
-        const version = reserved.value;
-        const sums = {
-          records: segments.length,
-          keyBytes: 1,
-          valueBytes: 1,
-          digest: '',
-          nowIso: '',
-        };
-        const content: CommitContent = { version, fingerprint, segments, ...sums };
-        this.#giveManifests(uid, content, (held) => this.#settle(id, uid, content, held, answer));
-      },
-    );
-  }
-
-  #giveManifests(
-    uid: string,
-    content: CommitContent,
-    done: (held: ReadonlyMap<string, ReadonlySet<string>>) => void,
-  ): void {
-    const { master } = this.#sim;
-    const keyspace = master.durable.keyspace.get(uid);
-    const held = new Map<string, ReadonlySet<string>>();
-    const serving = [...master.state.nodes.values()].filter((node) => node.liveness === 'SERVING');
-    if (keyspace === undefined || serving.length === 0) return done(held);
-    const record = { uid, version: content.version, segments: content.segments };
-    const { shardCount } = clusterOf(master.durable);
-    const manifest = manifestMessage(
-      keyspace,
-      { ...content, number: content.version },
-      record,
-      shardCount,
-    );
-    let left = serving.length;
-    for (const { id } of serving) {
-      const node = this.#sim.datanodes.get(id);
-      const over = (ids: readonly string[] | undefined): void => {
-        if (ids !== undefined) held.set(id, new Set(ids));
-        if (--left === 0) done(held);
-      };
-      if (node === undefined) over(undefined);
-      else master.putManifest(node, master.header(id), manifest, over);
-    }
-  }
-
-  #settle(
-    id: string,
-    uid: string,
-    content: CommitContent,
-    held: ReadonlyMap<string, ReadonlySet<string>>,
-    answer: (value: { ok: true; value: number } | { ok: false; error: string }) => void,
-  ): void {
-    const { judge, master } = this.#sim;
-    const { world } = master.state;
-    const wanted = Math.max(1, Math.min(world.replication, eligibleNodes(world).length));
-    try {
-      if (!this.#sim.has('swap-early')) checkReplicas(content.segments, held, wanted);
-    } catch {
-      return answer({ ok: false, error: 'REPLICAS_MISSING' });
-    }
-    const gate = { ...gateFor(undefined, LoadMode.REPLACE), maxShrink: 1 };
-    const terms = { gate, keys: [], keep: 0, progress: undefined };
-    const segmentIds = content.segments.map((segment) => segment.id);
-    master.update(
-      'load',
-      (state) => {
-        const transition = settleLoad(state, id, content, terms);
-        judge.committed(uid, segmentIds, wanted);
-        return transition;
-      },
-      (settled) => {
-        if (!settled.ok) return answer(settled);
-        master.dispatch({ kind: 'load-touched', uid });
-        answer({ ok: true, value: content.version });
       },
     );
   }

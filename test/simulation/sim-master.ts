@@ -1,6 +1,6 @@
 // A master on a simulated clock, network and metadata store. What it knows and decides is the real core
-// (master/core) and the real catalog transitions; this is the shell around them, as leader.ts,
-// nodes/node-sync.ts, orders.ts and commit.ts are in the product, without promises and timers.
+// (master/core) and the real catalog transitions; this is the shell around them, as leader.ts, orders.ts and
+// cleaning.ts are in the product, without promises and timers. Beside it sim-node-sync.ts and sim-merging.ts.
 //
 // Killed, it loses everything but the durable catalog; a transaction that was under way is there
 // or not, as chance will have it.
@@ -10,7 +10,7 @@ import type { CatalogState, Change, Transition } from '../../master/catalog/cata
 import { recordNode, startEpoch } from '../../master/catalog/cluster-transitions.ts';
 import { forgetKeyspace, noteObserved } from '../../master/catalog/keyspace-transitions.ts';
 import { clusterOf, epochOf } from '../../master/catalog/queries.ts';
-import { manifestMessage, segmentInfo, versionId } from '../../master/catalog/records.ts';
+import { segmentInfo } from '../../master/catalog/records.ts';
 import { forgetVersion } from '../../master/catalog/version-transitions.ts';
 import { applyEvent } from '../../master/core/control-events.ts';
 import type { ControlEvent } from '../../master/core/control-events.ts';
@@ -19,15 +19,13 @@ import type { ControlSettings, ControlState } from '../../master/core/control-st
 import { takeTurn } from '../../master/core/control.ts';
 import type { ControlOrders } from '../../master/core/control.ts';
 import type { Copy } from '../../master/core/repair.ts';
-import type {
-  HeartbeatResponse,
-  ListHoldingsResponse,
-  OrderHeader,
-} from '../../proto/gen/stele/v1/datanode.ts';
-import type { Manifest } from '../../proto/gen/stele/v1/segment.ts';
-import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
+import type { HeartbeatResponse, OrderHeader } from '../../proto/gen/stele/v1/datanode.ts';
+import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
 import { SimProcess } from './sim-clock.ts';
+import { SimMerging } from './sim-merging.ts';
 import type { Answer } from './sim-network.ts';
+import { SimNodeSync } from './sim-node-sync.ts';
+import { SHARDS } from './sim-segment.ts';
 import { Violation } from './sim-world.ts';
 import type { DatanodePort, MasterPort, SimWorld, Writer } from './sim-world.ts';
 
@@ -54,18 +52,29 @@ export class SimMaster extends SimProcess implements MasterPort {
   #writing: readonly Change[] | undefined;
   #isTurnPlanned = false;
   #followed = new Set<string>();
-  #syncing = new Map<string, { again: boolean }>();
   #dropping = new Set<string>();
-  #applied = new Map<string, { readonly incarnation: string; readonly view: ClusterView }>();
+  /** Tokens of commits that are under way, with the keyspace's uid: its manifests stay as they are. */
+  committing = new Map<object, string>();
+  #sync: SimNodeSync;
+  #merging: SimMerging;
   #isBusy = { observe: false, forget: false };
 
-  constructor(sim: SimWorld, settings: ControlSettings, shardCount: number) {
+  constructor(sim: SimWorld, settings: ControlSettings) {
     super('master');
     this.#sim = sim;
     this.settings = settings;
-    const cluster = { id: 'c', shardCount, createdAt: '' };
+    const cluster = { id: 'c', shardCount: SHARDS, createdAt: '' };
     this.durable = applyChanges(this.durable, startEpoch(this.durable, cluster).changes);
     this.state = beginControl(this.durable, settings, 0);
+    this.#sync = new SimNodeSync(sim, this);
+    this.#merging = this.#newMerging();
+  }
+
+  #newMerging(): SimMerging {
+    return new SimMerging(this.#sim, this, () => {
+      this.#turn();
+      for (const nodeId of this.#followed) this.#sync.kick(nodeId);
+    });
   }
 
   start(): void {
@@ -80,9 +89,10 @@ export class SimMaster extends SimProcess implements MasterPort {
     this.#writing = undefined;
     this.#isTurnPlanned = false;
     this.#followed = new Set();
-    this.#syncing = new Map();
     this.#dropping = new Set();
-    this.#applied = new Map();
+    this.committing = new Map();
+    this.#sync = new SimNodeSync(this.#sim, this);
+    this.#merging = this.#newMerging();
     this.#isBusy = { observe: false, forget: false };
     for (const record of this.durable.node.values()) this.#follow(record.id, record);
     this.#tick();
@@ -165,17 +175,13 @@ export class SimMaster extends SimProcess implements MasterPort {
     this.orders = orders;
     this.#sim.judge.turnTaken(this);
     if (state.stirs !== stirs) this.planTurn();
-    if (orders.resync) this.#applied.clear();
+    if (orders.resync) this.#sync.applyAgain();
     if (orders.view !== undefined || orders.resync) {
-      for (const nodeId of this.#followed) this.#sync(nodeId);
+      for (const nodeId of this.#followed) this.#sync.kick(nodeId);
     }
     this.#note(orders);
-    for (const target of new Set(orders.copies.map((copy) => copy.target))) {
-      this.#copy(
-        target,
-        orders.copies.filter((copy) => copy.target === target),
-      );
-    }
+    this.#copyAll([...orders.copies, ...orders.merging.copies]);
+    this.#merging.carryOut(orders.merging);
     for (const plan of orders.drops) this.#drop(plan);
     this.#forget(orders);
   }
@@ -235,7 +241,7 @@ export class SimMaster extends SimProcess implements MasterPort {
 
   removeNode(id: string): void {
     this.#followed.delete(id);
-    this.#applied.delete(id);
+    this.#sync.forget(id);
     this.dispatch({ kind: 'removed', nodeId: id });
   }
 
@@ -252,7 +258,7 @@ export class SimMaster extends SimProcess implements MasterPort {
         if (!this.#followed.has(nodeId)) return;
         if (report.ok) this.dispatch({ kind: 'answered', nodeId, report: report.value });
         else this.dispatch({ kind: 'missed', nodeId });
-        if (report.ok) this.#sync(nodeId);
+        if (report.ok) this.#sync.kick(nodeId);
         const restMs = HEARTBEAT_MS - (this.#sim.clock.nowMs - startedMs);
         this.#sim.clock.after(Math.max(50, restMs), this, () => this.#heartbeat(nodeId));
       },
@@ -268,117 +274,21 @@ export class SimMaster extends SimProcess implements MasterPort {
     this.#sim.network.call(this, node, deadlineMs, handle, done);
   }
 
-  /** Brings the node's holdings here, and the view and its manifests there; one task a node. */
-  #sync(nodeId: string): void {
-    const running = this.#syncing.get(nodeId);
-    if (running !== undefined) {
-      running.again = true;
-      return;
-    }
-    const node = this.#sim.datanodes.get(nodeId);
-    if (node === undefined) return;
-    const task = { again: false };
-    this.#syncing.set(nodeId, task);
-    const end = (ok: boolean): void => {
-      this.#syncing.delete(nodeId);
-      if (ok && task.again) this.#sync(nodeId);
-    };
-    this.#list(node, (ok) => (ok ? this.#giveView(node, end) : end(false)));
-  }
-
-  #list(node: DatanodePort, done: (ok: boolean) => void): void {
-    const { id } = node;
-    const known = this.state.holdings.get(id)?.revision ?? 0;
-    const reported = this.state.nodes.get(id)?.report?.holdingsRevision ?? 0;
-    if (known >= reported) return done(true);
-    const header = this.header(id);
-    this.#call<ListHoldingsResponse>(
-      node,
-      ORDER_DEADLINE_MS,
-      (answer) => node.onListHoldings(header, known, answer),
-      (list) => {
-        const { incarnation } = header;
-        if (list.ok)
-          this.dispatch({
-            kind: 'listed',
-            nodeId: id,
-            incarnation,
-            list: list.value,
-            since: known,
-          });
-        done(list.ok);
-      },
-    );
-  }
-
-  #giveView(node: DatanodePort, done: (ok: boolean) => void): void {
-    const { view } = this.state;
-    const header = this.header(node.id);
-    const applied = this.#applied.get(node.id);
-    if (applied?.view === view && applied.incarnation === header.incarnation) return done(true);
-    this.#call<{ missingManifests: { keyspaceUid: string; version: number }[] }>(
-      node,
-      ORDER_DEADLINE_MS,
-      (answer) => node.onApplyView(header, view, answer),
-      (response) => {
-        if (!response.ok) return done(false);
-        this.#giveManifests(node, header, [...response.value.missingManifests], (ok) => {
-          if (!ok) return done(false);
-          const { incarnation } = header;
-          this.#applied.set(node.id, { incarnation, view });
-          this.dispatch({ kind: 'view-applied', nodeId: node.id, incarnation, view });
-          done(true);
-        });
-      },
-    );
-  }
-
-  #giveManifests(
-    node: DatanodePort,
-    header: OrderHeader,
-    refs: { keyspaceUid: string; version: number }[],
-    done: (ok: boolean) => void,
-  ): void {
-    const ref = refs.shift();
-    if (ref === undefined) return done(true);
-    const manifest = this.#manifest(ref.keyspaceUid, ref.version);
-    if (manifest === undefined) return this.#giveManifests(node, header, refs, done);
-    this.putManifest(node, header, manifest, (held) =>
-      held === undefined ? done(false) : this.#giveManifests(node, header, refs, done),
-    );
-  }
-
-  /** `done` gets the ids that the node holds, or undefined where it did not take the manifest. */
   putManifest(
     node: DatanodePort,
-    header: OrderHeader,
     manifest: Manifest,
-    done: (held: readonly string[] | undefined) => void,
+    done: (held: readonly SegmentInfo[] | undefined) => void,
   ): void {
-    this.#call<readonly { readonly id: string }[]>(
-      node,
-      ORDER_DEADLINE_MS,
-      (answer) => node.onPutManifest(header, manifest, answer),
-      (held) => {
-        if (!held.ok) return done(undefined);
-        const segmentIds = held.value.map(({ id }) => id);
-        const { keyspaceUid: uid, revision } = manifest;
-        const ref = versionId(uid, manifest.version);
-        const { incarnation } = header;
-        const content = { uid, ref, revision, segmentIds };
-        this.dispatch({ kind: 'manifest-held', nodeId: node.id, incarnation, ...content });
-        done(segmentIds);
-      },
-    );
+    this.#sync.putManifest(node, this.header(node.id), manifest, done);
   }
 
-  #manifest(uid: string, number: number): Manifest | undefined {
-    const id = versionId(uid, number);
-    const keyspace = this.durable.keyspace.get(uid);
-    const version = this.durable.version.get(id);
-    const manifest = this.durable.manifest.get(id);
-    if (keyspace === undefined || version === undefined || manifest === undefined) return undefined;
-    return manifestMessage(keyspace, version, manifest, clusterOf(this.durable).shardCount);
+  #copyAll(copies: readonly Copy[]): void {
+    for (const target of new Set(copies.map((copy) => copy.target))) {
+      this.#copy(
+        target,
+        copies.filter((copy) => copy.target === target),
+      );
+    }
   }
 
   #copy(target: string, copies: readonly Copy[]): void {

@@ -1,13 +1,19 @@
 // What the parts of a simulation know of each other.
 
 import type { CatalogState, Change, Transition } from '../../master/catalog/catalog.ts';
+import type { AppendRecord } from '../../master/catalog/records.ts';
 import type { ControlEvent } from '../../master/core/control-events.ts';
 import type { ControlState } from '../../master/core/control-state.ts';
+import type { Merge } from '../../master/core/merge.ts';
 import type {
   ApplyViewResponse,
   CopyOrder,
+  DeltaMeasure,
+  DeltaRef,
   HeartbeatResponse,
   ListHoldingsResponse,
+  MergeOrder,
+  MergeStatus,
   OrderHeader,
 } from '../../proto/gen/stele/v1/datanode.ts';
 import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
@@ -19,7 +25,14 @@ import type { SimRandom } from './sim-random.ts';
 
 /** Rules that can be broken on purpose, in the wiring of the simulation, to see that it notices. */
 export type Defect =
-  'skip-fsync' | 'ignore-epoch' | 'swap-early' | 'serve-unverified' | 'missing-is-not-found';
+  | 'skip-fsync'
+  | 'ignore-epoch'
+  | 'swap-early'
+  | 'serve-unverified'
+  | 'missing-is-not-found'
+  | 'merge-drops-delta'
+  | 'merge-early'
+  | 'append-to-other';
 
 /** Something that must never be. */
 export class Violation extends Error {}
@@ -56,19 +69,22 @@ export interface DatanodePort extends SimProcess {
     answer: Reply<boolean>,
   ): void;
   onPush(uid: string, segmentId: string, answer: Reply<boolean>): void;
-  onRead(
+  onRead(uid: string, version: number, shard: number, key: string, answer: Reply<ReadAnswer>): void;
+  onMeasure(
+    header: OrderHeader,
     uid: string,
-    version: number,
-    shard: number,
-    present: boolean,
-    answer: Reply<ReadAnswer>,
+    deltas: readonly DeltaRef[],
+    answer: Reply<DeltaMeasure[]>,
   ): void;
+  onMerge(header: OrderHeader, orders: readonly MergeOrder[], answer: Reply<MergeStatus[]>): void;
 }
 
 export interface MasterPort extends SimProcess {
   /** On disk. */
   readonly durable: CatalogState;
   readonly state: ControlState;
+  /** Commits that are under way, with the keyspace's uid: its manifests stay as they are. */
+  readonly committing: Map<object, string>;
   start(): void;
   crash(): void;
   update<Result>(
@@ -79,11 +95,11 @@ export interface MasterPort extends SimProcess {
   dispatch(event: ControlEvent): void;
   header(nodeId: string): OrderHeader;
   onRegister(node: DatanodePort, answer: Reply<boolean>): void;
+  /** `done` gets the segments that the node holds, or undefined where it did not take the manifest. */
   putManifest(
     node: DatanodePort,
-    header: OrderHeader,
     manifest: Manifest,
-    done: (held: readonly string[] | undefined) => void,
+    done: (held: readonly SegmentInfo[] | undefined) => void,
   ): void;
   removeNode(id: string): void;
 }
@@ -91,7 +107,17 @@ export interface MasterPort extends SimProcess {
 /** Sees everything, and throws Violation. */
 export interface JudgePort {
   manifestGiven(manifest: Manifest): void;
-  answered(node: DatanodePort, ref: string, shard: number, present: boolean, got: ReadAnswer): void;
+  answered(node: DatanodePort, ref: string, shard: number, key: string, got: ReadAnswer): void;
+  /** Before anybody is given the manifest: what the version of an append must hold. */
+  appended(
+    uid: string,
+    version: number,
+    base: number,
+    deltaIds: readonly string[],
+    outcome: AppendRecord,
+  ): void;
+  /** At the moment of their flip. */
+  merged(merges: readonly (Merge & { readonly segment: { readonly id: string } })[]): void;
   orderObeyed(node: DatanodePort, header: OrderHeader): void;
   needed(): ReadonlySet<string>;
   goodCopies(name: string): number;
@@ -106,7 +132,7 @@ export interface JudgePort {
 export interface LoaderPort extends SimProcess {
   /** Loads that have begun and are not over, as far as anybody waits for them. */
   readonly running: number;
-  load(keyspace: string): void;
+  load(keyspace: string, mode: 'REPLACE' | 'APPEND'): void;
 }
 
 export interface SimWorld {
@@ -118,11 +144,15 @@ export interface SimWorld {
   readonly loader: LoaderPort;
   readonly reader: SimProcess;
   readonly datanodes: Map<string, DatanodePort>;
+  /** Where the datanode of this number stands: hosts of one or two nodes, in zones or none. */
+  placeOf(number: number): { readonly host: string; readonly zone: string };
   /** Uids of keyspaces that an operator has dropped. */
   readonly dropped: Set<string>;
   /** When a fault last took a whole disk. */
   emptiedAtMs: number;
   has(defect: Defect): boolean;
+  /** Whether the power of a datanode goes just now, between a write and its sync. */
+  strikes(node: DatanodePort): boolean;
   /** Into the trace. */
   note(what: string): void;
   operate<Result>(transition: (state: CatalogState) => Transition<Result>, done?: () => void): void;

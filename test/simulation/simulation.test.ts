@@ -26,6 +26,9 @@ describe('a rule that is broken on purpose is noticed', () => {
     ['swap-early', /is committed with \d of \d copies/],
     ['serve-unverified', /answers 'TORN'/],
     ['missing-is-not-found', /says "not found"/],
+    ['merge-drops-delta', /has two contents/],
+    ['merge-early', /is merged, and not on/],
+    ['append-to-other', /an append makes .*, not /],
   ])('%s', (defect, expected) => {
     for (let seed = 1; seed <= SEEDS_PER_DEFECT; seed++) {
       const { violation } = simulate(seed, defect);

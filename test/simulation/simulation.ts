@@ -3,16 +3,17 @@
 //
 //   chaos    faults, operators, loads and reads at random; the judge looks at every event
 //   healing  no faults any more: everything is started, every link is whole
-//   end      all GREEN, every copy where the ring wants it and nowhere else, all contents equal
+//   end      all GREEN, deltas merged, every copy where the ring wants it and nowhere else, all contents equal
 //
 // A run is a function of its seed: `trace` names everything that happened.
 
+import { DELTAS_MAX } from '../../base/limits.ts';
 import type { CatalogState, Transition } from '../../master/catalog/catalog.ts';
 import { setDrain } from '../../master/catalog/cluster-transitions.ts';
 import type { ControlState } from '../../master/core/control-state.ts';
 import { ownersOf } from '../../master/core/world.ts';
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
-import { actAtRandom, calmNetwork, cancelLoads, readAtRandom } from './sim-actions.ts';
+import { actAtRandom, calmNetwork, cancelLoads, readAtRandom, strike } from './sim-actions.ts';
 import { SimClock, SimProcess, unpause } from './sim-clock.ts';
 import { SimDatanode } from './sim-datanode.ts';
 import { SimJudge } from './sim-judge.ts';
@@ -55,6 +56,8 @@ class Simulation implements SimWorld {
   /** When a fault last took a whole disk. */
   emptiedAtMs = Number.NEGATIVE_INFINITY;
   readonly #defect: Defect | undefined;
+  readonly #zones: number;
+  readonly #nodesPerHost: number;
   #trace = 0x811c9dc5;
   #isChaos = true;
 
@@ -74,17 +77,21 @@ class Simulation implements SimWorld {
       repair: { copiesPerNodeMax: 2, bytesPerSecondMax: 0 },
       retireDelayMs: 1_500,
     };
-    this.master = new SimMaster(this, settings, 4);
+    this.master = new SimMaster(this, settings);
     this.loader = new SimLoader(this);
     this.reader.alive = true;
     const count = this.random.int(2, 5);
-    // None, two or three, by turns.
-    const zones = [0, 2, 3][seed % 3] ?? 0;
+    this.#zones = this.random.pick([0, 2, 3]) ?? 0;
+    this.#nodesPerHost = this.random.int(1, 3);
     for (let number = 1; number <= count; number++) {
-      const zone = zones === 0 ? '' : `zone-${number % zones}`;
-      const node = new SimDatanode(this, `n${number}`, zone);
+      const node = new SimDatanode(this, `n${number}`, this.placeOf(number));
       this.datanodes.set(node.id, node);
     }
+  }
+
+  placeOf(number: number): { readonly host: string; readonly zone: string } {
+    const host = Math.ceil(number / this.#nodesPerHost);
+    return { host: `host-${host}`, zone: this.#zones === 0 ? '' : `zone-${host % this.#zones}` };
   }
 
   has(defect: Defect): boolean {
@@ -97,6 +104,10 @@ class Simulation implements SimWorld {
     for (let at = 0; at < text.length; at++) {
       this.#trace = Math.imul(this.#trace ^ text.charCodeAt(at), 0x01000193);
     }
+  }
+
+  strikes(node: DatanodePort): boolean {
+    return this.#isChaos && strike(this, node);
   }
 
   /** An operator's word, if there is a master to hear it; refusals are part of the game. */
@@ -135,10 +146,11 @@ class Simulation implements SimWorld {
   #begin(): void {
     this.master.start();
     for (const node of this.datanodes.values()) node.start();
-    this.clock.after(1_200, undefined, () => this.loader.load('prices'));
-    this.clock.after(1_500, undefined, () => this.loader.load('scores'));
+    this.clock.after(1_200, undefined, () => this.loader.load('prices', 'REPLACE'));
+    this.clock.after(1_500, undefined, () => this.loader.load('scores', 'APPEND'));
     this.clock.after(3_000, undefined, () => this.#act());
     this.clock.after(2_500, undefined, () => this.#loadAgain());
+    this.clock.after(2_600, undefined, () => this.#appendAgain());
     this.#read();
     this.#scrub();
   }
@@ -152,8 +164,15 @@ class Simulation implements SimWorld {
   /** A job that makes a new version every few seconds, as far as it comes. */
   #loadAgain(): void {
     if (!this.#isChaos) return;
-    this.loader.load('prices');
+    this.loader.load('prices', 'REPLACE');
     this.clock.after(this.random.int(800, 3_500), undefined, () => this.#loadAgain());
+  }
+
+  /** A job that brings a little, often, so that deltas have to be merged. */
+  #appendAgain(): void {
+    if (!this.#isChaos) return;
+    this.loader.load('scores', 'APPEND');
+    this.clock.after(this.random.int(400, 2_000), undefined, () => this.#appendAgain());
   }
 
   #read(): void {
@@ -209,9 +228,30 @@ class Simulation implements SimWorld {
       return 'something is leaving';
     if (orders === undefined || orders.copies.length > 0 || state.inFlight.size > 0)
       return 'copies';
+    if (state.merges.size > 0) return 'deltas are being merged';
     for (const loop of state.loops.values())
       if (loop.error !== '') return `repairing: ${loop.error}`;
-    return this.#misplaced(state);
+    return this.#misplaced(state) || this.#leftOver(state);
+  }
+
+  /** What was merged away is gone, wherever no kept version has it still. */
+  #leftOver({ world: { datasets } }: ControlState): string {
+    const kept = new Set(
+      datasets.flatMap(({ segmentsByShard, uid }) =>
+        segmentsByShard.flat().map(({ id }) => `${uid} ${id}`),
+      ),
+    );
+    for (const { current, merged, segmentsByShard, suspended, uid } of datasets) {
+      const longest = Math.max(...segmentsByShard.map((chain) => chain.length));
+      if (current && longest > DELTAS_MAX + 1 && !suspended)
+        return `a shard of ${uid} has ${longest} segments`;
+      for (const id of merged) {
+        const name = `${uid} ${id}`;
+        const holder = [...this.datanodes.values()].find(({ disk }) => disk.files.has(name));
+        if (!kept.has(name) && holder !== undefined) return `${name} is left on ${holder.id}`;
+      }
+    }
+    return '';
   }
 
   /** Every owner has every segment of every kept version, intact; nobody has others' segments. */
