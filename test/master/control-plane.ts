@@ -18,11 +18,11 @@ import { addDigests } from '../../master/commit-check.ts';
 import { Leader } from '../../master/leader.ts';
 import { Loads } from '../../master/loads.ts';
 import { openEmbeddedMetadata } from '../../master/metadata/embedded.ts';
-import type { Metadata } from '../../master/metadata/port.ts';
 import { Operations } from '../../master/operations.ts';
 import { NodeRegistrar } from '../../master/registration.ts';
 import { FakeNetwork } from './fake-datanodes.ts';
 import type { FakeDatanode } from './fake-datanodes.ts';
+import { WatchedMetadata } from './watched-metadata.ts';
 
 export const SHARDS = 8;
 const INTERVAL_MS = 10;
@@ -48,13 +48,14 @@ export class ControlPlane {
   loads!: Loads;
   operations!: Operations;
   registrar!: NodeRegistrar;
-  #metadata!: Metadata;
+  /** Of the master that `start` has started. */
+  metadata!: WatchedMetadata;
   #background!: BackgroundTasks;
   #next = 1;
 
   async start(replication = 2): Promise<void> {
-    this.#metadata = await openEmbeddedMetadata(this.folder, silentLogger);
-    const catalog = await Catalog.load(this.#metadata);
+    this.metadata = new WatchedMetadata(await openEmbeddedMetadata(this.folder, silentLogger));
+    const catalog = await Catalog.load(this.metadata);
     const fresh = { id: 'cluster-1', shardCount: SHARDS, createdAt: '' };
     await catalog.update((state) => startEpoch(state, fresh));
     this.#background = new BackgroundTasks(silentLogger);
@@ -89,7 +90,7 @@ export class ControlPlane {
   async stop(): Promise<void> {
     this.leader.close();
     await this.#background.settled();
-    await this.#metadata.close();
+    await this.metadata.close();
   }
 
   async close(): Promise<void> {
