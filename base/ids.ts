@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { SteleError } from './errors.ts';
-import { KEYSPACE_NAME_BYTES_MAX } from './limits.ts';
+import { KEYSPACE_NAME_BYTES_MAX, SHARD_COUNT_MAX } from './limits.ts';
 
 declare const brand: unique symbol;
 type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
@@ -48,6 +48,15 @@ export function version(input: number | string): Version {
   throw new SteleError(
     'INVALID_ARGUMENT',
     `'${shorten(String(input))}' is not a version: use 1, 2, 3 ...`,
+  );
+}
+
+/** A shard's number from its decimal text; whether a cluster has so many is for its master to say. */
+export function shardNumber(text: string): number {
+  if (/^[0-9]{1,5}$/.test(text) && Number(text) < SHARD_COUNT_MAX) return Number(text);
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `'${shorten(text)}' is not a shard: use 0 to ${SHARD_COUNT_MAX - 1}.`,
   );
 }
 

@@ -36,6 +36,8 @@ import type {
 import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import type { ClusterOperations } from '../proto/operations.ts';
+import { shardOfSlot, slotRangeOfShard } from '../ring/shard.ts';
+import { slotOfKey } from '../ring/slot.ts';
 import { removeNode, requireNode, setDrain } from './catalog/cluster-transitions.ts';
 import {
   dropKeyspace,
@@ -67,7 +69,7 @@ import {
   describeNodes,
   describeShards,
   describeVersions,
-  explainKey,
+  explainShard,
 } from './reports.ts';
 
 const APPLIED_WAIT_MS = 2_000;
@@ -249,7 +251,19 @@ export class Operations implements ClusterOperations {
 
   async explain(request: ExplainRequest): Promise<ExplainResponse> {
     const keyspace = requireKeyspace(this.#leader.catalog.state, request.keyspace);
-    return explainKey(this.#leader, keyspace, request.key);
+    const { shardCount } = this.#leader.world;
+    if (request.shard === undefined) {
+      const slot = slotOfKey(request.key, 0, request.key.length);
+      return explainShard(this.#leader, keyspace, shardOfSlot(slot, shardCount), slot);
+    }
+    if (request.shard >= shardCount) {
+      throw new SteleError(
+        'INVALID_ARGUMENT',
+        `There is no shard ${request.shard}; this cluster has the shards 0 to ${shardCount - 1}.`,
+      );
+    }
+    const { first } = slotRangeOfShard(request.shard, shardCount);
+    return explainShard(this.#leader, keyspace, request.shard, first);
   }
 
   async drainNode(nodeId: string): Promise<void> {

@@ -1,7 +1,6 @@
 // What the operations tell: the leader's state in the words of stele.v1. Read only.
 
-import { slotRangeOfShard, shardOfSlot } from '../ring/shard.ts';
-import { slotOfKey } from '../ring/slot.ts';
+import { slotRangeOfShard } from '../ring/shard.ts';
 import type {
   ExplainReplica,
   ExplainResponse,
@@ -194,11 +193,14 @@ function rank(owners: readonly string[], nodeId: string): number {
   return index < 0 ? owners.length : index;
 }
 
-/** Where a key is, who has it, and why. */
-export function explainKey(leader: Leader, keyspace: KeyspaceRecord, key: Buffer): ExplainResponse {
+/** Where a shard of a keyspace should be, who has it, and why. `slot` is the one asked about. */
+export function explainShard(
+  leader: Leader,
+  keyspace: KeyspaceRecord,
+  shard: number,
+  slot: number,
+): ExplainResponse {
   const { world } = leader;
-  const slot = slotOfKey(key, 0, key.length);
-  const shard = shardOfSlot(slot, world.shardCount);
   const version = keyspace.desired.currentVersion;
   const dataset = world.datasets.find(
     (other) => other.uid === keyspace.uid && other.version === version,

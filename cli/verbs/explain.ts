@@ -1,10 +1,12 @@
-// `stele explain KS KEY`: key -> slot -> shard -> owners, who has it, and who would answer now.
+// `stele explain KS KEY`: key -> slot -> shard -> owners, who has it, and who would answer now. With --shard
+// the same of a shard as a whole.
 
-import { keyspaceName } from '../../base/ids.ts';
+import { option, settingsOf } from '../../base/config.ts';
+import { SteleError } from '../../base/errors.ts';
+import { keyspaceName, shardNumber } from '../../base/ids.ts';
 import type { ExplainResponse } from '../../proto/gen/stele/v1/cluster.ts';
 import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
-import { settingsOf } from '../../base/config.ts';
 import { formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
@@ -12,23 +14,46 @@ import { nodeStateWord } from '../words.ts';
 
 export const explain = defineVerb({
   name: 'explain',
-  summary: 'where a key lives, and why',
-  operands: '<keyspace> <key>',
-  schema: settingsOf(listingOptions),
-  examples: ['stele explain prices sku-17', 'stele explain prices sku-17 -o json'],
+  summary: 'where a key or a shard lives, and why',
+  operands: '<keyspace> [key]',
+  schema: settingsOf({
+    shard: option.optionalText('of this shard instead of a key', { placeholder: 'N' }),
+    ...listingOptions,
+  }),
+  examples: [
+    'stele explain prices sku-17',
+    'stele explain prices sku-17 -o json',
+    'stele explain prices --shard 3',
+  ],
   async run({ operands, settings: { values }, output }) {
     const keyspace = keyspaceName(operands[0] ?? '');
-    const key = Buffer.from(operands[1] ?? '', 'utf8');
-    const response = await withAdmin(values, (admin) => admin.explain({ keyspace, key }));
-    const text = values.output === 'json' ? JSON.stringify(describe(response)) : format(response);
-    output.line(text);
+    const [, key] = operands;
+    const { shard } = values;
+    if ((key === undefined) === (shard === undefined)) {
+      throw new SteleError('INVALID_ARGUMENT', 'Name a key, or a shard with --shard: one of them.');
+    }
+    const response = await withAdmin(values, (admin) =>
+      admin.explain({
+        keyspace,
+        key: Buffer.from(key ?? '', 'utf8'),
+        ...(shard === undefined ? {} : { shard: shardNumber(shard) }),
+      }),
+    );
+    const ofKey = shard === undefined;
+    output.line(
+      values.output === 'json'
+        ? JSON.stringify(describe(response, ofKey))
+        : format(response, ofKey),
+    );
     return EXIT_OK;
   },
 });
 
-function describe(response: ExplainResponse) {
+function describe(response: ExplainResponse, ofKey: boolean) {
+  const { slot, ...answer } = response;
   return {
-    ...response,
+    ...answer,
+    ...(ofKey ? { slot } : {}),
     servedBy: response.servedBy === '' ? null : response.servedBy,
     replicas: response.replicas.map((replica) => ({
       ...replica,
@@ -45,7 +70,7 @@ const COLUMNS = [
   { title: 'WHY' },
 ] as const;
 
-function format(response: ExplainResponse): string {
+function format(response: ExplainResponse, ofKey: boolean): string {
   const rows = response.replicas.map((replica) => [
     replica.nodeId,
     nodeStateWord(replica.state),
@@ -55,7 +80,7 @@ function format(response: ExplainResponse): string {
   ]);
   return [
     `keyspace   ${response.keyspace}, version ${response.version === 0 ? 'none' : response.version}`,
-    `slot       ${response.slot}`,
+    ...(ofKey ? [`slot       ${response.slot}`] : []),
     `shard      ${response.shard}`,
     `segments   ${segmentsText(response.segmentIds.length)}`,
     `served by  ${response.servedBy === '' ? 'nobody at the moment' : response.servedBy}`,
@@ -64,7 +89,7 @@ function format(response: ExplainResponse): string {
   ].join('\n');
 }
 
-/** Of the key's shard: how many segments a read may have to look at. */
+/** How many segments a read may have to look at. */
 function segmentsText(count: number): string {
   if (count === 0) return 'none: the shard has no records';
   if (count === 1) return '1';

@@ -8,7 +8,7 @@ import { writeData } from '../../resp/data-reply.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
 import { PendingOperation } from '../../resp/pending-operation.ts';
 import type { Session } from '../../resp/session.ts';
-import { explainJson, healthJson, keyspaceJson, nodeJson } from './http/shapes.ts';
+import { explainKeyJson, healthJson, keyspaceJson, nodeJson } from './http/shapes.ts';
 
 /** Answers one `stele|...` command, at once or later. */
 export function steleReply(
@@ -30,7 +30,7 @@ export function steleReply(
     case 'stele|explain': {
       const key = Buffer.from(command.buffer.subarray(command.starts[2], command.ends[2]));
       const request = { keyspace: session.keyspace.name, key };
-      return later(operations.explain(request), (answer) => explainJson(answer, key));
+      return later(operations.explain(request), (answer) => explainKeyJson(answer, key));
     }
     case 'stele|version':
       writeData(out, versionOf(operations, session));

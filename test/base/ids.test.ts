@@ -4,6 +4,7 @@ import {
   newIncarnation,
   nodeId,
   randomId,
+  shardNumber,
   shorten,
   version,
 } from '../../base/ids.ts';
@@ -46,6 +47,17 @@ describe('version', () => {
       expect(() => version(input)).toThrow(/is not a version: use 1, 2, 3/);
     },
   );
+});
+
+describe('shardNumber', () => {
+  it('takes decimal text', () => {
+    expect(shardNumber('0')).toBe(0);
+    expect(shardNumber('127')).toBe(127);
+  });
+
+  it.each(['', '-1', '1.5', '16384', '999999', 'x', '0x1'])('refuses %j', (text) => {
+    expect(() => shardNumber(text)).toThrow(/is not a shard: use 0 to/);
+  });
 });
 
 describe('random ids', () => {

@@ -84,6 +84,51 @@ describe('the number of copies of a keyspace', () => {
   });
 });
 
+interface Explained {
+  shard: number;
+  served_by: string | null;
+  replicas: { node: string; owner: boolean; holds: boolean; reason: string }[];
+}
+
+describe('where a shard lives, and why', () => {
+  const explain = async (rest: string): Promise<Explained> => {
+    const response = await fetch(cluster.url(`/v1/explain/${KEYSPACE}${rest}`));
+    expect(response.status).toBe(200);
+    return (await response.json()) as Explained;
+  };
+
+  test('is told of a key and of a shard alike, by HTTP and by the command line', async () => {
+    const ofKey = await explain(`/${rows.key(7)}`);
+    const ofShard = await explain(`?shard=${ofKey.shard}`);
+    expect(ofKey).toMatchObject(ofShard);
+    expect(ofShard.replicas).toMatchObject([
+      { owner: true, holds: true, reason: 'the ring puts the shard here; verified' },
+      { owner: true, holds: true, reason: 'the ring puts the shard here; verified' },
+    ]);
+    const told = await verb('explain', KEYSPACE, '--shard', `${ofKey.shard}`, '-o', 'json');
+    expect(JSON.parse(told.stdout)).toMatchObject({
+      shard: ofKey.shard,
+      servedBy: ofKey.served_by,
+      replicas: ofShard.replicas.map(({ node, reason }) => ({ nodeId: node, reason })),
+    });
+    const table = await verb('explain', KEYSPACE, '--shard', `${ofKey.shard}`);
+    expect(table.stdout).toMatch(/^shard +\d+$/m);
+    expect(table.stdout).not.toMatch(/^slot/m);
+  });
+
+  test('is refused for what is no shard, and where neither or both are named', async () => {
+    expect(await verb('explain', KEYSPACE, '--shard', `${SHARDS}`)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('this cluster has the shards 0 to 15') as string,
+    });
+    for (const rest of [[], ['key', '--shard', '1'], ['--shard', '-1'], ['--shard', 'x']]) {
+      expect((await verb('explain', KEYSPACE, ...rest)).code, rest.join(' ')).toBe(2);
+    }
+    expect((await fetch(cluster.url(`/v1/explain/${KEYSPACE}`))).status).toBe(400);
+    expect((await fetch(cluster.url(`/v1/explain/${KEYSPACE}?shard=99`))).status).toBe(400);
+  });
+});
+
 describe('a restart of datanodes that nobody starts again', () => {
   test('is refused with the way out', async () => {
     expect(await verb('node', 'restart', 'node-0')).toMatchObject({

@@ -3,7 +3,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
-import { keyspaceName, nodeId, shorten } from '../../../base/ids.ts';
+import { keyspaceName, nodeId, shardNumber, shorten } from '../../../base/ids.ts';
 import { parseDurationMs } from '../../../base/units.ts';
 import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
@@ -13,7 +13,7 @@ import { diffRoute } from './diff-route.ts';
 import { sendProblem } from './problem.ts';
 import { keyOfUrl } from './raw-url.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
-import { explainJson, healthJson, nodeJson, shardJson } from './shapes.ts';
+import { explainKeyJson, explainShardJson, healthJson, nodeJson, shardJson } from './shapes.ts';
 
 const WAIT_MS_DEFAULT = 30_000;
 const WAIT_MS_MAX = 600_000;
@@ -64,11 +64,36 @@ function clusterRoutes(app: FastifyInstance, operations: ClusterOperations): voi
   );
   app.get(
     '/v1/explain/:keyspace/:key',
-    { schema: { tags, summary: 'Where a key lives, and why', response: RESPONSES.explained } },
+    { schema: { tags, summary: 'Where a key lives, and why', response: RESPONSES.explainedKey } },
     async (request: OfKeyspace) => {
       const key = keyOfUrl(request.originalUrl);
       const keyspace = keyspaceName(request.params.keyspace);
-      return explainJson(await operations.explain({ keyspace, key }), key);
+      return explainKeyJson(await operations.explain({ keyspace, key }), key);
+    },
+  );
+  app.get(
+    '/v1/explain/:keyspace',
+    {
+      schema: {
+        tags,
+        summary: 'Why each copy of a shard is where it is, or what it waits for: ?shard=3',
+        querystring: queryOf({ shard: 'the number of the shard' }),
+        response: RESPONSES.explainedShard,
+      },
+    },
+    async (
+      request: FastifyRequest<{ Params: { keyspace: string }; Querystring: { shard?: string } }>,
+    ) => {
+      const { shard } = request.query;
+      if (shard === undefined) {
+        throw new SteleError(
+          'INVALID_ARGUMENT',
+          'Name a key (/v1/explain/{keyspace}/{key}) or a shard (?shard=3).',
+        );
+      }
+      const keyspace = keyspaceName(request.params.keyspace);
+      const asked = { keyspace, key: Buffer.alloc(0), shard: shardNumber(shard) };
+      return explainShardJson(await operations.explain(asked));
     },
   );
 }

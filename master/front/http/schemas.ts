@@ -82,11 +82,7 @@ const SHARD = object({
   holders: TEXTS,
   status: HEALTH_WORD,
 });
-const EXPLAINED = object({
-  keyspace: TEXT,
-  version: COUNT,
-  key: TEXT,
-  slot: COUNT,
+const PLACEMENT = {
   shard: COUNT,
   owners: TEXTS,
   holders: TEXTS,
@@ -101,7 +97,15 @@ const EXPLAINED = object({
       reason: TEXT,
     }),
   ),
+};
+const EXPLAINED_KEY = object({
+  keyspace: TEXT,
+  version: COUNT,
+  key: TEXT,
+  slot: COUNT,
+  ...PLACEMENT,
 });
+const EXPLAINED_SHARD = object({ keyspace: TEXT, version: COUNT, ...PLACEMENT });
 const REPAIRING = object({
   from: TEXT,
   error: TEXT,
@@ -283,7 +287,8 @@ export const RESPONSES = {
   load: withProblems(LOAD),
   health: withProblems(HEALTH),
   shards: withProblems(object({ shards: arrayOf(SHARD) })),
-  explained: withProblems(EXPLAINED),
+  explainedKey: withProblems(EXPLAINED_KEY),
+  explainedShard: withProblems(EXPLAINED_SHARD),
   nodes: withProblems(object({ nodes: arrayOf(NODE) })),
   draining: withProblems(object({ id: TEXT, draining: FLAG })),
   removedNode: withProblems(object({ id: TEXT, removed: FLAG })),

@@ -178,12 +178,18 @@ export function shardJson(shard: ShardSummary): Json {
   };
 }
 
-export function explainJson(explained: ExplainResponse, key: Buffer): Json {
+export function explainKeyJson(explained: ExplainResponse, key: Buffer): Json {
+  const { keyspace, version, slot } = explained;
+  return { keyspace, version, key: key.toString('utf8'), slot, ...placementJson(explained) };
+}
+
+export function explainShardJson(explained: ExplainResponse): Json {
+  const { keyspace, version } = explained;
+  return { keyspace, version, ...placementJson(explained) };
+}
+
+function placementJson(explained: ExplainResponse): Json {
   return {
-    keyspace: explained.keyspace,
-    version: explained.version,
-    key: key.toString('utf8'),
-    slot: explained.slot,
     shard: explained.shard,
     owners: explained.replicas.filter((replica) => replica.owner).map((replica) => replica.nodeId),
     holders: explained.replicas.filter((replica) => replica.holds).map((replica) => replica.nodeId),

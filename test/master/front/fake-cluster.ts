@@ -331,12 +331,12 @@ export class FakeCluster implements ClusterOperations {
     };
   }
 
-  async explain(request: { keyspace: string; key: Buffer }) {
+  async explain(request: { keyspace: string; key: Buffer; shard?: number | undefined }) {
     return {
       keyspace: request.keyspace,
       version: 1,
       slot: slotOfKey(request.key, 0, request.key.length),
-      shard: this.shardOf(request.key),
+      shard: request.shard ?? this.shardOf(request.key),
       ...EXPLAINED,
     };
   }

@@ -145,6 +145,11 @@ const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Asked>>>> = {
     '/v1/explain/default/k': ok,
     '/v1/explain/-bad/k': { status: 400 },
   },
+  'get /v1/explain/{keyspace}': {
+    '/v1/explain/default?shard=3': ok,
+    '/v1/explain/default?shard=x': { status: 400 },
+    '/v1/explain/default': { status: 400 },
+  },
   'get /v1/nodes': { '/v1/nodes': ok },
   'post /v1/nodes/{id}/drain': {
     '/v1/nodes/datanode-1/drain': ok,

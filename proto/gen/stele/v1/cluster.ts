@@ -348,6 +348,8 @@ export interface ListShardsResponse {
 export interface ExplainRequest {
   keyspace: string;
   key: Buffer;
+  /** Instead of a key. */
+  shard?: number | undefined;
 }
 
 export interface ExplainReplica {
@@ -361,6 +363,7 @@ export interface ExplainReplica {
 export interface ExplainResponse {
   keyspace: string;
   version: number;
+  /** Of the key; the first slot where a shard was asked for. */
   slot: number;
   shard: number;
   replicas: ExplainReplica[];
@@ -3538,7 +3541,7 @@ export const ListShardsResponse: MessageFns<ListShardsResponse> = {
 };
 
 function createBaseExplainRequest(): ExplainRequest {
-  return { keyspace: "", key: Buffer.alloc(0) };
+  return { keyspace: "", key: Buffer.alloc(0), shard: undefined };
 }
 
 export const ExplainRequest: MessageFns<ExplainRequest> = {
@@ -3548,6 +3551,9 @@ export const ExplainRequest: MessageFns<ExplainRequest> = {
     }
     if (message.key.length !== 0) {
       writer.uint32(18).bytes(message.key);
+    }
+    if (message.shard !== undefined) {
+      writer.uint32(24).uint32(message.shard);
     }
     return writer;
   },
@@ -3579,6 +3585,14 @@ export const ExplainRequest: MessageFns<ExplainRequest> = {
             }
 
             message.key = bufferView(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.shard = reader.uint32();
             continue;
           }
         }
