@@ -140,13 +140,9 @@ export class Leader implements ViewSource {
     };
   }
 
-  /**
-   * A read of the node failed or is overdue, so its heartbeat comes now. Where every shard has all its
-   * copies, and so somebody else, it is not waited for as long as usual.
-   */
+  /** A read of the node failed or is overdue, so its heartbeat comes now. */
   doubt(nodeId: string): void {
-    const { replicationEffective, status } = this.health;
-    this.roster.doubt(nodeId, status === HealthStatus.GREEN && replicationEffective > 1);
+    this.roster.doubt(nodeId);
   }
 
   /** A load touches the keyspace: segments that no manifest names yet are not garbage for a while. */
@@ -249,6 +245,10 @@ export class Leader implements ViewSource {
         this.#dispatch(event);
       },
       onHeard: (nodeId) => this.sync.kick(nodeId),
+      allReplicated: () => {
+        const { replicationEffective, status } = this.health;
+        return status === HealthStatus.GREEN && replicationEffective > 1;
+      },
       header: (nodeId) => this.header(nodeId),
     };
   }

@@ -27,6 +27,8 @@ export interface RosterOptions {
 export interface RosterSide {
   node(nodeId: string): NodeStatus | undefined;
   dispatch(event: ControlEvent): void;
+  /** Every shard has all its copies, and so somebody else than any one node. */
+  allReplicated(): boolean;
   /** After each answered heartbeat. */
   onHeard(nodeId: string): void;
   header(nodeId: string): OrderHeader;
@@ -62,6 +64,7 @@ export class Roster {
         const node = side.node(nodeId);
         return node?.liveness === 'INITIALIZING' && node.misses === 0;
       },
+      isImpatient: () => side.allReplicated(),
       onAnswer: (nodeId, response) => this.#onAnswer(nodeId, response),
       onMiss: (nodeId, error) => this.#onMiss(nodeId, error),
     });
@@ -86,9 +89,9 @@ export class Roster {
   }
 
   /** A read of the node failed or is overdue. */
-  doubt(nodeId: string, impatient: boolean): void {
+  doubt(nodeId: string): void {
     this.#probes.doubt(nodeId);
-    this.#heartbeater.doubt(nodeId, impatient);
+    this.#heartbeater.doubt(nodeId);
   }
 
   close(): void {

@@ -36,6 +36,8 @@ function chunkedFrom<Value>(map: ReadonlyMap<string, Value>): ChunkedMap<Value> 
 class ChunkedMap<Value> implements ReadonlyMap<string, Value> {
   readonly #places: ReadonlyMap<string, number>;
   readonly #chunks: readonly (readonly Value[])[];
+  /** All of them, once they are asked for: a turn goes through them many times. */
+  #values: readonly Value[] | undefined;
 
   constructor(places: ReadonlyMap<string, number>, chunks: readonly (readonly Value[])[]) {
     this.#places = places;
@@ -80,7 +82,8 @@ class ChunkedMap<Value> implements ReadonlyMap<string, Value> {
   }
 
   values(): MapIterator<Value> {
-    return this.#chunks.flat(1).values();
+    this.#values ??= this.#chunks.flat(1);
+    return this.#values.values();
   }
 
   forEach(visit: (value: Value, key: string, map: ReadonlyMap<string, Value>) => void): void {

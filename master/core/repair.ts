@@ -7,7 +7,7 @@
 //
 // Invariants: sources are verified holders only; nothing is ordered for a node whose holdings are
 // not known up to its last heartbeat; a node has at most `copiesPerNodeMax` orders
-// running unless they are small (many tiny segments must not take a heartbeat each).
+// queued unless they are small (many small segments must not take a heartbeat each).
 
 import type { SegmentRecord } from '../catalog/records.ts';
 import { balanceOf, lackedShards, ownedShards } from './balance.ts';
@@ -20,8 +20,11 @@ import type { Serving } from './serving.ts';
 import { isInStep, ownersOf } from './world.ts';
 import type { Dataset, World } from './world.ts';
 
-/** Orders to one node may exceed `copiesPerNodeMax` while all of them together are below this. */
-const SMALL_ORDERS_BYTES = 16 * 1024 * 1024;
+/**
+ * Orders to one node may exceed `copiesPerNodeMax` while all of them together are below this: a node that copies
+ * 100 MB/s must not run dry before its next heartbeat tells what has come. How many run at a time is its own setting.
+ */
+const QUEUED_BYTES_MIN = 64 * 1024 * 1024;
 const ORDERS_PER_NODE_MAX = 128;
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 30_000;
@@ -330,7 +333,7 @@ function loadOf(inFlight: InFlight): Map<string, NodeLoad> {
 
 function hasRoom(load: NodeLoad, bytes: number, limits: RepairLimits): boolean {
   if (load.count < limits.copiesPerNodeMax) return true;
-  return load.count < ORDERS_PER_NODE_MAX && load.bytes + bytes <= SMALL_ORDERS_BYTES;
+  return load.count < ORDERS_PER_NODE_MAX && load.bytes + bytes <= QUEUED_BYTES_MIN;
 }
 
 /** Also covers what the node has queued before it. */

@@ -14,15 +14,17 @@ import type { HeartbeatResponse, OrderHeader } from '../../proto/gen/stele/v1/da
 import type { ConnectionManager } from './connection-manager.ts';
 
 const URGENT_FACTOR = 5;
-/** A node in doubt has this part of an interval to answer, */
-const DOUBT_SHARE = 0.5;
+/** Where others can take its place, a node has so many intervals to answer and not the whole deadline, */
+const IMPATIENT_INTERVALS = 1.2;
+/** one in doubt so many, */
+const DOUBT_INTERVALS = 0.5;
 /** or so many times what its heartbeats have taken: one that is far away or slow is not dead. */
-const DOUBT_FACTOR = 3;
+const TOOK_FACTOR = 3;
 /** Lost connections are looked at once in this part of an interval. */
 const LOST_SHARE = 0.1;
 /** How much of the slowest heartbeat is remembered at the next. */
 const TOOK_DECAY = 0.9;
-const SLOTS_PER_INTERVAL = 50;
+const SLOTS_PER_INTERVAL = 20;
 
 export interface HeartbeaterOptions {
   readonly intervalMs: number;
@@ -33,6 +35,8 @@ export interface HeartbeaterOptions {
   readonly header: (nodeId: string) => OrderHeader;
   /** A node whose next report is waited for (it verifies its files) is asked more often. */
   readonly isUrgent?: (nodeId: string) => boolean;
+  /** Others can take the place of any node: none is waited for as long as the deadline. */
+  readonly isImpatient: () => boolean;
   readonly onAnswer: (nodeId: string, response: HeartbeatResponse) => void;
   readonly onMiss: (nodeId: string, error: SteleError) => void;
 }
@@ -94,19 +98,15 @@ export class Heartbeater {
     this.#options.background.run('heartbeat', () => this.#run(nodeId, loop));
   }
 
-  /**
-   * Somebody had trouble with the node: it is asked now. `impatient`: it must answer soon, because
-   * others can take its place if it does not.
-   */
-  doubt(nodeId: string, impatient: boolean): void {
+  /** Somebody had trouble with the node: it is asked now, and must answer soon if others can take its place. */
+  doubt(nodeId: string): void {
     const loop = this.#loops.get(nodeId);
     const nowMs = monotonicNowMs();
-    const { intervalMs } = this.#options;
+    const { intervalMs, isImpatient } = this.#options;
     if (loop === undefined || nowMs - loop.doubtedAtMs < intervalMs) return;
     loop.doubtedAtMs = nowMs;
     loop.hurry();
-    if (!impatient) return;
-    cutLater(loop, Math.max(intervalMs * DOUBT_SHARE, loop.tookMs * DOUBT_FACTOR));
+    if (isImpatient()) cutLater(loop, patienceMs(loop, intervalMs * DOUBT_INTERVALS));
   }
 
   /** The node's connection has ended. Slow reads that were told just before do not hold this back. */
@@ -143,14 +143,14 @@ export class Heartbeater {
   }
 
   async #beat(nodeId: string, loop: Loop): Promise<void> {
-    const { connections, deadlineMs, header, onAnswer, onMiss } = this.#options;
+    const { connections, header, onAnswer, onMiss } = this.#options;
     const link = connections.probe(nodeId);
     if (link === undefined) return;
     if (loop.beat.signal.aborted) loop.beat = new AbortController();
     loop.beating = true;
     loop.beatAtMs = monotonicNowMs();
     try {
-      const options = { deadlineMs, signal: loop.beat.signal };
+      const options = { deadlineMs: this.#deadlineMs(loop), signal: loop.beat.signal };
       const response = await link.heartbeat({ header: header(nodeId) }, options);
       if (response.nodeId !== nodeId) throw strangerError(nodeId, response.nodeId);
       if (loop.stopped) return;
@@ -163,6 +163,17 @@ export class Heartbeater {
       loop.beating = false;
     }
   }
+
+  #deadlineMs(loop: Loop): number {
+    const { deadlineMs, intervalMs, isImpatient } = this.#options;
+    if (!isImpatient()) return deadlineMs;
+    return Math.min(deadlineMs, patienceMs(loop, intervalMs * IMPATIENT_INTERVALS));
+  }
+}
+
+/** How long a node may take that others can stand in for. */
+function patienceMs(loop: Loop, leastMs: number): number {
+  return Math.ceil(Math.max(leastMs, loop.tookMs * TOOK_FACTOR));
 }
 
 /** Ends the heartbeat that is under way, or about to begin, once it has taken `limitMs`. */

@@ -81,6 +81,8 @@ export class NodeSync {
       running.again = true;
       return;
     }
+    // As with nearly every heartbeat of a large cluster.
+    if (this.#isInStep(nodeId)) return;
     const state = { again: false };
     this.#running.set(nodeId, state);
     this.#background.run('node-sync', () => this.#run(nodeId, state));
@@ -140,6 +142,17 @@ export class NodeSync {
     }
   }
 
+  #isInStep(nodeId: string): boolean {
+    const { known, reported } = this.#side.holdingsRevisions(nodeId);
+    if (known < reported || !this.#hasApplied(nodeId, this.#side.header(nodeId))) return false;
+    return this.#side.outdatedManifests(nodeId).length === 0;
+  }
+
+  #hasApplied(nodeId: string, { incarnation }: OrderHeader): boolean {
+    const applied = this.#applied.get(nodeId);
+    return applied?.view === this.#side.currentView() && applied.incarnation === incarnation;
+  }
+
   async #holdings(nodeId: string, link: DatanodeLink): Promise<void> {
     const { known, reported } = this.#side.holdingsRevisions(nodeId);
     if (known >= reported) return;
@@ -151,8 +164,7 @@ export class NodeSync {
   async #view(nodeId: string, link: DatanodeLink): Promise<void> {
     const view = this.#side.currentView();
     const header = this.#side.header(nodeId);
-    const applied = this.#applied.get(nodeId);
-    if (applied?.view === view && applied.incarnation === header.incarnation) {
+    if (this.#hasApplied(nodeId, header)) {
       await this.#putManifests(nodeId, link, header, this.#side.outdatedManifests(nodeId));
       return;
     }

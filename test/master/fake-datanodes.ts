@@ -313,9 +313,7 @@ export class FakeNetwork implements LinkFactory {
         const { expectIncarnation: incarnation, expectNode: nodeId } = request;
         return find({ ...header, nodeId, incarnation }).diff(request);
       },
-      fetchSegment: () => {
-        throw new SteleError('UNSUPPORTED', 'no bytes here');
-      },
+      fetchSegment: () => Promise.reject(new SteleError('UNSUPPORTED', 'no bytes here')),
       lookups: {
         lookup: async ({ keyspaceUid, version }, keys, sink) => {
           const node = [...this.nodes.values()].find(

@@ -99,6 +99,7 @@ describe('heartbeats', () => {
       background,
       header: (nodeId) => ({ epoch: 1, nodeId, incarnation: '', clusterId: '' }),
       onAnswer: (nodeId) => answers.push(nodeId),
+      isImpatient: () => false,
       onMiss: (nodeId) => misses.push(nodeId),
     });
     factory.hang.add('slow');
@@ -126,14 +127,15 @@ describe('heartbeats', () => {
       background,
       header: (nodeId) => ({ epoch: 1, nodeId, incarnation: '', clusterId: '' }),
       onAnswer: () => answers++,
+      isImpatient: () => false,
       onMiss: () => undefined,
     });
     connections.addDependency(target('a', factory.network.add('a').port));
     heartbeater.start('a');
     await until(() => answers === 1, 'the first heartbeat');
-    heartbeater.doubt('a', false);
+    heartbeater.doubt('a');
     await until(() => answers === 2, 'the heartbeat of a doubt');
-    heartbeater.doubt('a', false);
+    heartbeater.doubt('a');
     heartbeater.connectionLost('a');
     await until(() => answers === 3, 'the heartbeat of a lost connection');
     heartbeater.connectionLost('a');

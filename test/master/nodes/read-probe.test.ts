@@ -1,6 +1,6 @@
 // Datanodes that answer heartbeats and no reads, and readers that hurry a heartbeat.
 
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { BackgroundTasks } from '../../../base/background.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { silentLogger } from '../../../base/log.ts';
@@ -145,30 +145,53 @@ test('a reader in doubt has the next heartbeat probe', async () => {
   expect(node.readsAsked).toBe(2);
 });
 
-test('a doubt brings the heartbeat forward, once an interval, and an impatient one cuts it short', async () => {
-  const node = new OneNode();
+describe('a heartbeat that is not answered', () => {
+  let isImpatient = false;
   let misses = 0;
-  const heartbeater = new Heartbeater({
-    intervalMs: 400,
-    deadlineMs: 60_000,
-    connections: node.connections,
-    background,
-    header: (nodeId) => ({ epoch: 1, nodeId, incarnation: '', clusterId: 'c' }),
-    onAnswer: () => undefined,
-    onMiss: () => misses++,
+
+  function heartbeaterOf(node: OneNode, intervalMs: number, deadlineMs: number): Heartbeater {
+    isImpatient = false;
+    misses = 0;
+    const heartbeater = new Heartbeater({
+      intervalMs,
+      deadlineMs,
+      connections: node.connections,
+      background,
+      header: (nodeId) => ({ epoch: 1, nodeId, incarnation: '', clusterId: 'c' }),
+      isImpatient: () => isImpatient,
+      onAnswer: () => undefined,
+      onMiss: () => misses++,
+    });
+    onTestFinished(() => heartbeater.close());
+    heartbeater.start('a');
+    return heartbeater;
+  }
+
+  test('is brought forward by a doubt, once an interval, and cut short where others can take the place', async () => {
+    const node = new OneNode();
+    const heartbeater = heartbeaterOf(node, 400, 60_000);
+    await until(() => node.beatsAsked === 1, 'the first heartbeat');
+    node.hangs = true;
+    const startedMs = performance.now();
+    await until(() => {
+      heartbeater.doubt('a');
+      return node.beatsAsked === 2;
+    }, 'the hurried heartbeat');
+    expect(performance.now() - startedMs).toBeLessThan(300);
+    isImpatient = true;
+    await until(() => {
+      heartbeater.doubt('a');
+      return misses === 1;
+    }, 'the heartbeat to be cut');
   });
-  onTestFinished(() => heartbeater.close());
-  heartbeater.start('a');
-  await until(() => node.beatsAsked === 1, 'the first heartbeat');
-  node.hangs = true;
-  const startedMs = performance.now();
-  await until(() => {
-    heartbeater.doubt('a', false);
-    return node.beatsAsked === 2;
-  }, 'the hurried heartbeat');
-  expect(performance.now() - startedMs).toBeLessThan(300);
-  await until(() => {
-    heartbeater.doubt('a', true);
-    return misses === 1;
-  }, 'the heartbeat to be cut');
+
+  test('is not waited for as long as the deadline where others can take the place', async () => {
+    const node = new OneNode();
+    heartbeaterOf(node, 50, 60_000);
+    await until(() => node.beatsAsked === 1, 'the first heartbeat');
+    isImpatient = true;
+    node.hangs = true;
+    await until(() => misses === 1, 'the miss');
+    isImpatient = false;
+  });
 });
