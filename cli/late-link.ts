@@ -2,7 +2,6 @@
 // the catalog before they have started. Until then every call fails as one to a dead process does.
 
 import { SteleError } from '../base/errors.ts';
-import type { FetchSegmentRequest } from '../proto/gen/stele/v1/datanode.ts';
 import type {
   CallOptions,
   DatanodeLink,
@@ -31,18 +30,10 @@ export function lateLink(nodeId: string, find: () => DatanodeLink | undefined): 
     measureDeltas: async (request, options) => link().measureDeltas(request, options),
     mergeSegments: async (request, options) => link().mergeSegments(request, options),
     diffShards: async (request, options) => link().diffShards(request, options),
-    fetchSegment: (request, options) => fetchLate(link, request, options),
+    fetchSegment: async (wish, into, options) => link().fetchSegment(wish, into, options),
     lookups: new LateLookups(link),
     close: () => undefined,
   };
-}
-
-async function* fetchLate(
-  link: () => DatanodeLink,
-  request: FetchSegmentRequest,
-  options: CallOptions,
-): AsyncGenerator<Uint8Array> {
-  yield* link().fetchSegment(request, options);
 }
 
 class LateLookups implements LookupChannel {

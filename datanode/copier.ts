@@ -4,18 +4,14 @@
 // that fails or sends bytes that do not verify is left for the next one; when all have failed, the
 // order is dropped and the reason told with the next heartbeat. The master decides what then.
 
-import { monotonicNowMs, sleep } from '../base/clock.ts';
-import { SteleError, toSteleError } from '../base/errors.ts';
+import { monotonicNowMs } from '../base/clock.ts';
+import { toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { BackgroundTasks } from '../base/background.ts';
-import type {
-  CopyFailure,
-  CopyOrder,
-  CopySource,
-  FetchSegmentRequest,
-} from '../proto/gen/stele/v1/datanode.ts';
+import type { CopyFailure, CopyOrder, CopySource } from '../proto/gen/stele/v1/datanode.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LinkFactory } from '../proto/ports.ts';
+import type { SegmentWish } from '../proto/segment-transfer.ts';
 import type { Intake } from './intake.ts';
 import { BRAKED_BYTES_PER_SECOND_MIN } from './intake-brake.ts';
 import type { IntakeBrake } from './intake-brake.ts';
@@ -25,6 +21,8 @@ const FAILURES_KEPT_MAX = 1000;
 /** The least a transfer may take, and the slowest rate that is still waited for. */
 const FETCH_DEADLINE_BASE_MS = 30_000;
 const FETCH_BYTES_PER_MS_MIN = 1000;
+/** Shorter pauses are put together to one. */
+const PAUSE_MS_MIN = 10;
 
 export interface CopierOptions {
   readonly intake: Intake;
@@ -140,9 +138,9 @@ export class Copier {
     const reservation = await intake.reserve(segment.fileBytes);
     try {
       const link = this.#linkTo(source.nodeId, source.address);
-      const request = { keyspaceUid, segmentId: segment.id, expectNode: source.nodeId };
-      const bytes = await this.#fetch(link, request, segment.fileBytes);
-      await intake.store(bytes, request);
+      const wish = { keyspaceUid, segmentId: segment.id, expectNode: source.nodeId };
+      const bytes = await this.#fetch(link, wish, segment.fileBytes);
+      await intake.store(bytes, wish);
     } finally {
       reservation.release();
     }
@@ -164,23 +162,12 @@ export class Copier {
     this.#links.clear();
   }
 
-  async #fetch(
-    link: DatanodeLink,
-    request: FetchSegmentRequest,
-    byteLength: number,
-  ): Promise<Buffer> {
+  async #fetch(link: DatanodeLink, wish: SegmentWish, byteLength: number): Promise<Buffer> {
     const bytes = Buffer.from(new SharedArrayBuffer(byteLength));
     const deadlineMs = FETCH_DEADLINE_BASE_MS + byteLength / this.#slowestBytesPerMs();
-    const parts = link.fetchSegment(request, { deadlineMs, signal: this.#abort.signal });
-    let received = 0;
-    for await (const part of parts) {
-      if (received + part.length > byteLength) break;
-      bytes.set(part, received);
-      received += part.length;
-      await this.#pace(part.length);
-    }
-    if (received === byteLength) return bytes;
-    throw new SteleError('CORRUPT', `The peer sent ${received} of ${byteLength} bytes.`);
+    const into = { bytes, pace: (byteCount: number) => this.#pauseMs(byteCount) };
+    await link.fetchSegment(wish, into, { deadlineMs, signal: this.#abort.signal });
+    return bytes;
   }
 
   #slowestBytesPerMs(): number {
@@ -191,7 +178,7 @@ export class Copier {
   }
 
   /** One pace for all copies together: each part moves the time at which the next may follow. */
-  async #pace(byteCount: number): Promise<void> {
+  #pauseMs(byteCount: number): number {
     let waitMs = this.#options.brake.take(byteCount);
     if (this.#bytesPerSecondMax > 0) {
       const nowMs = monotonicNowMs();
@@ -199,6 +186,6 @@ export class Copier {
       this.#paceAtMs = Math.max(this.#paceAtMs, nowMs) + costMs;
       waitMs = Math.max(waitMs, this.#paceAtMs - nowMs);
     }
-    if (waitMs > 10) await sleep(waitMs, this.#abort.signal);
+    return waitMs > PAUSE_MS_MIN ? waitMs : 0;
   }
 }

@@ -3,14 +3,14 @@
 import { monotonicNowMs } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
-import type { FetchSegmentRequest } from '../proto/gen/stele/v1/datanode.ts';
 import type {
-  CallOptions,
   DatanodeLink,
+  FetchTarget,
   LookupChannel,
   LookupSink,
   LookupTargetRef,
 } from '../proto/ports.ts';
+import type { SegmentWish } from '../proto/segment-transfer.ts';
 import { found, lookupInTable } from './lookup.ts';
 import type { Datanode } from './node.ts';
 import { listSlotKeys, scanKeys } from './peer-scans.ts';
@@ -32,21 +32,19 @@ export function directLink(node: Datanode): DatanodeLink {
     measureDeltas: (request, { signal }) => node.measureDeltas(request, signal),
     mergeSegments: (request) => node.mergeSegments(request),
     diffShards: (request, { signal }) => node.diffShards(request, signal),
-    fetchSegment: (request, options) => fetchDirectly(node, request, options),
+    fetchSegment: (wish, into) => fetchDirectly(node, wish, into),
     lookups: new DirectLookups(node),
     close: () => undefined,
   };
 }
 
-async function* fetchDirectly(
-  node: Datanode,
-  request: FetchSegmentRequest,
-  options: CallOptions,
-): AsyncGenerator<Uint8Array> {
-  for await (const part of node.fetchSegment(request)) {
-    if (options.signal?.aborted === true) throw new SteleError('CANCELLED', 'Cancelled.');
-    yield part;
+async function fetchDirectly(node: Datanode, wish: SegmentWish, into: FetchTarget): Promise<void> {
+  const bytes = await node.segmentBytes(wish);
+  if (bytes.length !== into.bytes.length) {
+    const text = `The peer has ${bytes.length} bytes of a segment of ${into.bytes.length}.`;
+    throw new SteleError('CORRUPT', text);
   }
+  into.bytes.set(bytes);
 }
 
 class DirectLookups implements LookupChannel {

@@ -1,15 +1,11 @@
 // DatanodeService and LookupService over gRPC: thin handlers that pass messages to the Datanode.
 
-import type { handleUnaryCall, ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
+import type { handleUnaryCall, ServerDuplexStream } from '@grpc/grpc-js';
 import { monotonicNowMs } from '../base/clock.ts';
 import { SteleError, suspendedError } from '../base/errors.ts';
 import { toGrpcError } from '../proto/grpc-errors.ts';
 import { messagesOf } from '../proto/grpc-streams.ts';
-import type {
-  DatanodeServiceServer,
-  FetchSegmentRequest,
-  FetchSegmentResponse,
-} from '../proto/gen/stele/v1/datanode.ts';
+import type { DatanodeServiceServer } from '../proto/gen/stele/v1/datanode.ts';
 import type {
   LookupRequest,
   LookupResponse,
@@ -43,7 +39,6 @@ export function datanodeService(node: Datanode): DatanodeServiceServer {
     measureDeltas: unary((request, signal) => node.measureDeltas(request, signal)),
     mergeSegments: unary((request) => node.mergeSegments(request)),
     diffShards: unary((request, signal) => node.diffShards(request, signal)),
-    fetchSegment: (call) => void send(node, call),
   };
 }
 
@@ -66,21 +61,6 @@ function unary<Request, Response>(
       (thrown: unknown) => callback(toGrpcError(thrown)),
     );
   };
-}
-
-async function send(
-  node: Datanode,
-  call: ServerWritableStream<FetchSegmentRequest, FetchSegmentResponse>,
-): Promise<void> {
-  try {
-    for await (const chunk of node.fetchSegment(call.request)) {
-      if (call.cancelled) return;
-      if (!call.write({ chunk })) await drained(call);
-    }
-    call.end();
-  } catch (thrown) {
-    if (!call.cancelled) call.emit('error', toGrpcError(thrown));
-  }
 }
 
 async function answerStream(

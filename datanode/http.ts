@@ -8,7 +8,7 @@ import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import type { Datanode } from './node.ts';
 import { notReadyReason } from './readiness.ts';
-import { takeSegments } from './segment-upgrade.ts';
+import { exchangeSegments } from './segment-upgrade.ts';
 
 const SILENT_MS_MAX = 10_000;
 /** Node.js looks this often for headers that are late; its default would make it up to 40 s. */
@@ -44,15 +44,16 @@ export async function startDatanodeHttp(
   app.get('/metrics', async (_, reply) => {
     return reply.type(registry.contentType).send(await registry.metrics());
   });
-  const stopTaking = takeSegments(app.server, {
+  const stopExchange = exchangeSegments(app.server, {
     admit: (announced) => node.receiving.admit(announced),
     pace: (byteCount) => node.brake.take(byteCount),
+    give: (wish) => node.segmentBytes(wish),
   });
   const port = await listen(app, options.host, options.port);
   return {
     port,
     close: async () => {
-      stopTaking();
+      stopExchange();
       await app.close();
     },
   };

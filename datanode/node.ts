@@ -6,7 +6,6 @@ import { SteleError, toSteleError } from '../base/errors.ts';
 import type { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import { TRANSFER_CHUNK_BYTES } from '../base/limits.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
 import type {
@@ -18,7 +17,6 @@ import type {
   DiffShardsResponse,
   DropSegmentsRequest,
   DropSegmentsResponse,
-  FetchSegmentRequest,
   HeartbeatRequest,
   HeartbeatResponse,
   ListHoldingsRequest,
@@ -34,6 +32,7 @@ import type {
   VersionRef,
 } from '../proto/gen/stele/v1/datanode.ts';
 import type { LinkFactory } from '../proto/ports.ts';
+import type { SegmentWish } from '../proto/segment-transfer.ts';
 import { ClusterState } from './cluster-state.ts';
 import { Comparisons } from './comparisons.ts';
 import { Copier } from './copier.ts';
@@ -285,17 +284,12 @@ export class Datanode {
     return this.#comparisons.diff(request, signal);
   }
 
-  /** The bytes of a segment held here, in parts; the caller must not change them. */
-  async *fetchSegment(request: FetchSegmentRequest): AsyncGenerator<Buffer> {
-    this.identity.expect(request.expectNode, '');
-    const bytes = await this.#bytesOf(request.keyspaceUid, request.segmentId);
-    for (let at = 0; at < bytes.length; at += TRANSFER_CHUNK_BYTES) {
-      yield bytes.subarray(at, at + TRANSFER_CHUNK_BYTES);
-    }
-  }
-
-  /** From memory, or of a suspended keyspace from disk; who gets them verifies them. */
-  async #bytesOf(keyspaceUid: string, segmentId: string): Promise<Buffer> {
+  /**
+   * The bytes of a segment held here, which nobody may change: from memory, or of a suspended keyspace from disk. Who
+   * gets them verifies them. Throws WRONG_NODE, NOT_FOUND, IO.
+   */
+  async segmentBytes({ expectNode, keyspaceUid, segmentId }: SegmentWish): Promise<Buffer> {
+    this.identity.expect(expectNode, '');
     const segment = this.holdings.get(keyspaceUid, segmentId);
     if (segment !== undefined) return segment.bytes;
     if (this.holdings.has(keyspaceUid, segmentId)) {

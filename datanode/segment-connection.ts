@@ -1,8 +1,8 @@
-// One loader's connection: segments one after the other (proto/segment-transfer.ts has the protocol).
+// One peer's connection: segments one after the other (proto/segment-transfer.ts has the protocol).
 //
-//     ANNOUNCED   a frame is collected
-//     BUSY        room is looked for, or a segment is verified and synced; nothing may come
-//     BODY        bytes go from the socket into the segment's own memory, without a stop in between
+//     FRAME   a frame is collected
+//     BUSY    room is looked for, a segment is verified and synced, or one is sent; nothing may come
+//     BODY    bytes go from the socket into the segment's own memory, without a stop in between
 //
 // A sender that stalls is given up after IDLE_MS_MAX; that time covers the wait for a turn, the verification
 // and the sync, so it is generous. Whatever ends the connection, an arrival in progress is abandoned.
@@ -10,12 +10,20 @@
 import type { Socket } from 'node:net';
 import { toSteleError } from '../base/errors.ts';
 import { readInto } from '../base/socket-reads.ts';
-import { FrameReader, encodeAnswer, readAnnouncement } from '../proto/segment-transfer.ts';
-import type { SegmentAnnouncement, SegmentAnswer } from '../proto/segment-transfer.ts';
+import {
+  FrameReader,
+  encodeAnswer,
+  isWish,
+  readAnnouncement,
+  readWish,
+} from '../proto/segment-transfer.ts';
+import type { SegmentAnnouncement, SegmentAnswer, SegmentWish } from '../proto/segment-transfer.ts';
 
 const IDLE_MS_MAX = 120_000;
 /** A larger read would keep readers waiting. */
 const READ_BYTES_MAX = 64 * 1024;
+/** The system takes so many at a time of a segment that is sent, and readers are answered in between. */
+const WRITE_BYTES = 1024 * 1024;
 /** Shorter than that a timer cannot wait. */
 const PAUSE_MS_MIN = 1;
 
@@ -31,17 +39,19 @@ export interface IncomingSegment {
   abandon(): void;
 }
 
-/** Who takes segments. */
-export interface SegmentTaker {
+/** Who takes segments and gives them. */
+export interface SegmentKeeper {
   /** Undefined: the segment is here already. Throws what the sender is to be told. */
   admit(announced: SegmentAnnouncement): Promise<IncomingSegment | undefined>;
   /** Told of bytes that have come in; returns for how many ms no more are to be taken. */
   pace(byteCount: number): number;
+  /** The bytes of a segment, which stay as they are. Throws what the peer is to be told. */
+  give(wish: SegmentWish): Promise<Uint8Array>;
 }
 
 export class SegmentConnection {
   readonly #socket: Socket;
-  readonly #taker: SegmentTaker;
+  readonly #keeper: SegmentKeeper;
   readonly #frame = new FrameReader();
   #isBusy = false;
   /** Whether the next bytes come into the segment's memory. */
@@ -50,8 +60,8 @@ export class SegmentConnection {
   #pause: NodeJS.Timeout | undefined;
 
   /** Starts at once with what comes on `accepted`, which is this object's from here on. */
-  constructor(accepted: Socket, taker: SegmentTaker, onClose: () => void, reuseReads = true) {
-    this.#taker = taker;
+  constructor(accepted: Socket, keeper: SegmentKeeper, onClose: () => void, reuseReads = true) {
+    this.#keeper = keeper;
     const target = {
       next: () => this.#next(),
       filled: (byteCount: number) => this.#filled(byteCount),
@@ -99,7 +109,9 @@ export class SegmentConnection {
     }
     try {
       const content = this.#frame.filled(byteCount);
-      if (content !== undefined) void this.#admit(readAnnouncement(content));
+      if (content === undefined) return true;
+      if (isWish(content)) void this.#give(readWish(content));
+      else void this.#admit(readAnnouncement(content));
     } catch (thrown) {
       this.#refuse(thrown);
       this.#socket.end();
@@ -109,7 +121,7 @@ export class SegmentConnection {
 
   #bodyFilled(arrival: IncomingSegment, byteCount: number): boolean {
     arrival.filled(byteCount);
-    const pauseMs = this.#taker.pace(byteCount);
+    const pauseMs = this.#keeper.pace(byteCount);
     if (arrival.room.length === 0) {
       void this.#finish(arrival);
       return true;
@@ -123,7 +135,7 @@ export class SegmentConnection {
   async #admit(announced: SegmentAnnouncement): Promise<void> {
     this.#isBusy = true;
     try {
-      const arrival = await this.#taker.admit(announced);
+      const arrival = await this.#keeper.admit(announced);
       if (this.#socket.destroyed) arrival?.abandon();
       else {
         this.#arrival = arrival;
@@ -146,6 +158,27 @@ export class SegmentConnection {
     arrival.abandon();
     this.#arrival = undefined;
     this.#isBusy = false;
+  }
+
+  async #give(wish: SegmentWish): Promise<void> {
+    this.#isBusy = true;
+    try {
+      const bytes = await this.#keeper.give(wish);
+      this.#answer({ sending: bytes.length });
+      for (let at = 0; at < bytes.length && !this.#socket.destroyed; at += WRITE_BYTES) {
+        await this.#write(bytes.subarray(at, at + WRITE_BYTES));
+      }
+    } catch (thrown) {
+      this.#refuse(thrown);
+    }
+    this.#isBusy = false;
+  }
+
+  /** Resolves when the system has taken the bytes, or the connection is over. */
+  #write(bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve) => {
+      this.#socket.write(bytes, () => resolve());
+    });
   }
 
   #refuse(thrown: unknown): void {

@@ -5,13 +5,13 @@ import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
 import { SEGMENTS_PATH, SEGMENTS_PROTOCOL } from '../proto/segment-transfer.ts';
 import { SegmentConnection } from './segment-connection.ts';
-import type { SegmentTaker } from './segment-connection.ts';
+import type { SegmentKeeper } from './segment-connection.ts';
 
-/** Loaders use eight each. Whoever comes on top is refused and tries again. */
+/** Loaders use eight each, datanodes a few. Whoever comes on top is refused and tries again. */
 const CONNECTIONS_MAX = 1024;
 
-/** Starts to take segments at `server`; the returned function cuts all their connections off. */
-export function takeSegments(server: Server, taker: SegmentTaker): () => void {
+/** Starts to take and give segments at `server`; the returned function cuts all their connections off. */
+export function exchangeSegments(server: Server, keeper: SegmentKeeper): () => void {
   const open = new Set<SegmentConnection>();
   server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     // Until it is somebody's, or closed.
@@ -22,7 +22,7 @@ export function takeSegments(server: Server, taker: SegmentTaker): () => void {
       stream.write(
         `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${SEGMENTS_PROTOCOL}\r\n\r\n`,
       );
-      const connection = new SegmentConnection(stream, taker, () => open.delete(connection));
+      const connection = new SegmentConnection(stream, keeper, () => open.delete(connection));
       open.add(connection);
     }
   });

@@ -1,11 +1,9 @@
-// A DatanodeLink over gRPC: orders and bulk bytes on one connection, lookups on another, so that a
-// segment in transfer never delays a read.
+// A DatanodeLink over gRPC: orders on one connection, lookups on another; segments come over connections of their
+// own to the HTTP port (segment-fetch.ts).
 
 import { connectivityState } from '@grpc/grpc-js';
-import { SteleError } from '../base/errors.ts';
 import { callUnary, openClient } from './grpc-channel.ts';
 import type { UnaryMethod } from './grpc-channel.ts';
-import { steleErrorFromGrpc } from './grpc-errors.ts';
 import { GrpcLookupChannel } from './lookup-stream.ts';
 import { DatanodeServiceClient } from './gen/stele/v1/datanode.ts';
 import type {
@@ -17,8 +15,6 @@ import type {
   DiffShardsResponse,
   DropSegmentsRequest,
   DropSegmentsResponse,
-  FetchSegmentRequest,
-  FetchSegmentResponse,
   HeartbeatRequest,
   HeartbeatResponse,
   ListHoldingsRequest,
@@ -37,7 +33,16 @@ import type {
   ScanKeysResponse,
 } from './gen/stele/v1/datanode.ts';
 import { LookupServiceClient } from './gen/stele/v1/lookup.ts';
-import type { CallOptions, DatanodeLink, LinkFactory, LinkTarget, LookupChannel } from './ports.ts';
+import type {
+  CallOptions,
+  DatanodeLink,
+  FetchTarget,
+  LinkFactory,
+  LinkTarget,
+  LookupChannel,
+} from './ports.ts';
+import { SegmentFetches } from './segment-fetch.ts';
+import type { SegmentWish } from './segment-transfer.ts';
 
 /** `host:port` of an address's gRPC side, with brackets around IPv6. */
 function grpcAddress(address: { readonly host: string; readonly grpcPort: number }): string {
@@ -56,6 +61,7 @@ class GrpcDatanodeLink implements DatanodeLink {
   readonly #peer: string;
   readonly #client: DatanodeServiceClient;
   readonly #lookupClient: LookupServiceClient;
+  readonly #fetches: SegmentFetches;
   /** How to cancel each call under way. */
   readonly #inFlight = new Set<() => void>();
   #closed = false;
@@ -64,6 +70,7 @@ class GrpcDatanodeLink implements DatanodeLink {
     const address = grpcAddress(target.address);
     this.#peer = `datanode ${target.nodeId} at ${address}`;
     this.#client = openClient(DatanodeServiceClient, address);
+    this.#fetches = new SegmentFetches(target);
     this.#lookupClient = openClient(LookupServiceClient, address);
     this.lookups = new GrpcLookupChannel(this.#lookupClient, {
       peer: this.#peer,
@@ -125,26 +132,8 @@ class GrpcDatanodeLink implements DatanodeLink {
     return this.#call(this.#client.diffShards.bind(this.#client), request, options);
   }
 
-  async *fetchSegment(
-    request: FetchSegmentRequest,
-    options: CallOptions,
-  ): AsyncGenerator<Uint8Array> {
-    if (options.signal?.aborted === true) throw new SteleError('CANCELLED', 'Cancelled.');
-    const call = this.#client.fetchSegment(request, { deadline: Date.now() + options.deadlineMs });
-    const cancel = (): void => call.cancel();
-    options.signal?.addEventListener('abort', cancel, { once: true });
-    this.#inFlight.add(cancel);
-    try {
-      for await (const response of call as AsyncIterable<FetchSegmentResponse>) {
-        yield response.chunk;
-      }
-    } catch (thrown) {
-      throw steleErrorFromGrpc(thrown, this.#peer);
-    } finally {
-      options.signal?.removeEventListener('abort', cancel);
-      this.#inFlight.delete(cancel);
-      call.cancel();
-    }
+  fetchSegment(wish: SegmentWish, into: FetchTarget, options: CallOptions): Promise<void> {
+    return this.#fetches.fetch(wish, into, options);
   }
 
   isConnected(): boolean {
@@ -187,6 +176,7 @@ class GrpcDatanodeLink implements DatanodeLink {
     this.#closed = true;
     for (const cancel of this.#inFlight) cancel();
     this.lookups.close();
+    this.#fetches.close();
     this.#lookupClient.close();
     this.#client.close();
   }

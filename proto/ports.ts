@@ -13,7 +13,6 @@ import type {
   DiffShardsResponse,
   DropSegmentsRequest,
   DropSegmentsResponse,
-  FetchSegmentRequest,
   HeartbeatRequest,
   HeartbeatResponse,
   ListHoldingsRequest,
@@ -34,6 +33,7 @@ import type {
 import type { RegisterNodeRequest, RegisterNodeResponse } from './gen/stele/v1/cluster.ts';
 import type { LookupStatus } from './gen/stele/v1/lookup.ts';
 import type { NodeAddress } from './gen/stele/v1/view.ts';
+import type { SegmentWish } from './segment-transfer.ts';
 
 export interface CallOptions {
   /** The call fails with DEADLINE_EXCEEDED after this. */
@@ -100,6 +100,14 @@ export interface LookupChannel {
   close(): void;
 }
 
+/** Where a fetched segment goes. */
+export interface FetchTarget {
+  /** As long as the segment; written to until the call is over. */
+  readonly bytes: Uint8Array;
+  /** Told of bytes that have come in; returns for how many ms no more are to be taken. */
+  pace(byteCount: number): number;
+}
+
 /** Everything one role can ask of a datanode. */
 export interface DatanodeLink extends DatanodeControl {
   readonly lookups: LookupChannel;
@@ -108,8 +116,8 @@ export interface DatanodeLink extends DatanodeControl {
   /** The keys of a slot; takes as long as reading a whole shard. Views of a segment as well. */
   listSlotKeys(request: ListSlotKeysRequest, options: CallOptions): Promise<ListSlotKeysResponse>;
   diffShards(request: DiffShardsRequest, options: CallOptions): Promise<DiffShardsResponse>;
-  /** The bytes of one segment, in order, each part at most 256 KiB. */
-  fetchSegment(request: FetchSegmentRequest, options: CallOptions): AsyncIterable<Uint8Array>;
+  /** Resolves when `into` has the bytes of a segment. Rejects with CORRUPT where they are not so many. */
+  fetchSegment(wish: SegmentWish, into: FetchTarget, options: CallOptions): Promise<void>;
   /** Whether lookups would go out at once; where not, a connection is being made. Absent: always. */
   isConnected?(): boolean;
   /** Calls `listener` each time that a connection which was there is lost. Absent: never. */

@@ -1,18 +1,22 @@
-// How segments travel from a loader to a datanode: over a connection to the datanode's HTTP port, which
-// leaves HTTP behind with its first request.
+// How segments travel to a datanode, and from one to another: over a connection to the datanode's HTTP port,
+// which leaves HTTP behind with its first request.
 //
-//     loader                                                datanode
+//     loader or datanode                                    datanode
 //       GET /v1/segments    upgrade: stele-segments    ->
 //                                                      <-   101
-//     then, for one segment after the other:
+//     then, one after the other, a segment that is put:
 //       announcement                                   ->
 //                                                      <-   send: there is room
 //       the bytes, as many as announced                ->
 //                                                      <-   stored: verified, synced to disk, servable
+//     or one that is fetched:
+//       wish                                           ->
+//                                                      <-   sending: so many bytes
+//                                                      <-   the bytes
 //
-// Announcement and answers are frames: a length (u32, little-endian) and so many bytes of JSON. A datanode
-// that has the segment answers `stored` at once and gets no bytes. One that refuses (another node or
-// run than the loader means, no room, damaged bytes) answers with Stele's code, before the bytes or
+// Announcement, wish and answers are frames: a length (u32, little-endian) and so many bytes of JSON. A datanode
+// that has the announced segment answers `stored` at once and gets no bytes. One that refuses (another node or
+// run than the peer means, no room, damaged bytes, not held) answers with Stele's code, before the bytes or
 // after them; the connection is as good as before. Whoever sends what is not expected is cut off.
 //
 // Neither gRPC nor a request a segment: both copy bulk bytes several times over and leave the copies to
@@ -38,8 +42,19 @@ export interface SegmentAnnouncement {
   readonly loadId: string;
 }
 
+/** What a datanode says that fetches. Another node than the one meant refuses (WRONG_NODE). */
+export interface SegmentWish {
+  readonly keyspaceUid: string;
+  readonly segmentId: string;
+  readonly expectNode: string;
+}
+
 /** What a datanode answers. */
-export type SegmentAnswer = 'send' | 'stored' | { readonly code: string; readonly detail: string };
+export type SegmentAnswer =
+  | 'send'
+  | 'stored'
+  | { readonly sending: number }
+  | { readonly code: string; readonly detail: string };
 
 /** Throws INTERNAL for what is too long to be a frame. */
 export function encodeFrame(content: object): Buffer {
@@ -56,6 +71,7 @@ export function encodeFrame(content: object): Buffer {
 
 export function encodeAnswer(answer: SegmentAnswer): Buffer {
   if (typeof answer === 'string') return encodeFrame({ answer });
+  if ('sending' in answer) return encodeFrame({ answer: 'sending', byteLength: answer.sending });
   // The beginning of a long sentence is better than none.
   return encodeFrame({ code: answer.code, detail: answer.detail.slice(0, FRAME_BYTES_MAX / 8) });
 }
@@ -68,6 +84,13 @@ export class FrameReader {
   /** Where the next bytes go; not empty. */
   get room(): Buffer {
     return this.#bytes.subarray(this.#received);
+  }
+
+  /** The same, and not beyond the frame: what follows it belongs elsewhere. */
+  get exactRoom(): Buffer {
+    if (this.#received < LENGTH_BYTES) return this.#bytes.subarray(this.#received, LENGTH_BYTES);
+    const end = LENGTH_BYTES + this.#bytes.readUInt32LE();
+    return this.#bytes.subarray(this.#received, end);
   }
 
   /**
@@ -83,6 +106,23 @@ export class FrameReader {
     this.#received = 0;
     return parseObject(this.#bytes.toString('utf8', LENGTH_BYTES, end));
   }
+}
+
+/** Whether what a peer sent is a wish, and no announcement. */
+export function isWish(content: Record<string, unknown>): boolean {
+  return content['wish'] === true;
+}
+
+export function encodeWish({ expectNode, keyspaceUid, segmentId }: SegmentWish): Buffer {
+  return encodeFrame({ wish: true, keyspaceUid, segmentId, expectNode });
+}
+
+export function readWish(content: Record<string, unknown>): SegmentWish {
+  return {
+    keyspaceUid: textOf(content, 'keyspaceUid'),
+    segmentId: textOf(content, 'segmentId'),
+    expectNode: textOf(content, 'expectNode'),
+  };
 }
 
 /** Throws INVALID_ARGUMENT for what is no announcement. */
@@ -108,6 +148,17 @@ export function readAnswer(
 ): 'send' | 'stored' | SteleError {
   const { answer } = content;
   if (answer === 'send' || answer === 'stored') return answer;
+  return refusalOf(content, where);
+}
+
+/** The number of bytes that come now, or why none do. */
+export function readSending(content: Record<string, unknown>, where: string): number | SteleError {
+  const { answer, byteLength } = content;
+  if (answer === 'sending' && typeof byteLength === 'number') return byteLength;
+  return refusalOf(content, where);
+}
+
+function refusalOf(content: Record<string, unknown>, where: string): SteleError {
   const code = textOf(content, 'code');
   if (isErrorCode(code)) return new SteleError(code, `${where}: ${textOf(content, 'detail')}`);
   return new SteleError('UNAVAILABLE', `${where} answered what is not understood.`);

@@ -1,12 +1,15 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { BackgroundTasks } from '../../base/background.ts';
 import { silentLogger } from '../../base/log.ts';
 import { Copier } from '../../datanode/copier.ts';
 import { IntakeBrake } from '../../datanode/intake-brake.ts';
 import type { CopyOrder } from '../../proto/gen/stele/v1/datanode.ts';
+import type { FetchTarget } from '../../proto/ports.ts';
+import type { SegmentWish } from '../../proto/segment-transfer.ts';
 
 const MIB = 1024 * 1024;
-const PART = Buffer.alloc(64 * 1024);
+const PART_BYTES = 64 * 1024;
 const ends: (() => void)[] = [];
 afterEach(() => {
   for (const end of ends.splice(0)) end();
@@ -15,13 +18,13 @@ afterEach(() => {
 /** A copier whose peers send at once whatever they are asked for. */
 function copierBeside(readsPerSecond: number) {
   const brake = new IntakeBrake(() => (performance.now() / 1000) * readsPerSecond);
-  const sizes = new Map<string, number>();
   const seen = { fetching: 0, fetchingMax: 0, stored: 0 };
-  async function* fetchSegment({ segmentId }: { readonly segmentId: string }) {
+  async function fetchSegment(_wish: SegmentWish, into: FetchTarget): Promise<void> {
     seen.fetchingMax = Math.max(seen.fetchingMax, ++seen.fetching);
-    for (let left = sizes.get(segmentId) ?? 0; left > 0; left -= PART.length) {
-      await Promise.resolve();
-      yield PART;
+    for (let left = into.bytes.length; left > 0; left -= PART_BYTES) {
+      const pauseMs = into.pace(Math.min(left, PART_BYTES));
+      if (pauseMs > 0) await sleep(pauseMs);
+      else await Promise.resolve();
     }
     seen.fetching--;
   }
@@ -45,7 +48,6 @@ function copierBeside(readsPerSecond: number) {
     const goal = seen.stored + count;
     const orders = Array.from({ length: count }, (_unused, at): CopyOrder => {
       const id = `segment-${at}`;
-      sizes.set(id, bytes);
       const address = { host: 'peer', httpPort: 1, respPort: 2, grpcPort: 3 };
       const segment = { id, fileBytes: bytes } as CopyOrder['segment'];
       return { keyspaceUid: 'uid', segment, sources: [{ nodeId: 'peer', address }] };

@@ -320,6 +320,7 @@ function anyNode(node: Datanode): DatanodeLink {
   const link = directLink(node);
   return {
     ...link,
-    fetchSegment: (request, options) => link.fetchSegment({ ...request, expectNode: '' }, options),
+    fetchSegment: (wish, into, options) =>
+      link.fetchSegment({ ...wish, expectNode: '' }, into, options),
   };
 }

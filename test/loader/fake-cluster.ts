@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
 import type { IncomingSegment } from '../../datanode/segment-connection.ts';
-import { takeSegments } from '../../datanode/segment-upgrade.ts';
+import { exchangeSegments } from '../../datanode/segment-upgrade.ts';
 import { LoadMode, LoadServiceService } from '../../proto/gen/stele/v1/load.ts';
 import type {
   BeginLoadRequest,
@@ -44,16 +44,17 @@ export class FakeDatanode {
   /** Called before each segment is acknowledged; may throw, which refuses it. */
   beforeStored: () => void = () => undefined;
   readonly #server = createServer();
-  #stopTaking = (): void => undefined;
+  #stopExchange = (): void => undefined;
 
   constructor(id: string) {
     this.id = id;
   }
 
   async start(): Promise<void> {
-    this.#stopTaking = takeSegments(this.#server, {
+    this.#stopExchange = exchangeSegments(this.#server, {
       admit: (announced) => Promise.resolve(this.#admit(announced)),
       pace: () => 0,
+      give: () => Promise.reject(new Error('nothing is fetched here')),
     });
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
     this.port = (this.#server.address() as AddressInfo).port;
@@ -61,7 +62,7 @@ export class FakeDatanode {
 
   stop(): void {
     this.#server.close();
-    this.#stopTaking();
+    this.#stopExchange();
   }
 
   #admit(announced: SegmentAnnouncement): IncomingSegment | undefined {

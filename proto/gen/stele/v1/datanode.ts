@@ -13,9 +13,7 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
-  type ClientReadableStream,
   type ClientUnaryCall,
-  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -226,16 +224,6 @@ export interface DropSegmentsRequest {
 
 export interface DropSegmentsResponse {
   dropped: number;
-}
-
-export interface FetchSegmentRequest {
-  keyspaceUid: string;
-  segmentId: string;
-  expectNode: string;
-}
-
-export interface FetchSegmentResponse {
-  chunk: Buffer;
 }
 
 /**
@@ -1969,120 +1957,6 @@ export const DropSegmentsResponse: MessageFns<DropSegmentsResponse> = {
   },
 };
 
-function createBaseFetchSegmentRequest(): FetchSegmentRequest {
-  return { keyspaceUid: "", segmentId: "", expectNode: "" };
-}
-
-export const FetchSegmentRequest: MessageFns<FetchSegmentRequest> = {
-  encode(message: FetchSegmentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.keyspaceUid !== "") {
-      writer.uint32(10).string(message.keyspaceUid);
-    }
-    if (message.segmentId !== "") {
-      writer.uint32(18).string(message.segmentId);
-    }
-    if (message.expectNode !== "") {
-      writer.uint32(26).string(message.expectNode);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): FetchSegmentRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseFetchSegmentRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.keyspaceUid = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.segmentId = reader.string();
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.expectNode = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseFetchSegmentResponse(): FetchSegmentResponse {
-  return { chunk: Buffer.alloc(0) };
-}
-
-export const FetchSegmentResponse: MessageFns<FetchSegmentResponse> = {
-  encode(message: FetchSegmentResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.chunk.length !== 0) {
-      writer.uint32(10).bytes(message.chunk);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): FetchSegmentResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseFetchSegmentResponse();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.chunk = bufferView(reader.bytes());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
 function createBaseScanKeysRequest(): ScanKeysRequest {
   return {
     expectNode: "",
@@ -3294,16 +3168,6 @@ export const DatanodeServiceService = {
     responseSerialize: (value: RestartResponse): Buffer => bufferView(RestartResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RestartResponse => RestartResponse.decode(value),
   },
-  fetchSegment: {
-    path: "/stele.v1.DatanodeService/FetchSegment" as const,
-    requestStream: false as const,
-    responseStream: true as const,
-    requestSerialize: (value: FetchSegmentRequest): Buffer => bufferView(FetchSegmentRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): FetchSegmentRequest => FetchSegmentRequest.decode(value),
-    responseSerialize: (value: FetchSegmentResponse): Buffer =>
-      bufferView(FetchSegmentResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): FetchSegmentResponse => FetchSegmentResponse.decode(value),
-  },
   /** Keys of one version from a place on, a bounded number a call; see ScanKeysRequest. */
   scanKeys: {
     path: "/stele.v1.DatanodeService/ScanKeys" as const,
@@ -3369,7 +3233,6 @@ export interface DatanodeServiceServer extends UntypedServiceImplementation {
   dropSegments: handleUnaryCall<DropSegmentsRequest, DropSegmentsResponse>;
   /** Answers, then ends the process, as SIGTERM does. CONFLICT where nobody starts it again. */
   restart: handleUnaryCall<RestartRequest, RestartResponse>;
-  fetchSegment: handleServerStreamingCall<FetchSegmentRequest, FetchSegmentResponse>;
   /** Keys of one version from a place on, a bounded number a call; see ScanKeysRequest. */
   scanKeys: handleUnaryCall<ScanKeysRequest, ScanKeysResponse>;
   /** The keys of one slot of one version. Reads a whole shard: slow, and only some at a time. */
@@ -3490,15 +3353,6 @@ export interface DatanodeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RestartResponse) => void,
   ): ClientUnaryCall;
-  fetchSegment(
-    request: FetchSegmentRequest,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<FetchSegmentResponse>;
-  fetchSegment(
-    request: FetchSegmentRequest,
-    metadata?: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<FetchSegmentResponse>;
   /** Keys of one version from a place on, a bounded number a call; see ScanKeysRequest. */
   scanKeys(
     request: ScanKeysRequest,
