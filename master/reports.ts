@@ -143,7 +143,7 @@ function troubleOf({ liveness, readsFail, report }: NodeStatus): string {
   if (liveness !== 'SERVING') return '';
   const disk = report?.diskTrouble;
   const troubles = [
-    ...(readsFail === true ? ['reads fail'] : []),
+    ...(readsFail ? ['reads fail'] : []),
     ...(disk?.full === true ? ['disk full'] : []),
     ...(disk === undefined || disk.writeError === '' ? [] : [`disk fails: ${disk.writeError}`]),
   ];

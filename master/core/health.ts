@@ -52,7 +52,7 @@ function overall(
 ): HealthStatus {
   if (serving.length === 0) return HealthStatus.RED;
   // Its copies count, as it is asked where nobody else is left; but all is not well.
-  const best = serving.some(({ readsFail }) => readsFail === true)
+  const best = serving.some(({ readsFail }) => readsFail)
     ? HealthStatus.YELLOW
     : HealthStatus.GREEN;
   const worst = shards.reduce<HealthStatus>(

@@ -132,7 +132,7 @@ export function nodeState(world: World, node: NodeStatus): NodeState {
     case 'INITIALIZING':
       return NodeState.INITIALIZING;
     case 'SERVING':
-      if (node.readsFail === true) return NodeState.SUSPECT;
+      if (node.readsFail) return NodeState.SUSPECT;
       if (!world.draining.has(node.id)) return NodeState.SERVING;
       return isDrained(world, node) ? NodeState.DRAINED : NodeState.DRAINING;
   }

@@ -75,7 +75,7 @@ function statesOf(world: World): States {
       Number(isServing(node)) |
       (Number(isInStep(world, node)) << 1) |
       (Number(node.liveness === 'SUSPECT') << 2) |
-      (Number(node.readsFail === true) << 3) |
+      (Number(node.readsFail) << 3) |
       (Number(takesSegments(node)) << 4);
     const uids = node.report?.parked?.keyspaceUids ?? [];
     if (uids.length > 0) parked += `${node.id} ${uids.join(',')};`;

@@ -101,7 +101,7 @@ function contributionsOf(
     if (node === undefined) continue;
     const isSuspect = node.liveness === 'SUSPECT';
     if (!isSuspect && node.liveness !== 'SERVING') continue;
-    const fails = isSuspect || node.readsFail === true;
+    const fails = isSuspect || node.readsFail;
     const parked = node.report?.parked?.keyspaceUids.join(',') ?? '';
     const was = before?.contributions.get(id);
     const isSame =

@@ -45,7 +45,7 @@ async function holder(give = () => Promise.resolve<Uint8Array>(SEGMENT)) {
 }
 
 /** Somebody who says `CHANGED` and then does what `act` does. */
-function peer(act: (socket: Socket) => void, head = CHANGED): Promise<SegmentFetches> {
+function peer(act: (socket: Socket) => unknown, head = CHANGED): Promise<SegmentFetches> {
   const open = new Set<Socket>();
   const server = createServer((socket) => {
     open.add(socket);
