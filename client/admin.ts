@@ -50,6 +50,7 @@ export class AdminClient {
   readonly #client: ClusterServiceClient;
   readonly #master: string;
   readonly #deadlineMs: number;
+  readonly #closing = new AbortController();
 
   constructor(master: string, deadlineMs: number) {
     this.#master = master;
@@ -93,12 +94,12 @@ export class AdminClient {
     return this.#call(this.#client.setKeep, { keyspace, keep });
   }
 
-  /** Whether masters cache the values of a keyspace. */
   /** `replication` 0: the cluster's. */
   setReplication(keyspace: string, replication: number): Promise<SetReplicationResponse> {
     return this.#call(this.#client.setReplication, { keyspace, replication });
   }
 
+  /** Whether masters cache the values of a keyspace. */
   setCache(keyspace: string, cache: boolean): Promise<SetCacheResponse> {
     return this.#call(this.#client.setCache, { keyspace, cache });
   }
@@ -165,7 +166,9 @@ export class AdminClient {
     await this.#call(this.#client.removeNode, { nodeId, force });
   }
 
+  /** Calls in flight fail with CANCELLED, and so do later ones. */
   close(): void {
+    this.#closing.abort();
     this.#client.close();
   }
 
@@ -175,7 +178,8 @@ export class AdminClient {
     deadlineMs = this.#deadlineMs,
   ): Promise<Response> {
     try {
-      return await callUnary(method.bind(this.#client), request, this.#master, { deadlineMs });
+      const options = { deadlineMs, signal: this.#closing.signal };
+      return await callUnary(method.bind(this.#client), request, this.#master, options);
     } catch (thrown) {
       if (!(thrown instanceof SteleError) || thrown.code !== 'UNAVAILABLE') throw thrown;
       if (!thrown.message.startsWith('Nothing answers')) throw thrown;

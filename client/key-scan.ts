@@ -4,13 +4,14 @@
 // given exactly once (a page ends between two positions, which mean the same on every node); a scan
 // whose version is not kept any more ends with VERSION_NOT_FOUND, never as if it were complete.
 
+import { linkAbort } from '../base/abort.ts';
 import { sleep } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { ScanKeysResponse } from '../proto/gen/stele/v1/datanode.ts';
 import type { ReplicaCaller } from '../proto/routing/replica-caller.ts';
 import type { LookupTarget, Router } from '../proto/routing/router.ts';
-import { throwIfEnded } from './read-options.ts';
+import { checkDeadline, throwIfEnded } from './read-options.ts';
 import type { ClientScope, ReadOptions } from './read-options.ts';
 
 export interface ScanOptions extends ReadOptions {
@@ -40,7 +41,6 @@ interface ScanRequest {
   readonly pattern: Buffer;
   readonly recordsMax: number;
   readonly deadlineMs: number;
-  readonly signal: AbortSignal | undefined;
 }
 
 /** Throws INVALID_ARGUMENT at the first step; then see SteleClient.scan. */
@@ -50,9 +50,10 @@ export async function* scanVersion(
   options: ScanOptions,
 ): AsyncGenerator<Buffer, void, undefined> {
   const { signal } = options;
-  const left = new AbortController();
-  const either = signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]);
-  const request = { ...requestOf(target, options), signal: either };
+  const wanted = requestOf(target, options);
+  // Aborted too when the scan is left: nobody waits for the page that is on its way.
+  const linked = linkAbort(signal, parts.scope.closing);
+  const request = { ...wanted, signal: linked.signal };
   const { shardCount } = parts.router.table;
   try {
     let [shard, position] = [0, 0];
@@ -71,7 +72,7 @@ export async function* scanVersion(
       }
     }
   } finally {
-    left.abort();
+    linked.end();
   }
 }
 
@@ -84,7 +85,7 @@ function started<Result>(promise: Promise<Result>): Promise<Result> {
 /** One page; tries until its deadline, because a node that fails now may be replaced in the next view. */
 async function pageAt(
   { caller, nowMs, router, scope }: ScanParts,
-  request: ScanRequest,
+  request: ScanRequest & { readonly signal: AbortSignal },
   shard: number,
   position: number,
 ): Promise<ScanKeysResponse> {
@@ -127,12 +128,13 @@ function checkKept(router: Router, target: LookupTarget): void {
 }
 
 function requestOf(target: LookupTarget, options: ScanOptions): ScanRequest {
-  const { count = COUNT_DEFAULT, deadlineMs = PAGE_DEADLINE_MS_DEFAULT, signal } = options;
+  const { count = COUNT_DEFAULT, deadlineMs = PAGE_DEADLINE_MS_DEFAULT } = options;
+  checkDeadline(deadlineMs);
   if (!Number.isInteger(count) || count < 1) {
     throw new SteleError('INVALID_ARGUMENT', `'count' is ${count}; give a whole number above 0.`);
   }
   const recordsMax = Math.min(count, COUNT_MAX);
-  return { target, pattern: patternOf(options), recordsMax, deadlineMs, signal };
+  return { target, pattern: patternOf(options), recordsMax, deadlineMs };
 }
 
 const SPECIAL = new Set(Buffer.from('*?[]\\^-'));

@@ -5,11 +5,12 @@
 // Invariants: the promise is settled exactly once; after that `abandoned` keeps the dispatcher from
 // asking further replicas; the keys are taken off `keysInFlight` when it is settled, and only then.
 
+import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { SteleError } from '../base/errors.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
 import type { LookupTarget } from '../proto/routing/router.ts';
 import type { LookupReceiver } from '../proto/routing/waiting.ts';
-import { KEYS_IN_FLIGHT_MAX, cancelledError, closedError } from './read-options.ts';
+import { cancelledError, closedError } from './read-options.ts';
 import type { ClientScope, Value } from './read-options.ts';
 
 /** Value bytes that one call may bring together. */
@@ -30,7 +31,7 @@ export class PendingRead implements LookupReceiver {
   #left: number;
   #bytes = 0;
 
-  /** Throws BATCH_TOO_LARGE, OVERLOADED; takes `keyCount` of the keys that may be in flight. */
+  /** `keyCount` keys have been taken of those that may be in flight (admitKeys); they are given back here. */
   constructor(
     scope: ClientScope,
     target: LookupTarget,
@@ -39,8 +40,6 @@ export class PendingRead implements LookupReceiver {
     resolve: (read: PendingRead) => void,
     reject: (error: SteleError) => void,
   ) {
-    admit(scope, keyCount);
-    scope.keysInFlight += keyCount;
     this.#scope = scope;
     this.target = target;
     this.values = Array.from({ length: keyCount });
@@ -49,7 +48,7 @@ export class PendingRead implements LookupReceiver {
     this.#signal = signal;
     this.#resolve = resolve;
     this.#reject = reject;
-    signal?.addEventListener('abort', this.#cancel, { once: true });
+    if (signal !== undefined) watchAbort(signal, this.#cancel);
     if (keyCount === 0) this.#finish();
   }
 
@@ -89,7 +88,7 @@ export class PendingRead implements LookupReceiver {
     return new SteleError(code, `${what} (${this.failure?.message ?? 'no reason was given'})`);
   }
 
-  readonly #cancel = (): void => this.fail(cancelledError());
+  readonly #cancel = (): void => this.fail(cancelledError(this.#signal));
 
   #finish(): void {
     // A dispatcher that is closed answers UNAVAILABLE for what it had; to this caller that is another thing.
@@ -101,22 +100,7 @@ export class PendingRead implements LookupReceiver {
   #settle(): void {
     this.abandoned = true;
     this.#scope.keysInFlight -= this.#keyCount;
-    this.#signal?.removeEventListener('abort', this.#cancel);
-  }
-}
-
-function admit(scope: ClientScope, keyCount: number): void {
-  if (keyCount > KEYS_IN_FLIGHT_MAX) {
-    throw new SteleError(
-      'BATCH_TOO_LARGE',
-      `${keyCount} keys in one call; ask for at most ${KEYS_IN_FLIGHT_MAX}.`,
-    );
-  }
-  if (scope.keysInFlight + keyCount > KEYS_IN_FLIGHT_MAX) {
-    throw new SteleError(
-      'OVERLOADED',
-      `${scope.keysInFlight} keys are in flight already; await them before asking for ${keyCount} more (at most ${KEYS_IN_FLIGHT_MAX}).`,
-    );
+    if (this.#signal !== undefined) unwatchAbort(this.#signal, this.#cancel);
   }
 }
 

@@ -10,9 +10,9 @@ export type Key = string | Uint8Array;
 export type Value = Buffer | null;
 
 export interface ReadOptions {
-  /** Budget of the call, retries included; the client's default where absent. */
+  /** Budget of the call, retries included, above 0; the client's default where absent. */
   readonly deadlineMs?: number;
-  /** Aborting rejects with CANCELLED at once. */
+  /** Aborting rejects with CANCELLED at once; the signal's reason is the error's `cause`. */
   readonly signal?: AbortSignal;
 }
 
@@ -48,7 +48,9 @@ export interface KeyspaceInfo {
 }
 
 /** Keys that one client has in flight; a getMany of more could never be sent. */
-export const KEYS_IN_FLIGHT_MAX = 100_000;
+const KEYS_IN_FLIGHT_MAX = 100_000;
+/** What a timer takes: 24 days. */
+const DEADLINE_MS_MAX = 2 ** 31 - 1;
 
 /** What one client and its running calls know of each other. */
 export interface ClientScope {
@@ -62,18 +64,64 @@ export function closedError(): SteleError {
   return new SteleError('CANCELLED', 'The client is closed.');
 }
 
-export function cancelledError(): SteleError {
-  return new SteleError('CANCELLED', 'The call was cancelled.');
+/** `signal` is the caller's, which has aborted. */
+export function cancelledError(signal: AbortSignal | undefined): SteleError {
+  return new SteleError('CANCELLED', 'The call was cancelled.', { cause: signal?.reason });
 }
 
 /** Throws CANCELLED where nobody waits any more. */
 export function throwIfEnded(scope: ClientScope, signal: AbortSignal | undefined): void {
   if (scope.closing.aborted) throw closedError();
-  if (signal?.aborted === true) throw cancelledError();
+  if (signal?.aborted === true) throw cancelledError(signal);
 }
 
-/** Throws KEY_TOO_LONG. */
+/** Throws INVALID_ARGUMENT for what is no time, or never comes. */
+export function checkDeadline(deadlineMs: number): void {
+  if (deadlineMs > 0 && deadlineMs <= DEADLINE_MS_MAX) return;
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `'deadlineMs' is ${deadlineMs}; give milliseconds above 0 and up to ${DEADLINE_MS_MAX}.`,
+  );
+}
+
+/** Throws INVALID_ARGUMENT for what a program without types may give. */
+export function checkKeyspace(keyspace: unknown): void {
+  if (typeof keyspace === 'string') return;
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `A keyspace is named by a string, not ${typeof keyspace}.`,
+  );
+}
+
+/** Takes the places of `keys` among those in flight. Throws INVALID_ARGUMENT, BATCH_TOO_LARGE, OVERLOADED. */
+export function admitKeys(scope: ClientScope, keys: readonly Key[]): void {
+  if (!Array.isArray(keys)) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `Many keys are ${typeof keys}; give an array of them.`,
+    );
+  }
+  const keyCount = keys.length;
+  if (keyCount > KEYS_IN_FLIGHT_MAX) {
+    throw new SteleError(
+      'BATCH_TOO_LARGE',
+      `${keyCount} keys in one call; ask for at most ${KEYS_IN_FLIGHT_MAX}.`,
+    );
+  }
+  if (scope.keysInFlight + keyCount > KEYS_IN_FLIGHT_MAX) {
+    throw new SteleError(
+      'OVERLOADED',
+      `${scope.keysInFlight} keys are in flight already; await them before asking for ${keyCount} more (at most ${KEYS_IN_FLIGHT_MAX}).`,
+    );
+  }
+  scope.keysInFlight += keyCount;
+}
+
+/** Throws KEY_TOO_LONG, and INVALID_ARGUMENT for what is neither text nor bytes. */
 export function keyBytes(key: Key): Uint8Array {
+  if (typeof key !== 'string' && !(key instanceof Uint8Array)) {
+    throw new SteleError('INVALID_ARGUMENT', `A key is ${typeof key}; give a string or bytes.`);
+  }
   const bytes = typeof key === 'string' ? Buffer.from(key) : key;
   if (bytes.length <= KEY_BYTES_MAX) return bytes;
   throw new SteleError(

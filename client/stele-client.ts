@@ -13,6 +13,7 @@ import type { LinkFactory } from '../proto/ports.ts';
 import { Dispatcher } from '../proto/routing/dispatcher.ts';
 import { ReplicaCaller } from '../proto/routing/replica-caller.ts';
 import { Router } from '../proto/routing/router.ts';
+import type { LookupTarget } from '../proto/routing/router.ts';
 import { newWaitingKey } from '../proto/routing/waiting.ts';
 import { shardOfSlot } from '../ring/shard.ts';
 import { slotOfKey } from '../ring/slot.ts';
@@ -20,7 +21,7 @@ import { DatanodeLinks } from './datanode-links.ts';
 import { scanVersion } from './key-scan.ts';
 import type { ScanOptions } from './key-scan.ts';
 import { PendingRead } from './pending-read.ts';
-import { keyBytes, throwIfEnded } from './read-options.ts';
+import { admitKeys, checkDeadline, checkKeyspace, keyBytes, throwIfEnded } from './read-options.ts';
 import type {
   ClientScope,
   Key,
@@ -79,6 +80,7 @@ export class SteleClient {
   /** Throws INVALID_ARGUMENT. Connects in the background; the first call waits for it. */
   constructor(options: SteleClientOptions, parts: ClientParts = partsOf(options)) {
     const { deadlineMs = DEADLINE_MS_DEFAULT } = options;
+    checkDeadline(deadlineMs);
     this.#deadlineMs = deadlineMs;
     this.#views = parts.views;
     this.#links = new DatanodeLinks(parts.factory, monotonicNowMs);
@@ -91,7 +93,8 @@ export class SteleClient {
 
   /**
    * The value of one key, null if there is none; never null for "cannot know". Throws
-   * KEYSPACE_NOT_FOUND, UNAVAILABLE, UNINITIALIZED, SUSPENDED, OVERLOADED, KEY_TOO_LONG, CANCELLED.
+   * KEYSPACE_NOT_FOUND, UNAVAILABLE, UNINITIALIZED, SUSPENDED, OVERLOADED, KEY_TOO_LONG, CANCELLED,
+   * INVALID_ARGUMENT.
    */
   async get(keyspace: string, key: Key, options: ReadOptions = {}): Promise<Value> {
     const read = await this.#read(keyspace, [key], options);
@@ -135,6 +138,7 @@ export class SteleClient {
     keyspace: string,
     options: ScanOptions = {},
   ): AsyncGenerator<Buffer, void, undefined> {
+    checkKeyspace(keyspace);
     await this.#ready(options);
     const target = this.#router.target(keyspace);
     const parts = { router: this.#router, caller: this.#caller, scope: this.#scope };
@@ -150,6 +154,7 @@ export class SteleClient {
     keyspace: string,
     options: ReadOptions = {},
   ): AsyncGenerator<VersionChange, void, undefined> {
+    checkKeyspace(keyspace);
     await this.#ready(options);
     yield* watchVersions(this.#views, this.#scope, keyspace, options.signal);
   }
@@ -183,6 +188,7 @@ export class SteleClient {
   /** The view, once there is one. */
   async #ready({ deadlineMs = this.#deadlineMs, signal }: ReadOptions): Promise<ClusterView> {
     throwIfEnded(this.#scope, signal);
+    checkDeadline(deadlineMs);
     if (this.#views.view !== undefined) return this.#views.view;
     try {
       return await this.#views.firstView(deadlineMs, signal);
@@ -191,23 +197,37 @@ export class SteleClient {
     }
   }
 
+  /** Its keys count as in flight from here on, also while it waits for the first view. */
   #read(keyspace: string, keys: readonly Key[], options: ReadOptions): Promise<PendingRead> {
-    const deadlineAtMs = turnNowMs() + (options.deadlineMs ?? this.#deadlineMs);
-    if (this.#views.view !== undefined) return this.#ask(keyspace, keys, deadlineAtMs, options);
-    return this.#ready(options).then(() => this.#ask(keyspace, keys, deadlineAtMs, options));
+    const { deadlineMs = this.#deadlineMs, signal } = options;
+    checkDeadline(deadlineMs);
+    checkKeyspace(keyspace);
+    throwIfEnded(this.#scope, signal);
+    const deadlineAtMs = turnNowMs() + deadlineMs;
+    admitKeys(this.#scope, keys);
+    if (this.#views.view !== undefined) return this.#ask(keyspace, keys, deadlineAtMs, signal);
+    return this.#ready(options).then(
+      () => this.#ask(keyspace, keys, deadlineAtMs, signal),
+      (thrown: unknown) => this.#giveBack(keys, thrown),
+    );
   }
 
   #ask(
     keyspace: string,
     keys: readonly Key[],
     deadlineAtMs: number,
-    { signal }: ReadOptions,
+    signal: AbortSignal | undefined,
   ): Promise<PendingRead> {
+    let target: LookupTarget;
+    let bytes: Uint8Array[];
+    try {
+      target = this.#router.target(keyspace);
+      bytes = keys.map(keyBytes);
+    } catch (thrown) {
+      return this.#giveBack(keys, thrown);
+    }
+    const { shardCount } = this.#router.table;
     return new Promise((resolve, reject) => {
-      throwIfEnded(this.#scope, signal);
-      const target = this.#router.target(keyspace);
-      const { shardCount } = this.#router.table;
-      const bytes = keys.map(keyBytes);
       const read = new PendingRead(this.#scope, target, keys.length, signal, resolve, reject);
       for (let index = 0; index < bytes.length && !read.abandoned; index++) {
         const key = bytes[index] as Uint8Array;
@@ -215,6 +235,12 @@ export class SteleClient {
         this.#dispatcher.submit(newWaitingKey(target, key, shard, read, index, deadlineAtMs));
       }
     });
+  }
+
+  /** For keys that are not asked for after all: throws `thrown`. */
+  #giveBack(keys: readonly Key[], thrown: unknown): never {
+    this.#scope.keysInFlight -= keys.length;
+    throw thrown;
   }
 }
 

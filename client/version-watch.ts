@@ -2,6 +2,7 @@
 //
 // Nothing queues up: who is slow misses what was current in between and gets the newest.
 
+import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import type { KeyspaceView } from '../proto/gen/stele/v1/view.ts';
 import { throwIfEnded } from './read-options.ts';
 import type { ClientScope } from './read-options.ts';
@@ -25,8 +26,8 @@ export async function* watchVersions(
   let wake = (): void => undefined;
   const stir = (): void => wake();
   const unsubscribe = views.subscribe(stir);
-  scope.closing.addEventListener('abort', stir);
-  signal?.addEventListener('abort', stir);
+  const endings = signal === undefined ? [scope.closing] : [scope.closing, signal];
+  for (const ending of endings) watchAbort(ending, stir);
   try {
     let told: { uid: string; version: number } | undefined;
     for (;;) {
@@ -42,8 +43,7 @@ export async function* watchVersions(
     }
   } finally {
     unsubscribe();
-    scope.closing.removeEventListener('abort', stir);
-    signal?.removeEventListener('abort', stir);
+    for (const ending of endings) unwatchAbort(ending, stir);
   }
 }
 

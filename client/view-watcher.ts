@@ -1,5 +1,9 @@
 // The client's copy of the cluster's view: watched from any master of the seeds, kept while none answers.
+//
+// The seeds are tried in turn. One that is connected to and sends no view (its machine is gone, it stands still)
+// is given up soon where there is another one to try, and has longer in each round in which none was heard.
 
+import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { sleep } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
 import { openClient } from '../proto/grpc-channel.ts';
@@ -10,6 +14,8 @@ import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import { ViewOrder } from './view-order.ts';
 
 const RECONNECT_MS = 250;
+const PATIENCE_MS = 300;
+const PATIENCE_MS_MAX = 5000;
 
 /** The cluster's view as the client goes by it. */
 export interface ClientViews {
@@ -34,9 +40,10 @@ export class ViewWatcher implements ClientViews {
   #view: ClusterView | undefined;
   #lastError: SteleError | undefined;
 
+  /** Throws INVALID_ARGUMENT. */
   constructor(seeds: readonly string[]) {
-    if (seeds.length === 0) throw new SteleError('INVALID_ARGUMENT', 'Give at least one seed.');
-    this.#seeds = seeds;
+    checkSeeds(seeds);
+    this.#seeds = [...seeds];
     this.#finished = this.#run();
   }
 
@@ -54,9 +61,10 @@ export class ViewWatcher implements ClientViews {
     const woken = new AbortController();
     const wake = (): void => woken.abort();
     const unsubscribe = this.subscribe(wake);
-    for (const ending of [this.#stop.signal, signal]) ending?.addEventListener('abort', wake);
-    if (signal?.aborted !== true) await sleep(deadlineMs, woken.signal);
-    for (const ending of [this.#stop.signal, signal]) ending?.removeEventListener('abort', wake);
+    const endings = signal === undefined ? [this.#stop.signal] : [this.#stop.signal, signal];
+    for (const ending of endings) watchAbort(ending, wake);
+    if (!endings.some(({ aborted }) => aborted)) await sleep(deadlineMs, woken.signal);
+    for (const ending of endings) unwatchAbort(ending, wake);
     unsubscribe();
     if (this.#view !== undefined) return this.#view;
     throw new SteleError(
@@ -72,33 +80,64 @@ export class ViewWatcher implements ClientViews {
   }
 
   async #run(): Promise<void> {
+    const seedCount = this.#seeds.length;
+    /** In a row, without hearing of any. */
+    let failures = 0;
     for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
-      const seed = this.#seeds[attempt % this.#seeds.length] ?? '';
-      await this.#watch(seed);
-      await sleep(RECONNECT_MS, this.#stop.signal);
+      const seed = this.#seeds[attempt % seedCount] ?? '';
+      const patienceMs = PATIENCE_MS * 2 ** Math.floor(failures / seedCount);
+      const heard = await this.#watch(seed, Math.min(patienceMs, PATIENCE_MS_MAX));
+      failures = heard ? 0 : failures + 1;
+      if (failures % seedCount === 0) await sleep(RECONNECT_MS, this.#stop.signal);
     }
   }
 
-  /** Follows one master until its stream ends; remembers why. */
-  async #watch(seed: string): Promise<void> {
+  /** Follows one master until its stream ends, and remembers why; whether it was heard at all. */
+  async #watch(seed: string, patienceMs: number): Promise<boolean> {
+    let heard = false;
     const client = openClient(ClusterServiceClient, seed);
     const call = client.watchView({});
     const cancel = (): void => call.cancel();
-    this.#stop.signal.addEventListener('abort', cancel, { once: true });
+    watchAbort(this.#stop.signal, cancel);
+    const impatience = setTimeout(() => {
+      if (!heard && this.#seeds.length > 1) cancel();
+    }, patienceMs);
     try {
       for await (const { view } of call as AsyncIterable<WatchViewResponse>) {
+        heard = true;
         if (view !== undefined && !this.#stop.signal.aborted) this.#order.offer(view);
       }
     } catch (thrown) {
       this.#lastError = steleErrorFromGrpc(thrown, seed);
     } finally {
-      this.#stop.signal.removeEventListener('abort', cancel);
+      clearTimeout(impatience);
+      unwatchAbort(this.#stop.signal, cancel);
       client.close();
     }
+    return heard;
   }
 
   #apply(view: ClusterView): void {
     this.#view = view;
     for (const listener of this.#listeners) listener(view);
+  }
+}
+
+const ADDRESS = /^(?:\[[^[\]]+\]|[^:/\s[\]]+):(\d{1,5})$/;
+
+function checkSeeds(seeds: readonly string[]): void {
+  if (!Array.isArray(seeds) || seeds.length === 0) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `Give at least one seed, as in { seeds: ['host:50050'] }.`,
+    );
+  }
+  for (const seed of seeds) {
+    const port = Number(ADDRESS.exec(String(seed))?.[1] ?? 0);
+    if (port > 0 && port < 65_536) continue;
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `Seed '${String(seed)}' is not an address; give host:port, the gRPC address of a master.`,
+    );
   }
 }

@@ -12,6 +12,7 @@ import type {
   ClientUnaryCall,
 } from '@grpc/grpc-js';
 import type { ServiceError } from '@grpc/grpc-js';
+import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { SteleError } from '../base/errors.ts';
 import { GRPC_MESSAGE_BYTES_MAX } from '../base/limits.ts';
 import { steleErrorFromGrpc } from './grpc-errors.ts';
@@ -99,12 +100,12 @@ export function callUnary<Request, Response>(
       new Metadata(),
       { deadline: Date.now() + deadlineMs },
       (error, response) => {
-        signal?.removeEventListener('abort', cancel);
+        if (signal !== undefined) unwatchAbort(signal, cancel);
         if (error === null) resolve(response);
         else reject(steleErrorFromGrpc(error, peer));
       },
     );
     const cancel = (): void => call.cancel();
-    signal?.addEventListener('abort', cancel, { once: true });
+    if (signal !== undefined) watchAbort(signal, cancel);
   });
 }

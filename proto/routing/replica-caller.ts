@@ -1,8 +1,10 @@
 // Unary calls about one shard (scans, keys of a slot): one replica after the other until one answers, the next
 // one also beside one that is slow.
 //
-// Invariant: a replica is asked at most once a call, and no call goes on beyond its deadline.
+// Invariant: a replica is asked at most once a call, and no call goes on beyond its deadline or its signal's abort,
+// whatever the links do.
 
+import { linkAbort } from '../../base/abort.ts';
 import { sleep } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
@@ -46,13 +48,12 @@ export class ReplicaCaller {
     call: Call<Answer>,
     signal?: AbortSignal,
   ): Promise<Answer> {
-    const over = new AbortController();
-    const either = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
+    const linked = linkAbort(signal);
     try {
-      return await this.#askInTurn(shard, deadlineAtMs, call, either);
+      return await this.#askInTurn(shard, deadlineAtMs, call, linked.signal);
     } finally {
       // Whoever still works on it need not.
-      over.abort();
+      linked.end();
     }
   }
 
@@ -75,19 +76,23 @@ export class ReplicaCaller {
         running.set(slot, this.#attempt(slot, deadlineAtMs, call, signal));
       }
       if (running.size === 0) break;
-      const isLast = slot === undefined;
+      const waitMs = slot === undefined ? Math.max(0, deadlineAtMs - nowMs()) : HEDGE_MS;
       const ended = await Promise.race([
         ...running.values(),
-        ...(isLast ? [] : [sleep(HEDGE_MS, signal).then(() => undefined)]),
+        sleep(waitMs, signal).then(() => undefined),
       ]);
-      if (ended === undefined) continue;
-      if ('answer' in ended) return ended.answer;
+      if (ended !== undefined && 'answer' in ended) return ended.answer;
+      if (signal.aborted) throw new SteleError('CANCELLED', 'The call was cancelled.');
+      if (ended === undefined) {
+        if (slot === undefined) break;
+        continue;
+      }
       failure = ended.error;
-      if (signal.aborted) throw failure;
       running.delete(ended.slot);
       if (failure.code !== 'OVERLOADED') noteTrouble(ended.slot, nowMs());
     }
-    const why = failure === undefined ? 'none is there' : failure.message;
+    const silent = running.size > 0 ? 'none in time' : 'none is there';
+    const why = failure === undefined ? silent : failure.message;
     throw new SteleError('UNAVAILABLE', `No replica of shard ${shard} answered: ${why}`);
   }
 

@@ -14,6 +14,8 @@ class FakeViews implements ClientViews {
   closed = false;
   /** False: no master has answered yet. */
   arrived = true;
+  /** Who waits for the first view waits for this, if it is there. */
+  arrival: Promise<void> | undefined;
 
   constructor(cluster: FakeCluster) {
     this.#cluster = cluster;
@@ -33,6 +35,7 @@ class FakeViews implements ClientViews {
   }
 
   async firstView(): Promise<ClusterView> {
+    await this.arrival;
     if (this.view === undefined) throw new SteleError('UNAVAILABLE', 'No master answers.');
     return this.view;
   }

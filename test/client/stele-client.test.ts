@@ -4,6 +4,7 @@ import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import { FakeCluster } from '../master/front/fake-cluster.ts';
 import { fakeClient, fill, swapTo } from './fake-parts.ts';
 import type { FakeClient } from './fake-parts.ts';
+import { SteleClient } from '../../client/stele-client.ts';
 
 let fake: FakeClient;
 
@@ -74,6 +75,50 @@ describe('get and getMany', () => {
     expect(client.stats().keysInFlight).toBe(60_000);
     await first;
     expect(client.stats().keysInFlight).toBe(0);
+  });
+
+  it('counts the keys that wait for the first view, and bounds them', async () => {
+    const { client, views } = fake;
+    const many = fill(fake.cluster, 60_000);
+    let arrive = (): void => undefined;
+    views.arrived = false;
+    views.arrival = new Promise((resolve) => (arrive = resolve));
+    const first = client.getMany('default', many);
+    await expect(client.getMany('default', many)).rejects.toMatchObject({ code: 'OVERLOADED' });
+    expect(client.stats().keysInFlight).toBe(60_000);
+    views.arrived = true;
+    arrive();
+    expect((await first).values.length).toBe(60_000);
+    expect(client.stats().keysInFlight).toBe(0);
+    views.arrived = false;
+    await expect(client.get('default', 'a')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(client.stats().keysInFlight).toBe(0);
+  });
+
+  it('looks at no key of a call that is too large', async () => {
+    const keys = Array.from({ length: 100_001 }, () => 'a');
+    keys.map = () => {
+      throw new Error('looked at');
+    };
+    await expect(fake.client.getMany('default', keys)).rejects.toMatchObject({
+      code: 'BATCH_TOO_LARGE',
+    });
+  });
+
+  it.each<[string, (client: SteleClient) => Promise<unknown>]>([
+    ['a key that is a number', (client) => client.get('default', 42 as never)],
+    ['no key', (client) => client.get('default', undefined as never)],
+    ['one key for many', (client) => client.getMany('default', 'abc' as never)],
+    ['no keyspace', (client) => client.get(undefined as never, 'a')],
+    ['no keyspace to watch', (client) => client.watch(undefined as never).next()],
+    ['a deadline that is no number', (client) => client.get('default', 'a', { deadlineMs: NaN })],
+    ['a deadline of 0', (client) => client.getMany('default', ['a'], { deadlineMs: 0 })],
+    ['a deadline never', (client) => client.keyspaces({ deadlineMs: Infinity })],
+    ['a page without time', (client) => client.scan('default', { deadlineMs: -1 }).next()],
+  ])('refuses %s', async (_, call) => {
+    fill(fake.cluster, 10);
+    await expect(call(fake.client)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(fake.client.stats().keysInFlight).toBe(0);
   });
 
   it('reads what there is of a cluster that is not ready, and says so where nothing is', async () => {
@@ -203,6 +248,37 @@ describe('ending', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
+  it('listens to a signal once, however many calls there are', async () => {
+    fill(fake.cluster, 10);
+    for (const node of fake.cluster.nodes.values()) node.delayMs = 20;
+    const controller = new AbortController();
+    const { signal } = controller;
+    const reads = Array.from({ length: 50 }, () => fake.client.get('default', 'key-1', { signal }));
+    const scan = fake.client.scan('default', { signal });
+    const page = scan.next();
+    await new Promise(setImmediate);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    controller.abort(new Error('enough'));
+    for (const call of [...reads, page]) {
+      const cause = { message: 'enough' };
+      await expect(call).rejects.toMatchObject({ code: 'CANCELLED', cause });
+    }
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('close() ends a scan whose page is on its way, and may be called again', async () => {
+    const { client, cluster } = fake;
+    fill(cluster, 100);
+    for (const node of cluster.nodes.values()) node.delayMs = 60_000;
+    const page = client.scan('default').next();
+    await new Promise(setImmediate);
+    const startMs = performance.now();
+    await client.close();
+    await client.close();
+    await expect(page).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(performance.now() - startMs).toBeLessThan(1000);
+  });
+
   it('close() fails what is in flight, and whatever is asked later', async () => {
     const { client, cluster, views } = fake;
     fill(cluster, 10);
@@ -238,4 +314,23 @@ it('lists the keyspaces by name', async () => {
     { name: 'airports', version: 1, versions: [1, 2], records: 0, suspended: false },
     { name: 'default', version: 1, versions: [1], records: 0, suspended: true },
   ]);
+});
+
+it.each([
+  [[]],
+  [undefined],
+  ['127.0.0.1:50050'],
+  [['localhost']],
+  [['http://localhost:50050']],
+  [['localhost:0']],
+  [['localhost:70000']],
+  [['::1:50050']],
+])('refuses the seeds %j', (seeds) => {
+  expect(() => new SteleClient({ seeds: seeds as never })).toThrow(
+    expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+  );
+});
+
+it('refuses a deadline that never comes', () => {
+  expect(() => new SteleClient({ seeds: ['a:1'], deadlineMs: Infinity })).toThrow(/deadlineMs/);
 });

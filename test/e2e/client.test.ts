@@ -155,6 +155,27 @@ test('a datanode is stopped under getMany: no read fails, and the others are ask
   await cluster.nodesServing(3);
 });
 
+test('datanodes that come back with each other’s addresses are read from again', async () => {
+  const client = connect();
+  const keys = Array.from({ length: rows.count }, (_, index) => rows.key(index));
+  await client.getMany(KEYSPACE, keys);
+  await Promise.all(['node-0', 'node-1'].map((id) => cluster.kill(id)));
+  cluster.swapPorts('node-0', 'node-1');
+  await Promise.all(['node-0', 'node-1'].map((id) => cluster.startNode(id)));
+  await cluster.nodesServing(3);
+  await cluster.status('green');
+  await until('a read of every key', async () => {
+    const { unavailable } = await client.getMany(KEYSPACE, keys, { partial: true });
+    return unavailable === 0;
+  });
+  const before = await Promise.all(['node-0', 'node-1'].map((id) => cluster.lookups(id)));
+  const { values } = await client.getMany(KEYSPACE, keys);
+  const version = rows.versionOf(keys[0] ?? '', values[0]);
+  expect(values.map(String)).toEqual(keys.map((key) => rows.value(key, version)));
+  const after = await Promise.all(['node-0', 'node-1'].map((id) => cluster.lookups(id)));
+  for (const [index, count] of after.entries()) expect(count).toBeGreaterThan(before[index] ?? 0);
+});
+
 test('the master is killed and started again: no read fails, and the next version is seen', async () => {
   const client = connect();
   const reader = startReader(client);

@@ -1,6 +1,6 @@
 // gRPC messages, frames and connections that are not as they should be: an error or a close, never more.
 
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { cutAt } from '../resp/split.ts';
 import type { TestCluster } from '../support/cluster.ts';
 import {
@@ -21,6 +21,7 @@ import type { WireMethod } from '../support/wire-messages.ts';
 const CALLS = SHORT ? 2000 : 200_000;
 const CONNECTIONS = SHORT ? 1000 : 100_000;
 const PATIENCE_MS = 50;
+vi.setConfig({ testTimeout: SHORT ? 120_000 : 2_400_000 });
 /** What reads may name. */
 const THERE = ['default', 'node-0', 'key-1', 'nowhere', ''];
 /** What changes may name: they must not hit. */

@@ -1,6 +1,6 @@
 // Bytes that are not quite HTTP, or ask for nonsense: an error or a closed connection, never more.
 
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { cutAt } from '../resp/split.ts';
 import type { TestCluster } from '../support/cluster.ts';
 import { converse, converseMany, expectUnharmed, startTarget } from '../support/conversations.ts';
@@ -9,6 +9,7 @@ import { HttpMutator } from '../support/mutated-http.ts';
 import { postLookup } from '../support/sources.ts';
 
 const SENT = SHORT ? 2000 : 200_000;
+vi.setConfig({ testTimeout: SHORT ? 120_000 : 2_400_000 });
 let cluster: TestCluster;
 
 beforeAll(async () => {
