@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestCluster, summaryOf } from '../support/cluster.ts';
 import type { LoadSummary } from '../support/cluster.ts';
-import { SteleProcess, stele, until } from '../support/stele-process.ts';
-import type { Finished } from '../support/stele-process.ts';
+import { steleShared } from '../support/shared-process.ts';
+import type { Done } from '../support/shared-process.ts';
+import { SteleProcess, until } from '../support/stele-process.ts';
 
 const ROWS = 4000;
 const folder = mkdtempSync(join(tmpdir(), 'stele-append-load-'));
@@ -36,8 +37,8 @@ const valueOf = (day: number): string => `day ${day} ${'x'.repeat(60)}`;
 const argumentsOf = (keyspace: string, path: string, more: readonly string[]): string[] =>
   cluster.loadArguments(keyspace, [path], ['--mode', 'append', ...more]);
 
-const append = (keyspace: string, path: string, ...more: string[]): Promise<Finished> =>
-  stele(argumentsOf(keyspace, path, more));
+const append = (keyspace: string, path: string, ...more: string[]): Promise<Done> =>
+  steleShared(argumentsOf(keyspace, path, more));
 
 async function appended(keyspace: string, path: string, ...more: string[]): Promise<LoadSummary> {
   const done = await append(keyspace, path, ...more);
@@ -59,8 +60,8 @@ async function versions(keyspace: string): Promise<string[]> {
   );
 }
 
-const run = (...words: string[]): Promise<Finished> =>
-  stele([...words, '--master', cluster.masterGrpc]);
+const run = (...words: string[]): Promise<Done> =>
+  steleShared([...words, '--master', cluster.masterGrpc]);
 
 /** An append that takes some seconds to send, and has begun to. */
 async function slowAppend(keyspace: string, path: string): Promise<SteleProcess> {

@@ -9,8 +9,9 @@ import type { LoadSummary } from '../support/cluster.ts';
 import { stopWithoutFailures } from '../support/continuous-reader.ts';
 import type { ContinuousReader } from '../support/continuous-reader.ts';
 import { segmentNames } from '../support/segment-files.ts';
+import { steleShared } from '../support/shared-process.ts';
 import { connectRedis, postLookupSource, respSource } from '../support/sources.ts';
-import { stele, until } from '../support/stele-process.ts';
+import { until } from '../support/stele-process.ts';
 
 const NODES = ['node-0', 'node-1', 'node-2'] as const;
 const KEYSPACE = 'prices';
@@ -140,7 +141,7 @@ describe('appends under readers', () => {
     const files = (): number =>
       NODES.reduce((sum, id) => sum + segmentNames(join(cluster.folder, id)).length, 0);
     await until('the last deltas to leave the disks', () => files() === SHARDS * 2 * 6);
-    const verified = await stele(['verify', '--data-dir', cluster.folder]);
+    const verified = await steleShared(['verify', '--data-dir', cluster.folder]);
     expect(verified.stderr).toBe('');
     expect(verified.code).toBe(0);
   });
@@ -156,15 +157,15 @@ describe('appends under readers', () => {
 
   test('a rollback goes back over deltas, at once', async () => {
     const go = ['rollback', KEYSPACE, '--master', cluster.masterGrpc];
-    expect((await stele(go)).code).toBe(0);
+    expect((await steleShared(go)).code).toBe(0);
     await prices.expectRows(prices.models.get(6));
-    expect((await stele([...go, '--to', '7'])).code).toBe(0);
+    expect((await steleShared([...go, '--to', '7'])).code).toBe(0);
     await prices.expectRows();
   });
 
   test('`stele diff` tells what an append has changed', async () => {
     const args = ['diff', KEYSPACE, '6', '7', '--samples', '3', '-o', 'json'];
-    const done = await stele([...args, '--master', cluster.masterGrpc]);
+    const done = await steleShared([...args, '--master', cluster.masterGrpc]);
     expect(done.stderr).toBe('');
     const answer = JSON.parse(done.stdout) as { samples: { kind: string; key: string }[] };
     const counts = { added: prices.added, removed: 0, changed: prices.hot.count };

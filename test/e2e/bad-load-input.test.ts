@@ -19,8 +19,9 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestCluster, summaryOf } from '../support/cluster.ts';
-import { SteleProcess, stele, until } from '../support/stele-process.ts';
-import type { Finished } from '../support/stele-process.ts';
+import { steleShared } from '../support/shared-process.ts';
+import type { Done } from '../support/shared-process.ts';
+import { SteleProcess, until } from '../support/stele-process.ts';
 import { ZSTD_FRAMES } from '../support/zstd-frames.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stele-badload-'));
@@ -52,12 +53,12 @@ function leftBehind(keyspace: string): string[] {
   return existsSync(workDir(keyspace)) ? readdirSync(workDir(keyspace)) : [];
 }
 
-function load(keyspace: string, paths: readonly string[], ...flags: string[]): Promise<Finished> {
-  return stele(wordsOf(keyspace, paths, flags));
+function load(keyspace: string, paths: readonly string[], ...flags: string[]): Promise<Done> {
+  return steleShared(wordsOf(keyspace, paths, flags));
 }
 
 /** One sentence, no stack trace, and nothing of the load can be seen. */
-async function expectRefused(done: Finished, keyspace: string, pattern: RegExp): Promise<void> {
+async function expectRefused(done: Done, keyspace: string, pattern: RegExp): Promise<void> {
   const sentences = done.stderr.replace(/^\{.*\n/gm, '');
   expect(sentences).toMatch(/^(?:stele: [^\n]+\n)+$/);
   expect(sentences).toMatch(pattern);

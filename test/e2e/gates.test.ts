@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestCluster } from '../support/cluster.ts';
 import { segmentNames } from '../support/segment-files.ts';
+import { steleShared } from '../support/shared-process.ts';
+import type { Done } from '../support/shared-process.ts';
 import { ANY_PORTS, SteleProcess, flags, stele, until } from '../support/stele-process.ts';
-import type { Finished } from '../support/stele-process.ts';
 
 const NODES = ['node-0', 'node-1', 'node-2'] as const;
 const ROWS = 1000;
@@ -31,11 +32,11 @@ function nightly(day: number, rows = ROWS): string {
   return path;
 }
 
-const run = (...words: string[]): Promise<Finished> =>
-  stele([...words, '--master', cluster.masterGrpc]);
+const run = (...words: string[]): Promise<Done> =>
+  steleShared([...words, '--master', cluster.masterGrpc]);
 
-const load = (keyspace: string, path: string, more: readonly string[] = []): Promise<Finished> =>
-  stele(cluster.loadArguments(keyspace, [path], more));
+const load = (keyspace: string, path: string, more: readonly string[] = []): Promise<Done> =>
+  steleShared(cluster.loadArguments(keyspace, [path], more));
 
 async function json<Answer>(...words: string[]): Promise<Answer> {
   const done = await run(...words, '-o', 'json');
@@ -156,6 +157,8 @@ describe('versions', () => {
       'its files to be gone',
       () => filesOf().filter((name) => !before.has(name)).length === two / 2,
     );
+    // The record goes last.
+    await until('only version 3 to be told of', async () => (await versions('kept')).length === 1);
     expect(await versions('kept')).toEqual(['3 COMMITTED current']);
   });
 

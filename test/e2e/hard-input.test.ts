@@ -16,8 +16,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { TestCluster } from '../support/cluster.ts';
 import { steleMeasured } from '../support/peak-memory.ts';
+import { steleShared } from '../support/shared-process.ts';
+import type { Done } from '../support/shared-process.ts';
 import { connectRedis } from '../support/sources.ts';
-import { stele } from '../support/stele-process.ts';
 import type { Finished } from '../support/stele-process.ts';
 
 const MiB = 1024 * 1024;
@@ -155,8 +156,8 @@ describe('a file of 1 GiB', () => {
   });
 });
 
-function run(paths: readonly string[], flags: readonly string[] = []): Promise<Finished> {
-  return stele(cluster.loadArguments('bad', paths, flags));
+function run(paths: readonly string[], flags: readonly string[] = []): Promise<Done> {
+  return steleShared(cluster.loadArguments('bad', paths, flags));
 }
 
 /** And the most memory that the process had at any time. */
@@ -168,7 +169,7 @@ function runMeasured(
 }
 
 /** Sentences on stderr beside the log, and no stack trace. */
-function expectSentence(done: Finished, code: number, pattern: RegExp): void {
+function expectSentence(done: Done, code: number, pattern: RegExp): void {
   expect(done.stderr.replace(/^\{.*\n/gm, '')).toMatch(/^(?:stele: [^\n]+\n)+$/);
   expect(done.stderr).toMatch(pattern);
   expect(done.code).toBe(code);

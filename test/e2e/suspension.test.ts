@@ -9,8 +9,9 @@ import { SteleClient } from '../../client/stele-client.ts';
 import { TestCluster } from '../support/cluster.ts';
 import { VersionedRows } from '../support/rows.ts';
 import { segmentNames } from '../support/segment-files.ts';
+import { steleShared } from '../support/shared-process.ts';
 import { connectRedis, expectAllRows } from '../support/sources.ts';
-import { stele, until } from '../support/stele-process.ts';
+import { until } from '../support/stele-process.ts';
 
 const NODES = ['node-0', 'node-1', 'node-2'] as const;
 const folder = mkdtempSync(join(tmpdir(), 'stele-suspension-'));
@@ -33,7 +34,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, 30_000);
 
-const verb = (...words: string[]) => stele([...words, '--master', cluster.masterGrpc]);
+const verb = (...words: string[]) => steleShared([...words, '--master', cluster.masterGrpc]);
 
 async function stateIs(state: string): Promise<void> {
   await until(state, async () => {
@@ -77,7 +78,7 @@ describe('a suspended keyspace', () => {
     expect(filesOnDisk()).toBe(files);
     await expectAllRows(cluster.url(''), 'other', rows, 1);
     expect((await fetch(cluster.url('/readyz'))).status).toBe(200);
-    const load = await stele(cluster.loadArguments('numbers', [join(folder, 'rows.data')]));
+    const load = await steleShared(cluster.loadArguments('numbers', [join(folder, 'rows.data')]));
     expect([load.code, load.stderr]).toEqual([
       1,
       expect.stringContaining('is suspended') as string,

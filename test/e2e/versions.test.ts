@@ -8,8 +8,9 @@ import { TestCluster } from '../support/cluster.ts';
 import { ContinuousReader, stopWithoutFailures } from '../support/continuous-reader.ts';
 import { VersionedRows } from '../support/rows.ts';
 import { segmentNames } from '../support/segment-files.ts';
+import { steleShared } from '../support/shared-process.ts';
 import { connectRedis, postLookup, postLookupSource, respSource } from '../support/sources.ts';
-import { stele, until } from '../support/stele-process.ts';
+import { until } from '../support/stele-process.ts';
 
 const NODES = ['node-0', 'node-1', 'node-2'] as const;
 const KEYSPACE = 'numbers';
@@ -96,7 +97,7 @@ async function servedVersion(): Promise<number> {
 }
 
 async function rollback(...flags: string[]): Promise<void> {
-  const done = await stele(['rollback', KEYSPACE, ...flags, '--master', cluster.masterGrpc]);
+  const done = await steleShared(['rollback', KEYSPACE, ...flags, '--master', cluster.masterGrpc]);
   expect(done.stderr).toBe('');
   expect(done.code).toBe(0);
 }
@@ -137,7 +138,9 @@ describe('under readers of batches', () => {
   });
 
   test('a version that is gone is refused with a sentence, and nothing changes', async () => {
-    const done = await stele(['rollback', KEYSPACE, '--to', '1', '--master', cluster.masterGrpc]);
+    const done = await steleShared([
+      ...['rollback', KEYSPACE, '--to', '1', '--master', cluster.masterGrpc],
+    ]);
     expect(done.code).toBe(1);
     expect(done.stderr).toMatch(/^stele: .*no version 1.*$/m);
     expect(await servedVersion()).toBe(3);

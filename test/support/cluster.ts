@@ -3,6 +3,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { steleShared } from './shared-process.ts';
+import type { Done } from './shared-process.ts';
 import { flags as words, SteleProcess, stele, until } from './stele-process.ts';
 import type { Addresses, Finished } from './stele-process.ts';
 
@@ -119,14 +121,24 @@ export class TestCluster {
     this.#member(id).process.child.kill('SIGCONT');
   }
 
+  /** For what a test needs to be there; a load that is tried itself is a process of its own. */
   async load(
     keyspace: string,
     paths: readonly string[],
     flags: readonly string[] = [],
   ): Promise<LoadSummary> {
+    return loaded(await steleShared(this.loadArguments(keyspace, paths, flags)));
+  }
+
+  /** How long the whole process of a load takes, and what it comes to. */
+  async timedLoad(
+    keyspace: string,
+    paths: readonly string[],
+    flags: readonly string[] = [],
+  ): Promise<{ summary: LoadSummary; tookMs: number }> {
+    const startedAt = performance.now();
     const done = await stele(this.loadArguments(keyspace, paths, flags));
-    if (done.code !== 0) throw new Error(`load failed: ${done.stderr}`);
-    return summaryOf(done.stdout);
+    return { summary: loaded(done), tookMs: performance.now() - startedAt };
   }
 
   async drop(keyspace: string): Promise<void> {
@@ -257,6 +269,11 @@ export interface LoadSummary {
   readonly chunksResumed: number;
   readonly shardsResumed: number;
   readonly alreadyCurrent: boolean;
+}
+
+function loaded({ code, stdout, stderr }: Done): LoadSummary {
+  if (code !== 0) throw new Error(`load failed: ${stderr}`);
+  return summaryOf(stdout);
 }
 
 export function summaryOf(stdout: string): LoadSummary {

@@ -1,14 +1,6 @@
 // The segment files in a datanode's data folder, as a test may look at them from outside.
 
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readdirSync,
-  readSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface FileOnDisk {
@@ -21,13 +13,10 @@ export interface FileOnDisk {
 
 /** All segments under `dataDir`, by name; a file that goes away meanwhile is left out. */
 export function segmentFiles(dataDir: string): FileOnDisk[] {
-  const root = join(dataDir, 'segments');
-  if (!existsSync(root)) return [];
-  return readdirSync(root, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.seg'))
-    .sort()
-    .flatMap((name) => describe(root, name));
+  return segmentNames(dataDir).flatMap((name) => describe(rootOf(dataDir), name));
 }
+
+const rootOf = (dataDir: string): string => join(dataDir, 'segments');
 
 function describe(root: string, name: string): FileOnDisk[] {
   const path = join(root, name);
@@ -35,8 +24,22 @@ function describe(root: string, name: string): FileOnDisk[] {
   return stat === undefined ? [] : [{ name, path, identity: `${stat.ino}@${stat.mtimeMs}` }];
 }
 
+/** Their names alone, which tests ask for again and again while they wait. */
 export function segmentNames(dataDir: string): string[] {
-  return segmentFiles(dataDir).map((file) => file.name);
+  const root = rootOf(dataDir);
+  return entries(root)
+    .flatMap((uid) => entries(join(root, uid)).map((id) => `${uid}/${id}`))
+    .filter((name) => name.endsWith('.seg'))
+    .sort();
+}
+
+/** None where there is no folder, or no more. */
+function entries(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
 
 /** Files that are under the same name in both lists but were written anew. */
