@@ -51,11 +51,13 @@ export class SegmentLinks {
   }
 
   giveBack(link: SegmentLink): void {
-    const next = this.#waiting.shift();
     if (!link.isUsable) {
       this.#forget(link);
-      if (next !== undefined) this.take(next.signal).then(next.resolve, next.reject);
-    } else if (next === undefined) this.#idle.push(link);
+      this.#dialForNext();
+      return;
+    }
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#idle.push(link);
     else next.resolve(link);
   }
 
@@ -79,10 +81,14 @@ export class SegmentLinks {
     } catch (thrown) {
       this.#count--;
       // Whoever waits for a connection may be luckier.
-      const next = this.#waiting.shift();
-      if (next !== undefined) this.take(next.signal).then(next.resolve, next.reject);
+      this.#dialForNext();
       throw thrown;
     }
+  }
+
+  #dialForNext(): void {
+    const next = this.#waiting.shift();
+    if (next !== undefined) this.take(next.signal).then(next.resolve, next.reject);
   }
 
   #forget(link: SegmentLink): void {
