@@ -9,6 +9,8 @@ import type { SegmentKeeper } from './segment-connection.ts';
 
 /** Loaders use eight each, datanodes a few. Whoever comes on top is refused and tries again. */
 const CONNECTIONS_MAX = 1024;
+/** A refused peer has so long to hang up. */
+const REFUSED_MS_MAX = 1000;
 
 /** Starts to take and give segments at `server`; the returned function cuts all their connections off. */
 export function exchangeSegments(server: Server, keeper: SegmentKeeper): () => void {
@@ -37,4 +39,7 @@ function isForSegments({ headers, url }: IncomingMessage): boolean {
 
 function refuse(stream: Duplex, status: string): void {
   stream.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+  // A peer that does not hang up in its turn would keep the descriptor.
+  const cutOff = setTimeout(() => stream.destroy(), REFUSED_MS_MAX);
+  stream.once('close', () => clearTimeout(cutOff));
 }

@@ -139,6 +139,18 @@ it.each([
   expect(answers()).toContain('400 Bad Request');
 });
 
+it('a refused peer that does not hang up is cut off', async () => {
+  const node = await start();
+  const { socket } = await rawSender(node, 'GET /v1/other', 'stele-segments', '400', false);
+  let isCutOff = false;
+  socket.on('error', () => (isCutOff = true));
+  const tryToWrite = (): boolean => {
+    if (!socket.destroyed) socket.write('x');
+    return isCutOff;
+  };
+  await expect.poll(tryToWrite, { timeout: 5000, interval: 100 }).toBe(true);
+});
+
 it('a node that closes ends the connections of senders in the middle', async () => {
   const node = await start();
   const segment = oneSegment(40_000);
@@ -164,8 +176,9 @@ async function rawSender(
   line = 'GET /v1/segments',
   protocol = 'stele-segments',
   status = '101',
+  hangsUp = true,
 ): Promise<{ readonly socket: Socket; readonly answers: () => string }> {
-  const socket = createConnection({ port: address.httpPort });
+  const socket = createConnection({ port: address.httpPort, allowHalfOpen: !hangsUp });
   onTestFinished(() => void socket.destroy());
   let received = '';
   socket.on('data', (bytes) => (received += bytes.toString('latin1')));
