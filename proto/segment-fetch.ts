@@ -11,6 +11,7 @@
 
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import {
   FrameReader,
@@ -52,7 +53,7 @@ export class SegmentFetches {
     const connection = this.#idle.pop() ?? this.#dial();
     const { where } = connection;
     const cancel = (): void => connection.close(cancelled());
-    signal?.addEventListener('abort', cancel, { once: true });
+    if (signal !== undefined) watchAbort(signal, cancel);
     const overdue = setTimeout(() => {
       const text = `${where} did not send the segment within ${deadlineMs} ms.`;
       connection.close(new SteleError('DEADLINE_EXCEEDED', text));
@@ -61,7 +62,7 @@ export class SegmentFetches {
       await connection.fetch(wish, into);
     } finally {
       clearTimeout(overdue);
-      signal?.removeEventListener('abort', cancel);
+      if (signal !== undefined) unwatchAbort(signal, cancel);
       if (connection.isUsable) this.#idle.push(connection);
     }
   }
