@@ -52,6 +52,7 @@ import type { DiskStore } from './store.ts';
 import { Suspension } from './suspension.ts';
 import { Verifier } from './verifier.ts';
 import { VersionTables } from './version-tables.ts';
+import { assertShardCount } from '../ring/shard.ts';
 
 export interface DatanodeOptions {
   readonly identity: NodeIdentity;
@@ -223,6 +224,7 @@ export class Datanode {
     await this.identity.admit(request.header);
     const { manifest } = request;
     if (manifest === undefined) throw new SteleError('INVALID_ARGUMENT', 'There is no manifest.');
+    assertShardCount(manifest.shardCount);
     this.tables.put(manifest);
     const held = this.tables.heldOf(manifest);
     // From here on the version counts on them.

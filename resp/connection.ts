@@ -281,10 +281,13 @@ export class RespConnection implements PendingReplyWaiter {
     if (chunks.length === 0 || !this.#socket.writable) return;
     const isBehind = this.#socket.writableLength > 0;
     holdUntilTurnEnd(this.#socket, this.#context.out);
+    let byteCount = 0;
     for (const chunk of chunks) {
-      this.#context.traffic.outputBytes += chunk.length;
+      byteCount += chunk.length;
       this.#socket.write(isBehind ? ownBytes(chunk) : chunk);
     }
+    this.#context.traffic.outputBytes += byteCount;
+    this.#context.pressure.noteTurn(byteCount);
     this.#account(this.#socket.writableLength);
   }
 

@@ -7,7 +7,12 @@
 // is held to 64 KiB, and closed when it takes nothing for half a minute; above 256 MiB unfinished one that
 // has more than 64 KiB of a command is closed when it sends more. So memory is bounded by the two totals
 // and by 128 KiB a client, and whoever sends small commands and reads the replies notices nothing.
+//
+// A turn of the event loop is bounded, too: 200 clients that each ask for megabytes at the same time would each
+// write one in it, and everybody else would wait for a third of a second. The first of them may; once 8 MiB
+// are written each writes 32 KiB a turn until the loop comes round.
 
+import { setImmediate } from 'node:timers';
 import { RESP_OUTPUT_PAUSE_BYTES } from '../base/limits.ts';
 import { REPLY_BYTES_MAX } from './encoder.ts';
 
@@ -16,6 +21,9 @@ const MiB = 1024 * 1024;
 const SMALL_BYTES = 64 * 1024;
 /** A turn that has written this much sends it before it goes on. */
 const TURN_OUTPUT_BYTES = MiB;
+/** What all clients may write in a turn of the event loop before each is held to little; more than 50 pipelines of 16 x 10 KB. */
+const LOOP_OUTPUT_BYTES = 8 * MiB;
+const LOOP_SMALL_BYTES = 32 * 1024;
 
 /** Totals over all clients of a listener. */
 export interface PressureLimits {
@@ -42,6 +50,11 @@ export class Pressure {
   outputBytes = 0;
   /** Unfinished commands, of all clients. */
   inputBytes = 0;
+  /** Written by all turns since the event loop came round. */
+  #loopBytes = 0;
+  readonly #loopOver = (): void => {
+    this.#loopBytes = 0;
+  };
 
   constructor(limits: Partial<PressureLimits> = {}) {
     this.#limits = { ...LIMITS, ...limits };
@@ -58,7 +71,14 @@ export class Pressure {
 
   /** What one turn of a client may write. */
   get turnBytesMax(): number {
+    if (this.#loopBytes > LOOP_OUTPUT_BYTES) return LOOP_SMALL_BYTES;
     return this.isCrowded ? SMALL_BYTES : TURN_OUTPUT_BYTES;
+  }
+
+  /** A turn of a client has written so much. */
+  noteTurn(byteCount: number): void {
+    if (this.#loopBytes === 0 && byteCount > 0) setImmediate(this.#loopOver);
+    this.#loopBytes += byteCount;
   }
 
   /** What the next reply may have, large values that are only referenced apart. */

@@ -309,6 +309,11 @@ describe('a datanode', () => {
     expect((await node.applyView(order)).missingManifests).toEqual([
       { keyspaceUid: TEST_UID, version: 1 },
     ]);
+    for (const shardCount of [0, 3, 2 ** 31]) {
+      const manifest = { ...manifestOf([], SHARDS), shardCount };
+      const put = node.putManifest({ header: HEADER, manifest });
+      await expect(put).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    }
     await node.putManifest({ header: HEADER, manifest: manifestOf([], SHARDS) });
     expect((await node.applyView(order)).missingManifests).toEqual([]);
     expect(await lookup(node, ['x'])).toEqual([LookupStatus.NOT_FOUND]);

@@ -67,6 +67,29 @@ describe('clients that do not read, all together', () => {
   });
 });
 
+it('many that ask for much at once do not write it all in one turn of the event loop', async () => {
+  const pressure = new Pressure();
+  const noteTurn = pressure.noteTurn.bind(pressure);
+  let [inThisTurn, most] = [0, 0];
+  pressure.noteTurn = (byteCount) => {
+    if (inThisTurn === 0) setImmediate(() => (inThisTurn = 0));
+    inThisTurn += byteCount;
+    most = Math.max(most, inThisTurn);
+    noteTurn(byteCount);
+  };
+  const value = Buffer.alloc(7 * 1024, 'v');
+  const { port } = await listenFor(new MapBackend([['big', value]]), { pressure });
+  const clients = Array.from({ length: 60 }, () => new RawClient(port).send('PING\r\n'));
+  await Promise.all(clients.map((client) => client.wait(1)));
+  const pipeline = Buffer.concat(Array.from({ length: 600 }, () => multibulk('GET', 'big')));
+  for (const client of clients) client.send(pipeline);
+  for (const client of clients) expect(await client.wait(601)).toHaveLength(601);
+  expect(most).toBeGreaterThan(8 * MiB);
+  expect(most).toBeLessThan(9 * MiB + clients.length * 40 * 1024 + MiB);
+  await new Promise(setImmediate);
+  expect(pressure.turnBytesMax).toBe(MiB);
+});
+
 describe('unfinished commands, all together', () => {
   it('are refused from the larger clients when they are too much', async () => {
     const pressure = new Pressure({ inputTotalBytes: 4 * MiB });
