@@ -30,11 +30,7 @@ const rows = new VersionedRows(5000);
 let cluster: TestCluster;
 
 beforeAll(async () => {
-  cluster = await TestCluster.start({ masterFlags: ['--repair-delay', '1s'] });
-  const file = join(folder, 'rows.data');
-  await rows.write(file, 1);
-  await cluster.load(KEYSPACE, [file]);
-  await cluster.status('green');
+  cluster = await TestCluster.holding(rows, [KEYSPACE], { masterFlags: ['--repair-delay', '1s'] });
 }, 60_000);
 
 afterAll(async () => {

@@ -19,9 +19,9 @@ const rows = new VersionedRows(10_000);
 let cluster: TestCluster;
 
 beforeAll(async () => {
-  cluster = await TestCluster.start({ masterFlags: flags({ 'repair-delay': '60s' }) });
-  await loadVersion(1);
-  await cluster.status('green');
+  cluster = await TestCluster.holding(rows, [KEYSPACE], {
+    masterFlags: flags({ 'repair-delay': '60s' }),
+  });
 }, 60_000);
 
 afterAll(async () => {
@@ -29,11 +29,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, 30_000);
 
-async function loadVersion(version: number): Promise<void> {
-  const file = join(folder, `rows-${version}.data`);
-  await rows.write(file, version);
-  expect((await cluster.load(KEYSPACE, [file])).version).toBe(version);
-}
+const loadVersion = (version: number): Promise<void> => cluster.loadRows(KEYSPACE, rows, version);
 
 function connect(): SteleClient {
   const client = new SteleClient({ seeds: [cluster.masterGrpc] });

@@ -1,7 +1,5 @@
 // kill -9 of the master, then of everything: nothing is forgotten and nothing is copied.
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestCluster } from '../support/cluster.ts';
@@ -13,24 +11,18 @@ import { connectCluster, expectAllRows, respSource } from '../support/sources.ts
 
 const NODES = ['node-0', 'node-1', 'node-2'] as const;
 const READS_PER_PHASE = 300;
-const folder = mkdtempSync(join(tmpdir(), 'stele-restart-'));
 const rows = new VersionedRows(20_000);
 let cluster: TestCluster;
 
 beforeAll(async () => {
-  cluster = await TestCluster.start({ masterFlags: ['--repair-delay', '3s'] });
-  for (const version of [1, 2]) {
-    const file = join(folder, `rows-${version}.data`);
-    await rows.write(file, version);
-    await cluster.load('numbers', [file]);
-  }
+  cluster = await TestCluster.holding(rows, ['numbers'], {
+    masterFlags: ['--repair-delay', '3s'],
+  });
+  await cluster.loadRows('numbers', rows, 2);
   await cluster.status('green');
 }, 60_000);
 
-afterAll(async () => {
-  await cluster?.close();
-  rmSync(folder, { recursive: true, force: true });
-}, 30_000);
+afterAll(() => cluster?.close(), 30_000);
 
 /** What must be the same after a restart. */
 async function catalog(): Promise<unknown> {

@@ -1,7 +1,6 @@
 // Bytes rot in the files of a running cluster: found, set aside, mended, and never served.
 
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestCluster } from '../support/cluster.ts';
@@ -14,24 +13,16 @@ import { until } from '../support/stele-process.ts';
 
 const NODES = ['node-0', 'node-1', 'node-2'] as const;
 const rows = new VersionedRows(3000);
-const folder = mkdtempSync(join(tmpdir(), 'stele-scrub-'));
 let cluster: TestCluster;
 
 beforeAll(async () => {
-  cluster = await TestCluster.start({
+  cluster = await TestCluster.holding(rows, ['numbers'], {
     shards: 8,
     datanodeFlags: ['--scrub-bytes-per-second', '1GiB', '--scrub-interval', '200ms'],
   });
-  const file = join(folder, 'rows.data');
-  await rows.write(file, 1);
-  await cluster.load('numbers', [file]);
-  await cluster.status('green');
 }, 60_000);
 
-afterAll(async () => {
-  await cluster?.close();
-  rmSync(folder, { recursive: true, force: true });
-}, 30_000);
+afterAll(() => cluster?.close(), 30_000);
 
 async function metric(id: string, name: string): Promise<number> {
   const { host, http } = cluster.node(id);

@@ -1,8 +1,6 @@
 // Suspend, resume and delete with real processes: memory is freed, files stay, copies are kept, and
 // whatever is killed meanwhile, it ends where the operator wished it to.
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SteleClient } from '../../client/stele-client.ts';
@@ -14,25 +12,16 @@ import { connectRedis, expectAllRows } from '../support/sources.ts';
 import { until } from '../support/stele-process.ts';
 
 const NODES = ['node-0', 'node-1', 'node-2'] as const;
-const folder = mkdtempSync(join(tmpdir(), 'stele-suspension-'));
 const rows = new VersionedRows(3000);
 let cluster: TestCluster;
 
 beforeAll(async () => {
-  cluster = await TestCluster.start({
+  cluster = await TestCluster.holding(rows, ['numbers', 'other'], {
     masterFlags: ['--repair-delay', '500ms', '--retire-delay', '100ms'],
   });
-  const file = join(folder, 'rows.data');
-  await rows.write(file, 1);
-  await cluster.load('numbers', [file]);
-  await cluster.load('other', [file]);
-  await cluster.status('green');
 }, 60_000);
 
-afterAll(async () => {
-  await cluster?.close();
-  rmSync(folder, { recursive: true, force: true });
-}, 30_000);
+afterAll(() => cluster?.close(), 30_000);
 
 const verb = (...words: string[]) => steleShared([...words, '--master', cluster.masterGrpc]);
 
@@ -78,7 +67,7 @@ describe('a suspended keyspace', () => {
     expect(filesOnDisk()).toBe(files);
     await expectAllRows(cluster.url(''), 'other', rows, 1);
     expect((await fetch(cluster.url('/readyz'))).status).toBe(200);
-    const load = await steleShared(cluster.loadArguments('numbers', [join(folder, 'rows.data')]));
+    const load = await steleShared(cluster.loadArguments('numbers', [cluster.rowsFile(1)]));
     expect([load.code, load.stderr]).toEqual([
       1,
       expect.stringContaining('is suspended') as string,

@@ -1,7 +1,5 @@
 // Versions replace each other under readers: all old or all new, and back again at once.
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestCluster } from '../support/cluster.ts';
@@ -15,7 +13,6 @@ import { until } from '../support/stele-process.ts';
 const NODES = ['node-0', 'node-1', 'node-2'] as const;
 const KEYSPACE = 'numbers';
 const BATCHES_PER_PHASE = 30;
-const folder = mkdtempSync(join(tmpdir(), 'stele-versions-'));
 const rows = new VersionedRows(5000);
 let cluster: TestCluster;
 let readers: ContinuousReader[] = [];
@@ -44,15 +41,11 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(readers.map((reader) => reader.stop()));
   await cluster?.close();
-  rmSync(folder, { recursive: true, force: true });
 }, 30_000);
 
 async function load(version: number): Promise<void> {
   const before = new Set(filesOnDisk());
-  const file = join(folder, `rows-${version}.data`);
-  await rows.write(file, version);
-  const summary = await cluster.load(KEYSPACE, [file]);
-  expect(summary).toMatchObject({ version, loaded: rows.count });
+  await cluster.loadRows(KEYSPACE, rows, version);
   brought.set(version, new Set(filesOnDisk().filter((name) => !before.has(name))));
 }
 

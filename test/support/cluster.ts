@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { VersionedRows } from './rows.ts';
 import { steleShared } from './shared-process.ts';
 import type { Done } from './shared-process.ts';
 import { flags as words, SteleProcess, stele, until } from './stele-process.ts';
@@ -59,6 +60,23 @@ export class TestCluster {
       const ids = Array.from({ length: count }, (_, index) => `node-${index}`);
       await Promise.all(ids.map((id) => cluster.startNode(id)));
       await cluster.nodesServing(count);
+    } catch (thrown) {
+      await cluster.close();
+      throw thrown;
+    }
+    return cluster;
+  }
+
+  /** Started, and green with version 1 of `rows` in each keyspace. */
+  static async holding(
+    rows: VersionedRows,
+    keyspaces: readonly string[],
+    options: ClusterOptions = {},
+  ): Promise<TestCluster> {
+    const cluster = await TestCluster.start(options);
+    try {
+      for (const keyspace of keyspaces) await cluster.loadRows(keyspace, rows, 1);
+      await cluster.status('green');
     } catch (thrown) {
       await cluster.close();
       throw thrown;
@@ -128,6 +146,21 @@ export class TestCluster {
     flags: readonly string[] = [],
   ): Promise<LoadSummary> {
     return loaded(await steleShared(this.loadArguments(keyspace, paths, flags)));
+  }
+
+  /** Loads rows of a version, which must come to that version. */
+  async loadRows(keyspace: string, rows: VersionedRows, version: number): Promise<void> {
+    const file = this.rowsFile(version);
+    await rows.write(file, version);
+    const { loaded: count, version: made } = await this.load(keyspace, [file]);
+    if (count !== rows.count || made !== version) {
+      throw new Error(`${count} rows of version ${version} became version ${made} of ${keyspace}`);
+    }
+  }
+
+  /** Where `loadRows` writes them. */
+  rowsFile(version: number): string {
+    return join(this.folder, `rows-${version}.data`);
   }
 
   /** How long the whole process of a load takes, and what it comes to. */
