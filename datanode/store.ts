@@ -47,6 +47,7 @@ export class DiskStore {
   /** Bytes promised to transfers that have not been written yet. */
   #promisedBytes = 0;
   readonly #keyspaceFolders = new Map<string, Promise<FolderSync>>();
+  readonly #folderSyncs = new Map<string, FolderSync>();
   /** Files being deleted, by path: one that comes again under the same name waits for that. */
   readonly #removing = new Map<string, Promise<void>>();
 
@@ -148,9 +149,18 @@ export class DiskStore {
 
   async #remove(path: string): Promise<void> {
     await rm(path, { force: true });
-    await syncFolder(dirname(path)).catch((thrown: unknown) => {
-      if (systemErrorCode(thrown) !== 'ENOENT') throw thrown;
-    });
+    await this.#syncOf(dirname(path))
+      .sync()
+      .catch((thrown: unknown) => {
+        if (systemErrorCode(thrown) !== 'ENOENT') throw thrown;
+      });
+  }
+
+  /** One for each folder, so that many changes there share a sync. */
+  #syncOf(folder: string): FolderSync {
+    let sync = this.#folderSyncs.get(folder);
+    if (sync === undefined) this.#folderSyncs.set(folder, (sync = new FolderSync(folder)));
+    return sync;
   }
 
   /**
@@ -217,7 +227,7 @@ export class DiskStore {
     const path = join(this.#folder, 'segments', keyspaceUid);
     const made = await mkdir(path, { recursive: true });
     if (made !== undefined) await syncFolder(dirname(path));
-    return new FolderSync(path);
+    return this.#syncOf(path);
   }
 }
 
