@@ -75,9 +75,10 @@ export class Pressure {
     return this.isCrowded ? SMALL_BYTES : TURN_OUTPUT_BYTES;
   }
 
-  /** A turn of a client has written so much. */
+  /** A turn of a client has written so much. Small ones do not count: there would be an immediate for each. */
   noteTurn(byteCount: number): void {
-    if (this.#loopBytes === 0 && byteCount > 0) setImmediate(this.#loopOver);
+    if (byteCount <= LOOP_SMALL_BYTES) return;
+    if (this.#loopBytes === 0) setImmediate(this.#loopOver);
     this.#loopBytes += byteCount;
   }
 
