@@ -2,6 +2,7 @@
 // own to the HTTP port (segment-fetch.ts).
 
 import { connectivityState } from '@grpc/grpc-js';
+import { linkAbort } from '../base/abort.ts';
 import { callUnary, openClient } from './grpc-channel.ts';
 import type { UnaryMethod } from './grpc-channel.ts';
 import { GrpcLookupChannel } from './lookup-stream.ts';
@@ -62,9 +63,7 @@ class GrpcDatanodeLink implements DatanodeLink {
   readonly #client: DatanodeServiceClient;
   readonly #lookupClient: LookupServiceClient;
   readonly #fetches: SegmentFetches;
-  /** How to cancel each call under way. */
-  readonly #inFlight = new Set<() => void>();
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(target: LinkTarget) {
     const address = grpcAddress(target.address);
@@ -144,7 +143,7 @@ class GrpcDatanodeLink implements DatanodeLink {
     const channel = this.#client.getChannel();
     const watch = (wasReady: boolean): void => {
       // Closing is a change of state as well.
-      if (this.#closed) return;
+      if (this.#closing.signal.aborted) return;
       const state = channel.getConnectivityState(false);
       const isReady = state === connectivityState.READY;
       channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => watch(isReady));
@@ -159,22 +158,16 @@ class GrpcDatanodeLink implements DatanodeLink {
     request: Request,
     { deadlineMs, signal }: CallOptions,
   ): Promise<Response> {
-    const own = new AbortController();
-    const cancel = (): void => own.abort();
-    if (signal?.aborted === true || this.#closed) cancel();
-    signal?.addEventListener('abort', cancel, { once: true });
-    this.#inFlight.add(cancel);
+    const linked = linkAbort(signal, this.#closing.signal);
     try {
-      return await callUnary(method, request, this.#peer, { deadlineMs, signal: own.signal });
+      return await callUnary(method, request, this.#peer, { deadlineMs, signal: linked.signal });
     } finally {
-      this.#inFlight.delete(cancel);
-      signal?.removeEventListener('abort', cancel);
+      linked.end();
     }
   }
 
   close(): void {
-    this.#closed = true;
-    for (const cancel of this.#inFlight) cancel();
+    this.#closing.abort();
     this.lookups.close();
     this.#fetches.close();
     this.#lookupClient.close();
