@@ -30,7 +30,10 @@ interface AcceptedInternals {
   _server?: object | null;
 }
 
-const READ_BYTES = 64 * 1024;
+/** A larger read would keep readers waiting. */
+export const READ_BYTES = 64 * 1024;
+/** Shorter than that a timer cannot wait. */
+const PAUSE_MS_MIN = 1;
 /**
  * One is enough: libuv fills it and calls back in one step, so nothing is in it between two reads.
  */
@@ -65,6 +68,25 @@ export function readInto(accepted: Socket, target: ReadTarget, reuse = true): So
   });
   accepted.resume();
   return accepted;
+}
+
+/**
+ * Has a socket read on whose target has returned false, after `pauseMs`, and in the next turn of the event loop at
+ * the soonest: the system would fill buffer after buffer while readers wait. `onResume` is called when it does.
+ * Clear the timer where the socket goes before.
+ */
+export function resumeLater(
+  socket: Socket,
+  pauseMs: number,
+  onResume: () => void = () => undefined,
+): NodeJS.Timeout | undefined {
+  const resume = (): void => {
+    onResume();
+    socket.resume();
+  };
+  if (pauseMs >= PAUSE_MS_MIN) return setTimeout(resume, pauseMs);
+  setImmediate(resume);
+  return undefined;
 }
 
 function copyInto(chunk: Buffer, target: ReadTarget): boolean {

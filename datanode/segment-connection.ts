@@ -9,7 +9,7 @@
 
 import type { Socket } from 'node:net';
 import { toSteleError } from '../base/errors.ts';
-import { readInto } from '../base/socket-reads.ts';
+import { READ_BYTES, readInto, resumeLater } from '../base/socket-reads.ts';
 import {
   FrameReader,
   encodeAnswer,
@@ -20,12 +20,8 @@ import {
 import type { SegmentAnnouncement, SegmentAnswer, SegmentWish } from '../proto/segment-transfer.ts';
 
 const IDLE_MS_MAX = 120_000;
-/** A larger read would keep readers waiting. */
-const READ_BYTES_MAX = 64 * 1024;
 /** The system takes so many at a time of a segment that is sent, and readers are answered in between. */
 const WRITE_BYTES = 1024 * 1024;
-/** Shorter than that a timer cannot wait. */
-const PAUSE_MS_MIN = 1;
 
 /** One segment on its way in. */
 export interface IncomingSegment {
@@ -92,7 +88,7 @@ export class SegmentConnection {
     this.#isDirect = !this.#isBusy && this.#arrival !== undefined;
     const room = this.#isDirect ? this.#arrival?.room : undefined;
     if (room === undefined) return this.#frame.room;
-    return room.length > READ_BYTES_MAX ? room.subarray(0, READ_BYTES_MAX) : room;
+    return room.length > READ_BYTES ? room.subarray(0, READ_BYTES) : room;
   }
 
   #filled(byteCount: number): boolean {
@@ -126,9 +122,7 @@ export class SegmentConnection {
       void this.#finish(arrival);
       return true;
     }
-    // One read a turn of the event loop: the system would fill buffer after buffer while readers wait.
-    if (pauseMs < PAUSE_MS_MIN) setImmediate(() => this.#socket.resume());
-    else this.#pause = setTimeout(() => this.#socket.resume(), pauseMs);
+    this.#pause = resumeLater(this.#socket, pauseMs);
     return false;
   }
 

@@ -13,6 +13,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
+import { READ_BYTES, resumeLater } from '../base/socket-reads.ts';
 import {
   FrameReader,
   SEGMENTS_PATH,
@@ -25,10 +26,6 @@ import type { CallOptions, FetchTarget, LinkTarget } from './ports.ts';
 
 const IDLE_MS_MAX = 10_000;
 const HEAD_BYTES_MAX = 1024;
-/** A larger read would keep readers waiting. */
-const READ_BYTES_MAX = 64 * 1024;
-/** Shorter than that a timer cannot wait. */
-const PAUSE_MS_MIN = 1;
 const CHANGED = /^HTTP\/1\.1 101 /;
 const STATUS = /^HTTP\/1\.1 (\d{3}) /;
 
@@ -174,7 +171,7 @@ class FetchConnection {
   #next(): Uint8Array {
     if (!this.#isChanged) return this.#head.subarray(this.#headBytes);
     if (this.#received === undefined || this.#fetch === undefined) return this.#frame.exactRoom;
-    return this.#fetch.into.bytes.subarray(this.#received, this.#received + READ_BYTES_MAX);
+    return this.#fetch.into.bytes.subarray(this.#received, this.#received + READ_BYTES);
   }
 
   /** False: nothing more is read until the socket is resumed. */
@@ -226,14 +223,7 @@ class FetchConnection {
       this.#end(undefined);
       return true;
     }
-    // One read a turn of the event loop: the system would fill buffer after buffer while readers wait.
-    if (pauseMs < PAUSE_MS_MIN) setImmediate(() => this.#socket.resume());
-    else {
-      this.#pause = setTimeout(() => {
-        this.#pause = undefined;
-        this.#socket.resume();
-      }, pauseMs);
-    }
+    this.#pause = resumeLater(this.#socket, pauseMs, () => (this.#pause = undefined));
     return false;
   }
 
