@@ -58,8 +58,6 @@ export const LOOKUP_REPLY_SOFT_BYTES = 1 * MiB;
 export const LOOKUP_IN_FLIGHT_MAX = 200_000;
 
 export const GRPC_MESSAGE_BYTES_MAX = 80 * MiB;
-/** One message of a segment transfer. */
-export const TRANSFER_CHUNK_BYTES = 256 * KiB;
 
 export const CHUNK_BYTES_MIN = 64 * KiB;
 export const CHUNK_BYTES_MAX = 512 * MiB;

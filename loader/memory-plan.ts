@@ -14,11 +14,13 @@
 
 import assert from 'node:assert/strict';
 import { SteleError } from '../base/errors.ts';
-import { SEGMENT_BYTES_MAX, TRANSFER_CHUNK_BYTES } from '../base/limits.ts';
+import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
 import { formatBytes } from '../base/units.ts';
 import { WINDOW_BYTES_MAX } from './zstd-frame.ts';
 
 const MiB = 1024 * 1024;
+/** Of a segment, whatever its size: head, sections' ends, what sending takes. */
+const SEGMENT_EXTRA_BYTES = MiB / 4;
 /** Less is no use to Node.js and its threads. */
 export const MEMORY_BYTES_MIN = 256 * MiB;
 /** Node.js with all modules of a load, and what the connections hold. */
@@ -126,7 +128,7 @@ export function shardCost(recordBytes: number, records: number): ShardCost {
   return {
     scratchBytes: Math.ceil(recordBytes + records * TABLE_BYTES_PER_RECORD),
     // The index adds about a tenth; the estimate need not be exact.
-    segmentBytes: Math.ceil(recordBytes * INDEX_FACTOR) + TRANSFER_CHUNK_BYTES,
+    segmentBytes: Math.ceil(recordBytes * INDEX_FACTOR) + SEGMENT_EXTRA_BYTES,
   };
 }
 
