@@ -1,11 +1,14 @@
 // Clients that send a byte now and then and never a whole request: closed within 30 s, whatever the port.
+// And those that ask for nothing more: kept for a minute.
 
 import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestCluster } from '../support/cluster.ts';
+import { SHORT } from '../support/faults.ts';
 
 const CLOSED_MS_MAX = 30_000;
 const BYTE_EVERY_MS = 700;
+const KEPT_MS = 60_000;
 let cluster: TestCluster;
 
 beforeAll(async () => {
@@ -53,4 +56,30 @@ test.concurrent.each([
   const tookMs = await dribble(port(), start, rest);
   expect(tookMs).toBeLessThan(CLOSED_MS_MAX);
   expect(tookMs).toBeGreaterThan(5000);
+});
+
+/** Asks once and then for nothing more; resolves with the time from the answer to the close. */
+function askOnce(port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    let answeredMs = 0;
+    const end = setTimeout(() => socket.destroy(new Error('not closed')), 2 * KEPT_MS);
+    socket.on('data', () => {
+      answeredMs = performance.now();
+    });
+    socket.on('error', reject).on('close', () => {
+      clearTimeout(end);
+      resolve(performance.now() - answeredMs);
+    });
+    socket.write(`${HEADERS}\r\n`);
+  });
+}
+
+test.skipIf(SHORT).concurrent.each([
+  ['the master', () => cluster.master.http],
+  ['a datanode', () => cluster.node('node-0').http],
+] as const)('%s keeps an HTTP connection for 60 s on which nothing is asked', async (_, port) => {
+  const keptMs = await askOnce(port());
+  expect(keptMs).toBeGreaterThan(KEPT_MS - 1000);
+  expect(keptMs).toBeLessThan(KEPT_MS + CLOSED_MS_MAX / 3);
 });

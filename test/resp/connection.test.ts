@@ -83,6 +83,35 @@ describe('RespConnection with a backend that answers at once', () => {
     expect(replies.every((reply) => reply.type === 'bulk' && reply.bytes.equals(value))).toBe(true);
   });
 
+  it('runs a deep pipeline in turns of about a millisecond, with others served in between', async () => {
+    // A command takes a twentieth of a millisecond of this clock; so a turn has 64 of them at most.
+    let nowMs = 0;
+    let executed = 0;
+    const backend = new MapBackend([['a', '1']]);
+    const execute = backend.execute.bind(backend);
+    backend.execute = (...all) => {
+      executed++;
+      nowMs += 0.05;
+      return execute(...all);
+    };
+    const { port } = await listenFor(backend, { nowMs: () => nowMs });
+    const count = 40_000;
+    const deep = new RawClient(port);
+    const other = new RawClient(port);
+    await other.send('PING\r\n').wait(1);
+    deep.send(Buffer.concat(Array.from({ length: count }, () => multibulk('GET', 'a'))));
+    await deep.wait(1);
+    const meanwhile: number[] = [];
+    for (let round = 2; round <= 30; round++) {
+      const before = executed;
+      await other.send('PING\r\n').wait(round);
+      meanwhile.push(executed - before);
+    }
+    // A round trip in one process takes a few rounds of its event loop, each with one such turn.
+    expect(Math.max(...meanwhile)).toBeLessThan(10 * 64);
+    expect(await deep.wait(count)).toHaveLength(count);
+  });
+
   it('mutes what CLIENT REPLY says', async () => {
     const { port } = await listenFor(new MapBackend([['a', '1']]));
     const client = new RawClient(port);
