@@ -50,7 +50,7 @@ export const RESP_QUERY_BYTES_MAX = 128 * MiB;
 export const CONNECTIONS_MAX_DEFAULT = 10_000;
 
 export const LOOKUP_KEYS_MAX = 10_000;
-/** Keys in one message of the lookup stream; longer lookups are split. */
+/** Keys in one message of lookups; longer lookups are split. */
 export const LOOKUP_BATCH_KEYS_MAX = 4096;
 /** A reply batch is cut once it holds this much; one value always fits. */
 export const LOOKUP_REPLY_SOFT_BYTES = 1 * MiB;

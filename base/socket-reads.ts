@@ -44,15 +44,20 @@ const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
  * a new one in its place, or `accepted` itself where `reuse` is false or not possible.
  */
 export function readConnection(accepted: Socket, reader: BytesReader, reuse = true): Socket {
-  const callback = (byteCount: number): boolean => {
-    reader(buffer, byteCount, true);
-    return true;
-  };
-  const socket = reuse ? takeOver(accepted, { buffer, callback }, true) : undefined;
+  const socket = reuse ? takeOver(accepted, lentReads(reader), true) : undefined;
   if (socket !== undefined) return socket;
   accepted.on('data', (chunk: Buffer) => reader(chunk, chunk.length, false));
   accepted.resume();
   return accepted;
+}
+
+/** `onread` of a connection that is made: its bytes are lent as those of accepted ones are. */
+export function lentReads(reader: BytesReader): OnReadOpts {
+  const callback = (byteCount: number): boolean => {
+    reader(buffer, byteCount, true);
+    return true;
+  };
+  return { buffer, callback };
 }
 
 /** The same into the places that `target` names. */

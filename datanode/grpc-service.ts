@@ -15,7 +15,6 @@ import type {
 } from '../proto/gen/stele/v1/lookup.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
 import { LOOKUP_KEYS_MAX } from '../base/limits.ts';
-import { PROBE_TARGET } from '../proto/ports.ts';
 import { answerBatch } from './lookup-batch.ts';
 import { found, lookupInTable } from './lookup.ts';
 import type { Datanode } from './node.ts';
@@ -70,20 +69,14 @@ async function answerStream(
   try {
     for await (const request of messagesOf<LookupStreamRequest>(call)) {
       node.identity.expect(request.expectNode, request.expectIncarnation);
-      for (const response of answerBatch(request, node.tables)) {
+      for (const response of answerBatch(request, node)) {
         if (!call.write(response)) await drained(call);
       }
-      node.counters.lookups += request.count - probesIn(request);
     }
     call.end();
   } catch (thrown) {
     if (!call.cancelled) call.emit('error', toGrpcError(thrown));
   }
-}
-
-/** The master's probe is one key, and no read of anybody. */
-function probesIn({ targets }: LookupStreamRequest): number {
-  return targets.some(({ keyspaceUid }) => keyspaceUid === PROBE_TARGET.keyspaceUid) ? 1 : 0;
 }
 
 async function lookupOnce(node: Datanode, request: LookupRequest): Promise<LookupResponse> {

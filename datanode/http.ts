@@ -1,4 +1,4 @@
-// A datanode over HTTP: /livez, /readyz, /metrics, and segments (segment-upgrade.ts).
+// A datanode over HTTP: /livez, /readyz, /metrics, lookups (lookup-connection.ts) and segments (segment-upgrade.ts).
 //
 // Headers have a timeout, a silent connection has one, and no route reads a body.
 
@@ -8,7 +8,10 @@ import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import type { Datanode } from './node.ts';
 import { notReadyReason } from './readiness.ts';
-import { exchangeSegments } from './segment-upgrade.ts';
+import { answerBatch } from './lookup-batch.ts';
+import { lookupUpgrade } from './lookup-connection.ts';
+import { segmentUpgrade } from './segment-upgrade.ts';
+import { acceptUpgrades } from './upgrades.ts';
 
 const SILENT_MS_MAX = 10_000;
 /** Node.js looks this often for headers that are late; its default would make it up to 40 s. */
@@ -18,6 +21,8 @@ export interface DatanodeHttpOptions {
   readonly node: Datanode;
   readonly host: string;
   readonly port: number;
+  /** Connections of lookups at a time. */
+  readonly connectionsMax: number;
   readonly respConnections: () => number;
 }
 
@@ -44,16 +49,25 @@ export async function startDatanodeHttp(
   app.get('/metrics', async (_, reply) => {
     return reply.type(registry.contentType).send(await registry.metrics());
   });
-  const stopExchange = exchangeSegments(app.server, {
-    admit: (announced) => node.receiving.admit(announced),
-    pace: (byteCount) => node.brake.take(byteCount),
-    give: (wish) => node.segmentBytes(wish),
-  });
+  const cutOff = acceptUpgrades(app.server, [
+    segmentUpgrade({
+      admit: (announced) => node.receiving.admit(announced),
+      pace: (byteCount) => node.brake.take(byteCount),
+      give: (wish) => node.segmentBytes(wish),
+    }),
+    lookupUpgrade(
+      {
+        expect: (nodeId) => node.identity.expect(nodeId, ''),
+        answer: (request, into) => answerBatch(request, node, into),
+      },
+      options.connectionsMax,
+    ),
+  ]);
   const port = await listen(app, options.host, options.port);
   return {
     port,
     close: async () => {
-      stopExchange();
+      cutOff();
       await app.close();
     },
   };

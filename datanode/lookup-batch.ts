@@ -1,30 +1,41 @@
-// Answers one message of the lookup stream: packed keys in, packed results out, in pieces.
+// Answers one batch of lookups: packed keys in, packed results out, in pieces.
 //
-// A long batch is answered in several messages of about 1 MiB, and the loop is left between them,
+// A long batch is answered in several messages of about 1 MiB, and the loop may be left between them,
 // so that one batch of large values neither fills memory nor holds up other readers.
 
 import { SteleError } from '../base/errors.ts';
 import { LOOKUP_BATCH_KEYS_MAX, LOOKUP_REPLY_SOFT_BYTES } from '../base/limits.ts';
 import { PackedWriter, readKeys } from '../proto/lookup-codec.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
-import type { LookupStreamRequest, LookupStreamResponse } from '../proto/gen/stele/v1/lookup.ts';
+import type { LookupStreamResponse } from '../proto/gen/stele/v1/lookup.ts';
+import type { LookupRequestFrame } from '../proto/lookup-protocol.ts';
+import { PROBE_TARGET } from '../proto/ports.ts';
 import { found } from './lookup.ts';
 import { READ_AHEAD_KEYS, ReadAhead } from './read-ahead.ts';
 import type { VersionTable, VersionTables } from './version-tables.ts';
 
 const NO_BYTES = Buffer.alloc(0);
+
+/** What batches are answered from, and counted in. */
+export interface LookupServer {
+  readonly tables: VersionTables;
+  readonly counters: { lookups: number };
+}
+
 /** One for the thread: batches may take turns with it, which costs them no more than its help. */
 const ahead = new ReadAhead();
 /** What an answer to one key has taken lately, on average: as much is reserved for the next batch. */
 let resultBytes = 64;
 
 /**
- * Yields the replies to one request, each covering consecutive keys. Throws INVALID_ARGUMENT for
- * bytes that are not a batch.
+ * Yields the replies to one request, each covering consecutive keys; `results` has the head that `writer`
+ * leaves free. The request's `keys` may be replaced by a copy between two replies. Throws INVALID_ARGUMENT
+ * for bytes that are not a batch.
  */
 export function* answerBatch(
-  request: LookupStreamRequest,
-  tables: VersionTables,
+  request: LookupRequestFrame,
+  { counters, tables }: LookupServer,
+  writer = new PackedWriter(request.count * resultBytes * 1.25),
 ): Generator<LookupStreamResponse> {
   if (request.count > LOOKUP_BATCH_KEYS_MAX) {
     throw new SteleError(
@@ -39,7 +50,6 @@ export function* answerBatch(
     entries[index * 3 + 1] = start;
     entries[index * 3 + 2] = end;
   });
-  const writer = new PackedWriter(request.count * resultBytes * 1.25);
   let first = 0;
   for (let index = 0; index < request.count; index++) {
     if (index % READ_AHEAD_KEYS === 0) noteKeys(request.keys, entries, index, targets);
@@ -57,6 +67,12 @@ export function* answerBatch(
     yield { id: request.id, first, count, results: writer.take() };
     first = index + 1;
   }
+  counters.lookups += request.count - probesIn(request);
+}
+
+/** The master's probe is one key, and no read of anybody. */
+function probesIn({ targets }: LookupRequestFrame): number {
+  return targets.some(({ keyspaceUid }) => keyspaceUid === PROBE_TARGET.keyspaceUid) ? 1 : 0;
 }
 
 function noteKeys(

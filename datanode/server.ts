@@ -151,6 +151,7 @@ async function openPorts(
       node,
       host: settings.host,
       port: settings.httpPort,
+      connectionsMax: settings.connectionsMax,
       respConnections: () => resp.connectionCount,
     });
     closers.push(() => http.close());

@@ -1,11 +1,10 @@
-// A DatanodeLink over gRPC: orders on one connection, lookups on another; segments come over connections of their
-// own to the HTTP port (segment-fetch.ts).
+// A DatanodeLink between processes: orders by gRPC; lookups (lookup-channel.ts) and segments (segment-fetch.ts) over
+// connections of their own to the HTTP port.
 
 import { connectivityState } from '@grpc/grpc-js';
 import { linkAbort } from '../base/abort.ts';
 import { callUnary, openClient } from './grpc-channel.ts';
 import type { UnaryMethod } from './grpc-channel.ts';
-import { GrpcLookupChannel } from './lookup-stream.ts';
 import { DatanodeServiceClient } from './gen/stele/v1/datanode.ts';
 import type {
   ApplyViewRequest,
@@ -33,15 +32,8 @@ import type {
   ScanKeysRequest,
   ScanKeysResponse,
 } from './gen/stele/v1/datanode.ts';
-import { LookupServiceClient } from './gen/stele/v1/lookup.ts';
-import type {
-  CallOptions,
-  DatanodeLink,
-  FetchTarget,
-  LinkFactory,
-  LinkTarget,
-  LookupChannel,
-} from './ports.ts';
+import { ConnectedLookups } from './lookup-channel.ts';
+import type { CallOptions, DatanodeLink, FetchTarget, LinkFactory, LinkTarget } from './ports.ts';
 import { SegmentFetches } from './segment-fetch.ts';
 import type { SegmentWish } from './segment-transfer.ts';
 
@@ -58,10 +50,9 @@ export class GrpcLinkFactory implements LinkFactory {
 }
 
 class GrpcDatanodeLink implements DatanodeLink {
-  readonly lookups: LookupChannel;
+  readonly lookups: ConnectedLookups;
   readonly #peer: string;
   readonly #client: DatanodeServiceClient;
-  readonly #lookupClient: LookupServiceClient;
   readonly #fetches: SegmentFetches;
   readonly #closing = new AbortController();
 
@@ -70,11 +61,7 @@ class GrpcDatanodeLink implements DatanodeLink {
     this.#peer = `datanode ${target.nodeId} at ${address}`;
     this.#client = openClient(DatanodeServiceClient, address);
     this.#fetches = new SegmentFetches(target);
-    this.#lookupClient = openClient(LookupServiceClient, address);
-    this.lookups = new GrpcLookupChannel(this.#lookupClient, {
-      peer: this.#peer,
-      expectNode: target.nodeId,
-    });
+    this.lookups = new ConnectedLookups(target);
   }
 
   heartbeat(request: HeartbeatRequest, options: CallOptions): Promise<HeartbeatResponse> {
@@ -136,7 +123,7 @@ class GrpcDatanodeLink implements DatanodeLink {
   }
 
   isConnected(): boolean {
-    return this.#lookupClient.getChannel().getConnectivityState(true) === connectivityState.READY;
+    return this.lookups.isConnected();
   }
 
   onLost(listener: () => void): void {
@@ -170,7 +157,6 @@ class GrpcDatanodeLink implements DatanodeLink {
     this.#closing.abort();
     this.lookups.close();
     this.#fetches.close();
-    this.#lookupClient.close();
     this.#client.close();
   }
 }

@@ -1,4 +1,5 @@
-// The hand-packed bytes inside the lookup stream's messages (proto/stele/v1/lookup.proto).
+// The hand-packed bytes of lookups: of the connections between processes (lookup-protocol.ts) and of the stream for
+// programs (proto/stele/v1/lookup.proto).
 //
 //   key entry     target u16 LE | key length u32 LE | key
 //   result entry  status u8     | value length u32 LE | value
@@ -20,18 +21,24 @@ const CAPACITY_BYTES_MAX = 256 * 1024;
 
 /** A growing buffer that entries are appended to; `take` hands it over and starts afresh. */
 export class PackedWriter {
+  readonly #headBytes: number;
   #buffer = NO_BYTES;
-  #length = 0;
+  /** What was taken last. */
+  #taken = NO_BYTES;
+  #length: number;
   #count = 0;
   #expectedBytes: number;
 
-  /** `expectedBytes` is what is reserved at first, within reason. */
-  constructor(expectedBytes = 4096) {
+  /** `expectedBytes` is what is reserved at first, within reason; `headBytes` are left free before the entries. */
+  constructor(expectedBytes = 4096, headBytes = 0) {
     this.#expectedBytes = expectedBytes;
+    this.#headBytes = headBytes;
+    this.#length = headBytes;
   }
 
+  /** Of the entries. */
   get byteLength(): number {
-    return this.#length;
+    return this.#length - this.#headBytes;
   }
 
   get count(): number {
@@ -53,21 +60,37 @@ export class PackedWriter {
     if (end > start) this.#buffer.set(source.subarray(start, end), at + RESULT_HEADER_BYTES);
   }
 
-  /** The bytes so far, now the caller's. */
+  /** Appends so many bytes that are no entry; `write` puts them at `at`. */
+  addTail(byteCount: number, write: (bytes: Buffer, at: number) => void): void {
+    const at = this.#reserve(byteCount);
+    this.#count--;
+    write(this.#buffer, at);
+  }
+
+  /** Head and entries so far, now the caller's. */
   take(): Buffer {
     const taken = this.#buffer.subarray(0, this.#length);
     // The next one will be about as long; a quarter more, so that it seldom has to grow.
     this.#expectedBytes = this.#length * 1.25;
+    this.#taken = this.#buffer;
     this.#buffer = NO_BYTES;
-    this.#length = 0;
+    this.#length = this.#headBytes;
     this.#count = 0;
     return taken;
+  }
+
+  /** What was taken last is not needed any more: its memory may be written again. */
+  giveBack(): void {
+    const isFresh = this.#buffer.length === 0;
+    if (isFresh && this.#taken.length <= CAPACITY_BYTES_MAX) this.#buffer = this.#taken;
+    this.#taken = NO_BYTES;
   }
 
   #reserve(byteCount: number): number {
     const at = this.#length;
     if (at + byteCount > this.#buffer.length) {
-      const capacityBytes = at === 0 ? capacityFor(this.#expectedBytes) : this.#buffer.length * 2;
+      const isFirst = at === this.#headBytes;
+      const capacityBytes = isFirst ? capacityFor(this.#expectedBytes) : this.#buffer.length * 2;
       const grown = Buffer.allocUnsafe(Math.max(capacityBytes, at + byteCount));
       grown.set(this.#buffer.subarray(0, at));
       this.#buffer = grown;
@@ -101,23 +124,25 @@ export function readKeys(
   if (at !== packed.length) throw malformed('key', count);
 }
 
-/** Calls `onResult(index, status, start, end)` for each entry of a reply. Throws INVALID_ARGUMENT. */
+/** Calls `onResult(index, status, start, end)` for each entry in packed[from, to). Throws INVALID_ARGUMENT. */
 export function readResults(
   packed: Buffer,
+  from: number,
+  to: number,
   count: number,
   onResult: (index: number, status: LookupStatus, start: number, end: number) => void,
 ): void {
-  let at = 0;
+  let at = from;
   for (let index = 0; index < count; index++) {
-    if (at + RESULT_HEADER_BYTES > packed.length) throw malformed('result', index);
+    if (at + RESULT_HEADER_BYTES > to) throw malformed('result', index);
     const status = statusOf(packed[at]);
     const start = at + RESULT_HEADER_BYTES;
     const end = start + packed.readUInt32LE(at + 1);
-    if (end > packed.length) throw malformed('result', index);
+    if (end > to) throw malformed('result', index);
     onResult(index, status, start, end);
     at = end;
   }
-  if (at !== packed.length) throw malformed('result', count);
+  if (at !== to) throw malformed('result', count);
 }
 
 function statusOf(byte: number | undefined): LookupStatus {

@@ -114,7 +114,9 @@ class FetchConnection {
       },
     });
     this.#socket = socket;
-    socket.setTimeout(IDLE_MS_MAX, () => this.#onSilence());
+    socket.setTimeout(IDLE_MS_MAX);
+    // Not as an argument of setTimeout, which tells of the first silence only.
+    socket.on('timeout', () => this.#onSilence());
     socket.on('error', (thrown) => {
       const text = `${this.where} cannot be reached: ${toSteleError(thrown).message}.`;
       this.close(new SteleError('UNAVAILABLE', text, { cause: thrown }));

@@ -17,7 +17,7 @@ import {
   VALUE_BYTES_MAX,
 } from '../base/limits.ts';
 import { splitInline } from './inline.ts';
-import { InputBuffer } from './input-buffer.ts';
+import { InputBuffer } from '../base/input-buffer.ts';
 import { ProtocolError } from './protocol-error.ts';
 
 const CR = 13;

@@ -8,7 +8,7 @@
 // Attributes (`|`) are read and dropped. Streamed strings and aggregates (`$?`, `*?`) are refused.
 
 import { VALUE_BYTES_MAX } from '../base/limits.ts';
-import { InputBuffer } from './input-buffer.ts';
+import { InputBuffer } from '../base/input-buffer.ts';
 import { ProtocolError } from './protocol-error.ts';
 
 const CR = 13;

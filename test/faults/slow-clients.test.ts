@@ -42,6 +42,10 @@ function dribble(port: number, start: string, rest: string): Promise<number> {
 const HEADERS = 'GET /livez HTTP/1.1\r\nhost: x\r\n';
 const BODY =
   'POST /v1/keyspaces/default/lookup HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9000\r\n\r\n';
+const LOOKUPS =
+  'GET /v1/lookups HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: stele-lookups\r\n\r\n';
+/** Says of itself that it has 8 KiB. */
+const LOOKUP = '\x00\x20\x00\x00';
 const COMMAND = '*2\r\n$3\r\nGET\r\n$5000\r\n';
 
 test.concurrent.each([
@@ -51,6 +55,7 @@ test.concurrent.each([
   ['nothing to a datanode', () => cluster.node('node-0').http, 'GET ', 'x'],
   ['a command to the master', () => cluster.master.resp, COMMAND, 'x'],
   ['a command to a datanode', () => cluster.node('node-0').resp, COMMAND, 'x'],
+  ['a lookup to a datanode', () => cluster.node('node-0').http, LOOKUPS, LOOKUP],
   ['an inline command to a datanode', () => cluster.node('node-0').resp, 'GET ', 'x'],
 ] as const)('who dribbles %s is closed within 30 s', async (_, port, start, rest) => {
   const tookMs = await dribble(port(), start, rest);

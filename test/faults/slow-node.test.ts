@@ -13,13 +13,14 @@ const SLOW = 'node-2';
 const DELAYS_MS = SHORT ? [250] : [20, 250, 250, 250];
 const READS = SHORT ? 5000 : 20_000;
 let faults: FaultCluster;
-let proxy: DelayProxy | undefined;
+/** Of lookups and of orders. */
+const proxies: DelayProxy[] = [];
 
 beforeAll(async () => {
   console.log(`  seed ${SEED}`);
   faults = await FaultCluster.start();
-  const { grpc } = faults.cluster.node(SLOW);
-  proxy = await startDelayProxy(PROXY_HOST, grpc);
+  const { grpc, http } = faults.cluster.node(SLOW);
+  for (const port of [http, grpc]) proxies.push(await startDelayProxy(PROXY_HOST, port));
   await faults.cluster.kill(SLOW);
   await faults.cluster.startNode(SLOW, ['--announce-host', PROXY_HOST]);
   await faults.whole();
@@ -27,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await faults?.close();
-  proxy?.close();
+  for (const proxy of proxies) proxy.close();
 }, 60_000);
 
 test(`a datanode ${DELAYS_MS.join(', ')} ms away in each direction: most reads do not notice`, async () => {
@@ -36,16 +37,16 @@ test(`a datanode ${DELAYS_MS.join(', ')} ms away in each direction: most reads d
   let p90Ms = 0;
   for (const delayMs of DELAYS_MS) {
     const window = reader.begin();
-    if (proxy !== undefined) Object.assign(proxy, { delayMs, delayedBytes: 0 });
+    for (const proxy of proxies) Object.assign(proxy, { delayMs, delayedBytes: 0 });
     await reader.progress(READS);
-    expect(proxy?.delayedBytes).toBeGreaterThan(0);
+    for (const proxy of proxies) expect(proxy.delayedBytes).toBeGreaterThan(0);
     await reader.drained();
     const report = window.report();
     p90Ms = Math.max(p90Ms, report.p90Ms);
     trials.add(report);
     // Slow is not dead: its heartbeats arrive in time. The first that was late may have been cut short.
     await expect.poll(() => faults.stateOf(SLOW), { timeout: 10_000 }).toBe('serving');
-    if (proxy !== undefined) proxy.delayMs = 0;
+    for (const proxy of proxies) proxy.delayMs = 0;
     await reader.progress(READS);
   }
   await reader.stop();

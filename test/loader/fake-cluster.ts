@@ -8,7 +8,8 @@ import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
 import type { IncomingSegment } from '../../datanode/segment-connection.ts';
-import { exchangeSegments } from '../../datanode/segment-upgrade.ts';
+import { segmentUpgrade } from '../../datanode/segment-upgrade.ts';
+import { acceptUpgrades } from '../../datanode/upgrades.ts';
 import { LoadMode, LoadServiceService } from '../../proto/gen/stele/v1/load.ts';
 import type {
   BeginLoadRequest,
@@ -51,11 +52,12 @@ export class FakeDatanode {
   }
 
   async start(): Promise<void> {
-    this.#stopExchange = exchangeSegments(this.#server, {
+    const segments = segmentUpgrade({
       admit: (announced) => Promise.resolve(this.#admit(announced)),
       pace: () => 0,
       give: () => Promise.reject(new Error('nothing is fetched here')),
     });
+    this.#stopExchange = acceptUpgrades(this.#server, [segments]);
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
     this.port = (this.#server.address() as AddressInfo).port;
   }

@@ -2,7 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
-import { exchangeSegments } from '../../datanode/segment-upgrade.ts';
+import { segmentUpgrade } from '../../datanode/segment-upgrade.ts';
+import { acceptUpgrades } from '../../datanode/upgrades.ts';
 import { SegmentLinks } from '../../loader/segment-link.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { NodeView } from '../../proto/gen/stele/v1/view.ts';
@@ -29,14 +30,16 @@ async function serve(answers: () => Error | undefined, speaks = true): Promise<S
   let connections = 0;
   server.on('connection', () => connections++);
   const cutOff = speaks
-    ? exchangeSegments(server, {
-        admit: () => {
-          const refusal = answers();
-          return refusal === undefined ? Promise.resolve(undefined) : Promise.reject(refusal);
-        },
-        pace: () => 0,
-        give: () => Promise.reject(new Error('nothing is fetched here')),
-      })
+    ? acceptUpgrades(server, [
+        segmentUpgrade({
+          admit: () => {
+            const refusal = answers();
+            return refusal === undefined ? Promise.resolve(undefined) : Promise.reject(refusal);
+          },
+          pace: () => 0,
+          give: () => Promise.reject(new Error('nothing is fetched here')),
+        }),
+      ])
     : () => undefined;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {

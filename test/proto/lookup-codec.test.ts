@@ -38,7 +38,7 @@ describe('the packed bytes of the lookup stream', () => {
         }
         const packed = writer.take();
         const read: [LookupStatus, Uint8Array][] = [];
-        readResults(packed, entries.length, (index, code, start, end) => {
+        readResults(packed, 0, packed.length, entries.length, (index, code, start, end) => {
           read[index] = [code, new Uint8Array(packed.subarray(start, end))];
         });
         expect(read).toEqual(entries);
@@ -58,13 +58,13 @@ describe('the packed bytes of the lookup stream', () => {
     const longer = Buffer.concat([packed, Buffer.from([0])]);
     expect(() => readKeys(longer, 2, () => undefined)).toThrowError(/malformed/);
     expect(() =>
-      readResults(Buffer.from([1, 255, 255, 255, 255]), 1, () => undefined),
+      readResults(Buffer.from([1, 255, 255, 255, 255]), 0, 5, 1, () => undefined),
     ).toThrowError(/malformed/);
   });
 
   it('take an unknown status for UNAVAILABLE, never for an answer', () => {
     const seen: LookupStatus[] = [];
-    readResults(Buffer.from([99, 0, 0, 0, 0]), 1, (_, status) => seen.push(status));
+    readResults(Buffer.from([99, 0, 0, 0, 0]), 0, 5, 1, (_, status) => seen.push(status));
     expect(seen).toEqual([LookupStatus.UNAVAILABLE]);
   });
 });

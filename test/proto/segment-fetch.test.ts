@@ -5,7 +5,8 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
 import { createServer as createHttpServer } from 'node:http';
-import { exchangeSegments } from '../../datanode/segment-upgrade.ts';
+import { segmentUpgrade } from '../../datanode/segment-upgrade.ts';
+import { acceptUpgrades } from '../../datanode/upgrades.ts';
 import { SegmentFetches } from '../../proto/segment-fetch.ts';
 import { encodeFrame } from '../../proto/segment-transfer.ts';
 
@@ -35,11 +36,8 @@ async function holder(give = () => Promise.resolve<Uint8Array>(SEGMENT)) {
   const seen = { connections: 0 };
   const server = createHttpServer();
   server.on('connection', () => seen.connections++);
-  const cutOff = exchangeSegments(server, {
-    admit: () => Promise.reject(new Error('nothing is put here')),
-    pace: () => 0,
-    give,
-  });
+  const admit = () => Promise.reject(new Error('nothing is put here'));
+  const cutOff = acceptUpgrades(server, [segmentUpgrade({ admit, pace: () => 0, give })]);
   onTestFinished(cutOff);
   return { fetches: await listen(server), seen };
 }

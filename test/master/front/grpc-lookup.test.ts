@@ -5,13 +5,17 @@ import { lookupService } from '../../../master/front/grpc-lookup.ts';
 import { FrontMetrics } from '../../../master/front/metrics.ts';
 import { steleErrorFromGrpc } from '../../../proto/grpc-errors.ts';
 import { GrpcServer } from '../../../proto/grpc-server.ts';
-import { GrpcLookupChannel } from '../../../proto/lookup-stream.ts';
+import { PackedWriter, readResults } from '../../../proto/lookup-codec.ts';
 import {
   LookupServiceClient,
   LookupServiceService,
   LookupStatus,
 } from '../../../proto/gen/stele/v1/lookup.ts';
-import type { LookupRequest, LookupResponse } from '../../../proto/gen/stele/v1/lookup.ts';
+import type {
+  LookupRequest,
+  LookupResponse,
+  LookupStreamResponse,
+} from '../../../proto/gen/stele/v1/lookup.ts';
 import { FakeCluster, UID } from './fake-cluster.ts';
 
 const { OK, NOT_FOUND, UNAVAILABLE } = LookupStatus;
@@ -20,7 +24,6 @@ let cluster: FakeCluster;
 let core: LookupCore;
 let server: GrpcServer;
 let client: LookupServiceClient;
-let channel: GrpcLookupChannel;
 
 beforeEach(async () => {
   cluster = new FakeCluster();
@@ -39,11 +42,9 @@ beforeEach(async () => {
   client = new LookupServiceClient(`127.0.0.1:${port}`, ChannelCredentials.createInsecure(), {
     'grpc.max_receive_message_length': 80 * 1024 * 1024,
   });
-  channel = new GrpcLookupChannel(client, { peer: 'master', expectNode: 'master' });
 });
 
 afterEach(async () => {
-  channel.close();
   client.close();
   await server.close(500);
   core.close();
@@ -58,21 +59,35 @@ function unary(request: Partial<LookupRequest>): Promise<LookupResponse> {
   });
 }
 
-/** All answers of one streamed lookup, by key. */
-async function streamed(
+const MESSAGE_KEYS = 4096;
+
+/** All answers of one stream, by key; it is asked for 4,096 keys a message. */
+function streamed(
   keys: readonly Buffer[],
   target = { keyspaceUid: UID, version: 1 },
+  expectNode = 'master',
 ): Promise<(string | number)[]> {
   const answers: (string | number)[] = [];
-  await channel.lookup(
-    target,
-    keys,
-    (index, status, bytes, start, end) => {
-      answers[index] = status === OK ? Buffer.from(bytes).toString('latin1', start, end) : status;
-    },
-    { deadlineMs: 5000 },
-  );
-  return answers;
+  const stream = client.lookupStream({ deadline: Date.now() + 5000 });
+  for (let id = 0; id * MESSAGE_KEYS < keys.length; id++) {
+    const writer = new PackedWriter();
+    const some = keys.slice(id * MESSAGE_KEYS, (id + 1) * MESSAGE_KEYS);
+    for (const key of some) writer.addKey(0, key);
+    const { count } = writer;
+    const message = { targets: [target], expectNode, expectIncarnation: '' };
+    stream.write({ ...message, id: id + 1, count, keys: writer.take() });
+  }
+  stream.end();
+  return new Promise((resolve, reject) => {
+    stream.on('error', (thrown) => reject(steleErrorFromGrpc(thrown, 'master')));
+    stream.on('end', () => resolve(answers));
+    stream.on('data', ({ count, first, id, results }: LookupStreamResponse) => {
+      readResults(results, 0, results.length, count, (index, status, start, end) => {
+        const value = status === OK ? results.toString('latin1', start, end) : status;
+        answers[(id - 1) * MESSAGE_KEYS + first + index] = value;
+      });
+    });
+  });
 }
 
 describe('the unary Lookup', () => {
@@ -130,10 +145,7 @@ describe('the LookupStream', () => {
   });
 
   it('refuses to answer as a datanode', async () => {
-    const other = new GrpcLookupChannel(client, { peer: 'x', expectNode: 'datanode-0' });
-    const target = { keyspaceUid: UID, version: 1 };
-    const asking = other.lookup(target, [Buffer.from('a')], () => undefined, { deadlineMs: 2000 });
+    const asking = streamed([Buffer.from('a')], undefined, 'datanode-0');
     await expect(asking).rejects.toMatchObject({ code: 'WRONG_NODE' });
-    other.close();
   });
 });

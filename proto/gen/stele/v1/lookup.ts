@@ -532,7 +532,10 @@ export const LookupServiceService = {
     responseSerialize: (value: LookupResponse): Buffer => bufferView(LookupResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): LookupResponse => LookupResponse.decode(value),
   },
-  /** The batched stream that the front and the client library use; see LookupStreamRequest. */
+  /**
+   * Many reads at a time, for programs; see LookupStreamRequest. Stele's own front and client send the same bytes
+   * over connections of another kind (proto/lookup-protocol.ts).
+   */
   lookupStream: {
     path: "/stele.v1.LookupService/LookupStream" as const,
     requestStream: true as const,
@@ -548,7 +551,10 @@ export const LookupServiceService = {
 export interface LookupServiceServer extends UntypedServiceImplementation {
   /** One read for programs that need no more. At most 10,000 keys. */
   lookup: handleUnaryCall<LookupRequest, LookupResponse>;
-  /** The batched stream that the front and the client library use; see LookupStreamRequest. */
+  /**
+   * Many reads at a time, for programs; see LookupStreamRequest. Stele's own front and client send the same bytes
+   * over connections of another kind (proto/lookup-protocol.ts).
+   */
   lookupStream: handleBidiStreamingCall<LookupStreamRequest, LookupStreamResponse>;
 }
 
@@ -569,7 +575,10 @@ export interface LookupServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: LookupResponse) => void,
   ): ClientUnaryCall;
-  /** The batched stream that the front and the client library use; see LookupStreamRequest. */
+  /**
+   * Many reads at a time, for programs; see LookupStreamRequest. Stele's own front and client send the same bytes
+   * over connections of another kind (proto/lookup-protocol.ts).
+   */
   lookupStream(): ClientDuplexStream<LookupStreamRequest, LookupStreamResponse>;
   lookupStream(options: Partial<CallOptions>): ClientDuplexStream<LookupStreamRequest, LookupStreamResponse>;
   lookupStream(

@@ -1,14 +1,12 @@
-// A LookupChannel over one long-lived bidirectional gRPC stream.
+// A LookupChannel over one long-lived connection (lookup-connection.ts).
 //
-// All lookups of one event-loop turn travel in one message: an unary call costs about 90 us of CPU
-// on each side, a batched one a hundredth of that a key. The stream is opened at the first lookup
-// and again after a failure; what was in flight then is rejected at once, so that the caller's one
-// retry layer can ask another replica.
+// All lookups of one event-loop turn travel in one message: asking for one key costs what asking for a
+// hundred does. The connection is made at the first lookup and again after a failure; what was in flight
+// then is rejected at once, so that the caller's one retry layer can ask another replica.
 //
-//   lookup() ... lookup()     one turn      -> one LookupStreamRequest (split at 4,096 keys)
-//   LookupStreamResponse(s)   per request   -> sinks, in order; a lookup resolves with its last key
+//   lookup() ... lookup()     one turn      -> one request (split at 4,096 keys)
+//   reply, or several         per request   -> sinks, in order; a lookup resolves with its last key
 
-import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { SteleError } from '../base/errors.ts';
 import { monotonicNowMs } from '../base/clock.ts';
 import {
@@ -16,16 +14,17 @@ import {
   LOOKUP_IN_FLIGHT_MAX,
   LOOKUP_REPLY_SOFT_BYTES,
 } from '../base/limits.ts';
-import { steleErrorFromGrpc } from './grpc-errors.ts';
 import { PackedWriter, readResults } from './lookup-codec.ts';
+import { LookupConnection, peerOf } from './lookup-connection.ts';
+import type { LookupConnectionOwner } from './lookup-connection.ts';
+import { HEAD_BYTES, takeRequest } from './lookup-protocol.ts';
 import type {
-  LookupServiceClient,
-  LookupStreamRequest,
-  LookupStreamResponse,
-} from './gen/stele/v1/lookup.ts';
-import type { CallOptions, LookupChannel, LookupSink, LookupTargetRef } from './ports.ts';
-
-type Stream = ClientDuplexStream<LookupStreamRequest, LookupStreamResponse>;
+  CallOptions,
+  LinkTarget,
+  LookupChannel,
+  LookupSink,
+  LookupTargetRef,
+} from './ports.ts';
 
 /** One lookup() call: its keys may be spread over several messages. */
 interface Pending {
@@ -54,38 +53,43 @@ interface SentBatch {
   spanIndex: number;
 }
 
-const DEADLINE_SWEEP_MS = 20;
+const SWEEP_MS = 20;
+/** A peer that owes answers and says nothing for so long is given up. */
+const SILENCE_MS_MAX = 2000;
+/** After a connection that could not be made. */
+const REDIAL_MS = 100;
+const REQUEST_BYTES_EXPECTED = 4096;
+const ID_MODULUS = 2 ** 32;
 
-export interface LookupStreamOptions {
-  readonly peer: string;
-  /** Sent with every message; the peer refuses to answer as somebody else. */
-  readonly expectNode: string;
-}
-
-export class GrpcLookupChannel implements LookupChannel {
-  readonly #client: LookupServiceClient;
-  readonly #options: LookupStreamOptions;
+export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
+  readonly #target: LinkTarget;
+  readonly #peer: string;
   readonly #sent = new Map<number, SentBatch>();
   readonly #waiting = new Set<Pending>();
-  readonly #writer = new PackedWriter();
+  readonly #writer = new PackedWriter(REQUEST_BYTES_EXPECTED, HEAD_BYTES);
   readonly #targets = new Map<string, number>();
   #targetRefs: LookupTargetRef[] = [];
   #spans: Span[] = [];
-  #stream: Stream | undefined;
+  #connection: LookupConnection | undefined;
+  /** Why none could be made, and when it was found out. */
+  #failure: SteleError | undefined;
+  #failedMs = 0;
+  /** Since when the peer owes answers, as it does now. */
+  #owesSinceMs = 0;
   #nextId = 1;
   #inFlight = 0;
   #flushScheduled = false;
   #sweep: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(client: LookupServiceClient, options: LookupStreamOptions) {
-    this.#client = client;
-    this.#options = options;
+  constructor(target: LinkTarget) {
+    this.#target = target;
+    this.#peer = peerOf(target);
   }
 
   /**
    * Keys sent and not answered, those included that nobody waits for any more: what a frozen peer
-   * has been sent stays counted until it answers or the stream fails, and so stays bounded.
+   * has been sent stays counted until it answers or the connection ends, and so stays bounded.
    */
   get inFlight(): number {
     return this.#inFlight;
@@ -99,9 +103,10 @@ export class GrpcLookupChannel implements LookupChannel {
   ): Promise<void> {
     if (keys.length === 0) return Promise.resolve();
     if (this.#closed) return Promise.reject(this.#lost('The link was closed'));
+    if (!this.#dial()) return Promise.reject(this.#failure ?? this.#lost('There is no connection'));
     if (this.#inFlight + keys.length > LOOKUP_IN_FLIGHT_MAX) {
       return Promise.reject(
-        new SteleError('OVERLOADED', `${this.#options.peer} has too many lookups in flight.`),
+        new SteleError('OVERLOADED', `The ${this.#peer} has too many lookups in flight.`),
       );
     }
     return new Promise((resolve, reject) => {
@@ -122,29 +127,70 @@ export class GrpcLookupChannel implements LookupChannel {
     });
   }
 
+  /** Whether lookups would go out at once. Where not, a connection is being made, or will be soon. */
+  isConnected(): boolean {
+    if (!this.#closed) this.#dial();
+    return this.#connection?.isOpen === true;
+  }
+
   close(): void {
     this.#closed = true;
+    this.#connection?.close();
+    this.#connection = undefined;
     this.#fail(this.#lost('The link was closed'));
-    this.#stream?.cancel();
-    this.#stream = undefined;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
+  }
+
+  onReply(
+    id: number,
+    first: number,
+    count: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    const batch = this.#sent.get(id);
+    if (batch === undefined || first !== batch.keysAnswered) {
+      throw this.#lost('An answer came out of order');
+    }
+    this.#deliver(batch, count, bytes, start, end);
+    if (batch.keysAnswered >= batch.keyCount) this.#sent.delete(id);
+  }
+
+  onEnd(error: SteleError, wasOpen: boolean): void {
+    this.#connection = undefined;
+    // One that was good before is made anew at once.
+    const isToBeTried = wasOpen && error.code === 'UNAVAILABLE';
+    this.#failure = isToBeTried ? undefined : error;
+    this.#failedMs = monotonicNowMs();
+    this.#fail(error);
+  }
+
+  /** Whether there is a connection to send on, or one that is being made. */
+  #dial(): boolean {
+    if (this.#connection !== undefined) return true;
+    if (this.#failure !== undefined && monotonicNowMs() - this.#failedMs < REDIAL_MS) return false;
+    this.#connection = new LookupConnection(this.#target, this);
+    return true;
   }
 
   #enqueue(pending: Pending, target: LookupTargetRef, keys: readonly Uint8Array[]): void {
-    let keyFirst = 0;
-    while (keyFirst < keys.length) {
+    for (let next = 0; next < keys.length;) {
       const targetIndex = this.#targetIndex(target);
       const first = this.#writer.count;
-      const room = LOOKUP_BATCH_KEYS_MAX - first;
-      const count = Math.min(room, keys.length - keyFirst);
-      for (let i = 0; i < count; i++) this.#writer.addKey(targetIndex, keys[keyFirst + i] ?? NONE);
-      this.#spans.push({ pending, first, keyFirst, count });
-      keyFirst += count;
-      if (this.#isFull()) this.#flush();
+      const keyFirst = next;
+      while (next < keys.length && !this.#isFull) {
+        this.#writer.addKey(targetIndex, keys[next++] ?? NONE);
+      }
+      this.#spans.push({ pending, first, keyFirst, count: next - keyFirst });
+      if (this.#isFull) this.#flush();
     }
     if (this.#writer.count > 0) this.#scheduleFlush();
   }
 
-  #isFull(): boolean {
+  /** Of the message at hand; never before its first key. */
+  get #isFull(): boolean {
     return (
       this.#writer.count >= LOOKUP_BATCH_KEYS_MAX ||
       this.#writer.byteLength >= LOOKUP_REPLY_SOFT_BYTES
@@ -173,56 +219,22 @@ export class GrpcLookupChannel implements LookupChannel {
   }
 
   #flush(): void {
+    const id = this.#nextId;
+    this.#nextId = (id + 1) % ID_MODULUS;
     const spans = this.#spans;
-    const request: LookupStreamRequest = {
-      id: this.#nextId++,
-      targets: this.#targetRefs,
-      count: this.#writer.count,
-      keys: this.#writer.take(),
-      expectNode: this.#options.expectNode,
-      expectIncarnation: '',
-    };
+    const keyCount = this.#writer.count;
+    const frame = takeRequest(this.#writer, id, this.#targetRefs);
     this.#spans = [];
     this.#targetRefs = [];
     this.#targets.clear();
-    this.#sent.set(request.id, { spans, keyCount: request.count, keysAnswered: 0, spanIndex: 0 });
+    if (this.#sent.size === 0) this.#owesSinceMs = monotonicNowMs();
+    this.#sent.set(id, { spans, keyCount, keysAnswered: 0, spanIndex: 0 });
     // In-flight keys are bounded in lookup(), so what a slow peer leaves unsent is bounded too.
-    this.#open().write(request);
+    if (this.#connection?.send(frame) === true) this.#writer.giveBack();
   }
 
-  #open(): Stream {
-    if (this.#stream !== undefined) return this.#stream;
-    const stream: Stream = this.#client.lookupStream();
-    stream.on('data', (response) => this.#onResponse(stream, response));
-    stream.on('error', (thrown) => {
-      this.#onEnd(stream, steleErrorFromGrpc(thrown, this.#options.peer));
-    });
-    stream.on('end', () => this.#onEnd(stream, this.#lost('The stream ended')));
-    this.#stream = stream;
-    return stream;
-  }
-
-  #onResponse(stream: Stream, response: LookupStreamResponse): void {
-    const batch = this.#sent.get(response.id);
-    if (batch === undefined || stream !== this.#stream) return;
-    if (response.first !== batch.keysAnswered) {
-      stream.cancel();
-      this.#onEnd(stream, this.#lost('An answer came out of order'));
-      return;
-    }
-    try {
-      this.#deliver(batch, response);
-    } catch (thrown) {
-      stream.cancel();
-      this.#onEnd(stream, steleErrorFromGrpc(thrown, this.#options.peer));
-      return;
-    }
-    if (batch.keysAnswered >= batch.keyCount) this.#sent.delete(response.id);
-  }
-
-  #deliver(batch: SentBatch, response: LookupStreamResponse): void {
-    const bytes = response.results;
-    readResults(bytes, response.count, (_, status, start, end) => {
+  #deliver(batch: SentBatch, count: number, bytes: Buffer, from: number, to: number): void {
+    readResults(bytes, from, to, count, (_, status, start, end) => {
       const keyNumber = batch.keysAnswered++;
       let span = batch.spans[batch.spanIndex];
       while (span !== undefined && keyNumber >= span.first + span.count) {
@@ -244,10 +256,6 @@ export class GrpcLookupChannel implements LookupChannel {
     pending.unwatch();
     if (error === undefined) pending.resolve();
     else pending.reject(error);
-    if (this.#waiting.size === 0 && this.#sweep !== undefined) {
-      clearInterval(this.#sweep);
-      this.#sweep = undefined;
-    }
   }
 
   #watchAbort(pending: Pending, signal: AbortSignal | undefined): void {
@@ -262,34 +270,36 @@ export class GrpcLookupChannel implements LookupChannel {
 
   /** One timer for all deadlines: a timer a lookup would cost more than the lookup. */
   #ensureSweep(): void {
-    this.#sweep ??= setInterval(() => {
-      const nowMs = monotonicNowMs();
-      for (const pending of this.#waiting) {
-        if (pending.deadlineAtMs > nowMs) continue;
-        this.#settle(
-          pending,
-          new SteleError('DEADLINE_EXCEEDED', `${this.#options.peer} did not answer in time.`),
-        );
-      }
-    }, DEADLINE_SWEEP_MS);
+    this.#sweep ??= setInterval(() => this.#sweepOnce(monotonicNowMs()), SWEEP_MS);
   }
 
-  #onEnd(stream: Stream, error: SteleError): void {
-    if (stream !== this.#stream) return;
-    this.#stream = undefined;
-    this.#fail(error);
+  #sweepOnce(nowMs: number): void {
+    for (const pending of this.#waiting) {
+      if (pending.deadlineAtMs > nowMs) continue;
+      const text = `The ${this.#peer} did not answer in time.`;
+      this.#settle(pending, new SteleError('DEADLINE_EXCEEDED', text));
+    }
+    const heardMs = Math.max(this.#owesSinceMs, this.#connection?.heardMs ?? 0);
+    if (this.#sent.size > 0 && nowMs - heardMs > SILENCE_MS_MAX) {
+      this.#connection?.giveUp(`has said nothing for ${SILENCE_MS_MAX} ms`);
+    }
+    if (this.#waiting.size > 0 || this.#sent.size > 0) return;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
   }
 
   #fail(error: SteleError): void {
     this.#sent.clear();
     this.#inFlight = 0;
     this.#spans = [];
+    this.#targetRefs = [];
+    this.#targets.clear();
     if (this.#writer.count > 0) this.#writer.take();
     for (const pending of this.#waiting) this.#settle(pending, error);
   }
 
   #lost(reason: string): SteleError {
-    return new SteleError('UNAVAILABLE', `${reason} (${this.#options.peer}).`);
+    return new SteleError('UNAVAILABLE', `${reason} (${this.#peer}).`);
   }
 }
 

@@ -1,0 +1,52 @@
+// Connections of the HTTP port that leave HTTP behind with their first request (101 Switching Protocols).
+
+import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { Socket } from 'node:net';
+
+/** A refused peer has so long to hang up. */
+const REFUSED_MS_MAX = 1000;
+
+/** A protocol that a connection may change to. */
+export interface Upgrade {
+  readonly path: string;
+  /** What the peer's `upgrade` header must say. */
+  readonly protocol: string;
+  /** At a time; whoever comes on top is told 503. */
+  readonly connectionsMax: number;
+  /** Serves `socket`, which has been told of the change, until it closes; then calls `onClose`. */
+  open(socket: Socket, headers: IncomingHttpHeaders, onClose: () => void): { close(): void };
+}
+
+/** Starts to take such connections at `server`; the returned function cuts all of them off. */
+export function acceptUpgrades(server: Server, upgrades: readonly Upgrade[]): () => void {
+  const all = upgrades.map((upgrade) => ({ upgrade, open: new Set<{ close(): void }>() }));
+  server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    // Until it is somebody's, or closed.
+    stream.on('error', () => stream.destroy());
+    const { headers, url } = request;
+    const wanted = all.find(({ upgrade: { path, protocol } }) => {
+      return url === path && headers.upgrade === protocol;
+    });
+    // Nobody may go on before the answer: what is not to be has come too late to be told.
+    if (wanted === undefined || head.length > 0) return refuse(stream, '400 Bad Request');
+    const { open, upgrade } = wanted;
+    if (open.size >= upgrade.connectionsMax) return refuse(stream, '503 Service Unavailable');
+    if (!(stream instanceof Socket)) return;
+    stream.write(
+      `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${upgrade.protocol}\r\n\r\n`,
+    );
+    const connection = upgrade.open(stream, headers, () => open.delete(connection));
+    open.add(connection);
+  });
+  return () => {
+    for (const { open } of all) for (const connection of open) connection.close();
+  };
+}
+
+function refuse(stream: Duplex, status: string): void {
+  stream.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+  // A peer that does not hang up in its turn would keep the descriptor.
+  const cutOff = setTimeout(() => stream.destroy(), REFUSED_MS_MAX);
+  stream.once('close', () => clearTimeout(cutOff));
+}
