@@ -2,10 +2,11 @@
 //
 //   node .ci/report.mjs failed REPORT            the files that failed in it, a line each
 //   node .ci/report.mjs sum FAILED_STEPS REPORT  what failed, and `N passed, N failed` alone on the last line;
-//                                                of a file in several reports the last one counts
+//                                                of a file that a suite ran again (SUITE.1.json, SUITE.2.json)
+//                                                the last run counts
 
 import { readFileSync } from 'node:fs';
-import { relative } from 'node:path';
+import { basename, relative } from 'node:path';
 
 const LISTED_MAX = 40;
 const LINES_MAX = 15;
@@ -41,12 +42,16 @@ function failuresOf(file) {
 
 function sum(failedSteps, reports) {
   const last = new Map();
-  for (const file of reports.flatMap(read)) {
-    const before = last.get(file.name);
-    if (before !== undefined && !hasFailed(file)) {
-      for (const failure of failuresOf(before)) print(`\n== FAILED AT FIRST ${failure}`);
+  for (const report of reports) {
+    const [suite] = basename(report).split('.');
+    for (const file of read(report)) {
+      const run = `${suite} ${file.name}`;
+      const before = last.get(run);
+      if (before !== undefined && hasFailed(before) && !hasFailed(file)) {
+        for (const failure of failuresOf(before)) print(`\n== FAILED AT FIRST ${failure}`);
+      }
+      last.set(run, file);
     }
-    last.set(file.name, file);
   }
   const files = [...last.values()];
   const count = (status) => files.reduce((total, file) => total + tests(file, status).length, 0);
