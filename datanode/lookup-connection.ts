@@ -30,6 +30,7 @@ import {
   writeReplyHead,
 } from '../proto/lookup-protocol.ts';
 import type { LookupRequestFrame } from '../proto/lookup-protocol.ts';
+import { endSoon } from './upgrades.ts';
 import type { Upgrade } from './upgrades.ts';
 
 /** Replies that a peer may leave unread before its next request is looked at. */
@@ -37,7 +38,6 @@ const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
 const TURN_MS_MAX = 1;
 /** How long a peer may take nothing, or be at one request. */
 const IDLE_MS_MAX = 20_000;
-const REFUSED_MS_MAX = 1000;
 /** One for the thread: it is empty between two replies. */
 const writer = new PackedWriter(64 * 1024, HEAD_BYTES);
 
@@ -130,6 +130,8 @@ class LookupConnection {
     try {
       this.#answer();
     } catch (thrown) {
+      // What a failed answer has written must not be in somebody else's.
+      writer.take();
       this.#refuse(thrown);
     }
     if (this.#isEnded) return;
@@ -187,10 +189,8 @@ class LookupConnection {
     this.#isEnded = true;
     this.#request = this.#replies = undefined;
     if (this.#socket.destroyed) return;
-    this.#socket.end(encodeRefusal(toSteleError(thrown)));
+    endSoon(this.#socket, encodeRefusal(toSteleError(thrown)));
     // What came meanwhile is read for nothing: unread it would cut the refusal off.
     this.#socket.resume();
-    const cutOff = setTimeout(() => this.#socket.destroy(), REFUSED_MS_MAX);
-    this.#socket.once('close', () => clearTimeout(cutOff));
   }
 }

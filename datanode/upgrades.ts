@@ -28,7 +28,7 @@ export function acceptUpgrades(server: Server, upgrades: readonly Upgrade[]): ()
     const wanted = all.find(({ upgrade: { path, protocol } }) => {
       return url === path && headers.upgrade === protocol;
     });
-    // Nobody may go on before the answer: what is not to be has come too late to be told.
+    // Who goes on before the answer speaks another protocol.
     if (wanted === undefined || head.length > 0) return refuse(stream, '400 Bad Request');
     const { open, upgrade } = wanted;
     if (open.size >= upgrade.connectionsMax) return refuse(stream, '503 Service Unavailable');
@@ -45,7 +45,12 @@ export function acceptUpgrades(server: Server, upgrades: readonly Upgrade[]): ()
 }
 
 function refuse(stream: Duplex, status: string): void {
-  stream.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+  endSoon(stream, `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+}
+
+/** Sends a refusal and closes, after a second at the latest. */
+export function endSoon(stream: Duplex, refusal: string | Buffer): void {
+  stream.end(refusal);
   // A peer that does not hang up in its turn would keep the descriptor.
   const cutOff = setTimeout(() => stream.destroy(), REFUSED_MS_MAX);
   stream.once('close', () => clearTimeout(cutOff));

@@ -226,6 +226,25 @@ describe('the connection of lookups', () => {
     expect(await asker.wait(101)).toEqual(expected);
   });
 
+  it('sends nobody what an answer had written that failed', async () => {
+    const echo = new Echo();
+    const port = await listen({
+      expect: () => undefined,
+      *answer(...[asked, writer]: Parameters<LookupAnswerer['answer']>) {
+        if (asked.id !== 1) return yield* { [Symbol.iterator]: () => echo.answer(asked, writer) };
+        writer.addResult(LookupStatus.OK, Buffer.from('left over'), 0, 9);
+        throw new SteleError('CORRUPT', 'in the middle');
+      },
+    });
+    const unlucky = new Asker(port);
+    await unlucky.send(requestOf(1, 'a', 'b'));
+    await unlucky.closed();
+    expect(unlucky.refusal).toContain('CORRUPT');
+    const asker = new Asker(port);
+    await asker.send(requestOf(2, 'b'));
+    expect(await asker.wait(1)).toEqual(['b@7']);
+  });
+
   it('lives on whatever comes, and answers the next peer', async () => {
     const port = await listen(new Echo());
     const mutator = new Mutator(20_261_121);
