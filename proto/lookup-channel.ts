@@ -15,7 +15,7 @@ import {
   LOOKUP_REPLY_SOFT_BYTES,
 } from '../base/limits.ts';
 import { PackedWriter, readResults } from './lookup-codec.ts';
-import { LookupConnection, peerOf } from './lookup-connection.ts';
+import { LookupConnection } from './lookup-connection.ts';
 import type { LookupConnectionOwner } from './lookup-connection.ts';
 import { HEAD_BYTES, takeRequest } from './lookup-protocol.ts';
 import type {
@@ -25,6 +25,7 @@ import type {
   LookupSink,
   LookupTargetRef,
 } from './ports.ts';
+import { peerOf } from './upgrade-request.ts';
 
 /** One lookup() call: its keys may be spread over several messages. */
 interface Pending {

@@ -23,12 +23,16 @@ import {
   readRefusal,
 } from './lookup-protocol.ts';
 import type { LinkTarget } from './ports.ts';
+import {
+  ANSWER_BYTES_MAX,
+  CHANGED,
+  answerStatus,
+  peerOf,
+  upgradeRequest,
+} from './upgrade-request.ts';
 
 const DIAL_MS_MAX = 2000;
 const HEAD_END = '\r\n\r\n';
-const HTTP_HEAD_BYTES_MAX = 1024;
-const CHANGED = /^HTTP\/1\.1 101 /;
-const STATUS = /^HTTP\/1\.1 (\d{3}) /;
 
 /** Who is told what comes. */
 export interface LookupConnectionOwner {
@@ -45,11 +49,6 @@ export interface LookupConnectionOwner {
   onEnd(error: SteleError, wasOpen: boolean): void;
 }
 
-/** As it is named in errors. */
-export function peerOf({ address: { host, httpPort }, nodeId }: LinkTarget): string {
-  return `datanode ${nodeId} (${host}:${httpPort})`;
-}
-
 export class LookupConnection {
   readonly #peer: string;
   readonly #owner: LookupConnectionOwner;
@@ -62,8 +61,7 @@ export class LookupConnection {
   #heardMs = 0;
 
   constructor(target: LinkTarget, owner: LookupConnectionOwner) {
-    const { address, nodeId } = target;
-    const { host, httpPort } = address;
+    const { host, httpPort } = target.address;
     this.#peer = peerOf(target);
     this.#owner = owner;
     const onread = lentReads((bytes, byteCount) => this.#onData(bytes, byteCount));
@@ -76,10 +74,8 @@ export class LookupConnection {
     });
     this.#socket.on('end', () => this.#fail('ended the connection'));
     this.#socket.on('close', () => this.#fail('broke off'));
-    this.#socket.write(
-      `GET ${LOOKUPS_PATH} HTTP/1.1\r\nhost: ${host}:${httpPort}\r\nconnection: upgrade\r\n` +
-        `upgrade: ${LOOKUPS_PROTOCOL}\r\n${LOOKUPS_NODE_HEADER}: ${nodeId}\r\n\r\n`,
-    );
+    const meant = `${LOOKUPS_NODE_HEADER}: ${target.nodeId}\r\n`;
+    this.#socket.write(upgradeRequest(target, LOOKUPS_PATH, LOOKUPS_PROTOCOL, meant));
   }
 
   /** Whether what is sent goes out at once. */
@@ -139,11 +135,11 @@ export class LookupConnection {
   /** Whether the peer has changed to the protocol; what is left of the input is of it. */
   #changeProtocol(): boolean {
     const { at, bytes, end } = this.#input;
-    const head = bytes.toString('latin1', at, Math.min(end, at + HTTP_HEAD_BYTES_MAX));
+    const head = bytes.toString('latin1', at, Math.min(end, at + ANSWER_BYTES_MAX));
     const headEnd = head.indexOf(HEAD_END);
-    if (headEnd < 0 && head.length < HTTP_HEAD_BYTES_MAX) return false;
-    if (headEnd < 0 || !CHANGED.test(head)) {
-      const status = STATUS.exec(head)?.[1] ?? 'none';
+    if (headEnd < 0 && head.length < ANSWER_BYTES_MAX) return false;
+    const status = answerStatus(head);
+    if (headEnd < 0 || status !== CHANGED) {
       this.#fail(`answers no lookups there (HTTP status ${status})`);
       return false;
     }

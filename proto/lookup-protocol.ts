@@ -23,8 +23,12 @@
 // Not a gRPC stream, whose messages cost each side several times what these do (docs/ARCHITECTURE.md, Decisions).
 
 import { SteleError, isErrorCode } from '../base/errors.ts';
-import { GRPC_MESSAGE_BYTES_MAX, KEY_BYTES_MAX, LOOKUP_BATCH_KEYS_MAX } from '../base/limits.ts';
-import { LOOKUP_REPLY_SOFT_BYTES } from '../base/limits.ts';
+import {
+  GRPC_MESSAGE_BYTES_MAX,
+  KEY_BYTES_MAX,
+  LOOKUP_BATCH_KEYS_MAX,
+  LOOKUP_REPLY_SOFT_BYTES,
+} from '../base/limits.ts';
 import type { InputBuffer } from '../base/input-buffer.ts';
 import type { PackedWriter } from './lookup-codec.ts';
 import type { LookupTargetRef } from './ports.ts';

@@ -1,6 +1,6 @@
 // What the roles ask of each other, as interfaces over the messages of stele.v1.
 //
-// Each has two implementations: gRPC between processes, and direct calls where master and
+// Each has two implementations: over the network between processes, and direct calls where master and
 // datanodes share one process. A caller cannot tell them apart: same messages, same errors
 // (SteleError), a deadline on every call.
 
@@ -131,7 +131,7 @@ export interface LinkTarget {
   readonly address: NodeAddress;
 }
 
-/** Makes links: over gRPC, or straight to the object in this process. */
+/** Makes links: over the network, or straight to the object in this process. */
 export interface LinkFactory {
   connect(target: LinkTarget): DatanodeLink;
 }

@@ -23,11 +23,15 @@ import {
 } from './segment-transfer.ts';
 import type { SegmentWish } from './segment-transfer.ts';
 import type { CallOptions, FetchTarget, LinkTarget } from './ports.ts';
+import {
+  ANSWER_BYTES_MAX,
+  CHANGED,
+  answerStatus,
+  peerOf,
+  upgradeRequest,
+} from './upgrade-request.ts';
 
 const IDLE_MS_MAX = 10_000;
-const HEAD_BYTES_MAX = 1024;
-const CHANGED = /^HTTP\/1\.1 101 /;
-const STATUS = /^HTTP\/1\.1 (\d{3}) /;
 
 /** All connections to one datanode; as many as fetches are under way at a time. */
 export class SegmentFetches {
@@ -92,7 +96,7 @@ class FetchConnection {
   readonly where: string;
   readonly #socket: Socket;
   readonly #frame = new FrameReader();
-  readonly #head = Buffer.allocUnsafe(HEAD_BYTES_MAX);
+  readonly #head = Buffer.allocUnsafe(ANSWER_BYTES_MAX);
   #headBytes = 0;
   #isChanged = false;
   #fetch: Fetch | undefined;
@@ -101,9 +105,9 @@ class FetchConnection {
   #pause: NodeJS.Timeout | undefined;
   #failure: SteleError | undefined;
 
-  constructor({ address, nodeId }: LinkTarget, onClose: () => void) {
-    const { host, httpPort } = address;
-    this.where = `datanode ${nodeId} (${host}:${httpPort})`;
+  constructor(target: LinkTarget, onClose: () => void) {
+    const { host, httpPort } = target.address;
+    this.where = peerOf(target);
     const socket = connect({
       host,
       port: httpPort,
@@ -126,10 +130,7 @@ class FetchConnection {
       this.#breakOff('broke off');
       onClose();
     });
-    socket.write(
-      `GET ${SEGMENTS_PATH} HTTP/1.1\r\nhost: ${host}:${httpPort}\r\n` +
-        `connection: upgrade\r\nupgrade: ${SEGMENTS_PROTOCOL}\r\n\r\n`,
-    );
+    socket.write(upgradeRequest(target, SEGMENTS_PATH, SEGMENTS_PROTOCOL));
   }
 
   /** Whether another segment can be asked for. */
@@ -189,11 +190,12 @@ class FetchConnection {
     this.#headBytes += byteCount;
     const head = this.#head.toString('latin1', 0, this.#headBytes);
     if (!head.endsWith('\r\n\r\n')) {
-      if (this.#headBytes === HEAD_BYTES_MAX) this.#breakOff('answers what is not understood');
+      if (this.#headBytes === ANSWER_BYTES_MAX) this.#breakOff('answers what is not understood');
       return;
     }
-    if (!CHANGED.test(head)) {
-      this.#breakOff(`gives no segments there (HTTP status ${STATUS.exec(head)?.[1] ?? 'none'})`);
+    const status = answerStatus(head);
+    if (status !== CHANGED) {
+      this.#breakOff(`gives no segments there (HTTP status ${status})`);
       return;
     }
     this.#isChanged = true;
