@@ -5,7 +5,7 @@ import { option } from '../base/config.ts';
 
 const TIMEOUT_MS_MAX = 600_000;
 
-export const masterOption = option.text('gRPC address of the master', '127.0.0.1:50050', {
+export const masterOption = option.text('gRPC address of the master', '127.0.0.1:8400', {
   placeholder: 'host:port',
 });
 

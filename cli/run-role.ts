@@ -48,7 +48,7 @@ export async function runRole(
   return closeInTime(role, log);
 }
 
-/** `datanode node-0 pid 123 http 127.0.0.1:9001 resp 127.0.0.1:7380 grpc 127.0.0.1:50051` */
+/** `datanode node-0 pid 123 http 127.0.0.1:9001 resp 127.0.0.1:7380 grpc 127.0.0.1:8401` */
 export function addressLine(title: string, pid: number, address: NodeAddress): string {
   const { host } = address;
   return `${title} pid ${pid} http ${hostPort(host, address.httpPort)} resp ${hostPort(host, address.respPort)} grpc ${hostPort(host, address.grpcPort)}`;

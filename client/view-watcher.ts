@@ -129,7 +129,7 @@ function checkSeeds(seeds: readonly string[]): void {
   if (!Array.isArray(seeds) || seeds.length === 0) {
     throw new SteleError(
       'INVALID_ARGUMENT',
-      `Give at least one seed, as in { seeds: ['host:50050'] }.`,
+      `Give at least one seed, as in { seeds: ['host:8400'] }.`,
     );
   }
   for (const seed of seeds) {

@@ -11,7 +11,7 @@ const TIB = 1024 ** 4;
 /** Schema of `stele datanode`'s options. */
 export const datanodeSettings = settingsOf({
   id: option.text('name of this datanode, the same at every start', '', { placeholder: 'NAME' }),
-  master: option.text('gRPC address of the master', '127.0.0.1:50050', {
+  master: option.text('gRPC address of the master', '127.0.0.1:8400', {
     placeholder: 'HOST:PORT',
   }),
   dataDir: option.text('folder for segments', '.stele/datanode', { placeholder: 'DIR' }),
@@ -21,7 +21,7 @@ export const datanodeSettings = settingsOf({
   }),
   httpPort: option.port('health and metrics (0: a free port)', 9001),
   respPort: option.port('Redis protocol (0: a free port)', 7380),
-  grpcPort: option.port('gRPC (0: a free port)', 50_051),
+  grpcPort: option.port('gRPC (0: a free port)', 8401),
   zone: option.text('failure zone; replicas go to different zones where there are any', '', {
     placeholder: 'ZONE',
   }),

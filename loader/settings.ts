@@ -29,7 +29,7 @@ function memoryDefault(): string {
 const LOAD_FORMATS = ['auto', 'line', 'csv', 'tsv', 'jsonl'] as const;
 
 export const loadSettings = settingsOf({
-  master: option.text('gRPC address of the master', '127.0.0.1:50050', {
+  master: option.text('gRPC address of the master', '127.0.0.1:8400', {
     placeholder: 'HOST:PORT',
   }),
   format: option.choice('format of the input; auto goes by the ending', LOAD_FORMATS, 'auto'),

@@ -20,7 +20,7 @@ export const masterSettings = settingsOf({
   host: option.text('address to listen on', '127.0.0.1', { placeholder: 'ADDRESS' }),
   httpPort: option.port('HTTP (0: a free port)', 9000),
   respPort: option.port('Redis protocol (0: a free port)', 7379),
-  grpcPort: option.port('gRPC (0: a free port)', 50_050),
+  grpcPort: option.port('gRPC (0: a free port)', 8400),
   metadata: option.choice('where the catalog is kept', ['embedded'], 'embedded'),
   replication: option.count('copies of every shard', REPLICATION_DEFAULT, {
     min: 1,

@@ -28,7 +28,7 @@ export function hints(master: NodeAddress, keyspace: string | undefined): string
   const known = keyspace ?? 'KEYSPACE';
   const { host, httpPort, respPort, grpcPort } = master;
   const port = respPort === 7379 ? '' : ` -p ${respPort}`;
-  const address = grpcPort === 50_050 ? '' : ` --master ${hostPort(host, grpcPort)}`;
+  const address = grpcPort === 8400 ? '' : ` --master ${hostPort(host, grpcPort)}`;
   return [
     '',
     'Try in another terminal:',

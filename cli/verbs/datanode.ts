@@ -11,8 +11,8 @@ export const datanode = defineVerb({
   schema: datanodeSettings,
   logLevel: 'info',
   examples: [
-    'stele datanode --id node-0 --master 127.0.0.1:50050 --data-dir /var/lib/stele/node-0',
-    'stele datanode --id node-1 --master 10.0.0.5:50050 --zone b --memory-max 8GiB',
+    'stele datanode --id node-0 --master 127.0.0.1:8400 --data-dir /var/lib/stele/node-0',
+    'stele datanode --id node-1 --master 10.0.0.5:8400 --zone b --memory-max 8GiB',
   ],
   async run({ settings: { values }, global, output }) {
     const [{ startDatanode }, { createLogger }] = await Promise.all([

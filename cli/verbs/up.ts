@@ -37,7 +37,7 @@ const ownSettings = settingsOf({
   host: option.text('address to listen on', '127.0.0.1', { placeholder: 'address' }),
   httpPort: option.port("the master's HTTP; datanode i has + 1 + i (0: free ports)", 9000),
   respPort: option.port('the same for RESP', 7379),
-  grpcPort: option.port('the same for gRPC', 50_050),
+  grpcPort: option.port('the same for gRPC', 8400),
 });
 
 /** Settings of the roles that are not for `up` to take: it decides them, or they make no sense for all. */

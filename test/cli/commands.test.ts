@@ -116,7 +116,7 @@ describe('stele config', () => {
     const find = (setting: string) => rows.find((row) => row.setting === setting);
     expect(find('http-port')).toMatchObject({ value: 3333, source: 'environment' });
     expect(find('resp-port')).toMatchObject({ value: 2222, source: 'file', from: path });
-    expect(find('grpc-port')).toMatchObject({ value: 50_050, source: 'default' });
+    expect(find('grpc-port')).toMatchObject({ value: 8400, source: 'default' });
   });
 
   it('refuses a file with a key that no verb knows', async () => {

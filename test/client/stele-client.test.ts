@@ -319,12 +319,12 @@ it('lists the keyspaces by name', async () => {
 it.each([
   [[]],
   [undefined],
-  ['127.0.0.1:50050'],
+  ['127.0.0.1:8400'],
   [['localhost']],
-  [['http://localhost:50050']],
+  [['http://localhost:8400']],
   [['localhost:0']],
   [['localhost:70000']],
-  [['::1:50050']],
+  [['::1:8400']],
 ])('refuses the seeds %j', (seeds) => {
   expect(() => new SteleClient({ seeds: seeds as never })).toThrow(
     expect.objectContaining({ code: 'INVALID_ARGUMENT' }),

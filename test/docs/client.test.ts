@@ -41,7 +41,7 @@ function run(program: string, args: readonly string[]) {
 
 /** Runs a block as a program, and looks for what it says that it prints. */
 function expectItRuns(program: string, name: string, block: string, mark: string): void {
-  writeFileSync(join(folder, name), block.replaceAll('127.0.0.1:50050', seed));
+  writeFileSync(join(folder, name), block.replaceAll('127.0.0.1:8400', seed));
   const { status, stderr, stdout } = run(program, [name]);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   const expected = block.split('\n').filter((line) => line.startsWith(mark));
