@@ -1,21 +1,44 @@
 // Who this datanode is, kept in its data folder: a folder of one node or cluster is never served
-// as another's, and an epoch once seen is remembered over restarts.
+// as another's, and an epoch once obeyed is remembered over restarts.
 //
 //   node.json  {"format":1,"nodeId":"node-0","clusterId":"...","epoch":7}
+//
+// Two kinds of requests come from a master:
+//
+//   question (heartbeat, list of holdings)   answered at once; a newer epoch is noted and begins to be saved
+//   order (all else)                         carried out only once its epoch is in node.json
+//
+// So a disk that hangs or is full never silences a node, and a restart never makes it obey a master that
+// was replaced. Invariants: one write of node.json is under way at a time, and all orders that need it
+// wait for it; a write that failed is tried again with the next request; `saved` never moves backwards.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { monotonicNowMs } from '../base/clock.ts';
 import { writeFileDurable } from '../base/durable-file.ts';
-import { SteleError } from '../base/errors.ts';
+import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import type { Incarnation } from '../base/ids.ts';
-import { newIncarnation } from '../base/ids.ts';
+import { newIncarnation, shorten } from '../base/ids.ts';
+import { silentLogger } from '../base/log.ts';
+import type { Logger } from '../base/log.ts';
 import type { OrderHeader } from '../proto/gen/stele/v1/datanode.ts';
 
 const FORMAT = 1;
+/** A master's start raises the epoch by one, a restore by a thousand: more at a time is a mistake. */
+const EPOCH_STEP_MAX = 1_000_000;
+/** The highest epoch that is ever accepted; there is always room for another after it. */
+const EPOCH_MAX = 2 ** 48;
+/** Orders wait for a write for so long, so that they do not pile up at a disk that hangs. */
+const SAVE_HANGS_MS = 5000;
 
-interface IdentityRecord {
+interface IdentityRecord extends Membership {
   readonly format: number;
   readonly nodeId: string;
+}
+
+/** The cluster this node belongs to, and the newest term of its leaders. */
+interface Membership {
+  /** Empty until the node has joined a cluster. */
   readonly clusterId: string;
   readonly epoch: number;
 }
@@ -25,102 +48,157 @@ export class NodeIdentity {
   /** New at every start of the process. */
   readonly incarnation: Incarnation = newIncarnation();
   readonly #path: string;
-  #clusterId: string;
-  #epoch: number;
-  #saving: Promise<void> = Promise.resolve();
+  readonly #log: Logger;
+  /** What node.json says. */
+  #saved: Membership;
+  /** The newest that was heard of: `saved`, or what is about to be. */
+  #seen: Membership;
+  #saving: Promise<void> | undefined;
+  #savingSinceMs = 0;
+  /** Why the last write failed; empty: it did not. */
+  #saveError = '';
 
-  private constructor(path: string, record: IdentityRecord) {
+  private constructor(path: string, record: IdentityRecord, log: Logger) {
     this.#path = path;
+    this.#log = log;
     this.nodeId = record.nodeId;
-    this.#clusterId = record.clusterId;
-    this.#epoch = record.epoch;
+    this.#saved = record;
+    this.#seen = record;
   }
 
-  /** Reads `folder`/node.json, or begins a new one. Throws CONFLICT, CORRUPT or UNKNOWN_FORMAT. */
-  static open(folder: string, nodeId: string): NodeIdentity {
+  /** Reads `folder`/node.json, or begins a new one. Throws CONFLICT, CORRUPT, UNKNOWN_FORMAT or IO. */
+  static open(folder: string, nodeId: string, log: Logger = silentLogger): NodeIdentity {
     const path = join(folder, 'node.json');
-    if (!existsSync(path)) {
-      return new NodeIdentity(path, { format: FORMAT, nodeId, clusterId: '', epoch: 0 });
-    }
-    const record = parseRecord(path);
+    const record = readRecord(path) ?? { format: FORMAT, nodeId, clusterId: '', epoch: 0 };
     if (record.nodeId !== nodeId) {
       throw new SteleError(
         'CONFLICT',
         `The data folder ${folder} belongs to datanode '${record.nodeId}', not '${nodeId}'; give each datanode a --data-dir of its own.`,
       );
     }
-    return new NodeIdentity(path, record);
+    return new NodeIdentity(path, record, log);
   }
 
   /** Empty until the node has joined a cluster. */
   get clusterId(): string {
-    return this.#clusterId;
-  }
-
-  get epoch(): number {
-    return this.#epoch;
-  }
-
-  /** Remembers, durably, the cluster this node has joined. */
-  async join(clusterId: string, epoch: number): Promise<void> {
-    if (this.#clusterId !== '' && this.#clusterId !== clusterId) {
-      throw new SteleError(
-        'CONFLICT',
-        `This datanode holds data of cluster ${this.#clusterId} and cannot join cluster ${clusterId}; start it with another --data-dir.`,
-      );
-    }
-    if (this.#clusterId === clusterId && epoch <= this.#epoch) return;
-    this.#clusterId = clusterId;
-    this.#epoch = Math.max(this.#epoch, epoch);
-    await this.#save();
+    return this.#seen.clusterId;
   }
 
   /**
-   * Refuses an order that is not for this run of this node, or of a leader that has been replaced;
-   * remembers a newer epoch before anything is done in its name.
+   * Notes the cluster that this node belongs to and its leader's epoch, and begins to save them; does not
+   * wait for the disk. Throws CONFLICT for another cluster, STALE_EPOCH for an epoch that has been replaced,
+   * INVALID_ARGUMENT for one that no master can have reached.
    */
-  async admit(header: OrderHeader | undefined): Promise<void> {
-    if (header === undefined) throw new SteleError('INVALID_ARGUMENT', 'The order has no header.');
-    this.expect(header.nodeId, header.incarnation);
-    if (header.epoch < this.#epoch) {
+  note(clusterId: string, epoch: number): void {
+    const { clusterId: known, epoch: newest } = this.#seen;
+    if (known !== '' && known !== clusterId) {
       throw new SteleError(
-        'STALE_EPOCH',
-        `Epoch ${header.epoch} has been replaced by epoch ${this.#epoch}.`,
+        'CONFLICT',
+        `This datanode holds data of cluster ${known} and cannot join cluster ${shorten(clusterId)}; start it with another --data-dir.`,
       );
     }
-    if (header.clusterId !== '') await this.join(header.clusterId, header.epoch);
+    if (epoch < newest) throw stale(epoch, newest);
+    const highest = known === '' ? EPOCH_MAX : Math.min(EPOCH_MAX, newest + EPOCH_STEP_MAX);
+    if (!Number.isSafeInteger(epoch) || epoch > highest) {
+      throw new SteleError(
+        'INVALID_ARGUMENT',
+        `Epoch ${epoch} is too far above epoch ${newest}, the newest that datanode ${this.nodeId} knows; the sender is no master of this cluster.`,
+      );
+    }
+    if (known !== clusterId || epoch > newest) this.#seen = { clusterId, epoch };
+    // A write that fails is told by itself, and by the first order that needs it.
+    if (this.#saved !== this.#seen) this.#save().catch(() => undefined);
   }
 
-  /** Throws WRONG_NODE when a caller means another node or another run; empty strings match. */
+  /**
+   * Admits a question: one that changes nothing here. Its header may leave out the incarnation, which
+   * the master learns from the answer. Throws as `admit`, but does not wait for the disk.
+   */
+  admitQuestion(header: OrderHeader | undefined): void {
+    this.#checkHeader(header, header?.incarnation === '' ? this.incarnation : header?.incarnation);
+  }
+
+  /**
+   * Admits an order: resolves once its epoch is durable, so that no later run of this node obeys an
+   * older one. Throws WRONG_NODE where the order is not for this run of this node, CONFLICT for another
+   * cluster's, STALE_EPOCH for a leader that has been replaced, INVALID_ARGUMENT for a header that is
+   * missing or impossible, and DISK_FULL or IO while the epoch cannot be saved.
+   */
+  async admit(header: OrderHeader | undefined): Promise<void> {
+    const { clusterId, epoch } = this.#checkHeader(header, header?.incarnation);
+    while (this.#saved.clusterId !== clusterId || this.#saved.epoch < epoch) await this.#save();
+    // A newer leader may have been heard of meanwhile.
+    if (epoch < this.#seen.epoch) throw stale(epoch, this.#seen.epoch);
+  }
+
+  #checkHeader(header: OrderHeader | undefined, incarnation: string | undefined): OrderHeader {
+    if (header === undefined) throw new SteleError('INVALID_ARGUMENT', 'The order has no header.');
+    if (header.nodeId !== this.nodeId) throw this.#wrongNode(header.nodeId);
+    if (incarnation !== this.incarnation) throw this.#wrongRun();
+    if (header.clusterId === '') {
+      throw new SteleError('INVALID_ARGUMENT', 'The order does not say which cluster it is of.');
+    }
+    this.note(header.clusterId, header.epoch);
+    return header;
+  }
+
+  /** Throws WRONG_NODE when a reader or sender means another node or run; an empty string means any. */
   expect(nodeId: string, incarnation: string): void {
-    if (nodeId !== '' && nodeId !== this.nodeId) {
-      throw new SteleError('WRONG_NODE', `This is datanode ${this.nodeId}, not ${nodeId}.`);
-    }
-    if (incarnation !== '' && incarnation !== this.incarnation) {
-      throw new SteleError('WRONG_NODE', `Datanode ${this.nodeId} has been started again.`);
-    }
+    if (nodeId !== '' && nodeId !== this.nodeId) throw this.#wrongNode(nodeId);
+    if (incarnation !== '' && incarnation !== this.incarnation) throw this.#wrongRun();
   }
 
+  #wrongNode(nodeId: string): SteleError {
+    const text = `This is datanode ${this.nodeId}, not '${shorten(nodeId)}'.`;
+    return new SteleError('WRONG_NODE', text);
+  }
+
+  #wrongRun(): SteleError {
+    return new SteleError('WRONG_NODE', `Datanode ${this.nodeId} has been started again.`);
+  }
+
+  /** Writes what is known now, or waits for the write that is under way, unless that one hangs. */
   #save(): Promise<void> {
-    const write = async (): Promise<void> => {
-      const record: IdentityRecord = {
-        format: FORMAT,
-        nodeId: this.nodeId,
-        clusterId: this.#clusterId,
-        epoch: this.#epoch,
-      };
-      await writeFileDurable(this.#path, [Buffer.from(`${JSON.stringify(record)}\n`)]);
-    };
-    // One after the other, so that an older record never overtakes a newer one.
-    this.#saving = this.#saving.then(write, write);
+    if (this.#saving === undefined) {
+      this.#savingSinceMs = monotonicNowMs();
+      this.#saving = this.#write().finally(() => {
+        this.#saving = undefined;
+      });
+    } else if (monotonicNowMs() - this.#savingSinceMs > SAVE_HANGS_MS) {
+      const text = `${this.#path} cannot be written: a write has not ended for seconds.`;
+      return Promise.reject(new SteleError('IO', text));
+    }
     return this.#saving;
+  }
+
+  async #write(): Promise<void> {
+    const seen = this.#seen;
+    const record: IdentityRecord = { format: FORMAT, nodeId: this.nodeId, ...seen };
+    try {
+      await writeFileDurable(this.#path, [Buffer.from(`${JSON.stringify(record)}\n`)]);
+    } catch (thrown) {
+      const { code, message } = toSteleError(thrown, 'IO');
+      const text = `${this.#path} cannot be written (${message}); orders of epoch ${seen.epoch} are refused until it can be.`;
+      if (this.#saveError !== message) this.#log.error({ code, epoch: seen.epoch }, text);
+      this.#saveError = message;
+      throw new SteleError(code, text, { cause: thrown });
+    }
+    this.#saved = seen;
+    this.#saveError = '';
   }
 }
 
-function parseRecord(path: string): IdentityRecord {
+function stale(epoch: number, newest: number): SteleError {
+  return new SteleError('STALE_EPOCH', `Epoch ${epoch} has been replaced by epoch ${newest}.`);
+}
+
+/** Undefined where there is no such file. */
+function readRecord(path: string): IdentityRecord | undefined {
+  const text = readText(path);
+  if (text === undefined) return undefined;
   let record: unknown;
   try {
-    record = JSON.parse(readFileSync(path, 'utf8'));
+    record = JSON.parse(text);
   } catch (cause) {
     throw new SteleError(
       'CORRUPT',
@@ -136,6 +214,21 @@ function parseRecord(path: string): IdentityRecord {
     );
   }
   return record;
+}
+
+/** A file that cannot be read says nothing about what is in it: it must stay as it is. */
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    if (systemErrorCode(cause) === 'ENOENT') return undefined;
+    const { message } = toSteleError(cause, 'IO');
+    throw new SteleError(
+      'IO',
+      `${path} cannot be read (${message}); give this user the right to read it, or mend the disk. Do not remove the file: it says which cluster the data is of.`,
+      { cause },
+    );
+  }
 }
 
 function isRecord(value: unknown): value is IdentityRecord {

@@ -169,7 +169,7 @@ export class Datanode {
   }
 
   async heartbeat(request: HeartbeatRequest, nowMs: number): Promise<HeartbeatResponse> {
-    await this.identity.admit(request.header);
+    this.identity.admitQuestion(request.header);
     this.#lastHeartbeatAtMs = nowMs;
     const view = this.cluster.view;
     const parked = this.#suspension.report();
@@ -203,7 +203,7 @@ export class Datanode {
   }
 
   async listHoldings(request: ListHoldingsRequest): Promise<ListHoldingsResponse> {
-    await this.identity.admit(request.header);
+    this.identity.admitQuestion(request.header);
     return this.holdings.list(request.sinceRevision);
   }
 

@@ -66,7 +66,8 @@ export async function startDatanode(
   mkdirSync(settings.dataDir, { recursive: true });
   const lock = lockFolder(settings.dataDir, 'datanode');
   try {
-    return await startLocked(settings, options, NodeIdentity.open(settings.dataDir, id), lock);
+    const identity = NodeIdentity.open(settings.dataDir, id, options.log);
+    return await startLocked(settings, options, identity, lock);
   } catch (thrown) {
     lock.release();
     throw thrown;

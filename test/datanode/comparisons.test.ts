@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Datanode } from '../../datanode/node.ts';
 import { DiffKind } from '../../proto/gen/stele/v1/diff.ts';
-import { ORDER_HEADER, openTestNode, pushTo } from '../support/datanode.ts';
+import { orderHeader, openTestNode, pushTo } from '../support/datanode.ts';
 import { TEST_UID, layeredManifest, numberedPairs, segmentsOf } from '../support/segments.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -21,7 +21,7 @@ async function openBoth(): Promise<Datanode> {
   await pushTo(node, [...base, ...delta]);
   for (const [index, layers] of [[base], [base, delta]].entries()) {
     const manifest = layeredManifest(layers, SHARDS, index + 1);
-    await node.putManifest({ header: ORDER_HEADER, manifest });
+    await node.putManifest({ header: orderHeader(node), manifest });
   }
   return node;
 }
@@ -74,7 +74,7 @@ describe('two versions on a datanode', () => {
     await pushTo(node, [...base, ...many]);
     for (const [index, layers] of [[base], [many]].entries()) {
       const manifest = layeredManifest(layers, SHARDS, index + 1);
-      await node.putManifest({ header: ORDER_HEADER, manifest });
+      await node.putManifest({ header: orderHeader(node), manifest });
     }
     await expect(diff(node, 1, 2, AbortSignal.abort())).rejects.toMatchObject({
       code: 'CANCELLED',
@@ -88,7 +88,7 @@ describe('deltas on a datanode', () => {
     olderIds: base.filter((one) => one.info.shard === info.shard).map((one) => one.info.id),
   }));
   const measure = (node: Datanode) =>
-    node.measureDeltas({ header: ORDER_HEADER, keyspaceUid: TEST_UID, deltas: refs });
+    node.measureDeltas({ header: orderHeader(node), keyspaceUid: TEST_UID, deltas: refs });
 
   it('are measured against the segments they are laid over', async () => {
     const { measures } = await measure(await openBoth());

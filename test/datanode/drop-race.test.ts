@@ -10,11 +10,9 @@ import { Datanode } from '../../datanode/node.ts';
 import { DiskStore } from '../../datanode/store.ts';
 import { openSegment } from '../../segment/reader.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';
-import { fill } from '../support/datanode.ts';
+import { fill, orderHeader } from '../support/datanode.ts';
 import { TEST_UID, infoOf, manifestOf, numberedPairs, segmentsOf } from '../support/segments.ts';
 import { tempDir } from '../support/temp-dir.ts';
-
-const HEADER = { epoch: 1, nodeId: '', incarnation: '', clusterId: 'c1' };
 
 interface TestNode {
   readonly node: Datanode;
@@ -65,7 +63,7 @@ const drop = (
   holdingsRevision: number,
 ): Promise<{ dropped: number }> =>
   node.dropSegments({
-    header: HEADER,
+    header: orderHeader(node),
     segments: segments.map(({ info }) => ({ keyspaceUid: TEST_UID, segmentId: info.id })),
     versions: [],
     holdingsRevision,
@@ -94,7 +92,7 @@ it('so does one that a commit has counted, and one that was sent a second time',
   for (const segment of [counted, sent]) await push(node, segment);
   const decidedAt = node.holdings.revision;
   const manifest = manifestOf([counted], 4);
-  const answer = await node.putManifest({ header: HEADER, manifest });
+  const answer = await node.putManifest({ header: orderHeader(node), manifest });
   expect(answer.held).toEqual([infoOf(counted)]);
   node.holdings.add(TEST_UID, sent.info.id, openSegment(sent.bytes));
   expect(await drop(node, [counted, sent], decidedAt)).toEqual({ dropped: 0 });

@@ -1,3 +1,4 @@
+import type { OrderHeader } from '../../proto/gen/stele/v1/datanode.ts';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -5,7 +6,7 @@ import type { Datanode } from '../../datanode/node.ts';
 import { MergeState } from '../../proto/gen/stele/v1/datanode.ts';
 import type { MergeOrder, MergeStatus } from '../../proto/gen/stele/v1/datanode.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';
-import { ORDER_HEADER, eventually, openTestNode, pushTo } from '../support/datanode.ts';
+import { orderHeader, eventually, openTestNode, pushTo } from '../support/datanode.ts';
 import { TEST_UID, layeredManifest, numberedPairs, segmentsOf } from '../support/segments.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -32,7 +33,7 @@ function order(of: readonly BuiltSegment[] = segments): MergeOrder {
 
 async function ask(node: Datanode, ...orders: MergeOrder[]): Promise<MergeStatus[]> {
   const { statuses } = await node.mergeSegments({
-    header: ORDER_HEADER,
+    header: orderHeader(node),
     orders,
     bytesPerSecondMax: 0,
   });
@@ -117,9 +118,9 @@ describe('a merge order', () => {
   it('of an older epoch or for another node is refused', async () => {
     const { node } = await openTestNode(tempDir());
     await ask(node, order());
-    const merge = (header: Partial<typeof ORDER_HEADER>) =>
+    const merge = (header: Partial<OrderHeader>) =>
       node.mergeSegments({
-        header: { ...ORDER_HEADER, ...header },
+        header: orderHeader(node, header),
         orders: [],
         bytesPerSecondMax: 0,
       });

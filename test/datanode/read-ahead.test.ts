@@ -46,7 +46,9 @@ async function start(): Promise<{ node: RunningDatanode; missing: Set<string> }>
     if (segment.info.shard === 0) continue;
     await putSegment(links, view, push, { info: infoOf(segment), bytes: segment.bytes }, signal);
   }
-  const header = { epoch: 1, nodeId: '', incarnation: '', clusterId: '' };
+  const asked = { epoch: 1, nodeId: 'n1', incarnation: '', clusterId: 'c1' };
+  const { incarnation } = await node.link.heartbeat({ header: asked }, CALL);
+  const header = { ...asked, incarnation };
   await node.link.putManifest({ header, manifest: manifestOf(segments, SHARDS) }, CALL);
   const keyspace = { uid: TEST_UID, name: 'default', index: 0, currentVersion: 1, versions: [1] };
   await node.link.applyView(

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Datanode } from '../../datanode/node.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';
-import { eventually, openTestNode, pushTo } from '../support/datanode.ts';
+import { eventually, orderHeader, openTestNode, pushTo } from '../support/datanode.ts';
 import { TEST_UID, numberedPairs, segmentsOf } from '../support/segments.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -144,7 +144,7 @@ describe('the scrubber', () => {
     const { node } = await start();
     for (const { info } of SEGMENTS) {
       await node.dropSegments({
-        header: { epoch: 1, nodeId: '', incarnation: '', clusterId: 'c1' },
+        header: orderHeader(node),
         segments: [{ keyspaceUid: TEST_UID, segmentId: info.id }],
         versions: [],
         holdingsRevision: 0,

@@ -50,7 +50,7 @@ function oneSegment(rows: number): BuiltSegment {
 }
 
 async function heldCount(node: RunningDatanode): Promise<number> {
-  const header = { epoch: 1, nodeId: '', incarnation: '', clusterId: '' };
+  const header = { epoch: 1, nodeId: 'n1', incarnation: '', clusterId: 'c1' };
   const { added } = await node.link.listHoldings(
     { header, sinceRevision: 0 },
     { deadlineMs: 5000 },

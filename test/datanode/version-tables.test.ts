@@ -3,7 +3,7 @@ import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';
 import { mergeSegments } from '../../segment/merge.ts';
 import { openSegment } from '../../segment/reader.ts';
-import { ORDER_HEADER, lookUpIn, openTestNode, pushTo } from '../support/datanode.ts';
+import { orderHeader, lookUpIn, openTestNode, pushTo } from '../support/datanode.ts';
 import {
   TEST_UID,
   layeredManifest,
@@ -33,7 +33,7 @@ const values = [...expected.values()];
 const put = (
   node: Awaited<ReturnType<typeof openTestNode>>['node'],
   manifest: ReturnType<typeof manifestOf>,
-) => node.putManifest({ header: ORDER_HEADER, manifest });
+) => node.putManifest({ header: orderHeader(node), manifest });
 
 describe('a version of a base and deltas', () => {
   it('answers with the newest value of each key, and counts each key once', async () => {

@@ -9,11 +9,16 @@ import { directLink } from '../../datanode/direct-link.ts';
 import { NodeIdentity } from '../../datanode/identity.ts';
 import { Datanode } from '../../datanode/node.ts';
 import { DiskStore } from '../../datanode/store.ts';
+import type { OrderHeader } from '../../proto/gen/stele/v1/datanode.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';
 import { TEST_UID } from './segments.ts';
 
-export const ORDER_HEADER = { epoch: 1, nodeId: '', incarnation: '', clusterId: 'c1' };
+/** What the master of the test's cluster writes over an order for `node`. */
+export function orderHeader({ identity }: Datanode, more: Partial<OrderHeader> = {}): OrderHeader {
+  const { incarnation, nodeId } = identity;
+  return { epoch: 1, nodeId, incarnation, clusterId: 'c1', ...more };
+}
 
 /** Opened on what the folder holds; closed after the test. */
 export async function openTestNode(

@@ -48,8 +48,9 @@ export namespace MergeState {
 }
 
 /**
- * Who sends an order, and whom it is for. A node refuses an order of an epoch below the highest it
- * has seen (STALE_EPOCH) and one that names another node or run (WRONG_NODE).
+ * Who sends an order, and whom it is for; all fields are required. A node refuses an order of an epoch below
+ * the highest it has seen (STALE_EPOCH), one that names another node or run, or none (WRONG_NODE), and one of
+ * another cluster (CONFLICT). It carries out an order once the order's epoch is durable in its data folder.
  */
 export interface OrderHeader {
   epoch: number;
@@ -59,7 +60,7 @@ export interface OrderHeader {
 }
 
 export interface HeartbeatRequest {
-  /** `incarnation` may be empty: the master learns it from the answer. */
+  /** Only here and in ListHoldings `incarnation` may be empty: the master learns it from the answer. */
   header: OrderHeader | undefined;
 }
 

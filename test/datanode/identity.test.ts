@@ -1,0 +1,110 @@
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { NodeIdentity } from '../../datanode/identity.ts';
+import type { OrderHeader } from '../../proto/gen/stele/v1/datanode.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+function headerFor(identity: NodeIdentity, more: Partial<OrderHeader> = {}): OrderHeader {
+  const { incarnation, nodeId } = identity;
+  return { epoch: 5, nodeId, incarnation, clusterId: 'c1', ...more };
+}
+
+function savedIn(folder: string): unknown {
+  return JSON.parse(readFileSync(join(folder, 'node.json'), 'utf8'));
+}
+
+/** A folder in the place of the temporary file: no write of node.json succeeds. */
+const block = (folder: string): string => {
+  const path = join(folder, 'node.json.tmp');
+  mkdirSync(join(path, 'in the way'), { recursive: true });
+  return path;
+};
+
+describe('an order', () => {
+  const others: [string, Partial<OrderHeader>, string][] = [
+    ['an older epoch', { epoch: 4 }, 'STALE_EPOCH'],
+    ['another node', { nodeId: 'n2' }, 'WRONG_NODE'],
+    ['no node', { nodeId: '' }, 'WRONG_NODE'],
+    ['another run', { incarnation: 'x' }, 'WRONG_NODE'],
+    ['no run', { incarnation: '' }, 'WRONG_NODE'],
+    ['another cluster', { epoch: 6, clusterId: 'c2' }, 'CONFLICT'],
+    ['no cluster', { epoch: 6, clusterId: '' }, 'INVALID_ARGUMENT'],
+    ['an epoch that no master can have reached', { epoch: 2 ** 53 - 1 }, 'INVALID_ARGUMENT'],
+    ['an epoch far above', { epoch: 1_000_006 }, 'INVALID_ARGUMENT'],
+  ];
+  it.each(others)('of %s is refused, also after a restart', async (_name, wrong, code) => {
+    const folder = tempDir();
+    const first = NodeIdentity.open(folder, 'n1');
+    await first.admit(headerFor(first));
+    for (const identity of [first, NodeIdentity.open(folder, 'n1')]) {
+      await expect(identity.admit(headerFor(identity, wrong))).rejects.toMatchObject({ code });
+      await identity.admit(headerFor(identity));
+    }
+    expect(savedIn(folder)).toMatchObject({ clusterId: 'c1', epoch: 5 });
+  });
+
+  it('is admitted only once its epoch is durable, whoever else asks for it meanwhile', async () => {
+    const folder = tempDir();
+    const identity = NodeIdentity.open(folder, 'n1');
+    const admitted = [5, 5, 6, 7].map((epoch) =>
+      identity.admit(headerFor(identity, { epoch })).then(
+        () => ({ epoch, saved: savedIn(folder) }),
+        (thrown: unknown) => thrown,
+      ),
+    );
+    const outcomes = await Promise.all(admitted);
+    // By the time that their epoch was saved, the first three had been replaced.
+    for (const outcome of outcomes.slice(0, 3)) {
+      expect(outcome).toMatchObject({ code: 'STALE_EPOCH' });
+    }
+    expect(outcomes[3]).toMatchObject({ epoch: 7, saved: { epoch: 7 } });
+  });
+
+  it('is refused while its epoch cannot be saved, and admitted as soon as it can', async () => {
+    const folder = tempDir();
+    const identity = NodeIdentity.open(folder, 'n1');
+    await identity.admit(headerFor(identity));
+    const blocked = block(folder);
+    for (let time = 0; time < 3; time++) {
+      const order = identity.admit(headerFor(identity, { epoch: 6 }));
+      await expect(order).rejects.toThrow(/node\.json cannot be written .* orders of epoch 6/);
+    }
+    expect(savedIn(folder)).toMatchObject({ epoch: 5 });
+    // A question changes nothing, so it needs no disk.
+    identity.admitQuestion(headerFor(identity, { epoch: 6, incarnation: '' }));
+    const old = identity.admit(headerFor(identity, { epoch: 5 }));
+    await expect(old).rejects.toMatchObject({ code: 'STALE_EPOCH' });
+    await expect(identity.admit(headerFor(identity, { epoch: 6 }))).rejects.toThrow();
+    rmSync(blocked, { recursive: true });
+    await identity.admit(headerFor(identity, { epoch: 6 }));
+    expect(savedIn(folder)).toMatchObject({ epoch: 6 });
+  });
+});
+
+describe('node.json', () => {
+  it('of another node is not taken', async () => {
+    const folder = tempDir();
+    const identity = NodeIdentity.open(folder, 'n1');
+    await identity.admit(headerFor(identity));
+    expect(() => NodeIdentity.open(folder, 'n2')).toThrow(/belongs to datanode 'n1'/);
+  });
+
+  it('that is damaged may be removed; one that cannot be read may not', () => {
+    const folder = tempDir();
+    const path = join(folder, 'node.json');
+    writeFileSync(path, '{"format":');
+    expect(() => NodeIdentity.open(folder, 'n1')).toThrow(/is damaged.*Remove the file/);
+    rmSync(path);
+    mkdirSync(path);
+    expect(() => NodeIdentity.open(folder, 'n1')).toThrow(/cannot be read.*Do not remove/);
+  });
+
+  it.skipIf(process.getuid?.() === 0)('without the right to read it is told so', () => {
+    const folder = tempDir();
+    const path = join(folder, 'node.json');
+    writeFileSync(path, '{}');
+    chmodSync(path, 0);
+    expect(() => NodeIdentity.open(folder, 'n1')).toThrow(/EACCES.*right to read/);
+  });
+});
