@@ -122,6 +122,12 @@ export function keyBytes(key: Key): Uint8Array {
   if (typeof key !== 'string' && !(key instanceof Uint8Array)) {
     throw new SteleError('INVALID_ARGUMENT', `A key is ${typeof key}; give a string or bytes.`);
   }
+  if (typeof key === 'string' && !key.isWellFormed()) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      'A key has half a surrogate pair, which UTF-8 cannot say; give its bytes.',
+    );
+  }
   const bytes = typeof key === 'string' ? Buffer.from(key) : key;
   if (bytes.length <= KEY_BYTES_MAX) return bytes;
   throw new SteleError(

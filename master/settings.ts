@@ -21,6 +21,10 @@ export const masterSettings = settingsOf({
   httpPort: option.port('HTTP (0: a free port)', 9000),
   respPort: option.port('Redis protocol (0: a free port)', 7379),
   grpcPort: option.port('gRPC (0: a free port)', 8400),
+  httpAllowedHosts: option.list(
+    'host names under which browsers may use the HTTP port (.example.com: all below; *: any)',
+    { placeholder: 'NAME' },
+  ),
   metadata: option.choice('where the catalog is kept', ['embedded'], 'embedded'),
   replication: option.count('copies of every shard', REPLICATION_DEFAULT, {
     min: 1,

@@ -25,6 +25,8 @@ interface FrontSettings {
   /** 0 picks a free one, here and below. */
   readonly httpPort: number;
   readonly respPort: number;
+  /** Names that the Host header of an HTTP request may have, beside the usual ones. */
+  readonly httpAllowedHosts?: readonly string[];
   /** 0: no cache. */
   readonly cacheMaxBytes: number;
   /** Of HTTP and of RESP, each. */
@@ -120,6 +122,8 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       metrics,
       log,
       maxConnections: settings.maxConnections,
+      host: settings.host,
+      allowedHosts: settings.httpAllowedHosts ?? [],
       closing: () => open.closing,
     });
     open.httpConnections = connectionCounter(open.http);

@@ -184,13 +184,16 @@ export function checkKeyLength(byteCount: number): void {
   );
 }
 
+/** For a lookup of more than LOOKUP_KEYS_MAX keys. */
+export function tooManyKeys(keyCount: number): SteleError {
+  return new SteleError(
+    'BATCH_TOO_LARGE',
+    `${keyCount} keys in one lookup; send at most ${LOOKUP_KEYS_MAX}.`,
+  );
+}
+
 function checkKeys(keys: readonly Uint8Array[]): void {
-  if (keys.length > LOOKUP_KEYS_MAX) {
-    throw new SteleError(
-      'BATCH_TOO_LARGE',
-      `${keys.length} keys in one lookup; send at most ${LOOKUP_KEYS_MAX}.`,
-    );
-  }
+  if (keys.length > LOOKUP_KEYS_MAX) throw tooManyKeys(keys.length);
   for (const key of keys) checkKeyLength(key.length);
 }
 

@@ -39,11 +39,11 @@ function dribble(port: number, start: string, rest: string): Promise<number> {
   });
 }
 
-const HEADERS = 'GET /livez HTTP/1.1\r\nhost: x\r\n';
+const HEADERS = 'GET /livez HTTP/1.1\r\nhost: localhost\r\n';
 const BODY =
-  'POST /v1/keyspaces/default/lookup HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9000\r\n\r\n';
+  'POST /v1/keyspaces/default/lookup HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9000\r\n\r\n';
 const LOOKUPS =
-  'GET /v1/lookups HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: stele-lookups\r\n\r\n';
+  'GET /v1/lookups HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: stele-lookups\r\n\r\n';
 /** Says of itself that it has 8 KiB. */
 const LOOKUP = '\x00\x20\x00\x00';
 const COMMAND = '*2\r\n$3\r\nGET\r\n$5000\r\n';

@@ -136,7 +136,7 @@ export class HttpMutator extends Mutator {
 
   #head(method: string, target: string, headers: readonly string[]): string {
     const version = this.chance(20) ? this.pick(VERSIONS) : 'HTTP/1.1';
-    const host = this.chance(20) ? [] : ['Host: stele'];
+    const host = this.chance(20) ? [] : ['Host: localhost'];
     return [`${method} ${target} ${version}`, ...host, ...headers, ''].join('\r\n');
   }
 

@@ -1,10 +1,11 @@
 // The HTTP surface: a fastify instance with every limit and timeout set, and all routes.
 
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import Fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import { SteleError } from '../../../base/errors.ts';
+import { SteleError, toSteleError } from '../../../base/errors.ts';
 import { randomId, shorten } from '../../../base/ids.ts';
 import { KEY_BYTES_MAX } from '../../../base/limits.ts';
 import type { Logger } from '../../../base/log.ts';
@@ -12,9 +13,18 @@ import type { ClusterOperations } from '../../../proto/operations.ts';
 import type { LookupCore } from '../lookup-core.ts';
 import type { FrontMetrics } from '../metrics.ts';
 import { operationRoutes } from './operation-routes.ts';
-import { sendProblem, steleErrorOfRequest, writeConnectionProblem } from './problem.ts';
+import {
+  sendProblem,
+  steleErrorOfRequest,
+  writeConnectionProblem,
+  writeProblem,
+} from './problem.ts';
+import { parseJsonBody } from './json-body.ts';
 import { processRoutes } from './process-routes.ts';
 import { hideKey } from './raw-url.ts';
+import { requestGuard } from './request-guard.ts';
+import type { GuardOptions } from './request-guard.ts';
+import { nameRoutes } from './route-methods.ts';
 import { readRoutes } from './value-routes.ts';
 
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
@@ -25,8 +35,11 @@ const IDLE_MS_MAX = 60_000;
 const REQUEST_MS_MAX = 20_000;
 const REQUEST_CHECK_MS = 5_000;
 const PARAMETER_LENGTH_MAX = 256;
+/** What is read of a body that is too large, so that a client which writes first and reads then gets its 413. */
+const UNWANTED_BYTES_MAX = 256 * 1024 * 1024;
+const UNWANTED_MS_MAX = 5000;
 
-export interface HttpAppOptions {
+export interface HttpAppOptions extends GuardOptions {
   readonly core: LookupCore;
   readonly operations: ClusterOperations;
   readonly metrics: FrontMetrics;
@@ -40,6 +53,14 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   const app = newInstance();
   app.server.maxConnections = options.maxConnections;
   setErrorHandlers(app, options.log);
+  const guard = requestGuard(options);
+  app.addHook('onRequest', (request, reply, done) => {
+    const refusal = guard(request.raw, request.originalUrl);
+    if (refusal === undefined) done();
+    else void sendProblem(reply, refusal.error, refusal.status);
+  });
+  readBodies(app);
+  const finishRoutes = nameRoutes(app);
   // The schemas of answers describe: they must not decide what an answer has.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
   await app.register(swagger, {
@@ -49,7 +70,9 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
         title: 'Stele',
         description: 'A replicated key-value store for immutable, bulk-loaded data',
         version: 'v1',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
+      servers: [{ url: '/' }],
     },
   });
   await app.register(swaggerUi, { routePrefix: '/docs' });
@@ -60,6 +83,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     metrics: options.metrics,
     closing: options.closing,
   });
+  finishRoutes();
   await app.ready();
   return app;
 }
@@ -92,13 +116,48 @@ function newInstance(): FastifyInstance {
   });
 }
 
+/** JSON, and nothing else. */
+function readBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
+    try {
+      done(null, parseJsonBody(text as string));
+    } catch (thrown) {
+      done(toSteleError(thrown));
+    }
+  });
+  app.server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+    const text = 'The only expectation that is met is 100-continue (header Expect).';
+    writeProblem(response, new SteleError('INVALID_ARGUMENT', text), randomId(), 417);
+  });
+}
+
+/** Resolves when a body that nobody wants has ended, or was too much of it. */
+function readForNothing(request: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, UNWANTED_MS_MAX);
+    let byteCount = 0;
+    request.on('data', (chunk: Buffer) => {
+      byteCount += chunk.length;
+      if (byteCount > UNWANTED_BYTES_MAX) resolve();
+    });
+    request.once('close', resolve);
+    request.once('end', resolve);
+    if (request.readableEnded || request.destroyed) resolve();
+    else request.resume();
+    void timer.unref();
+  });
+}
+
 function setErrorHandlers(app: FastifyInstance, log: Logger): void {
-  app.setErrorHandler((thrown, request, reply) => {
+  app.setErrorHandler(async (thrown, request, reply) => {
     const error = steleErrorOfRequest(thrown);
     if (error.code === 'INTERNAL') {
       log.error({ err: error, requestId: request.id, url: shorten(request.url) }, 'request failed');
     }
-    return sendProblem(reply, error);
+    const status = thrown instanceof Error && 'statusCode' in thrown ? thrown.statusCode : 0;
+    if (status === 413) await readForNothing(request.raw);
+    return sendProblem(reply, error, status === 415 ? 415 : undefined);
   });
   app.setNotFoundHandler((request, reply) =>
     sendProblem(

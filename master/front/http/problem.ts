@@ -55,9 +55,14 @@ export function sendProblem(
     .send(Buffer.from(JSON.stringify({ ...problem, ...more })));
 }
 
-/** Answers a request that was taken out of fastify's hands. */
-export function writeProblem(response: ServerResponse, error: SteleError, requestId: string): void {
-  const problem = problemOf(error, requestId);
+/** Answers a request that was taken out of fastify's hands. `status` overrides the table's. */
+export function writeProblem(
+  response: ServerResponse,
+  error: SteleError,
+  requestId: string,
+  status?: number,
+): void {
+  const problem = problemOf(error, requestId, status);
   const body = Buffer.from(JSON.stringify(problem));
   const headers = ['content-type', PROBLEM_TYPE, 'content-length', String(body.length)];
   if (error.retryable) headers.push('retry-after', '1');

@@ -4,54 +4,120 @@
 //   /v1/keyspaces/{ks}/keys/{key}?version=3   is routed as   /v1/keyspaces/{ks}/keys/-?version=3
 //   /v1/explain/{ks}/{key}                    is routed as   /v1/explain/{ks}/-
 //
-// and the handler decodes {key} from the original. Node.js gives a URL as latin1: one character is
-// one byte, so what was sent unescaped survives too.
+// and the handler decodes {key} from the original. Both go by the same split of the same URL, whatever
+// its form: absolute (RFC 9112, 3.2.2), or with escapes in the words before the key (`/ke%79s/`), which
+// the router would decode. Node.js gives a URL as latin1: one character is one byte, so what was sent
+// unescaped survives too.
 
 import { SteleError } from '../../../base/errors.ts';
 
-const KEYSPACES = '/v1/keyspaces/';
-const KEYS = '/keys/';
-const EXPLAIN = '/v1/explain/';
 const PERCENT = 0x25;
+const ABSOLUTE = /^https?:\/\/[^/?#]*/i;
+/** The words of a path before its key; undefined stands for a keyspace. */
+const KEY_PATHS: readonly (readonly (string | undefined)[])[] = [
+  ['v1', 'keyspaces', undefined, 'keys'],
+  ['v1', 'explain', undefined],
+];
 
-/** The URL to route by. */
+interface KeyUrl {
+  /** The path up to the key, in origin form, the keyspace as it was sent. */
+  readonly prefix: string;
+  /** The key, still encoded. */
+  readonly key: string;
+  /** With its `?`; empty if there is none. */
+  readonly query: string;
+}
+
+/** The URL to route by: without scheme and host, and with `-` in the place of a key. */
 export function hideKey(url: string): string {
-  const start = keyStart(url);
-  if (start < 0) return url;
-  const query = url.indexOf('?', start);
-  return query < 0 ? `${url.slice(0, start)}-` : `${url.slice(0, start)}-${url.slice(query)}`;
+  const path = originForm(url);
+  const parts = splitKeyUrl(path);
+  return parts === undefined ? path : `${parts.prefix}-${parts.query}`;
 }
 
-/** The bytes of `{key}` in a URL that `hideKey` would change. Throws INVALID_ARGUMENT. */
+/** The bytes of `{key}` in a URL that was routed to a key's route. Throws INVALID_ARGUMENT. */
 export function keyOfUrl(url: string): Buffer {
-  const start = keyStart(url);
-  const query = url.indexOf('?', start);
-  return percentDecode(url.slice(start, query < 0 ? url.length : query));
+  const parts = splitKeyUrl(originForm(url));
+  if (parts !== undefined) return percentDecode(parts.key);
+  throw new SteleError('INVALID_ARGUMENT', 'This URL has no key in its path.');
 }
 
-/** A parameter of the query as bytes; `+` is a space there. Undefined if it is not given. */
+/**
+ * A parameter of the query as bytes; `+` is a space there. Undefined if it is not given. Throws
+ * INVALID_ARGUMENT if it is given twice: which one was meant would be a guess.
+ */
 export function queryBytes(url: string, name: string): Buffer | undefined {
   const query = url.indexOf('?');
   if (query < 0) return undefined;
+  let found: Buffer | undefined;
   for (const part of url.slice(query + 1).split('&')) {
-    if (part === name) return Buffer.alloc(0);
-    if (part.startsWith(`${name}=`)) {
-      return percentDecode(part.slice(name.length + 1).replaceAll('+', ' '));
+    const equals = part.indexOf('=');
+    const partName = equals < 0 ? part : part.slice(0, equals);
+    if (formDecode(partName).toString('latin1') !== name) continue;
+    if (found !== undefined) {
+      throw new SteleError('INVALID_ARGUMENT', `The parameter '${name}' is given twice.`);
     }
+    found = equals < 0 ? Buffer.alloc(0) : formDecode(part.slice(equals + 1));
+  }
+  return found;
+}
+
+function originForm(url: string): string {
+  if (url.startsWith('/')) return url;
+  const host = ABSOLUTE.exec(url)?.[0];
+  if (host === undefined) return url;
+  const path = url.slice(host.length);
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
+/** Undefined where the path is not of a key. */
+function splitKeyUrl(path: string): KeyUrl | undefined {
+  const mark = path.indexOf('?');
+  const pathEnd = mark < 0 ? path.length : mark;
+  for (const words of KEY_PATHS) {
+    const prefix = keyPrefix(path, pathEnd, words);
+    if (prefix === undefined) continue;
+    return {
+      prefix: prefix.routed,
+      key: path.slice(prefix.end, pathEnd),
+      query: path.slice(pathEnd),
+    };
   }
   return undefined;
 }
 
-function keyStart(url: string): number {
-  if (url.startsWith(KEYSPACES)) {
-    const slash = url.indexOf('/', KEYSPACES.length);
-    return slash > 0 && url.startsWith(KEYS, slash) ? slash + KEYS.length : -1;
+function keyPrefix(
+  path: string,
+  pathEnd: number,
+  words: readonly (string | undefined)[],
+): { readonly routed: string; readonly end: number } | undefined {
+  if (!path.startsWith('/')) return undefined;
+  let at = 1;
+  let routed = '/';
+  for (const word of words) {
+    const slash = path.indexOf('/', at);
+    if (slash < 0 || slash >= pathEnd) return undefined;
+    const sent = path.slice(at, slash);
+    if (word !== undefined && sent !== word && !isWord(sent, word)) return undefined;
+    routed += `${word ?? sent}/`;
+    at = slash + 1;
   }
-  if (url.startsWith(EXPLAIN)) {
-    const slash = url.indexOf('/', EXPLAIN.length);
-    return slash > 0 ? slash + 1 : -1;
+  return { routed, end: at };
+}
+
+/** Whether `sent`, decoded once, is `word`. */
+function isWord(sent: string, word: string): boolean {
+  // An escape takes three characters for one: what is longer than that is not worth decoding.
+  if (!sent.includes('%') || sent.length > 3 * word.length) return false;
+  try {
+    return percentDecode(sent).toString('latin1') === word;
+  } catch {
+    return false;
   }
-  return -1;
+}
+
+function formDecode(text: string): Buffer {
+  return percentDecode(text.replaceAll('+', ' '));
 }
 
 /** Any bytes from percent-encoded latin1. Throws INVALID_ARGUMENT for a `%` without two hex digits. */
@@ -71,7 +137,7 @@ function percentDecode(text: string): Buffer {
     if (high < 0 || low < 0) {
       throw new SteleError(
         'INVALID_ARGUMENT',
-        'A % in the key is not followed by two hex digits; percent-encode it as %25.',
+        'A % in the URL is not followed by two hex digits; percent-encode it as %25.',
       );
     }
     bytes[to++] = high * 16 + low;

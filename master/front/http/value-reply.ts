@@ -82,6 +82,11 @@ export class ValueReply implements LookupReceiver {
     const etag = isJson ? `"${name}-json"` : `"${name}"`;
     const wanted = this.#request.headers['if-none-match'];
     const response = this.#response;
+    const demanded = this.#request.headers['if-match'];
+    if (demanded !== undefined && !matchesEtag(demanded, etag)) {
+      const text = `The value's etag is ${etag}, which If-Match does not name.`;
+      return writeProblem(response, new SteleError('CONFLICT', text), this.#requestId, 412);
+    }
     if (wanted !== undefined && matchesEtag(wanted, etag)) {
       response.writeHead(304, this.#headers(etag, nodeId));
       response.end();
@@ -135,7 +140,8 @@ const BYTES_TYPES: ReadonlySet<string> = new Set([
 
 /** Whether JSON is named, and the bytes are not wanted as much (RFC 9110, 12.5.1). Hot where it is absent. */
 function prefersJson(accept: string | undefined): boolean {
-  if (accept === undefined || !accept.includes(JSON_TYPE)) return false;
+  if (accept === undefined || accept === '*/*') return false;
+  if (!accept.toLowerCase().includes(JSON_TYPE)) return false;
   let json = 0;
   let bytes = 0;
   for (const part of accept.split(',')) {

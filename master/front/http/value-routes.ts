@@ -5,7 +5,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
 import { version as parseVersion } from '../../../base/ids.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
-import { checkKeyLength } from '../lookup-core.ts';
+import { LOOKUP_KEYS_MAX } from '../../../base/limits.ts';
+import { checkKeyLength, tooManyKeys } from '../lookup-core.ts';
 import type { LookupCore, LookupOutcome } from '../lookup-core.ts';
 import type { FrontMetrics } from '../metrics.ts';
 import { sendProblem } from './problem.ts';
@@ -81,6 +82,7 @@ export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOp
     async (request: FastifyRequest<{ Params: { keyspace: string }; Body: LookupBody }>) => {
       const { keys, encoding = 'utf8', version = 0 } = request.body;
       const beganMs = performance.now();
+      if (keys.length > LOOKUP_KEYS_MAX) throw tooManyKeys(keys.length);
       const bytes = keys.map((key) => decodeKey(key, encoding));
       const outcome = await core.lookup(request.params.keyspace, bytes, { version });
       countOutcome(metrics, outcome, performance.now() - beganMs);
@@ -120,7 +122,13 @@ function wantedVersion(text: string | undefined): number {
 }
 
 function decodeKey(key: string, encoding: Encoding): Buffer {
-  if (encoding === 'utf8') return Buffer.from(key, 'utf8');
+  if (encoding === 'utf8') {
+    if (key.isWellFormed()) return Buffer.from(key, 'utf8');
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      'A key has half a surrogate pair, which UTF-8 cannot say; send its bytes as base64.',
+    );
+  }
   const bytes = Buffer.from(key, 'base64');
   // Buffer skips what is not base64; a key that was silently shortened would be "not found".
   if (bytes.toString('base64').replace(/=+$/, '') === key.replace(/=+$/, '')) return bytes;

@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify';
 import { expect } from 'vitest';
 import { silentLogger } from '../../../base/log.ts';
 import { createHttpApp } from '../../../master/front/http/app.ts';
+import type { GuardOptions } from '../../../master/front/http/request-guard.ts';
 import { LookupCore } from '../../../master/front/lookup-core.ts';
 import { FrontMetrics } from '../../../master/front/metrics.ts';
 import { FakeCluster } from './fake-cluster.ts';
@@ -27,7 +28,10 @@ export class HttpFixture {
     });
   }
 
-  static async start(cluster = new FakeCluster()): Promise<HttpFixture> {
+  static async start(
+    cluster = new FakeCluster(),
+    hosts: GuardOptions = { host: '127.0.0.1', allowedHosts: [] },
+  ): Promise<HttpFixture> {
     const fixture = new HttpFixture(cluster);
     fixture.#app = await createHttpApp({
       core: fixture.core,
@@ -35,6 +39,7 @@ export class HttpFixture {
       metrics: new FrontMetrics(fixture.core, () => ({ http: 1, resp: 2 })),
       log: silentLogger,
       maxConnections: 100,
+      ...hosts,
       closing: () => fixture.closing,
     });
     return fixture;

@@ -51,6 +51,13 @@ describe('GET of a value', () => {
     expect(changed.statusCode).toBe(200);
   });
 
+  it('is 412 where If-Match names another etag', async () => {
+    const url = '/v1/keyspaces/default/keys/k';
+    const etag = String((await get(url)).headers['etag']);
+    expectProblem(await get(url, { 'if-match': '"x"' }), 412, 'CONFLICT');
+    expect((await get(url, { 'if-match': `"x", ${etag}` })).statusCode).toBe(200);
+  });
+
   it('gives another etag for another version', async () => {
     const before = await get('/v1/keyspaces/default/keys/k');
     cluster.put('k', 'newer', 2);
@@ -104,7 +111,7 @@ describe('GET of a value', () => {
 
   it('HEAD gives the headers without the bytes', async () => {
     const answer = await http.exchange(
-      'HEAD /v1/keyspaces/default/keys/k HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n',
+      'HEAD /v1/keyspaces/default/keys/k HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n',
     );
     expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     expect(answer).toMatch(/content-length: 5\r\n/);
@@ -141,7 +148,7 @@ describe('GET of a value', () => {
     ] as const) {
       cluster.put(key, `<${key}>`);
       const answer = await http.exchange(
-        `GET /v1/keyspaces/default/keys/${url} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`,
+        `GET /v1/keyspaces/default/keys/${url} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`,
       );
       expect(Buffer.from(answer.split('\r\n\r\n')[1]!, 'latin1').toString()).toBe(`<${key}>`);
     }
@@ -151,12 +158,12 @@ describe('GET of a value', () => {
     const key = Buffer.alloc(65_536, 0xff);
     cluster.put(key, 'long');
     const answer = await http.exchange(
-      `GET /v1/keyspaces/default/keys/${'%FF'.repeat(65_536)} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`,
+      `GET /v1/keyspaces/default/keys/${'%FF'.repeat(65_536)} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`,
     );
     expect(answer).toMatch(/^HTTP\/1\.1 200 /);
     expect(answer.endsWith('\r\n\r\nlong')).toBe(true);
     const longer = await http.exchange(
-      `GET /v1/keyspaces/default/keys/${'k'.repeat(65_537)} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`,
+      `GET /v1/keyspaces/default/keys/${'k'.repeat(65_537)} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`,
     );
     expect(longer).toMatch(/"code":"KEY_TOO_LONG"/);
   });
@@ -175,7 +182,7 @@ describe('GET of a value', () => {
     const requests = Array.from(
       { length: 20 },
       (_, number) =>
-        `GET /v1/keyspaces/default/keys/p${number} HTTP/1.1\r\nhost: x\r\n${number === 19 ? 'connection: close\r\n' : ''}\r\n`,
+        `GET /v1/keyspaces/default/keys/p${number} HTTP/1.1\r\nhost: localhost\r\n${number === 19 ? 'connection: close\r\n' : ''}\r\n`,
     );
     const answer = await http.exchange(requests.join(''));
     expect(answer.match(/<\d+>/g)).toEqual(Array.from({ length: 20 }, (_, n) => `<${n}>`));
@@ -196,7 +203,14 @@ describe('errors are problems', () => {
     expectProblem(await get('/nothing/here'), 404, 'NOT_FOUND');
     expectProblem(await get('/%ff'), 400, 'INVALID_ARGUMENT');
     const put = await http.app.inject({ method: 'PUT', url: '/v1/keyspaces/default/keys/k' });
-    expectProblem(put, 404, 'NOT_FOUND');
+    expectProblem(put, 405, 'INVALID_ARGUMENT');
+    expect(put.headers['allow']).toBe('GET, HEAD, OPTIONS');
+    const options = await http.app.inject({ method: 'OPTIONS', url: '/v1/nodes/n/drain' });
+    expect([options.statusCode, options.headers['allow']]).toEqual([204, 'OPTIONS, POST']);
+    const expecting = await http.exchange(
+      'GET /livez HTTP/1.1\r\nhost: localhost\r\nexpect: other\r\nconnection: close\r\n\r\n',
+    );
+    expect(expecting).toMatch(/^HTTP\/1\.1 417 [^]*problem\+json/);
   });
 
   it('for a shard that nobody can answer for: 503, never 404', async () => {
@@ -298,12 +312,35 @@ describe('POST lookup', () => {
     );
     expectProblem(
       await post('keys=k', { 'content-type': 'application/x-www-form-urlencoded' }),
-      400,
+      415,
       'INVALID_ARGUMENT',
     );
+    expectProblem(
+      await post('{"keys":[]}', { 'content-type': 'text/plain' }),
+      415,
+      'INVALID_ARGUMENT',
+    );
+    const json = { 'content-type': 'application/json' };
+    expectProblem(await post('{"keys":["\\ud800"]}', json), 400, 'INVALID_ARGUMENT');
+    expectProblem(await post('{"keys":["a"],"keys":["b"]}', json), 400, 'INVALID_ARGUMENT');
     const many = Array.from({ length: 10_001 }, () => 'k');
     expectProblem(await post({ keys: many }), 413, 'BATCH_TOO_LARGE');
     expectProblem(await post({ keys: ['x'.repeat(17_000_000)] }), 413, 'BATCH_TOO_LARGE');
+  });
+});
+
+describe('a page of another origin', () => {
+  it('changes nothing', async () => {
+    const url = '/v1/keyspaces/default/suspend';
+    const headers = { origin: 'http://evil.example' };
+    expectProblem(
+      await http.app.inject({ method: 'POST', url, headers }),
+      403,
+      'PERMISSION_DENIED',
+    );
+    const host = { host: 'evil.example' };
+    expectProblem(await get('/v1/keyspaces/default/keys/k', host), 403, 'PERMISSION_DENIED');
+    expectProblem(await get('/metrics', host), 403, 'PERMISSION_DENIED');
   });
 });
 
