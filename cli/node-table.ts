@@ -67,6 +67,10 @@ function stateCell(output: Output, row: ReturnType<typeof describeNode>): string
     case 'suspect':
       if (row.trouble !== '') return output.paint('red', `${row.state} (${row.trouble})`);
       return output.paint('red', `${row.state} for ${formatDuration(row.silentMs)}`);
+    case 'draining':
+      return row.drainLeft > 0 ? `draining, ${formatCount(row.drainLeft)} copies left` : row.state;
+    case 'drained':
+      return row.silentMs > 0 ? `drained, silent for ${formatDuration(row.silentMs)}` : row.state;
     default:
       return row.state;
   }

@@ -10,15 +10,18 @@ import type {
   ShardSummary,
   VersionSummary,
 } from '../proto/gen/stele/v1/cluster.ts';
-import { HealthStatus } from '../proto/gen/stele/v1/view.ts';
+import { HealthStatus, NodeState } from '../proto/gen/stele/v1/view.ts';
 import { gateMessage } from './catalog/gate.ts';
 import { epochOf, isHeld, keepOf, requireKeyspace, versionsOf } from './catalog/queries.ts';
 import { appendMessage, versionId } from './catalog/records.ts';
 import type { KeyspaceRecord, ManifestRecord } from './catalog/records.ts';
 import { versionBefore } from './catalog/version-transitions.ts';
+import { lackedShards, ownedShards } from './core/balance.ts';
+import { coverageOf } from './core/coverage.ts';
 import { explainCopy } from './core/explain.ts';
 import { isServing } from './core/membership.ts';
 import type { NodeStatus } from './core/membership.ts';
+import { countCopies } from './core/repair.ts';
 import { nodeState, nodeView } from './core/routes.ts';
 import { currentDatasets, holdsShard, ownersOf, servesShard } from './core/world.ts';
 import type { Dataset, World } from './core/world.ts';
@@ -28,6 +31,7 @@ export function describeHealth(leader: Leader, reached: boolean): GetHealthRespo
   const { health, world } = leader;
   const underReplicated = health.shards.filter(({ status }) => status === HealthStatus.YELLOW);
   const uncovered = health.shards.filter(({ status }) => status === HealthStatus.RED);
+  const copies = countCopies(leader.inFlight);
   return {
     status: health.status,
     reached,
@@ -43,6 +47,9 @@ export function describeHealth(leader: Leader, reached: boolean): GetHealthRespo
     }),
     nodes: describeNodes(leader),
     ready: health.ready,
+    replicationLeast: health.replicationLeast,
+    copiesRunning: copies.running,
+    copiesFailing: copies.failing,
   };
 }
 
@@ -133,9 +140,29 @@ function describeNode(world: World, node: NodeStatus, nowMs: number): NodeSummar
     progress: isServing(node) ? 1 : verifyBytesTotal > 0 ? verifyBytesDone / verifyBytesTotal : 0,
     lookupsTotal: stats?.lookupsTotal ?? 0,
     weight: node.weight,
+    drainLeft: drainLeft(world, node),
     silentMs: node.misses === 0 ? 0 : Math.round(nowMs - node.lastSeenMs),
     trouble: troubleOf(node),
   };
+}
+
+/** Copies that the owners without it lack of the shards that it holds. */
+function drainLeft(world: World, node: NodeStatus): number {
+  if (nodeState(world, node) !== NodeState.DRAINING) return 0;
+  const { nodes } = coverageOf(world);
+  const own = nodes.get(node.id)?.shares ?? [];
+  let left = 0;
+  for (const [id, { shares }] of nodes) {
+    const owned = ownedShards(world, id);
+    if (owned.shards.length === 0) continue;
+    for (const [at, share] of shares.entries()) {
+      const held = new Set(own[at]?.whole);
+      if (held.size === 0) continue;
+      const lacked = lackedShards(share, owned, world.datasets[at]?.replication ?? 0);
+      left += lacked.filter((shard) => held.has(shard)).length;
+    }
+  }
+  return left;
 }
 
 /** What is wrong with a node that answers its heartbeats. */

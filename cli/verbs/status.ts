@@ -5,7 +5,7 @@
 import { monotonicNowMs, sleep } from '../../base/clock.ts';
 import { option, settingsOf } from '../../base/config.ts';
 import { SteleError } from '../../base/errors.ts';
-import type { GetHealthResponse } from '../../proto/gen/stele/v1/cluster.ts';
+import type { GetHealthResponse, UncoveredShard } from '../../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import { masterOption, outputOption } from '../client-settings.ts';
 import { EXIT_FAILED, EXIT_OK } from '../exit.ts';
@@ -17,6 +17,8 @@ import type { Admin } from '../with-admin.ts';
 import { healthWord, paintHealth } from '../words.ts';
 
 const RETRY_PAUSE_MS = 250;
+/** Keyspaces that one line names. */
+const NAMES_MAX = 8;
 
 const WAIT_FOR = {
   none: HealthStatus.UNSPECIFIED,
@@ -76,7 +78,12 @@ function describe(health: GetHealthResponse) {
   return {
     status: healthWord(health.status),
     ready: health.ready,
-    replication: { target: health.replicationTarget, effective: health.replicationEffective },
+    replication: {
+      target: health.replicationTarget,
+      effective: health.replicationEffective,
+      least: health.replicationLeast,
+    },
+    copies: { running: health.copiesRunning, failing: health.copiesFailing },
     nodes: health.nodes.map(describeNode),
     shards: {
       total: health.shardsTotal,
@@ -89,20 +96,53 @@ function describe(health: GetHealthResponse) {
 }
 
 function format(output: Output, health: GetHealthResponse): string {
-  const copies =
-    health.replicationEffective === health.replicationTarget
-      ? `${health.replicationTarget}`
-      : `${health.replicationEffective} (wanted ${health.replicationTarget}, too few datanodes)`;
   const lines = [
     `status    ${paintHealth(output, health.status)}${health.ready ? '' : ', not ready'}`,
-    `copies    ${copies}`,
+    `copies    ${copiesText(health)}`,
     `shards    ${health.shardsActive} of ${health.shardsTotal} active, ${health.shardsUnderReplicated} with too few copies`,
     `epoch     ${health.epoch}`,
-    ...health.uncovered.map(
-      (shard) =>
-        `uncovered shard ${shard.shard} (slots ${shard.slotFirst}-${shard.slotLast}) of ${shard.keyspaces.join(', ')}`,
-    ),
+    ...uncoveredLines(health.uncovered),
   ];
   if (health.nodes.length === 0) return [...lines, 'No datanode has joined yet.'].join('\n');
   return [...lines, '', formatNodes(output, health.nodes)].join('\n');
+}
+
+function copiesText(health: GetHealthResponse): string {
+  const {
+    copiesFailing,
+    copiesRunning,
+    replicationEffective,
+    replicationLeast,
+    replicationTarget,
+  } = health;
+  const parts =
+    replicationEffective === replicationTarget
+      ? [`${replicationTarget}`]
+      : [`${replicationEffective} (wanted ${replicationTarget}, too few datanodes)`];
+  if (replicationLeast < replicationEffective) parts.push(`some shards have ${replicationLeast}`);
+  if (copiesRunning > 0) parts.push(`${copiesRunning} being made`);
+  if (copiesFailing > 0) parts.push(`${copiesFailing} failed and tried again`);
+  return parts.join(', ');
+}
+
+/** One line for neighbouring shards that the same keyspaces lack. */
+function uncoveredLines(uncovered: readonly UncoveredShard[]): string[] {
+  const groups: { first: UncoveredShard; last: UncoveredShard }[] = [];
+  for (const shard of uncovered) {
+    const group = groups.at(-1);
+    const isNext =
+      group?.last.shard === shard.shard - 1 &&
+      group.last.keyspaces.join() === shard.keyspaces.join();
+    if (isNext) group.last = shard;
+    else groups.push({ first: shard, last: shard });
+  }
+  return groups.map(({ first, last }) => {
+    const shards = first === last ? `shard ${first.shard}` : `shards ${first.shard}-${last.shard}`;
+    return `uncovered ${shards} (slots ${first.slotFirst}-${last.slotLast}) of ${namesText(first.keyspaces)}`;
+  });
+}
+
+function namesText(names: readonly string[]): string {
+  const more = names.length > NAMES_MAX ? ` and ${names.length - NAMES_MAX} more` : '';
+  return names.slice(0, NAMES_MAX).join(', ') + more;
 }

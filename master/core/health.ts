@@ -1,7 +1,7 @@
 // How well the cluster serves, computed from what nodes report and not from what the ring wishes.
 //
-//   GREEN   every shard of every keyspace's current version has min(RF, eligible nodes) replicas
-//           on serving nodes
+//   GREEN   every shard of every keyspace's current version has min(RF, known nodes) replicas on
+//           serving nodes; a node is known until it is removed, also while it is down or drained
 //   YELLOW  all are covered, some by fewer; or all nodes are being drained, so that no copy is safe
 //   RED     some shard of some keyspace has no serving replica: reads of it answer UNAVAILABLE
 //
@@ -21,26 +21,33 @@ interface ShardHealth {
   readonly status: HealthStatus;
   /** Names of keyspaces with no serving replica of this shard. */
   readonly uncovered: readonly string[];
+  /** The fewest copies of it among the keyspaces that have too few; Infinity where none has. */
+  readonly least: number;
 }
 
 export interface Health {
   readonly status: HealthStatus;
   readonly ready: boolean;
   readonly replicationTarget: number;
+  /** Copies that a shard is to have: the target, or one per known node where there are fewer. */
   readonly replicationEffective: number;
+  /** Copies that are there of the shard with the fewest, among those that have too few; or all. */
+  readonly replicationLeast: number;
   readonly shards: readonly ShardHealth[];
 }
 
 export function computeHealth(world: World): Health {
-  const eligible = eligibleNodes(world).length;
   const serving = [...world.nodes.values()].filter(isServing);
-  const shards = shardsHealth(world, eligible);
+  const shards = shardsHealth(world);
+  const effective = Math.min(world.replication, world.nodes.size);
+  const least = shards.reduce((min, shard) => Math.min(min, shard.least), Infinity);
   const covered = shards.every((shard) => shard.status !== HealthStatus.RED);
   return {
     status: overall(world, shards, serving),
     ready: serving.length > 0 && covered,
     replicationTarget: world.replication,
-    replicationEffective: Math.min(world.replication, eligible),
+    replicationEffective: effective,
+    replicationLeast: Number.isFinite(least) ? least : effective,
     shards,
   };
 }
@@ -51,36 +58,41 @@ function overall(
   serving: readonly NodeStatus[],
 ): HealthStatus {
   if (serving.length === 0) return HealthStatus.RED;
-  // Its copies count, as it is asked where nobody else is left; but all is not well.
-  const best = serving.some(({ readsFail }) => readsFail)
-    ? HealthStatus.YELLOW
-    : HealthStatus.GREEN;
+  const eligible = eligibleNodes(world);
+  // Copies on a node whose reads fail count, as it is asked where nobody else is left; but all is not
+  // well. Nor is it where every node is to leave: the next one that stops leaves a gap.
+  const isDoubtful = eligible.length === 0 || serving.some(({ readsFail }) => readsFail);
+  const best = isDoubtful ? HealthStatus.YELLOW : HealthStatus.GREEN;
   const worst = shards.reduce<HealthStatus>(
     (status, shard) => (shard.status > status ? shard.status : status),
     best,
   );
   if (world.datasets.length > 0) return worst;
-  // Nothing to cover yet: what counts is whether everybody is there.
-  const eligible = eligibleNodes(world);
-  return eligible.length > 0 && eligible.every(isServing)
-    ? HealthStatus.GREEN
-    : HealthStatus.YELLOW;
+  // Nothing to cover yet: what counts is whether everybody is there that data would go to.
+  const isWell = eligible.every(isServing) && hasRoom(world, eligible.length);
+  return isWell ? HealthStatus.GREEN : HealthStatus.YELLOW;
+}
+
+/** Whether as many copies could be made as there should be. */
+function hasRoom(world: World, eligible: number): boolean {
+  return eligible >= Math.min(world.replication, world.nodes.size);
 }
 
 const remembered = new WeakMap<
   Serving,
-  { readonly eligible: number; readonly shards: readonly ShardHealth[] }
+  { readonly known: number; readonly shards: readonly ShardHealth[] }
 >();
 
-function shardsHealth(world: World, eligible: number): readonly ShardHealth[] {
+function shardsHealth(world: World): readonly ShardHealth[] {
   const serving = servingOf(world);
-  const known = remembered.get(serving);
-  if (known?.eligible === eligible) return known.shards;
+  const known = world.nodes.size;
+  const before = remembered.get(serving);
+  if (before?.known === known) return before.shards;
   const counted = countsOf(world);
   const shards = Array.from({ length: world.shardCount }, (_unused, shard) =>
-    shardHealth(counted, shard, eligible),
+    shardHealth(counted, shard, known),
   );
-  remembered.set(serving, { eligible, shards });
+  remembered.set(serving, { known, shards });
   return shards;
 }
 
@@ -99,18 +111,21 @@ function countsOf(world: World): Counted[] {
   });
 }
 
-function shardHealth(counted: readonly Counted[], shard: number, eligible: number): ShardHealth {
+/** `known`: number of nodes that are registered and not removed. */
+function shardHealth(counted: readonly Counted[], shard: number, known: number): ShardHealth {
   const uncovered: string[] = [];
-  // Nobody is left to take a copy over: what leaves next leaves a gap.
-  let status: HealthStatus = eligible === 0 ? HealthStatus.YELLOW : HealthStatus.GREEN;
+  let least = Infinity;
+  let status: HealthStatus = HealthStatus.GREEN;
   for (const { dataset, replicas } of counted) {
     const count = replicas[shard] ?? 0;
+    if (count >= Math.min(dataset.replication, known)) continue;
+    least = Math.min(least, count);
     // Nobody reads a suspended keyspace, so it is never RED; its copies count all the same.
     if (count === 0 && !dataset.suspended) uncovered.push(dataset.name);
-    else if (count < Math.min(dataset.replication, eligible)) status = HealthStatus.YELLOW;
+    else status = HealthStatus.YELLOW;
   }
   if (uncovered.length > 0) status = HealthStatus.RED;
-  return { shard, status, uncovered };
+  return { shard, status, uncovered, least };
 }
 
 /** True where `status` is at least as good as `wanted`; nothing wanted is always reached. */

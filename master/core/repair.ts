@@ -287,6 +287,16 @@ export function forgetTarget(before: InFlight, target: string): InFlight {
   return new Map([...before].filter(([key]) => !key.startsWith(`${target} `)));
 }
 
+/** How many copies are being made, and how many wait to be tried again. */
+export function countCopies(inFlight: InFlight): {
+  readonly running: number;
+  readonly failing: number;
+} {
+  let running = 0;
+  for (const { deadlineMs } of inFlight.values()) if (deadlineMs > 0) running++;
+  return { running, failing: inFlight.size - running };
+}
+
 /** By keyspace uid: a copy of it that failed again and again, and why. */
 export function failingCopies(inFlight: InFlight): ReadonlyMap<string, string> {
   const failing = new Map<string, string>();

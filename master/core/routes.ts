@@ -16,7 +16,7 @@ import { isServing } from './membership.ts';
 import type { NodeStatus } from './membership.ts';
 import { servingOf } from './serving.ts';
 import type { Serving } from './serving.ts';
-import { isInStep } from './world.ts';
+import { isInStep, replicationMax } from './world.ts';
 import type { World } from './world.ts';
 
 export interface ViewKeyspace {
@@ -121,8 +121,13 @@ export function nodeView(world: World, node: NodeStatus): NodeView {
   };
 }
 
-/** The state that is shown: liveness, and for a living node the progress of its drain. */
+/**
+ * The state that is shown: liveness, and the progress of a drain. A node that is drained stays so when
+ * it stops: nobody needs its copies, and it can be removed.
+ */
 export function nodeState(world: World, node: NodeStatus): NodeState {
+  const isDraining = world.draining.has(node.id);
+  if (isDraining && !isServing(node) && isDrained(world, node)) return NodeState.DRAINED;
   switch (node.liveness) {
     case 'UNKNOWN':
     case 'SUSPECT':
@@ -133,7 +138,7 @@ export function nodeState(world: World, node: NodeStatus): NodeState {
       return NodeState.INITIALIZING;
     case 'SERVING':
       if (node.readsFail) return NodeState.SUSPECT;
-      if (!world.draining.has(node.id)) return NodeState.SERVING;
+      if (!isDraining) return NodeState.SERVING;
       return isDrained(world, node) ? NodeState.DRAINED : NodeState.DRAINING;
   }
 }
@@ -149,11 +154,17 @@ const whole = new WeakMap<World, boolean>();
 function isWhole(world: World): boolean {
   let known = whole.get(world);
   if (known === undefined) {
-    const hasOwners = world.owners.every((owners) => owners.length > 0);
-    known = world.datasets.length === 0 || (hasOwners && areOwnersWhole(world));
+    known = world.datasets.length === 0 || (hasOwnersEnough(world) && areOwnersWhole(world));
     whole.set(world, known);
   }
   return known;
+}
+
+/** False while a node that is down, and was not removed, leaves fewer owners than copies are wanted. */
+function hasOwnersEnough(world: World): boolean {
+  const staying = world.nodes.size - world.draining.size;
+  const wanted = Math.max(1, Math.min(replicationMax(world), staying));
+  return world.owners.every((owners) => owners.length >= wanted);
 }
 
 function areOwnersWhole(world: World): boolean {

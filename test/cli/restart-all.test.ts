@@ -23,7 +23,14 @@ class FakeAdmin {
     const address = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
     const node = { id, incarnation: `${id}-${this.runs.get(id)}`, state, zone: '', address };
     const zeros = { replicas: 0, segmentBytes: 0, memoryLimitBytes: 0, diskFreeBytes: 0 };
-    const more = { residentBytes: 0, lookupsTotal: 0, silentMs: 0, weight: 1, trouble: '' };
+    const more = {
+      residentBytes: 0,
+      lookupsTotal: 0,
+      silentMs: 0,
+      weight: 1,
+      trouble: '',
+      drainLeft: 0,
+    };
     return { node, ...zeros, ...more, progress: 0.4 };
   }
 
@@ -41,7 +48,8 @@ class FakeAdmin {
     return {
       ...{ status, nodes, reached: true, ready: true, epoch: 1, shardsTotal: 8, shardsActive: 8 },
       ...{ shardsUnderReplicated: status === GREEN ? 0 : 3, uncovered: [] },
-      ...{ replicationTarget: 2, replicationEffective: 2 },
+      ...{ replicationTarget: 2, replicationEffective: 2, replicationLeast: 2 },
+      ...{ copiesRunning: 0, copiesFailing: 0 },
     };
   };
 

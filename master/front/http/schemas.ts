@@ -55,11 +55,13 @@ const NODE = object({
   lookups_total: COUNT,
   silent_ms: COUNT,
   trouble: TEXT,
+  drain_left: COUNT,
 });
 const HEALTH = object({
   status: HEALTH_WORD,
   ready: FLAG,
-  replication: object({ target: COUNT, effective: COUNT }),
+  replication: object({ target: COUNT, effective: COUNT, least: COUNT }),
+  copies: object({ running: COUNT, failing: COUNT }),
   nodes: arrayOf(NODE),
   shards: object({
     total: COUNT,

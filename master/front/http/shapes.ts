@@ -135,6 +135,7 @@ export function nodeJson(summary: NodeSummary): Json {
     lookups_total: summary.lookupsTotal,
     silent_ms: summary.silentMs,
     trouble: summary.trouble,
+    drain_left: summary.drainLeft,
   };
 }
 
@@ -152,7 +153,12 @@ export function healthJson(health: GetHealthResponse): Json {
   return {
     status: healthWord(health.status),
     ready: health.ready,
-    replication: { target: health.replicationTarget, effective: health.replicationEffective },
+    replication: {
+      target: health.replicationTarget,
+      effective: health.replicationEffective,
+      least: health.replicationLeast,
+    },
+    copies: { running: health.copiesRunning, failing: health.copiesFailing },
     nodes: health.nodes.map(nodeJson),
     shards: {
       total: health.shardsTotal,

@@ -41,6 +41,29 @@ describe('health', () => {
     expect(health.shards[2]).toMatchObject({ status: YELLOW });
   });
 
+  test('misses the copies of dead nodes until these are removed', () => {
+    const all = FULL.b;
+    const dead = [1, 2, 3].reduce((node) => missed(node, -20_000, LIMITS), serving('c'));
+    const nodes = new Map([
+      ['b', serving('b')],
+      ['c', dead],
+    ]);
+    expect(computeHealth(world({ b: all }, { nodes }))).toMatchObject({
+      status: YELLOW,
+      replicationEffective: 2,
+      replicationLeast: 1,
+    });
+    nodes.delete('c');
+    expect(computeHealth(world({ b: all }, { nodes }))).toMatchObject({ status: GREEN });
+  });
+
+  test('of a cluster that is drained as a whole says which copies are there', () => {
+    const draining = new Set(['a', 'b', 'c']);
+    const health = computeHealth(world(FULL, { draining, owners: [[], [], [], []] }));
+    expect(health).toMatchObject({ status: YELLOW, replicationEffective: 2, replicationLeast: 2 });
+    expect(health.shards.map(({ status }) => status)).toEqual([GREEN, GREEN, GREEN, GREEN]);
+  });
+
   test('asks for no more replicas than there are nodes', () => {
     const all = FULL.b;
     expect(computeHealth(world({ b: all }))).toMatchObject({

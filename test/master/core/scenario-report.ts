@@ -91,9 +91,12 @@ export function describeNodes({ world }: ControlState): string[] {
 }
 
 export function describeHealth({ health }: ControlState): string[] {
-  const { ready, replicationEffective, replicationTarget, shards, status } = health;
+  const { ready, replicationEffective, replicationLeast, replicationTarget, shards, status } =
+    health;
   const uncovered = shards.filter((shard) => shard.uncovered.length > 0);
-  const copies = `${replicationEffective} of ${replicationTarget} copies`;
+  const least =
+    replicationLeast < replicationEffective ? `, some shards have ${replicationLeast}` : '';
+  const copies = `${replicationEffective} of ${replicationTarget} copies${least}`;
   return [
     `${healthWord(status)}, ${ready ? 'ready' : 'not ready'}, ${copies}`,
     ...uncovered.map((shard) => `shard ${shard.shard} uncovered: ${shard.uncovered.join(', ')}`),

@@ -208,12 +208,22 @@ export class FakeCluster implements ClusterOperations {
           : [],
       nodes: this.#summaries(),
       ready: this.#view.ready,
+      replicationLeast: 2,
+      copiesRunning: 0,
+      copiesFailing: 0,
     };
   }
 
   #summaries(): NodeSummary[] {
     const bytes = { segmentBytes: 1000, memoryLimitBytes: 0, diskFreeBytes: 5, residentBytes: 6 };
-    const rest = { progress: 1, lookupsTotal: 7, silentMs: 0, weight: 1, trouble: '' };
+    const rest = {
+      progress: 1,
+      lookupsTotal: 7,
+      silentMs: 0,
+      weight: 1,
+      trouble: '',
+      drainLeft: 0,
+    };
     return this.#view.nodes.map((node) => ({ node, replicas: 10, ...bytes, ...rest }));
   }
 

@@ -82,6 +82,15 @@ export interface GetHealthResponse {
   uncovered: UncoveredShard[];
   nodes: NodeSummary[];
   ready: boolean;
+  /**
+   * Copies that are there of the shard with the fewest, among those with too few; replication_effective
+   * where none has too few.
+   */
+  replicationLeast: number;
+  /** Copies of segments that are being made for lack of copies. */
+  copiesRunning: number;
+  /** Those that failed and are tried again after a pause. */
+  copiesFailing: number;
 }
 
 export interface UncoveredShard {
@@ -107,6 +116,8 @@ export interface NodeSummary {
   trouble: string;
   /** Its size beside the others'. */
   weight: number;
+  /** While DRAINING: copies of its shards that other datanodes have yet to make. */
+  drainLeft: number;
 }
 
 export interface ListKeyspacesRequest {
@@ -804,6 +815,9 @@ function createBaseGetHealthResponse(): GetHealthResponse {
     uncovered: [],
     nodes: [],
     ready: false,
+    replicationLeast: 0,
+    copiesRunning: 0,
+    copiesFailing: 0,
   };
 }
 
@@ -841,6 +855,15 @@ export const GetHealthResponse: MessageFns<GetHealthResponse> = {
     }
     if (message.ready !== false) {
       writer.uint32(88).bool(message.ready);
+    }
+    if (message.replicationLeast !== 0) {
+      writer.uint32(96).uint32(message.replicationLeast);
+    }
+    if (message.copiesRunning !== 0) {
+      writer.uint32(104).uint32(message.copiesRunning);
+    }
+    if (message.copiesFailing !== 0) {
+      writer.uint32(112).uint32(message.copiesFailing);
     }
     return writer;
   },
@@ -944,6 +967,30 @@ export const GetHealthResponse: MessageFns<GetHealthResponse> = {
             }
 
             message.ready = reader.bool();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.replicationLeast = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.copiesRunning = reader.uint32();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.copiesFailing = reader.uint32();
             continue;
           }
         }
@@ -1051,6 +1098,7 @@ function createBaseNodeSummary(): NodeSummary {
     silentMs: 0,
     trouble: "",
     weight: 0,
+    drainLeft: 0,
   };
 }
 
@@ -1088,6 +1136,9 @@ export const NodeSummary: MessageFns<NodeSummary> = {
     }
     if (message.weight !== 0) {
       writer.uint32(89).double(message.weight);
+    }
+    if (message.drainLeft !== 0) {
+      writer.uint32(96).uint32(message.drainLeft);
     }
     return writer;
   },
@@ -1191,6 +1242,14 @@ export const NodeSummary: MessageFns<NodeSummary> = {
             }
 
             message.weight = reader.double();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.drainLeft = reader.uint32();
             continue;
           }
         }
