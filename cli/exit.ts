@@ -1,10 +1,13 @@
 // How a command ends: exit codes, and the one sentence that says what went wrong.
 //
-//   0 ok | 1 failed | 2 wrong usage | 130 interrupted (SIGINT) | 143 terminated (SIGTERM)
+//   0 ok | 1 failed | 2 wrong usage, or input that cannot be understood without being told how
+//   3 a gate refused the version | 4 not reachable or not ready | 5 not allowed
+//   130 interrupted (SIGINT) | 143 terminated (SIGTERM)
 //
 // A stack trace is for us, not for users: STELE_DEBUG=1 shows it.
 
 import { SteleError } from '../base/errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import type { Output } from './output.ts';
 
@@ -19,11 +22,25 @@ export function exitCodeOfSignal(signal: InterruptSignal): number {
   return signal === 'SIGINT' ? 130 : 143;
 }
 
-/** Wrong usage is whatever the caller must write differently; all else has failed. */
+const EXIT_GATE = 3;
+const EXIT_NOT_READY = 4;
+
+/** Codes whose exit code tells a script what to do next; every other code is EXIT_FAILED. */
+const EXIT_CODES: ReadonlyMap<ErrorCode, number> = new Map([
+  ['INVALID_ARGUMENT', EXIT_USAGE],
+  ['GATE_FAILED', EXIT_GATE],
+  ['UNAVAILABLE', EXIT_NOT_READY],
+  ['UNINITIALIZED', EXIT_NOT_READY],
+  ['DEADLINE_EXCEEDED', EXIT_NOT_READY],
+  ['REPLICAS_MISSING', EXIT_NOT_READY],
+  ['SUSPENDED', EXIT_NOT_READY],
+  ['CANCELLED', exitCodeOfSignal('SIGINT')],
+]);
+
+/** The exit code for any thrown thing. */
 export function exitCodeOfError(thrown: unknown): number {
-  return thrown instanceof SteleError && thrown.code === 'INVALID_ARGUMENT'
-    ? EXIT_USAGE
-    : EXIT_FAILED;
+  const code = thrown instanceof SteleError ? EXIT_CODES.get(thrown.code) : undefined;
+  return code ?? EXIT_FAILED;
 }
 
 const MESSAGE_CHARACTERS_MAX = 2000;
@@ -38,15 +55,29 @@ export function sentenceOf(thrown: unknown): string {
   return `${sentence} (an internal error; STELE_DEBUG=1 shows where).`;
 }
 
-/** Writes the sentence to stderr (with the stack under STELE_DEBUG); returns the exit code. */
+/**
+ * Writes the error to stderr: as a sentence, or with `asJson` as `{"error":{"code","message"}}` on one line
+ * (and the stack under STELE_DEBUG). Returns the exit code.
+ */
 export function reportError(
   output: Output,
   thrown: unknown,
   environment: Readonly<NodeJS.ProcessEnv>,
+  asJson = false,
 ): number {
-  output.errorLine(`stele: ${sentenceOf(thrown)}`);
+  if (asJson) output.errorLine(errorJson(codeOf(thrown), sentenceOf(thrown)));
+  else output.errorLine(`stele: ${sentenceOf(thrown)}`);
   if (environment['STELE_DEBUG'] === '1') output.errorLine(stackOf(thrown));
   return exitCodeOfError(thrown);
+}
+
+/** What stderr holds of an error under `-o json`. */
+export function errorJson(code: ErrorCode, message: string): string {
+  return JSON.stringify({ error: { code, message } });
+}
+
+function codeOf(thrown: unknown): ErrorCode {
+  return thrown instanceof SteleError ? thrown.code : 'INTERNAL';
 }
 
 function stackOf(thrown: unknown): string {

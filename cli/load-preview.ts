@@ -12,6 +12,7 @@ import type { FoundDialect } from '../loader/found-dialect.ts';
 import type { SampleRecord, SampleReport } from '../loader/sample.ts';
 import type { Output } from './output.ts';
 import { formatCount, formatTable } from './table.ts';
+import { toJson } from './json-output.ts';
 
 const KEY_CHARACTERS_MAX = 48;
 const VALUE_CHARACTERS_MAX = 60;
@@ -119,11 +120,11 @@ export function recordJson({ key, value, valueBytes }: SampleRecord): Record<str
 
 /** The one line that `-o json` ends with. */
 export function sampleJson({ records, ...report }: SampleReport): string {
-  return JSON.stringify({ ...report, records: records.map(recordJson) });
+  return toJson({ ...report, records: records.map(recordJson) });
 }
 
 /** The one line that `-o json` ends with. */
 export function dryRunJson({ sample, ...report }: DryRunReport): string {
   const records = sample.length === 0 ? {} : { records: sample.map(recordJson) };
-  return JSON.stringify({ ...report, ...records });
+  return toJson({ ...report, ...records });
 }

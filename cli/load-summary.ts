@@ -3,6 +3,7 @@
 import type { LoadSummary } from '../loader/load.ts';
 import { formatBytes } from '../base/units.ts';
 import { formatCount } from './table.ts';
+import { snakeCased } from './json-output.ts';
 
 /** The lines that `stele load` ends with. */
 export function formatSummary(summary: LoadSummary): string {
@@ -43,5 +44,8 @@ export function shortSummary(summary: LoadSummary): string {
 
 /** The one line that `-o json` ends with. */
 export function summaryJson(summary: LoadSummary): string {
-  return JSON.stringify(summary);
+  const { alreadyCurrent, chunksResumed, rowsPerSecond, shardsResumed } = summary;
+  // The names of multi-word counts before all JSON was spelled alike; scripts may read them.
+  const older = { alreadyCurrent, chunksResumed, rowsPerSecond, shardsResumed };
+  return JSON.stringify({ ...snakeCased(summary), ...older });
 }

@@ -4,6 +4,7 @@
 import { formatBytes, formatDuration } from '../base/units.ts';
 import { shorten } from '../base/ids.ts';
 import type { WorkEntry } from '../loader/work-list.ts';
+import { printJson } from './json-output.ts';
 import type { Output } from './output.ts';
 import { formatTable } from './table.ts';
 
@@ -19,7 +20,7 @@ const COLUMNS = [
 
 /** The listing. */
 export function writeWork(output: Output, entries: readonly WorkEntry[], isJson: boolean): void {
-  if (isJson) output.line(JSON.stringify(entries));
+  if (isJson) printJson(output, entries);
   else if (entries.length === 0) output.line('No load has left anything.');
   else output.line(formatTable(COLUMNS, entries.map(toCells)));
 }
@@ -27,7 +28,7 @@ export function writeWork(output: Output, entries: readonly WorkEntry[], isJson:
 /** What was deleted. */
 export function writeCleared(output: Output, entries: readonly WorkEntry[], isJson: boolean): void {
   if (isJson) {
-    output.line(JSON.stringify(entries));
+    printJson(output, entries);
     return;
   }
   const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);

@@ -2,9 +2,11 @@
 
 import { formatBytes, formatDuration } from '../base/units.ts';
 import type { NodeSummary } from '../proto/gen/stele/v1/cluster.ts';
+import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { Output } from './output.ts';
 import { formatCount, formatTable } from './table.ts';
-import { hostPort, nodeStateWord } from './words.ts';
+import { nodeStateWord } from '../proto/view-words.ts';
+import { hostPort } from './words.ts';
 
 const COLUMNS = [
   { title: 'NODE' },
@@ -19,19 +21,6 @@ const COLUMNS = [
   { title: 'LOOKUPS', align: 'right' },
 ] as const;
 
-/** One object a node, as JSON has it. */
-export function describeNode(summary: NodeSummary) {
-  const { node, ...rest } = summary;
-  return {
-    id: node?.id ?? '',
-    incarnation: node?.incarnation ?? '',
-    state: nodeStateWord(node?.state ?? 0),
-    zone: node?.zone ?? '',
-    address: node?.address,
-    ...rest,
-  };
-}
-
 /** The table of `stele nodes`. */
 export function formatNodes(output: Output, nodes: readonly NodeSummary[]): string {
   return formatTable(
@@ -41,37 +30,39 @@ export function formatNodes(output: Output, nodes: readonly NodeSummary[]): stri
 }
 
 function toCells(output: Output, summary: NodeSummary): string[] {
-  const row = describeNode(summary);
+  const { address, id = '', zone = '' } = summary.node ?? {};
   return [
-    row.id,
-    stateCell(output, row),
-    row.zone === '' ? '-' : row.zone,
-    String(row.weight),
-    row.address === undefined ? '-' : hostPort(row.address.host, row.address.respPort),
-    String(row.replicas),
-    formatBytes(row.segmentBytes),
-    formatBytes(row.residentBytes),
-    formatBytes(row.diskFreeBytes),
-    formatCount(row.lookupsTotal),
+    id,
+    stateCell(output, summary),
+    zone === '' ? '-' : zone,
+    String(summary.weight),
+    address === undefined ? '-' : hostPort(address.host, address.respPort),
+    String(summary.replicas),
+    formatBytes(summary.segmentBytes),
+    formatBytes(summary.residentBytes),
+    formatBytes(summary.diskFreeBytes),
+    formatCount(summary.lookupsTotal),
   ];
 }
 
-function stateCell(output: Output, row: ReturnType<typeof describeNode>): string {
-  switch (row.state) {
+function stateCell(output: Output, summary: NodeSummary): string {
+  const state = nodeStateWord(summary.node?.state ?? NodeState.UNSPECIFIED).toLowerCase();
+  const { drainLeft, progress, silentMs, trouble } = summary;
+  switch (state) {
     case 'initializing':
-      return output.paint('yellow', `initializing ${Math.floor(row.progress * 100)}%`);
+      return output.paint('yellow', `initializing ${Math.floor(progress * 100)}%`);
     case 'serving':
-      if (row.trouble !== '') return output.paint('yellow', `serving (${row.trouble})`);
-      return output.paint('green', row.state);
+      if (trouble !== '') return output.paint('yellow', `serving (${trouble})`);
+      return output.paint('green', state);
     case 'down':
     case 'suspect':
-      if (row.trouble !== '') return output.paint('red', `${row.state} (${row.trouble})`);
-      return output.paint('red', `${row.state} for ${formatDuration(row.silentMs)}`);
+      if (trouble !== '') return output.paint('red', `${state} (${trouble})`);
+      return output.paint('red', `${state} for ${formatDuration(silentMs)}`);
     case 'draining':
-      return row.drainLeft > 0 ? `draining, ${formatCount(row.drainLeft)} copies left` : row.state;
+      return drainLeft > 0 ? `draining, ${formatCount(drainLeft)} copies left` : state;
     case 'drained':
-      return row.silentMs > 0 ? `drained, silent for ${formatDuration(row.silentMs)}` : row.state;
+      return silentMs > 0 ? `drained, silent for ${formatDuration(silentMs)}` : state;
     default:
-      return row.state;
+      return state;
   }
 }

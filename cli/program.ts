@@ -10,7 +10,7 @@ import { checkFileKeys, option, optionsOf, resolveSettings, settingsOf } from '.
 import type { OptionInfo, OptionSet, SettingsSchema } from '../base/config.ts';
 import { giveWay } from '../base/give-way.ts';
 import type { LogLevel } from '../base/log.ts';
-import { EXIT_OK, EXIT_USAGE, reportError } from './exit.ts';
+import { errorJson, EXIT_OK, EXIT_USAGE, reportError } from './exit.ts';
 import { addOptions, givenFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { readSettingsFile, settingsEnvironment } from './settings-sources.ts';
@@ -47,12 +47,13 @@ export async function runCommandLine(
   output: Output,
   environment: Readonly<NodeJS.ProcessEnv>,
 ): Promise<number> {
+  const asJson = wantsJson(words, environment);
   try {
     const entry = VERBS.get(chosenWord(words) ?? '');
     // Before the rest is loaded: what comes up later inherits it.
     if (entry?.givesWay === true) giveWay();
     const verb = await entry?.load();
-    const program = buildProgram(verb, output);
+    const program = buildProgram(verb, output, asJson);
     if (words.length === 0) {
       output.line(program.helpInformation().trimEnd());
       return EXIT_USAGE;
@@ -64,7 +65,7 @@ export async function runCommandLine(
   } catch (thrown) {
     // commander has said its sentence already; help and --version come this way with code 0.
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
-    return reportError(output, thrown, environment);
+    return reportError(output, thrown, environment, asJson);
   }
 }
 
@@ -78,7 +79,7 @@ function chosenWord(words: readonly string[]): string | undefined {
   return undefined;
 }
 
-function buildProgram(chosen: Verb | undefined, output: Output): Command {
+function buildProgram(chosen: Verb | undefined, output: Output, asJson: boolean): Command {
   const program = new Command('stele')
     .description('A replicated key-value store for immutable, bulk-loaded data.')
     .version(STELE_VERSION, '--version', 'print the version')
@@ -89,7 +90,7 @@ function buildProgram(chosen: Verb | undefined, output: Output): Command {
     .configureOutput({
       writeOut: (text) => output.write(text),
       writeErr: (text) => output.errorWrite(text),
-      outputError: (text, write) => write(usageSentence(text, chosen)),
+      outputError: (text, write) => write(usageError(text, chosen, asJson)),
     });
   addOptions(program, optionsOf(globalSettings('warn')));
   for (const [name, entry] of VERBS) {
@@ -128,15 +129,27 @@ function globalOptionsBeside(verb: Verb): OptionInfo[] {
   return global.filter((info) => !own.has(info.flag));
 }
 
-/** commander's `error: ...` as one sentence with the next step. */
-function usageSentence(text: string, chosen: Verb | undefined): string {
+/** commander's `error: ...` as one sentence with the next step, or as an error in JSON. */
+function usageError(text: string, chosen: Verb | undefined, asJson: boolean): string {
   const sentence = text
     .trim()
     .replace(/^error: /, '')
     .replaceAll('\n', ' ')
     .replace(/[.]$/, '');
   const help = chosen === undefined ? 'stele --help' : `stele ${chosen.name} --help`;
-  return `stele: ${sentence}; \`${help}\` lists what there is.\n`;
+  const whole = `${sentence}; \`${help}\` lists what there is.`;
+  return asJson ? `${errorJson('INVALID_ARGUMENT', whole)}\n` : `stele: ${whole}\n`;
+}
+
+/**
+ * Whether errors are to be JSON: `-o json` in any of its forms, before anything is parsed, because what fails
+ * may be the parsing.
+ */
+function wantsJson(words: readonly string[], environment: Readonly<NodeJS.ProcessEnv>): boolean {
+  const given = words.findLastIndex((word) => /^(?:-o|--output)(?:=|$)|^-ojson$/.test(word));
+  if (given === -1) return environment['STELE_OUTPUT'] === 'json';
+  const text = `${words[given] ?? ''} ${words[given + 1] ?? ''}`;
+  return /^(?:-o=?json|--output=json|(?:-o|--output) json)\b/.test(text);
 }
 
 async function runVerb(

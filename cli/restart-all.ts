@@ -13,7 +13,7 @@ import { formatDuration } from '../base/units.ts';
 import type { GetHealthResponse, NodeSummary } from '../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus, NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { Admin } from './with-admin.ts';
-import { healthWord, nodeStateWord } from './words.ts';
+import { healthWord, nodeStateWord } from '../proto/view-words.ts';
 
 const LOOK_MS = 200;
 const TELL_MS = 5_000;
@@ -120,7 +120,7 @@ function untilBack(
 function stateOf({ node, progress }: NodeSummary): string {
   if (node === undefined) return 'a datanode';
   const done = node.state === NodeState.INITIALIZING ? ` ${Math.floor(progress * 100)}%` : '';
-  return `${node.id} (${nodeStateWord(node.state)}${done})`;
+  return `${node.id} (${nodeStateWord(node.state).toLowerCase()}${done})`;
 }
 
 /** `look` says what is waited for; undefined: it has come. */

@@ -1,35 +1,10 @@
-// Numbers of the protocol as words for people and for JSON.
+// Words for people that several verbs print.
 
-import { LoadState } from '../proto/gen/stele/v1/load.ts';
-import { DiffKind } from '../proto/gen/stele/v1/diff.ts';
-import { HealthStatus, NodeState } from '../proto/gen/stele/v1/view.ts';
+import type { HealthStatus } from '../proto/gen/stele/v1/view.ts';
+import { healthWord } from '../proto/view-words.ts';
 import type { Output } from './output.ts';
 
-const NODE_STATES = namesByValue(NodeState);
-const HEALTH = namesByValue(HealthStatus);
-const LOAD_STATES = namesByValue(LoadState);
-const DIFF_KINDS = namesByValue(DiffKind);
-
-function namesByValue(numbers: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
-  return new Map(Object.entries(numbers).map(([name, value]) => [value, name.toLowerCase()]));
-}
-
-/** `serving`, `down` ... */
-export function nodeStateWord(state: NodeState): string {
-  return NODE_STATES.get(state) ?? 'unknown';
-}
-
-/** `running`, `committed` ... */
-export function loadWord(state: LoadState): string {
-  return LOAD_STATES.get(state) ?? 'unknown';
-}
-
-/** `green`, `yellow`, `red`; `unknown` for what a newer master says. */
-export function healthWord(status: HealthStatus): string {
-  return HEALTH.get(status) ?? 'unknown';
-}
-
-/** The word in its own colour. */
+/** `green`, `yellow` or `red`, in its own colour. */
 export function paintHealth(output: Output, status: HealthStatus): string {
   const word = healthWord(status);
   return word === 'green' || word === 'yellow' || word === 'red' ? output.paint(word, word) : word;
@@ -40,7 +15,7 @@ export function hostPort(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** `added`, `removed`, `changed`. */
-export function diffKindWord(kind: DiffKind): string {
-  return DIFF_KINDS.get(kind) ?? 'unknown';
+/** `1 shard`, `2 shards`: a count with its noun. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
 }

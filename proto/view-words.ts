@@ -1,5 +1,7 @@
-// States of a view as the words that people and programs see.
+// Numbers of the protocol as the words that people and programs see.
 
+import { DiffKind } from './gen/stele/v1/diff.ts';
+import { LoadState } from './gen/stele/v1/load.ts';
 import { HealthStatus, NodeState } from './gen/stele/v1/view.ts';
 
 /** `green`, `yellow`, `red`; `unknown` before anything is known. */
@@ -16,6 +18,20 @@ export function isAnswering(state: NodeState): boolean {
 
 /** `SERVING`, `DOWN` ... */
 export function nodeStateWord(state: NodeState): string {
-  const found = Object.entries(NodeState).find(([, value]) => value === state);
-  return found?.[0] ?? 'UNSPECIFIED';
+  return nameOf(NodeState, state);
+}
+
+/** `RUNNING`, `COMMITTED` ... */
+export function loadStateWord(state: LoadState): string {
+  return nameOf(LoadState, state);
+}
+
+/** `added`, `removed`, `changed`. */
+export function diffKindWord(kind: DiffKind): string {
+  return nameOf(DiffKind, kind).toLowerCase();
+}
+
+/** `UNSPECIFIED` for a number that only a newer peer knows. */
+function nameOf(numbers: Readonly<Record<string, number>>, value: number): string {
+  return Object.entries(numbers).find(([, number]) => number === value)?.[0] ?? 'UNSPECIFIED';
 }

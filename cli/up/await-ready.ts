@@ -5,7 +5,7 @@ import { SteleError } from '../../base/errors.ts';
 import type { AdminClient } from '../../client/admin.ts';
 import type { GetHealthResponse } from '../../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
-import { nodeStateWord } from '../words.ts';
+import { nodeStateWord } from '../../proto/view-words.ts';
 
 const POLL_MS = 30;
 const TELL_EVERY_MS = 10_000;
@@ -60,7 +60,7 @@ function missingText(health: GetHealthResponse | undefined, datanodes: number): 
     .filter((summary) => summary.node?.state !== NodeState.SERVING)
     .map(({ node, progress }) => {
       const share = node?.state === NodeState.INITIALIZING ? ` ${Math.floor(progress * 100)}%` : '';
-      return `${node?.id ?? '?'} ${nodeStateWord(node?.state ?? 0)}${share}`;
+      return `${node?.id ?? '?'} ${nodeStateWord(node?.state ?? 0).toLowerCase()}${share}`;
     });
   const unknown = datanodes - health.nodes.length;
   if (unknown > 0) states.push(`${unknown} not yet joined`);

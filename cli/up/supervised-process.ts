@@ -160,7 +160,7 @@ function untilListening(title: string, run: Run): Promise<NodeAddress> {
   return new Promise((resolve, reject) => {
     const fail = (sentence: string): void => {
       clearTimeout(timer);
-      reject(new SteleError('UNAVAILABLE', `${title}: ${sentence}`));
+      reject(new SteleError('IO', `${title}: ${sentence}`));
     };
     const timer = setTimeout(
       () => fail(`It did not start within ${START_MS_MAX / 1000} s; its log is above.`),

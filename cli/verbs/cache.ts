@@ -5,6 +5,7 @@ import { SteleError } from '../../base/errors.ts';
 import { keyspaceName, shorten } from '../../base/ids.ts';
 import { clientOptions, outputOption } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 
@@ -18,7 +19,7 @@ export const cache = defineVerb({
     const keyspace = keyspaceName(operands[0] ?? '');
     const wanted = switchOf(operands[1] ?? '');
     const done = await withAdmin(values, (admin) => admin.setCache(keyspace, wanted));
-    if (values.output === 'json') output.line(JSON.stringify({ keyspace, ...done }));
+    if (values.output === 'json') printJson(output, { keyspace, ...done });
     else output.line(`Values of ${keyspace} are ${done.cache ? '' : 'not '}cached by the master.`);
     return EXIT_OK;
   },

@@ -6,6 +6,7 @@ import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { outputOption } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { readSettingsFile } from '../settings-sources.ts';
 import { formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
@@ -28,7 +29,7 @@ export const config = defineVerb({
       file: file.values,
     };
     const rows = verbs.flatMap((verb) => settingsInForce(verb, inputs, file.path));
-    if (values.output === 'json') output.line(JSON.stringify(rows));
+    if (values.output === 'json') printJson(output, rows);
     else output.line(formatTable(COLUMNS, rows.map(toCells)));
     return EXIT_OK;
   },

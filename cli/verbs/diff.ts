@@ -6,12 +6,14 @@ import { option, settingsOf } from '../../base/config.ts';
 import { keyspaceName, version } from '../../base/ids.ts';
 import type { DiffVersionsResponse } from '../../proto/gen/stele/v1/cluster.ts';
 import type { DiffSample, DiffValue } from '../../proto/gen/stele/v1/diff.ts';
+import { diffJson } from '../../proto/json-shapes.ts';
+import { diffKindWord } from '../../proto/view-words.ts';
 import { clientOptions, outputOption } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { formatCount, formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
-import { diffKindWord } from '../words.ts';
 
 /** Values are for recognising, not for reading. */
 const VALUE_CHARACTERS_MAX = 40;
@@ -25,6 +27,7 @@ export const diff = defineVerb({
       min: 0,
       max: DIFF_SAMPLES_MAX,
     }),
+    encoding: option.choice('how -o json writes keys and values', ['utf8', 'base64'], 'utf8'),
     ...clientOptions,
     timeout: option.duration('how long to wait for the answer', '10m', {
       min: 1,
@@ -38,38 +41,11 @@ export const diff = defineVerb({
     const keyspace = keyspaceName(name);
     const request = { keyspace, from: version(from), to: version(to), samplesMax: values.samples };
     const response = await withAdmin(values, (admin) => admin.diffVersions(request));
-    const isJson = values.output === 'json';
-    output.line(isJson ? JSON.stringify(describe(keyspace, response)) : format(response));
+    if (values.output === 'json') printJson(output, diffJson(keyspace, response, values.encoding));
+    else output.line(format(response));
     return EXIT_OK;
   },
 });
-
-function describe(keyspace: string, response: DiffVersionsResponse) {
-  const { counts, from, samples, shardsCompared, shardsTotal, to } = response;
-  return {
-    keyspace,
-    from,
-    to,
-    added: counts?.added ?? 0,
-    removed: counts?.removed ?? 0,
-    changed: counts?.changed ?? 0,
-    shardsCompared,
-    shardsTotal,
-    samples: samples.map((sample) => ({
-      kind: diffKindWord(sample.kind),
-      key: sample.key.toString('utf8'),
-      keyBase64: sample.key.toString('base64'),
-      from: describeValue(sample.from),
-      to: describeValue(sample.to),
-    })),
-  };
-}
-
-function describeValue(value: DiffValue | undefined) {
-  if (value === undefined) return null;
-  const { byteLength, bytes } = value;
-  return { text: bytes.toString('utf8'), base64: bytes.toString('base64'), bytes: byteLength };
-}
 
 const COLUMNS = [
   { title: 'CHANGE' },

@@ -5,12 +5,14 @@ import { option, settingsOf } from '../../base/config.ts';
 import { SteleError } from '../../base/errors.ts';
 import { keyspaceName, shardNumber } from '../../base/ids.ts';
 import type { ExplainResponse } from '../../proto/gen/stele/v1/cluster.ts';
+import { explainKeyJson, explainShardJson } from '../../proto/json-shapes.ts';
+import { nodeStateWord } from '../../proto/view-words.ts';
 import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
-import { nodeStateWord } from '../words.ts';
 
 export const explain = defineVerb({
   name: 'explain',
@@ -40,27 +42,14 @@ export const explain = defineVerb({
       }),
     );
     const ofKey = shard === undefined;
-    output.line(
-      values.output === 'json'
-        ? JSON.stringify(describe(response, ofKey))
-        : format(response, ofKey),
-    );
+    if (values.output === 'table') output.line(format(response, ofKey));
+    else {
+      const bytes = Buffer.from(key ?? '', 'utf8');
+      printJson(output, ofKey ? explainKeyJson(response, bytes) : explainShardJson(response));
+    }
     return EXIT_OK;
   },
 });
-
-function describe(response: ExplainResponse, ofKey: boolean) {
-  const { slot, ...answer } = response;
-  return {
-    ...answer,
-    ...(ofKey ? { slot } : {}),
-    servedBy: response.servedBy === '' ? null : response.servedBy,
-    replicas: response.replicas.map((replica) => ({
-      ...replica,
-      state: nodeStateWord(replica.state),
-    })),
-  };
-}
 
 const COLUMNS = [
   { title: 'NODE' },
@@ -73,7 +62,7 @@ const COLUMNS = [
 function format(response: ExplainResponse, ofKey: boolean): string {
   const rows = response.replicas.map((replica) => [
     replica.nodeId,
-    nodeStateWord(replica.state),
+    nodeStateWord(replica.state).toLowerCase(),
     replica.owner ? 'yes' : 'no',
     replica.holds ? 'yes' : 'no',
     replica.reason,

@@ -2,8 +2,10 @@
 
 import { formatBytes } from '../../base/units.ts';
 import type { KeyspaceSummary, Repairing } from '../../proto/gen/stele/v1/cluster.ts';
+import { keyspaceJson } from '../../proto/json-shapes.ts';
 import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { settingsOf } from '../../base/config.ts';
 import { formatCount, formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
@@ -17,13 +19,13 @@ export const keyspaces = defineVerb({
   examples: ['stele keyspaces', 'stele keyspaces -o json'],
   async run({ settings: { values }, output }) {
     const response = await withAdmin(values, (admin) => admin.listKeyspaces());
-    const rows = response.keyspaces.map(describe);
-    if (values.output === 'json') output.line(JSON.stringify(rows));
+    const rows = response.keyspaces;
+    if (values.output === 'json') printJson(output, rows.map(keyspaceJson));
     else if (rows.length === 0)
       output.line('No keyspaces yet; `stele load KEYSPACE FILE` makes one.');
     else {
       output.line(formatTable(COLUMNS, rows.map(toCells)));
-      for (const { name, repairing } of response.keyspaces) {
+      for (const { name, repairing } of rows) {
         if (repairing !== undefined) output.line(describeRepair(name, repairing));
       }
     }
@@ -50,11 +52,7 @@ const COLUMNS = [
   { title: 'DIGEST' },
 ] as const;
 
-function describe(summary: KeyspaceSummary) {
-  return { ...summary, digest: summary.digest.toString('hex') };
-}
-
-function toCells(row: ReturnType<typeof describe>): string[] {
+function toCells(row: KeyspaceSummary): string[] {
   return [
     row.name,
     String(row.index),
@@ -64,6 +62,6 @@ function toCells(row: ReturnType<typeof describe>): string[] {
     formatBytes(row.keyBytes + row.valueBytes),
     formatBytes(row.segmentBytes),
     String(row.replication),
-    row.digest === '' ? '-' : row.digest,
+    row.digest.length === 0 ? '-' : row.digest.toString('hex'),
   ];
 }

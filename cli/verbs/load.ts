@@ -15,7 +15,9 @@ import { outputOption } from '../client-settings.ts';
 import { EXIT_FAILED, EXIT_OK, exitCodeOfSignal } from '../exit.ts';
 import type { InterruptSignal } from '../exit.ts';
 import { dryRunJson, sampleJson, writeDryRun, writeSample } from '../load-preview.ts';
+import { printJson } from '../json-output.ts';
 import { formatSummary, summaryJson } from '../load-summary.ts';
+import { loadJson } from '../../proto/json-shapes.ts';
 import { writeCleared, writeWork } from '../load-work.ts';
 import type { Output } from '../output.ts';
 import { ProgressDisplay } from '../progress.ts';
@@ -64,7 +66,7 @@ export const load = defineVerb({
     'stele load --cancel 5f1c9b0e6a7d2c34',
   ],
   async run({ operands, settings: { values }, global, output }) {
-    if (values.cancel !== undefined) return cancelLoad(values.cancel, values.master, output);
+    if (values.cancel !== undefined) return cancelLoad(values.cancel, values, output);
     if (values.listWork || values.clearWork !== undefined) return await tidyWork(values, output);
     const [keyspace, ...paths] = operands;
     if (keyspace === undefined || paths.length === 0) {
@@ -87,10 +89,13 @@ export const load = defineVerb({
 });
 
 /** The load itself learns of it with its next report, and ends with exit code 1. */
-async function cancelLoad(loadId: string, master: string, output: Output): Promise<number> {
-  const settings = { master, timeout: CANCEL_TIMEOUT_MS };
+async function cancelLoad(loadId: string, values: Values, output: Output): Promise<number> {
+  const settings = { master: values.master, timeout: CANCEL_TIMEOUT_MS };
   const cancelled = await withAdmin(settings, (admin) => admin.cancelLoad(loadId));
-  output.line(`Load ${loadId} of '${cancelled.source}' into ${cancelled.keyspace} is cancelled.`);
+  if (values.output === 'json') printJson(output, loadJson(cancelled));
+  else {
+    output.line(`Load ${loadId} of '${cancelled.source}' into ${cancelled.keyspace} is cancelled.`);
+  }
   return EXIT_OK;
 }
 

@@ -3,14 +3,16 @@
 import { settingsOf } from '../../base/config.ts';
 import { keyspaceName } from '../../base/ids.ts';
 import { formatDuration } from '../../base/units.ts';
-import { LoadMode, LoadState } from '../../proto/gen/stele/v1/load.ts';
+import { LoadState } from '../../proto/gen/stele/v1/load.ts';
 import type { LoadStatus } from '../../proto/gen/stele/v1/load.ts';
+import { loadJson } from '../../proto/json-shapes.ts';
+import { loadStateWord } from '../../proto/view-words.ts';
 import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { formatCount, formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
-import { loadWord } from '../words.ts';
 
 /** A running load is silent for about a second between two reports; longer is worth saying. */
 const SILENT_MS_SHOWN = 5_000;
@@ -24,7 +26,7 @@ export const loads = defineVerb({
   async run({ operands, settings: { values }, output }) {
     const keyspace = operands[0] === undefined ? '' : keyspaceName(operands[0]);
     const response = await withAdmin(values, (admin) => admin.listLoads(keyspace));
-    if (values.output === 'json') output.line(JSON.stringify(response.loads.map(describe)));
+    if (values.output === 'json') printJson(output, response.loads.map(loadJson));
     else if (response.loads.length === 0) output.line('No load has been run yet.');
     else output.line(formatTable(COLUMNS, response.loads.map(toCells)));
     return EXIT_OK;
@@ -43,20 +45,11 @@ const COLUMNS = [
   { title: 'WHAT' },
 ] as const;
 
-function describe(load: LoadStatus) {
-  return {
-    ...load,
-    state: loadWord(load.state).toUpperCase(),
-    mode: load.mode === LoadMode.APPEND ? 'append' : 'replace',
-    digest: load.digest.toString('hex'),
-  };
-}
-
 function toCells(load: LoadStatus): string[] {
   return [
     load.loadId,
     load.keyspace,
-    loadWord(load.state),
+    loadStateWord(load.state).toLowerCase(),
     load.version === 0 ? '-' : String(load.version),
     formatCount(load.rows),
     load.startedAt,

@@ -3,11 +3,13 @@
 
 import { SteleError } from '../../base/errors.ts';
 import { nodeId, shorten } from '../../base/ids.ts';
-import { clientOptions } from '../client-settings.ts';
+import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { option, settingsOf } from '../../base/config.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
+import { counted } from '../words.ts';
 
 const DONE = {
   drain: 'is draining: it serves on until its replicas are copied; `stele nodes` shows when.',
@@ -35,7 +37,7 @@ export const node = defineVerb({
     after: option.text('restart-all: go on after this datanode, where it was interrupted', '', {
       placeholder: 'ID',
     }),
-    ...clientOptions,
+    ...listingOptions,
   }),
   examples: [
     'stele node drain node-2',
@@ -49,12 +51,15 @@ export const node = defineVerb({
     if (word === 'restart-all') {
       if (name !== undefined) throw usage(`restart-all takes no name, and not '${shorten(name)}'.`);
       const { restartAll } = await import('../restart-all.ts');
-      const tell = (line: string): void => output.line(line);
+      // With -o json stdout has the one line of the end.
+      const isJson = values.output === 'json';
+      const tell = (line: string): void => (isJson ? output.errorLine(line) : output.line(line));
       const { after, deadline: deadlineMs, force } = values;
       const count = await withAdmin(values, (admin) =>
         restartAll(admin, { after, deadlineMs, force, tell }),
       );
-      output.line(`${count} ${count === 1 ? 'datanode' : 'datanodes'} restarted, all green.`);
+      if (isJson) printJson(output, { restarted: count });
+      else output.line(`${counted(count, 'datanode')} restarted, all green.`);
       return EXIT_OK;
     }
     const action = actionOf(word);
@@ -69,7 +74,8 @@ export const node = defineVerb({
       else if (action === 'restart') await admin.restartNode(id);
       else await admin.removeNode(id, values.force);
     });
-    output.line(`${id} ${DONE[action]}`);
+    if (values.output === 'json') printJson(output, { id, action });
+    else output.line(`${id} ${DONE[action]}`);
     return EXIT_OK;
   },
 });

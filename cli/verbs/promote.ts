@@ -4,6 +4,7 @@ import { settingsOf } from '../../base/config.ts';
 import { keyspaceName, version } from '../../base/ids.ts';
 import { clientOptions, outputOption } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 
@@ -18,7 +19,7 @@ export const promote = defineVerb({
     const to = version(operands[1] ?? '');
     const done = await withAdmin(values, (admin) => admin.promote({ keyspace, to }));
     const before = done.from === 0 ? 'there was none before' : `it was ${done.from}`;
-    if (values.output === 'json') output.line(JSON.stringify({ keyspace, ...done }));
+    if (values.output === 'json') printJson(output, { keyspace, ...done });
     else output.line(`${keyspace}: version ${done.version} is current (${before}).`);
     return EXIT_OK;
   },

@@ -6,6 +6,7 @@ import { keyspaceName, shorten } from '../../base/ids.ts';
 import { REPLICATION_MAX } from '../../base/limits.ts';
 import { clientOptions, outputOption } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 
@@ -19,7 +20,7 @@ export const replication = defineVerb({
     const keyspace = keyspaceName(operands[0] ?? '');
     const count = countOf(operands[1] ?? '');
     const done = await withAdmin(values, (admin) => admin.setReplication(keyspace, count));
-    if (values.output === 'json') output.line(JSON.stringify({ keyspace, ...done }));
+    if (values.output === 'json') printJson(output, { keyspace, ...done });
     else {
       const copies = `${done.replication} ${done.replication === 1 ? 'copy' : 'copies'}`;
       output.line(

@@ -2,8 +2,9 @@
 
 import { settingsOf } from '../../base/config.ts';
 import { keyspaceName } from '../../base/ids.ts';
-import { clientOptions } from '../client-settings.ts';
+import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 
@@ -11,12 +12,17 @@ export const resume = defineVerb({
   name: 'resume',
   summary: 'bring a suspended keyspace back into memory',
   operands: '<keyspace>',
-  schema: settingsOf(clientOptions),
+  schema: settingsOf(listingOptions),
   examples: ['stele resume prices'],
   async run({ operands, settings: { values }, output }) {
     const keyspace = keyspaceName(operands[0] ?? '');
     await withAdmin(values, (admin) => admin.resumeKeyspace(keyspace));
-    output.line(`${keyspace} comes back; \`stele keyspaces\` says running when it is read again.`);
+    if (values.output === 'json') printJson(output, { keyspace, suspended: false });
+    else {
+      output.line(
+        `${keyspace} is not suspended; \`stele keyspaces\` says running when it can be read.`,
+      );
+    }
     return EXIT_OK;
   },
 });

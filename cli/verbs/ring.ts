@@ -3,6 +3,7 @@
 import type { ShardSummary } from '../../proto/gen/stele/v1/cluster.ts';
 import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { settingsOf } from '../../base/config.ts';
 import { formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
@@ -19,7 +20,7 @@ export const ring = defineVerb({
   async run({ settings: { values }, output }) {
     const { shards } = await withAdmin(values, (admin) => admin.listShards());
     const spread = spreadOf(shards);
-    if (values.output === 'json') output.line(JSON.stringify(spread));
+    if (values.output === 'json') printJson(output, spread);
     else if (spread.length === 0)
       output.line('No shard has an owner yet; `stele nodes` shows why.');
     else output.line(formatTable(COLUMNS, spread.map(toCells)));

@@ -4,6 +4,7 @@ import { option, settingsOf } from '../../base/config.ts';
 import { keyspaceName, version } from '../../base/ids.ts';
 import { clientOptions, outputOption } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 
@@ -23,7 +24,7 @@ export const rollback = defineVerb({
     const keyspace = keyspaceName(operands[0] ?? '');
     const to = values.to === undefined ? 0 : version(values.to);
     const done = await withAdmin(values, (admin) => admin.rollback({ keyspace, to }));
-    if (values.output === 'json') output.line(JSON.stringify({ keyspace, ...done }));
+    if (values.output === 'json') printJson(output, { keyspace, ...done });
     else output.line(`${keyspace}: version ${done.version} is current (it was ${done.from}).`);
     return EXIT_OK;
   },

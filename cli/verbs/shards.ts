@@ -1,13 +1,15 @@
 // `stele shards`: each range of slots, who should hold it and who does.
 
 import type { ShardSummary } from '../../proto/gen/stele/v1/cluster.ts';
+import { shardJson } from '../../proto/json-shapes.ts';
 import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { settingsOf } from '../../base/config.ts';
 import { formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
-import { healthWord, paintHealth } from '../words.ts';
+import { paintHealth } from '../words.ts';
 
 export const shards = defineVerb({
   name: 'shards',
@@ -18,7 +20,7 @@ export const shards = defineVerb({
   async run({ settings: { values }, output }) {
     const response = await withAdmin(values, (admin) => admin.listShards());
     if (values.output === 'json') {
-      output.line(JSON.stringify(response.shards.map(describe)));
+      printJson(output, response.shards.map(shardJson));
       return EXIT_OK;
     }
     const rows = response.shards.map((shard) => [
@@ -37,10 +39,6 @@ const COLUMNS = [
   { title: 'HOLDERS' },
   { title: 'STATUS' },
 ] as const;
-
-function describe(shard: ShardSummary) {
-  return { ...shard, status: healthWord(shard.status) };
-}
 
 function toCells(shard: ShardSummary): string[] {
   return [

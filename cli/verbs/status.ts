@@ -1,6 +1,4 @@
 // `stele status`: the cluster's health in one look; with --wait, a gate for scripts.
-//
-// The JSON has the names of `GET /v1/cluster/health`.
 
 import { monotonicNowMs, sleep } from '../../base/clock.ts';
 import { option, settingsOf } from '../../base/config.ts';
@@ -8,13 +6,15 @@ import { SteleError } from '../../base/errors.ts';
 import type { GetHealthResponse, UncoveredShard } from '../../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import { masterOption, outputOption } from '../client-settings.ts';
-import { EXIT_FAILED, EXIT_OK } from '../exit.ts';
-import { describeNode, formatNodes } from '../node-table.ts';
+import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
+import { healthJson } from '../../proto/json-shapes.ts';
+import { formatNodes } from '../node-table.ts';
 import type { Output } from '../output.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 import type { Admin } from '../with-admin.ts';
-import { healthWord, paintHealth } from '../words.ts';
+import { paintHealth } from '../words.ts';
 
 const RETRY_PAUSE_MS = 250;
 /** Keyspaces that one line names. */
@@ -32,7 +32,7 @@ export const status = defineVerb({
   operands: '',
   schema: settingsOf({
     wait: option.choice(
-      'wait until the health is at least this; exit code 1 if it is not in time',
+      'wait until the health is at least this; exit code 4 if it is not in time',
       ['none', 'green', 'yellow'],
       'none',
     ),
@@ -48,11 +48,10 @@ export const status = defineVerb({
         ? waitForHealth(admin, WAIT_FOR[values.wait], monotonicNowMs() + values.timeout)
         : admin.getHealth({ waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 }),
     );
-    if (values.output === 'json') output.line(JSON.stringify(describe(health)));
+    if (values.output === 'json') printJson(output, healthJson(health));
     else output.line(format(output, health));
     if (!waits || health.reached) return EXIT_OK;
-    output.errorLine(`stele: The cluster did not become ${values.wait} in time.`);
-    return EXIT_FAILED;
+    throw new SteleError('DEADLINE_EXCEEDED', `The cluster did not become ${values.wait} in time.`);
   },
 });
 
@@ -72,27 +71,6 @@ async function waitForHealth(
       await sleep(RETRY_PAUSE_MS);
     }
   }
-}
-
-function describe(health: GetHealthResponse) {
-  return {
-    status: healthWord(health.status),
-    ready: health.ready,
-    replication: {
-      target: health.replicationTarget,
-      effective: health.replicationEffective,
-      least: health.replicationLeast,
-    },
-    copies: { running: health.copiesRunning, failing: health.copiesFailing },
-    nodes: health.nodes.map(describeNode),
-    shards: {
-      total: health.shardsTotal,
-      active: health.shardsActive,
-      under_replicated: health.shardsUnderReplicated,
-      uncovered: health.uncovered,
-    },
-    epoch: health.epoch,
-  };
 }
 
 function format(output: Output, health: GetHealthResponse): string {

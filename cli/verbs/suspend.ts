@@ -2,8 +2,9 @@
 
 import { settingsOf } from '../../base/config.ts';
 import { keyspaceName } from '../../base/ids.ts';
-import { clientOptions } from '../client-settings.ts';
+import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 
@@ -11,12 +12,13 @@ export const suspend = defineVerb({
   name: 'suspend',
   summary: 'free the memory of a keyspace, and keep its data on disk',
   operands: '<keyspace>',
-  schema: settingsOf(clientOptions),
+  schema: settingsOf(listingOptions),
   examples: ['stele suspend prices'],
   async run({ operands, settings: { values }, output }) {
     const keyspace = keyspaceName(operands[0] ?? '');
     await withAdmin(values, (admin) => admin.suspendKeyspace(keyspace));
-    output.line(`${keyspace} is suspended: reads are refused, its data stays on disk.`);
+    if (values.output === 'json') printJson(output, { keyspace, suspended: true });
+    else output.line(`${keyspace} is suspended: reads are refused, its data stays on disk.`);
     return EXIT_OK;
   },
 });

@@ -6,6 +6,7 @@ import { SteleError } from '../../base/errors.ts';
 import type { VerifiedFile } from '../../datanode/verify-files.ts';
 import { outputOption } from '../client-settings.ts';
 import { EXIT_FAILED, EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import type { Output } from '../output.ts';
 import { formatCount } from '../table.ts';
 import { defineVerb } from '../verb.ts';
@@ -75,6 +76,6 @@ function jsonReport(output: Output): Report {
       const reason = error === undefined ? {} : { code: error.code, error: error.message };
       files.push({ path, ok: error === undefined, ...reason });
     },
-    end: () => output.line(JSON.stringify(files)),
+    end: () => printJson(output, files),
   };
 }

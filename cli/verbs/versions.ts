@@ -3,9 +3,10 @@
 import { keyspaceName } from '../../base/ids.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { VersionSummary } from '../../proto/gen/stele/v1/cluster.ts';
-import type { LoadGate } from '../../proto/gen/stele/v1/load.ts';
+import { versionJson } from '../../proto/json-shapes.ts';
 import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
+import { printJson } from '../json-output.ts';
 import { settingsOf } from '../../base/config.ts';
 import { formatCount, formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
@@ -20,8 +21,8 @@ export const versions = defineVerb({
   async run({ operands, settings: { values }, output }) {
     const keyspace = keyspaceName(operands[0] ?? '');
     const response = await withAdmin(values, (admin) => admin.listVersions(keyspace));
-    const rows = response.versions.map(describe);
-    if (values.output === 'json') output.line(JSON.stringify(rows));
+    const rows = response.versions;
+    if (values.output === 'json') printJson(output, rows.map(versionJson));
     else if (rows.length === 0) output.line(`${keyspace} has no version yet.`);
     else output.line([formatTable(COLUMNS, rows.map(toCells)), ...rejections(rows)].join('\n'));
     return EXIT_OK;
@@ -40,28 +41,14 @@ const COLUMNS = [
   { title: 'DIGEST' },
 ] as const;
 
-function describe(summary: VersionSummary) {
-  const { digest, gate } = summary;
-  return { ...summary, digest: digest.toString('hex'), gate: gate && describeGate(gate) };
-}
-
-/** Keys as text: a gate is written by people. */
-function describeGate(gate: LoadGate) {
-  const requireKeys = gate.requireKeys.map(({ key, value }) => ({
-    key: key.toString(),
-    value: value?.toString(),
-  }));
-  return { ...gate, requireKeys };
-}
-
 /** A sentence for each version that its gate kept from going live. */
-function rejections(rows: readonly ReturnType<typeof describe>[]): string[] {
+function rejections(rows: readonly VersionSummary[]): string[] {
   return rows
     .filter(({ reason, state }) => state === 'REJECTED' && reason !== '')
     .map(({ reason, version }) => `version ${version} was rejected: ${reason}`);
 }
 
-function toCells(row: ReturnType<typeof describe>): string[] {
+function toCells(row: VersionSummary): string[] {
   return [
     String(row.version),
     row.current ? 'current' : row.rollbackTarget ? 'before' : '',
@@ -71,6 +58,6 @@ function toCells(row: ReturnType<typeof describe>): string[] {
     String(row.deltas),
     row.committedAt,
     row.source,
-    row.digest,
+    row.digest.toString('hex'),
   ];
 }

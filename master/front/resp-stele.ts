@@ -8,7 +8,7 @@ import { writeData } from '../../resp/data-reply.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
 import { PendingOperation } from '../../resp/pending-operation.ts';
 import type { Session } from '../../resp/session.ts';
-import { explainKeyJson, healthJson, keyspaceJson, nodeJson } from './http/shapes.ts';
+import { explainKeyJson, healthJson, keyspaceJson, nodeJson } from '../../proto/json-shapes.ts';
 
 /** Answers one `stele|...` command, at once or later. */
 export function steleReply(

@@ -60,21 +60,36 @@ describe('wrong usage', () => {
 });
 
 describe('failure', () => {
-  it.each<[string[], RegExp]>([
-    [['keyspaces', '--master', NOBODY], /No master answers at 127.0.0.1:1; start one with/],
-    [['cli', '-p', '1', 'PING'], /Nothing answers at 127.0.0.1:1 \(connection refused\); start/],
+  it.each<[string[], RegExp, number?]>([
+    [['keyspaces', '--master', NOBODY], /No master answers at 127.0.0.1:1; start one with/, 4],
+    [['cli', '-p', '1', 'PING'], /Nothing answers at 127.0.0.1:1 \(connection refused\); start/, 4],
     [['verify', '/no/such.seg'], /There is no file \/no\/such.seg/],
     [['verify', '--data-dir', '/no/such'], /There is no folder \/no\/such/],
     [['--config', '/no/such.yaml', 'nodes'], /\/no\/such.yaml does not exist; check --config/],
     [['load', 'ks', '/no/such.csv', '--dry-run'], /There is no file or folder '\/no\/such.csv'/],
     [['load', '--clear-work', 'nope'], /There is no work folder 'nope' in/],
     [['up', '--load', 'a=/no/such.csv'], /There is no file \/no\/such.csv to load into a/],
-  ])('%j ends with 1 and one sentence that helps', async (args, sentence) => {
+  ])('%j ends with its exit code and one sentence that helps', async (args, sentence, exit = 1) => {
     const { code, stdout, stderr } = await stele(args);
     expect(stderr).toMatch(sentence);
     expect(stderr).toMatch(/^stele: [^\n]+\n$/);
     expect(stdout).toBe('');
-    expect(code).toBe(1);
+    expect(code).toBe(exit);
+  });
+
+  it.each<[string[], string, number]>([
+    [['keyspaces', '--master', NOBODY, '-o', 'json'], 'UNAVAILABLE', 4],
+    [['load', 'ks', '/no/such.csv', '--dry-run', '--output=json'], 'INPUT_NOT_FOUND', 1],
+    [['verify', '/no/such.seg', '-ojson'], 'INPUT_NOT_FOUND', 1],
+    [['keep', 'ks', 'many', '-o', 'json'], 'INVALID_ARGUMENT', 2],
+    [['nodes', '-o', 'json', '--nonsense'], 'INVALID_ARGUMENT', 2],
+    [['drop', 'ks', '-o', 'json'], 'INVALID_ARGUMENT', 2],
+  ])('%j has its error as one JSON object on stderr', async (args, code, exit) => {
+    const done = await stele(args);
+    expect(done).toMatchObject({ code: exit, stdout: '' });
+    expect(JSON.parse(done.stderr)).toEqual({
+      error: { code, message: expect.stringMatching(/[.]$/) as string },
+    });
   });
 
   it('shows where it comes from only under STELE_DEBUG', async () => {
@@ -182,8 +197,8 @@ describe('stele load without a master', () => {
       ...work,
     ]);
     expect(JSON.parse(json.stdout)).toMatchObject({
-      dryRun: true,
-      wouldLoad: false,
+      dry_run: true,
+      would_load: false,
       ...{ rows: 2, loaded: 1, rejected: 1 },
       records: [{ key: 'a', value: '1', value_bytes: 1 }],
     });
@@ -201,7 +216,9 @@ describe('stele load without a master', () => {
       /^ID +KEYSPACE +INPUT +IDLE +SIZE +STAGE +STATE\n0123456789abcdef .* nothing is/,
     );
     const json = await stele(['load', '--list-work', '-o', 'json', ...work]);
-    expect(JSON.parse(json.stdout)).toMatchObject([{ id: '0123456789abcdef', isResumable: false }]);
+    expect(JSON.parse(json.stdout)).toMatchObject([
+      { id: '0123456789abcdef', is_resumable: false },
+    ]);
     expect((await stele(['load', '--clear-work', 'all', ...work])).stdout).toBe(
       '1 work folder deleted, 0 B.\n',
     );

@@ -102,7 +102,7 @@ test('a dry run says what the file holds, and changes nothing', async () => {
 test('gates hold for the whole version; one that did not pass can be promoted', async () => {
   await appended('gated', rows(1, 0, 100));
   const refused = await append('gated', rows(2, 50, 150), '--expect-rows', '100');
-  expect(refused.code).toBe(1);
+  expect(refused.code).toBe(3);
   expect(refused.stderr).toMatch(/Version 2 .* did not go live: it has 150 rows.*promote gated 2/s);
   expect(await value('gated', 'key-60')).toBe(valueOf(1));
   expect((await run('promote', 'gated', '2')).code).toBe(0);
@@ -124,7 +124,7 @@ test('two values in the delta are a conflict, another value in the base is none'
   expect(refused.stderr).toMatch(/The key 'key-1' has two values/);
   expect(await value('conflicts', 'key-1')).toBe(valueOf(1));
   const { append: outcome } = await appended('conflicts', path, '--on-conflict', 'last');
-  expect(outcome).toEqual({ baseVersion: 1, added: 0, replaced: 1, unchanged: 0 });
+  expect(outcome).toEqual({ base_version: 1, added: 0, replaced: 1, unchanged: 0 });
   expect(await value('conflicts', 'key-1')).toBe('two');
 });
 
@@ -137,7 +137,9 @@ test('an append to a version that is gone back from meanwhile is refused, and ma
   running.child.kill('SIGSTOP');
   // A second one is kept out.
   const second = await append('raced', rows(4, 0, 10));
-  expect(second.stderr).toMatch(/^stele: Load .* into keyspace 'raced' .* is under way/);
+  expect(second.stderr).toMatch(
+    /"code":"LOAD_IN_PROGRESS","message":"Load .* into keyspace 'raced' .* is under way/,
+  );
   expect((await run('rollback', 'raced')).code).toBe(0);
   running.child.kill('SIGCONT');
   const refused = await running.finished();
@@ -148,7 +150,7 @@ test('an append to a version that is gone back from meanwhile is refused, and ma
   expect(await versions('raced')).toEqual(['1 committed 100 current', '2 committed 200']);
   const done = await appended('raced', path, '--max-bytes-per-second', '100KiB');
   expect(done).toMatchObject({ version: 3, records: ROWS - 100 });
-  expect(done.append).toMatchObject({ baseVersion: 1, added: ROWS - 200 });
+  expect(done.append).toMatchObject({ base_version: 1, added: ROWS - 200 });
   expect(done.chunksResumed).toBeGreaterThan(0);
   expect(await value('raced', 'key-150')).toBe('404');
 });

@@ -20,7 +20,7 @@ import { VersionedRows } from '../support/rows.ts';
 import { flipBit, segmentFiles } from '../support/segment-files.ts';
 import type { FileOnDisk } from '../support/segment-files.ts';
 import { connectRedis, expectAllRows, postLookup } from '../support/sources.ts';
-import { ANY_PORTS, flags, stele, until } from '../support/stele-process.ts';
+import { ANY_PORTS, flags, stele, until, sentencesOf } from '../support/stele-process.ts';
 import type { Finished } from '../support/stele-process.ts';
 
 const KEYSPACE = 'numbers';
@@ -40,10 +40,11 @@ afterAll(async () => {
 
 /** Exactly one sentence on stderr, beginning with the program's name, and no stack trace. */
 function expectSentence(done: Finished, code: number, ...patterns: readonly RegExp[]): void {
-  expect(done.stderr).toMatch(/^stele: [^\n]+[.]?\n$/);
-  expect(done.stderr).not.toMatch(/^ {4}at /m);
-  expect(done.stderr).not.toContain('internal error');
-  for (const pattern of patterns) expect(done.stderr).toMatch(pattern);
+  const sentences = sentencesOf(done.stderr);
+  expect(sentences).toMatch(/^stele: [^\n]+[.]?\n$/);
+  expect(sentences).not.toMatch(/^ {4}at /m);
+  expect(sentences).not.toContain('internal error');
+  for (const pattern of patterns) expect(sentences).toMatch(pattern);
   expect(done.code).toBe(code);
 }
 
@@ -121,7 +122,7 @@ describe('stele load', () => {
       path,
       ...flags({ master: `127.0.0.1:${port}`, 'work-dir': join(folder, 'work') }),
     ]);
-    expectSentence(done, 1, new RegExp(`127\\.0\\.0\\.1:${port}`), /--master/);
+    expectSentence(done, 4, new RegExp(`127\\.0\\.0\\.1:${port}`), /--master/);
   });
 
   test('nothing of all that was lost or changed', async () => {

@@ -21,7 +21,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestCluster, summaryOf } from '../support/cluster.ts';
 import { steleShared } from '../support/shared-process.ts';
 import type { Done } from '../support/shared-process.ts';
-import { SteleProcess, until } from '../support/stele-process.ts';
+import { SteleProcess, until, sentencesOf } from '../support/stele-process.ts';
 import { ZSTD_FRAMES } from '../support/zstd-frames.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stele-badload-'));
@@ -59,7 +59,7 @@ function load(keyspace: string, paths: readonly string[], ...flags: string[]): P
 
 /** One sentence, no stack trace, and nothing of the load can be seen. */
 async function expectRefused(done: Done, keyspace: string, pattern: RegExp): Promise<void> {
-  const sentences = done.stderr.replace(/^\{.*\n/gm, '');
+  const sentences = sentencesOf(done.stderr).replace(/^\{.*\n/gm, '');
   expect(sentences).toMatch(/^(?:stele: [^\n]+\n)+$/);
   expect(sentences).toMatch(pattern);
   expect(done.code).toBe(1);

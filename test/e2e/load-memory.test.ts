@@ -1,5 +1,6 @@
 // --memory-max: what Linux counts of a loader's memory stays below it, whatever the input is like.
 
+import { sentencesOf } from '../support/stele-process.ts';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,7 +84,7 @@ describe('a load within --memory-max', () => {
     const { done } = await steleMeasured(
       cluster.loadArguments('small', [path], ['--memory-max', '64MiB']),
     );
-    expect(done.stderr).toMatch(
+    expect(sentencesOf(done.stderr)).toMatch(
       /^stele: --memory-max: 64.0 MiB is out of range; use 256.0 MiB or more/,
     );
     expect(done.code).toBe(2);

@@ -106,11 +106,7 @@ describe('where a shard lives, and why', () => {
       { owner: true, holds: true, reason: 'the ring puts the shard here; verified' },
     ]);
     const told = await verb('explain', KEYSPACE, '--shard', `${ofKey.shard}`, '-o', 'json');
-    expect(JSON.parse(told.stdout)).toMatchObject({
-      shard: ofKey.shard,
-      servedBy: ofKey.served_by,
-      replicas: ofShard.replicas.map(({ node, reason }) => ({ nodeId: node, reason })),
-    });
+    expect(JSON.parse(told.stdout)).toEqual(ofShard);
     const table = await verb('explain', KEYSPACE, '--shard', `${ofKey.shard}`);
     expect(table.stdout).toMatch(/^shard +\d+$/m);
     expect(table.stdout).not.toMatch(/^slot/m);

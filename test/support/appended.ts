@@ -62,7 +62,7 @@ export class AppendedKeyspace {
     ]);
     const summary = await this.#load(version, [...this.#hotRows(version), ...fresh, ...same]);
     expect(summary.append).toEqual({
-      baseVersion: version - 1,
+      base_version: version - 1,
       added: ADDED,
       replaced: this.hot.count,
       unchanged: UNCHANGED,

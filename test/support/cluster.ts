@@ -294,7 +294,7 @@ export interface LoadSummary {
   readonly records: number;
   readonly digest: string;
   readonly append?: {
-    readonly baseVersion: number;
+    readonly base_version: number;
     readonly added: number;
     readonly replaced: number;
     readonly unchanged: number;

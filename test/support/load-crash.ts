@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { summaryOf, TestCluster } from './cluster.ts';
 import type { LoadSummary } from './cluster.ts';
 import { generateSample, seededRandom } from './rows.ts';
-import { SteleProcess, until } from './stele-process.ts';
+import { SteleProcess, until, sentencesOf } from './stele-process.ts';
 import type { Finished } from './stele-process.ts';
 
 export interface LoadCrashOptions {
@@ -145,7 +145,7 @@ export function loadCrash(options: LoadCrashOptions): void {
       await cluster.kill(LOST);
       const stopped = await load.finished();
       expect(stopped.code).toBe(1);
-      expect(stopped.stderr).toMatch(/^stele: .*(replica|owner|datanode).*[.]$/m);
+      expect(sentencesOf(stopped.stderr)).toMatch(/^stele: .*(replica|owner|datanode).*[.]$/m);
       expect(stopped.stderr).not.toMatch(/^ {4}at /m);
       expect(await currentVersion('stopped')).toBe(0);
       await cluster.startNode(LOST);

@@ -156,3 +156,11 @@ export async function until(
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }
+
+/** `stderr` with the errors that `-o json` writes as the sentences that people get without it. */
+export function sentencesOf(stderr: string): string {
+  return stderr.replaceAll(/^\{"error":.*$/gm, (line) => {
+    const { error } = JSON.parse(line) as { error: { message: string } };
+    return `stele: ${error.message}`;
+  });
+}

@@ -6,21 +6,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, shorten, version as parseVersion } from '../../../base/ids.ts';
 import { DIFF_SAMPLES_MAX } from '../../../base/limits.ts';
-import type { DiffVersionsResponse } from '../../../proto/gen/stele/v1/cluster.ts';
-import { DiffKind } from '../../../proto/gen/stele/v1/diff.ts';
-import type { DiffSample, DiffValue } from '../../../proto/gen/stele/v1/diff.ts';
+import { diffJson } from '../../../proto/json-shapes.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
 
 const SAMPLES_DEFAULT = 10;
 /** Many shards are read; whoever goes away ends it. */
 const TIMEOUT_MS = 600_000;
-
-const KIND_WORDS: ReadonlyMap<DiffKind, string> = new Map([
-  [DiffKind.ADDED, 'added'],
-  [DiffKind.REMOVED, 'removed'],
-  [DiffKind.CHANGED, 'changed'],
-]);
 
 interface DiffQuery {
   readonly from?: string;
@@ -86,33 +78,4 @@ function samplesOf(text: string | undefined): number {
     'INVALID_ARGUMENT',
     `samples is '${shorten(text)}'; it must be a number from 0 to ${DIFF_SAMPLES_MAX}.`,
   );
-}
-
-function diffJson(
-  keyspace: string,
-  answer: DiffVersionsResponse,
-  encoding: 'utf8' | 'base64',
-): object {
-  const { counts, from, samples, shardsCompared, shardsTotal, to } = answer;
-  return {
-    keyspace,
-    from,
-    to,
-    added: counts?.added ?? 0,
-    removed: counts?.removed ?? 0,
-    changed: counts?.changed ?? 0,
-    shards: { compared: shardsCompared, total: shardsTotal },
-    samples: samples.map((sample) => sampleJson(sample, encoding)),
-  };
-}
-
-function sampleJson(sample: DiffSample, encoding: 'utf8' | 'base64'): object {
-  const value = (one: DiffValue | undefined): object | null =>
-    one === undefined ? null : { value: one.bytes.toString(encoding), bytes: one.byteLength };
-  return {
-    kind: KIND_WORDS.get(sample.kind) ?? 'unknown',
-    key: sample.key.toString(encoding),
-    from: value(sample.from),
-    to: value(sample.to),
-  };
 }

@@ -6,7 +6,7 @@ import { keyspaceName, version as parseVersion } from '../../../base/ids.ts';
 import { KEEP_MAX, KEEP_MIN, REPLICATION_MAX } from '../../../base/limits.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { RESPONSES } from './schemas.ts';
-import { keyspaceJson, versionJson } from './shapes.ts';
+import { keyspaceJson, versionJson } from '../../../proto/json-shapes.ts';
 
 type OfKeyspace = FastifyRequest<{ Params: { keyspace: string } }>;
 

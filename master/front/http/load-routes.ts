@@ -6,7 +6,7 @@ import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, shorten } from '../../../base/ids.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { RESPONSES } from './schemas.ts';
-import { loadJson } from './shapes.ts';
+import { loadJson } from '../../../proto/json-shapes.ts';
 
 const LOAD_ID_PATTERN = /^[0-9a-f]{16}$/;
 const REASON_CHARACTERS_MAX = 200;

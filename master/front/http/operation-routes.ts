@@ -13,7 +13,13 @@ import { diffRoute } from './diff-route.ts';
 import { sendProblem } from './problem.ts';
 import { keyOfUrl } from './raw-url.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
-import { explainKeyJson, explainShardJson, healthJson, nodeJson, shardJson } from './shapes.ts';
+import {
+  explainKeyJson,
+  explainShardJson,
+  healthJson,
+  nodeJson,
+  shardJson,
+} from '../../../proto/json-shapes.ts';
 
 const WAIT_MS_DEFAULT = 30_000;
 const WAIT_MS_MAX = 600_000;

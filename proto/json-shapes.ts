@@ -1,6 +1,8 @@
-// What the operations' answers look like as JSON: snake_case, digests in hex, states as words.
+// The JSON of every listing and operation, the same over HTTP, in `STELE ...` replies and with `-o json`:
+// snake_case names, digests in hex, states as words.
 
 import type {
+  DiffVersionsResponse,
   ExplainResponse,
   GetHealthResponse,
   KeyspaceSummary,
@@ -8,12 +10,13 @@ import type {
   Repairing,
   ShardSummary,
   VersionSummary,
-} from '../../../proto/gen/stele/v1/cluster.ts';
-import { LoadMode, LoadState } from '../../../proto/gen/stele/v1/load.ts';
-import type { AppendOutcome, LoadGate, LoadStatus } from '../../../proto/gen/stele/v1/load.ts';
-import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
-import type { NodeAddress } from '../../../proto/gen/stele/v1/view.ts';
-import { healthWord, nodeStateWord } from '../../../proto/view-words.ts';
+} from './gen/stele/v1/cluster.ts';
+import type { DiffSample, DiffValue } from './gen/stele/v1/diff.ts';
+import { LoadMode } from './gen/stele/v1/load.ts';
+import type { AppendOutcome, LoadGate, LoadStatus } from './gen/stele/v1/load.ts';
+import { NodeState } from './gen/stele/v1/view.ts';
+import type { NodeAddress } from './gen/stele/v1/view.ts';
+import { diffKindWord, healthWord, loadStateWord, nodeStateWord } from './view-words.ts';
 
 type Json = Record<string, unknown>;
 
@@ -112,12 +115,6 @@ export function loadJson(load: LoadStatus): Json {
   };
 }
 
-/** `RUNNING`, `COMMITTED` ... */
-function loadStateWord(state: LoadState): string {
-  const found = Object.entries(LoadState).find(([, value]) => value === state);
-  return found?.[0] ?? 'UNSPECIFIED';
-}
-
 export function nodeJson(summary: NodeSummary): Json {
   return {
     id: summary.node?.id ?? '',
@@ -208,5 +205,35 @@ function placementJson(explained: ExplainResponse): Json {
       state: nodeStateWord(replica.state),
       reason: replica.reason,
     })),
+  };
+}
+
+/** Keys and values of samples are text, or base64 for what is not UTF-8. */
+export function diffJson(
+  keyspace: string,
+  answer: DiffVersionsResponse,
+  encoding: 'utf8' | 'base64',
+): Json {
+  const { counts, from, samples, shardsCompared, shardsTotal, to } = answer;
+  return {
+    keyspace,
+    from,
+    to,
+    added: counts?.added ?? 0,
+    removed: counts?.removed ?? 0,
+    changed: counts?.changed ?? 0,
+    shards: { compared: shardsCompared, total: shardsTotal },
+    samples: samples.map((sample) => sampleJson(sample, encoding)),
+  };
+}
+
+function sampleJson(sample: DiffSample, encoding: 'utf8' | 'base64'): Json {
+  const value = (one: DiffValue | undefined): object | null =>
+    one === undefined ? null : { value: one.bytes.toString(encoding), bytes: one.byteLength };
+  return {
+    kind: diffKindWord(sample.kind),
+    key: sample.key.toString(encoding),
+    from: value(sample.from),
+    to: value(sample.to),
   };
 }
