@@ -59,6 +59,7 @@ export class ProgressDisplay {
 
 const STAGE_WORDS = {
   unpack: 'unpacking',
+  compare: 'comparing',
   parse: 'reading',
   build: 'building',
   commit: 'committing',
@@ -72,7 +73,7 @@ export function formatProgress(progress: LoadProgress, bar: boolean): string {
     if (bar) parts.push(drawBar(share));
     parts.push(`${Math.floor(share * 100)}%`.padStart(4));
   }
-  if (progress.stage === 'unpack') return [...parts, `${progress.mbPerSecond} MB/s`].join('  ');
+  if (!hasRows(progress)) return [...parts, `${progress.mbPerSecond} MB/s`].join('  ');
   parts.push(`${formatCount(progress.rows)} rows`);
   // Only reading has a rate in rows; later stages go by shards.
   if (progress.stage === 'parse') {
@@ -82,6 +83,11 @@ export function formatProgress(progress: LoadProgress, bar: boolean): string {
   if (progress.stage === 'build') parts.push(...formatOwners(progress));
   if (progress.etaMs !== undefined) parts.push(`${formatDuration(progress.etaMs)} left`);
   return parts.join('  ');
+}
+
+/** While unpacking and comparing only bytes are looked at. */
+function hasRows({ stage }: LoadProgress): boolean {
+  return stage !== 'unpack' && stage !== 'compare';
 }
 
 /** What each owner has, or, where they are many, the least and the most. */
@@ -98,7 +104,7 @@ function formatOwners({ acknowledged }: LoadProgress): string[] {
 
 /** How much of the present stage is done, 0 to 1; undefined where the end is not known. */
 function stageShare(progress: LoadProgress): number | undefined {
-  const reading = progress.stage === 'parse' || progress.stage === 'unpack';
+  const reading = progress.stage === 'parse' || !hasRows(progress);
   const done = reading ? progress.bytesDone : progress.shardsDone;
   const total = reading ? progress.bytesTotal : progress.shardsTotal;
   return total > 0 ? Math.min(1, done / total) : undefined;

@@ -3,9 +3,10 @@
 //
 //     checkpoint of these inputs?  no  -> a new load (an old one of this folder is given up)
 //       | yes
-//     does the master still know it?  no -> a new load; its runs are used again, not its
-//       | yes                              acknowledgements: datanodes may have dropped the segments
-//     same cluster, keyspace, shards? no -> nothing is used again
+//     with the same flags, and does    no -> a new load, with its own gate; the runs are used again,
+//     the master still know it?              not the acknowledgements: datanodes may have dropped the
+//       | yes                                segments
+//     as many shards as then?          no -> nothing is used again
 //       | yes -> resumed
 
 import { mkdirSync, rmSync } from 'node:fs';
@@ -13,10 +14,11 @@ import { SteleError, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { LoadMode } from '../proto/gen/stele/v1/load.ts';
 import type { BeginLoadResponse } from '../proto/gen/stele/v1/load.ts';
-import { clusterBinding, localBinding } from './binding.ts';
+import { localBinding, runBinding } from './binding.ts';
 import { CheckpointWriter, readCheckpoint } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { Notice } from './find-inputs.ts';
+import { fingerprintOf, flagsKey, readContentCrc } from './fingerprint.ts';
 import { describeInputs } from './inputs.ts';
 import { isAnswerLost } from './master-client.ts';
 import type { LoadMaster } from './master-client.ts';
@@ -24,6 +26,7 @@ import { thisOwner } from './owner.ts';
 import { dropWorkToken, workToken } from './work-token.ts';
 import type { PreparedInput } from './prepare.ts';
 import type { LoadSettings } from './settings.ts';
+import type { ProgressCounter } from './load-progress.ts';
 import type { WorkFolder } from './work-folder.ts';
 
 export interface Begun {
@@ -44,6 +47,7 @@ export interface BeginContext {
   readonly chunkBytes: number;
   readonly folder: WorkFolder;
   readonly master: LoadMaster;
+  readonly progress: ProgressCounter;
   readonly log: Logger;
   readonly notice: Notice;
   readonly signal: AbortSignal;
@@ -53,7 +57,10 @@ export interface BeginContext {
 export async function beginLoad(context: BeginContext): Promise<Begun> {
   const { chunkBytes, folder, master, notice, prepared, settings, signal } = context;
   const local = localBinding(settings.keyspace, settings.mode, prepared, chunkBytes);
+  const flags = flagsKey(settings);
   const earlier = await usableCheckpoint(context, local);
+  const earlierId = earlier?.header.flags === flags ? earlier.header.loadId : '';
+  const inputFingerprint = settings.skipIfCurrent ? await fingerprint(context, flags) : '';
   const ask = (loadId: string): Promise<BeginLoadResponse> =>
     master.beginLoad(
       {
@@ -61,36 +68,44 @@ export async function beginLoad(context: BeginContext): Promise<Begun> {
         mode: settings.mode === 'append' ? LoadMode.APPEND : LoadMode.REPLACE,
         loadId,
         source: describeInputs(prepared.inputs),
-        inputFingerprint: prepared.fingerprint,
-        // A commit that was begun may have been carried out: then there is nothing left to do.
-        skipIfCurrent: settings.skipIfCurrent || earlier?.isCommitting === true,
+        inputFingerprint,
+        skipIfCurrent: settings.skipIfCurrent,
         minReplicas: settings.minReplicas,
         owner: thisOwner(),
         workToken: workToken(folder.path),
       },
       signal,
     );
-  const response = await resumeOrBegin(ask, earlier?.header.loadId ?? '', notice).catch(
-    (thrown: unknown) => {
-      if (!isAnswerLost(thrown)) dropWorkToken(folder.path);
-      throw thrown;
-    },
-  );
-  const { clusterId, keyspaceUid, loadId, shardCount } = response;
-  const binding = clusterBinding(local, clusterId, keyspaceUid, shardCount);
+  const response = await resumeOrBegin(ask, earlierId, notice).catch((thrown: unknown) => {
+    if (!isAnswerLost(thrown)) dropWorkToken(folder.path);
+    throw thrown;
+  });
+  const { loadId, shardCount } = response;
+  const binding = runBinding(local, shardCount);
   if (response.alreadyCurrent) {
     return { response, binding, kept: NOTHING_KEPT, checkpoint: undefined };
   }
-  const kept = whatHolds(earlier, binding, loadId, settings.onConflict, notice);
+  const kept = whatHolds(earlier, binding, loadId, notice);
   if (kept === NOTHING_KEPT) emptyRuns(folder);
   const chunksExpected = expectedChunks(prepared, chunkBytes);
   const header = { local, binding, loadId, keyspace: settings.keyspace, shardCount };
   const checkpoint = new CheckpointWriter(
     folder.path,
-    { ...header, onConflict: settings.onConflict, chunksExpected },
+    { ...header, flags, chunksExpected },
     { chunks: kept.chunks.values(), shards: kept.shards.values() },
   );
   return { response, binding, kept, checkpoint };
+}
+
+/** The whole input is read for it: much less work than loading it. */
+async function fingerprint({ prepared, progress, signal }: BeginContext, flags: string) {
+  progress.begin('compare', prepared.bytesTotal);
+  const onRead = (byteCount: number): void => {
+    progress.bytesDone += byteCount;
+  };
+  const contentCrc = await readContentCrc(prepared.inputs, signal, onRead);
+  progress.begin('parse', prepared.bytesTotal);
+  return fingerprintOf(prepared.identity, contentCrc, flags);
 }
 
 /** A chunk may end late, so there may be fewer. */
@@ -142,16 +157,14 @@ function whatHolds(
   earlier: Checkpoint | undefined,
   binding: string,
   loadId: string,
-  onConflict: string,
   notice: Notice,
 ): Begun['kept'] {
   if (earlier === undefined) return NOTHING_KEPT;
   if (earlier.header.binding !== binding) {
-    notice(`${DISCARDED}: it is of another cluster, or of a keyspace that was dropped since`);
+    notice(`${DISCARDED}: the cluster has another number of shards than that was made for`);
     return NOTHING_KEPT;
   }
-  const sameLoad = earlier.header.loadId === loadId && earlier.header.onConflict === onConflict;
-  const shards = sameLoad ? earlier.shards : NOTHING_KEPT.shards;
+  const shards = earlier.header.loadId === loadId ? earlier.shards : NOTHING_KEPT.shards;
   const { chunksExpected, shardCount } = earlier.header;
   const chunksTotal = Math.max(chunksExpected, earlier.chunks.size);
   notice(

@@ -6,7 +6,7 @@ import { BINDING_BYTES } from './run-file.ts';
 import type { PreparedInput } from './prepare.ts';
 
 /** Raised when the encoding of runs, or the meaning of a dialect, changes. */
-const WORK_FORMAT = 1;
+const WORK_FORMAT = 2;
 
 /** Of what can be known without the master: inputs, dialect, chunk size, keyspace. */
 export function localBinding(
@@ -21,18 +21,13 @@ export function localBinding(
     input.modifiedMs,
     input.dataStart,
   ]);
-  // The fingerprint stands for the content of standard input.
-  return hash([WORK_FORMAT, keyspace, mode, inputs, prepared.fingerprint, chunkBytes]);
+  // The identity stands for the content of standard input.
+  return hash([WORK_FORMAT, keyspace, mode, inputs, prepared.identity, chunkBytes]);
 }
 
-/** And of the cluster that the rows were cut up for. */
-export function clusterBinding(
-  local: string,
-  clusterId: string,
-  keyspaceUid: string,
-  shardCount: number,
-): string {
-  return hash([local, clusterId, keyspaceUid, shardCount]);
+/** Of runs: their rows are grouped by shard, so the number of shards counts too, and no cluster. */
+export function runBinding(local: string, shardCount: number): string {
+  return hash([local, shardCount]);
 }
 
 /** The name of a load's folder in the work folder: one for each keyspace and set of paths. */

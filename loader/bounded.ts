@@ -38,7 +38,8 @@ export async function forEachBounded<Item>(
   return isDone;
 }
 
-function nextTurn(): Promise<void> {
+/** Lets timers, signals and sockets have their turn. */
+export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });

@@ -15,17 +15,18 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { SteleError, toSteleError } from '../base/errors.ts';
 
-const FORMAT = 2;
+const FORMAT = 3;
 const FILE_NAME = 'checkpoint.log';
 
 export interface CheckpointHeader {
   /** Hash of inputs, dialect and chunk size (binding.ts). */
   readonly local: string;
-  /** Hash of that and the cluster, keyspace and shard count; also in every run. 32 hex digits. */
+  /** Hash of that and the shard count; also in every run. 32 hex digits. */
   readonly binding: string;
   readonly loadId: string;
   readonly keyspace: string;
-  readonly onConflict: string;
+  /** Hash of the flags that decide what the load results in (fingerprint.ts). */
+  readonly flags: string;
   readonly shardCount: number;
   /** About as many as there will be. */
   readonly chunksExpected: number;

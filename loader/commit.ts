@@ -55,6 +55,7 @@ export function commitRequest(
   shards: readonly ShardDone[],
   totals: LoadTotals,
   settings: LoadSettings,
+  inputFingerprint: string,
 ): CommitLoadRequest {
   const { keyBytes, records, valueBytes } = totals;
   return {
@@ -76,6 +77,7 @@ export function commitRequest(
     minReplicas: settings.minReplicas,
     gate: gateOf(settings),
     keep: settings.keep,
+    inputFingerprint,
   };
 }
 

@@ -8,6 +8,7 @@ import { addUp, commit, commitRequest } from './commit.ts';
 import type { LoadTotals } from './commit.ts';
 import { conflictError } from './conflict-error.ts';
 import { Delivery } from './delivery.ts';
+import { combineCrcs, fingerprintOf, flagsKey } from './fingerprint.ts';
 import { checkUnchanged } from './inputs.ts';
 import type { FoundInput } from './inputs.ts';
 import type { LoadProgress } from './load-progress.ts';
@@ -151,13 +152,23 @@ async function commitStage(
   const totals = addUp(delivered.shards, parsed.rowCount);
   checkUnchanged(options.found);
   checkpoint.committing();
-  const request = commitRequest(loadId, delivered.shards, totals, state.settings);
+  const fingerprint = fingerprintIn(state, parsed);
+  const request = commitRequest(loadId, delivered.shards, totals, state.settings, fingerprint);
   // The master keeps the last numbers it was told in the record of the load.
   await reportOnce({ master: options.master, loadId, progress }, state.stop.signal).catch(
     (thrown: unknown) => state.log.debug({ err: toSteleError(thrown) }, 'not reported'),
   );
   const committed = await commit(options.master, request, state.stop.signal);
   return summaryOf(state, parsed, delivered, totals, committed);
+}
+
+/** Of what was parsed, which a resumed chunk was compared with. */
+function fingerprintIn({ prepared, settings }: LoadState, { chunks }: ParseStageResult): string {
+  const parts = chunks.map(({ chunk, chunkCrc }) => ({
+    crc: chunkCrc,
+    byteCount: chunk.end - chunk.start,
+  }));
+  return fingerprintOf(prepared.identity, combineCrcs(parts), flagsKey(settings));
 }
 
 function summaryOf(

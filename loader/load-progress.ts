@@ -2,10 +2,10 @@
 
 /** What a progress bar needs. */
 export interface LoadProgress {
-  readonly stage: 'unpack' | 'parse' | 'build' | 'commit';
+  readonly stage: 'unpack' | 'compare' | 'parse' | 'build' | 'commit';
   /** Rows read, those of resumed chunks included. */
   readonly rows: number;
-  /** Of the present stage: compressed bytes while unpacking, then the input's. */
+  /** Of the present stage: compressed bytes while unpacking, else the input's. */
   readonly bytesDone: number;
   /** 0 where it is not known (a stream). */
   readonly bytesTotal: number;
@@ -91,7 +91,7 @@ export class ProgressCounter {
 
   /** 0 to 1. */
   #shareDone(): number {
-    if (this.stage === 'unpack') return 0;
+    if (this.stage === 'unpack' || this.stage === 'compare') return 0;
     const parsed = this.bytesTotal === 0 ? 0 : this.bytesDone / this.bytesTotal;
     const built = this.shardsTotal === 0 ? 0 : this.shardsDone / this.shardsTotal;
     return PARSE_SHARE * parsed + (1 - PARSE_SHARE) * built;

@@ -1,5 +1,5 @@
-// Everything that is settled before the first row is parsed: format, spooled files, dialect, and the
-// fingerprint by which `--skip-if-current` knows the input again.
+// Everything that is settled before the first row is parsed: format, spooled files, dialect, and what
+// the input is known by without its content being read.
 
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
@@ -26,8 +26,8 @@ import type { Spooled } from './spool.ts';
 
 export interface PreparedInput {
   readonly inputs: readonly InputFile[];
-  /** Of names, sizes, times and dialects; not of the content, which may be too large to read for that. */
-  readonly fingerprint: string;
+  /** Hash of names, sizes, times and dialects; the content counts where it was a stream's. */
+  readonly identity: string;
   readonly bytesTotal: number;
 }
 
@@ -79,7 +79,7 @@ export async function prepareInputs(
   context.log.info({ dialects: [...dialects.values()], files: inputs.length }, 'dialect settled');
   return {
     inputs,
-    fingerprint: fingerprintOf(identities, [...dialects.values()]),
+    identity: hashOf(identities, [...dialects.values()]),
     bytesTotal: inputs.reduce((sum, input) => sum + input.sizeBytes, 0),
   };
 }
@@ -147,15 +147,15 @@ function headerChoice(settings: LoadSettings, first: Dialect | undefined): Heade
 }
 
 /**
- * Name, size and time, as `make` and `rsync` have it: the same file in another folder is the same
- * input, a file that was written again is another.
+ * Name, size and time: a file that was written again is another input. The same file in another folder
+ * is the same one, if its content is (fingerprint.ts).
  */
 function identityOf(input: FoundInput, contentHash: string): unknown {
   if (input.isStream) return ['-', contentHash];
   return [basename(input.path), input.sizeBytes, input.modifiedMs];
 }
 
-function fingerprintOf(identities: readonly unknown[], dialects: readonly Dialect[]): string {
+function hashOf(identities: readonly unknown[], dialects: readonly Dialect[]): string {
   return createHash('sha256')
     .update(JSON.stringify([identities, dialects]))
     .digest('hex');

@@ -38,10 +38,12 @@ export async function runShardStage(
   const room = roomFor(parsed, settings.memoryMax, pool.threads);
   const conflicts = new Conflicts();
   let shardsResumed = 0;
+  // A chunk that is not what it was then may have changed any shard.
+  const isSameInput = parsed.chunksResumed === parsed.chunks.length;
   progress.beginShards(shardCount);
   const shards = Array.from({ length: shardCount }, (_, shard) => shard);
   const isComplete = await forEachBounded(shards, SHARDS_IN_FLIGHT_MAX, stop, async (shard) => {
-    const before = kept.shards.get(shard);
+    const before = isSameInput ? kept.shards.get(shard) : undefined;
     if (before !== undefined && isStillHeld(before)) {
       shardsResumed++;
       done[shard] = before;

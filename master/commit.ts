@@ -98,8 +98,9 @@ export class Committer {
       this.#leader.roster.connections.getClient(nodeId),
     );
     const progress = this.#leases.progressOf(load.id);
+    const { inputFingerprint, keep } = request;
     const version = await catalog.update((state) =>
-      settleLoad(state, load.id, content, { gate, keys, keep: request.keep, progress }),
+      settleLoad(state, load.id, content, { gate, keys, keep, progress, inputFingerprint }),
     );
     return this.#settled(load, keyspace, version);
   }

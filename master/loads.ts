@@ -94,13 +94,14 @@ export class Loads {
     );
   }
 
-  /** A committed load is answered as current: the loader ended between the flip and its answer. */
+  /** A committed load whose version is current needs nothing more: the loader ended between flip and answer. */
   async #resume(loadId: string): Promise<BeginLoadResponse> {
     const { state } = this.#leader.catalog;
     const load = state.load.get(loadId);
     const keyspace = load === undefined ? undefined : state.keyspace.get(load.keyspaceUid);
     if (load === undefined || keyspace === undefined) throw loadNotFound(loadId);
-    if (load.state === 'COMMITTED') return this.#response(loadId, keyspace, true);
+    const isCurrent = load.version === keyspace.desired.currentVersion;
+    if (load.state === 'COMMITTED' && isCurrent) return this.#response(loadId, keyspace, true);
     // What was parsed for a load that ended otherwise is used again, by a new one.
     if (load.state !== 'RUNNING') throw loadNotFound(loadId);
     return this.#alive(await this.#leader.catalog.update((now) => rebaseLoad(now, loadId)));

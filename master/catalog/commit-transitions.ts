@@ -117,6 +117,8 @@ export interface CommitTerms {
   /** Versions to keep from now on; 0: as before. */
   readonly keep: number;
   readonly progress: LoadProgressRecord | undefined;
+  /** Of what was loaded; absent where the loader said it at the beginning. */
+  readonly inputFingerprint?: string | undefined;
 }
 
 /** The flip, or the rejection: `state` of the result says which. One transaction. */
@@ -141,7 +143,7 @@ export function settleLoad(
     current: currentVersion(state, keyspace),
     keys: terms.keys,
   });
-  const record = versionRecord(begun.load, content, terms.gate);
+  const record = versionRecord(begun.load, content, terms);
   return rejection === undefined
     ? flip(state, begun, content, terms, record)
     : reject(state, begun, content, terms, { ...record, state: 'REJECTED', rejection });
@@ -261,7 +263,11 @@ function committedLoad(
   return { ...ended, record: { ...ended.record, version, records, digest } };
 }
 
-function versionRecord(load: LoadRecord, content: CommitContent, gate: LoadGate): VersionRecord {
+function versionRecord(
+  load: LoadRecord,
+  content: CommitContent,
+  terms: CommitTerms,
+): VersionRecord {
   return {
     uid: load.keyspaceUid,
     number: content.version,
@@ -272,11 +278,11 @@ function versionRecord(load: LoadRecord, content: CommitContent, gate: LoadGate)
     segmentBytes: content.segments.reduce((sum, segment) => sum + segment.fileBytes, 0),
     digest: content.digest,
     source: load.source,
-    inputFingerprint: load.inputFingerprint,
+    inputFingerprint: terms.inputFingerprint ?? load.inputFingerprint,
     loadId: load.id,
     committedAt: content.nowIso,
     fingerprint: content.fingerprint,
-    gate: gateRecord(gate),
+    gate: gateRecord(terms.gate),
     ...(content.appended === undefined ? {} : { append: content.appended.append }),
   };
 }

@@ -116,6 +116,23 @@ describe('a nightly file that was written by half', () => {
   });
 });
 
+test('a load after one that failed its gate runs, with its own flags and its own gate', async () => {
+  const twice = join(folder, 'twice.data');
+  writeFileSync(twice, '1 a\n2 b\n1 a\n1 c\n');
+  expect((await load('again', twice, ['--on-conflict', 'first'])).code).toBe(0);
+  const gated = ['--on-conflict', 'first', '--expect-rows', '9'];
+  expect((await load('again', twice, gated)).stderr).toContain('--expect-rows');
+  const required = ['--on-conflict', 'first', '--require-key', 'NOPE'];
+  expect((await load('again', twice, required)).stderr).toContain('--require-key');
+  expect((await load('again', twice, ['--on-conflict', 'last'])).code).toBe(0);
+  expect(await value('again', '1')).toBe('c');
+  const same = ['--on-conflict', 'last', '--skip-if-current'];
+  expect((await load('again', twice, same)).stdout).toContain('"alreadyCurrent":true');
+  const other = ['--on-conflict', 'first', '--skip-if-current'];
+  expect((await load('again', twice, other)).code).toBe(0);
+  expect(await value('again', '1')).toBe('a');
+});
+
 describe('each gate', () => {
   test.each([
     ['--expect-rows', '1020±2%', 0],

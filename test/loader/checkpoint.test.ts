@@ -11,7 +11,7 @@ const HEADER = {
   binding: 'b',
   loadId: 'load-1',
   keyspace: 'ks',
-  onConflict: 'error',
+  flags: 'f',
   shardCount: 8,
   chunksExpected: 2,
 };
@@ -113,7 +113,7 @@ it('a log of a future format is recognised and not used', () => {
   const crc = crc32(json).toString(16).padStart(8, '0');
   writeFileSync(join(folder, 'checkpoint.log'), `${crc} ${json}\n`);
   expect(readCheckpoint(folder)).toEqual({
-    unusable: 'it has format 9, this release reads 2',
+    unusable: 'it has format 9, this release reads 3',
   });
 });
 

@@ -32,7 +32,6 @@ import {
 } from '../../segment/reader.ts';
 import { verifySegment } from '../../segment/verify.ts';
 
-const SHARDS = 8;
 const UID = '00112233aabbccdd';
 
 export class FakeDatanode {
@@ -100,6 +99,7 @@ export class FakeMaster {
   /** Of `nodes`, those that are being read. */
   readNodes: number[] = [];
   clusterId = 'cluster-1';
+  shardCount = 8;
   address = '';
   version = 0;
   currentFingerprint = '';
@@ -110,7 +110,10 @@ export class FakeMaster {
   cancelReason = '';
   /** Runs at the start of each commit; may throw. */
   beforeCommit: () => void = () => undefined;
+  /** Runs at the end of each commit; if it throws, the commit's answer is lost. */
+  afterCommit: () => void = () => undefined;
   readonly #open = new Map<string, BeginLoadRequest>();
+  #currentLoadId = '';
   #loads = 0;
   #server = new Server(SERVER_OPTIONS);
 
@@ -141,9 +144,10 @@ export class FakeMaster {
   beginLoad: LoadServiceServer['beginLoad'] = ({ request }, callback) => {
     answer(callback, (): BeginLoadResponse => {
       this.begun.push(request);
-      const alreadyCurrent =
-        request.skipIfCurrent && request.inputFingerprint === this.currentFingerprint;
-      if (request.loadId !== '' && !this.#open.has(request.loadId)) {
+      const isCommitted = request.loadId !== '' && request.loadId === this.#currentLoadId;
+      const isSame = request.skipIfCurrent && request.inputFingerprint === this.currentFingerprint;
+      const alreadyCurrent = isCommitted || isSame;
+      if (request.loadId !== '' && !isCommitted && !this.#open.has(request.loadId)) {
         throw new SteleError('LOAD_NOT_FOUND', 'No such load.');
       }
       const loadId = request.loadId === '' ? `load-${++this.#loads}` : request.loadId;
@@ -151,7 +155,7 @@ export class FakeMaster {
       return {
         loadId,
         keyspaceUid: UID,
-        shardCount: SHARDS,
+        shardCount: this.shardCount,
         replication: this.replication,
         clusterId: this.clusterId,
         targets: this.#targets(),
@@ -185,13 +189,15 @@ export class FakeMaster {
       }
       this.#open.delete(request.loadId);
       this.committed = request;
-      this.currentFingerprint = begun.inputFingerprint;
+      this.#currentLoadId = request.loadId;
+      this.currentFingerprint = request.inputFingerprint ?? '';
       this.version++;
       const { digest, records } = request;
       const isAppend = begun.mode === LoadMode.APPEND;
       // As if half of the rows were new.
       const counts = { added: records / 2, replaced: records / 2, unchanged: 0 };
       const append = isAppend ? { baseVersion: this.version - 1, ...counts } : undefined;
+      this.afterCommit();
       return { version: this.version, records, digest, append };
     });
   };
@@ -231,7 +237,7 @@ export class FakeMaster {
         state: NodeState.SERVING,
       })),
       readNodes: this.readNodes,
-      owners: Array.from({ length: SHARDS }, (_, shard) => ({
+      owners: Array.from({ length: this.shardCount }, (_, shard) => ({
         nodes:
           nodes.length === 0
             ? []

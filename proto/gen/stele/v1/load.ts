@@ -69,7 +69,10 @@ export interface BeginLoadRequest {
   loadId: string;
   /** What is loaded, for people. */
   source: string;
-  /** Fingerprint of all inputs and the dialect; kept with the version so that the same file is not loaded twice. */
+  /**
+   * Fingerprint of the inputs' content, the dialect and the flags; compared with that of the current version
+   * where `skip_if_current` is set, else empty.
+   */
   inputFingerprint: string;
   /** True: answer `already_current` where the current version has this very fingerprint. */
   skipIfCurrent: boolean;
@@ -212,6 +215,8 @@ export interface CommitLoadRequest {
     | undefined;
   /** Versions that the keyspace keeps from now on; 0: as before. */
   keep: number;
+  /** Kept with the version: as in BeginLoadRequest, of what was loaded in the end. Absent: that of the beginning. */
+  inputFingerprint?: string | undefined;
 }
 
 export interface CommitLoadResponse {
@@ -1361,6 +1366,7 @@ function createBaseCommitLoadRequest(): CommitLoadRequest {
     minReplicas: 0,
     gate: undefined,
     keep: 0,
+    inputFingerprint: undefined,
   };
 }
 
@@ -1392,6 +1398,9 @@ export const CommitLoadRequest: MessageFns<CommitLoadRequest> = {
     }
     if (message.keep !== 0) {
       writer.uint32(72).uint32(message.keep);
+    }
+    if (message.inputFingerprint !== undefined) {
+      writer.uint32(82).string(message.inputFingerprint);
     }
     return writer;
   },
@@ -1479,6 +1488,14 @@ export const CommitLoadRequest: MessageFns<CommitLoadRequest> = {
             }
 
             message.keep = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.inputFingerprint = reader.string();
             continue;
           }
         }
