@@ -88,12 +88,8 @@ export class Datanode {
   readonly merger: Merger;
   readonly #options: DatanodeOptions;
   /** One core is left to readers. */
-  readonly #verifier = new Verifier({
-    threadsKept: 1,
-    threadsMax: availableParallelism() - 1,
-    isBesideReaders: () => this.brake.bytesPerSecond !== Infinity,
-  });
-  readonly #openingVerifier = new Verifier({ threadsKept: 0, threadsMax: availableParallelism() });
+  readonly #verifier: Verifier;
+  readonly #openingVerifier: Verifier;
   readonly #work = new SegmentWork();
   readonly #comparisons = new Comparisons(this.holdings, this.tables, this.#work);
   readonly #copier: Copier;
@@ -107,6 +103,18 @@ export class Datanode {
     this.#options = options;
     this.identity = options.identity;
     this.brake = new IntakeBrake(() => (options.hasIntakeBrake ? this.counters.lookups : 0));
+    const { verified } = options.store;
+    this.#verifier = new Verifier({
+      verified,
+      threadsKept: 1,
+      threadsMax: availableParallelism() - 1,
+      isBesideReaders: () => this.brake.bytesPerSecond !== Infinity,
+    });
+    const threadsMax = availableParallelism();
+    this.#openingVerifier = new Verifier({ verified, threadsKept: 0, threadsMax });
+    this.holdings.onChange((held) => {
+      if (!this.holdings.has(held.keyspaceUid, held.segmentId)) verified.forget(held);
+    });
     this.intake = new Intake({
       holdings: this.holdings,
       store: options.store,

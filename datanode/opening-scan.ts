@@ -74,7 +74,7 @@ export class OpeningScan {
   async #open(file: SegmentFile): Promise<void> {
     try {
       const bytes = await readSegmentFile(file.path);
-      const segment = await this.#verifier.verify(bytes, file, 'checksums');
+      const segment = await this.#verifier.verify(bytes, file);
       this.#holdings.add(file.keyspaceUid, file.segmentId, segment);
     } catch (thrown) {
       const error = toSteleError(thrown, 'IO');

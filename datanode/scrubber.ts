@@ -156,7 +156,7 @@ export class Scrubber {
     try {
       const bytes = await readSegmentFile(path);
       this.#stats.bytes += bytes.length;
-      await verifier.verify(bytes, held, 'checksums');
+      await verifier.verifyChecksums(bytes, held);
       const restMs = (bytes.length * 1000) / bytesPerSecond - (monotonicNowMs() - startMs);
       if (restMs > 1) await sleep(restMs, signal);
     } catch (thrown) {
@@ -219,7 +219,7 @@ export class Scrubber {
   }
 
   async #read(held: HeldSegment, path: string): Promise<Segment> {
-    return this.#options.verifier.verify(await readSegmentFile(path), held, 'contents');
+    return this.#options.verifier.verify(await readSegmentFile(path), held);
   }
 
   /** A copy may have come from elsewhere since the file was read: what is good goes back. */

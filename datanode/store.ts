@@ -3,10 +3,11 @@
 //   <data-dir>/node.json                        identity.ts
 //   <data-dir>/segments/<keyspace uid>/<id>.seg verified before they were named so
 //   <data-dir>/segments/<keyspace uid>/SUSPENDED  empty; the keyspace is not held in memory
+//   <data-dir>/verified                         which of these files passed the full check (verified-files.ts)
 //   <data-dir>/incoming/                        being received; emptied at every start
 //   <data-dir>/quarantine/                      failed verification; kept for a person to look at
 //
-// A file gets its name only when it is whole, verified and synced, so whatever is found under
+// A file gets its name only when it is whole, verified in full and synced, so whatever is found under
 // segments/ after a crash is a whole file; it is verified again all the same, because disks rot.
 
 import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
@@ -21,6 +22,7 @@ import type { Logger } from '../base/log.ts';
 import { formatBytes } from '../base/units.ts';
 import type { DiskTrouble } from '../proto/gen/stele/v1/datanode.ts';
 import { DiskHealth } from './disk-health.ts';
+import { VerifiedFiles } from './verified-files.ts';
 
 const READ_BYTES = 8 * 1024 * 1024;
 const SEGMENT_SUFFIX = '.seg';
@@ -41,6 +43,7 @@ export interface DiskStoreOptions {
 }
 
 export class DiskStore {
+  readonly verified: VerifiedFiles;
   readonly #folder: string;
   readonly #options: DiskStoreOptions;
   readonly #health: DiskHealth;
@@ -54,7 +57,9 @@ export class DiskStore {
   constructor(options: DiskStoreOptions) {
     this.#options = options;
     this.#folder = options.folder;
-    this.#health = new DiskHealth(join(this.#folder, 'incoming'), new BackgroundTasks(options.log));
+    const background = new BackgroundTasks(options.log);
+    this.#health = new DiskHealth(join(this.#folder, 'incoming'), background);
+    this.verified = new VerifiedFiles(this.#folder, background);
   }
 
   /** Makes the folders and throws away what was being received when the process died. */
@@ -63,6 +68,7 @@ export class DiskStore {
     for (const name of ['segments', 'incoming', 'quarantine']) {
       await mkdir(join(this.#folder, name), { recursive: true });
     }
+    await this.verified.open();
   }
 
   /** All segment files, in the order of their names. */

@@ -116,7 +116,7 @@ export class Suspension {
     const file = store.fileOf(uid, segmentId);
     try {
       const bytes = await readSegmentFile(file.path);
-      holdings.restore(uid, segmentId, await verifier.verify(bytes, file, 'checksums'));
+      holdings.restore(uid, segmentId, await verifier.verify(bytes, file));
     } catch (thrown) {
       // Dropped while it was being read.
       if (!holdings.has(uid, segmentId)) return;

@@ -12,8 +12,9 @@ import { writeNewFile } from '../base/durable-file.ts';
 import { SteleError, isErrorCode, toSteleError } from '../base/errors.ts';
 import { openSegment, segmentMeta } from '../segment/reader.ts';
 import type { Segment } from '../segment/reader.ts';
-import { stepsOf } from './verify-depth.ts';
-import type { VerifyDepth } from './verify-depth.ts';
+import { stepsOf } from './verify-steps.ts';
+import type { VerifyDepth } from './verify-steps.ts';
+import type { VerifiedFiles } from './verified-files.ts';
 import type { VerifyReply, VerifyTask } from './verify-worker.ts';
 
 /** What takes a few steps. */
@@ -25,6 +26,8 @@ const QUEUE_MAX = 10_000;
 const THREAD_IDLE_MS = 5000;
 
 export interface VerifierOptions {
+  /** What has passed the full check before; what passes it now is added. */
+  readonly verified: VerifiedFiles;
   /** Threads that never end: to start one takes 50 ms of a core. */
   readonly threadsKept: number;
   /** With these; at least one. */
@@ -50,31 +53,28 @@ export class Verifier {
   }
 
   /**
-   * Opens and verifies a segment file's bytes, and checks that they are the segment asked for.
-   * Throws CORRUPT or UNKNOWN_FORMAT.
+   * Opens a segment file's bytes, checks that they are the segment asked for, and verifies them in full,
+   * unless the very same bytes have been verified so before. Throws CORRUPT or UNKNOWN_FORMAT.
    */
-  async verify(bytes: Buffer, expected: ExpectedSegment, depth: VerifyDepth): Promise<Segment> {
-    const segment = openSegment(bytes);
-    expectIdentity(segment, expected);
-    if (bytes.length <= IN_PLACE_BYTES_MAX || this.#file === undefined) {
-      await verifyInPlace(segment, depth);
-    } else await this.#verifyInThread(this.#file, bytes, depth, '');
+  async verify(bytes: Buffer, expected: ExpectedSegment): Promise<Segment> {
+    const { verified } = this.#options;
+    const segment = openAs(bytes, expected);
+    verified.add(expected, await this.#run(segment, 'full', verified.sha256Of(expected), ''));
     return segment;
   }
 
+  /** Checks the checksums of a file's bytes: enough where they are not served. Throws as `verify`. */
+  async verifyChecksums(bytes: Buffer, expected: ExpectedSegment): Promise<void> {
+    await this.#run(openAs(bytes, expected), 'checksums', '', '');
+  }
+
   /**
-   * The same for bytes that come from elsewhere, which are then written to a new file at `path` and synced.
+   * The same as `verify` for bytes that are then written to a new file at `path` and synced.
    * Throws DISK_FULL and IO, too; the file may be there then.
    */
   async verifyAndWrite(bytes: Buffer, expected: ExpectedSegment, path: string): Promise<Segment> {
-    if (bytes.length <= IN_PLACE_BYTES_MAX || this.#file === undefined) {
-      const segment = await this.verify(bytes, expected, 'contents');
-      await writeNewFile(path, bytes);
-      return segment;
-    }
-    const segment = openSegment(bytes);
-    expectIdentity(segment, expected);
-    await this.#verifyInThread(this.#file, bytes, 'contents', path);
+    const segment = openAs(bytes, expected);
+    this.#options.verified.add(expected, await this.#run(segment, 'full', '', path));
     return segment;
   }
 
@@ -83,17 +83,24 @@ export class Verifier {
     this.#pool = undefined;
   }
 
-  async #verifyInThread(
-    file: string,
-    bytes: Buffer,
+  /** Resolves to the SHA-256 of the bytes where the depth is `full`. `path`: where they go; empty: nowhere. */
+  async #run(
+    segment: Segment,
     depth: VerifyDepth,
+    knownSha256: string,
     path: string,
-  ): Promise<void> {
+  ): Promise<string> {
+    const { bytes } = segment;
+    if (bytes.length <= IN_PLACE_BYTES_MAX || this.#file === undefined) {
+      const sha256 = await inPlace(stepsOf(segment, depth, knownSha256));
+      if (path !== '') await writeNewFile(path, bytes);
+      return sha256;
+    }
     const { buffer: shared, byteLength, byteOffset } = bytes;
     const isBesideReaders = this.#options.isBesideReaders?.() ?? false;
-    const task = { shared, byteOffset, byteLength, depth, path, isBesideReaders };
-    const reply = await this.#run(this.#threads(file), task);
-    if (reply.ok) return;
+    const task = { shared, byteOffset, byteLength, depth, knownSha256, path, isBesideReaders };
+    const reply = await this.#runInThread(this.#threads(this.#file), task);
+    if (reply.ok) return reply.sha256;
     throw new SteleError(isErrorCode(reply.code) ? reply.code : 'CORRUPT', reply.message);
   }
 
@@ -110,7 +117,10 @@ export class Verifier {
     return this.#pool;
   }
 
-  async #run(pool: Piscina<VerifyTask, VerifyReply>, task: VerifyTask): Promise<VerifyReply> {
+  async #runInThread(
+    pool: Piscina<VerifyTask, VerifyReply>,
+    task: VerifyTask,
+  ): Promise<VerifyReply> {
     try {
       return await pool.run(task);
     } catch (thrown) {
@@ -125,9 +135,11 @@ function workerFile(): string | undefined {
   return existsSync(path) ? path : undefined;
 }
 
-async function verifyInPlace(segment: Segment, depth: VerifyDepth): Promise<void> {
+async function inPlace(steps: Generator<number, string, void>): Promise<string> {
   let turnEndsAtMs = monotonicNowMs() + STEP_MS_MAX;
-  for (const _byteCount of stepsOf(segment, depth)) {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
     if (monotonicNowMs() < turnEndsAtMs) continue;
     await new Promise((resolve) => setImmediate(resolve));
     turnEndsAtMs = monotonicNowMs() + STEP_MS_MAX;
@@ -139,10 +151,11 @@ export interface ExpectedSegment {
   readonly segmentId: string;
 }
 
-/** Throws CORRUPT when a file's own header says it is another segment than its name does. */
-function expectIdentity(segment: Segment, expected: ExpectedSegment): void {
+/** Throws CORRUPT, too, when a file's own header says that it is another segment than its name does. */
+function openAs(bytes: Buffer, expected: ExpectedSegment): Segment {
+  const segment = openSegment(bytes);
   const { id, keyspaceUid } = segmentMeta(segment);
-  if (id === expected.segmentId && keyspaceUid === expected.keyspaceUid) return;
+  if (id === expected.segmentId && keyspaceUid === expected.keyspaceUid) return segment;
   throw new SteleError(
     'CORRUPT',
     `The segment named ${expected.segmentId} says of itself that it is ${id} of keyspace ${keyspaceUid}.`,

@@ -7,14 +7,16 @@ import { writeFileSynced } from '../base/durable-file.ts';
 import { toSteleError } from '../base/errors.ts';
 import { Strokes, giveWayInThread } from '../base/give-way.ts';
 import { openSegment } from '../segment/reader.ts';
-import { stepsOf } from './verify-depth.ts';
-import type { VerifyDepth } from './verify-depth.ts';
+import { stepsOf } from './verify-steps.ts';
+import type { VerifyDepth } from './verify-steps.ts';
 
 export interface VerifyTask {
   readonly shared: ArrayBufferLike;
   readonly byteOffset: number;
   readonly byteLength: number;
   readonly depth: VerifyDepth;
+  /** Of bytes that have passed the full check; empty: none are known. */
+  readonly knownSha256: string;
   /** Where good bytes are written to, and synced; the file must not exist. Empty: nowhere. */
   readonly path: string;
   /** Readers are being answered meanwhile. */
@@ -23,7 +25,8 @@ export interface VerifyTask {
 
 /** An error as data: a thrown one would lose its code on the way between threads. */
 export type VerifyReply =
-  { readonly ok: true } | { readonly ok: false; readonly code: string; readonly message: string };
+  | { readonly ok: true; readonly sha256: string }
+  | { readonly ok: false; readonly code: string; readonly message: string };
 
 giveWayInThread();
 const strokes = new Strokes();
@@ -31,18 +34,26 @@ const strokes = new Strokes();
 export default function verify(task: VerifyTask): VerifyReply {
   const bytes = Buffer.from(task.shared, task.byteOffset, task.byteLength);
   const rest = task.isBesideReaders ? () => strokes.rest() : undefined;
+  let sha256: string;
   try {
-    const segment = openSegment(bytes);
-    for (const _byteCount of stepsOf(segment, task.depth)) rest?.();
+    sha256 = runSteps(stepsOf(openSegment(bytes), task.depth, task.knownSha256), rest);
   } catch (thrown) {
     return failure(thrown, 'CORRUPT');
   }
-  if (task.path === '') return { ok: true };
+  if (task.path === '') return { ok: true, sha256 };
   try {
     writeFileSynced(task.path, bytes, rest);
-    return { ok: true };
+    return { ok: true, sha256 };
   } catch (thrown) {
     return failure(thrown, 'IO');
+  }
+}
+
+function runSteps(steps: Generator<number, string, void>, rest?: () => void): string {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    rest?.();
   }
 }
 

@@ -4,10 +4,15 @@
 // the two ends of the file and no more; whoever got the bytes from a disk or a network runs verify.ts
 // first, and only then is a "not found" worth anything.
 //
+// Every pointer is checked where it is followed all the same: an index line leads to a later line of the
+// index, an offset to a place among the records, a key ends among them. Memory that rots after it was
+// verified gives CORRUPT or another answer, but never a loop or a read outside of the records.
+//
 // Hot loops: plain functions over numbers and Buffers. A key is a range of any Uint8Array, so a key
 // inside a received message needs no Buffer of its own.
 
 import assert from 'node:assert/strict';
+import type { SteleError } from '../base/errors.ts';
 import { corrupt, readFooter, readHeader } from './header.ts';
 import type { SegmentHeader } from './header.ts';
 import { bucketOf, hashKey, lastHash2, readInt32, tagOf } from './hash.ts';
@@ -75,7 +80,7 @@ export function segmentMeta(segment: Segment): SegmentMeta {
   return segment.meta;
 }
 
-/** The offset of the record with the key `key[start, end)`, or -1. */
+/** The offset of the record with the key `key[start, end)`, or -1. Throws CORRUPT. */
 export function findRecord(segment: Segment, key: Uint8Array, start: number, end: number): number {
   const h1 = hashKey(key, start, end, segment.seed1, segment.seed2);
   return findHashedRecord(segment, key, start, end, h1, lastHash2());
@@ -111,7 +116,7 @@ export function findHashedRecord(
       }
     }
     if ((lines[at + 5] as number) >= 0) return -1;
-    line = nextLine(lines, line);
+    line = nextLine(segment, line);
   }
 }
 
@@ -145,11 +150,18 @@ function zeroBytes(word: number): number {
   return ~(((word & 0x7f7f7f7f) + 0x7f7f7f7f) | word | 0x7f7f7f7f);
 }
 
-/** The line that goes on where `line` overflows; only ever a later one, so that a chain ends. */
-function nextLine(lines: Int32Array, line: number): number {
+/** The line that goes on where `line` overflows; only ever a later one of the index, so that a chain ends. */
+function nextLine({ lines }: Segment, line: number): number {
   const next = lines[line * 16 + 15] as number;
-  if (next <= line) throw corrupt(`index line ${line} goes on in line ${next}`);
-  return next;
+  if (next > line && next * 16 < lines.length) return next;
+  throw corrupt(`index line ${line} goes on in line ${next >>> 0} of ${lines.length / 16}`);
+}
+
+/** The error for an index that leads to `offset`, where no record can be. */
+function strayOffset({ recordsEnd, recordsStart }: Segment, offset: number): SteleError {
+  return corrupt(
+    `the index points at offset ${offset}; its records are at ${recordsStart} to ${recordsEnd - 1}`,
+  );
 }
 
 /**
@@ -163,16 +175,18 @@ function isKeyAt(
   start: number,
   end: number,
 ): boolean {
-  const { bytes, view } = segment;
+  const { bytes, view, recordsEnd } = segment;
+  if (offset < segment.recordsStart || offset >= recordsEnd) throw strayOffset(segment, offset);
   let keyBytes = bytes[offset] as number;
   let at = offset + 1;
   if (keyBytes >= 0x80) {
-    keyBytes = readLongVarint(bytes, offset, bytes.length);
+    keyBytes = readLongVarint(bytes, offset, recordsEnd);
     at = offset + varintBytes(keyBytes);
   }
   if (keyBytes !== end - start) return false;
-  // Behind the value's length.
+  // After the value's length.
   while ((bytes[at++] as number) >= 0x80);
+  if (at + keyBytes > recordsEnd) throw strayOffset(segment, offset);
   for (; start + 4 <= end; start += 4, at += 4) {
     if (view.getInt32(at, true) !== readInt32(key, start)) return false;
   }
@@ -251,15 +265,18 @@ export function recordsOfBucket(segment: Segment, bucket: number, out: number[])
       out.push((lines[line * 16] as number) + offset);
     }
     if (flags <= COUNT_MASK) return;
-    line = nextLine(lines, line);
+    line = nextLine(segment, line);
   }
 }
 
 /**
- * The offset of the first record of h1's bucket, or of the first one behind it where the bucket is
- * empty; `recordsEnd` if there is none. From there on come all records whose first hash lane is
- * h1 or greater, behind at most a bucket of those whose is less.
+ * The offset of the first record of h1's bucket, or of the first record after an empty bucket;
+ * `recordsEnd` if there is none. All records whose first hash lane is h1 or greater start at or after this
+ * offset; at most one bucket of smaller hashes precedes them. Throws CORRUPT.
  */
 export function firstRecordNear(segment: Segment, h1: number): number {
-  return segment.lines[bucketOf(h1, segment.bucketCount) * 16] as number;
+  const { lines, recordsEnd, recordsStart } = segment;
+  const offset = lines[bucketOf(h1, segment.bucketCount) * 16] as number;
+  if (offset < recordsStart || offset > recordsEnd) throw strayOffset(segment, offset);
+  return offset;
 }

@@ -1,5 +1,5 @@
 // The full check of a segment: every byte against its checksum, every record against the index, every
-// count and the digest against the header. What passes can be served without a look back.
+// count and the digest against the header. A segment that passes is safe to serve.
 //
 // In steps of about one CRC block, so that a scrubber can stop in between and keep to a rate.
 //
@@ -74,24 +74,6 @@ export function verifyRange(segment: Segment, from: number, to: number): void {
   for (let block = Math.floor(from / CRC_BLOCK_BYTES); block < end; block++) {
     checkBlock(bytes, header.footerOffset, block);
   }
-}
-
-/**
- * Checksums, and every record, the counts and the digest, in steps as `verifySteps`: that the bytes
- * are what the writer sealed and hold the records that it says. The index is covered by its checksums
- * alone; that it leads to every record is for `verifySteps`, which takes twice as long.
- */
-export function* verifyContentSteps(segment: Segment): Generator<number, void, void> {
-  yield* checksumSteps(segment);
-  const walk = newWalk(segment);
-  let yieldedAt = walk.at;
-  while (walk.at < segment.recordsEnd) {
-    takeRecord(segment, walk);
-    if (walk.at - yieldedAt < CRC_BLOCK_BYTES) continue;
-    yield walk.at - yieldedAt;
-    yieldedAt = walk.at;
-  }
-  checkTotals(segment, walk);
 }
 
 function checkBlock(bytes: Buffer, footerOffset: number, block: number): void {
@@ -185,14 +167,14 @@ function checkNextLine(segment: Segment, walk: Walk, lineAt: number, line: numbe
 
 const bounds = newRecordBounds();
 
-/** Checks the record at `walk.at` and moves on behind it. */
+/** Checks the record at `walk.at`, counts it and moves on to the next. */
 function checkRecord(segment: Segment, walk: Walk, bucket: number): void {
   const { bytes } = segment;
   const at = walk.at;
   if (!decodeRecord(bytes, at, segment.recordsEnd, bounds)) {
     throw corrupt(`there is no valid record at offset ${at}`);
   }
-  const { keyStart, valueStart } = bounds;
+  const { end, keyStart, valueStart } = bounds;
   const h1 = hashKey(bytes, keyStart, valueStart, segment.seed1, segment.seed2);
   const h2 = lastHash2();
   if (bucketOf(h1, segment.bucketCount) !== bucket) {
@@ -201,23 +183,14 @@ function checkRecord(segment: Segment, walk: Walk, bucket: number): void {
   if (walk.before >= 0 && !isAfter(segment, walk, h1, h2, keyStart, valueStart)) {
     throw corrupt(`the record at offset ${at} is not sorted behind the one at ${walk.before}`);
   }
-  takeRecord(segment, walk);
-  walk.before = at;
-  walk.h1 = h1;
-  walk.h2 = h2;
-}
-
-/** Counts the record at `walk.at` and moves on behind it. */
-function takeRecord(segment: Segment, walk: Walk): void {
-  if (!decodeRecord(segment.bytes, walk.at, segment.recordsEnd, bounds)) {
-    throw corrupt(`there is no valid record at offset ${walk.at}`);
-  }
-  const { keyStart, valueStart, end } = bounds;
   addRecordHash(walk.digest.lanes, 1, segment.view, keyStart, valueStart, end);
   walk.at = end;
   walk.records++;
   walk.keyBytes += valueStart - keyStart;
   walk.valueBytes += end - valueStart;
+  walk.before = at;
+  walk.h1 = h1;
+  walk.h2 = h2;
 }
 
 /** Whether (h1, h2, key) is greater than that of the record before. */
