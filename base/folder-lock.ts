@@ -1,135 +1,244 @@
-// One process a data folder. The lock is a file that names its holder; a holder that no longer
-// runs is recognised by pid and start time (a pid alone may have been used again).
+// One process per folder, by a lock of the operating system on the file LOCK.
 //
-//   LOCK:  {"pid":123,"startTicks":"456","role":"master","since":"2026-..."}
+// The system drops the lock when its holder ends, however it ends. It holds across PID namespaces, containers
+// and, where the file system supports locks between machines (NFS does), hosts. The content is for the
+// message only:
+//
+//   LOCK:  {"pid":123,"host":"db-1","role":"master","since":"2026-..."}
+//
+// Linux: open file description locks (fcntl F_OFD_SETLK); macOS: flock(2); Windows: LockFileEx.
+//
+// Invariants: `release` never removes the file, so two processes cannot hold locks on two files of one
+// name; the content is overwritten in place, always of one length, which needs no new block of a full disk.
 
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { hostname } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { wallClockIso } from './clock.ts';
 import { SteleError, systemErrorCode } from './errors.ts';
 
 interface LockRecord {
+  /** In the PID namespace of the holder; 0 where the content cannot be read. */
   readonly pid: number;
-  readonly startTicks: string;
+  readonly host: string;
   readonly role: string;
   readonly since: string;
 }
 
-/** Released when the process gives the folder up; a killed process leaves a stale lock, which the next one takes. */
+/** A held lock; the system releases it as well when the process ends. */
 export interface FolderLock {
   release(): void;
 }
 
+const RECORD_BYTES = 512;
+const ATTEMPTS = 5;
+const ATTEMPT_PAUSE_MS = 10;
+
 /**
- * Takes the lock of `folder` (made if missing). Throws LOCKED, naming the process that holds it.
+ * Takes the lock of `folder` (made if missing). Throws LOCKED, which names the process that holds it, and
+ * IO or DISK_FULL with a sentence where the folder cannot be used.
  */
 export function lockFolder(folder: string, role: string): FolderLock {
-  mkdirSync(folder, { recursive: true });
   const path = join(folder, 'LOCK');
-  for (let attempt = 0; attempt < 5; attempt++) {
-    if (tryCreate(path, role)) return { release: () => rmSync(path, { force: true }) };
-    const text = readText(path);
-    const holder = parseLock(text);
-    if (holder !== undefined && isRunning(holder)) {
-      throw new SteleError(
-        'LOCKED',
-        `The data folder ${folder} is in use by ${holder.role} process ${holder.pid} (since ${holder.since}); stop it, or use another --data-dir.`,
-      );
+  try {
+    // More than once: `lockHolder` of another process holds a shared lock for a moment, and a work folder
+    // may be deleted by the process that held it before.
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const file = tryTake(folder, path);
+      if (file !== undefined) return held(file, role);
+      pause(ATTEMPT_PAUSE_MS);
     }
-    removeStale(path, text);
+  } catch (thrown) {
+    throw folderError(thrown, folder);
   }
-  throw new SteleError('LOCKED', `The lock file ${path} cannot be taken; remove it by hand.`);
+  throw lockedError(folder, readRecord(path));
 }
 
-/** The running process that holds the lock of `folder`; undefined where none does. */
+/** The process that holds the lock of `folder`; undefined where none does. */
 export function lockHolder(folder: string): LockRecord | undefined {
-  const holder = parseLock(readText(join(folder, 'LOCK')));
-  return holder !== undefined && isRunning(holder) ? holder : undefined;
+  const path = join(folder, 'LOCK');
+  return isLocked(path, 'r') ? readRecord(path) : undefined;
 }
 
-/** Whole or not at all: the record is written beside it and linked, so nobody reads half a lock. */
-function tryCreate(path: string, role: string): boolean {
-  const record: LockRecord = {
-    pid: process.pid,
-    startTicks: startTicks(process.pid) ?? '',
-    role,
-    since: wallClockIso(),
-  };
-  const written = `${path}.${process.pid}.new`;
+/** Whether another open file, of this process or of any other, holds a lock of `path`, shared or not. */
+export function isFileLocked(path: string): boolean {
+  return isLocked(path, 'r+');
+}
+
+function isLocked(path: string, mode: 'r' | 'r+'): boolean {
+  let file: number;
   try {
-    writeFileSync(written, JSON.stringify(record), { mode: 0o644 });
-    linkSync(written, path);
-    return true;
+    file = openSync(path, mode);
   } catch (thrown) {
-    if (systemErrorCode(thrown) === 'EEXIST') return false;
+    if (systemErrorCode(thrown) === 'ENOENT') return false;
     throw thrown;
+  }
+  try {
+    return !tryLock()(file, 0, 0, { shared: mode === 'r' });
   } finally {
-    rmSync(written, { force: true });
+    closeSync(file);
   }
 }
 
-/** The lock's content; empty when there is none. */
-function readText(path: string): string {
+/** The locked file; undefined while another process holds it. */
+function tryTake(folder: string, path: string): number | undefined {
+  mkdirSync(folder, { recursive: true });
+  const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
+  let isTaken = false;
   try {
-    return readFileSync(path, 'utf8');
-  } catch (thrown) {
-    if (systemErrorCode(thrown) === 'ENOENT') return '';
-    throw thrown;
+    // What was opened may have been deleted before it was locked: then it is nobody's lock.
+    isTaken = tryLock()(file) && isAt(path, file);
+  } finally {
+    if (!isTaken) closeSync(file);
   }
+  return isTaken ? file : undefined;
 }
 
-/** Undefined for a lock cut short by a crash: nobody holds it. */
-function parseLock(text: string): LockRecord | undefined {
+function isAt(path: string, file: number): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  const { ino, dev } = fstatSync(file);
+  return found?.ino === ino && found.dev === dev;
+}
+
+function held(file: number, role: string): FolderLock {
+  const record: LockRecord = { pid: process.pid, host: hostname(), role, since: wallClockIso() };
   try {
-    const record: unknown = JSON.parse(text);
-    return isLockRecord(record) ? record : undefined;
+    writeSync(file, `${JSON.stringify(record).padEnd(RECORD_BYTES - 1)}\n`, 0);
   } catch {
-    return undefined;
+    // A full disk: the lock is held all the same, and a message of another process will not name this one.
   }
+  let isReleased = false;
+  const release = (): void => {
+    if (!isReleased) closeSync(file);
+    isReleased = true;
+  };
+  return { release };
 }
 
-/**
- * Removes a lock that nobody holds, and no other: of two processes that found the same stale lock,
- * the slower one may get hold of the faster one's new lock, sees that it is another, and puts it back.
- */
-function removeStale(path: string, staleText: string): void {
-  const aside = `${path}.${process.pid}`;
+function readRecord(path: string): LockRecord {
   try {
-    renameSync(path, aside);
-    if (readText(aside) !== staleText) linkSync(aside, path);
-  } catch (thrown) {
-    const code = systemErrorCode(thrown);
-    if (code !== 'ENOENT' && code !== 'EEXIST') throw thrown;
+    const record: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (isLockRecord(record)) return record;
+  } catch {
+    // Empty, or not readable: see `held`.
   }
-  rmSync(aside, { force: true });
+  return { pid: 0, host: '', role: '', since: '' };
 }
 
 function isLockRecord(value: unknown): value is LockRecord {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'pid' in value &&
-    typeof value.pid === 'number' &&
-    'startTicks' in value
+  if (typeof value !== 'object' || value === null) return false;
+  const { pid, host, role, since } = value as Partial<Record<keyof LockRecord, unknown>>;
+  return typeof pid === 'number' && [host, role, since].every((one) => typeof one === 'string');
+}
+
+function lockedError(folder: string, { pid, host, role, since }: LockRecord): SteleError {
+  const where = host === hostname() ? '' : ` on host ${host}`;
+  const who = pid === 0 ? 'another process' : `${role} process ${pid}${where} (since ${since})`;
+  return new SteleError(
+    'LOCKED',
+    `The data folder ${folder} is in use by ${who}; stop it, or use another --data-dir.`,
   );
 }
 
-function isRunning(holder: LockRecord): boolean {
+type TryLock = (
+  file: number,
+  offset?: number,
+  length?: number,
+  options?: { readonly shared: boolean },
+) => boolean;
+
+let loadedTryLock: TryLock | undefined;
+
+/**
+ * Node.js has no file locks. The package carries its binaries within it; it is loaded by the first lock, so
+ * that verbs without a folder run on machines that it has none for.
+ */
+function tryLock(): TryLock {
+  if (loadedTryLock !== undefined) return loadedTryLock;
+  const require = createRequire(import.meta.url);
   try {
-    process.kill(holder.pid, 0);
+    loadedTryLock = (require('fs-native-extensions') as { tryLock: TryLock }).tryLock;
   } catch (thrown) {
-    if (systemErrorCode(thrown) === 'ESRCH') return false;
+    loadedTryLock = tryLockOfMusl(require, thrown);
   }
-  const ticks = startTicks(holder.pid);
-  return ticks === undefined || holder.startTicks === '' || ticks === holder.startTicks;
+  return loadedTryLock;
 }
 
-/** Field 22 of /proc/PID/stat; undefined where there is no /proc. */
-function startTicks(pid: number): string | undefined {
+/** The package looks for a binary of its own for musl (Alpine), where that for glibc can be loaded as well. */
+function tryLockOfMusl(require: NodeJS.Require, cause: unknown): TryLock {
+  const { platform, arch } = process;
+  const name = `fs-native-extensions/prebuilds/${platform}-${arch}/fs-native-extensions.node`;
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const native = require(name) as {
+      tryLock(file: number, offset: number, length: number, isExclusive: boolean): void;
+    };
+    return (file, offset = 0, length = 0, options = { shared: false }) => {
+      try {
+        native.tryLock(file, offset, length, !options.shared);
+        return true;
+      } catch (thrown) {
+        if (systemErrorCode(thrown) === 'EAGAIN') return false;
+        throw thrown;
+      }
+    };
   } catch {
-    return undefined;
+    const text = `Stele cannot lock folders on this machine (${platform} ${arch}): fs-native-extensions has no binary for it.`;
+    throw new SteleError('UNSUPPORTED', text, { cause });
   }
+}
+
+const FOLDER_REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'the user of this process may not use it; give that user access',
+  EPERM: 'the system does not permit it; check its owner and attributes',
+  ENOTDIR: 'a part of the path is a file and not a folder; choose another path',
+  EEXIST: 'it is a file and not a folder; choose another path',
+  EISDIR: 'LOCK in it is a folder and not a file; remove that',
+  ELOOP: 'its symbolic links go round in a circle; mend them',
+  EROFS: 'its file system is read-only; mount it for writing',
+  ENAMETOOLONG: 'the path is too long; choose a shorter one',
+  ENOLCK: 'its file system has no locks; choose one that has',
+  ENOTSUP: 'its file system has no locks; choose one that has',
+  EMFILE: 'the process has no file descriptors left; raise `ulimit -n`',
+};
+
+/** A system error about a data folder as a sentence; everything else as it is. */
+function folderError(thrown: unknown, folder: string): unknown {
+  const code = systemErrorCode(thrown);
+  if (thrown instanceof SteleError || code === undefined) return thrown;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    const text = `The disk of the data folder ${folder} is full (${code}); free some space on it, or use another --data-dir.`;
+    return new SteleError('DISK_FULL', text, { cause: thrown });
+  }
+  const named = code === 'ENOENT' && isReadOnly(folder) ? 'EROFS' : code;
+  const reason = FOLDER_REASONS[named] ?? 'the system refuses it; choose another path';
+  const text = `The data folder ${folder} cannot be used (${named}): ${reason}, or use another --data-dir.`;
+  return new SteleError('IO', text, { cause: thrown });
+}
+
+/** mkdir with `recursive` says ENOENT on a file system that is read-only. */
+function isReadOnly(folder: string): boolean {
+  let there = resolve(folder);
+  while (!existsSync(there)) there = dirname(there);
+  try {
+    accessSync(there, constants.W_OK);
+    return false;
+  } catch (thrown) {
+    return systemErrorCode(thrown) === 'EROFS';
+  }
+}
+
+function pause(durationMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
 }

@@ -4,7 +4,6 @@
 // announce to the master, verify what is on disk. Order of a stop: unready, leave the streams time
 // to end, close the ports, release the lock.
 
-import { mkdirSync } from 'node:fs';
 import { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
@@ -63,7 +62,6 @@ export async function startDatanode(
     throw new SteleError('INVALID_ARGUMENT', 'A datanode needs a name: give it with --id NAME.');
   }
   const id = nodeId(settings.id);
-  mkdirSync(settings.dataDir, { recursive: true });
   const lock = lockFolder(settings.dataDir, 'datanode');
   try {
     const identity = NodeIdentity.open(settings.dataDir, id, options.log);

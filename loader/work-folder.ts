@@ -157,7 +157,7 @@ function lockOrSay(path: string): { release(): void } {
     }
     throw new SteleError(
       error.code,
-      `The work folder ${path} cannot be made (${systemErrorCode(thrown) ?? error.message}); name another with --work-dir.`,
+      `The work folder ${path} cannot be made (${systemErrorCode(error.cause) ?? error.message}); name another with --work-dir.`,
       { cause: thrown },
     );
   }

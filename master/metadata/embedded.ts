@@ -1,50 +1,49 @@
 // The metadata port on lmdb, in the master's own data folder.
 //
-//   <folder>/metadata/data.mdb             the store
+//   <folder>/metadata/data.mdb             the store, see store.ts
 //   <folder>/catalog-backup.json, .log     see backup.ts
 //   <folder>/metadata.damaged-<time>/      a damaged store, set aside, never deleted
 //
-// Commits are lmdb transactions, one after the other; lmdb's own thread writes and syncs them, so that the
-// event loop, which answers reads, never waits for the disk. Everything is also held in memory (the
-// catalog is, anyway), so reads touch no disk and a backup needs no scan.
+// Everything is also held in memory (the catalog is, anyway), so reads touch no disk and a backup
+// needs no scan.
 //
 // Invariants: memory changes only after the store has; a write resolves only when the store
 // is on disk, and the backup too unless that failed (logged as an error); what a write expects is looked
-// at when all writes before it are in memory. The caller holds the folder's lock.
+// at when all writes before it are in memory, and the store refuses a commit that does not follow the last one
+// of this process; a store that another process has open is never moved away. The caller holds the
+// folder's lock.
 
-import { open } from 'lmdb';
-import type { RootDatabase } from 'lmdb';
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { wallClockIso } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
+import { isFileLocked } from '../../base/folder-lock.ts';
 import type { Logger } from '../../base/log.ts';
 import { BackupWriter, readNewestBackup } from './backup.ts';
 import type { BackupContent } from './backup.ts';
 import type { Entry, Lease, Metadata, WatchEvent, Write } from './port.ts';
 import { checkStore } from './store-check.ts';
-
-const REVISION_KEY = '\u0000revision';
-const MAP_BYTES = 4 * 1024 ** 3;
+import { MetadataStore } from './store.ts';
 
 /**
  * Opens the store below `folder`, restoring a damaged one from its backup. Throws CORRUPT when it
- * is damaged and there is no intact backup.
+ * is damaged and there is no intact backup, and LOCKED when it is and another process has it open.
  */
 export async function openEmbeddedMetadata(folder: string, log: Logger): Promise<EmbeddedMetadata> {
   mkdirSync(folder, { recursive: true });
   const storeFolder = join(folder, 'metadata');
   const damage = findDamage(folder, storeFolder);
-  if (damage === undefined) {
-    const store = openStore(storeFolder);
-    const content = readAll(store);
-    if (typeof content !== 'string') {
-      return EmbeddedMetadata.start(folder, store, content, log, false);
-    }
+  if (damage !== undefined) return restore(folder, storeFolder, damage, log);
+  const store = new MetadataStore(storeFolder);
+  let content: BackupContent;
+  try {
+    content = store.readAll();
+  } catch (thrown) {
     await store.close();
-    return restore(folder, storeFolder, content, log);
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    return restore(folder, storeFolder, reason, log);
   }
-  return restore(folder, storeFolder, damage, log);
+  return EmbeddedMetadata.start(folder, store, content, log, false);
 }
 
 /** A store that is gone although its backup is there counts as damaged: it once had content. */
@@ -57,48 +56,14 @@ function findDamage(folder: string, storeFolder: string): string | undefined {
   return undefined;
 }
 
-function openStore(storeFolder: string): RootDatabase<string, string> {
-  return open<string, string>({
-    path: storeFolder,
-    encoding: 'string',
-    mapSize: MAP_BYTES,
-    overlappingSync: false,
-  });
-}
-
-/** Everything in the store, or why it cannot be believed. */
-function readAll(store: RootDatabase<string, string>): BackupContent | string {
-  try {
-    const entries: Entry[] = [];
-    let revision = 0;
-    for (const { key, value } of store.getRange({})) {
-      if (key === REVISION_KEY) revision = Number(value);
-      else entries.push(decodeEntry(key, value));
-    }
-    return { revision, entries };
-  } catch (thrown) {
-    return thrown instanceof Error ? thrown.message : String(thrown);
-  }
-}
-
-/** Stored as `<revision> <value>`. */
-function decodeEntry(key: string, stored: string): Entry {
-  const space = stored.indexOf(' ');
-  const revision = Number(stored.slice(0, space));
-  if (space < 1 || !Number.isSafeInteger(revision)) {
-    throw new SteleError('CORRUPT', `the entry '${key}' has no revision`);
-  }
-  const value = stored.slice(space + 1);
-  JSON.parse(value);
-  return { key, value, revision };
-}
-
 async function restore(
   folder: string,
   storeFolder: string,
   reason: string,
   log: Logger,
 ): Promise<EmbeddedMetadata> {
+  // lmdb holds a lock on this file for as long as a process has the store open.
+  if (isFileLocked(join(storeFolder, 'lock.mdb'))) throw openElsewhereError(storeFolder, reason);
   const backup = readNewestBackup(folder);
   if (backup === undefined) throw damagedError(storeFolder, reason);
   const aside = join(folder, `metadata.damaged-${wallClockIso().replaceAll(':', '-')}`);
@@ -107,14 +72,31 @@ async function restore(
     { store: storeFolder, reason, aside, backup: backup.file, revision: backup.content.revision },
     'the metadata store was damaged; restored the catalog from its backup, the damaged store is kept aside',
   );
-  const store = openStore(storeFolder);
+  const store = new MetadataStore(storeFolder);
   const { revision, entries } = backup.content;
-  await commit(
-    store,
-    revision,
-    entries.map((entry) => [entry.key, encodeEntry(entry)]),
-  );
+  if (
+    !(await store.commit(
+      revision,
+      entries.map((entry) => [entry.key, entry]),
+    ))
+  ) {
+    throw changedElsewhereError();
+  }
   return EmbeddedMetadata.start(folder, store, backup.content, log, true);
+}
+
+function openElsewhereError(storeFolder: string, reason: string): SteleError {
+  return new SteleError(
+    'LOCKED',
+    `The metadata store ${join(storeFolder, 'data.mdb')} cannot be read (${reason}), and another process has it open; stop that process, then start this one again.`,
+  );
+}
+
+function changedElsewhereError(): SteleError {
+  return new SteleError(
+    'CONFLICT',
+    'Another process has changed the metadata store of this master, so this master changes nothing any more; stop one of the two, and restart the other.',
+  );
 }
 
 function damagedError(storeFolder: string, reason: string): SteleError {
@@ -126,33 +108,10 @@ function damagedError(storeFolder: string, reason: string): SteleError {
   );
 }
 
-function encodeEntry(entry: Entry): string {
-  return `${entry.revision} ${entry.value}`;
-}
-
-type Change = readonly [key: string, stored: string | undefined];
-
-/** One lmdb transaction; resolves when it is durable (no overlapping sync: see openStore). */
-async function commit(
-  store: RootDatabase<string, string>,
-  revision: number,
-  changes: readonly Change[],
-): Promise<void> {
-  const written: Promise<boolean>[] = [];
-  const committed = store.batch(() => {
-    for (const [key, stored] of changes) {
-      written.push(stored === undefined ? store.remove(key) : store.put(key, stored));
-    }
-    written.push(store.put(REVISION_KEY, String(revision)));
-  });
-  // All of them, as each fails for itself when the transaction does.
-  await Promise.all([committed, ...written]);
-}
-
 export class EmbeddedMetadata implements Metadata {
   /** Came from a backup, which may lack the very last commits. */
   readonly restored: boolean;
-  readonly #store: RootDatabase<string, string>;
+  readonly #store: MetadataStore;
   readonly #backup: BackupWriter;
   readonly #log: Logger;
   readonly #entries = new Map<string, Entry>();
@@ -162,23 +121,25 @@ export class EmbeddedMetadata implements Metadata {
   /** The write that is under way, or the last one. */
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
+  #isBackupFailing = false;
 
   /** With a fresh backup of `content`, unless it cannot be written (logged). */
   static async start(
     folder: string,
-    store: RootDatabase<string, string>,
+    store: MetadataStore,
     content: BackupContent,
     log: Logger,
     restored: boolean,
   ): Promise<EmbeddedMetadata> {
     const metadata = new EmbeddedMetadata(folder, store, content, log, restored);
     await metadata.#keepBackup(metadata.#backup.start());
+    await metadata.#reserve();
     return metadata;
   }
 
   private constructor(
     folder: string,
-    store: RootDatabase<string, string>,
+    store: MetadataStore,
     content: BackupContent,
     log: Logger,
     restored: boolean,
@@ -240,11 +201,8 @@ export class EmbeddedMetadata implements Metadata {
     if (this.#closed) throw new SteleError('UNAVAILABLE', 'The metadata store is closed.');
     const revision = this.#revision + 1;
     const events = writes.map((write) => eventOf(write, revision));
-    await commit(
-      this.#store,
-      revision,
-      events.map(({ key, entry }) => [key, entry === undefined ? undefined : encodeEntry(entry)]),
-    );
+    const changed = events.map(({ key, entry }) => [key, entry] as const);
+    if (!(await this.#store.commit(revision, changed))) throw changedElsewhereError();
     this.#revision = revision;
     for (const event of events) this.#remember(event);
     const changes = events.map(({ key, entry }) =>
@@ -255,13 +213,30 @@ export class EmbeddedMetadata implements Metadata {
     return revision;
   }
 
-  /** The commit is in the store by now, so a backup that fails is told, and does not undo it. */
+  /**
+   * The commit is in the store by now, so a backup that fails is told, and does not undo it. It is told once,
+   * as on a full disk it fails with each commit.
+   */
   async #keepBackup(written: Promise<void>): Promise<void> {
+    const revision = this.#revision;
     try {
       await written;
+      if (this.#isBackupFailing) this.#log.info({ revision }, 'the backup of the catalog is whole');
+      this.#isBackupFailing = false;
     } catch (thrown) {
-      const revision = this.#revision;
-      this.#log.error({ err: thrown, revision }, 'the backup of the catalog cannot be written');
+      const message =
+        'the backup of the catalog cannot be written; each change tries it again until it can';
+      if (!this.#isBackupFailing) this.#log.error({ err: thrown, revision }, message);
+      this.#isBackupFailing = true;
+    }
+  }
+
+  /** A disk without room for it is told now, before it is full. */
+  async #reserve(): Promise<void> {
+    try {
+      await this.#store.reserve();
+    } catch (thrown) {
+      this.#log.warn({ err: thrown }, 'the catalog has little room: its disk is nearly full');
     }
   }
 

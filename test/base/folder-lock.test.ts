@@ -1,78 +1,172 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { lockFolder } from '../../base/folder-lock.ts';
+import { pathToFileURL } from 'node:url';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { isFileLocked, lockFolder, lockHolder } from '../../base/folder-lock.ts';
+import { smallDisk } from '../support/small-disk.ts';
+import { PROJECT, until } from '../support/stele-process.ts';
+import { tempDir } from '../support/temp-dir.ts';
 
-let root = '';
+const MODULE = pathToFileURL(join(PROJECT, 'dist', 'base', 'folder-lock.js')).href;
+const NAMESPACE = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+const canUnshare = spawnSync('unshare', [...NAMESPACE.slice(1), 'true']).status === 0;
+
 let folder = '';
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'stele-lock-'));
-  folder = root;
-});
-afterEach(() => {
-  rmSync(root, { recursive: true, force: true });
+  folder = tempDir();
 });
 
 function lockRecord(): Record<string, unknown> {
   return JSON.parse(readFileSync(join(folder, 'LOCK'), 'utf8')) as Record<string, unknown>;
 }
 
-function leaveLock(record: unknown): void {
-  const text = typeof record === 'string' ? record : JSON.stringify(record);
-  writeFileSync(join(folder, 'LOCK'), text);
+const script = (): string => `
+  const { lockFolder } = await import(${JSON.stringify(MODULE)});
+  lockFolder(${JSON.stringify(folder)}, 'master');
+  console.log('locked');
+  setInterval(() => undefined, 1000);`;
+
+/** Another process, maybe in a PID namespace of its own, that has locked `folder`. */
+async function holder(within: readonly string[] = []): Promise<ChildProcess> {
+  const words = [...within, process.execPath, '--input-type=module', '-e', script()];
+  const child = spawn(words[0] ?? '', words.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  return child;
 }
+
+const refused = (message: RegExp, code = 'LOCKED') =>
+  expect.objectContaining({ code, message: expect.stringMatching(message) as unknown }) as Error;
 
 describe('lockFolder', () => {
   it('makes the folder, and says in the lock who holds it', () => {
     folder = join(folder, 'deep', 'er');
     const lock = lockFolder(folder, 'master');
     expect(lockRecord()).toMatchObject({ pid: process.pid, role: 'master' });
+    expect(lockHolder(folder)).toMatchObject({ pid: process.pid, role: 'master' });
     lock.release();
-    expect(existsSync(join(folder, 'LOCK'))).toBe(false);
+    expect(lockHolder(folder)).toBeUndefined();
   });
 
-  it('refuses a folder that a running process holds, naming process and way out', () => {
+  it('refuses a folder that is held, naming process and way out', () => {
     const lock = lockFolder(folder, 'datanode');
     expect(() => lockFolder(folder, 'master')).toThrow(
-      expect.objectContaining({
-        code: 'LOCKED',
-        message: expect.stringMatching(
-          new RegExp(`in use by datanode process ${process.pid} .*--data-dir`),
-        ) as unknown,
-      }),
+      refused(new RegExp(`in use by datanode process ${process.pid} .*; stop it.*--data-dir`)),
     );
     lock.release();
     lockFolder(folder, 'master').release();
   });
 
-  it('takes over the lock of a process that is gone', async () => {
-    const child = spawn(process.execPath, ['-e', '']);
+  it('is held by a process until that is killed, and never longer', async () => {
+    const child = await holder();
+    expect(lockHolder(folder)?.pid).toBe(child.pid);
+    expect(() => lockFolder(folder, 'master')).toThrow(refused(/in use by master process/));
+    child.kill('SIGKILL');
     await once(child, 'exit');
-    leaveLock({ pid: child.pid, startTicks: '1', role: 'master', since: 'then' });
-    const lock = lockFolder(folder, 'master');
-    expect(lockRecord()['pid']).toBe(process.pid);
-    lock.release();
+    lockFolder(folder, 'master').release();
   });
 
-  it.runIf(existsSync('/proc/self/stat'))(
-    'takes over a lock whose pid now belongs to a later process',
-    () => {
-      leaveLock({ pid: process.pid, startTicks: '1', role: 'master', since: 'then' });
+  it.runIf(canUnshare)('holds across PID namespaces, where both are process 1', async () => {
+    const first = await holder(NAMESPACE);
+    expect(lockRecord()['pid']).toBe(1);
+    expect(() => lockFolder(folder, 'datanode')).toThrow(refused(/in use by master process 1 /));
+    const second = spawnSync(
+      NAMESPACE[0] ?? '',
+      [...NAMESPACE.slice(1), process.execPath, '--input-type=module', '-e', script()],
+      { encoding: 'utf8', timeout: 20_000 },
+    );
+    expect(second.stderr).toContain('in use by master process 1 ');
+    first.kill('SIGKILL');
+    await once(first, 'exit');
+    await until('the lock to be free', () => lockHolder(folder) === undefined);
+    lockFolder(folder, 'datanode').release();
+  });
+
+  it('does not take the file of a folder that was deleted for the lock', () => {
+    const lock = lockFolder(folder, 'load');
+    rmSync(folder, { recursive: true });
+    const next = lockFolder(folder, 'load');
+    lock.release();
+    expect(lockHolder(folder)?.pid).toBe(process.pid);
+    next.release();
+  });
+
+  it.each(['', '{"pid":', 'null', '[]', '{"pid":"x"}', 'x'.repeat(2000)])(
+    'does not need what is in the file: %j',
+    (text) => {
+      writeFileSync(join(folder, 'LOCK'), text);
       const lock = lockFolder(folder, 'master');
-      expect(lockRecord()['startTicks']).not.toBe('1');
+      writeFileSync(join(folder, 'LOCK'), text);
+      expect(() => lockFolder(folder, 'master')).toThrow(refused(/by another process; stop it/));
       lock.release();
     },
   );
 
-  it.each(['', '{"pid":', 'null', '[]', '{"pid":"x"}'])(
-    'takes over a lock file that a crash cut short: %j',
-    (text) => {
-      leaveLock(text);
-      lockFolder(folder, 'master').release();
-      expect(existsSync(join(folder, 'LOCK'))).toBe(false);
-    },
-  );
+  it('says what is wrong with a folder that cannot be used', () => {
+    writeFileSync(join(folder, 'file'), '');
+    symlinkSync('loop', join(folder, 'loop'));
+    mkdirSync(join(folder, 'odd', 'LOCK'), { recursive: true });
+    const wanted: Record<string, RegExp> = {
+      file: /^The data folder \S+file cannot be used \(EEXIST\): it is a file .* --data-dir\.$/,
+      'file/deeper': /^The data folder \S+deeper cannot be used \(ENOTDIR\): a part of the path /,
+      loop: /\(ELOOP\): its symbolic links /,
+      'loop/deeper': /\(ELOOP\): its symbolic links /,
+      odd: /\(EISDIR\): LOCK in it is a folder/,
+      ['x'.repeat(300)]: /\(ENAMETOOLONG\): the path is too long/,
+    };
+    for (const [name, message] of Object.entries(wanted)) {
+      expect(() => lockFolder(join(folder, name), 'master'), name).toThrow(refused(message, 'IO'));
+    }
+  });
 });
+
+describe('a full disk', () => {
+  const disk = smallDisk(1);
+  it.skipIf(disk === undefined)('is no reason not to begin', () => {
+    onTestFinished(() => disk?.remove());
+    folder = join(disk?.path ?? '', 'data');
+    mkdirSync(folder);
+    fill(join(disk?.path ?? '', 'filler'));
+    const lock = lockFolder(folder, 'master');
+    expect(() => lockFolder(folder, 'master')).toThrow(refused(/by another process/));
+    lock.release();
+    rmSync(join(disk?.path ?? '', 'filler'));
+    lockFolder(folder, 'master').release();
+    fill(join(disk?.path ?? '', 'filler'));
+    // The block of the content is kept, so now the message has its name.
+    lockFolder(folder, 'datanode');
+    expect(lockRecord()['role']).toBe('datanode');
+  });
+});
+
+describe('isFileLocked', () => {
+  it('sees what others hold, and no more', () => {
+    expect(isFileLocked(join(folder, 'LOCK'))).toBe(false);
+    const lock = lockFolder(folder, 'master');
+    expect(isFileLocked(join(folder, 'LOCK'))).toBe(true);
+    lock.release();
+    closeSync(openSync(join(folder, 'LOCK'), 'r'));
+    expect(isFileLocked(join(folder, 'LOCK'))).toBe(false);
+    expect(existsSync(join(folder, 'LOCK'))).toBe(true);
+  });
+});
+
+function fill(path: string): void {
+  try {
+    writeFileSync(path, Buffer.alloc(64 * 1024 * 1024));
+  } catch {
+    // It is full now.
+  }
+}
