@@ -16,7 +16,7 @@ import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import { KEY_BYTES_MAX } from '../base/limits.ts';
 import { CsvRecords, QUOTED_BYTES_MAX } from './csv-records.ts';
-import type { ByteSource } from './csv-records.ts';
+import type { ByteSource, RecordRules } from './csv-records.ts';
 import { NEWLINE } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
 import type { LoadFormat } from './formats.ts';
@@ -87,9 +87,9 @@ export interface RecordEnds {
 /** The record ends of one input, whatever its format. Ask in rising order. */
 export function newRecordEnds(
   source: ByteSource,
-  dialect: Pick<Dialect, 'format' | 'delimiter'>,
+  dialect: RecordRules & Pick<Dialect, 'format'>,
 ): RecordEnds {
-  if (dialect.format === 'csv') return new CsvRecords(source, dialect.delimiter);
+  if (dialect.format === 'csv') return new CsvRecords(source, dialect);
   return {
     endBehind: (_start, nominalEnd, limit) => {
       const newline = source.find(NEWLINE, nominalEnd - 1, limit);

@@ -1,10 +1,16 @@
 // Where CSV records end (RFC 4180), without parsing them.
 //
-// A quote opens a field only at the field's start (after a delimiter or at the record's start);
-// elsewhere it is a stray byte, and the record will be rejected by the parser. Inside, `""` is one
-// quote. A field that is never closed ends its record at the next line end, so that it costs one
-// record and not the rest of the file; both users of this file (the cutting into chunks, and the
-// parser for what is irregular) agree on that, because both ask here.
+// A quote opens a field only at the field's start (after a delimiter or at the record's start). Inside,
+// `""` is one quote. What is not of that grammar costs the line of the field at fault and no other: the
+// record ends at the first line end after that field's start. At fault is
+//
+//     a quote inside an unquoted field                     k,6" nail\n
+//     a field without a closing quote within reach         k,"open\n        no later quote, or more than
+//                                                                           linesPerValueMax line ends before it
+//     a closing quote with text after it                   k,"6 foot\nk2,"x",1\n
+//
+// The cutting into chunks and the parser (parse-quoted.ts) have the same rules; a property test compares
+// them.
 //
 //     from quote to quote:   ...,"a ""b"" c",d\n...      bytes in between are passed over by memchr
 //                                ^  ^^ ^^  ^       ^
@@ -12,12 +18,15 @@
 //
 // The next quote and the next line end are remembered, so each byte is searched once however the
 // record is built: the cost is that of the bytes, not of the quotes times the length of the line.
+// A field at fault is searched twice: once for its end, once more from the next line on.
 
 import { VALUE_BYTES_MAX } from '../base/limits.ts';
-import { NEWLINE, QUOTE } from './dialect.ts';
+import { CARRIAGE_RETURN, NEWLINE, QUOTE, SPACE, TAB } from './dialect.ts';
+import type { Dialect } from './dialect.ts';
 import { copiesOf, findOne, wordsOf } from './word-scan.ts';
 
 const QUOTES = copiesOf(QUOTE);
+const NEWLINES = copiesOf(NEWLINE);
 
 /** A whole chunk in memory, or a file read through a window. */
 export interface ByteSource {
@@ -63,95 +72,150 @@ interface Finder {
   isHit: boolean;
 }
 
+/** What of a dialect settles where records end. */
+export type RecordRules = Pick<Dialect, 'delimiter' | 'comment' | 'trims' | 'linesPerValueMax'>;
+
 /** The record ends of one source. Ask in rising order: asking back costs a new search. */
 export class CsvRecords {
   readonly #source: ByteSource;
-  readonly #delimiter: number;
+  readonly #rules: RecordRules;
+  readonly #comment: Buffer;
   readonly #quotes: Finder = { byte: QUOTE, from: 0, upTo: 0, isHit: false };
   readonly #newlines: Finder = { byte: NEWLINE, from: 0, upTo: 0, isHit: false };
 
-  constructor(source: ByteSource, delimiter: number) {
+  constructor(source: ByteSource, rules: RecordRules) {
     this.#source = source;
-    this.#delimiter = delimiter;
+    this.#rules = rules;
+    this.#comment = Buffer.from(rules.comment, 'utf8');
   }
 
-  /** The offset behind the record that starts at `start`, its line end included. */
+  /** The offset after the record that starts at `start`, its line end included. */
   endOf(start: number): number {
     return this.endBehind(start, start + 1, this.#source.end);
   }
 
   /**
-   * The first record end at or behind `nominalEnd`, coming from the record start `start`. Sooner,
-   * behind the record in question, where a field is never closed. -1 if there is none up to `limit`.
+   * The first record end at or after `nominalEnd`, coming from the record start `start`; -1 if there is
+   * none up to `limit`.
    */
   endBehind(start: number, nominalEnd: number, limit: number): number {
-    const open = this.#openAt(start, nominalEnd - 1);
-    let from = open < 0 ? Math.max(start, nominalEnd - 1) : this.#closeOf(open);
-    if (from < 0) return this.#endOfLine(open, limit);
-    while (from <= limit) {
+    const { comment, trims } = this.#rules;
+    let at = start;
+    // Comments show only at a record's start, and spaces before a quote only to a closer look.
+    if (comment === '' && !trims) {
+      at = this.#walkTo(start, nominalEnd - 1, limit);
+      if (at < 0) return -1;
+      if (at >= nominalEnd && this.#isRecordStart(at)) return at;
+    }
+    for (;;) {
+      const end = this.#endOfRecord(at, start, limit);
+      if (end < 0 || end >= nominalEnd || end === this.#source.end) return end;
+      at = end;
+    }
+  }
+
+  /** The end of the record that `at` lies in, outside of quotes. */
+  #endOfRecord(at: number, start: number, limit: number): number {
+    if (this.#isComment(at)) return this.#endOfLine(at, limit);
+    for (let from = at; from <= limit;) {
       const lineEnd = this.#endOfLine(from, limit);
       const quote = this.#next(this.#quotes, from, lineEnd < 0 ? limit : lineEnd);
-      if (quote < 0) return lineEnd;
-      if (!this.#opensField(quote, start)) {
-        from = quote + 1;
-        continue;
-      }
-      const close = this.#closeOf(quote);
-      if (close < 0) return this.#endOfLine(quote, limit);
-      from = close;
+      if (quote < 0 || !this.#opensField(quote, start)) return lineEnd;
+      from = this.#endOfField(quote);
+      if (from < 0) return lineEnd;
     }
     return -1;
   }
 
   /**
-   * The offset of the quote that is open at `stop`, or that is never closed; -1 without one. `start` is
-   * the start of a record. The fast part of the way: it knows of quotes alone, not of line ends.
+   * Goes from the record start `start` to `stop`, or to the first place after it that is outside of
+   * quotes. -1 where a line at fault has no end up to `limit`. The fast part of the way: it knows of
+   * quotes alone, not of line ends.
    */
-  #openAt(start: number, stop: number): number {
+  #walkTo(start: number, stop: number, limit: number): number {
     const source = this.#source;
-    const walk = { open: -1, before: NEWLINE };
-    for (let at = start; at < stop;) {
-      if (walk.open < 0) {
-        const quote = source.find(QUOTE, at, stop);
-        if (quote < 0 || quote >= stop) return -1;
-        if (quote > at) walk.before = source.byteAt(quote - 1);
-        at = quote;
-      }
-      const view = source.viewAt(at);
+    const { delimiter, linesPerValueMax } = this.#rules;
+    let at = start;
+    while (at < stop) {
+      const found = source.find(QUOTE, at, stop);
+      if (found < 0 || found >= stop) return stop;
+      const view = source.viewAt(found);
       const base = source.viewStart;
-      const end = Math.min(stop, base + view.byteLength);
-      at = base + walkQuotes(view, at - base, end - base, base, this.#delimiter, walk);
-      if (at === end) continue;
-      // In quotes, at a quote: the next byte, which may be in the next view, tells what it is.
-      if (at - walk.open >= QUOTED_BYTES_MAX) return walk.open;
-      if (source.byteAt(at + 1) === QUOTE) at++;
-      else walk.open = -1;
-      at++;
+      const end = Math.min(stop, base + view.byteLength) - base;
+      at = base + walkFields(view, found - base, end, delimiter, linesPerValueMax);
+      if (at - base === end) continue;
+      // The field at this quote is not to be settled within the view, or is at fault.
+      const fieldEnd = this.#opensField(at, start) ? this.#endOfField(at) : -1;
+      at = fieldEnd < 0 ? this.#endOfLine(at, limit) : fieldEnd;
+      if (at < 0) return -1;
     }
-    return walk.open;
+    return at;
+  }
+
+  #isRecordStart(at: number): boolean {
+    return at === this.#source.end || this.#source.byteAt(at - 1) === NEWLINE;
+  }
+
+  #isComment(at: number): boolean {
+    const { length } = this.#comment;
+    for (let index = 0; index < length; index++) {
+      if (this.#source.byteAt(at + index) !== this.#comment[index]) return false;
+    }
+    return length > 0;
   }
 
   /** The quote at `at` is outside of quotes; whether a field begins with it. */
   #opensField(at: number, start: number): boolean {
-    if (at === start) return true;
-    const before = this.#source.byteAt(at - 1);
-    return before === this.#delimiter || before === NEWLINE;
+    const source = this.#source;
+    const { delimiter, trims } = this.#rules;
+    let before = at - 1;
+    if (trims) while (before >= start && isBlank(source.byteAt(before), delimiter)) before--;
+    if (before < start) return true;
+    const byte = source.byteAt(before);
+    return byte === delimiter || byte === NEWLINE;
   }
 
-  /** The offset behind the closing quote of the field that opens at `open`; -1 if it is never closed. */
-  #closeOf(open: number): number {
+  /** The offset after the closing quote of the field that opens at `open`; -1 if it is at fault. */
+  #endOfField(open: number): number {
     const source = this.#source;
     const limit = Math.min(source.end, open + QUOTED_BYTES_MAX);
     let at = open + 1;
     for (;;) {
       const quote = source.find(QUOTE, at, limit);
       if (quote < 0 || quote >= limit) return -1;
-      if (source.byteAt(quote + 1) !== QUOTE) return quote + 1;
-      at = quote + 2;
+      if (source.byteAt(quote + 1) === QUOTE) {
+        at = quote + 2;
+        continue;
+      }
+      return this.#endsField(quote + 1) && this.#isShort(open, quote) ? quote + 1 : -1;
     }
   }
 
-  /** Behind the next `\n`; the source's end if there is none; -1 if neither is up to `limit`. */
+  /** Whether what is at `at`, after a closing quote, may stand there. */
+  #endsField(at: number): boolean {
+    const source = this.#source;
+    const { delimiter, trims } = this.#rules;
+    let next = at;
+    if (trims) while (isBlank(source.byteAt(next), delimiter)) next++;
+    const byte = source.byteAt(next);
+    if (byte === CARRIAGE_RETURN) return source.byteAt(next + 1) === NEWLINE;
+    return byte === delimiter || byte === NEWLINE || byte === -1;
+  }
+
+  /** Whether `[from, end)` has no more line ends than a value may have. */
+  #isShort(from: number, end: number): boolean {
+    const { linesPerValueMax } = this.#rules;
+    if (end - from <= linesPerValueMax) return true;
+    let at = from;
+    for (let lines = 0; lines <= linesPerValueMax; lines++) {
+      const newline = this.#source.find(NEWLINE, at, end);
+      if (newline < 0 || newline >= end) return true;
+      at = newline + 1;
+    }
+    return false;
+  }
+
+  /** After the next `\n`; the source's end if there is none; -1 if neither is up to `limit`. */
   #endOfLine(from: number, limit: number): number {
     const newline = this.#next(this.#newlines, from, limit);
     if (newline >= 0) return newline + 1;
@@ -174,35 +238,54 @@ export class CsvRecords {
   }
 }
 
+/** What --trim takes away: spaces and tabs, where they are not the delimiter. */
+export function isBlank(byte: number, delimiter: number): boolean {
+  return (byte === SPACE || byte === TAB) && byte !== delimiter;
+}
+
 /**
- * Goes from quote to quote in `[from, end)` of a view that begins at `base`. Returns `end`; the offset
- * of a quote in quotes where it lies at the very end, or where the field is longer than any may be.
+ * Goes over whole quoted fields, from the quote at `from`, up to `end`. Returns `end`; or the offset of a
+ * quote that opens no field, or opens one that is not well closed before `end` and within `linesMax`.
  * Hot loop: words of four bytes, as in word-scan.ts, without a call for each quote.
  */
-function walkQuotes(
+function walkFields(
   view: DataView,
   from: number,
   end: number,
-  base: number,
   delimiter: number,
-  walk: { open: number; before: number },
+  linesMax: number,
 ): number {
-  let { open } = walk;
   let at = from;
   for (;;) {
-    at = findOne(view, at, end, QUOTES);
-    if (at === end) break;
-    if (open >= 0) {
-      if (at + 1 === end || base + at - open >= QUOTED_BYTES_MAX) break;
-      if (view.getUint8(at + 1) === QUOTE) at++;
-      else open = -1;
-    } else {
-      const before = at === from ? walk.before : view.getUint8(at - 1);
-      if (before === delimiter || before === NEWLINE) open = base + at;
+    const open = findOne(view, at, end, QUOTES);
+    if (open === end) return end;
+    // At a view's very start it takes a look at what is before the view.
+    if (open === 0) return open;
+    const before = view.getUint8(open - 1);
+    if (before !== delimiter && before !== NEWLINE) return open;
+    at = open + 1;
+    let next = QUOTE;
+    for (;;) {
+      at = findOne(view, at, end, QUOTES);
+      if (at + 1 >= end) return open;
+      next = view.getUint8(at + 1);
+      if (next !== QUOTE) break;
+      at += 2;
     }
+    if (next !== delimiter && next !== NEWLINE) {
+      if (next !== CARRIAGE_RETURN || at + 2 >= end) return open;
+      if (view.getUint8(at + 2) !== NEWLINE) return open;
+    }
+    if (at - open > linesMax && !hasFewLines(view, open, at, linesMax)) return open;
     at++;
   }
-  walk.open = open;
-  walk.before = view.getUint8(end - 1);
-  return at;
+}
+
+function hasFewLines(view: DataView, from: number, end: number, linesMax: number): boolean {
+  let at = from;
+  for (let lines = 0; lines <= linesMax; lines++) {
+    at = findOne(view, at, end, NEWLINES) + 1;
+    if (at > end) return true;
+  }
+  return false;
 }

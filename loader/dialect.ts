@@ -16,10 +16,32 @@ export const CARRIAGE_RETURN = 0x0d;
 
 /** The value is a JSON object of all columns but the key's. */
 export const VALUE_IS_JSON = -1;
-const COLUMNS_MAX = 4096;
+/** Their names are kept once for each kind of file, and cells as two numbers each. */
+const COLUMNS_MAX = 65_536;
+
+/** What flags alone say; the same for every input. */
+export interface ReadingRules {
+  /** Lines that begin with it are skipped; '' for none. */
+  readonly comment: string;
+  /** Whether spaces and tabs around a column are taken away. */
+  readonly trims: boolean;
+  /** Line ends in one quoted value of csv; with more of them its quote was never closed. */
+  readonly linesPerValueMax: number;
+  /** Of every file, before all else. */
+  readonly skipLines: number;
+}
+
+const LINES_PER_VALUE_DEFAULT = 100;
+
+export const DEFAULT_RULES: ReadingRules = {
+  comment: '',
+  trims: false,
+  linesPerValueMax: LINES_PER_VALUE_DEFAULT,
+  skipLines: 0,
+};
 
 /** Serialisable; part of what a checkpoint is bound to. */
-export interface Dialect {
+export interface Dialect extends ReadingRules {
   readonly format: LoadFormat;
   readonly delimiter: number;
   /** Names in order; empty for `line`. Without a header: column1, column2 ... */
@@ -41,6 +63,7 @@ export interface DialectChoice {
 }
 
 export const LINE_DIALECT: Dialect = {
+  ...DEFAULT_RULES,
   format: 'line',
   delimiter: SPACE,
   columns: [],
@@ -69,6 +92,7 @@ export function delimitedDialect(
   hasHeader: boolean,
   stripCarriageReturn: boolean,
   choice: DialectChoice,
+  more: Partial<ReadingRules & Pick<Dialect, 'delimiter'>> = {},
 ): Dialect {
   if (columns.length < 2) {
     throw new SteleError(
@@ -84,8 +108,10 @@ export function delimitedDialect(
   }
   const keyColumn = choice.key === undefined ? 0 : columnIndex(columns, choice.key, '--key');
   return {
+    ...DEFAULT_RULES,
     format,
     delimiter: format === 'csv' ? COMMA : TAB,
+    ...more,
     columns,
     hasHeader,
     keyColumn,

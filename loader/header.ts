@@ -12,7 +12,15 @@ import { parse } from 'csv-parse/sync';
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import { CsvRecords, bytesSource } from './csv-records.ts';
-import { CARRIAGE_RETURN, COMMA, LINE_DIALECT, NEWLINE, TAB, VALUE_IS_JSON } from './dialect.ts';
+import {
+  CARRIAGE_RETURN,
+  COMMA,
+  DEFAULT_RULES,
+  LINE_DIALECT,
+  NEWLINE,
+  TAB,
+  VALUE_IS_JSON,
+} from './dialect.ts';
 import { delimitedDialect } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
 import type { LoadFormat } from './formats.ts';
@@ -105,7 +113,7 @@ interface Sample {
 }
 
 function sampleRows(head: Buffer, start: number, format: 'csv' | 'tsv'): Sample {
-  const records = new CsvRecords(bytesSource(head), COMMA);
+  const records = new CsvRecords(bytesSource(head), { ...DEFAULT_RULES, delimiter: COMMA });
   const rows: string[][] = [];
   let firstEnd = start;
   let endsInReturn = false;

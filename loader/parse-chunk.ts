@@ -14,11 +14,11 @@ import { clearRowTable } from './row-table.ts';
  * parser's to write into: cells and strings are unescaped in place.
  */
 export function parseChunk(context: ParseContext, chunk: Buffer): void {
-  const { arena, dialect, line, rows } = context;
+  const { arena, comment, dialect, line, rows } = context;
   clearRowTable(rows);
   arena.length = 0;
   if (dialect.format === 'line') {
-    parseLines(chunk, rows);
+    parseLines(chunk, rows, comment);
     return;
   }
   if (line !== undefined) {

@@ -21,6 +21,8 @@ const JSON_COMMA = 0x2c;
 
 export interface ParseContext {
   readonly dialect: Dialect;
+  /** What comment lines begin with; empty for none. */
+  readonly comment: Buffer;
   readonly rows: RowTable;
   /** Keys and values that are not slices of the chunk. */
   readonly arena: Arena;
@@ -44,6 +46,7 @@ export function newParseContext(
   const isJson = dialect.valueColumn === VALUE_IS_JSON;
   return {
     dialect,
+    comment: Buffer.from(dialect.comment, 'utf8'),
     rows: newRowTable(shardCount, allowance),
     arena: newArena(allowance),
     cells: new Uint32Array(dialect.columns.length * 2),
@@ -54,6 +57,14 @@ export function newParseContext(
     isText: false,
     line: dialect.members === undefined ? undefined : newJsonLine(dialect.members),
   };
+}
+
+/** Whether the line at `at` begins with `comment`. */
+export function isComment(chunk: Buffer, at: number, comment: Buffer): boolean {
+  for (let index = 0; index < comment.length; index++) {
+    if (chunk[at + index] !== comment[index]) return false;
+  }
+  return true;
 }
 
 /** To be called before the cells of a chunk are added. Returns its words. */

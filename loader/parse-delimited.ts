@@ -8,10 +8,12 @@
 // Hot loop: plain functions over numbers and bytes; nothing is allocated for a good row.
 
 import { CARRIAGE_RETURN, NEWLINE } from './dialect.ts';
-import { addCells, beginCells } from './parse-context.ts';
+import { isBlank } from './csv-records.ts';
+import { addCells, beginCells, isComment } from './parse-context.ts';
 import type { ParseContext } from './parse-context.ts';
+import { trimmedEnd } from './parse-quoted.ts';
 import { rejectRow } from './row-table.ts';
-import { copiesOf, findTwo } from './word-scan.ts';
+import { copiesOf, findOne, findTwo } from './word-scan.ts';
 
 const NEWLINES = copiesOf(NEWLINE);
 
@@ -20,14 +22,20 @@ const NEWLINES = copiesOf(NEWLINE);
  * value, of the arena.
  */
 export function parseDelimited(context: ParseContext, chunk: Buffer): void {
-  const { cells, dialect, rows } = context;
-  const { delimiter, stripCarriageReturn: strips } = dialect;
+  const { cells, comment, dialect, rows } = context;
+  const { delimiter, stripCarriageReturn: strips, trims } = dialect;
   const delimiters = copiesOf(delimiter);
   const end = chunk.length;
   const view = beginCells(context, chunk);
+  const hasComments = comment.length > 0;
   let at = 0;
   while (at < end) {
     const rowStart = at;
+    if (hasComments && isComment(chunk, at, comment)) {
+      at = findOne(view, at, end, NEWLINES) + 1;
+      rows.lineCount++;
+      continue;
+    }
     let column = 0;
     for (;;) {
       const cellStart = at;
@@ -46,8 +54,21 @@ export function parseDelimited(context: ParseContext, chunk: Buffer): void {
       cells[column * 2 - 1] = contentEnd;
     }
     rows.lineCount++;
+    if (trims) trimCells(view, cells, column, delimiter);
     if (contentEnd === rowStart) continue;
     const reason = addCells(context, chunk, column);
     if (reason !== '') rejectRow(rows, rowStart, lineEnd, rows.lineCount, reason);
+  }
+}
+
+/** Takes the blanks around each cell away. */
+function trimCells(view: DataView, cells: Uint32Array, columns: number, delimiter: number): void {
+  const count = Math.min(columns * 2, cells.length);
+  for (let at = 0; at < count; at += 2) {
+    const end = cells[at + 1] as number;
+    let start = cells[at] as number;
+    while (start < end && isBlank(view.getUint8(start), delimiter)) start++;
+    cells[at] = start;
+    cells[at + 1] = trimmedEnd(view, start, end, delimiter);
   }
 }

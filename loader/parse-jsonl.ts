@@ -18,6 +18,7 @@ import { readMembers } from './json-members.ts';
 import type { JsonLine } from './json-members.ts';
 import { addLine } from './json-rows.ts';
 import { BRACE_OPEN, faultAt, skipSpace } from './json-scan.ts';
+import { isComment } from './parse-context.ts';
 import type { ParseContext } from './parse-context.ts';
 import { rejectRow } from './row-table.ts';
 import { copiesOf, findOne, wordsOf } from './word-scan.ts';
@@ -29,16 +30,21 @@ const NEWLINES = copiesOf(NEWLINE);
  * the chunk or, from the first line that needs it, of the arena. `line` is the context's reader.
  */
 export function parseJsonl(context: ParseContext, line: JsonLine, chunk: Buffer): void {
-  const { arena, rows } = context;
+  const { arena, comment, rows } = context;
   const { scanner } = line;
   scanner.bytes = chunk;
   scanner.view = wordsOf(chunk);
   scanner.end = chunk.length;
   line.usesArena = false;
+  const hasComments = comment.length > 0;
   // Asked once of a whole chunk that is, of every line of one that is not.
   const isText = isUtf8(chunk);
   for (let start = 0; start < chunk.length;) {
     rows.lineCount++;
+    if (hasComments && isComment(chunk, start, comment)) {
+      start = findOne(scanner.view, start, chunk.length, NEWLINES) + 1;
+      continue;
+    }
     let lineEnd = skipSpace(scanner, start);
     if (!isLineEnd(chunk, lineEnd)) {
       const at = lineEnd;

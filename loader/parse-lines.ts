@@ -9,6 +9,7 @@
 // Hot loop: plain functions over numbers and bytes; nothing is allocated for a good row.
 
 import { CARRIAGE_RETURN, NEWLINE, SPACE } from './dialect.ts';
+import { isComment } from './parse-context.ts';
 import { addRow, rejectRow } from './row-table.ts';
 import type { RowTable } from './row-table.ts';
 import { copiesOf, findOne, findTwo, wordsOf } from './word-scan.ts';
@@ -20,14 +21,19 @@ const NEWLINES = copiesOf(NEWLINE);
 /** Below this many bytes a loop finds the newline sooner than a call into the engine. */
 const NEWLINE_LOOP_BYTES = 256;
 
-/** Parses `chunk`, which begins and ends at line ends. */
-export function parseLines(chunk: Buffer, rows: RowTable): void {
+/** Parses `chunk`, which begins and ends at line ends. Lines that begin with `comment` are skipped. */
+export function parseLines(chunk: Buffer, rows: RowTable, comment: Buffer): void {
   const end = chunk.length;
   const view = wordsOf(chunk);
+  const hasComments = comment.length > 0;
   rows.source = chunk;
   let at = 0;
   while (at < end) {
     rows.lineCount++;
+    if (hasComments && isComment(chunk, at, comment)) {
+      at = findNewline(chunk, view, at, end) + 1;
+      continue;
+    }
     const space = findTwo(view, at, end, SPACES, NEWLINES);
     if (space === end || chunk[space] === NEWLINE) {
       if (!isBlank(chunk, at, space)) {

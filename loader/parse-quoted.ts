@@ -8,28 +8,34 @@
 //                                   x "y" z"" z      it only becomes shorter
 //
 // What is not of this grammar is what csv-parse refuses as well (a property test), and is rejected
-// here with the offset of the quote at fault. Where such a record ends is csv-records.ts's to say.
+// here with the offset of the quote at fault. Such a record ends at the first line end after the start
+// of the field at fault (csv-records.ts has the same rule), so the rows after it are read as they are.
 //
 // Hot loop: plain functions over numbers and bytes; nothing is allocated for a good row.
 
-import { CsvRecords, bytesSource } from './csv-records.ts';
+import { QUOTED_BYTES_MAX, isBlank } from './csv-records.ts';
 import { CARRIAGE_RETURN, NEWLINE, QUOTE, VALUE_IS_JSON } from './dialect.ts';
-import { addCells, beginCells } from './parse-context.ts';
+import type { Dialect } from './dialect.ts';
+import { addCells, beginCells, isComment } from './parse-context.ts';
 import type { ParseContext } from './parse-context.ts';
 import { rejectRow } from './row-table.ts';
 import type { RejectReason } from './reject-table.ts';
 import { copiesOf, findOne, findThree, findTwo } from './word-scan.ts';
 
+/** Also of a value over more lines than one may have, and of one whose next quote has text after it. */
+const UNCLOSED: RejectReason = 'unclosed quote';
 const QUOTES = copiesOf(QUOTE);
 const NEWLINES = copiesOf(NEWLINE);
 
 /** What is known of the record that was read last, beside its cells. */
 interface RecordShape {
   columns: number;
-  /** `\n` in quotes. */
+  /** `\n` in quotes, and of them those of its last cell. */
   innerLines: number;
+  cellLines: number;
   hasEscapes: boolean;
-  /** Of the quote at fault, where the record is not one; and what is wrong with it. */
+  /** Where the field begins that is not of the grammar, the quote at fault, and what is wrong. */
+  fieldAt: number;
   faultAt: number;
   fault: RejectReason;
 }
@@ -39,58 +45,85 @@ interface RecordShape {
  * slices of the chunk or, with a JSON value, of the arena.
  */
 export function parseQuoted(context: ParseContext, chunk: Buffer): void {
-  const { dialect, rows } = context;
+  const { comment, rows } = context;
   const end = chunk.length;
   const view = beginCells(context, chunk);
-  const records = new CsvRecords(bytesSource(chunk), dialect.delimiter);
-  const shape = { columns: 0, innerLines: 0, hasEscapes: false, faultAt: 0, fault: '' };
+  const hasComments = comment.length > 0;
+  const shape = newRecordShape();
   let at = 0;
   while (at < end) {
     const start = at;
     const line = rows.lineCount + 1;
-    const next = readRecord(context, view, start, end, shape);
+    if (hasComments && isComment(chunk, at, comment)) {
+      at = lineEndOf(view, at, end);
+      rows.lineCount++;
+      continue;
+    }
+    const next = readRecord(context.cells, context.dialect, view, start, end, shape);
     if (next >= 0) {
       at = next;
       rows.lineCount += 1 + shape.innerLines;
       const reason = addRecord(context, chunk, view, shape);
       if (reason !== '') rejectRow(rows, start, contentEnd(chunk, at), line, reason);
+      else if (shape.innerLines > 0) rows.spanningCount++;
     } else {
-      at = records.endOf(start);
+      at = lineEndOf(view, shape.fieldAt, end);
       rows.lineCount += countLines(chunk, start, at);
       rejectRow(rows, start, contentEnd(chunk, at), line, shape.fault, shape.faultAt);
     }
   }
 }
 
+function newRecordShape(): RecordShape {
+  return {
+    columns: 0,
+    innerLines: 0,
+    cellLines: 0,
+    hasEscapes: false,
+    fieldAt: 0,
+    faultAt: 0,
+    fault: '',
+  };
+}
+
+/** After the next line end; `end` without one. */
+function lineEndOf(view: DataView, at: number, end: number): number {
+  return Math.min(end, findOne(view, at, end, NEWLINES) + 1);
+}
+
 /**
- * Reads one record into `context.cells` and `shape`. Returns the offset behind it and its line end, or
- * -1 where it is not of the grammar.
+ * Reads one record into `cells` and `shape`. Returns the offset after it and its line end, or -1 where
+ * it is not of the grammar. Cells beyond the length of `cells` are counted alone.
  */
 function readRecord(
-  context: ParseContext,
+  cells: Uint32Array,
+  dialect: Pick<Dialect, 'delimiter' | 'trims' | 'linesPerValueMax'>,
   view: DataView,
   start: number,
   end: number,
   shape: RecordShape,
 ): number {
-  const { cells } = context;
-  const { delimiter } = context.dialect;
+  const { delimiter, linesPerValueMax, trims } = dialect;
   const delimiters = copiesOf(delimiter);
   shape.columns = 0;
   shape.innerLines = 0;
   shape.hasEscapes = false;
   for (let at = start; ;) {
+    if (trims) at = skipBlanks(view, at, end, delimiter);
     const isQuoted = at < end && view.getUint8(at) === QUOTE;
     const cellStart = isQuoted ? at + 1 : at;
+    shape.fieldAt = at;
     let cellEnd = isQuoted
-      ? closeOfCell(view, cellStart, end, shape)
+      ? closeOfCell(view, cellStart, end, linesPerValueMax, shape)
       : findThree(view, at, end, delimiters, NEWLINES, QUOTES);
     if (cellEnd < 0) return -1;
     at = isQuoted ? cellEnd + 1 : cellEnd;
+    if (trims && isQuoted) at = skipBlanks(view, at, end, delimiter);
     const byte = at < end ? view.getUint8(at) : NEWLINE;
     if (byte === NEWLINE && !isQuoted && at < end && at > cellStart) {
       if (view.getUint8(at - 1) === CARRIAGE_RETURN) cellEnd--;
     }
+    if (trims && !isQuoted) cellEnd = trimmedEnd(view, cellStart, cellEnd, delimiter);
     // Stores beyond the last column fall outside the array and vanish; the count tells.
     cells[shape.columns * 2] = cellStart;
     cells[shape.columns * 2 + 1] = cellEnd;
@@ -101,21 +134,47 @@ function readRecord(
   }
 }
 
-/** The offset of the closing quote of the cell whose content begins at `from`; -1 without one. */
-function closeOfCell(view: DataView, from: number, end: number, shape: RecordShape): number {
+function skipBlanks(view: DataView, from: number, end: number, delimiter: number): number {
   let at = from;
+  while (at < end && isBlank(view.getUint8(at), delimiter)) at++;
+  return at;
+}
+
+/** The end of the cell `[start, end)` without the blanks at its end. */
+export function trimmedEnd(view: DataView, start: number, end: number, delimiter: number): number {
+  let at = end;
+  while (at > start && isBlank(view.getUint8(at - 1), delimiter)) at--;
+  return at;
+}
+
+/**
+ * The offset of the closing quote of the cell whose content begins at `from`; -1 without one, or with
+ * more than `linesMax` line ends before it.
+ */
+function closeOfCell(
+  view: DataView,
+  from: number,
+  end: number,
+  linesMax: number,
+  shape: RecordShape,
+): number {
+  let at = from;
+  let lines = 0;
   for (;;) {
     at = findTwo(view, at, end, QUOTES, NEWLINES);
-    if (at === end) return faultOf(shape, from - 1, 'unclosed quote');
+    if (at === end) return faultOf(shape, from - 1, UNCLOSED);
     if (view.getUint8(at) === NEWLINE) {
-      shape.innerLines++;
+      if (++lines > linesMax) return faultOf(shape, from - 1, UNCLOSED);
       at++;
       continue;
     }
-    if (at + 1 === end || view.getUint8(at + 1) !== QUOTE) return at;
+    if (at + 1 === end || view.getUint8(at + 1) !== QUOTE) break;
     shape.hasEscapes = true;
     at += 2;
   }
+  shape.innerLines += lines;
+  shape.cellLines = lines;
+  return at - from + 1 < QUOTED_BYTES_MAX ? at : faultOf(shape, from - 1, UNCLOSED);
 }
 
 /** Behind `\r\n` at `at`, where a quoted cell has ended; -1, and the fault, for anything else. */
@@ -129,6 +188,8 @@ function lineEndBehind(
   if (!isQuoted) return faultOf(shape, at, 'quote inside an unquoted field');
   const isReturn = view.getUint8(at) === CARRIAGE_RETURN;
   if (isReturn && at + 1 < end && view.getUint8(at + 1) === NEWLINE) return at + 2;
+  // Over several lines it is rather the opening quote that is at fault.
+  if (shape.cellLines > 0) return faultOf(shape, shape.fieldAt, UNCLOSED);
   return faultOf(shape, at - 1, 'text after a closing quote');
 }
 

@@ -46,6 +46,7 @@ export interface ParseOutcome {
   readonly rowCount: number;
   readonly rejectedCount: number;
   readonly lineCount: number;
+  readonly spanningCount: number;
   /** Per shard. */
   readonly sectionBytes: Uint32Array;
   readonly sectionRows: Uint32Array;
@@ -173,6 +174,7 @@ function outcomeOf(header: RunHeader, isResumed: boolean): ParseOutcome {
     rowCount: header.rowCount,
     rejectedCount: header.rejectedCount,
     lineCount: header.lineCount,
+    spanningCount: header.spanningCount,
     sectionBytes: header.sectionBytes,
     sectionRows: header.sectionRows,
   };

@@ -2,7 +2,8 @@
 
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { RECORD_BYTES_MAX, newRecordEnds, recordTooLong } from './chunks.ts';
-import { CARRIAGE_RETURN, COMMA } from './dialect.ts';
+import { CARRIAGE_RETURN, COMMA, DEFAULT_RULES, NEWLINE } from './dialect.ts';
+import type { ReadingRules } from './dialect.ts';
 import { FileWindow, readFully } from './file-window.ts';
 import type { LoadFormat } from './formats.ts';
 
@@ -10,16 +11,25 @@ import type { LoadFormat } from './formats.ts';
 export const HEAD_BYTES = 1024 * 1024;
 const WINDOW_BYTES = 256 * 1024;
 
+/** What the flags say of a file's beginning; a delimiter that is still to be found counts as a comma. */
+export type HeadRules = ReadingRules & { readonly delimiter?: number };
+
 /**
  * The first HEAD_BYTES of a file and, of csv and tsv, at least its first row; all of it if that is
  * less. `path` is what the file is called in errors. Throws INPUT_INVALID where the first row is longer
  * than any may be.
  */
-export function readHead(readPath: string, path: string, format: LoadFormat): Buffer {
+export function readHead(
+  readPath: string,
+  path: string,
+  format: LoadFormat,
+  rules: HeadRules = DEFAULT_RULES,
+): Buffer {
   const file = openSync(readPath, 'r');
   try {
     const { size } = fstatSync(file);
-    const firstEnd = format === 'csv' || format === 'tsv' ? firstRowEnd(file, size, format) : 0;
+    const firstEnd =
+      format === 'csv' || format === 'tsv' ? firstRowEnd(file, size, format, rules) : 0;
     if (firstEnd < 0) throw recordTooLong(path, 0, format);
     const bytes = Buffer.allocUnsafe(Math.max(HEAD_BYTES, firstEnd));
     return bytes.subarray(0, readFully(file, bytes, bytes.length, 0));
@@ -29,11 +39,21 @@ export function readHead(readPath: string, path: string, format: LoadFormat): Bu
 }
 
 /** Behind the first row that is not blank; -1 if it does not end where it should. */
-function firstRowEnd(file: number, size: number, format: 'csv' | 'tsv'): number {
+function firstRowEnd(
+  file: number,
+  size: number,
+  format: 'csv' | 'tsv',
+  { delimiter = COMMA, ...rules }: HeadRules,
+): number {
   const source = new FileWindow(file, size, WINDOW_BYTES);
-  const records = newRecordEnds(source, { format, delimiter: COMMA });
-  // Behind a byte order mark: a quote opens a field only at a row's very start.
+  const records = newRecordEnds(source, { ...rules, format, delimiter });
+  // After a byte order mark: a quote opens a field only at a row's very start.
   let start = source.byteAt(0) === 0xef ? Math.min(3, size) : 0;
+  for (let line = 0; line < rules.skipLines; line++) {
+    const newline = source.find(NEWLINE, start, size);
+    if (newline < 0) return size;
+    start = newline + 1;
+  }
   for (;;) {
     const end = records.endBehind(start, start + 1, Math.min(size, start + RECORD_BYTES_MAX));
     if (end < 0 || end === size || !isBlank(source, start, end)) return end;

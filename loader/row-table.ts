@@ -48,6 +48,8 @@ export interface RowTable {
   readonly rejects: RejectTable;
   /** Lines of the chunk, blank ones included. */
   lineCount: number;
+  /** Rows that took several lines, by line ends in quotes. */
+  spanningCount: number;
   readonly allowance: Allowance | undefined;
 }
 
@@ -71,6 +73,7 @@ export function newRowTable(shardCount: number, allowance?: Allowance): RowTable
     valueBytes: 0,
     rejects: newRejectTable(allowance),
     lineCount: 0,
+    spanningCount: 0,
     allowance,
   };
 }
@@ -85,6 +88,7 @@ export function clearRowTable(rows: RowTable): void {
   rows.valueBytes = 0;
   clearRejects(rows.rejects);
   rows.lineCount = 0;
+  rows.spanningCount = 0;
 }
 
 /**

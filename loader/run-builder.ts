@@ -48,6 +48,7 @@ export function buildRun(
     rejectedCount: rows.rejects.count,
     rowCount: rows.count,
     lineCount: rows.lineCount,
+    spanningCount: rows.spanningCount,
     rejectsBytes: rejects.length,
     rejectsCrc: crc32(rejects),
     sectionBytes,

@@ -11,7 +11,8 @@
 //     48  lines                 f64
 //     56  rejects bytes         u32
 //     60  rejects CRC32         u32
-//     64  S times: section bytes u32 | rows u32 | CRC32 u32
+//     64  rows of several lines u32
+//     68  S times: section bytes u32 | rows u32 | CRC32 u32
 //         CRC32 of all above    u32
 //         S sections: encoded records (segment/record.ts), one after the other
 //         rejects (reject-table.ts)
@@ -29,8 +30,8 @@ import { workFolderFull } from './disk-reserve.ts';
 import { readFully } from './file-window.ts';
 
 const MAGIC = 0x524c5453;
-const FORMAT_VERSION = 2;
-const FIXED_BYTES = 64;
+const FORMAT_VERSION = 3;
+const FIXED_BYTES = 68;
 const SHARD_ENTRY_BYTES = 12;
 export const BINDING_BYTES = 16;
 
@@ -42,6 +43,7 @@ export interface RunHeader {
   readonly rejectedCount: number;
   readonly rowCount: number;
   readonly lineCount: number;
+  readonly spanningCount: number;
   readonly rejectsBytes: number;
   readonly rejectsCrc: number;
   /** Per shard. */
@@ -72,6 +74,7 @@ export function encodeRunHeader(header: RunHeader): Buffer {
   bytes.writeDoubleLE(header.lineCount, 48);
   bytes.writeUInt32LE(header.rejectsBytes, 56);
   bytes.writeUInt32LE(header.rejectsCrc, 60);
+  bytes.writeUInt32LE(header.spanningCount, 64);
   for (let shard = 0; shard < shardCount; shard++) {
     const at = FIXED_BYTES + shard * SHARD_ENTRY_BYTES;
     bytes.writeUInt32LE(header.sectionBytes[shard] as number, at);
@@ -119,6 +122,7 @@ function decodeRunHeader(
     lineCount: bytes.readDoubleLE(48),
     rejectsBytes: bytes.readUInt32LE(56),
     rejectsCrc: bytes.readUInt32LE(60),
+    spanningCount: bytes.readUInt32LE(64),
     sectionBytes,
     sectionRows,
     sectionCrc,

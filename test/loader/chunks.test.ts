@@ -85,9 +85,11 @@ it('the rows and rejects of any csv do not depend on where it was cut', () => {
       fc.integer({ min: 1, max: 30 }),
       (units, size) => {
         const bytes = Buffer.from(units.join(''));
-        const input = inputOf(path, bytes, CSV);
-        const whole = parseAll(input, bytes, 1_000_000);
-        expect(parseAll(input, bytes, size)).toEqual(whole);
+        for (const rules of [{}, { linesPerValueMax: 1 }, { trims: true }, { comment: 'a' }]) {
+          const input = inputOf(path, bytes, { ...CSV, ...rules });
+          const whole = parseAll(input, bytes, 1_000_000);
+          expect(parseAll(input, bytes, size)).toEqual(whole);
+        }
       },
     ),
     runs(250),
@@ -120,7 +122,7 @@ it.for([
 
 describe('a value', () => {
   const MiB = 1024 * 1024;
-  const long = (byteCount: number): Buffer => Buffer.alloc(byteCount, 'long "" text\n');
+  const long = (byteCount: number): Buffer => Buffer.alloc(byteCount, 'long "" text ');
   function parsedLong(quoted: Buffer) {
     const bytes = Buffer.concat([Buffer.from('a,1\nb,"'), quoted, Buffer.from('"\nc,3\n')]);
     const input = inputOf(join(tempDir(), 'in.csv'), bytes, CSV);

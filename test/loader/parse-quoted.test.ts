@@ -110,12 +110,13 @@ describe('a rejected record', () => {
       ['a', '1'],
       ['b', '2'],
       ['c', '3'],
+      ['d', '4'],
       ['e', '5'],
     ]);
     expect(rejects.map(({ line, offset, reason }) => [offset, line, reason])).toEqual([
       [104, 2, 'quote inside an unquoted field (byte 105)'],
       [118, 4, 'text after a closing quote (byte 120)'],
-      [133, 6, 'text after a closing quote (byte 143)'],
+      [133, 6, 'unclosed quote'],
     ]);
   });
 
@@ -130,6 +131,29 @@ describe('a rejected record', () => {
       { offset: 6, line: 2, reason: 'unclosed quote (byte 8)', raw: 'b,"open' },
     ]);
     expect(lineCount).toBe(4);
+  });
+
+  it('with a stray quote costs its line, though a later quote would close it', () => {
+    const lines = Array.from({ length: 300 }, (_, row) => `sku-${row},item ${row}`);
+    lines[50] = 'sku-50,"item 50';
+    lines[250] = 'sku-250,6 foot 2"';
+    const { rejects, rows } = parsed(CSV, `${lines.join('\n')}\n`);
+    expect(rows).toHaveLength(298);
+    expect(rejects.map(({ line, reason }) => [line, reason.replace(/ [(].*/, '')])).toEqual([
+      [51, 'unclosed quote'],
+      [251, 'quote inside an unquoted field'],
+    ]);
+  });
+
+  it('may have as many lines in a value as the dialect says', () => {
+    const two = { ...CSV, linesPerValueMax: 2 };
+    const { rejects, rows } = parsed(two, 'a,"1\n2\n3"\nb,"1\n2\n3\n4"\nc,5\n');
+    expect(rows).toEqual([
+      ['a', '1\n2\n3'],
+      ['c', '5'],
+    ]);
+    expect(rejects.map(({ line }) => line)).toEqual([4, 5, 6, 7]);
+    expect(parsed({ ...CSV, linesPerValueMax: 3 }, 'b,"1\n2\n3\n4"\n').rejects).toEqual([]);
   });
 
   it('is shown as it came, even where it would have been unescaped', () => {
@@ -150,7 +174,32 @@ describe('a rejected record', () => {
 
   it('gives a line its number whatever was in quotes before it', () => {
     const { rejects } = parsed(CSV, '"a","\n\n"\n"x"y,1\n"b","\n"\n"z\nz"z,2\nc\n');
-    expect(rejects.map(({ line }) => line)).toEqual([4, 7, 9]);
+    expect(rejects.map(({ line }) => line)).toEqual([4, 7, 8, 9]);
+  });
+});
+
+describe('other dialects', () => {
+  const dialect = { ...CSV, delimiter: 0x3b, comment: '#', trims: true };
+
+  it('have their own delimiter, comments, and cells without the blanks around them', () => {
+    const text = '# a "comment\n a ; "x; ""y"" " \r\n#b;1\n"c"\t; d e \n  \nf;";"\n ;g\n';
+    const { lineCount, rejects, rows } = parsed(dialect, text);
+    expect(rows).toEqual([
+      ['a', 'x; "y" '],
+      ['c', 'd e'],
+      ['f', ';'],
+    ]);
+    expect(rejects.map(({ line, reason }) => [line, reason])).toEqual([[7, 'empty key']]);
+    expect(lineCount).toBe(7);
+  });
+
+  it('are the same with and without quotes in the chunk', () => {
+    const text = '#x;"\n a\t;\tb \n\n#;;;\nc;d;e\n;f\n';
+    const quoteless = text.replace('"', '');
+    expect(parsed(dialect, text)).toEqual({
+      ...parsed(dialect, quoteless, 1),
+      rejects: parsed(dialect, quoteless, 1).rejects,
+    });
   });
 });
 

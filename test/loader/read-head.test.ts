@@ -23,8 +23,8 @@ describe('the head of an input', () => {
   });
 
   it.for([
-    ['csv', '', `"k","${'long "" text\n'.repeat(100_000)}"\n`],
-    ['csv', '\ufeff', `"k","${'long "" text\n'.repeat(100_000)}",""\r\n`],
+    ['csv', '', `"k","${'long "" text '.repeat(100_000)}"\n`],
+    ['csv', '\ufeff', `"k","${'long "" text '.repeat(100_000)}",""\r\n`],
     ['csv', '\n\r\n\n', `k,${'x'.repeat(HEAD_BYTES)}\n`],
     ['tsv', '', `k\t"${'x'.repeat(HEAD_BYTES)}\n`],
   ] as const)(
