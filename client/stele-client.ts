@@ -70,7 +70,7 @@ const DEADLINE_MS_DEFAULT = 1000;
 export class SteleClient {
   readonly #views: ClientViews;
   readonly #links: DatanodeLinks;
-  readonly #router = new Router({ opensEarly: true });
+  readonly #router = new Router();
   readonly #dispatcher: Dispatcher;
   readonly #caller: ReplicaCaller;
   readonly #deadlineMs: number;

@@ -1,8 +1,8 @@
 // Which of the views that masters send the client goes by.
 //
 //   newer than the present one, same epoch           taken
-//   newer epoch, ready                               taken
-//   newer epoch, not ready                           held: a master that has just started does not know
+//   newer epoch, ready or settled                    taken
+//   newer epoch, neither                             held: a master that has just started does not know
 //                                                    yet what the datanodes have; the present one does
 //   older                                            held: of a master that lags behind
 //
@@ -55,5 +55,5 @@ export class ViewOrder {
 
 function isBetter(view: ClusterView, present: ClusterView): boolean {
   if (view.epoch === present.epoch) return view.revision > present.revision;
-  return view.epoch > present.epoch && (view.ready || !present.ready);
+  return view.epoch > present.epoch && (view.ready || view.settled === true || !present.ready);
 }

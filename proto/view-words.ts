@@ -35,3 +35,24 @@ export function diffKindWord(kind: DiffKind): string {
 function nameOf(numbers: Readonly<Record<string, number>>, value: number): string {
   return Object.entries(numbers).find(([, number]) => number === value)?.[0] ?? 'UNSPECIFIED';
 }
+
+/** Shards of a set of bits (KeyspaceView.unserved), as `0-3, 7`. */
+export function shardsText(bits: Uint8Array): string {
+  const parts: string[] = [];
+  const has = (shard: number): boolean => (((bits[shard >>> 3] ?? 0) >>> (shard & 7)) & 1) === 1;
+  for (let first = 0; first < bits.length * 8; first++) {
+    if (!has(first)) continue;
+    let last = first;
+    while (has(last + 1)) last++;
+    parts.push(first === last ? `${first}` : `${first}-${last}`);
+    first = last;
+  }
+  return parts.join(', ');
+}
+
+/** How many shards are in such a set. */
+export function countShards(bits: Uint8Array | undefined): number {
+  let count = 0;
+  for (let left of bits ?? []) for (; left > 0; left &= left - 1) count++;
+  return count;
+}

@@ -42,6 +42,8 @@ interface AppliedView {
 }
 
 export interface ControlState {
+  /** Monotonic; when this master began. */
+  readonly startedMs: number;
   readonly catalog: CatalogState;
   readonly facts: CatalogFacts;
   readonly nodes: Membership;
@@ -78,6 +80,7 @@ export function beginControl(
     ]),
   );
   const empty = {
+    startedMs: nowMs,
     catalog,
     facts,
     nodes: new Map(),
@@ -94,7 +97,10 @@ export function beginControl(
   };
   const { placed, world } = buildWorld(empty, settings, nowMs);
   const health = computeHealth(world);
-  const view = { ...buildView(world, health, facts.keyspaces, epochOf(catalog)), revision: 1 };
+  const view = {
+    ...buildView(world, health, facts.keyspaces, epochOf(catalog), false),
+    revision: 1,
+  };
   return { ...empty, placed, world, health, view };
 }
 

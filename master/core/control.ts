@@ -23,6 +23,7 @@ import { beginLoop, isNoted, observedOf, resumingOf, stepLoops } from './keyspac
 import type { NodeStatus } from './membership.ts';
 import { expectedOf, planMerges } from './merge.ts';
 import type { MergePlan } from './merge.ts';
+import { isSettled } from './readiness.ts';
 import { failingCopies, planRepair, retryNow } from './repair.ts';
 import type { Copy } from './repair.ts';
 import { buildView } from './routes.ts';
@@ -87,7 +88,10 @@ function look(before: ControlState, nowMs: number, settings: ControlSettings): C
   followWorld(before.world, world);
   const health = computeHealth(world);
   const epoch = epochOf(before.catalog);
-  const next = buildView(world, health, before.facts.keyspaces, epoch, before.view);
+  // Once settled, for good: a node that joins later takes nothing away.
+  const waitUntilMs = before.startedMs + settings.membership.repairDelayMs;
+  const settled = before.view.settled === true || isSettled(world, waitUntilMs);
+  const next = buildView(world, health, before.facts.keyspaces, epoch, settled, before.view);
   const view = newerView(before.view, next);
   const { leavingNames } = before.facts;
   const departures = noteDepartures(before.departures, leavingNames, nowMs, view.revision);

@@ -15,6 +15,7 @@
 
 import type { KeyspacePhase, KeyspaceRecord, ObservedRecord } from '../catalog/records.ts';
 import { isServing } from './membership.ts';
+import { currentPosition, unansweredShards } from './readiness.ts';
 import { servingOf } from './serving.ts';
 import { isParked } from './world.ts';
 import type { World } from './world.ts';
@@ -151,7 +152,7 @@ function nextPhase(
     return { phase: isFreed ? 'SUSPENDED' : 'SUSPENDING', resuming: false };
   }
   const resuming = was.resuming || was.phase === 'SUSPENDING' || was.phase === 'SUSPENDED';
-  if (resuming && unservedShards(world, uid).length > 0) {
+  if (resuming && unansweredShards(world, uid).length > 0) {
     return { phase: 'INITIALIZING', resuming: true };
   }
   return { phase: 'RUNNING', resuming: false };
@@ -165,18 +166,9 @@ function nodesInMemory(world: World, uid: string): string[] {
     .map(({ id }) => id);
 }
 
-function unservedShards(world: World, uid: string): readonly number[] {
-  return servingOf(world).unanswered[currentOf(world, uid)] ?? [];
-}
-
 /** As far as it is suspended, or on its way back. */
 function unheldShards(world: World, uid: string): readonly number[] {
-  return servingOf(world).unheld[currentOf(world, uid)] ?? [];
-}
-
-/** Its position in `world.datasets`, or -1. */
-function currentOf(world: World, uid: string): number {
-  return world.datasets.findIndex((dataset) => dataset.uid === uid && dataset.current);
+  return servingOf(world).unheld[currentPosition(world, uid)] ?? [];
 }
 
 /** Why the loop cannot go on; undefined where it can, or only needs time. */
@@ -191,7 +183,7 @@ function troubleOf(
     case 'INITIALIZING':
       return resuming ? troubleOfResume(world, uid) : undefined;
     case 'RUNNING':
-      return unserved(unservedShards(world, uid)) ?? failingCopies.get(uid);
+      return unserved(unansweredShards(world, uid)) ?? failingCopies.get(uid);
     case 'SUSPENDING':
       return `${list(nodesInMemory(world, uid))}: its memory is not freed yet`;
     case 'SUSPENDED':

@@ -14,6 +14,7 @@ import { coverageOf } from './coverage.ts';
 import type { Health } from './health.ts';
 import { isServing } from './membership.ts';
 import type { NodeStatus } from './membership.ts';
+import { shardBits, unansweredShards } from './readiness.ts';
 import { servingOf } from './serving.ts';
 import type { Serving } from './serving.ts';
 import { isInStep, replicationMax } from './world.ts';
@@ -35,6 +36,7 @@ export function buildView(
   health: Health,
   keyspaces: readonly ViewKeyspace[],
   epoch: number,
+  settled: boolean,
   before?: ClusterView,
 ): ClusterView {
   const nodes = [...world.nodes.values()].sort((left, right) => (left.id < right.id ? -1 : 1));
@@ -48,6 +50,7 @@ export function buildView(
     keyspaces: keyspaces.map((keyspace) => keyspaceView(world, keyspace)),
     health: health.status,
     ready: health.ready,
+    ...(settled ? { settled } : {}),
   };
 }
 
@@ -82,6 +85,8 @@ function isInOrder(nodes: readonly NodeStatus[], ids: readonly string[]): boolea
 
 function keyspaceView(world: World, { record, versions, records }: ViewKeyspace): KeyspaceView {
   const resuming = world.resuming.has(record.uid);
+  const suspended = record.desired.suspended === true || resuming;
+  const unserved = suspended ? [] : unansweredShards(world, record.uid);
   return {
     uid: record.uid,
     name: record.name,
@@ -89,9 +94,10 @@ function keyspaceView(world: World, { record, versions, records }: ViewKeyspace)
     currentVersion: record.desired.currentVersion,
     versions: [...versions],
     records,
-    ...(record.desired.suspended === true || resuming ? { suspended: true } : {}),
+    ...(suspended ? { suspended } : {}),
     ...(resuming ? { resuming } : {}),
     ...(record.desired.uncached === true ? { uncached: true } : {}),
+    ...(unserved.length > 0 ? { unserved: shardBits(unserved, world.shardCount) } : {}),
   };
 }
 

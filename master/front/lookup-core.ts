@@ -1,8 +1,8 @@
 // The read path of the master, one for HTTP, RESP and gRPC: cache, then route, then ask.
 //
 // The version is chosen once, when a batch begins: a swap in the middle of it changes nothing for
-// that batch. Before the cluster has been ready for the first time every read is UNINITIALIZED;
-// after that a shard without a replica is UNAVAILABLE for its own keys only.
+// that batch. A shard that no datanode was seen with yet is UNINITIALIZED, later one without a replica
+// is UNAVAILABLE, each for its own keys only.
 
 import { monotonicNowMs, turnNowMs } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';

@@ -3,6 +3,7 @@
 
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
+import { countShards } from '../../proto/view-words.ts';
 import { LatencyHistogram, doublingBoundsMs } from '../../proto/routing/latency.ts';
 import type { CacheCounts } from '../../proto/routing/router.ts';
 import type { LookupCore } from './lookup-core.ts';
@@ -143,6 +144,20 @@ export class FrontMetrics {
     const view = (): ClusterView => core.router.table.view;
     this.#gauge('stele_health_status', '1 green, 2 yellow, 3 red, 0 unknown', () => view().health);
     this.#gauge('stele_ready', '1 when every shard can be read', () => (view().ready ? 1 : 0));
+    this.#registry.registerMetric(
+      new Gauge({
+        registers: [],
+        name: 'stele_keyspace_shards_unserved',
+        help: 'Shards of the current version without a replica on a serving datanode',
+        labelNames: ['keyspace'],
+        collect() {
+          this.reset();
+          for (const { name, unserved } of view().keyspaces) {
+            this.set({ keyspace: name }, countShards(unserved));
+          }
+        },
+      }),
+    );
     this.#gauge('stele_epoch', "Number of the leader's term", () => view().epoch);
     this.#registry.registerMetric(
       new Gauge({

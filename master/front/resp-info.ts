@@ -31,7 +31,7 @@ export function masterInfo(
     uptimeMs,
     listener,
     // Clients wait for loading:0; a single dead shard must not keep them out.
-    isLoading: !core.router.open,
+    isLoading: !core.router.readsSome,
     memoryUsedBytes: process.memoryUsage.rss(),
     memoryMaxBytes: 0,
     more: {

@@ -74,6 +74,10 @@ export class Dispatcher {
   /** Asks for one key; its receiver is called later, or at once when nobody can know the answer. */
   submit(waiting: WaitingKey): void {
     if (this.#closed) return this.#giveUp(waiting, 'UNAVAILABLE', this.#closedReason);
+    if (waiting.target.starting !== undefined) {
+      const error = this.#options.router.notStarted(waiting.target, waiting.shard);
+      if (error !== undefined) return this.#reject(waiting, error);
+    }
     this.#hedging.earn();
     this.#place(waiting);
   }
@@ -335,15 +339,12 @@ export class Dispatcher {
   }
 
   #giveUp(waiting: WaitingKey, code: 'UNAVAILABLE' | 'OVERLOADED', reason: string): void {
-    if (waiting.settled) return;
+    if (!waiting.settled) this.#reject(waiting, new SteleError(code, reason));
+  }
+
+  #reject(waiting: WaitingKey, error: SteleError): void {
     waiting.settled = true;
     this.unavailable++;
-    waiting.receiver.receive(
-      waiting.index,
-      LookupStatus.UNAVAILABLE,
-      undefined,
-      '',
-      new SteleError(code, reason),
-    );
+    waiting.receiver.receive(waiting.index, LookupStatus.UNAVAILABLE, undefined, '', error);
   }
 }

@@ -29,7 +29,12 @@ export interface LookupTarget extends LookupTargetRef {
   readonly cached: boolean;
   /** Of the keyspace, all versions together. Added to by whoever has a cache. */
   readonly cacheCounts: CacheCounts;
+  /** Shards that may not have been heard of yet (ShardBits); undefined once all were. */
+  readonly starting: ShardBits | undefined;
 }
+
+/** A set of shards: shard s is bit s % 8 of byte s / 8. */
+type ShardBits = Uint8Array;
 
 export interface CacheCounts {
   hits: number;
@@ -46,16 +51,7 @@ export interface RouteTable {
 export const NONE_LEFT = -1;
 export const ALL_BUSY = -2;
 
-export interface RouterOptions {
-  /**
-   * True: what some node has is read even while the cluster is not ready. For who comes when it has
-   * been running for long, and happens to have lost a shard just now.
-   */
-  readonly opensEarly?: boolean;
-}
-
 export class Router {
-  readonly #opensEarly: boolean;
   #table: RouteTable = emptyTable();
   #nodes = new Map<string, NodeSlot>();
   #keyspaces = new Map<string, KeyspaceView>();
@@ -67,15 +63,26 @@ export class Router {
   #nextDataset = 1;
   #turn = 0;
   #random = 0x9e3779b9 | 0;
-  #everReady = false;
+  /** By keyspace uid: shards that no view so far had a replica of. Empty once `open`. */
+  #starting = new Map<string, ShardBits | undefined>();
+  #open = false;
 
-  constructor({ opensEarly = false }: RouterOptions = {}) {
-    this.#opensEarly = opensEarly;
+  /**
+   * Whether everything that can be known is: what has no replica from now on is lost for the time being.
+   * Keyspaces and shards that were seen with a replica are read before that.
+   */
+  get open(): boolean {
+    return this.#open;
   }
 
-  /** Whether reads are answered: once the cluster was ready, only its dead shards are not. */
-  get open(): boolean {
-    return this.#everReady;
+  /** Whether some keyspace can be read whole. */
+  get readsSome(): boolean {
+    if (this.#open) return true;
+    for (const { currentVersion, suspended, uid } of this.#keyspaces.values()) {
+      const isRead = currentVersion > 0 && suspended !== true;
+      if (isRead && this.#starting.get(uid) === undefined) return true;
+    }
+    return false;
   }
 
   get table(): RouteTable {
@@ -98,7 +105,8 @@ export class Router {
     }
     this.#nodes = nodes;
     this.#keyspaces = new Map(view.keyspaces.map((keyspace) => [keyspace.name, keyspace]));
-    this.#everReady ||= view.ready;
+    this.#open ||= view.ready || view.settled === true;
+    this.#starting = this.#stillStarting(view);
     this.#table = {
       view,
       shardCount: view.shardCount,
@@ -110,15 +118,15 @@ export class Router {
 
   /**
    * The dataset that a read of `keyspace` goes to; `version` 0 is the current one. Throws
-   * UNINITIALIZED until the cluster has been ready once, KEYSPACE_NOT_FOUND, VERSION_NOT_FOUND,
-   * SUSPENDED.
+   * KEYSPACE_NOT_FOUND, VERSION_NOT_FOUND, SUSPENDED; UNINITIALIZED before `open` for a keyspace that is
+   * unknown or has no shard that can be read yet.
    */
   target(keyspace: string, version = 0): LookupTarget {
     const current = version === 0 ? this.#current.get(keyspace) : undefined;
     if (current !== undefined) return current;
     const known = this.#keyspaces.get(keyspace);
-    if (!this.#everReady && !this.#readsEarly(known)) throw notReady(this.#table.view);
     if (known === undefined) {
+      if (!this.#open) throw notReady(this.#table.view);
       throw new SteleError(
         'KEYSPACE_NOT_FOUND',
         `There is no keyspace '${shorten(keyspace)}'; \`stele keyspaces\` lists those there are.`,
@@ -139,23 +147,33 @@ export class Router {
       );
     }
     const target = this.#targetOf(known, wanted);
+    if (isAllOf(target.starting, this.#table.shardCount)) {
+      throw notReady(this.#table.view, `any shard of keyspace '${keyspace}'`);
+    }
     if (version === 0) this.#current.set(keyspace, target);
     return target;
   }
 
   /**
    * The dataset that a client with a view of its own names by uid; version 0 is the current one.
-   * Undefined when it is not in the view (yet, or any more). Throws UNINITIALIZED, SUSPENDED.
+   * Undefined when it is not in the view (yet, or any more). Throws UNINITIALIZED before `open` for one
+   * that is unknown, SUSPENDED.
    */
   targetOfUid(uid: string, version: number): LookupTarget | undefined {
-    if (!this.#everReady) throw notReady(this.#table.view);
     for (const keyspace of this.#keyspaces.values()) {
       if (keyspace.uid !== uid) continue;
       if (keyspace.suspended === true) throw suspendedError(keyspace.name);
       const wanted = version === 0 ? keyspace.currentVersion : version;
       return keyspace.versions.includes(wanted) ? this.#targetOf(keyspace, wanted) : undefined;
     }
+    if (!this.#open) throw notReady(this.#table.view);
     return undefined;
+  }
+
+  /** Why a read of the shard is not answered yet; undefined where nodes are to be asked. */
+  notStarted({ keyspace, starting }: LookupTarget, shard: number): SteleError | undefined {
+    if (starting === undefined || !hasShard(starting, shard)) return undefined;
+    return notReady(this.#table.view, `shard ${shard} of keyspace '${keyspace}'`);
   }
 
   /**
@@ -202,9 +220,14 @@ export class Router {
     return (this.#random >>> 0) % limit;
   }
 
-  #readsEarly(keyspace: KeyspaceView | undefined): boolean {
-    if (!this.#opensEarly || keyspace === undefined) return false;
-    return this.#table.replicas.some((replicas) => replicas.length > 0);
+  #stillStarting(view: ClusterView): Map<string, ShardBits | undefined> {
+    const starting = new Map<string, ShardBits | undefined>();
+    if (this.#open) return starting;
+    for (const { uid, unserved } of view.keyspaces) {
+      const before = this.#starting.has(uid) ? this.#starting.get(uid) : unserved;
+      starting.set(uid, commonShards(before, unserved));
+    }
+    return starting;
   }
 
   /** Those of the keyspaces in the view, by name. */
@@ -216,7 +239,8 @@ export class Router {
     const name = `${keyspace.uid}/${version}`;
     const known = this.#targets.get(name);
     const cached = keyspace.uncached !== true;
-    if (known !== undefined && known.cached === cached) return known;
+    const starting = this.#starting.get(keyspace.uid);
+    if (known?.cached === cached && known.starting === starting) return known;
     const target = {
       keyspace: keyspace.name,
       keyspaceUid: keyspace.uid,
@@ -225,6 +249,7 @@ export class Router {
       dataset: known?.dataset ?? this.#nextDataset++,
       cached,
       cacheCounts: this.#countsOf(keyspace.uid),
+      starting,
     };
     this.#targets.set(name, target);
     return target;
@@ -278,12 +303,33 @@ function rankOf(node: NodeView): number {
   }
 }
 
-/** Why reads are not answered yet, with what is missing. */
-export function notReady(view: ClusterView): SteleError {
+function hasShard(bits: ShardBits, shard: number): boolean {
+  return (((bits[shard >>> 3] ?? 0) >>> (shard & 7)) & 1) === 1;
+}
+
+function isAllOf(bits: ShardBits | undefined, shardCount: number): boolean {
+  if (bits === undefined) return false;
+  for (let shard = 0; shard < shardCount; shard++) if (!hasShard(bits, shard)) return false;
+  return true;
+}
+
+/** Undefined where there are none. */
+function commonShards(
+  left: ShardBits | undefined,
+  right: ShardBits | undefined,
+): ShardBits | undefined {
+  if (left === undefined || right === undefined) return undefined;
+  const both = left.map((bits, at) => bits & (right[at] ?? 0));
+  return both.some((bits) => bits !== 0) ? both : undefined;
+}
+
+/** Why reads are not answered yet, with what is missing: `what`, or everything. */
+export function notReady(view: ClusterView, what?: string): SteleError {
   const serving = view.nodes.filter((node) => isAnswering(node.state)).length;
+  const missing = what === undefined ? '' : `no datanode that serves has ${what} yet, `;
   return new SteleError(
     'UNINITIALIZED',
-    `The cluster is starting: ${serving} of ${view.nodes.length} known datanodes serve so far; try again shortly.`,
+    `The cluster is starting: ${missing}${serving} of ${view.nodes.length} known datanodes serve so far; try again shortly.`,
   );
 }
 

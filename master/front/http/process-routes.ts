@@ -1,10 +1,12 @@
 // What orchestrators and Prometheus ask: /livez, /readyz, /metrics. Answered from the first moment.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { shorten } from '../../../base/ids.ts';
+import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
 import type { ViewSource } from '../../../proto/operations.ts';
 import type { FrontMetrics } from '../metrics.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
-import { healthWord, isAnswering } from '../../../proto/view-words.ts';
+import { healthWord, isAnswering, shardsText } from '../../../proto/view-words.ts';
 
 export interface ProcessRoutesOptions {
   readonly views: ViewSource;
@@ -13,7 +15,11 @@ export interface ProcessRoutesOptions {
   readonly closing: () => boolean;
 }
 
-type MaybeVerbose = FastifyRequest<{ Querystring: { verbose?: string } }>;
+type ReadyRequest = FastifyRequest<{ Querystring: { verbose?: string; keyspace?: string } }>;
+type Check = readonly [name: string, passed: boolean];
+
+/** Keyspaces that ?verbose names. */
+const KEYSPACES_NAMED_MAX = 50;
 
 /** Registers /livez, /readyz and /metrics. */
 export function processRoutes(app: FastifyInstance, options: ProcessRoutesOptions): void {
@@ -28,13 +34,16 @@ export function processRoutes(app: FastifyInstance, options: ProcessRoutesOption
     {
       schema: {
         tags,
-        summary: '200 when every shard can be read, 503 otherwise; ?verbose',
-        querystring: queryOf({ verbose: 'Says what was looked at' }),
+        summary: '200 when every shard can be read, 503 otherwise; ?verbose, ?keyspace=NAME',
+        querystring: queryOf({
+          verbose: 'Says what was looked at, and names keyspaces and shards without a replica',
+          keyspace: 'Looks at this keyspace alone',
+        }),
         response: RESPONSES.ready,
       },
     },
-    async (request: MaybeVerbose, reply) => {
-      const checks = readinessChecks(options);
+    async (request: ReadyRequest, reply) => {
+      const checks = readinessChecks(options, request.query.keyspace);
       const ready = checks.every(([, passed]) => passed);
       const verbose = request.query.verbose !== undefined;
       const lines = verbose
@@ -55,12 +64,34 @@ export function processRoutes(app: FastifyInstance, options: ProcessRoutesOption
   );
 }
 
-function readinessChecks({ views, closing }: ProcessRoutesOptions): [string, boolean][] {
+function readinessChecks(
+  { views, closing }: ProcessRoutesOptions,
+  keyspace: string | undefined,
+): Check[] {
   const view = views.current();
   const serving = view.nodes.filter((node) => isAnswering(node.state)).length;
-  return [
+  const checks: Check[] = [
     ['not shutting down', !closing()],
     [`datanodes serving: ${serving} of ${view.nodes.length}`, serving > 0],
-    [`every shard has a verified replica (health ${healthWord(view.health)})`, view.ready],
   ];
+  if (keyspace !== undefined) return [...checks, keyspaceCheck(view, keyspace)];
+  checks.push([
+    `every shard has a verified replica (health ${healthWord(view.health)})`,
+    view.ready,
+  ]);
+  const partial = view.keyspaces.filter(({ unserved }) => unserved !== undefined);
+  for (const { name } of partial.slice(0, KEYSPACES_NAMED_MAX)) {
+    checks.push(keyspaceCheck(view, name));
+  }
+  return checks;
+}
+
+function keyspaceCheck(view: ClusterView, name: string): Check {
+  const keyspace = view.keyspaces.find((one) => one.name === name);
+  if (keyspace === undefined) return [`keyspace ${shorten(name)}: there is none`, false];
+  if (keyspace.suspended === true) return [`keyspace ${name}: suspended`, false];
+  if (keyspace.currentVersion === 0) return [`keyspace ${name}: nothing committed yet`, false];
+  const { unserved } = keyspace;
+  if (unserved === undefined) return [`keyspace ${name}: every shard has a verified replica`, true];
+  return [`keyspace ${name}: no replica of shards ${shardsText(unserved)}`, false];
 }

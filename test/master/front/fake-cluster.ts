@@ -182,6 +182,26 @@ export class FakeCluster implements ClusterOperations {
     for (const listener of this.#listeners) listener(view);
   }
 
+  /** A master has just started, and has not heard of these shards of `default` yet; absent: of anything. */
+  restart(shards?: readonly number[]): void {
+    this.change((view) => {
+      view.ready = false;
+      const unserved = Buffer.alloc(Math.ceil(SHARD_COUNT / 8));
+      const all = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
+      for (const shard of shards ?? all) unserved[shard >>> 3]! |= 1 << (shard & 7);
+      for (const keyspace of view.keyspaces) {
+        if (shards === undefined || keyspace.name === 'default') keyspace.unserved = unserved;
+      }
+    });
+  }
+
+  becomeReady(): void {
+    this.change((view) => {
+      view.ready = true;
+      for (const keyspace of view.keyspaces) delete keyspace.unserved;
+    });
+  }
+
   current(): ClusterView {
     return this.#view;
   }

@@ -224,16 +224,33 @@ describe('errors are problems', () => {
 
   it('before readiness: 503 UNINITIALIZED for every read', async () => {
     await http.stop();
-    cluster.change((view) => (view.ready = false));
+    cluster.restart();
     http = await HttpFixture.start(cluster);
     expectProblem(await get('/v1/keyspaces/default/keys/k'), 503, 'UNINITIALIZED');
     expectProblem(await get('/v1/keyspaces/none/keys/k'), 503, 'UNINITIALIZED');
     expectProblem(await get('/get?key=k'), 503, 'UNINITIALIZED');
     expect((await get('/livez')).statusCode).toBe(200);
     expect((await get('/readyz')).statusCode).toBe(503);
-    cluster.change((view) => (view.ready = true));
+    cluster.becomeReady();
     expect((await get('/v1/keyspaces/default/keys/k')).statusCode).toBe(200);
     expect((await get('/readyz')).statusCode).toBe(200);
+  });
+
+  it('one keyspace with lost shards is named by /readyz, and is no other keyspace’s matter', async () => {
+    cluster.change((view) => {
+      view.keyspaces.push({ ...view.keyspaces[0]!, uid: 'ff', name: 'whole', index: 9 });
+    });
+    cluster.restart([2, 3, 4, 7]);
+    const reply = await get('/readyz?verbose');
+    expect(reply.statusCode).toBe(503);
+    expect(reply.body).toContain('[-] keyspace default: no replica of shards 2-4, 7');
+    expect(reply.body).not.toContain('keyspace whole');
+    expect((await get('/readyz?keyspace=default')).statusCode).toBe(503);
+    expect((await get('/readyz?keyspace=whole')).statusCode).toBe(200);
+    expect((await get('/readyz?verbose&keyspace=none')).body).toContain('none: there is none');
+    expect((await get('/metrics')).body).toContain(
+      'stele_keyspace_shards_unserved{keyspace="default"} 4',
+    );
   });
 
   it('for what is no HTTP at all', async () => {

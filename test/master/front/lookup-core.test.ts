@@ -286,7 +286,7 @@ describe('versions', () => {
 describe('refusals of a whole batch', () => {
   it('say UNINITIALIZED before the cluster was ready, never "not found"', async () => {
     core.close();
-    cluster.change((view) => (view.ready = false));
+    cluster.restart();
     core = newCore();
     await expect(core.lookup('default', keys('k'))).rejects.toMatchObject({
       code: 'UNINITIALIZED',
@@ -294,7 +294,7 @@ describe('refusals of a whole batch', () => {
     await expect(core.lookup('unknown', keys('k'))).rejects.toMatchObject({
       code: 'UNINITIALIZED',
     });
-    cluster.change((view) => (view.ready = true));
+    cluster.becomeReady();
     expect(await read('k')).toBe(NOT_FOUND);
   });
 

@@ -42,7 +42,7 @@ afterEach(() => http.stop());
 
 const lose = (): void =>
   cluster.change((view) => view.routes.forEach((route) => (route.nodes = [])));
-const fall = (): void => cluster.change((view) => (view.ready = false));
+const fall = (): void => cluster.restart();
 const ok: Asked = { status: 200 };
 const json = { accept: 'application/json' };
 

@@ -157,15 +157,31 @@ describe('what cannot be known over RESP', () => {
 
   it('is LOADING before readiness, and INFO says loading', async () => {
     await front.close(100);
-    cluster.change((view) => (view.ready = false));
+    cluster.restart();
     await start();
     const answer = await exchange('GET k1\r\nMGET k1 k2\r\nDBSIZE\r\nPING\r\nSELECT prices2\r\n');
     expect(answer).toMatch(
       /^-LOADING .*\r\n-LOADING .*\r\n-LOADING .*\r\n\+PONG\r\n-LOADING .*\r\n$/,
     );
     expect(await exchange('INFO persistence\r\n')).toContain('loading:1');
-    cluster.change((view) => (view.ready = true));
+    cluster.becomeReady();
     expect(await redis.get('k1')).toBe('v1');
+  });
+
+  it('is LOADING for the shards alone that were not heard of yet, and INFO says so of no others', async () => {
+    await front.close(100);
+    cluster.change((view) => view.keyspaces.push({ ...view.keyspaces[0]!, uid: 'ff', name: 'b' }));
+    cluster.restart([cluster.shardOf('k1')]);
+    await start();
+    const alive = Array.from({ length: 200 }, (_, number) => `k${number}`).find(
+      (name) => cluster.shardOf(name) !== cluster.shardOf('k1'),
+    )!;
+    expect(await exchange(`GET k1\r\nGET ${alive}\r\n`)).toMatch(
+      new RegExp(
+        `^-LOADING .*shard \\d+ of keyspace 'default'.*\r\n\\$\\d+\r\nv${alive.slice(1)}\r\n$`,
+      ),
+    );
+    expect(await exchange('INFO persistence\r\n')).toContain('loading:0');
   });
 
   it('is an error that names the keyspaces for a keyspace that is not there', async () => {
