@@ -23,7 +23,7 @@ export function exitCodeOfSignal(signal: InterruptSignal): number {
 }
 
 const EXIT_GATE = 3;
-const EXIT_NOT_READY = 4;
+export const EXIT_NOT_READY = 4;
 
 /** Codes whose exit code tells a script what to do next; every other code is EXIT_FAILED. */
 const EXIT_CODES: ReadonlyMap<ErrorCode, number> = new Map([

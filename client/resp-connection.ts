@@ -84,7 +84,12 @@ export class RespConnection {
     });
   }
 
-  /** Closes at once; commands in flight fail. */
+  /** Closes at once; commands in flight fail with CANCELLED. */
+  cancel(): void {
+    this.#end(new SteleError('CANCELLED', 'Given up; the connection is made again when needed.'));
+  }
+
+  /** Closes at once; commands in flight fail with UNAVAILABLE. */
   close(): void {
     this.#fail(`The connection to ${this.#name} was closed`);
   }

@@ -5,7 +5,7 @@
 import { monotonicNowMs } from '../../base/clock.ts';
 import { sentenceOf } from '../exit.ts';
 import { formatReplyTo } from './format-reply.ts';
-import { commandHelp, GENERAL_HELP } from './help.ts';
+import { helpText } from './help.ts';
 import type { CliSession } from './session.ts';
 import { splitArguments } from './split-arguments.ts';
 
@@ -28,7 +28,7 @@ export async function runLine(session: CliSession, line: string): Promise<LineRe
         return { action: 'clear' };
       case 'help':
       case '?':
-        return print(await help(session, second));
+        return print(await helpText(session, second));
       case 'use':
         if (args.length !== 2) return print('Write: use KEYSPACE');
         return await send(session, ['SELECT', ...args.slice(1)]);
@@ -51,10 +51,4 @@ async function send(session: CliSession, args: readonly (string | Buffer)[]): Pr
   const reply = await session.execute(args);
   const latencyMs = monotonicNowMs() - startMs;
   return print(formatReplyTo(args, reply), latencyMs);
-}
-
-async function help(session: CliSession, command: string | undefined): Promise<string> {
-  if (command === undefined) return GENERAL_HELP;
-  const docs = await session.execute(['COMMAND', 'DOCS', command]);
-  return commandHelp(command, docs) ?? `There is no command '${command}'; Tab lists them all.`;
 }

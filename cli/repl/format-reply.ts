@@ -103,9 +103,16 @@ function formatEntries(entries: readonly (readonly [Reply, Reply])[], indent: st
     .map(([key, value], index) => {
       const start = index === 0 ? '' : indent;
       const number = String(index + 1).padStart(width);
-      return `${start}${number}# ${formatReply(key, inner)} => ${formatReply(value, inner)}`;
+      // What has lines of its own begins on one of its own, under its key.
+      const gap = isNested(value) ? `\n${inner}` : ' ';
+      return `${start}${number}# ${formatReply(key, inner)} =>${gap}${formatReply(value, inner)}`;
     })
     .join('\n');
+}
+
+function isNested(reply: Reply): boolean {
+  if (reply.type === 'map') return reply.entries.length > 0;
+  return 'items' in reply && reply.items.length > 0;
 }
 
 /** For a pipe: the value's own bytes, one element a line, without the last newline. */

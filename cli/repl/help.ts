@@ -2,18 +2,26 @@
 
 import type { Reply } from '../../client/resp-connection.ts';
 import { fieldsOf, itemsOf, textOf } from './reply-texts.ts';
+import type { CliSession } from './session.ts';
 
 export const GENERAL_HELP = [
   'Type a command as in redis-cli, for example: GET some-key',
   '  use KEYSPACE     read from another keyspace (as SELECT)',
   '  help COMMAND     what a command does and how it is written',
   '  clear            empty the screen',
-  '  quit, exit       leave (also Ctrl-D)',
+  '  quit, exit       leave (also Ctrl-D); Ctrl-C gives up a command or a line',
   'Tab completes commands and keyspaces; the up arrow and Ctrl-R find earlier lines.',
 ].join('\n');
 
+/** What `help` and `help COMMAND` print. Asks the server about a command. */
+export async function helpText(session: CliSession, command: string | undefined): Promise<string> {
+  if (command === undefined) return GENERAL_HELP;
+  const docs = await session.execute(['COMMAND', 'DOCS', command]);
+  return commandHelp(command, docs) ?? `There is no command '${command}'; Tab lists them all.`;
+}
+
 /** The text for one command out of its COMMAND DOCS reply; undefined for one that is not known. */
-export function commandHelp(name: string, docs: Reply): string | undefined {
+function commandHelp(name: string, docs: Reply): string | undefined {
   const fields = fieldsOf(fieldsOf(docs).get(name.toLowerCase()));
   const summary = textOf(fields.get('summary'));
   if (summary === undefined) return undefined;

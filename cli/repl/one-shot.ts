@@ -2,44 +2,72 @@
 // (formatted on a terminal, raw elsewhere), exit code 1 if any of them is an error.
 
 import { createInterface } from 'node:readline';
-import { EXIT_FAILED, EXIT_OK } from '../exit.ts';
+import { SteleError } from '../../base/errors.ts';
+import { EXIT_FAILED, EXIT_NOT_READY, EXIT_OK } from '../exit.ts';
 import type { Output } from '../output.ts';
 import { formatReplyRawTo, formatReplyTo } from './format-reply.ts';
+import { helpText } from './help.ts';
+import { replyErrorJson, replyJson } from './reply-json.ts';
 import type { CliSession } from './session.ts';
 import { splitArguments } from './split-arguments.ts';
+
+/** How replies are printed: as redis-cli does, or each as one line of JSON. */
+export type ReplyForm = 'table' | 'json';
 
 /** Sends one command and prints its reply; returns the exit code. */
 export async function runCommand(
   session: CliSession,
   args: readonly (string | Buffer)[],
   output: Output,
+  form: ReplyForm = 'table',
 ): Promise<number> {
   const reply = await session.execute(args);
-  if (output.isTerminal) output.line(formatReplyTo(args, reply));
-  else output.write(formatReplyRawTo(args, reply));
-  if (reply.type !== 'error') return EXIT_OK;
   // Reading without -k where there is no `default` is the likeliest mistake of all.
-  const hint = /keyspace/i.test(reply.text) ? await session.defaultKeyspaceHint() : undefined;
-  if (hint !== undefined) output.errorLine(`stele: ${hint}`);
-  return EXIT_FAILED;
+  const isOfKeyspace = reply.type === 'error' && /keyspace/i.test(reply.text);
+  const hint = isOfKeyspace ? await session.defaultKeyspaceHint() : undefined;
+  if (hint !== undefined) throw new SteleError('KEYSPACE_NOT_FOUND', hint);
+  if (form === 'json') {
+    if (reply.type === 'error') output.errorLine(replyErrorJson(reply.text));
+    else output.line(JSON.stringify(replyJson(reply)));
+  } else if (output.isTerminal) output.line(formatReplyTo(args, reply));
+  else output.write(formatReplyRawTo(args, reply));
+  return reply.type === 'error' ? exitCodeOfReply(reply.text) : EXIT_OK;
 }
 
-/** Every line of `input` as one command, in order; stops at the end of the input or at QUIT. */
+/** Servers that are not ready say so by the first word of the error. */
+function exitCodeOfReply(error: string): number {
+  return /^(?:LOADING|CLUSTERDOWN)\b/.test(error) ? EXIT_NOT_READY : EXIT_FAILED;
+}
+
+/**
+ * Every line of `input` as one command, in order, until the end of the input or `quit`. `use`, `help` and
+ * comments (`#`) are understood as in the REPL. A keyspace that cannot be selected ends the script: what follows
+ * would read another one. Returns the largest exit code of all commands.
+ */
 export async function runPiped(
   session: CliSession,
   input: NodeJS.ReadableStream,
   output: Output,
+  form: ReplyForm = 'table',
 ): Promise<number> {
   let code = EXIT_OK;
   for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    if (/^\s*(?:#|$)/.test(line)) continue;
     const args = splitArguments(line);
     if (args === undefined) {
       output.errorLine('stele: Invalid argument(s): the quotes do not balance.');
       code = EXIT_FAILED;
-    } else if (/^(?:quit|exit)$/i.test(args[0]?.toString() ?? '')) {
-      break;
-    } else if (args.length > 0) {
-      code = Math.max(code, await runCommand(session, args, output));
+      continue;
+    }
+    const [first = '', second] = args.map(String);
+    const name = first.toLowerCase();
+    if (name === 'quit' || name === 'exit') break;
+    if (name === 'help' || name === '?') output.line(await helpText(session, second));
+    else {
+      const sent = name === 'use' ? ['SELECT', ...args.slice(1)] : args;
+      const done = await runCommand(session, sent, output, form);
+      code = Math.max(code, done);
+      if (done !== EXIT_OK && (name === 'use' || name === 'select')) break;
     }
   }
   return code;

@@ -1,35 +1,38 @@
-// The interactive `stele cli`: node:repl gives line editing, Ctrl-R and a history file (mode 0600);
-// evaluating, completing and printing are ours.
+// The interactive `stele cli`: node:repl gives line editing and Ctrl-R; evaluating, completing, printing, the
+// history file and Ctrl-C are ours.
 //
+// Ctrl-C gives up a command that is on its way, or the line being typed; Ctrl-D and `quit` leave.
 // Lines are carried out one after the other, in the order they were typed or pasted.
 
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { start } from 'node:repl';
 import type { REPLServer } from 'node:repl';
-import { SteleError } from '../../base/errors.ts';
+import { SteleError, toSteleError } from '../../base/errors.ts';
 import { sentenceOf } from '../exit.ts';
 import type { Output } from '../output.ts';
 import { runLine } from './commands.ts';
 import { completeLine } from './complete.ts';
+import { GENERAL_HELP } from './help.ts';
+import { appendHistory, isKept, LINES_MAX, loadHistory } from './history.ts';
 import { commandNamesIn } from './reply-texts.ts';
 import type { CliSession } from './session.ts';
 
 const HISTORY_FILE = '.stele_history';
 const CLEAR_SCREEN = '\u001B[H\u001B[2J\u001B[3J';
-/** A secret typed into AUTH or HELLO is not for the history file. */
-const SECRET_LINE = /^\s*(?:auth\b|hello\b.*\bauth\b)/i;
 
 /** Runs until the user leaves. A server that is not there yet is no reason not to start. */
 export async function runRepl(session: CliSession, output: Output): Promise<void> {
   await greet(session, output);
+  const evaluator = new Evaluator(session, output, () => repl);
   const repl = start({
     prompt: session.prompt,
     ignoreUndefined: true,
     preview: false,
     useColors: false,
     writer: String,
-    eval: evaluator(session, output, () => repl),
+    eval: (line: string, _context: unknown, _file: string, done: EvalCallback) =>
+      evaluator.evaluate(line, done),
     completer: (line: string, done: CompleterCallback) => {
       complete(session, line).then(
         (result) => done(null, result),
@@ -37,12 +40,34 @@ export async function runRepl(session: CliSession, output: Output): Promise<void
       );
     },
   });
+  replaceDotCommands(repl, output);
+  giveUpAtControlC(repl, evaluator, output);
+  keepHistory(repl, output);
+  await new Promise<void>((resolve) => repl.once('exit', resolve));
+}
+
+/** node:repl takes lines that begin with a dot for its own: `.load` and the like are for JavaScript. */
+function replaceDotCommands(repl: REPLServer, output: Output): void {
   for (const name of Object.keys(repl.commands)) {
-    // `.load` and the like are for JavaScript.
     if (name !== 'exit') delete (repl.commands as Record<string, unknown>)[name];
   }
-  await keepHistory(repl, output);
-  await new Promise<void>((resolve) => repl.once('exit', resolve));
+  repl.defineCommand('help', () => {
+    output.line(GENERAL_HELP);
+    repl.displayPrompt();
+  });
+}
+
+function giveUpAtControlC(repl: REPLServer, evaluator: Evaluator, output: Output): void {
+  // Its own handler says how to leave a JavaScript prompt.
+  repl.removeAllListeners('SIGINT');
+  repl.on('SIGINT', () => {
+    if (evaluator.giveUp()) return;
+    output.line('');
+    // As readline itself empties the line at Ctrl-U.
+    repl.write(null, { ctrl: true, name: 'e' });
+    repl.write(null, { ctrl: true, name: 'u' });
+    repl.displayPrompt();
+  });
 }
 
 type EvalCallback = (error: null, result: undefined) => void;
@@ -61,21 +86,42 @@ async function greet(session: CliSession, output: Output): Promise<void> {
 }
 
 /** The `eval` of node:repl: a queue of one line at a time. */
-function evaluator(session: CliSession, output: Output, repl: () => REPLServer) {
-  let queue = Promise.resolve();
-  return (line: string, _context: unknown, _file: string, done: EvalCallback): void => {
-    queue = queue.then(async () => {
-      const result = await runLine(session, line.replace(/\n$/, ''));
-      if (result.action === 'print') printResult(output, result.text, result.latencyMs);
-      else if (result.action === 'clear') output.write(CLEAR_SCREEN);
+class Evaluator {
+  readonly #session: CliSession;
+  readonly #output: Output;
+  readonly #repl: () => REPLServer;
+  #queue = Promise.resolve();
+  #isBusy = false;
+
+  constructor(session: CliSession, output: Output, repl: () => REPLServer) {
+    this.#session = session;
+    this.#output = output;
+    this.#repl = repl;
+  }
+
+  evaluate(line: string, done: EvalCallback): void {
+    this.#queue = this.#queue.then(async () => {
+      this.#isBusy = true;
+      const result = await runLine(this.#session, line.replace(/\n$/, ''));
+      this.#isBusy = false;
+      const repl = this.#repl();
+      if (result.action === 'print') printResult(this.#output, result.text, result.latencyMs);
+      else if (result.action === 'clear') this.#output.write(CLEAR_SCREEN);
       else if (result.action === 'quit') {
-        repl().close();
+        repl.close();
         return;
       }
-      repl().setPrompt(session.prompt);
+      repl.setPrompt(this.#session.prompt);
       done(null, undefined);
     });
-  };
+  }
+
+  /** Gives up the command that is on its way; false where there is none. */
+  giveUp(): boolean {
+    if (!this.#isBusy) return false;
+    this.#session.cancel();
+    return true;
+  }
 }
 
 function printResult(output: Output, text: string, latencyMs: number | undefined): void {
@@ -104,14 +150,27 @@ async function commandNames(session: CliSession): Promise<readonly string[]> {
   }
 }
 
-function keepHistory(repl: REPLServer, output: Output): Promise<void> {
-  repl.on('history', (lines: string[]) => {
-    if (SECRET_LINE.test(lines[0] ?? '')) lines.shift();
+function keepHistory(repl: REPLServer, output: Output): void {
+  const path = join(homedir(), HISTORY_FILE);
+  const readline = repl as unknown as { history: string[]; historySize: number };
+  let isKeeping = true;
+  /** Without a history file the session goes on; said once. */
+  const attempt = (action: () => void): void => {
+    if (!isKeeping) return;
+    try {
+      action();
+    } catch (thrown) {
+      isKeeping = false;
+      output.errorLine(`stele: The history is not kept: ${sentenceOf(toSteleError(thrown))}`);
+    }
+  };
+  attempt(() => {
+    readline.historySize = LINES_MAX;
+    readline.history = loadHistory(path);
   });
-  return new Promise((resolve) => {
-    repl.setupHistory(join(homedir(), HISTORY_FILE), (error) => {
-      if (error !== null) output.errorLine(`stele: No history: ${sentenceOf(error)}`);
-      resolve();
-    });
+  repl.on('history', (lines: string[]) => {
+    const [line = ''] = lines;
+    if (isKept(line)) attempt(() => appendHistory(path, line));
+    else lines.shift();
   });
 }

@@ -93,6 +93,11 @@ export class CliSession {
     return names.includes(DEFAULT_KEYSPACE) ? undefined : missingKeyspace(DEFAULT_KEYSPACE, names);
   }
 
+  /** Gives up the command in flight: it fails with CANCELLED. */
+  cancel(): void {
+    this.#connection?.cancel();
+  }
+
   close(): void {
     this.#connection?.close();
   }

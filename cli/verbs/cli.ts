@@ -20,10 +20,16 @@ export const cli = defineVerb({
       placeholder: 'keyspace',
     }),
     timeout: option.duration('how long to wait for a reply', '30s', { min: 1, max: 600_000 }),
+    output: option.choice(
+      'replies as redis-cli prints them, or each as one line of JSON',
+      ['table', 'json'],
+      'table',
+    ),
   }),
   examples: [
     'stele cli',
     'stele cli -k example GET some-key',
+    'stele cli -k example -o json MGET some-key another-key',
     'stele cli -h 10.0.0.5 -p 7379 STELE KEYSPACES',
     "echo 'GET some-key' | stele cli -k example",
   ],
@@ -41,8 +47,8 @@ export const cli = defineVerb({
         return EXIT_OK;
       }
       const { runCommand, runPiped } = await import('../repl/one-shot.ts');
-      if (operands.length > 0) return await runCommand(session, operands, output);
-      return await runPiped(session, process.stdin, output);
+      if (operands.length > 0) return await runCommand(session, operands, output, values.output);
+      return await runPiped(session, process.stdin, output, values.output);
     } finally {
       session.close();
     }

@@ -255,4 +255,16 @@ describe('stele cli COMMAND', () => {
     const unasked = await stele(['cli', '-p', String(port), 'GET', 'x']);
     expect(unasked).toMatchObject({ code: 1, stderr: sentence('default') });
   });
+
+  it('prints each reply as one line of JSON with -o json', async () => {
+    const { port } = await startRespServer([['k', 'v"1']]);
+    const json = ['cli', '-p', String(port), '-o', 'json'];
+    expect(await stele([...json, 'MGET', 'k', 'no'])).toMatchObject({
+      code: 0,
+      stdout: '["v\\"1",null]\n',
+    });
+    const failed = await stele([...json, 'FROB']);
+    expect(failed).toMatchObject({ code: 1, stdout: '' });
+    expect(JSON.parse(failed.stderr)).toMatchObject({ error: { code: 'ERR' } });
+  });
 });

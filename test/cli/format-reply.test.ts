@@ -74,7 +74,7 @@ describe('formatReply', () => {
       ],
     };
     expect(formatReply(reply)).toBe(
-      ['1# "a" => (integer) 1', '2# "b" => 1~ "x"', '   2~ "y"'].join('\n'),
+      ['1# "a" => (integer) 1', '2# "b" =>', '   1~ "x"', '   2~ "y"'].join('\n'),
     );
   });
 });

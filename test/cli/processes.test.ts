@@ -30,12 +30,21 @@ describe('the stele process', () => {
 
   it('reads commands from a pipe, one a line', async () => {
     const { port } = await startRespServer([['k', 'v']]);
-    const main = join(PROJECT, 'dist/cli/main.js');
-    const child = spawn(process.execPath, [main, 'cli', '-p', String(port)]);
-    let stdout = '';
-    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-    child.stdin.end('GET k\n\nECHO "a b"\r\nQUIT\nECHO never\n');
-    const [code] = (await once(child, 'close')) as [number];
-    expect({ code, stdout }).toEqual({ code: 0, stdout: 'v\na b\n' });
+    const stdin = 'GET k\n\nECHO "a b"\r\nQUIT\nECHO never\n';
+    const done = await stele(['cli', '-p', String(port)], { stdin });
+    expect(done).toMatchObject({ code: 0, stdout: 'v\na b\n' });
+  });
+
+  it('knows use, help and comments in a script, and stops where its keyspace is not there', async () => {
+    const { port } = await startRespServer([['k', 'v']], ['default', 'geo']);
+    const script = (text: string) => stele(['cli', '-p', String(port)], { stdin: text });
+    expect(await script('# a comment\n\nuse geo\nGET k\nquit\nGET k\n')).toMatchObject({
+      code: 0,
+      stdout: 'OK\nv\n',
+    });
+    expect((await script('help\n')).stdout).toContain('use KEYSPACE');
+    const stopped = await script('GET k\nuse nope\nGET k\n');
+    expect(stopped.code).toBe(1);
+    expect(stopped.stdout).toMatch(/^v\nERR no such keyspace 'nope'[^\n]*\n$/);
   });
 });

@@ -1,16 +1,16 @@
 // The REPL as a person has it: the built command under a pseudo terminal.
 
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { PROJECT } from '../support/stele-process.ts';
+import { PROJECT, until } from '../support/stele-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { Terminal } from '../support/terminal.ts';
 import { startRespServer } from './resp-server.ts';
 
-function openTerminal(port: number, ...args: string[]): Terminal {
+function openTerminal(port: number, { home = tempDir(), args = [] as string[] } = {}): Terminal {
   const main = join(PROJECT, 'dist/cli/main.js');
-  return new Terminal(process.execPath, [main, 'cli', '-p', String(port), ...args], tempDir());
+  return new Terminal(process.execPath, [main, 'cli', '-p', String(port), ...args], home);
 }
 
 describe('the REPL', () => {
@@ -93,9 +93,52 @@ describe('the REPL', () => {
     expect(history).not.toContain('hunter2');
   });
 
+  it('keeps 1,000 lines, each as it was typed', async () => {
+    const server = await startRespServer([]);
+    const home = tempDir();
+    const line = (at: number) => `GET key-${at}${'x'.repeat(at % 7 === 0 ? 60 : 3)}`;
+    const older = Array.from({ length: 1200 }, (_, at) => line(at));
+    writeFileSync(join(home, '.stele_history'), `${older.join('\n')}\n`, { mode: 0o600 });
+    const first = openTerminal(server.port, { home });
+    await first.shows('[default]> ');
+    for (let at = 0; at < 45; at++) first.type(`ECHO ${'y'.repeat(45 - at)}\r`);
+    await first.shows('"y"\r\n');
+    first.type('\u0004');
+    await first.exited();
+    const typed = Array.from({ length: 45 }, (_, at) => `ECHO ${'y'.repeat(45 - at)}`);
+    const kept = (): string[] =>
+      readFileSync(join(home, '.stele_history'), 'utf8').trimEnd().split('\n');
+    expect(kept()).toEqual([...older.slice(-1000), ...typed]);
+    const second = openTerminal(server.port, { home });
+    await second.shows('[default]> ');
+    expect(kept()).toEqual([...older, ...typed].slice(-1000));
+    second.type('\u001B[A\u001B[A\r');
+    await second.shows('"yy"');
+  });
+
+  it('gives up at Ctrl-C: the command that hangs, then the line that was begun', async () => {
+    const server = await startRespServer([['k', 'v']]);
+    const terminal = openTerminal(server.port);
+    await terminal.shows('[default]> ');
+    terminal.type('GET hang\r');
+    await until('the command to arrive', () => server.backend.hanging === 1);
+    terminal.type('\u0003');
+    await terminal.shows('Given up');
+    await terminal.shows('not connected> ');
+    terminal.type('GET no-such');
+    terminal.type('\u0003');
+    terminal.type('GET k\r');
+    await terminal.shows('"v"');
+    await terminal.shows('[default]> ');
+    terminal.type('.help\r');
+    await terminal.shows('use KEYSPACE');
+    terminal.type('.exit\r');
+    expect(await terminal.exited()).toBe(0);
+  });
+
   it('says that it is not connected when the server goes, and comes back with it', async () => {
     const server = await startRespServer([['k', 'v']]);
-    const terminal = openTerminal(server.port, '-k', 'geo');
+    const terminal = openTerminal(server.port, { args: ['-k', 'geo'] });
     await terminal.shows('[geo]> ');
     await server.stop();
     terminal.type('GET k\r');

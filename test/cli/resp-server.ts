@@ -4,6 +4,7 @@ import { onTestFinished } from 'vitest';
 import { silentLogger } from '../../base/log.ts';
 import type { PendingReply } from '../../resp/backend.ts';
 import type { CommandSpec } from '../../resp/command-spec.ts';
+import { argumentText } from '../../resp/decoder.ts';
 import type { CommandArguments } from '../../resp/decoder.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
 import { startRespListener } from '../../resp/listener.ts';
@@ -13,6 +14,9 @@ import { MapBackend } from '../resp/map-backend.ts';
 
 /** Knows STELE KEYSPACES too, and refuses reads where the selected keyspace is not there. */
 class CliBackend extends MapBackend {
+  /** Commands that are never answered: `GET hang`. */
+  hanging = 0;
+
   override execute(
     spec: CommandSpec,
     command: CommandArguments,
@@ -29,6 +33,10 @@ class CliBackend extends MapBackend {
       }
       return undefined;
     }
+    if (spec.name === 'get' && argumentText(command, 1) === 'hang') {
+      this.hanging++;
+      return { done: false, replyBytes: 0, waiter: undefined, write: () => undefined };
+    }
     if (!this.keyspaces.some((keyspace) => keyspace.name === name)) {
       out.error(`ERR There is no keyspace '${name}'.`);
       return undefined;
@@ -39,7 +47,7 @@ class CliBackend extends MapBackend {
 
 export interface RespServer {
   readonly port: number;
-  readonly backend: MapBackend;
+  readonly backend: CliBackend;
   /** Ends it, cutting its clients off. */
   stop(): Promise<void>;
   /** Starts it again on the same port. */

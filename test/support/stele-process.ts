@@ -40,6 +40,8 @@ export class SteleProcess {
       cwd?: string;
       env?: Record<string, string>;
       script?: string;
+      /** What it reads from a pipe; without it there is no stdin. */
+      stdin?: string;
       /** A program and its arguments, which becomes the process: `ip netns exec NAME`. */
       within?: readonly string[];
     } = {},
@@ -48,8 +50,9 @@ export class SteleProcess {
     this.child = spawn(program, [...words, options.script ?? MAIN, ...args], {
       cwd: options.cwd ?? PROJECT,
       env: { ...process.env, NO_COLOR: '1', ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
+    this.child.stdin?.end(options.stdin);
     const { pid } = this;
     guard(pid);
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
@@ -138,7 +141,7 @@ export function isRunning(pid: number): boolean {
 /** Runs one command to its end. */
 export function stele(
   args: readonly string[],
-  options: { cwd?: string; env?: Record<string, string> } = {},
+  options: { cwd?: string; env?: Record<string, string>; stdin?: string } = {},
 ): Promise<Finished> {
   return new SteleProcess(args, options).finished();
 }
