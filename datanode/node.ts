@@ -221,8 +221,8 @@ export class Datanode {
     if (view === undefined) throw new SteleError('INVALID_ARGUMENT', 'The order has no view.');
     const missingManifests: VersionRef[] = [];
     for (const keyspace of view.keyspaces) {
-      for (const version of keyspace.versions) {
-        if (this.tables.has(keyspace.uid, version)) continue;
+      for (const [at, version] of keyspace.versions.entries()) {
+        if (this.tables.has(keyspace.uid, version, keyspace.fingerprints[at] ?? '')) continue;
         missingManifests.push({ keyspaceUid: keyspace.uid, version });
       }
     }
@@ -237,11 +237,11 @@ export class Datanode {
     const { manifest } = request;
     if (manifest === undefined) throw new SteleError('INVALID_ARGUMENT', 'There is no manifest.');
     assertShardCount(manifest.shardCount);
-    this.tables.put(manifest);
-    const held = this.tables.heldOf(manifest);
+    const { fingerprint, revision, ...taken } = this.tables.put(manifest);
+    const held = this.tables.heldOf(taken);
     // From here on the version counts on them.
-    for (const { id } of held) this.holdings.claim(manifest.keyspaceUid, id);
-    return { heldSegmentIds: held.map(({ id }) => id), held };
+    for (const { id } of held) this.holdings.claim(taken.keyspaceUid, id);
+    return { heldSegmentIds: held.map(({ id }) => id), held, fingerprint, revision };
   }
 
   async copySegments(request: CopySegmentsRequest): Promise<CopySegmentsResponse> {

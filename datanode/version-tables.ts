@@ -40,7 +40,7 @@ interface Chain {
 }
 
 interface KnownVersion {
-  /** The one of the highest revision. */
+  /** The one of the highest revision, of those with its fingerprint. */
   readonly manifest: Manifest;
   /** By shard: what it may be answered from, first choice first. At least one. */
   readonly chains: Chain[][];
@@ -57,21 +57,33 @@ export class VersionTables {
     holdings.onChange(({ keyspaceUid, segmentId }) => this.#invalidate(keyspaceUid, segmentId));
   }
 
-  has(keyspaceUid: string, version: number): boolean {
-    return this.#manifests.get(keyspaceUid)?.has(version) ?? false;
+  /** Whether a manifest of this very content is known; one of other content under the number is given up. */
+  has(keyspaceUid: string, version: number, fingerprint: string): boolean {
+    const known = this.#manifests.get(keyspaceUid)?.get(version);
+    if (known === undefined) return false;
+    if (known.manifest.fingerprint === fingerprint) return true;
+    this.remove({ keyspaceUid, version });
+    return false;
   }
 
-  /** Takes a manifest; one that is older than what is known of the version is ignored. */
-  put(manifest: Manifest): void {
+  /**
+   * Takes a manifest, and returns the one that the version is answered by from now on: of the same content
+   * the one of the highest revision; other content takes the place of what was known.
+   */
+  put(manifest: Manifest): Manifest {
     let versions = this.#manifests.get(manifest.keyspaceUid);
     if (versions === undefined) {
       versions = new Map();
       this.#manifests.set(manifest.keyspaceUid, versions);
     }
-    const before = versions.get(manifest.version);
-    if (before !== undefined && before.manifest.revision > manifest.revision) return;
+    const known = versions.get(manifest.version);
+    const before = known?.manifest.fingerprint === manifest.fingerprint ? known : undefined;
+    if (before !== undefined && before.manifest.revision > manifest.revision) {
+      return before.manifest;
+    }
     versions.set(manifest.version, knownVersion(manifest, before));
     this.#tables.get(manifest.keyspaceUid)?.delete(manifest.version);
+    return manifest;
   }
 
   remove(ref: VersionRef): void {
@@ -89,7 +101,7 @@ export class VersionTables {
   }
 
   /** The manifest's segments that are here, described from their own verified bytes. */
-  heldOf(manifest: Manifest): SegmentInfo[] {
+  heldOf(manifest: Pick<Manifest, 'keyspaceUid' | 'segments'>): SegmentInfo[] {
     return manifest.segments.flatMap(({ id }) => {
       const held = this.#holdings.get(manifest.keyspaceUid, id)?.meta;
       if (held === undefined) return [];

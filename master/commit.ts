@@ -28,7 +28,7 @@ import type { CommitContent } from './catalog/commit-transitions.ts';
 import { gateFor } from './catalog/gate.ts';
 import { requireRunning } from './catalog/load-transitions.ts';
 import type { BegunLoad } from './catalog/load-transitions.ts';
-import { clusterOf } from './catalog/queries.ts';
+import { clusterOf, revisionOf } from './catalog/queries.ts';
 import { appendMessage, manifestMessage, versionId } from './catalog/records.ts';
 import type {
   KeyspaceRecord,
@@ -40,6 +40,7 @@ import { checkHeld, checkReplicas, checkSegments, contentFingerprint } from './c
 import { eligibleNodes } from './core/world.ts';
 import { findKeys } from './gate-keys.ts';
 import type { Leader } from './leader.ts';
+import { requireTaken } from './nodes/node-sync.ts';
 import type { LoadLeases } from './load-leases.ts';
 
 /** A node verifies nothing for a manifest: it looks its segments up. */
@@ -193,8 +194,10 @@ export class Committer {
     const { appended, version, segments } = content;
     const { overwritten = {} } = appended ?? {};
     const record = { uid: keyspace.uid, version, segments, overwritten };
-    const { shardCount } = clusterOf(this.#leader.catalog.state);
-    return manifestMessage(keyspace, { ...content, number: version }, record, shardCount);
+    const { state } = this.#leader.catalog;
+    const { shardCount } = clusterOf(state);
+    const about = { revision: revisionOf(state, undefined), shardCount };
+    return manifestMessage(keyspace, { ...content, number: version }, record, about);
   }
 
   /** Asks all nodes at once; one that does not answer in time confirms nothing. */
@@ -219,10 +222,12 @@ export class Committer {
     const { roster } = this.#leader;
     const header = this.#leader.header(nodeId);
     const link = roster.connections.requireClient(nodeId);
-    const { held, heldSegmentIds } = await link.putManifest(
+    const answer = await link.putManifest(
       { header, manifest },
       { deadlineMs: MANIFEST_DEADLINE_MS },
     );
+    requireTaken(nodeId, manifest, answer);
+    const { held, heldSegmentIds } = answer;
     this.#leader.noteManifestHeld(nodeId, header.incarnation, manifest, heldSegmentIds);
     return held;
   }

@@ -21,7 +21,7 @@ import type { ViewSource } from '../proto/operations.ts';
 import type { LinkFactory } from '../proto/ports.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import { noteObserved } from './catalog/keyspace-transitions.ts';
-import { clusterOf, epochOf } from './catalog/queries.ts';
+import { clusterOf, epochOf, revisionOf } from './catalog/queries.ts';
 import { manifestMessage, versionId } from './catalog/records.ts';
 import type { ObservedRecord } from './catalog/records.ts';
 import { Cleaning } from './cleaning.ts';
@@ -34,7 +34,7 @@ import type { Health } from './core/health.ts';
 import { observedOf } from './core/keyspace-loop.ts';
 import type { Copy, InFlight } from './core/repair.ts';
 import { revisionRef } from './core/world.ts';
-import type { World } from './core/world.ts';
+import type { Dataset, World } from './core/world.ts';
 import { Merging } from './merging.ts';
 import { NodeSync } from './nodes/node-sync.ts';
 import { Orders } from './orders.ts';
@@ -46,6 +46,13 @@ interface LeaderSettings extends ControlSettings {
   readonly heartbeatDeadlineMs: number;
   /** Per datanode, of segments read; 0: unlimited. */
   readonly mergeBytesPerSecondMax: number;
+}
+
+/** What a node lacked when it was last looked at, and what was looked at. */
+interface OutdatedManifests {
+  readonly datasets: readonly Dataset[];
+  readonly manifests: ReadonlySet<string> | undefined;
+  readonly refs: readonly VersionRef[];
 }
 
 export interface LeaderOptions {
@@ -69,6 +76,7 @@ export class Leader implements ViewSource {
   readonly #cleaning: Cleaning;
   readonly #viewListeners = new Set<(view: ClusterView) => void>();
   readonly #stop = new AbortController();
+  readonly #outdated = new Map<string, OutdatedManifests>();
   #state: ControlState;
   #turnPlanned = false;
   #noting = false;
@@ -241,7 +249,7 @@ export class Leader implements ViewSource {
     return {
       node: (nodeId) => this.#state.nodes.get(nodeId),
       dispatch: (event) => {
-        if (event.kind === 'removed') this.sync.forget(event.nodeId);
+        if (event.kind === 'removed') this.#forgetNode(event.nodeId);
         this.#dispatch(event);
       },
       onHeard: (nodeId) => this.sync.kick(nodeId),
@@ -251,6 +259,11 @@ export class Leader implements ViewSource {
       },
       header: (nodeId) => this.header(nodeId),
     };
+  }
+
+  #forgetNode(nodeId: string): void {
+    this.sync.forget(nodeId);
+    this.#outdated.delete(nodeId);
   }
 
   #syncSide(): ConstructorParameters<typeof NodeSync>[1] {
@@ -271,14 +284,20 @@ export class Leader implements ViewSource {
     };
   }
 
-  /** After deltas were merged; versions whose manifests were never changed are in the view's hands. */
-  #outdatedManifests(nodeId: string): VersionRef[] {
-    const known = this.#state.holdings.get(nodeId)?.manifests;
-    return this.#state.facts.datasets
+  /** After deltas were merged, or numbers were stepped over; versions whose manifests were never changed are in the view's hands. */
+  #outdatedManifests(nodeId: string): readonly VersionRef[] {
+    const manifests = this.#state.holdings.get(nodeId)?.manifests;
+    const { datasets } = this.#state.facts;
+    const before = this.#outdated.get(nodeId);
+    // Asked with each heartbeat, and nearly always about the same.
+    if (before?.datasets === datasets && before.manifests === manifests) return before.refs;
+    const refs = datasets
       .filter(
-        ({ ref, revision }) => revision > 0 && known?.has(revisionRef(ref, revision)) !== true,
+        ({ ref, revision }) => revision > 0 && manifests?.has(revisionRef(ref, revision)) !== true,
       )
       .map(({ uid, version }) => ({ keyspaceUid: uid, version }));
+    this.#outdated.set(nodeId, { datasets, manifests, refs });
+    return refs;
   }
 
   #mergingSide(): ConstructorParameters<typeof Merging>[0] {
@@ -328,6 +347,8 @@ export class Leader implements ViewSource {
     const version = state.version.get(id);
     const manifest = state.manifest.get(id);
     if (keyspace === undefined || version === undefined || manifest === undefined) return undefined;
-    return manifestMessage(keyspace, version, manifest, clusterOf(state).shardCount);
+    const { shardCount } = clusterOf(state);
+    const revision = revisionOf(state, manifest);
+    return manifestMessage(keyspace, version, manifest, { revision, shardCount });
   }
 }

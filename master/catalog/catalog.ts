@@ -34,6 +34,7 @@ export interface Transition<Result> {
 const TABLES: readonly TableName[] = [
   'cluster',
   'epoch',
+  'counters',
   'keyspace',
   'observed',
   'version',
@@ -46,6 +47,7 @@ export function emptyCatalog(): CatalogState {
   return {
     cluster: new Map(),
     epoch: new Map(),
+    counters: new Map(),
     keyspace: new Map(),
     observed: new Map(),
     version: new Map(),

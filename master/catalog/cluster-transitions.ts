@@ -2,12 +2,16 @@
 
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
-import type { CatalogState, Transition } from './catalog.ts';
-import { epochOf } from './queries.ts';
+import type { CatalogState, Change, Transition } from './catalog.ts';
+import { countersOf, epochOf } from './queries.ts';
 import type { ClusterRecord, NodeRecord } from './records.ts';
 
-/** A catalog from a backup may have missed epochs that datanodes have seen; this steps over them. */
+/** A catalog from a backup may have missed numbers that others have seen; these step over them. */
 const EPOCH_GAP_AFTER_RESTORE = 1_000;
+const VERSION_GAP = 1_000;
+const INDEX_GAP = 100;
+/** Gaps at a time: restored again and again from one backup, a catalog still gives each number once. */
+const GAPS_MAX = 10;
 
 /** A master starts: the cluster exists afterwards, and its epoch is higher than any before. */
 export function startEpoch(
@@ -21,9 +25,37 @@ export function startEpoch(
     changes: [
       ...(isNew ? [{ table: 'cluster', id: '', record: fresh } as const] : []),
       { table: 'epoch', id: '', record: { epoch } },
+      ...(restored ? skipNumbers(state, 1) : []),
     ],
     result: epoch,
   };
+}
+
+/**
+ * A datanode has obeyed another master's start in epoch `told`: this catalog takes a higher one. It is a copy
+ * from before that start, so that numbers which were given since are stepped over too. Result: the epoch.
+ */
+export function raiseEpoch(state: CatalogState, told: number): Transition<number> {
+  const before = epochOf(state);
+  if (told < before) return { changes: [], result: before };
+  const epoch = told + 1;
+  const gaps = Math.min(epoch - before, GAPS_MAX);
+  return {
+    changes: [{ table: 'epoch', id: '', record: { epoch } }, ...skipNumbers(state, gaps)],
+    result: epoch,
+  };
+}
+
+/** Numbers of versions and keyspaces, and revisions of manifests (revisionOf), go on after a gap. */
+function skipNumbers(state: CatalogState, gaps: number): Change[] {
+  const { nextIndex, skips } = countersOf(state);
+  const counters = { nextIndex: nextIndex + gaps * INDEX_GAP, skips: skips + gaps };
+  const changes: Change[] = [{ table: 'counters', id: '', record: counters }];
+  for (const keyspace of state.keyspace.values()) {
+    const nextVersion = keyspace.nextVersion + gaps * VERSION_GAP;
+    changes.push({ table: 'keyspace', id: keyspace.uid, record: { ...keyspace, nextVersion } });
+  }
+  return changes;
 }
 
 /** A datanode joined, came back, or moved. What an operator wished of it (drain) stays. */

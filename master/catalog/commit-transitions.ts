@@ -49,7 +49,7 @@ export function reserveVersion(
   if (attempt?.fingerprint === fingerprint) return { changes: [], result: attempt.version };
   const before = rejectedBefore(state, keyspace.uid, fingerprint);
   if (before !== undefined) return { changes: [], result: before.number };
-  const number = attempt === undefined ? keyspace.nextVersion : attempt.version + 1;
+  const number = Math.max(keyspace.nextVersion, (attempt?.version ?? 0) + 1);
   const record: KeyspaceRecord = {
     ...keyspace,
     nextVersion: number,
@@ -247,7 +247,7 @@ function versionChanges(record: VersionRecord, content: CommitContent): Change[]
 function withoutAttempt(keyspace: KeyspaceRecord, content: CommitContent): KeyspaceRecord {
   if (keyspace.attempt?.fingerprint !== content.fingerprint) return keyspace;
   const { attempt: _done, ...rest } = keyspace;
-  return { ...rest, nextVersion: content.version + 1 };
+  return { ...rest, nextVersion: Math.max(keyspace.nextVersion, content.version + 1) };
 }
 
 function committedLoad(

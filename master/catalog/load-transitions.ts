@@ -11,7 +11,7 @@ import { SteleError, suspendedError } from '../../base/errors.ts';
 import { keyspaceName } from '../../base/ids.ts';
 import { KEYSPACE_COUNT_MAX } from '../../base/limits.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
-import { findKeyspace, runningLoad } from './queries.ts';
+import { countersOf, findKeyspace, runningLoad } from './queries.ts';
 import type { KeyspaceRecord, LoadProgressRecord, LoadRecord, LoadState } from './records.ts';
 
 const DEFAULT_KEYSPACE = 'default';
@@ -56,9 +56,7 @@ export function beginLoad(
 ): Transition<BegunLoad> {
   const changes: Change[] = [];
   const keyspace = findKeyspace(state, wanted.keyspace) ?? newKeyspace(state, wanted);
-  if (!state.keyspace.has(keyspace.uid)) {
-    changes.push({ table: 'keyspace', id: keyspace.uid, record: keyspace });
-  }
+  if (!state.keyspace.has(keyspace.uid)) changes.push(...added(state, keyspace));
   if (keyspace.desired.suspended === true) throw suspendedError(keyspace.name);
   const other = runningLoad(state, keyspace.uid);
   if (other !== undefined) {
@@ -111,7 +109,7 @@ function newKeyspace(state: CatalogState, wanted: NewLoad): KeyspaceRecord {
   return {
     uid: wanted.keyspaceUid,
     name,
-    index: freeIndex(state, name),
+    index: name === DEFAULT_KEYSPACE ? 0 : countersOf(state).nextIndex,
     state: 'INITIALIZING',
     desired: { currentVersion: 0, replication: 0 },
     nextVersion: 1,
@@ -119,12 +117,14 @@ function newKeyspace(state: CatalogState, wanted: NewLoad): KeyspaceRecord {
   };
 }
 
-function freeIndex(state: CatalogState, name: string): number {
-  if (name === DEFAULT_KEYSPACE) return 0;
-  const used = new Set([...state.keyspace.values()].map((keyspace) => keyspace.index));
-  let index = 1;
-  while (used.has(index)) index += 1;
-  return index;
+/** Its index is not given again, also once it is dropped: clients that SELECT by number may still have it. */
+function added(state: CatalogState, keyspace: KeyspaceRecord): Change[] {
+  const counters = countersOf(state);
+  const nextIndex = Math.max(counters.nextIndex, keyspace.index + 1);
+  return [
+    { table: 'keyspace', id: keyspace.uid, record: keyspace },
+    { table: 'counters', id: '', record: { ...counters, nextIndex } },
+  ];
 }
 
 /** The oldest ended loads beyond the bounds: of `uid` where one is about to be added, and of all. */

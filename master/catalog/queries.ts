@@ -4,7 +4,17 @@ import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { KEEP_DEFAULT } from '../../base/limits.ts';
 import type { CatalogState } from './catalog.ts';
-import type { ClusterRecord, KeyspaceRecord, LoadRecord, VersionRecord } from './records.ts';
+import type {
+  ClusterRecord,
+  KeyspaceRecord,
+  LoadRecord,
+  ManifestRecord,
+  Tables,
+  VersionRecord,
+} from './records.ts';
+
+/** More than a manifest is ever merged. */
+const REVISIONS_PER_SKIP = 100_000;
 
 /** The cluster's record; it is written before anything else can be asked. */
 export function clusterOf(state: CatalogState): ClusterRecord {
@@ -15,6 +25,22 @@ export function clusterOf(state: CatalogState): ClusterRecord {
 
 export function epochOf(state: CatalogState): number {
   return state.epoch.get('')?.epoch ?? 0;
+}
+
+/**
+ * The revision that datanodes are told of a manifest. It steps over those that datanodes may have seen
+ * in a history that this catalog has lost.
+ */
+export function revisionOf(state: CatalogState, manifest: ManifestRecord | undefined): number {
+  return countersOf(state).skips * REVISIONS_PER_SKIP + (manifest?.revision ?? 0);
+}
+
+/** Of a catalog of an earlier release, which has no such record: beyond all that it names. */
+export function countersOf(state: CatalogState): Tables['counters'] {
+  const known = state.counters.get('');
+  if (known !== undefined) return known;
+  const indexes = [...state.keyspace.values()].map(({ index }) => index);
+  return { nextIndex: Math.max(0, ...indexes) + 1, skips: 0 };
 }
 
 /** The keyspace that bears `name` now; one that is being deleted has given its name up. */

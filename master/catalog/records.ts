@@ -2,6 +2,7 @@
 //
 //   cluster                      identity, fixed at the first start
 //   epoch                        the present leader's term
+//   counters                     what the next new things are numbered by
 //   keyspace/<uid>               one dataset: name, state, what is desired of it
 //   version/<uid>/<number>       one version's summary, with the gate it was held against
 //   manifest/<uid>/<number>      its segments, gone with the version's files. What they hold together
@@ -28,6 +29,14 @@ export interface ClusterRecord {
 
 interface EpochRecord {
   readonly epoch: number;
+}
+
+/** Numbers that are given once: what has been seen with one of them is never called by it again. */
+interface CountersRecord {
+  /** The index of the next new keyspace. */
+  readonly nextIndex: number;
+  /** How often numbers were stepped over because this catalog may have missed some (skipNumbers). */
+  readonly skips: number;
 }
 
 /** What commits and operators made of it; what the control loop finds is in ObservedRecord. */
@@ -213,6 +222,7 @@ export interface NodeRecord {
 export interface Tables {
   readonly cluster: ClusterRecord;
   readonly epoch: EpochRecord;
+  readonly counters: CountersRecord;
   readonly keyspace: KeyspaceRecord;
   readonly observed: ObservedRecord;
   readonly version: VersionRecord;
@@ -259,24 +269,44 @@ export function segmentInfo(record: SegmentRecord): SegmentInfo {
   return { ...record, digest: Buffer.from(record.digest, 'hex') };
 }
 
-/** The message that datanodes get. */
+/** Hex digits of a fingerprint as it travels. */
+const FINGERPRINT_DIGITS = 16;
+
+/**
+ * Names the content of a version, and the segments that it was committed with: what has the same number and
+ * another fingerprint is another version. Stays the same when deltas are merged.
+ */
+export function fingerprintOf({
+  digest,
+  fingerprint = digest,
+}: Pick<VersionRecord, 'digest' | 'fingerprint'>): string {
+  return fingerprint.slice(0, FINGERPRINT_DIGITS);
+}
+
+type DescribedVersion = Pick<
+  VersionRecord,
+  'number' | 'records' | 'keyBytes' | 'valueBytes' | 'digest' | 'fingerprint'
+>;
+
+/** The message that datanodes get. `revision`: queries.ts, revisionOf. */
 export function manifestMessage(
   keyspace: KeyspaceRecord,
-  version: Pick<VersionRecord, 'number' | 'records' | 'keyBytes' | 'valueBytes' | 'digest'>,
+  version: DescribedVersion,
   manifest: ManifestRecord,
-  shardCount: number,
+  { revision, shardCount }: { readonly revision: number; readonly shardCount: number },
 ): Manifest {
   return {
     keyspaceUid: keyspace.uid,
     keyspace: keyspace.name,
     version: version.number,
+    fingerprint: fingerprintOf(version),
     shardCount,
     segments: manifest.segments.map(segmentInfo),
     records: version.records,
     keyBytes: version.keyBytes,
     valueBytes: version.valueBytes,
     digest: Buffer.from(version.digest, 'hex'),
-    revision: manifest.revision ?? 0,
+    revision,
     overwritten: Object.entries(manifest.overwritten ?? {}).map(([segmentId, totals]) => ({
       segmentId,
       totals: totalsMessage(totals),

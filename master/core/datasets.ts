@@ -1,8 +1,8 @@
 // The part of the world that comes from the catalog: what is kept, what is leaving. Pure.
 
 import type { CatalogState } from '../catalog/catalog.ts';
-import { clusterOf, isHeld, versionsByKeyspace } from '../catalog/queries.ts';
-import { versionId } from '../catalog/records.ts';
+import { clusterOf, isHeld, revisionOf, versionsByKeyspace } from '../catalog/queries.ts';
+import { fingerprintOf, versionId } from '../catalog/records.ts';
 import type {
   KeyspaceRecord,
   ManifestRecord,
@@ -74,7 +74,7 @@ function datasetOf(
     current: version.number === keyspace.desired.currentVersion,
     replication: keyspace.desired.replication || replication,
     ...contentOf(manifest, shardCount),
-    revision: manifest?.revision ?? 0,
+    revision: revisionOf(state, manifest),
     merged: manifest?.merged ?? [],
     suspended: keyspace.desired.suspended ?? false,
   };
@@ -84,7 +84,12 @@ function datasetOf(
 function viewKeyspace(record: KeyspaceRecord, versions: readonly VersionRecord[]): ViewKeyspace {
   const held = versions.filter(isHeld);
   const current = held.find(({ number }) => number === record.desired.currentVersion);
-  return { record, versions: held.map(({ number }) => number), records: current?.records ?? 0 };
+  return {
+    record,
+    versions: held.map(({ number }) => number),
+    fingerprints: held.map(fingerprintOf),
+    records: current?.records ?? 0,
+  };
 }
 
 type Content = Pick<Dataset, 'segmentsByShard' | 'overwritten'>;

@@ -24,6 +24,8 @@ export interface ViewKeyspace {
   readonly record: KeyspaceRecord;
   /** Kept versions, ascending. */
   readonly versions: readonly number[];
+  /** Of `versions`, in their order. */
+  readonly fingerprints: readonly string[];
   readonly records: number;
 }
 
@@ -83,7 +85,10 @@ function isInOrder(nodes: readonly NodeStatus[], ids: readonly string[]): boolea
   return nodes.every(({ id }, at) => id === ids[at]);
 }
 
-function keyspaceView(world: World, { record, versions, records }: ViewKeyspace): KeyspaceView {
+function keyspaceView(
+  world: World,
+  { fingerprints, record, records, versions }: ViewKeyspace,
+): KeyspaceView {
   const resuming = world.resuming.has(record.uid);
   const suspended = record.desired.suspended === true || resuming;
   const unserved = suspended ? [] : unansweredShards(world, record.uid);
@@ -93,6 +98,7 @@ function keyspaceView(world: World, { record, versions, records }: ViewKeyspace)
     index: record.index,
     currentVersion: record.desired.currentVersion,
     versions: [...versions],
+    fingerprints: [...fingerprints],
     records,
     ...(suspended ? { suspended } : {}),
     ...(resuming ? { resuming } : {}),

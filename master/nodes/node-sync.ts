@@ -10,11 +10,12 @@
 // node's life (that is for heartbeats alone).
 
 import type { BackgroundTasks } from '../../base/background.ts';
-import { toSteleError } from '../../base/errors.ts';
+import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type {
   ListHoldingsResponse,
   OrderHeader,
+  PutManifestResponse,
   VersionRef,
 } from '../../proto/gen/stele/v1/datanode.ts';
 import type { Manifest } from '../../proto/gen/stele/v1/segment.ts';
@@ -41,7 +42,7 @@ export interface SyncSide {
     ids: readonly string[],
   ): void;
   /** Versions of which the node may have an older manifest, from before deltas were merged. */
-  outdatedManifests(nodeId: string): VersionRef[];
+  outdatedManifests(nodeId: string): readonly VersionRef[];
   /** The node has this view and all manifests of it. */
   onViewApplied(nodeId: string, incarnation: string, view: ClusterView): void;
 }
@@ -186,10 +187,26 @@ export class NodeSync {
       const manifest = this.#side.manifest(ref);
       // Gone since the view was made; the next view will not name it.
       if (manifest === undefined) continue;
-      const { heldSegmentIds } = await link.putManifest({ header, manifest }, callOptions());
-      this.#side.onManifestHeld(nodeId, header.incarnation, manifest, heldSegmentIds);
+      const answer = await link.putManifest({ header, manifest }, callOptions());
+      requireTaken(nodeId, manifest, answer);
+      this.#side.onManifestHeld(nodeId, header.incarnation, manifest, answer.heldSegmentIds);
     }
   }
+}
+
+/** Throws CONFLICT where the node goes by another manifest of the version than it was given. */
+export function requireTaken(
+  nodeId: string,
+  { fingerprint, keyspace, revision, version }: Manifest,
+  answer: PutManifestResponse,
+): void {
+  // Nodes of earlier releases do not say.
+  if (answer.fingerprint === undefined) return;
+  if (answer.fingerprint === fingerprint && (answer.revision ?? 0) === revision) return;
+  throw new SteleError(
+    'CONFLICT',
+    `Datanode ${nodeId} has another manifest of version ${version} of keyspace '${keyspace}' (${answer.fingerprint}, revision ${answer.revision ?? 0}) than it was given (${fingerprint}, revision ${revision}); it gets no reads of that version.`,
+  );
 }
 
 function callOptions(): CallOptions {

@@ -23,7 +23,9 @@ const REPLICAS_CONSIDERED_MAX = 16;
 /** One dataset that reads go to: one version of one keyspace. */
 export interface LookupTarget extends LookupTargetRef {
   readonly keyspace: string;
-  /** Stands for (uid, version) in this process: 1, 2, 3 ... */
+  /** KeyspaceView.fingerprints */
+  readonly fingerprint: string;
+  /** Stands for (uid, version, fingerprint) in this process: 1, 2, 3 ... */
   readonly dataset: number;
   /** Whether its values may be cached. */
   readonly cached: boolean;
@@ -236,7 +238,8 @@ export class Router {
   }
 
   #targetOf(keyspace: KeyspaceView, version: number): LookupTarget {
-    const name = `${keyspace.uid}/${version}`;
+    const fingerprint = keyspace.fingerprints[keyspace.versions.indexOf(version)] ?? '';
+    const name = targetName(keyspace.uid, version, fingerprint);
     const known = this.#targets.get(name);
     const cached = keyspace.uncached !== true;
     const starting = this.#starting.get(keyspace.uid);
@@ -245,6 +248,7 @@ export class Router {
       keyspace: keyspace.name,
       keyspaceUid: keyspace.uid,
       version,
+      fingerprint,
       // What was cached before a switch to uncached and back is as right as ever.
       dataset: known?.dataset ?? this.#nextDataset++,
       cached,
@@ -268,7 +272,9 @@ export class Router {
   #forgetTargets(): void {
     const live = new Set<string>();
     for (const keyspace of this.#keyspaces.values()) {
-      for (const version of keyspace.versions) live.add(`${keyspace.uid}/${version}`);
+      for (const [at, version] of keyspace.versions.entries()) {
+        live.add(targetName(keyspace.uid, version, keyspace.fingerprints[at] ?? ''));
+      }
     }
     for (const name of this.#targets.keys()) if (!live.has(name)) this.#targets.delete(name);
     const uids = new Set([...this.#keyspaces.values()].map(({ uid }) => uid));
@@ -287,6 +293,10 @@ export class Router {
     ranked.sort((left, right) => left[0] - right[0]);
     return ranked.slice(0, REPLICAS_CONSIDERED_MAX).map(([, slot]) => slot);
   }
+}
+
+function targetName(uid: string, version: number, fingerprint: string): string {
+  return `${uid}/${version}/${fingerprint}`;
 }
 
 /** Lower is better; -1: gets no reads. A suspect may still answer, so it is the last resort. */

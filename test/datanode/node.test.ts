@@ -281,7 +281,15 @@ describe('a datanode', () => {
       nodes: [],
       routes: [],
       keyspaces: [
-        { uid: TEST_UID, name: 'test', index: 1, currentVersion: 1, versions: [1], records: 0 },
+        {
+          uid: TEST_UID,
+          name: 'test',
+          index: 1,
+          currentVersion: 1,
+          versions: [1],
+          fingerprints: [''],
+          records: 0,
+        },
       ],
       health: 1,
       ready: true,

@@ -61,7 +61,7 @@ async function start(): Promise<{ node: RunningDatanode; missing: Set<string> }>
         replication: 1,
         nodes: [view],
         routes: Array.from({ length: SHARDS }, () => ({ nodes: [0] })),
-        keyspaces: [{ ...keyspace, records: PAIRS.length }],
+        keyspaces: [{ ...keyspace, fingerprints: [], records: PAIRS.length }],
         health: HealthStatus.GREEN,
         ready: true,
       },

@@ -68,7 +68,15 @@ export class RespNode {
       })),
       routes: Array.from({ length: shardCount }, () => ({ nodes: [0, 1] })),
       keyspaces: [
-        { uid: TEST_UID, name: 'default', index: 0, currentVersion: 0, versions: [], records: 0 },
+        {
+          uid: TEST_UID,
+          name: 'default',
+          index: 0,
+          currentVersion: 0,
+          versions: [],
+          fingerprints: [],
+          records: 0,
+        },
       ],
       health: HealthStatus.GREEN,
       ready: true,

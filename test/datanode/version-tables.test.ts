@@ -107,3 +107,37 @@ function mergedSegments(): BuiltSegment[] {
     ),
   );
 }
+
+describe('other content under a number that is known', () => {
+  it('takes its place, whatever the revision of what was there', async () => {
+    const { node } = await openTestNode(tempDir());
+    const lost = segmentsOf([['key-1', 'lost']], SHARDS);
+    const now = segmentsOf([['key-1', 'now']], SHARDS);
+    await pushTo(node, [...lost, ...now]);
+    await put(node, { ...manifestOf(lost, SHARDS), fingerprint: 'aa', revision: 7 });
+    expect(await lookUpIn(node, ['key-1'])).toEqual(['lost']);
+    const answer = await put(node, { ...manifestOf(now, SHARDS), fingerprint: 'bb' });
+    expect(answer).toMatchObject({ fingerprint: 'bb', revision: 0 });
+    expect(await lookUpIn(node, ['key-1'])).toEqual(['now']);
+  });
+
+  it('is asked for once a view names it, and nothing is answered until it is there', async () => {
+    const { node } = await openTestNode(tempDir());
+    const lost = segmentsOf([['key-1', 'lost']], SHARDS);
+    await pushTo(node, lost);
+    await put(node, { ...manifestOf(lost, SHARDS), fingerprint: 'aa' });
+    expect(node.tables.has(TEST_UID, 1, 'aa')).toBe(true);
+    expect(node.tables.has(TEST_UID, 1, 'bb')).toBe(false);
+    expect(await lookUpIn(node, ['key-1'])).toEqual([LookupStatus.UNAVAILABLE]);
+  });
+
+  it('of the same content, the answer names the newest manifest and what is held of it', async () => {
+    const { node } = await openTestNode(tempDir());
+    const merged = segmentsOf([['key-1', 'x']], SHARDS);
+    await pushTo(node, merged);
+    await put(node, { ...manifestOf(merged, SHARDS), fingerprint: 'aa', revision: 2 });
+    const answer = await put(node, { ...manifestOf([], SHARDS), fingerprint: 'aa', revision: 1 });
+    expect(answer).toMatchObject({ fingerprint: 'aa', revision: 2 });
+    expect(answer.heldSegmentIds).toEqual(merged.map(({ info }) => info.id));
+  });
+});

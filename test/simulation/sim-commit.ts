@@ -7,6 +7,7 @@ import type { CatalogState, Transition } from '../../master/catalog/catalog.ts';
 import { gateFor } from '../../master/catalog/gate.ts';
 import { requireRunning } from '../../master/catalog/load-transitions.ts';
 import type { BegunLoad } from '../../master/catalog/load-transitions.ts';
+import { revisionOf } from '../../master/catalog/queries.ts';
 import { manifestMessage, versionId } from '../../master/catalog/records.ts';
 import type { VersionRecord } from '../../master/catalog/records.ts';
 import { addTotals } from '../../master/catalog/totals.ts';
@@ -69,7 +70,7 @@ export class SimCommit {
       (reserved) => {
         if (!reserved.ok) return this.#answer(reserved);
         const content = { version: reserved.value, fingerprint, ...whole, nowIso: '' };
-        const manifest = manifestOf(begun, content);
+        const manifest = manifestOf(this.#sim.master.durable, begun, content);
         this.#giveManifests(manifest, (held) => this.#settle(begun, content, held, replicas));
       },
     );
@@ -150,9 +151,14 @@ export class SimCommit {
   }
 }
 
-function manifestOf({ keyspace }: BegunLoad, content: CommitContent): Manifest {
+function manifestOf(
+  state: CatalogState,
+  { keyspace }: BegunLoad,
+  content: CommitContent,
+): Manifest {
   const { appended, segments, version } = content;
   const { overwritten = {} } = appended ?? {};
   const record = { uid: keyspace.uid, version, segments, overwritten };
-  return manifestMessage(keyspace, { ...content, number: version }, record, SHARDS);
+  const about = { revision: revisionOf(state, undefined), shardCount: SHARDS };
+  return manifestMessage(keyspace, { ...content, number: version }, record, about);
 }

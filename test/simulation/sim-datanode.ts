@@ -205,9 +205,9 @@ export class SimDatanode extends SimProcess implements DatanodePort {
         if (suspended === true && resuming !== true) this.holdings.park(uid);
         else this.#unpark(uid);
       }
-      const missingManifests = view.keyspaces.flatMap(({ uid, versions }) =>
+      const missingManifests = view.keyspaces.flatMap(({ fingerprints, uid, versions }) =>
         versions
-          .filter((version) => !this.tables.has(uid, version))
+          .filter((version, at) => !this.tables.has(uid, version, fingerprints[at] ?? ''))
           .map((version) => ({ keyspaceUid: uid, version })),
       );
       return { missingManifests };

@@ -2,6 +2,7 @@
 // manifests there, as master/nodes/node-sync.ts does. One task a node. One object a run of the master.
 
 import type { ListHoldingsResponse, OrderHeader } from '../../proto/gen/stele/v1/datanode.ts';
+import { revisionOf } from '../../master/catalog/queries.ts';
 import { manifestMessage, versionId } from '../../master/catalog/records.ts';
 import { revisionRef } from '../../master/core/world.ts';
 import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
@@ -136,7 +137,8 @@ export class SimNodeSync {
     const version = versions.get(id);
     const manifest = manifests.get(id);
     if (keyspace === undefined || version === undefined || manifest === undefined) return undefined;
-    return manifestMessage(keyspace, version, manifest, SHARDS);
+    const revision = revisionOf(this.#master.durable, manifest);
+    return manifestMessage(keyspace, version, manifest, { revision, shardCount: SHARDS });
   }
 
   /** `done` gets the segments that the node holds, or undefined where it did not take the manifest. */

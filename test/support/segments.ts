@@ -62,6 +62,7 @@ export function manifestOf(
     keyspaceUid,
     keyspace: 'test',
     version,
+    fingerprint: '',
     shardCount,
     segments: segments.map(infoOf),
     records: sum((info) => info.records),

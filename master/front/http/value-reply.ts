@@ -1,9 +1,10 @@
 // GET and HEAD of one value: the hot route. It leaves fastify's reply machinery as soon as the
 // request is understood and writes the response itself, in one write.
 //
-//   etag = "<keyspace uid>-<version>-<crc32 of the key>", and "-json" behind it where it is JSON
+//   etag = "<keyspace uid>-<version>-<its fingerprint>-<crc32 of the key>", and "-json" after it where it is JSON
 //
-// names the bytes exactly: one key of one version of one keyspace never has another value.
+// names the bytes exactly: one key of one content of one keyspace never has another value, also where a
+// catalog that was restored gives a version number that clients have seen with other content.
 //
 // An answer is the value's bytes unless `accept` prefers application/json to them: then it is
 // {"keyspace", "version", "encoding": "utf8" or "base64", "value"}.
@@ -76,9 +77,9 @@ export class ValueReply implements LookupReceiver {
 
   #sendValue(value: Buffer, nodeId: string): void {
     if (this.#response.destroyed) return;
-    const { keyspaceUid, version } = this.#target;
+    const { fingerprint, keyspaceUid, version } = this.#target;
     const isJson = prefersJson(this.#request.headers.accept);
-    const name = `${keyspaceUid}-${version}-${crc32(this.#key).toString(16)}`;
+    const name = `${keyspaceUid}-${version}-${fingerprint}-${crc32(this.#key).toString(16)}`;
     const etag = isJson ? `"${name}-json"` : `"${name}"`;
     const wanted = this.#request.headers['if-none-match'];
     const response = this.#response;

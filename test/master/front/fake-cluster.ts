@@ -135,7 +135,15 @@ export class FakeCluster implements ClusterOperations {
         nodes: Array.from({ length: replication }, (__, rank) => (shard + rank) % nodeCount),
       })),
       keyspaces: [
-        { uid: UID, name: 'default', index: 0, currentVersion: 1, versions: [1], records: 0 },
+        {
+          uid: UID,
+          name: 'default',
+          index: 0,
+          currentVersion: 1,
+          versions: [1],
+          fingerprints: ['f1'],
+          records: 0,
+        },
       ],
       health: HealthStatus.GREEN,
       ready: true,

@@ -26,7 +26,7 @@ describe('GET of a value', () => {
       'content-length': '5',
       'x-stele-version': '1',
     });
-    expect(reply.headers['etag']).toMatch(new RegExp(`^"${UID}-1-[0-9a-f]+"$`));
+    expect(reply.headers['etag']).toMatch(new RegExp(`^"${UID}-1-f1-[0-9a-f]+"$`));
     expect(cluster.nodes.has(String(reply.headers['x-stele-node']))).toBe(true);
   });
 
@@ -56,6 +56,19 @@ describe('GET of a value', () => {
     const etag = String((await get(url)).headers['etag']);
     expectProblem(await get(url, { 'if-match': '"x"' }), 412, 'CONFLICT');
     expect((await get(url, { 'if-match': `"x", ${etag}` })).statusCode).toBe(200);
+  });
+
+  it('gives another value and etag for other content under the same number', async () => {
+    const before = await get('/v1/keyspaces/default/keys/k');
+    cluster.put('k', 'other', 1);
+    cluster.change((view) => {
+      view.keyspaces[0]!.fingerprints = ['f2'];
+    });
+    const etag = String(before.headers['etag']);
+    const after = await get('/v1/keyspaces/default/keys/k', { 'if-none-match': etag });
+    expect(after.statusCode).toBe(200);
+    expect(after.body).toBe('other');
+    expect(after.headers['etag']).not.toBe(etag);
   });
 
   it('gives another etag for another version', async () => {

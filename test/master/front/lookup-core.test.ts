@@ -309,6 +309,7 @@ describe('refusals of a whole batch', () => {
         index: 1,
         currentVersion: 0,
         versions: [],
+        fingerprints: [],
         records: 0,
       });
     });

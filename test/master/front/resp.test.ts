@@ -41,6 +41,7 @@ beforeEach(async () => {
       index: 1,
       currentVersion: 3,
       versions: [2, 3],
+      fingerprints: [],
       records: 1,
     });
   });

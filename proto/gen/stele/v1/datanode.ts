@@ -161,7 +161,7 @@ export interface VersionRef {
 }
 
 export interface ApplyViewResponse {
-  /** Versions of the view whose manifest this node has not been given yet. */
+  /** Versions of the view whose manifest this node does not have; one of another fingerprint does not count. */
   missingManifests: VersionRef[];
 }
 
@@ -178,6 +178,9 @@ export interface PutManifestResponse {
    * the loader says.
    */
   held: SegmentInfo[];
+  /** Of the manifest that the node has now: another one than was put where it knows a newer one. */
+  fingerprint?: string | undefined;
+  revision?: number | undefined;
 }
 
 /** One segment to fetch from a peer, tried in the order of `sources`. */
@@ -1457,7 +1460,7 @@ export const PutManifestRequest: MessageFns<PutManifestRequest> = {
 };
 
 function createBasePutManifestResponse(): PutManifestResponse {
-  return { heldSegmentIds: [], held: [] };
+  return { heldSegmentIds: [], held: [], fingerprint: undefined, revision: undefined };
 }
 
 export const PutManifestResponse: MessageFns<PutManifestResponse> = {
@@ -1467,6 +1470,12 @@ export const PutManifestResponse: MessageFns<PutManifestResponse> = {
     }
     for (const v of message.held) {
       SegmentInfo.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.fingerprint !== undefined) {
+      writer.uint32(26).string(message.fingerprint);
+    }
+    if (message.revision !== undefined) {
+      writer.uint32(32).uint32(message.revision);
     }
     return writer;
   },
@@ -1498,6 +1507,22 @@ export const PutManifestResponse: MessageFns<PutManifestResponse> = {
             }
 
             message.held.push(SegmentInfo.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.fingerprint = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.revision = reader.uint32();
             continue;
           }
         }

@@ -60,6 +60,8 @@ export interface Manifest {
   revision: number;
   /** One per delta that overwrites anything. What a shard holds is the sum of its segments less these. */
   overwritten: Overwritten[];
+  /** KeyspaceView.fingerprints */
+  fingerprint: string;
 }
 
 function createBaseSegmentInfo(): SegmentInfo {
@@ -323,6 +325,7 @@ function createBaseManifest(): Manifest {
     digest: Buffer.alloc(0),
     revision: 0,
     overwritten: [],
+    fingerprint: "",
   };
 }
 
@@ -360,6 +363,9 @@ export const Manifest: MessageFns<Manifest> = {
     }
     for (const v of message.overwritten) {
       Overwritten.encode(v!, writer.uint32(90).fork()).join();
+    }
+    if (message.fingerprint !== "") {
+      writer.uint32(98).string(message.fingerprint);
     }
     return writer;
   },
@@ -463,6 +469,14 @@ export const Manifest: MessageFns<Manifest> = {
             }
 
             message.overwritten.push(Overwritten.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.fingerprint = reader.string();
             continue;
           }
         }

@@ -97,7 +97,14 @@ export interface KeyspaceView {
    * Shards of the current version without a replica on a serving datanode, as bits: shard s is bit s % 8 of
    * byte s / 8. Absent: every shard has one.
    */
-  unserved?: Buffer | undefined;
+  unserved?:
+    | Buffer
+    | undefined;
+  /**
+   * What names the content of each version, in the order of `versions`: the same number with another
+   * fingerprint is another version (of a catalog that was restored from a backup).
+   */
+  fingerprints: string[];
 }
 
 export interface ClusterView {
@@ -360,6 +367,7 @@ function createBaseKeyspaceView(): KeyspaceView {
     resuming: undefined,
     uncached: undefined,
     unserved: undefined,
+    fingerprints: [],
   };
 }
 
@@ -398,6 +406,9 @@ export const KeyspaceView: MessageFns<KeyspaceView> = {
     }
     if (message.unserved !== undefined) {
       writer.uint32(122).bytes(message.unserved);
+    }
+    for (const v of message.fingerprints) {
+      writer.uint32(82).string(v!);
     }
     return writer;
   },
@@ -503,6 +514,14 @@ export const KeyspaceView: MessageFns<KeyspaceView> = {
             }
 
             message.unserved = bufferView(reader.bytes());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.fingerprints.push(reader.string());
             continue;
           }
         }
