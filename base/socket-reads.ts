@@ -26,7 +26,7 @@ export interface ReadTarget {
 
 /** What Node.js keeps in an accepted socket, as far as it is touched here. */
 interface AcceptedInternals {
-  _handle?: { useUserBuffer?: unknown; reading?: boolean } | null;
+  _handle?: { useUserBuffer?: unknown; reading?: boolean; writeQueueSize?: number } | null;
   _server?: object | null;
 }
 
@@ -58,6 +58,15 @@ export function lentReads(reader: BytesReader): OnReadOpts {
     return true;
   };
   return { buffer, callback };
+}
+
+/**
+ * Bytes of the present write that the system has not taken. Another number than before means that the peer reads,
+ * however large the write is: `writableLength` stays as it is until all of it has gone.
+ */
+export function unsentBytes(socket: Socket): number {
+  const handle = (socket as unknown as AcceptedInternals)._handle;
+  return handle?.writeQueueSize ?? socket.writableLength;
 }
 
 /** The same into the places that `target` names. */

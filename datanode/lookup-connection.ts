@@ -11,10 +11,10 @@
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
-import { setImmediate } from 'node:timers';
 import { monotonicNowMs } from '../base/clock.ts';
 import { toSteleError } from '../base/errors.ts';
 import { InputBuffer } from '../base/input-buffer.ts';
+import { LoopShare } from '../base/loop-share.ts';
 import { readConnection } from '../base/socket-reads.ts';
 import type { LookupStreamResponse } from '../proto/gen/stele/v1/lookup.ts';
 import { PackedWriter } from '../proto/lookup-codec.ts';
@@ -38,6 +38,8 @@ const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
 const TURN_MS_MAX = 1;
 /** How long a peer may take nothing, or be at one request. */
 const IDLE_MS_MAX = 20_000;
+/** Of all lookup connections: those of the master do not wait for a thousand others. */
+const share = new LoopShare();
 /** One for the thread: it is empty between two replies. */
 const writer = new PackedWriter(64 * 1024, HEAD_BYTES);
 
@@ -111,7 +113,8 @@ class LookupConnection {
   #onData(bytes: Buffer, byteCount: number, lent: boolean): void {
     if (this.#isEnded) return;
     this.#input.push(bytes, byteCount, lent);
-    this.#turn();
+    if (share.hasTime(monotonicNowMs(), byteCount)) this.#turn();
+    else this.#continueLater();
     this.#noteUnfinished();
     if (lent) this.#input.keep();
   }
@@ -123,6 +126,19 @@ class LookupConnection {
     const nowMs = monotonicNowMs();
     if (this.#unfinishedSinceMs === 0) this.#unfinishedSinceMs = nowMs;
     else if (nowMs - this.#unfinishedSinceMs > IDLE_MS_MAX) this.close();
+  }
+
+  #continueLater(): void {
+    this.#socket.pause();
+    if (this.#turnScheduled) return;
+    this.#turnScheduled = true;
+    share.later(this, this.#input.end - this.#input.at);
+  }
+
+  /** Goes on with what has arrived; called by the queue of all such connections. */
+  runTurn(): void {
+    this.#turnScheduled = false;
+    this.#turn();
   }
 
   #turn(): void {
@@ -156,12 +172,7 @@ class LookupConnection {
         if (this.#isFull) return;
       }
       if (monotonicNowMs() - startMs < TURN_MS_MAX) continue;
-      this.#turnScheduled = true;
-      setImmediate(() => {
-        this.#turnScheduled = false;
-        this.#turn();
-      });
-      return;
+      return this.#continueLater();
     }
     this.#input.settle();
   }

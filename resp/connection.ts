@@ -5,8 +5,8 @@
 //                          v
 //                      ReplyQueue -> (replyReady) -> one write for all that is finished
 //
-// A turn ends when the input is dry, after about a millisecond (the rest follows by setImmediate, so
-// that one busy client does not hold up the others), or when the connection is full. Invariants:
+// A turn ends when the input is dry, after about a millisecond (the rest follows in the queue of all busy
+// clients, base/loop-share.ts), or when the connection is full. Invariants:
 //
 // - Replies leave in the order of the commands. HELLO and RESET wait until all earlier replies are
 //   written, because they change how replies are encoded.
@@ -16,6 +16,7 @@
 
 import type { Socket } from 'node:net';
 import { RESP_OUTPUT_PAUSE_BYTES } from '../base/limits.ts';
+import type { LoopShare, SharedTurn } from '../base/loop-share.ts';
 import type { PendingReply, PendingReplyWaiter, ServerContext } from './backend.ts';
 import { CommandDecoder } from './decoder.ts';
 import { executeCommand, resolveCommand } from './dispatch.ts';
@@ -24,7 +25,7 @@ import type { ReplyWriter } from './encoder.ts';
 import type { Pressure } from './pressure.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { ReplyQueue } from './reply-queue.ts';
-import { readConnection } from '../base/socket-reads.ts';
+import { readConnection, unsentBytes } from '../base/socket-reads.ts';
 import type { Session } from './session.ts';
 import { holdUntilTurnEnd } from './turn-writes.ts';
 
@@ -35,14 +36,19 @@ const CLOCK_EVERY_COMMANDS = 64;
 const LOOK_AHEAD_EVERY_COMMANDS = 16;
 const PENDING_REPLIES_MAX = 10_000;
 const HELD_BYTES_MAX = RESP_OUTPUT_PAUSE_BYTES;
-/** How long a client may take nothing more, nor close its side, after we closed ours. */
+/** How long a client may take nothing more after we closed our side. */
 const LINGER_MS_MAX = 5000;
+/** How long, and for how many bytes, it is read for nothing once it has taken everything. */
+const IGNORED_MS_MAX = 1000;
+const IGNORED_BYTES_MAX = 1024 * 1024;
 
 /** What the connections of one listener share. */
 export interface ConnectionContext extends ServerContext {
   /** All turns of a thread write here, one after the other. */
   readonly out: ReplyWriter;
   readonly pressure: Pressure;
+  /** The time of all clients in a turn of the event loop. */
+  readonly share: LoopShare;
   /** What all clients together have sent and been sent; commands are counted once a turn. */
   readonly traffic: { commands: number; inputBytes: number; outputBytes: number };
   /** A command may take this long to arrive, from its first byte to its last. */
@@ -55,7 +61,7 @@ export interface ConnectionContext extends ServerContext {
 /** `no`: serving. `drain`: run what has arrived, then end. `now`: answer what has run, then end. */
 type Stop = 'no' | 'drain' | 'now';
 
-export class RespConnection implements PendingReplyWaiter {
+export class RespConnection implements PendingReplyWaiter, SharedTurn {
   readonly session: Session;
   readonly #socket: Socket;
   readonly #context: ConnectionContext;
@@ -76,8 +82,11 @@ export class RespConnection implements PendingReplyWaiter {
   #queuedInTurn = false;
   /** What this client has not taken, as it is part of the total. */
   #accountedBytes = 0;
-  /** When that became less for the last time, or more than nothing. */
-  #takenMs = 0;
+  /** What the system had not taken of it at the last sweep, and when that was another number. */
+  #unsentBytes = 0;
+  #takenMs: number;
+  /** Bytes that came after the end. */
+  #ignoredBytes = 0;
   /** What there is of an unfinished command, as it is part of the total. */
   #inputBytes = 0;
   /** When the unfinished command at hand began; 0 if there is none. */
@@ -87,6 +96,7 @@ export class RespConnection implements PendingReplyWaiter {
   constructor(accepted: Socket, session: Session, context: ConnectionContext) {
     this.session = session;
     this.#context = context;
+    this.#takenMs = context.nowMs();
     const socket = readConnection(
       accepted,
       (bytes, byteCount, lent) => this.#onData(bytes, byteCount, lent),
@@ -116,14 +126,22 @@ export class RespConnection implements PendingReplyWaiter {
       !this.#paused &&
       this.#unfinishedSinceMs > 0 &&
       nowMs - this.#unfinishedSinceMs > this.#context.unfinishedMsMax;
-    const waitingBytes = this.#socket.writableLength;
-    if (waitingBytes === 0 || waitingBytes < this.#accountedBytes) this.#takenMs = nowMs;
-    this.#account(waitingBytes);
-    const stalled = this.#context.pressure.isStalled(nowMs - this.#takenMs);
+    const unsent = unsentBytes(this.#socket);
+    if (unsent === 0 || unsent !== this.#unsentBytes) this.#takenMs = nowMs;
+    this.#unsentBytes = unsent;
+    this.#account(this.#socket.writableLength);
+    // One that has sent more commands and reads no reply waits for us to read on, as we do for it.
+    const isWaiting = this.#outputFull && this.#hasMore;
+    const stalled = this.#context.pressure.isStalled(nowMs - this.#takenMs, isWaiting);
     if (stalled) this.#context.log.warn({ id: this.session.id }, 'resp: reads nothing, closed');
     if (slow) this.#context.log.debug({ id: this.session.id }, 'resp: unfinished command, closed');
-    const lingers = this.#ended && nowMs - Math.max(this.#endedMs, this.#takenMs) > LINGER_MS_MAX;
+    const lingers = this.#ended && this.#lingersTooLong(nowMs);
     if (slow || stalled || lingers) this.destroy();
+  }
+
+  #lingersTooLong(nowMs: number): boolean {
+    if (nowMs - Math.max(this.#endedMs, this.#takenMs) > LINGER_MS_MAX) return true;
+    return this.#socket.writableLength === 0 && nowMs - this.#endedMs > IGNORED_MS_MAX;
   }
 
   /** A pending reply is done. All that finish in one step of the event loop leave together. */
@@ -135,14 +153,30 @@ export class RespConnection implements PendingReplyWaiter {
 
   #onData(bytes: Buffer, byteCount: number, lent: boolean): void {
     this.#context.traffic.inputBytes += byteCount;
-    if (this.#ended || this.#stop === 'now') return;
+    if (this.#ended || this.#stop === 'now') return this.#ignore(byteCount);
     this.#decoder.push(bytes, byteCount, lent);
-    if (this.#paused) this.#hasMore = true;
-    else this.#turn();
+    const nowMs = this.#context.nowMs();
+    const mayRun = !this.#paused && !this.#outputFull;
+    if (mayRun && this.#context.share.hasTime(nowMs, byteCount)) this.#turn(nowMs);
+    else {
+      this.#hasMore = true;
+      this.#settle();
+    }
     if (lent) this.#decoder.keep();
   }
 
-  #turn(): void {
+  #ignore(byteCount: number): void {
+    this.#ignoredBytes += byteCount;
+    if (this.#ignoredBytes > IGNORED_BYTES_MAX && this.#ended) this.destroy();
+  }
+
+  /** Goes on with what has arrived; called by the queue of all busy clients. */
+  runTurn(): void {
+    this.#turnScheduled = false;
+    this.#turn(this.#context.nowMs());
+  }
+
+  #turn(startMs: number): void {
     if (this.#ended || this.#socket.destroyed) return;
     const { out, pressure } = this.#context;
     out.protocol = this.session.protocol;
@@ -150,7 +184,7 @@ export class RespConnection implements PendingReplyWaiter {
     this.#hasMore = false;
     this.#atBarrier = false;
     try {
-      this.#runCommands(out);
+      this.#runCommands(out, startMs);
     } catch (thrown) {
       this.#fail(thrown, out);
     }
@@ -176,9 +210,8 @@ export class RespConnection implements PendingReplyWaiter {
   }
 
   /** Runs commands until the input is dry or the turn is over; hot. */
-  #runCommands(out: ReplyWriter): void {
+  #runCommands(out: ReplyWriter, startMs: number): void {
     const decoder = this.#decoder;
-    const startMs = this.#context.nowMs();
     const turnBytesMax = this.#context.pressure.turnBytesMax;
     this.session.lastCommandMs = startMs;
     let count = 0;
@@ -314,16 +347,14 @@ export class RespConnection implements PendingReplyWaiter {
     const blocked = this.#outputFull || this.#queueFull || (this.#atBarrier && !isEmpty);
     if (this.#hasMore && !blocked) this.#scheduleTurn();
     if (this.#stop !== 'no' && !this.#hasMore && isEmpty) this.#end();
-    else this.#setPaused(this.#hasMore || blocked || this.#stop !== 'no');
+    // One whose output is full is read once more, to know whether it waits for us (sweep).
+    else this.#setPaused(this.#hasMore || (blocked && !this.#outputFull) || this.#stop !== 'no');
   }
 
   #scheduleTurn(): void {
     if (this.#turnScheduled) return;
     this.#turnScheduled = true;
-    setImmediate(() => {
-      this.#turnScheduled = false;
-      this.#turn();
-    });
+    this.#context.share.later(this, this.#decoder.waitingBytes);
   }
 
   #setPaused(paused: boolean): void {

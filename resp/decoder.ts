@@ -29,6 +29,9 @@ const DIGIT_0 = 48;
 const ARGUMENTS_INITIAL = 16;
 /** Argument tables above this size are given back when the connection has nothing unfinished. */
 const ARGUMENTS_KEEP_MAX = 4096;
+/** Of `POST` and `Host:`. */
+const HTTP_WORD_BYTES_MIN = 4;
+const HTTP_WORD_BYTES_MAX = 5;
 const NOT_A_NUMBER = Number.MIN_SAFE_INTEGER;
 
 /** The arguments of one command: argument i is `buffer[starts[i] .. ends[i])`; 0 is the name. */
@@ -95,6 +98,11 @@ export class CommandDecoder implements CommandArguments {
   /** Whether part of a command has arrived and waits for the rest; meant for after `next` was false. */
   get unfinished(): boolean {
     return this.#input.end > this.#input.at;
+  }
+
+  /** Bytes that have arrived and have not been parsed. */
+  get waitingBytes(): number {
+    return this.#input.end - this.#cursor;
   }
 
   /** Memory that an unfinished command takes. */
@@ -250,7 +258,17 @@ export class CommandDecoder implements CommandArguments {
     const hasReturn = lineFeed > this.#cursor && this.buffer[lineFeed - 1] === CR;
     splitInline(this.buffer, this.#cursor, hasReturn ? lineFeed - 1 : lineFeed, this);
     this.#cursor = lineFeed + 1;
+    if (this.argc > 0) this.#refuseHttp();
     return true;
+  }
+
+  /** A page in a browser may send a request to this port, with commands in its body: Redis closes, too. */
+  #refuseHttp(): void {
+    const [start = 0, end = 0] = [this.starts[0], this.ends[0]];
+    if (end - start < HTTP_WORD_BYTES_MIN || end - start > HTTP_WORD_BYTES_MAX) return;
+    const word = this.buffer.toString('latin1', start, end).toLowerCase();
+    if (word !== 'post' && word !== 'host:') return;
+    throw new ProtocolError('this is an HTTP request, and the port of the Redis protocol');
   }
 
   /** Index of the `\r` that ends the present header, once the byte behind it is there too; or -1. */

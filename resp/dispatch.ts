@@ -1,7 +1,6 @@
 // One command: found in the table, checked, and given to the session or the backend.
 //
-// Everything that is wrong with a command itself becomes an error reply in Redis's words; only a key
-// that is too long ends the connection (ProtocolError), as a bulk that is too long does.
+// Everything that is wrong with a command itself becomes an error reply, in Redis's words where it has some.
 
 import { SteleError, toSteleError } from '../base/errors.ts';
 import { KEY_BYTES_MAX } from '../base/limits.ts';
@@ -11,7 +10,6 @@ import type { CommandSpec } from './command-spec.ts';
 import { arityFits, findCommand, findSubcommand } from './command-table.ts';
 import type { CommandArguments, CommandDecoder } from './decoder.ts';
 import type { ReplyWriter } from './encoder.ts';
-import { ProtocolError } from './protocol-error.ts';
 import type { Session } from './session.ts';
 import { executeSessionCommand } from './session-commands.ts';
 
@@ -47,7 +45,7 @@ export function resolveCommand(
 
 /**
  * Runs a resolved command: one reply is in `out` afterwards, or a PendingReply is returned. The
- * caller has set `out.mark()` where the reply begins. Throws ProtocolError only.
+ * caller has set `out.mark()` where the reply begins. Never throws.
  */
 export function executeCommand(
   spec: CommandSpec,
@@ -56,9 +54,9 @@ export function executeCommand(
   out: ReplyWriter,
   context: ServerContext,
 ): PendingReply | undefined {
-  if (command.longestBytes > KEY_BYTES_MAX) checkKeyLengths(spec, command);
   session.lastCommand = spec.name;
   try {
+    if (command.longestBytes > KEY_BYTES_MAX) checkKeyLengths(spec, command);
     if (spec.handler === 'backend') return context.backend.execute(spec, command, session, out);
     executeSessionCommand(spec, command, session, out, context);
   } catch (thrown) {
@@ -85,7 +83,8 @@ function checkKeyLengths(spec: CommandSpec, command: CommandArguments): void {
   for (let index = spec.firstKey; index <= last; index += spec.keyStep) {
     const length = (command.ends[index] as number) - (command.starts[index] as number);
     if (length > KEY_BYTES_MAX) {
-      throw new ProtocolError(`invalid bulk length: a key is at most ${KEY_BYTES_MAX} bytes`);
+      const text = `The key has ${length} bytes; a key has at most ${KEY_BYTES_MAX}.`;
+      throw new SteleError('KEY_TOO_LONG', text);
     }
   }
 }

@@ -6,6 +6,7 @@ import { monotonicNowMs } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { LoopShare } from '../base/loop-share.ts';
 import type { CommandBackend } from './backend.ts';
 import { RespConnection } from './connection.ts';
 import type { ConnectionContext } from './connection.ts';
@@ -123,6 +124,7 @@ class Clients {
       log: options.log,
       out: new ReplyWriter(),
       pressure: options.pressure ?? new Pressure(),
+      share: new LoopShare(),
       traffic: { commands: 0, inputBytes: 0, outputBytes: 0 },
       unfinishedMsMax: options.unfinishedMsMax ?? UNFINISHED_MS_MAX_DEFAULT,
       reuseReads: options.reuseReads ?? true,

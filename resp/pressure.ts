@@ -1,12 +1,14 @@
 // What the clients of a listener make it hold, all together, and what each may therefore hold.
 //
-//   output   replies that clients have not taken: by itself a client may leave 4 MiB unread
+//   output   replies that clients have not taken: by itself a client may leave 128 MiB unread, so that one
+//            that sends a whole pipeline before it reads gets all replies
 //   input    commands that have not arrived whole: by itself a client may be at 128 MiB of one
 //
-// Both are generous as long as few use them. Above a total of 256 MiB unread a client that does not read
-// is held to 64 KiB, and closed when it takes nothing for half a minute; above 256 MiB unfinished one that
-// has more than 64 KiB of a command is closed when it sends more. So memory is bounded by the two totals
-// and by 128 KiB a client, and whoever sends small commands and reads the replies notices nothing.
+// Both are generous as long as few use them. Above a total of 128 MiB unread a client is held to 4 MiB, above
+// 256 MiB to 64 KiB. One that is over its bound and has sent more commands waits for us to read, as we wait for it:
+// it is closed when it takes nothing for half a minute, and so is any that takes nothing while there are more than
+// 256 MiB. Above 256 MiB unfinished one that has more than 64 KiB of a command is closed when it sends more. So memory is bounded by the two totals
+// and by 192 KiB a client, and whoever sends small commands and reads the replies notices nothing.
 //
 // A turn of the event loop is bounded, too: 200 clients that each ask for megabytes at the same time would each
 // write one in it, and everybody else would wait for a third of a second. The first of them may; once 8 MiB
@@ -41,7 +43,7 @@ const LIMITS: PressureLimits = {
   outputTotalBytes: 256 * MiB,
   outputHardBytes: 1024 * MiB,
   inputTotalBytes: 256 * MiB,
-  stalledMsMax: 30_000,
+  stalledMsMax: 28_000,
 };
 
 export class Pressure {
@@ -66,7 +68,9 @@ export class Pressure {
 
   /** What a client may leave unread before it is not read any more either. */
   get unreadBytesMax(): number {
-    return this.isCrowded ? SMALL_BYTES : RESP_OUTPUT_PAUSE_BYTES;
+    if (this.isCrowded) return SMALL_BYTES;
+    const aloneBytesMax = this.#limits.outputTotalBytes / 2;
+    return this.outputBytes > aloneBytesMax ? RESP_OUTPUT_PAUSE_BYTES : aloneBytesMax;
   }
 
   /** What one turn of a client may write. */
@@ -93,8 +97,8 @@ export class Pressure {
     return this.inputBytes > this.#limits.inputTotalBytes && heldBytes > SMALL_BYTES;
   }
 
-  /** Whether a client that has taken nothing for so long must go. */
-  isStalled(forMs: number): boolean {
-    return this.isCrowded && forMs > this.#limits.stalledMsMax;
+  /** Whether a client that has taken nothing for so long must go; `isWaiting`: its next commands are not read. */
+  isStalled(forMs: number, isWaiting: boolean): boolean {
+    return (isWaiting || this.isCrowded) && forMs > this.#limits.stalledMsMax;
   }
 }

@@ -67,6 +67,45 @@ describe('clients that do not read, all together', () => {
   });
 });
 
+it('a client that sends its whole pipeline before it reads gets all replies', async () => {
+  const count = 300_000;
+  const { port } = await listenFor(new MapBackend([['k', Buffer.alloc(64, 'v')]]));
+  const sent = new RawClient(port);
+  sent.socket.pause();
+  const pipeline = Buffer.from(multibulk('GET', 'k').toString('latin1').repeat(count), 'latin1');
+  await new Promise<void>((resolve) => sent.socket.write(pipeline, () => resolve()));
+  sent.socket.resume();
+  expect(await sent.wait(count)).toHaveLength(count);
+});
+
+it('one that reads nothing and has sent more than is held for it is closed', async () => {
+  const pressure = new Pressure({ outputTotalBytes: 8 * MiB, stalledMsMax: 50 });
+  const options = { pressure, unfinishedMsMax: 20 };
+  const { port } = await listenFor(new MapBackend([['k', Buffer.alloc(64, 'v')]]), options);
+  const client = new RawClient(port);
+  client.socket.pause();
+  const pipeline = Buffer.from(multibulk('GET', 'k').toString('latin1').repeat(500_000), 'latin1');
+  client.socket.write(pipeline);
+  await client.closed;
+});
+
+it('one that reads steadily is not closed, however large the write and however slow', async () => {
+  const pressure = new Pressure({ outputTotalBytes: MiB, stalledMsMax: 1500 });
+  const options = { pressure, unfinishedMsMax: 20 };
+  const value = Buffer.alloc(MiB, 'v');
+  const { port } = await listenFor(new MapBackend([['big', value]]), options);
+  const client = new RawClient(port);
+  let received = 0;
+  client.socket.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+    client.socket.pause();
+    setTimeout(() => client.socket.resume(), 10);
+  });
+  client.send(multibulk('MGET', ...Array.from({ length: 12 }, () => 'big')));
+  await client.wait(1);
+  expect(received).toBeGreaterThan(12 * MiB);
+});
+
 it('many that ask for much at once do not write it all in one turn of the event loop', async () => {
   const pressure = new Pressure();
   const noteTurn = pressure.noteTurn.bind(pressure);
