@@ -8,24 +8,27 @@
 //     -         standard input
 //
 // What data lake tools write beside the data is passed over in folders and globs: hidden files, names
-// that begin with `_` (_SUCCESS, _metadata), .crc files. Whatever is passed over is told.
+// that begin with `_` (_SUCCESS, _metadata), .crc files. Whatever is passed over is told; what cannot be
+// read is an error, for a load of a part of the files looks like one of all.
 //
 // Each path's files are sorted by name; the paths keep the order they were given in. A file that is
 // reached twice is loaded once.
 
-import { closeSync, openSync, readdirSync, statSync } from 'node:fs';
-import type { Stats } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { SteleError, systemErrorCode } from '../base/errors.ts';
+import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import { MAGIC_BYTES, compressionOfBytes, nameNotice, refuseForeign } from './compression.ts';
 import { readFully } from './file-window.ts';
+import { cannotRead, entriesOf, kindOf, notFound, statOrThrow } from './folder-entries.ts';
 import { compressionOf, formatOf, hasEnding } from './formats.ts';
-import { expandGlob, isGlob } from './glob.ts';
+import { checkCount, expandGlob, isGlob } from './glob.ts';
 import { STDIN_PATH, nameOf } from './inputs.ts';
 import type { FoundInput } from './inputs.ts';
 
 const NAMES_TOLD_MAX = 5;
+/** Where a cluster on this machine, and a load, keep what is theirs. */
+const OWN_FOLDER = '.stele';
 
 /** Takes a sentence without its full stop, for people. */
 export type Notice = (sentence: string) => void;
@@ -57,25 +60,7 @@ function filesOf(path: string, isFormatGiven: boolean, notice: Notice): string[]
   if (stats?.isDirectory() === true) return filesOfFolder(path, isFormatGiven, notice);
   if (stats !== undefined) return [resolve(path)];
   if (isGlob(path)) return filesOfGlob(path, notice);
-  throw new SteleError('INPUT_NOT_FOUND', `There is no file or folder '${shorten(path, 200)}'.`);
-}
-
-function statOrThrow(path: string): Stats | undefined {
-  try {
-    return statSync(path, { throwIfNoEntry: false });
-  } catch (thrown) {
-    throw cannotRead(path, thrown);
-  }
-}
-
-function cannotRead(path: string, thrown: unknown): SteleError {
-  const code = systemErrorCode(thrown) ?? '';
-  if (code === 'ENOENT' || code === 'ENOTDIR') {
-    const text = `There is no file or folder '${shorten(path, 200)}'.`;
-    return new SteleError('INPUT_NOT_FOUND', text, { cause: thrown });
-  }
-  const text = `${nameOf({ path })} cannot be read (${code || String(thrown)}); check its permissions.`;
-  return new SteleError('IO', text, { cause: thrown, retryable: false });
+  throw notFound(path);
 }
 
 /** Written beside the data by Spark, Hive, Hadoop and the like. */
@@ -87,14 +72,18 @@ function filesOfFolder(folder: string, isFormatGiven: boolean, notice: Notice): 
   const files: string[] = [];
   const left: string[] = [];
   let folders = 0;
-  for (const name of namesIn(folder)) {
-    const path = resolve(join(folder, name));
-    const stats = statOrThrow(path);
-    const isWanted = formatOf(name) !== undefined || (isFormatGiven && !hasEnding(name));
-    if (stats?.isDirectory() === true) folders++;
-    else if (stats?.isFile() === true && isWanted && !isMarker(name)) files.push(path);
+  for (const entry of entriesOf(folder)) {
+    const { name } = entry;
+    if (name === OWN_FOLDER) continue;
+    const isNamedSo = formatOf(name) !== undefined || (isFormatGiven && !hasEnding(name));
+    const isWanted = isNamedSo && !isMarker(name);
+    // What is not wanted by its name need not be readable.
+    const kind = isWanted || entry.isDirectory() ? kindOf(folder, entry) : 'other';
+    if (kind === 'folder' && !isMarker(name)) folders++;
+    else if (kind === 'file') files.push(resolve(join(folder, name)));
     else left.push(name);
   }
+  checkCount(files.length, folder);
   const where = `'${shorten(folder, 200)}'`;
   if (files.length === 0) {
     const inside =
@@ -110,23 +99,17 @@ function filesOfFolder(folder: string, isFormatGiven: boolean, notice: Notice): 
   return files;
 }
 
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch (thrown) {
-    throw cannotRead(folder, thrown);
-  }
-}
-
 function filesOfGlob(pattern: string, notice: Notice): string[] {
   const isWanted = (name: string): boolean => !isMarker(name) || isMarker(basename(pattern));
-  const all = expandGlob(pattern).sort();
+  const matches = expandGlob(pattern);
+  const all = [...matches.files].sort();
   const files = all.filter((file) => isWanted(basename(file)));
   const left = all.filter((file) => !isWanted(basename(file)));
   if (files.length === 0) {
     throw new SteleError('INPUT_NOT_FOUND', `No file matches '${shorten(pattern, 200)}'.`);
   }
-  if (left.length > 0) notice(`of '${shorten(pattern, 200)}' not read: ${listed(left)}`);
+  left.push(...matches.others);
+  if (left.length > 0) notice(`of '${shorten(pattern, 200)}' not read: ${listed(left.sort())}`);
   return files.map((file) => resolve(file));
 }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -41,12 +41,11 @@ describe('a folder', () => {
     for (const name of ['.b.csv.crc', 'b.csv.crc', 'notes.md', 'part-00000'])
       write(folder, name, 'x');
     mkdirSync(join(folder, 'inside.csv'));
-    symlinkSync(join(folder, 'nowhere'), join(folder, 'dangling.csv'));
     symlinkSync(join(folder, 'b.csv'), join(folder, 'link.csv'));
     const { names, notices } = found([folder]);
     expect(names).toEqual(['a.tsv.gz', 'b.csv', 'c.jsonl', 'link.csv']);
     expect(notices).toEqual([
-      `in '${folder}' not read: .b.csv.crc, .hidden.csv, _SUCCESS, _metadata.csv, b.csv.crc and 3 more`,
+      `in '${folder}' not read: .b.csv.crc, .hidden.csv, _SUCCESS, _metadata.csv, b.csv.crc and 2 more`,
       `in '${folder}' not read: a folder`,
       `'${join(folder, 'a.tsv.gz')}' is not compressed, whatever its name says; it is read as it is`,
     ]);
@@ -58,6 +57,33 @@ describe('a folder', () => {
       write(folder, name, 'x');
     expect(found([folder], true).names).toEqual(['000000_0', 'part-00000', 'part-00001']);
     expect(failure(folder)).toMatch(/^INPUT_NOT_FOUND .* has no \.data/);
+  });
+
+  it('is refused where a wanted file is a link to nothing, or has a name that is not UTF-8', () => {
+    const folder = tempDir();
+    write(folder, 'a.csv', 'x');
+    symlinkSync(join(folder, 'nowhere'), join(folder, 'b.csv'));
+    expect(failure(folder)).toMatch(/^INPUT_NOT_FOUND '.*b\.csv' is a link to what is not there/);
+    expect(failure(join(folder, '*.csv'))).toMatch(/b\.csv' is a link to what is not there/);
+    rmSync(join(folder, 'b.csv'));
+    writeFileSync(Buffer.from(join(folder, 'c\xe9.md'), 'latin1'), 'x');
+    expect(found([folder]).names).toEqual(['a.csv']);
+    writeFileSync(Buffer.from(join(folder, 'caf\xe9.csv'), 'latin1'), 'x');
+    const refusal = /^INPUT_INVALID The name '.*caf\ufffd\.csv' is not UTF-8/;
+    expect(failure(folder)).toMatch(refusal);
+    expect(failure(join(folder, '*.csv'))).toMatch(refusal);
+    expect(failure(join(folder, '**', '*.csv'))).toMatch(refusal);
+    expect(failure(join(folder, 'caf\ufffd.csv'))).toContain('Its name seems not to be UTF-8');
+    // The replacement character itself may be part of a name.
+    write(folder, 'r\ufffd.tsv', 'x');
+    expect(found([join(folder, '*.tsv')]).names).toEqual(['r\ufffd.tsv']);
+  });
+
+  it('that a cluster on this machine keeps its data in is not told of', () => {
+    const folder = tempDir();
+    write(folder, 'a.csv', 'x');
+    mkdirSync(join(folder, '.stele'));
+    expect(found([folder]).notices).toEqual([]);
   });
 
   it('of folders alone says how to name what is in them', () => {
@@ -85,6 +111,64 @@ describe('paths', () => {
       expect.stringMatching(/^of '.*' not read: .*_SUCCESS, .*_part.csv$/),
     ]);
     expect(found([join(folder, '_*.csv')]).names).toEqual(['_part.csv']);
+  });
+
+  it('a glob matches names as a shell does', () => {
+    const folder = tempDir();
+    for (const name of ['a', 'b', 'd', '!', ']', '-', '^', '\u{1f600}', 'ab', '.a']) {
+      write(folder, name, 'x');
+    }
+    const matches = (pattern: string): string => found([join(folder, pattern)]).names.join(' ');
+    const cases: [string, string][] = [
+      ['[ab]', 'a b'],
+      ['[a-c]', 'a b'],
+      ['[!a-c]', '! - ] ^ d \u{1f600}'],
+      ['[^a-c]', '! - ] ^ d \u{1f600}'],
+      ['[!]a]', '! - ^ b d \u{1f600}'],
+      ['[]a]', '] a'],
+      ['[a-]', '- a'],
+      ['[-a]', '- a'],
+      ['?b', 'ab'],
+      ['.?', '.a'],
+      ['a*', 'a ab'],
+    ];
+    for (const [pattern, names] of cases)
+      expect([pattern, matches(pattern)]).toEqual([pattern, names]);
+    expect(failure(join(folder, '[z-a]'))).toMatch(/^INVALID_ARGUMENT .*z-a runs backwards/);
+    expect(failure(join(folder, '[[:alpha:]]'))).toMatch(/^INVALID_ARGUMENT .*classes/);
+    // An open bracket that is never closed, and an empty set, are characters like any other.
+    expect(failure(join(folder, '[!]'))).toContain('INPUT_NOT_FOUND No file matches');
+    expect(failure(join(folder, '[a'))).toContain('INPUT_NOT_FOUND No file matches');
+  });
+
+  it('a glob tells of what matches and is no file, and of links that ** does not follow', () => {
+    const folder = tempDir();
+    mkdirSync(join(folder, 'sub'));
+    write(join(folder, 'sub'), 'b.csv', 'x');
+    write(folder, 'a.csv', 'x');
+    symlinkSync(join(folder, 'sub'), join(folder, 'link'));
+    expect(found([join(folder, '*')]).notices).toEqual([
+      `of '${folder}/*' not read: ${folder}/link, ${folder}/sub`,
+    ]);
+    const deep = found([join(folder, '**', '*.csv')]);
+    expect(deep.names).toEqual(['a.csv', 'b.csv']);
+    expect(deep.notices).toEqual([`of '${folder}/**/*.csv' not read: ${folder}/link`]);
+  });
+
+  it('a glob never leaves out what it cannot read', () => {
+    const folder = tempDir();
+    mkdirSync(join(folder, 'a'));
+    write(join(folder, 'a'), 'f.data', 'x');
+    symlinkSync(join(folder, 'b'), join(folder, 'b'));
+    expect(failure(join(folder, '*', 'f.data'))).toMatch(/^IO '.*b' is a link that leads back to/);
+    rmSync(join(folder, 'b'));
+    mkdirSync(join(folder, 'c'), { mode: 0 });
+    const isRoot = process.getuid?.() === 0;
+    const paths = [join(folder, '*', '*.data'), join(folder, '**', '*.data')];
+    for (const path of paths) {
+      if (isRoot) expect(found([path]).names).toEqual(['f.data']);
+      else expect(failure(path)).toMatch(/^IO '.*c' cannot be read \(EACCES\)/);
+    }
   });
 
   it('a pipe and a device are streams; what is neither file nor pipe is refused', () => {
