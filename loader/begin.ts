@@ -24,6 +24,7 @@ import { isAnswerLost } from './master-client.ts';
 import type { LoadMaster } from './master-client.ts';
 import { thisOwner } from './owner.ts';
 import { dropWorkToken, workToken } from './work-token.ts';
+import { countPortions } from './portions.ts';
 import type { PreparedInput } from './prepare.ts';
 import type { LoadSettings } from './settings.ts';
 import type { ProgressCounter } from './load-progress.ts';
@@ -87,7 +88,7 @@ export async function beginLoad(context: BeginContext): Promise<Begun> {
   }
   const kept = whatHolds(earlier, binding, loadId, notice);
   if (kept === NOTHING_KEPT) emptyRuns(folder);
-  const chunksExpected = expectedChunks(prepared, chunkBytes);
+  const chunksExpected = countPortions(prepared.inputs, chunkBytes);
   const header = { local, binding, loadId, keyspace: settings.keyspace, shardCount };
   const checkpoint = new CheckpointWriter(
     folder.path,
@@ -106,12 +107,6 @@ async function fingerprint({ prepared, progress, signal }: BeginContext, flags: 
   const contentCrc = await readContentCrc(prepared.inputs, signal, onRead);
   progress.begin('parse', prepared.bytesTotal);
   return fingerprintOf(prepared.identity, contentCrc, flags);
-}
-
-/** A chunk may end late, so there may be fewer. */
-function expectedChunks({ inputs }: PreparedInput, chunkBytes: number): number {
-  const chunksOf = (byteCount: number): number => Math.ceil(byteCount / chunkBytes);
-  return inputs.reduce((sum, input) => sum + chunksOf(input.sizeBytes - input.dataStart), 0);
 }
 
 async function usableCheckpoint(

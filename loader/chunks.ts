@@ -25,6 +25,8 @@ import type { InputFile } from './inputs.ts';
 
 /** Small enough to stay in a core's cache while it is searched. */
 const WINDOW_BYTES = 256 * 1024;
+/** A file up to this size that fits one chunk is one, and is not opened here. */
+const WHOLE_BYTES_MAX = 16 * 1024 * 1024;
 /** A record with the longest value in quotes, the longest key, and some other columns. */
 export const RECORD_BYTES_MAX = QUOTED_BYTES_MAX + 2 * KEY_BYTES_MAX + 1024 * 1024;
 
@@ -60,6 +62,10 @@ function* cutFile(
   chunkBytes: number,
 ): Generator<{ start: number; end: number }, void, undefined> {
   if (input.dataStart >= input.sizeBytes) return;
+  if (input.sizeBytes - input.dataStart <= Math.min(chunkBytes, WHOLE_BYTES_MAX)) {
+    yield { start: input.dataStart, end: input.sizeBytes };
+    return;
+  }
   const { dialect } = input;
   const file = openSync(input.readPath, 'r');
   try {

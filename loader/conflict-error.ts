@@ -5,11 +5,13 @@ import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import { CONFLICT_SAMPLES_MAX } from './build-task.ts';
 import type { ConflictSample } from './build-task.ts';
+import type { Chunk } from './chunks.ts';
 import type { Conflicts } from './conflicts.ts';
 import { NEWLINE } from './dialect.ts';
 import type { LoadState, ParsedChunk } from './load-state.ts';
 import { locateRow } from './locate-row.ts';
 import { readRange } from './file-window.ts';
+import { inputOf } from './rejects.ts';
 
 const VALUE_CHARACTERS_MAX = 40;
 
@@ -33,7 +35,7 @@ export function tellConflicts(
 ): string {
   const told = conflicts.samples
     .map((sample) => locate(state, chunks, sample))
-    .toSorted((a, b) => a.second.chunk - b.second.chunk || a.second.offset - b.second.offset)
+    .toSorted(byPlace)
     .slice(0, CONFLICT_SAMPLES_MAX)
     .map((one, index) => `${index === 0 ? 'The' : 'the'} ${describe(one)}`);
   if (conflicts.count <= told.length) return `${told.join('; ')}.`;
@@ -41,8 +43,14 @@ export function tellConflicts(
   return `${told.join('; ')}. ${many} rows have another value in all.`;
 }
 
+/** Earliest first, by where the second value is. */
+function byPlace({ second: a }: LocatedConflict, { second: b }: LocatedConflict): number {
+  return a.chunk - b.chunk || a.file - b.file || a.offset - b.offset;
+}
+
 interface Place {
   readonly chunk: number;
+  readonly file: number;
   readonly path: string;
   /** Of the record in its file; of the chunk, where it cannot be found again. */
   readonly offset: number;
@@ -90,15 +98,28 @@ function placeOf(
   value: Uint8Array,
 ): Place {
   const parsed = chunks[index];
-  const input = parsed && state.prepared.inputs[parsed.chunk.file];
-  if (parsed === undefined || input === undefined)
-    throw new SteleError('INTERNAL', `There is no chunk ${index}.`);
-  const { file, start } = parsed.chunk;
-  const found = locateRow(input.readPath, parsed.chunk, input.dialect, key, value) ?? start;
-  const before = chunks.filter((one) => one.chunk.file === file && one.chunk.index < index);
-  const linesBefore = before.reduce((sum, one) => sum + one.lineCount, input.dataStartLine);
-  const line = linesBefore + countNewlines(readRange(input.readPath, start, found)) + 1;
-  return { chunk: index, path: input.path, offset: found, line, value };
+  if (parsed === undefined) throw new SteleError('INTERNAL', `There is no chunk ${index}.`);
+  const { pieces } = parsed.portion;
+  for (const piece of pieces) {
+    const { dialect, readPath } = inputOf(state, piece);
+    const found = locateRow(readPath, piece, dialect, key, value);
+    if (found !== undefined) return { ...placeAt(state, chunks, index, piece, found), value };
+  }
+  return { ...placeAt(state, chunks, index, pieces[0], pieces[0].start), value };
+}
+
+function placeAt(
+  state: LoadState,
+  chunks: readonly ParsedChunk[],
+  index: number,
+  { file, start }: Chunk,
+  offset: number,
+): Omit<Place, 'value'> {
+  const { dataStartLine, path, readPath } = inputOf(state, { file });
+  const before = chunks.filter((one, at) => at < index && one.portion.pieces[0].file === file);
+  const linesBefore = before.reduce((sum, one) => sum + one.lineCount, dataStartLine);
+  const line = linesBefore + countNewlines(readRange(readPath, start, offset)) + 1;
+  return { chunk: index, file, path, offset, line };
 }
 
 function countNewlines(bytes: Buffer): number {

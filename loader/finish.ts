@@ -164,9 +164,9 @@ async function commitStage(
 
 /** Of what was parsed, which a resumed chunk was compared with. */
 function fingerprintIn({ prepared, settings }: LoadState, { chunks }: ParseStageResult): string {
-  const parts = chunks.map(({ chunk, chunkCrc }) => ({
+  const parts = chunks.map(({ chunkCrc, portion }) => ({
     crc: chunkCrc,
-    byteCount: chunk.end - chunk.start,
+    byteCount: portion.byteCount,
   }));
   return fingerprintOf(prepared.identity, combineCrcs(parts), flagsKey(settings));
 }

@@ -98,7 +98,7 @@ function foldersIn(walk: Walk, folder: string): string[] {
 
 function nameMatcher(part: string, pattern: string): RegExp {
   let text = part.startsWith('.') ? '' : '(?![.])';
-  const characters = [...part];
+  const characters = Array.from(part);
   for (let at = 0; at < characters.length; at++) {
     const character = characters[at] as string;
     const setEnd = character === '[' ? endOfSet(characters, at) : -1;

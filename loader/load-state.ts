@@ -3,10 +3,10 @@
 import type { Logger } from '../base/log.ts';
 import type { ParseOutcome } from './parse-task.ts';
 import type { Checkpoint, CheckpointLog, ShardDone } from './checkpoint.ts';
-import type { Chunk } from './chunks.ts';
 import type { Conflicts } from './conflicts.ts';
 import type { ProgressCounter } from './load-progress.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
+import type { Portion } from './portions.ts';
 import type { PreparedInput } from './prepare.ts';
 import type { LoadSettings } from './settings.ts';
 import type { WorkFolder } from './work-folder.ts';
@@ -31,9 +31,9 @@ export interface LoadState extends ChunkPlan {
   readonly binding: string;
 }
 
-/** A chunk and what became of it; what it has for each shard is in the sums alone. */
+/** A portion and what became of it; what it has for each shard is in the sums alone. */
 export interface ParsedChunk extends Omit<ParseOutcome, 'sectionBytes' | 'sectionRows'> {
-  readonly chunk: Chunk;
+  readonly portion: Portion;
 }
 
 export interface ParseStageResult {

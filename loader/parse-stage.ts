@@ -4,14 +4,15 @@ import { SteleError } from '../base/errors.ts';
 import { formatBytes } from '../base/units.ts';
 import { MemoryShort } from './allowance.ts';
 import { Budget, forEachBounded } from './bounded.ts';
-import { cutIntoChunks } from './chunks.ts';
-import type { Chunk } from './chunks.ts';
 import { nameOf } from './inputs.ts';
+import type { InputFile } from './inputs.ts';
 import { VALUE_IS_JSON } from './dialect.ts';
 import { DiskReserve, workFolderFull } from './disk-reserve.ts';
 import type { LoadState, ParseStageResult, ParsedChunk } from './load-state.ts';
 import { extraBytes, longChunkCost, tooDear } from './memory-plan.ts';
 import type { ParseOutcome, ParseTask } from './parse-task.ts';
+import { cutIntoPortions } from './portions.ts';
+import type { Portion } from './portions.ts';
 import { tooManyRejects } from './rejects.ts';
 
 /** One running and one waiting for each thread, so that none waits for the main thread. */
@@ -30,14 +31,14 @@ export async function runParseStage(state: LoadState): Promise<ParseStageResult>
   const totals = { rows: 0, rejected: 0, resumed: 0 };
   const shardBytes = new Float64Array(shardCount);
   const shardRows = new Float64Array(shardCount);
-  const cut = cutIntoChunks(prepared.inputs, chunkBytes);
+  const cut = cutIntoPortions(prepared.inputs, chunkBytes);
   const isComplete = await forEachBounded(
     cut,
     pool.threads * TASKS_PER_THREAD,
     stop,
-    async (chunk) => {
-      const { sectionBytes, sectionRows, ...parsed } = await parseOne(state, chunk, room);
-      done[chunk.index] = parsed;
+    async (portion) => {
+      const { sectionBytes, sectionRows, ...parsed } = await parseOne(state, portion, room);
+      done[portion.index] = parsed;
       addTo(shardBytes, sectionBytes);
       addTo(shardRows, sectionRows);
       totals.rows += parsed.rowCount;
@@ -75,37 +76,40 @@ function roomOf({ folder, pool, settings, shareBytes }: LoadState): Room {
   return { extraBytes: bytes, budget: new Budget(bytes), disk: new DiskReserve(folder.path) };
 }
 
-/** Makes the run of a chunk anew, whose file was found damaged. Throws INPUT_CHANGED. */
-export async function parseAgain(state: LoadState, chunk: Chunk | undefined): Promise<void> {
-  if (chunk === undefined) throw new SteleError('INTERNAL', 'There is no chunk of that run.');
+/** Makes the run of a portion anew, whose file was found damaged. Throws INPUT_CHANGED. */
+export async function parseAgain(state: LoadState, portion: Portion | undefined): Promise<void> {
+  if (portion === undefined) throw new SteleError('INTERNAL', 'There is no input of that run.');
   const chunks = new Map(state.kept.chunks);
-  chunks.delete(chunk.index);
+  chunks.delete(portion.index);
   const { progress } = state;
   const { bytesDone, rejected, rows } = progress;
-  await parseOne({ ...state, kept: { ...state.kept, chunks } }, chunk, roomOf(state));
+  await parseOne({ ...state, kept: { ...state.kept, chunks } }, portion, roomOf(state));
   Object.assign(progress, { bytesDone, rejected, rows });
 }
 
-/** Parses one chunk and writes it into the checkpoint. */
+/** Parses one portion and writes it into the checkpoint. */
 async function parseOne(
   state: LoadState,
-  chunk: Chunk,
+  portion: Portion,
   room: Room,
-): Promise<ParseOutcome & { readonly chunk: Chunk }> {
+): Promise<ParseOutcome & { readonly portion: Portion }> {
   const { checkpoint, folder, progress } = state;
   let outcome: ParseOutcome;
   try {
-    outcome = await parseWithin(state, chunk, room);
-    if (!outcome.isResumed) {
-      checkpoint.chunkDone({ index: chunk.index, start: chunk.start, end: chunk.end });
-    }
+    outcome = await parseWithin(state, portion, room);
+    if (!outcome.isResumed) checkpoint.chunkDone({ index: portion.index, ...rangeOf(portion) });
   } catch (thrown) {
     throw workFolderFull(thrown, folder.path, runBytesLeft(state));
   }
   progress.rows += outcome.rowCount + outcome.rejectedCount;
   progress.rejected += outcome.rejectedCount;
-  progress.bytesDone += chunk.end - chunk.start;
-  return { ...outcome, chunk };
+  progress.bytesDone += portion.byteCount;
+  return { ...outcome, portion };
+}
+
+/** Where it begins in its first file and ends in its last; the binding tells inputs apart. */
+function rangeOf({ pieces }: Portion): { start: number; end: number } {
+  return { start: pieces[0].start, end: pieces.at(-1)?.end ?? 0 };
 }
 
 /** Of the runs that are still to be written, by what the first rows became. */
@@ -116,18 +120,18 @@ function runBytesLeft({ prepared, progress, rowCost }: LoadState): number {
 /** In the memory that a thread has, and with some of the extra where that does not do. */
 async function parseWithin(
   state: LoadState,
-  chunk: Chunk,
+  portion: Portion,
   { budget, disk, extraBytes: bytes }: Room,
 ): Promise<ParseOutcome> {
   const { pool, rowCost, shareBytes, stop } = state;
-  const byteCount = chunk.end - chunk.start;
-  const task = taskFor(state, chunk);
+  const { byteCount } = portion;
+  const task = taskFor(state, portion);
   if (!task.mayResume) await disk.take(Math.ceil(byteCount * rowCost.recordFactor));
   const isPutTogether = task.dialect.valueColumn === VALUE_IS_JSON;
   let neededBytes = longChunkCost(byteCount, state, isPutTogether);
   for (;;) {
     const taken = neededBytes - shareBytes;
-    if (taken > bytes) throw chunkTooDear(state, chunk, taken - bytes);
+    if (taken > bytes) throw portionTooDear(state, portion, taken - bytes);
     if (taken > 0) await budget.take(taken);
     try {
       if (stop.signal.aborted) throw new SteleError('CANCELLED', 'The load was stopped.');
@@ -135,7 +139,7 @@ async function parseWithin(
     } catch (thrown) {
       if (!(thrown instanceof MemoryShort)) throw thrown;
       // Of a long row there is no telling from the rows before it.
-      const told = isLong(state, chunk) ? thrown.nextBytes : thrown.neededBytes;
+      const told = isLong(state, portion) ? thrown.nextBytes : thrown.neededBytes;
       neededBytes = Math.ceil(Math.max(told, neededBytes * MORE_FACTOR));
     } finally {
       if (taken > 0) budget.giveBack(taken);
@@ -143,37 +147,48 @@ async function parseWithin(
   }
 }
 
-function chunkTooDear(state: LoadState, chunk: Chunk, missing: number): SteleError {
+function portionTooDear(state: LoadState, portion: Portion, missing: number): SteleError {
   const { prepared, settings } = state;
-  const path = prepared.inputs[chunk.file]?.path ?? '';
-  const byteCount = chunk.end - chunk.start;
-  const what = isLong(state, chunk) ? 'A row of about' : 'A chunk of';
+  const { byteCount, pieces } = portion;
+  const [{ file, start }] = pieces;
+  const name = nameOf({ path: prepared.inputs[file]?.path ?? '' });
+  const what = isLong(state, portion) ? 'A row of about' : 'A chunk of';
+  const where = pieces.length === 1 ? `${name} at byte ${start}` : `${name} and the files after it`;
   return tooDear(
-    `${what} ${formatBytes(byteCount)}, ${nameOf({ path })} at byte ${chunk.start},`,
+    `${what} ${formatBytes(byteCount)}, ${where},`,
     missing,
     settings.memoryMax,
-    isLong(state, chunk) ? '' : ', or a smaller --chunk-size',
+    isLong(state, portion) ? '' : ', or a smaller --chunk-size',
   );
 }
 
 /** A chunk ends with the row that reaches its nominal end: it is mostly that row. */
-function isLong({ chunkBytes }: LoadState, { end, start }: Chunk): boolean {
-  return end - start > chunkBytes * 2;
+function isLong({ chunkBytes }: LoadState, { byteCount }: Portion): boolean {
+  return byteCount > chunkBytes * 2;
 }
 
-function taskFor(state: LoadState, chunk: Chunk): ParseTask {
+function taskFor(state: LoadState, portion: Portion): ParseTask {
   const { binding, folder, kept, prepared, shardCount } = state;
-  const input = prepared.inputs[chunk.file];
-  if (input === undefined) throw new SteleError('INTERNAL', `There is no input ${chunk.file}.`);
-  const before = kept.chunks.get(chunk.index);
+  const { index, pieces } = portion;
+  const inputOf = (file: number): InputFile => {
+    const input = prepared.inputs[file];
+    if (input === undefined) throw new SteleError('INTERNAL', `There is no input ${file}.`);
+    return input;
+  };
+  const before = kept.chunks.get(index);
+  const { end, start } = rangeOf(portion);
   return {
-    chunk,
-    readPath: input.readPath,
-    dialect: input.dialect,
+    index,
+    pieces: pieces.map((piece) => ({
+      readPath: inputOf(piece.file).readPath,
+      start: piece.start,
+      end: piece.end,
+    })),
+    dialect: inputOf(pieces[0].file).dialect,
     shardCount,
     runFolder: folder.runs,
     binding,
-    mayResume: before?.start === chunk.start && before.end === chunk.end,
+    mayResume: before?.start === start && before.end === end,
   };
 }
 

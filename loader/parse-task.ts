@@ -1,4 +1,4 @@
-// Stage 1 for one chunk: read its bytes, parse them, write the run. Runs in a worker thread, or in
+// Stage 1 for one portion: read its bytes, parse them, write the run. Runs in a worker thread, or in
 // the main one for a small input; synchronous, no state but scratch memory.
 
 import { closeSync, openSync } from 'node:fs';
@@ -9,7 +9,6 @@ import { MemoryShort, growTo, newAllowance, outgrown } from './allowance.ts';
 import type { Allowance } from './allowance.ts';
 import { newArena } from './arena.ts';
 import type { Arena } from './arena.ts';
-import type { Chunk } from './chunks.ts';
 import type { Dialect } from './dialect.ts';
 import { NEWLINE } from './dialect.ts';
 import { readFully } from './file-window.ts';
@@ -17,21 +16,37 @@ import { PARSE_MARGIN, bytesOfParsed } from './head-cost.ts';
 import { parseChunk } from './parse-chunk.ts';
 import { newParseContext } from './parse-context.ts';
 import type { ParseContext } from './parse-context.ts';
-import { buildRun } from './run-builder.ts';
+import {
+  buildGatheredRun,
+  buildRun,
+  clearGathered,
+  gatherRows,
+  newGatheredRows,
+} from './run-builder.ts';
+import type { BuiltRun, GatheredRows } from './run-builder.ts';
 import { openRun, runPath, writeRunFile } from './run-file.ts';
 import type { RunHeader } from './run-file.ts';
+import { freeRejects } from './reject-table.ts';
 import { freeRowTable } from './row-table.ts';
+
+/** A byte range of a file. */
+export interface TaskPiece {
+  readonly readPath: string;
+  readonly start: number;
+  readonly end: number;
+}
 
 /** Serialisable. */
 export interface ParseTask {
-  readonly chunk: Chunk;
-  readonly readPath: string;
+  readonly index: number;
+  /** One at least; each begins and ends at record ends. */
+  readonly pieces: readonly TaskPiece[];
   readonly dialect: Dialect;
   readonly shardCount: number;
   readonly runFolder: string;
   /** 16 bytes, hex. */
   readonly binding: string;
-  /** The checkpoint says that there is a run; it is used if the chunk's bytes are still those. */
+  /** The checkpoint says that there is a run; it is used if the pieces' bytes are still those. */
   readonly mayResume: boolean;
   /** Memory that the task may take; default: any. */
   readonly bytesMax?: number;
@@ -58,13 +73,16 @@ export interface ParseScratch {
   contextKey: string;
   chunk: Buffer;
   output: Arena;
+  /** Of portions of several pieces; made for the first of them. */
+  gathered: GatheredRows | undefined;
   allowance: Allowance;
 }
 
 export function newParseScratch(): ParseScratch {
   const allowance = newAllowance();
   const output = newArena(allowance);
-  return { context: undefined, contextKey: '', chunk: Buffer.alloc(0), output, allowance };
+  const chunk = Buffer.alloc(0);
+  return { context: undefined, contextKey: '', chunk, output, gathered: undefined, allowance };
 }
 
 /** Throws INPUT_CHANGED, DISK_FULL, IO, MemoryShort. */
@@ -83,8 +101,12 @@ export function runParseTask(task: ParseTask, scratch: ParseScratch): ParseOutco
 
 /** Makes the scratch as new; what it was is free at once. */
 export function giveBackParseScratch(scratch: ParseScratch): void {
-  const { chunk, context, output } = scratch;
+  const { chunk, context, gathered, output } = scratch;
   freeMemory([chunk, output.bytes]);
+  if (gathered !== undefined) {
+    freeMemory([gathered.bytes.bytes]);
+    freeRejects(gathered.rejects);
+  }
   if (context !== undefined) {
     freeMemory([context.arena.bytes]);
     freeRowTable(context.rows);
@@ -93,21 +115,49 @@ export function giveBackParseScratch(scratch: ParseScratch): void {
 }
 
 function parseInto(task: ParseTask, scratch: ParseScratch, context: ParseContext): ParseOutcome {
-  const { chunk } = task;
   const binding = Buffer.from(task.binding, 'hex');
-  const bytes = readChunk(task, scratch);
-  const chunkCrc = crc32(bytes);
-  const resumed = task.mayResume ? resumableRun(task, binding, chunkCrc) : undefined;
+  const resumed = task.mayResume ? resumableRun(task, scratch, binding) : undefined;
   if (resumed !== undefined) return outcomeOf(resumed, true);
-  parseChunk(context, bytes);
-  const run = buildRun(context.rows, scratch.output, binding, chunk.index, chunkCrc);
-  writeRunFile(runPath(task.runFolder, chunk.index), run.parts);
+  const isOne = task.pieces.length === 1;
+  const run = (isOne ? parseOne : parseMany)(task, scratch, context, binding);
+  writeRunFile(runPath(task.runFolder, task.index), run.parts);
   outgrown(scratch.allowance, [run.rejects]);
   return outcomeOf(run.header, false);
 }
 
-function readChunk(task: ParseTask, scratch: ParseScratch): Buffer {
-  const { end, start } = task.chunk;
+function parseOne(
+  { index, pieces }: ParseTask,
+  scratch: ParseScratch,
+  context: ParseContext,
+  binding: Buffer,
+): BuiltRun {
+  const bytes = readPiece(pieces[0] as TaskPiece, scratch);
+  const chunkCrc = crc32(bytes);
+  parseChunk(context, bytes);
+  return buildRun(context.rows, scratch.output, binding, index, chunkCrc);
+}
+
+/** Each for itself, as rows of one file are of no other. */
+function parseMany(
+  { index, pieces, shardCount }: ParseTask,
+  scratch: ParseScratch,
+  context: ParseContext,
+  binding: Buffer,
+): BuiltRun {
+  scratch.gathered ??= newGatheredRows(shardCount, scratch.allowance);
+  const { gathered } = scratch;
+  clearGathered(gathered);
+  let crc = 0;
+  for (const piece of pieces) {
+    const bytes = readPiece(piece, scratch);
+    crc = crc32(bytes, crc);
+    parseChunk(context, bytes);
+    gatherRows(gathered, context.rows, bytes.length);
+  }
+  return buildGatheredRun(gathered, scratch.output, binding, index, crc);
+}
+
+function readPiece({ end, readPath, start }: TaskPiece, scratch: ParseScratch): Buffer {
   const byteCount = end - start;
   if (scratch.chunk.length < byteCount) {
     growTo(scratch.allowance, byteCount, scratch.chunk.length);
@@ -115,7 +165,7 @@ function readChunk(task: ParseTask, scratch: ParseScratch): Buffer {
     scratch.chunk = Buffer.allocUnsafeSlow(byteCount);
   }
   const bytes = scratch.chunk.subarray(0, byteCount);
-  const file = openSync(task.readPath, 'r');
+  const file = openSync(readPath, 'r');
   try {
     if (readFully(file, bytes, byteCount, start) === byteCount) return bytes;
   } finally {
@@ -123,20 +173,27 @@ function readChunk(task: ParseTask, scratch: ParseScratch): Buffer {
   }
   throw new SteleError(
     'INPUT_CHANGED',
-    `'${task.readPath}' became shorter during the load; load it again when it is complete.`,
+    `'${readPath}' became shorter during the load; load it again when it is complete.`,
   );
 }
 
 /** The header of the run that is there, if it is of this load and these bytes. */
-function resumableRun(task: ParseTask, binding: Buffer, chunkCrc: number): RunHeader | undefined {
+function resumableRun(
+  { index, pieces, runFolder, shardCount }: ParseTask,
+  scratch: ParseScratch,
+  binding: Buffer,
+): RunHeader | undefined {
+  let header: RunHeader;
   try {
-    const { file, header } = openRun(task.runFolder, binding, task.chunk.index, task.shardCount);
-    closeSync(file);
-    return header.chunkCrc === chunkCrc ? header : undefined;
+    const run = openRun(runFolder, binding, index, shardCount);
+    closeSync(run.file);
+    ({ header } = run);
   } catch {
     // Missing or damaged: the chunk is parsed again, which is what a run is for saving.
     return undefined;
   }
+  const crc = pieces.reduce((sum, piece) => crc32(readPiece(piece, scratch), sum), 0);
+  return header.chunkCrc === crc ? header : undefined;
 }
 
 function contextFor(scratch: ParseScratch, dialect: Dialect, shardCount: number): ParseContext {
@@ -152,11 +209,14 @@ function contextFor(scratch: ParseScratch, dialect: Dialect, shardCount: number)
 /** What the whole chunk would need, judged by what the part that was parsed has taken. */
 function withEstimate(
   short: MemoryShort,
-  { chunk }: ParseTask,
+  { pieces }: ParseTask,
   scratch: ParseScratch,
   { arena, rows }: ParseContext,
 ): MemoryShort {
-  const chunkBytes = chunk.end - chunk.start;
+  const [first, second] = pieces;
+  // Of many pieces the caller gives more and more.
+  if (first === undefined || second !== undefined) return short;
+  const chunkBytes = first.end - first.start;
   const bytes = scratch.chunk.subarray(0, chunkBytes);
   if (bytes.length < chunkBytes || rows.lineCount === 0) return short;
   let lineCount = 1;

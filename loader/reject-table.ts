@@ -2,7 +2,7 @@
 // holds; the bytes themselves stay in the input and are read again where somebody wants them.
 //
 //     start, end   offsets in the chunk, without the line end      reason   index into `reasons`
-//     line         1-based, within the chunk
+//     line         1-based, within the chunk; where it has several pieces (portions.ts), within the piece
 //     faultAt      offset in the chunk of what is wrong, where that can be said; else `start`
 //
 // A chunk has few kinds of reasons and, at worst, a bad row for every two of its bytes.
@@ -74,6 +74,16 @@ export function addReject(
   table.line[at] = line;
   table.faultAt[at] = faultAt;
   table.reason[at] = reasonIndex(table, reason);
+}
+
+/** Adds the rows of another table, of a piece of input that begins at `base`; lines stay those of the piece. */
+export function addRejects(table: RejectTable, other: RejectTable, base: number): void {
+  for (let row = 0; row < other.count; row++) {
+    const [start, end] = [other.start[row] as number, other.end[row] as number];
+    const line = other.line[row] as number;
+    const faultAt = other.faultAt[row] as number;
+    addReject(table, base + start, base + end, line, reasonOf(other, row), base + faultAt);
+  }
 }
 
 function reasonIndex(table: RejectTable, reason: RejectReason): number {

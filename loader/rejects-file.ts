@@ -22,9 +22,10 @@ import { inputChanged } from './inputs.ts';
 import type { InputFile } from './inputs.ts';
 import type { LoadState, ParsedChunk } from './load-state.ts';
 import { parseAgain } from './parse-stage.ts';
+import { placedPieces, readPortion } from './portions.ts';
 import { freeRejects, reasonWithPlace } from './reject-table.ts';
 import type { RejectTable } from './reject-table.ts';
-import { inputOf, readRejects } from './rejects.ts';
+import { inputOf, readRejects, rowsUpTo } from './rejects.ts';
 
 /** Rows written at once, and bytes of them (one row may be longer). */
 const BATCH_ROWS_MAX = 4096;
@@ -75,9 +76,10 @@ export async function writeRejects(
     let linesBefore = 0;
     let hasHeader = false;
     for (const parsed of chunks) {
-      const input = inputOf(state, parsed);
-      if (parsed.chunk.file !== file) linesBefore = input.dataStartLine;
-      file = parsed.chunk.file;
+      const [first] = parsed.portion.pieces;
+      const input = inputOf(state, first);
+      if (first.file !== file) linesBefore = input.dataStartLine;
+      file = first.file;
       if (parsed.rejectedCount > 0) {
         if (!hasHeader) await writeFully(rows, headerOf(input));
         hasHeader = true;
@@ -109,20 +111,23 @@ async function writeChunk(
   rows: FileHandle,
   reasons: FileHandle,
 ): Promise<void> {
-  const input = inputOf(state, parsed);
-  const { end, start } = parsed.chunk;
-  const bytes = readRange(input.readPath, start, end);
-  if (bytes.length !== end - start || crc32(bytes) !== parsed.chunkCrc) {
-    throw inputChanged(input);
-  }
+  const { portion } = parsed;
+  const bytes = readPortion(state.prepared.inputs, portion);
+  if (crc32(bytes) !== parsed.chunkCrc) throw inputChanged(inputOf(state, portion.pieces[0]));
   const table = await intactRejects(state, parsed);
-  const { format } = input.dialect;
-  const place = { path: input.path, format, chunkStart: start, linesBefore };
-  for (let from = 0; from < table.count;) {
-    const to = batchEnd(table, from);
-    await writeFully(rows, rawRows(table, bytes, from, to));
-    await writeFully(reasons, Buffer.from(reasonLines(table, place, from, to), 'utf8'));
-    from = to;
+  let from = 0;
+  for (const piece of placedPieces(portion)) {
+    const { dataStartLine, dialect, path } = inputOf(state, piece);
+    const chunkStart = piece.start - piece.base;
+    const isOnly = portion.pieces.length === 1;
+    const before = isOnly ? linesBefore : dataStartLine;
+    const place = { path, format: dialect.format, chunkStart, linesBefore: before };
+    for (const end = rowsUpTo(table, piece); from < end;) {
+      const to = batchEnd(table, from, end);
+      await writeFully(rows, rawRows(table, bytes, from, to));
+      await writeFully(reasons, Buffer.from(reasonLines(table, place, from, to), 'utf8'));
+      from = to;
+    }
   }
   freeRejects(table);
   freeMemory([bytes]);
@@ -135,14 +140,14 @@ async function intactRejects(state: LoadState, parsed: ParsedChunk): Promise<Rej
   } catch (thrown) {
     if (toSteleError(thrown).code !== 'CORRUPT') throw thrown;
   }
-  await parseAgain(state, parsed.chunk);
+  await parseAgain(state, parsed.portion);
   return readRejects(state, parsed);
 }
 
-function batchEnd(table: RejectTable, from: number): number {
+function batchEnd(table: RejectTable, from: number, end: number): number {
   let byteCount = 0;
   let row = from;
-  while (row < table.count && row - from < BATCH_ROWS_MAX && byteCount < BATCH_BYTES_MAX) {
+  while (row < end && row - from < BATCH_ROWS_MAX && byteCount < BATCH_BYTES_MAX) {
     byteCount += (table.end[row] as number) - (table.start[row] as number);
     row++;
   }
@@ -160,6 +165,7 @@ function rawRows(table: RejectTable, bytes: Buffer, from: number, to: number): B
 interface ChunkPlace {
   readonly path: string;
   readonly format: LoadFormat;
+  /** Offset in the file of what has offset 0 in the table; below 0 for later pieces. */
   readonly chunkStart: number;
   readonly linesBefore: number;
 }

@@ -9,6 +9,8 @@ import { shorten } from '../base/ids.ts';
 import { readFully, readRange } from './file-window.ts';
 import type { InputFile } from './inputs.ts';
 import type { LoadState, ParsedChunk } from './load-state.ts';
+import { placedPieces } from './portions.ts';
+import type { PlacedPiece } from './portions.ts';
 import { decodeRejects, reasonWithPlace } from './reject-table.ts';
 import type { RejectTable } from './reject-table.ts';
 import { openRun, sectionOffset } from './run-file.ts';
@@ -34,11 +36,11 @@ export function readRejects(state: LoadState, parsed: ParsedChunk): RejectTable 
   throw new SteleError('CORRUPT', `The rejects of run ${parsed.chunkIndex} are damaged.`);
 }
 
-/** The input that a chunk is of. */
-export function inputOf(state: LoadState, parsed: ParsedChunk): InputFile {
-  const input = state.prepared.inputs[parsed.chunk.file];
+/** The input that a piece is of. */
+export function inputOf({ prepared }: LoadState, { file }: { readonly file: number }): InputFile {
+  const input = prepared.inputs[file];
   if (input !== undefined) return input;
-  throw new SteleError('INTERNAL', `There is no input ${parsed.chunk.file}.`);
+  throw new SteleError('INTERNAL', `There is no input ${file}.`);
 }
 
 /** TOO_MANY_REJECTS, with the first bad rows among the chunks that are done. */
@@ -73,7 +75,6 @@ export function nameRejects(
 }
 
 function nameSome(state: LoadState, parsed: ParsedChunk, named: string[]): void {
-  const { dialect, path, readPath } = inputOf(state, parsed);
   let table: RejectTable;
   try {
     table = readRejects(state, parsed);
@@ -81,12 +82,29 @@ function nameSome(state: LoadState, parsed: ParsedChunk, named: string[]): void 
     // Damaged: the sentence does without the rows of this chunk.
     return;
   }
-  for (let row = 0; row < table.count && named.length < NAMED_MAX; row++) {
-    const offset = parsed.chunk.start + (table.start[row] as number);
-    const end = parsed.chunk.start + (table.end[row] as number);
-    const raw = readRange(readPath, offset, Math.min(end, offset + SHOWN_BYTES_MAX));
-    const place = `${shorten(path, 120)} at byte ${offset}`;
-    const reason = reasonWithPlace(table, row, parsed.chunk.start, dialect.format);
-    named.push(`${place}: ${reason} ('${shorten(raw.toString('utf8'), 40)}')`);
+  let row = 0;
+  for (const piece of placedPieces(parsed.portion)) {
+    const { dialect, path, readPath } = inputOf(state, piece);
+    const inFile = piece.start - piece.base;
+    for (; row < rowsUpTo(table, piece) && named.length < NAMED_MAX; row++) {
+      const offset = inFile + (table.start[row] as number);
+      const end = inFile + (table.end[row] as number);
+      const raw = readRange(readPath, offset, Math.min(end, offset + SHOWN_BYTES_MAX));
+      const place = `${shorten(path, 120)} at byte ${offset}`;
+      const reason = reasonWithPlace(table, row, inFile, dialect.format);
+      named.push(`${place}: ${reason} ('${shorten(raw.toString('utf8'), 40)}')`);
+    }
   }
+}
+
+/** Rows of the table, which is in the input's order, that begin before the end of a piece. */
+export function rowsUpTo(table: RejectTable, { base, end, start }: PlacedPiece): number {
+  const pieceEnd = base + end - start;
+  let [low, high] = [0, table.count];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((table.start[middle] as number) < pieceEnd) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -6,12 +6,78 @@
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
 import { copyWords, writeVarint } from '../segment/record.ts';
+import type { Allowance } from './allowance.ts';
+import { newArena, reserve } from './arena.ts';
 import type { Arena } from './arena.ts';
-import { reserve } from './arena.ts';
-import { encodeRejects } from './reject-table.ts';
+import { addRejects, clearRejects, encodeRejects, newRejectTable } from './reject-table.ts';
+import type { RejectTable } from './reject-table.ts';
 import type { RowTable } from './row-table.ts';
 import { encodeRunHeader } from './run-file.ts';
 import type { RunHeader } from './run-file.ts';
+
+/** The rows of several pieces of input, encoded, in memory until all are parsed. Scratch, used again. */
+export interface GatheredRows {
+  readonly bytes: Arena;
+  /** For each piece and each shard that it has rows of: the shard, and the bytes of its section. */
+  readonly sections: number[];
+  readonly shardBytes: Float64Array;
+  readonly shardRows: Uint32Array;
+  readonly rejects: RejectTable;
+  rowCount: number;
+  lineCount: number;
+  spanningCount: number;
+  /** Of the pieces that are in, in the input. */
+  inputBytes: number;
+}
+
+export function newGatheredRows(
+  shardCount: number,
+  allowance: Allowance | undefined,
+): GatheredRows {
+  return {
+    bytes: newArena(allowance),
+    sections: [],
+    shardBytes: new Float64Array(shardCount),
+    shardRows: new Uint32Array(shardCount),
+    rejects: newRejectTable(allowance),
+    rowCount: 0,
+    lineCount: 0,
+    spanningCount: 0,
+    inputBytes: 0,
+  };
+}
+
+/** Empties it, keeping its memory. */
+export function clearGathered(gathered: GatheredRows): void {
+  gathered.bytes.length = 0;
+  gathered.sections.length = 0;
+  gathered.shardBytes.fill(0);
+  gathered.shardRows.fill(0);
+  clearRejects(gathered.rejects);
+  Object.assign(gathered, { rowCount: 0, lineCount: 0, spanningCount: 0, inputBytes: 0 });
+}
+
+/** Adds the rows of the next piece, which has `byteCount` bytes. */
+export function gatherRows(gathered: GatheredRows, rows: RowTable, byteCount: number): void {
+  const { bytes, rejects, sections, shardBytes, shardRows } = gathered;
+  const starts = sectionStarts(rows.shardBytes);
+  const total = starts[rows.shardCount] as number;
+  reserve(bytes, total);
+  scatter(rows, bytes.bytes.subarray(bytes.length, bytes.length + total), starts);
+  bytes.length += total;
+  for (let shard = 0; shard < rows.shardCount; shard++) {
+    const sectionBytes = rows.shardBytes[shard] as number;
+    if (sectionBytes === 0) continue;
+    sections.push(shard, sectionBytes);
+    shardBytes[shard] = (shardBytes[shard] as number) + sectionBytes;
+    shardRows[shard] = (shardRows[shard] as number) + (rows.shardRows[shard] as number);
+  }
+  addRejects(rejects, rows.rejects, gathered.inputBytes);
+  gathered.rowCount += rows.count;
+  gathered.lineCount += rows.lineCount;
+  gathered.spanningCount += rows.spanningCount;
+  gathered.inputBytes += byteCount;
+}
 
 export interface BuiltRun {
   readonly header: RunHeader;
@@ -29,30 +95,77 @@ export function buildRun(
   chunkIndex: number,
   chunkCrc: number,
 ): BuiltRun {
-  const sectionBytes = Uint32Array.from(rows.shardBytes);
-  const starts = sectionStarts(rows.shardBytes);
-  const total = starts[rows.shardCount] as number;
+  const place = makeRoom(rows.shardBytes, output);
+  scatter(rows, output.bytes.subarray(0, output.length), place);
+  return runOf({ ...rows, rowCount: rows.count }, output, { binding, chunkIndex, chunkCrc });
+}
+
+/** The same for the rows of several pieces: each shard's sections are put together. */
+export function buildGatheredRun(
+  gathered: GatheredRows,
+  output: Arena,
+  binding: Buffer,
+  chunkIndex: number,
+  chunkCrc: number,
+): BuiltRun {
+  const place = makeRoom(gathered.shardBytes, output);
+  const { bytes, sections } = gathered;
+  const source = viewOf(bytes.bytes);
+  const target = viewOf(output.bytes);
+  for (let at = 0, from = 0; at < sections.length; at += 2) {
+    const shard = sections[at] as number;
+    const end = from + (sections[at + 1] as number);
+    const to = place[shard] as number;
+    const byteCount = end - from;
+    if (byteCount <= COPY_WORDS_BYTES_MAX) copyWords(target, to, source, from, byteCount);
+    else output.bytes.set(bytes.bytes.subarray(from, end), to);
+    place[shard] = to + byteCount;
+    from = end;
+  }
+  return runOf(gathered, output, { binding, chunkIndex, chunkCrc });
+}
+
+/** Makes `output` as long as all sections; returns where each begins. */
+function makeRoom(shardBytes: Float64Array, output: Arena): Float64Array {
+  const starts = sectionStarts(shardBytes);
+  const total = starts[shardBytes.length] as number;
   output.length = 0;
   reserve(output, total);
-  const bytes = output.bytes.subarray(0, total);
-  scatter(rows, bytes, Float64Array.from(starts));
-  const sectionCrc = new Uint32Array(rows.shardCount);
-  for (let shard = 0; shard < rows.shardCount; shard++) {
+  output.length = total;
+  return starts;
+}
+
+interface RunContent {
+  readonly shardBytes: Float64Array;
+  readonly shardRows: Uint32Array;
+  readonly rejects: RejectTable;
+  readonly rowCount: number;
+  readonly lineCount: number;
+  readonly spanningCount: number;
+}
+
+function runOf(
+  { lineCount, rejects: table, rowCount, shardBytes, shardRows, spanningCount }: RunContent,
+  output: Arena,
+  identity: Pick<RunHeader, 'binding' | 'chunkIndex' | 'chunkCrc'>,
+): BuiltRun {
+  const bytes = output.bytes.subarray(0, output.length);
+  const starts = sectionStarts(shardBytes);
+  const sectionCrc = new Uint32Array(shardBytes.length);
+  for (let shard = 0; shard < shardBytes.length; shard++) {
     sectionCrc[shard] = crc32(bytes.subarray(starts[shard], starts[shard + 1]));
   }
-  const rejects = encodeRejects(rows.rejects);
+  const rejects = encodeRejects(table);
   const header: RunHeader = {
-    binding,
-    chunkIndex,
-    chunkCrc,
-    rejectedCount: rows.rejects.count,
-    rowCount: rows.count,
-    lineCount: rows.lineCount,
-    spanningCount: rows.spanningCount,
+    ...identity,
+    rejectedCount: table.count,
+    rowCount,
+    lineCount,
+    spanningCount,
     rejectsBytes: rejects.length,
     rejectsCrc: crc32(rejects),
-    sectionBytes,
-    sectionRows: rows.shardRows.slice(),
+    sectionBytes: Uint32Array.from(shardBytes),
+    sectionRows: shardRows.slice(),
     sectionCrc,
   };
   return { header, parts: [encodeRunHeader(header), bytes, rejects], rejects };
@@ -71,8 +184,8 @@ const COPY_WORDS_BYTES_MAX = 256;
 
 function scatter(rows: RowTable, out: Uint8Array, place: Float64Array): void {
   const { count, keyEnd, keyStart, shard: shards, source, valueEnd, valueStart } = rows;
-  const from = new DataView(source.buffer, source.byteOffset, source.byteLength);
-  const to = new DataView(out.buffer, out.byteOffset, out.byteLength);
+  const from = viewOf(source);
+  const to = viewOf(out);
   let written = 0;
   for (let row = 0; row < count; row++) {
     const shard = shards[row] as number;
@@ -93,4 +206,8 @@ function scatter(rows: RowTable, out: Uint8Array, place: Float64Array): void {
     written += at - begin;
   }
   assert.equal(written, out.length);
+}
+
+function viewOf({ buffer, byteLength, byteOffset }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }

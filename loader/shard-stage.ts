@@ -172,7 +172,7 @@ async function buildShard(
       );
     }
     log.warn({ chunk: damaged, shard }, 'a run file is damaged; its chunk is parsed again');
-    await parseAgain(state, parsed.chunks[damaged]?.chunk);
+    await parseAgain(state, parsed.chunks[damaged]?.portion);
   }
 }
 

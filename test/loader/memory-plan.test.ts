@@ -100,10 +100,10 @@ function inputOf(text: string, dialect: Dialect): InputFile {
 }
 
 function taskOf(input: InputFile, limits: Partial<ParseTask>): ParseTask {
-  const chunk = { index: 0, file: 0, start: 0, end: input.sizeBytes };
   const { dialect, readPath } = input;
   const run = { shardCount: 8, runFolder: tempDir(), binding: '00'.repeat(16), mayResume: false };
-  return { chunk, readPath, dialect, ...run, ...limits };
+  const pieces = [{ readPath, start: 0, end: input.sizeBytes }];
+  return { index: 0, pieces, dialect, ...run, ...limits };
 }
 
 describe('a parse task', () => {

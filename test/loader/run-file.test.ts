@@ -15,10 +15,9 @@ function parsed(text: string): { folder: string; task: ParseTask } {
   const folder = tempDir();
   const readPath = join(folder, 'in.data');
   writeFileSync(readPath, text);
-  const chunk = { index: 0, file: 0, start: 0, end: text.length };
   const task: ParseTask = {
-    chunk,
-    readPath,
+    index: 0,
+    pieces: [{ readPath, start: 0, end: text.length }],
     dialect: LINE_DIALECT,
     shardCount: SHARDS,
     runFolder: folder,
@@ -82,12 +81,12 @@ it('a run is used again only while the chunk has the bytes that it was made of',
   const scratch = newParseScratch();
   expect(runParseTask({ ...task, mayResume: true }, scratch).isResumed).toBe(false);
   expect(runParseTask({ ...task, mayResume: true }, scratch).isResumed).toBe(true);
-  writeFileSync(task.readPath, TEXT.replace('value 7\n', 'value 8\n'));
+  writeFileSync(task.pieces[0]!.readPath, TEXT.replace('value 7\n', 'value 8\n'));
   expect(runParseTask({ ...task, mayResume: true }, scratch).isResumed).toBe(false);
 });
 
 it('an input that became shorter is an error, not a shorter chunk', () => {
   const { task } = parsed(TEXT);
-  writeFileSync(task.readPath, TEXT.slice(0, 100));
+  writeFileSync(task.pieces[0]!.readPath, TEXT.slice(0, 100));
   expect(() => runParseTask(task, newParseScratch())).toThrow('became shorter');
 });
