@@ -4,8 +4,8 @@
 
 import { fastify } from 'fastify';
 import type { FastifyInstance } from 'fastify';
-import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
+import { MetricSet } from '../base/metrics.ts';
 import type { Datanode } from './node.ts';
 import { notReadyReason } from './readiness.ts';
 import { answerBatch } from './lookup-batch.ts';
@@ -31,7 +31,7 @@ export async function startDatanodeHttp(
   options: DatanodeHttpOptions,
 ): Promise<{ port: number; close(): Promise<void> }> {
   const { node } = options;
-  const registry = metricsOf(options);
+  const metrics = metricsOf(options);
   const app = fastify({
     connectionTimeout: SILENT_MS_MAX,
     requestTimeout: 0,
@@ -47,7 +47,7 @@ export async function startDatanodeHttp(
     return reply.status(503).send({ status: 'not ready', reason });
   });
   app.get('/metrics', async (_, reply) => {
-    return reply.type(registry.contentType).send(await registry.metrics());
+    return reply.type(metrics.contentType).send(await metrics.text());
   });
   const cutOff = acceptUpgrades(app.server, [
     segmentUpgrade({
@@ -88,52 +88,42 @@ async function listen(app: FastifyInstance, host: string, port: number): Promise
   return typeof address === 'object' && address !== null ? address.port : port;
 }
 
-function metricsOf({ node, respConnections }: DatanodeHttpOptions): Registry {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: 'stele_' });
-  const gauge: AddGauge = (name, help, read) => {
-    const metric: Gauge = new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect: () => metric.set(read()),
-    });
-  };
-  gauge('stele_segments', 'Segments held.', () => node.holdings.count);
-  gauge('stele_segment_bytes', 'Bytes of segments held.', () => node.holdings.segmentBytes);
-  gauge('stele_memory_limit_bytes', 'Bytes of segments allowed.', () => node.limits.memoryMaxBytes);
-  gauge('stele_lookups_total', 'Keys looked up since the start.', () => node.counters.lookups);
-  gauge('stele_quarantined_total', 'Segments found corrupt.', () => node.quarantinedTotal);
-  scrubMetrics(node, gauge);
-  gauge('stele_merges_total', 'Shards whose deltas were merged.', () => node.merger.doneTotal);
-  gauge('stele_merges_waiting', 'Merges queued or running.', () => node.merger.waiting);
-  gauge(
+function metricsOf({ node, respConnections }: DatanodeHttpOptions): MetricSet {
+  const set = new MetricSet('datanode');
+  const { brake, cluster, counters, holdings, limits, merger } = node;
+  set.value('stele_segments', 'Segments held', () => holdings.count);
+  set.value('stele_segment_bytes', 'Bytes of segments held', () => holdings.segmentBytes);
+  set.value('stele_memory_limit_bytes', 'Bytes of segments allowed', () => limits.memoryMaxBytes);
+  set.value('stele_lookups_total', 'Keys looked up since the start', () => counters.lookups);
+  set.value('stele_quarantined_total', 'Segments found corrupt', () => node.quarantinedTotal);
+  scrubMetrics(set, node);
+  set.value('stele_merges_total', 'Shards whose deltas were merged', () => merger.doneTotal);
+  set.value('stele_merges_waiting', 'Merges queued or running', () => merger.waiting);
+  set.value(
     'stele_intake_limit_bytes_per_second',
-    'What incoming segments are held to, so that readers need not wait; 0: nothing.',
-    () => (Number.isFinite(node.brake.bytesPerSecond) ? node.brake.bytesPerSecond : 0),
+    'What incoming segments are limited to, so that readers need not wait; 0: not limited',
+    () => (Number.isFinite(brake.bytesPerSecond) ? brake.bytesPerSecond : 0),
   );
-  gauge('stele_resp_connections', 'RESP clients connected.', respConnections);
-  gauge('stele_view_epoch', 'Epoch of the view in force.', () => node.cluster.view?.epoch ?? 0);
-  return registry;
+  set.value('stele_resp_connections', 'RESP clients connected', respConnections);
+  set.value('stele_view_epoch', 'Epoch of the view in force', () => cluster.view?.epoch ?? 0);
+  return set;
 }
 
-type AddGauge = (name: string, help: string, read: () => number) => void;
-
-function scrubMetrics({ scrubber }: Datanode, gauge: AddGauge): void {
-  gauge(
+function scrubMetrics(set: MetricSet, { scrubber }: Datanode): void {
+  set.value(
     'stele_scrubbed_bytes_total',
-    'Bytes verified in the background, in memory and on disk.',
+    'Bytes verified in the background, in memory and on disk',
     () => scrubber.stats.bytes,
   );
-  gauge(
+  set.value(
     'stele_scrub_last_pass_timestamp_seconds',
-    'When everything held had last been verified; 0: not yet.',
+    'When everything held had last been verified; 0: not yet',
     () => scrubber.stats.lastPassUnixMs / 1000,
   );
-  gauge('stele_scrub_found_total', 'Bad copies found.', () => scrubber.stats.found);
-  gauge(
+  set.value('stele_scrub_found_total', 'Bad copies found', () => scrubber.stats.found);
+  set.value(
     'stele_scrub_repaired_total',
-    'Bad copies made good from the other copy of this node.',
+    'Bad copies made good from the other copy of this node',
     () => scrubber.stats.repaired,
   );
 }

@@ -70,6 +70,7 @@ export function describeKeyspaces(leader: Leader): KeyspaceSummary[] {
       digest: Buffer.from(current?.digest ?? '', 'hex'),
       replication: keyspace.desired.replication || leader.world.replication,
       createdAt: keyspace.createdAt,
+      committedAt: current?.committedAt ?? '',
       keep: keepOf(keyspace),
       uncached: keyspace.desired.uncached ?? false,
     };

@@ -35,6 +35,7 @@ export function keyspaceJson(keyspace: KeyspaceSummary): Json {
     digest: keyspace.digest.toString('hex'),
     replication: keyspace.replication,
     created_at: keyspace.createdAt,
+    committed_at: keyspace.committedAt === '' ? null : keyspace.committedAt,
     keep: keyspace.keep,
     cache: !keyspace.uncached,
   };

@@ -88,7 +88,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     deadlineMs: settings.lookupDeadlineMs,
   });
   const open: OpenPorts = { closing: false, httpConnections: () => 0 };
-  const metrics = new FrontMetrics(core, () => ({
+  const metrics = new FrontMetrics(core, operations, () => ({
     http: open.httpConnections(),
     resp: open.resp?.connectionCount ?? 0,
   }));

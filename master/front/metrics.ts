@@ -1,11 +1,14 @@
-// What the front counts, for /metrics. The hot paths only add to plain numbers; prom-client sees
-// them when somebody scrapes (50,000 requests a second leave no room for label maps).
+// What the front counts, for /metrics. The hot paths only add to plain numbers: 50,000 requests a second leave
+// no room for label maps.
 
-import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import { MetricSet } from '../../base/metrics.ts';
+import type { Series } from '../../base/metrics.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { countShards } from '../../proto/view-words.ts';
-import { LatencyHistogram, doublingBoundsMs } from '../../proto/routing/latency.ts';
+import { LatencyHistogram, exportedBoundsMs } from '../../proto/routing/latency.ts';
 import type { CacheCounts } from '../../proto/routing/router.ts';
+import type { ClusterOperations } from '../../proto/operations.ts';
+import { defineClusterMetrics } from './cluster-metrics.ts';
 import type { LookupCore } from './lookup-core.ts';
 
 const SURFACES = ['http', 'resp', 'grpc'] as const;
@@ -28,175 +31,102 @@ export class FrontMetrics {
   readonly http = new SurfaceCounts();
   readonly resp = new SurfaceCounts();
   readonly grpc = new SurfaceCounts();
-  readonly #registry = new Registry();
+  readonly #set = new MetricSet('master');
 
-  constructor(core: LookupCore, connections: () => { http: number; resp: number }) {
-    collectDefaultMetrics({ register: this.#registry });
+  constructor(
+    core: LookupCore,
+    operations: ClusterOperations,
+    connections: () => { http: number; resp: number },
+  ) {
     this.#defineLookups(core);
-    this.#defineCluster(core);
-    this.#registry.registerMetric(
-      new Gauge({
-        registers: [],
-        name: 'stele_connections',
-        help: 'Open client connections',
-        labelNames: ['protocol'],
-        collect() {
-          const open = connections();
-          this.set({ protocol: 'http' }, open.http);
-          this.set({ protocol: 'resp' }, open.resp);
-        },
-      }),
+    this.#defineCacheOfKeyspaces(core);
+    this.#defineView(core);
+    defineClusterMetrics(this.#set, operations);
+    this.#set.series('stele_connections', 'Open client connections', ['protocol'], () =>
+      Object.entries(connections()).map(([protocol, open]) => [{ protocol }, open]),
     );
   }
 
   get contentType(): string {
-    return this.#registry.contentType;
+    return this.#set.contentType;
   }
 
   /** Everything in Prometheus' text format. */
   async text(): Promise<string> {
-    return `${await this.#registry.metrics()}${this.#latencyText()}`;
+    return `${await this.#set.text()}${this.#latencyText()}`;
   }
 
   #defineLookups(core: LookupCore): void {
-    const surfaces = SURFACES.map((name) => [name, this[name]] as const);
-    this.#registry.registerMetric(
-      new Counter({
-        registers: [],
-        name: 'stele_reads_total',
-        help: 'Read requests answered, by protocol and result',
-        labelNames: ['protocol', 'result'],
-        collect() {
-          this.reset();
-          for (const [protocol, counts] of surfaces) {
-            this.inc({ protocol, result: 'found' }, counts.found);
-            this.inc({ protocol, result: 'not_found' }, counts.notFound);
-            this.inc({ protocol, result: 'failed' }, counts.failed);
-          }
-        },
-      }),
+    const set = this.#set;
+    set.series(
+      'stele_reads_total',
+      'Read requests answered, by protocol and result',
+      ['protocol', 'result'],
+      () =>
+        SURFACES.flatMap((protocol): Series[] => {
+          const { failed, found, notFound } = this[protocol];
+          return [
+            [{ protocol, result: 'found' }, found],
+            [{ protocol, result: 'not_found' }, notFound],
+            [{ protocol, result: 'failed' }, failed],
+          ];
+        }),
     );
-    this.#counter('stele_lookup_keys_total', 'Keys looked up', () => core.keysTotal);
-    this.#counter('stele_cache_hits_total', 'Keys answered by the cache', () => core.cache.hits);
-    this.#counter('stele_cache_misses_total', 'Keys the cache lacked', () => core.cache.misses);
-    this.#defineCacheOfKeyspaces(core);
-    this.#counter(
+    const { cache, dispatcher } = core;
+    set.value('stele_lookup_keys_total', 'Keys looked up', () => core.keysTotal);
+    set.value('stele_cache_hits_total', 'Keys answered by the cache', () => cache.hits);
+    set.value('stele_cache_misses_total', 'Keys the cache lacked', () => cache.misses);
+    set.value(
       'stele_lookup_retries_total',
       'Keys sent to a further replica after a failure',
-      () => core.dispatcher.retries,
+      () => dispatcher.retries,
     );
-    this.#counter(
+    set.value(
       'stele_lookup_hedges_total',
       'Keys sent to a second replica because of slowness',
-      () => core.dispatcher.hedges,
+      () => dispatcher.hedges,
     );
-    this.#counter(
+    set.value(
       'stele_lookup_unavailable_total',
       'Keys that no replica answered',
-      () => core.dispatcher.unavailable,
+      () => dispatcher.unavailable,
     );
-    this.#gauge('stele_cache_bytes', 'Bytes held by the cache', () => core.cache.byteLength);
-    this.#gauge('stele_cache_entries', 'Values held by the cache', () => core.cache.entryCount);
+    set.value('stele_cache_bytes', 'Bytes held by the cache', () => cache.byteLength);
+    set.value('stele_cache_entries', 'Values held by the cache', () => cache.entryCount);
   }
 
   #defineCacheOfKeyspaces(core: LookupCore): void {
-    const metric = (
-      Kind: typeof Counter | typeof Gauge,
-      name: string,
-      help: string,
-      value: (counts: CacheCounts) => number,
-    ): void =>
-      this.#registry.registerMetric(
-        new Kind({
-          registers: [],
-          name,
-          help,
-          labelNames: ['keyspace'],
-          collect() {
-            this.reset();
-            for (const [keyspace, counts] of core.router.cacheCounts()) {
-              this.inc({ keyspace }, value(counts));
-            }
-          },
-        }),
+    const ofEach = (name: string, help: string, value: (counts: CacheCounts) => number): void =>
+      this.#set.series(name, help, ['keyspace'], () =>
+        [...core.router.cacheCounts()].map(([keyspace, counts]) => [{ keyspace }, value(counts)]),
       );
-    metric(
-      Counter,
-      'stele_keyspace_cache_hits_total',
-      'Keys answered by the cache',
-      ({ hits }) => hits,
-    );
-    metric(
-      Counter,
-      'stele_keyspace_cache_misses_total',
-      'Keys the cache lacked',
-      ({ misses }) => misses,
-    );
-    metric(
-      Gauge,
+    ofEach('stele_keyspace_cache_hits_total', 'Keys answered by the cache', ({ hits }) => hits);
+    ofEach('stele_keyspace_cache_misses_total', 'Keys the cache lacked', ({ misses }) => misses);
+    ofEach(
       'stele_keyspace_cache_hit_ratio',
       'Share of its keys that the cache answered',
       ({ hits, misses }) => (hits === 0 ? 0 : hits / (hits + misses)),
     );
   }
 
-  #defineCluster(core: LookupCore): void {
+  #defineView(core: LookupCore): void {
+    const set = this.#set;
     const view = (): ClusterView => core.router.table.view;
-    this.#gauge('stele_health_status', '1 green, 2 yellow, 3 red, 0 unknown', () => view().health);
-    this.#gauge('stele_ready', '1 when every shard can be read', () => (view().ready ? 1 : 0));
-    this.#registry.registerMetric(
-      new Gauge({
-        registers: [],
-        name: 'stele_keyspace_shards_unserved',
-        help: 'Shards of the current version without a replica on a serving datanode',
-        labelNames: ['keyspace'],
-        collect() {
-          this.reset();
-          for (const { name, unserved } of view().keyspaces) {
-            this.set({ keyspace: name }, countShards(unserved));
-          }
-        },
-      }),
+    set.value('stele_health_status', '1 green, 2 yellow, 3 red, 0 unknown', () => view().health);
+    set.value('stele_ready', '1 when every shard can be read', () => (view().ready ? 1 : 0));
+    set.series(
+      'stele_keyspace_shards_unserved',
+      'Shards of the current version without a replica on a serving datanode',
+      ['keyspace'],
+      () =>
+        view().keyspaces.map(({ name, unserved }) => [{ keyspace: name }, countShards(unserved)]),
     );
-    this.#gauge('stele_epoch', "Number of the leader's term", () => view().epoch);
-    this.#registry.registerMetric(
-      new Gauge({
-        registers: [],
-        name: 'stele_node_in_flight_keys',
-        help: 'Keys asked of a datanode and not answered yet',
-        labelNames: ['node'],
-        collect() {
-          this.reset();
-          for (const slot of core.router.nodes()) this.set({ node: slot.id }, slot.inFlight);
-        },
-      }),
-    );
-  }
-
-  #counter(name: string, help: string, value: () => number): void {
-    this.#registry.registerMetric(
-      new Counter({
-        registers: [],
-        name,
-        help,
-        collect() {
-          this.reset();
-          this.inc(value());
-        },
-      }),
-    );
-  }
-
-  #gauge(name: string, help: string, value: () => number): void {
-    this.#registry.registerMetric(
-      new Gauge({
-        registers: [],
-        name,
-        help,
-        collect() {
-          this.set(value());
-        },
-      }),
+    set.value('stele_epoch', "Number of the leader's term", () => view().epoch);
+    set.series(
+      'stele_node_in_flight_keys',
+      'Keys asked of a datanode and not answered yet',
+      ['node'],
+      () => [...core.router.nodes()].map((slot) => [{ node: slot.id }, slot.inFlight]),
     );
   }
 
@@ -206,7 +136,7 @@ export class FrontMetrics {
     const lines = [`# HELP ${name} Time to answer a read`, `# TYPE ${name} histogram`];
     for (const surface of SURFACES) {
       const { latency } = this[surface];
-      for (const boundMs of doublingBoundsMs) {
+      for (const boundMs of exportedBoundsMs) {
         const count = latency.countUpTo(boundMs);
         lines.push(`${name}_bucket{protocol="${surface}",le="${boundMs / 1000}"} ${count}`);
       }

@@ -55,7 +55,7 @@ export class LatencyHistogram {
     return BOUNDS_MS[BUCKET_COUNT - 1] ?? 0;
   }
 
-  /** Samples at most `boundMs`, which should be one of `doublingBoundsMs`. */
+  /** Samples at most `boundMs`, which should be one of `exportedBoundsMs`. */
   countUpTo(boundMs: number): number {
     let count = 0;
     for (let index = 0; index < BUCKET_COUNT; index++) {
@@ -75,10 +75,9 @@ export class LatencyHistogram {
   }
 }
 
-/** Every second doubling of the bounds: what is exported to Prometheus. */
-export const doublingBoundsMs: readonly number[] = Array.from(
-  { length: 8 },
-  (_, index) => FIRST_BOUND_MS * 4 ** index,
+/** The bounds that are exported to Prometheus: two for each doubling, 0.05 ms to 3.3 s. */
+export const exportedBoundsMs: readonly number[] = [...BOUNDS_MS].filter(
+  (_, index) => index % (BUCKETS_PER_DOUBLING / 2) === 0,
 );
 
 function bucketOf(latencyMs: number): number {

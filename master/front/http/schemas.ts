@@ -127,6 +127,7 @@ const KEYSPACE = object({
   digest: TEXT,
   replication: COUNT,
   created_at: TEXT,
+  committed_at: TEXT_OR_NULL,
   keep: COUNT,
   cache: FLAG,
 });

@@ -270,6 +270,7 @@ export class FakeCluster implements ClusterOperations {
         digest: Buffer.from('00ff', 'hex'),
         replication: 2,
         createdAt: '2026-01-01T00:00:00.000Z',
+        committedAt: '2026-11-29T00:00:00.000Z',
         keep: 2,
         uncached: false,
       })),

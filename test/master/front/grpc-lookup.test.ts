@@ -36,7 +36,7 @@ beforeEach(async () => {
   server = new GrpcServer();
   server.server.addService(
     LookupServiceService,
-    lookupService(core, new FrontMetrics(core, () => ({ http: 0, resp: 0 }))),
+    lookupService(core, new FrontMetrics(core, cluster, () => ({ http: 0, resp: 0 }))),
   );
   const port = await server.listen('127.0.0.1', 0, '--grpc-port');
   client = new LookupServiceClient(`127.0.0.1:${port}`, ChannelCredentials.createInsecure(), {

@@ -250,7 +250,25 @@ describe('the process', () => {
     ]) {
       expect(reply.body.split('\n')).toContain(line);
     }
-    expect(reply.body).toContain('nodejs_eventloop_lag_seconds');
+    for (const name of ['nodejs_eventloop_lag_seconds', 'process_resident_memory_bytes']) {
+      expect(reply.body).toMatch(new RegExp(`^${name} `, 'm'));
+    }
+    expect(reply.body).toMatch(/^stele_build_info\{.*role="master".*\} 1$/m);
+  });
+
+  it('tells Prometheus what is loaded, how the last loads ended, and what state the nodes are in', async () => {
+    const { keyspaces } = (await get('/v1/keyspaces')).json<{
+      keyspaces: { name: string; current_version: number; records: number }[];
+    }>();
+    const lines = (await get('/metrics')).body.split('\n');
+    for (const { current_version: version, name, records } of keyspaces) {
+      expect(lines).toContain(`stele_keyspace_version{keyspace="${name}"} ${version}`);
+      expect(lines).toContain(`stele_keyspace_records{keyspace="${name}"} ${records}`);
+    }
+    expect(lines).toContain('stele_nodes{state="serving"} 3');
+    expect(lines).toContain('stele_nodes{state="down"} 0');
+    expect(lines).toContain('stele_shards_under_replicated 0');
+    expect(lines).toContain('stele_loads_running 1');
   });
 
   it('describes itself at /docs/json and shows it at /docs', async () => {

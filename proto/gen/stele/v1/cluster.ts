@@ -144,6 +144,8 @@ export interface KeyspaceSummary {
     | undefined;
   /** Masters do not cache its values. */
   uncached: boolean;
+  /** When the current version was committed, ISO 8601; empty without one. */
+  committedAt: string;
 }
 
 /** What keeps a keyspace from the state it should be in, and when that is tried again. */
@@ -1317,6 +1319,7 @@ function createBaseKeyspaceSummary(): KeyspaceSummary {
     keep: 0,
     repairing: undefined,
     uncached: false,
+    committedAt: "",
   };
 }
 
@@ -1366,6 +1369,9 @@ export const KeyspaceSummary: MessageFns<KeyspaceSummary> = {
     }
     if (message.uncached !== false) {
       writer.uint32(120).bool(message.uncached);
+    }
+    if (message.committedAt !== "") {
+      writer.uint32(130).string(message.committedAt);
     }
     return writer;
   },
@@ -1501,6 +1507,14 @@ export const KeyspaceSummary: MessageFns<KeyspaceSummary> = {
             }
 
             message.uncached = reader.bool();
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.committedAt = reader.string();
             continue;
           }
         }

@@ -1,0 +1,131 @@
+// What /metrics says of the cluster's data and nodes: what a nightly job and its alarms need to know.
+//
+// Each scrape asks the same operations as `stele keyspaces`, `stele nodes`, `stele loads` and `stele status`.
+
+import type { MetricSet, Series } from '../../base/metrics.ts';
+import type { KeyspaceSummary } from '../../proto/gen/stele/v1/cluster.ts';
+import { LoadState } from '../../proto/gen/stele/v1/load.ts';
+import type { LoadStatus } from '../../proto/gen/stele/v1/load.ts';
+import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
+import type { ClusterOperations } from '../../proto/operations.ts';
+import { loadStateWord, nodeStateWord } from '../../proto/view-words.ts';
+
+/** Adds the metrics of keyspaces, loads, nodes and shards to `set`. */
+export function defineClusterMetrics(set: MetricSet, operations: ClusterOperations): void {
+  defineKeyspaces(set, operations);
+  defineLoads(set, operations);
+  defineNodes(set, operations);
+  defineShards(set, operations);
+}
+
+function defineKeyspaces(set: MetricSet, operations: ClusterOperations): void {
+  const ofEach = (name: string, help: string, value: (keyspace: KeyspaceSummary) => number): void =>
+    set.series(name, help, ['keyspace'], async () => {
+      const { keyspaces } = await operations.listKeyspaces();
+      return keyspaces
+        .filter(({ currentVersion }) => currentVersion > 0)
+        .map((keyspace): Series => [{ keyspace: keyspace.name }, value(keyspace)]);
+    });
+  ofEach('stele_keyspace_version', 'Current version', ({ currentVersion }) => currentVersion);
+  ofEach(
+    'stele_keyspace_commit_timestamp_seconds',
+    'When the current version was committed, in seconds since 1970',
+    ({ committedAt }) => secondsOf(committedAt),
+  );
+  ofEach('stele_keyspace_records', 'Records of the current version', ({ records }) => records);
+  ofEach(
+    'stele_keyspace_data_bytes',
+    'Keys and values of the current version, one copy',
+    ({ keyBytes, valueBytes }) => keyBytes + valueBytes,
+  );
+  ofEach(
+    'stele_keyspace_segment_bytes',
+    'Segments of the current version, one copy',
+    ({ segmentBytes }) => segmentBytes,
+  );
+}
+
+function defineLoads(set: MetricSet, operations: ClusterOperations): void {
+  const loads = async (): Promise<LoadStatus[]> =>
+    (await operations.listLoads({ keyspace: '' })).loads;
+  set.series('stele_loads_running', 'Loads under way', [], async () => {
+    const running = (await loads()).filter(({ state }) => state === LoadState.RUNNING);
+    return [[{}, running.length]];
+  });
+  const ofLast = (name: string, help: string, value: (load: LoadStatus) => number): void =>
+    set.series(name, help, ['keyspace', 'result'], async () => {
+      const last = newestEnded(await loads());
+      return last.map((load): Series => {
+        const result = loadStateWord(load.state).toLowerCase();
+        return [{ keyspace: load.keyspace, result }, value(load)];
+      });
+    });
+  ofLast(
+    'stele_last_load_end_timestamp_seconds',
+    'When the last load of a keyspace ended, in seconds since 1970, and how (result)',
+    ({ endedAt }) => secondsOf(endedAt),
+  );
+  ofLast(
+    'stele_last_load_duration_seconds',
+    'How long the last load of a keyspace took',
+    ({ endedAt, startedAt }) => secondsOf(endedAt) - secondsOf(startedAt),
+  );
+  ofLast(
+    'stele_last_load_rejected_rows',
+    'Bad rows of the last load of a keyspace',
+    ({ rejected }) => rejected,
+  );
+}
+
+/** The load of each keyspace that ended last. */
+function newestEnded(loads: readonly LoadStatus[]): LoadStatus[] {
+  const newest = new Map<string, LoadStatus>();
+  for (const load of loads) {
+    if (load.state === LoadState.RUNNING) continue;
+    const known = newest.get(load.keyspace);
+    if (known === undefined || known.endedAt < load.endedAt) newest.set(load.keyspace, load);
+  }
+  return [...newest.values()];
+}
+
+function defineNodes(set: MetricSet, operations: ClusterOperations): void {
+  set.series('stele_nodes', 'Registered datanodes by state', ['state'], async () => {
+    const { nodes } = await operations.listNodes();
+    const states = Object.values(NodeState).filter((state) => state !== NodeState.UNSPECIFIED);
+    return states.map((state): Series => {
+      const count = nodes.filter(({ node }) => node?.state === state).length;
+      return [{ state: nodeStateWord(state).toLowerCase() }, count];
+    });
+  });
+}
+
+function defineShards(set: MetricSet, operations: ClusterOperations): void {
+  const health = () => operations.health({ waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 });
+  const ofHealth = (
+    name: string,
+    help: string,
+    value: (health: Awaited<ReturnType<ClusterOperations['health']>>) => number,
+  ): void => set.series(name, help, [], async () => [[{}, value(await health())]]);
+  ofHealth('stele_shards', 'Shards of the cluster', ({ shardsTotal }) => shardsTotal);
+  ofHealth(
+    'stele_shards_under_replicated',
+    'Shards that have fewer copies than they should, of any keyspace',
+    ({ shardsUnderReplicated }) => shardsUnderReplicated,
+  );
+  ofHealth(
+    'stele_shards_uncovered',
+    'Shards without any copy on a serving datanode, of any keyspace',
+    ({ uncovered }) => uncovered.length,
+  );
+  ofHealth('stele_copies_running', 'Copies being made', ({ copiesRunning }) => copiesRunning);
+  ofHealth(
+    'stele_copies_failing',
+    'Copies that failed and are tried again',
+    ({ copiesFailing }) => copiesFailing,
+  );
+}
+
+/** Seconds since 1970 of an ISO 8601 time; 0 for none. */
+function secondsOf(isoTime: string): number {
+  return isoTime === '' ? 0 : Date.parse(isoTime) / 1000;
+}
