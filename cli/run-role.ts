@@ -22,6 +22,8 @@ export interface RunningRole {
   /** `master`, `datanode node-0`. */
   readonly title: string;
   readonly address: NodeAddress;
+  /** Resolves when the role can go on no longer: it is closed, and the process ends with this error. */
+  readonly failed?: Promise<Error>;
   close(): Promise<void>;
 }
 
@@ -43,7 +45,12 @@ export async function runRole(
   }
   if (supervised) await tell({ type: 'listening', address: role.address });
   else output.line(addressLine(role.title, process.pid, role.address));
-  const why = await stopped;
+  const why = await Promise.race([stopped, role.failed ?? stopped]);
+  if (why instanceof Error) {
+    output.errorLine(`stele: ${sentenceOf(why)}`);
+    await closeInTime(role, log);
+    return exitCodeOfError(why);
+  }
   log.info({ why }, 'stopping');
   return closeInTime(role, log);
 }

@@ -4,10 +4,12 @@
 //   newer epoch, ready or settled                    taken
 //   newer epoch, neither                             held: a master that has just started does not know
 //                                                    yet what the datanodes have; the present one does
-//   older                                            held: of a master that lags behind
+//   older, or same epoch of another term             held: of a master that was replaced, or of one that
+//                                                    begins with an older catalog
 //
 // What is held is taken when HOLD_MS pass without one that can be taken at once: then the cluster is
-// really so, or it is another cluster at the same address.
+// really so, or it is another cluster at the same address. An older one only once it is ready: the
+// datanodes refuse a master that was replaced, so that its views are not.
 
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 
@@ -29,11 +31,16 @@ export class ViewOrder {
   offer(view: ClusterView): void {
     const present = this.#present;
     if (present === undefined || isBetter(view, present)) return this.#take(view);
-    if (view.epoch === present.epoch && view.revision === present.revision) return this.#letGo();
+    if (isSameTerm(view, present) && view.revision === present.revision) return this.#letGo();
     this.#held = view;
-    this.#timer ??= setTimeout(() => {
-      if (this.#held !== undefined) this.#take(this.#held);
-    }, this.#holdMs);
+    this.#timer ??= setTimeout(() => this.#onHeldLong(), this.#holdMs);
+  }
+
+  #onHeldLong(): void {
+    const held = this.#held;
+    if (held === undefined) return;
+    if (held.ready || held.epoch > (this.#present?.epoch ?? 0)) return this.#take(held);
+    this.#timer = setTimeout(() => this.#onHeldLong(), this.#holdMs);
   }
 
   close(): void {
@@ -54,6 +61,10 @@ export class ViewOrder {
 }
 
 function isBetter(view: ClusterView, present: ClusterView): boolean {
-  if (view.epoch === present.epoch) return view.revision > present.revision;
+  if (isSameTerm(view, present)) return view.revision > present.revision;
   return view.epoch > present.epoch && (view.ready || view.settled === true || !present.ready);
+}
+
+function isSameTerm(left: ClusterView, right: ClusterView): boolean {
+  return left.epoch === right.epoch && left.term === right.term;
 }

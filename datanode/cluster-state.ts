@@ -1,6 +1,7 @@
 // The view this node has been given: which keyspaces there are, what is current, who serves what.
 //
-// A view replaces the one before only if its (epoch, revision) is higher; a late one is ignored.
+// A view replaces the one before only if its (epoch, revision) is higher; a late one is ignored. Of the same
+// epoch and another term it replaces it, too: this node obeys one term of an epoch (identity.ts).
 // `changed` listeners see only whole views, so a reader never sees half of a change.
 
 import { shardOfSlot } from '../ring/shard.ts';
@@ -51,5 +52,6 @@ export class ClusterState {
 
 function isNewer(next: ClusterView, present: ClusterView): boolean {
   if (next.epoch !== present.epoch) return next.epoch > present.epoch;
+  if (next.term !== present.term) return true;
   return next.revision > present.revision;
 }

@@ -1,7 +1,7 @@
 // Who this datanode is, kept in its data folder: a folder of one node or cluster is never served
 // as another's, and an epoch once obeyed is remembered over restarts.
 //
-//   node.json  {"format":1,"nodeId":"node-0","clusterId":"...","epoch":7}
+//   node.json  {"format":1,"nodeId":"node-0","clusterId":"...","epoch":7,"term":"..."}
 //
 // Two kinds of requests come from a master:
 //
@@ -41,6 +41,8 @@ interface Membership {
   /** Empty until the node has joined a cluster. */
   readonly clusterId: string;
   readonly epoch: number;
+  /** Names the leader's start. Absent where a leader of 0.1.0 was the last. */
+  readonly term?: string;
 }
 
 export class NodeIdentity {
@@ -84,13 +86,19 @@ export class NodeIdentity {
     return this.#seen.clusterId;
   }
 
+  /** The newest leader that was heard of. */
+  get leader(): { readonly epoch: number; readonly term: string } {
+    const { epoch, term = '' } = this.#seen;
+    return { epoch, term };
+  }
+
   /**
-   * Notes the cluster that this node belongs to and its leader's epoch, and begins to save them; does not
-   * wait for the disk. Throws CONFLICT for another cluster, STALE_EPOCH for an epoch that has been replaced,
-   * INVALID_ARGUMENT for one that no master can have reached.
+   * Notes the cluster that this node belongs to and its leader's epoch and term, and begins to save them; does
+   * not wait for the disk. Throws CONFLICT for another cluster, STALE_EPOCH for an epoch that has been replaced
+   * or that is another term's, INVALID_ARGUMENT for one that no master can have reached.
    */
-  note(clusterId: string, epoch: number): void {
-    const { clusterId: known, epoch: newest } = this.#seen;
+  note(clusterId: string, epoch: number, term = ''): void {
+    const { clusterId: known, epoch: newest, term: obeyed = '' } = this.#seen;
     if (known !== '' && known !== clusterId) {
       throw new SteleError(
         'CONFLICT',
@@ -98,6 +106,8 @@ export class NodeIdentity {
       );
     }
     if (epoch < newest) throw stale(epoch, newest);
+    const isOther = epoch === newest && term !== obeyed;
+    if (isOther && obeyed !== '') throw otherStart(epoch);
     const highest = known === '' ? EPOCH_MAX : Math.min(EPOCH_MAX, newest + EPOCH_STEP_MAX);
     if (!Number.isSafeInteger(epoch) || epoch > highest) {
       throw new SteleError(
@@ -105,7 +115,7 @@ export class NodeIdentity {
         `Epoch ${epoch} is too far above epoch ${newest}, the newest that datanode ${this.nodeId} knows; the sender is no master of this cluster.`,
       );
     }
-    if (known !== clusterId || epoch > newest) this.#seen = { clusterId, epoch };
+    if (known !== clusterId || epoch > newest || isOther) this.#seen = { clusterId, epoch, term };
     // A write that fails is told by itself, and by the first order that needs it.
     if (this.#saved !== this.#seen) this.#save().catch(() => undefined);
   }
@@ -125,8 +135,9 @@ export class NodeIdentity {
    * missing or impossible, and DISK_FULL or IO while the epoch cannot be saved.
    */
   async admit(header: OrderHeader | undefined): Promise<void> {
-    const { clusterId, epoch } = this.#checkHeader(header, header?.incarnation);
-    while (this.#saved.clusterId !== clusterId || this.#saved.epoch < epoch) await this.#save();
+    const { epoch } = this.#checkHeader(header, header?.incarnation);
+    const noted = this.#seen;
+    while (!this.#isSaved(noted)) await this.#save();
     // A newer leader may have been heard of meanwhile.
     if (epoch < this.#seen.epoch) throw stale(epoch, this.#seen.epoch);
   }
@@ -138,8 +149,14 @@ export class NodeIdentity {
     if (header.clusterId === '') {
       throw new SteleError('INVALID_ARGUMENT', 'The order does not say which cluster it is of.');
     }
-    this.note(header.clusterId, header.epoch);
+    this.note(header.clusterId, header.epoch, header.term);
     return header;
+  }
+
+  #isSaved({ clusterId, epoch, term }: Membership): boolean {
+    const saved = this.#saved;
+    if (saved.clusterId !== clusterId) return false;
+    return saved.epoch > epoch || (saved.epoch === epoch && saved.term === term);
   }
 
   /** Throws WRONG_NODE when a reader or sender means another node or run; an empty string means any. */
@@ -186,6 +203,10 @@ export class NodeIdentity {
     this.#saved = seen;
     this.#saveError = '';
   }
+}
+
+function otherStart(epoch: number): SteleError {
+  return new SteleError('STALE_EPOCH', `Epoch ${epoch} is that of another start of a master.`);
 }
 
 function stale(epoch: number, newest: number): SteleError {

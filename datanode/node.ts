@@ -177,8 +177,8 @@ export class Datanode {
   }
 
   async heartbeat(request: HeartbeatRequest, nowMs: number): Promise<HeartbeatResponse> {
-    this.identity.admitQuestion(request.header);
-    this.#lastHeartbeatAtMs = nowMs;
+    const isLeader = this.#isLeaderHeard(request);
+    if (isLeader) this.#lastHeartbeatAtMs = nowMs;
     const view = this.cluster.view;
     const parked = this.#suspension.report();
     const diskFreeBytes = await this.#options.store.freeBytes();
@@ -192,6 +192,8 @@ export class Datanode {
       holdingsRevision: this.holdings.revision,
       viewEpoch: view?.epoch ?? 0,
       viewRevision: view?.revision ?? 0,
+      viewTerm: view?.term ?? '',
+      ...this.identity.leader,
       stats: {
         segmentBytes: this.holdings.segmentBytes,
         memoryLimitBytes: this.#options.memoryMaxBytes,
@@ -204,10 +206,22 @@ export class Datanode {
       },
       address: this.#address,
       zone: this.#options.zone,
-      copyFailures: this.#copier.takeFailures(),
+      copyFailures: isLeader ? this.#copier.takeFailures() : [],
       ...(parked === undefined ? {} : { parked }),
       ...(diskTrouble === undefined ? {} : { diskTrouble }),
     };
+  }
+
+  /** False for a master that was replaced: it is answered, so that it learns of the leader that was heard since. */
+  #isLeaderHeard({ header }: HeartbeatRequest): boolean {
+    try {
+      this.identity.admitQuestion(header);
+      return true;
+    } catch (thrown) {
+      // A master of 0.1.0, which names no term, would take any answer for obedience.
+      if (toSteleError(thrown).code !== 'STALE_EPOCH' || header?.term === undefined) throw thrown;
+      return false;
+    }
   }
 
   async listHoldings(request: ListHoldingsRequest): Promise<ListHoldingsResponse> {
@@ -229,7 +243,8 @@ export class Datanode {
     this.cluster.apply(view);
     // A view that came late, behind a newer one, decides nothing.
     if (this.cluster.view !== undefined) this.#suspension.apply(this.cluster.view);
-    return { missingManifests };
+    const { epoch = 0, revision = 0, term = '' } = this.cluster.view ?? {};
+    return { missingManifests, viewEpoch: epoch, viewRevision: revision, viewTerm: term };
   }
 
   async putManifest(request: PutManifestRequest): Promise<PutManifestResponse> {

@@ -96,5 +96,5 @@ async function register(
     { deadlineMs: CALL_DEADLINE_MS, signal },
   );
   if (response.clusterId === '') throw new SteleError('INTERNAL', 'The master has no cluster id.');
-  identity.note(response.clusterId, response.epoch);
+  identity.note(response.clusterId, response.epoch, response.term);
 }

@@ -12,6 +12,7 @@
 import type { BackgroundTasks } from '../base/background.ts';
 import type { Clock } from '../base/clock.ts';
 import { sleep, wallClockIsoIn } from '../base/clock.ts';
+import type { SteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { OrderHeader, VersionRef } from '../proto/gen/stele/v1/datanode.ts';
 import type { Manifest } from '../proto/gen/stele/v1/segment.ts';
@@ -35,6 +36,7 @@ import { observedOf } from './core/keyspace-loop.ts';
 import type { Copy, InFlight } from './core/repair.ts';
 import { revisionRef } from './core/world.ts';
 import type { Dataset, World } from './core/world.ts';
+import { Leadership } from './leadership.ts';
 import { Merging } from './merging.ts';
 import { NodeSync } from './nodes/node-sync.ts';
 import { Orders } from './orders.ts';
@@ -62,6 +64,8 @@ export interface LeaderOptions {
   readonly background: BackgroundTasks;
   readonly log: Logger;
   readonly clock: Clock;
+  /** Another master has taken the cluster over: nothing is ordered any more, and this one must end. */
+  readonly onReplaced?: (why: SteleError) => void;
 }
 
 export class Leader implements ViewSource {
@@ -71,6 +75,7 @@ export class Leader implements ViewSource {
   /** Loads that are being committed, with the keyspace's uid: its manifests stay as they are. */
   readonly committing = new Map<string, string>();
   readonly #options: LeaderOptions;
+  readonly #leadership: Leadership;
   readonly #orders: Orders;
   readonly #merging: Merging;
   readonly #cleaning: Cleaning;
@@ -86,6 +91,12 @@ export class Leader implements ViewSource {
     this.#options = options;
     this.catalog = catalog;
     this.#state = beginControl(catalog.state, settings, options.clock());
+    this.#leadership = new Leadership({
+      ...options,
+      term: settings.term,
+      onRaised: () => this.turn(),
+      onReplaced: (why) => this.#onReplaced(why),
+    });
     this.roster = new Roster({ ...options, ...settings }, this.#rosterSide());
     const { connections } = this.roster;
     this.sync = new NodeSync(connections, this.#syncSide(), background, log);
@@ -142,6 +153,7 @@ export class Leader implements ViewSource {
   header(nodeId: string): OrderHeader {
     return {
       epoch: epochOf(this.catalog.state),
+      term: this.#options.settings.term,
       nodeId,
       incarnation: this.#state.nodes.get(nodeId)?.incarnation ?? '',
       clusterId: clusterOf(this.catalog.state).id,
@@ -258,10 +270,18 @@ export class Leader implements ViewSource {
         return status === HealthStatus.GREEN && replicationEffective > 1;
       },
       header: (nodeId) => this.header(nodeId),
+      checkLeader: (nodeId, response) => this.#leadership.check(nodeId, response),
     };
   }
 
+  #onReplaced(why: SteleError): void {
+    this.#options.log.error({ code: why.code }, why.message);
+    this.close();
+    this.#options.onReplaced?.(why);
+  }
+
   #forgetNode(nodeId: string): void {
+    this.#leadership.forget(nodeId);
     this.sync.forget(nodeId);
     this.#outdated.delete(nodeId);
   }
@@ -275,6 +295,7 @@ export class Leader implements ViewSource {
         known: this.#state.holdings.get(nodeId)?.revision ?? 0,
         reported: this.#state.nodes.get(nodeId)?.report?.holdingsRevision ?? 0,
       }),
+      reportedView: (nodeId) => this.#state.nodes.get(nodeId)?.report,
       onHoldings: (nodeId, incarnation, list, since) =>
         this.#dispatch({ kind: 'listed', nodeId, incarnation, list, since }),
       onManifestHeld: (...held) => this.noteManifestHeld(...held),

@@ -10,7 +10,7 @@ import { WEIGHT_MAX, WEIGHT_MIN } from '../base/limits.ts';
 import type { RegisterNodeRequest, RegisterNodeResponse } from '../proto/gen/stele/v1/cluster.ts';
 import type { CallOptions, Registrar } from '../proto/ports.ts';
 import { recordNode } from './catalog/cluster-transitions.ts';
-import { clusterOf, epochOf } from './catalog/queries.ts';
+import { clusterOf } from './catalog/queries.ts';
 import type { NodeRecord } from './catalog/records.ts';
 import type { Leader } from './leader.ts';
 
@@ -43,7 +43,8 @@ export class NodeRegistrar implements Registrar {
     await this.#refuseDouble(record);
     await this.#leader.catalog.update((state) => recordNode(state, record));
     this.#leader.roster.follow(record);
-    return { clusterId: cluster.id, epoch: epochOf(this.#leader.catalog.state) };
+    const { epoch, term } = this.#leader.header(record.id);
+    return { clusterId: cluster.id, epoch, term };
   }
 
   async #refuseDouble(record: Omit<NodeRecord, 'drain'>): Promise<void> {

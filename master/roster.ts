@@ -32,6 +32,8 @@ export interface RosterSide {
   /** After each answered heartbeat. */
   onHeard(nodeId: string): void;
   header(nodeId: string): OrderHeader;
+  /** HeartbeaterOptions.checkLeader */
+  checkLeader(nodeId: string, response: HeartbeatResponse): void;
 }
 
 export class Roster {
@@ -65,6 +67,7 @@ export class Roster {
         return node?.liveness === 'INITIALIZING' && node.misses === 0;
       },
       isImpatient: () => side.allReplicated(),
+      checkLeader: (nodeId, response) => side.checkLeader(nodeId, response),
       onAnswer: (nodeId, response) => this.#onAnswer(nodeId, response),
       onMiss: (nodeId, error) => this.#onMiss(nodeId, error),
     });

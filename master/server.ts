@@ -24,6 +24,7 @@ import { clusterOf } from './catalog/queries.ts';
 import { ViewWatchers, clusterService } from './cluster-service.ts';
 import { startFront } from './front/front.ts';
 import { Leader } from './leader.ts';
+import type { LeaderOptions } from './leader.ts';
 import { loadService } from './load-service.ts';
 import { Loads } from './loads.ts';
 import { openEmbeddedMetadata } from './metadata/embedded.ts';
@@ -52,6 +53,8 @@ export interface Master {
   readonly ports: { readonly http: number; readonly resp: number; readonly grpc: number };
   readonly operations: ClusterOperations;
   readonly registrar: Registrar;
+  /** Resolves when another master has taken the cluster over: close this one and end. Mostly never. */
+  readonly replaced: Promise<SteleError>;
   /** For loads from within this process. */
   readonly loads: Loads;
   close(): Promise<void>;
@@ -89,7 +92,11 @@ async function openMaster(
   const catalog = await openCatalog(metadata, settings, log);
   const background = new BackgroundTasks(log);
   closers.push(() => Promise.race([background.settled(), sleep(BACKGROUND_CLOSE_MS)]));
-  const leader = newLeader(catalog, settings, linkFactory, background, log);
+  let onReplaced: (why: SteleError) => void = () => undefined;
+  const replaced = new Promise<SteleError>((resolve) => {
+    onReplaced = resolve;
+  });
+  const leader = newLeader({ catalog, links: linkFactory, background, log, onReplaced }, settings);
   closers.push(() => leader.close());
   const loads = new Loads(leader, log);
   const operations = new Operations(leader, loads);
@@ -119,7 +126,7 @@ async function openMaster(
   log.info({ ...ports, cluster: clusterOf(catalog.state).id }, 'the master is up');
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeAll(closers, log));
-  return { ports, operations, registrar, loads, close };
+  return { ports, operations, registrar, replaced, loads, close };
 }
 
 function frontLimits(settings: MasterSettings): {
@@ -152,19 +159,14 @@ async function openCatalog(
 }
 
 function newLeader(
-  catalog: Catalog,
+  parts: Omit<LeaderOptions, 'clock' | 'settings'>,
   settings: MasterSettings,
-  links: LinkFactory,
-  background: BackgroundTasks,
-  log: Logger,
 ): Leader {
   return new Leader({
-    catalog,
-    links,
-    background,
-    log,
+    ...parts,
     clock: monotonicNowMs,
     settings: {
+      term: randomId(),
       replication: settings.replication,
       heartbeatIntervalMs: settings.heartbeatInterval,
       heartbeatDeadlineMs: settings.heartbeatDeadline,

@@ -24,7 +24,8 @@ export const master = defineVerb({
       const running = await startMaster(values, { log });
       const { http: httpPort, resp: respPort, grpc: grpcPort } = running.ports;
       const address = { host: values.host, httpPort, respPort, grpcPort };
-      return { title: 'master', address, close: () => running.close() };
+      const { replaced: failed } = running;
+      return { title: 'master', address, failed, close: () => running.close() };
     };
     return runRole(start, output, log);
   },

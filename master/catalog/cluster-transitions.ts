@@ -9,9 +9,7 @@ import type { ClusterRecord, NodeRecord } from './records.ts';
 /** A catalog from a backup may have missed numbers that others have seen; these step over them. */
 const EPOCH_GAP_AFTER_RESTORE = 1_000;
 const VERSION_GAP = 1_000;
-const INDEX_GAP = 100;
-/** Gaps at a time: restored again and again from one backup, a catalog still gives each number once. */
-const GAPS_MAX = 10;
+const INDEX_GAP = 10;
 
 /** A master starts: the cluster exists afterwards, and its epoch is higher than any before. */
 export function startEpoch(
@@ -39,9 +37,9 @@ export function raiseEpoch(state: CatalogState, told: number): Transition<number
   const before = epochOf(state);
   if (told < before) return { changes: [], result: before };
   const epoch = told + 1;
-  const gaps = Math.min(epoch - before, GAPS_MAX);
   return {
-    changes: [{ table: 'epoch', id: '', record: { epoch } }, ...skipNumbers(state, gaps)],
+    // As many gaps as epochs: one copy that is put back again and again goes on with other numbers each time.
+    changes: [{ table: 'epoch', id: '', record: { epoch } }, ...skipNumbers(state, epoch - before)],
     result: epoch,
   };
 }

@@ -28,6 +28,8 @@ import { buildView } from './routes.ts';
 import type { World } from './world.ts';
 
 export interface ControlSettings {
+  /** Names this start of the master (ClusterView.term). */
+  readonly term: string;
   readonly replication: number;
   readonly membership: MembershipLimits;
   readonly repair: RepairLimits;
@@ -98,10 +100,21 @@ export function beginControl(
   const { placed, world } = buildWorld(empty, settings, nowMs);
   const health = computeHealth(world);
   const view = {
-    ...buildView(world, health, facts.keyspaces, epochOf(catalog), false),
+    ...buildView(world, health, facts.keyspaces, {
+      ...leaderOf(catalog, settings),
+      settled: false,
+    }),
     revision: 1,
   };
   return { ...empty, placed, world, health, view };
+}
+
+/** What a view says of who made it. */
+export function leaderOf(
+  catalog: CatalogState,
+  { term }: ControlSettings,
+): Pick<ClusterView, 'epoch' | 'term'> {
+  return { epoch: epochOf(catalog), term };
 }
 
 /** The world as of `nowMs`, and the placement in it, which is remembered while nothing changes it. */

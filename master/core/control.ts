@@ -10,11 +10,10 @@
 // is no longer named is published before anything of that version is dropped.
 
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
-import { epochOf } from '../catalog/queries.ts';
 import type { ObservedRecord } from '../catalog/records.ts';
 import { finishedCleanup, planCleanup } from './cleanup.ts';
 import type { DropPlan } from './cleanup.ts';
-import { buildWorld } from './control-state.ts';
+import { buildWorld, leaderOf } from './control-state.ts';
 import type { ControlSettings, ControlState } from './control-state.ts';
 import { follow } from './coverage.ts';
 import { noteDepartures } from './departures.ts';
@@ -87,11 +86,11 @@ function look(before: ControlState, nowMs: number, settings: ControlSettings): C
   const { placed, world } = buildWorld(before, settings, nowMs);
   followWorld(before.world, world);
   const health = computeHealth(world);
-  const epoch = epochOf(before.catalog);
   // Once settled, for good: a node that joins later takes nothing away.
   const waitUntilMs = before.startedMs + settings.membership.repairDelayMs;
   const settled = before.view.settled === true || isSettled(world, waitUntilMs);
-  const next = buildView(world, health, before.facts.keyspaces, epoch, settled, before.view);
+  const about = { ...leaderOf(before.catalog, settings), settled };
+  const next = buildView(world, health, before.facts.keyspaces, about, before.view);
   const view = newerView(before.view, next);
   const { leavingNames } = before.facts;
   const departures = noteDepartures(before.departures, leavingNames, nowMs, view.revision);

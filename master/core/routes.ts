@@ -37,13 +37,12 @@ export function buildView(
   world: World,
   health: Health,
   keyspaces: readonly ViewKeyspace[],
-  epoch: number,
-  settled: boolean,
+  { settled, ...leader }: Pick<ClusterView, 'epoch' | 'term' | 'settled'>,
   before?: ClusterView,
 ): ClusterView {
   const nodes = [...world.nodes.values()].sort((left, right) => (left.id < right.id ? -1 : 1));
   return {
-    epoch,
+    ...leader,
     revision: 0,
     shardCount: world.shardCount,
     replication: world.replication,
@@ -52,7 +51,7 @@ export function buildView(
     keyspaces: keyspaces.map((keyspace) => keyspaceView(world, keyspace)),
     health: health.status,
     ready: health.ready,
-    ...(settled ? { settled } : {}),
+    ...(settled === true ? { settled } : {}),
   };
 }
 

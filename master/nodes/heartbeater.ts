@@ -37,6 +37,8 @@ export interface HeartbeaterOptions {
   readonly isUrgent?: (nodeId: string) => boolean;
   /** Others can take the place of any node: none is waited for as long as the deadline. */
   readonly isImpatient: () => boolean;
+  /** Throws where an answer shows that this master has been replaced: it counts as none. */
+  readonly checkLeader?: (nodeId: string, response: HeartbeatResponse) => void;
   readonly onAnswer: (nodeId: string, response: HeartbeatResponse) => void;
   readonly onMiss: (nodeId: string, error: SteleError) => void;
 }
@@ -153,6 +155,7 @@ export class Heartbeater {
       const options = { deadlineMs: this.#deadlineMs(loop), signal: loop.beat.signal };
       const response = await link.heartbeat({ header: header(nodeId) }, options);
       if (response.nodeId !== nodeId) throw strangerError(nodeId, response.nodeId);
+      this.#options.checkLeader?.(nodeId, response);
       if (loop.stopped) return;
       loop.tookMs = Math.max(monotonicNowMs() - loop.beatAtMs, loop.tookMs * TOOK_DECAY);
       if (connections.report(nodeId, link, true)) onAnswer(nodeId, response);

@@ -13,6 +13,8 @@ import type { BackgroundTasks } from '../../base/background.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type {
+  ApplyViewResponse,
+  HeartbeatResponse,
   ListHoldingsResponse,
   OrderHeader,
   PutManifestResponse,
@@ -33,6 +35,8 @@ export interface SyncSide {
   manifest(ref: VersionRef): Manifest | undefined;
   /** The revision the controller has, and the one that the node's last heartbeat told. */
   holdingsRevisions(nodeId: string): { readonly known: number; readonly reported: number };
+  /** The node's last heartbeat, which tells the view that it goes by. */
+  reportedView(nodeId: string): HeartbeatResponse | undefined;
   /** `since`: the revision that the list was asked for. */
   onHoldings(nodeId: string, incarnation: string, list: ListHoldingsResponse, since: number): void;
   onManifestHeld(
@@ -77,6 +81,7 @@ export class NodeSync {
   /** Looks for differences of `nodeId` now, or once more after the task that runs. */
   kick(nodeId: string): void {
     if (this.#closed) return;
+    this.#believe(nodeId);
     const running = this.#running.get(nodeId);
     if (running !== undefined) {
       running.again = true;
@@ -87,6 +92,17 @@ export class NodeSync {
     const state = { again: false };
     this.#running.set(nodeId, state);
     this.#background.run('node-sync', () => this.#run(nodeId, state));
+  }
+
+  /** What the node itself says of its view counts more than that it was once given one. */
+  #believe(nodeId: string): void {
+    const applied = this.#applied.get(nodeId);
+    const report = this.#side.reportedView(nodeId);
+    // Nodes of earlier releases name no term.
+    if (applied === undefined || report?.viewTerm === undefined) return;
+    const { viewEpoch, viewRevision, viewTerm } = report;
+    if (isSameOrLater(applied.view, { viewEpoch, viewRevision, viewTerm })) return;
+    this.#applied.delete(nodeId);
   }
 
   kickAll(): void {
@@ -137,7 +153,9 @@ export class NodeSync {
       }
     } catch (thrown) {
       const error = toSteleError(thrown);
-      this.#log.debug({ node: nodeId, code: error.code, err: error }, 'a node is not in step yet');
+      // Silence is for heartbeats to tell of; a node that contradicts is for somebody to look at.
+      const level = error.code === 'CONFLICT' ? 'warn' : 'debug';
+      this.#log[level]({ node: nodeId, code: error.code, err: error }, 'a node is not in step yet');
     } finally {
       this.#running.delete(nodeId);
     }
@@ -169,8 +187,9 @@ export class NodeSync {
       await this.#putManifests(nodeId, link, header, this.#side.outdatedManifests(nodeId));
       return;
     }
-    const { missingManifests } = await link.applyView({ header, view }, callOptions());
-    await this.#putManifests(nodeId, link, header, missingManifests);
+    const answer = await link.applyView({ header, view }, callOptions());
+    requireApplied(nodeId, view, answer);
+    await this.#putManifests(nodeId, link, header, answer.missingManifests);
     await this.#putManifests(nodeId, link, header, this.#side.outdatedManifests(nodeId));
     this.#applied.set(nodeId, { incarnation: header.incarnation, view });
     this.#side.onViewApplied(nodeId, header.incarnation, view);
@@ -192,6 +211,23 @@ export class NodeSync {
       this.#side.onManifestHeld(nodeId, header.incarnation, manifest, answer.heldSegmentIds);
     }
   }
+}
+
+type ReportedView = Pick<ApplyViewResponse, 'viewEpoch' | 'viewRevision' | 'viewTerm'>;
+
+function isSameOrLater(view: ClusterView, has: ReportedView): boolean {
+  if (has.viewEpoch !== view.epoch || has.viewTerm !== view.term) return false;
+  return (has.viewRevision ?? 0) >= view.revision;
+}
+
+/** Throws CONFLICT where the node goes by another view than it was given. */
+function requireApplied(nodeId: string, view: ClusterView, answer: ApplyViewResponse): void {
+  // Nodes of earlier releases do not say.
+  if (answer.viewTerm === undefined || isSameOrLater(view, answer)) return;
+  throw new SteleError(
+    'CONFLICT',
+    `Datanode ${nodeId} goes by view ${answer.viewEpoch}/${answer.viewRevision} and did not take view ${view.epoch}/${view.revision}.`,
+  );
 }
 
 /** Throws CONFLICT where the node goes by another manifest of the version than it was given. */

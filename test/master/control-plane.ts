@@ -66,6 +66,7 @@ export class ControlPlane {
       log: silentLogger,
       clock: () => monotonicNowMs() + this.skippedMs,
       settings: {
+        term: 'control-plane',
         replication,
         heartbeatIntervalMs: INTERVAL_MS,
         heartbeatDeadlineMs: 100,

@@ -67,6 +67,7 @@ class Simulation implements SimWorld {
     this.network = new SimNetwork(this.clock, this.random);
     this.judge = new SimJudge(this);
     const settings = {
+      term: 'simulation',
       replication: this.random.int(2, 4),
       membership: {
         suspectMisses: 1,

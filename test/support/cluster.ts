@@ -126,6 +126,11 @@ export class TestCluster {
     return this.#member(id).process.kill(signal);
   }
 
+  /** Resolves when the process has ended by itself. */
+  finished(id: string): Promise<Finished> {
+    return this.#member(id).process.finished();
+  }
+
   /** What the present run of a process has logged. */
   log(id: string): string {
     return this.#member(id).process.stderr;

@@ -42,7 +42,7 @@ describe('a start', () => {
     expect(load('b')).toBe(1002);
     expect(revision()).toBeGreaterThan(0);
     history.begin({ keyspace: 'new' });
-    expect(requireKeyspace(history.state, 'new').index).toBeGreaterThan(100);
+    expect(requireKeyspace(history.state, 'new').index).toBeGreaterThan(10);
     // The very content that a number was set aside for keeps it; other content goes past the gap.
     expect(history.reserve(open, 'tried')).toBe(1);
     expect(history.reserve(open, 'other')).toBe(1001);
@@ -50,14 +50,14 @@ describe('a start', () => {
     expect(requireKeyspace(history.state, 'open').nextVersion).toBe(1002);
   });
 
-  it('gives each number once, however often one backup is restored', () => {
+  it.each([true, false])('gives each number once, however often a copy is put back', (restored) => {
     load('a');
     const backup = history.state;
     const seen = new Set<string>();
     let told = 0;
-    for (let time = 0; time < 8; time++) {
+    for (let time = 0; time < 20; time++) {
       history.state = backup;
-      start(true);
+      start(restored);
       // What the datanodes have obeyed until now.
       if (told > 0) history.run((state) => raiseEpoch(state, told));
       told = epochOf(history.state);

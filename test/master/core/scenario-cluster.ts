@@ -62,6 +62,7 @@ export class ScenarioCluster {
   constructor(options: { shards: number; replication: number; repairDelayMs: number }) {
     this.shardCount = options.shards;
     this.settings = {
+      term: 'scenario',
       replication: options.replication,
       membership: {
         suspectMisses: 1,

@@ -46,6 +46,8 @@ export interface RegisterNodeRequest {
 export interface RegisterNodeResponse {
   clusterId: string;
   epoch: number;
+  /** ClusterView.term */
+  term?: string | undefined;
 }
 
 export interface GetViewRequest {
@@ -529,7 +531,7 @@ export const RegisterNodeRequest: MessageFns<RegisterNodeRequest> = {
 };
 
 function createBaseRegisterNodeResponse(): RegisterNodeResponse {
-  return { clusterId: "", epoch: 0 };
+  return { clusterId: "", epoch: 0, term: undefined };
 }
 
 export const RegisterNodeResponse: MessageFns<RegisterNodeResponse> = {
@@ -539,6 +541,9 @@ export const RegisterNodeResponse: MessageFns<RegisterNodeResponse> = {
     }
     if (message.epoch !== 0) {
       writer.uint32(16).uint64(message.epoch);
+    }
+    if (message.term !== undefined) {
+      writer.uint32(26).string(message.term);
     }
     return writer;
   },
@@ -570,6 +575,14 @@ export const RegisterNodeResponse: MessageFns<RegisterNodeResponse> = {
             }
 
             message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.term = reader.string();
             continue;
           }
         }

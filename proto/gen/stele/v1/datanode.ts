@@ -57,6 +57,8 @@ export interface OrderHeader {
   nodeId: string;
   incarnation: string;
   clusterId: string;
+  /** ClusterView.term: an order of the same epoch and another term is refused (STALE_EPOCH). */
+  term?: string | undefined;
 }
 
 export interface HeartbeatRequest {
@@ -86,6 +88,15 @@ export interface HeartbeatResponse {
     | undefined;
   /** Absent while the node can take more segments. */
   diskTrouble?: DiskTrouble | undefined;
+  viewTerm?:
+    | string
+    | undefined;
+  /**
+   * The newest leader that the node has obeyed. A master which finds another one here than itself has
+   * been replaced, or has lost what came after its start.
+   */
+  epoch?: number | undefined;
+  term?: string | undefined;
 }
 
 /** Why no more segments should be sent to a node. It answers reads from memory all the same. */
@@ -163,6 +174,10 @@ export interface VersionRef {
 export interface ApplyViewResponse {
   /** Versions of the view whose manifest this node does not have; one of another fingerprint does not count. */
   missingManifests: VersionRef[];
+  /** The view that the node goes by now: another than it was given where it has a newer one. */
+  viewEpoch?: number | undefined;
+  viewRevision?: number | undefined;
+  viewTerm?: string | undefined;
 }
 
 export interface PutManifestRequest {
@@ -350,7 +365,7 @@ export interface DiffShardsResponse {
 }
 
 function createBaseOrderHeader(): OrderHeader {
-  return { epoch: 0, nodeId: "", incarnation: "", clusterId: "" };
+  return { epoch: 0, nodeId: "", incarnation: "", clusterId: "", term: undefined };
 }
 
 export const OrderHeader: MessageFns<OrderHeader> = {
@@ -366,6 +381,9 @@ export const OrderHeader: MessageFns<OrderHeader> = {
     }
     if (message.clusterId !== "") {
       writer.uint32(34).string(message.clusterId);
+    }
+    if (message.term !== undefined) {
+      writer.uint32(42).string(message.term);
     }
     return writer;
   },
@@ -413,6 +431,14 @@ export const OrderHeader: MessageFns<OrderHeader> = {
             }
 
             message.clusterId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.term = reader.string();
             continue;
           }
         }
@@ -490,6 +516,9 @@ function createBaseHeartbeatResponse(): HeartbeatResponse {
     copyFailures: [],
     parked: undefined,
     diskTrouble: undefined,
+    viewTerm: undefined,
+    epoch: undefined,
+    term: undefined,
   };
 }
 
@@ -536,6 +565,15 @@ export const HeartbeatResponse: MessageFns<HeartbeatResponse> = {
     }
     if (message.diskTrouble !== undefined) {
       DiskTrouble.encode(message.diskTrouble, writer.uint32(114).fork()).join();
+    }
+    if (message.viewTerm !== undefined) {
+      writer.uint32(122).string(message.viewTerm);
+    }
+    if (message.epoch !== undefined) {
+      writer.uint32(128).uint64(message.epoch);
+    }
+    if (message.term !== undefined) {
+      writer.uint32(138).string(message.term);
     }
     return writer;
   },
@@ -663,6 +701,30 @@ export const HeartbeatResponse: MessageFns<HeartbeatResponse> = {
             }
 
             message.diskTrouble = DiskTrouble.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.viewTerm = reader.string();
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.term = reader.string();
             continue;
           }
         }
@@ -1357,13 +1419,22 @@ export const VersionRef: MessageFns<VersionRef> = {
 };
 
 function createBaseApplyViewResponse(): ApplyViewResponse {
-  return { missingManifests: [] };
+  return { missingManifests: [], viewEpoch: undefined, viewRevision: undefined, viewTerm: undefined };
 }
 
 export const ApplyViewResponse: MessageFns<ApplyViewResponse> = {
   encode(message: ApplyViewResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.missingManifests) {
       VersionRef.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.viewEpoch !== undefined) {
+      writer.uint32(16).uint64(message.viewEpoch);
+    }
+    if (message.viewRevision !== undefined) {
+      writer.uint32(24).uint64(message.viewRevision);
+    }
+    if (message.viewTerm !== undefined) {
+      writer.uint32(34).string(message.viewTerm);
     }
     return writer;
   },
@@ -1387,6 +1458,30 @@ export const ApplyViewResponse: MessageFns<ApplyViewResponse> = {
             }
 
             message.missingManifests.push(VersionRef.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.viewEpoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.viewRevision = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.viewTerm = reader.string();
             continue;
           }
         }
@@ -1475,7 +1570,7 @@ export const PutManifestResponse: MessageFns<PutManifestResponse> = {
       writer.uint32(26).string(message.fingerprint);
     }
     if (message.revision !== undefined) {
-      writer.uint32(32).uint32(message.revision);
+      writer.uint32(32).uint64(message.revision);
     }
     return writer;
   },
@@ -1522,7 +1617,7 @@ export const PutManifestResponse: MessageFns<PutManifestResponse> = {
               break;
             }
 
-            message.revision = reader.uint32();
+            message.revision = longToNumber(reader.uint64());
             continue;
           }
         }

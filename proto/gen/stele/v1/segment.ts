@@ -359,7 +359,7 @@ export const Manifest: MessageFns<Manifest> = {
       writer.uint32(74).bytes(message.digest);
     }
     if (message.revision !== 0) {
-      writer.uint32(80).uint32(message.revision);
+      writer.uint32(80).uint64(message.revision);
     }
     for (const v of message.overwritten) {
       Overwritten.encode(v!, writer.uint32(90).fork()).join();
@@ -460,7 +460,7 @@ export const Manifest: MessageFns<Manifest> = {
               break;
             }
 
-            message.revision = reader.uint32();
+            message.revision = longToNumber(reader.uint64());
             continue;
           }
           case 11: {

@@ -123,7 +123,14 @@ export interface ClusterView {
    * Every known datanode has told this master what it has, or was waited for: what is unserved is lost for
    * the time being. False: the master has just started, and may not have heard of it yet.
    */
-  settled?: boolean | undefined;
+  settled?:
+    | boolean
+    | undefined;
+  /**
+   * Names the start of the master that made the view: 16 random hex digits. Two masters on copies of one
+   * folder may be in the same epoch, and never have the same term.
+   */
+  term?: string | undefined;
 }
 
 function createBaseNodeAddress(): NodeAddress {
@@ -549,6 +556,7 @@ function createBaseClusterView(): ClusterView {
     health: 0,
     ready: false,
     settled: undefined,
+    term: undefined,
   };
 }
 
@@ -583,6 +591,9 @@ export const ClusterView: MessageFns<ClusterView> = {
     }
     if (message.settled !== undefined) {
       writer.uint32(120).bool(message.settled);
+    }
+    if (message.term !== undefined) {
+      writer.uint32(82).string(message.term);
     }
     return writer;
   },
@@ -678,6 +689,14 @@ export const ClusterView: MessageFns<ClusterView> = {
             }
 
             message.settled = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.term = reader.string();
             continue;
           }
         }
