@@ -15,7 +15,7 @@ import type { EntryKind } from './folder-entries.ts';
 
 const SPECIAL = /[*?[\]]/;
 /** More files than anybody loads at once: a pattern such as `/**` that was not meant. */
-export const FILES_MAX = 1_000_000;
+const FILES_MAX = 1_000_000;
 
 export function isGlob(path: string): boolean {
   return SPECIAL.test(path);

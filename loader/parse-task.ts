@@ -30,7 +30,7 @@ import { freeRejects } from './reject-table.ts';
 import { freeRowTable } from './row-table.ts';
 
 /** A byte range of a file. */
-export interface TaskPiece {
+interface TaskPiece {
   readonly readPath: string;
   readonly start: number;
   readonly end: number;
