@@ -56,8 +56,13 @@ export const LOOKUP_BATCH_KEYS_MAX = 4096;
 export const LOOKUP_REPLY_SOFT_BYTES = 1 * MiB;
 /** Lookup keys in flight per datanode before the front refuses with OVERLOADED. */
 export const LOOKUP_IN_FLIGHT_MAX = 200_000;
+/** The same in bytes of requests. */
+export const LOOKUP_IN_FLIGHT_BYTES_MAX = 64 * MiB;
 
+/** A message in answer to a call. */
 export const GRPC_MESSAGE_BYTES_MAX = 80 * MiB;
+/** A message that a server takes: manifests are the largest. */
+export const GRPC_REQUEST_BYTES_MAX = 16 * MiB;
 
 export const CHUNK_BYTES_MIN = 64 * KiB;
 export const CHUNK_BYTES_MAX = 512 * MiB;

@@ -14,12 +14,15 @@ import type {
   LookupStreamResponse,
 } from '../proto/gen/stele/v1/lookup.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
-import { LOOKUP_KEYS_MAX } from '../base/limits.ts';
+import { clientBytes } from '../base/byte-budget.ts';
+import { GRPC_MESSAGE_BYTES_MAX, LOOKUP_KEYS_MAX } from '../base/limits.ts';
 import { answerBatch } from './lookup-batch.ts';
 import { found, lookupInTable } from './lookup.ts';
 import type { Datanode } from './node.ts';
 import { listSlotKeys, scanKeys } from './peer-scans.ts';
 
+/** Values of one answer: they fit into one message, with what else is in it. */
+const ANSWER_BYTES_MAX = GRPC_MESSAGE_BYTES_MAX - 8 * 1024 * 1024;
 /** Time a reader of a stream may take for one message before the stream is given up. */
 const DRAIN_DEADLINE_MS = 30_000;
 
@@ -83,6 +86,9 @@ async function lookupOnce(node: Datanode, request: LookupRequest): Promise<Looku
   if (request.keys.length > LOOKUP_KEYS_MAX) {
     throw new SteleError('BATCH_TOO_LARGE', `At most ${LOOKUP_KEYS_MAX} keys a call.`);
   }
+  if (clientBytes.isFull) {
+    throw new SteleError('OVERLOADED', 'Clients have too much in flight; try again later.');
+  }
   const keyspace = node.cluster.keyspaceNamed(request.keyspace);
   if (keyspace === undefined) {
     throw new SteleError('KEYSPACE_NOT_FOUND', `There is no keyspace '${request.keyspace}'.`);
@@ -91,11 +97,19 @@ async function lookupOnce(node: Datanode, request: LookupRequest): Promise<Looku
   const version = request.version === 0 ? keyspace.currentVersion : request.version;
   const table = node.tables.get(keyspace.uid, version);
   node.counters.lookups += request.keys.length;
+  let byteCount = 0;
   const results = request.keys.map((key) => {
     const status =
       table === undefined ? LookupStatus.UNAVAILABLE : lookupInTable(table, key, 0, key.length);
     const value =
       status === LookupStatus.OK ? found.bytes.subarray(found.start, found.end) : Buffer.alloc(0);
+    byteCount += value.length;
+    if (byteCount > ANSWER_BYTES_MAX) {
+      throw new SteleError(
+        'BATCH_TOO_LARGE',
+        `The values have more than ${ANSWER_BYTES_MAX} bytes together; ask for fewer keys.`,
+      );
+    }
     return { status, value };
   });
   return { version, results };

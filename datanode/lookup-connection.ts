@@ -11,6 +11,7 @@
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
+import { clientBytes } from '../base/byte-budget.ts';
 import { monotonicNowMs } from '../base/clock.ts';
 import { toSteleError } from '../base/errors.ts';
 import { InputBuffer } from '../base/input-buffer.ts';
@@ -35,6 +36,8 @@ import type { Upgrade } from './upgrades.ts';
 
 /** Replies that a peer may leave unread before its next request is looked at. */
 const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
+/** The same while the process's byte budget is full. */
+const OUTPUT_BYTES_SMALL = 64 * 1024;
 const TURN_MS_MAX = 1;
 /** How long a peer may take nothing, or be at one request. */
 const IDLE_MS_MAX = 20_000;
@@ -71,6 +74,8 @@ class LookupConnection {
   /** When the request began that is not whole; 0 if there is none. */
   #unfinishedSinceMs = 0;
   #isEnded = false;
+  /** As it is part of the budget. */
+  #accountedBytes = 0;
 
   constructor(
     accepted: Socket,
@@ -91,6 +96,7 @@ class LookupConnection {
     this.#socket.on('end', () => this.close());
     this.#socket.on('close', () => {
       this.#isEnded = true;
+      this.#account(0);
       onClose();
     });
     try {
@@ -151,6 +157,7 @@ class LookupConnection {
       this.#refuse(thrown);
     }
     if (this.#isEnded) return;
+    this.#account(this.#socket.writableLength + this.#input.heldBytes);
     // What is not answered by now must not be overwritten.
     if (this.#request !== undefined) this.#request.keys = Buffer.from(this.#request.keys);
     const goesOn = this.#request === undefined && !this.#turnScheduled && !this.#isFull;
@@ -158,8 +165,15 @@ class LookupConnection {
     else this.#socket.pause();
   }
 
+  /** Notes what this peer makes the process hold. */
+  #account(heldBytes: number): void {
+    clientBytes.usedBytes += heldBytes - this.#accountedBytes;
+    this.#accountedBytes = heldBytes;
+  }
+
   get #isFull(): boolean {
-    return this.#socket.writableLength > OUTPUT_BYTES_MAX;
+    const max = clientBytes.isFull ? OUTPUT_BYTES_SMALL : OUTPUT_BYTES_MAX;
+    return this.#socket.writableLength > max;
   }
 
   /** Answers until the input is dry, the peer does not take more, or the turn is over. */

@@ -132,9 +132,9 @@ async function openPorts(
 ): Promise<{ close(): Promise<void> }> {
   const closers: (() => Promise<void>)[] = [];
   try {
-    const grpc = new GrpcServer();
-    grpc.server.addService(DatanodeServiceService, datanodeService(node));
-    grpc.server.addService(lookupServiceDefinition, lookupService(node));
+    const grpc = new GrpcServer(settings.connectionsMax);
+    grpc.addService(DatanodeServiceService, datanodeService(node));
+    grpc.addService(lookupServiceDefinition, lookupService(node));
     const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port');
     const readiness = setInterval(() => {
       grpc.setReadiness(notReadyReason(node) === undefined ? 'SERVING' : 'NOT_SERVING');

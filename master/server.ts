@@ -103,15 +103,15 @@ async function openMaster(
   const registrar = new NodeRegistrar(leader);
 
   const watchers = new ViewWatchers(operations);
-  const grpc = new GrpcServer();
-  grpc.server.addService(ClusterServiceService, clusterService(operations, registrar, watchers));
-  grpc.server.addService(LoadServiceService, loadService(loads));
+  const grpc = new GrpcServer(settings.connectionsMax);
+  grpc.addService(ClusterServiceService, clusterService(operations, registrar, watchers));
+  grpc.addService(LoadServiceService, loadService(loads));
   const front = await startFront({
     settings: { ...settings, cacheMaxBytes: settings.cacheMax, ...frontLimits(settings) },
     operations,
     links: (nodeId) => leader.roster.connections.getClient(nodeId),
     onTrouble: (nodeId) => leader.doubt(nodeId),
-    grpcServer: grpc.server,
+    grpcServer: grpc,
     log,
   });
   closers.push(() => front.close(FRONT_CLOSE_MS));

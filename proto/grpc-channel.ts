@@ -14,7 +14,7 @@ import type {
 import type { ServiceError } from '@grpc/grpc-js';
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { SteleError } from '../base/errors.ts';
-import { GRPC_MESSAGE_BYTES_MAX } from '../base/limits.ts';
+import { GRPC_MESSAGE_BYTES_MAX, GRPC_REQUEST_BYTES_MAX } from '../base/limits.ts';
 import { steleErrorFromGrpc } from './grpc-errors.ts';
 import { WatchedCredentials } from './grpc-dial.ts';
 import type { CallOptions } from './ports.ts';
@@ -41,13 +41,15 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
 };
 
 export const SERVER_OPTIONS: ChannelOptions = {
-  'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
+  'grpc.max_receive_message_length': GRPC_REQUEST_BYTES_MAX,
   'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,
   // Node.js reads no more from a connection whose peer broke HTTP/2's rules, and so does not learn that it has
   // closed: the missing answer to a ping is what ends the session (25 KB) of a client that is gone.
   'grpc.keepalive_time_ms': 2000,
   'grpc.keepalive_timeout_ms': 3000,
-  'grpc.max_concurrent_streams': 10_000,
+  'grpc.max_concurrent_streams': 1000,
+  // Megabytes that a connection may hold before it gets no further stream; without a number there is no limit.
+  'grpc-node.max_session_memory': 96,
   'grpc-node.flow_control_window': 4 * 1024 * 1024,
   // A process that takes a port must be the only one on it.
   'grpc.so_reuseport': 0,

@@ -2,14 +2,14 @@
 // status details, and ERROR_TABLE gives the gRPC status for programs that know no Stele codes.
 
 import { Metadata, status } from '@grpc/grpc-js';
-import type { ServiceError } from '@grpc/grpc-js';
+import type { ServiceError, StatusObject } from '@grpc/grpc-js';
 import { ERROR_TABLE, SteleError, isErrorCode, toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 
 const CODE_KEY = 'stele-code';
 
 /** What a gRPC handler hands to its callback, or destroys its stream with. */
-export function toGrpcError(thrown: unknown): Partial<ServiceError> & Error {
+export function toGrpcError(thrown: unknown): Error & StatusObject {
   const error = toSteleError(thrown);
   const metadata = new Metadata();
   metadata.set(CODE_KEY, error.code);

@@ -10,6 +10,7 @@ import { SteleError } from '../base/errors.ts';
 import { toGrpcError } from './grpc-errors.ts';
 
 const METHOD = 'ServerReflectionInfo';
+const HEALTH_SERVICE = 'grpc.health.v1.Health';
 const SERVICES = [
   'grpc.reflection.v1.ServerReflection',
   'grpc.reflection.v1alpha.ServerReflection',
@@ -31,8 +32,8 @@ interface Reflection {
 
 const asTheyAre = (bytes: Buffer): Buffer => bytes;
 
-/** Adds both services to a server that does not listen yet. */
-export function addReflection(server: Server): void {
+/** Adds both services to a server that does not listen yet. They tell of `services`, and of health. */
+export function addReflection(server: Server, services: readonly string[]): void {
   let loaded: Promise<ReadonlyMap<string, Reflection>> | undefined;
   for (const service of SERVICES) {
     const path = `/${service}/${METHOD}`;
@@ -49,9 +50,9 @@ export function addReflection(server: Server): void {
       { [METHOD]: method },
       {
         [METHOD]: (call: RawStream) => {
-          loaded ??= loadReflection();
+          loaded ??= loadReflection(services);
           loaded.then(
-            (services) => answer(call, services.get(path)),
+            (loadedServices) => answer(call, loadedServices.get(path)),
             (thrown: unknown) => call.emit('error', toGrpcError(thrown)),
           );
         },
@@ -97,12 +98,19 @@ function decoded(
 }
 
 /** By the path of the method. */
-async function loadReflection(): Promise<ReadonlyMap<string, Reflection>> {
-  const [{ loadFileDescriptorSetFromBuffer }, { ReflectionService }] = await Promise.all([
-    import('@grpc/proto-loader'),
-    import('@grpc/reflection'),
-  ]);
-  const descriptors = loadFileDescriptorSetFromBuffer(readFileSync(descriptorSetUrl()));
+async function loadReflection(
+  services: readonly string[],
+): Promise<ReadonlyMap<string, Reflection>> {
+  const [{ loadFileDescriptorSetFromBuffer, loadSync }, { ReflectionService }, health] =
+    await Promise.all([
+      import('@grpc/proto-loader'),
+      import('@grpc/reflection'),
+      import('grpc-health-check'),
+    ]);
+  const descriptors = {
+    ...loadFileDescriptorSetFromBuffer(readFileSync(descriptorSetUrl())),
+    ...loadSync(health.protoPath),
+  };
   const found = new Map<string, Reflection>();
   const collector = {
     addService: (definition: ServiceDefinition, handlers: Record<string, unknown>): void => {
@@ -110,7 +118,8 @@ async function loadReflection(): Promise<ReadonlyMap<string, Reflection>> {
       found.set(path, { definition, answer: handlers[METHOD] as Reflection['answer'] });
     },
   };
-  new ReflectionService(descriptors).addToServer(collector);
+  const told = [...services, HEALTH_SERVICE];
+  new ReflectionService(descriptors, { services: told }).addToServer(collector);
   return found;
 }
 

@@ -11,6 +11,7 @@ import { SteleError } from '../base/errors.ts';
 import { monotonicNowMs } from '../base/clock.ts';
 import {
   LOOKUP_BATCH_KEYS_MAX,
+  LOOKUP_IN_FLIGHT_BYTES_MAX,
   LOOKUP_IN_FLIGHT_MAX,
   LOOKUP_REPLY_SOFT_BYTES,
 } from '../base/limits.ts';
@@ -50,6 +51,7 @@ interface Span {
 interface SentBatch {
   readonly spans: readonly Span[];
   readonly keyCount: number;
+  readonly byteCount: number;
   keysAnswered: number;
   spanIndex: number;
 }
@@ -79,6 +81,8 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
   #owesSinceMs = 0;
   #nextId = 1;
   #inFlight = 0;
+  /** Of requests that are not answered whole. */
+  #sentBytes = 0;
   #flushScheduled = false;
   #sweep: NodeJS.Timeout | undefined;
   #closed = false;
@@ -105,7 +109,10 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
     if (keys.length === 0) return Promise.resolve();
     if (this.#closed) return Promise.reject(this.#lost('The link was closed'));
     if (!this.#dial()) return Promise.reject(this.#failure ?? this.#lost('There is no connection'));
-    if (this.#inFlight + keys.length > LOOKUP_IN_FLIGHT_MAX) {
+    if (
+      this.#inFlight + keys.length > LOOKUP_IN_FLIGHT_MAX ||
+      this.#sentBytes > LOOKUP_IN_FLIGHT_BYTES_MAX
+    ) {
       return Promise.reject(
         new SteleError('OVERLOADED', `The ${this.#peer} has too many lookups in flight.`),
       );
@@ -156,7 +163,9 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
       throw this.#lost('An answer came out of order');
     }
     this.#deliver(batch, count, bytes, start, end);
-    if (batch.keysAnswered >= batch.keyCount) this.#sent.delete(id);
+    if (batch.keysAnswered < batch.keyCount) return;
+    this.#sentBytes -= batch.byteCount;
+    this.#sent.delete(id);
   }
 
   onEnd(error: SteleError, wasOpen: boolean): void {
@@ -229,7 +238,9 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
     this.#targetRefs = [];
     this.#targets.clear();
     if (this.#sent.size === 0) this.#owesSinceMs = monotonicNowMs();
-    this.#sent.set(id, { spans, keyCount, keysAnswered: 0, spanIndex: 0 });
+    const byteCount = frame.length;
+    this.#sentBytes += byteCount;
+    this.#sent.set(id, { spans, keyCount, byteCount, keysAnswered: 0, spanIndex: 0 });
     // In-flight keys are bounded in lookup(), so what a slow peer leaves unsent is bounded too.
     if (this.#connection?.send(frame) === true) this.#writer.giveBack();
   }
@@ -292,6 +303,7 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
   #fail(error: SteleError): void {
     this.#sent.clear();
     this.#inFlight = 0;
+    this.#sentBytes = 0;
     this.#spans = [];
     this.#targetRefs = [];
     this.#targets.clear();

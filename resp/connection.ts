@@ -245,7 +245,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   /** Throws ProtocolError when all unfinished commands together are too much, this one among them. */
   #accountInput(heldBytes: number): void {
     const { pressure } = this.#context;
-    pressure.inputBytes += heldBytes - this.#inputBytes;
+    pressure.noteInput(heldBytes - this.#inputBytes);
     this.#inputBytes = heldBytes;
     if (pressure.isInputTooMuch(heldBytes)) {
       throw new ProtocolError('too many unfinished requests of all clients; try again later');
@@ -327,7 +327,9 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   /** Notes how much this client has not taken yet, and whether that is too much. */
   #account(waitingBytes: number): void {
     const { pressure } = this.#context;
-    pressure.outputBytes += waitingBytes - this.#accountedBytes;
+    if (waitingBytes !== this.#accountedBytes) {
+      pressure.noteOutput(waitingBytes - this.#accountedBytes);
+    }
     this.#accountedBytes = waitingBytes;
     this.#outputFull = waitingBytes > pressure.unreadBytesMax;
   }
@@ -381,7 +383,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     this.#ended = true;
     this.#queue.abandon();
     this.#account(0);
-    this.#context.pressure.inputBytes -= this.#inputBytes;
+    this.#context.pressure.noteInput(-this.#inputBytes);
     this.#inputBytes = 0;
     this.#context.onClosed(this);
   }

@@ -10,11 +10,16 @@
 // 256 MiB. Above 256 MiB unfinished one that has more than 64 KiB of a command is closed when it sends more. So memory is bounded by the two totals
 // and by 192 KiB a client, and whoever sends small commands and reads the replies notices nothing.
 //
+// All of it is part of the process's byte budget (base/byte-budget.ts): while that is full, by whatever port, it is
+// as crowded here.
+//
 // A turn of the event loop is bounded, too: 200 clients that each ask for megabytes at the same time would each
 // write one in it, and everybody else would wait for a third of a second. The first of them may; once 8 MiB
 // are written each writes 32 KiB a turn until the loop comes round.
 
 import { setImmediate } from 'node:timers';
+import { clientBytes } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import { RESP_OUTPUT_PAUSE_BYTES } from '../base/limits.ts';
 import { REPLY_BYTES_MAX } from './encoder.ts';
 
@@ -48,6 +53,7 @@ const LIMITS: PressureLimits = {
 
 export class Pressure {
   readonly #limits: PressureLimits;
+  readonly #budget: ByteBudget;
   /** Replies not taken yet, of all clients. */
   outputBytes = 0;
   /** Unfinished commands, of all clients. */
@@ -58,12 +64,26 @@ export class Pressure {
     this.#loopBytes = 0;
   };
 
-  constructor(limits: Partial<PressureLimits> = {}) {
+  /** `budget` is that of the process, which other ports take from, too. */
+  constructor(limits: Partial<PressureLimits> = {}, budget: ByteBudget = clientBytes) {
+    this.#budget = budget;
     this.#limits = { ...LIMITS, ...limits };
   }
 
+  /** A client has so many bytes more (or less) to take. */
+  noteOutput(byteCount: number): void {
+    this.outputBytes += byteCount;
+    this.#budget.usedBytes += byteCount;
+  }
+
+  /** Unfinished commands have so many bytes more (or less). */
+  noteInput(byteCount: number): void {
+    this.inputBytes += byteCount;
+    this.#budget.usedBytes += byteCount;
+  }
+
   get isCrowded(): boolean {
-    return this.outputBytes > this.#limits.outputTotalBytes;
+    return this.outputBytes > this.#limits.outputTotalBytes || this.#budget.isFull;
   }
 
   /** What a client may leave unread before it is not read any more either. */
@@ -94,7 +114,8 @@ export class Pressure {
 
   /** Whether a client with so much of an unfinished command must go. */
   isInputTooMuch(heldBytes: number): boolean {
-    return this.inputBytes > this.#limits.inputTotalBytes && heldBytes > SMALL_BYTES;
+    const isFull = this.inputBytes > this.#limits.inputTotalBytes || this.#budget.isFull;
+    return isFull && heldBytes > SMALL_BYTES;
   }
 
   /** Whether a client that has taken nothing for so long must go; `isWaiting`: its next commands are not read. */

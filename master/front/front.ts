@@ -2,7 +2,6 @@
 // server, and closes them in order: unready first, then the ports, then what still waits.
 
 import type { AddressInfo } from 'node:net';
-import type { Server as GrpcServer } from '@grpc/grpc-js';
 import type { FastifyInstance } from 'fastify';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
@@ -18,6 +17,7 @@ import { KeyScanner } from './key-scanner.ts';
 import { LookupCore } from './lookup-core.ts';
 import { FrontMetrics } from './metrics.ts';
 import { MasterRespBackend } from './resp-backend.ts';
+import type { GrpcServer } from '../../proto/grpc-server.ts';
 import { lookupServiceDefinition } from '../../proto/lookup-frames.ts';
 
 interface FrontSettings {

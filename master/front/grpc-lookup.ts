@@ -1,11 +1,13 @@
 // LookupService of the master: the unary call, and the batched stream for programs that read much.
 //
 // Requests of one stream are worked on side by side; each is answered as soon as all its keys are
-// known, in pieces of about 1 MiB. A stream holds at most STREAM_KEYS_MAX keys that are not yet
-// answered and taken by the client: beyond that it is not read.
+// known, in pieces of about 1 MiB, and sooner where the values are large. A stream holds at most STREAM_KEYS_MAX
+// keys that are not yet answered and taken by the client: beyond that it is not read. And it asks for no more keys at
+// a time than have values of STREAM_BYTES_HELD, by what the values have been like.
 
 import type { handleUnaryCall, ServerDuplexStream } from '@grpc/grpc-js';
-import { SteleError, toSteleError } from '../../base/errors.ts';
+import { clientBytes } from '../../base/byte-budget.ts';
+import { SteleError } from '../../base/errors.ts';
 import { LOOKUP_BATCH_KEYS_MAX, LOOKUP_REPLY_SOFT_BYTES } from '../../base/limits.ts';
 import { toGrpcError } from '../../proto/grpc-errors.ts';
 import { messagesOf } from '../../proto/grpc-streams.ts';
@@ -18,11 +20,14 @@ import type {
   LookupStreamRequest,
   LookupStreamResponse,
 } from '../../proto/gen/stele/v1/lookup.ts';
+import type { LookupTarget } from '../../proto/routing/router.ts';
 import type { LookupReceiver } from '../../proto/routing/waiting.ts';
 import type { LookupCore, LookupOutcome } from './lookup-core.ts';
+import { LookupWindow } from './lookup-window.ts';
 import type { FrontMetrics, SurfaceCounts } from './metrics.ts';
 
 const STREAM_KEYS_MAX = 4 * LOOKUP_BATCH_KEYS_MAX;
+const STREAM_BYTES_HELD = 8 * 1024 * 1024;
 /** Time a client may take to read one message before its stream is given up. */
 const DRAIN_MS_MAX = 30_000;
 /** Whom a client that names its peer means. */
@@ -73,29 +78,51 @@ class StreamSession {
   readonly #core: LookupCore;
   readonly #counts: SurfaceCounts;
   readonly #call: Stream;
-  /** Keys of requests that have been read and whose answers have not been written. */
+  readonly #window = new LookupWindow(STREAM_BYTES_HELD, STREAM_KEYS_MAX);
+  /** Keys of requests that have been read and whose answers have not been written; those asked for among them. */
   #pendingKeys = 0;
-  #writes: Promise<void> = Promise.resolve();
-  #failure: SteleError | undefined;
-  #wake: () => void = () => undefined;
+  #askedKeys = 0;
+  /** Requests with keys that have not been asked for, in order; requests all of whose answers are there. */
+  #unasked: StreamAnswers[] = [];
+  #complete: StreamAnswers[] = [];
+  #isReading = true;
+  /** Of the loop that writes, and of the one that reads. */
+  #wakeWriter: () => void = () => undefined;
+  #wakeReader: () => void = () => undefined;
 
   constructor(core: LookupCore, counts: SurfaceCounts, call: Stream) {
     this.#core = core;
     this.#counts = counts;
     this.#call = call;
+    call.once('cancelled', () => this.#wake());
   }
 
   async run(): Promise<void> {
     try {
-      for await (const request of messagesOf<LookupStreamRequest>(this.#call)) {
-        this.#begin(request);
-        await this.#belowKeys(STREAM_KEYS_MAX);
-      }
-      await this.#belowKeys(1);
+      await Promise.all([this.#read(), this.#writeAll()]);
       this.#call.end();
     } catch (thrown) {
       if (!this.#call.cancelled) this.#call.emit('error', toGrpcError(thrown));
     }
+  }
+
+  async #read(): Promise<void> {
+    try {
+      for await (const request of messagesOf<LookupStreamRequest>(this.#call)) {
+        this.#begin(request);
+        while (this.#pendingKeys >= STREAM_KEYS_MAX && !this.#call.cancelled) {
+          await new Promise<void>((resolve) => (this.#wakeReader = resolve));
+        }
+      }
+    } finally {
+      this.#isReading = false;
+      this.#wake();
+    }
+  }
+
+  #wake(): void {
+    this.#wakeWriter();
+    this.#wakeReader();
   }
 
   #begin(request: LookupStreamRequest): void {
@@ -108,85 +135,137 @@ class StreamSession {
         `A message has ${request.count} keys; send at most ${LOOKUP_BATCH_KEYS_MAX}.`,
       );
     }
-    const answers = new StreamAnswers(request.count, this.#call, (done) => {
-      this.#writes = this.#writes.then(() => this.#write(request, done));
-    });
+    if (clientBytes.isFull) {
+      throw new SteleError('OVERLOADED', 'Clients have too much in flight; try again later.');
+    }
     const targets = request.targets.map((target) =>
       this.#core.router.targetOfUid(target.keyspaceUid, target.version),
     );
-    this.#pendingKeys += request.count;
-    const deadlineAtMs = this.#core.deadlineFromNow();
-    readKeys(request.keys, request.count, (index, targetIndex, start, end) => {
-      const target = targets[targetIndex];
-      if (target === undefined) answers.receive(index, LookupStatus.UNAVAILABLE, undefined);
-      else {
-        const key = request.keys.subarray(start, end);
-        this.#core.get(target, key, answers, index, deadlineAtMs);
-      }
+    const answers = new StreamAnswers(request, targets, this.#call, (done, valueBytes) => {
+      this.#window.note(valueBytes);
+      if (done.isComplete) this.#complete.push(done);
+      this.#wakeWriter();
     });
+    this.#pendingKeys += request.count;
+    if (request.count === 0) this.#complete.push(answers);
+    else this.#unasked.push(answers);
+    this.#wakeWriter();
   }
 
-  /** Writes the answers to one request. Never rejects: a failure ends the stream in `run`. */
-  async #write(request: LookupStreamRequest, answers: StreamAnswers): Promise<void> {
-    try {
-      if (this.#failure === undefined && !this.#call.cancelled) await this.#send(request, answers);
-    } catch (thrown) {
-      this.#failure = toSteleError(thrown);
+  /** Asks for keys and writes answers as they come, until all have been written. */
+  async #writeAll(): Promise<void> {
+    while (!this.#call.cancelled) {
+      this.#ask();
+      const complete = this.#complete;
+      this.#complete = [];
+      for (const answers of complete) await this.#send(answers);
+      // One of large values cannot wait until it is complete.
+      const [first] = this.#unasked;
+      if (first !== undefined && first.known > first.written) await this.#send(first);
+      else if (complete.length === 0 && this.#complete.length === 0) {
+        if (!this.#isReading && this.#pendingKeys === 0) return;
+        await new Promise<void>((resolve) => (this.#wakeWriter = resolve));
+      }
     }
-    this.#counts.latency.record(performance.now() - answers.beganMs);
-    this.#pendingKeys -= request.count;
-    this.#wake();
   }
 
-  async #send(request: LookupStreamRequest, answers: StreamAnswers): Promise<void> {
+  #ask(): void {
+    for (let first = this.#unasked[0]; first !== undefined; first = this.#unasked[0]) {
+      while (!first.isAsked) {
+        if (this.#askedKeys >= this.#window.size) return;
+        this.#askedKeys++;
+        first.askNext(this.#core);
+      }
+      this.#unasked.shift();
+    }
+  }
+
+  /** Writes what is known of the answers to one request, in pieces. */
+  async #send(answers: StreamAnswers): Promise<void> {
     const writer = new PackedWriter();
-    let first = 0;
-    for (let index = 0; index < request.count; index++) {
-      const status = answers.statuses[index] ?? LookupStatus.UNAVAILABLE;
-      const value = answers.values[index] ?? NO_BYTES;
-      countStatus(this.#counts, status as LookupStatus);
-      writer.addResult(status as LookupStatus, value, 0, value.length);
-      if (writer.byteLength < LOOKUP_REPLY_SOFT_BYTES && index + 1 < request.count) continue;
+    const { id } = answers.request;
+    for (let first = answers.written, index = first; index < answers.known; index++) {
+      const status = answers.statuses[index] as LookupStatus;
+      const value = answers.takeValue(index);
+      countStatus(this.#counts, status);
+      writer.addResult(status, value, 0, value.length);
+      if (writer.byteLength < LOOKUP_REPLY_SOFT_BYTES && index + 1 < answers.known) continue;
       const count = index + 1 - first;
-      const message = { id: request.id, first, count, results: writer.take() };
+      const message = { id, first, count, results: writer.take() };
       first = index + 1;
-      if (!this.#call.write(message)) await drained(this.#call);
+      answers.written = first;
+      const isTaken = this.#call.write(message);
+      if (!isTaken) await drained(this.#call);
+      this.#askedKeys -= count;
+      this.#pendingKeys -= count;
+      this.#wakeReader();
     }
-  }
-
-  async #belowKeys(keyCount: number): Promise<void> {
-    while (this.#pendingKeys >= keyCount && this.#failure === undefined) {
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-    if (this.#failure !== undefined) throw this.#failure;
+    if (answers.isComplete) this.#counts.latency.record(performance.now() - answers.beganMs);
   }
 }
 
 /** The answers to one request as they come in. */
 class StreamAnswers implements LookupReceiver {
   readonly beganMs = performance.now();
-  readonly statuses: Uint8Array;
-  readonly values: (Buffer | undefined)[];
+  readonly request: LookupStreamRequest;
+  readonly statuses: (LookupStatus | undefined)[];
+  /** Answers from the first on that are known, and that have been written. */
+  known = 0;
+  written = 0;
+  readonly #values: (Buffer | undefined)[];
+  readonly #keys: { readonly target: LookupTarget | undefined; readonly key: Buffer }[] = [];
   readonly #call: Stream;
-  readonly #onDone: (answers: StreamAnswers) => void;
-  #left: number;
+  readonly #onAnswer: (answers: StreamAnswers, valueBytes: number) => void;
+  #asked = 0;
 
-  constructor(keyCount: number, call: Stream, onDone: (answers: StreamAnswers) => void) {
-    this.statuses = new Uint8Array(keyCount);
-    this.values = Array.from({ length: keyCount });
-    this.#left = keyCount;
+  constructor(
+    request: LookupStreamRequest,
+    targets: readonly (LookupTarget | undefined)[],
+    call: Stream,
+    onAnswer: (answers: StreamAnswers, valueBytes: number) => void,
+  ) {
+    this.request = request;
+    this.statuses = Array.from({ length: request.count });
+    this.#values = Array.from({ length: request.count });
     this.#call = call;
-    this.#onDone = onDone;
+    this.#onAnswer = onAnswer;
+    readKeys(request.keys, request.count, (_index, targetIndex, start, end) => {
+      this.#keys.push({ target: targets[targetIndex], key: request.keys.subarray(start, end) });
+    });
   }
 
   get abandoned(): boolean {
     return this.#call.cancelled;
   }
 
+  get isAsked(): boolean {
+    return this.#asked === this.#keys.length;
+  }
+
+  get isComplete(): boolean {
+    return this.known === this.request.count;
+  }
+
+  askNext(core: LookupCore): void {
+    const index = this.#asked++;
+    const { key, target } = this.#keys[index] ?? {};
+    if (target === undefined || key === undefined) {
+      this.receive(index, LookupStatus.UNAVAILABLE, undefined);
+    } else core.get(target, key, this, index, core.deadlineFromNow());
+  }
+
   receive(index: number, status: LookupStatus, value: Buffer | undefined): void {
     this.statuses[index] = status;
-    this.values[index] = value;
-    if (--this.#left === 0) this.#onDone(this);
+    this.#values[index] = value;
+    while (this.known < this.request.count && this.statuses[this.known] !== undefined) this.known++;
+    this.#onAnswer(this, value?.length ?? 0);
+  }
+
+  /** The value, which is let go of. */
+  takeValue(index: number): Buffer {
+    const value = this.#values[index] ?? NO_BYTES;
+    this.#values[index] = undefined;
+    return value;
   }
 }
 

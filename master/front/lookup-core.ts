@@ -6,14 +6,16 @@
 
 import { monotonicNowMs, turnNowMs } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
+import { clientBytes } from '../../base/byte-budget.ts';
 import { SteleError } from '../../base/errors.ts';
-import { KEY_BYTES_MAX, LOOKUP_KEYS_MAX } from '../../base/limits.ts';
+import { GRPC_MESSAGE_BYTES_MAX, KEY_BYTES_MAX, LOOKUP_KEYS_MAX } from '../../base/limits.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { ViewSource } from '../../proto/operations.ts';
 import type { DatanodeLink } from '../../proto/ports.ts';
 import { shardOfSlot } from '../../ring/shard.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 import { ValueCache, copyOfCached } from './cache.ts';
+import { LookupWindow } from './lookup-window.ts';
 import type { CachedValue } from './slab-cache.ts';
 import { Dispatcher } from '../../proto/routing/dispatcher.ts';
 import { newWaitingKey } from '../../proto/routing/waiting.ts';
@@ -21,8 +23,10 @@ import type { LookupReceiver } from '../../proto/routing/waiting.ts';
 import { Router } from '../../proto/routing/router.ts';
 import type { LookupTarget } from '../../proto/routing/router.ts';
 
-/** Value bytes that one lookup() may bring together; more is BATCH_TOO_LARGE. */
-const OUTCOME_BYTES_MAX = 256 * 1024 * 1024;
+/** Value bytes that one lookup() may bring together: they fit into one gRPC message, with what else is in it. */
+const OUTCOME_BYTES_MAX = GRPC_MESSAGE_BYTES_MAX - 8 * 1024 * 1024;
+/** Value bytes that a lookup() asks for at a time. */
+const WINDOW_BYTES = 16 * 1024 * 1024;
 
 export interface LookupCoreOptions {
   readonly views: ViewSource;
@@ -41,6 +45,8 @@ export interface LookupOptions {
   /** 0 or absent: the current version. */
   readonly version?: number;
   readonly deadlineMs?: number;
+  /** Value bytes above which the lookup is BATCH_TOO_LARGE. */
+  readonly valueBytesMax?: number;
   /** Aborting rejects with CANCELLED. */
   readonly signal?: AbortSignal;
 }
@@ -148,7 +154,7 @@ export class LookupCore {
   /**
    * Looks `keys` up in one version. Per key OK, NOT_FOUND or UNAVAILABLE; rejects only for the
    * batch as a whole: UNINITIALIZED, KEYSPACE_NOT_FOUND, VERSION_NOT_FOUND, KEY_TOO_LONG,
-   * BATCH_TOO_LARGE, CANCELLED. The keys must not change until then.
+   * BATCH_TOO_LARGE, OVERLOADED, CANCELLED; nothing more is asked for then. The keys must not change until then.
    */
   lookup(
     keyspace: string,
@@ -158,13 +164,16 @@ export class LookupCore {
     return new Promise((resolve, reject) => {
       const target = this.target(keyspace, options.version);
       checkKeys(keys);
-      const collector = new OutcomeCollector(target, keys.length, resolve, reject);
-      collector.watch(options.signal);
       const deadlineAtMs = this.#nowMs() + (options.deadlineMs ?? this.#deadlineMs);
-      for (let index = 0; index < keys.length && !collector.abandoned; index++) {
-        this.get(target, keys[index] as Uint8Array, collector, index, deadlineAtMs);
-      }
-      collector.finishIfEmpty();
+      const collector = new OutcomeCollector(
+        target,
+        keys.length,
+        options.valueBytesMax ?? OUTCOME_BYTES_MAX,
+        (index) => this.get(target, keys[index] as Uint8Array, collector, index, deadlineAtMs),
+        { resolve, reject },
+      );
+      collector.watch(options.signal);
+      collector.begin();
     });
   }
 
@@ -197,6 +206,11 @@ function checkKeys(keys: readonly Uint8Array[]): void {
   for (const key of keys) checkKeyLength(key.length);
 }
 
+interface Settle {
+  readonly resolve: (outcome: LookupOutcome) => void;
+  readonly reject: (error: SteleError) => void;
+}
+
 class OutcomeCollector implements LookupReceiver, LookupOutcome {
   readonly target: LookupTarget;
   readonly statuses: LookupStatus[];
@@ -204,25 +218,32 @@ class OutcomeCollector implements LookupReceiver, LookupOutcome {
   readonly nodeIds: string[];
   failure: SteleError | undefined;
   abandoned = false;
-  readonly #resolve: (outcome: LookupOutcome) => void;
-  readonly #reject: (error: SteleError) => void;
+  readonly #window: LookupWindow;
+  readonly #valueBytesMax: number;
+  readonly #ask: (index: number) => void;
+  readonly #settle: Settle;
   #unwatch: () => void = () => undefined;
-  #left: number;
+  /** The next key to ask for. */
+  #next = 0;
+  #isAsking = false;
+  #answered = 0;
   #bytes = 0;
 
   constructor(
     target: LookupTarget,
     keyCount: number,
-    resolve: (outcome: LookupOutcome) => void,
-    reject: (error: SteleError) => void,
+    valueBytesMax: number,
+    ask: (index: number) => void,
+    settle: Settle,
   ) {
     this.target = target;
     this.statuses = Array.from<LookupStatus>({ length: keyCount }).fill(LookupStatus.UNAVAILABLE);
     this.values = Array.from({ length: keyCount });
     this.nodeIds = Array.from<string>({ length: keyCount }).fill('');
-    this.#left = keyCount;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#window = new LookupWindow(Math.min(WINDOW_BYTES, valueBytesMax), keyCount);
+    this.#valueBytesMax = valueBytesMax;
+    this.#ask = ask;
+    this.#settle = settle;
   }
 
   watch(signal: AbortSignal | undefined): void {
@@ -233,8 +254,9 @@ class OutcomeCollector implements LookupReceiver, LookupOutcome {
     this.#unwatch = () => signal.removeEventListener('abort', cancel);
   }
 
-  finishIfEmpty(): void {
+  begin(): void {
     if (this.statuses.length === 0) this.#finish();
+    else this.#askMore();
   }
 
   receive(
@@ -245,27 +267,57 @@ class OutcomeCollector implements LookupReceiver, LookupOutcome {
     failure: SteleError | undefined,
   ): void {
     if (this.abandoned) return;
+    const byteCount = value?.length ?? 0;
     this.statuses[index] = status;
     this.values[index] = value;
     this.nodeIds[index] = nodeId;
     this.failure ??= failure;
-    this.#bytes += value?.length ?? 0;
-    if (this.#bytes > OUTCOME_BYTES_MAX) {
-      return this.#abandon('BATCH_TOO_LARGE', 'The values are too large together; ask for fewer.');
+    this.#answered++;
+    this.#bytes += byteCount;
+    clientBytes.usedBytes += byteCount;
+    this.#window.note(byteCount);
+    if (this.#bytes > this.#valueBytesMax) {
+      const text = `The values have more than ${this.#valueBytesMax} bytes together; ask for fewer.`;
+      return this.#abandon('BATCH_TOO_LARGE', text);
     }
-    if (--this.#left === 0) this.#finish();
+    if (byteCount > 0 && clientBytes.isFull) {
+      return this.#abandon('OVERLOADED', 'Clients have too much in flight; try again later.');
+    }
+    if (this.#answered === this.statuses.length) this.#finish();
+    else this.#askMore();
+  }
+
+  /** Answers may come while a key is being asked for. */
+  #askMore(): void {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    const keyCount = this.statuses.length;
+    while (
+      this.#next < keyCount &&
+      !this.abandoned &&
+      this.#next - this.#answered < this.#window.size
+    ) {
+      this.#ask(this.#next++);
+    }
+    this.#isAsking = false;
   }
 
   #finish(): void {
-    this.#unwatch();
-    this.#resolve(this);
+    this.#letGo();
+    this.#settle.resolve(this);
   }
 
-  #abandon(code: 'CANCELLED' | 'BATCH_TOO_LARGE', message: string): void {
+  #abandon(code: 'CANCELLED' | 'BATCH_TOO_LARGE' | 'OVERLOADED', message: string): void {
     if (this.abandoned) return;
     this.abandoned = true;
     this.values.length = 0;
+    this.#letGo();
+    this.#settle.reject(new SteleError(code, message));
+  }
+
+  #letGo(): void {
     this.#unwatch();
-    this.#reject(new SteleError(code, message));
+    clientBytes.usedBytes -= this.#bytes;
+    this.#bytes = 0;
   }
 }

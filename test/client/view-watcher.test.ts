@@ -16,7 +16,7 @@ async function startMaster({ sends }: { sends: boolean }): Promise<string> {
     if (sends) call.write({ view });
   };
   const names = Object.keys(ClusterServiceService);
-  server.server.addService(
+  server.addService(
     ClusterServiceService,
     Object.fromEntries(names.map((name) => [name, watchView])),
   );

@@ -29,7 +29,7 @@ export async function startGrpcPeer({ answers }: { answers: boolean }): Promise<
     if (answers) callback(null, empty);
   };
   const names = Object.keys(DatanodeServiceService);
-  server.server.addService(
+  server.addService(
     DatanodeServiceService,
     Object.fromEntries(names.map((name) => [name, method])),
   );

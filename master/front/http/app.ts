@@ -25,6 +25,7 @@ import { hideKey } from './raw-url.ts';
 import { requestGuard } from './request-guard.ts';
 import type { GuardOptions } from './request-guard.ts';
 import { nameRoutes } from './route-methods.ts';
+import { holdUntilTaken } from './value-reply.ts';
 import { readRoutes } from './value-routes.ts';
 
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
@@ -58,6 +59,10 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     const refusal = guard(request.raw, request.originalUrl);
     if (refusal === undefined) done();
     else void sendProblem(reply, refusal.error, refusal.status);
+  });
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (typeof payload === 'string') holdUntilTaken(reply.raw, Buffer.byteLength(payload));
+    done(null, payload);
   });
   readBodies(app);
   const finishRoutes = nameRoutes(app);

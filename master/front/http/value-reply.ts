@@ -13,6 +13,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { crc32 } from 'node:zlib';
 import { SteleError } from '../../../base/errors.ts';
+import { clientBytes } from '../../../base/byte-budget.ts';
 import { shorten } from '../../../base/ids.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import type { LookupReceiver } from '../../../proto/routing/waiting.ts';
@@ -23,6 +24,14 @@ import { writeAtTurnEnd } from './reply-turn.ts';
 
 /** Up to this size header and value go out as one latin1 string, which is one write. */
 const ONE_WRITE_BYTES_MAX = 8 * 1024;
+
+/** Smaller answers are not counted: the system takes them at once. */
+const HELD_BYTES_MIN = 64 * 1024;
+
+/** Counts an answer among what clients have not taken, until it is sent or they are gone. */
+export function holdUntilTaken(response: ServerResponse, byteCount: number): void {
+  if (byteCount > HELD_BYTES_MIN) response.once('close', clientBytes.take(byteCount));
+}
 
 export class ValueReply implements LookupReceiver {
   readonly #request: IncomingMessage;
@@ -93,7 +102,12 @@ export class ValueReply implements LookupReceiver {
       response.end();
       return;
     }
+    if (value.length > HELD_BYTES_MIN && clientBytes.isFull) {
+      const text = 'Clients have taken too little of what they asked for; try again later.';
+      return writeProblem(response, new SteleError('OVERLOADED', text), this.#requestId);
+    }
     const body = isJson ? this.#json(value) : value;
+    holdUntilTaken(response, body.length);
     response.writeHead(200, [
       'content-type',
       isJson ? 'application/json; charset=utf-8' : 'application/octet-stream',

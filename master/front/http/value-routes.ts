@@ -15,6 +15,8 @@ import { RESPONSES, queryOf } from './schemas.ts';
 import { ValueReply } from './value-reply.ts';
 
 const KEYSPACE_DEFAULT = 'default';
+/** Values of one answer in JSON, which may take six times as much: each has its own URL without that bound. */
+const JSON_VALUE_BYTES_MAX = 16 * 1024 * 1024;
 
 type Encoding = 'utf8' | 'base64';
 
@@ -84,7 +86,10 @@ export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOp
       const beganMs = performance.now();
       if (keys.length > LOOKUP_KEYS_MAX) throw tooManyKeys(keys.length);
       const bytes = keys.map((key) => decodeKey(key, encoding));
-      const outcome = await core.lookup(request.params.keyspace, bytes, { version });
+      const outcome = await core.lookup(request.params.keyspace, bytes, {
+        version,
+        valueBytesMax: JSON_VALUE_BYTES_MAX,
+      });
       countOutcome(metrics, outcome, performance.now() - beganMs);
       return {
         version: outcome.target.version,

@@ -34,7 +34,7 @@ beforeEach(async () => {
     deadlineMs: 200,
   });
   server = new GrpcServer();
-  server.server.addService(
+  server.addService(
     LookupServiceService,
     lookupService(core, new FrontMetrics(core, cluster, () => ({ http: 0, resp: 0 }))),
   );
@@ -125,6 +125,31 @@ describe('the LookupStream', () => {
     answers.forEach((answer, number) => {
       expect(answer).toBe(String.fromCharCode(65 + number).repeat(700_000));
     });
+  });
+
+  it('answers thousands of large values, some at a time', async () => {
+    const keys = Array.from({ length: 3000 }, (_, number) => Buffer.from(`m${number}`));
+    keys.forEach((key, number) => cluster.put(key, Buffer.alloc(50_000, 65 + (number % 26))));
+    const answers = await streamed(keys);
+    answers.forEach((answer, number) => {
+      expect(answer).toBe(String.fromCharCode(65 + (number % 26)).repeat(50_000));
+    });
+  });
+
+  it('ends while answers are outstanding, when the client cancels', async () => {
+    for (const node of cluster.nodes.values()) node.silent = true;
+    const stream = client.lookupStream();
+    stream.on('error', () => undefined);
+    const writer = new PackedWriter();
+    writer.addKey(0, Buffer.from('a'));
+    const target = { keyspaceUid: UID, version: 1 };
+    const message = { targets: [target], expectNode: '', expectIncarnation: '' };
+    stream.write({ ...message, id: 1, count: 1, keys: writer.take() });
+    await expect.poll(() => [...cluster.nodes.values()].some((node) => node.calls > 0)).toBe(true);
+    stream.cancel();
+    for (const node of cluster.nodes.values()) node.silent = false;
+    cluster.put('a', '1');
+    expect(await streamed([Buffer.from('a')])).toEqual(['1']);
   });
 
   it('takes version 0 as the current one, and knows nothing of other uids and versions', async () => {

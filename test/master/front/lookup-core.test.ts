@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { clientBytes } from '../../../base/byte-budget.ts';
 import { LookupCore } from '../../../master/front/lookup-core.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
@@ -322,6 +323,28 @@ describe('refusals of a whole batch', () => {
     });
     const many = Array.from({ length: 10_001 }, () => Buffer.from('k'));
     await expect(core.lookup('default', many)).rejects.toMatchObject({ code: 'BATCH_TOO_LARGE' });
+  });
+
+  it('ask for no more once the values are too large together', async () => {
+    const value = Buffer.alloc(64 * 1024);
+    const names = Array.from({ length: 9000 }, (_, index) => `large-${index}`);
+    for (const name of names) cluster.put(name, value);
+    const asked = (): number =>
+      [...cluster.nodes.values()].reduce((sum, node) => sum + node.keysAsked, 0);
+    const before = asked();
+    const reading = core.lookup('default', keys(...names), { valueBytesMax: 4 * 1024 * 1024 });
+    await expect(reading).rejects.toMatchObject({ code: 'BATCH_TOO_LARGE', retryable: false });
+    expect(asked() - before).toBeLessThan(1500);
+    const held = clientBytes.usedBytes;
+    expect((await core.lookup('default', keys(...names.slice(0, 900)))).values).toHaveLength(900);
+    expect(clientBytes.usedBytes).toBe(held);
+  });
+
+  it('are refused while clients have not taken much', async () => {
+    cluster.put('k', 'value');
+    const giveBack = clientBytes.take(clientBytes.limitBytes);
+    onTestFinished(giveBack);
+    await expect(core.lookup('default', keys('k'))).rejects.toMatchObject({ code: 'OVERLOADED' });
   });
 
   it('follow an abort at once', async () => {
