@@ -30,6 +30,23 @@ export function keyspaceName(text: string): KeyspaceName {
   );
 }
 
+/**
+ * As keyspaceName, for a keyspace that is to be made: not one of digits alone, which SELECT and `-n` take for
+ * another keyspace's index. Those of earlier releases stay readable by their name everywhere else.
+ */
+export function newKeyspaceName(text: string): KeyspaceName {
+  if (!/^[0-9]+$/.test(text)) return keyspaceName(text);
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `'${shorten(text)}' cannot be the name of a new keyspace: SELECT takes a number for the index of a keyspace. Use a name with a letter in it, such as 'ks${shorten(text, 50)}'.`,
+  );
+}
+
+/** The index that SELECT's argument is; undefined where it is a name. A number is always an index. */
+export function keyspaceIndex(nameOrIndex: string): number | undefined {
+  return /^(?:0|[1-9][0-9]{0,8})$/.test(nameOrIndex) ? Number(nameOrIndex) : undefined;
+}
+
 /** A datanode's name: letters, digits, `_`, `.` and `-`, at most 63, starting with a letter or digit. */
 export function nodeId(text: string): NodeId {
   if (NODE_PATTERN.test(text)) return text as NodeId;

@@ -64,7 +64,8 @@ function idsAfter(all: readonly string[], after: string): readonly string[] {
 }
 
 async function refuseSingleCopies(admin: RestartAdmin): Promise<void> {
-  const { keyspaces } = await admin.listKeyspaces();
+  const listed = await admin.listKeyspaces();
+  const keyspaces = listed.keyspaces.filter(({ state }) => state !== 'DELETING');
   const single = keyspaces.filter(
     ({ currentVersion, replication }) => replication < 2 && currentVersion > 0,
   );

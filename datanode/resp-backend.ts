@@ -3,6 +3,7 @@
 // Hot for GET, MGET, EXISTS and STRLEN: one step per key on the bytes of the request, the value
 // copied once into the reply. Everything else may take its time.
 
+import { keyspaceIndex } from '../base/ids.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
 import type { CommandBackend, PendingReply, ServerFacts } from '../resp/backend.ts';
 import type { CommandSpec } from '../resp/command-spec.ts';
@@ -74,9 +75,9 @@ export class DatanodeRespBackend implements CommandBackend {
     const { cluster } = this.#node;
     // Before the first view no name can be said to be unknown. Index 0 is where connections start.
     if (cluster.view === undefined && nameOrIndex !== '0') throw loading();
+    const index = keyspaceIndex(nameOrIndex);
     const keyspace =
-      cluster.keyspaceNamed(nameOrIndex) ??
-      (/^[0-9]{1,6}$/.test(nameOrIndex) ? cluster.keyspaceAt(Number(nameOrIndex)) : undefined);
+      index === undefined ? cluster.keyspaceNamed(nameOrIndex) : cluster.keyspaceAt(index);
     return keyspace === undefined ? undefined : { name: keyspace.name, index: keyspace.index };
   }
 

@@ -1,16 +1,19 @@
 // What goes from the nodes, and from the catalog after it: carries out what core/cleanup.ts plans.
 //
-// Invariants: the records of a version or a keyspace go last, when no known node has anything of what
-// they describe; one such task at a time.
+// Invariants: the records of a version or a keyspace go last, when no node that is waited for has anything of
+// what they describe; one such task at a time.
 
 import type { BackgroundTasks } from '../base/background.ts';
 import type { Logger } from '../base/log.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import { forgetKeyspace } from './catalog/keyspace-transitions.ts';
-import { forgetVersion } from './catalog/version-transitions.ts';
+import { forgetVersions } from './catalog/version-transitions.ts';
 import type { DropPlan } from './core/cleanup.ts';
 import type { ControlOrders } from './core/control.ts';
 import type { Leaving } from './core/world.ts';
+
+/** Versions that are forgotten in one transaction. */
+const FORGET_AT_A_TIME = 200;
 
 type CleaningOrders = Pick<ControlOrders, 'drops' | 'forget' | 'unknownSegments'>;
 
@@ -46,8 +49,9 @@ export class Cleaning {
   async #forget(versions: readonly Leaving[], keyspaces: readonly string[]): Promise<void> {
     const { catalog } = this.#side;
     try {
-      for (const { uid, version } of versions) {
-        await catalog.update((state) => forgetVersion(state, uid, version));
+      for (let at = 0; at < versions.length; at += FORGET_AT_A_TIME) {
+        const some = versions.slice(at, at + FORGET_AT_A_TIME);
+        await catalog.update((state) => forgetVersions(state, some));
       }
       for (const uid of keyspaces) {
         await catalog.update((state) => forgetKeyspace(state, uid));

@@ -4,7 +4,7 @@
 // A load lives by its reports: each renews its lease. A load whose lease has ended may be replaced by
 // another one, and is taken up again by its own loader as long as none has.
 
-import { wallClockIso } from '../base/clock.ts';
+import { wallClockIso, wallClockIsoIn } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
 import { keyspaceName, randomId, shorten } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
@@ -28,6 +28,7 @@ import {
   rebaseLoad,
 } from './catalog/load-transitions.ts';
 import type { BegunLoad } from './catalog/load-transitions.ts';
+import { removeGhosts } from './catalog/keyspace-transitions.ts';
 import { clusterOf, findKeyspace, requireKeyspace } from './catalog/queries.ts';
 import { versionId } from './catalog/records.ts';
 import type { KeyspaceRecord } from './catalog/records.ts';
@@ -212,12 +213,19 @@ export class Loads {
       this.#log.warn({ load: load.id, source: load.source }, 'an abandoned load is ended');
       await this.#end(load.id, 'ABANDONED', 'it was silent for an hour');
     }
+    const beforeIso = wallClockIsoIn(-ABANDONED_MS);
+    const gone = await this.#leader.catalog.update((state) => removeGhosts(state, beforeIso));
+    if (gone.length === 0) return;
+    this.#log.info({ keyspaces: gone }, 'keyspaces without any version are removed');
+    this.#leader.turn();
   }
 
   /** Running ones first, then the newest first; `keyspace` empty: of all. Throws KEYSPACE_NOT_FOUND. */
   list(keyspace: string): LoadStatus[] {
     const { state } = this.#leader.catalog;
-    const uid = keyspace === '' ? undefined : requireKeyspace(state, keyspace).uid;
+    // Of a keyspace of which nothing became, the loads say why.
+    const known = keyspace === '' ? undefined : findKeyspace(state, keyspace);
+    const uid = keyspace === '' ? undefined : (known ?? requireKeyspace(state, keyspace)).uid;
     return [...state.load.values()]
       .filter((load) => uid === undefined || load.keyspaceUid === uid)
       .sort(newestFirst)

@@ -12,7 +12,14 @@ import type {
 } from '../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus, NodeState } from '../proto/gen/stele/v1/view.ts';
 import { gateMessage } from './catalog/gate.ts';
-import { epochOf, isHeld, keepOf, requireKeyspace, versionsOf } from './catalog/queries.ts';
+import {
+  epochOf,
+  isGhost,
+  isHeld,
+  keepOf,
+  requireKeyspace,
+  versionsOf,
+} from './catalog/queries.ts';
 import { appendMessage, versionId } from './catalog/records.ts';
 import type { KeyspaceRecord, ManifestRecord } from './catalog/records.ts';
 import { versionBefore } from './catalog/version-transitions.ts';
@@ -55,7 +62,8 @@ export function describeHealth(leader: Leader, reached: boolean): GetHealthRespo
 
 export function describeKeyspaces(leader: Leader): KeyspaceSummary[] {
   const { state } = leader.catalog;
-  const summaries = [...state.keyspace.values()].map((keyspace): KeyspaceSummary => {
+  const known = [...state.keyspace.values()].filter((keyspace) => !isGhost(state, keyspace));
+  const summaries = known.map((keyspace): KeyspaceSummary => {
     const current = state.version.get(versionId(keyspace.uid, keyspace.desired.currentVersion));
     return {
       name: keyspace.name,

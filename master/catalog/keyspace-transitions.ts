@@ -12,7 +12,7 @@ import { SteleError, suspendedError } from '../../base/errors.ts';
 import { REPLICATION_MAX } from '../../base/limits.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
 import { endedLoad } from './load-transitions.ts';
-import { requireKeyspace, runningLoad, versionsOf } from './queries.ts';
+import { isGhost, requireKeyspace, runningLoad, versionsOf } from './queries.ts';
 import { versionId } from './records.ts';
 import type { KeyspaceRecord, ObservedRecord } from './records.ts';
 
@@ -30,6 +30,26 @@ export function dropKeyspace(
     changes.push(endedLoad(load, 'CANCELLED', { reason: 'the keyspace was dropped', nowIso }));
   }
   return { changes, result: record };
+}
+
+/**
+ * Keyspaces of which nothing became go, with what their loads have sent, once the last of these loads has been
+ * over since before `beforeIso`: until then it may be begun again, and finds what it sent. Result: their names.
+ */
+export function removeGhosts(state: CatalogState, beforeIso: string): Transition<string[]> {
+  const changes: Change[] = [];
+  const result: string[] = [];
+  for (const keyspace of state.keyspace.values()) {
+    if (keyspace.state === 'DELETING' || !isGhost(state, keyspace)) continue;
+    const loads = [...state.load.values()].filter(
+      ({ keyspaceUid }) => keyspaceUid === keyspace.uid,
+    );
+    if (loads.some(({ endedAt = '' }) => endedAt > beforeIso)) continue;
+    const record: KeyspaceRecord = { ...keyspace, state: 'DELETING' };
+    changes.push({ table: 'keyspace', id: keyspace.uid, record });
+    result.push(keyspace.name);
+  }
+  return { changes, result };
 }
 
 /** Every known node has dropped everything of it: the records go, the keyspace's own with them. */

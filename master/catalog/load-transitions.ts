@@ -8,7 +8,7 @@
 // Invariants: one RUNNING load a keyspace; an ended load never changes again; the history is bounded.
 
 import { SteleError, suspendedError } from '../../base/errors.ts';
-import { keyspaceName } from '../../base/ids.ts';
+import { newKeyspaceName } from '../../base/ids.ts';
 import { KEYSPACE_COUNT_MAX } from '../../base/limits.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
 import { countersOf, findKeyspace, runningLoad } from './queries.ts';
@@ -99,7 +99,7 @@ function byWhom({ owner }: LoadRecord): string {
 }
 
 function newKeyspace(state: CatalogState, wanted: NewLoad): KeyspaceRecord {
-  const name = keyspaceName(wanted.keyspace);
+  const name = newKeyspaceName(wanted.keyspace);
   if (state.keyspace.size >= KEYSPACE_COUNT_MAX) {
     throw new SteleError(
       'OVERLOADED',

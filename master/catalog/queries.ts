@@ -51,10 +51,19 @@ export function findKeyspace(state: CatalogState, name: string): KeyspaceRecord 
   return undefined;
 }
 
-/** As findKeyspace; throws KEYSPACE_NOT_FOUND. */
+/**
+ * Whether nothing ever became of a keyspace: it has no version, and no load runs that could make one. To users
+ * there is no such keyspace; its record stays for as long as its first load may be begun again (removeGhosts).
+ */
+export function isGhost(state: CatalogState, { desired, uid }: KeyspaceRecord): boolean {
+  if (desired.currentVersion !== 0 || runningLoad(state, uid) !== undefined) return false;
+  return !versionsOf(state, uid).some(isHeld);
+}
+
+/** As findKeyspace; throws KEYSPACE_NOT_FOUND, also where it is a ghost. */
 export function requireKeyspace(state: CatalogState, name: string): KeyspaceRecord {
   const keyspace = findKeyspace(state, name);
-  if (keyspace !== undefined) return keyspace;
+  if (keyspace !== undefined && !isGhost(state, keyspace)) return keyspace;
   throw new SteleError(
     'KEYSPACE_NOT_FOUND',
     `There is no keyspace '${shorten(name)}'; \`stele keyspaces\` lists those there are.`,

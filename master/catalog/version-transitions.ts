@@ -37,12 +37,14 @@ export function rollbackTarget(state: CatalogState, name: string, to: number): M
   if (target !== undefined && kept.some(({ number }) => number === target)) {
     return { keyspace, from, to: target };
   }
-  throw notKept(
-    state,
-    keyspace,
-    to,
-    to === 0 ? `has no version before ${from} to go back to` : `has no version ${to} to go back to`,
-  );
+  throw notKept(state, keyspace, to, whyNoRollback(from, to));
+}
+
+function whyNoRollback(from: number, to: number): string {
+  if (to !== 0) return `has no version ${to} to go back to`;
+  return from === 0
+    ? 'has no current version to go back from'
+    : `has no version before ${from} to go back to`;
 }
 
 /** Where a rollback without a number goes: what the current one follows, or the newest below it. */
@@ -111,9 +113,12 @@ function notKept(
   const rejected = versions.find(
     ({ number, state: now }) => number === asked && now === 'REJECTED',
   );
+  const newest = kept.at(-1)?.number ?? 0;
+  const isBack = asked === 0 && newest > keyspace.desired.currentVersion;
+  const forward = isBack ? `; \`stele promote ${keyspace.name} ${newest}\` goes forward again` : '';
   const hint =
     rejected === undefined
-      ? ''
+      ? forward
       : `; version ${asked} was rejected, \`stele promote ${keyspace.name} ${asked}\` puts it live`;
   return new SteleError(
     'VERSION_NOT_FOUND',
@@ -206,26 +211,44 @@ export function dropVersion(state: CatalogState, name: string, number: number): 
   return { changes: [retired(version)], result: undefined };
 }
 
-/** Every known node has dropped a RETIRED or BURNT version. */
-export function forgetVersion(state: CatalogState, uid: string, number: number): Transition<void> {
-  const id = versionId(uid, number);
-  const version = state.version.get(id);
-  if (version === undefined || isHeld(version)) return { changes: [], result: undefined };
-  const changes: Change[] = [
-    { table: 'version', id, record: { ...version, state: 'DELETED' } },
-    ...pruneDeleted(state, uid),
-  ];
-  if (state.manifest.has(id)) changes.push({ table: 'manifest', id, record: undefined });
-  return { changes, result: undefined };
+/**
+ * No node that counts has anything of these any more: RETIRED and BURNT versions, and all versions of keyspaces
+ * that are being deleted. Result: how many went.
+ */
+export function forgetVersions(
+  state: CatalogState,
+  refs: readonly { readonly uid: string; readonly version: number }[],
+): Transition<number> {
+  const changes: Change[] = [];
+  const newest = new Map<string, VersionRecord[]>();
+  for (const { uid, version: number } of refs) {
+    const id = versionId(uid, number);
+    const version = state.version.get(id);
+    if (version === undefined || version.state === 'DELETED') continue;
+    const isDeleting = state.keyspace.get(uid)?.state === 'DELETING';
+    if (isHeld(version) && !isDeleting) continue;
+    if (state.manifest.has(id)) changes.push({ table: 'manifest', id, record: undefined });
+    if (isDeleting) changes.push({ table: 'version', id, record: undefined });
+    else newest.set(uid, [...(newest.get(uid) ?? []), { ...version, state: 'DELETED' }]);
+  }
+  for (const [uid, deleted] of newest) changes.push(...keepDeleted(state, uid, deleted));
+  return { changes, result: changes.length };
 }
 
-function pruneDeleted(state: CatalogState, uid: string): Change[] {
-  const deleted = versionsOf(state, uid).filter((version) => version.state === 'DELETED');
-  return deleted
-    .slice(0, Math.max(0, deleted.length + 1 - DELETED_VERSIONS_KEPT))
-    .map((version) => ({
-      table: 'version',
-      id: versionId(uid, version.number),
-      record: undefined,
-    }));
+/** The last few of the versions that are deleted now or were before stay listed. */
+function keepDeleted(
+  state: CatalogState,
+  uid: string,
+  deleted: readonly VersionRecord[],
+): Change[] {
+  const before = versionsOf(state, uid).filter((version) => version.state === 'DELETED');
+  const all = [...before, ...deleted].sort((left, right) => left.number - right.number);
+  const kept = new Set(all.slice(-DELETED_VERSIONS_KEPT));
+  const table = 'version';
+  const changeOf = (version: VersionRecord): Change => ({
+    table,
+    id: versionId(uid, version.number),
+    record: kept.has(version) ? version : undefined,
+  });
+  return [...before.filter((version) => !kept.has(version)), ...deleted].map(changeOf);
 }

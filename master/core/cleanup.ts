@@ -18,6 +18,7 @@
 import { exceedingNodes } from './balance.ts';
 import { holds } from './holdings.ts';
 import type { NodeHoldings } from './holdings.ts';
+import { isMember } from './membership.ts';
 import type { NodeStatus } from './membership.ts';
 import { shardIndexOf, shardOfSegment } from './shard-index.ts';
 import { contentName, isInStep, ownersOf, revisionRef } from './world.ts';
@@ -249,27 +250,33 @@ function isSurplus(
   });
 }
 
-/** Leaving versions and deleted keyspaces that every known node is rid of. */
+/**
+ * Leaving versions that every node which counts for placement is rid of, and deleted keyspaces that every
+ * known one is. A datanode that is away for longer than the repair delay is not waited for with a version: what
+ * it still has of it when it returns is garbage. It is with a keyspace, whose segments nobody would know.
+ */
 export function finishedCleanup(
   world: World,
   confirmed: (node: NodeStatus, leaving: Leaving) => boolean,
 ): { readonly versions: readonly Leaving[]; readonly keyspaces: readonly string[] } {
   const nodes = [...world.nodes.values()];
-  const reported = nodes.every(
-    (node) =>
-      world.holdings.get(node.id)?.incarnation === node.incarnation && node.report !== undefined,
-  );
-  if (!reported) return { versions: [], keyspaces: [] };
-  const versions = world.leaving.filter((leaving) =>
-    nodes.every((node) => confirmed(node, leaving)),
-  );
-  const remaining = new Set(
-    world.leaving.filter((leaving) => !versions.includes(leaving)).map(({ uid }) => uid),
-  );
-  const keyspaces = [...world.deleting].filter(
-    (uid) =>
-      !remaining.has(uid) &&
-      nodes.every((node) => world.holdings.get(node.id)?.segments.has(uid) !== true),
-  );
-  return { versions: versions.filter(({ uid }) => !world.deleting.has(uid)), keyspaces };
+  const members = nodes.filter((node) => isMember(node, world.nowMs));
+  const hasReported = (node: NodeStatus): boolean =>
+    world.holdings.get(node.id)?.incarnation === node.incarnation && node.report !== undefined;
+  if (members.length === 0 || !members.every(hasReported)) return { versions: [], keyspaces: [] };
+  const versions: Leaving[] = [];
+  const remaining = new Set<string>();
+  for (const leaving of world.leaving) {
+    if (members.every((node) => confirmed(node, leaving))) versions.push(leaving);
+    else remaining.add(leaving.uid);
+  }
+  const isGone = (uid: string): boolean =>
+    !remaining.has(uid) &&
+    nodes.every(
+      (node) => hasReported(node) && world.holdings.get(node.id)?.segments.has(uid) !== true,
+    );
+  const keyspaces = [...world.deleting].filter(isGone);
+  // The records of their versions go with them.
+  const gone = new Set(keyspaces);
+  return { versions: versions.filter(({ uid }) => !gone.has(uid)), keyspaces };
 }

@@ -40,6 +40,8 @@ export function catalogFacts(state: CatalogState, replication: number): CatalogF
       .map((load) => load.keyspaceUid),
   );
   const leaving = leavingVersions(state, versions, loading);
+  const isGhost = (uid: string): boolean =>
+    !loading.has(uid) && versions.get(uid)?.some(isHeld) !== true;
   return {
     datasets: live.flatMap((keyspace) =>
       (versions.get(keyspace.uid) ?? [])
@@ -51,7 +53,9 @@ export function catalogFacts(state: CatalogState, replication: number): CatalogF
     leavingNames: [...leaving.map(({ ref }) => ref), ...deleting],
     keyspaceUids: live.map((keyspace) => keyspace.uid),
     records: [...state.keyspace.values()],
-    keyspaces: live.map((record) => viewKeyspace(record, versions.get(record.uid) ?? [])),
+    keyspaces: live
+      .filter(({ desired, uid }) => desired.currentVersion > 0 || !isGhost(uid))
+      .map((record) => viewKeyspace(record, versions.get(record.uid) ?? [])),
     draining: new Set([...state.node.values()].filter((node) => node.drain).map((node) => node.id)),
     loading,
   };

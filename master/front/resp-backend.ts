@@ -6,6 +6,7 @@
 // master learns the datanodes from CLUSTER SLOTS and reads from them directly.
 
 import type { ClusterOperations } from '../../proto/operations.ts';
+import { keyspaceIndex } from '../../base/ids.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { KeyspaceView } from '../../proto/gen/stele/v1/view.ts';
 import type { CommandBackend, PendingReply, ServerFacts } from '../../resp/backend.ts';
@@ -81,10 +82,11 @@ export class MasterRespBackend implements CommandBackend {
 
   resolveKeyspace(nameOrIndex: string): KeyspaceRef | undefined {
     const { keyspaces } = this.#options.operations.current();
-    const index = /^[0-9]{1,6}$/.test(nameOrIndex) ? Number(nameOrIndex) : -1;
+    const index = keyspaceIndex(nameOrIndex);
     const found =
-      keyspaces.find((keyspace) => keyspace.name === nameOrIndex) ??
-      keyspaces.find((keyspace) => keyspace.index === index);
+      index === undefined
+        ? keyspaces.find((keyspace) => keyspace.name === nameOrIndex)
+        : keyspaces.find((keyspace) => keyspace.index === index);
     if (found !== undefined) return { name: found.name, index: found.index };
     // Clients send SELECT 0 before anything has been loaded.
     if (index === 0 || nameOrIndex === 'default') return { name: 'default', index: 0 };

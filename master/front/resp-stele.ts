@@ -20,7 +20,10 @@ export function steleReply(
 ): PendingOperation<unknown> | undefined {
   switch (name) {
     case 'stele|keyspaces':
-      return later(operations.listKeyspaces(), ({ keyspaces }) => keyspaces.map(keyspaceJson));
+      return later(operations.listKeyspaces(), ({ keyspaces }) =>
+        // One that is being dropped cannot be chosen any more.
+        keyspaces.filter(({ state }) => state !== 'DELETING').map(keyspaceJson),
+      );
     case 'stele|nodes':
       return later(operations.listNodes(), ({ nodes }) => nodes.map(nodeJson));
     case 'stele|health': {

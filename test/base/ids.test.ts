@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import {
+  keyspaceIndex,
   keyspaceName,
   newIncarnation,
   nodeId,
@@ -8,6 +9,13 @@ import {
   shorten,
   version,
 } from '../../base/ids.ts';
+
+test('a number is the index of a keyspace, and never a name', () => {
+  expect(['0', '7', '100110'].map(keyspaceIndex)).toEqual([0, 7, 100_110]);
+  for (const name of ['007', 'a1', '-1', '1.0', '', '1234567890']) {
+    expect(keyspaceIndex(name)).toBeUndefined();
+  }
+});
 
 describe('keyspaceName', () => {
   it.each(['default', 'a', '_x', '9lives', 'geo.eu-west_1', 'x'.repeat(64)])(

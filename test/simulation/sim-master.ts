@@ -11,7 +11,7 @@ import { recordNode, startEpoch } from '../../master/catalog/cluster-transitions
 import { forgetKeyspace, noteObserved } from '../../master/catalog/keyspace-transitions.ts';
 import { clusterOf, epochOf } from '../../master/catalog/queries.ts';
 import { segmentInfo } from '../../master/catalog/records.ts';
-import { forgetVersion } from '../../master/catalog/version-transitions.ts';
+import { forgetVersions } from '../../master/catalog/version-transitions.ts';
 import { applyEvent } from '../../master/core/control-events.ts';
 import type { ControlEvent } from '../../master/core/control-events.ts';
 import { beginControl } from '../../master/core/control-state.ts';
@@ -202,7 +202,7 @@ export class SimMaster extends SimProcess implements MasterPort {
     if (this.#isBusy.forget || keyspaces.length + versions.length === 0) return;
     this.#isBusy.forget = true;
     for (const { uid, version } of versions) {
-      this.update('loop', (state) => forgetVersion(state, uid, version));
+      this.update('loop', (state) => forgetVersions(state, [{ uid, version }]));
     }
     for (const uid of keyspaces) this.update('loop', (state) => forgetKeyspace(state, uid));
     this.update(

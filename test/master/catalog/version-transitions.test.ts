@@ -5,7 +5,7 @@ import { cancelLoad } from '../../../master/catalog/load-transitions.ts';
 import { keptVersions, versionsOf } from '../../../master/catalog/queries.ts';
 import {
   dropVersion,
-  forgetVersion,
+  forgetVersions,
   promote,
   rollback,
   setKeep,
@@ -122,7 +122,7 @@ describe('a failed gate', () => {
     const number = history.reserve(load, 'content');
     history.run((state) => cancelLoad(state, load, { reason: 'by hand', nowIso: '' }));
     expect(() => history.settle(load, 'content', 100, {}, number)).toThrow(code('LOAD_REJECTED'));
-    expect(history.current).toBe(0);
+    expect(() => history.current).toThrow('There is no keyspace');
   });
 });
 
@@ -165,7 +165,9 @@ describe('a rollback', () => {
   test('again goes further back, as far as versions are kept', () => {
     keepThree();
     expect([back().to, back().to]).toEqual([2, 1]);
-    expect(() => back()).toThrow(/has no version before 1 to go back to \(it keeps 1, 2, 3\)/);
+    expect(() => back()).toThrow(
+      /has no version before 1 to go back to \(it keeps 1, 2, 3; `stele promote/,
+    );
     expect(back(3)).toMatchObject({ from: 1, to: 3 });
   });
 
@@ -207,14 +209,32 @@ describe('keeping and dropping', () => {
     history.load();
     history.load(10);
     for (const number of [1, 2]) {
-      history.run((state) => forgetVersion(state, history.uid, number));
+      history.run((state) => forgetVersions(state, [{ uid: history.uid, version: number }]));
     }
     expect(history.versions()).toBe('1 COMMITTED, 2 REJECTED');
     drop(2);
-    history.run((state) => forgetVersion(state, history.uid, 2));
+    history.run((state) => forgetVersions(state, [{ uid: history.uid, version: 2 }]));
     expect(history.versions()).toBe('1 COMMITTED, 2 DELETED');
     expect(history.state.manifest.has(`${history.uid}/2`)).toBe(false);
   });
+});
+
+test('a thousand versions are forgotten at once; the last few stay listed', () => {
+  for (let count = 0; count < 40; count++) history.load();
+  const refs = Array.from({ length: 38 }, (_, at) => ({ uid: history.uid, version: at + 1 }));
+  history.run((state) => forgetVersions(state, refs.slice(0, 20)));
+  history.run((state) => forgetVersions(state, refs));
+  expect(versionsOf(history.state, history.uid).map(({ number }) => number)).toEqual([
+    29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+  ]);
+  expect(history.state.manifest.size).toBe(2);
+});
+
+test('a rollback that can go no further says how to go forward', () => {
+  history.load();
+  history.load();
+  back();
+  expect(() => back()).toThrow(/no version before 1.*stele promote prices 2/);
 });
 
 function noGate() {

@@ -10,7 +10,7 @@ import { forgetKeyspace, noteObserved } from '../../../master/catalog/keyspace-t
 import { beginLoad } from '../../../master/catalog/load-transitions.ts';
 import { requireKeyspace } from '../../../master/catalog/queries.ts';
 import type { SegmentRecord } from '../../../master/catalog/records.ts';
-import { forgetVersion } from '../../../master/catalog/version-transitions.ts';
+import { forgetVersions } from '../../../master/catalog/version-transitions.ts';
 import { applyEvent } from '../../../master/core/control-events.ts';
 import type { ControlEvent } from '../../../master/core/control-events.ts';
 import { beginControl } from '../../../master/core/control-state.ts';
@@ -177,7 +177,7 @@ export class ScenarioCluster {
     }
     const { keyspaces = [], versions = [] } = this.orders?.forget ?? {};
     for (const { uid, version } of versions) {
-      this.change((state) => forgetVersion(state, uid, version));
+      this.change((state) => forgetVersions(state, [{ uid, version }]));
     }
     for (const uid of keyspaces) this.change((state) => forgetKeyspace(state, uid));
     const observed = this.orders?.observed ?? [];

@@ -1,0 +1,58 @@
+// Keyspaces of which nothing became, and names that are numbers.
+
+import { beforeEach, describe, expect, it } from 'vitest';
+import { catalogFacts } from '../../../master/core/datasets.ts';
+import { startEpoch } from '../../../master/catalog/cluster-transitions.ts';
+import { removeGhosts } from '../../../master/catalog/keyspace-transitions.ts';
+import { endLoad } from '../../../master/catalog/load-transitions.ts';
+import { findKeyspace, requireKeyspace } from '../../../master/catalog/queries.ts';
+import { CatalogHistory } from './catalog-history.ts';
+
+let history: CatalogHistory;
+
+beforeEach(() => {
+  history = new CatalogHistory();
+  history.run((state) => startEpoch(state, { id: 'c', shardCount: 16, createdAt: '' }));
+});
+
+const fail = (loadId: string, nowIso: string): void => {
+  history.run((state) => endLoad(state, loadId, 'FAILED', { reason: 'bad rows', nowIso }));
+};
+const names = (): string[] =>
+  catalogFacts(history.state, 2).keyspaces.map(({ record }) => record.name);
+
+describe('a keyspace whose first load failed', () => {
+  it('is there while the load runs, then for nobody, and is gone after an hour', () => {
+    const id = history.begin();
+    expect(names()).toEqual(['prices']);
+    fail(id, '2026-01-01T10:00');
+    expect(names()).toEqual([]);
+    expect(() => requireKeyspace(history.state, 'prices')).toThrow('There is no keyspace');
+    expect(history.run((state) => removeGhosts(state, '2026-01-01T09:00'))).toEqual([]);
+    expect(history.run((state) => removeGhosts(state, '2026-01-01T11:00'))).toEqual(['prices']);
+    expect(findKeyspace(history.state, 'prices')).toBeUndefined();
+  });
+
+  it('is the same one for the load that is begun again', () => {
+    const first = history.begin();
+    const { uid } = requireKeyspace(history.state, 'prices');
+    fail(first, '2026-01-01T10:00');
+    const second = history.begin();
+    expect(history.state.load.get(second)?.keyspaceUid).toBe(uid);
+    history.settle(second, 'content');
+    expect(names()).toEqual(['prices']);
+    expect(history.run((state) => removeGhosts(state, '2027'))).toEqual([]);
+  });
+
+  it('stays where a version was kept as rejected', () => {
+    const id = history.begin();
+    const gate = { expectRows: 9, expectTolerance: 0, minRows: 0, maxShrink: 1, requireKeys: [] };
+    expect(history.settle(id, 'content', 1, { gate }).state).toBe('REJECTED');
+    expect(names()).toEqual(['prices']);
+    expect(history.run((state) => removeGhosts(state, '2027'))).toEqual([]);
+  });
+});
+
+it('a name of digits alone is refused for a new keyspace, with what to use', () => {
+  expect(() => history.begin({ keyspace: '2' })).toThrow(/SELECT takes a number .* 'ks2'/);
+});
