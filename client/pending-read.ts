@@ -84,7 +84,7 @@ export class PendingRead implements LookupReceiver {
   /** Why the call as a whole fails when its caller wants all keys or none. */
   incomplete(): SteleError {
     const what = `${this.unavailable} of ${this.#keyCount} keys of '${this.target.keyspace}' cannot be read at the moment`;
-    const code = this.failure?.code === 'OVERLOADED' ? 'OVERLOADED' : 'UNAVAILABLE';
+    const code = this.failure?.code ?? 'UNAVAILABLE';
     return new SteleError(code, `${what} (${this.failure?.message ?? 'no reason was given'})`);
   }
 

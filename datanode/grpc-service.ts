@@ -72,6 +72,9 @@ async function answerStream(
   try {
     for await (const request of messagesOf<LookupStreamRequest>(call)) {
       node.identity.expect(request.expectNode, request.expectIncarnation);
+      if (request.count === 0) {
+        call.write({ id: request.id, first: 0, count: 0, results: Buffer.alloc(0) });
+      }
       for (const response of answerBatch(request, node)) {
         if (!call.write(response)) await drained(call);
       }

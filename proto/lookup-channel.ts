@@ -9,6 +9,7 @@
 
 import { SteleError } from '../base/errors.ts';
 import { monotonicNowMs } from '../base/clock.ts';
+import { Sweeper } from '../base/sweeper.ts';
 import {
   LOOKUP_BATCH_KEYS_MAX,
   LOOKUP_IN_FLIGHT_BYTES_MAX,
@@ -84,8 +85,14 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
   /** Of requests that are not answered whole. */
   #sentBytes = 0;
   #flushScheduled = false;
-  #sweep: NodeJS.Timeout | undefined;
   #closed = false;
+  /** One timer for all deadlines: a timer a lookup would cost more than the lookup. */
+  readonly #sweeper = new Sweeper({
+    intervalMs: SWEEP_MS,
+    sweep: (nowMs) => this.#sweep(nowMs),
+    // The peer may have answered long ago: its silence counts from when this process reads again.
+    onStall: (nowMs) => (this.#owesSinceMs = nowMs),
+  });
 
   constructor(target: LinkTarget) {
     this.#target = target;
@@ -131,7 +138,7 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
       this.#inFlight += keys.length;
       this.#watchAbort(pending, options.signal);
       this.#enqueue(pending, target, keys);
-      this.#ensureSweep();
+      this.#sweeper.ensure();
     });
   }
 
@@ -146,8 +153,7 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
     this.#connection?.close();
     this.#connection = undefined;
     this.#fail(this.#lost('The link was closed'));
-    clearInterval(this.#sweep);
-    this.#sweep = undefined;
+    this.#sweeper.stop();
   }
 
   onReply(
@@ -280,12 +286,7 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
     pending.unwatch = () => signal.removeEventListener('abort', cancelled);
   }
 
-  /** One timer for all deadlines: a timer a lookup would cost more than the lookup. */
-  #ensureSweep(): void {
-    this.#sweep ??= setInterval(() => this.#sweepOnce(monotonicNowMs()), SWEEP_MS);
-  }
-
-  #sweepOnce(nowMs: number): void {
+  #sweep(nowMs: number): boolean {
     for (const pending of this.#waiting) {
       if (pending.deadlineAtMs > nowMs) continue;
       const text = `The ${this.#peer} did not answer in time.`;
@@ -295,9 +296,7 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
     if (this.#sent.size > 0 && nowMs - heardMs > SILENCE_MS_MAX) {
       this.#connection?.giveUp(`has said nothing for ${SILENCE_MS_MAX} ms`);
     }
-    if (this.#waiting.size > 0 || this.#sent.size > 0) return;
-    clearInterval(this.#sweep);
-    this.#sweep = undefined;
+    return this.#waiting.size > 0 || this.#sent.size > 0;
   }
 
   #fail(error: SteleError): void {

@@ -183,7 +183,8 @@ class StreamSession {
   /** Writes what is known of the answers to one request, in pieces. */
   async #send(answers: StreamAnswers): Promise<void> {
     const writer = new PackedWriter();
-    const { id } = answers.request;
+    const { count: keyCount, id } = answers.request;
+    if (keyCount === 0) this.#call.write({ id, first: 0, count: 0, results: NO_BYTES });
     for (let first = answers.written, index = first; index < answers.known; index++) {
       const status = answers.statuses[index] as LookupStatus;
       const value = answers.takeValue(index);

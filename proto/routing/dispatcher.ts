@@ -15,7 +15,9 @@
 import { setImmediate } from 'node:timers';
 import type { Clock } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
+import type { ErrorCode } from '../../base/errors.ts';
 import { LOOKUP_BATCH_KEYS_MAX } from '../../base/limits.ts';
+import { Sweeper } from '../../base/sweeper.ts';
 import { LookupStatus } from '../gen/stele/v1/lookup.ts';
 import type { DatanodeLink } from '../ports.ts';
 import { HedgePolicy } from './hedging.ts';
@@ -59,7 +61,7 @@ export class Dispatcher {
   #running: Batch[] = [];
   #parked: Parked[] = [];
   #flushScheduled = false;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #sweeper: Sweeper;
   #closed = false;
   retries = 0;
   hedges = 0;
@@ -69,6 +71,9 @@ export class Dispatcher {
     this.#options = options;
     this.#closedReason = `${options.owner} is shutting down.`;
     this.#hedging = new HedgePolicy(options.deadlineMs);
+    const { nowMs } = options;
+    const sweep = (now: number): boolean => this.#check(now);
+    this.#sweeper = new Sweeper({ intervalMs: CHECK_INTERVAL_MS, sweep, nowMs });
   }
 
   /** Asks for one key; its receiver is called later, or at once when nobody can know the answer. */
@@ -92,8 +97,7 @@ export class Dispatcher {
   /** Fails everything that still waits; nothing is accepted from now on. */
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#sweeper.stop();
     const reason = this.#closedReason;
     for (const { waiting } of this.#parked) this.#giveUp(waiting, 'UNAVAILABLE', reason);
     for (const batch of [...this.#running, ...this.#openBatches]) {
@@ -116,7 +120,9 @@ export class Dispatcher {
     const replicas = waiting.table.replicas[waiting.shard];
     if (replicas === undefined || replicas.length === 0) {
       if (waiting.asked > 0) return;
-      return this.#giveUp(waiting, 'UNAVAILABLE', `No datanode holds shard ${waiting.shard} now.`);
+      const { shard, target } = waiting;
+      const text = `No datanode that serves has shard ${shard} of keyspace '${target.keyspace}'.`;
+      return this.#giveUp(waiting, 'UNAVAILABLE', text);
     }
     const choice = router.choose(replicas, waiting.tried, this.#options.turnNowMs());
     const slot = replicas[choice];
@@ -208,7 +214,7 @@ export class Dispatcher {
     batch.waiting[index] = undefined;
     batch.open--;
     batch.slot.inFlight--;
-    waiting.asked--;
+    noteEnded(waiting, batch);
     if (waiting.settled) return;
     if (!known) {
       batch.refusal ??= new SteleError('UNAVAILABLE', `${batch.slot.id} does not hold the shard.`);
@@ -245,7 +251,7 @@ export class Dispatcher {
       if (waiting === undefined) continue;
       batch.waiting[index] = undefined;
       batch.slot.inFlight--;
-      waiting.asked--;
+      noteEnded(waiting, batch);
       waiting.lastError = error;
       if (!waiting.settled) this.#retry(waiting);
     }
@@ -274,21 +280,16 @@ export class Dispatcher {
   }
 
   #ensureTimer(): void {
-    if (this.#timer !== undefined || this.#closed) return;
-    if (this.#running.length === 0 && this.#parked.length === 0) return;
-    // The check runs after the I/O of its turn: answers that have arrived while this process was
-    // busy are not taken for late ones.
-    this.#timer = setTimeout(() => setImmediate(() => this.#check()), CHECK_INTERVAL_MS);
+    if (this.#closed || (this.#running.length === 0 && this.#parked.length === 0)) return;
+    this.#sweeper.ensure();
   }
 
-  #check(): void {
-    this.#timer = undefined;
-    if (this.#closed) return;
-    const nowMs = this.#options.nowMs();
+  #check(nowMs: number): boolean {
+    if (this.#closed) return false;
     this.#running = this.#running.filter((batch) => batch.open > 0);
     for (const batch of this.#running) this.#inspect(batch, nowMs);
     this.#checkParked(nowMs);
-    this.#ensureTimer();
+    return this.#running.length > 0 || this.#parked.length > 0;
   }
 
   #inspect(batch: Batch, nowMs: number): void {
@@ -296,7 +297,11 @@ export class Dispatcher {
     if (!batch.overdue && ageMs >= this.#hedging.overdueMs()) {
       batch.overdue = true;
       this.#trouble(batch.slot, false);
-      for (const waiting of batch.waiting) this.#askAnother(waiting, false);
+      for (const waiting of batch.waiting) {
+        if (waiting === undefined) continue;
+        waiting.overdue++;
+        this.#askAnother(waiting, false);
+      }
     } else if (!batch.overdue && ageMs >= this.#hedging.delayMs()) {
       for (const waiting of batch.waiting) this.#askAnother(waiting, true);
     }
@@ -306,10 +311,10 @@ export class Dispatcher {
     }
   }
 
-  /** Asks a second replica beside a slow one; the first answer wins. */
+  /** Asks one more replica, unless one that is not overdue is being asked beside; the first answer wins. */
   #askAnother(waiting: WaitingKey | undefined, budgeted: boolean): void {
-    if (waiting === undefined || waiting.settled || waiting.asked > 1) return;
-    if (waiting.receiver.abandoned) return;
+    if (waiting === undefined || waiting.settled || waiting.receiver.abandoned) return;
+    if (waiting.asked - waiting.overdue > (budgeted ? 1 : 0)) return;
     if (budgeted) {
       const replicas = waiting.table?.replicas[waiting.shard];
       if (waiting.hedged || (replicas?.length ?? 0) < 2 || !this.#hedging.spend()) return;
@@ -329,16 +334,22 @@ export class Dispatcher {
     }
   }
 
+  /** Late is DEADLINE_EXCEEDED; UNAVAILABLE is what was refused or could not be asked until then. */
   #expire(waiting: WaitingKey): void {
-    const last = waiting.lastError;
+    const { asked, lastError: last, shard, target } = waiting;
+    const isLate = asked > 0 || last?.code === 'DEADLINE_EXCEEDED';
+    const code =
+      last?.code === 'OVERLOADED' ? 'OVERLOADED' : isLate ? 'DEADLINE_EXCEEDED' : 'UNAVAILABLE';
+    const what = isLate ? 'answered in time' : 'can be read now';
+    const why = last === undefined ? '.' : `: ${last.message}`;
     this.#giveUp(
       waiting,
-      last?.code === 'OVERLOADED' ? 'OVERLOADED' : 'UNAVAILABLE',
-      `No replica of shard ${waiting.shard} answered in time${last === undefined ? '.' : `: ${last.message}`}`,
+      code,
+      `No replica of shard ${shard} of '${target.keyspace}' ${what}${why}`,
     );
   }
 
-  #giveUp(waiting: WaitingKey, code: 'UNAVAILABLE' | 'OVERLOADED', reason: string): void {
+  #giveUp(waiting: WaitingKey, code: ErrorCode, reason: string): void {
     if (!waiting.settled) this.#reject(waiting, new SteleError(code, reason));
   }
 
@@ -347,4 +358,10 @@ export class Dispatcher {
     this.unavailable++;
     waiting.receiver.receive(waiting.index, LookupStatus.UNAVAILABLE, undefined, '', error);
   }
+}
+
+/** The replica that `batch` went to is no longer being asked for the key. */
+function noteEnded(waiting: WaitingKey, batch: Batch): void {
+  waiting.asked--;
+  if (batch.overdue) waiting.overdue--;
 }

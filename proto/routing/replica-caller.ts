@@ -41,7 +41,7 @@ export class ReplicaCaller {
     this.#options = options;
   }
 
-  /** Asks the replicas of a shard. Throws UNAVAILABLE when none answers, CANCELLED. */
+  /** Asks the replicas of a shard. Throws UNAVAILABLE when none can be asked, DEADLINE_EXCEEDED, CANCELLED. */
   async ask<Answer>(
     shard: number,
     deadlineAtMs: number,
@@ -91,9 +91,11 @@ export class ReplicaCaller {
       running.delete(ended.slot);
       if (failure.code !== 'OVERLOADED') noteTrouble(ended.slot, nowMs());
     }
-    const silent = running.size > 0 ? 'none in time' : 'none is there';
+    const isLate = running.size > 0 || failure?.code === 'DEADLINE_EXCEEDED';
+    const silent = isLate ? 'none in time' : 'none is there';
     const why = failure === undefined ? silent : failure.message;
-    throw new SteleError('UNAVAILABLE', `No replica of shard ${shard} answered: ${why}`);
+    const code = isLate ? 'DEADLINE_EXCEEDED' : 'UNAVAILABLE';
+    throw new SteleError(code, `No replica of shard ${shard} answered: ${why}`);
   }
 
   #attempt<Answer>(

@@ -35,6 +35,8 @@ export interface WaitingKey {
   tried: number;
   /** Replicas that have been asked and have not answered. */
   asked: number;
+  /** Those of them that have been too long about it, so that another one is asked. */
+  overdue: number;
   parkedTimes: number;
   hedged: boolean;
   settled: boolean;
@@ -60,6 +62,7 @@ export function newWaitingKey(
     table: undefined,
     tried: 0,
     asked: 0,
+    overdue: 0,
     parkedTimes: 0,
     hedged: false,
     settled: false,

@@ -174,3 +174,16 @@ describe('the LookupStream', () => {
     await expect(asking).rejects.toMatchObject({ code: 'WRONG_NODE' });
   });
 });
+
+it('a message without keys is answered, and the stream goes on', async () => {
+  const stream = client.lookupStream({ deadline: Date.now() + 5000 });
+  const message = { targets: [], expectNode: 'master', expectIncarnation: '' };
+  for (const id of [7, 8]) stream.write({ ...message, id, count: 0, keys: Buffer.alloc(0) });
+  stream.end();
+  const answers: LookupStreamResponse[] = [];
+  for await (const answer of stream) answers.push(answer as LookupStreamResponse);
+  expect(answers.map(({ count, id }) => [id, count])).toEqual([
+    [7, 0],
+    [8, 0],
+  ]);
+});

@@ -235,6 +235,11 @@ describe('errors are problems', () => {
     expect(reply.headers['retry-after']).toBe('1');
   });
 
+  it('for a shard whose replicas are silent: 504', async () => {
+    for (const node of cluster.nodes.values()) node.silent = true;
+    expectProblem(await get('/v1/keyspaces/default/keys/k'), 504, 'DEADLINE_EXCEEDED');
+  });
+
   it('before readiness: 503 UNINITIALIZED for every read', async () => {
     await http.stop();
     cluster.restart();

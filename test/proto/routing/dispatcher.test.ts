@@ -64,3 +64,32 @@ describe('reads of a cluster that starts', () => {
     expect(await read('k')).toBe('v');
   });
 });
+
+describe('three replicas', () => {
+  beforeEach(() => {
+    core.close();
+    cluster = new FakeCluster(3, 3);
+    core = newCore();
+    cluster.put('k', 'v');
+  });
+
+  it.each([0, 1, 2])('of which two are silent: the third one, %i, is asked', async (alive) => {
+    for (const [id, node] of cluster.nodes) node.silent = id !== `datanode-${alive}`;
+    // Some keys begin with each replica.
+    const values = await Promise.all(Array.from({ length: 12 }, () => read('k')));
+    expect(values).toEqual(Array.from({ length: 12 }, () => 'v'));
+  });
+
+  it('that are all silent: late, and not unavailable; each was asked once', async () => {
+    for (const node of cluster.nodes.values()) node.silent = true;
+    const { failure } = await core.lookup('default', keys('k'), { deadlineMs: 600 });
+    expect(failure?.code).toBe('DEADLINE_EXCEEDED');
+    expect([...cluster.nodes.values()].map(({ keysAsked }) => keysAsked)).toEqual([1, 1, 1]);
+  });
+
+  it('that all refuse: unavailable, and not late', async () => {
+    for (const node of cluster.nodes.values()) node.rejecting = true;
+    const { failure } = await core.lookup('default', keys('k'), { deadlineMs: 100 });
+    expect(failure?.code).toBe('UNAVAILABLE');
+  });
+});
