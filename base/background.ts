@@ -22,13 +22,29 @@ export class BackgroundTasks {
     void promise.finally(() => this.#running.delete(promise));
   }
 
+  /** Calls `work` now; logs and counts what it throws under `name`. False where it threw. */
+  guard(name: string, work: () => void): boolean {
+    try {
+      work();
+      return true;
+    } catch (thrown) {
+      this.fault(name, thrown);
+      return false;
+    }
+  }
+
+  /** Logs (with its stack) and counts what was thrown by a part of `name` that goes on. */
+  fault(name: string, thrown: unknown): void {
+    const error = toSteleError(thrown);
+    this.#failuresByName.set(name, (this.#failuresByName.get(name) ?? 0) + 1);
+    this.#log.error({ task: name, code: error.code, err: error }, 'background task failed');
+  }
+
   async #guard(name: string, task: () => Promise<unknown>): Promise<void> {
     try {
       await task();
     } catch (thrown) {
-      const error = toSteleError(thrown);
-      this.#failuresByName.set(name, (this.#failuresByName.get(name) ?? 0) + 1);
-      this.#log.error({ task: name, code: error.code, err: error }, 'background task failed');
+      this.fault(name, thrown);
     }
   }
 

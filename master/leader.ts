@@ -7,7 +7,8 @@
 // looks at everything at once, so that a burst of events costs one computation.
 //
 // Invariants: a view is published with a higher revision than all before it in this epoch; every
-// order carries epoch, cluster, node and incarnation; a turn never waits for a node.
+// order carries epoch, cluster, node and incarnation; a turn never waits for a node; what one part of a
+// turn, or one listener, throws is logged and counted, and stops no other.
 
 import type { BackgroundTasks } from '../base/background.ts';
 import type { Clock } from '../base/clock.ts';
@@ -187,10 +188,30 @@ export class Leader implements ViewSource {
     this.#dispatch({ kind: 'manifest-held', nodeId, incarnation, ...held });
   }
 
-  /** Resolves to true when every serving node has the present view, to false after `timeoutMs`. */
-  waitApplied(timeoutMs: number): Promise<boolean> {
+  /**
+   * Resolves to true when every serving node has the present view, to false (with a warning that names the
+   * others) after `timeoutMs`. What was changed is so in either case; until they have the view, clients that
+   * read straight from those nodes do not see it.
+   */
+  async waitApplied(timeoutMs: number): Promise<boolean> {
     const { revision } = this.current();
-    return this.sync.waitUntil(() => isAppliedByAll(this.#state, revision), timeoutMs);
+    const isApplied = (): boolean => isAppliedByAll(this.#state, revision);
+    if (await this.sync.waitUntil(isApplied, timeoutMs)) return true;
+    const nodes = [...this.#state.nodes.values()]
+      .filter(({ id, liveness }) => liveness === 'SERVING' && this.viewLag(id) > 0)
+      .map(({ id }) => id);
+    if (nodes.length > 0) {
+      this.#options.log.warn({ nodes, revision }, 'datanodes have not taken the view in time');
+    }
+    return false;
+  }
+
+  /** By how many views a node is behind the present one; all of this epoch where its present run has none. */
+  viewLag(nodeId: string): number {
+    const { applied, nodes, view } = this.#state;
+    const has = applied.get(nodeId);
+    const isOfRun = has !== undefined && has.incarnation === nodes.get(nodeId)?.incarnation;
+    return Math.max(0, view.revision - (isOfRun ? has.revision : 0));
   }
 
   /** What a keyspace is found to be, as the catalog knows it or will. */
@@ -205,10 +226,17 @@ export class Leader implements ViewSource {
     if (this.#state.stirs !== before.stirs) this.#planTurn();
   }
 
-  /** Looks at the world and acts on it; now, e.g. after a commit, or when its time has come. */
+  /**
+   * Looks at the world and acts on it; now, e.g. after a commit, or when its time has come. Never throws:
+   * a turn that fails changes nothing, and the next one tries again.
+   */
   turn(): void {
     if (this.#stop.signal.aborted) return;
-    const { settings } = this.#options;
+    this.#options.background.guard('control turn', () => this.#turn());
+  }
+
+  #turn(): void {
+    const { background, settings } = this.#options;
     if (this.catalog.state !== this.#state.catalog) {
       this.#dispatch({ kind: 'catalog', catalog: this.catalog.state });
     }
@@ -216,12 +244,14 @@ export class Leader implements ViewSource {
     const { orders, state } = takeTurn(this.#state, this.nowMs(), settings, wallClockIsoIn);
     this.#state = state;
     if (state.stirs !== stirs) this.#planTurn();
-    if (orders.view !== undefined) this.#publish(orders.view);
-    if (orders.resync) this.sync.applyAgain();
-    this.#note(orders.observed);
-    this.#copy(orders.copies);
-    this.#merging.carryOut(orders.merging);
-    this.#cleaning.carryOut(orders);
+    for (const { part, thrown } of orders.faults) background.fault(part, thrown);
+    const { view } = orders;
+    if (view !== undefined) this.#publish(view);
+    if (orders.resync) background.guard('resync', () => this.sync.applyAgain());
+    background.guard('note keyspaces', () => this.#note(orders.observed));
+    background.guard('order copies', () => this.#copy(orders.copies));
+    background.guard('order merges', () => this.#merging.carryOut(orders.merging));
+    background.guard('order cleaning', () => this.#cleaning.carryOut(orders));
   }
 
   /** A turn soon, one for all events of this turn of the event loop. */
@@ -235,8 +265,11 @@ export class Leader implements ViewSource {
   }
 
   #publish(view: ClusterView): void {
-    for (const listener of this.#viewListeners) listener(view);
-    this.sync.kickAll();
+    const { background } = this.#options;
+    for (const listener of this.#viewListeners) {
+      background.guard('view listener', () => listener(view));
+    }
+    background.guard('give the view', () => this.sync.kickAll());
   }
 
   #copy(copies: readonly Copy[]): void {

@@ -133,10 +133,11 @@ export function describeVersions(leader: Leader, name: string): VersionSummary[]
 export function describeNodes(leader: Leader): NodeSummary[] {
   const { world } = leader;
   const nodes = [...world.nodes.values()].sort((left, right) => (left.id < right.id ? -1 : 1));
-  return nodes.map((node) => describeNode(world, node, leader.nowMs()));
+  return nodes.map((node) => describeNode(leader, node));
 }
 
-function describeNode(world: World, node: NodeStatus, nowMs: number): NodeSummary {
+function describeNode(leader: Leader, node: NodeStatus): NodeSummary {
+  const { world } = leader;
   const stats = node.report?.stats;
   const { verifyBytesDone = 0, verifyBytesTotal = 0 } = node.report ?? {};
   return {
@@ -150,8 +151,9 @@ function describeNode(world: World, node: NodeStatus, nowMs: number): NodeSummar
     lookupsTotal: stats?.lookupsTotal ?? 0,
     weight: node.weight,
     drainLeft: drainLeft(world, node),
-    silentMs: node.misses === 0 ? 0 : Math.round(nowMs - node.lastSeenMs),
-    trouble: troubleOf(node),
+    silentMs: node.misses === 0 ? 0 : Math.round(leader.nowMs() - node.lastSeenMs),
+    trouble: troubleOf(node, leader.sync.troubleOf(node.id)),
+    viewLag: leader.viewLag(node.id),
   };
 }
 
@@ -175,13 +177,14 @@ function drainLeft(world: World, node: NodeStatus): number {
 }
 
 /** What is wrong with a node that answers its heartbeats. */
-function troubleOf({ liveness, readsFail, report }: NodeStatus): string {
+function troubleOf({ liveness, readsFail, report }: NodeStatus, ofSync: string): string {
   if (liveness !== 'SERVING') return '';
   const disk = report?.diskTrouble;
   const troubles = [
     ...(readsFail ? ['reads fail'] : []),
     ...(disk?.full === true ? ['disk full'] : []),
     ...(disk === undefined || disk.writeError === '' ? [] : [`disk fails: ${disk.writeError}`]),
+    ...(ofSync === '' ? [] : [ofSync]),
   ];
   return troubles.join('; ');
 }

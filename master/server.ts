@@ -112,6 +112,7 @@ async function openMaster(
     links: (nodeId) => leader.roster.connections.getClient(nodeId),
     onTrouble: (nodeId) => leader.doubt(nodeId),
     grpcServer: grpc,
+    background,
     log,
   });
   closers.push(() => front.close(FRONT_CLOSE_MS));

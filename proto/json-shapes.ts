@@ -134,6 +134,7 @@ export function nodeJson(summary: NodeSummary): Json {
     silent_ms: summary.silentMs,
     trouble: summary.trouble,
     drain_left: summary.drainLeft,
+    view_lag: summary.viewLag,
   };
 }
 

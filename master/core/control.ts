@@ -46,7 +46,20 @@ export interface ControlOrders {
   readonly resync: boolean;
   /** Segments of keyspaces that the catalog does not know; they are left alone. */
   readonly unknownSegments: number;
+  /** Parts of the turn that threw; what they would have ordered is left to a later turn. */
+  readonly faults: readonly TurnFault[];
 }
+
+export interface TurnFault {
+  readonly part: string;
+  readonly thrown: unknown;
+}
+
+const NO_CLEANING: ReturnType<typeof clean> = {
+  drops: [],
+  forget: { versions: [], keyspaces: [] },
+  unknownSegments: 0,
+};
 
 export interface ControlTurn {
   readonly state: ControlState;
@@ -64,10 +77,27 @@ export function takeTurn(
   const stepped = stepKeyspaces(looked, isoAt);
   const { state } = stepped;
   const { world } = state;
-  const repair = planRepair(world, state.inFlight, settings.repair);
-  const merging = planMerges(world, state.merges);
+  const faults: TurnFault[] = [...stepped.faults];
+  const attempt = <Plan>(part: string, plan: () => Plan, otherwise: Plan): Plan => {
+    try {
+      return plan();
+    } catch (thrown) {
+      faults.push({ part, thrown });
+      return otherwise;
+    }
+  };
+  const { inFlight } = state;
+  const noRepair = { orders: [], inFlight, missing: 0 };
+  const repair = attempt(
+    'plan repair',
+    () => planRepair(world, inFlight, settings.repair),
+    noRepair,
+  );
+  const noMerges = { merges: state.merges, asks: new Map(), copies: [], ready: [] };
+  const merging = attempt('plan merges', () => planMerges(world, state.merges), noMerges);
   // What is being merged to from now on must not count as garbage.
-  const cleaning = clean(state, expecting(world, expectedOf(merging.merges)));
+  const expected = expecting(world, expectedOf(merging.merges));
+  const cleaning = attempt('plan cleaning', () => clean(state, expected), NO_CLEANING);
   return {
     state: { ...state, inFlight: repair.inFlight, merges: merging.merges },
     orders: {
@@ -76,6 +106,7 @@ export function takeTurn(
       merging,
       observed: stepped.observed,
       resync: stepped.resync,
+      faults,
       ...cleaning,
     },
   };
@@ -137,10 +168,11 @@ function stepKeyspaces(
   readonly state: ControlState;
   readonly observed: readonly ObservedRecord[];
   readonly resync: boolean;
+  readonly faults: readonly TurnFault[];
 } {
   const { catalog, facts, world } = state;
   const input = { keyspaces: facts.records, failingCopies: failingCopies(state.inFlight) };
-  const { loops, retries } = stepLoops(world, state.loops, input, (keyspace) =>
+  const { faults, loops, retries } = stepLoops(world, state.loops, input, (keyspace) =>
     beginLoop(keyspace, catalog.observed.get(keyspace.uid), world.nowMs),
   );
   const observed = [...loops].flatMap(([uid, loop]) =>
@@ -149,7 +181,8 @@ function stepKeyspaces(
   const isWoken = resumingOf(facts.records, loops).size < world.resuming.size;
   const inFlight = retryNow(state.inFlight, retries, world.nowMs);
   const stirs = state.stirs + (isWoken ? 1 : 0);
-  return { state: { ...state, loops, inFlight, stirs }, observed, resync: retries.length > 0 };
+  const next = { ...state, loops, inFlight, stirs };
+  return { state: next, observed, resync: retries.length > 0, faults };
 }
 
 function clean(

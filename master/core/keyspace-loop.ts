@@ -73,6 +73,8 @@ export interface LoopStep {
   readonly loops: KeyspaceLoops;
   /** Uids whose work is to be tried again now. */
   readonly retries: readonly string[];
+  /** What single loops threw; the others are stepped all the same. */
+  readonly faults: readonly { readonly part: string; readonly thrown: unknown }[];
 }
 
 /** The loop as a master begins with it, from what the last one noted. */
@@ -104,23 +106,56 @@ export function stepLoops(
 ): LoopStep {
   const loops = new Map<string, KeyspaceLoop>();
   const retries: string[] = [];
+  const faults: { part: string; thrown: unknown }[] = [];
   for (const keyspace of facts.keyspaces) {
     const was = before.get(keyspace.uid) ?? begun(keyspace);
-    const loop = stepLoop(world, was, keyspace, facts);
+    const loop = stepSafely(world, was, keyspace, facts, faults);
     if (loop.attempts > was.attempts) retries.push(keyspace.uid);
     loops.set(keyspace.uid, loop);
   }
-  return { loops, retries };
+  return { loops, retries, faults };
+}
+
+/** A loop that throws is REPAIRING with what it threw. */
+function stepSafely(
+  world: World,
+  was: KeyspaceLoop,
+  keyspace: KeyspaceRecord,
+  facts: LoopFacts,
+  faults: { part: string; thrown: unknown }[],
+): KeyspaceLoop {
+  try {
+    const { phase, resuming } = nextPhase(world, was, keyspace);
+    return stepLoop(
+      world,
+      was,
+      phase,
+      resuming,
+      troubleOf(world, phase, resuming, keyspace, facts),
+    );
+  } catch (thrown) {
+    const loop = stepLoop(
+      world,
+      was,
+      was.phase,
+      was.resuming,
+      `an internal error: ${String(thrown)}`,
+    );
+    // Once an attempt: a loop that throws in each turn would fill the log.
+    if (loop.attempts > was.attempts || was.stuckSinceMs === undefined) {
+      faults.push({ part: `keyspace ${keyspace.name}`, thrown });
+    }
+    return loop;
+  }
 }
 
 function stepLoop(
   world: World,
   was: KeyspaceLoop,
-  keyspace: KeyspaceRecord,
-  facts: LoopFacts,
+  phase: KeyspacePhase,
+  resuming: boolean,
+  trouble: string | undefined,
 ): KeyspaceLoop {
-  const { phase, resuming } = nextPhase(world, was, keyspace);
-  const trouble = troubleOf(world, phase, resuming, keyspace, facts);
   const calm = { phase, resuming, stuckSinceMs: undefined, error: '', attempts: 0, retryAtMs: 0 };
   if (trouble === undefined) return calm;
   if (phase !== was.phase) return { ...calm, stuckSinceMs: world.nowMs };

@@ -97,6 +97,15 @@ function defineNodes(set: MetricSet, operations: ClusterOperations): void {
       return [{ state: nodeStateWord(state).toLowerCase() }, count];
     });
   });
+  set.series(
+    'stele_node_view_lag',
+    'Views of the cluster that a datanode has not taken yet',
+    ['node'],
+    async () => {
+      const { nodes } = await operations.listNodes();
+      return nodes.map(({ node, viewLag }): Series => [{ node: node?.id ?? '' }, viewLag]);
+    },
+  );
 }
 
 function defineShards(set: MetricSet, operations: ClusterOperations): void {

@@ -3,6 +3,7 @@
 
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import type { BackgroundTasks } from '../../base/background.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
@@ -44,6 +45,8 @@ export interface FrontOptions {
   readonly onTrouble?: (nodeId: string) => void;
   /** Gets the lookup service added; it is opened and closed by its owner. */
   readonly grpcServer?: Pick<GrpcServer, 'addService'>;
+  /** Its failures are among the metrics. */
+  readonly background?: BackgroundTasks;
   readonly log: Logger;
 }
 
@@ -88,10 +91,12 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     deadlineMs: settings.lookupDeadlineMs,
   });
   const open: OpenPorts = { closing: false, httpConnections: () => 0 };
-  const metrics = new FrontMetrics(core, operations, () => ({
+  const connections = (): { http: number; resp: number } => ({
     http: open.httpConnections(),
     resp: open.resp?.connectionCount ?? 0,
-  }));
+  });
+  const faults = (): ReadonlyMap<string, number> => options.background?.failures() ?? new Map();
+  const metrics = new FrontMetrics(core, operations, connections, faults);
   options.grpcServer?.addService(lookupServiceDefinition, lookupService(core, metrics));
   const backend = new MasterRespBackend({
     core,

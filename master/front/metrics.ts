@@ -37,11 +37,19 @@ export class FrontMetrics {
     core: LookupCore,
     operations: ClusterOperations,
     connections: () => { http: number; resp: number },
+    faults?: () => ReadonlyMap<string, number>,
   ) {
     this.#defineLookups(core);
     this.#defineCacheOfKeyspaces(core);
     this.#defineView(core);
     defineClusterMetrics(this.#set, operations);
+    if (faults !== undefined) {
+      const help =
+        'Exceptions that were caught and logged, by the part that threw; the rest went on';
+      this.#set.series('stele_faults_total', help, ['part'], () =>
+        [...faults()].map(([part, count]) => [{ part }, count]),
+      );
+    }
     this.#set.series('stele_connections', 'Open client connections', ['protocol'], () =>
       Object.entries(connections()).map(([protocol, open]) => [{ protocol }, open]),
     );

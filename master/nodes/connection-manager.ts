@@ -14,11 +14,6 @@ import type { DatanodeLink, LinkFactory, LinkTarget } from '../../proto/ports.ts
 /** Failures in a row after which a link is replaced. */
 const FAILURES_BEFORE_RELINK = 4;
 
-export interface ClientChange {
-  readonly nodeId: string;
-  readonly online: boolean;
-}
-
 interface Dependency {
   readonly target: LinkTarget;
   link: DatanodeLink;
@@ -29,7 +24,6 @@ interface Dependency {
 export class ConnectionManager {
   readonly #factory: LinkFactory;
   readonly #dependencies = new Map<string, Dependency>();
-  readonly #watchers = new Set<(change: ClientChange) => void>();
   readonly #onLost: (nodeId: string) => void;
 
   /** `onLost`: a node's connection is gone, so it is worth a try. It says nothing more. */
@@ -60,7 +54,6 @@ export class ConnectionManager {
     if (dependency === undefined) return;
     this.#dependencies.delete(nodeId);
     dependency.link.close();
-    if (dependency.online) this.#tell({ nodeId, online: false });
   }
 
   isOnline(nodeId: string): boolean {
@@ -86,12 +79,6 @@ export class ConnectionManager {
     return new Map(online.map(([nodeId, dependency]) => [nodeId, dependency.link]));
   }
 
-  /** Calls `listener` when a node comes online or goes offline; returns how to stop that. */
-  watchClients(listener: (change: ClientChange) => void): () => void {
-    this.#watchers.add(listener);
-    return () => this.#watchers.delete(listener);
-  }
-
   /** The link to try, online or not: for heartbeats alone. */
   probe(nodeId: string): DatanodeLink | undefined {
     return this.#dependencies.get(nodeId)?.link;
@@ -103,9 +90,7 @@ export class ConnectionManager {
     if (dependency?.link !== link) return false;
     dependency.failures = answered ? 0 : dependency.failures + 1;
     if (!answered && dependency.failures % FAILURES_BEFORE_RELINK === 0) this.#relink(dependency);
-    if (dependency.online === answered) return true;
     dependency.online = answered;
-    this.#tell({ nodeId, online: answered });
     return true;
   }
 
@@ -120,10 +105,6 @@ export class ConnectionManager {
       if (this.#dependencies.get(target.nodeId)?.link === link) this.#onLost(target.nodeId);
     });
     return link;
-  }
-
-  #tell(change: ClientChange): void {
-    for (const watcher of this.#watchers) watcher(change);
   }
 
   close(): void {

@@ -3,9 +3,14 @@
 // Readers notice a node that stands still before its next heartbeat does, and the system tells at once of
 // one that has died, as its connections end. Both say so (`doubt`, `connectionLost`), and it is asked at once.
 //
+// A node that is silent is given up after the deadline, or earlier where others can take its place. Two
+// things look like silence and are none of the node's: this process stood still, and what has arrived is not
+// read yet; and the network to most nodes has become slower. Then it is waited for longer.
+//
 // Invariants: at most one heartbeat of a node is under way; each has a deadline; a loop ends when
 // its node is stopped or the heartbeater closes, and its call is cancelled then; doubts cost a node
-// at most one heartbeat more an interval, lost connections ten.
+// at most one heartbeat more an interval, lost connections ten. What the callbacks throw is counted, is no
+// missed heartbeat, and ends no loop.
 
 import type { BackgroundTasks } from '../../base/background.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
@@ -14,12 +19,21 @@ import type { HeartbeatResponse, OrderHeader } from '../../proto/gen/stele/v1/da
 import type { ConnectionManager } from './connection-manager.ts';
 
 const URGENT_FACTOR = 5;
-/** Where others can take its place, a node has so many intervals to answer and not the whole deadline, */
+/** Intervals that a node has to answer, and not the whole deadline, where others can take its place. */
 const IMPATIENT_INTERVALS = 1.2;
-/** one in doubt so many, */
-const DOUBT_INTERVALS = 0.5;
-/** or so many times what its heartbeats have taken: one that is far away or slow is not dead. */
+/** The same for one that readers doubt: above a step of 400 ms in round-trip time at the default interval. */
+const DOUBT_INTERVALS = 0.9;
+/** At least so many times what its heartbeats have taken: one that is far away or slow is not dead. */
 const TOOK_FACTOR = 3;
+/** A check that comes later than this finds a process that stood still. */
+const STALL_MS = 50;
+/** What such a process is given to read what has arrived. */
+const READ_ON_MS = 50;
+/** What gRPC waits longer than this file does, which is to be the one that gives up. */
+const BACKSTOP_FACTOR = 2;
+/** Misses in a row after which a node is asked less often, and how much less at most. */
+const MISSES_AT_FULL_RATE = 20;
+const SLOWEST_FACTOR = 10;
 /** Lost connections are looked at once in this part of an interval. */
 const LOST_SHARE = 0.1;
 /** How much of the slowest heartbeat is remembered at the next. */
@@ -52,6 +66,14 @@ class Loop {
   beat = new AbortController();
   beating = false;
   beatAtMs = 0;
+  /** How long the heartbeat under way may take. */
+  limitMs = 0;
+  /** When that is looked at next, and by which timer. */
+  checkAtMs = 0;
+  check: NodeJS.Timeout | undefined;
+  /** The next heartbeat has less time. */
+  doubted = false;
+  misses = 0;
   /** What its slowest heartbeat took lately. */
   tookMs = 0;
   hurried = false;
@@ -78,6 +100,7 @@ class Loop {
 
   end(): void {
     this.stopped = true;
+    clearTimeout(this.check);
     this.wake?.();
     this.beat.abort();
   }
@@ -107,8 +130,11 @@ export class Heartbeater {
     const { intervalMs, isImpatient } = this.#options;
     if (loop === undefined || nowMs - loop.doubtedAtMs < intervalMs) return;
     loop.doubtedAtMs = nowMs;
+    if (isImpatient()) {
+      if (loop.beating) this.#limit(loop, patienceMs(loop, intervalMs * DOUBT_INTERVALS));
+      else loop.doubted = true;
+    }
     loop.hurry();
-    if (isImpatient()) cutLater(loop, patienceMs(loop, intervalMs * DOUBT_INTERVALS));
   }
 
   /** The node's connection has ended. Slow reads that were told just before do not hold this back. */
@@ -132,62 +158,123 @@ export class Heartbeater {
   async #run(nodeId: string, loop: Loop): Promise<void> {
     while (!loop.stopped) {
       const startedMs = monotonicNowMs();
-      await this.#beat(nodeId, loop);
-      const { intervalMs, isUrgent } = this.#options;
-      const untilNextMs = isUrgent?.(nodeId) === true ? intervalMs / URGENT_FACTOR : intervalMs;
-      const restMs = untilNextMs - (monotonicNowMs() - startedMs);
+      let untilNextMs = this.#options.intervalMs;
+      try {
+        await this.#beat(nodeId, loop);
+        untilNextMs = this.#untilNextMs(nodeId, loop);
+      } catch (thrown) {
+        this.#options.background.fault('heartbeat', thrown);
+      }
       if (loop.stopped) break;
+      const { intervalMs } = this.#options;
       // At least a moment, so that a node that fails at once does not get the whole processor.
-      const wantedMs = Math.max(intervalMs / 10, restMs);
-      if (!loop.hurried) await loop.nap(untilSlotMs(wantedMs, intervalMs));
+      const restMs = Math.max(intervalMs / 10, untilNextMs - (monotonicNowMs() - startedMs));
+      if (!loop.hurried) await loop.nap(untilSlotMs(restMs, intervalMs));
       loop.hurried = false;
     }
   }
 
+  /** One that has been silent for long is asked at a falling rate; it also registers when it is back. */
+  #untilNextMs(nodeId: string, { misses }: Loop): number {
+    const { intervalMs, isUrgent } = this.#options;
+    if (isUrgent?.(nodeId) === true) return intervalMs / URGENT_FACTOR;
+    return intervalMs * Math.min(SLOWEST_FACTOR, Math.max(1, misses / MISSES_AT_FULL_RATE));
+  }
+
   async #beat(nodeId: string, loop: Loop): Promise<void> {
-    const { connections, header, onAnswer, onMiss } = this.#options;
+    const { background, connections, deadlineMs, header, onAnswer, onMiss } = this.#options;
     const link = connections.probe(nodeId);
     if (link === undefined) return;
     if (loop.beat.signal.aborted) loop.beat = new AbortController();
-    loop.beating = true;
-    loop.beatAtMs = monotonicNowMs();
+    const request = { header: header(nodeId) };
+    this.#begin(loop);
+    let response: HeartbeatResponse;
     try {
-      const options = { deadlineMs: this.#deadlineMs(loop), signal: loop.beat.signal };
-      const response = await link.heartbeat({ header: header(nodeId) }, options);
+      const options = { deadlineMs: deadlineMs * BACKSTOP_FACTOR, signal: loop.beat.signal };
+      response = await link.heartbeat(request, options);
       if (response.nodeId !== nodeId) throw strangerError(nodeId, response.nodeId);
       this.#options.checkLeader?.(nodeId, response);
-      if (loop.stopped) return;
-      loop.tookMs = Math.max(monotonicNowMs() - loop.beatAtMs, loop.tookMs * TOOK_DECAY);
-      if (connections.report(nodeId, link, true)) onAnswer(nodeId, response);
     } catch (thrown) {
       if (loop.stopped) return;
-      if (connections.report(nodeId, link, false)) onMiss(nodeId, toSteleError(thrown));
+      // Only a process that stood still comes to this deadline before it has looked by itself.
+      const isStalled = monotonicNowMs() - loop.beatAtMs >= deadlineMs * BACKSTOP_FACTOR;
+      if (isStalled && !loop.beat.signal.aborted) return loop.hurry();
+      loop.misses++;
+      const isPresent = connections.report(nodeId, link, false);
+      const error = toSteleError(thrown);
+      if (isPresent) background.guard('missed heartbeat', () => onMiss(nodeId, error));
+      return;
     } finally {
       loop.beating = false;
+      clearTimeout(loop.check);
     }
+    if (loop.stopped) return;
+    loop.misses = 0;
+    loop.tookMs = Math.max(monotonicNowMs() - loop.beatAtMs, loop.tookMs * TOOK_DECAY);
+    const isPresent = connections.report(nodeId, link, true);
+    if (isPresent) background.guard('heartbeat answer', () => onAnswer(nodeId, response));
   }
 
-  #deadlineMs(loop: Loop): number {
+  #begin(loop: Loop): void {
     const { deadlineMs, intervalMs, isImpatient } = this.#options;
-    if (!isImpatient()) return deadlineMs;
-    return Math.min(deadlineMs, patienceMs(loop, intervalMs * IMPATIENT_INTERVALS));
+    loop.beating = true;
+    loop.beatAtMs = monotonicNowMs();
+    const intervals = loop.doubted ? DOUBT_INTERVALS : IMPATIENT_INTERVALS;
+    loop.doubted = false;
+    loop.limitMs = deadlineMs;
+    if (isImpatient()) this.#limit(loop, patienceMs(loop, intervalMs * intervals));
+    else this.#checkLater(loop, deadlineMs);
+  }
+
+  /** The heartbeat under way has at most so long. */
+  #limit(loop: Loop, limitMs: number): void {
+    loop.limitMs = Math.min(loop.limitMs, limitMs);
+    this.#checkLater(loop, loop.beatAtMs + loop.limitMs - monotonicNowMs());
+  }
+
+  /** The check runs after the I/O of its turn. */
+  #checkLater(loop: Loop, delayMs: number): void {
+    clearTimeout(loop.check);
+    loop.checkAtMs = monotonicNowMs() + Math.max(0, delayMs);
+    const { beatAtMs } = loop;
+    loop.check = setTimeout(
+      () => setImmediate(() => this.#check(loop, beatAtMs)),
+      Math.max(0, delayMs),
+    );
+    loop.check.unref();
+  }
+
+  /** Gives the heartbeat up, unless its answer may be here, or nearly everybody's is late. */
+  #check(loop: Loop, beatAtMs: number): void {
+    if (!loop.beating || loop.beatAtMs !== beatAtMs) return;
+    const nowMs = monotonicNowMs();
+    if (nowMs - loop.checkAtMs > STALL_MS) return this.#checkLater(loop, READ_ON_MS);
+    const { deadlineMs } = this.#options;
+    if (loop.limitMs < deadlineMs && this.#mostWait(loop, nowMs)) {
+      loop.limitMs = deadlineMs;
+      return this.#checkLater(loop, beatAtMs + deadlineMs - nowMs);
+    }
+    loop.beat.abort();
+  }
+
+  /** Whether at least half of the other nodes that answered last time are late as well. */
+  #mostWait(loop: Loop, nowMs: number): boolean {
+    const leastMs = (nowMs - loop.beatAtMs) / 2;
+    let others = 0;
+    let late = 0;
+    for (const other of this.#loops.values()) {
+      if (other === loop || other.misses > 0) continue;
+      others++;
+      const isLate = other.beating && nowMs - other.beatAtMs > patienceMs(other, leastMs);
+      if (isLate) late++;
+    }
+    return late > 0 && late * 2 >= others;
   }
 }
 
 /** How long a node may take that others can stand in for. */
 function patienceMs(loop: Loop, leastMs: number): number {
   return Math.ceil(Math.max(leastMs, loop.tookMs * TOOK_FACTOR));
-}
-
-/** Ends the heartbeat that is under way, or about to begin, once it has taken `limitMs`. */
-function cutLater(loop: Loop, limitMs: number, delayMs = limitMs): void {
-  const timer = setTimeout(() => {
-    if (!loop.beating) return;
-    const restMs = loop.beatAtMs + limitMs - monotonicNowMs();
-    if (restMs > 0) cutLater(loop, limitMs, restMs);
-    else loop.beat.abort();
-  }, delayMs);
-  timer.unref();
 }
 
 /** Loops that wake up at the same moments cost a large cluster far fewer timers and wake-ups. */

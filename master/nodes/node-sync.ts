@@ -10,7 +10,9 @@
 // node's life (that is for heartbeats alone).
 
 import type { BackgroundTasks } from '../../base/background.ts';
+import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
+import { formatDuration } from '../../base/units.ts';
 import type { Logger } from '../../base/log.ts';
 import type {
   ApplyViewResponse,
@@ -27,6 +29,8 @@ import type { ConnectionManager } from './connection-manager.ts';
 
 const CALL_DEADLINE_MS = 5_000;
 const ROUNDS_MAX = 20;
+/** A node that is not brought in step for so long is told of, and again after each such time. */
+const TOLD_AFTER_MS = 10_000;
 
 /** What the controller knows and wants to know; every method is quick and synchronous. */
 export interface SyncSide {
@@ -56,6 +60,13 @@ interface Applied {
   readonly view: ClusterView;
 }
 
+/** Since when a node cannot be brought in step. */
+interface Failing {
+  readonly sinceMs: number;
+  toldMs: number;
+  reason: string;
+}
+
 export class NodeSync {
   readonly #connections: ConnectionManager;
   readonly #side: SyncSide;
@@ -63,6 +74,7 @@ export class NodeSync {
   readonly #log: Logger;
   readonly #running = new Map<string, { again: boolean }>();
   readonly #applied = new Map<string, Applied>();
+  readonly #failing = new Map<string, Failing>();
   readonly #waiting = new Set<() => void>();
   #closed = false;
 
@@ -126,8 +138,17 @@ export class NodeSync {
     });
   }
 
+  /** Why a node has not been in step for long, for people; empty: it is, or has just begun not to be. */
+  troubleOf(nodeId: string): string {
+    const failing = this.#failing.get(nodeId);
+    const forMs = failing === undefined ? 0 : monotonicNowMs() - failing.sinceMs;
+    if (failing === undefined || forMs < TOLD_AFTER_MS) return '';
+    return `does not take the view for ${formatDuration(forMs)}: ${failing.reason}`;
+  }
+
   forget(nodeId: string): void {
     this.#applied.delete(nodeId);
+    this.#failing.delete(nodeId);
   }
 
   /** Gives every node the view once more. */
@@ -149,16 +170,27 @@ export class NodeSync {
         if (link === undefined) break;
         await this.#holdings(nodeId, link);
         await this.#view(nodeId, link);
+        this.#failing.delete(nodeId);
         if (!state.again) break;
       }
     } catch (thrown) {
-      const error = toSteleError(thrown);
-      // Silence is for heartbeats to tell of; a node that contradicts is for somebody to look at.
-      const level = error.code === 'CONFLICT' ? 'warn' : 'debug';
-      this.#log[level]({ node: nodeId, code: error.code, err: error }, 'a node is not in step yet');
+      this.#noteFailure(nodeId, toSteleError(thrown));
     } finally {
       this.#running.delete(nodeId);
     }
+  }
+
+  #noteFailure(nodeId: string, error: SteleError): void {
+    const nowMs = monotonicNowMs();
+    const failing = this.#failing.get(nodeId) ?? { sinceMs: nowMs, toldMs: nowMs, reason: '' };
+    this.#failing.set(nodeId, failing);
+    failing.reason = error.message;
+    const isDue = nowMs - failing.toldMs >= TOLD_AFTER_MS;
+    if (isDue) failing.toldMs = nowMs;
+    const fields = { node: nodeId, code: error.code, forMs: nowMs - failing.sinceMs, err: error };
+    // Silence is for heartbeats to tell of; a node that contradicts is for somebody to look at.
+    const level = isDue || error.code === 'CONFLICT' ? 'warn' : 'debug';
+    this.#log[level](fields, 'a node is not in step yet');
   }
 
   #isInStep(nodeId: string): boolean {

@@ -27,6 +27,18 @@ describe('BackgroundTasks', () => {
     expect([...tasks.failures()]).toEqual([['copy', 2]]);
   });
 
+  it('counts what a part that goes on has thrown', () => {
+    const { tasks, logged } = recordingTasks();
+    expect(tasks.guard('turn', () => undefined)).toBe(true);
+    expect(
+      tasks.guard('turn', () => {
+        throw new Error('broken');
+      }),
+    ).toBe(false);
+    expect(logged.map(({ task, code }) => [task, code])).toEqual([['turn', 'INTERNAL']]);
+    expect([...tasks.failures()]).toEqual([['turn', 1]]);
+  });
+
   it('takes a task that throws before its first await', async () => {
     const { tasks, logged } = recordingTasks();
     tasks.run('sync', () => {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { Sweeper } from '../../base/sweeper.ts';
+import { until } from '../support/stele-process.ts';
 
 const ECHO = `
   const { createServer } = require('node:net');
@@ -24,10 +25,10 @@ describe('a check for what is overdue', () => {
     onTestFinished(() => sweeper.stop());
     sweeper.ensure();
     sweeper.ensure();
-    while (left > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    await until('the last sweep', () => left === 0);
     left = 1;
     sweeper.ensure();
-    while (left > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    await until('one more sweep', () => left === 0);
   });
 
   it('reads what came while this process stood still before it calls anything late', async () => {
@@ -55,7 +56,7 @@ describe('a check for what is overdue', () => {
     // Long enough for the other thread to answer, and for the deadline to pass.
     standStill(500);
     await answered;
-    while (!seen.includes('late')) await new Promise((resolve) => setTimeout(resolve, 1));
+    await until('the sweep after the deadline', () => seen.includes('late'));
     expect(seen.indexOf('answer')).toBeLessThan(seen.indexOf('late'));
     expect(seen.filter((what) => what === 'stall')).toHaveLength(1);
   });

@@ -30,6 +30,7 @@ class FakeAdmin {
       weight: 1,
       trouble: '',
       drainLeft: 0,
+      viewLag: 0,
     };
     return { node, ...zeros, ...more, progress: 0.4 };
   }

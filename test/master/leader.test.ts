@@ -33,6 +33,34 @@ describe('a cluster without data', () => {
   });
 });
 
+describe('what throws', () => {
+  test('a listener: the others get the view, and the control loop goes on', async () => {
+    const seen: number[] = [];
+    plane.leader.subscribe(() => {
+      throw new Error('broken');
+    });
+    plane.leader.subscribe(({ revision }) => seen.push(revision));
+    await plane.join('a', 'b');
+    await until(() => plane.leader.current().ready, 'ready');
+    expect(seen.at(-1)).toBe(plane.leader.current().revision);
+  });
+
+  test('a turn: the next one is as if it had not been', async () => {
+    const { catalog } = plane.leader;
+    const broken = Object.defineProperty({}, 'keyspace', {
+      get: () => {
+        throw new Error('broken');
+      },
+    });
+    const { state } = catalog;
+    Object.defineProperty(catalog, 'state', { value: broken, configurable: true });
+    expect(() => plane.leader.turn()).not.toThrow();
+    Object.defineProperty(catalog, 'state', { value: state, configurable: true });
+    await plane.join('a');
+    await until(() => plane.leader.current().ready, 'ready');
+  });
+});
+
 describe('a load', () => {
   test('becomes visible at the commit, on all nodes, with the next version', async () => {
     await plane.join('a', 'b', 'c');

@@ -173,6 +173,9 @@ export class SimMaster extends SimProcess implements MasterPort {
     const { orders, state } = takeTurn(this.state, this.#sim.clock.nowMs, this.settings, () => '');
     this.state = state;
     this.orders = orders;
+    for (const { part, thrown } of orders.faults) {
+      throw new Violation(`${part} threw: ${String(thrown)}`);
+    }
     this.#sim.judge.turnTaken(this);
     if (state.stirs !== stirs) this.planTurn();
     if (orders.resync) this.#sync.applyAgain();

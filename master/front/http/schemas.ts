@@ -56,6 +56,7 @@ const NODE = object({
   silent_ms: COUNT,
   trouble: TEXT,
   drain_left: COUNT,
+  view_lag: COUNT,
 });
 const HEALTH = object({
   status: HEALTH_WORD,

@@ -63,6 +63,7 @@ export function describeOrders(orders: ControlOrders): string[] {
   lines.push(
     ...orders.observed.map(({ repairing, state, uid }) => noteLine(uid, state, repairing)),
   );
+  for (const { part, thrown } of orders.faults) lines.push(`${part} threw: ${String(thrown)}`);
   if (orders.resync) lines.push('give the view to all once more');
   if (orders.unknownSegments > 0)
     lines.push(`${orders.unknownSegments} unknown segments, left alone`);

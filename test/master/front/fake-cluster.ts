@@ -251,6 +251,7 @@ export class FakeCluster implements ClusterOperations {
       weight: 1,
       trouble: '',
       drainLeft: 0,
+      viewLag: 0,
     };
     return this.#view.nodes.map((node) => ({ node, replicas: 10, ...bytes, ...rest }));
   }

@@ -1,10 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { BackgroundTasks } from '../../../base/background.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { silentLogger } from '../../../base/log.ts';
-import type { DatanodeLink, LinkFactory, LinkTarget } from '../../../proto/ports.ts';
+import type { CallOptions, DatanodeLink, LinkFactory, LinkTarget } from '../../../proto/ports.ts';
 import { ConnectionManager } from '../../../master/nodes/connection-manager.ts';
-import type { ClientChange } from '../../../master/nodes/connection-manager.ts';
 import { Heartbeater } from '../../../master/nodes/heartbeater.ts';
 import { until } from '../control-plane.ts';
 import { FakeNetwork } from '../fake-datanodes.ts';
@@ -15,6 +14,8 @@ class CountingFactory implements LinkFactory {
   opened = 0;
   closed = 0;
   hang = new Set<string>();
+  /** What the round trip takes. */
+  delayMs = 0;
 
   connect(whom: LinkTarget): DatanodeLink {
     this.opened += 1;
@@ -23,16 +24,65 @@ class CountingFactory implements LinkFactory {
       ...link,
       heartbeat: (request, options) =>
         this.hang.has(whom.nodeId)
-          ? new Promise((_resolve, reject) => {
-              const fail = (): void => reject(new SteleError('DEADLINE_EXCEEDED', 'silent'));
-              setTimeout(fail, options.deadlineMs);
-            })
-          : link.heartbeat(request, options),
+          ? this.#cut(options)
+          : this.delayMs === 0
+            ? link.heartbeat(request, options)
+            : Promise.race([
+                this.#cut(options),
+                this.#late(() => link.heartbeat(request, options)),
+              ]),
       close: () => {
         this.closed += 1;
       },
     };
   }
+
+  #cut({ deadlineMs, signal }: CallOptions): Promise<never> {
+    return new Promise((_resolve, reject) => {
+      const timer = setTimeout(() => fail('DEADLINE_EXCEEDED'), deadlineMs);
+      const fail = (code: 'DEADLINE_EXCEEDED' | 'CANCELLED'): void => {
+        clearTimeout(timer);
+        reject(new SteleError(code, 'silent'));
+      };
+      signal?.addEventListener('abort', () => fail('CANCELLED'), { once: true });
+    });
+  }
+
+  async #late<Answer>(answer: () => Promise<Answer>): Promise<Answer> {
+    await new Promise((resolve) => setTimeout(resolve, this.delayMs));
+    return answer();
+  }
+}
+
+/** The heartbeats of some nodes, with what came of them. */
+function beating(factory: CountingFactory, ids: readonly string[], isImpatient: boolean) {
+  const connections = new ConnectionManager(factory);
+  const background = new BackgroundTasks(silentLogger);
+  const answers: string[] = [];
+  const misses: string[] = [];
+  const on = {
+    answer: (nodeId: string): unknown => answers.push(nodeId),
+    miss: (nodeId: string): unknown => misses.push(nodeId),
+  };
+  const heartbeater = new Heartbeater({
+    intervalMs: 50,
+    deadlineMs: 200,
+    connections,
+    background,
+    header: (nodeId) => ({ epoch: 1, nodeId, incarnation: '', clusterId: '' }),
+    isImpatient: () => isImpatient,
+    onAnswer: (nodeId) => void on.answer(nodeId),
+    onMiss: (nodeId) => void on.miss(nodeId),
+  });
+  for (const id of ids) {
+    connections.addDependency(target(id, factory.network.add(id).port));
+    heartbeater.start(id);
+  }
+  onTestFinished(async () => {
+    heartbeater.close();
+    await background.settled();
+  });
+  return { heartbeater, background, answers, misses, on };
 }
 
 function target(nodeId: string, grpcPort: number): LinkTarget {
@@ -40,11 +90,9 @@ function target(nodeId: string, grpcPort: number): LinkTarget {
 }
 
 describe('connection manager', () => {
-  test('fails at once for a node that is offline, and tells when it is online', () => {
+  test('fails at once for a node that is offline', () => {
     const factory = new CountingFactory();
     const manager = new ConnectionManager(factory);
-    const changes: ClientChange[] = [];
-    manager.watchClients((change) => changes.push(change));
     manager.addDependency(target('a', 1));
     expect(() => manager.requireClient('a')).toThrow(/does not answer/);
     const link = manager.probe('a')!;
@@ -53,10 +101,6 @@ describe('connection manager', () => {
     expect([...manager.getClients().keys()]).toEqual(['a']);
     manager.remove('a');
     expect(manager.isOnline('a')).toBe(false);
-    expect(changes).toEqual([
-      { nodeId: 'a', online: true },
-      { nodeId: 'a', online: false },
-    ]);
     expect([factory.opened, factory.closed]).toEqual([1, 1]);
   });
 
@@ -143,5 +187,46 @@ describe('heartbeats', () => {
     expect(answers).toBe(3);
     heartbeater.close();
     await background.settled();
+  });
+
+  test('that all take longer at once are waited for; one that hangs alone is not', async () => {
+    const factory = new CountingFactory();
+    const { answers, heartbeater, misses } = beating(factory, ['a', 'b', 'c', 'd'], true);
+    await until(() => new Set(answers).size === 4, 'a heartbeat of each');
+    // More than the 60 ms that a node has which others can stand in for.
+    factory.delayMs = 120;
+    for (const id of ['a', 'b', 'c', 'd']) heartbeater.doubt(id);
+    answers.length = 0;
+    await until(() => new Set(answers).size === 4, 'a slow heartbeat of each');
+    expect(misses).toEqual([]);
+    factory.delayMs = 0;
+    factory.hang.add('b');
+    await until(() => misses.length > 0, 'a miss');
+    expect(new Set(misses)).toEqual(new Set(['b']));
+  });
+
+  test('whose answer is not taken are counted as such, are not missed, and go on', async () => {
+    const factory = new CountingFactory();
+    const { answers, background, misses, on } = beating(factory, ['a', 'b'], false);
+    on.answer = (nodeId) => {
+      if (nodeId === 'a') throw new Error('broken');
+      return answers.push(nodeId);
+    };
+    await until(() => (background.failures().get('heartbeat answer') ?? 0) >= 2, 'two failures');
+    on.answer = (nodeId) => answers.push(nodeId);
+    await until(() => answers.includes('a') && answers.includes('b'), 'both answers');
+    expect(misses).toEqual([]);
+  });
+
+  test('of a node that is away go on after its miss was not taken, at a falling rate', async () => {
+    const factory = new CountingFactory();
+    factory.hang.add('a');
+    const { background, misses, on } = beating(factory, ['a'], false);
+    on.miss = () => {
+      throw new Error('broken');
+    };
+    await until(() => background.failures().get('missed heartbeat') === 1, 'a failure');
+    on.miss = (nodeId) => misses.push(nodeId);
+    await until(() => misses.length > 0, 'the next miss');
   });
 });

@@ -120,6 +120,8 @@ export interface NodeSummary {
   weight: number;
   /** While DRAINING: copies of its shards that other datanodes have yet to make. */
   drainLeft: number;
+  /** Views of this epoch that it has not taken yet; 0 for one that has the present one. */
+  viewLag: number;
 }
 
 export interface ListKeyspacesRequest {
@@ -1114,6 +1116,7 @@ function createBaseNodeSummary(): NodeSummary {
     trouble: "",
     weight: 0,
     drainLeft: 0,
+    viewLag: 0,
   };
 }
 
@@ -1154,6 +1157,9 @@ export const NodeSummary: MessageFns<NodeSummary> = {
     }
     if (message.drainLeft !== 0) {
       writer.uint32(96).uint32(message.drainLeft);
+    }
+    if (message.viewLag !== 0) {
+      writer.uint32(104).uint64(message.viewLag);
     }
     return writer;
   },
@@ -1265,6 +1271,14 @@ export const NodeSummary: MessageFns<NodeSummary> = {
             }
 
             message.drainLeft = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.viewLag = longToNumber(reader.uint64());
             continue;
           }
         }
