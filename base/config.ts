@@ -5,7 +5,7 @@
 
 import { SteleError } from './errors.ts';
 import { shorten } from './ids.ts';
-import { formatBytes, parseBytes, parseDurationMs } from './units.ts';
+import { durationText, formatBytes, parseBytes, parseDurationMs } from './units.ts';
 
 type OptionKind = 'text' | 'flag' | 'count' | 'port' | 'bytes' | 'duration' | 'choice' | 'list';
 
@@ -112,7 +112,7 @@ export const option = {
     ...bounds,
     ...more,
   }),
-  /** A duration such as `10s`; the value is in milliseconds. */
+  /** A duration such as `10s`; the value is in milliseconds, and so is a number that is given as one. */
   duration: (
     description: string,
     defaultText: string,
@@ -261,11 +261,16 @@ function parseChoice(text: string, choices: readonly string[]): string {
   );
 }
 
+const TEXTS: Partial<Record<OptionKind, (value: number) => string>> = {
+  bytes: formatBytes,
+  duration: durationText,
+};
+
 function checkBounds(info: OptionInfo, value: unknown): unknown {
   if (typeof value !== 'number') return value;
   const { min = 0, max = Number.MAX_SAFE_INTEGER } = info;
   if (value >= min && value <= max) return value;
-  const text = info.kind === 'bytes' ? formatBytes : String;
+  const text = TEXTS[info.kind] ?? String;
   const allowed = max === Number.MAX_SAFE_INTEGER ? 'or more' : `to ${text(max)}`;
   throw new SteleError(
     'INVALID_ARGUMENT',

@@ -20,8 +20,15 @@ const BYTES_PER_UNIT = new Map([
   ['tb', 1000 ** 4],
 ]);
 
-const MS_PER_UNIT = new Map([
+const BINARY_UNITS = new Map([
   ['', 1],
+  ['KiB', 1024],
+  ['MiB', 1024 ** 2],
+  ['GiB', 1024 ** 3],
+  ['TiB', 1024 ** 4],
+]);
+
+const MS_PER_UNIT = new Map([
   ['ms', 1],
   ['s', 1000],
   ['m', 60_000],
@@ -34,9 +41,34 @@ export function parseBytes(text: string): number {
   return parseWithUnit(text, BYTES_PER_UNIT, 'a size', '4096, 64KiB, 16MiB or 1.5GB');
 }
 
-/** `500ms`, `10s`, `2m`, `250` (ms) -> milliseconds. */
+/** `500ms`, `10s`, `2m`, `0` -> milliseconds. Only 0 needs no unit: any other number may mean seconds. */
 export function parseDurationMs(text: string): number {
+  const bare = text.trim();
+  if (/^0+(?:[.]0+)?$/.test(bare)) return 0;
+  if (/^[0-9]+(?:[.][0-9]+)?$/.test(bare)) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `'${shorten(text)}' has no unit: write ${shorten(bare)}s for seconds, or use ms, m or h.`,
+    );
+  }
   return parseWithUnit(text, MS_PER_UNIT, 'a duration', '250ms, 10s, 2m or 1h');
+}
+
+/** Milliseconds as `parseDurationMs` reads them, exactly: `1500ms`, `90s`, `2h`. */
+export function durationText(durationMs: number): string {
+  return inLargestUnit(durationMs, MS_PER_UNIT);
+}
+
+/** Bytes as `parseBytes` reads them, exactly: `1000`, `64KiB`, `3GiB`. */
+export function bytesText(byteCount: number): string {
+  return inLargestUnit(byteCount, BINARY_UNITS);
+}
+
+/** `units` from the smallest to the largest. */
+function inLargestUnit(value: number, units: ReadonlyMap<string, number>): string {
+  if (value === 0) return '0';
+  const fitting = [...units].findLast(([, factor]) => value % factor === 0);
+  return fitting === undefined ? String(value) : `${value / fitting[1]}${fitting[0]}`;
 }
 
 /** `20%`, `0.5%` -> a fraction (0.2, 0.005). The sign must be there: 20 may mean anything. */

@@ -13,7 +13,7 @@ import type { LogLevel } from '../base/log.ts';
 import { errorJson, EXIT_OK, EXIT_USAGE, reportError } from './exit.ts';
 import { addOptions, givenFlags } from './options.ts';
 import type { Output } from './output.ts';
-import { readSettingsFile, settingsEnvironment } from './settings-sources.ts';
+import { readSettingsFile, serviceLinks, settingsEnvironment } from './settings-sources.ts';
 import type { SettingsFile } from './settings-sources.ts';
 import type { Verb } from './verb.ts';
 import { loadAllVerbs, VERBS } from './verbs.ts';
@@ -164,6 +164,10 @@ async function runVerb(
     ...givenFlags(command, optionsOf(globalSchema)),
   };
   const variables = settingsEnvironment(environment);
+  const names = optionsOf(verb.schema).map((info) => info.environment);
+  for (const name of serviceLinks(environment, names)) {
+    output.errorLine(`stele: ${name} is the address of a Kubernetes service and is not used.`);
+  }
   const askedPath = globalFlags['config'] ?? variables['STELE_CONFIG'];
   const file = await readSettingsFile(typeof askedPath === 'string' ? askedPath : undefined);
   await checkFile(file);

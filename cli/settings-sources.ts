@@ -28,8 +28,8 @@ export async function readSettingsFile(askedPath: string | undefined): Promise<S
   const text = readText(path, askedPath !== undefined);
   if (text === undefined) return { path: undefined, values: {} };
   // Loaded here: most commands run without a file, and should not wait for a YAML parser.
-  const { parse } = await import('yaml');
-  return { path, values: checkFlat(path, parseYaml(path, text, parse)) };
+  const yaml = await import('yaml');
+  return { path, values: checkFlat(path, parseYaml(path, text, yaml)) };
 }
 
 function readText(path: string, asked: boolean): string | undefined {
@@ -48,9 +48,22 @@ function readText(path: string, asked: boolean): string | undefined {
   throw new SteleError('INVALID_ARGUMENT', `${path} is over 1 MiB and no configuration file.`);
 }
 
-function parseYaml(path: string, text: string, parse: (text: string) => unknown): unknown {
+/**
+ * Scalars come out as they are written, as a flag's value does: YAML would make 7 of `007`, 1.1 of `1.10` and
+ * another number of one that is too large for a double.
+ */
+function parseYaml(path: string, text: string, yaml: typeof import('yaml')): unknown {
   try {
-    return parse(text);
+    const parsed = yaml.parseDocument(text);
+    const [error] = parsed.errors;
+    if (error !== undefined) throw error;
+    yaml.visit(parsed, {
+      Scalar(_key, node) {
+        const isText = typeof node.value === 'string' || node.value === null;
+        if (!isText && node.source !== undefined) node.value = node.source;
+      },
+    });
+    return parsed.toJS();
   } catch (thrown) {
     const reason = thrown instanceof Error ? (thrown.message.split('\n')[0] ?? '') : '';
     throw new SteleError(
@@ -84,16 +97,27 @@ function isScalar(value: unknown): boolean {
 }
 
 /**
- * The environment without what Kubernetes puts there for a service that is called `stele`:
- * `STELE_PORT=tcp://10.0.0.1:9000` is an address, not our `--port`.
+ * The environment without what Kubernetes puts there for services that are called `stele` or `stele-http`:
+ * `STELE_HTTP_PORT=tcp://10.0.0.1:9000` is the address of that service, not our `--http-port`.
  */
 export function settingsEnvironment(
   environment: Readonly<NodeJS.ProcessEnv>,
 ): Record<string, string | undefined> {
   return Object.fromEntries(
     Object.entries(environment).filter(
-      ([name, value]) =>
-        name.startsWith('STELE_') && !(name === 'STELE_PORT' && value?.startsWith('tcp://')),
+      ([name, value]) => name.startsWith('STELE_') && !isServiceLink(name, value),
     ),
   );
+}
+
+/** Those of `names` that the environment has, and that are addresses of Kubernetes services. */
+export function serviceLinks(
+  environment: Readonly<NodeJS.ProcessEnv>,
+  names: readonly string[],
+): string[] {
+  return names.filter((name) => isServiceLink(name, environment[name]));
+}
+
+function isServiceLink(name: string, value: string | undefined): boolean {
+  return name.endsWith('_PORT') && /^(?:tcp|udp|sctp):[/][/]/.test(value ?? '');
 }

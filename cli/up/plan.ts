@@ -10,6 +10,7 @@ import type { OptionInfo, SettingSource, SettingsSchema } from '../../base/confi
 import { SteleError } from '../../base/errors.ts';
 import { keyspaceName, shorten } from '../../base/ids.ts';
 import type { KeyspaceName } from '../../base/ids.ts';
+import { durationText } from '../../base/units.ts';
 import { datanodeSettings } from '../../datanode/settings.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import { hostPort } from '../words.ts';
@@ -116,7 +117,9 @@ export function forwardedWords(
 function optionWords(info: OptionInfo, value: unknown): string[] {
   if (Array.isArray(value)) return value.flatMap((one) => [`--${info.flag}`, String(one)]);
   if (value === false) return info.flag.startsWith('no-') ? [] : [`--no-${info.flag}`];
-  return value === true ? [`--${info.flag}`] : [`--${info.flag}`, String(value)];
+  if (value === true) return [`--${info.flag}`];
+  const text = info.kind === 'duration' ? durationText(Number(value)) : String(value);
+  return [`--${info.flag}`, text];
 }
 
 export interface RequestedLoad {

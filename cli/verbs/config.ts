@@ -4,6 +4,7 @@ import { optionsOf, resolveSettings, settingsOf } from '../../base/config.ts';
 import type { OptionInfo } from '../../base/config.ts';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
+import { bytesText, durationText } from '../../base/units.ts';
 import { outputOption } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
 import { printJson } from '../json-output.ts';
@@ -29,7 +30,11 @@ export const config = defineVerb({
       file: file.values,
     };
     const rows = verbs.flatMap((verb) => settingsInForce(verb, inputs, file.path));
-    if (values.output === 'json') printJson(output, rows);
+    if (values.output === 'json')
+      printJson(
+        output,
+        rows.map(({ text: _, ...row }) => row),
+      );
     else output.line(formatTable(COLUMNS, rows.map(toCells)));
     return EXIT_OK;
   },
@@ -59,10 +64,20 @@ function settingsInForce(verb: Verb, inputs: Inputs, filePath: string | undefine
       verb: verb.name,
       setting: info.flag,
       value: masked(info, values[info.property]),
+      text: unitText(info, values[info.property]),
       source,
       from: originOf(info, source, filePath),
     };
   });
+}
+
+type Row = ReturnType<typeof settingsInForce>[number];
+
+/** A size or a duration as it can be written into stele.yaml; undefined for everything else. */
+function unitText({ kind }: OptionInfo, value: unknown): string | undefined {
+  if (typeof value !== 'number') return undefined;
+  if (kind === 'duration') return durationText(value);
+  return kind === 'bytes' ? bytesText(value) : undefined;
 }
 
 function originOf(info: OptionInfo, source: string, filePath: string | undefined): string {
@@ -82,8 +97,8 @@ const COLUMNS = [
   { title: 'SOURCE' },
 ] as const;
 
-function toCells(row: ReturnType<typeof settingsInForce>[number]): string[] {
-  const text = textOf(row.value);
+function toCells(row: Row): string[] {
+  const text = row.text ?? textOf(row.value);
   const source = row.from === '' ? row.source : `${row.source} (${row.from})`;
   return [row.verb, row.setting, text === '' ? '-' : text, source];
 }

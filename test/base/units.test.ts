@@ -1,6 +1,13 @@
 import { assert, nat, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatBytes, formatDuration, parseBytes, parseDurationMs } from '../../base/units.ts';
+import {
+  bytesText,
+  durationText,
+  formatBytes,
+  formatDuration,
+  parseBytes,
+  parseDurationMs,
+} from '../../base/units.ts';
 
 describe('parseBytes', () => {
   it.each([
@@ -43,7 +50,7 @@ describe('parseBytes', () => {
 
 describe('parseDurationMs', () => {
   it.each([
-    ['250', 250],
+    ['0', 0],
     ['250ms', 250],
     ['10s', 10_000],
     ['0.5s', 500],
@@ -54,8 +61,29 @@ describe('parseDurationMs', () => {
     expect(parseDurationMs(text)).toBe(ms);
   });
 
+  it.each(['5', '10', '1.5', ' 250 '])('refuses %j, which may be seconds', (text) => {
+    expect(() => parseDurationMs(text)).toThrow(
+      `'${text}' has no unit: write ${text.trim()}s for seconds, or use ms, m or h.`,
+    );
+  });
+
   it('does not take a size for a duration', () => {
     expect(() => parseDurationMs('10MiB')).toThrow(/is not a duration: write it like 250ms/);
+  });
+});
+
+describe('durationText and bytesText', () => {
+  it('are read back as what they were', () => {
+    const durations = { 0: '0', 1: '1ms', 1500: '1500ms', 90_000: '90s', 7_200_000: '2h' };
+    for (const [ms, text] of Object.entries(durations)) {
+      expect(durationText(Number(ms))).toBe(text);
+      expect(parseDurationMs(text)).toBe(Number(ms));
+    }
+    const sizes = { 0: '0', 1000: '1000', 65_536: '64KiB', 67_108_864: '64MiB' };
+    for (const [bytes, text] of Object.entries(sizes)) {
+      expect(bytesText(Number(bytes))).toBe(text);
+      expect(parseBytes(text)).toBe(Number(bytes));
+    }
   });
 });
 

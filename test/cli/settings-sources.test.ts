@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readSettingsFile, settingsEnvironment } from '../../cli/settings-sources.ts';
+import { readSettingsFile, serviceLinks, settingsEnvironment } from '../../cli/settings-sources.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -23,7 +23,28 @@ describe('readSettingsFile', () => {
     const path = yamlFile('http-port: 8080\nload: [a=1, b=2]\nzone:\n');
     expect(await readSettingsFile(path)).toEqual({
       path,
-      values: { 'http-port': 8080, load: ['a=1', 'b=2'], zone: null },
+      values: { 'http-port': '8080', load: ['a=1', 'b=2'], zone: null },
+    });
+  });
+
+  it('keeps what is written as it is written', async () => {
+    const path = yamlFile(
+      'id: 007\nzone: 1.10\na: 0x1F\nb: 1e3\nc: 0o17\nd: 12345678901234567890\n' +
+        'e: true\nf: .inf\ng: "007"\nh: [1.10, 01]\ni: ~\nj: -0\n',
+    );
+    expect((await readSettingsFile(path)).values).toEqual({
+      id: '007',
+      zone: '1.10',
+      a: '0x1F',
+      b: '1e3',
+      c: '0o17',
+      d: '12345678901234567890',
+      e: 'true',
+      f: '.inf',
+      g: '007',
+      h: ['1.10', '01'],
+      i: null,
+      j: '-0',
     });
   });
 
@@ -54,6 +75,16 @@ describe('settingsEnvironment', () => {
   it('keeps to variables of its own name', () => {
     expect(settingsEnvironment({ HOME: '/', STELE_ZONE: 'a' })).toEqual({ STELE_ZONE: 'a' });
   });
+
+  it.each(['STELE_HTTP_PORT', 'STELE_RESP_PORT', 'STELE_GRPC_PORT', 'STELE_MASTER_PORT'])(
+    'passes over %s where Kubernetes has set it',
+    (name) => {
+      const environment = { [name]: 'tcp://10.96.0.7:9000', STELE_ZONE: 'a' };
+      expect(settingsEnvironment(environment)).toEqual({ STELE_ZONE: 'a' });
+      expect(serviceLinks(environment, ['STELE_ZONE', name])).toEqual([name]);
+      expect(serviceLinks({ [name]: '9000' }, [name])).toEqual([]);
+    },
+  );
 
   it('does not take the address that Kubernetes gives a service called stele for a port', () => {
     const given = { STELE_PORT: 'tcp://10.0.0.1:9000', STELE_SERVICE_HOST: '10.0.0.1' };

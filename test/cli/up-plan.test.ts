@@ -79,7 +79,7 @@ describe('forwardedWords', () => {
     );
     expect(forwardedWords(role, new Set(['dataDir']), values, sources)).toEqual([
       '--repair-delay',
-      '2000',
+      '2s',
       '--no-cache',
       '--no-scrub',
     ]);
