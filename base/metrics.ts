@@ -5,6 +5,7 @@
 
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { STELE_VERSION } from './build-version.ts';
+import { lostLogLines } from './log-sink.ts';
 
 /** One series of a metric: its labels and its value. */
 export type Series = readonly [labels: Readonly<Record<string, string>>, value: number];
@@ -12,7 +13,7 @@ export type Series = readonly [labels: Readonly<Record<string, string>>, value: 
 export class MetricSet {
   readonly #registry = new Registry();
 
-  /** Has the usual metrics of a Node.js process (`process_...`, `nodejs_...`) and `stele_build_info`. */
+  /** Has the usual metrics of a Node.js process (`process_...`, `nodejs_...`) and of every role. */
   constructor(role: 'master' | 'datanode') {
     collectDefaultMetrics({ register: this.#registry });
     const build = { version: STELE_VERSION, node_version: process.version, role };
@@ -22,6 +23,7 @@ export class MetricSet {
       ['version', 'node_version', 'role'],
       () => [[build, 1]],
     );
+    this.value('stele_log_lines_lost_total', 'Log lines that could not be written', lostLogLines);
   }
 
   get contentType(): string {

@@ -2,10 +2,11 @@
 //
 //   0 ok | 1 failed | 2 wrong usage, or input that cannot be understood without being told how
 //   3 a gate refused the version | 4 not reachable or not ready | 5 not allowed
-//   130 interrupted (SIGINT) | 143 terminated (SIGTERM)
+//   129 hung up (SIGHUP) | 130 interrupted (SIGINT) | 143 terminated (SIGTERM)
 //
 // A stack trace is for us, not for users: STELE_DEBUG=1 shows it.
 
+import { constants } from 'node:os';
 import { SteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
@@ -15,11 +16,12 @@ export const EXIT_OK = 0;
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 
-export type InterruptSignal = 'SIGINT' | 'SIGTERM';
+export const INTERRUPT_SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
+export type InterruptSignal = (typeof INTERRUPT_SIGNALS)[number];
 
-/** 130 or 143, as shells have it: 128 + the signal's number. */
+/** 129, 130 or 143, as shells have it: 128 + the signal's number. */
 export function exitCodeOfSignal(signal: InterruptSignal): number {
-  return signal === 'SIGINT' ? 130 : 143;
+  return 128 + constants.signals[signal];
 }
 
 const EXIT_GATE = 3;

@@ -1,25 +1,20 @@
 #!/usr/bin/env node
-// The `stele` command. Everything is in program.ts; here are the process's edges only: its streams,
-// its exit code, and what to do with an error that nobody caught.
+// The `stele` command: looks whether this Node.js can run it before anything is loaded that an old one lacks
+// (a static import would be loaded first), then everything else is in command-process.ts.
 
-import { EXIT_OK, reportError } from './exit.ts';
-import { processOutput } from './output.ts';
-import { runCommandLine } from './program.ts';
+/** The oldest release in which all is there, of each line that is not too old as a whole. */
+const OLDEST_MINORS: ReadonlyMap<number, number> = new Map([
+  [20, 19],
+  [22, 2],
+]);
+const OLDEST_MAJOR = 23;
 
-const output = processOutput(process.env);
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < OLDEST_MAJOR && minor < (OLDEST_MINORS.get(major) ?? Infinity)) {
+  process.stderr.write(
+    `stele: Stele needs Node.js 20.19 or newer (22.2 of the line 22), and this is ${process.versions.node}; install a newer one.\n`,
+  );
+  process.exit(1);
+}
 
-// The reader of a pipe may have gone (`stele shards | head`): that is no error of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? EXIT_OK : reportError(output, error, process.env));
-});
-process.stderr.on('error', () => undefined);
-process.on('uncaughtException', (thrown) => {
-  process.exit(reportError(output, thrown, process.env) || 1);
-});
-process.on('unhandledRejection', (thrown) => {
-  process.exit(reportError(output, thrown, process.env) || 1);
-});
-
-const code = await runCommandLine(process.argv.slice(2), output, process.env);
-// Written out before the exit: a pipe may take its time.
-process.stdout.write('', () => process.exit(code));
+await import('./command-process.ts');

@@ -38,6 +38,11 @@ function globalSettings(logLevel: LogLevel) {
     logLevel: option.choice('what is logged, to stderr', LOG_LEVELS, logLevel, {
       placeholder: 'level',
     }),
+    logFormat: option.choice(
+      'auto: text on a terminal, otherwise JSON',
+      ['auto', 'json', 'text'],
+      'auto',
+    ),
   });
 }
 
@@ -73,7 +78,7 @@ export async function runCommandLine(
 function chosenWord(words: readonly string[]): string | undefined {
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
-    if (word === '--config' || word === '--log-level') at++;
+    if (['--config', '--log-level', '--log-format'].includes(word)) at++;
     else if (word !== 'help' && !word.startsWith('-')) return word;
   }
   return undefined;
@@ -175,9 +180,15 @@ async function runVerb(
     schema: SettingsSchema<Properties>,
     flags: Record<string, unknown>,
   ) => resolveSettings(schema, { flags, environment: variables, file: file.values });
-  const { logLevel } = resolve(globalSchema, globalFlags).values;
+  const { logLevel, logFormat } = resolve(globalSchema, globalFlags).values;
   const settings = resolve(verb.schema, givenFlags(command, optionsOf(verb.schema)));
-  const global = { configPath: file.path, logLevel, environment: variables, loadAllVerbs };
+  const global = {
+    configPath: file.path,
+    logLevel,
+    logFormat,
+    environment: variables,
+    loadAllVerbs,
+  };
   return verb.run({ operands: command.args, settings, global, output });
 }
 

@@ -3,13 +3,21 @@
 //   on a terminal, in a unit      one line on stdout:  datanode node-0 pid 123 http ... resp ... grpc ...
 //   under `stele up` (IPC)        a message to the supervisor instead:  {type: 'listening' | 'failed', ...}
 //
-// SIGTERM or SIGINT: unready, drain, close, exit 0 within 10 s; a second one exits at once. Under
-// a supervisor the keyboard's SIGINT is its business (it reaches the whole group), and a second
-// SIGTERM changes nothing: the supervisor has SIGKILL. When the supervisor is gone, so are we.
+// SIGTERM or SIGINT: unready, drain, close, exit 0 within 10 s; a second one exits at once. SIGHUP (the terminal
+// is gone) does the same and exits with 129. Under a supervisor the terminal's SIGINT and SIGHUP are its
+// business (they reach the whole group), and a second SIGTERM changes nothing: the supervisor has
+// SIGKILL. When the supervisor is gone, so are we.
 
 import type { Logger } from '../base/log.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
-import { EXIT_FAILED, EXIT_OK, exitCodeOfError, exitCodeOfSignal, sentenceOf } from './exit.ts';
+import {
+  EXIT_FAILED,
+  EXIT_OK,
+  exitCodeOfError,
+  exitCodeOfSignal,
+  INTERRUPT_SIGNALS,
+  sentenceOf,
+} from './exit.ts';
 import type { InterruptSignal } from './exit.ts';
 import type { Output } from './output.ts';
 import { SUPERVISED_VARIABLE } from './up/child-messages.ts';
@@ -35,6 +43,7 @@ export async function runRole(
 ): Promise<number> {
   const supervised = process.env[SUPERVISED_VARIABLE] === '1' && process.send !== undefined;
   const stopped = watchForStop(supervised);
+  logUncaught(log);
   let role: RunningRole;
   try {
     role = await start();
@@ -52,7 +61,16 @@ export async function runRole(
     return exitCodeOfError(why);
   }
   log.info({ why }, 'stopping');
-  return closeInTime(role, log);
+  const code = await closeInTime(role, log);
+  return code === EXIT_OK && why === 'SIGHUP' ? exitCodeOfSignal(why) : code;
+}
+
+/** With its stack, whatever the settings: nobody will see it again. main.ts ends the process. */
+function logUncaught(log: Logger): void {
+  const logError = (thrown: unknown): void =>
+    log.fatal({ err: thrown }, 'nobody has caught this error; the process ends');
+  process.prependListener('uncaughtException', logError);
+  process.prependListener('unhandledRejection', logError);
 }
 
 /** `datanode node-0 pid 123 http 127.0.0.1:9001 resp 127.0.0.1:7380 grpc 127.0.0.1:8401` */
@@ -61,16 +79,16 @@ export function addressLine(title: string, pid: number, address: NodeAddress): s
   return `${title} pid ${pid} http ${hostPort(host, address.httpPort)} resp ${hostPort(host, address.respPort)} grpc ${hostPort(host, address.grpcPort)}`;
 }
 
+/** Resolves to why: a signal's name, or a sentence. */
 function watchForStop(supervised: boolean): Promise<string> {
   return new Promise((resolve) => {
     let signals = 0;
     const onSignal = (signal: InterruptSignal): void => {
-      if (supervised && signal === 'SIGINT') return;
+      if (supervised && signal !== 'SIGTERM') return;
       if (signals++ > 0 && !supervised) process.exit(exitCodeOfSignal(signal));
       resolve(signal);
     };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
+    for (const signal of INTERRUPT_SIGNALS) process.on(signal, onSignal);
     if (supervised) process.on('disconnect', () => resolve('the supervisor is gone'));
   });
 }

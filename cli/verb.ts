@@ -4,7 +4,7 @@
 // `stele config` and the check of stele.yaml load every verb.
 
 import type { OptionSet, ResolvedSettings, SettingsOf, SettingsSchema } from '../base/config.ts';
-import type { LogLevel } from '../base/log.ts';
+import type { LogFormat, LogLevel } from '../base/log.ts';
 import type { Output } from './output.ts';
 
 /** What every verb is told beside its own settings. */
@@ -12,6 +12,7 @@ export interface GlobalSettings {
   /** The stele.yaml in force; undefined when there is none. */
   readonly configPath: string | undefined;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   /** The variables that settings may come from. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** For what concerns the settings of all verbs. */

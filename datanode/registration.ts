@@ -52,9 +52,11 @@ export async function keepRegistered(
   signal: AbortSignal,
 ): Promise<void> {
   let retryMs = RETRY_MS_MIN;
+  let told = '';
   while (!signal.aborted) {
     if (isHeard(node)) {
       retryMs = RETRY_MS_MIN;
+      told = '';
       await sleep(RETRY_MS_MAX, signal);
       continue;
     }
@@ -64,7 +66,13 @@ export async function keepRegistered(
     } catch (thrown) {
       if (signal.aborted) return;
       const error = toSteleError(thrown);
-      log.warn({ code: error.code }, `not registered: ${error.message}`);
+      // Once for each reason: a master that is away is away for minutes.
+      const level = error.message === told ? 'debug' : 'warn';
+      told = error.message;
+      log[level](
+        { code: error.code },
+        `not registered, and tried again until it is: ${error.message}`,
+      );
       await sleep(retryMs, signal);
       retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
     }

@@ -94,7 +94,9 @@ export class Orders {
         },
         { deadlineMs: ORDER_DEADLINE_MS },
       );
-      this.#log.info({ node: plan.node, dropped }, 'segments that nobody needs were dropped');
+      // An order may be for what the datanode does not have (any more): that is told to nobody.
+      const level = dropped > 0 ? 'info' : 'debug';
+      this.#log[level]({ node: plan.node, dropped }, 'segments that nobody needs were dropped');
       this.#side.onDropped(plan, header);
     } catch (thrown) {
       const error = toSteleError(thrown);

@@ -135,7 +135,9 @@ export class Roster {
   #tellChange(before: NodeStatus | undefined): void {
     const after = before && this.#side.node(before.id);
     if (after === undefined || before?.liveness === after.liveness) return;
-    const level = after.liveness === 'DOWN' ? 'warn' : 'info';
+    // Right after a start of the master, one that has never answered may just be starting, too.
+    const isLost = after.liveness === 'DOWN' && after.report !== undefined;
+    const level = isLost ? 'warn' : 'info';
     this.#log[level](
       { node: after.id, state: after.liveness, was: before?.liveness },
       'a datanode changed its state',

@@ -45,9 +45,17 @@ const CODE_OF_STATUS: ReadonlyMap<number, ErrorCode> = new Map([
 ]);
 
 function sentenceFor(error: ServiceError, code: ErrorCode, peer: string): string {
-  if (code === 'UNAVAILABLE') return `Nothing answers at ${peer} (${error.details}).`;
+  if (code === 'UNAVAILABLE') return `Nothing answers at ${peer} (${reasonOf(error.details)}).`;
   if (code === 'DEADLINE_EXCEEDED') return `${peer} did not answer in time.`;
   return `${peer}: ${error.details}`;
+}
+
+/** grpc-js wraps the system's error in sentences of its own: "No connection established. Last error: ...". */
+function reasonOf(details: string): string {
+  return details
+    .replace(/^No connection established[.] Last error: (?:Error: )?/, '')
+    .replace(/[. ]*Resolution note: *[.]?$/, '')
+    .replace(/[. ]+$/, '');
 }
 
 function isServiceError(thrown: unknown): thrown is ServiceError {

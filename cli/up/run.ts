@@ -6,7 +6,7 @@ import { createLogger } from '../../base/log.ts';
 import type { Logger } from '../../base/log.ts';
 import { connectAdmin } from '../../client/admin.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
-import { EXIT_OK, exitCodeOfSignal } from '../exit.ts';
+import { EXIT_OK, exitCodeOfSignal, INTERRUPT_SIGNALS } from '../exit.ts';
 import type { InterruptSignal } from '../exit.ts';
 import type { Output } from '../output.ts';
 import type { GlobalSettings } from '../verb.ts';
@@ -48,7 +48,7 @@ export async function runUp(options: UpOptions): Promise<number> {
   const loads = options.loads.map(parseLoad);
   checkPorts(options.plan);
   checkLoadPaths(loads);
-  const log = createLogger('up', options.global.logLevel);
+  const log = createLogger('up', options.global);
   const parts = partsOf(options, log);
   const stop = watchForStop(parts);
   try {
@@ -68,7 +68,7 @@ export async function runUp(options: UpOptions): Promise<number> {
       options.output.line(hints(master, loads[0]?.keyspace).join('\n'));
     options.output.line('ready');
     await stop.asked;
-    return EXIT_OK;
+    return stop.received() === 'SIGHUP' ? exitCodeOfSignal('SIGHUP') : EXIT_OK;
   } catch (thrown) {
     // What a signal cut short is no failure of its own.
     const signal = stop.received();
@@ -83,12 +83,14 @@ export async function runUp(options: UpOptions): Promise<number> {
 function partsOf(options: UpOptions, log: Logger): RunningParts {
   const events = announcer(options.output);
   if (options.inProcess) return new InProcessCluster(options.plan, events, log);
-  const { configPath, logLevel } = options.global;
+  const { configPath, logLevel, logFormat } = options.global;
   const commands = {
     script: fileURLToPath(new URL('../main.js', import.meta.url)),
     everyRole: [
       '--log-level',
       logLevel,
+      '--log-format',
+      logFormat,
       ...(configPath === undefined ? [] : ['--config', configPath]),
     ],
     master: options.masterWords,
@@ -133,9 +135,7 @@ function watchForStop(parts: RunningParts): StopRequest {
       void parts.stop();
       resolve();
     };
-    process.on('SIGINT', onSignal);
-    process.on('SIGTERM', onSignal);
-    process.on('SIGHUP', () => onSignal('SIGTERM'));
+    for (const signal of INTERRUPT_SIGNALS) process.on(signal, onSignal);
   });
   return { signal: stopping.signal, asked, received: () => received };
 }

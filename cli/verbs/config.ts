@@ -30,11 +30,7 @@ export const config = defineVerb({
       file: file.values,
     };
     const rows = verbs.flatMap((verb) => settingsInForce(verb, inputs, file.path));
-    if (values.output === 'json')
-      printJson(
-        output,
-        rows.map(({ text: _, ...row }) => row),
-      );
+    if (values.output === 'json') printJson(output, rows.map(withoutText));
     else output.line(formatTable(COLUMNS, rows.map(toCells)));
     return EXIT_OK;
   },
@@ -72,6 +68,10 @@ function settingsInForce(verb: Verb, inputs: Inputs, filePath: string | undefine
 }
 
 type Row = ReturnType<typeof settingsInForce>[number];
+
+function withoutText({ verb, setting, value, source, from }: Row): Omit<Row, 'text'> {
+  return { verb, setting, value, source, from };
+}
 
 /** A size or a duration as it can be written into stele.yaml; undefined for everything else. */
 function unitText({ kind }: OptionInfo, value: unknown): string | undefined {

@@ -19,7 +19,7 @@ export const datanode = defineVerb({
       import('../../datanode/server.ts'),
       import('../../base/log.ts'),
     ]);
-    const log = createLogger('datanode', global.logLevel, { node: values.id });
+    const log = createLogger('datanode', global, { node: values.id });
     const start = async () => {
       const running = await startDatanode(values, { log, onRestart: endSelf });
       const title = `datanode ${running.nodeId}`;

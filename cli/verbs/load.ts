@@ -12,7 +12,7 @@ import type { RunHooks } from '../../loader/load-run.ts';
 import { loadSettings } from '../../loader/settings.ts';
 import type { LoadSettings } from '../../loader/settings.ts';
 import { outputOption } from '../client-settings.ts';
-import { EXIT_FAILED, EXIT_OK, exitCodeOfSignal } from '../exit.ts';
+import { EXIT_FAILED, EXIT_OK, exitCodeOfSignal, INTERRUPT_SIGNALS } from '../exit.ts';
 import type { InterruptSignal } from '../exit.ts';
 import { dryRunJson, sampleJson, writeDryRun, writeSample } from '../load-preview.ts';
 import { printJson } from '../json-output.ts';
@@ -77,7 +77,7 @@ export const load = defineVerb({
     }
     const settings = { ...values, keyspace: keyspaceName(keyspace), paths };
     const { createLogger } = await import('../../base/log.ts');
-    const log = createLogger('load', global.logLevel);
+    const log = createLogger('load', global);
     const isPreview = values.dryRun || values.sample > 0;
     return await watched(values, output, isPreview, async (watch) => {
       const hooks = { ...watch, log };
@@ -192,7 +192,6 @@ function watchForInterrupt() {
     received = signal;
     controller.abort(new SteleError('CANCELLED', 'The load was interrupted.'));
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const signal of INTERRUPT_SIGNALS) process.on(signal, onSignal);
   return { signal: controller.signal, received: () => received };
 }

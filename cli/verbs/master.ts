@@ -19,7 +19,7 @@ export const master = defineVerb({
       import('../../master/server.ts'),
       import('../../base/log.ts'),
     ]);
-    const log = createLogger('master', global.logLevel);
+    const log = createLogger('master', global);
     const start = async () => {
       const running = await startMaster(values, { log });
       const { http: httpPort, resp: respPort, grpc: grpcPort } = running.ports;

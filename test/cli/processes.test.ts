@@ -1,10 +1,12 @@
 // Real processes of the built command: exit codes and streams as a shell sees them.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { PROJECT, stele } from '../support/stele-process.ts';
+import { ANY_PORTS, PROJECT, stele, SteleProcess } from '../support/stele-process.ts';
+import { tempDir } from '../support/temp-dir.ts';
 import { startRespServer } from './resp-server.ts';
 
 describe('the stele process', () => {
@@ -27,6 +29,52 @@ describe('the stele process', () => {
     const [code] = (await once(child, 'exit')) as [number];
     expect(code).toBe(0);
   });
+
+  it('fails where its output cannot be written', async () => {
+    const main = join(PROJECT, 'dist/cli/main.js');
+    const full = openSync('/dev/full', 'w');
+    for (const words of [['--help'], ['config'], ['config', '-o', 'json']]) {
+      const child = spawnSync(process.execPath, [main, ...words], {
+        stdio: ['ignore', full, 'pipe'],
+        encoding: 'utf8',
+      });
+      const sentence = 'stele: The output cannot be written (ENOSPC); make room for it';
+      expect(child.stderr).toMatch(sentence);
+      expect(child.status).toBe(1);
+    }
+  });
+
+  it.each(['18.20.4', '20.18.3', '21.7.0', '22.1.0'])('says what it needs on Node.js %s', (old) => {
+    const main = join(PROJECT, 'dist/cli/main.js');
+    const fake = `data:text/javascript,Object.defineProperty(process.versions, 'node', { value: '${old}' })`;
+    const child = spawnSync(process.execPath, ['--import', fake, main, 'up'], { encoding: 'utf8' });
+    expect(child).toMatchObject({ status: 1, stdout: '' });
+    expect(child.stderr).toBe(
+      `stele: Stele needs Node.js 20.19 or newer (22.2 of the line 22), and this is ${old}; install a newer one.\n`,
+    );
+  });
+
+  it('loads nothing before it knows that this Node.js has it', () => {
+    const text = readFileSync(join(PROJECT, 'dist/cli/main.js'), 'utf8');
+    expect(text.match(/^import $/gm)).toBeNull();
+  });
+
+  it.each(['master', 'datanode', 'up'])(
+    '%s ends in order when its terminal is gone',
+    async (verb) => {
+      const words: Record<string, string[]> = {
+        master: ['master', ...ANY_PORTS],
+        datanode: ['datanode', '--id', 'a', '--master', '127.0.0.1:1', ...ANY_PORTS],
+        up: ['up', '--datanodes', '1', ...ANY_PORTS],
+      };
+      const env = { STELE_LOG_LEVEL: 'info' };
+      const one = new SteleProcess([...(words[verb] ?? []), '--data-dir', tempDir()], { env });
+      await one.printed(verb === 'up' ? /^ready$/m : / pid /);
+      const { code, signal, stderr } = await one.kill('SIGHUP');
+      expect({ code, signal }).toEqual({ code: 129, signal: null });
+      expect(stderr).toContain('"msg":"stopping"');
+    },
+  );
 
   it('reads commands from a pipe, one a line', async () => {
     const { port } = await startRespServer([['k', 'v']]);
