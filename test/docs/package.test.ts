@@ -1,0 +1,79 @@
+// What `npm pack` puts into the package: all that runs and all that is linked to, and nothing that only makers need.
+
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { expect, test } from 'vitest';
+import { PROJECT } from '../support/stele-process.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+/** Without scripts: they would build dist/ again, which other tests are running. */
+function pack(...words: string[]): { filename: string; files: { path: string }[] } {
+  const all = ['pack', '--json', '--ignore-scripts', ...words];
+  const [packed] = JSON.parse(
+    execFileSync('npm', all, { cwd: PROJECT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }),
+  ) as [{ filename: string; files: { path: string }[] }];
+  return packed;
+}
+
+test('the package has what runs and what is linked to, and no more', () => {
+  const paths = pack('--dry-run').files.map(({ path }) => path);
+  for (const path of [
+    'dist/cli/main.js',
+    'dist/cli/library.js',
+    'dist/cli/library.d.ts',
+    'dist/proto/gen/stele/v1/cluster.js',
+    'proto/stele/v1/cluster.proto',
+    'deploy/systemd/stele-master.service',
+    'CHANGELOG.md',
+    'LICENSE',
+    'README.md',
+    'data/airports.csv',
+  ]) {
+    expect(paths).toContain(path);
+  }
+  const unwanted = /(?:[.]map|[.]tsbuildinfo|(?<![.]d)[.]ts)$|^(?:test|bench|[.])/;
+  expect(paths.filter((path) => unwanted.test(path))).toEqual([]);
+  const links = paths
+    .filter((path) => path.endsWith('.md'))
+    .flatMap((path) => {
+      const text = readFileSync(join(PROJECT, path), 'utf8');
+      const found = [...text.matchAll(/\]\((?![a-z]+:|#)([^)#\s]+)/g)];
+      return found.map(([, target = '']) => normalize(join(dirname(path), target)));
+    });
+  const isThere = (link: string): boolean =>
+    paths.some((path) => path === link || path.startsWith(`${link.replace(/[/]$/, '')}/`));
+  // What readers of the source are told about it is not for users of the package.
+  const isSource = (link: string): boolean => /^(?:test|bench)\b|[.]ts$/.test(link);
+  expect(links.filter((link) => !isThere(link) && !isSource(link))).toEqual([]);
+});
+
+test('the packed package runs and can be imported where nothing else is', () => {
+  const folder = tempDir();
+  const { filename } = pack('--pack-destination', folder);
+  const stele = join(folder, 'node_modules', 'stele');
+  mkdirSync(stele, { recursive: true });
+  execFileSync('tar', ['xzf', join(folder, filename), '-C', stele, '--strip-components=1']);
+  symlinkSync(join(PROJECT, 'node_modules'), join(stele, 'node_modules'));
+  const run = (...words: string[]): string =>
+    execFileSync(process.execPath, words, { cwd: folder, encoding: 'utf8' });
+  expect(run(join(stele, 'dist/cli/main.js'), '--version')).toBe('0.1.0\n');
+  writeFileSync(
+    join(folder, 'use.mjs'),
+    `import { startCluster } from 'stele';
+     const cluster = await startCluster({ datanodes: 1, replication: 1, shards: 1 });
+     console.log(cluster.datanodes.length);
+     await cluster.close();`,
+  );
+  expect(run('use.mjs')).toBe('1\n');
+}, 60_000);
+
+test('nothing that a user installs asks for a newer Node.js than Stele does', () => {
+  const lock = JSON.parse(readFileSync(join(PROJECT, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean; engines?: { node?: string } }>;
+  };
+  const tooNew = Object.entries(lock.packages).filter(([, { engines }]) =>
+    /^\s*>=?\s*(?:2[1-9]|[3-9]\d)/.test(engines?.node ?? ''),
+  );
+  expect(tooNew.map(([path]) => path)).toEqual([]);
+});
