@@ -101,11 +101,12 @@ export class FolderSync {
 
 /**
  * Replaces `path` by `parts` one after the other, durably and all at once: after a crash there is
- * either the old file or the new one. `temporaryPath` must be in the same file system.
+ * either the old file or the new one. A generator makes each part when the one before it is written.
+ * `temporaryPath` must be in the same file system.
  */
 export async function writeFileDurable(
   path: string,
-  parts: readonly Uint8Array[],
+  parts: Iterable<Uint8Array>,
   temporaryPath = `${path}.tmp`,
 ): Promise<void> {
   try {

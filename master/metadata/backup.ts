@@ -2,13 +2,18 @@
 // the store beside it is damaged. A commit costs what it changes, whatever else is in the catalog; a
 // new snapshot is written at every start, and when the log has outgrown the last one.
 //
-//   catalog-backup.json           {"format":1,"sha256":"...","body":"{\"revision\":7,\"entries\":[...],\"log\":\"<id>\"}"}
+//   catalog-backup.json           <crc32> {"format":2,"revision":7,"log":"<id>"}
+//                                 <crc32> {"key":"...","value":"...","revision":3}      one line an entry
+//                                 <crc32> {"entries":1}
 //   catalog-backup.log            <crc32> {"log":"<id>","after":"<id of the log before>"}
 //                                 <crc32> {"revision":8,"changes":[{"key":"...","value":"..."},{"key":"..."}]}
 //   catalog-backup.previous.json  the snapshot and the log before, until the next ones take their place
 //   catalog-backup.previous.log
 //
-// A line counts only in the log that its snapshot names (or in the one after that), with its checksum,
+// Snapshots are written and read line by line: a catalog may be larger than any string, and what is written in
+// pieces keeps nobody waiting. Format 1, of 0.1.0, was one JSON document with a checksum; it is still read.
+//
+// A line of a log counts only in the log that its snapshot names (or in the one after that), with its checksum,
 // and behind the revision before it: a torn line, a gap, or a log of another history ends the reading,
 // and what stands before it is a state that the catalog once had.
 //
@@ -16,7 +21,7 @@
 // commit whose write has resolved; bytes in a log are never written twice.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -25,7 +30,9 @@ import { syncFolder, writeFileDurable, writeFully } from '../../base/durable-fil
 import { systemErrorCode } from '../../base/errors.ts';
 import type { Entry } from './port.ts';
 
-const FORMAT = 1;
+const FORMAT = 2;
+const READ_BYTES = 128 * 1024;
+const PART_BYTES = 256 * 1024;
 const SNAPSHOT = 'catalog-backup.json';
 const LOG = 'catalog-backup.log';
 const PREVIOUS_SNAPSHOT = 'catalog-backup.previous.json';
@@ -118,8 +125,11 @@ export class BackupWriter {
     const log = randomBytes(8).toString('hex');
     await renameIfThere(join(this.#folder, SNAPSHOT), join(this.#folder, PREVIOUS_SNAPSHOT));
     await renameIfThere(join(this.#folder, LOG), join(this.#folder, PREVIOUS_LOG));
-    const snapshot = Buffer.from(encodeSnapshot({ ...content, log }));
-    await writeFileDurable(join(this.#folder, SNAPSHOT), [snapshot]);
+    let snapshotBytes = 0;
+    await writeFileDurable(
+      join(this.#folder, SNAPSHOT),
+      snapshotParts({ ...content, log }, (bytes) => (snapshotBytes += bytes)),
+    );
     const file = await open(join(this.#folder, LOG), 'w', 0o644);
     try {
       await writeFully(file, Buffer.from(encodeLine({ log, after: before })));
@@ -132,15 +142,14 @@ export class BackupWriter {
     this.#file = file;
     this.#logId = log;
     this.#logBytes = 0;
-    this.#logBytesMax = Math.max(LOG_BYTES_MIN, snapshot.length);
+    this.#logBytesMax = Math.max(LOG_BYTES_MIN, snapshotBytes);
   }
 
   /** A snapshot that is torn must not take the place of the intact one before it. */
   async #mendSnapshot(): Promise<void> {
     const path = join(this.#folder, SNAPSHOT);
-    if (readSnapshot(path) !== undefined || readText(path) === undefined) return;
-    const mended = encodeSnapshot({ ...this.#content(), log: this.#logId });
-    await writeFileDurable(path, [Buffer.from(mended)]);
+    if (readSnapshot(path) !== undefined || !existsSync(path)) return;
+    await writeFileDurable(path, snapshotParts({ ...this.#content(), log: this.#logId }));
   }
 
   async #closeLog(): Promise<void> {
@@ -172,9 +181,23 @@ interface Snapshot extends BackupContent {
   readonly log?: string;
 }
 
-function encodeSnapshot(content: Snapshot): string {
-  const body = JSON.stringify(content);
-  return JSON.stringify({ format: FORMAT, sha256: sha256(body), body });
+/** The lines of a snapshot, some of them at a time; `onPart` hears how many bytes each part has. */
+function* snapshotParts(
+  { revision, log, entries }: Snapshot,
+  onPart: (byteCount: number) => void = () => undefined,
+): Generator<Buffer> {
+  let text = encodeLine({ format: FORMAT, revision, log });
+  for (const { key, value, revision: entryRevision } of entries) {
+    text += encodeLine({ key, value, revision: entryRevision });
+    if (text.length < PART_BYTES) continue;
+    const part = Buffer.from(text);
+    onPart(part.length);
+    text = '';
+    yield part;
+  }
+  const last = Buffer.from(text + encodeLine({ entries: entries.length }));
+  onPart(last.length);
+  yield last;
 }
 
 export interface FoundBackup {
@@ -253,46 +276,84 @@ function readLog(path: string): ReadLog | undefined {
   return { ...head, commits: commits.filter(isCommit) };
 }
 
-function intactLines(path: string): unknown[] {
-  const records: unknown[] = [];
-  for (const line of readText(path)?.split('\n') ?? []) {
+/** The records of the lines up to the first that is torn. */
+function* intactLines(path: string): Generator<unknown> {
+  for (const line of linesOf(path)) {
     const text = line.slice(9);
-    if (text === '' || line.slice(0, 9) !== `${checksum(text)} `) break;
-    records.push(JSON.parse(text));
+    if (text === '' || line.slice(0, 9) !== `${checksum(text)} `) return;
+    yield JSON.parse(text);
   }
-  return records;
 }
 
-function readText(path: string): string | undefined {
+/** Lines that end with a line feed; none where there is no file, or none that can be read. */
+function* linesOf(path: string): Generator<string> {
+  let file: number;
   try {
-    return readFileSync(path, 'utf8');
+    file = openSync(path, 'r');
   } catch {
-    // Not there, or not readable: no backup, which is for the caller to judge.
-    return undefined;
+    // No backup, which is for the caller to judge.
+    return;
+  }
+  try {
+    const piece = Buffer.allocUnsafe(READ_BYTES);
+    let left: Buffer[] = [];
+    for (let count = readPiece(file, piece); count > 0; count = readPiece(file, piece)) {
+      let start = 0;
+      for (let end = piece.indexOf(10); end >= 0 && end < count; end = piece.indexOf(10, start)) {
+        yield Buffer.concat([...left, piece.subarray(start, end)]).toString();
+        left = [];
+        start = end + 1;
+      }
+      left.push(Buffer.from(piece.subarray(start, count)));
+    }
+  } finally {
+    closeSync(file);
   }
 }
 
-function readSnapshot(path: string): Snapshot | undefined {
+/** 0 at the end, and where the disk fails. */
+function readPiece(file: number, piece: Buffer): number {
   try {
-    const outer: unknown = JSON.parse(readText(path) ?? '');
-    if (!isEnvelope(outer) || sha256(outer.body) !== outer.sha256) return undefined;
+    return readSync(file, piece);
+  } catch {
+    return 0;
+  }
+}
+
+/** Undefined where it is cut short, damaged or not there. */
+function readSnapshot(path: string): Snapshot | undefined {
+  const lines = intactLines(path);
+  const head = lines.next().value as
+    { format?: unknown; revision?: unknown; log?: unknown } | undefined;
+  if (head === undefined) return readFormat1(path);
+  if (head.format !== FORMAT || typeof head.revision !== 'number') return undefined;
+  const entries: Entry[] = [];
+  for (const record of lines) {
+    const { entries: count, ...entry } = record as Partial<Entry> & { entries?: number };
+    if (count !== undefined) {
+      const log = typeof head.log === 'string' ? head.log : '';
+      return count === entries.length ? { revision: head.revision, entries, log } : undefined;
+    }
+    entries.push(entry as Entry);
+  }
+  return undefined;
+}
+
+/** One JSON document: `{"format":1,"sha256":"...","body":"{\"revision\":7,\"entries\":[...]}"}`. */
+function readFormat1(path: string): Snapshot | undefined {
+  try {
+    const outer: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (!isFormat1(outer) || sha256(outer.body) !== outer.sha256) return undefined;
     return JSON.parse(outer.body) as Snapshot;
   } catch {
-    // Cut short: no backup either.
     return undefined;
   }
 }
 
-interface Envelope {
-  readonly format: number;
-  readonly sha256: string;
-  readonly body: string;
-}
-
-function isEnvelope(value: unknown): value is Envelope {
+function isFormat1(value: unknown): value is { readonly sha256: string; readonly body: string } {
   if (typeof value !== 'object' || value === null) return false;
-  const { format, sha256: sum, body } = value as Partial<Envelope>;
-  return format === FORMAT && typeof sum === 'string' && typeof body === 'string';
+  const { format, sha256: sum, body } = value as Record<string, unknown>;
+  return format === 1 && typeof sum === 'string' && typeof body === 'string';
 }
 
 function isLogHead(value: unknown): value is { readonly log: string; readonly after: string } {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { constant, asyncProperty, assert, array, integer, oneof, tuple } from 'fast-check';
@@ -152,14 +153,47 @@ describe('the backup of the catalog', () => {
     expect(found()).toEqual(sorted(store.content));
   });
 
-  test('of release 0.1.0, a snapshot alone, is read', async () => {
-    const store = await started();
-    await store.write({ a: '1' });
+  test('of format 1 is read, and becomes format 2 with the next start', async () => {
+    const body = '{"revision":7,"entries":[{"key":"a","value":"1","revision":3}],"log":"00ff"}';
+    const sum = createHash('sha256').update(body).digest('hex');
+    writeFileSync(join(folder, SNAPSHOT), JSON.stringify({ format: 1, sha256: sum, body }));
+    const content = { revision: 7, entries: [{ key: 'a', value: '1', revision: 3 }] };
+    expect(found()).toEqual(content);
+    await (await started(content)).writer.close();
+    expect(found()).toEqual(content);
+    expect(readFileSync(join(folder, SNAPSHOT), 'utf8')).toMatch(
+      /^[0-9a-f]{8} {"format":2,"revision":7,"log":"[0-9a-f]{16}"}\n\w{8} {"key":"a","value":"1","revision":3}\n\w{8} {"entries":1}\n$/,
+    );
+    writeFileSync(join(folder, SNAPSHOT), JSON.stringify({ format: 1, sha256: 'x', body }));
+    rmSync(join(folder, PREVIOUS_SNAPSHOT));
+    expect(readNewestBackup(folder)).toBeUndefined();
+  });
+
+  test('of a large catalog is written in pieces, while the event loop goes on', async () => {
+    const value = JSON.stringify('é'.repeat(5000));
+    const entries = Array.from({ length: 1000 }, (_, at) => ({
+      key: `k${at}`,
+      value,
+      revision: 1,
+    }));
+    let turns = 0;
+    const count = setInterval(() => turns++, 0);
+    const store = await started({ revision: 1000, entries });
+    clearInterval(count);
+    expect(turns).toBeGreaterThan(20);
     await store.writer.close();
-    const again = await started(store.content);
-    await again.writer.close();
-    rmSync(join(folder, LOG));
     expect(found()).toEqual(sorted(store.content));
+    const whole = readFileSync(join(folder, SNAPSHOT));
+    rmSync(join(folder, PREVIOUS_SNAPSHOT), { force: true });
+    rmSync(join(folder, LOG));
+    for (const at of [0, 5, 40, 1_000_000, whole.length - 20, whole.length - 1]) {
+      writeFileSync(join(folder, SNAPSHOT), whole.subarray(0, at));
+      expect(readNewestBackup(folder), `cut at ${at}`).toBeUndefined();
+      const flipped = Buffer.from(whole);
+      flipped[at] = (flipped[at] ?? 0) ^ 0x10;
+      writeFileSync(join(folder, SNAPSHOT), flipped);
+      expect(readNewestBackup(folder), `changed at ${at}`).toBeUndefined();
+    }
   });
 
   test('that cannot be written says so, and is whole again with the next commit', async () => {
