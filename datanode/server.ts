@@ -6,9 +6,11 @@
 
 import { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs } from '../base/clock.ts';
+import { connectionLimit } from '../base/descriptors.ts';
 import { SteleError } from '../base/errors.ts';
 import { lockFolder } from '../base/folder-lock.ts';
 import type { FolderLock } from '../base/folder-lock.ts';
+import { announcedAddress } from '../base/host-address.ts';
 import { nodeId } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import { GrpcLinkFactory } from '../proto/grpc-link.ts';
@@ -31,6 +33,8 @@ import { DiskStore } from './store.ts';
 import { lookupServiceDefinition } from '../proto/lookup-frames.ts';
 
 const CLOSE_DEADLINE_MS = 5000;
+/** RESP, HTTP with lookups, gRPC. */
+const CONNECTION_KINDS = 3;
 const READINESS_INTERVAL_MS = 250;
 
 export interface StartDatanodeOptions {
@@ -98,7 +102,8 @@ async function startLocked(
     background,
     log,
   });
-  const ports = await openPorts(node, settings, log);
+  const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
+  const ports = await openPorts(node, { ...settings, connectionsMax }, log);
   const stop = new AbortController();
   const registrar = options.registrar ?? new GrpcRegistrar(settings.master);
   background.run('registration', () => keepRegistered(node, registrar, settings, log, stop.signal));
@@ -154,8 +159,8 @@ async function openPorts(
       respConnections: () => resp.connectionCount,
     });
     closers.push(() => http.close());
-    const host = settings.announceHost === '' ? settings.host : settings.announceHost;
-    node.announce({ host, httpPort: http.port, respPort: resp.port, grpcPort });
+    const listening = { httpPort: http.port, respPort: resp.port, grpcPort };
+    node.announce(await announcement(settings, listening, log));
   } catch (thrown) {
     await Promise.allSettled(closers.map((close) => close()));
     throw thrown;
@@ -164,6 +169,27 @@ async function openPorts(
     close: async () => {
       await Promise.allSettled(closers.map((close) => close()));
     },
+  };
+}
+
+/** What others dial: as it is set, otherwise where this process listens. */
+async function announcement(
+  settings: DatanodeSettings,
+  listening: Omit<NodeAddress, 'host'>,
+  log: Logger,
+): Promise<NodeAddress> {
+  const { announceHost, announceHttpPort, announceRespPort, announceGrpcPort } = settings;
+  const host =
+    announceHost === '' ? await announcedAddress(settings.host, settings.master) : announceHost;
+  if (announceHost === '' && host !== settings.host) {
+    const text = `others are told to dial ${host}; name another address with --announce-host`;
+    log.info({ host: settings.host, announced: host }, text);
+  }
+  return {
+    host,
+    httpPort: announceHttpPort || listening.httpPort,
+    respPort: announceRespPort || listening.respPort,
+    grpcPort: announceGrpcPort || listening.grpcPort,
   };
 }
 

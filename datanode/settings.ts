@@ -19,6 +19,9 @@ export const datanodeSettings = settingsOf({
   announceHost: option.text('address that others dial; default: the listening one', '', {
     placeholder: 'HOST',
   }),
+  announceHttpPort: option.port('HTTP port that others dial; 0: the listening one', 0),
+  announceRespPort: option.port('the same for the Redis protocol', 0),
+  announceGrpcPort: option.port('the same for gRPC', 0),
   httpPort: option.port('health and metrics (0: a free port)', 9001),
   respPort: option.port('Redis protocol (0: a free port)', 7380),
   grpcPort: option.port('gRPC (0: a free port)', 8401),

@@ -1,15 +1,17 @@
 // The master as a process: the one place of this role that opens files and sockets and starts
 // timers, and closes them again in order.
 //
-//   start   lock -> metadata -> epoch -> leader -> gRPC port -> front (HTTP, RESP) -> loop
+//   start   lock -> ports free -> metadata -> epoch -> leader -> gRPC port -> front (HTTP, RESP) -> loop
 //   close   unready -> front -> gRPC -> leader -> metadata -> lock, within 10 seconds
 
-import { join } from 'node:path';
 import { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs, sleep, wallClockIso } from '../base/clock.ts';
+import { connectionLimit } from '../base/descriptors.ts';
 import { SteleError } from '../base/errors.ts';
 import { lockFolder } from '../base/folder-lock.ts';
+import { checkPortsFree } from '../base/host-address.ts';
 import { randomId } from '../base/ids.ts';
+import { SHARD_COUNT_DEFAULT } from '../base/limits.ts';
 import type { Logger } from '../base/log.ts';
 import { ClusterServiceService } from '../proto/gen/stele/v1/cluster.ts';
 import { LoadServiceService } from '../proto/gen/stele/v1/load.ts';
@@ -33,6 +35,8 @@ import { Operations } from './operations.ts';
 import { NodeRegistrar } from './registration.ts';
 import type { MasterSettings } from './settings.ts';
 
+/** Kinds of client connections: HTTP, RESP, gRPC. */
+const CONNECTION_KINDS = 3;
 const LEADER_LEASE_MS = 10_000;
 const LOAD_EXPIRY_INTERVAL_MS = 60_000;
 const FRONT_CLOSE_MS = 4_000;
@@ -87,6 +91,11 @@ async function openMaster(
   assertShardCount(settings.shards);
   const lock = lockFolder(settings.dataDir, 'master');
   closers.push(() => lock.release());
+  await checkPortsFree(settings.host, {
+    'http-port': settings.httpPort,
+    'resp-port': settings.respPort,
+    'grpc-port': settings.grpcPort,
+  });
   const metadata = await openEmbeddedMetadata(settings.dataDir, log);
   closers.push(() => metadata.close());
   const catalog = await openCatalog(metadata, settings, log);
@@ -107,7 +116,7 @@ async function openMaster(
   grpc.addService(ClusterServiceService, clusterService(operations, registrar, watchers));
   grpc.addService(LoadServiceService, loadService(loads));
   const front = await startFront({
-    settings: { ...settings, cacheMaxBytes: settings.cacheMax, ...frontLimits(settings) },
+    settings: { ...settings, cacheMaxBytes: settings.cacheMax, ...frontLimits(settings, log) },
     operations,
     links: (nodeId) => leader.roster.connections.getClient(nodeId),
     onTrouble: (nodeId) => leader.doubt(nodeId),
@@ -130,11 +139,15 @@ async function openMaster(
   return { ports, operations, registrar, replaced, loads, close };
 }
 
-function frontLimits(settings: MasterSettings): {
+function frontLimits(
+  settings: MasterSettings,
+  log: Logger,
+): {
   readonly maxConnections: number;
   readonly lookupDeadlineMs: number;
 } {
-  return { maxConnections: settings.connectionsMax, lookupDeadlineMs: settings.lookupDeadline };
+  const maxConnections = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
+  return { maxConnections, lookupDeadlineMs: settings.lookupDeadline };
 }
 
 /** Takes the leadership and begins its epoch. */
@@ -149,10 +162,12 @@ async function openCatalog(
   const fresh = { id: randomId(), shardCount: settings.shards, createdAt: wallClockIso() };
   const epoch = await catalog.update((state) => startEpoch(state, fresh, metadata.restored));
   const cluster = clusterOf(catalog.state);
-  if (cluster.shardCount !== settings.shards) {
+  const { shards, dataDir } = settings;
+  // The default was not asked for by anybody.
+  if (cluster.shardCount !== shards && shards !== SHARD_COUNT_DEFAULT) {
     log.warn(
-      { shards: cluster.shardCount, asked: settings.shards },
-      `the cluster in ${join(settings.dataDir)} has its number of shards already; --shards is not used`,
+      { shards: cluster.shardCount, asked: shards },
+      `the cluster in ${dataDir} has ${cluster.shardCount} shards, fixed with its first start; --shards ${shards} is not used`,
     );
   }
   log.info({ cluster: cluster.id, epoch }, 'the catalog is open');

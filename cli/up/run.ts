@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { SteleError } from '../../base/errors.ts';
+import type { FolderLock } from '../../base/folder-lock.ts';
 import { createLogger } from '../../base/log.ts';
 import type { Logger } from '../../base/log.ts';
 import { connectAdmin } from '../../client/admin.ts';
@@ -14,6 +15,8 @@ import { hostPort } from '../words.ts';
 import { announcer, hints } from './announcements.ts';
 import { awaitReady } from './await-ready.ts';
 import { ClusterProcesses } from './cluster-processes.ts';
+import { openUpFolder } from './folder.ts';
+import type { ClearRequest } from './folder.ts';
 import { InProcessCluster } from './in-process.ts';
 import { checkLoadPaths, checkPorts, parseLoad } from './plan.ts';
 import type { ClusterPlan } from './plan.ts';
@@ -24,6 +27,7 @@ export interface UpOptions {
   readonly loads: readonly string[];
   readonly inProcess: boolean;
   readonly restart: boolean;
+  readonly clear: ClearRequest;
   readonly global: GlobalSettings;
   readonly output: Output;
   /** Words for the masters' and the datanodes' command lines. */
@@ -51,12 +55,15 @@ export async function runUp(options: UpOptions): Promise<number> {
   const log = createLogger('up', options.global);
   const parts = partsOf(options, log);
   const stop = watchForStop(parts);
+  const tell = (text: string): void => options.output.errorLine(`stele: ${text}`);
+  let lock: FolderLock | undefined;
   try {
+    lock = await openUpFolder(options.plan.dataDir, options.clear, tell, stop.signal);
     const starting = parts.start();
     // Loaded while the processes start.
     const loader = loads.length > 0 ? import('./load-samples.ts') : undefined;
     const master = await starting;
-    await becomeReady(options, master, stop.signal);
+    await becomeReady(options, master, tell, stop.signal);
     const address = hostPort(master.host, master.grpcPort);
     const context = { master: address, dataDir: options.plan.dataDir, log, signal: stop.signal };
     for (const load of loads) {
@@ -77,6 +84,7 @@ export async function runUp(options: UpOptions): Promise<number> {
     return exitCodeOfSignal(signal);
   } finally {
     await parts.stop();
+    lock?.release();
   }
 }
 
@@ -103,11 +111,11 @@ function partsOf(options: UpOptions, log: Logger): RunningParts {
 async function becomeReady(
   options: UpOptions,
   master: NodeAddress,
+  tell: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const admin = connectAdmin(hostPort(master.host, master.grpcPort), { deadlineMs: 5000 });
   try {
-    const tell = (text: string): void => options.output.errorLine(`stele: ${text}`);
     await awaitReady(admin, options.plan.datanodes, tell, signal);
   } finally {
     admin.close();

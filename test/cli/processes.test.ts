@@ -2,9 +2,11 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, readFileSync } from 'node:fs';
+import { openSync, readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { ANY_PORTS, PROJECT, stele, SteleProcess } from '../support/stele-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { startRespServer } from './resp-server.ts';
@@ -75,6 +77,36 @@ describe('the stele process', () => {
       expect(stderr).toContain('"msg":"stopping"');
     },
   );
+
+  it('a datanode that listens everywhere names an address that can be dialled, and the ports it is told', async () => {
+    const master = new SteleProcess(['master', ...ANY_PORTS, '--data-dir', tempDir()]);
+    onTestFinished(() => void master.kill());
+    await master.printed(/ pid /);
+    const grpc = master.addresses()[0]?.grpc ?? 0;
+    const node = new SteleProcess([
+      ...['datanode', '--id', 'a', '--host', '0.0.0.0', '--master', `127.0.0.1:${grpc}`],
+      ...['--announce-resp-port', '17380', '--data-dir', tempDir(), ...ANY_PORTS],
+    ]);
+    onTestFinished(() => void node.kill());
+    await node.printed(/ pid /);
+    expect(node.addresses()[0]).toMatchObject({ host: '127.0.0.1', resp: 17_380 });
+    const listed = async (): Promise<string> =>
+      (await stele(['nodes', '--master', `127.0.0.1:${grpc}`, '-o', 'json'])).stdout;
+    await expect.poll(listed, { timeout: 20_000, interval: 200 }).toMatch(/17380/);
+    expect(await listed()).not.toContain('0.0.0.0');
+  }, 30_000);
+
+  it('a master whose port is taken leaves no catalog behind', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const folder = tempDir();
+    const words = [...ANY_PORTS, '--grpc-port', String(port), '--data-dir', folder];
+    const refused = await stele(['master', ...words]);
+    expect(refused.stderr).toContain(`Something already listens on 127.0.0.1:${port}`);
+    expect(readdirSync(folder)).toEqual(['LOCK']);
+  });
 
   it('reads commands from a pipe, one a line', async () => {
     const { port } = await startRespServer([['k', 'v']]);

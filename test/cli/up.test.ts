@@ -1,6 +1,6 @@
 // `stele up` as a process: what it prints, what it restarts, and that nothing is left behind.
 
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -49,6 +49,38 @@ describe('stele up', () => {
     const pids = up.addresses().map((line) => line.pid);
     expect(pids.some(isRunning)).toBe(false);
   });
+
+  it('keeps others out by its own pid, waits for what a killed one has left, and clears', async () => {
+    const folder = tempDir();
+    const first = new SteleProcess(upArguments(folder));
+    onTestFinished(() => void first.kill());
+    await first.printed(/^ready$/m);
+    const refused = await stele(upArguments(folder));
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(
+      new RegExp(`^stele: The data folder \\S+ is in use by \`stele up\` process ${first.pid} `),
+    );
+
+    await first.kill('SIGKILL');
+    const second = new SteleProcess(upArguments(folder));
+    onTestFinished(() => void second.kill());
+    await second.printed(/^ready$/m);
+    await second.kill('SIGTERM');
+
+    writeFileSync(join(folder, 'data', 'mine.txt'), 'not of Stele');
+    const asked = await stele(upArguments(folder, '--clear'));
+    expect(asked.code).toBe(2);
+    expect(asked.stderr).toMatch(/^stele: --clear deletes the cluster in \S+ .* add --yes /);
+    expect(existsSync(join(folder, 'data', 'master', 'metadata'))).toBe(true);
+    const lockFile = join(folder, 'data', 'node-0', 'mark');
+    writeFileSync(lockFile, '');
+    const third = new SteleProcess(upArguments(folder, '--clear', '--yes'));
+    onTestFinished(() => void third.kill());
+    await third.printed(/^ready$/m);
+    expect(existsSync(lockFile)).toBe(false);
+    expect(existsSync(join(folder, 'data', 'mine.txt'))).toBe(true);
+    await third.kill('SIGTERM');
+  }, 60_000);
 
   it('comes up with the version before when the file has shrunk too far, and says so', async () => {
     const folder = tempDir();

@@ -50,7 +50,7 @@ describe('against the options of all verbs', () => {
     'every flag of stele in %s exists',
     (page) => {
       const ofOthers = new Set(['no-auth-warning', 'user', 'pass', 'pipe']);
-      const global = ['config', 'log-level', 'help'];
+      const global = ['config', 'log-level', 'log-format', 'help'];
       const known = new Set([...options.map(({ flag }) => flag), ...global]);
       const named = [...readDoc(page).matchAll(/(?<![\w-])--([a-z][a-z-]+)/g)].map(
         (match) => match[1] ?? '',

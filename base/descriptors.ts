@@ -1,0 +1,46 @@
+// How many client connections the file descriptors of this process allow.
+//
+// Clients never take the last ones: files, peers, the control plane and the log need some, and a datanode
+// without any looks dead to its master.
+
+import { readFileSync } from 'node:fs';
+import type { Logger } from './log.ts';
+
+const RESERVE_MIN = 64;
+const RESERVE_MAX = 1024;
+const RESERVE_SHARE = 0.25;
+/** Some clients must get in at any limit. */
+const CONNECTIONS_MIN = 4;
+
+/** `ulimit -n` of this process; Infinity where the system does not tell. */
+export function openFilesMax(): number {
+  try {
+    const limits = readFileSync('/proc/self/limits', 'utf8');
+    return Number(/^Max open files +([0-9]+)/m.exec(limits)?.[1] ?? Infinity);
+  } catch {
+    return Infinity;
+  }
+}
+
+/**
+ * The connections that each of `doors` (kinds of connections with a limit of their own) may have, at most
+ * `asked`: together they leave a reserve of the descriptors. `filesMax` is `ulimit -n`.
+ */
+export function connectionsWithin(asked: number, doors: number, filesMax: number): number {
+  const reserve = Math.min(RESERVE_MAX, Math.max(RESERVE_MIN, filesMax * RESERVE_SHARE));
+  const share = Math.floor((filesMax - reserve) / doors);
+  return Math.max(Math.min(asked, share), Math.min(asked, CONNECTIONS_MIN));
+}
+
+/** As `connectionsWithin` for this process, with a warning where that is less than `asked`. */
+export function connectionLimit(asked: number, doors: number, log: Logger): number {
+  const filesMax = openFilesMax();
+  const limit = connectionsWithin(asked, doors, filesMax);
+  if (limit < asked) {
+    log.warn(
+      { openFilesMax: filesMax, connectionsMax: limit, asked },
+      `at most ${limit} connections of each kind are accepted, and not ${asked}: the process may open ${filesMax} files (raise \`ulimit -n\`, LimitNOFILE in systemd)`,
+    );
+  }
+  return limit;
+}
