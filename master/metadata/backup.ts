@@ -277,7 +277,7 @@ function readLog(path: string): ReadLog | undefined {
 }
 
 /** The records of the lines up to the first that is torn. */
-function* intactLines(path: string): Generator<unknown> {
+function* intactLines(path: string): Generator {
   for (const line of linesOf(path)) {
     const text = line.slice(9);
     if (text === '' || line.slice(0, 9) !== `${checksum(text)} `) return;
