@@ -4,6 +4,7 @@
 // without any looks dead to its master.
 
 import { readFileSync } from 'node:fs';
+import { CONNECTIONS_MAX_DEFAULT } from './limits.ts';
 import type { Logger } from './log.ts';
 
 const RESERVE_MIN = 64;
@@ -11,6 +12,7 @@ const RESERVE_MAX = 1024;
 const RESERVE_SHARE = 0.25;
 /** Some clients must get in at any limit. */
 const CONNECTIONS_MIN = 4;
+const ENOUGH = 1000;
 
 /** `ulimit -n` of this process; Infinity where the system does not tell. */
 export function openFilesMax(): number {
@@ -32,12 +34,14 @@ export function connectionsWithin(asked: number, doors: number, filesMax: number
   return Math.max(Math.min(asked, share), Math.min(asked, CONNECTIONS_MIN));
 }
 
-/** As `connectionsWithin` for this process, with a warning where that is less than `asked`. */
+/** As `connectionsWithin` for this process; logs where that is less than `asked`. */
 export function connectionLimit(asked: number, doors: number, log: Logger): number {
   const filesMax = openFilesMax();
   const limit = connectionsWithin(asked, doors, filesMax);
   if (limit < asked) {
-    log.warn(
+    // Nobody asked for the default, and for so many clients nobody has to do anything.
+    const level = asked === CONNECTIONS_MAX_DEFAULT && limit >= ENOUGH ? 'info' : 'warn';
+    log[level](
       { openFilesMax: filesMax, connectionsMax: limit, asked },
       `at most ${limit} connections of each kind are accepted, and not ${asked}: the process may open ${filesMax} files (raise \`ulimit -n\`, LimitNOFILE in systemd)`,
     );

@@ -23,6 +23,15 @@ describe('an error over gRPC', () => {
     expect(steleErrorFromGrpc(late, 'p').code).toBe('DEADLINE_EXCEEDED');
   });
 
+  it('says why there is no connection without the frame of grpc-js', () => {
+    const details =
+      'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ';
+    const lost = Object.assign(new Error('14'), { code: status.UNAVAILABLE, details });
+    expect(steleErrorFromGrpc(lost, 'the master').message).toBe(
+      'Nothing answers at the master (connect ECONNREFUSED 127.0.0.1:1).',
+    );
+  });
+
   it('does not believe a code that is none', () => {
     const sent = toGrpcError(new SteleError('CORRUPT', 'x'));
     sent.metadata?.set('stele-code', 'constructor');
