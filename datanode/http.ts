@@ -49,6 +49,8 @@ export async function startDatanodeHttp(
   app.get('/metrics', async (_, reply) => {
     return reply.type(metrics.contentType).send(await metrics.text());
   });
+  // Lookups count as well, and never leave none for health and metrics.
+  app.server.maxConnections = 2 * options.connectionsMax;
   const cutOff = acceptUpgrades(app.server, [
     segmentUpgrade({
       admit: (announced) => node.receiving.admit(announced),

@@ -33,8 +33,8 @@ import { DiskStore } from './store.ts';
 import { lookupServiceDefinition } from '../proto/lookup-frames.ts';
 
 const CLOSE_DEADLINE_MS = 5000;
-/** RESP, HTTP with lookups, gRPC. */
-const CONNECTION_KINDS = 3;
+/** RESP, gRPC, lookups, other HTTP. */
+const CONNECTION_KINDS = 4;
 const READINESS_INTERVAL_MS = 250;
 
 export interface StartDatanodeOptions {

@@ -76,7 +76,9 @@ export async function startMaster(
 ): Promise<Master> {
   const closers: Closer[] = [];
   try {
-    return await openMaster(settings, dependencies, closers);
+    const { log } = dependencies;
+    const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
+    return await openMaster({ ...settings, connectionsMax }, dependencies, closers);
   } catch (thrown) {
     await closeAll(closers, dependencies.log);
     throw thrown;
@@ -116,7 +118,7 @@ async function openMaster(
   grpc.addService(ClusterServiceService, clusterService(operations, registrar, watchers));
   grpc.addService(LoadServiceService, loadService(loads));
   const front = await startFront({
-    settings: { ...settings, cacheMaxBytes: settings.cacheMax, ...frontLimits(settings, log) },
+    settings: { ...settings, cacheMaxBytes: settings.cacheMax, ...frontLimits(settings) },
     operations,
     links: (nodeId) => leader.roster.connections.getClient(nodeId),
     onTrouble: (nodeId) => leader.doubt(nodeId),
@@ -139,15 +141,11 @@ async function openMaster(
   return { ports, operations, registrar, replaced, loads, close };
 }
 
-function frontLimits(
-  settings: MasterSettings,
-  log: Logger,
-): {
+function frontLimits(settings: MasterSettings): {
   readonly maxConnections: number;
   readonly lookupDeadlineMs: number;
 } {
-  const maxConnections = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
-  return { maxConnections, lookupDeadlineMs: settings.lookupDeadline };
+  return { maxConnections: settings.connectionsMax, lookupDeadlineMs: settings.lookupDeadline };
 }
 
 /** Takes the leadership and begins its epoch. */

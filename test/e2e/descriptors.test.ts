@@ -1,0 +1,35 @@
+// More clients than a datanode has file descriptors: it keeps some for its master, its peers and its files.
+
+import { writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { TestCluster } from '../support/cluster.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const FILES_MAX = 160;
+
+/** Idle clients; those that are refused do not mind. */
+function clients(host: string, port: number, count: number): void {
+  for (let at = 0; at < count; at++) {
+    const socket = createConnection({ host, port });
+    socket.on('error', () => undefined);
+    onTestFinished(() => void socket.destroy());
+  }
+}
+
+test('clients never take the last file descriptors of a datanode', async () => {
+  const limited = ['bash', '-c', `ulimit -n ${FILES_MAX} && exec "$@"`, 'limited'];
+  const cluster = await TestCluster.start({
+    ...{ datanodes: 1, replication: 1 },
+    placeOf: (name) => ({ within: name === 'node-0' ? limited : [], host: '127.0.0.1' }),
+  });
+  onTestFinished(() => cluster.close());
+  const node = cluster.node('node-0');
+  for (const port of [node.resp, node.http, node.grpc]) clients(node.host, port, 2 * FILES_MAX);
+  const file = join(tempDir(), 'rows.data');
+  writeFileSync(file, 'a 1\nb 2\n');
+  await cluster.load('rows', [file]);
+  expect((await cluster.health()).status).toBe('green');
+  expect(cluster.log('node-0')).toMatch(/the process may open 160 files \(raise `ulimit -n`/);
+}, 60_000);
