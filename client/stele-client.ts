@@ -41,6 +41,8 @@ export interface SteleClientOptions {
   readonly seeds: readonly string[];
   /** Budget of one get or getMany, retries included; default 1,000 ms. */
   readonly deadlineMs?: number;
+  /** Where this program runs: copies on datanodes of this zone are asked first. */
+  readonly zone?: string;
 }
 
 /** Counts since the client was made. */
@@ -70,7 +72,7 @@ const DEADLINE_MS_DEFAULT = 1000;
 export class SteleClient {
   readonly #views: ClientViews;
   readonly #links: DatanodeLinks;
-  readonly #router = new Router();
+  readonly #router: Router;
   readonly #dispatcher: Dispatcher;
   readonly #caller: ReplicaCaller;
   readonly #deadlineMs: number;
@@ -79,8 +81,9 @@ export class SteleClient {
 
   /** Throws INVALID_ARGUMENT. Connects in the background; the first call waits for it. */
   constructor(options: SteleClientOptions, parts: ClientParts = partsOf(options)) {
-    const { deadlineMs = DEADLINE_MS_DEFAULT } = options;
+    const { deadlineMs = DEADLINE_MS_DEFAULT, zone = '' } = options;
     checkDeadline(deadlineMs);
+    this.#router = new Router({ zone });
     this.#deadlineMs = deadlineMs;
     this.#views = parts.views;
     this.#links = new DatanodeLinks(parts.factory, monotonicNowMs);

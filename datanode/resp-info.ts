@@ -23,7 +23,7 @@ export function datanodeInfo(
     memoryUsedBytes: node.holdings.segmentBytes,
     memoryMaxBytes: node.limits.memoryMaxBytes,
     more: {
-      server: { run_id: incarnation, stele_node: nodeId },
+      server: { run_id: incarnation, stele_node: nodeId, availability_zone: zoneOf(node) },
       memory: { stele_segments: node.holdings.count },
       stats: {
         keyspace_hits: node.counters.hits,
@@ -37,6 +37,11 @@ export function datanodeInfo(
     { name: 'Cluster', fields: { cluster_enabled: 1 } },
     keyspaceSection(keyspacesOf(node)),
   ];
+}
+
+/** As the master knows it. */
+function zoneOf({ cluster, identity }: Datanode): string {
+  return cluster.view?.nodes.find(({ id }) => id === identity.nodeId)?.zone ?? '';
 }
 
 /** The records that DBSIZE counts, of each keyspace that is here. */

@@ -60,14 +60,18 @@ async function answerEmpty(done: Promise<void>): Promise<Record<string, never>> 
 
 type WatchCall = ServerWritableStream<WatchViewRequest, WatchViewResponse>;
 
+/** Watchers that are written to in one turn of the event loop. */
+const WATCHERS_A_TURN = 64;
+
 /**
- * The clients that watch the view: each gets the present one and then every new one. A watcher
- * that reads slowly misses views in between and gets the newest once it reads again: nothing
- * queues up for it.
+ * The clients that watch the view: each gets the present one and then every new one, some dozens of
+ * watchers a turn of the event loop. A watcher that reads slowly, or whose turn has not come, misses views
+ * in between and gets the newest: nothing queues up for it.
  */
 export class ViewWatchers {
   readonly #source: ViewSource;
-  readonly #open = new Set<WatchCall>();
+  readonly #open = new Set<Watcher>();
+  #unsubscribe: (() => void) | undefined;
 
   constructor(source: ViewSource) {
     this.#source = source;
@@ -79,37 +83,47 @@ export class ViewWatchers {
       call.destroy(toGrpcError(new SteleError('OVERLOADED', message)));
       return;
     }
-    this.#open.add(call);
-    const unsubscribe = this.#source.subscribe(newestTo(call, this.#source.current()));
-    const end = (): void => {
-      this.#open.delete(call);
-      unsubscribe();
-    };
+    this.#unsubscribe ??= this.#source.subscribe(() => this.#send());
+    const watcher: Watcher = { call, blocked: false, sent: undefined };
+    this.#open.add(watcher);
+    const end = (): void => void this.#open.delete(watcher);
     call.on('cancelled', end);
     call.on('close', end);
+    call.on('drain', () => {
+      watcher.blocked = false;
+      this.#sendTo(watcher);
+    });
+    this.#sendTo(watcher);
   }
 
   /** Ends all watches, so that a close of the server does not wait for them. */
   close(): void {
-    for (const call of this.#open) call.end();
+    this.#unsubscribe?.();
+    for (const { call } of this.#open) call.end();
+  }
+
+  /** Passes of several views may overlap: a watcher is sent the one that is present when its turn comes. */
+  #send(left = this.#open.values()): void {
+    for (let count = 0; count < WATCHERS_A_TURN; count++) {
+      const { done, value } = left.next();
+      if (done === true) return;
+      this.#sendTo(value);
+    }
+    setImmediate(() => this.#send(left));
+  }
+
+  #sendTo(watcher: Watcher): void {
+    const { call } = watcher;
+    const view = this.#source.current();
+    if (watcher.blocked || watcher.sent === view || call.writableEnded) return;
+    watcher.sent = view;
+    watcher.blocked = !call.write({ view });
   }
 }
 
-/** Writes `first`, and returns what writes each later view, or the newest of those held back. */
-function newestTo(call: WatchCall, first: ClusterView): (view: ClusterView) => void {
-  let waiting: ClusterView | undefined;
-  let blocked = false;
-  const send = (view: ClusterView): void => {
-    if (call.writableEnded) return;
-    if (blocked) waiting = view;
-    else blocked = !call.write({ view });
-  };
-  call.on('drain', () => {
-    blocked = false;
-    const view = waiting;
-    waiting = undefined;
-    if (view !== undefined) send(view);
-  });
-  send(first);
-  return send;
+interface Watcher {
+  readonly call: WatchCall;
+  /** It has not read what was sent last. */
+  blocked: boolean;
+  sent: ClusterView | undefined;
 }

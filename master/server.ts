@@ -13,7 +13,7 @@ import { checkPortsFree } from '../base/host-address.ts';
 import { randomId } from '../base/ids.ts';
 import { SHARD_COUNT_DEFAULT } from '../base/limits.ts';
 import type { Logger } from '../base/log.ts';
-import { ClusterServiceService } from '../proto/gen/stele/v1/cluster.ts';
+import { clusterServiceDefinition } from '../proto/encoded-view.ts';
 import { LoadServiceService } from '../proto/gen/stele/v1/load.ts';
 import { GrpcLinkFactory } from '../proto/grpc-link.ts';
 import { GrpcServer } from '../proto/grpc-server.ts';
@@ -115,7 +115,7 @@ async function openMaster(
 
   const watchers = new ViewWatchers(operations);
   const grpc = new GrpcServer(settings.connectionsMax);
-  grpc.addService(ClusterServiceService, clusterService(operations, registrar, watchers));
+  grpc.addService(clusterServiceDefinition, clusterService(operations, registrar, watchers));
   grpc.addService(LoadServiceService, loadService(loads));
   const front = await startFront({
     settings: { ...settings, cacheMaxBytes: settings.cacheMax, ...frontLimits(settings) },

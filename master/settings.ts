@@ -26,6 +26,9 @@ export const masterSettings = settingsOf({
     { placeholder: 'NAME' },
   ),
   metadata: option.choice('where the catalog is kept', ['embedded'], 'embedded'),
+  zone: option.text('zone of this master: reads go to copies in it where there are any', '', {
+    placeholder: 'ZONE',
+  }),
   replication: option.count('copies of every shard', REPLICATION_DEFAULT, {
     min: 1,
     max: REPLICATION_MAX,

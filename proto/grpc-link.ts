@@ -5,7 +5,8 @@ import { connectivityState } from '@grpc/grpc-js';
 import { linkAbort } from '../base/abort.ts';
 import { callUnary, openClient } from './grpc-channel.ts';
 import type { UnaryMethod } from './grpc-channel.ts';
-import { DatanodeServiceClient } from './gen/stele/v1/datanode.ts';
+import { ViewSendingClient } from './encoded-view.ts';
+import type { DatanodeServiceClient } from './gen/stele/v1/datanode.ts';
 import type {
   ApplyViewRequest,
   ApplyViewResponse,
@@ -59,7 +60,7 @@ class GrpcDatanodeLink implements DatanodeLink {
   constructor(target: LinkTarget) {
     const address = grpcAddress(target.address);
     this.#peer = `datanode ${target.nodeId} at ${address}`;
-    this.#client = openClient(DatanodeServiceClient, address);
+    this.#client = openClient(ViewSendingClient, address);
     this.#fetches = new SegmentFetches(target);
     this.lookups = new ConnectedLookups(target);
   }

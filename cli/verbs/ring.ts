@@ -4,7 +4,7 @@ import type { ShardSummary } from '../../proto/gen/stele/v1/cluster.ts';
 import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
 import { printJson } from '../json-output.ts';
-import { settingsOf } from '../../base/config.ts';
+import { option, settingsOf } from '../../base/config.ts';
 import { formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
@@ -15,8 +15,11 @@ export const ring = defineVerb({
   name: 'ring',
   summary: 'how the shards are spread over the datanodes',
   operands: '',
-  schema: settingsOf(listingOptions),
-  examples: ['stele ring', 'stele ring -o json'],
+  schema: settingsOf({
+    ...listingOptions,
+    draw: option.flag('draw which datanode is the first owner of each shard, around the ring'),
+  }),
+  examples: ['stele ring', 'stele ring --draw', 'stele ring -o json'],
   async run({ settings: { values }, output }) {
     const { shards } = await withAdmin(values, (admin) => admin.listShards());
     const spread = spreadOf(shards);
@@ -24,6 +27,8 @@ export const ring = defineVerb({
     else if (spread.length === 0)
       output.line('No shard has an owner yet; `stele nodes` shows why.');
     else output.line(formatTable(COLUMNS, spread.map(toCells)));
+    if (values.draw && values.output !== 'json')
+      for (const line of drawRing(shards)) output.line(line);
     return EXIT_OK;
   },
 });
@@ -71,4 +76,33 @@ function toCells(spread: NodeSpread): string[] {
     spread.ofMean.toFixed(2),
     '#'.repeat(Math.round(spread.ofMean * BAR_CHARACTERS)),
   ];
+}
+
+const SYMBOLS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+const OUTSIDE_SYMBOLS = '*';
+const RADIUS_ROWS = 9;
+/** A character of a terminal is about twice as high as it is wide. */
+const COLUMNS_PER_ROW = 2.1;
+
+/**
+ * The ring as a circle of characters, clockwise from the top: at each place the first owner of the shard
+ * there, as one letter; then what the letters mean. Where there are more shards than places, neighbours share one.
+ */
+export function drawRing(shards: readonly Pick<ShardSummary, 'owners'>[]): string[] {
+  const nodes = spreadOf(shards).map(({ node }) => node);
+  const symbols = new Map(nodes.map((node, at) => [node, SYMBOLS[at] ?? OUTSIDE_SYMBOLS]));
+  const width = Math.round(RADIUS_ROWS * COLUMNS_PER_ROW);
+  const rows = Array.from({ length: 2 * RADIUS_ROWS + 1 }, () =>
+    Array.from({ length: 2 * width + 1 }, () => ' '),
+  );
+  const steps = Math.max(shards.length, 16 * RADIUS_ROWS);
+  for (let step = 0; step < steps; step++) {
+    const owner = shards[Math.floor((step * shards.length) / steps)]?.owners[0];
+    const angle = (2 * Math.PI * step) / steps;
+    const row = rows[Math.round(RADIUS_ROWS * (1 - Math.cos(angle)))];
+    const column = Math.round(width * (1 + Math.sin(angle)));
+    if (row !== undefined) row[column] = owner === undefined ? '.' : (symbols.get(owner) ?? '.');
+  }
+  const legend = nodes.map((node) => `${symbols.get(node) ?? OUTSIDE_SYMBOLS} ${node}`);
+  return ['', ...rows.map((row) => row.join('').trimEnd()), '', ...legend];
 }

@@ -28,6 +28,8 @@ interface FrontSettings {
   readonly respPort: number;
   /** Names that the Host header of an HTTP request may have, beside the usual ones. */
   readonly httpAllowedHosts?: readonly string[];
+  /** Replicas in this zone are asked first; empty or absent: all alike. */
+  readonly zone?: string;
   /** 0: no cache. */
   readonly cacheMaxBytes: number;
   /** Of HTTP and of RESP, each. */
@@ -88,6 +90,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     links,
     ...(options.onTrouble === undefined ? {} : { onTrouble: options.onTrouble }),
     cacheMaxBytes: settings.cacheMaxBytes,
+    zone: settings.zone ?? '',
     deadlineMs: settings.lookupDeadlineMs,
   });
   const open: OpenPorts = { closing: false, httpConnections: () => 0 };
@@ -113,6 +116,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       core,
       listener: open.resp?.counts ?? NOT_LISTENING,
       respPort: open.resp?.port ?? 0,
+      zone: settings.zone ?? '',
       uptimeMs: monotonicNowMs() - startedMs,
     }),
   });

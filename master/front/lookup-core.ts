@@ -34,6 +34,8 @@ export interface LookupCoreOptions {
   readonly links: (nodeId: string) => DatanodeLink | undefined;
   /** A read of this node failed or is overdue. */
   readonly onTrouble?: (nodeId: string) => void;
+  /** Replicas in this zone are asked first; empty or absent: all alike. */
+  readonly zone?: string;
   /** 0: no cache. */
   readonly cacheMaxBytes: number;
   /** How long a key is tried for where the caller sets no deadline. */
@@ -64,7 +66,7 @@ export interface LookupOutcome {
 }
 
 export class LookupCore {
-  readonly router = new Router();
+  readonly router: Router;
   readonly cache: ValueCache;
   readonly dispatcher: Dispatcher;
   readonly #nowMs: Clock;
@@ -78,6 +80,7 @@ export class LookupCore {
     this.#nowMs = options.nowMs ?? monotonicNowMs;
     this.#turnNowMs = options.nowMs ?? turnNowMs;
     this.#deadlineMs = options.deadlineMs;
+    this.router = new Router(options.zone === undefined ? {} : { zone: options.zone });
     this.cache = new ValueCache(options.cacheMaxBytes);
     this.dispatcher = new Dispatcher({
       ...options,

@@ -16,12 +16,13 @@ export interface InfoFacts {
   readonly core: LookupCore;
   readonly listener: ListenerCounts;
   readonly respPort: number;
+  readonly zone: string;
   readonly uptimeMs: number;
 }
 
 export function masterInfo(
   view: ClusterView,
-  { core, listener, respPort, uptimeMs }: InfoFacts,
+  { core, listener, respPort, uptimeMs, zone }: InfoFacts,
   reads: SurfaceCounts,
 ): InfoSection[] {
   const { cache, dispatcher } = core;
@@ -35,7 +36,7 @@ export function masterInfo(
     memoryUsedBytes: process.memoryUsage.rss(),
     memoryMaxBytes: 0,
     more: {
-      server: { run_id: RUN_ID },
+      server: { run_id: RUN_ID, availability_zone: zone },
       memory: { stele_cache_bytes: cache.byteLength },
       stats: {
         keyspace_hits: reads.found,

@@ -18,6 +18,8 @@ export interface NodeSlot {
   troubles: number;
   /** The view says that it missed a heartbeat; as good as avoided. */
   suspect: boolean;
+  /** It is in the reader's zone: asked before the others. */
+  isNear: boolean;
   /** Of its recent answers, moving with each one. */
   latencyMs: number;
   /** When it last answered, or was last tried although it is slow. */
@@ -42,6 +44,7 @@ export function newSlot(id: string): NodeSlot {
     avoidUntilMs: 0,
     troubles: 0,
     suspect: false,
+    isNear: false,
     latencyMs: 0,
     sampledAtMs: 0,
   };

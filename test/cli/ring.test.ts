@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { spreadOf } from '../../cli/verbs/ring.ts';
+import { drawRing, spreadOf } from '../../cli/verbs/ring.ts';
 
 describe('spreadOf', () => {
   it('counts first owners and replicas by node, in the order of their names', () => {
@@ -18,4 +18,15 @@ describe('spreadOf', () => {
   it('is empty without owners', () => {
     expect(spreadOf([{ owners: [] }])).toEqual([]);
   });
+});
+
+it('the ring is drawn as a circle, with a letter for each first owner', () => {
+  const shards = Array.from({ length: 4 }, (_, at) => ({ owners: [at < 2 ? 'n1' : 'n2', 'n3'] }));
+  const lines = drawRing(shards);
+  const rows = lines.slice(1, 20);
+  // Clockwise from the top: the right half is the first two shards'.
+  expect(rows.every((row) => /^[ B]*[AB]?[ A]*$/.test(row))).toBe(true);
+  expect(rows[9]).toMatch(/^B +A$/);
+  expect(lines.slice(-3)).toEqual(['A n1', 'B n2', 'C n3']);
+  expect(drawRing(Array.from({ length: 128 }, () => ({ owners: [] }))).join('')).toMatch(/^[ .]+$/);
 });

@@ -93,3 +93,39 @@ describe('three replicas', () => {
     expect(failure?.code).toBe('UNAVAILABLE');
   });
 });
+
+describe('a reader with a zone', () => {
+  const zones = ['east', 'west', 'west'];
+
+  function newCluster(zone: string): void {
+    core.close();
+    cluster = new FakeCluster(3, 3);
+    cluster.change((view) => view.nodes.forEach((node, at) => (node.zone = zones[at] ?? '')));
+    const parts = { views: cluster, links: cluster.links, cacheMaxBytes: 0, deadlineMs: 1000 };
+    core = new LookupCore({ ...parts, zone });
+    for (let number = 0; number < 100; number++) cluster.put(`k${number}`, 'v');
+  }
+
+  const readAll = (): Promise<unknown> =>
+    Promise.all(Array.from({ length: 100 }, (_, number) => read(`k${number}`)));
+  const asked = (): number[] => [...cluster.nodes.values()].map(({ keysAsked }) => keysAsked);
+
+  it('asks the replicas in it, all alike, and the others when these fail', async () => {
+    newCluster('west');
+    await readAll();
+    const [east, ...west] = asked();
+    expect(east).toBe(0);
+    expect(Math.min(...west)).toBeGreaterThan(20);
+    for (const number of [1, 2]) cluster.node(number).rejecting = true;
+    expect(await read('k1')).toBe('v');
+    expect(asked()[0]).toBeGreaterThan(0);
+  });
+
+  it('asks everybody where it has none, or none that is known', async () => {
+    for (const zone of ['', 'south']) {
+      newCluster(zone);
+      await readAll();
+      expect(Math.min(...asked())).toBeGreaterThan(5);
+    }
+  });
+});
