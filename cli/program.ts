@@ -8,7 +8,9 @@ import { Command, CommanderError } from 'commander';
 import { STELE_VERSION } from '../base/build-version.ts';
 import { checkFileKeys, option, optionsOf, resolveSettings, settingsOf } from '../base/config.ts';
 import type { OptionInfo, OptionSet, SettingsSchema } from '../base/config.ts';
+import { SteleError } from '../base/errors.ts';
 import { giveWay } from '../base/give-way.ts';
+import { shorten } from '../base/ids.ts';
 import type { LogLevel } from '../base/log.ts';
 import { errorJson, EXIT_OK, EXIT_USAGE, reportError } from './exit.ts';
 import { addOptions, givenFlags } from './options.ts';
@@ -63,6 +65,7 @@ export async function runCommandLine(
       output.line(program.helpInformation().trimEnd());
       return EXIT_USAGE;
     }
+    refuseUnknownTopic(words);
     await program.parseAsync([...words], { from: 'user' });
     const command = program.commands.find((one) => one.name() === verb?.name);
     if (verb === undefined || command === undefined) return EXIT_OK;
@@ -72,6 +75,16 @@ export async function runCommandLine(
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
     return reportError(output, thrown, environment, asJson);
   }
+}
+
+/** `stele help nosuch`: commander would print the general help. */
+function refuseUnknownTopic(words: readonly string[]): void {
+  const [first, topic] = words;
+  if (first !== 'help' || topic === undefined || topic.startsWith('-') || VERBS.has(topic)) return;
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `There is no verb '${shorten(topic)}'; \`stele --help\` lists them all.`,
+  );
 }
 
 /** The verb's name: the first word that is neither a global option nor `help`. */
@@ -87,8 +100,8 @@ function chosenWord(words: readonly string[]): string | undefined {
 function buildProgram(chosen: Verb | undefined, output: Output, asJson: boolean): Command {
   const program = new Command('stele')
     .description('A replicated key-value store for immutable, bulk-loaded data.')
-    .version(STELE_VERSION, '--version', 'print the version')
-    .helpOption('--help', 'explain stele, or the verb that it stands behind')
+    .version(STELE_VERSION, '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'explain stele, or the verb before it')
     .enablePositionalOptions()
     .showSuggestionAfterError(true)
     .exitOverride()
@@ -100,7 +113,8 @@ function buildProgram(chosen: Verb | undefined, output: Output, asJson: boolean)
   addOptions(program, optionsOf(globalSettings('warn')));
   for (const [name, entry] of VERBS) {
     const command = program.command(name).description(entry.summary);
-    command.helpOption('--help', 'explain this verb');
+    // `stele cli -h HOST` is redis-cli's spelling.
+    command.helpOption(name === 'cli' ? '--help' : '-h, --help', 'explain this verb');
     // The verb runs after parsing; an action is what makes commander check its operands.
     command.action(() => undefined);
     if (chosen?.name === name) defineCommand(command, chosen);

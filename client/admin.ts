@@ -27,6 +27,7 @@ import type {
 import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import { SteleError } from '../base/errors.ts';
+import { shorten } from '../base/ids.ts';
 
 export interface AdminOptions {
   /** Deadline of each call; default 10 s. */
@@ -53,6 +54,12 @@ export class AdminClient {
   readonly #closing = new AbortController();
 
   constructor(master: string, deadlineMs: number) {
+    if (!/:[0-9]{1,5}$/.test(master)) {
+      throw new SteleError(
+        'INVALID_ARGUMENT',
+        `'${shorten(master)}' names no port; write HOST:PORT with the gRPC port of a master (8400 by default).`,
+      );
+    }
     this.#master = master;
     this.#deadlineMs = deadlineMs;
     this.#client = openClient(ClusterServiceClient, master);
@@ -181,14 +188,30 @@ export class AdminClient {
       const options = { deadlineMs, signal: this.#closing.signal };
       return await callUnary(method.bind(this.#client), request, this.#master, options);
     } catch (thrown) {
-      if (!(thrown instanceof SteleError) || thrown.code !== 'UNAVAILABLE') throw thrown;
-      if (!thrown.message.startsWith('Nothing answers')) throw thrown;
-      throw new SteleError(
-        'UNAVAILABLE',
-        `No master answers at ${this.#master}; start one with \`stele up\`, or name it with --master.`,
+      throw this.#explained(thrown);
+    }
+  }
+
+  /** A failure of the connection, in terms of --master; what the master itself has said stays as it is. */
+  #explained(thrown: unknown): unknown {
+    if (!(thrown instanceof SteleError) || thrown.cause === undefined) return thrown;
+    if (thrown.code === 'UNSUPPORTED' && thrown.message.startsWith(`${this.#master}: `)) {
+      return new SteleError(
+        'INVALID_ARGUMENT',
+        `${this.#master} is not a master (a datanode, perhaps); name the gRPC port of a master with --master (8400 by default).`,
         { cause: thrown },
       );
     }
+    if (thrown.code !== 'UNAVAILABLE' || !thrown.message.startsWith('Nothing answers'))
+      return thrown;
+    const why = thrown.message.includes('Protocol error')
+      ? ' (what listens there is not gRPC)'
+      : '';
+    return new SteleError(
+      'UNAVAILABLE',
+      `No master answers at ${this.#master}${why}; start one with \`stele up\`, or name its gRPC port with --master.`,
+      { cause: thrown },
+    );
   }
 }
 

@@ -125,14 +125,15 @@ export function writeFooter(bytes: Buffer, footerOffset: number): number {
  */
 export function readHeader(bytes: Buffer): SegmentHeader {
   const length = bytes.length;
-  if (length < HEADER_BYTES + LINE_BYTES + TAIL_BYTES) {
-    throw corrupt(`it has ${length} bytes, fewer than an empty segment`);
-  }
-  if (bytes.toString('latin1', 0, 8) !== MAGIC) {
+  const start = bytes.toString('latin1', 0, 8);
+  if (!MAGIC.startsWith(start)) {
     throw new SteleError(
       'UNKNOWN_FORMAT',
-      `These bytes are no segment: no '${MAGIC}' at the start.`,
+      `It is not a segment: it does not begin with '${MAGIC}'.`,
     );
+  }
+  if (length < HEADER_BYTES + LINE_BYTES + TAIL_BYTES) {
+    throw corrupt(`it has ${length} bytes, fewer than an empty segment`);
   }
   const version = bytes.readUInt32LE(8);
   if (version !== FORMAT_VERSION) {

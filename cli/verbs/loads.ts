@@ -1,7 +1,7 @@
 // `stele loads [KS]`: the loads that run, and those that ended last.
 
 import { settingsOf } from '../../base/config.ts';
-import { keyspaceName } from '../../base/ids.ts';
+import { keyspaceName, shorten } from '../../base/ids.ts';
 import { formatDuration } from '../../base/units.ts';
 import { LoadState } from '../../proto/gen/stele/v1/load.ts';
 import type { LoadStatus } from '../../proto/gen/stele/v1/load.ts';
@@ -14,6 +14,8 @@ import { formatCount, formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 
+/** Longer reasons are cut in the table; `-o json` has them whole. */
+const REASON_CHARACTERS_MAX = 100;
 /** A running load is silent for about a second between two reports; longer is worth saying. */
 const SILENT_MS_SHOWN = 5_000;
 
@@ -55,7 +57,9 @@ function toCells(load: LoadStatus): string[] {
     load.startedAt,
     ownerText(load),
     load.source,
-    load.state === LoadState.RUNNING ? progressText(load) : load.reason,
+    load.state === LoadState.RUNNING
+      ? progressText(load)
+      : shorten(load.reason, REASON_CHARACTERS_MAX),
   ];
 }
 

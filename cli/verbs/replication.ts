@@ -9,6 +9,7 @@ import { EXIT_OK } from '../exit.ts';
 import { printJson } from '../json-output.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
+import { counted } from '../words.ts';
 
 export const replication = defineVerb({
   name: 'replication',
@@ -19,13 +20,18 @@ export const replication = defineVerb({
   async run({ operands, settings: { values }, output }) {
     const keyspace = keyspaceName(operands[0] ?? '');
     const count = countOf(operands[1] ?? '');
-    const done = await withAdmin(values, (admin) => admin.setReplication(keyspace, count));
+    const [done, nodeCount] = await withAdmin(values, async (admin) => {
+      const set = await admin.setReplication(keyspace, count);
+      return [set, (await admin.listNodes()).nodes.length] as const;
+    });
     if (values.output === 'json') printJson(output, { keyspace, ...done });
     else {
-      const copies = `${done.replication} ${done.replication === 1 ? 'copy' : 'copies'}`;
-      output.line(
-        `${keyspace} is to have ${copies}; \`stele status --wait green\` waits until it has.`,
-      );
+      const copies = counted(done.replication, 'copy', 'copies');
+      const lacking =
+        nodeCount < done.replication
+          ? `there are ${counted(nodeCount, 'datanode')}, so it has that many until more join`
+          : '`stele status --wait green` waits until it has them';
+      output.line(`${keyspace} is to have ${copies}; ${lacking}.`);
     }
     return EXIT_OK;
   },

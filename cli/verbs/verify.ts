@@ -35,7 +35,7 @@ export const verify = defineVerb({
       throw new SteleError('INPUT_NOT_FOUND', `There is no file ${path}; check its name.`);
     }
     const inFolder = dataDir !== undefined && fromFolder ? await segmentFilesIn(dataDir) : [];
-    const report = form === 'json' ? jsonReport(output) : peopleReport(output);
+    const report = form === 'json' ? jsonReport(output) : peopleReport(output, operands.length > 0);
     let count = 0;
     let badCount = 0;
     for await (const file of verifyFiles([...operands, ...inFolder])) {
@@ -53,17 +53,22 @@ interface Report {
   end(count: number, badCount: number): void;
 }
 
-function peopleReport(output: Output): Report {
+/** `namesAll`: also a line for each good file. Of a whole folder only bad ones are worth a line. */
+function peopleReport(output: Output, namesAll: boolean): Report {
   return {
     file: ({ path, error }) => {
-      if (error === undefined) output.line(`ok       ${path}`);
-      else output.line(`${output.paint('red', 'DAMAGED')}  ${path}: ${error.message}`);
+      if (error === undefined) {
+        if (namesAll) output.line(`ok       ${path}`);
+        return;
+      }
+      const word = error.code === 'CORRUPT' ? 'DAMAGED' : 'FAILED';
+      output.line(`${output.paint('red', word.padEnd(7))}  ${path}: ${error.message}`);
     },
     end: (count, badCount) => {
       output.line(
         count === 0
           ? 'There are no segment files.'
-          : `${formatCount(count)} checked, ${formatCount(badCount)} damaged.`,
+          : `${formatCount(count)} checked, ${formatCount(badCount)} bad.`,
       );
     },
   };

@@ -63,6 +63,8 @@ describe('failure', () => {
   it.each<[string[], RegExp, number?]>([
     [['keyspaces', '--master', NOBODY], /No master answers at 127.0.0.1:1; start one with/, 4],
     [['cli', '-p', '1', 'PING'], /Nothing answers at 127.0.0.1:1 \(connection refused\); start/, 4],
+    [['keyspaces', '--master', '127.0.0.1'], /'127.0.0.1' names no port; write HOST:PORT/, 2],
+    [['help', 'nosuch'], /There is no verb 'nosuch'; `stele --help` lists/, 2],
     [['verify', '/no/such.seg'], /There is no file \/no\/such.seg/],
     [['verify', '--data-dir', '/no/such'], /There is no folder \/no\/such/],
     [['--config', '/no/such.yaml', 'nodes'], /\/no\/such.yaml does not exist; check --config/],
@@ -75,6 +77,12 @@ describe('failure', () => {
     expect(stderr).toMatch(/^stele: [^\n]+\n$/);
     expect(stdout).toBe('');
     expect(code).toBe(exit);
+  });
+
+  it('says of a file that is no segment that it is none, and not that it is damaged', async () => {
+    const done = await stele(['verify', 'package.json']);
+    expect(done.code).toBe(1);
+    expect(done.stdout).toMatch(/^FAILED   package.json: It is not a segment/);
   });
 
   it.each<[string[], string, number]>([

@@ -72,7 +72,7 @@ describe('opening', () => {
 
   const at = { tail: golden.length - 24 };
   it.each([
-    ['magic', 0, 'UNKNOWN_FORMAT', /no segment/],
+    ['magic', 0, 'UNKNOWN_FORMAT', /not a segment/],
     ['format version', 8, 'UNKNOWN_FORMAT', /format version 17/],
     ['header bytes', 12, 'CORRUPT', /checksum of its header/],
     ['keyspace uid', 16, 'CORRUPT', /checksum of its header/],
