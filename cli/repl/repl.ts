@@ -7,7 +7,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { start } from 'node:repl';
-import type { REPLServer } from 'node:repl';
+import type { ReplOptions, REPLServer } from 'node:repl';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { sentenceOf } from '../exit.ts';
 import type { Output } from '../output.ts';
@@ -25,7 +25,9 @@ const CLEAR_SCREEN = '\u001B[H\u001B[2J\u001B[3J';
 export async function runRepl(session: CliSession, output: Output): Promise<void> {
   await greet(session, output);
   const evaluator = new Evaluator(session, output, () => repl);
-  const repl = start({
+  const options: ReplOptions & { historySize: number } = {
+    // readline's option, which the types of node:repl leave out.
+    historySize: LINES_MAX,
     prompt: session.prompt,
     ignoreUndefined: true,
     preview: false,
@@ -39,7 +41,8 @@ export async function runRepl(session: CliSession, output: Output): Promise<void
         () => done(null, [[], line]),
       );
     },
-  });
+  };
+  const repl = start(options);
   replaceDotCommands(repl, output);
   giveUpAtControlC(repl, evaluator, output);
   keepHistory(repl, output);
@@ -152,7 +155,7 @@ async function commandNames(session: CliSession): Promise<readonly string[]> {
 
 function keepHistory(repl: REPLServer, output: Output): void {
   const path = join(homedir(), HISTORY_FILE);
-  const readline = repl as unknown as { history: string[]; historySize: number };
+  const readline = repl as unknown as { history: string[] };
   let isKeeping = true;
   /** Without a history file the session goes on; said once. */
   const attempt = (action: () => void): void => {
@@ -165,7 +168,6 @@ function keepHistory(repl: REPLServer, output: Output): void {
     }
   };
   attempt(() => {
-    readline.historySize = LINES_MAX;
     readline.history = loadHistory(path);
   });
   repl.on('history', (lines: string[]) => {
