@@ -45,6 +45,10 @@ export class DatanodeLinks {
     return link;
   };
 
+  /** Why `to` gives no link to a node, as far as is known. */
+  readonly whyNot = (nodeId: string): string | undefined =>
+    this.#open.get(nodeId)?.link.lookups.failure?.message;
+
   /** What is in flight to a node that is gone, or has moved, fails, and is asked of another one. */
   update(view: ClusterView): void {
     this.#nodes = new Map(view.nodes.map((node) => [node.id, node]));

@@ -87,7 +87,12 @@ export class SteleClient {
     this.#deadlineMs = deadlineMs;
     this.#views = parts.views;
     this.#links = new DatanodeLinks(parts.factory, monotonicNowMs);
-    const shared = { router: this.#router, links: this.#links.to, nowMs: monotonicNowMs };
+    const shared = {
+      router: this.#router,
+      links: this.#links.to,
+      whyNoLink: this.#links.whyNot,
+      nowMs: monotonicNowMs,
+    };
     this.#caller = new ReplicaCaller(shared);
     this.#dispatcher = new Dispatcher({ ...shared, deadlineMs, turnNowMs, owner: 'The client' });
     if (parts.views.view !== undefined) this.#follow(parts.views.view);

@@ -56,10 +56,14 @@ export const datanodeSettings = settingsOf({
     min: 100,
     max: 365 * 24 * 3_600_000,
   }),
-  connectionsMax: option.count('RESP connections accepted', CONNECTIONS_MAX_DEFAULT, {
-    min: 1,
-    max: 1_000_000,
-  }),
+  connectionsMax: option.count(
+    'connections accepted, RESP, gRPC and lookups each',
+    CONNECTIONS_MAX_DEFAULT,
+    {
+      min: 1,
+      max: 1_000_000,
+    },
+  ),
   logLevel: option.choice('how much to log', LOG_LEVELS, 'info'),
 });
 

@@ -2,8 +2,11 @@
 
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { SteleError } from '../base/errors.ts';
+import { shorten } from '../base/ids.ts';
 import type {
   ClusterServiceServer,
+  GetKeyspaceResponse,
+  GetNodeResponse,
   WatchViewRequest,
   WatchViewResponse,
 } from '../proto/gen/stele/v1/cluster.ts';
@@ -29,6 +32,7 @@ export function clusterService(
     watchView: (call) => watchers.add(call),
     getHealth: unary((request, signal) => operations.health(request, signal)),
     listKeyspaces: unary(() => operations.listKeyspaces()),
+    getKeyspace: unary((request) => getKeyspace(operations, request.keyspace)),
     listVersions: unary((request) => operations.listVersions(request)),
     rollback: unary((request) => operations.rollback(request)),
     promote: unary((request) => operations.promote(request)),
@@ -44,6 +48,7 @@ export function clusterService(
     suspendKeyspace: unary((request) => answerEmpty(operations.suspendKeyspace(request))),
     resumeKeyspace: unary((request) => answerEmpty(operations.resumeKeyspace(request))),
     listNodes: unary(() => operations.listNodes()),
+    getNode: unary((request) => getNode(operations, request.nodeId)),
     listShards: unary(() => operations.listShards()),
     explain: unary((request) => operations.explain(request)),
     restartNode: unary(({ nodeId }) => answerEmpty(operations.restartNode(nodeId))),
@@ -51,6 +56,23 @@ export function clusterService(
     resumeNode: unary(({ nodeId }) => answerEmpty(operations.resumeNode(nodeId))),
     removeNode: unary(({ force, nodeId }) => answerEmpty(operations.removeNode(nodeId, force))),
   };
+}
+
+async function getKeyspace(
+  operations: ClusterOperations,
+  name: string,
+): Promise<GetKeyspaceResponse> {
+  const { keyspaces } = await operations.listKeyspaces();
+  const keyspace = keyspaces.find((each) => each.name === name);
+  if (keyspace !== undefined) return { keyspace };
+  throw new SteleError('KEYSPACE_NOT_FOUND', `There is no keyspace '${shorten(name)}'.`);
+}
+
+async function getNode(operations: ClusterOperations, id: string): Promise<GetNodeResponse> {
+  const { nodes } = await operations.listNodes();
+  const node = nodes.find((each) => each.node?.id === id);
+  if (node !== undefined) return { node };
+  throw new SteleError('NODE_NOT_FOUND', `There is no datanode '${shorten(id)}'.`);
 }
 
 async function answerEmpty(done: Promise<void>): Promise<Record<string, never>> {

@@ -177,11 +177,14 @@ function drainLeft(world: World, node: NodeStatus): number {
 }
 
 /** What is wrong with a node that answers its heartbeats. */
-function troubleOf({ liveness, readsFail, report }: NodeStatus, ofSync: string): string {
+function troubleOf(
+  { liveness, readsError = '', readsFail, report }: NodeStatus,
+  ofSync: string,
+): string {
   if (liveness !== 'SERVING') return '';
   const disk = report?.diskTrouble;
   const troubles = [
-    ...(readsFail ? ['reads fail'] : []),
+    ...(readsFail ? [readsError === '' ? 'reads fail' : `reads fail: ${readsError}`] : []),
     ...(disk?.full === true ? ['disk full'] : []),
     ...(disk === undefined || disk.writeError === '' ? [] : [`disk fails: ${disk.writeError}`]),
     ...(ofSync === '' ? [] : [ofSync]),

@@ -114,7 +114,7 @@ export class Roster {
   }
 
   #onReads(nodeId: string, failing: boolean, reason: string): void {
-    this.#side.dispatch({ kind: 'reads', nodeId, failing });
+    this.#side.dispatch({ kind: 'reads', nodeId, failing, reason });
     if (failing) {
       this.#log.warn({ node: nodeId, reason }, 'a datanode answers heartbeats, but no reads');
     } else {

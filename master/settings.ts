@@ -81,7 +81,7 @@ export const masterSettings = settingsOf({
     max: MINUTE_MS,
   }),
   connectionsMax: option.count(
-    'connections accepted, HTTP and RESP each',
+    'connections accepted, HTTP, RESP and gRPC each',
     CONNECTIONS_MAX_DEFAULT,
     {
       min: 1,

@@ -107,6 +107,10 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
     return this.#inFlight;
   }
 
+  get failure(): SteleError | undefined {
+    return this.#failure;
+  }
+
   lookup(
     target: LookupTargetRef,
     keys: readonly Uint8Array[],

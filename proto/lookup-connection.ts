@@ -28,6 +28,7 @@ import {
   CHANGED,
   answerStatus,
   peerOf,
+  refusedUpgrade,
   upgradeRequest,
 } from './upgrade-request.ts';
 
@@ -140,7 +141,7 @@ export class LookupConnection {
     if (headEnd < 0 && head.length < ANSWER_BYTES_MAX) return false;
     const status = answerStatus(head);
     if (headEnd < 0 || status !== CHANGED) {
-      this.#fail(`answers no lookups there (HTTP status ${status})`);
+      this.#fail(refusedUpgrade('lookups', LOOKUPS_PROTOCOL, status));
       return false;
     }
     this.#input.at += headEnd + HEAD_END.length;

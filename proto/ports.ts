@@ -4,6 +4,7 @@
 // datanodes share one process. A caller cannot tell them apart: same messages, same errors
 // (SteleError), a deadline on every call.
 
+import type { SteleError } from '../base/errors.ts';
 import type {
   ApplyViewRequest,
   ApplyViewResponse,
@@ -97,6 +98,8 @@ export interface LookupChannel {
   ): Promise<void>;
   /** Keys asked for and not yet answered. */
   readonly inFlight: number;
+  /** Why there is no connection, where one could not be made. Absent: not known. */
+  readonly failure?: SteleError | undefined;
   close(): void;
 }
 

@@ -28,6 +28,7 @@ import {
   CHANGED,
   answerStatus,
   peerOf,
+  refusedUpgrade,
   upgradeRequest,
 } from './upgrade-request.ts';
 
@@ -195,7 +196,7 @@ class FetchConnection {
     }
     const status = answerStatus(head);
     if (status !== CHANGED) {
-      this.#breakOff(`gives no segments there (HTTP status ${status})`);
+      this.#breakOff(refusedUpgrade('segments', SEGMENTS_PROTOCOL, status));
       return;
     }
     this.#isChanged = true;

@@ -26,6 +26,12 @@ export function upgradeRequest(
   );
 }
 
+/** What a peer that answers with `status` has done, for a sentence that begins with its name. */
+export function refusedUpgrade(what: string, protocol: string, status: string): string {
+  const who = 'a proxy or service mesh in between may refuse it';
+  return `gives no ${what} there: the upgrade to ${protocol} was answered with HTTP status ${status} (${who})`;
+}
+
 /** The status of an answer that begins with `head`; 'none' where it is no answer. */
 export function answerStatus(head: string): string {
   return STATUS.exec(head)?.[1] ?? 'none';

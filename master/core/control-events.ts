@@ -44,7 +44,12 @@ export type ControlEvent =
   | { readonly kind: 'answered'; readonly nodeId: string; readonly report: HeartbeatResponse }
   | { readonly kind: 'missed'; readonly nodeId: string }
   /** Its heartbeats aside: reads of it fail, or work again. */
-  | { readonly kind: 'reads'; readonly nodeId: string; readonly failing: boolean }
+  | {
+      readonly kind: 'reads';
+      readonly nodeId: string;
+      readonly failing: boolean;
+      readonly reason?: string;
+    }
   /** `since`: the revision that the list was asked for. */
   | (OfRun & {
       readonly kind: 'listed';
@@ -104,7 +109,7 @@ export function applyEvent(
     case 'missed':
       return onMissed(state, event.nodeId, nowMs, settings);
     case 'reads':
-      return onReads(state, event.nodeId, event.failing);
+      return onReads(state, event.nodeId, event.failing, event.reason);
     case 'copies-refused':
       return onRefused(state, event.copies, nowMs);
     case 'merge-answered': {
@@ -252,9 +257,16 @@ function onMissed(
   return before === undefined ? state : withNode(state, before, missed(before, nowMs, membership));
 }
 
-function onReads(state: ControlState, nodeId: string, failing: boolean): ControlState {
+function onReads(
+  state: ControlState,
+  nodeId: string,
+  failing: boolean,
+  reason?: string,
+): ControlState {
   const before = state.nodes.get(nodeId);
-  return before === undefined ? state : withNode(state, before, readsTried(before, failing));
+  return before === undefined
+    ? state
+    : withNode(state, before, readsTried(before, failing, reason));
 }
 
 function withNode(state: ControlState, before: NodeStatus, after: NodeStatus): ControlState {

@@ -43,6 +43,8 @@ export interface NodeStatus {
   readonly report: HeartbeatResponse | undefined;
   /** It answers heartbeats, and reads of it fail: others are asked first. */
   readonly readsFail: boolean;
+  /** Why they do, where that is known. */
+  readonly readsError?: string;
 }
 
 export type Membership = ReadonlyMap<string, NodeStatus>;
@@ -108,8 +110,8 @@ function livenessAfterMisses(before: Liveness, misses: number, limits: Membershi
 }
 
 /** Reads of it were found to fail, or to work again. */
-export function readsTried(node: NodeStatus, failing: boolean): NodeStatus {
-  return { ...node, readsFail: failing };
+export function readsTried(node: NodeStatus, failing: boolean, readsError = ''): NodeStatus {
+  return { ...node, readsFail: failing, readsError };
 }
 
 /** Whether it can take segments: not while its disk is full or fails. */

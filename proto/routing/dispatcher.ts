@@ -44,6 +44,8 @@ export interface DispatcherOptions {
   /** Who asks, in what is said once it is closed: `The master`. */
   readonly owner: string;
   readonly links: (nodeId: string) => DatanodeLink | undefined;
+  /** Why there is none, where that is known. */
+  readonly whyNoLink?: (nodeId: string) => string | undefined;
   /** A call to this node failed or is overdue. */
   readonly onTrouble?: (nodeId: string) => void;
   readonly deadlineMs: number;
@@ -175,7 +177,8 @@ export class Dispatcher {
     batch.sentAtMs = nowMs;
     const link = this.#options.links(batch.slot.id);
     if (link === undefined) {
-      return this.#fail(batch, new SteleError('UNAVAILABLE', `${batch.slot.id} is offline.`));
+      const why = this.#options.whyNoLink?.(batch.slot.id) ?? `${batch.slot.id} is offline.`;
+      return this.#fail(batch, new SteleError('UNAVAILABLE', why));
     }
     this.#running.push(batch);
     link.lookups

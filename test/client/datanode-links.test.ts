@@ -1,4 +1,5 @@
 import { beforeEach, expect, it } from 'vitest';
+import { SteleError } from '../../base/errors.ts';
 import { DatanodeLinks } from '../../client/datanode-links.ts';
 import type { DatanodeLink } from '../../proto/ports.ts';
 import { FakeCluster } from '../master/front/fake-cluster.ts';
@@ -68,4 +69,13 @@ it('makes a link anew that does not connect, again and again, and closes the old
 
 it('knows no link to a node that is not in the view', () => {
   expect(links.to('nobody')).toBeUndefined();
+});
+
+it('says why there is no link, where the lookups know', () => {
+  expect(links.whyNot(ID)).toBeUndefined();
+  links.to(ID);
+  expect(links.whyNot(ID)).toBeUndefined();
+  const failure = new SteleError('UNAVAILABLE', 'answered with HTTP status 403');
+  Object.assign(made[0]!, { lookups: { ...made[0]!.lookups, failure } });
+  expect(links.whyNot(ID)).toBe('answered with HTTP status 403');
 });

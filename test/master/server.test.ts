@@ -5,6 +5,7 @@ import { credentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { resolveSettings } from '../../base/config.ts';
 import { silentLogger } from '../../base/log.ts';
+import { steleErrorFromGrpc } from '../../proto/grpc-errors.ts';
 import { ClusterServiceClient } from '../../proto/gen/stele/v1/cluster.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { startMaster } from '../../master/server.ts';
@@ -76,6 +77,30 @@ describe('startMaster', () => {
       client.rollback({ keyspace: 'nix', to: 0 }, resolve);
     });
     expect(error).toMatchObject({ code: 5, details: expect.stringContaining("'nix'") as string });
+    client.close();
+  });
+
+  test('gives one node and one keyspace over gRPC, or says that there is none', async () => {
+    const master = await start();
+    const client = clientOf(master);
+    const { address, id: nodeId, incarnation } = network.add('a');
+    const more = { zone: '', segmentFormat: 1, weight: 0, clusterId: '' };
+    await master.registrar.registerNode(
+      { nodeId, incarnation, address, ...more },
+      { deadlineMs: 5000 },
+    );
+    const found = await new Promise<string | undefined>((resolve) => {
+      client.getNode({ nodeId: 'a' }, (_error, answer) => resolve(answer.node?.node?.id));
+    });
+    expect(found).toBe('a');
+    const codes = await Promise.all([
+      new Promise((resolve) => client.getNode({ nodeId: 'b' }, resolve)),
+      new Promise((resolve) => client.getKeyspace({ keyspace: 'nix' }, resolve)),
+    ]);
+    expect(codes.map((error) => steleErrorFromGrpc(error, 'master').code)).toEqual([
+      'NODE_NOT_FOUND',
+      'KEYSPACE_NOT_FOUND',
+    ]);
     client.close();
   });
 
