@@ -18,7 +18,8 @@ import { toGrpcError } from './grpc-errors.ts';
 /** Fields of one message: the keys of a lookup and what else it has; of any other message. */
 const LOOKUP_FIELDS_MAX = LOOKUP_KEYS_MAX + 16;
 const FIELDS_MAX = 500_000;
-const STALLED_MS_MAX = 28_000;
+/** With the sweep, a client that takes nothing is cut off within 30 s. */
+export const STALLED_MS_MAX = 28_000;
 /** Pings move bytes, too: a client takes something where it is more than this from one look to the next. */
 const TAKEN_BYTES_MIN = 1024;
 
@@ -117,7 +118,12 @@ function varint(bytes: Uint8Array, start: number, end: number): number {
 /** The connections of one server, and what each has not taken. */
 export class GrpcConnections {
   readonly #connections = new Map<string, Connection>();
-  readonly #nowMs = monotonicNowMs;
+  readonly #stalledMsMax: number;
+
+  /** Connections that take nothing for `stalledMsMax` of what they asked for are cut off. */
+  constructor(stalledMsMax: number) {
+    this.#stalledMsMax = stalledMsMax;
+  }
 
   /** To be given to the server. */
   readonly interceptor: ServerInterceptor = (_method, call) => {
@@ -138,8 +144,10 @@ export class GrpcConnections {
 
   /** Called now and then: cuts off connections whose client holds bytes here and takes none of them. */
   sweep(): void {
-    const nowMs = this.#nowMs();
-    for (const connection of this.#connections.values()) connection.sweep(nowMs);
+    const nowMs = monotonicNowMs();
+    for (const connection of this.#connections.values()) {
+      connection.sweep(nowMs, this.#stalledMsMax);
+    }
   }
 }
 
@@ -154,12 +162,12 @@ class Connection {
     this.#session = session;
   }
 
-  sweep(nowMs: number): void {
+  sweep(nowMs: number, stalledMsMax: number): void {
     const written = this.#session.destroyed ? 0 : this.#session.socket.bytesWritten;
     if (this.heldBytes === 0 || written - this.#writtenBytes > TAKEN_BYTES_MIN)
       this.#takenMs = nowMs;
     this.#writtenBytes = written;
-    if (nowMs - this.#takenMs > STALLED_MS_MAX) this.#session.destroy();
+    if (nowMs - this.#takenMs > stalledMsMax) this.#session.destroy();
   }
 }
 

@@ -8,7 +8,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import { SteleError } from '../base/errors.ts';
 import { CONNECTIONS_MAX_DEFAULT } from '../base/limits.ts';
 import { SERVER_OPTIONS } from './grpc-channel.ts';
-import { GrpcConnections, guarded } from './grpc-guard.ts';
+import { GrpcConnections, STALLED_MS_MAX, guarded } from './grpc-guard.ts';
 import { addReflection } from './grpc-reflection.ts';
 
 export type ServiceHealth = 'SERVING' | 'NOT_SERVING';
@@ -18,20 +18,27 @@ const WHOLE = ['', 'readiness'];
 const SWEEP_MS = 2000;
 
 export class GrpcServer {
-  readonly #connections = new GrpcConnections();
-  readonly #server = new Server({
-    ...SERVER_OPTIONS,
-    interceptors: [this.#connections.interceptor],
-  });
+  readonly #connections: GrpcConnections;
+  readonly #server: Server;
   readonly #connectionsMax: number;
+  readonly #sweepMs: number;
   readonly #services: string[] = [];
   readonly #health = new HealthImplementation({ liveness: 'SERVING' });
   #readiness: ServiceHealth = 'NOT_SERVING';
   #sweeper: NodeJS.Timeout | undefined;
 
-  /** Connections above `connectionsMax` are closed as they come. */
-  constructor(connectionsMax = CONNECTIONS_MAX_DEFAULT) {
+  /**
+   * Connections above `connectionsMax` are closed as they come, and those whose client takes nothing of its
+   * answers for `stalledMsMax`.
+   */
+  constructor(connectionsMax = CONNECTIONS_MAX_DEFAULT, stalledMsMax = STALLED_MS_MAX) {
     this.#connectionsMax = connectionsMax;
+    this.#sweepMs = Math.min(SWEEP_MS, stalledMsMax / 4);
+    this.#connections = new GrpcConnections(stalledMsMax);
+    this.#server = new Server({
+      ...SERVER_OPTIONS,
+      interceptors: [this.#connections.interceptor],
+    });
     this.#health.addToServer(this.#server);
     addReflection(this.#server, this.#services);
     this.setReadiness('NOT_SERVING');
@@ -75,7 +82,7 @@ export class GrpcServer {
       listening.maxConnections = this.#connectionsMax;
       this.#connections.watch(listening);
     }
-    this.#sweeper ??= setInterval(() => this.#connections.sweep(), SWEEP_MS).unref();
+    this.#sweeper ??= setInterval(() => this.#connections.sweep(), this.#sweepMs).unref();
   }
 
   /** Lets calls in flight end, at most `deadlineMs`, then cuts them. */

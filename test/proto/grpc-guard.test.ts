@@ -1,5 +1,6 @@
 // The bounds of a gRPC server, asked by plain clients.
 
+import { connect as connectHttp2 } from 'node:http2';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { ChannelCredentials, credentials, makeGenericClientConstructor } from '@grpc/grpc-js';
@@ -20,8 +21,9 @@ const nothingFound: Lookup = (_call, callback) => callback(null, { version: 1, r
 async function serve(
   lookup: Lookup = nothingFound,
   connectionsMax?: number,
+  stalledMsMax?: number,
 ): Promise<{ server: GrpcServer; port: number }> {
-  const server = new GrpcServer(connectionsMax);
+  const server = new GrpcServer(connectionsMax, stalledMsMax);
   server.addService(LookupServiceService, { lookup, lookupStream: ended });
   onTestFinished(() => server.close(0));
   return { server, port: await server.listen('127.0.0.1', 0, '--grpc-port') };
@@ -110,6 +112,47 @@ test('an answer that is not read is in the budget until the client has it, or ha
   await expect.poll(() => clientBytes.usedBytes).toBe(before);
   clearInterval(watch);
   expect(most).toBeGreaterThan(value.length);
+});
+
+/** A client that takes an answer of `byteCount` at its own pace; resolves with what it got in the end. */
+async function takeSlowly(port: number, everyMs: number): Promise<number> {
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  session.on('error', () => undefined);
+  onTestFinished(() => session.destroy());
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/stele.v1.LookupService/Lookup',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  stream.on('error', () => undefined);
+  stream.end(Buffer.alloc(5));
+  let received = 0;
+  stream.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+    stream.pause();
+    if (everyMs > 0) setTimeout(() => stream.resume(), everyMs);
+  });
+  await new Promise((resolve) => stream.once('close', resolve));
+  return received;
+}
+
+describe('a client that holds an answer', () => {
+  const value = Buffer.alloc(6 * 1024 * 1024);
+  const large: Lookup = (_call, callback) =>
+    callback(null, { version: 1, results: [{ status: 1, value }] });
+
+  it('and takes nothing of it is cut off', async () => {
+    const { port } = await serve(large, undefined, 400);
+    const before = clientBytes.usedBytes;
+    expect(await takeSlowly(port, 0)).toBeLessThan(value.length);
+    await expect.poll(() => clientBytes.usedBytes).toBe(before);
+  });
+
+  it('and takes it slowly gets all of it', async () => {
+    const { port } = await serve(large, undefined, 400);
+    expect(await takeSlowly(port, 10)).toBeGreaterThan(value.length);
+  });
 });
 
 test('connections above the maximum are closed', async () => {
