@@ -47,7 +47,7 @@ export interface LookupOptions {
   /** 0 or absent: the current version. */
   readonly version?: number;
   readonly deadlineMs?: number;
-  /** Value bytes above which the lookup is BATCH_TOO_LARGE. */
+  /** Value bytes above which the lookup is BATCH_TOO_LARGE, unless one value alone has them. */
   readonly valueBytesMax?: number;
   /** Aborting rejects with CANCELLED. */
   readonly signal?: AbortSignal;
@@ -279,7 +279,8 @@ class OutcomeCollector implements LookupReceiver, LookupOutcome {
     this.#bytes += byteCount;
     clientBytes.usedBytes += byteCount;
     this.#window.note(byteCount);
-    if (this.#bytes > this.#valueBytesMax) {
+    // One value always fits.
+    if (this.#bytes > this.#valueBytesMax && this.#bytes > byteCount && byteCount > 0) {
       const text = `The values have more than ${this.#valueBytesMax} bytes together; ask for fewer.`;
       return this.#abandon('BATCH_TOO_LARGE', text);
     }

@@ -40,12 +40,15 @@ describe('an answer that is not read', () => {
     expect((await http.get('/v1/keyspaces/default/keys/k')).statusCode).toBe(200);
   });
 
-  it('has at most 16 MiB of values as JSON', async () => {
+  it('has at most 16 MiB of values as JSON, or one value', async () => {
     cluster.put('large', Buffer.alloc(9 * 1024 * 1024, 'v'));
     const url = '/v1/keyspaces/default/lookup';
     const ask = (...keys: string[]) => http.app.inject({ method: 'POST', url, payload: { keys } });
     expect((await ask('large', 'k')).statusCode).toBe(200);
     expectProblem(await ask('large', 'large'), 413, 'BATCH_TOO_LARGE');
+    cluster.put('larger', Buffer.alloc(17 * 1024 * 1024, 'v'));
+    expect((await ask('larger', 'none')).statusCode).toBe(200);
+    expectProblem(await ask('larger', 'k'), 413, 'BATCH_TOO_LARGE');
   });
 });
 
