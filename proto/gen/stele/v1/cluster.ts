@@ -167,6 +167,14 @@ export interface ListKeyspacesResponse {
   keyspaces: KeyspaceSummary[];
 }
 
+export interface GetKeyspaceRequest {
+  keyspace: string;
+}
+
+export interface GetKeyspaceResponse {
+  keyspace: KeyspaceSummary | undefined;
+}
+
 export interface ListVersionsRequest {
   keyspace: string;
 }
@@ -342,6 +350,14 @@ export interface ListNodesRequest {
 
 export interface ListNodesResponse {
   nodes: NodeSummary[];
+}
+
+export interface GetNodeRequest {
+  nodeId: string;
+}
+
+export interface GetNodeResponse {
+  node: NodeSummary | undefined;
 }
 
 export interface ListShardsRequest {
@@ -1678,6 +1694,98 @@ export const ListKeyspacesResponse: MessageFns<ListKeyspacesResponse> = {
             }
 
             message.keyspaces.push(KeyspaceSummary.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetKeyspaceRequest(): GetKeyspaceRequest {
+  return { keyspace: "" };
+}
+
+export const GetKeyspaceRequest: MessageFns<GetKeyspaceRequest> = {
+  encode(message: GetKeyspaceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetKeyspaceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetKeyspaceRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetKeyspaceResponse(): GetKeyspaceResponse {
+  return { keyspace: undefined };
+}
+
+export const GetKeyspaceResponse: MessageFns<GetKeyspaceResponse> = {
+  encode(message: GetKeyspaceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== undefined) {
+      KeyspaceSummary.encode(message.keyspace, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetKeyspaceResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetKeyspaceResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = KeyspaceSummary.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -3458,6 +3566,98 @@ export const ListNodesResponse: MessageFns<ListNodesResponse> = {
   },
 };
 
+function createBaseGetNodeRequest(): GetNodeRequest {
+  return { nodeId: "" };
+}
+
+export const GetNodeRequest: MessageFns<GetNodeRequest> = {
+  encode(message: GetNodeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetNodeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetNodeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetNodeResponse(): GetNodeResponse {
+  return { node: undefined };
+}
+
+export const GetNodeResponse: MessageFns<GetNodeResponse> = {
+  encode(message: GetNodeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== undefined) {
+      NodeSummary.encode(message.node, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetNodeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetNodeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = NodeSummary.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseListShardsRequest(): ListShardsRequest {
   return {};
 }
@@ -4296,6 +4496,15 @@ export const ClusterServiceService = {
       bufferView(ListKeyspacesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListKeyspacesResponse => ListKeyspacesResponse.decode(value),
   },
+  getKeyspace: {
+    path: "/stele.v1.ClusterService/GetKeyspace" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetKeyspaceRequest): Buffer => bufferView(GetKeyspaceRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetKeyspaceRequest => GetKeyspaceRequest.decode(value),
+    responseSerialize: (value: GetKeyspaceResponse): Buffer => bufferView(GetKeyspaceResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetKeyspaceResponse => GetKeyspaceResponse.decode(value),
+  },
   listVersions: {
     path: "/stele.v1.ClusterService/ListVersions" as const,
     requestStream: false as const,
@@ -4447,6 +4656,15 @@ export const ClusterServiceService = {
     responseSerialize: (value: ListNodesResponse): Buffer => bufferView(ListNodesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListNodesResponse => ListNodesResponse.decode(value),
   },
+  getNode: {
+    path: "/stele.v1.ClusterService/GetNode" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetNodeRequest): Buffer => bufferView(GetNodeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetNodeRequest => GetNodeRequest.decode(value),
+    responseSerialize: (value: GetNodeResponse): Buffer => bufferView(GetNodeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetNodeResponse => GetNodeResponse.decode(value),
+  },
   listShards: {
     path: "/stele.v1.ClusterService/ListShards" as const,
     requestStream: false as const,
@@ -4511,6 +4729,7 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   watchView: handleServerStreamingCall<WatchViewRequest, WatchViewResponse>;
   getHealth: handleUnaryCall<GetHealthRequest, GetHealthResponse>;
   listKeyspaces: handleUnaryCall<ListKeyspacesRequest, ListKeyspacesResponse>;
+  getKeyspace: handleUnaryCall<GetKeyspaceRequest, GetKeyspaceResponse>;
   listVersions: handleUnaryCall<ListVersionsRequest, ListVersionsResponse>;
   rollback: handleUnaryCall<RollbackRequest, RollbackResponse>;
   /** Puts a rejected or an older kept version live. */
@@ -4533,6 +4752,7 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   suspendKeyspace: handleUnaryCall<SuspendKeyspaceRequest, SuspendKeyspaceResponse>;
   resumeKeyspace: handleUnaryCall<ResumeKeyspaceRequest, ResumeKeyspaceResponse>;
   listNodes: handleUnaryCall<ListNodesRequest, ListNodesResponse>;
+  getNode: handleUnaryCall<GetNodeRequest, GetNodeResponse>;
   listShards: handleUnaryCall<ListShardsRequest, ListShardsResponse>;
   explain: handleUnaryCall<ExplainRequest, ExplainResponse>;
   drainNode: handleUnaryCall<DrainNodeRequest, DrainNodeResponse>;
@@ -4610,6 +4830,21 @@ export interface ClusterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListKeyspacesResponse) => void,
   ): ClientUnaryCall;
+  getKeyspace(
+    request: GetKeyspaceRequest,
+    callback: (error: ServiceError | null, response: GetKeyspaceResponse) => void,
+  ): ClientUnaryCall;
+  getKeyspace(
+    request: GetKeyspaceRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetKeyspaceResponse) => void,
+  ): ClientUnaryCall;
+  getKeyspace(
+    request: GetKeyspaceRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetKeyspaceResponse) => void,
+  ): ClientUnaryCall;
   listVersions(
     request: ListVersionsRequest,
     callback: (error: ServiceError | null, response: ListVersionsResponse) => void,
@@ -4841,6 +5076,21 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListNodesResponse) => void,
+  ): ClientUnaryCall;
+  getNode(
+    request: GetNodeRequest,
+    callback: (error: ServiceError | null, response: GetNodeResponse) => void,
+  ): ClientUnaryCall;
+  getNode(
+    request: GetNodeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetNodeResponse) => void,
+  ): ClientUnaryCall;
+  getNode(
+    request: GetNodeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetNodeResponse) => void,
   ): ClientUnaryCall;
   listShards(
     request: ListShardsRequest,
