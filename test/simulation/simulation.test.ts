@@ -24,7 +24,7 @@ describe('a rule that is broken on purpose is noticed', () => {
     ['skip-fsync', /is committed with \d of \d copies|last good copy/],
     ['ignore-epoch', /obeys epoch \d+ after epoch/],
     ['swap-early', /is committed with \d of \d copies/],
-    ['serve-unverified', /answers 'TORN'/],
+    ['serve-unverified', /answers 'TORN'|is committed with \d of \d copies/],
     ['missing-is-not-found', /says "not found"/],
     ['merge-drops-delta', /has two contents/],
     ['merge-early', /is merged, and not on/],
