@@ -11,12 +11,18 @@ type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
 
 export type KeyspaceName = Branded<string, 'KeyspaceName'>;
 export type NodeId = Branded<string, 'NodeId'>;
+/** 16 hex digits that a keyspace has for life; also the name of its folder on a datanode. */
+export type KeyspaceUid = Branded<string, 'KeyspaceUid'>;
+/** What a segment is called (segment/name.ts); also the name of its file. */
+export type SegmentId = Branded<string, 'SegmentId'>;
 /** 1, 2, 3 ... within a keyspace. */
 export type Version = Branded<number, 'Version'>;
 /** One run of a datanode process: 16 random hex digits. */
 export type Incarnation = Branded<string, 'Incarnation'>;
 
 const KEYSPACE_PATTERN = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
+const UID_PATTERN = /^[0-9a-f]{16}$/;
+const SEGMENT_PATTERN = /^[0-9]{5}-[0-9a-f]{32}-[0-9a-f]{8}$/;
 const NODE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 
 /** A keyspace's name: letters, digits, `_`, `.` and `-`, at most 64, not starting with `.` or `-`. */
@@ -54,6 +60,18 @@ export function nodeId(text: string): NodeId {
     'INVALID_ARGUMENT',
     `'${shorten(text)}' is not a datanode id: use 1 to 63 letters, digits, '_', '-' or '.', starting with a letter or digit.`,
   );
+}
+
+/** The uid of a keyspace as others send it: it becomes a part of paths. */
+export function keyspaceUidOf(text: string): KeyspaceUid {
+  if (UID_PATTERN.test(text)) return text as KeyspaceUid;
+  throw new SteleError('INVALID_ARGUMENT', `'${shorten(text)}' is not the uid of a keyspace.`);
+}
+
+/** The id of a segment as others send it: it becomes a part of paths. */
+export function segmentIdOf(text: string): SegmentId {
+  if (SEGMENT_PATTERN.test(text)) return text as SegmentId;
+  throw new SteleError('INVALID_ARGUMENT', `'${shorten(text)}' is not the id of a segment.`);
 }
 
 /** A version number, from a number or its decimal text. */

@@ -123,6 +123,16 @@ export class Holdings {
     return true;
   }
 
+  /** Uids of the keyspaces of which anything is held. */
+  keyspaceUids(): string[] {
+    return [...this.#byKeyspace.keys()];
+  }
+
+  /** All that is held of a keyspace, in memory or parked. */
+  segmentIdsOf(keyspaceUid: string): string[] {
+    return [...(this.#byKeyspace.get(keyspaceUid)?.keys() ?? [])];
+  }
+
   /** Segments of the keyspace that are on disk only. */
   parkedOf(keyspaceUid: string): { readonly segmentId: string; readonly byteLength: number }[] {
     const held = [...(this.#byKeyspace.get(keyspaceUid) ?? [])];

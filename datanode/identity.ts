@@ -12,7 +12,7 @@
 // was replaced. Invariants: one write of node.json is under way at a time, and all orders that need it
 // wait for it; a write that failed is tried again with the next request; `saved` never moves backwards.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monotonicNowMs } from '../base/clock.ts';
 import { writeFileDurable } from '../base/durable-file.ts';
@@ -140,6 +140,11 @@ export class NodeIdentity {
     while (!this.#isSaved(noted)) await this.#save();
     // A newer leader may have been heard of meanwhile.
     if (epoch < this.#seen.epoch) throw stale(epoch, this.#seen.epoch);
+  }
+
+  /** Writes node.json again where it has been removed under the running node. Throws IO, DISK_FULL. */
+  async rewriteIfMissing(): Promise<void> {
+    if (this.#saved.clusterId !== '' && !existsSync(this.#path)) await this.#save();
   }
 
   #checkHeader(header: OrderHeader | undefined, incarnation: string | undefined): OrderHeader {

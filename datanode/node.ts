@@ -44,6 +44,14 @@ import { IntakeBrake } from './intake-brake.ts';
 import { LookupRate } from './lookup-rate.ts';
 import { Merger } from './merger.ts';
 import { OpeningScan } from './opening-scan.ts';
+import { MissingFiles } from './missing-files.ts';
+import {
+  checkCopies,
+  checkManifest,
+  checkMerges,
+  checkSegments,
+  checkView,
+} from './order-checks.ts';
 import { Receiving } from './receiving.ts';
 import { SlotKeys } from './slot-keys.ts';
 import { Scrubber } from './scrubber.ts';
@@ -53,7 +61,6 @@ import type { DiskStore } from './store.ts';
 import { Suspension } from './suspension.ts';
 import { Verifier } from './verifier.ts';
 import { VersionTables } from './version-tables.ts';
-import { assertShardCount } from '../ring/shard.ts';
 
 /** Files of one drop order that are removed together: they share a sync of their folder. */
 const DROPS_AT_A_TIME = 32;
@@ -85,6 +92,7 @@ export class Datanode {
   readonly counters = { lookups: 0, hits: 0, misses: 0 };
   readonly brake: IntakeBrake;
   readonly scrubber: Scrubber;
+  readonly missingFiles: MissingFiles;
   readonly merger: Merger;
   readonly #options: DatanodeOptions;
   /** One core is left to readers. */
@@ -132,6 +140,7 @@ export class Datanode {
     });
     const parts = { ...options, holdings: this.holdings, work: this.#work };
     this.merger = new Merger({ ...parts, intake: this.intake });
+    this.missingFiles = new MissingFiles(parts);
     this.scrubber = new Scrubber({ ...parts, verifier: this.#verifier });
     this.#suspension = new Suspension({
       ...parts,
@@ -181,8 +190,8 @@ export class Datanode {
     if (isLeader) this.#lastHeartbeatAtMs = nowMs;
     const view = this.cluster.view;
     const parked = this.#suspension.report();
-    const diskFreeBytes = await this.#options.store.freeBytes();
-    const diskTrouble = this.#options.store.trouble(diskFreeBytes, nowMs);
+    const { store } = this.#options;
+    const diskTrouble = store.trouble(nowMs);
     return {
       nodeId: this.identity.nodeId,
       incarnation: this.identity.incarnation,
@@ -197,7 +206,7 @@ export class Datanode {
       stats: {
         segmentBytes: this.holdings.segmentBytes,
         memoryLimitBytes: this.#options.memoryMaxBytes,
-        diskFreeBytes,
+        diskFreeBytes: store.freeBytes,
         residentBytes: process.memoryUsage.rss(),
         lookupsTotal: this.counters.lookups,
         quarantinedTotal: this.quarantinedTotal,
@@ -233,6 +242,7 @@ export class Datanode {
     await this.identity.admit(request.header);
     const { view } = request;
     if (view === undefined) throw new SteleError('INVALID_ARGUMENT', 'The order has no view.');
+    checkView(view);
     const missingManifests: VersionRef[] = [];
     for (const keyspace of view.keyspaces) {
       for (const [at, version] of keyspace.versions.entries()) {
@@ -251,7 +261,7 @@ export class Datanode {
     await this.identity.admit(request.header);
     const { manifest } = request;
     if (manifest === undefined) throw new SteleError('INVALID_ARGUMENT', 'There is no manifest.');
-    assertShardCount(manifest.shardCount);
+    checkManifest(manifest);
     const { fingerprint, revision, ...taken } = this.tables.put(manifest);
     const held = this.tables.heldOf(taken);
     // From here on the version counts on them.
@@ -261,11 +271,13 @@ export class Datanode {
 
   async copySegments(request: CopySegmentsRequest): Promise<CopySegmentsResponse> {
     await this.identity.admit(request.header);
+    checkCopies(request.orders);
     return { accepted: this.#copier.accept(request.orders, request.bytesPerSecondMax) };
   }
 
   async dropSegments(request: DropSegmentsRequest): Promise<DropSegmentsResponse> {
     await this.identity.admit(request.header);
+    checkSegments(request.segments);
     for (const version of request.versions) this.tables.remove(version);
     const asOfRevision = request.holdingsRevision || Number.POSITIVE_INFINITY;
     let dropped = 0;
@@ -308,6 +320,7 @@ export class Datanode {
 
   async mergeSegments(request: MergeSegmentsRequest): Promise<MergeSegmentsResponse> {
     await this.identity.admit(request.header);
+    checkMerges(request.orders);
     return { statuses: this.merger.accept(request.orders, request.bytesPerSecondMax) };
   }
 

@@ -12,6 +12,7 @@ import { SteleError } from '../base/errors.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { SegmentAnnouncement } from '../proto/segment-transfer.ts';
 import type { Intake, Reservation } from './intake.ts';
+import { checkSegments } from './order-checks.ts';
 import type { IncomingSegment } from './segment-connection.ts';
 
 /** Segments that may be arriving, being verified or written at a time; others wait for their turn. */
@@ -37,6 +38,7 @@ export class Receiving {
   async admit(announced: SegmentAnnouncement): Promise<Arrival | undefined> {
     const { byteLength, expectIncarnation, expectNode, keyspaceUid, segmentId } = announced;
     this.#identity.expect(expectNode, expectIncarnation);
+    checkSegments([announced]);
     if (this.#intake.claim(keyspaceUid, segmentId)) return undefined;
     await this.#turn();
     try {

@@ -101,13 +101,16 @@ export class SegmentWork {
   ): Promise<Outcome> {
     if (this.#closed) throw new SteleError('CANCELLED', 'This datanode is stopping.');
     if (this.#file === undefined) return inline(task);
+    const threads = this.#threads(this.#file);
+    if (threads.queueSize >= QUEUE_MAX) {
+      throw new SteleError('OVERLOADED', `${QUEUE_MAX} tasks wait for a worker thread already.`);
+    }
     let reply: WorkerReply<Outcome>;
     try {
-      reply = (await this.#threads(this.#file).run(task, { name })) as WorkerReply<Outcome>;
+      reply = (await threads.run(task, { name })) as WorkerReply<Outcome>;
     } catch (thrown) {
       const { message } = toSteleError(thrown);
-      const code = message.includes('queue') ? 'OVERLOADED' : 'INTERNAL';
-      throw new SteleError(code, `A worker thread of the datanode failed: ${message}`, {
+      throw new SteleError('INTERNAL', `A worker thread of the datanode failed: ${message}`, {
         cause: thrown,
       });
     }
@@ -121,7 +124,8 @@ export class SegmentWork {
       minThreads: 0,
       maxThreads: THREADS_MAX,
       idleTimeout: THREAD_IDLE_MS,
-      maxQueue: QUEUE_MAX,
+      // Those above QUEUE_MAX are refused before.
+      maxQueue: Infinity,
       atomics: 'disabled',
     });
     return this.#pool;

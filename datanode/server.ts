@@ -113,6 +113,7 @@ async function startLocked(
     bytesPerSecond: settings.scrubBytesPerSecond,
     intervalMs: settings.scrubInterval,
   };
+  background.run('missing files', () => node.missingFiles.run(stop.signal));
   background.run('scrub', () => node.scrubber.run(scrub, stop.signal));
   return {
     nodeId: identity.nodeId,

@@ -5,18 +5,18 @@
 //   <data-dir>/segments/<keyspace uid>/SUSPENDED  empty; the keyspace is not held in memory
 //   <data-dir>/verified                         which of these files passed the full check (verified-files.ts)
 //   <data-dir>/incoming/                        being received; emptied at every start
-//   <data-dir>/quarantine/                      failed verification; kept for a person to look at
+//   <data-dir>/quarantine/                      failed verification; kept for a person to look at, the newest of them
 //
 // A file gets its name only when it is whole, verified in full and synced, so whatever is found under
 // segments/ after a crash is a whole file; it is verified again all the same, because disks rot.
 
-import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs } from '../base/clock.ts';
 import { FolderSync, syncFolder, writeNewFile } from '../base/durable-file.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
-import { randomId } from '../base/ids.ts';
+import { keyspaceUidOf, randomId, segmentIdOf } from '../base/ids.ts';
 import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
 import type { Logger } from '../base/log.ts';
 import { formatBytes } from '../base/units.ts';
@@ -27,6 +27,9 @@ import { VerifiedFiles } from './verified-files.ts';
 const READ_BYTES = 8 * 1024 * 1024;
 const SEGMENT_SUFFIX = '.seg';
 const SUSPENDED_MARK = 'SUSPENDED';
+/** Enough for a person to see what is wrong with a disk or a writer. */
+const QUARANTINE_FILES_MAX = 64;
+const QUARANTINE_BYTES_MAX = 1024 ** 3;
 
 /** A segment file by its place. */
 export interface SegmentFile {
@@ -58,17 +61,30 @@ export class DiskStore {
     this.#options = options;
     this.#folder = options.folder;
     const background = new BackgroundTasks(options.log);
-    this.#health = new DiskHealth(join(this.#folder, 'incoming'), background);
+    this.#health = new DiskHealth(this.#folder, background);
     this.verified = new VerifiedFiles(this.#folder, background);
   }
 
   /** Makes the folders and throws away what was being received when the process died. */
   async prepare(): Promise<void> {
     await rm(join(this.#folder, 'incoming'), { recursive: true, force: true });
-    for (const name of ['segments', 'incoming', 'quarantine']) {
-      await mkdir(join(this.#folder, name), { recursive: true });
-    }
+    await this.makeFolders();
     await this.verified.open();
+    // Failures of both are disk trouble, which does not keep what is there from being served.
+    await this.#health.measure().catch(() => undefined);
+  }
+
+  /** Makes the folders that are missing; on a full disk they stay so until there is room. */
+  async makeFolders(): Promise<void> {
+    for (const name of ['segments', 'incoming', 'quarantine']) {
+      try {
+        await mkdir(join(this.#folder, name), { recursive: true });
+      } catch (thrown) {
+        await this.#health.failed(thrown);
+        const { code, message } = toSteleError(thrown, 'IO');
+        this.#options.log.error({ code, folder: name }, `a folder cannot be made: ${message}`);
+      }
+    }
   }
 
   /** All segment files, in the order of their names. */
@@ -76,12 +92,27 @@ export class DiskStore {
     return segmentFilesBelow(join(this.#folder, 'segments'));
   }
 
+  /** When the folder of a keyspace was last changed, in Unix ms; undefined where there is none. */
+  async folderChangedAtMs(keyspaceUid: string): Promise<number | undefined> {
+    return (await unlessGone(stat(this.#folderOf(keyspaceUid))))?.mtimeMs;
+  }
+
+  /** The ids of the segment files of a keyspace; none where its folder is gone. */
+  async segmentIdsOf(keyspaceUid: string): Promise<Set<string>> {
+    const names = (await unlessGone(readdir(this.#folderOf(keyspaceUid)))) ?? [];
+    return new Set(
+      names.flatMap((name) =>
+        name.endsWith(SEGMENT_SUFFIX) ? [name.slice(0, -SEGMENT_SUFFIX.length)] : [],
+      ),
+    );
+  }
+
   /**
-   * Sets disk space aside for `byteCount` bytes, or throws DISK_FULL. The returned function gives
+   * Sets disk space aside for `byteCount` bytes, or throws DISK_FULL or IO. The returned function gives
    * it back; call it once the bytes are written or given up.
    */
   async reserve(byteCount: number): Promise<() => void> {
-    const freeBytes = await this.freeBytes();
+    const freeBytes = await this.#health.measure();
     const needed = byteCount + this.#promisedBytes + this.#options.diskReserveBytes;
     if (needed > freeBytes) {
       this.#health.refused(monotonicNowMs());
@@ -98,14 +129,14 @@ export class DiskStore {
     };
   }
 
-  async freeBytes(): Promise<number> {
-    const { bavail, bsize } = await statfs(this.#folder);
-    return bavail * bsize;
+  /** As measured last, without a wait for the disk. */
+  get freeBytes(): number {
+    return this.#health.freeBytes;
   }
 
-  /** Why no segments should be sent here, with so many bytes free; undefined: nothing is wrong. */
-  trouble(freeBytes: number, nowMs: number): DiskTrouble | undefined {
-    const hasRoom = freeBytes > this.#promisedBytes + this.#options.diskReserveBytes;
+  /** Why no segments should be sent here; undefined: nothing is wrong. Does not wait for the disk. */
+  trouble(nowMs: number): DiskTrouble | undefined {
+    const hasRoom = this.freeBytes > this.#promisedBytes + this.#options.diskReserveBytes;
     return this.#health.trouble(hasRoom, nowMs);
   }
 
@@ -117,14 +148,39 @@ export class DiskStore {
     return this.writeBy(keyspaceUid, segmentId, (path) => writeNewFile(path, bytes));
   }
 
-  /** The same where `writeTo` makes the file, and has synced it when it resolves. Resolves to what it does. */
+  /**
+   * Like `write`, but `writeTo` creates and syncs the file. Resolves to its result. Folders that were
+   * removed under the running node are made again.
+   */
   async writeBy<Result>(
     keyspaceUid: string,
     segmentId: string,
     writeTo: (path: string) => Promise<Result>,
   ): Promise<Result> {
-    const temporary = join(this.#folder, 'incoming', `${segmentId}.${randomId()}`);
+    try {
+      return await this.#writeOnce(keyspaceUid, segmentId, writeTo);
+    } catch (thrown) {
+      const isIo = thrown instanceof SteleError && thrown.code === 'IO';
+      if (!isIo || !(await this.#hasLostFolders(keyspaceUid))) throw thrown;
+      await this.makeFolders();
+      this.#keyspaceFolders.delete(keyspaceUid);
+      return await this.#writeOnce(keyspaceUid, segmentId, writeTo);
+    }
+  }
+
+  async #hasLostFolders(keyspaceUid: string): Promise<boolean> {
+    const folders = [join(this.#folder, 'incoming'), this.#folderOf(keyspaceUid)];
+    const found = await Promise.all(folders.map((folder) => unlessGone(stat(folder))));
+    return found.includes(undefined);
+  }
+
+  async #writeOnce<Result>(
+    keyspaceUid: string,
+    segmentId: string,
+    writeTo: (path: string) => Promise<Result>,
+  ): Promise<Result> {
     const path = this.#pathOf(keyspaceUid, segmentId);
+    const temporary = join(this.#folder, 'incoming', `${segmentId}.${randomId()}`);
     try {
       const result = await writeTo(temporary);
       const folder = await this.#keyspaceFolder(keyspaceUid);
@@ -134,7 +190,7 @@ export class DiskStore {
       this.#health.wrote();
       return result;
     } catch (thrown) {
-      this.#health.failed(thrown);
+      await this.#health.failed(thrown);
       // Where this fails too, the next start does it; the first failure is the one to tell.
       await rm(temporary, { force: true }).catch(() => undefined);
       throw toSteleError(thrown, 'IO');
@@ -179,7 +235,34 @@ export class DiskStore {
     await rename(file.path, movedTo);
     await syncFolder(dirname(file.path));
     this.#options.log.warn({ file: file.path, movedTo: name }, 'segment quarantined');
+    await this.#boundQuarantine(movedTo);
     return movedTo;
+  }
+
+  /** Removes the oldest files while there are too many, or too many bytes; the newest one stays. */
+  async #boundQuarantine(newest: string): Promise<void> {
+    const folder = join(this.#folder, 'quarantine');
+    const found = await Promise.all(
+      (await readdir(folder)).map(async (name) => {
+        const path = join(folder, name);
+        const facts = await unlessGone(stat(path));
+        return { path, movedAtMs: facts?.ctimeMs ?? 0, byteLength: facts?.size ?? 0 };
+      }),
+    );
+    found.sort((left, right) => left.movedAtMs - right.movedAtMs);
+    let byteLength = found.reduce((sum, file) => sum + file.byteLength, 0);
+    let count = found.length;
+    for (const file of found) {
+      if (count <= QUARANTINE_FILES_MAX && byteLength <= QUARANTINE_BYTES_MAX) return;
+      if (file.path === newest) continue;
+      await rm(file.path, { force: true, recursive: true });
+      this.#options.log.warn(
+        { file: file.path },
+        'the quarantine is full: its oldest file is removed',
+      );
+      count--;
+      byteLength -= file.byteLength;
+    }
   }
 
   /** Where a segment's file is, or would be. */
@@ -189,7 +272,7 @@ export class DiskStore {
 
   /** Sets or takes away the mark of a suspended keyspace. Losing it costs time at a start, no data. */
   async markSuspended(keyspaceUid: string, suspended: boolean): Promise<void> {
-    const folder = join(this.#folder, 'segments', keyspaceUid);
+    const folder = this.#folderOf(keyspaceUid);
     const path = join(folder, SUSPENDED_MARK);
     if (suspended) {
       await mkdir(folder, { recursive: true });
@@ -203,18 +286,20 @@ export class DiskStore {
   async suspendedKeyspaces(): Promise<string[]> {
     const folder = join(this.#folder, 'segments');
     const marked: string[] = [];
-    for (const uid of await readdir(folder)) {
+    for (const uid of (await unlessGone(readdir(folder))) ?? []) {
       const mark = await stat(join(folder, uid, SUSPENDED_MARK)).catch(() => undefined);
       if (mark?.isFile() === true) marked.push(uid);
     }
     return marked;
   }
 
+  /** Ids come from the network: what is not of their form never becomes a part of a path. */
+  #folderOf(keyspaceUid: string): string {
+    return join(this.#folder, 'segments', keyspaceUidOf(keyspaceUid));
+  }
+
   #pathOf(keyspaceUid: string, segmentId: string): string {
-    if (!/^[0-9a-f]{16}$/.test(keyspaceUid) || !/^[0-9a-f-]{1,80}$/.test(segmentId)) {
-      throw new SteleError('INVALID_ARGUMENT', 'That is not the name of a segment.');
-    }
-    return join(this.#folder, 'segments', keyspaceUid, `${segmentId}${SEGMENT_SUFFIX}`);
+    return join(this.#folderOf(keyspaceUid), `${segmentIdOf(segmentId)}${SEGMENT_SUFFIX}`);
   }
 
   /** Made, durably, when the first segment of a keyspace comes. */
@@ -230,7 +315,7 @@ export class DiskStore {
   }
 
   async #makeKeyspaceFolder(keyspaceUid: string): Promise<FolderSync> {
-    const path = join(this.#folder, 'segments', keyspaceUid);
+    const path = this.#folderOf(keyspaceUid);
     const made = await mkdir(path, { recursive: true });
     if (made !== undefined) await syncFolder(dirname(path));
     return this.#syncOf(path);
@@ -243,7 +328,7 @@ export class DiskStore {
  */
 export async function segmentFilesBelow(folder: string): Promise<SegmentFile[]> {
   const files: SegmentFile[] = [];
-  for (const keyspaceUid of (await readdir(folder)).sort()) {
+  for (const keyspaceUid of ((await unlessGone(readdir(folder))) ?? []).sort()) {
     const keyspaceFolder = join(folder, keyspaceUid);
     const names = (await unlessGone(readdir(keyspaceFolder))) ?? [];
     for (const name of names.sort()) {

@@ -9,24 +9,28 @@ import { silentLogger } from '../../base/log.ts';
 import { DiskHealth } from '../../datanode/disk-health.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const background = new BackgroundTasks(silentLogger);
-
-function openHealth(): { health: DiskHealth; folder: string } {
-  const folder = join(tempDir(), 'incoming');
-  mkdirSync(folder);
-  return { folder, health: new DiskHealth(folder, background) };
+function openHealth(measureFree?: () => Promise<number>): {
+  health: DiskHealth;
+  incoming: string;
+  background: BackgroundTasks;
+} {
+  const background = new BackgroundTasks(silentLogger);
+  const folder = tempDir();
+  const incoming = join(folder, 'incoming');
+  mkdirSync(incoming);
+  return { background, incoming, health: new DiskHealth(folder, background, measureFree) };
 }
 
 test('nothing is wrong with a disk that takes writes, and the probe leaves nothing behind', async () => {
-  const { folder, health } = openHealth();
+  const { background, health, incoming } = openHealth();
   expect(health.trouble(true, 0)).toBeUndefined();
   await background.settled();
   expect(health.trouble(true, 1)).toBeUndefined();
-  expect(readdirSync(folder)).toEqual([]);
+  expect(readdirSync(incoming)).toEqual([]);
 });
 
 test('no room, or a refusal a moment ago, is told as full', async () => {
-  const { health } = openHealth();
+  const { background, health } = openHealth();
   expect(health.trouble(false, 0)).toEqual({ full: true, writeError: '' });
   expect(health.trouble(true, 0)).toBeUndefined();
   await background.settled();
@@ -36,25 +40,25 @@ test('no room, or a refusal a moment ago, is told as full', async () => {
 });
 
 test('a probe finds a disk that fails without any segment, and finds it well again', async () => {
-  const { folder, health } = openHealth();
-  rmSync(folder, { recursive: true });
+  const { background, health, incoming } = openHealth();
+  rmSync(incoming, { recursive: true });
   health.trouble(true, 0);
   await background.settled();
   expect(health.trouble(true, 1)?.writeError).toMatch(/ENOENT/);
-  mkdirSync(folder);
+  mkdirSync(incoming);
   expect(health.trouble(true, 500)?.full).toBe(false);
   health.trouble(true, 1000);
   await background.settled();
   expect(health.trouble(true, 1001)).toBeUndefined();
 });
 
-test('what a segment met is told until something is written', () => {
+test('what a segment met is told until something is written', async () => {
   const { health } = openHealth();
-  health.failed(new SteleError('IO', 'EIO: i/o error, write'));
+  await health.failed(new SteleError('IO', 'EIO: i/o error, write'));
   expect(health.trouble(true, 0)).toEqual({ full: false, writeError: 'EIO: i/o error, write' });
   health.wrote();
   expect(health.trouble(true, 1)).toBeUndefined();
-  health.failed(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+  await health.failed(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
   expect(health.trouble(true, 2)).toEqual({ full: true, writeError: '' });
 });
 
@@ -62,5 +66,37 @@ test('a probe that does not end is trouble itself', () => {
   const { health } = openHealth();
   // Nothing of the disk is waited for in this turn: the probe is still under way.
   expect(health.trouble(true, 0)).toBeUndefined();
-  expect(health.trouble(true, 5000)?.writeError).toMatch(/has not ended/);
+  expect(health.trouble(true, 5000)?.writeError).toMatch(/has not/);
+});
+
+test('a disk that does not answer is trouble, and what was measured before is told at once', async () => {
+  let answers: Promise<number> = Promise.resolve(1000);
+  const { health } = openHealth(() => answers);
+  expect(await health.measure()).toBe(1000);
+  answers = new Promise(() => undefined);
+  expect(health.trouble(true, 0)).toBeUndefined();
+  expect(health.trouble(true, 5000)?.writeError).toMatch(/has not answered/);
+  expect(health.freeBytes).toBe(1000);
+});
+
+test('a disk whose free bytes cannot be told is trouble, until they can', async () => {
+  let answer = (): Promise<number> => Promise.reject(new Error('ENOENT: no such file'));
+  const { background, health } = openHealth(() => answer());
+  await expect(health.measure()).rejects.toMatchObject({ code: 'IO' });
+  expect(health.trouble(true, 0)?.writeError).toMatch(/ENOENT/);
+  await background.settled();
+  answer = () => Promise.resolve(7);
+  health.trouble(true, 2000);
+  await background.settled();
+  expect(health.trouble(true, 2001)).toBeUndefined();
+});
+
+test('of free bytes that the disk did not take nothing counts, but what is freed after that does', async () => {
+  let told = 1000;
+  const { health } = openHealth(() => Promise.resolve(told));
+  await health.measure();
+  await health.failed(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+  expect(health.freeBytes).toBe(0);
+  told = 1300;
+  expect(await health.measure()).toBe(300);
 });
