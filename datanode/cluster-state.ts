@@ -9,11 +9,17 @@ import type { ClusterView, KeyspaceView, NodeView } from '../proto/gen/stele/v1/
 
 export class ClusterState {
   #view: ClusterView | undefined;
+  #isRestored = false;
   #byName = new Map<string, KeyspaceView>();
   #byIndex = new Map<number, KeyspaceView>();
   #byUid = new Map<string, KeyspaceView>();
 
-  /** Undefined until the master has sent one. */
+  /** True while the view is one that an earlier run of this node was given. */
+  get isRestored(): boolean {
+    return this.#isRestored;
+  }
+
+  /** Undefined until the master has sent one, or an earlier run's was restored. */
   get view(): ClusterView | undefined {
     return this.#view;
   }
@@ -21,12 +27,28 @@ export class ClusterState {
   /** False when the view is not newer than the present one. */
   apply(view: ClusterView): boolean {
     const present = this.#view;
-    if (present !== undefined && !isNewer(view, present)) return false;
+    if (present !== undefined && !isNewer(view, present)) {
+      // The master that is still the leader may send the restored view once more.
+      const isSame = view.epoch === present.epoch && view.revision === present.revision;
+      if (!this.#isRestored || !isSame) return false;
+    }
+    this.#isRestored = false;
+    this.#take(view);
+    return true;
+  }
+
+  /** Goes by a view that an earlier run was given, until the master sends one that is not older. */
+  restore(view: ClusterView): void {
+    if (this.#view !== undefined) return;
+    this.#isRestored = true;
+    this.#take(view);
+  }
+
+  #take(view: ClusterView): void {
     this.#view = view;
     this.#byName = new Map(view.keyspaces.map((keyspace) => [keyspace.name, keyspace]));
     this.#byIndex = new Map(view.keyspaces.map((keyspace) => [keyspace.index, keyspace]));
     this.#byUid = new Map(view.keyspaces.map((keyspace) => [keyspace.uid, keyspace]));
-    return true;
   }
 
   keyspaceNamed(name: string): KeyspaceView | undefined {

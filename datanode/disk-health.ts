@@ -32,6 +32,7 @@ type MeasureFree = (folder: string) => Promise<number>;
 
 export class DiskHealth {
   readonly #folder: string;
+  readonly #keptBytes: () => number;
   readonly #background: BackgroundTasks;
   readonly #measureFree: MeasureFree;
   #writeError = '';
@@ -46,9 +47,18 @@ export class DiskHealth {
   #probedAtMs = Number.NEGATIVE_INFINITY;
   #probing = false;
 
-  /** `folder` is the data folder; the probe is a file in its `incoming`. */
-  constructor(folder: string, background: BackgroundTasks, measureFree: MeasureFree = freeBelow) {
+  /**
+   * `folder` is the data folder; the probe is a file in its `incoming`. `keptBytes`: how many bytes are
+   * free at least, unless the system is wrong about that: the reserve, and what is promised.
+   */
+  constructor(
+    folder: string,
+    keptBytes: () => number,
+    background: BackgroundTasks,
+    measureFree: MeasureFree = freeBelow,
+  ) {
     this.#folder = folder;
+    this.#keptBytes = keptBytes;
     this.#background = background;
     this.#measureFree = measureFree;
   }
@@ -74,7 +84,10 @@ export class DiskHealth {
     if (code !== 'DISK_FULL') return;
     this.#full = true;
     try {
-      this.#overstatedBytes = this.#toldFreeBytes = await this.#measureFree(this.#folder);
+      this.#toldFreeBytes = await this.#measureFree(this.#folder);
+      // Less may be what other writes, which failed as well, have given back since.
+      if (this.#toldFreeBytes <= this.#keptBytes()) return;
+      this.#overstatedBytes = this.#toldFreeBytes;
       this.#overstatedUntilMs = monotonicNowMs() + OVERSTATED_FOR_MS;
     } catch (error) {
       this.#measureError = toSteleError(error, 'IO').message;

@@ -19,6 +19,7 @@ import { GRPC_MESSAGE_BYTES_MAX, LOOKUP_KEYS_MAX } from '../base/limits.ts';
 import { answerBatch } from './lookup-batch.ts';
 import { found, lookupInTable } from './lookup.ts';
 import type { Datanode } from './node.ts';
+import { keyspaceNamed } from './resp-dataset.ts';
 import { listSlotKeys, scanKeys } from './peer-scans.ts';
 
 /** Values of one answer: they fit into one message, with what else is in it. */
@@ -92,10 +93,7 @@ async function lookupOnce(node: Datanode, request: LookupRequest): Promise<Looku
   if (clientBytes.isFull) {
     throw new SteleError('OVERLOADED', 'Clients have too much in flight; try again later.');
   }
-  const keyspace = node.cluster.keyspaceNamed(request.keyspace);
-  if (keyspace === undefined) {
-    throw new SteleError('KEYSPACE_NOT_FOUND', `There is no keyspace '${request.keyspace}'.`);
-  }
+  const keyspace = keyspaceNamed(node, request.keyspace);
   if (keyspace.suspended === true) throw suspendedError(keyspace.name);
   const version = request.version === 0 ? keyspace.currentVersion : request.version;
   const table = node.tables.get(keyspace.uid, version);

@@ -3,11 +3,14 @@
 // Headers have a timeout, a silent connection has one, and no route reads a body.
 
 import { fastify } from 'fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { monotonicNowMs } from '../base/clock.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
+import { shorten } from '../base/ids.ts';
 import { MetricSet } from '../base/metrics.ts';
+import { PROBLEM_TYPE, problemOf } from '../base/problem.ts';
 import type { Datanode } from './node.ts';
-import { notReadyReason } from './readiness.ts';
+import { notReadyReason, readinessChecks } from './readiness.ts';
 import { answerBatch } from './lookup-batch.ts';
 import { lookupUpgrade } from './lookup-connection.ts';
 import { segmentUpgrade } from './segment-upgrade.ts';
@@ -16,6 +19,8 @@ import { acceptUpgrades } from './upgrades.ts';
 const SILENT_MS_MAX = 10_000;
 /** Node.js looks this often for headers that are late; its default would make it up to 40 s. */
 const CHECK_MS = 5000;
+
+type ReadyRequest = FastifyRequest<{ Querystring: { verbose?: string; scope?: string } }>;
 
 export interface DatanodeHttpOptions {
   readonly node: Datanode;
@@ -41,11 +46,27 @@ export async function startDatanodeHttp(
     bodyLimit: 1024,
   });
   app.get('/livez', () => ({ status: 'ok', node: node.identity.nodeId }));
-  app.get('/readyz', (_, reply) => {
-    const reason = notReadyReason(node);
-    if (reason === undefined) return { status: 'ready', node: node.identity.nodeId };
-    return reply.status(503).send({ status: 'not ready', reason });
+  app.get('/readyz', (request: ReadyRequest, reply) => {
+    const { scope, verbose } = request.query;
+    if (scope !== undefined && scope !== 'cluster') {
+      throw new SteleError('INVALID_ARGUMENT', "The scope of /readyz is 'cluster', or left out.");
+    }
+    const checks = readinessChecks(node, scope === 'cluster');
+    const failed = checks.find(({ passed }) => !passed);
+    void reply.status(failed === undefined ? 200 : 503);
+    if (verbose !== undefined) {
+      const lines = checks.map(({ passed, text }) => `[${passed ? '+' : '-'}] ${text}`);
+      lines.push(failed === undefined ? 'ok' : 'not ready', '');
+      return reply.type('text/plain').send(lines.join('\n'));
+    }
+    if (failed === undefined) return { status: 'ready', node: node.identity.nodeId };
+    return reply.send({ status: 'not ready', reason: notReadyReason(node) ?? failed.text });
   });
+  app.setNotFoundHandler((request, reply) => {
+    const detail = `There is no ${request.method} ${shorten(request.url)} on a datanode; it has /livez, /readyz and /metrics.`;
+    return sendProblem(reply, new SteleError('NOT_FOUND', detail));
+  });
+  app.setErrorHandler((thrown, _, reply) => sendProblem(reply, toSteleError(thrown)));
   app.get('/metrics', async (_, reply) => {
     return reply.type(metrics.contentType).send(await metrics.text());
   });
@@ -73,6 +94,13 @@ export async function startDatanodeHttp(
       await app.close();
     },
   };
+}
+
+function sendProblem(reply: FastifyReply, error: SteleError): FastifyReply {
+  const problem = problemOf(error, reply.request.id);
+  // Serialised here: fastify would add a charset that problem+json does not have.
+  const body = Buffer.from(JSON.stringify(problem));
+  return reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(body);
 }
 
 async function listen(app: FastifyInstance, host: string, port: number): Promise<number> {
@@ -107,6 +135,16 @@ function metricsOf({ node, respConnections }: DatanodeHttpOptions): MetricSet {
     () => (Number.isFinite(brake.bytesPerSecond) ? brake.bytesPerSecond : 0),
   );
   set.value('stele_resp_connections', 'RESP clients connected', respConnections);
+  set.value(
+    'stele_view_age_seconds',
+    'For how long the master has been silent: the view in force may be as old as that',
+    () => node.contact.silentMs(monotonicNowMs()) / 1000,
+  );
+  set.value(
+    'stele_view_stale',
+    '1 while the master is not heard and reads are answered by the last view; otherwise 0',
+    () => Number(node.contact.isSilent(monotonicNowMs())),
+  );
   set.value('stele_view_epoch', 'Epoch of the view in force', () => cluster.view?.epoch ?? 0);
   return set;
 }

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs } from '../base/clock.ts';
+import { keyspaceUidOf } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
@@ -41,7 +42,9 @@ import { Holdings } from './holdings.ts';
 import type { NodeIdentity } from './identity.ts';
 import { Intake } from './intake.ts';
 import { IntakeBrake } from './intake-brake.ts';
+import { LastKnown } from './last-known.ts';
 import { LookupRate } from './lookup-rate.ts';
+import { MasterContact } from './master-contact.ts';
 import { Merger } from './merger.ts';
 import { OpeningScan } from './opening-scan.ts';
 import { MissingFiles } from './missing-files.ts';
@@ -72,6 +75,8 @@ export interface DatanodeOptions {
   readonly zone: string;
   readonly memoryMaxBytes: number;
   readonly copyConcurrency: number;
+  /** How long reads are answered without a master; 0 or nothing: without a bound. */
+  readonly serveWithoutMasterMaxMs?: number;
   /** Ends the process, which is then started again by whoever runs it. */
   readonly onRestart?: (() => void) | undefined;
   /** Whether what comes in is held back while it makes readers wait. */
@@ -85,6 +90,7 @@ export class Datanode {
   readonly holdings = new Holdings();
   readonly tables = new VersionTables(this.holdings);
   readonly cluster = new ClusterState();
+  readonly contact: MasterContact;
   readonly intake: Intake;
   readonly receiving: Receiving;
   readonly slotKeys = new SlotKeys();
@@ -104,12 +110,16 @@ export class Datanode {
   readonly #scan: OpeningScan;
   readonly #suspension: Suspension;
   readonly #lookupRate = new LookupRate(() => this.counters.lookups, monotonicNowMs());
+  readonly #lastKnown: LastKnown;
+  #isRestored = false;
   #address: NodeAddress = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
-  #lastHeartbeatAtMs: number | undefined;
 
   constructor(options: DatanodeOptions) {
     this.#options = options;
     this.identity = options.identity;
+    this.contact = new MasterContact(options.serveWithoutMasterMaxMs ?? 0);
+    const clusterId = (): string => this.identity.clusterId;
+    this.#lastKnown = new LastKnown({ ...options, folder: options.store.folder, clusterId });
     this.brake = new IntakeBrake(() => (options.hasIntakeBrake ? this.counters.lookups : 0));
     const { verified } = options.store;
     this.#verifier = new Verifier({
@@ -159,21 +169,38 @@ export class Datanode {
     return this.#address;
   }
 
-  /** Verifies what is on disk and holds what is good; until it resolves the node is INITIALIZING. */
+  /**
+   * Verifies what is on disk and holds what is good; until it resolves the node is INITIALIZING. Goes by
+   * what the master said to an earlier run until it says something itself.
+   */
   async open(): Promise<void> {
+    await this.restore();
     await this.#suspension.open();
     await this.#scan.run();
     await this.#openingVerifier.close();
     this.#verifier.warmUp();
   }
 
+  /** Reads what the master said to an earlier run: before the master can say anything to this one. */
+  async restore(): Promise<void> {
+    if (this.#isRestored) return;
+    this.#isRestored = true;
+    const known = await this.#lastKnown.read();
+    if (known === undefined) return;
+    const { heardAtMs, manifests, view } = known;
+    for (const manifest of manifests) this.tables.put(manifest, true);
+    this.cluster.restore(view);
+    this.contact.heardBefore(Date.now() - heardAtMs, monotonicNowMs());
+    await this.#lastKnown.removeOthers(manifests);
+  }
+
   get state(): NodeState {
     return this.#scan.done ? NodeState.SERVING : NodeState.INITIALIZING;
   }
 
-  /** When the master was last heard, on the monotonic clock; undefined: never. */
-  get lastHeartbeatAtMs(): number | undefined {
-    return this.#lastHeartbeatAtMs;
+  /** Stops answering reads where the master has been silent for too long; to be called now and then. */
+  checkContact(nowMs: number): void {
+    this.tables.isPaused = this.contact.refusal(nowMs) !== undefined;
   }
 
   /** Room this node has and what it is doing, for the heartbeat and for metrics. */
@@ -187,8 +214,13 @@ export class Datanode {
 
   async heartbeat(request: HeartbeatRequest, nowMs: number): Promise<HeartbeatResponse> {
     const isLeader = this.#isLeaderHeard(request);
-    if (isLeader) this.#lastHeartbeatAtMs = nowMs;
-    const view = this.cluster.view;
+    if (isLeader) {
+      this.contact.heard(nowMs);
+      this.#lastKnown.heard(nowMs);
+      this.checkContact(nowMs);
+    }
+    // The master must not take a view of an earlier run for one that it has sent.
+    const view = this.cluster.isRestored ? undefined : this.cluster.view;
     const parked = this.#suspension.report();
     const { store } = this.#options;
     const diskTrouble = store.trouble(nowMs);
@@ -243,6 +275,7 @@ export class Datanode {
     const { view } = request;
     if (view === undefined) throw new SteleError('INVALID_ARGUMENT', 'The order has no view.');
     checkView(view);
+    this.contact.heard(monotonicNowMs());
     const missingManifests: VersionRef[] = [];
     for (const keyspace of view.keyspaces) {
       for (const [at, version] of keyspace.versions.entries()) {
@@ -250,7 +283,7 @@ export class Datanode {
         missingManifests.push({ keyspaceUid: keyspace.uid, version });
       }
     }
-    this.cluster.apply(view);
+    if (this.cluster.apply(view)) this.#lastKnown.saveView(view);
     // A view that came late, behind a newer one, decides nothing.
     if (this.cluster.view !== undefined) this.#suspension.apply(this.cluster.view);
     const { epoch = 0, revision = 0, term = '' } = this.cluster.view ?? {};
@@ -262,7 +295,9 @@ export class Datanode {
     const { manifest } = request;
     if (manifest === undefined) throw new SteleError('INVALID_ARGUMENT', 'There is no manifest.');
     checkManifest(manifest);
-    const { fingerprint, revision, ...taken } = this.tables.put(manifest);
+    const taken = this.tables.put(manifest);
+    this.#lastKnown.saveManifest(taken);
+    const { fingerprint, revision } = taken;
     const held = this.tables.heldOf(taken);
     // From here on the version counts on them.
     for (const { id } of held) this.holdings.claim(taken.keyspaceUid, id);
@@ -278,7 +313,11 @@ export class Datanode {
   async dropSegments(request: DropSegmentsRequest): Promise<DropSegmentsResponse> {
     await this.identity.admit(request.header);
     checkSegments(request.segments);
-    for (const version of request.versions) this.tables.remove(version);
+    for (const { keyspaceUid } of request.versions) keyspaceUidOf(keyspaceUid);
+    for (const version of request.versions) {
+      this.tables.remove(version);
+      this.#lastKnown.removeManifest(version);
+    }
     const asOfRevision = request.holdingsRevision || Number.POSITIVE_INFINITY;
     let dropped = 0;
     const drop = async ({ keyspaceUid, segmentId }: HeldSegment): Promise<void> => {
@@ -349,6 +388,7 @@ export class Datanode {
     this.merger.close();
     this.#suspension.close();
     this.#scan.stop();
+    this.#lastKnown.close();
     for (const closing of [
       this.#openingVerifier.close(),
       this.#verifier.close(),

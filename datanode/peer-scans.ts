@@ -9,6 +9,7 @@ import type {
   ScanKeysResponse,
 } from '../proto/gen/stele/v1/datanode.ts';
 import type { Datanode } from './node.ts';
+import { loading } from './resp-dataset.ts';
 import { scanHeldShards } from './scanning.ts';
 import type { VersionTable } from './version-tables.ts';
 
@@ -50,6 +51,7 @@ function tableFor(
   node.identity.expect(target.expectNode, '');
   const table = node.tables.get(target.keyspaceUid, target.version);
   if (table !== undefined) return table;
+  if (node.cluster.view === undefined) throw loading();
   throw new SteleError(
     'UNAVAILABLE',
     `Version ${target.version} is not held by ${node.identity.nodeId}.`,

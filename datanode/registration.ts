@@ -80,7 +80,7 @@ export async function keepRegistered(
 }
 
 function isHeard(node: Datanode): boolean {
-  const at = node.lastHeartbeatAtMs;
+  const at = node.contact.heardAtMs;
   return at !== undefined && monotonicNowMs() - at < SILENCE_MS;
 }
 

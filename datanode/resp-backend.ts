@@ -3,8 +3,10 @@
 // Hot for GET, MGET, EXISTS and STRLEN: one step per key on the bytes of the request, the value
 // copied once into the reply. Everything else may take its time.
 
+import { monotonicNowMs } from '../base/clock.ts';
 import { keyspaceIndex } from '../base/ids.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
+import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { CommandBackend, PendingReply, ServerFacts } from '../resp/backend.ts';
 import type { CommandSpec } from '../resp/command-spec.ts';
 import type { CommandArguments } from '../resp/decoder.ts';
@@ -21,7 +23,7 @@ import { found, lookupInShard } from './lookup.ts';
 import type { Datanode } from './node.ts';
 import { READ_AHEAD_KEYS, ReadAhead } from './read-ahead.ts';
 import { writeClusterReply } from './resp-cluster.ts';
-import { currentTable, loading } from './resp-dataset.ts';
+import { currentTable, loading, noKeyspace } from './resp-dataset.ts';
 import { datanodeInfo } from './resp-info.ts';
 import { KEYS_COMMANDS, writeKeysReply } from './resp-keys.ts';
 import { writeSteleReply } from './resp-stele.ts';
@@ -73,12 +75,16 @@ export class DatanodeRespBackend implements CommandBackend {
 
   resolveKeyspace(nameOrIndex: string): KeyspaceRef | undefined {
     const { cluster } = this.#node;
-    // Before the first view no name can be said to be unknown. Index 0 is where connections start.
-    if (cluster.view === undefined && nameOrIndex !== '0') throw loading();
     const index = keyspaceIndex(nameOrIndex);
     const keyspace =
       index === undefined ? cluster.keyspaceNamed(nameOrIndex) : cluster.keyspaceAt(index);
-    return keyspace === undefined ? undefined : { name: keyspace.name, index: keyspace.index };
+    if (keyspace !== undefined) return { name: keyspace.name, index: keyspace.index };
+    // Index 0 is where connections start, whether it is known or not.
+    if (nameOrIndex === '0') return undefined;
+    // Before the first view, and while the master is silent, no name can be said to be unknown.
+    const isUnsure = cluster.view === undefined || this.#node.contact.isSilent(monotonicNowMs());
+    if (isUnsure) throw noKeyspace(this.#node, nameOrIndex);
+    return undefined;
   }
 
   facts(): ServerFacts {
@@ -212,10 +218,16 @@ export class DatanodeRespBackend implements CommandBackend {
     return -1;
   }
 
-  /** MOVED to a node that has the slot; CLUSTERDOWN where none is known. Never nil. */
+  /**
+   * MOVED to a node that has the slot; CLUSTERDOWN where none is known; LOADING where this node has it and
+   * is not through with verifying it. Never nil.
+   */
   #redirect(slot: number, out: ReplyWriter): void {
     const { nodeId } = this.#node.identity;
-    const other = this.#node.cluster.nodesOfSlot(slot).find((node) => node.id !== nodeId);
+    const nodes = this.#node.cluster.nodesOfSlot(slot);
+    const isOurs = nodes.some((node) => node.id === nodeId);
+    if (isOurs && this.#node.state !== NodeState.SERVING) throw loading();
+    const other = nodes.find((node) => node.id !== nodeId);
     if (other?.address === undefined) {
       out.error(`CLUSTERDOWN Hash slot ${slot} has no live replica; try again later`);
       return;

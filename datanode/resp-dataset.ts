@@ -1,11 +1,17 @@
 // Which dataset a RESP session reads: its keyspace, and the table of a version of it. What cannot be
 // read is told here, in words for the client.
 
+import { monotonicNowMs } from '../base/clock.ts';
 import { SteleError, suspendedError } from '../base/errors.ts';
+import { shorten } from '../base/ids.ts';
+import { formatDuration } from '../base/units.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { KeyspaceView } from '../proto/gen/stele/v1/view.ts';
 import type { Datanode } from './node.ts';
 import type { VersionTable } from './version-tables.ts';
+
+/** Names of keyspaces in an error, which may be the answer to every command of a client. */
+const NAMES_TOLD = 3;
 
 /** The table of the current version of a keyspace. Throws UNINITIALIZED, KEYSPACE_NOT_FOUND, SUSPENDED, UNAVAILABLE. */
 export function currentTable(node: Datanode, keyspaceName: string): VersionTable {
@@ -45,6 +51,8 @@ export function primaryShards(node: Datanode): number[] {
 }
 
 function notHere(node: Datanode, keyspace: KeyspaceView, version: number): SteleError {
+  const refusal = node.contact.refusal(monotonicNowMs());
+  if (refusal !== undefined) return refusal;
   if (version === 0) {
     return new SteleError('UNAVAILABLE', `Nothing has been loaded into '${keyspace.name}' yet.`);
   }
@@ -52,12 +60,24 @@ function notHere(node: Datanode, keyspace: KeyspaceView, version: number): Stele
   return new SteleError('UNAVAILABLE', `Version ${version} is on its way here.`);
 }
 
-function noKeyspace(node: Datanode, name: string): SteleError {
-  const { view } = node.cluster;
+/** The error for a keyspace that the view does not name; "not found" only where that can be known. */
+export function noKeyspace({ cluster, contact }: Datanode, name: string): SteleError {
+  const { view } = cluster;
   if (view === undefined) return loading();
-  const names = view.keyspaces.map((keyspace) => keyspace.name);
-  const known = names.length > 0 ? `SELECT one of: ${names.join(', ')}` : 'load one first';
-  return new SteleError('KEYSPACE_NOT_FOUND', `no such keyspace '${name}'; ${known}`);
+  const nowMs = monotonicNowMs();
+  if (contact.isSilent(nowMs)) {
+    return new SteleError(
+      'UNAVAILABLE',
+      `This datanode knows no keyspace '${shorten(name)}', but it has not heard its master for ${formatDuration(contact.silentMs(nowMs))}: ask another one.`,
+    );
+  }
+  const known = view.keyspaces.slice(0, NAMES_TOLD).map((keyspace) => keyspace.name);
+  const more =
+    view.keyspaces.length > NAMES_TOLD
+      ? ` (and ${view.keyspaces.length - NAMES_TOLD} more: STELE KEYSPACES)`
+      : '';
+  const advice = known.length > 0 ? `SELECT one of: ${known.join(', ')}${more}` : 'load one first';
+  return new SteleError('KEYSPACE_NOT_FOUND', `no such keyspace '${shorten(name)}'; ${advice}`);
 }
 
 export function loading(): SteleError {

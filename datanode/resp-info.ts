@@ -34,7 +34,7 @@ export function datanodeInfo(
   });
   return [
     ...sections,
-    { name: 'Cluster', fields: { cluster_enabled: 1 } },
+    { name: 'Cluster', fields: { cluster_enabled: 1, ...viewFields(node) } },
     keyspaceSection(keyspacesOf(node)),
   ];
 }
@@ -42,6 +42,16 @@ export function datanodeInfo(
 /** As the master knows it. */
 function zoneOf({ cluster, identity }: Datanode): string {
   return cluster.view?.nodes.find(({ id }) => id === identity.nodeId)?.zone ?? '';
+}
+
+/** What the node goes by, and whether that may have been replaced. */
+function viewFields({ cluster, contact }: Datanode): Record<string, number> {
+  const nowMs = monotonicNowMs();
+  return {
+    stele_view_epoch: cluster.view?.epoch ?? 0,
+    stele_view_stale: Number(contact.isSilent(nowMs)),
+    stele_view_age_seconds: Math.round(contact.silentMs(nowMs) / 1000),
+  };
 }
 
 /** The records that DBSIZE counts, of each keyspace that is here. */

@@ -40,10 +40,13 @@ export function writeKeysReply(
       scan(node, command, keyspaceName, out);
       return undefined;
     case 'dbsize':
-      out.integer(recordsOf(currentTable(node, keyspaceName), primaryShards(node)));
+      out.integer(
+        recordsOf(currentTable(node, keyspaceName), primaryShardsHere(node, keyspaceName)),
+      );
       return undefined;
     case 'randomkey': {
-      const key = randomKey(currentTable(node, keyspaceName), primaryShards(node), Math.random);
+      const shards = primaryShardsHere(node, keyspaceName);
+      const key = randomKey(currentTable(node, keyspaceName), shards, Math.random);
       if (key === undefined) out.nil();
       else out.bulk(key);
       return undefined;
@@ -51,6 +54,19 @@ export function writeKeysReply(
     default:
       return slotReply(node, name, command, currentTable(node, keyspaceName));
   }
+}
+
+/** The shards that this node is named first for. Throws UNAVAILABLE where one of them is not here: 0 would be wrong. */
+function primaryShardsHere(node: Datanode, keyspaceName: string): number[] {
+  const table = currentTable(node, keyspaceName);
+  const shards = primaryShards(node);
+  const missing = shards.find((shard) => table.shards[shard] === undefined);
+  if (missing !== undefined) throw notHere(missing, table.version);
+  return shards;
+}
+
+function notHere(shard: number, version: number): SteleError {
+  return new SteleError('UNAVAILABLE', `Shard ${shard} of version ${version} is not here.`);
 }
 
 /** Records of some shards, as far as they are here. */
@@ -75,7 +91,7 @@ function scan(
   const planOf = (shard: number): 'scan' | 'skip' => {
     if (!primary.has(shard)) return 'skip';
     if (table.shards[shard] !== undefined) return 'scan';
-    throw new SteleError('UNAVAILABLE', `Shard ${shard} of version ${version} is not here.`);
+    throw notHere(shard, version);
   };
   const { keys, next } = scanTable(table, cursor, planOf, { recordsMax: count, pattern });
   const isEnd = next.shard >= table.shards.length;
@@ -102,14 +118,21 @@ function slotReply(
 ): PendingReply {
   if (name === 'cluster|countkeysinslot') {
     const slot = countedSlot(command);
-    const count = isHere(table, slot) ? node.slotKeys.count(table, slot) : Promise.resolve(0);
+    const count = isHere(node, table, slot) ? node.slotKeys.count(table, slot) : Promise.resolve(0);
     return new PendingOperation(count, (out, answer) => out.integer(answer));
   }
   const { slot, keysMax } = listedSlot(command);
-  const keys = isHere(table, slot) ? node.slotKeys.keys(table, slot, keysMax) : Promise.resolve([]);
+  const keys = isHere(node, table, slot)
+    ? node.slotKeys.keys(table, slot, keysMax)
+    : Promise.resolve([]);
   return new PendingOperation(keys, writeKeyArray);
 }
 
-function isHere(table: VersionTable, slot: number): boolean {
-  return table.shards[shardOfSlot(slot, table.shards.length)] !== undefined;
+/** Throws UNAVAILABLE for a slot that this node is named for, and does not have. */
+function isHere({ cluster, identity }: Datanode, table: VersionTable, slot: number): boolean {
+  const shard = shardOfSlot(slot, table.shards.length);
+  if (table.shards[shard] !== undefined) return true;
+  const isOurs = cluster.nodesOfSlot(slot).some(({ id }) => id === identity.nodeId);
+  if (isOurs) throw notHere(shard, table.version);
+  return false;
 }

@@ -97,11 +97,13 @@ async function startLocked(
     zone: settings.zone,
     memoryMaxBytes: settings.memoryMax,
     copyConcurrency: settings.copyConcurrency,
+    serveWithoutMasterMaxMs: settings.serveWithoutMasterMax,
     onRestart: settings.restartable ? options.onRestart : undefined,
     hasIntakeBrake: settings.intakeBrake === 'on',
     background,
     log,
   });
+  await node.restore();
   const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
   const ports = await openPorts(node, { ...settings, connectionsMax }, log);
   const stop = new AbortController();
@@ -143,6 +145,7 @@ async function openPorts(
     grpc.addService(lookupServiceDefinition, lookupService(node));
     const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port');
     const readiness = setInterval(() => {
+      node.checkContact(monotonicNowMs());
       grpc.setReadiness(notReadyReason(node) === undefined ? 'SERVING' : 'NOT_SERVING');
     }, READINESS_INTERVAL_MS);
     closers.push(async () => {

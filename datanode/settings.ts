@@ -42,6 +42,11 @@ export const datanodeSettings = settingsOf({
   ),
   diskReserve: option.bytes('bytes of disk that are never filled', '256MiB', { min: 0, max: TIB }),
   copyConcurrency: option.count('segments fetched from peers at a time', 4, { min: 1, max: 64 }),
+  serveWithoutMasterMax: option.duration(
+    'how long reads are answered without having heard a master; 0: without a bound',
+    '0s',
+    { min: 0, max: 365 * 24 * 3_600_000 },
+  ),
   intakeBrake: option.choice(
     'on: what comes in (loads, copies) is slowed down while it makes readers wait; off: never',
     ['on', 'off'],

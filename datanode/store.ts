@@ -1,6 +1,7 @@
 // Segments on disk and in memory.
 //
 //   <data-dir>/node.json                        identity.ts
+//   <data-dir>/cluster/                         last-known.ts
 //   <data-dir>/segments/<keyspace uid>/<id>.seg verified before they were named so
 //   <data-dir>/segments/<keyspace uid>/SUSPENDED  empty; the keyspace is not held in memory
 //   <data-dir>/verified                         which of these files passed the full check (verified-files.ts)
@@ -61,8 +62,13 @@ export class DiskStore {
     this.#options = options;
     this.#folder = options.folder;
     const background = new BackgroundTasks(options.log);
-    this.#health = new DiskHealth(this.#folder, background);
+    this.#health = new DiskHealth(this.#folder, () => this.#keptBytes, background);
     this.verified = new VerifiedFiles(this.#folder, background);
+  }
+
+  /** The data folder. */
+  get folder(): string {
+    return this.#folder;
   }
 
   /** Makes the folders and throws away what was being received when the process died. */
@@ -113,7 +119,7 @@ export class DiskStore {
    */
   async reserve(byteCount: number): Promise<() => void> {
     const freeBytes = await this.#health.measure();
-    const needed = byteCount + this.#promisedBytes + this.#options.diskReserveBytes;
+    const needed = byteCount + this.#keptBytes;
     if (needed > freeBytes) {
       this.#health.refused(monotonicNowMs());
       throw new SteleError(
@@ -136,8 +142,11 @@ export class DiskStore {
 
   /** Why no segments should be sent here; undefined: nothing is wrong. Does not wait for the disk. */
   trouble(nowMs: number): DiskTrouble | undefined {
-    const hasRoom = this.freeBytes > this.#promisedBytes + this.#options.diskReserveBytes;
-    return this.#health.trouble(hasRoom, nowMs);
+    return this.#health.trouble(this.freeBytes > this.#keptBytes, nowMs);
+  }
+
+  get #keptBytes(): number {
+    return this.#promisedBytes + this.#options.diskReserveBytes;
   }
 
   /**

@@ -40,6 +40,8 @@ interface Chain {
 }
 
 interface KnownVersion {
+  /** From an earlier run of this node: the master has not put it again yet. */
+  readonly isRestored: boolean;
   /** The one of the highest revision, of those with its fingerprint. */
   readonly manifest: Manifest;
   /** By shard: what it may be answered from, first choice first. At least one. */
@@ -48,6 +50,8 @@ interface KnownVersion {
 }
 
 export class VersionTables {
+  /** While set there is no table: this node must not answer. */
+  isPaused = false;
   readonly #holdings: Holdings;
   readonly #manifests = new Map<string, Map<number, KnownVersion>>();
   readonly #tables = new Map<string, Map<number, VersionTable>>();
@@ -57,11 +61,14 @@ export class VersionTables {
     holdings.onChange(({ keyspaceUid, segmentId }) => this.#invalidate(keyspaceUid, segmentId));
   }
 
-  /** Whether a manifest of this very content is known; one of other content under the number is given up. */
+  /**
+   * Whether the master has put a manifest of this very content in this run of the node; one of other content
+   * under the number is given up.
+   */
   has(keyspaceUid: string, version: number, fingerprint: string): boolean {
     const known = this.#manifests.get(keyspaceUid)?.get(version);
     if (known === undefined) return false;
-    if (known.manifest.fingerprint === fingerprint) return true;
+    if (known.manifest.fingerprint === fingerprint) return !known.isRestored;
     this.remove({ keyspaceUid, version });
     return false;
   }
@@ -70,7 +77,7 @@ export class VersionTables {
    * Takes a manifest, and returns the one that the version is answered by from now on: of the same content
    * the one of the highest revision; other content takes the place of what was known.
    */
-  put(manifest: Manifest): Manifest {
+  put(manifest: Manifest, isRestored = false): Manifest {
     let versions = this.#manifests.get(manifest.keyspaceUid);
     if (versions === undefined) {
       versions = new Map();
@@ -78,10 +85,10 @@ export class VersionTables {
     }
     const known = versions.get(manifest.version);
     const before = known?.manifest.fingerprint === manifest.fingerprint ? known : undefined;
-    if (before !== undefined && before.manifest.revision > manifest.revision) {
-      return before.manifest;
-    }
-    versions.set(manifest.version, knownVersion(manifest, before));
+    const isOlder = before !== undefined && before.manifest.revision > manifest.revision;
+    // The master's word counts more than that of an earlier run.
+    if (isOlder && !before.isRestored) return before.manifest;
+    versions.set(manifest.version, { ...knownVersion(manifest, before), isRestored });
     this.#tables.get(manifest.keyspaceUid)?.delete(manifest.version);
     return manifest;
   }
@@ -94,6 +101,7 @@ export class VersionTables {
   }
 
   get(keyspaceUid: string, version: number): VersionTable | undefined {
+    if (this.isPaused) return undefined;
     const made = this.#tables.get(keyspaceUid)?.get(version);
     if (made !== undefined) return made;
     const known = this.#manifests.get(keyspaceUid)?.get(version);
@@ -155,7 +163,10 @@ export class VersionTables {
 }
 
 /** Older choices stay where they say the same: a manifest of other records replaces them at once. */
-function knownVersion(manifest: Manifest, before: KnownVersion | undefined): KnownVersion {
+function knownVersion(
+  manifest: Manifest,
+  before: KnownVersion | undefined,
+): Omit<KnownVersion, 'isRestored'> {
   const isSame =
     before?.manifest.digest.equals(manifest.digest) === true &&
     before.manifest.records === manifest.records;

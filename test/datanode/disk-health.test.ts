@@ -18,7 +18,11 @@ function openHealth(measureFree?: () => Promise<number>): {
   const folder = tempDir();
   const incoming = join(folder, 'incoming');
   mkdirSync(incoming);
-  return { background, incoming, health: new DiskHealth(folder, background, measureFree) };
+  return {
+    background,
+    incoming,
+    health: new DiskHealth(folder, () => 100, background, measureFree),
+  };
 }
 
 test('nothing is wrong with a disk that takes writes, and the probe leaves nothing behind', async () => {
@@ -99,4 +103,10 @@ test('of free bytes that the disk did not take nothing counts, but what is freed
   expect(health.freeBytes).toBe(0);
   told = 1300;
   expect(await health.measure()).toBe(300);
+});
+
+test('of free bytes that are less than what is kept it is not said that the disk did not take them', async () => {
+  const { health } = openHealth(() => Promise.resolve(100));
+  await health.failed(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+  expect(health.freeBytes).toBe(100);
 });

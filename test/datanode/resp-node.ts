@@ -3,9 +3,11 @@
 import { inspect } from 'node:util';
 import { onTestFinished } from 'vitest';
 import { BackgroundTasks } from '../../base/background.ts';
+import { monotonicNowMs } from '../../base/clock.ts';
 import { silentLogger } from '../../base/log.ts';
 import { NodeIdentity } from '../../datanode/identity.ts';
 import { Datanode } from '../../datanode/node.ts';
+import type { DatanodeOptions } from '../../datanode/node.ts';
 import { DatanodeRespBackend } from '../../datanode/resp-backend.ts';
 import { DiskStore } from '../../datanode/store.ts';
 import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
@@ -84,7 +86,10 @@ export class RespNode {
   }
 
   /** A node `n1` that is first for every shard; `n2` is second. */
-  static async open(shardCount: number): Promise<RespNode> {
+  static async open(
+    shardCount: number,
+    more: Pick<DatanodeOptions, 'serveWithoutMasterMaxMs'> = {},
+  ): Promise<RespNode> {
     const folder = tempDir();
     const store = new DiskStore({ folder, diskReserveBytes: 0, log: silentLogger });
     await store.prepare();
@@ -99,6 +104,7 @@ export class RespNode {
       zone: '',
       memoryMaxBytes: 1024 ** 3,
       copyConcurrency: 1,
+      ...more,
       hasIntakeBrake: true,
       background: new BackgroundTasks(silentLogger),
       log: silentLogger,
@@ -138,6 +144,7 @@ export class RespNode {
     view.revision++;
     change(view);
     this.#view = view;
+    this.node.contact.heard(monotonicNowMs());
     this.node.cluster.apply(view);
   }
 

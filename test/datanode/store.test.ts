@@ -90,7 +90,14 @@ describe('ids from the network', () => {
     const { node, store } = await openTestNode(folder);
     const header = orderHeader(node);
     const id = SEGMENTS[0]?.info.id ?? '';
-    const keyspace = { uid: UID, name: 'x', index: 1, currentVersion: 0, versions: [], records: 0 };
+    const keyspace = {
+      uid: UID,
+      name: 'x',
+      index: 1,
+      currentVersion: 0,
+      versions: [],
+      fingerprints: [],
+    };
     const view = {
       ...{ epoch: 1, revision: 1, shardCount: 4, replication: 1, nodes: [], routes: [] },
       ...{ keyspaces: [{ ...keyspace, suspended: true }], health: 1, ready: true },

@@ -3,41 +3,8 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
-import { ERROR_TABLE, SteleError, toSteleError } from '../../../base/errors.ts';
-import type { ErrorCode } from '../../../base/errors.ts';
-
-const PROBLEM_TYPE = 'application/problem+json';
-
-interface Problem {
-  readonly type: string;
-  readonly title: string;
-  readonly status: number;
-  readonly detail: string;
-  readonly code: ErrorCode;
-  readonly requestId: string;
-}
-
-/** `status` overrides the table's. */
-function problemOf(
-  error: SteleError,
-  requestId: string,
-  status: number = ERROR_TABLE[error.code].http,
-): Problem {
-  return {
-    type: `urn:stele:error:${error.code}`,
-    title: titleOf(error.code),
-    status,
-    detail: error.message,
-    code: error.code,
-    requestId,
-  };
-}
-
-/** `KEYSPACE_NOT_FOUND` -> `Keyspace not found`. */
-function titleOf(code: ErrorCode): string {
-  const words = code.toLowerCase().replaceAll('_', ' ');
-  return words.charAt(0).toUpperCase() + words.slice(1);
-}
+import { SteleError, toSteleError } from '../../../base/errors.ts';
+import { PROBLEM_TYPE, problemOf } from '../../../base/problem.ts';
 
 /** Answers a request that fastify still holds. `more` are further members of the problem. */
 export function sendProblem(
