@@ -41,6 +41,8 @@ export const DELTAS_WAITING_MAX = 16;
 /** Samples of each kind in the difference of two versions. */
 export const DIFF_SAMPLES_MAX = 1000;
 
+/** Of the pattern of a SCAN: matching costs at most key x pattern, so longer ones are mistakes. */
+export const SCAN_PATTERN_BYTES_MAX = 1024;
 export const RESP_ARGUMENTS_MAX = 65_536;
 export const RESP_INLINE_BYTES_MAX = 64 * KiB;
 /** Bytes of replies a client may leave unread before it stops being read. */

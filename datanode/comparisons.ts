@@ -20,7 +20,7 @@ import type { Holdings } from './holdings.ts';
 import type { SegmentWork } from './segment-work.ts';
 import type { VersionTables } from './version-tables.ts';
 
-/** Calls at work at a time; each has one task in the threads. */
+/** Calls of one kind at work at a time; each has one task in the threads. Users' diffs take none from commits. */
 const CALLS_MAX = 16;
 
 const KINDS: Readonly<Record<ChangeKind, DiffKind>> = {
@@ -33,7 +33,7 @@ export class Comparisons {
   readonly #holdings: Holdings;
   readonly #tables: VersionTables;
   readonly #work: SegmentWork;
-  #calls = 0;
+  readonly #calls = { measure: 0, diff: 0 };
 
   constructor(holdings: Holdings, tables: VersionTables, work: SegmentWork) {
     this.#holdings = holdings;
@@ -43,7 +43,7 @@ export class Comparisons {
 
   /** Throws OVERLOADED, CANCELLED, CORRUPT. */
   measure(request: MeasureDeltasRequest, signal?: AbortSignal): Promise<MeasureDeltasResponse> {
-    return this.#counted(async () => {
+    return this.#counted('measure', async () => {
       const measures: DeltaMeasure[] = [];
       for (const delta of request.deltas) {
         measures.push(await this.#measureOne(request.keyspaceUid, delta, signal));
@@ -72,7 +72,7 @@ export class Comparisons {
   /** Throws UNAVAILABLE where a shard is not held in both versions; OVERLOADED, CANCELLED, CORRUPT. */
   diff(request: DiffShardsRequest, signal?: AbortSignal): Promise<DiffShardsResponse> {
     const samplesMax = Math.min(request.samplesMax, DIFF_SAMPLES_MAX);
-    return this.#counted(async () => {
+    return this.#counted('diff', async () => {
       const diffs: ShardDiff[] = [];
       for (const shard of request.shards) {
         const from = this.#segmentsOf(request.keyspaceUid, request.fromVersion, shard);
@@ -91,15 +91,15 @@ export class Comparisons {
     throw new SteleError('UNAVAILABLE', `Shard ${shard} of version ${version} is not held here.`);
   }
 
-  async #counted<Result>(run: () => Promise<Result>): Promise<Result> {
-    if (this.#calls >= CALLS_MAX) {
+  async #counted<Result>(kind: 'measure' | 'diff', run: () => Promise<Result>): Promise<Result> {
+    if (this.#calls[kind] >= CALLS_MAX) {
       throw new SteleError('OVERLOADED', `${CALLS_MAX} comparisons run already; try again later.`);
     }
-    this.#calls++;
+    this.#calls[kind]++;
     try {
       return await run();
     } finally {
-      this.#calls--;
+      this.#calls[kind]--;
     }
   }
 }

@@ -39,12 +39,16 @@ export function directLink(node: Datanode): DatanodeLink {
 }
 
 async function fetchDirectly(node: Datanode, wish: SegmentWish, into: FetchTarget): Promise<void> {
-  const bytes = await node.segmentBytes(wish);
-  if (bytes.length !== into.bytes.length) {
-    const text = `The peer has ${bytes.length} bytes of a segment of ${into.bytes.length}.`;
+  const segment = await node.outgoing(wish);
+  if (segment.byteLength !== into.bytes.length) {
+    const text = `The peer has ${segment.byteLength} bytes of a segment of ${into.bytes.length}.`;
     throw new SteleError('CORRUPT', text);
   }
-  into.bytes.set(bytes);
+  let at = 0;
+  for await (const piece of segment.pieces()) {
+    into.bytes.set(piece, at);
+    at += piece.length;
+  }
 }
 
 class DirectLookups implements LookupChannel {

@@ -37,6 +37,8 @@ export class Holdings {
   readonly #byKeyspace = new Map<string, Map<string, Held>>();
   /** Uids of keyspaces that stay on disk: what comes of them is parked at once. */
   readonly #parking = new Set<string>();
+  /** By uid: how many segments are on disk only; none that has none. */
+  readonly #parkedCounts = new Map<string, number>();
   readonly #listeners = new Set<(held: HeldSegment) => void>();
   #journal: Change[] = [];
   #revision = 1;
@@ -85,7 +87,8 @@ export class Holdings {
     this.#count++;
     const isParked = this.#parking.has(keyspaceUid);
     const byteLength = segment.bytes.length;
-    if (!isParked) this.#segmentBytes += byteLength;
+    if (isParked) this.#countParked(keyspaceUid, 1);
+    else this.#segmentBytes += byteLength;
     const revision = this.#revision + 1;
     segments.set(segmentId, { segment: isParked ? undefined : segment, byteLength, revision });
     this.#changed({ keyspaceUid, segmentId }, true);
@@ -98,6 +101,7 @@ export class Holdings {
       if (held.segment === undefined) continue;
       held.segment = undefined;
       this.#segmentBytes -= held.byteLength;
+      this.#countParked(keyspaceUid, 1);
       this.#tell({ keyspaceUid, segmentId });
     }
   }
@@ -119,6 +123,7 @@ export class Holdings {
     }
     held.segment = segment;
     this.#segmentBytes += held.byteLength;
+    this.#countParked(keyspaceUid, -1);
     this.#tell({ keyspaceUid, segmentId });
     return true;
   }
@@ -135,6 +140,7 @@ export class Holdings {
 
   /** Segments of the keyspace that are on disk only. */
   parkedOf(keyspaceUid: string): { readonly segmentId: string; readonly byteLength: number }[] {
+    if (!this.#parkedCounts.has(keyspaceUid)) return [];
     const held = [...(this.#byKeyspace.get(keyspaceUid) ?? [])];
     return held.flatMap(([segmentId, { byteLength, segment }]) =>
       segment === undefined ? [{ segmentId, byteLength }] : [],
@@ -143,11 +149,19 @@ export class Holdings {
 
   /** Uids of keyspaces of which something is on disk only, or is to be. */
   parkedKeyspaces(): string[] {
-    const uids = [...this.#byKeyspace].filter(
-      ([uid, segments]) =>
-        this.#parking.has(uid) || [...segments.values()].some(({ segment }) => !segment),
-    );
-    return uids.map(([uid]) => uid);
+    const parking = [...this.#parking].filter((uid) => this.#byKeyspace.has(uid));
+    return [...new Set([...parking, ...this.#parkedCounts.keys()])];
+  }
+
+  /** Bytes of a segment, in memory or parked; undefined: it is not here. */
+  byteLengthOf(keyspaceUid: string, segmentId: string): number | undefined {
+    return this.#byKeyspace.get(keyspaceUid)?.get(segmentId)?.byteLength;
+  }
+
+  #countParked(keyspaceUid: string, change: number): void {
+    const count = (this.#parkedCounts.get(keyspaceUid) ?? 0) + change;
+    if (count > 0) this.#parkedCounts.set(keyspaceUid, count);
+    else this.#parkedCounts.delete(keyspaceUid);
   }
 
   /** False when it was not there, or was claimed after `asOfRevision`. */
@@ -162,7 +176,8 @@ export class Holdings {
     segments.delete(segmentId);
     if (segments.size === 0) this.#byKeyspace.delete(keyspaceUid);
     this.#count--;
-    if (held.segment !== undefined) this.#segmentBytes -= held.byteLength;
+    if (held.segment === undefined) this.#countParked(keyspaceUid, -1);
+    else this.#segmentBytes -= held.byteLength;
     this.#changed({ keyspaceUid, segmentId }, false);
     return true;
   }

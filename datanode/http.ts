@@ -76,7 +76,7 @@ export async function startDatanodeHttp(
     segmentUpgrade({
       admit: (announced) => node.receiving.admit(announced),
       pace: (byteCount) => node.brake.take(byteCount),
-      give: (wish) => node.segmentBytes(wish),
+      give: (wish) => node.outgoing(wish),
     }),
     lookupUpgrade(
       {
@@ -123,6 +123,11 @@ function metricsOf({ node, respConnections }: DatanodeHttpOptions): MetricSet {
   const { brake, cluster, counters, holdings, limits, merger } = node;
   set.value('stele_segments', 'Segments held', () => holdings.count);
   set.value('stele_segment_bytes', 'Bytes of segments held', () => holdings.segmentBytes);
+  set.value(
+    'stele_segments_not_loaded',
+    'Segments left on disk at the start because they are above the memory limit',
+    () => node.notLoadedTotal,
+  );
   set.value('stele_memory_limit_bytes', 'Bytes of segments allowed', () => limits.memoryMaxBytes);
   set.value('stele_lookups_total', 'Keys looked up since the start', () => counters.lookups);
   set.value('stele_quarantined_total', 'Segments found corrupt', () => node.quarantinedTotal);

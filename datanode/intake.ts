@@ -7,8 +7,8 @@
 
 import { SteleError } from '../base/errors.ts';
 import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
-import { formatBytes } from '../base/units.ts';
 import type { Holdings } from './holdings.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import type { DiskStore } from './store.ts';
 import type { ExpectedSegment, Verifier } from './verifier.ts';
 
@@ -21,12 +21,11 @@ export interface IntakeOptions {
   readonly holdings: Holdings;
   readonly store: DiskStore;
   readonly verifier: Verifier;
-  readonly memoryMaxBytes: number;
+  readonly memory: MemoryBudget;
 }
 
 export class Intake {
   readonly #options: IntakeOptions;
-  #promisedBytes = 0;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -37,20 +36,8 @@ export class Intake {
     if (byteCount <= 0 || byteCount > SEGMENT_BYTES_MAX) {
       throw new SteleError('INVALID_ARGUMENT', `A segment cannot have ${byteCount} bytes.`);
     }
-    const { holdings, memoryMaxBytes, store } = this.#options;
-    const wanted = holdings.segmentBytes + this.#promisedBytes + byteCount;
-    if (wanted > memoryMaxBytes) {
-      throw new SteleError(
-        'MEMORY_LIMIT',
-        `This datanode may hold ${formatBytes(memoryMaxBytes)} and would need ${formatBytes(wanted)}; add datanodes, raise --memory-max, or drop a keyspace.`,
-      );
-    }
-    this.#promisedBytes += byteCount;
-    let held = true;
-    const releaseMemory = (): void => {
-      if (held) this.#promisedBytes -= byteCount;
-      held = false;
-    };
+    const { memory, store } = this.#options;
+    const releaseMemory = memory.reserve(byteCount);
     try {
       const releaseDisk = await store.reserve(byteCount);
       return {

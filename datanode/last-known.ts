@@ -26,6 +26,7 @@ import { ClusterView } from '../proto/gen/stele/v1/view.ts';
 const FIRST_WORDS = 'stele-known 1';
 const VIEW_FILE = 'view';
 const RETRY_MS = 1000;
+const CLOSE_MS = 1000;
 const HEARD_EVERY_MS = 10_000;
 
 /** What was kept of an earlier run. */
@@ -52,6 +53,7 @@ export class LastKnown {
   readonly #todo = new Map<string, (() => Uint8Array) | undefined>();
   readonly #closing = new AbortController();
   #isWriting = false;
+  #writing: Promise<void> = Promise.resolve();
   #heardAtMs = Number.NEGATIVE_INFINITY;
   #error = '';
 
@@ -101,9 +103,10 @@ export class LastKnown {
     });
   }
 
-  /** What has not been written by now stays so. */
-  close(): void {
+  /** Resolves when nothing is being written any more, or the disk has hung for a second. */
+  async close(): Promise<void> {
     this.#closing.abort();
+    await Promise.race([this.#writing, sleep(CLOSE_MS)]);
   }
 
   #save(name: string, content: (() => Uint8Array) | undefined): void {
@@ -112,20 +115,23 @@ export class LastKnown {
     this.#todo.set(name, content);
     if (this.#isWriting) return;
     this.#isWriting = true;
-    this.#options.background.run('save what the master said', async () => {
-      try {
-        while (this.#todo.size > 0 && !this.#closing.signal.aborted) {
-          if (!(await this.#writeAll())) await sleep(RETRY_MS, this.#closing.signal);
-        }
-      } finally {
-        this.#isWriting = false;
-      }
-    });
+    this.#writing = this.#drain();
+    this.#options.background.run('save what the master said', () => this.#writing);
   }
 
-  /** False where something could not be written; what has come meanwhile is left to the next round. */
+  async #drain(): Promise<void> {
+    try {
+      while (this.#todo.size > 0 && !this.#closing.signal.aborted) {
+        if (!(await this.#writeAll())) await sleep(RETRY_MS, this.#closing.signal);
+      }
+    } finally {
+      this.#isWriting = false;
+    }
+  }
+
+  /** False where something could not be written. */
   async #writeAll(): Promise<boolean> {
-    for (const [name, content] of [...this.#todo]) {
+    for (const [name, content] of this.#todo) {
       try {
         await this.#write(name, content?.());
         this.#error = '';

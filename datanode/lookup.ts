@@ -18,6 +18,13 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Where the value of the last key answered OK is. `view` lies over the same memory as `bytes`. */
 export const found = { bytes: NO_BYTES, view: new DataView(NO_BYTES.buffer), start: 0, end: 0 };
 
+/** Lets go of the segment that was found in last: it may have been dropped since. */
+export function releaseFound(): void {
+  found.bytes = NO_BYTES;
+  found.view = new DataView(NO_BYTES.buffer);
+  found.start = found.end = 0;
+}
+
 /**
  * Looks key[start, end) up in one version. NOT_FOUND only where this node holds all of the shard's
  * segments; UNAVAILABLE where it does not.

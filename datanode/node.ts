@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs } from '../base/clock.ts';
-import { keyspaceUidOf } from '../base/ids.ts';
+import { keyspaceUidOf, shorten } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
@@ -42,9 +42,13 @@ import { Holdings } from './holdings.ts';
 import type { NodeIdentity } from './identity.ts';
 import { Intake } from './intake.ts';
 import { IntakeBrake } from './intake-brake.ts';
+import { releaseFound } from './lookup.ts';
+import { outgoingBytes, outgoingFile } from './outgoing.ts';
+import type { OutgoingSegment } from './outgoing.ts';
 import { LastKnown } from './last-known.ts';
 import { LookupRate } from './lookup-rate.ts';
 import { MasterContact } from './master-contact.ts';
+import { MemoryBudget } from './memory-budget.ts';
 import { Merger } from './merger.ts';
 import { OpeningScan } from './opening-scan.ts';
 import { MissingFiles } from './missing-files.ts';
@@ -59,7 +63,6 @@ import { Receiving } from './receiving.ts';
 import { SlotKeys } from './slot-keys.ts';
 import { Scrubber } from './scrubber.ts';
 import { SegmentWork } from './segment-work.ts';
-import { readSegmentFile } from './store.ts';
 import type { DiskStore } from './store.ts';
 import { Suspension } from './suspension.ts';
 import { Verifier } from './verifier.ts';
@@ -121,6 +124,7 @@ export class Datanode {
     const clusterId = (): string => this.identity.clusterId;
     this.#lastKnown = new LastKnown({ ...options, folder: options.store.folder, clusterId });
     this.brake = new IntakeBrake(() => (options.hasIntakeBrake ? this.counters.lookups : 0));
+    const memory = new MemoryBudget(this.holdings, options.memoryMaxBytes);
     const { verified } = options.store;
     this.#verifier = new Verifier({
       verified,
@@ -131,13 +135,15 @@ export class Datanode {
     const threadsMax = availableParallelism();
     this.#openingVerifier = new Verifier({ verified, threadsKept: 0, threadsMax });
     this.holdings.onChange((held) => {
+      // Dropped, or on disk only from here on.
+      if (this.holdings.get(held.keyspaceUid, held.segmentId) === undefined) releaseFound();
       if (!this.holdings.has(held.keyspaceUid, held.segmentId)) verified.forget(held);
     });
     this.intake = new Intake({
       holdings: this.holdings,
       store: options.store,
       verifier: this.#verifier,
-      memoryMaxBytes: options.memoryMaxBytes,
+      memory,
     });
     this.receiving = new Receiving(this.identity, this.intake);
     this.#copier = new Copier({
@@ -155,9 +161,9 @@ export class Datanode {
     this.#suspension = new Suspension({
       ...parts,
       verifier: this.#verifier,
-      memoryMaxBytes: options.memoryMaxBytes,
+      memory,
     });
-    this.#scan = new OpeningScan(options.store, this.#openingVerifier, this.holdings, options.log);
+    this.#scan = new OpeningScan({ ...parts, verifier: this.#openingVerifier, memory });
   }
 
   /** Where others reach this node; known once its ports are open. */
@@ -206,6 +212,11 @@ export class Datanode {
   /** Room this node has and what it is doing, for the heartbeat and for metrics. */
   get limits(): { readonly memoryMaxBytes: number } {
     return { memoryMaxBytes: this.#options.memoryMaxBytes };
+  }
+
+  /** Segments on disk that were not loaded at the start, for lack of memory. */
+  get notLoadedTotal(): number {
+    return this.#scan.notLoadedTotal;
   }
 
   get quarantinedTotal(): number {
@@ -369,17 +380,18 @@ export class Datanode {
   }
 
   /**
-   * The bytes of a segment held here, which nobody may change: from memory, or of a suspended keyspace from disk. Who
-   * gets them verifies them. Throws WRONG_NODE, NOT_FOUND, IO.
+   * A segment held here, as it is given to a peer, which verifies it: from memory, or of a suspended
+   * keyspace from disk. Throws WRONG_NODE, NOT_FOUND.
    */
-  async segmentBytes({ expectNode, keyspaceUid, segmentId }: SegmentWish): Promise<Buffer> {
+  async outgoing({ expectNode, keyspaceUid, segmentId }: SegmentWish): Promise<OutgoingSegment> {
     this.identity.expect(expectNode, '');
     const segment = this.holdings.get(keyspaceUid, segmentId);
-    if (segment !== undefined) return segment.bytes;
-    if (this.holdings.has(keyspaceUid, segmentId)) {
-      return readSegmentFile(this.#options.store.fileOf(keyspaceUid, segmentId).path);
+    if (segment !== undefined) return outgoingBytes(segment.bytes);
+    const byteLength = this.holdings.byteLengthOf(keyspaceUid, segmentId);
+    if (byteLength === undefined) {
+      throw new SteleError('NOT_FOUND', `Segment ${shorten(segmentId)} is not held here.`);
     }
-    throw new SteleError('NOT_FOUND', `Segment ${segmentId} is not held here.`);
+    return outgoingFile(this.#options.store.fileOf(keyspaceUid, segmentId).path, byteLength);
   }
 
   async close(): Promise<void> {
@@ -388,8 +400,8 @@ export class Datanode {
     this.merger.close();
     this.#suspension.close();
     this.#scan.stop();
-    this.#lastKnown.close();
     for (const closing of [
+      this.#lastKnown.close(),
       this.#openingVerifier.close(),
       this.#verifier.close(),
       this.#work.close(),
@@ -397,7 +409,10 @@ export class Datanode {
       try {
         await closing;
       } catch (thrown) {
-        this.#options.log.warn({ err: toSteleError(thrown) }, 'worker threads did not close');
+        this.#options.log.warn(
+          { err: toSteleError(thrown) },
+          'a part of the datanode did not close',
+        );
       }
     }
   }

@@ -1,7 +1,7 @@
 // What a master or a library client asks of this node's keys: pages of a scan, the keys of a slot.
 
 import { SteleError } from '../base/errors.ts';
-import { SLOT_COUNT } from '../base/limits.ts';
+import { SCAN_PATTERN_BYTES_MAX, SLOT_COUNT } from '../base/limits.ts';
 import type {
   ListSlotKeysRequest,
   ListSlotKeysResponse,
@@ -18,6 +18,10 @@ export async function scanKeys(
   node: Datanode,
   request: ScanKeysRequest,
 ): Promise<ScanKeysResponse> {
+  if (request.pattern.length > SCAN_PATTERN_BYTES_MAX) {
+    const text = `A pattern has at most ${SCAN_PATTERN_BYTES_MAX} bytes; this one has ${request.pattern.length}.`;
+    throw new SteleError('INVALID_ARGUMENT', text);
+  }
   const table = tableFor(node, request);
   const limits = {
     recordsMax: request.recordsMax,

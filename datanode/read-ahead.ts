@@ -69,7 +69,10 @@ export class ReadAhead {
   /** Forgets what it knows; to be called whenever bytes may have moved. */
   clear(): void {
     // What is not held is free to go: a table would keep the memory of a version that was dropped.
-    for (let index = this.#next; index < this.#count; index++) this.#tables[index] = undefined;
+    for (let index = this.#next; index < this.#count; index++) {
+      this.#tables[index] = undefined;
+      this.#segments[index] = undefined;
+    }
     this.#buffer = undefined;
     this.#count = 0;
     this.#next = 0;
@@ -137,6 +140,7 @@ export class ReadAhead {
     this.h1 = this.#h1[at] as number;
     this.h2 = this.#h2[at] as number;
     this.#tables[at] = undefined;
+    this.#segments[at] = undefined;
     this.#next = at + 1;
     if (this.#next === this.#count) this.#buffer = undefined;
     return true;

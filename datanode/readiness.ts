@@ -38,6 +38,10 @@ export function readinessChecks(node: Datanode, ofCluster: boolean): Check[] {
     { text: 'segments are verified', passed: node.state === NodeState.SERVING },
     { text: viewText(node, nowMs), passed: view !== undefined },
   ];
+  if (node.notLoadedTotal > 0) {
+    const text = `trouble: ${node.notLoadedTotal} segments are above the memory limit (--memory-max) and were left on disk`;
+    checks.push({ text, passed: true });
+  }
   const refusal = node.contact.refusal(nowMs);
   if (refusal !== undefined) checks.push({ text: refusal.message, passed: false });
   if (ofCluster && view !== undefined) {

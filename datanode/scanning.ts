@@ -104,7 +104,8 @@ export function randomKey(
 function scanShard(walk: ShardWalk, page: ScanPage, budget: Budget): number {
   let position = -1;
   while (walk.next()) {
-    if (budget.spent && walk.position !== position) return walk.position;
+    const keyBytes = walk.valueStart - walk.keyStart;
+    if (budget.isSpentBefore(keyBytes) && walk.position !== position) return walk.position;
     position = walk.position;
     page.records++;
     const key = walk.bytes.subarray(walk.keyStart, walk.valueStart);
@@ -127,6 +128,16 @@ class Budget {
 
   get spent(): boolean {
     return this.#records <= 0 || this.#keyBytes <= 0 || this.#matchCost <= 0;
+  }
+
+  /**
+   * Whether nothing is left for a key of `keyBytes`: the cost of its match is counted before it is matched.
+   * The first key of a call is always looked at.
+   */
+  isSpentBefore(keyBytes: number): boolean {
+    if (this.spent) return true;
+    const cost = keyBytes * (this.#pattern?.length ?? 0);
+    return cost > this.#matchCost && this.#matchCost < MATCH_COST_MAX;
   }
 
   /** Takes one record from the budget; whether its key is wanted. */

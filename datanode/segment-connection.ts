@@ -17,11 +17,10 @@ import {
   readAnnouncement,
   readWish,
 } from '../proto/segment-transfer.ts';
+import type { OutgoingSegment } from './outgoing.ts';
 import type { SegmentAnnouncement, SegmentAnswer, SegmentWish } from '../proto/segment-transfer.ts';
 
 const IDLE_MS_MAX = 120_000;
-/** The system takes so many at a time of a segment that is sent, and readers are answered in between. */
-const WRITE_BYTES = 1024 * 1024;
 
 /** One segment on its way in. */
 export interface IncomingSegment {
@@ -41,8 +40,8 @@ export interface SegmentKeeper {
   admit(announced: SegmentAnnouncement): Promise<IncomingSegment | undefined>;
   /** Told of bytes that have come in; returns for how many ms no more are to be taken. */
   pace(byteCount: number): number;
-  /** The bytes of a segment, which stay as they are. Throws what the peer is to be told. */
-  give(wish: SegmentWish): Promise<Uint8Array>;
+  /** A segment to be sent. Throws what the peer is to be told. */
+  give(wish: SegmentWish): Promise<OutgoingSegment>;
 }
 
 export class SegmentConnection {
@@ -156,14 +155,19 @@ export class SegmentConnection {
 
   async #give(wish: SegmentWish): Promise<void> {
     this.#isBusy = true;
+    let isSending = false;
     try {
-      const bytes = await this.#keeper.give(wish);
-      this.#answer({ sending: bytes.length });
-      for (let at = 0; at < bytes.length && !this.#socket.destroyed; at += WRITE_BYTES) {
-        await this.#write(bytes.subarray(at, at + WRITE_BYTES));
+      const segment = await this.#keeper.give(wish);
+      this.#answer({ sending: segment.byteLength });
+      isSending = true;
+      for await (const piece of segment.pieces()) {
+        if (this.#socket.destroyed) break;
+        await this.#write(piece);
       }
     } catch (thrown) {
-      this.#refuse(thrown);
+      // Among the bytes of a segment no refusal is understood: the peer sees that they end.
+      if (isSending) this.close();
+      else this.#refuse(thrown);
     }
     this.#isBusy = false;
   }

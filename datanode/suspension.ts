@@ -13,12 +13,12 @@
 // longer listed, so that it is fetched from another datanode.
 
 import type { BackgroundTasks } from '../base/background.ts';
-import { SteleError, toSteleError } from '../base/errors.ts';
+import { toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { formatBytes } from '../base/units.ts';
 import type { Parked } from '../proto/gen/stele/v1/datanode.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import type { Holdings } from './holdings.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import { readSegmentFile } from './store.ts';
 import type { DiskStore } from './store.ts';
 import type { Verifier } from './verifier.ts';
@@ -27,7 +27,7 @@ export interface SuspensionOptions {
   readonly holdings: Holdings;
   readonly store: DiskStore;
   readonly verifier: Verifier;
-  readonly memoryMaxBytes: number;
+  readonly memory: MemoryBudget;
   readonly background: BackgroundTasks;
   readonly log: Logger;
 }
@@ -105,14 +105,8 @@ export class Suspension {
   }
 
   async #restore(uid: string, segmentId: string, byteLength: number): Promise<void> {
-    const { holdings, memoryMaxBytes, store, verifier } = this.#options;
-    const wanted = holdings.segmentBytes + byteLength;
-    if (wanted > memoryMaxBytes) {
-      throw new SteleError(
-        'MEMORY_LIMIT',
-        `This datanode may hold ${formatBytes(memoryMaxBytes)} and would need ${formatBytes(wanted)} to resume; add datanodes, raise --memory-max, or suspend another keyspace.`,
-      );
-    }
+    const { holdings, memory, store, verifier } = this.#options;
+    const release = memory.reserve(byteLength);
     const file = store.fileOf(uid, segmentId);
     try {
       const bytes = await readSegmentFile(file.path);
@@ -123,6 +117,8 @@ export class Suspension {
       if (toSteleError(thrown, 'IO').code !== 'CORRUPT') throw thrown;
       holdings.remove(uid, segmentId);
       await store.quarantine(file);
+    } finally {
+      release();
     }
   }
 }

@@ -1,6 +1,7 @@
 // The words of SCAN: `cursor [MATCH pattern] [COUNT count] [TYPE type]`, with Redis's own errors.
 
 import { SteleError } from '../base/errors.ts';
+import { SCAN_PATTERN_BYTES_MAX } from '../base/limits.ts';
 import { argumentText } from './decoder.ts';
 import type { CommandArguments } from './decoder.ts';
 import { integerArgument } from './integer-argument.ts';
@@ -10,8 +11,6 @@ import type { ScanCursor } from './scan-cursor.ts';
 const COUNT_DEFAULT = 10;
 /** Records that one call looks at, whatever its COUNT: about a millisecond. */
 const COUNT_MAX = 10_000;
-/** Matching costs at most key x pattern; longer ones are mistakes. */
-const PATTERN_BYTES_MAX = 1024;
 
 export interface ScanArguments {
   readonly cursor: ScanCursor;
@@ -49,8 +48,11 @@ function countArgument(command: CommandArguments, at: number): number {
 /** A pattern of stars alone matches everything and is not looked at again. */
 function patternArgument(command: CommandArguments, at: number): Buffer | undefined {
   const bytes = command.buffer.subarray(command.starts[at], command.ends[at]);
-  if (bytes.length > PATTERN_BYTES_MAX) {
-    throw new SteleError('INVALID_ARGUMENT', `a pattern has at most ${PATTERN_BYTES_MAX} bytes`);
+  if (bytes.length > SCAN_PATTERN_BYTES_MAX) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `a pattern has at most ${SCAN_PATTERN_BYTES_MAX} bytes`,
+    );
   }
   return /^\*+$/.test(bytes.toString('latin1')) ? undefined : Buffer.from(bytes);
 }

@@ -1,14 +1,13 @@
 // Every way to ask a datanode, in every state in which it may not know: never "not found", 0 or an empty
 // list for a key that is there, but the value or an error that says so.
 
-import type { handleUnaryCall } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { toSteleError } from '../../base/errors.ts';
 import { lookupService } from '../../datanode/grpc-service.ts';
 import { listSlotKeys, scanKeys } from '../../datanode/peer-scans.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
-import type { LookupRequest, LookupResponse } from '../../proto/gen/stele/v1/lookup.ts';
+import type { LookupResponse } from '../../proto/gen/stele/v1/lookup.ts';
 import { steleErrorFromGrpc } from '../../proto/grpc-errors.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 import { lookUpIn, orderHeader } from '../support/datanode.ts';
@@ -38,7 +37,7 @@ const DOORS: Record<string, (node: RespNode) => Promise<string>> = {
   ...resp(['CLUSTER', 'GETKEYSINSLOT', String(SLOT), '10'], KEY),
   'gRPC Lookup': async ({ node }) => {
     const request = { keyspace: 'default', keys: [Buffer.from(KEY)], version: 0 };
-    const handle = lookupService(node).lookup as handleUnaryCall<LookupRequest, LookupResponse>;
+    const handle = lookupService(node).lookup;
     const { results } = await new Promise<LookupResponse>((resolve, reject) => {
       const call = { request, on: () => undefined } as never;
       handle(call, (error, response) => {

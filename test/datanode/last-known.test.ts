@@ -26,7 +26,7 @@ function viewAt(revision: number, more: Partial<ClusterView> = {}): ClusterView 
     keyspaces: [{ uid: TEST_UID, name: 'test', index: 1, records: 60, ...versions }],
     ...{ health: HealthStatus.GREEN, ready: true },
     ...more,
-  } as ClusterView;
+  };
 }
 
 /** A folder of a node that has served version 1 under a view of revision 7. */

@@ -1,5 +1,6 @@
 // Segments fetched over a real port: from a datanode, and from peers that do what they should not.
 
+import { outgoingBytes } from '../../datanode/outgoing.ts';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -32,7 +33,7 @@ async function listen(server: Server): Promise<SegmentFetches> {
 }
 
 /** A datanode's side as it is, with one segment. */
-async function holder(give = () => Promise.resolve<Uint8Array>(SEGMENT)) {
+async function holder(give = () => Promise.resolve(outgoingBytes(SEGMENT))) {
   const seen = { connections: 0 };
   const server = createHttpServer();
   server.on('connection', () => seen.connections++);
@@ -97,7 +98,7 @@ describe('a fetch', () => {
     let isThere = false;
     const missing = new SteleError('NOT_FOUND', 'Segment s is not held here.');
     const { fetches, seen } = await holder(() =>
-      isThere ? Promise.resolve(SEGMENT) : Promise.reject(missing),
+      isThere ? Promise.resolve(outgoingBytes(SEGMENT)) : Promise.reject(missing),
     );
     await expect(fetches.fetch(WISH, into(5), options)).rejects.toMatchObject({
       code: 'NOT_FOUND',
