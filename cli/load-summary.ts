@@ -5,6 +5,9 @@ import { formatBytes } from '../base/units.ts';
 import { formatCount } from './table.ts';
 import { snakeCased } from './json-output.ts';
 
+/** Shorter loads are mostly the time that anything takes. */
+const RATE_SECONDS_MIN = 1;
+
 /** The lines that `stele load` ends with. */
 export function formatSummary(summary: LoadSummary): string {
   if (summary.alreadyCurrent) return shortSummary(summary);
@@ -12,17 +15,28 @@ export function formatSummary(summary: LoadSummary): string {
   const settled = overruled === 0 ? '' : ` (${formatCount(overruled)} with another value)`;
   const lines = [
     `keyspace  ${summary.keyspace}, version ${summary.version}`,
-    `rows      ${formatCount(summary.rows)} read, ${formatCount(summary.loaded)} loaded, ${formatCount(summary.duplicates)} duplicates${settled}, ${formatCount(summary.rejected)} rejected`,
+    `rows      ${formatCount(summary.rows)} read, ${formatCount(summary.loaded)} loaded, ${counted(summary.duplicates, 'duplicate')}${settled}, ${formatCount(summary.rejected)} rejected`,
     ...appendLines(summary),
-    `time      ${summary.seconds.toFixed(2)} s for ${formatBytes(summary.bytes)}, ${formatCount(Math.round(summary.rowsPerSecond))} rows/s`,
+    `time      ${summary.seconds.toFixed(2)} s for ${formatBytes(summary.bytes)}${rateText(summary)}`,
     `digest    ${summary.digest}`,
   ];
   const { chunksResumed, shardsResumed } = summary;
   if (chunksResumed + shardsResumed === 0) return lines.join('\n');
   return [
     ...lines,
-    `resumed   ${formatCount(chunksResumed)} chunks and ${formatCount(shardsResumed)} shards were done before`,
+    `resumed   ${counted(chunksResumed, 'chunk')} and ${counted(shardsResumed, 'shard')} were done before`,
   ].join('\n');
+}
+
+/** Of a load that took its time; a rate of some rows in a fraction of a second says nothing. */
+function rateText({ rowsPerSecond, seconds }: LoadSummary): string {
+  if (seconds < RATE_SECONDS_MIN) return '';
+  return `, ${formatCount(Math.round(rowsPerSecond))} rows/s`;
+}
+
+/** `1 key`, `2,000 keys`. */
+function counted(count: number, what: string): string {
+  return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function appendLines({ append, records }: LoadSummary): string[] {
@@ -30,7 +44,7 @@ function appendLines({ append, records }: LoadSummary): string[] {
   const { added, baseVersion, replaced, unchanged } = append;
   const on = baseVersion === 0 ? 'to nothing' : `to version ${baseVersion}`;
   return [
-    `appended  ${on}: ${formatCount(added)} keys added, ${formatCount(replaced)} replaced, ${formatCount(unchanged)} unchanged; ${formatCount(records)} in all`,
+    `appended  ${on}: ${counted(added, 'key')} added, ${formatCount(replaced)} replaced, ${formatCount(unchanged)} unchanged; ${formatCount(records)} in all`,
   ];
 }
 
@@ -39,7 +53,7 @@ export function shortSummary(summary: LoadSummary): string {
   const { keyspace, version } = summary;
   if (summary.alreadyCurrent)
     return `${keyspace}: version ${version} holds this very input already`;
-  return `${keyspace}: version ${version}, ${formatCount(summary.loaded)} keys in ${summary.seconds.toFixed(2)} s`;
+  return `${keyspace}: version ${version}, ${counted(summary.loaded, 'key')} in ${summary.seconds.toFixed(2)} s`;
 }
 
 /** The one line that `-o json` ends with. */

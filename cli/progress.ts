@@ -74,6 +74,8 @@ export function formatProgress(progress: LoadProgress, bar: boolean): string {
     parts.push(`${Math.floor(share * 100)}%`.padStart(4));
   }
   if (!hasRows(progress)) return [...parts, `${progress.mbPerSecond} MB/s`].join('  ');
+  // Right after the bar: a narrow terminal cuts the line off.
+  if (progress.awaited.length > 0) parts.push(`waiting for ${progress.awaited.join(', ')}`);
   parts.push(`${formatCount(progress.rows)} rows`);
   // Only reading has a rate in rows; later stages go by shards.
   if (progress.stage === 'parse') {

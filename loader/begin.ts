@@ -78,7 +78,7 @@ export async function beginLoad(context: BeginContext): Promise<Begun> {
       signal,
     );
   const response = await resumeOrBegin(ask, earlierId, notice).catch((thrown: unknown) => {
-    if (!isAnswerLost(thrown)) dropWorkToken(folder.path);
+    if (!isAnswerLost(thrown) || !master.wasReached()) dropWorkToken(folder.path);
     throw thrown;
   });
   const { loadId, shardCount } = response;
@@ -105,7 +105,7 @@ async function fingerprint({ prepared, progress, signal }: BeginContext, flags: 
     progress.bytesDone += byteCount;
   };
   const contentCrc = await readContentCrc(prepared.inputs, signal, onRead);
-  progress.begin('parse', prepared.bytesTotal);
+  progress.begin('parse', prepared.bytesTotal, prepared.headBytes);
   return fingerprintOf(prepared.identity, contentCrc, flags);
 }
 
@@ -125,7 +125,7 @@ async function usableCheckpoint(
   else if (found.header.local === local) return found;
   else notice(`${DISCARDED}: the input, its dialect or the chunk size has changed since`);
   try {
-    await master.abortLoad(found.header.loadId, 'taken over by a new load');
+    await master.abortLoad(found.header.loadId, 'taken over by a new load', false);
   } catch (thrown) {
     // It may be long gone; if it is not, the next call says so.
     log.debug({ err: toSteleError(thrown) }, 'the earlier load was not aborted');

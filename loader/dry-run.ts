@@ -79,7 +79,9 @@ async function runIn(run: LoadRun, sampleCount: number): Promise<DryRunReport> {
     progress.stage = 'build';
     hooks.onProgress?.(progress.snapshot());
     const taker = { deliver: () => Promise.resolve([]) };
-    const built = await runShardStage(state, parsed, taker, () => false);
+    const built = await runShardStage(state, parsed, taker, new Map(), () =>
+      Promise.resolve(undefined),
+    );
     checkUnchanged(found);
     const { records } = readSample(prepared.inputs, sampleCount);
     return { ...reportOf(state, settings, parsed, built), sample: records };

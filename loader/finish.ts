@@ -39,8 +39,7 @@ export async function finishLoad(state: LoadState, options: FinishOptions): Prom
   const { log, loadId, progress, settings, stop } = state;
   const { master, response } = options;
   const targets = new Targets(response.targets);
-  const giveWay = (): void => state.pool.spare(targets.isReadHere);
-  giveWay();
+  state.pool.spare(targets.isReadHere);
   const delivery = new Delivery({
     targets,
     identity: { keyspaceUid: state.keyspaceUid, loadId },
@@ -51,11 +50,16 @@ export async function finishLoad(state: LoadState, options: FinishOptions): Prom
     log,
     onAcknowledged: (nodeId) => progress.acknowledge(nodeId),
   });
+  progress.whoIsAwaited = () => delivery.awaited();
+  const onAnswer = (): void => {
+    state.pool.spare(targets.isReadHere);
+    delivery.endDeparted();
+  };
   const ended = new AbortController();
   let reporterError: SteleError | undefined;
   const { progressIntervalMs } = response;
   const reporting = reportUntil(
-    { master, loadId, progressIntervalMs, progress, targets, log, onAnswer: giveWay },
+    { master, loadId, progressIntervalMs, progress, targets, log, onAnswer },
     ended.signal,
   ).catch((thrown: unknown) => {
     reporterError = toSteleError(thrown);
@@ -68,6 +72,7 @@ export async function finishLoad(state: LoadState, options: FinishOptions): Prom
     throw reporterError ?? thrown;
   } finally {
     ended.abort();
+    progress.whoIsAwaited = () => [];
     delivery.close();
     await reporting;
   }
@@ -90,9 +95,13 @@ async function runStages(
   const parsed = await readRows(state);
   progress.stage = 'build';
   options.onProgress?.(progress.snapshot());
-  const isHeld = (done: ShardDone): boolean =>
-    isStillHeld(done, targets, minReplicasOf(state, options.response, targets));
-  let delivered = await runShardStage(state, parsed, delivery, isHeld);
+  const minReplicas = (): number => minReplicasOf(state, options.response, targets);
+  const isHeld = (done: ShardDone): Promise<ShardDone | undefined> =>
+    Promise.resolve(isStillHeld(done, targets, minReplicas()) ? done : undefined);
+  // A chunk that is not what it was then may have changed any shard.
+  const isSameInput = parsed.chunksResumed === parsed.chunks.length;
+  const kept = isSameInput ? state.kept.shards : new Map<number, ShardDone>();
+  let delivered = await runShardStage(state, parsed, delivery, kept, isHeld);
   const { conflicts } = delivered;
   if (conflicts.count > 0) throw conflictError(conflicts, state, parsed.chunks);
   const { shardsResumed } = delivered;
@@ -104,9 +113,12 @@ async function runStages(
       if (!mayPass(thrown) || performance.now() > giveUpAtMs) throw thrown;
       state.log.warn(`the commit must wait: ${thrown.message}`);
       await sleep(Math.min(ROUND_PAUSE_MS, settings.replicaWait), state.stop.signal);
-      // Nothing that was acknowledged is taken for granted now; what is there is not sent again.
+      // Nothing that was acknowledged is taken for granted now; only what an owner lacks is built again.
       progress.stage = 'build';
-      delivered = await runShardStage(state, parsed, delivery, () => false);
+      const before = new Map(delivered.shards.map((done) => [done.shard, done]));
+      const askAgain = (done: ShardDone): Promise<ShardDone | undefined> =>
+        heldByAll(done, targets, delivery);
+      delivered = await runShardStage(state, parsed, delivery, before, askAgain);
     }
   }
 }
@@ -137,6 +149,21 @@ function isStillHeld(done: ShardDone, targets: Targets, minReplicas: number): bo
   if (done.segment === undefined) return true;
   const owners = targets.ownersOf(done.shard);
   return owners.filter((node) => done.nodes.includes(node.id)).length >= minReplicas;
+}
+
+/** The shard as its owners have it now; undefined where one of them lacks its segment. */
+async function heldByAll(
+  done: ShardDone,
+  targets: Targets,
+  delivery: Delivery,
+): Promise<ShardDone | undefined> {
+  if (done.segment === undefined) return done;
+  const { digest, ...counts } = done.segment;
+  const info = { ...counts, shard: done.shard, digest: Buffer.from(digest, 'hex') };
+  const nodes = await delivery.holders(info);
+  const owners = targets.ownersOf(done.shard);
+  const isHeld = owners.length > 0 && owners.every(({ id }) => nodes.includes(id));
+  return isHeld ? { ...done, nodes } : undefined;
 }
 
 async function commitStage(

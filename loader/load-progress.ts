@@ -14,6 +14,8 @@ export interface LoadProgress {
   readonly shardsTotal: number;
   /** Segments that each owner has acknowledged, by node id. */
   readonly acknowledged: readonly (readonly [string, number])[];
+  /** Nodes that have acknowledged nothing for some seconds though segments are sent to them. */
+  readonly awaited: readonly string[];
   /** Since the load began. */
   readonly elapsedMs: number;
   /** In the present stage. */
@@ -37,6 +39,8 @@ export class ProgressCounter {
   rejected = 0;
   shardsDone = 0;
   shardsTotal = 0;
+  /** Says what `awaited` is. */
+  whoIsAwaited: () => readonly string[] = () => [];
   readonly #acknowledged = new Map<string, number>();
 
   constructor(nowMs: () => number) {
@@ -45,10 +49,10 @@ export class ProgressCounter {
     this.#stageStartedMs = this.#startedMs;
   }
 
-  /** The next stage, which has `bytesTotal` to read. */
-  begin(stage: LoadProgress['stage'], bytesTotal: number): void {
+  /** The next stage, which has `bytesTotal` to read; `bytesDone` of them were read before. */
+  begin(stage: LoadProgress['stage'], bytesTotal: number, bytesDone = 0): void {
     this.stage = stage;
-    this.bytesDone = 0;
+    this.bytesDone = bytesDone;
     this.bytesTotal = bytesTotal;
     this.#stageStartedMs = this.#nowMs();
   }
@@ -82,6 +86,7 @@ export class ProgressCounter {
       shardsDone,
       shardsTotal,
       acknowledged: [...this.#acknowledged].sort(([a], [b]) => (a < b ? -1 : 1)),
+      awaited: this.whoIsAwaited(),
       elapsedMs,
       rowsPerSecond: Math.round(rows / seconds),
       mbPerSecond: Math.round(bytesDone / seconds / 1e5) / 10,

@@ -114,7 +114,7 @@ export async function prepareRun(run: LoadRun): Promise<PreparedRun> {
   const { found, log, progress, settings } = run;
   const prepared = await prepareInputs(found, settings, prepareContext(run));
   if (settings.rejects !== undefined) checkRejectsFile(settings.rejects, prepared.inputs);
-  progress.begin('parse', prepared.bytesTotal);
+  progress.begin('parse', prepared.bytesTotal, prepared.headBytes);
   const plan = planChunks(prepared, settings);
   return { prepared, plan, pool: poolFor(settings, prepared.bytesTotal, plan, log) };
 }

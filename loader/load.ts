@@ -42,12 +42,14 @@ export interface LoadHooks extends RunHooks {
 const REASON_CHARACTERS_MAX = 500;
 /** Of an estimate from the first rows; duplicates make shards smaller, too. */
 const SURE_SHARE = 0.5;
-/** After these the load is over for the master too; after others it waits to be resumed. */
+/** After these the load is over for good; after others it may be taken up again. */
 const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
   'TOO_MANY_REJECTS',
   'DUPLICATE_KEY',
   'INPUT_CHANGED',
   'INPUT_INVALID',
+  'MEMORY_LIMIT',
+  'LOAD_REJECTED',
 ] as const);
 
 /**
@@ -83,7 +85,6 @@ async function runIn(run: Run): Promise<LoadSummary> {
     if (checkpoint === undefined) {
       return alreadyCurrentSummary(settings.keyspace, response.currentVersion, progress.elapsedMs);
     }
-    refuseHopeless(run, prepared, plan, response.shardCount, pool.threads);
     const state = stateOf(run, prepared, plan, begun, checkpoint, pool, response);
     return await finishBegun(run, state, response);
   } finally {
@@ -97,6 +98,7 @@ async function finishBegun(
   response: BeginLoadResponse,
 ): Promise<LoadSummary> {
   try {
+    refuseHopeless(state);
     return await finishLoad(state, { found, master, response, onProgress: hooks.onProgress });
   } catch (thrown) {
     const error = changeBehind(thrown, found);
@@ -106,17 +108,11 @@ async function finishBegun(
 }
 
 /** Before hours of parsing: what even an even spread over the shards could not build. */
-function refuseHopeless(
-  { settings }: Run,
-  { bytesTotal }: PreparedInput,
-  { rowCost }: ChunkPlan,
-  shardCount: number,
-  threads: number,
-): void {
-  const recordBytes = (bytesTotal * rowCost.recordFactor) / shardCount;
+function refuseHopeless({ pool, prepared, rowCost, settings, shardCount }: LoadState): void {
+  const recordBytes = (prepared.bytesTotal * rowCost.recordFactor) / shardCount;
   const records = recordBytes / rowCost.recordBytes;
   const shard = { recordBytes, records };
-  refuseTooLarge(undefined, shard, settings.memoryMax, threads, SURE_SHARE);
+  refuseTooLarge(undefined, shard, settings.memoryMax, pool.threads, SURE_SHARE);
 }
 
 function stateOf(
@@ -135,19 +131,18 @@ function stateOf(
   return { ...plan, ...shared, checkpoint, kept, loadId, keyspaceUid, shardCount, binding };
 }
 
-/** So that the master knows how the load ended; one that may be resumed stays open. */
+/** So that the master knows at once how the load ended; what it has sent is kept if it may be resumed. */
 async function tellMaster(
   master: LoadMaster,
   loadId: string,
   error: SteleError,
   log: Logger,
 ): Promise<void> {
-  if (!FINAL_CODES.has(error.code)) return;
+  const isResumable = !FINAL_CODES.has(error.code);
+  const what = shorten(error.message, REASON_CHARACTERS_MAX);
+  const reason = error.code === 'CANCELLED' ? 'interrupted' : `${error.code}: ${what}`;
   try {
-    await master.abortLoad(
-      loadId,
-      `${error.code}: ${shorten(error.message, REASON_CHARACTERS_MAX)}`,
-    );
+    await master.abortLoad(loadId, reason, isResumable);
   } catch (thrown) {
     // Its lease will end by itself.
     log.debug({ err: toSteleError(thrown) }, 'the master was not told of the failed load');

@@ -29,16 +29,24 @@ export interface LoadMaster {
     signal: AbortSignal,
   ): Promise<ReportProgressResponse>;
   commitLoad(request: CommitLoadRequest): Promise<CommitLoadResponse>;
-  abortLoad(loadId: string, reason: string): Promise<void>;
+  /** `resumable`: the same load may be taken up again. */
+  abortLoad(loadId: string, reason: string, resumable: boolean): Promise<void>;
+  /** Whether the master was ever connected to: if not, nothing that was asked can have been carried out. */
+  wasReached(): boolean;
   close(): void;
 }
 
 /** Over gRPC; `address` is host:port. */
 export function grpcLoadMaster(address: string): LoadMaster {
   const client = openClient(LoadServiceClient, address);
+  let reached = false;
+  // Without a deadline there is no timer; closing the client ends it.
+  client.waitForReady(Infinity, (error) => {
+    if (error === undefined) reached = true;
+  });
   const explain = <Answer>(answer: Promise<Answer>): Promise<Answer> =>
     answer.catch((thrown: unknown) => {
-      throw explainUnreachable(thrown, address);
+      throw explainUnreachable(thrown, address, reached);
     });
   return {
     beginLoad: (request, signal) =>
@@ -61,22 +69,23 @@ export function grpcLoadMaster(address: string): LoadMaster {
           deadlineMs: COMMIT_DEADLINE_MS,
         }),
       ),
-    abortLoad: async (loadId, reason) => {
+    abortLoad: async (loadId, reason, resumable) => {
       const options = { deadlineMs: ABORT_DEADLINE_MS };
-      await explain(callUnary(client.abortLoad.bind(client), { loadId, reason }, address, options));
+      const request = { loadId, reason, resumable };
+      await explain(callUnary(client.abortLoad.bind(client), request, address, options));
     },
+    wasReached: () => reached,
     close: () => client.close(),
   };
 }
 
-function explainUnreachable(thrown: unknown, address: string): SteleError {
+function explainUnreachable(thrown: unknown, address: string, reached: boolean): SteleError {
   const error = toSteleError(thrown);
   if (error.code !== 'UNAVAILABLE' || hasSteleCode(error.cause)) return error;
-  return new SteleError(
-    'UNAVAILABLE',
-    `No master answers at ${address}; start one with \`stele up\`, or name it with --master.`,
-    { cause: thrown },
-  );
+  const text = reached
+    ? `The master at ${address} does not answer any more; the same command goes on from here once it does.`
+    : `No master answers at ${address}; start one with \`stele up\`, or name it with --master.`;
+  return new SteleError('UNAVAILABLE', text, { cause: thrown });
 }
 
 const UNANSWERED: ReadonlySet<ErrorCode> = new Set([
@@ -94,9 +103,7 @@ export function isAnswerLost(thrown: unknown): boolean {
   if (!(thrown instanceof SteleError) || !UNANSWERED.has(thrown.code)) return false;
   let cause: unknown = thrown.cause;
   while (cause instanceof SteleError) cause = cause.cause;
-  if (hasSteleCode(cause)) return false;
-  // In grpc-js's words. Should they change, a work folder stays that could have gone.
-  return !(cause instanceof Error && cause.message.includes('No connection established'));
+  return !hasSteleCode(cause);
 }
 
 /** Whether the peer itself said UNAVAILABLE, and in its own words. */

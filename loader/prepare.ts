@@ -29,6 +29,8 @@ export interface PreparedInput {
   /** Hash of names, sizes, times and dialects; the content counts where it was a stream's. */
   readonly identity: string;
   readonly bytesTotal: number;
+  /** Of them, what stands before the data: headers and byte order marks. */
+  readonly headBytes: number;
 }
 
 export interface PrepareContext {
@@ -81,6 +83,7 @@ export async function prepareInputs(
     inputs,
     identity: hashOf(identities, [...dialects.values()]),
     bytesTotal: inputs.reduce((sum, input) => sum + input.sizeBytes, 0),
+    headBytes: inputs.reduce((sum, input) => sum + input.dataStart, 0),
   };
 }
 

@@ -48,17 +48,21 @@ export class NodePusher {
     return this.#failure === undefined ? undefined : performance.now() - this.#failedAtMs;
   }
 
-  /** Resolves once the node has verified and synced the segment; rejects if the node is given up. */
-  async push(segment: OutgoingSegment): Promise<void> {
+  /**
+   * Resolves once the node has verified and synced the segment; to false where it has not and there are
+   * no bytes to send. Rejects if the node is given up.
+   */
+  async push(segment: OutgoingSegment): Promise<boolean> {
     for (;;) {
       await this.#pause;
       if (this.#failure !== undefined) throw this.#failure;
       const round = this.#round;
       try {
         const { signal } = this.#stop;
-        await putSegment(this.#links, this.node, this.#identity, segment, signal, this.#throttle);
+        const put = [this.#links, this.node, this.#identity, segment, signal] as const;
+        const isStored = await putSegment(...put, this.#throttle);
         this.#attempts = 0;
-        return;
+        return isStored;
       } catch (thrown) {
         if (round === this.#round) this.#afterBreak(toSteleError(thrown));
       }

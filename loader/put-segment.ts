@@ -12,10 +12,13 @@ import { Throttle } from './throttle.ts';
 
 const NO_LIMIT = new Throttle(0);
 
-/** A segment on its way. `bytes` is over a SharedArrayBuffer and is read until it is stored. */
+/**
+ * A segment on its way. `bytes` is over a SharedArrayBuffer and is read until it is stored; undefined: it
+ * is only asked whether the node has it.
+ */
 export interface OutgoingSegment {
   readonly info: SegmentInfo;
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array | undefined;
 }
 
 /** Who sends what. */
@@ -26,7 +29,8 @@ export interface PushIdentity {
 
 /**
  * Resolves once the node has verified and synced the segment, or had it. Rejects with the node's own
- * error, UNAVAILABLE for a broken connection, DEADLINE_EXCEEDED, or CANCELLED by `signal`.
+ * error, UNAVAILABLE for a broken connection, DEADLINE_EXCEEDED, or CANCELLED by `signal`. Resolves to
+ * false where the node wants bytes that were not given.
  */
 export async function putSegment(
   links: SegmentLinks,
@@ -35,15 +39,21 @@ export async function putSegment(
   segment: OutgoingSegment,
   signal: AbortSignal,
   throttle = NO_LIMIT,
-): Promise<void> {
+): Promise<boolean> {
   const link = await links.take(signal);
   const onAbort = (): void => link.close(new SteleError('CANCELLED', 'The load has ended.'));
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     const announced = announcementOf(node, identity, segment);
-    if ((await link.ask(announced)) === 'stored') return;
+    if ((await link.ask(announced)) === 'stored') return true;
+    if (segment.bytes === undefined) {
+      // The node waits for bytes on this connection.
+      link.close(new SteleError('UNAVAILABLE', 'The segment was only asked for.'));
+      return false;
+    }
     await sendBytes(link, segment.bytes, throttle, signal);
     await link.stored();
+    return true;
   } finally {
     signal.removeEventListener('abort', onAbort);
     links.giveBack(link);
@@ -53,12 +63,12 @@ export async function putSegment(
 function announcementOf(
   node: NodeView,
   identity: PushIdentity,
-  { bytes, info }: OutgoingSegment,
+  { info }: OutgoingSegment,
 ): SegmentAnnouncement {
   return {
     ...identity,
     segmentId: info.id,
-    byteLength: bytes.length,
+    byteLength: info.fileBytes,
     expectNode: node.id,
     expectIncarnation: node.incarnation,
   };

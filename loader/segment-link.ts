@@ -1,6 +1,7 @@
 // Connections to one datanode over which segments go (proto/segment-transfer.ts has the protocol).
 //
-// Where nothing moves for IDLE_MS_MAX a connection is given up. One that has failed is not used again.
+// Where nothing moves for IDLE_MS_MAX a connection is given up; where no answer comes to what costs the
+// node nothing, after ANSWER_MS_MAX. One that has failed is not used again.
 
 import { request } from 'node:http';
 import type { Socket } from 'node:net';
@@ -19,6 +20,8 @@ import type { SegmentAnnouncement } from '../proto/segment-transfer.ts';
 const CONNECTIONS_PER_NODE = 8;
 /** Includes the wait for a turn, the verification and the sync at the datanode. */
 const IDLE_MS_MAX = 60_000;
+/** For the upgrade and for an announcement, which the node only compares with what it has. */
+const ANSWER_MS_MAX = 10_000;
 
 /** All connections to one node, at most CONNECTIONS_PER_NODE; `close` them in the end. */
 export class SegmentLinks {
@@ -141,7 +144,11 @@ export class SegmentLink {
   ask(announced: SegmentAnnouncement): Promise<'send' | 'stored'> {
     const answer = this.#nextAnswer();
     if (this.#failure === undefined) this.#socket.write(encodeFrame(announced));
-    return answer;
+    const text = `${this.#where} did not answer for ${ANSWER_MS_MAX / 1000} s.`;
+    const timer = setTimeout(() => {
+      this.close(new SteleError('DEADLINE_EXCEEDED', text));
+    }, ANSWER_MS_MAX);
+    return answer.finally(() => clearTimeout(timer));
   }
 
   /** Resolves when the system has taken the bytes; they must not change before. */
@@ -224,8 +231,8 @@ function upgrade(node: NodeView, signal: AbortSignal): Promise<Socket> {
       agent: false,
       signal,
     });
-    call.setTimeout(IDLE_MS_MAX, () => {
-      const text = `${where} did not answer for ${IDLE_MS_MAX / 1000} s.`;
+    call.setTimeout(ANSWER_MS_MAX, () => {
+      const text = `${where} did not answer for ${ANSWER_MS_MAX / 1000} s.`;
       call.destroy(new SteleError('DEADLINE_EXCEEDED', text));
     });
     call.on('upgrade', (_response, socket: Socket) => {

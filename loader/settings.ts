@@ -1,6 +1,6 @@
 // The settings of one load: every flag of `stele load`, from one schema (base/config.ts).
 
-import { availableParallelism, totalmem } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
 import {
@@ -10,6 +10,7 @@ import {
   MAX_SHRINK_DEFAULT,
   REPLICATION_MAX,
 } from '../base/limits.ts';
+import { usableMemoryBytes } from '../base/usable-memory.ts';
 import { MEMORY_BYTES_MIN } from './memory-plan.ts';
 
 const WORKERS_MAX = 64;
@@ -19,9 +20,9 @@ const HOUR_MS = 3_600_000;
 
 const MiB = 1024 * 1024;
 
-/** A quarter of the machine, at most 2 GiB. */
+/** A quarter of the machine, or of what its container allows; at most 2 GiB. */
 function memoryDefault(): string {
-  const quarter = Math.floor(totalmem() / 4 / MiB);
+  const quarter = Math.floor(usableMemoryBytes() / 4 / MiB);
   return `${Math.min(2048, Math.max(MEMORY_BYTES_MIN / MiB, quarter))}MiB`;
 }
 

@@ -25,29 +25,29 @@ export type SegmentTaker = Pick<Delivery, 'deliver'>;
 
 /**
  * Once two values of one key are found, nothing more is delivered: what is left is only looked through
- * for further ones. Throws REPLICAS_MISSING, CANCELLED, and what a worker reports.
+ * for further ones. `before` is what is done already, each as far as `stillHeld` finds. Throws REPLICAS_MISSING, CANCELLED, and what a worker reports.
  */
 export async function runShardStage(
   state: LoadState,
   parsed: ParseStageResult,
   delivery: SegmentTaker,
-  isStillHeld: (done: ShardDone) => boolean,
+  before: ReadonlyMap<number, ShardDone>,
+  stillHeld: (done: ShardDone) => Promise<ShardDone | undefined>,
 ): Promise<ShardStageResult> {
-  const { kept, pool, progress, settings, shardCount, stop } = state;
+  const { pool, progress, settings, shardCount, stop } = state;
   const done: ShardDone[] = [];
   const room = roomFor(parsed, settings.memoryMax, pool.threads);
   const conflicts = new Conflicts();
   let shardsResumed = 0;
-  // A chunk that is not what it was then may have changed any shard.
-  const isSameInput = parsed.chunksResumed === parsed.chunks.length;
   progress.beginShards(shardCount);
   const shards = Array.from({ length: shardCount }, (_, shard) => shard);
   const isComplete = await forEachBounded(shards, SHARDS_IN_FLIGHT_MAX, stop, async (shard) => {
-    const before = isSameInput ? kept.shards.get(shard) : undefined;
-    if (before !== undefined && isStillHeld(before)) {
+    const earlier = before.get(shard);
+    const held = earlier && (await stillHeld(earlier));
+    if (held !== undefined) {
       shardsResumed++;
-      done[shard] = before;
-      before.nodes.forEach((node) => progress.acknowledge(node));
+      done[shard] = held;
+      held.nodes.forEach((node) => progress.acknowledge(node));
     } else {
       done[shard] = await buildAndDeliver(state, parsed, delivery, room, conflicts, shard);
       if (conflicts.count === 0) noteDone(state, done[shard]);

@@ -1,18 +1,20 @@
 // Inputs that cannot be read at any offset, written into the work folder as plain files first:
 // compressed files, standard input, pipes.
 //
-// A spooled file is synced and then renamed, so a file of its final name is whole. A compressed
-// input's spool is named after its path, size and time and is used again by a resumed load; a stream
-// cannot be read twice, so it is spooled anew and known by its content (sha256) instead.
+// A compressed input's spool is used again by a resumed load. It is named after the input's path, size and
+// time, and after its own size and CRC32, which are checked then: it is not synced, and a power cut may
+// have left less of it. A stream cannot be read twice, so it is spooled anew and known by its content
+// (sha256) instead.
 //
 // What a small file unpacks to may be larger than the disk: the reserve of disk-reserve.ts is kept.
 
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import type { Readable } from 'node:stream';
+import { crc32 } from 'node:zlib';
 import { writeFully } from '../base/durable-file.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import { MAGIC_BYTES, compressionOfBytes, refuseForeign } from './compression.ts';
@@ -55,12 +57,14 @@ export function needsSpool(input: FoundInput): boolean {
  */
 export async function spoolInput(input: FoundInput, context: SpoolContext): Promise<Spooled> {
   if (!needsSpool(input)) return { path: input.path, identity: '' };
-  const path = join(context.folder, `${spoolName(input)}.spool`);
-  if (!input.isStream && existsSync(path)) return { path, identity: '' };
+  const name = spoolName(input);
+  const before = input.isStream ? undefined : await spooledBefore(context.folder, name);
+  if (before !== undefined) return { path: before, identity: '' };
   const hash = createHash('sha256');
+  let path: string;
   try {
     const content = input.isStream ? streamContent(input, context) : fileContent(input, context);
-    await write(content, hash, path, context);
+    path = await write(content, input.isStream ? hash : undefined, name, context);
   } catch (thrown) {
     if (context.signal.aborted) throw new SteleError('CANCELLED', 'Stopped in reading the input.');
     // A file that was still being written is not a damaged one.
@@ -69,6 +73,27 @@ export async function spoolInput(input: FoundInput, context: SpoolContext): Prom
   }
   if (!input.isStream) checkUnchanged([input]);
   return { path, identity: input.isStream ? hash.digest('hex') : '' };
+}
+
+/** A spool that an earlier load has left, if it is still what was written. */
+async function spooledBefore(folder: string, name: string): Promise<string | undefined> {
+  const left = existsSync(folder) ? readdirSync(folder) : [];
+  for (const file of left) {
+    if (!file.startsWith(`${name}-`)) continue;
+    const path = join(folder, file);
+    let [byteCount, crc] = [0, 0];
+    for await (const piece of createReadStream(path, { highWaterMark: READ_BYTES })) {
+      byteCount += (piece as Buffer).length;
+      crc = crc32(piece as Buffer, crc);
+    }
+    if (file === finalName(name, byteCount, crc)) return path;
+    await rm(path);
+  }
+  return undefined;
+}
+
+function finalName(name: string, byteCount: number, crc: number): string {
+  return `${name}-${byteCount}-${crc.toString(16).padStart(8, '0')}.spool`;
 }
 
 function spoolName({ isStream, modifiedMs, path, sizeBytes }: FoundInput): string {
@@ -138,12 +163,13 @@ function unpack(
 
 async function write(
   content: AsyncIterable<Uint8Array>,
-  hash: { update(bytes: Uint8Array): unknown },
-  path: string,
+  hash: { update(bytes: Uint8Array): unknown } | undefined,
+  name: string,
   { folder, signal, spoolBytesMax = Infinity }: SpoolContext,
-): Promise<void> {
+): Promise<string> {
   await mkdir(folder, { recursive: true });
-  const temporary = `${path}.tmp`;
+  const temporary = join(folder, `${name}.tmp`);
+  let [byteCount, crc] = [0, 0];
   const reserve = new DiskReserve(folder);
   const file = await open(temporary, 'w');
   let bytesLeft = spoolBytesMax;
@@ -152,14 +178,17 @@ async function write(
       const part = piece.subarray(0, bytesLeft);
       signal.throwIfAborted();
       await reserve.take(part.length);
-      hash.update(part);
+      hash?.update(part);
+      crc = crc32(part, crc);
+      byteCount += part.length;
       await writeFully(file, part);
       bytesLeft -= part.length;
       if (bytesLeft === 0) break;
     }
-    await file.sync();
     await file.close();
+    const path = join(folder, finalName(name, byteCount, crc));
     await rename(temporary, path);
+    return path;
   } catch (thrown) {
     await file.close().catch(() => undefined);
     await rm(temporary, { force: true });

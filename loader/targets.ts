@@ -33,6 +33,12 @@ export class Targets {
     return this.#isReadHere;
   }
 
+  /** Those of them that own a shard. */
+  get owners(): NodeView[] {
+    const indexes = new Set(this.#owners.flat());
+    return this.#nodes.filter((_, index) => indexes.has(index));
+  }
+
   /** Datanodes that can take data now. */
   get nodeCount(): number {
     return this.#nodes.length;

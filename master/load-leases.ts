@@ -9,7 +9,7 @@ import type { LoadProgressRecord } from './catalog/records.ts';
 /** How often a loader reports. */
 export const PROGRESS_INTERVAL_MS = 1_000;
 /** Without a report for this long, another load may take the keyspace. */
-const LEASE_MS = 10 * PROGRESS_INTERVAL_MS;
+export const LEASE_MS = 10 * PROGRESS_INTERVAL_MS;
 
 interface Lease {
   readonly lastSignMs: number;

@@ -4,6 +4,7 @@ import { LoadMode, LoadState } from '../proto/gen/stele/v1/load.ts';
 import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
 import type { CatalogState } from './catalog/catalog.ts';
 import type { LoadRecord } from './catalog/records.ts';
+import { LEASE_MS } from './load-leases.ts';
 import type { LoadLeases } from './load-leases.ts';
 
 const STATES: Readonly<Record<LoadRecord['state'], LoadState>> = {
@@ -28,14 +29,19 @@ export function describeLoad(
   load: LoadRecord,
   leases: LoadLeases,
 ): LoadStatus {
-  const isRunning = load.state === 'RUNNING';
-  const progress = (isRunning ? leases.progressOf(load.id) : load.progress) ?? NO_PROGRESS;
+  const isOpen = load.state === 'RUNNING';
+  const silentMs = isOpen ? Math.round(leases.silentMs(load.id)) : 0;
+  const isInterrupted = load.interruptedAt !== undefined || silentMs >= LEASE_MS;
+  const isRunning = isOpen && !isInterrupted;
+  const live = isOpen ? leases.progressOf(load.id) : undefined;
+  const progress = live ?? load.progress ?? NO_PROGRESS;
   return {
     ...progress,
     loadId: load.id,
     keyspace: state.keyspace.get(load.keyspaceUid)?.name ?? '',
     // Release 0.1.0 wrote a state of its own for everything that had ended without a version.
-    state: STATES[load.state] ?? LoadState.FAILED,
+    state:
+      isOpen && isInterrupted ? LoadState.INTERRUPTED : (STATES[load.state] ?? LoadState.FAILED),
     mode: load.mode === 'APPEND' ? LoadMode.APPEND : LoadMode.REPLACE,
     source: load.source,
     owner: load.owner === undefined ? undefined : { ...load.owner },
@@ -45,8 +51,8 @@ export function describeLoad(
     digest: Buffer.from(load.digest ?? '', 'hex'),
     startedAt: load.startedAt,
     endedAt: load.endedAt ?? '',
-    reason: load.reason ?? '',
-    silentMs: isRunning ? Math.round(leases.silentMs(load.id)) : 0,
+    reason: load.reason ?? (isOpen && isInterrupted ? 'its loader is silent' : ''),
+    silentMs,
   };
 }
 

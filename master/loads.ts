@@ -24,8 +24,9 @@ import {
   beginLoad,
   cancelLoad,
   endLoad,
+  interruptLoad,
   loadNotFound,
-  rebaseLoad,
+  resumeLoad,
 } from './catalog/load-transitions.ts';
 import type { BegunLoad } from './catalog/load-transitions.ts';
 import { removeGhosts } from './catalog/keyspace-transitions.ts';
@@ -105,7 +106,7 @@ export class Loads {
     if (load.state === 'COMMITTED' && isCurrent) return this.#response(loadId, keyspace, true);
     // What was parsed for a load that ended otherwise is used again, by a new one.
     if (load.state !== 'RUNNING') throw loadNotFound(loadId);
-    return this.#alive(await this.#leader.catalog.update((now) => rebaseLoad(now, loadId)));
+    return this.#alive(await this.#leader.catalog.update((now) => resumeLoad(now, loadId)));
   }
 
   #alive({ load, keyspace }: BegunLoad): BeginLoadResponse {
@@ -173,13 +174,23 @@ export class Loads {
     return { cancelled: over, targets, reason: over ? (load.reason ?? 'it is over') : '' };
   }
 
-  /** The loader gives the load up. One that is over already stays what it is. */
-  async abortLoad({ loadId, reason }: AbortLoadRequest): Promise<void> {
-    await this.#end(loadId, 'FAILED', reason || 'the loader gave it up');
+  /** The loader gives the load up, for now or for good. One that is over already stays what it is. */
+  async abortLoad({ loadId, reason, resumable }: AbortLoadRequest): Promise<void> {
+    const why = reason || 'the loader gave it up';
+    if (resumable) await this.#interrupt(loadId, why);
+    else await this.#end(loadId, 'FAILED', why);
+  }
+
+  async #interrupt(loadId: string, reason: string): Promise<void> {
+    const end = { reason, progress: this.#leases.progressOf(loadId), nowIso: wallClockIso() };
+    await this.#leader.catalog.update((state) => interruptLoad(state, loadId, end));
+    this.#log.info({ load: loadId, reason }, 'a load is interrupted');
+    this.#leader.turn();
   }
 
   /** Throws LOAD_NOT_FOUND, and CONFLICT for a load that is over. */
   async cancel(loadId: string, reason: string): Promise<LoadStatus> {
+    this.get(loadId);
     const end = {
       reason: reason || 'cancelled by hand',
       progress: this.#leases.progressOf(loadId),
@@ -197,8 +208,11 @@ export class Loads {
   async #end(loadId: string, how: 'FAILED' | 'ABANDONED', reason: string): Promise<void> {
     const progress = this.#leases.progressOf(loadId);
     const end = { reason, progress, nowIso: wallClockIso() };
+    const before = this.#leader.catalog.state.load.get(loadId);
     await this.#leader.catalog.update((state) => endLoad(state, loadId, how, end));
     this.#leases.end(loadId);
+    // Nobody will take it up again: what it has sent may go at once.
+    if (before?.state === 'RUNNING') this.#leader.forgetLoad(before.keyspaceUid);
     this.#leader.turn();
   }
 

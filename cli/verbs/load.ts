@@ -1,7 +1,7 @@
 // `stele load`: files -> a new version of a keyspace; what such a load would do; what interrupted ones
 // have left.
 //
-// Ctrl-C stops the load in order; nothing of it is visible, and the same command resumes it.
+// Ctrl-C, SIGTERM and SIGHUP stop the load in order; nothing of it is visible, and the same command resumes it.
 
 import { joinSettings, option, settingsOf } from '../../base/config.ts';
 import type { SettingsValues } from '../../base/config.ts';

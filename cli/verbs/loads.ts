@@ -57,15 +57,20 @@ function toCells(load: LoadStatus): string[] {
     load.startedAt,
     ownerText(load),
     load.source,
-    load.state === LoadState.RUNNING
-      ? progressText(load)
-      : shorten(load.reason, REASON_CHARACTERS_MAX),
+    load.state === LoadState.RUNNING ? progressText(load) : endText(load),
   ];
 }
 
 function ownerText({ owner }: LoadStatus): string {
   if (owner === undefined || owner.host === '') return '-';
   return `${owner.user === '' ? '' : `${owner.user}@`}${owner.host} ${owner.pid}`;
+}
+
+/** Why it ended; of one that may be taken up again, also how far it came. */
+function endText(load: LoadStatus): string {
+  const reason = shorten(load.reason, REASON_CHARACTERS_MAX);
+  if (load.state !== LoadState.INTERRUPTED) return reason;
+  return [reason, load.stage === '' ? '' : progressText(load)].filter(Boolean).join('; ');
 }
 
 function progressText(load: LoadStatus): string {

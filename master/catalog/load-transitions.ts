@@ -5,6 +5,8 @@
 //      +-----cancel, keyspace dropped---> CANCELLED
 //      +-----silent, superseded---------> ABANDONED
 //
+// A load that its loader has stopped in order stays RUNNING, with the time of that: it may be taken up again.
+//
 // Invariants: one RUNNING load a keyspace; an ended load never changes again; the history is bounded.
 
 import { SteleError, suspendedError } from '../../base/errors.ts';
@@ -62,8 +64,10 @@ export function beginLoad(
   if (other !== undefined) {
     const { mayReplace, progress, text } = livenessOf(other);
     const isSameFolder = wanted.workToken !== '' && other.workToken === wanted.workToken;
-    if (!mayReplace && !isSameFolder) throw inProgress(wanted.keyspace, other, text);
-    const why = isSameFolder ? 'from the same work folder' : 'after its lease had ended';
+    const isFree = mayReplace || isSameFolder || other.interruptedAt !== undefined;
+    if (!isFree) throw inProgress(wanted.keyspace, other, text);
+    const ended = other.interruptedAt === undefined ? 'its lease had ended' : 'it was interrupted';
+    const why = isSameFolder ? 'from the same work folder' : `after ${ended}`;
     const reason = `load ${wanted.id} took its place ${why}`;
     changes.push(endedLoad(other, 'ABANDONED', { reason, progress, nowIso: wanted.nowIso }));
   }
@@ -160,6 +164,25 @@ export function endLoad(
   return { changes: [change], result: change.record };
 }
 
+/** Notes that the loader has stopped. A load that is over stays what it is. Throws LOAD_NOT_FOUND. */
+export function interruptLoad(
+  state: CatalogState,
+  id: string,
+  end: LoadEnd,
+): Transition<LoadRecord> {
+  const load = state.load.get(id);
+  if (load === undefined) throw loadNotFound(id);
+  if (load.state !== 'RUNNING') return { changes: [], result: load };
+  const { nowIso, progress, reason } = end;
+  const record: LoadRecord = {
+    ...load,
+    interruptedAt: nowIso,
+    ...(progress === undefined ? {} : { progress }),
+    ...(reason === undefined ? {} : { reason }),
+  };
+  return { changes: [{ table: 'load', id, record }], result: record };
+}
+
 /** Throws LOAD_NOT_FOUND, and CONFLICT for a load that is over. */
 export function cancelLoad(state: CatalogState, id: string, end: LoadEnd): Transition<LoadRecord> {
   const load = state.load.get(id);
@@ -200,13 +223,15 @@ export function requireRunning(state: CatalogState, id: string): BegunLoad {
   );
 }
 
-/** An append that is taken up again goes on from what is current now. */
-export function rebaseLoad(state: CatalogState, id: string): Transition<BegunLoad> {
+/** Taken up again, it is interrupted no more; an append goes on from what is current now. */
+export function resumeLoad(state: CatalogState, id: string): Transition<BegunLoad> {
   const { keyspace, load } = requireRunning(state, id);
   const base = keyspace.desired.currentVersion;
-  if (load.mode !== 'APPEND' || load.base === base) {
+  const isRebased = load.mode === 'APPEND' && load.base !== base;
+  if (!isRebased && load.interruptedAt === undefined) {
     return { changes: [], result: { keyspace, load } };
   }
-  const record: LoadRecord = { ...load, base };
+  const { interruptedAt: _over, reason: _why, ...running } = load;
+  const record: LoadRecord = isRebased ? { ...running, base } : running;
   return { changes: [{ table: 'load', id, record }], result: { keyspace, load: record } };
 }

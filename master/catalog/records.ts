@@ -199,8 +199,10 @@ export interface LoadRecord {
   readonly version?: number;
   readonly records?: number;
   readonly digest?: string;
-  /** Why it ended without a commit. */
+  /** Why it ended without a commit, or was interrupted. */
   readonly reason?: string;
+  /** Its loader has stopped in order, and may take it up again; the state is still RUNNING. */
+  readonly interruptedAt?: string;
 }
 
 export interface NodeRecord {

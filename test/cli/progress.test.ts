@@ -12,6 +12,7 @@ const reading: LoadProgress = {
   shardsDone: 0,
   shardsTotal: 128,
   acknowledged: [],
+  awaited: [],
   elapsedMs: 1000,
   rowsPerSecond: 512_000,
   mbPerSecond: 54.2,

@@ -34,7 +34,7 @@ function put(
   { address }: RunningDatanode,
   segment: BuiltSegment,
   more: Partial<NodeView> & { signal?: AbortSignal } = {},
-): Promise<void> {
+): Promise<boolean> {
   const view = { id: 'n1', incarnation: '', address, zone: '', state: NodeState.SERVING, ...more };
   const links = new SegmentLinks(view);
   onTestFinished(() => links.close(new SteleError('CANCELLED', 'The test is over.')));

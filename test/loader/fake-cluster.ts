@@ -41,8 +41,8 @@ export class FakeDatanode {
   readonly segments = new Map<string, Buffer>();
   /** Segments whose bytes came over the wire. */
   received = 0;
-  /** Called before each segment is acknowledged; may throw, which refuses it. */
-  beforeStored: () => void = () => undefined;
+  /** Called, and waited for, before each segment is acknowledged; may throw, which refuses it. */
+  beforeStored: () => void | Promise<void> = () => undefined;
   readonly #server = createServer();
   #stopExchange = (): void => undefined;
 
@@ -79,15 +79,15 @@ export class FakeDatanode {
         return bytes.subarray(received);
       },
       filled: (byteCount) => void (received += byteCount),
-      finish: async () => this.#store(segmentId, bytes),
+      finish: () => this.#store(segmentId, bytes),
       abandon: () => undefined,
     };
   }
 
-  #store(id: string, bytes: Buffer): void {
+  async #store(id: string, bytes: Buffer): Promise<void> {
     const segment = openSegment(bytes);
     verifySegment(segment);
-    this.beforeStored();
+    await this.beforeStored();
     this.segments.set(id, bytes);
     this.received++;
   }
@@ -105,6 +105,8 @@ export class FakeMaster {
   currentFingerprint = '';
   readonly begun: BeginLoadRequest[] = [];
   readonly aborted: string[] = [];
+  /** Given up for now, to be taken up again. */
+  readonly interrupted: string[] = [];
   committed: CommitLoadRequest | undefined;
   /** Not empty: loaders learn with their next report that they are cancelled. */
   cancelReason = '';
@@ -204,8 +206,8 @@ export class FakeMaster {
 
   abortLoad: LoadServiceServer['abortLoad'] = ({ request }, callback) => {
     answer(callback, () => {
-      this.#open.delete(request.loadId);
-      this.aborted.push(request.loadId);
+      if (!request.resumable) this.#open.delete(request.loadId);
+      (request.resumable ? this.interrupted : this.aborted).push(request.loadId);
       return {};
     });
   };

@@ -288,6 +288,7 @@ describe('a load that cannot begin', () => {
         reportProgress: neverCalled,
         commitLoad: neverCalled,
         abortLoad: neverCalled,
+        wasReached: () => true,
         close: () => {},
       },
     });

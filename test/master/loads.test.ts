@@ -102,7 +102,11 @@ describe('what is told of loads', () => {
 
   test('lists running loads first, then the newest; and says why one failed', async () => {
     const first = await plane.begin('a');
-    await plane.loads.abortLoad({ loadId: first.loadId, reason: 'DUPLICATE_KEY: twice' });
+    await plane.loads.abortLoad({
+      loadId: first.loadId,
+      reason: 'DUPLICATE_KEY: twice',
+      resumable: false,
+    });
     await plane.load('b');
     const running = await plane.begin('a');
     const loads = await list();
@@ -114,7 +118,7 @@ describe('what is told of loads', () => {
     ]);
     expect(loads[2]).toMatchObject({ reason: 'DUPLICATE_KEY: twice' });
     // What has ended stays as it ended.
-    await plane.loads.abortLoad({ loadId: first.loadId, reason: 'late' });
+    await plane.loads.abortLoad({ loadId: first.loadId, reason: 'late', resumable: false });
     expect((await list())[2]?.reason).toBe('DUPLICATE_KEY: twice');
   });
 
@@ -134,7 +138,7 @@ describe('what is told of loads', () => {
   test('is bounded', async () => {
     for (let load = 0; load < 30; load++) {
       const { loadId } = await plane.begin('prices');
-      await plane.loads.abortLoad({ loadId, reason: `${load}` });
+      await plane.loads.abortLoad({ loadId, reason: `${load}`, resumable: false });
     }
     const { loadId } = await plane.begin('prices');
     const loads = await list();

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { settleLoad } from '../../../master/catalog/commit-transitions.ts';
 import type { CommitContent } from '../../../master/catalog/commit-transitions.ts';
 import { gateFor } from '../../../master/catalog/gate.ts';
-import { rebaseLoad } from '../../../master/catalog/load-transitions.ts';
+import { resumeLoad } from '../../../master/catalog/load-transitions.ts';
 import { versionId } from '../../../master/catalog/records.ts';
 import type { VersionRecord } from '../../../master/catalog/records.ts';
 import { rollback } from '../../../master/catalog/version-transitions.ts';
@@ -61,7 +61,7 @@ describe('the flip of an append', () => {
     expect(() => settle(2)).toThrow(conflict(/append to version 2, and meanwhile version 1/));
     expect(history.current).toBe(1);
     // Taken up again, the load goes on from there.
-    const again = history.run((state) => rebaseLoad(state, load));
+    const again = history.run((state) => resumeLoad(state, load));
     expect(again.load.base).toBe(1);
     expect(settle(1)).toMatchObject({ number: 3, follows: 1 });
     expect(history.current).toBe(3);

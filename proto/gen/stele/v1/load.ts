@@ -48,6 +48,8 @@ export const LoadState = {
   CANCELLED: 5,
   /** ABANDONED - Silent for too long, or another load took its place after its lease had ended. */
   ABANDONED: 6,
+  /** INTERRUPTED - Its loader said that it stops, or is silent; it may be taken up again. Another load may take its place. */
+  INTERRUPTED: 7,
 } as const;
 
 export type LoadState = typeof LoadState[keyof typeof LoadState];
@@ -60,6 +62,7 @@ export namespace LoadState {
   export type FAILED = typeof LoadState.FAILED;
   export type CANCELLED = typeof LoadState.CANCELLED;
   export type ABANDONED = typeof LoadState.ABANDONED;
+  export type INTERRUPTED = typeof LoadState.INTERRUPTED;
 }
 
 export interface BeginLoadRequest {
@@ -241,6 +244,8 @@ export interface AppendOutcome {
 export interface AbortLoadRequest {
   loadId: string;
   reason: string;
+  /** It may be taken up again: what it has sent is kept for a while, and another load may take its place. */
+  resumable: boolean;
 }
 
 export interface AbortLoadResponse {
@@ -1670,7 +1675,7 @@ export const AppendOutcome: MessageFns<AppendOutcome> = {
 };
 
 function createBaseAbortLoadRequest(): AbortLoadRequest {
-  return { loadId: "", reason: "" };
+  return { loadId: "", reason: "", resumable: false };
 }
 
 export const AbortLoadRequest: MessageFns<AbortLoadRequest> = {
@@ -1680,6 +1685,9 @@ export const AbortLoadRequest: MessageFns<AbortLoadRequest> = {
     }
     if (message.reason !== "") {
       writer.uint32(18).string(message.reason);
+    }
+    if (message.resumable !== false) {
+      writer.uint32(24).bool(message.resumable);
     }
     return writer;
   },
@@ -1711,6 +1719,14 @@ export const AbortLoadRequest: MessageFns<AbortLoadRequest> = {
             }
 
             message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.resumable = reader.bool();
             continue;
           }
         }
