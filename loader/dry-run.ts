@@ -1,5 +1,5 @@
 // `stele load --dry-run`: all of a load but its effects. Every row is parsed, every shard is built, so
-// that duplicates and conflicts are those of a load; nothing is sent, no master is asked, and the work
+// that duplicates and conflicts are those of a load; nothing is sent, no master is asked by it, and the work
 // folder goes with the run.
 
 import { randomBytes } from 'node:crypto';
@@ -58,22 +58,26 @@ const NO_CHECKPOINT: CheckpointLog = {
   committing: () => undefined,
 };
 
-/** Throws what a load throws for an input that cannot be loaded at all, and CANCELLED. */
+/**
+ * `shardCount` is that of the cluster that is meant. Throws what a load throws for an input that cannot be
+ * loaded at all, and CANCELLED.
+ */
 export async function runDryRun(
   settings: LoadSettings,
   sampleCount: number,
   hooks: RunHooks = {},
+  shardCount = SHARD_COUNT_DEFAULT,
 ): Promise<DryRunReport> {
   keyspaceName(settings.keyspace);
   checkGateFlags(settings);
-  return await withLoadRun(settings, hooks, true, (run) => runIn(run, sampleCount));
+  return await withLoadRun(settings, hooks, true, (run) => runIn(run, sampleCount, shardCount));
 }
 
-async function runIn(run: LoadRun, sampleCount: number): Promise<DryRunReport> {
+async function runIn(run: LoadRun, sampleCount: number, shardCount: number): Promise<DryRunReport> {
   const { found, hooks, progress, settings } = run;
   const { plan, pool, prepared } = await prepareRun(run);
   try {
-    const state = stateOf(run, prepared, plan, pool);
+    const state = stateOf(run, prepared, plan, pool, shardCount);
     const parsed = await runParseStage(state);
     if (settings.rejects !== undefined) await writeRejects(state, parsed.chunks, settings.rejects);
     progress.stage = 'build';
@@ -91,12 +95,13 @@ async function runIn(run: LoadRun, sampleCount: number): Promise<DryRunReport> {
 }
 
 function stateOf(
-  { folder, log, progress, settings, stop }: LoadRun,
+  { folder, log, notice, progress, settings, stop }: LoadRun,
   prepared: PreparedInput,
   plan: ChunkPlan,
   pool: WorkPool,
+  shardCount: number,
 ): LoadState {
-  const shared = { log, stop, prepared, folder, pool, progress };
+  const shared = { log, notice, stop, prepared, folder, pool, progress };
   return {
     ...plan,
     ...shared,
@@ -106,7 +111,7 @@ function stateOf(
     kept: { chunks: new Map(), shards: new Map() },
     loadId: '',
     keyspaceUid: randomId(),
-    shardCount: SHARD_COUNT_DEFAULT,
+    shardCount,
     binding: randomBytes(BINDING_BYTES).toString('hex'),
   };
 }

@@ -4,6 +4,7 @@ import type { Logger } from '../base/log.ts';
 import type { ParseOutcome } from './parse-task.ts';
 import type { Checkpoint, CheckpointLog, ShardDone } from './checkpoint.ts';
 import type { Conflicts } from './conflicts.ts';
+import type { Notice } from './find-inputs.ts';
 import type { ProgressCounter } from './load-progress.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
 import type { Portion } from './portions.ts';
@@ -15,6 +16,7 @@ import type { WorkPool } from './work-pool.ts';
 export interface LoadState extends ChunkPlan {
   readonly settings: LoadSettings;
   readonly log: Logger;
+  readonly notice: Notice;
   /** Aborts when the load is to stop at a checkpoint: on request, or because it has failed. */
   readonly stop: AbortController;
   readonly prepared: PreparedInput;

@@ -124,10 +124,10 @@ function stateOf(
   pool: WorkPool,
   response: BeginLoadResponse,
 ): LoadState {
-  const { folder, log, progress, settings, stop } = run;
+  const { folder, log, notice, progress, settings, stop } = run;
   const { keyspaceUid, loadId, shardCount } = response;
   const { binding, kept } = begun;
-  const shared = { settings, log, stop, prepared, folder, pool, progress };
+  const shared = { settings, log, notice, stop, prepared, folder, pool, progress };
   return { ...plan, ...shared, checkpoint, kept, loadId, keyspaceUid, shardCount, binding };
 }
 

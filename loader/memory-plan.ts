@@ -116,6 +116,26 @@ function leastOf(byteCount: number): string {
   return `${Math.ceil(byteCount / MiB)}MiB`;
 }
 
+/** Why one shard is larger than others; without its full stop. */
+export const SKEW_CAUSES =
+  'keys with the same hash tag (the part of a key in {}) are in one shard, and a large value is in one';
+/** Rows for each shard, below which chance makes shards uneven. */
+const SKEW_ROWS_MIN = 50;
+const SKEW_FACTOR = 4;
+
+/** The shard that holds several times as much as the average of all; undefined where none does. */
+export function skewedShard(
+  shardBytes: Float64Array,
+  shardRows: Float64Array,
+): { readonly shard: number; readonly share: number } | undefined {
+  const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
+  if (sum(shardRows) < SKEW_ROWS_MIN * shardRows.length) return undefined;
+  const total = sum(shardBytes);
+  const most = shardBytes.reduce((best, bytes) => Math.max(best, bytes), 0);
+  if (most <= (SKEW_FACTOR * total) / shardBytes.length) return undefined;
+  return { shard: shardBytes.indexOf(most), share: most / total };
+}
+
 /** What a shard takes to be built. */
 export interface ShardCost {
   readonly scratchBytes: number;
@@ -160,6 +180,7 @@ function buildBytes(memoryMax: number, threads: number): number {
 /**
  * Throws LOAD_REJECTED for a shard that no segment can hold, MEMORY_LIMIT for one that `threads` cannot
  * build within `memoryMax`. `share` below 1 is for an estimate that must not refuse what would fit.
+ * `isSkewed`: most other shards hold much less, so more shards would not help.
  */
 export function refuseTooLarge(
   shard: number | undefined,
@@ -167,12 +188,16 @@ export function refuseTooLarge(
   memoryMax: number,
   threads: number,
   share = 1,
+  isSkewed = false,
 ): void {
   const name = shard === undefined ? 'A shard' : `Shard ${shard}`;
+  const way = isSkewed
+    ? `more shards would not help, for it has much more than the others: ${SKEW_CAUSES}`
+    : 'use a cluster with more shards';
   if (recordBytes * share > SEGMENT_BYTES_MAX) {
     throw new SteleError(
       'LOAD_REJECTED',
-      `${name} would hold about ${formatBytes(recordBytes)}, over the 2 GiB of a segment; use a cluster with more shards.`,
+      `${name} would hold about ${formatBytes(recordBytes)}, over the 2 GiB of a segment, counted before duplicates of a key are left out: remove those from the input; else ${way}.`,
     );
   }
   const { scratchBytes, segmentBytes } = shardCost(recordBytes, records);
@@ -183,6 +208,6 @@ export function refuseTooLarge(
   const least = leastOf(needed / ofAll + PROCESS_BYTES + threads * THREAD_BYTES);
   throw new SteleError(
     'MEMORY_LIMIT',
-    `${name} would hold about ${formatBytes(recordBytes)}, and building it takes ${formatBytes(needed)}; allow --memory-max ${least} or more (it is ${formatBytes(memoryMax)}), or use a cluster with more shards.`,
+    `${name} would hold about ${formatBytes(recordBytes)}, and building it takes ${formatBytes(needed)}; allow --memory-max ${least} or more (it is ${formatBytes(memoryMax)}); or else ${way}.`,
   );
 }

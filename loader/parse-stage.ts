@@ -9,7 +9,7 @@ import type { InputFile } from './inputs.ts';
 import { VALUE_IS_JSON } from './dialect.ts';
 import { DiskReserve, workFolderFull } from './disk-reserve.ts';
 import type { LoadState, ParseStageResult, ParsedChunk } from './load-state.ts';
-import { extraBytes, longChunkCost, tooDear } from './memory-plan.ts';
+import { SKEW_CAUSES, extraBytes, longChunkCost, skewedShard, tooDear } from './memory-plan.ts';
 import type { ParseOutcome, ParseTask } from './parse-task.ts';
 import { cutIntoPortions } from './portions.ts';
 import type { Portion } from './portions.ts';
@@ -48,6 +48,7 @@ export async function runParseStage(state: LoadState): Promise<ParseStageResult>
     },
   );
   if (!isComplete) throw new SteleError('CANCELLED', 'The load was stopped.');
+  noticeSkew(state, shardBytes, shardRows);
   return {
     chunks: done,
     rowCount: totals.rows,
@@ -56,6 +57,19 @@ export async function runParseStage(state: LoadState): Promise<ParseStageResult>
     shardBytes,
     shardRows,
   };
+}
+
+function noticeSkew(
+  { notice }: LoadState,
+  shardBytes: Float64Array,
+  shardRows: Float64Array,
+): void {
+  const skewed = skewedShard(shardBytes, shardRows);
+  if (skewed === undefined) return;
+  const percent = Math.round(skewed.share * 100);
+  notice(
+    `shard ${skewed.shard} gets ${percent}% of all bytes, so few datanodes serve most of them: ${SKEW_CAUSES}`,
+  );
 }
 
 function addTo(sums: Float64Array, addends: Uint32Array): void {

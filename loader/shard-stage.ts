@@ -10,7 +10,7 @@ import { Conflicts } from './conflicts.ts';
 import type { Delivery } from './delivery.ts';
 import { workFolderFull } from './disk-reserve.ts';
 import type { LoadState, ParseStageResult, ShardStageResult } from './load-state.ts';
-import { refuseTooLarge, shardCost, shardRoom } from './memory-plan.ts';
+import { refuseTooLarge, shardCost, shardRoom, skewedShard } from './memory-plan.ts';
 import type { ShardCost } from './memory-plan.ts';
 import { parseAgain } from './parse-stage.ts';
 import { SegmentMemory } from './segment-memory.ts';
@@ -83,9 +83,10 @@ function roomFor(
   memoryMax: number,
   threads: number,
 ): Room {
+  const skewed = skewedShard(shardBytes, shardRows)?.shard;
   const costs = Array.from(shardBytes, (recordBytes, shard) => {
     const records = shardRows[shard] as number;
-    refuseTooLarge(shard, { recordBytes, records }, memoryMax, threads);
+    refuseTooLarge(shard, { recordBytes, records }, memoryMax, threads, 1, shard === skewed);
     return shardCost(recordBytes, records);
   });
   const largest = costs.reduce(dearer, shardCost(0, 0));

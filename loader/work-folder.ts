@@ -8,7 +8,15 @@
 // Below the working directory by default: it must survive a restart of the machine, as a folder for
 // temporary files may not, and hold about as much as the input. Removed after the commit.
 
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { wallClockIso } from '../base/clock.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
@@ -24,6 +32,7 @@ const ABOUT_NAME = 'about.json';
 const ABOUT_FORMAT = 1;
 const NAME_PATTERN = /^(?:dry-)?[0-9a-f]{16}(?:-[0-9]+)?$/;
 const DRY_PREFIX = 'dry-';
+const LEFT_MS_MIN = 60_000;
 
 export interface WorkFolder {
   readonly path: string;
@@ -79,11 +88,19 @@ export function openDryFolder(
   const base = workBase(workDir);
   for (const name of workNames(base)) {
     const path = join(base, name);
-    if (isDryName(name) && lockHolder(path) === undefined) removeFolder(path);
+    if (isDryName(name) && isLeft(path)) removeFolder(path);
   }
   const about = { keyspace, paths, startedAt: wallClockIso(), inputs };
   const name = `${DRY_PREFIX}${workFolderName(keyspace, paths)}-${process.pid}`;
   return open(join(base, name), about);
+}
+
+/** Whether nobody works in it any more; a folder just made has no lock yet. */
+function isLeft(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  // Files have the wall clock's time.
+  const isOld = stats !== undefined && Date.now() - stats.mtimeMs > LEFT_MS_MIN;
+  return isOld && lockHolder(path) === undefined;
 }
 
 /** The names of work folders in `base`; none where it is not there. */

@@ -203,6 +203,7 @@ function countReplicas(world: World, node: NodeStatus): number {
 export function describeShards(leader: Leader): ShardSummary[] {
   const { world, health } = leader;
   const datasets = currentDatasets(world);
+  const sizes = shardSizes(leader);
   return health.shards.map(({ shard, status }) => {
     const range = slotRangeOfShard(shard, world.shardCount);
     const owners = [...(world.owners[shard] ?? [])];
@@ -213,8 +214,24 @@ export function describeShards(leader: Leader): ShardSummary[] {
       owners,
       holders: holdersOf(world, datasets, shard, owners),
       status,
+      records: sizes.records[shard] ?? 0,
+      bytes: sizes.bytes[shard] ?? 0,
     };
   });
+}
+
+/** What the current versions of all keyspaces hold, by shard. */
+function shardSizes({ catalog, world }: Leader): { records: Float64Array; bytes: Float64Array } {
+  const records = new Float64Array(world.shardCount);
+  const bytes = new Float64Array(world.shardCount);
+  for (const { desired, uid } of catalog.state.keyspace.values()) {
+    const manifest = catalog.state.manifest.get(versionId(uid, desired.currentVersion));
+    for (const segment of manifest?.segments ?? []) {
+      records[segment.shard] = (records[segment.shard] ?? 0) + segment.records;
+      bytes[segment.shard] = (bytes[segment.shard] ?? 0) + segment.fileBytes;
+    }
+  }
+  return { records, bytes };
 }
 
 function holdersOf(

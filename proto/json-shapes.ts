@@ -180,6 +180,8 @@ export function shardJson(shard: ShardSummary): Json {
     owners: shard.owners,
     holders: shard.holders,
     status: healthWord(shard.status),
+    records: shard.records,
+    bytes: shard.bytes,
   };
 }
 

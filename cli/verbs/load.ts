@@ -8,6 +8,7 @@ import type { SettingsValues } from '../../base/config.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import { keyspaceName } from '../../base/ids.ts';
+import { SHARD_COUNT_DEFAULT, SHARD_COUNT_MAX } from '../../base/limits.ts';
 import type { RunHooks } from '../../loader/load-run.ts';
 import { loadSettings } from '../../loader/settings.ts';
 import type { LoadSettings } from '../../loader/settings.ts';
@@ -26,13 +27,20 @@ import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 
 const CANCEL_TIMEOUT_MS = 10_000;
+/** A dry run goes on without an answer. */
+const SHARDS_TIMEOUT_MS = 1_000;
 
 const SAMPLE_MAX = 10_000;
 
 const schema = joinSettings(
   loadSettings,
   settingsOf({
-    dryRun: option.flag('parse and check everything, change nothing, ask no master'),
+    dryRun: option.flag('parse and check everything, change nothing'),
+    shards: option.count(
+      'with --dry-run: shards of the cluster that is meant; 0 asks the master, and is 128 if none answers',
+      0,
+      { min: 0, max: SHARD_COUNT_MAX },
+    ),
     sample: option.count('show the first N records as they would be stored; load nothing', 0, {
       min: 0,
       max: SAMPLE_MAX,
@@ -125,10 +133,26 @@ async function preview(
     return { code: EXIT_OK, write };
   }
   const { runDryRun } = await import('../../loader/dry-run.ts');
-  const report = await runDryRun(settings, settings.sample, hooks);
+  const shardCount = await shardCountFor(settings);
+  const report = await runDryRun(settings, settings.sample, hooks, shardCount);
   const write = (): void =>
     isJson ? output.line(dryRunJson(report)) : writeDryRun(output, report);
   return { code: report.wouldLoad ? EXIT_OK : EXIT_FAILED, write };
+}
+
+/** How many shards the rows go to decides what fits. */
+async function shardCountFor({ master, shards }: LoadSettings & Values): Promise<number> {
+  if (shards > 0) {
+    if ((shards & (shards - 1)) === 0) return shards;
+    throw new SteleError('INVALID_ARGUMENT', `--shards ${shards} is not a power of two.`);
+  }
+  try {
+    const settings = { master, timeout: SHARDS_TIMEOUT_MS };
+    return (await withAdmin(settings, (admin) => admin.listShards())).shards.length;
+  } catch {
+    // A dry run needs no cluster.
+    return SHARD_COUNT_DEFAULT;
+  }
 }
 
 async function tidyWork(values: Values, output: Output): Promise<number> {

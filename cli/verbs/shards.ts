@@ -6,14 +6,15 @@ import { listingOptions } from '../client-settings.ts';
 import { EXIT_OK } from '../exit.ts';
 import { printJson } from '../json-output.ts';
 import { settingsOf } from '../../base/config.ts';
-import { formatTable } from '../table.ts';
+import { formatBytes } from '../../base/units.ts';
+import { formatCount, formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 import { paintHealth } from '../words.ts';
 
 export const shards = defineVerb({
   name: 'shards',
-  summary: 'list the shards and who holds them',
+  summary: 'list the shards, what is in them and who holds them',
   operands: '',
   schema: settingsOf(listingOptions),
   examples: ['stele shards', 'stele shards -o json'],
@@ -35,6 +36,8 @@ export const shards = defineVerb({
 const COLUMNS = [
   { title: 'SHARD', align: 'right' },
   { title: 'SLOTS', align: 'right' },
+  { title: 'RECORDS', align: 'right' },
+  { title: 'BYTES', align: 'right' },
   { title: 'OWNERS' },
   { title: 'HOLDERS' },
   { title: 'STATUS' },
@@ -44,6 +47,8 @@ function toCells(shard: ShardSummary): string[] {
   return [
     String(shard.shard),
     `${shard.slotFirst}-${shard.slotLast}`,
+    formatCount(shard.records),
+    formatBytes(shard.bytes),
     shard.owners.join(' ') || '-',
     shard.holders.join(' ') || '-',
   ];

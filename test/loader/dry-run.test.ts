@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
@@ -134,8 +134,20 @@ describe('a dry run', () => {
       'LOCK',
       JSON.stringify({ pid: 2 ** 30, startTicks: '1', role: 'load', since: '' }),
     );
+    // It may be one that another dry run has just made, and not locked yet.
+    await dryRun(folder, [file]);
+    expect(leftBehind(folder)).toHaveLength(1);
+    utimesSync(killed, 1_000_000, 1_000_000);
     await dryRun(folder, [file]);
     expect(leftBehind(folder)).toEqual([]);
+  });
+
+  it('is for the number of shards that it is told', async () => {
+    const folder = tempDir();
+    const file = write(folder, 'a.data', rowsText(100).text);
+    const settings = settingsFor(folder, [file]);
+    const [few, many] = [await runDryRun(settings, 0, {}, 1), await runDryRun(settings, 0)];
+    expect([few.loaded, few.digest]).toEqual([100, many.digest]);
   });
 });
 

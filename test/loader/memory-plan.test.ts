@@ -13,6 +13,7 @@ import {
   chunkCost,
   extraBytes,
   refuseTooLarge,
+  skewedShard,
   shardCost,
   shardRoom,
   threadsWithin,
@@ -81,6 +82,27 @@ describe('the plan', () => {
     const least = Number(/--memory-max (\d+)MiB or more/.exec(text)?.[1]);
     expect(refused((least - 1) * MiB)).not.toBe('');
     expect(refused(least * MiB)).toBe('');
+  });
+
+  it('says what makes a shard that has much more than the others, and that more shards do not help', () => {
+    const rows = new Float64Array(8).fill(1000);
+    const even = new Float64Array(8).fill(MiB);
+    expect(skewedShard(even, rows)).toBeUndefined();
+    const bytes = Float64Array.from(even, (one, shard) => (shard === 3 ? 9 * one : one));
+    expect(skewedShard(bytes, rows)).toEqual({ shard: 3, share: 9 / 16 });
+    // Of a few rows chance makes shards uneven.
+    expect(skewedShard(bytes, new Float64Array(8).fill(10))).toBeUndefined();
+    const shard = { recordBytes: 3 * 1024 * MiB, records: 4e6 };
+    const text = (isSkewed: boolean): string => {
+      try {
+        refuseTooLarge(3, shard, 64 * 1024 * MiB, 2, 1, isSkewed);
+        return '';
+      } catch (thrown) {
+        return (thrown as Error).message;
+      }
+    };
+    expect(text(true)).toMatch(/counted before duplicates.*more shards would not help.*hash tag/);
+    expect(text(false)).toMatch(/else use a cluster with more shards\.$/);
   });
 });
 

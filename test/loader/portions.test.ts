@@ -107,6 +107,17 @@ describe('many small files', () => {
     expect(error.message).toContain(`${join(parts, '1.csv')} at byte 8`);
   });
 
+  it('of one hash tag are told to make one large shard', async () => {
+    const { folder, load } = await setUp();
+    const text = Array.from({ length: 1000 }, (_, row) => `user:{7}:${row} value\n`).join('');
+    const notices: string[] = [];
+    const onNotice = (sentence: string): void => void notices.push(sentence);
+    await load([write(folder, 'a.data', text)], {}, { onNotice });
+    expect(notices).toEqual([
+      expect.stringMatching(/^shard \d gets 100% of all bytes, .*the same hash tag/),
+    ]);
+  });
+
   it('with two values of one key: both are told with file, byte and line, and the order counts', async () => {
     const { folder, load, master } = await setUp();
     const parts = join(folder, 'parts');

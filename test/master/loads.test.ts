@@ -100,6 +100,25 @@ describe('what is told of loads', () => {
     });
   });
 
+  test('is that it was interrupted, at once, when its loader says so; and it is taken up again', async () => {
+    const { loadId } = await plane.begin('a');
+    report(loadId);
+    await plane.loads.abortLoad({ loadId, reason: 'interrupted', resumable: true });
+    expect((await list())[0]).toMatchObject({
+      state: LoadState.INTERRUPTED,
+      rows: 610_000,
+      reason: 'interrupted',
+    });
+    expect((await plane.begin('a', { loadId })).loadId).toBe(loadId);
+    expect((await list())[0]).toMatchObject({ state: LoadState.RUNNING, reason: '' });
+    await plane.loads.abortLoad({ loadId, reason: 'interrupted', resumable: true });
+    const other = await plane.begin('a');
+    expect((await list()).map((load) => [load.loadId, load.state])).toEqual([
+      [other.loadId, LoadState.RUNNING],
+      [loadId, LoadState.ABANDONED],
+    ]);
+  });
+
   test('lists running loads first, then the newest; and says why one failed', async () => {
     const first = await plane.begin('a');
     await plane.loads.abortLoad({
@@ -192,7 +211,10 @@ describe('a load that is cancelled', () => {
     const load = await plane.begin('prices');
     await cancel(load.loadId);
     await expect(cancel(load.loadId)).rejects.toMatchObject({ code: 'CONFLICT' });
-    await expect(cancel('nix')).rejects.toMatchObject({ code: 'LOAD_NOT_FOUND' });
+    await expect(cancel('nix')).rejects.toMatchObject({
+      code: 'LOAD_NOT_FOUND',
+      message: expect.stringContaining('`stele loads` lists') as string,
+    });
     await expect(plane.begin('prices', { loadId: load.loadId })).rejects.toMatchObject({
       code: 'LOAD_NOT_FOUND',
     });

@@ -84,6 +84,8 @@ const SHARD = object({
   owners: TEXTS,
   holders: TEXTS,
   status: HEALTH_WORD,
+  records: COUNT,
+  bytes: COUNT,
 });
 const PLACEMENT = {
   shard: COUNT,

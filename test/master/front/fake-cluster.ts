@@ -365,7 +365,7 @@ export class FakeCluster implements ClusterOperations {
 
   async listShards() {
     const owners = ['datanode-0', 'datanode-1'];
-    const range = { shard: 0, slotFirst: 0, slotLast: 1023 };
+    const range = { shard: 0, slotFirst: 0, slotLast: 1023, records: 3, bytes: 1000 };
     return {
       shards: [{ ...range, owners, holders: ['datanode-0'], status: HealthStatus.YELLOW }],
     };

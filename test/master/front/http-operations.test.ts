@@ -182,6 +182,8 @@ describe('operations', () => {
       owners: ['datanode-0', 'datanode-1'],
       holders: ['datanode-0'],
       status: 'yellow',
+      records: 3,
+      bytes: 1000,
     });
     expect((await get('/v1/explain/default/%FF%2F')).json()).toMatchObject({
       shard: cluster.shardOf(Buffer.from([0xff, 0x2f])),
