@@ -44,7 +44,10 @@ export function removeGhosts(state: CatalogState, beforeIso: string): Transition
     const loads = [...state.load.values()].filter(
       ({ keyspaceUid }) => keyspaceUid === keyspace.uid,
     );
-    if (loads.some(({ endedAt = '' }) => endedAt > beforeIso)) continue;
+    const isAwaited = loads.some(
+      ({ endedAt = '', state: how }) => how === 'RUNNING' || endedAt > beforeIso,
+    );
+    if (isAwaited) continue;
     const record: KeyspaceRecord = { ...keyspace, state: 'DELETING' };
     changes.push({ table: 'keyspace', id: keyspace.uid, record });
     result.push(keyspace.name);

@@ -52,11 +52,13 @@ export function findKeyspace(state: CatalogState, name: string): KeyspaceRecord 
 }
 
 /**
- * Whether nothing ever became of a keyspace: it has no version, and no load runs that could make one. To users
+ * Whether nothing ever became of a keyspace: it has no version, and no load runs that could make one (one may be interrupted). To users
  * there is no such keyspace; its record stays for as long as its first load may be begun again (removeGhosts).
  */
 export function isGhost(state: CatalogState, { desired, uid }: KeyspaceRecord): boolean {
-  if (desired.currentVersion !== 0 || runningLoad(state, uid) !== undefined) return false;
+  const load = runningLoad(state, uid);
+  const isLoaded = load !== undefined && load.interruptedAt === undefined;
+  if (desired.currentVersion !== 0 || isLoaded) return false;
   return !versionsOf(state, uid).some(isHeld);
 }
 

@@ -34,14 +34,13 @@ export function catalogFacts(state: CatalogState, replication: number): CatalogF
   const versions = versionsByKeyspace(state);
   const live = [...state.keyspace.values()].filter((keyspace) => keyspace.state !== 'DELETING');
   const deleting = deletingUids(state);
-  const loading = new Set(
-    [...state.load.values()]
-      .filter((load) => load.state === 'RUNNING')
-      .map((load) => load.keyspaceUid),
-  );
+  const open = [...state.load.values()].filter((load) => load.state === 'RUNNING');
+  const loading = new Set(open.map((load) => load.keyspaceUid));
+  const running = open.filter(({ interruptedAt }) => interruptedAt === undefined);
+  const active = new Set(running.map((load) => load.keyspaceUid));
   const leaving = leavingVersions(state, versions, loading);
   const isGhost = (uid: string): boolean =>
-    !loading.has(uid) && versions.get(uid)?.some(isHeld) !== true;
+    !active.has(uid) && versions.get(uid)?.some(isHeld) !== true;
   return {
     datasets: live.flatMap((keyspace) =>
       (versions.get(keyspace.uid) ?? [])

@@ -57,6 +57,9 @@ describe('a load that is told to stop', () => {
       expect(done.code).toBe(code);
       expect(done.stderr).toContain('To take it up where it stopped: stele load');
       expect(await newest(keyspace)).toMatchObject({ state: 'INTERRUPTED', reason: 'interrupted' });
+      // Nothing ever became of it, so to others it is not there.
+      const listed = await steleShared(['keyspaces', '--master', cluster.masterGrpc]);
+      expect(listed.stdout).not.toContain(keyspace);
       const again = await cluster.load(keyspace, [file]);
       expect(again).toMatchObject({ version: 1, loaded: ROWS });
       expect(await newest(keyspace)).toMatchObject({ state: 'COMMITTED' });

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { catalogFacts } from '../../../master/core/datasets.ts';
 import { startEpoch } from '../../../master/catalog/cluster-transitions.ts';
 import { removeGhosts } from '../../../master/catalog/keyspace-transitions.ts';
-import { endLoad } from '../../../master/catalog/load-transitions.ts';
+import { endLoad, interruptLoad, resumeLoad } from '../../../master/catalog/load-transitions.ts';
 import { findKeyspace, requireKeyspace } from '../../../master/catalog/queries.ts';
 import { CatalogHistory } from './catalog-history.ts';
 
@@ -31,6 +31,17 @@ describe('a keyspace whose first load failed', () => {
     expect(history.run((state) => removeGhosts(state, '2026-01-01T09:00'))).toEqual([]);
     expect(history.run((state) => removeGhosts(state, '2026-01-01T11:00'))).toEqual(['prices']);
     expect(findKeyspace(history.state, 'prices')).toBeUndefined();
+  });
+
+  it('is for nobody while the load is interrupted, and stays for as long as that may be taken up', () => {
+    const id = history.begin();
+    const end = { reason: 'interrupted', nowIso: '2026-01-01T10:00' };
+    history.run((state) => interruptLoad(state, id, end));
+    expect(names()).toEqual([]);
+    expect(() => requireKeyspace(history.state, 'prices')).toThrow('There is no keyspace');
+    expect(history.run((state) => removeGhosts(state, '2027'))).toEqual([]);
+    history.run((state) => resumeLoad(state, id));
+    expect(names()).toEqual(['prices']);
   });
 
   it('is the same one for the load that is begun again', () => {

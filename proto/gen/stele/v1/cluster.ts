@@ -372,6 +372,9 @@ export interface ShardSummary {
   /** Who holds the current version of every keyspace and serves. */
   holders: string[];
   status: HealthStatus;
+  /** Of the current versions of all keyspaces, one copy: records and bytes of the segments. */
+  records: number;
+  bytes: number;
 }
 
 export interface ListShardsResponse {
@@ -3694,7 +3697,7 @@ export const ListShardsRequest: MessageFns<ListShardsRequest> = {
 };
 
 function createBaseShardSummary(): ShardSummary {
-  return { shard: 0, slotFirst: 0, slotLast: 0, owners: [], holders: [], status: 0 };
+  return { shard: 0, slotFirst: 0, slotLast: 0, owners: [], holders: [], status: 0, records: 0, bytes: 0 };
 }
 
 export const ShardSummary: MessageFns<ShardSummary> = {
@@ -3716,6 +3719,12 @@ export const ShardSummary: MessageFns<ShardSummary> = {
     }
     if (message.status !== 0) {
       writer.uint32(48).int32(message.status);
+    }
+    if (message.records !== 0) {
+      writer.uint32(56).uint64(message.records);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(64).uint64(message.bytes);
     }
     return writer;
   },
@@ -3779,6 +3788,22 @@ export const ShardSummary: MessageFns<ShardSummary> = {
             }
 
             message.status = reader.int32() as any;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.records = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
             continue;
           }
         }
