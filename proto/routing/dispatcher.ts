@@ -30,6 +30,8 @@ import { copyOf, newBatch } from './waiting.ts';
 import type { Batch, WaitingKey } from './waiting.ts';
 
 const CHECK_INTERVAL_MS = 5;
+/** After this process stood still no key expires for so long: what it was sent meanwhile is read first. */
+const STALL_GRACE_MS = 200;
 const PARK_FIRST_MS = 10;
 const PARK_MS_MAX = 100;
 
@@ -65,6 +67,7 @@ export class Dispatcher {
   #flushScheduled = false;
   readonly #sweeper: Sweeper;
   #closed = false;
+  #graceUntilMs = 0;
   retries = 0;
   hedges = 0;
   unavailable = 0;
@@ -75,7 +78,9 @@ export class Dispatcher {
     this.#hedging = new HedgePolicy(options.deadlineMs);
     const { nowMs } = options;
     const sweep = (now: number): boolean => this.#check(now);
-    this.#sweeper = new Sweeper({ intervalMs: CHECK_INTERVAL_MS, sweep, nowMs });
+    // Keys of the turn in which it stood still have their deadlines from a clock that stood still, too.
+    const onStall = (now: number): void => void (this.#graceUntilMs = now + STALL_GRACE_MS);
+    this.#sweeper = new Sweeper({ intervalMs: CHECK_INTERVAL_MS, sweep, onStall, nowMs });
   }
 
   /** Asks for one key; its receiver is called later, or at once when nobody can know the answer. */
@@ -188,7 +193,7 @@ export class Dispatcher {
         (index, status, bytes, start, end) => {
           this.#answer(batch, index, status, bytes, start, end);
         },
-        { deadlineMs: Math.max(1, batch.deadlineLastMs - nowMs) },
+        { deadlineMs: Math.max(STALL_GRACE_MS, batch.deadlineLastMs - nowMs) },
       )
       .then(
         () => this.#ended(batch),
@@ -269,7 +274,7 @@ export class Dispatcher {
   #retry(waiting: WaitingKey): void {
     if (waiting.asked > 0 || waiting.settled || waiting.receiver.abandoned) return;
     if (this.#closed) return this.#giveUp(waiting, 'UNAVAILABLE', this.#closedReason);
-    if (this.#options.nowMs() >= waiting.deadlineAtMs) return this.#expire(waiting);
+    if (this.#isOver(waiting, this.#options.nowMs())) return this.#expire(waiting);
     this.retries++;
     this.#place(waiting);
   }
@@ -310,7 +315,7 @@ export class Dispatcher {
     }
     if (nowMs < batch.deadlineFirstMs) return;
     for (const waiting of batch.waiting) {
-      if (waiting !== undefined && nowMs >= waiting.deadlineAtMs) this.#expire(waiting);
+      if (waiting !== undefined && this.#isOver(waiting, nowMs)) this.#expire(waiting);
     }
   }
 
@@ -331,10 +336,14 @@ export class Dispatcher {
     const parked = this.#parked;
     this.#parked = [];
     for (const entry of parked) {
-      if (nowMs >= entry.waiting.deadlineAtMs) this.#expire(entry.waiting);
+      if (this.#isOver(entry.waiting, nowMs)) this.#expire(entry.waiting);
       else if (nowMs >= entry.retryAtMs) this.#retry(entry.waiting);
       else this.#parked.push(entry);
     }
+  }
+
+  #isOver({ deadlineAtMs }: WaitingKey, nowMs: number): boolean {
+    return nowMs >= deadlineAtMs && nowMs >= this.#graceUntilMs;
   }
 
   /** Late is DEADLINE_EXCEEDED; UNAVAILABLE is what was refused or could not be asked until then. */
