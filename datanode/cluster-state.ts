@@ -13,6 +13,7 @@ export class ClusterState {
   #byName = new Map<string, KeyspaceView>();
   #byIndex = new Map<number, KeyspaceView>();
   #byUid = new Map<string, KeyspaceView>();
+  readonly #listeners: (() => void)[] = [];
 
   /** True while the view is one that an earlier run of this node was given. */
   get isRestored(): boolean {
@@ -49,6 +50,12 @@ export class ClusterState {
     this.#byName = new Map(view.keyspaces.map((keyspace) => [keyspace.name, keyspace]));
     this.#byIndex = new Map(view.keyspaces.map((keyspace) => [keyspace.index, keyspace]));
     this.#byUid = new Map(view.keyspaces.map((keyspace) => [keyspace.uid, keyspace]));
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Calls `listener` after each view that is taken. It must not throw. */
+  subscribe(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
   keyspaceNamed(name: string): KeyspaceView | undefined {

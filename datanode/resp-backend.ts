@@ -7,25 +7,35 @@ import { monotonicNowMs } from '../base/clock.ts';
 import { keyspaceIndex } from '../base/ids.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
-import type { CommandBackend, PendingReply, ServerFacts } from '../resp/backend.ts';
-import type { CommandSpec } from '../resp/command-spec.ts';
+import { atOnce } from '../resp/backend.ts';
+import type {
+  BackendHandler,
+  CommandBackend,
+  KeysReply,
+  PendingReply,
+  ServerFacts,
+  ValueReply,
+} from '../resp/backend.ts';
+import type { BackendCommand, CommandSpec } from '../resp/command-spec.ts';
 import type { CommandArguments } from '../resp/decoder.ts';
 import type { ReplyWriter } from '../resp/encoder.ts';
-import { REDIS_VERSION, writeInfo } from '../resp/info.ts';
+import { executeClusterCommand } from '../resp/cluster-commands.ts';
+import { databaseCount, REDIS_VERSION, writeInfo } from '../resp/info.ts';
 import type { ListenerCounts } from '../resp/info.ts';
-import { integerArgument } from '../resp/integer-argument.ts';
-import { memoryUsage, usageKeyBytes } from '../resp/memory-usage.ts';
+import { keyIfFound, literalOf } from '../resp/keys-command.ts';
+import { keysReply } from '../resp/keys-replies.ts';
 import type { KeyspaceRef, Session } from '../resp/session.ts';
-import { rangeOf } from '../resp/string-range.ts';
+import { valueReply } from '../resp/value-replies.ts';
 import { shardOfSlot } from '../ring/shard.ts';
 import { slotOfKey } from '../ring/slot.ts';
+import { datasetName } from '../proto/view-words.ts';
 import { found, lookupInShard } from './lookup.ts';
 import type { Datanode } from './node.ts';
 import { READ_AHEAD_KEYS, ReadAhead } from './read-ahead.ts';
-import { writeClusterReply } from './resp-cluster.ts';
+import { clusterSource } from './resp-cluster.ts';
 import { currentTable, loading, noKeyspace } from './resp-dataset.ts';
 import { datanodeInfo } from './resp-info.ts';
-import { KEYS_COMMANDS, writeKeysReply } from './resp-keys.ts';
+import { KEYS_HANDLERS } from './resp-keys.ts';
 import { writeSteleReply } from './resp-stele.ts';
 import type { VersionTable } from './version-tables.ts';
 
@@ -34,6 +44,29 @@ export class DatanodeRespBackend implements CommandBackend {
   readonly #listener: () => ListenerCounts;
   readonly #startedAtMs: number;
   readonly #ahead = new ReadAhead();
+  readonly #handlers: Record<BackendCommand, BackendHandler> = {
+    get: atOnce((command, session, out) => this.#get(command, session, out)),
+    mget: atOnce((command, session, out) => this.#manyValues(command, session, out)),
+    info: atOnce((command, _, out) =>
+      writeInfo(command, out, datanodeInfo(this.#node, this.#listener(), this.#startedAtMs)),
+    ),
+    keys: (command, session, out) => {
+      const literal = literalOf(command);
+      if (literal === undefined) return this.#keys('keys')(command, session, out);
+      this.#oneKey(command, session, out, keyIfFound(literal), 1);
+      return undefined;
+    },
+    dbsize: this.#keys('dbsize'),
+    scan: this.#keys('scan'),
+    randomkey: this.#keys('randomkey'),
+    'cluster|countkeysinslot': this.#keys('cluster|countkeysinslot'),
+    'cluster|getkeysinslot': this.#keys('cluster|getkeysinslot'),
+    'stele|explain': this.#stele('explain'),
+    'stele|health': this.#stele('health'),
+    'stele|keyspaces': this.#stele('keyspaces'),
+    'stele|nodes': this.#stele('nodes'),
+    'stele|version': this.#stele('version'),
+  };
 
   constructor(node: Datanode, listener: () => ListenerCounts, startedAtMs: number) {
     this.#node = node;
@@ -47,30 +80,35 @@ export class DatanodeRespBackend implements CommandBackend {
     session: Session,
     out: ReplyWriter,
   ): PendingReply | undefined {
-    switch (spec.name) {
-      case 'get':
-        this.#get(command, session, out);
-        break;
-      case 'mget':
-        this.#manyValues(command, session, out);
-        break;
-      case 'exists':
-        this.#countKeys(command, session, out);
-        break;
-      case 'strlen':
-        this.#oneKey(command, session, out, writeLength);
-        break;
-      case 'type':
-        this.#oneKey(command, session, out, writeType);
-        break;
-      case 'ttl':
-      case 'pttl':
-        this.#oneKey(command, session, out, writeTimeToLive);
-        break;
-      default:
-        return this.#seldom(spec.name, command, session, out);
+    // Nearly all commands are this one: it need not be looked up among the others.
+    if (spec.name === 'get') {
+      this.#get(command, session, out);
+      return undefined;
     }
-    return undefined;
+    switch (spec.handler) {
+      case 'backend':
+        return this.#handlers[spec.name as BackendCommand](command, session, out);
+      case 'keys':
+        this.#severalKeys(command, session, out, keysReply(spec, command), spec.lastKey);
+        return undefined;
+      case 'cluster':
+        executeClusterCommand(spec, command, out, clusterSource(this.#node));
+        return undefined;
+      default:
+        this.#oneKey(command, session, out, valueReply(spec, command), spec.firstKey);
+        return undefined;
+    }
+  }
+
+  refusesKeys(
+    spec: CommandSpec,
+    command: CommandArguments,
+    session: Session,
+    out: ReplyWriter,
+  ): boolean {
+    const table = currentTable(this.#node, session.keyspace.name);
+    const last = spec.lastKey < 0 ? command.argc + spec.lastKey : spec.lastKey;
+    return this.#commonShard(command, spec.firstKey, last, table, out) < 0;
   }
 
   resolveKeyspace(nameOrIndex: string): KeyspaceRef | undefined {
@@ -87,29 +125,28 @@ export class DatanodeRespBackend implements CommandBackend {
     return undefined;
   }
 
-  facts(): ServerFacts {
-    return { redisVersion: REDIS_VERSION, mode: 'cluster', role: 'master', databases: 1024 };
+  datasetOf(keyspaceName: string): string {
+    return datasetName(this.#node.cluster.keyspaceNamed(keyspaceName));
   }
 
-  #seldom(
-    name: string,
-    command: CommandArguments,
-    session: Session,
-    out: ReplyWriter,
-  ): PendingReply | undefined {
-    const node = this.#node;
-    if (name === 'getrange') this.#oneKey(command, session, out, rangeWriter(command));
-    else if (name === 'object|encoding') this.#oneKey(command, session, out, writeEncoding, 2);
-    else if (name === 'memory|usage') {
-      this.#oneKey(command, session, out, usageWriter(command), 2);
-    } else if (KEYS_COMMANDS.has(name)) {
-      return writeKeysReply(node, name, command, session.keyspace.name, out);
-    } else if (name.startsWith('cluster|')) writeClusterReply(node, name, command, out);
-    else if (name.startsWith('stele|')) writeSteleReply(node, name, command, session, out);
-    else if (name === 'info') {
-      writeInfo(command, out, datanodeInfo(node, this.#listener(), this.#startedAtMs));
-    } else out.error(`ERR '${name.replace('|', ' ')}' is not supported here`);
-    return undefined;
+  watchDatasets(onChange: () => void): void {
+    this.#node.cluster.subscribe(onChange);
+  }
+
+  facts(): ServerFacts {
+    const databases = databaseCount(this.#node.cluster.view?.keyspaces ?? []);
+    return { redisVersion: REDIS_VERSION, mode: 'cluster', role: 'master', databases };
+  }
+
+  #keys(name: keyof typeof KEYS_HANDLERS): BackendHandler {
+    return (command, session, out) =>
+      KEYS_HANDLERS[name](this.#node, session.keyspace.name, command, out);
+  }
+
+  #stele(name: string): BackendHandler {
+    return atOnce((command, session, out) =>
+      writeSteleReply(this.#node, `stele|${name}`, command, session, out),
+    );
   }
 
   lookAhead(bytes: Uint8Array, at: number, end: number, session: Session): void {
@@ -147,8 +184,8 @@ export class DatanodeRespBackend implements CommandBackend {
     command: CommandArguments,
     session: Session,
     out: ReplyWriter,
-    write: KeyReply,
-    at = 1,
+    write: ValueReply,
+    at: number,
   ): void {
     const table = currentTable(this.#node, session.keyspace.name);
     const start = command.starts[at] ?? 0;
@@ -158,12 +195,13 @@ export class DatanodeRespBackend implements CommandBackend {
     this.#node.counters.lookups++;
     const status = lookupInShard(table, shard, command.buffer, start, end);
     if (status === LookupStatus.UNAVAILABLE) this.#redirect(slot, out);
-    else write(out, this.#counted(status));
+    else if (this.#counted(status)) write(out, found.bytes, found.start, found.end);
+    else write(out, undefined, 0, 0);
   }
 
   #manyValues(command: CommandArguments, session: Session, out: ReplyWriter): void {
     const table = currentTable(this.#node, session.keyspace.name);
-    const shard = this.#commonShard(command, table, out);
+    const shard = this.#commonShard(command, 1, command.argc - 1, table, out);
     if (shard < 0) return;
     out.array(command.argc - 1);
     for (let first = 1; first < command.argc; first += READ_AHEAD_KEYS) {
@@ -187,24 +225,43 @@ export class DatanodeRespBackend implements CommandBackend {
     this.#ahead.touch();
   }
 
-  #countKeys(command: CommandArguments, session: Session, out: ReplyWriter): void {
+  /** The keys from argument 1 to `lastKey`, which may count from the end. */
+  #severalKeys(
+    command: CommandArguments,
+    session: Session,
+    out: ReplyWriter,
+    reply: KeysReply,
+    lastKey: number,
+  ): void {
     const table = currentTable(this.#node, session.keyspace.name);
-    const shard = this.#commonShard(command, table, out);
+    const last = lastKey < 0 ? command.argc + lastKey : lastKey;
+    const shard = this.#commonShard(command, 1, last, table, out);
     if (shard < 0) return;
-    let count = 0;
-    for (let at = 1; at < command.argc; at++) {
+    const values: (Buffer | undefined)[] = [];
+    let foundCount = 0;
+    for (let at = 1; at <= last; at++) {
       const start = command.starts[at] ?? 0;
       const status = lookupInShard(table, shard, command.buffer, start, command.ends[at] ?? 0);
-      if (this.#counted(status)) count++;
+      const isFound = this.#counted(status);
+      if (isFound) foundCount++;
+      if (reply.readsValues) {
+        values.push(isFound ? found.bytes.subarray(found.start, found.end) : undefined);
+      }
     }
-    this.#node.counters.lookups += command.argc - 1;
-    out.integer(count);
+    this.#node.counters.lookups += last;
+    reply.write(out, values, foundCount);
   }
 
   /** The shard of all keys, or -1 after an error was written: several slots, or not held here. */
-  #commonShard(command: CommandArguments, table: VersionTable, out: ReplyWriter): number {
+  #commonShard(
+    command: CommandArguments,
+    first: number,
+    last: number,
+    table: VersionTable,
+    out: ReplyWriter,
+  ): number {
     let slot = -1;
-    for (let at = 1; at < command.argc; at++) {
+    for (let at = first; at <= last; at++) {
       const next = slotOfKey(command.buffer, command.starts[at] ?? 0, command.ends[at] ?? 0);
       if (slot >= 0 && next !== slot) {
         out.error("CROSSSLOT Keys in request don't hash to the same slot");
@@ -236,44 +293,7 @@ export class DatanodeRespBackend implements CommandBackend {
   }
 }
 
-/** Writes the reply for one key; when `isFound`, its value is described by `found`. */
-type KeyReply = (out: ReplyWriter, isFound: boolean) => void;
-
 function writeValue(out: ReplyWriter, isFound: boolean): void {
   if (isFound) out.bulkViewed(found.bytes, found.view, found.start, found.end);
   else out.nil();
-}
-
-function writeLength(out: ReplyWriter, isFound: boolean): void {
-  out.integer(isFound ? found.end - found.start : 0);
-}
-
-function writeType(out: ReplyWriter, isFound: boolean): void {
-  out.simple(isFound ? 'string' : 'none');
-}
-
-function writeTimeToLive(out: ReplyWriter, isFound: boolean): void {
-  out.integer(isFound ? -1 : -2);
-}
-
-function writeEncoding(out: ReplyWriter, isFound: boolean): void {
-  if (isFound) out.bulkText('raw');
-  else out.nil();
-}
-
-function rangeWriter(command: CommandArguments): KeyReply {
-  const first = integerArgument(command, 2);
-  const last = integerArgument(command, 3);
-  return (out, isFound) => {
-    const { start, end } = rangeOf(first, last, isFound ? found.end - found.start : 0);
-    out.bulkImmutable(found.bytes, found.start + start, found.start + end);
-  };
-}
-
-function usageWriter(command: CommandArguments): KeyReply {
-  const keyBytes = usageKeyBytes(command);
-  return (out, isFound) => {
-    if (isFound) out.integer(memoryUsage(keyBytes, found.end - found.start));
-    else out.nil();
-  };
 }

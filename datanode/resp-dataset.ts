@@ -10,9 +10,6 @@ import type { KeyspaceView } from '../proto/gen/stele/v1/view.ts';
 import type { Datanode } from './node.ts';
 import type { VersionTable } from './version-tables.ts';
 
-/** Names of keyspaces in an error, which may be the answer to every command of a client. */
-const NAMES_TOLD = 3;
-
 /** The table of the current version of a keyspace. Throws UNINITIALIZED, KEYSPACE_NOT_FOUND, SUSPENDED, UNAVAILABLE. */
 export function currentTable(node: Datanode, keyspaceName: string): VersionTable {
   const keyspace = node.cluster.keyspaceNamed(keyspaceName);
@@ -71,13 +68,10 @@ export function noKeyspace({ cluster, contact }: Datanode, name: string): SteleE
       `This datanode knows no keyspace '${shorten(name)}', but it has not heard its master for ${formatDuration(contact.silentMs(nowMs))}: ask another one.`,
     );
   }
-  const known = view.keyspaces.slice(0, NAMES_TOLD).map((keyspace) => keyspace.name);
-  const more =
-    view.keyspaces.length > NAMES_TOLD
-      ? ` (and ${view.keyspaces.length - NAMES_TOLD} more: STELE KEYSPACES)`
-      : '';
-  const advice = known.length > 0 ? `SELECT one of: ${known.join(', ')}${more}` : 'load one first';
-  return new SteleError('KEYSPACE_NOT_FOUND', `no such keyspace '${shorten(name)}'; ${advice}`);
+  return new SteleError(
+    'KEYSPACE_NOT_FOUND',
+    `There is no keyspace '${shorten(name)}'; \`stele keyspaces\` lists those there are.`,
+  );
 }
 
 export function loading(): SteleError {

@@ -1,7 +1,7 @@
 // INFO of a datanode: the sections clients and people look at.
 
 import { monotonicNowMs } from '../base/clock.ts';
-import { keyspaceSection, processSections } from '../resp/info.ts';
+import { keyspaceSections, processSections } from '../resp/info.ts';
 import type { InfoSection, KeyspaceFacts, ListenerCounts } from '../resp/info.ts';
 import type { Datanode } from './node.ts';
 import { notReadyReason } from './readiness.ts';
@@ -35,7 +35,7 @@ export function datanodeInfo(
   return [
     ...sections,
     { name: 'Cluster', fields: { cluster_enabled: 1, ...viewFields(node) } },
-    keyspaceSection(keyspacesOf(node)),
+    ...keyspaceSections(keyspacesOf(node)),
   ];
 }
 

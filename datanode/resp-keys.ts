@@ -1,13 +1,16 @@
-// The commands of a datanode that are about many keys: SCAN, DBSIZE, RANDOMKEY and the keys of a slot.
+// The commands of a datanode that are about many keys: SCAN, KEYS, DBSIZE, RANDOMKEY and the keys of a slot.
 //
-// SCAN, DBSIZE and RANDOMKEY speak of the shards that this node is named first for, as a primary of
+// All but the latter speak of the shards that this node is named first for, as a primary of
 // Redis does: so the union over all nodes is the keyspace, with no key twice, and tools that add up
 // DBSIZE are right. What a node holds as a replica it shows only to those who ask for a key or a slot.
 
+import { setImmediate } from 'node:timers/promises';
 import { SteleError } from '../base/errors.ts';
 import type { PendingReply } from '../resp/backend.ts';
+import type { BackendCommand } from '../resp/command-spec.ts';
 import type { CommandArguments } from '../resp/decoder.ts';
 import type { ReplyWriter } from '../resp/encoder.ts';
+import { collectKeys, keysPattern, writeKeys } from '../resp/keys-command.ts';
 import { PendingOperation } from '../resp/pending-operation.ts';
 import { scanArguments } from '../resp/scan-arguments.ts';
 import { encodeCursor, snapshotOf, versionOfCursor } from '../resp/scan-cursor.ts';
@@ -18,43 +21,51 @@ import { currentTable, keyspaceNamed, primaryShards, tableOfVersion } from './re
 import { randomKey, scanTable } from './scanning.ts';
 import type { VersionTable } from './version-tables.ts';
 
-/** Commands that `writeKeysReply` answers. */
-export const KEYS_COMMANDS: ReadonlySet<string> = new Set([
-  'scan',
-  'dbsize',
-  'randomkey',
-  'cluster|countkeysinslot',
-  'cluster|getkeysinslot',
-]);
+/** Records between two pauses of KEYS: well under a millisecond. */
+const RECORDS_PER_PIECE = 2000;
 
-/** Answers one of KEYS_COMMANDS, at once or later. Throws what the client is told. */
-export function writeKeysReply(
+type KeysHandler = (
   node: Datanode,
-  name: string,
-  command: CommandArguments,
   keyspaceName: string,
+  command: CommandArguments,
   out: ReplyWriter,
-): PendingReply | undefined {
-  switch (name) {
-    case 'scan':
-      scan(node, command, keyspaceName, out);
-      return undefined;
-    case 'dbsize':
-      out.integer(
-        recordsOf(currentTable(node, keyspaceName), primaryShardsHere(node, keyspaceName)),
-      );
-      return undefined;
-    case 'randomkey': {
-      const shards = primaryShardsHere(node, keyspaceName);
-      const key = randomKey(currentTable(node, keyspaceName), shards, Math.random);
-      if (key === undefined) out.nil();
-      else out.bulk(key);
-      return undefined;
-    }
-    default:
-      return slotReply(node, name, command, currentTable(node, keyspaceName));
-  }
-}
+) => PendingReply | undefined;
+
+/** They answer at once or later, and throw what the client is told. */
+export const KEYS_HANDLERS = {
+  scan: (node, keyspaceName, command, out) => {
+    scan(node, command, keyspaceName, out);
+    return undefined;
+  },
+  keys: (node, keyspaceName, command) =>
+    new PendingOperation(matchingKeys(node, command, keyspaceName), writeKeys),
+  dbsize: (node, keyspaceName, _, out) => {
+    const shards = primaryShardsHere(node, keyspaceName);
+    out.integer(recordsOf(currentTable(node, keyspaceName), shards));
+    return undefined;
+  },
+  randomkey: (node, keyspaceName, _, out) => {
+    const shards = primaryShardsHere(node, keyspaceName);
+    const key = randomKey(currentTable(node, keyspaceName), shards, Math.random);
+    if (key === undefined) out.nil();
+    else out.bulk(key);
+    return undefined;
+  },
+  'cluster|countkeysinslot': (node, keyspaceName, command) => {
+    const table = currentTable(node, keyspaceName);
+    const slot = countedSlot(command);
+    const count = isHere(node, table, slot) ? node.slotKeys.count(table, slot) : Promise.resolve(0);
+    return new PendingOperation(count, (out, answer) => out.integer(answer));
+  },
+  'cluster|getkeysinslot': (node, keyspaceName, command) => {
+    const table = currentTable(node, keyspaceName);
+    const { slot, keysMax } = listedSlot(command);
+    const keys = isHere(node, table, slot)
+      ? node.slotKeys.keys(table, slot, keysMax)
+      : Promise.resolve([]);
+    return new PendingOperation(keys, writeKeys);
+  },
+} satisfies Partial<Record<BackendCommand, KeysHandler>>;
 
 /** The shards that this node is named first for. Throws UNAVAILABLE where one of them is not here: 0 would be wrong. */
 function primaryShardsHere(node: Datanode, keyspaceName: string): number[] {
@@ -87,45 +98,43 @@ function scan(
   const version = versionOfCursor(cursor, keyspace);
   const table = tableOfVersion(node, keyspace, version);
   if (!strings) return writePage(out, '0', []);
-  const primary = new Set(primaryShards(node));
-  const planOf = (shard: number): 'scan' | 'skip' => {
-    if (!primary.has(shard)) return 'skip';
-    if (table.shards[shard] !== undefined) return 'scan';
-    throw notHere(shard, version);
-  };
-  const { keys, next } = scanTable(table, cursor, planOf, { recordsMax: count, pattern });
+  const { keys, next } = scanTable(table, cursor, primaryPlan(node, table), {
+    recordsMax: count,
+    pattern,
+  });
   const isEnd = next.shard >= table.shards.length;
   writePage(out, isEnd ? '0' : encodeCursor(snapshotOf(keyspace.uid, version), next), keys);
+}
+
+/** Scans the shards that this node is named first for. Throws UNAVAILABLE where one of them is not here. */
+function primaryPlan(node: Datanode, table: VersionTable): (shard: number) => 'scan' | 'skip' {
+  const primary = new Set(primaryShards(node));
+  return (shard) => {
+    if (!primary.has(shard)) return 'skip';
+    if (table.shards[shard] !== undefined) return 'scan';
+    throw notHere(shard, table.version);
+  };
+}
+
+/** KEYS with a pattern that may match several: as SCAN, in small pieces, all of one version. */
+async function matchingKeys(
+  node: Datanode,
+  command: CommandArguments,
+  keyspaceName: string,
+): Promise<Uint8Array[]> {
+  const table = currentTable(node, keyspaceName);
+  const pattern = keysPattern(command, recordsOf(table, primaryShardsHere(node, keyspaceName)));
+  const planOf = primaryPlan(node, table);
+  return collectKeys(table.shards.length, async (place) => {
+    await setImmediate();
+    return scanTable(table, place, planOf, { recordsMax: RECORDS_PER_PIECE, pattern });
+  });
 }
 
 function writePage(out: ReplyWriter, cursor: string, keys: readonly Buffer[]): void {
   out.array(2);
   out.bulkText(cursor);
-  writeKeyArray(out, keys);
-}
-
-function writeKeyArray(out: ReplyWriter, keys: readonly Buffer[]): void {
-  out.array(keys.length);
-  for (const key of keys) out.bulk(key);
-}
-
-/** As in Redis these are about the keys that are here: of a slot that is elsewhere there are none. */
-function slotReply(
-  node: Datanode,
-  name: string,
-  command: CommandArguments,
-  table: VersionTable,
-): PendingReply {
-  if (name === 'cluster|countkeysinslot') {
-    const slot = countedSlot(command);
-    const count = isHere(node, table, slot) ? node.slotKeys.count(table, slot) : Promise.resolve(0);
-    return new PendingOperation(count, (out, answer) => out.integer(answer));
-  }
-  const { slot, keysMax } = listedSlot(command);
-  const keys = isHere(node, table, slot)
-    ? node.slotKeys.keys(table, slot, keysMax)
-    : Promise.resolve([]);
-  return new PendingOperation(keys, writeKeyArray);
+  writeKeys(out, keys);
 }
 
 /** Throws UNAVAILABLE for a slot that this node is named for, and does not have. */

@@ -3,6 +3,7 @@
 import { DiffKind } from './gen/stele/v1/diff.ts';
 import { LoadState } from './gen/stele/v1/load.ts';
 import { HealthStatus, NodeState } from './gen/stele/v1/view.ts';
+import type { KeyspaceView } from './gen/stele/v1/view.ts';
 
 /** `green`, `yellow`, `red`; `unknown` before anything is known. */
 export function healthWord(status: HealthStatus): string {
@@ -55,4 +56,11 @@ export function countShards(bits: Uint8Array | undefined): number {
   let count = 0;
   for (let left of bits ?? []) for (; left > 0; left &= left - 1) count++;
   return count;
+}
+
+/** What reads of a keyspace are answered from, as a text that changes with it; empty where there is none. */
+export function datasetName(keyspace: KeyspaceView | undefined): string {
+  if (keyspace === undefined) return '';
+  const { uid, currentVersion, suspended } = keyspace;
+  return `${uid} ${currentVersion}${suspended === true ? ' suspended' : ''}`;
 }

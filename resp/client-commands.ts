@@ -1,7 +1,7 @@
 // CLIENT: what connections say and ask about themselves.
 
 import { shorten } from '../base/ids.ts';
-import type { ServerContext } from './backend.ts';
+import type { ServerContext, SessionHandlers } from './backend.ts';
 import { argumentText } from './decoder.ts';
 import type { CommandArguments } from './decoder.ts';
 import type { ReplyWriter } from './encoder.ts';
@@ -18,36 +18,86 @@ export function isPrintableName(name: string): boolean {
   return /^[!-~]*$/.test(name);
 }
 
-export function executeClientCommand(
-  name: string,
-  command: CommandArguments,
-  session: Session,
-  out: ReplyWriter,
-  context: ServerContext,
-): void {
-  switch (name) {
-    case 'client|id':
-      return out.integer(session.id);
-    case 'client|info':
-      return out.verbatim(`${describeSession(session, context.nowMs())}\n`);
-    case 'client|list':
-      return list(command, out, context);
-    case 'client|getname':
-      return session.name === '' ? out.nil() : out.bulkText(session.name);
-    case 'client|setname':
-      return setName(argumentText(command, 2), session, out);
-    case 'client|setinfo':
-      return setInfo(command, session, out);
-    case 'client|reply':
-      return setReplyMode(argumentText(command, 2).toLowerCase(), session, out);
-    default:
-      // NO-EVICT and NO-TOUCH: there is no eviction, so both are granted.
-      return onOrOff(argumentText(command, 2)) ? out.ok() : out.error(SYNTAX_ERROR);
-  }
+export const CLIENT_HANDLERS = {
+  'client|id': (_, out, session) => out.integer(session.id),
+  'client|info': (_, out, session, context) =>
+    out.verbatim(`${describeSession(session, context.nowMs())}\n`),
+  'client|list': (command, out, _, context) => list(command, out, context),
+  'client|getname': (_, out, { name }) => (name === '' ? out.nil() : out.bulkText(name)),
+  'client|setname': (command, out, session) => setName(argumentText(command, 2), session, out),
+  'client|setinfo': (command, out, session) => setInfo(command, session, out),
+  'client|reply': (command, out, session) =>
+    setReplyMode(argumentText(command, 2).toLowerCase(), session, out),
+  // There is no eviction, so both are granted.
+  'client|no-evict': onOrOff,
+  'client|no-touch': onOrOff,
+  'client|kill': kill,
+  // Nobody is ever blocked.
+  'client|unblock': (command, out) => {
+    integerArgument(command, 2);
+    out.integer(0);
+  },
+} satisfies Partial<SessionHandlers>;
+
+function onOrOff(command: CommandArguments, out: ReplyWriter): void {
+  if (/^(on|off)$/i.test(argumentText(command, 2))) out.ok();
+  else out.error(SYNTAX_ERROR);
 }
 
-function onOrOff(text: string): boolean {
-  return /^(on|off)$/i.test(text);
+/** `CLIENT KILL addr`, or `CLIENT KILL [ID id] [ADDR addr] [LADDR addr] [USER user] [TYPE type] [SKIPME yes | no]`. */
+function kill(
+  command: CommandArguments,
+  out: ReplyWriter,
+  session: Session,
+  context: ServerContext,
+): void {
+  const isOldForm = command.argc === 3;
+  const wanted = isOldForm ? hasAddress(argumentText(command, 2)) : parseKillFilter(command);
+  if (typeof wanted === 'string') return out.error(wanted);
+  const killed = [...context.sessions()].filter(
+    (each) => !each.closing && wanted.matches(each) && (each !== session || !wanted.skipMe),
+  );
+  for (const each of killed) each.closing = true;
+  context.closeMarked(session);
+  if (!isOldForm) out.integer(killed.length);
+  else if (killed.length > 0) out.ok();
+  else out.error('ERR No such client');
+}
+
+interface KillFilter {
+  readonly skipMe: boolean;
+  matches(session: Session): boolean;
+}
+
+function hasAddress(address: string): KillFilter {
+  return { skipMe: false, matches: (session) => session.remoteAddress === address };
+}
+
+function parseKillFilter(command: CommandArguments): KillFilter | string {
+  const filters: ((session: Session) => boolean)[] = [];
+  let skipMe = true;
+  for (let at = 2; at < command.argc; at += 2) {
+    if (at + 1 >= command.argc) return SYNTAX_ERROR;
+    const option = argumentText(command, at).toLowerCase();
+    const value = argumentText(command, at + 1);
+    if (option === 'id') {
+      const id = /^[1-9]\d*$/.test(value) ? Number(value) : 0;
+      if (id === 0) return 'ERR client-id should be greater than 0';
+      filters.push((session) => session.id === id);
+    } else if (option === 'addr') filters.push(({ remoteAddress }) => remoteAddress === value);
+    else if (option === 'laddr') filters.push(({ localAddress }) => localAddress === value);
+    else if (option === 'user') filters.push(({ user }) => user === value);
+    else if (option === 'type') {
+      const type = value.toLowerCase();
+      if (type !== 'normal' && !CLIENT_TYPES_ABSENT.has(type)) {
+        return `ERR Unknown client type '${shorten(value)}'`;
+      }
+      filters.push(() => type === 'normal');
+    } else if (option === 'skipme' && /^(yes|no)$/i.test(value)) {
+      skipMe = value.toLowerCase() === 'yes';
+    } else return SYNTAX_ERROR;
+  }
+  return { skipMe, matches: (session) => filters.every((filter) => filter(session)) };
 }
 
 function setName(name: string, session: Session, out: ReplyWriter): void {
@@ -113,28 +163,47 @@ function parseListFilter(command: CommandArguments): ((session: Session) => bool
 
 /** One line of CLIENT LIST. What Stele does not have is shown at Redis's value for an idle client. */
 function describeSession(session: Session, nowMs: number): string {
-  const fields: readonly (readonly [string, string | number])[] = [
-    ['id', session.id],
-    ['addr', session.remoteAddress],
-    ['laddr', session.localAddress],
-    ['fd', -1],
-    ['name', session.name],
-    ['age', Math.floor((nowMs - session.createdMs) / 1000)],
-    ['idle', Math.floor((nowMs - session.lastCommandMs) / 1000)],
-    ['flags', session.readonlyMode ? 'r' : 'N'],
-    ['db', session.keyspace.index],
-    ['sub', 0],
-    ['psub', 0],
-    ['ssub', 0],
-    ['multi', -1],
-    ['events', 'r'],
-    ['cmd', session.lastCommand],
-    ['user', 'default'],
-    ['redir', -1],
-    ['resp', session.protocol],
-    ['lib-name', session.libraryName],
-    ['lib-ver', session.libraryVersion],
-    ['keyspace', session.keyspace.name],
-  ];
-  return fields.map(([name, value]) => `${name}=${value}`).join(' ');
+  const { tracking, transaction } = session;
+  const flags = [
+    session.readonlyMode ? 'r' : '',
+    session.subscribed ? 'P' : '',
+    tracking === undefined ? '' : 't',
+    transaction === undefined ? '' : 'x',
+  ].join('');
+  const fields = {
+    id: session.id,
+    addr: session.remoteAddress,
+    laddr: session.localAddress,
+    fd: -1,
+    name: session.name,
+    age: Math.floor((nowMs - session.createdMs) / 1000),
+    idle: Math.floor((nowMs - session.lastCommandMs) / 1000),
+    flags: flags === '' ? 'N' : flags,
+    db: session.keyspace.index,
+    sub: session.subscribed ? 1 : 0,
+    psub: 0,
+    ssub: 0,
+    multi: transaction?.commands.length ?? -1,
+    watch: session.watched?.size ?? 0,
+    qbuf: 0,
+    'qbuf-free': 0,
+    'argv-mem': 0,
+    'multi-mem': transaction?.byteCount ?? 0,
+    rbs: 0,
+    rbp: 0,
+    obl: 0,
+    oll: 0,
+    omem: 0,
+    'tot-mem': transaction?.byteCount ?? 0,
+    events: 'r',
+    cmd: session.lastCommand,
+    user: session.user,
+    redir: tracking?.redirect ?? -1,
+    resp: session.protocol,
+    'lib-name': session.libraryName,
+    'lib-ver': session.libraryVersion,
+  };
+  return Object.entries(fields)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
 }

@@ -26,14 +26,15 @@ export function clusterNodeId(nodeId: string): string {
   return createHash('sha1').update(nodeId).digest('hex');
 }
 
-/** `selfId` is the answering datanode's id; the master, which is none, leaves it out. */
+/** What CLUSTER SLOTS and its like describe: `view`, as `answering` sees it. */
 export function describeCluster<Node extends TopologyNode>(
   view: TopologyView<Node>,
   stateOf: (node: Node) => ClusterNode['state'],
-  selfId?: string,
+  answering: Pick<ClusterDescription, 'self' | 'isNode' | 'isRed'>,
 ): ClusterDescription {
   const slotsPerShard = SLOT_COUNT / view.shardCount;
   return {
+    ...answering,
     nodes: view.nodes.map((node) => ({
       id: clusterNodeId(node.id),
       host: node.address?.host ?? '',
@@ -46,6 +47,5 @@ export function describeCluster<Node extends TopologyNode>(
       owners: route.nodes,
     })),
     epoch: view.epoch,
-    ...(selfId === undefined ? {} : { selfId: clusterNodeId(selfId) }),
   };
 }

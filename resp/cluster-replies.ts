@@ -4,29 +4,32 @@
 // own order of owners, and the first one counts as primary. What that becomes:
 //
 //   SLOTS   exact: every range with its primary and its replicas. ioredis, node-redis, redis-py use this.
-//           Some of them keep the part in which they saw a node first, and then scan and count
-//           only the nodes that they hold for primaries. So every primary is introduced as one: a slot
-//           of it is split off and put in front (the very first of them without its replicas).
+//           Some clients keep the part in which they saw a node first, and then scan and count
+//           only the nodes that they hold for primaries; others (GLIDE) take the replicas of a primary's first
+//           range for those of all its ranges. So every primary is introduced as one, without replicas: a
+//           slot of it is split off and put in front.
 //           redis-py takes turns among the nodes of a slot with one counter a primary, and reads beyond
 //           the end where another slot of that primary has fewer. So all slots of a primary list as
 //           many nodes; where there are fewer, the first ones stand there again.
-//   SHARDS  exact too: one "shard" per set of ranges with the same owners in the same order; a
-//           node may stand in several, once as master and elsewhere as replica.
-//   NODES   cannot say it: a node that is primary of some slots is a master with exactly those; one
-//           that is primary of none is shown as replica of the node it backs for most slots (a master
-//           without slots if it holds nothing). `redis-cli --cluster check` then counts 16384 covered.
+//   SHARDS  and
+//   NODES   name every datanode as a master with exactly the slots that it is the first owner of, and nobody
+//           as a replica. Their clients take a role for the whole node's: one that reads from replicas would
+//           scan and count one replica per primary, which answers for other shards than that primary.
 
 import { SLOT_COUNT } from '../base/limits.ts';
 import type { ReplyWriter } from './encoder.ts';
 
 const CLUSTER_BUS_PORT_OFFSET = 10_000;
 
-export interface ClusterNode {
+interface ClusterSelf {
   /** 40 hex digits, always the same for one datanode. */
   readonly id: string;
   /** What a client connects to. */
   readonly host: string;
   readonly port: number;
+}
+
+export interface ClusterNode extends ClusterSelf {
   readonly state: 'online' | 'loading' | 'failed';
 }
 
@@ -43,8 +46,12 @@ export interface ClusterDescription {
   /** Ascending, without overlap. Neighbours with the same owners are joined here. */
   readonly ranges: readonly ClusterSlotRange[];
   readonly epoch: number;
-  /** The node that answers; undefined if it is not one of `nodes`. */
-  readonly selfId?: string;
+  /** The cluster says of itself that data cannot be read. */
+  readonly isRed: boolean;
+  /** Whether the process that answers is a node of the cluster: the master is none. */
+  readonly isNode: boolean;
+  /** The process that answers. */
+  readonly self: ClusterSelf;
 }
 
 /** CLUSTER SLOTS: `[start, end, [host, port, id, []], ...]` for every covered range. */
@@ -80,48 +87,26 @@ function equallyLong(ranges: readonly ClusterSlotRange[]): ClusterSlotRange[] {
   });
 }
 
-/** The same slots in ranges such that no node that is a primary appears as a replica before. */
+/** The same slots in ranges such that every node that is a primary appears first as one, alone. */
 function primariesFirst(ranges: readonly ClusterSlotRange[]): ClusterSlotRange[] {
   const primaries = new Set(ranges.map((range) => range.owners[0]));
   const replicas = ranges.flatMap((range) => range.owners.slice(1));
   if (!replicas.some((owner) => primaries.has(owner))) return [...ranges];
-  const introductions = new Map<ClusterSlotRange, ClusterSlotRange>();
-  for (const waiting = new Set(primaries); waiting.size > 0;) {
-    const range = nextIntroduction(ranges, waiting);
-    const [primary = 0, ...others] = range.owners;
-    const owners = others.some((owner) => waiting.has(owner)) ? [primary] : range.owners;
-    introductions.set(range, { start: range.start, end: range.start, owners });
-    waiting.delete(primary);
-  }
-  const rest = ranges.map((range) =>
-    introductions.has(range) ? { ...range, start: range.start + 1 } : range,
-  );
-  return [...introductions.values(), ...rest.filter(({ start, end }) => start <= end)];
+  const introductions: ClusterSlotRange[] = [];
+  const rest = ranges.flatMap((range) => {
+    const [primary] = range.owners;
+    if (primary === undefined || !primaries.delete(primary)) return [range];
+    introductions.push({ start: range.start, end: range.start, owners: [primary] });
+    return range.start < range.end ? [{ ...range, start: range.start + 1 }] : [];
+  });
+  return [...introductions, ...rest];
 }
 
-/** A range of one of the waiting primaries, if possible one without replicas that wait as well. */
-function nextIntroduction(
-  ranges: readonly ClusterSlotRange[],
-  waiting: ReadonlySet<number | undefined>,
-): ClusterSlotRange {
-  const candidates = ranges.filter((range) => waiting.has(range.owners[0]));
-  const whole = candidates.find(({ owners }) => !owners.slice(1).some((one) => waiting.has(one)));
-  const chosen = whole ?? candidates[0];
-  if (chosen === undefined) throw new RangeError('A primary has no range.');
-  return chosen;
-}
-
-/** CLUSTER SHARDS: ranges with the same owners, and those owners. */
+/** CLUSTER SHARDS: every datanode that is a primary, with its slots. */
 export function writeClusterShards(cluster: ClusterDescription, out: ReplyWriter): void {
-  const groups = new Map<string, ClusterSlotRange[]>();
-  for (const range of coveredRanges(cluster)) {
-    const key = range.owners.join(',');
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [range]);
-    else group.push(range);
-  }
-  out.array(groups.size);
-  for (const ranges of groups.values()) {
+  const rangesOf = rangesByPrimary(cluster);
+  out.array(rangesOf.size);
+  for (const [index, ranges] of rangesOf) {
     out.map(2);
     out.bulkText('slots');
     out.array(ranges.length * 2);
@@ -130,21 +115,18 @@ export function writeClusterShards(cluster: ClusterDescription, out: ReplyWriter
       out.integer(range.end);
     }
     out.bulkText('nodes');
-    const owners = ranges[0]?.owners ?? [];
-    out.array(owners.length);
-    for (const [rank, owner] of owners.entries()) {
-      writeShardNode(nodeAt(cluster, owner), rank === 0 ? 'master' : 'replica', out);
-    }
+    out.array(1);
+    writeShardNode(nodeAt(cluster, index), out);
   }
 }
 
-function writeShardNode(node: ClusterNode, role: string, out: ReplyWriter): void {
+function writeShardNode(node: ClusterNode, out: ReplyWriter): void {
   const fields = [
     ['id', node.id],
     ['port', node.port],
     ['ip', node.host],
     ['endpoint', node.host],
-    ['role', role],
+    ['role', 'master'],
     ['replication-offset', 0],
     ['health', node.state === 'failed' ? 'fail' : node.state],
   ] as const;
@@ -156,63 +138,63 @@ function writeShardNode(node: ClusterNode, role: string, out: ReplyWriter): void
   }
 }
 
-/** CLUSTER NODES: a line per node (see the head comment). */
+/** CLUSTER NODES: a line per node (see the head comment), and one of the answering process in any case. */
 export function clusterNodesText(cluster: ClusterDescription): string {
-  const ranges = coveredRanges(cluster);
-  const primaries = new Set(ranges.map((range) => range.owners[0]));
+  const rangesOf = rangesByPrimary(cluster);
   const lines = cluster.nodes.map((node, index) => {
-    const master = primaries.has(index) ? undefined : mostBacked(ranges, index);
     const failed = node.state === 'failed';
-    const flags = [
-      ...(node.id === cluster.selfId ? ['myself'] : []),
-      master === undefined ? 'master' : 'slave',
-      ...(failed ? ['fail'] : []),
-    ].join(',');
-    const own = ranges.filter((range) => range.owners[0] === index);
-    return [
-      node.id,
-      `${node.host}:${node.port}@${node.port + CLUSTER_BUS_PORT_OFFSET}`,
-      flags,
-      master === undefined ? '-' : nodeAt(cluster, master).id,
-      '0',
-      '0',
-      String(cluster.epoch),
-      failed ? 'disconnected' : 'connected',
-      ...own.map(({ start, end }) => (start === end ? String(start) : `${start}-${end}`)),
-    ].join(' ');
+    const flags = `${node.id === cluster.self.id ? 'myself,' : ''}master${failed ? ',fail' : ''}`;
+    const link = failed ? 'disconnected' : 'connected';
+    const slots = (rangesOf.get(index) ?? []).map(({ start, end }) =>
+      start === end ? ` ${start}` : ` ${start}-${end}`,
+    );
+    return `${nodeAddress(node)} ${flags} - 0 0 ${cluster.epoch} ${link}${slots.join('')}\n`;
   });
-  return lines.map((line) => `${line}\n`).join('');
+  return `${lines.join('')}${lineOfOutsider(cluster)}`;
 }
 
-/** The primary of most of the slots that node `index` backs. */
-function mostBacked(ranges: readonly ClusterSlotRange[], index: number): number | undefined {
-  const slotsByPrimary = new Map<number, number>();
-  for (const { start, end, owners } of ranges) {
-    const primary = owners[0];
-    if (primary === undefined || !owners.includes(index)) continue;
-    slotsByPrimary.set(primary, (slotsByPrimary.get(primary) ?? 0) + end - start + 1);
+/**
+ * The line of a process that is none of the nodes. Clients need a line that is marked `myself`. As a replica
+ * without an address it is left out of reads, scans and counts.
+ */
+function lineOfOutsider({ nodes, self, epoch }: ClusterDescription): string {
+  if (nodes.some(({ id }) => id === self.id)) return '';
+  const flags = nodes.length > 0 ? 'myself,slave,noaddr' : 'myself,master';
+  return `${nodeAddress(self)} ${flags} ${nodes[0]?.id ?? '-'} 0 0 ${epoch} connected\n`;
+}
+
+function nodeAddress({ id, host, port }: ClusterSelf): string {
+  return `${id} ${host}:${port}@${port + CLUSTER_BUS_PORT_OFFSET}`;
+}
+
+/** The ranges that each node is the first owner of, by the index of the node. */
+function rangesByPrimary(cluster: ClusterDescription): Map<number, ClusterSlotRange[]> {
+  const grouped = new Map<number, ClusterSlotRange[]>();
+  for (const range of coveredRanges(cluster, ({ owners }) => owners.slice(0, 1))) {
+    const [primary = -1] = range.owners;
+    const ranges = grouped.get(primary);
+    if (ranges === undefined) grouped.set(primary, [range]);
+    else ranges.push(range);
   }
-  let best: number | undefined;
-  for (const [primary, slots] of slotsByPrimary) {
-    if (best === undefined || slots > (slotsByPrimary.get(best) ?? 0)) best = primary;
-  }
-  return best;
+  return grouped;
 }
 
 /**
  * CLUSTER INFO: `cluster_state:ok` when every slot has somebody to ask, and the cluster does not say of
  * itself that data cannot be read (`isRed`): nodes that may be dead are asked, but not counted on.
  */
-export function clusterInfoText(cluster: ClusterDescription, isRed: boolean): string {
+export function clusterInfoText(cluster: ClusterDescription): string {
   const ranges = coveredRanges(cluster);
   const covered = slotsIn(ranges);
   const doubtful = slotsIn(
     ranges.filter(({ owners }) => owners.every((at) => nodeAt(cluster, at).state === 'failed')),
   );
   const primaries = new Set(ranges.map((range) => range.owners[0]));
+  const isOk = covered === SLOT_COUNT && !cluster.isRed;
   const fields = {
-    cluster_enabled: 1,
-    cluster_state: covered === SLOT_COUNT && !isRed ? 'ok' : 'fail',
+    cluster_enabled: cluster.isNode ? 1 : 0,
+    // Clients and consoles take a server whose state is ok for a node, and go on to the others.
+    ...(cluster.isNode ? { cluster_state: isOk ? 'ok' : 'fail' } : {}),
     cluster_slots_assigned: covered,
     cluster_slots_ok: covered - doubtful,
     cluster_slots_pfail: doubtful,
@@ -233,11 +215,15 @@ function slotsIn(ranges: readonly ClusterSlotRange[]): number {
   return ranges.reduce((sum, { start, end }) => sum + end - start + 1, 0);
 }
 
-/** Ranges that have an owner, neighbours with equal owners joined. */
-function coveredRanges(cluster: ClusterDescription): ClusterSlotRange[] {
+/** Ranges that have an owner, neighbours with equal owners joined. `ownersOf` may leave out some of them. */
+function coveredRanges(
+  cluster: ClusterDescription,
+  ownersOf = (range: ClusterSlotRange): readonly number[] => range.owners,
+): ClusterSlotRange[] {
   const joined: ClusterSlotRange[] = [];
-  for (const range of cluster.ranges) {
-    if (range.owners.length === 0) continue;
+  for (const each of cluster.ranges) {
+    if (each.owners.length === 0) continue;
+    const range = { ...each, owners: ownersOf(each) };
     const last = joined.at(-1);
     const extendsLast =
       last !== undefined &&

@@ -1,6 +1,7 @@
 // COMMAND: the table as clients read it. redis-cli takes its hints from DOCS.
 
-import type { ArgumentSpec, CommandSpec } from './command-spec.ts';
+import type { SessionHandlers } from './backend.ts';
+import type { CommandSpec, Description } from './command-spec.ts';
 import {
   COMMANDS,
   arityFits,
@@ -13,35 +14,21 @@ import type { CommandArguments } from './decoder.ts';
 import type { ReplyWriter } from './encoder.ts';
 import { globMatches } from './glob.ts';
 
-/** Whose group is another one than the category that they are in. */
-const CONNECTION_COMMANDS = new Set(['command', 'readonly', 'readwrite', 'asking']);
-
-export function executeCommandCommand(
-  name: string,
-  command: CommandArguments,
-  out: ReplyWriter,
-): void {
-  switch (name) {
-    case 'command|count':
-      return out.integer(COMMANDS.length);
-    case 'command|docs':
-      return writeDocs(namedOrAll(command), out);
-    case 'command|getkeys':
-      return writeKeys(command, out);
-    case 'command|list':
-      return writeList(command, out);
-    default:
-      return writeInfos(namedOrAll(command), out);
-  }
-}
+export const COMMAND_HANDLERS = {
+  command: (_, out) => writeInfos(COMMANDS, out),
+  'command|count': (_, out) => out.integer(COMMANDS.length),
+  'command|docs': (command, out) => writeDocs(namedOrAll(command), out),
+  'command|info': (command, out) => writeInfos(namedOrAll(command), out),
+  'command|getkeys': (command, out) => writeKeys(command, out),
+  'command|list': (command, out) => writeList(command, out),
+} satisfies Partial<SessionHandlers>;
 
 /** The commands named from argument 2 on (undefined where unknown), or all of them. */
 function namedOrAll(command: CommandArguments): readonly (CommandSpec | undefined)[] {
   if (command.argc <= 2) return COMMANDS;
   const specs: (CommandSpec | undefined)[] = [];
   for (let index = 2; index < command.argc; index++) {
-    const spec = findCommandByName(argumentText(command, index));
-    specs.push(spec?.handler === 'refused' ? undefined : spec);
+    specs.push(findCommandByName(argumentText(command, index)));
   }
   return specs;
 }
@@ -62,9 +49,11 @@ function writeInfo(spec: CommandSpec, out: ReplyWriter): void {
   out.integer(spec.firstKey);
   out.integer(spec.lastKey);
   out.integer(spec.keyStep);
-  writeWords(categoriesOf(spec), out);
-  writeTips(spec.tips, out);
-  writeKeySpecs(spec, out);
+  writeWords(spec.categories, out);
+  out.set(spec.tips.length);
+  for (const tip of spec.tips) out.bulkText(tip);
+  out.set(spec.keySpecs.length);
+  for (const keySpec of spec.keySpecs) writeDescription(keySpec, out);
   out.set(spec.subcommands.length);
   for (const each of spec.subcommands) writeInfo(each, out);
 }
@@ -74,60 +63,26 @@ function writeWords(words: readonly string[], out: ReplyWriter): void {
   for (const word of words) out.simple(word);
 }
 
-function writeTips(tips: readonly string[], out: ReplyWriter): void {
-  out.set(tips.length);
-  for (const tip of tips) out.bulkText(tip);
-}
-
-function categoriesOf(spec: CommandSpec): readonly string[] {
-  const [container = ''] = spec.name.split('|');
-  // A container of subcommands does nothing itself.
-  const isContainer = spec.subcommands.length > 0 && spec.flags.length === 0;
-  const isAdmin = spec.flags.includes('admin');
-  const isOfConnection = spec.group === 'connection' || CONNECTION_COMMANDS.has(container);
-  return [
-    ...((spec.group === 'generic' && !isContainer) || spec.name === 'dbsize' ? ['@keyspace'] : []),
-    ...(spec.flags.includes('readonly') ? ['@read'] : []),
-    ...(spec.group === 'string' ? ['@string'] : []),
-    ...(isAdmin ? ['@admin'] : []),
-    spec.flags.includes('fast') ? '@fast' : '@slow',
-    ...(isAdmin || spec.name === 'info' ? ['@dangerous'] : []),
-    ...(isOfConnection && !isContainer ? ['@connection'] : []),
-  ];
-}
-
-function writeKeySpecs(spec: CommandSpec, out: ReplyWriter): void {
-  if (spec.firstKey === 0) return out.set(0);
-  out.set(1);
-  out.map(3);
-  out.bulkText('flags');
-  writeWords(spec.keyFlags, out);
-  out.bulkText('begin_search');
-  writeKeySpecPart('index', [['index', spec.firstKey]], out);
-  out.bulkText('find_keys');
-  const lastFromFirst = spec.lastKey < 0 ? spec.lastKey : spec.lastKey - spec.firstKey;
-  const range = [
-    ['lastkey', lastFromFirst],
-    ['keystep', spec.keyStep],
-    ['limit', 0],
-  ] as const;
-  writeKeySpecPart('range', range, out);
-}
-
-function writeKeySpecPart(
-  type: string,
-  fields: readonly (readonly [string, number])[],
-  out: ReplyWriter,
-): void {
-  out.map(2);
-  out.bulkText('type');
-  out.bulkText(type);
-  out.bulkText('spec');
-  out.map(fields.length);
-  for (const [name, value] of fields) {
-    out.bulkText(name);
-    out.integer(value);
+/** A part of the data file, in which flags are sets of words. */
+function writeDescription(value: Description, out: ReplyWriter): void {
+  if (typeof value === 'string') return out.bulkText(value);
+  if (typeof value === 'number') return out.integer(value);
+  if (isList(value)) {
+    out.array(value.length);
+    for (const entry of value) writeDescription(entry, out);
+    return;
   }
+  const entries = Object.entries(value);
+  out.map(entries.length);
+  for (const [name, entry] of entries) {
+    out.bulkText(name);
+    if (name === 'flags') writeWords(entry as readonly string[], out);
+    else writeDescription(entry, out);
+  }
+}
+
+function isList(value: Description): value is readonly Description[] {
+  return Array.isArray(value);
 }
 
 function writeDocs(specs: readonly (CommandSpec | undefined)[], out: ReplyWriter): void {
@@ -140,66 +95,27 @@ function writeDocs(specs: readonly (CommandSpec | undefined)[], out: ReplyWriter
 }
 
 function writeDoc(spec: CommandSpec, out: ReplyWriter): void {
-  const hasArguments = spec.arguments.length > 0;
-  const hasSubcommands = spec.subcommands.length > 0;
-  out.map(4 + Number(hasArguments) + Number(hasSubcommands));
-  writeText('summary', spec.summary, out);
-  writeText('since', spec.since, out);
-  writeText('group', spec.group, out);
-  writeText('complexity', spec.complexity, out);
-  if (hasArguments) {
+  const { summary, since, group, complexity, arguments: words, subcommands } = spec;
+  const texts = Object.entries({ summary, since, group, complexity }).filter(([, text]) => text);
+  out.map(texts.length + Number(words.length > 0) + Number(subcommands.length > 0));
+  for (const text of texts.flat()) out.bulkText(text);
+  if (words.length > 0) {
     out.bulkText('arguments');
-    writeArguments(spec.arguments, out);
+    out.array(words.length);
+    for (const word of words) writeDescription(withDisplayText(word), out);
   }
-  if (hasSubcommands) {
+  if (subcommands.length > 0) {
     out.bulkText('subcommands');
-    writeDocs(spec.subcommands, out);
+    writeDocs(subcommands, out);
   }
 }
 
-function writeText(name: string, value: string, out: ReplyWriter): void {
-  out.bulkText(name);
-  out.bulkText(value);
-}
-
-function writeArguments(specs: readonly ArgumentSpec[], out: ReplyWriter): void {
-  out.array(specs.length);
-  for (const spec of specs) writeArgument(spec, out);
-}
-
-function writeArgument(spec: ArgumentSpec, out: ReplyWriter): void {
-  const flags = [
-    ...(spec.optional === true ? ['optional'] : []),
-    ...(spec.multiple === true ? ['multiple'] : []),
-  ];
-  const isShown = spec.arguments === undefined;
-  const parts = [
-    isShown,
-    spec.type === 'key',
-    spec.token,
-    spec.since,
-    flags.length > 0,
-    spec.arguments,
-  ];
-  out.map(2 + parts.filter(Boolean).length);
-  writeText('name', spec.name, out);
-  writeText('type', spec.type, out);
-  // What redis-cli shows since 7.2.
-  if (isShown) writeText('display_text', spec.name, out);
-  if (spec.type === 'key') {
-    out.bulkText('key_spec_index');
-    out.integer(0);
-  }
-  if (spec.token !== undefined) writeText('token', spec.token, out);
-  if (spec.since !== undefined) writeText('since', spec.since, out);
-  if (flags.length > 0) {
-    out.bulkText('flags');
-    writeWords(flags, out);
-  }
-  if (spec.arguments !== undefined) {
-    out.bulkText('arguments');
-    writeArguments(spec.arguments, out);
-  }
+/** What redis-cli shows since 7.2: the name of each argument that is no group of others. */
+function withDisplayText(argument: Description): Description {
+  if (typeof argument !== 'object' || isList(argument)) return argument;
+  const { name = '', type = '', arguments: parts, ...more } = argument;
+  if (parts === undefined) return { name, type, display_text: name, ...more };
+  return { name, type, ...more, arguments: (parts as Description[]).map(withDisplayText) };
 }
 
 /** COMMAND GETKEYS: the keys among the arguments from 2 on, taken as a command. */
@@ -210,9 +126,7 @@ function writeKeys(command: CommandArguments, out: ReplyWriter): void {
     spec = findSubcommand(spec, buffer, starts[3] as number, ends[3] as number);
   }
   const argc = command.argc - 2;
-  if (spec === undefined || spec.handler === 'refused') {
-    return out.error('ERR Invalid command specified');
-  }
+  if (spec === undefined) return out.error('ERR Invalid command specified');
   if (spec.firstKey === 0) return out.error('ERR The command has no key arguments');
   if (!arityFits(spec, argc)) {
     return out.error('ERR Invalid number of arguments specified for command');
@@ -241,7 +155,7 @@ function parseListFilter(command: CommandArguments): ((spec: CommandSpec) => boo
     case 'module':
       return () => false;
     case 'aclcat':
-      return (spec) => categoriesOf(spec).includes(`@${value.toLowerCase()}`);
+      return (spec) => spec.categories.includes(`@${value.toLowerCase()}`);
     case 'pattern':
       return (spec) => globMatches(Buffer.from(value), Buffer.from(spec.name), true);
     default:

@@ -1,101 +1,168 @@
-// What is known of a command before it runs: the words of the table and of COMMAND DOCS.
+// What is known of a command before it runs: resp/commands.json, in the words of Redis's own COMMAND.
 //
-// Arity counts the name, as Redis does: 2 is exactly one argument, -2 at least one.
+// The data is what COMMAND INFO and COMMAND DOCS of redis-server 7.0 say, with Stele's own commands, the newer ones
+// that clients send, and what is different here (test/e2e/redis-replies.test.ts compares the two). The section in
+// which a command stands says who answers it:
+//
+//   value        the value of one key is all that it takes: value-replies.ts
+//   collection   it reads another type than strings: WRONGTYPE, or what is said of a missing key
+//   keys         it reads several keys: a backend, by keys-replies.ts
+//   cluster      it describes the cluster: cluster-commands.ts
+//   backend      everything else that needs data: each backend
+//   session      it needs no more than the connection and a few facts: session-commands.ts
+//   container    it only has subcommands
+//   refused      an error that says why
+//
+// The names of a section are a closed union, and each section has a Record of handlers: a command
+// without a handler does not compile. Arity counts the name, as Redis does: 2 is exactly one argument, -2 at
+// least one.
 
-/** Who answers: the backend, the connection's own session, or nobody (an explained error). */
-type CommandHandler = 'backend' | 'session' | 'refused';
+import table from './commands.json' with { type: 'json' };
 
-export type ArgumentType =
-  'string' | 'integer' | 'key' | 'pattern' | 'oneof' | 'block' | 'pure-token';
+export type ValueCommand = keyof typeof table.value;
+export type CollectionCommand = keyof typeof table.collection;
+export type KeysCommand = keyof typeof table.keys;
+export type ClusterCommand = keyof typeof table.cluster;
+export type BackendCommand = keyof typeof table.backend;
+export type SessionCommand = keyof typeof table.session;
 
-/** One argument, as COMMAND DOCS describes it. */
-export interface ArgumentSpec {
-  readonly name: string;
-  readonly type: ArgumentType;
-  readonly token?: string;
-  /** The release of Redis that brought it, where the command is older. */
-  readonly since?: string;
-  readonly optional?: boolean;
-  readonly multiple?: boolean;
-  readonly arguments?: readonly ArgumentSpec[];
-}
+type Section = keyof typeof table;
+
+/** A part of COMMAND INFO or COMMAND DOCS as Redis words it; `flags` are sets of words. */
+export type Description =
+  string | number | readonly Description[] | { readonly [name: string]: Description };
 
 /** A command or, with a `|` in its name, a subcommand. Key positions are those of COMMAND INFO. */
 export interface CommandSpec {
+  /** The place in COMMAND_SPECS. */
+  readonly id: number;
   /** Lower case; a subcommand is `client|id`. */
   readonly name: string;
+  readonly handler: Section;
   readonly arity: number;
   readonly flags: readonly string[];
-  /** Hints for clients, as COMMAND INFO has them: which nodes to ask, how to put answers together. */
-  readonly tips: readonly string[];
   /** Index of the first key, 0 if the command has none. */
   readonly firstKey: number;
   /** Index of the last key; negative counts from the end. */
   readonly lastKey: number;
   readonly keyStep: number;
-  /** What is done with each key, in the words of COMMAND INFO's key specifications. */
-  readonly keyFlags: readonly string[];
-  readonly handler: CommandHandler;
+  readonly categories: readonly string[];
+  /** Hints for clients, as COMMAND INFO has them: which nodes to ask, how to put answers together. */
+  readonly tips: readonly string[];
+  readonly keySpecs: readonly Description[];
   /**
    * Runs only once all earlier replies are written: it changes how replies are encoded, or is large
    * work, of which one connection is to have one piece at a time.
    */
   readonly barrier: boolean;
+  /** COMMAND DOCS. */
   readonly group: string;
   readonly summary: string;
   readonly since: string;
-  /** What it costs here, in Redis's words where it costs the same. */
   readonly complexity: string;
-  readonly arguments: readonly ArgumentSpec[];
+  readonly arguments: readonly Description[];
   readonly subcommands: readonly CommandSpec[];
-  /** The whole error text of a refused command. */
+  /** The whole error text of a refused command; empty for others. */
   readonly refusal: string;
 }
 
-const DEFAULTS: CommandSpec = {
-  name: '',
-  arity: -1,
-  flags: [],
-  tips: [],
-  firstKey: 0,
-  lastKey: 0,
-  keyStep: 0,
-  keyFlags: ['RO'],
-  handler: 'backend',
-  barrier: false,
-  group: 'generic',
-  summary: '',
-  since: '1.0.0',
-  complexity: 'O(1)',
-  arguments: [],
-  subcommands: [],
-  refusal: '',
-};
+/** A command of the data file. What is left out is empty. */
+interface CommandData {
+  readonly arity: number;
+  readonly flags?: readonly string[];
+  readonly keys?: readonly [number, number, number];
+  readonly categories?: readonly string[];
+  readonly tips?: readonly string[];
+  readonly keySpecs?: readonly Description[];
+  readonly group: string;
+  readonly summary: string;
+  readonly since: string;
+  readonly complexity?: string;
+  readonly arguments?: readonly Description[];
+}
 
-/** The complexity of a container. */
-export const DEPENDS_ON_SUBCOMMAND = 'Depends on subcommand.';
+const BARRIERS: ReadonlySet<string> = new Set<
+  BackendCommand | KeysCommand | SessionCommand | ValueCommand
+>([
+  'bitcount',
+  'bitpos',
+  'cluster|countkeysinslot',
+  'cluster|getkeysinslot',
+  'dump',
+  'exec',
+  'hello',
+  'keys',
+  'lcs',
+  'randomkey',
+  'reset',
+  'scan',
+]);
 
-/** A spec of the fields that are not at their defaults. All specs have one shape, for the hot path. */
-export function defineCommand(
-  fields: Partial<CommandSpec> & Pick<CommandSpec, 'name' | 'arity'>,
+/** All commands and subcommands there are, refused ones too, by `id`. */
+export const COMMAND_SPECS: readonly CommandSpec[] = readSpecs();
+
+function readSpecs(): CommandSpec[] {
+  const sections = Object.entries(table) as unknown as [Section, Record<string, CommandData>][];
+  const specs: CommandSpec[] = [];
+  const subcommandsOf = new Map<string, CommandSpec[]>();
+  for (const [handler, commands] of sections) {
+    for (const [name, data] of Object.entries(commands)) {
+      const subcommands = subcommandsOf.get(name) ?? [];
+      if (!name.includes('|')) subcommandsOf.set(name, subcommands);
+      specs.push(specOf(specs.length, name, handler, data, subcommands));
+    }
+  }
+  for (const spec of specs) {
+    if (spec.name.includes('|')) subcommandsOf.get(spec.name.split('|')[0] ?? '')?.push(spec);
+  }
+  return specs;
+}
+
+/** All specs have one shape, for the hot path. */
+function specOf(
+  id: number,
+  name: string,
+  handler: Section,
+  data: CommandData,
+  subcommands: readonly CommandSpec[],
 ): CommandSpec {
-  return { ...DEFAULTS, ...fields };
+  const { arity, flags = [], keys = [0, 0, 0], categories = [], tips = [], keySpecs = [] } = data;
+  return {
+    id,
+    name,
+    handler,
+    arity,
+    flags,
+    firstKey: keys[0],
+    lastKey: keys[1],
+    keyStep: keys[2],
+    categories,
+    tips,
+    keySpecs,
+    barrier: BARRIERS.has(name),
+    group: data.group,
+    summary: data.summary,
+    since: data.since,
+    complexity: data.complexity ?? '',
+    arguments: data.arguments ?? [],
+    subcommands,
+    refusal: handler === 'refused' ? refusalOf(name, data) : '',
+  };
 }
 
-export function argument(
-  name: string,
-  type: ArgumentType = 'string',
-  more: Omit<ArgumentSpec, 'name' | 'type'> = {},
-): ArgumentSpec {
-  return { name, type, ...more };
+function refusalOf(name: string, data: CommandData): string {
+  return `ERR ${name.replace('|', ' ').toUpperCase()} is not supported: ${reasonOf(name, data)}`;
 }
 
-/** A choice of fixed words. */
-export function oneOf(
-  name: string,
-  tokens: readonly string[],
-  more: Omit<ArgumentSpec, 'name' | 'type'> = {},
-): ArgumentSpec {
-  const choices = tokens.map((token) => argument(token.toLowerCase(), 'pure-token', { token }));
-  return argument(name, 'oneof', { ...more, arguments: choices });
+function reasonOf(name: string, { group, flags = [] }: CommandData): string {
+  if (group === 'scripting') return 'there is no scripting here.';
+  if (group === 'pubsub') return 'there are no channels here.';
+  if (name === 'monitor') {
+    return 'the commands of other clients are not shown; INFO commandstats counts them.';
+  }
+  if (flags.includes('write') || name === 'xgroup') {
+    return "the data is immutable here; load a new version with 'stele load KEYSPACE FILE'.";
+  }
+  if (flags.includes('readonly') || name === 'xinfo') return 'every value is a string here.';
+  return "the cluster is managed with the stele command; see 'stele --help'.";
 }

@@ -3,15 +3,13 @@
 // The lookup is on the path of every command: an open-addressed hash table over lower-cased bytes,
 // which compares bytes and allocates nothing. Names are looked up in any case, as in Redis.
 
+import { COMMAND_SPECS } from './command-spec.ts';
 import type { CommandSpec } from './command-spec.ts';
-import { DATA_COMMANDS } from './commands-data.ts';
-import { REFUSED_COMMANDS } from './commands-refused.ts';
-import { SESSION_COMMANDS } from './commands-session.ts';
 
-/** Every command that is carried out, as COMMAND lists them; sorted by name. */
-export const COMMANDS: readonly CommandSpec[] = [...DATA_COMMANDS, ...SESSION_COMMANDS].sort(
-  (left, right) => (left.name < right.name ? -1 : 1),
-);
+/** Every command that Redis knows, refused ones too, without subcommands; sorted by name. */
+export const COMMANDS: readonly CommandSpec[] = COMMAND_SPECS.filter(
+  (spec) => !spec.name.includes('|'),
+).sort((left, right) => (left.name < right.name ? -1 : 1));
 
 /** A hash table of specs by the bytes of their (last) name. */
 class CommandIndex {
@@ -48,7 +46,7 @@ class CommandIndex {
   }
 }
 
-const TABLE = new CommandIndex([...COMMANDS, ...REFUSED_COMMANDS]);
+const TABLE = new CommandIndex(COMMANDS);
 const SUBCOMMANDS = new Map(
   COMMANDS.filter((spec) => spec.subcommands.length > 0).map((spec) => [
     spec,

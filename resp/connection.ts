@@ -15,48 +15,32 @@
 // - With a backend that answers at once no closure, promise or object is made per command.
 
 import type { Socket } from 'node:net';
-import { RESP_OUTPUT_PAUSE_BYTES } from '../base/limits.ts';
-import type { LoopShare, SharedTurn } from '../base/loop-share.ts';
-import type { PendingReply, PendingReplyWaiter, ServerContext } from './backend.ts';
+import type { SharedTurn } from '../base/loop-share.ts';
+import type { PendingReply, PendingReplyWaiter } from './backend.ts';
+import type { CommandSpec } from './command-spec.ts';
+import type { ConnectionContext } from './connection-context.ts';
 import { CommandDecoder } from './decoder.ts';
 import { executeCommand, resolveCommand } from './dispatch.ts';
 import { REPLY_BYTES_MAX } from './encoder.ts';
 import type { ReplyWriter } from './encoder.ts';
-import type { Pressure } from './pressure.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { ReplyQueue } from './reply-queue.ts';
 import { readConnection, unsentBytes } from '../base/socket-reads.ts';
+import { NOTHING } from './session.ts';
 import type { Session } from './session.ts';
-import { holdUntilTurnEnd } from './turn-writes.ts';
+import { writeInvalidation } from './tracking.ts';
+import { holdUntilTurnEnd, ownBytes } from './turn-writes.ts';
 
 const TURN_MS_MAX = 1;
 /** The clock is read every so many commands (a power of two). */
 const CLOCK_EVERY_COMMANDS = 64;
 /** The backend is shown what follows every so many commands (a power of two). */
 const LOOK_AHEAD_EVERY_COMMANDS = 16;
-const PENDING_REPLIES_MAX = 10_000;
-const HELD_BYTES_MAX = RESP_OUTPUT_PAUSE_BYTES;
 /** How long a client may take nothing more after we closed our side. */
 const LINGER_MS_MAX = 5000;
 /** How long, and for how many bytes, it is read for nothing once it has taken everything. */
 const IGNORED_MS_MAX = 1000;
 const IGNORED_BYTES_MAX = 1024 * 1024;
-
-/** What the connections of one listener share. */
-export interface ConnectionContext extends ServerContext {
-  /** All turns of a thread write here, one after the other. */
-  readonly out: ReplyWriter;
-  readonly pressure: Pressure;
-  /** The time of all clients in a turn of the event loop. */
-  readonly share: LoopShare;
-  /** What all clients together have sent and been sent; commands are counted once a turn. */
-  readonly traffic: { commands: number; inputBytes: number; outputBytes: number };
-  /** A command may take this long to arrive, from its first byte to its last. */
-  readonly unfinishedMsMax: number;
-  /** Whether connections are read into one buffer (base/socket-reads.ts). */
-  readonly reuseReads: boolean;
-  onClosed(connection: RespConnection): void;
-}
 
 /** `no`: serving. `drain`: run what has arrived, then end. `now`: answer what has run, then end. */
 type Stop = 'no' | 'drain' | 'now';
@@ -80,6 +64,8 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   #turnScheduled = false;
   #flushScheduled = false;
   #queuedInTurn = false;
+  /** The command that ran last. */
+  #last: CommandSpec | undefined;
   /** What this client has not taken, as it is part of the total. */
   #accountedBytes = 0;
   /** What the system had not taken of it at the last sweep, and when that was another number. */
@@ -224,22 +210,31 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
       const isOver =
         this.#atBarrier ||
         this.#stop === 'now' ||
-        this.#queue.pendingCount >= PENDING_REPLIES_MAX ||
-        this.#queue.heldBytes >= HELD_BYTES_MAX ||
+        this.#queue.fills(1) ||
         out.byteLength >= turnBytesMax ||
-        ((count % CLOCK_EVERY_COMMANDS === 0 || decoder.argc > CLOCK_EVERY_COMMANDS) &&
+        ((count % CLOCK_EVERY_COMMANDS === 0 ||
+          decoder.argc > CLOCK_EVERY_COMMANDS ||
+          this.#last?.barrier === true) &&
           this.#context.nowMs() - startMs >= TURN_MS_MAX);
       if (isOver) {
         this.#hasMore = this.#stop !== 'now';
-        this.#context.traffic.commands += count;
+        this.#count(count, startMs);
         return;
       }
     }
-    this.#context.traffic.commands += count;
+    this.#count(count, startMs);
     const { unfinished } = decoder;
     if (!unfinished) this.#unfinishedSinceMs = 0;
     else if (count > 0 || this.#unfinishedSinceMs === 0) this.#unfinishedSinceMs = startMs;
-    if (unfinished || this.#inputBytes > 0) this.#accountInput(unfinished ? decoder.heldBytes : 0);
+    const heldBytes =
+      (unfinished ? decoder.heldBytes : 0) + (this.session.transaction?.byteCount ?? 0);
+    if (heldBytes > 0 || this.#inputBytes > 0) this.#accountInput(heldBytes);
+  }
+
+  /** A turn is over: its commands, and its time for the last of them. */
+  #count(commands: number, startMs: number): void {
+    this.#context.traffic.commands += commands;
+    this.#context.counters.addTime(this.#last?.id ?? 0, this.#context.nowMs() - startMs);
   }
 
   /** Throws ProtocolError when all unfinished commands together are too much, this one among them. */
@@ -262,7 +257,8 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
 
   #runCommand(out: ReplyWriter): void {
     out.mark();
-    const spec = resolveCommand(this.#decoder, out);
+    const { session } = this;
+    const spec = resolveCommand(this.#decoder, session, out, this.#context);
     let pending: PendingReply | undefined;
     if (spec !== undefined) {
       if (spec.barrier && !this.#queue.isEmpty) {
@@ -270,17 +266,39 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
         this.#atBarrier = true;
         return;
       }
-      pending = executeCommand(spec, this.#decoder, this.session, out, this.#context);
+      this.#last = spec;
+      pending = executeCommand(spec, this.#decoder, session, out, this.#context);
     }
-    if (this.session.replyMode !== 'on') this.#mute(out);
+    this.#answer(pending, out);
+    if (session.executing.length > 0) this.#runTransaction(out);
+    if (session.replyMode === 'skip') session.replyMode = 'on';
+    else if (session.replyMode === 'skip-next') session.replyMode = 'skip';
+  }
+
+  /** What EXEC has let loose, as if it had been pipelined. */
+  #runTransaction(out: ReplyWriter): void {
+    const commands = this.session.executing;
+    this.session.executing = NOTHING;
+    for (const command of commands) {
+      out.mark();
+      this.#answer(executeCommand(command.spec, command, this.session, out, this.#context), out);
+    }
+  }
+
+  /** The reply just made is sent, now or once it is known; by CLIENT REPLY OFF or SKIP it is dropped. */
+  #answer(pending: PendingReply | undefined, out: ReplyWriter): void {
+    if (this.session.replyMode !== 'on') out.rewind();
     else if (pending !== undefined) this.#enqueue(pending, out);
   }
 
-  /** CLIENT REPLY OFF and SKIP: the reply just made is dropped. */
-  #mute(out: ReplyWriter): void {
-    out.rewind();
-    if (this.session.replyMode === 'skip') this.session.replyMode = 'on';
-    else if (this.session.replyMode === 'skip-next') this.session.replyMode = 'skip';
+  /** Sends, after all replies of commands that have run, the message that all values are to be forgotten. */
+  invalidate(): void {
+    if (this.#ended || this.#stop !== 'no' || this.#socket.destroyed) return;
+    const { out } = this.#context;
+    out.mark();
+    writeInvalidation(this.session, out);
+    if (!this.#queue.isEmpty) this.#queueWritten(out);
+    this.#sendFinished(out);
   }
 
   #enqueue(pending: PendingReply, out: ReplyWriter): void {
@@ -342,10 +360,8 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   /** After every step: ends, goes on, pauses or resumes, by the state as it is now. */
   #settle(): void {
     if (this.#ended || this.#socket.destroyed) return;
-    const { pendingCount, heldBytes, isEmpty } = this.#queue;
-    const share = this.#queueFull ? 0.5 : 1;
-    this.#queueFull =
-      pendingCount >= PENDING_REPLIES_MAX * share || heldBytes >= HELD_BYTES_MAX * share;
+    const { isEmpty } = this.#queue;
+    this.#queueFull = this.#queue.fills(this.#queueFull ? 0.5 : 1);
     const blocked = this.#outputFull || this.#queueFull || (this.#atBarrier && !isEmpty);
     if (this.#hasMore && !blocked) this.#scheduleTurn();
     if (this.#stop !== 'no' && !this.#hasMore && isEmpty) this.#end();
@@ -385,11 +401,6 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     this.#account(0);
     this.#context.pressure.noteInput(-this.#inputBytes);
     this.#inputBytes = 0;
-    this.#context.onClosed(this);
+    this.#context.onClosed(this.session);
   }
-}
-
-/** A small reply that has to wait must not keep the whole slab that it lies in. */
-function ownBytes(chunk: Buffer): Buffer {
-  return chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk;
 }

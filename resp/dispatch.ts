@@ -15,11 +15,45 @@ import { executeSessionCommand } from './session-commands.ts';
 
 const ARGUMENTS_SHOWN_MAX = 128;
 
-/** The spec of the present command, or undefined after an error (or help) was written instead. */
+/**
+ * The spec of the present command, or undefined when it was answered instead: by an error, by help, or by
+ * +QUEUED in a transaction.
+ */
 export function resolveCommand(
-  command: CommandArguments,
+  command: CommandDecoder,
+  session: Session,
   out: ReplyWriter,
+  context: ServerContext,
 ): CommandSpec | undefined {
+  const spec = findSpec(command, out);
+  const { transaction } = session;
+  if (transaction === undefined) return spec;
+  if (spec === undefined) transaction.aborted = true;
+  else if (transaction.waits(spec)) {
+    if (!hasKeysHere(spec, command, session, out, context)) transaction.aborted = true;
+    else transaction.queue(spec, command, out);
+    return undefined;
+  }
+  return spec;
+}
+
+function hasKeysHere(
+  spec: CommandSpec,
+  command: CommandArguments,
+  session: Session,
+  out: ReplyWriter,
+  { backend, log }: ServerContext,
+): boolean {
+  if (spec.firstKey === 0 || backend.refusesKeys === undefined) return true;
+  try {
+    return !backend.refusesKeys(spec, command, session, out);
+  } catch (thrown) {
+    writeFailure(thrown, spec.name, out, log);
+    return false;
+  }
+}
+
+function findSpec(command: CommandArguments, out: ReplyWriter): CommandSpec | undefined {
   const { buffer, starts, ends } = command;
   let spec = findCommand(buffer, starts[0] as number, ends[0] as number);
   if (spec === undefined) {
@@ -49,15 +83,17 @@ export function resolveCommand(
  */
 export function executeCommand(
   spec: CommandSpec,
-  command: CommandDecoder,
+  command: CommandArguments & { readonly longestBytes: number },
   session: Session,
   out: ReplyWriter,
   context: ServerContext,
 ): PendingReply | undefined {
   session.lastCommand = spec.name;
+  const { calls } = context.counters;
+  calls[spec.id] = (calls[spec.id] as number) + 1;
   try {
     if (command.longestBytes > KEY_BYTES_MAX) checkKeyLengths(spec, command);
-    if (spec.handler === 'backend') return context.backend.execute(spec, command, session, out);
+    if (spec.handler !== 'session') return context.backend.execute(spec, command, session, out);
     executeSessionCommand(spec, command, session, out, context);
   } catch (thrown) {
     writeFailure(thrown, spec.name, out, context.log);

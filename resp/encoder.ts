@@ -52,6 +52,8 @@ export class ReplyWriter {
   /** Copied bytes that may wait in here; the command that would exceed it fails. */
   replyBytesMax = REPLY_BYTES_MAX;
 
+  /** Told the text of every error that is written. */
+  readonly #onError: ((text: string) => void) | undefined;
   #chunks: Buffer[] = [];
   readonly #slabs = new Slabs();
   /** Somebody keeps a part of the present slab: it is not used again. */
@@ -71,6 +73,10 @@ export class ReplyWriter {
   #markSealedBytes = 0;
   #markFilledCount = 0;
   #markSlabIsKept = false;
+
+  constructor(onError?: (text: string) => void) {
+    this.#onError = onError;
+  }
 
   /** Bytes written since the last take. */
   get byteLength(): number {
@@ -143,6 +149,7 @@ export class ReplyWriter {
 
   /** An error as it goes out: `text` starts with its code word. Line breaks become spaces. */
   error(text: string): void {
+    this.#onError?.(text);
     const safe = text.replace(/[\r\n]/g, ' ');
     this.#reserve(safe.length * 3 + 3);
     this.#slab[this.#pos++] = MINUS;

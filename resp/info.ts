@@ -10,12 +10,14 @@
 
 import { totalmem } from 'node:os';
 import { STELE_VERSION } from '../base/build-version.ts';
+import type { CommandCounters } from './command-counters.ts';
+import { COMMAND_SPECS } from './command-spec.ts';
 import { argumentText } from './decoder.ts';
 import type { CommandArguments } from './decoder.ts';
 import type { ReplyWriter } from './encoder.ts';
 
 /** The Redis version whose behaviour the commands follow. */
-export const REDIS_VERSION = '7.2.0';
+export const REDIS_VERSION = '7.4.0';
 
 type InfoFields = Readonly<Record<string, string | number>>;
 
@@ -24,6 +26,8 @@ export interface InfoSection {
   /** As it is printed: `Server`, `Keyspace`. */
   readonly name: string;
   readonly fields: InfoFields;
+  /** Shown only where it is asked for by name, or everything is. */
+  readonly isExtra?: boolean;
 }
 
 /** What a listener has counted since it was opened. */
@@ -39,6 +43,9 @@ export interface ListenerCounts {
   readonly commandsPerSecond: number;
   readonly inputBytesPerSecond: number;
   readonly outputBytesPerSecond: number;
+  /** Clients that CLIENT TRACKING is on for. */
+  readonly trackingClients: number;
+  readonly commands: CommandCounters;
 }
 
 /** What INFO says of a process; `more` fields are added to the section of that name. */
@@ -66,13 +73,26 @@ export interface KeyspaceFacts {
   readonly version: number;
 }
 
-/** INFO keyspace: Redis's fields of each, then ours. One without keys has a line, too: it has an index. */
-export function keyspaceSection(keyspaces: readonly KeyspaceFacts[]): InfoSection {
-  const fields: Record<string, string> = {};
+/**
+ * Keyspace, with the lines that Redis has: three numbers of each that has keys. Stele, with what Redis has not:
+ * every keyspace's name and version by its index.
+ */
+export function keyspaceSections(keyspaces: readonly KeyspaceFacts[]): InfoSection[] {
+  const dbs: Record<string, string> = {};
+  const names: Record<string, string> = {};
   for (const { index, keys, name, version } of keyspaces.toSorted((a, b) => a.index - b.index)) {
-    fields[`db${index}`] = `keys=${keys},expires=0,avg_ttl=0,name=${name},version=${version}`;
+    if (keys > 0) dbs[`db${index}`] = `keys=${keys},expires=0,avg_ttl=0`;
+    names[`stele_keyspace_${index}`] = `name=${name},version=${version},keys=${keys}`;
   }
-  return { name: 'Keyspace', fields };
+  return [
+    { name: 'Keyspace', fields: dbs },
+    { name: 'Stele', fields: names },
+  ];
+}
+
+/** How many indexes SELECT may be given, at least as many as a new Redis has. */
+export function databaseCount(keyspaces: readonly { readonly index: number }[]): number {
+  return keyspaces.reduce((count, { index }) => Math.max(count, index + 1), 16);
 }
 
 /** Answers `INFO [section ...]`. */
@@ -109,6 +129,10 @@ export function processSections(facts: ProcessFacts): InfoSection[] {
       fields: { role: 'master', connected_slaves: 0, master_repl_offset: 0 },
     },
     { name: 'CPU', fields: cpuFields() },
+    { name: 'Modules', fields: {} },
+    { name: 'Commandstats', fields: commandFields(facts.listener.commands), isExtra: true },
+    { name: 'Errorstats', fields: errorFields(facts.listener.commands) },
+    { name: 'Latencystats', fields: {}, isExtra: true },
   ];
 }
 
@@ -131,13 +155,13 @@ function serverFields({ mode, port, uptimeMs, more }: ProcessFacts): InfoFields 
   };
 }
 
-function clientFields({ clients, clientsMax }: ListenerCounts): InfoFields {
+function clientFields({ clients, clientsMax, trackingClients }: ListenerCounts): InfoFields {
   return {
     connected_clients: clients,
     cluster_connections: 0,
     maxclients: clientsMax,
     blocked_clients: 0,
-    tracking_clients: 0,
+    tracking_clients: trackingClients,
   };
 }
 
@@ -174,6 +198,7 @@ function statsFields({ listener, more }: ProcessFacts): InfoFields {
     evicted_keys: 0,
     pubsub_channels: 0,
     pubsub_patterns: 0,
+    total_error_replies: listener.commands.errorsTotal,
     ...more.stats,
   };
 }
@@ -186,6 +211,25 @@ function cpuFields(): InfoFields {
     used_cpu_sys_children: '0.000000',
     used_cpu_user_children: '0.000000',
   };
+}
+
+function commandFields({ calls, milliseconds }: CommandCounters): InfoFields {
+  const fields: Record<string, string> = {};
+  for (const { id, name } of COMMAND_SPECS) {
+    const count = calls[id] ?? 0;
+    if (count === 0) continue;
+    const usec = Math.round((milliseconds[id] ?? 0) * 1000);
+    const mean = (usec / count).toFixed(2);
+    fields[`cmdstat_${name}`] =
+      `calls=${count},usec=${usec},usec_per_call=${mean},rejected_calls=0,failed_calls=0`;
+  }
+  return fields;
+}
+
+function errorFields({ errors }: CommandCounters): InfoFields {
+  return Object.fromEntries(
+    [...errors].map(([word, count]) => [`errorstat_${word}`, `count=${count}`]),
+  );
 }
 
 /** As Redis writes it: `512B`, `1.50K`, `2.00M`, `3.25G`. */
@@ -201,14 +245,17 @@ function humanBytes(byteCount: number): string {
   return unit === '' ? `${byteCount}B` : `${amount.toFixed(2)}${unit}`;
 }
 
-const EVERYTHING = new Set(['default', 'all', 'everything']);
+const EVERYTHING = ['all', 'everything'];
 
-/** The sections that `INFO [section ...]` asks for, as one text; all of them if none is named. */
+/** The sections that `INFO [section ...]` asks for, as one text; the usual ones if none is named. */
 export function formatInfo(sections: readonly InfoSection[], asked: readonly string[]): string {
   const wanted = new Set(asked.map((name) => name.toLowerCase()));
-  const all = wanted.size === 0 || [...wanted].some((name) => EVERYTHING.has(name));
+  const all = EVERYTHING.some((name) => wanted.has(name));
+  const usual = all || wanted.size === 0 || wanted.has('default');
   return sections
-    .filter((section) => all || wanted.has(section.name.toLowerCase()))
+    .filter(
+      ({ name, isExtra }) => (isExtra === true ? all : usual) || wanted.has(name.toLowerCase()),
+    )
     .map(formatSection)
     .join('\r\n');
 }

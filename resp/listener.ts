@@ -8,12 +8,14 @@ import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { LoopShare } from '../base/loop-share.ts';
 import type { CommandBackend } from './backend.ts';
+import { CommandCounters } from './command-counters.ts';
 import { RespConnection } from './connection.ts';
-import type { ConnectionContext } from './connection.ts';
+import type { ConnectionContext } from './connection-context.ts';
 import { ReplyWriter } from './encoder.ts';
 import type { ListenerCounts } from './info.ts';
 import { Pressure } from './pressure.ts';
 import { Session } from './session.ts';
+import { invalidationTarget } from './tracking.ts';
 
 /** With the sweep, and a busy machine, such a connection is closed within 30 s. */
 const UNFINISHED_MS_MAX_DEFAULT = 25_000;
@@ -106,7 +108,8 @@ function listen(server: Server, { host, port }: RespListenerOptions): Promise<vo
 /** The open connections of one listener, and what they share. */
 class Clients {
   readonly #options: RespListenerOptions;
-  readonly #connections = new Set<RespConnection>();
+  /** By the id of the session. */
+  readonly #connections = new Map<number, RespConnection>();
   readonly #refused = new Set<Socket>();
   readonly #context: ConnectionContext;
   #lastId = 0;
@@ -119,20 +122,24 @@ class Clients {
 
   constructor(options: RespListenerOptions) {
     this.#options = options;
+    const counters = new CommandCounters();
     this.#context = {
       backend: options.backend,
       log: options.log,
-      out: new ReplyWriter(),
+      out: new ReplyWriter((text) => counters.noteError(text)),
       pressure: options.pressure ?? new Pressure(),
       share: new LoopShare(),
       traffic: { commands: 0, inputBytes: 0, outputBytes: 0 },
+      counters,
+      closeMarked: (running) => this.#closeMarked(running),
       unfinishedMsMax: options.unfinishedMsMax ?? UNFINISHED_MS_MAX_DEFAULT,
       reuseReads: options.reuseReads ?? true,
       nowMs: options.nowMs ?? monotonicNowMs,
       sessions: () => this.#sessions(),
-      onClosed: (connection) => this.#connections.delete(connection),
+      onClosed: ({ id }) => this.#connections.delete(id),
     };
     this.#sweptAtMs = this.#context.nowMs();
+    options.backend.watchDatasets(() => this.#invalidate());
   }
 
   get count(): number {
@@ -140,7 +147,7 @@ class Clients {
   }
 
   get counts(): ListenerCounts {
-    const { traffic } = this.#context;
+    const { traffic, counters } = this.#context;
     return {
       clients: this.count,
       clientsMax: this.#options.maxConnections,
@@ -150,6 +157,9 @@ class Clients {
       inputBytesTotal: traffic.inputBytes,
       outputBytesTotal: traffic.outputBytes,
       ...this.#rates,
+      trackingClients: [...this.#sessions()].filter(({ tracking }) => tracking !== undefined)
+        .length,
+      commands: counters,
     };
   }
 
@@ -162,12 +172,12 @@ class Clients {
     const local = endpoint(socket.localAddress, socket.localPort);
     const session = new Session(++this.#lastId, remote, local, this.#context.nowMs());
     session.keyspace = this.#options.backend.resolveKeyspace('0') ?? session.keyspace;
-    this.#connections.add(new RespConnection(socket, session, this.#context));
+    this.#connections.set(session.id, new RespConnection(socket, session, this.#context));
   }
 
   sweep(): void {
     const nowMs = this.#context.nowMs();
-    for (const connection of this.#connections) connection.sweep(nowMs);
+    for (const connection of this.#connections.values()) connection.sweep(nowMs);
     const { commands, inputBytes, outputBytes } = this.#context.traffic;
     const seconds = Math.max(1, nowMs - this.#sweptAtMs) / 1000;
     this.#rates = {
@@ -181,11 +191,11 @@ class Clients {
 
   shutdown(): void {
     this.#closing = true;
-    for (const connection of this.#connections) connection.shutdown();
+    for (const connection of this.#connections.values()) connection.shutdown();
   }
 
   destroy(): void {
-    for (const connection of this.#connections) connection.destroy();
+    for (const connection of this.#connections.values()) connection.destroy();
     for (const socket of this.#refused) socket.destroy();
   }
 
@@ -199,8 +209,24 @@ class Clients {
     socket.resume();
   }
 
+  /** Another version of some keyspace is current: tells the clients that keep its values. */
+  #invalidate(): void {
+    const targets = new Set<Session>();
+    for (const { session } of this.#connections.values()) {
+      const target = invalidationTarget(session, this.#context);
+      if (target !== undefined) targets.add(target);
+    }
+    for (const { id } of targets) this.#connections.get(id)?.invalidate();
+  }
+
+  #closeMarked(running: Session): void {
+    for (const connection of this.#connections.values()) {
+      if (connection.session.closing && connection.session !== running) connection.destroy();
+    }
+  }
+
   *#sessions(): Iterable<Session> {
-    for (const connection of this.#connections) yield connection.session;
+    for (const connection of this.#connections.values()) yield connection.session;
   }
 }
 

@@ -5,12 +5,16 @@
 //
 // Only what stands at the head and is finished may go out. Empty for a backend that answers at once.
 
+import { RESP_OUTPUT_PAUSE_BYTES } from '../base/limits.ts';
 import type { Logger } from '../base/log.ts';
 import type { PendingReply } from './backend.ts';
 import { writeFailure } from './dispatch.ts';
 import type { ReplyWriter } from './encoder.ts';
 
 type Entry = PendingReply | Buffer[];
+
+const PENDING_REPLIES_MAX = 10_000;
+const HELD_BYTES_MAX = RESP_OUTPUT_PAUSE_BYTES;
 
 const COMPACT_ENTRIES_MIN = 1024;
 /** Up to this size finished bytes join those around them: every piece of a write has its price. */
@@ -26,6 +30,13 @@ export class ReplyQueue {
 
   get isEmpty(): boolean {
     return this.#head === this.#entries.length;
+  }
+
+  /** Whether it holds this share, or more, of the replies or the bytes that it may hold. */
+  fills(share: number): boolean {
+    return (
+      this.pendingCount >= PENDING_REPLIES_MAX * share || this.heldBytes >= HELD_BYTES_MAX * share
+    );
   }
 
   /** Finished bytes that belong behind everything queued so far. */

@@ -9,16 +9,18 @@ import { decodeCursor } from './scan-cursor.ts';
 import type { ScanCursor } from './scan-cursor.ts';
 
 const COUNT_DEFAULT = 10;
+/** COUNT is a hint: a call costs more than so many records, so fewer would only mean more calls. */
+const RECORDS_MIN = 256;
 /** Records that one call looks at, whatever its COUNT: about a millisecond. */
 const COUNT_MAX = 10_000;
 
 export interface ScanArguments {
   readonly cursor: ScanCursor;
-  /** Records to look at; at most COUNT_MAX. */
+  /** Records to look at: RECORDS_MIN .. COUNT_MAX. */
   readonly count: number;
-  /** A copy; undefined: every key. */
+  /** A copy, not empty; undefined: every key. */
   readonly pattern: Buffer | undefined;
-  /** False for a type that nothing has here. */
+  /** False where nothing can match: for a type that nothing has here, or an empty pattern. */
   readonly strings: boolean;
 }
 
@@ -36,7 +38,8 @@ export function scanArguments(command: CommandArguments): ScanArguments {
     else if (option === 'type') strings = argumentText(command, at + 1).toLowerCase() === 'string';
     else throw syntaxError();
   }
-  return { cursor, count, pattern, strings };
+  const isEmpty = pattern?.length === 0;
+  return { cursor, count: Math.max(count, RECORDS_MIN), pattern, strings: strings && !isEmpty };
 }
 
 function countArgument(command: CommandArguments, at: number): number {

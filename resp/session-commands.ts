@@ -12,20 +12,62 @@
 // This is no access control; there is none. The user `default` changes nothing.
 
 import { shorten } from '../base/ids.ts';
-import type { ServerContext } from './backend.ts';
-import { executeClientCommand, isPrintableName, NAME_ERROR } from './client-commands.ts';
-import { executeCommandCommand } from './command-commands.ts';
-import type { CommandSpec } from './command-spec.ts';
+import { ACL_HANDLERS } from './acl-commands.ts';
+import type { ServerContext, SessionHandlers } from './backend.ts';
+import { CLIENT_HANDLERS, isPrintableName, NAME_ERROR } from './client-commands.ts';
+import { COMMAND_HANDLERS } from './command-commands.ts';
+import type { CommandSpec, SessionCommand } from './command-spec.ts';
 import { executeConfigGet } from './config-command.ts';
 import { argumentText } from './decoder.ts';
 import type { CommandArguments } from './decoder.ts';
 import type { ReplyWriter } from './encoder.ts';
+import { SERVER_HANDLERS } from './server-commands.ts';
 import type { KeyspaceRef, Session } from './session.ts';
+import { TRACKING_HANDLERS } from './tracking.ts';
+import { TRANSACTION_HANDLERS } from './transaction-commands.ts';
 
 const DEFAULT_USER = 'default';
 const WRONG_PASSWORD = 'WRONGPASS invalid username-password pair or user is disabled.';
 const NO_PASSWORD_SET =
   'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?';
+
+const HANDLERS: SessionHandlers = {
+  ...ACL_HANDLERS,
+  ...CLIENT_HANDLERS,
+  ...COMMAND_HANDLERS,
+  ...SERVER_HANDLERS,
+  ...TRACKING_HANDLERS,
+  ...TRANSACTION_HANDLERS,
+  ping,
+  echo: (command, out) => out.bulk(command.buffer, command.starts[1], command.ends[1]),
+  hello,
+  auth,
+  select,
+  quit: (_, out, session) => {
+    session.closing = true;
+    out.ok();
+  },
+  reset: (_, out, session, context) => {
+    session.reset(context.backend.resolveKeyspace('0'));
+    out.protocol = session.protocol;
+    out.simple('RESET');
+  },
+  readonly: (_, out, session) => {
+    session.readonlyMode = true;
+    out.ok();
+  },
+  readwrite: (_, out, session) => {
+    session.readonlyMode = false;
+    out.ok();
+  },
+  asking: (_, out) => out.ok(),
+  'config|get': (command, out, _, context) =>
+    executeConfigGet(command, out, context.backend.facts()),
+  'config|resetstat': (_, out, __, context) => {
+    context.counters.reset();
+    out.ok();
+  },
+};
 
 /** Answers one command whose handler is `session`; writes exactly one reply. */
 export function executeSessionCommand(
@@ -35,42 +77,7 @@ export function executeSessionCommand(
   out: ReplyWriter,
   context: ServerContext,
 ): void {
-  switch (spec.name) {
-    case 'ping':
-      return ping(command, out);
-    case 'echo':
-      return out.bulk(command.buffer, command.starts[1], command.ends[1]);
-    case 'hello':
-      return hello(command, session, out, context);
-    case 'auth':
-      return auth(command, session, out, context);
-    case 'select':
-      return select(command, session, out, context);
-    case 'quit':
-      session.closing = true;
-      return out.ok();
-    case 'reset':
-      return reset(session, out, context);
-    case 'time':
-      return time(out);
-    case 'readonly':
-    case 'readwrite':
-      session.readonlyMode = spec.name === 'readonly';
-      return out.ok();
-    case 'asking':
-      return out.ok();
-    case 'latency|latest':
-      return out.array(0);
-    case 'latency|reset':
-      return out.integer(0);
-    case 'config|get':
-      return executeConfigGet(command, out, context.backend.facts());
-    default:
-      if (spec.name.startsWith('client|')) {
-        return executeClientCommand(spec.name, command, session, out, context);
-      }
-      return executeCommandCommand(spec.name, command, out);
-  }
+  HANDLERS[spec.name as SessionCommand](command, out, session, context);
 }
 
 function ping(command: CommandArguments, out: ReplyWriter): void {
@@ -82,8 +89,8 @@ function ping(command: CommandArguments, out: ReplyWriter): void {
 // `AUTH password` is for the user `default`, who has none; a client that sends one is told so.
 function auth(
   command: CommandArguments,
-  session: Session,
   out: ReplyWriter,
+  session: Session,
   context: ServerContext,
 ): void {
   if (command.argc > 3) return out.error('ERR syntax error');
@@ -91,6 +98,7 @@ function auth(
   const keyspace = keyspaceOfUser(argumentText(command, 1), session, context);
   if (keyspace === undefined) return out.error(WRONG_PASSWORD);
   session.keyspace = keyspace;
+  session.user = argumentText(command, 1);
   out.ok();
 }
 
@@ -108,8 +116,8 @@ function keyspaceOfUser(
 
 function select(
   command: CommandArguments,
-  session: Session,
   out: ReplyWriter,
+  session: Session,
   context: ServerContext,
 ): void {
   const wanted = argumentText(command, 1);
@@ -120,34 +128,23 @@ function select(
   } else if (/^-?[0-9]+$/.test(wanted)) {
     out.error('ERR DB index is out of range');
   } else {
-    out.error(`ERR no such keyspace '${shorten(wanted)}'; INFO keyspace lists those there are`);
+    out.error(
+      `ERR There is no keyspace '${shorten(wanted)}'; \`stele keyspaces\` lists those there are.`,
+    );
   }
-}
-
-function reset(session: Session, out: ReplyWriter, context: ServerContext): void {
-  session.reset(context.backend.resolveKeyspace('0'));
-  out.protocol = session.protocol;
-  out.simple('RESET');
-}
-
-function time(out: ReplyWriter): void {
-  // Wall time is what TIME is for; nothing of ours decides by it.
-  const microseconds = Math.floor((performance.timeOrigin + performance.now()) * 1000);
-  out.array(2);
-  out.bulkText(String(Math.floor(microseconds / 1e6)));
-  out.bulkText(String(microseconds % 1e6));
 }
 
 interface HelloOptions {
   readonly protocol: 2 | 3;
   readonly name: string | undefined;
   readonly keyspace: KeyspaceRef;
+  readonly user: string;
 }
 
 function hello(
   command: CommandArguments,
-  session: Session,
   out: ReplyWriter,
+  session: Session,
   context: ServerContext,
 ): void {
   const options = parseHello(command, session, context);
@@ -157,6 +154,7 @@ function hello(
   }
   session.protocol = options.protocol;
   session.keyspace = options.keyspace;
+  session.user = options.user;
   if (options.name !== undefined) session.name = options.name;
   out.protocol = options.protocol;
   const facts = context.backend.facts();
@@ -191,11 +189,13 @@ function parseHello(
   if (protocol !== 2 && protocol !== 3) return 'NOPROTO unsupported protocol version';
   let name: string | undefined;
   let keyspace: KeyspaceRef | undefined = session.keyspace;
+  let { user } = session;
   for (let at = 2; at < command.argc; at++) {
     const option = argumentText(command, at);
     const following = command.argc - 1 - at;
     if (option.toLowerCase() === 'auth' && following >= 2) {
-      keyspace = keyspaceOfUser(argumentText(command, at + 1), session, context);
+      user = argumentText(command, at + 1);
+      keyspace = keyspaceOfUser(user, session, context);
       if (keyspace === undefined) return WRONG_PASSWORD;
       at += 2;
     } else if (option.toLowerCase() === 'setname' && following >= 1) {
@@ -205,5 +205,5 @@ function parseHello(
       return `ERR Syntax error in HELLO option '${shorten(option)}'`;
     }
   }
-  return { protocol, name, keyspace };
+  return { protocol, name, keyspace, user };
 }

@@ -3,6 +3,7 @@
 // Plain data: the connection owns it, session-commands.ts changes it, backends read it.
 
 import type { RespProtocol } from './encoder.ts';
+import type { QueuedCommand, Transaction } from './transaction.ts';
 
 /** A keyspace as SELECT knows it. */
 export interface KeyspaceRef {
@@ -14,6 +15,21 @@ export interface KeyspaceRef {
 export type ReplyMode = 'on' | 'off' | 'skip-next' | 'skip';
 
 const KEYSPACE_DEFAULT: KeyspaceRef = { name: 'default', index: 0 };
+
+/** What a connection has asked for with CLIENT TRACKING ON. */
+export interface Tracking {
+  /** Words of TRACKINGINFO: bcast, optin, optout, noloop. */
+  readonly options: readonly string[];
+  readonly prefixes: readonly string[];
+  /** The connection that is told instead; 0: this one. */
+  readonly redirect: number;
+  /** CLIENT CACHING, for what comes next. */
+  caching: 'yes' | 'no' | undefined;
+  /** What the selected keyspace held when this client was told last. */
+  dataset: string;
+}
+
+export const NOTHING: readonly QueuedCommand[] = [];
 
 /** State of one connection. Times are of the monotonic clock. */
 export class Session {
@@ -29,6 +45,17 @@ export class Session {
   libraryName = '';
   libraryVersion = '';
   replyMode: ReplyMode = 'on';
+  /** By whose name AUTH or HELLO was sent. */
+  user = 'default';
+  /** Since MULTI. */
+  transaction: Transaction | undefined;
+  /** What EXEC lets loose; the connection runs it at once and empties it. */
+  executing: readonly QueuedCommand[] = NOTHING;
+  /** WATCH: what each keyspace held then. */
+  watched: Map<string, string> | undefined;
+  tracking: Tracking | undefined;
+  /** SUBSCRIBE to the channel of invalidations was sent. */
+  subscribed = false;
   /** READONLY was sent: this client reads from replicas. */
   readonlyMode = false;
   /** QUIT was sent: close once everything before it is answered. */
@@ -49,5 +76,10 @@ export class Session {
     this.name = '';
     this.replyMode = 'on';
     this.readonlyMode = false;
+    this.user = 'default';
+    this.transaction = undefined;
+    this.watched = undefined;
+    this.tracking = undefined;
+    this.subscribed = false;
   }
 }

@@ -41,3 +41,8 @@ function releaseAll(): void {
   }
   for (const writer of owners) writer.reuseSent();
 }
+
+/** A small reply that has to wait must not keep the whole slab that it lies in. */
+export function ownBytes(chunk: Buffer): Buffer {
+  return chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk;
+}

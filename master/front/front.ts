@@ -9,6 +9,7 @@ import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts';
 import type { ClusterOperations } from '../../proto/operations.ts';
 import type { DatanodeLink } from '../../proto/ports.ts';
+import { CommandCounters } from '../../resp/command-counters.ts';
 import type { ListenerCounts } from '../../resp/info.ts';
 import { startRespListener } from '../../resp/listener.ts';
 import type { RespListener } from '../../resp/listener.ts';
@@ -72,6 +73,8 @@ const NOT_LISTENING: ListenerCounts = {
   commandsPerSecond: 0,
   inputBytesPerSecond: 0,
   outputBytesPerSecond: 0,
+  trackingClients: 0,
+  commands: new CommandCounters(),
 };
 
 interface OpenPorts {

@@ -1,38 +1,52 @@
 // The commands of the master over RESP: any key of any keyspace, as one server.
 //
 // To plain clients the master is a standalone Redis: it has every key, SELECT works, MGET spans
-// everything, and nothing is ever redirected (`redis_mode:standalone`). It still answers the CLUSTER
-// commands, with the datanodes' topology (`cluster_enabled:1`): a cluster client seeded with the
-// master learns the datanodes from CLUSTER SLOTS and reads from them directly.
+// everything, and nothing is ever redirected (`redis_mode:standalone`, `cluster_enabled:0`). It still answers the
+// CLUSTER commands, with the datanodes' topology: a cluster client seeded with the master learns the
+// datanodes from CLUSTER SLOTS and reads from them directly.
 
 import type { ClusterOperations } from '../../proto/operations.ts';
 import { keyspaceIndex } from '../../base/ids.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { KeyspaceView } from '../../proto/gen/stele/v1/view.ts';
-import type { CommandBackend, PendingReply, ServerFacts } from '../../resp/backend.ts';
-import type { CommandSpec } from '../../resp/command-spec.ts';
+import { atOnce } from '../../resp/backend.ts';
+import type {
+  BackendHandler,
+  CommandBackend,
+  KeysReply,
+  PendingReply,
+  ServerFacts,
+  ValueReply,
+} from '../../resp/backend.ts';
+import type { BackendCommand, CommandSpec } from '../../resp/command-spec.ts';
 import type { CommandArguments } from '../../resp/decoder.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
-import { REDIS_VERSION, writeInfo } from '../../resp/info.ts';
-import { integerArgument } from '../../resp/integer-argument.ts';
-import { memoryUsage, usageKeyBytes } from '../../resp/memory-usage.ts';
+import { executeClusterCommand } from '../../resp/cluster-commands.ts';
+import type { ClusterSource } from '../../resp/cluster-commands.ts';
+import { databaseCount, REDIS_VERSION, writeInfo } from '../../resp/info.ts';
+import { keyIfFound, literalOf } from '../../resp/keys-command.ts';
+import { keysReply, MANY_VALUES } from '../../resp/keys-replies.ts';
 import type { KeyspaceRef, Session } from '../../resp/session.ts';
-import { rangeOf } from '../../resp/string-range.ts';
+import { valueReply, writeBulk } from '../../resp/value-replies.ts';
+import { notReady } from '../../proto/routing/router.ts';
+import { copyOf } from '../../proto/routing/waiting.ts';
+import { datasetName } from '../../proto/view-words.ts';
 import type { KeyScanner } from './key-scanner.ts';
 import type { LookupCore } from './lookup-core.ts';
 import type { FrontMetrics } from './metrics.ts';
-import { writeClusterReply } from './resp-cluster.ts';
+import { clusterSource } from './resp-cluster.ts';
 import { masterInfo } from './resp-info.ts';
 import type { InfoFacts } from './resp-info.ts';
-import { KEYS_COMMANDS, keysReply } from './resp-keys.ts';
-import { notReady } from '../../proto/routing/router.ts';
-import { copyOf } from '../../proto/routing/waiting.ts';
-import { PendingKey, PendingKeys, writeBulk } from './resp-pending.ts';
-import type { RespBytes, WriteValue } from './resp-pending.ts';
-import { steleReply } from './resp-stele.ts';
-
-const KEYSPACES_MAX = 1024;
-const NO_BYTES = Buffer.alloc(0);
+import {
+  matchingKeysReply,
+  randomKeyReply,
+  scanReply,
+  slotCountReply,
+  slotKeysReply,
+} from './resp-keys.ts';
+import type { KeysSource } from './resp-keys.ts';
+import { PendingKey, PendingKeys } from './resp-pending.ts';
+import { STELE_HANDLERS } from './resp-stele.ts';
 
 export interface RespBackendOptions {
   readonly core: LookupCore;
@@ -44,6 +58,30 @@ export interface RespBackendOptions {
 
 export class MasterRespBackend implements CommandBackend {
   readonly #options: RespBackendOptions;
+  readonly #handlers: Record<BackendCommand, BackendHandler> = {
+    get: (command, session, out) => this.#oneKey(command, session, out, writeBulk, 1),
+    mget: (command, session, out) => this.#manyKeys(command, session, out, MANY_VALUES, -1),
+    dbsize: atOnce((_, session, out) => out.integer(this.#keyspaceOf(session).records)),
+    info: atOnce((command, _, out) => {
+      const { operations, info, metrics } = this.#options;
+      writeInfo(command, out, masterInfo(operations.current(), info(), metrics.resp));
+    }),
+    keys: (command, session, out) => {
+      const literal = literalOf(command);
+      return literal === undefined
+        ? matchingKeysReply(this.#keys(session), command)
+        : this.#oneKey(command, session, out, keyIfFound(literal), 1);
+    },
+    scan: (command, session) => scanReply(this.#keys(session), command),
+    randomkey: (_, session) => randomKeyReply(this.#keys(session)),
+    'cluster|countkeysinslot': (command, session) => slotCountReply(this.#keys(session), command),
+    'cluster|getkeysinslot': (command, session) => slotKeysReply(this.#keys(session), command),
+    'stele|explain': this.#stele('stele|explain'),
+    'stele|health': this.#stele('stele|health'),
+    'stele|keyspaces': this.#stele('stele|keyspaces'),
+    'stele|nodes': this.#stele('stele|nodes'),
+    'stele|version': this.#stele('stele|version'),
+  };
 
   constructor(options: RespBackendOptions) {
     this.#options = options;
@@ -55,28 +93,18 @@ export class MasterRespBackend implements CommandBackend {
     session: Session,
     out: ReplyWriter,
   ): PendingReply | undefined {
-    switch (spec.name) {
-      case 'get':
-        return this.#oneKey(command, session, out, writeBulk);
-      case 'mget':
-        return this.#manyKeys(command, session, out, false);
-      case 'exists':
-        return this.#manyKeys(command, session, out, true);
-      case 'strlen':
-        return this.#oneKey(command, session, out, writeLength);
-      case 'type':
-        return this.#oneKey(command, session, out, writeType);
-      case 'ttl':
-      case 'pttl':
-        return this.#oneKey(command, session, out, writeTimeToLive);
-      case 'getrange':
-        return this.#oneKey(command, session, out, rangeWriter(command));
-      case 'object|encoding':
-        return this.#oneKey(command, session, out, writeEncoding, 2);
-      case 'memory|usage':
-        return this.#oneKey(command, session, out, usageWriter(command), 2);
+    // Nearly all commands are this one: it need not be looked up among the others.
+    if (spec.name === 'get') return this.#oneKey(command, session, out, writeBulk, 1);
+    switch (spec.handler) {
+      case 'backend':
+        return this.#handlers[spec.name as BackendCommand](command, session, out);
+      case 'keys':
+        return this.#manyKeys(command, session, out, keysReply(spec, command), spec.lastKey);
+      case 'cluster':
+        executeClusterCommand(spec, command, out, this.#clusterOf(session));
+        return undefined;
       default:
-        return this.#seldom(spec.name, command, session, out);
+        return this.#oneKey(command, session, out, valueReply(spec, command), spec.firstKey);
     }
   }
 
@@ -94,36 +122,39 @@ export class MasterRespBackend implements CommandBackend {
     return undefined;
   }
 
+  datasetOf(keyspaceName: string): string {
+    const { keyspaces } = this.#options.core.router.table.view;
+    return datasetName(keyspaces.find(({ name }) => name === keyspaceName));
+  }
+
+  watchDatasets(onChange: () => void): void {
+    this.#options.operations.subscribe(onChange);
+  }
+
   facts(): ServerFacts {
+    const { keyspaces } = this.#options.operations.current();
     return {
       redisVersion: REDIS_VERSION,
       mode: 'standalone',
       role: 'master',
-      databases: KEYSPACES_MAX,
+      databases: databaseCount(keyspaces),
     };
   }
 
-  #seldom(
-    name: string,
-    command: CommandArguments,
-    session: Session,
-    out: ReplyWriter,
-  ): PendingReply | undefined {
-    const { operations, info, core, scanner, metrics } = this.#options;
-    if (KEYS_COMMANDS.has(name)) {
-      const keyspace = this.#keyspaceOf(session);
-      return keysReply(scanner, core.router.table.shardCount, keyspace, name, command);
-    }
-    if (name.startsWith('cluster|')) writeClusterReply(core.router.table.view, name, command, out);
-    else if (name === 'info') {
-      writeInfo(command, out, masterInfo(operations.current(), info(), metrics.resp));
-    } else if (name === 'dbsize') out.integer(this.#keyspaceOf(session).records);
-    else if (name.startsWith('stele|')) {
-      return steleReply(operations, name, command, session, out);
-    } else {
-      out.error(`ERR '${name.replace('|', ' ').toUpperCase()}' is not supported here`);
-    }
-    return undefined;
+  #stele(name: keyof typeof STELE_HANDLERS): BackendHandler {
+    return (command, session, out) =>
+      STELE_HANDLERS[name](this.#options.operations, command, session, out);
+  }
+
+  #clusterOf(session: Session): ClusterSource {
+    return clusterSource(this.#options.core.router.table.view, session);
+  }
+
+  /** What the commands about many keys are answered from. Throws: not ready, or no such keyspace. */
+  #keys(session: Session): KeysSource {
+    const { core, scanner } = this.#options;
+    const keyspace = this.#keyspaceOf(session);
+    return { scanner, shardCount: core.router.table.shardCount, keyspace };
   }
 
   #keyspaceOf(session: Session): KeyspaceView {
@@ -140,8 +171,8 @@ export class MasterRespBackend implements CommandBackend {
     command: CommandArguments,
     session: Session,
     out: ReplyWriter,
-    writeValue: WriteValue,
-    at = 1,
+    writeValue: ValueReply,
+    at: number,
   ): PendingReply | undefined {
     const { core, metrics } = this.#options;
     const target = core.target(session.keyspace.name);
@@ -157,18 +188,21 @@ export class MasterRespBackend implements CommandBackend {
     return settle(pending, out);
   }
 
+  /** Asks for the keys from argument 1 to `lastKey`, which may count from the end. */
   #manyKeys(
     command: CommandArguments,
     session: Session,
     out: ReplyWriter,
-    countOnly: boolean,
+    reply: KeysReply,
+    lastKey: number,
   ): PendingReply | undefined {
     const { core, metrics } = this.#options;
     const target = core.target(session.keyspace.name);
-    const pending = new PendingKeys(command.argc - 1, countOnly, metrics.resp);
+    const last = lastKey < 0 ? command.argc + lastKey : lastKey;
+    const pending = new PendingKeys(last, reply, metrics.resp);
     const deadlineAtMs = core.deadlineFromNow();
     const { buffer, starts, ends } = command;
-    for (let at = 1; at < command.argc; at++) {
+    for (let at = 1; at <= last; at++) {
       const cached = core.cached(target, buffer, starts[at] as number, ends[at] as number);
       if (cached !== undefined) pending.addCached(at - 1, cached);
       else core.ask(target, copyArgument(command, at), pending, at - 1, deadlineAtMs);
@@ -190,38 +224,4 @@ function settle(pending: PendingKey | PendingKeys, out: ReplyWriter): PendingRep
 /** The decoder's buffer is used again: a key that waits for its answer must be a copy. */
 function copyArgument(command: CommandArguments, at: number): Buffer {
   return copyOf(command.buffer, command.starts[at] as number, command.ends[at] as number);
-}
-
-function writeLength(out: ReplyWriter, _: RespBytes, start: number, end: number): void {
-  out.integer(end - start);
-}
-
-function writeType(out: ReplyWriter, bytes: RespBytes): void {
-  out.simple(bytes === undefined ? 'none' : 'string');
-}
-
-function writeTimeToLive(out: ReplyWriter, bytes: RespBytes): void {
-  out.integer(bytes === undefined ? -2 : -1);
-}
-
-function writeEncoding(out: ReplyWriter, bytes: RespBytes): void {
-  if (bytes === undefined) out.nil();
-  else out.bulkText('raw');
-}
-
-function usageWriter(command: CommandArguments): WriteValue {
-  const keyBytes = usageKeyBytes(command);
-  return (out, bytes, start, end) => {
-    if (bytes === undefined) out.nil();
-    else out.integer(memoryUsage(keyBytes, end - start));
-  };
-}
-
-function rangeWriter(command: CommandArguments): WriteValue {
-  const first = integerArgument(command, 2);
-  const last = integerArgument(command, 3);
-  return (out, bytes, from, to) => {
-    const { start, end } = rangeOf(first, last, to - from);
-    out.bulkImmutable(bytes ?? NO_BYTES, from + start, from + end);
-  };
 }

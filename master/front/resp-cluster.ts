@@ -4,60 +4,33 @@
 import type { ClusterView, NodeView } from '../../proto/gen/stele/v1/view.ts';
 import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
 import { clusterNodeId, describeCluster } from '../../resp/cluster-description.ts';
-import {
-  clusterInfoText,
-  clusterNodesText,
-  writeClusterShards,
-  writeClusterSlots,
-} from '../../resp/cluster-replies.ts';
+import type { ClusterSource } from '../../resp/cluster-commands.ts';
 import type { ClusterDescription, ClusterNode } from '../../resp/cluster-replies.ts';
-import type { CommandArguments } from '../../resp/decoder.ts';
-import type { ReplyWriter } from '../../resp/encoder.ts';
+import type { Session } from '../../resp/session.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 
-const MASTER_ID = 'stele-master';
+const MASTER_ID = clusterNodeId('stele-master');
 
-/** Answers one `cluster|...` command that needs no data. */
-export function writeClusterReply(
-  view: ClusterView,
-  name: string,
-  command: CommandArguments,
-  out: ReplyWriter,
-): void {
-  switch (name) {
-    case 'cluster|info':
-      out.verbatim(clusterInfoText(describe(view), view.health === HealthStatus.RED));
-      break;
-    case 'cluster|myid':
-      out.bulkText(clusterNodeId(MASTER_ID));
-      break;
-    case 'cluster|slots':
-      writeClusterSlots(describe(view), out);
-      break;
-    case 'cluster|shards':
-      writeClusterShards(describe(view), out);
-      break;
-    case 'cluster|nodes':
-      out.verbatim(clusterNodesText(describe(view)));
-      break;
-    case 'cluster|keyslot':
-      out.integer(slotOfKey(command.buffer, command.starts[2] ?? 0, command.ends[2] ?? 0));
-      break;
-    default:
-      out.error(`ERR '${name.replace('|', ' ').toUpperCase()}' is not supported here`);
-  }
+/** What the CLUSTER commands are answered from, for a client that has reached the master. */
+export function clusterSource(view: ClusterView, session: Session): ClusterSource {
+  return { describe: () => describe(view, session), slotOf: slotOfKey };
 }
 
 /** As resp/ describes it, but a node that serves comes before one that may be dead. */
-function describe(view: ClusterView): ClusterDescription {
-  if (view.routes.length === 0) {
-    return { nodes: [], ranges: [], epoch: view.epoch };
-  }
+function describe(view: ClusterView, { localAddress }: Session): ClusterDescription {
+  const colon = localAddress.lastIndexOf(':');
+  const self = {
+    id: MASTER_ID,
+    host: localAddress.slice(0, colon).replace(/^\[(.*)\]$/, '$1'),
+    port: Number(localAddress.slice(colon + 1)),
+  };
+  const answering = { self, isNode: false, isRed: view.health === HealthStatus.RED };
+  if (view.routes.length === 0) return { ...answering, nodes: [], ranges: [], epoch: view.epoch };
   const serves = (index: number): boolean => view.nodes[index]?.state === NodeState.SERVING;
   const routes = view.routes.map(({ nodes }) => ({
     nodes: [...nodes.filter(serves), ...nodes.filter((index) => !serves(index))],
   }));
-  return describeCluster({ ...view, routes }, stateOf);
+  return describeCluster({ ...view, routes }, stateOf, answering);
 }
 
 function stateOf(node: NodeView): ClusterNode['state'] {

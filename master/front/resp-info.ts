@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { healthWord, isAnswering } from '../../proto/view-words.ts';
-import { keyspaceSection, processSections } from '../../resp/info.ts';
+import { keyspaceSections, processSections } from '../../resp/info.ts';
 import type { InfoSection, ListenerCounts } from '../../resp/info.ts';
 import type { LookupCore } from './lookup-core.ts';
 import type { SurfaceCounts } from './metrics.ts';
@@ -51,7 +51,7 @@ export function masterInfo(
   return [
     ...sections,
     { name: 'Cluster', fields: clusterFields(view) },
-    keyspaceSection(
+    ...keyspaceSections(
       view.keyspaces.map(({ currentVersion, index, name, records }) => ({
         index,
         name,
@@ -64,7 +64,8 @@ export function masterInfo(
 
 function clusterFields(view: ClusterView): Record<string, string | number> {
   return {
-    cluster_enabled: 1,
+    // It answers for all keys, as one server: see resp-backend.ts.
+    cluster_enabled: 0,
     stele_health: healthWord(view.health),
     stele_epoch: view.epoch,
     stele_datanodes: view.nodes.length,

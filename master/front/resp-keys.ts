@@ -1,55 +1,28 @@
-// The commands of the master that are about many keys: SCAN, RANDOMKEY and the keys of a slot, over the
+// The commands of the master that are about many keys: SCAN, KEYS, RANDOMKEY and the keys of a slot, over the
 // whole keyspace. A scan stays with the version it began with (resp/scan-cursor.ts).
 
 import type { KeyspaceView } from '../../proto/gen/stele/v1/view.ts';
+import type { LookupTargetRef } from '../../proto/ports.ts';
 import type { PendingReply } from '../../resp/backend.ts';
 import type { CommandArguments } from '../../resp/decoder.ts';
-import type { ReplyWriter } from '../../resp/encoder.ts';
+import { collectKeys, keysPattern, writeKeys } from '../../resp/keys-command.ts';
 import { PendingOperation } from '../../resp/pending-operation.ts';
 import { scanArguments } from '../../resp/scan-arguments.ts';
 import { encodeCursor, snapshotOf, versionOfCursor } from '../../resp/scan-cursor.ts';
 import { countedSlot, listedSlot } from '../../resp/slot-arguments.ts';
 import type { KeyScanner } from './key-scanner.ts';
 
-/** Commands that `keysReply` answers. */
-export const KEYS_COMMANDS: ReadonlySet<string> = new Set([
-  'scan',
-  'randomkey',
-  'cluster|countkeysinslot',
-  'cluster|getkeysinslot',
-]);
+const RECORDS_PER_PAGE = 10_000;
 
-/** Answers one of KEYS_COMMANDS, for a keyspace with a committed version. Throws what the client is told. */
-export function keysReply(
-  scanner: KeyScanner,
-  shardCount: number,
-  keyspace: KeyspaceView,
-  name: string,
-  command: CommandArguments,
-): PendingReply {
-  const current = { keyspaceUid: keyspace.uid, version: keyspace.currentVersion };
-  switch (name) {
-    case 'scan':
-      return scanReply(scanner, shardCount, keyspace, command);
-    case 'randomkey':
-      return new PendingOperation(scanner.randomKey(current, keyspace.records), writeKey);
-    case 'cluster|countkeysinslot': {
-      const count = scanner.countSlot(current, countedSlot(command));
-      return new PendingOperation(count, (out, answer) => out.integer(answer));
-    }
-    default: {
-      const { slot, keysMax } = listedSlot(command);
-      return new PendingOperation(scanner.slotKeys(current, slot, keysMax), writeKeys);
-    }
-  }
+/** What the commands are answered from: a keyspace with a committed version. */
+export interface KeysSource {
+  readonly scanner: KeyScanner;
+  readonly shardCount: number;
+  readonly keyspace: KeyspaceView;
 }
 
-function scanReply(
-  scanner: KeyScanner,
-  shardCount: number,
-  keyspace: KeyspaceView,
-  command: CommandArguments,
-): PendingReply {
+export function scanReply(source: KeysSource, command: CommandArguments): PendingReply {
+  const { scanner, shardCount, keyspace } = source;
   const { cursor, count, pattern, strings } = scanArguments(command);
   const version = versionOfCursor(cursor, keyspace);
   const target = { keyspaceUid: keyspace.uid, version };
@@ -63,12 +36,35 @@ function scanReply(
   });
 }
 
-function writeKey(out: ReplyWriter, key: Uint8Array | undefined): void {
-  if (key === undefined) out.nil();
-  else out.bulk(key);
+/** KEYS with a pattern that may match several. */
+export function matchingKeysReply(source: KeysSource, command: CommandArguments): PendingReply {
+  const { scanner, shardCount, keyspace } = source;
+  const pattern = keysPattern(command, keyspace.records);
+  const keys = collectKeys(shardCount, (place) =>
+    scanner.scan(currentOf(keyspace), place, RECORDS_PER_PAGE, pattern),
+  );
+  return new PendingOperation(keys, writeKeys);
 }
 
-function writeKeys(out: ReplyWriter, keys: readonly Uint8Array[]): void {
-  out.array(keys.length);
-  for (const key of keys) out.bulk(key);
+export function randomKeyReply({ scanner, keyspace }: KeysSource): PendingReply {
+  const key = scanner.randomKey(currentOf(keyspace), keyspace.records);
+  return new PendingOperation(key, (out, answer) => {
+    if (answer === undefined) out.nil();
+    else out.bulk(answer);
+  });
+}
+
+export function slotCountReply(source: KeysSource, command: CommandArguments): PendingReply {
+  const count = source.scanner.countSlot(currentOf(source.keyspace), countedSlot(command));
+  return new PendingOperation(count, (out, answer) => out.integer(answer));
+}
+
+export function slotKeysReply(source: KeysSource, command: CommandArguments): PendingReply {
+  const { slot, keysMax } = listedSlot(command);
+  const keys = source.scanner.slotKeys(currentOf(source.keyspace), slot, keysMax);
+  return new PendingOperation(keys, writeKeys);
+}
+
+function currentOf({ uid, currentVersion }: KeyspaceView): LookupTargetRef {
+  return { keyspaceUid: uid, version: currentVersion };
 }

@@ -6,7 +6,12 @@
 import { turnNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
-import type { PendingReply, PendingReplyWaiter } from '../../resp/backend.ts';
+import type {
+  KeysReply,
+  PendingReply,
+  PendingReplyWaiter,
+  ValueReply,
+} from '../../resp/backend.ts';
 import { REPLY_BYTES_MAX } from '../../resp/encoder.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
 import type { LookupReceiver } from '../../proto/routing/waiting.ts';
@@ -15,12 +20,6 @@ import type { SurfaceCounts } from './metrics.ts';
 import type { CachedValue } from './slab-cache.ts';
 
 const REPLY_OVERHEAD_BYTES = 16;
-
-/** Undefined where the key is not there. */
-export type RespBytes = Buffer | undefined;
-
-/** Writes the reply to one key, whose value is bytes[start, end). */
-export type WriteValue = (out: ReplyWriter, bytes: RespBytes, start: number, end: number) => void;
 
 abstract class Pending implements PendingReply {
   done = false;
@@ -43,13 +42,13 @@ abstract class Pending implements PendingReply {
 
 /** GET, STRLEN, TYPE ... */
 export class PendingKey extends Pending implements LookupReceiver {
-  readonly #writeValue: WriteValue;
+  readonly #writeValue: ValueReply;
   readonly #counts: SurfaceCounts;
   readonly #beganMs = turnNowMs();
   #value: Buffer | undefined;
   #failure: SteleError | undefined;
 
-  constructor(writeValue: WriteValue, counts: SurfaceCounts) {
+  constructor(writeValue: ValueReply, counts: SurfaceCounts) {
     super();
     this.#writeValue = writeValue;
     this.#counts = counts;
@@ -80,27 +79,27 @@ export class PendingKey extends Pending implements LookupReceiver {
   }
 }
 
-/** MGET and EXISTS: one reply from several keys, all of one version. */
+/** MGET, EXISTS ...: one reply from several keys, all of one version. */
 export class PendingKeys extends Pending implements LookupReceiver {
-  readonly #values: RespBytes[];
+  readonly #values: (Buffer | undefined)[];
   readonly #counts: SurfaceCounts;
-  readonly #countOnly: boolean;
+  readonly #reply: KeysReply;
   readonly #beganMs = turnNowMs();
   #left: number;
   #found = 0;
   #failure: SteleError | undefined;
 
-  constructor(keyCount: number, countOnly: boolean, counts: SurfaceCounts) {
+  constructor(keyCount: number, reply: KeysReply, counts: SurfaceCounts) {
     super();
     this.#left = keyCount;
-    this.#values = Array.from({ length: countOnly ? 0 : keyCount });
-    this.#countOnly = countOnly;
+    this.#values = Array.from({ length: reply.readsValues ? keyCount : 0 });
+    this.#reply = reply;
     this.#counts = counts;
   }
 
   /** The answer to key number `index` is in the cache. */
   addCached(index: number, cached: CachedValue): void {
-    const value = this.#countOnly ? undefined : copyOfCached(cached);
+    const value = this.#reply.readsValues ? copyOfCached(cached) : undefined;
     this.#add(index, LookupStatus.OK, value, undefined);
   }
 
@@ -117,13 +116,13 @@ export class PendingKeys extends Pending implements LookupReceiver {
   #add(
     index: number,
     status: LookupStatus,
-    value: RespBytes,
+    value: Buffer | undefined,
     failure: SteleError | undefined,
   ): void {
     if (status === LookupStatus.OK) {
       this.#found++;
       this.#counts.found++;
-      if (!this.#countOnly) this.#keep(index, value);
+      if (this.#reply.readsValues) this.#keep(index, value);
     } else if (status === LookupStatus.NOT_FOUND) this.#counts.notFound++;
     else {
       this.#counts.failed++;
@@ -135,7 +134,7 @@ export class PendingKeys extends Pending implements LookupReceiver {
   }
 
   /** Values that are too large together are let go of at once; the others are still waited for. */
-  #keep(index: number, value: RespBytes): void {
+  #keep(index: number, value: Buffer | undefined): void {
     this.replyBytes += REPLY_OVERHEAD_BYTES + (value?.length ?? 0);
     if (this.replyBytes > REPLY_BYTES_MAX) {
       this.#values.length = 0;
@@ -148,16 +147,8 @@ export class PendingKeys extends Pending implements LookupReceiver {
 
   override write(out: ReplyWriter): void {
     if (this.#failure !== undefined) return out.failure(this.#failure);
-    if (this.#countOnly) return out.integer(this.#found);
-    out.array(this.#values.length);
-    for (const value of this.#values) writeBulk(out, value, 0, value?.length ?? 0);
+    this.#reply.write(out, this.#values, this.#found);
   }
-}
-
-/** A value as GET and MGET give it: large ones are referenced, small ones copied (see bulkImmutable). */
-export function writeBulk(out: ReplyWriter, bytes: RespBytes, start: number, end: number): void {
-  if (bytes === undefined) out.nil();
-  else out.bulkImmutable(bytes, start, end);
 }
 
 function noAnswer(): SteleError {

@@ -3,6 +3,7 @@
 import { STELE_VERSION } from '../../base/build-version.ts';
 import type { ClusterOperations } from '../../proto/operations.ts';
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
+import type { BackendCommand } from '../../resp/command-spec.ts';
 import type { CommandArguments } from '../../resp/decoder.ts';
 import { writeData } from '../../resp/data-reply.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
@@ -10,39 +11,35 @@ import { PendingOperation } from '../../resp/pending-operation.ts';
 import type { Session } from '../../resp/session.ts';
 import { explainKeyJson, healthJson, keyspaceJson, nodeJson } from '../../proto/json-shapes.ts';
 
-/** Answers one `stele|...` command, at once or later. */
-export function steleReply(
+type SteleCommand = Extract<BackendCommand, `stele|${string}`>;
+type SteleHandler = (
   operations: ClusterOperations,
-  name: string,
   command: CommandArguments,
   session: Session,
   out: ReplyWriter,
-): PendingOperation<unknown> | undefined {
-  switch (name) {
-    case 'stele|keyspaces':
-      return later(operations.listKeyspaces(), ({ keyspaces }) =>
-        // One that is being dropped cannot be chosen any more.
-        keyspaces.filter(({ state }) => state !== 'DELETING').map(keyspaceJson),
-      );
-    case 'stele|nodes':
-      return later(operations.listNodes(), ({ nodes }) => nodes.map(nodeJson));
-    case 'stele|health': {
-      const request = { waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 };
-      return later(operations.health(request), healthJson);
-    }
-    case 'stele|explain': {
-      const key = Buffer.from(command.buffer.subarray(command.starts[2], command.ends[2]));
-      const request = { keyspace: session.keyspace.name, key };
-      return later(operations.explain(request), (answer) => explainKeyJson(answer, key));
-    }
-    case 'stele|version':
-      writeData(out, versionOf(operations, session));
-      return undefined;
-    default:
-      out.error(`ERR '${name.replace('|', ' ').toUpperCase()}' is not supported here`);
-      return undefined;
-  }
-}
+) => PendingOperation<unknown> | undefined;
+
+export const STELE_HANDLERS: Record<SteleCommand, SteleHandler> = {
+  'stele|keyspaces': (operations) =>
+    later(operations.listKeyspaces(), ({ keyspaces }) =>
+      // One that is being dropped cannot be chosen any more.
+      keyspaces.filter(({ state }) => state !== 'DELETING').map(keyspaceJson),
+    ),
+  'stele|nodes': (operations) => later(operations.listNodes(), ({ nodes }) => nodes.map(nodeJson)),
+  'stele|health': (operations) => {
+    const request = { waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 };
+    return later(operations.health(request), healthJson);
+  },
+  'stele|explain': (operations, command, session) => {
+    const key = Buffer.from(command.buffer.subarray(command.starts[2], command.ends[2]));
+    const request = { keyspace: session.keyspace.name, key };
+    return later(operations.explain(request), (answer) => explainKeyJson(answer, key));
+  },
+  'stele|version': (operations, _, session, out) => {
+    writeData(out, versionOf(operations, session));
+    return undefined;
+  },
+};
 
 function versionOf(operations: ClusterOperations, session: Session): Record<string, unknown> {
   const { keyspaces, epoch } = operations.current();

@@ -125,6 +125,6 @@ describe('the stele process', () => {
     expect((await script('help\n')).stdout).toContain('use KEYSPACE');
     const stopped = await script('GET k\nuse nope\nGET k\n');
     expect(stopped.code).toBe(1);
-    expect(stopped.stdout).toMatch(/^v\nERR no such keyspace 'nope'[^\n]*\n$/);
+    expect(stopped.stdout).toMatch(/^v\nERR There is no keyspace 'nope'[^\n]*\n$/);
   });
 });

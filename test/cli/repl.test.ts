@@ -40,7 +40,7 @@ describe('the REPL', () => {
     terminal.type('select default\r');
     await terminal.shows('[default]> ');
     terminal.type('use nope\r');
-    await terminal.shows("(error) ERR no such keyspace 'nope'");
+    await terminal.shows("(error) ERR There is no keyspace 'nope'");
     await terminal.shows('[default]> ');
     terminal.type('\u0004');
     expect(await terminal.exited()).toBe(0);

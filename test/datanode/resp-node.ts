@@ -13,6 +13,7 @@ import { DiskStore } from '../../datanode/store.ts';
 import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { PendingReply } from '../../resp/backend.ts';
+import { CommandCounters } from '../../resp/command-counters.ts';
 import { CommandDecoder } from '../../resp/decoder.ts';
 import { executeCommand, resolveCommand } from '../../resp/dispatch.ts';
 import { ReplyWriter } from '../../resp/encoder.ts';
@@ -36,6 +37,8 @@ const COUNTS = {
   commandsPerSecond: 5,
   inputBytesPerSecond: 512,
   outputBytesPerSecond: 2048,
+  trackingClients: 0,
+  commands: new CommandCounters(),
 };
 
 /** What a reply says, without its types: text, number, null, array, or an Error. */
@@ -160,14 +163,16 @@ export class RespNode {
     const out = new ReplyWriter();
     out.protocol = this.session.protocol;
     out.mark();
-    const spec = resolveCommand(decoder, out);
+    const context = {
+      backend: this.#backend,
+      log: silentLogger,
+      sessions: () => [this.session],
+      closeMarked: () => undefined,
+      counters: COUNTS.commands,
+      nowMs: () => 0,
+    };
+    const spec = resolveCommand(decoder, this.session, out, context);
     if (spec !== undefined) {
-      const context = {
-        backend: this.#backend,
-        log: silentLogger,
-        sessions: () => [this.session],
-        nowMs: () => 0,
-      };
       const pending = executeCommand(spec, decoder, this.session, out, context);
       if (pending !== undefined) await finished(pending, out);
     }

@@ -1,17 +1,19 @@
 // The same bytes to redis-server and to Stele: the same bytes come back, over RESP2 and RESP3. A plain
 // redis-server is compared with the master, one in cluster mode with a datanode.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { COMMANDS } from '../../resp/command-table.ts';
 import { TestCluster } from '../support/cluster.ts';
 import { readDoc, section, tableRows } from '../docs/markdown.ts';
 import { startRedisServer } from '../support/redis-server.ts';
 import type { RedisServer } from '../support/redis-server.ts';
+import { PROJECT } from '../support/stele-process.ts';
+import { answersTo, answerTo, END, exchange } from '../support/redis-answers.ts';
 import { hasTool } from '../support/tools.ts';
 import { decodeReplies, multibulk } from '../resp/split.ts';
 import type { Reply } from '../../resp/reply-decoder.ts';
@@ -23,7 +25,14 @@ const PAIRS = [
   ['long', 'x'.repeat(100)],
   ['{t}1', 'a'],
   ['{t}2', 'b'],
+  ['{t}3', 'foobar'],
+  ['{t}4', 'ofoobarz'],
 ] as const;
+
+/** Of every form that RDB writes a length in, and its bounds. */
+const LONGER = [63, 64, 16_383, 16_384, 1_000_000].map(
+  (length) => [`of-${length}`, 'v'.repeat(length)] as const,
+);
 
 const QUESTIONS = `
 get k|GET k|gEt none|get empty|get|get a b|mget {t}1 {t}2 {t}3|mget|exists k k|exists k k k|exists|exists {t}1
@@ -49,6 +58,12 @@ config get|config get appendonly|config get SAV*|config foo|config|latency lates
 latency foo|latency|latency latest x|time x|reset|reset x|cluster foo|cluster|cluster keyslot
 cluster countkeysinslot|cluster getkeysinslot 1|cluster info x|cluster myid x|cluster slots x|cluster nodes x
 cluster shards x|cluster keyslot a b|info nosuch|foo|foo a b c|foo ${'y'.repeat(200)} z|quit|quit x`;
+
+/** One question a line, of several commands with ` ; ` between; `""` is an empty argument. */
+const CONVERSATIONS = readFileSync(join(PROJECT, 'test', 'e2e', 'redis-questions.txt'), 'utf8')
+  .trim()
+  .split('\n')
+  .map((line) => line.split(' ; ').map((command) => command.replace('""', '').split(' ')));
 
 /** What only a cluster answers. */
 const CLUSTER_COMMANDS = `
@@ -90,14 +105,17 @@ const MALFORMED = [
 ];
 
 /** What redis-server 7.0 does not know yet: Stele's own commands, and those of 7.2. */
-const NEWER = /^(stele|client.(setinfo|no-touch))/;
+const NEWER =
+  /^(stele|client.(setinfo|no-touch)|cluster.myshardid|hexpire|hpexpire|hpersist|hgetdel|hgetex|hsetex|xackdel|xdelex|httl|hpttl)/;
 
-/** `COMMAND INFO get`, for each command and subcommand that is carried out and is no container of others. */
+/** Refused as a whole. */
+const WITHOUT_SUBCOMMANDS = new Set(['function', 'pubsub', 'script', 'xgroup', 'xinfo']);
+
+/** `COMMAND INFO get`, for each command and subcommand that is no container of others. */
 const INFOS = COMMANDS.flatMap((spec) => (spec.subcommands.length > 0 ? spec.subcommands : [spec]))
-  .filter(({ name }) => !NEWER.test(name))
+  .filter(({ name }) => !NEWER.test(name) && !WITHOUT_SUBCOMMANDS.has(name))
   .map(({ name }) => ['command', 'info', name]);
 
-const END = 'end of the answers';
 const folder = mkdtempSync(join(tmpdir(), 'stele-replies-'));
 const available = hasTool('redis-server');
 let cluster: TestCluster;
@@ -108,10 +126,10 @@ beforeAll(async () => {
   if (!available) return;
   cluster = await TestCluster.start({ datanodes: 1, replication: 1, shards: 16 });
   const file = join(folder, 'pairs.data');
-  writeFileSync(file, PAIRS.map(([key, value]) => `${key} ${value}\n`).join(''));
+  writeFileSync(file, [...PAIRS, ...LONGER].map(([key, value]) => `${key} ${value}\n`).join(''));
   [plain, clustered] = await Promise.all([
-    startRedisServer(PAIRS),
-    startRedisServer(PAIRS, true),
+    startRedisServer([...PAIRS, ...LONGER]),
+    startRedisServer([...PAIRS, ...LONGER], true),
     cluster.load('default', [file]),
   ]);
 }, 60_000);
@@ -126,37 +144,6 @@ function words(list: string): string[][] {
     .trim()
     .split(/[|\n]/)
     .map((line) => line.split(' '));
-}
-
-/** Everything that comes back for `bytes`, until the answer to a last ECHO, or the end of the connection. */
-function exchange(port: number, bytes: Buffer): Promise<string> {
-  const socket = connect(port, '127.0.0.1');
-  let text = '';
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => socket.destroy(new Error(`no end of ${text}`)), 10_000);
-    socket.setEncoding('latin1').on('data', (part: string) => {
-      text += part;
-      if (text.includes(END)) socket.destroy();
-    });
-    // redis-server resets a connection whose input it has not read.
-    socket.on('error', (error) => {
-      if ('code' in error && error.code === 'ECONNRESET') return;
-      reject(error);
-    });
-    socket.on('close', () => {
-      clearTimeout(timer);
-      resolve(text);
-    });
-    socket.end(bytes);
-  });
-}
-
-function answerTo(port: number, protocol: number, command: readonly string[]): Promise<string> {
-  const hello = multibulk('HELLO', String(protocol), 'SETNAME', 'someone');
-  const parts = [hello, multibulk('ECHO', '-- from here --'), multibulk(...command)];
-  return exchange(port, Buffer.concat([...parts, multibulk('ECHO', END)])).then(
-    (text) => text.split('-- from here --\r\n')[1] ?? text,
-  );
 }
 
 type Ask = (port: number) => Promise<string>;
@@ -176,22 +163,39 @@ async function differences(
 }
 
 function questions(commands: readonly string[][], protocol: number): [string, Ask][] {
-  return commands.map((command) => [
-    command.join(' '),
-    (port) => answerTo(port, protocol, command),
+  return conversations(
+    commands.map((command) => [command]),
+    protocol,
+  );
+}
+
+function conversations(list: readonly string[][][], protocol: number): [string, Ask][] {
+  return list.map((commands) => [
+    commands.map((command) => command.join(' ')).join('; '),
+    (port) => answersTo(port, protocol, commands),
   ]);
 }
 
 describe.runIf(available)('the answers are those of redis-server, byte for byte', () => {
   test.each([2, 3])('from the master, over RESP%i', async (protocol) => {
-    const asked = questions([...words(QUESTIONS), ...INFOS], protocol);
+    const asked = [
+      ...questions([...words(QUESTIONS), ...INFOS], protocol),
+      ...conversations(CONVERSATIONS, protocol),
+    ];
     expect(await differences(asked, plain.port, cluster.master.resp)).toEqual([]);
   });
 
   test.each([2, 3])(
     'from a datanode as from a node of a cluster, over RESP%i',
     async (protocol) => {
-      const asked = questions([...words(QUESTIONS), ...words(CLUSTER_COMMANDS)], protocol);
+      const asked = [
+        ...questions([...words(QUESTIONS), ...words(CLUSTER_COMMANDS)], protocol),
+        // Redis Cluster wants all keys of a transaction in one slot.
+        ...conversations(
+          CONVERSATIONS.filter((commands) => commands.length < 4 || commands[1]?.[1] !== 'k'),
+          protocol,
+        ),
+      ];
       const { resp } = cluster.node('node-0');
       expect(await differences(asked, clustered.port, resp)).toEqual([]);
     },
@@ -234,7 +238,7 @@ type Docs = Record<string, Record<string, unknown>>;
 async function docsOf(port: number): Promise<Map<string, Record<string, unknown>>> {
   const docs: Docs = {};
   // One by one: what redis-server cannot send at once is lost to who has closed its side.
-  for (const { name } of COMMANDS) {
+  for (const { name } of COMMANDS.filter(({ handler }) => handler !== 'refused')) {
     const text = await answerTo(port, 3, ['command', 'docs', name]);
     Object.assign(docs, plainOf(decodeReplies([Buffer.from(text, 'latin1')])[0]));
   }
@@ -264,11 +268,6 @@ function withoutDisplayText(args: unknown): unknown {
 /** Where COMMAND DOCS means to say something else, and why. Not compared: the summary, which is our own, and history. */
 const DOCS_DIFFER: Record<string, string> = {
   'select arguments': 'a keyspace has a name',
-  'command|getkeys arguments': 'there are none in 7.0',
-  'auth complexity': 'there are no passwords',
-  'memory|usage complexity': 'nothing is sampled',
-  'info complexity': 'counted when it is asked for',
-  'cluster|info complexity': 'counted when it is asked for',
   'cluster|countkeysinslot complexity': 'the keys of a shard are read',
   'cluster|getkeysinslot complexity': 'the keys of a shard are read',
 };
@@ -281,7 +280,7 @@ describe.runIf(available)('COMMAND DOCS', () => {
     for (const [name, doc] of ours) {
       const { complexity, group, since } = doc;
       expect([since, group, complexity].join(' ')).toMatch(
-        /^\d+\.\d+\.\d+ [a-z]+ (O\(|Depends on)/,
+        /^\d+\.\d+\.\d+ [a-z-]+ (O\(|Depends on|With)/,
       );
       doc['arguments'] = withoutDisplayText(doc['arguments']);
       const redis = theirs.get(name);
@@ -295,6 +294,23 @@ describe.runIf(available)('COMMAND DOCS', () => {
     expect([...found].sort()).toEqual(Object.keys(DOCS_DIFFER).sort());
     expect(ours.size).toBeGreaterThan(50);
     expect(await docsOf(cluster.node('node-0').resp)).toEqual(await docsOf(cluster.master.resp));
+  });
+});
+
+describe.runIf(available)('DUMP', () => {
+  test('is what RESTORE of redis-server takes', async () => {
+    const redis = new Redis(plain.port);
+    const stele = new Redis(cluster.master.resp);
+    const node = new Redis(cluster.node('node-0').resp);
+    onTestFinished(() => {
+      for (const client of [redis, stele, node]) client.disconnect();
+    });
+    for (const [key, value] of [...PAIRS, ...LONGER]) {
+      const dump = await stele.dumpBuffer(key);
+      expect(await node.dumpBuffer(key)).toEqual(dump);
+      await redis.restore(`copy of ${key}`, 0, dump);
+      expect((await redis.get(`copy of ${key}`)) === value).toBe(true);
+    }
   });
 });
 

@@ -70,7 +70,9 @@ test('addresses are the announced ones, everywhere', async () => {
     expect(shards).not.toContain('127.0.0.1');
     const lines = String(await client.call('CLUSTER', 'NODES'))
       .trim()
-      .split('\n');
+      .split('\n')
+      // Clients look for their own line in what the master says, which is no datanode.
+      .filter((line) => !line.includes('noaddr'));
     expect(lines).toHaveLength(NODES.length);
     for (const line of lines) expect(line).toMatch(new RegExp(`^[0-9a-f]{40} ${HOST}:\\d+@\\d+`));
   }
@@ -89,13 +91,13 @@ test('a slot has an owner and a replica, and both answer who says READONLY', asy
   const [first] = clients.values();
   const ranges = await slotsOf(first as Redis);
   expect(ranges.every(([, , ...nodes]) => nodes.length === 2)).toBe(true);
-  // One slot may be told without its replica, so that clients see every primary first as one.
+  // One slot of each primary is told without its replica, so that clients see every primary first as one.
   const portsOf = (nodes: readonly [string, number, string][]): number[] => [
     ...new Set(nodes.map(([, port]) => port)),
   ];
   const alone = ranges.filter(([, , ...nodes]) => portsOf(nodes).length !== 2);
   expect(alone.every(([from, to]) => from === to)).toBe(true);
-  expect(alone.length).toBeLessThanOrEqual(1);
+  expect(alone).toHaveLength(NODES.length);
   expect(new Set(ranges.map((range) => range[2]?.[1]))).toEqual(new Set(clients.keys()));
   for (const client of clients.values()) expect(await client.readonly()).toBe('OK');
   for (const key of keys.slice(0, 100)) {
@@ -115,10 +117,8 @@ test('a slot has an owner and a replica, and both answer who says READONLY', asy
   const roles = shards.flatMap(([, , , nodes]) =>
     nodes.map((node) => node[node.indexOf('role') + 1]),
   );
-  expect(new Set(roles)).toEqual(new Set(['master', 'replica']));
-  for (const [, , , nodes] of shards) {
-    expect(nodes.map((node) => node[node.indexOf('role') + 1])).toEqual(['master', 'replica']);
-  }
+  // A client takes a role for that of the whole node: there are no replicas by which it could scan or count.
+  expect(roles).toEqual(NODES.map(() => 'master'));
 });
 
 interface ClusterClient {

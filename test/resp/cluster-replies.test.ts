@@ -28,7 +28,9 @@ const CLUSTER: ClusterDescription = {
     { start: 8193, end: 16_383, owners: [0, 1] },
   ],
   epoch: 7,
-  selfId: id('b'),
+  isRed: false,
+  isNode: true,
+  self: { id: id('b'), host: '10.0.0.2', port: 7380 },
 };
 
 function plain(reply: Reply): unknown {
@@ -54,8 +56,8 @@ describe('cluster replies', () => {
     const b = ['10.0.0.2', 7380, id('b'), []];
     const c = ['10.0.0.3', 7380, id('c'), []];
     expect(written((out) => writeClusterSlots(CLUSTER, out))).toEqual([
-      [256, 256, b, c],
-      [0, 0, a, b],
+      [0, 0, a, a],
+      [256, 256, b, b],
       [1, 255, a, b],
       [257, 8191, b, c],
       [8193, 16_383, a, b],
@@ -83,7 +85,7 @@ describe('cluster replies', () => {
         port: at,
         state: 'online' as const,
       }));
-      const slots = written((out) => writeClusterSlots({ nodes, ranges, epoch: 1 }, out)) as [
+      const slots = written((out) => writeClusterSlots({ ...CLUSTER, nodes, ranges }, out)) as [
         number,
         number,
         ...[string, number][],
@@ -97,8 +99,12 @@ describe('cluster replies', () => {
         for (let slot = start; slot <= end; slot++) owners.set(slot, listed[0]?.[1] ?? -1);
       }
       expect([...new Set(firstSeen.values())]).toEqual(['primary']);
-      const alone = slots.filter(([, , ...listed]) => new Set(listed.map(String)).size === 1);
-      expect(alone.length).toBeLessThan(nodeCount);
+      // A client may take the replicas of a primary's first range for those of all: it must find none there.
+      const introductions = new Map(slots.toReversed().map((range) => [range[2]?.[1], range]));
+      expect(introductions.size).toBe(nodeCount);
+      for (const [, , ...listed] of introductions.values()) {
+        expect(new Set(listed.map(String)).size).toBe(1);
+      }
       const lengths = new Set(slots.map((range) => `${range[2]?.[1]} ${range.length}`));
       expect(lengths.size).toBe(new Set(slots.map((range) => range[2]?.[1])).size);
       for (const { start, end, owners: expected } of ranges) {
@@ -124,14 +130,15 @@ describe('cluster replies', () => {
       slots.map(([first, , ...nodes]) => [first, nodes.map(([, , name]) => name[0]).join('')]),
     );
     expect(Object.fromEntries(listed)).toMatchObject({
-      0: 'abc',
+      0: 'aaa',
+      1: 'abc',
       100: 'ada',
       200: 'aaa',
       300: 'c',
     });
   });
 
-  it('gives SHARDS by equal owners, with roles of that shard', () => {
+  it('gives SHARDS with every primary as the master of its slots, and no replicas', () => {
     const shards = written((out) => writeClusterShards(CLUSTER, out)) as {
       slots: number[];
       nodes: { id: string; role: string; health: string; port: number }[];
@@ -141,42 +148,58 @@ describe('cluster replies', () => {
       [256, 8191],
     ]);
     expect(shards.map(({ nodes }) => nodes.map((n) => [n.id[0], n.role, n.health]))).toEqual([
-      [
-        ['a', 'master', 'online'],
-        ['b', 'replica', 'online'],
-      ],
-      [
-        ['b', 'master', 'online'],
-        ['c', 'replica', 'fail'],
-      ],
+      [['a', 'master', 'online']],
+      [['b', 'master', 'online']],
     ]);
   });
 
-  it('gives NODES with each primary as a master and the others as replicas', () => {
+  it('joins in SHARDS and NODES what has the same primary, whoever comes after it', () => {
+    const ranges = [
+      { start: 0, end: 99, owners: [0, 1] },
+      { start: 100, end: 16_383, owners: [0, 2] },
+    ];
+    const [shard] = written((out) => writeClusterShards({ ...CLUSTER, ranges }, out)) as [
+      { slots: number[] },
+    ];
+    expect(shard.slots).toEqual([0, 16_383]);
+    expect(clusterNodesText({ ...CLUSTER, ranges })).toContain('connected 0-16383\n');
+  });
+
+  it('gives NODES with every datanode as a master', () => {
     expect(clusterNodesText(CLUSTER)).toBe(
       [
         `${id('a')} 10.0.0.1:7380@17380 master - 0 0 7 connected 0-255 8193-16383\n`,
         `${id('b')} 10.0.0.2:7380@17380 myself,master - 0 0 7 connected 256-8191\n`,
-        `${id('c')} 10.0.0.3:7380@17380 slave,fail ${id('b')} 0 0 7 disconnected\n`,
+        `${id('c')} 10.0.0.3:7380@17380 master,fail - 0 0 7 disconnected\n`,
         `${id('d')} 10.0.0.4:7380@17380 master - 0 0 7 connected\n`,
       ].join(''),
     );
   });
 
+  it('gives NODES a line marked myself for a process that is none of the nodes', () => {
+    const outsider = {
+      ...CLUSTER,
+      isNode: false,
+      self: { id: id('f'), host: '10.0.0.9', port: 7379 },
+    };
+    const line = `${id('f')} 10.0.0.9:7379@17379 myself,slave,noaddr ${id('a')} 0 0 7 connected\n`;
+    expect(clusterNodesText(outsider).split('\n')).toHaveLength(6);
+    expect(clusterNodesText(outsider).endsWith(line)).toBe(true);
+    expect(clusterInfoText(outsider)).toMatch(/^cluster_enabled:0\r\ncluster_slots_assigned/);
+  });
+
   it('says ok in INFO only when every slot is covered', () => {
-    expect(clusterInfoText(CLUSTER, false)).toContain(
+    expect(clusterInfoText(CLUSTER)).toContain(
       'cluster_state:fail\r\ncluster_slots_assigned:16383',
     );
     const whole = { ...CLUSTER, ranges: [{ start: 0, end: 16_383, owners: [0] }] };
-    expect(clusterInfoText(whole, false)).toContain(
-      'cluster_state:ok\r\ncluster_slots_assigned:16384',
-    );
+    expect(clusterInfoText(whole)).toContain('cluster_state:ok\r\ncluster_slots_assigned:16384');
   });
 
   it('says fail in INFO while the cluster is red, and counts the slots of nodes that may be dead', () => {
     const nodes = CLUSTER.nodes.map((node) => ({ ...node, state: 'failed' as const }));
     const asked = { ...CLUSTER, nodes, ranges: [{ start: 0, end: 16_383, owners: [0] }] };
-    expect(clusterInfoText(asked, true)).toContain(
+    expect(clusterInfoText({ ...asked, isRed: true })).toContain(
       'cluster_state:fail\r\ncluster_slots_assigned:16384\r\ncluster_slots_ok:0\r\ncluster_slots_pfail:16384',
     );
   });
@@ -184,13 +207,13 @@ describe('cluster replies', () => {
 
 describe('formatInfo', () => {
   const sections = [
-    { name: 'Server', fields: { redis_version: '7.2.0', port: 1 } },
+    { name: 'Server', fields: { redis_version: '7.4.0', port: 1 } },
     { name: 'Keyspace', fields: { db0: 'keys=1' } },
   ];
 
   it.each([[[]], [['default']], [['ALL']], [['everything', 'x']]])('gives all for %j', (asked) => {
     expect(formatInfo(sections, asked)).toBe(
-      '# Server\r\nredis_version:7.2.0\r\nport:1\r\n\r\n# Keyspace\r\ndb0:keys=1\r\n',
+      '# Server\r\nredis_version:7.4.0\r\nport:1\r\n\r\n# Keyspace\r\ndb0:keys=1\r\n',
     );
   });
 

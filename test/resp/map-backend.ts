@@ -10,12 +10,7 @@ import type { CommandSpec } from '../../resp/command-spec.ts';
 import { argumentText } from '../../resp/decoder.ts';
 import type { CommandArguments } from '../../resp/decoder.ts';
 import type { ReplyWriter } from '../../resp/encoder.ts';
-import {
-  clusterInfoText,
-  clusterNodesText,
-  writeClusterShards,
-  writeClusterSlots,
-} from '../../resp/cluster-replies.ts';
+import { executeClusterCommand } from '../../resp/cluster-commands.ts';
 import type { ClusterDescription } from '../../resp/cluster-replies.ts';
 import { formatInfo } from '../../resp/info.ts';
 import type { KeyspaceRef, Session } from '../../resp/session.ts';
@@ -55,6 +50,8 @@ export class MapBackend implements CommandBackend {
   later: LaterReply[] | undefined;
   turnsEnded = 0;
   port = 0;
+  version = 1;
+  #onChange: () => void = () => undefined;
 
   constructor(entries: readonly (readonly [string, string | Buffer])[] = []) {
     for (const [key, value] of entries) this.values.set(key, Buffer.from(value));
@@ -66,6 +63,13 @@ export class MapBackend implements CommandBackend {
     _session: Session,
     out: ReplyWriter,
   ): PendingReply | undefined {
+    if (spec.handler === 'cluster') {
+      executeClusterCommand(spec, command, out, {
+        describe: () => this.#cluster(),
+        slotOf: () => 0,
+      });
+      return undefined;
+    }
     if (spec.name === 'get') return this.#get(this.#value(command, 1), out);
     this.#executeAtOnce(spec.name, command, out);
     return undefined;
@@ -78,7 +82,21 @@ export class MapBackend implements CommandBackend {
   }
 
   facts(): ServerFacts {
-    return { redisVersion: '7.2.0', mode: 'standalone', role: 'master', databases: 16 };
+    return { redisVersion: '7.4.0', mode: 'standalone', role: 'master', databases: 16 };
+  }
+
+  datasetOf(keyspaceName: string): string {
+    return `${keyspaceName} ${this.version}`;
+  }
+
+  watchDatasets(onChange: () => void): void {
+    this.#onChange = onChange;
+  }
+
+  /** As when another version of every keyspace goes live. */
+  switchVersion(): void {
+    this.version++;
+    this.#onChange();
   }
 
   endTurn(): void {
@@ -117,14 +135,6 @@ export class MapBackend implements CommandBackend {
         return out.integer(this.values.size);
       case 'info':
         return out.verbatim(this.#info(command));
-      case 'cluster|slots':
-        return writeClusterSlots(this.#cluster(), out);
-      case 'cluster|shards':
-        return writeClusterShards(this.#cluster(), out);
-      case 'cluster|nodes':
-        return out.verbatim(clusterNodesText(this.#cluster()));
-      case 'cluster|info':
-        return out.verbatim(clusterInfoText(this.#cluster(), false));
       default:
         throw new Error(`the test backend has no ${name}`);
     }
@@ -133,7 +143,7 @@ export class MapBackend implements CommandBackend {
   #info(command: CommandArguments): string {
     const asked = Array.from({ length: command.argc - 1 }, (_, i) => argumentText(command, i + 1));
     const sections = [
-      { name: 'Server', fields: { redis_version: '7.2.0', redis_mode: 'standalone' } },
+      { name: 'Server', fields: { redis_version: '7.4.0', redis_mode: 'standalone' } },
       { name: 'Persistence', fields: { loading: 0 } },
       { name: 'Cluster', fields: { cluster_enabled: 1 } },
       { name: 'Keyspace', fields: { db0: `keys=${this.values.size},expires=0,avg_ttl=0` } },
@@ -147,7 +157,9 @@ export class MapBackend implements CommandBackend {
       nodes: [{ id, host: '127.0.0.1', port: this.port, state: 'online' }],
       ranges: [{ start: 0, end: 16_383, owners: [0] }],
       epoch: 1,
-      selfId: id,
+      isRed: false,
+      isNode: true,
+      self: { id, host: '127.0.0.1', port: this.port },
     };
   }
 }

@@ -18,7 +18,7 @@ describe('session commands', () => {
     ['SELECT geo', '+OK\r\n'],
     ['SELECT 99', '-ERR DB index is out of range\r\n'],
     ['SELECT -1', '-ERR DB index is out of range\r\n'],
-    ['SELECT x', "-ERR no such keyspace 'x'; INFO keyspace lists those there are\r\n"],
+    ['SELECT x', "-ERR There is no keyspace 'x'; `stele keyspaces` lists those there are.\r\n"],
     ['AUTH default x', '+OK\r\n'],
     ['AUTH foo x', '-WRONGPASS invalid username-password pair or user is disabled.\r\n'],
     [
@@ -64,9 +64,12 @@ describe('session commands', () => {
     ['CONFIG GET', "-ERR wrong number of arguments for 'config|get' command\r\n"],
     ['CONFIG GET sav*', '*2\r\n$4\r\nsave\r\n$0\r\n\r\n'],
     ['CONFIG GET nosuch APPENDONL[xy]', '*2\r\n$10\r\nappendonly\r\n$2\r\nno\r\n'],
-    ['CONFIG SET a b', "-ERR unknown subcommand 'SET'. Try CONFIG HELP.\r\n"],
+    [
+      'CONFIG SET a b',
+      "-ERR CONFIG SET is not supported: the cluster is managed with the stele command; see 'stele --help'.\r\n",
+    ],
     ['COMMAND foo', "-ERR unknown subcommand 'foo'. Try COMMAND HELP.\r\n"],
-    ['COMMAND LIST FILTERBY PATTERN g*t', '*1\r\n$3\r\nget\r\n'],
+    ['COMMAND LIST FILTERBY PATTERN ge?', '*1\r\n$3\r\nget\r\n'],
     ['COMMAND LIST FILTERBY MODULE x', '*0\r\n'],
     ['COMMAND LIST FILTERBY foo', '-ERR syntax error\r\n'],
     ['COMMAND GETKEYS MGET a b', '*2\r\n$1\r\na\r\n$1\r\nb\r\n'],
@@ -78,12 +81,11 @@ describe('session commands', () => {
     ['COMMAND GETKEYS GET', "-ERR wrong number of arguments for 'command|getkeys' command\r\n"],
     ['CLIENT HELP x', "-ERR wrong number of arguments for 'client|help' command\r\n"],
     ['COMMAND DOCS foo', '*0\r\n'],
-    [
-      'MULTI',
-      '-ERR MULTI is not supported: there are no transactions; MGET reads one version.\r\n',
-    ],
     ['EVAL x 0', '-ERR EVAL is not supported: there is no scripting here.\r\n'],
-    ['SUBSCRIBE x', '-ERR SUBSCRIBE is not supported: there are no channels here.\r\n'],
+    [
+      'SUBSCRIBE x',
+      '-ERR SUBSCRIBE is not supported: there are no channels here but __redis__:invalidate.\r\n',
+    ],
   ])('answers %s', async (line, reply) => {
     const { port } = await listenFor(new MapBackend());
     expect(await ask(port, line)).toBe(reply);
@@ -106,7 +108,7 @@ describe('session commands', () => {
       'GET a',
     );
     expect(greeting).toMatch(
-      /^%7\r\n\$6\r\nserver\r\n\$5\r\nredis\r\n\$7\r\nversion\r\n\$5\r\n7\.2\.0\r\n\$5\r\nproto\r\n:3\r\n\$2\r\nid\r\n:\d+\r\n\$4\r\nmode\r\n\$10\r\nstandalone\r\n\$4\r\nrole\r\n\$6\r\nmaster\r\n\$7\r\nmodules\r\n\*0\r\n\$2\r\nme\r\n_\r\n$/,
+      /^%7\r\n\$6\r\nserver\r\n\$5\r\nredis\r\n\$7\r\nversion\r\n\$5\r\n7\.4\.0\r\n\$5\r\nproto\r\n:3\r\n\$2\r\nid\r\n:\d+\r\n\$4\r\nmode\r\n\$10\r\nstandalone\r\n\$4\r\nrole\r\n\$6\r\nmaster\r\n\$7\r\nmodules\r\n\*0\r\n\$2\r\nme\r\n_\r\n$/,
     );
     expect(await ask(port, 'HELLO')).toMatch(/^\*14\r\n/);
   });

@@ -26,6 +26,7 @@ export async function startRedisServer(
     ['--port', String(port)],
     ['--bind', '127.0.0.1'],
     ['--save', ''],
+    ['--slowlog-log-slower-than', '-1'],
     ['--dir', folder],
     ...(asCluster ? [['--cluster-enabled', 'yes']] : []),
   ];

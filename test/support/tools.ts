@@ -20,6 +20,16 @@ export function pythonWith(name: string, debianPackage: string): string | undefi
   return python;
 }
 
+/** True where `program` runs with these arguments, that is, where it has the library `name`; told as by hasTool. */
+export function hasLibrary(
+  name: string,
+  program: string,
+  args: readonly string[],
+  debianPackages: string,
+): boolean {
+  return isThere(name, spawnSync(program, args).status === 0, debianPackages);
+}
+
 function isThere(what: string, found: boolean, debianPackage: string): boolean {
   return found || !skip(`${what} is not installed`, `install it (Debian: ${debianPackage})`);
 }
