@@ -45,6 +45,7 @@ export const ERROR_TABLE = {
   LOCKED: { grpc: 9, http: 409, resp: 'ERR', retryable: false },
   PORT_IN_USE: { grpc: 9, http: 409, resp: 'ERR', retryable: false },
   INPUT_NOT_FOUND: { grpc: 5, http: 404, resp: 'ERR', retryable: false },
+  INPUT_AMBIGUOUS: { grpc: 3, http: 400, resp: 'ERR', retryable: false },
   INPUT_INVALID: { grpc: 3, http: 400, resp: 'ERR', retryable: false },
   INPUT_CHANGED: { grpc: 9, http: 409, resp: 'ERR', retryable: false },
   TOO_MANY_REJECTS: { grpc: 3, http: 400, resp: 'ERR', retryable: false },

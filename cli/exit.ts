@@ -30,6 +30,7 @@ export const EXIT_NOT_READY = 4;
 /** Codes whose exit code tells a script what to do next; every other code is EXIT_FAILED. */
 const EXIT_CODES: ReadonlyMap<ErrorCode, number> = new Map([
   ['INVALID_ARGUMENT', EXIT_USAGE],
+  ['INPUT_AMBIGUOUS', EXIT_USAGE],
   ['GATE_FAILED', EXIT_GATE],
   ['UNAVAILABLE', EXIT_NOT_READY],
   ['UNINITIALIZED', EXIT_NOT_READY],

@@ -1,6 +1,7 @@
 // What `stele load --dry-run` and `--sample` show, for people and for programs.
 //
-//     csv, with a header, key 'sku', value 'price': 3 files
+//     3 files: csv, delimiter ',', with a header: key sku, value price
+//     columns sku, price
 //
 //     KEY    VALUE    BYTES
 //     a-1    10           2
@@ -10,6 +11,7 @@ import { formatBytes } from '../base/units.ts';
 import type { DryRunReport } from '../loader/dry-run.ts';
 import type { FoundDialect } from '../loader/found-dialect.ts';
 import type { SampleRecord, SampleReport } from '../loader/sample.ts';
+import { spanningLines } from './load-summary.ts';
 import type { Output } from './output.ts';
 import { formatCount, formatTable } from './table.ts';
 import { toJson } from './json-output.ts';
@@ -38,6 +40,7 @@ export function writeDryRun(output: Output, report: DryRunReport): void {
     `${formatCount(report.rejected)} rejected`,
   ];
   output.line(`rows      ${counts.join(', ')}`);
+  for (const line of spanningLines(report.rowsOverLines)) output.line(line);
   output.line(
     `time      ${report.seconds.toFixed(2)} s for ${formatBytes(report.bytes)}, ${formatCount(report.rowsPerSecond)} rows/s`,
   );
@@ -50,16 +53,11 @@ export function writeDryRun(output: Output, report: DryRunReport): void {
   );
 }
 
-/** One line for one kind of input. */
-function formatDialect(dialect: FoundDialect): string {
-  const { columns, files, format, hasHeader, key, value } = dialect;
-  const count = files === 1 ? '1 file' : `${formatCount(files)} files`;
-  if (key === undefined) return `${format}: ${count}`;
-  if (columns.length === 0) return `${format}, key ${key}, value ${value ?? ''}: ${count}`;
+/** One or two lines for one kind of input. */
+function formatDialect({ columnCount, columns, text }: FoundDialect): string {
+  if (columnCount === 0) return text;
   const told = columns.slice(0, COLUMNS_TOLD_MAX).join(', ');
-  const all = columns.length > COLUMNS_TOLD_MAX ? `${told}, ...` : told;
-  const header = hasHeader ? 'with a header' : 'without a header';
-  return `${format}, ${header}, columns ${all}; key ${key}, value ${value ?? ''}: ${count}`;
+  return `${text}\ncolumns ${told}${columnCount > COLUMNS_TOLD_MAX ? ', ...' : ''}`;
 }
 
 function formatRecords(records: readonly SampleRecord[]): string {

@@ -15,7 +15,9 @@ export function formatSummary(summary: LoadSummary): string {
   const settled = overruled === 0 ? '' : ` (${formatCount(overruled)} with another value)`;
   const lines = [
     `keyspace  ${summary.keyspace}, version ${summary.version}`,
+    `input     ${summary.input.text}`,
     `rows      ${formatCount(summary.rows)} read, ${formatCount(summary.loaded)} loaded, ${counted(summary.duplicates, 'duplicate')}${settled}, ${formatCount(summary.rejected)} rejected`,
+    ...spanningLines(summary.rowsOverLines),
     ...appendLines(summary),
     `time      ${summary.seconds.toFixed(2)} s for ${formatBytes(summary.bytes)}${rateText(summary)}`,
     `digest    ${summary.digest}`,
@@ -39,6 +41,13 @@ function counted(count: number, what: string): string {
   return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`;
 }
 
+/** Many of them may be one stray quote each. Also for a dry run. */
+export function spanningLines(count: number): string[] {
+  if (count === 0) return [];
+  const many = count === 1 ? '1 row has a value' : `${formatCount(count)} rows have values`;
+  return [`lines     ${many} with line ends in quotes`];
+}
+
 function appendLines({ append, records }: LoadSummary): string[] {
   if (append === undefined) return [];
   const { added, baseVersion, replaced, unchanged } = append;
@@ -53,7 +62,7 @@ export function shortSummary(summary: LoadSummary): string {
   const { keyspace, version } = summary;
   if (summary.alreadyCurrent)
     return `${keyspace}: version ${version} holds this very input already`;
-  return `${keyspace}: version ${version}, ${counted(summary.loaded, 'key')} in ${summary.seconds.toFixed(2)} s`;
+  return `${keyspace}: version ${version}, ${counted(summary.loaded, 'key')} in ${summary.seconds.toFixed(2)} s (${summary.input.text})`;
 }
 
 /** The one line that `-o json` ends with. */

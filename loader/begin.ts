@@ -19,6 +19,7 @@ import { CheckpointWriter, readCheckpoint } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { Notice } from './find-inputs.ts';
 import { fingerprintOf, flagsKey, readContentCrc } from './fingerprint.ts';
+import { dialectsOf, inputText } from './found-dialect.ts';
 import { describeInputs } from './inputs.ts';
 import { isAnswerLost } from './master-client.ts';
 import type { LoadMaster } from './master-client.ts';
@@ -69,6 +70,7 @@ export async function beginLoad(context: BeginContext): Promise<Begun> {
         mode: settings.mode === 'append' ? LoadMode.APPEND : LoadMode.REPLACE,
         loadId,
         source: describeInputs(prepared.inputs),
+        input: inputText(dialectsOf(prepared.inputs)),
         inputFingerprint,
         skipIfCurrent: settings.skipIfCurrent,
         minReplicas: settings.minReplicas,

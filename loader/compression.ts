@@ -22,7 +22,7 @@ interface OtherKind {
   readonly how: string;
 }
 
-const UTF_8 = 'convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)';
+const UTF_8 = 'convert it to UTF-8 (iconv -f UTF-32 -t UTF-8)';
 const OTHERS: readonly OtherKind[] = [
   { at: 0, magic: 'fd377a585a00', what: 'xz-compressed', how: 'unpack it (unxz)' },
   { at: 0, magic: '425a68..314159265359', what: 'bzip2-compressed', how: 'unpack it (bunzip2)' },
@@ -33,8 +33,8 @@ const OTHERS: readonly OtherKind[] = [
   { at: 257, magic: '7573746172', what: 'a tar archive', how: 'unpack it (tar -x)' },
   { at: 0, magic: '5041523115', what: 'a Parquet file', how: 'convert it to csv or tsv' },
   { at: 0, magic: '4f626a01', what: 'an Avro file', how: 'convert it to csv or tsv' },
-  { at: 0, magic: 'fffe..00', what: 'UTF-16 text', how: UTF_8 },
-  { at: 0, magic: 'feff00..', what: 'UTF-16 text', how: UTF_8 },
+  { at: 0, magic: 'fffe0000', what: 'UTF-32 text', how: UTF_8 },
+  { at: 0, magic: '0000feff', what: 'UTF-32 text', how: UTF_8 },
 ];
 
 /** How the bytes that begin with `head` are compressed. */

@@ -31,7 +31,7 @@ export interface ReadingRules {
   readonly skipLines: number;
 }
 
-const LINES_PER_VALUE_DEFAULT = 100;
+export const LINES_PER_VALUE_DEFAULT = 100;
 
 export const DEFAULT_RULES: ReadingRules = {
   comment: '',

@@ -47,6 +47,8 @@ export interface DryRunReport {
   readonly rowsPerSecond: number;
   /** As the version would have it; '' where there are conflicts. */
   readonly digest: string;
+  /** Of those that are good, rows that took several lines of the file. */
+  readonly rowsOverLines: number;
   readonly dialects: readonly FoundDialect[];
   /** As many as were asked for. */
   readonly sample: readonly SampleRecord[];
@@ -144,6 +146,7 @@ function reportOf(
     seconds: roundSeconds(elapsedMs),
     rowsPerSecond: Math.round((rows * 1000) / Math.max(1, elapsedMs)),
     digest,
+    rowsOverLines: parsed.spanningCount,
     dialects: dialectsOf(state.prepared.inputs),
   };
 }

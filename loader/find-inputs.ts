@@ -21,9 +21,11 @@ import { shorten } from '../base/ids.ts';
 import { MAGIC_BYTES, compressionOfBytes, nameNotice, refuseForeign } from './compression.ts';
 import { readFully } from './file-window.ts';
 import { cannotRead, entriesOf, kindOf, notFound, statOrThrow } from './folder-entries.ts';
-import { compressionOf, formatOf, hasEnding } from './formats.ts';
+import { compressionOf, formatOf, hasEnding, isJsonFile } from './formats.ts';
+import type { LoadFormat } from './formats.ts';
 import { checkCount, expandGlob, isGlob } from './glob.ts';
 import { STDIN_PATH, nameOf } from './inputs.ts';
+import { isUtf16 } from './utf16.ts';
 import type { FoundInput } from './inputs.ts';
 
 const NAMES_TOLD_MAX = 5;
@@ -34,12 +36,11 @@ const OWN_FOLDER = '.stele';
 export type Notice = (sentence: string) => void;
 
 /**
- * Looks at every path and at the first bytes of every file. `isFormatGiven`: the format does not come
- * from endings. Throws INPUT_NOT_FOUND, INPUT_INVALID, UNSUPPORTED or IO, with the path that is wrong.
+ * Looks at every path and at the first bytes of every file. `format` is that of the flag. Throws INPUT_NOT_FOUND, INPUT_INVALID, UNSUPPORTED or IO, with the path that is wrong.
  */
 export function findInputs(
   paths: readonly string[],
-  isFormatGiven: boolean,
+  format: LoadFormat | 'auto',
   notice: Notice,
 ): FoundInput[] {
   if (paths.length === 0) {
@@ -47,17 +48,17 @@ export function findInputs(
   }
   const found = new Map<string, FoundInput>();
   for (const path of paths) {
-    for (const file of filesOf(path, isFormatGiven, notice)) {
+    for (const file of filesOf(path, format, notice)) {
       if (!found.has(file)) found.set(file, foundInput(file, notice));
     }
   }
   return [...found.values()];
 }
 
-function filesOf(path: string, isFormatGiven: boolean, notice: Notice): string[] {
+function filesOf(path: string, format: LoadFormat | 'auto', notice: Notice): string[] {
   if (path === STDIN_PATH) return [STDIN_PATH];
   const stats = statOrThrow(path);
-  if (stats?.isDirectory() === true) return filesOfFolder(path, isFormatGiven, notice);
+  if (stats?.isDirectory() === true) return filesOfFolder(path, format, notice);
   if (stats !== undefined) return [resolve(path)];
   if (isGlob(path)) return filesOfGlob(path, notice);
   throw notFound(path);
@@ -68,14 +69,14 @@ function isMarker(name: string): boolean {
   return name.startsWith('.') || name.startsWith('_') || name.endsWith('.crc');
 }
 
-function filesOfFolder(folder: string, isFormatGiven: boolean, notice: Notice): string[] {
+function filesOfFolder(folder: string, format: LoadFormat | 'auto', notice: Notice): string[] {
   const files: string[] = [];
   const left: string[] = [];
   let folders = 0;
   for (const entry of entriesOf(folder)) {
     const { name } = entry;
     if (name === OWN_FOLDER) continue;
-    const isNamedSo = formatOf(name) !== undefined || (isFormatGiven && !hasEnding(name));
+    const isNamedSo = formatOf(name) !== undefined || isOfFormat(name, format);
     const isWanted = isNamedSo && !isMarker(name);
     // What is not wanted by its name need not be readable.
     const kind = isWanted || entry.isDirectory() ? kindOf(folder, entry) : 'other';
@@ -97,6 +98,11 @@ function filesOfFolder(folder: string, isFormatGiven: boolean, notice: Notice): 
   if (folders > 0)
     notice(`in ${where} not read: ${folders === 1 ? 'a folder' : `${folders} folders`}`);
   return files;
+}
+
+/** Whether a name without a known ending may be of the format that was given. */
+function isOfFormat(name: string, format: LoadFormat | 'auto'): boolean {
+  return format !== 'auto' && (!hasEnding(name) || (format === 'jsonl' && isJsonFile(name)));
 }
 
 function filesOfGlob(pattern: string, notice: Notice): string[] {
@@ -133,7 +139,14 @@ function foundInput(path: string, notice: Notice): FoundInput {
   const told = nameNotice(path, compressionOf(path), compression, stats.size === 0);
   if (told !== undefined) notice(told);
   const { mtimeMs, size } = stats;
-  return { path, isStream: false, compression, sizeBytes: size, modifiedMs: mtimeMs };
+  return {
+    path,
+    isStream: false,
+    compression,
+    isUtf16: isUtf16(head),
+    sizeBytes: size,
+    modifiedMs: mtimeMs,
+  };
 }
 
 function firstBytes(path: string): Buffer {

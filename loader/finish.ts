@@ -19,7 +19,7 @@ import { writeRejects } from './rejects-file.ts';
 import { tooManyRejects } from './rejects.ts';
 import { reportOnce, reportUntil } from './reporter.ts';
 import { runShardStage } from './shard-stage.ts';
-import { roundSeconds } from './summary.ts';
+import { inputSummary, roundSeconds } from './summary.ts';
 import type { LoadSummary } from './summary.ts';
 import { Targets } from './targets.ts';
 import { Throttle } from './throttle.ts';
@@ -216,6 +216,8 @@ function summaryOf(
     duplicates: totals.duplicates,
     overruled: totals.overruled,
     rejected: parsed.rejectedCount,
+    rowsOverLines: parsed.spanningCount,
+    input: inputSummary(state.prepared.inputs),
     bytes: state.prepared.bytesTotal,
     seconds: roundSeconds(elapsedMs),
     rowsPerSecond: Math.round((rows * 1000) / Math.max(1, elapsedMs)),

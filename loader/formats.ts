@@ -28,8 +28,23 @@ export function compressionOf(path: string): Compression {
 
 /** The format that the ending stands for, or undefined. */
 export function formatOf(path: string): LoadFormat | undefined {
+  return FORMAT_BY_ENDING.get(endingWithin(path));
+}
+
+/** `.json` may be anything in a folder; a file that is named, or is said to be jsonl, is read as that. */
+export function isJsonFile(path: string): boolean {
+  return endingWithin(path) === 'json';
+}
+
+/** `.txt` may be anything, though it stands for lines. */
+export function isTextFile(path: string): boolean {
+  return endingWithin(path) === 'txt';
+}
+
+/** The ending before that of a compression. */
+function endingWithin(path: string): string {
   const bare = compressionOf(path) === 'none' ? path : path.slice(0, path.lastIndexOf('.'));
-  return FORMAT_BY_ENDING.get(endingOf(bare));
+  return endingOf(bare);
 }
 
 /** Whether the name has any ending at all: `part-00000` has none. */
@@ -44,17 +59,18 @@ function endingOf(path: string): string {
 }
 
 /**
- * The format of one input: as told, or by its ending. Throws INPUT_INVALID where it cannot be told.
+ * The format of one input: as told, or by its ending. Throws INPUT_AMBIGUOUS where it cannot be told.
  */
 export function formatFor(path: string, wanted: LoadFormat | 'auto'): LoadFormat {
-  const format = wanted === 'auto' ? formatOf(path) : wanted;
+  const byEnding = isJsonFile(path) ? 'jsonl' : formatOf(path);
+  const format = wanted === 'auto' ? byEnding : wanted;
   if (format === undefined) {
     const text =
       path === '-'
         ? 'The format of standard input cannot be told'
         : `The format of '${shorten(path, 200)}' cannot be told from its ending`;
     throw new SteleError(
-      'INPUT_INVALID',
+      'INPUT_AMBIGUOUS',
       `${text}; name it with --format line, csv, tsv or jsonl.`,
     );
   }

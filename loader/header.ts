@@ -1,195 +1,189 @@
-// The first bytes of an input: byte order mark, columns, and whether the first row names them.
+// Whether the first rows of files name the columns (--header auto).
 //
-// --header auto. The first row is a header if --key or --value names one of its cells, or else if
-// every cell of it looks like a name (a letter or `_` first; letters, digits, `_ . -` and spaces; at
-// most four digits; no two alike) and
-//   - one of them is a word that headers use (id, key, name, value, uuid, code ...), or
-//   - in at least one column no later row of the sample looks like a name.
-// What was decided is logged, and `--header yes|no` settles it.
+// Each cell of a first row is compared with the cells below it, of all files of the format together:
+//
+//     speaks for a header                           speaks for a row
+//     text over a column of figures, dates,         the same kind as the column below
+//       codes, links, flags                         figures, a code or a link anywhere
+//     text of another shape than all others:        text of the column's own shape, with digits
+//       `sku` over `a-1`, `a-2` ... (5 rows and     text that is found again below in its column
+//       more with digits, 8 without)
+//     nothing in the key's column, where all
+//       rows below have a key
+//
+// Years and 0, 1, 2 ... may be names as well as values, and say nothing. Where nothing says anything, a
+// first row is a header if each of its cells is one of the plainest names there are (id, key, value ...),
+// or if files of different content begin with it. If there is evidence for both, or for neither, it
+// cannot be known, and the load is refused: a guess would lose a row, or load the names as one.
 
-import { isUtf8 } from 'node:buffer';
-import { parse } from 'csv-parse/sync';
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
-import { CsvRecords, bytesSource } from './csv-records.ts';
-import {
-  CARRIAGE_RETURN,
-  COMMA,
-  DEFAULT_RULES,
-  LINE_DIALECT,
-  NEWLINE,
-  TAB,
-  VALUE_IS_JSON,
-} from './dialect.ts';
-import { delimitedDialect } from './dialect.ts';
-import type { Dialect } from './dialect.ts';
-import type { LoadFormat } from './formats.ts';
-import { readJsonlDialect } from './jsonl-head.ts';
-import { HEAD_BYTES } from './read-head.ts';
+import { dominant, isYear, kindOf, lettersOf, shapeOf } from './cell-kinds.ts';
+import type { ColumnProfile } from './cell-kinds.ts';
 
-const SAMPLE_ROWS = 20;
-const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
-const HEADER_WORDS = new Set(
-  'id key name value uuid guid code sku email user url type title description date'.split(' '),
+const SHAPE_ROWS_MIN = 5;
+const LETTERS_ROWS_MIN = 8;
+/** Of numbers in a row that count up, as columns without a name are called. */
+const RUN_MIN = 3;
+const PLAIN_NAMES = new Set(
+  'id key name value uuid guid code sku email url title description date type'.split(' '),
 );
 
-export interface HeaderChoice {
-  readonly key: string | undefined;
-  readonly value: string | undefined;
-  readonly header: 'auto' | 'yes' | 'no';
+/** What one file says. */
+export interface FirstRow {
+  /** For messages, in quotes. */
+  readonly name: string;
+  readonly cells: readonly string[];
+  /** Names what is below the first row. */
+  readonly restCrc: number;
 }
 
-/** What the first bytes of one input say. */
-export interface Head {
-  readonly dialect: Dialect;
-  /** Where its rows begin. */
-  readonly dataStart: number;
-  /** Lines before that. */
-  readonly dataStartLine: number;
-}
+type Verdict = 'header' | 'row' | 'both' | 'neither';
 
 /**
- * `head` is what readHead gives: the whole first row is in it. Throws INVALID_ARGUMENT or INPUT_INVALID,
- * with a sentence, where there is no dialect to be had.
+ * For each file, whether it begins with a header. `below` is what is below the first rows of all files.
+ * All have the same number of columns. `named` is a header that is known by the name of a column.
+ * Throws INPUT_AMBIGUOUS, and INPUT_INVALID for two headers.
  */
-export function readDialect(head: Buffer, format: LoadFormat, choice: HeaderChoice): Head {
-  const start = head.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
-  if (format === 'line') {
-    refuseColumns(choice);
-    return { dialect: LINE_DIALECT, dataStart: start, dataStartLine: 0 };
+export function decideHeaders(
+  files: readonly FirstRow[],
+  below: readonly ColumnProfile[],
+  keyColumn: number,
+  named?: readonly string[],
+): boolean[] {
+  const verdicts = files.map(({ cells }) => verdictOf(cells, below, keyColumn));
+  const known = named ?? sharedFirstRow(files, verdicts);
+  const at = verdicts.indexOf('header');
+  const header = known ?? (at < 0 ? undefined : files[at]?.cells);
+  if (header !== undefined) {
+    return files.map((file, index) => beginsWith(file, header, verdicts[index] ?? 'neither'));
   }
-  if (format === 'jsonl') {
-    const isWhole = head.length < HEAD_BYTES;
-    return {
-      dialect: readJsonlDialect(head, start, isWhole, choice),
-      dataStart: start,
-      dataStartLine: 0,
-    };
-  }
-  return readDelimited(head, start, format, choice);
+  const open = files.find((_, index) => verdicts[index] === 'both') ?? files[0];
+  const isKnown = verdicts.includes('row') && !verdicts.includes('both');
+  if (!isKnown && open !== undefined) throw cannotTell(open, verdicts.includes('both'));
+  return files.map(() => false);
 }
 
-function refuseColumns(choice: HeaderChoice): void {
-  if (choice.key === undefined && choice.value === undefined) return;
-  throw new SteleError(
-    'INVALID_ARGUMENT',
-    '--key and --value choose columns, and lines have none; is --format csv, tsv or jsonl meant?',
+/** Where one file has `header`, another either has it too, or is the continuation of such a file. */
+function beginsWith(file: FirstRow, header: readonly string[], verdict: Verdict): boolean {
+  if (sameCells(file.cells, header)) return true;
+  if (verdict === 'row') return false;
+  if (verdict === 'header') throw otherColumns(file, header);
+  throw cannotTell(file, verdict === 'both');
+}
+
+export function sameCells(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((cell, index) => cell === other[index]);
+}
+
+/** The first row that several files have, though what is below it differs. */
+function sharedFirstRow(
+  files: readonly FirstRow[],
+  verdicts: readonly Verdict[],
+): readonly string[] | undefined {
+  const rests = new Map<string, Set<number>>();
+  for (const [index, { cells, restCrc }] of files.entries()) {
+    if (verdicts[index] === 'row') continue;
+    const name = JSON.stringify(cells);
+    const known = rests.get(name) ?? new Set();
+    rests.set(name, known.add(restCrc));
+    if (known.size > 1) return cells;
+  }
+  return undefined;
+}
+
+function verdictOf(
+  cells: readonly string[],
+  below: readonly ColumnProfile[],
+  keyColumn: number,
+): Verdict {
+  const counted = countingCells(cells);
+  let forHeader = 0;
+  let forRow = 0;
+  for (const [index, cell] of cells.entries()) {
+    const profile = below[index];
+    const says = counted.has(index) ? 'nothing' : evidenceOf(cell, profile);
+    if (says === 'header') forHeader++;
+    if (says === 'row') forRow++;
+    const isNoKey = index === keyColumn && cell === '';
+    if (isNoKey && profile !== undefined && profile.count > 0) forHeader++;
+  }
+  if (forHeader > 0 && forRow > 0) return 'both';
+  if (forHeader > 0) return 'header';
+  if (forRow > 0) return 'row';
+  return arePlainNames(cells, below) ? 'header' : 'neither';
+}
+
+function evidenceOf(
+  cell: string,
+  profile: ColumnProfile | undefined,
+): 'header' | 'row' | 'nothing' {
+  const kind = kindOf(cell);
+  if (kind === 'empty') return 'nothing';
+  const { count = 0, kinds = new Map(), values, years = 0 } = profile ?? {};
+  if (kind === 'figures' && isYear(cell) && years * 2 <= count) return 'nothing';
+  const columnKind = dominant(kinds, count);
+  if (kind !== 'text' && kind !== 'flag') return 'row';
+  if (values?.has(cell) === true) return 'row';
+  if (columnKind !== undefined && columnKind !== 'text') {
+    return kind === columnKind ? 'row' : 'header';
+  }
+  return profile === undefined || kind === 'flag' ? 'nothing' : evidenceOfShape(cell, profile);
+}
+
+/** Of text over text. */
+function evidenceOfShape(cell: string, profile: ColumnProfile): 'header' | 'row' | 'nothing' {
+  const { count, letters, shapes } = profile;
+  const shape = dominant(shapes, count);
+  if (shape === undefined || shape === '') return 'nothing';
+  const hasDigits = shape.includes('9');
+  const rowsMin = hasDigits ? SHAPE_ROWS_MIN : LETTERS_ROWS_MIN;
+  const isLike = shapeOf(cell) === shape && (letters.size > 1 || letters.has(lettersOf(cell)));
+  if (isLike) return hasDigits || count >= rowsMin ? 'row' : 'nothing';
+  return count >= rowsMin ? 'header' : 'nothing';
+}
+
+/** Indexes of cells that count 0, 1, 2 ... or 1, 2, 3 ..., if at least RUN_MIN do and the first is none. */
+function countingCells(cells: readonly string[]): ReadonlySet<number> {
+  const run = cells.slice(1);
+  const begin = Number(run[0]);
+  const isRun =
+    run.length >= RUN_MIN &&
+    kindOf(cells[0] ?? '') !== 'figures' &&
+    (begin === 0 || begin === 1) &&
+    run.every((cell, index) => cell.trim() === String(begin + index));
+  return new Set(isRun ? run.map((_, index) => index + 1) : []);
+}
+
+/** Whether all cells are plain names, none twice, and none of them is found below. */
+function arePlainNames(cells: readonly string[], below: readonly ColumnProfile[]): boolean {
+  const names = cells.map((cell) => cell.trim().toLowerCase());
+  if (new Set(names).size !== names.length || !names.every((name) => PLAIN_NAMES.has(name))) {
+    return false;
+  }
+  const isNameBelow = (value: string): boolean => PLAIN_NAMES.has(value.trim().toLowerCase());
+  return !below.some(({ values }) => [...values].some(isNameBelow));
+}
+
+function cannotTell({ cells, name }: FirstRow, isBoth: boolean): SteleError {
+  const why = isBoth
+    ? 'some of its cells are unlike the column below and some are alike'
+    : 'nothing in the rows below tells';
+  return new SteleError(
+    'INPUT_AMBIGUOUS',
+    `It cannot be known whether the first row of ${name} (${namesOf(cells)}) names the columns or is a row: ${why}. Say --header yes or --header no.`,
   );
 }
 
-function readDelimited(
-  head: Buffer,
-  start: number,
-  format: 'csv' | 'tsv',
-  choice: HeaderChoice,
-): Head {
-  const { rows, firstEnd, endsInReturn } = sampleRows(head, start, format);
-  const first = rows[0];
-  if (first === undefined) {
-    throw new SteleError('INPUT_INVALID', 'The input has no row in it.');
-  }
-  const hasHeader = isHeader(first, rows.slice(1), choice);
-  const columns = hasHeader ? first : first.map((_, index) => `column${index + 1}`);
-  const strips = format === 'csv' || endsInReturn;
-  const dialect = delimitedDialect(format, columns, hasHeader, strips, choice);
-  const namesAreUsed = hasHeader && dialect.valueColumn === VALUE_IS_JSON;
-  if (namesAreUsed && !isUtf8(head.subarray(start, firstEnd))) throw headerNotUtf8();
-  const dataStart = hasHeader ? firstEnd : start;
-  return { dialect, dataStart, dataStartLine: countNewlines(head, dataStart) };
-}
-
-function headerNotUtf8(): SteleError {
+/** INPUT_INVALID: further files must have the columns of the first. */
+export function otherColumns({ cells, name }: FirstRow, header: readonly string[]): SteleError {
   return new SteleError(
     'INPUT_INVALID',
-    'The header is not UTF-8, which the names in a JSON object must be; choose one column with --value, or convert the file (iconv -t UTF-8).',
+    `${name} has other columns (${namesOf(cells)}) than the first input (${namesOf(header)}); load them one after the other, or say --header yes or no.`,
   );
 }
 
-interface Sample {
-  readonly rows: string[][];
-  /** Behind the first row and its line end. */
-  readonly firstEnd: number;
-  readonly endsInReturn: boolean;
-}
-
-function sampleRows(head: Buffer, start: number, format: 'csv' | 'tsv'): Sample {
-  const records = new CsvRecords(bytesSource(head), { ...DEFAULT_RULES, delimiter: COMMA });
-  const rows: string[][] = [];
-  let firstEnd = start;
-  let endsInReturn = false;
-  for (let at = start; at < head.length && rows.length <= SAMPLE_ROWS;) {
-    const end = format === 'csv' ? records.endOf(at) : lineEnd(head, at);
-    const mayBeCutShort = end === head.length && head.length >= HEAD_BYTES;
-    if (mayBeCutShort && rows.length > 0) break;
-    const hasReturn =
-      end - at >= 2 && head[end - 1] === NEWLINE && head[end - 2] === CARRIAGE_RETURN;
-    const cells = cellsOf(head.subarray(at, end), format, format === 'csv' || hasReturn);
-    if (rows.length === 0) {
-      firstEnd = end;
-      endsInReturn = hasReturn;
-    }
-    if (cells.length > 1 || cells[0] !== '') rows.push(cells);
-    at = end;
-  }
-  return { rows, firstEnd, endsInReturn };
-}
-
-function countNewlines(head: Buffer, end: number): number {
-  let count = 0;
-  for (let at = 0; at < end; at++) if (head[at] === NEWLINE) count++;
-  return count;
-}
-
-function lineEnd(head: Buffer, from: number): number {
-  const newline = head.indexOf(NEWLINE, from);
-  return newline < 0 ? head.length : newline + 1;
-}
-
-function cellsOf(record: Buffer, format: 'csv' | 'tsv', stripsReturn: boolean): string[] {
-  if (format === 'csv') return csvCells(record);
-  const text = record.toString('utf8').replace(stripsReturn ? /\r?\n$/ : /\n$/, '');
-  return text.split(String.fromCharCode(TAB));
-}
-
-function csvCells(record: Buffer): string[] {
-  try {
-    const parsed = parse(record, { relax_column_count: true, record_delimiter: ['\r\n', '\n'] });
-    return parsed[0] ?? [''];
-  } catch {
-    // A malformed row is rejected with its offset later; here it is one cell that names nothing.
-    return [record.toString('utf8').trimEnd()];
-  }
-}
-
-function isHeader(
-  first: readonly string[],
-  later: readonly (readonly string[])[],
-  choice: HeaderChoice,
-): boolean {
-  if (choice.header !== 'auto') return choice.header === 'yes';
-  const isNamed = (wanted: string | undefined): boolean =>
-    wanted !== undefined && !/^[0-9]+$/.test(wanted) && first.includes(wanted);
-  if (isNamed(choice.key) || isNamed(choice.value)) return true;
-  if (!first.every(looksLikeName) || new Set(first).size !== first.length) return false;
-  if (first.some((cell) => HEADER_WORDS.has(cell.toLowerCase()))) return true;
-  if (later.length === 0) return false;
-  return first.some((_, column) => later.every((row) => !looksLikeName(row[column] ?? '')));
-}
-
-function looksLikeName(cell: string): boolean {
-  if (!/^[A-Za-z_][A-Za-z0-9_ .-]{0,63}$/.test(cell)) return false;
-  return cell.replace(/[^0-9]/g, '').length <= 4;
-}
-
-/** Every further input must have the columns of the first. Throws INPUT_INVALID naming the file. */
-export function checkSameColumns(first: Dialect, other: Dialect, path: string): void {
-  const same =
-    first.hasHeader === other.hasHeader &&
-    first.columns.length === other.columns.length &&
-    first.columns.every((name, index) => name === other.columns[index]);
-  if (same) return;
-  throw new SteleError(
-    'INPUT_INVALID',
-    `'${shorten(path, 200)}' has other columns (${other.columns.slice(0, 8).join(', ')}) than the first input (${first.columns.slice(0, 8).join(', ')}); load them one after the other, or say --header yes or no.`,
-  );
+function namesOf(cells: readonly string[]): string {
+  const shown = cells.slice(0, 8).map((cell) => shorten(cell, 30));
+  return `${shown.join(', ')}${cells.length > shown.length ? ', ...' : ''}`;
 }

@@ -9,6 +9,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import type { Dialect } from './dialect.ts';
 import type { Compression } from './formats.ts';
+import type { TextFacts } from './text-facts.ts';
 
 export const STDIN_PATH = '-';
 
@@ -20,6 +21,8 @@ export interface FoundInput {
   readonly isStream: boolean;
   /** By its first bytes; a stream's is not known yet. */
   readonly compression: Compression;
+  /** By its first bytes, where it is not compressed. */
+  readonly isUtf16?: boolean;
   readonly sizeBytes: number;
   readonly modifiedMs: number;
 }
@@ -32,6 +35,10 @@ export interface InputFile extends FoundInput {
   readonly sizeBytes: number;
   /** Of its own format; inputs of one format have the same columns. */
   readonly dialect: Dialect;
+  /** What was found out of its text; for people. */
+  readonly text?: TextFacts;
+  /** Of jsonl: members that are stored nowhere. */
+  readonly droppedMembers?: readonly string[];
   /** Behind a byte order mark and the header. */
   readonly dataStart: number;
   /** Lines before that. */

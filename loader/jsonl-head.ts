@@ -1,5 +1,5 @@
-// The first lines of a jsonl input: whether what --key and --value name is there at all. A wrong name
-// would otherwise be told once for every line.
+// The first lines of a jsonl input: whether what --key and --value name is there at all (a wrong name
+// would otherwise be told once for every line), and which members are stored nowhere.
 
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
@@ -8,8 +8,14 @@ import type { Dialect, DialectChoice } from './dialect.ts';
 import { hasMember, pathText } from './member-path.ts';
 import type { MemberPath } from './member-path.ts';
 
-const SAMPLE_LINES = 20;
+const SAMPLE_LINES = 200;
 const NAMES_SHOWN_MAX = 12;
+
+export interface JsonlHead {
+  readonly dialect: Dialect;
+  /** Members that are stored nowhere, because their line has a value by name. */
+  readonly dropped: readonly string[];
+}
 
 /**
  * The dialect of the input of which `head[start ..)` is the first part; `isWhole` says that there is no
@@ -21,15 +27,47 @@ export function readJsonlDialect(
   start: number,
   isWhole: boolean,
   choice: DialectChoice,
-): Dialect {
+): JsonlHead {
   const dialect = jsonlDialect(choice);
   const { key, value } = dialect.members ?? { key: undefined, value: undefined };
   const lines = sampleLines(head, start, isWhole);
-  if (lines.length === 0) return dialect;
+  if (lines.length === 0) return { dialect, dropped: [] };
   if (key !== undefined) refuseMissing(lines, key, '--key');
   else if (!lines.some(hasDefaultKey)) throw noDefaultKey(lines);
   if (value !== undefined) refuseMissing(lines, value, '--value');
-  return dialect;
+  return { dialect, dropped: value === undefined ? droppedMembers(lines, key) : [] };
+}
+
+/** Of lines that have a value by name, what else they have. */
+function droppedMembers(lines: readonly object[], key: MemberPath | undefined): string[] {
+  const names = new Set<string>();
+  for (const line of lines) {
+    const all = Object.keys(line);
+    const value = ['value', 'value_base64'].find(
+      (name) => all.includes(name) && !(key?.length === 1 && key[0] === name),
+    );
+    if (value === undefined) continue;
+    const keys = key === undefined ? ['key', 'key_base64'] : key.slice(0, 1);
+    for (const name of all) if (name !== value && !keys.includes(name)) names.add(name);
+  }
+  return [...names];
+}
+
+/** Throws UNSUPPORTED for JSON that is not one object a line. */
+export function refuseJsonArray(head: Buffer, start: number, name: string): void {
+  const text = head.toString('utf8', start, start + 64 * 1024).trimStart();
+  if (text.startsWith('[')) {
+    throw new SteleError(
+      'UNSUPPORTED',
+      `${name} is a JSON array, and jsonl is one object a line; convert it (jq -c '.[]' <file) first.`,
+    );
+  }
+  const [firstLine = ''] = text.split('\n', 1);
+  if (!/^\{\s*$/.test(firstLine) || firstLine === text) return;
+  throw new SteleError(
+    'UNSUPPORTED',
+    `${name} has JSON objects over several lines, and jsonl is one object a line; convert it (jq -c . <file) first.`,
+  );
 }
 
 /** Those of the first lines that are JSON objects; the others are rejected with their offset later. */

@@ -67,7 +67,7 @@ export async function withLoadRun<Result>(
     log.info(sentence);
     hooks.onNotice?.(sentence);
   };
-  const found = findInputs(settings.paths, settings.format !== 'auto', notice);
+  const found = findInputs(settings.paths, settings.format, notice);
   const paths = settings.paths.map((path) => (path === STDIN_PATH ? path : resolve(path)));
   const open = isDry ? openDryFolder : openWorkFolder;
   const folder = open(settings.workDir, settings.keyspace, paths, found);

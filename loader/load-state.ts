@@ -43,6 +43,8 @@ export interface ParseStageResult {
   readonly chunks: readonly ParsedChunk[];
   readonly rowCount: number;
   readonly rejectedCount: number;
+  /** Rows that took several lines. */
+  readonly spanningCount: number;
   readonly chunksResumed: number;
   /** Encoded bytes and rows of each shard over all runs. */
   readonly shardBytes: Float64Array;

@@ -26,7 +26,7 @@ import type { LoadMaster } from './master-client.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
 import type { PreparedInput } from './prepare.ts';
 import type { LoadSettings } from './settings.ts';
-import { alreadyCurrentSummary } from './summary.ts';
+import { alreadyCurrentSummary, inputSummary } from './summary.ts';
 import type { LoadSummary } from './summary.ts';
 import { checkRate } from './throttle.ts';
 import type { WorkPool } from './work-pool.ts';
@@ -83,7 +83,9 @@ async function runIn(run: Run): Promise<LoadSummary> {
     const begun = await beginLoad({ ...run, signal: run.stop.signal, prepared, chunkBytes });
     const { checkpoint, response } = begun;
     if (checkpoint === undefined) {
-      return alreadyCurrentSummary(settings.keyspace, response.currentVersion, progress.elapsedMs);
+      const input = inputSummary(prepared.inputs);
+      const { currentVersion } = response;
+      return alreadyCurrentSummary(settings.keyspace, currentVersion, progress.elapsedMs, input);
     }
     const state = stateOf(run, prepared, plan, begun, checkpoint, pool, response);
     return await finishBegun(run, state, response);

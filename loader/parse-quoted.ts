@@ -23,7 +23,7 @@ import type { RejectReason } from './reject-table.ts';
 import { copiesOf, findOne, findThree, findTwo } from './word-scan.ts';
 
 /** Also of a value over more lines than one may have, and of one whose next quote has text after it. */
-const UNCLOSED: RejectReason = 'unclosed quote';
+export const UNCLOSED: RejectReason = 'unclosed quote';
 const QUOTES = copiesOf(QUOTE);
 const NEWLINES = copiesOf(NEWLINE);
 

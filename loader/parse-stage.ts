@@ -28,7 +28,7 @@ export async function runParseStage(state: LoadState): Promise<ParseStageResult>
   const { chunkBytes, pool, prepared, shardCount, stop } = state;
   const room = roomOf(state);
   const done: ParsedChunk[] = [];
-  const totals = { rows: 0, rejected: 0, resumed: 0 };
+  const totals = { rows: 0, rejected: 0, spanning: 0, resumed: 0 };
   const shardBytes = new Float64Array(shardCount);
   const shardRows = new Float64Array(shardCount);
   const cut = cutIntoPortions(prepared.inputs, chunkBytes);
@@ -43,6 +43,7 @@ export async function runParseStage(state: LoadState): Promise<ParseStageResult>
       addTo(shardRows, sectionRows);
       totals.rows += parsed.rowCount;
       totals.rejected += parsed.rejectedCount;
+      totals.spanning += parsed.spanningCount;
       if (parsed.isResumed) totals.resumed++;
       stopEarly(state, totals.rejected, done);
     },
@@ -53,6 +54,7 @@ export async function runParseStage(state: LoadState): Promise<ParseStageResult>
     chunks: done,
     rowCount: totals.rows,
     rejectedCount: totals.rejected,
+    spanningCount: totals.spanning,
     chunksResumed: totals.resumed,
     shardBytes,
     shardRows,

@@ -6,16 +6,20 @@ import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Readable } from 'node:stream';
 import { SteleError } from '../base/errors.ts';
+import { shorten } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import { Budget, forEachBounded } from './bounded.ts';
 import { compressionOfBytes, refuseForeign } from './compression.ts';
 import type { Dialect } from './dialect.ts';
 import type { Notice } from './find-inputs.ts';
-import { formatFor } from './formats.ts';
+import { formatFor, isTextFile } from './formats.ts';
 import type { LoadFormat } from './formats.ts';
-import { checkSameColumns, readDialect } from './header.ts';
-import type { Head, HeaderChoice } from './header.ts';
+import { RowsBelow, dialectFlags, readOpening } from './opening.ts';
+import type { DialectFlags, Opening, OpeningHints } from './opening.ts';
 import { readHead } from './read-head.ts';
+import type { HeadRules } from './read-head.ts';
+import { settleDialects } from './settle-dialects.ts';
+import type { Head } from './settle-dialects.ts';
 import { nameOf } from './inputs.ts';
 import type { FoundInput, InputFile } from './inputs.ts';
 import type { ProgressCounter } from './load-progress.ts';
@@ -46,6 +50,7 @@ export interface PrepareContext {
 
 /** Unpacking is one thread's work a file; more at once would only wait for the disk. */
 const SPOOLED_AT_ONCE = 4;
+const MEMBERS_TOLD_MAX = 8;
 
 /** Reads the head of every input, and all of those that must be spooled. */
 export async function prepareInputs(
@@ -54,51 +59,110 @@ export async function prepareInputs(
   context: PrepareContext,
 ): Promise<PreparedInput> {
   // Before anything is unpacked, which may take long.
+  const flags = dialectFlags(settings);
   const formats = found.map((input) => formatFor(input.path, settings.format));
   const spooled = await spoolAll(found, settings.memoryMax, context);
-  const identities: unknown[] = [];
-  const inputs: InputFile[] = [];
-  /** Of each format, the dialect of its first file. */
-  const dialects = new Map<LoadFormat, Dialect>();
-  for (const [at, input] of found.entries()) {
-    const format = formats[at] as LoadFormat;
-    const { identity, path: readPath } = spooled[at] as Spooled;
-    const sizeBytes = statSync(readPath).size;
-    identities.push(identityOf(input, identity));
-    const head = readHead(readPath, input.path, format);
-    if (head.length === 0) {
-      context.notice(`${nameOf(input)} is empty`);
-      continue;
-    }
-    refusePacked(input, head);
-    const first = dialects.get(format);
-    const read = dialectOf(input, head, format, headerChoice(settings, first), found.length);
-    if (first === undefined) dialects.set(format, read.dialect);
-    else checkSameColumns(first, read.dialect, input.path);
-    inputs.push({ ...input, ...read, sizeBytes, readPath });
-  }
-  if (inputs.length === 0) throw new SteleError('INPUT_INVALID', 'The input is empty.');
-  context.log.info({ dialects: [...dialects.values()], files: inputs.length }, 'dialect settled');
+  const read = found.flatMap((input, at) =>
+    toRead(input, formats[at] as LoadFormat, spooled[at] as Spooled, context.notice),
+  );
+  if (read.length === 0) throw new SteleError('INPUT_INVALID', 'The input is empty.');
+  const below = new RowsBelow();
+  const openings = openAll(read, settings, flags, below);
+  const heads = settleDialects(openings, flags, below);
+  const inputs = read.map(({ input, sizeBytes, spool }, at): InputFile => {
+    const { droppedMembers, text } = openings[at] as Opening;
+    const head = heads[at] as Head;
+    return { ...input, ...head, sizeBytes, readPath: spool.path, text, droppedMembers };
+  });
+  const dialects = [...new Set(inputs.map(({ dialect }) => dialect))];
+  context.log.info({ dialects, files: inputs.length }, 'dialect settled');
+  tellOddities(openings, context.notice);
   return {
     inputs,
-    identity: hashOf(identities, [...dialects.values()]),
+    identity: hashOf(
+      found.map((input, at) => identityOf(input, spooled[at]?.identity ?? '')),
+      dialects,
+    ),
     bytesTotal: inputs.reduce((sum, input) => sum + input.sizeBytes, 0),
     headBytes: inputs.reduce((sum, input) => sum + input.dataStart, 0),
   };
 }
 
+/** An input that has something in it. */
+interface ToRead {
+  readonly input: FoundInput;
+  readonly format: LoadFormat;
+  readonly spool: Spooled;
+  readonly sizeBytes: number;
+}
+
+function toRead(input: FoundInput, format: LoadFormat, spool: Spooled, notice: Notice): ToRead[] {
+  const sizeBytes = statSync(spool.path).size;
+  if (sizeBytes > 0) return [{ input, format, spool, sizeBytes }];
+  notice(`${nameOf(input)} is empty`);
+  return [];
+}
+
+function openAll(
+  read: readonly ToRead[],
+  settings: LoadSettings,
+  flags: DialectFlags,
+  below: RowsBelow,
+): Opening[] {
+  const openings: Opening[] = [];
+  let delimiter: number | undefined;
+  for (const { format, input, spool } of read) {
+    const head = readHead(spool.path, input.path, format, headRules(flags));
+    refusePacked(input, head);
+    const opening = openingOf(input, head, format, flags, {
+      name: nameOf(input),
+      isByEnding: settings.format === 'auto',
+      isTxt: isTextFile(input.path),
+      wasUtf16: spool.wasUtf16,
+      delimiter,
+      fileCount: read.length,
+      below,
+    });
+    delimiter ??= opening.table?.delimiter;
+    openings.push(opening);
+  }
+  return openings;
+}
+
+function headRules({ delimiter, rules }: DialectFlags): HeadRules {
+  return delimiter === undefined ? rules : { ...rules, delimiter };
+}
+
+/** What is right, and may still not be what was meant. */
+function tellOddities(openings: readonly Opening[], notice: Notice): void {
+  const dropped = new Set(openings.flatMap(({ droppedMembers }) => droppedMembers));
+  if (dropped.size > 0) {
+    const names = [...dropped].slice(0, MEMBERS_TOLD_MAX).map((name) => shorten(name, 40));
+    const more = dropped.size > names.length ? ', ...' : '';
+    notice(
+      `where a line has a member value, its other members are not stored (${names.join(', ')}${more}); --value names another member`,
+    );
+  }
+  const quoted = openings.find(({ format, table }) => format === 'tsv' && table?.hasQuotedCells);
+  if (quoted === undefined) return;
+  notice(
+    `${quoted.name} has quotes around columns, which tsv keeps; --format csv --delimiter tab takes them for csv's`,
+  );
+}
+
 /** Where there are several inputs, an error says which one it is about. */
-function dialectOf(
+function openingOf(
   input: FoundInput,
   head: Buffer,
   format: LoadFormat,
-  choice: HeaderChoice,
-  inputCount: number,
-): Head {
+  flags: DialectFlags,
+  hints: OpeningHints,
+): Opening {
   try {
-    return readDialect(head, format, choice);
+    return readOpening(head, format, flags, hints);
   } catch (thrown) {
-    if (inputCount === 1 || !(thrown instanceof SteleError)) throw thrown;
+    const isNamed = thrown instanceof SteleError && thrown.message.includes(nameOf(input));
+    if (hints.fileCount === 1 || isNamed || !(thrown instanceof SteleError)) throw thrown;
     throw new SteleError(thrown.code, `${nameOf(input)}: ${thrown.message}`, { cause: thrown });
   }
 }
@@ -141,12 +205,6 @@ function refusePacked(input: FoundInput, head: Buffer): void {
   if (compressionOfBytes(head) === 'none') return;
   const text = `${nameOf(input)} was compressed twice; unpack it once before it is loaded.`;
   throw new SteleError('UNSUPPORTED', text);
-}
-
-/** What `--header auto` decided for the first input of a format holds for all. */
-function headerChoice(settings: LoadSettings, first: Dialect | undefined): HeaderChoice {
-  const header = first === undefined ? settings.header : first.hasHeader ? 'yes' : 'no';
-  return { key: settings.key, value: settings.value, header };
 }
 
 /**

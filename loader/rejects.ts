@@ -9,6 +9,7 @@ import { shorten } from '../base/ids.ts';
 import { readFully, readRange } from './file-window.ts';
 import type { InputFile } from './inputs.ts';
 import type { LoadState, ParsedChunk } from './load-state.ts';
+import { UNCLOSED } from './parse-quoted.ts';
 import { placedPieces } from './portions.ts';
 import type { PlacedPiece } from './portions.ts';
 import { decodeRejects, reasonWithPlace } from './reject-table.ts';
@@ -55,9 +56,14 @@ export function tooManyRejects(
     rejects === undefined
       ? 'Mend the input, or allow more with --max-rejects (and list them with --rejects FILE).'
       : `All are in ${shorten(rejects, 200)}. Mend the input, or allow more with --max-rejects.`;
+  const named = nameRejects(state, done).join('; ');
+  // The only reason that a flag takes away.
+  const lines = named.includes(UNCLOSED)
+    ? ` A value in quotes may have ${state.settings.maxLinesPerValue} line ends (--max-lines-per-value).`
+    : '';
   return new SteleError(
     'TOO_MANY_REJECTS',
-    `${many} rejected, ${maxRejects} allowed, so nothing was loaded. ${nameRejects(state, done).join('; ')}. ${next}`,
+    `${many} rejected, ${maxRejects} allowed, so nothing was loaded. ${named}. ${next}${lines}`,
   );
 }
 

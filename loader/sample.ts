@@ -1,7 +1,7 @@
 // `stele load --sample N`: the first records as they would be stored. Reads the beginning of the input
-// only: of what must be unpacked or comes from a stream, no more than SPOOLED_BYTES_MAX.
+// only: INPUTS_MAX files, and of what must be unpacked or comes from a stream no more than
+// SPOOLED_BYTES_MAX in all. The files are looked at together, as a load does.
 
-import { SteleError } from '../base/errors.ts';
 import { keyspaceName } from '../base/ids.ts';
 import { cutIntoChunks } from './chunks.ts';
 import type { Chunk } from './chunks.ts';
@@ -18,6 +18,9 @@ import { readRange } from './file-window.ts';
 import type { LoadSettings } from './settings.ts';
 import { needsSpool } from './spool.ts';
 
+const INPUTS_MAX = 64;
+/** Enough for the head of a file. */
+const SPOOLED_BYTES_MIN = 2 * 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 const SPOOLED_BYTES_MAX = 32 * 1024 * 1024;
 /** Of one value that are kept. */
@@ -47,29 +50,25 @@ export async function runSample(
 ): Promise<SampleReport> {
   const keyspace = keyspaceName(settings.keyspace);
   return await withLoadRun(settings, hooks, true, async (run) => {
-    const context = { ...prepareContext(run), spoolBytesMax: SPOOLED_BYTES_MAX };
-    const looked: InputFile[] = [];
-    const records: SampleRecord[] = [];
-    let rejected = 0;
-    // One after the other: the first is mostly enough, and unpacking all would take its time.
-    for (const input of run.found) {
-      if (records.length === count) break;
-      if (!input.isStream && input.sizeBytes === 0) continue;
-      const { inputs } = await prepareInputs([input], settings, context);
-      const sample = readSample(inputs, count - records.length);
-      records.push(...sample.records);
-      rejected += sample.rejected;
-      looked.push(...inputs);
-    }
-    if (looked.length === 0) throw new SteleError('INPUT_INVALID', 'The input is empty.');
-    return { keyspace, dialects: dialectsOf(looked), records, rejected };
+    const found = run.found.slice(0, INPUTS_MAX);
+    const spooledCount = Math.max(1, found.filter(needsSpool).length);
+    const share = Math.floor(SPOOLED_BYTES_MAX / spooledCount);
+    const spoolBytesMax = Math.max(SPOOLED_BYTES_MIN, share);
+    const context = { ...prepareContext(run), spoolBytesMax };
+    const { inputs } = await prepareInputs(found, settings, context);
+    const sample = readSample(inputs, count, spoolBytesMax);
+    return { keyspace, dialects: dialectsOf(inputs), ...sample };
   });
 }
 
-/** The first `count` records of all inputs, in order. */
+/**
+ * The first `count` records of all inputs, in order. Of spooled ones there are only the first
+ * `spoolBytesMax` bytes.
+ */
 export function readSample(
   inputs: readonly InputFile[],
   count: number,
+  spoolBytesMax = Infinity,
 ): Pick<SampleReport, 'records' | 'rejected'> {
   const records: SampleRecord[] = [];
   let rejected = 0;
@@ -79,14 +78,14 @@ export function readSample(
     const context = newParseContext(input.dialect, 1);
     parseChunk(context, readRange(input.readPath, chunk.start, chunk.end));
     rejected += context.rows.rejects.count;
-    takeRecords(context, isTorn(input, chunk), count, records);
+    takeRecords(context, isTorn(input, chunk, spoolBytesMax), count, records);
   }
   return { records, rejected };
 }
 
 /** Whether the last row of the chunk is cut off: the input went on where its spool does not. */
-function isTorn(input: InputFile, { end }: Chunk): boolean {
-  return needsSpool(input) && end === input.sizeBytes && end >= SPOOLED_BYTES_MAX;
+function isTorn(input: InputFile, { end }: Chunk, spoolBytesMax: number): boolean {
+  return needsSpool(input) && end === input.sizeBytes && end >= spoolBytesMax;
 }
 
 function takeRecords(

@@ -11,10 +11,13 @@ import {
   REPLICATION_MAX,
 } from '../base/limits.ts';
 import { usableMemoryBytes } from '../base/usable-memory.ts';
+import { LINES_PER_VALUE_DEFAULT } from './dialect.ts';
 import { MEMORY_BYTES_MIN } from './memory-plan.ts';
 
 const WORKERS_MAX = 64;
 const REJECTS_MAX = 1_000_000_000;
+const SKIP_LINES_MAX = 10_000;
+const LINES_PER_VALUE_MAX = 100_000_000;
 const ROWS_MAX = 1_000_000_000_000;
 const HOUR_MS = 3_600_000;
 
@@ -47,6 +50,21 @@ export const loadSettings = settingsOf({
     'whether the first row names the columns',
     ['auto', 'yes', 'no'] as const,
     'auto',
+  ),
+  delimiter: option.optionalText(
+    'byte between the columns: a character, tab, or \\xNN; without it, what divides the first rows',
+    { placeholder: 'CHAR' },
+  ),
+  comment: option.text('lines that begin with this are skipped', '', { placeholder: 'PREFIX' }),
+  skipLines: option.count('lines to skip at the beginning of every file', 0, {
+    min: 0,
+    max: SKIP_LINES_MAX,
+  }),
+  trim: option.flag('take spaces and tabs around columns away (csv, tsv)'),
+  maxLinesPerValue: option.count(
+    'line ends in one quoted value (csv); with more, its quote counts as never closed',
+    LINES_PER_VALUE_DEFAULT,
+    { min: 0, max: LINES_PER_VALUE_MAX },
   ),
   mode: option.choice(
     'replace the keyspace, or append to it',

@@ -1,5 +1,5 @@
 // Inputs that cannot be read at any offset, written into the work folder as plain files first:
-// compressed files, standard input, pipes.
+// compressed files, standard input, pipes. UTF-16 is converted to UTF-8 on the way.
 //
 // A compressed input's spool is used again by a resumed load. It is named after the input's path, size and
 // time, and after its own size and CRC32, which are checked then: it is not synced, and a power cut may
@@ -23,6 +23,7 @@ import type { Compression } from './formats.ts';
 import { STDIN_PATH, checkUnchanged, nameOf } from './inputs.ts';
 import type { FoundInput } from './inputs.ts';
 import { gunzip } from './unzip.ts';
+import { UTF16_BYTES, isUtf16, utf16ToUtf8 } from './utf16.ts';
 import { unzstd } from './unzstd.ts';
 import type { WindowRoom } from './unzstd.ts';
 
@@ -32,6 +33,8 @@ export interface Spooled {
   readonly path: string;
   /** Names the content: for a stream, the hash of all of it; '' for a file. */
   readonly identity: string;
+  /** Whether it was UTF-16 and is UTF-8 now. */
+  readonly wasUtf16: boolean;
 }
 
 export interface SpoolContext {
@@ -48,7 +51,7 @@ export interface SpoolContext {
 
 /** Whether the input must be written down before it can be cut into chunks. */
 export function needsSpool(input: FoundInput): boolean {
-  return input.isStream || input.compression !== 'none';
+  return input.isStream || input.compression !== 'none' || input.isUtf16 === true;
 }
 
 /**
@@ -56,14 +59,22 @@ export function needsSpool(input: FoundInput): boolean {
  * INPUT_CHANGED, UNSUPPORTED, DISK_FULL, IO, CANCELLED.
  */
 export async function spoolInput(input: FoundInput, context: SpoolContext): Promise<Spooled> {
-  if (!needsSpool(input)) return { path: input.path, identity: '' };
-  const name = spoolName(input);
-  const before = input.isStream ? undefined : await spooledBefore(context.folder, name);
-  if (before !== undefined) return { path: before, identity: '' };
+  if (!needsSpool(input)) return { path: input.path, identity: '', wasUtf16: false };
+  const plainName = spoolName(input);
+  const utf16Name = `utf16-${plainName}`;
+  for (const name of input.isStream ? [] : [plainName, utf16Name]) {
+    const before = await spooledBefore(context.folder, name);
+    if (before !== undefined) return { path: before, identity: '', wasUtf16: name === utf16Name };
+  }
   const hash = createHash('sha256');
   let path: string;
+  let wasUtf16 = false;
   try {
-    const content = input.isStream ? streamContent(input, context) : fileContent(input, context);
+    const raw = input.isStream ? streamContent(input, context) : fileContent(input, context);
+    const { head, pieces } = await withHead(raw, UTF16_BYTES);
+    wasUtf16 = isUtf16(head);
+    const content = wasUtf16 ? utf16ToUtf8(pieces, nameOf(input)) : pieces;
+    const name = wasUtf16 ? utf16Name : plainName;
     path = await write(content, input.isStream ? hash : undefined, name, context);
   } catch (thrown) {
     if (context.signal.aborted) throw new SteleError('CANCELLED', 'Stopped in reading the input.');
@@ -72,7 +83,8 @@ export async function spoolInput(input: FoundInput, context: SpoolContext): Prom
     throw toSteleError(thrown, 'IO');
   }
   if (!input.isStream) checkUnchanged([input]);
-  return { path, identity: input.isStream ? hash.digest('hex') : '' };
+  const identity = input.isStream ? hash.digest('hex') : '';
+  return { path, identity, wasUtf16 };
 }
 
 /** A spool that an earlier load has left, if it is still what was written. */
@@ -127,22 +139,37 @@ async function* streamContent(
   input: FoundInput,
   context: SpoolContext,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const pieces = read(input, context);
-  const first: Buffer[] = [];
+  const { head, pieces } = await withHead(read(input, context), MAGIC_BYTES);
+  refuseForeign(head.subarray(0, MAGIC_BYTES), nameOf(input));
+  yield* unpack(pieces, compressionOfBytes(head), nameOf(input), context.room);
+}
+
+/** The first `byteCount` bytes or more, and all pieces with them; fewer only where that is all. */
+async function withHead(
+  content: AsyncIterable<Uint8Array>,
+  byteCount: number,
+): Promise<{ readonly head: Buffer; readonly pieces: AsyncIterable<Uint8Array> }> {
+  const rest = content[Symbol.asyncIterator]();
+  const first: Uint8Array[] = [];
   let firstBytes = 0;
-  while (firstBytes < MAGIC_BYTES) {
-    const next = await pieces.next();
+  while (firstBytes < byteCount) {
+    const next = await rest.next();
     if (next.done === true) break;
     first.push(next.value);
     firstBytes += next.value.length;
   }
   const head = Buffer.concat(first);
-  refuseForeign(head.subarray(0, MAGIC_BYTES), nameOf(input));
-  const all = (async function* () {
-    yield head;
-    yield* pieces;
+  const pieces = (async function* () {
+    try {
+      yield head;
+      for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
+        yield next.value;
+      }
+    } finally {
+      await rest.return?.();
+    }
   })();
-  yield* unpack(all, compressionOfBytes(head), nameOf(input), context.room);
+  return { head, pieces };
 }
 
 function unpack(

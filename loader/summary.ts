@@ -1,6 +1,20 @@
 // What a finished load tells.
 
+import { dialectsOf, inputText } from './found-dialect.ts';
+import type { FoundDialect } from './found-dialect.ts';
+import type { InputFile } from './inputs.ts';
 import type { AppendOutcome } from '../proto/gen/stele/v1/load.ts';
+
+/** What was found out of the inputs: for people, and format by format. */
+export interface InputSummary {
+  readonly text: string;
+  readonly dialects: readonly FoundDialect[];
+}
+
+export function inputSummary(inputs: readonly InputFile[]): InputSummary {
+  const dialects = dialectsOf(inputs);
+  return { text: inputText(dialects), dialects };
+}
 
 /** As INTERFACE lists it; `rows` = loaded + duplicates + rejected. */
 export interface LoadSummary {
@@ -14,6 +28,10 @@ export interface LoadSummary {
   /** Of `duplicates`, those that came with another value; --on-conflict chose. */
   readonly overruled: number;
   readonly rejected: number;
+  /** Of those loaded, rows that took several lines of the file, by line ends in quotes. */
+  readonly rowsOverLines: number;
+  /** How the input was read. */
+  readonly input: InputSummary;
   /** Of input. */
   readonly bytes: number;
   readonly seconds: number;
@@ -34,6 +52,7 @@ export function alreadyCurrentSummary(
   keyspace: string,
   version: number,
   elapsedMs: number,
+  input: InputSummary,
 ): LoadSummary {
   return {
     keyspace,
@@ -43,6 +62,8 @@ export function alreadyCurrentSummary(
     duplicates: 0,
     overruled: 0,
     rejected: 0,
+    rowsOverLines: 0,
+    input,
     bytes: 0,
     seconds: roundSeconds(elapsedMs),
     rowsPerSecond: 0,

@@ -44,6 +44,7 @@ export function describeLoad(
       isOpen && isInterrupted ? LoadState.INTERRUPTED : (STATES[load.state] ?? LoadState.FAILED),
     mode: load.mode === 'APPEND' ? LoadMode.APPEND : LoadMode.REPLACE,
     source: load.source,
+    input: load.input ?? '',
     owner: load.owner === undefined ? undefined : { ...load.owner },
     stage: isRunning ? leases.stageOf(load.id) : '',
     version: load.version ?? 0,

@@ -41,6 +41,8 @@ import { describeLoad, newestFirst } from './load-status.ts';
 
 /** A load that was silent for this long is ended for good: it keeps old versions from going. */
 const ABANDONED_MS = 3_600_000;
+/** Of BeginLoadRequest.input that are kept; a loader sends less. */
+const INPUT_CHARACTERS_MAX = 1000;
 
 export class Loads {
   readonly #leader: Leader;
@@ -84,6 +86,7 @@ export class Loads {
       keyspaceUid: randomId(),
       keyspace: request.keyspace,
       source: request.source,
+      input: request.input.slice(0, INPUT_CHARACTERS_MAX),
       inputFingerprint: request.inputFingerprint,
       minReplicas: request.minReplicas,
       mode: request.mode === LoadMode.APPEND ? ('APPEND' as const) : ('REPLACE' as const),

@@ -120,6 +120,7 @@ export function describeVersions(leader: Leader, name: string): VersionSummary[]
       segmentBytes: version.segmentBytes,
       digest: Buffer.from(version.digest, 'hex'),
       source: version.source,
+      input: version.input ?? '',
       committedAt: version.committedAt,
       loadId: version.loadId,
       reason: version.rejection ?? '',

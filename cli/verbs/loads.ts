@@ -14,8 +14,9 @@ import { formatCount, formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 
-/** Longer reasons are cut in the table; `-o json` has them whole. */
+/** Longer reasons and inputs are cut in the table; `-o json` has them whole. */
 const REASON_CHARACTERS_MAX = 100;
+const INPUT_CHARACTERS_MAX = 100;
 /** A running load is silent for about a second between two reports; longer is worth saying. */
 const SILENT_MS_SHOWN = 5_000;
 
@@ -45,6 +46,7 @@ const COLUMNS = [
   { title: 'BY' },
   { title: 'SOURCE' },
   { title: 'WHAT' },
+  { title: 'INPUT' },
 ] as const;
 
 function toCells(load: LoadStatus): string[] {
@@ -58,6 +60,7 @@ function toCells(load: LoadStatus): string[] {
     ownerText(load),
     load.source,
     load.state === LoadState.RUNNING ? progressText(load) : endText(load),
+    shorten(load.input, INPUT_CHARACTERS_MAX),
   ];
 }
 

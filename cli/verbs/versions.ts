@@ -1,6 +1,6 @@
 // `stele versions KS`: the states of a keyspace that are kept, and which one is read.
 
-import { keyspaceName } from '../../base/ids.ts';
+import { keyspaceName, shorten } from '../../base/ids.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { VersionSummary } from '../../proto/gen/stele/v1/cluster.ts';
 import { versionJson } from '../../proto/json-shapes.ts';
@@ -11,6 +11,9 @@ import { settingsOf } from '../../base/config.ts';
 import { formatCount, formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
+
+/** `-o json` has all of it. */
+const INPUT_CHARACTERS_MAX = 100;
 
 export const versions = defineVerb({
   name: 'versions',
@@ -39,6 +42,7 @@ const COLUMNS = [
   { title: 'COMMITTED' },
   { title: 'SOURCE' },
   { title: 'DIGEST' },
+  { title: 'INPUT' },
 ] as const;
 
 /** A sentence for each version that its gate kept from going live. */
@@ -59,5 +63,6 @@ function toCells(row: VersionSummary): string[] {
     row.committedAt,
     row.source,
     row.digest.toString('hex'),
+    shorten(row.input, INPUT_CHARACTERS_MAX),
   ];
 }

@@ -278,6 +278,7 @@ function versionRecord(
     segmentBytes: content.segments.reduce((sum, segment) => sum + segment.fileBytes, 0),
     digest: content.digest,
     source: load.source,
+    ...(load.input === undefined ? {} : { input: load.input }),
     inputFingerprint: terms.inputFingerprint ?? load.inputFingerprint,
     loadId: load.id,
     committedAt: content.nowIso,

@@ -27,6 +27,7 @@ export interface NewLoad {
   readonly keyspaceUid: string;
   readonly keyspace: string;
   readonly source: string;
+  readonly input: string;
   readonly inputFingerprint: string;
   readonly minReplicas: number;
   readonly mode: NonNullable<LoadRecord['mode']>;
@@ -71,12 +72,13 @@ export function beginLoad(
     const reason = `load ${wanted.id} took its place ${why}`;
     changes.push(endedLoad(other, 'ABANDONED', { reason, progress, nowIso: wanted.nowIso }));
   }
-  const { id, inputFingerprint, minReplicas, mode, owner, source, workToken } = wanted;
+  const { id, input, inputFingerprint, minReplicas, mode, owner, source, workToken } = wanted;
   const load: LoadRecord = {
     id,
     keyspaceUid: keyspace.uid,
     state: 'RUNNING',
     source,
+    input,
     inputFingerprint,
     minReplicas,
     mode,

@@ -125,6 +125,8 @@ export interface VersionRecord {
   readonly segmentBytes: number;
   readonly digest: string;
   readonly source: string;
+  /** How its input was read; absent in records of 0.1.0. */
+  readonly input?: string;
   readonly inputFingerprint: string;
   readonly loadId: string;
   readonly committedAt: string;
@@ -184,6 +186,8 @@ export interface LoadRecord {
   readonly keyspaceUid: string;
   readonly state: LoadState;
   readonly source: string;
+  /** BeginLoadRequest.input; absent in records of 0.1.0. */
+  readonly input?: string;
   readonly inputFingerprint: string;
   readonly minReplicas: number;
   readonly mode?: 'REPLACE' | 'APPEND';

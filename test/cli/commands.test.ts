@@ -161,17 +161,20 @@ describe('stele load without a master', () => {
   it('--sample shows records, safe for a terminal, and in JSON all of their bytes', async () => {
     const file = inFolder('a.csv', 'id,v\nk1,"two\nlines\u001b[31m"\nk2,\u00e9\n');
     const work = ['--work-dir', join(tempDir(), 'work')];
-    const shown = await stele(['load', 'ks', file, '--sample', '5', ...work]);
+    const header = ['--header', 'yes'];
+    const shown = await stele(['load', 'ks', file, '--sample', '5', ...work, ...header]);
     expect(shown.stdout.split('\n')).toEqual([
-      'csv, with a header, columns id, v; key id, value v: 1 file',
+      "csv, delimiter ',', with a header: key id, value v",
+      'columns id, v',
       '',
       'KEY  VALUE               BYTES',
       String.raw`k1   two\nlines\x1b[31m     14`,
       'k2   \u00e9                       2',
       '',
     ]);
-    const json = await stele(['load', 'ks', file, '--sample', '1', '-o', 'json', ...work]);
-    const [record] = (JSON.parse(json.stdout) as { records: unknown[] }).records;
+    const json = ['-o', 'json', ...work, ...header];
+    const inJson = await stele(['load', 'ks', file, '--sample', '1', ...json]);
+    const [record] = (JSON.parse(inJson.stdout) as { records: unknown[] }).records;
     expect(record).toEqual({ key: 'k1', value: 'two\nlines\u001b[31m', value_bytes: 14 });
   });
 

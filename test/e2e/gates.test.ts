@@ -179,6 +179,20 @@ describe('versions', () => {
     expect(await versions('kept')).toEqual(['3 COMMITTED current']);
   });
 
+  test('and loads tell how the input was read', async () => {
+    const path = join(folder, 'prices.csv');
+    writeFileSync(path, 'sku;price\na-1;1,50\na-2;2,75\n');
+    const done = await load('decided', path, ['--skip-lines', '0']);
+    const input = "csv, delimiter ';', with a header: key sku, value price";
+    const summary = JSON.parse(done.stdout.trimEnd().split('\n').at(-1) ?? '') as object;
+    expect(summary).toMatchObject({ input: { text: input, dialects: [{ delimiter: ';' }] } });
+    expect(await json('versions', 'decided')).toMatchObject([{ input }]);
+    expect(await json('loads', 'decided')).toMatchObject([{ input }]);
+    expect((await run('versions', 'decided')).stdout).toContain(input);
+    const answer = await fetch(cluster.url('/v1/keyspaces/decided/versions'));
+    expect(await answer.text()).toContain(JSON.stringify(input));
+  });
+
   test('are rolled back while a datanode is down', async () => {
     for (const day of [1, 2]) expect((await load('down', nightly(day))).code).toBe(0);
     await cluster.kill('node-1');

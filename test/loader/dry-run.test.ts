@@ -78,24 +78,15 @@ describe('a dry run', () => {
     write(folder, 'in/c.data', 'k v\n');
     write(folder, 'in/d.jsonl', '{"key":"j","value":1}\n');
     const columns = ['sku', 'name', 'price'];
-    expect((await dryRun(folder, [join(folder, 'in')])).dialects).toEqual([
+    expect((await dryRun(folder, [join(folder, 'in')])).dialects).toMatchObject([
       {
-        format: 'csv',
-        files: 2,
-        hasHeader: true,
-        columns,
-        key: 'sku',
-        value: 'all others, as JSON',
+        text: "2 files: csv, delimiter ',', with a header: key sku, value all others, as JSON",
+        ...{ format: 'csv', files: 2, delimiter: ',', hasHeader: true, filesWithHeader: 2 },
+        ...{ encoding: 'utf-8', lineEnd: 'lf', columns, columnCount: 3 },
+        ...{ key: 'sku', value: 'all others, as JSON' },
       },
-      { format: 'line', files: 1, hasHeader: false, columns: [], key: undefined, value: undefined },
-      {
-        format: 'jsonl',
-        files: 1,
-        hasHeader: false,
-        columns: [],
-        key: 'key',
-        value: expect.any(String),
-      },
+      { format: 'line', files: 1, hasHeader: false, columns: [], key: undefined },
+      { format: 'jsonl', files: 1, hasHeader: false, columns: [], key: 'key' },
     ]);
   });
 
@@ -184,14 +175,16 @@ describe('a sample', () => {
     expect(given).toBeLessThan(60);
   });
 
-  it('looks at one file after the other, not at all of them', async () => {
+  it('looks at the files together, as a load does', async () => {
     const folder = tempDir();
-    const good = write(folder, 'a.data.gz', gzipSync('a 1\nb 2\n'));
-    const damaged = write(folder, 'b.data.gz', gzipSync('c 3\n').subarray(0, 15));
-    const paths = [write(folder, 'empty.data', ''), good, damaged];
-    expect((await runSample(settingsFor(folder, paths), 2)).records).toHaveLength(2);
-    expect((await failure(runSample(settingsFor(folder, paths), 3))).message).toContain(
-      'is damaged',
-    );
+    const paths = [
+      write(folder, 'a.csv', 'country,capital\n'),
+      write(folder, 'b.csv.gz', gzipSync('country,capital\nFrance,Paris\n')),
+      write(folder, 'empty.csv', ''),
+    ];
+    expect((await runSample(settingsFor(folder, paths), 2)).records).toHaveLength(1);
+    const damaged = write(folder, 'c.csv.gz', gzipSync('c,3\n').subarray(0, 15));
+    const error = await failure(runSample(settingsFor(folder, [...paths, damaged]), 1));
+    expect(error.message).toContain('is damaged');
   });
 });

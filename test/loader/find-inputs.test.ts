@@ -11,7 +11,7 @@ import { write } from './load-setup.ts';
 
 function found(paths: string[], isFormatGiven = false) {
   const notices: string[] = [];
-  const inputs = findInputs(paths, isFormatGiven, (text) => notices.push(text));
+  const inputs = findInputs(paths, isFormatGiven ? 'csv' : 'auto', (text) => notices.push(text));
   return { inputs, names: inputs.map(({ path }) => basename(path)), notices };
 }
 
@@ -224,7 +224,7 @@ describe('compression', () => {
       ['BZh91AY&SY', /bzip2-compressed.*bunzip2/],
       ['PK\u0003\u0004', /zip archive/],
       ['PAR1\u0015\u0004', /Parquet/],
-      ['\u00ff\u00fea\0,\0', /UTF-16.*iconv/],
+      ['\u00ff\u00fe\0\0a\0\0\0', /UTF-32.*iconv/],
       [tar, /tar archive/],
     ];
     for (const [content, pattern] of cases) {

@@ -1,44 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { VALUE_IS_JSON } from '../../loader/dialect.ts';
-import { readDialect } from '../../loader/header.ts';
 import type { LoadFormat } from '../../loader/formats.ts';
-import type { HeaderChoice } from '../../loader/header.ts';
+import type { DialectFlags } from '../../loader/opening.ts';
+import { settledHead } from './settled.ts';
 
-const AUTO: HeaderChoice = { key: undefined, value: undefined, header: 'auto' };
-
-function read(text: string, format: LoadFormat, choice: Partial<HeaderChoice> = {}) {
-  return readDialect(Buffer.from(text), format, { ...AUTO, ...choice });
+function read(text: string, format: LoadFormat, flags: Partial<DialectFlags> = {}) {
+  return settledHead(Buffer.from(text), format, flags);
 }
 
-function hasHeader(text: string, format: 'csv' | 'tsv' = 'csv'): boolean {
-  return read(text, format).dialect.hasHeader;
-}
-
-describe('--header auto', () => {
-  it('sees a header in names over data', () => {
-    expect(hasHeader('id,name\n1,Ann\n')).toBe(true);
-    expect(hasHeader('airport,elevation\nJFK,13\nLHR,83\n')).toBe(true);
-    expect(hasHeader('user_id\tscore\nabc\t1.5\n', 'tsv')).toBe(true);
-    expect(hasHeader('key,value\r\n')).toBe(true);
-  });
-
-  it('sees none in data', () => {
-    expect(hasHeader('8a35eb59-62b3-481c-8875-1f248df4c952,word\n')).toBe(false);
-    expect(
-      hasHeader('fa35eb59-62b3-481c-8875-1f248df4c952,word\nab12cd34-62b3-481c-8875-1,x\n'),
-    ).toBe(false);
-    expect(hasHeader('apple,red\nbanana,yellow\n')).toBe(false);
-    expect(hasHeader('1,2\n3,4\n')).toBe(false);
-    expect(hasHeader('a,a\n1,2\n')).toBe(false);
-    expect(hasHeader('name,\nx,y\n')).toBe(false);
-  });
-
-  it('takes a column that was named for proof, and yes and no for orders', () => {
-    expect(read('apple,red\nx,y\n', 'csv', { key: 'red' }).dialect).toMatchObject({
-      hasHeader: true,
-      keyColumn: 1,
-      valueColumn: 0,
-    });
+// What --header auto decides is in corpus/headers.ts.
+describe('--header', () => {
+  it('yes and no are orders', () => {
     expect(read('apple,red\n', 'csv', { header: 'yes' }).dataStart).toBe(10);
     expect(read('id,value\n', 'csv', { header: 'no' }).dataStart).toBe(0);
   });
@@ -77,10 +49,10 @@ describe('columns', () => {
 
 it('a header that is not UTF-8 is refused where its names become a part of values', () => {
   const head = Buffer.from('id,na\xefve,b\n1,2,3\n', 'latin1');
-  const choice: HeaderChoice = { ...AUTO, header: 'yes' };
-  expect(() => readDialect(head, 'csv', choice)).toThrow('The header is not UTF-8');
-  expect(readDialect(head, 'csv', { ...choice, value: '2' }).dialect.valueColumn).toBe(1);
-  expect(readDialect(head, 'csv', { ...choice, header: 'no' }).dataStart).toBe(0);
+  const yes = { header: 'yes' } as const;
+  expect(() => settledHead(head, 'csv', yes)).toThrow('The header is not UTF-8');
+  expect(settledHead(head, 'csv', { ...yes, value: '2' }).dialect.valueColumn).toBe(1);
+  expect(settledHead(head, 'csv', { header: 'no' }).dataStart).toBe(0);
 });
 
 describe('the first bytes', () => {

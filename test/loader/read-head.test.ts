@@ -2,11 +2,9 @@ import { ftruncateSync, openSync, closeSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { LoadFormat } from '../../loader/formats.ts';
-import { readDialect } from '../../loader/header.ts';
 import { HEAD_BYTES, readHead } from '../../loader/read-head.ts';
 import { tempDir } from '../support/temp-dir.ts';
-
-const AUTO = { key: undefined, value: undefined, header: 'auto' } as const;
+import { settledHead } from './settled.ts';
 
 function headOf(content: string, format: LoadFormat): Buffer {
   const path = join(tempDir(), 'in');
@@ -32,7 +30,7 @@ describe('the head of an input', () => {
     ([format, before, row]) => {
       const head = headOf(`${before}${row}next,row\n`, format);
       expect(head.toString()).toBe(before + row);
-      const { dataStart, dialect } = readDialect(head, format, AUTO);
+      const { dataStart, dialect } = settledHead(head, format, { header: 'no' });
       expect(dialect.hasHeader).toBe(false);
       expect(dialect.columns).toHaveLength(row.endsWith('\r\n') ? 3 : 2);
       expect(dataStart).toBe(before === '\ufeff' ? 3 : 0);

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { cutIntoChunks } from '../../loader/chunks.ts';
 import { formatFor } from '../../loader/formats.ts';
-import { readDialect } from '../../loader/header.ts';
 import type { InputFile } from '../../loader/inputs.ts';
 import { parseChunk } from '../../loader/parse-chunk.ts';
 import { newParseContext } from '../../loader/parse-context.ts';
@@ -13,6 +12,7 @@ import { readHead } from '../../loader/read-head.ts';
 import { REAL_INPUTS } from '../support/real-data.ts';
 import type { RealInput } from '../support/real-data.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { settledHead } from './settled.ts';
 
 /** An odd number, so that edges lie anywhere; smaller than some values. */
 const CHUNK_BYTES = 100_003;
@@ -21,7 +21,7 @@ function inputOf({ choice, fileName }: RealInput, path: string, sizeBytes: numbe
   const { header = 'auto', key, value } = choice;
   const headerChoice = { header: header as 'auto' | 'no', key, value };
   const format = formatFor(fileName, 'auto');
-  const head = readDialect(readHead(path, path, format), format, headerChoice);
+  const head = settledHead(readHead(path, path, format), format, headerChoice);
   return {
     path,
     readPath: path,

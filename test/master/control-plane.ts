@@ -127,6 +127,7 @@ export class ControlPlane {
       mode: LoadMode.REPLACE,
       loadId: '',
       source: 'file.csv',
+      input: '',
       inputFingerprint: '',
       skipIfCurrent: false,
       minReplicas: 0,

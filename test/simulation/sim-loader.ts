@@ -65,6 +65,7 @@ export class SimLoader extends SimProcess implements LoaderPort {
             keyspace,
             keyspaceUid: `${keyspace}~${number}`,
             source: '',
+            input: '',
             inputFingerprint: '',
           },
           ...{ minReplicas: 0, mode, workToken: '', nowIso: '' },

@@ -149,6 +149,7 @@ const VERSION = object({
   ...DATA_COUNTS,
   digest: TEXT,
   source: TEXT,
+  input: TEXT_OR_NULL,
   committed_at: TEXT,
   load_id: TEXT,
   rollback_target: FLAG,
@@ -166,6 +167,7 @@ const LOAD = object({
     enum: ['replace', 'append'],
   },
   source: TEXT,
+  input: TEXT_OR_NULL,
   owner: orNull(
     object({
       host: TEXT,

@@ -32,6 +32,7 @@ export class CatalogHistory {
       keyspaceUid: `uid-${number}`,
       keyspace: KEYSPACE,
       source: `file-${number}.csv`,
+      input: '',
       inputFingerprint: `input-${number}`,
       minReplicas: 0,
       mode: 'REPLACE',

@@ -222,7 +222,13 @@ export class ScenarioCluster {
         state,
         {
           ...{ id, keyspace: name, keyspaceUid: isTaken ? `${name}~${id}` : name },
-          ...{ source: '', inputFingerprint: '', minReplicas: 0, mode: 'REPLACE' as const },
+          ...{
+            source: '',
+            input: '',
+            inputFingerprint: '',
+            minReplicas: 0,
+            mode: 'REPLACE' as const,
+          },
           ...{ owner: { host: '', pid: 0, user: '' }, workToken: '', nowIso: '' },
         },
         () => ({ mayReplace: false, progress: undefined, text: '' }),

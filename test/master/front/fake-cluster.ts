@@ -294,6 +294,7 @@ export class FakeCluster implements ClusterOperations {
           segmentBytes: 3,
           digest: Buffer.from('abcd', 'hex'),
           source: 'a.csv',
+          input: '',
           committedAt: '2026-01-01T00:00:00.000Z',
           loadId: LOAD.loadId,
           reason: '',

@@ -9,6 +9,7 @@ export const LOAD: LoadStatus = {
   state: LoadState.RUNNING,
   mode: LoadMode.REPLACE,
   source: 'a.csv',
+  input: '',
   owner: { host: 'here', pid: 7, user: 'me' },
   stage: 'parse',
   rows: 10,

@@ -207,6 +207,8 @@ export interface VersionSummary {
     | undefined;
   /** The most deltas that a shard has on its base; they are merged in the background. */
   deltas: number;
+  /** How the input of its load was read, for people; empty for versions of earlier releases. */
+  input: string;
 }
 
 export interface ListVersionsResponse {
@@ -1868,6 +1870,7 @@ function createBaseVersionSummary(): VersionSummary {
     rollbackTarget: false,
     append: undefined,
     deltas: 0,
+    input: "",
   };
 }
 
@@ -1920,6 +1923,9 @@ export const VersionSummary: MessageFns<VersionSummary> = {
     }
     if (message.deltas !== 0) {
       writer.uint32(128).uint32(message.deltas);
+    }
+    if (message.input !== "") {
+      writer.uint32(138).string(message.input);
     }
     return writer;
   },
@@ -2063,6 +2069,14 @@ export const VersionSummary: MessageFns<VersionSummary> = {
             }
 
             message.deltas = reader.uint32();
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.input = reader.string();
             continue;
           }
         }

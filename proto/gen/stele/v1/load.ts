@@ -90,6 +90,8 @@ export interface BeginLoadRequest {
    * the place of the load that was begun with it before. Empty: none.
    */
   workToken: string;
+  /** How the input is read, for people: format, delimiter, header, key and value. Kept with the version. */
+  input: string;
 }
 
 export interface LoadOwner {
@@ -154,6 +156,8 @@ export interface LoadStatus {
   reason: string;
   /** While RUNNING: since its last report. */
   silentMs: number;
+  /** How its input is read, for people; empty for loads of earlier releases. */
+  input: string;
 }
 
 export interface BeginLoadResponse {
@@ -262,6 +266,7 @@ function createBaseBeginLoadRequest(): BeginLoadRequest {
     minReplicas: 0,
     owner: undefined,
     workToken: "",
+    input: "",
   };
 }
 
@@ -293,6 +298,9 @@ export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
     }
     if (message.workToken !== "") {
       writer.uint32(74).string(message.workToken);
+    }
+    if (message.input !== "") {
+      writer.uint32(82).string(message.input);
     }
     return writer;
   },
@@ -380,6 +388,14 @@ export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
             }
 
             message.workToken = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.input = reader.string();
             continue;
           }
         }
@@ -632,6 +648,7 @@ function createBaseLoadStatus(): LoadStatus {
     endedAt: "",
     reason: "",
     silentMs: 0,
+    input: "",
   };
 }
 
@@ -696,6 +713,9 @@ export const LoadStatus: MessageFns<LoadStatus> = {
     }
     if (message.silentMs !== 0) {
       writer.uint32(160).uint64(message.silentMs);
+    }
+    if (message.input !== "") {
+      writer.uint32(170).string(message.input);
     }
     return writer;
   },
@@ -871,6 +891,14 @@ export const LoadStatus: MessageFns<LoadStatus> = {
             }
 
             message.silentMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.input = reader.string();
             continue;
           }
         }

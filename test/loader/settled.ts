@@ -1,0 +1,36 @@
+// What is found out of the first bytes of one file, for tests.
+
+import { DEFAULT_RULES } from '../../loader/dialect.ts';
+import type { LoadFormat } from '../../loader/formats.ts';
+import { RowsBelow, readOpening } from '../../loader/opening.ts';
+import type { DialectFlags } from '../../loader/opening.ts';
+import { settleDialects } from '../../loader/settle-dialects.ts';
+import type { Head } from '../../loader/settle-dialects.ts';
+
+const NO_FLAGS: DialectFlags = {
+  key: undefined,
+  value: undefined,
+  header: 'auto',
+  delimiter: undefined,
+  rules: DEFAULT_RULES,
+};
+
+/** The format is taken at its word. */
+export function settledHead(
+  head: Buffer,
+  format: LoadFormat,
+  flags: Partial<DialectFlags> = {},
+): Head {
+  const all = { ...NO_FLAGS, ...flags };
+  const below = new RowsBelow();
+  const opening = readOpening(head, format, all, {
+    name: "'in'",
+    isByEnding: false,
+    isTxt: false,
+    wasUtf16: false,
+    delimiter: undefined,
+    fileCount: 1,
+    below,
+  });
+  return settleDialects([opening], all, below)[0]!;
+}
