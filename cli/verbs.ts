@@ -55,6 +55,13 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map<string, VerbEntry>(
     },
   ],
   [
+    'events',
+    {
+      summary: 'list who did what',
+      load: async () => (await import('./verbs/events.ts')).events,
+    },
+  ],
+  [
     'loads',
     {
       summary: 'list running loads and the last ones',

@@ -1,6 +1,7 @@
 /* oxlint-disable typescript/unbound-method -- #call binds each method to its client */
 // Operations on a cluster, over gRPC: what the command line and programs call on a master.
 
+import { hostname, userInfo } from 'node:os';
 import { callUnary, openClient } from '../proto/grpc-channel.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type {
@@ -11,6 +12,8 @@ import type {
   ExplainResponse,
   GetHealthRequest,
   GetHealthResponse,
+  ListEventsRequest,
+  ListEventsResponse,
   ListKeyspacesResponse,
   ListLoadsResponse,
   ListNodesResponse,
@@ -34,6 +37,8 @@ export interface AdminOptions {
   readonly deadlineMs?: number;
 }
 
+/** For the cluster's record of who did what. */
+const USER = `${nameOfUser()}@${hostname()}`;
 const DEADLINE_MS_DEFAULT = 10_000;
 /** On top of what a waiting call asks for. */
 const WAIT_SLACK_MS = 2000;
@@ -79,6 +84,11 @@ export class AdminClient {
 
   listKeyspaces(): Promise<ListKeyspacesResponse> {
     return this.#call(this.#client.listKeyspaces, {});
+  }
+
+  /** What was done, the newest first; `keyspace` empty: to all of them. */
+  listEvents(request: ListEventsRequest): Promise<ListEventsResponse> {
+    return this.#call(this.#client.listEvents, request);
   }
 
   listVersions(keyspace: string): Promise<ListVersionsResponse> {
@@ -185,7 +195,7 @@ export class AdminClient {
     deadlineMs = this.#deadlineMs,
   ): Promise<Response> {
     try {
-      const options = { deadlineMs, signal: this.#closing.signal };
+      const options = { deadlineMs, signal: this.#closing.signal, user: USER };
       return await callUnary(method.bind(this.#client), request, this.#master, options);
     } catch (thrown) {
       throw this.#explained(thrown);
@@ -218,4 +228,13 @@ export class AdminClient {
 function loadOf({ load }: { readonly load: LoadStatus | undefined }): LoadStatus {
   if (load === undefined) throw new SteleError('INTERNAL', 'The master described no load.');
   return load;
+}
+
+function nameOfUser(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A user without an entry in the system's table, as in some containers.
+    return String(process.getuid?.() ?? '');
+  }
 }

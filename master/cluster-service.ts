@@ -33,6 +33,7 @@ export function clusterService(
     getHealth: unary((request, signal) => operations.health(request, signal)),
     listKeyspaces: unary(() => operations.listKeyspaces()),
     getKeyspace: unary((request) => getKeyspace(operations, request.keyspace)),
+    listEvents: unary((request) => operations.listEvents(request)),
     listVersions: unary((request) => operations.listVersions(request)),
     rollback: unary((request) => operations.rollback(request)),
     promote: unary((request) => operations.promote(request)),

@@ -1,7 +1,9 @@
 // From promise to grpc-js: one handler shape for all unary calls.
 
 import type { ServerUnaryCall, handleUnaryCall } from '@grpc/grpc-js';
+import { USER_KEY } from '../proto/grpc-channel.ts';
 import { toGrpcError } from '../proto/grpc-errors.ts';
+import { runAs } from './catalog/actor.ts';
 
 /** A unary handler; what `answer` throws becomes a gRPC status with Stele's code. */
 export function unary<Request, Response>(
@@ -9,7 +11,8 @@ export function unary<Request, Response>(
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
     const run = async (): Promise<Response> => answer(call.request, signalOf(call));
-    run().then(
+    const who = String(call.metadata.get(USER_KEY)[0] ?? '');
+    runAs({ door: 'grpc', address: call.getPeer(), who }, run).then(
       (response) => callback(null, response),
       (thrown: unknown) => callback(toGrpcError(thrown)),
     );

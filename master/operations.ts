@@ -13,6 +13,8 @@ import type {
   GetHealthRequest,
   GetHealthResponse,
   GetLoadRequest,
+  ListEventsRequest,
+  ListEventsResponse,
   ListKeyspacesResponse,
   ListLoadsRequest,
   ListLoadsResponse,
@@ -63,6 +65,7 @@ import { eligibleNodes, servesShard } from './core/world.ts';
 import { diffVersions } from './diff.ts';
 import type { Leader } from './leader.ts';
 import type { Loads } from './loads.ts';
+import { describeEvents } from './event-report.ts';
 import {
   describeHealth,
   describeKeyspaces,
@@ -120,6 +123,10 @@ export class Operations implements ClusterOperations {
 
   async listKeyspaces(): Promise<ListKeyspacesResponse> {
     return { keyspaces: describeKeyspaces(this.#leader) };
+  }
+
+  async listEvents(request: ListEventsRequest): Promise<ListEventsResponse> {
+    return { events: describeEvents(this.#leader, request.keyspace, request.limit) };
   }
 
   async listVersions(request: ListVersionsRequest): Promise<ListVersionsResponse> {

@@ -21,7 +21,7 @@ import {
   versionsOf,
 } from './catalog/queries.ts';
 import { appendMessage, versionId } from './catalog/records.ts';
-import type { KeyspaceRecord, ManifestRecord } from './catalog/records.ts';
+import type { EventRecord, KeyspaceRecord, ManifestRecord } from './catalog/records.ts';
 import { versionBefore } from './catalog/version-transitions.ts';
 import { lackedShards, ownedShards } from './core/balance.ts';
 import { coverageOf } from './core/coverage.ts';
@@ -32,6 +32,7 @@ import { countCopies } from './core/repair.ts';
 import { nodeState, nodeView } from './core/routes.ts';
 import { currentDatasets, holdsShard, ownersOf, servesShard } from './core/world.ts';
 import type { Dataset, World } from './core/world.ts';
+import { actorText, movesOf } from './event-report.ts';
 import type { Leader } from './leader.ts';
 
 export function describeHealth(leader: Leader, reached: boolean): GetHealthResponse {
@@ -103,15 +104,24 @@ function stateOf(
   return { state, ...(repairing === undefined ? {} : { repairing }) };
 }
 
+function becameCurrent(
+  move: EventRecord | undefined,
+): Pick<VersionSummary, 'currentSince' | 'currentBy'> {
+  if (move === undefined) return { currentSince: '', currentBy: '' };
+  return { currentSince: move.at, currentBy: `${move.what} by ${actorText(move)}` };
+}
+
 /** Those that can be read, gone back to or promoted, and those that are on their way out. */
 export function describeVersions(leader: Leader, name: string): VersionSummary[] {
   const { state } = leader.catalog;
   const keyspace = requireKeyspace(state, name);
   const before = versionBefore(state, keyspace);
+  const moves = movesOf(leader, keyspace.uid);
   return versionsOf(state, keyspace.uid)
     .filter((version) => isHeld(version) || version.state === 'RETIRED')
     .map((version) => ({
       version: version.number,
+      ...becameCurrent(moves.get(version.number)),
       current: version.number === keyspace.desired.currentVersion,
       state: version.state,
       records: version.records,

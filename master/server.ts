@@ -22,6 +22,7 @@ import type { LinkFactory, Registrar } from '../proto/ports.ts';
 import { assertShardCount } from '../ring/shard.ts';
 import { Catalog } from './catalog/catalog.ts';
 import { startEpoch } from './catalog/cluster-transitions.ts';
+import { EVENTS } from './catalog/events.ts';
 import { clusterOf } from './catalog/queries.ts';
 import { ViewWatchers, clusterService } from './cluster-service.ts';
 import { startFront } from './front/front.ts';
@@ -156,7 +157,8 @@ async function openCatalog(
 ): Promise<Catalog> {
   const lease = await metadata.lease('leader', LEADER_LEASE_MS);
   if (lease === undefined) throw new SteleError('LOCKED', 'Another master is the leader.');
-  const catalog = await Catalog.load(metadata);
+  const catalog = await Catalog.load(metadata, EVENTS);
+  catalog.onEvent = ({ uid: _uid, at: _at, what, ...event }) => log.info(event, `event: ${what}`);
   const fresh = { id: randomId(), shardCount: settings.shards, createdAt: wallClockIso() };
   const epoch = await catalog.update((state) => startEpoch(state, fresh, metadata.restored));
   const cluster = clusterOf(catalog.state);

@@ -84,6 +84,9 @@ export type UnaryMethod<Request, Response> = (
   callback: (error: ServiceError | null, response: Response) => void,
 ) => ClientUnaryCall;
 
+/** Metadata of a call: who makes it, `user@host`, for the record of who did what. Nobody checks it. */
+export const USER_KEY = 'stele-user';
+
 /**
  * One unary call as a promise. `method` must be bound to its client; `peer` names the other side in
  * errors. Rejects with a SteleError: DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE, or what the peer said.
@@ -92,16 +95,19 @@ export function callUnary<Request, Response>(
   method: UnaryMethod<Request, Response>,
   request: Request,
   peer: string,
-  options: CallOptions,
+  options: CallOptions & { readonly user?: string },
 ): Promise<Response> {
-  const { signal, deadlineMs } = options;
+  const { signal, deadlineMs, user } = options;
   if (signal?.aborted === true) {
     return Promise.reject(new SteleError('CANCELLED', `The call to ${peer} was cancelled.`));
   }
+  const metadata = new Metadata();
+  // Header values are printable ASCII.
+  if (user !== undefined) metadata.set(USER_KEY, user.replace(/[^ -~]/g, '?'));
   return new Promise((resolve, reject) => {
     const call = method(
       request,
-      new Metadata(),
+      metadata,
       { deadline: Date.now() + deadlineMs },
       (error, response) => {
         if (signal !== undefined) unwatchAbort(signal, cancel);

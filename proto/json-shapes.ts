@@ -3,6 +3,7 @@
 
 import type {
   DiffVersionsResponse,
+  Event,
   ExplainResponse,
   GetHealthResponse,
   KeyspaceSummary,
@@ -65,6 +66,8 @@ export function versionJson(version: VersionSummary): Json {
     source: version.source,
     input: version.input === '' ? null : version.input,
     committed_at: version.committedAt,
+    current_since: version.currentSince === '' ? null : version.currentSince,
+    current_by: version.currentBy === '' ? null : version.currentBy,
     load_id: version.loadId,
     rollback_target: version.rollbackTarget,
     reason: version.reason === '' ? null : version.reason,
@@ -89,6 +92,25 @@ function gateJson(gate: LoadGate): Json {
       key: key.toString('utf8'),
       value: value === undefined ? null : value.toString('utf8'),
     })),
+  };
+}
+
+/** Something that was done; what does not apply is null. */
+export function eventJson(event: Event): Json {
+  const orNull = (text: string): string | null => (text === '' ? null : text);
+  return {
+    number: event.number,
+    at: event.at,
+    what: event.what,
+    keyspace: orNull(event.keyspace),
+    node: orNull(event.node),
+    load: orNull(event.load),
+    from: orNull(event.from),
+    to: orNull(event.to),
+    reason: orNull(event.reason),
+    door: event.door,
+    address: orNull(event.address),
+    who: orNull(event.who),
   };
 }
 

@@ -12,6 +12,8 @@ import type {
   GetHealthRequest,
   GetHealthResponse,
   GetLoadRequest,
+  ListEventsRequest,
+  ListEventsResponse,
   ListKeyspacesResponse,
   ListLoadsRequest,
   ListLoadsResponse,
@@ -47,6 +49,7 @@ export interface ViewSource {
 export interface ClusterOperations extends ViewSource {
   health(request: GetHealthRequest, signal?: AbortSignal): Promise<GetHealthResponse>;
   listKeyspaces(): Promise<ListKeyspacesResponse>;
+  listEvents(request: ListEventsRequest): Promise<ListEventsResponse>;
   listVersions(request: ListVersionsRequest): Promise<ListVersionsResponse>;
   rollback(request: RollbackRequest): Promise<RollbackResponse>;
   promote(request: PromoteRequest): Promise<PromoteResponse>;

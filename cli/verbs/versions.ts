@@ -42,6 +42,7 @@ const COLUMNS = [
   { title: 'COMMITTED' },
   { title: 'SOURCE' },
   { title: 'DIGEST' },
+  { title: 'BECAME CURRENT' },
   { title: 'INPUT' },
 ] as const;
 
@@ -63,6 +64,7 @@ function toCells(row: VersionSummary): string[] {
     row.committedAt,
     row.source,
     row.digest.toString('hex'),
+    row.currentSince === '' ? '-' : `${row.currentSince}, ${row.currentBy}`,
     shorten(row.input, INPUT_CHARACTERS_MAX),
   ];
 }

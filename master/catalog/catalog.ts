@@ -7,10 +7,13 @@
 // Invariants: what memory says has been on disk first; a transition that throws changes nothing;
 // a record changed by somebody else makes the transition fail (CONFLICT), never be lost.
 
+import { wallClockIso } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { Metadata, Write } from '../metadata/port.ts';
+import { currentActor } from './actor.ts';
+import type { Actor } from './actor.ts';
 import { decodeRecord, encodeRecord, keyOf } from './records.ts';
-import type { TableName, Tables } from './records.ts';
+import type { EventRecord, Happening, TableName, Tables } from './records.ts';
 
 /** All records, by table and id. The maps are replaced, never changed, so a state can be kept. */
 export type CatalogState = {
@@ -31,6 +34,14 @@ export interface Transition<Result> {
   readonly result: Result;
 }
 
+/** How a change becomes events (events.ts); pure. */
+export interface Recorder {
+  happeningsOf(state: CatalogState, changes: readonly Change[]): Happening[];
+  eventChanges(state: CatalogState, event: EventRecord): Change[];
+}
+
+const NO_EVENTS: Recorder = { happeningsOf: () => [], eventChanges: () => [] };
+
 const TABLES: readonly TableName[] = [
   'cluster',
   'epoch',
@@ -40,6 +51,7 @@ const TABLES: readonly TableName[] = [
   'version',
   'manifest',
   'load',
+  'event',
   'node',
 ];
 
@@ -53,6 +65,7 @@ export function emptyCatalog(): CatalogState {
     version: new Map(),
     manifest: new Map(),
     load: new Map(),
+    event: new Map(),
     node: new Map(),
   };
 }
@@ -76,15 +89,29 @@ export class Catalog {
   readonly #revisions: Map<string, number>;
   #state: CatalogState;
   #last: Promise<unknown> = Promise.resolve();
+  readonly #recorder: Recorder;
+  #eventNumber: number;
+  /** Called with each event once it is durable. */
+  onEvent: (event: EventRecord) => void = () => undefined;
 
-  private constructor(metadata: Metadata, state: CatalogState, revisions: Map<string, number>) {
+  private constructor(
+    metadata: Metadata,
+    state: CatalogState,
+    revisions: Map<string, number>,
+    recorder: Recorder,
+  ) {
+    this.#recorder = recorder;
     this.#metadata = metadata;
     this.#state = state;
     this.#revisions = revisions;
+    this.#eventNumber = [...state.event.values()].reduce(
+      (highest, { number }) => Math.max(highest, number),
+      0,
+    );
   }
 
   /** Reads everything. Throws UNKNOWN_FORMAT and CORRUPT as decodeRecord does. */
-  static async load(metadata: Metadata): Promise<Catalog> {
+  static async load(metadata: Metadata, recorder = NO_EVENTS): Promise<Catalog> {
     const changes: Change[] = [];
     const revisions = new Map<string, number>();
     for (const { key, value, revision } of await metadata.list('')) {
@@ -93,7 +120,7 @@ export class Catalog {
       changes.push(change);
       revisions.set(key, revision);
     }
-    return new Catalog(metadata, applyChanges(emptyCatalog(), changes), revisions);
+    return new Catalog(metadata, applyChanges(emptyCatalog(), changes), revisions, recorder);
   }
 
   get state(): CatalogState {
@@ -102,14 +129,23 @@ export class Catalog {
 
   /** Runs `transition` when its turn comes; resolves to its result when its changes are durable. */
   update<Result>(transition: (state: CatalogState) => Transition<Result>): Promise<Result> {
-    const turn = this.#last.then(() => this.#run(transition));
+    const actor = currentActor();
+    const turn = this.#last.then(() => this.#run(transition, actor));
     this.#last = turn.catch(() => undefined);
     return turn;
   }
 
-  async #run<Result>(transition: (state: CatalogState) => Transition<Result>): Promise<Result> {
-    const { changes, result } = transition(this.#state);
-    if (changes.length === 0) return result;
+  async #run<Result>(
+    transition: (state: CatalogState) => Transition<Result>,
+    actor: Actor,
+  ): Promise<Result> {
+    const { changes: wanted, result } = transition(this.#state);
+    if (wanted.length === 0) return result;
+    const events = this.#eventsOf(wanted, actor);
+    const changes = [
+      ...wanted,
+      ...events.flatMap((event) => this.#recorder.eventChanges(this.#state, event)),
+    ];
     const revision = await this.#metadata.transaction(changes.map((change) => this.#write(change)));
     if (revision === undefined) {
       throw new SteleError(
@@ -122,7 +158,21 @@ export class Catalog {
       else this.#revisions.set(keyOf(table, id), revision);
     }
     this.#state = applyChanges(this.#state, changes);
+    for (const event of events) this.onEvent(event);
     return result;
+  }
+
+  /** Numbered; of a transaction that then fails the numbers are left out. */
+  #eventsOf(changes: readonly Change[], actor: Actor): EventRecord[] {
+    const at = wallClockIso();
+    return this.#recorder.happeningsOf(this.#state, changes).map((happening) => ({
+      ...happening,
+      at,
+      number: ++this.#eventNumber,
+      door: actor.door,
+      address: actor.address,
+      who: actor.who === '' ? (happening.who ?? '') : actor.who,
+    }));
   }
 
   #write({ table, id, record }: Change): Write {

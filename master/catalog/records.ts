@@ -9,6 +9,7 @@
 //                                never changes; which they are does when deltas are merged
 //   observed/<uid>               what the control loop has found a keyspace to be; written by it alone
 //   load/<id>                    one bulk load
+//   event/<number>               who did what, the last of them (events.ts)
 //   node/<id>                    one datanode that has ever joined and was not removed
 //
 // Byte strings are hex. Wall times are for people only.
@@ -224,6 +225,31 @@ export interface NodeRecord {
   readonly drain: boolean;
 }
 
+/** Something that was done; fields that do not apply are absent. */
+export interface EventRecord {
+  /** 1, 2, 3 ... */
+  readonly number: number;
+  readonly at: string;
+  /** docs/operations.md lists them. */
+  readonly what: string;
+  readonly door: string;
+  readonly address: string;
+  readonly who: string;
+  readonly uid?: string;
+  readonly keyspace?: string;
+  readonly node?: string;
+  readonly load?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly reason?: string;
+}
+
+/** An event before it has a number, a time and an actor. */
+export type Happening = Omit<EventRecord, 'number' | 'at' | 'door' | 'address' | 'who'> & {
+  /** Of the load's owner, where the caller does not say who it is. */
+  readonly who?: string;
+};
+
 /** The record type of each table. */
 export interface Tables {
   readonly cluster: ClusterRecord;
@@ -234,6 +260,7 @@ export interface Tables {
   readonly version: VersionRecord;
   readonly manifest: ManifestRecord;
   readonly load: LoadRecord;
+  readonly event: EventRecord;
   readonly node: NodeRecord;
 }
 

@@ -50,7 +50,7 @@ export interface ControlOrders {
   readonly faults: readonly TurnFault[];
 }
 
-export interface TurnFault {
+interface TurnFault {
   readonly part: string;
   readonly thrown: unknown;
 }

@@ -13,7 +13,9 @@ import { diffRoute } from './diff-route.ts';
 import { sendProblem } from './problem.ts';
 import { keyOfUrl } from './raw-url.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
+import { runAs } from '../../catalog/actor.ts';
 import {
+  eventJson,
   explainKeyJson,
   explainShardJson,
   healthJson,
@@ -26,6 +28,15 @@ const WAIT_MS_MAX = 600_000;
 /** A socket that waits for health is given this much longer than the wait. */
 const WAIT_SLACK_MS = 10_000;
 
+const EVENTS_QUERY = {
+  type: 'object',
+  properties: {
+    keyspace: { type: 'string' },
+    // 1 to 10,000; queries are not coerced to numbers.
+    limit: { type: 'string', pattern: '^(?:[1-9][0-9]{0,3}|10000)$', default: '100' },
+  },
+} as const;
+
 const REMOVE_QUERY = {
   type: 'object',
   properties: { force: { type: 'string', enum: ['true', 'false'] } },
@@ -36,11 +47,36 @@ type OfNode = FastifyRequest<{ Params: { id: string } }>;
 
 /** Registers the routes of keyspaces, loads, cluster and nodes. */
 export function operationRoutes(app: FastifyInstance, operations: ClusterOperations): void {
+  // After the body has been read: what is read in pieces leaves the context of the request.
+  app.addHook('preHandler', (request, _reply, done) => {
+    if (request.method === 'GET' || request.method === 'HEAD') return done();
+    runAs({ door: 'http', address: request.ip, who: '' }, done);
+  });
+  eventRoute(app, operations);
   keyspaceRoutes(app, operations);
   loadRoutes(app, operations);
   diffRoute(app, operations);
   clusterRoutes(app, operations);
   nodeRoutes(app, operations);
+}
+
+function eventRoute(app: FastifyInstance, operations: ClusterOperations): void {
+  app.get(
+    '/v1/events',
+    {
+      schema: {
+        tags: ['cluster'],
+        summary: 'Who did what, the newest first',
+        querystring: EVENTS_QUERY,
+        response: RESPONSES.events,
+      },
+    },
+    async (request: FastifyRequest<{ Querystring: { keyspace?: string; limit: string } }>) => {
+      const { keyspace = '', limit } = request.query;
+      const { events } = await operations.listEvents({ keyspace, limit: Number(limit) });
+      return { events: events.map(eventJson) };
+    },
+  );
 }
 
 function clusterRoutes(app: FastifyInstance, operations: ClusterOperations): void {

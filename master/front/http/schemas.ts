@@ -142,7 +142,24 @@ const GATE = object({
   require_keys: arrayOf(object({ key: TEXT, value: TEXT_OR_NULL })),
 });
 const APPEND = object({ base_version: COUNT, added: COUNT, replaced: COUNT, unchanged: COUNT });
+const EVENT = object({
+  number: COUNT,
+  at: TEXT,
+  what: TEXT,
+  keyspace: TEXT_OR_NULL,
+  node: TEXT_OR_NULL,
+  load: TEXT_OR_NULL,
+  from: TEXT_OR_NULL,
+  to: TEXT_OR_NULL,
+  reason: TEXT_OR_NULL,
+  door: TEXT,
+  address: TEXT_OR_NULL,
+  who: TEXT_OR_NULL,
+});
+
 const VERSION = object({
+  current_since: TEXT_OR_NULL,
+  current_by: TEXT_OR_NULL,
   version: COUNT,
   current: FLAG,
   state: TEXT,
@@ -291,6 +308,7 @@ export const RESPONSES = {
   changedVersion: withProblems(CHANGED),
   droppedVersion: withProblems(object({ keyspace: TEXT, version: COUNT, dropped: FLAG })),
   diff: withProblems(DIFF),
+  events: withProblems(object({ events: arrayOf(EVENT) })),
   loads: withProblems(object({ loads: arrayOf(LOAD) })),
   load: withProblems(LOAD),
   health: withProblems(HEALTH),

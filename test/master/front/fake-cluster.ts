@@ -278,6 +278,14 @@ export class FakeCluster implements ClusterOperations {
     };
   }
 
+  async listEvents() {
+    const of = { keyspace: 'default', node: '', load: '', from: '1', to: '2', reason: '' };
+    const by = { door: 'http', address: '127.0.0.1', who: '' };
+    return {
+      events: [{ number: 1, at: '2026-01-01T00:00:00.000Z', what: 'rollback', ...of, ...by }],
+    };
+  }
+
   async listVersions(request: { keyspace: string }) {
     if (!this.#view.keyspaces.some((keyspace) => keyspace.name === request.keyspace)) {
       throw new SteleError('KEYSPACE_NOT_FOUND', `There is no keyspace '${request.keyspace}'.`);
@@ -287,6 +295,8 @@ export class FakeCluster implements ClusterOperations {
         {
           version: 1,
           current: true,
+          currentSince: '2026-01-01T00:00:00.000Z',
+          currentBy: 'commit by me@here',
           state: 'COMMITTED',
           records: 4,
           keyBytes: 1,

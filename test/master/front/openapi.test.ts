@@ -122,6 +122,11 @@ const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Asked>>>> = {
     '/v1/keyspaces/default/resume': ok,
     '/v1/keyspaces/a%20b/resume': { status: 400 },
   },
+  'get /v1/events': {
+    '/v1/events': ok,
+    '/v1/events?keyspace=default&limit=5': ok,
+    '/v1/events?limit=0': { status: 400 },
+  },
   'get /v1/loads': { '/v1/loads': ok, '/v1/loads?keyspace=default': ok },
   'get /v1/loads/{id}': {
     [`/v1/loads/${LOAD.loadId}`]: ok,

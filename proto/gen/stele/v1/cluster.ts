@@ -180,6 +180,9 @@ export interface ListVersionsRequest {
 }
 
 export interface VersionSummary {
+  /** When the version last became current, and who saw to it; empty: that is no longer recorded. */
+  currentSince: string;
+  currentBy: string;
   version: number;
   current: boolean;
   state: string;
@@ -439,6 +442,39 @@ export interface RemoveNodeRequest {
 }
 
 export interface RemoveNodeResponse {
+}
+
+export interface ListEventsRequest {
+  /** Empty: all. */
+  keyspace: string;
+  /** 0: 100. */
+  limit: number;
+}
+
+/** Something that was done to the cluster. Fields that do not apply are empty. */
+export interface Event {
+  number: number;
+  /** ISO 8601. */
+  at: string;
+  /** commit, rollback, promote, drop, drain ... (docs/operations.md). */
+  what: string;
+  keyspace: string;
+  node: string;
+  load: string;
+  /** A version, or the value of a setting, before and after. */
+  from: string;
+  to: string;
+  reason: string;
+  /** grpc or http; master: by itself. */
+  door: string;
+  /** Where the caller is on the network. */
+  address: string;
+  /** What the caller calls itself, user@host; nobody has checked it. */
+  who: string;
+}
+
+export interface ListEventsResponse {
+  events: Event[];
 }
 
 function createBaseRegisterNodeRequest(): RegisterNodeRequest {
@@ -1854,6 +1890,8 @@ export const ListVersionsRequest: MessageFns<ListVersionsRequest> = {
 
 function createBaseVersionSummary(): VersionSummary {
   return {
+    currentSince: "",
+    currentBy: "",
     version: 0,
     current: false,
     state: "",
@@ -1876,6 +1914,12 @@ function createBaseVersionSummary(): VersionSummary {
 
 export const VersionSummary: MessageFns<VersionSummary> = {
   encode(message: VersionSummary, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.currentSince !== "") {
+      writer.uint32(242).string(message.currentSince);
+    }
+    if (message.currentBy !== "") {
+      writer.uint32(250).string(message.currentBy);
+    }
     if (message.version !== 0) {
       writer.uint32(8).uint64(message.version);
     }
@@ -1943,6 +1987,22 @@ export const VersionSummary: MessageFns<VersionSummary> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.currentSince = reader.string();
+            continue;
+          }
+          case 31: {
+            if (tag !== 250) {
+              break;
+            }
+
+            message.currentBy = reader.string();
+            continue;
+          }
           case 1: {
             if (tag !== 8) {
               break;
@@ -4484,6 +4544,289 @@ export const RemoveNodeResponse: MessageFns<RemoveNodeResponse> = {
   },
 };
 
+function createBaseListEventsRequest(): ListEventsRequest {
+  return { keyspace: "", limit: 0 };
+}
+
+export const ListEventsRequest: MessageFns<ListEventsRequest> = {
+  encode(message: ListEventsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(16).uint32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListEventsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListEventsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseEvent(): Event {
+  return {
+    number: 0,
+    at: "",
+    what: "",
+    keyspace: "",
+    node: "",
+    load: "",
+    from: "",
+    to: "",
+    reason: "",
+    door: "",
+    address: "",
+    who: "",
+  };
+}
+
+export const Event: MessageFns<Event> = {
+  encode(message: Event, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint64(message.number);
+    }
+    if (message.at !== "") {
+      writer.uint32(18).string(message.at);
+    }
+    if (message.what !== "") {
+      writer.uint32(26).string(message.what);
+    }
+    if (message.keyspace !== "") {
+      writer.uint32(34).string(message.keyspace);
+    }
+    if (message.node !== "") {
+      writer.uint32(42).string(message.node);
+    }
+    if (message.load !== "") {
+      writer.uint32(50).string(message.load);
+    }
+    if (message.from !== "") {
+      writer.uint32(58).string(message.from);
+    }
+    if (message.to !== "") {
+      writer.uint32(66).string(message.to);
+    }
+    if (message.reason !== "") {
+      writer.uint32(74).string(message.reason);
+    }
+    if (message.door !== "") {
+      writer.uint32(82).string(message.door);
+    }
+    if (message.address !== "") {
+      writer.uint32(90).string(message.address);
+    }
+    if (message.who !== "") {
+      writer.uint32(98).string(message.who);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Event {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.at = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.what = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.load = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.to = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.door = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.who = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListEventsResponse(): ListEventsResponse {
+  return { events: [] };
+}
+
+export const ListEventsResponse: MessageFns<ListEventsResponse> = {
+  encode(message: ListEventsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.events) {
+      Event.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListEventsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListEventsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.events.push(Event.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Operations on the cluster, for the command line, the client library and datanodes that join. */
 export type ClusterServiceService = typeof ClusterServiceService;
 export const ClusterServiceService = {
@@ -4543,6 +4886,16 @@ export const ClusterServiceService = {
     requestDeserialize: (value: Buffer): GetKeyspaceRequest => GetKeyspaceRequest.decode(value),
     responseSerialize: (value: GetKeyspaceResponse): Buffer => bufferView(GetKeyspaceResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetKeyspaceResponse => GetKeyspaceResponse.decode(value),
+  },
+  /** Who did what, the newest first. */
+  listEvents: {
+    path: "/stele.v1.ClusterService/ListEvents" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListEventsRequest): Buffer => bufferView(ListEventsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListEventsRequest => ListEventsRequest.decode(value),
+    responseSerialize: (value: ListEventsResponse): Buffer => bufferView(ListEventsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListEventsResponse => ListEventsResponse.decode(value),
   },
   listVersions: {
     path: "/stele.v1.ClusterService/ListVersions" as const,
@@ -4769,6 +5122,8 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   getHealth: handleUnaryCall<GetHealthRequest, GetHealthResponse>;
   listKeyspaces: handleUnaryCall<ListKeyspacesRequest, ListKeyspacesResponse>;
   getKeyspace: handleUnaryCall<GetKeyspaceRequest, GetKeyspaceResponse>;
+  /** Who did what, the newest first. */
+  listEvents: handleUnaryCall<ListEventsRequest, ListEventsResponse>;
   listVersions: handleUnaryCall<ListVersionsRequest, ListVersionsResponse>;
   rollback: handleUnaryCall<RollbackRequest, RollbackResponse>;
   /** Puts a rejected or an older kept version live. */
@@ -4883,6 +5238,22 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetKeyspaceResponse) => void,
+  ): ClientUnaryCall;
+  /** Who did what, the newest first. */
+  listEvents(
+    request: ListEventsRequest,
+    callback: (error: ServiceError | null, response: ListEventsResponse) => void,
+  ): ClientUnaryCall;
+  listEvents(
+    request: ListEventsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListEventsResponse) => void,
+  ): ClientUnaryCall;
+  listEvents(
+    request: ListEventsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListEventsResponse) => void,
   ): ClientUnaryCall;
   listVersions(
     request: ListVersionsRequest,

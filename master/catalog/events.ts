@@ -1,0 +1,164 @@
+// The record of who did what, derived from the changes of a transaction and written with them: a change that
+// is durable has its event, whatever door it came through. Pure.
+
+import type { CatalogState, Change, Recorder } from './catalog.ts';
+import type { EventRecord, Happening, KeyspaceRecord, LoadRecord, NodeRecord } from './records.ts';
+import { keepOf } from './queries.ts';
+import { versionId } from './records.ts';
+
+/** The oldest events beyond these go. */
+const EVENTS_MAX = 10_000;
+/** Digits of a number in its key, so that keys are in the order of numbers. */
+const NUMBER_DIGITS = 12;
+
+export function eventId(number: number): string {
+  return String(number).padStart(NUMBER_DIGITS, '0');
+}
+
+/** Changes that record the event, and remove the one that is too many. */
+export function eventChanges(state: CatalogState, record: EventRecord): Change[] {
+  const gone = eventId(record.number - EVENTS_MAX);
+  const added: Change = { table: 'event', id: eventId(record.number), record };
+  return state.event.has(gone) ? [added, { table: 'event', id: gone, record: undefined }] : [added];
+}
+
+/** What `changes` to `state` come to, in their order. */
+export function happeningsOf(state: CatalogState, changes: readonly Change[]): Happening[] {
+  return changes.flatMap((change) => {
+    switch (change.table) {
+      case 'epoch':
+        return epochHappenings(state, change.record?.epoch ?? 0, changes);
+      case 'keyspace':
+        return keyspaceHappenings(state, changes, change.id, change.record);
+      case 'version':
+        return versionHappenings(state, changes, change);
+      case 'load':
+        return loadHappenings(state, changes, change.id, change.record);
+      case 'node':
+        return nodeHappenings(state.node.get(change.id), change.id, change.record);
+      default:
+        return [];
+    }
+  });
+}
+
+function epochHappenings(
+  state: CatalogState,
+  epoch: number,
+  changes: readonly Change[],
+): Happening[] {
+  const from = String(state.epoch.get('')?.epoch ?? 0);
+  // Numbers are stepped over where the catalog is a backup, or an older copy.
+  const isOlderCopy = changes.some(({ table }) => table === 'counters');
+  return [{ what: isOlderCopy ? 'restore' : 'master-start', from, to: String(epoch) }];
+}
+
+function keyspaceHappenings(
+  state: CatalogState,
+  changes: readonly Change[],
+  uid: string,
+  record: KeyspaceRecord | undefined,
+): Happening[] {
+  const before = state.keyspace.get(uid);
+  const about = { uid, keyspace: (record ?? before)?.name ?? '' };
+  if (record === undefined) return [{ what: 'keyspace-removed', ...about }];
+  if (before === undefined) return [{ what: 'keyspace-created', ...about }];
+  const happenings: Happening[] = [];
+  const changed = (what: string, from: unknown, to: unknown): void => {
+    if (from !== to) happenings.push({ what, ...about, from: String(from), to: String(to) });
+  };
+  if (before.state !== 'DELETING' && record.state === 'DELETING') {
+    happenings.push({ what: 'drop', ...about });
+  }
+  const { currentVersion: from } = before.desired;
+  const { currentVersion: to } = record.desired;
+  const move = moveOf(changes, uid, to);
+  if (from !== to) {
+    const who = move === 'commit' ? loaderOf(changes) : '';
+    happenings.push({ what: move, ...about, from: String(from), to: String(to), who });
+  }
+  changed('keep', keepOf(before), keepOf(record));
+  changed('replication', before.desired.replication, record.desired.replication);
+  changed('cache', cacheWord(before), cacheWord(record));
+  const isSuspended = record.desired.suspended === true;
+  if ((before.desired.suspended === true) !== isSuspended) {
+    happenings.push({ what: isSuspended ? 'suspend' : 'resume', ...about });
+  }
+  return happenings;
+}
+
+function cacheWord({ desired }: KeyspaceRecord): 'on' | 'off' {
+  return desired.uncached === true ? 'off' : 'on';
+}
+
+/** A commit writes its load, a promote the version that it puts live, a rollback neither. */
+function moveOf(changes: readonly Change[], uid: string, to: number): string {
+  if (changes.some(({ table }) => table === 'load')) return 'commit';
+  const id = versionId(uid, to);
+  return changes.some(({ id: changed, table }) => table === 'version' && changed === id)
+    ? 'promote'
+    : 'rollback';
+}
+
+function loaderOf(changes: readonly Change[]): string {
+  const load = changes.find((change) => change.table === 'load' && change.record !== undefined);
+  return load === undefined ? '' : ownerOf(load.record as LoadRecord);
+}
+
+function ownerOf({ owner }: LoadRecord): string {
+  return owner === undefined || owner.host === '' ? '' : `${owner.user}@${owner.host}`;
+}
+
+/** By hand only: what retention retires goes with the change that makes it too many. */
+function versionHappenings(
+  state: CatalogState,
+  changes: readonly Change[],
+  { id, record }: Extract<Change, { readonly table: 'version' }>,
+): Happening[] {
+  if (changes.length !== 1 || record?.state !== 'RETIRED') return [];
+  const keyspace = state.keyspace.get(record.uid)?.name ?? '';
+  return state.version.get(id)?.state === 'RETIRED'
+    ? []
+    : [{ what: 'drop-version', uid: record.uid, keyspace, from: String(record.number) }];
+}
+
+function loadHappenings(
+  state: CatalogState,
+  changes: readonly Change[],
+  id: string,
+  record: LoadRecord | undefined,
+): Happening[] {
+  const before = state.load.get(id);
+  if (record === undefined || before?.state === record.state) return [];
+  const uid = record.keyspaceUid;
+  const created = changes.find((change) => change.table === 'keyspace' && change.id === uid);
+  const keyspace = state.keyspace.get(uid) ?? (created?.record as KeyspaceRecord | undefined);
+  const { reason, state: now } = record;
+  const who = ownerOf(record);
+  const what = now === 'RUNNING' ? 'load-begin' : `load-${now.toLowerCase()}`;
+  return [
+    {
+      what,
+      uid,
+      keyspace: keyspace?.name ?? '',
+      load: id,
+      who,
+      ...(record.version === undefined ? {} : { to: String(record.version) }),
+      ...(reason === undefined ? {} : { reason: reason.slice(0, 300) }),
+    },
+  ];
+}
+
+function nodeHappenings(
+  before: NodeRecord | undefined,
+  node: string,
+  record: NodeRecord | undefined,
+): Happening[] {
+  if (record === undefined) return [{ what: 'node-removed', node }];
+  if (before === undefined) return [{ what: 'node-added', node }];
+  if (before.drain === record.drain) return [];
+  return [{ what: record.drain ? 'drain' : 'node-resume', node }];
+}
+
+/** What a catalog records by. */
+export const EVENTS: Recorder = { eventChanges, happeningsOf };

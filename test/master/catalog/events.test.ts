@@ -1,0 +1,126 @@
+// The record of who did what: each change has its event, in the same transaction and in the order of the changes.
+
+import { describe, expect, it } from 'vitest';
+import { runAs } from '../../../master/catalog/actor.ts';
+import { applyChanges, Catalog, emptyCatalog } from '../../../master/catalog/catalog.ts';
+import type { CatalogState, Transition } from '../../../master/catalog/catalog.ts';
+import {
+  raiseEpoch,
+  recordNode,
+  removeNode,
+  setDrain,
+  startEpoch,
+} from '../../../master/catalog/cluster-transitions.ts';
+import { eventChanges, eventId, EVENTS, happeningsOf } from '../../../master/catalog/events.ts';
+import {
+  dropKeyspace,
+  resumeKeyspace,
+  setCache,
+  setReplication,
+  suspendKeyspace,
+} from '../../../master/catalog/keyspace-transitions.ts';
+import type { EventRecord, Happening } from '../../../master/catalog/records.ts';
+import {
+  dropVersion,
+  promote,
+  rollback,
+  setKeep,
+} from '../../../master/catalog/version-transitions.ts';
+import { openEmbeddedMetadata } from '../../../master/metadata/embedded.ts';
+import { silentLogger } from '../../../base/log.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+import { CatalogHistory, KEYSPACE } from './catalog-history.ts';
+
+const FRESH = { id: 'c', shardCount: 16, createdAt: '' };
+const NODE = {
+  id: 'node-0',
+  incarnation: 'i',
+  address: { host: 'h', httpPort: 1, respPort: 2, grpcPort: 3 },
+  zone: '',
+};
+
+/** Notes what each step comes to. */
+class RecordedHistory extends CatalogHistory {
+  readonly seen: Happening[] = [];
+
+  override run<Result>(transition: (state: CatalogState) => Transition<Result>): Result {
+    const { changes, result } = transition(this.state);
+    this.seen.push(...happeningsOf(this.state, changes));
+    this.state = applyChanges(this.state, changes);
+    return result;
+  }
+
+  /** `what from>to` of what has happened since the last time. */
+  told(): string[] {
+    const told = this.seen.map(({ from = '', to = '', what }) => `${what} ${from}>${to}`);
+    this.seen.length = 0;
+    return told;
+  }
+}
+
+describe('events', () => {
+  it('tell of everything that operators and loads do, once, with what was before', () => {
+    const history = new RecordedHistory();
+    const told = (transition: (state: CatalogState) => Transition<unknown>): string[] => {
+      history.run(transition);
+      return history.told();
+    };
+    expect(told((s) => startEpoch(s, FRESH))).toEqual(['master-start 0>1']);
+    expect(told((s) => startEpoch(s, FRESH, true))).toEqual(['restore 1>1001']);
+    expect(told((s) => raiseEpoch(s, 1005))).toEqual(['restore 1001>1006']);
+    const first = history.load().number;
+    expect(history.seen.find(({ what }) => what === 'commit')).toMatchObject({
+      keyspace: KEYSPACE,
+      who: 'me@here',
+    });
+    const began = ['keyspace-created >', 'load-begin >'];
+    const done = [`load-committed >${first}`];
+    expect(history.told().sort()).toEqual([...began, `commit 0>${first}`, ...done].sort());
+    const second = history.load().number;
+    history.told();
+    expect(told((s) => rollback(s, KEYSPACE, 0))).toEqual([`rollback ${second}>${first}`]);
+    expect(told((s) => promote(s, KEYSPACE, second))).toEqual([`promote ${first}>${second}`]);
+    expect(told((s) => setKeep(s, KEYSPACE, 5))).toEqual(['keep 2>5']);
+    expect(told((s) => setReplication(s, KEYSPACE, 3))).toEqual(['replication 0>3']);
+    expect(told((s) => setCache(s, KEYSPACE, false))).toEqual(['cache on>off']);
+    expect(told((s) => suspendKeyspace(s, KEYSPACE))).toEqual(['suspend >']);
+    expect(told((s) => resumeKeyspace(s, KEYSPACE))).toEqual(['resume >']);
+    expect(told((s) => dropVersion(s, KEYSPACE, first))).toEqual([`drop-version ${first}>`]);
+    expect(told((s) => recordNode(s, NODE))).toEqual(['node-added >']);
+    expect(told((s) => recordNode(s, { ...NODE, incarnation: 'j' }))).toEqual([]);
+    expect(told((s) => setDrain(s, 'node-0', true))).toEqual(['drain >']);
+    expect(told((s) => setDrain(s, 'node-0', false))).toEqual(['node-resume >']);
+    expect(told((s) => removeNode(s, 'node-0'))).toEqual(['node-removed >']);
+    expect(told((s) => dropKeyspace(s, KEYSPACE, ''))).toEqual(['drop >']);
+  });
+
+  it('are written with the change, and name who asked', async () => {
+    const folder = tempDir();
+    const metadata = await openEmbeddedMetadata(folder, silentLogger);
+    const catalog = await Catalog.load(metadata, EVENTS);
+    const seen: EventRecord[] = [];
+    catalog.onEvent = (event) => seen.push(event);
+    await catalog.update((state) => startEpoch(state, FRESH));
+    const actor = { door: 'http', address: '10.0.0.7', who: '' } as const;
+    await runAs(actor, () => catalog.update((state) => recordNode(state, NODE)));
+    expect(seen).toMatchObject([
+      { number: 1, what: 'master-start', door: 'master' },
+      { number: 2, what: 'node-added', node: 'node-0', ...actor },
+    ]);
+    await expect(catalog.update((state) => setDrain(state, 'nobody', true))).rejects.toThrow();
+    await metadata.close();
+    const again = await openEmbeddedMetadata(folder, silentLogger);
+    expect([...(await Catalog.load(again)).state.event.values()]).toEqual(seen);
+    await again.close();
+  });
+
+  it('are bounded: the oldest goes with one that is too many', () => {
+    const record = { number: 10_001, at: '', what: 'keep', door: '', address: '', who: '' };
+    const event = new Map([[eventId(1), { ...record, number: 1 }]]);
+    const changes = eventChanges({ ...emptyCatalog(), event }, record);
+    expect(changes.map(({ id, record: now }) => [id, now])).toEqual([
+      [eventId(10_001), record],
+      [eventId(1), undefined],
+    ]);
+  });
+});
