@@ -3,7 +3,7 @@
 import type { ServerUnaryCall, handleUnaryCall } from '@grpc/grpc-js';
 import { USER_KEY } from '../proto/grpc-channel.ts';
 import { toGrpcError } from '../proto/grpc-errors.ts';
-import { runAs } from './catalog/actor.ts';
+import { runAs } from './actor.ts';
 
 /** A unary handler; what `answer` throws becomes a gRPC status with Stele's code. */
 export function unary<Request, Response>(

@@ -23,6 +23,7 @@ import { assertShardCount } from '../ring/shard.ts';
 import { Catalog } from './catalog/catalog.ts';
 import { startEpoch } from './catalog/cluster-transitions.ts';
 import { EVENTS } from './catalog/events.ts';
+import { currentActor } from './actor.ts';
 import { clusterOf } from './catalog/queries.ts';
 import { ViewWatchers, clusterService } from './cluster-service.ts';
 import { startFront } from './front/front.ts';
@@ -157,7 +158,7 @@ async function openCatalog(
 ): Promise<Catalog> {
   const lease = await metadata.lease('leader', LEADER_LEASE_MS);
   if (lease === undefined) throw new SteleError('LOCKED', 'Another master is the leader.');
-  const catalog = await Catalog.load(metadata, EVENTS);
+  const catalog = await Catalog.load(metadata, { ...EVENTS, currentActor, nowIso: wallClockIso });
   catalog.onEvent = ({ uid: _uid, at: _at, what, ...event }) => log.info(event, `event: ${what}`);
   const fresh = { id: randomId(), shardCount: settings.shards, createdAt: wallClockIso() };
   const epoch = await catalog.update((state) => startEpoch(state, fresh, metadata.restored));

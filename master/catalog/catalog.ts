@@ -7,13 +7,10 @@
 // Invariants: what memory says has been on disk first; a transition that throws changes nothing;
 // a record changed by somebody else makes the transition fail (CONFLICT), never be lost.
 
-import { wallClockIso } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { Metadata, Write } from '../metadata/port.ts';
-import { currentActor } from './actor.ts';
-import type { Actor } from './actor.ts';
 import { decodeRecord, encodeRecord, keyOf } from './records.ts';
-import type { EventRecord, Happening, TableName, Tables } from './records.ts';
+import type { Actor, EventRecord, Happening, TableName, Tables } from './records.ts';
 
 /** All records, by table and id. The maps are replaced, never changed, so a state can be kept. */
 export type CatalogState = {
@@ -34,13 +31,22 @@ export interface Transition<Result> {
   readonly result: Result;
 }
 
-/** How a change becomes events (events.ts); pure. */
+/** How a change becomes events (events.ts, pure), and what is known of its circumstances. */
 export interface Recorder {
   happeningsOf(state: CatalogState, changes: readonly Change[]): Happening[];
   eventChanges(state: CatalogState, event: EventRecord): Change[];
+  /** Who asks for the change that is begun now. */
+  currentActor(): Actor;
+  /** The time, ISO 8601. */
+  nowIso(): string;
 }
 
-const NO_EVENTS: Recorder = { happeningsOf: () => [], eventChanges: () => [] };
+const NO_EVENTS: Recorder = {
+  happeningsOf: () => [],
+  eventChanges: () => [],
+  currentActor: () => ({ door: 'master', address: '', who: '' }),
+  nowIso: () => '',
+};
 
 const TABLES: readonly TableName[] = [
   'cluster',
@@ -129,7 +135,7 @@ export class Catalog {
 
   /** Runs `transition` when its turn comes; resolves to its result when its changes are durable. */
   update<Result>(transition: (state: CatalogState) => Transition<Result>): Promise<Result> {
-    const actor = currentActor();
+    const actor = this.#recorder.currentActor();
     const turn = this.#last.then(() => this.#run(transition, actor));
     this.#last = turn.catch(() => undefined);
     return turn;
@@ -164,7 +170,7 @@ export class Catalog {
 
   /** Numbered; of a transaction that then fails the numbers are left out. */
   #eventsOf(changes: readonly Change[], actor: Actor): EventRecord[] {
-    const at = wallClockIso();
+    const at = this.#recorder.nowIso();
     return this.#recorder.happeningsOf(this.#state, changes).map((happening) => ({
       ...happening,
       at,

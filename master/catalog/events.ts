@@ -160,5 +160,8 @@ function nodeHappenings(
   return [{ what: record.drain ? 'drain' : 'node-resume', node }];
 }
 
-/** What a catalog records by. */
-export const EVENTS: Recorder = { eventChanges, happeningsOf };
+/** How a catalog records events; the caller knows the time and who asks. */
+export const EVENTS: Pick<Recorder, 'eventChanges' | 'happeningsOf'> = {
+  eventChanges,
+  happeningsOf,
+};

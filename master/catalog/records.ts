@@ -226,15 +226,21 @@ export interface NodeRecord {
 }
 
 /** Something that was done; fields that do not apply are absent. */
-export interface EventRecord {
+/** Who asks for a change. Strings of at most 128 characters. */
+export interface Actor {
+  readonly door: 'grpc' | 'http' | 'master';
+  /** Where the request came from, without a port; empty where the master itself acts. */
+  readonly address: string;
+  /** What the caller calls itself, `user@host`; empty: it does not say. Nobody has checked it. */
+  readonly who: string;
+}
+
+export interface EventRecord extends Actor {
   /** 1, 2, 3 ... */
   readonly number: number;
   readonly at: string;
   /** docs/operations.md lists them. */
   readonly what: string;
-  readonly door: string;
-  readonly address: string;
-  readonly who: string;
   readonly uid?: string;
   readonly keyspace?: string;
   readonly node?: string;

@@ -29,7 +29,7 @@ const DOORS: Record<string, (node: RespNode) => Promise<string>> = {
   ...resp(['TYPE', KEY], 'string'),
   ...resp(['TTL', KEY], '-1'),
   ...resp(['GETRANGE', KEY, '0', '-1'], VALUE),
-  ...resp(['OBJECT', 'ENCODING', KEY], 'raw'),
+  ...resp(['OBJECT', 'ENCODING', KEY], 'embstr'),
   ...resp(['SCAN', '0', 'COUNT', '1000'], KEY),
   ...resp(['DBSIZE'], '50'),
   ...resp(['RANDOMKEY'], 'key-'),

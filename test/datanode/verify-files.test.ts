@@ -12,7 +12,7 @@ it('passes over a file that is deleted before its turn, and tells a bad one', as
   for await (const { error, path } of verifyFiles([join(folder, 'gone.seg'), bad])) {
     told.push(`${path}: ${error?.code}`);
   }
-  expect(told).toEqual([`${bad}: CORRUPT`]);
+  expect(told).toEqual([`${bad}: UNKNOWN_FORMAT`]);
 });
 
 it('lists what is there of a folder whose files are deleted meanwhile', async () => {

@@ -55,7 +55,7 @@ describe('the number of copies of a keyspace', () => {
     const raised = await verb('replication', KEYSPACE, '3');
     expect([raised.code, raised.stdout]).toEqual([
       0,
-      'numbers is to have 3 copies; `stele status --wait green` waits until it has.\n',
+      'numbers is to have 3 copies; `stele status --wait green` waits until it has them.\n',
     ]);
     expect((await verb('status', '--wait', 'green', '--timeout', '30s')).code).toBe(0);
     expect(copies()).toBe(3 * SHARDS);

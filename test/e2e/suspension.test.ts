@@ -69,7 +69,7 @@ describe('a suspended keyspace', () => {
     expect((await fetch(cluster.url('/readyz'))).status).toBe(200);
     const load = await steleShared(cluster.loadArguments('numbers', [cluster.rowsFile(1)]));
     expect([load.code, load.stderr]).toEqual([
-      1,
+      4,
       expect.stringContaining('is suspended') as string,
     ]);
   });

@@ -1,7 +1,7 @@
 // The record of who did what: each change has its event, in the same transaction and in the order of the changes.
 
 import { describe, expect, it } from 'vitest';
-import { runAs } from '../../../master/catalog/actor.ts';
+import { currentActor, runAs } from '../../../master/actor.ts';
 import { applyChanges, Catalog, emptyCatalog } from '../../../master/catalog/catalog.ts';
 import type { CatalogState, Transition } from '../../../master/catalog/catalog.ts';
 import {
@@ -27,6 +27,7 @@ import {
   setKeep,
 } from '../../../master/catalog/version-transitions.ts';
 import { openEmbeddedMetadata } from '../../../master/metadata/embedded.ts';
+import { wallClockIso } from '../../../base/clock.ts';
 import { silentLogger } from '../../../base/log.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { CatalogHistory, KEYSPACE } from './catalog-history.ts';
@@ -97,7 +98,7 @@ describe('events', () => {
   it('are written with the change, and name who asked', async () => {
     const folder = tempDir();
     const metadata = await openEmbeddedMetadata(folder, silentLogger);
-    const catalog = await Catalog.load(metadata, EVENTS);
+    const catalog = await Catalog.load(metadata, { ...EVENTS, currentActor, nowIso: wallClockIso });
     const seen: EventRecord[] = [];
     catalog.onEvent = (event) => seen.push(event);
     await catalog.update((state) => startEpoch(state, FRESH));
@@ -115,7 +116,14 @@ describe('events', () => {
   });
 
   it('are bounded: the oldest goes with one that is too many', () => {
-    const record = { number: 10_001, at: '', what: 'keep', door: '', address: '', who: '' };
+    const record: EventRecord = {
+      number: 10_001,
+      at: '',
+      what: 'keep',
+      door: 'master',
+      address: '',
+      who: '',
+    };
     const event = new Map([[eventId(1), { ...record, number: 1 }]]);
     const changes = eventChanges({ ...emptyCatalog(), event }, record);
     expect(changes.map(({ id, record: now }) => [id, now])).toEqual([

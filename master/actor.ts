@@ -1,16 +1,8 @@
-// Who asks for a change: noted at the door, read where the change is made (catalog.ts), without being
+// Who asks for a change: noted at the door, read where the change is made (catalog/catalog.ts), without being
 // handed through everything in between.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
-
-/** Each at most ACTOR_CHARACTERS_MAX characters. */
-export interface Actor {
-  readonly door: 'grpc' | 'http' | 'master';
-  /** The caller's network address; empty: this process. */
-  readonly address: string;
-  /** What the caller calls itself, `user@host`; empty: it does not say. Nobody has checked it. */
-  readonly who: string;
-}
+import type { Actor } from './catalog/records.ts';
 
 const ACTOR_CHARACTERS_MAX = 128;
 const MASTER: Actor = { door: 'master', address: '', who: '' };
