@@ -50,8 +50,8 @@ export class AppendedKeyspace {
     return this.#load(1, [...this.#hotRows(1), ...cold]);
   }
 
-  /** All hot rows anew, some that are new, some that are as they were. */
-  async append(version: number): Promise<LoadSummary> {
+  /** All hot rows anew, some that are new, some that are as they were, on version `before`. */
+  async append(version: number, before = version - 1): Promise<LoadSummary> {
     const fresh = Array.from({ length: ADDED }, (_unused, index): Row => [
       `new-${version}-${index}`,
       `since ${version}`,
@@ -60,9 +60,13 @@ export class AppendedKeyspace {
       `cold-${index * version}`,
       `value of ${index * version}`,
     ]);
-    const summary = await this.#load(version, [...this.#hotRows(version), ...fresh, ...same]);
+    const summary = await this.#load(
+      version,
+      [...this.#hotRows(version), ...fresh, ...same],
+      before,
+    );
     expect(summary.append).toEqual({
-      base_version: version - 1,
+      base_version: before,
       added: ADDED,
       replaced: this.hot.count,
       unchanged: UNCHANGED,
@@ -120,10 +124,10 @@ export class AppendedKeyspace {
     });
   }
 
-  async #load(version: number, rows: readonly Row[]): Promise<LoadSummary> {
+  async #load(version: number, rows: readonly Row[], before = 0): Promise<LoadSummary> {
     const path = this.#write(`${version}.data`, rows);
     const summary = await this.#cluster.load(this.name, [path], ['--mode', 'append']);
-    this.models.set(version, new Map([...(this.models.get(version - 1) ?? []), ...rows]));
+    this.models.set(version, new Map([...(this.models.get(before) ?? []), ...rows]));
     expect(summary).toMatchObject({ version, rows: rows.length, records: this.model.size });
     return summary;
   }
