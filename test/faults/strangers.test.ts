@@ -60,7 +60,7 @@ test('two datanodes come back with their addresses swapped: neither is taken for
   const startedMs = performance.now();
   await cluster.startNode('node-1');
   // At the address where the master looks for node-0 there is somebody now, who is not node-0.
-  await until('the stranger to be told', () => cluster.log('master').includes('not node-0'));
+  await until('the stranger to be told', () => cluster.log('master').includes("not 'node-0'"));
   await cluster.nodesServing(2);
   expect(await faults.stateOf('node-0')).not.toBe('serving');
   await cluster.startNode('node-0');
