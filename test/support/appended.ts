@@ -57,8 +57,8 @@ export class AppendedKeyspace {
       `since ${version}`,
     ]);
     const same = Array.from({ length: UNCHANGED }, (_unused, index): Row => [
-      `cold-${index * version}`,
-      `value of ${index * version}`,
+      `cold-${(index * version) % COLD}`,
+      `value of ${(index * version) % COLD}`,
     ]);
     const summary = await this.#load(
       version,
