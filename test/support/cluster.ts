@@ -36,6 +36,7 @@ interface Member {
 export interface Health {
   readonly status: 'green' | 'yellow' | 'red';
   readonly ready: boolean;
+  readonly replication: { readonly least: number };
   readonly nodes: readonly { id: string; state: string }[];
 }
 

@@ -50,7 +50,9 @@ export function operationRoutes(app: FastifyInstance, operations: ClusterOperati
   // After the body has been read: what is read in pieces leaves the context of the request.
   app.addHook('preHandler', (request, _reply, done) => {
     if (request.method === 'GET' || request.method === 'HEAD') return done();
-    runAs({ door: 'http', address: request.ip, who: '' }, done);
+    // Unknown once the client is gone.
+    const address = request.socket.remoteAddress ?? '';
+    runAs({ door: 'http', address, who: '' }, done);
   });
   eventRoute(app, operations);
   keyspaceRoutes(app, operations);
