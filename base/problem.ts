@@ -1,7 +1,7 @@
 // Errors as documents over HTTP: application/problem+json (RFC 9457) with Stele's code and the request's id.
 
-import { ERROR_TABLE } from './errors.ts';
-import type { ErrorCode, SteleError } from './errors.ts';
+import { ERROR_TABLE, SteleError, toSteleError } from './errors.ts';
+import type { ErrorCode } from './errors.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
@@ -34,4 +34,23 @@ export function problemOf(
 function titleOf(code: ErrorCode): string {
   const words = code.toLowerCase().replaceAll('_', ' ');
   return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** A failure of fastify's own, or of a handler, as one of ours. */
+export function steleErrorOfRequest(thrown: unknown): SteleError {
+  if (thrown instanceof SteleError || !(thrown instanceof Error)) return toSteleError(thrown);
+  const status = 'statusCode' in thrown ? thrown.statusCode : undefined;
+  if (status === 413) {
+    return new SteleError('BATCH_TOO_LARGE', 'The request body is too large; send fewer keys.');
+  }
+  if (status === 415) {
+    return new SteleError(
+      'INVALID_ARGUMENT',
+      'Send the body as JSON, with the header content-type: application/json.',
+    );
+  }
+  if (typeof status === 'number' && status >= 400 && status < 500) {
+    return new SteleError('INVALID_ARGUMENT', thrown.message, { cause: thrown });
+  }
+  return toSteleError(thrown);
 }

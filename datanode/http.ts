@@ -8,7 +8,7 @@ import { monotonicNowMs } from '../base/clock.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import { MetricSet } from '../base/metrics.ts';
-import { PROBLEM_TYPE, problemOf } from '../base/problem.ts';
+import { PROBLEM_TYPE, problemOf, steleErrorOfRequest } from '../base/problem.ts';
 import type { Datanode } from './node.ts';
 import { notReadyReason, readinessChecks } from './readiness.ts';
 import { answerBatch } from './lookup-batch.ts';
@@ -66,7 +66,7 @@ export async function startDatanodeHttp(
     const detail = `There is no ${request.method} ${shorten(request.url)} on a datanode; it has /livez, /readyz and /metrics.`;
     return sendProblem(reply, new SteleError('NOT_FOUND', detail));
   });
-  app.setErrorHandler((thrown, _, reply) => sendProblem(reply, toSteleError(thrown)));
+  app.setErrorHandler((thrown, _, reply) => sendProblem(reply, steleErrorOfRequest(thrown)));
   app.get('/metrics', async (_, reply) => {
     return reply.type(metrics.contentType).send(await metrics.text());
   });

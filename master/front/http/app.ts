@@ -13,12 +13,8 @@ import type { ClusterOperations } from '../../../proto/operations.ts';
 import type { LookupCore } from '../lookup-core.ts';
 import type { FrontMetrics } from '../metrics.ts';
 import { operationRoutes } from './operation-routes.ts';
-import {
-  sendProblem,
-  steleErrorOfRequest,
-  writeConnectionProblem,
-  writeProblem,
-} from './problem.ts';
+import { sendProblem, writeConnectionProblem, writeProblem } from './problem.ts';
+import { steleErrorOfRequest } from '../../../base/problem.ts';
 import { parseJsonBody } from './json-body.ts';
 import { processRoutes } from './process-routes.ts';
 import { hideKey } from './raw-url.ts';

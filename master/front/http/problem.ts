@@ -3,7 +3,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
-import { SteleError, toSteleError } from '../../../base/errors.ts';
+import { SteleError } from '../../../base/errors.ts';
 import { PROBLEM_TYPE, problemOf } from '../../../base/problem.ts';
 
 /** Answers a request that fastify still holds. `more` are further members of the problem. */
@@ -68,23 +68,4 @@ export function writeConnectionProblem(
     `HTTP/1.1 ${status} ${phrase}\r\ncontent-type: ${PROBLEM_TYPE}\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );
-}
-
-/** A failure of fastify's own, or of a handler, as one of ours. */
-export function steleErrorOfRequest(thrown: unknown): SteleError {
-  if (thrown instanceof SteleError || !(thrown instanceof Error)) return toSteleError(thrown);
-  const status = 'statusCode' in thrown ? thrown.statusCode : undefined;
-  if (status === 413) {
-    return new SteleError('BATCH_TOO_LARGE', 'The request body is too large; send fewer keys.');
-  }
-  if (status === 415) {
-    return new SteleError(
-      'INVALID_ARGUMENT',
-      'Send the body as JSON, with the header content-type: application/json.',
-    );
-  }
-  if (typeof status === 'number' && status >= 400 && status < 500) {
-    return new SteleError('INVALID_ARGUMENT', thrown.message, { cause: thrown });
-  }
-  return toSteleError(thrown);
 }
