@@ -34,6 +34,10 @@ export const SEGMENT_BYTES_MAX = 2 * GiB - 1;
 /** Two to the 21 buckets of 12 records: bucket arithmetic stays exact in a double (segment/hash.ts). */
 export const SEGMENT_RECORDS_MAX = 12 * 2 ** 21;
 
+/** Registered datanodes: more is a client that registers at random. */
+export const NODE_COUNT_MAX = 2000;
+/** Of names of hosts and zones. */
+export const LABEL_CHARACTERS_MAX = 255;
 /** Deltas on a shard's base; with more of them they are merged into one segment. */
 export const DELTAS_MAX = 4;
 /** Deltas that a shard may have while they wait to be merged; an append of more waits, too. */

@@ -7,6 +7,7 @@
 import { wallClockIso, wallClockIsoIn } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
 import { keyspaceName, randomId, shorten } from '../base/ids.ts';
+import { LABEL_CHARACTERS_MAX } from '../base/limits.ts';
 import type { Logger } from '../base/log.ts';
 import { LoadMode } from '../proto/gen/stele/v1/load.ts';
 import type {
@@ -32,7 +33,7 @@ import type { BegunLoad } from './catalog/load-transitions.ts';
 import { removeGhosts } from './catalog/keyspace-transitions.ts';
 import { clusterOf, findKeyspace, requireKeyspace } from './catalog/queries.ts';
 import { versionId } from './catalog/records.ts';
-import type { KeyspaceRecord } from './catalog/records.ts';
+import type { KeyspaceRecord, LoadRecord } from './catalog/records.ts';
 import { Committer } from './commit.ts';
 import { loadTargets } from './core/load-targets.ts';
 import type { Leader } from './leader.ts';
@@ -85,13 +86,13 @@ export class Loads {
       id: randomId(),
       keyspaceUid: randomId(),
       keyspace: request.keyspace,
-      source: request.source,
+      source: shorten(request.source, 2 * LABEL_CHARACTERS_MAX),
       input: request.input.slice(0, INPUT_CHARACTERS_MAX),
       inputFingerprint: request.inputFingerprint,
       minReplicas: request.minReplicas,
       mode: request.mode === LoadMode.APPEND ? ('APPEND' as const) : ('REPLACE' as const),
       workToken: request.workToken,
-      owner: request.owner ?? { host: '', pid: 0, user: '' },
+      owner: ownerOf(request),
       nowIso: wallClockIso(),
     };
     return this.#leader.catalog.update((state) =>
@@ -267,6 +268,16 @@ export class Loads {
 }
 
 /** A newer loader may know modes that must not be taken for a replace. */
+/** What the loader says of itself, cut to what a record may hold. */
+function ownerOf({ owner }: BeginLoadRequest): Required<LoadRecord>['owner'] {
+  const { host = '', pid = 0, user = '' } = owner ?? {};
+  return {
+    host: shorten(host, LABEL_CHARACTERS_MAX),
+    pid,
+    user: shorten(user, LABEL_CHARACTERS_MAX),
+  };
+}
+
 function requireKnownMode(mode: LoadMode): void {
   if ([LoadMode.UNSPECIFIED, LoadMode.REPLACE, LoadMode.APPEND].includes(mode)) return;
   throw new SteleError(

@@ -6,7 +6,7 @@
 
 import { SteleError } from '../base/errors.ts';
 import { nodeId as parseNodeId, shorten } from '../base/ids.ts';
-import { WEIGHT_MAX, WEIGHT_MIN } from '../base/limits.ts';
+import { LABEL_CHARACTERS_MAX, WEIGHT_MAX, WEIGHT_MIN } from '../base/limits.ts';
 import type { RegisterNodeRequest, RegisterNodeResponse } from '../proto/gen/stele/v1/cluster.ts';
 import type { CallOptions, Registrar } from '../proto/ports.ts';
 import { recordNode } from './catalog/cluster-transitions.ts';
@@ -83,6 +83,12 @@ function recordOf(request: RegisterNodeRequest): Omit<NodeRecord, 'drain'> {
     );
   }
   const { host, httpPort, respPort, grpcPort } = address;
+  if (host.length > LABEL_CHARACTERS_MAX || zone.length > LABEL_CHARACTERS_MAX) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `The host or the zone of datanode ${id} has more than ${LABEL_CHARACTERS_MAX} characters; use a shorter name.`,
+    );
+  }
   if (weight !== 0 && !(weight >= WEIGHT_MIN && weight <= WEIGHT_MAX)) {
     throw new SteleError(
       'INVALID_ARGUMENT',

@@ -2,6 +2,7 @@
 
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
+import { NODE_COUNT_MAX } from '../../base/limits.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
 import { countersOf, epochOf } from './queries.ts';
 import type { ClusterRecord, NodeRecord } from './records.ts';
@@ -59,6 +60,12 @@ function skipNumbers(state: CatalogState, gaps: number): Change[] {
 /** A datanode joined, came back, or moved. What an operator wished of it (drain) stays. */
 export function recordNode(state: CatalogState, node: Omit<NodeRecord, 'drain'>): Transition<void> {
   const before = state.node.get(node.id);
+  if (before === undefined && state.node.size >= NODE_COUNT_MAX) {
+    throw new SteleError(
+      'CONFLICT',
+      `${NODE_COUNT_MAX} datanodes are registered, which is the limit; remove those that are gone with \`stele node remove\`.`,
+    );
+  }
   const record: NodeRecord = { ...node, drain: before?.drain ?? false };
   if (before !== undefined && JSON.stringify(before) === JSON.stringify(record)) {
     return { changes: [], result: undefined };

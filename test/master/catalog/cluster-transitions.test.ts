@@ -2,7 +2,8 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { CatalogState } from '../../../master/catalog/catalog.ts';
-import { raiseEpoch, startEpoch } from '../../../master/catalog/cluster-transitions.ts';
+import { NODE_COUNT_MAX } from '../../../base/limits.ts';
+import { raiseEpoch, recordNode, startEpoch } from '../../../master/catalog/cluster-transitions.ts';
 import { dropKeyspace, forgetKeyspace } from '../../../master/catalog/keyspace-transitions.ts';
 import { epochOf, requireKeyspace, revisionOf } from '../../../master/catalog/queries.ts';
 import { CatalogHistory, KEYSPACE } from './catalog-history.ts';
@@ -25,6 +26,23 @@ function numbersOf(state: CatalogState): number[] {
   const { index, nextVersion } = requireKeyspace(state, 'another');
   return [epochOf(state), nextVersion, index];
 }
+
+describe('a registration', () => {
+  const node = (id: string) => ({
+    id,
+    incarnation: 'i',
+    address: { host: 'h', httpPort: 1, respPort: 2, grpcPort: 3 },
+    zone: '',
+  });
+
+  it('is refused beyond the limit, but for a datanode that is known', () => {
+    const record = { ...node('n'), drain: false };
+    const nodes = Array.from({ length: NODE_COUNT_MAX }, (_, at) => [`n${at}`, record] as const);
+    const state = { ...history.state, node: new Map(nodes) };
+    expect(() => recordNode(state, node('more'))).toThrow(/2000 datanodes are registered/);
+    expect(recordNode(state, node('n7')).changes).toHaveLength(1);
+  });
+});
 
 describe('a start', () => {
   it('raises the epoch by one and steps over nothing', () => {
