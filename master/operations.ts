@@ -139,11 +139,15 @@ export class Operations implements ClusterOperations {
    */
   async rollback(request: RollbackRequest): Promise<RollbackResponse> {
     const { catalog } = this.#leader;
-    const { keyspace, to } = rollbackTarget(catalog.state, request.keyspace, request.to);
-    requireAwake(keyspace);
-    this.#requireReplicas(keyspace.uid, keyspace.name, to, 1);
-    // By number: what it meant a moment ago is what was looked at.
-    const done = await catalog.update((state) => rollback(state, request.keyspace, to));
+    // By number: what it means now is what the caller has looked at.
+    const { to } = rollbackTarget(catalog.state, request.keyspace, request.to);
+    // Checked in the transition: changes that were asked for before this one are made before it.
+    const done = await catalog.update((state) => {
+      const { keyspace } = rollbackTarget(state, request.keyspace, to);
+      requireAwake(keyspace);
+      this.#requireReplicas(keyspace.uid, keyspace.name, to, 1);
+      return rollback(state, request.keyspace, to);
+    });
     await this.#settle();
     return { version: done.to, from: done.from };
   }
@@ -153,13 +157,17 @@ export class Operations implements ClusterOperations {
    * Throws VERSION_NOT_FOUND and REPLICAS_MISSING.
    */
   async promote(request: PromoteRequest): Promise<PromoteResponse> {
-    const { catalog, world } = this.#leader;
-    const { keyspace, to } = promoteTarget(catalog.state, request.keyspace, request.to);
-    requireAwake(keyspace);
-    const replication = keyspace.desired.replication || world.replication;
-    const wanted = Math.max(1, Math.min(replication, eligibleNodes(world).length));
-    this.#requireReplicas(keyspace.uid, keyspace.name, to, wanted);
-    const done = await catalog.update((state) => promote(state, request.keyspace, to));
+    const { catalog } = this.#leader;
+    const { to } = promoteTarget(catalog.state, request.keyspace, request.to);
+    const done = await catalog.update((state) => {
+      const { keyspace } = promoteTarget(state, request.keyspace, to);
+      requireAwake(keyspace);
+      const { world } = this.#leader;
+      const replication = keyspace.desired.replication || world.replication;
+      const wanted = Math.max(1, Math.min(replication, eligibleNodes(world).length));
+      this.#requireReplicas(keyspace.uid, keyspace.name, to, wanted);
+      return promote(state, request.keyspace, to);
+    });
     await this.#settle();
     return { version: done.to, from: done.from };
   }
@@ -298,17 +306,19 @@ export class Operations implements ClusterOperations {
    */
   async removeNode(nodeId: string, force: boolean): Promise<void> {
     const { catalog, roster } = this.#leader;
-    requireNode(catalog.state, nodeId);
-    const liveness = roster.get(nodeId)?.liveness;
-    if (liveness === 'SERVING' || liveness === 'INITIALIZING') {
-      throw new SteleError(
-        'CONFLICT',
-        `Datanode ${nodeId} is running; drain it (\`stele node drain ${nodeId}\`), stop it, then remove it.`,
-      );
-    }
-    const losses = force ? [] : lossOfRemoval(this.#leader.world, nodeId);
-    if (losses.length > 0) throw wouldLose(nodeId, losses);
-    await catalog.update((state) => removeNode(state, nodeId));
+    await catalog.update((state) => {
+      requireNode(state, nodeId);
+      const liveness = roster.get(nodeId)?.liveness;
+      if (liveness === 'SERVING' || liveness === 'INITIALIZING') {
+        throw new SteleError(
+          'CONFLICT',
+          `Datanode ${nodeId} is running; drain it (\`stele node drain ${nodeId}\`), stop it, then remove it.`,
+        );
+      }
+      const losses = force ? [] : lossOfRemoval(this.#leader.world, nodeId);
+      if (losses.length > 0) throw wouldLose(nodeId, losses);
+      return removeNode(state, nodeId);
+    });
     roster.unfollow(nodeId);
     this.#leader.turn();
   }
