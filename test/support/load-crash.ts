@@ -144,7 +144,7 @@ export function loadCrash(options: LoadCrashOptions): void {
       expect(await reached(load, { chunks: whole.chunks >> 1 })).toBe(true);
       await cluster.kill(LOST);
       const stopped = await load.finished();
-      expect(stopped.code).toBe(1);
+      expect(stopped.code).toBe(4);
       expect(sentencesOf(stopped.stderr)).toMatch(/^stele: .*(replica|owner|datanode).*[.]$/m);
       expect(stopped.stderr).not.toMatch(/^ {4}at /m);
       expect(await currentVersion('stopped')).toBe(0);
