@@ -5,17 +5,22 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { TestCluster } from '../support/cluster.ts';
+import { stele, until } from '../support/stele-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const FILES_MAX = 160;
 
-/** Idle clients; those that are refused do not mind. */
-function clients(host: string, port: number, count: number): void {
-  for (let at = 0; at < count; at++) {
+/** Idle clients; those that are refused do not mind. Resolves when each is connected or refused. */
+async function clients(host: string, port: number, count: number): Promise<void> {
+  const settled = Array.from({ length: count }, () => {
     const socket = createConnection({ host, port });
-    socket.on('error', () => undefined);
     onTestFinished(() => void socket.destroy());
-  }
+    return new Promise<void>((resolve) => {
+      socket.once('connect', () => resolve());
+      socket.on('error', () => resolve());
+    });
+  });
+  await Promise.all(settled);
 }
 
 test('clients never take the last file descriptors of a datanode', async () => {
@@ -26,12 +31,16 @@ test('clients never take the last file descriptors of a datanode', async () => {
   });
   onTestFinished(() => cluster.close());
   const node = cluster.node('node-0');
-  for (const port of [node.resp, node.http, node.grpc]) clients(node.host, port, 2 * FILES_MAX);
-  // The flood itself may cost a heartbeat; the node must come back while the clients stay.
-  await cluster.status('green');
+  const ports = [node.resp, node.http, node.grpc];
+  await Promise.all(ports.map((port) => clients(node.host, port, 2 * FILES_MAX)));
   const file = join(tempDir(), 'rows.data');
   writeFileSync(file, 'a 1\nb 2\n');
-  await cluster.load('rows', [file]);
+  // The flood itself may cost a heartbeat, and a load does not begin on a node in doubt; the node must be back
+  // while the clients stay.
+  await until('a load to go in', async () => {
+    const done = await stele(cluster.loadArguments('rows', [file], []));
+    return done.code === 0;
+  });
   expect((await cluster.health()).status).toBe('green');
   expect(cluster.log('node-0')).toMatch(/the process may open 160 files \(raise `ulimit -n`/);
 }, 60_000);
