@@ -10,6 +10,7 @@ import { settingsOf } from '../../base/config.ts';
 import { formatCount, formatTable } from '../table.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
+import { counted } from '../words.ts';
 
 export const keyspaces = defineVerb({
   name: 'keyspaces',
@@ -35,7 +36,7 @@ export const keyspaces = defineVerb({
 
 function describeRepair(name: string, repairing: Repairing): string {
   const { attempts, error, from, needsPerson, nextRetryAt } = repairing;
-  const tries = `${attempts} ${attempts === 1 ? 'try' : 'tries'}, the next at ${nextRetryAt}`;
+  const tries = `${counted(attempts, 'try', 'tries')}, the next at ${nextRetryAt}`;
   const call = needsPerson ? ' It does not mend itself: somebody has to look.' : '';
   return `${name} is being repaired (${from.toLowerCase()}): ${error}; ${tries}.${call}`;
 }

@@ -1,6 +1,6 @@
 // What /metrics says of the cluster's data and nodes: what a nightly job and its alarms need to know.
 //
-// Each scrape asks the same operations as `stele keyspaces`, `stele nodes`, `stele loads` and `stele status`.
+// Each scrape asks the same operations as `stele keyspaces`, `stele nodes`, `stele loads` and `stele status`, each once.
 
 import type { MetricSet, Series } from '../../base/metrics.ts';
 import type { KeyspaceSummary } from '../../proto/gen/stele/v1/cluster.ts';
@@ -18,10 +18,22 @@ export function defineClusterMetrics(set: MetricSet, operations: ClusterOperatio
   defineShards(set, operations);
 }
 
+/** `read` for all metrics of one scrape: those that ask while an answer is awaited share it. */
+function shared<Answer>(read: () => Promise<Answer>): () => Promise<Answer> {
+  let pending: Promise<Answer> | undefined;
+  return () => {
+    pending ??= read().finally(() => {
+      pending = undefined;
+    });
+    return pending;
+  };
+}
+
 function defineKeyspaces(set: MetricSet, operations: ClusterOperations): void {
+  const list = shared(() => operations.listKeyspaces());
   const ofEach = (name: string, help: string, value: (keyspace: KeyspaceSummary) => number): void =>
     set.series(name, help, ['keyspace'], async () => {
-      const { keyspaces } = await operations.listKeyspaces();
+      const { keyspaces } = await list();
       return keyspaces
         .filter(({ currentVersion }) => currentVersion > 0)
         .map((keyspace): Series => [{ keyspace: keyspace.name }, value(keyspace)]);
@@ -46,8 +58,7 @@ function defineKeyspaces(set: MetricSet, operations: ClusterOperations): void {
 }
 
 function defineLoads(set: MetricSet, operations: ClusterOperations): void {
-  const loads = async (): Promise<LoadStatus[]> =>
-    (await operations.listLoads({ keyspace: '' })).loads;
+  const loads = shared(async () => (await operations.listLoads({ keyspace: '' })).loads);
   set.series('stele_loads_running', 'Loads under way', [], async () => {
     const running = (await loads()).filter(({ state }) => state === LoadState.RUNNING);
     return [[{}, running.length]];
@@ -109,7 +120,9 @@ function defineNodes(set: MetricSet, operations: ClusterOperations): void {
 }
 
 function defineShards(set: MetricSet, operations: ClusterOperations): void {
-  const health = () => operations.health({ waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 });
+  const health = shared(() =>
+    operations.health({ waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 }),
+  );
   const ofHealth = (
     name: string,
     help: string,
