@@ -3,6 +3,7 @@
 // Nothing is swallowed: a failure is logged with the task's name and counted. `settled()` lets a
 // role wait at shutdown until all its loops have ended.
 
+import { sleep } from './clock.ts';
 import { toSteleError } from './errors.ts';
 import type { Logger } from './log.ts';
 
@@ -20,6 +21,17 @@ export class BackgroundTasks {
     const promise = this.#guard(name, task);
     this.#running.add(promise);
     void promise.finally(() => this.#running.delete(promise));
+  }
+
+  /** Runs `task` every `intervalMs`, first after one of them, until `stop` aborts; a failure is counted and ends nothing. */
+  repeat(name: string, intervalMs: number, stop: AbortSignal, task: () => Promise<unknown>): void {
+    this.run(name, async () => {
+      for (;;) {
+        await sleep(intervalMs, stop);
+        if (stop.aborted) return;
+        await this.#guard(name, task);
+      }
+    });
   }
 
   /** Calls `work` now; logs and counts what it throws under `name`. False where it threw. */

@@ -24,6 +24,7 @@ export const ERROR_TABLE = {
   PERMISSION_DENIED: { grpc: 7, http: 403, resp: 'NOPERM', retryable: false },
   UNSUPPORTED: { grpc: 12, http: 501, resp: 'ERR', retryable: false },
   CONFLICT: { grpc: 10, http: 409, resp: 'ERR', retryable: false },
+  OUTCOME_UNKNOWN: { grpc: 4, http: 504, resp: 'ERR', retryable: false },
   LOAD_IN_PROGRESS: { grpc: 9, http: 409, resp: 'TRYAGAIN', retryable: true },
   LOAD_NOT_FOUND: { grpc: 5, http: 404, resp: 'ERR', retryable: false },
   LOAD_REJECTED: { grpc: 9, http: 409, resp: 'ERR', retryable: false },

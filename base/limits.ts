@@ -36,6 +36,8 @@ export const SEGMENT_RECORDS_MAX = 12 * 2 ** 21;
 
 /** Registered datanodes: more is a client that registers at random. */
 export const NODE_COUNT_MAX = 2000;
+/** Changes that wait for the catalog's store: all datanodes at once may register, and some more. */
+export const CATALOG_CHANGES_WAITING_MAX = 2 * NODE_COUNT_MAX;
 /** Of names of hosts and zones. */
 export const LABEL_CHARACTERS_MAX = 255;
 /** Deltas on a shard's base; with more of them they are merged into one segment. */

@@ -99,7 +99,9 @@ export async function commit(
       const code = thrown instanceof SteleError ? thrown.code : undefined;
       // The master is at it: a large append is counted by the datanodes before it is committed.
       const isLong = code === 'DEADLINE_EXCEEDED' && ++timeouts < TIMEOUTS_MAX;
-      const isAway = code === 'UNAVAILABLE' && performance.now() < untilMs;
+      // A commit that may have been made is answered when it is asked for again.
+      const isAskedAgain = code === 'UNAVAILABLE' || code === 'OUTCOME_UNKNOWN';
+      const isAway = isAskedAgain && performance.now() < untilMs;
       if (!isLong && !isAway) throw thrown;
       if (signal.aborted) throw new SteleError('CANCELLED', 'The load was stopped.');
       if (isAway) await sleep(RETRY_DELAY_MS, signal);

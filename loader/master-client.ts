@@ -97,10 +97,12 @@ const UNANSWERED: ReadonlySet<ErrorCode> = new Set([
 
 /**
  * Whether a failed call may have been carried out: it was sent, or may have been, and the master gave
- * no answer of its own.
+ * no answer of its own, or does not know it itself.
  */
 export function isAnswerLost(thrown: unknown): boolean {
-  if (!(thrown instanceof SteleError) || !UNANSWERED.has(thrown.code)) return false;
+  if (!(thrown instanceof SteleError)) return false;
+  if (thrown.code === 'OUTCOME_UNKNOWN') return true;
+  if (!UNANSWERED.has(thrown.code)) return false;
   let cause: unknown = thrown.cause;
   while (cause instanceof SteleError) cause = cause.cause;
   return !hasSteleCode(cause);

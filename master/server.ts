@@ -25,6 +25,7 @@ import { startEpoch } from './catalog/cluster-transitions.ts';
 import { EVENTS } from './catalog/events.ts';
 import { currentActor } from './actor.ts';
 import { clusterOf } from './catalog/queries.ts';
+import { ChangeQueue } from './change-queue.ts';
 import { ViewWatchers, clusterService } from './cluster-service.ts';
 import { startFront } from './front/front.ts';
 import { Leader } from './leader.ts';
@@ -44,6 +45,7 @@ const LOAD_EXPIRY_INTERVAL_MS = 60_000;
 const FRONT_CLOSE_MS = 4_000;
 const GRPC_CLOSE_MS = 2_000;
 const BACKGROUND_CLOSE_MS = 2_000;
+const METADATA_CLOSE_MS = 1_000;
 /** A read that began at the last moment is over by then. */
 const RETIRE_SLACK_MS = 500;
 /** Silent heartbeats after which even a node that verifies its files counts as down. */
@@ -101,7 +103,8 @@ async function openMaster(
     'grpc-port': settings.grpcPort,
   });
   const metadata = await openEmbeddedMetadata(settings.dataDir, log);
-  closers.push(() => metadata.close());
+  // Behind a write that hangs it would wait without end; what was acknowledged is on disk.
+  closers.push(() => Promise.race([metadata.close(), sleep(METADATA_CLOSE_MS)]));
   const catalog = await openCatalog(metadata, settings, log);
   const background = new BackgroundTasks(log);
   closers.push(() => Promise.race([background.settled(), sleep(BACKGROUND_CLOSE_MS)]));
@@ -158,7 +161,8 @@ async function openCatalog(
 ): Promise<Catalog> {
   const lease = await metadata.lease('leader', LEADER_LEASE_MS);
   if (lease === undefined) throw new SteleError('LOCKED', 'Another master is the leader.');
-  const catalog = await Catalog.load(metadata, { ...EVENTS, currentActor, nowIso: wallClockIso });
+  const recorder = { ...EVENTS, currentActor, nowIso: wallClockIso };
+  const catalog = await Catalog.load(metadata, new ChangeQueue({ log }), recorder);
   catalog.onEvent = ({ uid: _uid, at: _at, what, ...event }) => log.info(event, `event: ${what}`);
   const fresh = { id: randomId(), shardCount: settings.shards, createdAt: wallClockIso() };
   const epoch = await catalog.update((state) => startEpoch(state, fresh, metadata.restored));
@@ -217,12 +221,7 @@ function followReadiness(grpc: GrpcServer, operations: Operations, closers: Clos
 function expireLoads(loads: Loads, background: BackgroundTasks, closers: Closer[]): void {
   const stop = new AbortController();
   closers.push(() => stop.abort());
-  background.run('expire-loads', async () => {
-    while (!stop.signal.aborted) {
-      await sleep(LOAD_EXPIRY_INTERVAL_MS, stop.signal);
-      if (!stop.signal.aborted) await loads.expire();
-    }
-  });
+  background.repeat('expire-loads', LOAD_EXPIRY_INTERVAL_MS, stop.signal, () => loads.expire());
 }
 
 /** Last opened, first closed; a failure is logged and the rest goes on. */

@@ -1,11 +1,12 @@
 // The catalog in memory and in the metadata store: all records, and one way to change them.
 //
 // A change is a pure transition `(state) -> changes + result` (the files beside this one). The
-// catalog runs transitions one after the other, writes all changes of one in one transaction by
+// catalog runs transitions one after the other (ChangeQueue), writes all changes of one in one transaction by
 // compare-and-set, and only then takes them into memory.
 //
 // Invariants: what memory says has been on disk first; a transition that throws changes nothing;
-// a record changed by somebody else makes the transition fail (CONFLICT), never be lost.
+// a record changed by somebody else makes the transition fail (CONFLICT), never be lost; no transition sees a
+// state that a transaction without an answer may have changed.
 
 import { SteleError } from '../../base/errors.ts';
 import type { Metadata, Write } from '../metadata/port.ts';
@@ -39,6 +40,11 @@ export interface Recorder {
   currentActor(): Actor;
   /** The time, ISO 8601. */
   nowIso(): string;
+}
+
+/** Runs changes one after the other; master/change-queue.ts also bounds how many wait, and how long. */
+export interface ChangeQueue {
+  run<Result>(change: () => Promise<Result>): Promise<Result>;
 }
 
 const NO_EVENTS: Recorder = {
@@ -93,9 +99,9 @@ export function applyChanges(state: CatalogState, changes: readonly Change[]): C
 export class Catalog {
   readonly #metadata: Metadata;
   readonly #revisions: Map<string, number>;
-  #state: CatalogState;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #queue: ChangeQueue;
   readonly #recorder: Recorder;
+  #state: CatalogState;
   #eventNumber: number;
   /** Called with each event once it is durable. */
   onEvent: (event: EventRecord) => void = () => undefined;
@@ -104,8 +110,10 @@ export class Catalog {
     metadata: Metadata,
     state: CatalogState,
     revisions: Map<string, number>,
+    queue: ChangeQueue,
     recorder: Recorder,
   ) {
+    this.#queue = queue;
     this.#recorder = recorder;
     this.#metadata = metadata;
     this.#state = state;
@@ -117,7 +125,11 @@ export class Catalog {
   }
 
   /** Reads everything. Throws UNKNOWN_FORMAT and CORRUPT as decodeRecord does. */
-  static async load(metadata: Metadata, recorder = NO_EVENTS): Promise<Catalog> {
+  static async load(
+    metadata: Metadata,
+    queue: ChangeQueue,
+    recorder = NO_EVENTS,
+  ): Promise<Catalog> {
     const changes: Change[] = [];
     const revisions = new Map<string, number>();
     for (const { key, value, revision } of await metadata.list('')) {
@@ -126,19 +138,22 @@ export class Catalog {
       changes.push(change);
       revisions.set(key, revision);
     }
-    return new Catalog(metadata, applyChanges(emptyCatalog(), changes), revisions, recorder);
+    const state = applyChanges(emptyCatalog(), changes);
+    return new Catalog(metadata, state, revisions, queue, recorder);
   }
 
   get state(): CatalogState {
     return this.#state;
   }
 
-  /** Runs `transition` when its turn comes; resolves to its result when its changes are durable. */
+  /**
+   * Runs `transition` when its turn comes; resolves to its result when its changes are durable. Throws what the
+   * transition throws, what the store does (DISK_FULL, IO), CONFLICT, and what the queue does: OVERLOADED,
+   * UNAVAILABLE and OUTCOME_UNKNOWN. Only the last one leaves open whether the change was made.
+   */
   update<Result>(transition: (state: CatalogState) => Transition<Result>): Promise<Result> {
     const actor = this.#recorder.currentActor();
-    const turn = this.#last.then(() => this.#run(transition, actor));
-    this.#last = turn.catch(() => undefined);
-    return turn;
+    return this.#queue.run(() => this.#run(transition, actor));
   }
 
   async #run<Result>(

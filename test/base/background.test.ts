@@ -63,6 +63,19 @@ describe('BackgroundTasks', () => {
     expect(ended).toEqual(['outer', 'inner']);
   });
 
+  it('goes on with a repeated task that has failed, until it is stopped', async () => {
+    const { tasks } = recordingTasks();
+    const stop = new AbortController();
+    let calls = 0;
+    tasks.repeat('expire', 1, stop.signal, () => {
+      if (++calls === 3) stop.abort();
+      return Promise.reject(new SteleError('DISK_FULL', 'no room'));
+    });
+    await tasks.settled();
+    expect(calls).toBe(3);
+    expect([...tasks.failures()]).toEqual([['expire', 3]]);
+  });
+
   it('settles at once when nothing runs', async () => {
     const { tasks } = recordingTasks();
     await tasks.settled();

@@ -15,18 +15,21 @@ function failing(code: ErrorCode, times: number): { readonly run: () => void; ca
 }
 
 describe('a commit', () => {
-  it.each(['DEADLINE_EXCEEDED', 'UNAVAILABLE', 'REPLICAS_MISSING', 'OVERLOADED'] as const)(
-    'is made again after %s',
-    async (code) => {
-      const { folder, load, master } = await setUp();
-      const commits = failing(code, 2);
-      master.beforeCommit = commits.run;
-      const file = write(folder, 'a.data', rowsText(100).text);
-      const summary = await load([file], { mode: 'append', replicaWait: '10s' });
-      expect(summary).toMatchObject({ loaded: 100, append: { added: 50, replaced: 50 } });
-      expect(commits.calls).toBe(3);
-    },
-  );
+  it.each([
+    'DEADLINE_EXCEEDED',
+    'OUTCOME_UNKNOWN',
+    'UNAVAILABLE',
+    'REPLICAS_MISSING',
+    'OVERLOADED',
+  ] as const)('is made again after %s', async (code) => {
+    const { folder, load, master } = await setUp();
+    const commits = failing(code, 2);
+    master.beforeCommit = commits.run;
+    const file = write(folder, 'a.data', rowsText(100).text);
+    const summary = await load([file], { mode: 'append', replicaWait: '10s' });
+    expect(summary).toMatchObject({ loaded: 100, append: { added: 50, replaced: 50 } });
+    expect(commits.calls).toBe(3);
+  });
 
   it.each(['CONFLICT', 'LOAD_REJECTED', 'GATE_FAILED'] as const)(
     'is not made again after %s',

@@ -14,6 +14,7 @@ import type {
 } from '../../proto/gen/stele/v1/load.ts';
 import { Catalog } from '../../master/catalog/catalog.ts';
 import { startEpoch } from '../../master/catalog/cluster-transitions.ts';
+import { ChangeQueue } from '../../master/change-queue.ts';
 import { addDigests } from '../../master/commit-check.ts';
 import { Leader } from '../../master/leader.ts';
 import { Loads } from '../../master/loads.ts';
@@ -42,6 +43,8 @@ export class ControlPlane {
   readonly folder = mkdtempSync(join(tmpdir(), 'stele-leader-'));
   /** Of the master that `start` starts. */
   retireDelayMs = 20;
+  /** Of the master that `start` starts, for its changes of the catalog. */
+  changeLimits: { readonly waitMsMax?: number; readonly answerMsMax?: number } = {};
   /** Time that has passed for the master alone. */
   skippedMs = 0;
   leader!: Leader;
@@ -55,7 +58,8 @@ export class ControlPlane {
 
   async start(replication = 2): Promise<void> {
     this.metadata = new WatchedMetadata(await openEmbeddedMetadata(this.folder, silentLogger));
-    const catalog = await Catalog.load(this.metadata);
+    const queue = new ChangeQueue({ log: silentLogger, ...this.changeLimits });
+    const catalog = await Catalog.load(this.metadata, queue);
     const fresh = { id: 'cluster-1', shardCount: SHARDS, createdAt: '' };
     await catalog.update((state) => startEpoch(state, fresh));
     this.#background = new BackgroundTasks(silentLogger);

@@ -1,5 +1,5 @@
 // The metadata port in the hands of a test: it sees every transaction, and can stop for good after the next
-// few, as the disk of a machine does that is switched off.
+// few, as the disk of a machine does that is switched off, or hang, as one does that is out of order.
 
 import { SteleError } from '../../base/errors.ts';
 import type { Entry, Lease, Metadata, WatchEvent, Write } from '../../master/metadata/port.ts';
@@ -12,9 +12,27 @@ export class WatchedMetadata implements Metadata {
   /** A transaction has come that was not carried out any more. */
   isStopped = false;
   readonly #inner: Metadata;
+  #hanging: { readonly isMade: boolean; readonly over: Promise<void> } | undefined;
 
   constructor(inner: Metadata) {
     this.#inner = inner;
+  }
+
+  /**
+   * From now on no transaction is answered until the returned function is called: with `isMade` the store carries
+   * them out before, otherwise after that. An error that is given to it is what they fail with instead.
+   */
+  hang({ isMade }: { readonly isMade: boolean }): (failure?: SteleError) => void {
+    let end: (failure?: SteleError) => void = () => undefined;
+    const over = new Promise<void>((resolve, reject) => {
+      end = (failure) => {
+        this.#hanging = undefined;
+        if (failure === undefined) resolve();
+        else reject(failure);
+      };
+    });
+    this.#hanging = { isMade, over };
+    return end;
   }
 
   async transaction(writes: readonly Write[]): Promise<number | undefined> {
@@ -24,7 +42,11 @@ export class WatchedMetadata implements Metadata {
     }
     this.left--;
     for (const { key, kind } of writes) this.written.push(kind === 'delete' ? `-${key}` : key);
-    return this.#inner.transaction(writes);
+    const hanging = this.#hanging;
+    if (hanging?.isMade === false) await hanging.over;
+    const revision = await this.#inner.transaction(writes);
+    if (hanging?.isMade === true) await hanging.over;
+    return revision;
   }
 
   get(key: string): Promise<Entry | undefined> {

@@ -26,6 +26,7 @@ import {
   rollback,
   setKeep,
 } from '../../../master/catalog/version-transitions.ts';
+import { ChangeQueue } from '../../../master/change-queue.ts';
 import { openEmbeddedMetadata } from '../../../master/metadata/embedded.ts';
 import { wallClockIso } from '../../../base/clock.ts';
 import { silentLogger } from '../../../base/log.ts';
@@ -98,7 +99,9 @@ describe('events', () => {
   it('are written with the change, and name who asked', async () => {
     const folder = tempDir();
     const metadata = await openEmbeddedMetadata(folder, silentLogger);
-    const catalog = await Catalog.load(metadata, { ...EVENTS, currentActor, nowIso: wallClockIso });
+    const queue = new ChangeQueue({ log: silentLogger });
+    const recorder = { ...EVENTS, currentActor, nowIso: wallClockIso };
+    const catalog = await Catalog.load(metadata, queue, recorder);
     const seen: EventRecord[] = [];
     catalog.onEvent = (event) => seen.push(event);
     await catalog.update((state) => startEpoch(state, FRESH));
@@ -111,7 +114,7 @@ describe('events', () => {
     await expect(catalog.update((state) => setDrain(state, 'nobody', true))).rejects.toThrow();
     await metadata.close();
     const again = await openEmbeddedMetadata(folder, silentLogger);
-    expect([...(await Catalog.load(again)).state.event.values()]).toEqual(seen);
+    expect([...(await Catalog.load(again, queue)).state.event.values()]).toEqual(seen);
     await again.close();
   });
 
