@@ -1,6 +1,7 @@
 // npm run bench -- ring
 //
-// Balance, movement and planning time of the placement, as a Markdown table. Movement is counted
+// Balance, movement and planning time of the placement, as Markdown tables: of cluster sizes, then of
+// numbers of virtual nodes (`stele master --virtual-nodes`). Movement is counted
 // over many memberships, one join and one leave each. The ideal is what a joining node's fair share
 // is after, and a leaving node's before: the mean load of the larger of the two memberships.
 
@@ -11,6 +12,13 @@ const MEMBERSHIPS = 50;
 const NODE_COUNTS = [3, 5, 10, 50];
 const SHARD_COUNTS = [128, 1024];
 const REPLICATIONS = [2, 3];
+/** Clusters for which the number of virtual nodes is varied: nodes, shards, RF. */
+const VARIED = [
+  [10, 128, 2],
+  [10, 1024, 2],
+  [50, 1024, 3],
+];
+const VIRTUAL_NODES = [4, 16, 32, 64, 128, 256, 512, 1024];
 
 /** `count` nodes on hosts of their own in one zone; `round` makes another set of names. */
 function membership(round, count) {
@@ -27,9 +35,9 @@ function largestCount(owners) {
   return Math.max(...counts.values());
 }
 
-function measure(nodeCount, shardCount, replication) {
-  const plan = (nodes) => placeShards({ nodes, shardCount, replication });
-  const result = { load: [], primaries: [], join: [], leave: [], millis: [] };
+function measure(nodeCount, shardCount, replication, virtualNodes = shardCount) {
+  const plan = (nodes) => placeShards({ nodes, shardCount, replication, virtualNodes });
+  const result = { load: [], primaries: [], join: [], leave: [], millis: [], changed: [] };
   for (let round = 0; round < MEMBERSHIPS; round++) {
     const nodes = membership(round, nodeCount + 1);
     const start = performance.now();
@@ -38,6 +46,8 @@ function measure(nodeCount, shardCount, replication) {
     const replicas = shardCount * replication;
     result.load.push(largestCount(base.flat()) / (replicas / nodeCount));
     result.primaries.push(largestCount(base.map((owners) => owners[0])) / (shardCount / nodeCount));
+    const usual = placeShards({ nodes: nodes.slice(0, nodeCount), shardCount, replication });
+    result.changed.push(movedReplicas(usual, base) / replicas);
     result.join.push(movedReplicas(base, plan(nodes)) / (replicas / (nodeCount + 1)));
     if (nodeCount <= replication) continue;
     const fewer = plan(nodes.slice(1, nodeCount));
@@ -80,6 +90,28 @@ for (const nodeCount of NODE_COUNTS) {
       ];
       console.log(`| ${cells.join(' | ')} |`);
     }
+  }
+}
+
+console.log(
+  '\n| nodes | shards | RF | virtual nodes | load / mean, mean / largest | most first places / mean | moved on join / ideal | moved on leave / ideal | moved by the change to it |',
+);
+console.log('|--:|--:|--:|--:|--:|--:|--:|--:|--:|');
+for (const [nodeCount, shardCount, replication] of VARIED) {
+  for (const virtualNodes of VIRTUAL_NODES.filter((count) => count <= shardCount)) {
+    const result = measure(nodeCount, shardCount, replication, virtualNodes);
+    const cells = [
+      nodeCount,
+      shardCount,
+      replication,
+      virtualNodes,
+      `${mean(result.load).toFixed(2)} / ${Math.max(...result.load).toFixed(2)}`,
+      Math.max(...result.primaries).toFixed(2),
+      figures(result.join),
+      figures(result.leave),
+      `${(100 * mean(result.changed)).toFixed(0)}%`,
+    ];
+    console.log(`| ${cells.join(' | ')} |`);
   }
 }
 

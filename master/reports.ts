@@ -1,5 +1,6 @@
 // What the operations tell: the leader's state in the words of stele.v1. Read only.
 
+import { virtualNodeCount } from '../ring/ring.ts';
 import { slotRangeOfShard } from '../ring/shard.ts';
 import type {
   ExplainReplica,
@@ -161,6 +162,7 @@ function describeNode(leader: Leader, node: NodeStatus): NodeSummary {
     progress: isServing(node) ? 1 : verifyBytesTotal > 0 ? verifyBytesDone / verifyBytesTotal : 0,
     lookupsTotal: stats?.lookupsTotal ?? 0,
     weight: node.weight,
+    virtualNodes: virtualNodeCount(world.virtualNodes, node.weight, world.shardCount),
     drainLeft: drainLeft(world, node),
     silentMs: node.misses === 0 ? 0 : Math.round(leader.nowMs() - node.lastSeenMs),
     trouble: troubleOf(node, leader.sync.troubleOf(node.id)),

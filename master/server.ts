@@ -21,7 +21,7 @@ import type { ClusterOperations } from '../proto/operations.ts';
 import type { LinkFactory, Registrar } from '../proto/ports.ts';
 import { assertShardCount } from '../ring/shard.ts';
 import { Catalog } from './catalog/catalog.ts';
-import { startEpoch } from './catalog/cluster-transitions.ts';
+import { setVirtualNodes, startEpoch } from './catalog/cluster-transitions.ts';
 import { EVENTS } from './catalog/events.ts';
 import { currentActor } from './actor.ts';
 import { clusterOf } from './catalog/queries.ts';
@@ -166,8 +166,10 @@ async function openCatalog(
   catalog.onEvent = ({ uid: _uid, at: _at, what, ...event }) => log.info(event, `event: ${what}`);
   const fresh = { id: randomId(), shardCount: settings.shards, createdAt: wallClockIso() };
   const epoch = await catalog.update((state) => startEpoch(state, fresh, metadata.restored));
+  const { shards, dataDir, virtualNodes } = settings;
+  // Kept in the catalog, so that a start without the flag moves nothing.
+  if (virtualNodes > 0) await catalog.update((state) => setVirtualNodes(state, virtualNodes));
   const cluster = clusterOf(catalog.state);
-  const { shards, dataDir } = settings;
   // The default was not asked for by anybody.
   if (cluster.shardCount !== shards && shards !== SHARD_COUNT_DEFAULT) {
     log.warn(

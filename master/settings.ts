@@ -38,6 +38,11 @@ export const masterSettings = settingsOf({
     SHARD_COUNT_DEFAULT,
     { min: 1, max: SHARD_COUNT_MAX },
   ),
+  virtualNodes: option.count(
+    "virtual nodes per unit of a datanode's weight; another number moves data; 0: as before, at first one a shard",
+    0,
+    { min: 0, max: SHARD_COUNT_MAX },
+  ),
   heartbeatInterval: option.duration('how often each datanode is asked whether it lives', '500ms', {
     min: 20,
     max: MINUTE_MS,

@@ -159,6 +159,7 @@ export function nodeJson(summary: NodeSummary): Json {
     trouble: summary.trouble,
     drain_left: summary.drainLeft,
     view_lag: summary.viewLag,
+    virtual_nodes: summary.virtualNodes,
   };
 }
 

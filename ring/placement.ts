@@ -6,13 +6,14 @@
 // be, and the node is below its bound. That is a ring with bounded load in which the closest
 // pairs of the whole ring are settled first, not the shards one after the other, so one more
 // or one less node disturbs only the far, late pairs. A node with a smaller fair share knocks less often.
+// With fewer virtual nodes than shards a node comes to the remaining shards in further laps (ring.ts).
 //
 // What the walk leaves open (the last shards, when all with room own them already) is completed by
 // exchanges along shortest chains (completion.ts); at last first owners are evened out (primaries.ts), and
 // behind each of them come those that are farthest away (apart-order.ts).
 //
 // Invariants, for any input order of the nodes:
-//   - the result depends on the set of nodes, shardCount and replication alone;
+//   - the result depends on the set of nodes, shardCount, replication and virtualNodes alone;
 //   - every shard has min(replication, nodes) owners, all distinct, on as many distinct zones
 //     and then hosts as there are, and so are the first of them; this comes before the load bound;
 //   - load is at most ceil(1.10 x fair share) where zones and hosts allow that.
@@ -26,7 +27,13 @@ import { completeShards } from './completion.ts';
 import { evenOutPrimaries } from './primaries.ts';
 import { fairShares, loadMax } from './quota.ts';
 import type { QuotaNode } from './quota.ts';
-import { offsetAtRank, shardAtRank, virtualNodesOf } from './ring.ts';
+import {
+  offsetAtRank,
+  rankAtKnock,
+  shardAtKnock,
+  virtualNodeCount,
+  virtualNodesOf,
+} from './ring.ts';
 import type { VirtualNodes } from './ring.ts';
 import { assertShardCount } from './shard.ts';
 import { Table } from './table.ts';
@@ -54,6 +61,8 @@ export interface PlacementInput {
    * same, so that what wants no more is not moved by it. Default: `replication`.
    */
   readonly replicationMax?: number;
+  /** Virtual nodes per unit of a node's weight, at most one for each shard. Default: one for each shard. */
+  readonly virtualNodes?: number;
 }
 
 /**
@@ -67,7 +76,14 @@ export function placeShards(input: PlacementInput): string[][] {
   const replication = Math.min(input.replication, nodes.length);
   if (replication === 0) return Array.from({ length: shardCount }, () => []);
 
-  const rings = nodes.map((node) => virtualNodesOf(node.id, shardCount));
+  const rings = nodes.map((node) => {
+    const perWeight = input.virtualNodes ?? shardCount;
+    return virtualNodesOf(
+      node.id,
+      shardCount,
+      virtualNodeCount(perWeight, node.weight ?? 1, shardCount),
+    );
+  });
   let table = newTable(nodes, shardCount, replication);
   walkRing(table, rings);
   completeShards(table);
@@ -140,9 +156,9 @@ interface Walkers {
   /** Index of the node; the first `count` of them walk. */
   readonly nodes: Int32Array;
   count: number;
-  /** By node: it knocks whenever its progress passes its next rank. */
+  /** By node: it knocks whenever its progress passes the number of its knocks. */
   readonly progress: Float64Array;
-  readonly ranks: Int32Array;
+  readonly knocks: Int32Array;
   /** By node: where it knocks in this round. */
   readonly shards: Int32Array;
   /** One sortable number for each that knocks: offset, then position in `nodes`. */
@@ -156,7 +172,7 @@ function walkRing(table: Table, rings: readonly VirtualNodes[]): void {
     nodes: Int32Array.from(rings.keys()),
     count: length,
     progress: new Float64Array(length),
-    ranks: new Int32Array(length),
+    knocks: new Int32Array(length),
     shards: new Int32Array(length),
     keys: new Float64Array(length),
   };
@@ -174,11 +190,12 @@ function walkRing(table: Table, rings: readonly VirtualNodes[]): void {
 
 /** Those that have no room, or have been everywhere, stay behind. */
 function stopWalkers(table: Table, walkers: Walkers): void {
-  const { nodes, ranks } = walkers;
+  const { knocks, nodes, rings } = walkers;
   let count = 0;
   for (let position = 0; position < walkers.count; position++) {
     const node = nodes[position] ?? 0;
-    if ((ranks[node] ?? 0) < table.shardCount && table.hasRoom(node)) nodes[count++] = node;
+    const knocksMax = rings[node]?.knocks ?? 0;
+    if ((knocks[node] ?? 0) < knocksMax && table.hasRoom(node)) nodes[count++] = node;
   }
   walkers.count = count;
 }
@@ -189,7 +206,7 @@ function stopWalkers(table: Table, walkers: Walkers): void {
  * of that kind. Returns how many knock.
  */
 function advance(table: Table, walkers: Walkers): number {
-  const { keys, nodes, progress, ranks, rings, shards } = walkers;
+  const { keys, knocks, nodes, progress, rings, shards } = walkers;
   let fastest = 0;
   for (let position = 0; position < walkers.count; position++) {
     fastest = Math.max(fastest, table.shareOf(nodes[position] ?? 0));
@@ -197,17 +214,17 @@ function advance(table: Table, walkers: Walkers): number {
   let count = 0;
   for (let position = 0; position < walkers.count; position++) {
     const node = nodes[position] ?? 0;
-    const rank = ranks[node] ?? 0;
+    const knock = knocks[node] ?? 0;
     const moved = (progress[node] ?? 0) + table.shareOf(node) / fastest;
     progress[node] = moved;
-    if (moved < rank + 1) continue;
-    ranks[node] = rank + 1;
+    if (moved < knock + 1) continue;
+    knocks[node] = knock + 1;
     const ring = rings[node];
     assert(ring !== undefined);
-    const shard = shardAtRank(ring, rank);
+    const shard = shardAtKnock(ring, knock);
     if (table.ownerCountOf(shard) === table.replication) continue;
     shards[node] = shard;
-    keys[count++] = offsetAtRank(ring, rank) * INDEX_SPAN + position;
+    keys[count++] = offsetAtRank(ring, rankAtKnock(ring, knock)) * INDEX_SPAN + position;
   }
   return count;
 }
@@ -223,8 +240,13 @@ function validate({
   shardCount,
   replication,
   replicationMax = replication,
+  virtualNodes = shardCount,
 }: PlacementInput): void {
   assertShardCount(shardCount);
+  if (!Number.isInteger(virtualNodes) || virtualNodes < 1) {
+    const text = `${virtualNodes} is not a number of virtual nodes: use 1 or more.`;
+    throw new SteleError('INVALID_ARGUMENT', text);
+  }
   for (const count of [replication, replicationMax]) {
     if (Number.isInteger(count) && count >= 1 && count <= REPLICATION_MAX) continue;
     const text = `${count} is not a replication factor: use 1 to ${REPLICATION_MAX}.`;

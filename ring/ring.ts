@@ -17,9 +17,20 @@
 //
 // The permutation is computed, not stored: multiplications by odd numbers and xor-shifts, all
 // of them bijections of log2(S) bits. Everything is a function of the node's id alone.
+//
+// A node may have fewer than S virtual nodes: those of its lowest ranks. Then some arcs are without
+// one, and the walk from a shard goes on over the arcs that follow:
+//
+//     lap 0   the node is met by the shards on whose arcs it has virtual nodes, in the order of ranks
+//     lap 1   by the shards one arc before these, in the same order
+//     lap 2   two arcs before ... until it has been met by every shard (`knocks`)
 
 /** Constants of one node's permutation and offsets, drawn from its id. */
 export interface VirtualNodes {
+  /** How many there are, 1 .. S. */
+  readonly count: number;
+  /** After so many knocks the node has been at every shard. */
+  readonly knocks: number;
   readonly shardMask: number;
   readonly shift: number;
   readonly offsetSeed: number;
@@ -29,18 +40,52 @@ export interface VirtualNodes {
 
 const GOLDEN = 0x9e3779b1;
 
-/** The virtual nodes of the node named `id` on a ring of `shardCount` (a power of two) arcs. */
-export function virtualNodesOf(id: string, shardCount: number): VirtualNodes {
+/** How many virtual nodes a node of this weight has, where one of weight 1 has `perWeight`. */
+export function virtualNodeCount(perWeight: number, weight: number, shardCount: number): number {
+  return Math.min(shardCount, Math.round(perWeight * weight));
+}
+
+/** The `count` virtual nodes of the node named `id` on a ring of `shardCount` (a power of two) arcs. */
+export function virtualNodesOf(id: string, shardCount: number, count = shardCount): VirtualNodes {
   const low = hashText(id, 0x5bd1e995);
   const high = hashText(id, 0x27d4eb2f);
   const draw = (index: number): number => mix(mix(low + Math.imul(index, GOLDEN)) ^ high);
-  return {
+  const all = {
+    count: shardCount,
+    knocks: shardCount,
     shardMask: shardCount - 1,
     shift: Math.max(1, Math.log2(shardCount) >>> 1),
     offsetSeed: draw(0),
     multipliers: [draw(1) | 1, draw(2) | 1, draw(3) | 1],
     addends: [draw(4), draw(5)],
-  };
+  } as const;
+  return count >= shardCount ? all : { ...all, count, knocks: count * widestGap(all, count) };
+}
+
+/** Arcs from one that has a virtual node of the first `count` ranks to the next such one, at most. */
+function widestGap(nodes: VirtualNodes, count: number): number {
+  const shardCount = nodes.shardMask + 1;
+  const isTaken = new Uint8Array(shardCount);
+  for (let rank = 0; rank < count; rank++) isTaken[shardAtRank(nodes, rank)] = 1;
+  let widest = 0;
+  let last = isTaken.lastIndexOf(1) - shardCount;
+  for (let arc = 0; arc < shardCount; arc++) {
+    if (isTaken[arc] === 0) continue;
+    widest = Math.max(widest, arc - last);
+    last = arc;
+  }
+  return widest;
+}
+
+/** The rank of the virtual node with which the node knocks, lap after lap. */
+export function rankAtKnock({ count }: VirtualNodes, knock: number): number {
+  return knock % count;
+}
+
+/** The shard at which the node knocks: that of the rank, in each further lap one arc before. */
+export function shardAtKnock(nodes: VirtualNodes, knock: number): number {
+  const lap = Math.floor(knock / nodes.count);
+  return (shardAtRank(nodes, knock % nodes.count) - lap) & nodes.shardMask;
 }
 
 /** The shard on whose arc the node has its virtual node of this rank; a bijection of 0 .. S-1. */

@@ -21,8 +21,15 @@ export const ring = defineVerb({
   }),
   examples: ['stele ring', 'stele ring --draw', 'stele ring -o json'],
   async run({ settings: { values }, output }) {
-    const { shards } = await withAdmin(values, (admin) => admin.listShards());
-    const spread = spreadOf(shards);
+    const { nodes, shards } = await withAdmin(values, async (admin) => {
+      const [ofNodes, ofShards] = await Promise.all([admin.listNodes(), admin.listShards()]);
+      return { ...ofNodes, ...ofShards };
+    });
+    const counts = new Map(nodes.map(({ node, virtualNodes }) => [node?.id ?? '', virtualNodes]));
+    const spread = spreadOf(shards).map((one) => ({
+      ...one,
+      virtualNodes: counts.get(one.node) ?? 0,
+    }));
     if (values.output === 'json') printJson(output, spread);
     else if (spread.length === 0)
       output.line('No shard has an owner yet; `stele nodes` shows why.');
@@ -35,6 +42,7 @@ export const ring = defineVerb({
 
 const COLUMNS = [
   { title: 'NODE' },
+  { title: 'VIRTUAL NODES', align: 'right' },
   { title: 'FIRST OWNER', align: 'right' },
   { title: 'REPLICAS', align: 'right' },
   { title: 'OF MEAN', align: 'right' },
@@ -68,9 +76,10 @@ export function spreadOf(shards: readonly Pick<ShardSummary, 'owners'>[]): NodeS
     .sort((a, b) => a.node.localeCompare(b.node, 'en', { numeric: true }));
 }
 
-function toCells(spread: NodeSpread): string[] {
+function toCells(spread: NodeSpread & { readonly virtualNodes: number }): string[] {
   return [
     spread.node,
+    String(spread.virtualNodes),
     String(spread.first),
     String(spread.replicas),
     spread.ofMean.toFixed(2),

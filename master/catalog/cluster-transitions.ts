@@ -4,7 +4,7 @@ import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { NODE_COUNT_MAX } from '../../base/limits.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
-import { countersOf, epochOf } from './queries.ts';
+import { clusterOf, countersOf, epochOf, virtualNodesOf } from './queries.ts';
 import type { ClusterRecord, NodeRecord } from './records.ts';
 
 /** A catalog from a backup may have missed numbers that others have seen; these step over them. */
@@ -28,6 +28,16 @@ export function startEpoch(
     ],
     result: epoch,
   };
+}
+
+/** The ring has so many virtual nodes per unit of weight; more than one for each shard are that. */
+export function setVirtualNodes(state: CatalogState, virtualNodes: number): Transition<void> {
+  const { virtualNodes: _before, ...cluster } = clusterOf(state);
+  if (Math.min(virtualNodes, cluster.shardCount) === virtualNodesOf(state)) {
+    return { changes: [], result: undefined };
+  }
+  const record = virtualNodes < cluster.shardCount ? { ...cluster, virtualNodes } : cluster;
+  return { changes: [{ table: 'cluster', id: '', record }], result: undefined };
 }
 
 /**

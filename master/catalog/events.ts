@@ -1,9 +1,10 @@
 // The record of who did what, derived from the changes of a transaction and written with them: a change that
 // is durable has its event, whatever door it came through. Pure.
 
+import { applyChanges } from './catalog.ts';
 import type { CatalogState, Change, Recorder } from './catalog.ts';
 import type { EventRecord, Happening, KeyspaceRecord, LoadRecord, NodeRecord } from './records.ts';
-import { keepOf } from './queries.ts';
+import { keepOf, virtualNodesOf } from './queries.ts';
 import { versionId } from './records.ts';
 
 /** The oldest events beyond these go. */
@@ -26,6 +27,8 @@ export function eventChanges(state: CatalogState, record: EventRecord): Change[]
 export function happeningsOf(state: CatalogState, changes: readonly Change[]): Happening[] {
   return changes.flatMap((change) => {
     switch (change.table) {
+      case 'cluster':
+        return clusterHappenings(state, changes);
       case 'epoch':
         return epochHappenings(state, change.record?.epoch ?? 0, changes);
       case 'keyspace':
@@ -40,6 +43,13 @@ export function happeningsOf(state: CatalogState, changes: readonly Change[]): H
         return [];
     }
   });
+}
+
+function clusterHappenings(state: CatalogState, changes: readonly Change[]): Happening[] {
+  if (!state.cluster.has('')) return [];
+  const from = String(virtualNodesOf(state));
+  const to = String(virtualNodesOf(applyChanges(state, changes)));
+  return from === to ? [] : [{ what: 'virtual-nodes', from, to }];
 }
 
 function epochHappenings(

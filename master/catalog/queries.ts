@@ -16,6 +16,12 @@ import type {
 /** More than a manifest is ever merged. */
 const REVISIONS_PER_SKIP = 100_000;
 
+/** Virtual nodes per unit of a datanode's weight. */
+export function virtualNodesOf(state: CatalogState): number {
+  const { shardCount, virtualNodes } = clusterOf(state);
+  return virtualNodes ?? shardCount;
+}
+
 /** The cluster's record; it is written before anything else can be asked. */
 export function clusterOf(state: CatalogState): ClusterRecord {
   const record = state.cluster.get('');

@@ -1,6 +1,6 @@
 // What the catalog holds, record by record, as it is stored: JSON with a format number.
 //
-//   cluster                      identity, fixed at the first start
+//   cluster                      identity, fixed at the first start; the ring's virtual nodes
 //   epoch                        the present leader's term
 //   counters                     what the next new things are numbered by
 //   keyspace/<uid>               one dataset: name, state, what is desired of it
@@ -25,6 +25,8 @@ const RECORD_FORMAT = 1;
 export interface ClusterRecord {
   readonly id: string;
   readonly shardCount: number;
+  /** Per unit of a datanode's weight; absent: one for each shard. */
+  readonly virtualNodes?: number;
   readonly createdAt: string;
 }
 

@@ -8,7 +8,7 @@
 
 import type { CatalogState } from '../catalog/catalog.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
-import { clusterOf, epochOf } from '../catalog/queries.ts';
+import { clusterOf, epochOf, virtualNodesOf } from '../catalog/queries.ts';
 import { catalogFacts } from './datasets.ts';
 import type { CatalogFacts } from './datasets.ts';
 import { lingeringOf } from './departures.ts';
@@ -130,6 +130,7 @@ export function buildWorld(
     holdings: state.holdings,
     nowMs,
     shardCount: clusterOf(state.catalog).shardCount,
+    virtualNodes: virtualNodesOf(state.catalog),
     replication: settings.replication,
     // A keyspace first seen by this master may have had a load just before: it gets the full time.
     lastLoadMs: new Map(facts.keyspaceUids.map((uid) => [uid, state.lastLoadMs.get(uid) ?? nowMs])),

@@ -7,7 +7,7 @@ import type { World } from './world.ts';
 
 type PlacementInput = Pick<
   World,
-  'nodes' | 'draining' | 'nowMs' | 'shardCount' | 'replication' | 'datasets'
+  'nodes' | 'draining' | 'nowMs' | 'shardCount' | 'virtualNodes' | 'replication' | 'datasets'
 >;
 
 type Placement = readonly (readonly string[])[];
@@ -29,8 +29,9 @@ export function placeOwners(before: Placed, input: PlacementInput): Placed {
     weight,
   }));
   nodes.sort((left, right) => (left.id < right.id ? -1 : 1));
-  const { replication, shardCount } = input;
-  const asked = { nodes, shardCount, replication, replicationMax: replicationMax(input) };
+  const { replication, shardCount, virtualNodes } = input;
+  const most = replicationMax(input);
+  const asked = { nodes, shardCount, virtualNodes, replication, replicationMax: most };
   const isSame = before.input !== undefined && isSameInput(before.input, asked);
   return isSame ? before : { input: asked, owners: placeShards(asked) };
 }
@@ -39,6 +40,7 @@ export function placeOwners(before: Placed, input: PlacementInput): Placed {
 function isSameInput(left: RingInput, right: RingInput): boolean {
   return (
     left.shardCount === right.shardCount &&
+    left.virtualNodes === right.virtualNodes &&
     left.replication === right.replication &&
     left.replicationMax === right.replicationMax &&
     left.nodes.length === right.nodes.length &&

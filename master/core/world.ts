@@ -41,6 +41,8 @@ export interface Leaving {
 export interface World {
   readonly nowMs: number;
   readonly shardCount: number;
+  /** Of the ring, per unit of a datanode's weight. */
+  readonly virtualNodes: number;
   readonly replication: number;
   readonly nodes: Membership;
   /** Ids of nodes whose drain is desired. */

@@ -31,6 +31,7 @@ class FakeAdmin {
       trouble: '',
       drainLeft: 0,
       viewLag: 0,
+      virtualNodes: 128,
     };
     return { node, ...zeros, ...more, progress: 0.4 };
   }

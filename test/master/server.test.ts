@@ -132,6 +132,27 @@ describe('startMaster', () => {
     expect(second.operations.current().epoch).toBeGreaterThan(epoch);
   });
 
+  test('keeps the number of virtual nodes that one start was told for those that are told none', async () => {
+    const virtualNodes = async (flags: Record<string, unknown>): Promise<number | undefined> => {
+      const master = await start(flags);
+      if (network.nodes.size === 0) {
+        const { address, id: nodeId, incarnation } = network.add('a');
+        const common = { zone: '', segmentFormat: 1, clusterId: '' };
+        const node = { ...common, nodeId, incarnation, address, weight: 2 };
+        await master.registrar.registerNode(node, { deadlineMs: 1000 });
+      }
+      const view = (): number => master.operations.current().nodes.length;
+      await until(() => view() === 1, 'the datanode is known');
+      const [node] = (await master.operations.listNodes()).nodes;
+      await master.close();
+      return node?.virtualNodes;
+    };
+    expect(await virtualNodes({ virtualNodes: '10' })).toBe(20);
+    expect(await virtualNodes({})).toBe(20);
+    expect(await virtualNodes({ virtualNodes: '128' })).toBe(128);
+    expect(await virtualNodes({})).toBe(128);
+  });
+
   test('refuses a number of shards that is no power of two', async () => {
     await expect(start({ shards: 100 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });

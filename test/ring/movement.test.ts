@@ -66,6 +66,18 @@ describe('movement', () => {
     expect(mean(leaves(members))).toBeLessThanOrEqual(1.15);
   });
 
+  it('stays within 1.25 x ideal in the mean with an eighth of the virtual nodes', () => {
+    const few = (nodes: ReturnType<typeof apartNodes>): string[][] =>
+      placeShards({ nodes, shardCount: 1024, replication: 2, virtualNodes: 128 });
+    const moves = Array.from({ length: ROUNDS }, (_, round) => {
+      const after = apartNodes(11, round);
+      const before = after.toSpliced(round % 10, 1);
+      return movedReplicas(few(before), few(after)) / (2048 / 11);
+    });
+    expect(mean(moves)).toBeLessThanOrEqual(1.1);
+    expect(Math.max(...moves)).toBeLessThanOrEqual(1.25);
+  });
+
   it('moves a returning node back to exactly what it had', () => {
     const nodes = apartNodes(7, 1);
     const again = [...nodes.slice(1), ...nodes.slice(0, 1)];

@@ -6,6 +6,7 @@ import { apartNodes, counts, largest, placement } from './members.ts';
 
 const shardCounts = fc.constantFrom(1, 2, 16, 128, 256);
 const replications = fc.integer({ min: 1, max: 4 });
+const perWeight = fc.integer({ min: 1, max: 300 });
 
 /** Nodes with names of any kind in up to 5 zones; hosts belong to one zone. */
 const memberships = fc.uniqueArray(
@@ -59,15 +60,17 @@ describe('placement', () => {
     );
   });
 
-  it('uses as many zones as there are, then as many hosts', () => {
+  it('uses as many zones as there are, then as many hosts, with any number of virtual nodes', () => {
     fc.assert(
-      fc.property(memberships, shardCounts, replications, (nodes, shardCount, replication) => {
+      fc.property(memberships, shardCounts, replications, perWeight, (nodes, ...numbers) => {
+        const [shardCount, replication, virtualNodes] = numbers;
         const zoneOf = new Map(nodes.map((node) => [node.id, node.zone]));
         const hostOf = new Map(nodes.map((node) => [node.id, node.host]));
         const zones = Math.min(replication, new Set(zoneOf.values()).size);
         const hosts = Math.min(replication, new Set(hostOf.values()).size);
-        const bad = placeShards({ nodes, shardCount, replication }).find(
+        const bad = placeShards({ nodes, shardCount, replication, virtualNodes }).find(
           (list) =>
+            new Set(list).size !== Math.min(replication, nodes.length) ||
             new Set(list.map((id) => zoneOf.get(id))).size !== zones ||
             new Set(list.map((id) => hostOf.get(id))).size !== hosts,
         );
@@ -183,11 +186,37 @@ describe('placement', () => {
     }
   });
 
+  it('is the same with one virtual node for each shard, with more, and without a number', () => {
+    fc.assert(
+      fc.property(memberships, shardCounts, replications, (nodes, shardCount, replication) => {
+        const heavy = nodes.map((node, at) => ({ ...node, weight: (at % 3) + 1 }));
+        const plain = placeShards({ nodes: heavy, shardCount, replication });
+        for (const virtualNodes of [shardCount, 2 * shardCount]) {
+          const input = { nodes: heavy, shardCount, replication, virtualNodes };
+          expect(placeShards(input)).toEqual(plain);
+        }
+      }),
+    );
+  });
+
+  it('holds the load bound with few virtual nodes, in proportion to weights', () => {
+    for (const virtualNodes of [1, 4, 32]) {
+      const nodes = apartNodes(9, 3).map((node, at) => ({ ...node, weight: (at % 3) + 1 }));
+      const input = { nodes, shardCount: 1024, replication: 2, virtualNodes };
+      const load = counts(placeShards(input).flat());
+      for (const node of nodes) {
+        expect(load.get(node.id)).toBeLessThanOrEqual(Math.ceil((1.1 * 2048 * node.weight) / 18));
+      }
+    }
+  });
+
   it.each([
     ['no power of two', { shardCount: 100 }],
     ['no replica', { replication: 0 }],
     ['half a replica', { replication: 1.5 }],
     ['too many replicas', { replication: 8 }],
+    ['no virtual node', { virtualNodes: 0 }],
+    ['half a virtual node', { virtualNodes: 1.5 }],
     ['a name twice', { nodes: [...apartNodes(2, 1), ...apartNodes(1, 1)] }],
     ['no weight', { nodes: apartNodes(2, 1).map((node) => ({ ...node, weight: 0 })) }],
     [

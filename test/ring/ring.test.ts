@@ -1,6 +1,12 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { offsetAtRank, shardAtRank, virtualNodesOf } from '../../ring/ring.ts';
+import {
+  offsetAtRank,
+  rankAtKnock,
+  shardAtKnock,
+  shardAtRank,
+  virtualNodesOf,
+} from '../../ring/ring.ts';
 
 describe('the ring', () => {
   it('puts exactly one virtual node of every node on every arc', () => {
@@ -13,6 +19,29 @@ describe('the ring', () => {
         expect(arcs.size).toBe(count);
         expect(Math.min(...arcs)).toBe(0);
         expect(Math.max(...arcs)).toBe(count - 1);
+      }),
+    );
+  });
+
+  it('leads a node with fewer virtual nodes past every shard, the nearest first', () => {
+    const shardCount = fc.integer({ min: 0, max: 9 }).map((bits) => 2 ** bits);
+    const rings = shardCount.chain((shards) =>
+      fc.tuple(fc.string(), fc.constant(shards), fc.integer({ min: 1, max: shards })),
+    );
+    fc.assert(
+      fc.property(rings, ([id, shards, count]) => {
+        const nodes = virtualNodesOf(id, shards, count);
+        const all = virtualNodesOf(id, shards);
+        const met = new Set<number>();
+        for (let knock = 0; knock < nodes.knocks; knock++) {
+          const shard = shardAtKnock(nodes, knock);
+          // In the first lap as with all virtual nodes, then as many arcs before.
+          const arcs = (shardAtRank(all, rankAtKnock(nodes, knock)) - shard + shards) % shards;
+          expect(arcs).toBe(Math.floor(knock / count));
+          met.add(shard);
+        }
+        expect(met.size).toBe(shards);
+        expect(nodes.knocks).toBeLessThanOrEqual(count * (shards - count + 1));
       }),
     );
   });

@@ -2,7 +2,7 @@
 // chance, and looks first whether it may: a fault that destroys the last good copy of something would
 // prove nothing.
 
-import { removeNode, setDrain } from '../../master/catalog/cluster-transitions.ts';
+import { removeNode, setDrain, setVirtualNodes } from '../../master/catalog/cluster-transitions.ts';
 import {
   dropKeyspace,
   resumeKeyspace,
@@ -49,6 +49,7 @@ const OPERATIONS: readonly Action[] = [
   [2, 'wake', (sim) => sim.operate((state) => resumeKeyspace(state, keyspaceOf(sim)))],
   [1, 'drop', dropOne],
   [1, 'replicate', replicate],
+  [1, 'another ring', anotherRing],
   [2, 'swap under an append', swapUnderAppend],
   [2, 'roll back', rollBack],
   [1, 'promote', promoteOne],
@@ -222,6 +223,11 @@ function rollBack(sim: SimWorld): void {
 }
 
 /** Another version becomes current while an append is on its way. */
+/** In the product a start of the master does that. */
+function anotherRing(sim: SimWorld): void {
+  sim.operate((state) => setVirtualNodes(state, sim.random.int(1, SHARDS + 1)));
+}
+
 function swapUnderAppend(sim: SimWorld): void {
   const keyspace = keyspaceOf(sim);
   sim.loader.load(keyspace, 'APPEND');

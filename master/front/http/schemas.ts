@@ -57,6 +57,7 @@ const NODE = object({
   trouble: TEXT,
   drain_left: COUNT,
   view_lag: COUNT,
+  virtual_nodes: COUNT,
 });
 const HEALTH = object({
   status: HEALTH_WORD,

@@ -3,9 +3,19 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { CatalogState } from '../../../master/catalog/catalog.ts';
 import { NODE_COUNT_MAX } from '../../../base/limits.ts';
-import { raiseEpoch, recordNode, startEpoch } from '../../../master/catalog/cluster-transitions.ts';
+import {
+  raiseEpoch,
+  recordNode,
+  setVirtualNodes,
+  startEpoch,
+} from '../../../master/catalog/cluster-transitions.ts';
 import { dropKeyspace, forgetKeyspace } from '../../../master/catalog/keyspace-transitions.ts';
-import { epochOf, requireKeyspace, revisionOf } from '../../../master/catalog/queries.ts';
+import {
+  epochOf,
+  requireKeyspace,
+  revisionOf,
+  virtualNodesOf,
+} from '../../../master/catalog/queries.ts';
 import { CatalogHistory, KEYSPACE } from './catalog-history.ts';
 
 const FRESH = { id: 'c', shardCount: 16, createdAt: '' };
@@ -42,6 +52,20 @@ describe('a registration', () => {
     expect(() => recordNode(state, node('more'))).toThrow(/2000 datanodes are registered/);
     expect(recordNode(state, node('n7')).changes).toHaveLength(1);
   });
+});
+
+it('a number of virtual nodes is kept over starts, and one for each shard is the most', () => {
+  const set = (count: number): number => {
+    history.run((state) => setVirtualNodes(state, count));
+    return virtualNodesOf(history.state);
+  };
+  expect(virtualNodesOf(history.state)).toBe(16);
+  expect(set(3)).toBe(3);
+  start(false);
+  expect(virtualNodesOf(history.state)).toBe(3);
+  expect(set(17)).toBe(16);
+  // As a cluster that was never told one.
+  expect(history.state.cluster.get('')).toEqual(FRESH);
 });
 
 describe('a start', () => {

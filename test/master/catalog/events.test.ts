@@ -9,6 +9,7 @@ import {
   recordNode,
   removeNode,
   setDrain,
+  setVirtualNodes,
   startEpoch,
 } from '../../../master/catalog/cluster-transitions.ts';
 import { eventChanges, eventId, EVENTS, happeningsOf } from '../../../master/catalog/events.ts';
@@ -70,6 +71,9 @@ describe('events', () => {
     expect(told((s) => startEpoch(s, FRESH))).toEqual(['master-start 0>1']);
     expect(told((s) => startEpoch(s, FRESH, true))).toEqual(['restore 1>1001']);
     expect(told((s) => raiseEpoch(s, 1005))).toEqual(['restore 1001>1006']);
+    expect(told((s) => setVirtualNodes(s, 4))).toEqual(['virtual-nodes 16>4']);
+    expect(told((s) => setVirtualNodes(s, 4))).toEqual([]);
+    expect(told((s) => setVirtualNodes(s, 400))).toEqual(['virtual-nodes 4>16']);
     const first = history.load().number;
     expect(history.seen.find(({ what }) => what === 'commit')).toMatchObject({
       keyspace: KEYSPACE,

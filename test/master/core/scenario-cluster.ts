@@ -3,7 +3,12 @@
 
 import { applyChanges, emptyCatalog } from '../../../master/catalog/catalog.ts';
 import type { CatalogState, Transition } from '../../../master/catalog/catalog.ts';
-import { recordNode, removeNode, startEpoch } from '../../../master/catalog/cluster-transitions.ts';
+import {
+  recordNode,
+  removeNode,
+  setVirtualNodes,
+  startEpoch,
+} from '../../../master/catalog/cluster-transitions.ts';
 import { reserveVersion, settleLoad } from '../../../master/catalog/commit-transitions.ts';
 import { gateFor } from '../../../master/catalog/gate.ts';
 import { forgetKeyspace, noteObserved } from '../../../master/catalog/keyspace-transitions.ts';
@@ -93,8 +98,12 @@ export class ScenarioCluster {
   }
 
   /** The master is killed and started: the catalog is all it knows. */
-  restartMaster(): void {
-    this.state = beginControl(this.#started(this.state.catalog), this.settings, this.nowMs);
+  restartMaster(virtualNodes = 0): void {
+    let catalog = this.#started(this.state.catalog);
+    if (virtualNodes > 0) {
+      catalog = applyChanges(catalog, setVirtualNodes(catalog, virtualNodes).changes);
+    }
+    this.state = beginControl(catalog, this.settings, this.nowMs);
     for (const record of this.state.catalog.node.values()) this.dispatch({ kind: 'known', record });
   }
 

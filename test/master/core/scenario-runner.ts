@@ -32,7 +32,7 @@
 //   turn / do                     a turn of the control plane; what it ordered is carried out
 //   settle                        beats, views, turns and orders until there is nothing to do
 //   drain ID, resume ID, remove ID, suspend KS, wake KS, drop KS, rollback KS [N], keep KS N, copies KS N,
-//   drop-version KS N, restart-master
+//   drop-version KS N, restart-master [virtual-nodes=N]
 //   nodes, health, routes, keyspaces, loss ID, owners, explain KS SHARD   say what there is
 
 import { parseDurationMs } from '../../../base/units.ts';
@@ -140,7 +140,7 @@ class ScenarioRun {
 
   #onCluster(verb: string, option: (name: string) => string | undefined): string[] | undefined {
     if (verb === 'restart-master') {
-      this.#cluster.restartMaster();
+      this.#cluster.restartMaster(Number(option('virtual-nodes') ?? 0));
       return [];
     }
     if (verb !== 'cluster') return undefined;

@@ -96,6 +96,7 @@ export function world(
   return {
     nowMs: 0,
     shardCount: 4,
+    virtualNodes: 4,
     replication: 2,
     nodes: new Map(ids.map((id) => [id, serving(id)])),
     draining: new Set(),

@@ -252,6 +252,7 @@ export class FakeCluster implements ClusterOperations {
       trouble: '',
       drainLeft: 0,
       viewLag: 0,
+      virtualNodes: 128,
     };
     return this.#view.nodes.map((node) => ({ node, replicas: 10, ...bytes, ...rest }));
   }

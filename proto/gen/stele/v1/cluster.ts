@@ -122,6 +122,8 @@ export interface NodeSummary {
   drainLeft: number;
   /** Views of this epoch that it has not taken yet; 0 for one that has the present one. */
   viewLag: number;
+  /** On the ring, by its weight: at most one for each shard. */
+  virtualNodes: number;
 }
 
 export interface ListKeyspacesRequest {
@@ -1174,6 +1176,7 @@ function createBaseNodeSummary(): NodeSummary {
     weight: 0,
     drainLeft: 0,
     viewLag: 0,
+    virtualNodes: 0,
   };
 }
 
@@ -1217,6 +1220,9 @@ export const NodeSummary: MessageFns<NodeSummary> = {
     }
     if (message.viewLag !== 0) {
       writer.uint32(104).uint64(message.viewLag);
+    }
+    if (message.virtualNodes !== 0) {
+      writer.uint32(112).uint32(message.virtualNodes);
     }
     return writer;
   },
@@ -1336,6 +1342,14 @@ export const NodeSummary: MessageFns<NodeSummary> = {
             }
 
             message.viewLag = longToNumber(reader.uint64());
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.virtualNodes = reader.uint32();
             continue;
           }
         }
