@@ -15,7 +15,7 @@ import type { Clock } from '../base/clock.ts';
 import { sleep, wallClockIsoIn } from '../base/clock.ts';
 import type { SteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import type { OrderHeader, VersionRef } from '../proto/gen/stele/v1/datanode.ts';
+import type { OrderHeader } from '../proto/gen/stele/v1/datanode.ts';
 import type { Manifest } from '../proto/gen/stele/v1/segment.ts';
 import { HealthStatus } from '../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
@@ -23,8 +23,8 @@ import type { ViewSource } from '../proto/operations.ts';
 import type { LinkFactory } from '../proto/ports.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import { noteObserved } from './catalog/keyspace-transitions.ts';
-import { clusterOf, epochOf, revisionOf } from './catalog/queries.ts';
-import { manifestMessage, versionId } from './catalog/records.ts';
+import { clusterOf, epochOf } from './catalog/queries.ts';
+import { versionId } from './catalog/records.ts';
 import type { ObservedRecord } from './catalog/records.ts';
 import { Cleaning } from './cleaning.ts';
 import { applyEvent } from './core/control-events.ts';
@@ -35,9 +35,9 @@ import { takeTurn } from './core/control.ts';
 import type { Health } from './core/health.ts';
 import { observedOf } from './core/keyspace-loop.ts';
 import type { Copy, InFlight } from './core/repair.ts';
-import { revisionRef } from './core/world.ts';
-import type { Dataset, World } from './core/world.ts';
+import type { World } from './core/world.ts';
 import { Leadership } from './leadership.ts';
+import { OutdatedManifests, manifestOf } from './manifests.ts';
 import { Merging } from './merging.ts';
 import { NodeSync } from './nodes/node-sync.ts';
 import { Orders } from './orders.ts';
@@ -49,13 +49,6 @@ interface LeaderSettings extends ControlSettings {
   readonly heartbeatDeadlineMs: number;
   /** Per datanode, of segments read; 0: unlimited. */
   readonly mergeBytesPerSecondMax: number;
-}
-
-/** What a node lacked when it was last looked at, and what was looked at. */
-interface OutdatedManifests {
-  readonly datasets: readonly Dataset[];
-  readonly manifests: ReadonlySet<string> | undefined;
-  readonly refs: readonly VersionRef[];
 }
 
 export interface LeaderOptions {
@@ -82,7 +75,7 @@ export class Leader implements ViewSource {
   readonly #cleaning: Cleaning;
   readonly #viewListeners = new Set<(view: ClusterView) => void>();
   readonly #stop = new AbortController();
-  readonly #outdated = new Map<string, OutdatedManifests>();
+  readonly #outdated = new OutdatedManifests();
   #state: ControlState;
   #turnPlanned = false;
   #noting = false;
@@ -316,14 +309,14 @@ export class Leader implements ViewSource {
   #forgetNode(nodeId: string): void {
     this.#leadership.forget(nodeId);
     this.sync.forget(nodeId);
-    this.#outdated.delete(nodeId);
+    this.#outdated.forget(nodeId);
   }
 
   #syncSide(): ConstructorParameters<typeof NodeSync>[1] {
     return {
       header: (nodeId) => this.header(nodeId),
       currentView: () => this.current(),
-      manifest: (ref) => this.manifest(ref),
+      manifest: (ref) => manifestOf(this.catalog.state, ref),
       holdingsRevisions: (nodeId) => ({
         known: this.#state.holdings.get(nodeId)?.revision ?? 0,
         reported: this.#state.nodes.get(nodeId)?.report?.holdingsRevision ?? 0,
@@ -332,26 +325,10 @@ export class Leader implements ViewSource {
       onHoldings: (nodeId, incarnation, list, since) =>
         this.#dispatch({ kind: 'listed', nodeId, incarnation, list, since }),
       onManifestHeld: (...held) => this.noteManifestHeld(...held),
-      outdatedManifests: (nodeId) => this.#outdatedManifests(nodeId),
+      outdatedManifests: (nodeId) => this.#outdated.of(nodeId, this.#state),
       onViewApplied: (nodeId, incarnation, view) =>
         this.#dispatch({ kind: 'view-applied', nodeId, incarnation, view }),
     };
-  }
-
-  /** After deltas were merged, or numbers were stepped over; versions whose manifests were never changed are in the view's hands. */
-  #outdatedManifests(nodeId: string): readonly VersionRef[] {
-    const manifests = this.#state.holdings.get(nodeId)?.manifests;
-    const { datasets } = this.#state.facts;
-    const before = this.#outdated.get(nodeId);
-    // Asked with each heartbeat, and nearly always about the same.
-    if (before?.datasets === datasets && before.manifests === manifests) return before.refs;
-    const refs = datasets
-      .filter(
-        ({ ref, revision }) => revision > 0 && manifests?.has(revisionRef(ref, revision)) !== true,
-      )
-      .map(({ uid, version }) => ({ keyspaceUid: uid, version }));
-    this.#outdated.set(nodeId, { datasets, manifests, refs });
-    return refs;
   }
 
   #mergingSide(): ConstructorParameters<typeof Merging>[0] {
@@ -391,18 +368,5 @@ export class Leader implements ViewSource {
       drop: (plans) => this.#orders.drop(plans),
       onForgotten: () => this.#planTurn(),
     };
-  }
-
-  /** The manifest of a committed version; undefined when it is gone. */
-  manifest(ref: VersionRef): Manifest | undefined {
-    const { state } = this.catalog;
-    const id = versionId(ref.keyspaceUid, ref.version);
-    const keyspace = state.keyspace.get(ref.keyspaceUid);
-    const version = state.version.get(id);
-    const manifest = state.manifest.get(id);
-    if (keyspace === undefined || version === undefined || manifest === undefined) return undefined;
-    const { shardCount } = clusterOf(state);
-    const revision = revisionOf(state, manifest);
-    return manifestMessage(keyspace, version, manifest, { revision, shardCount });
   }
 }
