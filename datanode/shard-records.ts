@@ -16,7 +16,7 @@
 import assert from 'node:assert/strict';
 import { SteleError } from '../base/errors.ts';
 import { POSITION_COUNT } from '../resp/scan-cursor.ts';
-import { hashKey, lastHash2 } from '../segment/hash.ts';
+import { hashKeyAt, lastHash2 } from '../segment/hash.ts';
 import { findHashedRecord, firstRecordNear } from '../segment/reader.ts';
 import type { Segment } from '../segment/reader.ts';
 import { decodeRecord, newRecordBounds } from '../segment/record.ts';
@@ -121,7 +121,7 @@ class SegmentHead {
       throw new SteleError('CORRUPT', `Segment ${segment.meta.id} has no record at offset ${at}.`);
     }
     const { keyStart, valueStart } = bounds;
-    this.h1 = hashKey(segment.bytes, keyStart, valueStart, segment.seed1, segment.seed2);
+    this.h1 = hashKeyAt(segment.view, keyStart, valueStart, segment.seed1, segment.seed2);
     this.h2 = lastHash2();
     this.position = this.h1 >>> POSITION_SHIFT;
   }

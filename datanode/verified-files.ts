@@ -1,6 +1,6 @@
-// Which segment files have passed the full check, by the SHA-256 of their bytes, over restarts:
+// Which segment files have passed the full check, by their seals (verify-steps.ts), over restarts:
 //
-//   <data-dir>/verified   one line a segment: `1 <keyspace uid> <segment id> <sha256>`
+//   <data-dir>/verified   one line a segment: `2 <keyspace uid> <segment id> <seal>`
 //
 // The first word is the number of the rules that the check followed; lines of other rules say nothing. What is
 // not in the file is checked in full at the next start, so it is never synced, and a failed write is harmless.
@@ -11,7 +11,7 @@ import type { BackgroundTasks } from '../base/background.ts';
 import { systemErrorCode } from '../base/errors.ts';
 
 /** Counts up whenever the full check (segment/verify.ts) finds something that it did not find before. */
-const RULES = '1';
+const RULES = '2';
 /** Lines of segments that are gone, beyond as many as there are, before the file is written again. */
 const OLD_LINES_MAX = 1000;
 
@@ -23,8 +23,8 @@ interface SegmentPlace {
 export class VerifiedFiles {
   readonly #path: string;
   readonly #background: BackgroundTasks;
-  /** `uid id` -> SHA-256 in hex. */
-  readonly #sha256 = new Map<string, string>();
+  /** `uid id` -> seal. */
+  readonly #seals = new Map<string, string>();
   #lineCount = 0;
   #pending = '';
   #isWriting = false;
@@ -44,32 +44,32 @@ export class VerifiedFiles {
       if (systemErrorCode(thrown) === undefined) throw thrown;
     }
     for (const line of text.split('\n')) {
-      const [rules, uid, id, sha256, ...more] = line.split(' ');
+      const [rules, uid, id, seal, ...more] = line.split(' ');
       this.#lineCount++;
-      if (rules !== RULES || sha256?.length !== 64 || more.length > 0) continue;
-      this.#sha256.set(`${uid} ${id}`, sha256);
+      if (rules !== RULES || seal?.length !== 64 || more.length > 0) continue;
+      this.#seals.set(`${uid} ${id}`, seal);
     }
     // A line that a crash has cut off ends here.
     if (text !== '' && !text.endsWith('\n')) this.#pending = '\n';
   }
 
-  /** The SHA-256 of the bytes that passed the full check under this name; empty: none did. */
-  sha256Of({ keyspaceUid, segmentId }: SegmentPlace): string {
-    return this.#sha256.get(`${keyspaceUid} ${segmentId}`) ?? '';
+  /** The seal of the bytes that passed the full check under this name; empty: none did. */
+  sealOf({ keyspaceUid, segmentId }: SegmentPlace): string {
+    return this.#seals.get(`${keyspaceUid} ${segmentId}`) ?? '';
   }
 
   /** Remembers bytes that have passed the full check. */
-  add({ keyspaceUid, segmentId }: SegmentPlace, sha256: string): void {
+  add({ keyspaceUid, segmentId }: SegmentPlace, seal: string): void {
     const name = `${keyspaceUid} ${segmentId}`;
-    if (this.#sha256.get(name) === sha256) return;
-    this.#sha256.set(name, sha256);
+    if (this.#seals.get(name) === seal) return;
+    this.#seals.set(name, seal);
     this.#lineCount++;
-    this.#pending += lineOf(name, sha256);
+    this.#pending += lineOf(name, seal);
     this.#write();
   }
 
   forget({ keyspaceUid, segmentId }: SegmentPlace): void {
-    this.#sha256.delete(`${keyspaceUid} ${segmentId}`);
+    this.#seals.delete(`${keyspaceUid} ${segmentId}`);
   }
 
   #write(): void {
@@ -88,17 +88,17 @@ export class VerifiedFiles {
   async #writePending(): Promise<void> {
     const text = this.#pending;
     this.#pending = '';
-    if (this.#lineCount <= 2 * this.#sha256.size + OLD_LINES_MAX) {
+    if (this.#lineCount <= 2 * this.#seals.size + OLD_LINES_MAX) {
       await appendFile(this.#path, text);
       return;
     }
-    const lines = [...this.#sha256].map(([name, sha256]) => lineOf(name, sha256));
+    const lines = [...this.#seals].map(([name, seal]) => lineOf(name, seal));
     this.#lineCount = lines.length;
     await writeFile(`${this.#path}.tmp`, lines.join(''));
     await rename(`${this.#path}.tmp`, this.#path);
   }
 }
 
-function lineOf(name: string, sha256: string): string {
-  return `${RULES} ${name} ${sha256}\n`;
+function lineOf(name: string, seal: string): string {
+  return `${RULES} ${name} ${seal}\n`;
 }

@@ -54,12 +54,12 @@ export class Verifier {
 
   /**
    * Opens a segment file's bytes, checks that they are the segment asked for, and verifies them in full,
-   * unless the very same bytes have been verified so before. Throws CORRUPT or UNKNOWN_FORMAT.
+   * unless the very same bytes have passed that before. Throws CORRUPT or UNKNOWN_FORMAT.
    */
   async verify(bytes: Buffer, expected: ExpectedSegment): Promise<Segment> {
     const { verified } = this.#options;
     const segment = openAs(bytes, expected);
-    verified.add(expected, await this.#run(segment, 'full', verified.sha256Of(expected), ''));
+    verified.add(expected, await this.#run(segment, 'full', verified.sealOf(expected), ''));
     return segment;
   }
 
@@ -83,24 +83,24 @@ export class Verifier {
     this.#pool = undefined;
   }
 
-  /** Resolves to the SHA-256 of the bytes where the depth is `full`. `path`: where they go; empty: nowhere. */
+  /** Resolves to the segment's seal where the depth is `full`. `path`: where they go; empty: nowhere. */
   async #run(
     segment: Segment,
     depth: VerifyDepth,
-    knownSha256: string,
+    knownSeal: string,
     path: string,
   ): Promise<string> {
     const { bytes } = segment;
     if (bytes.length <= IN_PLACE_BYTES_MAX || this.#file === undefined) {
-      const sha256 = await inPlace(stepsOf(segment, depth, knownSha256));
+      const seal = await inPlace(stepsOf(segment, depth, knownSeal));
       if (path !== '') await writeNewFile(path, bytes);
-      return sha256;
+      return seal;
     }
     const { buffer: shared, byteLength, byteOffset } = bytes;
     const isBesideReaders = this.#options.isBesideReaders?.() ?? false;
-    const task = { shared, byteOffset, byteLength, depth, knownSha256, path, isBesideReaders };
+    const task = { shared, byteOffset, byteLength, depth, knownSeal, path, isBesideReaders };
     const reply = await this.#runInThread(this.#threads(this.#file), task);
-    if (reply.ok) return reply.sha256;
+    if (reply.ok) return reply.seal;
     throw new SteleError(isErrorCode(reply.code) ? reply.code : 'CORRUPT', reply.message);
   }
 

@@ -16,7 +16,7 @@ export interface VerifyTask {
   readonly byteLength: number;
   readonly depth: VerifyDepth;
   /** Of bytes that have passed the full check; empty: none are known. */
-  readonly knownSha256: string;
+  readonly knownSeal: string;
   /** Where good bytes are written to, and synced; the file must not exist. Empty: nowhere. */
   readonly path: string;
   /** Readers are being answered meanwhile. */
@@ -25,7 +25,7 @@ export interface VerifyTask {
 
 /** An error as data: a thrown one would lose its code on the way between threads. */
 export type VerifyReply =
-  | { readonly ok: true; readonly sha256: string }
+  | { readonly ok: true; readonly seal: string }
   | { readonly ok: false; readonly code: string; readonly message: string };
 
 giveWayInThread();
@@ -34,16 +34,16 @@ const strokes = new Strokes();
 export default function verify(task: VerifyTask): VerifyReply {
   const bytes = Buffer.from(task.shared, task.byteOffset, task.byteLength);
   const rest = task.isBesideReaders ? () => strokes.rest() : undefined;
-  let sha256: string;
+  let seal: string;
   try {
-    sha256 = runSteps(stepsOf(openSegment(bytes), task.depth, task.knownSha256), rest);
+    seal = runSteps(stepsOf(openSegment(bytes), task.depth, task.knownSeal), rest);
   } catch (thrown) {
     return failure(thrown, 'CORRUPT');
   }
-  if (task.path === '') return { ok: true, sha256 };
+  if (task.path === '') return { ok: true, seal };
   try {
     writeFileSynced(task.path, bytes, rest);
-    return { ok: true, sha256 };
+    return { ok: true, seal };
   } catch (thrown) {
     return failure(thrown, 'IO');
   }

@@ -11,7 +11,7 @@
 
 import assert from 'node:assert/strict';
 import { DIGEST_BYTES } from './layout.ts';
-import { finalMix } from './hash.ts';
+import { finalMix, readTailAt } from './hash.ts';
 
 /** "STEL". Not zero, or the record of an empty key and an empty value would not count. */
 const SEED_BASE = 0x4c455453;
@@ -90,12 +90,18 @@ export function addRecordHash(
     h4 ^= mix4(view.getInt32(at + 12, true));
     h4 = (Math.imul((((h4 << 13) | (h4 >>> 19)) + h1) | 0, 5) + 0x32ac3b17) | 0;
   }
-  // A missing word is zero, and zero mixes to zero: the four need no cases.
+  // A missing word is zero, and zero mixes to zero: it needs no step.
   const byteCount = end - keyStart;
-  h1 ^= mix1(readTail(view, at, end)) ^ byteCount;
-  h2 ^= mix2(readTail(view, at + 4, end)) ^ byteCount;
-  h3 ^= mix3(readTail(view, at + 8, end)) ^ byteCount;
-  h4 ^= mix4(readTail(view, at + 12, end)) ^ byteCount;
+  if (at < end) {
+    h1 ^= mix1(readTailAt(view, at, end));
+    if (at + 4 < end) h2 ^= mix2(readTailAt(view, at + 4, end));
+    if (at + 8 < end) h3 ^= mix3(readTailAt(view, at + 8, end));
+    if (at + 12 < end) h4 ^= mix4(readTailAt(view, at + 12, end));
+  }
+  h1 ^= byteCount;
+  h2 ^= byteCount;
+  h3 ^= byteCount;
+  h4 ^= byteCount;
   h1 = (h1 + h2 + h3 + h4) | 0;
   h2 = finalMix((h2 + h1) | 0);
   h3 = finalMix((h3 + h1) | 0);
@@ -131,12 +137,4 @@ function mix3(k: number): number {
 function mix4(k: number): number {
   k = Math.imul(k, C4);
   return Math.imul((k << 18) | (k >>> 14), C1);
-}
-
-/** Up to four bytes before `end`, the missing ones as zeros. */
-function readTail(view: DataView, at: number, end: number): number {
-  if (at + 4 <= end) return view.getInt32(at, true);
-  let word = 0;
-  for (let shift = 0; at < end; at++, shift += 8) word |= view.getUint8(at) << shift;
-  return word;
 }

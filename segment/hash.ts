@@ -8,8 +8,9 @@
 // HalfSipHash-1-3 would be a proof instead of an obstacle, at 65 ns for a 36-byte key against 38.
 //
 // Hot loop: plain function over numbers, nothing allocated. The second lane goes out through a module
-// variable because a pair would be an object per key. Bytes are read one by one: a DataView would
-// save 9 ns, but needs one object per received buffer.
+// variable because a pair would be an object per key. There are two of it: `hashKey` reads the bytes one by
+// one, since a DataView would be one more object per received buffer; `hashKeyAt` reads the keys of a
+// segment by words, which saves a quarter.
 
 const C1 = 0xcc9e2d51 | 0;
 const C2 = 0x1b873593;
@@ -48,8 +49,46 @@ export function hashKey(
     k = Math.imul(readTail(bytes, at + 4, end), m2);
     h2 ^= Math.imul((k << 17) | (k >>> 15), C1);
   }
-  h1 ^= end - start;
-  h2 ^= end - start;
+  return finish(h1, h2, end - start);
+}
+
+/** `hashKey` of the bytes `[start, end)` of `view`. */
+export function hashKeyAt(
+  view: DataView,
+  start: number,
+  end: number,
+  seed1: number,
+  seed2: number,
+): number {
+  const m1 = (Math.imul(seed1, 0x9e3779b1) ^ C1) | 1;
+  const m2 = (Math.imul(seed2, 0x85ebca77) ^ C2) | 1;
+  let h1 = seed1 | 0;
+  let h2 = seed2 | 0;
+  let at = start;
+  for (; at + 8 <= end; at += 8) {
+    let k = Math.imul(view.getInt32(at, true), m1);
+    h1 ^= Math.imul((k << 15) | (k >>> 17), C2);
+    h1 = (((h1 << 13) | (h1 >>> 19)) + h2) | 0;
+    h1 = (Math.imul(h1, 5) + 0x561ccd1b) | 0;
+    k = Math.imul(view.getInt32(at + 4, true), m2);
+    h2 ^= Math.imul((k << 17) | (k >>> 15), C1);
+    h2 = (((h2 << 17) | (h2 >>> 15)) + h1) | 0;
+    h2 = (Math.imul(h2, 5) + 0x0bcaa747) | 0;
+  }
+  if (at < end) {
+    let k = Math.imul(readTailAt(view, at, end), m1);
+    h1 ^= Math.imul((k << 15) | (k >>> 17), C2);
+    if (at + 4 < end) {
+      k = Math.imul(readTailAt(view, at + 4, end), m2);
+      h2 ^= Math.imul((k << 17) | (k >>> 15), C1);
+    }
+  }
+  return finish(h1, h2, end - start);
+}
+
+function finish(h1: number, h2: number, byteCount: number): number {
+  h1 ^= byteCount;
+  h2 ^= byteCount;
   h1 = (h1 + h2) | 0;
   h2 = (h2 + h1) | 0;
   h1 = finalMix(h1);
@@ -59,7 +98,7 @@ export function hashKey(
   return h1;
 }
 
-/** h2 of the latest `hashKey` call in this thread, as a signed 32-bit integer. */
+/** h2 of the latest `hashKey` or `hashKeyAt` call in this thread, as a signed 32-bit integer. */
 export function lastHash2(): number {
   return secondLane;
 }
@@ -97,5 +136,15 @@ function readTail(bytes: Uint8Array, at: number, end: number): number {
   if (at + 4 <= end) return readInt32(bytes, at);
   let word = 0;
   for (let shift = 0; at < end; at++, shift += 8) word |= (bytes[at] as number) << shift;
+  return word;
+}
+
+/** The bytes of `[at, end)`, at least one and at most the first four, the missing ones as zeros. */
+export function readTailAt(view: DataView, at: number, end: number): number {
+  if (at + 4 <= end) return view.getInt32(at, true);
+  // The word that ends with the last byte, without what lies before `at`.
+  if (end >= 4) return view.getInt32(end - 4, true) >>> ((at + 4 - end) * 8);
+  let word = 0;
+  for (let shift = 0; at < end; at++, shift += 8) word |= view.getUint8(at) << shift;
   return word;
 }

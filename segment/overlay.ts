@@ -9,7 +9,7 @@
 // (The digest is a sum: digest.ts.)
 
 import { addRecordHash, Digest } from './digest.ts';
-import { hashKey, lastHash2 } from './hash.ts';
+import { hashKeyAt, lastHash2 } from './hash.ts';
 import { boundsOf, findHashedRecord } from './reader.ts';
 import type { Segment } from './reader.ts';
 import { newRecordBounds } from './record.ts';
@@ -76,7 +76,7 @@ const olderBounds = newRecordBounds();
 function layRecord(delta: Segment, older: readonly Segment[], at: number, tally: Tally): number {
   boundsOf(delta, at, bounds);
   const { keyStart, valueStart, end } = bounds;
-  const h1 = hashKey(delta.bytes, keyStart, valueStart, delta.seed1, delta.seed2);
+  const h1 = hashKeyAt(delta.view, keyStart, valueStart, delta.seed1, delta.seed2);
   const h2 = lastHash2();
   for (const segment of older) {
     const offset = findHashedRecord(segment, delta.bytes, keyStart, valueStart, h1, h2);

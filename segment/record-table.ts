@@ -12,7 +12,7 @@
 import { SteleError } from '../base/errors.ts';
 import { freeMemory } from '../base/free-memory.ts';
 import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
-import { bucketOf, hashKey, lastHash2 } from './hash.ts';
+import { bucketOf, hashKeyAt, lastHash2 } from './hash.ts';
 import { decodeRecord, newRecordBounds } from './record.ts';
 import type { RecordBounds } from './record.ts';
 
@@ -115,10 +115,11 @@ function scanPart(
   seed2: number,
 ): number {
   const bounds = newRecordBounds();
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const { h1, h2, part: parts, start, length } = table;
   for (let at = 0; at < bytes.length; at = bounds.end, record++) {
     decodeRecord(bytes, at, bytes.length, bounds);
-    h1[record] = hashKey(bytes, bounds.keyStart, bounds.valueStart, seed1, seed2);
+    h1[record] = hashKeyAt(view, bounds.keyStart, bounds.valueStart, seed1, seed2);
     h2[record] = lastHash2();
     parts[record] = part;
     start[record] = at;

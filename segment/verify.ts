@@ -9,7 +9,7 @@
 
 import { addRecordHash, Digest } from './digest.ts';
 import { blockCrc, corrupt, crcBlockCount, readFooter, readHeader } from './header.ts';
-import { bucketOf, hashKey, lastHash2, tagOf } from './hash.ts';
+import { bucketOf, hashKeyAt, lastHash2, tagOf } from './hash.ts';
 import {
   COUNT_AT,
   COUNT_MASK,
@@ -35,6 +35,11 @@ export function verifySegment(segment: Segment): void {
  */
 export function* verifySteps(segment: Segment): Generator<number, void, void> {
   yield* checksumSteps(segment);
+  yield* structureSteps(segment);
+}
+
+/** The second pass of `verifySteps`, over bytes whose checksums are right. Throws as it does. */
+export function* structureSteps(segment: Segment): Generator<number, void, void> {
   const walk = newWalk(segment);
   let yieldedAt = walk.at;
   for (let bucket = 0; bucket < segment.header.buckets; bucket++) {
@@ -83,6 +88,8 @@ function checkBlock(bytes: Buffer, footerOffset: number, block: number): void {
   throw corrupt(`the checksum of block ${block} (bytes ${start} to ${end - 1}) is wrong`);
 }
 
+const LINE_WORDS = LINE_BYTES / 4;
+
 /** How far the structure has been followed, and what was met on the way. */
 interface Walk {
   /** Offset of the record that must come next. */
@@ -111,13 +118,14 @@ function checkBucket(segment: Segment, walk: Walk, bucket: number): void {
 
 /** Checks one line and its records; returns whether the bucket goes on in an overflow line. */
 function checkLine(segment: Segment, walk: Walk, bucket: number, line: number): boolean {
-  const { bytes } = segment;
+  const { lines, lineOffsets } = segment;
   const lineAt = HEADER_BYTES + line * LINE_BYTES;
-  const flags = bytes[lineAt + COUNT_AT] as number;
+  const flags = segment.bytes[lineAt + COUNT_AT] as number;
   const count = flags & COUNT_MASK;
   const hasMore = flags >= OVERFLOW_FLAG;
-  if (bytes.readUInt32LE(lineAt) !== walk.at) {
-    throw corrupt(`index line ${line} does not begin with the record at offset ${walk.at}`);
+  const base = walk.at;
+  if ((lines[line * LINE_WORDS] as number) >>> 0 !== base) {
+    throw corrupt(`index line ${line} does not begin with the record at offset ${base}`);
   }
   if (
     count > (hasMore ? LINE_ENTRIES_WITH_OVERFLOW : LINE_ENTRIES_MAX) ||
@@ -125,36 +133,43 @@ function checkLine(segment: Segment, walk: Walk, bucket: number, line: number): 
   ) {
     throw corrupt(`index line ${line} claims ${count} entries`);
   }
-  const base = walk.at;
+  const offsetsAt = line * LINE_WORDS * 2 + OFFSETS_AT / 2;
   for (let entry = 0; entry < count; entry++) {
-    const offset = bytes.readUInt16LE(lineAt + OFFSETS_AT + entry * 2);
-    if (base + offset !== walk.at) {
+    if (base + (lineOffsets[offsetsAt + entry] as number) !== walk.at) {
       throw corrupt(`entry ${entry} of index line ${line} does not point at offset ${walk.at}`);
     }
     checkRecord(segment, walk, bucket);
-    if (bytes[lineAt + TAGS_AT + entry] !== tagOf(walk.h2)) {
+    if (segment.bytes[lineAt + TAGS_AT + entry] !== tagOf(walk.h2)) {
       throw corrupt(`entry ${entry} of index line ${line} has the wrong tag`);
     }
   }
-  checkUnused(bytes, lineAt, line, count, hasMore);
+  checkUnused(segment.view, lineAt, line, count, hasMore);
   if (hasMore) checkNextLine(segment, walk, lineAt, line);
   return hasMore;
 }
 
 function checkUnused(
-  bytes: Buffer,
+  view: DataView,
   lineAt: number,
   line: number,
   count: number,
   hasMore: boolean,
 ): void {
+  if (!isZero(view, lineAt + TAGS_AT + count, lineAt + COUNT_AT)) {
+    throw corrupt(`index line ${line} has a tag for no record`);
+  }
   const offsetsEnd = lineAt + (hasMore ? NEXT_AT : LINE_BYTES);
-  for (let at = lineAt + TAGS_AT + count; at < lineAt + COUNT_AT; at++) {
-    if (bytes[at] !== 0) throw corrupt(`index line ${line} has a tag for no record`);
+  if (!isZero(view, lineAt + OFFSETS_AT + count * 2, offsetsEnd)) {
+    throw corrupt(`index line ${line} has an offset for no record`);
   }
-  for (let at = lineAt + OFFSETS_AT + count * 2; at < offsetsEnd; at++) {
-    if (bytes[at] !== 0) throw corrupt(`index line ${line} has an offset for no record`);
-  }
+}
+
+/** Whether all of `[from, end)` is zero; words first, since most lines are half empty. */
+function isZero(view: DataView, from: number, end: number): boolean {
+  let bits = 0;
+  for (; from + 4 <= end; from += 4) bits |= view.getInt32(from, true);
+  for (; from < end; from++) bits |= view.getUint8(from);
+  return bits === 0;
 }
 
 function checkNextLine(segment: Segment, walk: Walk, lineAt: number, line: number): void {
@@ -175,7 +190,7 @@ function checkRecord(segment: Segment, walk: Walk, bucket: number): void {
     throw corrupt(`there is no valid record at offset ${at}`);
   }
   const { end, keyStart, valueStart } = bounds;
-  const h1 = hashKey(bytes, keyStart, valueStart, segment.seed1, segment.seed2);
+  const h1 = hashKeyAt(segment.view, keyStart, valueStart, segment.seed1, segment.seed2);
   const h2 = lastHash2();
   if (bucketOf(h1, segment.bucketCount) !== bucket) {
     throw corrupt(`the record at offset ${at} is in bucket ${bucket}, not in that of its key`);

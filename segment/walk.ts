@@ -12,7 +12,7 @@
 //
 // Hot loop: plain functions over numbers; the cursors are made once.
 
-import { hashKey, lastHash2 } from './hash.ts';
+import { hashKeyAt, lastHash2 } from './hash.ts';
 import { boundsOf } from './reader.ts';
 import type { Segment } from './reader.ts';
 import { newRecordBounds } from './record.ts';
@@ -81,7 +81,7 @@ function advance(cursor: Cursor): void {
   boundsOf(segment, at, bounds);
   cursor.offset = at;
   const { keyStart, valueStart } = bounds;
-  cursor.h1 = hashKey(segment.bytes, keyStart, valueStart, segment.seed1, segment.seed2);
+  cursor.h1 = hashKeyAt(segment.view, keyStart, valueStart, segment.seed1, segment.seed2);
   cursor.h2 = lastHash2();
 }
 

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   existsSync,
@@ -13,6 +12,7 @@ import { BackgroundTasks } from '../../base/background.ts';
 import { silentLogger } from '../../base/log.ts';
 import { VerifiedFiles } from '../../datanode/verified-files.ts';
 import { Verifier } from '../../datanode/verifier.ts';
+import { sealOf } from '../../datanode/verify-steps.ts';
 import { openSegment, segmentMeta } from '../../segment/reader.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';
 import { reseal } from '../segment/pairs.ts';
@@ -20,7 +20,7 @@ import { openTestNode, pushTo } from '../support/datanode.ts';
 import { TEST_UID, numberedPairs, segmentsOf } from '../support/segments.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+const seal = ({ bytes }: BuiltSegment): string => sealOf(openSegment(bytes));
 
 function oneSegment(rows: number): BuiltSegment {
   const [segment] = segmentsOf(numberedPairs(rows), 1);
@@ -83,14 +83,14 @@ describe('the full check', () => {
     const { verified, verifier } = verifierIn(tempDir());
     const good = oneSegment(40);
     await verifier.verify(good.bytes, place(good));
-    expect(verified.sha256Of(place(good))).toBe(sha256(good.bytes));
+    expect(verified.sealOf(place(good))).toBe(seal(good));
 
     const bad = withWrongIndex(40);
     await expect(verifier.verify(bad.bytes, place(bad))).rejects.toMatchObject({ code: 'CORRUPT' });
-    expect(verified.sha256Of(place(bad))).toBe('');
-    verified.add(place(bad), sha256(good.bytes));
+    expect(verified.sealOf(place(bad))).toBe('');
+    verified.add(place(bad), seal(good));
     await expect(verifier.verify(bad.bytes, place(bad))).rejects.toMatchObject({ code: 'CORRUPT' });
-    verified.add(place(bad), sha256(bad.bytes));
+    verified.add(place(bad), seal(bad));
     await verifier.verify(bad.bytes, place(bad));
   });
 
@@ -101,20 +101,20 @@ describe('the full check', () => {
     await run.verifier.verify(first.bytes, place(first));
     await run.background.settled();
     const path = join(folder, 'verified');
-    appendFileSync(path, '1 0123456789abcdef 00000-cut off');
+    appendFileSync(path, '2 0123456789abcdef 00000-cut off');
 
     const again = verifierIn(folder);
     await again.verified.open();
-    expect(again.verified.sha256Of(place(first))).toBe(sha256(first.bytes));
+    expect(again.verified.sealOf(place(first))).toBe(seal(first));
     await again.verifier.verify(second.bytes, place(second));
     await again.background.settled();
 
     const third = verifierIn(folder);
     await third.verified.open();
-    const known = [first, second].map((segment) => third.verified.sha256Of(place(segment)));
-    expect(known).toEqual([first, second].map(({ bytes }) => sha256(bytes)));
+    const known = [first, second].map((segment) => third.verified.sealOf(place(segment)));
+    expect(known).toEqual([first, second].map(seal));
     third.verified.forget(place(first));
-    expect(third.verified.sha256Of(place(first))).toBe('');
+    expect(third.verified.sealOf(place(first))).toBe('');
   });
 
   it('leaves a file that stays as large as what is held', async () => {
@@ -122,7 +122,7 @@ describe('the full check', () => {
     const { background, verified } = verifierIn(folder);
     for (let round = 0; round < 5000; round++) {
       const segmentId = String(round);
-      verified.add({ keyspaceUid: TEST_UID, segmentId }, sha256(Buffer.from(segmentId)));
+      verified.add({ keyspaceUid: TEST_UID, segmentId }, `seal ${segmentId}`);
       if (round >= 10) verified.forget({ keyspaceUid: TEST_UID, segmentId });
       await background.settled();
     }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bucketOf, hashKey, lastHash2, tagOf } from '../../segment/hash.ts';
+import { bucketOf, hashKey, hashKeyAt, lastHash2, tagOf } from '../../segment/hash.ts';
 
 function hash(uid: string, key: Uint8Array): [number, number] {
   const seed = Buffer.from(uid, 'hex');
@@ -31,6 +31,18 @@ describe('the key hash', () => {
     for (const bytes of [around, shared]) {
       const h1 = hashKey(bytes, 3, 39, 0x67452301, 0xefcdab89 | 0);
       expect([h1 >>> 0, lastHash2() >>> 0]).toEqual(plain);
+    }
+  });
+
+  it('is the same by bytes and by words, at every offset and length, up to the ends of the buffer', () => {
+    const bytes = Buffer.from(Array.from({ length: 48 }, (_, i) => (i * 151 + 89) & 0xff));
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let start = 0; start <= bytes.length; start++) {
+      for (let end = start; end <= bytes.length; end++) {
+        const byBytes = [hashKey(bytes, start, end, 0x67452301, 0xefcdab89 | 0), lastHash2()];
+        const byWords = [hashKeyAt(view, start, end, 0x67452301, 0xefcdab89 | 0), lastHash2()];
+        expect(byWords).toEqual(byBytes);
+      }
     }
   });
 
