@@ -7,11 +7,25 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { STELE_VERSION } from './build-version.ts';
 import { lostLogLines } from './log-sink.ts';
 
+type Labels = Readonly<Record<string, string>>;
+
 /** One series of a metric: its labels and its value. */
-export type Series = readonly [labels: Readonly<Record<string, string>>, value: number];
+export type Series = readonly [labels: Labels, value: number];
+
+/** Times as a histogram holds them. */
+export interface TimeCounts {
+  readonly total: number;
+  readonly sumMs: number;
+  /** Samples at most as long. */
+  countUpTo(boundMs: number): number;
+}
+
+/** Times by label values. */
+type TimeSeries = readonly [labels: Labels, counts: TimeCounts];
 
 export class MetricSet {
   readonly #registry = new Registry();
+  readonly #histograms: (() => string)[] = [];
 
   /** Has the usual metrics of a Node.js process (`process_...`, `nodejs_...`) and of every role. */
   constructor(role: 'master' | 'datanode') {
@@ -31,13 +45,25 @@ export class MetricSet {
   }
 
   /** Everything in Prometheus' text format. */
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    const text = await this.#registry.metrics();
+    return [text, ...this.#histograms.map((write) => write())].join('');
   }
 
   /** A metric without labels. `read` is called at each scrape. */
   value(name: string, help: string, read: () => number): void {
     this.series(name, help, [], () => [[{}, read()]]);
+  }
+
+  /** A histogram of seconds. `boundsMs`: of its buckets, ascending. `read` is called at each scrape. */
+  times(
+    name: string,
+    help: string,
+    boundsMs: readonly number[],
+    read: () => Iterable<TimeSeries>,
+  ): void {
+    // prom-client cannot take a histogram's counts over, so it is written here.
+    this.#histograms.push(() => histogramText(name, help, boundsMs, read()));
   }
 
   /** A metric with labels: `read` gives all its series at each scrape; those it leaves out are gone. */
@@ -60,4 +86,24 @@ export class MetricSet {
       },
     });
   }
+}
+
+function histogramText(
+  name: string,
+  help: string,
+  boundsMs: readonly number[],
+  series: Iterable<TimeSeries>,
+): string {
+  const lines = [`# HELP ${name} ${help}`, `# TYPE ${name} histogram`];
+  for (const [labels, counts] of series) {
+    const own = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+    const bucket = (bound: number | string, count: number): void => {
+      lines.push(`${name}_bucket{${[...own, `le="${bound}"`].join(',')}} ${count}`);
+    };
+    for (const boundMs of boundsMs) bucket(boundMs / 1000, counts.countUpTo(boundMs));
+    bucket('+Inf', counts.total);
+    lines.push(`${name}_sum{${own.join(',')}} ${counts.sumMs / 1000}`);
+    lines.push(`${name}_count{${own.join(',')}} ${counts.total}`);
+  }
+  return `${lines.join('\n')}\n`;
 }

@@ -16,7 +16,7 @@ import type {
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
 import { clientBytes } from '../base/byte-budget.ts';
 import { GRPC_MESSAGE_BYTES_MAX, LOOKUP_KEYS_MAX } from '../base/limits.ts';
-import { answerBatch } from './lookup-batch.ts';
+import { answerBatch, readsIn } from './lookup-batch.ts';
 import { found, lookupInTable } from './lookup.ts';
 import type { Datanode } from './node.ts';
 import { keyspaceNamed } from './resp-dataset.ts';
@@ -76,9 +76,11 @@ async function answerStream(
       if (request.count === 0) {
         call.write({ id: request.id, first: 0, count: 0, results: Buffer.alloc(0) });
       }
+      const beganMs = monotonicNowMs();
       for (const response of answerBatch(request, node)) {
         if (!call.write(response)) await drained(call);
       }
+      node.counters.latency.grpc.record(monotonicNowMs() - beganMs, readsIn(request));
     }
     call.end();
   } catch (thrown) {
@@ -97,6 +99,7 @@ async function lookupOnce(node: Datanode, request: LookupRequest): Promise<Looku
   if (keyspace.suspended === true) throw suspendedError(keyspace.name);
   const version = request.version === 0 ? keyspace.currentVersion : request.version;
   const table = node.tables.get(keyspace.uid, version);
+  const beganMs = monotonicNowMs();
   node.counters.lookups += request.keys.length;
   let byteCount = 0;
   const results = request.keys.map((key) => {
@@ -113,6 +116,7 @@ async function lookupOnce(node: Datanode, request: LookupRequest): Promise<Looku
     }
     return { status, value };
   });
+  node.counters.latency.grpc.record(monotonicNowMs() - beganMs, results.length);
   return { version, results };
 }
 

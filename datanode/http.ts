@@ -9,9 +9,10 @@ import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import { MetricSet } from '../base/metrics.ts';
 import { PROBLEM_TYPE, problemOf, steleErrorOfRequest } from '../base/problem.ts';
+import { exportedBoundsMs } from '../proto/routing/latency.ts';
 import type { Datanode } from './node.ts';
 import { notReadyReason, readinessChecks } from './readiness.ts';
-import { answerBatch } from './lookup-batch.ts';
+import { answerBatch, readsIn } from './lookup-batch.ts';
 import { lookupUpgrade } from './lookup-connection.ts';
 import { segmentUpgrade } from './segment-upgrade.ts';
 import { acceptUpgrades } from './upgrades.ts';
@@ -82,6 +83,8 @@ export async function startDatanodeHttp(
       {
         expect: (nodeId) => node.identity.expect(nodeId, ''),
         answer: (request, into) => answerBatch(request, node, into),
+        onAnswered: (request, tookMs) =>
+          node.counters.latency.lookups.record(tookMs, readsIn(request)),
       },
       options.connectionsMax,
     ),
@@ -130,6 +133,12 @@ function metricsOf({ node, respConnections }: DatanodeHttpOptions): MetricSet {
   );
   set.value('stele_memory_limit_bytes', 'Bytes of segments allowed', () => limits.memoryMaxBytes);
   set.value('stele_lookups_total', 'Keys looked up since the start', () => counters.lookups);
+  set.times(
+    'stele_read_seconds',
+    'Time from the beginning of the turn (RESP) or batch that a read came with until all of it was answered; a read is a key',
+    exportedBoundsMs,
+    () => Object.entries(counters.latency).map(([protocol, times]) => [{ protocol }, times]),
+  );
   set.value('stele_quarantined_total', 'Segments found corrupt', () => node.quarantinedTotal);
   scrubMetrics(set, node);
   set.value('stele_merges_total', 'Shards whose deltas were merged', () => merger.doneTotal);

@@ -67,12 +67,13 @@ export function* answerBatch(
     yield { id: request.id, first, count, results: writer.take() };
     first = index + 1;
   }
-  counters.lookups += request.count - probesIn(request);
+  counters.lookups += readsIn(request);
 }
 
-/** The master's probe is one key, and no read of anybody. */
-function probesIn({ targets }: LookupRequestFrame): number {
-  return targets.some(({ keyspaceUid }) => keyspaceUid === PROBE_TARGET.keyspaceUid) ? 1 : 0;
+/** Keys of a batch. The master's probe is one key, and no read of anybody. */
+export function readsIn({ count, targets }: LookupRequestFrame): number {
+  const isProbe = targets.some(({ keyspaceUid }) => keyspaceUid === PROBE_TARGET.keyspaceUid);
+  return isProbe ? count - 1 : count;
 }
 
 function noteKeys(

@@ -52,6 +52,8 @@ export interface LookupAnswerer {
   expect(nodeId: string): void;
   /** Yields replies whose entries are in `results` of `writer`, which leaves a head free. Throws what the peer is to be told. */
   answer(request: LookupRequestFrame, into: PackedWriter): Iterator<LookupStreamResponse, void>;
+  /** All replies to `request` are written, so long after the beginning of the turn in which the first was. */
+  onAnswered(request: LookupRequestFrame, tookMs: number): void;
 }
 
 /** Answers lookups. */
@@ -70,6 +72,8 @@ class LookupConnection {
   readonly #input = new InputBuffer();
   #request: LookupRequestFrame | undefined;
   #replies: Iterator<LookupStreamResponse, void> | undefined;
+  /** When the turn began in which the request was. */
+  #requestMs = 0;
   #turnScheduled = false;
   /** When the request began that is not whole; 0 if there is none. */
   #unfinishedSinceMs = 0;
@@ -179,29 +183,40 @@ class LookupConnection {
   /** Answers until the input is dry, the peer does not take more, or the turn is over. */
   #answer(): void {
     const startMs = monotonicNowMs();
-    while (!this.#isFull && this.#nextRequest()) {
-      for (let reply = this.#replies?.next(); reply !== undefined; reply = this.#replies?.next()) {
-        if (reply.done === true) this.#request = this.#replies = undefined;
-        else this.#send(reply.value);
-        if (this.#isFull) return;
-      }
-      if (monotonicNowMs() - startMs < TURN_MS_MAX) continue;
+    let request: LookupRequestFrame | undefined;
+    while (!this.#isFull && (request = this.#nextRequest(startMs)) !== undefined) {
+      if (!this.#sendReplies()) return;
+      const nowMs = monotonicNowMs();
+      this.#answerer.onAnswered(request, nowMs - this.#requestMs);
+      if (nowMs - startMs < TURN_MS_MAX) continue;
       return this.#continueLater();
     }
     this.#input.settle();
   }
 
-  /** Whether there is one to answer, begun already or not. */
-  #nextRequest(): boolean {
-    if (this.#request !== undefined) return true;
+  /** Whether all replies to the request are written; not where the peer does not take more. */
+  #sendReplies(): boolean {
+    for (let reply = this.#replies?.next(); reply !== undefined; reply = this.#replies?.next()) {
+      if (reply.done === true) break;
+      this.#send(reply.value);
+      if (this.#isFull) return false;
+    }
+    this.#request = this.#replies = undefined;
+    return true;
+  }
+
+  /** The one to answer, begun already or not. */
+  #nextRequest(turnMs: number): LookupRequestFrame | undefined {
+    if (this.#request !== undefined) return this.#request;
     const input = this.#input;
     const byteCount = frameBytes(input, REQUEST_BYTES_MAX);
-    if (byteCount === undefined) return false;
+    if (byteCount === undefined) return undefined;
     this.#request = readRequest(input.bytes, input.at, input.at + byteCount);
+    this.#requestMs = turnMs;
     this.#replies = this.#answerer.answer(this.#request, writer);
     input.at += byteCount;
     this.#unfinishedSinceMs = 0;
-    return true;
+    return this.#request;
   }
 
   #send({ count, first, id, results }: LookupStreamResponse): void {

@@ -47,6 +47,7 @@ import { outgoingBytes, outgoingFile } from './outgoing.ts';
 import type { OutgoingSegment } from './outgoing.ts';
 import { LastKnown } from './last-known.ts';
 import { LookupRate } from './lookup-rate.ts';
+import { ReadCounters } from './read-counters.ts';
 import { MasterContact } from './master-contact.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { Merger } from './merger.ts';
@@ -98,7 +99,7 @@ export class Datanode {
   readonly receiving: Receiving;
   readonly slotKeys = new SlotKeys();
   /** Counted by whoever answers reads; `hits` and `misses` are of keys asked for by RESP. */
-  readonly counters = { lookups: 0, hits: 0, misses: 0 };
+  readonly counters = new ReadCounters();
   readonly brake: IntakeBrake;
   readonly scrubber: Scrubber;
   readonly missingFiles: MissingFiles;

@@ -44,6 +44,8 @@ export class DatanodeRespBackend implements CommandBackend {
   readonly #listener: () => ListenerCounts;
   readonly #startedAtMs: number;
   readonly #ahead = new ReadAhead();
+  /** Keys whose time is known. */
+  #readsNoted = 0;
   readonly #handlers: Record<BackendCommand, BackendHandler> = {
     get: atOnce((command, session, out) => this.#get(command, session, out)),
     mget: atOnce((command, session, out) => this.#manyValues(command, session, out)),
@@ -155,6 +157,13 @@ export class DatanodeRespBackend implements CommandBackend {
     const table = keyspace && tables.get(keyspace.uid, keyspace.currentVersion);
     if (table === undefined) this.#ahead.clear();
     else this.#ahead.fill(bytes, at, end, table);
+  }
+
+  noteTurn(tookMs: number): void {
+    const { hits, latency, misses } = this.#node.counters;
+    const reads = hits + misses;
+    if (reads > this.#readsNoted) latency.resp.record(tookMs, reads - this.#readsNoted);
+    this.#readsNoted = reads;
   }
 
   #get(command: CommandArguments, session: Session, out: ReplyWriter): void {

@@ -38,6 +38,7 @@ import { Committer } from './commit.ts';
 import { loadTargets } from './core/load-targets.ts';
 import type { Leader } from './leader.ts';
 import { LoadLeases, PROGRESS_INTERVAL_MS } from './load-leases.ts';
+import { LoadEnds } from './load-ends.ts';
 import { describeLoad, newestFirst } from './load-status.ts';
 
 /** A load that was silent for this long is ended for good: it keeps old versions from going. */
@@ -50,13 +51,15 @@ export class Loads {
   readonly #leases: LoadLeases;
   readonly #log: Logger;
   readonly #committer: Committer;
+  readonly #ends: LoadEnds;
 
-  constructor(leader: Leader, log: Logger) {
+  constructor(leader: Leader, log: Logger, ends = new LoadEnds()) {
     const running = [...leader.catalog.state.load.values()].filter(
       (load) => load.state === 'RUNNING',
     );
     this.#leader = leader;
     this.#log = log;
+    this.#ends = ends;
     this.#leases = new LoadLeases(
       () => leader.nowMs(),
       running.map((load) => load.id),
@@ -69,7 +72,10 @@ export class Loads {
     requireKnownMode(request.mode);
     if (request.loadId !== '') return this.#resume(request.loadId);
     const current = this.#currentIfSame(request);
-    if (current !== undefined) return this.#response('', current, true);
+    if (current !== undefined) {
+      this.#ends.noteCurrent();
+      return this.#response('', current, true);
+    }
     this.#requireServing();
     const begun = await this.#begin(request);
     this.#log.info(

@@ -30,6 +30,7 @@ import { ViewWatchers, clusterService } from './cluster-service.ts';
 import { startFront } from './front/front.ts';
 import { Leader } from './leader.ts';
 import type { LeaderOptions } from './leader.ts';
+import { LoadEnds } from './load-ends.ts';
 import { loadService } from './load-service.ts';
 import { Loads } from './loads.ts';
 import { openEmbeddedMetadata } from './metadata/embedded.ts';
@@ -105,7 +106,8 @@ async function openMaster(
   const metadata = await openEmbeddedMetadata(settings.dataDir, log);
   // Behind a write that hangs it would wait without end; what was acknowledged is on disk.
   closers.push(() => Promise.race([metadata.close(), sleep(METADATA_CLOSE_MS)]));
-  const catalog = await openCatalog(metadata, settings, log);
+  const loadEnds = new LoadEnds();
+  const catalog = await openCatalog(metadata, settings, log, loadEnds);
   const background = new BackgroundTasks(log);
   closers.push(() => Promise.race([background.settled(), sleep(BACKGROUND_CLOSE_MS)]));
   let onReplaced: (why: SteleError) => void = () => undefined;
@@ -114,7 +116,7 @@ async function openMaster(
   });
   const leader = newLeader({ catalog, links: linkFactory, background, log, onReplaced }, settings);
   closers.push(() => leader.close());
-  const loads = new Loads(leader, log);
+  const loads = new Loads(leader, log, loadEnds);
   const operations = new Operations(leader, loads);
   const registrar = new NodeRegistrar(leader);
 
@@ -129,6 +131,7 @@ async function openMaster(
     onTrouble: (nodeId) => leader.doubt(nodeId),
     grpcServer: grpc,
     background,
+    loadEnds: () => loadEnds.counts,
     log,
   });
   closers.push(() => front.close(FRONT_CLOSE_MS));
@@ -158,12 +161,16 @@ async function openCatalog(
   metadata: EmbeddedMetadata,
   settings: MasterSettings,
   log: Logger,
+  loadEnds: LoadEnds,
 ): Promise<Catalog> {
   const lease = await metadata.lease('leader', LEADER_LEASE_MS);
   if (lease === undefined) throw new SteleError('LOCKED', 'Another master is the leader.');
   const recorder = { ...EVENTS, currentActor, nowIso: wallClockIso };
   const catalog = await Catalog.load(metadata, new ChangeQueue({ log }), recorder);
-  catalog.onEvent = ({ uid: _uid, at: _at, what, ...event }) => log.info(event, `event: ${what}`);
+  catalog.onEvent = ({ uid: _uid, at: _at, what, ...event }) => {
+    log.info(event, `event: ${what}`);
+    loadEnds.noteEvent({ what });
+  };
   const fresh = { id: randomId(), shardCount: settings.shards, createdAt: wallClockIso() };
   const epoch = await catalog.update((state) => startEpoch(state, fresh, metadata.restored));
   const { shards, dataDir, virtualNodes } = settings;

@@ -93,6 +93,9 @@ export interface CommandBackend {
    */
   lookAhead?(bytes: Uint8Array, at: number, end: number, session: Session): void;
 
+  /** Called after the commands of a turn, with the time that they took. */
+  noteTurn?(tookMs: number): void;
+
   /** Called at the end of a turn in which `execute` returned a PendingReply. */
   endTurn?(): void;
 }

@@ -233,8 +233,11 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
 
   /** A turn is over: its commands, and its time for the last of them. */
   #count(commands: number, startMs: number): void {
-    this.#context.traffic.commands += commands;
-    this.#context.counters.addTime(this.#last?.id ?? 0, this.#context.nowMs() - startMs);
+    const { backend, counters, traffic } = this.#context;
+    const tookMs = this.#context.nowMs() - startMs;
+    traffic.commands += commands;
+    counters.addTime(this.#last?.id ?? 0, tookMs);
+    backend.noteTurn?.(tookMs);
   }
 
   /** Throws ProtocolError when all unfinished commands together are too much, this one among them. */

@@ -50,6 +50,8 @@ export interface FrontOptions {
   readonly grpcServer?: Pick<GrpcServer, 'addService'>;
   /** Its failures are among the metrics. */
   readonly background?: BackgroundTasks;
+  /** Loads that ended, by result, for the metrics. */
+  readonly loadEnds?: () => ReadonlyMap<string, number>;
   readonly log: Logger;
 }
 
@@ -102,7 +104,11 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     resp: open.resp?.connectionCount ?? 0,
   });
   const faults = (): ReadonlyMap<string, number> => options.background?.failures() ?? new Map();
-  const metrics = new FrontMetrics(core, operations, connections, faults);
+  const { loadEnds } = options;
+  const metrics = new FrontMetrics(core, operations, connections, {
+    faults,
+    ...(loadEnds === undefined ? {} : { loadEnds }),
+  });
   options.grpcServer?.addService(lookupServiceDefinition, lookupService(core, metrics));
   const backend = new MasterRespBackend({
     core,

@@ -27,6 +27,14 @@ export class SurfaceCounts {
   }
 }
 
+/** Counts of others in this process, by part or result. */
+export interface MetricSources {
+  /** Exceptions that were caught and logged, by the part that threw. */
+  readonly faults?: () => ReadonlyMap<string, number>;
+  /** Loads that ended since the start, by result. */
+  readonly loadEnds?: () => ReadonlyMap<string, number>;
+}
+
 export class FrontMetrics {
   readonly http = new SurfaceCounts();
   readonly resp = new SurfaceCounts();
@@ -37,18 +45,33 @@ export class FrontMetrics {
     core: LookupCore,
     operations: ClusterOperations,
     connections: () => { http: number; resp: number },
-    faults?: () => ReadonlyMap<string, number>,
+    { faults, loadEnds }: MetricSources = {},
   ) {
     this.#defineLookups(core);
+    this.#set.times('stele_read_seconds', 'Time to answer a read', exportedBoundsMs, () =>
+      SURFACES.map((protocol) => [{ protocol }, this[protocol].latency]),
+    );
     this.#defineCacheOfKeyspaces(core);
     this.#defineView(core);
     defineClusterMetrics(this.#set, operations);
+    const counts = (
+      name: string,
+      help: string,
+      label: string,
+      read: () => ReadonlyMap<string, number>,
+    ): void =>
+      this.#set.series(name, help, [label], () =>
+        [...read()].map(([value, count]) => [{ [label]: value }, count]),
+      );
     if (faults !== undefined) {
       const help =
         'Exceptions that were caught and logged, by the part that threw; the rest went on';
-      this.#set.series('stele_faults_total', help, ['part'], () =>
-        [...faults()].map(([part, count]) => [{ part }, count]),
-      );
+      counts('stele_faults_total', help, 'part', faults);
+    }
+    if (loadEnds !== undefined) {
+      const help =
+        'Loads that ended since the start of the master, by how; current: there was nothing to load';
+      counts('stele_loads_total', help, 'result', loadEnds);
     }
     this.#set.series('stele_connections', 'Open client connections', ['protocol'], () =>
       Object.entries(connections()).map(([protocol, open]) => [{ protocol }, open]),
@@ -60,8 +83,8 @@ export class FrontMetrics {
   }
 
   /** Everything in Prometheus' text format. */
-  async text(): Promise<string> {
-    return `${await this.#set.text()}${this.#latencyText()}`;
+  text(): Promise<string> {
+    return this.#set.text();
   }
 
   #defineLookups(core: LookupCore): void {
@@ -136,22 +159,5 @@ export class FrontMetrics {
       ['node'],
       () => [...core.router.nodes()].map((slot) => [{ node: slot.id }, slot.inFlight]),
     );
-  }
-
-  /** prom-client cannot take a histogram's counts over, so this one is written here. */
-  #latencyText(): string {
-    const name = 'stele_read_seconds';
-    const lines = [`# HELP ${name} Time to answer a read`, `# TYPE ${name} histogram`];
-    for (const surface of SURFACES) {
-      const { latency } = this[surface];
-      for (const boundMs of exportedBoundsMs) {
-        const count = latency.countUpTo(boundMs);
-        lines.push(`${name}_bucket{protocol="${surface}",le="${boundMs / 1000}"} ${count}`);
-      }
-      lines.push(`${name}_bucket{protocol="${surface}",le="+Inf"} ${latency.total}`);
-      lines.push(`${name}_sum{protocol="${surface}"} ${latency.sumMs / 1000}`);
-      lines.push(`${name}_count{protocol="${surface}"} ${latency.total}`);
-    }
-    return `${lines.join('\n')}\n`;
   }
 }

@@ -36,12 +36,15 @@ export class LatencyHistogram {
     return this.#sumMs;
   }
 
-  record(latencyMs: number): void {
+  /** `count` samples that took as long. */
+  record(latencyMs: number, count = 1): void {
     const index = bucketOf(latencyMs);
-    this.#counts[index] = (this.#counts[index] ?? 0) + 1;
-    this.#total++;
-    this.#sumMs += latencyMs;
-    if (this.#halveEvery > 0 && ++this.#sinceHalved >= this.#halveEvery) this.#halve();
+    this.#counts[index] = (this.#counts[index] ?? 0) + count;
+    this.#total += count;
+    this.#sumMs += latencyMs * count;
+    if (this.#halveEvery === 0) return;
+    this.#sinceHalved += count;
+    if (this.#sinceHalved >= this.#halveEvery) this.#halve();
   }
 
   /** The upper bound of the bucket that `quantile` (0 .. 1) of the samples lie below; 0 without any. */

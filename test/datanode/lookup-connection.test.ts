@@ -27,6 +27,8 @@ const MiB = 1024 * 1024;
 /** Answers each key with itself and its target's version; `valueBytes` more where wanted. */
 class Echo implements LookupAnswerer {
   requests = 0;
+  /** Keys of the requests that are answered whole, and how long that took. */
+  readonly answered: [keys: number, tookMs: number][] = [];
   readonly #padding: Buffer;
 
   constructor(valueBytes = 0) {
@@ -35,6 +37,10 @@ class Echo implements LookupAnswerer {
 
   expect(nodeId: string): void {
     if (nodeId !== 'n') throw new SteleError('WRONG_NODE', 'This is datanode n.');
+  }
+
+  onAnswered({ count }: Parameters<LookupAnswerer['onAnswered']>[0], tookMs: number): void {
+    this.answered.push([count, tookMs]);
   }
 
   *answer(
@@ -149,7 +155,8 @@ function requestOf(id: number, ...keys: readonly string[]): Buffer {
 
 describe('the connection of lookups', () => {
   it('answers requests that are cut anywhere, and several at once, in their order', async () => {
-    const port = await listen(new Echo());
+    const echo = new Echo();
+    const port = await listen(echo);
     const bytes = Buffer.concat([requestOf(1, 'a', 'bc'), requestOf(2, ''), requestOf(3, 'def')]);
     const expected = ['a@7', 'bc@7', '@7', 'def@7'];
     for (let cut = 0; cut <= bytes.length; cut++) {
@@ -161,7 +168,24 @@ describe('the connection of lookups', () => {
       await asker.send(tail);
       expect(await asker.wait(4)).toEqual(expected);
       asker.socket.destroy();
+      // The time is told once a request.
+      expect(echo.answered.splice(0).map(([keys]) => keys)).toEqual([2, 1, 1]);
     }
+  });
+
+  it('tells how long a request took from its first turn on, also where the peer reads slowly', async () => {
+    const echo = new Echo(MiB);
+    const asker = new Asker(await listen(echo));
+    await asker.send();
+    asker.socket.pause();
+    const keys = Array.from({ length: 20 }, (_, at) => `k${at}`);
+    await asker.send(requestOf(1, ...keys));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(echo.answered).toEqual([]);
+    asker.socket.resume();
+    await asker.wait(keys.length);
+    expect(echo.answered).toEqual([[20, expect.any(Number)]]);
+    expect(echo.answered[0]?.[1]).toBeGreaterThan(20);
   });
 
   it('refuses whoever means another node, and requests that are none or too long', async () => {
@@ -230,6 +254,7 @@ describe('the connection of lookups', () => {
     const echo = new Echo();
     const port = await listen({
       expect: () => undefined,
+      onAnswered: () => undefined,
       *answer(...[asked, writer]: Parameters<LookupAnswerer['answer']>) {
         if (asked.id !== 1) return yield* { [Symbol.iterator]: () => echo.answer(asked, writer) };
         writer.addResult(LookupStatus.OK, Buffer.from('left over'), 0, 9);

@@ -116,3 +116,24 @@ test('the REPL, with keys written as it takes them', async () => {
   });
   expect(output.length).toBe(at);
 });
+
+test('datanodes tell how long the reads of each protocol took, one by one', async () => {
+  const nodes = ['node-0', 'node-1', 'node-2'];
+  const reads = async (protocol: string, suffix = ''): Promise<number> => {
+    const series = `stele_read_seconds${suffix === '' ? '_count' : '_bucket'}{protocol="${protocol}"${suffix}}`;
+    const counts = await Promise.all(nodes.map((id) => cluster.metric(id, series)));
+    return counts.reduce((sum, count) => sum + count, 0);
+  };
+  const [resp, lookups] = [await reads('resp'), await reads('lookups')];
+  const client = connectCluster(
+    nodes.map((id) => cluster.node(id)),
+    KEYSPACE,
+  );
+  onTestFinished(() => client.disconnect());
+  await expectEdges((key) => client.getBuffer(key));
+  expect(await reads('resp')).toBeGreaterThanOrEqual(resp + EDGES.size);
+  await getValue(cluster.url(''), KEYSPACE, 'not there');
+  expect(await reads('lookups')).toBeGreaterThan(lookups);
+  expect(await reads('resp', ',le="+Inf"')).toBe(await reads('resp'));
+  expect(await reads('grpc')).toBe(0);
+});

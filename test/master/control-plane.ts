@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BackgroundTasks } from '../../base/background.ts';
-import { monotonicNowMs } from '../../base/clock.ts';
+import { monotonicNowMs, wallClockIso } from '../../base/clock.ts';
 import { silentLogger } from '../../base/log.ts';
 import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
 import type {
@@ -12,11 +12,14 @@ import type {
   BeginLoadResponse,
   CommitLoadRequest,
 } from '../../proto/gen/stele/v1/load.ts';
+import { currentActor } from '../../master/actor.ts';
 import { Catalog } from '../../master/catalog/catalog.ts';
 import { startEpoch } from '../../master/catalog/cluster-transitions.ts';
+import { EVENTS } from '../../master/catalog/events.ts';
 import { ChangeQueue } from '../../master/change-queue.ts';
 import { addDigests } from '../../master/commit-check.ts';
 import { Leader } from '../../master/leader.ts';
+import { LoadEnds } from '../../master/load-ends.ts';
 import { Loads } from '../../master/loads.ts';
 import { openEmbeddedMetadata } from '../../master/metadata/embedded.ts';
 import { Operations } from '../../master/operations.ts';
@@ -47,6 +50,7 @@ export class ControlPlane {
   changeLimits: { readonly waitMsMax?: number; readonly answerMsMax?: number } = {};
   /** Time that has passed for the master alone. */
   skippedMs = 0;
+  readonly loadEnds = new LoadEnds();
   leader!: Leader;
   loads!: Loads;
   operations!: Operations;
@@ -59,7 +63,9 @@ export class ControlPlane {
   async start(replication = 2): Promise<void> {
     this.metadata = new WatchedMetadata(await openEmbeddedMetadata(this.folder, silentLogger));
     const queue = new ChangeQueue({ log: silentLogger, ...this.changeLimits });
-    const catalog = await Catalog.load(this.metadata, queue);
+    const recorder = { ...EVENTS, currentActor, nowIso: wallClockIso };
+    const catalog = await Catalog.load(this.metadata, queue, recorder);
+    catalog.onEvent = (event) => this.loadEnds.noteEvent(event);
     const fresh = { id: 'cluster-1', shardCount: SHARDS, createdAt: '' };
     await catalog.update((state) => startEpoch(state, fresh));
     this.#background = new BackgroundTasks(silentLogger);
@@ -85,7 +91,7 @@ export class ControlPlane {
         retireDelayMs: this.retireDelayMs,
       },
     });
-    this.loads = new Loads(this.leader, silentLogger);
+    this.loads = new Loads(this.leader, silentLogger, this.loadEnds);
     this.operations = new Operations(this.leader, this.loads);
     this.registrar = new NodeRegistrar(this.leader);
     this.leader.start();

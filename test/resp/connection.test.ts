@@ -19,6 +19,10 @@ describe('RespConnection with a backend that answers at once', () => {
     const replies = await client.wait(count);
     expect(replies.every((r, i) => r.type === 'bulk' && r.bytes.toString() === `v${i}`)).toBe(true);
     expect(replies).toHaveLength(count);
+    // The time is told once a turn, and not once a command.
+    expect(backend.turnsMs.length).toBeGreaterThan(1);
+    expect(backend.turnsMs.length).toBeLessThan(count / 20);
+    expect(Math.max(...backend.turnsMs)).toBeGreaterThan(0);
   });
 
   it('answers a protocol error after the replies before it, then closes', async () => {

@@ -49,12 +49,18 @@ export class MapBackend implements CommandBackend {
   /** When set, GET gives a LaterReply, collected here. */
   later: LaterReply[] | undefined;
   turnsEnded = 0;
+  /** How long each turn's commands took. */
+  readonly turnsMs: number[] = [];
   port = 0;
   version = 1;
   #onChange: () => void = () => undefined;
 
   constructor(entries: readonly (readonly [string, string | Buffer])[] = []) {
     for (const [key, value] of entries) this.values.set(key, Buffer.from(value));
+  }
+
+  noteTurn(tookMs: number): void {
+    this.turnsMs.push(tookMs);
   }
 
   execute(

@@ -240,9 +240,15 @@ export class TestCluster {
 
   /** Keys that a datanode has looked up since it started. */
   async lookups(id: string): Promise<number> {
+    return this.metric(id, 'stele_lookups_total');
+  }
+
+  /** Of a datanode; 0 where it has no such series. */
+  async metric(id: string, series: string): Promise<number> {
     const { host, http } = this.node(id);
     const text = await (await fetch(`http://${host}:${http}/metrics`)).text();
-    return Number(/^stele_lookups_total (\d+)$/m.exec(text)?.[1] ?? 0);
+    const line = text.split('\n').find((one) => one.startsWith(`${series} `));
+    return Number(line?.slice(series.length) ?? 0);
   }
 
   url(path: string): string {

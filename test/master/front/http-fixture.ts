@@ -36,7 +36,9 @@ export class HttpFixture {
     fixture.#app = await createHttpApp({
       core: fixture.core,
       operations: cluster,
-      metrics: new FrontMetrics(fixture.core, cluster, () => ({ http: 1, resp: 2 })),
+      metrics: new FrontMetrics(fixture.core, cluster, () => ({ http: 1, resp: 2 }), {
+        loadEnds: () => new Map([['failed', 3]]),
+      }),
       log: silentLogger,
       maxConnections: 100,
       ...hosts,

@@ -244,6 +244,7 @@ describe('the process', () => {
       'stele_keyspace_cache_misses_total{keyspace="default"} 2',
       `stele_keyspace_cache_hit_ratio{keyspace="default"} ${1 / 3}`,
       'stele_lookup_retries_total 0',
+      'stele_loads_total{result="failed"} 3',
       'stele_node_in_flight_keys{node="datanode-0"} 0',
       'stele_health_status 1',
       'stele_connections{protocol="resp"} 2',
