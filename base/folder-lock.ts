@@ -17,7 +17,6 @@ import {
   constants,
   existsSync,
   fstatSync,
-  mkdirSync,
   openSync,
   readFileSync,
   statSync,
@@ -28,6 +27,7 @@ import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { wallClockIso } from './clock.ts';
 import { SteleError, systemErrorCode } from './errors.ts';
+import { makeFolder } from './make-folder.ts';
 
 interface LockRecord {
   /** In the PID namespace of the holder; 0 where the content cannot be read. */
@@ -94,7 +94,7 @@ function isLocked(path: string, mode: 'r' | 'r+'): boolean {
 
 /** The locked file; undefined while another process holds it. */
 function tryTake(folder: string, path: string): number | undefined {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
   let isTaken = false;
   try {

@@ -113,7 +113,8 @@ export interface PreparedRun {
 export async function prepareRun(run: LoadRun): Promise<PreparedRun> {
   const { found, log, progress, settings } = run;
   const prepared = await prepareInputs(found, settings, prepareContext(run));
-  if (settings.rejects !== undefined) checkRejectsFile(settings.rejects, prepared.inputs);
+  if (settings.rejects !== undefined)
+    checkRejectsFile(settings.rejects, settings.paths, prepared.inputs);
   progress.begin('parse', prepared.bytesTotal, prepared.headBytes);
   const plan = planChunks(prepared, settings);
   return { prepared, plan, pool: poolFor(settings, prepared.bytesTotal, plan, log) };

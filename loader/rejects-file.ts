@@ -7,10 +7,10 @@
 // The rows are read from the input again, a chunk at a time; a chunk that is not what it was when it
 // was parsed ends the load. No bad row leaves both files empty, so none of an earlier load is left.
 
-import { openSync, closeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, realpathSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { writeFully } from '../base/durable-file.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
@@ -38,12 +38,24 @@ function reasonsPath(path: string): string {
 }
 
 /**
- * That the rejects can be written at all, known before hours of parsing. Throws INVALID_ARGUMENT for a
- * file that is an input, or where inputs of several formats would be mixed in one file; IO.
+ * That the rejects can be written at all, known before hours of parsing. `paths` are the load's operands.
+ * Throws INVALID_ARGUMENT for a file that is an input, under whatever name, or that the next load of the
+ * same folder would read, or where inputs of several formats would be mixed in one file; IO.
  */
-export function checkRejectsFile(path: string, inputs: readonly InputFile[]): void {
-  if (inputs.some((input) => input.path === resolve(path))) {
-    const text = `--rejects ${shorten(path, 200)}: this is an input; name another file.`;
+export function checkRejectsFile(
+  path: string,
+  paths: readonly string[],
+  inputs: readonly InputFile[],
+): void {
+  for (const written of [path, reasonsPath(path)]) {
+    if (inputs.some((input) => isSameFile(input.path, written))) {
+      const text = `--rejects ${shorten(path, 200)}: ${shorten(written, 200)} is an input; name another file.`;
+      throw new SteleError('INVALID_ARGUMENT', text);
+    }
+  }
+  const folder = paths.find((operand) => isInFolder(path, operand));
+  if (folder !== undefined) {
+    const text = `--rejects ${shorten(path, 200)}: it lies in the folder '${shorten(folder, 200)}' that is loaded, so the next load would read it; name a file elsewhere.`;
     throw new SteleError('INVALID_ARGUMENT', text);
   }
   const formats = new Set(inputs.map(({ dialect }) => dialect.format));
@@ -58,6 +70,21 @@ export function checkRejectsFile(path: string, inputs: readonly InputFile[]): vo
   } catch (thrown) {
     throw cannotWrite(path, thrown);
   }
+}
+
+/** Whether both names lead to one file, by links or not. */
+function isSameFile(one: string, other: string): boolean {
+  if (one === resolve(other)) return true;
+  const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev;
+}
+
+function isInFolder(path: string, operand: string): boolean {
+  if (statSync(operand, { throwIfNoEntry: false })?.isDirectory() !== true) return false;
+  const parent = dirname(resolve(path));
+  if (!existsSync(parent)) return false;
+  const between = relative(realpathSync(operand), realpathSync(parent));
+  return between !== '..' && !between.startsWith(`..${sep}`) && !isAbsolute(between);
 }
 
 /** Writes both files. Throws INPUT_CHANGED, DISK_FULL, IO. */

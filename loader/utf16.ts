@@ -5,9 +5,12 @@ import { SteleError } from '../base/errors.ts';
 /** As much of a text as is looked at to tell it. */
 export const UTF16_BYTES = 512;
 
+/** Of the characters: more that no text has make it binary. Below that it is text with damage, which is refused. */
+const ODD_SHARE_MAX = 0.1;
+
 /**
- * Whether the bytes are UTF-16 with its byte order mark. The mark alone may be the first two bytes of a
- * key: there must be a character of ASCII as well (a tab, a digit, a line end), with its zero byte.
+ * Whether the bytes are UTF-16 with its byte order mark, damaged or not. The mark alone may be the first two
+ * bytes of a key: there must be a character of ASCII as well (a tab, a digit, a line end), with its zero byte.
  */
 export function isUtf16(head: Uint8Array): boolean {
   const [b0, b1, b2, b3] = head;
@@ -16,7 +19,11 @@ export function isUtf16(head: Uint8Array): boolean {
   if (!isLittle && !isBig) return false;
   const bytes = Buffer.from(head.subarray(2, Math.min(head.length, UTF16_BYTES) & ~1));
   const text = (isBig ? bytes.swap16() : bytes).toString('utf16le');
-  return /[\t\r\n\x20-\x7e]/.test(text) && isPlausibleText(text);
+  // Control characters are delimiters in some dumps; as units of UTF-16, arbitrary bytes have them hardly ever.
+  const withoutNuls = text.replaceAll('\0', '');
+  const unlikely = withoutNuls.match(/[\p{Cn}\p{Co}\p{Cs}]/gu)?.length ?? 0;
+  const oddCount = unlikely + text.length - withoutNuls.length;
+  return /\p{ASCII}/u.test(withoutNuls) && oddCount <= Math.max(1, text.length * ODD_SHARE_MAX);
 }
 
 /** Whether there is no character in it that no text has; the last one may be cut in two. */

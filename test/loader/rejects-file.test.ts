@@ -1,4 +1,11 @@
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LINE_DIALECT } from '../../loader/dialect.ts';
@@ -46,6 +53,27 @@ describe('--rejects', () => {
       expect(line).toBe(2 * row + 2);
       expect(bytes.subarray(offset, offset + length).equals(bad[row]!)).toBe(true);
     });
+  });
+
+  it('never overwrites an input, whatever it is called, nor lies in a folder that is loaded', async () => {
+    const { folder, load } = await setUp();
+    const inputs = join(folder, 'inputs');
+    mkdirSync(inputs);
+    const file = write(inputs, 'a.data', 'k v\nbad\n');
+    const before = readFileSync(file);
+    symlinkSync(file, join(folder, 'symbolic'));
+    linkSync(file, join(folder, 'hard'));
+    linkSync(file, join(folder, 'other.reasons.jsonl'));
+    for (const name of ['inputs/a.data', 'symbolic', 'hard', 'other']) {
+      const options = { rejects: join(folder, name), maxRejects: 1 };
+      const error = await failure(load([file], options));
+      expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
+      expect(error.message).toContain('is an input');
+      expect(readFileSync(file).equals(before)).toBe(true);
+    }
+    const within = { rejects: join(inputs, 'rejects'), maxRejects: 1 };
+    expect(await failure(load([inputs], within))).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await load([file], within);
   });
 
   it('is the same whatever the chunks, with lines counted over them and over files', async () => {
@@ -100,7 +128,7 @@ describe('--rejects', () => {
     const other = write(folder, 'b.data', 'a 1\n');
     const rejects = join(folder, 'rejects');
     const cases: [string[], string, string, string][] = [
-      [[file], file, 'INVALID_ARGUMENT', 'this is an input'],
+      [[file], file, 'INVALID_ARGUMENT', 'is an input'],
       [[file, other], rejects, 'INVALID_ARGUMENT', 'several (csv, line)'],
       [[file], join(folder, 'none', 'x'), 'IO', 'cannot be written'],
     ];

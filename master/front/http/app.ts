@@ -120,9 +120,9 @@ function newInstance(): FastifyInstance {
 /** JSON, and nothing else. */
 function readBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
     try {
-      done(null, parseJsonBody(text as string));
+      done(null, parseJsonBody(body as Buffer));
     } catch (thrown) {
       done(toSteleError(thrown));
     }

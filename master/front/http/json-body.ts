@@ -1,6 +1,7 @@
 // Bodies in JSON, checked before anything is made of them: JSON.parse would make an object for each of
 // millions of elements, and of two members of one name it would drop the first in silence.
 
+import { isUtf8 } from 'node:buffer';
 import { SteleError } from '../../../base/errors.ts';
 import { LOOKUP_KEYS_MAX } from '../../../base/limits.ts';
 
@@ -11,10 +12,17 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
 /**
- * The value of a body. Throws INVALID_ARGUMENT for what is no JSON, is nested too deeply, or has two members of
- * one name in an object, and BATCH_TOO_LARGE for too many elements.
+ * The value of a body. Throws INVALID_ARGUMENT for what is no JSON in UTF-8, is nested too deeply, or has two
+ * members of one name in an object, and BATCH_TOO_LARGE for too many elements.
  */
-export function parseJsonBody(text: string): unknown {
+export function parseJsonBody(body: Buffer): unknown {
+  // A decoder would put U+FFFD in the place of such bytes: another key than the one that was asked for.
+  if (!isUtf8(body)) {
+    throw invalid(
+      'The body is not UTF-8. Keys and values of other bytes go as base64, with "encoding": "base64".',
+    );
+  }
+  const text = body.toString('utf8');
   checkStructure(text);
   try {
     return JSON.parse(text) as unknown;

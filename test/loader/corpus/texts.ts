@@ -189,6 +189,22 @@ const ENCODINGS: readonly Case[] = [
     Buffer.concat([utf16('sku,price\na-1,10\n', 'le'), Buffer.from('a')]),
     { code: 'INPUT_INVALID', asks: ['half a character'] },
   ),
+  one('UTF-16 with half a surrogate', 'f.csv', utf16('id,v\r\n1,\ud800x\r\n2,b', 'le'), {
+    code: 'INPUT_INVALID',
+    asks: ['half a surrogate'],
+  }),
+  one('UTF-16 with half a surrogate, big-endian', 'f.tsv', utf16('1\t\udc00\n', 'be'), {
+    code: 'INPUT_INVALID',
+    asks: ['half a surrogate'],
+  }),
+  one('UTF-16 with characters of private use', 'f.csv', utf16('sku,price\na-1,\ue000\n', 'le'), {
+    flags: { header: 'yes' },
+    rows: rowsOf('a-1=\ue000'),
+  }),
+  one('UTF-16 with a control character', 'f.tsv', utf16('a\tb\x01c\n', 'le'), {
+    flags: { header: 'no' },
+    rows: [['a', 'b\x01c']],
+  }),
   one('UTF-16 without its mark', 'f.csv', utf16('sku,price\na-1,10\na-2,20\n', 'le', false), {
     code: 'UNSUPPORTED',
     asks: ['iconv -f UTF-16LE'],

@@ -4,7 +4,7 @@ import { parseJsonBody } from '../../../../master/front/http/json-body.ts';
 
 const codeOf = (text: string): unknown => {
   try {
-    return parseJsonBody(text);
+    return parseJsonBody(Buffer.from(text));
   } catch (thrown) {
     return (thrown as { code?: string }).code;
   }
@@ -13,7 +13,7 @@ const codeOf = (text: string): unknown => {
 it('is what JSON.parse gives', () => {
   assert(
     property(json({ maxDepth: 5 }), (text) => {
-      expect(parseJsonBody(text)).toEqual(JSON.parse(text));
+      expect(parseJsonBody(Buffer.from(text))).toEqual(JSON.parse(text));
     }),
     { seed: 20_263, numRuns: 500 },
   );
@@ -40,4 +40,11 @@ it('refuses what is too much before it makes anything of it', () => {
   expect(codeOf('{"keys":')).toBe('INVALID_ARGUMENT');
   expect(codeOf('"a')).toBe('INVALID_ARGUMENT');
   expect(codeOf('')).toBe('INVALID_ARGUMENT');
+});
+
+it('refuses bytes that are not UTF-8, whose place U+FFFD would take', () => {
+  for (const key of [[0xe9], [0xed, 0xa0, 0x80], [0xc0, 0x80]]) {
+    const body = Buffer.concat([Buffer.from('{"keys":["'), Buffer.from(key), Buffer.from('"]}')]);
+    expect(() => parseJsonBody(body)).toThrow(/not UTF-8/);
+  }
 });
