@@ -7,7 +7,8 @@
 // looks at everything at once, so that a burst of events costs one computation.
 //
 // Invariants: a view is published with a higher revision than all before it in this epoch; every
-// order carries epoch, cluster, node and incarnation; a turn never waits for a node; what one part of a
+// order carries epoch, cluster, node and incarnation; nothing is ordered before the epoch of this start is durable
+// (leadership.ts); a turn never waits for a node; what one part of a
 // turn, or one listener, throws is logged and counted, and stops no other.
 
 import type { BackgroundTasks } from '../base/background.ts';
@@ -23,7 +24,7 @@ import type { ViewSource } from '../proto/operations.ts';
 import type { LinkFactory } from '../proto/ports.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import { noteObserved } from './catalog/keyspace-transitions.ts';
-import { clusterOf, epochOf } from './catalog/queries.ts';
+import { clusterOf } from './catalog/queries.ts';
 import { versionId } from './catalog/records.ts';
 import type { ObservedRecord } from './catalog/records.ts';
 import { Cleaning } from './cleaning.ts';
@@ -87,7 +88,6 @@ export class Leader implements ViewSource {
     this.#state = beginControl(catalog.state, settings, options.clock());
     this.#leadership = new Leadership({
       ...options,
-      term: settings.term,
       onRaised: () => this.turn(),
       onReplaced: (why) => this.#onReplaced(why),
     });
@@ -103,6 +103,7 @@ export class Leader implements ViewSource {
   /** Dials the nodes that the catalog knows and begins the loop. */
   start(): void {
     for (const record of this.catalog.state.node.values()) this.roster.follow(record);
+    this.#leadership.start(this.#stop.signal);
     this.#options.background.run('control-loop', async () => {
       while (!this.#stop.signal.aborted) {
         this.turn();
@@ -146,8 +147,7 @@ export class Leader implements ViewSource {
 
   header(nodeId: string): OrderHeader {
     return {
-      epoch: epochOf(this.catalog.state),
-      term: this.#options.settings.term,
+      ...this.#leadership.header,
       nodeId,
       incarnation: this.#state.nodes.get(nodeId)?.incarnation ?? '',
       clusterId: clusterOf(this.catalog.state).id,
@@ -233,13 +233,15 @@ export class Leader implements ViewSource {
     if (this.catalog.state !== this.#state.catalog) {
       this.#dispatch({ kind: 'catalog', catalog: this.catalog.state });
     }
-    const { stirs } = this.#state;
+    const { inFlight, merges, stirs } = this.#state;
     const { orders, state } = takeTurn(this.#state, this.nowMs(), settings, wallClockIsoIn);
-    this.#state = state;
+    // What is not ordered is not under way.
+    this.#state = this.#leadership.isBegun ? state : { ...state, inFlight, merges };
     if (state.stirs !== stirs) this.#planTurn();
     for (const { part, thrown } of orders.faults) background.fault(part, thrown);
     const { view } = orders;
     if (view !== undefined) this.#publish(view);
+    if (!this.#leadership.isBegun) return;
     if (orders.resync) background.guard('resync', () => this.sync.applyAgain());
     background.guard('note keyspaces', () => this.#note(orders.observed));
     background.guard('order copies', () => this.#copy(orders.copies));
@@ -315,6 +317,7 @@ export class Leader implements ViewSource {
   #syncSide(): ConstructorParameters<typeof NodeSync>[1] {
     return {
       header: (nodeId) => this.header(nodeId),
+      givesViews: () => this.#leadership.isBegun,
       currentView: () => this.current(),
       manifest: (ref) => manifestOf(this.catalog.state, ref),
       holdingsRevisions: (nodeId) => ({
@@ -325,7 +328,8 @@ export class Leader implements ViewSource {
       onHoldings: (nodeId, incarnation, list, since) =>
         this.#dispatch({ kind: 'listed', nodeId, incarnation, list, since }),
       onManifestHeld: (...held) => this.noteManifestHeld(...held),
-      outdatedManifests: (nodeId) => this.#outdated.of(nodeId, this.#state),
+      outdatedManifests: (nodeId) =>
+        this.#outdated.of(nodeId, this.#state, this.#leadership.isBegun),
       onViewApplied: (nodeId, incarnation, view) =>
         this.#dispatch({ kind: 'view-applied', nodeId, incarnation, view }),
     };

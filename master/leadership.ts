@@ -8,22 +8,32 @@
 //       it has obeyed us before                     a later start has taken the cluster over: this one ends
 //
 // So of two masters on copies of one folder the one that was started last goes on, and never both.
+//
+// A start counts from the moment at which its epoch is durable. Until then (the disk is full, or hangs) this master
+// is nobody's leader: it takes the place of the start before, whose epoch and term its catalog has, asks datanodes
+// what they hold in that name and gives them manifests, which never change, and answers reads. That is right for a
+// datanode that has obeyed no other start than that one: what the catalog says is then the last that the cluster was
+// told. One that has obeyed a later start may be led by a master that lives, with versions that this catalog lacks;
+// it counts as silent until a higher epoch is durable. A catalog of an earlier release does not say which
+// start it was: with such a one all of them do. Copies, drops, views for datanodes and all changes of the catalog wait.
 
 import type { BackgroundTasks } from '../base/background.ts';
-import { SteleError } from '../base/errors.ts';
+import { sleep } from '../base/clock.ts';
+import { SteleError, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { HeartbeatResponse } from '../proto/gen/stele/v1/datanode.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import { raiseEpoch } from './catalog/cluster-transitions.ts';
-import { epochOf } from './catalog/queries.ts';
+import { epochOf, termOf } from './catalog/queries.ts';
+
+/** Pause between two tries to make the epoch durable. */
+const BEGIN_AGAIN_MS = 2_000;
 
 export interface LeadershipOptions {
   readonly catalog: Catalog;
-  /** Names this start. */
-  readonly term: string;
   readonly background: BackgroundTasks;
   readonly log: Logger;
-  /** A higher epoch has been taken. */
+  /** A higher epoch has been taken, or the epoch of this start is durable. */
   readonly onRaised: () => void;
   /** Called once: another master has taken the cluster over, and this one must end. */
   readonly onReplaced: (why: SteleError) => void;
@@ -35,16 +45,51 @@ export class Leadership {
   readonly #obeyedBy = new Map<string, string>();
   #isRaising = false;
   #isReplaced = false;
+  /** Why the last try to take an epoch failed; empty: it did not. */
+  #failure = '';
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
   }
 
+  /** Whether this start leads: its epoch is durable. */
+  get isBegun(): boolean {
+    return this.#options.catalog.isBegun;
+  }
+
+  /** In whose name datanodes are asked. */
+  get header(): { readonly epoch: number; readonly term: string } {
+    const { state } = this.#options.catalog;
+    return { epoch: epochOf(state), term: termOf(state) };
+  }
+
+  /** Tries again and again until the epoch of this start is durable. */
+  start(stop: AbortSignal): void {
+    if (this.isBegun) return;
+    const { background, catalog, log, onRaised } = this.#options;
+    background.run('begin-epoch', async () => {
+      while (!this.isBegun && !stop.aborted) {
+        await sleep(BEGIN_AGAIN_MS, stop);
+        if (!stop.aborted) await catalog.beginAgain().catch((thrown) => this.#tellFailure(thrown));
+      }
+      if (!this.isBegun) return;
+      log.info({ epoch: this.header.epoch }, 'the epoch of this start is saved: changes are taken');
+      onRaised();
+    });
+  }
+
+  /** Once for each reason: it comes again with each try. */
+  #tellFailure(thrown: unknown): void {
+    const { code, message } = toSteleError(thrown);
+    if (message !== this.#failure) this.#options.log.error({ code }, message);
+    this.#failure = message;
+  }
+
   /** Throws STALE_EPOCH where the node obeys another start than this one. */
   check(nodeId: string, { epoch, incarnation, term = '' }: HeartbeatResponse): void {
-    const own = epochOf(this.#options.catalog.state);
+    const { epoch: own, term: ownTerm } = this.header;
     // A node of an earlier release says nothing of it, and refuses by itself.
-    const isOurs = term === '' || term === this.#options.term;
+    const isOurs = term === '' || term === ownTerm;
     if (epoch === undefined || epoch < own || (epoch === own && isOurs)) {
       this.#obeyedBy.set(nodeId, incarnation);
       return;
@@ -63,7 +108,8 @@ export class Leadership {
   }
 
   #raise(nodeId: string, told: number): void {
-    if (this.#isRaising || this.#isReplaced) return;
+    // An epoch above the one told would be no more durable than that of this start.
+    if (this.#isRaising || this.#isReplaced || !this.isBegun) return;
     this.#isRaising = true;
     const { background, catalog, log, onRaised } = this.#options;
     background.run('raise-epoch', async () => {
@@ -73,7 +119,11 @@ export class Leadership {
           { node: nodeId, told, epoch },
           'a datanode has obeyed a master that this catalog knows nothing of: the catalog is an older copy. A higher epoch was taken; versions loaded since the copy was made are lost',
         );
+        this.#failure = '';
         onRaised();
+      } catch (thrown) {
+        // Tried again with the node's next heartbeat.
+        this.#tellFailure(thrown);
       } finally {
         this.#isRaising = false;
       }

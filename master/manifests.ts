@@ -2,7 +2,8 @@
 // older revision.
 //
 // A version's manifest changes after deltas were merged, or when numbers were stepped over (revisionOf). Versions
-// whose manifests never changed are in the view's hands: with each view a node says which ones it lacks.
+// whose manifests never changed are in the view's hands: with each view a node says which ones it lacks. Where nodes
+// are given no views (leadership.ts), all that they are not known to have count.
 
 import type { VersionRef } from '../proto/gen/stele/v1/datanode.ts';
 import type { Manifest } from '../proto/gen/stele/v1/segment.ts';
@@ -29,6 +30,7 @@ export function manifestOf(state: CatalogState, ref: VersionRef): Manifest | und
 interface Outdated {
   readonly datasets: readonly Dataset[];
   readonly manifests: ReadonlySet<string> | undefined;
+  readonly givesViews: boolean;
   readonly refs: readonly VersionRef[];
 }
 
@@ -36,17 +38,21 @@ interface Outdated {
 export class OutdatedManifests {
   readonly #byNode = new Map<string, Outdated>();
 
-  of(nodeId: string, { facts, holdings }: ControlState): readonly VersionRef[] {
+  of(
+    nodeId: string,
+    { facts, holdings }: ControlState,
+    givesViews: boolean,
+  ): readonly VersionRef[] {
     const manifests = holdings.get(nodeId)?.manifests;
     const { datasets } = facts;
     const before = this.#byNode.get(nodeId);
-    if (before?.datasets === datasets && before.manifests === manifests) return before.refs;
+    const isSame = before?.datasets === datasets && before.manifests === manifests;
+    if (isSame && before.givesViews === givesViews) return before.refs;
     const refs = datasets
-      .filter(
-        ({ ref, revision }) => revision > 0 && manifests?.has(revisionRef(ref, revision)) !== true,
-      )
+      .filter(({ revision }) => revision > 0 || !givesViews)
+      .filter(({ ref, revision }) => manifests?.has(revisionRef(ref, revision)) !== true)
       .map(({ uid, version }) => ({ keyspaceUid: uid, version }));
-    this.#byNode.set(nodeId, { datasets, manifests, refs });
+    this.#byNode.set(nodeId, { datasets, manifests, givesViews, refs });
     return refs;
   }
 

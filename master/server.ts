@@ -7,7 +7,7 @@
 import { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs, sleep, wallClockIso } from '../base/clock.ts';
 import { connectionLimit } from '../base/descriptors.ts';
-import { SteleError } from '../base/errors.ts';
+import { SteleError, toSteleError } from '../base/errors.ts';
 import { lockFolder } from '../base/folder-lock.ts';
 import { checkPortsFree } from '../base/host-address.ts';
 import { randomId } from '../base/ids.ts';
@@ -20,11 +20,11 @@ import { GrpcServer } from '../proto/grpc-server.ts';
 import type { ClusterOperations } from '../proto/operations.ts';
 import type { LinkFactory, Registrar } from '../proto/ports.ts';
 import { assertShardCount } from '../ring/shard.ts';
-import { Catalog } from './catalog/catalog.ts';
+import { andThen, Catalog } from './catalog/catalog.ts';
 import { setVirtualNodes, startEpoch } from './catalog/cluster-transitions.ts';
 import { EVENTS } from './catalog/events.ts';
 import { currentActor } from './actor.ts';
-import { clusterOf } from './catalog/queries.ts';
+import { clusterOf, epochOf } from './catalog/queries.ts';
 import { ChangeQueue } from './change-queue.ts';
 import { ViewWatchers, clusterService } from './cluster-service.ts';
 import { startFront } from './front/front.ts';
@@ -72,8 +72,8 @@ export interface Master {
 type Closer = () => void | Promise<void>;
 
 /**
- * Starts a master; resolves when all its ports are open. Throws LOCKED, CORRUPT, PORT_IN_USE and
- * INVALID_ARGUMENT, with nothing left open.
+ * Starts a master; resolves when all its ports are open, also where its epoch cannot be saved yet. Throws LOCKED,
+ * CORRUPT, PORT_IN_USE and INVALID_ARGUMENT, and DISK_FULL at a first start, with nothing left open.
  */
 export async function startMaster(
   settings: MasterSettings,
@@ -107,14 +107,16 @@ async function openMaster(
   // Behind a write that hangs it would wait without end; what was acknowledged is on disk.
   closers.push(() => Promise.race([metadata.close(), sleep(METADATA_CLOSE_MS)]));
   const loadEnds = new LoadEnds();
-  const catalog = await openCatalog(metadata, settings, log, loadEnds);
+  const term = randomId();
+  const catalog = await openCatalog(metadata, settings, term, log, loadEnds);
   const background = new BackgroundTasks(log);
   closers.push(() => Promise.race([background.settled(), sleep(BACKGROUND_CLOSE_MS)]));
   let onReplaced: (why: SteleError) => void = () => undefined;
   const replaced = new Promise<SteleError>((resolve) => {
     onReplaced = resolve;
   });
-  const leader = newLeader({ catalog, links: linkFactory, background, log, onReplaced }, settings);
+  const parts = { catalog, links: linkFactory, background, log, onReplaced };
+  const leader = newLeader(parts, term, settings);
   closers.push(() => leader.close());
   const loads = new Loads(leader, log, loadEnds);
   const operations = new Operations(leader, loads);
@@ -156,10 +158,11 @@ function frontLimits(settings: MasterSettings): {
   return { maxConnections: settings.connectionsMax, lookupDeadlineMs: settings.lookupDeadline };
 }
 
-/** Takes the leadership and begins its epoch. */
+/** Takes the leadership and begins its epoch, as soon as that can be saved (leadership.ts). */
 async function openCatalog(
   metadata: EmbeddedMetadata,
   settings: MasterSettings,
+  term: string,
   log: Logger,
   loadEnds: LoadEnds,
 ): Promise<Catalog> {
@@ -172,10 +175,23 @@ async function openCatalog(
     loadEnds.noteEvent({ what });
   };
   const fresh = { id: randomId(), shardCount: settings.shards, createdAt: wallClockIso() };
-  const epoch = await catalog.update((state) => startEpoch(state, fresh, metadata.restored));
   const { shards, dataDir, virtualNodes } = settings;
-  // Kept in the catalog, so that a start without the flag moves nothing.
-  if (virtualNodes > 0) await catalog.update((state) => setVirtualNodes(state, virtualNodes));
+  const { restored } = metadata;
+  try {
+    await catalog.begin((state) => {
+      const started = startEpoch(state, fresh, { restored, term });
+      // Kept in the catalog, so that a start without the flag moves nothing.
+      return virtualNodes === 0
+        ? started
+        : andThen(state, started, (next) => setVirtualNodes(next, virtualNodes));
+    });
+  } catch (thrown) {
+    // Without a cluster there is nothing to answer from.
+    if (!catalog.state.cluster.has('') || !isTriedAgain(thrown)) throw thrown;
+    const { code, message } = toSteleError(thrown);
+    const text = `${message} Until the epoch of this start is saved, this master only answers reads.`;
+    log.error({ code }, text);
+  }
   const cluster = clusterOf(catalog.state);
   // The default was not asked for by anybody.
   if (cluster.shardCount !== shards && shards !== SHARD_COUNT_DEFAULT) {
@@ -184,19 +200,25 @@ async function openCatalog(
       `the cluster in ${dataDir} has ${cluster.shardCount} shards, fixed with its first start; --shards ${shards} is not used`,
     );
   }
-  log.info({ cluster: cluster.id, epoch }, 'the catalog is open');
+  log.info({ cluster: cluster.id, epoch: epochOf(catalog.state) }, 'the catalog is open');
   return catalog;
+}
+
+/** A disk that is full, fails or hangs may be well again. */
+function isTriedAgain(thrown: unknown): boolean {
+  return (['DISK_FULL', 'IO', 'OUTCOME_UNKNOWN'] as unknown[]).includes(toSteleError(thrown).code);
 }
 
 function newLeader(
   parts: Omit<LeaderOptions, 'clock' | 'settings'>,
+  term: string,
   settings: MasterSettings,
 ): Leader {
   return new Leader({
     ...parts,
     clock: monotonicNowMs,
     settings: {
-      term: randomId(),
+      term,
       replication: settings.replication,
       heartbeatIntervalMs: settings.heartbeatInterval,
       heartbeatDeadlineMs: settings.heartbeatDeadline,

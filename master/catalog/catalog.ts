@@ -47,10 +47,12 @@ export interface ChangeQueue {
   run<Result>(change: () => Promise<Result>): Promise<Result>;
 }
 
+const THE_MASTER: Actor = { door: 'master', address: '', who: '' };
+
 const NO_EVENTS: Recorder = {
   happeningsOf: () => [],
   eventChanges: () => [],
-  currentActor: () => ({ door: 'master', address: '', who: '' }),
+  currentActor: () => THE_MASTER,
   nowIso: () => '',
 };
 
@@ -96,12 +98,29 @@ export function applyChanges(state: CatalogState, changes: readonly Change[]): C
   return next;
 }
 
+/** Pure: `first`, made in `state`, and `second` after it, as one change with the result of the second. */
+export function andThen<Result>(
+  state: CatalogState,
+  first: Transition<unknown>,
+  second: (state: CatalogState) => Transition<Result>,
+): Transition<Result> {
+  const { changes, result } = second(applyChanges(state, first.changes));
+  const isOverwritten = ({ id, table }: Change): boolean =>
+    changes.some((change) => change.table === table && change.id === id);
+  return {
+    changes: [...first.changes.filter((change) => !isOverwritten(change)), ...changes],
+    result,
+  };
+}
+
 export class Catalog {
   readonly #metadata: Metadata;
   readonly #revisions: Map<string, number>;
   readonly #queue: ChangeQueue;
   readonly #recorder: Recorder;
   #state: CatalogState;
+  /** What has to be made before any other change. */
+  #first: ((state: CatalogState) => Transition<unknown>) | undefined;
   #eventNumber: number;
   /** Called with each event once it is durable. */
   onEvent: (event: EventRecord) => void = () => undefined;
@@ -156,7 +175,37 @@ export class Catalog {
     return this.#queue.run(() => this.#run(transition, actor));
   }
 
+  /**
+   * Makes `transition` the one before which no other change is made: it is tried now, and again with each change
+   * until it is durable. While it cannot be made each change fails for the same reason.
+   */
+  begin(transition: (state: CatalogState) => Transition<unknown>): Promise<void> {
+    this.#first = transition;
+    return this.beginAgain();
+  }
+
+  /** Tries what `begin` was given once more. */
+  beginAgain(): Promise<void> {
+    return this.update(() => ({ changes: [], result: undefined }));
+  }
+
+  /** False from `begin` on until its change is durable. */
+  get isBegun(): boolean {
+    return this.#first === undefined;
+  }
+
   async #run<Result>(
+    transition: (state: CatalogState) => Transition<Result>,
+    actor: Actor,
+  ): Promise<Result> {
+    if (this.#first !== undefined) {
+      await this.#make(this.#first, THE_MASTER);
+      this.#first = undefined;
+    }
+    return this.#make(transition, actor);
+  }
+
+  async #make<Result>(
     transition: (state: CatalogState) => Transition<Result>,
     actor: Actor,
   ): Promise<Result> {

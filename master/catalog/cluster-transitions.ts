@@ -12,18 +12,25 @@ const EPOCH_GAP_AFTER_RESTORE = 1_000;
 const VERSION_GAP = 1_000;
 const INDEX_GAP = 10;
 
+/** The start of a master. */
+export interface MasterStart {
+  readonly term: string;
+  /** Its catalog came from a backup. */
+  readonly restored?: boolean;
+}
+
 /** A master starts: the cluster exists afterwards, and its epoch is higher than any before. */
 export function startEpoch(
   state: CatalogState,
   fresh: ClusterRecord,
-  restored = false,
+  { restored = false, term }: MasterStart,
 ): Transition<number> {
   const epoch = epochOf(state) + (restored ? EPOCH_GAP_AFTER_RESTORE : 1);
   const isNew = !state.cluster.has('');
   return {
     changes: [
       ...(isNew ? [{ table: 'cluster', id: '', record: fresh } as const] : []),
-      { table: 'epoch', id: '', record: { epoch } },
+      { table: 'epoch', id: '', record: { epoch, term } },
       ...(restored ? skipNumbers(state, 1) : []),
     ],
     result: epoch,
@@ -50,7 +57,10 @@ export function raiseEpoch(state: CatalogState, told: number): Transition<number
   const epoch = told + 1;
   return {
     // As many gaps as epochs: one copy that is put back again and again goes on with other numbers each time.
-    changes: [{ table: 'epoch', id: '', record: { epoch } }, ...skipNumbers(state, epoch - before)],
+    changes: [
+      { table: 'epoch', id: '', record: { ...state.epoch.get(''), epoch } },
+      ...skipNumbers(state, epoch - before),
+    ],
     result: epoch,
   };
 }

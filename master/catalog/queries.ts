@@ -33,6 +33,11 @@ export function epochOf(state: CatalogState): number {
   return state.epoch.get('')?.epoch ?? 0;
 }
 
+/** The start of a master that has taken the epoch; empty where an earlier release did. */
+export function termOf(state: CatalogState): string {
+  return state.epoch.get('')?.term ?? '';
+}
+
 /**
  * The revision that datanodes are told of a manifest. It steps over those that datanodes may have seen
  * in a history that this catalog has lost.

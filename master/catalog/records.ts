@@ -32,6 +32,8 @@ export interface ClusterRecord {
 
 interface EpochRecord {
   readonly epoch: number;
+  /** Names the start of a master that has taken it (ClusterView.term). Absent in catalogs of earlier releases. */
+  readonly term?: string;
 }
 
 /** Numbers that are given once: what has been seen with one of them is never called by it again. */

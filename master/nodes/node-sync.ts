@@ -35,6 +35,8 @@ const TOLD_AFTER_MS = 10_000;
 /** What the controller knows and wants to know; every method is quick and synchronous. */
 export interface SyncSide {
   header(nodeId: string): OrderHeader;
+  /** False while this master does not lead: nodes are given manifests alone. */
+  givesViews(): boolean;
   currentView(): ClusterView;
   manifest(ref: VersionRef): Manifest | undefined;
   /** The revision the controller has, and the one that the node's last heartbeat told. */
@@ -49,7 +51,7 @@ export interface SyncSide {
     manifest: Manifest,
     ids: readonly string[],
   ): void;
-  /** Versions of which the node may have an older manifest, from before deltas were merged. */
+  /** Versions of which the node may have an older manifest, or, where no views are given, none. */
   outdatedManifests(nodeId: string): readonly VersionRef[];
   /** The node has this view and all manifests of it. */
   onViewApplied(nodeId: string, incarnation: string, view: ClusterView): void;
@@ -195,11 +197,12 @@ export class NodeSync {
 
   #isInStep(nodeId: string): boolean {
     const { known, reported } = this.#side.holdingsRevisions(nodeId);
-    if (known < reported || !this.#hasApplied(nodeId, this.#side.header(nodeId))) return false;
+    if (known < reported || !this.#needsNoView(nodeId, this.#side.header(nodeId))) return false;
     return this.#side.outdatedManifests(nodeId).length === 0;
   }
 
-  #hasApplied(nodeId: string, { incarnation }: OrderHeader): boolean {
+  #needsNoView(nodeId: string, { incarnation }: OrderHeader): boolean {
+    if (!this.#side.givesViews()) return true;
     const applied = this.#applied.get(nodeId);
     return applied?.view === this.#side.currentView() && applied.incarnation === incarnation;
   }
@@ -215,7 +218,7 @@ export class NodeSync {
   async #view(nodeId: string, link: DatanodeLink): Promise<void> {
     const view = this.#side.currentView();
     const header = this.#side.header(nodeId);
-    if (this.#hasApplied(nodeId, header)) {
+    if (this.#needsNoView(nodeId, header)) {
       await this.#putManifests(nodeId, link, header, this.#side.outdatedManifests(nodeId));
       return;
     }

@@ -1,24 +1,34 @@
-// Disks that are full, of the loader and of a datanode: a sentence with the folder and the bytes, no
+// Disks that are full, of the loader, of a datanode and of the master: a sentence with the folder and the bytes, no
 // half of anything, reads go on, and the load resumes when there is room.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { silentLogger } from '../../base/log.ts';
+import { openEmbeddedMetadata } from '../../master/metadata/embedded.ts';
 import { TestCluster, summaryOf } from '../support/cluster.ts';
+import type { ClusterOptions } from '../support/cluster.ts';
 import { VersionedRows } from '../support/rows.ts';
 import { smallDisk } from '../support/small-disk.ts';
 import { expectAllRows } from '../support/sources.ts';
 import { flags, stele, sentencesOf } from '../support/stele-process.ts';
 
 const rows = new VersionedRows(120_000);
+const few = new VersionedRows(1_000);
 const disk = smallDisk(64);
 const folder = mkdtempSync(join(tmpdir(), 'stele-full-'));
 const file = (version: number): string => join(folder, `v${version}.data`);
+const small = (version: number): string => join(folder, `small-v${version}.data`);
 
 beforeAll(async () => {
-  for (const version of [1, 2]) await rows.write(file(version), version);
+  for (const version of [1, 2]) {
+    await rows.write(file(version), version);
+    await few.write(small(version), version);
+  }
 }, 60_000);
 
 afterAll(() => {
@@ -71,6 +81,37 @@ describe.skipIf(disk === undefined)('a full disk', () => {
     expect(readdirSync(join(path, 'unpack'))).toEqual([]);
   }, 60_000);
 
+  test('of the master: it starts, answers reads, changes nothing, and leads when there is room', async () => {
+    resize(8);
+    const dataDir = join(path, 'master');
+    const cluster = await startCluster({
+      datanodes: 1,
+      masterFlags: flags({ 'data-dir': dataDir }),
+    });
+    await cluster.load('rows', [small(1)]);
+    const epoch = async (): Promise<number> =>
+      ((await cluster.json('/v1/cluster/health')) as { epoch: number }).epoch;
+    const before = await epoch();
+    await cluster.kill('master', 'SIGTERM');
+    await useUp(dataDir, join(path, 'filler'));
+
+    await cluster.startMaster();
+    await cluster.status('green');
+    await expectAllRows(cluster.url(''), 'rows', few, 1);
+    expect(await epoch()).toBe(before);
+    expect(cluster.log('master')).toMatch(
+      /"code":"DISK_FULL","msg":"The disk of the catalog \S+ is full: [^"]+ only answers reads\."/,
+    );
+    const stopped = await stele(cluster.loadArguments('rows', [small(2)]));
+    expect(sentencesOf(stopped.stderr)).toMatch(/^stele: The disk of the catalog \S+ is full: /m);
+
+    rmSync(join(path, 'filler'));
+    const done = await stele(cluster.loadArguments('rows', [small(2)]));
+    expect(summaryOf(done.stdout)).toMatchObject({ loaded: few.count, version: 2 });
+    await expectAllRows(cluster.url(''), 'rows', few, 2);
+    expect(await epoch()).toBe(before + 1);
+  }, 120_000);
+
   test('of a datanode: reads go on, and the load resumes when there is room', async () => {
     resize(24);
     const cluster = await startCluster({ datanodes: 0 });
@@ -98,8 +139,42 @@ describe.skipIf(disk === undefined)('a full disk', () => {
   }, 60_000);
 });
 
-async function startCluster({ datanodes }: { datanodes: number }): Promise<TestCluster> {
-  const cluster = await TestCluster.start({ datanodes, replication: 1 });
+/**
+ * Fills the disk, and the free pages of the catalog in `dataDir`, until not even a small change is taken. A reader
+ * of the store sees to it that no page becomes free by a change.
+ */
+async function useUp(dataDir: string, filler: string): Promise<void> {
+  const store = await openEmbeddedMetadata(dataDir, silentLogger);
+  const reader = spawn(process.execPath, ['--input-type=module', '-e', READER], {
+    env: { ...process.env, STORE: join(dataDir, 'metadata') },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => void reader.kill('SIGKILL'));
+  await once(reader.stdout, 'data');
+  try {
+    writeFileSync(filler, Buffer.alloc(16 * 1024 * 1024));
+  } catch {
+    // It is full now.
+  }
+  let count = 0;
+  for (const byteCount of [64 * 1024, 3000, 100]) {
+    const value = JSON.stringify('x'.repeat(byteCount));
+    while (await store.put(`zz-${count++}`, value).catch(() => undefined));
+  }
+  await store.close();
+}
+
+const READER = `
+  import { open } from 'lmdb';
+  const store = open({ path: process.env.STORE, encoding: 'string' });
+  const transaction = store.useReadTransaction();
+  store.get('epoch', { transaction });
+  setInterval(() => store.get('epoch', { transaction }), 1000);
+  console.log('reading');
+`;
+
+async function startCluster(options: ClusterOptions): Promise<TestCluster> {
+  const cluster = await TestCluster.start({ replication: 1, ...options });
   onTestFinished(() => cluster.close());
   return cluster;
 }

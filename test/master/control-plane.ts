@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BackgroundTasks } from '../../base/background.ts';
 import { monotonicNowMs, wallClockIso } from '../../base/clock.ts';
+import type { SteleError } from '../../base/errors.ts';
 import { silentLogger } from '../../base/log.ts';
 import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
 import type {
@@ -48,6 +49,8 @@ export class ControlPlane {
   retireDelayMs = 20;
   /** Of the master that `start` starts, for its changes of the catalog. */
   changeLimits: { readonly waitMsMax?: number; readonly answerMsMax?: number } = {};
+  /** What the store of the master that `start` starts refuses all changes with. */
+  storeRefusal: SteleError | undefined;
   /** Time that has passed for the master alone. */
   skippedMs = 0;
   readonly loadEnds = new LoadEnds();
@@ -57,26 +60,36 @@ export class ControlPlane {
   registrar!: NodeRegistrar;
   /** Of the master that `start` has started. */
   metadata!: WatchedMetadata;
+  /** Why it was told to end, once it was. */
+  replaced: SteleError | undefined;
   #background!: BackgroundTasks;
   #next = 1;
+  #starts = 0;
 
   async start(replication = 2): Promise<void> {
     this.metadata = new WatchedMetadata(await openEmbeddedMetadata(this.folder, silentLogger));
+    this.metadata.refusal = this.storeRefusal;
     const queue = new ChangeQueue({ log: silentLogger, ...this.changeLimits });
     const recorder = { ...EVENTS, currentActor, nowIso: wallClockIso };
     const catalog = await Catalog.load(this.metadata, queue, recorder);
     catalog.onEvent = (event) => this.loadEnds.noteEvent(event);
     const fresh = { id: 'cluster-1', shardCount: SHARDS, createdAt: '' };
-    await catalog.update((state) => startEpoch(state, fresh));
+    const term = `start-${++this.#starts}`;
+    const begun = catalog.begin((state) => startEpoch(state, fresh, { term }));
+    if (this.storeRefusal === undefined) await begun;
+    else await begun.catch(() => undefined);
     this.#background = new BackgroundTasks(silentLogger);
     this.leader = new Leader({
       catalog,
       links: this.network,
       background: this.#background,
       log: silentLogger,
+      onReplaced: (why) => {
+        this.replaced = why;
+      },
       clock: () => monotonicNowMs() + this.skippedMs,
       settings: {
-        term: 'control-plane',
+        term,
         replication,
         heartbeatIntervalMs: INTERVAL_MS,
         heartbeatDeadlineMs: 100,

@@ -1,7 +1,7 @@
 // Datanodes in memory for tests of the control plane: honest about what they hold, strict about
 // epochs and incarnations, and killable. A `FakeNetwork` is the LinkFactory that reaches them.
 
-import { SteleError } from '../../base/errors.ts';
+import { SteleError, toSteleError } from '../../base/errors.ts';
 import { newIncarnation } from '../../base/ids.ts';
 import { MergeState } from '../../proto/gen/stele/v1/datanode.ts';
 import type {
@@ -34,6 +34,8 @@ export class FakeDatanode {
   readonly manifests = new Map<string, Manifest>();
   view: ClusterView | undefined;
   epochMax = 0;
+  /** Of the start that it obeys in this epoch. */
+  term = '';
   copiesDone = 0;
   copyFails = false;
   /** Answers UNAVAILABLE to every read. */
@@ -123,6 +125,8 @@ export class FakeDatanode {
       address: this.address,
       zone: '',
       copyFailures,
+      epoch: this.epochMax,
+      term: this.term,
       parked: {
         keyspaceUids: [...this.parked],
         failures: [...this.#resumeFailed].map((keyspaceUid) => ({
@@ -142,8 +146,22 @@ export class FakeDatanode {
       throw new SteleError('WRONG_NODE', 'another incarnation');
     }
     if (header.epoch < this.epochMax) throw new SteleError('STALE_EPOCH', 'an old epoch');
+    const { term = this.term } = header;
+    if (header.epoch === this.epochMax && this.term !== '' && term !== this.term) {
+      throw new SteleError('STALE_EPOCH', 'the epoch of another start');
+    }
     this.epochMax = header.epoch;
+    this.term = term;
     this.ordersSeen.push(header);
+  }
+
+  /** A question from a master that it does not obey is answered, with whom it obeys. */
+  checkQuestion(header: OrderHeader | undefined): void {
+    try {
+      this.checkOrder(header);
+    } catch (thrown) {
+      if (toSteleError(thrown).code !== 'STALE_EPOCH') throw thrown;
+    }
   }
 
   holdings() {
@@ -269,14 +287,22 @@ export class FakeNetwork implements LinkFactory {
   }
 
   connect(target: LinkTarget): DatanodeLink {
-    const find = (header: OrderHeader | undefined): FakeDatanode => {
+    const there = (): FakeDatanode => {
       const node = [...this.nodes.values()].find((each) => each.port === target.address.grpcPort);
       if (node === undefined) throw new SteleError('UNAVAILABLE', 'nobody listens there');
+      return node;
+    };
+    const find = (header: OrderHeader | undefined): FakeDatanode => {
+      const node = there();
       node.checkOrder(header);
       return node;
     };
     return {
-      heartbeat: async (request) => find(request.header).heartbeat(),
+      heartbeat: async (request) => {
+        const node = there();
+        node.checkQuestion(request.header);
+        return node.heartbeat();
+      },
       listHoldings: async (request) => find(request.header).holdings(),
       applyView: async (request) => ({
         missingManifests: find(request.header).applyView(request.view as ClusterView),

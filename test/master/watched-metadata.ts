@@ -11,6 +11,8 @@ export class WatchedMetadata implements Metadata {
   readonly written: string[] = [];
   /** A transaction has come that was not carried out any more. */
   isStopped = false;
+  /** What transactions fail with, as on a full disk. */
+  refusal: SteleError | undefined;
   readonly #inner: Metadata;
   #hanging: { readonly isMade: boolean; readonly over: Promise<void> } | undefined;
 
@@ -41,6 +43,7 @@ export class WatchedMetadata implements Metadata {
       throw new SteleError('UNAVAILABLE', 'The machine is off.');
     }
     this.left--;
+    if (this.refusal !== undefined) throw this.refusal;
     for (const { key, kind } of writes) this.written.push(kind === 'delete' ? `-${key}` : key);
     const hanging = this.#hanging;
     if (hanging?.isMade === false) await hanging.over;

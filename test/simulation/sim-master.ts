@@ -64,7 +64,10 @@ export class SimMaster extends SimProcess implements MasterPort {
     this.#sim = sim;
     this.settings = settings;
     const cluster = { id: 'c', shardCount: SHARDS, createdAt: '' };
-    this.durable = applyChanges(this.durable, startEpoch(this.durable, cluster).changes);
+    this.durable = applyChanges(
+      this.durable,
+      startEpoch(this.durable, cluster, { term: 't' }).changes,
+    );
     this.state = beginControl(this.durable, settings, 0);
     this.#sync = new SimNodeSync(sim, this);
     this.#merging = this.#newMerging();
@@ -83,7 +86,10 @@ export class SimMaster extends SimProcess implements MasterPort {
     this.paused = false;
     this.backlog.length = 0;
     const cluster = clusterOf(this.durable);
-    this.durable = applyChanges(this.durable, startEpoch(this.durable, cluster).changes);
+    this.durable = applyChanges(
+      this.durable,
+      startEpoch(this.durable, cluster, { term: 't' }).changes,
+    );
     this.state = beginControl(this.durable, this.settings, this.#sim.clock.nowMs);
     this.#updates = [];
     this.#writing = undefined;

@@ -24,10 +24,11 @@ let history: CatalogHistory;
 
 beforeEach(() => {
   history = new CatalogHistory();
-  history.run((state) => startEpoch(state, FRESH));
+  history.run((state) => startEpoch(state, FRESH, { term: 't1' }));
 });
 
-const start = (restored: boolean): number => history.run((s) => startEpoch(s, FRESH, restored));
+const start = (restored: boolean): number =>
+  history.run((s) => startEpoch(s, FRESH, { term: 't2', restored }));
 const load = (content: string): number => history.settle(history.begin(), content).number;
 const revision = (): number => revisionOf(history.state, undefined);
 

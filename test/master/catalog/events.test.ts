@@ -68,8 +68,10 @@ describe('events', () => {
       history.run(transition);
       return history.told();
     };
-    expect(told((s) => startEpoch(s, FRESH))).toEqual(['master-start 0>1']);
-    expect(told((s) => startEpoch(s, FRESH, true))).toEqual(['restore 1>1001']);
+    expect(told((s) => startEpoch(s, FRESH, { term: 't1' }))).toEqual(['master-start 0>1']);
+    expect(told((s) => startEpoch(s, FRESH, { term: 't2', restored: true }))).toEqual([
+      'restore 1>1001',
+    ]);
     expect(told((s) => raiseEpoch(s, 1005))).toEqual(['restore 1001>1006']);
     expect(told((s) => setVirtualNodes(s, 4))).toEqual(['virtual-nodes 16>4']);
     expect(told((s) => setVirtualNodes(s, 4))).toEqual([]);
@@ -108,7 +110,7 @@ describe('events', () => {
     const catalog = await Catalog.load(metadata, queue, recorder);
     const seen: EventRecord[] = [];
     catalog.onEvent = (event) => seen.push(event);
-    await catalog.update((state) => startEpoch(state, FRESH));
+    await catalog.update((state) => startEpoch(state, FRESH, { term: 't1' }));
     const actor = { door: 'http', address: '10.0.0.7', who: '' } as const;
     await runAs(actor, () => catalog.update((state) => recordNode(state, NODE)));
     expect(seen).toMatchObject([

@@ -12,7 +12,9 @@ let history: CatalogHistory;
 
 beforeEach(() => {
   history = new CatalogHistory();
-  history.run((state) => startEpoch(state, { id: 'c', shardCount: 16, createdAt: '' }));
+  history.run((state) =>
+    startEpoch(state, { id: 'c', shardCount: 16, createdAt: '' }, { term: 't1' }),
+  );
 });
 
 const fail = (loadId: string, nowIso: string): void => {

@@ -83,7 +83,7 @@ export class ScenarioCluster {
 
   #started(catalog: CatalogState): CatalogState {
     const fresh = { id: 'cluster', shardCount: this.shardCount, createdAt: '' };
-    return applyChanges(catalog, startEpoch(catalog, fresh).changes);
+    return applyChanges(catalog, startEpoch(catalog, fresh, { term: 't' }).changes);
   }
 
   /** A transition of the catalog, and the control plane told of it. */
