@@ -129,6 +129,21 @@ export class NodeIdentity {
   }
 
   /**
+   * As `admitQuestion`; false for a master that was replaced: its heartbeat is answered, so that it learns of the
+   * leader that was heard since.
+   */
+  admitHeartbeat(header: OrderHeader | undefined): boolean {
+    try {
+      this.admitQuestion(header);
+      return true;
+    } catch (thrown) {
+      // A master of 0.1.0, which names no term, would take any answer for obedience.
+      if (toSteleError(thrown).code !== 'STALE_EPOCH' || header?.term === undefined) throw thrown;
+      return false;
+    }
+  }
+
+  /**
    * Admits an order: resolves once its epoch is durable, so that no later run of this node obeys an
    * older one. Throws WRONG_NODE where the order is not for this run of this node, CONFLICT for another
    * cluster's, STALE_EPOCH for a leader that has been replaced, INVALID_ARGUMENT for a header that is

@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs } from '../base/clock.ts';
-import { keyspaceUidOf, shorten } from '../base/ids.ts';
+import { keyspaceUidOf } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
@@ -31,7 +31,6 @@ import type {
   PutManifestResponse,
   RestartRequest,
   RestartResponse,
-  VersionRef,
 } from '../proto/gen/stele/v1/datanode.ts';
 import type { LinkFactory } from '../proto/ports.ts';
 import type { SegmentWish } from '../proto/segment-transfer.ts';
@@ -43,7 +42,7 @@ import type { NodeIdentity } from './identity.ts';
 import { Intake } from './intake.ts';
 import { IntakeBrake } from './intake-brake.ts';
 import { releaseFound } from './lookup.ts';
-import { outgoingBytes, outgoingFile } from './outgoing.ts';
+import { outgoingSegment } from './outgoing.ts';
 import type { OutgoingSegment } from './outgoing.ts';
 import { LastKnown } from './last-known.ts';
 import { LookupRate } from './lookup-rate.ts';
@@ -225,7 +224,7 @@ export class Datanode {
   }
 
   async heartbeat(request: HeartbeatRequest, nowMs: number): Promise<HeartbeatResponse> {
-    const isLeader = this.#isLeaderHeard(request);
+    const isLeader = this.identity.admitHeartbeat(request.header);
     if (isLeader) {
       this.contact.heard(nowMs);
       this.#lastKnown.heard(nowMs);
@@ -265,18 +264,6 @@ export class Datanode {
     };
   }
 
-  /** False for a master that was replaced: it is answered, so that it learns of the leader that was heard since. */
-  #isLeaderHeard({ header }: HeartbeatRequest): boolean {
-    try {
-      this.identity.admitQuestion(header);
-      return true;
-    } catch (thrown) {
-      // A master of 0.1.0, which names no term, would take any answer for obedience.
-      if (toSteleError(thrown).code !== 'STALE_EPOCH' || header?.term === undefined) throw thrown;
-      return false;
-    }
-  }
-
   async listHoldings(request: ListHoldingsRequest): Promise<ListHoldingsResponse> {
     this.identity.admitQuestion(request.header);
     return this.holdings.list(request.sinceRevision);
@@ -288,13 +275,7 @@ export class Datanode {
     if (view === undefined) throw new SteleError('INVALID_ARGUMENT', 'The order has no view.');
     checkView(view);
     this.contact.heard(monotonicNowMs());
-    const missingManifests: VersionRef[] = [];
-    for (const keyspace of view.keyspaces) {
-      for (const [at, version] of keyspace.versions.entries()) {
-        if (this.tables.has(keyspace.uid, version, keyspace.fingerprints[at] ?? '')) continue;
-        missingManifests.push({ keyspaceUid: keyspace.uid, version });
-      }
-    }
+    const missingManifests = this.tables.missingOf(view);
     if (this.cluster.apply(view)) this.#lastKnown.saveView(view);
     // A view that came late, behind a newer one, decides nothing.
     if (this.cluster.view !== undefined) this.#suspension.apply(this.cluster.view);
@@ -386,13 +367,7 @@ export class Datanode {
    */
   async outgoing({ expectNode, keyspaceUid, segmentId }: SegmentWish): Promise<OutgoingSegment> {
     this.identity.expect(expectNode, '');
-    const segment = this.holdings.get(keyspaceUid, segmentId);
-    if (segment !== undefined) return outgoingBytes(segment.bytes);
-    const byteLength = this.holdings.byteLengthOf(keyspaceUid, segmentId);
-    if (byteLength === undefined) {
-      throw new SteleError('NOT_FOUND', `Segment ${shorten(segmentId)} is not held here.`);
-    }
-    return outgoingFile(this.#options.store.fileOf(keyspaceUid, segmentId).path, byteLength);
+    return outgoingSegment({ keyspaceUid, segmentId }, this.holdings, this.#options.store);
   }
 
   async close(): Promise<void> {

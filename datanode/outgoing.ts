@@ -3,6 +3,10 @@
 
 import { open } from 'node:fs/promises';
 import { SteleError } from '../base/errors.ts';
+import { shorten } from '../base/ids.ts';
+import type { HeldSegment } from '../proto/gen/stele/v1/datanode.ts';
+import type { Holdings } from './holdings.ts';
+import type { DiskStore } from './store.ts';
 
 const PIECE_BYTES = 1024 * 1024;
 
@@ -11,6 +15,21 @@ export interface OutgoingSegment {
   readonly byteLength: number;
   /** In order; a piece is valid until the next is asked for. Throws IO, CORRUPT. */
   pieces(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
+
+/** A segment that is held. Throws NOT_FOUND. */
+export function outgoingSegment(
+  { keyspaceUid, segmentId }: HeldSegment,
+  holdings: Holdings,
+  store: Pick<DiskStore, 'fileOf'>,
+): OutgoingSegment {
+  const segment = holdings.get(keyspaceUid, segmentId);
+  if (segment !== undefined) return outgoingBytes(segment.bytes);
+  const byteLength = holdings.byteLengthOf(keyspaceUid, segmentId);
+  if (byteLength === undefined) {
+    throw new SteleError('NOT_FOUND', `Segment ${shorten(segmentId)} is not held here.`);
+  }
+  return outgoingFile(store.fileOf(keyspaceUid, segmentId).path, byteLength);
 }
 
 /** Of bytes that stay as they are. */
@@ -26,7 +45,7 @@ export function outgoingBytes(bytes: Uint8Array): OutgoingSegment {
 }
 
 /** Of a file of `byteLength` bytes, which is opened when its first piece is asked for. */
-export function outgoingFile(path: string, byteLength: number): OutgoingSegment {
+function outgoingFile(path: string, byteLength: number): OutgoingSegment {
   return {
     byteLength,
     async *pieces() {

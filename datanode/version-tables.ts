@@ -16,6 +16,7 @@
 
 import type { Manifest, RecordTotals, SegmentInfo } from '../proto/gen/stele/v1/segment.ts';
 import type { VersionRef } from '../proto/gen/stele/v1/datanode.ts';
+import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import type { Segment } from '../segment/reader.ts';
 import type { Holdings } from './holdings.ts';
 
@@ -71,6 +72,15 @@ export class VersionTables {
     if (known.manifest.fingerprint === fingerprint) return !known.isRestored;
     this.remove({ keyspaceUid, version });
     return false;
+  }
+
+  /** The versions of a view for which `has` is false. */
+  missingOf({ keyspaces }: Pick<ClusterView, 'keyspaces'>): VersionRef[] {
+    return keyspaces.flatMap(({ fingerprints, uid, versions }) =>
+      versions
+        .filter((version, at) => !this.has(uid, version, fingerprints[at] ?? ''))
+        .map((version) => ({ keyspaceUid: uid, version })),
+    );
   }
 
   /**

@@ -25,11 +25,12 @@ import { REPLY_BYTES_MAX } from './encoder.ts';
 import type { ReplyWriter } from './encoder.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { ReplyQueue } from './reply-queue.ts';
-import { readConnection, unsentBytes } from '../base/socket-reads.ts';
+import { readConnection } from '../base/socket-reads.ts';
 import { NOTHING } from './session.ts';
 import type { Session } from './session.ts';
 import { writeInvalidation } from './tracking.ts';
 import { holdUntilTurnEnd, ownBytes } from './turn-writes.ts';
+import { UnreadOutput } from './unread-output.ts';
 
 const TURN_MS_MAX = 1;
 /** The clock is read every so many commands (a power of two). */
@@ -48,6 +49,7 @@ type Stop = 'no' | 'drain' | 'now';
 export class RespConnection implements PendingReplyWaiter, SharedTurn {
   readonly session: Session;
   readonly #socket: Socket;
+  readonly #unread: UnreadOutput;
   readonly #context: ConnectionContext;
   readonly #decoder = new CommandDecoder();
   readonly #queue = new ReplyQueue();
@@ -59,18 +61,12 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   #hasMore = false;
   /** The command at hand waits until the queue is empty. */
   #atBarrier = false;
-  #outputFull = false;
   #queueFull = false;
   #turnScheduled = false;
   #flushScheduled = false;
   #queuedInTurn = false;
   /** The command that ran last. */
   #last: CommandSpec | undefined;
-  /** What this client has not taken, as it is part of the total. */
-  #accountedBytes = 0;
-  /** What the system had not taken of it at the last sweep, and when that was another number. */
-  #unsentBytes = 0;
-  #takenMs: number;
   /** Bytes that came after the end. */
   #ignoredBytes = 0;
   /** What there is of an unfinished command, as it is part of the total. */
@@ -82,13 +78,13 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   constructor(accepted: Socket, session: Session, context: ConnectionContext) {
     this.session = session;
     this.#context = context;
-    this.#takenMs = context.nowMs();
     const socket = readConnection(
       accepted,
       (bytes, byteCount, lent) => this.#onData(bytes, byteCount, lent),
       context.reuseReads,
     );
     this.#socket = socket;
+    this.#unread = new UnreadOutput(socket, context.pressure, context.nowMs());
     socket.on('end', () => this.shutdown());
     socket.on('drain', () => this.#onDrain());
     socket.on('error', (error) => context.log.debug({ err: error, id: session.id }, 'resp socket'));
@@ -112,13 +108,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
       !this.#paused &&
       this.#unfinishedSinceMs > 0 &&
       nowMs - this.#unfinishedSinceMs > this.#context.unfinishedMsMax;
-    const unsent = unsentBytes(this.#socket);
-    if (unsent === 0 || unsent !== this.#unsentBytes) this.#takenMs = nowMs;
-    this.#unsentBytes = unsent;
-    this.#account(this.#socket.writableLength);
-    // One that has sent more commands and reads no reply waits for us to read on, as we do for it.
-    const isWaiting = this.#outputFull && this.#hasMore;
-    const stalled = this.#context.pressure.isStalled(nowMs - this.#takenMs, isWaiting);
+    const stalled = this.#unread.isStalled(nowMs, this.#hasMore);
     if (stalled) this.#context.log.warn({ id: this.session.id }, 'resp: reads nothing, closed');
     if (slow) this.#context.log.debug({ id: this.session.id }, 'resp: unfinished command, closed');
     const lingers = this.#ended && this.#lingersTooLong(nowMs);
@@ -126,7 +116,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   }
 
   #lingersTooLong(nowMs: number): boolean {
-    if (nowMs - Math.max(this.#endedMs, this.#takenMs) > LINGER_MS_MAX) return true;
+    if (nowMs - Math.max(this.#endedMs, this.#unread.takenMs) > LINGER_MS_MAX) return true;
     return this.#socket.writableLength === 0 && nowMs - this.#endedMs > IGNORED_MS_MAX;
   }
 
@@ -142,7 +132,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     if (this.#ended || this.#stop === 'now') return this.#ignore(byteCount);
     this.#decoder.push(bytes, byteCount, lent);
     const nowMs = this.#context.nowMs();
-    const mayRun = !this.#paused && !this.#outputFull;
+    const mayRun = !this.#paused && !this.#unread.isFull;
     if (mayRun && this.#context.share.hasTime(nowMs, byteCount)) this.#turn(nowMs);
     else {
       this.#hasMore = true;
@@ -342,21 +332,11 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     }
     this.#context.traffic.outputBytes += byteCount;
     this.#context.pressure.noteTurn(byteCount);
-    this.#account(this.#socket.writableLength);
-  }
-
-  /** Notes how much this client has not taken yet, and whether that is too much. */
-  #account(waitingBytes: number): void {
-    const { pressure } = this.#context;
-    if (waitingBytes !== this.#accountedBytes) {
-      pressure.noteOutput(waitingBytes - this.#accountedBytes);
-    }
-    this.#accountedBytes = waitingBytes;
-    this.#outputFull = waitingBytes > pressure.unreadBytesMax;
+    this.#unread.account();
   }
 
   #onDrain(): void {
-    this.#account(this.#socket.writableLength);
+    this.#unread.account();
     this.#settle();
   }
 
@@ -365,11 +345,11 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     if (this.#ended || this.#socket.destroyed) return;
     const { isEmpty } = this.#queue;
     this.#queueFull = this.#queue.fills(this.#queueFull ? 0.5 : 1);
-    const blocked = this.#outputFull || this.#queueFull || (this.#atBarrier && !isEmpty);
+    const blocked = this.#unread.isFull || this.#queueFull || (this.#atBarrier && !isEmpty);
     if (this.#hasMore && !blocked) this.#scheduleTurn();
     if (this.#stop !== 'no' && !this.#hasMore && isEmpty) this.#end();
     // One whose output is full is read once more, to know whether it waits for us (sweep).
-    else this.#setPaused(this.#hasMore || (blocked && !this.#outputFull) || this.#stop !== 'no');
+    else this.#setPaused(this.#hasMore || (blocked && !this.#unread.isFull) || this.#stop !== 'no');
   }
 
   #scheduleTurn(): void {
@@ -401,7 +381,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   #onClose(): void {
     this.#ended = true;
     this.#queue.abandon();
-    this.#account(0);
+    this.#unread.account(0);
     this.#context.pressure.noteInput(-this.#inputBytes);
     this.#inputBytes = 0;
     this.#context.onClosed(this.session);
