@@ -43,7 +43,7 @@ export async function openEmbeddedMetadata(folder: string, log: Logger): Promise
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
     return restore(folder, storeFolder, reason, log);
   }
-  return EmbeddedMetadata.start(folder, store, content, log, false);
+  return EmbeddedMetadata.start(folder, store, content, log);
 }
 
 /** A store that is gone although its backup is there counts as damaged: it once had content. */
@@ -78,11 +78,12 @@ async function restore(
     !(await store.commit(
       revision,
       entries.map((entry) => [entry.key, entry]),
+      true,
     ))
   ) {
     throw changedElsewhereError();
   }
-  return EmbeddedMetadata.start(folder, store, backup.content, log, true);
+  return EmbeddedMetadata.start(folder, store, backup.content, log);
 }
 
 function openElsewhereError(storeFolder: string, reason: string): SteleError {
@@ -109,7 +110,10 @@ function damagedError(storeFolder: string, reason: string): SteleError {
 }
 
 export class EmbeddedMetadata implements Metadata {
-  /** Came from a backup, which may lack the very last commits. */
+  /**
+   * Came from a backup, which may lack the very last commits; also where the process ended before it had changed
+   * anything since, so that whatever a restore calls for is in its first change.
+   */
   readonly restored: boolean;
   readonly #store: MetadataStore;
   readonly #backup: BackupWriter;
@@ -129,22 +133,15 @@ export class EmbeddedMetadata implements Metadata {
     store: MetadataStore,
     content: BackupContent,
     log: Logger,
-    restored: boolean,
   ): Promise<EmbeddedMetadata> {
-    const metadata = new EmbeddedMetadata(folder, store, content, log, restored);
+    const metadata = new EmbeddedMetadata(folder, store, content, log);
     await metadata.#keepBackup(metadata.#backup.start());
     await metadata.#reserve();
     return metadata;
   }
 
-  private constructor(
-    folder: string,
-    store: MetadataStore,
-    content: BackupContent,
-    log: Logger,
-    restored: boolean,
-  ) {
-    this.restored = restored;
+  private constructor(folder: string, store: MetadataStore, content: BackupContent, log: Logger) {
+    this.restored = store.isRestored;
     this.#store = store;
     this.#log = log;
     this.#backup = new BackupWriter(folder, () => ({

@@ -3,6 +3,7 @@
 //
 //   default database   <key>        -> <revision> <value>
 //                      \0revision   -> the revision of the last commit
+//                      \0restored   -> '', if the content came from a backup and nothing was committed since
 //   database \0fence   commits      -> '', its lmdb version is the number of commits
 //
 // A commit is one conditional lmdb transaction: it takes place only if the number of commits is still the one
@@ -20,6 +21,7 @@ import type { BackupContent } from './backup.ts';
 import type { Entry } from './port.ts';
 
 const REVISION_KEY = '\u0000revision';
+const RESTORED_KEY = '\u0000restored';
 const RESERVE_KEY = '\u0000reserve';
 const FENCE_NAME = '\u0000fence';
 const FENCE_KEY = 'commits';
@@ -44,6 +46,7 @@ export class MetadataStore {
   readonly #fence: Database<string, string>;
   /** Commits that the store has had; undefined before the first. */
   #commits: number | undefined;
+  #isRestored: boolean;
 
   /** Opens the store in `folder`, or makes it. Throws DISK_FULL, and CORRUPT as lmdb finds it. */
   constructor(folder: string) {
@@ -62,6 +65,12 @@ export class MetadataStore {
       useVersions: true,
     });
     this.#commits = this.#fence.getEntry(FENCE_KEY)?.version;
+    this.#isRestored = this.#root.get(RESTORED_KEY) !== undefined;
+  }
+
+  /** Whether what is in it came from a backup, and nothing was committed since. */
+  get isRestored(): boolean {
+    return this.#isRestored;
   }
 
   /** Everything in the store. Throws where an entry cannot be believed. */
@@ -77,9 +86,9 @@ export class MetadataStore {
 
   /**
    * One transaction; resolves when it is durable, with false when another process has committed since this
-   * one opened the store. Throws DISK_FULL or IO, with nothing written.
+   * one opened the store. `restored`: it is the content of a backup. Throws DISK_FULL or IO, with nothing written.
    */
-  async commit(revision: number, changes: readonly Change[]): Promise<boolean> {
+  async commit(revision: number, changes: readonly Change[], restored = false): Promise<boolean> {
     const next = (this.#commits ?? 0) + 1;
     const written: Promise<boolean>[] = [];
     // null: the key must not exist yet. The declaration of lmdb has no null.
@@ -91,12 +100,14 @@ export class MetadataStore {
         );
       }
       written.push(this.#root.put(REVISION_KEY, String(revision)));
+      if (restored) written.push(this.#root.put(RESTORED_KEY, ''));
+      else if (this.#isRestored) written.push(this.#root.remove(RESTORED_KEY));
       written.push(this.#fence.put(FENCE_KEY, '', next));
     });
     try {
       // All of them, as each fails for itself when the transaction does.
       const [isCommitted] = await Promise.all([committed, ...written]);
-      if (isCommitted) this.#commits = next;
+      if (isCommitted) [this.#commits, this.#isRestored] = [next, restored];
       return isCommitted;
     } catch (thrown) {
       throw await this.#errorOf(thrown);

@@ -133,6 +133,22 @@ describe('embedded metadata', () => {
     },
   );
 
+  test('a restored store says so until it has been changed', async () => {
+    await filled();
+    rmSync(join(folder, 'metadata'), { recursive: true });
+    for (let start = 0; start < 2; start++) {
+      const restored = await openStore();
+      expect(restored.restored).toBe(true);
+      await restored.close();
+    }
+    const changed = await openStore();
+    await changed.put('a', '1');
+    await changed.close();
+    const after = await openStore();
+    expect(after.restored).toBe(false);
+    await after.close();
+  });
+
   test('a lost store is restored as well', async () => {
     await filled();
     rmSync(join(folder, 'metadata'), { recursive: true });
