@@ -24,7 +24,7 @@ export function exitCodeOfSignal(signal: InterruptSignal): number {
   return 128 + constants.signals[signal];
 }
 
-const EXIT_GATE = 3;
+export const EXIT_GATE = 3;
 export const EXIT_NOT_READY = 4;
 
 /** Codes whose exit code tells a script what to do next; every other code is EXIT_FAILED. */

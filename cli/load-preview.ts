@@ -45,12 +45,13 @@ export function writeDryRun(output: Output, report: DryRunReport): void {
     `time      ${report.seconds.toFixed(2)} s for ${formatBytes(report.bytes)}, ${formatCount(report.rowsPerSecond)} rows/s`,
   );
   if (report.digest !== '') output.line(`digest    ${report.digest}`);
-  for (const sentence of report.why) output.line(sentence);
-  output.line(
-    report.wouldLoad
-      ? 'It would be loaded; nothing was changed.'
-      : 'It would not be loaded; nothing was changed.',
-  );
+  for (const sentence of [...report.why, ...report.unchecked]) output.line(sentence);
+  output.line(`${verdictOf(report)}; nothing was changed.`);
+}
+
+function verdictOf({ gateFailed, wouldLoad }: DryRunReport): string {
+  if (wouldLoad) return 'It would be loaded';
+  return gateFailed ? 'It would be loaded and kept as rejected' : 'It would not be loaded';
 }
 
 /** One or two lines for one kind of input. */

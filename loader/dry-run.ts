@@ -1,17 +1,25 @@
 // `stele load --dry-run`: all of a load but its effects. Every row is parsed, every shard is built, so
-// that duplicates and conflicts are those of a load; nothing is sent, no master is asked by it, and the work
-// folder goes with the run.
+// that duplicates and conflicts are those of a load, and the gate is held against what was built
+// (gate-forecast.ts); nothing is sent, and the work folder goes with the run. Only what the cluster has already
+// comes from outside, as a TargetCluster.
 
 import { randomBytes } from 'node:crypto';
+import { toSteleError } from '../base/errors.ts';
 import { keyspaceName, randomId } from '../base/ids.ts';
 import { SHARD_COUNT_DEFAULT } from '../base/limits.ts';
+import { LoadMode } from '../proto/gen/stele/v1/load.ts';
+import type { LoadGate } from '../proto/gen/stele/v1/load.ts';
+import { gateFor } from '../proto/load-gate.ts';
+import type { KeyFinding } from '../proto/load-gate.ts';
 import { BINDING_BYTES } from './run-file.ts';
 import { addUp } from './commit.ts';
 import type { CheckpointLog } from './checkpoint.ts';
 import { tellConflicts } from './conflict-error.ts';
 import { dialectsOf } from './found-dialect.ts';
 import type { FoundDialect } from './found-dialect.ts';
-import { checkGateFlags } from './gate.ts';
+import { checkGateFlags, gateOf } from './gate.ts';
+import { forecastGate } from './gate-forecast.ts';
+import type { GateForecast, TargetCluster } from './gate-forecast.ts';
 import { checkUnchanged } from './inputs.ts';
 import { prepareRun, withLoadRun } from './load-run.ts';
 import type { LoadRun, RunHooks } from './load-run.ts';
@@ -21,8 +29,10 @@ import type { ChunkPlan } from './chunk-plan.ts';
 import type { PreparedInput } from './prepare.ts';
 import { writeRejects } from './rejects-file.ts';
 import { nameRejects } from './rejects.ts';
+import { RequiredKeys } from './required-keys.ts';
 import type { LoadSettings } from './settings.ts';
 import { runShardStage } from './shard-stage.ts';
+import type { SegmentTaker } from './shard-stage.ts';
 import { roundSeconds } from './summary.ts';
 import { readSample } from './sample.ts';
 import type { SampleRecord } from './sample.ts';
@@ -33,8 +43,12 @@ export interface DryRunReport {
   readonly keyspace: string;
   readonly dryRun: true;
   readonly wouldLoad: boolean;
-  /** Sentences; empty where the load would be committed. */
+  /** Sentences; empty where the load would be committed and its version go live. */
   readonly why: readonly string[];
+  /** All of `why` is the gate's: the load would end with GATE_FAILED. */
+  readonly gateFailed: boolean;
+  /** Sentences about gates that cannot be decided before the load. */
+  readonly unchecked: readonly string[];
   readonly rows: number;
   /** Keys that the version would have. */
   readonly loaded: number;
@@ -54,45 +68,101 @@ export interface DryRunReport {
   readonly sample: readonly SampleRecord[];
 }
 
+/** Where no master is there to be asked. */
+const NO_CLUSTER: TargetCluster = {
+  shardCount: SHARD_COUNT_DEFAULT,
+  current: undefined,
+  whyUnknown: 'no master was asked',
+};
+
 const NO_CHECKPOINT: CheckpointLog = {
   chunkDone: () => undefined,
   shardDone: () => undefined,
   committing: () => undefined,
 };
 
-/**
- * `shardCount` is that of the cluster that is meant. Throws what a load throws for an input that cannot be
- * loaded at all, and CANCELLED.
- */
+/** Throws what a load throws for an input that cannot be loaded at all, and CANCELLED. */
 export async function runDryRun(
   settings: LoadSettings,
   sampleCount: number,
   hooks: RunHooks = {},
-  shardCount = SHARD_COUNT_DEFAULT,
+  target = NO_CLUSTER,
 ): Promise<DryRunReport> {
   keyspaceName(settings.keyspace);
   checkGateFlags(settings);
-  return await withLoadRun(settings, hooks, true, (run) => runIn(run, sampleCount, shardCount));
+  const mode = settings.mode === 'append' ? LoadMode.APPEND : LoadMode.REPLACE;
+  const gate = gateFor(gateOf(settings), mode);
+  return await withLoadRun(settings, hooks, true, (run) =>
+    runIn({ ...run, gate, mode, target }, sampleCount),
+  );
 }
 
-async function runIn(run: LoadRun, sampleCount: number, shardCount: number): Promise<DryRunReport> {
-  const { found, hooks, progress, settings } = run;
+interface DryRun extends LoadRun {
+  readonly gate: LoadGate;
+  readonly mode: LoadMode;
+  readonly target: TargetCluster;
+}
+
+async function runIn(run: DryRun, sampleCount: number): Promise<DryRunReport> {
+  const { found, gate, hooks, progress, settings, target } = run;
   const { plan, pool, prepared } = await prepareRun(run);
   try {
-    const state = stateOf(run, prepared, plan, pool, shardCount);
+    const state = stateOf(run, prepared, plan, pool, target.shardCount);
     const parsed = await runParseStage(state);
     if (settings.rejects !== undefined) await writeRejects(state, parsed.chunks, settings.rejects);
     progress.stage = 'build';
     hooks.onProgress?.(progress.snapshot());
-    const taker = { deliver: () => Promise.resolve([]) };
+    const required = new RequiredKeys(gate.requireKeys, target.shardCount);
+    const taker: SegmentTaker = {
+      deliver({ bytes, info }) {
+        if (bytes !== undefined) required.look(info.shard, bytes);
+        return Promise.resolve([]);
+      },
+    };
     const built = await runShardStage(state, parsed, taker, new Map(), () =>
       Promise.resolve(undefined),
     );
     checkUnchanged(found);
     const { records } = readSample(prepared.inputs, sampleCount);
-    return { ...reportOf(state, settings, parsed, built), sample: records };
+    const why = whyNot(state, settings, parsed, built.conflicts);
+    const forecast = why.length === 0 ? await forecastOf(run, parsed, built, required) : NOT_ASKED;
+    return { ...reportOf(state, settings, parsed, built, why, forecast), sample: records };
   } finally {
     await pool.close();
+  }
+}
+
+/** A load that fails before its commit meets no gate. */
+const NOT_ASKED: GateForecast = { rejection: undefined, unchecked: [] };
+
+async function forecastOf(
+  run: DryRun,
+  { rowCount }: ParseStageResult,
+  { shards }: ShardStageResult,
+  required: RequiredKeys,
+): Promise<GateForecast> {
+  const { gate, mode, target } = run;
+  const { records } = addUp(shards, rowCount);
+  const keys = await withCurrent(run, required.findings());
+  return forecastGate({ gate, mode, records, keys, target });
+}
+
+/** Of an append: what the input lacks may be in the current version. Those that nobody can say are left out. */
+async function withCurrent(
+  { log, mode, target }: DryRun,
+  findings: readonly KeyFinding[],
+): Promise<readonly KeyFinding[]> {
+  const missing = findings.filter(({ value }) => value === null);
+  if (mode !== LoadMode.APPEND || target.current === null || missing.length === 0) return findings;
+  const known = findings.filter(({ value }) => value !== null);
+  try {
+    const values = await target.lookUp?.(missing.map(({ required }) => required.key));
+    if (values === undefined) return known;
+    const looked = missing.map(({ required }, at) => ({ required, value: values[at] ?? null }));
+    return [...known, ...looked];
+  } catch (thrown) {
+    log.info({ err: toSteleError(thrown) }, 'the required keys were not looked up');
+    return known;
   }
 }
 
@@ -123,10 +193,11 @@ function reportOf(
   settings: LoadSettings,
   parsed: ParseStageResult,
   { conflicts, shards }: ShardStageResult,
+  why: readonly string[],
+  { rejection, unchecked }: GateForecast,
 ): Omit<DryRunReport, 'sample'> {
   const { elapsedMs } = state.progress;
   const { rejectedCount, rowCount } = parsed;
-  const why = whyNot(state, settings, parsed, conflicts);
   const duplicates = shards.reduce((sum, shard) => sum + shard.duplicates, 0);
   const overruled = shards.reduce((sum, shard) => sum + shard.overruled, 0);
   const digest = conflicts.count > 0 ? '' : addUp(shards, rowCount).digest.toHex();
@@ -134,8 +205,10 @@ function reportOf(
   return {
     keyspace: settings.keyspace,
     dryRun: true,
-    wouldLoad: why.length === 0,
-    why,
+    wouldLoad: why.length === 0 && rejection === undefined,
+    why: rejection === undefined ? why : [`The version would not go live: ${rejection}.`],
+    gateFailed: rejection !== undefined,
+    unchecked,
     rows,
     loaded: rowCount - duplicates - conflicts.count,
     duplicates,

@@ -9,10 +9,10 @@ import { shorten } from '../base/ids.ts';
 import type { RequiredKey } from '../proto/gen/stele/v1/load.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
 import type { Manifest } from '../proto/gen/stele/v1/segment.ts';
+import type { KeyFinding } from '../proto/load-gate.ts';
 import type { DatanodeLink } from '../proto/ports.ts';
 import { shardOfSlot } from '../ring/shard.ts';
 import { slotOfKey } from '../ring/slot.ts';
-import type { KeyFinding } from './catalog/gate.ts';
 
 const LOOKUP_DEADLINE_MS = 2_000;
 /** Keys asked for at a time. */

@@ -8,16 +8,18 @@ import type { SettingsValues } from '../../base/config.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import { keyspaceName } from '../../base/ids.ts';
-import { SHARD_COUNT_DEFAULT, SHARD_COUNT_MAX } from '../../base/limits.ts';
+import { SHARD_COUNT_MAX } from '../../base/limits.ts';
+import type { DryRunReport } from '../../loader/dry-run.ts';
 import type { RunHooks } from '../../loader/load-run.ts';
 import { loadSettings } from '../../loader/settings.ts';
 import type { LoadSettings } from '../../loader/settings.ts';
 import { outputOption } from '../client-settings.ts';
-import { EXIT_FAILED, EXIT_OK, exitCodeOfSignal, INTERRUPT_SIGNALS } from '../exit.ts';
+import { EXIT_FAILED, EXIT_GATE, EXIT_OK, exitCodeOfSignal, INTERRUPT_SIGNALS } from '../exit.ts';
 import type { InterruptSignal } from '../exit.ts';
 import { dryRunJson, sampleJson, writeDryRun, writeSample } from '../load-preview.ts';
 import { printJson } from '../json-output.ts';
 import { formatSummary, summaryJson } from '../load-summary.ts';
+import { askTarget } from '../load-target.ts';
 import { loadJson } from '../../proto/json-shapes.ts';
 import { writeCleared, writeWork } from '../load-work.ts';
 import type { Output } from '../output.ts';
@@ -27,8 +29,6 @@ import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
 
 const CANCEL_TIMEOUT_MS = 10_000;
-/** A dry run goes on without an answer. */
-const SHARDS_TIMEOUT_MS = 1_000;
 
 const SAMPLE_MAX = 10_000;
 
@@ -133,26 +133,17 @@ async function preview(
     return { code: EXIT_OK, write };
   }
   const { runDryRun } = await import('../../loader/dry-run.ts');
-  const shardCount = await shardCountFor(settings);
-  const report = await runDryRun(settings, settings.sample, hooks, shardCount);
+  const target = await askTarget(settings, settings.keyspace);
+  const report = await runDryRun(settings, settings.sample, hooks, target);
   const write = (): void =>
     isJson ? output.line(dryRunJson(report)) : writeDryRun(output, report);
-  return { code: report.wouldLoad ? EXIT_OK : EXIT_FAILED, write };
+  return { code: codeOf(report), write };
 }
 
-/** How many shards the rows go to decides what fits. */
-async function shardCountFor({ master, shards }: LoadSettings & Values): Promise<number> {
-  if (shards > 0) {
-    if ((shards & (shards - 1)) === 0) return shards;
-    throw new SteleError('INVALID_ARGUMENT', `--shards ${shards} is not a power of two.`);
-  }
-  try {
-    const settings = { master, timeout: SHARDS_TIMEOUT_MS };
-    return (await withAdmin(settings, (admin) => admin.listShards())).shards.length;
-  } catch {
-    // A dry run needs no cluster.
-    return SHARD_COUNT_DEFAULT;
-  }
+/** As the load itself would end. */
+function codeOf({ gateFailed, wouldLoad }: DryRunReport): number {
+  if (wouldLoad) return EXIT_OK;
+  return gateFailed ? EXIT_GATE : EXIT_FAILED;
 }
 
 async function tidyWork(values: Values, output: Output): Promise<number> {

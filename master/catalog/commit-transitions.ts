@@ -15,9 +15,10 @@
 
 import { SteleError } from '../../base/errors.ts';
 import type { LoadGate } from '../../proto/gen/stele/v1/load.ts';
+import { findRejection } from '../../proto/load-gate.ts';
+import type { KeyFinding } from '../../proto/load-gate.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
-import { findRejection, gateRecord } from './gate.ts';
-import type { KeyFinding } from './gate.ts';
+import { gateRecord } from './gate.ts';
 import { endedLoad, requireRunning } from './load-transitions.ts';
 import { keepOf, versionsOf } from './queries.ts';
 import { versionId } from './records.ts';

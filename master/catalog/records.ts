@@ -104,7 +104,7 @@ export interface ObservedRecord {
  */
 type VersionState = 'COMMITTED' | 'REJECTED' | 'RETIRED' | 'BURNT' | 'DELETED';
 
-/** What a version had to be like to go live; rows are its records (catalog/gate.ts). */
+/** What a version had to be like to go live; rows are its records (proto/load-gate.ts). */
 export interface GateRecord {
   readonly expectRows?: number;
   /** A fraction of `expectRows`. */

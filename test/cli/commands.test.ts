@@ -178,7 +178,7 @@ describe('stele load without a master', () => {
     expect(record).toEqual({ key: 'k1', value: 'two\nlines\u001b[31m', value_bytes: 14 });
   });
 
-  it('--dry-run ends with 0 where a load would be committed, and with 1 and why where not', async () => {
+  it('--dry-run ends as the load would: 0, 1, or 3 for a gate, and says why', async () => {
     const work = ['--work-dir', join(tempDir(), 'work')];
     const good = await stele([
       'load',
@@ -192,6 +192,17 @@ describe('stele load without a master', () => {
       'rows      2 read, 2 keys, 0 duplicates, 0 conflicts, 0 rejected',
     );
     expect(good.stdout).toContain('It would be loaded; nothing was changed.');
+    const nobody = ['--master', '127.0.0.1:1'];
+    const small = ['load', 'ks', inFolder('c.data', 'a 1\n'), '--dry-run', '--expect-rows', '9'];
+    const refused = await stele([...small, ...nobody, ...work]);
+    expect(refused).toMatchObject({ code: 3, stderr: '' });
+    expect(refused.stdout).toContain(
+      'The version would not go live: it has 1 row, and --expect-rows wants 9.\n' +
+        '--max-shrink 50% could not be checked: no master answers at 127.0.0.1:1.\n' +
+        'It would be loaded and kept as rejected; nothing was changed.\n',
+    );
+    const told = await stele([...small, '-o', 'json', ...nobody, ...work]);
+    expect(JSON.parse(told.stdout)).toMatchObject({ would_load: false, gate_failed: true });
     const file = inFolder('b.data', 'a 1\nbad\n');
     const bad = await stele(['load', 'ks', file, '--dry-run', ...work]);
     expect(bad).toMatchObject({ code: 1, stderr: '' });

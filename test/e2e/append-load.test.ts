@@ -94,6 +94,14 @@ test('a dry run says what the file holds, and changes nothing', async () => {
   const done = await append('dry', rows(2, 50, 150), '--dry-run');
   expect(done.code).toBe(0);
   expect(summaryOf(done.stdout)).toMatchObject({ rows: 100 });
+  const keys = ['--require-key', 'key-7', '--require-key', 'key-149', '--min-rows', '150'];
+  const gated = await append('dry', rows(2, 50, 150), '--dry-run', ...keys);
+  expect(gated.code).toBe(0);
+  expect(summaryOf(gated.stdout)).toMatchObject({
+    unchecked: [expect.stringMatching(/^--min-rows .* 100 to 200 rows/)],
+  });
+  const without = await append('dry', rows(2, 50, 150), '--dry-run', '--require-key', 'key-150');
+  expect(without.code).toBe(3);
   expect(await versions('dry')).toEqual(['1 committed 100 current']);
   expect((await append('nowhere', rows(2, 50, 150), '--dry-run')).code).toBe(0);
   expect((await fetch(cluster.url('/v1/keyspaces/nowhere'))).status).toBe(404);

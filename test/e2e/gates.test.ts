@@ -85,6 +85,11 @@ describe('a nightly file that was written by half', () => {
     expect(half.stderr).toMatch(
       /^\{"error":\{"code":"GATE_FAILED","message":"Version 2 of keyspace 'prices' did not go live: it has 499 rows, 50.1% fewer than the 1000 of version 1, and --max-shrink allows 50%\. .*version 1 is still read.*`stele promote prices 2`/,
     );
+    const dry = await load('prices', nightly(2, ROWS / 2 - 1), ['--dry-run', '-o', 'table']);
+    expect(dry.code).toBe(3);
+    expect(dry.stdout).toMatch(
+      /^The version would not go live: it has 499 rows, 50\.1% fewer than the 1000 of version 1, and/m,
+    );
     expect(await value('prices', 'key-7')).toBe('day-1-7');
     expect(await versions('prices')).toEqual(['1 COMMITTED current', '2 REJECTED']);
     expect((await loads('prices'))[0]).toMatchObject({ state: 'REJECTED', rows: 499 });

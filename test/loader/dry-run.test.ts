@@ -8,6 +8,7 @@ import { runDryRun } from '../../loader/dry-run.ts';
 import type { DryRunReport } from '../../loader/dry-run.ts';
 import type { RunHooks } from '../../loader/load-run.ts';
 import { runSample } from '../../loader/sample.ts';
+import type { TargetCluster } from '../../loader/gate-forecast.ts';
 import { loadSettings } from '../../loader/settings.ts';
 import type { LoadSettings } from '../../loader/settings.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -137,8 +138,91 @@ describe('a dry run', () => {
     const folder = tempDir();
     const file = write(folder, 'a.data', rowsText(100).text);
     const settings = settingsFor(folder, [file]);
-    const [few, many] = [await runDryRun(settings, 0, {}, 1), await runDryRun(settings, 0)];
+    const one = { shardCount: 1, current: null, whyUnknown: '' };
+    const [few, many] = [await runDryRun(settings, 0, {}, one), await runDryRun(settings, 0)];
     expect([few.loaded, few.digest]).toEqual([100, many.digest]);
+  });
+});
+
+describe('a dry run holds the gate against what it built', () => {
+  const holding = (records: number, more: Partial<TargetCluster> = {}): TargetCluster => ({
+    shardCount: 8,
+    current: { number: 3, records },
+    whyUnknown: '',
+    ...more,
+  });
+  const [empty, unknown] = [
+    holding(0, { current: null }),
+    holding(0, { current: undefined, whyUnknown: 'no master answers' }),
+  ];
+
+  const verdict = async (flags: Record<string, unknown>, target: TargetCluster) => {
+    const folder = tempDir();
+    const file = write(folder, 'a.data', 'a 1\nb 2\nc 3\nc 3\n');
+    const report = await runDryRun(settingsFor(folder, [file], flags), 0, {}, target);
+    const { gateFailed, unchecked, why, wouldLoad } = report;
+    expect([gateFailed, wouldLoad]).toEqual(why.length > 0 ? [true, false] : [false, true]);
+    return { why: why.join(' '), unchecked: unchecked.join(' ') };
+  };
+  const append = { mode: 'append' };
+
+  it.each([
+    [{ expectRows: '3' }, empty, ''],
+    [{ expectRows: '9' }, empty, 'it has 3 rows, and --expect-rows wants 9.'],
+    [{ minRows: 4 }, empty, 'it has 3 rows, and --min-rows wants at least 4.'],
+    [{}, holding(6), ''],
+    [{}, holding(7), '57.14% fewer than the 7 of version 3, and --max-shrink allows 50%.'],
+    [{ maxShrink: '60%' }, holding(7), ''],
+    [{ requireKey: ['a', 'b=2', 'c=3'] }, holding(3), ''],
+    [{ requireKey: ['NOPE', 'a=2'] }, holding(3), "no key 'NOPE', .* 'a' has the value '1'"],
+    [append, holding(100), ''],
+    [{ ...append, minRows: 103 }, holding(100), ''],
+    [{ ...append, minRows: 104 }, holding(100), 'it has 103 rows, and --min-rows wants at least'],
+    [{ ...append, expectRows: '99' }, holding(100), 'it has 100 rows, and --expect-rows wants 99'],
+    [{ ...append, expectRows: '3' }, empty, ''],
+  ])('%j', async (flags, target, why) => {
+    const said = await verdict(flags, target);
+    expect(said.why).toMatch(why === '' ? /^$/ : new RegExp(`^The version would not.*${why}`));
+    const isOpen = 'minRows' in flags && flags.minRows === 103;
+    expect(said.unchecked).toMatch(
+      isOpen ? /^--min-rows could not be checked: .* 100 to 103/ : /^$/,
+    );
+  });
+
+  it('says what could not be checked, and refuses nothing by it', async () => {
+    const alone = await verdict({ expectRows: '3' }, unknown);
+    expect(alone.unchecked).toBe('--max-shrink 50% could not be checked: no master answers.');
+    expect((await verdict({ maxShrink: '100%' }, unknown)).unchecked).toBe('');
+    expect((await verdict({ ...append, minRows: 3 }, unknown)).unchecked).toBe('');
+    expect((await verdict({ ...append, minRows: 4 }, unknown)).unchecked).toContain(
+      '3 rows or more',
+    );
+  });
+
+  it('asks the current version for required keys that an append does not bring', async () => {
+    const flags = { ...append, requireKey: ['a=1', 'old=x', 'NOPE'] };
+    const asked: string[] = [];
+    const lookUp: TargetCluster['lookUp'] = (keys) => {
+      asked.push(...keys.map(String));
+      return Promise.resolve(keys.map((key) => (String(key) === 'old' ? Buffer.from('x') : null)));
+    };
+    const said = await verdict(flags, holding(9, { lookUp }));
+    expect(asked).toEqual(['old', 'NOPE']);
+    expect(said.why).toMatch(/: it has no key 'NOPE', which --require-key wants\.$/);
+    const refusing = holding(9, { lookUp: () => Promise.reject(new Error('away')) });
+    for (const target of [holding(9), refusing, unknown]) {
+      expect((await verdict(flags, target)).unchecked).toMatch(
+        /no key 'old', and whether the current version has it is not known\. .*'NOPE'/,
+      );
+    }
+  });
+
+  it('only where the load would come so far', async () => {
+    const folder = tempDir();
+    const file = write(folder, 'a.data', 'a 1\nbad\n');
+    const settings = settingsFor(folder, [file], { expectRows: '9' });
+    const { gateFailed, why } = await runDryRun(settings, 0, {}, unknown);
+    expect([gateFailed, why]).toEqual([false, [expect.stringContaining('--max-rejects')]]);
   });
 });
 

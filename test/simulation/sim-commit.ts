@@ -4,7 +4,6 @@
 import { reserveVersion, settleLoad } from '../../master/catalog/commit-transitions.ts';
 import type { CommitContent } from '../../master/catalog/commit-transitions.ts';
 import type { CatalogState, Transition } from '../../master/catalog/catalog.ts';
-import { gateFor } from '../../master/catalog/gate.ts';
 import { requireRunning } from '../../master/catalog/load-transitions.ts';
 import type { BegunLoad } from '../../master/catalog/load-transitions.ts';
 import { revisionOf } from '../../master/catalog/queries.ts';
@@ -15,6 +14,7 @@ import { checkHeld, checkReplicas, contentFingerprint } from '../../master/commi
 import { eligibleNodes } from '../../master/core/world.ts';
 import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
 import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
+import { gateFor } from '../../proto/load-gate.ts';
 import { appendContent, attempt } from './sim-appends.ts';
 import type { LoadContent } from './sim-appends.ts';
 import type { Answer } from './sim-network.ts';

@@ -5,12 +5,12 @@ import { applyChanges, emptyCatalog } from '../../../master/catalog/catalog.ts';
 import type { CatalogState, Transition } from '../../../master/catalog/catalog.ts';
 import { reserveVersion, settleLoad } from '../../../master/catalog/commit-transitions.ts';
 import type { CommitContent, CommitTerms } from '../../../master/catalog/commit-transitions.ts';
-import { gateFor } from '../../../master/catalog/gate.ts';
 import { beginLoad } from '../../../master/catalog/load-transitions.ts';
 import type { NewLoad } from '../../../master/catalog/load-transitions.ts';
 import { requireKeyspace, versionsOf } from '../../../master/catalog/queries.ts';
 import type { VersionRecord } from '../../../master/catalog/records.ts';
 import { LoadMode } from '../../../proto/gen/stele/v1/load.ts';
+import { gateFor } from '../../../proto/load-gate.ts';
 
 export const KEYSPACE = 'prices';
 

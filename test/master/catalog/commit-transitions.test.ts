@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { settleLoad } from '../../../master/catalog/commit-transitions.ts';
 import type { CommitContent } from '../../../master/catalog/commit-transitions.ts';
-import { gateFor } from '../../../master/catalog/gate.ts';
 import { resumeLoad } from '../../../master/catalog/load-transitions.ts';
 import { versionId } from '../../../master/catalog/records.ts';
 import type { VersionRecord } from '../../../master/catalog/records.ts';
 import { rollback } from '../../../master/catalog/version-transitions.ts';
 import { LoadMode } from '../../../proto/gen/stele/v1/load.ts';
+import { gateFor } from '../../../proto/load-gate.ts';
 import { CatalogHistory, KEYSPACE } from './catalog-history.ts';
 
 let history: CatalogHistory;

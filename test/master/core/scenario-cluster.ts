@@ -10,7 +10,6 @@ import {
   startEpoch,
 } from '../../../master/catalog/cluster-transitions.ts';
 import { reserveVersion, settleLoad } from '../../../master/catalog/commit-transitions.ts';
-import { gateFor } from '../../../master/catalog/gate.ts';
 import { forgetKeyspace, noteObserved } from '../../../master/catalog/keyspace-transitions.ts';
 import { beginLoad } from '../../../master/catalog/load-transitions.ts';
 import { requireKeyspace } from '../../../master/catalog/queries.ts';
@@ -24,6 +23,7 @@ import { takeTurn } from '../../../master/core/control.ts';
 import type { ControlOrders } from '../../../master/core/control.ts';
 import { LoadMode } from '../../../proto/gen/stele/v1/load.ts';
 import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
+import { gateFor } from '../../../proto/load-gate.ts';
 
 /** A datanode, as far as the control plane can know it. */
 export class ScenarioNode {
