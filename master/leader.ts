@@ -357,10 +357,10 @@ export class Leader implements ViewSource {
   #orderSide(): ConstructorParameters<typeof Orders>[1] {
     return {
       header: (nodeId) => this.header(nodeId),
-      onDropped: ({ node, versions }, { incarnation }) => {
-        if (versions.length === 0) return;
+      onDropped: ({ node, segments, versions }, { incarnation }, isWhole) => {
         const refs = versions.map(({ ref }) => ref);
-        this.#dispatch({ kind: 'dropped', nodeId: node, incarnation, refs });
+        const gone = isWhole ? segments : [];
+        this.#dispatch({ kind: 'dropped', nodeId: node, incarnation, refs, segments: gone });
       },
       onCopyRefused: (copies) => this.#dispatch({ kind: 'copies-refused', copies }),
     };

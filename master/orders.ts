@@ -16,8 +16,8 @@ const ORDER_DEADLINE_MS = 10_000;
 
 export interface OrderSide {
   header(nodeId: string): OrderHeader;
-  /** The node has taken the drop order whole. */
-  onDropped(plan: DropPlan, header: OrderHeader): void;
+  /** The node has taken the drop order; `isWhole`: and has dropped all that it names. */
+  onDropped(plan: DropPlan, header: OrderHeader, isWhole: boolean): void;
   /** The node did not take these copies. */
   onCopyRefused(copies: readonly Copy[]): void;
 }
@@ -97,7 +97,8 @@ export class Orders {
       // An order may be for what the datanode does not have (any more): that is told to nobody.
       const level = dropped > 0 ? 'info' : 'debug';
       this.#log[level]({ node: plan.node, dropped }, 'segments that nobody needs were dropped');
-      this.#side.onDropped(plan, header);
+      // Otherwise it did not have all of it, or keeps what it has promised since: its next list tells.
+      this.#side.onDropped(plan, header, dropped === plan.segments.length);
     } catch (thrown) {
       const error = toSteleError(thrown);
       this.#log.warn({ node: plan.node, err: error }, 'a drop order was not taken');

@@ -9,6 +9,7 @@ import type { HeartbeatResponse, ListHoldingsResponse } from '../../proto/gen/st
 import type { CatalogState } from '../catalog/catalog.ts';
 import type { NodeRecord } from '../catalog/records.ts';
 import { versionId } from '../catalog/records.ts';
+import type { DropPlan } from './cleanup.ts';
 import { withEntry } from './chunked-map.ts';
 import type { ControlSettings, ControlState } from './control-state.ts';
 import { noteListed } from './coverage.ts';
@@ -19,6 +20,7 @@ import {
   noHoldings,
   withManifests,
   withoutManifests,
+  withoutSegments,
 } from './holdings.ts';
 import type { NodeHoldings } from './holdings.ts';
 import { answered, knownNode, missed, readsTried } from './membership.ts';
@@ -66,8 +68,15 @@ export type ControlEvent =
     })
   /** It has this view and the manifests of everything that the view names. */
   | (OfRun & { readonly kind: 'view-applied'; readonly view: ViewContent })
-  /** It has carried out a drop order with the last segments of these versions. */
-  | (OfRun & { readonly kind: 'dropped'; readonly refs: readonly string[] })
+  /**
+   * It has carried out a drop order: with the last segments of the versions `refs`, and it has none of `segments`
+   * any more.
+   */
+  | (OfRun & {
+      readonly kind: 'dropped';
+      readonly refs: readonly string[];
+      readonly segments: DropPlan['segments'];
+    })
   /** It did not take these orders. */
   | { readonly kind: 'copies-refused'; readonly copies: readonly Copy[] }
   | {
@@ -159,9 +168,12 @@ function onRunEvent(state: ControlState, event: RunEvent): ControlState {
       return withHoldings({ ...state, applied }, nodeId, (known) => withManifests(known, refs));
     }
     case 'dropped': {
-      const rid = new Set([...(state.rid.get(nodeId) ?? []), ...event.refs]);
+      const { refs, segments } = event;
+      const rid = new Set([...(state.rid.get(nodeId) ?? []), ...refs]);
       const next = { ...state, rid: new Map(state.rid).set(nodeId, rid), stirs: state.stirs + 1 };
-      return withHoldings(next, nodeId, (before) => withoutManifests(before, event.refs));
+      return withHoldings(next, nodeId, (before) =>
+        withoutManifests(segments.length === 0 ? before : withoutSegments(before, segments), refs),
+      );
     }
   }
 }

@@ -65,12 +65,23 @@ export function confirmHeld(
   return { ...before, segments };
 }
 
+/** Segments that a node has dropped by an order, ahead of its next list. */
+export function withoutSegments(
+  before: NodeHoldings,
+  dropped: readonly { readonly uid: string; readonly segmentId: string }[],
+): NodeHoldings {
+  const removed = dropped.map(({ segmentId, uid }) => ({ keyspaceUid: uid, segmentId }));
+  const list = { revision: before.revision, full: false, added: [], removed };
+  return applyHoldings(before, list, before.revision);
+}
+
 export function withManifests(before: NodeHoldings, refs: readonly string[]): NodeHoldings {
   if (refs.every((ref) => before.manifests.has(ref))) return before;
   return { ...before, manifests: new Set([...before.manifests, ...refs]) };
 }
 
 export function withoutManifests(before: NodeHoldings, refs: readonly string[]): NodeHoldings {
+  if (refs.length === 0) return before;
   const manifests = new Set(before.manifests);
   for (const ref of refs) manifests.delete(ref);
   // With their revisions.

@@ -97,11 +97,12 @@ export class FakeDatanode {
     return isHere;
   }
 
-  drop(uid: string, segmentId: string, asOfRevision: number): void {
+  /** Whether it was there, and has not been claimed since. */
+  drop(uid: string, segmentId: string, asOfRevision: number): boolean {
     const claimed = this.segments.get(`${uid} ${segmentId}`);
-    if (claimed !== undefined && (asOfRevision === 0 || claimed <= asOfRevision)) {
-      this.lose(uid, segmentId);
-    }
+    const isMeant = claimed !== undefined && (asOfRevision === 0 || claimed <= asOfRevision);
+    if (isMeant) this.lose(uid, segmentId);
+    return isMeant;
   }
 
   lose(uid: string, segmentId: string): void {
@@ -320,12 +321,13 @@ export class FakeNetwork implements LinkFactory {
       dropSegments: async (request) => {
         await this.beforeDrop(target.nodeId);
         const node = find(request.header);
-        for (const { keyspaceUid, segmentId } of request.segments)
-          node.drop(keyspaceUid, segmentId, request.holdingsRevision);
+        const dropped = request.segments.filter(({ keyspaceUid, segmentId }) =>
+          node.drop(keyspaceUid, segmentId, request.holdingsRevision),
+        ).length;
         for (const { keyspaceUid, version } of request.versions) {
           node.manifests.delete(`${keyspaceUid}/${version}`);
         }
-        return { dropped: request.segments.length };
+        return { dropped };
       },
       scanKeys: () => Promise.reject(new SteleError('UNSUPPORTED', 'no keys here')),
       listSlotKeys: () => Promise.reject(new SteleError('UNSUPPORTED', 'no keys here')),

@@ -298,17 +298,19 @@ export class SimDatanode extends SimProcess implements DatanodePort {
     segments: readonly { readonly uid: string; readonly segmentId: string }[],
     versions: readonly { readonly uid: string; readonly version: number }[],
     asOfRevision: number,
-    answer: (value: Answer<boolean>) => void,
+    answer: (value: Answer<number>) => void,
   ): void {
     this.#answer(header, answer, () => {
+      let dropped = 0;
       for (const { uid, version } of versions) this.tables.remove({ keyspaceUid: uid, version });
       for (const { segmentId, uid } of segments) {
         const name = `${uid} ${segmentId}`;
         if (!this.holdings.remove(uid, segmentId, asOfRevision)) continue;
         this.disk.files.delete(name);
         this.#sim.judge.copyGone(name, `dropped on ${this.id}`);
+        dropped++;
       }
-      return true;
+      return dropped;
     });
   }
 

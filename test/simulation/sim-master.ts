@@ -329,16 +329,17 @@ export class SimMaster extends SimProcess implements MasterPort {
     if (node === undefined || this.#dropping.has(nodeId)) return;
     this.#dropping.add(nodeId);
     const header = this.header(nodeId);
-    this.#call<boolean>(
+    this.#call<number>(
       node,
       ORDER_DEADLINE_MS,
       (answer) => node.onDrop(header, segments, versions, holdingsRevision, answer),
-      ({ ok }) => {
+      (dropped) => {
         this.#dropping.delete(nodeId);
-        if (!ok || versions.length === 0) return;
+        if (!dropped.ok) return;
         const { incarnation } = header;
         const refs = versions.map(({ ref }) => ref);
-        this.dispatch({ kind: 'dropped', nodeId, incarnation, refs });
+        const gone = dropped.value === segments.length ? segments : [];
+        this.dispatch({ kind: 'dropped', nodeId, incarnation, refs, segments: gone });
       },
     );
   }

@@ -66,7 +66,7 @@ export interface DatanodePort extends SimProcess {
     segments: readonly { readonly uid: string; readonly segmentId: string }[],
     versions: readonly { readonly uid: string; readonly version: number }[],
     asOfRevision: number,
-    answer: Reply<boolean>,
+    answer: Reply<number>,
   ): void;
   onPush(uid: string, segmentId: string, answer: Reply<boolean>): void;
   onRead(uid: string, version: number, shard: number, key: string, answer: Reply<ReadAnswer>): void;

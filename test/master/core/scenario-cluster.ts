@@ -182,7 +182,7 @@ export class ScenarioCluster {
       node.revision++;
       const { incarnation } = node;
       const refs = versions.map(({ ref }) => ref);
-      this.dispatch({ kind: 'dropped', nodeId, incarnation, refs });
+      this.dispatch({ kind: 'dropped', nodeId, incarnation, refs, segments });
     }
     const { keyspaces = [], versions = [] } = this.orders?.forget ?? {};
     for (const { uid, version } of versions) {
