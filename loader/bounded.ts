@@ -45,6 +45,23 @@ export function nextTurn(): Promise<void> {
   });
 }
 
+/** As long as a loop may keep timers, signals and sockets waiting. */
+const TURN_MS_MAX = 20;
+
+/**
+ * For loops over as many files as somebody has: what it returns is awaited after each of them, and waits for
+ * the next turn once this one has lasted TURN_MS_MAX. A connection that answers no ping for seconds is closed.
+ */
+export function turnKeeper(): () => Promise<void> | undefined {
+  let endsAtMs = performance.now() + TURN_MS_MAX;
+  return () => {
+    if (performance.now() < endsAtMs) return undefined;
+    return nextTurn().then(() => {
+      endsAtMs = performance.now() + TURN_MS_MAX;
+    });
+  };
+}
+
 /** How much of something (bytes, threads) may be taken at once; one larger than all of it may pass alone. */
 export class Budget {
   #max: number;

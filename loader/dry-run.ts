@@ -122,7 +122,7 @@ async function runIn(run: DryRun, sampleCount: number): Promise<DryRunReport> {
     const built = await runShardStage(state, parsed, taker, new Map(), () =>
       Promise.resolve(undefined),
     );
-    checkUnchanged(found);
+    await checkUnchanged(found);
     const { records } = readSample(prepared.inputs, sampleCount);
     const why = whyNot(state, settings, parsed, built.conflicts);
     const forecast = why.length === 0 ? await forecastOf(run, parsed, built, required) : NOT_ASKED;

@@ -18,6 +18,7 @@ import { closeSync, openSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
+import { turnKeeper } from './bounded.ts';
 import { MAGIC_BYTES, compressionOfBytes, nameNotice, refuseForeign } from './compression.ts';
 import { readFully } from './file-window.ts';
 import { cannotRead, entriesOf, kindOf, notFound, statOrThrow } from './folder-entries.ts';
@@ -36,20 +37,23 @@ const OWN_FOLDER = '.stele';
 export type Notice = (sentence: string) => void;
 
 /**
- * Looks at every path and at the first bytes of every file. `format` is that of the flag. Throws INPUT_NOT_FOUND, INPUT_INVALID, UNSUPPORTED or IO, with the path that is wrong.
+ * Looks at every path and at the first bytes of every file. `format` is that of the flag. Throws
+ * INPUT_NOT_FOUND, INPUT_INVALID, UNSUPPORTED or IO, with the path that is wrong.
  */
-export function findInputs(
+export async function findInputs(
   paths: readonly string[],
   format: LoadFormat | 'auto',
   notice: Notice,
-): FoundInput[] {
+): Promise<FoundInput[]> {
   if (paths.length === 0) {
     throw new SteleError('INVALID_ARGUMENT', 'Name at least one file, folder or glob, or - .');
   }
   const found = new Map<string, FoundInput>();
+  const turnEnd = turnKeeper();
   for (const path of paths) {
     for (const file of filesOf(path, format, notice)) {
       if (!found.has(file)) found.set(file, foundInput(file, notice));
+      await turnEnd();
     }
   }
   return [...found.values()];

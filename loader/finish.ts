@@ -177,7 +177,7 @@ async function commitStage(
   progress.stage = 'commit';
   options.onProgress?.(progress.snapshot());
   const totals = addUp(delivered.shards, parsed.rowCount);
-  checkUnchanged(options.found);
+  await checkUnchanged(options.found);
   checkpoint.committing();
   const fingerprint = fingerprintIn(state, parsed);
   const request = commitRequest(loadId, delivered.shards, totals, state.settings, fingerprint);

@@ -7,6 +7,7 @@ import { basename } from 'node:path';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
+import { turnKeeper } from './bounded.ts';
 import type { Dialect } from './dialect.ts';
 import type { Compression } from './formats.ts';
 import type { TextFacts } from './text-facts.ts';
@@ -50,14 +51,22 @@ export function nameOf({ path }: { readonly path: string }): string {
   return path === STDIN_PATH ? 'standard input' : `'${shorten(path, 200)}'`;
 }
 
+/** INPUT_CHANGED if the file is not what it was when the load began. */
+export function changeOf(input: FoundInput): SteleError | undefined {
+  if (input.isStream) return undefined;
+  const stats = statSync(input.path, { throwIfNoEntry: false });
+  if (stats === undefined) return inputChanged(input, 'is gone since the load began');
+  const isSame = stats.size === input.sizeBytes && stats.mtimeMs === input.modifiedMs;
+  return isSame ? undefined : inputChanged(input);
+}
+
 /** Throws INPUT_CHANGED if one of the files is not what it was when the load began. */
-export function checkUnchanged(inputs: readonly FoundInput[]): void {
+export async function checkUnchanged(inputs: readonly FoundInput[]): Promise<void> {
+  const turnEnd = turnKeeper();
   for (const input of inputs) {
-    if (input.isStream) continue;
-    const stats = statSync(input.path, { throwIfNoEntry: false });
-    if (stats === undefined) throw inputChanged(input, 'is gone since the load began');
-    const isSame = stats.size === input.sizeBytes && stats.mtimeMs === input.modifiedMs;
-    if (!isSame) throw inputChanged(input);
+    const change = changeOf(input);
+    if (change !== undefined) throw change;
+    await turnEnd();
   }
 }
 
@@ -68,11 +77,14 @@ const LOOKS_OF_CHANGE: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** Why a load failed: where a file changed meanwhile, that, and not what was then found in it. */
-export function changeBehind(thrown: unknown, inputs: readonly FoundInput[]): SteleError {
+export async function changeBehind(
+  thrown: unknown,
+  inputs: readonly FoundInput[],
+): Promise<SteleError> {
   const error = toSteleError(thrown);
   if (!LOOKS_OF_CHANGE.has(error.code)) return error;
   try {
-    checkUnchanged(inputs);
+    await checkUnchanged(inputs);
   } catch (change) {
     return toSteleError(change);
   }

@@ -67,7 +67,7 @@ export async function withLoadRun<Result>(
     log.info(sentence);
     hooks.onNotice?.(sentence);
   };
-  const found = findInputs(settings.paths, settings.format, notice);
+  const found = await findInputs(settings.paths, settings.format, notice);
   const paths = settings.paths.map((path) => (path === STDIN_PATH ? path : resolve(path)));
   const open = isDry ? openDryFolder : openWorkFolder;
   const folder = open(settings.workDir, settings.keyspace, paths, found);
@@ -85,7 +85,7 @@ export async function withLoadRun<Result>(
     isDone = true;
     return result;
   } catch (thrown) {
-    throw changeBehind(thrown, found);
+    throw await changeBehind(thrown, found);
   } finally {
     clearInterval(timer);
     hooks.signal?.removeEventListener('abort', stopOnRequest);

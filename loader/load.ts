@@ -103,7 +103,7 @@ async function finishBegun(
     refuseHopeless(state);
     return await finishLoad(state, { found, master, response, onProgress: hooks.onProgress });
   } catch (thrown) {
-    const error = changeBehind(thrown, found);
+    const error = await changeBehind(thrown, found);
     await tellMaster(master, response.loadId, error, log);
     throw error;
   }

@@ -1,6 +1,7 @@
 // The loader's side of LoadService: unary calls with deadlines, and a sentence that helps where no
 // master answers.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ServiceError } from '@grpc/grpc-js';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
@@ -16,6 +17,12 @@ import type {
 } from '../proto/gen/stele/v1/load.ts';
 
 const BEGIN_DEADLINE_MS = 15_000;
+/**
+ * A connection that was idle while the inputs were looked at may have been closed by what lies between, or by
+ * the master because this process stood still. A load that begins twice takes its own place.
+ */
+const BEGIN_RETRIES = 3;
+const BEGIN_RETRY_MS = 300;
 const PROGRESS_DEADLINE_MS = 5_000;
 const ABORT_DEADLINE_MS = 2_000;
 /** The master asks every node about every segment before it answers. */
@@ -49,13 +56,19 @@ export function grpcLoadMaster(address: string): LoadMaster {
       throw explainUnreachable(thrown, address, reached);
     });
   return {
-    beginLoad: (request, signal) =>
-      explain(
-        callUnary(client.beginLoad.bind(client), request, address, {
-          deadlineMs: BEGIN_DEADLINE_MS,
-          signal,
-        }),
-      ),
+    beginLoad: async (request, signal) => {
+      const options = { deadlineMs: BEGIN_DEADLINE_MS, signal };
+      const begin = () => callUnary(client.beginLoad.bind(client), request, address, options);
+      for (let left = BEGIN_RETRIES; ; left--) {
+        try {
+          return await begin();
+        } catch (thrown) {
+          const isRetried = left > 0 && reached && isConnectionLost(thrown) && !signal.aborted;
+          if (!isRetried) throw explainUnreachable(thrown, address, reached);
+        }
+        await delay(BEGIN_RETRY_MS);
+      }
+    },
     reportProgress: (request, signal) =>
       explain(
         callUnary(client.reportProgress.bind(client), request, address, {
@@ -81,11 +94,17 @@ export function grpcLoadMaster(address: string): LoadMaster {
 
 function explainUnreachable(thrown: unknown, address: string, reached: boolean): SteleError {
   const error = toSteleError(thrown);
-  if (error.code !== 'UNAVAILABLE' || hasSteleCode(error.cause)) return error;
+  if (!isConnectionLost(error)) return error;
   const text = reached
     ? `The master at ${address} does not answer any more; the same command goes on from here once it does.`
     : `No master answers at ${address}; start one with \`stele up\`, or name it with --master.`;
   return new SteleError('UNAVAILABLE', text, { cause: thrown });
+}
+
+/** UNAVAILABLE, and not in the master's own words. */
+function isConnectionLost(thrown: unknown): boolean {
+  const error = toSteleError(thrown);
+  return error.code === 'UNAVAILABLE' && !hasSteleCode(error.cause);
 }
 
 const UNANSWERED: ReadonlySet<ErrorCode> = new Set([

@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream';
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
-import { Budget, forEachBounded } from './bounded.ts';
+import { Budget, forEachBounded, turnKeeper } from './bounded.ts';
 import { compressionOfBytes, refuseForeign } from './compression.ts';
 import type { Dialect } from './dialect.ts';
 import type { Notice } from './find-inputs.ts';
@@ -62,12 +62,15 @@ export async function prepareInputs(
   const flags = dialectFlags(settings);
   const formats = found.map((input) => formatFor(input.path, settings.format));
   const spooled = await spoolAll(found, settings.memoryMax, context);
-  const read = found.flatMap((input, at) =>
-    toRead(input, formats[at] as LoadFormat, spooled[at] as Spooled, context.notice),
-  );
+  const turnEnd = turnKeeper();
+  const read: ToRead[] = [];
+  for (const [at, input] of found.entries()) {
+    read.push(...toRead(input, formats[at] as LoadFormat, spooled[at] as Spooled, context.notice));
+    await turnEnd();
+  }
   if (read.length === 0) throw new SteleError('INPUT_INVALID', 'The input is empty.');
   const below = new RowsBelow();
-  const openings = openAll(read, settings, flags, below);
+  const openings = await openAll(read, settings, flags, below);
   const heads = settleDialects(openings, flags, below);
   const inputs = read.map(({ input, sizeBytes, spool }, at): InputFile => {
     const { droppedMembers, text } = openings[at] as Opening;
@@ -103,12 +106,13 @@ function toRead(input: FoundInput, format: LoadFormat, spool: Spooled, notice: N
   return [];
 }
 
-function openAll(
+async function openAll(
   read: readonly ToRead[],
   settings: LoadSettings,
   flags: DialectFlags,
   below: RowsBelow,
-): Opening[] {
+): Promise<Opening[]> {
+  const turnEnd = turnKeeper();
   const openings: Opening[] = [];
   let delimiter: number | undefined;
   for (const { format, input, spool } of read) {
@@ -125,6 +129,7 @@ function openAll(
     });
     delimiter ??= opening.table?.delimiter;
     openings.push(opening);
+    await turnEnd();
   }
   return openings;
 }

@@ -79,10 +79,10 @@ export async function spoolInput(input: FoundInput, context: SpoolContext): Prom
   } catch (thrown) {
     if (context.signal.aborted) throw new SteleError('CANCELLED', 'Stopped in reading the input.');
     // A file that was still being written is not a damaged one.
-    if (!input.isStream) checkUnchanged([input]);
+    if (!input.isStream) await checkUnchanged([input]);
     throw toSteleError(thrown, 'IO');
   }
-  if (!input.isStream) checkUnchanged([input]);
+  if (!input.isStream) await checkUnchanged([input]);
   const identity = input.isStream ? hash.digest('hex') : '';
   return { path, identity, wasUtf16 };
 }

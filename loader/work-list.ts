@@ -6,7 +6,7 @@ import { SteleError, systemErrorCode } from '../base/errors.ts';
 import { lockFolder, lockHolder } from '../base/folder-lock.ts';
 import { shorten } from '../base/ids.ts';
 import { readCheckpoint } from './checkpoint.ts';
-import { checkUnchanged } from './inputs.ts';
+import { changeOf } from './inputs.ts';
 import {
   isDryName,
   isWorkName,
@@ -124,12 +124,9 @@ function progressOf(
 
 function changedInput({ inputs }: WorkAbout): string | undefined {
   for (const input of inputs) {
-    try {
-      checkUnchanged([input]);
-    } catch {
-      const what = existsSync(input.path) ? 'changed since' : 'is gone';
-      return `'${shorten(input.path, 80)}' ${what}`;
-    }
+    if (changeOf(input) === undefined) continue;
+    const what = existsSync(input.path) ? 'changed since' : 'is gone';
+    return `'${shorten(input.path, 80)}' ${what}`;
   }
   return undefined;
 }

@@ -110,6 +110,8 @@ export class FakeMaster {
   committed: CommitLoadRequest | undefined;
   /** Not empty: loaders learn with their next report that they are cancelled. */
   cancelReason = '';
+  /** Each is the answer to one BeginLoad, as gRPC itself gives it. */
+  readonly beginFailures: { readonly code: number; readonly details: string }[] = [];
   /** Runs at the start of each commit; may throw. */
   beforeCommit: () => void = () => undefined;
   /** Runs at the end of each commit; if it throws, the commit's answer is lost. */
@@ -144,6 +146,11 @@ export class FakeMaster {
   }
 
   beginLoad: LoadServiceServer['beginLoad'] = ({ request }, callback) => {
+    const failure = this.beginFailures.shift();
+    if (failure !== undefined) {
+      callback(failure);
+      return;
+    }
     answer(callback, (): BeginLoadResponse => {
       this.begun.push(request);
       const isCommitted = request.loadId !== '' && request.loadId === this.#currentLoadId;

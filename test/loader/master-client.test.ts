@@ -1,0 +1,37 @@
+import { status } from '@grpc/grpc-js';
+import { expect, onTestFinished, test } from 'vitest';
+import { grpcLoadMaster } from '../../loader/master-client.ts';
+import type { LoadMaster } from '../../loader/master-client.ts';
+import { BeginLoadRequest } from '../../proto/gen/stele/v1/load.ts';
+import { until } from '../support/stele-process.ts';
+import { FakeMaster } from './fake-cluster.ts';
+
+const refused = { code: status.UNAVAILABLE, details: 'Stream refused by server' };
+const request = BeginLoadRequest.decode(new Uint8Array());
+
+async function connect(): Promise<{ master: FakeMaster; client: LoadMaster }> {
+  const master = new FakeMaster([]);
+  await master.start();
+  const client = grpcLoadMaster(master.address);
+  onTestFinished(() => {
+    client.close();
+    master.stop();
+  });
+  await until('the master is reached', () => client.wasReached());
+  return { master, client };
+}
+
+test('a load begins although the connection that it begins on is being closed', async () => {
+  const { client, master } = await connect();
+  master.beginFailures.push(refused, refused);
+  const answer = await client.beginLoad(request, new AbortController().signal);
+  expect(answer.loadId).toBe('load-1');
+});
+
+test('a master that goes on refusing is not asked for ever', async () => {
+  const { client, master } = await connect();
+  master.beginFailures.push(...Array.from({ length: 9 }, () => refused));
+  const answer = client.beginLoad(request, new AbortController().signal);
+  await expect(answer).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  expect(master.beginFailures).toHaveLength(5);
+});
