@@ -87,7 +87,6 @@ export class Committer {
     const { keyspace, load } = begun;
     const gate = gateFor(request.gate, modeOf(load));
     this.#leases.renew(load.id);
-    this.#leader.touchLoad(keyspace.uid);
 
     const content = await this.#prepare(request, begun);
     const manifest = this.#manifest(keyspace, content);
@@ -138,7 +137,6 @@ export class Committer {
     version: VersionRecord,
   ): Promise<CommitLoadResponse> {
     this.#leases.end(load.id);
-    this.#leader.touchLoad(keyspace.uid);
     const { number, rejection } = version;
     const about = { load: load.id, keyspace: keyspace.name, version: number };
     if (rejection === undefined) this.#log.info(about, 'a version is current');

@@ -159,12 +159,7 @@ export class Leader implements ViewSource {
     this.roster.doubt(nodeId);
   }
 
-  /** A load touches the keyspace: segments that no manifest names yet are not garbage for a while. */
-  touchLoad(uid: string): void {
-    this.#dispatch({ kind: 'load-touched', uid });
-  }
-
-  /** No load of the keyspace will be taken up again: what no manifest names is garbage at once. */
+  /** A load has ended without a commit: what no manifest names is garbage at once, unless another load runs. */
   forgetLoad(uid: string): void {
     this.#dispatch({ kind: 'load-forgotten', uid });
   }

@@ -121,7 +121,6 @@ export class Loads {
 
   #alive({ load, keyspace }: BegunLoad): BeginLoadResponse {
     this.#leases.renew(load.id);
-    this.#leader.touchLoad(keyspace.uid);
     return this.#response(load.id, keyspace, false);
   }
 
@@ -176,10 +175,7 @@ export class Loads {
     const replication =
       keyspace === undefined ? this.#leader.world.replication : this.#replicationOf(keyspace);
     const over = load.state !== 'RUNNING' && load.state !== 'COMMITTED';
-    if (load.state === 'RUNNING') {
-      this.#leases.renew(load.id, request);
-      this.#leader.touchLoad(load.keyspaceUid);
-    }
+    if (load.state === 'RUNNING') this.#leases.renew(load.id, request);
     const targets = this.#targets(replication);
     return { cancelled: over, targets, reason: over ? (load.reason ?? 'it is over') : '' };
   }

@@ -3,11 +3,12 @@
 //   leaving    manifests of RETIRED and BURNT versions, from every node
 //   deleting   every segment of a keyspace that is being dropped
 //              (both once nobody reads them any more: departures.ts)
-//   garbage    segments of a known keyspace that no kept version refers to, once no load has
-//              touched it for an hour (a load's segments are not in any manifest before its commit);
-//              at once where the versions that had them are leaving, or where they were merged away
-//              and the node has the manifests that no longer name them; never what deltas are just
-//              being merged to
+//   garbage    segments of a known keyspace that no kept version refers to, while no load into it runs
+//              (a load's segments are not in any manifest before its commit), once this master has known the
+//              keyspace for an hour: its catalog may be a backup that was put back, and somebody may notice
+//              that. At once where a load has ended without a commit, where the versions that had them are
+//              leaving, or where they were merged away and the node has the manifests that no longer name
+//              them; never what deltas are just being merged to
 //   surplus    segments on a node that is no owner, once all owners serve verified copies: they hold
 //              them, and have the manifests to answer from them
 //
@@ -24,7 +25,7 @@ import { shardIndexOf, shardOfSegment } from './shard-index.ts';
 import { contentName, isInStep, ownersOf, revisionRef } from './world.ts';
 import type { Leaving, World } from './world.ts';
 
-const LOAD_QUIET_MS = 3_600_000;
+const KNOWN_MS_MIN = 3_600_000;
 /** Segments named in one order. */
 const DROPS_PER_ORDER_MAX = 4096;
 
@@ -182,7 +183,7 @@ function segmentsOfLeaving(world: World, isMeant: (leaving: Leaving) => boolean)
 function countUnknown(world: World, holdings: NodeHoldings): number {
   let count = 0;
   for (const [uid, ids] of holdings.segments) {
-    if (!world.lastLoadMs.has(uid) && !world.deleting.has(uid)) count += ids.size;
+    if (!world.knownSinceMs.has(uid) && !world.deleting.has(uid)) count += ids.size;
   }
   return count;
 }
@@ -196,16 +197,17 @@ function dropsOf(
   const drops: SegmentRef[] = [];
   for (const [uid, ids] of holdings.segments) {
     const deleting = world.deleting.has(uid);
-    const lastLoadMs = world.lastLoadMs.get(uid);
-    if (deleting ? world.lingering.has(uid) : lastLoadMs === undefined) continue;
+    const knownSinceMs = world.knownSinceMs.get(uid);
+    if (deleting ? world.lingering.has(uid) : knownSinceMs === undefined) continue;
     if (deleting) {
       for (const segmentId of ids) drops.push({ uid, segmentId });
       continue;
     }
-    const quiet = lastLoadMs === undefined || world.nowMs - lastLoadMs >= LOAD_QUIET_MS;
+    const isKnownLong = world.nowMs - (knownSinceMs ?? world.nowMs) >= KNOWN_MS_MIN;
+    const mayGo = isKnownLong && !world.loading.has(uid);
     for (const segmentId of ids) {
       if (needs.isWantedOn(node.id, uid, segmentId)) continue;
-      if (isUnneeded(world, node, needs, uid, segmentId, quiet)) drops.push({ uid, segmentId });
+      if (isUnneeded(world, node, needs, uid, segmentId, mayGo)) drops.push({ uid, segmentId });
     }
   }
   return drops;
@@ -217,7 +219,7 @@ function isUnneeded(
   needs: Needs,
   uid: string,
   segmentId: string,
-  quiet: boolean,
+  mayGo: boolean,
 ): boolean {
   const name = `${uid} ${segmentId}`;
   const kept = needs.kept(uid, segmentId);
@@ -227,7 +229,7 @@ function isUnneeded(
   const manifests = needs.merged.get(name);
   const known = world.holdings.get(node.id)?.manifests;
   if (manifests?.some((ref) => known?.has(ref) !== true) === true) return false;
-  return quiet || needs.retired.has(name) || manifests !== undefined;
+  return mayGo || needs.retired.has(name) || manifests !== undefined;
 }
 
 function isSurplus(

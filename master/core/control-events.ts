@@ -87,7 +87,6 @@ export type ControlEvent =
     }
   /** Their results are in the manifests now. */
   | { readonly kind: 'merges-over'; readonly merges: readonly Merge[] }
-  | { readonly kind: 'load-touched'; readonly uid: string }
   /** No load of the keyspace will be taken up again: what no manifest names is garbage at once. */
   | { readonly kind: 'load-forgotten'; readonly uid: string };
 
@@ -127,12 +126,10 @@ export function applyEvent(
     }
     case 'merges-over':
       return { ...state, merges: forgetMerges(state.merges, event.merges) };
-    case 'load-touched':
-      return { ...state, lastLoadMs: new Map(state.lastLoadMs).set(event.uid, nowMs) };
     case 'load-forgotten':
       return {
         ...state,
-        lastLoadMs: new Map(state.lastLoadMs).set(event.uid, Number.NEGATIVE_INFINITY),
+        knownSinceMs: new Map(state.knownSinceMs).set(event.uid, Number.NEGATIVE_INFINITY),
       };
     default:
       return state.nodes.get(event.nodeId)?.incarnation === event.incarnation

@@ -53,8 +53,8 @@ export interface ControlState {
   readonly applied: ReadonlyMap<string, AppliedView>;
   /** By node: refs of leaving versions that its present run has dropped. */
   readonly rid: ReadonlyMap<string, ReadonlySet<string>>;
-  /** When a load last touched a keyspace, monotonic; -Infinity: none will be taken up again. */
-  readonly lastLoadMs: ReadonlyMap<string, number>;
+  /** As in the world. */
+  readonly knownSinceMs: ReadonlyMap<string, number>;
   readonly inFlight: InFlight;
   readonly merges: Merges;
   readonly loops: KeyspaceLoops;
@@ -89,7 +89,7 @@ export function beginControl(
     holdings: new Map(),
     applied: new Map(),
     rid: new Map(),
-    lastLoadMs: new Map(),
+    knownSinceMs: new Map(),
     inFlight: new Map(),
     merges: new Map(),
     loops,
@@ -132,8 +132,9 @@ export function buildWorld(
     shardCount: clusterOf(state.catalog).shardCount,
     virtualNodes: virtualNodesOf(state.catalog),
     replication: settings.replication,
-    // A keyspace first seen by this master may have had a load just before: it gets the full time.
-    lastLoadMs: new Map(facts.keyspaceUids.map((uid) => [uid, state.lastLoadMs.get(uid) ?? nowMs])),
+    knownSinceMs: new Map(
+      facts.keyspaceUids.map((uid) => [uid, state.knownSinceMs.get(uid) ?? nowMs]),
+    ),
     resuming,
     datasets:
       resuming.size === 0

@@ -125,8 +125,8 @@ function look(before: ControlState, nowMs: number, settings: ControlSettings): C
   const view = newerView(before.view, next);
   const { leavingNames } = before.facts;
   const departures = noteDepartures(before.departures, leavingNames, nowMs, view.revision);
-  const { lastLoadMs } = world;
-  return { ...before, placed, world, health, view, departures, lastLoadMs };
+  const { knownSinceMs } = world;
+  return { ...before, placed, world, health, view, departures, knownSinceMs };
 }
 
 function expecting(world: World, expected: ReadonlySet<string>): World {

@@ -54,8 +54,11 @@ export interface World {
   readonly deleting: ReadonlySet<string>;
   /** Refs of leaving versions, and uids of deleted keyspaces, that may still be read (departures.ts). */
   readonly lingering: ReadonlySet<string>;
-  /** Uids of the keyspaces in the catalog, with when a load last touched them (monotonic). */
-  readonly lastLoadMs: ReadonlyMap<string, number>;
+  /**
+   * Uids of the keyspaces in the catalog, with since when this master has known them (monotonic); -Infinity where a
+   * load has ended without a commit.
+   */
+  readonly knownSinceMs: ReadonlyMap<string, number>;
   /** Uids of keyspaces into which a load runs. */
   readonly loading: ReadonlySet<string>;
   /** `<uid> <contentName>` of segments that datanodes are merging deltas to. */

@@ -117,7 +117,6 @@ export class SimCommit {
       },
       (settled) => {
         if (!settled.ok) return this.#answer(settled);
-        master.dispatch({ kind: 'load-touched', uid });
         this.#answer({ ok: true, value: content.version });
       },
     );

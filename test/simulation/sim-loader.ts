@@ -82,7 +82,6 @@ export class SimLoader extends SimProcess implements LoaderPort {
           (begun) => {
             if (!begun.ok) return answer(begun);
             const { uid } = begun.value.keyspace;
-            master.dispatch({ kind: 'load-touched', uid });
             answer({ ok: true, value: { id, uid, owners: master.state.world.owners } });
           },
         );

@@ -180,7 +180,7 @@ test('a version that is dropped from a node goes with every revision of its mani
 });
 
 describe('what merging leaves over', () => {
-  const QUIET = { nowMs: 1e9, lastLoadMs: new Map([[UID, 0]]) };
+  const QUIET = { nowMs: 1e9, knownSinceMs: new Map([[UID, 0]]) };
   const dropsOf = (present: World): string[] =>
     planCleanup(present, () => true).drops.flatMap(({ node, segments }) =>
       segments.map(({ segmentId }) => `${node} ${segmentId}`),

@@ -138,7 +138,7 @@ describe('cleanup', () => {
     expect(planCleanup(lingering, never).drops).toEqual([]);
     const gone = world({ a: ['00000-v1'] }, { datasets: [], deleting: new Set([UID]) });
     expect(drops(gone)).toEqual(['00000-v1@a']);
-    expect(drops({ ...gone, lingering: new Set([UID]), lastLoadMs: new Map() })).toEqual([]);
+    expect(drops({ ...gone, lingering: new Set([UID]), knownSinceMs: new Map() })).toEqual([]);
   });
 
   test('names the revision of the holdings that it was decided by', () => {
@@ -162,7 +162,7 @@ describe('cleanup', () => {
   test('a keyspace is forgotten when no known node has anything of it, silent nodes included', () => {
     const leaving = [leavingVersion(1, [])];
     const of = (held: Parameters<typeof world>[0]): World =>
-      world(held, { datasets: [], deleting: new Set([UID]), lastLoadMs: new Map(), leaving });
+      world(held, { datasets: [], deleting: new Set([UID]), knownSinceMs: new Map(), leaving });
     const always = (): boolean => true;
     expect(drops(of({ a: ['00000-v1'] }))).toEqual(['00000-v1@a']);
     expect(finishedCleanup(of({ a: ['00000-v1'] }), always).keyspaces).toEqual([]);

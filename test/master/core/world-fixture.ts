@@ -105,7 +105,7 @@ export function world(
     leaving: [],
     deleting: new Set(),
     lingering: new Set(),
-    lastLoadMs: new Map([[UID, 0]]),
+    knownSinceMs: new Map([[UID, 0]]),
     loading: new Set(),
     expected: new Set(),
     resuming: new Set(),
