@@ -35,7 +35,7 @@ import { clusterOf, findKeyspace, requireKeyspace } from './catalog/queries.ts';
 import { versionId } from './catalog/records.ts';
 import type { KeyspaceRecord, LoadRecord } from './catalog/records.ts';
 import { Committer } from './commit.ts';
-import { loadTargets } from './core/load-targets.ts';
+import { canLoad, loadTargets } from './core/load-targets.ts';
 import type { Leader } from './leader.ts';
 import { LoadLeases, PROGRESS_INTERVAL_MS } from './load-leases.ts';
 import { LoadEnds } from './load-ends.ts';
@@ -136,10 +136,10 @@ export class Loads {
   }
 
   #requireServing(): void {
-    if (this.#targets(this.#leader.world.replication).nodes.length > 0) return;
+    if (canLoad(this.#leader.world)) return;
     throw new SteleError(
       'UNAVAILABLE',
-      'No datanode serves yet, so there is nowhere to load to; start datanodes and try again.',
+      'No datanode serves, so there is nowhere to load to; start datanodes and try again.',
     );
   }
 

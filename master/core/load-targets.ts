@@ -6,7 +6,7 @@
 // stays: what it answers tells the loader what to do.
 
 import type { LoadTargets } from '../../proto/gen/stele/v1/load.ts';
-import { takesSegments } from './membership.ts';
+import { mayServe, takesSegments } from './membership.ts';
 import type { NodeStatus } from './membership.ts';
 import { nodeView } from './routes.ts';
 import type { World } from './world.ts';
@@ -30,6 +30,14 @@ export function loadTargets(world: World, replication: number): LoadTargets {
       return { nodes: ids.flatMap((id) => indexById.get(id) ?? []) };
     }),
   };
+}
+
+/**
+ * Whether a load has somewhere to go. Nodes in doubt count, as they do for the copies that it needs: within a few
+ * heartbeats they serve again, or are down, and the load waits for them as for a node that it has lost.
+ */
+export function canLoad({ draining, nodes }: Pick<World, 'nodes' | 'draining'>): boolean {
+  return [...nodes.values()].some((node) => mayServe(node) && !draining.has(node.id));
 }
 
 function isRead({ report }: NodeStatus): boolean {

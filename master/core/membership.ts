@@ -125,6 +125,11 @@ export function isMember(node: NodeStatus, nowMs: number): boolean {
   return node.outAtMs !== undefined && nowMs < node.outAtMs;
 }
 
+/** Whether it serves, or is in doubt: a heartbeat was missed, or this master has not heard it yet. */
+export function mayServe({ liveness }: NodeStatus): boolean {
+  return liveness === 'SERVING' || liveness === 'SUSPECT' || liveness === 'UNKNOWN';
+}
+
 /** Whether it can answer reads and orders at present. */
 export function isServing(node: NodeStatus): boolean {
   return node.liveness === 'SERVING';

@@ -5,7 +5,6 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { TestCluster } from '../support/cluster.ts';
-import { stele, until } from '../support/stele-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const FILES_MAX = 160;
@@ -35,12 +34,9 @@ test('clients never take the last file descriptors of a datanode', async () => {
   await Promise.all(ports.map((port) => clients(node.host, port, 2 * FILES_MAX)));
   const file = join(tempDir(), 'rows.data');
   writeFileSync(file, 'a 1\nb 2\n');
-  // The flood itself may cost a heartbeat, and a load does not begin on a node in doubt; the node must be back
-  // while the clients stay.
-  await until('a load to go in', async () => {
-    const done = await stele(cluster.loadArguments('rows', [file], []));
-    return done.code === 0;
-  });
+  // The flood itself may cost a heartbeat: the load waits for a node in doubt, which must be back while the
+  // clients stay.
+  await cluster.load('rows', [file]);
   expect((await cluster.health()).status).toBe('green');
   expect(cluster.log('node-0')).toMatch(/the process may open 160 files \(raise `ulimit -n`/);
 }, 60_000);

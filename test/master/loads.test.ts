@@ -26,6 +26,28 @@ const report = (loadId: string, rows = 610_000) =>
 const list = async (keyspace = '') => (await plane.operations.listLoads({ keyspace })).loads;
 const cancel = (loadId: string, reason = '') => plane.operations.cancelLoad({ loadId, reason });
 
+describe('a load', () => {
+  test('begins while it is not known whether any datanode serves, and ends once they are back', async () => {
+    await plane.stop();
+    await plane.start();
+    const load = await plane.begin('prices');
+    await until(() => report(load.loadId).targets?.nodes.length === 2, 'targets');
+    const segments = plane.segments();
+    plane.push({ ...load, targets: report(load.loadId).targets }, segments);
+    expect((await plane.commit(load, segments)).version).toBe(1);
+  });
+
+  test('does not begin where all datanodes are down', async () => {
+    for (const node of plane.network.nodes.values()) node.alive = false;
+    const down = (id: string) => plane.leader.world.nodes.get(id)?.liveness === 'DOWN';
+    await until(() => down('a') && down('b'), 'their death');
+    await expect(plane.begin('prices')).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('nowhere to load to') as string,
+    });
+  });
+});
+
 describe('a second load into a keyspace', () => {
   test('takes the place of one from the same work folder, which cannot be running any more', async () => {
     const first = await plane.begin('prices', { workToken: 'aa' });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { loadTargets } from '../../../master/core/load-targets.ts';
+import { canLoad, loadTargets } from '../../../master/core/load-targets.ts';
 import { missed } from '../../../master/core/membership.ts';
 import type { NodeStatus } from '../../../master/core/membership.ts';
 import type { HeartbeatResponse, NodeStats } from '../../../proto/gen/stele/v1/datanode.ts';
@@ -22,6 +22,21 @@ test('a load goes to the owners that serve', () => {
     ['b', 'c'],
   ]);
   expect(targets([missed(serving('b'), 0, LIMITS)])).toEqual([['a'], ['c'], ['a'], ['c']]);
+});
+
+test('a load begins while all nodes are in doubt, and not where all are down or leave', () => {
+  const of = world({ a: [], b: [] });
+  const all = (status: NodeStatus) => ({ ...of, nodes: new Map([[status.id, status]]) });
+  const late = missed(serving('a'), 0, LIMITS);
+  expect(canLoad(all(late))).toBe(true);
+  expect(canLoad(all({ ...late, liveness: 'UNKNOWN' }))).toBe(true);
+  expect(canLoad(all({ ...late, liveness: 'INITIALIZING' }))).toBe(false);
+  const silent = Array.from({ length: LIMITS.downMisses }).reduce<NodeStatus>(
+    (node) => missed(node, 0, LIMITS),
+    late,
+  );
+  expect(canLoad(all(silent))).toBe(false);
+  expect(canLoad({ ...of, draining: new Set(['a', 'b']) })).toBe(false);
 });
 
 test('in the place of an owner with a full disk come the others in turn', () => {
