@@ -1,7 +1,14 @@
 // What `npm pack` puts into the package: all that runs and all that is linked to, and nothing that only makers need.
 
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { expect, test } from 'vitest';
 import { PROJECT } from '../support/stele-process.ts';
@@ -67,6 +74,49 @@ test('the packed package runs and can be imported where nothing else is', () => 
   );
   expect(run('use.mjs')).toBe('1\n');
 }, 60_000);
+
+/** A checkout with just what `npm pack` goes by, and a compiler that makes one file. */
+function checkout(): string {
+  const folder = tempDir();
+  for (const name of ['package.json', '.npmrc', 'tsconfig.json', 'LICENSE']) {
+    copyFileSync(join(PROJECT, name), join(folder, name));
+  }
+  return folder;
+}
+
+test('npm pack in a checkout builds dist/ anew, by the settings that the repository brings', () => {
+  const folder = checkout();
+  const bin = join(folder, 'node_modules', '.bin');
+  mkdirSync(bin, { recursive: true });
+  const compiler = '#!/bin/sh\nmkdir -p dist/cli && echo built > dist/cli/main.js\n';
+  writeFileSync(join(bin, 'tsc'), compiler, { mode: 0o755 });
+  mkdirSync(join(folder, 'dist'));
+  writeFileSync(join(folder, 'dist', 'old.js'), 'of an older build');
+  execFileSync('npm', ['pack'], { cwd: folder, stdio: 'pipe' });
+  const packed = execFileSync('tar', ['tzf', 'stele-0.1.0.tgz'], { cwd: folder, encoding: 'utf8' });
+  expect(packed).toContain('package/dist/cli/main.js\n');
+  expect(packed).not.toContain('old.js');
+});
+
+test('npm pack in a checkout without a compiler says what to do, and packs nothing', () => {
+  const folder = checkout();
+  const npm = spawnSync('npm', ['pack'], { cwd: folder, encoding: 'utf8' });
+  expect(npm.status).not.toBe(0);
+  expect(npm.stderr).toContain('run `npm ci` first');
+  expect(readdirSync(folder)).not.toContain('stele-0.1.0.tgz');
+});
+
+test('scripts of dependencies are refused, as all of them run without', () => {
+  const { packages } = JSON.parse(readFileSync(join(PROJECT, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { hasInstallScript?: boolean }>;
+  };
+  const withScripts = Object.entries(packages).filter(([, one]) => one.hasInstallScript);
+  const names = withScripts.map(([path]) => path.replace(/^.*node_modules[/]/, ''));
+  const { allowScripts } = JSON.parse(readFileSync(join(PROJECT, 'package.json'), 'utf8')) as {
+    allowScripts: Record<string, boolean>;
+  };
+  expect(allowScripts).toEqual(Object.fromEntries(names.map((name) => [name, false])));
+});
 
 test('nothing that a user installs asks for a newer Node.js than Stele does', () => {
   const lock = JSON.parse(readFileSync(join(PROJECT, 'package-lock.json'), 'utf8')) as {
