@@ -6,7 +6,8 @@
 // SIGTERM or SIGINT: unready, drain, close, exit 0 within 10 s; a second one exits at once. SIGHUP (the terminal
 // is gone) does the same and exits with 129. Under a supervisor the terminal's SIGINT and SIGHUP are its
 // business (they reach the whole group), and a second SIGTERM changes nothing: the supervisor has
-// SIGKILL. When the supervisor is gone, so are we.
+// SIGKILL. When the supervisor is gone, so are we: within 10 s, whatever we were at. It may have gone before
+// this file was loaded, and then no event says so: the channel is closed already.
 
 import type { Logger } from '../base/log.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
@@ -89,7 +90,14 @@ function watchForStop(supervised: boolean): Promise<string> {
       resolve(signal);
     };
     for (const signal of INTERRUPT_SIGNALS) process.on(signal, onSignal);
-    if (supervised) process.on('disconnect', () => resolve('the supervisor is gone'));
+    if (!supervised) return;
+    const onGone = (): void => {
+      // A start or a close that hangs has nobody left to kill it.
+      setTimeout(() => process.exit(EXIT_FAILED), CLOSE_MS_MAX).unref();
+      resolve('the supervisor is gone');
+    };
+    if (process.connected) process.on('disconnect', onGone);
+    else onGone();
   });
 }
 

@@ -9,7 +9,14 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { SteleClient } from '../../client/stele-client.ts';
 import { TestCluster } from '../support/cluster.ts';
 import { connectCluster, connectRedis } from '../support/sources.ts';
-import { ANY_PORTS, flags, isRunning, SteleProcess, until } from '../support/stele-process.ts';
+import {
+  ANY_PORTS,
+  childrenOf,
+  flags,
+  isRunning,
+  SteleProcess,
+  until,
+} from '../support/stele-process.ts';
 import type { Addresses, Finished } from '../support/stele-process.ts';
 
 const CLOSE_MS_MAX = 10_000;
@@ -121,6 +128,26 @@ describe('stele up', () => {
     expect({ code: done.code, signal: done.signal }).toEqual({ code: 0, signal: null });
     expect(done.stderr).not.toMatch(/^ {4}at /m);
     expect([master, ...nodes].filter(({ pid }) => isRunning(pid))).toEqual([]);
+  });
+
+  test.each([
+    ['the master', 1],
+    ['a datanode', 2],
+  ])('killed with -9 while %s starts, it leaves no orphan', async (_what, count) => {
+    const words = flags({ 'data-dir': join(folder, `starting-${count}`), datanodes: 1 });
+    const up = new SteleProcess(['up', ...words, ...ANY_PORTS]);
+    let pids: number[] = [];
+    onTestFinished(async () => {
+      // The children first: what they inherit keeps the streams of `up` open.
+      up.child.kill('SIGKILL');
+      for (const pid of pids.filter(isRunning)) process.kill(pid, 'SIGKILL');
+      await up.finished();
+    });
+    const isStarted = (): boolean => (pids = childrenOf(up.pid)).length === count;
+    await until('the last child', isStarted, 30_000, 5);
+    up.child.kill('SIGKILL');
+    // To its start, which the kill came before, and to its end.
+    await until('all children to end', () => !pids.some(isRunning), 2 * CLOSE_MS_MAX);
   });
 
   test('killed with -9, it leaves no orphan', async () => {

@@ -138,6 +138,14 @@ export function isRunning(pid: number): boolean {
   }
 }
 
+/** The pids of a running process's children. */
+export function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .split(' ')
+    .map(Number)
+    .filter(Boolean);
+}
+
 /** Runs one command to its end. */
 export function stele(
   args: readonly string[],
