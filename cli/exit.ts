@@ -80,7 +80,7 @@ export function errorJson(code: ErrorCode, message: string): string {
   return JSON.stringify({ error: { code, message } });
 }
 
-function codeOf(thrown: unknown): ErrorCode {
+export function codeOf(thrown: unknown): ErrorCode {
   return thrown instanceof SteleError ? thrown.code : 'INTERNAL';
 }
 

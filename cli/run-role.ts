@@ -12,6 +12,7 @@
 import type { Logger } from '../base/log.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
 import {
+  codeOf,
   EXIT_FAILED,
   EXIT_OK,
   exitCodeOfError,
@@ -50,7 +51,7 @@ export async function runRole(
     role = await start();
   } catch (thrown) {
     if (!supervised) throw thrown;
-    await tell({ type: 'failed', sentence: sentenceOf(thrown) });
+    await tell({ type: 'failed', sentence: sentenceOf(thrown), code: codeOf(thrown) });
     return exitCodeOfError(thrown);
   }
   if (supervised) await tell({ type: 'listening', address: role.address });

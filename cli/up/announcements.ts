@@ -6,10 +6,10 @@ import { formatDuration } from '../../base/units.ts';
 import type { Output } from '../output.ts';
 import { addressLine } from '../run-role.ts';
 import { hostPort } from '../words.ts';
-import type { ProcessEvents } from './supervised-process.ts';
+import type { ClusterEvents } from './cluster-processes.ts';
 
 /** Writes a line for whatever happens to a process. */
-export function announcer(output: Output): ProcessEvents {
+export function announcer(output: Output): ClusterEvents {
   return {
     listening: (title, pid, address) => output.line(addressLine(title, pid, address)),
     ended: (title, pid, how, restartMs) => {
@@ -18,6 +18,10 @@ export function announcer(output: Output): ProcessEvents {
           ? 'it stays down (--no-restart)'
           : `starting it again in ${formatDuration(restartMs)}`;
       output.errorLine(`stele: ${title} (pid ${pid}) ended (${how}); ${next}.`);
+    },
+    leftOut: (sentence, isRetried) => {
+      const next = isRetried ? 'it is tried again and again' : 'it stays down (--no-restart)';
+      output.errorLine(`stele: ${sentence} THE CLUSTER STARTS WITHOUT IT; ${next}.`);
     },
     notRestarted: (sentence) => output.errorLine(`stele: ${sentence}`),
   };

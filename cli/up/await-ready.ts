@@ -12,13 +12,19 @@ const TELL_EVERY_MS = 10_000;
 /** Missing replicas are waited for this long: reads are right without them. */
 const GREEN_MS_MAX = 30_000;
 
+/** How many datanodes were started, and how many there should be. */
+export interface ExpectedNodes {
+  readonly datanodes: number;
+  readonly ofAll: number;
+}
+
 /**
- * Resolves when all `datanodes` serve and the health is GREEN (or, after 30 s, when every shard has
- * at least one replica). `tell` hears now and then what is missing. Throws CANCELLED.
+ * Resolves when all `datanodes` serve and the health is GREEN (or, after 30 s or where some did not start,
+ * when every shard has at least one replica). `tell` hears now and then what is missing. Throws CANCELLED.
  */
 export async function awaitReady(
   admin: AdminClient,
-  datanodes: number,
+  expected: ExpectedNodes,
   tell: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -27,10 +33,10 @@ export async function awaitReady(
   while (!signal.aborted) {
     const health = await currentHealth(admin);
     const nowMs = monotonicNowMs();
-    if (health !== undefined && isReady(health, datanodes, nowMs - startMs)) return;
+    if (health !== undefined && isReady(health, expected, nowMs - startMs)) return;
     if (nowMs - toldAtMs >= TELL_EVERY_MS) {
       toldAtMs = nowMs;
-      tell(missingText(health, datanodes));
+      tell(missingText(health, expected.ofAll));
     }
     await sleep(POLL_MS, signal);
   }
@@ -47,11 +53,20 @@ async function currentHealth(admin: AdminClient): Promise<GetHealthResponse | un
   }
 }
 
-function isReady(health: GetHealthResponse, datanodes: number, waitedMs: number): boolean {
+function isReady(
+  health: GetHealthResponse,
+  { datanodes, ofAll }: ExpectedNodes,
+  waitedMs: number,
+): boolean {
   if (!health.ready) return false;
   const serving = health.nodes.filter((summary) => summary.node?.state === NodeState.SERVING);
   if (serving.length >= datanodes && health.status === HealthStatus.GREEN) return true;
-  return waitedMs >= GREEN_MS_MAX && health.status !== HealthStatus.RED && serving.length > 0;
+  const isAllThereIs = datanodes < ofAll && serving.length >= datanodes;
+  return (
+    (isAllThereIs || waitedMs >= GREEN_MS_MAX) &&
+    health.status !== HealthStatus.RED &&
+    serving.length > 0
+  );
 }
 
 function missingText(health: GetHealthResponse | undefined, datanodes: number): string {

@@ -1,5 +1,7 @@
 // What a role's process tells the supervisor that started it, over Node.js's IPC channel.
 
+import { isErrorCode } from '../../base/errors.ts';
+import type { ErrorCode } from '../../base/errors.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 
 /** Set to 1 for a child of `stele up`; a channel alone may belong to another process manager. */
@@ -7,11 +9,16 @@ export const SUPERVISED_VARIABLE = 'STELE_SUPERVISED';
 
 export type ChildMessage =
   | { readonly type: 'listening'; readonly address: NodeAddress }
-  | { readonly type: 'failed'; readonly sentence: string };
+  | { readonly type: 'failed'; readonly sentence: string; readonly code: ErrorCode };
 
 /** True for a message of ours; the channel carries whatever a child sends. */
 export function isChildMessage(value: unknown): value is ChildMessage {
   if (typeof value !== 'object' || value === null || !('type' in value)) return false;
-  if (value.type === 'failed') return 'sentence' in value && typeof value.sentence === 'string';
+  if (value.type === 'failed') return isFailure(value);
   return value.type === 'listening' && 'address' in value && typeof value.address === 'object';
+}
+
+function isFailure(value: object): boolean {
+  if (!('sentence' in value) || typeof value.sentence !== 'string') return false;
+  return 'code' in value && typeof value.code === 'string' && isErrorCode(value.code);
 }

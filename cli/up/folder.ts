@@ -67,6 +67,12 @@ function roleFolders(folder: string): string[] {
   return readdirSync(folder).filter((name) => /^(?:master|node-[0-9]+)$/.test(name));
 }
 
+/** Whether a cluster in this folder has had a master and a datanode that was up. */
+export function hasRunBefore(folder: string): boolean {
+  if (!existsSync(join(folder, 'master', 'metadata'))) return false;
+  return roleFolders(folder).some((name) => existsSync(join(folder, name, 'node.json')));
+}
+
 async function clearFolder(folder: string, yes: boolean): Promise<void> {
   const names = [...roleFolders(folder), 'loads'].filter((name) => existsSync(join(folder, name)));
   if (names.length === 0) return;

@@ -4,6 +4,7 @@ import type { Logger } from '../../base/log.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import { startCluster } from '../start-cluster.ts';
 import type { LocalCluster, LocalNode } from '../start-cluster.ts';
+import type { StartedParts } from './cluster-processes.ts';
 import type { ClusterPlan } from './plan.ts';
 import type { ProcessEvents } from './supervised-process.ts';
 
@@ -20,8 +21,8 @@ export class InProcessCluster {
     this.#log = log;
   }
 
-  /** Starts everything; resolves with the master's address when all of it can be read from. */
-  async start(): Promise<NodeAddress> {
+  /** Starts everything; resolves when all of it can be read from. */
+  async start(): Promise<StartedParts> {
     const { httpPort, respPort, grpcPort, ...plan } = this.#plan;
     const ports = { http: httpPort, resp: respPort, grpc: grpcPort };
     this.#starting = startCluster({ ...plan, ports, log: this.#log });
@@ -31,7 +32,7 @@ export class InProcessCluster {
     for (const node of cluster.datanodes) {
       this.#events.listening(`datanode ${node.id}`, process.pid, addressOf(node));
     }
-    return master;
+    return { master, datanodes: cluster.datanodes.length };
   }
 
   stop(): Promise<void> {

@@ -6,7 +6,6 @@ import type { FolderLock } from '../../base/folder-lock.ts';
 import { createLogger } from '../../base/log.ts';
 import type { Logger } from '../../base/log.ts';
 import { connectAdmin } from '../../client/admin.ts';
-import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import { EXIT_OK, exitCodeOfSignal, INTERRUPT_SIGNALS } from '../exit.ts';
 import type { InterruptSignal } from '../exit.ts';
 import type { Output } from '../output.ts';
@@ -15,6 +14,7 @@ import { hostPort } from '../words.ts';
 import { announcer, hints } from './announcements.ts';
 import { awaitReady } from './await-ready.ts';
 import { ClusterProcesses } from './cluster-processes.ts';
+import type { StartedParts } from './cluster-processes.ts';
 import { openUpFolder } from './folder.ts';
 import type { ClearRequest } from './folder.ts';
 import { InProcessCluster } from './in-process.ts';
@@ -37,7 +37,7 @@ export interface UpOptions {
 
 /** What runs, in other processes or in this one. */
 interface RunningParts {
-  start(): Promise<NodeAddress>;
+  start(): Promise<StartedParts>;
   /** May be called at any time and again; resolves when nothing runs any more. */
   stop(): Promise<void>;
   /** At once, without grace. */
@@ -62,8 +62,9 @@ export async function runUp(options: UpOptions): Promise<number> {
     const starting = parts.start();
     // Loaded while the processes start.
     const loader = loads.length > 0 ? import('./load-samples.ts') : undefined;
-    const master = await starting;
-    await becomeReady(options, master, tell, stop.signal);
+    const started = await starting;
+    await becomeReady(options, started, tell, stop.signal);
+    const { master } = started;
     const address = hostPort(master.host, master.grpcPort);
     const context = { master: address, dataDir: options.plan.dataDir, log, signal: stop.signal };
     for (const load of loads) {
@@ -110,13 +111,14 @@ function partsOf(options: UpOptions, log: Logger): RunningParts {
 
 async function becomeReady(
   options: UpOptions,
-  master: NodeAddress,
+  { datanodes, master }: StartedParts,
   tell: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const admin = connectAdmin(hostPort(master.host, master.grpcPort), { deadlineMs: 5000 });
   try {
-    await awaitReady(admin, options.plan.datanodes, tell, signal);
+    const expected = { datanodes, ofAll: options.plan.datanodes };
+    await awaitReady(admin, expected, tell, signal);
   } finally {
     admin.close();
   }

@@ -1,10 +1,11 @@
 // One child process of `stele up`: started, watched, started again when it dies, stopped.
 //
 //   starting --listening--> running --exit--> waiting (backoff) --> starting
-//       |                      |                 |
-//     failed (first start)   stop()            stop()
-//       v                      v                 v
+//       |                      |                 |  ^
+//     failed (first start)   stop()            stop() |
+//       v                      v                 v  |
 //     start() throws         SIGTERM, 10 s, SIGKILL, stopped
+//       +-- keepTrying() ---------------------------+
 //
 // A restarted child gets the ports that its first run had, so that addresses stay what was printed.
 // No orphans: a child leaves when its IPC channel closes, which it does however the parent dies.
@@ -14,7 +15,9 @@ import type { ChildProcess } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { monotonicNowMs, sleep } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
+import type { ErrorCode } from '../../base/errors.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
+import { EXIT_USAGE } from '../exit.ts';
 import { nextBackoffMs } from './backoff.ts';
 import { isChildMessage, SUPERVISED_VARIABLE } from './child-messages.ts';
 
@@ -58,12 +61,17 @@ export class SupervisedProcess {
     this.#events = events;
   }
 
-  /** Starts it; resolves when it listens. Throws SteleError with the child's own sentence. */
+  /** Starts it; resolves when it listens. Throws a SteleError with the child's own sentence and code. */
   async start(): Promise<NodeAddress> {
     const startedAtMs = monotonicNowMs();
     const run = await this.#launch();
     this.#watching = this.#watch(run, startedAtMs);
     return this.#address as NodeAddress;
+  }
+
+  /** After a start that failed: as after a run that ended. */
+  keepTrying(): void {
+    this.#watching = this.#watch(undefined, monotonicNowMs());
   }
 
   /** SIGTERM, then SIGKILL after 10 s; resolves when it is gone. */
@@ -85,8 +93,8 @@ export class SupervisedProcess {
     this.#run?.child.kill('SIGKILL');
   }
 
-  async #watch(first: Run, firstStartedAtMs: number): Promise<void> {
-    let run: Run | undefined = first;
+  async #watch(first: Run | undefined, firstStartedAtMs: number): Promise<void> {
+    let run = first;
     let startedAtMs = firstStartedAtMs;
     let backoffMs = 0;
     for (;;) {
@@ -158,9 +166,9 @@ function launch(words: readonly string[]): Run {
 /** Waits for what the child says first: where it listens, or why it cannot. */
 function untilListening(title: string, run: Run): Promise<NodeAddress> {
   return new Promise((resolve, reject) => {
-    const fail = (sentence: string): void => {
+    const fail = (sentence: string, code: ErrorCode = 'IO'): void => {
       clearTimeout(timer);
-      reject(new SteleError('IO', `${title}: ${sentence}`));
+      reject(new SteleError(code, `${title}: ${sentence}`));
     };
     const timer = setTimeout(
       () => fail(`It did not start within ${START_MS_MAX / 1000} s; its log is above.`),
@@ -169,12 +177,16 @@ function untilListening(title: string, run: Run): Promise<NodeAddress> {
     run.child.on('message', (message) => {
       if (!isChildMessage(message)) return;
       if (message.type === 'failed') {
-        fail(message.sentence);
+        fail(message.sentence, message.code);
         return;
       }
       clearTimeout(timer);
       resolve(message.address);
     });
-    void run.exited.then((how) => fail(`It ended before it was up (${how}); its log is above.`));
+    void run.exited.then((how) => {
+      // A role that refuses its own command line or environment has no message for that yet.
+      const code = how === `exit code ${EXIT_USAGE}` ? 'INVALID_ARGUMENT' : 'IO';
+      fail(`It ended before it was up (${how}); its log is above.`, code);
+    });
   });
 }

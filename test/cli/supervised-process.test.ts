@@ -104,15 +104,32 @@ describe('SupervisedProcess', () => {
   });
 
   it("fails with the child's own sentence", async () => {
-    const script = `process.send({ type: 'failed', sentence: 'Port 9 is taken.' })`;
-    const { supervised, events } = supervise(script);
-    await expect(supervised.start()).rejects.toThrow('child: Port 9 is taken.');
+    const failed = { type: 'failed', sentence: 'Port 9 is taken.', code: 'PORT_IN_USE' };
+    const { supervised, events } = supervise(`process.send(${JSON.stringify(failed)})`);
+    await expect(supervised.start()).rejects.toMatchObject({
+      message: 'child: Port 9 is taken.',
+      code: 'PORT_IN_USE',
+    });
     expect(events).toEqual([]);
   });
 
   it('fails when the child ends without a word', async () => {
     const { supervised } = supervise('process.exit(7)');
     await expect(supervised.start()).rejects.toThrow(/child: It ended before .*exit code 7/);
+    const misused = supervise('process.exit(2)').supervised;
+    await expect(misused.start()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('tries a child that did not start again and again, if so asked, until it does', async () => {
+    const mark = JSON.stringify(join(tempDir(), 'mark'));
+    const script = `if (!require('node:fs').existsSync(${mark})) process.exit(7); ${GOOD_CHILD}`;
+    const { supervised, events } = supervise(script);
+    await expect(supervised.start()).rejects.toThrow(/exit code 7/);
+    supervised.keepTrying();
+    await until('the second attempt to fail', () => events.length === 1);
+    writeFileSync(JSON.parse(mark) as string, '');
+    await until('the start', () => events.at(-1) === 'child listens on 4711');
+    await supervised.stop();
   });
 
   it('kills at once when told to', async () => {

@@ -1,6 +1,6 @@
 // `stele up` as a process: what it prints, what it restarts, and that nothing is left behind.
 
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -100,6 +100,56 @@ describe('stele up', () => {
     const get = ['cli', '-p', String(up.addresses()[0]?.resp), '-k', 'pairs', 'GET', 'a'];
     expect(await stele(get)).toMatchObject({ code: 0, stdout: '1\n' });
     expect((await up.kill('SIGTERM')).code).toBe(0);
+  });
+
+  it('serves without a datanode that cannot start, where it has run before, and takes it back', async () => {
+    const folder = tempDir();
+    const file = join(folder, 'rows.data');
+    writeFileSync(file, 'a 1\nb 2\n');
+    const two = (...more: string[]): string[] =>
+      upArguments(folder, '--datanodes', '2', '--replication', '2', ...more);
+    const start = async (...more: string[]): Promise<SteleProcess> => {
+      const up = new SteleProcess(two(...more));
+      onTestFinished(() => void up.kill());
+      await up.printed(/^ready$/m);
+      return up;
+    };
+    await (await start('--load', `pairs=${file}`)).kill('SIGTERM');
+    const identity = join(folder, 'data', 'node-1', 'node.json');
+    writeFileSync(identity, '');
+    const up = await start();
+    expect(up.stderr).toMatch(
+      /^stele: datanode node-1: \S+node-1\/node\.json is damaged; .* THE CLUSTER STARTS WITHOUT IT; it is tried/m,
+    );
+    expect(up.addresses().map(({ title }) => title)).toEqual(['master', 'datanode node-0']);
+    const get = ['cli', '-p', String(up.addresses()[0]?.resp), '-k', 'pairs', 'GET', 'b'];
+    expect(await stele(get)).toMatchObject({ code: 0, stdout: '2\n' });
+    rmSync(identity);
+    await until('node-1', () => up.addresses().at(-1)?.title === 'datanode node-1');
+    expect((await up.kill('SIGTERM')).code).toBe(0);
+
+    // What whoever starts it has to mend ends the start.
+    const server = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await until('the port', () => server.listening);
+    const { port } = server.address() as AddressInfo;
+    const taken = await stele(two('--resp-port', String(port - 1)));
+    expect(taken).toMatchObject({ code: 1 });
+    expect(taken.stderr.trim().split('\n').at(-1)).toMatch(
+      /^stele: datanode node-0: .*--resp-port/,
+    );
+    const all = join(folder, 'data', 'node-0', 'node.json');
+    for (const path of [identity, all]) writeFileSync(path, '');
+    expect((await stele(two())).stderr).toMatch(/^stele: datanode node-0: .* is damaged/m);
+  }, 60_000);
+
+  it('ends where a datanode cannot start at the first start of a folder', async () => {
+    const folder = tempDir();
+    mkdirSync(join(folder, 'data', 'node-0'), { recursive: true });
+    writeFileSync(join(folder, 'data', 'node-0', 'node.json'), '');
+    const done = await stele(upArguments(folder, '--datanodes', '2'));
+    expect(done).toMatchObject({ code: 1 });
+    expect(done.stderr.trim().split('\n').at(-1)).toMatch(/^stele: datanode node-0: .* is damaged/);
   });
 
   it('says which port is taken, and leaves no process behind', async () => {
