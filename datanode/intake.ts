@@ -10,7 +10,8 @@ import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
 import type { Holdings } from './holdings.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import type { DiskStore } from './store.ts';
-import type { ExpectedSegment, Verifier } from './verifier.ts';
+import type { ExpectedSegment } from './expected-segment.ts';
+import type { Verifier } from './verifier.ts';
 
 /** Room promised to one segment; `release` gives it back and may be called more than once. */
 export interface Reservation {

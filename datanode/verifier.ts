@@ -10,8 +10,9 @@ import { Piscina } from 'piscina';
 import { monotonicNowMs } from '../base/clock.ts';
 import { writeNewFile } from '../base/durable-file.ts';
 import { SteleError, isErrorCode, toSteleError } from '../base/errors.ts';
-import { openSegment, segmentMeta } from '../segment/reader.ts';
 import type { Segment } from '../segment/reader.ts';
+import { openAs } from './expected-segment.ts';
+import type { ExpectedSegment } from './expected-segment.ts';
 import { stepsOf } from './verify-steps.ts';
 import type { VerifyDepth } from './verify-steps.ts';
 import type { VerifiedFiles } from './verified-files.ts';
@@ -144,20 +145,4 @@ async function inPlace(steps: Generator<number, string, void>): Promise<string> 
     await new Promise((resolve) => setImmediate(resolve));
     turnEndsAtMs = monotonicNowMs() + STEP_MS_MAX;
   }
-}
-
-export interface ExpectedSegment {
-  readonly keyspaceUid: string;
-  readonly segmentId: string;
-}
-
-/** Throws CORRUPT, too, when a file's own header says that it is another segment than its name does. */
-function openAs(bytes: Buffer, expected: ExpectedSegment): Segment {
-  const segment = openSegment(bytes);
-  const { id, keyspaceUid } = segmentMeta(segment);
-  if (id === expected.segmentId && keyspaceUid === expected.keyspaceUid) return segment;
-  throw new SteleError(
-    'CORRUPT',
-    `The segment named ${expected.segmentId} says of itself that it is ${id} of keyspace ${keyspaceUid}.`,
-  );
 }

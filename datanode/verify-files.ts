@@ -1,13 +1,18 @@
 // The offline check behind `stele verify`: segment files, without a running datanode.
 
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { SteleError, toSteleError } from '../base/errors.ts';
-import { openSegment, segmentMeta } from '../segment/reader.ts';
+import { segmentMeta } from '../segment/reader.ts';
 import type { SegmentMeta } from '../segment/layout.ts';
 import { verifySegment } from '../segment/verify.ts';
+import { segmentIdOfFileName } from '../segment/name.ts';
+import { openAs } from './expected-segment.ts';
+import type { ExpectedSegment } from './expected-segment.ts';
 import { readSegmentFile, segmentFilesBelow } from './store.ts';
+
+const SEGMENTS_FOLDER = 'segments';
 
 export interface VerifiedFile {
   readonly path: string;
@@ -16,14 +21,29 @@ export interface VerifiedFile {
   readonly info: SegmentMeta | undefined;
 }
 
+/** A file, and which segment it has to be, as far as its place says so. */
+export type FileToVerify = Partial<ExpectedSegment> & { readonly path: string };
+
 /**
- * Verifies files one after the other: checksums, structure, index, counts and digest. One that is gone when
+ * A file that was named by itself. Its name counts where it is that of a segment, and its folder where it is one of
+ * a datanode's: a copy may be called anything.
+ */
+export function namedFile(path: string): FileToVerify {
+  const segmentId = segmentIdOfFileName(basename(path));
+  if (segmentId === undefined) return { path };
+  const folder = dirname(path);
+  const isInStore = basename(dirname(folder)) === SEGMENTS_FOLDER;
+  return { path, segmentId, ...(isInStore ? { keyspaceUid: basename(folder) } : {}) };
+}
+
+/**
+ * Verifies files one after the other: name and folder, checksums, structure, index, counts and digest. One that is gone when
  * its turn comes is passed over: a datanode that runs deletes what no version needs.
  */
-export async function* verifyFiles(paths: Iterable<string>): AsyncGenerator<VerifiedFile> {
-  for (const path of paths) {
-    const file = await verifyFile(path);
-    if (file.error === undefined || existsSync(path)) yield file;
+export async function* verifyFiles(files: Iterable<FileToVerify>): AsyncGenerator<VerifiedFile> {
+  for (const each of files) {
+    const file = await verifyFile(each);
+    if (file.error === undefined || existsSync(each.path)) yield file;
   }
 }
 
@@ -31,22 +51,22 @@ export async function* verifyFiles(paths: Iterable<string>): AsyncGenerator<Veri
  * The segment files of a datanode's data folder, or of every datanode below a `stele up` folder.
  * Throws INPUT_NOT_FOUND when there is no such folder.
  */
-export async function segmentFilesIn(dataDir: string): Promise<string[]> {
+export async function segmentFilesIn(dataDir: string): Promise<FileToVerify[]> {
   if (!existsSync(dataDir)) {
     throw new SteleError('INPUT_NOT_FOUND', `There is no folder ${dataDir}.`);
   }
   const candidates = [dataDir, ...(await readdir(dataDir)).map((name) => join(dataDir, name))];
-  const paths: string[] = [];
-  for (const folder of candidates.map((candidate) => join(candidate, 'segments'))) {
+  const files: FileToVerify[] = [];
+  for (const folder of candidates.map((candidate) => join(candidate, SEGMENTS_FOLDER))) {
     if (!existsSync(folder)) continue;
-    paths.push(...(await segmentFilesBelow(folder)).map((file) => file.path));
+    files.push(...(await segmentFilesBelow(folder)));
   }
-  return paths;
+  return files;
 }
 
-async function verifyFile(path: string): Promise<VerifiedFile> {
+async function verifyFile({ path, ...expected }: FileToVerify): Promise<VerifiedFile> {
   try {
-    const segment = openSegment(await readSegmentFile(path));
+    const segment = openAs(await readSegmentFile(path), expected);
     verifySegment(segment);
     return { path, error: undefined, info: segmentMeta(segment) };
   } catch (thrown) {

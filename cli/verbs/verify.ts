@@ -23,7 +23,8 @@ export const verify = defineVerb({
   }),
   examples: ['stele verify some/file.seg', 'stele verify --data-dir .stele'],
   async run({ operands, settings, output }) {
-    const { verifyFiles, segmentFilesIn } = await import('../../datanode/verify-files.ts');
+    const { namedFile, verifyFiles, segmentFilesIn } =
+      await import('../../datanode/verify-files.ts');
     const { dataDir, output: form } = settings.values;
     // The folder of a setup's stele.yaml is not meant where files are named.
     const fromFolder = operands.length === 0 || settings.sources.get('dataDir') === 'flag';
@@ -38,7 +39,7 @@ export const verify = defineVerb({
     const report = form === 'json' ? jsonReport(output) : peopleReport(output, operands.length > 0);
     let count = 0;
     let badCount = 0;
-    for await (const file of verifyFiles([...operands, ...inFolder])) {
+    for await (const file of verifyFiles([...operands.map(namedFile), ...inFolder])) {
       report.file(file);
       count++;
       if (file.error !== undefined) badCount++;
