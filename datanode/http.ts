@@ -151,13 +151,13 @@ function metricsOf({ node, respConnections }: DatanodeHttpOptions): MetricSet {
   set.value('stele_resp_connections', 'RESP clients connected', respConnections);
   set.value(
     'stele_view_age_seconds',
-    'For how long the master has been silent: the view in force may be as old as that',
-    () => node.contact.silentMs(monotonicNowMs()) / 1000,
+    'Time since the view in force was last known to be the present one of the master',
+    () => node.contact.viewAgeMs(monotonicNowMs()) / 1000,
   );
   set.value(
     'stele_view_stale',
-    '1 while the master is not heard and reads are answered by the last view; otherwise 0',
-    () => Number(node.contact.isSilent(monotonicNowMs())),
+    '1 while the master is not heard, or its view is not taken, and reads are answered by an older one; otherwise 0',
+    () => Number(node.contact.isStale(monotonicNowMs())),
   );
   set.value('stele_view_epoch', 'Epoch of the view in force', () => cluster.view?.epoch ?? 0);
   return set;

@@ -3,18 +3,25 @@
 //
 //   node.json  {"format":1,"nodeId":"node-0","clusterId":"...","epoch":7,"term":"..."}
 //
-// Two kinds of requests come from a master:
+// Three kinds of requests come from a master:
 //
 //   question (heartbeat, list of holdings)   answered at once; a newer epoch is noted and begins to be saved
+//   what to serve (view, manifest)           taken once its epoch is in node.json, or soon after where that
+//                                            cannot be written: then it is obeyed by this run alone
 //   order (all else)                         carried out only once its epoch is in node.json
 //
-// So a disk that hangs or is full never silences a node, and a restart never makes it obey a master that
-// was replaced. Invariants: one write of node.json is under way at a time, and all orders that need it
-// wait for it; a write that failed is tried again with the next request; `saved` never moves backwards.
+// So a disk that hangs or is full never silences a node, and never makes it serve what a master that was
+// replaced has said; and a restart never makes it carry out an order of such a master where a newer one has
+// been obeyed by an order. A restart may forget an epoch that could not be saved: all that was done in its name
+// is to serve what it said, and nothing that it counts on was promised (`admitToServe`).
+//
+// Invariants: of masters that were replaced nothing is taken, saved or not; one write of node.json is under way
+// at a time, and all requests that need it wait for it; a write that failed is tried again with the next
+// request; `saved` never moves backwards.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { monotonicNowMs } from '../base/clock.ts';
+import { monotonicNowMs, sleep } from '../base/clock.ts';
 import { writeFileDurable } from '../base/durable-file.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import type { Incarnation } from '../base/ids.ts';
@@ -30,6 +37,8 @@ const EPOCH_STEP_MAX = 1_000_000;
 const EPOCH_MAX = 2 ** 48;
 /** Orders wait for a write for so long, so that they do not pile up at a disk that hangs. */
 const SAVE_HANGS_MS = 5000;
+/** What is to be served waits for it for so long: shorter than a master waits for the answer. */
+const SERVE_WAITS_MS = 1000;
 
 interface IdentityRecord extends Membership {
   readonly format: number;
@@ -155,6 +164,30 @@ export class NodeIdentity {
     while (!this.#isSaved(noted)) await this.#save();
     // A newer leader may have been heard of meanwhile.
     if (epoch < this.#seen.epoch) throw stale(epoch, this.#seen.epoch);
+  }
+
+  /**
+   * Admits what says only what to serve, and so may be obeyed by this run alone: resolves to true once the
+   * epoch is durable, to false where it cannot be made so, or not soon. With false nothing may be promised that
+   * an older master's order could undo after a restart. Throws as `admit`, but never for the disk.
+   */
+  async admitToServe(header: OrderHeader | undefined): Promise<boolean> {
+    const { epoch } = this.#checkHeader(header, header?.incarnation);
+    const noted = this.#seen;
+    if (this.#isSaved(noted)) return true;
+    const giveUp = new AbortController();
+    // Why it cannot be saved is told where the write fails.
+    const saving = this.#save().catch(() => undefined);
+    await Promise.race([saving, sleep(SERVE_WAITS_MS, giveUp.signal)]);
+    giveUp.abort();
+    // A newer leader may have been heard of meanwhile.
+    if (epoch < this.#seen.epoch) throw stale(epoch, this.#seen.epoch);
+    return this.#isSaved(noted);
+  }
+
+  /** Why what a master says cannot be made durable; empty: it can. */
+  get saveError(): string {
+    return this.#saveError;
   }
 
   /** Writes node.json again where it has been removed under the running node. Throws IO, DISK_FULL. */

@@ -1,7 +1,7 @@
 // What the master said last, kept on disk, so that a datanode that is started while there is no master goes
 // on serving by it:
 //
-//   <data-dir>/cluster/view               the last view; its modification time: when the master was heard last
+//   <data-dir>/cluster/view               the last view; its modification time: when it was last known to be the present one
 //   <data-dir>/cluster/<uid>-<version>    the manifest of a version
 //
 //   file: `stele-known 1 <cluster id> <sha256 of the rest>\n`, then the message in protobuf
@@ -27,14 +27,14 @@ const FIRST_WORDS = 'stele-known 1';
 const VIEW_FILE = 'view';
 const RETRY_MS = 1000;
 const CLOSE_MS = 1000;
-const HEARD_EVERY_MS = 10_000;
+const CONFIRMED_EVERY_MS = 10_000;
 
 /** What was kept of an earlier run. */
 export interface Known {
   readonly view: ClusterView;
   readonly manifests: readonly Manifest[];
-  /** Unix time of about when the master was heard last. */
-  readonly heardAtMs: number;
+  /** Unix time of about when the view was last known to be the master's present one. */
+  readonly currentAtMs: number;
 }
 
 export interface LastKnownOptions {
@@ -54,7 +54,7 @@ export class LastKnown {
   readonly #closing = new AbortController();
   #isWriting = false;
   #writing: Promise<void> = Promise.resolve();
-  #heardAtMs = Number.NEGATIVE_INFINITY;
+  #confirmedAtMs = Number.NEGATIVE_INFINITY;
   #error = '';
 
   constructor(options: LastKnownOptions) {
@@ -76,8 +76,8 @@ export class LastKnown {
         if (manifest?.fingerprint === (fingerprints[at] ?? '')) manifests.push(manifest);
       }
     }
-    const heardAtMs = (await stat(join(this.#folder, VIEW_FILE))).mtimeMs;
-    return { view, manifests, heardAtMs };
+    const currentAtMs = (await stat(join(this.#folder, VIEW_FILE))).mtimeMs;
+    return { view, manifests, currentAtMs };
   }
 
   saveView(view: ClusterView): void {
@@ -92,11 +92,13 @@ export class LastKnown {
     this.#save(manifestFile(ref), undefined);
   }
 
-  /** The master has been heard at `nowMs`, on the monotonic clock. */
-  heard(nowMs: number): void {
-    if (nowMs - this.#heardAtMs < HEARD_EVERY_MS) return;
-    this.#heardAtMs = nowMs;
-    this.#options.background.run('note that the master is heard', async () => {
+  /** The view that was saved last is the master's present one at `nowMs`, on the monotonic clock. */
+  confirmed(nowMs: number): void {
+    // What is on disk is an older one while this one cannot be written.
+    if (this.#todo.has(VIEW_FILE)) return;
+    if (nowMs - this.#confirmedAtMs < CONFIRMED_EVERY_MS) return;
+    this.#confirmedAtMs = nowMs;
+    this.#options.background.run('note that the view is the present one', async () => {
       const now = new Date();
       // Where there is no view yet there is nothing to note.
       await utimes(join(this.#folder, VIEW_FILE), now, now).catch(() => undefined);

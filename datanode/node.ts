@@ -16,6 +16,7 @@ import type {
   CopySegmentsResponse,
   DiffShardsRequest,
   DiffShardsResponse,
+  DiskTrouble,
   DropSegmentsRequest,
   DropSegmentsResponse,
   HeartbeatRequest,
@@ -52,17 +53,12 @@ import { MemoryBudget } from './memory-budget.ts';
 import { Merger } from './merger.ts';
 import { OpeningScan } from './opening-scan.ts';
 import { MissingFiles } from './missing-files.ts';
-import {
-  checkCopies,
-  checkManifest,
-  checkMerges,
-  checkSegments,
-  checkView,
-} from './order-checks.ts';
+import { checkCopies, checkMerges, checkSegments } from './order-checks.ts';
 import { Receiving } from './receiving.ts';
 import { SlotKeys } from './slot-keys.ts';
 import { Scrubber } from './scrubber.ts';
 import { SegmentWork } from './segment-work.ts';
+import { ServingOrders } from './serving-orders.ts';
 import type { DiskStore } from './store.ts';
 import { Suspension } from './suspension.ts';
 import { Verifier } from './verifier.ts';
@@ -78,7 +74,7 @@ export interface DatanodeOptions {
   readonly zone: string;
   readonly memoryMaxBytes: number;
   readonly copyConcurrency: number;
-  /** How long reads are answered without a master; 0 or nothing: without a bound. */
+  /** How long reads are answered by a view that may have been replaced; 0 or nothing: without a bound. */
   readonly serveWithoutMasterMaxMs?: number;
   /** Ends the process, which is then started again by whoever runs it. */
   readonly onRestart?: (() => void) | undefined;
@@ -114,7 +110,7 @@ export class Datanode {
   readonly #suspension: Suspension;
   readonly #lookupRate = new LookupRate(() => this.counters.lookups, monotonicNowMs());
   readonly #lastKnown: LastKnown;
-  #isRestored = false;
+  readonly #serving: ServingOrders;
   #address: NodeAddress = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
 
   constructor(options: DatanodeOptions) {
@@ -164,6 +160,16 @@ export class Datanode {
       memory,
     });
     this.#scan = new OpeningScan({ ...parts, verifier: this.#openingVerifier, memory });
+    const { cluster, contact, holdings, identity, tables } = this;
+    this.#serving = new ServingOrders({
+      cluster,
+      contact,
+      holdings,
+      identity,
+      tables,
+      suspension: this.#suspension,
+      lastKnown: this.#lastKnown,
+    });
   }
 
   /** Where others reach this node; known once its ports are open. */
@@ -188,23 +194,15 @@ export class Datanode {
   }
 
   /** Reads what the master said to an earlier run: before the master can say anything to this one. */
-  async restore(): Promise<void> {
-    if (this.#isRestored) return;
-    this.#isRestored = true;
-    const known = await this.#lastKnown.read();
-    if (known === undefined) return;
-    const { heardAtMs, manifests, view } = known;
-    for (const manifest of manifests) this.tables.put(manifest, true);
-    this.cluster.restore(view);
-    this.contact.heardBefore(Date.now() - heardAtMs, monotonicNowMs());
-    await this.#lastKnown.removeOthers(manifests);
+  restore(): Promise<void> {
+    return this.#serving.restore();
   }
 
   get state(): NodeState {
     return this.#scan.done ? NodeState.SERVING : NodeState.INITIALIZING;
   }
 
-  /** Stops answering reads where the master has been silent for too long; to be called now and then. */
+  /** Stops answering reads where the view in force is too old; to be called now and then. */
   checkContact(nowMs: number): void {
     this.tables.isPaused = this.contact.refusal(nowMs) !== undefined;
   }
@@ -225,16 +223,12 @@ export class Datanode {
 
   async heartbeat(request: HeartbeatRequest, nowMs: number): Promise<HeartbeatResponse> {
     const isLeader = this.identity.admitHeartbeat(request.header);
-    if (isLeader) {
-      this.contact.heard(nowMs);
-      this.#lastKnown.heard(nowMs);
-      this.checkContact(nowMs);
-    }
+    if (isLeader) this.#serving.heard(request, nowMs);
     // The master must not take a view of an earlier run for one that it has sent.
     const view = this.cluster.isRestored ? undefined : this.cluster.view;
     const parked = this.#suspension.report();
     const { store } = this.#options;
-    const diskTrouble = store.trouble(nowMs);
+    const diskTrouble = this.#diskTrouble(nowMs);
     return {
       nodeId: this.identity.nodeId,
       incarnation: this.identity.incarnation,
@@ -264,37 +258,25 @@ export class Datanode {
     };
   }
 
+  /** A node that cannot save whom it obeys takes no segments: what it promises would not outlive a restart. */
+  #diskTrouble(nowMs: number): DiskTrouble | undefined {
+    const trouble = this.#options.store.trouble(nowMs);
+    const { saveError } = this.identity;
+    if (saveError === '') return trouble;
+    return { full: trouble?.full ?? false, writeError: trouble?.writeError || saveError };
+  }
+
   async listHoldings(request: ListHoldingsRequest): Promise<ListHoldingsResponse> {
     this.identity.admitQuestion(request.header);
     return this.holdings.list(request.sinceRevision);
   }
 
-  async applyView(request: ApplyViewRequest): Promise<ApplyViewResponse> {
-    await this.identity.admit(request.header);
-    const { view } = request;
-    if (view === undefined) throw new SteleError('INVALID_ARGUMENT', 'The order has no view.');
-    checkView(view);
-    this.contact.heard(monotonicNowMs());
-    const missingManifests = this.tables.missingOf(view);
-    if (this.cluster.apply(view)) this.#lastKnown.saveView(view);
-    // A view that came late, behind a newer one, decides nothing.
-    if (this.cluster.view !== undefined) this.#suspension.apply(this.cluster.view);
-    const { epoch = 0, revision = 0, term = '' } = this.cluster.view ?? {};
-    return { missingManifests, viewEpoch: epoch, viewRevision: revision, viewTerm: term };
+  applyView(request: ApplyViewRequest): Promise<ApplyViewResponse> {
+    return this.#serving.applyView(request);
   }
 
-  async putManifest(request: PutManifestRequest): Promise<PutManifestResponse> {
-    await this.identity.admit(request.header);
-    const { manifest } = request;
-    if (manifest === undefined) throw new SteleError('INVALID_ARGUMENT', 'There is no manifest.');
-    checkManifest(manifest);
-    const taken = this.tables.put(manifest);
-    this.#lastKnown.saveManifest(taken);
-    const { fingerprint, revision } = taken;
-    const held = this.tables.heldOf(taken);
-    // From here on the version counts on them.
-    for (const { id } of held) this.holdings.claim(taken.keyspaceUid, id);
-    return { heldSegmentIds: held.map(({ id }) => id), held, fingerprint, revision };
+  putManifest(request: PutManifestRequest): Promise<PutManifestResponse> {
+    return this.#serving.putManifest(request);
   }
 
   async copySegments(request: CopySegmentsRequest): Promise<CopySegmentsResponse> {

@@ -1,7 +1,6 @@
 // Whether a read sent to this node now would be answered, and by what this node goes.
 
 import { monotonicNowMs } from '../base/clock.ts';
-import { formatDuration } from '../base/units.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import type { Datanode } from './node.ts';
@@ -16,18 +15,21 @@ export interface Check {
 export function notReadyReason(node: Datanode): string | undefined {
   if (node.state !== NodeState.SERVING) return 'segments are being verified';
   if (node.cluster.view === undefined) return 'the master has not sent its view yet';
-  return node.contact.refusal(monotonicNowMs())?.message;
+  const nowMs = monotonicNowMs();
+  const refusal = node.contact.refusal(nowMs);
+  if (refusal !== undefined) return refusal.message;
+  return node.contact.isOutdated(nowMs) ? node.contact.staleReason(nowMs) : undefined;
 }
 
 /** What this node goes by, for people: how old its view is, and whether that may have been replaced. */
 export function viewText({ cluster, contact }: Datanode, nowMs: number): string {
   if (cluster.view === undefined) return 'no view of the cluster yet';
-  const silentMs = contact.silentMs(nowMs);
-  if (!contact.isSilent(nowMs)) return 'the view is that of a master that is heard';
+  const reason = contact.staleReason(nowMs);
+  if (reason === undefined) return 'the view is that of a master that is heard';
   const origin = cluster.isRestored
     ? 'an earlier run of this datanode was given'
     : 'was given last';
-  return `stale: the master has been silent for ${formatDuration(silentMs)}; reads are answered by the view that ${origin}`;
+  return `stale: ${reason}; reads are answered by the view that ${origin}`;
 }
 
 /** The checks of `/readyz`; with `ofCluster` of all shards as well, for a balancer before all datanodes. */
@@ -36,7 +38,10 @@ export function readinessChecks(node: Datanode, ofCluster: boolean): Check[] {
   const nowMs = monotonicNowMs();
   const checks: Check[] = [
     { text: 'segments are verified', passed: node.state === NodeState.SERVING },
-    { text: viewText(node, nowMs), passed: view !== undefined },
+    {
+      text: viewText(node, nowMs),
+      passed: view !== undefined && !node.contact.isOutdated(nowMs),
+    },
   ];
   if (node.notLoadedTotal > 0) {
     const text = `trouble: ${node.notLoadedTotal} segments are above the memory limit (--memory-max) and were left on disk`;

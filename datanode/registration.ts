@@ -65,6 +65,8 @@ export async function keepRegistered(
       await sleep(SILENCE_MS, signal);
     } catch (thrown) {
       if (signal.aborted) return;
+      node.contact.noAnswer();
+      node.checkContact(monotonicNowMs());
       const error = toSteleError(thrown);
       // Once for each reason: a master that is away is away for minutes.
       const level = error.message === told ? 'debug' : 'warn';

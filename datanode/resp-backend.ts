@@ -121,9 +121,10 @@ export class DatanodeRespBackend implements CommandBackend {
     if (keyspace !== undefined) return { name: keyspace.name, index: keyspace.index };
     // Index 0 is where connections start, whether it is known or not.
     if (nameOrIndex === '0') return undefined;
-    // Before the first view, and while the master is silent, no name can be said to be unknown.
-    const isUnsure = cluster.view === undefined || this.#node.contact.isSilent(monotonicNowMs());
-    if (isUnsure) throw noKeyspace(this.#node, nameOrIndex);
+    // Before the first view, and while another one may be the present one, no name can be said to be unknown.
+    const unsure = this.#node.contact.unsure(monotonicNowMs());
+    if (cluster.view === undefined || unsure !== undefined)
+      throw noKeyspace(this.#node, nameOrIndex);
     return undefined;
   }
 

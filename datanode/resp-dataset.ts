@@ -4,7 +4,6 @@
 import { monotonicNowMs } from '../base/clock.ts';
 import { SteleError, suspendedError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
-import { formatDuration } from '../base/units.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { KeyspaceView } from '../proto/gen/stele/v1/view.ts';
 import type { Datanode } from './node.ts';
@@ -61,11 +60,11 @@ function notHere(node: Datanode, keyspace: KeyspaceView, version: number): Stele
 export function noKeyspace({ cluster, contact }: Datanode, name: string): SteleError {
   const { view } = cluster;
   if (view === undefined) return loading();
-  const nowMs = monotonicNowMs();
-  if (contact.isSilent(nowMs)) {
+  const unsure = contact.unsure(monotonicNowMs());
+  if (unsure !== undefined) {
     return new SteleError(
       'UNAVAILABLE',
-      `This datanode knows no keyspace '${shorten(name)}', but it has not heard its master for ${formatDuration(contact.silentMs(nowMs))}: ask another one.`,
+      `This datanode knows no keyspace '${shorten(name)}', but ${unsure}: ask another one.`,
     );
   }
   return new SteleError(

@@ -49,8 +49,8 @@ function viewFields({ cluster, contact }: Datanode): Record<string, number> {
   const nowMs = monotonicNowMs();
   return {
     stele_view_epoch: cluster.view?.epoch ?? 0,
-    stele_view_stale: Number(contact.isSilent(nowMs)),
-    stele_view_age_seconds: Math.round(contact.silentMs(nowMs) / 1000),
+    stele_view_stale: Number(contact.isStale(nowMs)),
+    stele_view_age_seconds: Math.round(contact.viewAgeMs(nowMs) / 1000),
   };
 }
 

@@ -104,6 +104,8 @@ async function startLocked(
     log,
   });
   await node.restore();
+  node.contact.askFirst(monotonicNowMs());
+  node.checkContact(monotonicNowMs());
   const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
   const ports = await openPorts(node, { ...settings, connectionsMax }, log);
   const stop = new AbortController();

@@ -43,7 +43,7 @@ export const datanodeSettings = settingsOf({
   diskReserve: option.bytes('bytes of disk that are never filled', '256MiB', { min: 0, max: TIB }),
   copyConcurrency: option.count('segments fetched from peers at a time', 4, { min: 1, max: 64 }),
   serveWithoutMasterMax: option.duration(
-    'how long reads are answered without having heard a master; 0: without a bound',
+    'how long reads are answered without the view of a master that is heard; 0: without a bound',
     '0s',
     { min: 0, max: 365 * 24 * 3_600_000 },
   ),

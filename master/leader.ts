@@ -293,6 +293,7 @@ export class Leader implements ViewSource {
         return status === HealthStatus.GREEN && replicationEffective > 1;
       },
       header: (nodeId) => this.header(nodeId),
+      viewRevision: () => this.current().revision,
       checkLeader: (nodeId, response) => this.#leadership.check(nodeId, response),
     };
   }

@@ -32,6 +32,8 @@ export interface RosterSide {
   /** After each answered heartbeat. */
   onHeard(nodeId: string): void;
   header(nodeId: string): OrderHeader;
+  /** Of the present view. */
+  viewRevision(): number;
   /** HeartbeaterOptions.checkLeader */
   checkLeader(nodeId: string, response: HeartbeatResponse): void;
 }
@@ -61,6 +63,7 @@ export class Roster {
       connections: this.connections,
       background: options.background,
       header: (nodeId) => ({ ...side.header(nodeId), incarnation: '' }),
+      viewRevision: () => side.viewRevision(),
       // Silence goes at the ordinary pace, or slow nodes would be counted out early.
       isUrgent: (nodeId) => {
         const node = side.node(nodeId);

@@ -47,6 +47,8 @@ export interface HeartbeaterOptions {
   readonly background: BackgroundTasks;
   /** `incarnation` empty: whoever answers there is learnt from the answer. */
   readonly header: (nodeId: string) => OrderHeader;
+  /** Of the present view: nodes that go by another one learn of it. */
+  readonly viewRevision?: () => number;
   /** A node whose next report is waited for (it verifies its files) is asked more often. */
   readonly isUrgent?: (nodeId: string) => boolean;
   /** Others can take the place of any node: none is waited for as long as the deadline. */
@@ -182,11 +184,12 @@ export class Heartbeater {
   }
 
   async #beat(nodeId: string, loop: Loop): Promise<void> {
-    const { background, connections, deadlineMs, header, onAnswer, onMiss } = this.#options;
+    const { background, connections, deadlineMs, header, onAnswer, onMiss, viewRevision } =
+      this.#options;
     const link = connections.probe(nodeId);
     if (link === undefined) return;
     if (loop.beat.signal.aborted) loop.beat = new AbortController();
-    const request = { header: header(nodeId) };
+    const request = { header: header(nodeId), viewRevision: viewRevision?.() };
     this.#begin(loop);
     let response: HeartbeatResponse;
     try {

@@ -107,7 +107,15 @@ const STATES: Record<string, { make: (node: RespNode) => Promise<void> | void; s
     make: (node) => {
       node.load(PAIRS, [0, 1, 2, 3]);
       node.change((view) => (view.keyspaces = []));
-      node.node.contact.heard(monotonicNowMs() - 60_000);
+      node.node.contact.heard(monotonicNowMs() - 60_000, true);
+    },
+    says: /^(CLUSTERDOWN|UNAVAILABLE)$/,
+  },
+  'the view does not name the keyspace, and the master has told of another view': {
+    make: (node) => {
+      node.load(PAIRS, [0, 1, 2, 3]);
+      node.change((view) => (view.keyspaces = []));
+      node.node.contact.heard(monotonicNowMs(), false);
     },
     says: /^(CLUSTERDOWN|UNAVAILABLE)$/,
   },
@@ -121,7 +129,16 @@ const STATES: Record<string, { make: (node: RespNode) => Promise<void> | void; s
   'the master has been silent for longer than the node may serve': {
     make: (node) => {
       node.load(PAIRS);
-      node.node.contact.heard(monotonicNowMs() - 11_000);
+      node.node.contact.heard(monotonicNowMs() - 11_000, true);
+      node.node.checkContact(monotonicNowMs());
+    },
+    says: /^(CLUSTERDOWN|UNAVAILABLE)$/,
+  },
+  'the master is heard, and its view has not been taken for longer than the node may serve': {
+    make: (node) => {
+      node.load(PAIRS);
+      node.node.contact.heard(monotonicNowMs() - 11_000, true);
+      node.node.contact.heard(monotonicNowMs(), false);
       node.node.checkContact(monotonicNowMs());
     },
     says: /^(CLUSTERDOWN|UNAVAILABLE)$/,
@@ -146,7 +163,7 @@ it.each(Object.entries(DOORS))('%s is answered where all is here', async (_door,
 it('a datanode that hears its master again answers again', async () => {
   const node = await RespNode.open(SHARDS, { serveWithoutMasterMaxMs: 10_000 });
   node.load(PAIRS);
-  node.node.contact.heard(monotonicNowMs() - 11_000);
+  node.node.contact.heard(monotonicNowMs() - 11_000, true);
   node.node.checkContact(monotonicNowMs());
   expect(shown(await node.ask('GET', KEY))).toMatch(/has not heard its master for 11/);
   await node.node.heartbeat({ header: orderHeader(node.node) }, monotonicNowMs());

@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { NodeIdentity } from '../../datanode/identity.ts';
@@ -79,6 +81,51 @@ describe('an order', () => {
     rmSync(blocked, { recursive: true });
     await identity.admit(headerFor(identity, { epoch: 6 }));
     expect(savedIn(folder)).toMatchObject({ epoch: 6 });
+  });
+});
+
+describe('what is to be served', () => {
+  it('is admitted where its epoch cannot be saved, and then of no older master', async () => {
+    const folder = tempDir();
+    const identity = NodeIdentity.open(folder, 'n1');
+    expect(await identity.admitToServe(headerFor(identity))).toBe(true);
+    const blocked = block(folder);
+    expect(await identity.admitToServe(headerFor(identity, { epoch: 6 }))).toBe(false);
+    expect(identity.saveError).not.toBe('');
+    expect(savedIn(folder)).toMatchObject({ epoch: 5 });
+    const others: [Partial<OrderHeader>, string][] = [
+      [{ epoch: 5 }, 'STALE_EPOCH'],
+      [{ epoch: 6, term: 'another start' }, 'STALE_EPOCH'],
+      [{ epoch: 6, clusterId: 'c2' }, 'CONFLICT'],
+      [{ epoch: 6, incarnation: 'x' }, 'WRONG_NODE'],
+    ];
+    const later = NodeIdentity.open(folder, 'n1');
+    await later.admitToServe(headerFor(later, { epoch: 6, term: 'a start' }));
+    for (const [wrong, code] of others) {
+      const header = headerFor(later, { term: 'a start', ...wrong });
+      await expect(later.admitToServe(header)).rejects.toMatchObject({ code });
+    }
+    rmSync(blocked, { recursive: true });
+    expect(await identity.admitToServe(headerFor(identity, { epoch: 6 }))).toBe(true);
+    expect(identity.saveError).toBe('');
+  });
+
+  it('waits for a disk that hangs no longer than a master waits for the answer', async () => {
+    const folder = tempDir();
+    const identity = NodeIdentity.open(folder, 'n1');
+    // A write waits here until somebody reads.
+    const pipe = join(folder, 'node.json.tmp');
+    execFileSync('mkfifo', [pipe]);
+    expect(await identity.admitToServe(headerFor(identity))).toBe(false);
+    await readFile(pipe);
+  });
+
+  it('is not admitted where a newer master is heard meanwhile', async () => {
+    const folder = tempDir();
+    const identity = NodeIdentity.open(folder, 'n1');
+    const older = identity.admitToServe(headerFor(identity));
+    identity.admitQuestion(headerFor(identity, { epoch: 6 }));
+    await expect(older).rejects.toMatchObject({ code: 'STALE_EPOCH' });
   });
 });
 

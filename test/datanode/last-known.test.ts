@@ -1,11 +1,20 @@
 // A datanode that is started while there is no master goes by what the master said to its last run.
 
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { monotonicNowMs } from '../../base/clock.ts';
 import type { Datanode } from '../../datanode/node.ts';
-import { viewText } from '../../datanode/readiness.ts';
+import { notReadyReason, viewText } from '../../datanode/readiness.ts';
+import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { eventually, lookUpIn, openTestNode, orderHeader, pushTo } from '../support/datanode.ts';
@@ -60,6 +69,46 @@ it('it answers by the last view and manifests, says that they are stale, and unt
   expect(missingManifests).toEqual([{ keyspaceUid: TEST_UID, version: 1 }]);
   expect(await node.heartbeat({ header }, monotonicNowMs())).toMatchObject({ viewRevision: 8 });
   expect(viewText(node, monotonicNowMs())).toMatch(/a master that is heard/);
+});
+
+it('it asks its master before it answers by the last view', async () => {
+  const folder = await servedFolder();
+  const ended: ((node: Datanode) => unknown)[] = [
+    ({ contact }) => contact.noAnswer(),
+    (node) => node.applyView({ header: orderHeader(node), view: viewAt(7) }),
+    // A master that answers and gives no view is not waited for without end.
+    (node) => node.checkContact(monotonicNowMs() + 6000),
+  ];
+  for (const end of ended) {
+    const { node } = await openTestNode(folder);
+    node.contact.askFirst(monotonicNowMs());
+    node.checkContact(monotonicNowMs());
+    expect(await lookUpIn(node, ['key-1'])).toEqual([LookupStatus.UNAVAILABLE]);
+    expect(notReadyReason(node)).toMatch(/asks its master/);
+    await node.heartbeat({ header: orderHeader(node) }, monotonicNowMs());
+    expect(await lookUpIn(node, ['key-1'])).toEqual([LookupStatus.UNAVAILABLE]);
+    node.checkContact(monotonicNowMs());
+    await end(node);
+    if (node.contact.refusal(monotonicNowMs()) === undefined) node.checkContact(monotonicNowMs());
+    expect(await lookUpIn(node, ['key-1'])).toEqual(['value of key-1']);
+    await node.close();
+  }
+});
+
+it('the age that it tells is that of the view on disk, not of the last word of a master', async () => {
+  const folder = await servedFolder();
+  const path = join(folder, 'cluster', 'view');
+  const { node } = await openTestNode(folder);
+  const header = orderHeader(node, { epoch: 2 });
+  const at = new Date(Date.now() - 60_000);
+  utimesSync(path, at, at);
+  mkdirSync(`${path}.tmp/in the way`, { recursive: true });
+  await node.applyView({ header, view: viewAt(1, { epoch: 2 }) });
+  await node.heartbeat({ header }, monotonicNowMs());
+  await node.close();
+  rmSync(`${path}.tmp`, { recursive: true });
+  const { node: again } = await openTestNode(folder);
+  expect(again.contact.viewAgeMs(monotonicNowMs())).toBeGreaterThan(55_000);
 });
 
 it('it takes the same view again, and never an older one', async () => {

@@ -147,7 +147,7 @@ export class RespNode {
     view.revision++;
     change(view);
     this.#view = view;
-    this.node.contact.heard(monotonicNowMs());
+    this.node.contact.heard(monotonicNowMs(), true);
     this.node.cluster.apply(view);
   }
 

@@ -63,7 +63,14 @@ export interface OrderHeader {
 
 export interface HeartbeatRequest {
   /** Only here and in ListHoldings `incarnation` may be empty: the master learns it from the answer. */
-  header: OrderHeader | undefined;
+  header:
+    | OrderHeader
+    | undefined;
+  /**
+   * Of the view that the master has published last, of the header's epoch and term: a node that goes by
+   * another one knows that it is out of date. Absent: an earlier release.
+   */
+  viewRevision?: number | undefined;
 }
 
 export interface HeartbeatResponse {
@@ -455,13 +462,16 @@ export const OrderHeader: MessageFns<OrderHeader> = {
 };
 
 function createBaseHeartbeatRequest(): HeartbeatRequest {
-  return { header: undefined };
+  return { header: undefined, viewRevision: undefined };
 }
 
 export const HeartbeatRequest: MessageFns<HeartbeatRequest> = {
   encode(message: HeartbeatRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.header !== undefined) {
       OrderHeader.encode(message.header, writer.uint32(10).fork()).join();
+    }
+    if (message.viewRevision !== undefined) {
+      writer.uint32(16).uint64(message.viewRevision);
     }
     return writer;
   },
@@ -485,6 +495,14 @@ export const HeartbeatRequest: MessageFns<HeartbeatRequest> = {
             }
 
             message.header = OrderHeader.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.viewRevision = longToNumber(reader.uint64());
             continue;
           }
         }
