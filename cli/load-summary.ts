@@ -19,6 +19,7 @@ export function formatSummary(summary: LoadSummary): string {
     `rows      ${formatCount(summary.rows)} read, ${formatCount(summary.loaded)} loaded, ${counted(summary.duplicates, 'duplicate')}${settled}, ${formatCount(summary.rejected)} rejected`,
     ...spanningLines(summary.rowsOverLines),
     ...appendLines(summary),
+    ...copiesLines(summary),
     `time      ${summary.seconds.toFixed(2)} s for ${formatBytes(summary.bytes)}${rateText(summary)}`,
     `digest    ${summary.digest}`,
   ];
@@ -54,6 +55,14 @@ function appendLines({ append, records }: LoadSummary): string[] {
   const on = baseVersion === 0 ? 'to nothing' : `to version ${baseVersion}`;
   return [
     `appended  ${on}: ${counted(added, 'key')} added, ${formatCount(replaced)} replaced, ${formatCount(unchanged)} unchanged; ${formatCount(records)} in all`,
+  ];
+}
+
+/** Of a version that went live with fewer copies than it is to have. */
+function copiesLines({ replicas, replication }: LoadSummary): string[] {
+  if (replicas >= replication) return [];
+  return [
+    `copies    ${replicas} of ${replication}; the others are made when datanodes are back (\`stele status\`)`,
   ];
 }
 

@@ -207,7 +207,7 @@ function summaryOf(
 ): LoadSummary {
   const { elapsedMs } = state.progress;
   const rows = parsed.rowCount + parsed.rejectedCount;
-  const { append, digest, records, version } = committed;
+  const { append, digest, records, replicas = 0, replication = 0, version } = committed;
   return {
     keyspace: state.settings.keyspace,
     version,
@@ -225,6 +225,8 @@ function summaryOf(
     shardsResumed: delivered.shardsResumed,
     records,
     digest: digest.toString('hex'),
+    replicas,
+    replication,
     append,
     alreadyCurrent: false,
   };

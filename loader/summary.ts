@@ -42,6 +42,10 @@ export interface LoadSummary {
   readonly records: number;
   /** Of the whole version: 32 hex digits, the same for the same set of pairs. */
   readonly digest: string;
+  /** Verified copies of the shard that had the fewest at the commit; 0: not told. */
+  readonly replicas: number;
+  /** Copies that the keyspace is to have; 0: not told. */
+  readonly replication: number;
   /** What an append has changed; undefined where the load replaced what was there. */
   readonly append: AppendOutcome | undefined;
   /** The current version came from this very input: nothing was done. */
@@ -71,6 +75,8 @@ export function alreadyCurrentSummary(
     shardsResumed: 0,
     records: 0,
     digest: '',
+    replicas: 0,
+    replication: 0,
     append: undefined,
     alreadyCurrent: true,
   };

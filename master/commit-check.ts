@@ -89,6 +89,15 @@ export function checkReplicas(
   );
 }
 
+/** Copies of the shard that has the fewest, with all its segments, on the nodes that answered. */
+export function leastReplicas(
+  segments: readonly SegmentRecord[],
+  heldByNode: ReadonlyMap<string, ReadonlySet<string>>,
+): number {
+  const counts = [...byShard(segments).values()].map((ids) => countHolders(heldByNode, ids));
+  return counts.reduce((least, count) => Math.min(least, count), heldByNode.size);
+}
+
 function byShard(segments: readonly SegmentRecord[]): Map<number, string[]> {
   const ids = new Map<number, string[]>();
   for (const { id, shard } of segments) ids.set(shard, [...(ids.get(shard) ?? []), id]);

@@ -36,7 +36,13 @@ import type {
   SegmentRecord,
   VersionRecord,
 } from './catalog/records.ts';
-import { checkHeld, checkReplicas, checkSegments, contentFingerprint } from './commit-check.ts';
+import {
+  checkHeld,
+  checkReplicas,
+  checkSegments,
+  contentFingerprint,
+  leastReplicas,
+} from './commit-check.ts';
 import { eligibleNodes } from './core/world.ts';
 import { findKeys } from './gate-keys.ts';
 import type { Leader } from './leader.ts';
@@ -94,13 +100,16 @@ export class Committer {
     checkHeld(content.segments, heldByNode);
     const holders = idsByNode(heldByNode);
     checkReplicas(content.segments, holders, this.#replicasWanted(request, load, keyspace));
+    const wanted = keyspace.desired.replication || this.#leader.world.replication;
+    const least = Math.min(wanted, leastReplicas(content.segments, holders));
+    const copies = { least, wanted };
     const keys = await findKeys(gate.requireKeys, manifest, holders, (nodeId) =>
       this.#leader.roster.connections.getClient(nodeId),
     );
     const progress = this.#leases.progressOf(load.id);
     const { inputFingerprint, keep } = request;
     const version = await catalog.update((state) =>
-      settleLoad(state, load.id, content, { gate, keys, keep, progress, inputFingerprint }),
+      settleLoad(state, load.id, content, { gate, keys, keep, progress, copies, inputFingerprint }),
     );
     return this.#settled(load, keyspace, version);
   }
@@ -138,7 +147,7 @@ export class Committer {
   ): Promise<CommitLoadResponse> {
     this.#leases.end(load.id);
     const { number, rejection } = version;
-    const about = { load: load.id, keyspace: keyspace.name, version: number };
+    const about = { load: load.id, keyspace: keyspace.name, version: number, ...version.copies };
     if (rejection === undefined) this.#log.info(about, 'a version is current');
     else this.#log.warn({ ...about, rejection }, 'a version did not pass its gate');
     this.#leader.turn();
@@ -235,12 +244,13 @@ function modeOf(load: LoadRecord): LoadMode {
   return load.mode === 'APPEND' ? LoadMode.APPEND : LoadMode.REPLACE;
 }
 
-function answerOf({ append, digest, number, records }: VersionRecord): CommitLoadResponse {
+function answerOf({ append, copies, digest, number, records }: VersionRecord): CommitLoadResponse {
   return {
     version: number,
     records,
     digest: Buffer.from(digest, 'hex'),
     append: append && appendMessage(append),
+    ...(copies && { replicas: copies.least, replication: copies.wanted }),
   };
 }
 

@@ -164,29 +164,34 @@ export class Operations implements ClusterOperations {
       requireAwake(keyspace);
       const { world } = this.#leader;
       const replication = keyspace.desired.replication || world.replication;
-      const wanted = Math.max(1, Math.min(replication, eligibleNodes(world).length));
-      this.#requireReplicas(keyspace.uid, keyspace.name, to, wanted);
-      return promote(state, request.keyspace, to);
+      const needed = Math.max(1, Math.min(replication, eligibleNodes(world).length));
+      const found = this.#requireReplicas(keyspace.uid, keyspace.name, to, needed);
+      const copies = { least: Math.min(found, replication), wanted: replication };
+      return promote(state, request.keyspace, to, copies);
     });
     await this.#settle();
     return { version: done.to, from: done.from };
   }
 
-  #requireReplicas(uid: string, name: string, version: number, wanted: number): void {
+  /** The serving replicas of the shard that has the fewest. Throws REPLICAS_MISSING below `wanted`. */
+  #requireReplicas(uid: string, name: string, version: number, wanted: number): number {
     const { world } = this.#leader;
     const dataset = world.datasets.find((other) => other.uid === uid && other.version === version);
     const nodes = [...world.nodes.values()];
+    let least = nodes.length;
     for (let shard = 0; shard < world.shardCount; shard++) {
       const serving =
         dataset === undefined
           ? []
           : nodes.filter((node) => servesShard(world, node, dataset, shard));
+      least = Math.min(least, serving.length);
       if (serving.length >= wanted) continue;
       throw new SteleError(
         'REPLICAS_MISSING',
         `Version ${version} of keyspace '${name}' has ${serving.length} of ${wanted} serving replicas of shard ${shard}; wait until its datanodes are back or its copies are made (\`stele nodes\`).`,
       );
     }
+    return least;
   }
 
   /** Its files go once nobody reads it any more. Throws VERSION_NOT_FOUND and CONFLICT. */

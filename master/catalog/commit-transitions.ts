@@ -24,6 +24,7 @@ import { keepOf, versionsOf } from './queries.ts';
 import { versionId } from './records.ts';
 import type {
   AppendRecord,
+  CopiesRecord,
   KeyspaceRecord,
   LoadProgressRecord,
   LoadRecord,
@@ -118,6 +119,8 @@ export interface CommitTerms {
   /** Versions to keep from now on; 0: as before. */
   readonly keep: number;
   readonly progress: LoadProgressRecord | undefined;
+  /** Of the version, on the datanodes. */
+  readonly copies: CopiesRecord;
   /** Of what was loaded; absent where the loader said it at the beginning. */
   readonly inputFingerprint?: string | undefined;
 }
@@ -285,6 +288,7 @@ function versionRecord(
     committedAt: content.nowIso,
     fingerprint: content.fingerprint,
     gate: gateRecord(terms.gate),
+    copies: terms.copies,
     ...(content.appended === undefined ? {} : { append: content.appended.append }),
   };
 }

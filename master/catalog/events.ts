@@ -3,7 +3,14 @@
 
 import { applyChanges } from './catalog.ts';
 import type { CatalogState, Change, Recorder } from './catalog.ts';
-import type { EventRecord, Happening, KeyspaceRecord, LoadRecord, NodeRecord } from './records.ts';
+import type {
+  EventRecord,
+  Happening,
+  KeyspaceRecord,
+  LoadRecord,
+  NodeRecord,
+  VersionRecord,
+} from './records.ts';
 import { keepOf, virtualNodesOf } from './queries.ts';
 import { versionId } from './records.ts';
 
@@ -85,7 +92,8 @@ function keyspaceHappenings(
   const move = moveOf(changes, uid, to);
   if (from !== to) {
     const who = move === 'commit' ? loaderOf(changes) : '';
-    happenings.push({ what: move, ...about, from: String(from), to: String(to), who });
+    const moved = { from: String(from), to: String(to), who, ...fewCopies(changes, uid, to) };
+    happenings.push({ what: move, ...about, ...moved });
   }
   changed('keep', keepOf(before), keepOf(record));
   changed('replication', before.desired.replication, record.desired.replication);
@@ -108,6 +116,19 @@ function moveOf(changes: readonly Change[], uid: string, to: number): string {
   return changes.some(({ id: changed, table }) => table === 'version' && changed === id)
     ? 'promote'
     : 'rollback';
+}
+
+/** The reason that is told with a version that goes live with fewer copies than it should have. */
+function fewCopies(
+  changes: readonly Change[],
+  uid: string,
+  version: number,
+): { readonly reason?: string } {
+  const id = versionId(uid, version);
+  const change = changes.find((one) => one.table === 'version' && one.id === id);
+  const { copies } = (change?.record ?? {}) as Partial<VersionRecord>;
+  if (copies === undefined || copies.least >= copies.wanted) return {};
+  return { reason: `${copies.least} of ${copies.wanted} copies` };
 }
 
 function loaderOf(changes: readonly Change[]): string {
@@ -154,6 +175,7 @@ function loadHappenings(
       load: id,
       who,
       ...(record.version === undefined ? {} : { to: String(record.version) }),
+      ...fewCopies(changes, uid, record.version ?? 0),
       ...(reason === undefined ? {} : { reason: reason.slice(0, 300) }),
     },
   ];

@@ -144,6 +144,14 @@ export interface VersionRecord {
   readonly follows?: number;
   /** Where it came from an append: what that changed. */
   readonly append?: AppendRecord;
+  /** When it last went live, or was rejected; absent in records of earlier releases. */
+  readonly copies?: CopiesRecord;
+}
+
+/** Verified copies of the shard that has the fewest, and how many there should be, which are not fewer. */
+export interface CopiesRecord {
+  readonly least: number;
+  readonly wanted: number;
 }
 
 export interface AppendRecord {

@@ -17,7 +17,7 @@ import { KEEP_MAX, KEEP_MIN } from '../../base/limits.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
 import { isHeld, keepOf, keptVersions, requireKeyspace, versionsOf } from './queries.ts';
 import { versionId } from './records.ts';
-import type { KeyspaceRecord, VersionRecord } from './records.ts';
+import type { CopiesRecord, KeyspaceRecord, VersionRecord } from './records.ts';
 
 /** Records of deleted versions that stay listed in the store, per keyspace. */
 const DELETED_VERSIONS_KEPT = 10;
@@ -73,14 +73,19 @@ export function promoteTarget(state: CatalogState, name: string, to: number): Mo
   throw notKept(state, keyspace, to, `has no version ${to} to put live`);
 }
 
-/** One write puts a rejected, or an older kept, version live. */
-export function promote(state: CatalogState, name: string, to: number): Transition<Moved> {
+/** One write puts a rejected, or an older kept, version live. `copies`: that the datanodes have of it. */
+export function promote(
+  state: CatalogState,
+  name: string,
+  to: number,
+  copies: CopiesRecord,
+): Transition<Moved> {
   const result = promoteTarget(state, name, to);
   const { from, keyspace } = result;
   const version = state.version.get(versionId(keyspace.uid, to));
   if (version === undefined || from === to) return { changes: [], result };
   const { rejection: _settled, ...rest } = version;
-  const live: VersionRecord = { ...rest, state: 'COMMITTED', follows: from };
+  const live: VersionRecord = { ...rest, state: 'COMMITTED', follows: from, copies };
   const changes: Change[] = [
     { table: 'version', id: versionId(keyspace.uid, to), record: live },
     currentChange(keyspace, to),

@@ -21,6 +21,8 @@ import type { DatanodePort, MasterPort, ReadAnswer, SimWorld } from './sim-world
 
 const KEYSPACES = ['prices', 'scores'];
 const DATANODES_MAX = 6;
+/** What is told of a version; nothing goes by it. */
+const COPIES = { least: 1, wanted: 1 };
 const READ_DEADLINE_MS = 1_000;
 /** Of a write. */
 const STRIKE_CHANCE = 0.005;
@@ -237,7 +239,7 @@ function swapUnderAppend(sim: SimWorld): void {
 }
 
 function promoteOne(sim: SimWorld): void {
-  sim.operate((state) => promote(state, keyspaceOf(sim), sim.random.int(1, 6)));
+  sim.operate((state) => promote(state, keyspaceOf(sim), sim.random.int(1, 6), COPIES));
 }
 
 /** Loads that nobody waits for any more. */

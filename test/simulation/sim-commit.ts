@@ -139,7 +139,8 @@ export class SimCommit {
   ): Transition<VersionRecord> {
     const mode = content.appended === undefined ? LoadMode.REPLACE : LoadMode.APPEND;
     const gate = { ...gateFor(undefined, mode), maxShrink: 1 };
-    const terms = { gate, keys: [], keep: 0, progress: undefined };
+    const copies = { least: 1, wanted: 1 };
+    const terms = { gate, keys: [], keep: 0, progress: undefined, copies };
     if (content.appended === undefined || !this.#sim.has('append-to-other')) {
       return settleLoad(state, this.#loadId, content, terms);
     }

@@ -13,6 +13,8 @@ import { LoadMode } from '../../../proto/gen/stele/v1/load.ts';
 import { gateFor } from '../../../proto/load-gate.ts';
 
 export const KEYSPACE = 'prices';
+/** All that there should be. */
+export const COPIES = { least: 2, wanted: 2 };
 
 export class CatalogHistory {
   state: CatalogState = emptyCatalog();
@@ -68,7 +70,7 @@ export class CatalogHistory {
       nowIso: '2026-01-03',
     };
     const gate = gateFor(undefined, LoadMode.REPLACE);
-    const terms: CommitTerms = { gate, keys: [], keep: 0, progress: undefined, ...more };
+    const terms = { gate, keys: [], keep: 0, progress: undefined, copies: COPIES, ...more };
     return this.run((state) => settleLoad(state, loadId, what, terms));
   }
 

@@ -7,7 +7,7 @@ import type { VersionRecord } from '../../../master/catalog/records.ts';
 import { rollback } from '../../../master/catalog/version-transitions.ts';
 import { LoadMode } from '../../../proto/gen/stele/v1/load.ts';
 import { gateFor } from '../../../proto/load-gate.ts';
-import { CatalogHistory, KEYSPACE } from './catalog-history.ts';
+import { CatalogHistory, COPIES, KEYSPACE } from './catalog-history.ts';
 
 let history: CatalogHistory;
 let load: string;
@@ -38,7 +38,7 @@ function settle(base: number, baseRevision = 0, minRows = 0): VersionRecord {
     appended: { append: { base, ...outcome }, overwritten: {}, baseRevision },
   };
   const gate = { ...gateFor(undefined, LoadMode.APPEND), minRows };
-  const terms = { gate, keys: [], keep: 0, progress: undefined };
+  const terms = { gate, keys: [], keep: 0, progress: undefined, copies: COPIES };
   return history.run((state) => settleLoad(state, load, content, terms));
 }
 

@@ -32,7 +32,7 @@ import { openEmbeddedMetadata } from '../../../master/metadata/embedded.ts';
 import { wallClockIso } from '../../../base/clock.ts';
 import { silentLogger } from '../../../base/log.ts';
 import { tempDir } from '../../support/temp-dir.ts';
-import { CatalogHistory, KEYSPACE } from './catalog-history.ts';
+import { CatalogHistory, COPIES, KEYSPACE } from './catalog-history.ts';
 
 const FRESH = { id: 'c', shardCount: 16, createdAt: '' };
 const NODE = {
@@ -87,7 +87,9 @@ describe('events', () => {
     const second = history.load().number;
     history.told();
     expect(told((s) => rollback(s, KEYSPACE, 0))).toEqual([`rollback ${second}>${first}`]);
-    expect(told((s) => promote(s, KEYSPACE, second))).toEqual([`promote ${first}>${second}`]);
+    expect(told((s) => promote(s, KEYSPACE, second, COPIES))).toEqual([
+      `promote ${first}>${second}`,
+    ]);
     expect(told((s) => setKeep(s, KEYSPACE, 5))).toEqual(['keep 2>5']);
     expect(told((s) => setReplication(s, KEYSPACE, 3))).toEqual(['replication 0>3']);
     expect(told((s) => setCache(s, KEYSPACE, false))).toEqual(['cache on>off']);
@@ -100,6 +102,21 @@ describe('events', () => {
     expect(told((s) => setDrain(s, 'node-0', false))).toEqual(['node-resume >']);
     expect(told((s) => removeNode(s, 'node-0'))).toEqual(['node-removed >']);
     expect(told((s) => dropKeyspace(s, KEYSPACE, ''))).toEqual(['drop >']);
+  });
+
+  it('tell of a version that goes live with fewer copies than it should have', () => {
+    const history = new RecordedHistory();
+    const reasons = (): string[] =>
+      history.seen
+        .splice(0)
+        .flatMap(({ reason, what }) => (reason === undefined ? [] : [`${what}: ${reason}`]));
+    history.settle(history.begin(), 'first', 100, { copies: { least: 1, wanted: 3 } });
+    expect(reasons().sort()).toEqual(['commit: 1 of 3 copies', 'load-committed: 1 of 3 copies']);
+    history.load();
+    expect(reasons()).toEqual([]);
+    history.run((s) => rollback(s, KEYSPACE, 0));
+    history.run((s) => promote(s, KEYSPACE, 2, { least: 1, wanted: 2 }));
+    expect(reasons()).toEqual(['promote: 1 of 2 copies']);
   });
 
   it('are written with the change, and name who asked', async () => {

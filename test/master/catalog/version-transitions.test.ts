@@ -12,7 +12,7 @@ import {
   versionBefore,
 } from '../../../master/catalog/version-transitions.ts';
 import { requireKeyspace } from '../../../master/catalog/queries.ts';
-import { CatalogHistory, KEYSPACE } from './catalog-history.ts';
+import { CatalogHistory, COPIES, KEYSPACE } from './catalog-history.ts';
 
 let history: CatalogHistory;
 beforeEach(() => {
@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 
 const back = (to = 0) => history.run((state) => rollback(state, KEYSPACE, to));
-const live = (to: number) => history.run((state) => promote(state, KEYSPACE, to));
+const live = (to: number) => history.run((state) => promote(state, KEYSPACE, to, COPIES));
 const drop = (number: number) => history.run((state) => dropVersion(state, KEYSPACE, number));
 const keep = (count: number) => history.run((state) => setKeep(state, KEYSPACE, count));
 const code = (name: string) => expect.objectContaining({ code: name });
@@ -299,7 +299,7 @@ test('whatever is done, the current version is there, and so is the one it repla
       step(`rollback ${to}`, (on) => void on.run((state) => rollback(state, KEYSPACE, to))),
     ),
     number.map((to) =>
-      step(`promote ${to}`, (on) => void on.run((state) => promote(state, KEYSPACE, to))),
+      step(`promote ${to}`, (on) => void on.run((state) => promote(state, KEYSPACE, to, COPIES))),
     ),
     number.map((to) =>
       step(`drop ${to}`, (on) => on.run((state) => dropVersion(state, KEYSPACE, to))),

@@ -216,7 +216,8 @@ export class ScenarioCluster {
     }
     const sums = { records: segments.length, keyBytes: 1, valueBytes: 1, digest: '', nowIso: '' };
     const gate = gateFor(undefined, LoadMode.REPLACE);
-    const terms = { gate, keys: [], keep: 0, progress: undefined };
+    const copies = { least: 1, wanted: 1 };
+    const terms = { gate, keys: [], keep: 0, progress: undefined, copies };
     this.change((state) =>
       settleLoad(state, id, { version, fingerprint, segments, ...sums }, terms),
     );

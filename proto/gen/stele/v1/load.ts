@@ -232,7 +232,15 @@ export interface CommitLoadResponse {
   records: number;
   digest: Buffer;
   /** Absent where the load replaced what was there. */
-  append: AppendOutcome | undefined;
+  append:
+    | AppendOutcome
+    | undefined;
+  /**
+   * Verified copies of the shard that had the fewest at the commit (no more than `replication` are counted), and
+   * how many its keyspace is to have. Absent for a version whose record does not say.
+   */
+  replicas?: number | undefined;
+  replication?: number | undefined;
 }
 
 /** What an append changed, as counted by the datanodes. */
@@ -1545,7 +1553,14 @@ export const CommitLoadRequest: MessageFns<CommitLoadRequest> = {
 };
 
 function createBaseCommitLoadResponse(): CommitLoadResponse {
-  return { version: 0, records: 0, digest: Buffer.alloc(0), append: undefined };
+  return {
+    version: 0,
+    records: 0,
+    digest: Buffer.alloc(0),
+    append: undefined,
+    replicas: undefined,
+    replication: undefined,
+  };
 }
 
 export const CommitLoadResponse: MessageFns<CommitLoadResponse> = {
@@ -1561,6 +1576,12 @@ export const CommitLoadResponse: MessageFns<CommitLoadResponse> = {
     }
     if (message.append !== undefined) {
       AppendOutcome.encode(message.append, writer.uint32(34).fork()).join();
+    }
+    if (message.replicas !== undefined) {
+      writer.uint32(40).uint32(message.replicas);
+    }
+    if (message.replication !== undefined) {
+      writer.uint32(48).uint32(message.replication);
     }
     return writer;
   },
@@ -1608,6 +1629,22 @@ export const CommitLoadResponse: MessageFns<CommitLoadResponse> = {
             }
 
             message.append = AppendOutcome.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.replicas = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.replication = reader.uint32();
             continue;
           }
         }
