@@ -108,7 +108,7 @@ export const loadSettings = settingsOf({
   }),
   noResume: option.flag('start afresh even if an interrupted load could be taken up again'),
   minReplicas: option.count(
-    'replicas a shard needs before the commit; 0 means the replication factor',
+    'replicas a shard needs before the commit; 0 means the replication factor, or one per datanode that counts',
     0,
     { min: 0, max: REPLICATION_MAX },
   ),
