@@ -1,13 +1,16 @@
 // What kind of thing a cell holds, and what kinds a column holds over many rows. By this it is judged
 // whether a first row names the columns (header.ts). Letters are those of any script.
 //
-//     figures   12   -3,50   1.5e-7   50 %   2024-01-02   10:30   +49 30 123   [0.1, 0.2]   2 Jan 2024
+//     figures   12   -3,50   1.5e-7   50 %   2024-01-02   10:30   +49 30 123   [0.1, 0.2]   2 Jan 2024   -inf
 //     flag      true   no
 //     code      8a35eb59-62b3-481c-8875-1f248df4c952   0f343b0931126a20f133d67c2b018a3b
 //     link      https://example.org/a   mailbox@example.org
 //     json      {"a":1}
-//     empty     nothing, or a word for it (NULL, N/A, -)
+//     empty     nothing, or a word that stands for it or for no number (NULL, N/A, -, unknown, inf)
 //     text      all else
+//
+// A word of the kind `empty` may stand over any column, as a value of the first row; what such a column holds
+// otherwise says nothing about it.
 //
 // Text has a shape: letters stay apart by case, digits run together. `SKU-12` is `AAA-9`.
 
@@ -22,18 +25,28 @@ export interface ColumnProfile {
   readonly shapes: Map<string, number>;
   /** Their letters alone. */
   readonly letters: Set<string>;
+  /** Also the words of those that are empty. */
   readonly values: Set<string>;
   /** Figures that could be years. */
   years: number;
 }
 
-const EMPTY = /^(|na|n\/a|#n\/a|null|nil|none|nan|-+|\?|\\n)$/iu;
+const EMPTY_WORDS = [
+  'na|n/a|n[.]a[.]|n/d|null|nil|none|nan|unknown|undefined|missing|unavailable|unspecified|unlimited|tbd|tba',
+  'not (?:available|applicable|known|specified|set|a number)',
+  // Between marks: (null), <NA>; of spreadsheets: #N/A, #DIV/0!, #NAME?
+  '[(<](?:null|none|na|nan|nil|blank|empty|unknown)[)>]|#(?:n/a|div/0!|value!|ref!|name[?]|num!|null!)',
+  // `inf` may be a name beside `sup`; with a sign it is none.
+  'inf|infinity|∞',
+  '[-–—]+|[?]+|[.]+|[*]+|\\\\n',
+].join('|');
+const EMPTY = new RegExp(`^(?:${EMPTY_WORDS})?$`, 'iu');
 const FLAG = /^(true|false|yes|no|on|off)$/iu;
 const UUID = /^\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?$/iu;
 const HEX = /^(?=.*\d)[0-9a-f]{16,}$/iu;
 const LINK = /^(?:[a-z][a-z0-9+.-]*:\/\/\S+|[^\s@]+@[^\s@]+\.[^\s@]+)$/iu;
 const JSON_TEXT = /^(?:\{.*\}|\[.*\])$/su;
-const NUMBER = /^[-+]?[\d.,]*\d[\d.,]*e[-+]?\d+$|^0x[0-9a-f]+$/iu;
+const NUMBER = /^[-+]?[\d.,]*\d[\d.,]*e[-+]?\d+$|^0x[0-9a-f]+$|^[-+](?:inf|infinity|∞|nan)$/iu;
 const MONTH = '(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*';
 const DATE = new RegExp(
   `^\\d{4}-\\d\\d-\\d\\d[T ][\\d:.,]+ ?(?:Z|UTC|[-+][\\d:]+)?$|^(?:[a-z]{3,9},? )?\\d{1,2}[- .]{1,2}${MONTH}[- ,.]{1,2}\\d{2,4}|^${MONTH} \\d{1,2},? \\d{4}|^\\d{1,2}(?::\\d\\d){1,2} ?[ap]m$`,
@@ -85,10 +98,10 @@ export function newColumnProfile(): ColumnProfile {
 
 export function addCell(profile: ColumnProfile, cell: string): void {
   const kind = kindOf(cell);
+  if (cell.trim() !== '' && profile.values.size < VALUES_MAX) profile.values.add(cell);
   if (kind === 'empty') return;
   profile.count++;
   add(profile.kinds, kind);
-  if (profile.values.size < VALUES_MAX) profile.values.add(cell);
   if (kind === 'figures' && isYear(cell)) profile.years++;
   // `NO` may be Norway: a flag counts as text where not all are flags.
   if (kind !== 'text' && kind !== 'flag') return;

@@ -11,7 +11,9 @@
 //     nothing in the key's column, where all
 //       rows below have a key
 //
-// Years and 0, 1, 2 ... may be names as well as values, and say nothing. Where nothing says anything, a
+// Years and 0, 1, 2 ... may be names as well as values, and say nothing. Nor do words that stand for no value or
+// a special one (`unknown`, `inf`, `-`) and `true`, `yes` ..., over whatever column: among figures they are values
+// as well (but `No` over the numbers of the key's column is its name). Where nothing says anything, a
 // first row is a header if each of its cells is one of the plainest names there are (id, key, value ...),
 // or if files of different content begin with it. If there is evidence for both, or for neither, it
 // cannot be known, and the load is refused: a guess would lose a row, or load the names as one.
@@ -102,7 +104,7 @@ function verdictOf(
   let forRow = 0;
   for (const [index, cell] of cells.entries()) {
     const profile = below[index];
-    const says = counted.has(index) ? 'nothing' : evidenceOf(cell, profile);
+    const says = counted.has(index) ? 'nothing' : evidenceOf(cell, profile, index === keyColumn);
     if (says === 'header') forHeader++;
     if (says === 'row') forRow++;
     const isNoKey = index === keyColumn && cell === '';
@@ -117,18 +119,25 @@ function verdictOf(
 function evidenceOf(
   cell: string,
   profile: ColumnProfile | undefined,
+  isKey: boolean,
 ): 'header' | 'row' | 'nothing' {
   const kind = kindOf(cell);
-  if (kind === 'empty') return 'nothing';
+  if (kind === 'empty') return profile?.values.has(cell) === true ? 'row' : 'nothing';
   const { count = 0, kinds = new Map(), values, years = 0 } = profile ?? {};
   if (kind === 'figures' && isYear(cell) && years * 2 <= count) return 'nothing';
   const columnKind = dominant(kinds, count);
   if (kind !== 'text' && kind !== 'flag') return 'row';
   if (values?.has(cell) === true) return 'row';
   if (columnKind !== undefined && columnKind !== 'text') {
-    return kind === columnKind ? 'row' : 'header';
+    if (kind === columnKind) return 'row';
+    return kind === 'flag' && !(isKey && isNumberName(cell)) ? 'nothing' : 'header';
   }
   return profile === undefined || kind === 'flag' ? 'nothing' : evidenceOfShape(cell, profile);
+}
+
+/** `No` for number, which kindOf takes for the opposite of yes. */
+function isNumberName(cell: string): boolean {
+  return cell.trim().toLowerCase() === 'no';
 }
 
 /** Of text over text. */

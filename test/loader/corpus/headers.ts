@@ -199,6 +199,32 @@ export const HEADERS: readonly Case[] = [
   one('columns that count', 'f.csv', 'id,0,1,2\na,0.5,0.7,0.1\nb,0.1,0.2,0.4\n', { asks: HEADER }),
   one('months as names', 'f.csv', 'id,2024-01,2024-02\n1,5,6\n2,7,8\n', { asks: HEADER }),
 
+  // Words that stand for no value, or a special one: over figures they are values as well as names.
+  ...['inf', 'Infinity', 'unknown', 'n/a', 'NaN', 'null', 'None', '-', '?', '#DIV/0!', 'TBD'].map(
+    (word) => one(`the word ${word}`, 'f.csv', `alice,${word}\nbob,1.5\n`, { asks: HEADER }),
+  ),
+  ...['true', 'False', 'yes', 'NO', 'on'].map((word) =>
+    one(`the flag ${word}`, 'f.csv', `alice,${word}\nbob,1.5\ncarol,2\n`, { asks: HEADER }),
+  ),
+  one('a flag over links', 'f.csv', 'home,no\nshop,https://b.example/y\n', { asks: HEADER }),
+  one('minus infinity', 'f.csv', 'alice,-inf\nbob,1.5\n', { rows: rowsOf('alice=-inf bob=1.5') }),
+  one('a word that comes again below', 'f.csv', 'alice,unknown\nbob,1.5\ncarol,unknown\n', {
+    rows: rowsOf('alice=unknown bob=1.5 carol=unknown'),
+  }),
+  one('infinity among the figures below a name', 'f.csv', 'who,limit\nalice,inf\nbob,1.5\n', {
+    rows: rowsOf('alice=inf bob=1.5'),
+  }),
+  one('bounds that are called inf and sup', 'f.csv', 'set,inf,sup\na,1,2\nb,3,4\n', {
+    flags: { value: '2' },
+    rows: rowsOf('a=1 b=3'),
+  }),
+  one('a key that is called No', 'f.csv', 'No,Team\n1,Bayern\n2,Leipzig\n', {
+    rows: rowsOf('1=Bayern 2=Leipzig'),
+  }),
+  one('no key that is known', 'f.csv', 'unknown,5\n17,6\n18,7\n', {
+    rows: rowsOf('unknown=5 17=6 18=7'),
+  }),
+
   // Rows.
   one('figures in the first row', 'f.csv', '1,2\n3,4\n', {
     rows: rowsOf('1=2 3=4'),
