@@ -63,15 +63,32 @@ it('a flipped bit is told, or changes nothing (the time, bits that have no meani
   expect(await failure(bad)).toContain('a checksum does not match');
 });
 
-it('bytes behind the last member are told, zeros too, wherever the pieces end', async () => {
-  const rests = [Buffer.from('more'), Buffer.alloc(100), Buffer.concat([Buffer.alloc(5), MEMBERS])];
+it('zeros alone after the last member are padding, wherever the pieces end', async () => {
+  // Zeros within, too: stored as they are, over many pieces.
+  const zeros = gzipSync(Buffer.concat([Buffer.alloc(200_000), Buffer.from('x')]), { level: 0 });
+  for (const padding of [1, 512, 300_000]) {
+    for (const pieceBytes of [7, MEMBERS.length, 1e6]) {
+      const bytes = Buffer.concat([MEMBERS, zeros, Buffer.alloc(padding)]);
+      const content = await unpack(bytes, pieceBytes);
+      expect(content.length).toBe(CONTENT.length + 200_001);
+      expect(content.subarray(0, CONTENT.length).equals(CONTENT)).toBe(true);
+    }
+  }
+});
+
+it('other bytes after the last member are told, after zeros too, wherever the pieces end', async () => {
+  const rests = [
+    Buffer.from('more'),
+    Buffer.concat([Buffer.alloc(100), Buffer.of(1), Buffer.alloc(100)]),
+    Buffer.concat([Buffer.alloc(5), MEMBERS]),
+  ];
   for (const rest of rests) {
     const bytes = Buffer.concat([MEMBERS, rest]);
     for (const pieceBytes of [1, MEMBERS.length, 1e6]) {
       expect(await failure(bytes, pieceBytes)).toContain('bytes that are no gzip follow');
     }
   }
-  const text = await failure(Buffer.concat([MEMBERS, Buffer.alloc(100)]));
+  const text = await failure(Buffer.concat([MEMBERS, Buffer.alloc(100), Buffer.of(1)]));
   expect(text).toContain(`at byte ${MEMBERS.length} of it (${CONTENT.length} bytes unpacked`);
 });
 
