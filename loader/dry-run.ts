@@ -28,7 +28,7 @@ import { runParseStage } from './parse-stage.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
 import type { PreparedInput } from './prepare.ts';
 import { writeRejects } from './rejects-file.ts';
-import { nameRejects } from './rejects.ts';
+import { nameRejects, noRowText } from './rejects.ts';
 import { RequiredKeys } from './required-keys.ts';
 import type { LoadSettings } from './settings.ts';
 import { runShardStage } from './shard-stage.ts';
@@ -237,6 +237,6 @@ function whyNot(
     why.push(`${many}, ${maxRejects} allowed (--max-rejects): ${first}.`);
   }
   if (conflicts.count > 0) why.push(tellConflicts(conflicts, state, chunks));
-  if (rowCount === 0) why.push('There is no row to load.');
+  if (rowCount === 0 && why.length === 0) why.push(`${noRowText(state, chunks, rejectedCount)}.`);
   return why;
 }

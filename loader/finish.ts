@@ -16,7 +16,7 @@ import type { LoadState, ParseStageResult, ShardStageResult } from './load-state
 import type { LoadMaster } from './master-client.ts';
 import { runParseStage } from './parse-stage.ts';
 import { writeRejects } from './rejects-file.ts';
-import { tooManyRejects } from './rejects.ts';
+import { noRowText, tooManyRejects } from './rejects.ts';
 import { reportOnce, reportUntil } from './reporter.ts';
 import { runShardStage } from './shard-stage.ts';
 import { inputSummary, roundSeconds } from './summary.ts';
@@ -138,9 +138,13 @@ async function readRows(state: LoadState): Promise<ParseStageResult> {
   if (rejects !== undefined) await writeRejects(state, chunks, rejects);
   if (rejectedCount > maxRejects) throw tooManyRejects(state, chunks, rejectedCount);
   if (rowCount > 0) return parsed;
+  const next =
+    rejectedCount > 0
+      ? 'mend the input, or say how it is to be read (--format, --key, --delimiter).'
+      : 'to remove a keyspace use `stele drop`.';
   throw new SteleError(
     'INPUT_INVALID',
-    'The input has no row to load, so nothing was changed; to remove a keyspace use `stele drop`.',
+    `${noRowText(state, chunks, rejectedCount)}, so nothing was changed; ${next}`,
   );
 }
 

@@ -4,11 +4,13 @@
 //     csv, delimiter ';', with a header: key sku, value price
 //     3 files: tsv, a header in 1 of them: key id, value all others, as JSON
 //     jsonl: key id, value `value`, or all others; not stored: segment
+//     2 files: csv, delimiter ',', with a header: key "2" (column 5), value price; 1 file: jsonl: key /user.id, ...
 
 import { shorten } from '../base/ids.ts';
 import { delimiterText } from './delimiter.ts';
 import type { Dialect } from './dialect.ts';
 import type { InputFile } from './inputs.ts';
+import { pathText } from './member-path.ts';
 
 /** How the inputs of one format are read. */
 export interface FoundDialect {
@@ -26,9 +28,9 @@ export interface FoundDialect {
   readonly columnCount: number;
   /** The first names, at most COLUMNS_MAX of them; empty for formats without columns. */
   readonly columns: readonly string[];
-  /** The column's name; undefined where the format has none. */
+  /** The column's name, or the member as --key names it; undefined where the format has none. */
   readonly key: string | undefined;
-  /** The column's name, or `all others, as JSON`. */
+  /** Likewise, or `all others, as JSON`. */
   readonly value: string | undefined;
   readonly comment: string;
   readonly skipLines: number;
@@ -46,11 +48,14 @@ const MEMBERS_TOLD_MAX = 5;
 export function dialectsOf(inputs: readonly InputFile[]): FoundDialect[] {
   const formats = [...new Set(inputs.map(({ dialect }) => dialect.format))];
   return formats.map((format) =>
-    foundIn(inputs.filter(({ dialect }) => dialect.format === format)),
+    foundIn(
+      inputs.filter(({ dialect }) => dialect.format === format),
+      formats.length > 1,
+    ),
   );
 }
 
-function foundIn(inputs: readonly InputFile[]): FoundDialect {
+function foundIn(inputs: readonly InputFile[], isOneOfSeveral: boolean): FoundDialect {
   const { dialect } = inputs[0] as InputFile;
   const { columns, comment, delimiter, format, skipLines, trims } = dialect;
   const filesWithHeader = inputs.filter((input) => input.dialect.hasHeader).length;
@@ -76,7 +81,11 @@ function foundIn(inputs: readonly InputFile[]): FoundDialect {
     trim: trims,
     droppedMembers: [...new Set(inputs.flatMap(({ droppedMembers = [] }) => droppedMembers))],
   };
-  return { text: dialectText(found), ...found };
+  const names = namesIn(dialect, found);
+  return {
+    text: `${countText(inputs.length, isOneOfSeveral)}${dialectText(found, names)}`,
+    ...found,
+  };
 }
 
 /** The one that all have; `fallback` where there is none. */
@@ -88,8 +97,8 @@ function common<Name extends string>(names: readonly Name[], fallback: Name): Na
 function keyAndValue({ columns, keyColumn, members, valueColumn }: Dialect) {
   if (members !== undefined) {
     return {
-      key: members.key?.join('.') ?? 'key',
-      value: members.value?.join('.') ?? 'value, or all others',
+      key: members.key === undefined ? 'key' : pathText(members.key),
+      value: members.value === undefined ? 'value, or all others' : pathText(members.value),
     };
   }
   const key = columns[keyColumn];
@@ -99,6 +108,23 @@ function keyAndValue({ columns, keyColumn, members, valueColumn }: Dialect) {
   };
 }
 
+/** Of one format among others the count is told always: else it would seem to be that of all. */
+function countText(files: number, isOneOfSeveral: boolean): string {
+  if (files === 1) return isOneOfSeveral ? '1 file: ' : '';
+  return `${files} files: `;
+}
+
+/** Key and value for people. A name that is a number says which column it is of, as --key takes both. */
+function namesIn({ columns, keyColumn, valueColumn }: Dialect, { key, value }: Found): string {
+  const shown = (name: string | undefined, column: number): string => {
+    const text = shorten(name ?? '', NAME_CHARACTERS_MAX);
+    return columns[column] === name && /^\d+$/.test(text)
+      ? `"${text}" (column ${column + 1})`
+      : text;
+  };
+  return `key ${shown(key, keyColumn)}, value ${shown(value, valueColumn)}`;
+}
+
 /** One line for all of them, without a line end. */
 export function inputText(found: readonly FoundDialect[]): string {
   return shorten(found.map(({ text }) => text).join('; '), TEXT_CHARACTERS_MAX);
@@ -106,14 +132,12 @@ export function inputText(found: readonly FoundDialect[]): string {
 
 type Found = Omit<FoundDialect, 'text'>;
 
-function dialectText(found: Found): string {
-  const { files, format, key, value } = found;
-  const count = files === 1 ? '' : `${files} files: `;
+function dialectText(found: Found, names: string): string {
+  const { format, key } = found;
   const how = [format, ...detailsOf(found)].join(', ');
   const rest = leftOutOf(found);
-  if (key === undefined) return `${count}${how}: key up to the first space, value after it${rest}`;
-  const names = `key ${shorten(key, NAME_CHARACTERS_MAX)}, value ${shorten(value ?? '', NAME_CHARACTERS_MAX)}`;
-  return `${count}${how}: ${names}${rest}`;
+  if (key === undefined) return `${how}: key up to the first space, value after it${rest}`;
+  return `${how}: ${names}${rest}`;
 }
 
 function detailsOf(found: Found): string[] {

@@ -67,6 +67,18 @@ export function tooManyRejects(
   );
 }
 
+/** Why there is nothing to load: a sentence without its full stop. All rows may have been rejected. */
+export function noRowText(
+  state: LoadState,
+  done: readonly ParsedChunk[],
+  rejectedCount: number,
+): string {
+  if (rejectedCount === 0) return 'The input has no row to load';
+  const many = rejectedCount === 1 ? 'its only row was' : `all of its ${rejectedCount} rows were`;
+  const named = nameRejects(state, done).join('; ');
+  return `The input has no row to load: ${many} rejected (${named})`;
+}
+
 /** The first bad rows among the chunks that are done: place, reason and how the row begins. */
 export function nameRejects(
   state: LoadState,

@@ -101,8 +101,14 @@ describe('a dry run', () => {
     expect(column.message).toContain('--key nope: there is no such column');
     expect(await dryRun(folder, [write(folder, 'c.data', '\n\n')])).toMatchObject({
       wouldLoad: false,
-      why: ['There is no row to load.'],
+      why: ['The input has no row to load.'],
     });
+    const bad = write(folder, 'd.jsonl', '7\n{"key":1}x\n');
+    expect((await dryRun(folder, [bad], { maxRejects: 2 })).why).toEqual([
+      expect.stringMatching(
+        /^The input has no row to load: all of its 2 rows were rejected \(.*d\.jsonl at byte 0: .*\)\.$/,
+      ),
+    ]);
     expect(leftBehind(folder)).toEqual([]);
   });
 

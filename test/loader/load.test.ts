@@ -244,6 +244,12 @@ describe('a load that cannot begin', () => {
       [[write(folder, 'h.csv', 'id,name\r\n')], {}, 'INPUT_INVALID', 'no row to load'],
       [[write(folder, 'a.jsonl', '{"id":1}\n')], {}, 'INPUT_INVALID', 'no member key in the first'],
       [[write(folder, 'b.jsonl', '\n \n')], {}, 'INPUT_INVALID', 'no row to load'],
+      [
+        [write(folder, 'bad.jsonl', '7\n8\n')],
+        { maxRejects: 3 },
+        'INPUT_INVALID',
+        `no row to load: all of its 2 rows were rejected (${join(folder, 'bad.jsonl')} at byte 0: `,
+      ],
       [[write(folder, 'a.csv', 'a\nb\n')], {}, 'INPUT_AMBIGUOUS', 'only one column'],
       [
         [write(folder, 'c.csv', 'a,b\n1,2\n')],

@@ -137,6 +137,21 @@ const FORMATS: readonly Case[] = [
     rows: rowsOf('a=1 b=x'),
     tells: ['jsonl'],
   }),
+  one('JSON Lines, a name with a dot', 'f.jsonl', '{"user.id":"a","n":1,"user":{"id":"b"}}\n', {
+    flags: { key: '/user.id', value: 'n' },
+    rows: rowsOf('a=1'),
+    tells: ['key /user.id, value n'],
+  }),
+  one('JSON Lines, a path', 'f.jsonl', '{"user.id":"a","n":1,"user":{"id":"b"}}\n', {
+    flags: { key: 'user.id', value: 'n' },
+    rows: rowsOf('b=1'),
+    tells: ['key user.id, value n'],
+  }),
+  one('a name that is a number', 'f.csv', 'sku,1,2\na,7,8\nb,9,6\n', {
+    flags: { header: 'yes', key: '2', value: '1' },
+    rows: rowsOf('8=7 6=9'),
+    tells: ['key "2" (column 3), value "1" (column 2)'],
+  }),
   one('JSON Lines with further members', 'f.jsonl', '{"key":"u1","value":0.5,"segment":"x"}\n', {
     rows: rowsOf('u1=0.5'),
     notice: 'segment',
@@ -262,7 +277,7 @@ const FOLDERS: readonly Case[] = [
   parts(
     'two formats',
     { 'a.csv': 'id,price\n1,10\n', 'b.data': '2 20\n' },
-    { rows: rowsOf('1=10 2=20'), tells: ['csv', 'line'] },
+    { rows: rowsOf('1=10 2=20'), tells: ['1 file: csv', '; 1 file: line'] },
   ),
   parts(
     '.json parts',
