@@ -102,7 +102,8 @@ export class RespConnection {
         if (reply.type !== 'push') this.#settle(reply);
       }
     } catch (thrown) {
-      this.#fail(`${this.#name} does not speak the Redis protocol`, thrown);
+      const what = `${this.#name} does not speak the Redis protocol`;
+      this.#fail(`${what}; name a RESP port (of a master it is 7379 by default)`, thrown);
     }
   }
 

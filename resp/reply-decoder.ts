@@ -12,6 +12,8 @@ import { InputBuffer } from '../base/input-buffer.ts';
 import { ProtocolError } from './protocol-error.ts';
 
 const CR = 13;
+/** What a reply may begin with. */
+const MARKS = '+-:$*_#,(!=%~>|';
 const LINE_BYTES_MAX = 1024 * 1024;
 const DEPTH_MAX = 32;
 const COUNT_MAX = 2 ** 24;
@@ -80,10 +82,13 @@ export class ReplyDecoder {
 
   #readOne(): Reply | undefined {
     if (this.#bulkBytes >= 0) return this.#readBulk();
-    const { bytes, at } = this.#input;
+    const { bytes, at, end } = this.#input;
+    if (at === end) return undefined;
+    const mark = String.fromCharCode(bytes[at] as number);
+    // At once: a server of another protocol may never send the end of a line.
+    if (!MARKS.includes(mark)) throw new ProtocolError(`unknown reply type '${mark}'`);
     const lineEnd = this.#lineEnd();
     if (lineEnd < 0) return undefined;
-    const mark = String.fromCharCode(bytes[at] as number);
     const line = bytes.toString('utf8', at + 1, lineEnd);
     this.#input.at = lineEnd + 2;
     switch (mark) {

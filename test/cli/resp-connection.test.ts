@@ -73,7 +73,12 @@ describe('RespConnection', () => {
     [
       'what is no protocol',
       'HTTP/1.1 400 Bad Request\r\n\r\n',
-      /does not speak the Redis protocol/,
+      /does not speak the Redis protocol; name a RESP port/,
+    ],
+    [
+      'the first frame of HTTP/2, as of a gRPC port, which ends no line',
+      Buffer.from('0000060400000000000003000003e8', 'hex'),
+      /does not speak the Redis protocol; name a RESP port/,
     ],
     ['a word of farewell', '-ERR max number of clients reached\r\n', /max number of clients/],
   ])('ends on %s', async (_what, bytes, message) => {
