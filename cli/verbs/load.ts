@@ -14,7 +14,14 @@ import type { RunHooks } from '../../loader/load-run.ts';
 import { loadSettings } from '../../loader/settings.ts';
 import type { LoadSettings } from '../../loader/settings.ts';
 import { outputOption } from '../client-settings.ts';
-import { EXIT_FAILED, EXIT_GATE, EXIT_OK, exitCodeOfSignal, INTERRUPT_SIGNALS } from '../exit.ts';
+import {
+  errorJson,
+  EXIT_FAILED,
+  EXIT_GATE,
+  EXIT_OK,
+  exitCodeOfSignal,
+  INTERRUPT_SIGNALS,
+} from '../exit.ts';
 import type { InterruptSignal } from '../exit.ts';
 import { dryRunJson, sampleJson, writeDryRun, writeSample } from '../load-preview.ts';
 import { printJson } from '../json-output.ts';
@@ -190,11 +197,11 @@ async function watched(
     display?.finish();
     const signal = interrupt.received();
     if (signal === undefined) throw thrown;
-    output.errorLine(
-      isPreview
-        ? 'stele: Interrupted; nothing was changed.'
-        : `stele: Interrupted; nothing of it is visible. To take it up where it stopped: ${commandText(process.argv.slice(2))}`,
-    );
+    const text = isPreview
+      ? 'Interrupted; nothing was changed.'
+      : `Interrupted; nothing of it is visible. To take it up where it stopped: ${commandText(process.argv.slice(2))}`;
+    const isJson = values.output === 'json';
+    output.errorLine(isJson ? errorJson('CANCELLED', text) : `stele: ${text}`);
     return exitCodeOfSignal(signal);
   }
 }

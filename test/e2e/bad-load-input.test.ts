@@ -205,9 +205,14 @@ describe.each(Object.entries(CHANGES))('a file that %s', (name, { change, row })
     await until('the first shard', () => steps(keyspace).includes('"shard"'));
     const { code, stderr } = await running.kill('SIGINT');
     expect(code).toBe(130);
-    expect(stderr).toMatch(
-      /^stele: Interrupted; nothing of it is visible\. To take it up where it stopped: stele load /m,
-    );
+    expect(JSON.parse(stderr.trim().split('\n').at(-1) ?? '')).toEqual({
+      error: {
+        code: 'CANCELLED',
+        message: expect.stringMatching(
+          /^Interrupted; nothing of it is visible\. To take it up where it stopped: stele load /,
+        ) as unknown,
+      },
+    });
     expect(leftBehind(keyspace)).toHaveLength(1);
     const { atime, mtime, size } = statSync(path);
     change(path);
