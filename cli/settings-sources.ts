@@ -5,8 +5,11 @@
 //   data-dir: /var/lib/stele
 //   http-port: 9000
 //   load: [prices=/data/prices.csv]
+//   zone:                               left empty: not set
+//   comment: "#"                        without the quotes it would be a comment of YAML's own: refused
 
 import { readFileSync } from 'node:fs';
+import type { Scalar } from 'yaml';
 import { SteleError, systemErrorCode } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 
@@ -56,7 +59,9 @@ function parseYaml(path: string, text: string, yaml: typeof import('yaml')): unk
   try {
     const parsed = yaml.parseDocument(text);
     const [error] = parsed.errors;
+    if (error?.code === 'MULTIPLE_DOCS') throw severalDocuments(path);
     if (error !== undefined) throw error;
+    refuseNulls(path, text, parsed.contents, yaml);
     yaml.visit(parsed, {
       Scalar(_key, node) {
         const isText = typeof node.value === 'string' || node.value === null;
@@ -65,6 +70,7 @@ function parseYaml(path: string, text: string, yaml: typeof import('yaml')): unk
     });
     return parsed.toJS();
   } catch (thrown) {
+    if (thrown instanceof SteleError) throw thrown;
     const reason = thrown instanceof Error ? (thrown.message.split('\n')[0] ?? '') : '';
     throw new SteleError(
       'INVALID_ARGUMENT',
@@ -72,6 +78,41 @@ function parseYaml(path: string, text: string, yaml: typeof import('yaml')): unk
       { cause: thrown },
     );
   }
+}
+
+function severalDocuments(path: string): SteleError {
+  const text = `The configuration file ${path} has several YAML documents (lines of ---); put all settings into one.`;
+  return new SteleError('INVALID_ARGUMENT', text);
+}
+
+/** Values that YAML makes nothing of although something is written there: `#`, `~`, null. */
+function refuseNulls(
+  path: string,
+  text: string,
+  contents: unknown,
+  yaml: typeof import('yaml'),
+): void {
+  if (!yaml.isMap(contents)) return;
+  for (const { key, value } of contents.items) {
+    const items = yaml.isSeq(value) ? value.items : [];
+    if (!isWrittenNull(value, text, yaml) && !items.some((item) => isNull(item, yaml))) continue;
+    const name = shorten(String(key));
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `The configuration file ${path} has a value of '${name}' that is nothing to YAML: # begins a comment, and ~ and null mean no value. Put it in quotes (${name}: "#"), or delete the line.`,
+    );
+  }
+}
+
+function isNull(node: unknown, yaml: typeof import('yaml')): node is Scalar {
+  return yaml.isScalar(node) && node.value === null;
+}
+
+/** `name:` with nothing after it leaves a setting as it is. */
+function isWrittenNull(node: unknown, text: string, yaml: typeof import('yaml')): boolean {
+  if (!isNull(node, yaml)) return false;
+  const [restOfLine = ''] = text.slice(node.range?.[0] ?? 0).split('\n', 1);
+  return node.source !== '' || restOfLine.trimStart().startsWith('#');
 }
 
 function checkFlat(path: string, parsed: unknown): Record<string, unknown> {

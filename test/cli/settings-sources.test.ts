@@ -20,7 +20,7 @@ function yamlFile(text: string): string {
 
 describe('readSettingsFile', () => {
   it('reads a flat list of settings', async () => {
-    const path = yamlFile('http-port: 8080\nload: [a=1, b=2]\nzone:\n');
+    const path = yamlFile('http-port: 8080\nload: [a=1, b=2]\nzone: \n# a comment\n');
     expect(await readSettingsFile(path)).toEqual({
       path,
       values: { 'http-port': '8080', load: ['a=1', 'b=2'], zone: null },
@@ -30,7 +30,7 @@ describe('readSettingsFile', () => {
   it('keeps what is written as it is written', async () => {
     const path = yamlFile(
       'id: 007\nzone: 1.10\na: 0x1F\nb: 1e3\nc: 0o17\nd: 12345678901234567890\n' +
-        'e: true\nf: .inf\ng: "007"\nh: [1.10, 01]\ni: ~\nj: -0\n',
+        'e: true\nf: .inf\ng: "007"\nh: [1.10, 01]\ni: "~"\nj: -0\n',
     );
     expect((await readSettingsFile(path)).values).toEqual({
       id: '007',
@@ -43,7 +43,7 @@ describe('readSettingsFile', () => {
       f: '.inf',
       g: '007',
       h: ['1.10', '01'],
-      i: null,
+      i: '~',
       j: '-0',
     });
   });
@@ -62,6 +62,13 @@ describe('readSettingsFile', () => {
   it.each([
     ['a: [', /is not valid YAML: [^\n]+[.]$/],
     ['- a\n- b\n', /must be a list of `name: value` lines/],
+    ['a: 1\n---\nb: 2\n', /has several YAML documents/],
+    ['comment: #\nb: 1\n', /a value of 'comment' that is nothing.* in quotes \(comment: "#"\)/],
+    ['comment: # lines to skip\n', /a value of 'comment'/],
+    ['zone: ~\n', /a value of 'zone'/],
+    ['b: 1\nzone: null\n', /a value of 'zone'/],
+    ['load: [a=1, ~]\n', /a value of 'load'/],
+    ['load:\n  - a=1\n  - #\n', /a value of 'load'/],
     ['just text', /must be a list of `name: value` lines/],
     ['master:\n  http-port: 1\n', /nests values under 'master'/],
     ['load:\n  - {a: 1}\n', /nests values under 'load'/],
