@@ -65,14 +65,27 @@ export function sentenceOf(thrown: unknown): string {
  */
 export function reportError(
   output: Output,
-  thrown: unknown,
+  caught: unknown,
   environment: Readonly<NodeJS.ProcessEnv>,
   asJson = false,
 ): number {
+  const thrown = isFolderGone(caught) ? folderGone(caught) : caught;
   if (asJson) output.errorLine(errorJson(codeOf(thrown), sentenceOf(thrown)));
   else output.errorLine(`stele: ${sentenceOf(thrown)}`);
   if (environment['STELE_DEBUG'] === '1') output.errorLine(stackOf(thrown));
   return exitCodeOfError(thrown);
+}
+
+/** Paths that are not absolute begin at the current folder, which may have been deleted. */
+function isFolderGone(thrown: unknown): boolean {
+  const cause = thrown instanceof SteleError ? thrown.cause : thrown;
+  return cause instanceof Error && 'syscall' in cause && cause.syscall === 'uv_cwd';
+}
+
+function folderGone(cause: unknown): SteleError {
+  const text =
+    'The folder that this command was started in is gone; change to another one and run it again.';
+  return new SteleError('INPUT_NOT_FOUND', text, { cause });
 }
 
 /** What stderr holds of an error under `-o json`. */

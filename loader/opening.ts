@@ -60,8 +60,20 @@ export interface Table {
 /** The flags of a load that decide how its inputs are read. Throws INVALID_ARGUMENT. */
 export function dialectFlags(settings: LoadSettings): DialectFlags {
   const { comment, header, key, maxLinesPerValue, skipLines, trim, value } = settings;
+  refuseOddComment(comment);
   const rules = { comment, trims: trim, linesPerValueMax: maxLinesPerValue, skipLines };
   return { key, value, header, delimiter: delimiterOfFlag(settings.delimiter), rules };
+}
+
+/** What no line begins with, or what rows begin with. */
+function refuseOddComment(comment: string): void {
+  const isLineEnd = /[\r\n]|^(?:\\[rn])+$/.test(comment);
+  if (!isLineEnd && !comment.startsWith('"')) return;
+  const why = isLineEnd ? 'no line begins with a line end' : 'a row may begin with a quote';
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `--comment ${JSON.stringify(comment)}: ${why}; give the characters that such lines begin with, like #.`,
+  );
 }
 
 export interface OpeningHints {

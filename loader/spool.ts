@@ -9,7 +9,7 @@
 // What a small file unpacks to may be larger than the disk: the reserve of disk-reserve.ts is kept.
 
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readdirSync } from 'node:fs';
+import { createReadStream, existsSync, fstatSync, readdirSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { addAbortSignal } from 'node:stream';
@@ -119,6 +119,7 @@ async function* read(
   context: SpoolContext,
 ): AsyncGenerator<Buffer, void, undefined> {
   const isStdin = input.path === STDIN_PATH;
+  if (isStdin && context.stdin === process.stdin) refuseFolderAsStdin();
   const stream = isStdin
     ? context.stdin
     : createReadStream(input.path, { highWaterMark: READ_BYTES });
@@ -128,6 +129,14 @@ async function* read(
     context.onRead(bytes.length);
     yield bytes;
   }
+}
+
+/** Node.js makes an empty stream of a folder. */
+function refuseFolderAsStdin(): void {
+  if (!fstatSync(0).isDirectory()) return;
+  const text =
+    'Standard input is a folder; name the folder as an argument, or send a file (`< FILE`).';
+  throw new SteleError('INPUT_INVALID', text);
 }
 
 function fileContent(input: FoundInput, context: SpoolContext): AsyncIterable<Uint8Array> {

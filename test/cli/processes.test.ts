@@ -56,6 +56,29 @@ describe('the stele process', () => {
     );
   });
 
+  it('says that the current folder is gone, and that standard input is a folder', () => {
+    const main = join(PROJECT, 'dist/cli/main.js');
+    const inGoneFolder = `mkdir gone && cd gone && rmdir ../gone && exec "$@"`;
+    for (const words of [
+      ['load', 'ks', main, '--format', 'line'],
+      ['up', '--data-dir', 'x'],
+    ]) {
+      const args = ['-c', inGoneFolder, 'sh', process.execPath, main, ...words];
+      const child = spawnSync('sh', args, { cwd: tempDir(), encoding: 'utf8' });
+      expect(child.stderr).toBe(
+        'stele: The folder that this command was started in is gone; change to another one and run it again.\n',
+      );
+      expect(child.status).toBe(1);
+    }
+    const words = ['load', 'ks', '-', '--format', 'csv', '--sample', '1', '--work-dir', tempDir()];
+    const child = spawnSync(process.execPath, [main, ...words], {
+      stdio: [openSync(tempDir(), 'r'), 'pipe', 'pipe'],
+      encoding: 'utf8',
+    });
+    expect(child.stderr).toMatch(/^stele: Standard input is a folder; /m);
+    expect(child.status).toBe(1);
+  });
+
   it('loads nothing before it knows that this Node.js has it', () => {
     const text = readFileSync(join(PROJECT, 'dist/cli/main.js'), 'utf8');
     expect(text.match(/^import $/gm)).toBeNull();

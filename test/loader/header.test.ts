@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { resolveSettings } from '../../base/config.ts';
 import { VALUE_IS_JSON } from '../../loader/dialect.ts';
 import type { LoadFormat } from '../../loader/formats.ts';
+import { dialectFlags } from '../../loader/opening.ts';
 import type { DialectFlags } from '../../loader/opening.ts';
+import { loadSettings } from '../../loader/settings.ts';
 import { settledHead } from './settled.ts';
 
 function read(text: string, format: LoadFormat, flags: Partial<DialectFlags> = {}) {
@@ -14,6 +17,15 @@ describe('--header', () => {
     expect(read('apple,red\n', 'csv', { header: 'yes' }).dataStart).toBe(10);
     expect(read('id,value\n', 'csv', { header: 'no' }).dataStart).toBe(0);
   });
+});
+
+it.each(['\n', '\\n', '#\r', '"', '"#'])('--comment %j is refused', (comment) => {
+  const { values } = resolveSettings(loadSettings, {
+    flags: { comment },
+    environment: {},
+    file: {},
+  });
+  expect(() => dialectFlags({ ...values, keyspace: 'ks', paths: [] })).toThrow(/^--comment "/);
 });
 
 describe('columns', () => {
