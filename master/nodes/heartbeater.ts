@@ -5,7 +5,9 @@
 //
 // A node that is silent is given up after the deadline, or earlier where others can take its place. Two
 // things look like silence and are none of the node's: this process stood still, and what has arrived is not
-// read yet; and the network to most nodes has become slower. Then it is waited for longer.
+// read yet; and the network to most nodes has become slower. Then it is waited for longer. And peers end the
+// connections of a process that stands still for seconds: a heartbeat that fails with such a connection when the
+// process goes on is made again, once.
 //
 // Invariants: at most one heartbeat of a node is under way; each has a deadline; a loop ends when
 // its node is stopped or the heartbeater closes, and its call is cancelled then; doubts cost a node
@@ -29,6 +31,9 @@ const TOOK_FACTOR = 3;
 const STALL_MS = 50;
 /** What such a process is given to read what has arrived. */
 const READ_ON_MS = 50;
+/** A process that stood still for so long may find its connections ended, and so soon after it went on. */
+const PAUSE_MS = 500;
+const PAUSE_NOTICED_MS = 1_000;
 /** What gRPC waits longer than this file does, which is to be the one that gives up. */
 const BACKSTOP_FACTOR = 2;
 /** Misses in a row after which a node is asked less often, and how much less at most. */
@@ -76,6 +81,8 @@ class Loop {
   /** The next heartbeat has less time. */
   doubted = false;
   misses = 0;
+  /** Its last heartbeat was lost by a pause of this process, and was made again. */
+  excused = false;
   /** What its slowest heartbeat took lately. */
   tookMs = 0;
   hurried = false;
@@ -111,6 +118,8 @@ class Loop {
 export class Heartbeater {
   readonly #options: HeartbeaterOptions;
   readonly #loops = new Map<string, Loop>();
+  /** When this process last went on after a pause. */
+  #resumedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: HeartbeaterOptions) {
     this.#options = options;
@@ -171,7 +180,12 @@ export class Heartbeater {
       const { intervalMs } = this.#options;
       // At least a moment, so that a node that fails at once does not get the whole processor.
       const restMs = Math.max(intervalMs / 10, untilNextMs - (monotonicNowMs() - startedMs));
-      if (!loop.hurried) await loop.nap(untilSlotMs(restMs, intervalMs));
+      if (!loop.hurried) {
+        const napMs = untilSlotMs(restMs, intervalMs);
+        const dueAtMs = monotonicNowMs() + napMs;
+        await loop.nap(napMs);
+        this.#noteTimer(dueAtMs);
+      }
       loop.hurried = false;
     }
   }
@@ -202,6 +216,10 @@ export class Heartbeater {
       // Only a process that stood still comes to this deadline before it has looked by itself.
       const isStalled = monotonicNowMs() - loop.beatAtMs >= deadlineMs * BACKSTOP_FACTOR;
       if (isStalled && !loop.beat.signal.aborted) return loop.hurry();
+      if (this.#isOfPause(loop, thrown)) {
+        loop.excused = true;
+        return loop.hurry();
+      }
       loop.misses++;
       const isPresent = connections.report(nodeId, link, false);
       const error = toSteleError(thrown);
@@ -213,9 +231,22 @@ export class Heartbeater {
     }
     if (loop.stopped) return;
     loop.misses = 0;
+    loop.excused = false;
     loop.tookMs = Math.max(monotonicNowMs() - loop.beatAtMs, loop.tookMs * TOOK_DECAY);
     const isPresent = connections.report(nodeId, link, true);
     if (isPresent) background.guard('heartbeat answer', () => onAnswer(nodeId, response));
+  }
+
+  /** A timer that should have fired at `dueAtMs` has: late, if this process stood still. */
+  #noteTimer(dueAtMs: number): void {
+    const nowMs = monotonicNowMs();
+    if (nowMs - dueAtMs > PAUSE_MS) this.#resumedAtMs = nowMs;
+  }
+
+  /** Whether the heartbeat failed with a connection that had ended while this process stood still. */
+  #isOfPause({ excused }: Loop, thrown: unknown): boolean {
+    const isRecent = monotonicNowMs() - this.#resumedAtMs < PAUSE_NOTICED_MS;
+    return isRecent && !excused && toSteleError(thrown).code === 'UNAVAILABLE';
   }
 
   #begin(loop: Loop): void {
@@ -240,8 +271,12 @@ export class Heartbeater {
     clearTimeout(loop.check);
     loop.checkAtMs = monotonicNowMs() + Math.max(0, delayMs);
     const { beatAtMs } = loop;
+    const { checkAtMs } = loop;
     loop.check = setTimeout(
-      () => setImmediate(() => this.#check(loop, beatAtMs)),
+      () => {
+        this.#noteTimer(checkAtMs);
+        setImmediate(() => this.#check(loop, beatAtMs));
+      },
       Math.max(0, delayMs),
     );
     loop.check.unref();

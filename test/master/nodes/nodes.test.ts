@@ -14,6 +14,8 @@ class CountingFactory implements LinkFactory {
   opened = 0;
   closed = 0;
   hang = new Set<string>();
+  /** By node: heartbeats that find their connection ended. */
+  broken = new Map<string, number>();
   /** What the round trip takes. */
   delayMs = 0;
 
@@ -23,18 +25,26 @@ class CountingFactory implements LinkFactory {
     return {
       ...link,
       heartbeat: (request, options) =>
-        this.hang.has(whom.nodeId)
-          ? this.#cut(options)
-          : this.delayMs === 0
-            ? link.heartbeat(request, options)
-            : Promise.race([
-                this.#cut(options),
-                this.#late(() => link.heartbeat(request, options)),
-              ]),
+        this.#breaks(whom.nodeId)
+          ? Promise.reject(new SteleError('UNAVAILABLE', 'the connection has ended'))
+          : this.hang.has(whom.nodeId)
+            ? this.#cut(options)
+            : this.delayMs === 0
+              ? link.heartbeat(request, options)
+              : Promise.race([
+                  this.#cut(options),
+                  this.#late(() => link.heartbeat(request, options)),
+                ]),
       close: () => {
         this.closed += 1;
       },
     };
+  }
+
+  #breaks(nodeId: string): boolean {
+    const left = this.broken.get(nodeId) ?? 0;
+    this.broken.set(nodeId, left - 1);
+    return left > 0;
   }
 
   #cut({ deadlineMs, signal }: CallOptions): Promise<never> {
@@ -203,6 +213,22 @@ describe('heartbeats', () => {
     factory.hang.add('b');
     await until(() => misses.length > 0, 'a miss');
     expect(new Set(misses)).toEqual(new Set(['b']));
+  });
+
+  test('that fail with their connection after a pause of this process are made again, once', async () => {
+    const factory = new CountingFactory();
+    const { answers, misses } = beating(factory, ['a', 'b'], false);
+    await until(() => answers.includes('a') && answers.includes('b'), 'answers');
+    const endMs = performance.now() + 700;
+    while (performance.now() < endMs);
+    factory.broken.set('a', 1).set('b', 2);
+    answers.length = 0;
+    await until(() => answers.includes('a') && answers.includes('b'), 'answers again');
+    expect(misses).toEqual(['b']);
+    // Without a pause it is the node's, as ever.
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    factory.broken.set('a', 1);
+    await until(() => misses.includes('a'), 'a miss');
   });
 
   test('whose answer is not taken are counted as such, are not missed, and go on', async () => {
