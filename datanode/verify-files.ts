@@ -6,11 +6,11 @@ import { readdir } from 'node:fs/promises';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import { segmentMeta } from '../segment/reader.ts';
 import type { SegmentMeta } from '../segment/layout.ts';
-import { verifySegment } from '../segment/verify.ts';
 import { segmentIdOfFileName } from '../segment/name.ts';
 import { openAs } from './expected-segment.ts';
 import type { ExpectedSegment } from './expected-segment.ts';
 import { readSegmentFile, segmentFilesBelow } from './store.ts';
+import { stepsOf } from './verify-steps.ts';
 
 const SEGMENTS_FOLDER = 'segments';
 
@@ -37,8 +37,8 @@ export function namedFile(path: string): FileToVerify {
 }
 
 /**
- * Verifies files one after the other: name and folder, checksums, structure, index, counts and digest. One that is gone when
- * its turn comes is passed over: a datanode that runs deletes what no version needs.
+ * Verifies files one after the other: name and folder, checksums, structure, index, counts, digest and shard. One
+ * that is gone when its turn comes is passed over: a datanode that runs deletes what no version needs.
  */
 export async function* verifyFiles(files: Iterable<FileToVerify>): AsyncGenerator<VerifiedFile> {
   for (const each of files) {
@@ -67,7 +67,7 @@ export async function segmentFilesIn(dataDir: string): Promise<FileToVerify[]> {
 async function verifyFile({ path, ...expected }: FileToVerify): Promise<VerifiedFile> {
   try {
     const segment = openAs(await readSegmentFile(path), expected);
-    verifySegment(segment);
+    for (const _bytesDone of stepsOf(segment, 'full'));
     return { path, error: undefined, info: segmentMeta(segment) };
   } catch (thrown) {
     return { path, error: toSteleError(thrown, 'IO'), info: undefined };

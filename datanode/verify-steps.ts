@@ -1,14 +1,16 @@
 // What a datanode checks of a segment's bytes before it serves them.
 //
-//     served from here on    everything: checksums, records, index, counts, digest (segment/verify.ts)
+//     served from here on    everything: checksums, records, index, counts, digest (segment/verify.ts), and of
+//                            a sample of the keys that they are of the shard (shard-check.ts)
 //     on disk only (scrub)   checksums: what a disk can do to a file that was verified
 //
 // The full check reads 0.3 to 0.7 GB/s a thread, checksums alone 4 to 7 GB/s. So a file that passed the full
 // check is known by its seal from then on (verified-files.ts), and a start compares that.
 
 import { createHash } from 'node:crypto';
-import { checksumSteps, structureSteps } from '../segment/verify.ts';
+import { checksumSteps } from '../segment/verify.ts';
 import type { Segment } from '../segment/reader.ts';
+import { contentSteps } from './shard-check.ts';
 
 export type VerifyDepth = 'full' | 'checksums';
 
@@ -33,6 +35,6 @@ export function* stepsOf(
   yield* checksumSteps(segment);
   if (depth === 'checksums') return '';
   const seal = sealOf(segment);
-  if (seal !== knownSeal) yield* structureSteps(segment);
+  if (seal !== knownSeal) yield* contentSteps(segment);
   return seal;
 }
