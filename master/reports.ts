@@ -59,7 +59,23 @@ export function describeHealth(leader: Leader, reached: boolean): GetHealthRespo
     replicationLeast: health.replicationLeast,
     copiesRunning: copies.running,
     copiesFailing: copies.failing,
+    reasons: reasonsOf(leader),
   };
+}
+
+/** Why the health is not GREEN, where that is not for lack of copies. */
+function reasonsOf(leader: Leader): string[] {
+  const { world } = leader;
+  const nodes = [...world.nodes.values()].filter(isServing);
+  const reasons = nodes.flatMap((node) => {
+    const ofView = world.late.has(node.id) ? viewTrouble(leader, node) : '';
+    const troubles = [readsTrouble(node), ofView].filter((trouble) => trouble !== '');
+    return troubles.length === 0 ? [] : [`datanode ${node.id}: ${troubles.join('; ')}`];
+  });
+  if (world.awaitsStrangers) {
+    reasons.push('the catalog is an older copy: datanodes that it does not know may yet register');
+  }
+  return reasons.sort();
 }
 
 export function describeKeyspaces(leader: Leader): KeyspaceSummary[] {
@@ -165,7 +181,7 @@ function describeNode(leader: Leader, node: NodeStatus): NodeSummary {
     virtualNodes: virtualNodeCount(world.virtualNodes, node.weight, world.shardCount),
     drainLeft: drainLeft(world, node),
     silentMs: node.misses === 0 ? 0 : Math.round(leader.nowMs() - node.lastSeenMs),
-    trouble: troubleOf(node, leader.sync.troubleOf(node.id)),
+    trouble: troubleOf(node, viewTrouble(leader, node)),
     viewLag: leader.viewLag(node.id),
   };
 }
@@ -190,19 +206,26 @@ function drainLeft(world: World, node: NodeStatus): number {
 }
 
 /** What is wrong with a node that answers its heartbeats. */
-function troubleOf(
-  { liveness, readsError = '', readsFail, report }: NodeStatus,
-  ofSync: string,
-): string {
-  if (liveness !== 'SERVING') return '';
-  const disk = report?.diskTrouble;
+function troubleOf(node: NodeStatus, ofView: string): string {
+  if (!isServing(node)) return '';
+  const disk = node.report?.diskTrouble;
   const troubles = [
-    ...(readsFail ? [readsError === '' ? 'reads fail' : `reads fail: ${readsError}`] : []),
-    ...(disk?.full === true ? ['disk full'] : []),
-    ...(disk === undefined || disk.writeError === '' ? [] : [`disk fails: ${disk.writeError}`]),
-    ...(ofSync === '' ? [] : [ofSync]),
+    readsTrouble(node),
+    disk?.full === true ? 'disk full' : '',
+    disk === undefined || disk.writeError === '' ? '' : `disk fails: ${disk.writeError}`,
+    ofView,
   ];
-  return troubles.join('; ');
+  return troubles.filter((trouble) => trouble !== '').join('; ');
+}
+
+function readsTrouble({ readsError = '', readsFail }: NodeStatus): string {
+  if (!readsFail) return '';
+  return readsError === '' ? 'reads fail' : `reads fail: ${readsError}`;
+}
+
+function viewTrouble({ sync, world }: Leader, { id }: NodeStatus): string {
+  const told = sync.troubleOf(id);
+  return told === '' && world.late.has(id) ? 'has not taken the present view yet' : told;
 }
 
 /** Verified segments that the node holds, of whatever version. */

@@ -22,6 +22,7 @@ import type { LinkFactory, Registrar } from '../proto/ports.ts';
 import { assertShardCount } from '../ring/shard.ts';
 import { andThen, Catalog } from './catalog/catalog.ts';
 import { setVirtualNodes, startEpoch } from './catalog/cluster-transitions.ts';
+import type { MasterStart } from './catalog/cluster-transitions.ts';
 import { EVENTS } from './catalog/events.ts';
 import { currentActor } from './actor.ts';
 import { clusterOf, epochOf } from './catalog/queries.ts';
@@ -108,6 +109,8 @@ async function openMaster(
   closers.push(() => Promise.race([metadata.close(), sleep(METADATA_CLOSE_MS)]));
   const loadEnds = new LoadEnds();
   const term = randomId();
+  // Its first commit forgets it.
+  const { restored } = metadata;
   const catalog = await openCatalog(metadata, settings, term, log, loadEnds);
   const background = new BackgroundTasks(log);
   closers.push(() => Promise.race([background.settled(), sleep(BACKGROUND_CLOSE_MS)]));
@@ -116,7 +119,7 @@ async function openMaster(
     onReplaced = resolve;
   });
   const parts = { catalog, links: linkFactory, background, log, onReplaced };
-  const leader = newLeader(parts, term, settings);
+  const leader = newLeader(parts, { restored, term }, settings);
   closers.push(() => leader.close());
   const loads = new Loads(leader, log, loadEnds);
   const operations = new Operations(leader, loads);
@@ -211,14 +214,14 @@ function isTriedAgain(thrown: unknown): boolean {
 
 function newLeader(
   parts: Omit<LeaderOptions, 'clock' | 'settings'>,
-  term: string,
+  start: MasterStart,
   settings: MasterSettings,
 ): Leader {
   return new Leader({
     ...parts,
     clock: monotonicNowMs,
     settings: {
-      term,
+      ...start,
       replication: settings.replication,
       heartbeatIntervalMs: settings.heartbeatInterval,
       heartbeatDeadlineMs: settings.heartbeatDeadline,

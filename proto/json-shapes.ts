@@ -177,6 +177,7 @@ export function healthJson(health: GetHealthResponse): Json {
   return {
     status: healthWord(health.status),
     ready: health.ready,
+    reasons: health.reasons,
     replication: {
       target: health.replicationTarget,
       effective: health.replicationEffective,

@@ -79,6 +79,7 @@ function format(output: Output, health: GetHealthResponse): string {
     `copies    ${copiesText(health)}`,
     `shards    ${health.shardsActive} of ${health.shardsTotal} active, ${health.shardsUnderReplicated} with too few copies`,
     `epoch     ${health.epoch}`,
+    ...health.reasons.map((reason) => `reason    ${reason}`),
     ...uncoveredLines(health.uncovered),
   ];
   if (health.nodes.length === 0) return [...lines, 'No datanode has joined yet.'].join('\n');

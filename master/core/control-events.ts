@@ -7,6 +7,7 @@
 
 import type { HeartbeatResponse, ListHoldingsResponse } from '../../proto/gen/stele/v1/datanode.ts';
 import type { CatalogState } from '../catalog/catalog.ts';
+import { countersOf } from '../catalog/queries.ts';
 import type { NodeRecord } from '../catalog/records.ts';
 import { versionId } from '../catalog/records.ts';
 import type { DropPlan } from './cleanup.ts';
@@ -30,6 +31,7 @@ import type { Merge, MergeAnswer } from './merge.ts';
 import { copyFailed, copyKey, forgetTarget } from './repair.ts';
 import type { Copy } from './repair.ts';
 import { manifestName } from './shard-index.ts';
+import { strangersUntil } from './view-lag.ts';
 import { revisionRef } from './world.ts';
 
 /** What a view names, as far as it matters who has it. */
@@ -103,11 +105,7 @@ export function applyEvent(
 ): ControlState {
   switch (event.kind) {
     case 'catalog':
-      return {
-        ...state,
-        catalog: event.catalog,
-        facts: catalogFacts(event.catalog, settings.replication),
-      };
+      return onCatalog(state, event.catalog, nowMs, settings);
     case 'known':
       return onKnown(state, event.record, nowMs, settings);
     case 'removed':
@@ -162,7 +160,10 @@ function onRunEvent(state: ControlState, event: RunEvent): ControlState {
       const applied = isLate
         ? state.applied
         : new Map(state.applied).set(nodeId, { incarnation, revision });
-      return withHoldings({ ...state, applied }, nodeId, (known) => withManifests(known, refs));
+      const stirs = state.stirs + (state.world.late.has(nodeId) ? 1 : 0);
+      return withHoldings({ ...state, applied, stirs }, nodeId, (known) =>
+        withManifests(known, refs),
+      );
     }
     case 'dropped': {
       const { refs, segments } = event;
@@ -185,6 +186,18 @@ function onListed(
   );
   noteListed(before, after, datasets);
   return after;
+}
+
+function onCatalog(
+  state: ControlState,
+  catalog: CatalogState,
+  nowMs: number,
+  { replication }: ControlSettings,
+): ControlState {
+  // Numbers are stepped over where it turns out that the catalog is an older copy.
+  const isOlderCopy = countersOf(catalog).skips > countersOf(state.catalog).skips;
+  const strangersUntilMs = isOlderCopy ? strangersUntil(nowMs) : state.strangersUntilMs;
+  return { ...state, catalog, facts: catalogFacts(catalog, replication), strangersUntilMs };
 }
 
 function withHoldings(

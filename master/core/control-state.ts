@@ -25,6 +25,8 @@ import { NO_PLACEMENT, placeOwners } from './placement.ts';
 import type { Placed } from './placement.ts';
 import type { InFlight, RepairLimits } from './repair.ts';
 import { buildView } from './routes.ts';
+import { lateNodes, strangersUntil } from './view-lag.ts';
+import type { Behind } from './view-lag.ts';
 import type { World } from './world.ts';
 
 export interface ControlSettings {
@@ -35,6 +37,8 @@ export interface ControlSettings {
   readonly repair: RepairLimits;
   /** How long what has left the view stays on the nodes, for reads that have begun. */
   readonly retireDelayMs: number;
+  /** The catalog that this master began with came from a backup. */
+  readonly restored?: boolean;
 }
 
 /** The newest view of this epoch that a run of a node is known to have, with its manifests. */
@@ -51,6 +55,9 @@ export interface ControlState {
   readonly nodes: Membership;
   readonly holdings: Holdings;
   readonly applied: ReadonlyMap<string, AppliedView>;
+  readonly behind: Behind;
+  /** Until when nodes may register that the catalog, an older copy, does not know; monotonic. */
+  readonly strangersUntilMs: number;
   /** By node: refs of leaving versions that its present run has dropped. */
   readonly rid: ReadonlyMap<string, ReadonlySet<string>>;
   /** As in the world. */
@@ -88,6 +95,8 @@ export function beginControl(
     nodes: new Map(),
     holdings: new Map(),
     applied: new Map(),
+    behind: new Map(),
+    strangersUntilMs: settings.restored === true ? strangersUntil(nowMs) : Number.NEGATIVE_INFINITY,
     rid: new Map(),
     knownSinceMs: new Map(),
     inFlight: new Map(),
@@ -154,6 +163,8 @@ export function buildWorld(
     draining: facts.draining,
     loading: facts.loading,
     expected: expectedOf(state.merges),
+    late: lateNodes(state, leaderOf(state.catalog, settings), nowMs),
+    awaitsStrangers: nowMs < state.strangersUntilMs,
   };
   const placed = placeOwners(state.placed, base);
   return { world: { ...base, owners: placed.owners }, placed };

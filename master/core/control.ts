@@ -27,6 +27,7 @@ import { failingCopies, planRepair, retryNow } from './repair.ts';
 import type { Copy } from './repair.ts';
 import { buildView } from './routes.ts';
 import { followWorld } from './serving.ts';
+import { noteBehind } from './view-lag.ts';
 import type { Leaving, World } from './world.ts';
 
 export interface ControlOrders {
@@ -125,8 +126,9 @@ function look(before: ControlState, nowMs: number, settings: ControlSettings): C
   const view = newerView(before.view, next);
   const { leavingNames } = before.facts;
   const departures = noteDepartures(before.departures, leavingNames, nowMs, view.revision);
+  const behind = noteBehind(before.behind, before, view.revision, nowMs);
   const { knownSinceMs } = world;
-  return { ...before, placed, world, health, view, departures, knownSinceMs };
+  return { ...before, placed, world, health, view, departures, behind, knownSinceMs };
 }
 
 function expecting(world: World, expected: ReadonlySet<string>): World {

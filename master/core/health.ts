@@ -2,7 +2,8 @@
 //
 //   GREEN   every shard of every keyspace's current version has min(RF, known nodes) replicas on
 //           serving nodes; a node is known until it is removed, also while it is down or drained
-//   YELLOW  all are covered, some by fewer; or all nodes are being drained, so that no copy is safe
+//   YELLOW  all are covered, some by fewer; or all nodes are being drained, so that no copy is safe; or a
+//           node may answer by a view that has been replaced, and cluster clients read what is not current
 //   RED     some shard of some keyspace has no serving replica: reads of it answer UNAVAILABLE
 //
 // Ready is "not RED" once there is somebody to ask: it is withheld at the start and withdrawn later
@@ -61,7 +62,9 @@ function overall(
   const eligible = eligibleNodes(world);
   // Copies on a node whose reads fail count, as it is asked where nobody else is left; but all is not
   // well. Nor is it where every node is to leave: the next one that stops leaves a gap.
-  const isDoubtful = eligible.length === 0 || serving.some(({ readsFail }) => readsFail);
+  const mayBeStale = world.late.size > 0 || world.awaitsStrangers;
+  const isDoubtful =
+    eligible.length === 0 || mayBeStale || serving.some(({ readsFail }) => readsFail);
   const best = isDoubtful ? HealthStatus.YELLOW : HealthStatus.GREEN;
   const worst = shards.reduce<HealthStatus>(
     (status, shard) => (shard.status > status ? shard.status : status),
@@ -69,7 +72,7 @@ function overall(
   );
   if (world.datasets.length > 0) return worst;
   // Nothing to cover yet: what counts is whether everybody is there that data would go to.
-  const isWell = eligible.every(isServing) && hasRoom(world, eligible.length);
+  const isWell = !mayBeStale && eligible.every(isServing) && hasRoom(world, eligible.length);
   return isWell ? HealthStatus.GREEN : HealthStatus.YELLOW;
 }
 

@@ -65,6 +65,10 @@ export interface World {
   readonly expected: ReadonlySet<string>;
   /** Uids of keyspaces that are on their way back from suspended. */
   readonly resuming: ReadonlySet<string>;
+  /** Ids of serving nodes that may answer by a view that has been replaced (view-lag.ts). */
+  readonly late: ReadonlySet<string>;
+  /** Nodes that the catalog does not know may be about to register. */
+  readonly awaitsStrangers: boolean;
   /** Owners by shard, first owner first, `replicationMax(world)` of them. */
   readonly owners: readonly (readonly string[])[];
 }

@@ -62,6 +62,7 @@ const NODE = object({
 const HEALTH = object({
   status: HEALTH_WORD,
   ready: FLAG,
+  reasons: TEXTS,
   replication: object({ target: COUNT, effective: COUNT, least: COUNT }),
   copies: object({ running: COUNT, failing: COUNT }),
   nodes: arrayOf(NODE),

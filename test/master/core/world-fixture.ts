@@ -109,6 +109,8 @@ export function world(
     loading: new Set(),
     expected: new Set(),
     resuming: new Set(),
+    late: new Set(),
+    awaitsStrangers: false,
     owners: [0, 1, 2, 3].map((shard) => (shard % 2 === 0 ? ['a', 'b'] : ['b', 'c'])),
     ...more,
   };

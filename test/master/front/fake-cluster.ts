@@ -239,6 +239,7 @@ export class FakeCluster implements ClusterOperations {
       replicationLeast: 2,
       copiesRunning: 0,
       copiesFailing: 0,
+      reasons: [],
     };
   }
 

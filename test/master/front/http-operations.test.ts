@@ -136,6 +136,7 @@ describe('operations', () => {
     expect((await http.fetched('/v1/cluster/health')).json()).toMatchObject({
       status: 'green',
       ready: true,
+      reasons: [],
       replication: { target: 2, effective: 2, least: 2 },
       shards: { total: 16, active: 16, under_replicated: 0, uncovered: [] },
       epoch: 1,

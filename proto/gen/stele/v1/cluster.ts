@@ -93,6 +93,8 @@ export interface GetHealthResponse {
   copiesRunning: number;
   /** Those that failed and are tried again after a pause. */
   copiesFailing: number;
+  /** Why the status is not GREEN, where it is not for lack of copies: in words. */
+  reasons: string[];
 }
 
 export interface UncoveredShard {
@@ -894,6 +896,7 @@ function createBaseGetHealthResponse(): GetHealthResponse {
     replicationLeast: 0,
     copiesRunning: 0,
     copiesFailing: 0,
+    reasons: [],
   };
 }
 
@@ -940,6 +943,9 @@ export const GetHealthResponse: MessageFns<GetHealthResponse> = {
     }
     if (message.copiesFailing !== 0) {
       writer.uint32(112).uint32(message.copiesFailing);
+    }
+    for (const v of message.reasons) {
+      writer.uint32(122).string(v!);
     }
     return writer;
   },
@@ -1067,6 +1073,14 @@ export const GetHealthResponse: MessageFns<GetHealthResponse> = {
             }
 
             message.copiesFailing = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.reasons.push(reader.string());
             continue;
           }
         }
