@@ -13,7 +13,7 @@ type Labels = Readonly<Record<string, string>>;
 export type Series = readonly [labels: Labels, value: number];
 
 /** Times as a histogram holds them. */
-export interface TimeCounts {
+interface TimeCounts {
   readonly total: number;
   readonly sumMs: number;
   /** Samples at most as long. */

@@ -1,22 +1,18 @@
 // DatanodeService and LookupService over gRPC: thin handlers that pass messages to the Datanode.
 
-import type { handleUnaryCall, ServerDuplexStream } from '@grpc/grpc-js';
+import type { handleUnaryCall } from '@grpc/grpc-js';
 import { monotonicNowMs } from '../base/clock.ts';
 import { SteleError, suspendedError } from '../base/errors.ts';
 import { toGrpcError } from '../proto/grpc-errors.ts';
-import { messagesOf } from '../proto/grpc-streams.ts';
 import type { DatanodeServiceServer } from '../proto/gen/stele/v1/datanode.ts';
 import type {
   LookupRequest,
   LookupResponse,
   LookupServiceServer,
-  LookupStreamRequest,
-  LookupStreamResponse,
 } from '../proto/gen/stele/v1/lookup.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
 import { clientBytes } from '../base/byte-budget.ts';
 import { GRPC_MESSAGE_BYTES_MAX, LOOKUP_KEYS_MAX } from '../base/limits.ts';
-import { answerBatch, readsIn } from './lookup-batch.ts';
 import { found, lookupInTable } from './lookup.ts';
 import type { Datanode } from './node.ts';
 import { keyspaceNamed } from './resp-dataset.ts';
@@ -24,8 +20,6 @@ import { listSlotKeys, scanKeys } from './peer-scans.ts';
 
 /** Values of one answer: they fit into one message, with what else is in it. */
 const ANSWER_BYTES_MAX = GRPC_MESSAGE_BYTES_MAX - 8 * 1024 * 1024;
-/** Time a reader of a stream may take for one message before the stream is given up. */
-const DRAIN_DEADLINE_MS = 30_000;
 
 /** The orders and transfers of a datanode. */
 export function datanodeService(node: Datanode): DatanodeServiceServer {
@@ -49,7 +43,6 @@ export function datanodeService(node: Datanode): DatanodeServiceServer {
 export function lookupService(node: Datanode): LookupServiceServer {
   return {
     lookup: unary((request) => lookupOnce(node, request)),
-    lookupStream: (call) => void answerStream(node, call),
   };
 }
 
@@ -64,28 +57,6 @@ function unary<Request, Response>(
       (thrown: unknown) => callback(toGrpcError(thrown)),
     );
   };
-}
-
-async function answerStream(
-  node: Datanode,
-  call: ServerDuplexStream<LookupStreamRequest, LookupStreamResponse>,
-): Promise<void> {
-  try {
-    for await (const request of messagesOf<LookupStreamRequest>(call)) {
-      node.identity.expect(request.expectNode, request.expectIncarnation);
-      if (request.count === 0) {
-        call.write({ id: request.id, first: 0, count: 0, results: Buffer.alloc(0) });
-      }
-      const beganMs = monotonicNowMs();
-      for (const response of answerBatch(request, node)) {
-        if (!call.write(response)) await drained(call);
-      }
-      node.counters.latency.grpc.record(monotonicNowMs() - beganMs, readsIn(request));
-    }
-    call.end();
-  } catch (thrown) {
-    if (!call.cancelled) call.emit('error', toGrpcError(thrown));
-  }
 }
 
 async function lookupOnce(node: Datanode, request: LookupRequest): Promise<LookupResponse> {
@@ -118,31 +89,4 @@ async function lookupOnce(node: Datanode, request: LookupRequest): Promise<Looku
   });
   node.counters.latency.grpc.record(monotonicNowMs() - beganMs, results.length);
   return { version, results };
-}
-
-/** Resolves when the peer has read on; fails when it has not for too long, or has gone. */
-function drained(stream: StreamLike): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      finish(new SteleError('DEADLINE_EXCEEDED', 'The reader of the stream has stopped reading.'));
-    }, DRAIN_DEADLINE_MS);
-    const finish = (error?: SteleError): void => {
-      clearTimeout(timer);
-      stream.off('drain', onDrain);
-      stream.off('close', onGone);
-      stream.off('cancelled', onGone);
-      if (error === undefined) resolve();
-      else reject(error);
-    };
-    const onDrain = (): void => finish();
-    const onGone = (): void => finish(new SteleError('CANCELLED', 'The stream was given up.'));
-    stream.once('drain', onDrain);
-    stream.once('close', onGone);
-    stream.once('cancelled', onGone);
-  });
-}
-
-interface StreamLike {
-  once(event: string, listener: () => void): unknown;
-  off(event: string, listener: () => void): unknown;
 }

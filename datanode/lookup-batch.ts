@@ -7,8 +7,7 @@ import { SteleError } from '../base/errors.ts';
 import { LOOKUP_BATCH_KEYS_MAX, LOOKUP_REPLY_SOFT_BYTES } from '../base/limits.ts';
 import { PackedWriter, readKeys } from '../proto/lookup-codec.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
-import type { LookupStreamResponse } from '../proto/gen/stele/v1/lookup.ts';
-import type { LookupRequestFrame } from '../proto/lookup-protocol.ts';
+import type { LookupReply, LookupRequestFrame } from '../proto/lookup-protocol.ts';
 import { PROBE_TARGET } from '../proto/ports.ts';
 import { found } from './lookup.ts';
 import { READ_AHEAD_KEYS, ReadAhead } from './read-ahead.ts';
@@ -36,7 +35,7 @@ export function* answerBatch(
   request: LookupRequestFrame,
   { counters, tables }: LookupServer,
   writer = new PackedWriter(request.count * resultBytes * 1.25),
-): Generator<LookupStreamResponse> {
+): Generator<LookupReply> {
   if (request.count > LOOKUP_BATCH_KEYS_MAX) {
     throw new SteleError(
       'BATCH_TOO_LARGE',

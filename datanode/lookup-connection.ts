@@ -17,7 +17,6 @@ import { toSteleError } from '../base/errors.ts';
 import { InputBuffer } from '../base/input-buffer.ts';
 import { LoopShare } from '../base/loop-share.ts';
 import { readConnection } from '../base/socket-reads.ts';
-import type { LookupStreamResponse } from '../proto/gen/stele/v1/lookup.ts';
 import { PackedWriter } from '../proto/lookup-codec.ts';
 import {
   HEAD_BYTES,
@@ -30,7 +29,7 @@ import {
   readRequest,
   writeReplyHead,
 } from '../proto/lookup-protocol.ts';
-import type { LookupRequestFrame } from '../proto/lookup-protocol.ts';
+import type { LookupReply, LookupRequestFrame } from '../proto/lookup-protocol.ts';
 import { endSoon } from './upgrades.ts';
 import type { Upgrade } from './upgrades.ts';
 
@@ -51,7 +50,7 @@ export interface LookupAnswerer {
   /** Throws WRONG_NODE where the peer means another node; empty: any. */
   expect(nodeId: string): void;
   /** Yields replies whose entries are in `results` of `writer`, which leaves a head free. Throws what the peer is to be told. */
-  answer(request: LookupRequestFrame, into: PackedWriter): Iterator<LookupStreamResponse, void>;
+  answer(request: LookupRequestFrame, into: PackedWriter): Iterator<LookupReply, void>;
   /** All replies to `request` are written, so long after the beginning of the turn in which the first was. */
   onAnswered(request: LookupRequestFrame, tookMs: number): void;
 }
@@ -71,7 +70,7 @@ class LookupConnection {
   readonly #answerer: LookupAnswerer;
   readonly #input = new InputBuffer();
   #request: LookupRequestFrame | undefined;
-  #replies: Iterator<LookupStreamResponse, void> | undefined;
+  #replies: Iterator<LookupReply, void> | undefined;
   /** When the turn began in which the request was. */
   #requestMs = 0;
   #turnScheduled = false;
@@ -219,7 +218,7 @@ class LookupConnection {
     return this.#request;
   }
 
-  #send({ count, first, id, results }: LookupStreamResponse): void {
+  #send({ count, first, id, results }: LookupReply): void {
     writeReplyHead(results, id, first, count);
     this.#socket.write(results);
     if (this.#socket.writableLength === 0) writer.giveBack();

@@ -30,7 +30,7 @@ import { GrpcRegistrar, keepRegistered } from './registration.ts';
 import { DatanodeRespBackend } from './resp-backend.ts';
 import type { DatanodeSettings } from './settings.ts';
 import { DiskStore } from './store.ts';
-import { lookupServiceDefinition } from '../proto/lookup-frames.ts';
+import { LookupServiceService } from '../proto/gen/stele/v1/lookup.ts';
 
 const CLOSE_DEADLINE_MS = 5000;
 /** RESP, gRPC, lookups, other HTTP. */
@@ -144,7 +144,7 @@ async function openPorts(
   try {
     const grpc = new GrpcServer(settings.connectionsMax);
     grpc.addService(DatanodeServiceService, datanodeService(node));
-    grpc.addService(lookupServiceDefinition, lookupService(node));
+    grpc.addService(LookupServiceService, lookupService(node));
     const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port');
     const readiness = setInterval(() => {
       node.checkContact(monotonicNowMs());

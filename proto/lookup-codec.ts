@@ -1,5 +1,4 @@
-// The hand-packed bytes of lookups: of the connections between processes (lookup-protocol.ts) and of the stream for
-// programs (proto/stele/v1/lookup.proto).
+// The hand-packed bytes of lookups (lookup-protocol.ts).
 //
 //   key entry     target u16 LE | key length u32 LE | key
 //   result entry  status u8     | value length u32 LE | value

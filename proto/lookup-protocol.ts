@@ -20,7 +20,7 @@
 // in place of the entries: another node is meant (WRONG_NODE), or what came is no request; the connection is
 // closed after it.
 //
-// Not a gRPC stream, whose messages cost each side several times what these do (docs/ARCHITECTURE.md, Decisions).
+// docs/lookup-protocol.md is the norm. Not a gRPC stream, whose messages cost each side several times what these do (docs/ARCHITECTURE.md, Decisions).
 
 import { SteleError, isErrorCode } from '../base/errors.ts';
 import {
@@ -58,6 +58,14 @@ export interface LookupRequestFrame {
   readonly targets: readonly LookupTargetRef[];
   readonly count: number;
   keys: Buffer;
+}
+
+/** The answers to keys [first, first + count) of request `id`: entries, in `results` after a head that is free. */
+export interface LookupReply {
+  readonly id: number;
+  readonly first: number;
+  readonly count: number;
+  readonly results: Buffer;
 }
 
 /**

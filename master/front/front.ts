@@ -20,7 +20,7 @@ import { LookupCore } from './lookup-core.ts';
 import { FrontMetrics } from './metrics.ts';
 import { MasterRespBackend } from './resp-backend.ts';
 import type { GrpcServer } from '../../proto/grpc-server.ts';
-import { lookupServiceDefinition } from '../../proto/lookup-frames.ts';
+import { LookupServiceService } from '../../proto/gen/stele/v1/lookup.ts';
 
 interface FrontSettings {
   readonly host: string;
@@ -109,7 +109,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     faults,
     ...(loadEnds === undefined ? {} : { loadEnds }),
   });
-  options.grpcServer?.addService(lookupServiceDefinition, lookupService(core, metrics));
+  options.grpcServer?.addService(LookupServiceService, lookupService(core, metrics));
   const backend = new MasterRespBackend({
     core,
     scanner: new KeyScanner({

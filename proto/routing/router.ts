@@ -167,22 +167,6 @@ export class Router {
     return target;
   }
 
-  /**
-   * The dataset that a client with a view of its own names by uid; version 0 is the current one.
-   * Undefined when it is not in the view (yet, or any more). Throws UNINITIALIZED before `open` for one
-   * that is unknown, SUSPENDED.
-   */
-  targetOfUid(uid: string, version: number): LookupTarget | undefined {
-    for (const keyspace of this.#keyspaces.values()) {
-      if (keyspace.uid !== uid) continue;
-      if (keyspace.suspended === true) throw suspendedError(keyspace.name);
-      const wanted = version === 0 ? keyspace.currentVersion : version;
-      return keyspace.versions.includes(wanted) ? this.#targetOf(keyspace, wanted) : undefined;
-    }
-    if (!this.#open) throw notReady(this.#table.view);
-    return undefined;
-  }
-
   /** Why a read of the shard is not answered yet; undefined where nodes are to be asked. */
   notStarted({ keyspace, starting }: LookupTarget, shard: number): SteleError | undefined {
     if (starting === undefined || !hasShard(starting, shard)) return undefined;

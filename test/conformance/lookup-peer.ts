@@ -13,12 +13,12 @@ export interface Target {
   readonly version: number;
 }
 
-export interface Result {
+interface Result {
   readonly status: number;
   readonly value: Buffer;
 }
 
-export interface Refusal {
+interface Refusal {
   readonly code: string;
   readonly detail: string;
 }

@@ -26,7 +26,7 @@ vi.setConfig({ testTimeout: SHORT ? 120_000 : 2_400_000 });
 const THERE = ['default', 'node-0', 'key-1', 'nowhere', ''];
 /** What changes may name: they must not hit. */
 const NOT_THERE = ['nowhere', 'nobody', ''];
-const READS = /\/(Lookup|LookupStream|Get\w+|WatchView|List\w+|DiffVersions|Explain|ScanKeys)$/;
+const READS = /\/(Lookup|Get\w+|WatchView|List\w+|DiffVersions|Explain|ScanKeys)$/;
 /** Registers a datanode under whatever name it is given, which is no error. */
 const BEGINS = /\/(RegisterNode)$/;
 /** To a datanode whose cluster has to go on: an order may be carried out. */

@@ -15,7 +15,6 @@ import { GrpcServer } from '../../proto/grpc-server.ts';
 
 type Lookup = LookupServiceServer['lookup'];
 
-const ended: LookupServiceServer['lookupStream'] = (call) => void call.end();
 const nothingFound: Lookup = (_call, callback) => callback(null, { version: 1, results: [] });
 
 async function serve(
@@ -24,7 +23,7 @@ async function serve(
   stalledMsMax?: number,
 ): Promise<{ server: GrpcServer; port: number }> {
   const server = new GrpcServer(connectionsMax, stalledMsMax);
-  server.addService(LookupServiceService, { lookup, lookupStream: ended });
+  server.addService(LookupServiceService, { lookup });
   onTestFinished(() => server.close(0));
   return { server, port: await server.listen('127.0.0.1', 0, '--grpc-port') };
 }

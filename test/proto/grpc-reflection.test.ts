@@ -46,7 +46,7 @@ test.each(['v1', 'v1alpha'])('%s lists the services, and describes one', async (
   const names = listed?.listServicesResponse?.service.map(({ name }) => name);
   expect(names?.sort()).toEqual(['grpc.health.v1.Health', 'stele.v1.LookupService']);
   const [file] = described?.fileDescriptorResponse?.fileDescriptorProto ?? [];
-  expect(file?.toString('latin1')).toContain('LookupStreamRequest');
+  expect(file?.toString('latin1')).toContain('LookupRequest');
   expect(unknown?.errorResponse).toMatchObject({ errorCode: 5 });
 });
 

@@ -12,10 +12,8 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
-  type ClientDuplexStream,
   type ClientOptions,
   type ClientUnaryCall,
-  type handleBidiStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -61,43 +59,6 @@ export interface LookupResponse {
   version: number;
   /** In the order of the request's keys, all of one version. */
   results: LookupResult[];
-}
-
-/** A dataset that keys of a batch are looked up in. */
-export interface LookupTarget {
-  keyspaceUid: string;
-  version: number;
-}
-
-/**
- * Many keys in one message, packed by hand because an object per key costs more than the lookup:
- *
- *   keys    = entry*      entry = target u16 LE | key length u32 LE | key
- *
- * `target` is an index into `targets`.
- */
-export interface LookupStreamRequest {
-  id: number;
-  targets: LookupTarget[];
-  count: number;
-  keys: Buffer;
-  /** The receiver refuses (FAILED_PRECONDITION) when it is another node or another run of it; empty: not checked. */
-  expectNode: string;
-  expectIncarnation: string;
-}
-
-/**
- * Answers to `count` consecutive keys of request `id`, beginning with key number `first`:
- *
- *   results = entry*      entry = status u8 (LookupStatus) | value length u32 LE | value
- *
- * A long reply comes in several messages, in order.
- */
-export interface LookupStreamResponse {
-  id: number;
-  first: number;
-  count: number;
-  results: Buffer;
 }
 
 function createBaseLookupRequest(): LookupRequest {
@@ -282,243 +243,6 @@ export const LookupResponse: MessageFns<LookupResponse> = {
   },
 };
 
-function createBaseLookupTarget(): LookupTarget {
-  return { keyspaceUid: "", version: 0 };
-}
-
-export const LookupTarget: MessageFns<LookupTarget> = {
-  encode(message: LookupTarget, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.keyspaceUid !== "") {
-      writer.uint32(10).string(message.keyspaceUid);
-    }
-    if (message.version !== 0) {
-      writer.uint32(16).uint64(message.version);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): LookupTarget {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseLookupTarget();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.keyspaceUid = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.version = longToNumber(reader.uint64());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseLookupStreamRequest(): LookupStreamRequest {
-  return { id: 0, targets: [], count: 0, keys: Buffer.alloc(0), expectNode: "", expectIncarnation: "" };
-}
-
-export const LookupStreamRequest: MessageFns<LookupStreamRequest> = {
-  encode(message: LookupStreamRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.id !== 0) {
-      writer.uint32(8).uint64(message.id);
-    }
-    for (const v of message.targets) {
-      LookupTarget.encode(v!, writer.uint32(18).fork()).join();
-    }
-    if (message.count !== 0) {
-      writer.uint32(24).uint32(message.count);
-    }
-    if (message.keys.length !== 0) {
-      writer.uint32(34).bytes(message.keys);
-    }
-    if (message.expectNode !== "") {
-      writer.uint32(42).string(message.expectNode);
-    }
-    if (message.expectIncarnation !== "") {
-      writer.uint32(50).string(message.expectIncarnation);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): LookupStreamRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseLookupStreamRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.id = longToNumber(reader.uint64());
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.targets.push(LookupTarget.decode(reader, reader.uint32()));
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.count = reader.uint32();
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.keys = bufferView(reader.bytes());
-            continue;
-          }
-          case 5: {
-            if (tag !== 42) {
-              break;
-            }
-
-            message.expectNode = reader.string();
-            continue;
-          }
-          case 6: {
-            if (tag !== 50) {
-              break;
-            }
-
-            message.expectIncarnation = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseLookupStreamResponse(): LookupStreamResponse {
-  return { id: 0, first: 0, count: 0, results: Buffer.alloc(0) };
-}
-
-export const LookupStreamResponse: MessageFns<LookupStreamResponse> = {
-  encode(message: LookupStreamResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.id !== 0) {
-      writer.uint32(8).uint64(message.id);
-    }
-    if (message.first !== 0) {
-      writer.uint32(16).uint32(message.first);
-    }
-    if (message.count !== 0) {
-      writer.uint32(24).uint32(message.count);
-    }
-    if (message.results.length !== 0) {
-      writer.uint32(34).bytes(message.results);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): LookupStreamResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseLookupStreamResponse();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.id = longToNumber(reader.uint64());
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.first = reader.uint32();
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.count = reader.uint32();
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.results = bufferView(reader.bytes());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
 /** Reads. The master answers for any key; a datanode for the shards it holds. */
 export type LookupServiceService = typeof LookupServiceService;
 export const LookupServiceService = {
@@ -532,30 +256,11 @@ export const LookupServiceService = {
     responseSerialize: (value: LookupResponse): Buffer => bufferView(LookupResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): LookupResponse => LookupResponse.decode(value),
   },
-  /**
-   * Many reads at a time, for programs; see LookupStreamRequest. Stele's own front and client send the same bytes
-   * over connections of another kind (proto/lookup-protocol.ts).
-   */
-  lookupStream: {
-    path: "/stele.v1.LookupService/LookupStream" as const,
-    requestStream: true as const,
-    responseStream: true as const,
-    requestSerialize: (value: LookupStreamRequest): Buffer => bufferView(LookupStreamRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): LookupStreamRequest => LookupStreamRequest.decode(value),
-    responseSerialize: (value: LookupStreamResponse): Buffer =>
-      bufferView(LookupStreamResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): LookupStreamResponse => LookupStreamResponse.decode(value),
-  },
 } as const;
 
 export interface LookupServiceServer extends UntypedServiceImplementation {
   /** One read for programs that need no more. At most 10,000 keys. */
   lookup: handleUnaryCall<LookupRequest, LookupResponse>;
-  /**
-   * Many reads at a time, for programs; see LookupStreamRequest. Stele's own front and client send the same bytes
-   * over connections of another kind (proto/lookup-protocol.ts).
-   */
-  lookupStream: handleBidiStreamingCall<LookupStreamRequest, LookupStreamResponse>;
 }
 
 export interface LookupServiceClient extends Client {
@@ -575,16 +280,6 @@ export interface LookupServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: LookupResponse) => void,
   ): ClientUnaryCall;
-  /**
-   * Many reads at a time, for programs; see LookupStreamRequest. Stele's own front and client send the same bytes
-   * over connections of another kind (proto/lookup-protocol.ts).
-   */
-  lookupStream(): ClientDuplexStream<LookupStreamRequest, LookupStreamResponse>;
-  lookupStream(options: Partial<CallOptions>): ClientDuplexStream<LookupStreamRequest, LookupStreamResponse>;
-  lookupStream(
-    metadata: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientDuplexStream<LookupStreamRequest, LookupStreamResponse>;
 }
 
 export const LookupServiceClient = makeGenericClientConstructor(
