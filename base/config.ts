@@ -3,11 +3,13 @@
 // Sources, strongest first: flags, environment (STELE_ + the flag's name in capitals), stele.yaml,
 // defaults. What comes out is frozen, and each value knows where it came from (`stele config`).
 
+import { checkAddress } from './address.ts';
 import { SteleError } from './errors.ts';
 import { shorten } from './ids.ts';
 import { durationText, formatBytes, parseBytes, parseDurationMs } from './units.ts';
 
-type OptionKind = 'text' | 'flag' | 'count' | 'port' | 'bytes' | 'duration' | 'choice' | 'list';
+type OptionKind =
+  'text' | 'flag' | 'count' | 'port' | 'address' | 'bytes' | 'duration' | 'choice' | 'list';
 
 interface OptionMeta {
   /** Without the dashes; default: the property's name in kebab case. */
@@ -96,6 +98,13 @@ export const option = {
     defaultValue,
     min: 0,
     max: 65_535,
+    ...more,
+  }),
+  /** Where another process is, `HOST:PORT`; the value is as it was given. */
+  address: (description: string, defaultValue: string, more: OptionMeta = {}): Option<string> => ({
+    kind: 'address',
+    description,
+    defaultValue,
     ...more,
   }),
   /** A size such as `16MiB`; the value is in bytes. */
@@ -228,6 +237,8 @@ function parseKind(info: OptionInfo, raw: unknown): unknown {
     case 'count':
     case 'port':
       return parseInteger(raw);
+    case 'address':
+      return checkAddress(String(raw));
     case 'bytes':
       return typeof raw === 'number' ? raw : parseBytes(String(raw));
     case 'duration':

@@ -5,9 +5,7 @@ import { option } from '../base/config.ts';
 
 const TIMEOUT_MS_MAX = 600_000;
 
-export const masterOption = option.text('gRPC address of the master', '127.0.0.1:8400', {
-  placeholder: 'host:port',
-});
+export const masterOption = option.address('gRPC address of the master', '127.0.0.1:8400');
 
 /** For verbs that do something. */
 export const clientOptions = {

@@ -54,6 +54,8 @@ function placeholderOf(info: OptionInfo): string {
       return 'time';
     case 'port':
       return 'port';
+    case 'address':
+      return 'host:port';
     case 'text':
     case 'list':
     case 'flag':

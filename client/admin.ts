@@ -3,6 +3,7 @@
 
 import { hostname, userInfo } from 'node:os';
 import { callUnary, openClient } from '../proto/grpc-channel.ts';
+import { explainMasterError } from '../proto/master-errors.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type {
   DiffVersionsRequest,
@@ -29,8 +30,8 @@ import type {
 } from '../proto/gen/stele/v1/cluster.ts';
 import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
+import { checkAddress } from '../base/address.ts';
 import { SteleError } from '../base/errors.ts';
-import { shorten } from '../base/ids.ts';
 
 export interface AdminOptions {
   /** Deadline of each call; default 10 s. */
@@ -45,8 +46,8 @@ const WAIT_SLACK_MS = 2000;
 
 /**
  * Operations on the cluster whose master answers at `master` (`host:port` of its gRPC). Connects at
- * the first call; close() when done. Every method throws SteleError; UNAVAILABLE says how to start
- * or name a master.
+ * the first call; close() when done. Throws INVALID_ARGUMENT for another form of address. Every method throws
+ * SteleError; UNAVAILABLE says how to start or name a master.
  */
 export function connectAdmin(master: string, options: AdminOptions = {}): AdminClient {
   return new AdminClient(master, options.deadlineMs ?? DEADLINE_MS_DEFAULT);
@@ -59,13 +60,7 @@ export class AdminClient {
   readonly #closing = new AbortController();
 
   constructor(master: string, deadlineMs: number) {
-    if (!/:[0-9]{1,5}$/.test(master)) {
-      throw new SteleError(
-        'INVALID_ARGUMENT',
-        `'${shorten(master)}' names no port; write HOST:PORT with the gRPC port of a master (8400 by default).`,
-      );
-    }
-    this.#master = master;
+    this.#master = checkAddress(master);
     this.#deadlineMs = deadlineMs;
     this.#client = openClient(ClusterServiceClient, master);
   }
@@ -198,30 +193,8 @@ export class AdminClient {
       const options = { deadlineMs, signal: this.#closing.signal, user: USER };
       return await callUnary(method.bind(this.#client), request, this.#master, options);
     } catch (thrown) {
-      throw this.#explained(thrown);
+      throw explainMasterError(thrown, this.#master);
     }
-  }
-
-  /** A failure of the connection, in terms of --master; what the master itself has said stays as it is. */
-  #explained(thrown: unknown): unknown {
-    if (!(thrown instanceof SteleError) || thrown.cause === undefined) return thrown;
-    if (thrown.code === 'UNSUPPORTED' && thrown.message.startsWith(`${this.#master}: `)) {
-      return new SteleError(
-        'INVALID_ARGUMENT',
-        `${this.#master} is not a master (a datanode, perhaps); name the gRPC port of a master with --master (8400 by default).`,
-        { cause: thrown },
-      );
-    }
-    if (thrown.code !== 'UNAVAILABLE' || !thrown.message.startsWith('Nothing answers'))
-      return thrown;
-    const why = thrown.message.includes('Protocol error')
-      ? ' (what listens there is not gRPC)'
-      : '';
-    return new SteleError(
-      'UNAVAILABLE',
-      `No master answers at ${this.#master}${why}; start one with \`stele up\`, or name its gRPC port with --master.`,
-      { cause: thrown },
-    );
   }
 }
 

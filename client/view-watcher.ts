@@ -4,6 +4,7 @@
 // is given up soon where there is another one to try, and has longer in each round in which none was heard.
 
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
+import { isAddress } from '../base/address.ts';
 import { sleep } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
 import { openClient } from '../proto/grpc-channel.ts';
@@ -123,8 +124,6 @@ export class ViewWatcher implements ClientViews {
   }
 }
 
-const ADDRESS = /^(?:\[[^[\]]+\]|[^:/\s[\]]+):(\d{1,5})$/;
-
 function checkSeeds(seeds: readonly string[]): void {
   if (!Array.isArray(seeds) || seeds.length === 0) {
     throw new SteleError(
@@ -133,8 +132,7 @@ function checkSeeds(seeds: readonly string[]): void {
     );
   }
   for (const seed of seeds) {
-    const port = Number(ADDRESS.exec(String(seed))?.[1] ?? 0);
-    if (port > 0 && port < 65_536) continue;
+    if (isAddress(String(seed))) continue;
     throw new SteleError(
       'INVALID_ARGUMENT',
       `Seed '${String(seed)}' is not an address; give host:port, the gRPC address of a master.`,

@@ -11,9 +11,7 @@ const TIB = 1024 ** 4;
 /** Schema of `stele datanode`'s options. */
 export const datanodeSettings = settingsOf({
   id: option.text('name of this datanode, the same at every start', '', { placeholder: 'NAME' }),
-  master: option.text('gRPC address of the master', '127.0.0.1:8400', {
-    placeholder: 'HOST:PORT',
-  }),
+  master: option.address('gRPC address of the master', '127.0.0.1:8400'),
   dataDir: option.text('folder for segments', '.stele/datanode', { placeholder: 'DIR' }),
   host: option.text('address to listen on', '127.0.0.1', { placeholder: 'ADDRESS' }),
   announceHost: option.text('address that others dial; default: the listening one', '', {

@@ -2,10 +2,10 @@
 // master answers.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ServiceError } from '@grpc/grpc-js';
-import { SteleError, toSteleError } from '../base/errors.ts';
+import { SteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { openClient, callUnary } from '../proto/grpc-channel.ts';
+import { explainMasterError, isConnectionLost, isWithoutOwnWords } from '../proto/master-errors.ts';
 import { LoadServiceClient } from '../proto/gen/stele/v1/load.ts';
 import type {
   BeginLoadRequest,
@@ -53,7 +53,7 @@ export function grpcLoadMaster(address: string): LoadMaster {
   });
   const explain = <Answer>(answer: Promise<Answer>): Promise<Answer> =>
     answer.catch((thrown: unknown) => {
-      throw explainUnreachable(thrown, address, reached);
+      throw explainMasterError(thrown, address, reached);
     });
   return {
     beginLoad: async (request, signal) => {
@@ -64,7 +64,7 @@ export function grpcLoadMaster(address: string): LoadMaster {
           return await begin();
         } catch (thrown) {
           const isRetried = left > 0 && reached && isConnectionLost(thrown) && !signal.aborted;
-          if (!isRetried) throw explainUnreachable(thrown, address, reached);
+          if (!isRetried) throw explainMasterError(thrown, address, reached);
         }
         await delay(BEGIN_RETRY_MS);
       }
@@ -92,21 +92,6 @@ export function grpcLoadMaster(address: string): LoadMaster {
   };
 }
 
-function explainUnreachable(thrown: unknown, address: string, reached: boolean): SteleError {
-  const error = toSteleError(thrown);
-  if (!isConnectionLost(error)) return error;
-  const text = reached
-    ? `The master at ${address} does not answer any more; the same command goes on from here once it does.`
-    : `No master answers at ${address}; start one with \`stele up\`, or name it with --master.`;
-  return new SteleError('UNAVAILABLE', text, { cause: thrown });
-}
-
-/** UNAVAILABLE, and not in the master's own words. */
-function isConnectionLost(thrown: unknown): boolean {
-  const error = toSteleError(thrown);
-  return error.code === 'UNAVAILABLE' && !hasSteleCode(error.cause);
-}
-
 const UNANSWERED: ReadonlySet<ErrorCode> = new Set([
   'UNAVAILABLE',
   'DEADLINE_EXCEEDED',
@@ -122,13 +107,5 @@ export function isAnswerLost(thrown: unknown): boolean {
   if (!(thrown instanceof SteleError)) return false;
   if (thrown.code === 'OUTCOME_UNKNOWN') return true;
   if (!UNANSWERED.has(thrown.code)) return false;
-  let cause: unknown = thrown.cause;
-  while (cause instanceof SteleError) cause = cause.cause;
-  return !hasSteleCode(cause);
-}
-
-/** Whether the peer itself said UNAVAILABLE, and in its own words. */
-function hasSteleCode(cause: unknown): boolean {
-  if (!(cause instanceof Error) || !('metadata' in cause)) return false;
-  return (cause as ServiceError).metadata?.get('stele-code').length > 0;
+  return isWithoutOwnWords(thrown);
 }

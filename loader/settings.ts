@@ -33,9 +33,7 @@ function memoryDefault(): string {
 const LOAD_FORMATS = ['auto', 'line', 'csv', 'tsv', 'jsonl'] as const;
 
 export const loadSettings = settingsOf({
-  master: option.text('gRPC address of the master', '127.0.0.1:8400', {
-    placeholder: 'HOST:PORT',
-  }),
+  master: option.address('gRPC address of the master', '127.0.0.1:8400'),
   format: option.choice('format of the input; auto goes by the ending', LOAD_FORMATS, 'auto'),
   key: option.optionalText(
     'column of the key: a name or a 1-based number; in jsonl a path, user.id',

@@ -21,6 +21,8 @@ import type { Socket } from 'node:net';
 
 /** What a peer has to accept a connection, and then to say its first word. */
 const DIAL_MS = 5000;
+/** Why such a connection failed: something that stands still listens at the address. */
+export const NO_WORD = 'it accepts connections and says nothing';
 /** What an established connection has to say its last words. */
 const CLOSE_MS = 1000;
 
@@ -92,7 +94,7 @@ class Connector implements SecureConnector {
   }
 
   connect(socket: Socket): Promise<{ socket: Socket; secure: boolean }> {
-    this.#watch(socket);
+    this.#watch(socket, new Error(NO_WORD));
     return Promise.resolve({ socket, secure: false });
   }
 
@@ -109,11 +111,14 @@ class Connector implements SecureConnector {
     }
   }
 
-  #watch(socket: Socket): void {
+  /** `silence`: what the socket fails with if its peer says nothing. */
+  #watch(socket: Socket, silence?: Error): void {
     if (this.#destroyed) socket.destroy();
     this.#sockets.add(socket);
+    // grpc-js listens only once it has made a session of it.
+    socket.on('error', () => undefined);
     const timer = setTimeout(() => {
-      if (socket.bytesRead === 0) socket.destroy();
+      if (socket.bytesRead === 0) socket.destroy(silence);
     }, this.#dialMs);
     timer.unref();
     socket.once('close', () => {

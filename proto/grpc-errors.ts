@@ -6,13 +6,14 @@ import type { ServiceError, StatusObject } from '@grpc/grpc-js';
 import { ERROR_TABLE, SteleError, isErrorCode, toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 
-const CODE_KEY = 'stele-code';
+/** Trailing metadata of an error that Stele made itself. */
+export const STELE_CODE_KEY = 'stele-code';
 
 /** What a gRPC handler hands to its callback, or destroys its stream with. */
 export function toGrpcError(thrown: unknown): Error & StatusObject {
   const error = toSteleError(thrown);
   const metadata = new Metadata();
-  metadata.set(CODE_KEY, error.code);
+  metadata.set(STELE_CODE_KEY, error.code);
   // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- the table's numbers are grpc statuses
   return Object.assign(new Error(error.message), {
     code: ERROR_TABLE[error.code].grpc,
@@ -27,7 +28,7 @@ export function toGrpcError(thrown: unknown): Error & StatusObject {
  */
 export function steleErrorFromGrpc(thrown: unknown, peer: string): SteleError {
   if (!isServiceError(thrown)) return toSteleError(thrown);
-  const sent = thrown.metadata?.get(CODE_KEY)[0];
+  const sent = thrown.metadata?.get(STELE_CODE_KEY)[0];
   if (typeof sent === 'string' && isErrorCode(sent)) {
     return new SteleError(sent, thrown.details, { cause: thrown });
   }

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runCommandLine } from '../../cli/program.ts';
+import { loadAllVerbs } from '../../cli/verbs.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { RecordingOutput } from './recording-output.ts';
 import { startRespServer } from './resp-server.ts';
@@ -50,6 +51,11 @@ describe('wrong usage', () => {
     [['verify'], /Name segment files, or a folder with --data-dir/],
     [['config', 'nope'], /There is no verb 'nope'/],
     [['--log-level', 'loud', 'keyspaces'], /--log-level: 'loud' is not known/],
+    [['nodes', '--master', 'http://127.0.0.1:8400'], /--master: 'http.*' is not HOST:PORT; write/],
+    [['nodes', '--master', ':8400'], /--master: ':8400' is not HOST:PORT/],
+    [['load', 'ks', 'x', '--master', '127.0.0.1:99999'], /--master: '.*' is not HOST:PORT/],
+    [['load', 'ks', 'x', '--dry-run', '--master', '127.0.0.1'], /--master: '.*' is not HOST:PORT/],
+    [['datanode', '--id', 'a', '--master', ' 127.0.0.1:1'], /--master: '.*' is not HOST:PORT/],
   ])('%j ends with 2 and one sentence that helps', async (args, sentence) => {
     const { code, stdout, stderr } = await stele(args);
     expect(stderr).toMatch(sentence);
@@ -59,11 +65,17 @@ describe('wrong usage', () => {
   });
 });
 
+it('takes --master everywhere as an address', async () => {
+  const verbs = await loadAllVerbs();
+  const kinds = verbs.flatMap(({ schema }) => schema.options['master']?.kind ?? []);
+  expect(kinds.length).toBeGreaterThan(15);
+  expect(new Set(kinds)).toEqual(new Set(['address']));
+});
+
 describe('failure', () => {
   it.each<[string[], RegExp, number?]>([
     [['keyspaces', '--master', NOBODY], /No master answers at 127.0.0.1:1; start one with/, 4],
     [['cli', '-p', '1', 'PING'], /Nothing answers at 127.0.0.1:1 \(connection refused\); start/, 4],
-    [['keyspaces', '--master', '127.0.0.1'], /'127.0.0.1' names no port; write HOST:PORT/, 2],
     [['help', 'nosuch'], /There is no verb 'nosuch'; `stele --help` lists/, 2],
     [['verify', '/no/such.seg'], /There is no file \/no\/such.seg/],
     [['verify', '--data-dir', '/no/such'], /There is no folder \/no\/such/],

@@ -276,7 +276,7 @@ describe('a load that cannot begin', () => {
     const error = await failure(load([file], { master: '127.0.0.1:1' }));
     expect(error.code).toBe('UNAVAILABLE');
     expect(error.message).toBe(
-      'No master answers at 127.0.0.1:1; start one with `stele up`, or name it with --master.',
+      'No master answers at 127.0.0.1:1; start one with `stele up`, or name its gRPC port with --master.',
     );
     expect(leftBehind()).toEqual([]);
   });

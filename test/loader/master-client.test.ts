@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { grpcLoadMaster } from '../../loader/master-client.ts';
 import type { LoadMaster } from '../../loader/master-client.ts';
 import { BeginLoadRequest } from '../../proto/gen/stele/v1/load.ts';
+import { startGrpcPeer, startMutePeer } from '../support/peers.ts';
 import { until } from '../support/stele-process.ts';
 import { FakeMaster } from './fake-cluster.ts';
 
@@ -35,3 +36,22 @@ test('a master that goes on refusing is not asked for ever', async () => {
   await expect(answer).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   expect(master.beginFailures).toHaveLength(5);
 });
+
+test('a datanode that a load is told to take for its master is said to be none', async () => {
+  const { port } = await startGrpcPeer({ answers: true });
+  const client = grpcLoadMaster(`127.0.0.1:${port}`);
+  onTestFinished(() => client.close());
+  const answer = client.beginLoad(request, new AbortController().signal);
+  await expect(answer).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining('is not a master (a datanode, perhaps)') as string,
+  });
+});
+
+test('a load says of a master that stands still that it does not answer in time', async () => {
+  const { port } = await startMutePeer();
+  const client = grpcLoadMaster(`127.0.0.1:${port}`);
+  onTestFinished(() => client.close());
+  const answer = client.beginLoad(request, new AbortController().signal);
+  await expect(answer).rejects.toThrow(/did not answer in time: it accepts connections and says/);
+}, 20_000);
