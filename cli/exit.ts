@@ -26,6 +26,7 @@ export function exitCodeOfSignal(signal: InterruptSignal): number {
 
 export const EXIT_GATE = 3;
 export const EXIT_NOT_READY = 4;
+const EXIT_NOT_ALLOWED = 5;
 
 /** Codes whose exit code tells a script what to do next; every other code is EXIT_FAILED. */
 const EXIT_CODES: ReadonlyMap<ErrorCode, number> = new Map([
@@ -38,6 +39,7 @@ const EXIT_CODES: ReadonlyMap<ErrorCode, number> = new Map([
   ['OUTCOME_UNKNOWN', EXIT_NOT_READY],
   ['REPLICAS_MISSING', EXIT_NOT_READY],
   ['SUSPENDED', EXIT_NOT_READY],
+  ['PERMISSION_DENIED', EXIT_NOT_ALLOWED],
   ['CANCELLED', exitCodeOfSignal('SIGINT')],
 ]);
 
@@ -60,8 +62,8 @@ export function sentenceOf(thrown: unknown): string {
 }
 
 /**
- * Writes the error to stderr: as a sentence, or with `asJson` as `{"error":{"code","message"}}` on one line
- * (and the stack under STELE_DEBUG). Returns the exit code.
+ * Writes the error to stderr: as a sentence, or with `asJson` as `{"error":{"code","message"}}` on one line;
+ * under STELE_DEBUG with its stack. Returns the exit code.
  */
 export function reportError(
   output: Output,
@@ -70,9 +72,12 @@ export function reportError(
   asJson = false,
 ): number {
   const thrown = isFolderGone(caught) ? folderGone(caught) : caught;
-  if (asJson) output.errorLine(errorJson(codeOf(thrown), sentenceOf(thrown)));
-  else output.errorLine(`stele: ${sentenceOf(thrown)}`);
-  if (environment['STELE_DEBUG'] === '1') output.errorLine(stackOf(thrown));
+  const stack = environment['STELE_DEBUG'] === '1' ? stackOf(thrown) : undefined;
+  if (asJson) output.errorLine(errorJson(codeOf(thrown), sentenceOf(thrown), stack));
+  else {
+    output.errorLine(`stele: ${sentenceOf(thrown)}`);
+    if (stack !== undefined) output.errorLine(stack);
+  }
   return exitCodeOfError(thrown);
 }
 
@@ -89,8 +94,18 @@ function folderGone(cause: unknown): SteleError {
 }
 
 /** What stderr holds of an error under `-o json`. */
-export function errorJson(code: ErrorCode, message: string): string {
-  return JSON.stringify({ error: { code, message } });
+export function errorJson(code: ErrorCode, message: string, stack?: string): string {
+  return JSON.stringify({ error: { code, message, stack } });
+}
+
+/**
+ * Writes what is worth knowing and no error to stderr: as a sentence, or with `asJson` as
+ * `{"notice":{"message"}}` on one line, so that all of stderr can be parsed.
+ */
+export function reportNotice(output: Output, sentence: string, asJson: boolean): void {
+  output.errorLine(
+    asJson ? JSON.stringify({ notice: { message: sentence } }) : `stele: ${sentence}`,
+  );
 }
 
 export function codeOf(thrown: unknown): ErrorCode {

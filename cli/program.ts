@@ -12,7 +12,7 @@ import { SteleError } from '../base/errors.ts';
 import { giveWay } from '../base/give-way.ts';
 import { shorten } from '../base/ids.ts';
 import type { LogLevel } from '../base/log.ts';
-import { errorJson, EXIT_OK, EXIT_USAGE, reportError } from './exit.ts';
+import { errorJson, EXIT_OK, EXIT_USAGE, reportError, reportNotice } from './exit.ts';
 import { addOptions, givenFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { readSettingsFile, serviceLinks, settingsEnvironment } from './settings-sources.ts';
@@ -69,7 +69,7 @@ export async function runCommandLine(
     await program.parseAsync([...words], { from: 'user' });
     const command = program.commands.find((one) => one.name() === verb?.name);
     if (verb === undefined || command === undefined) return EXIT_OK;
-    return await runVerb(verb, command, output, environment);
+    return await runVerb(verb, command, output, environment, asJson);
   } catch (thrown) {
     // commander has said its sentence already; help and --version come this way with code 0.
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
@@ -176,6 +176,7 @@ async function runVerb(
   command: Command,
   output: Output,
   environment: Readonly<NodeJS.ProcessEnv>,
+  asJson: boolean,
 ): Promise<number> {
   const globalSchema = globalSettings(verb.logLevel ?? 'warn');
   const globalFlags = {
@@ -185,7 +186,8 @@ async function runVerb(
   const variables = settingsEnvironment(environment);
   const names = optionsOf(verb.schema).map((info) => info.environment);
   for (const name of serviceLinks(environment, names)) {
-    output.errorLine(`stele: ${name} is the address of a Kubernetes service and is not used.`);
+    const sentence = `${name} is the address of a Kubernetes service and is not used.`;
+    reportNotice(output, sentence, asJson);
   }
   const askedPath = globalFlags['config'] ?? variables['STELE_CONFIG'];
   const file = await readSettingsFile(typeof askedPath === 'string' ? askedPath : undefined);

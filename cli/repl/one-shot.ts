@@ -3,7 +3,7 @@
 
 import { createInterface } from 'node:readline';
 import { SteleError } from '../../base/errors.ts';
-import { EXIT_FAILED, EXIT_NOT_READY, EXIT_OK } from '../exit.ts';
+import { errorJson, EXIT_FAILED, EXIT_NOT_READY, EXIT_OK } from '../exit.ts';
 import type { Output } from '../output.ts';
 import { formatReplyRawTo, formatReplyTo } from './format-reply.ts';
 import { helpText } from './help.ts';
@@ -55,7 +55,10 @@ export async function runPiped(
     if (/^\s*(?:#|$)/.test(line)) continue;
     const args = splitArguments(line);
     if (args === undefined) {
-      output.errorLine('stele: Invalid argument(s): the quotes do not balance.');
+      const sentence = 'Invalid argument(s): the quotes do not balance.';
+      output.errorLine(
+        form === 'json' ? errorJson('INVALID_ARGUMENT', sentence) : `stele: ${sentence}`,
+      );
       code = EXIT_FAILED;
       continue;
     }

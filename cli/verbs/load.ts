@@ -21,6 +21,7 @@ import {
   EXIT_OK,
   exitCodeOfSignal,
   INTERRUPT_SIGNALS,
+  reportNotice,
 } from '../exit.ts';
 import type { InterruptSignal } from '../exit.ts';
 import { dryRunJson, sampleJson, writeDryRun, writeSample } from '../load-preview.ts';
@@ -179,7 +180,7 @@ async function watched(
   const display =
     values.output === 'json' ? undefined : new ProgressDisplay(output, monotonicNowMs);
   const onNotice = (sentence: string): void => {
-    if (display === undefined) output.errorLine(`stele: ${sentence}.`);
+    if (display === undefined) reportNotice(output, `${sentence}.`, true);
     else display.note(`stele: ${sentence}.`);
   };
   const interrupt = watchForInterrupt();

@@ -4,7 +4,7 @@
 import { SteleError } from '../../base/errors.ts';
 import { nodeId, shorten } from '../../base/ids.ts';
 import { listingOptions } from '../client-settings.ts';
-import { EXIT_OK } from '../exit.ts';
+import { EXIT_OK, reportNotice } from '../exit.ts';
 import { printJson } from '../json-output.ts';
 import { option, settingsOf } from '../../base/config.ts';
 import { defineVerb } from '../verb.ts';
@@ -53,7 +53,8 @@ export const node = defineVerb({
       const { restartAll } = await import('../restart-all.ts');
       // With -o json stdout has the one line of the end.
       const isJson = values.output === 'json';
-      const tell = (line: string): void => (isJson ? output.errorLine(line) : output.line(line));
+      const tell = (line: string): void =>
+        isJson ? reportNotice(output, `${line}.`, true) : output.line(line);
       const { after, deadline: deadlineMs, force } = values;
       const count = await withAdmin(values, (admin) =>
         restartAll(admin, { after, deadlineMs, force, tell }),

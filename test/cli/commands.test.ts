@@ -112,10 +112,29 @@ describe('failure', () => {
     });
   });
 
+  it('has one JSON object on each line of stderr, notices and all', async () => {
+    const folder = tempDir();
+    writeFileSync(join(folder, 'a.data'), 'a 1\n');
+    writeFileSync(join(folder, 'notes.pdf'), 'x');
+    const own = ['--work-dir', join(tempDir(), 'work'), '--master', NOBODY];
+    const words = ['load', 'ks', folder, '--dry-run', '-o', 'json', ...own];
+    const { code, stderr } = await stele(words);
+    expect(code).toBe(0);
+    const told = stderr.trimEnd().split('\n');
+    expect(told.map((line) => JSON.parse(line) as unknown)).toContainEqual({
+      notice: { message: expect.stringMatching(/^[^\n]*notes[.]pdf[^\n]*[.]$/) as string },
+    });
+  });
+
   it('shows where it comes from only under STELE_DEBUG', async () => {
     const { stderr } = await stele(['verify', '/no/such.seg'], { STELE_DEBUG: '1' });
     expect(stderr).toMatch(/^stele: There is no file/);
     expect(stderr).toMatch(/\n +at /);
+    const words = ['verify', '/no/such.seg', '-o', 'json'];
+    const json = await stele(words, { STELE_DEBUG: '1' });
+    expect(JSON.parse(json.stderr)).toMatchObject({
+      error: { stack: expect.stringMatching(/\n +at /) as string },
+    });
   });
 });
 

@@ -1,7 +1,9 @@
 import { status } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
-import { ERROR_TABLE, isErrorCode } from '../../base/errors.ts';
-import { readDoc, tableRows } from './markdown.ts';
+import { ERROR_TABLE, isErrorCode, SteleError } from '../../base/errors.ts';
+import type { ErrorCode } from '../../base/errors.ts';
+import { exitCodeOfError } from '../../cli/exit.ts';
+import { readDoc, section, tableRows } from './markdown.ts';
 
 const page = readDoc('docs/errors.md');
 
@@ -16,6 +18,19 @@ test('docs/errors.md gives every code its gRPC status, HTTP status, RESP prefix 
   );
   expect(documented).toEqual(expected);
   expect(rows).toHaveLength(Object.keys(ERROR_TABLE).length);
+});
+
+test('docs/operations.md says with which exit code each code ends', () => {
+  const rows = tableRows(section(readDoc('docs/operations.md'), 'Scripts'));
+  const documented = rows.flatMap(([exit = '', , codes = '']) =>
+    [...codes.matchAll(/[A-Z_]{2,}/g)].map(([code]) => [code, exit]),
+  );
+  const codes = Object.keys(ERROR_TABLE) as ErrorCode[];
+  const expected = codes
+    .map((code) => [code, exitCodeOfError(new SteleError(code, 'x.'))] as const)
+    .filter(([, exit]) => exit !== 1)
+    .map(([code, exit]) => [code, exit < 128 ? String(exit) : '129, 130, 143']);
+  expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(expected));
 });
 
 test('docs/errors.md says of every code what it means and what to do', () => {

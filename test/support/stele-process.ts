@@ -168,10 +168,10 @@ export async function until(
   }
 }
 
-/** `stderr` with the errors that `-o json` writes as the sentences that people get without it. */
+/** `stderr` with the errors and notices of `-o json` as the sentences that people get without it. */
 export function sentencesOf(stderr: string): string {
-  return stderr.replaceAll(/^\{"error":.*$/gm, (line) => {
-    const { error } = JSON.parse(line) as { error: { message: string } };
-    return `stele: ${error.message}`;
+  return stderr.replaceAll(/^\{"(?:error|notice)":.*$/gm, (line) => {
+    const { error, notice } = JSON.parse(line) as Record<string, { message: string }>;
+    return `stele: ${(error ?? notice)?.message}`;
   });
 }
