@@ -36,6 +36,7 @@ import { versionId } from './catalog/records.ts';
 import type { KeyspaceRecord, LoadRecord } from './catalog/records.ts';
 import { Committer } from './commit.ts';
 import { canLoad, loadTargets } from './core/load-targets.ts';
+import { mayServe } from './core/membership.ts';
 import type { Leader } from './leader.ts';
 import { LoadLeases, PROGRESS_INTERVAL_MS } from './load-leases.ts';
 import { LoadEnds } from './load-ends.ts';
@@ -136,10 +137,14 @@ export class Loads {
   }
 
   #requireServing(): void {
-    if (canLoad(this.#leader.world)) return;
+    const { world } = this.#leader;
+    if (canLoad(world)) return;
+    const leaver = [...world.nodes.values()].find(mayServe);
     throw new SteleError(
       'UNAVAILABLE',
-      'No datanode serves, so there is nowhere to load to; start datanodes and try again.',
+      leaver === undefined
+        ? 'No datanode serves, so there is nowhere to load to; start datanodes and try again.'
+        : `Every datanode that serves is being drained, so there is nowhere to load to; keep one with \`stele node resume ${leaver.id}\`, or start another one.`,
     );
   }
 

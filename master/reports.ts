@@ -31,7 +31,7 @@ import { isServing } from './core/membership.ts';
 import type { NodeStatus } from './core/membership.ts';
 import { countCopies } from './core/repair.ts';
 import { nodeState, nodeView } from './core/routes.ts';
-import { currentDatasets, holdsShard, ownersOf, servesShard } from './core/world.ts';
+import { currentDatasets, eligibleNodes, holdsShard, ownersOf, servesShard } from './core/world.ts';
 import type { Dataset, World } from './core/world.ts';
 import { actorText, movesOf } from './event-report.ts';
 import type { Leader } from './leader.ts';
@@ -72,6 +72,12 @@ function reasonsOf(leader: Leader): string[] {
     const troubles = [readsTrouble(node), ofView].filter((trouble) => trouble !== '');
     return troubles.length === 0 ? [] : [`datanode ${node.id}: ${troubles.join('; ')}`];
   });
+  const [leaver] = nodes;
+  if (leaver !== undefined && eligibleNodes(world).length === 0) {
+    reasons.push(
+      `every datanode that serves is being drained, so no copy is safe; keep one with \`stele node resume ${leaver.id}\``,
+    );
+  }
   if (world.awaitsStrangers) {
     reasons.push('the catalog is an older copy: datanodes that it does not know may yet register');
   }

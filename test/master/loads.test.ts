@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LoadState } from '../../proto/gen/stele/v1/load.ts';
+import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import { ControlPlane, until } from './control-plane.ts';
 
 let plane: ControlPlane;
@@ -46,6 +47,22 @@ describe('a load', () => {
       message: expect.stringContaining('nowhere to load to') as string,
     });
   });
+});
+
+test('a load does not begin where all datanodes are being drained, and says so', async () => {
+  for (const nodeId of ['a', 'b']) await plane.operations.drainNode(nodeId);
+  await until(() => plane.leader.world.draining.size === 2, 'the drain of both');
+  await expect(plane.begin('prices')).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+    message: expect.stringMatching(/is being drained, .* `stele node resume [ab]`/) as string,
+  });
+  const request = { waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 };
+  const { reasons, status } = await plane.operations.health(request);
+  expect(status).toBe(HealthStatus.YELLOW);
+  expect(reasons).toEqual([expect.stringMatching(/^every datanode .* `stele node resume [ab]`$/)]);
+  await plane.operations.resumeNode('b');
+  await until(() => plane.leader.world.draining.size === 1, 'the resume of one');
+  await plane.begin('prices');
 });
 
 describe('a second load into a keyspace', () => {
