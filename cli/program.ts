@@ -17,6 +17,7 @@ import { addOptions, givenFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { readSettingsFile, serviceLinks, settingsEnvironment } from './settings-sources.ts';
 import type { SettingsFile } from './settings-sources.ts';
+import { nearSuggestions } from './suggestions.ts';
 import type { Verb } from './verb.ts';
 import { loadAllVerbs, VERBS } from './verbs.ts';
 
@@ -66,7 +67,7 @@ export async function runCommandLine(
       return EXIT_USAGE;
     }
     refuseUnknownTopic(words);
-    await program.parseAsync([...words], { from: 'user' });
+    await program.parseAsync(parsedWords(words), { from: 'user' });
     const command = program.commands.find((one) => one.name() === verb?.name);
     if (verb === undefined || command === undefined) return EXIT_OK;
     return await runVerb(verb, command, output, environment, asJson);
@@ -85,6 +86,14 @@ function refuseUnknownTopic(words: readonly string[]): void {
     'INVALID_ARGUMENT',
     `There is no verb '${shorten(topic)}'; \`stele --help\` lists them all.`,
   );
+}
+
+/** `stele nosuch --help`: commander would print the general help. */
+function parsedWords(words: readonly string[]): string[] {
+  const chosen = chosenWord(words);
+  const isStranger = chosen !== undefined && !VERBS.has(chosen);
+  const asksHelp = words.some((word) => word === '--help' || word === '-h');
+  return isStranger && asksHelp ? [chosen] : [...words];
 }
 
 /** The verb's name: the first word that is neither a global option nor `help`. */
@@ -150,11 +159,11 @@ function globalOptionsBeside(verb: Verb): OptionInfo[] {
 
 /** commander's `error: ...` as one sentence with the next step, or as an error in JSON. */
 function usageError(text: string, chosen: Verb | undefined, asJson: boolean): string {
-  const sentence = text
+  const oneLine = text
     .trim()
     .replace(/^error: /, '')
-    .replaceAll('\n', ' ')
-    .replace(/[.]$/, '');
+    .replaceAll('\n', ' ');
+  const sentence = nearSuggestions(oneLine).replace(/[.]$/, '');
   const help = chosen === undefined ? 'stele --help' : `stele ${chosen.name} --help`;
   const whole = `${sentence}; \`${help}\` lists what there is.`;
   return asJson ? `${errorJson('INVALID_ARGUMENT', whole)}\n` : `stele: ${whole}\n`;

@@ -49,18 +49,25 @@ export async function* verifyFiles(files: Iterable<FileToVerify>): AsyncGenerato
 
 /**
  * The segment files of a datanode's data folder, or of every datanode below a `stele up` folder.
- * Throws INPUT_NOT_FOUND when there is no such folder.
+ * Throws INPUT_NOT_FOUND when there is no such folder, and for one that is neither: a check that looked at
+ * nothing must not pass for one that found nothing wrong.
  */
 export async function segmentFilesIn(dataDir: string): Promise<FileToVerify[]> {
   if (!existsSync(dataDir)) {
     throw new SteleError('INPUT_NOT_FOUND', `There is no folder ${dataDir}.`);
   }
   const candidates = [dataDir, ...(await readdir(dataDir)).map((name) => join(dataDir, name))];
-  const files: FileToVerify[] = [];
-  for (const folder of candidates.map((candidate) => join(candidate, SEGMENTS_FOLDER))) {
-    if (!existsSync(folder)) continue;
-    files.push(...(await segmentFilesBelow(folder)));
+  const folders = candidates
+    .map((one) => join(one, SEGMENTS_FOLDER))
+    .filter((one) => existsSync(one));
+  if (folders.length === 0) {
+    throw new SteleError(
+      'INPUT_NOT_FOUND',
+      `${dataDir} is no data folder of a datanode, nor of \`stele up\`: there is no ${SEGMENTS_FOLDER}/ in it; check --data-dir.`,
+    );
   }
+  const files: FileToVerify[] = [];
+  for (const folder of folders) files.push(...(await segmentFilesBelow(folder)));
   return files;
 }
 

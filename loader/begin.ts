@@ -14,6 +14,7 @@ import { SteleError, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { LoadMode } from '../proto/gen/stele/v1/load.ts';
 import type { BeginLoadResponse } from '../proto/gen/stele/v1/load.ts';
+import { isWithoutOwnWords } from '../proto/master-errors.ts';
 import { localBinding, runBinding } from './binding.ts';
 import { CheckpointWriter, readCheckpoint } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
@@ -81,6 +82,7 @@ export async function beginLoad(context: BeginContext): Promise<Begun> {
     );
   const response = await resumeOrBegin(ask, earlierId, notice).catch((thrown: unknown) => {
     if (!isAnswerLost(thrown) || !master.wasReached()) dropWorkToken(folder.path);
+    if (isRefused(thrown)) rmSync(folder.spool, { recursive: true, force: true });
     throw thrown;
   });
   const { loadId, shardCount } = response;
@@ -98,6 +100,12 @@ export async function beginLoad(context: BeginContext): Promise<Begun> {
     { chunks: kept.chunks.values(), shards: kept.shards.values() },
   );
   return { response, binding, kept, checkpoint };
+}
+
+/** The master will never take this load, so nothing that it has unpacked is of use: the keyspace cannot have that name. */
+function isRefused(thrown: unknown): boolean {
+  const error = toSteleError(thrown);
+  return error.code === 'INVALID_ARGUMENT' && !isWithoutOwnWords(error);
 }
 
 /** The whole input is read for it: much less work than loading it. */

@@ -28,6 +28,7 @@ import { unzstd } from './unzstd.ts';
 import type { WindowRoom } from './unzstd.ts';
 
 const READ_BYTES = 256 * 1024;
+const STREAM_NAME = /^(?:utf16-)?stream-/;
 
 export interface Spooled {
   readonly path: string;
@@ -104,13 +105,19 @@ async function spooledBefore(folder: string, name: string): Promise<string | und
   return undefined;
 }
 
+/** Whether a later load could use this file of a spool folder again: not what came by a stream. */
+export function isReusable(fileName: string): boolean {
+  return !STREAM_NAME.test(fileName);
+}
+
 function finalName(name: string, byteCount: number, crc: number): string {
   return `${name}-${byteCount}-${crc.toString(16).padStart(8, '0')}.spool`;
 }
 
 function spoolName({ isStream, modifiedMs, path, sizeBytes }: FoundInput): string {
   const identity = isStream ? [path] : [path, sizeBytes, modifiedMs];
-  return createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16);
+  const hash = createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16);
+  return isStream ? `stream-${hash}` : hash;
 }
 
 /** Bytes as they come, each piece counted; ends with an error when the load is stopped. */

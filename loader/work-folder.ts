@@ -25,6 +25,7 @@ import { workFolderName } from './binding.ts';
 import { hasCheckpoint } from './checkpoint.ts';
 import { workFolderFull } from './disk-reserve.ts';
 import type { FoundInput } from './inputs.ts';
+import { isReusable } from './spool.ts';
 import { hasWorkToken } from './work-token.ts';
 
 const DEFAULT_FOLDER = join('.stele', 'loads');
@@ -137,7 +138,7 @@ function open(path: string, about: WorkAbout): WorkFolder {
 }
 
 function isSpooled(spool: string): boolean {
-  return existsSync(spool) && readdirSync(spool).length > 0;
+  return existsSync(spool) && readdirSync(spool).some(isReusable);
 }
 
 /** Deletes a work folder; the lock last, so that nobody begins in a half-deleted one. */

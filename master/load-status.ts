@@ -1,9 +1,12 @@
 // What is told of a load: its record, and for a running one the numbers of its last report.
 
+import { SteleError } from '../base/errors.ts';
 import { LoadMode, LoadState } from '../proto/gen/stele/v1/load.ts';
 import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
 import type { CatalogState } from './catalog/catalog.ts';
-import type { LoadRecord } from './catalog/records.ts';
+import { findKeyspace, requireKeyspace } from './catalog/queries.ts';
+import type { KeyspaceRecord, LoadRecord } from './catalog/records.ts';
+import { wasThere } from './event-report.ts';
 import { LEASE_MS } from './load-leases.ts';
 import type { LoadLeases } from './load-leases.ts';
 
@@ -55,6 +58,20 @@ export function describeLoad(
     reason: load.reason ?? (isOpen && isInterrupted ? 'its loader is silent' : ''),
     silentMs,
   };
+}
+
+/**
+ * The keyspace whose loads are asked for. One of which nothing became is among them: its loads say why. Throws
+ * KEYSPACE_NOT_FOUND, and says of one that was dropped that its loads went with it.
+ */
+export function keyspaceOfLoads(state: CatalogState, name: string): KeyspaceRecord {
+  const known = findKeyspace(state, name);
+  if (known !== undefined) return known;
+  if (!wasThere(state, name)) return requireKeyspace(state, name);
+  throw new SteleError(
+    'KEYSPACE_NOT_FOUND',
+    `There is no keyspace '${name}' any more, and the records of its loads went with it; \`stele events ${name}\` has what is known of them.`,
+  );
 }
 
 /** Running loads first, then by the time they began. */

@@ -31,7 +31,7 @@ import {
 } from './catalog/load-transitions.ts';
 import type { BegunLoad } from './catalog/load-transitions.ts';
 import { removeGhosts } from './catalog/keyspace-transitions.ts';
-import { clusterOf, findKeyspace, requireKeyspace } from './catalog/queries.ts';
+import { clusterOf, findKeyspace } from './catalog/queries.ts';
 import { versionId } from './catalog/records.ts';
 import type { KeyspaceRecord, LoadRecord } from './catalog/records.ts';
 import { Committer } from './commit.ts';
@@ -40,7 +40,7 @@ import { mayServe } from './core/membership.ts';
 import type { Leader } from './leader.ts';
 import { LoadLeases, PROGRESS_INTERVAL_MS } from './load-leases.ts';
 import { LoadEnds } from './load-ends.ts';
-import { describeLoad, newestFirst } from './load-status.ts';
+import { describeLoad, keyspaceOfLoads, newestFirst } from './load-status.ts';
 
 /** A load that was silent for this long is ended for good: it keeps old versions from going. */
 const ABANDONED_MS = 3_600_000;
@@ -248,9 +248,7 @@ export class Loads {
   /** Running ones first, then the newest first; `keyspace` empty: of all. Throws KEYSPACE_NOT_FOUND. */
   list(keyspace: string): LoadStatus[] {
     const { state } = this.#leader.catalog;
-    // Of a keyspace of which nothing became, the loads say why.
-    const known = keyspace === '' ? undefined : findKeyspace(state, keyspace);
-    const uid = keyspace === '' ? undefined : (known ?? requireKeyspace(state, keyspace)).uid;
+    const uid = keyspace === '' ? undefined : keyspaceOfLoads(state, keyspace).uid;
     return [...state.load.values()]
       .filter((load) => uid === undefined || load.keyspaceUid === uid)
       .sort(newestFirst)

@@ -13,6 +13,7 @@ import type { KeyspaceName } from '../../base/ids.ts';
 import { durationText } from '../../base/units.ts';
 import { datanodeSettings } from '../../datanode/settings.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
+import { assertShardCount } from '../../ring/shard.ts';
 import { hostPort } from '../words.ts';
 
 const PORT_MAX = 65_535;
@@ -83,8 +84,14 @@ export function memoryWords(datanodes: number, source: SettingSource | undefined
   return ['--memory-max', String(share)];
 }
 
+/** Throws INVALID_ARGUMENT for what the first start of a cluster would be refused with, before anything is made. */
+export function checkPlan(plan: ClusterPlan): void {
+  assertShardCount(plan.shards);
+  checkPorts(plan);
+}
+
 /** Refuses ports that would run past the last one. */
-export function checkPorts(plan: ClusterPlan): void {
+function checkPorts(plan: ClusterPlan): void {
   for (const [flag, port] of Object.entries(portFlags(plan, undefined, (number) => number))) {
     if (Number(port) + plan.datanodes <= PORT_MAX) continue;
     throw new SteleError(

@@ -18,7 +18,7 @@ import type { StartedParts } from './cluster-processes.ts';
 import { openUpFolder } from './folder.ts';
 import type { ClearRequest } from './folder.ts';
 import { InProcessCluster } from './in-process.ts';
-import { checkLoadPaths, checkPorts, parseLoad } from './plan.ts';
+import { checkLoadPaths, checkPlan, parseLoad } from './plan.ts';
 import type { ClusterPlan } from './plan.ts';
 
 export interface UpOptions {
@@ -50,7 +50,7 @@ interface RunningParts {
  */
 export async function runUp(options: UpOptions): Promise<number> {
   const loads = options.loads.map(parseLoad);
-  checkPorts(options.plan);
+  checkPlan(options.plan);
   checkLoadPaths(loads);
   const log = createLogger('up', options.global);
   const parts = partsOf(options, log);

@@ -79,7 +79,9 @@ function keyspaceHappenings(
   const before = state.keyspace.get(uid);
   const about = { uid, keyspace: (record ?? before)?.name ?? '' };
   if (record === undefined) return [{ what: 'keyspace-removed', ...about }];
-  if (before === undefined) return [{ what: 'keyspace-created', ...about }];
+  if (before === undefined) {
+    return [{ what: 'keyspace-created', ...about, who: loaderOf(changes) }];
+  }
   const happenings: Happening[] = [];
   const changed = (what: string, from: unknown, to: unknown): void => {
     if (from !== to) happenings.push({ what, ...about, from: String(from), to: String(to) });

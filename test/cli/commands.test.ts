@@ -1,6 +1,6 @@
 // Command lines, run in this process: exit codes, sentences, and what goes to which stream.
 
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runCommandLine } from '../../cli/program.ts';
@@ -32,6 +32,10 @@ const VERBS =
 describe('wrong usage', () => {
   it.each<[string[], RegExp]>([
     [['statsu'], /unknown command 'statsu' \(Did you mean status\?\); `stele --help`/],
+    [['top'], /^stele: unknown command 'top'; `stele --help`/],
+    [['nosuch', '--help'], /unknown command 'nosuch'; `stele --help`/],
+    [['--log-level', 'warn', 'stauts', '-h'], /unknown command 'stauts' \(Did you mean status\?\)/],
+    [['up', '--shards', '100'], /100 is not a number of shards: use a power of two from 1 to/],
     [['keyspaces', '--mastr', 'x'], /unknown option '--mastr' \(Did you mean --master\?\)/],
     [['versions'], /missing required argument 'keyspace'; `stele versions --help`/],
     [['versions', 'a', 'b'], /too many arguments/],
@@ -65,6 +69,12 @@ describe('wrong usage', () => {
   });
 });
 
+it('makes no folder for a cluster that cannot be', async () => {
+  const folder = join(tempDir(), 'data');
+  expect((await stele(['up', '--shards', '100', '--data-dir', folder])).code).toBe(2);
+  expect(existsSync(folder)).toBe(false);
+});
+
 it('takes --master everywhere as an address', async () => {
   const verbs = await loadAllVerbs();
   const kinds = verbs.flatMap(({ schema }) => schema.options['master']?.kind ?? []);
@@ -79,6 +89,7 @@ describe('failure', () => {
     [['help', 'nosuch'], /There is no verb 'nosuch'; `stele --help` lists/, 2],
     [['verify', '/no/such.seg'], /There is no file \/no\/such.seg/],
     [['verify', '--data-dir', '/no/such'], /There is no folder \/no\/such/],
+    [['verify', '--data-dir', '/usr'], /\/usr is no data folder of a datanode, nor of `stele up`/],
     [['--config', '/no/such.yaml', 'nodes'], /\/no\/such.yaml does not exist; check --config/],
     [['load', 'ks', '/no/such.csv', '--dry-run'], /There is no file or folder '\/no\/such.csv'/],
     [['load', '--clear-work', 'nope'], /There is no work folder 'nope' in/],

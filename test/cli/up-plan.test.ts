@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { option, settingsOf } from '../../base/config.ts';
 import { nextBackoffMs } from '../../cli/up/backoff.ts';
 import {
-  checkPorts,
+  checkPlan,
   datanodeFlags,
   forwardedWords,
   masterFlags,
@@ -43,9 +43,13 @@ describe('the plan of stele up', () => {
     expect(masterFlags(plan, undefined)['grpc-port']).toBe(0);
   });
 
+  it('refuses a number of shards that no cluster can have', () => {
+    expect(() => checkPlan({ ...plan, shards: 100 })).toThrow(/100 is not a number of shards/);
+  });
+
   it('refuses ports that leave no room for the datanodes', () => {
-    expect(() => checkPorts({ ...plan, httpPort: 65_532 })).not.toThrow();
-    expect(() => checkPorts({ ...plan, httpPort: 65_533 })).toThrow(
+    expect(() => checkPlan({ ...plan, httpPort: 65_532 })).not.toThrow();
+    expect(() => checkPlan({ ...plan, httpPort: 65_533 })).toThrow(
       /--http-port 65533 leaves no room for 3 datanodes behind it; use at most 65532/,
     );
   });

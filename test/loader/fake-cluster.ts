@@ -2,7 +2,7 @@
 // keep what they are sent in memory, and verify it. They refuse and break on command.
 
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import type { sendUnaryData } from '@grpc/grpc-js';
+import type { sendUnaryData, StatusObject } from '@grpc/grpc-js';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
@@ -110,8 +110,8 @@ export class FakeMaster {
   committed: CommitLoadRequest | undefined;
   /** Not empty: loaders learn with their next report that they are cancelled. */
   cancelReason = '';
-  /** Each is the answer to one BeginLoad, as gRPC itself gives it. */
-  readonly beginFailures: { readonly code: number; readonly details: string }[] = [];
+  /** Each is the answer to one BeginLoad, as gRPC itself or toGrpcError gives it. */
+  readonly beginFailures: Partial<StatusObject>[] = [];
   /** Runs at the start of each commit; may throw. */
   beforeCommit: () => void = () => undefined;
   /** Runs at the end of each commit; if it throws, the commit's answer is lost. */

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { SteleError } from '../../base/errors.ts';
+import { toGrpcError } from '../../proto/grpc-errors.ts';
 import { ZSTD_FRAMES, rawFrame, sampleLines, skippableFrame } from '../support/zstd-frames.ts';
 import { failure, rowsText, setUp, write } from './load-setup.ts';
 
@@ -45,6 +47,21 @@ describe('a compressed input', () => {
     const packed = await load([file], { onConflict: 'last' });
     const plain = await load([write(folder, 'a.data', lines)], { onConflict: 'last' });
     expect(packed).toMatchObject({ rows: 24_090, loaded: 50, digest: plain.digest });
+  });
+
+  it('of a load that is refused for good leaves nothing, nor does a stream that cannot begin', async () => {
+    const { folder, leftBehind, load, master } = await setUp();
+    const file = write(folder, 'a.data.gz', gzipSync(BYTES));
+    const refused = toGrpcError(new SteleError('INVALID_ARGUMENT', 'Not this name.'));
+    const busy = toGrpcError(new SteleError('LOAD_IN_PROGRESS', 'Another one.'));
+    master.beginFailures.push(refused, busy, busy);
+    expect((await failure(load([file]))).message).toBe('Not this name.');
+    expect(leftBehind()).toEqual([]);
+    const stream = load(['-'], { format: 'line' }, { stdin: Readable.from([BYTES]) });
+    expect((await failure(stream)).code).toBe('LOAD_IN_PROGRESS');
+    expect(leftBehind()).toEqual([]);
+    expect((await failure(load([file]))).code).toBe('LOAD_IN_PROGRESS');
+    expect(leftBehind()).toHaveLength(1);
   });
 
   it('that is damaged commits nothing, leaves no spool, and names file and place', async () => {

@@ -206,6 +206,22 @@ describe('what is told of loads', () => {
   });
 });
 
+test('of a dropped keyspace it is told that the loads went with it, and what was done to it', async () => {
+  const events = async (keyspace: string): Promise<string[]> =>
+    (await plane.operations.listEvents({ keyspace, limit: 0 })).events.map(({ what }) => what);
+  await plane.load('prices');
+  await plane.operations.dropKeyspace({ keyspace: 'prices' });
+  await expect(list('prices')).rejects.toMatchObject({
+    code: 'KEYSPACE_NOT_FOUND',
+    message: expect.stringMatching(/'prices' any more, .* `stele events prices`/) as string,
+  });
+  expect(await events('prices')).toEqual(expect.arrayContaining(['load-committed', 'drop']));
+  await expect(events('nix')).rejects.toMatchObject({
+    code: 'KEYSPACE_NOT_FOUND',
+    message: expect.stringMatching(/no keyspace 'nix', and nothing is recorded of/) as string,
+  });
+});
+
 describe('a load that is cancelled', () => {
   test('learns it with its next report, and what it sent is deleted at once', async () => {
     await plane.load('prices');

@@ -81,6 +81,8 @@ describe('events', () => {
       keyspace: KEYSPACE,
       who: 'me@here',
     });
+    const creation = history.seen.find(({ what }) => what === 'keyspace-created');
+    expect(creation).toMatchObject({ who: 'me@here' });
     const began = ['keyspace-created >', 'load-begin >'];
     const done = [`load-committed >${first}`];
     expect(history.told().sort()).toEqual([...began, `commit 0>${first}`, ...done].sort());

@@ -1,0 +1,41 @@
+// Which of commander's suggestions are worth making: it takes `drop` for what somebody meant by `top`.
+
+/** Letters of a name for each one that may be wrong in it. */
+const LETTERS_PER_ERROR = 3;
+
+/** `sentence` with only the names in its `(Did you mean ...?)` that are near to the word it refuses. */
+export function nearSuggestions(sentence: string): string {
+  const word = /^unknown (?:command|option) '(?:--)?([^']*)'/.exec(sentence)?.[1];
+  if (word === undefined) return sentence;
+  return sentence.replace(/\s*\(Did you mean (?:one of )?([^?]*)\?\)/, (_all, list: string) => {
+    const near = list.split(', ').filter((name) => isNear(word, name.replace(/^--/, '')));
+    if (near.length === 0) return '';
+    return ` (Did you mean ${near.length > 1 ? 'one of ' : ''}${near.join(', ')}?)`;
+  });
+}
+
+function isNear(word: string, name: string): boolean {
+  return errorsBetween(word, name) * LETTERS_PER_ERROR <= Math.max(word.length, name.length);
+}
+
+/** Letters that are missing, too many, wrong, or in each other's place (optimal string alignment). */
+function errorsBetween(left: string, right: string): number {
+  let before: number[] = [];
+  let row = Array.from({ length: right.length + 1 }, (_unused, at) => at);
+  for (let i = 1; i <= left.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= right.length; j++) {
+      const isSame = left[i - 1] === right[j - 1];
+      const isSwapped =
+        i > 1 && j > 1 && left[i - 1] === right[j - 2] && left[i - 2] === right[j - 1];
+      next[j] = Math.min(
+        (row[j] ?? 0) + 1,
+        (next[j - 1] ?? 0) + 1,
+        (row[j - 1] ?? 0) + (isSame ? 0 : 1),
+        isSwapped ? (before[j - 2] ?? 0) + 1 : Infinity,
+      );
+    }
+    [before, row] = [row, next];
+  }
+  return row[right.length] ?? 0;
+}
