@@ -34,6 +34,7 @@ const FAULTS: readonly Action[] = [
   [3, 'pause datanode', pauseDatanode],
   [2, 'crash master', crashMaster],
   [2, 'pause master', (sim) => pauseFor(sim, sim.master, sim.random.int(200, 4_000))],
+  [1, 'restore', restoreCatalog],
   [3, 'cut a link', cutLink],
   [2, 'bad network', badNetwork],
   [1, 'empty disk', emptyDisk],
@@ -137,6 +138,21 @@ function crashMaster(sim: SimWorld): void {
   if (!sim.master.alive) return;
   sim.master.crash();
   restartLater(sim, sim.master, sim.random.int(100, 5_000));
+}
+
+/**
+ * The master's catalog goes back to a backup, which lacks the last changes. One that names files which have been
+ * allowed to go since is of no use to anybody, and is not put back.
+ */
+function restoreCatalog(sim: SimWorld): void {
+  const { judge, master } = sim;
+  if (!master.alive) return;
+  master.crash();
+  const needed = judge.needed();
+  const usable = master.backups.filter((backup) =>
+    [...judge.needed(backup)].every((name) => needed.has(name)),
+  );
+  master.restore(sim.random.pick(usable) ?? master.durable);
 }
 
 function cutLink(sim: SimWorld): void {

@@ -14,7 +14,7 @@
 //   replicas are on distinct nodes, in as many zones, and
 //   on as many hosts, as there are; view revisions rise      turnTaken
 
-import type { Change } from '../../master/catalog/catalog.ts';
+import type { CatalogState, Change } from '../../master/catalog/catalog.ts';
 import { isHeld } from '../../master/catalog/queries.ts';
 import type { AppendRecord } from '../../master/catalog/records.ts';
 import { addTotals, isSameTotals, totalsRecord } from '../../master/catalog/totals.ts';
@@ -60,6 +60,8 @@ export class SimJudge implements JudgePort {
   #lastView: { readonly epoch: number; readonly revision: number } = { epoch: 0, revision: 0 };
   /** Acknowledged to a loader. */
   readonly acknowledged: { readonly uid: string; readonly version: number }[] = [];
+  /** `<uid>/<version>` of those that a restored catalog knows nothing of. */
+  readonly #lost = new Set<string>();
   reads = { OK: 0, NOT_FOUND: 0, UNAVAILABLE: 0 };
 
   constructor(sim: SimWorld) {
@@ -165,9 +167,7 @@ export class SimJudge implements JudgePort {
     }
   }
 
-  /** Names of segments that a version in the durable catalog needs. */
-  needed(): Set<string> {
-    const { keyspace, manifest, version } = this.#sim.master.durable;
+  needed({ keyspace, manifest, version } = this.#sim.master.durable): Set<string> {
     const names = new Set<string>();
     for (const [ref, record] of version) {
       if (!isHeld(record) || keyspace.get(record.uid)?.state === 'DELETING') continue;
@@ -271,10 +271,17 @@ export class SimJudge implements JudgePort {
     }
   }
 
+  restored({ version }: CatalogState): void {
+    for (const { uid, version: number } of this.acknowledged) {
+      if (!version.has(`${uid}/${number}`)) this.#lost.add(`${uid}/${number}`);
+    }
+  }
+
   /** At the end: what was acknowledged is known, unless its keyspace was deleted or it was retired. */
   nothingLost(): void {
     const { keyspace, version } = this.#sim.master.durable;
     for (const { uid, version: number } of this.acknowledged) {
+      if (this.#lost.has(`${uid}/${number}`)) continue;
       if (!keyspace.has(uid)) {
         if (!this.#sim.dropped.has(uid))
           this.#fail(`keyspace ${uid} is gone, and nobody dropped it`);

@@ -32,6 +32,8 @@ import type { DatanodePort, MasterPort, SimWorld, Writer } from './sim-world.ts'
 const HEARTBEAT_MS = 500;
 const HEARTBEAT_DEADLINE_MS = 1_000;
 const ORDER_DEADLINE_MS = 5_000;
+/** Changes of the catalog that a backup may lack. */
+const BACKUPS_MAX = 40;
 
 interface Update {
   readonly writer: Writer;
@@ -43,6 +45,7 @@ export class SimMaster extends SimProcess implements MasterPort {
   readonly settings: ControlSettings;
   /** On disk. */
   durable: CatalogState = emptyCatalog();
+  readonly backups: CatalogState[] = [];
   state: ControlState;
   /** Of the last turn. */
   orders: ControlOrders | undefined;
@@ -81,14 +84,27 @@ export class SimMaster extends SimProcess implements MasterPort {
   }
 
   start(): void {
+    this.#start(false);
+  }
+
+  restore(backup: CatalogState): void {
+    this.durable = backup;
+    this.backups.length = 0;
+    this.#sim.judge.restored(backup);
+    this.#start(true);
+  }
+
+  #start(restored: boolean): void {
     this.life++;
     this.alive = true;
     this.paused = false;
     this.backlog.length = 0;
     const cluster = clusterOf(this.durable);
+    const { changes } = startEpoch(this.durable, cluster, { term: 't', restored });
+    const forgets = this.#sim.has('restore-gives-numbers-again');
     this.durable = applyChanges(
       this.durable,
-      startEpoch(this.durable, cluster, { term: 't' }).changes,
+      changes.filter(({ table }) => !forgets || table === 'epoch'),
     );
     this.state = beginControl(this.durable, this.settings, this.#sim.clock.nowMs);
     this.#updates = [];
@@ -114,6 +130,8 @@ export class SimMaster extends SimProcess implements MasterPort {
 
   #write(changes: readonly Change[]): void {
     this.durable = applyChanges(this.durable, changes);
+    this.backups.push(this.durable);
+    if (this.backups.length > BACKUPS_MAX) this.backups.shift();
   }
 
   /** One transition after the other; `done` when its changes are durable. */

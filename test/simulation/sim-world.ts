@@ -32,7 +32,8 @@ export type Defect =
   | 'missing-is-not-found'
   | 'merge-drops-delta'
   | 'merge-early'
-  | 'append-to-other';
+  | 'append-to-other'
+  | 'restore-gives-numbers-again';
 
 /** Something that must never be. */
 export class Violation extends Error {}
@@ -83,10 +84,14 @@ export interface MasterPort extends SimProcess {
   /** On disk. */
   readonly durable: CatalogState;
   readonly state: ControlState;
+  /** The catalog as it was after each of the last changes since the last restore, the latest one last. */
+  readonly backups: readonly CatalogState[];
   /** Commits that are under way, with the keyspace's uid: its manifests stay as they are. */
   readonly committing: Map<object, string>;
   start(): void;
   crash(): void;
+  /** Starts the master, which has crashed, on an older catalog. */
+  restore(backup: CatalogState): void;
   update<Result>(
     writer: Writer,
     run: (state: CatalogState) => Transition<Result>,
@@ -119,7 +124,10 @@ export interface JudgePort {
   /** At the moment of their flip. */
   merged(merges: readonly (Merge & { readonly segment: { readonly id: string } })[]): void;
   orderObeyed(node: DatanodePort, header: OrderHeader): void;
-  needed(): ReadonlySet<string>;
+  /** Names of segments that a version in the durable catalog needs, or in another one. */
+  needed(state?: CatalogState): ReadonlySet<string>;
+  /** What was acknowledged since the backup was made is lost. */
+  restored(backup: CatalogState): void;
   goodCopies(name: string): number;
   copyGone(name: string, how: string): void;
   crashed(): void;

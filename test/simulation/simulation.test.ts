@@ -29,6 +29,7 @@ describe('a rule that is broken on purpose is noticed', () => {
     ['merge-drops-delta', /has two contents/],
     ['merge-early', /is merged, and not on/],
     ['append-to-other', /an append makes .*, not /],
+    ['restore-gives-numbers-again', /has two contents/],
   ])('%s', (defect, expected) => {
     for (let seed = 1; seed <= SEEDS_PER_DEFECT; seed++) {
       const { violation } = simulate(seed, defect);
