@@ -84,6 +84,12 @@ export class RespConnection {
     });
   }
 
+  /** Sends one command that the server will not answer (CLIENT REPLY). Throws UNAVAILABLE if there is no connection. */
+  sendOnly(args: readonly (string | Buffer)[]): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#socket.write(encodeCommand(args));
+  }
+
   /** Closes at once; commands in flight fail with CANCELLED. */
   cancel(): void {
     this.#end(new SteleError('CANCELLED', 'Given up; the connection is made again when needed.'));

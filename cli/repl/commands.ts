@@ -49,6 +49,7 @@ async function send(session: CliSession, args: readonly (string | Buffer)[]): Pr
   if (!session.isConnected) await session.connect();
   const startMs = monotonicNowMs();
   const reply = await session.execute(args);
+  if (reply === undefined) return { action: 'nothing' };
   const latencyMs = monotonicNowMs() - startMs;
   return print(formatReplyTo(args, reply), latencyMs);
 }

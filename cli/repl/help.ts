@@ -16,7 +16,8 @@ export const GENERAL_HELP = [
 /** What `help` and `help COMMAND` print. Asks the server about a command. */
 export async function helpText(session: CliSession, command: string | undefined): Promise<string> {
   if (command === undefined) return GENERAL_HELP;
-  const docs = await session.execute(['COMMAND', 'DOCS', command]);
+  const docs = await session.ask(['COMMAND', 'DOCS', command]);
+  if (docs === undefined) return 'The server answers nothing before CLIENT REPLY ON.';
   return commandHelp(command, docs) ?? `There is no command '${command}'; Tab lists them all.`;
 }
 

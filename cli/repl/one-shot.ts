@@ -22,6 +22,7 @@ export async function runCommand(
   form: ReplyForm = 'table',
 ): Promise<number> {
   const reply = await session.execute(args);
+  if (reply === undefined) return EXIT_OK;
   // Reading without -k where there is no `default` is the likeliest mistake of all.
   const isOfKeyspace = reply.type === 'error' && /keyspace/i.test(reply.text);
   const hint = isOfKeyspace ? await session.defaultKeyspaceHint() : undefined;

@@ -144,7 +144,9 @@ async function commandNames(session: CliSession): Promise<readonly string[]> {
   const known = commandsBySession.get(session);
   if (known !== undefined) return known;
   try {
-    const names = commandNamesIn(await session.execute(['COMMAND', 'LIST']));
+    const list = await session.ask(['COMMAND', 'LIST']);
+    if (list === undefined) return [];
+    const names = commandNamesIn(list);
     commandsBySession.set(session, names);
     return names;
   } catch {

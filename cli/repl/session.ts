@@ -7,6 +7,7 @@ import { SteleError } from '../../base/errors.ts';
 import { RespConnection } from '../../client/resp-connection.ts';
 import type { Reply, RespConnectionOptions } from '../../client/resp-connection.ts';
 import { hostPort } from '../words.ts';
+import { ReplyMode } from './reply-mode.ts';
 import { keyspaceNamesIn } from './reply-texts.ts';
 
 /** What a server reads from when nothing was selected. */
@@ -24,6 +25,8 @@ export class CliSession {
   readonly #options: RespConnectionOptions;
   #connection: RespConnection | undefined;
   #selected: string | undefined;
+  /** Of the connection. */
+  #replies = new ReplyMode();
 
   constructor(target: SessionTarget, options: RespConnectionOptions = {}) {
     this.#target = target;
@@ -62,10 +65,11 @@ export class CliSession {
       }
     }
     this.#connection = connection;
+    this.#replies = new ReplyMode();
   }
 
-  /** Sends a command; connects (again) first where needed. */
-  async execute(args: readonly (string | Buffer)[]): Promise<Reply> {
+  /** Sends a command; connects (again) first where needed. Undefined where CLIENT REPLY says that none is answered. */
+  async execute(args: readonly (string | Buffer)[]): Promise<Reply | undefined> {
     const wasConnected = this.isConnected;
     if (!wasConnected) await this.connect();
     try {
@@ -78,17 +82,23 @@ export class CliSession {
     return this.#send(args);
   }
 
+  /** Asks for something that nobody has typed; undefined while that would not be answered. */
+  async ask(args: readonly string[]): Promise<Reply | undefined> {
+    return this.isConnected && !this.#replies.isOn ? undefined : await this.execute(args);
+  }
+
   /** The keyspaces there are; empty where the server knows no such thing. */
   async keyspaceNames(): Promise<string[]> {
-    return keyspaceNamesIn(await this.execute(['STELE', 'KEYSPACES']));
+    const list = await this.ask(['STELE', 'KEYSPACES']);
+    return list === undefined ? [] : keyspaceNamesIn(list);
   }
 
   /** What to tell somebody who reads from `default` where there is none; undefined if there is. */
   async defaultKeyspaceHint(): Promise<string | undefined> {
     if (this.#selected !== undefined) return undefined;
-    const list = await this.execute(['STELE', 'KEYSPACES']);
+    const list = await this.ask(['STELE', 'KEYSPACES']);
     // Not ready yet, or no Stele: then nothing is known of its keyspaces.
-    if (list.type === 'error') return undefined;
+    if (list === undefined || list.type === 'error') return undefined;
     const names = keyspaceNamesIn(list);
     return names.includes(DEFAULT_KEYSPACE) ? undefined : missingKeyspace(DEFAULT_KEYSPACE, names);
   }
@@ -102,11 +112,13 @@ export class CliSession {
     this.#connection?.close();
   }
 
-  async #send(args: readonly (string | Buffer)[]): Promise<Reply> {
+  async #send(args: readonly (string | Buffer)[]): Promise<Reply | undefined> {
     if (this.#connection === undefined) throw new SteleError('INTERNAL', 'There is no connection.');
-    const reply = await this.#connection.send(args);
+    let reply: Reply | undefined;
+    if (this.#replies.isAnswered(args)) reply = await this.#connection.send(args);
+    else this.#connection.sendOnly(args);
     const [name = '', keyspace] = args.map(String);
-    const selects = name.toUpperCase() === 'SELECT' && reply.type !== 'error';
+    const selects = name.toUpperCase() === 'SELECT' && reply?.type !== 'error';
     if (selects && keyspace !== undefined) this.#selected = keyspace;
     return reply;
   }

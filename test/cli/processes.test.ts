@@ -138,6 +138,19 @@ describe('the stele process', () => {
     expect(done).toMatchObject({ code: 0, stdout: 'v\na b\n' });
   });
 
+  it('waits for no reply that CLIENT REPLY has switched off', async () => {
+    const { port } = await startRespServer([['k', 'v']]);
+    const lines = ['CLIENT REPLY SKIP', 'GET k', 'GET k', 'client reply off', 'GET k', 'help get'];
+    const stdin = [...lines, 'use geo', 'CLIENT REPLY ON', 'GET k', ''].join('\n');
+    const done = await stele(['cli', '-p', String(port)], { stdin });
+    expect(done).toMatchObject({
+      code: 0,
+      stdout: 'v\nThe server answers nothing before CLIENT REPLY ON.\nOK\nv\n',
+    });
+    const once = await stele(['cli', '-p', String(port), '-o', 'json', 'CLIENT', 'REPLY', 'OFF']);
+    expect(once).toMatchObject({ code: 0, stdout: '', stderr: '' });
+  });
+
   it('knows use, help and comments in a script, and stops where its keyspace is not there', async () => {
     const { port } = await startRespServer([['k', 'v']], ['default', 'geo']);
     const script = (text: string) => stele(['cli', '-p', String(port)], { stdin: text });
