@@ -36,6 +36,28 @@ function titleOf(code: ErrorCode): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+/**
+ * Why a request without a Host header is refused (RFC 9112, 3.2); undefined for one that has it, or needs none. Node.js
+ * would answer it without a word, so servers are told not to look (`requireHostHeader`).
+ */
+export function missingHost({ headers, httpVersion }: RequestForm): SteleError | undefined {
+  if (headers.host !== undefined || httpVersion !== '1.1') return undefined;
+  return new SteleError(
+    'INVALID_ARGUMENT',
+    'The request has no Host header, which HTTP/1.1 needs.',
+  );
+}
+
+/** Of /readyz, on every process. */
+export function unknownScope(): SteleError {
+  return new SteleError('INVALID_ARGUMENT', "The scope of /readyz is 'cluster', or left out.");
+}
+
+interface RequestForm {
+  readonly headers: { readonly host?: string | undefined };
+  readonly httpVersion: string;
+}
+
 /** A failure of fastify's own, or of a handler, as one of ours. */
 export function steleErrorOfRequest(thrown: unknown): SteleError {
   if (thrown instanceof SteleError || !(thrown instanceof Error)) return toSteleError(thrown);

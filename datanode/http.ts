@@ -8,7 +8,13 @@ import { monotonicNowMs } from '../base/clock.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import { MetricSet } from '../base/metrics.ts';
-import { PROBLEM_TYPE, problemOf, steleErrorOfRequest } from '../base/problem.ts';
+import {
+  missingHost,
+  PROBLEM_TYPE,
+  problemOf,
+  steleErrorOfRequest,
+  unknownScope,
+} from '../base/problem.ts';
 import { exportedBoundsMs } from '../proto/routing/latency.ts';
 import type { Datanode } from './node.ts';
 import { notReadyReason, readinessChecks } from './readiness.ts';
@@ -41,17 +47,20 @@ export async function startDatanodeHttp(
   const app = fastify({
     connectionTimeout: SILENT_MS_MAX,
     requestTimeout: 0,
-    http: { headersTimeout: SILENT_MS_MAX, connectionsCheckingInterval: CHECK_MS },
+    http: {
+      requireHostHeader: false,
+      headersTimeout: SILENT_MS_MAX,
+      connectionsCheckingInterval: CHECK_MS,
+    },
     keepAliveTimeout: 60_000,
     forceCloseConnections: true,
     bodyLimit: 1024,
   });
+  refuseInWords(app);
   app.get('/livez', () => ({ status: 'ok', node: node.identity.nodeId }));
   app.get('/readyz', (request: ReadyRequest, reply) => {
     const { scope, verbose } = request.query;
-    if (scope !== undefined && scope !== 'cluster') {
-      throw new SteleError('INVALID_ARGUMENT', "The scope of /readyz is 'cluster', or left out.");
-    }
+    if (scope !== undefined && scope !== 'cluster') throw unknownScope();
     const checks = readinessChecks(node, scope === 'cluster');
     const failed = checks.find(({ passed }) => !passed);
     void reply.status(failed === undefined ? 200 : 503);
@@ -63,11 +72,6 @@ export async function startDatanodeHttp(
     if (failed === undefined) return { status: 'ready', node: node.identity.nodeId };
     return reply.send({ status: 'not ready', reason: notReadyReason(node) ?? failed.text });
   });
-  app.setNotFoundHandler((request, reply) => {
-    const detail = `There is no ${request.method} ${shorten(request.url)} on a datanode; it has /livez, /readyz and /metrics.`;
-    return sendProblem(reply, new SteleError('NOT_FOUND', detail));
-  });
-  app.setErrorHandler((thrown, _, reply) => sendProblem(reply, steleErrorOfRequest(thrown)));
   app.get('/metrics', async (_, reply) => {
     return reply.type(metrics.contentType).send(await metrics.text());
   });
@@ -97,6 +101,19 @@ export async function startDatanodeHttp(
       await app.close();
     },
   };
+}
+
+function refuseInWords(app: FastifyInstance): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    const unnamed = missingHost(request.raw);
+    if (unnamed === undefined) done();
+    else void sendProblem(reply, unnamed);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const detail = `There is no ${request.method} ${shorten(request.url)} on a datanode; it has /livez, /readyz and /metrics.`;
+    return sendProblem(reply, new SteleError('NOT_FOUND', detail));
+  });
+  app.setErrorHandler((thrown, _, reply) => sendProblem(reply, steleErrorOfRequest(thrown)));
 }
 
 function sendProblem(reply: FastifyReply, error: SteleError): FastifyReply {

@@ -61,6 +61,9 @@ export function sepLine(
   return { delimiter: character.charCodeAt(0), end: start + match[0].length };
 }
 
+/** Numbers of columns that a sentence names. */
+const COUNTS_SHOWN = 5;
+
 interface Candidate {
   readonly delimiter: number;
   /** Of the first row. */
@@ -129,8 +132,23 @@ function noDelimiter(opened: Opened, candidates: readonly Candidate[]): SteleErr
       `The first row ('${first}') is not divided as the rows below, which have ${below.columnsBelow} columns between ${delimiterText(below.delimiter)}; pass over what stands before the table with --skip-lines N or --comment PREFIX, or name the delimiter with --delimiter.`,
     );
   }
+  const [divided] = candidates
+    .filter(({ columns }) => columns > 1)
+    .toSorted((one, other) => other.share - one.share);
+  if (divided !== undefined) return raggedRows(opened, first, divided);
   return ambiguous(
     `The first row has only one column ('${first}'), so there is no value; name the delimiter with --delimiter, or the format with --format.`,
+  );
+}
+
+/** Of a first row that is divided, by rows that go along neither with it nor with one another. */
+function raggedRows(opened: Opened, first: string, { columns, delimiter }: Candidate): SteleError {
+  const { rows } = sampleRows(opened, delimiter, LIMITS);
+  const others = [...new Set(rows.slice(1).map((row) => row.length))]
+    .filter((count) => count !== columns)
+    .slice(0, COUNTS_SHOWN);
+  return ambiguous(
+    `The first row ('${first}') has ${columns} columns between ${delimiterText(delimiter)}, and most rows below it have other numbers of them (${others.join(', ')}); correct the rows, pass over what stands before the table with --skip-lines N or --comment PREFIX, or name the delimiter with --delimiter.`,
   );
 }
 

@@ -63,7 +63,11 @@ export function guarded<Definition extends ServiceDefinition>(definition: Defini
 
 function refusalOf(thrown: unknown): SteleError {
   if (thrown instanceof SteleError) return thrown;
-  const text = `The request cannot be decoded: ${toSteleError(thrown).message}.`;
+  const { message } = toSteleError(thrown);
+  // Generated code speaks of its own language.
+  const text = /M(?:AX|IN)_SAFE_INTEGER/.test(message)
+    ? `A number in the request is out of range; the largest is ${Number.MAX_SAFE_INTEGER} (2^53 - 1).`
+    : `The request cannot be decoded: ${message}.`;
   return new SteleError('INVALID_ARGUMENT', text, { cause: thrown });
 }
 

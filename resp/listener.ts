@@ -16,6 +16,7 @@ import type { ListenerCounts } from './info.ts';
 import { Pressure } from './pressure.ts';
 import { Session } from './session.ts';
 import { invalidationTarget } from './tracking.ts';
+import { noteSwitch } from './transaction-commands.ts';
 
 /** With the sweep, and a busy machine, such a connection is closed within 30 s. */
 const UNFINISHED_MS_MAX_DEFAULT = 25_000;
@@ -139,7 +140,7 @@ class Clients {
       onClosed: ({ id }) => this.#connections.delete(id),
     };
     this.#sweptAtMs = this.#context.nowMs();
-    options.backend.watchDatasets(() => this.#invalidate());
+    options.backend.watchDatasets(() => this.#noteSwitch());
   }
 
   get count(): number {
@@ -210,9 +211,10 @@ class Clients {
   }
 
   /** Another version of some keyspace is current: tells the clients that keep its values. */
-  #invalidate(): void {
+  #noteSwitch(): void {
     const targets = new Set<Session>();
     for (const { session } of this.#connections.values()) {
+      noteSwitch(session, this.#context);
       const target = invalidationTarget(session, this.#context);
       if (target !== undefined) targets.add(target);
     }

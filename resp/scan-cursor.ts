@@ -27,6 +27,7 @@ export const POSITION_COUNT = 2 ** 24;
 const SHARD_COUNT = 2 ** 12;
 const VERSION_COUNT = 2 ** 10;
 const UID_COUNT = 2 ** 7;
+const UINT64_COUNT = 2n ** 64n;
 
 assert(SHARD_COUNT_MAX <= SHARD_COUNT);
 assert(POSITION_COUNT * SHARD_COUNT * VERSION_COUNT * UID_COUNT - 1 === Number.MAX_SAFE_INTEGER);
@@ -38,7 +39,7 @@ export interface ScanPlace {
 }
 
 export interface ScanCursor extends ScanPlace {
-  /** See `snapshotOf`; undefined for the cursor 0. */
+  /** See `snapshotOf`; undefined for the cursor 0, and for the end. */
   readonly snapshot: number | undefined;
 }
 
@@ -54,10 +55,15 @@ export function encodeCursor(snapshot: number, { shard, position }: ScanPlace): 
   return String((snapshot * SHARD_COUNT + shard) * POSITION_COUNT + position);
 }
 
-/** Throws INVALID_ARGUMENT, in Redis's words, for what no scan can have given. */
+/**
+ * Any number that Redis takes (C's strtoul: nothing is 0, -1 is 2^64 - 1). Past our 53 bits there is nothing left to scan.
+ * Throws INVALID_ARGUMENT, in Redis's words, for the rest.
+ */
 export function decodeCursor(text: string): ScanCursor {
-  const value = /^[0-9]{1,20}$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isSafeInteger(value)) throw new SteleError('INVALID_ARGUMENT', 'invalid cursor');
+  const value = cursorNumber(text);
+  if (value > Number.MAX_SAFE_INTEGER) {
+    return { snapshot: undefined, shard: SHARD_COUNT, position: 0 };
+  }
   if (value === 0) return { snapshot: undefined, shard: 0, position: 0 };
   const shards = Math.floor(value / POSITION_COUNT);
   return {
@@ -65,6 +71,18 @@ export function decodeCursor(text: string): ScanCursor {
     shard: shards % SHARD_COUNT,
     position: value % POSITION_COUNT,
   };
+}
+
+function cursorNumber(text: string): number {
+  const { digits, sign } = /^(?:(?<sign>[+-]?)0*(?<digits>[0-9]{1,20})|)$/.exec(text)?.groups ?? {};
+  if (digits === undefined && text !== '') throw invalidCursor();
+  const magnitude = BigInt(digits ?? 0);
+  if (magnitude >= UINT64_COUNT) throw invalidCursor();
+  return Number(sign === '-' && magnitude > 0n ? UINT64_COUNT - magnitude : magnitude);
+}
+
+function invalidCursor(): SteleError {
+  return new SteleError('INVALID_ARGUMENT', 'invalid cursor');
 }
 
 /**

@@ -42,6 +42,17 @@ export const TRANSACTION_HANDLERS = {
   },
 } satisfies Partial<SessionHandlers>;
 
+/** What no keyspace holds: another version has been live since WATCH, whatever is live now. */
+const SWITCHED = ' switched';
+
+/** Called at each switch of a version: a watch does not forget one that is taken back. */
+export function noteSwitch(session: Session, { backend }: ServerContext): void {
+  const { watched } = session;
+  for (const [name, dataset] of watched ?? []) {
+    if (backend.datasetOf(name) !== dataset) watched?.set(name, SWITCHED);
+  }
+}
+
 function end(session: Session): void {
   session.transaction = undefined;
   session.watched = undefined;

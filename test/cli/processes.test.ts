@@ -147,8 +147,8 @@ describe('the stele process', () => {
       code: 0,
       stdout: 'v\nThe server answers nothing before CLIENT REPLY ON.\nOK\nv\n',
     });
-    const once = await stele(['cli', '-p', String(port), '-o', 'json', 'CLIENT', 'REPLY', 'OFF']);
-    expect(once).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    const silent = await stele(['cli', '-p', String(port), '-o', 'json', 'CLIENT', 'REPLY', 'OFF']);
+    expect(silent).toMatchObject({ code: 0, stdout: '', stderr: '' });
   });
 
   it('knows use, help and comments in a script, and stops where its keyspace is not there', async () => {

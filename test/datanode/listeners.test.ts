@@ -2,7 +2,7 @@
 // said where a port is taken.
 
 import { Redis } from 'ioredis';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { resolveSettings } from '../../base/config.ts';
@@ -30,6 +30,23 @@ async function start(ports: Record<string, number> = {}): Promise<RunningDatanod
   onTestFinished(() => node.close());
   return node;
 }
+
+it('a request without a Host header, and a scope of /readyz that there is not, are refused in words', async () => {
+  const { address } = await start();
+  const ask = async (request: string): Promise<string> => {
+    const socket = connect(address.httpPort, '127.0.0.1');
+    socket.write(request);
+    let answer = '';
+    for await (const part of socket.setEncoding('utf8')) answer += String(part);
+    return answer;
+  };
+  const end = 'connection: close\r\n\r\n';
+  const unnamed = await ask(`GET /livez HTTP/1.1\r\n${end}`);
+  expect(unnamed).toMatch(/^HTTP\/1\.1 400 [^]*problem\+json[^]*"The request has no Host header/);
+  const scoped = await ask(`GET /readyz?scope=zzz HTTP/1.1\r\nhost: localhost\r\n${end}`);
+  expect(scoped).toMatch(/^HTTP\/1\.1 400 [^]*"The scope of \/readyz is 'cluster'/);
+  expect(await ask(`GET /livez HTTP/1.0\r\n${end}`)).toMatch(/^HTTP\/1\.1 200 /);
+});
 
 it('a user or a keyspace is not called unknown before the first view has come', async () => {
   const node = await start();

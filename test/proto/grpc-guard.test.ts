@@ -59,6 +59,9 @@ describe('a request', () => {
     const version = Buffer.from([0x18, ...Array.from({ length: 9 }, () => 0xff), 0x01]);
     const error = await lookupBytes(port, version);
     expect([error?.code, codeOf(error)]).toEqual([3, 'INVALID_ARGUMENT']);
+    expect(error?.details).toBe(
+      'A number in the request is out of range; the largest is 9007199254740991 (2^53 - 1).',
+    );
   });
 
   it('that is cut off is INVALID_ARGUMENT with a code', async () => {

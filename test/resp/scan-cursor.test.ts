@@ -22,24 +22,37 @@ describe('a SCAN cursor', () => {
 
   it('is 0 at the beginning only', () => {
     expect(decodeCursor('0')).toEqual({ snapshot: undefined, shard: 0, position: 0 });
+    for (const text of ['', '-0', '+0', '0'.repeat(1000)]) {
+      expect(decodeCursor(text)).toEqual({ snapshot: undefined, shard: 0, position: 0 });
+    }
     expect(decodeCursor('000').snapshot).toBeUndefined();
+    expect(decodeCursor('+0017')).toEqual(decodeCursor('17'));
     expect(encodeCursor(0, { shard: 1, position: 0 })).not.toBe('0');
     expect(() => encodeCursor(0, { shard: 0, position: 0 })).toThrow();
   });
 
+  it.each(['-1', '-9223372036854775808', '9007199254740992', '18446744073709551615'])(
+    '%s is past the end, as no scan has given it',
+    (text) => {
+      const { shard, snapshot } = decodeCursor(text);
+      expect([shard, snapshot]).toEqual([4096, undefined]);
+    },
+  );
+
   it.each([
-    '',
     ' 1',
     '1 ',
     'x',
-    '-1',
-    '+1',
+    '-',
+    '+',
+    '--1',
+    '- 1',
+    '\t1',
     '1.5',
     '0x10',
     '1e3',
-    '9007199254740992',
-    '18446744073709551615',
     '18446744073709551616',
+    '-18446744073709551616',
     '1'.repeat(400),
     '1\0',
   ])('%j is refused as Redis refuses what is no number', (text) => {

@@ -73,6 +73,21 @@ describe('a transaction', () => {
     );
   });
 
+  it('runs nothing when another version was live since WATCH, also where the first one is again', async () => {
+    const backend = new MapBackend(VALUES);
+    const { port } = await listenFor(backend);
+    const client = new RawClient(port).send('WATCH a\r\nPING\r\n');
+    await client.wait(2);
+    const { version } = backend;
+    backend.switchVersion();
+    backend.version = version - 1;
+    backend.switchVersion();
+    expect(backend.version).toBe(version);
+    client.send('MULTI\r\nGET a\r\nEXEC\r\nWATCH a\r\nUNWATCH\r\nMULTI\r\nGET a\r\nEXEC\r\n');
+    await client.wait(10);
+    expect(client.text).toMatch(/\*-1\r\n(?:\+OK\r\n){3}\+QUEUED\r\n\*1\r\n\$1\r\n1\r\n$/);
+  });
+
   it('sends nothing where replies are off, and one reply is skipped as a whole', async () => {
     const { port } = await listenFor(new MapBackend(VALUES));
     const lines = ['MULTI', 'GET a', 'GET b', 'CLIENT REPLY SKIP', 'EXEC', 'PING'];

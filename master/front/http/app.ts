@@ -101,6 +101,8 @@ function newInstance(): FastifyInstance {
     requestTimeout: REQUEST_MS_MAX,
     keepAliveTimeout: IDLE_MS_MAX,
     http: {
+      // The guard looks, and answers in words.
+      requireHostHeader: false,
       maxHeaderSize: HEADER_BYTES_MAX,
       headersTimeout: REQUEST_MS_MAX,
       connectionsCheckingInterval: REQUEST_CHECK_MS,

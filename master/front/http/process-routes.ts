@@ -2,6 +2,7 @@
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { shorten } from '../../../base/ids.ts';
+import { unknownScope } from '../../../base/problem.ts';
 import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
 import type { ViewSource } from '../../../proto/operations.ts';
 import type { FrontMetrics } from '../metrics.ts';
@@ -15,7 +16,9 @@ export interface ProcessRoutesOptions {
   readonly closing: () => boolean;
 }
 
-type ReadyRequest = FastifyRequest<{ Querystring: { verbose?: string; keyspace?: string } }>;
+type ReadyRequest = FastifyRequest<{
+  Querystring: { verbose?: string; keyspace?: string; scope?: string };
+}>;
 type Check = readonly [name: string, passed: boolean];
 
 /** Keyspaces that ?verbose names. */
@@ -38,11 +41,14 @@ export function processRoutes(app: FastifyInstance, options: ProcessRoutesOption
         querystring: queryOf({
           verbose: 'Says what was looked at, and names keyspaces and shards without a replica',
           keyspace: 'Looks at this keyspace alone',
+          scope: 'Only `cluster`, which is what a master looks at: a datanode has its own',
         }),
         response: RESPONSES.ready,
       },
     },
     async (request: ReadyRequest, reply) => {
+      const { scope } = request.query;
+      if (scope !== undefined && scope !== 'cluster') throw unknownScope();
       const checks = readinessChecks(options, request.query.keyspace);
       const ready = checks.every(([, passed]) => passed);
       const verbose = request.query.verbose !== undefined;

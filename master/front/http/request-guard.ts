@@ -17,6 +17,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { SteleError } from '../../../base/errors.ts';
 import { shorten } from '../../../base/ids.ts';
+import { missingHost } from '../../../base/problem.ts';
 
 const LOOPBACK = /^(?:127\.|::1$|localhost$)/;
 const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -46,7 +47,10 @@ export function requestGuard(
   return (request, url) => formRefusal(request, url) ?? originRefusal(request, names);
 }
 
-function formRefusal({ headers, rawHeaders }: IncomingMessage, url: string): Refusal | undefined {
+function formRefusal(request: IncomingMessage, url: string): Refusal | undefined {
+  const { headers, rawHeaders } = request;
+  const unnamed = missingHost(request);
+  if (unnamed !== undefined) return { error: unnamed };
   if (url.includes('#')) {
     return invalid('A # is not allowed in the URL of a request; percent-encode it as %23.');
   }

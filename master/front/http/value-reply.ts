@@ -93,11 +93,11 @@ export class ValueReply implements LookupReceiver {
     const wanted = this.#request.headers['if-none-match'];
     const response = this.#response;
     const demanded = this.#request.headers['if-match'];
-    if (demanded !== undefined && !matchesEtag(demanded, etag)) {
+    if (demanded !== undefined && !matchesStrongly(demanded, etag)) {
       const text = `The value's etag is ${etag}, which If-Match does not name.`;
       return writeProblem(response, new SteleError('CONFLICT', text), this.#requestId, 412);
     }
-    if (wanted !== undefined && matchesEtag(wanted, etag)) {
+    if (wanted !== undefined && matchesWeakly(wanted, etag)) {
       response.writeHead(304, this.#headers(etag, nodeId));
       response.end();
       return;
@@ -140,10 +140,15 @@ export class ValueReply implements LookupReceiver {
   }
 }
 
-/** RFC 9110, 13.1.2: a list of tags, or `*`; a weak mark does not matter here. */
-function matchesEtag(header: string, etag: string): boolean {
+/** If-None-Match (RFC 9110, 13.1.2): a list of tags, or `*`; a weak mark does not matter. */
+function matchesWeakly(header: string, etag: string): boolean {
   if (header === etag || header.trim() === '*') return true;
   return header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
+}
+
+/** If-Match (RFC 9110, 13.1.1): the same, but a weak tag matches nothing. */
+function matchesStrongly(header: string, etag: string): boolean {
+  return header.trim() === '*' || header.split(',').some((tag) => tag.trim() === etag);
 }
 
 const JSON_TYPE = 'application/json';

@@ -104,6 +104,14 @@ const DELIMITERS: readonly Case[] = [
     rows: rowsOf('a=1 b=2 d=4'),
     rejected: 1,
   }),
+  one(
+    'columns that differ from the first row and from one another',
+    'f.csv',
+    'sku,price\na-1,10,99\na-2\n',
+    {
+      asks: ["('sku,price') has 2 columns between ','", '(3, 1)', '--delimiter'],
+    },
+  ),
   one('lines before the table', 'f.csv', 'Report of May\nsku,price\na-1,10\na-2,20\n', {
     asks: ['--skip-lines'],
   }),

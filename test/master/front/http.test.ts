@@ -55,7 +55,10 @@ describe('GET of a value', () => {
     const url = '/v1/keyspaces/default/keys/k';
     const etag = String((await get(url)).headers['etag']);
     expectProblem(await get(url, { 'if-match': '"x"' }), 412, 'CONFLICT');
+    expectProblem(await get(url, { 'if-match': `W/${etag}` }), 412, 'CONFLICT');
     expect((await get(url, { 'if-match': `"x", ${etag}` })).statusCode).toBe(200);
+    expect((await get(url, { 'if-match': '*' })).statusCode).toBe(200);
+    expect((await get(url, { 'if-none-match': `"x", W/${etag}` })).statusCode).toBe(304);
   });
 
   it('gives another value and etag for other content under the same number', async () => {
@@ -269,6 +272,20 @@ describe('errors are problems', () => {
     expect((await get('/metrics')).body).toContain(
       'stele_keyspace_shards_unserved{keyspace="default"} 4',
     );
+  });
+
+  it('a scope of /readyz that there is not is refused', async () => {
+    expectProblem(await get('/readyz?scope=zzz'), 400, 'INVALID_ARGUMENT');
+    expect((await get('/readyz?scope=cluster')).statusCode).toBe(200);
+  });
+
+  it('a request of HTTP/1.1 without a Host header is told so, one of HTTP/1.0 needs none', async () => {
+    const end = 'connection: close\r\n\r\n';
+    const answer = await http.exchange(`GET /livez HTTP/1.1\r\n${end}`);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 [^]*content-type: application\/problem\+json/);
+    expect(answer).toMatch(/"code":"INVALID_ARGUMENT"/);
+    expect(answer).toMatch(/"detail":"The request has no Host header/);
+    expect(await http.exchange(`GET /livez HTTP/1.0\r\n${end}`)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   it('for what is no HTTP at all', async () => {
