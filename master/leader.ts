@@ -141,6 +141,11 @@ export class Leader implements ViewSource {
     return this.#state.inFlight;
   }
 
+  /** False while the epoch of this start cannot be saved: reads are answered, and nothing is ordered. */
+  get isLeading(): boolean {
+    return this.#leadership.isBegun;
+  }
+
   nowMs(): number {
     return this.#options.clock();
   }
@@ -231,12 +236,12 @@ export class Leader implements ViewSource {
     const { inFlight, merges, stirs } = this.#state;
     const { orders, state } = takeTurn(this.#state, this.nowMs(), settings, wallClockIsoIn);
     // What is not ordered is not under way.
-    this.#state = this.#leadership.isBegun ? state : { ...state, inFlight, merges };
+    this.#state = this.isLeading ? state : { ...state, inFlight, merges };
     if (state.stirs !== stirs) this.#planTurn();
     for (const { part, thrown } of orders.faults) background.fault(part, thrown);
     const { view } = orders;
     if (view !== undefined) this.#publish(view);
-    if (!this.#leadership.isBegun) return;
+    if (!this.isLeading) return;
     if (orders.resync) background.guard('resync', () => this.sync.applyAgain());
     background.guard('note keyspaces', () => this.#note(orders.observed));
     background.guard('order copies', () => this.#copy(orders.copies));
@@ -313,7 +318,7 @@ export class Leader implements ViewSource {
   #syncSide(): ConstructorParameters<typeof NodeSync>[1] {
     return {
       header: (nodeId) => this.header(nodeId),
-      givesViews: () => this.#leadership.isBegun,
+      givesViews: () => this.isLeading,
       currentView: () => this.current(),
       manifest: (ref) => manifestOf(this.catalog.state, ref),
       holdingsRevisions: (nodeId) => ({
@@ -324,8 +329,7 @@ export class Leader implements ViewSource {
       onHoldings: (nodeId, incarnation, list, since) =>
         this.#dispatch({ kind: 'listed', nodeId, incarnation, list, since }),
       onManifestHeld: (...held) => this.noteManifestHeld(...held),
-      outdatedManifests: (nodeId) =>
-        this.#outdated.of(nodeId, this.#state, this.#leadership.isBegun),
+      outdatedManifests: (nodeId) => this.#outdated.of(nodeId, this.#state, this.isLeading),
       onViewApplied: (nodeId, incarnation, view) =>
         this.#dispatch({ kind: 'view-applied', nodeId, incarnation, view }),
     };

@@ -68,7 +68,9 @@ function reasonsOf(leader: Leader): string[] {
   const { world } = leader;
   const nodes = [...world.nodes.values()].filter(isServing);
   const reasons = nodes.flatMap((node) => {
-    const ofView = world.late.has(node.id) ? viewTrouble(leader, node) : '';
+    // Of a master that does not lead yet nobody has a view.
+    const isLate = leader.isLeading && world.late.has(node.id);
+    const ofView = isLate ? viewTrouble(leader, node) : '';
     const troubles = [readsTrouble(node), ofView].filter((trouble) => trouble !== '');
     return troubles.length === 0 ? [] : [`datanode ${node.id}: ${troubles.join('; ')}`];
   });
@@ -80,6 +82,9 @@ function reasonsOf(leader: Leader): string[] {
   }
   if (world.awaitsStrangers) {
     reasons.push('the catalog is an older copy: datanodes that it does not know may yet register');
+  }
+  if (!leader.isLeading) {
+    reasons.push('the epoch of this start of the master cannot be saved: it only answers reads');
   }
   return reasons.sort();
 }

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { silentLogger } from '../../base/log.ts';
 import { openEmbeddedMetadata } from '../../master/metadata/embedded.ts';
 import { TestCluster, summaryOf } from '../support/cluster.ts';
@@ -39,6 +39,8 @@ afterAll(() => {
 describe.skipIf(disk === undefined)('a full disk', () => {
   // Where there is none this is read, and nothing of it is run.
   const path = disk?.path ?? '';
+  const filler = join(path, 'filler');
+  afterEach(() => rmSync(filler, { force: true }));
   const resize = (mib: number): void => disk?.resize(mib);
 
   test('of the loader: the load says what it needs, and resumes when there is room', async () => {
@@ -95,10 +97,12 @@ describe.skipIf(disk === undefined)('a full disk', () => {
       ((await cluster.json('/v1/cluster/health')) as { epoch: number }).epoch;
     const before = await epoch();
     await cluster.kill('master', 'SIGTERM');
-    await useUp(dataDir, join(path, 'filler'));
+    await useUp(dataDir, filler);
 
     await cluster.startMaster();
-    await cluster.status('green');
+    await cluster.status('yellow');
+    const { reasons } = (await cluster.json('/v1/cluster/health')) as { reasons: string[] };
+    expect(reasons).toEqual([expect.stringContaining('it only answers reads')]);
     await expectAllRows(cluster.url(''), 'rows', few, 1);
     expect(await epoch()).toBe(before);
     expect(cluster.log('master')).toMatch(
@@ -107,9 +111,10 @@ describe.skipIf(disk === undefined)('a full disk', () => {
     const stopped = await stele(cluster.loadArguments('rows', [small(2)]));
     expect(sentencesOf(stopped.stderr)).toMatch(/^stele: The disk of the catalog \S+ is full: /m);
 
-    rmSync(join(path, 'filler'));
+    rmSync(filler);
     const done = await stele(cluster.loadArguments('rows', [small(2)]));
     expect(summaryOf(done.stdout)).toMatchObject({ loaded: few.count, version: 2 });
+    await cluster.status('green');
     await expectAllRows(cluster.url(''), 'rows', few, 2);
     expect(await epoch()).toBe(before + 1);
   }, 120_000);
