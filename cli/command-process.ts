@@ -8,7 +8,9 @@ import { runCommandLine } from './program.ts';
 
 const output = processOutput(process.env);
 
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(stdoutFailed(error)));
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (!output.isLog) process.exit(stdoutFailed(error));
+});
 process.stderr.on('error', () => undefined);
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(event, (thrown: unknown) => {
@@ -17,6 +19,8 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 }
 
 const code = await runCommandLine(process.argv.slice(2), output, process.env);
+// What is left of a log is written at the exit, as far as it can be.
+if (output.isLog) process.exit(code);
 // Written out before the exit: a pipe may take its time.
 process.stdout.write('', (failure) => {
   if (failure === null || failure === undefined) process.exit(code);

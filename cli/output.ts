@@ -2,6 +2,8 @@
 //
 // Colour only where a person sees it: on a terminal, and without NO_COLOR (https://no-color.org).
 
+import { LogSink } from '../base/log-sink.ts';
+
 /** The two streams of a command, as verbs use them. */
 export interface Output {
   /** Whether stdout is a terminal. */
@@ -14,6 +16,13 @@ export interface Output {
   line(text: string): void;
   errorWrite(text: string): void;
   errorLine(text: string): void;
+  /** From here on stdout is a log: a line that cannot be written is lost and counted, and no error. */
+  beginLog?(): void;
+}
+
+/** Knows whether what it writes is a result, which must not be lost. */
+export interface ProcessOutput extends Output {
+  readonly isLog: boolean;
 }
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
@@ -33,17 +42,30 @@ export function paintAnsi(style: Style, text: string): string {
 }
 
 /** The process's own streams. */
-export function processOutput(environment: Readonly<NodeJS.ProcessEnv>): Output {
+export function processOutput(environment: Readonly<NodeJS.ProcessEnv>): ProcessOutput {
   const { stdout, stderr } = process;
   const noColour = (environment['NO_COLOR'] ?? '') !== '' || environment['TERM'] === 'dumb';
+  let log: LogSink | undefined;
+  const write = (text: string | Uint8Array): void => {
+    if (log === undefined) stdout.write(text);
+    else log.write(typeof text === 'string' ? text : Buffer.from(text).toString());
+  };
   return {
     isTerminal: stdout.isTTY,
     errorIsTerminal: stderr.isTTY,
     columns: () => (stderr.isTTY ? stderr.columns : 80),
     paint: (style, text) => (stdout.isTTY && !noColour ? paintAnsi(style, text) : text),
-    write: (text) => void stdout.write(text),
-    line: (text) => void stdout.write(`${text}\n`),
+    write,
+    line: (text) => write(`${text}\n`),
     errorWrite: (text) => void stderr.write(text),
     errorLine: (text) => void stderr.write(`${text}\n`),
+    beginLog: () => (log ??= new LogSink(stdout.fd, { lostLine })),
+    get isLog() {
+      return log !== undefined;
+    },
   };
+}
+
+function lostLine(count: number, reason: string): string {
+  return `${count} lines of this output were lost (${reason})\n`;
 }

@@ -214,6 +214,7 @@ async function runVerb(
     environment: variables,
     loadAllVerbs,
   };
+  if (verb.stdoutIsLog === true) output.beginLog?.();
   return verb.run({ operands: command.args, settings, global, output });
 }
 

@@ -37,6 +37,8 @@ export interface VerbDefinition<Properties extends OptionSet> {
   readonly short?: Readonly<Record<string, string>>;
   readonly examples: readonly string[];
   readonly logLevel?: LogLevel;
+  /** It runs until it is stopped: that nobody can read what it says on stdout does not end it. */
+  readonly stdoutIsLog?: boolean;
   /** Everything after the first operand belongs to the operands, dashes and all. */
   readonly passThrough?: boolean;
   /** Returns the exit code. Throws SteleError. */

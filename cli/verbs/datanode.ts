@@ -10,6 +10,7 @@ export const datanode = defineVerb({
   operands: '',
   schema: datanodeSettings,
   logLevel: 'info',
+  stdoutIsLog: true,
   examples: [
     'stele datanode --id node-0 --master 127.0.0.1:8400 --data-dir /var/lib/stele/node-0',
     'stele datanode --id node-1 --master 10.0.0.5:8400 --zone b --memory-max 8GiB',

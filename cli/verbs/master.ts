@@ -10,6 +10,7 @@ export const master = defineVerb({
   operands: '',
   schema: masterSettings,
   logLevel: 'info',
+  stdoutIsLog: true,
   examples: [
     'stele master --data-dir /var/lib/stele/master',
     'stele master --host 0.0.0.0 --http-port 9000',

@@ -71,6 +71,7 @@ export const up = defineVerb({
   name: 'up',
   summary: 'run a whole cluster on this machine',
   operands: '',
+  stdoutIsLog: true,
   schema: upSettings,
   examples: [
     'stele up',

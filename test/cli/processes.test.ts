@@ -6,7 +6,7 @@ import { openSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { ANY_PORTS, PROJECT, stele, SteleProcess } from '../support/stele-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { startRespServer } from './resp-server.ts';
@@ -43,6 +43,32 @@ describe('the stele process', () => {
       const sentence = 'stele: The output cannot be written (ENOSPC); make room for it';
       expect(child.stderr).toMatch(sentence);
       expect(child.status).toBe(1);
+    }
+  });
+
+  it('a server goes on where nobody can read what it says, and counts what is lost', async () => {
+    const main = join(PROJECT, 'dist/cli/main.js');
+    const folder = tempDir();
+    const roles = [
+      { words: ['master'], isUp: /"http":(\d+).*the master is up/ },
+      { words: ['datanode', '--id', 'a', '--master', '127.0.0.1:1'], isUp: /not registered/ },
+    ];
+    for (const { isUp, words } of roles) {
+      const args = [main, ...words, '--data-dir', join(folder, words[0] ?? ''), ...ANY_PORTS];
+      const child = spawn(process.execPath, args, {
+        stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],
+      });
+      onTestFinished(() => void child.kill('SIGKILL'));
+      let log = '';
+      child.stderr?.on('data', (data: Buffer) => (log += data.toString()));
+      await vi.waitFor(() => expect(log).toMatch(isUp), 20_000);
+      const port = isUp.exec(log)?.[1];
+      if (port !== undefined) {
+        const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+        expect(metrics).toContain('\nstele_log_lines_lost_total 1\n');
+      }
+      child.kill();
+      expect(await once(child, 'exit')).toEqual([0, null]);
     }
   });
 
