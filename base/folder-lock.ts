@@ -95,6 +95,8 @@ function isLocked(path: string, mode: 'r' | 'r+'): boolean {
 /** The locked file; undefined while another process holds it. */
 function tryTake(folder: string, path: string): number | undefined {
   makeFolder(folder);
+  // LOCK may be there already, in a folder that takes no other files.
+  accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
   let isTaken = false;
   try {

@@ -17,6 +17,7 @@ import { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs } from '../base/clock.ts';
 import { FolderSync, syncFolder, writeNewFile } from '../base/durable-file.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
+import { requireAccess } from '../base/file-access.ts';
 import { keyspaceUidOf, randomId, segmentIdOf } from '../base/ids.ts';
 import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
 import type { Logger } from '../base/log.ts';
@@ -25,6 +26,7 @@ import type { DiskTrouble } from '../proto/gen/stele/v1/datanode.ts';
 import { DiskHealth } from './disk-health.ts';
 import { VerifiedFiles } from './verified-files.ts';
 
+const FOLDERS = ['segments', 'incoming', 'quarantine'];
 const READ_BYTES = 8 * 1024 * 1024;
 const SEGMENT_SUFFIX = '.seg';
 const SUSPENDED_MARK = 'SUSPENDED';
@@ -71,9 +73,18 @@ export class DiskStore {
     return this.#folder;
   }
 
-  /** Makes the folders and throws away what was being received when the process died. */
+  /** Makes the folders and throws away what was being received when the process died. Throws IO. */
   async prepare(): Promise<void> {
-    await rm(join(this.#folder, 'incoming'), { recursive: true, force: true });
+    const uids = await readdir(join(this.#folder, 'segments')).catch(() => []);
+    for (const name of [...FOLDERS, ...uids.map((uid) => join('segments', uid))]) {
+      requireAccess(join(this.#folder, name));
+    }
+    try {
+      await rm(join(this.#folder, 'incoming'), { recursive: true, force: true });
+    } catch (thrown) {
+      // Each file in it has a name of its own, which no other file will have.
+      await this.#noteFailure(thrown, 'incoming', 'is not emptied');
+    }
     await this.makeFolders();
     await this.verified.open();
     // Failures of both are disk trouble, which does not keep what is there from being served.
@@ -82,15 +93,19 @@ export class DiskStore {
 
   /** Makes the folders that are missing; on a full disk they stay so until there is room. */
   async makeFolders(): Promise<void> {
-    for (const name of ['segments', 'incoming', 'quarantine']) {
+    for (const name of FOLDERS) {
       try {
         await mkdir(join(this.#folder, name), { recursive: true });
       } catch (thrown) {
-        await this.#health.failed(thrown);
-        const { code, message } = toSteleError(thrown, 'IO');
-        this.#options.log.error({ code, folder: name }, `a folder cannot be made: ${message}`);
+        await this.#noteFailure(thrown, name, 'cannot be made');
       }
     }
+  }
+
+  async #noteFailure(thrown: unknown, folder: string, what: string): Promise<void> {
+    await this.#health.failed(thrown);
+    const { code, message } = toSteleError(thrown, 'IO');
+    this.#options.log.error({ code, folder }, `a folder ${what}: ${message}`);
   }
 
   /** All segment files, in the order of their names. */

@@ -17,6 +17,7 @@ import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { wallClockIso } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
+import { requireAccess } from '../../base/file-access.ts';
 import { isFileLocked } from '../../base/folder-lock.ts';
 import type { Logger } from '../../base/log.ts';
 import { BackupWriter, readNewestBackup } from './backup.ts';
@@ -27,11 +28,14 @@ import { MetadataStore } from './store.ts';
 
 /**
  * Opens the store below `folder`, restoring a damaged one from its backup. Throws CORRUPT when it
- * is damaged and there is no intact backup, and LOCKED when it is and another process has it open.
+ * is damaged and there is no intact backup, LOCKED when it is and another process has it open, and IO where this
+ * process may not use its files.
  */
 export async function openEmbeddedMetadata(folder: string, log: Logger): Promise<EmbeddedMetadata> {
   mkdirSync(folder, { recursive: true });
   const storeFolder = join(folder, 'metadata');
+  const files = ['data.mdb', 'lock.mdb'].map((name) => join(storeFolder, name));
+  for (const path of [storeFolder, ...files]) requireAccess(path);
   const damage = findDamage(folder, storeFolder);
   if (damage !== undefined) return restore(folder, storeFolder, damage, log);
   const store = new MetadataStore(storeFolder);
