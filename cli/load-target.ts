@@ -1,8 +1,9 @@
 // What a dry run must know of the cluster that is meant: into how many shards the rows would go, and which
 // version the new one would follow. A dry run needs no cluster: what nobody answers stays unknown.
 
-import { SteleError, toSteleError } from '../base/errors.ts';
+import { toSteleError } from '../base/errors.ts';
 import { SHARD_COUNT_DEFAULT } from '../base/limits.ts';
+import { assertShardCount } from '../base/shard-count.ts';
 import type { TargetCluster } from '../loader/gate-forecast.ts';
 import { withAdmin } from './with-admin.ts';
 import type { Admin } from './with-admin.ts';
@@ -15,9 +16,7 @@ export async function askTarget(
   { master, shards }: { readonly master: string; readonly shards: number },
   keyspace: string,
 ): Promise<TargetCluster> {
-  if ((shards & (shards - 1)) !== 0) {
-    throw new SteleError('INVALID_ARGUMENT', `--shards ${shards} is not a power of two.`);
-  }
+  if (shards !== 0) assertShardCount(shards);
   let shardCount = shards || SHARD_COUNT_DEFAULT;
   try {
     return await withAdmin({ master, timeout: TIMEOUT_MS }, async (admin) => {

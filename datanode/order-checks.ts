@@ -5,7 +5,7 @@ import { keyspaceUidOf, segmentIdOf } from '../base/ids.ts';
 import type { CopyOrder, HeldSegment, MergeOrder } from '../proto/gen/stele/v1/datanode.ts';
 import type { Manifest } from '../proto/gen/stele/v1/segment.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
-import { assertShardCount } from '../ring/shard.ts';
+import { assertShardCount } from '../base/shard-count.ts';
 
 /** Throws INVALID_ARGUMENT. */
 export function checkView({ keyspaces, shardCount }: ClusterView): void {

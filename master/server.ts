@@ -19,7 +19,7 @@ import { GrpcLinkFactory } from '../proto/grpc-link.ts';
 import { GrpcServer } from '../proto/grpc-server.ts';
 import type { ClusterOperations } from '../proto/operations.ts';
 import type { LinkFactory, Registrar } from '../proto/ports.ts';
-import { assertShardCount } from '../ring/shard.ts';
+import { assertShardCount } from '../base/shard-count.ts';
 import { andThen, Catalog } from './catalog/catalog.ts';
 import { setVirtualNodes, startEpoch } from './catalog/cluster-transitions.ts';
 import type { MasterStart } from './catalog/cluster-transitions.ts';

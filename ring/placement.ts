@@ -35,7 +35,7 @@ import {
   virtualNodesOf,
 } from './ring.ts';
 import type { VirtualNodes } from './ring.ts';
-import { assertShardCount } from './shard.ts';
+import { assertShardCount } from '../base/shard-count.ts';
 import { Table } from './table.ts';
 
 /** Below this a node's index fits beneath a 32-bit offset in one exact double. */

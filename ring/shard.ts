@@ -4,8 +4,7 @@
 //     slot   0 ......... 127 | 128 ....... 255 | ... | 16256 ..... 16383
 //     shard        0         |        1        | ... |        127            (S = 128)
 
-import { SteleError } from '../base/errors.ts';
-import { SHARD_COUNT_MAX, SLOT_COUNT } from '../base/limits.ts';
+import { SLOT_COUNT } from '../base/limits.ts';
 
 /** Both ends belong to the range, as in Redis' CLUSTER SLOTS. */
 export interface SlotRange {
@@ -22,17 +21,4 @@ export function shardOfSlot(slot: number, shardCount: number): number {
 export function slotRangeOfShard(shard: number, shardCount: number): SlotRange {
   const slotsPerShard = SLOT_COUNT / shardCount;
   return { first: shard * slotsPerShard, last: (shard + 1) * slotsPerShard - 1 };
-}
-
-/** Throws INVALID_ARGUMENT unless `shardCount` is a power of two, 1 .. SHARD_COUNT_MAX. */
-export function assertShardCount(shardCount: number): void {
-  if (isPowerOfTwo(shardCount) && shardCount <= SHARD_COUNT_MAX) return;
-  throw new SteleError(
-    'INVALID_ARGUMENT',
-    `${shardCount} is not a number of shards: use a power of two from 1 to ${SHARD_COUNT_MAX}.`,
-  );
-}
-
-function isPowerOfTwo(value: number): boolean {
-  return Number.isInteger(value) && value >= 1 && Math.log2(value) % 1 === 0;
 }

@@ -10,10 +10,10 @@ import type { OptionInfo, SettingSource, SettingsSchema } from '../../base/confi
 import { SteleError } from '../../base/errors.ts';
 import { keyspaceName, shorten } from '../../base/ids.ts';
 import type { KeyspaceName } from '../../base/ids.ts';
+import { assertShardCount } from '../../base/shard-count.ts';
 import { durationText } from '../../base/units.ts';
 import { datanodeSettings } from '../../datanode/settings.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
-import { assertShardCount } from '../../ring/shard.ts';
 import { hostPort } from '../words.ts';
 
 const PORT_MAX = 65_535;
