@@ -6,12 +6,75 @@ const may = {
   segment: ['base'],
   resp: ['base'],
   proto: ['base'],
-  loader: ['base', 'ring', 'segment', 'proto'],
-  datanode: ['base', 'ring', 'segment', 'resp', 'proto'],
-  master: ['base', 'ring', 'resp', 'proto'],
-  client: ['base', 'ring', 'resp', 'proto'],
-  cli: ['base', 'proto', 'client', 'master', 'datanode', 'loader'],
+  transport: ['base', 'proto'],
+  routing: ['base', 'ring', 'resp', 'proto', 'transport'],
+  loader: ['base', 'ring', 'segment', 'proto', 'transport'],
+  datanode: ['base', 'ring', 'segment', 'resp', 'proto', 'transport'],
+  master: ['base', 'ring', 'resp', 'proto', 'transport', 'routing'],
+  client: ['base', 'ring', 'resp', 'proto', 'transport', 'routing'],
+  embedded: ['base', 'proto', 'client', 'master', 'datanode', 'loader'],
+  cli: ['base', 'ring', 'proto', 'transport', 'client', 'master', 'datanode', 'loader', 'embedded'],
 };
+/**
+ * The rooms of a folder, from the ground up: one may import what stands before it, and nothing beside it
+ * or after. A room is a folder or, at the folder's top, a file.
+ */
+const rooms = {
+  loader: [
+    ['settings'],
+    ['bytes'],
+    ['input'],
+    ['parse'],
+    ['runs', 'plan'],
+    ['threads', 'work', 'push'],
+    ['stages'],
+    ['load', 'sample'],
+    ['dry-run'],
+  ],
+  datanode: [
+    ['settings', 'identity', 'order-checks'],
+    ['storage'],
+    ['transfer', 'reads', 'view'],
+    ['maintenance'],
+    ['node'],
+    ['registration', 'endpoints'],
+    ['server'],
+  ],
+  master: [
+    ['settings', 'metadata'],
+    ['catalog'],
+    ['callers'],
+    ['core'],
+    ['control'],
+    ['loads'],
+    ['operations'],
+    ['front'],
+    ['server'],
+  ],
+  resp: [['wire'], ['commands'], ['server']],
+};
+const pathOf = (folder, names) => `^${folder}/(${names.join('|')})(/|[.]ts$)`;
+const roomRules = Object.entries(rooms).flatMap(([folder, levels]) => [
+  {
+    name: `${folder}-has-rooms`,
+    severity: 'error',
+    comment: `every file of ${folder}/ is in a room of .dependency-cruiser.cjs`,
+    from: {},
+    to: { path: `^${folder}/.*[.]ts$`, pathNot: pathOf(folder, levels.flat()) },
+  },
+  ...levels.flatMap((level, at) =>
+    level.map((room) => ({
+      name: `${folder}-${room}-imports`,
+      severity: 'error',
+      comment: `${folder}/${room} may import what stands before it: ${levels.slice(0, at).flat().join(', ') || 'nothing of the folder'}`,
+      from: { path: pathOf(folder, [room]) },
+      to: {
+        path: `^${folder}/.*[.]ts$`,
+        pathNot: pathOf(folder, [room, ...levels.slice(0, at).flat()]),
+      },
+    })),
+  ),
+]);
 const product = Object.keys(may);
 
 module.exports = {
@@ -26,6 +89,7 @@ module.exports = {
         pathNot: `^(${[folder, ...may[folder]].join('|')})/`,
       },
     })),
+    ...roomRules,
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'no-vague-folders',

@@ -2,8 +2,8 @@
 // Operations on a cluster, over gRPC: what the command line and programs call on a master.
 
 import { hostname, userInfo } from 'node:os';
-import { callUnary, openClient } from '../proto/grpc-channel.ts';
-import { explainMasterError } from '../proto/master-errors.ts';
+import { callUnary, openClient } from '../transport/grpc-channel.ts';
+import { explainMasterError } from '../transport/master-errors.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type {
   DiffVersionsRequest,

@@ -9,8 +9,8 @@ import { sleep } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { ScanKeysResponse } from '../proto/gen/stele/v1/datanode.ts';
-import type { ReplicaCaller } from '../proto/routing/replica-caller.ts';
-import type { LookupTarget, Router } from '../proto/routing/router.ts';
+import type { ReplicaCaller } from '../routing/replica-caller.ts';
+import type { LookupTarget, Router } from '../routing/router.ts';
 import { checkDeadline, throwIfEnded } from './read-options.ts';
 import type { ClientScope, ReadOptions } from './read-options.ts';
 

@@ -8,8 +8,8 @@
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { SteleError } from '../base/errors.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
-import type { LookupTarget } from '../proto/routing/router.ts';
-import type { LookupReceiver } from '../proto/routing/waiting.ts';
+import type { LookupTarget } from '../routing/router.ts';
+import type { LookupReceiver } from '../routing/waiting.ts';
 import { cancelledError, closedError } from './read-options.ts';
 import type { ClientScope, Value } from './read-options.ts';
 

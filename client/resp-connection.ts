@@ -7,10 +7,10 @@
 import { createConnection } from 'node:net';
 import type { Socket } from 'node:net';
 import { SteleError, systemErrorCode } from '../base/errors.ts';
-import { ReplyDecoder } from '../resp/reply-decoder.ts';
-import type { Reply } from '../resp/reply-decoder.ts';
+import { ReplyDecoder } from '../resp/wire/reply-decoder.ts';
+import type { Reply } from '../resp/wire/reply-decoder.ts';
 
-export type { Reply } from '../resp/reply-decoder.ts';
+export type { Reply } from '../resp/wire/reply-decoder.ts';
 
 const CONNECT_MS_DEFAULT = 5000;
 const REPLY_MS_DEFAULT = 30_000;

@@ -7,17 +7,17 @@
 // retry layer. All keys of one getMany() are read from one version, chosen when it begins.
 
 import { monotonicNowMs, turnNowMs } from '../base/clock.ts';
-import { GrpcLinkFactory } from '../proto/grpc-link.ts';
+import { GrpcLinkFactory } from '../transport/grpc-link.ts';
 import type { ClusterView, KeyspaceView } from '../proto/gen/stele/v1/view.ts';
 import type { LinkFactory } from '../proto/ports.ts';
-import { Dispatcher } from '../proto/routing/dispatcher.ts';
-import { ReplicaCaller } from '../proto/routing/replica-caller.ts';
-import { Router } from '../proto/routing/router.ts';
-import type { LookupTarget } from '../proto/routing/router.ts';
-import { newWaitingKey } from '../proto/routing/waiting.ts';
+import { Dispatcher } from '../routing/dispatcher.ts';
+import { ReplicaCaller } from '../routing/replica-caller.ts';
+import { Router } from '../routing/router.ts';
+import type { LookupTarget } from '../routing/router.ts';
+import { newWaitingKey } from '../routing/waiting.ts';
 import { shardOfSlot } from '../ring/shard.ts';
 import { slotOfKey } from '../ring/slot.ts';
-import { DatanodeLinks } from './datanode-links.ts';
+import { DatanodeLinks } from '../routing/datanode-links.ts';
 import { scanVersion } from './key-scan.ts';
 import type { ScanOptions } from './key-scan.ts';
 import { PendingRead } from './pending-read.ts';
@@ -33,8 +33,8 @@ import type {
 } from './read-options.ts';
 import { watchVersions } from './version-watch.ts';
 import type { VersionChange } from './version-watch.ts';
-import { ViewWatcher } from './view-watcher.ts';
-import type { ClientViews } from './view-watcher.ts';
+import { ViewWatcher } from '../routing/view-watcher.ts';
+import type { ClientViews } from '../routing/view-watcher.ts';
 
 export interface SteleClientOptions {
   /** gRPC addresses of masters, `host:port`. */

@@ -6,7 +6,7 @@ import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import type { KeyspaceView } from '../proto/gen/stele/v1/view.ts';
 import { throwIfEnded } from './read-options.ts';
 import type { ClientScope } from './read-options.ts';
-import type { ClientViews } from './view-watcher.ts';
+import type { ClientViews } from '../routing/view-watcher.ts';
 
 export interface VersionChange {
   readonly keyspace: string;

@@ -4,7 +4,7 @@
 import { monotonicNowMs, sleep } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { callUnary, openClient } from '../proto/grpc-channel.ts';
+import { callUnary, openClient } from '../transport/grpc-channel.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type { RegisterNodeRequest, RegisterNodeResponse } from '../proto/gen/stele/v1/cluster.ts';
 import type { CallOptions, Registrar } from '../proto/ports.ts';

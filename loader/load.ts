@@ -12,27 +12,27 @@ import type { ErrorCode } from '../base/errors.ts';
 import { keyspaceName, shorten } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import type { BeginLoadResponse } from '../proto/gen/stele/v1/load.ts';
-import { beginLoad } from './begin.ts';
-import type { Begun } from './begin.ts';
-import { checkGateFlags } from './gate.ts';
-import { finishLoad } from './finish.ts';
-import { changeBehind } from './inputs.ts';
-import { prepareRun, withLoadRun } from './load-run.ts';
-import type { LoadRun, RunHooks } from './load-run.ts';
-import type { LoadState } from './load-state.ts';
-import { refuseTooLarge } from './memory-plan.ts';
-import { grpcLoadMaster } from './master-client.ts';
-import type { LoadMaster } from './master-client.ts';
-import type { ChunkPlan } from './chunk-plan.ts';
-import type { PreparedInput } from './prepare.ts';
+import { beginLoad } from './stages/begin.ts';
+import type { Begun } from './stages/begin.ts';
+import { checkGateFlags } from './stages/gate.ts';
+import { finishLoad } from './stages/finish.ts';
+import { changeBehind } from './input/inputs.ts';
+import { prepareRun, withLoadRun } from './stages/load-run.ts';
+import type { LoadRun, RunHooks } from './stages/load-run.ts';
+import type { LoadState } from './stages/load-state.ts';
+import { refuseTooLarge } from './plan/memory-plan.ts';
+import { grpcLoadMaster } from './push/master-client.ts';
+import type { LoadMaster } from './push/master-client.ts';
+import type { ChunkPlan } from './plan/chunk-plan.ts';
+import type { PreparedInput } from './input/inputs.ts';
 import type { LoadSettings } from './settings.ts';
-import { alreadyCurrentSummary, inputSummary } from './summary.ts';
-import type { LoadSummary } from './summary.ts';
-import { checkRate } from './throttle.ts';
-import type { WorkPool } from './work-pool.ts';
+import { alreadyCurrentSummary, inputSummary } from './stages/summary.ts';
+import type { LoadSummary } from './stages/summary.ts';
+import { checkRate } from './bytes/throttle.ts';
+import type { WorkPool } from './threads/work-pool.ts';
 
-export type { LoadProgress } from './load-progress.ts';
-export type { LoadSummary } from './summary.ts';
+export type { LoadProgress } from './stages/load-progress.ts';
+export type { LoadSummary } from './stages/summary.ts';
 
 export interface LoadHooks extends RunHooks {
   /** Instead of gRPC to settings.master. Closed at the end. */

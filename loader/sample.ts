@@ -3,20 +3,20 @@
 // SPOOLED_BYTES_MAX in all. The files are looked at together, as a load does.
 
 import { keyspaceName } from '../base/ids.ts';
-import { cutIntoChunks } from './chunks.ts';
-import type { Chunk } from './chunks.ts';
-import { dialectsOf } from './found-dialect.ts';
-import type { FoundDialect } from './found-dialect.ts';
-import type { InputFile } from './inputs.ts';
-import { prepareContext, withLoadRun } from './load-run.ts';
-import type { RunHooks } from './load-run.ts';
-import { parseChunk } from './parse-chunk.ts';
-import { newParseContext } from './parse-context.ts';
-import type { ParseContext } from './parse-context.ts';
-import { prepareInputs } from './prepare.ts';
-import { readRange } from './file-window.ts';
+import { cutIntoChunks } from './parse/chunks.ts';
+import type { Chunk } from './parse/chunks.ts';
+import { dialectsOf } from './parse/found-dialect.ts';
+import type { FoundDialect } from './parse/found-dialect.ts';
+import type { InputFile } from './input/inputs.ts';
+import { prepareContext, withLoadRun } from './stages/load-run.ts';
+import type { RunHooks } from './stages/load-run.ts';
+import { parseChunk } from './parse/parse-chunk.ts';
+import { newParseContext } from './parse/parse-context.ts';
+import type { ParseContext } from './parse/parse-context.ts';
+import { prepareInputs } from './stages/prepare.ts';
+import { readRange } from './bytes/file-window.ts';
 import type { LoadSettings } from './settings.ts';
-import { needsSpool } from './spool.ts';
+import { needsSpool } from './input/spool.ts';
 
 const INPUTS_MAX = 64;
 /** Enough for the head of a file. */

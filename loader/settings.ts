@@ -11,17 +11,18 @@ import {
   REPLICATION_MAX,
 } from '../base/limits.ts';
 import { usableMemoryBytes } from '../base/usable-memory.ts';
-import { LINES_PER_VALUE_DEFAULT } from './dialect.ts';
-import { MEMORY_BYTES_MIN } from './memory-plan.ts';
 
+const MiB = 1024 * 1024;
+/** Below this no load works. */
+export const MEMORY_BYTES_MIN = 256 * MiB;
+/** Line ends that a quoted value may have. */
+export const LINES_PER_VALUE_DEFAULT = 100;
 const WORKERS_MAX = 64;
 const REJECTS_MAX = 1_000_000_000;
 const SKIP_LINES_MAX = 10_000;
 const LINES_PER_VALUE_MAX = 100_000_000;
 const ROWS_MAX = 1_000_000_000_000;
 const HOUR_MS = 3_600_000;
-
-const MiB = 1024 * 1024;
 
 /** A quarter of the machine, or of what its container allows; at most 2 GiB. */
 function memoryDefault(): string {

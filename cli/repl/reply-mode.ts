@@ -1,4 +1,4 @@
-// Which commands the server answers, as CLIENT REPLY has said: the same rules as the server's (resp/session.ts).
+// Which commands the server answers, as CLIENT REPLY has said: the same rules as the server's (resp/commands/session.ts).
 //
 //   CLIENT REPLY OFF    neither it nor what follows, until CLIENT REPLY ON or RESET
 //   CLIENT REPLY SKIP   neither it nor the command after it

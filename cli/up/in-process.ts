@@ -2,8 +2,8 @@
 
 import type { Logger } from '../../base/log.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
-import { startCluster } from '../start-cluster.ts';
-import type { LocalCluster, LocalNode } from '../start-cluster.ts';
+import { startCluster } from '../../embedded/start-cluster.ts';
+import type { LocalCluster, LocalNode } from '../../embedded/start-cluster.ts';
 import type { StartedParts } from './cluster-processes.ts';
 import type { ClusterPlan } from './plan.ts';
 import type { ProcessEvents } from './supervised-process.ts';

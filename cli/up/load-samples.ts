@@ -6,7 +6,7 @@ import { SteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { runLoad } from '../../loader/load.ts';
 import { loadSettings } from '../../loader/settings.ts';
-import { shortSummary } from '../load-summary.ts';
+import { shortSummary } from '../load/load-summary.ts';
 import type { RequestedLoad } from './plan.ts';
 
 export interface LoadContext {

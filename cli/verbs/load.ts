@@ -10,7 +10,7 @@ import { SteleError } from '../../base/errors.ts';
 import { keyspaceName } from '../../base/ids.ts';
 import { SHARD_COUNT_MAX } from '../../base/limits.ts';
 import type { DryRunReport } from '../../loader/dry-run.ts';
-import type { RunHooks } from '../../loader/load-run.ts';
+import type { RunHooks } from '../../loader/stages/load-run.ts';
 import { loadSettings } from '../../loader/settings.ts';
 import type { LoadSettings } from '../../loader/settings.ts';
 import { outputOption } from '../client-settings.ts';
@@ -24,14 +24,14 @@ import {
   reportNotice,
 } from '../exit.ts';
 import type { InterruptSignal } from '../exit.ts';
-import { dryRunJson, sampleJson, writeDryRun, writeSample } from '../load-preview.ts';
+import { dryRunJson, sampleJson, writeDryRun, writeSample } from '../load/load-preview.ts';
 import { printJson } from '../json-output.ts';
-import { formatSummary, summaryJson } from '../load-summary.ts';
-import { askTarget } from '../load-target.ts';
+import { formatSummary, summaryJson } from '../load/load-summary.ts';
+import { askTarget } from '../load/load-target.ts';
 import { loadJson } from '../../proto/json-shapes.ts';
-import { writeCleared, writeWork } from '../load-work.ts';
+import { writeCleared, writeWork } from '../load/load-work.ts';
 import type { Output } from '../output.ts';
-import { ProgressDisplay } from '../progress.ts';
+import { ProgressDisplay } from '../load/progress.ts';
 import { commandText } from '../shell-words.ts';
 import { defineVerb } from '../verb.ts';
 import { withAdmin } from '../with-admin.ts';
@@ -155,7 +155,7 @@ function codeOf({ gateFailed, wouldLoad }: DryRunReport): number {
 }
 
 async function tidyWork(values: Values, output: Output): Promise<number> {
-  const { clearWork, listWork } = await import('../../loader/work-list.ts');
+  const { clearWork, listWork } = await import('../../loader/work/work-list.ts');
   const isJson = values.output === 'json';
   // Ages are of files, which have the wall clock's time.
   const nowMs = Date.now();

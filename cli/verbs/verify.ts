@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { option, settingsOf } from '../../base/config.ts';
 import { SteleError } from '../../base/errors.ts';
-import type { VerifiedFile } from '../../datanode/verify-files.ts';
+import type { VerifiedFile } from '../../datanode/storage/verify-files.ts';
 import { outputOption } from '../client-settings.ts';
 import { EXIT_FAILED, EXIT_OK } from '../exit.ts';
 import { printJson } from '../json-output.ts';
@@ -24,7 +24,7 @@ export const verify = defineVerb({
   examples: ['stele verify some/file.seg', 'stele verify --data-dir .stele'],
   async run({ operands, settings, output }) {
     const { namedFile, verifyFiles, segmentFilesIn } =
-      await import('../../datanode/verify-files.ts');
+      await import('../../datanode/storage/verify-files.ts');
     const { dataDir, output: form } = settings.values;
     // The folder of a setup's stele.yaml is not meant where files are named.
     const fromFolder = operands.length === 0 || settings.sources.get('dataDir') === 'flag';

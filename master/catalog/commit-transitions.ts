@@ -1,7 +1,7 @@
 // Pure transitions of a load's commit: a version number is set aside, then the flip, or the rejection.
 //
 //   reserveVersion   n is set aside for exactly this content
-//     ... the datanodes are given the manifest and say what they hold (master/commit.ts)
+//     ... the datanodes are given the manifest and say what they hold (master/loads/commit.ts)
 //   settleLoad       the gate holds:  version n COMMITTED and current, the load COMMITTED
 //                    it does not:     version n REJECTED and kept, the load REJECTED
 //

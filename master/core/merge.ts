@@ -2,7 +2,7 @@
 //
 //   a shard of a current version has more than DELTAS_MAX deltas
 //        -> every serving node that has them all is asked to merge them, again and again: the answer
-//           says how far it is (datanode/merger.ts). Replicas come to the same segment by themselves
+//           says how far it is (datanode/maintenance/merger.ts). Replicas come to the same segment by themselves
 //        -> a node that cannot, while another one has the result, is ordered to copy it
 //        -> all owners, and all others that were asked, hold the result: it is ready to be put into
 //           the manifest. An owner that is away is waited for, until the ring has another one

@@ -9,17 +9,17 @@ import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts';
 import type { ClusterOperations } from '../../proto/operations.ts';
 import type { DatanodeLink } from '../../proto/ports.ts';
-import { CommandCounters } from '../../resp/command-counters.ts';
-import type { ListenerCounts } from '../../resp/info.ts';
-import { startRespListener } from '../../resp/listener.ts';
-import type { RespListener } from '../../resp/listener.ts';
-import { lookupService } from './grpc-lookup.ts';
+import { CommandCounters } from '../../resp/commands/command-counters.ts';
+import type { ListenerCounts } from '../../resp/commands/info.ts';
+import { startRespListener } from '../../resp/server/listener.ts';
+import type { RespListener } from '../../resp/server/listener.ts';
+import { lookupService } from './lookup/grpc-lookup.ts';
 import { createHttpApp } from './http/app.ts';
-import { KeyScanner } from './key-scanner.ts';
-import { LookupCore } from './lookup-core.ts';
+import { KeyScanner } from './resp/key-scanner.ts';
+import { LookupCore } from './lookup/lookup-core.ts';
 import { FrontMetrics } from './metrics.ts';
-import { MasterRespBackend } from './resp-backend.ts';
-import type { GrpcServer } from '../../proto/grpc-server.ts';
+import { MasterRespBackend } from './resp/resp-backend.ts';
+import type { GrpcServer } from '../../transport/grpc-server.ts';
 import { LookupServiceService } from '../../proto/gen/stele/v1/lookup.ts';
 
 interface FrontSettings {

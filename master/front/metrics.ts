@@ -5,11 +5,11 @@ import { MetricSet } from '../../base/metrics.ts';
 import type { Series } from '../../base/metrics.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { countShards } from '../../proto/view-words.ts';
-import { LatencyHistogram, exportedBoundsMs } from '../../proto/routing/latency.ts';
-import type { CacheCounts } from '../../proto/routing/router.ts';
+import { LatencyHistogram, exportedBoundsMs } from '../../base/latency.ts';
+import type { CacheCounts } from '../../routing/router.ts';
 import type { ClusterOperations } from '../../proto/operations.ts';
 import { defineClusterMetrics } from './cluster-metrics.ts';
-import type { LookupCore } from './lookup-core.ts';
+import type { LookupCore } from './lookup/lookup-core.ts';
 
 const SURFACES = ['http', 'resp', 'grpc'] as const;
 

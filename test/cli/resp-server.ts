@@ -2,14 +2,14 @@
 
 import { onTestFinished } from 'vitest';
 import { silentLogger } from '../../base/log.ts';
-import type { PendingReply } from '../../resp/backend.ts';
-import type { CommandSpec } from '../../resp/command-spec.ts';
-import { argumentText } from '../../resp/decoder.ts';
-import type { CommandArguments } from '../../resp/decoder.ts';
-import type { ReplyWriter } from '../../resp/encoder.ts';
-import { startRespListener } from '../../resp/listener.ts';
-import type { RespListener } from '../../resp/listener.ts';
-import type { Session } from '../../resp/session.ts';
+import type { PendingReply } from '../../resp/commands/backend.ts';
+import type { CommandSpec } from '../../resp/commands/command-spec.ts';
+import { argumentText } from '../../resp/wire/decoder.ts';
+import type { CommandArguments } from '../../resp/wire/decoder.ts';
+import type { ReplyWriter } from '../../resp/wire/encoder.ts';
+import { startRespListener } from '../../resp/server/listener.ts';
+import type { RespListener } from '../../resp/server/listener.ts';
+import type { Session } from '../../resp/commands/session.ts';
 import { MapBackend } from '../resp/map-backend.ts';
 
 /** Knows STELE KEYSPACES too, and refuses reads where the selected keyspace is not there. */

@@ -2,7 +2,7 @@
 
 import { SteleError } from '../../base/errors.ts';
 import { SteleClient } from '../../client/stele-client.ts';
-import type { ClientViews } from '../../client/view-watcher.ts';
+import type { ClientViews } from '../../routing/view-watcher.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LinkFactory, LinkTarget } from '../../proto/ports.ts';
 import { FakeCluster } from '../master/front/fake-cluster.ts';

@@ -4,11 +4,11 @@
 import { describe, expect, it } from 'vitest';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { toSteleError } from '../../base/errors.ts';
-import { lookupService } from '../../datanode/grpc-service.ts';
-import { listSlotKeys, scanKeys } from '../../datanode/peer-scans.ts';
+import { lookupService } from '../../datanode/endpoints/grpc-service.ts';
+import { listSlotKeys, scanKeys } from '../../datanode/endpoints/peer-scans.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { LookupResponse } from '../../proto/gen/stele/v1/lookup.ts';
-import { steleErrorFromGrpc } from '../../proto/grpc-errors.ts';
+import { steleErrorFromGrpc } from '../../transport/grpc-errors.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 import { lookUpIn, orderHeader } from '../support/datanode.ts';
 import { TEST_UID, manifestOf, numberedPairs, segmentsOf } from '../support/segments.ts';

@@ -7,7 +7,7 @@ import { BackgroundTasks } from '../../base/background.ts';
 import { silentLogger } from '../../base/log.ts';
 import { NodeIdentity } from '../../datanode/identity.ts';
 import { Datanode } from '../../datanode/node.ts';
-import { DiskStore } from '../../datanode/store.ts';
+import { DiskStore } from '../../datanode/storage/store.ts';
 import { openSegment } from '../../segment/reader.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';
 import { fill, orderHeader } from '../support/datanode.ts';

@@ -81,7 +81,7 @@ describe('against the options of all verbs', () => {
 
 test('every metric in docs/operations.md is one that a process reports', () => {
   const front = ['master/front/metrics.ts', 'master/front/cluster-metrics.ts'];
-  const sources = [...front, 'datanode/http.ts', 'base/metrics.ts'].map(readDoc).join('');
+  const sources = [...front, 'datanode/endpoints/http.ts', 'base/metrics.ts'].map(readDoc).join('');
   const named = [...operations.matchAll(/`(stele_[a-z_]+)/g)].map((match) => match[1] ?? '');
   expect(named.length).toBeGreaterThan(8);
   expect(named.filter((name) => !sources.includes(`'${name}'`))).toEqual([]);

@@ -27,8 +27,8 @@ test('the package has what runs and what is linked to, and no more', () => {
   const paths = pack('--dry-run').files.map(({ path }) => path);
   for (const path of [
     'dist/cli/main.js',
-    'dist/cli/library.js',
-    'dist/cli/library.d.ts',
+    'dist/embedded/library.js',
+    'dist/embedded/library.d.ts',
     'dist/proto/gen/stele/v1/cluster.js',
     'proto/stele/v1/cluster.proto',
     'deploy/systemd/stele-master.service',

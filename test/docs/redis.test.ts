@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import * as limits from '../../base/limits.ts';
-import { COMMANDS } from '../../resp/command-table.ts';
+import { COMMANDS } from '../../resp/commands/command-table.ts';
 import { readDoc, section } from './markdown.ts';
 
 const page = readDoc('docs/redis.md');

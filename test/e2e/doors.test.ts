@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ChannelCredentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { SteleClient } from '../../client/stele-client.ts';
-import { callUnary, CHANNEL_OPTIONS } from '../../proto/grpc-channel.ts';
+import { callUnary, CHANNEL_OPTIONS } from '../../transport/grpc-channel.ts';
 import { LookupServiceClient } from '../../proto/gen/stele/v1/lookup.ts';
 import { TestCluster } from '../support/cluster.ts';
 import { EDGES, writeEdges } from '../support/edge-rows.ts';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { COMMANDS } from '../../resp/command-table.ts';
+import { COMMANDS } from '../../resp/commands/command-table.ts';
 import { TestCluster } from '../support/cluster.ts';
 import { readDoc, section, tableRows } from '../docs/markdown.ts';
 import { startRedisServer } from '../support/redis-server.ts';
@@ -16,7 +16,7 @@ import { PROJECT } from '../support/stele-process.ts';
 import { answersTo, answerTo, END, exchange } from '../support/redis-answers.ts';
 import { hasTool } from '../support/tools.ts';
 import { decodeReplies, multibulk } from '../resp/split.ts';
-import type { Reply } from '../../resp/reply-decoder.ts';
+import type { Reply } from '../../resp/wire/reply-decoder.ts';
 
 const PAIRS = [
   ['k', 'hello'],

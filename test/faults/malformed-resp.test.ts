@@ -2,8 +2,8 @@
 
 import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ProtocolError } from '../../resp/protocol-error.ts';
-import { CommandDecoder } from '../../resp/decoder.ts';
+import { ProtocolError } from '../../resp/wire/protocol-error.ts';
+import { CommandDecoder } from '../../resp/wire/decoder.ts';
 import { cutAt, decodeReplies, words } from '../resp/split.ts';
 import type { TestCluster } from '../support/cluster.ts';
 import { converse, converseMany, expectUnharmed, startTarget } from '../support/conversations.ts';

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ReplyDecoder } from '../../resp/reply-decoder.ts';
+import { ReplyDecoder } from '../../resp/wire/reply-decoder.ts';
 import { multibulk } from '../resp/split.ts';
 import { TestCluster } from '../support/cluster.ts';
 import { handOver } from '../support/fault-table.ts';

@@ -194,7 +194,7 @@ function poolWith(worker: string): { outcome: string; attempts: number } {
      }`,
   );
   const program = `
-    const { threadPool } = await import(${JSON.stringify(join(PROJECT, 'dist/loader/work-pool.js'))});
+    const { threadPool } = await import(${JSON.stringify(join(PROJECT, 'dist/loader/threads/work-pool.js'))});
     const log = { warn() {} };
     const pool = threadPool(${JSON.stringify(file)}, 2, log);
     const told = await pool.parse({}).then((done) => 'done ' + done.rowCount, (thrown) => thrown.code + ' ' + thrown.message);

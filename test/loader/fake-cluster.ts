@@ -7,9 +7,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
-import type { IncomingSegment } from '../../datanode/segment-connection.ts';
-import { segmentUpgrade } from '../../datanode/segment-upgrade.ts';
-import { acceptUpgrades } from '../../datanode/upgrades.ts';
+import type { IncomingSegment } from '../../datanode/transfer/segment-connection.ts';
+import { segmentUpgrade } from '../../datanode/transfer/segment-upgrade.ts';
+import { acceptUpgrades } from '../../transport/upgrades.ts';
 import { LoadMode, LoadServiceService } from '../../proto/gen/stele/v1/load.ts';
 import type {
   BeginLoadRequest,
@@ -20,8 +20,8 @@ import type {
   LoadTargets,
 } from '../../proto/gen/stele/v1/load.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
-import { SERVER_OPTIONS } from '../../proto/grpc-channel.ts';
-import { toGrpcError } from '../../proto/grpc-errors.ts';
+import { SERVER_OPTIONS } from '../../transport/grpc-channel.ts';
+import { toGrpcError } from '../../transport/grpc-errors.ts';
 import type { SegmentAnnouncement } from '../../proto/segment-transfer.ts';
 import {
   forEachRecord,

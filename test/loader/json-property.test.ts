@@ -2,9 +2,9 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { jsonlDialect } from '../../loader/dialect.ts';
-import { parseChunk } from '../../loader/parse-chunk.ts';
-import { newParseContext } from '../../loader/parse-context.ts';
+import { jsonlDialect } from '../../loader/input/dialect.ts';
+import { parseChunk } from '../../loader/parse/parse-chunk.ts';
+import { newParseContext } from '../../loader/parse/parse-context.ts';
 import { rejectsOf, rowsOf, runs } from './rows.ts';
 
 const context = newParseContext(jsonlDialect({ key: undefined, value: undefined }), 16);

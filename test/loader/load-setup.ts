@@ -10,7 +10,7 @@ import { runLoad } from '../../loader/load.ts';
 import type { LoadHooks } from '../../loader/load.ts';
 import type * as LoadModule from '../../loader/load.ts';
 import { loadSettings } from '../../loader/settings.ts';
-import type { LoadSummary } from '../../loader/summary.ts';
+import type { LoadSummary } from '../../loader/stages/summary.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { startFakeCluster } from './fake-cluster.ts';
 import type { FakeMaster } from './fake-cluster.ts';

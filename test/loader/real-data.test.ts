@@ -3,12 +3,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { cutIntoChunks } from '../../loader/chunks.ts';
-import { formatFor } from '../../loader/formats.ts';
-import type { InputFile } from '../../loader/inputs.ts';
-import { parseChunk } from '../../loader/parse-chunk.ts';
-import { newParseContext } from '../../loader/parse-context.ts';
-import { readHead } from '../../loader/read-head.ts';
+import { cutIntoChunks } from '../../loader/parse/chunks.ts';
+import { formatFor } from '../../loader/input/formats.ts';
+import type { InputFile } from '../../loader/input/inputs.ts';
+import { parseChunk } from '../../loader/parse/parse-chunk.ts';
+import { newParseContext } from '../../loader/parse/parse-context.ts';
+import { readHead } from '../../loader/parse/read-head.ts';
 import { REAL_INPUTS } from '../support/real-data.ts';
 import type { RealInput } from '../support/real-data.ts';
 import { tempDir } from '../support/temp-dir.ts';

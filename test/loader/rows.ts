@@ -1,8 +1,8 @@
 // What the loader's tests share: rows out of a parse context, fast-check settings.
 
 import type { Parameters } from 'fast-check';
-import type { ParseContext } from '../../loader/parse-context.ts';
-import { reasonWithPlace } from '../../loader/reject-table.ts';
+import type { ParseContext } from '../../loader/parse/parse-context.ts';
+import { reasonWithPlace } from '../../loader/parse/reject-table.ts';
 
 /** The rows as text, in order. */
 export function rowsOf(

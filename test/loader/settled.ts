@@ -1,11 +1,11 @@
 // What is found out of the first bytes of one file, for tests.
 
-import { DEFAULT_RULES } from '../../loader/dialect.ts';
-import type { LoadFormat } from '../../loader/formats.ts';
-import { RowsBelow, readOpening } from '../../loader/opening.ts';
-import type { DialectFlags } from '../../loader/opening.ts';
-import { settleDialects } from '../../loader/settle-dialects.ts';
-import type { Head } from '../../loader/settle-dialects.ts';
+import { DEFAULT_RULES } from '../../loader/input/dialect.ts';
+import type { LoadFormat } from '../../loader/input/formats.ts';
+import { RowsBelow, readOpening } from '../../loader/parse/opening.ts';
+import type { DialectFlags } from '../../loader/parse/opening.ts';
+import { settleDialects } from '../../loader/parse/settle-dialects.ts';
+import type { Head } from '../../loader/parse/settle-dialects.ts';
 
 const NO_FLAGS: DialectFlags = {
   key: undefined,

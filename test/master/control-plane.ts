@@ -13,18 +13,18 @@ import type {
   BeginLoadResponse,
   CommitLoadRequest,
 } from '../../proto/gen/stele/v1/load.ts';
-import { currentActor } from '../../master/actor.ts';
+import { currentActor } from '../../master/callers/actor.ts';
 import { Catalog } from '../../master/catalog/catalog.ts';
 import { startEpoch } from '../../master/catalog/cluster-transitions.ts';
 import { EVENTS } from '../../master/catalog/events.ts';
-import { ChangeQueue } from '../../master/change-queue.ts';
-import { addDigests } from '../../master/commit-check.ts';
-import { Leader } from '../../master/leader.ts';
-import { LoadEnds } from '../../master/load-ends.ts';
-import { Loads } from '../../master/loads.ts';
+import { ChangeQueue } from '../../master/catalog/change-queue.ts';
+import { addDigests } from '../../master/loads/commit-check.ts';
+import { Leader } from '../../master/control/leader.ts';
+import { LoadEnds } from '../../master/loads/load-ends.ts';
+import { Loads } from '../../master/loads/loads.ts';
 import { openEmbeddedMetadata } from '../../master/metadata/embedded.ts';
-import { Operations } from '../../master/operations.ts';
-import { NodeRegistrar } from '../../master/registration.ts';
+import { Operations } from '../../master/operations/operations.ts';
+import { NodeRegistrar } from '../../master/control/registration.ts';
 import { FakeNetwork } from './fake-datanodes.ts';
 import type { FakeDatanode } from './fake-datanodes.ts';
 import { WatchedMetadata } from './watched-metadata.ts';

@@ -5,7 +5,7 @@ import { credentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { resolveSettings } from '../../base/config.ts';
 import { silentLogger } from '../../base/log.ts';
-import { steleErrorFromGrpc } from '../../proto/grpc-errors.ts';
+import { steleErrorFromGrpc } from '../../transport/grpc-errors.ts';
 import { ClusterServiceClient } from '../../proto/gen/stele/v1/cluster.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { startMaster } from '../../master/server.ts';

@@ -5,15 +5,15 @@ import type {
   PendingReply,
   PendingReplyWaiter,
   ServerFacts,
-} from '../../resp/backend.ts';
-import type { CommandSpec } from '../../resp/command-spec.ts';
-import { argumentText } from '../../resp/decoder.ts';
-import type { CommandArguments } from '../../resp/decoder.ts';
-import type { ReplyWriter } from '../../resp/encoder.ts';
-import { executeClusterCommand } from '../../resp/cluster-commands.ts';
-import type { ClusterDescription } from '../../resp/cluster-replies.ts';
-import { formatInfo } from '../../resp/info.ts';
-import type { KeyspaceRef, Session } from '../../resp/session.ts';
+} from '../../resp/commands/backend.ts';
+import type { CommandSpec } from '../../resp/commands/command-spec.ts';
+import { argumentText } from '../../resp/wire/decoder.ts';
+import type { CommandArguments } from '../../resp/wire/decoder.ts';
+import type { ReplyWriter } from '../../resp/wire/encoder.ts';
+import { executeClusterCommand } from '../../resp/commands/cluster-commands.ts';
+import type { ClusterDescription } from '../../resp/commands/cluster-replies.ts';
+import { formatInfo } from '../../resp/commands/info.ts';
+import type { KeyspaceRef, Session } from '../../resp/commands/session.ts';
 
 /** A GET that is answered when the test calls `finish`. */
 export class LaterReply implements PendingReply {

@@ -4,10 +4,10 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { silentLogger } from '../../base/log.ts';
-import { startRespListener } from '../../resp/listener.ts';
-import type { RespListener, RespListenerOptions } from '../../resp/listener.ts';
-import { ReplyDecoder } from '../../resp/reply-decoder.ts';
-import type { Reply } from '../../resp/reply-decoder.ts';
+import { startRespListener } from '../../resp/server/listener.ts';
+import type { RespListener, RespListenerOptions } from '../../resp/server/listener.ts';
+import { ReplyDecoder } from '../../resp/wire/reply-decoder.ts';
+import type { Reply } from '../../resp/wire/reply-decoder.ts';
 import type { MapBackend } from './map-backend.ts';
 
 export async function listenFor(

@@ -1,8 +1,8 @@
 // For tests: the commands and replies that come out of bytes, whole or cut anywhere.
 
-import { CommandDecoder } from '../../resp/decoder.ts';
-import { ReplyDecoder } from '../../resp/reply-decoder.ts';
-import type { Reply } from '../../resp/reply-decoder.ts';
+import { CommandDecoder } from '../../resp/wire/decoder.ts';
+import { ReplyDecoder } from '../../resp/wire/reply-decoder.ts';
+import type { Reply } from '../../resp/wire/reply-decoder.ts';
 
 /** Copies `bytes` into pieces that end at `cuts`. */
 export function cutAt(bytes: Buffer, cuts: readonly number[]): Buffer[] {

@@ -1,15 +1,15 @@
-// What the version of a simulated append consists of, as master/append-content.ts and measure-deltas.ts come
+// What the version of a simulated append consists of, as master/loads/append-content.ts and measure-deltas.ts come
 // to it: planned and added up by the real code, measured by the simulated datanodes.
 
 import { SteleError } from '../../base/errors.ts';
-import { appendTotals, planAppend } from '../../master/append-plan.ts';
-import type { AppendPlan, Wanted } from '../../master/append-plan.ts';
+import { appendTotals, planAppend } from '../../master/loads/append-plan.ts';
+import type { AppendPlan, Wanted } from '../../master/loads/append-plan.ts';
 import { requireCurrent } from '../../master/catalog/commit-transitions.ts';
 import type { CommitContent } from '../../master/catalog/commit-transitions.ts';
 import { loadNotFound } from '../../master/catalog/load-transitions.ts';
 import { versionId } from '../../master/catalog/records.ts';
 import type { ManifestRecord, SegmentRecord } from '../../master/catalog/records.ts';
-import { agreedMeasure } from '../../master/measure-deltas.ts';
+import { agreedMeasure } from '../../master/loads/measure-deltas.ts';
 import type { DeltaMeasure } from '../../proto/gen/stele/v1/datanode.ts';
 import type { Answer } from './sim-network.ts';
 import { SHARDS } from './sim-segment.ts';

@@ -1,4 +1,4 @@
-// One commit on a simulated master, as master/commit.ts, step by step: the content, a number set aside for it,
+// One commit on a simulated master, as master/loads/commit.ts, step by step: the content, a number set aside for it,
 // the manifest to all nodes, the checks, the flip. What is transition or check is the real one.
 
 import { reserveVersion, settleLoad } from '../../master/catalog/commit-transitions.ts';
@@ -10,7 +10,7 @@ import { revisionOf } from '../../master/catalog/queries.ts';
 import { manifestMessage, versionId } from '../../master/catalog/records.ts';
 import type { VersionRecord } from '../../master/catalog/records.ts';
 import { addTotals } from '../../master/catalog/totals.ts';
-import { checkHeld, checkReplicas, contentFingerprint } from '../../master/commit-check.ts';
+import { checkHeld, checkReplicas, contentFingerprint } from '../../master/loads/commit-check.ts';
 import { eligibleNodes } from '../../master/core/world.ts';
 import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
 import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';

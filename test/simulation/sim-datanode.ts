@@ -5,9 +5,9 @@
 // order for another run or of an older epoch is refused; a segment is held only when it was verified
 // and is durable. Each rule can be broken by a planted defect, to see whether that is noticed.
 
-import { ClusterState } from '../../datanode/cluster-state.ts';
-import { Holdings } from '../../datanode/holdings.ts';
-import { VersionTables } from '../../datanode/version-tables.ts';
+import { ClusterState } from '../../datanode/view/cluster-state.ts';
+import { Holdings } from '../../datanode/storage/holdings.ts';
+import { VersionTables } from '../../datanode/storage/version-tables.ts';
 import type {
   ApplyViewResponse,
   CopyOrder,

@@ -1,8 +1,8 @@
 // What a simulated datanode does with deltas: counts what one changes, by the real overlay, and merges
-// them by the real merge, in the order of datanode/merger.ts: one order at a time, held only once the result
+// them by the real merge, in the order of datanode/maintenance/merger.ts: one order at a time, held only once the result
 // is what the master expects, and durable. One object a run of the datanode.
 
-import type { Holdings } from '../../datanode/holdings.ts';
+import type { Holdings } from '../../datanode/storage/holdings.ts';
 import { MergeState } from '../../proto/gen/stele/v1/datanode.ts';
 import type {
   DeltaMeasure,

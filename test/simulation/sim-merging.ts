@@ -1,5 +1,5 @@
 // Merging deltas as a simulated master has it done: carries out what the real core/merge.ts plans, as
-// master/merging.ts does, and puts what came of it into the manifests by the real transition. One object a
+// master/control/merging.ts does, and puts what came of it into the manifests by the real transition. One object a
 // run of the master.
 
 import { replaceMerged } from '../../master/catalog/merge-transitions.ts';

@@ -1,5 +1,5 @@
 // Brings a simulated datanode and the master's picture of it together: its holdings here, the view and the
-// manifests there, as master/nodes/node-sync.ts does. One task a node. One object a run of the master.
+// manifests there, as master/control/nodes/node-sync.ts does. One task a node. One object a run of the master.
 
 import type { ListHoldingsResponse, OrderHeader } from '../../proto/gen/stele/v1/datanode.ts';
 import { revisionOf } from '../../master/catalog/queries.ts';

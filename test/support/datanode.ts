@@ -1,14 +1,14 @@
 // A datanode as an object, without sockets, in a folder of its own.
 
-import type { IncomingSegment } from '../../datanode/segment-connection.ts';
+import type { IncomingSegment } from '../../datanode/transfer/segment-connection.ts';
 import { onTestFinished } from 'vitest';
 import { BackgroundTasks } from '../../base/background.ts';
 import { SteleError } from '../../base/errors.ts';
 import { silentLogger } from '../../base/log.ts';
-import { directLink } from '../../datanode/direct-link.ts';
+import { directLink } from '../../datanode/endpoints/direct-link.ts';
 import { NodeIdentity } from '../../datanode/identity.ts';
 import { Datanode } from '../../datanode/node.ts';
-import { DiskStore } from '../../datanode/store.ts';
+import { DiskStore } from '../../datanode/storage/store.ts';
 import type { OrderHeader } from '../../proto/gen/stele/v1/datanode.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';

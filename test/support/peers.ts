@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { DatanodeServiceService, HeartbeatResponse } from '../../proto/gen/stele/v1/datanode.ts';
-import { GrpcServer } from '../../proto/grpc-server.ts';
+import { GrpcServer } from '../../transport/grpc-server.ts';
 import type { LinkTarget } from '../../proto/ports.ts';
 
 export interface Peer {

@@ -1,7 +1,7 @@
 // Real zstd frames, made by the zstd program (1.5), and raw ones made here by hand. Their content:
 // `sampleLines`, the same lines for ever.
 
-import { XxHash64 } from '../../loader/xxhash64.ts';
+import { XxHash64 } from '../../loader/input/xxhash64.ts';
 
 /** Lines of the line format, with repetitions that any compressor finds. */
 export function sampleLines(count: number): Buffer {

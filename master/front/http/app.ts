@@ -10,7 +10,7 @@ import { randomId, shorten } from '../../../base/ids.ts';
 import { KEY_BYTES_MAX } from '../../../base/limits.ts';
 import type { Logger } from '../../../base/log.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
-import type { LookupCore } from '../lookup-core.ts';
+import type { LookupCore } from '../lookup/lookup-core.ts';
 import type { FrontMetrics } from '../metrics.ts';
 import { operationRoutes } from './operation-routes.ts';
 import { sendProblem, writeConnectionProblem, writeProblem } from './problem.ts';

@@ -13,7 +13,7 @@ import { diffRoute } from './diff-route.ts';
 import { sendProblem } from './problem.ts';
 import { keyOfUrl } from './raw-url.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
-import { runAs } from '../../actor.ts';
+import { runAs } from '../../callers/actor.ts';
 import {
   eventJson,
   explainKeyJson,

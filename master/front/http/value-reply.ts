@@ -16,9 +16,9 @@ import { SteleError } from '../../../base/errors.ts';
 import { clientBytes } from '../../../base/byte-budget.ts';
 import { shorten } from '../../../base/ids.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
-import type { LookupReceiver } from '../../../proto/routing/waiting.ts';
+import type { LookupReceiver } from '../../../routing/waiting.ts';
 import type { SurfaceCounts } from '../metrics.ts';
-import type { LookupTarget } from '../../../proto/routing/router.ts';
+import type { LookupTarget } from '../../../routing/router.ts';
 import { writeProblem } from './problem.ts';
 import { writeAtTurnEnd } from './reply-turn.ts';
 

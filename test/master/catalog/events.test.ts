@@ -1,7 +1,7 @@
 // The record of who did what: each change has its event, in the same transaction and in the order of the changes.
 
 import { describe, expect, it } from 'vitest';
-import { currentActor, runAs } from '../../../master/actor.ts';
+import { currentActor, runAs } from '../../../master/callers/actor.ts';
 import { applyChanges, Catalog, emptyCatalog } from '../../../master/catalog/catalog.ts';
 import type { CatalogState, Transition } from '../../../master/catalog/catalog.ts';
 import {
@@ -27,7 +27,7 @@ import {
   rollback,
   setKeep,
 } from '../../../master/catalog/version-transitions.ts';
-import { ChangeQueue } from '../../../master/change-queue.ts';
+import { ChangeQueue } from '../../../master/catalog/change-queue.ts';
 import { openEmbeddedMetadata } from '../../../master/metadata/embedded.ts';
 import { wallClockIso } from '../../../base/clock.ts';
 import { silentLogger } from '../../../base/log.ts';

@@ -8,7 +8,7 @@ import type {
   ScanKeysResponse,
 } from '../../../proto/gen/stele/v1/datanode.ts';
 import type { LookupTargetRef } from '../../../proto/ports.ts';
-import { globMatches } from '../../../resp/glob.ts';
+import { globMatches } from '../../../resp/commands/glob.ts';
 import { slotOfKey } from '../../../ring/slot.ts';
 
 export const SHARD_COUNT = 16;

@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { silentLogger } from '../../../base/log.ts';
 import { createHttpApp } from '../../../master/front/http/app.ts';
 import type { GuardOptions } from '../../../master/front/http/request-guard.ts';
-import { LookupCore } from '../../../master/front/lookup-core.ts';
+import { LookupCore } from '../../../master/front/lookup/lookup-core.ts';
 import { FrontMetrics } from '../../../master/front/metrics.ts';
 import { FakeCluster } from './fake-cluster.ts';
 

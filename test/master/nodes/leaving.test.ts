@@ -4,8 +4,8 @@ import { queryObjects } from 'node:v8';
 import { Subchannel } from '@grpc/grpc-js/build/src/subchannel.js';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { monotonicNowMs, sleep } from '../../../base/clock.ts';
-import { ConnectionManager } from '../../../master/nodes/connection-manager.ts';
-import { GrpcLinkFactory } from '../../../proto/grpc-link.ts';
+import { ConnectionManager } from '../../../master/control/nodes/connection-manager.ts';
+import { GrpcLinkFactory } from '../../../transport/grpc-link.ts';
 import {
   openSockets,
   refusingPort,

@@ -3,8 +3,8 @@ import { BackgroundTasks } from '../../../base/background.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { silentLogger } from '../../../base/log.ts';
 import type { CallOptions, DatanodeLink, LinkFactory, LinkTarget } from '../../../proto/ports.ts';
-import { ConnectionManager } from '../../../master/nodes/connection-manager.ts';
-import { Heartbeater } from '../../../master/nodes/heartbeater.ts';
+import { ConnectionManager } from '../../../master/control/nodes/connection-manager.ts';
+import { Heartbeater } from '../../../master/control/nodes/heartbeater.ts';
 import { until } from '../control-plane.ts';
 import { FakeNetwork } from '../fake-datanodes.ts';
 

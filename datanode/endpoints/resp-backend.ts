@@ -1,0 +1,309 @@
+// The commands of a datanode over RESP: its own shards from memory, MOVED for the others.
+//
+// Hot for GET, MGET, EXISTS and STRLEN: one step per key on the bytes of the request, the value
+// copied once into the reply. Everything else may take its time.
+
+import { monotonicNowMs } from '../../base/clock.ts';
+import { keyspaceIndex } from '../../base/ids.ts';
+import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
+import { NodeState } from '../../proto/gen/stele/v1/view.ts';
+import { atOnce } from '../../resp/commands/backend.ts';
+import type {
+  BackendHandler,
+  CommandBackend,
+  KeysReply,
+  PendingReply,
+  ServerFacts,
+  ValueReply,
+} from '../../resp/commands/backend.ts';
+import type { BackendCommand, CommandSpec } from '../../resp/commands/command-spec.ts';
+import type { CommandArguments } from '../../resp/wire/decoder.ts';
+import type { ReplyWriter } from '../../resp/wire/encoder.ts';
+import { executeClusterCommand } from '../../resp/commands/cluster-commands.ts';
+import { databaseCount, REDIS_VERSION, writeInfo } from '../../resp/commands/info.ts';
+import type { ListenerCounts } from '../../resp/commands/info.ts';
+import { keyIfFound, literalOf } from '../../resp/commands/keys-command.ts';
+import { keysReply } from '../../resp/commands/keys-replies.ts';
+import type { KeyspaceRef, Session } from '../../resp/commands/session.ts';
+import { valueReply } from '../../resp/commands/value-replies.ts';
+import { shardOfSlot } from '../../ring/shard.ts';
+import { slotOfKey } from '../../ring/slot.ts';
+import { datasetName } from '../../proto/view-words.ts';
+import { found, lookupInShard } from '../reads/lookup.ts';
+import type { Datanode } from '../node.ts';
+import { READ_AHEAD_KEYS, ReadAhead } from '../reads/read-ahead.ts';
+import { clusterSource } from './resp-cluster.ts';
+import { currentTable, loading, noKeyspace } from './resp-dataset.ts';
+import { datanodeInfo } from './resp-info.ts';
+import { KEYS_HANDLERS } from './resp-keys.ts';
+import { writeSteleReply } from './resp-stele.ts';
+import type { VersionTable } from '../storage/version-tables.ts';
+
+export class DatanodeRespBackend implements CommandBackend {
+  readonly #node: Datanode;
+  readonly #listener: () => ListenerCounts;
+  readonly #startedAtMs: number;
+  readonly #ahead = new ReadAhead();
+  /** Keys whose time is known. */
+  #readsNoted = 0;
+  readonly #handlers: Record<BackendCommand, BackendHandler> = {
+    get: atOnce((command, session, out) => this.#get(command, session, out)),
+    mget: atOnce((command, session, out) => this.#manyValues(command, session, out)),
+    info: atOnce((command, _, out) =>
+      writeInfo(command, out, datanodeInfo(this.#node, this.#listener(), this.#startedAtMs)),
+    ),
+    keys: (command, session, out) => {
+      const literal = literalOf(command);
+      if (literal === undefined) return this.#keys('keys')(command, session, out);
+      this.#oneKey(command, session, out, keyIfFound(literal), 1);
+      return undefined;
+    },
+    dbsize: this.#keys('dbsize'),
+    scan: this.#keys('scan'),
+    randomkey: this.#keys('randomkey'),
+    'cluster|countkeysinslot': this.#keys('cluster|countkeysinslot'),
+    'cluster|getkeysinslot': this.#keys('cluster|getkeysinslot'),
+    'stele|explain': this.#stele('explain'),
+    'stele|health': this.#stele('health'),
+    'stele|keyspaces': this.#stele('keyspaces'),
+    'stele|nodes': this.#stele('nodes'),
+    'stele|version': this.#stele('version'),
+  };
+
+  constructor(node: Datanode, listener: () => ListenerCounts, startedAtMs: number) {
+    this.#node = node;
+    this.#listener = listener;
+    this.#startedAtMs = startedAtMs;
+  }
+
+  execute(
+    spec: CommandSpec,
+    command: CommandArguments,
+    session: Session,
+    out: ReplyWriter,
+  ): PendingReply | undefined {
+    // Nearly all commands are this one: it need not be looked up among the others.
+    if (spec.name === 'get') {
+      this.#get(command, session, out);
+      return undefined;
+    }
+    switch (spec.handler) {
+      case 'backend':
+        return this.#handlers[spec.name as BackendCommand](command, session, out);
+      case 'keys':
+        this.#severalKeys(command, session, out, keysReply(spec, command), spec.lastKey);
+        return undefined;
+      case 'cluster':
+        executeClusterCommand(spec, command, out, clusterSource(this.#node));
+        return undefined;
+      default:
+        this.#oneKey(command, session, out, valueReply(spec, command), spec.firstKey);
+        return undefined;
+    }
+  }
+
+  refusesKeys(
+    spec: CommandSpec,
+    command: CommandArguments,
+    session: Session,
+    out: ReplyWriter,
+  ): boolean {
+    const table = currentTable(this.#node, session.keyspace.name);
+    const last = spec.lastKey < 0 ? command.argc + spec.lastKey : spec.lastKey;
+    return this.#commonShard(command, spec.firstKey, last, table, out) < 0;
+  }
+
+  resolveKeyspace(nameOrIndex: string): KeyspaceRef | undefined {
+    const { cluster } = this.#node;
+    const index = keyspaceIndex(nameOrIndex);
+    const keyspace =
+      index === undefined ? cluster.keyspaceNamed(nameOrIndex) : cluster.keyspaceAt(index);
+    if (keyspace !== undefined) return { name: keyspace.name, index: keyspace.index };
+    // Index 0 is where connections start, whether it is known or not.
+    if (nameOrIndex === '0') return undefined;
+    // Before the first view, and while another one may be the present one, no name can be said to be unknown.
+    const unsure = this.#node.contact.unsure(monotonicNowMs());
+    if (cluster.view === undefined || unsure !== undefined)
+      throw noKeyspace(this.#node, nameOrIndex);
+    return undefined;
+  }
+
+  datasetOf(keyspaceName: string): string {
+    return datasetName(this.#node.cluster.keyspaceNamed(keyspaceName));
+  }
+
+  watchDatasets(onChange: () => void): void {
+    this.#node.cluster.subscribe(onChange);
+  }
+
+  facts(): ServerFacts {
+    const databases = databaseCount(this.#node.cluster.view?.keyspaces ?? []);
+    return { redisVersion: REDIS_VERSION, mode: 'cluster', role: 'master', databases };
+  }
+
+  #keys(name: keyof typeof KEYS_HANDLERS): BackendHandler {
+    return (command, session, out) =>
+      KEYS_HANDLERS[name](this.#node, session.keyspace.name, command, out);
+  }
+
+  #stele(name: string): BackendHandler {
+    return atOnce((command, session, out) =>
+      writeSteleReply(this.#node, `stele|${name}`, command, session, out),
+    );
+  }
+
+  lookAhead(bytes: Uint8Array, at: number, end: number, session: Session): void {
+    const { cluster, tables } = this.#node;
+    const keyspace = cluster.keyspaceNamed(session.keyspace.name);
+    const table = keyspace && tables.get(keyspace.uid, keyspace.currentVersion);
+    if (table === undefined) this.#ahead.clear();
+    else this.#ahead.fill(bytes, at, end, table);
+  }
+
+  noteTurn(tookMs: number): void {
+    const { hits, latency, misses } = this.#node.counters;
+    const reads = hits + misses;
+    if (reads > this.#readsNoted) latency.resp.record(tookMs, reads - this.#readsNoted);
+    this.#readsNoted = reads;
+  }
+
+  #get(command: CommandArguments, session: Session, out: ReplyWriter): void {
+    const table = currentTable(this.#node, session.keyspace.name);
+    const ahead = this.#ahead;
+    this.#node.counters.lookups++;
+    const status = ahead.lookup(
+      command.buffer,
+      command.starts[1] ?? 0,
+      command.ends[1] ?? 0,
+      table,
+    );
+    if (status === LookupStatus.UNAVAILABLE) this.#redirect(ahead.slot, out);
+    else writeValue(out, this.#counted(status));
+  }
+
+  /** Notes a hit or a miss; whether it is a hit. */
+  #counted(status: LookupStatus): boolean {
+    const isFound = status === LookupStatus.OK;
+    if (isFound) this.#node.counters.hits++;
+    else this.#node.counters.misses++;
+    return isFound;
+  }
+
+  /** Answers the key at `at` with `write` when it is found, nil-like when it is not. */
+  #oneKey(
+    command: CommandArguments,
+    session: Session,
+    out: ReplyWriter,
+    write: ValueReply,
+    at: number,
+  ): void {
+    const table = currentTable(this.#node, session.keyspace.name);
+    const start = command.starts[at] ?? 0;
+    const end = command.ends[at] ?? 0;
+    const slot = slotOfKey(command.buffer, start, end);
+    const shard = shardOfSlot(slot, table.shards.length);
+    this.#node.counters.lookups++;
+    const status = lookupInShard(table, shard, command.buffer, start, end);
+    if (status === LookupStatus.UNAVAILABLE) this.#redirect(slot, out);
+    else if (this.#counted(status)) write(out, found.bytes, found.start, found.end);
+    else write(out, undefined, 0, 0);
+  }
+
+  #manyValues(command: CommandArguments, session: Session, out: ReplyWriter): void {
+    const table = currentTable(this.#node, session.keyspace.name);
+    const shard = this.#commonShard(command, 1, command.argc - 1, table, out);
+    if (shard < 0) return;
+    out.array(command.argc - 1);
+    for (let first = 1; first < command.argc; first += READ_AHEAD_KEYS) {
+      this.#noteKeys(command, first, table);
+      const end = Math.min(command.argc, first + READ_AHEAD_KEYS);
+      for (let at = first; at < end; at++) {
+        const start = command.starts[at] ?? 0;
+        const status = this.#ahead.lookup(command.buffer, start, command.ends[at] ?? 0, table);
+        writeValue(out, this.#counted(status));
+      }
+    }
+    this.#node.counters.lookups += command.argc - 1;
+  }
+
+  #noteKeys(command: CommandArguments, first: number, table: VersionTable): void {
+    const end = Math.min(command.argc, first + READ_AHEAD_KEYS);
+    this.#ahead.clear();
+    for (let at = first; at < end; at++) {
+      this.#ahead.note(command.buffer, command.starts[at] ?? 0, command.ends[at] ?? 0, table);
+    }
+    this.#ahead.touch();
+  }
+
+  /** The keys from argument 1 to `lastKey`, which may count from the end. */
+  #severalKeys(
+    command: CommandArguments,
+    session: Session,
+    out: ReplyWriter,
+    reply: KeysReply,
+    lastKey: number,
+  ): void {
+    const table = currentTable(this.#node, session.keyspace.name);
+    const last = lastKey < 0 ? command.argc + lastKey : lastKey;
+    const shard = this.#commonShard(command, 1, last, table, out);
+    if (shard < 0) return;
+    const values: (Buffer | undefined)[] = [];
+    let foundCount = 0;
+    for (let at = 1; at <= last; at++) {
+      const start = command.starts[at] ?? 0;
+      const status = lookupInShard(table, shard, command.buffer, start, command.ends[at] ?? 0);
+      const isFound = this.#counted(status);
+      if (isFound) foundCount++;
+      if (reply.readsValues) {
+        values.push(isFound ? found.bytes.subarray(found.start, found.end) : undefined);
+      }
+    }
+    this.#node.counters.lookups += last;
+    reply.write(out, values, foundCount);
+  }
+
+  /** The shard of all keys, or -1 after an error was written: several slots, or not held here. */
+  #commonShard(
+    command: CommandArguments,
+    first: number,
+    last: number,
+    table: VersionTable,
+    out: ReplyWriter,
+  ): number {
+    let slot = -1;
+    for (let at = first; at <= last; at++) {
+      const next = slotOfKey(command.buffer, command.starts[at] ?? 0, command.ends[at] ?? 0);
+      if (slot >= 0 && next !== slot) {
+        out.error("CROSSSLOT Keys in request don't hash to the same slot");
+        return -1;
+      }
+      slot = next;
+    }
+    const shard = shardOfSlot(slot, table.shards.length);
+    if (table.shards[shard] !== undefined) return shard;
+    this.#redirect(slot, out);
+    return -1;
+  }
+
+  /**
+   * MOVED to a node that has the slot; CLUSTERDOWN where none is known; LOADING where this node has it and
+   * is not through with verifying it. Never nil.
+   */
+  #redirect(slot: number, out: ReplyWriter): void {
+    const { nodeId } = this.#node.identity;
+    const nodes = this.#node.cluster.nodesOfSlot(slot);
+    const isOurs = nodes.some((node) => node.id === nodeId);
+    if (isOurs && this.#node.state !== NodeState.SERVING) throw loading();
+    const other = nodes.find((node) => node.id !== nodeId);
+    if (other?.address === undefined) {
+      out.error(`CLUSTERDOWN Hash slot ${slot} has no live replica; try again later`);
+      return;
+    }
+    out.error(`MOVED ${slot} ${other.address.host}:${other.address.respPort}`);
+  }
+}
+
+function writeValue(out: ReplyWriter, isFound: boolean): void {
+  if (isFound) out.bulkViewed(found.bytes, found.view, found.start, found.end);
+  else out.nil();
+}

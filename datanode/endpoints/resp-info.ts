@@ -1,0 +1,67 @@
+// INFO of a datanode: the sections clients and people look at.
+
+import { monotonicNowMs } from '../../base/clock.ts';
+import { keyspaceSections, processSections } from '../../resp/commands/info.ts';
+import type { InfoSection, KeyspaceFacts, ListenerCounts } from '../../resp/commands/info.ts';
+import type { Datanode } from '../node.ts';
+import { notReadyReason } from './readiness.ts';
+import { primaryShards } from './resp-dataset.ts';
+import { recordsOf } from './resp-keys.ts';
+
+export function datanodeInfo(
+  node: Datanode,
+  listener: ListenerCounts,
+  startedAtMs: number,
+): InfoSection[] {
+  const { nodeId, incarnation } = node.identity;
+  const sections = processSections({
+    mode: 'cluster',
+    port: node.address.respPort,
+    uptimeMs: monotonicNowMs() - startedAtMs,
+    listener,
+    isLoading: notReadyReason(node) !== undefined,
+    memoryUsedBytes: node.holdings.segmentBytes,
+    memoryMaxBytes: node.limits.memoryMaxBytes,
+    more: {
+      server: { run_id: incarnation, stele_node: nodeId, availability_zone: zoneOf(node) },
+      memory: { stele_segments: node.holdings.count },
+      stats: {
+        keyspace_hits: node.counters.hits,
+        keyspace_misses: node.counters.misses,
+        stele_lookups: node.counters.lookups,
+      },
+    },
+  });
+  return [
+    ...sections,
+    { name: 'Cluster', fields: { cluster_enabled: 1, ...viewFields(node) } },
+    ...keyspaceSections(keyspacesOf(node)),
+  ];
+}
+
+/** As the master knows it. */
+function zoneOf({ cluster, identity }: Datanode): string {
+  return cluster.view?.nodes.find(({ id }) => id === identity.nodeId)?.zone ?? '';
+}
+
+/** What the node goes by, and whether that may have been replaced. */
+function viewFields({ cluster, contact }: Datanode): Record<string, number> {
+  const nowMs = monotonicNowMs();
+  return {
+    stele_view_epoch: cluster.view?.epoch ?? 0,
+    stele_view_stale: Number(contact.isStale(nowMs)),
+    stele_view_age_seconds: Math.round(contact.viewAgeMs(nowMs) / 1000),
+  };
+}
+
+/** The records that DBSIZE counts, of each keyspace that is here. */
+function keyspacesOf(node: Datanode): KeyspaceFacts[] {
+  const { view } = node.cluster;
+  if (view === undefined) return [];
+  const shards = primaryShards(node);
+  return view.keyspaces.map(({ uid, name, index, currentVersion }) => {
+    const table = node.tables.get(uid, currentVersion);
+    const keys = table === undefined ? 0 : recordsOf(table, shards);
+    return { index, name, keys, version: currentVersion };
+  });
+}

@@ -1,0 +1,201 @@
+// Carries out merge orders: one segment out of a shard's base and deltas, one order at a time, in a
+// worker thread, at a bounded rate.
+//
+//   asked  -> the result is held already: DONE     (also after a restart: its name tells its content)
+//          -> queued or running:          WAITING
+//          -> otherwise queued:           WAITING, and DONE or FAILED when asked again
+//
+// The result is checked against what the master says the segments hold together, verified as any
+// segment that comes in, made durable, and only then held. Nothing is dropped here: readers go on
+// with the old segments until a manifest names the new one.
+
+import { monotonicNowMs, sleep } from '../../base/clock.ts';
+import type { BackgroundTasks } from '../../base/background.ts';
+import { SteleError, toSteleError } from '../../base/errors.ts';
+import { SEGMENT_BYTES_MAX } from '../../base/limits.ts';
+import type { Logger } from '../../base/log.ts';
+import { MergeState } from '../../proto/gen/stele/v1/datanode.ts';
+import type { MergeOrder, MergeStatus } from '../../proto/gen/stele/v1/datanode.ts';
+import type { SegmentMeta } from '../../segment/layout.ts';
+import { segmentIdPrefix } from '../../segment/name.ts';
+import type { Segment } from '../../segment/reader.ts';
+import type { Holdings } from '../storage/holdings.ts';
+import type { Intake } from '../transfer/intake.ts';
+import { sharedBytes } from './segment-tasks.ts';
+import type { SegmentWork } from './segment-work.ts';
+
+const QUEUE_MAX = 10_000;
+const FAILURES_KEPT_MAX = 10_000;
+
+export interface MergerOptions {
+  readonly holdings: Holdings;
+  readonly intake: Intake;
+  readonly work: SegmentWork;
+  readonly background: BackgroundTasks;
+  readonly log: Logger;
+}
+
+export class Merger {
+  readonly #options: MergerOptions;
+  readonly #queue = new Map<string, MergeOrder>();
+  readonly #failures = new Map<string, string>();
+  readonly #abort = new AbortController();
+  #running: string | undefined;
+  #bytesPerSecondMax = 0;
+  #done = 0;
+
+  constructor(options: MergerOptions) {
+    this.#options = options;
+  }
+
+  /** Merges since the start. */
+  get doneTotal(): number {
+    return this.#done;
+  }
+
+  get waiting(): number {
+    return this.#queue.size + (this.#running === undefined ? 0 : 1);
+  }
+
+  /** How far each order is; those that are not begun are queued. In the order asked. */
+  accept(orders: readonly MergeOrder[], bytesPerSecondMax: number): MergeStatus[] {
+    this.#bytesPerSecondMax = bytesPerSecondMax;
+    const heldByUid = new Map<string, ReadonlyMap<string, Segment>>();
+    const statuses = orders.map((order) => {
+      let held = heldByUid.get(order.keyspaceUid);
+      held ??= heldByPrefix(this.#options.holdings, order.keyspaceUid);
+      heldByUid.set(order.keyspaceUid, held);
+      return this.#status(order, held);
+    });
+    if (this.#running === undefined) this.#startNext();
+    return statuses;
+  }
+
+  close(): void {
+    this.#queue.clear();
+    this.#abort.abort();
+  }
+
+  #status(order: MergeOrder, held: ReadonlyMap<string, Segment>): MergeStatus {
+    const name = nameOf(order);
+    const { totals } = order;
+    if (totals === undefined) return failed('The order does not say what it should come to.');
+    const done = held.get(segmentIdPrefix(order.shard, totals.digest.toString('hex')));
+    if (done !== undefined && holdsTotals(done.meta, order)) {
+      // Whoever is told so counts on it.
+      this.#options.holdings.claim(order.keyspaceUid, done.meta.id);
+      return { state: MergeState.DONE, segment: infoOf(done.meta), reason: '' };
+    }
+    const reason = this.#failures.get(name);
+    if (reason !== undefined) {
+      this.#failures.delete(name);
+      return failed(reason);
+    }
+    if (this.#running !== name && !this.#queue.has(name)) {
+      if (this.#queue.size >= QUEUE_MAX) return failed(`${QUEUE_MAX} merges wait already.`);
+      this.#queue.set(name, order);
+    }
+    return { state: MergeState.WAITING, segment: undefined, reason: '' };
+  }
+
+  #startNext(): void {
+    const [next] = this.#queue;
+    this.#running = undefined;
+    if (next === undefined || this.#abort.signal.aborted) return;
+    const [name, order] = next;
+    this.#queue.delete(name);
+    this.#running = name;
+    this.#options.background.run('merge deltas', async () => {
+      try {
+        await this.#merge(order);
+      } catch (thrown) {
+        this.#onFailure(name, order, toSteleError(thrown));
+      } finally {
+        this.#startNext();
+      }
+    });
+  }
+
+  #onFailure(name: string, order: MergeOrder, error: SteleError): void {
+    if (this.#abort.signal.aborted) return;
+    const { keyspaceUid, shard } = order;
+    this.#options.log.warn(
+      { keyspace: keyspaceUid, shard, code: error.code, err: error.message },
+      'deltas were not merged',
+    );
+    if (this.#failures.size < FAILURES_KEPT_MAX) this.#failures.set(name, error.message);
+  }
+
+  async #merge(order: MergeOrder): Promise<void> {
+    const { holdings, intake, log, work } = this.#options;
+    const { keyspaceUid, shard } = order;
+    const startMs = monotonicNowMs();
+    const segments = order.segmentIds.map((id) => requireHeld(holdings, keyspaceUid, id));
+    const inputBytes = segments.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    // The result is at most as large as what goes in.
+    const reservation = await intake.reserve(Math.min(inputBytes, SEGMENT_BYTES_MAX));
+    try {
+      const merged = await work.merge(segments);
+      const meta = { ...merged.meta, digest: Buffer.from(merged.meta.digest) };
+      if (!holdsTotals(meta, order)) {
+        throw new SteleError(
+          'CORRUPT',
+          `Shard ${shard} merged to ${meta.records} records with digest ${meta.digest.toString('hex')}, not to what the master expects; its segments stay as they are.`,
+        );
+      }
+      await intake.store(sharedBytes(merged.segment), { keyspaceUid, segmentId: meta.id });
+      this.#done++;
+      log.info({ keyspace: keyspaceUid, shard, records: meta.records }, 'deltas were merged');
+    } finally {
+      reservation.release();
+    }
+    await this.#pace(inputBytes, monotonicNowMs() - startMs);
+  }
+
+  /** The rest of the time that so many bytes may take. */
+  async #pace(byteCount: number, spentMs: number): Promise<void> {
+    if (this.#bytesPerSecondMax <= 0) return;
+    const restMs = (byteCount / this.#bytesPerSecondMax) * 1000 - spentMs;
+    if (restMs > 1) await sleep(restMs, this.#abort.signal);
+  }
+}
+
+function nameOf({ keyspaceUid, segmentIds }: MergeOrder): string {
+  return `${keyspaceUid} ${segmentIds.join(' ')}`;
+}
+
+function failed(reason: string): MergeStatus {
+  return { state: MergeState.FAILED, segment: undefined, reason };
+}
+
+/** By the beginning of its name, which tells a segment's shard and records (segment/name.ts). */
+function heldByPrefix(holdings: Holdings, keyspaceUid: string): Map<string, Segment> {
+  const held = new Map<string, Segment>();
+  for (const segment of holdings.of(keyspaceUid)) {
+    const { digest, shard } = segment.meta;
+    held.set(segmentIdPrefix(shard, digest.toString('hex')), segment);
+  }
+  return held;
+}
+
+function holdsTotals(meta: SegmentMeta, { shard, totals }: MergeOrder): boolean {
+  return (
+    totals !== undefined &&
+    meta.shard === shard &&
+    meta.records === totals.records &&
+    meta.keyBytes === totals.keyBytes &&
+    meta.valueBytes === totals.valueBytes &&
+    meta.digest.equals(totals.digest)
+  );
+}
+
+function requireHeld(holdings: Holdings, keyspaceUid: string, segmentId: string): Segment {
+  const segment = holdings.get(keyspaceUid, segmentId);
+  if (segment !== undefined) return segment;
+  throw new SteleError('NOT_FOUND', `Segment ${segmentId} is not held here.`);
+}
+
+function infoOf(meta: SegmentMeta): NonNullable<MergeStatus['segment']> {
+  const { digest, fileBytes, id, keyBytes, records, shard, valueBytes } = meta;
+  return { id, shard, fileBytes, records, keyBytes, valueBytes, digest };
+}

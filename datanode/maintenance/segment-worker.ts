@@ -1,0 +1,33 @@
+// The worker thread of segment-work.ts: a thin shell over the tasks.
+//
+// It runs at a lower priority than the thread that answers readers, where the system can do that for
+// one thread (Linux). Errors cross the thread boundary as plain objects: structured clone would strip
+// a SteleError of its code.
+
+import { toSteleError } from '../../base/errors.ts';
+import type { ErrorCode } from '../../base/errors.ts';
+import { giveWayInThread } from '../../base/give-way.ts';
+import * as tasks from './segment-tasks.ts';
+
+/** What comes back from a worker. */
+export type WorkerReply<Outcome> =
+  | { readonly outcome: Outcome }
+  | { readonly failure: { readonly code: ErrorCode; readonly message: string } };
+
+const NICENESS = 10;
+
+giveWayInThread(NICENESS);
+
+export const measure = (task: tasks.MeasureTask) => reply(() => tasks.measure(task));
+export const merge = (task: tasks.MergeTask) => reply(() => tasks.merge(task));
+export const diff = (task: tasks.DiffTask) => reply(() => tasks.diff(task));
+export const scrub = (task: tasks.ScrubTask) => reply(() => tasks.scrub(task));
+
+function reply<Outcome>(run: () => Outcome): WorkerReply<Outcome> {
+  try {
+    return { outcome: run() };
+  } catch (thrown) {
+    const { code, message } = toSteleError(thrown);
+    return { failure: { code, message } };
+  }
+}

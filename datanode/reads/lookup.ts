@@ -1,0 +1,84 @@
+// Answering keys from the segments held: the data path of a datanode, in one step from memory.
+//
+//   key -> slot -> shard -> segment of the version, or its base with deltas, newest first -> record
+//
+// Hot: plain functions over numbers and Buffers; nothing is allocated for a key. The outcome is a
+// LookupStatus; where it is OK, `found` says in which segment's bytes the value lies. `found` is
+// one object for the whole process and holds until the next call.
+
+import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
+import { shardOfSlot } from '../../ring/shard.ts';
+import { slotOfKey } from '../../ring/slot.ts';
+import { hashKey, lastHash2 } from '../../segment/hash.ts';
+import { findHashedRecord, recordBounds } from '../../segment/reader.ts';
+import type { VersionTable } from '../storage/version-tables.ts';
+
+const NO_BYTES: Buffer = Buffer.alloc(0);
+
+/** Where the value of the last key answered OK is. `view` lies over the same memory as `bytes`. */
+export const found = { bytes: NO_BYTES, view: new DataView(NO_BYTES.buffer), start: 0, end: 0 };
+
+/** Lets go of the segment that was found in last: it may have been dropped since. */
+export function releaseFound(): void {
+  found.bytes = NO_BYTES;
+  found.view = new DataView(NO_BYTES.buffer);
+  found.start = found.end = 0;
+}
+
+/**
+ * Looks key[start, end) up in one version. NOT_FOUND only where this node holds all of the shard's
+ * segments; UNAVAILABLE where it does not.
+ */
+export function lookupInTable(
+  table: VersionTable,
+  key: Uint8Array,
+  start: number,
+  end: number,
+): LookupStatus {
+  return lookupInShard(
+    table,
+    shardOfSlot(slotOfKey(key, start, end), table.shards.length),
+    key,
+    start,
+    end,
+  );
+}
+
+/** The same for a caller that knows the key's shard already. */
+export function lookupInShard(
+  table: VersionTable,
+  shard: number,
+  key: Uint8Array,
+  start: number,
+  end: number,
+): LookupStatus {
+  const newest = table.shards[shard]?.[0];
+  if (newest === undefined) return lookupHashed(table, shard, key, start, end, 0, 0);
+  const h1 = hashKey(key, start, end, newest.seed1, newest.seed2);
+  return lookupHashed(table, shard, key, start, end, h1, lastHash2());
+}
+
+/** The same for a caller that knows the key's hash, too: all segments of a keyspace share the seeds. */
+export function lookupHashed(
+  table: VersionTable,
+  shard: number,
+  key: Uint8Array,
+  start: number,
+  end: number,
+  h1: number,
+  h2: number,
+): LookupStatus {
+  const segments = table.shards[shard];
+  if (segments === undefined) return LookupStatus.UNAVAILABLE;
+  for (const segment of segments) {
+    const record = findHashedRecord(segment, key, start, end, h1, h2);
+    if (record < 0) continue;
+    const bounds = recordBounds(segment, record);
+    found.bytes = segment.bytes;
+    found.view = segment.view;
+    found.start = bounds.valueStart;
+    found.end = bounds.end;
+    return LookupStatus.OK;
+  }
+  return LookupStatus.NOT_FOUND;
+}

@@ -1,0 +1,31 @@
+// A segment file must be the one that its place says: its name is its id, its folder the keyspace.
+//
+//     segments/<keyspace uid>/<segment id>.seg
+//
+// Any other is whole and wrong at once: two files whose names were swapped, or one that was copied from another
+// keyspace, would answer for keys that they do not have.
+
+import { SteleError } from '../../base/errors.ts';
+import { openSegment, segmentMeta } from '../../segment/reader.ts';
+import type { Segment } from '../../segment/reader.ts';
+
+export interface ExpectedSegment {
+  readonly keyspaceUid: string;
+  readonly segmentId: string;
+}
+
+/**
+ * Opens the bytes of a segment file. Throws UNKNOWN_FORMAT or CORRUPT; CORRUPT, too, when their own header says
+ * that they are another segment than the one expected, as far as that is known.
+ */
+export function openAs(bytes: Buffer, expected: Partial<ExpectedSegment>): Segment {
+  const segment = openSegment(bytes);
+  const { id, keyspaceUid } = segmentMeta(segment);
+  const { keyspaceUid: uidWanted = keyspaceUid, segmentId: idWanted = id } = expected;
+  if (id === idWanted && keyspaceUid === uidWanted) return segment;
+  const where = keyspaceUid === uidWanted ? '' : ` in the folder of keyspace ${uidWanted}`;
+  throw new SteleError(
+    'CORRUPT',
+    `The segment named ${idWanted}${where} says of itself that it is ${id} of keyspace ${keyspaceUid}.`,
+  );
+}

@@ -1,0 +1,212 @@
+// Which segments answer for which version: (keyspace, version) -> shard -> segments.
+//
+// A manifest says which segments a version consists of; the holdings say which of them are here.
+// A table is made again when either changes, so that the hot path does no more than index an array:
+//
+//   tables.get(uid)?.get(version)   -> VersionTable
+//   table.shards[shard]             -> segments, newest first | undefined: not here
+//
+// An empty list is an answer (the version has no records in that shard); undefined never is.
+//
+// When deltas are merged, a version gets another manifest with the same records in other segments.
+// Until those are all here, a shard is answered from the segments it was answered from before:
+//
+//   chains[shard]   [merged]            <- first choice, once it is here; then the other goes
+//                   [base, d1, .. d5]
+
+import type { Manifest, RecordTotals, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
+import type { VersionRef } from '../../proto/gen/stele/v1/datanode.ts';
+import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
+import type { Segment } from '../../segment/reader.ts';
+import type { Holdings } from './holdings.ts';
+
+/** Manifests of one version that are kept side by side: the newest, and older ones still in use. */
+const CHAINS_MAX = 4;
+
+export interface VersionTable {
+  readonly keyspaceUid: string;
+  readonly version: number;
+  /** By shard; newest segment first. */
+  readonly shards: readonly (readonly Segment[] | undefined)[];
+  /** Of each shard that is here, 0 of the others; a record that a delta overwrites does not count. */
+  readonly recordsByShard: readonly number[];
+  /** The sum of these. */
+  readonly records: number;
+}
+
+/** The segments of one shard, oldest first, and the records that they have together. */
+interface Chain {
+  readonly ids: readonly string[];
+  readonly records: number;
+}
+
+interface KnownVersion {
+  /** From an earlier run of this node: the master has not put it again yet. */
+  readonly isRestored: boolean;
+  /** The one of the highest revision, of those with its fingerprint. */
+  readonly manifest: Manifest;
+  /** By shard: what it may be answered from, first choice first. At least one. */
+  readonly chains: Chain[][];
+  readonly segmentIds: ReadonlySet<string>;
+}
+
+export class VersionTables {
+  /** While set there is no table: this node must not answer. */
+  isPaused = false;
+  readonly #holdings: Holdings;
+  readonly #manifests = new Map<string, Map<number, KnownVersion>>();
+  readonly #tables = new Map<string, Map<number, VersionTable>>();
+
+  constructor(holdings: Holdings) {
+    this.#holdings = holdings;
+    holdings.onChange(({ keyspaceUid, segmentId }) => this.#invalidate(keyspaceUid, segmentId));
+  }
+
+  /**
+   * Whether the master has put a manifest of this very content in this run of the node; one of other content
+   * under the number is given up.
+   */
+  has(keyspaceUid: string, version: number, fingerprint: string): boolean {
+    const known = this.#manifests.get(keyspaceUid)?.get(version);
+    if (known === undefined) return false;
+    if (known.manifest.fingerprint === fingerprint) return !known.isRestored;
+    this.remove({ keyspaceUid, version });
+    return false;
+  }
+
+  /** The versions of a view for which `has` is false. */
+  missingOf({ keyspaces }: Pick<ClusterView, 'keyspaces'>): VersionRef[] {
+    return keyspaces.flatMap(({ fingerprints, uid, versions }) =>
+      versions
+        .filter((version, at) => !this.has(uid, version, fingerprints[at] ?? ''))
+        .map((version) => ({ keyspaceUid: uid, version })),
+    );
+  }
+
+  /**
+   * Takes a manifest, and returns the one that the version is answered by from now on: of the same content
+   * the one of the highest revision; other content takes the place of what was known.
+   */
+  put(manifest: Manifest, isRestored = false): Manifest {
+    let versions = this.#manifests.get(manifest.keyspaceUid);
+    if (versions === undefined) {
+      versions = new Map();
+      this.#manifests.set(manifest.keyspaceUid, versions);
+    }
+    const known = versions.get(manifest.version);
+    const before = known?.manifest.fingerprint === manifest.fingerprint ? known : undefined;
+    const isOlder = before !== undefined && before.manifest.revision > manifest.revision;
+    // The master's word counts more than that of an earlier run.
+    if (isOlder && !before.isRestored) return before.manifest;
+    versions.set(manifest.version, { ...knownVersion(manifest, before), isRestored });
+    this.#tables.get(manifest.keyspaceUid)?.delete(manifest.version);
+    return manifest;
+  }
+
+  remove(ref: VersionRef): void {
+    this.#tables.get(ref.keyspaceUid)?.delete(ref.version);
+    const versions = this.#manifests.get(ref.keyspaceUid);
+    versions?.delete(ref.version);
+    if (versions?.size === 0) this.#manifests.delete(ref.keyspaceUid);
+  }
+
+  get(keyspaceUid: string, version: number): VersionTable | undefined {
+    if (this.isPaused) return undefined;
+    const made = this.#tables.get(keyspaceUid)?.get(version);
+    if (made !== undefined) return made;
+    const known = this.#manifests.get(keyspaceUid)?.get(version);
+    return known === undefined ? undefined : this.#make(known);
+  }
+
+  /** The manifest's segments that are here, described from their own verified bytes. */
+  heldOf(manifest: Pick<Manifest, 'keyspaceUid' | 'segments'>): SegmentInfo[] {
+    return manifest.segments.flatMap(({ id }) => {
+      const held = this.#holdings.get(manifest.keyspaceUid, id)?.meta;
+      if (held === undefined) return [];
+      const { digest, fileBytes, keyBytes, records, shard, valueBytes } = held;
+      return [{ id, shard, fileBytes, records, keyBytes, valueBytes, digest }];
+    });
+  }
+
+  /** Segments of a load in progress belong to no manifest: taking them in disturbs no table. */
+  #invalidate(keyspaceUid: string, segmentId: string): void {
+    for (const [version, known] of this.#manifests.get(keyspaceUid) ?? []) {
+      if (known.segmentIds.has(segmentId)) this.#tables.get(keyspaceUid)?.delete(version);
+    }
+  }
+
+  #make({ chains, manifest }: KnownVersion): VersionTable {
+    const { keyspaceUid, version } = manifest;
+    const recordsByShard = chains.map(() => 0);
+    const shards = chains.map((choices, shard) => {
+      for (const [index, chain] of choices.entries()) {
+        const segments = this.#segmentsOf(keyspaceUid, chain);
+        if (segments === undefined) continue;
+        // What is no longer needed is no longer looked for.
+        if (index === 0) choices.length = 1;
+        recordsByShard[shard] = chain.records;
+        return segments;
+      }
+      return undefined;
+    });
+    const records = recordsByShard.reduce((sum, count) => sum + count, 0);
+    const table: VersionTable = { keyspaceUid, version, shards, recordsByShard, records };
+    let tables = this.#tables.get(keyspaceUid);
+    if (tables === undefined) {
+      tables = new Map();
+      this.#tables.set(keyspaceUid, tables);
+    }
+    tables.set(version, table);
+    return table;
+  }
+
+  /** Newest first, as a reader wants them; undefined unless all are here. */
+  #segmentsOf(keyspaceUid: string, { ids }: Chain): Segment[] | undefined {
+    const segments: Segment[] = [];
+    for (const id of ids) {
+      const segment = this.#holdings.get(keyspaceUid, id);
+      if (segment === undefined) return undefined;
+      segments.unshift(segment);
+    }
+    return segments;
+  }
+}
+
+/** Older choices stay where they say the same: a manifest of other records replaces them at once. */
+function knownVersion(
+  manifest: Manifest,
+  before: KnownVersion | undefined,
+): Omit<KnownVersion, 'isRestored'> {
+  const isSame =
+    before?.manifest.digest.equals(manifest.digest) === true &&
+    before.manifest.records === manifest.records;
+  const chains = chainsOf(manifest).map((chain, shard) => {
+    const older = isSame ? (before.chains[shard] ?? []) : [];
+    const others = older.filter((other) => other.ids.join() !== chain.ids.join());
+    return [chain, ...others].slice(0, CHAINS_MAX);
+  });
+  const segmentIds = new Set(chains.flat().flatMap(({ ids }) => ids));
+  return { manifest, chains, segmentIds };
+}
+
+function chainsOf(manifest: Manifest): Chain[] {
+  const overwritten = new Map(manifest.overwritten.map((one) => [one.segmentId, one.totals]));
+  const chains = Array.from(
+    { length: manifest.shardCount },
+    (): { ids: string[]; records: number } => ({
+      ids: [],
+      records: 0,
+    }),
+  );
+  for (const { id, records, shard } of manifest.segments) {
+    const chain = chains[shard];
+    if (chain === undefined) continue;
+    chain.ids.push(id);
+    chain.records += records - recordsOf(overwritten.get(id));
+  }
+  return chains;
+}
+
+function recordsOf(totals: RecordTotals | undefined): number {
+  return totals?.records ?? 0;
+}

@@ -1,0 +1,191 @@
+// Carries out copy orders: fetches segments from peers, a few at a time, at a bounded rate.
+//
+// Orders are idempotent: one for a segment that is here, queued or running is a no-op. A source
+// that fails or sends bytes that do not verify is left for the next one; when all have failed, the
+// order is dropped and the reason told with the next heartbeat. The master decides what then.
+
+import { monotonicNowMs } from '../../base/clock.ts';
+import { toSteleError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import type { BackgroundTasks } from '../../base/background.ts';
+import type { CopyFailure, CopyOrder, CopySource } from '../../proto/gen/stele/v1/datanode.ts';
+import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
+import type { DatanodeLink, LinkFactory } from '../../proto/ports.ts';
+import type { SegmentWish } from '../../proto/segment-transfer.ts';
+import type { Intake } from './intake.ts';
+import { BRAKED_BYTES_PER_SECOND_MIN } from './intake-brake.ts';
+import type { IntakeBrake } from './intake-brake.ts';
+
+const QUEUE_MAX = 100_000;
+const FAILURES_KEPT_MAX = 1000;
+/** The least a transfer may take, and the slowest rate that is still waited for. */
+const FETCH_DEADLINE_BASE_MS = 30_000;
+const FETCH_BYTES_PER_MS_MIN = 1000;
+/** Shorter pauses are put together to one. */
+const PAUSE_MS_MIN = 10;
+
+export interface CopierOptions {
+  readonly intake: Intake;
+  readonly links: LinkFactory;
+  /** Shared with all else that comes in. */
+  readonly brake: IntakeBrake;
+  readonly concurrency: number;
+  readonly background: BackgroundTasks;
+  readonly log: Logger;
+}
+
+export class Copier {
+  readonly #options: CopierOptions;
+  readonly #queue = new Map<string, CopyOrder>();
+  readonly #running = new Set<string>();
+  readonly #links = new Map<string, DatanodeLink>();
+  readonly #abort = new AbortController();
+  #failures: CopyFailure[] = [];
+  #bytesPerSecondMax = 0;
+  #paceAtMs = 0;
+
+  constructor(options: CopierOptions) {
+    this.#options = options;
+  }
+
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** Queues orders that are not done yet; returns how many were taken. */
+  accept(orders: readonly CopyOrder[], bytesPerSecondMax: number): number {
+    this.#bytesPerSecondMax = bytesPerSecondMax;
+    let accepted = 0;
+    for (const order of orders) {
+      if (order.segment === undefined || this.#queue.size >= QUEUE_MAX) continue;
+      accepted++;
+      const name = `${order.keyspaceUid}/${order.segment.id}`;
+      if (this.#running.has(name)) continue;
+      if (this.#options.intake.claim(order.keyspaceUid, order.segment.id)) continue;
+      this.#queue.set(name, order);
+    }
+    this.#startMore();
+    return accepted;
+  }
+
+  /** A segment that is to be dropped must not arrive afterwards. */
+  forget(keyspaceUid: string, segmentId: string): void {
+    this.#queue.delete(`${keyspaceUid}/${segmentId}`);
+  }
+
+  /** The failures since the last call. */
+  takeFailures(): CopyFailure[] {
+    const failures = this.#failures;
+    this.#failures = [];
+    return failures;
+  }
+
+  /** Cancels what is running; nothing of it stays behind. */
+  close(): void {
+    this.#queue.clear();
+    this.#abort.abort();
+  }
+
+  #startMore(): void {
+    for (const [name, order] of this.#queue) {
+      if (this.#running.size >= this.#options.concurrency || this.#abort.signal.aborted) return;
+      this.#queue.delete(name);
+      this.#running.add(name);
+      this.#options.background.run('copy segment', async () => {
+        try {
+          await this.#copy(order);
+        } finally {
+          this.#running.delete(name);
+          this.#startMore();
+          if (this.#running.size === 0) this.#closeLinks();
+        }
+      });
+    }
+  }
+
+  async #copy(order: CopyOrder): Promise<void> {
+    let reason = 'No source was named.';
+    for (const source of order.sources) {
+      if (this.#abort.signal.aborted) return;
+      try {
+        await this.#copyFrom(order, source);
+        return;
+      } catch (thrown) {
+        const error = toSteleError(thrown);
+        reason = `from ${source.nodeId}: ${error.message}`;
+        this.#options.log.warn(
+          {
+            segment: order.segment?.id,
+            source: source.nodeId,
+            code: error.code,
+            err: error.message,
+          },
+          'copy failed',
+        );
+        if (error.code === 'MEMORY_LIMIT' || error.code === 'DISK_FULL') break;
+      }
+    }
+    if (this.#failures.length < FAILURES_KEPT_MAX) {
+      const segmentId = order.segment?.id ?? '';
+      this.#failures.push({ keyspaceUid: order.keyspaceUid, segmentId, reason });
+    }
+  }
+
+  async #copyFrom(order: CopyOrder, source: CopySource): Promise<void> {
+    const { segment, keyspaceUid } = order;
+    if (segment === undefined || source.address === undefined) return;
+    const { intake } = this.#options;
+    const reservation = await intake.reserve(segment.fileBytes);
+    try {
+      const link = this.#linkTo(source.nodeId, source.address);
+      const wish = { keyspaceUid, segmentId: segment.id, expectNode: source.nodeId };
+      const bytes = await this.#fetch(link, wish, segment.fileBytes);
+      await intake.store(bytes, wish);
+    } finally {
+      reservation.release();
+    }
+  }
+
+  #linkTo(nodeId: string, address: NodeAddress): DatanodeLink {
+    const name = `${nodeId}@${address.host}:${address.grpcPort}`;
+    let link = this.#links.get(name);
+    if (link === undefined) {
+      link = this.#options.links.connect({ nodeId, address });
+      this.#links.set(name, link);
+    }
+    return link;
+  }
+
+  /** Peers are needed rarely and in bursts: no connection stays open between bursts. */
+  #closeLinks(): void {
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+  }
+
+  async #fetch(link: DatanodeLink, wish: SegmentWish, byteLength: number): Promise<Buffer> {
+    const bytes = Buffer.from(new SharedArrayBuffer(byteLength));
+    const deadlineMs = FETCH_DEADLINE_BASE_MS + byteLength / this.#slowestBytesPerMs();
+    const into = { bytes, pace: (byteCount: number) => this.#pauseMs(byteCount) };
+    await link.fetchSegment(wish, into, { deadlineMs, signal: this.#abort.signal });
+    return bytes;
+  }
+
+  #slowestBytesPerMs(): number {
+    const { concurrency } = this.#options;
+    const paced = this.#bytesPerSecondMax > 0 ? this.#bytesPerSecondMax : Infinity;
+    const slowest = Math.min(paced, BRAKED_BYTES_PER_SECOND_MIN) / 1000 / concurrency / 2;
+    return Math.min(FETCH_BYTES_PER_MS_MIN, slowest);
+  }
+
+  /** One pace for all copies together: each part moves the time at which the next may follow. */
+  #pauseMs(byteCount: number): number {
+    let waitMs = this.#options.brake.take(byteCount);
+    if (this.#bytesPerSecondMax > 0) {
+      const nowMs = monotonicNowMs();
+      const costMs = (byteCount / this.#bytesPerSecondMax) * 1000;
+      this.#paceAtMs = Math.max(this.#paceAtMs, nowMs) + costMs;
+      waitMs = Math.max(waitMs, this.#paceAtMs - nowMs);
+    }
+    return waitMs > PAUSE_MS_MIN ? waitMs : 0;
+  }
+}

@@ -1,0 +1,70 @@
+// Taking segments in, whoever sends them: check room, verify, make durable, then hold.
+//
+//   reserve(bytes)  memory limit and disk space are promised before the first byte is accepted
+//   store(bytes)    verify -> write, fsync, rename, fsync folder -> holdings
+//
+// The order is the invariant: nothing is acknowledged, or servable, before it is durable.
+
+import { SteleError } from '../../base/errors.ts';
+import { SEGMENT_BYTES_MAX } from '../../base/limits.ts';
+import type { Holdings } from '../storage/holdings.ts';
+import type { MemoryBudget } from '../storage/memory-budget.ts';
+import type { DiskStore } from '../storage/store.ts';
+import type { ExpectedSegment } from '../storage/expected-segment.ts';
+import type { Verifier } from '../storage/verifier.ts';
+
+/** Room promised to one segment; `release` gives it back and may be called more than once. */
+export interface Reservation {
+  release(): void;
+}
+
+export interface IntakeOptions {
+  readonly holdings: Holdings;
+  readonly store: DiskStore;
+  readonly verifier: Verifier;
+  readonly memory: MemoryBudget;
+}
+
+export class Intake {
+  readonly #options: IntakeOptions;
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+  }
+
+  /** Promises room for a segment file of `byteCount`. Throws MEMORY_LIMIT or DISK_FULL. */
+  async reserve(byteCount: number): Promise<Reservation> {
+    if (byteCount <= 0 || byteCount > SEGMENT_BYTES_MAX) {
+      throw new SteleError('INVALID_ARGUMENT', `A segment cannot have ${byteCount} bytes.`);
+    }
+    const { memory, store } = this.#options;
+    const releaseMemory = memory.reserve(byteCount);
+    try {
+      const releaseDisk = await store.reserve(byteCount);
+      return {
+        release: () => {
+          releaseMemory();
+          releaseDisk();
+        },
+      };
+    } catch (thrown) {
+      releaseMemory();
+      throw thrown;
+    }
+  }
+
+  /** True if the segment is here; it then stays for whoever is told so (holdings.ts). */
+  claim(keyspaceUid: string, segmentId: string): boolean {
+    return this.#options.holdings.claim(keyspaceUid, segmentId);
+  }
+
+  /** Verifies `bytes`, makes them durable and holds them from then on; they must not change. */
+  async store(bytes: Buffer, expected: ExpectedSegment): Promise<void> {
+    const { holdings, store, verifier } = this.#options;
+    const { keyspaceUid, segmentId } = expected;
+    const segment = await store.writeBy(keyspaceUid, segmentId, (path) =>
+      verifier.verifyAndWrite(bytes, expected, path),
+    );
+    holdings.add(keyspaceUid, segmentId, segment);
+  }
+}

@@ -1,0 +1,114 @@
+// What the master says is to be served: its views, and the manifests of the versions that they name.
+//
+//   heartbeat   says which view is the present one: the one in force, or another
+//   view        replaces the one in force, and parks or brings back keyspaces
+//   manifest    says which segments a version consists of
+//
+// Neither removes anything, so both are obeyed also where the master's epoch cannot be saved (identity.ts). Both
+// are kept on disk for a start without a master (last-known.ts).
+//
+// Invariants: a view of a master that was replaced is never taken; segments are promised to a commit only where
+// the epoch is durable, or an older master could have them dropped after a restart.
+
+import { monotonicNowMs } from '../../base/clock.ts';
+import { SteleError } from '../../base/errors.ts';
+import type {
+  ApplyViewRequest,
+  ApplyViewResponse,
+  HeartbeatRequest,
+  PutManifestRequest,
+  PutManifestResponse,
+} from '../../proto/gen/stele/v1/datanode.ts';
+import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
+import type { ClusterState } from './cluster-state.ts';
+import type { Holdings } from '../storage/holdings.ts';
+import type { NodeIdentity } from '../identity.ts';
+import type { LastKnown } from './last-known.ts';
+import type { MasterContact } from './master-contact.ts';
+import { checkManifest, checkView } from '../order-checks.ts';
+import type { Suspension } from '../storage/suspension.ts';
+import type { VersionTables } from '../storage/version-tables.ts';
+
+export interface ServingParts {
+  readonly identity: NodeIdentity;
+  readonly holdings: Holdings;
+  readonly tables: VersionTables;
+  readonly cluster: ClusterState;
+  readonly contact: MasterContact;
+  readonly suspension: Suspension;
+  readonly lastKnown: LastKnown;
+}
+
+export class ServingOrders {
+  readonly #parts: ServingParts;
+  #isRestored = false;
+
+  constructor(parts: ServingParts) {
+    this.#parts = parts;
+  }
+
+  /** Reads what the master said to an earlier run: before the master can say anything to this one. */
+  async restore(): Promise<void> {
+    if (this.#isRestored) return;
+    this.#isRestored = true;
+    const { cluster, contact, lastKnown, tables } = this.#parts;
+    const known = await lastKnown.read();
+    if (known === undefined) return;
+    const { currentAtMs, manifests, view } = known;
+    for (const manifest of manifests) tables.put(manifest, true);
+    cluster.restore(view);
+    contact.currentBefore(Date.now() - currentAtMs, monotonicNowMs());
+    await lastKnown.removeOthers(manifests);
+  }
+
+  /** A heartbeat of the leader came. `viewRevision` is of its present view; a master of 0.1.0 does not say. */
+  heard({ viewRevision }: Pick<HeartbeatRequest, 'viewRevision'>, nowMs: number): void {
+    const { epoch, term } = this.#parts.identity.leader;
+    this.#compare({ epoch, term, revision: viewRevision ?? 0 }, nowMs);
+  }
+
+  /** Throws as NodeIdentity.admitToServe; INVALID_ARGUMENT. */
+  async applyView({ header, view }: ApplyViewRequest): Promise<ApplyViewResponse> {
+    const { cluster, identity, lastKnown, suspension, tables } = this.#parts;
+    await identity.admitToServe(header);
+    if (view === undefined) throw new SteleError('INVALID_ARGUMENT', 'The order has no view.');
+    checkView(view);
+    const missingManifests = tables.missingOf(view);
+    if (cluster.apply(view)) lastKnown.saveView(view);
+    this.#compare(view, monotonicNowMs());
+    // A view that came late, after a newer one, decides nothing.
+    if (cluster.view !== undefined) suspension.apply(cluster.view);
+    const { epoch = 0, revision = 0, term = '' } = cluster.view ?? {};
+    return { missingManifests, viewEpoch: epoch, viewRevision: revision, viewTerm: term };
+  }
+
+  /** Throws as NodeIdentity.admitToServe; INVALID_ARGUMENT. */
+  async putManifest({ header, manifest }: PutManifestRequest): Promise<PutManifestResponse> {
+    const { holdings, identity, lastKnown, tables } = this.#parts;
+    const isDurable = await identity.admitToServe(header);
+    if (manifest === undefined) throw new SteleError('INVALID_ARGUMENT', 'There is no manifest.');
+    checkManifest(manifest);
+    const taken = tables.put(manifest);
+    lastKnown.saveManifest(taken);
+    const { fingerprint, revision } = taken;
+    const held = isDurable ? tables.heldOf(taken) : [];
+    // From here on the version counts on them.
+    for (const { id } of held) holdings.claim(taken.keyspaceUid, id);
+    return { heldSegmentIds: held.map(({ id }) => id), held, fingerprint, revision };
+  }
+
+  /** Notes whether the view in force is the master's `present` one, or a later one of the same start. */
+  #compare(present: Pick<ClusterView, 'epoch' | 'term' | 'revision'>, nowMs: number): void {
+    const { cluster, contact, lastKnown, tables } = this.#parts;
+    const { isRestored, view } = cluster;
+    const isCurrent =
+      view !== undefined &&
+      !isRestored &&
+      view.epoch === present.epoch &&
+      (view.term ?? '') === (present.term ?? '') &&
+      view.revision >= present.revision;
+    contact.heard(nowMs, isCurrent);
+    if (isCurrent) lastKnown.confirmed(nowMs);
+    tables.isPaused = contact.refusal(nowMs) !== undefined;
+  }
+}

@@ -1,0 +1,52 @@
+// `--max-bytes-per-second`: one rate for all connections of a load together, so that loading leaves
+// the network and the datanodes room for reads.
+
+import { monotonicNowMs, sleep } from '../../base/clock.ts';
+import { SteleError } from '../../base/errors.ts';
+import { TokenBucket } from '../../base/token-bucket.ts';
+
+/** What may be sent at once after a pause. */
+const BURST_SECONDS = 0.25;
+/** So that every connection has its turn long before it counts as dead. */
+const SLICES_PER_SECOND = 64;
+const SLICE_BYTES_MIN = 4096;
+const SLICE_BYTES_MAX = 1024 * 1024;
+
+const BYTES_PER_SECOND_MIN = 64 * 1024;
+
+/** Throws INVALID_ARGUMENT for a rate at which connections would count as dead. */
+export function checkRate(bytesPerSecondMax: number): void {
+  if (bytesPerSecondMax === 0 || bytesPerSecondMax >= BYTES_PER_SECOND_MIN) return;
+  const text = `--max-bytes-per-second: ${bytesPerSecondMax} is out of range; use 64KiB or more, or 0 for no limit.`;
+  throw new SteleError('INVALID_ARGUMENT', text);
+}
+
+/** One for each load. */
+export class Throttle {
+  /** Most to take at once. */
+  readonly sliceBytes: number;
+  readonly #bucket: TokenBucket | undefined;
+
+  /** 0: no limit. */
+  constructor(bytesPerSecondMax: number) {
+    if (bytesPerSecondMax === 0) {
+      this.sliceBytes = SLICE_BYTES_MAX;
+      return;
+    }
+    const slice = Math.floor(bytesPerSecondMax / SLICES_PER_SECOND);
+    this.sliceBytes = Math.min(SLICE_BYTES_MAX, Math.max(SLICE_BYTES_MIN, slice));
+    const burst = Math.max(this.sliceBytes, bytesPerSecondMax * BURST_SECONDS);
+    this.#bucket = new TokenBucket(bytesPerSecondMax, burst, monotonicNowMs());
+  }
+
+  /** Whether there is a limit at all. */
+  get isOn(): boolean {
+    return this.#bucket !== undefined;
+  }
+
+  /** Resolves when `byteCount` bytes may go, or `signal` aborts. */
+  async wait(byteCount: number, signal: AbortSignal): Promise<void> {
+    const waitMs = this.#bucket?.take(byteCount, monotonicNowMs()) ?? 0;
+    if (waitMs > 0) await sleep(waitMs, signal);
+  }
+}

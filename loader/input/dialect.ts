@@ -1,0 +1,164 @@
+// How the bytes of an input become keys and values: settled once, before any row is parsed, and
+// then passed to the workers as a plain object.
+
+import { LINES_PER_VALUE_DEFAULT } from '../settings.ts';
+import { SteleError } from '../../base/errors.ts';
+import { shorten } from '../../base/ids.ts';
+import type { LoadFormat } from './formats.ts';
+import { memberPath } from './member-path.ts';
+import type { MemberPaths } from './member-path.ts';
+
+export const COMMA = 0x2c;
+export const TAB = 0x09;
+export const SPACE = 0x20;
+export const QUOTE = 0x22;
+export const NEWLINE = 0x0a;
+export const CARRIAGE_RETURN = 0x0d;
+
+/** The value is a JSON object of all columns but the key's. */
+export const VALUE_IS_JSON = -1;
+/** Their names are kept once for each kind of file, and cells as two numbers each. */
+const COLUMNS_MAX = 65_536;
+
+/** What flags alone say; the same for every input. */
+export interface ReadingRules {
+  /** Lines that begin with it are skipped; '' for none. */
+  readonly comment: string;
+  /** Whether spaces and tabs around a column are taken away. */
+  readonly trims: boolean;
+  /** Line ends in one quoted value of csv; with more of them its quote was never closed. */
+  readonly linesPerValueMax: number;
+  /** Of every file, before all else. */
+  readonly skipLines: number;
+}
+
+export const DEFAULT_RULES: ReadingRules = {
+  comment: '',
+  trims: false,
+  linesPerValueMax: LINES_PER_VALUE_DEFAULT,
+  skipLines: 0,
+};
+
+/** Serialisable; part of what a checkpoint is bound to. */
+export interface Dialect extends ReadingRules {
+  readonly format: LoadFormat;
+  readonly delimiter: number;
+  /** Names in order; empty for `line`. Without a header: column1, column2 ... */
+  readonly columns: readonly string[];
+  readonly hasHeader: boolean;
+  /** 0-based. */
+  readonly keyColumn: number;
+  /** 0-based, or VALUE_IS_JSON. */
+  readonly valueColumn: number;
+  /** Whether one `\r` before `\n` belongs to the line's end: always in csv, in tsv by its first line, never in line. */
+  readonly stripCarriageReturn: boolean;
+  /** Of jsonl alone. */
+  readonly members?: MemberPaths;
+}
+
+export interface DialectChoice {
+  readonly key: string | undefined;
+  readonly value: string | undefined;
+}
+
+export const LINE_DIALECT: Dialect = {
+  ...DEFAULT_RULES,
+  format: 'line',
+  delimiter: SPACE,
+  columns: [],
+  hasHeader: false,
+  keyColumn: 0,
+  valueColumn: 1,
+  stripCarriageReturn: false,
+};
+
+/** The dialect of JSON Lines. Throws INVALID_ARGUMENT for a --key or --value that is no path. */
+export function jsonlDialect({ key, value }: DialectChoice): Dialect {
+  const members = {
+    key: key === undefined ? undefined : memberPath(key, '--key'),
+    value: value === undefined ? undefined : memberPath(value, '--value'),
+  };
+  return { ...LINE_DIALECT, format: 'jsonl', members };
+}
+
+/**
+ * The dialect of a delimited input whose columns are known. Throws INVALID_ARGUMENT for a column
+ * that is not there, INPUT_INVALID for an input in which there is no value.
+ */
+export function delimitedDialect(
+  format: 'csv' | 'tsv',
+  columns: readonly string[],
+  hasHeader: boolean,
+  stripCarriageReturn: boolean,
+  choice: DialectChoice,
+  more: Partial<ReadingRules & Pick<Dialect, 'delimiter'>> = {},
+): Dialect {
+  if (columns.length < 2) {
+    throw new SteleError(
+      'INPUT_INVALID',
+      `The first row has only one column ('${shorten(columns[0] ?? '')}'), so there is no value; is --format ${format} right?`,
+    );
+  }
+  if (columns.length > COLUMNS_MAX) {
+    throw new SteleError(
+      'INPUT_INVALID',
+      `The first row has ${columns.length} columns; the most is ${COLUMNS_MAX}.`,
+    );
+  }
+  const keyColumn = choice.key === undefined ? 0 : columnIndex(columns, choice.key, '--key');
+  return {
+    ...DEFAULT_RULES,
+    format,
+    delimiter: format === 'csv' ? COMMA : TAB,
+    ...more,
+    columns,
+    hasHeader,
+    keyColumn,
+    valueColumn: valueColumnOf(columns, keyColumn, choice.value),
+    stripCarriageReturn,
+  };
+}
+
+function valueColumnOf(
+  columns: readonly string[],
+  keyColumn: number,
+  chosen: string | undefined,
+): number {
+  if (chosen !== undefined) return columnIndex(columns, chosen, '--value');
+  if (columns.length === 2) return 1 - keyColumn;
+  refuseRepeatedNames(columns);
+  return VALUE_IS_JSON;
+}
+
+/** A JSON object cannot hold two members of one name; better told now than lost silently. */
+function refuseRepeatedNames(columns: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const name of columns) {
+    if (seen.has(name)) {
+      throw new SteleError(
+        'INPUT_INVALID',
+        `Two columns are called '${shorten(name)}', which cannot become one JSON object; name the wanted one by number with --value.`,
+      );
+    }
+    seen.add(name);
+  }
+}
+
+/** A column by its name or, failing that, by its 1-based number. */
+function columnIndex(columns: readonly string[], wanted: string, flag: string): number {
+  const byName = columns.indexOf(wanted);
+  if (byName >= 0 && columns.lastIndexOf(wanted) === byName) return byName;
+  if (byName >= 0) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `${flag} ${shorten(wanted)}: several columns are called so; choose one by its number, ${columns.flatMap((name, index) => (name === wanted ? [index + 1] : [])).join(' or ')}.`,
+    );
+  }
+  const number = /^[1-9][0-9]{0,8}$/.test(wanted) ? Number(wanted) : 0;
+  if (number >= 1 && number <= columns.length) return number - 1;
+  const known = columns.slice(0, 12).map((name) => shorten(name, 30));
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `${flag} ${shorten(wanted)}: there is no such column; the columns are ${known.join(', ')}${columns.length > 12 ? ', ...' : ''}.`,
+  );
+}

@@ -1,0 +1,168 @@
+// PATHs -> the list of inputs, in a fixed order.
+//
+//     file      itself, whatever its ending (then --format must say what it is)
+//     pipe      a named pipe, /dev/fd/63 of `<(...)`, /dev/stdin: read once, like standard input
+//     folder    its files of a known ending, by name, not the folders in it; with --format, also those
+//               without any ending (part-00000)
+//     glob      what the shell did not expand: * ? [...] in any part of the path, ** for any folders
+//     -         standard input
+//
+// What data lake tools write beside the data is passed over in folders and globs: hidden files, names
+// that begin with `_` (_SUCCESS, _metadata), .crc files. Whatever is passed over is told; what cannot be
+// read is an error, for a load of a part of the files looks like one of all.
+//
+// Each path's files are sorted by name; the paths keep the order they were given in. A file that is
+// reached twice is loaded once.
+
+import { closeSync, openSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { SteleError } from '../../base/errors.ts';
+import { shorten } from '../../base/ids.ts';
+import { turnKeeper } from '../bytes/bounded.ts';
+import { MAGIC_BYTES, compressionOfBytes, nameNotice, refuseForeign } from './compression.ts';
+import { readFully } from '../bytes/file-window.ts';
+import { cannotRead, entriesOf, kindOf, notFound, statOrThrow } from './folder-entries.ts';
+import { compressionOf, formatOf, hasEnding, isJsonFile } from './formats.ts';
+import type { LoadFormat } from './formats.ts';
+import { checkCount, expandGlob, isGlob } from './glob.ts';
+import { STDIN_PATH, nameOf } from './inputs.ts';
+import { isUtf16 } from './utf16.ts';
+import type { FoundInput } from './inputs.ts';
+
+const NAMES_TOLD_MAX = 5;
+/** Where a cluster on this machine, and a load, keep what is theirs. */
+const OWN_FOLDER = '.stele';
+
+/** Takes a sentence without its full stop, for people. */
+export type Notice = (sentence: string) => void;
+
+/**
+ * Looks at every path and at the first bytes of every file. `format` is that of the flag. Throws
+ * INPUT_NOT_FOUND, INPUT_INVALID, UNSUPPORTED or IO, with the path that is wrong.
+ */
+export async function findInputs(
+  paths: readonly string[],
+  format: LoadFormat | 'auto',
+  notice: Notice,
+): Promise<FoundInput[]> {
+  if (paths.length === 0) {
+    throw new SteleError('INVALID_ARGUMENT', 'Name at least one file, folder or glob, or - .');
+  }
+  const found = new Map<string, FoundInput>();
+  const turnEnd = turnKeeper();
+  for (const path of paths) {
+    for (const file of filesOf(path, format, notice)) {
+      if (!found.has(file)) found.set(file, foundInput(file, notice));
+      await turnEnd();
+    }
+  }
+  return [...found.values()];
+}
+
+function filesOf(path: string, format: LoadFormat | 'auto', notice: Notice): string[] {
+  if (path === STDIN_PATH) return [STDIN_PATH];
+  const stats = statOrThrow(path);
+  if (stats?.isDirectory() === true) return filesOfFolder(path, format, notice);
+  if (stats !== undefined) return [resolve(path)];
+  if (isGlob(path)) return filesOfGlob(path, notice);
+  throw notFound(path);
+}
+
+/** Written beside the data by Spark, Hive, Hadoop and the like. */
+function isMarker(name: string): boolean {
+  return name.startsWith('.') || name.startsWith('_') || name.endsWith('.crc');
+}
+
+function filesOfFolder(folder: string, format: LoadFormat | 'auto', notice: Notice): string[] {
+  const files: string[] = [];
+  const left: string[] = [];
+  let folders = 0;
+  for (const entry of entriesOf(folder)) {
+    const { name } = entry;
+    if (name === OWN_FOLDER) continue;
+    const isNamedSo = formatOf(name) !== undefined || isOfFormat(name, format);
+    const isWanted = isNamedSo && !isMarker(name);
+    // What is not wanted by its name need not be readable.
+    const kind = isWanted || entry.isDirectory() ? kindOf(folder, entry) : 'other';
+    if (kind === 'folder' && !isMarker(name)) folders++;
+    else if (kind === 'file') files.push(resolve(join(folder, name)));
+    else left.push(name);
+  }
+  checkCount(files.length, folder);
+  const where = `'${shorten(folder, 200)}'`;
+  if (files.length === 0) {
+    const inside =
+      folders === 0 ? '' : ` Folders in it are not read: name them, or use '**/*.csv'.`;
+    throw new SteleError(
+      'INPUT_NOT_FOUND',
+      `The folder ${where} has no .data, .txt, .csv, .tsv or .jsonl file in it.${inside}`,
+    );
+  }
+  if (left.length > 0) notice(`in ${where} not read: ${listed(left)}`);
+  if (folders > 0)
+    notice(`in ${where} not read: ${folders === 1 ? 'a folder' : `${folders} folders`}`);
+  return files;
+}
+
+/** Whether a name without a known ending may be of the format that was given. */
+function isOfFormat(name: string, format: LoadFormat | 'auto'): boolean {
+  return format !== 'auto' && (!hasEnding(name) || (format === 'jsonl' && isJsonFile(name)));
+}
+
+function filesOfGlob(pattern: string, notice: Notice): string[] {
+  const isWanted = (name: string): boolean => !isMarker(name) || isMarker(basename(pattern));
+  const matches = expandGlob(pattern);
+  const all = [...matches.files].sort();
+  const files = all.filter((file) => isWanted(basename(file)));
+  const left = all.filter((file) => !isWanted(basename(file)));
+  if (files.length === 0) {
+    throw new SteleError('INPUT_NOT_FOUND', `No file matches '${shorten(pattern, 200)}'.`);
+  }
+  left.push(...matches.others);
+  if (left.length > 0) notice(`of '${shorten(pattern, 200)}' not read: ${listed(left.sort())}`);
+  return files.map((file) => resolve(file));
+}
+
+function listed(names: readonly string[]): string {
+  const told = names.slice(0, NAMES_TOLD_MAX).map((name) => shorten(name, 80));
+  const more = names.length - told.length;
+  return more > 0 ? `${told.join(', ')} and ${more} more` : told.join(', ');
+}
+
+function foundInput(path: string, notice: Notice): FoundInput {
+  const stream = { isStream: true, compression: 'none', sizeBytes: 0, modifiedMs: 0 } as const;
+  if (path === STDIN_PATH) return { path, ...stream };
+  const stats = statOrThrow(path);
+  if (stats?.isFIFO() === true || stats?.isCharacterDevice() === true) return { path, ...stream };
+  if (stats?.isFile() !== true) {
+    throw new SteleError('INPUT_INVALID', `${nameOf({ path })} is neither a file nor a pipe.`);
+  }
+  const head = firstBytes(path);
+  const compression = compressionOfBytes(head);
+  if (compression === 'none') refuseForeign(head, nameOf({ path }));
+  const told = nameNotice(path, compressionOf(path), compression, stats.size === 0);
+  if (told !== undefined) notice(told);
+  const { mtimeMs, size } = stats;
+  return {
+    path,
+    isStream: false,
+    compression,
+    isUtf16: isUtf16(head),
+    sizeBytes: size,
+    modifiedMs: mtimeMs,
+  };
+}
+
+function firstBytes(path: string): Buffer {
+  try {
+    const file = openSync(path, 'r');
+    try {
+      const bytes = Buffer.alloc(MAGIC_BYTES);
+      return bytes.subarray(0, readFully(file, bytes, MAGIC_BYTES, 0));
+    } finally {
+      closeSync(file);
+    }
+  } catch (thrown) {
+    throw cannotRead(path, thrown);
+  }
+}

@@ -1,0 +1,214 @@
+// `--rejects FILE`: every bad row, whole and byte for byte, in the input's order.
+//
+//     FILE                  the rows as they stand in the input, each with a line end; before them the
+//                           input's header line, if there is one. So it can be mended and loaded.
+//     FILE.reasons.jsonl    {"file","offset","bytes","line","reason"} for each row of FILE, in order
+//
+// The rows are read from the input again, a chunk at a time; a chunk that is not what it was when it
+// was parsed ends the load. No bad row leaves both files empty, so none of an earlier load is left.
+
+import { closeSync, existsSync, openSync, realpathSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { writeFully } from '../../base/durable-file.ts';
+import { SteleError, toSteleError } from '../../base/errors.ts';
+import { freeMemory } from '../../base/free-memory.ts';
+import { shorten } from '../../base/ids.ts';
+import { readRange } from '../bytes/file-window.ts';
+import type { LoadFormat } from '../input/formats.ts';
+import { inputChanged } from '../input/inputs.ts';
+import type { InputFile } from '../input/inputs.ts';
+import type { LoadState, ParsedChunk } from './load-state.ts';
+import { parseAgain } from './parse-stage.ts';
+import { placedPieces, readPortion } from '../parse/portions.ts';
+import { freeRejects, reasonWithPlace } from '../parse/reject-table.ts';
+import type { RejectTable } from '../parse/reject-table.ts';
+import { inputOf, readRejects, rowsUpTo } from './rejects.ts';
+
+/** Rows written at once, and bytes of them (one row may be longer). */
+const BATCH_ROWS_MAX = 4096;
+const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+const NEWLINE = Buffer.from('\n');
+
+/** Where the reasons go. */
+function reasonsPath(path: string): string {
+  return `${path}.reasons.jsonl`;
+}
+
+/**
+ * That the rejects can be written at all, known before hours of parsing. `paths` are the load's operands.
+ * Throws INVALID_ARGUMENT for a file that is an input, under whatever name, or that the next load of the
+ * same folder would read, or where inputs of several formats would be mixed in one file; IO.
+ */
+export function checkRejectsFile(
+  path: string,
+  paths: readonly string[],
+  inputs: readonly InputFile[],
+): void {
+  for (const written of [path, reasonsPath(path)]) {
+    if (inputs.some((input) => isSameFile(input.path, written))) {
+      const text = `--rejects ${shorten(path, 200)}: ${shorten(written, 200)} is an input; name another file.`;
+      throw new SteleError('INVALID_ARGUMENT', text);
+    }
+  }
+  const folder = paths.find((operand) => isInFolder(path, operand));
+  if (folder !== undefined) {
+    const text = `--rejects ${shorten(path, 200)}: it lies in the folder '${shorten(folder, 200)}' that is loaded, so the next load would read it; name a file elsewhere.`;
+    throw new SteleError('INVALID_ARGUMENT', text);
+  }
+  const formats = new Set(inputs.map(({ dialect }) => dialect.format));
+  if (formats.size > 1) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `--rejects holds rows of one format, and the inputs have several (${[...formats].join(', ')}); load them one after the other.`,
+    );
+  }
+  try {
+    closeSync(openSync(path, 'a'));
+  } catch (thrown) {
+    throw cannotWrite(path, thrown);
+  }
+}
+
+/** Whether both names lead to one file, by links or not. */
+function isSameFile(one: string, other: string): boolean {
+  if (one === resolve(other)) return true;
+  const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev;
+}
+
+function isInFolder(path: string, operand: string): boolean {
+  if (statSync(operand, { throwIfNoEntry: false })?.isDirectory() !== true) return false;
+  const parent = dirname(resolve(path));
+  if (!existsSync(parent)) return false;
+  const between = relative(realpathSync(operand), realpathSync(parent));
+  return between !== '..' && !between.startsWith(`..${sep}`) && !isAbsolute(between);
+}
+
+/** Writes both files. Throws INPUT_CHANGED, DISK_FULL, IO. */
+export async function writeRejects(
+  state: LoadState,
+  chunks: readonly ParsedChunk[],
+  path: string,
+): Promise<void> {
+  const files: FileHandle[] = [];
+  try {
+    const rows = await open(path, 'w');
+    files.push(rows);
+    const reasons = await open(reasonsPath(path), 'w');
+    files.push(reasons);
+    let file = -1;
+    let linesBefore = 0;
+    let hasHeader = false;
+    for (const parsed of chunks) {
+      const [first] = parsed.portion.pieces;
+      const input = inputOf(state, first);
+      if (first.file !== file) linesBefore = input.dataStartLine;
+      file = first.file;
+      if (parsed.rejectedCount > 0) {
+        if (!hasHeader) await writeFully(rows, headerOf(input));
+        hasHeader = true;
+        await writeChunk(state, parsed, linesBefore, rows, reasons);
+      }
+      linesBefore += parsed.lineCount;
+    }
+  } catch (thrown) {
+    throw thrown instanceof SteleError ? thrown : cannotWrite(path, thrown);
+  } finally {
+    for (const file of files) await file.close();
+  }
+}
+
+function cannotWrite(path: string, thrown: unknown): SteleError {
+  const error = toSteleError(thrown, 'IO');
+  const text = `The rejects cannot be written to '${shorten(path, 200)}': ${error.message}.`;
+  return new SteleError(error.code, text, { cause: thrown });
+}
+
+function headerOf({ dataStart, dialect, readPath }: InputFile): Buffer {
+  return dialect.hasHeader ? readRange(readPath, 0, dataStart) : Buffer.alloc(0);
+}
+
+async function writeChunk(
+  state: LoadState,
+  parsed: ParsedChunk,
+  linesBefore: number,
+  rows: FileHandle,
+  reasons: FileHandle,
+): Promise<void> {
+  const { portion } = parsed;
+  const bytes = readPortion(state.prepared.inputs, portion);
+  if (crc32(bytes) !== parsed.chunkCrc) throw inputChanged(inputOf(state, portion.pieces[0]));
+  const table = await intactRejects(state, parsed);
+  let from = 0;
+  for (const piece of placedPieces(portion)) {
+    const { dataStartLine, dialect, path } = inputOf(state, piece);
+    const chunkStart = piece.start - piece.base;
+    const isOnly = portion.pieces.length === 1;
+    const before = isOnly ? linesBefore : dataStartLine;
+    const place = { path, format: dialect.format, chunkStart, linesBefore: before };
+    for (const end = rowsUpTo(table, piece); from < end;) {
+      const to = batchEnd(table, from, end);
+      await writeFully(rows, rawRows(table, bytes, from, to));
+      await writeFully(reasons, Buffer.from(reasonLines(table, place, from, to), 'utf8'));
+      from = to;
+    }
+  }
+  freeRejects(table);
+  freeMemory([bytes]);
+}
+
+/** A run that was damaged since is made again. */
+async function intactRejects(state: LoadState, parsed: ParsedChunk): Promise<RejectTable> {
+  try {
+    return readRejects(state, parsed);
+  } catch (thrown) {
+    if (toSteleError(thrown).code !== 'CORRUPT') throw thrown;
+  }
+  await parseAgain(state, parsed.portion);
+  return readRejects(state, parsed);
+}
+
+function batchEnd(table: RejectTable, from: number, end: number): number {
+  let byteCount = 0;
+  let row = from;
+  while (row < end && row - from < BATCH_ROWS_MAX && byteCount < BATCH_BYTES_MAX) {
+    byteCount += (table.end[row] as number) - (table.start[row] as number);
+    row++;
+  }
+  return row;
+}
+
+function rawRows(table: RejectTable, bytes: Buffer, from: number, to: number): Buffer {
+  const parts: Buffer[] = [];
+  for (let row = from; row < to; row++) {
+    parts.push(bytes.subarray(table.start[row], table.end[row]), NEWLINE);
+  }
+  return Buffer.concat(parts);
+}
+
+interface ChunkPlace {
+  readonly path: string;
+  readonly format: LoadFormat;
+  /** Offset in the file of what has offset 0 in the table; below 0 for later pieces. */
+  readonly chunkStart: number;
+  readonly linesBefore: number;
+}
+
+function reasonLines(table: RejectTable, place: ChunkPlace, from: number, to: number): string {
+  let text = '';
+  for (let row = from; row < to; row++) {
+    const start = table.start[row] as number;
+    const line = {
+      file: place.path,
+      offset: place.chunkStart + start,
+      bytes: (table.end[row] as number) - start,
+      line: place.linesBefore + (table.line[row] as number),
+      reason: reasonWithPlace(table, row, place.chunkStart, place.format),
+    };
+    text += `${JSON.stringify(line)}\n`;
+  }
+  return text;
+}

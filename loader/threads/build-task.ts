@@ -1,0 +1,252 @@
+// Stage 2 for one shard: gather its sections from all runs, settle duplicates, build the segment.
+// Runs in a worker thread, or in the main one for a small input; synchronous.
+//
+// The sections are handed over in the order of the chunks, so that `first` and `last` mean the
+// input's order, whatever order the chunks were parsed in.
+
+import { closeSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import { SteleError } from '../../base/errors.ts';
+import { freeMemory } from '../../base/free-memory.ts';
+import { Strokes } from '../../base/give-way.ts';
+import { SegmentBuilder } from '../../segment/builder.ts';
+import type { Conflict } from '../../segment/record-table.ts';
+import { decodeRecord, newRecordBounds } from '../../segment/record.ts';
+import { newArena, reserve } from '../bytes/arena.ts';
+import type { Arena } from '../bytes/arena.ts';
+import { readFully } from '../bytes/file-window.ts';
+import { openRun, sectionOffset } from '../runs/run-file.ts';
+import type { RunHeader } from '../runs/run-file.ts';
+
+/** Serialisable. */
+export interface BuildTask {
+  readonly shard: number;
+  readonly shardCount: number;
+  readonly keyspaceUid: string;
+  readonly onConflict: 'error' | 'first' | 'last';
+  readonly runFolder: string;
+  /** 16 bytes, hex. */
+  readonly binding: string;
+  readonly runCount: number;
+  /** Room to make for the shard's records, where it is known. */
+  readonly sectionBytes?: number;
+  /** What the build needed is given back after it, and not kept for the next one. */
+  readonly givesBack?: boolean;
+  /** See BuildInput. */
+  readonly memory?: SharedArrayBuffer;
+  /** Datanodes on this machine are being read: the thread works in short strokes. */
+  readonly isBesideReaders?: boolean;
+}
+
+/** A segment as threads hand it over: `bytes` is over a SharedArrayBuffer and is not copied. */
+export interface BuiltSegmentBytes {
+  readonly bytes: Uint8Array;
+  readonly id: string;
+  readonly records: number;
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  readonly digest: Uint8Array;
+}
+
+/** One key with two values. */
+export interface ConflictSample {
+  readonly key: Uint8Array;
+  readonly firstValue: Uint8Array;
+  readonly firstChunk: number;
+  readonly secondValue: Uint8Array;
+  readonly secondChunk: number;
+}
+
+export interface BuildOutcome {
+  readonly shard: number;
+  /** Records that came in. */
+  readonly rowCount: number;
+  /** Undefined for a shard without records, or with conflicts. */
+  readonly segment: BuiltSegmentBytes | undefined;
+  readonly duplicates: number;
+  /** Of `duplicates`, those with another value, settled by `onConflict`. */
+  readonly overruled: number;
+  /** Rows with another value than the first of their key, where that is an error. */
+  readonly conflictCount: number;
+  /** Some of them: the earliest by chunk. */
+  readonly conflicts: readonly ConflictSample[];
+  /** A run whose section is damaged: its chunk must be parsed again. */
+  readonly damagedRun: number | undefined;
+}
+
+interface OpenRun {
+  readonly file: number;
+  readonly header: RunHeader;
+  /** Where each section begins. */
+  readonly offsets: Float64Array;
+}
+
+/** Open runs a thread keeps; beyond that they are opened for each shard. */
+const OPEN_RUNS_MAX = 256;
+const SAMPLE_BYTES_MAX = 200;
+/** Of one shard; more than are shown of all. */
+export const CONFLICT_SAMPLES_MAX = 3;
+
+/** Scratch of one thread, kept from task to task. */
+export interface BuildScratch {
+  readonly builder: SegmentBuilder;
+  sections: Arena;
+  readonly runs: Map<number, OpenRun>;
+  runsOf: string;
+  readonly strokes: Strokes;
+}
+
+export function newBuildScratch(): BuildScratch {
+  const [builder, strokes] = [new SegmentBuilder(), new Strokes()];
+  return { builder, sections: newArena(), runs: new Map(), runsOf: '', strokes };
+}
+
+/** Closes what is open. Also needed before a damaged run is written again. */
+export function closeRuns(scratch: BuildScratch): void {
+  for (const run of scratch.runs.values()) closeSync(run.file);
+  scratch.runs.clear();
+}
+
+/** Throws IO, LOAD_REJECTED (the shard does not fit one segment). */
+export function runBuildTask(task: BuildTask, scratch: BuildScratch): BuildOutcome {
+  if (scratch.runsOf !== task.runFolder) closeRuns(scratch);
+  scratch.runsOf = task.runFolder;
+  const rest = task.isBesideReaders === true ? () => scratch.strokes.rest() : undefined;
+  const gathered = gatherSections(task, scratch, rest);
+  const { chunks, damagedRun, parts, rowCount } = gathered;
+  if (damagedRun !== undefined || rowCount === 0) {
+    if (damagedRun !== undefined) closeRuns(scratch);
+    return { ...NOTHING_BUILT, shard: task.shard, rowCount, damagedRun };
+  }
+  const { keyspaceUid, memory, onConflict, shard, shardCount } = task;
+  const identity = { keyspaceUid, shard, shardCount };
+  const built = scratch.builder.build({ ...identity, parts, onConflict, memory, rest });
+  const { conflictCount, duplicates, overruled } = built;
+  const segment = built.segment && { bytes: built.segment.bytes, ...built.segment.info };
+  const conflicts = earliest(built.conflicts).map((one) => sampleOf(parts, chunks, one));
+  const counts = { rowCount, duplicates, overruled, conflictCount };
+  if (task.givesBack === true) giveBackScratch(scratch);
+  return { shard, segment, conflicts, damagedRun, ...counts };
+}
+
+const NOTHING_BUILT = {
+  segment: undefined,
+  duplicates: 0,
+  overruled: 0,
+  conflictCount: 0,
+  conflicts: [],
+} as const;
+
+function giveBackScratch(scratch: BuildScratch): void {
+  freeMemory([scratch.sections.bytes]);
+  scratch.sections = newArena();
+  scratch.builder.giveBack();
+}
+
+interface Gathered {
+  readonly parts: Uint8Array[];
+  /** Per part, the chunk it comes from. */
+  readonly chunks: number[];
+  readonly rowCount: number;
+  readonly damagedRun: number | undefined;
+}
+
+function gatherSections(
+  task: BuildTask,
+  scratch: BuildScratch,
+  rest: (() => void) | undefined,
+): Gathered {
+  const { sections } = scratch;
+  const chunks: number[] = [];
+  const ends: number[] = [];
+  let rowCount = 0;
+  sections.length = 0;
+  reserve(sections, task.sectionBytes ?? 0);
+  for (let index = 0; index < task.runCount; index++) {
+    const read = readSection(task, scratch, index);
+    rest?.();
+    if (read < 0) return { parts: [], chunks, rowCount: 0, damagedRun: index };
+    if (read === 0) continue;
+    rowCount += read;
+    chunks.push(index);
+    ends.push(sections.length);
+  }
+  // Only now: the arena may have moved while it grew.
+  const parts = ends.map((end, part) => sections.bytes.subarray(ends[part - 1] ?? 0, end));
+  return { parts, chunks, rowCount, damagedRun: undefined };
+}
+
+/** Appends one run's section to the arena; returns its rows, or -1 if the run is damaged. */
+function readSection(task: BuildTask, scratch: BuildScratch, index: number): number {
+  const { sections } = scratch;
+  let run: OpenRun;
+  try {
+    run = openRunOnce(task, scratch, index);
+  } catch (thrown) {
+    if (thrown instanceof SteleError && thrown.code === 'CORRUPT') return -1;
+    throw thrown;
+  }
+  try {
+    const byteCount = run.header.sectionBytes[task.shard] as number;
+    if (byteCount === 0) return 0;
+    reserve(sections, byteCount);
+    const into = sections.bytes.subarray(sections.length, sections.length + byteCount);
+    const got = readFully(run.file, into, byteCount, run.offsets[task.shard] as number);
+    if (got !== byteCount || crc32(into) !== run.header.sectionCrc[task.shard]) return -1;
+    sections.length += byteCount;
+    return run.header.sectionRows[task.shard] as number;
+  } finally {
+    if (!scratch.runs.has(index)) closeSync(run.file);
+  }
+}
+
+function openRunOnce(task: BuildTask, scratch: BuildScratch, index: number): OpenRun {
+  const known = scratch.runs.get(index);
+  if (known !== undefined) return known;
+  const binding = Buffer.from(task.binding, 'hex');
+  const { file, header } = openRun(task.runFolder, binding, index, task.shardCount);
+  const offsets = new Float64Array(task.shardCount);
+  let offset = sectionOffset(header, 0);
+  for (let shard = 0; shard < task.shardCount; shard++) {
+    offsets[shard] = offset;
+    offset += header.sectionBytes[shard] as number;
+  }
+  const run = { file, header, offsets };
+  if (scratch.runs.size < OPEN_RUNS_MAX) scratch.runs.set(index, run);
+  return run;
+}
+
+/** The listed conflicts come in the order of hashes, which means nothing to people. */
+function earliest(conflicts: readonly Conflict[]): Conflict[] {
+  const inOrder = conflicts.toSorted(
+    (a, b) => a.second.part - b.second.part || a.second.offset - b.second.offset,
+  );
+  return inOrder.slice(0, CONFLICT_SAMPLES_MAX);
+}
+
+function sampleOf(
+  parts: readonly Uint8Array[],
+  chunks: readonly number[],
+  { first, second }: Conflict,
+): ConflictSample {
+  const one = cut(parts[first.part] as Uint8Array, first.offset);
+  const other = cut(parts[second.part] as Uint8Array, second.offset);
+  return {
+    key: one.key,
+    firstValue: one.value,
+    firstChunk: chunks[first.part] as number,
+    secondValue: other.value,
+    secondChunk: chunks[second.part] as number,
+  };
+}
+
+/** Copies of the record's key, whole, and of the value's beginning. */
+function cut(part: Uint8Array, offset: number): { key: Uint8Array; value: Uint8Array } {
+  const bounds = newRecordBounds();
+  decodeRecord(part, offset, part.length, bounds);
+  const valueEnd = Math.min(bounds.end, bounds.valueStart + SAMPLE_BYTES_MAX);
+  return {
+    key: Uint8Array.from(part.subarray(bounds.keyStart, bounds.valueStart)),
+    value: Uint8Array.from(part.subarray(bounds.valueStart, valueEnd)),
+  };
+}

@@ -1,0 +1,241 @@
+// Stage 1 for one portion: read its bytes, parse them, write the run. Runs in a worker thread, or in
+// the main one for a small input; synchronous, no state but scratch memory.
+
+import { closeSync, openSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import { SteleError } from '../../base/errors.ts';
+import { freeMemory } from '../../base/free-memory.ts';
+import { MemoryShort, growTo, newAllowance, outgrown } from '../bytes/allowance.ts';
+import type { Allowance } from '../bytes/allowance.ts';
+import { newArena } from '../bytes/arena.ts';
+import type { Arena } from '../bytes/arena.ts';
+import type { Dialect } from '../input/dialect.ts';
+import { NEWLINE } from '../input/dialect.ts';
+import { readFully } from '../bytes/file-window.ts';
+import { PARSE_MARGIN, bytesOfParsed } from '../plan/head-cost.ts';
+import { parseChunk } from '../parse/parse-chunk.ts';
+import { newParseContext } from '../parse/parse-context.ts';
+import type { ParseContext } from '../parse/parse-context.ts';
+import {
+  buildGatheredRun,
+  buildRun,
+  clearGathered,
+  gatherRows,
+  newGatheredRows,
+} from '../runs/run-builder.ts';
+import type { BuiltRun, GatheredRows } from '../runs/run-builder.ts';
+import { openRun, runPath, writeRunFile } from '../runs/run-file.ts';
+import type { RunHeader } from '../runs/run-file.ts';
+import { freeRejects } from '../parse/reject-table.ts';
+import { freeRowTable } from '../parse/row-table.ts';
+
+/** A byte range of a file. */
+interface TaskPiece {
+  readonly readPath: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Serialisable. */
+export interface ParseTask {
+  readonly index: number;
+  /** One at least; each begins and ends at record ends. */
+  readonly pieces: readonly TaskPiece[];
+  readonly dialect: Dialect;
+  readonly shardCount: number;
+  readonly runFolder: string;
+  /** 16 bytes, hex. */
+  readonly binding: string;
+  /** The checkpoint says that there is a run; it is used if the pieces' bytes are still those. */
+  readonly mayResume: boolean;
+  /** Memory that the task may take; default: any. */
+  readonly bytesMax?: number;
+  /** Of it, what the thread may keep for the next task. */
+  readonly bytesKept?: number;
+}
+
+export interface ParseOutcome {
+  readonly chunkIndex: number;
+  readonly chunkCrc: number;
+  readonly isResumed: boolean;
+  readonly rowCount: number;
+  readonly rejectedCount: number;
+  readonly lineCount: number;
+  readonly spanningCount: number;
+  /** Per shard. */
+  readonly sectionBytes: Uint32Array;
+  readonly sectionRows: Uint32Array;
+}
+
+/** Scratch of one thread, kept from task to task. */
+export interface ParseScratch {
+  context: ParseContext | undefined;
+  contextKey: string;
+  chunk: Buffer;
+  output: Arena;
+  /** Of portions of several pieces; made for the first of them. */
+  gathered: GatheredRows | undefined;
+  allowance: Allowance;
+}
+
+export function newParseScratch(): ParseScratch {
+  const allowance = newAllowance();
+  const output = newArena(allowance);
+  const chunk = Buffer.alloc(0);
+  return { context: undefined, contextKey: '', chunk, output, gathered: undefined, allowance };
+}
+
+/** Throws INPUT_CHANGED, DISK_FULL, IO, MemoryShort. */
+export function runParseTask(task: ParseTask, scratch: ParseScratch): ParseOutcome {
+  const context = contextFor(scratch, task.dialect, task.shardCount);
+  const { bytesKept = Number.MAX_SAFE_INTEGER, bytesMax = Number.MAX_SAFE_INTEGER } = task;
+  Object.assign(scratch.allowance, { bytesMax, freesAtOnce: bytesMax > bytesKept });
+  try {
+    return parseInto(task, scratch, context);
+  } catch (thrown) {
+    throw thrown instanceof MemoryShort ? withEstimate(thrown, task, scratch, context) : thrown;
+  } finally {
+    if (scratch.allowance.bytes > bytesKept) giveBackParseScratch(scratch);
+  }
+}
+
+/** Makes the scratch as new; what it was is free at once. */
+export function giveBackParseScratch(scratch: ParseScratch): void {
+  const { chunk, context, gathered, output } = scratch;
+  freeMemory([chunk, output.bytes]);
+  if (gathered !== undefined) {
+    freeMemory([gathered.bytes.bytes]);
+    freeRejects(gathered.rejects);
+  }
+  if (context !== undefined) {
+    freeMemory([context.arena.bytes]);
+    freeRowTable(context.rows);
+  }
+  Object.assign(scratch, newParseScratch());
+}
+
+function parseInto(task: ParseTask, scratch: ParseScratch, context: ParseContext): ParseOutcome {
+  const binding = Buffer.from(task.binding, 'hex');
+  const resumed = task.mayResume ? resumableRun(task, scratch, binding) : undefined;
+  if (resumed !== undefined) return outcomeOf(resumed, true);
+  const isOne = task.pieces.length === 1;
+  const run = (isOne ? parseOne : parseMany)(task, scratch, context, binding);
+  writeRunFile(runPath(task.runFolder, task.index), run.parts);
+  outgrown(scratch.allowance, [run.rejects]);
+  return outcomeOf(run.header, false);
+}
+
+function parseOne(
+  { index, pieces }: ParseTask,
+  scratch: ParseScratch,
+  context: ParseContext,
+  binding: Buffer,
+): BuiltRun {
+  const bytes = readPiece(pieces[0] as TaskPiece, scratch);
+  const chunkCrc = crc32(bytes);
+  parseChunk(context, bytes);
+  return buildRun(context.rows, scratch.output, binding, index, chunkCrc);
+}
+
+/** Each for itself, as rows of one file are of no other. */
+function parseMany(
+  { index, pieces, shardCount }: ParseTask,
+  scratch: ParseScratch,
+  context: ParseContext,
+  binding: Buffer,
+): BuiltRun {
+  scratch.gathered ??= newGatheredRows(shardCount, scratch.allowance);
+  const { gathered } = scratch;
+  clearGathered(gathered);
+  let crc = 0;
+  for (const piece of pieces) {
+    const bytes = readPiece(piece, scratch);
+    crc = crc32(bytes, crc);
+    parseChunk(context, bytes);
+    gatherRows(gathered, context.rows, bytes.length);
+  }
+  return buildGatheredRun(gathered, scratch.output, binding, index, crc);
+}
+
+function readPiece({ end, readPath, start }: TaskPiece, scratch: ParseScratch): Buffer {
+  const byteCount = end - start;
+  if (scratch.chunk.length < byteCount) {
+    growTo(scratch.allowance, byteCount, scratch.chunk.length);
+    outgrown(scratch.allowance, [scratch.chunk]);
+    scratch.chunk = Buffer.allocUnsafeSlow(byteCount);
+  }
+  const bytes = scratch.chunk.subarray(0, byteCount);
+  const file = openSync(readPath, 'r');
+  try {
+    if (readFully(file, bytes, byteCount, start) === byteCount) return bytes;
+  } finally {
+    closeSync(file);
+  }
+  throw new SteleError(
+    'INPUT_CHANGED',
+    `'${readPath}' became shorter during the load; load it again when it is complete.`,
+  );
+}
+
+/** The header of the run that is there, if it is of this load and these bytes. */
+function resumableRun(
+  { index, pieces, runFolder, shardCount }: ParseTask,
+  scratch: ParseScratch,
+  binding: Buffer,
+): RunHeader | undefined {
+  let header: RunHeader;
+  try {
+    const run = openRun(runFolder, binding, index, shardCount);
+    closeSync(run.file);
+    ({ header } = run);
+  } catch {
+    // Missing or damaged: the chunk is parsed again, which is what a run is for saving.
+    return undefined;
+  }
+  const crc = pieces.reduce((sum, piece) => crc32(readPiece(piece, scratch), sum), 0);
+  return header.chunkCrc === crc ? header : undefined;
+}
+
+function contextFor(scratch: ParseScratch, dialect: Dialect, shardCount: number): ParseContext {
+  const key = JSON.stringify([dialect, shardCount]);
+  if (scratch.context === undefined || scratch.contextKey !== key) {
+    if (scratch.context !== undefined) giveBackParseScratch(scratch);
+    scratch.context = newParseContext(dialect, shardCount, scratch.allowance);
+    scratch.contextKey = key;
+  }
+  return scratch.context;
+}
+
+/** What the whole chunk would need, judged by what the part that was parsed has taken. */
+function withEstimate(
+  short: MemoryShort,
+  { pieces }: ParseTask,
+  scratch: ParseScratch,
+  { arena, rows }: ParseContext,
+): MemoryShort {
+  const [first, second] = pieces;
+  // Of many pieces the caller gives more and more.
+  if (first === undefined || second !== undefined) return short;
+  const chunkBytes = first.end - first.start;
+  const bytes = scratch.chunk.subarray(0, chunkBytes);
+  if (bytes.length < chunkBytes || rows.lineCount === 0) return short;
+  let lineCount = 1;
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; lineCount++) at = bytes.indexOf(NEWLINE, at + 1);
+  const rest = bytesOfParsed(rows, arena) * (lineCount / rows.lineCount);
+  const needed = Math.ceil((chunkBytes + rest) * PARSE_MARGIN);
+  return new MemoryShort(short.nextBytes, Math.max(short.nextBytes, needed));
+}
+
+function outcomeOf(header: RunHeader, isResumed: boolean): ParseOutcome {
+  return {
+    chunkIndex: header.chunkIndex,
+    chunkCrc: header.chunkCrc,
+    isResumed,
+    rowCount: header.rowCount,
+    rejectedCount: header.rejectedCount,
+    lineCount: header.lineCount,
+    spanningCount: header.spanningCount,
+    sectionBytes: header.sectionBytes,
+    sectionRows: header.sectionRows,
+  };
+}

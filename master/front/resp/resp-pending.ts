@@ -1,0 +1,156 @@
+// Replies that wait for datanodes: of one key, or of several.
+//
+// A key that cannot be known makes its whole command an error (`-CLUSTERDOWN ...`): a nil would say
+// "not found".
+
+import { turnNowMs } from '../../../base/clock.ts';
+import { SteleError } from '../../../base/errors.ts';
+import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
+import type {
+  KeysReply,
+  PendingReply,
+  PendingReplyWaiter,
+  ValueReply,
+} from '../../../resp/commands/backend.ts';
+import { REPLY_BYTES_MAX } from '../../../resp/wire/encoder.ts';
+import type { ReplyWriter } from '../../../resp/wire/encoder.ts';
+import type { LookupReceiver } from '../../../routing/waiting.ts';
+import { copyOfCached } from '../lookup/cache.ts';
+import type { SurfaceCounts } from '../metrics.ts';
+import type { CachedValue } from '../lookup/slab-cache.ts';
+
+const REPLY_OVERHEAD_BYTES = 16;
+
+abstract class Pending implements PendingReply {
+  done = false;
+  replyBytes = 0;
+  waiter: PendingReplyWaiter | undefined = undefined;
+  /** Set when the connection is about to take this over: from then on it is the waiter. */
+  handedOver = false;
+
+  get abandoned(): boolean {
+    return this.handedOver && this.waiter === undefined;
+  }
+
+  abstract write(out: ReplyWriter): void;
+
+  protected finish(): void {
+    this.done = true;
+    this.waiter?.replyReady(this);
+  }
+}
+
+/** GET, STRLEN, TYPE ... */
+export class PendingKey extends Pending implements LookupReceiver {
+  readonly #writeValue: ValueReply;
+  readonly #counts: SurfaceCounts;
+  readonly #beganMs = turnNowMs();
+  #value: Buffer | undefined;
+  #failure: SteleError | undefined;
+
+  constructor(writeValue: ValueReply, counts: SurfaceCounts) {
+    super();
+    this.#writeValue = writeValue;
+    this.#counts = counts;
+  }
+
+  receive(
+    _index: number,
+    status: LookupStatus,
+    value: Buffer | undefined,
+    _nodeId: string,
+    failure: SteleError | undefined,
+  ): void {
+    this.#counts.latency.record(turnNowMs() - this.#beganMs);
+    if (status === LookupStatus.OK) this.#counts.found++;
+    else if (status === LookupStatus.NOT_FOUND) this.#counts.notFound++;
+    else {
+      this.#counts.failed++;
+      this.#failure = failure ?? noAnswer();
+    }
+    this.#value = value;
+    this.replyBytes = REPLY_OVERHEAD_BYTES + (value?.length ?? 0);
+    this.finish();
+  }
+
+  override write(out: ReplyWriter): void {
+    if (this.#failure !== undefined) out.failure(this.#failure);
+    else this.#writeValue(out, this.#value, 0, this.#value?.length ?? 0);
+  }
+}
+
+/** MGET, EXISTS ...: one reply from several keys, all of one version. */
+export class PendingKeys extends Pending implements LookupReceiver {
+  readonly #values: (Buffer | undefined)[];
+  readonly #counts: SurfaceCounts;
+  readonly #reply: KeysReply;
+  readonly #beganMs = turnNowMs();
+  #left: number;
+  #found = 0;
+  #failure: SteleError | undefined;
+
+  constructor(keyCount: number, reply: KeysReply, counts: SurfaceCounts) {
+    super();
+    this.#left = keyCount;
+    this.#values = Array.from({ length: reply.readsValues ? keyCount : 0 });
+    this.#reply = reply;
+    this.#counts = counts;
+  }
+
+  /** The answer to key number `index` is in the cache. */
+  addCached(index: number, cached: CachedValue): void {
+    const value = this.#reply.readsValues ? copyOfCached(cached) : undefined;
+    this.#add(index, LookupStatus.OK, value, undefined);
+  }
+
+  receive(
+    index: number,
+    status: LookupStatus,
+    value: Buffer | undefined,
+    _nodeId: string,
+    failure: SteleError | undefined,
+  ): void {
+    this.#add(index, status, value, failure);
+  }
+
+  #add(
+    index: number,
+    status: LookupStatus,
+    value: Buffer | undefined,
+    failure: SteleError | undefined,
+  ): void {
+    if (status === LookupStatus.OK) {
+      this.#found++;
+      this.#counts.found++;
+      if (this.#reply.readsValues) this.#keep(index, value);
+    } else if (status === LookupStatus.NOT_FOUND) this.#counts.notFound++;
+    else {
+      this.#counts.failed++;
+      this.#failure ??= failure ?? noAnswer();
+    }
+    if (--this.#left > 0) return;
+    this.#counts.latency.record(turnNowMs() - this.#beganMs);
+    this.finish();
+  }
+
+  /** Values that are too large together are let go of at once; the others are still waited for. */
+  #keep(index: number, value: Buffer | undefined): void {
+    this.replyBytes += REPLY_OVERHEAD_BYTES + (value?.length ?? 0);
+    if (this.replyBytes > REPLY_BYTES_MAX) {
+      this.#values.length = 0;
+      this.#failure ??= new SteleError(
+        'OVERLOADED',
+        'The values are too large together; ask for fewer keys in one command.',
+      );
+    } else this.#values[index] = value;
+  }
+
+  override write(out: ReplyWriter): void {
+    if (this.#failure !== undefined) return out.failure(this.#failure);
+    this.#reply.write(out, this.#values, this.#found);
+  }
+}
+
+function noAnswer(): SteleError {
+  return new SteleError('UNAVAILABLE', 'No replica answered.');
+}

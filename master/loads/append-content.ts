@@ -1,0 +1,44 @@
+// The content of an append's version: the base's segments with the load's deltas on them, and totals
+// that the datanodes have counted.
+
+import type { Logger } from '../../base/log.ts';
+import { appendTotals, planAppend } from './append-plan.ts';
+import { requireCurrent } from '../catalog/commit-transitions.ts';
+import type { CommitContent } from '../catalog/commit-transitions.ts';
+import { clusterOf } from '../catalog/queries.ts';
+import { versionId } from '../catalog/records.ts';
+import type { KeyspaceRecord, SegmentRecord } from '../catalog/records.ts';
+import type { Leader } from '../control/leader.ts';
+import { measureDeltas } from './measure-deltas.ts';
+
+/**
+ * `base`: the version that the load began on, 0 for none; `deltas`: what it brings. Throws CONFLICT
+ * where another version is current, REPLICAS_MISSING, LOAD_REJECTED.
+ */
+export async function appendContent(
+  leader: Leader,
+  log: Logger,
+  keyspace: KeyspaceRecord,
+  base: number,
+  deltas: readonly SegmentRecord[],
+  replicas: number,
+): Promise<Omit<CommitContent, 'version' | 'fingerprint' | 'nowIso'>> {
+  // In the catalog's own order: behind a merge whose record is being written.
+  const { manifest, shardCount } = await leader.catalog.update((state) => {
+    requireCurrent(state.keyspace.get(keyspace.uid) ?? keyspace, base);
+    const found = state.manifest.get(versionId(keyspace.uid, base));
+    return { changes: [], result: { manifest: found, shardCount: clusterOf(state).shardCount } };
+  });
+  const plan = planAppend(manifest, deltas, shardCount);
+  const measures = await measureDeltas(leader, log, keyspace.uid, plan.wanted, replicas);
+  const { outcome, overwritten, totals } = appendTotals(plan, measures);
+  return {
+    segments: plan.segments,
+    ...totals,
+    appended: {
+      append: { base, ...outcome },
+      overwritten,
+      baseRevision: manifest?.revision ?? 0,
+    },
+  };
+}

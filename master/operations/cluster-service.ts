@@ -1,0 +1,152 @@
+// stele.v1.ClusterService over the operations and the registrar.
+
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import { SteleError } from '../../base/errors.ts';
+import { shorten } from '../../base/ids.ts';
+import type {
+  ClusterServiceServer,
+  GetKeyspaceResponse,
+  GetNodeResponse,
+  WatchViewRequest,
+  WatchViewResponse,
+} from '../../proto/gen/stele/v1/cluster.ts';
+import { toGrpcError } from '../../transport/grpc-errors.ts';
+import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
+import type { ClusterOperations, ViewSource } from '../../proto/operations.ts';
+import type { Registrar } from '../../proto/ports.ts';
+import { unary } from '../callers/grpc-handlers.ts';
+
+const REGISTER_DEADLINE_MS = 5_000;
+const WATCHERS_MAX = 10_000;
+
+export function clusterService(
+  operations: ClusterOperations,
+  registrar: Registrar,
+  watchers: ViewWatchers,
+): ClusterServiceServer {
+  return {
+    registerNode: unary((request, signal) =>
+      registrar.registerNode(request, { deadlineMs: REGISTER_DEADLINE_MS, signal }),
+    ),
+    getView: unary(() => ({ view: operations.current() })),
+    watchView: (call) => watchers.add(call),
+    getHealth: unary((request, signal) => operations.health(request, signal)),
+    listKeyspaces: unary(() => operations.listKeyspaces()),
+    getKeyspace: unary((request) => getKeyspace(operations, request.keyspace)),
+    listEvents: unary((request) => operations.listEvents(request)),
+    listVersions: unary((request) => operations.listVersions(request)),
+    rollback: unary((request) => operations.rollback(request)),
+    promote: unary((request) => operations.promote(request)),
+    dropVersion: unary((request) => answerEmpty(operations.dropVersion(request))),
+    setKeep: unary((request) => operations.setKeep(request)),
+    setCache: unary((request) => operations.setCache(request)),
+    setReplication: unary((request) => operations.setReplication(request)),
+    listLoads: unary((request) => operations.listLoads(request)),
+    getLoad: unary(async (request) => ({ load: await operations.getLoad(request) })),
+    cancelLoad: unary(async (request) => ({ load: await operations.cancelLoad(request) })),
+    diffVersions: unary((request, signal) => operations.diffVersions(request, signal)),
+    dropKeyspace: unary((request) => answerEmpty(operations.dropKeyspace(request))),
+    suspendKeyspace: unary((request) => answerEmpty(operations.suspendKeyspace(request))),
+    resumeKeyspace: unary((request) => answerEmpty(operations.resumeKeyspace(request))),
+    listNodes: unary(() => operations.listNodes()),
+    getNode: unary((request) => getNode(operations, request.nodeId)),
+    listShards: unary(() => operations.listShards()),
+    explain: unary((request) => operations.explain(request)),
+    restartNode: unary(({ nodeId }) => answerEmpty(operations.restartNode(nodeId))),
+    drainNode: unary(({ nodeId }) => answerEmpty(operations.drainNode(nodeId))),
+    resumeNode: unary(({ nodeId }) => answerEmpty(operations.resumeNode(nodeId))),
+    removeNode: unary(({ force, nodeId }) => answerEmpty(operations.removeNode(nodeId, force))),
+  };
+}
+
+async function getKeyspace(
+  operations: ClusterOperations,
+  name: string,
+): Promise<GetKeyspaceResponse> {
+  const { keyspaces } = await operations.listKeyspaces();
+  const keyspace = keyspaces.find((each) => each.name === name);
+  if (keyspace !== undefined) return { keyspace };
+  throw new SteleError('KEYSPACE_NOT_FOUND', `There is no keyspace '${shorten(name)}'.`);
+}
+
+async function getNode(operations: ClusterOperations, id: string): Promise<GetNodeResponse> {
+  const { nodes } = await operations.listNodes();
+  const node = nodes.find((each) => each.node?.id === id);
+  if (node !== undefined) return { node };
+  throw new SteleError('NODE_NOT_FOUND', `There is no datanode '${shorten(id)}'.`);
+}
+
+async function answerEmpty(done: Promise<void>): Promise<Record<string, never>> {
+  await done;
+  return {};
+}
+
+type WatchCall = ServerWritableStream<WatchViewRequest, WatchViewResponse>;
+
+/** Watchers that are written to in one turn of the event loop. */
+const WATCHERS_A_TURN = 64;
+
+/**
+ * The clients that watch the view: each gets the present one and then every new one, some dozens of
+ * watchers a turn of the event loop. A watcher that reads slowly, or whose turn has not come, misses views
+ * in between and gets the newest: nothing queues up for it.
+ */
+export class ViewWatchers {
+  readonly #source: ViewSource;
+  readonly #open = new Set<Watcher>();
+  #unsubscribe: (() => void) | undefined;
+
+  constructor(source: ViewSource) {
+    this.#source = source;
+  }
+
+  add(call: WatchCall): void {
+    if (this.#open.size >= WATCHERS_MAX) {
+      const message = `${WATCHERS_MAX} clients watch the view already; try again later.`;
+      call.destroy(toGrpcError(new SteleError('OVERLOADED', message)));
+      return;
+    }
+    this.#unsubscribe ??= this.#source.subscribe(() => this.#send());
+    const watcher: Watcher = { call, blocked: false, sent: undefined };
+    this.#open.add(watcher);
+    const end = (): void => void this.#open.delete(watcher);
+    call.on('cancelled', end);
+    call.on('close', end);
+    call.on('drain', () => {
+      watcher.blocked = false;
+      this.#sendTo(watcher);
+    });
+    this.#sendTo(watcher);
+  }
+
+  /** Ends all watches, so that a close of the server does not wait for them. */
+  close(): void {
+    this.#unsubscribe?.();
+    for (const { call } of this.#open) call.end();
+  }
+
+  /** Passes of several views may overlap: a watcher is sent the one that is present when its turn comes. */
+  #send(left = this.#open.values()): void {
+    for (let count = 0; count < WATCHERS_A_TURN; count++) {
+      const { done, value } = left.next();
+      if (done === true) return;
+      this.#sendTo(value);
+    }
+    setImmediate(() => this.#send(left));
+  }
+
+  #sendTo(watcher: Watcher): void {
+    const { call } = watcher;
+    const view = this.#source.current();
+    if (watcher.blocked || watcher.sent === view || call.writableEnded) return;
+    watcher.sent = view;
+    watcher.blocked = !call.write({ view });
+  }
+}
+
+interface Watcher {
+  readonly call: WatchCall;
+  /** It has not read what was sent last. */
+  blocked: boolean;
+  sent: ClusterView | undefined;
+}

@@ -1,0 +1,348 @@
+// The operations of the cluster, for all surfaces: gRPC, HTTP and RESP call these.
+
+import { wallClockIso } from '../../base/clock.ts';
+import { SteleError } from '../../base/errors.ts';
+import type {
+  CancelLoadRequest,
+  DiffVersionsRequest,
+  DiffVersionsResponse,
+  DropKeyspaceRequest,
+  DropVersionRequest,
+  ExplainRequest,
+  ExplainResponse,
+  GetHealthRequest,
+  GetHealthResponse,
+  GetLoadRequest,
+  ListEventsRequest,
+  ListEventsResponse,
+  ListKeyspacesResponse,
+  ListLoadsRequest,
+  ListLoadsResponse,
+  ListNodesResponse,
+  ListShardsResponse,
+  ListVersionsRequest,
+  ListVersionsResponse,
+  PromoteRequest,
+  PromoteResponse,
+  RollbackRequest,
+  RollbackResponse,
+  ResumeKeyspaceRequest,
+  SuspendKeyspaceRequest,
+  SetCacheRequest,
+  SetCacheResponse,
+  SetReplicationRequest,
+  SetReplicationResponse,
+  SetKeepRequest,
+  SetKeepResponse,
+} from '../../proto/gen/stele/v1/cluster.ts';
+import type { LoadStatus } from '../../proto/gen/stele/v1/load.ts';
+import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
+import type { ClusterOperations } from '../../proto/operations.ts';
+import { shardOfSlot, slotRangeOfShard } from '../../ring/shard.ts';
+import { slotOfKey } from '../../ring/slot.ts';
+import { removeNode, requireNode, setDrain } from '../catalog/cluster-transitions.ts';
+import {
+  dropKeyspace,
+  requireAwake,
+  resumeKeyspace,
+  setCache,
+  setReplication,
+  suspendKeyspace,
+} from '../catalog/keyspace-transitions.ts';
+import { requireKeyspace } from '../catalog/queries.ts';
+import {
+  dropVersion,
+  promote,
+  promoteTarget,
+  rollback,
+  rollbackTarget,
+  setKeep,
+} from '../catalog/version-transitions.ts';
+import { isAtLeast } from '../core/health.ts';
+import { lossOfRemoval } from '../core/removal.ts';
+import type { Loss } from '../core/removal.ts';
+import { eligibleNodes, servesShard } from '../core/world.ts';
+import { diffVersions } from './diff.ts';
+import type { Leader } from '../control/leader.ts';
+import type { Loads } from '../loads/loads.ts';
+import { describeEvents } from '../loads/event-report.ts';
+import {
+  describeHealth,
+  describeKeyspaces,
+  describeNodes,
+  describeShards,
+  describeVersions,
+  explainShard,
+} from './reports.ts';
+
+const APPLIED_WAIT_MS = 2_000;
+const HEALTH_WAIT_MAX_MS = 600_000;
+const RESTART_DEADLINE_MS = 5_000;
+
+export class Operations implements ClusterOperations {
+  readonly #leader: Leader;
+  readonly #loads: Loads;
+
+  constructor(leader: Leader, loads: Loads) {
+    this.#leader = leader;
+    this.#loads = loads;
+  }
+
+  current(): ClusterView {
+    return this.#leader.current();
+  }
+
+  subscribe(listener: (view: ClusterView) => void): () => void {
+    return this.#leader.subscribe(listener);
+  }
+
+  async health(request: GetHealthRequest, signal?: AbortSignal): Promise<GetHealthResponse> {
+    const isReached = (): boolean => isAtLeast(this.#leader.health.status, request.waitFor);
+    const timeoutMs = Math.min(request.timeoutMs, HEALTH_WAIT_MAX_MS);
+    if (!isReached()) await this.#waitForView(isReached, timeoutMs, signal);
+    return describeHealth(this.#leader, isReached());
+  }
+
+  /** Resolves when `condition` holds after a new view, when the time is over, or at the signal. */
+  #waitForView(condition: () => boolean, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        unsubscribe();
+        signal?.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = setTimeout(end, timeoutMs);
+      const unsubscribe = this.subscribe(() => {
+        if (condition()) end();
+      });
+      if (signal?.aborted === true) end();
+      else signal?.addEventListener('abort', end, { once: true });
+    });
+  }
+
+  async listKeyspaces(): Promise<ListKeyspacesResponse> {
+    return { keyspaces: describeKeyspaces(this.#leader) };
+  }
+
+  async listEvents(request: ListEventsRequest): Promise<ListEventsResponse> {
+    return { events: describeEvents(this.#leader, request.keyspace, request.limit) };
+  }
+
+  async listVersions(request: ListVersionsRequest): Promise<ListVersionsResponse> {
+    return { versions: describeVersions(this.#leader, request.keyspace) };
+  }
+
+  /**
+   * Goes back at once, also while nodes are down: one serving replica of each shard is enough. Throws
+   * VERSION_NOT_FOUND, and REPLICAS_MISSING when the version could not be read whole.
+   */
+  async rollback(request: RollbackRequest): Promise<RollbackResponse> {
+    const { catalog } = this.#leader;
+    // By number: what it means now is what the caller has looked at.
+    const { to } = rollbackTarget(catalog.state, request.keyspace, request.to);
+    // Checked in the transition: changes that were asked for before this one are made before it.
+    const done = await catalog.update((state) => {
+      const { keyspace } = rollbackTarget(state, request.keyspace, to);
+      requireAwake(keyspace);
+      this.#requireReplicas(keyspace.uid, keyspace.name, to, 1);
+      return rollback(state, request.keyspace, to);
+    });
+    await this.#settle();
+    return { version: done.to, from: done.from };
+  }
+
+  /**
+   * Puts a rejected or an older version live, once all its replicas are there: it stays current.
+   * Throws VERSION_NOT_FOUND and REPLICAS_MISSING.
+   */
+  async promote(request: PromoteRequest): Promise<PromoteResponse> {
+    const { catalog } = this.#leader;
+    const { to } = promoteTarget(catalog.state, request.keyspace, request.to);
+    const done = await catalog.update((state) => {
+      const { keyspace } = promoteTarget(state, request.keyspace, to);
+      requireAwake(keyspace);
+      const { world } = this.#leader;
+      const replication = keyspace.desired.replication || world.replication;
+      const needed = Math.max(1, Math.min(replication, eligibleNodes(world).length));
+      const found = this.#requireReplicas(keyspace.uid, keyspace.name, to, needed);
+      const copies = { least: Math.min(found, replication), wanted: replication };
+      return promote(state, request.keyspace, to, copies);
+    });
+    await this.#settle();
+    return { version: done.to, from: done.from };
+  }
+
+  /** The serving replicas of the shard that has the fewest. Throws REPLICAS_MISSING below `wanted`. */
+  #requireReplicas(uid: string, name: string, version: number, wanted: number): number {
+    const { world } = this.#leader;
+    const dataset = world.datasets.find((other) => other.uid === uid && other.version === version);
+    const nodes = [...world.nodes.values()];
+    let least = nodes.length;
+    for (let shard = 0; shard < world.shardCount; shard++) {
+      const serving =
+        dataset === undefined
+          ? []
+          : nodes.filter((node) => servesShard(world, node, dataset, shard));
+      least = Math.min(least, serving.length);
+      if (serving.length >= wanted) continue;
+      throw new SteleError(
+        'REPLICAS_MISSING',
+        `Version ${version} of keyspace '${name}' has ${serving.length} of ${wanted} serving replicas of shard ${shard}; wait until its datanodes are back or its copies are made (\`stele nodes\`).`,
+      );
+    }
+    return least;
+  }
+
+  /** Its files go once nobody reads it any more. Throws VERSION_NOT_FOUND and CONFLICT. */
+  async dropVersion({ keyspace, version }: DropVersionRequest): Promise<void> {
+    await this.#leader.catalog.update((state) => dropVersion(state, keyspace, version));
+    await this.#settle();
+  }
+
+  async setKeep({ keep, keyspace }: SetKeepRequest): Promise<SetKeepResponse> {
+    const retired = await this.#leader.catalog.update((state) => setKeep(state, keyspace, keep));
+    await this.#settle();
+    return { keep, retired };
+  }
+
+  /** Takes effect at once; copies are made, or dropped, in the background. */
+  async setReplication(request: SetReplicationRequest): Promise<SetReplicationResponse> {
+    const { keyspace, replication } = request;
+    await this.#leader.catalog.update((state) => setReplication(state, keyspace, replication));
+    this.#leader.turn();
+    return { replication: replication || this.#leader.world.replication };
+  }
+
+  async setCache({ cache, keyspace }: SetCacheRequest): Promise<SetCacheResponse> {
+    await this.#leader.catalog.update((state) => setCache(state, keyspace, cache));
+    await this.#settle();
+    return { cache };
+  }
+
+  async listLoads({ keyspace }: ListLoadsRequest): Promise<ListLoadsResponse> {
+    return { loads: this.#loads.list(keyspace) };
+  }
+
+  async getLoad({ loadId }: GetLoadRequest): Promise<LoadStatus> {
+    return this.#loads.get(loadId);
+  }
+
+  async cancelLoad({ loadId, reason }: CancelLoadRequest): Promise<LoadStatus> {
+    return this.#loads.cancel(loadId, reason);
+  }
+
+  diffVersions(request: DiffVersionsRequest, signal?: AbortSignal): Promise<DiffVersionsResponse> {
+    return diffVersions(this.#leader, request, signal);
+  }
+
+  /** Readers stop at once; the files go in the background. */
+  async dropKeyspace(request: DropKeyspaceRequest): Promise<void> {
+    await this.#leader.catalog.update((state) =>
+      dropKeyspace(state, request.keyspace, wallClockIso()),
+    );
+    await this.#settle();
+  }
+
+  /** Resolves when readers are refused; memory is freed within a heartbeat. Throws as its transition. */
+  async suspendKeyspace({ keyspace }: SuspendKeyspaceRequest): Promise<void> {
+    await this.#leader.catalog.update((state) => suspendKeyspace(state, keyspace));
+    await this.#settle();
+  }
+
+  /** Readers are answered again once every shard is back in memory somewhere. */
+  async resumeKeyspace({ keyspace }: ResumeKeyspaceRequest): Promise<void> {
+    await this.#leader.catalog.update((state) => resumeKeyspace(state, keyspace));
+    await this.#settle();
+  }
+
+  async #settle(): Promise<void> {
+    this.#leader.turn();
+    await this.#leader.waitApplied(APPLIED_WAIT_MS);
+  }
+
+  async listNodes(): Promise<ListNodesResponse> {
+    return { nodes: describeNodes(this.#leader) };
+  }
+
+  async listShards(): Promise<ListShardsResponse> {
+    return { shards: describeShards(this.#leader) };
+  }
+
+  async explain(request: ExplainRequest): Promise<ExplainResponse> {
+    const keyspace = requireKeyspace(this.#leader.catalog.state, request.keyspace);
+    const { shardCount } = this.#leader.world;
+    if (request.shard === undefined) {
+      const slot = slotOfKey(request.key, 0, request.key.length);
+      return explainShard(this.#leader, keyspace, shardOfSlot(slot, shardCount), slot);
+    }
+    if (request.shard >= shardCount) {
+      throw new SteleError(
+        'INVALID_ARGUMENT',
+        `There is no shard ${request.shard}; this cluster has the shards 0 to ${shardCount - 1}.`,
+      );
+    }
+    const { first } = slotRangeOfShard(request.shard, shardCount);
+    return explainShard(this.#leader, keyspace, request.shard, first);
+  }
+
+  async drainNode(nodeId: string): Promise<void> {
+    await this.#leader.catalog.update((state) => setDrain(state, nodeId, true));
+    this.#leader.turn();
+  }
+
+  async resumeNode(nodeId: string): Promise<void> {
+    await this.#leader.catalog.update((state) => setDrain(state, nodeId, false));
+    this.#leader.turn();
+  }
+
+  /** Throws UNAVAILABLE for a node that is away, and CONFLICT for one that nobody would start again. */
+  async restartNode(nodeId: string): Promise<void> {
+    const { catalog, roster } = this.#leader;
+    requireNode(catalog.state, nodeId);
+    const link = roster.connections.requireClient(nodeId);
+    const header = this.#leader.header(nodeId);
+    await link.restart({ header }, { deadlineMs: RESTART_DEADLINE_MS });
+  }
+
+  /**
+   * Throws CONFLICT for a node that still answers (its process would only join again) and, without
+   * `force`, for one that may have the only copies of something, which it names.
+   */
+  async removeNode(nodeId: string, force: boolean): Promise<void> {
+    const { catalog, roster } = this.#leader;
+    await catalog.update((state) => {
+      requireNode(state, nodeId);
+      const liveness = roster.get(nodeId)?.liveness;
+      if (liveness === 'SERVING' || liveness === 'INITIALIZING') {
+        throw new SteleError(
+          'CONFLICT',
+          `Datanode ${nodeId} is running; drain it (\`stele node drain ${nodeId}\`), stop it, then remove it.`,
+        );
+      }
+      const losses = force ? [] : lossOfRemoval(this.#leader.world, nodeId);
+      if (losses.length > 0) throw wouldLose(nodeId, losses);
+      return removeNode(state, nodeId);
+    });
+    roster.unfollow(nodeId);
+    this.#leader.turn();
+  }
+}
+
+const LOSSES_NAMED_MAX = 3;
+const SHARDS_NAMED_MAX = 8;
+
+function wouldLose(nodeId: string, losses: readonly Loss[]): SteleError {
+  const named = losses.slice(0, LOSSES_NAMED_MAX).map(({ keyspace, shards, version }) => {
+    const list = shards.slice(0, SHARDS_NAMED_MAX).join(', ');
+    const more =
+      shards.length > SHARDS_NAMED_MAX ? ` and ${shards.length - SHARDS_NAMED_MAX} more` : '';
+    return `shard${shards.length === 1 ? '' : 's'} ${list}${more} of '${keyspace}' version ${version}`;
+  });
+  const others = losses.length - named.length;
+  if (others > 0) named.push(`${others} more version${others === 1 ? '' : 's'}`);
+  return new SteleError(
+    'CONFLICT',
+    `Datanode ${nodeId} may have the only copies of ${named.join('; ')}; start it again and wait until \`stele status\` is green, or give them up with \`stele node remove ${nodeId} --force\`.`,
+  );
+}

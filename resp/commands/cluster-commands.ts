@@ -1,0 +1,58 @@
+// The CLUSTER commands that need no data, for master and datanodes: they differ in the cluster they describe.
+
+import {
+  clusterInfoText,
+  clusterNodesText,
+  writeClusterShards,
+  writeClusterSlots,
+} from './cluster-replies.ts';
+import type { ClusterDescription } from './cluster-replies.ts';
+import type { ClusterCommand, CommandSpec } from './command-spec.ts';
+import { argumentText } from '../wire/decoder.ts';
+import type { CommandArguments } from '../wire/decoder.ts';
+import type { ReplyWriter } from '../wire/encoder.ts';
+
+export interface ClusterSource {
+  describe(): ClusterDescription;
+  /** The slot of the key bytes[start, end). */
+  slotOf(bytes: Uint8Array, start: number, end: number): number;
+}
+
+type Handler = (source: ClusterSource, command: CommandArguments, out: ReplyWriter) => void;
+
+const HANDLERS: Record<ClusterCommand, Handler> = {
+  'cluster|info': (source, _, out) => out.verbatim(clusterInfoText(source.describe())),
+  'cluster|myid': (source, _, out) => out.bulkText(source.describe().self.id),
+  // No two datanodes are the same shard's as a whole: each is a shard of its own.
+  'cluster|myshardid': (source, _, out) => out.bulkText(source.describe().self.id),
+  'cluster|slots': (source, _, out) => writeClusterSlots(source.describe(), out),
+  'cluster|shards': (source, _, out) => writeClusterShards(source.describe(), out),
+  'cluster|nodes': (source, _, out) => out.verbatim(clusterNodesText(source.describe())),
+  'cluster|keyslot': (source, command, out) => {
+    const { buffer, starts, ends } = command;
+    out.integer(source.slotOf(buffer, starts[2] as number, ends[2] as number));
+  },
+  // There is no cluster bus: the master tells every node of the others.
+  'cluster|links': (_, __, out) => out.array(0),
+  'cluster|count-failure-reports': ofNode((out) => out.integer(0)),
+  // Nobody is a replica as a whole, see cluster-replies.ts.
+  'cluster|replicas': ofNode((out) => out.array(0)),
+  'cluster|slaves': ofNode((out) => out.array(0)),
+};
+
+export function executeClusterCommand(
+  spec: CommandSpec,
+  command: CommandArguments,
+  out: ReplyWriter,
+  source: ClusterSource,
+): void {
+  HANDLERS[spec.name as ClusterCommand](source, command, out);
+}
+
+function ofNode(write: (out: ReplyWriter) => void): Handler {
+  return (source, command, out) => {
+    const id = argumentText(command, 2);
+    if (source.describe().nodes.some((node) => node.id === id)) write(out);
+    else out.error(`ERR Unknown node ${id.slice(0, 64)}`);
+  };
+}

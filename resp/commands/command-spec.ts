@@ -1,0 +1,168 @@
+// What is known of a command before it runs: commands.json, in the words of Redis's own COMMAND.
+//
+// The data is what COMMAND INFO and COMMAND DOCS of redis-server 7.0 say, with Stele's own commands, the newer ones
+// that clients send, and what is different here (test/e2e/redis-replies.test.ts compares the two). The section in
+// which a command stands says who answers it:
+//
+//   value        the value of one key is all that it takes: value-replies.ts
+//   collection   it reads another type than strings: WRONGTYPE, or what is said of a missing key
+//   keys         it reads several keys: a backend, by keys-replies.ts
+//   cluster      it describes the cluster: cluster-commands.ts
+//   backend      everything else that needs data: each backend
+//   session      it needs no more than the connection and a few facts: session-commands.ts
+//   container    it only has subcommands
+//   refused      an error that says why
+//
+// The names of a section are a closed union, and each section has a Record of handlers: a command
+// without a handler does not compile. Arity counts the name, as Redis does: 2 is exactly one argument, -2 at
+// least one.
+
+import table from './commands.json' with { type: 'json' };
+
+export type ValueCommand = keyof typeof table.value;
+export type CollectionCommand = keyof typeof table.collection;
+export type KeysCommand = keyof typeof table.keys;
+export type ClusterCommand = keyof typeof table.cluster;
+export type BackendCommand = keyof typeof table.backend;
+export type SessionCommand = keyof typeof table.session;
+
+type Section = keyof typeof table;
+
+/** A part of COMMAND INFO or COMMAND DOCS as Redis words it; `flags` are sets of words. */
+export type Description =
+  string | number | readonly Description[] | { readonly [name: string]: Description };
+
+/** A command or, with a `|` in its name, a subcommand. Key positions are those of COMMAND INFO. */
+export interface CommandSpec {
+  /** The place in COMMAND_SPECS. */
+  readonly id: number;
+  /** Lower case; a subcommand is `client|id`. */
+  readonly name: string;
+  readonly handler: Section;
+  readonly arity: number;
+  readonly flags: readonly string[];
+  /** Index of the first key, 0 if the command has none. */
+  readonly firstKey: number;
+  /** Index of the last key; negative counts from the end. */
+  readonly lastKey: number;
+  readonly keyStep: number;
+  readonly categories: readonly string[];
+  /** Hints for clients, as COMMAND INFO has them: which nodes to ask, how to put answers together. */
+  readonly tips: readonly string[];
+  readonly keySpecs: readonly Description[];
+  /**
+   * Runs only once all earlier replies are written: it changes how replies are encoded, or is large
+   * work, of which one connection is to have one piece at a time.
+   */
+  readonly barrier: boolean;
+  /** COMMAND DOCS. */
+  readonly group: string;
+  readonly summary: string;
+  readonly since: string;
+  readonly complexity: string;
+  readonly arguments: readonly Description[];
+  readonly subcommands: readonly CommandSpec[];
+  /** The whole error text of a refused command; empty for others. */
+  readonly refusal: string;
+}
+
+/** A command of the data file. What is left out is empty. */
+interface CommandData {
+  readonly arity: number;
+  readonly flags?: readonly string[];
+  readonly keys?: readonly [number, number, number];
+  readonly categories?: readonly string[];
+  readonly tips?: readonly string[];
+  readonly keySpecs?: readonly Description[];
+  readonly group: string;
+  readonly summary: string;
+  readonly since: string;
+  readonly complexity?: string;
+  readonly arguments?: readonly Description[];
+}
+
+const BARRIERS: ReadonlySet<string> = new Set<
+  BackendCommand | KeysCommand | SessionCommand | ValueCommand
+>([
+  'bitcount',
+  'bitpos',
+  'cluster|countkeysinslot',
+  'cluster|getkeysinslot',
+  'dump',
+  'exec',
+  'hello',
+  'keys',
+  'lcs',
+  'randomkey',
+  'reset',
+  'scan',
+]);
+
+/** All commands and subcommands there are, refused ones too, by `id`. */
+export const COMMAND_SPECS: readonly CommandSpec[] = readSpecs();
+
+function readSpecs(): CommandSpec[] {
+  const sections = Object.entries(table) as unknown as [Section, Record<string, CommandData>][];
+  const specs: CommandSpec[] = [];
+  const subcommandsOf = new Map<string, CommandSpec[]>();
+  for (const [handler, commands] of sections) {
+    for (const [name, data] of Object.entries(commands)) {
+      const subcommands = subcommandsOf.get(name) ?? [];
+      if (!name.includes('|')) subcommandsOf.set(name, subcommands);
+      specs.push(specOf(specs.length, name, handler, data, subcommands));
+    }
+  }
+  for (const spec of specs) {
+    if (spec.name.includes('|')) subcommandsOf.get(spec.name.split('|')[0] ?? '')?.push(spec);
+  }
+  return specs;
+}
+
+/** All specs have one shape, for the hot path. */
+function specOf(
+  id: number,
+  name: string,
+  handler: Section,
+  data: CommandData,
+  subcommands: readonly CommandSpec[],
+): CommandSpec {
+  const { arity, flags = [], keys = [0, 0, 0], categories = [], tips = [], keySpecs = [] } = data;
+  return {
+    id,
+    name,
+    handler,
+    arity,
+    flags,
+    firstKey: keys[0],
+    lastKey: keys[1],
+    keyStep: keys[2],
+    categories,
+    tips,
+    keySpecs,
+    barrier: BARRIERS.has(name),
+    group: data.group,
+    summary: data.summary,
+    since: data.since,
+    complexity: data.complexity ?? '',
+    arguments: data.arguments ?? [],
+    subcommands,
+    refusal: handler === 'refused' ? refusalOf(name, data) : '',
+  };
+}
+
+function refusalOf(name: string, data: CommandData): string {
+  return `ERR ${name.replace('|', ' ').toUpperCase()} is not supported: ${reasonOf(name, data)}`;
+}
+
+function reasonOf(name: string, { group, flags = [] }: CommandData): string {
+  if (group === 'scripting') return 'there is no scripting here.';
+  if (group === 'pubsub') return 'there are no channels here.';
+  if (name === 'monitor') {
+    return 'the commands of other clients are not shown; INFO commandstats counts them.';
+  }
+  if (flags.includes('write') || name === 'xgroup') {
+    return "the data is immutable here; load a new version with 'stele load KEYSPACE FILE'.";
+  }
+  if (flags.includes('readonly') || name === 'xinfo') return 'every value is a string here.';
+  return "the cluster is managed with the stele command; see 'stele --help'.";
+}

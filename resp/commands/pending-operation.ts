@@ -1,0 +1,42 @@
+// The reply to a command that waits for a promise: operations of the cluster, questions about slots.
+//
+// Not for reads: a promise a key costs more than the lookup (master/front/resp/resp-pending.ts).
+
+import { toSteleError } from '../../base/errors.ts';
+import type { SteleError } from '../../base/errors.ts';
+import type { PendingReply, PendingReplyWaiter } from './backend.ts';
+import type { ReplyWriter } from '../wire/encoder.ts';
+
+export class PendingOperation<Answer> implements PendingReply {
+  done = false;
+  waiter: PendingReplyWaiter | undefined = undefined;
+  readonly replyBytes = 0;
+  readonly #writeAnswer: (out: ReplyWriter, answer: Answer) => void;
+  #answer: Answer | undefined;
+  #failure: SteleError | undefined;
+
+  /** `operation` must end; its failure becomes an error reply. */
+  constructor(operation: Promise<Answer>, writeAnswer: (out: ReplyWriter, answer: Answer) => void) {
+    this.#writeAnswer = writeAnswer;
+    operation.then(
+      (answer) => {
+        this.#answer = answer;
+        this.#finish();
+      },
+      (thrown: unknown) => {
+        this.#failure = toSteleError(thrown);
+        this.#finish();
+      },
+    );
+  }
+
+  write(out: ReplyWriter): void {
+    if (this.#failure !== undefined) out.failure(this.#failure);
+    else this.#writeAnswer(out, this.#answer as Answer);
+  }
+
+  #finish(): void {
+    this.done = true;
+    this.waiter?.replyReady(this);
+  }
+}

@@ -1,0 +1,389 @@
+// One client: chunks in, commands run in turns, one write out a turn.
+//
+//   data -> decoder -> [ resolve, execute ]* -> one write -> ...
+//                          | PendingReply
+//                          v
+//                      ReplyQueue -> (replyReady) -> one write for all that is finished
+//
+// A turn ends when the input is dry, after about a millisecond (the rest follows in the queue of all busy
+// clients, base/loop-share.ts), or when the connection is full. Invariants:
+//
+// - Replies leave in the order of the commands. HELLO and RESET wait until all earlier replies are
+//   written, because they change how replies are encoded.
+// - The socket is read only while nothing is left over: no unrun commands, output below its limit,
+//   fewer pending replies than allowed. So what one client can make the server hold is bounded.
+// - With a backend that answers at once no closure, promise or object is made per command.
+
+import type { Socket } from 'node:net';
+import type { SharedTurn } from '../../base/loop-share.ts';
+import type { PendingReply, PendingReplyWaiter } from '../commands/backend.ts';
+import type { CommandSpec } from '../commands/command-spec.ts';
+import type { ConnectionContext } from './connection-context.ts';
+import { CommandDecoder } from '../wire/decoder.ts';
+import { executeCommand, resolveCommand } from './dispatch.ts';
+import { REPLY_BYTES_MAX } from '../wire/encoder.ts';
+import type { ReplyWriter } from '../wire/encoder.ts';
+import { ProtocolError } from '../wire/protocol-error.ts';
+import { ReplyQueue } from './reply-queue.ts';
+import { readConnection } from '../../base/socket-reads.ts';
+import { NOTHING } from '../commands/session.ts';
+import type { Session } from '../commands/session.ts';
+import { writeInvalidation } from '../commands/tracking.ts';
+import { holdUntilTurnEnd, ownBytes } from './turn-writes.ts';
+import { UnreadOutput } from './unread-output.ts';
+
+const TURN_MS_MAX = 1;
+/** The clock is read every so many commands (a power of two). */
+const CLOCK_EVERY_COMMANDS = 64;
+/** The backend is shown what follows every so many commands (a power of two). */
+const LOOK_AHEAD_EVERY_COMMANDS = 16;
+/** How long a client may take nothing more after we closed our side. */
+const LINGER_MS_MAX = 5000;
+/** How long, and for how many bytes, it is read for nothing once it has taken everything. */
+const IGNORED_MS_MAX = 1000;
+const IGNORED_BYTES_MAX = 1024 * 1024;
+
+/** `no`: serving. `drain`: run what has arrived, then end. `now`: answer what has run, then end. */
+type Stop = 'no' | 'drain' | 'now';
+
+export class RespConnection implements PendingReplyWaiter, SharedTurn {
+  readonly session: Session;
+  readonly #socket: Socket;
+  readonly #unread: UnreadOutput;
+  readonly #context: ConnectionContext;
+  readonly #decoder = new CommandDecoder();
+  readonly #queue = new ReplyQueue();
+  #stop: Stop = 'no';
+  #ended = false;
+  #endedMs = 0;
+  #paused = false;
+  /** The decoder may hold whole commands that have not run. */
+  #hasMore = false;
+  /** The command at hand waits until the queue is empty. */
+  #atBarrier = false;
+  #queueFull = false;
+  #turnScheduled = false;
+  #flushScheduled = false;
+  #queuedInTurn = false;
+  /** The command that ran last. */
+  #last: CommandSpec | undefined;
+  /** Bytes that came after the end. */
+  #ignoredBytes = 0;
+  /** What there is of an unfinished command, as it is part of the total. */
+  #inputBytes = 0;
+  /** When the unfinished command at hand began; 0 if there is none. */
+  #unfinishedSinceMs = 0;
+
+  /** Serves `accepted`, which nobody has read from, until it closes. */
+  constructor(accepted: Socket, session: Session, context: ConnectionContext) {
+    this.session = session;
+    this.#context = context;
+    const socket = readConnection(
+      accepted,
+      (bytes, byteCount, lent) => this.#onData(bytes, byteCount, lent),
+      context.reuseReads,
+    );
+    this.#socket = socket;
+    this.#unread = new UnreadOutput(socket, context.pressure, context.nowMs());
+    socket.on('end', () => this.shutdown());
+    socket.on('drain', () => this.#onDrain());
+    socket.on('error', (error) => context.log.debug({ err: error, id: session.id }, 'resp socket'));
+    socket.on('close', () => this.#onClose());
+  }
+
+  /** Runs what has arrived, sends every reply, then closes. */
+  shutdown(): void {
+    if (this.#stop === 'no') this.#stop = 'drain';
+    this.#settle();
+  }
+
+  /** Closes at once. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** Called now and then: closes what has been unfinished, or ended by us, for too long. */
+  sweep(nowMs: number): void {
+    const slow =
+      !this.#paused &&
+      this.#unfinishedSinceMs > 0 &&
+      nowMs - this.#unfinishedSinceMs > this.#context.unfinishedMsMax;
+    const stalled = this.#unread.isStalled(nowMs, this.#hasMore);
+    if (stalled) this.#context.log.warn({ id: this.session.id }, 'resp: reads nothing, closed');
+    if (slow) this.#context.log.debug({ id: this.session.id }, 'resp: unfinished command, closed');
+    const lingers = this.#ended && this.#lingersTooLong(nowMs);
+    if (slow || stalled || lingers) this.destroy();
+  }
+
+  #lingersTooLong(nowMs: number): boolean {
+    if (nowMs - Math.max(this.#endedMs, this.#unread.takenMs) > LINGER_MS_MAX) return true;
+    return this.#socket.writableLength === 0 && nowMs - this.#endedMs > IGNORED_MS_MAX;
+  }
+
+  /** A pending reply is done. All that finish in one step of the event loop leave together. */
+  replyReady(pending: PendingReply): void {
+    if (!this.#queue.markReady(pending) || this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    process.nextTick(() => this.#flush());
+  }
+
+  #onData(bytes: Buffer, byteCount: number, lent: boolean): void {
+    this.#context.traffic.inputBytes += byteCount;
+    if (this.#ended || this.#stop === 'now') return this.#ignore(byteCount);
+    this.#decoder.push(bytes, byteCount, lent);
+    const nowMs = this.#context.nowMs();
+    const mayRun = !this.#paused && !this.#unread.isFull;
+    if (mayRun && this.#context.share.hasTime(nowMs, byteCount)) this.#turn(nowMs);
+    else {
+      this.#hasMore = true;
+      this.#settle();
+    }
+    if (lent) this.#decoder.keep();
+  }
+
+  #ignore(byteCount: number): void {
+    this.#ignoredBytes += byteCount;
+    if (this.#ignoredBytes > IGNORED_BYTES_MAX && this.#ended) this.destroy();
+  }
+
+  /** Goes on with what has arrived; called by the queue of all busy clients. */
+  runTurn(): void {
+    this.#turnScheduled = false;
+    this.#turn(this.#context.nowMs());
+  }
+
+  #turn(startMs: number): void {
+    if (this.#ended || this.#socket.destroyed) return;
+    const { out, pressure } = this.#context;
+    out.protocol = this.session.protocol;
+    out.replyBytesMax = pressure.replyBytesMax;
+    this.#hasMore = false;
+    this.#atBarrier = false;
+    try {
+      this.#runCommands(out, startMs);
+    } catch (thrown) {
+      this.#fail(thrown, out);
+    }
+    out.replyBytesMax = REPLY_BYTES_MAX;
+    if (!this.#queue.isEmpty) this.#queueWritten(out);
+    if (this.#queuedInTurn) {
+      this.#queuedInTurn = false;
+      this.#context.backend.endTurn?.();
+    }
+    this.#sendFinished(out);
+  }
+
+  /** Ends this connection alone: with the protocol error, or silently after a fault of ours. */
+  #fail(thrown: unknown, out: ReplyWriter): void {
+    this.#stop = 'now';
+    if (thrown instanceof ProtocolError) {
+      out.error(`ERR ${thrown.message}`);
+      return;
+    }
+    this.#context.log.error({ err: thrown, id: this.session.id }, 'resp connection');
+    out.takeChunks();
+    this.destroy();
+  }
+
+  /** Runs commands until the input is dry or the turn is over; hot. */
+  #runCommands(out: ReplyWriter, startMs: number): void {
+    const decoder = this.#decoder;
+    const turnBytesMax = this.#context.pressure.turnBytesMax;
+    this.session.lastCommandMs = startMs;
+    let count = 0;
+    this.#lookAhead();
+    while (decoder.next()) {
+      this.#runCommand(out);
+      count++;
+      if (count % LOOK_AHEAD_EVERY_COMMANDS === 0) this.#lookAhead();
+      if (this.session.closing) this.#stop = 'now';
+      const isOver =
+        this.#atBarrier ||
+        this.#stop === 'now' ||
+        this.#queue.fills(1) ||
+        out.byteLength >= turnBytesMax ||
+        ((count % CLOCK_EVERY_COMMANDS === 0 ||
+          decoder.argc > CLOCK_EVERY_COMMANDS ||
+          this.#last?.barrier === true) &&
+          this.#context.nowMs() - startMs >= TURN_MS_MAX);
+      if (isOver) {
+        this.#hasMore = this.#stop !== 'now';
+        this.#count(count, startMs);
+        return;
+      }
+    }
+    this.#count(count, startMs);
+    const { unfinished } = decoder;
+    if (!unfinished) this.#unfinishedSinceMs = 0;
+    else if (count > 0 || this.#unfinishedSinceMs === 0) this.#unfinishedSinceMs = startMs;
+    const heldBytes =
+      (unfinished ? decoder.heldBytes : 0) + (this.session.transaction?.byteCount ?? 0);
+    if (heldBytes > 0 || this.#inputBytes > 0) this.#accountInput(heldBytes);
+  }
+
+  /** A turn is over: its commands, and its time for the last of them. */
+  #count(commands: number, startMs: number): void {
+    const { backend, counters, traffic } = this.#context;
+    const tookMs = this.#context.nowMs() - startMs;
+    traffic.commands += commands;
+    counters.addTime(this.#last?.id ?? 0, tookMs);
+    backend.noteTurn?.(tookMs);
+  }
+
+  /** Throws ProtocolError when all unfinished commands together are too much, this one among them. */
+  #accountInput(heldBytes: number): void {
+    const { pressure } = this.#context;
+    pressure.noteInput(heldBytes - this.#inputBytes);
+    this.#inputBytes = heldBytes;
+    if (pressure.isInputTooMuch(heldBytes)) {
+      throw new ProtocolError('too many unfinished requests of all clients; try again later');
+    }
+  }
+
+  #lookAhead(): void {
+    const { backend } = this.#context;
+    if (backend.lookAhead === undefined) return;
+    const { buffer, end, nextStart } = this.#decoder;
+    const at = nextStart < 0 ? end : nextStart;
+    backend.lookAhead(buffer, at, end, this.session);
+  }
+
+  #runCommand(out: ReplyWriter): void {
+    out.mark();
+    const { session } = this;
+    const spec = resolveCommand(this.#decoder, session, out, this.#context);
+    let pending: PendingReply | undefined;
+    if (spec !== undefined) {
+      if (spec.barrier && !this.#queue.isEmpty) {
+        this.#decoder.hold();
+        this.#atBarrier = true;
+        return;
+      }
+      this.#last = spec;
+      pending = executeCommand(spec, this.#decoder, session, out, this.#context);
+    }
+    this.#answer(pending, out);
+    if (session.executing.length > 0) this.#runTransaction(out);
+    if (session.replyMode === 'skip') session.replyMode = 'on';
+    else if (session.replyMode === 'skip-next') session.replyMode = 'skip';
+  }
+
+  /** What EXEC has let loose, as if it had been pipelined. */
+  #runTransaction(out: ReplyWriter): void {
+    const commands = this.session.executing;
+    this.session.executing = NOTHING;
+    for (const command of commands) {
+      out.mark();
+      this.#answer(executeCommand(command.spec, command, this.session, out, this.#context), out);
+    }
+  }
+
+  /** The reply just made is sent, now or once it is known; by CLIENT REPLY OFF or SKIP it is dropped. */
+  #answer(pending: PendingReply | undefined, out: ReplyWriter): void {
+    if (this.session.replyMode !== 'on') out.rewind();
+    else if (pending !== undefined) this.#enqueue(pending, out);
+  }
+
+  /** Sends, after all replies of commands that have run, the message that all values are to be forgotten. */
+  invalidate(): void {
+    if (this.#ended || this.#stop !== 'no' || this.#socket.destroyed) return;
+    const { out } = this.#context;
+    out.mark();
+    writeInvalidation(this.session, out);
+    if (!this.#queue.isEmpty) this.#queueWritten(out);
+    this.#sendFinished(out);
+  }
+
+  #enqueue(pending: PendingReply, out: ReplyWriter): void {
+    this.#queueWritten(out);
+    pending.waiter = this;
+    this.#queue.addPending(pending);
+    this.#queuedInTurn = true;
+  }
+
+  /** What is written already waits for an earlier reply, and keeps its memory. */
+  #queueWritten(out: ReplyWriter): void {
+    if (out.byteLength === 0) return;
+    this.#queue.addChunks(out.takeChunks());
+    out.keepTaken();
+  }
+
+  #flush(): void {
+    this.#flushScheduled = false;
+    if (this.#ended || this.#socket.destroyed) return;
+    this.#sendFinished(this.#context.out);
+  }
+
+  #sendFinished(out: ReplyWriter): void {
+    out.protocol = this.session.protocol;
+    if (!this.#queue.isEmpty) this.#queue.drainTo(out, this.#context.log);
+    this.#send(out.takeChunks());
+    this.#settle();
+  }
+
+  #send(chunks: readonly Buffer[]): void {
+    if (chunks.length === 0 || !this.#socket.writable) return;
+    const isBehind = this.#socket.writableLength > 0;
+    holdUntilTurnEnd(this.#socket, this.#context.out);
+    let byteCount = 0;
+    for (const chunk of chunks) {
+      byteCount += chunk.length;
+      this.#socket.write(isBehind ? ownBytes(chunk) : chunk);
+    }
+    this.#context.traffic.outputBytes += byteCount;
+    this.#context.pressure.noteTurn(byteCount);
+    this.#unread.account();
+  }
+
+  #onDrain(): void {
+    this.#unread.account();
+    this.#settle();
+  }
+
+  /** After every step: ends, goes on, pauses or resumes, by the state as it is now. */
+  #settle(): void {
+    if (this.#ended || this.#socket.destroyed) return;
+    const { isEmpty } = this.#queue;
+    this.#queueFull = this.#queue.fills(this.#queueFull ? 0.5 : 1);
+    const blocked = this.#unread.isFull || this.#queueFull || (this.#atBarrier && !isEmpty);
+    if (this.#hasMore && !blocked) this.#scheduleTurn();
+    if (this.#stop !== 'no' && !this.#hasMore && isEmpty) this.#end();
+    // One whose output is full is read once more, to know whether it waits for us (sweep).
+    else this.#setPaused(this.#hasMore || (blocked && !this.#unread.isFull) || this.#stop !== 'no');
+  }
+
+  #scheduleTurn(): void {
+    if (this.#turnScheduled) return;
+    this.#turnScheduled = true;
+    this.#context.share.later(this, this.#decoder.waitingBytes);
+  }
+
+  #setPaused(paused: boolean): void {
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    if (paused) {
+      this.#socket.pause();
+      return;
+    }
+    // The time we did not read is not the client's slowness.
+    if (this.#unfinishedSinceMs > 0) this.#unfinishedSinceMs = this.#context.nowMs();
+    this.#socket.resume();
+  }
+
+  /** Everything is answered: close our side, and read on (for nothing) until the client does too. */
+  #end(): void {
+    this.#ended = true;
+    this.#endedMs = this.#context.nowMs();
+    this.#socket.end();
+    this.#socket.resume();
+  }
+
+  #onClose(): void {
+    this.#ended = true;
+    this.#queue.abandon();
+    this.#unread.account(0);
+    this.#context.pressure.noteInput(-this.#inputBytes);
+    this.#inputBytes = 0;
+    this.#context.onClosed(this.session);
+  }
+}

@@ -1,0 +1,238 @@
+// The RESP port: accepts clients, bounds their number, and closes without losing a reply.
+
+import { createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { monotonicNowMs } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
+import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import { LoopShare } from '../../base/loop-share.ts';
+import type { CommandBackend } from '../commands/backend.ts';
+import { CommandCounters } from '../commands/command-counters.ts';
+import { RespConnection } from './connection.ts';
+import type { ConnectionContext } from './connection-context.ts';
+import { ReplyWriter } from '../wire/encoder.ts';
+import type { ListenerCounts } from '../commands/info.ts';
+import { Pressure } from './pressure.ts';
+import { Session } from '../commands/session.ts';
+import { invalidationTarget } from '../commands/tracking.ts';
+import { noteSwitch } from '../commands/transaction-commands.ts';
+
+/** With the sweep, and a busy machine, such a connection is closed within 30 s. */
+const UNFINISHED_MS_MAX_DEFAULT = 25_000;
+const SWEEP_MS = 1000;
+const KEEPALIVE_MS = 300_000;
+const REFUSED_MS_MAX = 1000;
+const BACKLOG = 1024;
+
+export interface RespListenerOptions {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly backend: CommandBackend;
+  readonly maxConnections: number;
+  readonly log: Logger;
+  /** How long one command may take to arrive whole; 25 s by default. */
+  readonly unfinishedMsMax?: number;
+  readonly nowMs?: Clock;
+  /** Bounds over all clients; the usual ones by default. */
+  readonly pressure?: Pressure;
+  /** Whether connections are read into one buffer where Node.js allows it; they are by default. */
+  readonly reuseReads?: boolean;
+}
+
+export interface RespListener {
+  readonly port: number;
+  readonly connectionCount: number;
+  readonly counts: ListenerCounts;
+  /** Stops accepting, answers what has arrived, closes; what is left after `deadlineMs` is cut. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** Opens the port. Throws PORT_IN_USE or IO. */
+export async function startRespListener(options: RespListenerOptions): Promise<RespListener> {
+  const clients = new Clients(options);
+  const server = createServer({
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEPALIVE_MS,
+    pauseOnConnect: true,
+  });
+  server.on('connection', (socket) => clients.accept(socket));
+  await listen(server, options);
+  server.on('error', (error) => options.log.error({ err: error }, 'resp listener'));
+  const sweeper = setInterval(
+    () => clients.sweep(),
+    Math.min(SWEEP_MS, options.unfinishedMsMax ?? SWEEP_MS),
+  );
+  sweeper.unref();
+  return {
+    port: (server.address() as AddressInfo).port,
+    get connectionCount() {
+      return clients.count;
+    },
+    get counts() {
+      return clients.counts;
+    },
+    close: async (deadlineMs) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      clients.shutdown();
+      const deadline = setTimeout(() => clients.destroy(), deadlineMs);
+      await closed;
+      clearTimeout(deadline);
+      clearInterval(sweeper);
+    },
+  };
+}
+
+function listen(server: Server, { host, port }: RespListenerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      reject(
+        systemErrorCode(error) === 'EADDRINUSE'
+          ? new SteleError(
+              'PORT_IN_USE',
+              `RESP port ${port} on ${host} is in use; stop the process that has it, or choose another --resp-port.`,
+              { cause: error },
+            )
+          : toSteleError(error, 'IO'),
+      );
+    });
+    server.listen({ host, port, backlog: BACKLOG }, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+}
+
+/** The open connections of one listener, and what they share. */
+class Clients {
+  readonly #options: RespListenerOptions;
+  /** By the id of the session. */
+  readonly #connections = new Map<number, RespConnection>();
+  readonly #refused = new Set<Socket>();
+  readonly #context: ConnectionContext;
+  #lastId = 0;
+  #closing = false;
+  #rejectedTotal = 0;
+  #rates = { commandsPerSecond: 0, inputBytesPerSecond: 0, outputBytesPerSecond: 0 };
+  /** As it was at the last sweep. */
+  #swept = { commands: 0, inputBytes: 0, outputBytes: 0 };
+  #sweptAtMs: number;
+
+  constructor(options: RespListenerOptions) {
+    this.#options = options;
+    const counters = new CommandCounters();
+    this.#context = {
+      backend: options.backend,
+      log: options.log,
+      out: new ReplyWriter((text) => counters.noteError(text)),
+      pressure: options.pressure ?? new Pressure(),
+      share: new LoopShare(),
+      traffic: { commands: 0, inputBytes: 0, outputBytes: 0 },
+      counters,
+      closeMarked: (running) => this.#closeMarked(running),
+      unfinishedMsMax: options.unfinishedMsMax ?? UNFINISHED_MS_MAX_DEFAULT,
+      reuseReads: options.reuseReads ?? true,
+      nowMs: options.nowMs ?? monotonicNowMs,
+      sessions: () => this.#sessions(),
+      onClosed: ({ id }) => this.#connections.delete(id),
+    };
+    this.#sweptAtMs = this.#context.nowMs();
+    options.backend.watchDatasets(() => this.#noteSwitch());
+  }
+
+  get count(): number {
+    return this.#connections.size;
+  }
+
+  get counts(): ListenerCounts {
+    const { traffic, counters } = this.#context;
+    return {
+      clients: this.count,
+      clientsMax: this.#options.maxConnections,
+      connectionsTotal: this.#lastId,
+      rejectedTotal: this.#rejectedTotal,
+      commandsTotal: traffic.commands,
+      inputBytesTotal: traffic.inputBytes,
+      outputBytesTotal: traffic.outputBytes,
+      ...this.#rates,
+      trackingClients: [...this.#sessions()].filter(({ tracking }) => tracking !== undefined)
+        .length,
+      commands: counters,
+    };
+  }
+
+  accept(socket: Socket): void {
+    if (this.#closing || this.#connections.size >= this.#options.maxConnections) {
+      this.#refuse(socket);
+      return;
+    }
+    const remote = endpoint(socket.remoteAddress, socket.remotePort);
+    const local = endpoint(socket.localAddress, socket.localPort);
+    const session = new Session(++this.#lastId, remote, local, this.#context.nowMs());
+    session.keyspace = this.#options.backend.resolveKeyspace('0') ?? session.keyspace;
+    this.#connections.set(session.id, new RespConnection(socket, session, this.#context));
+  }
+
+  sweep(): void {
+    const nowMs = this.#context.nowMs();
+    for (const connection of this.#connections.values()) connection.sweep(nowMs);
+    const { commands, inputBytes, outputBytes } = this.#context.traffic;
+    const seconds = Math.max(1, nowMs - this.#sweptAtMs) / 1000;
+    this.#rates = {
+      commandsPerSecond: Math.round((commands - this.#swept.commands) / seconds),
+      inputBytesPerSecond: (inputBytes - this.#swept.inputBytes) / seconds,
+      outputBytesPerSecond: (outputBytes - this.#swept.outputBytes) / seconds,
+    };
+    this.#swept = { commands, inputBytes, outputBytes };
+    this.#sweptAtMs = nowMs;
+  }
+
+  shutdown(): void {
+    this.#closing = true;
+    for (const connection of this.#connections.values()) connection.shutdown();
+  }
+
+  destroy(): void {
+    for (const connection of this.#connections.values()) connection.destroy();
+    for (const socket of this.#refused) socket.destroy();
+  }
+
+  #refuse(socket: Socket): void {
+    this.#rejectedTotal++;
+    this.#refused.add(socket);
+    socket.on('error', (error) => this.#options.log.debug({ err: error }, 'refused client'));
+    socket.on('close', () => this.#refused.delete(socket));
+    socket.setTimeout(REFUSED_MS_MAX, () => socket.destroy());
+    socket.end('-ERR max number of clients reached\r\n');
+    socket.resume();
+  }
+
+  /** Another version of some keyspace is current: tells the clients that keep its values. */
+  #noteSwitch(): void {
+    const targets = new Set<Session>();
+    for (const { session } of this.#connections.values()) {
+      noteSwitch(session, this.#context);
+      const target = invalidationTarget(session, this.#context);
+      if (target !== undefined) targets.add(target);
+    }
+    for (const { id } of targets) this.#connections.get(id)?.invalidate();
+  }
+
+  #closeMarked(running: Session): void {
+    for (const connection of this.#connections.values()) {
+      if (connection.session.closing && connection.session !== running) connection.destroy();
+    }
+  }
+
+  *#sessions(): Iterable<Session> {
+    for (const connection of this.#connections.values()) yield connection.session;
+  }
+}
+
+/** `host:port`, as CLIENT LIST shows it; a client that is gone already has neither. */
+function endpoint(address = '?', port = 0): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}

@@ -1,0 +1,57 @@
+import { status } from '@grpc/grpc-js';
+import { expect, onTestFinished, test } from 'vitest';
+import { grpcLoadMaster } from '../../../loader/push/master-client.ts';
+import type { LoadMaster } from '../../../loader/push/master-client.ts';
+import { BeginLoadRequest } from '../../../proto/gen/stele/v1/load.ts';
+import { startGrpcPeer, startMutePeer } from '../../support/peers.ts';
+import { until } from '../../support/stele-process.ts';
+import { FakeMaster } from '../fake-cluster.ts';
+
+const refused = { code: status.UNAVAILABLE, details: 'Stream refused by server' };
+const request = BeginLoadRequest.decode(new Uint8Array());
+
+async function connect(): Promise<{ master: FakeMaster; client: LoadMaster }> {
+  const master = new FakeMaster([]);
+  await master.start();
+  const client = grpcLoadMaster(master.address);
+  onTestFinished(() => {
+    client.close();
+    master.stop();
+  });
+  await until('the master is reached', () => client.wasReached());
+  return { master, client };
+}
+
+test('a load begins although the connection that it begins on is being closed', async () => {
+  const { client, master } = await connect();
+  master.beginFailures.push(refused, refused);
+  const answer = await client.beginLoad(request, new AbortController().signal);
+  expect(answer.loadId).toBe('load-1');
+});
+
+test('a master that goes on refusing is not asked for ever', async () => {
+  const { client, master } = await connect();
+  master.beginFailures.push(...Array.from({ length: 9 }, () => refused));
+  const answer = client.beginLoad(request, new AbortController().signal);
+  await expect(answer).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  expect(master.beginFailures).toHaveLength(5);
+});
+
+test('a datanode that a load is told to take for its master is said to be none', async () => {
+  const { port } = await startGrpcPeer({ answers: true });
+  const client = grpcLoadMaster(`127.0.0.1:${port}`);
+  onTestFinished(() => client.close());
+  const answer = client.beginLoad(request, new AbortController().signal);
+  await expect(answer).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining('is not a master (a datanode, perhaps)') as string,
+  });
+});
+
+test('a load says of a master that stands still that it does not answer in time', async () => {
+  const { port } = await startMutePeer();
+  const client = grpcLoadMaster(`127.0.0.1:${port}`);
+  onTestFinished(() => client.close());
+  const answer = client.beginLoad(request, new AbortController().signal);
+  await expect(answer).rejects.toThrow(/did not answer in time: it accepts connections and says/);
+}, 20_000);

@@ -1,0 +1,121 @@
+// The options of every gRPC channel and server of Stele, and unary calls as promises.
+//
+// grpc-js by default shares one connection between identical channels, has no deadline, no
+// keepalive, and backs off for up to two minutes; each of those is set right here.
+
+import { Metadata } from '@grpc/grpc-js';
+import type {
+  CallOptions as GrpcCallOptions,
+  ChannelCredentials,
+  ChannelOptions,
+  Client,
+  ClientUnaryCall,
+} from '@grpc/grpc-js';
+import type { ServiceError } from '@grpc/grpc-js';
+import { unwatchAbort, watchAbort } from '../base/abort.ts';
+import { SteleError } from '../base/errors.ts';
+import { GRPC_MESSAGE_BYTES_MAX, GRPC_REQUEST_BYTES_MAX } from '../base/limits.ts';
+import { steleErrorFromGrpc } from './grpc-errors.ts';
+import { WatchedCredentials } from './grpc-dial.ts';
+import type { CallOptions } from '../proto/ports.ts';
+import './grpc-logging.ts';
+
+const KEEPALIVE_MS = 1000;
+const RECONNECT_MS_MAX = 1000;
+
+export const CHANNEL_OPTIONS: ChannelOptions = {
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.keepalive_time_ms': KEEPALIVE_MS,
+  'grpc.keepalive_timeout_ms': KEEPALIVE_MS,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.min_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': RECONNECT_MS_MAX,
+  'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
+  'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,
+  'grpc.enable_retries': 0,
+  'grpc.enable_http_proxy': 0,
+  // It costs something for each call, and nobody looks at it.
+  'grpc.enable_channelz': 0,
+  'grpc-node.flow_control_window': 4 * 1024 * 1024,
+};
+
+export const SERVER_OPTIONS: ChannelOptions = {
+  'grpc.max_receive_message_length': GRPC_REQUEST_BYTES_MAX,
+  'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,
+  // Node.js reads no more from a connection whose peer broke HTTP/2's rules, and so does not learn that it has
+  // closed: the missing answer to a ping is what ends the session (25 KB) of a client that is gone.
+  'grpc.keepalive_time_ms': 2000,
+  'grpc.keepalive_timeout_ms': 3000,
+  'grpc.max_concurrent_streams': 1000,
+  // Megabytes that a connection may hold before it gets no further stream; without a number there is no limit.
+  'grpc-node.max_session_memory': 96,
+  'grpc-node.flow_control_window': 4 * 1024 * 1024,
+  // A process that takes a port must be the only one on it.
+  'grpc.so_reuseport': 0,
+};
+
+/** A client on a channel of its own; `close` leaves nothing of it open (grpc-dial.ts). */
+export function openClient<Opened extends Client>(
+  ClientOf: new (
+    address: string,
+    credentials: ChannelCredentials,
+    options: ChannelOptions,
+  ) => Opened,
+  address: string,
+): Opened {
+  const credentials = new WatchedCredentials();
+  const client = new ClientOf(address, credentials, CHANNEL_OPTIONS);
+  const close = client.close.bind(client);
+  client.close = () => {
+    credentials.close();
+    // A channel that is closed before the turn in which it hears of its address makes a subchannel afterwards,
+    // and keeps it, with a timer, for ever.
+    setImmediate(() => setImmediate(close));
+  };
+  return client;
+}
+
+/** A unary method of a generated client, bound to it. */
+export type UnaryMethod<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: Partial<GrpcCallOptions>,
+  callback: (error: ServiceError | null, response: Response) => void,
+) => ClientUnaryCall;
+
+/** Metadata of a call: who makes it, `user@host`, for the record of who did what. Nobody checks it. */
+export const USER_KEY = 'stele-user';
+
+/**
+ * One unary call as a promise. `method` must be bound to its client; `peer` names the other side in
+ * errors. Rejects with a SteleError: DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE, or what the peer said.
+ */
+export function callUnary<Request, Response>(
+  method: UnaryMethod<Request, Response>,
+  request: Request,
+  peer: string,
+  options: CallOptions & { readonly user?: string },
+): Promise<Response> {
+  const { signal, deadlineMs, user } = options;
+  if (signal?.aborted === true) {
+    return Promise.reject(new SteleError('CANCELLED', `The call to ${peer} was cancelled.`));
+  }
+  const metadata = new Metadata();
+  // Header values are printable ASCII.
+  if (user !== undefined) metadata.set(USER_KEY, user.replace(/[^ -~]/g, '?'));
+  return new Promise((resolve, reject) => {
+    const call = method(
+      request,
+      metadata,
+      { deadline: Date.now() + deadlineMs },
+      (error, response) => {
+        if (signal !== undefined) unwatchAbort(signal, cancel);
+        if (error === null) resolve(response);
+        else reject(steleErrorFromGrpc(error, peer));
+      },
+    );
+    const cancel = (): void => call.cancel();
+    if (signal !== undefined) watchAbort(signal, cancel);
+  });
+}

@@ -1,0 +1,246 @@
+// Segments fetched from one datanode (segment-transfer.ts has the protocol): from the socket straight to where
+// they belong, over connections that are used again.
+//
+//     HEAD    the answer to the change of protocol is read
+//     IDLE    nothing is asked for, and nothing may come
+//     FRAME   a wish is out, its answer is read, and not a byte of what follows it
+//     BODY    bytes go from the socket into the segment's memory
+//
+// Invariants: one segment at a time a connection; every fetch has a deadline, and one of a peer that sends nothing
+// ends after IDLE_MS_MAX; a connection whose fetch has failed is not used again, unless the peer has refused.
+
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { unwatchAbort, watchAbort } from '../base/abort.ts';
+import { SteleError, toSteleError } from '../base/errors.ts';
+import { READ_BYTES, resumeLater } from '../base/socket-reads.ts';
+import {
+  FrameReader,
+  SEGMENTS_PATH,
+  SEGMENTS_PROTOCOL,
+  encodeWish,
+  readSending,
+} from '../proto/segment-transfer.ts';
+import type { SegmentWish } from '../proto/segment-transfer.ts';
+import type { CallOptions, FetchTarget, LinkTarget } from '../proto/ports.ts';
+import {
+  ANSWER_BYTES_MAX,
+  CHANGED,
+  answerStatus,
+  peerOf,
+  refusedUpgrade,
+  upgradeRequest,
+} from './upgrade-request.ts';
+
+const IDLE_MS_MAX = 10_000;
+
+/** All connections to one datanode; as many as fetches are under way at a time. */
+export class SegmentFetches {
+  readonly #target: LinkTarget;
+  readonly #idle: FetchConnection[] = [];
+  readonly #open = new Set<FetchConnection>();
+  #isClosed = false;
+
+  constructor(target: LinkTarget) {
+    this.#target = target;
+  }
+
+  /**
+   * Resolves when `into.bytes` is full. Rejects with the peer's refusal (WRONG_NODE, NOT_FOUND ...), CORRUPT where it
+   * has another number of bytes, UNAVAILABLE, DEADLINE_EXCEEDED or CANCELLED.
+   */
+  async fetch(wish: SegmentWish, into: FetchTarget, options: CallOptions): Promise<void> {
+    const { deadlineMs, signal } = options;
+    if (this.#isClosed || signal?.aborted === true) throw cancelled();
+    const connection = this.#idle.pop() ?? this.#dial();
+    const { where } = connection;
+    const cancel = (): void => connection.close(cancelled());
+    if (signal !== undefined) watchAbort(signal, cancel);
+    const overdue = setTimeout(() => {
+      const text = `${where} did not send the segment within ${deadlineMs} ms.`;
+      connection.close(new SteleError('DEADLINE_EXCEEDED', text));
+    }, deadlineMs);
+    try {
+      await connection.fetch(wish, into);
+    } finally {
+      clearTimeout(overdue);
+      if (signal !== undefined) unwatchAbort(signal, cancel);
+      if (connection.isUsable) this.#idle.push(connection);
+    }
+  }
+
+  /** What is under way rejects with CANCELLED. */
+  close(): void {
+    this.#isClosed = true;
+    for (const connection of this.#open) connection.close(cancelled());
+  }
+
+  #dial(): FetchConnection {
+    const connection = new FetchConnection(this.#target, () => {
+      this.#open.delete(connection);
+      const at = this.#idle.indexOf(connection);
+      if (at >= 0) this.#idle.splice(at, 1);
+    });
+    this.#open.add(connection);
+    return connection;
+  }
+}
+
+interface Fetch {
+  readonly wish: SegmentWish;
+  readonly into: FetchTarget;
+  resolve(): void;
+  reject(error: SteleError): void;
+}
+
+class FetchConnection {
+  readonly where: string;
+  readonly #socket: Socket;
+  readonly #frame = new FrameReader();
+  readonly #head = Buffer.allocUnsafe(ANSWER_BYTES_MAX);
+  #headBytes = 0;
+  #isChanged = false;
+  #fetch: Fetch | undefined;
+  /** Of the body; undefined while it has not begun. */
+  #received: number | undefined;
+  #pause: NodeJS.Timeout | undefined;
+  #failure: SteleError | undefined;
+
+  constructor(target: LinkTarget, onClose: () => void) {
+    const { host, httpPort } = target.address;
+    this.where = peerOf(target);
+    const socket = connect({
+      host,
+      port: httpPort,
+      noDelay: true,
+      onread: {
+        buffer: () => this.#next(),
+        callback: (byteCount: number) => this.#filled(byteCount),
+      },
+    });
+    this.#socket = socket;
+    socket.setTimeout(IDLE_MS_MAX);
+    // Not as an argument of setTimeout, which tells of the first silence only.
+    socket.on('timeout', () => this.#onSilence());
+    socket.on('error', (thrown) => {
+      const text = `${this.where} cannot be reached: ${toSteleError(thrown).message}.`;
+      this.close(new SteleError('UNAVAILABLE', text, { cause: thrown }));
+    });
+    socket.on('end', () => this.#breakOff('broke off'));
+    socket.on('close', () => {
+      this.#breakOff('broke off');
+      onClose();
+    });
+    socket.write(upgradeRequest(target, SEGMENTS_PATH, SEGMENTS_PROTOCOL));
+  }
+
+  /** Whether another segment can be asked for. */
+  get isUsable(): boolean {
+    return this.#failure === undefined && this.#fetch === undefined;
+  }
+
+  fetch(wish: SegmentWish, into: FetchTarget): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) {
+        reject(this.#failure);
+        return;
+      }
+      this.#fetch = { wish, into, resolve, reject };
+      // Where the protocol has not changed yet, it goes out when it has.
+      if (this.#isChanged) this.#socket.write(encodeWish(wish));
+    });
+  }
+
+  /** Whoever waits for a segment gets `error`. */
+  close(error: SteleError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    clearTimeout(this.#pause);
+    this.#socket.destroy();
+    this.#end(error);
+  }
+
+  #breakOff(how: string): void {
+    this.close(new SteleError('UNAVAILABLE', `${this.where} ${how}.`));
+  }
+
+  /** An idle connection is silent, and so is one that is told to wait. */
+  #onSilence(): void {
+    if (this.#fetch === undefined || this.#pause !== undefined) return;
+    const text = `${this.where} sent nothing for ${IDLE_MS_MAX / 1000} s.`;
+    this.close(new SteleError('DEADLINE_EXCEEDED', text));
+  }
+
+  /** Where the next bytes go. */
+  #next(): Uint8Array {
+    if (!this.#isChanged) return this.#head.subarray(this.#headBytes);
+    if (this.#received === undefined || this.#fetch === undefined) return this.#frame.exactRoom;
+    return this.#fetch.into.bytes.subarray(this.#received, this.#received + READ_BYTES);
+  }
+
+  /** False: nothing more is read until the socket is resumed. */
+  #filled(byteCount: number): boolean {
+    if (!this.#isChanged) this.#headFilled(byteCount);
+    else if (this.#fetch === undefined) this.#breakOff('sent what nobody asked for');
+    else if (this.#received === undefined) this.#frameFilled(this.#fetch, byteCount);
+    else return this.#bodyFilled(this.#fetch, this.#received + byteCount);
+    return true;
+  }
+
+  #headFilled(byteCount: number): void {
+    this.#headBytes += byteCount;
+    const head = this.#head.toString('latin1', 0, this.#headBytes);
+    if (!head.endsWith('\r\n\r\n')) {
+      if (this.#headBytes === ANSWER_BYTES_MAX) this.#breakOff('answers what is not understood');
+      return;
+    }
+    const status = answerStatus(head);
+    if (status !== CHANGED) {
+      this.#breakOff(refusedUpgrade('segments', SEGMENTS_PROTOCOL, status));
+      return;
+    }
+    this.#isChanged = true;
+    if (this.#fetch !== undefined) this.#socket.write(encodeWish(this.#fetch.wish));
+  }
+
+  #frameFilled({ into }: Fetch, byteCount: number): void {
+    let sending: number | SteleError | undefined;
+    try {
+      const content = this.#frame.filled(byteCount);
+      if (content === undefined) return;
+      sending = readSending(content, this.where);
+    } catch {
+      this.#breakOff('answers what is not understood');
+      return;
+    }
+    if (sending instanceof SteleError) this.#end(sending);
+    else if (sending === into.bytes.length) this.#received = 0;
+    else {
+      const text = `${this.where} has ${sending} bytes of a segment of ${into.bytes.length}.`;
+      this.close(new SteleError('CORRUPT', text));
+    }
+  }
+
+  #bodyFilled({ into }: Fetch, received: number): boolean {
+    const pauseMs = into.pace(received - (this.#received ?? 0));
+    this.#received = received;
+    if (received === into.bytes.length) {
+      this.#end(undefined);
+      return true;
+    }
+    this.#pause = resumeLater(this.#socket, pauseMs, () => (this.#pause = undefined));
+    return false;
+  }
+
+  #end(error: SteleError | undefined): void {
+    const fetch = this.#fetch;
+    this.#fetch = undefined;
+    this.#received = undefined;
+    if (error === undefined) fetch?.resolve();
+    else fetch?.reject(error);
+  }
+}
+
+function cancelled(): SteleError {
+  return new SteleError('CANCELLED', 'The segment is not wanted any more.');
+}
