@@ -20,7 +20,7 @@
 // in place of the entries: another node is meant (WRONG_NODE), or what came is no request; the connection is
 // closed after it.
 //
-// docs/lookup-protocol.md is the norm. Not a gRPC stream, whose messages cost each side several times what these do (docs/ARCHITECTURE.md, Decisions).
+// docs/lookup-protocol.md is the norm. Not a gRPC stream, whose messages cost each side several times what these do (docs/decisions/0032-no-lookup-stream.md).
 
 import { SteleError, isErrorCode } from '../base/errors.ts';
 import {

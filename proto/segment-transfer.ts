@@ -20,7 +20,7 @@
 // after them; the connection is as good as before. Whoever sends what is not expected is cut off.
 //
 // Neither gRPC nor a request a segment: both copy bulk bytes several times over and leave the copies to
-// the garbage collector of a process that has readers to answer (docs/ARCHITECTURE.md, Decisions).
+// the garbage collector of a process that has readers to answer (docs/decisions/0007-segment-connections.md).
 
 import { SteleError, isErrorCode } from '../base/errors.ts';
 
