@@ -40,7 +40,7 @@ const keys = readFileSync(data, 'latin1')
 
 const cluster = await startCluster(join(folder, 'cluster'), ['--load', `default=${data}`]);
 
-const { SteleClient } = await import(join(project, 'dist', 'cli', 'library.js'));
+const { SteleClient } = await import(join(project, 'dist', 'embedded', 'library.js'));
 const stele = new SteleClient({ seeds: [cluster.master.at] });
 const ioredis = new Cluster(
   cluster.datanodes.map(({ resp }) => ({ host: '127.0.0.1', port: resp })),

@@ -225,7 +225,7 @@ console.log(JSON.stringify({ answered, aborted, refused, left: open() }));
 test('200 clients are opened and closed: nothing is left open, and the program ends', async () => {
   const script = join(folder, 'program.mjs');
   writeFileSync(script, PROGRAM);
-  const library = pathToFileURL(join(PROJECT, 'dist', 'cli', 'library.js')).href;
+  const library = pathToFileURL(join(PROJECT, 'dist', 'embedded', 'library.js')).href;
   const program = new SteleProcess([library, cluster.masterGrpc], { script });
   onTestFinished(async () => void (await program.kill()));
   const done = await program.finished();

@@ -88,7 +88,7 @@ console.log(JSON.stringify({ loaded: summary.loaded, nodes: cluster.datanodes.le
 test('startCluster() loads and reads; after close() the program ends by itself', async () => {
   const script = join(folder, 'program.mjs');
   writeFileSync(script, PROGRAM);
-  const library = pathToFileURL(join(PROJECT, 'dist', 'cli', 'library.js')).href;
+  const library = pathToFileURL(join(PROJECT, 'dist', 'embedded', 'library.js')).href;
   const program = new SteleProcess([library, sample], { script });
   onTestFinished(async () => void (await program.kill()));
   const done = await program.finished();
