@@ -13,7 +13,7 @@ import { inlinePool, threadPool } from '../../../loader/threads/work-pool.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { startFakeCluster } from '../fake-cluster.ts';
 
-const BUILT_LOAD = new URL('../../dist/loader/load.js', import.meta.url).href;
+const BUILT_LOAD = new URL('../../../dist/loader/load.js', import.meta.url).href;
 
 /** A worker that does what `body` says with the number of times it was started. */
 function workerFile(body: string): string {
