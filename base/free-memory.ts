@@ -12,6 +12,7 @@ import type { MessagePort } from 'node:worker_threads';
 
 /** Smaller ones are not worth a message; they may also be slices of a pool. */
 const BYTES_MIN = 64 * 1024;
+const SOON_MS = 500;
 
 let closedPort: MessagePort | undefined;
 
@@ -27,18 +28,39 @@ export function freeMemory(views: readonly NodeJS.ArrayBufferView[]): void {
   }
 }
 
-let collect: (() => void) | undefined;
+type Collect = (options?: { readonly type: 'minor' }) => void;
 
-/** Frees what was dropped, now: some milliseconds. For large buffers that libraries keep to themselves. */
+let collect: Collect | undefined;
+
+/**
+ * Frees what was dropped, now: some milliseconds, more where the heap is large. For large buffers that libraries
+ * keep to themselves, and for shared memory, of which the garbage collector knows nothing at all: what was
+ * dropped stays until the heap has grown, which in a quiet process is never. Other threads that were
+ * given the memory keep it until they collect, too.
+ */
 export function collectGarbage(): void {
   collect ??= exposedCollector();
   collect();
 }
 
-function exposedCollector(): () => void {
+let soon: NodeJS.Timeout | undefined;
+
+/**
+ * Frees, in a moment, what this thread came by lately and has dropped, as messages with shared memory: a
+ * fraction of a millisecond, at most twice a second.
+ */
+export function collectYoungGarbageSoon(): void {
+  soon ??= setTimeout(() => {
+    soon = undefined;
+    collect ??= exposedCollector();
+    collect({ type: 'minor' });
+  }, SOON_MS).unref();
+}
+
+function exposedCollector(): Collect {
   setFlagsFromString('--expose-gc');
   const found: unknown = runInNewContext('globalThis.gc');
-  return typeof found === 'function' ? (found as () => void) : () => undefined;
+  return typeof found === 'function' ? (found as Collect) : () => undefined;
 }
 
 function newClosedPort(): MessagePort {

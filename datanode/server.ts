@@ -13,6 +13,7 @@ import type { FolderLock } from '../base/folder-lock.ts';
 import { announcedAddress } from '../base/host-address.ts';
 import { nodeId } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
+import { memoryWarning } from '../base/usable-memory.ts';
 import { GrpcLinkFactory } from '../transport/grpc-link.ts';
 import { GrpcServer } from '../transport/grpc-server.ts';
 import { DatanodeServiceService } from '../proto/gen/stele/v1/datanode.ts';
@@ -83,6 +84,8 @@ async function startLocked(
   lock: FolderLock,
 ): Promise<RunningDatanode> {
   const { log } = options;
+  const warning = memoryWarning(settings.memoryMax);
+  if (warning !== undefined) log.warn(warning);
   const background = new BackgroundTasks(log);
   const store = new DiskStore({
     folder: settings.dataDir,

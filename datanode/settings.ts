@@ -4,7 +4,7 @@ import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
 import { CONNECTIONS_MAX_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../base/limits.ts';
 import { LOG_LEVELS } from '../base/log.ts';
-import { usableMemoryBytes } from '../base/usable-memory.ts';
+import { segmentBytesDefault } from '../base/usable-memory.ts';
 
 const TIB = 1024 ** 4;
 
@@ -34,8 +34,8 @@ export const datanodeSettings = settingsOf({
     'whoever runs this process starts it again when it ends, so the master may restart it',
   ),
   memoryMax: option.bytes(
-    'bytes of segments this node may hold; default: three quarters of the memory of the machine or container',
-    `${Math.floor(usableMemoryBytes() * 0.75)}`,
+    'bytes of segments this node may hold; default: three quarters of the memory of the machine or container, less where that leaves no 256 MiB',
+    String(segmentBytesDefault()),
     { min: 1024 * 1024, max: 64 * TIB },
   ),
   diskReserve: option.bytes('bytes of disk that are never filled', '256MiB', { min: 0, max: TIB }),

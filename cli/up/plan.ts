@@ -12,7 +12,7 @@ import { keyspaceName, shorten } from '../../base/ids.ts';
 import type { KeyspaceName } from '../../base/ids.ts';
 import { assertShardCount } from '../../base/shard-count.ts';
 import { durationText } from '../../base/units.ts';
-import { datanodeSettings } from '../../datanode/settings.ts';
+import { segmentBytesDefault } from '../../base/usable-memory.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import { hostPort } from '../words.ts';
 
@@ -76,12 +76,11 @@ function portFlags(
 
 /**
  * What the datanodes are told of memory: nothing if the person has said something, otherwise an
- * equal part of what one alone would take, because here they share a machine.
+ * equal part of what they may take together, because here they share a machine.
  */
 export function memoryWords(datanodes: number, source: SettingSource | undefined): string[] {
   if (source !== 'default') return [];
-  const share = Math.floor(datanodeSettings.options.memoryMax.defaultValue / datanodes);
-  return ['--memory-max', String(share)];
+  return ['--memory-max', String(segmentBytesDefault(datanodes))];
 }
 
 /** Throws INVALID_ARGUMENT for what the first start of a cluster would be refused with, before anything is made. */

@@ -6,6 +6,7 @@
 
 import { toSteleError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
+import { collectYoungGarbageSoon } from '../../base/free-memory.ts';
 import { giveWayInThread } from '../../base/give-way.ts';
 import * as tasks from './segment-tasks.ts';
 
@@ -24,6 +25,8 @@ export const diff = (task: tasks.DiffTask) => reply(() => tasks.diff(task));
 export const scrub = (task: tasks.ScrubTask) => reply(() => tasks.scrub(task));
 
 function reply<Outcome>(run: () => Outcome): WorkerReply<Outcome> {
+  // The segments may be dropped before this thread has anything else to collect.
+  collectYoungGarbageSoon();
   try {
     return { outcome: run() };
   } catch (thrown) {

@@ -77,9 +77,11 @@ export class Suspension {
   }
 
   #park(uid: string): void {
-    const { background, holdings, log, store } = this.#options;
+    const { background, holdings, log, memory, store } = this.#options;
     const before = holdings.segmentBytes;
     holdings.park(uid);
+    // Other processes of the machine are to have it.
+    memory.collect();
     log.info({ keyspace: uid, bytes: before - holdings.segmentBytes }, 'a keyspace is suspended');
     background.run('mark suspended', () => store.markSuspended(uid, true));
   }

@@ -5,6 +5,7 @@
 
 import { writeFileSynced } from '../../base/durable-file.ts';
 import { toSteleError } from '../../base/errors.ts';
+import { collectYoungGarbageSoon } from '../../base/free-memory.ts';
 import { Strokes, giveWayInThread } from '../../base/give-way.ts';
 import { openSegment } from '../../segment/reader.ts';
 import { stepsOf } from './verify-steps.ts';
@@ -32,6 +33,8 @@ giveWayInThread();
 const strokes = new Strokes();
 
 export default function verify(task: VerifyTask): VerifyReply {
+  // The segment may be dropped before this thread has anything else to collect.
+  collectYoungGarbageSoon();
   const bytes = Buffer.from(task.shared, task.byteOffset, task.byteLength);
   const rest = task.isBesideReaders ? () => strokes.rest() : undefined;
   let seal: string;

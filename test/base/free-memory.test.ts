@@ -1,6 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { collectGarbage, freeMemory } from '../../base/free-memory.ts';
-import { until } from '../support/stele-process.ts';
+import { PROJECT, until } from '../support/stele-process.ts';
 
 const MiB = 1024 * 1024;
 
@@ -40,6 +44,28 @@ describe('collectGarbage', () => {
       return (
         dropped.deref() === undefined && process.memoryUsage().arrayBuffers < before - 32 * MiB
       );
+    });
+  });
+});
+
+describe('collectYoungGarbageSoon', () => {
+  it('in a thread that was given shared memory lets go of it', async () => {
+    const module = pathToFileURL(join(PROJECT, 'dist/base/free-memory.js')).href;
+    const script = `
+      const { collectYoungGarbageSoon } = await import(${JSON.stringify(module)});
+      const { parentPort } = await import('node:worker_threads');
+      parentPort.on('message', () => { collectYoungGarbageSoon(); parentPort.postMessage('got it'); });`;
+    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(script)}`));
+    onTestFinished(() => void worker.terminate());
+    const before = process.memoryUsage().arrayBuffers;
+    for (let time = 0; time < 8; time++) {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+      worker.postMessage(new Uint8Array(new SharedArrayBuffer(16 * MiB)).fill(1));
+      await once(worker, 'message');
+    }
+    await until('the memory to be freed', () => {
+      collectGarbage();
+      return process.memoryUsage().arrayBuffers < before + 32 * MiB;
     });
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { option, settingsOf } from '../../base/config.ts';
+import { segmentBytesDefault } from '../../base/usable-memory.ts';
 import { nextBackoffMs } from '../../cli/up/backoff.ts';
 import {
   checkPlan,
@@ -55,10 +56,7 @@ describe('the plan of stele up', () => {
   });
 
   it('shares the memory of the machine among the datanodes, unless told how much', () => {
-    const [flag, one] = memoryWords(1, 'default');
-    const [, third] = memoryWords(3, 'default');
-    expect(flag).toBe('--memory-max');
-    expect(Number(third)).toBe(Math.floor(Number(one) / 3));
+    expect(memoryWords(3, 'default')).toEqual(['--memory-max', String(segmentBytesDefault(3))]);
     expect(memoryWords(3, 'environment')).toEqual([]);
   });
 

@@ -1,0 +1,68 @@
+import { expect, it } from 'vitest';
+import { Holdings } from '../../../datanode/storage/holdings.ts';
+import { MemoryBudget } from '../../../datanode/storage/memory-budget.ts';
+import type { Segment } from '../../../segment/reader.ts';
+
+const MiB = 1024 ** 2;
+const SEGMENT_BYTES = 20 * MiB;
+
+/** Room for five segments, and how often garbage was collected. */
+class Memory {
+  readonly holdings = new Holdings();
+  collected = 0;
+  readonly budget = new MemoryBudget(this.holdings, 5 * SEGMENT_BYTES, () => {
+    this.collected++;
+  });
+
+  /** As a load: promised, held, and the promise is given back. */
+  take(...names: string[]): void {
+    for (const name of names) {
+      const release = this.budget.reserve(SEGMENT_BYTES);
+      this.holdings.add('ks', name, { bytes: { length: SEGMENT_BYTES } } as Segment);
+      release();
+      release();
+    }
+  }
+
+  drop(...names: string[]): void {
+    for (const name of names) this.holdings.remove('ks', name);
+  }
+}
+
+it('memory that was let go of counts until it is collected, which is when it is needed', () => {
+  const memory = new Memory();
+  memory.take('a', 'b');
+  memory.drop('a', 'b');
+  expect(memory.budget.leftBytes).toBe(2 * SEGMENT_BYTES);
+  memory.take('c', 'd', 'e');
+  expect(memory.collected).toBe(0);
+  memory.take('f');
+  expect(memory.collected).toBe(1);
+  expect(memory.budget.leftBytes).toBe(0);
+  memory.take('g');
+  expect(memory.collected).toBe(1);
+  expect(() => memory.take('h')).toThrow(/may hold 100.0 MiB and would need 120.0 MiB/);
+});
+
+it('memory of what was refused or given up counts as well', () => {
+  const memory = new Memory();
+  for (let time = 0; time < 4; time++) memory.budget.reserve(SEGMENT_BYTES)();
+  expect(memory.budget.leftBytes).toBe(4 * SEGMENT_BYTES);
+  memory.take('a', 'b');
+  expect(memory.collected).toBe(1);
+});
+
+it('memory of a keyspace that is suspended is given back, and counts again when it is back', () => {
+  const memory = new Memory();
+  memory.take('a', 'b');
+  memory.holdings.park('ks');
+  memory.budget.collect();
+  expect(memory.collected).toBe(1);
+  memory.holdings.unpark('ks');
+  for (const name of ['a', 'b']) {
+    const release = memory.budget.reserve(SEGMENT_BYTES);
+    memory.holdings.restore('ks', name, { bytes: { length: SEGMENT_BYTES } } as Segment);
+    release();
+  }
+  expect(memory.budget.leftBytes).toBe(0);
+});
