@@ -26,7 +26,7 @@ import type { MasterStart } from './catalog/cluster-transitions.ts';
 import { EVENTS } from './catalog/events.ts';
 import { currentActor } from './callers/actor.ts';
 import { clusterOf, epochOf } from './catalog/queries.ts';
-import { ChangeQueue } from './catalog/change-queue.ts';
+import { ChangeQueue } from './metadata/change-queue.ts';
 import { ViewWatchers, clusterService } from './operations/cluster-service.ts';
 import { startFront } from './front/front.ts';
 import { Leader } from './control/leader.ts';

@@ -42,7 +42,7 @@ export interface Recorder {
   nowIso(): string;
 }
 
-/** Runs changes one after the other; master/catalog/change-queue.ts also bounds how many wait, and how long. */
+/** Runs changes one after the other; master/metadata/change-queue.ts also bounds how many wait, and how long. */
 export interface ChangeQueue {
   run<Result>(change: () => Promise<Result>): Promise<Result>;
 }

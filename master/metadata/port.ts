@@ -6,7 +6,7 @@
 // Invariants: a write has survived a power cut before its promise resolves; a transaction is all
 // or nothing; a key's revision only rises; a write whose promise rejects has changed nothing, and will not.
 // So a store that cannot tell yet (it hangs, its answer was lost) leaves the promise open until it can: how long
-// to wait is the caller's business (master/catalog/change-queue.ts).
+// to wait is the caller's business (master/metadata/change-queue.ts).
 
 /** One key as it is stored. `value` is JSON text; the store does not look into it. */
 export interface Entry {

@@ -17,7 +17,7 @@ import { currentActor } from '../../master/callers/actor.ts';
 import { Catalog } from '../../master/catalog/catalog.ts';
 import { startEpoch } from '../../master/catalog/cluster-transitions.ts';
 import { EVENTS } from '../../master/catalog/events.ts';
-import { ChangeQueue } from '../../master/catalog/change-queue.ts';
+import { ChangeQueue } from '../../master/metadata/change-queue.ts';
 import { addDigests } from '../../master/loads/commit-check.ts';
 import { Leader } from '../../master/control/leader.ts';
 import { LoadEnds } from '../../master/loads/load-ends.ts';

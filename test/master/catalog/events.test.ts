@@ -27,7 +27,7 @@ import {
   rollback,
   setKeep,
 } from '../../../master/catalog/version-transitions.ts';
-import { ChangeQueue } from '../../../master/catalog/change-queue.ts';
+import { ChangeQueue } from '../../../master/metadata/change-queue.ts';
 import { openEmbeddedMetadata } from '../../../master/metadata/embedded.ts';
 import { wallClockIso } from '../../../base/clock.ts';
 import { silentLogger } from '../../../base/log.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../base/log.ts';
-import { ChangeQueue } from '../../../master/catalog/change-queue.ts';
+import { ChangeQueue } from '../../../master/metadata/change-queue.ts';
 import { until } from '../control-plane.ts';
 
 interface Held {
