@@ -72,12 +72,16 @@ export function lockHolder(folder: string): LockRecord | undefined {
   return isLocked(path, 'r') ? readRecord(path) : undefined;
 }
 
-/** Whether another open file, of this process or of any other, holds a lock of `path`, shared or not. */
-export function isFileLocked(path: string): boolean {
-  return isLocked(path, 'r+');
+/**
+ * Whether another open file, of this process or of any other, holds a lock of `path`, shared or not: of any part
+ * of it, or of the byte at `offset`.
+ */
+export function isFileLocked(path: string, offset?: number): boolean {
+  return offset === undefined ? isLocked(path, 'r+') : isLocked(path, 'r+', offset, 1);
 }
 
-function isLocked(path: string, mode: 'r' | 'r+'): boolean {
+/** `byteCount` 0: to the end. */
+function isLocked(path: string, mode: 'r' | 'r+', offset = 0, byteCount = 0): boolean {
   let file: number;
   try {
     file = openSync(path, mode);
@@ -86,7 +90,7 @@ function isLocked(path: string, mode: 'r' | 'r+'): boolean {
     throw thrown;
   }
   try {
-    return !tryLock()(file, 0, 0, { shared: mode === 'r' });
+    return !tryLock()(file, offset, byteCount, { shared: mode === 'r' });
   } finally {
     closeSync(file);
   }

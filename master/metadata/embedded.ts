@@ -28,7 +28,8 @@ import { MetadataStore } from './store.ts';
 
 /**
  * Opens the store below `folder`, restoring a damaged one from its backup. Throws CORRUPT when it
- * is damaged and there is no intact backup, LOCKED when it is and another process has it open, and IO where this
+ * is damaged and there is no intact backup, LOCKED when it is and another process has it open, or when a process of
+ * the same number in another PID namespace has, and IO where this
  * process may not use its files.
  */
 export async function openEmbeddedMetadata(folder: string, log: Logger): Promise<EmbeddedMetadata> {
@@ -36,6 +37,8 @@ export async function openEmbeddedMetadata(folder: string, log: Logger): Promise
   const storeFolder = join(folder, 'metadata');
   const files = ['data.mdb', 'lock.mdb'].map((name) => join(storeFolder, name));
   for (const path of [storeFolder, ...files]) requireAccess(path);
+  // Each process that reads holds the byte at its number. Without it lmdb tries for ten seconds, and then fails.
+  if (isFileLocked(join(storeFolder, 'lock.mdb'), process.pid)) throw sameNumberError(storeFolder);
   const damage = findDamage(folder, storeFolder);
   if (damage !== undefined) return restore(folder, storeFolder, damage, log);
   const store = new MetadataStore(storeFolder);
@@ -94,6 +97,13 @@ function openElsewhereError(storeFolder: string, reason: string): SteleError {
   return new SteleError(
     'LOCKED',
     `The metadata store ${join(storeFolder, 'data.mdb')} cannot be read (${reason}), and another process has it open; stop that process, then start this one again.`,
+  );
+}
+
+function sameNumberError(storeFolder: string): SteleError {
+  return new SteleError(
+    'LOCKED',
+    `The metadata store ${join(storeFolder, 'data.mdb')} is open in another container, by a process that has the number of this one (${process.pid}); stop that process, then start this one again. Its LOCK must have been deleted: never delete LOCK while a process runs.`,
   );
 }
 

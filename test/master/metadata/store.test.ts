@@ -13,6 +13,9 @@ import { smallDisk } from '../../support/small-disk.ts';
 import { PROJECT } from '../../support/stele-process.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
+const NAMESPACE = ['--pid', '--fork', '--kill-child', '--mount-proc'];
+const canUnshare = spawnSync('unshare', [...NAMESPACE, 'true']).status === 0;
+
 const dist = (path: string): string => pathToFileURL(join(PROJECT, 'dist', path)).href;
 
 /** What another process runs, which has opened the metadata in `folder` as `store`. */
@@ -50,6 +53,23 @@ describe('a store that two processes have open', () => {
     const again = await opened(folder);
     expect((await again.list('')).map((entry) => entry.key)).toEqual(['a', 'b']);
     expect(await again.put('c', '3')).toBe(3);
+  });
+
+  test.skipIf(!canUnshare)('of one number, in two containers, is refused at once', async () => {
+    const folder = tempDir();
+    const words = [...NAMESPACE, process.execPath];
+    const script = `console.log('open'); setInterval(() => 0, 1e6)`;
+    const child = spawn('unshare', [...words, ...elsewhere(folder, script)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    await once(child.stdout, 'data');
+    const other = spawnSync('unshare', [...words, ...elsewhere(folder, script)], {
+      encoding: 'utf8',
+      timeout: 8000,
+    });
+    expect(other.stderr).toMatch(/is open in another container, by a process that has the number/);
+    expect(other.status).toBe(1);
   });
 
   test('is not moved away as damaged', async () => {
