@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { silentLogger } from '../../base/log.ts';
 import { openEmbeddedMetadata } from '../../master/metadata/embedded.ts';
@@ -144,6 +145,41 @@ describe.skipIf(disk === undefined)('a full disk', () => {
     expect(summaryOf(done.stdout).chunksResumed).toBeGreaterThan(0);
     await expectAllRows(cluster.url(''), 'rows', rows, 2);
   }, 60_000);
+
+  test('of a datanode while the master starts again: nobody reads from it what has been replaced', async () => {
+    resize(24);
+    const cluster = await startCluster({ datanodes: 2 });
+    await cluster.startNode('full', [
+      ...flags({ 'data-dir': join(path, 'full'), 'disk-reserve': '1MiB' }),
+    ]);
+    await cluster.nodesServing(3);
+    await cluster.load('rows', [small(1)]);
+    await cluster.status('green');
+    fillUp(filler);
+    await cluster.kill('master', 'SIGTERM');
+    await cluster.startMaster();
+    await cluster.nodesServing(3);
+    const done = await stele(cluster.loadArguments('rows', [small(2)]));
+    expect(summaryOf(done.stdout)).toMatchObject({ loaded: few.count, version: 2 });
+
+    const redis = new Redis(cluster.node('full').resp, { username: 'rows', password: 'x' });
+    try {
+      for (let row = 0; row < few.count; row++) {
+        const key = few.key(row);
+        const answer = await redis.get(key).catch((thrown: Error) => thrown.message);
+        if (answer?.startsWith('MOVED ') !== true) expect(answer).toBe(few.value(key, 2));
+      }
+    } finally {
+      redis.disconnect();
+    }
+    const metrics = await (
+      await fetch(`http://127.0.0.1:${cluster.node('full').http}/metrics`)
+    ).text();
+    expect(metrics).toContain('\nstele_view_stale 0\n');
+    expect(cluster.log('full')).toMatch(
+      /node\.json cannot be written .* orders of epoch 2 are refused/,
+    );
+  }, 60_000);
 });
 
 /**
@@ -158,17 +194,21 @@ async function useUp(dataDir: string, filler: string): Promise<void> {
   });
   onTestFinished(() => void reader.kill('SIGKILL'));
   await once(reader.stdout, 'data');
-  try {
-    writeFileSync(filler, Buffer.alloc(16 * 1024 * 1024));
-  } catch {
-    // It is full now.
-  }
+  fillUp(filler);
   let count = 0;
   for (const byteCount of [64 * 1024, 3000, 100]) {
     const value = JSON.stringify('x'.repeat(byteCount));
     while (await store.put(`zz-${count++}`, value).catch(() => undefined));
   }
   await store.close();
+}
+
+function fillUp(filler: string): void {
+  try {
+    writeFileSync(filler, Buffer.alloc(64 * 1024 * 1024));
+  } catch {
+    // It is full now.
+  }
 }
 
 const READER = `
