@@ -48,7 +48,7 @@ export class MemoryBudget {
         `This datanode may hold ${formatBytes(this.#maxBytes)} and would need ${formatBytes(wanted)}; add datanodes, raise --memory-max, or drop or suspend a keyspace.`,
       );
     }
-    if (wanted + this.leftBytes > this.#maxBytes && this.leftBytes > LEFT_BYTES_MIN) this.collect();
+    if (wanted + this.leftBytes > this.#maxBytes) this.collect();
     this.#promisedBytes += byteCount;
     let isPromised = true;
     return () => {

@@ -39,7 +39,7 @@ export async function forEachBounded<Item>(
 }
 
 /** Lets timers, signals and sockets have their turn. */
-export function nextTurn(): Promise<void> {
+function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });

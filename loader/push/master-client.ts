@@ -1,7 +1,7 @@
 // The loader's side of LoadService: unary calls with deadlines, and a sentence that helps where no
 // master answers.
 
-import { setTimeout as delay } from 'node:timers/promises';
+import { sleep } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import { openClient, callUnary } from '../../transport/grpc-channel.ts';
@@ -70,7 +70,7 @@ export function grpcLoadMaster(address: string): LoadMaster {
           const isRetried = left > 0 && reached && isConnectionLost(thrown) && !signal.aborted;
           if (!isRetried) throw explainMasterError(thrown, address, reached);
         }
-        await delay(BEGIN_RETRY_MS);
+        await sleep(BEGIN_RETRY_MS, signal);
       }
     },
     reportProgress: (request, signal) =>

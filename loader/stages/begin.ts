@@ -9,9 +9,10 @@
 //     as many shards as then?          no -> nothing is used again
 //       | yes -> resumed
 
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import { makeFolder } from '../../base/make-folder.ts';
 import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
 import type { BeginLoadResponse } from '../../proto/gen/stele/v1/load.ts';
 import { isWithoutOwnWords } from '../../transport/master-errors.ts';
@@ -180,5 +181,5 @@ function whatHolds(
 
 function emptyRuns(folder: WorkFolder): void {
   rmSync(folder.runs, { recursive: true, force: true });
-  mkdirSync(folder.runs, { recursive: true });
+  makeFolder(folder.runs);
 }

@@ -11,7 +11,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { SteleError } from '../../base/errors.ts';
-import { nextTurn } from '../bytes/bounded.ts';
+import { turnKeeper } from '../bytes/bounded.ts';
 import { inputChanged } from '../input/inputs.ts';
 import type { InputFile } from '../input/inputs.ts';
 import { loadSettings } from '../settings.ts';
@@ -32,8 +32,6 @@ const FLAGS_OF_THE_RUN: ReadonlySet<string> = new Set<keyof LoadSettings>([
   'skipIfCurrent',
 ]);
 const READ_BYTES = 1024 * 1024;
-/** Read in one turn of the event loop. */
-const TURN_BYTES = 8 * READ_BYTES;
 /** The generator of CRC-32, bits reversed. */
 const POLYNOMIAL = 0xedb88320;
 
@@ -64,7 +62,7 @@ export async function readContentCrc(
 ): Promise<number> {
   const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   let crc = 0;
-  let untilPause = TURN_BYTES;
+  const turnEnd = turnKeeper();
   for (const input of inputs) {
     const file = openSync(input.readPath, 'r');
     try {
@@ -74,10 +72,7 @@ export async function readContentCrc(
         crc = crc32(buffer.subarray(0, got), crc);
         at += got;
         onRead(got);
-        untilPause -= got;
-        if (untilPause > 0) continue;
-        untilPause = TURN_BYTES;
-        await nextTurn();
+        await turnEnd();
         if (signal.aborted) throw new SteleError('CANCELLED', 'Stopped while reading the input.');
       }
     } finally {

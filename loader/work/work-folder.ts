@@ -8,19 +8,12 @@
 // Below the working directory by default: it must survive a restart of the machine, as a folder for
 // temporary files may not, and hold about as much as the input. Removed after the commit.
 
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { wallClockIso } from '../../base/clock.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
 import { lockFolder, lockHolder } from '../../base/folder-lock.ts';
+import { makeFolder } from '../../base/make-folder.ts';
 import { workFolderName } from './binding.ts';
 import { hasCheckpoint } from './checkpoint.ts';
 import { workFolderFull } from '../bytes/disk-reserve.ts';
@@ -118,7 +111,7 @@ function open(path: string, about: WorkAbout): WorkFolder {
   const runs = join(path, 'runs');
   const lock = lockOrSay(path);
   try {
-    mkdirSync(runs, { recursive: true });
+    makeFolder(runs);
     writeFileSync(join(path, ABOUT_NAME), JSON.stringify({ format: ABOUT_FORMAT, ...about }));
   } catch (thrown) {
     lock.release();

@@ -13,13 +13,14 @@
 // of this process; a store that another process has open is never moved away. The caller holds the
 // folder's lock.
 
-import { mkdirSync, renameSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { wallClockIso } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import { requireAccess } from '../../base/file-access.ts';
 import { isFileLocked } from '../../base/folder-lock.ts';
 import type { Logger } from '../../base/log.ts';
+import { makeFolder } from '../../base/make-folder.ts';
 import { BackupWriter, readNewestBackup } from './backup.ts';
 import type { BackupContent } from './backup.ts';
 import type { Entry, Lease, Metadata, WatchEvent, Write } from './port.ts';
@@ -33,7 +34,7 @@ import { MetadataStore } from './store.ts';
  * process may not use its files.
  */
 export async function openEmbeddedMetadata(folder: string, log: Logger): Promise<EmbeddedMetadata> {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const storeFolder = join(folder, 'metadata');
   const files = ['data.mdb', 'lock.mdb'].map((name) => join(storeFolder, name));
   for (const path of [storeFolder, ...files]) requireAccess(path);

@@ -11,12 +11,13 @@
 //
 // lmdb's thread writes and syncs; the event loop never waits for the disk.
 
-import { existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import type { Database, RootDatabase } from 'lmdb';
 import { SteleError } from '../../base/errors.ts';
+import { makeFolder } from '../../base/make-folder.ts';
 import type { BackupContent } from './backup.ts';
 import type { Entry } from './port.ts';
 
@@ -151,7 +152,7 @@ export class MetadataStore {
 function checkRoom(folder: string): void {
   const isThere = ['data.mdb', 'lock.mdb'].every((name) => existsSync(join(folder, name)));
   if (isThere) return;
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const { bavail, bsize } = statfsSync(folder);
   if (bavail * bsize >= FULL_BELOW_BYTES) return;
   throw new SteleError(
