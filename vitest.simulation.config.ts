@@ -1,9 +1,13 @@
 import { defineConfig } from 'vitest/config';
 
+/** Of a run that somebody repeats, or makes longer. */
+const SEEDS = Number(process.env['STELE_SIMULATION_SEEDS'] ?? 0);
+const SEED_MS_MAX = 10_000;
+
 export default defineConfig({
   test: {
     include: ['test/simulation/**/*.test.ts'],
-    testTimeout: 600_000,
+    testTimeout: Math.max(600_000, SEEDS * SEED_MS_MAX),
     maxWorkers: 2,
     pool: 'forks',
   },

@@ -1,14 +1,17 @@
-// Many that wait for one AbortSignal, behind one listener of it.
+// Many waiters on one AbortSignal share a single listener.
 //
-// Node.js looks through all listeners of a signal for each one that is added or removed, and warns of a leak at the
-// eleventh: 20,000 reads at a time under one signal of their caller cost 1.4 s of processor time so.
-// AbortSignal.any costs 30 us and leaves a trace in a signal that lives long.
+// Node.js scans all listeners of a signal for each one that is added or removed, and warns of a
+// leak at the eleventh: 20,000 concurrent reads under one signal of their caller cost 1.4 s of
+// processor time. AbortSignal.any costs 30 us, and leaves a reference in a long-lived signal.
 //
-// Invariant: who has let go of a signal is not called any more.
+// Invariant: a callback is not called after `unwatchAbort`.
 
 const watchers = new WeakMap<AbortSignal, Set<() => void>>();
 
-/** Has `call` (which does not throw) called once when `signal` aborts; never where it is aborted already. */
+/**
+ * Calls `call` once when `signal` aborts. Not called if it has already aborted. `call` must not
+ * throw.
+ */
 export function watchAbort(signal: AbortSignal, call: () => void): void {
   let calls = watchers.get(signal);
   if (calls === undefined) {
@@ -19,7 +22,7 @@ export function watchAbort(signal: AbortSignal, call: () => void): void {
   calls.add(call);
 }
 
-/** Takes `watchAbort` back. */
+/** Undoes `watchAbort`. */
 export function unwatchAbort(signal: AbortSignal, call: () => void): void {
   const calls = watchers.get(signal);
   if (calls === undefined || !calls.delete(call) || calls.size > 0) return;
@@ -27,14 +30,17 @@ export function unwatchAbort(signal: AbortSignal, call: () => void): void {
   signal.removeEventListener('abort', callAll);
 }
 
-/** What aborts with somebody else's signals, and may be over before. */
+/** A signal that follows other signals, and can stop following them earlier. */
 export interface LinkedAbort {
   readonly signal: AbortSignal;
-  /** Aborts it, and lets go of the others. */
+  /** Aborts the signal and stops following the others. */
   end(): void;
 }
 
-/** A signal of one's own that aborts with any of `others` as well, for its reason. `end` must be called. */
+/**
+ * A new signal that also aborts when any of `others` does, with the same reason. `end` must be
+ * called.
+ */
 export function linkAbort(...others: readonly (AbortSignal | undefined)[]): LinkedAbort {
   const own = new AbortController();
   const abort = (): void => own.abort(others.find((other) => other?.aborted)?.reason);

@@ -1,4 +1,5 @@
-// HOST:PORT, as one process is told where another one is. Pure: nothing is looked up.
+// HOST:PORT, the address of another process as people write it, and lists of it. Pure: nothing is
+// resolved.
 
 import { SteleError } from './errors.ts';
 import { shorten } from './ids.ts';
@@ -7,17 +8,44 @@ import { shorten } from './ids.ts';
 const ADDRESS = /^(?:\[[0-9A-Fa-f:.]+(?:%[^\s\]]+)?\]|[^\s:/?#@[\]]+):([0-9]{1,5})$/;
 const PORT_MAX = 65_535;
 
+/** `host:port`, with brackets around an IPv6 address. */
+export function hostAndPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** Whether `text` is HOST:PORT with a port that can be dialled. */
 export function isAddress(text: string): boolean {
   const port = Number(ADDRESS.exec(text)?.[1] ?? 0);
   return port > 0 && port <= PORT_MAX;
 }
 
-/** Returns `text` as it is. Throws INVALID_ARGUMENT for what is not HOST:PORT. */
+/** Returns `text` unchanged. Throws INVALID_ARGUMENT if it is not HOST:PORT. */
 export function checkAddress(text: string): string {
   if (isAddress(text)) return text;
   throw new SteleError(
     'INVALID_ARGUMENT',
     `'${shorten(text)}' is not HOST:PORT; write a name or an IP address, a colon and a port from 1 to ${PORT_MAX}, as in 127.0.0.1:8400 or [::1]:8400.`,
+  );
+}
+
+/**
+ * The addresses of a list as people write it, `a:8400,b:8400`. Throws INVALID_ARGUMENT for an element
+ * that is not HOST:PORT, for an empty one, and for one that is named twice.
+ */
+export function addressList(text: string): string[] {
+  const addresses = text.split(',');
+  if (addresses.length === 1) return [checkAddress(text)];
+  for (const [index, address] of addresses.entries()) {
+    if (address === '') throw badList(text, 'has an empty element');
+    checkAddress(address);
+    if (addresses.indexOf(address) < index) throw badList(text, `names ${address} twice`);
+  }
+  return addresses;
+}
+
+function badList(text: string, what: string): SteleError {
+  return new SteleError(
+    'INVALID_ARGUMENT',
+    `'${shorten(text)}' ${what}; separate addresses with one comma, as in a:8400,b:8400.`,
   );
 }

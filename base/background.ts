@@ -1,19 +1,22 @@
-// The named background runner: where a promise goes that nobody awaits.
+// The named background runner, for promises that nobody awaits.
 //
 // Nothing is swallowed: a failure is logged with the task's name and counted. `settled()` lets a
 // role wait at shutdown until all its loops have ended.
 
-import { sleep } from './clock.ts';
+import { sleep, systemTime } from './clock.ts';
+import type { Time } from './clock.ts';
 import { toSteleError } from './errors.ts';
 import type { Logger } from './log.ts';
 
 export class BackgroundTasks {
   readonly #log: Logger;
+  readonly #time: Time;
   readonly #running = new Set<Promise<void>>();
   readonly #failuresByName = new Map<string, number>();
 
-  constructor(log: Logger) {
+  constructor(log: Logger, time = systemTime) {
     this.#log = log;
+    this.#time = time;
   }
 
   /** Runs `task` now; logs and counts its failure under `name`. Never throws. */
@@ -23,18 +26,21 @@ export class BackgroundTasks {
     void promise.finally(() => this.#running.delete(promise));
   }
 
-  /** Runs `task` every `intervalMs`, first after one of them, until `stop` aborts; a failure is counted and ends nothing. */
+  /**
+   * Runs `task` every `intervalMs`, first after one interval, until `stop` aborts. A failure is
+   * counted and does not end the repetition.
+   */
   repeat(name: string, intervalMs: number, stop: AbortSignal, task: () => Promise<unknown>): void {
     this.run(name, async () => {
       for (;;) {
-        await sleep(intervalMs, stop);
+        await sleep(intervalMs, stop, this.#time);
         if (stop.aborted) return;
         await this.#guard(name, task);
       }
     });
   }
 
-  /** Calls `work` now; logs and counts what it throws under `name`. False where it threw. */
+  /** Calls `work` now; logs and counts an error under `name`. Returns false if `work` threw. */
   guard(name: string, work: () => void): boolean {
     try {
       work();
@@ -45,7 +51,7 @@ export class BackgroundTasks {
     }
   }
 
-  /** Logs (with its stack) and counts what was thrown by a part of `name` that goes on. */
+  /** Logs (with its stack) and counts an error in a part of `name` that continues to run. */
   fault(name: string, thrown: unknown): void {
     const error = toSteleError(thrown);
     this.#failuresByName.set(name, (this.#failuresByName.get(name) ?? 0) + 1);

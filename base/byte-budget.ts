@@ -1,6 +1,6 @@
-// What the clients of this process make it hold, over all of its ports: replies that they have not taken, and
-// requests that have not arrived whole. A port takes from the budget what it holds and gives it back when it is
-// gone; while the budget is full, ports refuse what would be large (OVERLOADED), and hold less for each client.
+// The memory that clients make this process hold, over all its ports: unread replies and requests
+// that have not arrived completely. A port reserves what it holds and releases it later. While the
+// budget is full, ports refuse large requests (OVERLOADED) and hold less for each client.
 
 const MiB = 1024 * 1024;
 
@@ -16,16 +16,16 @@ export class ByteBudget {
     return this.usedBytes >= this.limitBytes;
   }
 
-  /** Takes `byteCount`, full or not; the returned function gives them back, once. */
-  take(byteCount: number): () => void {
+  /** Reserves `byteCount`, even beyond the limit. The returned function releases them, once. */
+  reserve(byteCount: number): () => void {
     this.usedBytes += byteCount;
-    let isTaken = true;
+    let isReserved = true;
     return () => {
-      if (isTaken) this.usedBytes -= byteCount;
-      isTaken = false;
+      if (isReserved) this.usedBytes -= byteCount;
+      isReserved = false;
     };
   }
 }
 
-/** The one of this process. */
+/** The budget of this process. */
 export const clientBytes = new ByteBudget(512 * MiB);

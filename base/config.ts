@@ -1,30 +1,30 @@
 // Settings: one schema per verb gives parsing, help text, validation and the TypeScript type.
 //
 // Sources, strongest first: flags, environment (STELE_ + the flag's name in capitals), stele.yaml,
-// defaults. What comes out is frozen, and each value knows where it came from (`stele config`).
+// defaults. The result is frozen, and each value records its source (`stele config`).
 
-import { checkAddress } from './address.ts';
+import { addressList } from './address.ts';
 import { SteleError } from './errors.ts';
 import { shorten } from './ids.ts';
 import { durationText, formatBytes, parseBytes, parseDurationMs } from './units.ts';
 
 type OptionKind =
-  'text' | 'flag' | 'count' | 'port' | 'address' | 'bytes' | 'duration' | 'choice' | 'list';
+  'text' | 'flag' | 'count' | 'port' | 'addresses' | 'bytes' | 'duration' | 'choice' | 'list';
 
 interface OptionMeta {
-  /** Without the dashes; default: the property's name in kebab case. */
+  /** Name without dashes. Default: the property's name in kebab case. */
   readonly flag?: string;
-  /** What stands for the value in the help text. */
+  /** Placeholder of the value in the help text. */
   readonly placeholder?: string;
   readonly secret?: boolean;
   readonly choices?: readonly string[];
   readonly min?: number;
   readonly max?: number;
-  /** The default as a person would write it (`16MiB`), where it differs from the value. */
+  /** The default as a person would write it (`16MiB`), if that differs from the value. */
   readonly defaultText?: string;
 }
 
-/** One option and, in its type, what its value is. */
+/** One option, with the type of its value. */
 export interface Option<Value> extends OptionMeta {
   readonly kind: OptionKind;
   readonly description: string;
@@ -48,12 +48,12 @@ export type SettingsOf<Options extends OptionSet> = {
 export type SettingsValues<Schema> =
   Schema extends SettingsSchema<infer Options> ? SettingsOf<Options> : never;
 
-/** The schema with these options, in this order. */
+/** A schema with these options, in this order. */
 export function settingsOf<Options extends OptionSet>(options: Options): SettingsSchema<Options> {
   return { options };
 }
 
-/** The schema with the options of both; where both have one, the second's counts. */
+/** A schema with the options of both. The second one's options win. */
 export function joinSettings<A extends OptionSet, B extends OptionSet>(
   first: SettingsSchema<A>,
   second: SettingsSchema<B>,
@@ -66,7 +66,7 @@ interface Bounds {
   readonly max: number;
 }
 
-/** Constructors of options, by what their value is. */
+/** Constructors of options, one per type of value. */
 export const option = {
   text: (description: string, defaultValue: string, more: OptionMeta = {}): Option<string> => ({
     kind: 'text',
@@ -100,14 +100,18 @@ export const option = {
     max: 65_535,
     ...more,
   }),
-  /** Where another process is, `HOST:PORT`; the value is as it was given. */
-  address: (description: string, defaultValue: string, more: OptionMeta = {}): Option<string> => ({
-    kind: 'address',
+  /** Addresses of other processes, `HOST:PORT[,HOST:PORT]...`. The value is the text as given. */
+  addresses: (
+    description: string,
+    defaultValue: string,
+    more: OptionMeta = {},
+  ): Option<string> => ({
+    kind: 'addresses',
     description,
     defaultValue,
     ...more,
   }),
-  /** A size such as `16MiB`; the value is in bytes. */
+  /** A size such as `16MiB`. The value is in bytes. */
   bytes: (
     description: string,
     defaultText: string,
@@ -121,7 +125,7 @@ export const option = {
     ...bounds,
     ...more,
   }),
-  /** A duration such as `10s`; the value is in milliseconds, and so is a number that is given as one. */
+  /** A duration such as `10s`. The value is in milliseconds; a number is taken as milliseconds. */
   duration: (
     description: string,
     defaultText: string,
@@ -141,7 +145,9 @@ export const option = {
     defaultValue: Choices[number],
     more: OptionMeta = {},
   ): Option<Choices[number]> => ({ kind: 'choice', description, choices, defaultValue, ...more }),
-  /** May be given several times; in the environment and in one flag, separated by commas. */
+  /**
+   * May be given several times. In the environment and within one flag, commas separate the items.
+   */
   list: (description: string, more: OptionMeta = {}): Option<string[]> => ({
     kind: 'list',
     description,
@@ -150,7 +156,7 @@ export const option = {
   }),
 };
 
-/** An option as the command line and `stele config` need it. */
+/** An option in the form that the command line and `stele config` need. */
 export interface OptionInfo extends Option<unknown> {
   readonly property: string;
   readonly flag: string;
@@ -165,7 +171,7 @@ export interface ResolvedSettings<T> {
 }
 
 export interface SettingInputs {
-  /** By property name; only what was given on the command line. Text, or already typed. */
+  /** Command-line flags by property name, as text or already typed. */
   readonly flags: Readonly<Record<string, unknown>>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The parsed stele.yaml, by flag name. */
@@ -182,8 +188,8 @@ export function optionsOf(schema: SettingsSchema): OptionInfo[] {
 }
 
 /**
- * Puts the sources together and checks every value. Throws INVALID_ARGUMENT that names the option
- * and the source it came from.
+ * Merges the sources and checks every value. Throws INVALID_ARGUMENT that names the option and the
+ * source of its value.
  */
 export function resolveSettings<Options extends OptionSet>(
   schema: SettingsSchema<Options>,
@@ -237,8 +243,8 @@ function parseKind(info: OptionInfo, raw: unknown): unknown {
     case 'count':
     case 'port':
       return parseInteger(raw);
-    case 'address':
-      return checkAddress(String(raw));
+    case 'addresses':
+      return addressList(String(raw)).join(',');
     case 'bytes':
       return typeof raw === 'number' ? raw : parseBytes(String(raw));
     case 'duration':
@@ -289,7 +295,7 @@ function checkBounds(info: OptionInfo, value: unknown): unknown {
   );
 }
 
-/** Refuses a stele.yaml key that no verb knows, with the nearest known one. */
+/** Refuses a stele.yaml key that no verb has, and suggests the nearest known one. */
 export function checkFileKeys(
   file: Readonly<Record<string, unknown>>,
   schemas: readonly SettingsSchema[],

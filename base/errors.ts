@@ -1,15 +1,15 @@
 // One error type for all of Stele, with a closed set of codes.
 //
-// ERROR_TABLE is the only place that says what a code becomes on each protocol; docs/errors.md is
-// checked against it by a test. A code never changes its meaning once released.
+// ERROR_TABLE alone defines how a code appears on each protocol. A test checks docs/errors.md
+// against it. A code never changes its meaning once released.
 
-/** How one code looks on every surface. `grpc` is the numeric gRPC status. */
+/** The representation of one code on every surface. `grpc` is the numeric gRPC status. */
 interface ErrorRow {
   readonly grpc: number;
   readonly http: number;
   /** First word of the RESP error reply. */
   readonly resp: string;
-  /** Whether the same request may succeed later without being changed. */
+  /** Whether the same request may succeed later without a change. */
   readonly retryable: boolean;
 }
 
@@ -58,13 +58,13 @@ export type ErrorCode = keyof typeof ERROR_TABLE;
 
 interface SteleErrorOptions {
   readonly cause?: unknown;
-  /** Overrides the table, e.g. an UNAVAILABLE that a caller must not repeat. */
+  /** Overrides the table, e.g. for an UNAVAILABLE that a caller must not repeat. */
   readonly retryable?: boolean;
 }
 
 /**
- * Every failure that Stele reports on purpose. `message` is one plain sentence that says what is
- * wrong, where, and what to do; it is shown to people as it stands.
+ * Every failure that Stele reports on purpose. `message` is one plain sentence for people: what is
+ * wrong, where, and what to do.
  */
 export class SteleError extends Error {
   override readonly name = 'SteleError';
@@ -78,7 +78,7 @@ export class SteleError extends Error {
   }
 }
 
-/** What reads of a suspended keyspace answer, everywhere. */
+/** The error of every read of a suspended keyspace. */
 export function suspendedError(keyspace: string): SteleError {
   return new SteleError(
     'SUSPENDED',
@@ -91,7 +91,7 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(ERROR_TABLE, text);
 }
 
-/** Any thrown thing as a SteleError; one that already is comes back unchanged. */
+/** Converts any thrown value to a SteleError with `code`. Returns a SteleError unchanged. */
 export function toSteleError(thrown: unknown, code: ErrorCode = 'INTERNAL'): SteleError {
   if (thrown instanceof SteleError) return thrown;
   const text = thrown instanceof Error ? thrown.message : String(thrown);

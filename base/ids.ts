@@ -1,20 +1,18 @@
-// Names and numbers with a meaning, branded so that one is never passed for another.
+// Names and numbers, branded so that one is never passed for another.
 //
-// Each has one function that makes it from outside input and says what is wrong with bad input.
+// For each there is one function that makes it from outside input and reports bad input.
 
 import { randomBytes } from 'node:crypto';
 import { SteleError } from './errors.ts';
 import { KEYSPACE_NAME_BYTES_MAX, SHARD_COUNT_MAX } from './limits.ts';
 
 declare const brand: unique symbol;
-type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
+export type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
 
 export type KeyspaceName = Branded<string, 'KeyspaceName'>;
 export type NodeId = Branded<string, 'NodeId'>;
-/** 16 hex digits that a keyspace has for life; also the name of its folder on a datanode. */
+/** 16 hex digits that identify a keyspace for life; also the name of its folder on a datanode. */
 export type KeyspaceUid = Branded<string, 'KeyspaceUid'>;
-/** What a segment is called (segment/name.ts); also the name of its file. */
-export type SegmentId = Branded<string, 'SegmentId'>;
 /** 1, 2, 3 ... within a keyspace. */
 export type Version = Branded<number, 'Version'>;
 /** One run of a datanode process: 16 random hex digits. */
@@ -22,7 +20,6 @@ export type Incarnation = Branded<string, 'Incarnation'>;
 
 const KEYSPACE_PATTERN = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 const UID_PATTERN = /^[0-9a-f]{16}$/;
-const SEGMENT_PATTERN = /^[0-9]{5}-[0-9a-f]{32}-[0-9a-f]{8}$/;
 const NODE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 
 /** A keyspace's name: letters, digits, `_`, `.` and `-`, at most 64, not starting with `.` or `-`. */
@@ -37,8 +34,9 @@ export function keyspaceName(text: string): KeyspaceName {
 }
 
 /**
- * As keyspaceName, for a keyspace that is to be made: not one of digits alone, which SELECT and `-n` take for
- * another keyspace's index. Those of earlier releases stay readable by their name everywhere else.
+ * Like keyspaceName, for a new keyspace: refuses names of digits alone, which SELECT and `-n` take
+ * for the index of a keyspace. Existing keyspaces with such names stay readable by name everywhere
+ * else.
  */
 export function newKeyspaceName(text: string): KeyspaceName {
   if (!/^[0-9]+$/.test(text)) return keyspaceName(text);
@@ -48,7 +46,10 @@ export function newKeyspaceName(text: string): KeyspaceName {
   );
 }
 
-/** The index that SELECT's argument is; undefined where it is a name. A number is always an index. */
+/**
+ * The keyspace index in an argument of SELECT; undefined if it is a name. A number is always an
+ * index.
+ */
 export function keyspaceIndex(nameOrIndex: string): number | undefined {
   return /^(?:0|[1-9][0-9]{0,8})$/.test(nameOrIndex) ? Number(nameOrIndex) : undefined;
 }
@@ -62,16 +63,10 @@ export function nodeId(text: string): NodeId {
   );
 }
 
-/** The uid of a keyspace as others send it: it becomes a part of paths. */
-export function keyspaceUidOf(text: string): KeyspaceUid {
+/** Validates a keyspace uid from outside. Uids become parts of paths. */
+export function parseKeyspaceUid(text: string): KeyspaceUid {
   if (UID_PATTERN.test(text)) return text as KeyspaceUid;
   throw new SteleError('INVALID_ARGUMENT', `'${shorten(text)}' is not the uid of a keyspace.`);
-}
-
-/** The id of a segment as others send it: it becomes a part of paths. */
-export function segmentIdOf(text: string): SegmentId {
-  if (SEGMENT_PATTERN.test(text)) return text as SegmentId;
-  throw new SteleError('INVALID_ARGUMENT', `'${shorten(text)}' is not the id of a segment.`);
 }
 
 /** A version number, from a number or its decimal text. */
@@ -86,7 +81,7 @@ export function version(input: number | string): Version {
   );
 }
 
-/** A shard's number from its decimal text; whether a cluster has so many is for its master to say. */
+/** Parses a shard number. Does not check it against the cluster's shard count; the master does. */
 export function shardNumber(text: string): number {
   if (/^[0-9]{1,5}$/.test(text) && Number(text) < SHARD_COUNT_MAX) return Number(text);
   throw new SteleError(
@@ -104,7 +99,7 @@ export function randomId(): string {
   return randomBytes(8).toString('hex');
 }
 
-/** At most `max` characters of what a user sent, safe to put into a message. */
+/** The first `max` characters of user input, without control characters, for use in messages. */
 export function shorten(text: string, max = 60): string {
   // eslint-disable-next-line no-control-regex -- control characters are what must not reach a terminal
   const printable = text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');

@@ -1,20 +1,20 @@
-// The bytes of a connection that are not consumed yet, in one piece.
+// The unconsumed bytes of a connection, in one contiguous piece.
 //
 //            at            end
-//   |consumed|unconsumed    |free (only in a buffer of our own)     |
+//   |consumed|unconsumed    |free (only in an owned buffer)         |
 //
-// A chunk that arrives while nothing is left over is used as it is, without a copy. Otherwise the
-// rest and the chunk are joined in a buffer of our own, which doubles: a message of n bytes costs
-// O(n) copying however it was cut. Memory is at most twice what was received and not consumed,
-// plus one chunk. Nothing is reserved for what a header merely announces.
+// A chunk that arrives while nothing is left over is used in place, without a copy. Otherwise the
+// rest and the chunk are joined in an owned buffer, which doubles: a message of n bytes costs O(n)
+// copying however it was split. Memory is at most twice the received and unconsumed bytes, plus one
+// chunk. Nothing is reserved for a size that a header merely announces.
 //
 // A chunk may be lent: then `keep` must be called before its owner uses it again.
 
 const EMPTY = Buffer.alloc(0);
-/** A buffer of our own above this size is given back when most of it is consumed. */
+/** An owned buffer above this size is shrunk when most of it is consumed. */
 const KEEP_BYTES_MAX = 1024 * 1024;
 
-/** Unconsumed bytes are `bytes[at .. end)`; the parser moves `at`. */
+/** Unconsumed bytes are `bytes[at .. end)`; the parser advances `at`. */
 export class InputBuffer {
   bytes: Buffer = EMPTY;
   at = 0;
@@ -23,20 +23,20 @@ export class InputBuffer {
   #lent = false;
   readonly #keepsConsumed: boolean;
 
-  /** With `keepsConsumed` bytes that were consumed are never overwritten: views of them stay right. */
+  /** With `keepsConsumed`, consumed bytes are never overwritten, so views of them stay valid. */
   constructor(keepsConsumed = false) {
     this.#keepsConsumed = keepsConsumed;
   }
 
-  /** Memory behind the unconsumed bytes. */
+  /** Size of the memory that holds the unconsumed bytes. */
   get heldBytes(): number {
     return this.#lent ? this.end - this.at : this.bytes.length;
   }
 
   /**
-   * Appends the first `byteCount` bytes of `chunk`, which now belongs to this buffer, or until `keep`
-   * if it is `lent`. Returns by how much the unconsumed bytes moved towards the front: every
-   * remembered offset shrinks by that.
+   * Appends the first `byteCount` bytes of `chunk`. The buffer then owns `chunk`, or, if it is
+   * `lent`, uses it until `keep`. Returns by how much the unconsumed bytes moved towards the front:
+   * the caller must reduce every offset it has stored by that.
    */
   push(chunk: Buffer, byteCount = chunk.length, lent = false): number {
     if (this.at === this.end) return this.#replace(chunk, byteCount, lent);
@@ -47,14 +47,17 @@ export class InputBuffer {
     return moved;
   }
 
-  /** Gives a lent chunk back; what is not consumed of it is copied. Returns the move, as `push` does. */
+  /** Releases a lent chunk after copying its unconsumed bytes. Returns the move, as `push` does. */
   keep(): number {
     if (!this.#lent) return 0;
     if (this.at === this.end) return this.#replace(EMPTY, 0, false);
     return this.#reallocate(this.end - this.at);
   }
 
-  /** Call when the parser has run dry: gives memory back. Returns the move, as `push` does. */
+  /**
+   * Releases excess memory. Call it when the parser needs more input. Returns the move, as `push`
+   * does.
+   */
   settle(): number {
     if (this.at === this.end) return this.#owned ? this.#replace(EMPTY, 0, false) : 0;
     const tooLarge = this.#owned && this.bytes.length > KEEP_BYTES_MAX;
@@ -74,7 +77,7 @@ export class InputBuffer {
 
   #makeRoom(moreBytes: number): number {
     const kept = this.end - this.at;
-    // Moving to the front is paid for by the bytes that were consumed since the last move.
+    // Moving to the front costs no more than the bytes that were consumed since the last move.
     const mayMove = this.#owned && !this.#keepsConsumed;
     const canMove = mayMove && kept <= this.at && kept + moreBytes <= this.bytes.length;
     if (!canMove) return this.#reallocate(2 * (kept + moreBytes));

@@ -1,12 +1,13 @@
-// Where log lines go: a descriptor whose reader may be slow, stuck or gone, and whose disk may be full. A line
-// is written, kept for a moment, or lost; it never throws, and never makes the process wait.
+// The destination of log lines: a descriptor whose reader may be slow, stuck or gone, and whose
+// disk may be full. A line is written, queued for a moment, or lost. Logging never throws and never
+// blocks.
 //
-//   write(line) -> queue (bounded) -> write(2) without waiting -> the descriptor
+//   write(line) -> queue (bounded) -> non-blocking write(2) -> the descriptor
 //                     |                    |
-//                     +-- full: lost       +-- EAGAIN: tried again soon   other errors: lost
+//                     +-- full: lost       +-- EAGAIN: retried soon   other errors: lost
 //
-// Invariants: lines come out whole and in order, as what a write has left over goes first; how many lines
-// were lost is in the next line that gets through, and in `lostLogLines`.
+// Invariants: lines come out complete and in order, because the rest of a partial write goes first;
+// the number of lost lines is in the next line that is written, and in `lostLogLines`.
 
 import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 
@@ -15,25 +16,25 @@ const RETRY_MS = 50;
 
 let lostTotal = 0;
 
-/** Lines of logs that this process could not write, since its start. */
+/** Log lines that this process could not write since its start. */
 export function lostLogLines(): number {
   return lostTotal;
 }
 
 export interface LogSinkOptions {
-  /** The line that tells of `count` lost lines; ends with a line feed. */
+  /** The line that reports `count` lost lines; must end with a line feed. */
   readonly lostLine: (count: number, reason: string) => string;
-  /** What a line becomes on its way out. */
+  /** Transforms a line before it is written. */
   readonly format?: (line: string) => string;
 }
 
-/** A destination for pino. Not owned: the descriptor is left open. */
+/** A destination for pino. Does not own the descriptor and leaves it open. */
 export class LogSink {
   readonly #descriptor: number;
   readonly #options: LogSinkOptions;
   #queue: Buffer[] = [];
   #queueBytes = 0;
-  /** What the last write has left of its line. */
+  /** The rest of a partially written line. */
   #rest: Buffer | undefined;
   #lost = 0;
   #lostReason = '';
@@ -67,7 +68,7 @@ export class LogSink {
     this.#lostReason = reason;
   }
 
-  /** Writes until the queue is empty, the descriptor takes nothing now, or a line is lost. */
+  /** Writes until the queue is empty, the descriptor would block, or a line is lost. */
   #flush(): void {
     while (this.#rest !== undefined || this.#queue.length > 0) {
       const isWritten = this.#rest === undefined ? this.#writeNext() : this.#writeRest(this.#rest);
@@ -103,7 +104,7 @@ export class LogSink {
     return true;
   }
 
-  /** Bytes written; undefined where nothing can be written now. */
+  /** The number of bytes written; undefined if the descriptor would block. */
   #tryWrite(bytes: Buffer): number | undefined {
     try {
       const written = writeSync(this.#descriptor, bytes);
@@ -117,7 +118,7 @@ export class LogSink {
     return undefined;
   }
 
-  /** Not kept for later: what failed once, as on a full disk, fails for minutes. */
+  /** Drops the queue: an error such as a full disk persists for minutes. */
   #loseAll(reason: string): void {
     for (const _ of this.#queue) this.#lose(reason);
     this.#queue = [];
@@ -138,9 +139,10 @@ export class LogSink {
 }
 
 /**
- * A descriptor for the same pipe or terminal that never waits. Opened again, as the mode belongs to the open
- * file, which other processes (a shell) share. A file never waits, and would lose its position. A socket
- * cannot be opened again: Node.js sets its mode when it makes a stream of it.
+ * A non-blocking descriptor for the same pipe or terminal. It is reopened because the mode belongs
+ * to the open file, which other processes (a shell) share. Files are not reopened: they never
+ * block, and would lose their position. Sockets cannot be: Node.js sets their mode when it makes a
+ * stream of them.
  */
 function withoutWaiting(descriptor: number): number {
   try {
@@ -152,7 +154,7 @@ function withoutWaiting(descriptor: number): number {
     if (fstatSync(again).ino === stat.ino) return again;
     closeSync(again);
   } catch {
-    // No /proc, or no right to open it: see above.
+    // No /proc, or no permission to open it: keep the descriptor.
   }
   return descriptor;
 }

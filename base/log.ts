@@ -1,4 +1,4 @@
-// Logs: pino, on stderr, as JSON lines or as text for people. stdout belongs to what a verb prints.
+// Logs: pino, on stderr, as JSON lines or as text for people. stdout is for the output of verbs.
 
 import { isatty } from 'node:tty';
 import { inspect } from 'node:util';
@@ -16,7 +16,9 @@ export type LogFormat = 'auto' | 'json' | 'text';
 const STDERR = 2;
 const LEVEL_WARN = 40;
 
-/** A logger on stderr; `name` is the role (`master`, `datanode` ...), `fields` go on every line. */
+/**
+ * A logger on stderr. `name` is the role (`master`, `datanode` ...); `fields` appear in every line.
+ */
 export function createLogger(
   name: string,
   { logLevel, logFormat }: { readonly logLevel: LogLevel; readonly logFormat: LogFormat },

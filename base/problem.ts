@@ -1,4 +1,5 @@
-// Errors as documents over HTTP: application/problem+json (RFC 9457) with Stele's code and the request's id.
+// Errors as HTTP documents: application/problem+json (RFC 9457) with Stele's code and the request
+// id.
 
 import { ERROR_TABLE, SteleError, toSteleError } from './errors.ts';
 import type { ErrorCode } from './errors.ts';
@@ -14,7 +15,7 @@ export interface Problem {
   readonly requestId: string;
 }
 
-/** The document that tells of `error`. `status` overrides that of ERROR_TABLE. */
+/** The document for `error`. `status` overrides the status in ERROR_TABLE. */
 export function problemOf(
   error: SteleError,
   requestId: string,
@@ -37,8 +38,9 @@ function titleOf(code: ErrorCode): string {
 }
 
 /**
- * Why a request without a Host header is refused (RFC 9112, 3.2); undefined for one that has it, or needs none. Node.js
- * would answer it without a word, so servers are told not to look (`requireHostHeader`).
+ * The error for a request without the Host header that HTTP/1.1 requires (RFC 9112, 3.2); undefined
+ * if the request is valid. Node.js would answer without a body, so servers disable its own check
+ * (`requireHostHeader`).
  */
 export function missingHost({ headers, httpVersion }: RequestForm): SteleError | undefined {
   if (headers.host !== undefined || httpVersion !== '1.1') return undefined;
@@ -48,7 +50,7 @@ export function missingHost({ headers, httpVersion }: RequestForm): SteleError |
   );
 }
 
-/** Of /readyz, on every process. */
+/** The error for an unknown scope of /readyz, on every process. */
 export function unknownScope(): SteleError {
   return new SteleError('INVALID_ARGUMENT', "The scope of /readyz is 'cluster', or left out.");
 }
@@ -58,7 +60,7 @@ interface RequestForm {
   readonly httpVersion: string;
 }
 
-/** A failure of fastify's own, or of a handler, as one of ours. */
+/** Converts an error of fastify or of a handler to a SteleError. */
 export function steleErrorOfRequest(thrown: unknown): SteleError {
   if (thrown instanceof SteleError || !(thrown instanceof Error)) return toSteleError(thrown);
   const status = 'statusCode' in thrown ? thrown.statusCode : undefined;

@@ -1,4 +1,4 @@
-// How many shards a cluster may have.
+// The limits on a cluster's number of shards.
 
 import { SteleError } from './errors.ts';
 import { SHARD_COUNT_MAX } from './limits.ts';

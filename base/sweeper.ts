@@ -1,69 +1,72 @@
-// A repeated check for what is overdue that does not take a pause of this process for silence of its peers.
+// A repeated check for overdue work that does not mistake a stall of this process for silence of
+// its peers.
 //
 //   timers            poll                          check
-//   timeout ────────▶ what has arrived is read ───▶ sweep
+//   timeout ────────▶ received data is read ──────▶ sweep
 //
-// The check runs after the I/O of its turn. A tick that comes late means that this process stood still
-// (garbage collection, SIGSTOP, a long turn): it is skipped, because one turn may not be enough to read all
-// that has arrived in the meantime.
+// The check runs after the I/O of its event-loop tick. A late timer means that this process stalled
+// (garbage collection, SIGSTOP, a long tick). That sweep is skipped, because one event-loop tick
+// may not be enough to read all that has arrived in the meantime.
 //
-// Invariant: of two ticks in a row at most one is skipped, so a process that is always busy sweeps, too.
+// Invariant: of two successive sweeps at most one is skipped, so a process that is always busy
+// sweeps, too.
 
-import { setImmediate } from 'node:timers';
-import { monotonicNowMs } from './clock.ts';
-import type { Clock } from './clock.ts';
+import { systemTime } from './clock.ts';
+import type { Cancel, Time } from './clock.ts';
 
-/** A tick that is late by more than this is skipped. */
+/** A sweep that is late by more than this is skipped. */
 const STALL_MS = 100;
 
 export interface SweeperOptions {
   readonly intervalMs: number;
-  /** Returns false when there is nothing left to watch: `ensure` begins anew. */
+  /** Returns false if there is nothing left to watch; `ensure` starts it again. */
   readonly sweep: (nowMs: number) => boolean;
-  /** Called in the place of `sweep` when this process stood still. */
+  /** Called instead of `sweep` after a stall of this process. */
   readonly onStall?: (nowMs: number) => void;
-  readonly nowMs?: Clock;
+  readonly time?: Time;
 }
 
 export class Sweeper {
   readonly #options: SweeperOptions;
-  readonly #nowMs: Clock;
-  #timer: NodeJS.Timeout | undefined;
-  #immediate: NodeJS.Immediate | undefined;
+  readonly #time: Time;
+  /** Cancels the next sweep. */
+  #cancel: Cancel | undefined;
   #dueAtMs = 0;
   #skipped = false;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
-    this.#nowMs = options.nowMs ?? monotonicNowMs;
+    this.#time = options.time ?? systemTime;
   }
 
-  /** Sweeps from now on, until `sweep` returns false or `stop` is called. Cheap when it does already. */
+  /**
+   * Sweeps from now on, until `sweep` returns false or `stop` is called. Cheap if already running.
+   */
   ensure(): void {
-    if (this.#timer === undefined) this.#plan();
+    if (this.#cancel === undefined) this.#plan();
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    clearImmediate(this.#immediate);
-    this.#timer = undefined;
+    this.#cancel?.();
+    this.#cancel = undefined;
   }
 
   #plan(): void {
-    this.#dueAtMs = this.#nowMs() + this.#options.intervalMs;
-    this.#timer = setTimeout(() => {
-      this.#immediate = setImmediate(() => this.#tick());
-    }, this.#options.intervalMs);
+    const { intervalMs } = this.#options;
+    this.#dueAtMs = this.#time.nowMs() + intervalMs;
+    this.#cancel = this.#time.after(intervalMs, () => {
+      this.#cancel = this.#time.soon(() => this.#tick());
+    });
   }
 
   #tick(): void {
-    const nowMs = this.#nowMs();
+    const nowMs = this.#time.nowMs();
     const isLate = nowMs - this.#dueAtMs > STALL_MS;
     this.#skipped = isLate && !this.#skipped;
     if (this.#skipped) this.#options.onStall?.(nowMs);
     const goesOn = this.#skipped || this.#options.sweep(nowMs);
-    if (this.#timer === undefined) return;
+    if (this.#cancel === undefined) return;
     if (goesOn) this.#plan();
-    else this.#timer = undefined;
+    else this.#cancel = undefined;
   }
 }

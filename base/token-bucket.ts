@@ -1,8 +1,8 @@
-// A rate that is kept on average, with a short burst allowed. Pure: the clock comes in.
+// A token bucket: a sustained rate with a short burst. Pure: time is an argument.
 //
-//     tokens   filled at the rate, up to the burst; taken ahead of time they are a debt, and who takes
-//              them waits until it is paid. So who comes first goes first, and no one is kept waiting
-//              for more than what was taken before him.
+// Tokens fill at the rate, up to the burst. `take` may drive the balance negative; its caller then
+// waits until the balance is back at zero. So callers are served in order, and each waits only for
+// what was taken before and by itself.
 
 /** Not safe to share between threads. */
 export class TokenBucket {
@@ -11,7 +11,7 @@ export class TokenBucket {
   #tokens: number;
   #filledAtMs: number;
 
-  /** `perSecond` and `burst` are above zero; the bucket is full at `nowMs`. */
+  /** `perSecond` and `burst` must be positive. The bucket is full at `nowMs`. */
   constructor(perSecond: number, burst: number, nowMs: number) {
     this.#perMs = perSecond / 1000;
     this.#burst = burst;
@@ -19,9 +19,12 @@ export class TokenBucket {
     this.#filledAtMs = nowMs;
   }
 
-  /** Takes `count` tokens; returns for how long the caller must wait before it uses them. */
+  /**
+   * Takes `count` tokens. Returns the time in milliseconds that the caller must wait before it uses
+   * them.
+   */
   take(count: number, nowMs: number): number {
-    // A clock that went back fills nothing.
+    // A clock that went back adds no tokens.
     const elapsedMs = Math.max(0, nowMs - this.#filledAtMs);
     this.#filledAtMs = Math.max(this.#filledAtMs, nowMs);
     this.#tokens = Math.min(this.#burst, this.#tokens + elapsedMs * this.#perMs) - count;

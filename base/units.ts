@@ -41,7 +41,10 @@ export function parseBytes(text: string): number {
   return parseWithUnit(text, BYTES_PER_UNIT, 'a size', '4096, 64KiB, 16MiB or 1.5GB');
 }
 
-/** `500ms`, `10s`, `2m`, `0` -> milliseconds. Only 0 needs no unit: any other number may mean seconds. */
+/**
+ * `500ms`, `10s`, `2m`, `0` -> milliseconds. Only 0 needs no unit: another bare number is
+ * ambiguous.
+ */
 export function parseDurationMs(text: string): number {
   const bare = text.trim();
   if (/^0+(?:[.]0+)?$/.test(bare)) return 0;
@@ -54,27 +57,29 @@ export function parseDurationMs(text: string): number {
   return parseWithUnit(text, MS_PER_UNIT, 'a duration', '250ms, 10s, 2m or 1h');
 }
 
-/** Milliseconds as `parseDurationMs` reads them, exactly: `1500ms`, `90s`, `2h`. */
+/**
+ * Formats milliseconds so that `parseDurationMs` reads them back exactly: `1500ms`, `90s`, `2h`.
+ */
 export function durationText(durationMs: number): string {
   return inLargestUnit(durationMs, MS_PER_UNIT);
 }
 
-/** Bytes as `parseBytes` reads them, exactly: `1000`, `64KiB`, `3GiB`. */
+/** Formats bytes so that `parseBytes` reads them back exactly: `1000`, `64KiB`, `3GiB`. */
 export function bytesText(byteCount: number): string {
   return inLargestUnit(byteCount, BINARY_UNITS);
 }
 
-/** `units` from the smallest to the largest. */
+/** `units` in ascending order. */
 function inLargestUnit(value: number, units: ReadonlyMap<string, number>): string {
   if (value === 0) return '0';
   const fitting = [...units].findLast(([, factor]) => value % factor === 0);
   return fitting === undefined ? String(value) : `${value / fitting[1]}${fitting[0]}`;
 }
 
-/** `20%`, `0.5%` -> a fraction (0.2, 0.005). The sign must be there: 20 may mean anything. */
+/** `20%`, `0.5%` -> a fraction (0.2, 0.005). The sign is required: a bare 20 is ambiguous. */
 export function parsePercent(text: string): number {
   const match = /^([0-9]+(?:[.][0-9]+)?) ?%$/.exec(text.trim());
-  // Divided last: 7 / 100 is nearer to 7% than 0.01 * 7.
+  // Division comes last: 7 / 100 is nearer to 7% than 0.01 * 7.
   if (match !== null) return Number(match[1]) / 100;
   throw new SteleError(
     'INVALID_ARGUMENT',

@@ -1,13 +1,16 @@
-// What all verbs that talk to a running cluster have in common: how it is reached, how long to
-// wait, and the form of what they print.
+// The settings of all verbs that talk to a running cluster: its address, the timeout, and the output
+// format.
 
 import { option } from '../base/config.ts';
 
 const TIMEOUT_MS_MAX = 600_000;
 
-export const masterOption = option.address('gRPC address of the master', '127.0.0.1:8400');
+export const masterOption = option.addresses(
+  'gRPC address of the master; of several masters, all, with commas',
+  '127.0.0.1:8400',
+);
 
-/** For verbs that do something. */
+/** For verbs that change something. */
 export const clientOptions = {
   master: masterOption,
   timeout: option.duration('how long to wait for the answer', '10s', {

@@ -1,5 +1,5 @@
-// The edges of the process of a command: its streams, its exit code, and what to do with an error that nobody
-// caught. Everything else is in program.ts.
+// The process around a command: its streams, its exit code, and what happens to an uncaught error.
+// Everything else is in program.ts.
 
 import { SteleError } from '../base/errors.ts';
 import { EXIT_FAILED, EXIT_OK, reportError } from './exit.ts';
@@ -19,16 +19,19 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 }
 
 const code = await runCommandLine(process.argv.slice(2), output, process.env);
-// What is left of a log is written at the exit, as far as it can be.
+// The rest of a log is written at the exit, as far as possible.
 if (output.isLog) process.exit(code);
-// Written out before the exit: a pipe may take its time.
+// Flushed before the exit, because a pipe may be slow.
 process.stdout.write('', (failure) => {
   if (failure === null || failure === undefined) process.exit(code);
-  // The reason comes with the event above, if it has not come yet.
+  // The event above reports the reason, if it has not yet.
   setImmediate(() => process.exit(EXIT_FAILED));
 });
 
-/** The reader of a pipe may have gone (`stele shards | head`): that is no error of ours. */
+/**
+ * Handles a failure of stdout. If the reader of a pipe has closed it (`stele shards | head`), that is not
+ * an error.
+ */
 function stdoutFailed(error: NodeJS.ErrnoException): number {
   if (error.code === 'EPIPE') return EXIT_OK;
   const text = `The output cannot be written (${error.code ?? error.message}); make room for it, or write it elsewhere.`;

@@ -1,10 +1,10 @@
-// How a command ends: exit codes, and the one sentence that says what went wrong.
+// How a command ends: exit codes, and the sentence that says what went wrong.
 //
-//   0 ok | 1 failed | 2 wrong usage, or input that cannot be understood without being told how
+//   0 ok | 1 failed | 2 wrong usage, or input that needs a flag to be understood
 //   3 a gate refused the version | 4 not reachable or not ready | 5 not allowed
 //   129 hung up (SIGHUP) | 130 interrupted (SIGINT) | 143 terminated (SIGTERM)
 //
-// A stack trace is for us, not for users: STELE_DEBUG=1 shows it.
+// A stack trace is for developers: STELE_DEBUG=1 shows it.
 
 import { constants } from 'node:os';
 import { SteleError } from '../base/errors.ts';
@@ -19,7 +19,7 @@ export const EXIT_USAGE = 2;
 export const INTERRUPT_SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
 export type InterruptSignal = (typeof INTERRUPT_SIGNALS)[number];
 
-/** 129, 130 or 143, as shells have it: 128 + the signal's number. */
+/** 129, 130 or 143, as in shells: 128 + the signal's number. */
 export function exitCodeOfSignal(signal: InterruptSignal): number {
   return 128 + constants.signals[signal];
 }
@@ -28,7 +28,7 @@ export const EXIT_GATE = 3;
 export const EXIT_NOT_READY = 4;
 const EXIT_NOT_ALLOWED = 5;
 
-/** Codes whose exit code tells a script what to do next; every other code is EXIT_FAILED. */
+/** Codes whose exit code tells a script how to continue; every other code is EXIT_FAILED. */
 const EXIT_CODES: ReadonlyMap<ErrorCode, number> = new Map([
   ['INVALID_ARGUMENT', EXIT_USAGE],
   ['INPUT_AMBIGUOUS', EXIT_USAGE],
@@ -43,7 +43,7 @@ const EXIT_CODES: ReadonlyMap<ErrorCode, number> = new Map([
   ['CANCELLED', exitCodeOfSignal('SIGINT')],
 ]);
 
-/** The exit code for any thrown thing. */
+/** The exit code for any thrown value. */
 export function exitCodeOfError(thrown: unknown): number {
   const code = thrown instanceof SteleError ? EXIT_CODES.get(thrown.code) : undefined;
   return code ?? EXIT_FAILED;
@@ -51,7 +51,7 @@ export function exitCodeOfError(thrown: unknown): number {
 
 const MESSAGE_CHARACTERS_MAX = 2000;
 
-/** The sentence for any thrown thing; an error that is not ours is called internal. */
+/** The sentence for any thrown value; one that is not a SteleError is called internal. */
 export function sentenceOf(thrown: unknown): string {
   if (thrown instanceof SteleError && thrown.code !== 'INTERNAL') {
     return shorten(thrown.message, MESSAGE_CHARACTERS_MAX);
@@ -62,8 +62,8 @@ export function sentenceOf(thrown: unknown): string {
 }
 
 /**
- * Writes the error to stderr: as a sentence, or with `asJson` as `{"error":{"code","message"}}` on one line;
- * under STELE_DEBUG with its stack. Returns the exit code.
+ * Writes the error to stderr: as a sentence, or with `asJson` as `{"error":{"code","message"}}` on one
+ * line, with its stack under STELE_DEBUG. Returns the exit code.
  */
 export function reportError(
   output: Output,
@@ -81,7 +81,7 @@ export function reportError(
   return exitCodeOfError(thrown);
 }
 
-/** Paths that are not absolute begin at the current folder, which may have been deleted. */
+/** Whether the error comes from a deleted current folder, which relative paths need. */
 function isFolderGone(thrown: unknown): boolean {
   const cause = thrown instanceof SteleError ? thrown.cause : thrown;
   return cause instanceof Error && 'syscall' in cause && cause.syscall === 'uv_cwd';
@@ -93,13 +93,13 @@ function folderGone(cause: unknown): SteleError {
   return new SteleError('INPUT_NOT_FOUND', text, { cause });
 }
 
-/** What stderr holds of an error under `-o json`. */
+/** The line on stderr for an error under `-o json`. */
 export function errorJson(code: ErrorCode, message: string, stack?: string): string {
   return JSON.stringify({ error: { code, message, stack } });
 }
 
 /**
- * Writes what is worth knowing and no error to stderr: as a sentence, or with `asJson` as
+ * Writes a notice, which is not an error, to stderr: as a sentence, or with `asJson` as
  * `{"notice":{"message"}}` on one line, so that all of stderr can be parsed.
  */
 export function reportNotice(output: Output, sentence: string, asJson: boolean): void {

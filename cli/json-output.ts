@@ -1,8 +1,8 @@
-// What `-o json` prints: one line, with snake_case names as over HTTP.
+// The output of `-o json`: one line, with snake_case names as over HTTP.
 
 import type { Output } from './output.ts';
 
-/** `value` as one line of JSON; names in camelCase become snake_case at every depth. */
+/** `value` as one line of JSON; camelCase names become snake_case at every depth. */
 export function toJson(value: unknown): string {
   return JSON.stringify(anySnakeCased(value));
 }
@@ -12,7 +12,7 @@ export function printJson(output: Output, value: unknown): void {
   output.line(toJson(value));
 }
 
-/** A copy of `value` with snake_case names; members that are undefined are left out, as JSON does. */
+/** A copy of `value` with snake_case names; undefined members are left out, as in JSON. */
 export function snakeCased(value: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(value).map(([name, inner]) => [snakeCase(name), anySnakeCased(inner)]),

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-// The `stele` command: looks whether this Node.js can run it before anything is loaded that an old one lacks
-// (a static import would be loaded first), then everything else is in command-process.ts.
+// The `stele` command. It checks that this Node.js is recent enough before anything else is loaded (a
+// static import would be loaded first), and leaves the rest to command-process.ts.
 
-/** The oldest release in which all is there, of each line that is not too old as a whole. */
+/** The oldest release that has everything, for each supported line. */
 const OLDEST_MINORS: ReadonlyMap<number, number> = new Map([
   [20, 19],
   [22, 2],

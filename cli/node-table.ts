@@ -1,12 +1,12 @@
-// Datanodes as `stele nodes` and `stele status` show them.
+// The table of datanodes in `stele nodes` and `stele status`.
 
 import { formatBytes, formatDuration } from '../base/units.ts';
 import type { NodeSummary } from '../proto/gen/stele/v1/cluster.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { Output } from './output.ts';
-import { formatCount, formatTable } from './table.ts';
+import { formatCount, formatTable } from './text-table.ts';
 import { nodeStateWord } from '../proto/view-words.ts';
-import { hostPort } from './words.ts';
+import { hostAndPort } from '../base/address.ts';
 
 const COLUMNS = [
   { title: 'NODE' },
@@ -36,7 +36,7 @@ function toCells(output: Output, summary: NodeSummary): string[] {
     stateCell(output, summary),
     zone === '' ? '-' : zone,
     String(summary.weight),
-    address === undefined ? '-' : hostPort(address.host, address.respPort),
+    address === undefined ? '-' : hostAndPort(address.host, address.respPort),
     String(summary.replicas),
     formatBytes(summary.segmentBytes),
     formatBytes(summary.residentBytes),

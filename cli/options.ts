@@ -1,7 +1,7 @@
-// Settings schema <-> commander: each option of a schema becomes a flag with its help text, and
-// what was given on the command line comes back by property name, unparsed (resolveSettings parses).
+// Maps a settings schema to commander: each option of a schema becomes a flag with its help text, and the
+// values from the command line come back by property name, unparsed (resolveSettings parses them).
 //
-//   flag, default false   --x           (and --no-x, unlisted, against the environment)
+//   flag, default false   --x           (and --no-x, unlisted, to override the environment)
 //   flag, default true    --no-x        (and --x, unlisted)
 //   flag called no-x      --no-x        the property is true when it is given
 //   list                  --x a --x b
@@ -54,8 +54,8 @@ function placeholderOf(info: OptionInfo): string {
       return 'time';
     case 'port':
       return 'port';
-    case 'address':
-      return 'host:port';
+    case 'addresses':
+      return 'host:port,...';
     case 'text':
     case 'list':
     case 'flag':
@@ -73,7 +73,7 @@ function defaultTextOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** What was given on the command line, by property name. */
+/** The values from the command line, by property name. */
 export function givenFlags(
   command: Command,
   infos: readonly OptionInfo[],

@@ -1,6 +1,6 @@
-// Where a verb writes: results to stdout, words for people to stderr.
+// The output of a verb: results to stdout, messages for people to stderr.
 //
-// Colour only where a person sees it: on a terminal, and without NO_COLOR (https://no-color.org).
+// Colour is only used on a terminal, and not with NO_COLOR (https://no-color.org).
 
 import { LogSink } from '../base/log-sink.ts';
 
@@ -9,18 +9,21 @@ export interface Output {
   /** Whether stdout is a terminal. */
   readonly isTerminal: boolean;
   readonly errorIsTerminal: boolean;
-  /** Width of the terminal that stderr is; 80 where there is none. */
+  /** Width of stderr's terminal; 80 if there is none. */
   readonly columns: () => number;
   readonly paint: (style: Style, text: string) => string;
   write(text: string | Uint8Array): void;
   line(text: string): void;
   errorWrite(text: string): void;
   errorLine(text: string): void;
-  /** From here on stdout is a log: a line that cannot be written is lost and counted, and no error. */
+  /**
+   * Declares stdout a log from now on: a line that cannot be written is dropped and counted, and is not an
+   * error.
+   */
   beginLog?(): void;
 }
 
-/** Knows whether what it writes is a result, which must not be lost. */
+/** Also knows whether its output is a log, or a result that must not be lost. */
 export interface ProcessOutput extends Output {
   readonly isLog: boolean;
 }
@@ -35,13 +38,13 @@ const CODES: Readonly<Record<Style, readonly [number, number]>> = {
   yellow: [33, 39],
 };
 
-/** `text` in a style of ANSI terminals. */
+/** `text` in an ANSI terminal style. */
 export function paintAnsi(style: Style, text: string): string {
   const [on, off] = CODES[style];
   return `\u001B[${on}m${text}\u001B[${off}m`;
 }
 
-/** The process's own streams. */
+/** The streams of the process. */
 export function processOutput(environment: Readonly<NodeJS.ProcessEnv>): ProcessOutput {
   const { stdout, stderr } = process;
   const noColour = (environment['NO_COLOR'] ?? '') !== '' || environment['TERM'] === 'dumb';

@@ -1,15 +1,15 @@
-// The command line as a whole: finds the verb, loads it alone, parses its flags, resolves its
-// settings from all sources, runs it, and turns whatever happens into an exit code.
+// The command line as a whole: finds the verb, loads only that, parses its flags, resolves its settings
+// from all sources, runs it, and maps the outcome to an exit code.
 //
-// commander knows the names of all verbs (for help and suggestions) but the options of one only:
-// loading every verb would take longer than most verbs run.
+// commander knows the names of all verbs (for help and suggestions) but the options of only one: loading
+// every verb would take longer than most verbs run.
 
 import { Command, CommanderError } from 'commander';
-import { STELE_VERSION } from '../base/build-version.ts';
+import { STELE_VERSION } from '../base/process/build-version.ts';
 import { checkFileKeys, option, optionsOf, resolveSettings, settingsOf } from '../base/config.ts';
 import type { OptionInfo, OptionSet, SettingsSchema } from '../base/config.ts';
 import { SteleError } from '../base/errors.ts';
-import { giveWay } from '../base/give-way.ts';
+import { lowerPriority } from '../base/process/low-priority.ts';
 import { shorten } from '../base/ids.ts';
 import type { LogLevel } from '../base/log.ts';
 import { errorJson, EXIT_OK, EXIT_USAGE, reportError, reportNotice } from './exit.ts';
@@ -21,7 +21,7 @@ import { nearSuggestions } from './suggestions.ts';
 import type { Verb } from './verb.ts';
 import { loadAllVerbs, VERBS } from './verbs.ts';
 
-// Said again here because base/log.ts brings the logger with it, which most verbs never load.
+// Repeated here because base/log.ts imports the logger, which most verbs never load.
 const LOG_LEVELS = [
   'fatal',
   'error',
@@ -32,7 +32,7 @@ const LOG_LEVELS = [
   'silent',
 ] as const satisfies readonly LogLevel[];
 
-/** The options that every verb has; the level of logs differs by verb. */
+/** The options that every verb has; the default log level differs by verb. */
 function globalSettings(logLevel: LogLevel) {
   return settingsOf({
     config: option.optionalText('the settings file (default: stele.yaml, if there is one)', {
@@ -58,8 +58,8 @@ export async function runCommandLine(
   const asJson = wantsJson(words, environment);
   try {
     const entry = VERBS.get(chosenWord(words) ?? '');
-    // Before the rest is loaded: what comes up later inherits it.
-    if (entry?.givesWay === true) giveWay();
+    // Set before the rest is loaded, because threads and processes inherit it.
+    if (entry?.givesWay === true) lowerPriority();
     const verb = await entry?.load();
     const program = buildProgram(verb, output, asJson);
     if (words.length === 0) {
@@ -72,23 +72,23 @@ export async function runCommandLine(
     if (verb === undefined || command === undefined) return EXIT_OK;
     return await runVerb(verb, command, output, environment, asJson);
   } catch (thrown) {
-    // commander has said its sentence already; help and --version come this way with code 0.
+    // commander has already written its sentence; help and --version also end here, with code 0.
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
     return reportError(output, thrown, environment, asJson);
   }
 }
 
-/** `stele help nosuch`: commander would print the general help. */
+/** Throws for `stele help nosuch`, for which commander would print the general help. */
 function refuseUnknownTopic(words: readonly string[]): void {
   const [first, topic] = words;
   if (first !== 'help' || topic === undefined || topic.startsWith('-') || VERBS.has(topic)) return;
   throw new SteleError(
     'INVALID_ARGUMENT',
-    `There is no verb '${shorten(topic)}'; \`stele --help\` lists them all.`,
+    `There is no verb '${shorten(topic)}'; \`stele --help\` lists all verbs.`,
   );
 }
 
-/** `stele nosuch --help`: commander would print the general help. */
+/** Removes --help from `stele nosuch --help`, for which commander would print the general help. */
 function parsedWords(words: readonly string[]): string[] {
   const chosen = chosenWord(words);
   const isStranger = chosen !== undefined && !VERBS.has(chosen);
@@ -96,7 +96,7 @@ function parsedWords(words: readonly string[]): string[] {
   return isStranger && asksHelp ? [chosen] : [...words];
 }
 
-/** The verb's name: the first word that is neither a global option nor `help`. */
+/** The name of the verb: the first word that is neither a global option nor `help`. */
 function chosenWord(words: readonly string[]): string | undefined {
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
@@ -122,9 +122,9 @@ function buildProgram(chosen: Verb | undefined, output: Output, asJson: boolean)
   addOptions(program, optionsOf(globalSettings('warn')));
   for (const [name, entry] of VERBS) {
     const command = program.command(name).description(entry.summary);
-    // `stele cli -h HOST` is redis-cli's spelling.
+    // `stele cli -h HOST` is the syntax of redis-cli.
     command.helpOption(name === 'cli' ? '--help' : '-h, --help', 'explain this verb');
-    // The verb runs after parsing; an action is what makes commander check its operands.
+    // The verb runs after parsing; the action only makes commander check the operands.
     command.action(() => undefined);
     if (chosen?.name === name) defineCommand(command, chosen);
   }
@@ -150,14 +150,14 @@ function defineCommand(command: Command, verb: Verb): void {
   command.addHelpText('after', `\nExamples:\n${verb.examples.map((one) => `  ${one}`).join('\n')}`);
 }
 
-/** The global options, but for those that the verb has itself. */
+/** The global options, except for those that the verb has itself. */
 function globalOptionsBeside(verb: Verb): OptionInfo[] {
   const own = new Set(optionsOf(verb.schema).map((info) => info.flag));
   const global = optionsOf(globalSettings(verb.logLevel ?? 'warn'));
   return global.filter((info) => !own.has(info.flag));
 }
 
-/** commander's `error: ...` as one sentence with the next step, or as an error in JSON. */
+/** Turns commander's `error: ...` into one sentence with the next step, or into an error in JSON. */
 function usageError(text: string, chosen: Verb | undefined, asJson: boolean): string {
   const oneLine = text
     .trim()
@@ -170,8 +170,8 @@ function usageError(text: string, chosen: Verb | undefined, asJson: boolean): st
 }
 
 /**
- * Whether errors are to be JSON: `-o json` in any of its forms, before anything is parsed, because what fails
- * may be the parsing.
+ * Whether errors must be JSON: looks for `-o json` in any of its forms before anything is parsed, because
+ * parsing itself may fail.
  */
 function wantsJson(words: readonly string[], environment: Readonly<NodeJS.ProcessEnv>): boolean {
   const given = words.findLastIndex((word) => /^(?:-o|--output)(?:=|$)|^-ojson$/.test(word));
@@ -218,7 +218,10 @@ async function runVerb(
   return verb.run({ operands: command.args, settings, global, output });
 }
 
-/** A key of stele.yaml is right if any verb knows it; only with a file are all verbs loaded. */
+/**
+ * Checks the keys of stele.yaml: each must be known to some verb. Only if there is a file are all verbs
+ * loaded.
+ */
 async function checkFile(file: SettingsFile): Promise<void> {
   if (file.path === undefined) return;
   const verbs = await loadAllVerbs();

@@ -1,10 +1,9 @@
-// A rolling restart: every datanode is ended and comes back, one at a time, and only while the cluster
-// is GREEN without it being missed.
+// A rolling restart: restarts the datanodes one at a time, each only while the cluster is GREEN.
 //
-//   wait for GREEN -> restart a -> a serves again, another run of it -> wait for GREEN -> restart b ...
+//   wait for GREEN -> restart a -> a serves again, as another incarnation -> wait for GREEN -> restart b ...
 //
-// Nothing of it is kept anywhere: interrupted at any point, the cluster is as it is, and the datanode that was
-// restarted comes back by itself. They go by their names, so the one after which to go on says it all.
+// No state is stored: if it is interrupted, the cluster is as it is, and the datanode that was being
+// restarted comes back by itself. The order is that of the names, so the last name suffices to continue.
 
 import { monotonicNowMs, sleep } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
@@ -21,18 +20,18 @@ const TELL_MS = 5_000;
 type RestartAdmin = Pick<Admin, 'getHealth' | 'listKeyspaces' | 'listNodes' | 'restartNode'>;
 
 export interface RestartOptions {
-  /** For each datanode: to be back, and for the cluster to be GREEN again. */
+  /** Time limit per datanode to be back, and per wait for the cluster to be GREEN. */
   readonly deadlineMs: number;
-  /** Also where a keyspace has one copy only, whose reads fail meanwhile. */
+  /** Also restart if a keyspace has only one copy, whose reads fail in the meantime. */
   readonly force: boolean;
-  /** Those up to this one were restarted before; empty: none. */
+  /** The last datanode that was already restarted; empty: none. */
   readonly after: string;
-  readonly tell: (line: string) => void;
+  readonly report: (line: string) => void;
 }
 
 /**
- * Returns how many were restarted. Throws CONFLICT and DEADLINE_EXCEEDED, with what it waited for and how to
- * go on, and NODE_NOT_FOUND where there is no datanode to go on after.
+ * Returns the number of restarted datanodes. Throws CONFLICT and DEADLINE_EXCEEDED, which say what was
+ * awaited and how to continue, and NODE_NOT_FOUND if `after` is not a datanode.
  */
 export async function restartAll(admin: RestartAdmin, options: RestartOptions): Promise<number> {
   if (!options.force) await refuseSingleCopies(admin);
@@ -49,7 +48,7 @@ export async function restartAll(admin: RestartAdmin, options: RestartOptions): 
     await untilBack(admin, { ...options, after }, id, before);
     const tookMs = monotonicNowMs() - startedAtMs;
     const count = `${all.indexOf(id) + 1} of ${all.length}`;
-    options.tell(`${id} is back after ${formatDuration(tookMs)} (${count})`);
+    options.report(`${id} is back after ${formatDuration(tookMs)} (${count})`);
   }
   await untilGreen(admin, { ...options, after }, 'after the last one');
   return ids.length;
@@ -59,7 +58,7 @@ function idsAfter(all: readonly string[], after: string): readonly string[] {
   if (after === '' || all.includes(after)) return all.filter((id) => id > after);
   throw new SteleError(
     'NODE_NOT_FOUND',
-    `There is no datanode ${shorten(after)} to go on after; there are ${all.join(', ')}.`,
+    `There is no datanode ${shorten(after)} to continue after; there are ${all.join(', ')}.`,
   );
 }
 
@@ -89,7 +88,10 @@ async function runOf(admin: RestartAdmin, id: string): Promise<string> {
   const { nodes } = await admin.listNodes();
   const found = nodes.find(({ node }) => node?.id === id)?.node;
   if (found !== undefined) return found.incarnation;
-  throw new SteleError('NODE_NOT_FOUND', `Datanode ${id} was removed meanwhile; run this again.`);
+  throw new SteleError(
+    'NODE_NOT_FOUND',
+    `Datanode ${id} was removed in the meantime; run this again.`,
+  );
 }
 
 function untilGreen(admin: RestartAdmin, options: RestartOptions, when: string): Promise<void> {
@@ -124,9 +126,9 @@ function stateOf({ node, progress }: NodeSummary): string {
   return `${node.id} (${nodeStateWord(node.state).toLowerCase()}${done})`;
 }
 
-/** `look` says what is waited for; undefined: it has come. */
+/** Polls until `look`, which describes what is awaited, returns undefined. */
 async function waitFor(
-  { after, deadlineMs, tell }: RestartOptions,
+  { after, deadlineMs, report }: RestartOptions,
   look: () => Promise<string | undefined>,
 ): Promise<void> {
   const startedAtMs = monotonicNowMs();
@@ -143,7 +145,7 @@ async function waitFor(
     }
     if (nowMs - toldAtMs >= TELL_MS) {
       toldAtMs = nowMs;
-      tell(`waiting for ${waiting}`);
+      report(`waiting for ${waiting}`);
     }
     await sleep(LOOK_MS);
   }

@@ -1,13 +1,14 @@
-// A role as a process of its own: starts it, tells where it listens, ends it on a signal.
+// Runs a role as a process: starts it, reports where it listens, stops it on a signal.
 //
 //   on a terminal, in a unit      one line on stdout:  datanode node-0 pid 123 http ... resp ... grpc ...
 //   under `stele up` (IPC)        a message to the supervisor instead:  {type: 'listening' | 'failed', ...}
 //
-// SIGTERM or SIGINT: unready, drain, close, exit 0 within 10 s; a second one exits at once. SIGHUP (the terminal
-// is gone) does the same and exits with 129. Under a supervisor the terminal's SIGINT and SIGHUP are its
-// business (they reach the whole group), and a second SIGTERM changes nothing: the supervisor has
-// SIGKILL. When the supervisor is gone, so are we: within 10 s, whatever we were at. It may have gone before
-// this file was loaded, and then no event says so: the channel is closed already.
+// SIGTERM or SIGINT: become unready, drain, close, exit 0 within 10 s; a second one exits at once. SIGHUP
+// (the terminal is gone) does the same and exits with 129. Under a supervisor, the terminal's SIGINT and
+// SIGHUP are left to it (they reach the whole process group), and a second SIGTERM has no effect, because
+// the supervisor has SIGKILL. If the supervisor dies, the process ends within 10 s, whatever it is doing.
+// The supervisor may have died before this file was loaded; then there is no event, but the channel is
+// already closed.
 
 import type { Logger } from '../base/log.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
@@ -24,7 +25,7 @@ import type { InterruptSignal } from './exit.ts';
 import type { Output } from './output.ts';
 import { SUPERVISED_VARIABLE } from './up/child-messages.ts';
 import type { ChildMessage } from './up/child-messages.ts';
-import { hostPort } from './words.ts';
+import { hostAndPort } from '../base/address.ts';
 
 const CLOSE_MS_MAX = 10_000;
 
@@ -32,12 +33,12 @@ export interface RunningRole {
   /** `master`, `datanode node-0`. */
   readonly title: string;
   readonly address: NodeAddress;
-  /** Resolves when the role can go on no longer: it is closed, and the process ends with this error. */
+  /** Resolves if the role cannot continue: it is closed, and the process ends with this error. */
   readonly failed?: Promise<Error>;
   close(): Promise<void>;
 }
 
-/** Starts the role, runs it until a signal comes, closes it; returns the exit code. */
+/** Starts the role, runs it until a signal comes, and closes it; returns the exit code. */
 export async function runRole(
   start: () => Promise<RunningRole>,
   output: Output,
@@ -51,10 +52,10 @@ export async function runRole(
     role = await start();
   } catch (thrown) {
     if (!supervised) throw thrown;
-    await tell({ type: 'failed', sentence: sentenceOf(thrown), code: codeOf(thrown) });
+    await report({ type: 'failed', sentence: sentenceOf(thrown), code: codeOf(thrown) });
     return exitCodeOfError(thrown);
   }
-  if (supervised) await tell({ type: 'listening', address: role.address });
+  if (supervised) await report({ type: 'listening', address: role.address });
   else output.line(addressLine(role.title, process.pid, role.address));
   const why = await Promise.race([stopped, role.failed ?? stopped]);
   if (why instanceof Error) {
@@ -67,10 +68,10 @@ export async function runRole(
   return code === EXIT_OK && why === 'SIGHUP' ? exitCodeOfSignal(why) : code;
 }
 
-/** With its stack, whatever the settings: nobody will see it again. main.ts ends the process. */
+/** Logs an uncaught error with its stack, whatever the settings. main.ts ends the process. */
 function logUncaught(log: Logger): void {
   const logError = (thrown: unknown): void =>
-    log.fatal({ err: thrown }, 'nobody has caught this error; the process ends');
+    log.fatal({ err: thrown }, 'uncaught error; the process ends');
   process.prependListener('uncaughtException', logError);
   process.prependListener('unhandledRejection', logError);
 }
@@ -78,10 +79,10 @@ function logUncaught(log: Logger): void {
 /** `datanode node-0 pid 123 http 127.0.0.1:9001 resp 127.0.0.1:7380 grpc 127.0.0.1:8401` */
 export function addressLine(title: string, pid: number, address: NodeAddress): string {
   const { host } = address;
-  return `${title} pid ${pid} http ${hostPort(host, address.httpPort)} resp ${hostPort(host, address.respPort)} grpc ${hostPort(host, address.grpcPort)}`;
+  return `${title} pid ${pid} http ${hostAndPort(host, address.httpPort)} resp ${hostAndPort(host, address.respPort)} grpc ${hostAndPort(host, address.grpcPort)}`;
 }
 
-/** Resolves to why: a signal's name, or a sentence. */
+/** Resolves to the reason: a signal's name, or a sentence. */
 function watchForStop(supervised: boolean): Promise<string> {
   return new Promise((resolve) => {
     let signals = 0;
@@ -93,7 +94,7 @@ function watchForStop(supervised: boolean): Promise<string> {
     for (const signal of INTERRUPT_SIGNALS) process.on(signal, onSignal);
     if (!supervised) return;
     const onGone = (): void => {
-      // A start or a close that hangs has nobody left to kill it.
+      // No supervisor is left to kill a start or a close that hangs.
       setTimeout(() => process.exit(EXIT_FAILED), CLOSE_MS_MAX).unref();
       resolve('the supervisor is gone');
     };
@@ -112,9 +113,9 @@ async function closeInTime(role: RunningRole, log: Logger): Promise<number> {
   return EXIT_FAILED;
 }
 
-function tell(message: ChildMessage): Promise<void> {
+function report(message: ChildMessage): Promise<void> {
   return new Promise((resolve) => {
-    // A supervisor that has gone meanwhile is noticed by 'disconnect'.
+    // If the supervisor has died since, 'disconnect' reports it.
     if (process.send === undefined || !process.connected) resolve();
     else process.send(message, undefined, undefined, () => resolve());
   });

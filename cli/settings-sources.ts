@@ -1,4 +1,4 @@
-// Where settings come from besides flags: the environment and stele.yaml.
+// The sources of settings besides flags: the environment and stele.yaml.
 //
 // stele.yaml is flat, keyed by flag name, one file for all verbs:
 //
@@ -6,7 +6,7 @@
 //   http-port: 9000
 //   load: [prices=/data/prices.csv]
 //   zone:                               left empty: not set
-//   comment: "#"                        without the quotes it would be a comment of YAML's own: refused
+//   comment: "#"                        without the quotes it would be a YAML comment, which is refused
 
 import { readFileSync } from 'node:fs';
 import type { Scalar } from 'yaml';
@@ -17,20 +17,20 @@ const DEFAULT_PATH = 'stele.yaml';
 const FILE_BYTES_MAX = 1024 * 1024;
 
 export interface SettingsFile {
-  /** undefined: there is none, and none was asked for. */
+  /** Undefined: there is no file, and none was asked for. */
   readonly path: string | undefined;
   readonly values: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Reads `askedPath`, or ./stele.yaml where it exists. Throws INPUT_NOT_FOUND for an asked file that
- * is not there and INVALID_ARGUMENT for one that is no flat list of settings.
+ * Reads `askedPath`, or ./stele.yaml if it exists. Throws INPUT_NOT_FOUND if the asked file does not exist,
+ * and INVALID_ARGUMENT if it is not a flat list of settings.
  */
 export async function readSettingsFile(askedPath: string | undefined): Promise<SettingsFile> {
   const path = askedPath ?? DEFAULT_PATH;
   const text = readText(path, askedPath !== undefined);
   if (text === undefined) return { path: undefined, values: {} };
-  // Loaded here: most commands run without a file, and should not wait for a YAML parser.
+  // Loaded on demand, because most commands run without a file and should not wait for a YAML parser.
   const yaml = await import('yaml');
   return { path, values: checkFlat(path, parseYaml(path, text, yaml)) };
 }
@@ -48,12 +48,15 @@ function readText(path: string, asked: boolean): string | undefined {
       { cause: thrown },
     );
   }
-  throw new SteleError('INVALID_ARGUMENT', `${path} is over 1 MiB and no configuration file.`);
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `${path} is over 1 MiB, so it is not a configuration file.`,
+  );
 }
 
 /**
- * Scalars come out as they are written, as a flag's value does: YAML would make 7 of `007`, 1.1 of `1.10` and
- * another number of one that is too large for a double.
+ * Returns scalars as they are written, like the values of flags: YAML would turn `007` into 7, `1.10` into
+ * 1.1, and a number too large for a double into another one.
  */
 function parseYaml(path: string, text: string, yaml: typeof import('yaml')): unknown {
   try {
@@ -85,7 +88,7 @@ function severalDocuments(path: string): SteleError {
   return new SteleError('INVALID_ARGUMENT', text);
 }
 
-/** Values that YAML makes nothing of although something is written there: `#`, `~`, null. */
+/** Refuses values that YAML reads as null although something is written there: `#`, `~`, null. */
 function refuseNulls(
   path: string,
   text: string,
@@ -99,7 +102,7 @@ function refuseNulls(
     const name = shorten(String(key));
     throw new SteleError(
       'INVALID_ARGUMENT',
-      `The configuration file ${path} has a value of '${name}' that is nothing to YAML: # begins a comment, and ~ and null mean no value. Put it in quotes (${name}: "#"), or delete the line.`,
+      `The configuration file ${path} has a value of '${name}' that YAML reads as null: # begins a comment, and ~ and null mean no value. Put it in quotes (${name}: "#"), or delete the line.`,
     );
   }
 }
@@ -108,7 +111,7 @@ function isNull(node: unknown, yaml: typeof import('yaml')): node is Scalar {
   return yaml.isScalar(node) && node.value === null;
 }
 
-/** `name:` with nothing after it leaves a setting as it is. */
+/** Whether the null is written out; `name:` with nothing after it leaves a setting unset. */
 function isWrittenNull(node: unknown, text: string, yaml: typeof import('yaml')): boolean {
   if (!isNull(node, yaml)) return false;
   const [restOfLine = ''] = text.slice(node.range?.[0] ?? 0).split('\n', 1);
@@ -138,8 +141,8 @@ function isScalar(value: unknown): boolean {
 }
 
 /**
- * The environment without what Kubernetes puts there for services that are called `stele` or `stele-http`:
- * `STELE_HTTP_PORT=tcp://10.0.0.1:9000` is the address of that service, not our `--http-port`.
+ * The environment without the variables that Kubernetes sets for services named `stele` or `stele-http`:
+ * `STELE_HTTP_PORT=tcp://10.0.0.1:9000` is the address of that service, not the setting `--http-port`.
  */
 export function settingsEnvironment(
   environment: Readonly<NodeJS.ProcessEnv>,
@@ -151,7 +154,7 @@ export function settingsEnvironment(
   );
 }
 
-/** Those of `names` that the environment has, and that are addresses of Kubernetes services. */
+/** Those of `names` that are set in the environment and are addresses of Kubernetes services. */
 export function serviceLinks(
   environment: Readonly<NodeJS.ProcessEnv>,
   names: readonly string[],

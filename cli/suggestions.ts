@@ -1,9 +1,9 @@
-// Which of commander's suggestions are worth making: it takes `drop` for what somebody meant by `top`.
+// Filters commander's suggestions: it would suggest `drop` for `top`.
 
-/** Letters of a name for each one that may be wrong in it. */
+/** One letter in so many may be wrong. */
 const LETTERS_PER_ERROR = 3;
 
-/** `sentence` with only the names in its `(Did you mean ...?)` that are near to the word it refuses. */
+/** `sentence` with only those names in its `(Did you mean ...?)` that are close to the refused word. */
 export function nearSuggestions(sentence: string): string {
   const word = /^unknown (?:command|option) '(?:--)?([^']*)'/.exec(sentence)?.[1];
   if (word === undefined) return sentence;
@@ -18,7 +18,7 @@ function isNear(word: string, name: string): boolean {
   return errorsBetween(word, name) * LETTERS_PER_ERROR <= Math.max(word.length, name.length);
 }
 
-/** Letters that are missing, too many, wrong, or in each other's place (optimal string alignment). */
+/** The edit distance: letters missing, added, wrong, or transposed (optimal string alignment). */
 function errorsBetween(left: string, right: string): number {
   let before: number[] = [];
   let row = Array.from({ length: right.length + 1 }, (_unused, at) => at);

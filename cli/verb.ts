@@ -1,21 +1,21 @@
-// What a verb of the command line is: operands, options (a settings schema), examples, and `run`.
+// The definition of a verb: operands, options (a settings schema), examples, and `run`.
 //
-// A verb's module is light: it holds the schema and loads what it needs in `run`, because help,
-// `stele config` and the check of stele.yaml load every verb.
+// A verb's module is small: it holds the schema and loads what it needs in `run`, because help, `stele
+// config` and the check of stele.yaml load every verb.
 
 import type { OptionSet, ResolvedSettings, SettingsOf, SettingsSchema } from '../base/config.ts';
 import type { LogFormat, LogLevel } from '../base/log.ts';
 import type { Output } from './output.ts';
 
-/** What every verb is told beside its own settings. */
+/** What every verb gets in addition to its own settings. */
 export interface GlobalSettings {
-  /** The stele.yaml in force; undefined when there is none. */
+  /** The stele.yaml in force; undefined if there is none. */
   readonly configPath: string | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** The variables that settings may come from. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** For what concerns the settings of all verbs. */
+  /** For verbs that need the settings of all verbs. */
   readonly loadAllVerbs: () => Promise<Verb[]>;
 }
 
@@ -28,8 +28,6 @@ interface VerbCall<Properties extends OptionSet> {
 
 export interface VerbDefinition<Properties extends OptionSet> {
   readonly name: string;
-  /** One line, for the list of verbs. */
-  readonly summary: string;
   /** In commander's notation: `<keyspace> <path...>`; empty for none. */
   readonly operands: string;
   readonly schema: SettingsSchema<Properties>;
@@ -37,18 +35,18 @@ export interface VerbDefinition<Properties extends OptionSet> {
   readonly short?: Readonly<Record<string, string>>;
   readonly examples: readonly string[];
   readonly logLevel?: LogLevel;
-  /** It runs until it is stopped: that nobody can read what it says on stdout does not end it. */
+  /** The verb runs until it is stopped, and a failure to write to stdout does not end it. */
   readonly stdoutIsLog?: boolean;
-  /** Everything after the first operand belongs to the operands, dashes and all. */
+  /** Everything after the first operand is an operand, even with dashes. */
   readonly passThrough?: boolean;
   /** Returns the exit code. Throws SteleError. */
   run(call: VerbCall<Properties>): Promise<number>;
 }
 
-/** A verb whose settings' types are known to itself alone. */
+/** A verb without the types of its settings. */
 export type Verb = VerbDefinition<OptionSet>;
 
-/** Checks a definition against its own schema, then forgets the types of its settings. */
+/** Checks a definition against its own schema, then drops the types of its settings. */
 export function defineVerb<Properties extends OptionSet>(
   definition: VerbDefinition<Properties>,
 ): Verb {

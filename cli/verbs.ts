@@ -1,196 +1,109 @@
 // The table of verbs, in the order of `stele --help`. Each is loaded only when it is needed.
+//
+//     verbs/processes    what runs: a cluster, a master, a datanode
+//     verbs/data         rows into a keyspace, and values out of it
+//     verbs/keyspaces    keyspaces and their versions
+//     verbs/cluster      datanodes, shards, health
 
 import type { Verb } from './verb.ts';
 
 interface VerbEntry {
+  /** One line, for the list of verbs and the verb's description. */
   readonly summary: string;
-  /** On a machine that also serves, readers come first. */
-  readonly givesWay?: boolean;
+  /** Runs at low priority, because readers on the same machine come first. */
+  readonly givesWay: boolean;
   load(): Promise<Verb>;
 }
 
-/** By name; a Map because names come from the command line. */
-export const VERBS: ReadonlyMap<string, VerbEntry> = new Map<string, VerbEntry>([
-  [
-    'up',
-    {
-      summary: 'run a whole cluster on this machine',
-      load: async () => (await import('./verbs/up.ts')).up,
-    },
-  ],
-  [
-    'load',
-    {
-      summary: 'load files into a keyspace',
-      givesWay: true,
-      load: async () => (await import('./verbs/load.ts')).load,
-    },
-  ],
-  [
-    'cli',
-    {
-      summary: 'read keys: one command, or interactively',
-      load: async () => (await import('./verbs/cli.ts')).cli,
-    },
-  ],
-  [
-    'status',
-    {
-      summary: "the cluster's health",
-      load: async () => (await import('./verbs/status.ts')).status,
-    },
-  ],
-  [
-    'keyspaces',
-    {
-      summary: 'list the keyspaces',
-      load: async () => (await import('./verbs/keyspaces.ts')).keyspaces,
-    },
-  ],
-  [
-    'versions',
-    {
-      summary: 'list the versions of a keyspace',
-      load: async () => (await import('./verbs/versions.ts')).versions,
-    },
-  ],
-  [
-    'events',
-    {
-      summary: 'list who did what',
-      load: async () => (await import('./verbs/events.ts')).events,
-    },
-  ],
-  [
-    'loads',
-    {
-      summary: 'list running loads and the last ones',
-      load: async () => (await import('./verbs/loads.ts')).loads,
-    },
-  ],
-  [
-    'rollback',
-    {
-      summary: 'make an earlier version current',
-      load: async () => (await import('./verbs/rollback.ts')).rollback,
-    },
-  ],
-  [
-    'promote',
-    {
-      summary: 'put a rejected or an older version live',
-      load: async () => (await import('./verbs/promote.ts')).promote,
-    },
-  ],
-  [
-    'keep',
-    {
-      summary: 'how many versions a keyspace keeps',
-      load: async () => (await import('./verbs/keep.ts')).keep,
-    },
-  ],
-  [
-    'replication',
-    {
-      summary: 'how many copies a keyspace has',
-      load: async () => (await import('./verbs/replication.ts')).replication,
-    },
-  ],
-  [
-    'cache',
-    {
-      summary: 'whether the master caches the values of a keyspace',
-      load: async () => (await import('./verbs/cache.ts')).cache,
-    },
-  ],
-  [
-    'diff',
-    {
-      summary: 'what changed between two versions of a keyspace',
-      load: async () => (await import('./verbs/diff.ts')).diff,
-    },
-  ],
-  [
-    'suspend',
-    {
-      summary: 'free the memory of a keyspace, and keep its data on disk',
-      load: async () => (await import('./verbs/suspend.ts')).suspend,
-    },
-  ],
-  [
-    'resume',
-    {
-      summary: 'bring a suspended keyspace back into memory',
-      load: async () => (await import('./verbs/resume.ts')).resume,
-    },
-  ],
-  [
-    'drop',
-    {
-      summary: 'delete a keyspace, or one version of it',
-      load: async () => (await import('./verbs/drop.ts')).drop,
-    },
-  ],
-  [
-    'nodes',
-    { summary: 'list the datanodes', load: async () => (await import('./verbs/nodes.ts')).nodes },
-  ],
-  [
-    'node',
-    {
-      summary: 'drain, resume, remove or restart datanodes',
-      load: async () => (await import('./verbs/node.ts')).node,
-    },
-  ],
-  [
-    'shards',
-    {
-      summary: 'list the shards and who holds them',
-      load: async () => (await import('./verbs/shards.ts')).shards,
-    },
-  ],
-  [
-    'ring',
-    {
-      summary: 'how the shards are spread over the datanodes',
-      load: async () => (await import('./verbs/ring.ts')).ring,
-    },
-  ],
-  [
-    'explain',
-    {
-      summary: 'where a key lives, and why',
-      load: async () => (await import('./verbs/explain.ts')).explain,
-    },
-  ],
-  [
-    'verify',
-    {
-      summary: 'check segment files offline',
-      load: async () => (await import('./verbs/verify.ts')).verify,
-    },
-  ],
-  [
-    'config',
-    {
-      summary: 'show the settings in force and where they come from',
-      load: async () => (await import('./verbs/config.ts')).config,
-    },
-  ],
-  [
-    'master',
-    { summary: 'run one master', load: async () => (await import('./verbs/master.ts')).master },
-  ],
-  [
-    'datanode',
-    {
-      summary: 'run one datanode',
-      load: async () => (await import('./verbs/datanode.ts')).datanode,
-    },
-  ],
-]);
+function entry(
+  summary: string,
+  load: () => Promise<{ readonly definition: Verb }>,
+  givesWay = false,
+): VerbEntry {
+  return { summary, givesWay, load: async () => (await load()).definition };
+}
 
-/** All verbs, loaded: for what concerns every option there is. */
+/** By name; a Map because names come from the command line. */
+export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
+  Object.entries({
+    up: entry('run a whole cluster on this machine', () => import('./verbs/processes/up.ts')),
+    load: entry('load files into a keyspace', () => import('./verbs/data/load.ts'), true),
+    cli: entry('read keys: one command, or interactively', () => import('./verbs/data/cli.ts')),
+    status: entry("the cluster's health", () => import('./verbs/cluster/status.ts')),
+    keyspaces: entry('list the keyspaces', () => import('./verbs/keyspaces/keyspaces.ts')),
+    versions: entry(
+      'list the versions of a keyspace',
+      () => import('./verbs/keyspaces/versions.ts'),
+    ),
+    masters: entry('who leads, who follows', () => import('./verbs/cluster/masters.ts')),
+    metadata: entry(
+      'move, back up and restore the catalog of the masters',
+      () => import('./verbs/cluster/metadata.ts'),
+    ),
+    events: entry('list who did what', () => import('./verbs/cluster/events.ts')),
+    loads: entry('list running loads and the last ones', () => import('./verbs/data/loads.ts')),
+    rollback: entry(
+      'make an earlier version current',
+      () => import('./verbs/keyspaces/rollback.ts'),
+    ),
+    promote: entry(
+      'put a rejected or an older version live',
+      () => import('./verbs/keyspaces/promote.ts'),
+    ),
+    keep: entry('how many versions a keyspace keeps', () => import('./verbs/keyspaces/keep.ts')),
+    replication: entry(
+      'how many copies a keyspace has',
+      () => import('./verbs/keyspaces/replication.ts'),
+    ),
+    cache: entry(
+      'whether the master caches the values of a keyspace',
+      () => import('./verbs/keyspaces/cache.ts'),
+    ),
+    diff: entry(
+      'what changed between two versions of a keyspace',
+      () => import('./verbs/keyspaces/diff.ts'),
+    ),
+    suspend: entry(
+      'free the memory of a keyspace, and keep its data on disk',
+      () => import('./verbs/keyspaces/suspend.ts'),
+    ),
+    resume: entry(
+      'bring a suspended keyspace back into memory',
+      () => import('./verbs/keyspaces/resume.ts'),
+    ),
+    drop: entry(
+      'delete a keyspace, or one version of it',
+      () => import('./verbs/keyspaces/drop.ts'),
+    ),
+    nodes: entry('list the datanodes', () => import('./verbs/cluster/nodes.ts')),
+    node: entry(
+      'drain, resume, remove or restart datanodes',
+      () => import('./verbs/cluster/node.ts'),
+    ),
+    shards: entry(
+      'list the shards, what is in them and who holds them',
+      () => import('./verbs/cluster/shards.ts'),
+    ),
+    ring: entry(
+      'how the shards are spread over the datanodes',
+      () => import('./verbs/cluster/ring.ts'),
+    ),
+    explain: entry(
+      'where a key or a shard lives, and why',
+      () => import('./verbs/cluster/explain.ts'),
+    ),
+    verify: entry('check segment files offline', () => import('./verbs/data/verify.ts')),
+    config: entry(
+      'show the settings in force and where they come from',
+      () => import('./verbs/processes/config.ts'),
+    ),
+    master: entry('run one master', () => import('./verbs/processes/master.ts')),
+    datanode: entry('run one datanode', () => import('./verbs/processes/datanode.ts')),
+    query: entry('run one query node', () => import('./verbs/processes/query.ts')),
+  }),
+);
+
+/** All verbs, loaded. */
 export function loadAllVerbs(): Promise<Verb[]> {
-  return Promise.all([...VERBS.values()].map((entry) => entry.load()));
+  return Promise.all([...VERBS.values()].map((verb) => verb.load()));
 }

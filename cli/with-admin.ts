@@ -1,10 +1,10 @@
-// A connection to the master for the length of one verb.
+// A connection to the master for the duration of one verb.
 
 import type { connectAdmin } from '../client/admin.ts';
 
 export type Admin = ReturnType<typeof connectAdmin>;
 
-/** Connects, calls `use`, closes, whatever happens. Loads gRPC only now. */
+/** Connects, calls `use`, and always closes. Loads gRPC only when called. */
 export async function withAdmin<T>(
   settings: { readonly master: string; readonly timeout: number },
   use: (admin: Admin) => Promise<T>,

@@ -1,8 +1,9 @@
-/* oxlint-disable typescript/unbound-method -- #call binds each method to its client */
+/* oxlint-disable typescript/unbound-method -- the channel binds each method to its client */
 // Operations on a cluster, over gRPC: what the command line and programs call on a master.
 
 import { hostname, userInfo } from 'node:os';
-import { callUnary, openClient } from '../transport/grpc-channel.ts';
+import type { UnaryMethod } from '../transport/grpc-channel.ts';
+import { MasterChannel } from '../transport/master-channel.ts';
 import { explainMasterError } from '../transport/master-errors.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type {
@@ -17,6 +18,7 @@ import type {
   ListEventsResponse,
   ListKeyspacesResponse,
   ListLoadsResponse,
+  ListMastersResponse,
   ListNodesResponse,
   ListShardsResponse,
   ListVersionsResponse,
@@ -30,173 +32,201 @@ import type {
 } from '../proto/gen/stele/v1/cluster.ts';
 import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
-import { checkAddress } from '../base/address.ts';
 import { SteleError } from '../base/errors.ts';
 
 export interface AdminOptions {
-  /** Deadline of each call; default 10 s. */
+  /** Deadline of each call in ms. Default: 10 s. */
   readonly deadlineMs?: number;
 }
 
 /** For the cluster's record of who did what. */
 const USER = `${nameOfUser()}@${hostname()}`;
 const DEADLINE_MS_DEFAULT = 10_000;
-/** On top of what a waiting call asks for. */
+/** Added to the deadline of a call that waits. */
 const WAIT_SLACK_MS = 2000;
 
 /**
- * Operations on the cluster whose master answers at `master` (`host:port` of its gRPC). Connects at
- * the first call; close() when done. Throws INVALID_ARGUMENT for another form of address. Every method throws
- * SteleError; UNAVAILABLE says how to start or name a master.
+ * Operations on the cluster whose master answers at `master` (`host:port` of its gRPC). Of several masters,
+ * name all (a list, or a text with commas): one that answers is enough. Connects at the first call; call
+ * close() at the end. Throws INVALID_ARGUMENT for a malformed address. Every method throws SteleError; the
+ * message of UNAVAILABLE says how to start or name a master. A call that changes something is never made
+ * twice: if its master is lost before it answers, it fails with UNAVAILABLE, and its outcome is unknown.
  */
-export function connectAdmin(master: string, options: AdminOptions = {}): AdminClient {
-  return new AdminClient(master, options.deadlineMs ?? DEADLINE_MS_DEFAULT);
+export function connectAdmin(
+  master: string | readonly string[],
+  options: AdminOptions = {},
+): AdminClient {
+  return new AdminClient(
+    typeof master === 'string' ? master : master.join(','),
+    options.deadlineMs ?? DEADLINE_MS_DEFAULT,
+  );
 }
 
 export class AdminClient {
-  readonly #client: ClusterServiceClient;
-  readonly #master: string;
+  readonly #masters: MasterChannel<ClusterServiceClient>;
   readonly #deadlineMs: number;
   readonly #closing = new AbortController();
 
   constructor(master: string, deadlineMs: number) {
-    this.#master = checkAddress(master);
     this.#deadlineMs = deadlineMs;
-    this.#client = openClient(ClusterServiceClient, master);
+    this.#masters = new MasterChannel(ClusterServiceClient, master, {
+      explain: (error, address) => explainMasterError(error, address),
+    });
   }
 
   async getView(): Promise<ClusterView> {
-    const response = await this.#call(this.#client.getView, {});
+    const response = await this.#ask((client) => client.getView, {});
     if (response.view === undefined) throw new SteleError('INTERNAL', 'The master sent no view.');
     return response.view;
   }
 
-  /** With `waitFor`, waits up to `timeoutMs` for a health at least that good. */
+  /** With `waitFor`, waits up to `timeoutMs` for a health that is at least that good. */
   getHealth(request: GetHealthRequest): Promise<GetHealthResponse> {
     const deadlineMs = Math.max(this.#deadlineMs, request.timeoutMs + WAIT_SLACK_MS);
-    return this.#call(this.#client.getHealth, request, deadlineMs);
+    return this.#ask((client) => client.getHealth, request, deadlineMs);
   }
 
   listKeyspaces(): Promise<ListKeyspacesResponse> {
-    return this.#call(this.#client.listKeyspaces, {});
+    return this.#ask((client) => client.listKeyspaces, {});
   }
 
-  /** What was done, the newest first; `keyspace` empty: to all of them. */
+  /** Lists events, newest first; an empty `keyspace` lists all. */
   listEvents(request: ListEventsRequest): Promise<ListEventsResponse> {
-    return this.#call(this.#client.listEvents, request);
+    return this.#ask((client) => client.listEvents, request);
   }
 
   listVersions(keyspace: string): Promise<ListVersionsResponse> {
-    return this.#call(this.#client.listVersions, { keyspace });
+    return this.#ask((client) => client.listVersions, { keyspace });
   }
 
   rollback(request: RollbackRequest): Promise<RollbackResponse> {
-    return this.#call(this.#client.rollback, request);
+    return this.#change((client) => client.rollback, request);
   }
 
   promote(request: PromoteRequest): Promise<PromoteResponse> {
-    return this.#call(this.#client.promote, request);
+    return this.#change((client) => client.promote, request);
   }
 
   async dropVersion(keyspace: string, version: number): Promise<void> {
-    await this.#call(this.#client.dropVersion, { keyspace, version });
+    await this.#change((client) => client.dropVersion, { keyspace, version });
   }
 
   setKeep(keyspace: string, keep: number): Promise<SetKeepResponse> {
-    return this.#call(this.#client.setKeep, { keyspace, keep });
+    return this.#change((client) => client.setKeep, { keyspace, keep });
   }
 
-  /** `replication` 0: the cluster's. */
+  /** `replication` 0 means the cluster's replication factor. */
   setReplication(keyspace: string, replication: number): Promise<SetReplicationResponse> {
-    return this.#call(this.#client.setReplication, { keyspace, replication });
+    return this.#change((client) => client.setReplication, { keyspace, replication });
   }
 
-  /** Whether masters cache the values of a keyspace. */
+  /** Sets whether masters cache the values of a keyspace. */
   setCache(keyspace: string, cache: boolean): Promise<SetCacheResponse> {
-    return this.#call(this.#client.setCache, { keyspace, cache });
+    return this.#change((client) => client.setCache, { keyspace, cache });
   }
 
-  /** Running loads first, then the newest first; `keyspace` empty: of all. */
+  /** Lists running loads, then the others, newest first; an empty `keyspace` lists all. */
   listLoads(keyspace = ''): Promise<ListLoadsResponse> {
-    return this.#call(this.#client.listLoads, { keyspace });
+    return this.#ask((client) => client.listLoads, { keyspace });
   }
 
   async getLoad(loadId: string): Promise<LoadStatus> {
-    return loadOf(await this.#call(this.#client.getLoad, { loadId }));
+    return loadOf(await this.#ask((client) => client.getLoad, { loadId }));
   }
 
-  /** The load stops when it next reports. Throws LOAD_NOT_FOUND, and CONFLICT for one that is over. */
+  /** Cancels a load, which stops at its next report. Throws LOAD_NOT_FOUND, and CONFLICT if it is over. */
   async cancelLoad(loadId: string, reason = ''): Promise<LoadStatus> {
-    return loadOf(await this.#call(this.#client.cancelLoad, { loadId, reason }));
+    return loadOf(await this.#change((client) => client.cancelLoad, { loadId, reason }));
   }
 
-  /** Takes as long as it takes to read the segments that differ, on the datanodes. */
+  /** Compares two versions. Takes as long as the datanodes need to read the segments that differ. */
   diffVersions(request: DiffVersionsRequest): Promise<DiffVersionsResponse> {
-    return this.#call(this.#client.diffVersions, request);
+    return this.#ask((client) => client.diffVersions, request);
   }
 
   dropKeyspace(keyspace: string): Promise<DropKeyspaceResponse> {
-    return this.#call(this.#client.dropKeyspace, { keyspace });
+    return this.#change((client) => client.dropKeyspace, { keyspace });
   }
 
-  /** Its data stays on disk, its memory is freed, reads answer SUSPENDED. */
+  /** Suspends a keyspace: its data stays on disk, its memory is freed, reads answer SUSPENDED. */
   async suspendKeyspace(keyspace: string): Promise<void> {
-    await this.#call(this.#client.suspendKeyspace, { keyspace });
+    await this.#change((client) => client.suspendKeyspace, { keyspace });
   }
 
   async resumeKeyspace(keyspace: string): Promise<void> {
-    await this.#call(this.#client.resumeKeyspace, { keyspace });
+    await this.#change((client) => client.resumeKeyspace, { keyspace });
   }
 
   listNodes(): Promise<ListNodesResponse> {
-    return this.#call(this.#client.listNodes, {});
+    return this.#ask((client) => client.listNodes, {});
   }
 
   listShards(): Promise<ListShardsResponse> {
-    return this.#call(this.#client.listShards, {});
+    return this.#ask((client) => client.listShards, {});
   }
 
   explain(request: ExplainRequest): Promise<ExplainResponse> {
-    return this.#call(this.#client.explain, request);
+    return this.#ask((client) => client.explain, request);
   }
 
-  /** It is back when it serves under another incarnation. */
+  /** Restarts a datanode; it is back once it serves under another incarnation. */
   async restartNode(nodeId: string): Promise<void> {
-    await this.#call(this.#client.restartNode, { nodeId });
+    await this.#change((client) => client.restartNode, { nodeId });
   }
 
   async drainNode(nodeId: string): Promise<void> {
-    await this.#call(this.#client.drainNode, { nodeId });
+    await this.#change((client) => client.drainNode, { nodeId });
   }
 
   async resumeNode(nodeId: string): Promise<void> {
-    await this.#call(this.#client.resumeNode, { nodeId });
+    await this.#change((client) => client.resumeNode, { nodeId });
   }
 
-  /** Throws CONFLICT for a node that runs, and without `force` for one that may have the only copies. */
+  /**
+   * Removes a datanode. Throws CONFLICT if it is running, and, without `force`, if it may have the only
+   * copies.
+   */
   async removeNode(nodeId: string, force = false): Promise<void> {
-    await this.#call(this.#client.removeNode, { nodeId, force });
+    await this.#change((client) => client.removeNode, { nodeId, force });
+  }
+
+  /** Lists the masters that run, the leader first. */
+  listMasters(): Promise<ListMastersResponse> {
+    return this.#ask((client) => client.listMasters, {});
+  }
+
+  /** Makes the leader give up the lead. Throws CONFLICT if there is no other master. */
+  async stepDown(): Promise<void> {
+    await this.#change((client) => client.stepDown, {});
   }
 
   /** Calls in flight fail with CANCELLED, and so do later ones. */
   close(): void {
     this.#closing.abort();
-    this.#client.close();
+    this.#masters.close();
   }
 
-  async #call<Request, Response>(
-    method: Parameters<typeof callUnary<Request, Response>>[0],
+  #ask<Request, Response>(
+    methodOf: MethodOf<Request, Response>,
     request: Request,
     deadlineMs = this.#deadlineMs,
   ): Promise<Response> {
-    try {
-      const options = { deadlineMs, signal: this.#closing.signal, user: USER };
-      return await callUnary(method.bind(this.#client), request, this.#master, options);
-    } catch (thrown) {
-      throw explainMasterError(thrown, this.#master);
-    }
+    const { signal } = this.#closing;
+    const options = { deadlineMs, signal, user: USER, isRepeatable: true };
+    return this.#masters.call(methodOf, request, options);
+  }
+
+  #change<Request, Response>(
+    methodOf: MethodOf<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    const { signal } = this.#closing;
+    const options = { deadlineMs: this.#deadlineMs, signal, user: USER, isRepeatable: false };
+    return this.#masters.call(methodOf, request, options);
   }
 }
+
+type MethodOf<Request, Response> = (client: ClusterServiceClient) => UnaryMethod<Request, Response>;
 
 function loadOf({ load }: { readonly load: LoadStatus | undefined }): LoadStatus {
   if (load === undefined) throw new SteleError('INTERNAL', 'The master described no load.');
@@ -207,7 +237,7 @@ function nameOfUser(): string {
   try {
     return userInfo().username;
   } catch {
-    // A user without an entry in the system's table, as in some containers.
+    // A user without an entry in the system's user table, as in some containers.
     return String(process.getuid?.() ?? '');
   }
 }

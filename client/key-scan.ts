@@ -1,8 +1,8 @@
-// All keys of one version: page by page, shard by shard, each page from any replica of its shard.
+// Reads all keys of one version: page by page, shard by shard, each page from any replica of its shard.
 //
-// Invariants: the version is chosen when the scan begins, and stays; every key of it that matches is
-// given exactly once (a page ends between two positions, which mean the same on every node); a scan
-// whose version is not kept any more ends with VERSION_NOT_FOUND, never as if it were complete.
+// Invariants: the version is chosen when the scan starts, and stays the same; every matching key of it is
+// returned exactly once (a page ends between two positions, which mean the same on every node); a scan
+// whose version is no longer kept ends with VERSION_NOT_FOUND, never as if it were complete.
 
 import { linkAbort } from '../base/abort.ts';
 import { sleep } from '../base/clock.ts';
@@ -15,11 +15,11 @@ import { checkDeadline, throwIfEnded } from './read-options.ts';
 import type { ClientScope, ReadOptions } from './read-options.ts';
 
 export interface ScanOptions extends ReadOptions {
-  /** Only keys that begin with this. Not together with `match`. */
+  /** Only keys with this prefix. Excludes `match`. */
   readonly prefix?: string | Uint8Array;
-  /** Only keys that match a glob as Redis has it: `*`, `?`, `[a-c]`, `\x`. */
+  /** Only keys that match a glob in Redis's syntax: `*`, `?`, `[a-c]`, `\x`. */
   readonly match?: string | Uint8Array;
-  /** Records that a datanode looks at for one page; default 1,000, at most 10,000. */
+  /** Records that a datanode reads for one page; default 1,000, at most 10,000. */
   readonly count?: number;
 }
 
@@ -32,7 +32,7 @@ export interface ScanParts {
 
 const COUNT_DEFAULT = 1000;
 const COUNT_MAX = 10_000;
-/** For one page, all tries together. */
+/** For one page, including retries. */
 const PAGE_DEADLINE_MS_DEFAULT = 5000;
 const RETRY_PAUSE_MS = 25;
 
@@ -43,7 +43,7 @@ interface ScanRequest {
   readonly deadlineMs: number;
 }
 
-/** Throws INVALID_ARGUMENT at the first step; then see SteleClient.scan. */
+/** See SteleClient.scan. Throws INVALID_ARGUMENT at the first step. */
 export async function* scanVersion(
   parts: ScanParts,
   target: LookupTarget,
@@ -51,7 +51,7 @@ export async function* scanVersion(
 ): AsyncGenerator<Buffer, void, undefined> {
   const { signal } = options;
   const wanted = requestOf(target, options);
-  // Aborted too when the scan is left: nobody waits for the page that is on its way.
+  // Also aborted when the caller leaves the scan, so that the page in flight is cancelled.
   const linked = linkAbort(signal, parts.scope.closing);
   const request = { ...wanted, signal: linked.signal };
   const { shardCount } = parts.router.table;
@@ -64,7 +64,7 @@ export async function* scanVersion(
         throw new SteleError('INTERNAL', `A scan stood still at shard ${shard}, ${position}.`);
       }
       [shard, position] = [page.nextShard, page.nextPosition];
-      // The next page is on its way while this one is looked at.
+      // The next page is fetched while the caller processes this one.
       if (shard < shardCount) coming = started(pageAt(parts, request, shard, position));
       for (const key of page.keys) {
         throwIfEnded(parts.scope, signal);
@@ -76,13 +76,13 @@ export async function* scanVersion(
   }
 }
 
-/** A failure is told where it is awaited, which may be later or never. */
+/** Marks the promise as handled: its failure is reported where it is awaited, which may be later or never. */
 function started<Result>(promise: Promise<Result>): Promise<Result> {
   promise.catch(() => undefined);
   return promise;
 }
 
-/** One page; tries until its deadline, because a node that fails now may be replaced in the next view. */
+/** One page. Retries until its deadline, because a failing node may be replaced in the next view. */
 async function pageAt(
   { caller, nowMs, router, scope }: ScanParts,
   request: ScanRequest & { readonly signal: AbortSignal },
@@ -141,7 +141,7 @@ const SPECIAL = new Set(Buffer.from('*?[]\\^-'));
 const BACKSLASH = 0x5c;
 const STAR = 0x2a;
 
-/** Empty: every key. */
+/** An empty pattern matches every key. */
 function patternOf({ match, prefix }: ScanOptions): Buffer {
   if (match !== undefined && prefix !== undefined) {
     throw new SteleError('INVALID_ARGUMENT', `Give 'prefix' or 'match', not both.`);

@@ -1,9 +1,9 @@
-// One get or getMany on its way: collects the answers of its keys and settles its promise once.
+// One get or getMany in progress: collects the answers of its keys and settles its promise once.
 //
 // Hot: `receive` is called for every key and allocates nothing.
 //
-// Invariants: the promise is settled exactly once; after that `abandoned` keeps the dispatcher from
-// asking further replicas; the keys are taken off `keysInFlight` when it is settled, and only then.
+// Invariants: the promise is settled exactly once; after that, `abandoned` keeps the dispatcher from asking
+// further replicas; the keys are subtracted from `keysInFlight` when it is settled, and only then.
 
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { SteleError } from '../base/errors.ts';
@@ -13,11 +13,11 @@ import type { LookupReceiver } from '../routing/waiting.ts';
 import { cancelledError, closedError } from './read-options.ts';
 import type { ClientScope, Value } from './read-options.ts';
 
-/** Value bytes that one call may bring together. */
+/** Limit of value bytes per call. */
 const VALUE_BYTES_MAX = 256 * 1024 * 1024;
 
 export class PendingRead implements LookupReceiver {
-  /** In the order of the keys; undefined: not answered, or UNAVAILABLE. */
+  /** In the order of the keys; undefined: not answered yet, or UNAVAILABLE. */
   readonly values: (Value | undefined)[];
   readonly target: LookupTarget;
   abandoned = false;
@@ -31,7 +31,7 @@ export class PendingRead implements LookupReceiver {
   #left: number;
   #bytes = 0;
 
-  /** `keyCount` keys have been taken of those that may be in flight (admitKeys); they are given back here. */
+  /** `keyCount` keys have been added to those in flight (admitKeys); settling subtracts them. */
   constructor(
     scope: ClientScope,
     target: LookupTarget,
@@ -73,7 +73,7 @@ export class PendingRead implements LookupReceiver {
     if (--this.#left === 0) this.#finish();
   }
 
-  /** Rejects, if it is not settled. */
+  /** Rejects, unless it is already settled. */
   fail(error: SteleError): void {
     if (this.abandoned) return;
     this.#settle();
@@ -81,7 +81,7 @@ export class PendingRead implements LookupReceiver {
     this.#reject(error);
   }
 
-  /** Why the call as a whole fails when its caller wants all keys or none. */
+  /** The error of the call as a whole, if its caller wants all keys or none. */
   incomplete(): SteleError {
     const what = `${this.unavailable} of ${this.#keyCount} keys of '${this.target.keyspace}' cannot be read at the moment`;
     const code = this.failure?.code ?? 'UNAVAILABLE';
@@ -91,7 +91,7 @@ export class PendingRead implements LookupReceiver {
   readonly #cancel = (): void => this.fail(cancelledError(this.#signal));
 
   #finish(): void {
-    // A dispatcher that is closed answers UNAVAILABLE for what it had; to this caller that is another thing.
+    // A closed dispatcher answers UNAVAILABLE for pending keys; this caller must see CANCELLED instead.
     if (this.unavailable > 0 && this.#scope.closing.aborted) return this.fail(closedError());
     this.#settle();
     this.#resolve(this);

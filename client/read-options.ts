@@ -1,4 +1,4 @@
-// What the calls of the client take and give, and the errors that several of them share.
+// Arguments and results of the client's calls, and the errors that several of them share.
 
 import { SteleError } from '../base/errors.ts';
 import { KEY_BYTES_MAX } from '../base/limits.ts';
@@ -6,32 +6,32 @@ import { KEY_BYTES_MAX } from '../base/limits.ts';
 /** A string stands for its UTF-8 bytes. Bytes must not change until the call is over. */
 export type Key = string | Uint8Array;
 
-/** One answer: the value's bytes, the caller's to keep, or null where the key is not in the keyspace. */
+/** One answer: the value's bytes, which belong to the caller, or null if the key does not exist. */
 export type Value = Buffer | null;
 
 export interface ReadOptions {
-  /** Budget of the call, retries included, above 0; the client's default where absent. */
+  /** Budget of the call in ms, including retries, above 0. Default: the client's. */
   readonly deadlineMs?: number;
-  /** Aborting rejects with CANCELLED at once; the signal's reason is the error's `cause`. */
+  /** Aborting rejects at once with CANCELLED; the signal's reason is the error's `cause`. */
   readonly signal?: AbortSignal;
 }
 
 export interface ManyResult {
-  /** The one version that all values are of. */
+  /** The version of all values. */
   readonly version: number;
   /** In the order of the keys. */
   readonly values: Value[];
 }
 
-/** What getMany gives with `partial`: what can be known now, key by key. */
+/** The result of getMany with `partial`: what is known now, key by key. */
 export interface PartialResult {
-  /** The one version that all values are of. */
+  /** The version of all values. */
   readonly version: number;
-  /** In the order of the keys; undefined where it cannot be known now whether there is a value. */
+  /** In the order of the keys; undefined if it is unknown at the moment whether there is a value. */
   readonly values: (Value | undefined)[];
-  /** How many of them are undefined. */
+  /** How many values are undefined. */
   readonly unavailable: number;
-  /** Why the first of these is; undefined when all is known. */
+  /** Why the first of them is undefined; undefined if all are known. */
   readonly failure: SteleError | undefined;
 }
 
@@ -43,16 +43,16 @@ export interface KeyspaceInfo {
   readonly versions: readonly number[];
   /** Records of the current version. */
   readonly records: number;
-  /** True: the data is on disk only, and reads answer SUSPENDED. */
+  /** True if the data is only on disk, so that reads answer SUSPENDED. */
   readonly suspended: boolean;
 }
 
-/** Keys that one client has in flight; a getMany of more could never be sent. */
+/** Limit of keys that one client has in flight; a getMany of more could never be sent. */
 const KEYS_IN_FLIGHT_MAX = 100_000;
-/** What a timer takes: 24 days. */
+/** The limit of a timer: 24 days. */
 const DEADLINE_MS_MAX = 2 ** 31 - 1;
 
-/** What one client and its running calls know of each other. */
+/** State shared by one client and its running calls. */
 export interface ClientScope {
   /** Aborted by close(). */
   readonly closing: AbortSignal;
@@ -69,13 +69,13 @@ export function cancelledError(signal: AbortSignal | undefined): SteleError {
   return new SteleError('CANCELLED', 'The call was cancelled.', { cause: signal?.reason });
 }
 
-/** Throws CANCELLED where nobody waits any more. */
+/** Throws CANCELLED if the client is closed or the call was aborted. */
 export function throwIfEnded(scope: ClientScope, signal: AbortSignal | undefined): void {
   if (scope.closing.aborted) throw closedError();
   if (signal?.aborted === true) throw cancelledError(signal);
 }
 
-/** Throws INVALID_ARGUMENT for what is no time, or never comes. */
+/** Throws INVALID_ARGUMENT unless it is a valid time in ms. */
 export function checkDeadline(deadlineMs: number): void {
   if (deadlineMs > 0 && deadlineMs <= DEADLINE_MS_MAX) return;
   throw new SteleError(
@@ -84,7 +84,7 @@ export function checkDeadline(deadlineMs: number): void {
   );
 }
 
-/** Throws INVALID_ARGUMENT for what a program without types may give. */
+/** Throws INVALID_ARGUMENT for what an untyped program may pass. */
 export function checkKeyspace(keyspace: unknown): void {
   if (typeof keyspace === 'string') return;
   throw new SteleError(
@@ -93,7 +93,7 @@ export function checkKeyspace(keyspace: unknown): void {
   );
 }
 
-/** Takes the places of `keys` among those in flight. Throws INVALID_ARGUMENT, BATCH_TOO_LARGE, OVERLOADED. */
+/** Adds `keys` to those in flight. Throws INVALID_ARGUMENT, BATCH_TOO_LARGE, OVERLOADED. */
 export function admitKeys(scope: ClientScope, keys: readonly Key[]): void {
   if (!Array.isArray(keys)) {
     throw new SteleError(
@@ -117,7 +117,7 @@ export function admitKeys(scope: ClientScope, keys: readonly Key[]): void {
   scope.keysInFlight += keyCount;
 }
 
-/** Throws KEY_TOO_LONG, and INVALID_ARGUMENT for what is neither text nor bytes. */
+/** The bytes of a key. Throws KEY_TOO_LONG, and INVALID_ARGUMENT for what is neither text nor bytes. */
 export function keyBytes(key: Key): Uint8Array {
   if (typeof key !== 'string' && !(key instanceof Uint8Array)) {
     throw new SteleError('INVALID_ARGUMENT', `A key is ${typeof key}; give a string or bytes.`);
@@ -125,7 +125,7 @@ export function keyBytes(key: Key): Uint8Array {
   if (typeof key === 'string' && !key.isWellFormed()) {
     throw new SteleError(
       'INVALID_ARGUMENT',
-      'A key has half a surrogate pair, which UTF-8 cannot say; give its bytes.',
+      'A key has half a surrogate pair, which UTF-8 cannot encode; give its bytes.',
     );
   }
   const bytes = typeof key === 'string' ? Buffer.from(key) : key;

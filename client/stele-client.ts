@@ -1,12 +1,12 @@
-// The library client: reads straight from the datanodes, following the cluster's topology.
+// The library client: reads directly from the datanodes, following the cluster's topology.
 //
 //   key -> slot -> shard -> replicas of the view -> batched stream to one of them
 //
-// Routing, retries, hedging and batching are the master's own (proto/routing): a replica that fails
-// costs one hop and is asked last for a while, a slow one is helped by a second, and that is the one
-// retry layer. All keys of one getMany() are read from one version, chosen when it begins.
+// Routing, retries, hedging and batching are shared with the master (routing/): a failed replica costs one
+// hop and is asked last for a while, a slow one is helped by a second, and there is no other retry layer.
+// All keys of one getMany() are read from one version, chosen when it starts.
 
-import { monotonicNowMs, turnNowMs } from '../base/clock.ts';
+import { monotonicNowMs, tickNowMs } from '../base/clock.ts';
 import { GrpcLinkFactory } from '../transport/grpc-link.ts';
 import type { ClusterView, KeyspaceView } from '../proto/gen/stele/v1/view.ts';
 import type { LinkFactory } from '../proto/ports.ts';
@@ -39,25 +39,25 @@ import type { ClientViews } from '../routing/view-watcher.ts';
 export interface SteleClientOptions {
   /** gRPC addresses of masters, `host:port`. */
   readonly seeds: readonly string[];
-  /** Budget of one get or getMany, retries included; default 1,000 ms. */
+  /** Budget of one get or getMany in ms, including retries. Default: 1,000. */
   readonly deadlineMs?: number;
-  /** Where this program runs: copies on datanodes of this zone are asked first. */
+  /** The zone of this program; copies on datanodes of this zone are preferred. */
   readonly zone?: string;
 }
 
-/** Counts since the client was made. */
+/** Counts since the client was created. */
 export interface ClientStats {
   /** Keys asked for and not settled. */
   readonly keysInFlight: number;
-  /** Keys asked of a further replica because one had failed. */
+  /** Keys sent to another replica because one had failed. */
   readonly retries: number;
-  /** Keys asked of a second replica because the first was slow. */
+  /** Keys sent to a second replica because the first was slow. */
   readonly hedges: number;
-  /** Keys that no replica could answer for. */
+  /** Keys that no replica could answer. */
   readonly unavailable: number;
 }
 
-/** Where views and connections come from: gRPC, or a test's own. */
+/** The source of views and connections: gRPC, or a test's own. */
 export interface ClientParts {
   readonly views: ClientViews;
   readonly factory: LinkFactory;
@@ -66,8 +66,8 @@ export interface ClientParts {
 const DEADLINE_MS_DEFAULT = 1000;
 
 /**
- * A client of one cluster. Safe to use from many places at once: lookups of one event-loop turn
- * share a message per datanode. close() when done, or the process stays alive.
+ * A client of one cluster. Safe to use concurrently: lookups of one event-loop turn share a message per
+ * datanode. Call close() at the end, or the process stays alive.
  */
 export class SteleClient {
   readonly #views: ClientViews;
@@ -79,7 +79,7 @@ export class SteleClient {
   readonly #closing = new AbortController();
   readonly #scope: ClientScope = { closing: this.#closing.signal, keysInFlight: 0 };
 
-  /** Throws INVALID_ARGUMENT. Connects in the background; the first call waits for it. */
+  /** Throws INVALID_ARGUMENT. Connects in the background; the first call waits for the connection. */
   constructor(options: SteleClientOptions, parts: ClientParts = partsOf(options)) {
     const { deadlineMs = DEADLINE_MS_DEFAULT, zone = '' } = options;
     checkDeadline(deadlineMs);
@@ -94,13 +94,13 @@ export class SteleClient {
       nowMs: monotonicNowMs,
     };
     this.#caller = new ReplicaCaller(shared);
-    this.#dispatcher = new Dispatcher({ ...shared, deadlineMs, turnNowMs, owner: 'The client' });
+    this.#dispatcher = new Dispatcher({ ...shared, deadlineMs, tickNowMs, owner: 'The client' });
     if (parts.views.view !== undefined) this.#follow(parts.views.view);
     parts.views.subscribe((view) => this.#follow(view));
   }
 
   /**
-   * The value of one key, null if there is none; never null for "cannot know". Throws
+   * The value of one key, or null if it does not exist; never null for "unknown". Throws
    * KEYSPACE_NOT_FOUND, UNAVAILABLE, UNINITIALIZED, SUSPENDED, OVERLOADED, KEY_TOO_LONG, CANCELLED,
    * INVALID_ARGUMENT.
    */
@@ -111,8 +111,8 @@ export class SteleClient {
   }
 
   /**
-   * The values of many keys, all of one version. Throws as get() does, and BATCH_TOO_LARGE; also when
-   * only some of the keys cannot be known, unless `partial` asks for the others.
+   * The values of many keys, all of one version. Throws like get(), and BATCH_TOO_LARGE. If only some keys
+   * are unknown it throws too, unless `partial` asks for the others.
    */
   getMany(
     keyspace: string,
@@ -133,14 +133,14 @@ export class SteleClient {
     const { failure, target, unavailable, values } = read;
     if (options.partial === true) return { version: target.version, values, unavailable, failure };
     if (unavailable > 0) throw read.incomplete();
-    // None is undefined: all were answered.
+    // No value is undefined, because all keys were answered.
     return { version: target.version, values: values as Value[] };
   }
 
   /**
-   * All keys of the version that is current when the scan begins, in no order that means anything,
-   * each once. A scan is never cut short in silence: throws VERSION_NOT_FOUND when its version is not
-   * kept any more, UNAVAILABLE when no replica of a shard answers, and as get() does.
+   * All keys of the version that is current when the scan starts, each once, in no meaningful order. A scan
+   * is never truncated silently: it throws VERSION_NOT_FOUND if its version is no longer kept, UNAVAILABLE
+   * if no replica of a shard answers, and the errors of get().
    */
   async *scan(
     keyspace: string,
@@ -154,9 +154,9 @@ export class SteleClient {
   }
 
   /**
-   * The version of a keyspace that is current, and then each one that becomes so, also when somebody
-   * goes back to an older one. Who is slow gets the newest only. Goes on until it is left, or throws
-   * CANCELLED when `signal` aborts or the client is closed.
+   * Yields the current version of a keyspace, and then each version that becomes current, also by a
+   * rollback. A slow consumer gets only the newest. Continues until the caller leaves it; throws CANCELLED
+   * when `signal` aborts or the client is closed.
    */
   async *watch(
     keyspace: string,
@@ -167,7 +167,7 @@ export class SteleClient {
     yield* watchVersions(this.#views, this.#scope, keyspace, options.signal);
   }
 
-  /** The keyspaces there are, by name. Throws UNAVAILABLE when no master has answered yet. */
+  /** The keyspaces, by name. Throws UNAVAILABLE if no master has answered yet. */
   async keyspaces(options: ReadOptions = {}): Promise<KeyspaceInfo[]> {
     const view = await this.#ready(options);
     return view.keyspaces.map(infoOf).sort((left, right) => (left.name < right.name ? -1 : 1));
@@ -178,7 +178,7 @@ export class SteleClient {
     return { keysInFlight: this.#scope.keysInFlight, retries, hedges, unavailable };
   }
 
-  /** Ends all streams and timers; calls in flight fail with CANCELLED, and so do later ones. */
+  /** Ends all streams and timers. Calls in flight fail with CANCELLED, and so do later ones. */
   async close(): Promise<void> {
     this.#closing.abort();
     this.#dispatcher.close();
@@ -205,18 +205,18 @@ export class SteleClient {
     }
   }
 
-  /** Its keys count as in flight from here on, also while it waits for the first view. */
+  /** Starts a read. Its keys count as in flight from now on, also while it waits for the first view. */
   #read(keyspace: string, keys: readonly Key[], options: ReadOptions): Promise<PendingRead> {
     const { deadlineMs = this.#deadlineMs, signal } = options;
     checkDeadline(deadlineMs);
     checkKeyspace(keyspace);
     throwIfEnded(this.#scope, signal);
-    const deadlineAtMs = turnNowMs() + deadlineMs;
+    const deadlineAtMs = tickNowMs() + deadlineMs;
     admitKeys(this.#scope, keys);
     if (this.#views.view !== undefined) return this.#ask(keyspace, keys, deadlineAtMs, signal);
     return this.#ready(options).then(
       () => this.#ask(keyspace, keys, deadlineAtMs, signal),
-      (thrown: unknown) => this.#giveBack(keys, thrown),
+      (thrown: unknown) => this.#withdraw(keys, thrown),
     );
   }
 
@@ -232,7 +232,7 @@ export class SteleClient {
       target = this.#router.target(keyspace);
       bytes = keys.map(keyBytes);
     } catch (thrown) {
-      return this.#giveBack(keys, thrown);
+      return this.#withdraw(keys, thrown);
     }
     const { shardCount } = this.#router.table;
     return new Promise((resolve, reject) => {
@@ -245,8 +245,8 @@ export class SteleClient {
     });
   }
 
-  /** For keys that are not asked for after all: throws `thrown`. */
-  #giveBack(keys: readonly Key[], thrown: unknown): never {
+  /** Subtracts keys that will not be sent after all, and throws `thrown`. */
+  #withdraw(keys: readonly Key[], thrown: unknown): never {
     this.#scope.keysInFlight -= keys.length;
     throw thrown;
   }

@@ -1,6 +1,6 @@
-// The versions of one keyspace as they become current, from the views as they come.
+// Yields the versions of one keyspace as they become current, from the stream of views.
 //
-// Nothing queues up: who is slow misses what was current in between and gets the newest.
+// Nothing is queued: a slow consumer misses versions in between and gets the newest.
 
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import type { KeyspaceView } from '../proto/gen/stele/v1/view.ts';
@@ -10,13 +10,13 @@ import type { ClientViews } from '../routing/view-watcher.ts';
 
 export interface VersionChange {
   readonly keyspace: string;
-  /** The version that is current now; 0 when the keyspace is not there, or has none yet. */
+  /** The version that is current now; 0 if the keyspace does not exist, or has none yet. */
   readonly version: number;
-  /** The one told before this; 0 at first. */
+  /** The previously yielded version; 0 at first. */
   readonly previous: number;
 }
 
-/** The present version, then each change; needs a first view. Throws CANCELLED. */
+/** The current version, then each change; needs a first view. Throws CANCELLED. */
 export async function* watchVersions(
   views: ClientViews,
   scope: ClientScope,
@@ -29,13 +29,13 @@ export async function* watchVersions(
   const endings = signal === undefined ? [scope.closing] : [scope.closing, signal];
   for (const ending of endings) watchAbort(ending, stir);
   try {
-    let told: { uid: string; version: number } | undefined;
+    let yielded: { uid: string; version: number } | undefined;
     for (;;) {
       throwIfEnded(scope, signal);
       const now = currentOf(views, keyspace);
-      if (told?.uid !== now.uid || told.version !== now.version) {
-        const previous = told?.version ?? 0;
-        told = now;
+      if (yielded?.uid !== now.uid || yielded.version !== now.version) {
+        const previous = yielded?.version ?? 0;
+        yielded = now;
         yield { keyspace, version: now.version, previous };
       } else {
         await new Promise<void>((resolve) => (wake = resolve));
@@ -50,7 +50,7 @@ export async function* watchVersions(
 function currentOf(views: ClientViews, keyspace: string): { uid: string; version: number } {
   const named = ({ name }: KeyspaceView): boolean => name === keyspace;
   const found = views.view?.keyspaces.find(named);
-  // A keyspace without a version is told as one that is not there.
+  // A keyspace without a version is treated like one that does not exist.
   if (found === undefined || found.currentVersion === 0) return { uid: '', version: 0 };
   return { uid: found.uid, version: found.currentVersion };
 }

@@ -1,11 +1,11 @@
-// The datanode as an object: everything it does, without sockets or timers. grpc-service.ts and
-// resp-backend.ts put it on the network; direct-link.ts hands it to a master in the same process.
+// Everything that a datanode does, without sockets. The files in endpoints/ connect it to the network.
 
 import { availableParallelism } from 'node:os';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { BackgroundTasks } from '../base/background.ts';
-import { monotonicNowMs } from '../base/clock.ts';
-import { keyspaceUidOf } from '../base/ids.ts';
+import { systemEnv } from '../base/env.ts';
+import type { Env } from '../base/env.ts';
+import { parseKeyspaceUid } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
@@ -35,28 +35,28 @@ import type {
 } from '../proto/gen/stele/v1/datanode.ts';
 import type { LinkFactory } from '../proto/ports.ts';
 import type { SegmentWish } from '../proto/segment-transfer.ts';
-import { ClusterState } from './view/cluster-state.ts';
+import { CurrentView } from './view/current-view.ts';
 import { Comparisons } from './maintenance/comparisons.ts';
 import { Copier } from './transfer/copier.ts';
 import { Holdings } from './storage/holdings.ts';
 import type { NodeIdentity } from './identity.ts';
 import { Intake } from './transfer/intake.ts';
 import { IntakeBrake } from './transfer/intake-brake.ts';
-import { releaseFound } from './reads/lookup.ts';
+import { releaseLastHit } from './reads/lookup.ts';
 import { outgoingSegment } from './transfer/outgoing.ts';
 import type { OutgoingSegment } from './transfer/outgoing.ts';
 import { LastKnown } from './view/last-known.ts';
-import { LookupRate } from './reads/lookup-rate.ts';
-import { ReadCounters } from './reads/read-counters.ts';
+import { LookupRate, ReadCounters } from './reads/read-counters.ts';
 import { MasterContact } from './view/master-contact.ts';
 import { MemoryBudget } from './storage/memory-budget.ts';
 import { Merger } from './maintenance/merger.ts';
-import { OpeningScan } from './storage/opening-scan.ts';
+import { StartupVerification } from './storage/startup-verification.ts';
 import { MissingFiles } from './storage/missing-files.ts';
 import { checkCopies, checkMerges, checkSegments } from './order-checks.ts';
 import { Receiving } from './transfer/receiving.ts';
-import { SlotKeys } from './reads/slot-keys.ts';
+import { LongScans } from './reads/scanning.ts';
 import { Scrubber } from './maintenance/scrubber.ts';
+import { requireWritten } from '../segment/header.ts';
 import { SegmentWork } from './maintenance/segment-work.ts';
 import { ServingOrders } from './view/serving-orders.ts';
 import type { DiskStore } from './storage/store.ts';
@@ -64,7 +64,7 @@ import { Suspension } from './storage/suspension.ts';
 import { Verifier } from './storage/verifier.ts';
 import { VersionTables } from './storage/version-tables.ts';
 
-/** Files of one drop order that are removed together: they share a sync of their folder. */
+/** Files of one drop order that share a sync of their folder. */
 const DROPS_AT_A_TIME = 32;
 
 export interface DatanodeOptions {
@@ -74,51 +74,59 @@ export interface DatanodeOptions {
   readonly zone: string;
   readonly memoryMaxBytes: number;
   readonly copyConcurrency: number;
-  /** How long reads are answered by a view that may have been replaced; 0 or nothing: without a bound. */
+  /** How long reads are answered by a view that may have been replaced. 0 or absent: no limit. */
   readonly serveWithoutMasterMaxMs?: number;
-  /** Ends the process, which is then started again by whoever runs it. */
+  /** Ends the process; its supervisor must start it again. */
   readonly onRestart?: (() => void) | undefined;
-  /** Whether what comes in is held back while it makes readers wait. */
+  /** Whether incoming segments are throttled while they make readers wait. */
   readonly hasIntakeBrake: boolean;
   readonly background: BackgroundTasks;
   readonly log: Logger;
+  readonly env?: Env;
+  /** Where work on whole segments runs. Default: worker threads. */
+  readonly work?: SegmentWork;
 }
 
 export class Datanode {
   readonly identity: NodeIdentity;
   readonly holdings = new Holdings();
   readonly tables = new VersionTables(this.holdings);
-  readonly cluster = new ClusterState();
+  readonly cluster = new CurrentView();
   readonly contact: MasterContact;
   readonly intake: Intake;
   readonly receiving: Receiving;
-  readonly slotKeys = new SlotKeys();
-  /** Counted by whoever answers reads; `hits` and `misses` are of keys asked for by RESP. */
+  readonly longScans = new LongScans();
+  /** Read counters, updated by every protocol; `hits` and `misses` count only keys asked for by RESP. */
   readonly counters = new ReadCounters();
   readonly brake: IntakeBrake;
   readonly scrubber: Scrubber;
   readonly missingFiles: MissingFiles;
   readonly merger: Merger;
   readonly #options: DatanodeOptions;
-  /** One core is left to readers. */
   readonly #verifier: Verifier;
-  readonly #openingVerifier: Verifier;
-  readonly #work = new SegmentWork();
-  readonly #comparisons = new Comparisons(this.holdings, this.tables, this.#work);
+  readonly #startupVerifier: Verifier;
+  readonly #env: Env;
+  readonly #work: SegmentWork;
+  readonly #comparisons: Comparisons;
   readonly #copier: Copier;
-  readonly #scan: OpeningScan;
+  readonly #startupVerification: StartupVerification;
   readonly #suspension: Suspension;
-  readonly #lookupRate = new LookupRate(() => this.counters.lookups, monotonicNowMs());
+  readonly #lookupRate: LookupRate;
   readonly #lastKnown: LastKnown;
   readonly #serving: ServingOrders;
   #address: NodeAddress = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
 
   constructor(options: DatanodeOptions) {
     this.#options = options;
+    const { env = systemEnv, work = new SegmentWork() } = options;
+    this.#env = env;
+    this.#work = work;
+    this.#comparisons = new Comparisons(this.holdings, this.tables, work);
+    this.#lookupRate = new LookupRate(() => this.counters.lookups, env.nowMs());
     this.identity = options.identity;
     this.contact = new MasterContact(options.serveWithoutMasterMaxMs ?? 0);
     const clusterId = (): string => this.identity.clusterId;
-    this.#lastKnown = new LastKnown({ ...options, folder: options.store.folder, clusterId });
+    this.#lastKnown = new LastKnown({ ...options, env, folder: options.store.folder, clusterId });
     this.brake = new IntakeBrake(() => (options.hasIntakeBrake ? this.counters.lookups : 0));
     const memory = new MemoryBudget(this.holdings, options.memoryMaxBytes);
     const { verified } = options.store;
@@ -126,13 +134,14 @@ export class Datanode {
       verified,
       threadsKept: 1,
       threadsMax: availableParallelism() - 1,
-      isBesideReaders: () => this.brake.bytesPerSecond !== Infinity,
+      hasReaders: () => this.brake.bytesPerSecond !== Infinity,
+      env,
     });
     const threadsMax = availableParallelism();
-    this.#openingVerifier = new Verifier({ verified, threadsKept: 0, threadsMax });
+    this.#startupVerifier = new Verifier({ verified, threadsKept: 0, threadsMax, env });
     this.holdings.onChange((held) => {
-      // Dropped, or on disk only from here on.
-      if (this.holdings.get(held.keyspaceUid, held.segmentId) === undefined) releaseFound();
+      // The segment was dropped, or is on disk only from now on.
+      if (this.holdings.get(held.keyspaceUid, held.segmentId) === undefined) releaseLastHit();
       if (!this.holdings.has(held.keyspaceUid, held.segmentId)) verified.forget(held);
     });
     this.intake = new Intake({
@@ -147,10 +156,11 @@ export class Datanode {
       links: options.links,
       brake: this.brake,
       concurrency: options.copyConcurrency,
+      time: env,
       background: options.background,
       log: options.log,
     });
-    const parts = { ...options, holdings: this.holdings, work: this.#work };
+    const parts = { ...options, env, holdings: this.holdings, work };
     this.merger = new Merger({ ...parts, intake: this.intake });
     this.missingFiles = new MissingFiles(parts);
     this.scrubber = new Scrubber({ ...parts, verifier: this.#verifier });
@@ -159,7 +169,11 @@ export class Datanode {
       verifier: this.#verifier,
       memory,
     });
-    this.#scan = new OpeningScan({ ...parts, verifier: this.#openingVerifier, memory });
+    this.#startupVerification = new StartupVerification({
+      ...parts,
+      verifier: this.#startupVerifier,
+      memory,
+    });
     const { cluster, contact, holdings, identity, tables } = this;
     this.#serving = new ServingOrders({
       cluster,
@@ -169,10 +183,11 @@ export class Datanode {
       tables,
       suspension: this.#suspension,
       lastKnown: this.#lastKnown,
+      env,
     });
   }
 
-  /** Where others reach this node; known once its ports are open. */
+  /** Sets the address at which others reach this node, once its ports are open. */
   announce(address: NodeAddress): void {
     this.#address = address;
   }
@@ -182,49 +197,52 @@ export class Datanode {
   }
 
   /**
-   * Verifies what is on disk and holds what is good; until it resolves the node is INITIALIZING. Goes by
-   * what the master said to an earlier run until it says something itself.
+   * Verifies the segments on disk and holds the good ones; the node is INITIALIZING until it resolves.
+   * Follows what the master said to an earlier process until the master says something.
    */
   async open(): Promise<void> {
     await this.restore();
     await this.#suspension.open();
-    await this.#scan.run();
-    await this.#openingVerifier.close();
+    await this.#startupVerification.run();
+    await this.#startupVerifier.close();
     this.#verifier.warmUp();
   }
 
-  /** Reads what the master said to an earlier run: before the master can say anything to this one. */
+  /**
+   * Reads what the master said to an earlier process. Must run before the master can say anything to this
+   * one.
+   */
   restore(): Promise<void> {
     return this.#serving.restore();
   }
 
   get state(): NodeState {
-    return this.#scan.done ? NodeState.SERVING : NodeState.INITIALIZING;
+    return this.#startupVerification.done ? NodeState.SERVING : NodeState.INITIALIZING;
   }
 
-  /** Stops answering reads where the view in force is too old; to be called now and then. */
+  /** Stops answering reads if the view in force is too old. Call it periodically. */
   checkContact(nowMs: number): void {
     this.tables.isPaused = this.contact.refusal(nowMs) !== undefined;
   }
 
-  /** Room this node has and what it is doing, for the heartbeat and for metrics. */
+  /** The memory limit of this node, for the heartbeat and for metrics. */
   get limits(): { readonly memoryMaxBytes: number } {
     return { memoryMaxBytes: this.#options.memoryMaxBytes };
   }
 
-  /** Segments on disk that were not loaded at the start, for lack of memory. */
+  /** Segments on disk that were not loaded at the start because of the memory limit. */
   get notLoadedTotal(): number {
-    return this.#scan.notLoadedTotal;
+    return this.#startupVerification.notLoadedTotal;
   }
 
   get quarantinedTotal(): number {
-    return this.#scan.quarantinedTotal + this.scrubber.stats.quarantined;
+    return this.#startupVerification.quarantinedTotal + this.scrubber.stats.quarantined;
   }
 
   async heartbeat(request: HeartbeatRequest, nowMs: number): Promise<HeartbeatResponse> {
     const isLeader = this.identity.admitHeartbeat(request.header);
     if (isLeader) this.#serving.heard(request, nowMs);
-    // The master must not take a view of an earlier run for one that it has sent.
+    // Not a restored view: the master must not assume that it has sent it to this process.
     const view = this.cluster.isRestored ? undefined : this.cluster.view;
     const parked = this.#suspension.report();
     const { store } = this.#options;
@@ -233,8 +251,8 @@ export class Datanode {
       nodeId: this.identity.nodeId,
       incarnation: this.identity.incarnation,
       state: this.state,
-      verifyBytesDone: this.#scan.bytesDone,
-      verifyBytesTotal: this.#scan.bytesTotal,
+      verifyBytesDone: this.#startupVerification.bytesDone,
+      verifyBytesTotal: this.#startupVerification.bytesTotal,
       holdingsRevision: this.holdings.revision,
       viewEpoch: view?.epoch ?? 0,
       viewRevision: view?.revision ?? 0,
@@ -258,7 +276,10 @@ export class Datanode {
     };
   }
 
-  /** A node that cannot save whom it obeys takes no segments: what it promises would not outlive a restart. */
+  /**
+   * The disk's trouble, if any. A node that cannot save whom it obeys accepts no segments, because its
+   * promises would not survive a restart.
+   */
   #diskTrouble(nowMs: number): DiskTrouble | undefined {
     const trouble = this.#options.store.trouble(nowMs);
     const { saveError } = this.identity;
@@ -288,7 +309,7 @@ export class Datanode {
   async dropSegments(request: DropSegmentsRequest): Promise<DropSegmentsResponse> {
     await this.identity.admit(request.header);
     checkSegments(request.segments);
-    for (const { keyspaceUid } of request.versions) keyspaceUidOf(keyspaceUid);
+    for (const { keyspaceUid } of request.versions) parseKeyspaceUid(keyspaceUid);
     for (const version of request.versions) {
       this.tables.remove(version);
       this.#lastKnown.removeManifest(version);
@@ -297,7 +318,7 @@ export class Datanode {
     let dropped = 0;
     const drop = async ({ keyspaceUid, segmentId }: HeldSegment): Promise<void> => {
       this.#copier.forget(keyspaceUid, segmentId);
-      // What is not held has no file here, or one that this order does not mean.
+      // A segment that is not held has no file here, or a file that this order does not mean.
       if (!this.holdings.remove(keyspaceUid, segmentId, asOfRevision)) return;
       await this.#options.store.remove(keyspaceUid, segmentId);
       dropped++;
@@ -308,19 +329,19 @@ export class Datanode {
     return { dropped };
   }
 
-  /** Throws CONFLICT where nobody starts this process again. */
+  /** Throws CONFLICT if nobody would start this process again. */
   async restart({ header }: RestartRequest): Promise<RestartResponse> {
     await this.identity.admit(header);
     const { log, onRestart } = this.#options;
     if (onRestart === undefined) {
       throw new SteleError(
         'CONFLICT',
-        `Nobody starts datanode ${this.identity.nodeId} again when it ends, as far as it knows; restart it where it was started, or start it with --restartable.`,
+        `Datanode ${this.identity.nodeId} does not know of anybody who would start it again; restart it where it was started, or start it with --restartable.`,
       );
     }
     log.info('the master has asked for a restart');
-    // The answer goes out first.
-    setImmediate(onRestart);
+    // The answer is sent first.
+    this.#env.soon(onRestart);
     return {};
   }
 
@@ -335,6 +356,7 @@ export class Datanode {
   async mergeSegments(request: MergeSegmentsRequest): Promise<MergeSegmentsResponse> {
     await this.identity.admit(request.header);
     checkMerges(request.orders);
+    requireWritten(request.segmentFormat, 'The master');
     return { statuses: this.merger.accept(request.orders, request.bytesPerSecondMax) };
   }
 
@@ -344,8 +366,8 @@ export class Datanode {
   }
 
   /**
-   * A segment held here, as it is given to a peer, which verifies it: from memory, or of a suspended
-   * keyspace from disk. Throws WRONG_NODE, NOT_FOUND.
+   * A held segment for a peer, which verifies it: from memory, or from disk if its keyspace is suspended.
+   * Throws WRONG_NODE, NOT_FOUND.
    */
   async outgoing({ expectNode, keyspaceUid, segmentId }: SegmentWish): Promise<OutgoingSegment> {
     this.identity.expect(expectNode, '');
@@ -357,10 +379,11 @@ export class Datanode {
     this.#copier.close();
     this.merger.close();
     this.#suspension.close();
-    this.#scan.stop();
+    this.#startupVerification.stop();
     for (const closing of [
+      this.identity.close(),
       this.#lastKnown.close(),
-      this.#openingVerifier.close(),
+      this.#startupVerifier.close(),
       this.#verifier.close(),
       this.#work.close(),
     ]) {

@@ -1,10 +1,11 @@
-// Announcing this node to its master, and again whenever the master has not been heard for a while:
-// at the start, after a master came up with an empty memory, after this node's address changed.
+// Announces this node to its master, and again whenever the master has been silent for a while: at the
+// start, after a master came up with an empty memory, after this node's address changed.
 
-import { monotonicNowMs, sleep } from '../base/clock.ts';
+import { sleep } from '../base/clock.ts';
+import type { Time } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { callUnary, openClient } from '../transport/grpc-channel.ts';
+import { MasterChannel } from '../transport/master-channel.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type { RegisterNodeRequest, RegisterNodeResponse } from '../proto/gen/stele/v1/cluster.ts';
 import type { CallOptions, Registrar } from '../proto/ports.ts';
@@ -17,28 +18,29 @@ const RETRY_MS_MAX = 1000;
 /** Silence of the master after which the node announces itself again. */
 const SILENCE_MS = 3000;
 
-/** Registers with a master over gRPC. */
+/** Registers with a master over gRPC; `masters` as for --master. */
 export class GrpcRegistrar implements Registrar {
-  readonly #client: ClusterServiceClient;
-  readonly #master: string;
+  readonly #masters: MasterChannel<ClusterServiceClient>;
 
-  constructor(master: string) {
-    this.#master = master;
-    this.#client = openClient(ClusterServiceClient, master);
+  constructor(masters: string) {
+    const peerOf = (address: string): string => `the master at ${address}`;
+    this.#masters = new MasterChannel(ClusterServiceClient, masters, { peerOf });
   }
 
   registerNode(request: RegisterNodeRequest, options: CallOptions): Promise<RegisterNodeResponse> {
-    const method = this.#client.registerNode.bind(this.#client);
-    return callUnary(method, request, `the master at ${this.#master}`, options);
+    return this.#masters.call((client) => client.registerNode.bind(client), request, {
+      ...options,
+      isRepeatable: true,
+    });
   }
 
   close(): void {
-    this.#client.close();
+    this.#masters.close();
   }
 }
 
-/** Where the node is, and its size beside the others. */
-interface Place {
+/** The node's zone, and its weight relative to the others. */
+export interface Place {
   readonly zone: string;
   readonly weight: number;
 }
@@ -50,40 +52,38 @@ export async function keepRegistered(
   place: Place,
   log: Logger,
   signal: AbortSignal,
+  time: Time,
 ): Promise<void> {
   let retryMs = RETRY_MS_MIN;
-  let told = '';
+  let reported = '';
   while (!signal.aborted) {
-    if (isHeard(node)) {
+    if (isHeard(node, time)) {
       retryMs = RETRY_MS_MIN;
-      told = '';
-      await sleep(RETRY_MS_MAX, signal);
+      reported = '';
+      await sleep(RETRY_MS_MAX, signal, time);
       continue;
     }
     try {
       await register(node, registrar, place, signal);
-      await sleep(SILENCE_MS, signal);
+      await sleep(SILENCE_MS, signal, time);
     } catch (thrown) {
       if (signal.aborted) return;
       node.contact.noAnswer();
-      node.checkContact(monotonicNowMs());
+      node.checkContact(time.nowMs());
       const error = toSteleError(thrown);
-      // Once for each reason: a master that is away is away for minutes.
-      const level = error.message === told ? 'debug' : 'warn';
-      told = error.message;
-      log[level](
-        { code: error.code },
-        `not registered, and tried again until it is: ${error.message}`,
-      );
-      await sleep(retryMs, signal);
+      // Warns once per reason: a master that is down is down for minutes.
+      const level = error.message === reported ? 'debug' : 'warn';
+      reported = error.message;
+      log[level]({ code: error.code }, `not registered, retrying: ${error.message}`);
+      await sleep(retryMs, signal, time);
       retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
     }
   }
 }
 
-function isHeard(node: Datanode): boolean {
+function isHeard(node: Datanode, time: Time): boolean {
   const at = node.contact.heardAtMs;
-  return at !== undefined && monotonicNowMs() - at < SILENCE_MS;
+  return at !== undefined && time.nowMs() - at < SILENCE_MS;
 }
 
 async function register(

@@ -1,19 +1,19 @@
-// The datanode on the network: the one place of this role that opens sockets and starts timers.
+// The datanode on the network: the only file of this role that opens sockets and starts timers.
 //
-// Order of a start: lock the folder, open the ports (so that health answers from the first moment),
-// announce to the master, verify what is on disk. Order of a stop: unready, leave the streams time
-// to end, close the ports, release the lock.
+// Start: lock the folder, open the ports (so that health checks are answered from the first moment),
+// announce to the master, verify what is on disk. Stop: become unready, give the streams time to end, close
+// the ports, release the lock.
 
 import { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs } from '../base/clock.ts';
-import { connectionLimit } from '../base/descriptors.ts';
+import { connectionLimit } from '../base/disk/descriptors.ts';
 import { SteleError } from '../base/errors.ts';
-import { lockFolder } from '../base/folder-lock.ts';
-import type { FolderLock } from '../base/folder-lock.ts';
-import { announcedAddress } from '../base/host-address.ts';
+import { lockFolder } from '../base/disk/folder-lock.ts';
+import type { FolderLock } from '../base/disk/folder-lock.ts';
+import { announcedAddress } from '../transport/host-address.ts';
 import { nodeId } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
-import { memoryWarning } from '../base/usable-memory.ts';
+import { memoryWarning } from '../base/process/usable-memory.ts';
 import { GrpcLinkFactory } from '../transport/grpc-link.ts';
 import { GrpcServer } from '../transport/grpc-server.ts';
 import { DatanodeServiceService } from '../proto/gen/stele/v1/datanode.ts';
@@ -22,15 +22,15 @@ import type { DatanodeLink, LinkFactory, Registrar } from '../proto/ports.ts';
 import { startRespListener } from '../resp/server/listener.ts';
 import type { RespListener } from '../resp/server/listener.ts';
 import { directLink } from './endpoints/direct-link.ts';
-import { datanodeService, lookupService } from './endpoints/grpc-service.ts';
+import { datanodeService, datanodeLookupService } from './endpoints/grpc-service.ts';
 import { startDatanodeHttp } from './endpoints/http.ts';
 import { NodeIdentity } from './identity.ts';
-import { Datanode } from './node.ts';
+import type { Datanode } from './node.ts';
 import { notReadyReason } from './endpoints/readiness.ts';
-import { GrpcRegistrar, keepRegistered } from './registration.ts';
+import { GrpcRegistrar } from './registration.ts';
 import { DatanodeRespBackend } from './endpoints/resp-backend.ts';
 import type { DatanodeSettings } from './settings.ts';
-import { DiskStore } from './storage/store.ts';
+import { openNode, runNode } from './start-node.ts';
 import { LookupServiceService } from '../proto/gen/stele/v1/lookup.ts';
 
 const CLOSE_DEADLINE_MS = 5000;
@@ -40,11 +40,11 @@ const READINESS_INTERVAL_MS = 250;
 
 export interface StartDatanodeOptions {
   readonly log: Logger;
-  /** How peers are reached; default: gRPC. */
+  /** How peers are reached. Default: gRPC. */
   readonly linkFactory?: LinkFactory;
-  /** How the master is reached; default: gRPC at `settings.master`. */
+  /** How the master is reached. Default: gRPC at `settings.master`. */
   readonly registrar?: Registrar;
-  /** Called when the master wants another run of this process; only with --restartable. */
+  /** Called when the master wants this process to be restarted; only with --restartable. */
   readonly onRestart?: () => void;
 }
 
@@ -53,12 +53,12 @@ export interface RunningDatanode {
   readonly address: NodeAddress;
   /** For a master in the same process. */
   readonly link: DatanodeLink;
-  /** Resolves when what was on disk has been verified. */
+  /** Resolves when the segments on disk have been verified. */
   readonly opened: Promise<void>;
   close(): Promise<void>;
 }
 
-/** Starts a datanode; resolves when its ports are open. Throws SteleError with a sentence that helps. */
+/** Starts a datanode; resolves when its ports are open. Throws SteleError. */
 export async function startDatanode(
   settings: DatanodeSettings,
   options: StartDatanodeOptions,
@@ -69,7 +69,7 @@ export async function startDatanode(
   const id = nodeId(settings.id);
   const lock = lockFolder(settings.dataDir, 'datanode');
   try {
-    const identity = NodeIdentity.open(settings.dataDir, id, options.log);
+    const identity = await NodeIdentity.open(settings.dataDir, id, options.log);
     return await startLocked(settings, options, identity, lock);
   } catch (thrown) {
     lock.release();
@@ -87,15 +87,10 @@ async function startLocked(
   const warning = memoryWarning(settings.memoryMax);
   if (warning !== undefined) log.warn(warning);
   const background = new BackgroundTasks(log);
-  const store = new DiskStore({
+  const node = await openNode({
+    identity,
     folder: settings.dataDir,
     diskReserveBytes: settings.diskReserve,
-    log,
-  });
-  await store.prepare();
-  const node = new Datanode({
-    identity,
-    store,
     links: options.linkFactory ?? new GrpcLinkFactory(),
     zone: settings.zone,
     memoryMaxBytes: settings.memoryMax,
@@ -106,22 +101,21 @@ async function startLocked(
     background,
     log,
   });
-  await node.restore();
-  node.contact.askFirst(monotonicNowMs());
-  node.checkContact(monotonicNowMs());
   const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
   const ports = await openPorts(node, { ...settings, connectionsMax }, log);
   const stop = new AbortController();
   const registrar = options.registrar ?? new GrpcRegistrar(settings.master);
-  background.run('registration', () => keepRegistered(node, registrar, settings, log, stop.signal));
-  const opened = node.open();
-  background.run('verify what is on disk', () => opened);
-  const scrub = {
-    bytesPerSecond: settings.scrubBytesPerSecond,
-    intervalMs: settings.scrubInterval,
-  };
-  background.run('missing files', () => node.missingFiles.run(stop.signal));
-  background.run('scrub', () => node.scrubber.run(scrub, stop.signal));
+  const opened = runNode(node, {
+    background,
+    log,
+    registrar,
+    place: settings,
+    stop: stop.signal,
+    scrub: {
+      bytesPerSecond: settings.scrubBytesPerSecond,
+      intervalMs: settings.scrubInterval,
+    },
+  });
   return {
     nodeId: identity.nodeId,
     address: node.address,
@@ -147,7 +141,7 @@ async function openPorts(
   try {
     const grpc = new GrpcServer(settings.connectionsMax);
     grpc.addService(DatanodeServiceService, datanodeService(node));
-    grpc.addService(LookupServiceService, lookupService(node));
+    grpc.addService(LookupServiceService, datanodeLookupService(node));
     const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port');
     const readiness = setInterval(() => {
       node.checkContact(monotonicNowMs());
@@ -181,7 +175,7 @@ async function openPorts(
   };
 }
 
-/** What others dial: as it is set, otherwise where this process listens. */
+/** The addresses that others dial: the configured ones, or else those where this process listens. */
 async function announcement(
   settings: DatanodeSettings,
   listening: Omit<NodeAddress, 'host'>,
@@ -191,7 +185,7 @@ async function announcement(
   const host =
     announceHost === '' ? await announcedAddress(settings.host, settings.master) : announceHost;
   if (announceHost === '' && host !== settings.host) {
-    const text = `others are told to dial ${host}; name another address with --announce-host`;
+    const text = `others will dial ${host}; set another address with --announce-host`;
     log.info({ host: settings.host, announced: host }, text);
   }
   return {

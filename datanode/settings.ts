@@ -1,17 +1,20 @@
-// What can be set on a datanode.
+// The settings of a datanode.
 
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
 import { CONNECTIONS_MAX_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../base/limits.ts';
 import { LOG_LEVELS } from '../base/log.ts';
-import { segmentBytesDefault } from '../base/usable-memory.ts';
+import { segmentBytesDefault } from '../base/process/usable-memory.ts';
 
 const TIB = 1024 ** 4;
 
 /** Schema of `stele datanode`'s options. */
 export const datanodeSettings = settingsOf({
   id: option.text('name of this datanode, the same at every start', '', { placeholder: 'NAME' }),
-  master: option.address('gRPC address of the master', '127.0.0.1:8400'),
+  master: option.addresses(
+    'gRPC address of the master; of several masters, all, with commas',
+    '127.0.0.1:8400',
+  ),
   dataDir: option.text('folder for segments', '.stele/datanode', { placeholder: 'DIR' }),
   host: option.text('address to listen on', '127.0.0.1', { placeholder: 'ADDRESS' }),
   announceHost: option.text('address that others dial; default: the listening one', '', {
@@ -23,30 +26,34 @@ export const datanodeSettings = settingsOf({
   httpPort: option.port('health and metrics (0: a free port)', 9001),
   respPort: option.port('Redis protocol (0: a free port)', 7380),
   grpcPort: option.port('gRPC (0: a free port)', 8401),
-  zone: option.text('failure zone; replicas go to different zones where there are any', '', {
+  zone: option.text('failure zone; replicas go to different zones if there are several', '', {
     placeholder: 'ZONE',
   }),
-  weight: option.count('size beside other datanodes; one of 2 holds twice as much as one of 1', 1, {
-    min: WEIGHT_MIN,
-    max: WEIGHT_MAX,
-  }),
+  weight: option.count(
+    'size relative to other datanodes; one of 2 holds twice as much as one of 1',
+    1,
+    {
+      min: WEIGHT_MIN,
+      max: WEIGHT_MAX,
+    },
+  ),
   restartable: option.flag(
-    'whoever runs this process starts it again when it ends, so the master may restart it',
+    'this process is started again when it ends, so the master may restart it',
   ),
   memoryMax: option.bytes(
-    'bytes of segments this node may hold; default: three quarters of the memory of the machine or container, less where that leaves no 256 MiB',
+    'bytes of segments this node may hold; default: three quarters of the memory of the machine or container, less if that leaves less than 256 MiB',
     String(segmentBytesDefault()),
     { min: 1024 * 1024, max: 64 * TIB },
   ),
-  diskReserve: option.bytes('bytes of disk that are never filled', '256MiB', { min: 0, max: TIB }),
+  diskReserve: option.bytes('disk space that is always left free', '256MiB', { min: 0, max: TIB }),
   copyConcurrency: option.count('segments fetched from peers at a time', 4, { min: 1, max: 64 }),
   serveWithoutMasterMax: option.duration(
-    'how long reads are answered without the view of a master that is heard; 0: without a bound',
+    'how long reads are answered by a view that may be outdated; 0: no limit',
     '0s',
     { min: 0, max: 365 * 24 * 3_600_000 },
   ),
   intakeBrake: option.choice(
-    'on: what comes in (loads, copies) is slowed down while it makes readers wait; off: never',
+    'on: incoming segments (loads, copies) are throttled while they make readers wait; off: never',
     ['on', 'off'],
     'on',
   ),
@@ -55,12 +62,12 @@ export const datanodeSettings = settingsOf({
     '32MiB',
     { min: 0, max: TIB },
   ),
-  scrubInterval: option.duration('how often everything is verified at most', '1h', {
+  scrubInterval: option.duration('least interval between two complete verifications', '1h', {
     min: 100,
     max: 365 * 24 * 3_600_000,
   }),
   connectionsMax: option.count(
-    'connections accepted, RESP, gRPC and lookups each',
+    'limit of connections, for each of RESP, gRPC and lookups',
     CONNECTIONS_MAX_DEFAULT,
     {
       min: 1,

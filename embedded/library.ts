@@ -1,4 +1,4 @@
-// What `import ... from 'stele'` gives: a cluster in this process, the client, the error type.
+// The exports of `import ... from 'stele'`: a cluster in this process, the client, the error type.
 
 export { startCluster } from './start-cluster.ts';
 export type {

@@ -1,7 +1,7 @@
 // A whole cluster in one process: the same roles, joined by direct calls instead of gRPC.
 //
-// Ports are opened all the same (clients are other processes), but heartbeats, orders, reads of the
-// front and copies between datanodes are function calls.
+// Ports are opened all the same, because clients are other processes; but heartbeats, orders, the front's
+// reads and copies between datanodes are function calls.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -31,15 +31,15 @@ export interface ClusterPorts {
 }
 
 export interface StartClusterOptions {
-  /** Default 3. */
+  /** Default: 3. */
   readonly datanodes?: number;
-  /** Default 2. */
+  /** Default: 2. */
   readonly replication?: number;
-  /** Default 128. */
+  /** Default: 128. */
   readonly shards?: number;
   /** Default: a temporary folder, removed by close(). */
   readonly dataDir?: string;
-  /** The master's; datanode i gets each plus 1 + i. Default: free ports. */
+  /** Ports of the master; datanode i gets each plus 1 + i. Default: free ports. */
   readonly ports?: ClusterPorts;
   readonly host?: string;
   readonly log?: Logger;
@@ -54,7 +54,7 @@ export interface LocalNode {
 export interface LocalCluster {
   readonly master: LocalNode;
   readonly datanodes: readonly LocalNode[];
-  /** Loads files into a keyspace, as `stele load` does with its defaults. */
+  /** Loads files into a keyspace, like `stele load` with its defaults. */
   load(keyspace: string, paths: readonly string[]): Promise<LoadSummary>;
   close(): Promise<void>;
 }
@@ -101,7 +101,7 @@ class InProcessCluster implements LocalCluster, LinkFactory {
     }));
   }
 
-  /** A link to a datanode of this process, started already or not. */
+  /** A link to a datanode of this process, whether it has started or not. */
   connect(target: { readonly nodeId: string }): DatanodeLink {
     return lateLink(target.nodeId, () => this.#nodes.get(target.nodeId)?.link);
   }
@@ -110,7 +110,7 @@ class InProcessCluster implements LocalCluster, LinkFactory {
     const master = await this.#startMaster();
     this.#master = master;
     const count = this.#options.datanodes ?? 3;
-    // They share one machine: each may hold an equal part of what one alone would.
+    // The datanodes share one machine: each gets an equal part of the default limit.
     const memoryMax = Math.floor(datanodeSettings.options.memoryMax.defaultValue / count);
     for (let index = 0; index < count; index++) {
       await this.#startNode(index, master.registrar, memoryMax);

@@ -1,48 +1,40 @@
-// One bulk load from its inputs to the committed version; what `stele load` runs.
+// One bulk load, from its inputs to the committed version. `stele load` runs it.
 //
 //     inputs -> dialect -> BeginLoad -> [chunks -> runs] -> [shards -> segments -> owners] -> CommitLoad
 //                                        stage 1             stage 2                          stage 3
 //
-// Nothing is visible before the commit. Until then a kill at any moment costs at most the chunks and
-// shards that were being worked on; the same command goes on from there. The result depends on the
-// input alone: not on workers, chunk size, crashes or the order in which anything ended.
+// Nothing is visible before the commit. A kill at any moment costs at most the chunks and shards that were
+// in progress; the same command resumes from there. The result depends on the input alone: not on the
+// number of workers, the chunk size, crashes or the order in which tasks ended.
 
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { keyspaceName, shorten } from '../base/ids.ts';
-import type { Logger } from '../base/log.ts';
-import type { BeginLoadResponse } from '../proto/gen/stele/v1/load.ts';
-import { beginLoad } from './stages/begin.ts';
-import type { Begun } from './stages/begin.ts';
-import { checkGateFlags } from './stages/gate.ts';
-import { finishLoad } from './stages/finish.ts';
+import { checkRate } from './bytes/throttle.ts';
 import { changeBehind } from './input/inputs.ts';
-import { prepareRun, withLoadRun } from './stages/load-run.ts';
-import type { LoadRun, RunHooks } from './stages/load-run.ts';
-import type { LoadState } from './stages/load-state.ts';
 import { refuseTooLarge } from './plan/memory-plan.ts';
 import { grpcLoadMaster } from './push/master-client.ts';
 import type { LoadMaster } from './push/master-client.ts';
-import type { ChunkPlan } from './plan/chunk-plan.ts';
-import type { PreparedInput } from './input/inputs.ts';
 import type { LoadSettings } from './settings.ts';
-import { alreadyCurrentSummary, inputSummary } from './stages/summary.ts';
-import type { LoadSummary } from './stages/summary.ts';
-import { checkRate } from './bytes/throttle.ts';
-import type { WorkPool } from './threads/work-pool.ts';
+import { beginLoad } from './stages/begin.ts';
+import { finishLoad } from './stages/finish.ts';
+import { checkGateFlags } from './stages/gate-flags.ts';
+import type { JobHooks, LoadJob, PreparedJob } from './stages/load-job.ts';
+import { withOpenJob, withPreparedJob } from './stages/open-job.ts';
+import { alreadyCurrentSummary, inputSummary } from './stages/progress.ts';
+import type { LoadSummary } from './stages/progress.ts';
 
-export type { LoadProgress } from './stages/load-progress.ts';
-export type { LoadSummary } from './stages/summary.ts';
+export type { LoadProgress, LoadSummary } from './stages/progress.ts';
 
-export interface LoadHooks extends RunHooks {
-  /** Instead of gRPC to settings.master. Closed at the end. */
+export interface LoadHooks extends JobHooks {
+  /** Used instead of gRPC to `settings.master`. Closed at the end. */
   readonly master?: LoadMaster;
 }
 
 const REASON_CHARACTERS_MAX = 500;
-/** Of an estimate from the first rows; duplicates make shards smaller, too. */
+/** The part of an estimate that counts: it comes from the first rows, and duplicates make shards smaller. */
 const SURE_SHARE = 0.5;
-/** After these the load is over for good; after others it may be taken up again. */
+/** After these errors the load is over; after others it may be resumed. */
 const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
   'TOO_MANY_REJECTS',
   'DUPLICATE_KEY',
@@ -62,7 +54,10 @@ export async function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Pr
   checkRate(settings.maxBytesPerSecond);
   const master = hooks.master ?? grpcLoadMaster(settings.master);
   try {
-    return await withLoadRun(settings, hooks, false, (run) => runIn({ ...run, master }));
+    return await withOpenJob(settings, hooks, false, (open) =>
+      // Starts the threads while waiting for the master.
+      withPreparedJob(open, (job) => finishPrepared(job, master)),
+    );
   } catch (thrown) {
     throw explainStop(toSteleError(thrown), hooks.signal);
   } finally {
@@ -70,75 +65,41 @@ export async function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Pr
   }
 }
 
-interface Run extends LoadRun {
-  readonly master: LoadMaster;
-}
-
-async function runIn(run: Run): Promise<LoadSummary> {
-  const { progress, settings } = run;
-  // The threads of the pool start while the master is asked.
-  const { plan, pool, prepared } = await prepareRun(run);
-  try {
-    const { chunkBytes } = plan;
-    const begun = await beginLoad({ ...run, signal: run.stop.signal, prepared, chunkBytes });
-    const { checkpoint, response } = begun;
-    if (checkpoint === undefined) {
-      const input = inputSummary(prepared.inputs);
-      const { currentVersion } = response;
-      return alreadyCurrentSummary(settings.keyspace, currentVersion, progress.elapsedMs, input);
-    }
-    const state = stateOf(run, prepared, plan, begun, checkpoint, pool, response);
-    return await finishBegun(run, state, response);
-  } finally {
-    await pool.close();
+async function finishPrepared(preparedJob: PreparedJob, master: LoadMaster): Promise<LoadSummary> {
+  const { job, response } = await beginLoad(preparedJob, master);
+  if (job === undefined) {
+    const { progress, settings } = preparedJob;
+    const input = inputSummary(preparedJob.prepared.inputs);
+    const { currentVersion } = response;
+    return alreadyCurrentSummary(settings.keyspace, currentVersion, progress.elapsedMs, input);
   }
-}
-
-async function finishBegun(
-  { found, hooks, log, master }: Run,
-  state: LoadState,
-  response: BeginLoadResponse,
-): Promise<LoadSummary> {
   try {
-    refuseHopeless(state);
-    return await finishLoad(state, { found, master, response, onProgress: hooks.onProgress });
+    refuseHopeless(job);
+    return await finishLoad(job, master, response);
   } catch (thrown) {
-    const error = await changeBehind(thrown, found);
-    await tellMaster(master, response.loadId, error, log);
+    const error = await changeBehind(thrown, job.found);
+    await reportEnd(master, job, error);
     throw error;
   }
 }
 
-/** Before hours of parsing: what even an even spread over the shards could not build. */
-function refuseHopeless({ pool, prepared, rowCost, settings, shardCount }: LoadState): void {
+/** Refuses, before hours of parsing, what could not be built even if it spread evenly over the shards. */
+function refuseHopeless({ plan, pool, prepared, settings, shardCount }: LoadJob): void {
+  const { rowCost } = plan;
   const recordBytes = (prepared.bytesTotal * rowCost.recordFactor) / shardCount;
   const records = recordBytes / rowCost.recordBytes;
   const shard = { recordBytes, records };
   refuseTooLarge(undefined, shard, settings.memoryMax, pool.threads, SURE_SHARE);
 }
 
-function stateOf(
-  run: Run,
-  prepared: PreparedInput,
-  plan: ChunkPlan,
-  begun: Begun,
-  checkpoint: LoadState['checkpoint'],
-  pool: WorkPool,
-  response: BeginLoadResponse,
-): LoadState {
-  const { folder, log, notice, progress, settings, stop } = run;
-  const { keyspaceUid, loadId, shardCount } = response;
-  const { binding, kept } = begun;
-  const shared = { settings, log, notice, stop, prepared, folder, pool, progress };
-  return { ...plan, ...shared, checkpoint, kept, loadId, keyspaceUid, shardCount, binding };
-}
-
-/** So that the master knows at once how the load ended; what it has sent is kept if it may be resumed. */
-async function tellMaster(
+/**
+ * Reports the end of the load to the master at once. The master keeps the segments if the load may
+ * be resumed.
+ */
+async function reportEnd(
   master: LoadMaster,
-  loadId: string,
+  { loadId, log }: LoadJob,
   error: SteleError,
-  log: Logger,
 ): Promise<void> {
   const isResumable = !FINAL_CODES.has(error.code);
   const what = shorten(error.message, REASON_CHARACTERS_MAX);
@@ -146,8 +107,11 @@ async function tellMaster(
   try {
     await master.abortLoad(loadId, reason, isResumable);
   } catch (thrown) {
-    // Its lease will end by itself.
-    log.debug({ err: toSteleError(thrown) }, 'the master was not told of the failed load');
+    // Its lease expires by itself.
+    log.debug(
+      { err: toSteleError(thrown) },
+      'the failure of the load was not reported to the master',
+    );
   }
 }
 

@@ -1,15 +1,15 @@
-// `stele load --sample N`: the first records as they would be stored. Reads the beginning of the input
-// only: INPUTS_MAX files, and of what must be unpacked or comes from a stream no more than
-// SPOOLED_BYTES_MAX in all. The files are looked at together, as a load does.
+// `stele load --sample N`: the first records as they would be stored. Reads only the beginning of the
+// input: INPUTS_MAX files, and SPOOLED_BYTES_MAX in all of what must be unpacked or comes from a stream.
+// Dialects are detected over all of these files together, as in a load.
 
 import { keyspaceName } from '../base/ids.ts';
 import { cutIntoChunks } from './parse/chunks.ts';
 import type { Chunk } from './parse/chunks.ts';
-import { dialectsOf } from './parse/found-dialect.ts';
-import type { FoundDialect } from './parse/found-dialect.ts';
+import { dialectsOf } from './detect/found-dialect.ts';
+import type { FoundDialect } from './detect/found-dialect.ts';
 import type { InputFile } from './input/inputs.ts';
-import { prepareContext, withLoadRun } from './stages/load-run.ts';
-import type { RunHooks } from './stages/load-run.ts';
+import type { JobHooks } from './stages/load-job.ts';
+import { withOpenJob } from './stages/open-job.ts';
 import { parseChunk } from './parse/parse-chunk.ts';
 import { newParseContext } from './parse/parse-context.ts';
 import type { ParseContext } from './parse/parse-context.ts';
@@ -19,51 +19,50 @@ import type { LoadSettings } from './settings.ts';
 import { needsSpool } from './input/spool.ts';
 
 const INPUTS_MAX = 64;
-/** Enough for the head of a file. */
+/** Enough for the head of one file. */
 const SPOOLED_BYTES_MIN = 2 * 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 const SPOOLED_BYTES_MAX = 32 * 1024 * 1024;
-/** Of one value that are kept. */
+/** Bytes of one value that are kept. */
 const VALUE_BYTES_SHOWN_MAX = 64 * 1024;
 
 export interface SampleRecord {
   readonly key: Buffer;
-  /** The beginning, where it is longer than VALUE_BYTES_SHOWN_MAX. */
+  /** Cut at VALUE_BYTES_SHOWN_MAX. */
   readonly value: Buffer;
   readonly valueBytes: number;
 }
 
 export interface SampleReport {
   readonly keyspace: string;
-  /** Of the inputs that were looked at. */
+  /** Dialects of the inputs that were read. */
   readonly dialects: readonly FoundDialect[];
   readonly records: readonly SampleRecord[];
-  /** Bad rows in what was looked at. */
+  /** Bad rows in what was read. */
   readonly rejected: number;
 }
 
-/** Throws what a load throws for an input that cannot be loaded at all. */
+/** Throws what a load throws for an input that no load can take. */
 export async function runSample(
   settings: LoadSettings,
   count: number,
-  hooks: RunHooks = {},
+  hooks: JobHooks = {},
 ): Promise<SampleReport> {
   const keyspace = keyspaceName(settings.keyspace);
-  return await withLoadRun(settings, hooks, true, async (run) => {
-    const found = run.found.slice(0, INPUTS_MAX);
+  return await withOpenJob(settings, hooks, true, async (job) => {
+    const found = job.found.slice(0, INPUTS_MAX);
     const spooledCount = Math.max(1, found.filter(needsSpool).length);
     const share = Math.floor(SPOOLED_BYTES_MAX / spooledCount);
     const spoolBytesMax = Math.max(SPOOLED_BYTES_MIN, share);
-    const context = { ...prepareContext(run), spoolBytesMax };
-    const { inputs } = await prepareInputs(found, settings, context);
+    const { inputs } = await prepareInputs(job, found, spoolBytesMax);
     const sample = readSample(inputs, count, spoolBytesMax);
     return { keyspace, dialects: dialectsOf(inputs), ...sample };
   });
 }
 
 /**
- * The first `count` records of all inputs, in order. Of spooled ones there are only the first
- * `spoolBytesMax` bytes.
+ * The first `count` records of all inputs, in order. Spooled inputs end after `spoolBytesMax` bytes, so
+ * their last row may be cut off.
  */
 export function readSample(
   inputs: readonly InputFile[],
@@ -83,7 +82,7 @@ export function readSample(
   return { records, rejected };
 }
 
-/** Whether the last row of the chunk is cut off: the input went on where its spool does not. */
+/** Whether the last row of the chunk may be cut off, because the spool ends before its input. */
 function isTorn(input: InputFile, { end }: Chunk, spoolBytesMax: number): boolean {
   return needsSpool(input) && end === input.sizeBytes && end >= spoolBytesMax;
 }

@@ -10,7 +10,7 @@ import {
   MAX_SHRINK_DEFAULT,
   REPLICATION_MAX,
 } from '../base/limits.ts';
-import { usableMemoryBytes } from '../base/usable-memory.ts';
+import { usableMemoryBytes } from '../base/process/usable-memory.ts';
 
 const MiB = 1024 * 1024;
 /** Below this no load works. */
@@ -34,7 +34,10 @@ function memoryDefault(): string {
 const LOAD_FORMATS = ['auto', 'line', 'csv', 'tsv', 'jsonl'] as const;
 
 export const loadSettings = settingsOf({
-  master: option.address('gRPC address of the master', '127.0.0.1:8400'),
+  master: option.addresses(
+    'gRPC address of the master; of several masters, all, with commas',
+    '127.0.0.1:8400',
+  ),
   format: option.choice('format of the input; auto goes by the ending', LOAD_FORMATS, 'auto'),
   key: option.optionalText(
     'column of the key: a name or a 1-based number; in jsonl a path, user.id',
@@ -59,7 +62,7 @@ export const loadSettings = settingsOf({
     min: 0,
     max: SKIP_LINES_MAX,
   }),
-  trim: option.flag('take spaces and tabs around columns away (csv, tsv)'),
+  trim: option.flag('remove spaces and tabs around columns (csv, tsv)'),
   maxLinesPerValue: option.count(
     'line ends in one quoted value (csv); with more, its quote counts as never closed',
     LINES_PER_VALUE_DEFAULT,
@@ -84,14 +87,14 @@ export const loadSettings = settingsOf({
     max: WORKERS_MAX,
   }),
   memoryMax: option.bytes(
-    'memory that the loader may take; default a quarter of the machine',
+    'memory limit of the loader; default a quarter of the machine',
     memoryDefault(),
     {
       min: MEMORY_BYTES_MIN,
       max: Number.MAX_SAFE_INTEGER,
     },
   ),
-  maxRejects: option.count('bad rows that are put up with before the load stops', 0, {
+  maxRejects: option.count('bad rows tolerated before the load is aborted', 0, {
     min: 0,
     max: REJECTS_MAX,
   }),
@@ -105,7 +108,7 @@ export const loadSettings = settingsOf({
     placeholder: 'DIR',
     defaultText: '.stele/loads',
   }),
-  noResume: option.flag('start afresh even if an interrupted load could be taken up again'),
+  noResume: option.flag('start from the beginning even if an interrupted load could be resumed'),
   minReplicas: option.count(
     'replicas a shard needs before the commit; 0 means the replication factor, or one per datanode that counts',
     0,
@@ -120,7 +123,7 @@ export const loadSettings = settingsOf({
     max: HOUR_MS,
   }),
   expectRows: option.optionalText(
-    'gate: rows that the new version must have; with ±2% or +-2% behind it, about so many',
+    'gate: rows that the new version must have; with ±2% or +-2% after it, approximately',
     { placeholder: 'N[±P%]' },
   ),
   minRows: option.count('gate: rows that it must have at least', 0, { min: 0, max: ROWS_MAX }),

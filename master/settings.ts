@@ -1,4 +1,4 @@
-// What can be set on a master.
+// The settings of a master.
 
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
@@ -14,9 +14,8 @@ import { LOG_LEVELS } from '../base/log.ts';
 const GIB = 1024 ** 3;
 const MINUTE_MS = 60_000;
 
-/** Schema of `stele master`'s options. */
-export const masterSettings = settingsOf({
-  dataDir: option.text('folder of the catalog', '.stele/master', { placeholder: 'DIR' }),
+/** What masters and query nodes have in common: they answer reads. */
+const serving = {
   host: option.text('address to listen on', '127.0.0.1', { placeholder: 'ADDRESS' }),
   httpPort: option.port('HTTP (0: a free port)', 9000),
   respPort: option.port('Redis protocol (0: a free port)', 7379),
@@ -25,9 +24,67 @@ export const masterSettings = settingsOf({
     'host names under which browsers may use the HTTP port (.example.com: all below; *: any)',
     { placeholder: 'NAME' },
   ),
-  metadata: option.choice('where the catalog is kept', ['embedded'], 'embedded'),
-  zone: option.text('zone of this master: reads go to copies in it where there are any', '', {
+  zone: option.text('zone of this process: reads prefer copies in it', '', {
     placeholder: 'ZONE',
+  }),
+  cacheMax: option.bytes('bytes of values cached for reads; 0: no cache', '256MiB', {
+    min: 0,
+    max: 1024 * GIB,
+  }),
+  lookupDeadline: option.duration('deadline of a read, all retries together', '1s', {
+    min: 10,
+    max: MINUTE_MS,
+  }),
+  connectionsMax: option.count(
+    'maximum connections for each of HTTP, RESP and gRPC',
+    CONNECTIONS_MAX_DEFAULT,
+    {
+      min: 1,
+      max: 1_000_000,
+    },
+  ),
+  logLevel: option.choice('how much to log', LOG_LEVELS, 'info'),
+};
+
+/** How etcd is reached with TLS and users. */
+export const etcdAccessOptions = {
+  etcdCa: option.text('certificate authority of etcd, a PEM file: connects with TLS', '', {
+    placeholder: 'FILE',
+  }),
+  etcdCert: option.text('certificate for etcd, a PEM file', '', {
+    placeholder: 'FILE',
+  }),
+  etcdKey: option.text('its key, a PEM file', '', { placeholder: 'FILE' }),
+  etcdUser: option.text('user of etcd', '', { placeholder: 'USER' }),
+  etcdPasswordFile: option.text("file with that user's password", '', { placeholder: 'FILE' }),
+};
+
+/** Which etcd several masters share, and how they elect a leader. */
+export const etcdOptions = {
+  etcdEndpoints: option.addresses('addresses of etcd, for --metadata etcd', '127.0.0.1:2379'),
+  etcdPrefix: option.text('prefix of this cluster in etcd', '/stele/default/', {
+    placeholder: 'PREFIX',
+  }),
+  ...etcdAccessOptions,
+  leaderTtl: option.duration(
+    'lease of the leader among several masters: the next one is elected so long after it has died',
+    '3s',
+    { min: 1_000, max: MINUTE_MS },
+  ),
+};
+
+/** Schema of `stele master`'s options. */
+export const masterSettings = settingsOf({
+  ...serving,
+  dataDir: option.text('folder of the catalog', '.stele/master', { placeholder: 'DIR' }),
+  metadata: option.choice(
+    'where the catalog is kept: in the data folder, or in an etcd that several masters share',
+    ['embedded', 'etcd'],
+    'embedded',
+  ),
+  ...etcdOptions,
+  announceHost: option.text('host under which other masters reach this one', '', {
+    placeholder: 'HOST',
   }),
   replication: option.count('copies of every shard', REPLICATION_DEFAULT, {
     min: 1,
@@ -39,37 +96,40 @@ export const masterSettings = settingsOf({
     { min: 1, max: SHARD_COUNT_MAX },
   ),
   virtualNodes: option.count(
-    "virtual nodes per unit of a datanode's weight; another number moves data; 0: as before, at first one a shard",
+    "virtual nodes per unit of a datanode's weight; a change moves data; 0: unchanged, one per shard at first",
     0,
     { min: 0, max: SHARD_COUNT_MAX },
   ),
-  heartbeatInterval: option.duration('how often each datanode is asked whether it lives', '500ms', {
+  heartbeatInterval: option.duration('interval of heartbeats to each datanode', '500ms', {
     min: 20,
     max: MINUTE_MS,
   }),
-  heartbeatDeadline: option.duration('how long it has to answer', '1s', {
+  heartbeatDeadline: option.duration('time to answer a heartbeat', '1s', {
     min: 20,
     max: MINUTE_MS,
   }),
-  suspectMisses: option.count('missed heartbeats until reads go elsewhere', 1, {
+  suspectMisses: option.count('missed heartbeats after which reads go elsewhere', 1, {
     min: 1,
     max: 100,
   }),
-  downMisses: option.count('missed heartbeats until a datanode is down', 3, { min: 1, max: 100 }),
-  repairDelay: option.duration('how long a datanode is down before its shards are copied', '10s', {
+  downMisses: option.count('missed heartbeats after which a datanode is down', 3, {
+    min: 1,
+    max: 100,
+  }),
+  repairDelay: option.duration('time that a datanode is down before its shards are copied', '10s', {
     min: 0,
     max: 24 * 60 * MINUTE_MS,
   }),
   retireDelay: option.duration(
-    'how long a version that has left stays on the datanodes, for reads that have begun',
+    'time that a retired version stays on the datanodes, for reads in progress',
     '5s',
     { min: 0, max: 60 * MINUTE_MS },
   ),
-  repairBytesPerSecond: option.bytes('copying per datanode; 0: unlimited', '64MiB', {
+  repairBytesPerSecond: option.bytes('copy rate per datanode; 0: unlimited', '64MiB', {
     min: 0,
     max: 100 * GIB,
   }),
-  mergeBytesPerSecond: option.bytes('merging deltas per datanode; 0: unlimited', '64MiB', {
+  mergeBytesPerSecond: option.bytes('merge rate of deltas per datanode; 0: unlimited', '64MiB', {
     min: 0,
     max: 100 * GIB,
   }),
@@ -77,23 +137,14 @@ export const masterSettings = settingsOf({
     min: 1,
     max: 64,
   }),
-  cacheMax: option.bytes('bytes of values cached for reads; 0: no cache', '256MiB', {
-    min: 0,
-    max: 1024 * GIB,
-  }),
-  lookupDeadline: option.duration('how long a read is tried, all retries together', '1s', {
-    min: 10,
-    max: MINUTE_MS,
-  }),
-  connectionsMax: option.count(
-    'connections accepted, HTTP, RESP and gRPC each',
-    CONNECTIONS_MAX_DEFAULT,
-    {
-      min: 1,
-      max: 1_000_000,
-    },
-  ),
-  logLevel: option.choice('how much to log', LOG_LEVELS, 'info'),
 });
 
 export type MasterSettings = SettingsValues<typeof masterSettings>;
+
+/** Schema of `stele query`'s options. */
+export const querySettings = settingsOf({
+  master: option.addresses('gRPC addresses of the masters', '127.0.0.1:8400'),
+  ...serving,
+});
+
+export type QuerySettings = SettingsValues<typeof querySettings>;

@@ -1,7 +1,7 @@
-// The same bytes as a Buffer. The generated code copies there (`Buffer.from(bytes)`), once for every
-// field and once more for every message; proto/generate.mjs puts this in its place.
+// Wraps bytes in a Buffer without a copy. The generated code would copy (`Buffer.from(bytes)`), once per
+// field and once more per message; proto/generate.mjs replaces that by this function.
 
-/** A view, not a copy: what a decoded field shows are the bytes of its message, which nobody reuses. */
+/** A view, not a copy: a decoded field shows the bytes of its message, which nobody reuses. */
 export function bufferView(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

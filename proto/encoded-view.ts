@@ -1,8 +1,8 @@
-// Views as bytes, encoded once for everybody who is sent them: a view has tens of kilobytes in a large cluster,
-// and changes exactly when much else is to be done.
+// Encodes each view once for all recipients: a view has tens of kilobytes in a large cluster, and changes
+// exactly when much else has to be done.
 //
-// A message of protobuf may have its fields in any order, so a message around a view is the rest of it,
-// encoded as usual, and the view's bytes after that.
+// The fields of a protobuf message may be in any order, so a message with a view is its other fields,
+// encoded as usual, followed by the view's bytes.
 
 import { makeGenericClientConstructor } from '@grpc/grpc-js';
 import { ClusterServiceService } from './gen/stele/v1/cluster.ts';
@@ -21,7 +21,7 @@ const VIEW_OF_APPLY = 2;
 
 const encoded = new WeakMap<ClusterView, Buffer>();
 
-/** The bytes of `view`, which must not be changed afterwards. They are shared: not for writing. */
+/** The bytes of `view`, which must not change afterwards. They are shared and must not be modified. */
 export function encodedView(view: ClusterView): Buffer {
   let bytes = encoded.get(view);
   if (bytes === undefined) {
@@ -53,13 +53,13 @@ function varint(value: number): number[] {
   return [...bytes, left];
 }
 
-/** ClusterService, as a server offers it: watchers of one view are sent the same bytes. */
+/** ClusterService for a server: all watchers of a view are sent the same bytes. */
 export const clusterServiceDefinition: typeof ClusterServiceService = {
   ...ClusterServiceService,
   watchView: { ...ClusterServiceService.watchView, responseSerialize: encodeWatchView },
 };
 
-/** A client of datanodes that sends all of them the same bytes of a view. */
+/** A client class for datanodes that sends the same bytes of a view to all of them. */
 export const ViewSendingClient = makeGenericClientConstructor(
   {
     ...DatanodeServiceService,

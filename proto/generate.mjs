@@ -19,18 +19,20 @@ function buf(...args) {
 function generate(output) {
   buf('generate', '--output', output);
   for (const file of filesBelow(join(output, 'gen'))) {
-    writeFileSync(file, withoutCopies(readFileSync(file, 'utf8')));
+    const root = relative(dirname(file), output);
+    writeFileSync(file, withoutCopies(readFileSync(file, 'utf8'), root));
   }
-  // Descriptors for server reflection and for programs in other languages.
-  buf('build', '--output', join(output, 'gen', 'stele.binpb'), '--as-file-descriptor-set');
+  // Descriptors of Stele's own services, for server reflection and for programs in other languages.
+  const descriptors = join(output, 'gen', 'stele.binpb');
+  buf('build', '--path', 'stele', '--output', descriptors, '--as-file-descriptor-set');
 }
 
 /** Bytes are viewed where they lie, not copied; and our stricter compiler flags are not for this code. */
-function withoutCopies(code) {
+function withoutCopies(code, root) {
   const viewed = code
     .replaceAll('Buffer.from(reader.bytes())', 'bufferView(reader.bytes())')
     .replace(/Buffer\.from\((\w+\.encode\(value\)\.finish\(\))\)/g, 'bufferView($1)');
-  const head = viewed === code ? '' : 'import { bufferView } from "../../../buffer-view.ts";\n';
+  const head = viewed === code ? '' : `import { bufferView } from "${root}/buffer-view.ts";\n`;
   return `// @ts-nocheck\n${head}${viewed}`;
 }
 

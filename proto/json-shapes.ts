@@ -7,6 +7,7 @@ import type {
   ExplainResponse,
   GetHealthResponse,
   KeyspaceSummary,
+  MasterSummary,
   NodeSummary,
   Repairing,
   ShardSummary,
@@ -81,7 +82,7 @@ function appendJson({ added, baseVersion, replaced, unchanged }: AppendOutcome):
   return { base_version: baseVersion, added, replaced, unchanged };
 }
 
-/** Keys as text: a gate is written by people. */
+/** Keys as text, because people write gates. */
 function gateJson(gate: LoadGate): Json {
   return {
     expect_rows: gate.expectRows ?? null,
@@ -95,7 +96,7 @@ function gateJson(gate: LoadGate): Json {
   };
 }
 
-/** Something that was done; what does not apply is null. */
+/** An event; fields that do not apply are null. */
 export function eventJson(event: Event): Json {
   const orNull = (text: string): string | null => (text === '' ? null : text);
   return {
@@ -137,6 +138,17 @@ export function loadJson(load: LoadStatus): Json {
     ended_at: load.endedAt === '' ? null : load.endedAt,
     reason: load.reason === '' ? null : load.reason,
     silent_ms: load.silentMs,
+  };
+}
+
+export function masterJson(master: MasterSummary): Json {
+  return {
+    address: master.address,
+    leads: master.leads,
+    since: master.since === '' ? null : master.since,
+    epoch: master.epoch,
+    view_lag: master.viewLag,
+    trouble: master.trouble === '' ? null : master.trouble,
   };
 }
 
@@ -238,7 +250,7 @@ function placementJson(explained: ExplainResponse): Json {
   };
 }
 
-/** Keys and values of samples are text, or base64 for what is not UTF-8. */
+/** Keys and values of samples are text, or base64 if they are not UTF-8. */
 export function diffJson(
   keyspace: string,
   answer: DiffVersionsResponse,

@@ -1,13 +1,13 @@
-// What a new version must be like to go live by itself. Pure. The master decides by it at the commit, and a dry run
-// says with it beforehand what the master would decide.
+// The gate: what a new version must be like to go live. Pure. The master applies it at the commit, and a
+// dry run uses it to predict the outcome.
 //
 //   --expect-rows 1000000±2%   records within 2% of a million
-//   --min-rows 1000            at least so many
+//   --min-rows 1000            at least this many
 //   --max-shrink 50%           at most half of the current version's records are missing
 //   --require-key k=v          the datanodes answer for k, in this version, and with v
 //
-// A nightly file that was cut in half must not replace the whole one: that is what the default of
-// --max-shrink is for. Everything is said at once, so that nobody mends one thing and then meets the next.
+// The default of --max-shrink keeps a truncated file from replacing a complete one. All reasons are
+// reported at once, so that nobody fixes one and then meets the next.
 
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
@@ -15,16 +15,16 @@ import { MAX_SHRINK_DEFAULT, REQUIRED_KEYS_BYTES_MAX, REQUIRED_KEYS_MAX } from '
 import { LoadMode } from './gen/stele/v1/load.ts';
 import type { LoadGate, RequiredKey } from './gen/stele/v1/load.ts';
 
-/** 1000 x 1.15 is not quite 1150 in binary. */
+/** 1000 x 1.15 is not exactly 1150 in binary. */
 const ROUNDING = 1e-6;
 
-/** A key that the gate requires, and what the datanodes said of it: null for "not found". */
+/** A key that the gate requires, and the datanodes' answer: null for "not found". */
 export interface KeyFinding {
   readonly required: RequiredKey;
   readonly value: Buffer | null;
 }
 
-/** The version that asks to go live, and the one that is current. */
+/** The version that is to go live, and the current one. */
 export interface GateCandidate {
   readonly records: number;
   readonly current: { readonly number: number; readonly records: number } | undefined;
@@ -52,7 +52,7 @@ export function gateFor(asked: LoadGate | undefined, mode: LoadMode): LoadGate {
   return { ...gate, maxShrink };
 }
 
-/** A gate that everything passes. */
+/** A gate that every version passes. */
 export function emptyGate(): LoadGate {
   return {
     expectRows: undefined,
@@ -63,7 +63,7 @@ export function emptyGate(): LoadGate {
   };
 }
 
-/** Why the candidate must not go live, in half a sentence; undefined where it may. */
+/** Why the candidate must not go live, as a clause; undefined if it may. */
 export function findRejection(gate: LoadGate, candidate: GateCandidate): string | undefined {
   const reasons = [
     rowsOtherThanExpected(gate, candidate.records),
@@ -120,7 +120,7 @@ function rows(count: number): string {
   return count === 1 ? '1 row' : `${count} rows`;
 }
 
-/** At most two decimals. */
+/** With at most two decimals. */
 function percent(fraction: number): string {
   return `${Number((fraction * 100).toFixed(2))}%`;
 }

@@ -1,5 +1,5 @@
-// The operations of a cluster as one interface: the master implements it once, and its gRPC
-// service, its HTTP routes and the RESP `STELE` command are three ways of calling it.
+// The operations of a cluster as one interface: the master implements it, and its gRPC service, its HTTP
+// routes and the RESP `STELE` command call it.
 
 import type {
   CancelLoadRequest,
@@ -17,6 +17,7 @@ import type {
   ListKeyspacesResponse,
   ListLoadsRequest,
   ListLoadsResponse,
+  ListMastersResponse,
   ListNodesResponse,
   ListShardsResponse,
   ListVersionsRequest,
@@ -34,19 +35,31 @@ import type {
   SetKeepResponse,
   SuspendKeyspaceRequest,
 } from './gen/stele/v1/cluster.ts';
-import type { LoadStatus } from './gen/stele/v1/load.ts';
+import type {
+  AbortLoadRequest,
+  BeginLoadRequest,
+  BeginLoadResponse,
+  CommitLoadRequest,
+  CommitLoadResponse,
+  LoadStatus,
+  ReportProgressRequest,
+  ReportProgressResponse,
+} from './gen/stele/v1/load.ts';
 import type { ClusterView } from './gen/stele/v1/view.ts';
+import type { Registrar } from './ports.ts';
 
-/** The present view and its successors. */
+/** The current view and its successors. */
 export interface ViewSource {
   /** Never undefined: before anything is known it is an empty view with `ready` false. */
   current(): ClusterView;
-  /** Calls `listener` with each new view; returns how to stop that. */
+  /** Calls `listener` with each new view; returns a function that unsubscribes. */
   subscribe(listener: (view: ClusterView) => void): () => void;
+  /** False if there is a leader, and its views do not arrive. Absent: always true. */
+  isCurrent?(): boolean;
 }
 
 /** Every method throws SteleError. `signal` ends a waiting call early. */
-export interface ClusterOperations extends ViewSource {
+interface ClusterCalls {
   health(request: GetHealthRequest, signal?: AbortSignal): Promise<GetHealthResponse>;
   listKeyspaces(): Promise<ListKeyspacesResponse>;
   listEvents(request: ListEventsRequest): Promise<ListEventsResponse>;
@@ -69,8 +82,31 @@ export interface ClusterOperations extends ViewSource {
   explain(request: ExplainRequest): Promise<ExplainResponse>;
   drainNode(nodeId: string): Promise<void>;
   resumeNode(nodeId: string): Promise<void>;
-  /** Resolves when the node has taken the order; it is back when it serves under another incarnation. */
+  /** Resolves when the node has accepted the order; it is back once it serves under another incarnation. */
   restartNode(nodeId: string): Promise<void>;
-  /** `force`: also where it may have the only copies of something. */
+  /** `force` removes the node even if it may have the only copies of something. */
   removeNode(nodeId: string, force: boolean): Promise<void>;
+  listMasters(): Promise<ListMastersResponse>;
+  /** Makes the leader give up the lead. Throws CONFLICT if there is no other master. */
+  stepDown(): Promise<void>;
+}
+
+/** What a cluster does, and the view that it serves reads from. */
+export interface ClusterOperations extends ViewSource, ClusterCalls {}
+
+/** What loaders ask of a master. Every method throws SteleError. */
+export interface LoadCalls {
+  beginLoad(request: BeginLoadRequest): Promise<BeginLoadResponse>;
+  reportProgress(
+    request: ReportProgressRequest,
+  ): ReportProgressResponse | Promise<ReportProgressResponse>;
+  commitLoad(request: CommitLoadRequest): Promise<CommitLoadResponse>;
+  abortLoad(request: AbortLoadRequest): Promise<void>;
+}
+
+/** Everything that only the leader can answer, in this process or another one. */
+export interface LeaderCalls {
+  readonly operations: ClusterCalls;
+  readonly registrar: Registrar;
+  readonly loads: LoadCalls;
 }

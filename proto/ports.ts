@@ -1,8 +1,8 @@
-// What the roles ask of each other, as interfaces over the messages of stele.v1.
+// The ports between roles, as interfaces over the messages of stele.v1.
 //
-// Each has two implementations: over the network between processes, and direct calls where master and
-// datanodes share one process. A caller cannot tell them apart: same messages, same errors
-// (SteleError), a deadline on every call.
+// Each has two implementations: over the network between processes, and direct calls if master and
+// datanodes share one process. A caller cannot tell them apart: same messages, same errors (SteleError), a
+// deadline on every call.
 
 import type { SteleError } from '../base/errors.ts';
 import type {
@@ -18,8 +18,6 @@ import type {
   HeartbeatResponse,
   ListHoldingsRequest,
   ListHoldingsResponse,
-  ListSlotKeysRequest,
-  ListSlotKeysResponse,
   MeasureDeltasRequest,
   MeasureDeltasResponse,
   MergeSegmentsRequest,
@@ -37,13 +35,13 @@ import type { NodeAddress } from './gen/stele/v1/view.ts';
 import type { SegmentWish } from './segment-transfer.ts';
 
 export interface CallOptions {
-  /** The call fails with DEADLINE_EXCEEDED after this. */
+  /** The call fails with DEADLINE_EXCEEDED after this time. */
   readonly deadlineMs: number;
   /** Aborting fails the call with CANCELLED. */
   readonly signal?: AbortSignal;
 }
 
-/** The orders that a master gives to one datanode. */
+/** The orders of a master to one datanode. */
 interface DatanodeControl {
   heartbeat(request: HeartbeatRequest, options: CallOptions): Promise<HeartbeatResponse>;
   listHoldings(request: ListHoldingsRequest, options: CallOptions): Promise<ListHoldingsResponse>;
@@ -62,79 +60,77 @@ interface DatanodeControl {
   ): Promise<MergeSegmentsResponse>;
 }
 
-/** One dataset to look keys up in: exactly one version, so that a batch never mixes two. */
+/** One dataset to look up keys in: exactly one version, so that a batch never mixes two. */
 export interface LookupTargetRef {
   readonly keyspaceUid: string;
   readonly version: number;
 }
 
-/** A dataset that no node has: who looks a key up in it only wants to know whether reads are answered. */
+/** A dataset that no node has: a lookup in it only probes whether reads are answered. */
 export const PROBE_TARGET: LookupTargetRef = { keyspaceUid: '', version: 0 };
 
-/**
- * The answer to one key. `bytes` is shared with other answers and, with direct calls, with the
- * segment itself: read [start, end) at once, or copy it. Not for keeping.
- */
-export type LookupSink = (
-  index: number,
-  status: LookupStatus,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-) => void;
+/** One key to look up in one dataset. */
+export interface LookupKey {
+  readonly target: LookupTargetRef;
+  readonly key: Uint8Array;
+}
+
+/** The keys of one message to one datanode, and the receiver of the answers. */
+export interface LookupBatch {
+  /** At most LOOKUP_BATCH_KEYS_MAX; all but the last have fewer than LOOKUP_REPLY_SOFT_BYTES together. */
+  readonly keys: readonly LookupKey[];
+  /**
+   * Called with the answer to the next key, in the order of `keys`. `bytes` is shared with other answers
+   * and, with direct calls, with the segment itself: read [start, end) at once, or copy it.
+   */
+  onAnswer(status: LookupStatus, bytes: Uint8Array, start: number, end: number): void;
+  /** Called once if the remaining keys will not be answered. */
+  onFailure(error: SteleError): void;
+}
 
 /** Reads from one datanode. */
 export interface LookupChannel {
   /**
-   * Looks `keys` up; calls `sink` once for each key, in any order, then resolves. Rejects with a
-   * SteleError when the datanode could not be asked; keys already answered stay answered.
-   * All calls made in one turn of the event loop travel in one message.
+   * Sends a batch, which is answered or fails exactly once: possibly before this returns, and at the latest
+   * when the datanode has been silent for two seconds. The caller enforces its own deadlines and limits
+   * what is in flight.
    */
-  lookup(
-    target: LookupTargetRef,
-    keys: readonly Uint8Array[],
-    sink: LookupSink,
-    options: CallOptions,
-  ): Promise<void>;
-  /** Keys asked for and not yet answered. */
-  readonly inFlight: number;
-  /** Why there is no connection, where one could not be made. Absent: not known. */
+  send(batch: LookupBatch): void;
+  /** Why a connection could not be made. Absent: unknown. */
   readonly failure?: SteleError | undefined;
   close(): void;
 }
 
-/** Where a fetched segment goes. */
+/** The destination of a fetched segment. */
 export interface FetchTarget {
-  /** As long as the segment; written to until the call is over. */
+  /** As long as the segment; written to until the call ends. */
   readonly bytes: Uint8Array;
-  /** Told of bytes that have come in; returns for how many ms no more are to be taken. */
+  /** Notes bytes that have come in; returns how many ms to pause before the next. */
   pace(byteCount: number): number;
 }
 
-/** Everything one role can ask of a datanode. */
+/** Everything that a role can ask of a datanode. */
 export interface DatanodeLink extends DatanodeControl {
   readonly lookups: LookupChannel;
-  /** Keys from a place on. They may be views of a segment: not for keeping. */
+  /** Keys from a place on. They may be views of a segment and must not be kept. */
   scanKeys(request: ScanKeysRequest, options: CallOptions): Promise<ScanKeysResponse>;
-  /** The keys of a slot; takes as long as reading a whole shard. Views of a segment as well. */
-  listSlotKeys(request: ListSlotKeysRequest, options: CallOptions): Promise<ListSlotKeysResponse>;
   diffShards(request: DiffShardsRequest, options: CallOptions): Promise<DiffShardsResponse>;
-  /** Resolves when `into` has the bytes of a segment. Rejects with CORRUPT where they are not so many. */
+  /** Resolves when `into` has the bytes of a segment. Rejects with CORRUPT if the segment has another size. */
   fetchSegment(wish: SegmentWish, into: FetchTarget, options: CallOptions): Promise<void>;
-  /** Whether lookups would go out at once; where not, a connection is being made. Absent: always. */
+  /** Whether lookups would be sent at once; if not, a connection is being made. Absent: always. */
   isConnected?(): boolean;
-  /** Calls `listener` each time that a connection which was there is lost. Absent: never. */
+  /** Calls `listener` each time an established connection is lost. Absent: never. */
   onLost?(listener: () => void): void;
   close(): void;
 }
 
-/** Whom a link is for; a process that answers as somebody else is refused (WRONG_NODE). */
+/** The addressee of a link; a process that answers as another node is refused (WRONG_NODE). */
 export interface LinkTarget {
   readonly nodeId: string;
   readonly address: NodeAddress;
 }
 
-/** Makes links: over the network, or straight to the object in this process. */
+/** Makes links: over the network, or directly to the object in this process. */
 export interface LinkFactory {
   connect(target: LinkTarget): DatanodeLink;
 }

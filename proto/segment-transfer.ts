@@ -1,26 +1,27 @@
-// How segments travel to a datanode, and from one to another: over a connection to the datanode's HTTP port,
-// which leaves HTTP behind with its first request.
+// The segment protocol, for segments sent to a datanode or fetched from one: a connection to its HTTP port,
+// which is upgraded with its first request.
 //
 //     loader or datanode                                    datanode
 //       GET /v1/segments    upgrade: stele-segments    ->
 //                                                      <-   101
 //     then, one after the other, a segment that is put:
 //       announcement                                   ->
-//                                                      <-   send: there is room
+//                                                      <-   send: space is reserved
 //       the bytes, as many as announced                ->
 //                                                      <-   stored: verified, synced to disk, servable
 //     or one that is fetched:
 //       wish                                           ->
-//                                                      <-   sending: so many bytes
+//                                                      <-   sending: number of bytes
 //                                                      <-   the bytes
 //
-// Announcement, wish and answers are frames: a length (u32, little-endian) and so many bytes of JSON. A datanode
-// that has the announced segment answers `stored` at once and gets no bytes. One that refuses (another node or
-// run than the peer means, no room, damaged bytes, not held) answers with Stele's code, before the bytes or
-// after them; the connection is as good as before. Whoever sends what is not expected is cut off.
+// Announcement, wish and answers are frames: a length (u32, little-endian) and that many bytes of JSON. A
+// datanode that already has the announced segment answers `stored` at once and gets no bytes. A refusal
+// (another node or incarnation is meant, no space, damaged bytes, not held) has Stele's code, before or
+// after the bytes; the connection remains usable. A peer that sends anything unexpected is disconnected.
 //
-// Neither gRPC nor a request a segment: both copy bulk bytes several times over and leave the copies to
-// the garbage collector of a process that has readers to answer (docs/decisions/0007-segment-connections.md).
+// Neither gRPC nor a request per segment is used: both copy bulk bytes several times and leave the copies
+// to the garbage collector of a process that has readers to answer
+// (docs/decisions/0007-segment-connections.md).
 
 import { SteleError, isErrorCode } from '../base/errors.ts';
 
@@ -28,10 +29,10 @@ export const SEGMENTS_PATH = '/v1/segments';
 export const SEGMENTS_PROTOCOL = 'stele-segments';
 
 const LENGTH_BYTES = 4;
-/** Of the JSON of a frame. */
+/** Limit of the JSON of a frame. */
 const FRAME_BYTES_MAX = 4096;
 
-/** What a loader says before the bytes. Another node or run than the one meant refuses (WRONG_NODE). */
+/** A loader's message before the bytes. Another node or incarnation refuses it (WRONG_NODE). */
 export interface SegmentAnnouncement {
   readonly keyspaceUid: string;
   readonly segmentId: string;
@@ -42,21 +43,21 @@ export interface SegmentAnnouncement {
   readonly loadId: string;
 }
 
-/** What a datanode says that fetches. Another node than the one meant refuses (WRONG_NODE). */
+/** A datanode's request to fetch a segment. Another node refuses it (WRONG_NODE). */
 export interface SegmentWish {
   readonly keyspaceUid: string;
   readonly segmentId: string;
   readonly expectNode: string;
 }
 
-/** What a datanode answers. */
+/** The answer of a datanode. */
 export type SegmentAnswer =
   | 'send'
   | 'stored'
   | { readonly sending: number }
   | { readonly code: string; readonly detail: string };
 
-/** Throws INTERNAL for what is too long to be a frame. */
+/** Encodes a frame. Throws INTERNAL if the content is too long. */
 export function encodeFrame(content: object): Buffer {
   const text = JSON.stringify(content);
   const byteCount = Buffer.byteLength(text);
@@ -72,7 +73,7 @@ export function encodeFrame(content: object): Buffer {
 export function encodeAnswer(answer: SegmentAnswer): Buffer {
   if (typeof answer === 'string') return encodeFrame({ answer });
   if ('sending' in answer) return encodeFrame({ answer: 'sending', byteLength: answer.sending });
-  // The beginning of a long sentence is better than none.
+  // The start of a long sentence is better than none.
   return encodeFrame({ code: answer.code, detail: answer.detail.slice(0, FRAME_BYTES_MAX / 8) });
 }
 
@@ -86,7 +87,7 @@ export class FrameReader {
     return this.#bytes.subarray(this.#received);
   }
 
-  /** The same, and not beyond the frame: what follows it belongs elsewhere. */
+  /** Like `room`, but ends with the frame, because what follows belongs elsewhere. */
   get exactRoom(): Buffer {
     if (this.#received < LENGTH_BYTES) return this.#bytes.subarray(this.#received, LENGTH_BYTES);
     const end = LENGTH_BYTES + this.#bytes.readUInt32LE();
@@ -94,8 +95,8 @@ export class FrameReader {
   }
 
   /**
-   * So many bytes are in what `room` was. Returns the content once the frame is whole, and is empty
-   * then. Throws INVALID_ARGUMENT for what is no frame, and for bytes behind it.
+   * Notes that `byteCount` bytes were written to `room`. Returns the content once the frame is complete,
+   * and is then empty. Throws INVALID_ARGUMENT for a malformed frame, and for bytes after it.
    */
   filled(byteCount: number): Record<string, unknown> | undefined {
     this.#received += byteCount;
@@ -108,7 +109,7 @@ export class FrameReader {
   }
 }
 
-/** Whether what a peer sent is a wish, and no announcement. */
+/** Whether a frame is a wish, not an announcement. */
 export function isWish(content: Record<string, unknown>): boolean {
   return content['wish'] === true;
 }
@@ -125,7 +126,7 @@ export function readWish(content: Record<string, unknown>): SegmentWish {
   };
 }
 
-/** Throws INVALID_ARGUMENT for what is no announcement. */
+/** Parses an announcement. Throws INVALID_ARGUMENT. */
 export function readAnnouncement(content: Record<string, unknown>): SegmentAnnouncement {
   const { byteLength } = content;
   if (typeof byteLength !== 'number' || !Number.isSafeInteger(byteLength) || byteLength <= 0) {
@@ -141,7 +142,7 @@ export function readAnnouncement(content: Record<string, unknown>): SegmentAnnou
   };
 }
 
-/** The error of an answer that is one; `where` names who answered. */
+/** The error in an answer; `where` names the peer. */
 export function readAnswer(
   content: Record<string, unknown>,
   where: string,
@@ -151,7 +152,7 @@ export function readAnswer(
   return refusalOf(content, where);
 }
 
-/** The number of bytes that come now, or why none do. */
+/** The number of bytes that follow, or why none do. */
 export function readSending(content: Record<string, unknown>, where: string): number | SteleError {
   const { answer, byteLength } = content;
   if (answer === 'sending' && typeof byteLength === 'number') return byteLength;
@@ -161,7 +162,7 @@ export function readSending(content: Record<string, unknown>, where: string): nu
 function refusalOf(content: Record<string, unknown>, where: string): SteleError {
   const code = textOf(content, 'code');
   if (isErrorCode(code)) return new SteleError(code, `${where}: ${textOf(content, 'detail')}`);
-  return new SteleError('UNAVAILABLE', `${where} answered what is not understood.`);
+  return new SteleError('UNAVAILABLE', `${where} sent a malformed answer.`);
 }
 
 function textOf(content: Record<string, unknown>, name: string): string {
@@ -174,11 +175,14 @@ function parseObject(text: string): Record<string, unknown> {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null) return { ...value };
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw notAFrame();
 }
 
 function notAFrame(): SteleError {
-  return new SteleError('INVALID_ARGUMENT', 'What came is no frame of the segment protocol.');
+  return new SteleError(
+    'INVALID_ARGUMENT',
+    'The bytes received are not a frame of the segment protocol.',
+  );
 }

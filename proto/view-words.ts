@@ -1,9 +1,9 @@
-// Numbers of the protocol as the words that people and programs see.
+// Numbers of the protocol as words for people and programs.
 
 import { DiffKind } from './gen/stele/v1/diff.ts';
 import { LoadState } from './gen/stele/v1/load.ts';
 import { HealthStatus, NodeState } from './gen/stele/v1/view.ts';
-import type { KeyspaceView } from './gen/stele/v1/view.ts';
+import type { ClusterView, KeyspaceView, NodeView } from './gen/stele/v1/view.ts';
 
 /** `green`, `yellow`, `red`; `unknown` before anything is known. */
 export function healthWord(status: HealthStatus): string {
@@ -12,7 +12,15 @@ export function healthWord(status: HealthStatus): string {
   return status === HealthStatus.RED ? 'red' : 'unknown';
 }
 
-/** Whether a node in this state answers: one that is being drained serves on. */
+/** Whether two views are of the same start of the same master, so that their revisions can be compared. */
+export function isSameTerm(
+  left: Pick<ClusterView, 'epoch' | 'term'>,
+  right: Pick<ClusterView, 'epoch' | 'term'>,
+): boolean {
+  return left.epoch === right.epoch && (left.term ?? '') === (right.term ?? '');
+}
+
+/** Whether a node in this state answers reads; a draining one does. */
 export function isAnswering(state: NodeState): boolean {
   return state === NodeState.SERVING || state === NodeState.DRAINING || state === NodeState.DRAINED;
 }
@@ -20,6 +28,13 @@ export function isAnswering(state: NodeState): boolean {
 /** `SERVING`, `DOWN` ... */
 export function nodeStateWord(state: NodeState): string {
   return nameOf(NodeState, state);
+}
+
+/** The state of a node for a client of Redis Cluster. */
+export function redisNodeState({ state }: NodeView): 'online' | 'failed' | 'loading' {
+  if (isAnswering(state)) return 'online';
+  const isGone = state === NodeState.DOWN || state === NodeState.SUSPECT;
+  return isGone ? 'failed' : 'loading';
 }
 
 /** `RUNNING`, `COMMITTED` ... */
@@ -37,7 +52,7 @@ function nameOf(numbers: Readonly<Record<string, number>>, value: number): strin
   return Object.entries(numbers).find(([, number]) => number === value)?.[0] ?? 'UNSPECIFIED';
 }
 
-/** Shards of a set of bits (KeyspaceView.unserved), as `0-3, 7`. */
+/** The shards of a set of bits (KeyspaceView.unserved), as `0-3, 7`. */
 export function shardsText(bits: Uint8Array): string {
   const parts: string[] = [];
   const has = (shard: number): boolean => (((bits[shard >>> 3] ?? 0) >>> (shard & 7)) & 1) === 1;
@@ -51,14 +66,17 @@ export function shardsText(bits: Uint8Array): string {
   return parts.join(', ');
 }
 
-/** How many shards are in such a set. */
+/** The number of shards in such a set. */
 export function countShards(bits: Uint8Array | undefined): number {
   let count = 0;
   for (let left of bits ?? []) for (; left > 0; left &= left - 1) count++;
   return count;
 }
 
-/** What reads of a keyspace are answered from, as a text that changes with it; empty where there is none. */
+/**
+ * Identifies what reads of a keyspace are answered from, as a text that changes with it; empty if there is
+ * nothing.
+ */
 export function datasetName(keyspace: KeyspaceView | undefined): string {
   if (keyspace === undefined) return '';
   const { uid, currentVersion, suspended } = keyspace;

@@ -1,17 +1,18 @@
-// The order of a shard's owners: the first few are as far apart as all of them are.
+// Orders the owners of a shard so that every prefix of the list is spread over as many zones and
+// hosts as the whole list allows.
 //
-// What has fewer copies than the ring places is on the first owners of each shard. So behind the first owner
-// comes one of another zone, as long as there is any, then one on another host, then the others, each of
-// them in the order found. Nobody becomes an owner by this, or ceases to be one. Where the first few are of as
-// many zones and hosts as they can be, none of the others comes before them.
+// A keyspace with fewer copies than the ring places lives on the first owners of each shard. The
+// owner after the first is therefore in another zone where one exists, else on another host, else
+// the next one found. The set of owners does not change. Owners keep their order where the prefix
+// is already spread as widely as possible.
 
-/** What fails together with a node. */
+/** The failure domains of a node, as small integers. */
 interface Place {
   readonly zone: number;
   readonly host: number;
 }
 
-/** Orders `owners` in place, the first of them aside. `places`: by owner. */
+/** Reorders `owners` in place; the first owner stays first. `places` is indexed by owner. */
 export function orderApart(owners: number[], places: readonly Place[]): void {
   for (let at = 1; at < owners.length; at++) {
     let best = at;
@@ -26,7 +27,10 @@ export function orderApart(owners: number[], places: readonly Place[]): void {
   }
 }
 
-/** Of a place from the first `count` owners: 2 for a new zone, 1 for a new host in a known one, 0 for neither. */
+/**
+ * Distance of `place` from the first `count` owners: 2 for a new zone, 1 for a new host in a known
+ * zone, else 0.
+ */
 function apartnessOf(
   owners: readonly number[],
   count: number,

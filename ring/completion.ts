@@ -1,27 +1,31 @@
-// Completion of a placement whose walk round the ring has ended with replicas still unplaced.
+// Completes a placement that still misses replicas when the walk round the ring has ended.
 //
-// It happens at the very end of the walk: the nodes that have room own the open shard already, or
-// share a zone with an owner. Then a chain of exchanges frees a place on a node that will do:
+// At that point the nodes with room already own the open shard, or share a zone with an owner. A
+// chain of exchanges then frees a place on a node that is acceptable:
 //
 //     open shard s  <- b      b is full, but may own s
 //     shard t: b -> c         c takes over one of b's shards
 //     shard u: c -> d         ... until some node has room
 //
-// The shortest chain is found breadth first, nodes and shards in order, so the result depends on
-// the table alone. Where there is no chain (zones too unequal for the bound), the bound gives way, never the distinctness.
+// The shortest chain is found breadth first, over nodes and shards in order, so the result depends
+// on the table alone. If there is no chain (the zones are too unequal for the load bound), the load
+// bound is exceeded; owners stay distinct.
 
 import assert from 'node:assert/strict';
 import type { Table } from './table.ts';
 
-/** Candidates looked at in all searches together (tens of milliseconds); after that the bound gives way. */
+/**
+ * Candidates examined in all searches together (tens of milliseconds). After that the load bound is
+ * exceeded instead.
+ */
 const CANDIDATES_MAX = 5_000_000;
 
-/** What is left of CANDIDATES_MAX. */
+/** The remainder of CANDIDATES_MAX. */
 interface Budget {
   candidates: number;
 }
 
-/** The shards that each node owns, kept up to date along the way. */
+/** The shards that each node owns. Updated with every exchange. */
 type ShardsByNode = readonly Set<number>[];
 
 /** Gives every shard its full number of owners. */
@@ -37,14 +41,20 @@ export function completeShards(table: Table): void {
   }
 }
 
-/** One step of a chain: `node` may take `shard` over from the step before (or take the open shard). */
+/**
+ * One step of a chain: `node` takes `shard` over from the node of the previous step, or takes the
+ * open shard.
+ */
 interface Step {
   readonly node: number;
   readonly shard: number;
   readonly previous: Step | undefined;
 }
 
-/** The last step of the shortest chain that ends at a node with room; undefined if there is none or the budget is spent. */
+/**
+ * The last step of the shortest chain that ends at a node with room. Undefined if there is none or
+ * the budget is spent.
+ */
 function findChain(
   table: Table,
   shardsByNode: ShardsByNode,
@@ -92,7 +102,10 @@ function carryOut(table: Table, shardsByNode: ShardsByNode, last: Step): void {
   ownedBy(shardsByNode, step.node).add(step.shard);
 }
 
-/** A shard changes hands once in a chain: what may replace whom was asked of the table as it is. */
+/**
+ * Whether the chain already moves `shard`. Each shard moves once, because the table is not updated
+ * during the search.
+ */
 function isInChain(last: Step, shard: number): boolean {
   for (let step: Step | undefined = last; step !== undefined; step = step.previous) {
     if (step.shard === shard) return true;
@@ -114,7 +127,10 @@ function ownedBy(shardsByNode: ShardsByNode, node: number): Set<number> {
   return shards;
 }
 
-/** Farthest from the other owners first (zone, then host), then the least loaded for its share. */
+/**
+ * The least bad owner for `shard` beyond the load bound: farthest from its other owners, then the
+ * least loaded for its share.
+ */
 function leastBadStep(table: Table, shard: number): Step {
   let best = -1;
   let bestApartness = -1;

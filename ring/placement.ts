@@ -1,21 +1,22 @@
 // Membership -> owners: which nodes hold the replicas of each shard, first owner first.
 //
-// The walk. All nodes approach all shards at once along their virtual nodes (ring.ts): in round k
-// each node knocks at the shard where it has its virtual node of rank k, nearer ones first, and is
-// taken if the shard still wants a replica, the node's zone and host are new to it as far as need
-// be, and the node is below its bound. That is a ring with bounded load in which the closest
-// pairs of the whole ring are settled first, not the shards one after the other, so one more
-// or one less node disturbs only the far, late pairs. A node with a smaller fair share knocks less often.
-// With fewer virtual nodes than shards a node comes to the remaining shards in further laps (ring.ts).
+// The walk. All nodes approach all shards at once along their virtual nodes (ring.ts). In round k
+// each node visits the shard on whose arc it has its virtual node of rank k, nearer nodes first.
+// The shard accepts the node if it still misses a replica, if the node's zone and host are as new
+// to it as required, and if the node is below its load bound. This is a ring with bounded load in
+// which the closest pairs of the whole ring are settled first, rather than one shard after the
+// other, so one more or one less node disturbs only the far, late pairs. A node with a smaller fair
+// share visits fewer shards. With fewer virtual nodes than shards a node reaches the remaining
+// shards in further laps (ring.ts).
 //
-// What the walk leaves open (the last shards, when all with room own them already) is completed by
-// exchanges along shortest chains (completion.ts); at last first owners are evened out (primaries.ts), and
-// behind each of them come those that are farthest away (apart-order.ts).
+// Shards that the walk leaves open (the last ones, when all nodes with room own them already) are
+// completed by exchanges along shortest chains (completion.ts). Finally the first owners are
+// balanced (primaries.ts), and the other owners are ordered by distance (apart-order.ts).
 //
 // Invariants, for any input order of the nodes:
 //   - the result depends on the set of nodes, shardCount, replication and virtualNodes alone;
 //   - every shard has min(replication, nodes) owners, all distinct, on as many distinct zones
-//     and then hosts as there are, and so are the first of them; this comes before the load bound;
+//     and then hosts as there are, and so is every prefix of them; this comes before the load bound;
 //   - load is at most ceil(1.10 x fair share) where zones and hosts allow that.
 
 import assert from 'node:assert/strict';
@@ -29,8 +30,8 @@ import { fairShares, loadMax } from './quota.ts';
 import type { QuotaNode } from './quota.ts';
 import {
   offsetAtRank,
-  rankAtKnock,
-  shardAtKnock,
+  rankAtVisit,
+  shardAtVisit,
   virtualNodeCount,
   virtualNodesOf,
 } from './ring.ts';
@@ -38,7 +39,7 @@ import type { VirtualNodes } from './ring.ts';
 import { assertShardCount } from '../base/shard-count.ts';
 import { Table } from './table.ts';
 
-/** Below this a node's index fits beneath a 32-bit offset in one exact double. */
+/** With fewer nodes than this, an index and a 32-bit offset fit exactly into one double. */
 const INDEX_SPAN = 2 ** 20;
 
 /** One member. Nodes of the same `host` or `zone` are expected to fail together. */
@@ -46,7 +47,7 @@ export interface PlacementNode {
   readonly id: string;
   readonly host: string;
   readonly zone: string;
-  /** Relative size, 1 where nothing is said. */
+  /** Relative size. Default: 1. */
   readonly weight?: number;
 }
 
@@ -57,17 +58,19 @@ export interface PlacementInput {
   /** Replicas wanted per shard, 1 .. REPLICATION_MAX. */
   readonly replication: number;
   /**
-   * Owners to list where something wants more than `replication`; the first ones are the same all the
-   * same, so that what wants no more is not moved by it. Default: `replication`.
+   * Owners to list per shard for keyspaces that want more than `replication`. The first
+   * `replication` owners do not depend on it, so other keyspaces do not move. Default:
+   * `replication`.
    */
   readonly replicationMax?: number;
-  /** Virtual nodes per unit of a node's weight, at most one for each shard. Default: one for each shard. */
+  /** Virtual nodes per unit of a node's weight, at most one per shard. Default: one per shard. */
   readonly virtualNodes?: number;
 }
 
 /**
  * The owners of every shard: element s lists the ids of shard s's owners, first owner first,
- * `min(replicationMax, nodes.length)` of them. Throws INVALID_ARGUMENT for bad numbers and double ids.
+ * `min(replicationMax, nodes.length)` of them. Throws INVALID_ARGUMENT for numbers out of range and
+ * duplicate ids.
  */
 export function placeShards(input: PlacementInput): string[][] {
   validate(input);
@@ -102,7 +105,10 @@ export function placeShards(input: PlacementInput): string[][] {
   });
 }
 
-/** Replicas that `after` has and `before` has not: what has to be copied. The order of owners is no matter. */
+/**
+ * The number of replicas in `after` that are not in `before`, that is, to be copied. The order of
+ * owners does not matter.
+ */
 export function movedReplicas(
   before: readonly (readonly string[])[],
   after: readonly (readonly string[])[],
@@ -121,7 +127,7 @@ function newTable(nodes: readonly PlacementNode[], shardCount: number, replicati
   return new Table(described, shares, shares.map(loadMax), shardCount, replication);
 }
 
-/** By node, with zones and hosts as numbers. */
+/** The nodes in order, with zones and hosts as numbers. */
 function placesOf(nodes: readonly PlacementNode[]): QuotaNode[] {
   const zones = numbered(nodes.map((node) => node.zone));
   const hosts = numbered(nodes.map((node) => node.host));
@@ -132,7 +138,7 @@ function placesOf(nodes: readonly PlacementNode[]): QuotaNode[] {
   }));
 }
 
-/** `wider` with the owners that `table` has, and room for more. */
+/** Adds the owners of `table` to `wider`, and returns `wider`. */
 function extended(table: Table, wider: Table): Table {
   for (let shard = 0; shard < table.shardCount; shard++) {
     for (const node of table.ownersOf(shard)) wider.add(shard, node);
@@ -140,7 +146,7 @@ function extended(table: Table, wider: Table): Table {
   return wider;
 }
 
-/** Names as 0, 1, 2 ... in order of first appearance. */
+/** Numbers names 0, 1, 2 ... in order of first appearance. */
 function numbered(names: readonly string[]): number[] {
   const numbers = new Map<string, number>();
   return names.map((name) => {
@@ -150,18 +156,18 @@ function numbered(names: readonly string[]): number[] {
   });
 }
 
-/** The nodes that are still on their way round the ring, side by side in arrays. */
+/** The nodes that still walk round the ring, as parallel arrays. */
 interface Walkers {
   readonly rings: readonly VirtualNodes[];
-  /** Index of the node; the first `count` of them walk. */
+  /** Node indexes; the first `count` of them still walk. */
   readonly nodes: Int32Array;
   count: number;
-  /** By node: it knocks whenever its progress passes the number of its knocks. */
+  /** Indexed by node. A node visits a shard whenever its progress exceeds its number of visits. */
   readonly progress: Float64Array;
-  readonly knocks: Int32Array;
-  /** By node: where it knocks in this round. */
+  readonly visits: Int32Array;
+  /** Indexed by node: the shard that it visits in this round. */
   readonly shards: Int32Array;
-  /** One sortable number for each that knocks: offset, then position in `nodes`. */
+  /** One sortable number per visitor: offset, then position in `nodes`. */
   readonly keys: Float64Array;
 }
 
@@ -172,15 +178,15 @@ function walkRing(table: Table, rings: readonly VirtualNodes[]): void {
     nodes: Int32Array.from(rings.keys()),
     count: length,
     progress: new Float64Array(length),
-    knocks: new Int32Array(length),
+    visits: new Int32Array(length),
     shards: new Int32Array(length),
     keys: new Float64Array(length),
   };
   while (table.missing > 0) {
     stopWalkers(table, walkers);
     if (walkers.count === 0) return;
-    const knocking = walkers.keys.subarray(0, advance(table, walkers)).sort();
-    for (const key of knocking) {
+    const visiting = walkers.keys.subarray(0, advance(table, walkers)).sort();
+    for (const key of visiting) {
       const node = walkers.nodes[key % INDEX_SPAN] ?? 0;
       const shard = walkers.shards[node] ?? 0;
       if (!table.owns(shard, node) && table.accepts(shard, node)) table.add(shard, node);
@@ -188,25 +194,25 @@ function walkRing(table: Table, rings: readonly VirtualNodes[]): void {
   }
 }
 
-/** Those that have no room, or have been everywhere, stay behind. */
+/** Removes the walkers that have no room or have visited every shard. */
 function stopWalkers(table: Table, walkers: Walkers): void {
-  const { knocks, nodes, rings } = walkers;
+  const { visits, nodes, rings } = walkers;
   let count = 0;
   for (let position = 0; position < walkers.count; position++) {
     const node = nodes[position] ?? 0;
-    const knocksMax = rings[node]?.knocks ?? 0;
-    if ((knocks[node] ?? 0) < knocksMax && table.hasRoom(node)) nodes[count++] = node;
+    const visitsMax = rings[node]?.visits ?? 0;
+    if ((visits[node] ?? 0) < visitsMax && table.hasRoom(node)) nodes[count++] = node;
   }
   walkers.count = count;
 }
 
 /**
- * Moves every walker on by its share relative to the fastest of them, so that the fastest knocks
- * in each round; to knock where all owners are found is no use, and most knocks of late rounds are
- * of that kind. Returns how many knock.
+ * Advances every walker by its share relative to the largest share, so that the largest walker
+ * visits a shard in every round. Skips visits to shards that have all their owners: most visits of
+ * late rounds are such. Returns the number of visits in `keys`.
  */
 function advance(table: Table, walkers: Walkers): number {
-  const { keys, knocks, nodes, progress, rings, shards } = walkers;
+  const { keys, visits, nodes, progress, rings, shards } = walkers;
   let fastest = 0;
   for (let position = 0; position < walkers.count; position++) {
     fastest = Math.max(fastest, table.shareOf(nodes[position] ?? 0));
@@ -214,17 +220,17 @@ function advance(table: Table, walkers: Walkers): number {
   let count = 0;
   for (let position = 0; position < walkers.count; position++) {
     const node = nodes[position] ?? 0;
-    const knock = knocks[node] ?? 0;
+    const visit = visits[node] ?? 0;
     const moved = (progress[node] ?? 0) + table.shareOf(node) / fastest;
     progress[node] = moved;
-    if (moved < knock + 1) continue;
-    knocks[node] = knock + 1;
+    if (moved < visit + 1) continue;
+    visits[node] = visit + 1;
     const ring = rings[node];
     assert(ring !== undefined);
-    const shard = shardAtKnock(ring, knock);
+    const shard = shardAtVisit(ring, visit);
     if (table.ownerCountOf(shard) === table.replication) continue;
     shards[node] = shard;
-    keys[count++] = offsetAtRank(ring, rankAtKnock(ring, knock)) * INDEX_SPAN + position;
+    keys[count++] = offsetAtRank(ring, rankAtVisit(ring, visit)) * INDEX_SPAN + position;
   }
   return count;
 }

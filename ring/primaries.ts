@@ -1,14 +1,17 @@
-// First owners, evened out. The walk makes the nearest virtual node first; where that gives a
-// node too many first places, it hands some to other owners of the same shards: no replica moves.
+// Balances first owners. The walk makes the nearest virtual node first. A node with too many first
+// places passes some to other owners of the same shards, so no replica moves.
 //
-// A hand-over may go along a chain (a to b in one shard, b to c in another) when b is full itself;
-// the shortest chain is found breadth first, in order, so the result depends on the table alone.
+// A hand-over may go along a chain (a to b in one shard, b to c in another) if b is full itself.
+// The shortest chain is found breadth first, in order, so the result depends on the table alone.
 
 import assert from 'node:assert/strict';
 import { primaryMax } from './quota.ts';
 import type { Table } from './table.ts';
 
-/** Brings every node's first places down to its bound as far as its shards' other owners can take them. */
+/**
+ * Reduces every node's first places to its bound, as far as the other owners of its shards can take
+ * them.
+ */
 export function evenOutPrimaries(table: Table): void {
   const firsts: Set<number>[] = Array.from({ length: table.nodeCount }, () => new Set<number>());
   for (let shard = 0; shard < table.shardCount; shard++) {
@@ -20,7 +23,10 @@ export function evenOutPrimaries(table: Table): void {
   }
 }
 
-/** `node` may become the first owner of `shard` in place of the step before. */
+/**
+ * One step of a chain: `node` becomes the first owner of `shard` in place of the node of the
+ * previous step.
+ */
 interface Step {
   readonly node: number;
   readonly shard: number;

@@ -1,25 +1,25 @@
-// How many replicas a node should hold, and at most may hold.
+// How many replicas a node should hold, and how many it may hold.
 //
-// A fair share is proportional to the node's weight, within what distinct zones and hosts allow:
-// a zone that may hold one replica of a shard at most takes S replicas at most, however heavy it
-// is, and what it cannot take goes to the others in proportion. Shares are found from the
-// outside in: zones, then the hosts of a zone, then the nodes of a host.
+// A fair share is proportional to the node's weight, within the limits that distinct zones and
+// hosts set: a zone that may hold one replica of a shard takes at most S replicas, however heavy it
+// is, and the others take the rest in proportion. Shares are computed from the outside in: zones,
+// then the hosts of a zone, then the nodes of a host.
 
-/** What placement knows of one node: small integers instead of names. */
+/** A node as placement sees it: small integers instead of names. */
 export interface QuotaNode {
   readonly zone: number;
   readonly host: number;
   readonly weight: number;
 }
 
-/** Largest load over fair share. */
+/** Maximum ratio of load to fair share. */
 const LOAD_BOUND = 1.1;
 const PRIMARY_BOUND = 1.25;
-/** Shares come out of a bisection; a share of 32.0000001 must not round up to a bound of 33. */
+/** Shares come from a bisection. A share of 32.0000001 must not round up to a bound of 33. */
 const ROUNDING_SLACK = 1e-6;
 const BISECTION_STEPS = 100;
 
-/** Fair share of each node in replicas; they add up to `shardCount * replication`. */
+/** The fair share of each node, in replicas. The shares add up to `shardCount * replication`. */
 export function fairShares(
   nodes: readonly QuotaNode[],
   shardCount: number,
@@ -29,7 +29,7 @@ export function fairShares(
   const all = nodes.map((_, index) => index);
   const zones = group(all, (index) => nodes[index]?.zone ?? 0);
   const hostCount = new Set(nodes.map((node) => node.host)).size;
-  // With more replicas than zones each zone has one and the rest may lie anywhere.
+  // With more replicas than zones, each zone has one and the rest may lie anywhere.
   const zoneReplicasMax = Math.max(1, replication - zones.length + 1);
   const hostReplicasMax = Math.max(1, replication - hostCount + 1);
   const zoneMin = zones.length <= replication ? shardCount : 0;
@@ -55,12 +55,12 @@ export function fairShares(
   return shares;
 }
 
-/** Most replicas a node with this fair share may hold. */
+/** Maximum number of replicas for a node with this fair share. */
 export function loadMax(share: number): number {
   return Math.ceil(LOAD_BOUND * share - ROUNDING_SLACK);
 }
 
-/** Most shards of which a node with this fair share of replicas should be the first owner. */
+/** Maximum number of first places for a node with this fair share of replicas. */
 export function primaryMax(share: number, replication: number): number {
   return Math.ceil((PRIMARY_BOUND * share) / replication - ROUNDING_SLACK);
 }
@@ -70,7 +70,10 @@ interface Bounds {
   readonly max: number;
 }
 
-/** Cuts `total` in proportion to the groups' weights, each part within its bounds as far as that can be. */
+/**
+ * Splits `total` in proportion to the groups' weights, with each part within its bounds where
+ * possible.
+ */
 function apportion(
   total: number,
   groups: readonly (readonly number[])[],

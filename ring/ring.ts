@@ -12,7 +12,7 @@
 //           ^n7         ^n2   ^n5                            n7 and n2 own this shard (2 replicas)
 //
 // So all nodes have exactly the same number of virtual nodes near, half-far and far from their
-// shards, and the variance of the load is about half of that of a ring of random points: loads
+// shards, and the variance of the load is about half that of a ring of random points: loads
 // need less correction, and what is not corrected does not move when a node joins or leaves.
 //
 // The permutation is computed, not stored: multiplications by odd numbers and xor-shifts, all
@@ -21,16 +21,16 @@
 // A node may have fewer than S virtual nodes: those of its lowest ranks. Then some arcs are without
 // one, and the walk from a shard goes on over the arcs that follow:
 //
-//     lap 0   the node is met by the shards on whose arcs it has virtual nodes, in the order of ranks
-//     lap 1   by the shards one arc before these, in the same order
-//     lap 2   two arcs before ... until it has been met by every shard (`knocks`)
+//     lap 0   the node visits the shards on whose arcs it has virtual nodes, in the order of ranks
+//     lap 1   the shards one arc before these, in the same order
+//     lap 2   two arcs before ... until it has visited every shard (`visits`)
 
-/** Constants of one node's permutation and offsets, drawn from its id. */
+/** Constants of one node's permutation and offsets, derived from its id. */
 export interface VirtualNodes {
-  /** How many there are, 1 .. S. */
+  /** Number of virtual nodes, 1 .. S. */
   readonly count: number;
-  /** After so many knocks the node has been at every shard. */
-  readonly knocks: number;
+  /** Number of visits after which the node has visited every shard. */
+  readonly visits: number;
   readonly shardMask: number;
   readonly shift: number;
   readonly offsetSeed: number;
@@ -40,7 +40,7 @@ export interface VirtualNodes {
 
 const GOLDEN = 0x9e3779b1;
 
-/** How many virtual nodes a node of this weight has, where one of weight 1 has `perWeight`. */
+/** Number of virtual nodes of a node of this weight, if one of weight 1 has `perWeight`. */
 export function virtualNodeCount(perWeight: number, weight: number, shardCount: number): number {
   return Math.min(shardCount, Math.round(perWeight * weight));
 }
@@ -52,17 +52,17 @@ export function virtualNodesOf(id: string, shardCount: number, count = shardCoun
   const draw = (index: number): number => mix(mix(low + Math.imul(index, GOLDEN)) ^ high);
   const all = {
     count: shardCount,
-    knocks: shardCount,
+    visits: shardCount,
     shardMask: shardCount - 1,
     shift: Math.max(1, Math.log2(shardCount) >>> 1),
     offsetSeed: draw(0),
     multipliers: [draw(1) | 1, draw(2) | 1, draw(3) | 1],
     addends: [draw(4), draw(5)],
   } as const;
-  return count >= shardCount ? all : { ...all, count, knocks: count * widestGap(all, count) };
+  return count >= shardCount ? all : { ...all, count, visits: count * widestGap(all, count) };
 }
 
-/** Arcs from one that has a virtual node of the first `count` ranks to the next such one, at most. */
+/** The largest distance, in arcs, between successive virtual nodes of the first `count` ranks. */
 function widestGap(nodes: VirtualNodes, count: number): number {
   const shardCount = nodes.shardMask + 1;
   const isTaken = new Uint8Array(shardCount);
@@ -77,18 +77,18 @@ function widestGap(nodes: VirtualNodes, count: number): number {
   return widest;
 }
 
-/** The rank of the virtual node with which the node knocks, lap after lap. */
-export function rankAtKnock({ count }: VirtualNodes, knock: number): number {
-  return knock % count;
+/** The rank of the virtual node used for this visit. Laps repeat the ranks. */
+export function rankAtVisit({ count }: VirtualNodes, visit: number): number {
+  return visit % count;
 }
 
-/** The shard at which the node knocks: that of the rank, in each further lap one arc before. */
-export function shardAtKnock(nodes: VirtualNodes, knock: number): number {
-  const lap = Math.floor(knock / nodes.count);
-  return (shardAtRank(nodes, knock % nodes.count) - lap) & nodes.shardMask;
+/** The shard of this visit: the shard at the rank, one arc earlier in each further lap. */
+export function shardAtVisit(nodes: VirtualNodes, visit: number): number {
+  const lap = Math.floor(visit / nodes.count);
+  return (shardAtRank(nodes, visit % nodes.count) - lap) & nodes.shardMask;
 }
 
-/** The shard on whose arc the node has its virtual node of this rank; a bijection of 0 .. S-1. */
+/** The shard on whose arc the virtual node of this rank lies; a bijection of 0 .. S-1. */
 export function shardAtRank(nodes: VirtualNodes, rank: number): number {
   const { shardMask, shift, multipliers, addends } = nodes;
   let shard = Math.imul(rank + addends[0], multipliers[0]) & shardMask;
@@ -99,12 +99,15 @@ export function shardAtRank(nodes: VirtualNodes, rank: number): number {
   return shard ^ (shard >>> shift);
 }
 
-/** Where within its step the virtual node of this rank lies: 0 .. 2^32 - 1. */
+/** The position of this rank's virtual node within its step: 0 .. 2^32 - 1. */
 export function offsetAtRank(nodes: VirtualNodes, rank: number): number {
   return mix(nodes.offsetSeed ^ Math.imul(rank + 1, GOLDEN));
 }
 
-/** The finaliser of MurmurHash3 (public domain, Austin Appleby): every input bit reaches every output bit. */
+/**
+ * The finaliser of MurmurHash3 (public domain, Austin Appleby): every input bit affects every
+ * output bit.
+ */
 function mix(value: number): number {
   let hash = value | 0;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);

@@ -6,13 +6,13 @@
 
 import { SLOT_COUNT } from '../base/limits.ts';
 
-/** Both ends belong to the range, as in Redis' CLUSTER SLOTS. */
+/** Both ends are inclusive, as in Redis' CLUSTER SLOTS. */
 export interface SlotRange {
   readonly first: number;
   readonly last: number;
 }
 
-/** The shard of a slot. A hot path: `shardCount` has been through `assertShardCount` once before. */
+/** The shard of a slot. Hot path: `shardCount` must have passed `assertShardCount` before. */
 export function shardOfSlot(slot: number, shardCount: number): number {
   return Math.floor((slot * shardCount) / SLOT_COUNT);
 }

@@ -18,8 +18,9 @@ const CRC16_POLYNOMIAL = 0x1021;
 const SLOT_MASK = SLOT_COUNT - 1;
 
 /**
- * What a byte does to the CRC when 0, 1, 2 or 3 more bytes follow it: with these, four bytes are one
- * step ("slicing by 4"; Kounavis and Berry, 2008), and the chain of dependent reads is a quarter as long.
+ * The effect of a byte on the CRC when 0, 1, 2 or 3 more bytes follow it. With these tables, four
+ * bytes are one step ("slicing by 4"; Kounavis and Berry, 2008), and the chain of dependent reads
+ * is a quarter as long.
  */
 const AT_0 = crc16Table();
 const AT_1 = followedByZero(AT_0);
@@ -43,8 +44,8 @@ function followedByZero(table: Uint16Array): Uint16Array {
 }
 
 /**
- * The slot, 0 .. 16383, of the key at `bytes[start .. end)`. The bytes are only read; the caller
- * vouches for `0 <= start <= end <= bytes.length`.
+ * The slot, 0 .. 16383, of the key at `bytes[start .. end)`. Does not modify the bytes. The caller
+ * guarantees `0 <= start <= end <= bytes.length`.
  */
 export function slotOfKey(bytes: Uint8Array, start: number, end: number): number {
   // Most keys have no tag, so the one pass that looks for a brace computes the CRC as well.

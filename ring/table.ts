@@ -1,10 +1,11 @@
-// The table of a placement under way: the owners found so far for every shard, and each node's load.
+// The table of a placement in progress: the owners found so far for every shard, and each node's
+// load.
 //
-// Invariants: a shard's owners are distinct and at most `replication`; `missing` is the number
-// of replicas without an owner; nodes are small integers, names stay outside.
+// Invariants: a shard's owners are distinct and at most `replication`; `missing` is the number of
+// replicas without an owner. Nodes are small integers; names stay outside.
 //
-// How many owners of a shard may share a zone (or host) follows from counting: with D distinct
-// ones to be had for R replicas, R - D owners may repeat one and no more.
+// The number of owners of a shard that may share a zone (or host) follows by counting: with D
+// distinct zones for R replicas, at most R - D owners may repeat one.
 
 import assert from 'node:assert/strict';
 import type { QuotaNode } from './quota.ts';
@@ -75,12 +76,18 @@ export class Table {
     return false;
   }
 
-  /** Whether `node`, which is no owner, may be one more. Its load is not looked at. */
+  /**
+   * Whether `node`, not an owner yet, is far enough from the owners to become one. Ignores its
+   * load.
+   */
   accepts(shard: number, node: number): boolean {
     return this.ownerCountOf(shard) < this.replication && this.#isApart(shard, node, -1);
   }
 
-  /** Whether `node`, which is no owner, may take the place of the owner `leaver`. Its load is not looked at. */
+  /**
+   * Whether `node`, not an owner yet, is far enough to replace the owner `leaver`. Ignores its
+   * load.
+   */
   acceptsInstead(shard: number, node: number, leaver: number): boolean {
     return this.#isApart(shard, node, leaver);
   }
@@ -100,7 +107,7 @@ export class Table {
     this.#loads[node] = this.loadOf(node) + 1;
   }
 
-  /** Makes the owner `node` the first; the one that was takes its place. */
+  /** Makes the owner `node` the first one; swaps places with the present first owner. */
   makeFirst(shard: number, node: number): void {
     const start = shard * this.replication;
     const place = this.#placeOf(shard, node);
@@ -108,7 +115,10 @@ export class Table {
     this.#owners[start] = node;
   }
 
-  /** 2 for a zone new to the shard, 1 for a new host in a known zone, 0 for neither. */
+  /**
+   * Distance of `node` from the shard's owners: 2 for a new zone, 1 for a new host in a known zone,
+   * else 0.
+   */
   apartness(shard: number, node: number): number {
     const owners = this.ownersOf(shard);
     const { zone, host } = this.#nodeAt(node);
@@ -116,7 +126,10 @@ export class Table {
     return owners.some((owner) => this.#nodeAt(owner).host === host) ? 0 : 1;
   }
 
-  /** Whether the shard's owners, without `leaver` and with `node`, repeat zones and hosts no more than they must. */
+  /**
+   * Whether the owners, without `leaver` and with `node`, repeat no more zones and hosts than they
+   * have to.
+   */
   #isApart(shard: number, node: number, leaver: number): boolean {
     const start = shard * this.replication;
     const end = start + this.ownerCountOf(shard);

@@ -1,11 +1,11 @@
-// The client's connections to datanodes: one a node, opened at its first read, closed when the view
-// has the node no more, or at another address.
+// The reader's connections to datanodes: one per node, opened at its first read and closed when the
+// node leaves the view or changes its address.
 //
 //   connected                            used
-//   connecting, for less than GRACE_MS   used: what is asked goes out when it is there
-//   connecting for longer                not used: another replica is asked at once, not after a while
-//   connecting for REDIAL_MS             made anew: a peer that takes the connection and then says nothing
-//                                        holds grpc-js for ever (grpc-node #2785)
+//   connecting, for less than GRACE_MS   used: requests are sent once it is connected
+//   connecting for longer                not used: another replica is asked at once
+//   connecting for REDIAL_MS             replaced: grpc-js waits for ever for a peer that accepts the
+//                                        connection and never speaks (grpc-node #2785)
 
 import type { Clock } from '../base/clock.ts';
 import type { ClusterView, NodeView } from '../proto/gen/stele/v1/view.ts';
@@ -17,7 +17,7 @@ const REDIAL_MS = 2000;
 interface OpenLink {
   readonly name: string;
   link: DatanodeLink;
-  /** When it was found without a connection; undefined while it has one. */
+  /** Time when the link was first found disconnected; undefined while it is connected. */
   missingSinceMs: number | undefined;
   dialedMs: number;
 }
@@ -33,7 +33,10 @@ export class DatanodeLinks {
     this.#nowMs = nowMs;
   }
 
-  /** The link to a node of the view; undefined when there is none of that id, or no way to reach it now. */
+  /**
+   * The link to a node of the view. Undefined if the view has no such node or the node is
+   * unreachable now.
+   */
   readonly to = (nodeId: string): DatanodeLink | undefined => {
     const open = this.#open.get(nodeId);
     if (open !== undefined) return this.#usable(nodeId, open);
@@ -45,11 +48,13 @@ export class DatanodeLinks {
     return link;
   };
 
-  /** Why `to` gives no link to a node, as far as is known. */
+  /** The last connection error of a node that `to` returns no link for, if known. */
   readonly whyNot = (nodeId: string): string | undefined =>
     this.#open.get(nodeId)?.link.lookups.failure?.message;
 
-  /** What is in flight to a node that is gone, or has moved, fails, and is asked of another one. */
+  /**
+   * Applies a view. Requests in flight to a node that left or moved fail and are retried elsewhere.
+   */
   update(view: ClusterView): void {
     this.#nodes = new Map(view.nodes.map((node) => [node.id, node]));
     for (const [nodeId, { link, name }] of this.#open) {
@@ -84,7 +89,7 @@ export class DatanodeLinks {
     open.link.close();
     open.link = this.#factory.connect({ nodeId, address });
     open.dialedMs = this.#nowMs();
-    // Begins to connect.
+    // The call starts the connection attempt.
     open.link.isConnected?.();
   }
 }

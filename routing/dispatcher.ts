@@ -1,22 +1,25 @@
-// The one retry layer of a read, in the master's front and in the library client: hands each key to a replica and sees to it that it is answered.
+// The one retry layer of reads, in the master's front and in the library client. It gives each key
+// to a replica and guarantees an answer by the deadline.
 //
-//            submit                 end of the turn            sink
+//            submit                 end of the tick            sink
 //   key ───────────────▶ open batch ───────────────▶ running ───────▶ receiver.receive
 //        choose replica  per node and                 │  UNAVAILABLE, rejected, offline: next replica
-//              ▲         dataset                      │  slow: a second replica beside it (hedge)
-//              │                                      │  overdue: the next one, node avoided
+//              ▲         dataset                      │  slow: a second replica as well (hedge)
+//              │                                      │  overdue: the next replica, node avoided
 //              └───── parked: all were tried; waits ◀─┘
-//                     for a new view or a moment
+//                     for a new view or a delay
 //
 // Invariants: each key's receiver is called exactly once; a replica is asked at most once a round
-// (a view, or a wait when the view stays the same); no key is kept beyond its deadline; keys in
+// (a view, or a delay while the view stays the same); no key is kept beyond its deadline; keys in
 // flight per node are bounded (LOOKUP_IN_FLIGHT_MAX). NOT_FOUND is only ever a datanode's answer.
 
 import { setImmediate } from 'node:timers';
+import { copyOf } from '../base/bytes.ts';
+import { systemTime } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
-import { SteleError, toSteleError } from '../base/errors.ts';
+import { SteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
-import { LOOKUP_BATCH_KEYS_MAX } from '../base/limits.ts';
+import { LOOKUP_BATCH_KEYS_MAX, LOOKUP_REPLY_SOFT_BYTES } from '../base/limits.ts';
 import { Sweeper } from '../base/sweeper.ts';
 import { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
 import type { DatanodeLink } from '../proto/ports.ts';
@@ -25,15 +28,26 @@ import { noteAnswer, noteTrouble } from './node-slot.ts';
 import type { NodeSlot } from './node-slot.ts';
 import { ALL_BUSY, NONE_LEFT } from './router.ts';
 import type { Router } from './router.ts';
-import type { ValueStore } from './value-store.ts';
-import { copyOf, newBatch } from './waiting.ts';
-import type { Batch, WaitingKey } from './waiting.ts';
+import { Batch, isDone, settle } from './waiting.ts';
+import type { BatchOwner, WaitingKey } from './waiting.ts';
 
 const CHECK_INTERVAL_MS = 5;
-/** After this process stood still no key expires for so long: what it was sent meanwhile is read first. */
+/**
+ * After a stall of this process no key expires for this time, so that replies received meanwhile
+ * are read first.
+ */
 const STALL_GRACE_MS = 200;
 const PARK_FIRST_MS = 10;
 const PARK_MS_MAX = 100;
+
+/** A sink for values that were read: the master's cache. */
+export interface ValueStore {
+  /**
+   * Keeps a copy of the value that the datanode `nodeId` returned for `key`, if worthwhile. Called
+   * only for datasets that may be cached.
+   */
+  put(dataset: number, key: Uint8Array, value: Uint8Array, nodeId: string): void;
+}
 
 interface Parked {
   readonly waiting: WaitingKey;
@@ -43,20 +57,20 @@ interface Parked {
 export interface DispatcherOptions {
   readonly router: Router;
   readonly cache?: ValueStore;
-  /** Who asks, in what is said once it is closed: `The master`. */
+  /** The subject of the error after `close`, such as `The master`. */
   readonly owner: string;
   readonly links: (nodeId: string) => DatanodeLink | undefined;
-  /** Why there is none, where that is known. */
+  /** The reason why a node has no link, if known. */
   readonly whyNoLink?: (nodeId: string) => string | undefined;
-  /** A call to this node failed or is overdue. */
+  /** Called when a call to this node has failed or is overdue. */
   readonly onTrouble?: (nodeId: string) => void;
   readonly deadlineMs: number;
   readonly nowMs: Clock;
-  /** The same for what is asked for every key: the time may be a turn old. */
-  readonly turnNowMs: Clock;
+  /** A cheaper clock for per-key deadlines. It may be one event-loop tick late. */
+  readonly tickNowMs: Clock;
 }
 
-export class Dispatcher {
+export class Dispatcher implements BatchOwner {
   readonly #options: DispatcherOptions;
   readonly #hedging: HedgePolicy;
   readonly #closedReason: string;
@@ -78,12 +92,17 @@ export class Dispatcher {
     this.#hedging = new HedgePolicy(options.deadlineMs);
     const { nowMs } = options;
     const sweep = (now: number): boolean => this.#check(now);
-    // Keys of the turn in which it stood still have their deadlines from a clock that stood still, too.
+    // Keys submitted in the tick of the stall have deadlines from an outdated clock.
     const onStall = (now: number): void => void (this.#graceUntilMs = now + STALL_GRACE_MS);
-    this.#sweeper = new Sweeper({ intervalMs: CHECK_INTERVAL_MS, sweep, onStall, nowMs });
+    this.#sweeper = new Sweeper({
+      intervalMs: CHECK_INTERVAL_MS,
+      sweep,
+      onStall,
+      time: { ...systemTime, nowMs },
+    });
   }
 
-  /** Asks for one key; its receiver is called later, or at once when nobody can know the answer. */
+  /** Submits one key. Its receiver is called later, or at once if the answer cannot be known. */
   submit(waiting: WaitingKey): void {
     if (this.#closed) return this.#giveUp(waiting, 'UNAVAILABLE', this.#closedReason);
     if (waiting.target.starting !== undefined) {
@@ -94,23 +113,21 @@ export class Dispatcher {
     this.#place(waiting);
   }
 
-  /** A new view: what was parked is tried again at once. */
+  /** Retries parked keys at once with the new view. */
   viewChanged(): void {
     const parked = this.#parked;
     this.#parked = [];
     for (const { waiting } of parked) this.#retry(waiting);
   }
 
-  /** Fails everything that still waits; nothing is accepted from now on. */
+  /** Fails all waiting keys and rejects new ones. */
   close(): void {
     this.#closed = true;
     this.#sweeper.stop();
     const reason = this.#closedReason;
     for (const { waiting } of this.#parked) this.#giveUp(waiting, 'UNAVAILABLE', reason);
     for (const batch of [...this.#running, ...this.#openBatches]) {
-      for (const waiting of batch.waiting) {
-        if (waiting !== undefined) this.#giveUp(waiting, 'UNAVAILABLE', reason);
-      }
+      for (const waiting of batch.keys) this.#giveUp(waiting, 'UNAVAILABLE', reason);
     }
     this.#parked = [];
     this.#running = [];
@@ -131,7 +148,7 @@ export class Dispatcher {
       const text = `No datanode that serves has shard ${shard} of keyspace '${target.keyspace}'.`;
       return this.#giveUp(waiting, 'UNAVAILABLE', text);
     }
-    const choice = router.choose(replicas, waiting.tried, this.#options.turnNowMs());
+    const choice = router.choose(replicas, waiting.tried, this.#options.tickNowMs());
     const slot = replicas[choice];
     if (slot !== undefined) {
       waiting.tried |= 1 << choice;
@@ -148,18 +165,17 @@ export class Dispatcher {
     let batch = this.#openByNode.get(slot);
     if (
       batch === undefined ||
-      batch.target !== waiting.target ||
-      batch.keys.length >= LOOKUP_BATCH_KEYS_MAX
+      batch.keys.length >= LOOKUP_BATCH_KEYS_MAX ||
+      batch.byteCount >= LOOKUP_REPLY_SOFT_BYTES
     ) {
-      batch = newBatch(slot, waiting.target);
+      batch = new Batch(slot, this);
       this.#openByNode.set(slot, batch);
       this.#openBatches.push(batch);
     }
-    batch.keys.push(waiting.key);
-    batch.waiting.push(waiting);
-    batch.open++;
+    batch.keys.push(waiting);
+    batch.byteCount += waiting.key.length;
+    slot.inFlightBytes += waiting.key.length;
     if (waiting.deadlineAtMs < batch.deadlineFirstMs) batch.deadlineFirstMs = waiting.deadlineAtMs;
-    if (waiting.deadlineAtMs > batch.deadlineLastMs) batch.deadlineLastMs = waiting.deadlineAtMs;
     waiting.asked++;
     slot.inFlight++;
     if (this.#flushScheduled) return;
@@ -167,7 +183,7 @@ export class Dispatcher {
     setImmediate(() => this.#flush());
   }
 
-  /** Sends what this turn asked for. */
+  /** Sends the batches of this tick. */
   #flush(): void {
     this.#flushScheduled = false;
     const batches = this.#openBatches;
@@ -178,71 +194,50 @@ export class Dispatcher {
   }
 
   #send(batch: Batch): void {
-    const nowMs = this.#options.nowMs();
-    batch.sentAtMs = nowMs;
-    const link = this.#options.links(batch.slot.id);
+    batch.sentAtMs = this.#options.nowMs();
+    const { id } = batch.slot;
+    const link = this.#options.links(id);
     if (link === undefined) {
-      const why = this.#options.whyNoLink?.(batch.slot.id) ?? `${batch.slot.id} is offline.`;
-      return this.#fail(batch, new SteleError('UNAVAILABLE', why));
+      const why = this.#options.whyNoLink?.(id) ?? `${id} is offline.`;
+      return this.onFailure(batch, new SteleError('UNAVAILABLE', why));
     }
     this.#running.push(batch);
-    link.lookups
-      .lookup(
-        batch.target,
-        batch.keys,
-        (index, status, bytes, start, end) => {
-          this.#answer(batch, index, status, bytes, start, end);
-        },
-        { deadlineMs: Math.max(STALL_GRACE_MS, batch.deadlineLastMs - nowMs) },
-      )
-      .then(
-        () => this.#ended(batch),
-        (thrown: unknown) => this.#fail(batch, toSteleError(thrown, 'UNAVAILABLE')),
-      );
+    link.lookups.send(batch);
   }
 
-  /** An error is only made where it is needed: its stack costs more than the batch. */
-  #ended(batch: Batch): void {
-    if (batch.open === 0) return;
-    this.#fail(batch, new SteleError('UNAVAILABLE', `${batch.slot.id} left keys out.`));
-  }
-
-  #answer(
+  onAnswer(
     batch: Batch,
-    index: number,
     status: LookupStatus,
     bytes: Uint8Array,
     start: number,
     end: number,
   ): void {
-    const waiting = batch.waiting[index];
-    if (waiting === undefined) return;
+    const isFirst = batch.answered === 0;
+    const waiting = batch.next();
+    const { slot } = batch;
     const known = status === LookupStatus.OK || status === LookupStatus.NOT_FOUND;
-    if (known && batch.open === batch.keys.length) this.#noteLatency(batch, !waiting.settled);
-    batch.waiting[index] = undefined;
-    batch.open--;
-    batch.slot.inFlight--;
+    if (known && isFirst) this.#noteLatency(batch, waiting.receiver !== undefined);
     noteEnded(waiting, batch);
-    if (waiting.settled) return;
+    if (waiting.receiver === undefined) return;
     if (!known) {
-      batch.refusal ??= new SteleError('UNAVAILABLE', `${batch.slot.id} does not hold the shard.`);
+      // One error for the batch: a stack trace costs more than the batch.
+      batch.refusal ??= new SteleError('UNAVAILABLE', `${slot.id} does not hold the shard.`);
       waiting.lastError = batch.refusal;
       return this.#retry(waiting);
     }
-    waiting.settled = true;
     if (status === LookupStatus.NOT_FOUND) {
-      return waiting.receiver.receive(waiting.index, status, undefined, batch.slot.id, undefined);
+      return settle(waiting, status, undefined, slot.id, undefined);
     }
     const value = copyOf(bytes, start, end);
     const { dataset, cached } = waiting.target;
-    const { cache } = this.#options;
-    if (cached && cache !== undefined) {
-      cache.put(dataset, waiting.key, value, batch.slot.id);
-    }
-    waiting.receiver.receive(waiting.index, status, value, batch.slot.id, undefined);
+    if (cached) this.#options.cache?.put(dataset, waiting.key, value, slot.id);
+    settle(waiting, status, value, slot.id, undefined);
   }
 
-  /** Of the first answer of a batch; `waitedFor`: no other replica was quicker. */
+  /**
+   * Records the latency of a batch's first answer. `waitedFor`: no other replica answered that key
+   * before.
+   */
   #noteLatency(batch: Batch, waitedFor: boolean): void {
     const nowMs = this.#options.nowMs();
     const latencyMs = nowMs - batch.sentAtMs;
@@ -250,20 +245,15 @@ export class Dispatcher {
     noteAnswer(batch.slot, latencyMs, !batch.overdue, nowMs);
   }
 
-  /** The call is over: whatever it did not answer goes to the next replica. */
-  #fail(batch: Batch, error: SteleError): void {
-    if (batch.open === 0) return;
+  /** Retries the keys that the node has not answered. */
+  onFailure(batch: Batch, error: SteleError): void {
     this.#trouble(batch.slot, error.code === 'OVERLOADED');
-    for (let index = 0; index < batch.waiting.length; index++) {
-      const waiting = batch.waiting[index];
-      if (waiting === undefined) continue;
-      batch.waiting[index] = undefined;
-      batch.slot.inFlight--;
+    while (!batch.isOver) {
+      const waiting = batch.next();
       noteEnded(waiting, batch);
       waiting.lastError = error;
-      if (!waiting.settled) this.#retry(waiting);
+      this.#retry(waiting);
     }
-    batch.open = 0;
   }
 
   #trouble(slot: NodeSlot, isBusy: boolean): void {
@@ -272,14 +262,17 @@ export class Dispatcher {
   }
 
   #retry(waiting: WaitingKey): void {
-    if (waiting.asked > 0 || waiting.settled || waiting.receiver.abandoned) return;
+    if (waiting.asked > 0 || isDone(waiting)) return;
     if (this.#closed) return this.#giveUp(waiting, 'UNAVAILABLE', this.#closedReason);
     if (this.#isOver(waiting, this.#options.nowMs())) return this.#expire(waiting);
     this.retries++;
     this.#place(waiting);
   }
 
-  /** All replicas of this view were tried: the next round begins after a moment, or with a new view. */
+  /**
+   * Parks a key whose replicas were all tried. The next round starts after a delay or with a new
+   * view.
+   */
   #park(waiting: WaitingKey): void {
     const delayMs = Math.min(PARK_MS_MAX, PARK_FIRST_MS * 2 ** waiting.parkedTimes++);
     waiting.tried = 0;
@@ -294,7 +287,7 @@ export class Dispatcher {
 
   #check(nowMs: number): boolean {
     if (this.#closed) return false;
-    this.#running = this.#running.filter((batch) => batch.open > 0);
+    this.#running = this.#running.filter((batch) => !batch.isOver);
     for (const batch of this.#running) this.#inspect(batch, nowMs);
     this.#checkParked(nowMs);
     return this.#running.length > 0 || this.#parked.length > 0;
@@ -305,23 +298,37 @@ export class Dispatcher {
     if (!batch.overdue && ageMs >= this.#hedging.overdueMs()) {
       batch.overdue = true;
       this.#trouble(batch.slot, false);
-      for (const waiting of batch.waiting) {
-        if (waiting === undefined) continue;
+      for (let at = batch.answered; at < batch.keys.length; at++) {
+        const waiting = batch.keys[at] as WaitingKey;
         waiting.overdue++;
         this.#askAnother(waiting, false);
       }
     } else if (!batch.overdue && ageMs >= this.#hedging.delayMs()) {
-      for (const waiting of batch.waiting) this.#askAnother(waiting, true);
+      for (let at = batch.answered; at < batch.keys.length; at++) {
+        this.#askAnother(batch.keys[at] as WaitingKey, true);
+      }
     }
-    if (nowMs < batch.deadlineFirstMs) return;
-    for (const waiting of batch.waiting) {
-      if (waiting !== undefined && this.#isOver(waiting, nowMs)) this.#expire(waiting);
+    if (nowMs >= batch.deadlineFirstMs) this.#expireOf(batch, nowMs);
+  }
+
+  #expireOf(batch: Batch, nowMs: number): void {
+    batch.deadlineFirstMs = Number.POSITIVE_INFINITY;
+    for (let at = batch.answered; at < batch.keys.length; at++) {
+      const waiting = batch.keys[at] as WaitingKey;
+      if (waiting.receiver === undefined) continue;
+      if (this.#isOver(waiting, nowMs)) this.#expire(waiting);
+      else if (waiting.deadlineAtMs < batch.deadlineFirstMs) {
+        batch.deadlineFirstMs = waiting.deadlineAtMs;
+      }
     }
   }
 
-  /** Asks one more replica, unless one that is not overdue is being asked beside; the first answer wins. */
-  #askAnother(waiting: WaitingKey | undefined, budgeted: boolean): void {
-    if (waiting === undefined || waiting.settled || waiting.receiver.abandoned) return;
+  /**
+   * Asks one more replica, unless a second one that is not overdue is already asked. The first
+   * answer wins.
+   */
+  #askAnother(waiting: WaitingKey, budgeted: boolean): void {
+    if (isDone(waiting)) return;
     if (waiting.asked - waiting.overdue > (budgeted ? 1 : 0)) return;
     if (budgeted) {
       const replicas = waiting.table?.replicas[waiting.shard];
@@ -346,7 +353,9 @@ export class Dispatcher {
     return nowMs >= deadlineAtMs && nowMs >= this.#graceUntilMs;
   }
 
-  /** Late is DEADLINE_EXCEEDED; UNAVAILABLE is what was refused or could not be asked until then. */
+  /**
+   * DEADLINE_EXCEEDED if a replica was too slow; UNAVAILABLE if all refused or none could be asked.
+   */
   #expire(waiting: WaitingKey): void {
     const { asked, lastError: last, shard, target } = waiting;
     const isLate = asked > 0 || last?.code === 'DEADLINE_EXCEEDED';
@@ -362,18 +371,19 @@ export class Dispatcher {
   }
 
   #giveUp(waiting: WaitingKey, code: ErrorCode, reason: string): void {
-    if (!waiting.settled) this.#reject(waiting, new SteleError(code, reason));
+    if (waiting.receiver !== undefined) this.#reject(waiting, new SteleError(code, reason));
   }
 
   #reject(waiting: WaitingKey, error: SteleError): void {
-    waiting.settled = true;
     this.unavailable++;
-    waiting.receiver.receive(waiting.index, LookupStatus.UNAVAILABLE, undefined, '', error);
+    settle(waiting, LookupStatus.UNAVAILABLE, undefined, '', error);
   }
 }
 
-/** The replica that `batch` went to is no longer being asked for the key. */
-function noteEnded(waiting: WaitingKey, batch: Batch): void {
+/** Updates the counters: the node of `batch` is no longer asked for the key. */
+function noteEnded(waiting: WaitingKey, { overdue, slot }: Batch): void {
+  slot.inFlight--;
+  slot.inFlightBytes -= waiting.key.length;
   waiting.asked--;
-  if (batch.overdue) waiting.overdue--;
+  if (overdue) waiting.overdue--;
 }

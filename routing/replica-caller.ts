@@ -1,8 +1,8 @@
-// Unary calls about one shard (scans, keys of a slot): one replica after the other until one answers, the next
-// one also beside one that is slow.
+// Unary calls about one shard (scans, keys of a slot). Replicas are asked one after the other until
+// one answers; if one is slow, the next is asked in parallel.
 //
-// Invariant: a replica is asked at most once a call, and no call goes on beyond its deadline or its signal's abort,
-// whatever the links do.
+// Invariant: a call asks each replica at most once, and no call outlives its deadline or the abort
+// of its signal, whatever the links do.
 
 import { linkAbort } from '../base/abort.ts';
 import { sleep } from '../base/clock.ts';
@@ -14,20 +14,23 @@ import type { NodeSlot } from './node-slot.ts';
 import { NONE_LEFT } from './router.ts';
 import type { Router } from './router.ts';
 
-/** One node's part of the time there is, so that a silent one leaves time for another. */
+/**
+ * The share of the remaining time that one node gets, so that a silent node leaves time for
+ * another.
+ */
 const ATTEMPT_SHARE = 0.4;
 
-/** A replica that has not answered for so long is helped by the next one. */
+/** If a replica has not answered after this time, the next one is asked in parallel. */
 const HEDGE_MS = 250;
 
-/** How asking one replica has ended. */
+/** The outcome of asking one replica. */
 type Attempt<Answer> =
   | { readonly slot: NodeSlot; readonly answer: Answer }
   | { readonly slot: NodeSlot; readonly error: SteleError };
 
 export interface ReplicaCallerOptions {
   readonly router: Router;
-  /** The link to a datanode, while it is online. */
+  /** The link to a datanode; undefined while it is offline. */
   readonly links: (nodeId: string) => DatanodeLink | undefined;
   readonly nowMs: Clock;
 }
@@ -41,7 +44,10 @@ export class ReplicaCaller {
     this.#options = options;
   }
 
-  /** Asks the replicas of a shard. Throws UNAVAILABLE when none can be asked, DEADLINE_EXCEEDED, CANCELLED. */
+  /**
+   * Asks the replicas of a shard. Throws UNAVAILABLE if none can be asked, DEADLINE_EXCEEDED,
+   * CANCELLED.
+   */
   async ask<Answer>(
     shard: number,
     deadlineAtMs: number,
@@ -52,12 +58,12 @@ export class ReplicaCaller {
     try {
       return await this.#askInTurn(shard, deadlineAtMs, call, linked.signal);
     } finally {
-      // Whoever still works on it need not.
+      // Cancels the attempts that are still running.
       linked.end();
     }
   }
 
-  /** The next replica when one fails, or when none has answered for HEDGE_MS. */
+  /** Starts the next attempt when one fails, or when none has answered for HEDGE_MS. */
   async #askInTurn<Answer>(
     shard: number,
     deadlineAtMs: number,
@@ -110,7 +116,7 @@ export class ReplicaCaller {
     );
   }
 
-  /** Asks one node, with its part of the time that is left. Throws what the call throws. */
+  /** Asks one node within its share of the remaining time. Rethrows the error of the call. */
   async call<Answer>(
     slot: NodeSlot,
     deadlineAtMs: number,

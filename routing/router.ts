@@ -1,37 +1,40 @@
-// Which nodes can answer for a key, and which of them to ask: a table made afresh from each view.
+// Which nodes can answer for a key, and which of them to ask: a table that is rebuilt for each
+// view.
 //
 //   key -> slot -> shard -> replicas[shard] = [SERVING..., DRAINING..., SUSPECT...] in route order
 //
-// Of two replicas not tried yet, chosen at random, the one with fewer keys in flight is asked (the power of
-// two choices); a tie goes to each in turn. One that is much slower than the other is passed over. A
-// node that has just failed, or that is SUSPECT, is asked only when nobody else is left, so that not
-// every key pays for finding out again (node-slot.ts). Of the others those in the reader's own zone come first.
+// Of two untried replicas, chosen at random, the one with fewer keys in flight is asked (the power
+// of two choices); ties alternate. One that is much slower than the other is passed over. A node
+// that has just failed, or that is SUSPECT, is asked only when no other is left, so that not every
+// key pays for its failure (node-slot.ts). Among the rest, replicas in the reader's own zone come
+// first.
 
 import type { ClusterView, KeyspaceView, NodeView } from '../proto/gen/stele/v1/view.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import { isAnswering } from '../proto/view-words.ts';
 import { SteleError, suspendedError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
-import { LOOKUP_IN_FLIGHT_MAX } from '../base/limits.ts';
 import type { LookupTargetRef } from '../proto/ports.ts';
-import { isSlower, newSlot, noteReturn } from './node-slot.ts';
+import { isFull, isSlower, newSlot, noteReturn } from './node-slot.ts';
 import type { NodeSlot } from './node-slot.ts';
 
-/** Replicas of one shard that are considered: the bits of a `tried` mask. */
+/** Maximum number of replicas considered per shard: the bits of a `tried` mask. */
 const REPLICAS_CONSIDERED_MAX = 16;
 
 /** One dataset that reads go to: one version of one keyspace. */
 export interface LookupTarget extends LookupTargetRef {
   readonly keyspace: string;
-  /** KeyspaceView.fingerprints */
+  /** The fingerprint of this version in the view (`KeyspaceView.fingerprints`). */
   readonly fingerprint: string;
-  /** Stands for (uid, version, fingerprint) in this process: 1, 2, 3 ... */
+  /** A number for (uid, version, fingerprint) in this process: 1, 2, 3 ... */
   readonly dataset: number;
-  /** Whether its values may be cached. */
+  /** Whether values of the dataset may be cached. */
   readonly cached: boolean;
-  /** Of the keyspace, all versions together. Added to by whoever has a cache. */
+  /**
+   * Cache counters of the keyspace, all versions together. The owner of the cache increments them.
+   */
   readonly cacheCounts: CacheCounts;
-  /** Shards that may not have been heard of yet (ShardBits); undefined once all were. */
+  /** Shards that may not have reported yet (ShardBits); undefined once all have. */
   readonly starting: ShardBits | undefined;
 }
 
@@ -46,7 +49,7 @@ export interface CacheCounts {
 export interface RouteTable {
   readonly view: ClusterView;
   readonly shardCount: number;
-  /** By shard, best first. */
+  /** Indexed by shard; best replica first. */
   readonly replicas: readonly (readonly NodeSlot[])[];
 }
 
@@ -54,7 +57,7 @@ export const NONE_LEFT = -1;
 export const ALL_BUSY = -2;
 
 export interface RouterOptions {
-  /** Where the reader is; empty: no zone is nearer than another. */
+  /** The reader's zone. Empty: no zone is preferred. */
   readonly zone?: string;
 }
 
@@ -64,14 +67,14 @@ export class Router {
   #nodes = new Map<string, NodeSlot>();
   #keyspaces = new Map<string, KeyspaceView>();
   #targets = new Map<string, LookupTarget>();
-  /** By keyspace uid. */
+  /** Indexed by keyspace uid. */
   readonly #cacheCounts = new Map<string, CacheCounts>();
-  /** By keyspace name, the datasets that reads of the current version go to. Begun anew with each view. */
+  /** The datasets of reads of the current version, by keyspace name. Cleared with each view. */
   readonly #current = new Map<string, LookupTarget>();
   #nextDataset = 1;
-  #turn = 0;
+  #tie = 0;
   #random = 0x9e3779b9 | 0;
-  /** By keyspace uid: shards that no view so far had a replica of. Empty once `open`. */
+  /** By keyspace uid: shards for which no view so far had a replica. Empty once `open`. */
   #starting = new Map<string, ShardBits | undefined>();
   #open = false;
 
@@ -80,14 +83,14 @@ export class Router {
   }
 
   /**
-   * Whether everything that can be known is: what has no replica from now on is lost for the time being.
-   * Keyspaces and shards that were seen with a replica are read before that.
+   * Whether startup is over: from now on a shard without a replica is unavailable, not yet to be
+   * reported. Keyspaces and shards that had a replica in some view are read before that.
    */
   get open(): boolean {
     return this.#open;
   }
 
-  /** Whether some keyspace can be read whole. */
+  /** Whether at least one keyspace can be read completely. */
   get readsSome(): boolean {
     if (this.#open) return true;
     for (const { currentVersion, suspended, uid } of this.#keyspaces.values()) {
@@ -105,7 +108,7 @@ export class Router {
     return this.#nodes.values();
   }
 
-  /** Takes a view over. In-flight counts of nodes that stay are kept. */
+  /** Adopts a view. Nodes that stay keep their in-flight counts. */
   update(view: ClusterView): void {
     const nodes = new Map<string, NodeSlot>();
     for (const node of view.nodes) {
@@ -131,8 +134,8 @@ export class Router {
 
   /**
    * The dataset that a read of `keyspace` goes to; `version` 0 is the current one. Throws
-   * KEYSPACE_NOT_FOUND, VERSION_NOT_FOUND, SUSPENDED; UNINITIALIZED before `open` for a keyspace that is
-   * unknown or has no shard that can be read yet.
+   * KEYSPACE_NOT_FOUND, VERSION_NOT_FOUND, SUSPENDED; UNINITIALIZED before `open` for a keyspace
+   * that is unknown or has no shard that can be read yet.
    */
   target(keyspace: string, version = 0): LookupTarget {
     const current = version === 0 ? this.#current.get(keyspace) : undefined;
@@ -167,15 +170,17 @@ export class Router {
     return target;
   }
 
-  /** Why a read of the shard is not answered yet; undefined where nodes are to be asked. */
+  /**
+   * The reason why reads of the shard are refused during startup; undefined if nodes may be asked.
+   */
   notStarted({ keyspace, starting }: LookupTarget, shard: number): SteleError | undefined {
     if (starting === undefined || !hasShard(starting, shard)) return undefined;
     return notReady(this.#table.view, `shard ${shard} of keyspace '${keyspace}'`);
   }
 
   /**
-   * The replica of `replicas` to ask next, as its index: not one of the `tried` bits. NONE_LEFT
-   * when all were tried, ALL_BUSY when those left have as much in flight as is allowed.
+   * The index in `replicas` of the replica to ask next, not one of the `tried` bits. Returns
+   * NONE_LEFT when all were tried, ALL_BUSY when the rest have as much in flight as allowed.
    */
   choose(replicas: readonly NodeSlot[], tried: number, nowMs: number): number {
     let first = NONE_LEFT;
@@ -187,18 +192,19 @@ export class Router {
     for (let index = 0; index < replicas.length; index++) {
       const slot = replicas[index];
       if (slot === undefined || (tried >>> index) & 1) continue;
-      if (slot.inFlight >= LOOKUP_IN_FLIGHT_MAX) busy = true;
+      if (isFull(slot)) busy = true;
       else if (slot.suspect || slot.avoidUntilMs > nowMs) avoided = avoided < 0 ? index : avoided;
       else if (slot.isNear !== isNear) {
         if (isNear) continue;
-        // The first of those nearby: what was found so far is farther away.
+        // The first one in the reader's zone: the candidates so far were farther away.
         isNear = true;
         free = 1;
         first = index;
         second = NONE_LEFT;
       } else if (++free === 1) first = index;
       else if (free === 2) second = index;
-      // Any two of those so far are as likely: this one takes the place of either with 2 in `free`.
+      // Reservoir sampling: all pairs are equally likely if this one replaces either with
+      // probability 2 / `free`.
       else {
         const place = this.#below(free);
         if (place === 0) first = index;
@@ -213,11 +219,11 @@ export class Router {
     if (isSlower(other, one, nowMs)) return first;
     const difference = one.inFlight - other.inFlight;
     if (difference !== 0) return difference < 0 ? first : second;
-    this.#turn ^= 1;
-    return this.#turn === 0 ? first : second;
+    this.#tie ^= 1;
+    return this.#tie === 0 ? first : second;
   }
 
-  /** A whole number below `limit`, of a cheap generator (Marsaglia's xorshift). */
+  /** A pseudo-random integer in [0, `limit`) from a cheap generator (Marsaglia's xorshift). */
   #below(limit: number): number {
     this.#random ^= this.#random << 13;
     this.#random ^= this.#random >>> 17;
@@ -235,7 +241,7 @@ export class Router {
     return starting;
   }
 
-  /** Those of the keyspaces in the view, by name. */
+  /** The counters of the keyspaces in the view, by name. */
   *cacheCounts(): Generator<[string, CacheCounts]> {
     for (const { name, uid } of this.#keyspaces.values()) yield [name, this.#countsOf(uid)];
   }
@@ -252,7 +258,7 @@ export class Router {
       keyspaceUid: keyspace.uid,
       version,
       fingerprint,
-      // What was cached before a switch to uncached and back is as right as ever.
+      // Cached values stay valid when a keyspace becomes uncached and cached again.
       dataset: known?.dataset ?? this.#nextDataset++,
       cached,
       cacheCounts: this.#countsOf(keyspace.uid),
@@ -302,7 +308,10 @@ function targetName(uid: string, version: number, fingerprint: string): string {
   return `${uid}/${version}/${fingerprint}`;
 }
 
-/** Lower is better; -1: gets no reads. A suspect may still answer, so it is the last resort. */
+/**
+ * The rank of a node: lower is better, -1 means no reads. A suspect may still answer, so it comes
+ * last.
+ */
 function rankOf(node: NodeView): number {
   switch (node.state) {
     case NodeState.SERVING:
@@ -326,7 +335,7 @@ function isAllOf(bits: ShardBits | undefined, shardCount: number): boolean {
   return true;
 }
 
-/** Undefined where there are none. */
+/** The intersection; undefined if it is empty. */
 function commonShards(
   left: ShardBits | undefined,
   right: ShardBits | undefined,
@@ -336,7 +345,7 @@ function commonShards(
   return both.some((bits) => bits !== 0) ? both : undefined;
 }
 
-/** Why reads are not answered yet, with what is missing: `what`, or everything. */
+/** The error for reads during startup. `what`: the missing part; everything if omitted. */
 export function notReady(view: ClusterView, what?: string): SteleError {
   const serving = view.nodes.filter((node) => isAnswering(node.state)).length;
   const missing = what === undefined ? '' : `no datanode that serves has ${what} yet, `;

@@ -1,46 +1,62 @@
-// Which of the views that masters send the client goes by.
+// Decides which of the views from masters the reader adopts.
 //
-//   newer than the present one, same epoch           taken
-//   newer epoch, ready or settled                    taken
-//   newer epoch, neither                             held: a master that has just started does not know
-//                                                    yet what the datanodes have; the present one does
-//   older, or same epoch of another term             held: of a master that was replaced, or of one that
-//                                                    begins with an older catalog
+//   newer revision, same epoch               adopted
+//   newer epoch, ready or settled            adopted
+//   newer epoch, neither                     held: a master that has just started does not know yet
+//                                            what the datanodes have; the present view does
+//   older revision, same term                refused: this master lags
+//   older epoch, same cluster                refused: this master was replaced, or lags
+//   older, or same epoch of another term     held: the master started with an older catalog
 //
-// What is held is taken when HOLD_MS pass without one that can be taken at once: then the cluster is
-// really so, or it is another cluster at the same address. An older one only once it is ready: the
-// datanodes refuse a master that was replaced, so that its views are not.
+// A held view is adopted if no better one arrives within HOLD_MS: then the cluster really is in
+// that state, or another cluster runs at the same address. A view of an older epoch must be ready
+// as well: datanodes refuse a replaced master, so its views never are.
+//
+// Invariant: within one cluster, the epoch of the adopted view never falls, nor within one term its
+// revision. Masters of earlier releases do not name their cluster; their older epochs are held.
 
+import { systemTime } from '../base/clock.ts';
+import type { Cancel, Time } from '../base/clock.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
+import { isSameTerm } from '../proto/view-words.ts';
 
 const HOLD_MS = 10_000;
 
 export class ViewOrder {
   readonly #taken: (view: ClusterView) => void;
   readonly #holdMs: number;
+  readonly #time: Time;
   #present: ClusterView | undefined;
   #held: ClusterView | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: Cancel | undefined;
 
-  /** `taken` is called with each view to go by. */
-  constructor(taken: (view: ClusterView) => void, holdMs = HOLD_MS) {
+  /** Calls `taken` with each view that is adopted. */
+  constructor(taken: (view: ClusterView) => void, { holdMs = HOLD_MS, time = systemTime } = {}) {
     this.#taken = taken;
     this.#holdMs = holdMs;
+    this.#time = time;
   }
 
-  offer(view: ClusterView): void {
+  /** Returns false if the master that sent `view` has been replaced. */
+  offer(view: ClusterView): boolean {
     const present = this.#present;
-    if (present === undefined || isBetter(view, present)) return this.#take(view);
-    if (isSameTerm(view, present) && view.revision === present.revision) return this.#letGo();
-    this.#held = view;
-    this.#timer ??= setTimeout(() => this.#onHeldLong(), this.#holdMs);
+    if (present === undefined || isBetter(view, present)) this.#take(view);
+    else if (isSameTerm(view, present)) {
+      if (view.revision === present.revision) this.#letGo();
+    } else if (isReplaced(view, present)) {
+      return false;
+    } else {
+      this.#held = view;
+      this.#cancel ??= this.#time.after(this.#holdMs, () => this.#onHeldLong());
+    }
+    return true;
   }
 
   #onHeldLong(): void {
     const held = this.#held;
     if (held === undefined) return;
     if (held.ready || held.epoch > (this.#present?.epoch ?? 0)) return this.#take(held);
-    this.#timer = setTimeout(() => this.#onHeldLong(), this.#holdMs);
+    this.#cancel = this.#time.after(this.#holdMs, () => this.#onHeldLong());
   }
 
   close(): void {
@@ -54,8 +70,8 @@ export class ViewOrder {
   }
 
   #letGo(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#cancel?.();
+    this.#cancel = undefined;
     this.#held = undefined;
   }
 }
@@ -65,6 +81,7 @@ function isBetter(view: ClusterView, present: ClusterView): boolean {
   return view.epoch > present.epoch && (view.ready || view.settled === true || !present.ready);
 }
 
-function isSameTerm(left: ClusterView, right: ClusterView): boolean {
-  return left.epoch === right.epoch && left.term === right.term;
+function isReplaced(view: ClusterView, present: ClusterView): boolean {
+  const { clusterId = '' } = view;
+  return clusterId !== '' && clusterId === present.clusterId && view.epoch < present.epoch;
 }

@@ -1,7 +1,10 @@
-// The client's copy of the cluster's view: watched from any master of the seeds, kept while none answers.
+// The reader's copy of the cluster's view, watched from any master among the seeds and kept while
+// none answers.
 //
-// The seeds are tried in turn. One that is connected to and sends no view (its machine is gone, it stands still)
-// is given up soon where there is another one to try, and has longer in each round in which none was heard.
+// The seeds are tried in rotation, in random order. If a master accepts the connection and sends no
+// view (its machine is gone, or the process is stopped), the watcher gives up soon and tries the
+// next one. Its patience doubles after each round in which no master answered. It also leaves a
+// master that turns out to be replaced (view-order.ts).
 
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { isAddress } from '../base/address.ts';
@@ -9,6 +12,9 @@ import { sleep } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
 import { openClient } from '../transport/grpc-channel.ts';
 import { steleErrorFromGrpc } from '../transport/grpc-errors.ts';
+import { reasonsOf } from '../transport/master-errors.ts';
+import { masterTargets } from '../transport/master-targets.ts';
+import type { MasterTarget } from '../transport/master-targets.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type { WatchViewResponse } from '../proto/gen/stele/v1/cluster.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
@@ -18,15 +24,15 @@ const RECONNECT_MS = 250;
 const PATIENCE_MS = 300;
 const PATIENCE_MS_MAX = 5000;
 
-/** The cluster's view as the client goes by it. */
+/** Access to the reader's current view. */
 export interface ClientViews {
-  /** Undefined until the first one has come. */
+  /** Undefined until the first view has arrived. */
   readonly view: ClusterView | undefined;
-  /** Calls `listener` with each new view; returns how to stop that. */
+  /** Calls `listener` with each new view. Returns a function that unsubscribes. */
   subscribe(listener: (view: ClusterView) => void): () => void;
   /**
-   * The present view, or the first one to come. Throws UNAVAILABLE after `deadlineMs` or when closed;
-   * an abort of `signal` ends the wait in the same way.
+   * The current view, or the first one to arrive. Throws UNAVAILABLE after `deadlineMs`, on close,
+   * and when `signal` aborts.
    */
   firstView(deadlineMs: number, signal?: AbortSignal): Promise<ClusterView>;
   close(): Promise<void>;
@@ -34,17 +40,20 @@ export interface ClientViews {
 
 export class ViewWatcher implements ClientViews {
   readonly #seeds: readonly string[];
+  readonly #targets: () => Promise<MasterTarget[]>;
   readonly #stop = new AbortController();
   readonly #listeners = new Set<(view: ClusterView) => void>();
   readonly #finished: Promise<void>;
   readonly #order = new ViewOrder((view) => this.#apply(view));
   #view: ClusterView | undefined;
-  #lastError: SteleError | undefined;
+  /** By seed. */
+  readonly #lastErrors = new Map<string, SteleError>();
 
-  /** Throws INVALID_ARGUMENT. */
-  constructor(seeds: readonly string[]) {
+  /** Throws INVALID_ARGUMENT for a seed that is not host:port. `random` orders the seeds. */
+  constructor(seeds: readonly string[], random?: () => number) {
     checkSeeds(seeds);
     this.#seeds = [...seeds];
+    this.#targets = () => masterTargets(this.#seeds, random);
     this.#finished = this.#run();
   }
 
@@ -68,10 +77,7 @@ export class ViewWatcher implements ClientViews {
     for (const ending of endings) unwatchAbort(ending, wake);
     unsubscribe();
     if (this.#view !== undefined) return this.#view;
-    throw new SteleError(
-      'UNAVAILABLE',
-      `No master answers at ${this.#seeds.join(', ')} (${this.#lastError?.message ?? 'no reply yet'})`,
-    );
+    throw new SteleError('UNAVAILABLE', `No master answers at ${this.#failuresText()}`);
   }
 
   async close(): Promise<void> {
@@ -80,36 +86,67 @@ export class ViewWatcher implements ClientViews {
     await this.#finished;
   }
 
+  #failuresText(): string {
+    const reasons = this.#seeds.map((address) => {
+      const error = this.#lastErrors.get(address);
+      if (error === undefined) return `${address} (no reply yet)`;
+      return this.#seeds.length > 1
+        ? reasonsOf([{ address, error }])
+        : `${address} (${error.message})`;
+    });
+    return reasons.join(', ');
+  }
+
   async #run(): Promise<void> {
-    const seedCount = this.#seeds.length;
-    /** In a row, without hearing of any. */
-    let failures = 0;
-    for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
-      const seed = this.#seeds[attempt % seedCount] ?? '';
-      const patienceMs = PATIENCE_MS * 2 ** Math.floor(failures / seedCount);
-      const heard = await this.#watch(seed, Math.min(patienceMs, PATIENCE_MS_MAX));
-      failures = heard ? 0 : failures + 1;
-      if (failures % seedCount === 0) await sleep(RECONNECT_MS, this.#stop.signal);
+    /** Those of this round that were not tried yet. */
+    let left: MasterTarget[] = [];
+    /** The master that was watched last. */
+    let lost = '';
+    /** Rounds without a view. */
+    let silentRounds = 0;
+    while (!this.#stop.signal.aborted) {
+      if (left.length === 0) {
+        left = await this.#targets();
+        left.sort((a, b) => Number(a.target === lost) - Number(b.target === lost));
+      }
+      const to = left.shift();
+      if (to === undefined || this.#stop.signal.aborted) return;
+      const patienceMs = Math.min(PATIENCE_MS * 2 ** silentRounds, PATIENCE_MS_MAX);
+      if (await this.#watch(to, patienceMs)) {
+        lost = to.target;
+        left = [];
+        silentRounds = 0;
+      } else if (left.length === 0) {
+        silentRounds++;
+      }
+      if (left.length === 0) await sleep(RECONNECT_MS, this.#stop.signal);
     }
   }
 
-  /** Follows one master until its stream ends, and remembers why; whether it was heard at all. */
-  async #watch(seed: string, patienceMs: number): Promise<boolean> {
+  /**
+   * Follows one master until its stream ends or its views are of a replaced master, and keeps the
+   * error. Returns whether it sent a view that counts.
+   */
+  async #watch({ address, isOnly, target }: MasterTarget, patienceMs: number): Promise<boolean> {
     let heard = false;
-    const client = openClient(ClusterServiceClient, seed);
+    let isLate = false;
+    const client = openClient(ClusterServiceClient, target);
     const call = client.watchView({});
     const cancel = (): void => call.cancel();
     watchAbort(this.#stop.signal, cancel);
     const impatience = setTimeout(() => {
-      if (!heard && this.#seeds.length > 1) cancel();
+      isLate = !heard && !isOnly;
+      if (isLate) cancel();
     }, patienceMs);
     try {
       for await (const { view } of call as AsyncIterable<WatchViewResponse>) {
+        if (view === undefined || this.#stop.signal.aborted) continue;
+        if (!this.#order.offer(view) && !isOnly) break;
         heard = true;
-        if (view !== undefined && !this.#stop.signal.aborted) this.#order.offer(view);
       }
     } catch (thrown) {
-      this.#lastError = steleErrorFromGrpc(thrown, seed);
+      const late = new SteleError('DEADLINE_EXCEEDED', `${address} did not answer in time.`);
+      this.#lastErrors.set(address, isLate ? late : steleErrorFromGrpc(thrown, address));
     } finally {
       clearTimeout(impatience);
       unwatchAbort(this.#stop.signal, cancel);

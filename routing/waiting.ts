@@ -1,15 +1,16 @@
-// What waits for datanodes: one key, and the batch that it travels in.
+// What waits for datanodes: single keys, and the batches that carry them.
 
 import type { SteleError } from '../base/errors.ts';
 import type { LookupStatus } from '../proto/gen/stele/v1/lookup.ts';
+import type { LookupBatch, LookupKey } from '../proto/ports.ts';
 import type { NodeSlot } from './node-slot.ts';
 import type { LookupTarget, RouteTable } from './router.ts';
 
-/** Who waits for keys. */
+/** Receives the answers to keys. */
 export interface LookupReceiver {
   /**
-   * The answer to key number `index`. `value` (with OK) is the receiver's own; `nodeId` is who
-   * said it; `failure` (with UNAVAILABLE) says why.
+   * The answer to key number `index`. The receiver owns `value` (set with OK). `nodeId` is the node
+   * that answered; `failure` (set with UNAVAILABLE) gives the reason.
    */
   receive(
     index: number,
@@ -18,32 +19,31 @@ export interface LookupReceiver {
     nodeId: string,
     failure: SteleError | undefined,
   ): void;
-  /** True once nobody is interested any more: no further replica is asked. */
+  /** True once the answer is no longer wanted: no further replica is asked. */
   readonly abandoned: boolean;
 }
 
-/** One key on its way. */
-export interface WaitingKey {
+/** One key that waits for its answer. */
+export interface WaitingKey extends LookupKey {
   readonly target: LookupTarget;
-  readonly key: Uint8Array;
   readonly shard: number;
-  readonly receiver: LookupReceiver;
   readonly index: number;
   readonly deadlineAtMs: number;
-  /** The table that `tried` counts in, by position in its replicas of the shard. */
+  /** Undefined once the key is settled, that is, its answer or its error has been passed on. */
+  receiver: LookupReceiver | undefined;
+  /** The table whose replicas the bits of `tried` refer to. */
   table: RouteTable | undefined;
   tried: number;
   /** Replicas that have been asked and have not answered. */
   asked: number;
-  /** Those of them that have been too long about it, so that another one is asked. */
+  /** The ones among `asked` that are overdue, so that another replica is asked. */
   overdue: number;
   parkedTimes: number;
   hedged: boolean;
-  settled: boolean;
   lastError: SteleError | undefined;
 }
 
-/** A key that nobody has been asked for yet. */
+/** Creates a key that no replica has been asked for yet. */
 export function newWaitingKey(
   target: LookupTarget,
   key: Uint8Array,
@@ -65,50 +65,74 @@ export function newWaitingKey(
     overdue: 0,
     parkedTimes: 0,
     hedged: false,
-    settled: false,
     lastError: undefined,
   };
 }
 
-/** Keys of one dataset that travel to one node together. */
-export interface Batch {
+/** Passes the outcome of a key to its receiver, once; later answers to the key are ignored. */
+export function settle(
+  waiting: WaitingKey,
+  status: LookupStatus,
+  value: Buffer | undefined,
+  nodeId: string,
+  failure: SteleError | undefined,
+): void {
+  const { receiver } = waiting;
+  waiting.receiver = undefined;
+  receiver?.receive(waiting.index, status, value, nodeId, failure);
+}
+
+/** Whether no further replica is to be asked for a key. */
+export function isDone({ receiver }: WaitingKey): boolean {
+  return receiver === undefined || receiver.abandoned;
+}
+
+/** Receives the answers to batches. */
+export interface BatchOwner {
+  /** Handles the answer to key number `batch.answered`. */
+  onAnswer(batch: Batch, status: LookupStatus, bytes: Uint8Array, start: number, end: number): void;
+  onFailure(batch: Batch, error: SteleError): void;
+}
+
+/** Keys of one event-loop tick that are sent to one node together. */
+export class Batch implements LookupBatch {
   readonly slot: NodeSlot;
-  readonly target: LookupTarget;
-  readonly keys: Uint8Array[];
-  /** Undefined once answered. */
-  readonly waiting: (WaitingKey | undefined)[];
-  open: number;
-  sentAtMs: number;
-  overdue: boolean;
-  /** Why its node could not answer some of them; one error for all. */
+  /** Emptied once all are answered, so that they can be collected. */
+  keys: WaitingKey[] = [];
+  readonly #owner: BatchOwner;
+  /** Total size of the keys. */
+  byteCount = 0;
+  /** Number of answered keys; answers arrive in order. */
+  answered = 0;
+  sentAtMs = 0;
+  overdue = false;
+  /** The error for keys that the node refused; one object for all. */
   refusal: SteleError | undefined;
-  deadlineFirstMs: number;
-  deadlineLastMs: number;
-}
+  /** The earliest deadline of the keys that are not settled. */
+  deadlineFirstMs = Number.POSITIVE_INFINITY;
 
-export function newBatch(slot: NodeSlot, target: LookupTarget): Batch {
-  return {
-    slot,
-    target,
-    keys: [],
-    waiting: [],
-    open: 0,
-    sentAtMs: 0,
-    overdue: false,
-    refusal: undefined,
-    deadlineFirstMs: Number.POSITIVE_INFINITY,
-    deadlineLastMs: 0,
-  };
-}
+  constructor(slot: NodeSlot, owner: BatchOwner) {
+    this.slot = slot;
+    this.#owner = owner;
+  }
 
-/** Up to this size a loop over the bytes beats the call of a native copy. */
-const LOOP_COPY_BYTES_MAX = 48;
+  /** Whether all keys are answered. */
+  get isOver(): boolean {
+    return this.answered >= this.keys.length;
+  }
 
-/** bytes[start, end) as a Buffer of its own: what a datanode's answer lies in is used again. */
-export function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
-  const length = end - start;
-  const copy = Buffer.allocUnsafe(length);
-  if (length > LOOP_COPY_BYTES_MAX) copy.set(bytes.subarray(start, end));
-  else for (let at = 0; at < length; at++) copy[at] = bytes[start + at] as number;
-  return copy;
+  /** Returns the next unanswered key and counts it as answered. */
+  next(): WaitingKey {
+    const waiting = this.keys[this.answered++] as WaitingKey;
+    if (this.isOver) this.keys = [];
+    return waiting;
+  }
+
+  onAnswer(status: LookupStatus, bytes: Uint8Array, start: number, end: number): void {
+    this.#owner.onAnswer(this, status, bytes, start, end);
+  }
+
+  onFailure(error: SteleError): void {
+    this.#owner.onFailure(this, error);
+  }
 }

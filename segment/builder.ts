@@ -1,46 +1,52 @@
-// Makes a segment out of encoded records: scan, sort, settle duplicates, copy, index, seal.
+// Builds a segment from encoded records: scan, sort, deduplicate, copy, index, seal.
 //
-// Linear in the input; 28 bytes of scratch a record beside input and output. The bytes depend on the
-// set of records, the keyspace and the shard alone: neither the order of the input nor how it was cut
-// into parts can be seen in them (except through `onConflict`, where two values fight for a key).
+// Linear in the input. Takes 28 bytes of scratch per record besides input and output. The bytes
+// depend only on the set of records, the keyspace and the shard, not on the order of the input or
+// on how it was cut into parts (except through `onConflict`, which chooses between two values of a
+// key).
 
 import { SteleError } from '../base/errors.ts';
 import { SEGMENT_BYTES_MAX, SEGMENT_RECORDS_MAX } from '../base/limits.ts';
 import { addRecordHash, Digest } from './digest.ts';
-import { placeSections, writeFooter, writeHeader } from './header.ts';
+import { placeSections, sealSegment, writeHeader } from './header.ts';
 import { countOverflowLines, writeIndex } from './index-line.ts';
-import { bucketCountFor } from './layout.ts';
+import { bucketCountFor, CRC_BLOCK_BYTES } from './layout.ts';
 import type { SegmentMeta } from './layout.ts';
-import { segmentId } from './name.ts';
+import { segmentId } from '../base/segment-name.ts';
 import { copyWords, decodeRecord, newRecordBounds } from './record.ts';
-import { RecordTable, scanParts, settle, sortRecords } from './record-table.ts';
+import { RecordTable, scanParts, deduplicate, sortRecords } from './record-table.ts';
 import type { Conflict, ConflictRule } from './record-table.ts';
 
 /** Longer records are copied by the engine. */
 const COPY_WORDS_BYTES_MAX = 512;
-/** Between two calls of `rest`. */
+/** Records between two calls of `throttle`. */
 const RECORDS_PER_STEP = 256;
 
 export interface BuildInput {
-  /** 16 hex digits, random per keyspace: identity and hash seed. */
+  /** 16 hex digits, random per keyspace: its identity and its hash seed. */
   readonly keyspaceUid: string;
   readonly shard: number;
   readonly shardCount: number;
-  /** Each a sequence of encoded records (record.ts), in input order. Read only, not kept. */
+  /**
+   * Each part is a sequence of encoded records (record.ts), in input order. Only read, and not
+   * kept.
+   */
   readonly parts: readonly Uint8Array[];
   readonly onConflict: ConflictRule;
-  /** Memory to build in; whatever it holds is lost. Not used if it is too small. */
+  /** A power of two from CRC_BLOCK_BYTES_MIN to CRC_BLOCK_BYTES_MAX. Default: CRC_BLOCK_BYTES. */
+  readonly crcBlockBytes?: number | undefined;
+  /** Memory to build in; its content is overwritten. Ignored if it is too small. */
   readonly memory?: SharedArrayBuffer | undefined;
-  /** Called every few hundred microseconds of work: a thread that gives way sleeps in it. */
-  readonly rest?: (() => void) | undefined;
+  /** Called after every few hundred microseconds of work; may sleep, to leave the CPU to readers. */
+  readonly throttle?: (() => void) | undefined;
 }
 
 export interface BuildResult {
   /** Missing only if there are conflicts under the rule 'error'. */
   readonly segment: BuiltSegment | undefined;
-  /** Records left out because their key was there already. */
+  /** Records left out because an earlier one has their key. */
   readonly duplicates: number;
-  /** Of `duplicates`, those with another value, which `onConflict` has settled. */
+  /** The part of `duplicates` with another value, where `onConflict` chose one. */
   readonly overruled: number;
   /** The first 100 of `conflictCount`. */
   readonly conflicts: readonly Conflict[];
@@ -49,14 +55,14 @@ export interface BuildResult {
 
 export interface BuiltSegment {
   /**
-   * The whole file, over a SharedArrayBuffer of its own (which may be larger): can be posted to a
-   * thread without a copy.
+   * The whole file. Its SharedArrayBuffer holds nothing else (but may be larger), so it can be
+   * posted to a thread without a copy.
    */
   readonly bytes: Buffer;
   readonly info: SegmentMeta;
 }
 
-/** Builds one segment. For many in a row keep a SegmentBuilder, whose scratch is used again. */
+/** Builds one segment. To build many, keep a SegmentBuilder, which reuses its scratch. */
 export function buildSegment(input: BuildInput): BuildResult {
   return new SegmentBuilder().build(input);
 }
@@ -66,26 +72,26 @@ export class SegmentBuilder {
   readonly #table = new RecordTable();
 
   /**
-   * Throws CORRUPT if a part is not a sequence of records, LOAD_REJECTED if the records do not fit one
-   * segment.
+   * Throws CORRUPT if a part is not a sequence of records, LOAD_REJECTED if the records do not fit
+   * in one segment.
    */
   build(input: BuildInput): BuildResult {
     const table = this.#table;
-    const { rest } = input;
+    const { throttle } = input;
     const uid = parseUid(input.keyspaceUid);
-    scanParts(table, input.parts, uid.readInt32LE(0), uid.readInt32LE(4), rest);
+    scanParts(table, input.parts, uid.readInt32LE(0), uid.readInt32LE(4), throttle);
     sortRecords(table);
-    rest?.();
-    const settled = settle(table, input.onConflict);
-    rest?.();
-    const segment = settled.conflictCount > 0 ? undefined : writeSegment(table, input);
+    throttle?.();
+    const deduplicated = deduplicate(table, input.onConflict);
+    throttle?.();
+    const segment = deduplicated.conflictCount > 0 ? undefined : writeSegment(table, input);
     table.parts = [];
-    return { segment, ...settled };
+    return { segment, ...deduplicated };
   }
 
-  /** Gives the scratch back at once, which the next build makes anew. */
-  giveBack(): void {
-    this.#table.giveBack();
+  /** Frees the scratch at once; the next build allocates it again. */
+  release(): void {
+    this.#table.release();
   }
 }
 
@@ -97,33 +103,37 @@ function parseUid(keyspaceUid: string): Buffer {
 }
 
 function writeSegment(table: RecordTable, input: BuildInput): BuiltSegment {
-  const records = table.settledCount;
+  const records = table.uniqueCount;
+  const { crcBlockBytes = CRC_BLOCK_BYTES } = input;
   const buckets = bucketCountFor(records);
   const overflowLines = countOverflowLines(table, buckets);
   const recordsBytes = table.offsets[records] as number;
-  const sections = placeSections(buckets, overflowLines, recordsBytes);
+  const sections = placeSections(buckets, overflowLines, recordsBytes, crcBlockBytes);
   checkSize(records, sections.fileBytes, input.shard);
 
   const { fileBytes, recordsOffset } = sections;
   const fits = input.memory !== undefined && input.memory.byteLength >= fileBytes;
   const bytes = Buffer.from(fits ? input.memory : new SharedArrayBuffer(fileBytes), 0, fileBytes);
-  // The writers below leave unused entries and filling bytes as they are.
+  // The writers below do not touch unused entries and padding.
   bytes.fill(0, 0, recordsOffset);
   bytes.fill(0, recordsOffset + recordsBytes);
-  input.rest?.();
+  input.throttle?.();
   const digest = new Digest();
   const { lanes } = digest;
-  const { keyBytes, valueBytes } = copyRecords(table, bytes, recordsOffset, lanes, input.rest);
-  input.rest?.();
+  const byteCounts = new Uint32Array(2);
+  copyRecords(table, bytes, recordsOffset, lanes, byteCounts, input.throttle);
+  const [keyBytes = 0, valueBytes = 0] = byteCounts;
+  input.throttle?.();
   writeIndex(bytes, table, buckets, recordsOffset);
-  input.rest?.();
+  input.throttle?.();
   const { keyspaceUid, shard, shardCount } = input;
   const identity = { keyspaceUid, shard, shardCount };
   const counts = { records, keyBytes, valueBytes, digest: digest.toBytes() };
-  writeHeader(bytes, { ...identity, ...counts, ...sections, buckets, overflowLines, recordsBytes });
-  const tableCrc = writeFooter(bytes, sections.footerOffset);
+  const shape = { ...sections, buckets, overflowLines, recordsBytes, crcBlockBytes };
+  writeHeader(bytes, { ...identity, ...counts, ...shape });
+  const contentHash = sealSegment(bytes, shape);
 
-  const id = segmentId(shard, digest.toHex(), tableCrc);
+  const id = segmentId(shard, digest.toHex(), contentHash);
   return { bytes, info: { id, ...identity, ...counts, fileBytes: bytes.length } };
 }
 
@@ -135,21 +145,26 @@ function checkSize(records: number, fileBytes: number, shard: number): void {
   );
 }
 
-/** Copies the settled records to their places and adds them to `lanes` while they are in the cache. */
+/**
+ * Copies the deduplicated records to their places. While a record is in the cache, its hash is
+ * added to `lanes`, and the bytes of its key and value to the two `byteCounts`.
+ */
 function copyRecords(
   table: RecordTable,
   bytes: Buffer,
   recordsOffset: number,
   lanes: Int32Array,
-  rest: BuildInput['rest'],
-): { keyBytes: number; valueBytes: number } {
-  const { order, offsets, part, start, length, parts, settledCount } = table;
+  byteCounts: Uint32Array,
+  throttle: BuildInput['throttle'],
+): void {
+  const { order, offsets, part, start, length, parts, uniqueCount } = table;
   const out = viewOf(bytes);
-  const views = parts.map(viewOf);
+  // Not `map`: its array would be of the same kind as `parts`, and with one kind of array the loop
+  // is compiled once.
+  const views: DataView[] = [];
+  for (const each of parts) views.push(viewOf(each));
   const bounds = newRecordBounds();
-  let keyBytes = 0;
-  let valueBytes = 0;
-  for (let place = 0; place < settledCount; place++) {
+  for (let place = 0; place < uniqueCount; place++) {
     const record = order[place] as number;
     const at = recordsOffset + (offsets[place] as number);
     const from = part[record] as number;
@@ -162,11 +177,10 @@ function copyRecords(
     }
     decodeRecord(bytes, at, at + recordBytes, bounds);
     addRecordHash(lanes, 1, out, bounds.keyStart, bounds.valueStart, bounds.end);
-    keyBytes += bounds.valueStart - bounds.keyStart;
-    valueBytes += bounds.end - bounds.valueStart;
-    if (rest !== undefined && place % RECORDS_PER_STEP === 0) rest();
+    byteCounts[0] = (byteCounts[0] as number) + bounds.valueStart - bounds.keyStart;
+    byteCounts[1] = (byteCounts[1] as number) + bounds.end - bounds.valueStart;
+    if (throttle !== undefined && place % RECORDS_PER_STEP === 0) throttle();
   }
-  return { keyBytes, valueBytes };
 }
 
 function viewOf(bytes: Uint8Array): DataView {

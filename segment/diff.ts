@@ -1,11 +1,11 @@
-// What differs between two states of a shard, each a base with deltas.
+// The difference between two states of a shard, each a base segment with deltas.
 //
-//     from   base d1 d2          the segments that both have at their old end say the same on both
-//     to     base d1 d3 d4       sides: only keys of d2, d3 and d4 can differ
+//     from   base d1 d2          both share base and d1, which say the same on both sides:
+//     to     base d1 d3 d4       only keys of d2, d3 and d4 can differ
 //
-// One walk over the segments that are not shared; a key that only one side has there is looked up in
-// the shared ones. So a delta on a large base costs what the delta costs, and two unrelated versions
-// one pass over both.
+// One merge pass over the segments that are not shared. A key that only one side has there is
+// looked up in the shared ones. So comparing a delta on a large base costs as much as the delta,
+// and comparing two unrelated versions costs one pass over both.
 
 import { boundsOf, findHashedRecord } from './reader.ts';
 import type { Segment } from './reader.ts';
@@ -16,7 +16,10 @@ import type { Walk } from './walk.ts';
 
 export type ChangeKind = 'added' | 'removed' | 'changed';
 
-/** One key that differs; values are cut to SAMPLE_VALUE_BYTES_MAX and are missing where the key is. */
+/**
+ * One key that differs. A value is cut to SAMPLE_VALUE_BYTES_MAX, and missing if that side lacks
+ * the key.
+ */
 export interface DiffSample {
   readonly kind: ChangeKind;
   readonly key: Uint8Array;
@@ -26,7 +29,7 @@ export interface DiffSample {
 
 export interface SampleValue {
   readonly bytes: Uint8Array;
-  /** Of the whole value. */
+  /** Length of the whole value. */
   readonly byteLength: number;
 }
 
@@ -39,13 +42,14 @@ export interface ShardDiff {
 }
 
 const SAMPLE_VALUE_BYTES_MAX = 256;
-/** Of all samples of one shard, where keys are long. */
+/** Limit for all samples of one shard, for long keys. */
 const SAMPLES_BYTES_MAX = 1024 * 1024;
 const STEP_KEYS = 1024;
 
 /**
- * Compares `from` with `to`, both newest first, of one shard of one keyspace. `samplesMax`: of each
- * kind. In steps of about a thousand keys; the result is the generator's return value.
+ * Compares `from` with `to`: segments, newest first, of one shard of one keyspace. Returns up to
+ * `samplesMax` samples of each kind. Yields after every thousand keys or so; the result is the
+ * generator's return value.
  */
 export function* diffSteps(
   from: readonly Segment[],
@@ -72,7 +76,7 @@ export function* diffSteps(
   return { added, removed, changed, samples };
 }
 
-/** The segments that both have at their old end. */
+/** The oldest segments, as far as both lists have the same ones. */
 function sharedTail(from: readonly Segment[], to: readonly Segment[]): readonly Segment[] {
   let count = 0;
   const most = Math.min(from.length, to.length);
@@ -80,10 +84,10 @@ function sharedTail(from: readonly Segment[], to: readonly Segment[]): readonly 
   return from.slice(from.length - count);
 }
 
-/** Where one side has the present key. */
+/** The record of the current key on one side. */
 interface Side {
   segment: Segment | undefined;
-  /** Of the record: a cursor's, or `found`. */
+  /** Bounds of the record: those of a cursor, or `found`. */
   bounds: RecordBounds;
   readonly found: RecordBounds;
 }
@@ -95,7 +99,7 @@ function newSide(): Side {
 
 interface DiffState {
   readonly walk: Walk;
-  /** The walk's cursors begin with the segments that only `from` has. */
+  /** The cursors begin with the segments that only `from` has. */
   readonly ownOfFromCount: number;
   readonly shared: readonly Segment[];
   readonly left: Side;
@@ -141,7 +145,7 @@ function compareKey(state: DiffState, tally: Tally): void {
   );
 }
 
-/** The newest of the cursors `[start, end)` that have the present key. */
+/** Takes the record from the newest of the cursors `[start, end)` that are at the current key. */
 function findOwn(walk: Walk, start: number, end: number, side: Side): void {
   side.segment = undefined;
   for (let index = start; index < end; index++) {

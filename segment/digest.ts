@@ -1,19 +1,20 @@
-// The digest: 128 bits that name a set of key-value pairs, whatever their order and partition.
+// The digest: 128 bits that identify a set of key-value pairs, whatever their order and partition.
 //
 //     digest(set) = sum over its records of MurmurHash3_x86_128(key + value, seed = base + key length)
 //
-// lane by lane modulo 2^32. So digests of shards add up to the digest of a version, and an overwritten
-// record can be subtracted. The seed is fixed by the format: the same pairs give the same digest in
-// every keyspace. It finds accidents, lost and doubled records; it does not withstand somebody who
-// crafts collisions (the block CRCs and the transport do not either: Stele trusts its loaders).
+// The sum is taken lane by lane, modulo 2^32. So the digests of shards add up to the digest of a
+// version, and an overwritten record can be subtracted. The seed is fixed by the format: the same
+// pairs have the same digest in every keyspace. The digest finds accidents, such as lost or doubled
+// records. Neither the digest nor the block CRCs resist
+// crafted collisions; the content hash in the header does.
 //
-// Hot loop: 0.5 ns a byte with DataView words, against 0.8 with single bytes; hence the DataView.
+// Hot loop: 0.5 ns per byte with the words of a DataView, 0.8 ns with single bytes.
 
 import assert from 'node:assert/strict';
 import { DIGEST_BYTES } from './layout.ts';
 import { finalMix, readTailAt } from './hash.ts';
 
-/** "STEL". Not zero, or the record of an empty key and an empty value would not count. */
+/** "STEL". Not zero, because the record of an empty key and an empty value would then not count. */
 const SEED_BASE = 0x4c455453;
 const C1 = 0x239b961b;
 const C2 = 0xab0e9789 | 0;
@@ -33,14 +34,14 @@ export class Digest {
   }
 
   /**
-   * Adds the record whose key is `[keyStart, valueStart)` and whose value is `[valueStart, end)` of
-   * `view`: as an encoded record has them, one after the other.
+   * Adds a record: its key is `[keyStart, valueStart)` of `view`, its value `[valueStart, end)`,
+   * adjacent as in an encoded record.
    */
   addRecord(view: DataView, keyStart: number, valueStart: number, end: number): void {
     addRecordHash(this.lanes, 1, view, keyStart, valueStart, end);
   }
 
-  /** Takes back what `addRecord` added. */
+  /** Undoes `addRecord`. */
   subtractRecord(view: DataView, keyStart: number, valueStart: number, end: number): void {
     addRecordHash(this.lanes, -1, view, keyStart, valueStart, end);
   }
@@ -90,7 +91,7 @@ export function addRecordHash(
     h4 ^= mix4(view.getInt32(at + 12, true));
     h4 = (Math.imul((((h4 << 13) | (h4 >>> 19)) + h1) | 0, 5) + 0x32ac3b17) | 0;
   }
-  // A missing word is zero, and zero mixes to zero: it needs no step.
+  // A missing word is zero and mixes to zero, so its step can be skipped.
   const byteCount = end - keyStart;
   if (at < end) {
     h1 ^= mix1(readTailAt(view, at, end));

@@ -1,16 +1,16 @@
-// The key hash: two 32-bit lanes, seeded by the keyspace's uid. h1 picks the bucket and is the first
-// sort key of the file; h2 gives the tag and is the second.
+// The key hash: two 32-bit lanes, seeded by the keyspace's uid. h1 selects the bucket and is the
+// first sort key of the file; h2 gives the tag and is the second sort key.
 //
-// MurmurHash3 in the manner of its 128-bit x86 form, cut to two lanes (Austin Appleby, public domain,
-// https://github.com/aappleby/smhasher), with one change: the first multiplier of each lane is made
-// from the seed. With fixed multipliers anybody can craft keys that collide under every seed
-// (Aumasson, Bernstein: https://www.131002.net/siphash/#at); with secret ones the known recipe fails.
-// HalfSipHash-1-3 would be a proof instead of an obstacle, at 65 ns for a 36-byte key against 38.
+// It follows the 128-bit x86 form of MurmurHash3, cut to two lanes (Austin Appleby, public domain,
+// https://github.com/aappleby/smhasher), with one change: the first multiplier of each lane is
+// derived from the seed. With fixed multipliers anybody can craft keys that collide under every
+// seed (Aumasson, Bernstein: https://www.131002.net/siphash/#at); with secret ones the known recipe
+// fails. HalfSipHash-1-3 would be provably safe, at 65 ns for a 36-byte key instead of 38 ns.
 //
-// Hot loop: plain function over numbers, nothing allocated. The second lane goes out through a module
-// variable because a pair would be an object per key. There are two of it: `hashKey` reads the bytes one by
-// one, since a DataView would be one more object per received buffer; `hashKeyAt` reads the keys of a
-// segment by words, which saves a quarter.
+// Hot loop: plain functions over numbers that allocate nothing. The second lane is returned through
+// a module variable because a pair would be an object per key. There are two versions: `hashKey`
+// reads single bytes, because a DataView would be one more object per received buffer; `hashKeyAt`
+// reads the keys of a segment by words, which saves a quarter of the time.
 
 const C1 = 0xcc9e2d51 | 0;
 const C2 = 0x1b873593;
@@ -103,7 +103,7 @@ export function lastHash2(): number {
   return secondLane;
 }
 
-/** The bucket of h1: its place in the 32-bit circle, scaled, so that bucket order is h1 order. */
+/** The bucket of h1: h1 scaled to the bucket count, so that buckets are in the order of h1. */
 export function bucketOf(h1: number, bucketCount: number): number {
   return Math.floor(((h1 >>> 0) * bucketCount) / 4294967296);
 }
@@ -114,7 +114,7 @@ export function tagOf(h2: number): number {
   return tag === 0 ? 1 : tag;
 }
 
-/** Every bit of the input reaches every bit of the output (fmix32 of MurmurHash3). */
+/** Mixes so that every bit of the input affects every bit of the output (fmix32 of MurmurHash3). */
 export function finalMix(h: number): number {
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
@@ -131,7 +131,7 @@ export function readInt32(bytes: Uint8Array, at: number): number {
   );
 }
 
-/** Up to four bytes before `end`, the missing ones as zeros. */
+/** Up to four bytes from `at` to `end`, little-endian; missing bytes are zeros. */
 function readTail(bytes: Uint8Array, at: number, end: number): number {
   if (at + 4 <= end) return readInt32(bytes, at);
   let word = 0;
@@ -139,10 +139,10 @@ function readTail(bytes: Uint8Array, at: number, end: number): number {
   return word;
 }
 
-/** The bytes of `[at, end)`, at least one and at most the first four, the missing ones as zeros. */
+/** The first up to four bytes of `[at, end)`, which is not empty; missing bytes are zeros. */
 export function readTailAt(view: DataView, at: number, end: number): number {
   if (at + 4 <= end) return view.getInt32(at, true);
-  // The word that ends with the last byte, without what lies before `at`.
+  // The word that ends with the last byte, shifted so that the bytes before `at` drop out.
   if (end >= 4) return view.getInt32(end - 4, true) >>> ((at + 4 - end) * 8);
   let word = 0;
   for (let shift = 0; at < end; at++, shift += 8) word |= view.getUint8(at) << shift;

@@ -8,24 +8,35 @@
 //      24  u32 shard        28  u32 shard count     16  magic "STELEEND"
 //      32  u32 records      36  u32 buckets
 //      40  u32 overflow lines
-//      44  u32 CRC block bytes = 65536
+//      44  u32 CRC block bytes
 //      48  u32 index offset 52  u32 index bytes
 //      56  u32 rec. offset  60  u32 record bytes
 //      64  u32 key bytes    68  u32 value bytes
 //      72  u32 footer off.  76  u32 file bytes
 //      80  digest, 16 bytes
-//      96  zeros            124 u32 CRC32 of header bytes 0..123
+//      96  u32 compatible, 100 u32 incompatible features
+//     104  SHA-256 of the content, 16 bytes
+//     120  u32 zero        124 u32 CRC32 of header bytes 0..123
 //
-// The CRC table (one u32 a block) lies between the footer offset and the tail. Header, table and tail
-// are checked on every open; the blocks themselves by verify.ts.
+// A reader ignores unknown compatible features and refuses a file with unknown incompatible ones.
+// The content, whose hash is part of the segment's name, is the header up to the hash, the index
+// and the records.
+//
+// The CRC table (one u32 per block) lies between the footer offset and the tail. Header, table and
+// tail are checked at every open; the blocks themselves are checked by verify.ts.
 
+import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
+import { format } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { SteleError } from '../base/errors.ts';
 import { SEGMENT_RECORDS_MAX } from '../base/limits.ts';
 import {
   alignTo4,
   BUCKETS_MAX,
-  CRC_BLOCK_BYTES,
+  CONTENT_HASH_BYTES,
+  CRC_BLOCK_BYTES_MAX,
+  CRC_BLOCK_BYTES_MIN,
   DIGEST_BYTES,
   FORMAT_VERSION,
   HEADER_BYTES,
@@ -36,10 +47,12 @@ import {
 const MAGIC = 'STELESEG';
 const END_MAGIC = 'STELEEND';
 const DIGEST_AT = 80;
-const RESERVED_AT = 96;
+const INCOMPATIBLE_AT = 100;
+const CONTENT_HASH_AT = 104;
+const RESERVED_AT = 120;
 const HEADER_CRC_AT = 124;
 
-/** What the header says, beyond what follows from it. */
+/** The fields of the header, without those that can be computed from the others. */
 export interface SegmentHeader {
   readonly keyspaceUid: string;
   readonly shard: number;
@@ -53,34 +66,59 @@ export interface SegmentHeader {
   readonly valueBytes: number;
   readonly footerOffset: number;
   readonly fileBytes: number;
+  readonly crcBlockBytes: number;
   readonly digest: Buffer;
+  /** 32 hex digits, as in the segment's name. */
+  readonly contentHash: string;
 }
 
-/** Everything that follows from the counts of a segment. */
+/** The fields that must be known before the content can be hashed. */
+export type WrittenHeader = Omit<SegmentHeader, 'contentHash'>;
+
+/** Computes the offsets and the file size from the counts of a segment. */
 export function placeSections(
   buckets: number,
   overflowLines: number,
   recordsBytes: number,
+  crcBlockBytes: number,
 ): Pick<SegmentHeader, 'recordsOffset' | 'footerOffset' | 'fileBytes'> {
   const recordsOffset = HEADER_BYTES + (buckets + overflowLines) * LINE_BYTES;
   const footerOffset = alignTo4(recordsOffset + recordsBytes);
-  const fileBytes = footerOffset + crcBlockCount(footerOffset) * 4 + TAIL_BYTES;
+  const fileBytes = footerOffset + Math.ceil(footerOffset / crcBlockBytes) * 4 + TAIL_BYTES;
   return { recordsOffset, footerOffset, fileBytes };
 }
 
-/** Number of CRC blocks over the `footerOffset` bytes before the footer. */
-export function crcBlockCount(footerOffset: number): number {
-  return Math.ceil(footerOffset / CRC_BLOCK_BYTES);
+type Blocks = Pick<SegmentHeader, 'crcBlockBytes' | 'footerOffset'>;
+
+/** The number of CRC blocks, which cover all bytes before the footer. */
+export function crcBlockCount({ crcBlockBytes, footerOffset }: Blocks): number {
+  return Math.ceil(footerOffset / crcBlockBytes);
 }
 
-/** CRC32 of block `block` of the bytes before `footerOffset`. */
-export function blockCrc(bytes: Buffer, footerOffset: number, block: number): number {
-  const start = block * CRC_BLOCK_BYTES;
-  return crc32(bytes.subarray(start, Math.min(start + CRC_BLOCK_BYTES, footerOffset)));
+/** The bytes of CRC block `block`. */
+export function crcBlock(bytes: Buffer, blocks: Blocks, block: number): Buffer {
+  const start = block * blocks.crcBlockBytes;
+  return bytes.subarray(start, Math.min(start + blocks.crcBlockBytes, blocks.footerOffset));
 }
 
-/** Writes the header into the first HEADER_BYTES of `bytes`, which are zeros. */
-export function writeHeader(bytes: Buffer, header: SegmentHeader): void {
+/**
+ * Starts the hash of the content with the header of `bytes`; the caller adds index and records, in
+ * pieces of any size.
+ */
+export function contentHasher(bytes: Buffer): Hash {
+  return createHash('sha256').update(bytes.subarray(0, CONTENT_HASH_AT));
+}
+
+/** The content hash as header and name have it: the first 16 bytes, as 32 hex digits. */
+export function contentHashOf(hasher: Hash): string {
+  return hasher.digest('hex').slice(0, CONTENT_HASH_BYTES * 2);
+}
+
+/**
+ * Writes the header into the first HEADER_BYTES of `bytes`, which must be zeros. Leaves hash and
+ * checksum to `sealSegment`.
+ */
+export function writeHeader(bytes: Buffer, header: WrittenHeader): void {
   bytes.write(MAGIC, 0, 'latin1');
   bytes.writeUInt32LE(FORMAT_VERSION, 8);
   bytes.writeUInt32LE(HEADER_BYTES, 12);
@@ -90,7 +128,7 @@ export function writeHeader(bytes: Buffer, header: SegmentHeader): void {
   bytes.writeUInt32LE(header.records, 32);
   bytes.writeUInt32LE(header.buckets, 36);
   bytes.writeUInt32LE(header.overflowLines, 40);
-  bytes.writeUInt32LE(CRC_BLOCK_BYTES, 44);
+  bytes.writeUInt32LE(header.crcBlockBytes, 44);
   bytes.writeUInt32LE(HEADER_BYTES, 48);
   bytes.writeUInt32LE(header.recordsOffset - HEADER_BYTES, 52);
   bytes.writeUInt32LE(header.recordsOffset, 56);
@@ -100,50 +138,60 @@ export function writeHeader(bytes: Buffer, header: SegmentHeader): void {
   bytes.writeUInt32LE(header.footerOffset, 72);
   bytes.writeUInt32LE(header.fileBytes, 76);
   header.digest.copy(bytes, DIGEST_AT);
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_CRC_AT)), HEADER_CRC_AT);
-}
-
-/** Writes the CRC table and the tail behind everything else. Returns the CRC32 of the table. */
-export function writeFooter(bytes: Buffer, footerOffset: number): number {
-  const blocks = crcBlockCount(footerOffset);
-  const tail = footerOffset + blocks * 4;
-  for (let block = 0; block < blocks; block++) {
-    bytes.writeUInt32LE(blockCrc(bytes, footerOffset, block), footerOffset + block * 4);
-  }
-  const tableCrc = crc32(bytes.subarray(footerOffset, tail));
-  bytes.writeUInt32LE(blocks, tail);
-  bytes.writeUInt32LE(tableCrc, tail + 4);
-  bytes.writeUInt32LE(bytes.length, tail + 8);
-  bytes.writeUInt32LE(crc32(bytes.subarray(tail, tail + 12)), tail + 12);
-  bytes.write(END_MAGIC, tail + 16, 'latin1');
-  return tableCrc;
 }
 
 /**
- * Reads and checks the header. Throws UNKNOWN_FORMAT if this is not a segment of a version known
- * here, CORRUPT if it is damaged or cut short.
+ * Writes what depends on all other bytes: content hash, header checksum, CRC table and tail.
+ * Returns the hash, 32 hex digits.
+ */
+export function sealSegment(bytes: Buffer, blocks: Blocks): string {
+  const { footerOffset } = blocks;
+  const hasher = contentHasher(bytes).update(bytes.subarray(HEADER_BYTES, footerOffset));
+  const contentHash = contentHashOf(hasher);
+  bytes.write(contentHash, CONTENT_HASH_AT, 'hex');
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_CRC_AT)), HEADER_CRC_AT);
+  const blockCount = crcBlockCount(blocks);
+  const tail = footerOffset + blockCount * 4;
+  for (let block = 0; block < blockCount; block++) {
+    bytes.writeUInt32LE(crc32(crcBlock(bytes, blocks, block)), footerOffset + block * 4);
+  }
+  bytes.writeUInt32LE(blockCount, tail);
+  bytes.writeUInt32LE(crc32(bytes.subarray(footerOffset, tail)), tail + 4);
+  bytes.writeUInt32LE(bytes.length, tail + 8);
+  bytes.writeUInt32LE(crc32(bytes.subarray(tail, tail + 12)), tail + 12);
+  bytes.write(END_MAGIC, tail + 16, 'latin1');
+  return contentHash;
+}
+
+/**
+ * Reads and checks the header. Throws UNKNOWN_FORMAT if this is not a segment or has an unknown
+ * version or incompatible feature, CORRUPT if it is damaged or truncated.
  */
 export function readHeader(bytes: Buffer): SegmentHeader {
   const length = bytes.length;
   const start = bytes.toString('latin1', 0, 8);
   if (!MAGIC.startsWith(start)) {
-    throw new SteleError(
-      'UNKNOWN_FORMAT',
-      `It is not a segment: it does not begin with '${MAGIC}'.`,
-    );
+    throw unknownFormat(bytes, `It is not a segment: it does not begin with '${MAGIC}'.`);
   }
   if (length < HEADER_BYTES + LINE_BYTES + TAIL_BYTES) {
     throw corrupt(`it has ${length} bytes, fewer than an empty segment`);
   }
   const version = bytes.readUInt32LE(8);
   if (version !== FORMAT_VERSION) {
-    throw new SteleError(
-      'UNKNOWN_FORMAT',
+    throw unknownFormat(
+      bytes,
       `The segment has format version ${version}; this Stele reads version ${FORMAT_VERSION}. Use the Stele that wrote it, or a newer one.`,
     );
   }
   if (crc32(bytes.subarray(0, HEADER_CRC_AT)) !== bytes.readUInt32LE(HEADER_CRC_AT)) {
     throw corrupt('the checksum of its header is wrong');
+  }
+  const unknown = bytes.readUInt32LE(INCOMPATIBLE_AT);
+  if (unknown !== 0) {
+    throw new SteleError(
+      'UNKNOWN_FORMAT',
+      `The segment uses features of its format that this Stele does not know (0x${unknown.toString(16)}). Use the Stele that wrote it, or a newer one.`,
+    );
   }
   const header = parseHeader(bytes);
   if (header.fileBytes !== length) {
@@ -153,8 +201,25 @@ export function readHeader(bytes: Buffer): SegmentHeader {
   return header;
 }
 
-/** Checks tail and CRC table against a header that `readHeader` passed. Returns the table's CRC32. */
-export function readFooter(bytes: Buffer, header: SegmentHeader): number {
+/**
+ * Returns the error for bytes that do not begin as this format does: CORRUPT if the header has the
+ * checksum that it would have with the right beginning. A file of another format must stay as it
+ * is; a damaged one must be replaced.
+ */
+function unknownFormat(bytes: Buffer, message: string): SteleError {
+  if (bytes.length >= HEADER_BYTES) {
+    const header = Buffer.from(bytes.subarray(0, HEADER_CRC_AT));
+    header.write(MAGIC, 0, 'latin1');
+    header.writeUInt32LE(FORMAT_VERSION, 8);
+    if (crc32(header) === bytes.readUInt32LE(HEADER_CRC_AT)) {
+      return corrupt('its first 12 bytes, magic and format version, are wrong');
+    }
+  }
+  return new SteleError('UNKNOWN_FORMAT', message);
+}
+
+/** Checks tail and CRC table against a header that `readHeader` passed. Throws CORRUPT. */
+export function checkFooter(bytes: Buffer, header: SegmentHeader): void {
   const tail = bytes.length - TAIL_BYTES;
   if (bytes.toString('latin1', tail + 16) !== END_MAGIC) {
     throw corrupt(`its end mark '${END_MAGIC}' is missing`);
@@ -163,25 +228,41 @@ export function readFooter(bytes: Buffer, header: SegmentHeader): number {
     throw corrupt('the checksum of its tail is wrong');
   }
   const blocks = bytes.readUInt32LE(tail);
-  if (
-    blocks !== crcBlockCount(header.footerOffset) ||
-    bytes.readUInt32LE(tail + 8) !== bytes.length
-  ) {
+  if (blocks !== crcBlockCount(header) || bytes.readUInt32LE(tail + 8) !== bytes.length) {
     throw corrupt('its tail and its header disagree about its size');
   }
-  const tableCrc = bytes.readUInt32LE(tail + 4);
-  if (crc32(bytes.subarray(header.footerOffset, tail)) !== tableCrc) {
+  if (crc32(bytes.subarray(header.footerOffset, tail)) !== bytes.readUInt32LE(tail + 4)) {
     throw corrupt('the checksum of its CRC table is wrong');
   }
-  return tableCrc;
 }
 
-/** A CORRUPT error in the one form that all checks of a segment use. */
+/**
+ * Throws UNKNOWN_FORMAT unless segments of format `wanted` (0 means 1) can be written here. `asker`
+ * names the requester in the error.
+ */
+export function requireWritten(wanted: number, asker: string): void {
+  if ((wanted || 1) === FORMAT_VERSION) return;
+  throw new SteleError(
+    'UNKNOWN_FORMAT',
+    `${asker} asks for segments of format ${wanted}, and this Stele writes format ${FORMAT_VERSION}; use the Stele that the cluster runs.`,
+  );
+}
+
+/** Returns a CORRUPT error in the form that all checks of a segment share. */
 export function corrupt(what: string): SteleError {
   return new SteleError(
     'CORRUPT',
     `The segment is damaged: ${what}. Fetch it again from a replica.`,
   );
+}
+
+/**
+ * Like `corrupt`, with `numbers` in place of `%d`, for hot loops. With a template string, the
+ * optimizing compiler converts loop-invariant numbers to strings before the loop, even if the error
+ * is never thrown; that cost a sixth of the verification.
+ */
+export function corruptAt(pattern: string, ...numbers: readonly number[]): SteleError {
+  return corrupt(format(pattern, ...numbers));
 }
 
 function parseHeader(bytes: Buffer): SegmentHeader {
@@ -198,17 +279,20 @@ function parseHeader(bytes: Buffer): SegmentHeader {
     valueBytes: bytes.readUInt32LE(68),
     footerOffset: bytes.readUInt32LE(72),
     fileBytes: bytes.readUInt32LE(76),
-    // A copy: what is known about a segment must not keep its bytes alive.
+    crcBlockBytes: bytes.readUInt32LE(44),
+    // A copy, because metadata of a segment must not keep its bytes alive.
     digest: Buffer.from(bytes.subarray(DIGEST_AT, DIGEST_AT + DIGEST_BYTES)),
+    contentHash: bytes.toString('hex', CONTENT_HASH_AT, CONTENT_HASH_AT + CONTENT_HASH_BYTES),
   };
 }
 
-/** A right checksum over wrong numbers is a writer's mistake: found here, before anything is read. */
+/** Finds a writer's mistake, wrong numbers with a correct checksum, before anything else is read. */
 function checkHeader(bytes: Buffer, header: SegmentHeader): void {
-  const placed = placeSections(header.buckets, header.overflowLines, header.recordsBytes);
+  const { buckets, crcBlockBytes, overflowLines, recordsBytes } = header;
+  const placed = placeSections(buckets, overflowLines, recordsBytes, crcBlockBytes);
   const isConsistent =
+    isCrcBlockSize(crcBlockBytes) &&
     bytes.readUInt32LE(12) === HEADER_BYTES &&
-    bytes.readUInt32LE(44) === CRC_BLOCK_BYTES &&
     bytes.readUInt32LE(48) === HEADER_BYTES &&
     bytes.readUInt32LE(52) === placed.recordsOffset - HEADER_BYTES &&
     header.recordsOffset === placed.recordsOffset &&
@@ -221,4 +305,9 @@ function checkHeader(bytes: Buffer, header: SegmentHeader): void {
     header.records <= SEGMENT_RECORDS_MAX &&
     header.keyBytes + header.valueBytes <= header.recordsBytes;
   if (!isConsistent) throw corrupt('the numbers in its header contradict one another');
+}
+
+function isCrcBlockSize(byteCount: number): boolean {
+  const isPowerOf2 = (byteCount & (byteCount - 1)) === 0;
+  return isPowerOf2 && byteCount >= CRC_BLOCK_BYTES_MIN && byteCount <= CRC_BLOCK_BYTES_MAX;
 }

@@ -1,5 +1,5 @@
-// The index: one line of 64 bytes per bucket, which is one cache line, so a lookup that finds its key
-// misses the cache twice: once here and once at the record.
+// The index has one line of 64 bytes per bucket. A line is one cache line, so a lookup that finds
+// its key has two cache misses: the line and the record.
 //
 //      0        4                            23 24                                    62   64
 //     +--------+----------------------------+--+--------------------------------------+----+
@@ -9,15 +9,16 @@
 //     +--------+----------------------------+--+---------------------------------+---------+
 //      0        4                            23 24                                60       64
 //
-//     n    entries in use, 0..19; n' = n + 0x80: there is more, in line number `next`
+//     n    entries in use, 0..19; n' = n + 0x80: the bucket continues in line number `next`
 //     base file offset of the first record of the line (of an empty bucket: where it would be)
-//     record i of the line is at base + offsets[i]; its tag is never 0, an unused tag always
+//     record i of the line is at base + offsets[i]; its tag is never 0, and unused tags are 0
 //
-// Lines 0 .. bucketCount-1 belong to the buckets; the overflow lines follow in the order in which the
-// buckets need them. A bucket spills over when it has more than 19 records, or when they span more
-// than a u16 can say (large values). `next` is always greater than the line's own number.
+// Lines 0 .. bucketCount-1 belong to the buckets; the overflow lines follow in the order in which
+// the buckets need them. A bucket overflows if it has more than 19 records, or if its records span
+// more than a u16 can express (large values). `next` is always greater than the line's own number.
 //
-// The flag is the sign bit of word 5, and the tags fill words 1 to 5: a probe compares four at a time.
+// The flag is the sign bit of word 5, and the tags fill words 1 to 5: a probe compares four tags at
+// a time.
 
 import { bucketOf, tagOf } from './hash.ts';
 import { HEADER_BYTES, LINE_BYTES } from './layout.ts';
@@ -33,10 +34,13 @@ export const OFFSETS_AT = 24;
 export const NEXT_AT = 60;
 const SPAN_MAX = 0xffff;
 
-/** Overflow lines that the sorted, settled records of `table` need with `bucketCount` buckets. */
+/**
+ * The number of overflow lines that the sorted, deduplicated records of `table` need with
+ * `bucketCount` buckets.
+ */
 export function countOverflowLines(table: RecordTable, bucketCount: number): number {
   let lines = 0;
-  for (let from = 0; from < table.settledCount;) {
+  for (let from = 0; from < table.uniqueCount;) {
     const to = bucketEnd(table, bucketCount, from);
     from += lineEntries(table.offsets, from, to);
     while (from < to) {
@@ -58,7 +62,7 @@ export function writeIndex(
   let from = 0;
   for (let bucket = 0; bucket < bucketCount; bucket++) {
     let to = from;
-    if (from < table.settledCount && bucketAt(table, bucketCount, from) === bucket) {
+    if (from < table.uniqueCount && bucketAt(table, bucketCount, from) === bucket) {
       to = bucketEnd(table, bucketCount, from);
     }
     let line = bucket;
@@ -95,7 +99,7 @@ function writeLine(
   }
 }
 
-/** How many of the records `[from, to)` of one bucket the line that begins with `from` takes. */
+/** The number of records, of `[from, to)` of one bucket, that fit in a line beginning with `from`. */
 function lineEntries(offsets: Uint32Array, from: number, to: number): number {
   const most = Math.min(to - from, LINE_ENTRIES_MAX);
   const limit = (offsets[from] as number) + SPAN_MAX;
@@ -108,7 +112,7 @@ function lineEntries(offsets: Uint32Array, from: number, to: number): number {
 function bucketEnd(table: RecordTable, bucketCount: number, from: number): number {
   const bucket = bucketAt(table, bucketCount, from);
   let to = from + 1;
-  while (to < table.settledCount && bucketAt(table, bucketCount, to) === bucket) to++;
+  while (to < table.uniqueCount && bucketAt(table, bucketCount, to) === bucket) to++;
   return to;
 }
 

@@ -9,7 +9,7 @@
 //     offset       | records, sorted by (h1, h2, key)           |  record.ts
 //                  | zeros up to a multiple of 4                |
 //     footer       +--------------------------------------------+
-//     offset       | CRC32 of each 64 KiB block of all above    |  header.ts
+//     offset       | CRC32 of each block of all above           |  header.ts
 //                  | tail, 24 bytes                             |
 //     file bytes   +--------------------------------------------+
 //
@@ -17,18 +17,25 @@
 // positive int32, so that the reader's arithmetic stays in small integers; no byte of the file is
 // outside the reach of a checksum; the same records and the same keyspace give the same bytes.
 
+import type { SegmentId } from '../base/segment-name.ts';
 import assert from 'node:assert/strict';
 import { endianness } from 'node:os';
 import { SEGMENT_BYTES_MAX, SEGMENT_RECORDS_MAX } from '../base/limits.ts';
 
+/** The format that is written, and the newest that is read. */
 export const FORMAT_VERSION = 1;
 export const HEADER_BYTES = 128;
 export const TAIL_BYTES = 24;
+/** Block size of the checksums when writing. Readers accept any power of two from MIN to MAX. */
 export const CRC_BLOCK_BYTES = 64 * 1024;
+export const CRC_BLOCK_BYTES_MIN = 4 * 1024;
+export const CRC_BLOCK_BYTES_MAX = 1024 * 1024;
 export const DIGEST_BYTES = 16;
+/** Bytes of the SHA-256 of the content that are kept, in the header and the segment's name. */
+export const CONTENT_HASH_BYTES = 16;
 
 export const LINE_BYTES = 64;
-/** A bucket holds 12.5 records on average: full enough for 5.3 index bytes a key, rarely too full. */
+/** A bucket holds 12.5 records on average: 5.3 index bytes per key, and few overflows. */
 const RECORDS_PER_2_BUCKETS = 25;
 /** `floor(h1 * bucketCount / 2^32)` is exact in a double up to here. */
 export const BUCKETS_MAX = 2 ** 21;
@@ -39,10 +46,10 @@ assert(HEADER_BYTES % LINE_BYTES === 0);
 assert(SEGMENT_BYTES_MAX < 2 ** 31);
 assert(Math.ceil((SEGMENT_RECORDS_MAX * 2) / RECORDS_PER_2_BUCKETS) <= BUCKETS_MAX);
 
-/** What a segment is called and what it holds (SegmentInfo of proto/stele/v1/segment.proto). */
+/** The name and the facts of a segment (SegmentInfo of proto/stele/v1/segment.proto). */
 export interface SegmentMeta {
-  /** See name.ts. */
-  readonly id: string;
+  /** See base/segment-name.ts. */
+  readonly id: SegmentId;
   readonly shard: number;
   readonly shardCount: number;
   /** 16 hex digits; also the seed of the key hash. */

@@ -1,8 +1,8 @@
-// One segment out of a shard's base and deltas: of every key the newest record.
+// Merges a shard's base and deltas into one segment that has the newest record of every key.
 //
-// The records go through the builder as the parts of any load do, in the order oldest to newest with
-// the rule 'last'. So the bytes are those of a segment built from the merged rows, wherever it is
-// done: replicas that merge by themselves come to the same file, under the same name.
+// The records go through the builder like the parts of a load, oldest first, with the rule 'last'.
+// So the result is the segment that would be built from the merged rows, wherever it is built:
+// replicas that merge independently produce the same file under the same name.
 
 import assert from 'node:assert/strict';
 import { buildSegment } from './builder.ts';
@@ -10,8 +10,9 @@ import type { BuiltSegment } from './builder.ts';
 import type { Segment } from './reader.ts';
 
 /**
- * Merges `segments`, oldest first, at least one, all of one shard of one keyspace. Takes about 150 ns a
- * record and 28 bytes of scratch, and is not interruptible. Throws LOAD_REJECTED if the result is too large for a segment.
+ * Merges `segments`, oldest first, at least one, all of one shard of one keyspace. Takes about 150
+ * ns and 28 bytes of scratch per record, and cannot be interrupted. Throws LOAD_REJECTED if the
+ * result is too large for a segment.
  */
 export function mergeSegments(segments: readonly Segment[]): BuiltSegment {
   const [first] = segments;

@@ -1,12 +1,12 @@
-// What a delta changes: each of its keys looked up in the segments that it is laid over.
+// Computes what a delta changes, by looking up each of its keys in the segments below it.
 //
 //     key not there            added
-//     there, another value     replaced    }  what was there no longer counts: `overwritten`
+//     there, another value     replaced    }  the older record no longer counts: `overwritten`
 //     there, the same value    unchanged   }
 //
-// So what a shard holds with the delta on top is exact without a walk over the older segments:
-// records, bytes and digest of the older ones + those of the delta - those of `overwritten`.
-// (The digest is a sum: digest.ts.)
+// So the totals of the shard with the delta (records, bytes and digest) are exact without a pass
+// over the older segments: those of the older segments + those of the delta - those of
+// `overwritten`. (The digest is a sum: digest.ts.)
 
 import { addRecordHash, Digest } from './digest.ts';
 import { hashKeyAt, lastHash2 } from './hash.ts';
@@ -28,16 +28,15 @@ export interface Overlay {
   readonly added: number;
   readonly replaced: number;
   readonly unchanged: number;
-  /** The older records whose keys the delta has. */
+  /** Totals of the older records whose keys the delta has too. */
   readonly overwritten: Totals;
 }
 
 const STEP_RECORDS = 1024;
 
 /**
- * Lays `delta` over `older`, newest first, segments of the same shard. In steps of about a thousand
- * records, so that a caller can stop in between; the result is the generator's return value. Throws
- * CORRUPT.
+ * Compares `delta` with `older`, the segments below it, newest first, of the same shard. Yields
+ * after every thousand records or so; the result is the generator's return value. Throws CORRUPT.
  */
 export function* overlaySteps(
   delta: Segment,
@@ -46,7 +45,7 @@ export function* overlaySteps(
   const tally = newTally();
   let records = 0;
   for (let at = delta.recordsStart; at < delta.recordsEnd;) {
-    at = layRecord(delta, older, at, tally);
+    at = countRecord(delta, older, at, tally);
     if (++records % STEP_RECORDS === 0) yield;
   }
   const { added, keyBytes, replaced, unchanged, valueBytes } = tally;
@@ -72,8 +71,8 @@ function newTally(): Tally {
 const bounds = newRecordBounds();
 const olderBounds = newRecordBounds();
 
-/** Counts the delta's record at `at`; returns where the next one is. */
-function layRecord(delta: Segment, older: readonly Segment[], at: number, tally: Tally): number {
+/** Counts the delta's record at `at` and returns the offset of the next one. */
+function countRecord(delta: Segment, older: readonly Segment[], at: number, tally: Tally): number {
   boundsOf(delta, at, bounds);
   const { keyStart, valueStart, end } = bounds;
   const h1 = hashKeyAt(delta.view, keyStart, valueStart, delta.seed1, delta.seed2);

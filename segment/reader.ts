@@ -1,29 +1,30 @@
-// Reads a segment where it lies: a lookup touches one index line and one record, and allocates nothing.
+// Reads a segment in place: a lookup touches one index line and one record, and allocates nothing.
 //
-// Thread safety: a segment never changes, so any number of threads may read it at once. Opening checks
-// the two ends of the file and no more; whoever got the bytes from a disk or a network runs verify.ts
-// first, and only then is a "not found" worth anything.
+// Thread safety: a segment never changes, so any number of threads may read it at once. Opening
+// checks only the two ends of the file. Bytes from a disk or a network must pass verify.ts first;
+// without that, "not found" proves nothing.
 //
-// Every pointer is checked where it is followed all the same: an index line leads to a later line of the
-// index, an offset to a place among the records, a key ends among them. Memory that rots after it was
-// verified gives CORRUPT or another answer, but never a loop or a read outside of the records.
+// Even so, every pointer is checked when it is followed: an index line must lead to a later line of
+// the index, an offset to a place among the records, and a key must end among them. Memory that
+// rots after it was verified causes CORRUPT or a wrong answer, but never an endless loop or a read
+// outside of the records.
 //
 // Hot loops: plain functions over numbers and Buffers. A key is a range of any Uint8Array, so a key
 // inside a received message needs no Buffer of its own.
 
 import assert from 'node:assert/strict';
 import type { SteleError } from '../base/errors.ts';
-import { corrupt, readFooter, readHeader } from './header.ts';
+import { checkFooter, corruptAt, readHeader } from './header.ts';
 import type { SegmentHeader } from './header.ts';
 import { bucketOf, hashKey, lastHash2, readInt32, tagOf } from './hash.ts';
 import { COUNT_MASK, LINE_ENTRIES_MAX } from './index-line.ts';
 import { HEADER_BYTES, LINE_BYTES } from './layout.ts';
 import type { SegmentMeta } from './layout.ts';
-import { segmentId } from './name.ts';
+import { segmentId } from '../base/segment-name.ts';
 import { decodeRecord, newRecordBounds, readLongVarint, varintBytes } from './record.ts';
 import type { RecordBounds } from './record.ts';
 
-/** An open segment: views over its bytes. Immutable; closed by letting go of it. */
+/** An open segment: views over its bytes. Immutable. Needs no close. */
 export interface Segment {
   /** The whole file. */
   readonly bytes: Buffer;
@@ -31,11 +32,11 @@ export interface Segment {
   readonly view: DataView;
   readonly header: SegmentHeader;
   readonly meta: SegmentMeta;
-  /** The index as words and as half words: 16 and 32 of them a line. */
+  /** The index as 32-bit and as 16-bit words: 16 and 32 of them per line. */
   readonly lines: Int32Array;
   readonly lineOffsets: Uint16Array;
   readonly bucketCount: number;
-  /** The hash seed of the keyspace: equal for all segments of it. */
+  /** The hash seed of the keyspace, equal in all its segments. */
   readonly seed1: number;
   readonly seed2: number;
   readonly recordsStart: number;
@@ -43,21 +44,21 @@ export interface Segment {
 }
 
 /**
- * Opens the segment that `bytes` hold, over a SharedArrayBuffer or an ArrayBuffer, without a copy:
- * the bytes must not change afterwards. They must begin at a multiple of 4 in their buffer. Throws
+ * Opens the segment in `bytes`, over a SharedArrayBuffer or an ArrayBuffer, without a copy: the
+ * bytes must not change afterwards, and must begin at a multiple of 4 in their buffer. Throws
  * UNKNOWN_FORMAT or CORRUPT.
  */
 export function openSegment(bytes: Buffer): Segment {
   assert(bytes.byteOffset % 4 === 0, 'A segment begins at a multiple of 4 bytes.');
   const header = readHeader(bytes);
-  const tableCrc = readFooter(bytes, header);
+  checkFooter(bytes, header);
   const indexAt = bytes.byteOffset + HEADER_BYTES;
   const lineCount = header.buckets + header.overflowLines;
   return {
     bytes,
     view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
     header,
-    meta: metaOf(header, tableCrc),
+    meta: metaOf(header),
     lines: new Int32Array(bytes.buffer, indexAt, (lineCount * LINE_BYTES) / 4),
     lineOffsets: new Uint16Array(bytes.buffer, indexAt, (lineCount * LINE_BYTES) / 2),
     bucketCount: header.buckets,
@@ -68,14 +69,14 @@ export function openSegment(bytes: Buffer): Segment {
   };
 }
 
-function metaOf(header: SegmentHeader, tableCrc: number): SegmentMeta {
+function metaOf(header: SegmentHeader): SegmentMeta {
   const { shard, shardCount, keyspaceUid, fileBytes, records, keyBytes, valueBytes } = header;
   const digest = header.digest;
-  const id = segmentId(shard, digest.toString('hex'), tableCrc);
+  const id = segmentId(shard, digest.toString('hex'), header.contentHash);
   return { id, shard, shardCount, keyspaceUid, fileBytes, records, keyBytes, valueBytes, digest };
 }
 
-/** What the segment is called and what it holds. */
+/** The name and the facts of the segment. */
 export function segmentMeta(segment: Segment): SegmentMeta {
   return segment.meta;
 }
@@ -87,8 +88,8 @@ export function findRecord(segment: Segment, key: Uint8Array, start: number, end
 }
 
 /**
- * `findRecord` for a key whose hash is known: h1 = hashKey(key, start, end, seed1, seed2) with the
- * segment's seeds, h2 = lastHash2(). All segments of a keyspace share them.
+ * Like `findRecord`, for a key whose hash is known: h1 = hashKey(key, start, end, seed1, seed2)
+ * with the seeds of the segment, which all segments of a keyspace share, and h2 = lastHash2().
  */
 export function findHashedRecord(
   segment: Segment,
@@ -120,14 +121,15 @@ export function findHashedRecord(
   }
 }
 
-/** The word of `segment.lines` with which a lookup of hash `h1` begins. */
+/** The index in `segment.lines` of the word at which a lookup of hash `h1` begins. */
 export function lineStart(segment: Segment, h1: number): number {
   return bucketOf(h1, segment.bucketCount) * 16;
 }
 
 /**
- * The record that a lookup will most likely look at first, if its line begins at word `at` and the
- * second half of its hash is `h2`; or -1. A guess: a tag is one byte.
+ * The offset of the record that a lookup will most likely visit first, if its line begins at word
+ * `at` and the second half of its hash is `h2`; -1 if there is none. A guess, because a tag is only
+ * one byte.
  */
 export function likelyRecord(segment: Segment, at: number, h2: number): number {
   const lines = segment.lines;
@@ -143,30 +145,36 @@ export function likelyRecord(segment: Segment, at: number, h2: number): number {
 }
 
 /**
- * The top bit of each byte of `word` that is zero, exactly (Hacker's Delight, 6-1). Four tags at a time
- * instead of one: a miss takes 54 ns instead of 72.
+ * Sets the top bit of each byte of `word` that is zero, exactly (Hacker's Delight, 6-1). Comparing
+ * four tags at a time makes a miss take 54 ns instead of 72 ns.
  */
 function zeroBytes(word: number): number {
   return ~(((word & 0x7f7f7f7f) + 0x7f7f7f7f) | word | 0x7f7f7f7f);
 }
 
-/** The line that goes on where `line` overflows; only ever a later one of the index, so that a chain ends. */
+/**
+ * The line in which `line` overflows. It must be a later line of the index, so that every chain
+ * ends.
+ */
 function nextLine({ lines }: Segment, line: number): number {
   const next = lines[line * 16 + 15] as number;
   if (next > line && next * 16 < lines.length) return next;
-  throw corrupt(`index line ${line} goes on in line ${next >>> 0} of ${lines.length / 16}`);
+  throw corruptAt('index line %d goes on in line %d of %d', line, next >>> 0, lines.length / 16);
 }
 
-/** The error for an index that leads to `offset`, where no record can be. */
+/** The error for an index entry that points to `offset`, where no record can be. */
 function strayOffset({ recordsEnd, recordsStart }: Segment, offset: number): SteleError {
-  return corrupt(
-    `the index points at offset ${offset}; its records are at ${recordsStart} to ${recordsEnd - 1}`,
+  return corruptAt(
+    'the index points at offset %d; its records are at %d to %d',
+    offset,
+    recordsStart,
+    recordsEnd - 1,
   );
 }
 
 /**
- * Whether the record at `offset` has the key `key[start, end)`. Four bytes at a time: for 36 bytes 44 ns
- * against 67 in a plain loop, both in the cache.
+ * Whether the record at `offset` has the key `key[start, end)`. Compares four bytes at a time: 44
+ * ns for 36 bytes instead of 67 ns in a plain loop, both in the cache.
  */
 function isKeyAt(
   segment: Segment,
@@ -184,7 +192,7 @@ function isKeyAt(
     at = offset + varintBytes(keyBytes);
   }
   if (keyBytes !== end - start) return false;
-  // After the value's length.
+  // Skips the length of the value.
   while ((bytes[at++] as number) >= 0x80);
   if (at + keyBytes > recordsEnd) throw strayOffset(segment, offset);
   for (; start + 4 <= end; start += 4, at += 4) {
@@ -200,13 +208,13 @@ function decodeAt(segment: Segment, offset: number): void {
   boundsOf(segment, offset, bounds);
 }
 
-/** Where the pieces of the record at `offset` are. */
+/** Decodes the record at `offset` into `into`. Throws CORRUPT. */
 export function boundsOf(segment: Segment, offset: number, into: RecordBounds): void {
   if (decodeRecord(segment.bytes, offset, segment.recordsEnd, into)) return;
-  throw corrupt(`there is no record at offset ${offset}`);
+  throw corruptAt('there is no record at offset %d', offset);
 }
 
-/** Where the pieces of the record at `offset` are; one object for the thread, until the next call. */
+/** The bounds of the record at `offset`. Returns one object per thread, valid until the next call. */
 export function recordBounds(segment: Segment, offset: number): RecordBounds {
   decodeAt(segment, offset);
   return bounds;
@@ -237,13 +245,13 @@ export function valueLength(segment: Segment, offset: number): number {
 }
 
 /**
- * Calls `fn` with the offset of every record, in the order of the file: (h1, h2, key), which is the
- * same in all segments of a keyspace, so that two of them can be merged. To stop early or to walk two
- * at once: `for (let at = segment.recordsStart; at < segment.recordsEnd; at = valueEnd(segment, at))`.
+ * Calls `fn` with the offset of every record, in the order of the file: (h1, h2, key), the same in
+ * all segments of a keyspace, so that two of them can be merged. To stop early or to read two at
+ * once: `for (let at = segment.recordsStart; at < segment.recordsEnd; at = valueEnd(segment, at))`.
  */
 export function forEachRecord(segment: Segment, fn: (offset: number) => void): void {
   for (let at = segment.recordsStart; at < segment.recordsEnd;) {
-    // `fn` may decode as well, so the end is taken before.
+    // `fn` may decode as well, so the end is read first.
     const end = valueEnd(segment, at);
     fn(at);
     at = end;
@@ -252,7 +260,7 @@ export function forEachRecord(segment: Segment, fn: (offset: number) => void): v
 
 /**
  * Appends the offsets of the records of `bucket` to `out`; buckets are 0 .. bucketCount - 1. A scan
- * goes through the buckets with the bucket's number as its cursor.
+ * uses the bucket's number as its cursor.
  */
 export function recordsOfBucket(segment: Segment, bucket: number, out: number[]): void {
   const lines = segment.lines;

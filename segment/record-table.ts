@@ -1,16 +1,16 @@
-// The builder's working memory: a row of numbers per input record, in typed arrays that are used again
-// from one segment to the next. Holds 28 bytes a record, and no object.
+// The builder's working memory: a row of numbers per input record, in typed arrays that are reused
+// from one segment to the next. Holds 28 bytes per record, and no objects.
 //
 //     scanParts     h1[i] h2[i] part[i] start[i] length[i]       i: a record, in input order
 //     sortRecords   order[place] = i, by (h1, h2, key, i)
-//     settle        one place a key is left; offsets[place]: where its record goes in the segment
+//     deduplicate   keeps one place per key; offsets[place]: where its record goes in the segment
 //
 // The sort is linear: a counting sort on the top of h1, then tiny sorts of about four records.
 //
 // Hot loops: plain functions over numbers, no allocation per record.
 
 import { SteleError } from '../base/errors.ts';
-import { freeMemory } from '../base/free-memory.ts';
+import { freeMemory } from '../base/process/free-memory.ts';
 import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
 import { bucketOf, hashKeyAt, lastHash2 } from './hash.ts';
 import { decodeRecord, newRecordBounds } from './record.ts';
@@ -19,7 +19,7 @@ import type { RecordBounds } from './record.ts';
 /** 'error' lists keys with two values; 'first' and 'last' choose one by input order. */
 export type ConflictRule = 'error' | 'first' | 'last';
 
-/** Where an input record is: which part, and its offset there. */
+/** Where an input record is: its part, and its offset there. */
 interface RecordPlace {
   readonly part: number;
   readonly offset: number;
@@ -31,21 +31,24 @@ export interface Conflict {
   readonly second: RecordPlace;
 }
 
-/** What `settle` found. `conflicts` has the CONFLICTS_LISTED_MAX earliest of them. */
-export interface Settlement {
+/** The result of `deduplicate`. `conflicts` has the CONFLICTS_LISTED_MAX earliest ones. */
+export interface Deduplication {
   readonly duplicates: number;
-  /** Of `duplicates`, those that came with another value than the record they met ('first', 'last'). */
+  /** The part of `duplicates` that had another value than the record of their key ('first', 'last'). */
   readonly overruled: number;
   readonly conflictCount: number;
   readonly conflicts: Conflict[];
 }
 
 const CONFLICTS_LISTED_MAX = 100;
-/** Above this a bucket is sorted by merging: equal keys in a row must not make it quadratic. */
+/**
+ * Larger buckets are sorted by merging, because many equal keys would make insertion sort
+ * quadratic.
+ */
 const INSERTION_SORT_MAX = 24;
 const SORT_BUCKETS_MAX = 2 ** 21;
 
-/** One per worker thread; `scanParts` makes it larger as needed, `giveBack` alone makes it smaller. */
+/** One per worker thread. `scanParts` grows it as needed; only `release` shrinks it. */
 export class RecordTable {
   parts: readonly Uint8Array[] = [];
   /** Records in the input. */
@@ -56,17 +59,17 @@ export class RecordTable {
   start = new Uint32Array(0);
   length = new Uint32Array(0);
   order = new Uint32Array(0);
-  /** One more than records: the last is the end of them all. */
+  /** One entry more than there are records: the last is the end of the last record. */
   offsets = new Uint32Array(1);
   bucketEnds = new Uint32Array(0);
-  /** Records left by `settle`. */
-  settledCount = 0;
+  /** Records left by `deduplicate`. */
+  uniqueCount = 0;
 
-  /** Makes room for `count` records; what was there is lost. */
+  /** Makes room for `count` records; the previous content is lost. */
   reset(parts: readonly Uint8Array[], count: number): void {
     this.parts = parts;
     this.count = count;
-    this.settledCount = 0;
+    this.uniqueCount = 0;
     if (this.h1.length >= count) return;
     const room = Math.ceil(count * 1.125);
     this.h1 = new Int32Array(room);
@@ -80,7 +83,7 @@ export class RecordTable {
   }
 
   /** Frees the memory at once. */
-  giveBack(): void {
+  release(): void {
     const { bucketEnds, h1, h2, length, offsets, order, part, start } = this;
     freeMemory([h1, h2, part, start, length, order, offsets, bucketEnds]);
     this.h1 = new Int32Array(0);
@@ -88,21 +91,21 @@ export class RecordTable {
 }
 
 /**
- * Fills the table with the records of `parts`, calling `rest` between them. Throws CORRUPT where a part
- * is no row of records.
+ * Fills the table with the records of `parts`, calling `throttle` between them. Throws CORRUPT if a
+ * part is not a sequence of records.
  */
 export function scanParts(
   table: RecordTable,
   parts: readonly Uint8Array[],
   seed1: number,
   seed2: number,
-  rest?: () => void,
+  throttle?: () => void,
 ): void {
   table.reset(parts, countRecords(parts));
   let record = 0;
   for (let part = 0; part < parts.length; part++) {
     record = scanPart(table, part, parts[part] as Uint8Array, record, seed1, seed2);
-    rest?.();
+    throttle?.();
   }
 }
 
@@ -128,7 +131,7 @@ function scanPart(
   return record;
 }
 
-/** Counting first costs 3 % of a build and saves growing seven arrays by copying. */
+/** Counts the records. This costs 3 % of a build, and avoids growing seven arrays by copying. */
 function countRecords(parts: readonly Uint8Array[]): number {
   const bounds = newRecordBounds();
   let count = 0;
@@ -223,14 +226,17 @@ function hasSameValue(table: RecordTable, i: number, j: number): boolean {
   return compareBytes(a, valueStart, end, b, boundsB.valueStart, boundsB.end) === 0;
 }
 
-/** Fills `bounds` with the places of record `i` in the part that is returned. */
+/** Sets `bounds` to those of record `i` in its part, and returns the part. */
 function locate(table: RecordTable, i: number, bounds: RecordBounds): Uint8Array {
   const part = table.parts[table.part[i] as number] as Uint8Array;
   decodeRecord(part, table.start[i] as number, part.length, bounds);
   return part;
 }
 
-/** As memcmp, then by length. A loop: Buffer.compare would need two Buffers per duplicate row. */
+/**
+ * Compares like memcmp, then by length. A loop, because Buffer.compare would need two Buffers per
+ * duplicate row.
+ */
 function compareBytes(
   a: Uint8Array,
   aStart: number,
@@ -248,38 +254,52 @@ function compareBytes(
 }
 
 /**
- * Leaves one record a key in `table.order` and lays the rest out one after the other in
- * `table.offsets`. Throws LOAD_REJECTED if they cannot fit one segment.
+ * Keeps one record per key in `table.order`, and assigns consecutive places to them in
+ * `table.offsets`. Throws LOAD_REJECTED if they do not fit in one segment.
  */
-export function settle(table: RecordTable, rule: ConflictRule): Settlement {
+export function deduplicate(table: RecordTable, rule: ConflictRule): Deduplication {
+  const found = { overruled: 0, conflictCount: 0, conflicts: [] };
+  table.uniqueCount = keepOnePerKey(table, rule, found);
+  layOut(table);
+  return { duplicates: table.count - table.uniqueCount - found.conflictCount, ...found };
+}
+
+/**
+ * Moves the records to keep to the front of `table.order` and returns their number. The function
+ * contains only the loop: if a loop is compiled while it runs, the code after it has no type
+ * feedback yet, and the compiled loop would be left there each time.
+ */
+function keepOnePerKey(
+  table: RecordTable,
+  rule: ConflictRule,
+  found: { overruled: number; conflictCount: number; readonly conflicts: Conflict[] },
+): number {
   const { order, count } = table;
-  const conflicts: Conflict[] = [];
-  let conflictCount = 0;
-  let overruled = 0;
   let kept = 0;
   for (let place = 0; place < count; place++) {
     const record = order[place] as number;
     if (kept === 0 || compareRecords(table, order[kept - 1] as number, record) !== 0) {
       order[kept++] = record;
     } else if (hasSameValue(table, order[kept - 1] as number, record)) {
-      // The same pair once more: any of them stays.
+      // The same pair again: either may stay.
     } else if (rule !== 'error') {
-      overruled++;
+      found.overruled++;
       if (rule === 'last') order[kept - 1] = record;
     } else {
-      conflictCount++;
-      noteConflict(conflicts, {
+      found.conflictCount++;
+      noteConflict(found.conflicts, {
         first: placeOf(table, order[kept - 1] as number),
         second: placeOf(table, record),
       });
     }
   }
-  table.settledCount = kept;
-  layOut(table);
-  return { duplicates: count - kept - conflictCount, overruled, conflictCount, conflicts };
+  return kept;
 }
 
-/** Adds it, in the order of the input, where the list has room or a later one to do without. */
+/**
+ * Inserts the conflict in input order, if the list is not full or ends with a later one, which is
+ * then dropped.
+ */
 function noteConflict(conflicts: Conflict[], conflict: Conflict): void {
   let at = conflicts.length;
   while (at > 0 && isEarlier(conflict.second, (conflicts[at - 1] as Conflict).second)) at--;
@@ -297,9 +317,9 @@ function placeOf(table: RecordTable, i: number): RecordPlace {
 }
 
 function layOut(table: RecordTable): void {
-  const { order, offsets, length, settledCount } = table;
+  const { order, offsets, length, uniqueCount } = table;
   let end = 0;
-  for (let place = 0; place < settledCount; place++) {
+  for (let place = 0; place < uniqueCount; place++) {
     offsets[place] = end;
     end += length[order[place] as number] as number;
   }
@@ -309,5 +329,5 @@ function layOut(table: RecordTable): void {
       `One shard would hold ${end} bytes, over the ${SEGMENT_BYTES_MAX} of a segment; use a cluster with more shards.`,
     );
   }
-  offsets[settledCount] = end;
+  offsets[uniqueCount] = end;
 }

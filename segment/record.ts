@@ -1,5 +1,5 @@
-// One record: two lengths, then the bytes they speak of. Run files of the loader and segments use
-// the same encoding, so a record is copied from one to the other as it is.
+// The encoding of one record: two lengths, then the bytes of key and value. Run files of the loader
+// and segments share it, so a record is copied from one to the other unchanged.
 //
 //     +------------------+--------------------+-----------+-------------+
 //     | key length       | value length       | key bytes | value bytes |
@@ -7,15 +7,15 @@
 //     +------------------+--------------------+-----------+-------------+
 //     ^ record offset                         ^ keyStart  ^ valueStart  ^ end
 //
-// A varint is unsigned LEB128: seven bits a byte, lowest first, the top bit set on all but the last.
-// Only the shortest form is valid; otherwise one record would have several encodings, and the same
-// records would not always give the same file.
+// A varint is unsigned LEB128: seven bits per byte, lowest first, the top bit set on all but the
+// last byte. Only the shortest form is valid; otherwise a record would have several encodings, and
+// the same records would not always give the same file.
 //
 // Hot loop: plain functions over numbers; bounds go into an object that the caller keeps.
 
 import { KEY_BYTES_MAX, VALUE_BYTES_MAX } from '../base/limits.ts';
 
-/** Where the pieces of one record are. Made once by the caller, filled by `decodeRecord`. */
+/** The bounds of the parts of one record. Allocated once by the caller, filled by `decodeRecord`. */
 export interface RecordBounds {
   keyStart: number;
   /** Also the end of the key. */
@@ -28,19 +28,19 @@ export function newRecordBounds(): RecordBounds {
   return { keyStart: 0, valueStart: 0, end: 0 };
 }
 
-/** Bytes of the varint of `value` (below 2^28). */
+/** Bytes that the varint of `value` (below 2^28) takes. */
 export function varintBytes(value: number): number {
   if (value < 0x80) return 1;
   if (value < 0x4000) return 2;
   return value < 0x20_0000 ? 3 : 4;
 }
 
-/** Bytes of a whole record. */
+/** Bytes that a whole record takes. */
 export function recordBytes(keyBytes: number, valueBytes: number): number {
   return varintBytes(keyBytes) + varintBytes(valueBytes) + keyBytes + valueBytes;
 }
 
-/** Writes the varint of `value` (below 2^28) at `at`; returns the offset behind it. */
+/** Writes the varint of `value` (below 2^28) at `at`; returns the offset after it. */
 export function writeVarint(out: Uint8Array, at: number, value: number): number {
   while (value >= 0x80) {
     out[at++] = (value & 0x7f) | 0x80;
@@ -51,9 +51,9 @@ export function writeVarint(out: Uint8Array, at: number, value: number): number 
 }
 
 /**
- * Writes a record at `at` of `out`, whose room the caller has made sure of (`recordBytes`), with the
- * key `keys[keyStart, keyEnd)` and the value `values[valueStart, valueEnd)`. Lengths are within
- * KEY_BYTES_MAX and VALUE_BYTES_MAX. Returns the offset behind the record.
+ * Writes a record at `at` of `out`, which must have room for it (`recordBytes`), with the key
+ * `keys[keyStart, keyEnd)` and the value `values[valueStart, valueEnd)`. Lengths must be within
+ * KEY_BYTES_MAX and VALUE_BYTES_MAX. Returns the offset after the record.
  */
 export function writeRecord(
   out: Uint8Array,
@@ -72,8 +72,9 @@ export function writeRecord(
 }
 
 /**
- * Decodes the record at `at`, which must end at or before `limit`. Returns false, and leaves `bounds`
- * undefined, where there is no valid record: cut short, over a limit, or a varint of the wrong form.
+ * Decodes the record at `at`, which must end at or before `limit`. Returns false, with `bounds`
+ * undefined, if there is no valid record: truncated, over a limit, or with a varint that is not in
+ * its shortest form.
  */
 export function decodeRecord(
   bytes: Uint8Array,
@@ -102,7 +103,10 @@ export function decodeRecord(
   return end <= limit;
 }
 
-/** A varint of up to four bytes, or -1 where it is cut short, longer, or not in its shortest form. */
+/**
+ * Reads a varint of up to four bytes. Returns -1 if it is truncated, longer, or not in its shortest
+ * form.
+ */
 export function readLongVarint(bytes: Uint8Array, at: number, limit: number): number {
   let value = 0;
   for (let shift = 0; shift < 28 && at < limit; shift += 7) {
@@ -132,8 +136,8 @@ function copyBytes(
 }
 
 /**
- * Copies `from[start, start + byteCount)` to `at`, four bytes at a time: for short records faster than
- * the engine's memmove, which costs an object.
+ * Copies `from[start, start + byteCount)` to `at`, four bytes at a time. For short records this is
+ * faster than the engine's memmove, which costs an object.
  */
 export function copyWords(
   to: DataView,

@@ -1,14 +1,25 @@
-// The full check of a segment: every byte against its checksum, every record against the index, every
-// count and the digest against the header. A segment that passes is safe to serve.
+// The full verification of a segment: every byte against its checksum, every record against the
+// index, every count and the digest against the header. A segment that passes is safe to serve.
 //
-// In steps of about one CRC block, so that a scrubber can stop in between and keep to a rate.
+// It runs in steps of about 64 KiB, so that a scrubber can pause between them and keep to a rate.
 //
-// Two passes. Checksums first: they find what a disk or a network did, and say where. Then the
-// structure, which finds what a wrong writer did: the walk goes through the buckets in order and meets
-// every record exactly once, so whatever the index points at is what lies there.
+// There are two passes. The checksums find damage by a disk or a network, and its place. The
+// structure pass finds a wrong writer: it goes through the buckets in order and visits every record
+// exactly once, so every index entry is known to point to its record.
 
+import type { Hash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { addRecordHash, Digest } from './digest.ts';
-import { blockCrc, corrupt, crcBlockCount, readFooter, readHeader } from './header.ts';
+import {
+  checkFooter,
+  contentHasher,
+  contentHashOf,
+  corrupt,
+  corruptAt,
+  crcBlock,
+  crcBlockCount,
+  readHeader,
+} from './header.ts';
 import { bucketOf, hashKeyAt, lastHash2, tagOf } from './hash.ts';
 import {
   COUNT_AT,
@@ -20,81 +31,108 @@ import {
   OVERFLOW_FLAG,
   TAGS_AT,
 } from './index-line.ts';
-import { CRC_BLOCK_BYTES, HEADER_BYTES, LINE_BYTES } from './layout.ts';
+import { HEADER_BYTES, LINE_BYTES } from './layout.ts';
 import type { Segment } from './reader.ts';
 import { decodeRecord, newRecordBounds } from './record.ts';
 
-/** Throws CORRUPT, saying what is wrong and at which offset, unless the segment is whole. */
+/** Bytes between two steps. */
+const STEP_BYTES = 64 * 1024;
+
+/** Throws CORRUPT, with the fault and its offset, unless the segment is intact. */
 export function verifySegment(segment: Segment): void {
   for (const _bytesDone of verifySteps(segment));
 }
 
 /**
- * `verifySegment` in steps: yields the bytes read since the step before, about 64 KiB each, twice the
- * size of the file in all. Throws as it does.
+ * `verifySegment` in steps: yields the bytes read since the previous step, about 64 KiB each and in
+ * total twice the size of the file. Throws CORRUPT.
  */
 export function* verifySteps(segment: Segment): Generator<number, void, void> {
-  yield* checksumSteps(segment);
+  yield* hashedChecksumSteps(segment);
   yield* structureSteps(segment);
 }
 
-/** The second pass of `verifySteps`, over bytes whose checksums are right. Throws as it does. */
+/** The second pass of `verifySteps`, for bytes whose checksums are correct. Throws CORRUPT. */
 export function* structureSteps(segment: Segment): Generator<number, void, void> {
-  const walk = newWalk(segment);
-  let yieldedAt = walk.at;
+  const state = newState(segment);
+  let yieldedAt = state.at;
   for (let bucket = 0; bucket < segment.header.buckets; bucket++) {
-    checkBucket(segment, walk, bucket);
-    if (walk.at - yieldedAt < CRC_BLOCK_BYTES) continue;
-    yield walk.at - yieldedAt;
-    yieldedAt = walk.at;
+    checkBucket(segment, state, bucket);
+    if (state.at - yieldedAt < STEP_BYTES) continue;
+    yield state.at - yieldedAt;
+    yieldedAt = state.at;
   }
-  checkIndexEnd(segment, walk);
-  checkTotals(segment, walk);
+  checkIndexEnd(segment, state);
+  checkTotals(segment, state);
 }
 
 /**
- * Every byte against its checksum, in steps as `verifySteps`: what a disk can do to a file that
- * was verified before it was written.
+ * Checks every byte against its checksum, in steps like `verifySteps`. Finds what a disk can do to
+ * a file that was verified before it was written. Throws CORRUPT.
  */
-export function* checksumSteps(segment: Segment): Generator<number, void, void> {
+export function checksumSteps(segment: Segment): Generator<number, void, void> {
+  return blockSteps(segment, undefined);
+}
+
+/**
+ * Like `checksumSteps`; also checks the content against its hash, which is part of the segment's
+ * name. Throws CORRUPT.
+ */
+export function* hashedChecksumSteps(segment: Segment): Generator<number, void, void> {
+  const hasher = contentHasher(segment.bytes);
+  yield* blockSteps(segment, hasher);
+  if (contentHashOf(hasher) !== segment.header.contentHash) {
+    throw corrupt('its content does not have the hash in its header');
+  }
+}
+
+function* blockSteps(segment: Segment, hasher: Hash | undefined): Generator<number, void, void> {
   const { bytes, header } = segment;
-  // Again, although it was opened: a scrubber comes back months later.
+  // The header was checked at the open, but a scrubber may return months later.
   readHeader(bytes);
-  readFooter(bytes, header);
-  for (let block = 0; block < crcBlockCount(header.footerOffset); block++) {
-    checkBlock(bytes, header.footerOffset, block);
-    yield CRC_BLOCK_BYTES;
+  checkFooter(bytes, header);
+  const blockCount = crcBlockCount(header);
+  let read = 0;
+  for (let block = 0; block < blockCount; block++) {
+    checkBlock(segment, block);
+    const content = crcBlock(bytes, header, block);
+    hasher?.update(block === 0 ? content.subarray(HEADER_BYTES) : content);
+    read += content.length;
+    if (read < STEP_BYTES && block < blockCount - 1) continue;
+    yield read;
+    read = 0;
   }
 }
 
 /**
- * The bytes `[from, to)` against their checksums, rounded outwards to whole CRC blocks; header and
- * footer as well. Throws as `checksumSteps`: a scrubber that takes all ranges has checked every byte.
+ * Checks the bytes `[from, to)`, rounded outwards to whole CRC blocks, against their checksums, and
+ * header and footer as well. Calls for all ranges together check every byte. Throws CORRUPT.
  */
 export function verifyRange(segment: Segment, from: number, to: number): void {
   const { bytes, header } = segment;
   readHeader(bytes);
-  readFooter(bytes, header);
-  const end = Math.min(Math.ceil(to / CRC_BLOCK_BYTES), crcBlockCount(header.footerOffset));
-  for (let block = Math.floor(from / CRC_BLOCK_BYTES); block < end; block++) {
-    checkBlock(bytes, header.footerOffset, block);
+  checkFooter(bytes, header);
+  const end = Math.min(Math.ceil(to / header.crcBlockBytes), crcBlockCount(header));
+  for (let block = Math.floor(from / header.crcBlockBytes); block < end; block++) {
+    checkBlock(segment, block);
   }
 }
 
-function checkBlock(bytes: Buffer, footerOffset: number, block: number): void {
-  if (blockCrc(bytes, footerOffset, block) === bytes.readUInt32LE(footerOffset + block * 4)) return;
-  const start = block * CRC_BLOCK_BYTES;
-  const end = Math.min(start + CRC_BLOCK_BYTES, footerOffset);
-  throw corrupt(`the checksum of block ${block} (bytes ${start} to ${end - 1}) is wrong`);
+function checkBlock({ bytes, header }: Segment, block: number): void {
+  const content = crcBlock(bytes, header, block);
+  if (crc32(content) === bytes.readUInt32LE(header.footerOffset + block * 4)) return;
+  const start = block * header.crcBlockBytes;
+  const end = start + content.length - 1;
+  throw corruptAt('the checksum of block %d (bytes %d to %d) is wrong', block, start, end);
 }
 
 const LINE_WORDS = LINE_BYTES / 4;
 
-/** How far the structure has been followed, and what was met on the way. */
-interface Walk {
-  /** Offset of the record that must come next. */
+/** How far the structure has been checked, and the totals so far. */
+interface VerifyState {
+  /** Offset where the next record must begin. */
   at: number;
-  /** Offset and hash of the record before; -1 at the start. */
+  /** Offset and hash of the previous record; -1 at the start. */
   before: number;
   h1: number;
   h2: number;
@@ -105,46 +143,51 @@ interface Walk {
   readonly digest: Digest;
 }
 
-function newWalk(segment: Segment): Walk {
+function newState(segment: Segment): VerifyState {
   const zeros = { before: -1, h1: 0, h2: 0, records: 0, keyBytes: 0, valueBytes: 0 };
   const nextOverflowLine = segment.header.buckets;
   return { at: segment.recordsStart, nextOverflowLine, ...zeros, digest: new Digest() };
 }
 
-function checkBucket(segment: Segment, walk: Walk, bucket: number): void {
+function checkBucket(segment: Segment, state: VerifyState, bucket: number): void {
   let line = bucket;
-  while (checkLine(segment, walk, bucket, line)) line = walk.nextOverflowLine++;
+  while (checkLine(segment, state, bucket, line)) line = state.nextOverflowLine++;
 }
 
-/** Checks one line and its records; returns whether the bucket goes on in an overflow line. */
-function checkLine(segment: Segment, walk: Walk, bucket: number, line: number): boolean {
+/** Checks one line and its records; returns whether the bucket continues in an overflow line. */
+function checkLine(segment: Segment, state: VerifyState, bucket: number, line: number): boolean {
   const { lines, lineOffsets } = segment;
   const lineAt = HEADER_BYTES + line * LINE_BYTES;
   const flags = segment.bytes[lineAt + COUNT_AT] as number;
   const count = flags & COUNT_MASK;
   const hasMore = flags >= OVERFLOW_FLAG;
-  const base = walk.at;
+  const base = state.at;
   if ((lines[line * LINE_WORDS] as number) >>> 0 !== base) {
-    throw corrupt(`index line ${line} does not begin with the record at offset ${base}`);
+    throw corruptAt('index line %d does not begin with the record at offset %d', line, base);
   }
   if (
     count > (hasMore ? LINE_ENTRIES_WITH_OVERFLOW : LINE_ENTRIES_MAX) ||
     (hasMore && count === 0)
   ) {
-    throw corrupt(`index line ${line} claims ${count} entries`);
+    throw corruptAt('index line %d claims %d entries', line, count);
   }
   const offsetsAt = line * LINE_WORDS * 2 + OFFSETS_AT / 2;
   for (let entry = 0; entry < count; entry++) {
-    if (base + (lineOffsets[offsetsAt + entry] as number) !== walk.at) {
-      throw corrupt(`entry ${entry} of index line ${line} does not point at offset ${walk.at}`);
+    if (base + (lineOffsets[offsetsAt + entry] as number) !== state.at) {
+      throw corruptAt(
+        'entry %d of index line %d does not point at offset %d',
+        entry,
+        line,
+        state.at,
+      );
     }
-    checkRecord(segment, walk, bucket);
-    if (segment.bytes[lineAt + TAGS_AT + entry] !== tagOf(walk.h2)) {
-      throw corrupt(`entry ${entry} of index line ${line} has the wrong tag`);
+    checkRecord(segment, state, bucket);
+    if (segment.bytes[lineAt + TAGS_AT + entry] !== tagOf(state.h2)) {
+      throw corruptAt('entry %d of index line %d has the wrong tag', entry, line);
     }
   }
   checkUnused(segment.view, lineAt, line, count, hasMore);
-  if (hasMore) checkNextLine(segment, walk, lineAt, line);
+  if (hasMore) checkNextLine(segment, state, lineAt, line);
   return hasMore;
 }
 
@@ -156,15 +199,15 @@ function checkUnused(
   hasMore: boolean,
 ): void {
   if (!isZero(view, lineAt + TAGS_AT + count, lineAt + COUNT_AT)) {
-    throw corrupt(`index line ${line} has a tag for no record`);
+    throw corruptAt('index line %d has a tag for no record', line);
   }
   const offsetsEnd = lineAt + (hasMore ? NEXT_AT : LINE_BYTES);
   if (!isZero(view, lineAt + OFFSETS_AT + count * 2, offsetsEnd)) {
-    throw corrupt(`index line ${line} has an offset for no record`);
+    throw corruptAt('index line %d has an offset for no record', line);
   }
 }
 
-/** Whether all of `[from, end)` is zero; words first, since most lines are half empty. */
+/** Whether all of `[from, end)` is zero. Reads words first, because most lines are half empty. */
 function isZero(view: DataView, from: number, end: number): boolean {
   let bits = 0;
   for (; from + 4 <= end; from += 4) bits |= view.getInt32(from, true);
@@ -172,81 +215,81 @@ function isZero(view: DataView, from: number, end: number): boolean {
   return bits === 0;
 }
 
-function checkNextLine(segment: Segment, walk: Walk, lineAt: number, line: number): void {
+function checkNextLine(segment: Segment, state: VerifyState, lineAt: number, line: number): void {
   const next = segment.bytes.readUInt32LE(lineAt + NEXT_AT);
   const lineCount = segment.header.buckets + segment.header.overflowLines;
-  if (next !== walk.nextOverflowLine || next >= lineCount) {
-    throw corrupt(`index line ${line} goes on in line ${next}, not ${walk.nextOverflowLine}`);
+  if (next !== state.nextOverflowLine || next >= lineCount) {
+    throw corruptAt('index line %d goes on in line %d, not %d', line, next, state.nextOverflowLine);
   }
 }
 
 const bounds = newRecordBounds();
 
-/** Checks the record at `walk.at`, counts it and moves on to the next. */
-function checkRecord(segment: Segment, walk: Walk, bucket: number): void {
+/** Checks the record at `state.at`, counts it and moves on to the next. */
+function checkRecord(segment: Segment, state: VerifyState, bucket: number): void {
   const { bytes } = segment;
-  const at = walk.at;
+  const at = state.at;
   if (!decodeRecord(bytes, at, segment.recordsEnd, bounds)) {
-    throw corrupt(`there is no valid record at offset ${at}`);
+    throw corruptAt('there is no valid record at offset %d', at);
   }
   const { end, keyStart, valueStart } = bounds;
   const h1 = hashKeyAt(segment.view, keyStart, valueStart, segment.seed1, segment.seed2);
   const h2 = lastHash2();
   if (bucketOf(h1, segment.bucketCount) !== bucket) {
-    throw corrupt(`the record at offset ${at} is in bucket ${bucket}, not in that of its key`);
+    throw corruptAt('the record at offset %d is in bucket %d, not in that of its key', at, bucket);
   }
-  if (walk.before >= 0 && !isAfter(segment, walk, h1, h2, keyStart, valueStart)) {
-    throw corrupt(`the record at offset ${at} is not sorted behind the one at ${walk.before}`);
+  if (state.before >= 0 && !isAfter(segment, state, h1, h2, keyStart, valueStart)) {
+    throw corruptAt('the record at offset %d is not sorted after the one at %d', at, state.before);
   }
-  addRecordHash(walk.digest.lanes, 1, segment.view, keyStart, valueStart, end);
-  walk.at = end;
-  walk.records++;
-  walk.keyBytes += valueStart - keyStart;
-  walk.valueBytes += end - valueStart;
-  walk.before = at;
-  walk.h1 = h1;
-  walk.h2 = h2;
+  addRecordHash(state.digest.lanes, 1, segment.view, keyStart, valueStart, end);
+  state.at = end;
+  state.records++;
+  state.keyBytes += valueStart - keyStart;
+  state.valueBytes += end - valueStart;
+  state.before = at;
+  state.h1 = h1;
+  state.h2 = h2;
 }
 
-/** Whether (h1, h2, key) is greater than that of the record before. */
+/** Whether (h1, h2, key) is greater than that of the previous record. */
 function isAfter(
   segment: Segment,
-  walk: Walk,
+  state: VerifyState,
   h1: number,
   h2: number,
   keyStart: number,
   keyEnd: number,
 ): boolean {
-  if (h1 !== walk.h1) return h1 >>> 0 > walk.h1 >>> 0;
-  if (h2 !== walk.h2) return h2 >>> 0 > walk.h2 >>> 0;
+  if (h1 !== state.h1) return h1 >>> 0 > state.h1 >>> 0;
+  if (h2 !== state.h2) return h2 >>> 0 > state.h2 >>> 0;
   const { bytes } = segment;
   const before = newRecordBounds();
-  decodeRecord(bytes, walk.before, segment.recordsEnd, before);
+  decodeRecord(bytes, state.before, segment.recordsEnd, before);
   return bytes.compare(bytes, before.keyStart, before.valueStart, keyStart, keyEnd) > 0;
 }
 
-function checkIndexEnd(segment: Segment, walk: Walk): void {
+function checkIndexEnd(segment: Segment, state: VerifyState): void {
   const { header } = segment;
-  if (walk.at !== segment.recordsEnd) {
-    throw corrupt(`the index reaches offset ${walk.at}, the records ${segment.recordsEnd}`);
+  if (state.at !== segment.recordsEnd) {
+    throw corruptAt('the index reaches offset %d, the records %d', state.at, segment.recordsEnd);
   }
-  if (walk.nextOverflowLine !== header.buckets + header.overflowLines) {
+  if (state.nextOverflowLine !== header.buckets + header.overflowLines) {
     throw corrupt(`it has overflow lines that no bucket uses`);
   }
 }
 
-function checkTotals(segment: Segment, walk: Walk): void {
+function checkTotals(segment: Segment, state: VerifyState): void {
   const { bytes, header } = segment;
-  if (bytes.subarray(walk.at, header.footerOffset).some((byte) => byte !== 0)) {
-    throw corrupt('the filling bytes behind the records are not zero');
+  if (bytes.subarray(state.at, header.footerOffset).some((byte) => byte !== 0)) {
+    throw corrupt('the padding after the records is not zero');
   }
   const isCounted =
-    walk.records === header.records &&
-    walk.keyBytes === header.keyBytes &&
-    walk.valueBytes === header.valueBytes;
+    state.records === header.records &&
+    state.keyBytes === header.keyBytes &&
+    state.valueBytes === header.valueBytes;
   if (!isCounted)
-    throw corrupt(`it holds ${walk.records} records, or other byte counts than it says`);
-  if (!walk.digest.toBytes().equals(header.digest)) {
+    throw corruptAt('it holds %d records, or other byte counts than it says', state.records);
+  if (!state.digest.toBytes().equals(header.digest)) {
     throw corrupt('its records do not have the digest in its header');
   }
 }

@@ -1,16 +1,16 @@
-// Several segments of one keyspace as one sorted sequence of keys.
+// Reads several segments of one keyspace as one sorted sequence of keys.
 //
-// All segments of a keyspace are sorted alike, by (h1, h2, key), so one pass over them side by side
-// meets every key once, with all the segments that have it:
+// All segments of a keyspace are sorted by (h1, h2, key), so one merge pass over them visits every
+// key once, with all the segments that have it:
 //
 //     newest   . b . d        nextKey  ->  a: [base]   b: [newest, older]   c: [older]   d: [newest]
 //     older    . b c .
 //     base     a . . .
 //
-// Keys are hashed again on the way (38 ns each), since a segment keeps no hashes. The smallest key is
-// found by looking at all segments: there are a handful.
+// Keys are hashed again on the way (38 ns each), because a segment stores no hashes. The smallest
+// key is found by a linear search over the segments, of which there are few.
 //
-// Hot loop: plain functions over numbers; the cursors are made once.
+// Hot loop: plain functions over numbers; the cursors are allocated once.
 
 import { hashKeyAt, lastHash2 } from './hash.ts';
 import { boundsOf } from './reader.ts';
@@ -18,26 +18,26 @@ import type { Segment } from './reader.ts';
 import { newRecordBounds } from './record.ts';
 import type { RecordBounds } from './record.ts';
 
-/** Where a walk stands in one segment. Read only for callers. */
+/** The position in one segment. Read-only for callers. */
 interface Cursor {
   readonly segment: Segment;
-  /** Offset of the record; the end of the records when there is none left. */
+  /** Offset of the current record; -1 after the last. */
   offset: number;
-  /** Of that record. */
+  /** Bounds of that record. */
   readonly bounds: RecordBounds;
   h1: number;
   h2: number;
-  /** Whether this segment has the walk's present key. */
+  /** Whether this segment has the current key. */
   isAtKey: boolean;
 }
 
 export interface Walk {
   readonly cursors: readonly Cursor[];
-  /** The first of the cursors that have the present key; valid after `nextKey` returned true. */
+  /** The first of the cursors that are at the current key; valid after `nextKey` returned true. */
   first: Cursor | undefined;
 }
 
-/** Before the first key. The cursors are in the order of `segments`. */
+/** Starts before the first key. The cursors are in the order of `segments`. */
 export function newWalk(segments: readonly Segment[]): Walk {
   const cursors = segments.map((segment): Cursor => {
     const bounds = newRecordBounds();
@@ -47,7 +47,10 @@ export function newWalk(segments: readonly Segment[]): Walk {
   return { cursors, first: undefined };
 }
 
-/** Moves on to the next key; false after the last. Throws CORRUPT where records cannot be decoded. */
+/**
+ * Advances to the next key; returns false after the last. Throws CORRUPT if a record cannot be
+ * decoded.
+ */
 export function nextKey(walk: Walk): boolean {
   const { cursors } = walk;
   let least: Cursor | undefined;
@@ -61,7 +64,7 @@ export function nextKey(walk: Walk): boolean {
   walk.first = least;
   if (least === undefined) return false;
   least.isAtKey = true;
-  // What was compared with a larger key before the least one was found.
+  // Cursors that were compared with a larger key before the smallest was found.
   for (const cursor of cursors) {
     if (cursor === least) return true;
     cursor.isAtKey = false;
@@ -69,7 +72,7 @@ export function nextKey(walk: Walk): boolean {
   return true;
 }
 
-/** To the next record of its segment; at the end the offset is -1. */
+/** Moves to the next record of the segment; the offset is -1 after the last. */
 function advance(cursor: Cursor): void {
   const { bounds, segment } = cursor;
   const at = bounds.end;

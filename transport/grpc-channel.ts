@@ -1,9 +1,9 @@
 // The options of every gRPC channel and server of Stele, and unary calls as promises.
 //
-// grpc-js by default shares one connection between identical channels, has no deadline, no
-// keepalive, and backs off for up to two minutes; each of those is set right here.
+// By default, grpc-js shares one connection between identical channels, has no deadline and no
+// keepalive, and backs off for up to two minutes. All of these are set here.
 
-import { Metadata } from '@grpc/grpc-js';
+import { Metadata, logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import type {
   CallOptions as GrpcCallOptions,
   ChannelCredentials,
@@ -12,13 +12,17 @@ import type {
   ClientUnaryCall,
 } from '@grpc/grpc-js';
 import type { ServiceError } from '@grpc/grpc-js';
+import type { SecureContext } from 'node:tls';
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { SteleError } from '../base/errors.ts';
 import { GRPC_MESSAGE_BYTES_MAX, GRPC_REQUEST_BYTES_MAX } from '../base/limits.ts';
 import { steleErrorFromGrpc } from './grpc-errors.ts';
 import { WatchedCredentials } from './grpc-dial.ts';
 import type { CallOptions } from '../proto/ports.ts';
-import './grpc-logging.ts';
+
+// grpc-js writes lines of its own to stderr, where Stele writes JSON or one sentence for a person.
+// The same failures also reach us as errors. GRPC_VERBOSITY enables the lines again.
+if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
 
 const KEEPALIVE_MS = 1000;
 const RECONNECT_MS_MAX = 1000;
@@ -35,7 +39,7 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,
   'grpc.enable_retries': 0,
   'grpc.enable_http_proxy': 0,
-  // It costs something for each call, and nobody looks at it.
+  // It has a cost per call, and nobody uses it.
   'grpc.enable_channelz': 0,
   'grpc-node.flow_control_window': 4 * 1024 * 1024,
 };
@@ -43,17 +47,24 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
 export const SERVER_OPTIONS: ChannelOptions = {
   'grpc.max_receive_message_length': GRPC_REQUEST_BYTES_MAX,
   'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,
-  // Node.js reads no more from a connection whose peer broke HTTP/2's rules, and so does not learn that it has
-  // closed: the missing answer to a ping is what ends the session (25 KB) of a client that is gone.
+  // Node.js stops reading from a connection whose peer broke the rules of HTTP/2, so it does not
+  // notice the close. A ping without an answer then ends the session (25 KB) of the lost client.
   'grpc.keepalive_time_ms': 2000,
   'grpc.keepalive_timeout_ms': 3000,
   'grpc.max_concurrent_streams': 1000,
-  // Megabytes that a connection may hold before it gets no further stream; without a number there is no limit.
+  // Megabytes that a connection may hold before it gets no further stream; unlimited by default.
   'grpc-node.max_session_memory': 96,
   'grpc-node.flow_control_window': 4 * 1024 * 1024,
-  // A process that takes a port must be the only one on it.
+  // A process must be the only one on its port.
   'grpc.so_reuseport': 0,
 };
+
+interface OpenOptions {
+  /** Secures the connections; without it there is no TLS. */
+  readonly tls?: SecureContext;
+  readonly dialMs?: number;
+  readonly channel?: ChannelOptions;
+}
 
 /** A client on a channel of its own; `close` leaves nothing of it open (grpc-dial.ts). */
 export function openClient<Opened extends Client>(
@@ -63,14 +74,15 @@ export function openClient<Opened extends Client>(
     options: ChannelOptions,
   ) => Opened,
   address: string,
+  { tls, dialMs, channel }: OpenOptions = {},
 ): Opened {
-  const credentials = new WatchedCredentials();
-  const client = new ClientOf(address, credentials, CHANNEL_OPTIONS);
+  const credentials = new WatchedCredentials(dialMs, tls);
+  const client = new ClientOf(address, credentials, { ...CHANNEL_OPTIONS, ...channel });
   const close = client.close.bind(client);
   client.close = () => {
     credentials.close();
-    // A channel that is closed before the turn in which it hears of its address makes a subchannel afterwards,
-    // and keeps it, with a timer, for ever.
+    // A channel that is closed before the event-loop tick in which its address is resolved creates
+    // a subchannel afterwards, and keeps it, with a timer, for ever.
     setImmediate(() => setImmediate(close));
   };
   return client;
@@ -84,26 +96,35 @@ export type UnaryMethod<Request, Response> = (
   callback: (error: ServiceError | null, response: Response) => void,
 ) => ClientUnaryCall;
 
-/** Metadata of a call: who makes it, `user@host`, for the record of who did what. Nobody checks it. */
+/** Metadata key for the caller, `user@host`. It records who did what and is not verified. */
 export const USER_KEY = 'stele-user';
+/**
+ * Metadata key of a call that one master passes on to another: the door and the address where it
+ * first came in.
+ */
+export const FORWARDED_KEY = 'stele-forwarded-for';
 
 /**
- * One unary call as a promise. `method` must be bound to its client; `peer` names the other side in
- * errors. Rejects with a SteleError: DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE, or what the peer said.
+ * Makes one unary call. `method` must be bound to its client; `peer` names the other side in
+ * errors. Rejects with a SteleError: DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE, or the peer's own
+ * error.
  */
 export function callUnary<Request, Response>(
   method: UnaryMethod<Request, Response>,
   request: Request,
   peer: string,
-  options: CallOptions & { readonly user?: string },
+  options: CallOptions & { readonly user?: string; readonly forwardedFor?: string },
 ): Promise<Response> {
-  const { signal, deadlineMs, user } = options;
+  const { signal, deadlineMs, forwardedFor, user } = options;
   if (signal?.aborted === true) {
     return Promise.reject(new SteleError('CANCELLED', `The call to ${peer} was cancelled.`));
   }
   const metadata = new Metadata();
   // Header values are printable ASCII.
   if (user !== undefined) metadata.set(USER_KEY, user.replace(/[^ -~]/g, '?'));
+  if (forwardedFor !== undefined) {
+    metadata.set(FORWARDED_KEY, forwardedFor.replace(/[^ -~]/g, '?'));
+  }
   return new Promise((resolve, reject) => {
     const call = method(
       request,

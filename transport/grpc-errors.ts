@@ -1,15 +1,15 @@
-// SteleError over gRPC: the code travels in trailing metadata (`stele-code`), the sentence in the
-// status details, and ERROR_TABLE gives the gRPC status for programs that know no Stele codes.
+// SteleError over gRPC: the code travels in trailing metadata (`stele-code`), the message in the
+// status details. ERROR_TABLE gives the gRPC status for programs that do not know Stele's codes.
 
 import { Metadata, status } from '@grpc/grpc-js';
-import type { ServiceError, StatusObject } from '@grpc/grpc-js';
+import type { ServerUnaryCall, ServiceError, StatusObject, handleUnaryCall } from '@grpc/grpc-js';
 import { ERROR_TABLE, SteleError, isErrorCode, toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 
-/** Trailing metadata of an error that Stele made itself. */
+/** Trailing metadata key for the code of a SteleError. */
 export const STELE_CODE_KEY = 'stele-code';
 
-/** What a gRPC handler hands to its callback, or destroys its stream with. */
+/** Converts an error to the form that a gRPC handler passes to its callback or stream. */
 export function toGrpcError(thrown: unknown): Error & StatusObject {
   const error = toSteleError(thrown);
   const metadata = new Metadata();
@@ -23,8 +23,29 @@ export function toGrpcError(thrown: unknown): Error & StatusObject {
 }
 
 /**
- * What a failed call means. `peer` (an address or a name) goes into the sentence when the failure
- * is the connection's and not the peer's answer.
+ * The handler of a unary call. A rejection of `answer` becomes a gRPC status with Stele's code.
+ * `signal` aborts when the caller goes away or its deadline passes.
+ */
+export function unaryHandler<Request, Response>(
+  answer: (
+    request: Request,
+    signal: AbortSignal,
+    call: ServerUnaryCall<Request, Response>,
+  ) => Promise<Response>,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    const gone = new AbortController();
+    call.on('cancelled', () => gone.abort());
+    answer(call.request, gone.signal, call).then(
+      (response) => callback(null, response),
+      (thrown: unknown) => callback(toGrpcError(thrown)),
+    );
+  };
+}
+
+/**
+ * Converts the error of a failed call. `peer` (an address or a name) appears in the message if the
+ * connection failed; an error that the peer reported keeps its own message.
  */
 export function steleErrorFromGrpc(thrown: unknown, peer: string): SteleError {
   if (!isServiceError(thrown)) return toSteleError(thrown);
@@ -46,13 +67,17 @@ const CODE_OF_STATUS: ReadonlyMap<number, ErrorCode> = new Map([
 ]);
 
 function sentenceFor(error: ServiceError, code: ErrorCode, peer: string): string {
-  if (code === 'UNAVAILABLE') return `Nothing answers at ${peer} (${reasonOf(error.details)}).`;
+  if (code === 'UNAVAILABLE')
+    return `Nothing answers at ${peer} (${connectionReason(error.details)}).`;
   if (code === 'DEADLINE_EXCEEDED') return `${peer} did not answer in time.`;
   return `${peer}: ${error.details}`;
 }
 
-/** grpc-js wraps the system's error in sentences of its own: "No connection established. Last error: ...". */
-function reasonOf(details: string): string {
+/**
+ * Extracts the system's error from a message of grpc-js: "No connection established. Last error:
+ * ...".
+ */
+export function connectionReason(details: string): string {
   return details
     .replace(/^No connection established[.] Last error: (?:Error: )?/, '')
     .replace(/[. ]*Resolution note: *[.]?$/, '')

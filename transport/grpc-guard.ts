@@ -1,10 +1,10 @@
-// What grpc-js leaves unbounded in a server: the number of connections, what a message makes when it is decoded,
-// and the answers that a client does not read.
+// Limits that grpc-js lacks in a server: the number of connections, the objects that decoding a
+// message creates, and responses that a client does not read.
 //
-//   decode   the fields of a message are counted before it is decoded: 16 MiB of empty keys would be 8 million
-//            Buffers. What cannot be decoded is INVALID_ARGUMENT with Stele's code, not INTERNAL.
-//   send     what a client has not taken is part of the process's byte budget; a connection that holds some and
-//            takes nothing for half a minute is cut off. A client that reads, however slowly, is not.
+//   decode   the fields of a message are counted before it is decoded: 16 MiB of empty keys would be
+//            8 million Buffers. A malformed message is INVALID_ARGUMENT with Stele's code, not INTERNAL.
+//   send     unread responses count towards the process's byte budget. A connection with unread responses
+//            that reads nothing for half a minute is closed; one that reads slowly is not.
 
 import type { Http2Server, ServerHttp2Session } from 'node:http2';
 import { ServerInterceptingCall, ServerListenerBuilder } from '@grpc/grpc-js';
@@ -15,15 +15,15 @@ import { SteleError, toSteleError } from '../base/errors.ts';
 import { LOOKUP_KEYS_MAX } from '../base/limits.ts';
 import { toGrpcError } from './grpc-errors.ts';
 
-/** Fields of one message: the keys of a lookup and what else it has; of any other message. */
+/** Fields of one message: the keys of a lookup and its other fields. Applies to every message. */
 const LOOKUP_FIELDS_MAX = LOOKUP_KEYS_MAX + 16;
 const FIELDS_MAX = 500_000;
-/** With the sweep, a client that takes nothing is cut off within 30 s. */
+/** Together with the sweep interval, a stalled client is disconnected within 30 s. */
 export const STALLED_MS_MAX = 28_000;
-/** Pings move bytes, too: a client takes something where it is more than this from one look to the next. */
+/** Pings move bytes, too. A client reads if more than this moved between two sweeps. */
 const TAKEN_BYTES_MIN = 1024;
 
-/** Stands in for a message that must not, or cannot, be decoded. */
+/** Replaces a message that must not, or cannot, be decoded. */
 class Refused {
   readonly error: SteleError;
   constructor(error: SteleError) {
@@ -31,10 +31,10 @@ class Refused {
   }
 }
 
-/** Set by the serializer of the message that is being sent, right before grpc-js writes it. */
+/** Set by the serializer of a message, right before grpc-js writes it. */
 let serializedBytes = 0;
 
-/** The same service, its messages checked before they are decoded and measured when they are encoded. */
+/** The same service, with messages checked before decoding and measured when encoded. */
 export function guarded<Definition extends ServiceDefinition>(definition: Definition): Definition {
   const methods = Object.entries(definition).map(([name, method]) => {
     const fieldsMax = method.path.endsWith('/Lookup') ? LOOKUP_FIELDS_MAX : FIELDS_MAX;
@@ -64,16 +64,16 @@ export function guarded<Definition extends ServiceDefinition>(definition: Defini
 function refusalOf(thrown: unknown): SteleError {
   if (thrown instanceof SteleError) return thrown;
   const { message } = toSteleError(thrown);
-  // Generated code speaks of its own language.
+  // The error text of generated code is not for users.
   const text = /M(?:AX|IN)_SAFE_INTEGER/.test(message)
     ? `A number in the request is out of range; the largest is ${Number.MAX_SAFE_INTEGER} (2^53 - 1).`
     : `The request cannot be decoded: ${message}.`;
   return new SteleError('INVALID_ARGUMENT', text, { cause: thrown });
 }
 
-/** Throws BATCH_TOO_LARGE for a message of more fields than `max`, repeated ones counted each. */
+/** Throws BATCH_TOO_LARGE if a message has more than `max` fields. Repeated fields count each. */
 export function checkFields(bytes: Uint8Array, max: number): void {
-  // A field has two bytes at least.
+  // A field has at least two bytes.
   if (bytes.length <= 2 * max) return;
   let at = 0;
   for (let count = 1; at < bytes.length; count++) {
@@ -100,7 +100,7 @@ export function checkFields(bytes: Uint8Array, max: number): void {
       case 5:
         at += 4;
         break;
-      // What is no message the decoder refuses.
+      // The decoder rejects malformed messages.
       default:
         return;
     }
@@ -119,24 +119,24 @@ function varint(bytes: Uint8Array, start: number, end: number): number {
   return value;
 }
 
-/** The connections of one server, and what each has not taken. */
+/** The connections of one server, with the unread bytes of each. */
 export class GrpcConnections {
   readonly #connections = new Map<string, Connection>();
   readonly #stalledMsMax: number;
 
-  /** Connections that take nothing for `stalledMsMax` of what they asked for are cut off. */
+  /** Disconnects clients that read nothing of their responses for `stalledMsMax`. */
   constructor(stalledMsMax: number) {
     this.#stalledMsMax = stalledMsMax;
   }
 
-  /** To be given to the server. */
+  /** Pass it to the server's constructor. */
   readonly interceptor: ServerInterceptor = (_method, call) => {
     const { remoteAddress, remotePort } = call.getConnectionInfo();
     const connection = this.#connections.get(`${remoteAddress}:${remotePort}`);
     return new GuardedCall(call, connection);
   };
 
-  /** Follows the connections that `server` accepts. */
+  /** Tracks the connections that `server` accepts. */
   watch(server: Http2Server): void {
     server.on('session', (session: ServerHttp2Session) => {
       const { remoteAddress, remotePort } = session.socket;
@@ -146,7 +146,7 @@ export class GrpcConnections {
     });
   }
 
-  /** Called now and then: cuts off connections whose client holds bytes here and takes none of them. */
+  /** Call it periodically: disconnects clients that hold unread bytes and read none of them. */
   sweep(): void {
     const nowMs = monotonicNowMs();
     for (const connection of this.#connections.values()) {
@@ -156,7 +156,7 @@ export class GrpcConnections {
 }
 
 class Connection {
-  /** Bytes of messages that the client has not taken. */
+  /** Bytes of messages that the client has not read. */
   heldBytes = 0;
   readonly #session: ServerHttp2Session;
   #writtenBytes = 0;
@@ -179,7 +179,7 @@ type NextCall = Parameters<ServerInterceptor>[1];
 
 class GuardedCall extends ServerInterceptingCall {
   readonly #connection: Connection | undefined;
-  /** Of the messages that have not been taken; given back as they are, or when the call is over. */
+  /** Reservations for unread messages. Released as they are read, or when the call ends. */
   readonly #held = new Set<() => void>();
 
   constructor(next: NextCall, connection: Connection | undefined) {
@@ -191,7 +191,7 @@ class GuardedCall extends ServerInterceptingCall {
             else pass(message);
           })
           .withOnCancel(() => {
-            for (const giveBack of this.#held) giveBack();
+            for (const release of this.#held) release();
           })
           .build();
         begin(listener);
@@ -211,12 +211,12 @@ class GuardedCall extends ServerInterceptingCall {
   }
 
   #hold(byteCount: number): () => void {
-    const giveBack = clientBytes.take(byteCount);
+    const release = clientBytes.reserve(byteCount);
     const connection = this.#connection;
     if (connection !== undefined) connection.heldBytes += byteCount;
     const taken = (): void => {
       if (!this.#held.delete(taken)) return;
-      giveBack();
+      release();
       if (connection !== undefined) connection.heldBytes -= byteCount;
     };
     this.#held.add(taken);

@@ -1,8 +1,9 @@
-// A DatanodeLink between processes: orders by gRPC; lookups (lookup-channel.ts) and segments (segment-fetch.ts) over
-// connections of their own to the HTTP port.
+// A DatanodeLink between processes: orders over gRPC; lookups (lookup-channel.ts) and segments
+// (segment-fetch.ts) over separate connections to the HTTP port.
 
 import { connectivityState } from '@grpc/grpc-js';
 import { linkAbort } from '../base/abort.ts';
+import { hostAndPort } from '../base/address.ts';
 import { callUnary, openClient } from './grpc-channel.ts';
 import type { UnaryMethod } from './grpc-channel.ts';
 import { ViewSendingClient } from '../proto/encoded-view.ts';
@@ -20,8 +21,6 @@ import type {
   HeartbeatResponse,
   ListHoldingsRequest,
   ListHoldingsResponse,
-  ListSlotKeysRequest,
-  ListSlotKeysResponse,
   MeasureDeltasRequest,
   MeasureDeltasResponse,
   MergeSegmentsRequest,
@@ -44,12 +43,6 @@ import type {
 import { SegmentFetches } from './segment-fetch.ts';
 import type { SegmentWish } from '../proto/segment-transfer.ts';
 
-/** `host:port` of an address's gRPC side, with brackets around IPv6. */
-function grpcAddress(address: { readonly host: string; readonly grpcPort: number }): string {
-  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
-  return `${host}:${address.grpcPort}`;
-}
-
 export class GrpcLinkFactory implements LinkFactory {
   connect(target: LinkTarget): DatanodeLink {
     return new GrpcDatanodeLink(target);
@@ -64,7 +57,7 @@ class GrpcDatanodeLink implements DatanodeLink {
   readonly #closing = new AbortController();
 
   constructor(target: LinkTarget) {
-    const address = grpcAddress(target.address);
+    const address = hostAndPort(target.address.host, target.address.grpcPort);
     this.#peer = `datanode ${target.nodeId} at ${address}`;
     this.#client = openClient(ViewSendingClient, address);
     this.#fetches = new SegmentFetches(target);
@@ -101,10 +94,6 @@ class GrpcDatanodeLink implements DatanodeLink {
 
   scanKeys(request: ScanKeysRequest, options: CallOptions): Promise<ScanKeysResponse> {
     return this.#call(this.#client.scanKeys.bind(this.#client), request, options);
-  }
-
-  listSlotKeys(request: ListSlotKeysRequest, options: CallOptions): Promise<ListSlotKeysResponse> {
-    return this.#call(this.#client.listSlotKeys.bind(this.#client), request, options);
   }
 
   measureDeltas(
@@ -146,7 +135,10 @@ class GrpcDatanodeLink implements DatanodeLink {
     watch(false);
   }
 
-  /** grpc-js lets calls in flight run to their deadlines when a client is closed: they are cancelled here. */
+  /**
+   * grpc-js lets calls in flight run to their deadlines when a client closes, so they are cancelled
+   * here.
+   */
   async #call<Request, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,

@@ -1,8 +1,8 @@
-// gRPC server reflection (v1 and v1alpha), which tools like grpcurl ask what there is.
+// gRPC server reflection (v1 and v1alpha), used by tools such as grpcurl.
 //
-// Hardly anybody asks, and to read the descriptors takes a third of the processor time that a datanode needs to
-// start. So the methods are there from the beginning, with messages as bytes, and @grpc/reflection is loaded and
-// made at the first call.
+// Reading the descriptors takes a third of the CPU time of a datanode's start, and reflection is
+// hardly ever used. So the methods are registered with messages as bytes, and @grpc/reflection is
+// loaded at the first call.
 
 import type { Server, ServerDuplexStream, ServiceDefinition } from '@grpc/grpc-js';
 import { existsSync, readFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ const SERVICES = [
 
 type RawStream = ServerDuplexStream<Buffer, Buffer>;
 
-/** What a service of @grpc/reflection needs of a call. */
+/** The part of a call that a service of @grpc/reflection uses. */
 interface MessageStream {
   on(event: 'data' | 'end', listener: (message: unknown) => void): void;
   write(message: unknown): void;
@@ -32,7 +32,10 @@ interface Reflection {
 
 const asTheyAre = (bytes: Buffer): Buffer => bytes;
 
-/** Adds both services to a server that does not listen yet. They tell of `services`, and of health. */
+/**
+ * Adds both services to a server that does not listen yet. They describe `services` and health
+ * checking.
+ */
 export function addReflection(server: Server, services: readonly string[]): void {
   let loaded: Promise<ReadonlyMap<string, Reflection>> | undefined;
   for (const service of SERVICES) {
@@ -97,7 +100,7 @@ function decoded(
   listener(request);
 }
 
-/** By the path of the method. */
+/** Handlers by method path. */
 async function loadReflection(
   services: readonly string[],
 ): Promise<ReadonlyMap<string, Reflection>> {

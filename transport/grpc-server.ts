@@ -1,19 +1,20 @@
-// A gRPC server with Stele's options: bind with a sentence for a port in use, bounds (grpc-guard.ts), health,
-// reflection, and a close that ends within a deadline.
+// A gRPC server with Stele's options: a clear error for a port in use, limits (grpc-guard.ts),
+// health, reflection, and a close with a deadline.
 
 import type { Http2Server } from 'node:http2';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
-import { HealthImplementation } from 'grpc-health-check';
-import { SteleError } from '../base/errors.ts';
+import { hostAndPort } from '../base/address.ts';
+import { toSteleError } from '../base/errors.ts';
 import { CONNECTIONS_MAX_DEFAULT } from '../base/limits.ts';
 import { SERVER_OPTIONS } from './grpc-channel.ts';
 import { GrpcConnections, STALLED_MS_MAX, guarded } from './grpc-guard.ts';
+import { GrpcHealth } from './grpc-health.ts';
+import type { ServiceHealth } from './grpc-health.ts';
 import { addReflection } from './grpc-reflection.ts';
+import { checkPortFree } from './listen.ts';
 
-export type ServiceHealth = 'SERVING' | 'NOT_SERVING';
-
-/** Whom grpc.health.v1 says to be ready beside the services: the server as a whole, under either name. */
+/** Service names that stand for the server as a whole in grpc.health.v1. */
 const WHOLE = ['', 'readiness'];
 const SWEEP_MS = 2000;
 
@@ -23,13 +24,13 @@ export class GrpcServer {
   readonly #connectionsMax: number;
   readonly #sweepMs: number;
   readonly #services: string[] = [];
-  readonly #health = new HealthImplementation({ liveness: 'SERVING' });
+  readonly #health = new GrpcHealth();
   #readiness: ServiceHealth = 'NOT_SERVING';
   #sweeper: NodeJS.Timeout | undefined;
 
   /**
-   * Connections above `connectionsMax` are closed as they come, and those whose client takes nothing of its
-   * answers for `stalledMsMax`.
+   * Closes connections above `connectionsMax` on arrival, and those whose client reads none of its
+   * responses for `stalledMsMax`.
    */
   constructor(connectionsMax = CONNECTIONS_MAX_DEFAULT, stalledMsMax = STALLED_MS_MAX) {
     this.#connectionsMax = connectionsMax;
@@ -39,12 +40,12 @@ export class GrpcServer {
       ...SERVER_OPTIONS,
       interceptors: [this.#connections.interceptor],
     });
-    this.#health.addToServer(this.#server);
+    this.#health.addTo(this.#server);
     addReflection(this.#server, this.#services);
     this.setReadiness('NOT_SERVING');
   }
 
-  /** Adds a service; before `listen`. */
+  /** Adds a service. Must be called before `listen`. */
   addService<Implementation extends UntypedServiceImplementation>(
     definition: ServiceDefinition<Implementation>,
     implementation: Implementation,
@@ -55,26 +56,46 @@ export class GrpcServer {
     this.setReadiness(this.#readiness);
   }
 
-  /** What `grpc.health.v1.Health` says of the server (`` and `readiness`) and of each of its services. */
+  /**
+   * Sets the status in `grpc.health.v1.Health` of the server (`` and `readiness`) and of each
+   * service.
+   */
   setReadiness(health: ServiceHealth): void {
     this.#readiness = health;
     for (const name of [...WHOLE, ...this.#services]) this.#health.setStatus(name, health);
   }
 
-  /** Opens the port (0: a free one) and returns it. Throws PORT_IN_USE; `flag` goes into its sentence. */
-  listen(host: string, port: number, flag: string): Promise<number> {
-    const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  /**
+   * Opens the port (0: any free one) and returns it. Throws PORT_IN_USE, whose message names
+   * `flag`.
+   */
+  async listen(host: string, port: number, flag: string): Promise<number> {
+    try {
+      const bound = await this.#bind(hostAndPort(host, port));
+      this.#watch();
+      return bound;
+    } catch (thrown) {
+      // grpc-js does not expose the system's error code, so a second attempt shows whether the port
+      // is in use.
+      await checkPortFree({ host, port, flag });
+      throw toSteleError(thrown, 'IO');
+    }
+  }
+
+  #bind(address: string): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
-        if (error !== null) return reject(bindError(error, address, flag));
-        this.#bound();
-        resolve(bound);
+        if (error === null) resolve(bound);
+        else reject(error);
       });
     });
   }
 
-  /** grpc-js gives no access to what listens, so this looks at what it keeps; without it there are no bounds. */
-  #bound(): void {
+  /**
+   * Finds the HTTP/2 server in grpc-js's private fields, as it has no accessor. Without it there
+   * are no limits.
+   */
+  #watch(): void {
     const { http2Servers } = this.#server as unknown as {
       http2Servers?: ReadonlyMap<Http2Server, unknown>;
     };
@@ -85,7 +106,7 @@ export class GrpcServer {
     this.#sweeper ??= setInterval(() => this.#connections.sweep(), this.#sweepMs).unref();
   }
 
-  /** Lets calls in flight end, at most `deadlineMs`, then cuts them. */
+  /** Waits up to `deadlineMs` for calls in flight, then aborts them. */
   async close(deadlineMs: number): Promise<void> {
     clearInterval(this.#sweeper);
     const timer = setTimeout(() => this.#server.forceShutdown(), deadlineMs);
@@ -94,15 +115,4 @@ export class GrpcServer {
     });
     clearTimeout(timer);
   }
-}
-
-function bindError(cause: Error, address: string, flag: string): SteleError {
-  if (!cause.message.includes('EADDRINUSE')) {
-    return new SteleError('IO', `Cannot listen on ${address}: ${cause.message}.`, { cause });
-  }
-  return new SteleError(
-    'PORT_IN_USE',
-    `Something already listens on ${address}; stop it, or choose another port with ${flag} (0 picks a free one).`,
-    { cause },
-  );
 }

@@ -1,66 +1,61 @@
-// A LookupChannel over one long-lived connection (lookup-connection.ts).
+// The client side of lookups over one long-lived connection to a datanode
+// (proto/lookup-protocol.ts).
 //
-// All lookups of one event-loop turn travel in one message: asking for one key costs what asking for a
-// hundred does. The connection is made at the first lookup and again after a failure; what was in flight
-// then is rejected at once, so that the caller's one retry layer can ask another replica.
+// Each batch is one message. The first batch opens the connection, and so does the next one after a
+// failure. A failure ends all batches in flight at once, so that the caller's retry layer can ask
+// another replica. A peer that owes replies and is silent for two seconds counts as failed, so no
+// batch is kept for longer than that.
 //
-//   lookup() ... lookup()     one turn      -> one request (split at 4,096 keys)
-//   reply, or several         per request   -> sinks, in order; a lookup resolves with its last key
+// States of a connection:
+//
+//     HEAD     waiting for the answer to the upgrade; requests are queued
+//     OPEN     requests are sent, replies received
+//     ENDED    final, reported once
+//
+// Hot path: input is not copied, except for a reply that spans two reads.
 
-import { SteleError } from '../base/errors.ts';
-import { monotonicNowMs } from '../base/clock.ts';
+import type { Socket } from 'node:net';
+import { monotonicNowMs, tickNowMs } from '../base/clock.ts';
+import { SteleError, toSteleError } from '../base/errors.ts';
+import { InputBuffer } from '../base/input-buffer.ts';
 import { Sweeper } from '../base/sweeper.ts';
 import {
-  LOOKUP_BATCH_KEYS_MAX,
-  LOOKUP_IN_FLIGHT_BYTES_MAX,
-  LOOKUP_IN_FLIGHT_MAX,
-  LOOKUP_REPLY_SOFT_BYTES,
-} from '../base/limits.ts';
-import { PackedWriter, readResults } from '../proto/lookup-codec.ts';
-import { LookupConnection } from './lookup-connection.ts';
-import type { LookupConnectionOwner } from './lookup-connection.ts';
-import { HEAD_BYTES, takeRequest } from '../proto/lookup-protocol.ts';
-import type {
-  CallOptions,
-  LinkTarget,
-  LookupChannel,
-  LookupSink,
-  LookupTargetRef,
-} from '../proto/ports.ts';
-import { peerOf } from './upgrade-request.ts';
-
-/** One lookup() call: its keys may be spread over several messages. */
-interface Pending {
-  readonly sink: LookupSink;
-  readonly resolve: () => void;
-  readonly reject: (error: SteleError) => void;
-  readonly deadlineAtMs: number;
-  keysLeft: number;
-  settled: boolean;
-  /** Lets go of the caller's AbortSignal. */
-  unwatch: () => void;
-}
-
-/** Keys [first, first + count) of a message are keys `keyFirst` .. of the pending lookup. */
-interface Span {
-  readonly pending: Pending;
-  readonly first: number;
-  readonly keyFirst: number;
-  readonly count: number;
-}
+  FRAME_HEAD_BYTES,
+  LENGTH_BYTES,
+  LOOKUPS_NODE_HEADER,
+  LOOKUPS_PATH,
+  LOOKUPS_PROTOCOL,
+  PackedWriter,
+  REPLY_FRAME_BYTES_MAX,
+  frameBytes,
+  readRefusal,
+  readResults,
+  takeRequest,
+} from '../proto/lookup-protocol.ts';
+import type { LinkTarget, LookupBatch, LookupChannel } from '../proto/ports.ts';
+import { dial } from './dial.ts';
+import { lentReads } from './socket-reads.ts';
+import {
+  ANSWER_BYTES_MAX,
+  CHANGED,
+  answerStatus,
+  peerOf,
+  refusedUpgrade,
+  upgradeRequest,
+} from './upgrade-request.ts';
 
 interface SentBatch {
-  readonly spans: readonly Span[];
+  readonly batch: LookupBatch;
   readonly keyCount: number;
-  readonly byteCount: number;
-  keysAnswered: number;
-  spanIndex: number;
+  answered: number;
 }
 
-const SWEEP_MS = 20;
-/** A peer that owes answers and says nothing for so long is given up. */
+const DIAL_MS_MAX = 2000;
+const HEAD_END = '\r\n\r\n';
+const SWEEP_MS = 100;
+/** Time of silence after which a peer that owes replies counts as failed. */
 const SILENCE_MS_MAX = 2000;
-/** After a connection that could not be made. */
+/** Delay after a connection attempt that failed. */
 const REDIAL_MS = 100;
 const REQUEST_BYTES_EXPECTED = 4096;
 const ID_MODULUS = 2 ** 32;
@@ -69,28 +64,19 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
   readonly #target: LinkTarget;
   readonly #peer: string;
   readonly #sent = new Map<number, SentBatch>();
-  readonly #waiting = new Set<Pending>();
-  readonly #writer = new PackedWriter(REQUEST_BYTES_EXPECTED, HEAD_BYTES);
-  readonly #targets = new Map<string, number>();
-  #targetRefs: LookupTargetRef[] = [];
-  #spans: Span[] = [];
+  readonly #writer = new PackedWriter(REQUEST_BYTES_EXPECTED, FRAME_HEAD_BYTES);
   #connection: LookupConnection | undefined;
-  /** Why none could be made, and when it was found out. */
+  /** The error and the time of the last failed attempt. */
   #failure: SteleError | undefined;
   #failedMs = 0;
-  /** Since when the peer owes answers, as it does now. */
+  /** Since when the peer has owed replies without a pause. */
   #owesSinceMs = 0;
   #nextId = 1;
-  #inFlight = 0;
-  /** Of requests that are not answered whole. */
-  #sentBytes = 0;
-  #flushScheduled = false;
   #closed = false;
-  /** One timer for all deadlines: a timer a lookup would cost more than the lookup. */
   readonly #sweeper = new Sweeper({
     intervalMs: SWEEP_MS,
     sweep: (nowMs) => this.#sweep(nowMs),
-    // The peer may have answered long ago: its silence counts from when this process reads again.
+    // The peer may have answered during the stall: its silence is counted from now on.
     onStall: (nowMs) => (this.#owesSinceMs = nowMs),
   });
 
@@ -99,54 +85,29 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
     this.#peer = peerOf(target);
   }
 
-  /**
-   * Keys sent and not answered, those included that nobody waits for any more: what a frozen peer
-   * has been sent stays counted until it answers or the connection ends, and so stays bounded.
-   */
-  get inFlight(): number {
-    return this.#inFlight;
-  }
-
   get failure(): SteleError | undefined {
     return this.#failure;
   }
 
-  lookup(
-    target: LookupTargetRef,
-    keys: readonly Uint8Array[],
-    sink: LookupSink,
-    options: CallOptions,
-  ): Promise<void> {
-    if (keys.length === 0) return Promise.resolve();
-    if (this.#closed) return Promise.reject(this.#lost('The link was closed'));
-    if (!this.#dial()) return Promise.reject(this.#failure ?? this.#lost('There is no connection'));
-    if (
-      this.#inFlight + keys.length > LOOKUP_IN_FLIGHT_MAX ||
-      this.#sentBytes > LOOKUP_IN_FLIGHT_BYTES_MAX
-    ) {
-      return Promise.reject(
-        new SteleError('OVERLOADED', `The ${this.#peer} has too many lookups in flight.`),
-      );
+  send(batch: LookupBatch): void {
+    if (this.#closed) return batch.onFailure(this.#lost('The link was closed'));
+    const connection = this.#dial();
+    if (connection === undefined) {
+      return batch.onFailure(this.#failure ?? this.#lost('There is no connection'));
     }
-    return new Promise((resolve, reject) => {
-      const pending: Pending = {
-        sink,
-        resolve,
-        reject,
-        deadlineAtMs: monotonicNowMs() + options.deadlineMs,
-        keysLeft: keys.length,
-        settled: false,
-        unwatch: () => undefined,
-      };
-      this.#waiting.add(pending);
-      this.#inFlight += keys.length;
-      this.#watchAbort(pending, options.signal);
-      this.#enqueue(pending, target, keys);
-      this.#sweeper.ensure();
-    });
+    const id = this.#nextId;
+    this.#nextId = (id + 1) % ID_MODULUS;
+    if (this.#sent.size === 0) this.#owesSinceMs = monotonicNowMs();
+    const { keys } = batch;
+    this.#sent.set(id, { batch, keyCount: keys.length, answered: 0 });
+    if (connection.send(takeRequest(this.#writer, id, keys))) this.#writer.release();
+    this.#sweeper.ensure();
   }
 
-  /** Whether lookups would go out at once. Where not, a connection is being made, or will be soon. */
+  /**
+   * Whether lookups would be sent at once. If not, starts a connection attempt, now or after the
+   * delay.
+   */
   isConnected(): boolean {
     if (!this.#closed) this.#dial();
     return this.#connection?.isOpen === true;
@@ -156,8 +117,8 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
     this.#closed = true;
     this.#connection?.close();
     this.#connection = undefined;
-    this.#fail(this.#lost('The link was closed'));
     this.#sweeper.stop();
+    this.#fail(this.#lost('The link was closed'));
   }
 
   onReply(
@@ -168,150 +129,54 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
     start: number,
     end: number,
   ): void {
-    const batch = this.#sent.get(id);
-    if (batch === undefined || first !== batch.keysAnswered) {
-      throw this.#lost('An answer came out of order');
+    const sent = this.#sent.get(id);
+    if (sent === undefined || first !== sent.answered) {
+      throw this.#lost('An answer arrived out of order');
     }
-    this.#deliver(batch, count, bytes, start, end);
-    if (batch.keysAnswered < batch.keyCount) return;
-    this.#sentBytes -= batch.byteCount;
-    this.#sent.delete(id);
+    const { batch, keyCount } = sent;
+    if (count > keyCount - first) throw this.#lost('There were more answers than requests');
+    readResults(bytes, start, end, count, (_, status, valueStart, valueEnd) => {
+      sent.answered++;
+      batch.onAnswer(status, bytes, valueStart, valueEnd);
+    });
+    if (sent.answered === keyCount) this.#sent.delete(id);
   }
 
   onEnd(error: SteleError, wasOpen: boolean): void {
     this.#connection = undefined;
-    // One that was good before is made anew at once.
+    // A connection that was open before is dialled again at once.
     const isToBeTried = wasOpen && error.code === 'UNAVAILABLE';
     this.#failure = isToBeTried ? undefined : error;
     this.#failedMs = monotonicNowMs();
     this.#fail(error);
   }
 
-  /** Whether there is a connection to send on, or one that is being made. */
-  #dial(): boolean {
-    if (this.#connection !== undefined) return true;
-    if (this.#failure !== undefined && monotonicNowMs() - this.#failedMs < REDIAL_MS) return false;
+  /**
+   * The connection to send on, possibly still connecting; undefined right after a failed attempt.
+   */
+  #dial(): LookupConnection | undefined {
+    if (this.#connection !== undefined) return this.#connection;
+    const isTooSoon = monotonicNowMs() - this.#failedMs < REDIAL_MS;
+    if (this.#failure !== undefined && isTooSoon) return undefined;
     this.#connection = new LookupConnection(this.#target, this);
-    return true;
-  }
-
-  #enqueue(pending: Pending, target: LookupTargetRef, keys: readonly Uint8Array[]): void {
-    for (let next = 0; next < keys.length;) {
-      const targetIndex = this.#targetIndex(target);
-      const first = this.#writer.count;
-      const keyFirst = next;
-      while (next < keys.length && !this.#isFull) {
-        this.#writer.addKey(targetIndex, keys[next++] ?? NONE);
-      }
-      this.#spans.push({ pending, first, keyFirst, count: next - keyFirst });
-      if (this.#isFull) this.#flush();
-    }
-    if (this.#writer.count > 0) this.#scheduleFlush();
-  }
-
-  /** Of the message at hand; never before its first key. */
-  get #isFull(): boolean {
-    return (
-      this.#writer.count >= LOOKUP_BATCH_KEYS_MAX ||
-      this.#writer.byteLength >= LOOKUP_REPLY_SOFT_BYTES
-    );
-  }
-
-  #targetIndex(target: LookupTargetRef): number {
-    const name = `${target.keyspaceUid}/${target.version}`;
-    let index = this.#targets.get(name);
-    if (index === undefined) {
-      index = this.#targetRefs.length;
-      this.#targets.set(name, index);
-      this.#targetRefs.push({ keyspaceUid: target.keyspaceUid, version: target.version });
-    }
-    return index;
-  }
-
-  #scheduleFlush(): void {
-    if (this.#flushScheduled) return;
-    this.#flushScheduled = true;
-    // After this turn's I/O callbacks: everything they ask for goes into one message.
-    setImmediate(() => {
-      this.#flushScheduled = false;
-      if (this.#writer.count > 0) this.#flush();
-    });
-  }
-
-  #flush(): void {
-    const id = this.#nextId;
-    this.#nextId = (id + 1) % ID_MODULUS;
-    const spans = this.#spans;
-    const keyCount = this.#writer.count;
-    const frame = takeRequest(this.#writer, id, this.#targetRefs);
-    this.#spans = [];
-    this.#targetRefs = [];
-    this.#targets.clear();
-    if (this.#sent.size === 0) this.#owesSinceMs = monotonicNowMs();
-    const byteCount = frame.length;
-    this.#sentBytes += byteCount;
-    this.#sent.set(id, { spans, keyCount, byteCount, keysAnswered: 0, spanIndex: 0 });
-    // In-flight keys are bounded in lookup(), so what a slow peer leaves unsent is bounded too.
-    if (this.#connection?.send(frame) === true) this.#writer.giveBack();
-  }
-
-  #deliver(batch: SentBatch, count: number, bytes: Buffer, from: number, to: number): void {
-    readResults(bytes, from, to, count, (_, status, start, end) => {
-      const keyNumber = batch.keysAnswered++;
-      let span = batch.spans[batch.spanIndex];
-      while (span !== undefined && keyNumber >= span.first + span.count) {
-        span = batch.spans[++batch.spanIndex];
-      }
-      if (span === undefined) throw this.#lost('More answers than questions');
-      const { pending } = span;
-      this.#inFlight--;
-      if (pending.settled) return;
-      pending.sink(span.keyFirst + keyNumber - span.first, status, bytes, start, end);
-      if (--pending.keysLeft === 0) this.#settle(pending, undefined);
-    });
-  }
-
-  #settle(pending: Pending, error: SteleError | undefined): void {
-    if (pending.settled) return;
-    pending.settled = true;
-    this.#waiting.delete(pending);
-    pending.unwatch();
-    if (error === undefined) pending.resolve();
-    else pending.reject(error);
-  }
-
-  #watchAbort(pending: Pending, signal: AbortSignal | undefined): void {
-    if (signal === undefined) return;
-    const cancelled = (): void => {
-      this.#settle(pending, new SteleError('CANCELLED', 'The lookup was cancelled.'));
-    };
-    if (signal.aborted) return cancelled();
-    signal.addEventListener('abort', cancelled, { once: true });
-    pending.unwatch = () => signal.removeEventListener('abort', cancelled);
+    return this.#connection;
   }
 
   #sweep(nowMs: number): boolean {
-    for (const pending of this.#waiting) {
-      if (pending.deadlineAtMs > nowMs) continue;
-      const text = `The ${this.#peer} did not answer in time.`;
-      this.#settle(pending, new SteleError('DEADLINE_EXCEEDED', text));
-    }
+    if (this.#sent.size === 0) return false;
     const heardMs = Math.max(this.#owesSinceMs, this.#connection?.heardMs ?? 0);
-    if (this.#sent.size > 0 && nowMs - heardMs > SILENCE_MS_MAX) {
-      this.#connection?.giveUp(`has said nothing for ${SILENCE_MS_MAX} ms`);
+    if (nowMs - heardMs > SILENCE_MS_MAX) {
+      this.#connection?.giveUp(`has sent nothing for ${SILENCE_MS_MAX} ms`);
     }
-    return this.#waiting.size > 0 || this.#sent.size > 0;
+    return this.#sent.size > 0;
   }
 
   #fail(error: SteleError): void {
+    const sent = [...this.#sent.values()];
     this.#sent.clear();
-    this.#inFlight = 0;
-    this.#sentBytes = 0;
-    this.#spans = [];
-    this.#targetRefs = [];
-    this.#targets.clear();
-    if (this.#writer.count > 0) this.#writer.take();
-    for (const pending of this.#waiting) this.#settle(pending, error);
+    for (const { answered, batch, keyCount } of sent) {
+      if (answered < keyCount) batch.onFailure(error);
+    }
   }
 
   #lost(reason: string): SteleError {
@@ -319,4 +184,145 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
   }
 }
 
-const NONE = new Uint8Array(0);
+/** Receives the events of a connection. */
+interface LookupConnectionOwner {
+  /**
+   * Handles entries of `count` keys of request `id`, from key number `first`, in bytes[start, end).
+   * The bytes are overwritten later.
+   */
+  onReply(
+    id: number,
+    first: number,
+    count: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void;
+  /** Called once at the end, with a refusal (WRONG_NODE ...) or UNAVAILABLE; not after `close`. */
+  onEnd(error: SteleError, wasOpen: boolean): void;
+}
+
+class LookupConnection {
+  readonly #peer: string;
+  readonly #owner: LookupConnectionOwner;
+  readonly #socket: Socket;
+  readonly #input = new InputBuffer();
+  readonly #dialing: NodeJS.Timeout;
+  #waiting: Buffer[] = [];
+  #isOpen = false;
+  #isEnded = false;
+  #heardMs = 0;
+
+  constructor(target: LinkTarget, owner: LookupConnectionOwner) {
+    const { host, httpPort } = target.address;
+    this.#peer = peerOf(target);
+    this.#owner = owner;
+    const onread = lentReads((bytes, byteCount) => this.#onData(bytes, byteCount));
+    this.#socket = dial(host, httpPort, onread);
+    this.#dialing = setTimeout(() => {
+      this.#fail(`did not answer within ${DIAL_MS_MAX} ms`);
+    }, DIAL_MS_MAX);
+    this.#socket.on('error', (thrown) => {
+      this.#fail(`cannot be reached: ${toSteleError(thrown).message}`);
+    });
+    this.#socket.on('end', () => this.#fail('closed the connection'));
+    this.#socket.on('close', () => this.#fail('closed the connection unexpectedly'));
+    const meant = `${LOOKUPS_NODE_HEADER}: ${target.nodeId}\r\n`;
+    this.#socket.write(upgradeRequest(target, LOOKUPS_PATH, LOOKUPS_PROTOCOL, meant));
+  }
+
+  /** Whether requests are sent at once. */
+  get isOpen(): boolean {
+    return this.#isOpen && !this.#isEnded;
+  }
+
+  /** Time of the last received bytes; 0: never. */
+  get heardMs(): number {
+    return this.#heardMs;
+  }
+
+  /** Sends a frame. Returns whether the system has taken it, so that its memory may be reused. */
+  send(frame: Buffer): boolean {
+    if (!this.#isOpen) {
+      this.#waiting.push(frame);
+      return false;
+    }
+    this.#socket.write(frame);
+    return this.#socket.writableLength === 0;
+  }
+
+  /**
+   * Ends the connection with UNAVAILABLE. `what`: what the peer did or did not do, as a verb
+   * phrase.
+   */
+  giveUp(what: string): void {
+    this.#fail(what);
+  }
+
+  close(): void {
+    this.#isEnded = true;
+    clearTimeout(this.#dialing);
+    this.#waiting = [];
+    this.#socket.destroy();
+  }
+
+  #fail(what: string): void {
+    this.#end(new SteleError('UNAVAILABLE', `The ${this.#peer} ${what}.`));
+  }
+
+  #end(error: SteleError): void {
+    if (this.#isEnded) return;
+    this.close();
+    this.#owner.onEnd(error, this.#isOpen);
+  }
+
+  #onData(bytes: Buffer, byteCount: number): void {
+    if (this.#isEnded) return;
+    this.#heardMs = tickNowMs();
+    this.#input.push(bytes, byteCount, true);
+    try {
+      if (this.#isOpen || this.#changeProtocol()) this.#readReplies();
+    } catch (thrown) {
+      this.#end(toSteleError(thrown));
+    }
+    this.#input.keep();
+  }
+
+  /** Whether the peer has switched protocols; the rest of the input is then of the new protocol. */
+  #changeProtocol(): boolean {
+    const { at, bytes, end } = this.#input;
+    const head = bytes.toString('latin1', at, Math.min(end, at + ANSWER_BYTES_MAX));
+    const headEnd = head.indexOf(HEAD_END);
+    if (headEnd < 0 && head.length < ANSWER_BYTES_MAX) return false;
+    const status = answerStatus(head);
+    if (headEnd < 0 || status !== CHANGED) {
+      this.#fail(refusedUpgrade('lookups', LOOKUPS_PROTOCOL, status));
+      return false;
+    }
+    this.#input.at += headEnd + HEAD_END.length;
+    this.#isOpen = true;
+    clearTimeout(this.#dialing);
+    for (const frame of this.#waiting) this.#socket.write(frame);
+    this.#waiting = [];
+    return true;
+  }
+
+  #readReplies(): void {
+    const input = this.#input;
+    for (;;) {
+      const byteCount = frameBytes(input, REPLY_FRAME_BYTES_MAX);
+      if (byteCount === undefined) break;
+      const { at, bytes } = input;
+      const end = at + byteCount;
+      input.at = end;
+      const id = bytes.readUInt32LE(at + LENGTH_BYTES);
+      const first = bytes.readUInt32LE(at + LENGTH_BYTES + 4);
+      const count = bytes.readUInt32LE(at + LENGTH_BYTES + 8);
+      const start = at + FRAME_HEAD_BYTES;
+      if (count === 0) throw readRefusal(bytes, start, end, `The ${this.#peer}`);
+      this.#owner.onReply(id, first, count, bytes, start, end);
+      if (this.#isEnded) return;
+    }
+    input.settle();
+  }
+}

@@ -1,19 +1,18 @@
-// Segments fetched from one datanode (segment-transfer.ts has the protocol): from the socket straight to where
-// they belong, over connections that are used again.
+// Fetches segments from one datanode (protocol: segment-transfer.ts) over reused connections, from
+// the socket directly into their memory.
 //
-//     HEAD    the answer to the change of protocol is read
-//     IDLE    nothing is asked for, and nothing may come
-//     FRAME   a wish is out, its answer is read, and not a byte of what follows it
-//     BODY    bytes go from the socket into the segment's memory
+//     HEAD    waiting for the answer to the upgrade
+//     IDLE    no request; no input is expected
+//     FRAME   a request is out; reads exactly its answer, no byte more
+//     BODY    reads bytes from the socket into the segment's memory
 //
-// Invariants: one segment at a time a connection; every fetch has a deadline, and one of a peer that sends nothing
-// ends after IDLE_MS_MAX; a connection whose fetch has failed is not used again, unless the peer has refused.
+// Invariants: a connection carries one segment at a time; every fetch has a deadline and fails
+// after IDLE_MS_MAX of silence; a connection whose fetch failed is not reused, unless the peer
+// refused it.
 
-import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
-import { READ_BYTES, resumeLater } from '../base/socket-reads.ts';
 import {
   FrameReader,
   SEGMENTS_PATH,
@@ -23,6 +22,8 @@ import {
 } from '../proto/segment-transfer.ts';
 import type { SegmentWish } from '../proto/segment-transfer.ts';
 import type { CallOptions, FetchTarget, LinkTarget } from '../proto/ports.ts';
+import { dial } from './dial.ts';
+import { READ_BYTES, resumeLater } from './socket-reads.ts';
 import {
   ANSWER_BYTES_MAX,
   CHANGED,
@@ -34,7 +35,7 @@ import {
 
 const IDLE_MS_MAX = 10_000;
 
-/** All connections to one datanode; as many as fetches are under way at a time. */
+/** The connections to one datanode, one per concurrent fetch. */
 export class SegmentFetches {
   readonly #target: LinkTarget;
   readonly #idle: FetchConnection[] = [];
@@ -46,8 +47,8 @@ export class SegmentFetches {
   }
 
   /**
-   * Resolves when `into.bytes` is full. Rejects with the peer's refusal (WRONG_NODE, NOT_FOUND ...), CORRUPT where it
-   * has another number of bytes, UNAVAILABLE, DEADLINE_EXCEEDED or CANCELLED.
+   * Resolves when `into.bytes` is full. Rejects with the peer's refusal (WRONG_NODE, NOT_FOUND
+   * ...), CORRUPT if the size differs, UNAVAILABLE, DEADLINE_EXCEEDED or CANCELLED.
    */
   async fetch(wish: SegmentWish, into: FetchTarget, options: CallOptions): Promise<void> {
     const { deadlineMs, signal } = options;
@@ -69,7 +70,7 @@ export class SegmentFetches {
     }
   }
 
-  /** What is under way rejects with CANCELLED. */
+  /** Closes all connections. Pending fetches reject with CANCELLED. */
   close(): void {
     this.#isClosed = true;
     for (const connection of this.#open) connection.close(cancelled());
@@ -101,7 +102,7 @@ class FetchConnection {
   #headBytes = 0;
   #isChanged = false;
   #fetch: Fetch | undefined;
-  /** Of the body; undefined while it has not begun. */
+  /** Bytes of the body received; undefined before the body. */
   #received: number | undefined;
   #pause: NodeJS.Timeout | undefined;
   #failure: SteleError | undefined;
@@ -109,32 +110,27 @@ class FetchConnection {
   constructor(target: LinkTarget, onClose: () => void) {
     const { host, httpPort } = target.address;
     this.where = peerOf(target);
-    const socket = connect({
-      host,
-      port: httpPort,
-      noDelay: true,
-      onread: {
-        buffer: () => this.#next(),
-        callback: (byteCount: number) => this.#filled(byteCount),
-      },
+    const socket = dial(host, httpPort, {
+      buffer: () => this.#next(),
+      callback: (byteCount: number) => this.#filled(byteCount),
     });
     this.#socket = socket;
     socket.setTimeout(IDLE_MS_MAX);
-    // Not as an argument of setTimeout, which tells of the first silence only.
+    // Not as an argument of setTimeout, which would report the first silence only.
     socket.on('timeout', () => this.#onSilence());
     socket.on('error', (thrown) => {
       const text = `${this.where} cannot be reached: ${toSteleError(thrown).message}.`;
       this.close(new SteleError('UNAVAILABLE', text, { cause: thrown }));
     });
-    socket.on('end', () => this.#breakOff('broke off'));
+    socket.on('end', () => this.#breakOff('closed the connection unexpectedly'));
     socket.on('close', () => {
-      this.#breakOff('broke off');
+      this.#breakOff('closed the connection unexpectedly');
       onClose();
     });
     socket.write(upgradeRequest(target, SEGMENTS_PATH, SEGMENTS_PROTOCOL));
   }
 
-  /** Whether another segment can be asked for. */
+  /** Whether another segment can be requested. */
   get isUsable(): boolean {
     return this.#failure === undefined && this.#fetch === undefined;
   }
@@ -146,12 +142,12 @@ class FetchConnection {
         return;
       }
       this.#fetch = { wish, into, resolve, reject };
-      // Where the protocol has not changed yet, it goes out when it has.
+      // Before the upgrade, the request is kept and sent when the protocol has changed.
       if (this.#isChanged) this.#socket.write(encodeWish(wish));
     });
   }
 
-  /** Whoever waits for a segment gets `error`. */
+  /** Closes the connection. A pending fetch rejects with `error`. */
   close(error: SteleError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
@@ -164,24 +160,24 @@ class FetchConnection {
     this.close(new SteleError('UNAVAILABLE', `${this.where} ${how}.`));
   }
 
-  /** An idle connection is silent, and so is one that is told to wait. */
+  /** Silence is expected on an idle connection, and while reading is paused. */
   #onSilence(): void {
     if (this.#fetch === undefined || this.#pause !== undefined) return;
     const text = `${this.where} sent nothing for ${IDLE_MS_MAX / 1000} s.`;
     this.close(new SteleError('DEADLINE_EXCEEDED', text));
   }
 
-  /** Where the next bytes go. */
+  /** The memory for the next bytes. */
   #next(): Uint8Array {
     if (!this.#isChanged) return this.#head.subarray(this.#headBytes);
     if (this.#received === undefined || this.#fetch === undefined) return this.#frame.exactRoom;
     return this.#fetch.into.bytes.subarray(this.#received, this.#received + READ_BYTES);
   }
 
-  /** False: nothing more is read until the socket is resumed. */
+  /** Returns false to stop reading until the socket is resumed. */
   #filled(byteCount: number): boolean {
     if (!this.#isChanged) this.#headFilled(byteCount);
-    else if (this.#fetch === undefined) this.#breakOff('sent what nobody asked for');
+    else if (this.#fetch === undefined) this.#breakOff('sent data without a request');
     else if (this.#received === undefined) this.#frameFilled(this.#fetch, byteCount);
     else return this.#bodyFilled(this.#fetch, this.#received + byteCount);
     return true;
@@ -191,7 +187,7 @@ class FetchConnection {
     this.#headBytes += byteCount;
     const head = this.#head.toString('latin1', 0, this.#headBytes);
     if (!head.endsWith('\r\n\r\n')) {
-      if (this.#headBytes === ANSWER_BYTES_MAX) this.#breakOff('answers what is not understood');
+      if (this.#headBytes === ANSWER_BYTES_MAX) this.#breakOff('sent a malformed answer');
       return;
     }
     const status = answerStatus(head);
@@ -210,7 +206,7 @@ class FetchConnection {
       if (content === undefined) return;
       sending = readSending(content, this.where);
     } catch {
-      this.#breakOff('answers what is not understood');
+      this.#breakOff('sent a malformed answer');
       return;
     }
     if (sending instanceof SteleError) this.#end(sending);
@@ -242,5 +238,5 @@ class FetchConnection {
 }
 
 function cancelled(): SteleError {
-  return new SteleError('CANCELLED', 'The segment is not wanted any more.');
+  return new SteleError('CANCELLED', 'The segment is no longer needed.');
 }

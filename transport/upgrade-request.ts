@@ -1,19 +1,20 @@
-// The first request of a connection that leaves HTTP behind at a datanode's HTTP port, and its answer.
+// The request that upgrades a connection to a datanode's HTTP port, and the answer to it.
 
+import { hostAndPort } from '../base/address.ts';
 import type { LinkTarget } from '../proto/ports.ts';
 
 const STATUS = /^HTTP\/1\.1 (\d{3}) /;
-/** Of an answer that is a change of protocol. */
+/** The status of a successful upgrade. */
 export const CHANGED = '101';
-/** An answer has no more than this. */
+/** Maximum size of an answer. */
 export const ANSWER_BYTES_MAX = 1024;
 
-/** A datanode as it is named in errors. */
+/** A datanode's name in error messages. */
 export function peerOf({ address: { host, httpPort }, nodeId }: LinkTarget): string {
-  return `datanode ${nodeId} (${host}:${httpPort})`;
+  return `datanode ${nodeId} (${hostAndPort(host, httpPort)})`;
 }
 
-/** `headers` are further lines, each with its end. */
+/** `headers` are further header lines, each with its line end. */
 export function upgradeRequest(
   { address: { host, httpPort } }: LinkTarget,
   path: string,
@@ -21,18 +22,20 @@ export function upgradeRequest(
   headers = '',
 ): string {
   return (
-    `GET ${path} HTTP/1.1\r\nhost: ${host}:${httpPort}\r\n` +
+    `GET ${path} HTTP/1.1\r\nhost: ${hostAndPort(host, httpPort)}\r\n` +
     `connection: upgrade\r\nupgrade: ${protocol}\r\n${headers}\r\n`
   );
 }
 
-/** What a peer that answers with `status` has done, for a sentence that begins with its name. */
+/**
+ * Describes a refused upgrade, as a verb phrase for a sentence that begins with the peer's name.
+ */
 export function refusedUpgrade(what: string, protocol: string, status: string): string {
   const who = 'a proxy or service mesh in between may refuse it';
-  return `gives no ${what} there: the upgrade to ${protocol} was answered with HTTP status ${status} (${who})`;
+  return `serves no ${what} there: the upgrade to ${protocol} was answered with HTTP status ${status} (${who})`;
 }
 
-/** The status of an answer that begins with `head`; 'none' where it is no answer. */
+/** The status in `head`; 'none' if it is not an HTTP answer. */
 export function answerStatus(head: string): string {
   return STATUS.exec(head)?.[1] ?? 'none';
 }

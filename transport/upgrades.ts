@@ -1,34 +1,34 @@
-// Connections of the HTTP port that leave HTTP behind with their first request (101 Switching Protocols).
+// Upgrades of connections to the HTTP port with their first request (101 Switching Protocols).
 
 import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
 
-/** A refused peer has so long to hang up. */
+/** Time for a refused peer to close the connection. */
 const REFUSED_MS_MAX = 1000;
 
-/** A protocol that a connection may change to. */
+/** A protocol that a connection can be upgraded to. */
 export interface Upgrade {
   readonly path: string;
-  /** What the peer's `upgrade` header must say. */
+  /** The value of the peer's `upgrade` header. */
   readonly protocol: string;
-  /** At a time; whoever comes on top is told 503. */
+  /** Maximum number of connections; further ones are refused with 503. */
   readonly connectionsMax: number;
-  /** Serves `socket`, which has been told of the change, until it closes; then calls `onClose`. */
+  /** Serves `socket` from after the 101 until it closes, then calls `onClose`. */
   open(socket: Socket, headers: IncomingHttpHeaders, onClose: () => void): { close(): void };
 }
 
-/** Starts to take such connections at `server`; the returned function cuts all of them off. */
+/** Accepts upgrades at `server`. The returned function closes all upgraded connections. */
 export function acceptUpgrades(server: Server, upgrades: readonly Upgrade[]): () => void {
   const all = upgrades.map((upgrade) => ({ upgrade, open: new Set<{ close(): void }>() }));
   server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-    // Until it is somebody's, or closed.
+    // Applies until the stream has another listener or is closed.
     stream.on('error', () => stream.destroy());
     const { headers, url } = request;
     const wanted = all.find(({ upgrade: { path, protocol } }) => {
       return url === path && headers.upgrade === protocol;
     });
-    // Who goes on before the answer speaks another protocol.
+    // Bytes before our 101 mean that the peer does not speak this protocol.
     if (wanted === undefined || head.length > 0) return refuse(stream, '400 Bad Request');
     const { open, upgrade } = wanted;
     if (open.size >= upgrade.connectionsMax) return refuse(stream, '503 Service Unavailable');
@@ -51,7 +51,7 @@ function refuse(stream: Duplex, status: string): void {
 /** Sends a refusal and closes, after a second at the latest. */
 export function endSoon(stream: Duplex, refusal: string | Buffer): void {
   stream.end(refusal);
-  // A peer that does not hang up in its turn would keep the descriptor.
+  // A peer that does not close its side would keep the descriptor.
   const cutOff = setTimeout(() => stream.destroy(), REFUSED_MS_MAX);
   stream.once('close', () => clearTimeout(cutOff));
 }

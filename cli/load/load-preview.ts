@@ -1,4 +1,4 @@
-// What `stele load --dry-run` and `--sample` show, for people and for programs.
+// The output of `stele load --dry-run` and `--sample`, as text or JSON.
 //
 //     3 files: csv, delimiter ',', with a header: key sku, value price
 //     columns sku, price
@@ -9,26 +9,27 @@
 import { isUtf8 } from 'node:buffer';
 import { formatBytes } from '../../base/units.ts';
 import type { DryRunReport } from '../../loader/dry-run.ts';
-import type { FoundDialect } from '../../loader/parse/found-dialect.ts';
+import type { FoundDialect } from '../../loader/detect/found-dialect.ts';
 import type { SampleRecord, SampleReport } from '../../loader/sample.ts';
 import { spanningLines } from './load-summary.ts';
 import type { Output } from '../output.ts';
-import { formatCount, formatTable } from '../table.ts';
+import { formatCount, formatTable } from '../text-table.ts';
 import { toJson } from '../json-output.ts';
+import { printable } from '../words.ts';
 
 const KEY_CHARACTERS_MAX = 48;
 const VALUE_CHARACTERS_MAX = 60;
-const COLUMNS_TOLD_MAX = 8;
+const COLUMNS_SHOWN_MAX = 8;
 
-/** The table of a sample. */
+/** Writes the table of a sample. */
 export function writeSample(output: Output, { dialects, records, rejected }: SampleReport): void {
   for (const dialect of dialects) output.line(formatDialect(dialect));
   output.line('');
   output.line(formatRecords(records));
-  if (rejected > 0) output.line(`${formatCount(rejected)} rows of what was looked at are bad.`);
+  if (rejected > 0) output.line(`${formatCount(rejected)} of the sampled rows are bad.`);
 }
 
-/** The lines of a dry run. */
+/** Writes the lines of a dry run. */
 export function writeDryRun(output: Output, report: DryRunReport): void {
   for (const dialect of report.dialects) output.line(formatDialect(dialect));
   if (report.sample.length > 0) output.line(`\n${formatRecords(report.sample)}\n`);
@@ -54,11 +55,11 @@ function verdictOf({ gateFailed, wouldLoad }: DryRunReport): string {
   return gateFailed ? 'It would be loaded and kept as rejected' : 'It would not be loaded';
 }
 
-/** One or two lines for one kind of input. */
+/** One or two lines about one kind of input. */
 function formatDialect({ columnCount, columns, text }: FoundDialect): string {
   if (columnCount === 0) return text;
-  const told = columns.slice(0, COLUMNS_TOLD_MAX).join(', ');
-  return `${text}\ncolumns ${told}${columnCount > COLUMNS_TOLD_MAX ? ', ...' : ''}`;
+  const shown = columns.slice(0, COLUMNS_SHOWN_MAX).join(', ');
+  return `${text}\ncolumns ${shown}${columnCount > COLUMNS_SHOWN_MAX ? ', ...' : ''}`;
 }
 
 function formatRecords(records: readonly SampleRecord[]): string {
@@ -73,38 +74,7 @@ function formatRecords(records: readonly SampleRecord[]): string {
   );
 }
 
-/** UTF-8 as it is, anything that could move a cursor as `\xNN`, at most `max` characters. */
-export function printable(bytes: Buffer, max: number): string {
-  // One character may be cut in two at the end of what is shown.
-  const text = isUtf8(bytes) ? bytes.toString('utf8') : bytes.toString('latin1');
-  const isBinary = !isUtf8(bytes);
-  let shown = '';
-  let count = 0;
-  for (const character of text) {
-    if (count++ === max) return `${shown}...`;
-    shown += escaped(character, isBinary);
-  }
-  return shown;
-}
-
-function escaped(character: string, isBinary: boolean): string {
-  const code = character.codePointAt(0) ?? 0;
-  if (character === '\n') return '\\n';
-  if (character === '\t') return '\\t';
-  if (character === '\r') return '\\r';
-  const isControl = code < 0x20 || (code >= 0x7f && code < 0xa0) || isFormatting(code);
-  if (!isControl && !(isBinary && code > 0x7e)) return character;
-  return code <= 0xff ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
-}
-
-/** Characters that turn the direction of text or have no width: they could show something else. */
-function isFormatting(code: number): boolean {
-  return (
-    (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) || code === 0xfeff
-  );
-}
-
-/** Key and value as text, or as base64 where they are not UTF-8. */
+/** Key and value as text, or as base64 if they are not UTF-8. */
 export function recordJson({ key, value, valueBytes }: SampleRecord): Record<string, unknown> {
   const isCut = value.length < valueBytes;
   return {
@@ -117,12 +87,12 @@ export function recordJson({ key, value, valueBytes }: SampleRecord): Record<str
   };
 }
 
-/** The one line that `-o json` ends with. */
+/** The last line under `-o json`. */
 export function sampleJson({ records, ...report }: SampleReport): string {
   return toJson({ ...report, records: records.map(recordJson) });
 }
 
-/** The one line that `-o json` ends with. */
+/** The last line under `-o json`. */
 export function dryRunJson({ sample, ...report }: DryRunReport): string {
   const records = sample.length === 0 ? {} : { records: sample.map(recordJson) };
   return toJson({ ...report, ...records });

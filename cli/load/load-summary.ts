@@ -1,14 +1,15 @@
-// How a load ended, for people and for programs.
+// The summary at the end of a load, as text or JSON.
 
 import type { LoadSummary } from '../../loader/load.ts';
 import { formatBytes } from '../../base/units.ts';
-import { formatCount } from '../table.ts';
+import { formatCount } from '../text-table.ts';
 import { snakeCased } from '../json-output.ts';
+import { counted } from '../words.ts';
 
-/** Shorter loads are mostly the time that anything takes. */
+/** The rate of a shorter load would mostly measure its overhead. */
 const RATE_SECONDS_MIN = 1;
 
-/** The lines that `stele load` ends with. */
+/** The last lines of `stele load`. */
 export function formatSummary(summary: LoadSummary): string {
   if (summary.alreadyCurrent) return shortSummary(summary);
   const { overruled } = summary;
@@ -31,18 +32,13 @@ export function formatSummary(summary: LoadSummary): string {
   ].join('\n');
 }
 
-/** Of a load that took its time; a rate of some rows in a fraction of a second says nothing. */
+/** The rate, unless the load was too short for a meaningful one. */
 function rateText({ rowsPerSecond, seconds }: LoadSummary): string {
   if (seconds < RATE_SECONDS_MIN) return '';
   return `, ${formatCount(Math.round(rowsPerSecond))} rows/s`;
 }
 
-/** `1 key`, `2,000 keys`. */
-function counted(count: number, what: string): string {
-  return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`;
-}
-
-/** Many of them may be one stray quote each. Also for a dry run. */
+/** Rows whose values span lines: if they are many, each may be a stray quote. Also used for a dry run. */
 export function spanningLines(count: number): string[] {
   if (count === 0) return [];
   const many = count === 1 ? '1 row has a value' : `${formatCount(count)} rows have values`;
@@ -58,7 +54,7 @@ function appendLines({ append, records }: LoadSummary): string[] {
   ];
 }
 
-/** Of a version that went live with fewer copies than it is to have. */
+/** For a version that went live with fewer copies than its keyspace should have. */
 function copiesLines({ replicas, replication }: LoadSummary): string[] {
   if (replicas >= replication) return [];
   return [
@@ -69,15 +65,14 @@ function copiesLines({ replicas, replication }: LoadSummary): string[] {
 /** One line, for `stele up --load`. */
 export function shortSummary(summary: LoadSummary): string {
   const { keyspace, version } = summary;
-  if (summary.alreadyCurrent)
-    return `${keyspace}: version ${version} holds this very input already`;
+  if (summary.alreadyCurrent) return `${keyspace}: version ${version} already holds this input`;
   return `${keyspace}: version ${version}, ${counted(summary.loaded, 'key')} in ${summary.seconds.toFixed(2)} s (${summary.input.text})`;
 }
 
-/** The one line that `-o json` ends with. */
+/** The last line under `-o json`. */
 export function summaryJson(summary: LoadSummary): string {
   const { alreadyCurrent, chunksResumed, rowsPerSecond, shardsResumed } = summary;
-  // The names of multi-word counts before all JSON was spelled alike; scripts may read them.
+  // Earlier names of some counts, in camelCase, which scripts may read.
   const older = { alreadyCurrent, chunksResumed, rowsPerSecond, shardsResumed };
   return JSON.stringify({ ...snakeCased(summary), ...older });
 }

@@ -1,6 +1,7 @@
-// What a dry run must know of the cluster that is meant: into how many shards the rows would go, and which
-// version the new one would follow. A dry run needs no cluster: what nobody answers stays unknown.
+// Asks the cluster for what a dry run needs: the number of shards, and the version that the new one would
+// follow. A dry run needs no cluster: without an answer these stay unknown.
 
+import { addressList } from '../../base/address.ts';
 import { toSteleError } from '../../base/errors.ts';
 import { SHARD_COUNT_DEFAULT } from '../../base/limits.ts';
 import { assertShardCount } from '../../base/shard-count.ts';
@@ -11,7 +12,7 @@ import type { Admin } from '../with-admin.ts';
 const TIMEOUT_MS = 1_000;
 const LOOKUP_TIMEOUT_MS = 5_000;
 
-/** `shards` 0 asks the master. Throws INVALID_ARGUMENT for a number of shards that no cluster has. */
+/** `shards` 0 asks the master. Throws INVALID_ARGUMENT for an impossible number of shards. */
 export async function askTarget(
   { master, shards }: { readonly master: string; readonly shards: number },
   keyspace: string,
@@ -48,7 +49,7 @@ async function currentVersion(
 function lookUpIn(master: string, keyspace: string): NonNullable<TargetCluster['lookUp']> {
   return async (keys) => {
     const { SteleClient } = await import('../../client/stele-client.ts');
-    const client = new SteleClient({ seeds: [master], deadlineMs: LOOKUP_TIMEOUT_MS });
+    const client = new SteleClient({ seeds: addressList(master), deadlineMs: LOOKUP_TIMEOUT_MS });
     try {
       return (await client.getMany(keyspace, keys)).values;
     } finally {

@@ -1,12 +1,11 @@
-// `stele load --list-work` and `--clear-work`: what interrupted loads have left, for people and for
-// programs.
+// `stele load --list-work` and `--clear-work`: shows and deletes what interrupted loads have left.
 
 import { formatBytes, formatDuration } from '../../base/units.ts';
 import { shorten } from '../../base/ids.ts';
 import type { WorkEntry } from '../../loader/work/work-list.ts';
 import { printJson } from '../json-output.ts';
 import type { Output } from '../output.ts';
-import { formatTable } from '../table.ts';
+import { formatTable } from '../text-table.ts';
 
 const COLUMNS = [
   { title: 'ID' },
@@ -18,14 +17,14 @@ const COLUMNS = [
   { title: 'STATE' },
 ] as const;
 
-/** The listing. */
+/** Writes the list of work. */
 export function writeWork(output: Output, entries: readonly WorkEntry[], isJson: boolean): void {
   if (isJson) printJson(output, entries);
   else if (entries.length === 0) output.line('No load has left anything.');
   else output.line(formatTable(COLUMNS, entries.map(toCells)));
 }
 
-/** What was deleted. */
+/** Writes what was deleted. */
 export function writeCleared(output: Output, entries: readonly WorkEntry[], isJson: boolean): void {
   if (isJson) {
     printJson(output, entries);

@@ -1,19 +1,19 @@
-// One line typed into the REPL -> what to print. Knows nothing of terminals.
+// Carries out one line typed into the REPL, and returns what to print. Independent of terminals.
 //
-//   use KS, help [COMMAND], clear, quit, exit    are ours; anything else goes to the server
+//   use KS, help [COMMAND], clear, quit, exit    are handled here; anything else goes to the server
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import { sentenceOf } from '../exit.ts';
 import { formatReplyTo } from './format-reply.ts';
 import { helpText } from './help.ts';
-import type { CliSession } from './session.ts';
+import type { CliSession } from './repl-session.ts';
 import { splitArguments } from './split-arguments.ts';
 
 export type LineResult =
   | { readonly action: 'print'; readonly text: string; readonly latencyMs: number | undefined }
   | { readonly action: 'nothing' | 'clear' | 'quit' };
 
-/** Carries out one line. Never throws: what goes wrong is printed. */
+/** Carries out one line. Never throws: errors are printed. */
 export async function runLine(session: CliSession, line: string): Promise<LineResult> {
   const args = splitArguments(line);
   if (args === undefined) return print('Invalid argument(s): the quotes do not balance.');
@@ -45,7 +45,7 @@ function print(text: string, latencyMs?: number): LineResult {
 }
 
 async function send(session: CliSession, args: readonly (string | Buffer)[]): Promise<LineResult> {
-  // Outside the time that is shown: connecting is no part of a command.
+  // Connects before the time is taken, because connecting is not part of the command.
   if (!session.isConnected) await session.connect();
   const startMs = monotonicNowMs();
   const reply = await session.execute(args);

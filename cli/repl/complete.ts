@@ -1,8 +1,9 @@
-// Tab completion: commands and our own words at the start of a line, keyspaces behind `use` and SELECT.
+// Tab completion: commands and the REPL's own words at the start of a line, keyspaces after `use` and
+// SELECT.
 //
 // Pure. Completions are in the case in which the word was begun.
 
-/** Words that the REPL itself understands. */
+/** Words that the REPL itself handles. */
 const OWN_WORDS = ['use', 'help', 'clear', 'quit', 'exit'] as const;
 
 export interface CompletionWords {
@@ -11,7 +12,7 @@ export interface CompletionWords {
   readonly keyspaces: readonly string[];
 }
 
-/** The candidates for the word at the end of `line`, and that word, as readline wants them. */
+/** The candidates for the word at the end of `line`, and that word, as readline expects them. */
 export function completeLine(line: string, words: CompletionWords): [string[], string] {
   const [, first = '', space = '', rest = ''] = /^\s*(\S*)(\s*)(.*)$/.exec(line) ?? [];
   if (space === '') return [completeWord(first, words.commands, true), first];

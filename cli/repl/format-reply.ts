@@ -1,4 +1,4 @@
-// Replies as redis-cli shows them.
+// Formats replies as redis-cli does.
 //
 //   formatted (a terminal)             raw (a pipe)
 //   "va\xfflue"                        the bytes as they are
@@ -9,13 +9,13 @@
 //   2) 1) "b"                          b
 //      2) (nil)
 //
-// Sets have `~` behind the number, maps `#` and ` => ` between key and value.
+// Sets have `~` after the number, maps `#` after the number and ` => ` between key and value.
 
-import type { Reply } from '../../client/resp-connection.ts';
+import type { Reply } from '../../client/resp-client.ts';
 
 const NEWLINE = Buffer.from('\n');
 
-/** Commands whose replies are texts of many lines: shown as they are even on a terminal. */
+/** Commands whose replies are texts of several lines, printed unquoted even on a terminal. */
 const TEXT_COMMANDS: ReadonlySet<string> = new Set([
   'INFO',
   'LOLWUT',
@@ -47,7 +47,7 @@ function isTextReply(args: readonly (string | Buffer)[], reply: Reply): boolean 
   return TEXT_COMMANDS.has(first) || TEXT_COMMANDS.has(`${first} ${second}`);
 }
 
-/** Any reply on its own: lines, without the last newline. */
+/** A reply by itself: lines, without the last newline. */
 export function formatReply(reply: Reply, indent = ''): string {
   switch (reply.type) {
     case 'simple':
@@ -103,7 +103,7 @@ function formatEntries(entries: readonly (readonly [Reply, Reply])[], indent: st
     .map(([key, value], index) => {
       const start = index === 0 ? '' : indent;
       const number = String(index + 1).padStart(width);
-      // What has lines of its own begins on one of its own, under its key.
+      // A nested value starts on a new line, under its key.
       const gap = isNested(value) ? `\n${inner}` : ' ';
       return `${start}${number}# ${formatReply(key, inner)} =>${gap}${formatReply(value, inner)}`;
     })
@@ -115,7 +115,7 @@ function isNested(reply: Reply): boolean {
   return 'items' in reply && reply.items.length > 0;
 }
 
-/** For a pipe: the value's own bytes, one element a line, without the last newline. */
+/** For a pipe: the bytes of the value, one element per line, without the last newline. */
 export function formatReplyRaw(reply: Reply): Buffer {
   switch (reply.type) {
     case 'simple':
@@ -166,7 +166,7 @@ const NAMED = new Map<number, string>([
   [0x08, '\\b'],
 ]);
 
-/** `"..."` with everything that is not printable ASCII escaped; typed back in, it gives the same bytes. */
+/** `"..."` with everything but printable ASCII escaped; typed as input, it gives the same bytes. */
 export function quote(bytes: Uint8Array): string {
   let text = '"';
   for (const byte of bytes) {

@@ -1,8 +1,8 @@
-// `help` and `help COMMAND`, out of what the server says about its commands (COMMAND DOCS).
+// `help` and `help COMMAND`, from the server's own description of its commands (COMMAND DOCS).
 
-import type { Reply } from '../../client/resp-connection.ts';
+import type { Reply } from '../../client/resp-client.ts';
 import { fieldsOf, itemsOf, textOf } from './reply-texts.ts';
-import type { CliSession } from './session.ts';
+import type { CliSession } from './repl-session.ts';
 
 export const GENERAL_HELP = [
   'Type a command as in redis-cli, for example: GET some-key',
@@ -13,15 +13,15 @@ export const GENERAL_HELP = [
   'Tab completes commands and keyspaces; the up arrow and Ctrl-R find earlier lines.',
 ].join('\n');
 
-/** What `help` and `help COMMAND` print. Asks the server about a command. */
+/** The text for `help` and `help COMMAND`. Asks the server about a command. */
 export async function helpText(session: CliSession, command: string | undefined): Promise<string> {
   if (command === undefined) return GENERAL_HELP;
   const docs = await session.ask(['COMMAND', 'DOCS', command]);
-  if (docs === undefined) return 'The server answers nothing before CLIENT REPLY ON.';
+  if (docs === undefined) return 'The server sends no replies until CLIENT REPLY ON.';
   return commandHelp(command, docs) ?? `There is no command '${command}'; Tab lists them all.`;
 }
 
-/** The text for one command out of its COMMAND DOCS reply; undefined for one that is not known. */
+/** The text for one command from its COMMAND DOCS reply; undefined for an unknown command. */
 function commandHelp(name: string, docs: Reply): string | undefined {
   const fields = fieldsOf(fieldsOf(docs).get(name.toLowerCase()));
   const summary = textOf(fields.get('summary'));
@@ -36,7 +36,7 @@ function subcommandLine([name, docs]: [string, Reply]): string {
   return `    ${words}: ${textOf(fieldsOf(docs).get('summary')) ?? ''}`;
 }
 
-/** `key`, `[MATCH pattern]`, `key [key ...]`: Redis's notation. */
+/** `key`, `[MATCH pattern]`, `key [key ...]`: the notation of Redis. */
 function argumentSyntax(argument: Reply): string {
   const fields = fieldsOf(argument);
   const flags = itemsOf(fields.get('flags')).map(textOf);

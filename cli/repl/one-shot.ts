@@ -8,7 +8,7 @@ import type { Output } from '../output.ts';
 import { formatReplyRawTo, formatReplyTo } from './format-reply.ts';
 import { helpText } from './help.ts';
 import { replyErrorJson, replyJson } from './reply-json.ts';
-import type { CliSession } from './session.ts';
+import type { CliSession } from './repl-session.ts';
 import { splitArguments } from './split-arguments.ts';
 
 /** How replies are printed: as redis-cli does, or each as one line of JSON. */
@@ -23,7 +23,7 @@ export async function runCommand(
 ): Promise<number> {
   const reply = await session.execute(args);
   if (reply === undefined) return EXIT_OK;
-  // Reading without -k where there is no `default` is the likeliest mistake of all.
+  // The most likely mistake is reading without -k when there is no keyspace `default`.
   const isOfKeyspace = reply.type === 'error' && /keyspace/i.test(reply.text);
   const hint = isOfKeyspace ? await session.defaultKeyspaceHint() : undefined;
   if (hint !== undefined) throw new SteleError('KEYSPACE_NOT_FOUND', hint);
@@ -35,15 +35,15 @@ export async function runCommand(
   return reply.type === 'error' ? exitCodeOfReply(reply.text) : EXIT_OK;
 }
 
-/** Servers that are not ready say so by the first word of the error. */
+/** The exit code for an error reply; its first word says whether the server is not ready. */
 function exitCodeOfReply(error: string): number {
   return /^(?:LOADING|CLUSTERDOWN)\b/.test(error) ? EXIT_NOT_READY : EXIT_FAILED;
 }
 
 /**
- * Every line of `input` as one command, in order, until the end of the input or `quit`. `use`, `help` and
- * comments (`#`) are understood as in the REPL. A keyspace that cannot be selected ends the script: what follows
- * would read another one. Returns the largest exit code of all commands.
+ * Runs every line of `input` as one command, in order, until the end of the input or `quit`. `use`, `help`
+ * and comments (`#`) work as in the REPL. A keyspace that cannot be selected ends the script, because the
+ * following commands would read another one. Returns the largest exit code of all commands.
  */
 export async function runPiped(
   session: CliSession,

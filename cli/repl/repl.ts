@@ -1,8 +1,8 @@
-// The interactive `stele cli`: node:repl gives line editing and Ctrl-R; evaluating, completing, printing, the
-// history file and Ctrl-C are ours.
+// The interactive `stele cli`. node:repl provides line editing and Ctrl-R; evaluation, completion,
+// printing, the history file and Ctrl-C are implemented here.
 //
-// Ctrl-C gives up a command that is on its way, or the line being typed; Ctrl-D and `quit` leave.
-// Lines are carried out one after the other, in the order they were typed or pasted.
+// Ctrl-C cancels a command in flight, or the line being typed; Ctrl-D and `quit` leave. Lines run one after
+// the other, in the order in which they were typed or pasted.
 
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -16,17 +16,17 @@ import { completeLine } from './complete.ts';
 import { GENERAL_HELP } from './help.ts';
 import { appendHistory, isKept, LINES_MAX, loadHistory } from './history.ts';
 import { commandNamesIn } from './reply-texts.ts';
-import type { CliSession } from './session.ts';
+import type { CliSession } from './repl-session.ts';
 
 const HISTORY_FILE = '.stele_history';
 const CLEAR_SCREEN = '\u001B[H\u001B[2J\u001B[3J';
 
-/** Runs until the user leaves. A server that is not there yet is no reason not to start. */
+/** Runs until the user leaves. It also starts if the server is not reachable yet. */
 export async function runRepl(session: CliSession, output: Output): Promise<void> {
   await greet(session, output);
   const evaluator = new Evaluator(session, output, () => repl);
   const options: ReplOptions & { historySize: number } = {
-    // readline's option, which the types of node:repl leave out.
+    // An option of readline that the types of node:repl lack.
     historySize: LINES_MAX,
     prompt: session.prompt,
     ignoreUndefined: true,
@@ -49,7 +49,7 @@ export async function runRepl(session: CliSession, output: Output): Promise<void
   await new Promise<void>((resolve) => repl.once('exit', resolve));
 }
 
-/** node:repl takes lines that begin with a dot for its own: `.load` and the like are for JavaScript. */
+/** Removes node:repl's dot commands, such as `.load`, which are for JavaScript. */
 function replaceDotCommands(repl: REPLServer, output: Output): void {
   for (const name of Object.keys(repl.commands)) {
     if (name !== 'exit') delete (repl.commands as Record<string, unknown>)[name];
@@ -61,12 +61,12 @@ function replaceDotCommands(repl: REPLServer, output: Output): void {
 }
 
 function giveUpAtControlC(repl: REPLServer, evaluator: Evaluator, output: Output): void {
-  // Its own handler says how to leave a JavaScript prompt.
+  // The default handler explains how to leave a JavaScript prompt.
   repl.removeAllListeners('SIGINT');
   repl.on('SIGINT', () => {
     if (evaluator.giveUp()) return;
     output.line('');
-    // As readline itself empties the line at Ctrl-U.
+    // Like Ctrl-U in readline.
     repl.write(null, { ctrl: true, name: 'e' });
     repl.write(null, { ctrl: true, name: 'u' });
     repl.displayPrompt();
@@ -88,7 +88,7 @@ async function greet(session: CliSession, output: Output): Promise<void> {
   }
 }
 
-/** The `eval` of node:repl: a queue of one line at a time. */
+/** The `eval` of node:repl: a queue that runs one line at a time. */
 class Evaluator {
   readonly #session: CliSession;
   readonly #output: Output;
@@ -119,7 +119,7 @@ class Evaluator {
     });
   }
 
-  /** Gives up the command that is on its way; false where there is none. */
+  /** Cancels the command in flight; returns false if there is none. */
   giveUp(): boolean {
     if (!this.#isBusy) return false;
     this.#session.cancel();
@@ -132,7 +132,10 @@ function printResult(output: Output, text: string, latencyMs: number | undefined
   if (latencyMs !== undefined) output.line(output.paint('dim', `(${latencyMs.toFixed(2)} ms)`));
 }
 
-/** Asks the server only once there is something to complete with; failing that, offers our words. */
+/**
+ * Completes a line. Asks the server only if there is something to complete; without an answer, offers the
+ * REPL's own words.
+ */
 async function complete(session: CliSession, line: string): Promise<[string[], string]> {
   const keyspaces = /^\s*(?:use|select)\s/i.test(line) ? await session.keyspaceNames() : [];
   return completeLine(line, { keyspaces, commands: await commandNames(session) });
@@ -159,7 +162,7 @@ function keepHistory(repl: REPLServer, output: Output): void {
   const path = join(homedir(), HISTORY_FILE);
   const readline = repl as unknown as { history: string[] };
   let isKeeping = true;
-  /** Without a history file the session goes on; said once. */
+  /** Without a history file the session continues; the reason is reported once. */
   const attempt = (action: () => void): void => {
     if (!isKeeping) return;
     try {

@@ -1,12 +1,12 @@
 // Replies as JSON, for `stele cli -o json`.
 
-import type { Reply } from '../../client/resp-connection.ts';
+import type { Reply } from '../../client/resp-client.ts';
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * A reply as a value for JSON.stringify. Bytes are a string; bytes that are not UTF-8 are `{"base64":"..."}`.
- * Maps are objects, sets arrays, integers beyond 2^53 strings.
+ * A reply as a value for JSON.stringify. Bytes are a string, or `{"base64":"..."}` if they are not UTF-8.
+ * Maps are objects, sets are arrays, integers beyond 2^53 are strings.
  */
 export function replyJson(reply: Reply): unknown {
   switch (reply.type) {
@@ -37,7 +37,7 @@ export function replyJson(reply: Reply): unknown {
   }
 }
 
-/** `ERR unknown command` as `{"error":{"code":"ERR","message":"unknown command"}}`. */
+/** `ERR unknown command` becomes `{"error":{"code":"ERR","message":"unknown command"}}`. */
 export function replyErrorJson(text: string): string {
   return JSON.stringify({ error: errorOf(text) });
 }

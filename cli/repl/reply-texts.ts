@@ -1,7 +1,7 @@
-// Reading names and descriptions out of replies, RESP2 and RESP3 alike: what RESP3 sends as a map,
-// RESP2 sends as an array of keys and values in turn.
+// Reads names and descriptions from replies, in RESP2 and RESP3: where RESP3 sends a map, RESP2 sends an
+// array of alternating keys and values.
 
-import type { Reply } from '../../client/resp-connection.ts';
+import type { Reply } from '../../client/resp-client.ts';
 
 /** The text of a string reply; undefined for anything else. */
 export function textOf(reply: Reply | undefined): string | undefined {
@@ -14,7 +14,7 @@ export function itemsOf(reply: Reply | undefined): readonly Reply[] {
   return reply?.type === 'array' || reply?.type === 'set' ? reply.items : [];
 }
 
-/** A map, or an array of keys and values in turn, by the keys' text. */
+/** A map, or an array of alternating keys and values, by the text of the keys. */
 export function fieldsOf(reply: Reply | undefined): ReadonlyMap<string, Reply> {
   const fields = new Map<string, Reply>();
   if (reply?.type === 'map') {

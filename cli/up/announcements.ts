@@ -1,14 +1,15 @@
-// What `stele up` says: results on stdout (one line a process, what was loaded, `ready`), trouble
-// on stderr.
+// The output of `stele up`: results on stdout (one line per process, what was loaded, `ready`), trouble on
+// stderr.
 
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import { formatDuration } from '../../base/units.ts';
 import type { Output } from '../output.ts';
 import { addressLine } from '../run-role.ts';
-import { hostPort } from '../words.ts';
+import { hostAndPort } from '../../base/address.ts';
 import type { ClusterEvents } from './cluster-processes.ts';
+import { addressesOf } from './plan.ts';
 
-/** Writes a line for whatever happens to a process. */
+/** Writes a line for each event of a process. */
 export function announcer(output: Output): ClusterEvents {
   return {
     listening: (title, pid, address) => output.line(addressLine(title, pid, address)),
@@ -27,18 +28,21 @@ export function announcer(output: Output): ClusterEvents {
   };
 }
 
-/** What to try first, for somebody at a terminal. */
-export function hints(master: NodeAddress, keyspace: string | undefined): string[] {
+/** What a user at a terminal can try first. */
+export function hints(masters: readonly NodeAddress[], keyspace: string | undefined): string[] {
   const known = keyspace ?? 'KEYSPACE';
+  const [master] = masters;
+  if (master === undefined) return [];
   const { host, httpPort, respPort, grpcPort } = master;
   const port = respPort === 7379 ? '' : ` -p ${respPort}`;
-  const address = grpcPort === 8400 ? '' : ` --master ${hostPort(host, grpcPort)}`;
+  const isDefault = grpcPort === 8400 && masters.length === 1;
+  const address = isDefault ? '' : ` --master ${addressesOf(masters)}`;
   return [
     '',
     'Try in another terminal:',
     `  stele cli${port} -k ${known}`,
     `  redis-cli -p ${respPort}`,
-    `  curl http://${hostPort(host, httpPort)}/v1/keyspaces`,
+    `  curl http://${hostAndPort(host, httpPort)}/v1/keyspaces`,
     `  stele load my-keyspace FILE${address}`,
     `  stele status${address}`,
     'Ctrl-C stops the cluster; its data stays.',

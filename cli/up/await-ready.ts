@@ -1,4 +1,4 @@
-// Waits until the cluster that was just started can be read from.
+// Waits until the cluster that was just started can be read.
 
 import { monotonicNowMs, sleep } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
@@ -9,7 +9,7 @@ import { nodeStateWord } from '../../proto/view-words.ts';
 
 const POLL_MS = 30;
 const TELL_EVERY_MS = 10_000;
-/** Missing replicas are waited for this long: reads are right without them. */
+/** How long missing replicas are awaited; reads are correct without them. */
 const GREEN_MS_MAX = 30_000;
 
 /** How many datanodes were started, and how many there should be. */
@@ -19,13 +19,14 @@ export interface ExpectedNodes {
 }
 
 /**
- * Resolves when all `datanodes` serve and the health is GREEN (or, after 30 s or where some did not start,
- * when every shard has at least one replica). `tell` hears now and then what is missing. Throws CANCELLED.
+ * Resolves when all `datanodes` serve and the health is GREEN; after 30 s, or if some did not start, it
+ * suffices that every shard has a replica. `report` is called now and then with what is missing. Throws
+ * CANCELLED.
  */
 export async function awaitReady(
   admin: AdminClient,
   expected: ExpectedNodes,
-  tell: (text: string) => void,
+  report: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const startMs = monotonicNowMs();
@@ -36,14 +37,14 @@ export async function awaitReady(
     if (health !== undefined && isReady(health, expected, nowMs - startMs)) return;
     if (nowMs - toldAtMs >= TELL_EVERY_MS) {
       toldAtMs = nowMs;
-      tell(missingText(health, expected.ofAll));
+      report(missingText(health, expected.ofAll));
     }
     await sleep(POLL_MS, signal);
   }
   throw new SteleError('CANCELLED', 'Stopped before the cluster was ready.');
 }
 
-/** undefined while the master does not answer: it may be on its way back. */
+/** Undefined while the master does not answer: it may be restarting. */
 async function currentHealth(admin: AdminClient): Promise<GetHealthResponse | undefined> {
   try {
     return await admin.getHealth({ waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 });

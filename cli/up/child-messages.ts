@@ -1,4 +1,4 @@
-// What a role's process tells the supervisor that started it, over Node.js's IPC channel.
+// The messages of a role's process to its supervisor, over Node.js's IPC channel.
 
 import { isErrorCode } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
@@ -11,7 +11,7 @@ export type ChildMessage =
   | { readonly type: 'listening'; readonly address: NodeAddress }
   | { readonly type: 'failed'; readonly sentence: string; readonly code: ErrorCode };
 
-/** True for a message of ours; the channel carries whatever a child sends. */
+/** Whether a value is one of these messages; the channel carries whatever a child sends. */
 export function isChildMessage(value: unknown): value is ChildMessage {
   if (typeof value !== 'object' || value === null || !('type' in value)) return false;
   if (value.type === 'failed') return isFailure(value);

@@ -1,15 +1,17 @@
-// The processes of `stele up`: one master and N datanodes as children of this one.
+// The processes of `stele up`: masters, with an etcd if there are several, and datanodes, as children
+// of this process.
 //
-// A cluster that has run before is worth having without one of its datanodes: one that cannot start (its
-// node.json was lost in a power cut, its disk is away) is told, left out and tried again, and the others serve.
-// What a person has to mend first ends the start all the same: a port that is taken, wrong settings, the
-// master, all datanodes, and anything on a first start.
+// A cluster that has run before starts even without one of its datanodes: one that cannot start (its
+// node.json was lost in a power cut, its disk is unavailable) is reported, left out and tried again, while
+// the others serve. Faults that a person must fix end the start all the same: a port in use, wrong
+// settings, no master, no datanode at all, and any fault at a first start.
 
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import { hasRunBefore } from './folder.ts';
-import { datanodeFlags, datanodeName, masterFlags, wordsOf } from './plan.ts';
+import { endpointsOf, etcdCommand, hasEtcd, planEtcd } from './etcd-plan.ts';
+import { datanodeFlags, datanodeName, flagWords, masterFlags, sharedMasterFlags } from './plan.ts';
 import type { ClusterPlan } from './plan.ts';
 import { SupervisedProcess } from './supervised-process.ts';
 import type { ProcessEvents } from './supervised-process.ts';
@@ -17,7 +19,7 @@ import type { ProcessEvents } from './supervised-process.ts';
 export interface ChildCommands {
   /** The script that Node.js runs. */
   readonly script: string;
-  /** Words for every role, and for each. */
+  /** Command-line words for every role, for the master and for each datanode. */
   readonly everyRole: readonly string[];
   readonly master: readonly string[];
   readonly datanode: readonly string[];
@@ -25,17 +27,17 @@ export interface ChildCommands {
 }
 
 export interface ClusterEvents extends ProcessEvents {
-  /** A datanode that did not start; the others go on. The sentence names it. */
+  /** A datanode did not start; the others continue. The sentence names it. */
   leftOut(sentence: string, isRetried: boolean): void;
 }
 
 export interface StartedParts {
-  readonly master: NodeAddress;
-  /** Datanodes that run. */
+  readonly masters: readonly NodeAddress[];
+  /** Number of running datanodes. */
   readonly datanodes: number;
 }
 
-/** Who gave these flags has to give others. */
+/** Errors that only other flags can fix. */
 const ENDS_THE_START: ReadonlySet<ErrorCode> = new Set([
   'PORT_IN_USE',
   'INVALID_ARGUMENT',
@@ -47,6 +49,7 @@ export class ClusterProcesses {
   readonly #commands: ChildCommands;
   readonly #events: ClusterEvents;
   readonly #processes: SupervisedProcess[] = [];
+  readonly #etcd: SupervisedProcess[] = [];
   #stopped: Promise<unknown> | undefined;
 
   constructor(plan: ClusterPlan, commands: ChildCommands, events: ClusterEvents) {
@@ -55,19 +58,17 @@ export class ClusterProcesses {
     this.#events = events;
   }
 
-  /** Starts the master, then all datanodes at once. Throws SteleError. */
+  /** Starts the masters, then all datanodes at once. Throws SteleError. */
   async start(): Promise<StartedParts> {
     const mayLack = hasRunBefore(this.#plan.dataDir);
-    const master = await this.#start(
-      this.#add('master', 'master', (address) => wordsOf(masterFlags(this.#plan, address))),
-    );
+    const masters = await this.#startMasters();
     const indexes = Array.from({ length: this.#plan.datanodes }, (_, index) => index);
     const datanodes = indexes.map((index) =>
       this.#add('datanode', `datanode ${datanodeName(index)}`, (address) =>
-        wordsOf(datanodeFlags(this.#plan, index, master, address)),
+        flagWords(datanodeFlags(this.#plan, index, masters, address)),
       ),
     );
-    // All have ended their start, one way or the other, before the first failure is told.
+    // Every start must have ended before the first failure is reported.
     const results = await Promise.allSettled(datanodes.map((one) => this.#start(one)));
     const failed = results.flatMap((result, at) =>
       result.status === 'rejected' ? [{ at, error: toSteleError(result.reason) }] : [],
@@ -79,18 +80,41 @@ export class ClusterProcesses {
       this.#events.leftOut(error.message, this.#commands.restart);
       datanodes[at]?.keepTrying();
     }
-    return { master, datanodes: results.length - failed.length };
+    return { masters, datanodes: results.length - failed.length };
   }
 
-  /** Stops all of them, the datanodes with the master. */
+  async #startMasters(): Promise<NodeAddress[]> {
+    const plan = this.#plan;
+    if (plan.masters === 1 && !hasEtcd(plan.dataDir)) {
+      const one = this.#add('master', 'master', (address) => flagWords(masterFlags(plan, address)));
+      return [await this.#start(one)];
+    }
+    const members = await planEtcd(plan);
+    const etcd = members.map((_, index) => {
+      const command = (): string[] => etcdCommand(plan, members, index);
+      return this.#supervise(`etcd-${index}`, command, this.#etcd);
+    });
+    await Promise.all(etcd.map((one) => this.#start(one)));
+    const endpoints = endpointsOf(members);
+    const masters = Array.from({ length: plan.masters }, (_, index) =>
+      this.#add('master', `master-${index}`, (address) =>
+        flagWords(sharedMasterFlags(plan, index, endpoints, address)),
+      ),
+    );
+    return Promise.all(masters.map((one) => this.#start(one)));
+  }
+
+  /** Stops masters and datanodes at the same time, and then the etcd to which a leader hands over. */
   async stop(): Promise<void> {
-    this.#stopped ??= Promise.all(this.#processes.map((one) => one.stop()));
+    this.#stopped ??= Promise.all(this.#processes.map((one) => one.stop())).then(() =>
+      Promise.all(this.#etcd.map((one) => one.stop())),
+    );
     await this.#stopped;
   }
 
-  /** SIGKILL for all of them. */
+  /** Sends SIGKILL to all of them. */
   kill(): void {
-    for (const one of this.#processes) one.kill();
+    for (const one of [...this.#processes, ...this.#etcd]) one.kill();
   }
 
   #start(one: SupervisedProcess): Promise<NodeAddress> {
@@ -104,22 +128,25 @@ export class ClusterProcesses {
     flags: (address: NodeAddress | undefined) => readonly string[],
   ): SupervisedProcess {
     const { script, everyRole, restart } = this.#commands;
-    const one = new SupervisedProcess(
-      {
-        title,
-        restart,
-        command: (address) => [
-          script,
-          role,
-          ...flags(address),
-          ...everyRole,
-          ...this.#commands[role],
-          ...(restart && role === 'datanode' ? ['--restartable'] : []),
-        ],
-      },
-      this.#events,
-    );
-    this.#processes.push(one);
+    const command = (address: NodeAddress | undefined): string[] => [
+      script,
+      role,
+      ...flags(address),
+      ...everyRole,
+      ...this.#commands[role],
+      ...(restart && role === 'datanode' ? ['--restartable'] : []),
+    ];
+    return this.#supervise(title, command, this.#processes);
+  }
+
+  #supervise(
+    title: string,
+    command: (address: NodeAddress | undefined) => string[],
+    among: SupervisedProcess[],
+  ): SupervisedProcess {
+    const { restart } = this.#commands;
+    const one = new SupervisedProcess({ title, restart, command }, this.#events);
+    among.push(one);
     return one;
   }
 }

@@ -1,4 +1,4 @@
-// `stele up --in-process`: the same cluster, joined by direct calls in this process.
+// `stele up --in-process`: the same cluster in this process, joined by direct calls.
 
 import type { Logger } from '../../base/log.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
@@ -21,7 +21,7 @@ export class InProcessCluster {
     this.#log = log;
   }
 
-  /** Starts everything; resolves when all of it can be read from. */
+  /** Starts everything; resolves when all of it can be read. */
   async start(): Promise<StartedParts> {
     const { httpPort, respPort, grpcPort, ...plan } = this.#plan;
     const ports = { http: httpPort, resp: respPort, grpc: grpcPort };
@@ -32,7 +32,7 @@ export class InProcessCluster {
     for (const node of cluster.datanodes) {
       this.#events.listening(`datanode ${node.id}`, process.pid, addressOf(node));
     }
-    return { master, datanodes: cluster.datanodes.length };
+    return { masters: [master], datanodes: cluster.datanodes.length };
   }
 
   stop(): Promise<void> {
@@ -41,12 +41,12 @@ export class InProcessCluster {
   }
 
   async #stop(): Promise<void> {
-    // A start that failed has closed what it had opened.
+    // A failed start has already closed what it had opened.
     const [result] = await Promise.allSettled([this.#starting]);
     if (result.status === 'fulfilled') await result.value?.close();
   }
 
-  /** Everything ends with this process. */
+  /** Nothing to do: everything ends with this process. */
   kill(): void {}
 }
 

@@ -1,4 +1,4 @@
-// `stele up --load KEYSPACE=PATH`: loads files that are not the current version already.
+// `stele up --load KEYSPACE=PATH`: loads files unless they are already the current version.
 
 import { join } from 'node:path';
 import { resolveSettings } from '../../base/config.ts';
@@ -17,14 +17,14 @@ export interface LoadContext {
   readonly signal: AbortSignal;
 }
 
-/** What became of one load, in a line. */
+/** The outcome of one load. */
 export interface LoadedSample {
   readonly line: string;
-  /** It did not pass its gate: the version before is served, so the cluster comes up all the same. */
+  /** The version did not pass its gate. The previous version is served, so the cluster starts all the same. */
   readonly isRejected: boolean;
 }
 
-/** Loads one. Throws SteleError. */
+/** Loads one file. Throws SteleError. */
 export async function loadSample(load: RequestedLoad, context: LoadContext): Promise<LoadedSample> {
   const { values } = resolveSettings(loadSettings, {
     flags: {

@@ -1,6 +1,8 @@
-// What `stele up` runs: names, folders, ports and command lines of its processes. Pure, but for a look whether files are there.
+// Plans what `stele up` runs: names, folders, ports and command lines of its processes. Pure, except that
+// it checks whether files exist.
 //
 //   master          ports as given                 DIR/master
+//   master-j        each port + 100 x j            none: several masters share an etcd (etcd-plan.ts)
 //   datanode i      each port + 1 + i (0 stays 0)  DIR/node-i
 
 import { existsSync } from 'node:fs';
@@ -12,13 +14,17 @@ import { keyspaceName, shorten } from '../../base/ids.ts';
 import type { KeyspaceName } from '../../base/ids.ts';
 import { assertShardCount } from '../../base/shard-count.ts';
 import { durationText } from '../../base/units.ts';
-import { segmentBytesDefault } from '../../base/usable-memory.ts';
+import { segmentBytesDefault } from '../../base/process/usable-memory.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
-import { hostPort } from '../words.ts';
+import { hostAndPort } from '../../base/address.ts';
 
 const PORT_MAX = 65_535;
+const MASTER_PORT_STEP = 100;
 
 export interface ClusterPlan {
+  readonly masters: number;
+  /** Members of the etcd of several masters; 0: as many as there are, or one. */
+  readonly etcdNodes: number;
   readonly datanodes: number;
   readonly replication: number;
   readonly shards: number;
@@ -31,7 +37,7 @@ export interface ClusterPlan {
 
 type Flags = Readonly<Record<string, string | number>>;
 
-/** The master's own flags; `address` is that of an earlier run, whose ports it keeps. */
+/** The flags of the master; `address` is that of its previous run, whose ports it keeps. */
 export function masterFlags(plan: ClusterPlan, address: NodeAddress | undefined): Flags {
   return {
     'data-dir': join(plan.dataDir, 'master'),
@@ -42,20 +48,42 @@ export function masterFlags(plan: ClusterPlan, address: NodeAddress | undefined)
   };
 }
 
-/** The flags of datanode `index`, which finds its master at `master`. */
+/** The flags of master `index` of several, which share the etcd at `endpoints`. */
+export function sharedMasterFlags(
+  plan: ClusterPlan,
+  index: number,
+  endpoints: readonly string[],
+  address: NodeAddress | undefined,
+): Flags {
+  return {
+    metadata: 'etcd',
+    'etcd-endpoints': endpoints.join(','),
+    host: plan.host,
+    ...portFlags(plan, address, (port) => (port === 0 ? 0 : port + MASTER_PORT_STEP * index)),
+    replication: plan.replication,
+    shards: plan.shards,
+  };
+}
+
+/** The flags of datanode `index`, which finds its masters at `masters`. */
 export function datanodeFlags(
   plan: ClusterPlan,
   index: number,
-  master: NodeAddress,
+  masters: readonly NodeAddress[],
   address: NodeAddress | undefined,
 ): Flags {
   return {
     id: datanodeName(index),
-    master: hostPort(master.host, master.grpcPort),
+    master: addressesOf(masters),
     'data-dir': join(plan.dataDir, datanodeName(index)),
     host: plan.host,
     ...portFlags(plan, address, (port) => (port === 0 ? 0 : port + 1 + index)),
   };
+}
+
+/** As `--master` takes them. */
+export function addressesOf(masters: readonly NodeAddress[]): string {
+  return masters.map(({ grpcPort, host }) => hostAndPort(host, grpcPort)).join(',');
 }
 
 export function datanodeName(index: number): string {
@@ -75,39 +103,63 @@ function portFlags(
 }
 
 /**
- * What the datanodes are told of memory: nothing if the person has said something, otherwise an
- * equal part of what they may take together, because here they share a machine.
+ * The memory flags of the datanodes: none if the user has set a limit, otherwise an equal part of the
+ * default, because they share a machine.
  */
 export function memoryWords(datanodes: number, source: SettingSource | undefined): string[] {
   if (source !== 'default') return [];
   return ['--memory-max', String(segmentBytesDefault(datanodes))];
 }
 
-/** Throws INVALID_ARGUMENT for what the first start of a cluster would be refused with, before anything is made. */
+/** Throws INVALID_ARGUMENT for settings that would make the first start fail, before anything is created. */
 export function checkPlan(plan: ClusterPlan): void {
   assertShardCount(plan.shards);
   checkPorts(plan);
+  checkPortsDiffer(plan);
 }
 
-/** Refuses ports that would run past the last one. */
+/** Throws INVALID_ARGUMENT if two of its processes would have one port. */
+function checkPortsDiffer(plan: ClusterPlan): void {
+  const { datanodes, httpPort, masters, respPort, grpcPort } = plan;
+  const taken = new Map<number, string>();
+  for (const [flag, first] of Object.entries({ httpPort, respPort, grpcPort })) {
+    if (first === 0) continue;
+    const ofMasters = Array.from({ length: masters }, (_, at) => first + MASTER_PORT_STEP * at);
+    const ofNodes = Array.from({ length: datanodes }, (_, at) => first + 1 + at);
+    for (const port of [...ofMasters, ...ofNodes]) {
+      const other = taken.get(port);
+      const name = flag.replace('Port', '');
+      if (other !== undefined) {
+        throw new SteleError(
+          'INVALID_ARGUMENT',
+          `Port ${port} would be used twice (${other} and ${name}) with ${masters} masters and ${datanodes} datanodes, as master j has the ports of the first one plus ${MASTER_PORT_STEP} x j; choose other ports.`,
+        );
+      }
+      taken.set(port, name);
+    }
+  }
+}
+
+/** Throws INVALID_ARGUMENT for ports that would exceed the highest one. */
 function checkPorts(plan: ClusterPlan): void {
   for (const [flag, port] of Object.entries(portFlags(plan, undefined, (number) => number))) {
-    if (Number(port) + plan.datanodes <= PORT_MAX) continue;
+    const room = Math.max(plan.datanodes, MASTER_PORT_STEP * (plan.masters - 1));
+    if (Number(port) + room <= PORT_MAX) continue;
     throw new SteleError(
       'INVALID_ARGUMENT',
-      `--${flag} ${port} leaves no room for ${plan.datanodes} datanodes behind it; use at most ${PORT_MAX - plan.datanodes}.`,
+      `--${flag} ${port} leaves no room for ${plan.datanodes} datanodes after it; use at most ${PORT_MAX - room}.`,
     );
   }
 }
 
 /** `--flag value` words. */
-export function wordsOf(flags: Flags): string[] {
+export function flagWords(flags: Flags): string[] {
   return Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
 }
 
 /**
- * Flags of a role that were given to `stele up` itself and are passed on. What came from the
- * environment or stele.yaml the role finds by itself.
+ * Flags of a role that were given to `stele up` and are passed on. A role reads the environment and
+ * stele.yaml by itself.
  */
 export function forwardedWords(
   role: SettingsSchema,
@@ -133,7 +185,7 @@ export interface RequestedLoad {
   readonly path: string;
 }
 
-/** `KEYSPACE=PATH`, as --load takes it. Throws INVALID_ARGUMENT. */
+/** Parses `KEYSPACE=PATH` of --load. Throws INVALID_ARGUMENT. */
 export function parseLoad(text: string): RequestedLoad {
   const at = text.indexOf('=');
   if (at > 0 && at < text.length - 1) {
@@ -145,7 +197,7 @@ export function parseLoad(text: string): RequestedLoad {
   );
 }
 
-/** Before anything is started: a path that is not there is told at once. Globs are the loader's. */
+/** Throws for a path that does not exist, before anything is started. Globs are left to the loader. */
 export function checkLoadPaths(loads: readonly RequestedLoad[]): void {
   for (const { path, keyspace } of loads) {
     if (/[*?[{]/.test(path) || existsSync(path)) continue;

@@ -1,4 +1,4 @@
-// One child process of `stele up`: started, watched, started again when it dies, stopped.
+// One child process of `stele up`: started, watched, restarted when it dies, stopped.
 //
 //   starting --listening--> running --exit--> waiting (backoff) --> starting
 //       |                      |                 |  ^
@@ -7,8 +7,8 @@
 //     start() throws         SIGTERM, 10 s, SIGKILL, stopped
 //       +-- keepTrying() ---------------------------+
 //
-// A restarted child gets the ports that its first run had, so that addresses stay what was printed.
-// No orphans: a child leaves when its IPC channel closes, which it does however the parent dies.
+// A restarted child gets the ports of its first run, so that the printed addresses stay valid. There are no
+// orphans: a child ends when its IPC channel closes, however the parent dies.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -27,24 +27,24 @@ const STOP_MS_MAX = 10_000;
 export interface ProcessSpec {
   /** `master`, `datanode node-0`. */
   readonly title: string;
-  /** What Node.js runs: the script and its words; `address` is that of the run before. */
+  /** The script and its arguments; `address` is that of the previous run. */
   command(address: NodeAddress | undefined): readonly string[];
   readonly restart: boolean;
 }
 
 export interface ProcessEvents {
-  /** It listens: at first, and after every restart. */
+  /** The process listens, after its start and after every restart. */
   listening(title: string, pid: number, address: NodeAddress): void;
-  /** It ended without being told to; `restartMs` undefined: it stays down. */
+  /** The process ended unasked; with `restartMs` undefined it is not restarted. */
   ended(title: string, pid: number, how: string, restartMs: number | undefined): void;
-  /** A restart did not succeed; the next one follows. The sentence names the process. */
+  /** A restart failed; another one follows. The sentence names the process. */
   notRestarted(sentence: string): void;
 }
 
 interface Run {
   readonly child: ChildProcess;
   readonly pid: number;
-  /** Resolves with how it ended. */
+  /** Resolves to how it ended. */
   readonly exited: Promise<string>;
 }
 
@@ -61,7 +61,7 @@ export class SupervisedProcess {
     this.#events = events;
   }
 
-  /** Starts it; resolves when it listens. Throws a SteleError with the child's own sentence and code. */
+  /** Starts the process; resolves when it listens. Throws a SteleError with the child's own sentence and code. */
   async start(): Promise<NodeAddress> {
     const startedAtMs = monotonicNowMs();
     const run = await this.#launch();
@@ -69,12 +69,12 @@ export class SupervisedProcess {
     return this.#address as NodeAddress;
   }
 
-  /** After a start that failed: as after a run that ended. */
+  /** Keeps restarting after a failed start, as after a run that ended. */
   keepTrying(): void {
     this.#watching = this.#watch(undefined, monotonicNowMs());
   }
 
-  /** SIGTERM, then SIGKILL after 10 s; resolves when it is gone. */
+  /** Sends SIGTERM, then SIGKILL after 10 s; resolves when the process is gone. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     const run = this.#run;
@@ -87,7 +87,7 @@ export class SupervisedProcess {
     await this.#watching;
   }
 
-  /** Without grace: for a second Ctrl-C. */
+  /** Sends SIGKILL at once, for a second Ctrl-C. */
   kill(): void {
     this.#stopping.abort();
     this.#run?.child.kill('SIGKILL');
@@ -111,7 +111,7 @@ export class SupervisedProcess {
     }
   }
 
-  /** As #launch, but a failure is told and tried again later, not thrown. */
+  /** Like #launch, but a failure is reported and retried later, not thrown. */
   async #launchAgain(): Promise<Run | undefined> {
     try {
       return await this.#launch();
@@ -141,8 +141,8 @@ export class SupervisedProcess {
 }
 
 /**
- * The engine's threads (garbage collection, compilation) of a process are four by default; on a small
- * machine those of all processes together would keep every core from readers for milliseconds.
+ * V8's worker threads (garbage collection, compilation) are four per process by default; on a small machine
+ * those of all processes together would keep every core from readers for milliseconds.
  */
 const ENGINE_THREADS_DEFAULT = 4;
 
@@ -163,7 +163,7 @@ function launch(words: readonly string[]): Run {
   return { child, pid: child.pid ?? 0, exited };
 }
 
-/** Waits for what the child says first: where it listens, or why it cannot. */
+/** Waits for the child's first message: where it listens, or why it cannot. */
 function untilListening(title: string, run: Run): Promise<NodeAddress> {
   return new Promise((resolve, reject) => {
     const fail = (sentence: string, code: ErrorCode = 'IO'): void => {
@@ -184,7 +184,7 @@ function untilListening(title: string, run: Run): Promise<NodeAddress> {
       resolve(message.address);
     });
     void run.exited.then((how) => {
-      // A role that refuses its own command line or environment has no message for that yet.
+      // A role that refuses its command line or environment exits before it can send a message.
       const code = how === `exit code ${EXIT_USAGE}` ? 'INVALID_ARGUMENT' : 'IO';
       fail(`It ended before it was up (${how}); its log is above.`, code);
     });

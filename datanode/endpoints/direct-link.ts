@@ -1,26 +1,20 @@
-// A DatanodeLink straight to a Datanode in this process: the same messages and errors, no sockets.
+// A DatanodeLink to a Datanode in the same process: the same messages and errors, without sockets.
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
-import type {
-  DatanodeLink,
-  FetchTarget,
-  LookupChannel,
-  LookupSink,
-  LookupTargetRef,
-} from '../../proto/ports.ts';
+import type { DatanodeLink, FetchTarget, LookupBatch, LookupChannel } from '../../proto/ports.ts';
 import type { SegmentWish } from '../../proto/segment-transfer.ts';
-import { found, lookupInTable } from '../reads/lookup.ts';
+import { lastHit, lookupInTable } from '../reads/lookup.ts';
 import type { Datanode } from '../node.ts';
-import { listSlotKeys, scanKeys } from './peer-scans.ts';
+import { scanKeys } from './scan-keys.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 
-/** A link to `node`; it answers at once, so deadlines cannot pass. */
-export function directLink(node: Datanode): DatanodeLink {
+/** A link to `node`. It answers at once, so deadlines cannot pass. */
+export function directLink(node: Datanode, nowMs = monotonicNowMs): DatanodeLink {
   return {
-    heartbeat: (request) => node.heartbeat(request, monotonicNowMs()),
+    heartbeat: (request) => node.heartbeat(request, nowMs()),
     listHoldings: (request) => node.listHoldings(request),
     applyView: (request) => node.applyView(request),
     putManifest: (request) => node.putManifest(request),
@@ -28,7 +22,6 @@ export function directLink(node: Datanode): DatanodeLink {
     dropSegments: (request) => node.dropSegments(request),
     restart: (request) => node.restart(request),
     scanKeys: (request) => scanKeys(node, request),
-    listSlotKeys: (request) => listSlotKeys(node, request),
     measureDeltas: (request, { signal }) => node.measureDeltas(request, signal),
     mergeSegments: (request) => node.mergeSegments(request),
     diffShards: (request, { signal }) => node.diffShards(request, signal),
@@ -52,29 +45,26 @@ async function fetchDirectly(node: Datanode, wish: SegmentWish, into: FetchTarge
 }
 
 class DirectLookups implements LookupChannel {
-  readonly inFlight = 0;
   readonly #node: Datanode;
 
   constructor(node: Datanode) {
     this.#node = node;
   }
 
-  async lookup(
-    target: LookupTargetRef,
-    keys: readonly Uint8Array[],
-    sink: LookupSink,
-  ): Promise<void> {
-    const table = this.#node.tables.get(target.keyspaceUid, target.version);
-    this.#node.counters.lookups += keys.length;
-    for (const [index, key] of keys.entries()) {
+  send(batch: LookupBatch): void {
+    const { counters, tables } = this.#node;
+    counters.lookups += batch.keys.length;
+    for (const { target, key } of batch.keys) {
+      const table = tables.get(target.keyspaceUid, target.version);
       const status =
         table === undefined ? LookupStatus.UNAVAILABLE : lookupInTable(table, key, 0, key.length);
-      if (status === LookupStatus.OK) sink(index, status, found.bytes, found.start, found.end);
-      else sink(index, status, NO_BYTES, 0, 0);
+      if (status === LookupStatus.OK)
+        batch.onAnswer(status, lastHit.bytes, lastHit.start, lastHit.end);
+      else batch.onAnswer(status, NO_BYTES, 0, 0);
     }
   }
 
   close(): void {
-    // Nothing is open.
+    // There is nothing to close.
   }
 }

@@ -1,13 +1,14 @@
-// A datanode over HTTP: /livez, /readyz, /metrics, lookups (lookup-connection.ts) and segments (segment-upgrade.ts).
+// The HTTP port of a datanode: /livez, /readyz, /metrics, lookups (lookup-server.ts) and segments
+// (segment-connection.ts).
 //
-// Headers have a timeout, a silent connection has one, and no route reads a body.
+// Slow headers and silent connections time out, and no route reads a body.
 
 import { fastify } from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { monotonicNowMs } from '../../base/clock.ts';
-import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
+import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
-import { MetricSet } from '../../base/metrics.ts';
+import { MetricSet } from '../../base/process/metrics.ts';
 import {
   missingHost,
   PROBLEM_TYPE,
@@ -15,17 +16,21 @@ import {
   steleErrorOfRequest,
   unknownScope,
 } from '../../base/problem.ts';
-import { exportedBoundsMs } from '../../base/latency.ts';
+import { exportedBoundsMs } from '../../base/process/latency.ts';
 import type { Datanode } from '../node.ts';
 import { notReadyReason, readinessChecks } from './readiness.ts';
-import { answerBatch, readsIn } from '../reads/lookup-batch.ts';
-import { lookupUpgrade } from '../reads/lookup-connection.ts';
-import { segmentUpgrade } from '../transfer/segment-upgrade.ts';
+import { answererOf } from '../reads/lookup-batch.ts';
+import { lookupUpgrade } from '../reads/lookup-server.ts';
+import { segmentUpgrade } from '../transfer/segment-connection.ts';
+import { listenHttp } from '../../transport/listen.ts';
 import { acceptUpgrades } from '../../transport/upgrades.ts';
 
 const SILENT_MS_MAX = 10_000;
-/** Node.js looks this often for headers that are late; its default would make it up to 40 s. */
+/** How often Node.js looks for overdue headers; by default they could take up to 40 s. */
 const CHECK_MS = 5000;
+
+/** No route has a schema, and loading the schema compilers would take a seventh of a datanode's start. */
+const NO_SCHEMAS = { buildValidator: noCompiler, buildSerializer: noCompiler };
 
 type ReadyRequest = FastifyRequest<{ Querystring: { verbose?: string; scope?: string } }>;
 
@@ -33,7 +38,7 @@ export interface DatanodeHttpOptions {
   readonly node: Datanode;
   readonly host: string;
   readonly port: number;
-  /** Connections of lookups at a time. */
+  /** Limit of simultaneous lookup connections. */
   readonly connectionsMax: number;
   readonly respConnections: () => number;
 }
@@ -55,6 +60,7 @@ export async function startDatanodeHttp(
     keepAliveTimeout: 60_000,
     forceCloseConnections: true,
     bodyLimit: 1024,
+    schemaController: { compilersFactory: NO_SCHEMAS },
   });
   refuseInWords(app);
   app.get('/livez', () => ({ status: 'ok', node: node.identity.nodeId }));
@@ -75,7 +81,7 @@ export async function startDatanodeHttp(
   app.get('/metrics', async (_, reply) => {
     return reply.type(metrics.contentType).send(await metrics.text());
   });
-  // Lookups count as well, and never leave none for health and metrics.
+  // Lookup connections count as well; the other half is for health and metrics.
   app.server.maxConnections = 2 * options.connectionsMax;
   const cutOff = acceptUpgrades(app.server, [
     segmentUpgrade({
@@ -83,17 +89,10 @@ export async function startDatanodeHttp(
       pace: (byteCount) => node.brake.take(byteCount),
       give: (wish) => node.outgoing(wish),
     }),
-    lookupUpgrade(
-      {
-        expect: (nodeId) => node.identity.expect(nodeId, ''),
-        answer: (request, into) => answerBatch(request, node, into),
-        onAnswered: (request, tookMs) =>
-          node.counters.latency.lookups.record(tookMs, readsIn(request)),
-      },
-      options.connectionsMax,
-    ),
+    lookupUpgrade(answererOf(node), options.connectionsMax),
   ]);
-  const port = await listen(app, options.host, options.port);
+  const { host, port: wanted } = options;
+  const port = await listenHttp(app, { host, port: wanted, flag: '--http-port' });
   return {
     port,
     close: async () => {
@@ -101,6 +100,10 @@ export async function startDatanodeHttp(
       await app.close();
     },
   };
+}
+
+function noCompiler(): never {
+  throw new Error('no route of a datanode has a schema');
 }
 
 function refuseInWords(app: FastifyInstance): void {
@@ -118,24 +121,9 @@ function refuseInWords(app: FastifyInstance): void {
 
 function sendProblem(reply: FastifyReply, error: SteleError): FastifyReply {
   const problem = problemOf(error, reply.request.id);
-  // Serialised here: fastify would add a charset that problem+json does not have.
+  // Serialised here, because fastify would add a charset, which problem+json does not have.
   const body = Buffer.from(JSON.stringify(problem));
   return reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(body);
-}
-
-async function listen(app: FastifyInstance, host: string, port: number): Promise<number> {
-  try {
-    await app.listen({ host, port });
-  } catch (thrown) {
-    if (systemErrorCode(thrown) !== 'EADDRINUSE') throw toSteleError(thrown, 'IO');
-    throw new SteleError(
-      'PORT_IN_USE',
-      `Something already listens on ${host}:${port}; stop it, or choose another port with --http-port (0 picks a free one).`,
-      { cause: thrown },
-    );
-  }
-  const address = app.server.address();
-  return typeof address === 'object' && address !== null ? address.port : port;
 }
 
 function metricsOf({ node, respConnections }: DatanodeHttpOptions): MetricSet {
@@ -152,7 +140,7 @@ function metricsOf({ node, respConnections }: DatanodeHttpOptions): MetricSet {
   set.value('stele_lookups_total', 'Keys looked up since the start', () => counters.lookups);
   set.times(
     'stele_read_seconds',
-    'Time from the beginning of the turn (RESP) or batch that a read came with until all of it was answered; a read is a key',
+    'Time from the start of the event-loop turn (RESP) or batch that a key arrived in until all of it was answered, per key',
     exportedBoundsMs,
     () => Object.entries(counters.latency).map(([protocol, times]) => [{ protocol }, times]),
   );
@@ -162,18 +150,18 @@ function metricsOf({ node, respConnections }: DatanodeHttpOptions): MetricSet {
   set.value('stele_merges_waiting', 'Merges queued or running', () => merger.waiting);
   set.value(
     'stele_intake_limit_bytes_per_second',
-    'What incoming segments are limited to, so that readers need not wait; 0: not limited',
+    'Present limit on incoming segments, which keeps reads fast; 0: not limited',
     () => (Number.isFinite(brake.bytesPerSecond) ? brake.bytesPerSecond : 0),
   );
   set.value('stele_resp_connections', 'RESP clients connected', respConnections);
   set.value(
     'stele_view_age_seconds',
-    'Time since the view in force was last known to be the present one of the master',
+    'Time since the view in force was last known to be the current view of the master',
     () => node.contact.viewAgeMs(monotonicNowMs()) / 1000,
   );
   set.value(
     'stele_view_stale',
-    '1 while the master is not heard, or its view is not taken, and reads are answered by an older one; otherwise 0',
+    '1 while the master is silent or its view is not accepted, so that reads are answered by an older one; otherwise 0',
     () => Number(node.contact.isStale(monotonicNowMs())),
   );
   set.value('stele_view_epoch', 'Epoch of the view in force', () => cluster.view?.epoch ?? 0);
@@ -188,13 +176,13 @@ function scrubMetrics(set: MetricSet, { scrubber }: Datanode): void {
   );
   set.value(
     'stele_scrub_last_pass_timestamp_seconds',
-    'When everything held had last been verified; 0: not yet',
+    'When the last complete verification of all segments ended; 0: not yet',
     () => scrubber.stats.lastPassUnixMs / 1000,
   );
   set.value('stele_scrub_found_total', 'Bad copies found', () => scrubber.stats.found);
   set.value(
     'stele_scrub_repaired_total',
-    'Bad copies made good from the other copy of this node',
+    'Bad copies repaired from the other copy on this node',
     () => scrubber.stats.repaired,
   );
 }

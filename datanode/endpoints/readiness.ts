@@ -1,17 +1,17 @@
-// Whether a read sent to this node now would be answered, and by what this node goes.
+// Whether a read sent to this node now would be answered, and by which view.
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { Datanode } from '../node.ts';
 
-/** One thing that was looked at; `passed` decides whether the node, or the cluster, is ready. */
+/** One check; the node, or the cluster, is ready if all of them have passed. */
 export interface Check {
   readonly text: string;
   readonly passed: boolean;
 }
 
-/** Why a read would not be answered; undefined when it would. */
+/** Why a read would not be answered; undefined if it would. */
 export function notReadyReason(node: Datanode): string | undefined {
   if (node.state !== NodeState.SERVING) return 'segments are being verified';
   if (node.cluster.view === undefined) return 'the master has not sent its view yet';
@@ -21,18 +21,21 @@ export function notReadyReason(node: Datanode): string | undefined {
   return node.contact.isOutdated(nowMs) ? node.contact.staleReason(nowMs) : undefined;
 }
 
-/** What this node goes by, for people: how old its view is, and whether that may have been replaced. */
+/** The state of this node's view, for people: how old it is, and whether it may have been replaced. */
 export function viewText({ cluster, contact }: Datanode, nowMs: number): string {
   if (cluster.view === undefined) return 'no view of the cluster yet';
   const reason = contact.staleReason(nowMs);
-  if (reason === undefined) return 'the view is that of a master that is heard';
+  if (reason === undefined) return 'the view is current, and the master is heard';
   const origin = cluster.isRestored
-    ? 'an earlier run of this datanode was given'
+    ? 'an earlier process of this datanode was given'
     : 'was given last';
   return `stale: ${reason}; reads are answered by the view that ${origin}`;
 }
 
-/** The checks of `/readyz`; with `ofCluster` of all shards as well, for a balancer before all datanodes. */
+/**
+ * The checks of `/readyz`. `ofCluster` adds a check of all shards, for a load balancer in front of all
+ * datanodes.
+ */
 export function readinessChecks(node: Datanode, ofCluster: boolean): Check[] {
   const { view } = node.cluster;
   const nowMs = monotonicNowMs();
@@ -61,7 +64,7 @@ export function readinessChecks(node: Datanode, ofCluster: boolean): Check[] {
   return checks;
 }
 
-/** Shards that no datanode answers for; none where there is no data yet. */
+/** Shards without any serving datanode. Empty while there is no data yet. */
 function uncoveredShards({ keyspaces, routes }: ClusterView): number[] {
   if (keyspaces.every(({ currentVersion }) => currentVersion === 0)) return [];
   return routes.flatMap(({ nodes }, shard) => (nodes.length === 0 ? [shard] : []));

@@ -1,7 +1,7 @@
-// The commands of a datanode over RESP: its own shards from memory, MOVED for the others.
+// The RESP commands of a datanode: answers for its own shards from memory, MOVED for the others.
 //
-// Hot for GET, MGET, EXISTS and STRLEN: one step per key on the bytes of the request, the value
-// copied once into the reply. Everything else may take its time.
+// Hot for GET, MGET, EXISTS and STRLEN: one step per key on the bytes of the request, and the value is
+// copied once, into the reply. No other command is hot.
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import { keyspaceIndex } from '../../base/ids.ts';
@@ -19,20 +19,20 @@ import type {
 import type { BackendCommand, CommandSpec } from '../../resp/commands/command-spec.ts';
 import type { CommandArguments } from '../../resp/wire/decoder.ts';
 import type { ReplyWriter } from '../../resp/wire/encoder.ts';
-import { executeClusterCommand } from '../../resp/commands/cluster-commands.ts';
-import { databaseCount, REDIS_VERSION, writeInfo } from '../../resp/commands/info.ts';
-import type { ListenerCounts } from '../../resp/commands/info.ts';
-import { keyIfFound, literalOf } from '../../resp/commands/keys-command.ts';
-import { keysReply } from '../../resp/commands/keys-replies.ts';
+import { executeClusterCommand } from '../../resp/cluster/cluster-commands.ts';
+import { databaseCount, REDIS_VERSION, writeInfo } from '../../resp/info/info.ts';
+import type { ListenerCounts } from '../../resp/info/info.ts';
+import { keyIfFound, literalOf } from '../../resp/data/keys-command.ts';
+import { keysReply } from '../../resp/data/keys-replies.ts';
 import type { KeyspaceRef, Session } from '../../resp/commands/session.ts';
-import { valueReply } from '../../resp/commands/value-replies.ts';
+import { valueReply } from '../../resp/data/value-replies.ts';
 import { shardOfSlot } from '../../ring/shard.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 import { datasetName } from '../../proto/view-words.ts';
-import { found, lookupInShard } from '../reads/lookup.ts';
+import { lastHit, lookupInShard } from '../reads/lookup.ts';
 import type { Datanode } from '../node.ts';
 import { READ_AHEAD_KEYS, ReadAhead } from '../reads/read-ahead.ts';
-import { clusterSource } from './resp-cluster.ts';
+import { clusterOfDatanode } from './resp-cluster.ts';
 import { currentTable, loading, noKeyspace } from './resp-dataset.ts';
 import { datanodeInfo } from './resp-info.ts';
 import { KEYS_HANDLERS } from './resp-keys.ts';
@@ -44,7 +44,7 @@ export class DatanodeRespBackend implements CommandBackend {
   readonly #listener: () => ListenerCounts;
   readonly #startedAtMs: number;
   readonly #ahead = new ReadAhead();
-  /** Keys whose time is known. */
+  /** Keys whose latency has been recorded. */
   #readsNoted = 0;
   readonly #handlers: Record<BackendCommand, BackendHandler> = {
     get: atOnce((command, session, out) => this.#get(command, session, out)),
@@ -82,7 +82,7 @@ export class DatanodeRespBackend implements CommandBackend {
     session: Session,
     out: ReplyWriter,
   ): PendingReply | undefined {
-    // Nearly all commands are this one: it need not be looked up among the others.
+    // The most frequent command skips the table.
     if (spec.name === 'get') {
       this.#get(command, session, out);
       return undefined;
@@ -94,7 +94,7 @@ export class DatanodeRespBackend implements CommandBackend {
         this.#severalKeys(command, session, out, keysReply(spec, command), spec.lastKey);
         return undefined;
       case 'cluster':
-        executeClusterCommand(spec, command, out, clusterSource(this.#node));
+        executeClusterCommand(spec, command, out, clusterOfDatanode(this.#node));
         return undefined;
       default:
         this.#oneKey(command, session, out, valueReply(spec, command), spec.firstKey);
@@ -119,9 +119,9 @@ export class DatanodeRespBackend implements CommandBackend {
     const keyspace =
       index === undefined ? cluster.keyspaceNamed(nameOrIndex) : cluster.keyspaceAt(index);
     if (keyspace !== undefined) return { name: keyspace.name, index: keyspace.index };
-    // Index 0 is where connections start, whether it is known or not.
+    // Every connection starts with index 0, so it is accepted even if it is unknown.
     if (nameOrIndex === '0') return undefined;
-    // Before the first view, and while another one may be the present one, no name can be said to be unknown.
+    // Before the first view, or if a newer one may exist, a name cannot be said to be unknown.
     const unsure = this.#node.contact.unsure(monotonicNowMs());
     if (cluster.view === undefined || unsure !== undefined)
       throw noKeyspace(this.#node, nameOrIndex);
@@ -181,7 +181,7 @@ export class DatanodeRespBackend implements CommandBackend {
     else writeValue(out, this.#counted(status));
   }
 
-  /** Notes a hit or a miss; whether it is a hit. */
+  /** Counts a hit or a miss; returns whether it is a hit. */
   #counted(status: LookupStatus): boolean {
     const isFound = status === LookupStatus.OK;
     if (isFound) this.#node.counters.hits++;
@@ -189,7 +189,7 @@ export class DatanodeRespBackend implements CommandBackend {
     return isFound;
   }
 
-  /** Answers the key at `at` with `write` when it is found, nil-like when it is not. */
+  /** Answers the key at `at`: with `write` if it is found, otherwise with nil or 0. */
   #oneKey(
     command: CommandArguments,
     session: Session,
@@ -205,7 +205,7 @@ export class DatanodeRespBackend implements CommandBackend {
     this.#node.counters.lookups++;
     const status = lookupInShard(table, shard, command.buffer, start, end);
     if (status === LookupStatus.UNAVAILABLE) this.#redirect(slot, out);
-    else if (this.#counted(status)) write(out, found.bytes, found.start, found.end);
+    else if (this.#counted(status)) write(out, lastHit.bytes, lastHit.start, lastHit.end);
     else write(out, undefined, 0, 0);
   }
 
@@ -235,7 +235,7 @@ export class DatanodeRespBackend implements CommandBackend {
     this.#ahead.touch();
   }
 
-  /** The keys from argument 1 to `lastKey`, which may count from the end. */
+  /** Reads the keys from argument 1 to `lastKey`, which may count from the end. */
   #severalKeys(
     command: CommandArguments,
     session: Session,
@@ -255,14 +255,17 @@ export class DatanodeRespBackend implements CommandBackend {
       const isFound = this.#counted(status);
       if (isFound) foundCount++;
       if (reply.readsValues) {
-        values.push(isFound ? found.bytes.subarray(found.start, found.end) : undefined);
+        values.push(isFound ? lastHit.bytes.subarray(lastHit.start, lastHit.end) : undefined);
       }
     }
     this.#node.counters.lookups += last;
     reply.write(out, values, foundCount);
   }
 
-  /** The shard of all keys, or -1 after an error was written: several slots, or not held here. */
+  /**
+   * The common shard of all keys; -1 after writing an error, for several slots or a shard that is not held
+   * here.
+   */
   #commonShard(
     command: CommandArguments,
     first: number,
@@ -286,8 +289,8 @@ export class DatanodeRespBackend implements CommandBackend {
   }
 
   /**
-   * MOVED to a node that has the slot; CLUSTERDOWN where none is known; LOADING where this node has it and
-   * is not through with verifying it. Never nil.
+   * Writes MOVED to a node that has the slot, or CLUSTERDOWN if none is known. Throws LOADING if this node
+   * has the slot and is still verifying its segments. Never answers nil.
    */
   #redirect(slot: number, out: ReplyWriter): void {
     const { nodeId } = this.#node.identity;
@@ -304,6 +307,6 @@ export class DatanodeRespBackend implements CommandBackend {
 }
 
 function writeValue(out: ReplyWriter, isFound: boolean): void {
-  if (isFound) out.bulkViewed(found.bytes, found.view, found.start, found.end);
+  if (isFound) out.bulkViewed(lastHit.bytes, lastHit.view, lastHit.start, lastHit.end);
   else out.nil();
 }

@@ -1,5 +1,5 @@
-// Which dataset a RESP session reads: its keyspace, and the table of a version of it. What cannot be
-// read is told here, in words for the client.
+// The dataset that a RESP session reads: its keyspace, and the table of a version of it. If it cannot be
+// read, the error says why.
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError, suspendedError } from '../../base/errors.ts';
@@ -9,7 +9,10 @@ import type { KeyspaceView } from '../../proto/gen/stele/v1/view.ts';
 import type { Datanode } from '../node.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 
-/** The table of the current version of a keyspace. Throws UNINITIALIZED, KEYSPACE_NOT_FOUND, SUSPENDED, UNAVAILABLE. */
+/**
+ * The table of a keyspace's current version. Throws UNINITIALIZED, KEYSPACE_NOT_FOUND, SUSPENDED,
+ * UNAVAILABLE.
+ */
 export function currentTable(node: Datanode, keyspaceName: string): VersionTable {
   const keyspace = node.cluster.keyspaceNamed(keyspaceName);
   if (keyspace === undefined) throw noKeyspace(node, keyspaceName);
@@ -38,7 +41,7 @@ export function tableOfVersion(
   return table;
 }
 
-/** The shards that CLUSTER SLOTS names this node for first: together, the nodes have each once. */
+/** The shards for which CLUSTER SLOTS lists this node first. Over all nodes, each shard occurs once. */
 export function primaryShards(node: Datanode): number[] {
   const { view } = node.cluster;
   if (view === undefined) throw loading();
@@ -56,7 +59,7 @@ function notHere(node: Datanode, keyspace: KeyspaceView, version: number): Stele
   return new SteleError('UNAVAILABLE', `Version ${version} is on its way here.`);
 }
 
-/** The error for a keyspace that the view does not name; "not found" only where that can be known. */
+/** The error for a keyspace that the view does not name; "not found" only if that is certain. */
 export function noKeyspace({ cluster, contact }: Datanode, name: string): SteleError {
   const { view } = cluster;
   if (view === undefined) return loading();

@@ -1,8 +1,8 @@
-// INFO of a datanode: the sections clients and people look at.
+// The sections of INFO on a datanode.
 
 import { monotonicNowMs } from '../../base/clock.ts';
-import { keyspaceSections, processSections } from '../../resp/commands/info.ts';
-import type { InfoSection, KeyspaceFacts, ListenerCounts } from '../../resp/commands/info.ts';
+import { keyspaceSections, processSections } from '../../resp/info/info.ts';
+import type { InfoSection, KeyspaceFacts, ListenerCounts } from '../../resp/info/info.ts';
 import type { Datanode } from '../node.ts';
 import { notReadyReason } from './readiness.ts';
 import { primaryShards } from './resp-dataset.ts';
@@ -39,12 +39,12 @@ export function datanodeInfo(
   ];
 }
 
-/** As the master knows it. */
+/** The zone as the master knows it. */
 function zoneOf({ cluster, identity }: Datanode): string {
   return cluster.view?.nodes.find(({ id }) => id === identity.nodeId)?.zone ?? '';
 }
 
-/** What the node goes by, and whether that may have been replaced. */
+/** The view in force, and whether it may have been replaced. */
 function viewFields({ cluster, contact }: Datanode): Record<string, number> {
   const nowMs = monotonicNowMs();
   return {
@@ -54,7 +54,7 @@ function viewFields({ cluster, contact }: Datanode): Record<string, number> {
   };
 }
 
-/** The records that DBSIZE counts, of each keyspace that is here. */
+/** The records that DBSIZE counts, for each keyspace that is here. */
 function keyspacesOf(node: Datanode): KeyspaceFacts[] {
   const { view } = node.cluster;
   if (view === undefined) return [];

@@ -1,8 +1,8 @@
-// The commands of a datanode that are about many keys: SCAN, KEYS, DBSIZE, RANDOMKEY and the keys of a slot.
+// The commands of a datanode that concern many keys: SCAN, KEYS, DBSIZE, RANDOMKEY and the keys of a slot.
 //
-// All but the latter speak of the shards that this node is named first for, as a primary of
-// Redis does: so the union over all nodes is the keyspace, with no key twice, and tools that add up
-// DBSIZE are right. What a node holds as a replica it shows only to those who ask for a key or a slot.
+// All but the last cover the shards for which this node is listed first, as a primary of Redis does. So the
+// union over all nodes is the keyspace, with no key twice, and tools that add up DBSIZE are right. Shards
+// that a node holds as a replica are visible only to commands that name a key or a slot.
 
 import { setImmediate } from 'node:timers/promises';
 import { SteleError } from '../../base/errors.ts';
@@ -10,11 +10,17 @@ import type { PendingReply } from '../../resp/commands/backend.ts';
 import type { BackendCommand } from '../../resp/commands/command-spec.ts';
 import type { CommandArguments } from '../../resp/wire/decoder.ts';
 import type { ReplyWriter } from '../../resp/wire/encoder.ts';
-import { collectKeys, keysPattern, writeKeys } from '../../resp/commands/keys-command.ts';
+import {
+  collectKeys,
+  countKeys,
+  keysPattern,
+  writeKeys,
+  writeScanPage,
+} from '../../resp/data/keys-command.ts';
 import { PendingOperation } from '../../resp/commands/pending-operation.ts';
-import { scanArguments } from '../../resp/commands/scan-arguments.ts';
-import { encodeCursor, snapshotOf, versionOfCursor } from '../../resp/commands/scan-cursor.ts';
-import { countedSlot, listedSlot } from '../../resp/commands/slot-arguments.ts';
+import { scanArguments } from '../../resp/data/scan-arguments.ts';
+import { encodeCursor, snapshotOf, versionOfCursor } from '../../resp/data/scan-cursor.ts';
+import { countedSlot, listedSlot } from '../../resp/cluster/cluster-commands.ts';
 import { shardOfSlot } from '../../ring/shard.ts';
 import type { Datanode } from '../node.ts';
 import { currentTable, keyspaceNamed, primaryShards, tableOfVersion } from './resp-dataset.ts';
@@ -31,7 +37,7 @@ type KeysHandler = (
   out: ReplyWriter,
 ) => PendingReply | undefined;
 
-/** They answer at once or later, and throw what the client is told. */
+/** The handlers answer at once or later; what they throw is sent to the client. */
 export const KEYS_HANDLERS = {
   scan: (node, keyspaceName, command, out) => {
     scan(node, command, keyspaceName, out);
@@ -52,22 +58,26 @@ export const KEYS_HANDLERS = {
     return undefined;
   },
   'cluster|countkeysinslot': (node, keyspaceName, command) => {
-    const table = currentTable(node, keyspaceName);
-    const slot = countedSlot(command);
-    const count = isHere(node, table, slot) ? node.slotKeys.count(table, slot) : Promise.resolve(0);
+    const pages = slotPages(node, keyspaceName, countedSlot(command));
+    const count =
+      pages === undefined ? Promise.resolve(0) : node.longScans.run(() => countKeys(...pages));
     return new PendingOperation(count, (out, answer) => out.integer(answer));
   },
   'cluster|getkeysinslot': (node, keyspaceName, command) => {
-    const table = currentTable(node, keyspaceName);
     const { slot, keysMax } = listedSlot(command);
-    const keys = isHere(node, table, slot)
-      ? node.slotKeys.keys(table, slot, keysMax)
-      : Promise.resolve([]);
+    const pages = slotPages(node, keyspaceName, slot);
+    const keys =
+      pages === undefined
+        ? Promise.resolve([])
+        : node.longScans.run(() => collectKeys(...pages, keysMax));
     return new PendingOperation(keys, writeKeys);
   },
 } satisfies Partial<Record<BackendCommand, KeysHandler>>;
 
-/** The shards that this node is named first for. Throws UNAVAILABLE where one of them is not here: 0 would be wrong. */
+/**
+ * The shards for which this node is listed first. Throws UNAVAILABLE if one is not here, because 0 would be
+ * wrong.
+ */
 function primaryShardsHere(node: Datanode, keyspaceName: string): number[] {
   const table = currentTable(node, keyspaceName);
   const shards = primaryShards(node);
@@ -80,7 +90,7 @@ function notHere(shard: number, version: number): SteleError {
   return new SteleError('UNAVAILABLE', `Shard ${shard} of version ${version} is not here.`);
 }
 
-/** Records of some shards, as far as they are here. */
+/** The records of some shards; a shard that is not here counts 0. */
 export function recordsOf(table: VersionTable, shards: readonly number[]): number {
   let records = 0;
   for (const shard of shards) records += table.recordsByShard[shard] ?? 0;
@@ -97,16 +107,16 @@ function scan(
   const keyspace = keyspaceNamed(node, keyspaceName);
   const version = versionOfCursor(cursor, keyspace);
   const table = tableOfVersion(node, keyspace, version);
-  if (!strings) return writePage(out, '0', []);
+  if (!strings) return writeScanPage(out, '0', []);
   const { keys, next } = scanTable(table, cursor, primaryPlan(node, table), {
     recordsMax: count,
     pattern,
   });
   const isEnd = next.shard >= table.shards.length;
-  writePage(out, isEnd ? '0' : encodeCursor(snapshotOf(keyspace.uid, version), next), keys);
+  writeScanPage(out, isEnd ? '0' : encodeCursor(snapshotOf(keyspace.uid, version), next), keys);
 }
 
-/** Scans the shards that this node is named first for. Throws UNAVAILABLE where one of them is not here. */
+/** Plans a scan of the shards for which this node is listed first. Throws UNAVAILABLE if one is not here. */
 function primaryPlan(node: Datanode, table: VersionTable): (shard: number) => 'scan' | 'skip' {
   const primary = new Set(primaryShards(node));
   return (shard) => {
@@ -116,7 +126,7 @@ function primaryPlan(node: Datanode, table: VersionTable): (shard: number) => 's
   };
 }
 
-/** KEYS with a pattern that may match several: as SCAN, in small pieces, all of one version. */
+/** KEYS with a pattern that may match several keys: like SCAN, in small pieces, all of one version. */
 async function matchingKeys(
   node: Datanode,
   command: CommandArguments,
@@ -125,19 +135,38 @@ async function matchingKeys(
   const table = currentTable(node, keyspaceName);
   const pattern = keysPattern(command, recordsOf(table, primaryShardsHere(node, keyspaceName)));
   const planOf = primaryPlan(node, table);
-  return collectKeys(table.shards.length, async (place) => {
-    await setImmediate();
-    return scanTable(table, place, planOf, { recordsMax: RECORDS_PER_PIECE, pattern });
-  });
+  return node.longScans.run(() =>
+    collectKeys({ from: 0, to: table.shards.length }, async (place) => {
+      await setImmediate();
+      return scanTable(table, place, planOf, { recordsMax: RECORDS_PER_PIECE, pattern });
+    }),
+  );
 }
 
-function writePage(out: ReplyWriter, cursor: string, keys: readonly Buffer[]): void {
-  out.array(2);
-  out.bulkText(cursor);
-  writeKeys(out, keys);
+/**
+ * The keys of a slot, page by page; undefined if the slot is elsewhere. A shard's records are in the order
+ * of their hash, so the keys of a slot are spread over all of it, and every key of the shard is read.
+ */
+function slotPages(
+  node: Datanode,
+  keyspaceName: string,
+  slot: number,
+): Parameters<typeof countKeys> | undefined {
+  const table = currentTable(node, keyspaceName);
+  if (!isHere(node, table, slot)) return undefined;
+  const shard = shardOfSlot(slot, table.shards.length);
+  const limits = { recordsMax: RECORDS_PER_PIECE, slot };
+  const planOf = (each: number): 'scan' | 'stop' => (each === shard ? 'scan' : 'stop');
+  return [
+    { from: shard, to: shard + 1 },
+    async (place) => {
+      await setImmediate();
+      return scanTable(table, place, planOf, limits);
+    },
+  ];
 }
 
-/** Throws UNAVAILABLE for a slot that this node is named for, and does not have. */
+/** Whether the slot is here. Throws UNAVAILABLE if it is not, although the view lists this node for it. */
 function isHere({ cluster, identity }: Datanode, table: VersionTable, slot: number): boolean {
   const shard = shardOfSlot(slot, table.shards.length);
   if (table.shards[shard] !== undefined) return true;

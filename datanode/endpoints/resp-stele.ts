@@ -1,7 +1,7 @@
-// STELE KEYSPACES | VERSION | EXPLAIN key | NODES | HEALTH on a datanode: what the last view says, and
-// what is here. The fields are named as the master's; the master knows more of them.
+// STELE KEYSPACES | VERSION | EXPLAIN key | NODES | HEALTH on a datanode: answers from the last view and
+// from the segments held. The fields have the same names as on the master, which knows more of them.
 
-import { STELE_VERSION } from '../../base/build-version.ts';
+import { STELE_VERSION } from '../../base/process/build-version.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { healthWord, nodeStateWord } from '../../proto/view-words.ts';

@@ -1,5 +1,5 @@
-// Questions that take a look at many records: what deltas change, how two versions differ. Answered
-// in worker threads, on the segments that are served.
+// Answers questions that read many records: what deltas change, how two versions differ. The work runs in
+// worker threads, on the segments that are being served.
 
 import { SteleError } from '../../base/errors.ts';
 import { DIFF_SAMPLES_MAX } from '../../base/limits.ts';
@@ -20,7 +20,10 @@ import type { Holdings } from '../storage/holdings.ts';
 import type { SegmentWork } from './segment-work.ts';
 import type { VersionTables } from '../storage/version-tables.ts';
 
-/** Calls of one kind at work at a time; each has one task in the threads. Users' diffs take none from commits. */
+/**
+ * Calls of one kind at a time; each has one task in the threads. The limits are separate, so that users'
+ * diffs cannot delay commits.
+ */
 const CALLS_MAX = 16;
 
 const KINDS: Readonly<Record<ChangeKind, DiffKind>> = {
@@ -69,7 +72,7 @@ export class Comparisons {
     return { segmentId, held: true, added, replaced, unchanged, overwritten: totals };
   }
 
-  /** Throws UNAVAILABLE where a shard is not held in both versions; OVERLOADED, CANCELLED, CORRUPT. */
+  /** Throws UNAVAILABLE if a shard is not held in both versions; OVERLOADED, CANCELLED, CORRUPT. */
   diff(request: DiffShardsRequest, signal?: AbortSignal): Promise<DiffShardsResponse> {
     const samplesMax = Math.min(request.samplesMax, DIFF_SAMPLES_MAX);
     return this.#counted('diff', async () => {
@@ -93,7 +96,10 @@ export class Comparisons {
 
   async #counted<Result>(kind: 'measure' | 'diff', run: () => Promise<Result>): Promise<Result> {
     if (this.#calls[kind] >= CALLS_MAX) {
-      throw new SteleError('OVERLOADED', `${CALLS_MAX} comparisons run already; try again later.`);
+      throw new SteleError(
+        'OVERLOADED',
+        `${CALLS_MAX} comparisons are already running; try again later.`,
+      );
     }
     this.#calls[kind]++;
     try {
@@ -104,7 +110,7 @@ export class Comparisons {
   }
 }
 
-/** Bytes come from a thread as plain arrays. */
+/** Converts the plain arrays that come from a thread to Buffers. */
 function sample({ from, key, kind, to }: SegmentSample): DiffSample {
   return { kind: KINDS[kind], key: Buffer.from(key), from: value(from), to: value(to) };
 }

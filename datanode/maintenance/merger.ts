@@ -1,23 +1,25 @@
-// Carries out merge orders: one segment out of a shard's base and deltas, one order at a time, in a
-// worker thread, at a bounded rate.
+// Carries out merge orders: merges a shard's base and deltas into one segment, one order at a time, in a
+// worker thread, at a limited rate.
 //
-//   asked  -> the result is held already: DONE     (also after a restart: its name tells its content)
+//   asked  -> the result is already held: DONE     (also after a restart: its name identifies its content)
 //          -> queued or running:          WAITING
 //          -> otherwise queued:           WAITING, and DONE or FAILED when asked again
 //
-// The result is checked against what the master says the segments hold together, verified as any
-// segment that comes in, made durable, and only then held. Nothing is dropped here: readers go on
-// with the old segments until a manifest names the new one.
+// The result is checked against the totals that the master expects, verified like any incoming segment,
+// made durable, and only then held. Nothing is dropped here: readers keep using the old segments until a
+// manifest names the new one.
 
-import { monotonicNowMs, sleep } from '../../base/clock.ts';
+import { sleep } from '../../base/clock.ts';
 import type { BackgroundTasks } from '../../base/background.ts';
+import type { Env } from '../../base/env.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { SEGMENT_BYTES_MAX } from '../../base/limits.ts';
 import type { Logger } from '../../base/log.ts';
 import { MergeState } from '../../proto/gen/stele/v1/datanode.ts';
 import type { MergeOrder, MergeStatus } from '../../proto/gen/stele/v1/datanode.ts';
 import type { SegmentMeta } from '../../segment/layout.ts';
-import { segmentIdPrefix } from '../../segment/name.ts';
+import { segmentContent } from '../../base/segment-name.ts';
+import type { SegmentContent } from '../../base/segment-name.ts';
 import type { Segment } from '../../segment/reader.ts';
 import type { Holdings } from '../storage/holdings.ts';
 import type { Intake } from '../transfer/intake.ts';
@@ -31,6 +33,7 @@ export interface MergerOptions {
   readonly holdings: Holdings;
   readonly intake: Intake;
   readonly work: SegmentWork;
+  readonly env: Env;
   readonly background: BackgroundTasks;
   readonly log: Logger;
 }
@@ -57,13 +60,16 @@ export class Merger {
     return this.#queue.size + (this.#running === undefined ? 0 : 1);
   }
 
-  /** How far each order is; those that are not begun are queued. In the order asked. */
+  /**
+   * Returns the state of each order, in the same order, and queues those that are new. `bytesPerSecondMax`
+   * 0: no limit.
+   */
   accept(orders: readonly MergeOrder[], bytesPerSecondMax: number): MergeStatus[] {
     this.#bytesPerSecondMax = bytesPerSecondMax;
     const heldByUid = new Map<string, ReadonlyMap<string, Segment>>();
     const statuses = orders.map((order) => {
       let held = heldByUid.get(order.keyspaceUid);
-      held ??= heldByPrefix(this.#options.holdings, order.keyspaceUid);
+      held ??= heldByContent(this.#options.holdings, order.keyspaceUid);
       heldByUid.set(order.keyspaceUid, held);
       return this.#status(order, held);
     });
@@ -79,10 +85,10 @@ export class Merger {
   #status(order: MergeOrder, held: ReadonlyMap<string, Segment>): MergeStatus {
     const name = nameOf(order);
     const { totals } = order;
-    if (totals === undefined) return failed('The order does not say what it should come to.');
-    const done = held.get(segmentIdPrefix(order.shard, totals.digest.toString('hex')));
+    if (totals === undefined) return failed('The order does not state the expected totals.');
+    const done = held.get(segmentContent(order.shard, totals.digest.toString('hex')));
     if (done !== undefined && holdsTotals(done.meta, order)) {
-      // Whoever is told so counts on it.
+      // The master will rely on the segment, so it is claimed.
       this.#options.holdings.claim(order.keyspaceUid, done.meta.id);
       return { state: MergeState.DONE, segment: infoOf(done.meta), reason: '' };
     }
@@ -92,7 +98,7 @@ export class Merger {
       return failed(reason);
     }
     if (this.#running !== name && !this.#queue.has(name)) {
-      if (this.#queue.size >= QUEUE_MAX) return failed(`${QUEUE_MAX} merges wait already.`);
+      if (this.#queue.size >= QUEUE_MAX) return failed(`${QUEUE_MAX} merges are already waiting.`);
       this.#queue.set(name, order);
     }
     return { state: MergeState.WAITING, segment: undefined, reason: '' };
@@ -127,12 +133,12 @@ export class Merger {
   }
 
   async #merge(order: MergeOrder): Promise<void> {
-    const { holdings, intake, log, work } = this.#options;
+    const { env, holdings, intake, log, work } = this.#options;
     const { keyspaceUid, shard } = order;
-    const startMs = monotonicNowMs();
+    const startMs = env.nowMs();
     const segments = order.segmentIds.map((id) => requireHeld(holdings, keyspaceUid, id));
     const inputBytes = segments.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    // The result is at most as large as what goes in.
+    // The result is at most as large as the inputs.
     const reservation = await intake.reserve(Math.min(inputBytes, SEGMENT_BYTES_MAX));
     try {
       const merged = await work.merge(segments);
@@ -149,14 +155,14 @@ export class Merger {
     } finally {
       reservation.release();
     }
-    await this.#pace(inputBytes, monotonicNowMs() - startMs);
+    await this.#pace(inputBytes, env.nowMs() - startMs);
   }
 
-  /** The rest of the time that so many bytes may take. */
+  /** Sleeps for the rest of the time that so many bytes may take. */
   async #pace(byteCount: number, spentMs: number): Promise<void> {
     if (this.#bytesPerSecondMax <= 0) return;
     const restMs = (byteCount / this.#bytesPerSecondMax) * 1000 - spentMs;
-    if (restMs > 1) await sleep(restMs, this.#abort.signal);
+    if (restMs > 1) await sleep(restMs, this.#abort.signal, this.#options.env);
   }
 }
 
@@ -168,12 +174,12 @@ function failed(reason: string): MergeStatus {
   return { state: MergeState.FAILED, segment: undefined, reason };
 }
 
-/** By the beginning of its name, which tells a segment's shard and records (segment/name.ts). */
-function heldByPrefix(holdings: Holdings, keyspaceUid: string): Map<string, Segment> {
-  const held = new Map<string, Segment>();
+/** The held segments of the keyspace, by content. */
+function heldByContent(holdings: Holdings, keyspaceUid: string): Map<SegmentContent, Segment> {
+  const held = new Map<SegmentContent, Segment>();
   for (const segment of holdings.of(keyspaceUid)) {
     const { digest, shard } = segment.meta;
-    held.set(segmentIdPrefix(shard, digest.toString('hex')), segment);
+    held.set(segmentContent(shard, digest.toString('hex')), segment);
   }
   return held;
 }

@@ -1,6 +1,6 @@
-// Verifies what this node holds again and again, in memory and on disk, at a bounded rate: memory
-// and disks rot. One pass checks every segment, the one whose last check is oldest first; at most one
-// pass an interval.
+// Verifies all held segments periodically, in memory and on disk, at a limited rate, because memory and
+// disks rot. A pass checks every segment, the one with the oldest check first; passes start at least one
+// interval apart.
 //
 //     memory   disk
 //     good     good    next
@@ -9,12 +9,13 @@
 //     bad      bad     out of service; the file goes to quarantine; the master sees the segment missing
 //                      and has it copied from a replica
 //
-// Small pieces are checked in a worker thread, with pauses between them that keep to the rate. The
-// file is read as the system gives it, which may be from its cache: rot under a cached page is found
-// once the page has left the cache.
+// Small pieces are checked in a worker thread, with pauses between them to keep to the rate. The file is
+// read through the system's page cache: rot under a cached page is found once the page has left the cache.
 
-import { rm } from 'node:fs/promises';
-import { monotonicNowMs, sleep } from '../../base/clock.ts';
+import type { SegmentKey } from '../../base/segment-name.ts';
+import { segmentKey } from '../../base/segment-name.ts';
+import { sleep } from '../../base/clock.ts';
+import type { Env } from '../../base/env.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { HeldSegment } from '../../proto/gen/stele/v1/datanode.ts';
@@ -22,7 +23,7 @@ import type { Segment } from '../../segment/reader.ts';
 import type { Holdings } from '../storage/holdings.ts';
 import type { ScrubFinding } from './segment-tasks.ts';
 import type { SegmentWork } from './segment-work.ts';
-import { readSegmentFile } from '../storage/store.ts';
+import { isDamage, readSegmentFile } from '../storage/segment-files.ts';
 import type { DiskStore } from '../storage/store.ts';
 import type { Verifier } from '../storage/verifier.ts';
 
@@ -30,9 +31,9 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 const IDLE_MS = 1000;
 
 export interface ScrubLimits {
-  /** Of memory and of disk together; 0: no scrubbing. */
+  /** Limit for memory and disk together; 0: no scrubbing. */
   readonly bytesPerSecond: number;
-  /** From the beginning of one pass to the beginning of the next, at least. */
+  /** The least time between the starts of two passes. */
   readonly intervalMs: number;
 }
 
@@ -41,18 +42,19 @@ export interface ScrubberOptions {
   readonly store: DiskStore;
   readonly verifier: Verifier;
   readonly work: SegmentWork;
+  readonly env: Env;
   readonly log: Logger;
 }
 
-/** Since the start of the process. */
+/** Counts since the start of the process. */
 export interface ScrubStats {
-  /** Of memory and of disk together. */
+  /** Bytes checked, in memory and on disk. */
   readonly bytes: number;
-  /** Unix time at which the last whole pass ended; 0: none yet. */
+  /** Unix time in ms at which the last complete pass ended; 0: none yet. */
   readonly lastPassUnixMs: number;
   /** Bad copies found, in memory or on disk. */
   readonly found: number;
-  /** Of these, made good here, from the other copy of this node. */
+  /** The part of `found` that was repaired from the other copy on this node. */
   readonly repaired: number;
   /** Files moved to quarantine. */
   readonly quarantined: number;
@@ -60,8 +62,11 @@ export interface ScrubStats {
 
 export class Scrubber {
   readonly #options: ScrubberOptions;
-  /** `uid/id` -> when it was last known to be good; the oldest first. */
-  readonly #checkedAtMs = new Map<string, { readonly held: HeldSegment; readonly atMs: number }>();
+  /** When each segment was last known to be good, by `uid/id`; the oldest first. */
+  readonly #checkedAtMs = new Map<
+    SegmentKey,
+    { readonly held: HeldSegment; readonly atMs: number }
+  >();
   readonly #stats = { bytes: 0, lastPassUnixMs: 0, found: 0, repaired: 0, quarantined: 0 };
 
   constructor(options: ScrubberOptions) {
@@ -69,9 +74,9 @@ export class Scrubber {
     const { holdings } = options;
     holdings.onChange((held) => {
       const isHeld = holdings.has(held.keyspaceUid, held.segmentId);
-      // What is taken in has just been verified.
+      // A segment that is added has just been verified.
       if (isHeld) this.#note(held);
-      else this.#checkedAtMs.delete(nameOf(held));
+      else this.#checkedAtMs.delete(segmentKey(held.keyspaceUid, held.segmentId));
     });
   }
 
@@ -79,18 +84,22 @@ export class Scrubber {
     return this.#stats;
   }
 
-  /** Scrubs until `signal` aborts. Failures are logged; nothing stops it. */
+  /** Scrubs until `signal` aborts. Failures are logged and do not stop it. */
   async run(limits: ScrubLimits, signal: AbortSignal): Promise<void> {
     if (limits.bytesPerSecond <= 0) return;
     while (!signal.aborted) {
-      const startMs = monotonicNowMs();
+      const startMs = this.#options.env.nowMs();
       await this.#pass(startMs, limits.bytesPerSecond, signal);
-      const waitMs = startMs + limits.intervalMs - monotonicNowMs();
-      await sleep(Math.max(waitMs, Math.min(IDLE_MS, limits.intervalMs)), signal);
+      const waitMs = startMs + limits.intervalMs - this.#options.env.nowMs();
+      await sleep(
+        Math.max(waitMs, Math.min(IDLE_MS, limits.intervalMs)),
+        signal,
+        this.#options.env,
+      );
     }
   }
 
-  /** Checks everything that was last checked before `startMs`. */
+  /** Checks every segment whose last check was before `startMs`. */
   async #pass(startMs: number, bytesPerSecond: number, signal: AbortSignal): Promise<void> {
     for (;;) {
       const [oldest] = this.#checkedAtMs.values();
@@ -105,19 +114,19 @@ export class Scrubber {
           { segment: oldest.held.segmentId, code, err: message },
           'a segment could not be scrubbed',
         );
-        await sleep(IDLE_MS, signal);
+        await sleep(IDLE_MS, signal, this.#options.env);
       }
       this.#note(oldest.held);
     }
-    if (this.#checkedAtMs.size > 0) this.#stats.lastPassUnixMs = Date.now();
+    if (this.#checkedAtMs.size > 0) this.#stats.lastPassUnixMs = this.#options.env.unixMs();
   }
 
-  /** Good as of now; behind all others. */
+  /** Notes that the segment is good as of now, and moves it to the end. */
   #note(held: HeldSegment): void {
-    const name = nameOf(held);
+    const name = segmentKey(held.keyspaceUid, held.segmentId);
     this.#checkedAtMs.delete(name);
     if (!this.#options.holdings.has(held.keyspaceUid, held.segmentId)) return;
-    this.#checkedAtMs.set(name, { held, atMs: monotonicNowMs() });
+    this.#checkedAtMs.set(name, { held, atMs: this.#options.env.nowMs() });
   }
 
   async #check(held: HeldSegment, bytesPerSecond: number, signal: AbortSignal): Promise<void> {
@@ -127,22 +136,23 @@ export class Scrubber {
     if (segment === undefined) return this.#checkParked(held, path, bytesPerSecond, signal);
     const byteLength = segment.bytes.length;
     for (let from = 0; from < byteLength && !signal.aborted; from += PIECE_BYTES) {
-      const startMs = monotonicNowMs();
+      const startMs = this.#options.env.nowMs();
       const to = Math.min(from + PIECE_BYTES, byteLength);
       const finding = await work.scrub(segment, path, from, to);
-      // Dropped meanwhile: there is nothing to be right or wrong any more.
+      // It was dropped in the meantime, so the finding no longer matters.
       if (holdings.get(held.keyspaceUid, held.segmentId) !== segment) return;
       this.#stats.bytes += 2 * (to - from);
       if (finding.memory !== undefined || finding.disk !== undefined) {
-        await this.#mend(held, segment, finding);
+        await this.#repair(held, segment, finding);
         return;
       }
-      const restMs = (2 * (to - from) * 1000) / bytesPerSecond - (monotonicNowMs() - startMs);
-      if (restMs > 1) await sleep(restMs, signal);
+      const restMs =
+        (2 * (to - from) * 1000) / bytesPerSecond - (this.#options.env.nowMs() - startMs);
+      if (restMs > 1) await sleep(restMs, signal, this.#options.env);
     }
   }
 
-  /** Of a suspended keyspace there is the file alone: where that is bad, another datanode's is good. */
+  /** Checks a parked segment, of which there is only a file; if that is bad, another datanode has a good one. */
   async #checkParked(
     held: HeldSegment,
     path: string,
@@ -152,18 +162,18 @@ export class Scrubber {
     const { holdings, log, verifier } = this.#options;
     const { keyspaceUid, segmentId } = held;
     if (!holdings.has(keyspaceUid, segmentId)) return;
-    const startMs = monotonicNowMs();
+    const startMs = this.#options.env.nowMs();
     try {
-      const bytes = await readSegmentFile(path);
+      const bytes = await readSegmentFile(path, this.#options.store.files);
       this.#stats.bytes += bytes.length;
       await verifier.verifyChecksums(bytes, held);
-      const restMs = (bytes.length * 1000) / bytesPerSecond - (monotonicNowMs() - startMs);
-      if (restMs > 1) await sleep(restMs, signal);
+      const restMs = (bytes.length * 1000) / bytesPerSecond - (this.#options.env.nowMs() - startMs);
+      if (restMs > 1) await sleep(restMs, signal, this.#options.env);
     } catch (thrown) {
-      const { code, message } = toSteleError(thrown, 'IO');
-      // Dropped, or back in memory, meanwhile.
+      const { message } = toSteleError(thrown, 'IO');
+      // It was dropped, or brought back into memory, in the meantime.
       if (!holdings.has(keyspaceUid, segmentId)) return;
-      if (code !== 'CORRUPT' || holdings.get(keyspaceUid, segmentId) !== undefined) throw thrown;
+      if (!isDamage(thrown) || holdings.get(keyspaceUid, segmentId) !== undefined) throw thrown;
       this.#stats.found++;
       log.error(
         { keyspace: keyspaceUid, segment: segmentId, err: message },
@@ -174,7 +184,7 @@ export class Scrubber {
     }
   }
 
-  async #mend(held: HeldSegment, segment: Segment, finding: ScrubFinding): Promise<void> {
+  async #repair(held: HeldSegment, segment: Segment, finding: ScrubFinding): Promise<void> {
     const { keyspaceUid, segmentId } = held;
     const { log } = this.#options;
     this.#stats.found++;
@@ -183,22 +193,25 @@ export class Scrubber {
     else await this.#reload(held);
   }
 
-  /** Memory is good: the file is made again. Until then the node serves on from memory. */
+  /** Writes the file again from memory, which is good. Until then the node serves from memory. */
   async #rewrite(held: HeldSegment, segment: Segment): Promise<void> {
     const { holdings, log, store } = this.#options;
     const { keyspaceUid, segmentId } = held;
     await this.#quarantine(held);
     await store.write(keyspaceUid, segmentId, segment.bytes);
-    // Dropped meanwhile, with the file that was there then.
+    // It was dropped in the meantime, with the file that was there then.
     if (holdings.get(keyspaceUid, segmentId) === undefined) {
       await store.remove(keyspaceUid, segmentId);
       return;
     }
     this.#stats.repaired++;
-    log.info({ keyspace: keyspaceUid, segment: segmentId }, 'its file was written again');
+    log.info(
+      { keyspace: keyspaceUid, segment: segmentId },
+      'the file of a segment was written again from memory',
+    );
   }
 
-  /** Memory is bad: nobody reads it from here on. */
+  /** Takes a segment with bad memory out of service and reads it again from its file. */
   async #reload(held: HeldSegment): Promise<void> {
     const { holdings, log, store } = this.#options;
     const { keyspaceUid, segmentId } = held;
@@ -207,7 +220,10 @@ export class Scrubber {
       const { path } = store.fileOf(keyspaceUid, segmentId);
       holdings.add(keyspaceUid, segmentId, await this.#read(held, path));
       this.#stats.repaired++;
-      log.info({ keyspace: keyspaceUid, segment: segmentId }, 'it was read again from its file');
+      log.info(
+        { keyspace: keyspaceUid, segment: segmentId },
+        'a segment was read again from its file',
+      );
     } catch (thrown) {
       await this.#setAside(held);
       throw new SteleError(
@@ -219,21 +235,24 @@ export class Scrubber {
   }
 
   async #read(held: HeldSegment, path: string): Promise<Segment> {
-    return this.#options.verifier.verify(await readSegmentFile(path), held);
+    return this.#options.verifier.verify(
+      await readSegmentFile(path, this.#options.store.files),
+      held,
+    );
   }
 
-  /** A copy may have come from elsewhere since the file was read: what is good goes back. */
+  /** Quarantines the file. If a good copy was written since the file was read, it is put back. */
   async #setAside(held: HeldSegment): Promise<void> {
     const movedTo = await this.#quarantine(held);
     if (movedTo === undefined) return;
     const good = await this.#read(held, movedTo).catch(() => undefined);
     if (good === undefined) return;
     await this.#options.store.write(held.keyspaceUid, held.segmentId, good.bytes);
-    await rm(movedTo);
+    await this.#options.store.files.rm(movedTo);
     this.#stats.quarantined--;
   }
 
-  /** Undefined where there was no file any more. */
+  /** Returns undefined if the file no longer exists. */
   async #quarantine({ keyspaceUid, segmentId }: HeldSegment): Promise<string | undefined> {
     const { store } = this.#options;
     try {
@@ -245,8 +264,4 @@ export class Scrubber {
       throw thrown;
     }
   }
-}
-
-function nameOf({ keyspaceUid, segmentId }: HeldSegment): string {
-  return `${keyspaceUid}/${segmentId}`;
 }

@@ -1,7 +1,8 @@
-// Work on whole segments that takes longer than a reader would wait: done in worker threads, on the
-// memory that the segments are served from. Pure functions over what can be posted to a thread.
+// Work on whole segments that takes longer than a reader should wait. It runs in worker threads, on the
+// memory that the segments are served from. All functions are pure, over data that can be posted to a
+// thread.
 //
-// `stop` is four shared bytes: whoever set the task sets the first to end it early (CANCELLED).
+// `stop` is four shared bytes: the caller sets the first to end the task early (CANCELLED).
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
@@ -28,13 +29,13 @@ interface Stoppable {
   readonly stop: Int32Array;
 }
 
-/** Lays a delta over older segments, newest first. */
+/** Compares a delta with the older segments, newest first. */
 export interface MeasureTask extends Stoppable {
   readonly delta: SharedSegment;
   readonly older: readonly SharedSegment[];
 }
 
-/** Oldest first. */
+/** The segments are oldest first. */
 export interface MergeTask {
   readonly segments: readonly SharedSegment[];
 }
@@ -44,14 +45,14 @@ export interface MergedSegment {
   readonly meta: SegmentMeta;
 }
 
-/** Both newest first. */
+/** The segments of both sides are newest first. */
 export interface DiffTask extends Stoppable {
   readonly from: readonly SharedSegment[];
   readonly to: readonly SharedSegment[];
   readonly samplesMax: number;
 }
 
-/** Bytes `[from, to)` of a segment, in memory and in its file. */
+/** Checks the bytes `[from, to)` of a segment, in memory and in its file. */
 export interface ScrubTask {
   readonly segment: SharedSegment;
   readonly path: string;
@@ -59,7 +60,7 @@ export interface ScrubTask {
   readonly to: number;
 }
 
-/** What is wrong with a copy; undefined where it is good. The disk is not looked at where memory is bad. */
+/** What is wrong with each copy; undefined if it is good. The file is not read if memory is bad. */
 export interface ScrubFinding {
   readonly memory: string | undefined;
   readonly disk: string | undefined;
@@ -82,7 +83,7 @@ export function measure({ delta, older, stop }: MeasureTask): Overlay {
   return runSteps(overlaySteps(openShared(delta), older.map(openShared)), stop);
 }
 
-/** Throws LOAD_REJECTED where the result is too large. Not interruptible. */
+/** Throws LOAD_REJECTED if the result is too large. Cannot be interrupted. */
 export function merge({ segments }: MergeTask): MergedSegment {
   const merged = mergeSegments(segments.map(openShared));
   return { segment: shareSegment(merged), meta: merged.info };
@@ -97,11 +98,12 @@ function runSteps<Result>(steps: Generator<void, Result, void>, stop: Int32Array
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
-    if (Atomics.load(stop, 0) !== 0) throw new SteleError('CANCELLED', 'Nobody waits any more.');
+    if (Atomics.load(stop, 0) !== 0)
+      throw new SteleError('CANCELLED', 'Nobody is waiting for the result any more.');
   }
 }
 
-/** Never throws for what is wrong with the copies; throws IO where the file cannot be looked at. */
+/** Returns the faults of the copies. Throws IO if the file cannot be examined. */
 export function scrub({ from, path, segment, to }: ScrubTask): ScrubFinding {
   const bytes = sharedBytes(segment);
   try {
@@ -112,7 +114,7 @@ export function scrub({ from, path, segment, to }: ScrubTask): ScrubFinding {
   return { memory: undefined, disk: compareFile(path, bytes, from, to) };
 }
 
-/** Says how the file differs from `bytes`, which are known to be good. */
+/** Describes how the file differs from `bytes`, which are known to be good; undefined if it does not. */
 function compareFile(path: string, bytes: Buffer, from: number, to: number): string | undefined {
   let file: number;
   try {
@@ -136,7 +138,7 @@ function compareFile(path: string, bytes: Buffer, from: number, to: number): str
     }
     return undefined;
   } catch (thrown) {
-    // A medium that cannot be read is a bad copy.
+    // An unreadable medium counts as a bad copy.
     if (systemErrorCode(thrown) === 'EIO') return 'the file cannot be read';
     throw toSteleError(thrown, 'IO');
   } finally {

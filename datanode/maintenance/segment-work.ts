@@ -1,12 +1,11 @@
-// Where work on whole segments runs: in a few worker threads beside the one that answers readers.
+// Runs work on whole segments in a few worker threads, next to the thread that answers readers.
 //
-// Threads are started when there is work and end when there is none for a while. Segments are read
-// where they lie in memory; nothing is copied.
+// Threads start when there is work and end after an idle time. Segments are read in place; nothing is
+// copied.
 
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { SteleError, toSteleError } from '../../base/errors.ts';
+import { workerFile } from '../../base/process/worker-file.ts';
 import type { ShardDiff } from '../../segment/diff.ts';
 import type { Overlay } from '../../segment/overlay.ts';
 import type { Segment } from '../../segment/reader.ts';
@@ -14,7 +13,7 @@ import * as tasks from './segment-tasks.ts';
 import type { MergedSegment, ScrubFinding } from './segment-tasks.ts';
 import type { WorkerReply } from './segment-worker.ts';
 
-/** One for a merge, one for a diff, one for what is short: the commit of an append, scrubbing. */
+/** One for a merge, one for a diff, and one for short work: the commit of an append, scrubbing. */
 const THREADS_MAX = 3;
 const THREAD_IDLE_MS = 5000;
 const QUEUE_MAX = 1000;
@@ -25,12 +24,12 @@ export class SegmentWork {
   readonly #file: string | undefined;
   #closed = false;
 
-  /** `file`: the built worker; without one the work is done in this thread (tests of the sources). */
-  constructor(file = workerFile()) {
+  /** `file` is the built worker; without it, the work is done in this thread (tests that run the sources). */
+  constructor(file = workerFile('./segment-worker.js', import.meta.url)) {
     this.#file = file;
   }
 
-  /** What `delta` changes over `older`, newest first. Throws CANCELLED, CORRUPT, OVERLOADED. */
+  /** Computes what `delta` changes in `older`, newest first. Throws CANCELLED, CORRUPT, OVERLOADED. */
   measure(delta: Segment, older: readonly Segment[], signal?: AbortSignal): Promise<Overlay> {
     return this.#stoppable(signal, (stop) =>
       this.#run('measure', tasks.measure, {
@@ -41,12 +40,12 @@ export class SegmentWork {
     );
   }
 
-  /** Oldest first. Throws LOAD_REJECTED, CORRUPT, OVERLOADED. */
+  /** Merges segments, oldest first. Throws LOAD_REJECTED, CORRUPT, OVERLOADED. */
   merge(segments: readonly Segment[]): Promise<MergedSegment> {
     return this.#run('merge', tasks.merge, { segments: segments.map(tasks.shareSegment) });
   }
 
-  /** Both newest first. Throws CANCELLED, CORRUPT, OVERLOADED. */
+  /** Compares two lists of segments, both newest first. Throws CANCELLED, CORRUPT, OVERLOADED. */
   diff(
     from: readonly Segment[],
     to: readonly Segment[],
@@ -63,13 +62,13 @@ export class SegmentWork {
     );
   }
 
-  /** Bytes `[from, to)` in memory and in the file at `path`. Throws IO, OVERLOADED. */
+  /** Checks the bytes `[from, to)` in memory and in the file at `path`. Throws IO, OVERLOADED. */
   scrub(segment: Segment, path: string, from: number, to: number): Promise<ScrubFinding> {
     const task = { segment: tasks.shareSegment(segment), path, from, to };
     return this.#run('scrub', tasks.scrub, task);
   }
 
-  /** Ends what runs; whoever waits for it gets an error. */
+  /** Stops running tasks, whose callers get an error. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const stop of this.#stops) Atomics.store(stop, 0, 1);
@@ -103,7 +102,10 @@ export class SegmentWork {
     if (this.#file === undefined) return inline(task);
     const threads = this.#threads(this.#file);
     if (threads.queueSize >= QUEUE_MAX) {
-      throw new SteleError('OVERLOADED', `${QUEUE_MAX} tasks wait for a worker thread already.`);
+      throw new SteleError(
+        'OVERLOADED',
+        `${QUEUE_MAX} tasks are already waiting for a worker thread.`,
+      );
     }
     let reply: WorkerReply<Outcome>;
     try {
@@ -124,16 +126,10 @@ export class SegmentWork {
       minThreads: 0,
       maxThreads: THREADS_MAX,
       idleTimeout: THREAD_IDLE_MS,
-      // Those above QUEUE_MAX are refused before.
+      // Tasks beyond QUEUE_MAX are refused earlier.
       maxQueue: Infinity,
       atomics: 'disabled',
     });
     return this.#pool;
   }
-}
-
-/** The built worker; undefined where the sources run without a build. */
-function workerFile(): string | undefined {
-  const path = fileURLToPath(new URL('./segment-worker.js', import.meta.url));
-  return existsSync(path) ? path : undefined;
 }

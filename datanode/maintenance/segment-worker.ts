@@ -1,23 +1,23 @@
 // The worker thread of segment-work.ts: a thin shell over the tasks.
 //
-// It runs at a lower priority than the thread that answers readers, where the system can do that for
-// one thread (Linux). Errors cross the thread boundary as plain objects: structured clone would strip
-// a SteleError of its code.
+// It runs at a lower priority than the thread that answers readers, if the system can set that for one
+// thread (Linux). Errors cross the thread boundary as plain objects, because structured clone would strip
+// the code from a SteleError.
 
 import { toSteleError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
-import { collectYoungGarbageSoon } from '../../base/free-memory.ts';
-import { giveWayInThread } from '../../base/give-way.ts';
+import { collectYoungGarbageSoon } from '../../base/process/free-memory.ts';
+import { lowerThreadPriority } from '../../base/process/low-priority.ts';
 import * as tasks from './segment-tasks.ts';
 
-/** What comes back from a worker. */
+/** The reply of a worker. */
 export type WorkerReply<Outcome> =
   | { readonly outcome: Outcome }
   | { readonly failure: { readonly code: ErrorCode; readonly message: string } };
 
 const NICENESS = 10;
 
-giveWayInThread(NICENESS);
+lowerThreadPriority(NICENESS);
 
 export const measure = (task: tasks.MeasureTask) => reply(() => tasks.measure(task));
 export const merge = (task: tasks.MergeTask) => reply(() => tasks.merge(task));

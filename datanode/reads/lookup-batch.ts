@@ -1,39 +1,53 @@
 // Answers one batch of lookups: packed keys in, packed results out, in pieces.
 //
-// A long batch is answered in several messages of about 1 MiB, and the loop may be left between them,
-// so that one batch of large values neither fills memory nor holds up other readers.
+// A long batch is answered in several messages of about 1 MiB, and the event loop may run between them, so
+// that one batch of large values neither fills memory nor delays other readers.
 
 import { SteleError } from '../../base/errors.ts';
 import { LOOKUP_BATCH_KEYS_MAX, LOOKUP_REPLY_SOFT_BYTES } from '../../base/limits.ts';
-import { PackedWriter, readKeys } from '../../proto/lookup-codec.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
+import { PackedWriter, readKeys } from '../../proto/lookup-protocol.ts';
 import type { LookupReply, LookupRequestFrame } from '../../proto/lookup-protocol.ts';
 import { PROBE_TARGET } from '../../proto/ports.ts';
-import { found } from './lookup.ts';
+import type { NodeIdentity } from '../identity.ts';
+import { lastHit } from './lookup.ts';
+import type { LookupAnswerer } from './lookup-server.ts';
 import { READ_AHEAD_KEYS, ReadAhead } from './read-ahead.ts';
+import type { ReadCounters } from './read-counters.ts';
 import type { VersionTable, VersionTables } from '../storage/version-tables.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 
-/** What batches are answered from, and counted in. */
-export interface LookupServer {
-  readonly tables: VersionTables;
-  readonly counters: { lookups: number };
+/** Where batches are looked up and counted. */
+interface BatchSource {
+  readonly tables: Pick<VersionTables, 'get'>;
+  readonly counters: Pick<ReadCounters, 'lookups'>;
 }
 
-/** One for the thread: batches may take turns with it, which costs them no more than its help. */
+/** One per thread. Batches that interleave only lose each other's read-ahead. */
 const ahead = new ReadAhead();
-/** What an answer to one key has taken lately, on average: as much is reserved for the next batch. */
+/** Average size of a result lately, in bytes; sizes the buffer of the next batch. */
 let resultBytes = 64;
 
+/** Answers the requests of lookup connections from the segments that `node` holds. */
+export function answererOf(
+  node: BatchSource & { readonly counters: ReadCounters; readonly identity: NodeIdentity },
+): LookupAnswerer {
+  return {
+    expect: (nodeId) => node.identity.expect(nodeId, ''),
+    answer: (request, into) => answerBatch(request, node, into),
+    onAnswered: (request, tookMs) => node.counters.latency.lookups.record(tookMs, readsIn(request)),
+  };
+}
+
 /**
- * Yields the replies to one request, each covering consecutive keys; `results` has the head that `writer`
+ * Yields the replies to one request, each for consecutive keys. `results` includes the head that `writer`
  * leaves free. The request's `keys` may be replaced by a copy between two replies. Throws INVALID_ARGUMENT
- * for bytes that are not a batch.
+ * if the bytes are not a batch.
  */
-export function* answerBatch(
+function* answerBatch(
   request: LookupRequestFrame,
-  { counters, tables }: LookupServer,
+  { counters, tables }: BatchSource,
   writer = new PackedWriter(request.count * resultBytes * 1.25),
 ): Generator<LookupReply> {
   if (request.count > LOOKUP_BATCH_KEYS_MAX) {
@@ -69,8 +83,8 @@ export function* answerBatch(
   counters.lookups += readsIn(request);
 }
 
-/** Keys of a batch. The master's probe is one key, and no read of anybody. */
-export function readsIn({ count, targets }: LookupRequestFrame): number {
+/** The keys of a batch, without the master's probe, which is one key and not a user's read. */
+function readsIn({ count, targets }: LookupRequestFrame): number {
   const isProbe = targets.some(({ keyspaceUid }) => keyspaceUid === PROBE_TARGET.keyspaceUid);
   return isProbe ? count - 1 : count;
 }
@@ -102,6 +116,7 @@ function answerKey(
 ): void {
   const status =
     table === undefined ? LookupStatus.UNAVAILABLE : ahead.lookup(keys, start, end, table);
-  if (status === LookupStatus.OK) writer.addResult(status, found.bytes, found.start, found.end);
+  if (status === LookupStatus.OK)
+    writer.addResult(status, lastHit.bytes, lastHit.start, lastHit.end);
   else writer.addResult(status, NO_BYTES, 0, 0);
 }

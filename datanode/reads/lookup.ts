@@ -1,10 +1,10 @@
-// Answering keys from the segments held: the data path of a datanode, in one step from memory.
+// Answers keys from the segments held: the data path of a datanode, in one step from memory.
 //
 //   key -> slot -> shard -> segment of the version, or its base with deltas, newest first -> record
 //
-// Hot: plain functions over numbers and Buffers; nothing is allocated for a key. The outcome is a
-// LookupStatus; where it is OK, `found` says in which segment's bytes the value lies. `found` is
-// one object for the whole process and holds until the next call.
+// Hot: plain functions over numbers and Buffers; nothing is allocated per key. The outcome is a
+// LookupStatus; if it is OK, `lastHit` says where the value lies. `lastHit` is one object for the whole
+// process, valid until the next call.
 
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import { shardOfSlot } from '../../ring/shard.ts';
@@ -15,19 +15,19 @@ import type { VersionTable } from '../storage/version-tables.ts';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
-/** Where the value of the last key answered OK is. `view` lies over the same memory as `bytes`. */
-export const found = { bytes: NO_BYTES, view: new DataView(NO_BYTES.buffer), start: 0, end: 0 };
+/** Where the value of the last key answered OK lies. `view` covers the same memory as `bytes`. */
+export const lastHit = { bytes: NO_BYTES, view: new DataView(NO_BYTES.buffer), start: 0, end: 0 };
 
-/** Lets go of the segment that was found in last: it may have been dropped since. */
-export function releaseFound(): void {
-  found.bytes = NO_BYTES;
-  found.view = new DataView(NO_BYTES.buffer);
-  found.start = found.end = 0;
+/** Releases the segment of the last hit, which may have been dropped since. */
+export function releaseLastHit(): void {
+  lastHit.bytes = NO_BYTES;
+  lastHit.view = new DataView(NO_BYTES.buffer);
+  lastHit.start = lastHit.end = 0;
 }
 
 /**
- * Looks key[start, end) up in one version. NOT_FOUND only where this node holds all of the shard's
- * segments; UNAVAILABLE where it does not.
+ * Looks up key[start, end) in one version. NOT_FOUND only if this node holds all of the shard's segments;
+ * otherwise UNAVAILABLE.
  */
 export function lookupInTable(
   table: VersionTable,
@@ -44,7 +44,7 @@ export function lookupInTable(
   );
 }
 
-/** The same for a caller that knows the key's shard already. */
+/** Like `lookupInTable`, for a caller that knows the key's shard. */
 export function lookupInShard(
   table: VersionTable,
   shard: number,
@@ -58,7 +58,10 @@ export function lookupInShard(
   return lookupHashed(table, shard, key, start, end, h1, lastHash2());
 }
 
-/** The same for a caller that knows the key's hash, too: all segments of a keyspace share the seeds. */
+/**
+ * Like `lookupInShard`, for a caller that also knows the key's hash; all segments of a keyspace share the
+ * seeds.
+ */
 export function lookupHashed(
   table: VersionTable,
   shard: number,
@@ -74,10 +77,10 @@ export function lookupHashed(
     const record = findHashedRecord(segment, key, start, end, h1, h2);
     if (record < 0) continue;
     const bounds = recordBounds(segment, record);
-    found.bytes = segment.bytes;
-    found.view = segment.view;
-    found.start = bounds.valueStart;
-    found.end = bounds.end;
+    lastHit.bytes = segment.bytes;
+    lastHit.view = segment.view;
+    lastHit.start = bounds.valueStart;
+    lastHit.end = bounds.end;
     return LookupStatus.OK;
   }
   return LookupStatus.NOT_FOUND;

@@ -1,5 +1,5 @@
-// Looking ahead: the GETs that have arrived behind the present one, or the next keys of a batch, are
-// hashed, and the memory that they will need is read, before the first of them is answered.
+// Read-ahead: the GETs that have arrived after the present one, or the next keys of a batch, are hashed,
+// and the memory that they need is read, before the first of them is answered.
 //
 //   *2 $3 GET $5 key:1 | *2 $3 GET $5 key:2 | ...        bytes that have arrived
 //         |                      |
@@ -9,13 +9,14 @@
 //         v                      v
 //     GET key:1 answered, GET key:2 answered, ...        4. by then all of it is in the cache
 //
-// A lookup by itself waits for memory twice, and the processor can do nothing else meanwhile. The
-// waits of independent reads overlap, if nothing stands between them: hence the short loops. The answers are the same without it: what is found here
-// is the hash and the slot of a key by its place in the buffer, and `take` gives them only for that
-// place, that buffer and that table.
+// A single lookup waits for memory twice, and the processor can do nothing else meanwhile. The waits of
+// independent reads overlap if nothing stands between them; hence the short loops. The answers are the same
+// without it: it only remembers the hash and the slot of a key by its place in the buffer, and `take`
+// returns them only for that place, that buffer and that table.
 //
 // Hot: plain functions over numbers and bytes; nothing is allocated.
 
+import { GET_BYTES_MIN, peekGet, peeked } from '../../resp/wire/peek-get.ts';
 import { shardOfSlot } from '../../ring/shard.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 import { hashKey, lastHash2 } from '../../segment/hash.ts';
@@ -26,27 +27,13 @@ import type { Segment } from '../../segment/reader.ts';
 import { lookupHashed, lookupInShard } from './lookup.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 
-/** Enough for the waits to overlap, few enough for all of it to stay in the first cache. */
+/** Enough for the waits to overlap, and few enough for all lines to stay in the first-level cache. */
 export const READ_AHEAD_KEYS = 16;
-/** `*2\r\n$3\r\nGET\r\n$1\r\nk\r\n`, twice: with one command there is nothing to overlap. */
-const BYTES_WORTH_IT = 42;
-const KEY_BYTES_MAX = 999;
-
-// `*2\r\n` and `$3\r\n` as little-endian words; the name's letters in upper case, without the bit 0x20.
-const STAR_TWO = 0x0a0d322a;
-const DOLLAR_THREE = 0x0a0d3324;
-const CASE_BITS = 0x00202020;
-const GET_AND_RETURN = 0x0d544547;
-const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
-const DOLLAR = 0x24;
-const DIGIT_0 = 0x30;
-
 export class ReadAhead {
   slot = 0;
   h1 = 0;
   h2 = 0;
-  /** Keeps the reads alive; means nothing. */
+  /** Uses the values read, so that the reads are not optimised away. */
   sink = 0;
   #buffer: Uint8Array | undefined;
   #count = 0;
@@ -59,16 +46,16 @@ export class ReadAhead {
     { length: READ_AHEAD_KEYS },
     () => undefined,
   );
-  /** Of each key: the word at which its index line begins, then the offset of its record. */
+  /** Per key: the word at which its index line begins, then the offset of its record. */
   readonly #places = new Int32Array(READ_AHEAD_KEYS);
   readonly #segments: (Segment | undefined)[] = Array.from(
     { length: READ_AHEAD_KEYS },
     () => undefined,
   );
 
-  /** Forgets what it knows; to be called whenever bytes may have moved. */
+  /** Forgets all keys. Must be called whenever bytes may have moved. */
   clear(): void {
-    // What is not held is free to go: a table would keep the memory of a version that was dropped.
+    // A table that stays referenced would keep the memory of a dropped version alive.
     for (let index = this.#next; index < this.#count; index++) {
       this.#tables[index] = undefined;
       this.#segments[index] = undefined;
@@ -78,21 +65,22 @@ export class ReadAhead {
     this.#next = 0;
   }
 
-  /** Looks at `bytes[at, end)`, where a command begins. Stops at what is no whole GET. */
+  /** Notes the GETs in `bytes[at, end)`, where a command begins. Stops at anything but a complete GET. */
   fill(bytes: Uint8Array, at: number, end: number, table: VersionTable): void {
     this.clear();
-    if (end - at < BYTES_WORTH_IT) return;
-    while (this.#count < READ_AHEAD_KEYS) {
-      const next = this.#add(bytes, at, end, table);
-      if (next < 0) break;
-      at = next;
+    // With one command there is nothing to overlap.
+    if (end - at < 2 * GET_BYTES_MIN) return;
+    let from = at;
+    while (this.#count < READ_AHEAD_KEYS && peekGet(bytes, from, end)) {
+      this.note(bytes, peeked.start, peeked.end, table);
+      from = peeked.next;
     }
     this.touch();
   }
 
   /**
-   * Looks the key up as `lookupInTable` does; `slot` is its slot afterwards. Cheaper for the keys that
-   * were noted, in the order in which they were.
+   * Looks up the key like `lookupInTable`, and sets `slot` to its slot. Cheaper for keys that were noted,
+   * in the order in which they were.
    */
   lookup(bytes: Uint8Array, start: number, end: number, table: VersionTable): LookupStatus {
     if (!this.take(bytes, start, table)) {
@@ -104,10 +92,7 @@ export class ReadAhead {
     return lookupHashed(table, shard, bytes, start, end, this.h1, this.h2);
   }
 
-  /**
-   * Reads the memory of all keys noted: three passes, each over all of them, so that the reads of one
-   * pass are under way together.
-   */
+  /** Reads the memory of all noted keys: three passes over all of them, so that the reads of one pass overlap. */
   touch(): void {
     const segments = this.#segments;
     const places = this.#places;
@@ -125,13 +110,13 @@ export class ReadAhead {
       const segment = segments[index];
       const place = places[index] as number;
       if (segment === undefined || place < 0) continue;
-      // Records lie across cache lines: this one and, for the usual sizes, the next.
+      // Records span cache lines: this one and, for the usual sizes, the next.
       sink ^= (segment.bytes[place] as number) ^ (segment.bytes[place + LINE_BYTES] ?? 0);
     }
     this.sink = sink;
   }
 
-  /** Whether the key at `start` was looked at; then `slot`, `h1`, `h2` are its. */
+  /** Whether the key at `start` was noted; if so, `slot`, `h1` and `h2` are set to its values. */
   take(bytes: Uint8Array, start: number, table: VersionTable): boolean {
     const at = this.#next;
     if (at >= this.#count || this.#starts[at] !== start) return false;
@@ -146,30 +131,9 @@ export class ReadAhead {
     return true;
   }
 
-  /** Takes the GET at `at`; returns where the next command begins, or -1. */
-  #add(bytes: Uint8Array, at: number, end: number, table: VersionTable): number {
-    if (at + 16 > end || readWord(bytes, at) !== STAR_TWO) return -1;
-    if (readWord(bytes, at + 4) !== DOLLAR_THREE) return -1;
-    if ((readWord(bytes, at + 8) & ~CASE_BITS) !== GET_AND_RETURN) return -1;
-    if (bytes[at + 12] !== LINE_FEED || bytes[at + 13] !== DOLLAR) return -1;
-    let length = 0;
-    let digitAt = at + 14;
-    for (; digitAt < end && bytes[digitAt] !== CARRIAGE_RETURN; digitAt++) {
-      const digit = (bytes[digitAt] as number) - DIGIT_0;
-      if (digit < 0 || digit > 9) return -1;
-      length = length * 10 + digit;
-      if (length > KEY_BYTES_MAX) return -1;
-    }
-    const start = digitAt + 2;
-    const keyEnd = start + length;
-    if (keyEnd + 2 > end) return -1;
-    this.note(bytes, start, keyEnd, table);
-    return keyEnd + 2;
-  }
-
   /**
-   * Notes a key; at most READ_AHEAD_KEYS from one `clear` to the next, all of one buffer. `touch` when
-   * all are noted.
+   * Notes a key, at most READ_AHEAD_KEYS between two calls of `clear`, all of one buffer. Call `touch`
+   * after the last.
    */
   note(bytes: Uint8Array, start: number, end: number, table: VersionTable): void {
     const slot = slotOfKey(bytes, start, end);
@@ -186,13 +150,4 @@ export class ReadAhead {
     this.#h2[index] = lastHash2();
     this.#places[index] = lineStart(segment, h1);
   }
-}
-
-function readWord(bytes: Uint8Array, at: number): number {
-  return (
-    (bytes[at] as number) |
-    ((bytes[at + 1] as number) << 8) |
-    ((bytes[at + 2] as number) << 16) |
-    ((bytes[at + 3] as number) << 24)
-  );
 }

@@ -1,43 +1,47 @@
-// SCAN and RANDOMKEY over the shards of one version: a bounded amount of work a call, whatever is asked.
+// SCAN and RANDOMKEY over the shards of one version, with a bounded amount of work per call.
 //
-//   place -> records of the shards from there on -> keys that match, and the place to go on from
+//   place -> records of the shards from there on -> keys that match, and the place to continue from
 //
-// A call ends between two positions (see shard-records.ts), so that no key is met twice and none is
-// left out. It ends once it has looked at as many records as were asked for, or at more bytes of keys
-// than a turn of the event loop should see.
+// A call ends between two positions (see shard-records.ts), so that no key is returned twice and none is
+// missed. It ends once it has read as many records as were asked for, or more bytes of keys than one
+// event-loop tick should read.
 
 import { SteleError } from '../../base/errors.ts';
 import { globMatches } from '../../resp/commands/glob.ts';
-import type { ScanPlace } from '../../resp/commands/scan-cursor.ts';
+import type { ScanPlace } from '../../resp/data/scan-cursor.ts';
+import { slotOfKey } from '../../ring/slot.ts';
 import { POSITION_END, ShardWalk } from './shard-records.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 
-/** Records that one call looks at, at the most. */
+/** Upper limit of records that one call reads. */
 const RECORDS_MAX = 10_000;
 const KEY_BYTES_MAX_PER_CALL = 1024 * 1024;
-/** Bytes of keys x bytes of the pattern: what matching may cost. */
+/** Limit of the matching cost: bytes of keys x bytes of the pattern. */
 const MATCH_COST_MAX = 16 * 1024 * 1024;
-/** RANDOMKEY chooses among so many neighbours, so that a key behind a gap is no likelier than others. */
+/** RANDOMKEY chooses among so many neighbours, so that a key after a gap is hardly more likely than others. */
 const RANDOM_CANDIDATES = 16;
+const LONG_SCANS_MAX = 64;
 
-/** What to do with a shard: `stop` ends the call before it. */
+/** What to do with a shard; `stop` ends the call before it. */
 type ShardPlan = 'scan' | 'skip' | 'stop';
 
 export interface ScanLimits {
   readonly recordsMax: number;
-  readonly pattern: Buffer | undefined;
+  readonly pattern?: Buffer | undefined;
+  /** Only keys of this slot. */
+  readonly slot?: number | undefined;
 }
 
 export interface ScanPage {
-  /** Views of segments: their bytes never change, but each keeps its segment in memory. */
+  /** Views of segments: the bytes never change, but each view keeps its segment in memory. */
   readonly keys: Buffer[];
-  /** Records looked at. */
+  /** Records read. */
   records: number;
-  /** Where to go on; `shard` is the number of shards behind the last. */
+  /** Where to continue; `shard` is the shard count after the last one. */
   next: ScanPlace;
 }
 
-/** The keys from `from` on, of the shards that `planOf` lets through. */
+/** The keys from `from` on, of the shards that `planOf` selects. */
 export function scanTable(
   table: VersionTable,
   from: ScanPlace,
@@ -45,7 +49,7 @@ export function scanTable(
   limits: ScanLimits,
 ): ScanPage {
   const page: ScanPage = { keys: [], records: 0, next: from };
-  const budget = new Budget(limits);
+  const budget = new ScanBudget(limits);
   let { position } = from;
   for (let shard = from.shard; shard < table.shards.length; shard++) {
     const plan = planOf(shard);
@@ -64,7 +68,7 @@ export function scanTable(
   return page;
 }
 
-/** As a peer asks for it: over the shards that are here. Throws UNAVAILABLE where the first is not. */
+/** A scan for a peer, over the shards that are here. Throws UNAVAILABLE if the first one is not. */
 export function scanHeldShards(
   table: VersionTable,
   from: ScanPlace,
@@ -75,12 +79,14 @@ export function scanHeldShards(
     throw new SteleError('UNAVAILABLE', `Shard ${from.shard} is not held here.`);
   }
   const missing = skipMissing ? 'skip' : 'stop';
-  const planOf = (shard: number): ShardPlan =>
-    table.shards[shard] === undefined ? missing : 'scan';
+  const planOf = (shard: number): ShardPlan => {
+    if (limits.slot !== undefined && shard !== from.shard) return 'stop';
+    return table.shards[shard] === undefined ? missing : 'scan';
+  };
   return scanTable(table, from, planOf, limits);
 }
 
-/** A key of one of `shards`, which are held here; undefined if there is none. `random` gives 0 .. 1. */
+/** A key of one of `shards`, which are held here; undefined if there is none. `random` returns 0 .. 1. */
 export function randomKey(
   table: VersionTable,
   shards: readonly number[],
@@ -91,17 +97,17 @@ export function randomKey(
   const chosen = shards.find((_, index) => (left -= records[index] ?? 0) < 0);
   if (chosen === undefined) return undefined;
   const segments = table.shards[chosen] ?? [];
-  const limits: ScanLimits = { recordsMax: RANDOM_CANDIDATES, pattern: undefined };
+  const limits: ScanLimits = { recordsMax: RANDOM_CANDIDATES };
   for (const position of [Math.floor(random() * POSITION_END), 0]) {
     const page: ScanPage = { keys: [], records: 0, next: { shard: chosen, position } };
-    scanShard(new ShardWalk(segments, position), page, new Budget(limits));
+    scanShard(new ShardWalk(segments, position), page, new ScanBudget(limits));
     if (page.keys.length > 0) return page.keys[Math.floor(random() * page.keys.length)];
   }
   return undefined;
 }
 
-/** Adds to `page`; returns the position to go on from, POSITION_END behind the last record. */
-function scanShard(walk: ShardWalk, page: ScanPage, budget: Budget): number {
+/** Adds to `page`; returns the position to continue from, POSITION_END after the last record. */
+function scanShard(walk: ShardWalk, page: ScanPage, budget: ScanBudget): number {
   let position = -1;
   while (walk.next()) {
     const keyBytes = walk.valueStart - walk.keyStart;
@@ -114,16 +120,18 @@ function scanShard(walk: ShardWalk, page: ScanPage, budget: Budget): number {
   return POSITION_END;
 }
 
-/** What one call may still look at. */
-class Budget {
+/** The work that one call may still do. */
+class ScanBudget {
   #records: number;
   #keyBytes = KEY_BYTES_MAX_PER_CALL;
   #matchCost = MATCH_COST_MAX;
   readonly #pattern: Buffer | undefined;
+  readonly #slot: number | undefined;
 
-  constructor({ recordsMax, pattern }: ScanLimits) {
+  constructor({ pattern, recordsMax, slot }: ScanLimits) {
     this.#records = Math.min(recordsMax, RECORDS_MAX);
     this.#pattern = pattern;
+    this.#slot = slot;
   }
 
   get spent(): boolean {
@@ -131,8 +139,8 @@ class Budget {
   }
 
   /**
-   * Whether nothing is left for a key of `keyBytes`: the cost of its match is counted before it is matched.
-   * The first key of a call is always looked at.
+   * Whether the budget does not allow for a key of `keyBytes`, including the cost of matching it. The first
+   * key of a call is always read.
    */
   isSpentBefore(keyBytes: number): boolean {
     if (this.spent) return true;
@@ -140,12 +148,34 @@ class Budget {
     return cost > this.#matchCost && this.#matchCost < MATCH_COST_MAX;
   }
 
-  /** Takes one record from the budget; whether its key is wanted. */
+  /** Takes one record from the budget; returns whether its key matches. */
   looksAt(key: Buffer): boolean {
     this.#records--;
     this.#keyBytes -= key.length;
+    if (this.#slot !== undefined && slotOfKey(key, 0, key.length) !== this.#slot) return false;
     if (this.#pattern === undefined) return true;
     this.#matchCost -= key.length * this.#pattern.length;
     return globMatches(this.#pattern, key);
+  }
+}
+
+/** Runs commands that read whole shards, in pieces: one runs, some wait, further ones are refused. */
+export class LongScans {
+  #waiting = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** Runs `work` after the earlier ones have ended. Throws OVERLOADED, and what `work` throws. */
+  async run<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+    if (this.#waiting >= LONG_SCANS_MAX) {
+      throw new SteleError('OVERLOADED', 'Too many scans of whole shards; ask again later.');
+    }
+    this.#waiting++;
+    const mine = this.#last.then(work);
+    this.#last = mine.catch(() => undefined);
+    try {
+      return await mine;
+    } finally {
+      this.#waiting--;
+    }
   }
 }

@@ -1,21 +1,21 @@
-// Walks the live records of one shard of one version, from any position, whatever the number of
-// segments it consists of. SCAN, RANDOMKEY and the questions about a slot are asked of this.
+// Walks the live records of one shard of one version, from any position, across all of its segments. Used
+// by SCAN, RANDOMKEY and the commands about a slot.
 //
 //   segments, newest first        one order: the first hash lane of the key
 //     [  a     d    f  ]
 //     [ a' b       e   ]    ->    a  b  c  d  e  f        (a' is hidden by the newer a)
 //     [    c  d'     g ]
 //
-// A position is the upper 24 bits of that lane, 0 .. POSITION_END - 1. It depends on the key and the
-// keyspace alone: not on the segment, the version, or how many records there are. Keys of one
-// position stand together: whoever stops, stops between two positions, and goes on from the second.
+// A position is the upper 24 bits of that lane, 0 .. POSITION_END - 1. It depends only on the key and the
+// keyspace, not on the segment, the version, or the number of records. Keys of one position are adjacent,
+// so a reader that stops between two positions can continue from the second.
 //
-// Invariants: every live key is met exactly once, in order of position; a key is live in the newest
-// segment that has it. Nothing is allocated per record.
+// Invariants: every live key is visited exactly once, in order of position; the live record of a key is the
+// one in the newest segment that has it. Nothing is allocated per record.
 
 import assert from 'node:assert/strict';
 import { SteleError } from '../../base/errors.ts';
-import { POSITION_COUNT } from '../../resp/commands/scan-cursor.ts';
+import { POSITION_COUNT } from '../../resp/data/scan-cursor.ts';
 import { hashKeyAt, lastHash2 } from '../../segment/hash.ts';
 import { findHashedRecord, firstRecordNear } from '../../segment/reader.ts';
 import type { Segment } from '../../segment/reader.ts';
@@ -28,9 +28,9 @@ assert(POSITION_END === 2 ** (32 - POSITION_SHIFT));
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
-/** Call `next` until it is false; the fields tell of the record it moved to. */
+/** Call `next` until it returns false; the fields describe the current record. */
 export class ShardWalk {
-  /** Of the present record. */
+  /** Position of the current record. */
   position = 0;
   /** The segment's bytes: the key is at [keyStart, valueStart), the value at [valueStart, end). */
   bytes: Buffer = NO_BYTES;
@@ -39,12 +39,12 @@ export class ShardWalk {
   end = 0;
   readonly #heads: SegmentHead[];
 
-  /** Begins with the first record at `position` or behind it. */
+  /** Starts at the first record whose position is `position` or greater. */
   constructor(segments: readonly Segment[], position: number) {
     this.#heads = segments.map((segment) => new SegmentHead(segment, position));
   }
 
-  /** Moves on to the next live record; false when there is none. Throws CORRUPT. */
+  /** Moves to the next live record; returns false if there is none. Throws CORRUPT. */
   next(): boolean {
     for (;;) {
       const age = this.#nearest();
@@ -57,7 +57,7 @@ export class ShardWalk {
     }
   }
 
-  /** The segment whose next record comes first; of equals the newest. */
+  /** The index of the segment whose next record comes first; the newest of equals. */
   #nearest(): number {
     const heads = this.#heads;
     let nearest = 0;
@@ -90,7 +90,7 @@ export class ShardWalk {
   }
 }
 
-/** The next record of one segment; `position` is POSITION_END behind the last. */
+/** The next record of one segment; `position` is POSITION_END after the last. */
 class SegmentHead {
   readonly segment: Segment;
   readonly bounds = newRecordBounds();

@@ -1,45 +1,43 @@
-// What is known of the disk: how much room it has, and whether it takes writes. From what segments met when
-// they were written, from the free bytes that the system tells, measured again and again, and from a small
-// file that is written and synced now and then, so that a disk which fails is known before a load finds out.
-// A node with disk trouble is sent no segments; what it holds it serves from memory.
+// Tracks the health of the disk: its free space, and whether it accepts writes. The sources are the
+// outcomes of segment writes, the free bytes that the system reports, measured repeatedly, and a small
+// probe file that is written and synced now and then, so that a failing disk is known before a load finds
+// out. A node with disk trouble is sent no segments; it serves what it holds from memory.
 //
-// Some file systems (quotas, network disks) tell more free bytes than they take. When a write finds no room
-// while the system tells of some, that much is taken off from then on.
+// Some file systems (quotas, network disks) report more free bytes than they accept. If a write finds no
+// space although the system reports some, that amount is subtracted from then on.
 //
-// Invariants: nothing here waits for the disk while a heartbeat waits for it; at most one measurement and one
-// probe are under way; one that does not end is trouble itself.
+// Invariants: nothing here makes a heartbeat wait for the disk; at most one measurement and one probe are
+// in progress; one that hangs counts as trouble.
 
-import { open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BackgroundTasks } from '../../base/background.ts';
-import { monotonicNowMs } from '../../base/clock.ts';
+import { systemEnv } from '../../base/env.ts';
+import type { Env } from '../../base/env.ts';
+import { writeFully } from '../../base/disk/durable-file.ts';
 import { toSteleError } from '../../base/errors.ts';
 import type { DiskTrouble } from '../../proto/gen/stele/v1/datanode.ts';
 
 const MEASURE_EVERY_MS = 1_000;
 const PROBE_EVERY_MS = 10_000;
-/** While something is wrong. */
+/** Interval between probes while something is wrong. */
 const PROBE_AGAIN_MS = 1_000;
 const HANGS_MS = 5_000;
-/** A refusal tells something about the room for other segments for so long. */
+/** How long a refusal counts as a sign that there is no space for other segments. */
 const REFUSAL_COUNTS_MS = 5_000;
-/** After that the system is believed again: a quota may have been raised. */
+/** After this time the system's numbers are believed again: a quota may have been raised. */
 const OVERSTATED_FOR_MS = 600_000;
 const PROBE_BYTES = Buffer.alloc(4096, 'stele');
-
-/** The bytes that the system says are free for this process below a folder. */
-type MeasureFree = (folder: string) => Promise<number>;
 
 export class DiskHealth {
   readonly #folder: string;
   readonly #keptBytes: () => number;
   readonly #background: BackgroundTasks;
-  readonly #measureFree: MeasureFree;
+  readonly #env: Env;
   #writeError = '';
   #measureError = '';
   #full = false;
   #refusedUntilMs = 0;
-  #toldFreeBytes = 0;
+  #reportedFreeBytes = 0;
   #overstatedBytes = 0;
   #overstatedUntilMs = 0;
   #measuredAtMs = Number.NEGATIVE_INFINITY;
@@ -48,35 +46,35 @@ export class DiskHealth {
   #probing = false;
 
   /**
-   * `folder` is the data folder; the probe is a file in its `incoming`. `keptBytes`: how many bytes are
-   * free at least, unless the system is wrong about that: the reserve, and what is promised.
+   * `folder` is the data folder; the probe is a file in its `incoming`. `keptBytes` returns the bytes that
+   * must stay free (the reserve, and what is promised).
    */
   constructor(
     folder: string,
     keptBytes: () => number,
     background: BackgroundTasks,
-    measureFree: MeasureFree = freeBelow,
+    env = systemEnv,
   ) {
+    this.#env = env;
     this.#folder = folder;
     this.#keptBytes = keptBytes;
     this.#background = background;
-    this.#measureFree = measureFree;
   }
 
-  /** A segment was refused for lack of room. */
+  /** Notes that a segment was refused for lack of space. */
   refused(nowMs: number): void {
     this.#refusedUntilMs = nowMs + REFUSAL_COUNTS_MS;
   }
 
-  /** Something was written and synced. */
+  /** Notes that a write was synced. */
   wrote(): void {
     this.#writeError = '';
     this.#full = false;
   }
 
   /**
-   * A write did not succeed; what it wrote is still there. What is wrong with the bytes themselves says
-   * nothing about the disk.
+   * Notes that a write failed; what it wrote is still there. An error of another code (CORRUPT) is about
+   * the bytes and says nothing about the disk.
    */
   async failed(thrown: unknown): Promise<void> {
     const { code, message } = toSteleError(thrown, 'IO');
@@ -84,36 +82,36 @@ export class DiskHealth {
     if (code !== 'DISK_FULL') return;
     this.#full = true;
     try {
-      this.#toldFreeBytes = await this.#measureFree(this.#folder);
-      // Less may be what other writes, which failed as well, have given back since.
-      if (this.#toldFreeBytes <= this.#keptBytes()) return;
-      this.#overstatedBytes = this.#toldFreeBytes;
-      this.#overstatedUntilMs = monotonicNowMs() + OVERSTATED_FOR_MS;
+      this.#reportedFreeBytes = await this.#freeBelow();
+      // If there is less, other failed writes may have released space since.
+      if (this.#reportedFreeBytes <= this.#keptBytes()) return;
+      this.#overstatedBytes = this.#reportedFreeBytes;
+      this.#overstatedUntilMs = this.#env.nowMs() + OVERSTATED_FOR_MS;
     } catch (error) {
       this.#measureError = toSteleError(error, 'IO').message;
     }
   }
 
-  /** Free bytes as measured last: about a second ago, or longer where the disk hangs. */
+  /** Free bytes as of the last measurement: about a second ago, or longer if the disk hangs. */
   get freeBytes(): number {
-    return Math.max(0, this.#toldFreeBytes - this.#overstatedBytes);
+    return Math.max(0, this.#reportedFreeBytes - this.#overstatedBytes);
   }
 
   /** Measures the free bytes. Throws IO. */
   async measure(): Promise<number> {
     try {
-      this.#toldFreeBytes = await this.#measureFree(this.#folder);
+      this.#reportedFreeBytes = await this.#freeBelow();
       this.#measureError = '';
     } catch (thrown) {
       const error = toSteleError(thrown, 'IO');
       this.#measureError = error.message;
       throw error;
     }
-    if (monotonicNowMs() > this.#overstatedUntilMs) this.#overstatedBytes = 0;
+    if (this.#env.nowMs() > this.#overstatedUntilMs) this.#overstatedBytes = 0;
     return this.freeBytes;
   }
 
-  /** As known now; undefined: nothing is wrong. Begins to look again where that is due. */
+  /** The trouble as known now; undefined if nothing is wrong. Starts a new measurement or probe if one is due. */
   trouble(hasRoom: boolean, nowMs: number): DiskTrouble | undefined {
     this.#lookAgain(nowMs);
     const writeError = this.#hanging(nowMs) || this.#measureError || this.#writeError;
@@ -126,7 +124,7 @@ export class DiskHealth {
       return 'the disk has not answered for seconds';
     }
     const hangs = this.#probing && nowMs - this.#probedAtMs >= HANGS_MS;
-    return hangs ? 'a write has not ended for seconds' : '';
+    return hangs ? 'a write has been hanging for seconds' : '';
   }
 
   #lookAgain(nowMs: number): void {
@@ -134,7 +132,7 @@ export class DiskHealth {
       this.#measuring = true;
       this.#measuredAtMs = nowMs;
       this.#background.run('measure the disk', async () => {
-        // What is wrong is told by `trouble`.
+        // `trouble` reports the failure.
         await this.measure().catch(() => undefined);
         this.#measuring = false;
       });
@@ -148,11 +146,12 @@ export class DiskHealth {
   }
 
   async #probe(): Promise<void> {
+    const { files } = this.#env;
     const path = join(this.#folder, 'incoming', 'write-probe');
     try {
-      const file = await open(path, 'w', 0o644);
+      const file = await files.open(path, 'w', 0o644);
       try {
-        await file.write(PROBE_BYTES);
+        await writeFully(file, PROBE_BYTES);
         await file.sync();
       } finally {
         await file.close();
@@ -161,13 +160,14 @@ export class DiskHealth {
     } catch (thrown) {
       await this.failed(thrown);
     } finally {
-      await rm(path, { force: true }).catch(() => undefined);
+      await files.rm(path, { force: true }).catch(() => undefined);
       this.#probing = false;
     }
   }
-}
 
-async function freeBelow(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
+  /** The free bytes that the system reports for this process. */
+  async #freeBelow(): Promise<number> {
+    const { bavail, bsize } = await this.#env.files.statfs(this.#folder);
+    return bavail * bsize;
+  }
 }

@@ -1,9 +1,9 @@
-// A segment file must be the one that its place says: its name is its id, its folder the keyspace.
+// Checks that a segment file is the one that its path says: its name is its id, its folder the keyspace.
 //
 //     segments/<keyspace uid>/<segment id>.seg
 //
-// Any other is whole and wrong at once: two files whose names were swapped, or one that was copied from another
-// keyspace, would answer for keys that they do not have.
+// Any other file is intact but wrong: two files whose names were swapped, or one that was copied from
+// another keyspace, would answer for keys that they do not have.
 
 import { SteleError } from '../../base/errors.ts';
 import { openSegment, segmentMeta } from '../../segment/reader.ts';
@@ -15,8 +15,8 @@ export interface ExpectedSegment {
 }
 
 /**
- * Opens the bytes of a segment file. Throws UNKNOWN_FORMAT or CORRUPT; CORRUPT, too, when their own header says
- * that they are another segment than the one expected, as far as that is known.
+ * Opens the bytes of a segment file. Throws UNKNOWN_FORMAT or CORRUPT, also if their header names another
+ * segment than `expected`, of which any part may be missing.
  */
 export function openAs(bytes: Buffer, expected: Partial<ExpectedSegment>): Segment {
   const segment = openSegment(bytes);
@@ -26,6 +26,6 @@ export function openAs(bytes: Buffer, expected: Partial<ExpectedSegment>): Segme
   const where = keyspaceUid === uidWanted ? '' : ` in the folder of keyspace ${uidWanted}`;
   throw new SteleError(
     'CORRUPT',
-    `The segment named ${idWanted}${where} says of itself that it is ${id} of keyspace ${keyspaceUid}.`,
+    `The segment named ${idWanted}${where} is segment ${id} of keyspace ${keyspaceUid} according to its header.`,
   );
 }

@@ -1,19 +1,21 @@
-// What this node holds, verified: segments by keyspace and id, with a revision that rises at every
-// change and a short journal, so that the master can ask for what changed.
+// The verified segments that this node holds, by keyspace and id, with a revision that rises at every
+// change and a short journal, so that the master can ask for the changes.
 //
-// A segment's name is its content, so a load may be told "it is here already" of a segment that the
-// master has just ordered away with an old version. Who is told so claims it: the revision rises,
+// A segment's name identifies its content. So a load may be answered "already here" for a segment that the
+// master has just ordered to drop with an old version. That answer claims the segment: its revision rises,
 // and an order that was decided at an earlier revision no longer removes it.
 //
 //   master   knows revision 7, orders: drop S as of 7  ------------------+
-//   load     offers S  -> "here already", S claimed at 8                 v
+//   load     offers S  -> "already here", S claimed at 8                 v
 //   datanode                                              8 > 7: S stays
 //
-// A keyspace that is suspended is parked: its segments are listed as before, but their bytes are on
-// disk only, and `get` does not have them (suspension.ts).
+// A suspended keyspace is parked: its segments are listed as before, but their bytes are only on disk, and
+// `get` does not return them (suspension.ts).
 //
 // Invariant: a segment is in here only after its bytes were verified and are durable on disk.
 
+import { segmentKey } from '../../base/segment-name.ts';
+import type { SegmentKey } from '../../base/segment-name.ts';
 import type { Segment } from '../../segment/reader.ts';
 import type { HeldSegment, ListHoldingsResponse } from '../../proto/gen/stele/v1/datanode.ts';
 
@@ -26,18 +28,18 @@ interface Change {
 }
 
 interface Held {
-  /** Undefined: parked. */
+  /** Undefined while parked. */
   segment: Segment | undefined;
   readonly byteLength: number;
-  /** When it was taken in, or last claimed. */
+  /** The revision at which it was added or last claimed. */
   revision: number;
 }
 
 export class Holdings {
   readonly #byKeyspace = new Map<string, Map<string, Held>>();
-  /** Uids of keyspaces that stay on disk: what comes of them is parked at once. */
+  /** Uids of keyspaces whose segments stay on disk: a segment added to one is parked at once. */
   readonly #parking = new Set<string>();
-  /** By uid: how many segments are on disk only; none that has none. */
+  /** The number of parked segments by uid; without entries of 0. */
   readonly #parkedCounts = new Map<string, number>();
   readonly #listeners = new Set<(held: HeldSegment) => void>();
   #journal: Change[] = [];
@@ -58,7 +60,7 @@ export class Holdings {
     return this.#count;
   }
 
-  /** Undefined for what is not here, and for what is parked. */
+  /** Undefined if the segment is not here or is parked. */
   get(keyspaceUid: string, segmentId: string): Segment | undefined {
     return this.#byKeyspace.get(keyspaceUid)?.get(segmentId)?.segment;
   }
@@ -68,7 +70,7 @@ export class Holdings {
     return this.#byKeyspace.get(keyspaceUid)?.has(segmentId) === true;
   }
 
-  /** True if the segment is here; orders decided before now then no longer remove it. */
+  /** Whether the segment is here. If so, drop orders decided before now no longer remove it. */
   claim(keyspaceUid: string, segmentId: string): boolean {
     const held = this.#byKeyspace.get(keyspaceUid)?.get(segmentId);
     if (held === undefined) return false;
@@ -76,7 +78,7 @@ export class Holdings {
     return true;
   }
 
-  /** Holds the segment from now on; one that is here already is claimed. */
+  /** Adds the segment; if it is already here, it is claimed. */
   add(keyspaceUid: string, segmentId: string, segment: Segment): void {
     if (this.claim(keyspaceUid, segmentId)) return;
     let segments = this.#byKeyspace.get(keyspaceUid);
@@ -94,7 +96,7 @@ export class Holdings {
     this.#changed({ keyspaceUid, segmentId }, true);
   }
 
-  /** Frees the memory of a keyspace, and of what comes of it from now on. */
+  /** Frees the memory of a keyspace; segments added from now on stay on disk too. */
   park(keyspaceUid: string): void {
     this.#parking.add(keyspaceUid);
     for (const [segmentId, held] of this.#byKeyspace.get(keyspaceUid) ?? []) {
@@ -102,11 +104,11 @@ export class Holdings {
       held.segment = undefined;
       this.#segmentBytes -= held.byteLength;
       this.#countParked(keyspaceUid, 1);
-      this.#tell({ keyspaceUid, segmentId });
+      this.#notify({ keyspaceUid, segmentId });
     }
   }
 
-  /** What comes of the keyspace from now on is held in memory; what is parked waits for `restore`. */
+  /** Segments added to the keyspace from now on stay in memory; parked ones wait for `restore`. */
   unpark(keyspaceUid: string): void {
     this.#parking.delete(keyspaceUid);
   }
@@ -115,7 +117,7 @@ export class Holdings {
     return this.#parking.has(keyspaceUid);
   }
 
-  /** A parked segment was read and verified again. False when it is not parked any more. */
+  /** Brings a parked segment back, which was read and verified again. Returns false if it is no longer parked. */
   restore(keyspaceUid: string, segmentId: string, segment: Segment): boolean {
     const held = this.#byKeyspace.get(keyspaceUid)?.get(segmentId);
     if (held === undefined || held.segment !== undefined || this.#parking.has(keyspaceUid)) {
@@ -124,21 +126,21 @@ export class Holdings {
     held.segment = segment;
     this.#segmentBytes += held.byteLength;
     this.#countParked(keyspaceUid, -1);
-    this.#tell({ keyspaceUid, segmentId });
+    this.#notify({ keyspaceUid, segmentId });
     return true;
   }
 
-  /** Uids of the keyspaces of which anything is held. */
+  /** Uids of the keyspaces with at least one segment. */
   keyspaceUids(): string[] {
     return [...this.#byKeyspace.keys()];
   }
 
-  /** All that is held of a keyspace, in memory or parked. */
+  /** Ids of all segments of a keyspace, in memory or parked. */
   segmentIdsOf(keyspaceUid: string): string[] {
     return [...(this.#byKeyspace.get(keyspaceUid)?.keys() ?? [])];
   }
 
-  /** Segments of the keyspace that are on disk only. */
+  /** The parked segments of the keyspace. */
   parkedOf(keyspaceUid: string): { readonly segmentId: string; readonly byteLength: number }[] {
     if (!this.#parkedCounts.has(keyspaceUid)) return [];
     const held = [...(this.#byKeyspace.get(keyspaceUid) ?? [])];
@@ -147,13 +149,13 @@ export class Holdings {
     );
   }
 
-  /** Uids of keyspaces of which something is on disk only, or is to be. */
+  /** Uids of keyspaces that have parked segments, or whose segments are to be parked. */
   parkedKeyspaces(): string[] {
     const parking = [...this.#parking].filter((uid) => this.#byKeyspace.has(uid));
     return [...new Set([...parking, ...this.#parkedCounts.keys()])];
   }
 
-  /** Bytes of a segment, in memory or parked; undefined: it is not here. */
+  /** Size of a segment, in memory or parked; undefined if it is not here. */
   byteLengthOf(keyspaceUid: string, segmentId: string): number | undefined {
     return this.#byKeyspace.get(keyspaceUid)?.get(segmentId)?.byteLength;
   }
@@ -164,7 +166,7 @@ export class Holdings {
     else this.#parkedCounts.delete(keyspaceUid);
   }
 
-  /** False when it was not there, or was claimed after `asOfRevision`. */
+  /** Removes a segment. Returns false if it was not here, or was claimed after `asOfRevision`. */
   remove(
     keyspaceUid: string,
     segmentId: string,
@@ -182,27 +184,27 @@ export class Holdings {
     return true;
   }
 
-  /** Calls `listener` when a segment comes or goes, on disk or in memory alone. */
+  /** Calls `listener` when a segment is added or removed, parked or restored. */
   onChange(listener: (held: HeldSegment) => void): void {
     this.#listeners.add(listener);
   }
 
-  /** All of one keyspace that is in memory. */
+  /** The segments of a keyspace that are in memory. */
   *of(keyspaceUid: string): Generator<Segment> {
     for (const { segment } of this.#byKeyspace.get(keyspaceUid)?.values() ?? []) {
       if (segment !== undefined) yield segment;
     }
   }
 
-  /** Everything, or (if the journal still reaches back) what changed after `sinceRevision`. */
+  /** The changes after `sinceRevision`, or everything if the journal does not reach back that far. */
   list(sinceRevision: number): ListHoldingsResponse {
     const oldest = this.#journal[0]?.revision ?? this.#revision + 1;
     const known = sinceRevision > 0 && sinceRevision <= this.#revision;
     if (!known || sinceRevision + 1 < oldest) return this.#listAll();
-    const last = new Map<string, Change>();
+    const last = new Map<SegmentKey, Change>();
     for (const change of this.#journal) {
       if (change.revision <= sinceRevision) continue;
-      last.set(`${change.held.keyspaceUid}/${change.held.segmentId}`, change);
+      last.set(segmentKey(change.held.keyspaceUid, change.held.segmentId), change);
     }
     const changes = [...last.values()];
     return {
@@ -227,10 +229,10 @@ export class Holdings {
     if (this.#journal.length > JOURNAL_ENTRIES_MAX) {
       this.#journal = this.#journal.slice(JOURNAL_ENTRIES_MAX / 2);
     }
-    this.#tell(held);
+    this.#notify(held);
   }
 
-  #tell(held: HeldSegment): void {
+  #notify(held: HeldSegment): void {
     for (const listener of this.#listeners) listener(held);
   }
 }

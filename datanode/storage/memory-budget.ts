@@ -1,18 +1,19 @@
-// The memory that segments may take: what is held, and what is promised to segments that are on their way
-// into memory, whether they arrive, are read at a start, or come back from a suspension.
+// The memory that segments may take: what is held, and what is reserved for segments on their way into
+// memory, whether they arrive, are read at a start, or return from a suspension.
 //
-// Memory of segments that were let go of (dropped, refused, given up) is not free yet: the garbage collector, which
-// does not see shared memory, has to come by. So it is counted, and collected when it would take what
-// is held above the limit.
+// Memory of released segments (dropped, refused, abandoned) is not free at once: the garbage collector,
+// which does not see shared memory, has to run first. So it is counted, and a collection is forced when it
+// would take memory use above the limit.
 //
-// Invariant: what is held, promised and not yet collected is at most the limit and `LEFT_BYTES_MIN` together.
+// Invariant: what is held, reserved and not yet collected is at most the limit and `LEFT_BYTES_MIN`
+// together.
 
 import { SteleError } from '../../base/errors.ts';
-import { collectGarbage } from '../../base/free-memory.ts';
+import { collectGarbage } from '../../base/process/free-memory.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { Holdings } from './holdings.ts';
 
-/** A collection stops readers for some milliseconds: not for less. */
+/** A collection stops readers for some milliseconds, so it must free at least this much. */
 const LEFT_BYTES_MIN = 16 * 1024 ** 2;
 
 export class MemoryBudget {
@@ -20,9 +21,9 @@ export class MemoryBudget {
   readonly #maxBytes: number;
   readonly #collect: () => void;
   #promisedBytes = 0;
-  /** Of all promises that were given back: what they were for is held now, or was let go of. */
+  /** The sum of all reservations that were released: their bytes are held now, or were let go. */
   #releasedBytes = 0;
-  /** Of these, what was collected. */
+  /** The part of these that was collected. */
   #collectedBytes = 0;
 
   constructor(holdings: Holdings, maxBytes: number, collect = collectGarbage) {
@@ -31,14 +32,14 @@ export class MemoryBudget {
     this.#collect = collect;
   }
 
-  /** Bytes that were let go of since the last collection; at most that. */
+  /** Upper bound of the bytes let go since the last collection. */
   get leftBytes(): number {
     return this.#releasedBytes - this.#collectedBytes - this.#holdings.segmentBytes;
   }
 
   /**
-   * Promises memory for `byteCount` bytes. The returned function gives the promise back: call it once the
-   * bytes are held or given up; further calls do nothing. Throws MEMORY_LIMIT.
+   * Reserves memory for `byteCount` bytes. The returned function releases the reservation: call it once the
+   * bytes are held or abandoned; further calls do nothing. Throws MEMORY_LIMIT.
    */
   reserve(byteCount: number): () => void {
     const wanted = this.#holdings.segmentBytes + this.#promisedBytes + byteCount;
@@ -59,7 +60,7 @@ export class MemoryBudget {
     };
   }
 
-  /** Gives back to the system what was let go of, where that is worth it. */
+  /** Collects the memory of released segments if there is enough of it. */
   collect(): void {
     if (this.leftBytes <= LEFT_BYTES_MIN) return;
     this.#collect();

@@ -1,12 +1,13 @@
-// Notices that files of segments have been removed under the running node (a folder deleted by hand, a disk
-// that was mounted over) and writes them again from memory. Reads are not affected; without this, a restart
+// Detects segment files that were removed while the node is running (a folder deleted by hand, another disk
+// mounted over it) and writes them again from memory. Reads are not affected; but without this, a restart
 // would find nothing.
 //
-// A folder whose modification time has not changed since it was last compared is passed over, so a look at
-// all keyspaces costs one `stat` each.
+// A folder whose modification time is unchanged since the last comparison is skipped, so checking all
+// keyspaces costs one `stat` each.
 
 import { sleep } from '../../base/clock.ts';
 import { toSteleError } from '../../base/errors.ts';
+import type { Env } from '../../base/env.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Holdings } from './holdings.ts';
 import type { NodeIdentity } from '../identity.ts';
@@ -18,12 +19,13 @@ export interface MissingFilesOptions {
   readonly holdings: Holdings;
   readonly identity: NodeIdentity;
   readonly store: DiskStore;
+  readonly env: Env;
   readonly log: Logger;
 }
 
 export class MissingFiles {
   readonly #options: MissingFilesOptions;
-  /** By uid: the modification time of the folder when all files were there. */
+  /** Modification time of each keyspace's folder when all files were there, by uid. */
   readonly #complete = new Map<string, number>();
   #error = '';
 
@@ -31,10 +33,10 @@ export class MissingFiles {
     this.#options = options;
   }
 
-  /** Checks every few seconds until `signal` aborts. Failures are logged; nothing stops it. */
+  /** Checks every few seconds until `signal` aborts. Failures are logged and do not stop it. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await sleep(CHECK_EVERY_MS, signal);
+      await sleep(CHECK_EVERY_MS, signal, this.#options.env);
       try {
         await this.check(signal);
         this.#error = '';
@@ -47,7 +49,7 @@ export class MissingFiles {
     }
   }
 
-  /** Compares what is held with what is on disk, and writes what is missing. Throws IO, DISK_FULL. */
+  /** Compares the holdings with the files, and writes those that are missing. Throws IO, DISK_FULL. */
   async check(signal?: AbortSignal): Promise<void> {
     const { holdings, identity, store } = this.#options;
     await store.makeFolders();
@@ -64,13 +66,12 @@ export class MissingFiles {
     const { holdings, log, store } = this.#options;
     const changedAtMs = await store.folderChangedAtMs(uid);
     if (changedAtMs !== undefined && changedAtMs === this.#complete.get(uid)) return;
-    // First what is held: a file is there before its segment is held.
+    // Reads the holdings first, because a file exists before its segment is held.
     const held = holdings.segmentIdsOf(uid);
     const files = await store.segmentIdsOf(uid);
     const missing = held.filter((id) => !files.has(id) && holdings.has(uid, id));
     if (missing.length > 0) {
-      const text =
-        'files of segments have been removed from the data folder; they are written again';
+      const text = 'segment files were removed from the data folder; they are written again';
       log.error({ keyspace: uid, files: missing.length }, text);
     }
     for (const id of missing) await this.#writeAgain(uid, id);
@@ -81,12 +82,12 @@ export class MissingFiles {
     const { holdings, store } = this.#options;
     const segment = holdings.get(uid, id);
     if (segment === undefined) {
-      // Of a suspended keyspace there was the file alone: another datanode has one.
+      // A parked segment had only its file; another datanode has a copy.
       holdings.remove(uid, id);
       return;
     }
     await store.write(uid, id, segment.bytes);
-    // Dropped meanwhile, with the file that was there then.
+    // The segment was dropped in the meantime, with the file that was there then.
     if (!holdings.has(uid, id)) await store.remove(uid, id);
   }
 }

@@ -1,10 +1,11 @@
-// Whether the records of a segment are of its shard. A key in another shard's segment is never found: it is looked
-// for where its slot says.
+// Checks that the records of a segment belong to its shard. A key in another shard's segment is never
+// found, because readers look for it where its slot says.
 //
-// A sample, because the slots of all keys cost 30% of the full check and more: the record that each fourth line of the
-// index begins with, one of 50, for 1%. So a writer that routes keys otherwise than a reader is found by
-// the first segments that it writes; one wrong record among many is not. The sample follows the check of the structure
-// closely, while what that has read is in the processor's cache: done afterwards it costs five times as much.
+// Only a sample is checked, because computing the slots of all keys costs 30% of the full check and more:
+// the first record of every fourth index line, one record in 50, costs 1%. So a writer that routes keys
+// differently from a reader is detected by the first segments that it writes; a single wrong record is not.
+// The sample closely follows the structure check, while the data is in the processor's cache: done
+// afterwards it costs five times as much.
 //
 // Hot loop: plain functions over numbers, nothing allocated.
 
@@ -20,7 +21,7 @@ import { structureSteps } from '../../segment/verify.ts';
 const LINES_A_SAMPLE = 4;
 const LINE_WORDS = LINE_BYTES / 4;
 
-/** `structureSteps`, with a sample of the records' shards. Yields and throws as that does. */
+/** Like `structureSteps`, with a sample check of the records' shards. Yields and throws the same way. */
 export function* contentSteps(segment: Segment): Generator<number, void, void> {
   let reached = segment.recordsStart;
   let line = 0;
@@ -32,7 +33,7 @@ export function* contentSteps(segment: Segment): Generator<number, void, void> {
   sampleUpTo(segment, line, segment.recordsEnd);
 }
 
-/** Goes on from `line` as far as lines begin before the offset `end`; returns where to go on next. */
+/** Checks lines from `line` on, as long as they begin before the offset `end`; returns the next line. */
 function sampleUpTo(segment: Segment, line: number, end: number): number {
   const { header, lines } = segment;
   for (; line < header.buckets; line += LINES_A_SAMPLE) {
@@ -54,6 +55,6 @@ function checkShard(segment: Segment, offset: number): void {
   if (own === shard) return;
   throw new SteleError(
     'CORRUPT',
-    `The segment of shard ${shard} of ${shardCount} has a key of shard ${own}, in the record at offset ${offset}: whoever built it puts keys elsewhere than they are looked for. Load again with a loader of this release.`,
+    `The segment of shard ${shard} of ${shardCount} has a key of shard ${own}, in the record at offset ${offset}: its builder places keys where readers do not look for them. Load again with a loader of this release.`,
   );
 }

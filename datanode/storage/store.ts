@@ -1,71 +1,74 @@
-// Segments on disk and in memory.
+// Segments on disk.
 //
-//   <data-dir>/node.json                        identity.ts
-//   <data-dir>/cluster/                         last-known.ts
-//   <data-dir>/segments/<keyspace uid>/<id>.seg verified before they were named so
+//   <data-dir>/node.json                          identity.ts
+//   <data-dir>/cluster/                           last-known.ts
+//   <data-dir>/segments/<keyspace uid>/<id>.seg   verified before they got this name
 //   <data-dir>/segments/<keyspace uid>/SUSPENDED  empty; the keyspace is not held in memory
-//   <data-dir>/verified                         which of these files passed the full check (verified-files.ts)
-//   <data-dir>/incoming/                        being received; emptied at every start
-//   <data-dir>/quarantine/                      failed verification; kept for a person to look at, the newest of them
+//   <data-dir>/verified                           which of these files passed the full check (verified-files.ts)
+//   <data-dir>/incoming/                          being received; emptied at every start
+//   <data-dir>/quarantine/                        failed verification; the newest are kept for inspection
 //
-// A file gets its name only when it is whole, verified in full and synced, so whatever is found under
-// segments/ after a crash is a whole file; it is verified again all the same, because disks rot.
+// A file gets its name only once it is complete, fully verified and synced, so any file under segments/
+// after a crash is complete. It is verified again all the same, because disks rot.
 
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BackgroundTasks } from '../../base/background.ts';
-import { monotonicNowMs } from '../../base/clock.ts';
-import { FolderSync, syncFolder, writeNewFile } from '../../base/durable-file.ts';
+import { FolderSync, syncFolder, writeNewFile } from '../../base/disk/durable-file.ts';
+import { systemEnv } from '../../base/env.ts';
+import type { Env } from '../../base/env.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
-import { requireAccess } from '../../base/file-access.ts';
-import { keyspaceUidOf, randomId, segmentIdOf } from '../../base/ids.ts';
-import { SEGMENT_BYTES_MAX } from '../../base/limits.ts';
+import { requireAccess } from '../../base/disk/file-access.ts';
+import type { Files } from '../../base/disk/files.ts';
+import { parseKeyspaceUid } from '../../base/ids.ts';
+import {
+  parseSegmentId,
+  SEGMENT_FILE_ENDING,
+  segmentFileName,
+  segmentIdOfFileName,
+} from '../../base/segment-name.ts';
 import type { Logger } from '../../base/log.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { DiskTrouble } from '../../proto/gen/stele/v1/datanode.ts';
 import { DiskHealth } from './disk-health.ts';
+import { segmentFilesBelow, unlessGone } from './segment-files.ts';
+import type { SegmentFile } from './segment-files.ts';
 import { VerifiedFiles } from './verified-files.ts';
 
 const FOLDERS = ['segments', 'incoming', 'quarantine'];
-const READ_BYTES = 8 * 1024 * 1024;
-const SEGMENT_SUFFIX = '.seg';
 const SUSPENDED_MARK = 'SUSPENDED';
-/** Enough for a person to see what is wrong with a disk or a writer. */
+/** Enough to see what is wrong with a disk or a writer. */
 const QUARANTINE_FILES_MAX = 64;
 const QUARANTINE_BYTES_MAX = 1024 ** 3;
-
-/** A segment file by its place. */
-export interface SegmentFile {
-  readonly keyspaceUid: string;
-  readonly segmentId: string;
-  readonly path: string;
-  readonly byteLength: number;
-}
 
 export interface DiskStoreOptions {
   readonly folder: string;
   readonly diskReserveBytes: number;
   readonly log: Logger;
+  readonly env?: Env;
 }
 
 export class DiskStore {
   readonly verified: VerifiedFiles;
+  readonly files: Files;
   readonly #folder: string;
   readonly #options: DiskStoreOptions;
+  readonly #env: Env;
   readonly #health: DiskHealth;
-  /** Bytes promised to transfers that have not been written yet. */
+  /** Bytes reserved for transfers that have not been written yet. */
   #promisedBytes = 0;
   readonly #keyspaceFolders = new Map<string, Promise<FolderSync>>();
   readonly #folderSyncs = new Map<string, FolderSync>();
-  /** Files being deleted, by path: one that comes again under the same name waits for that. */
-  readonly #removing = new Map<string, Promise<void>>();
+  /** Changes in progress, by path: a write under the same name waits for them. */
+  readonly #changing = new Map<string, Promise<void>>();
 
   constructor(options: DiskStoreOptions) {
     this.#options = options;
     this.#folder = options.folder;
-    const background = new BackgroundTasks(options.log);
-    this.#health = new DiskHealth(this.#folder, () => this.#keptBytes, background);
-    this.verified = new VerifiedFiles(this.#folder, background);
+    this.#env = options.env ?? systemEnv;
+    this.files = this.#env.files;
+    const background = new BackgroundTasks(options.log, this.#env);
+    this.#health = new DiskHealth(this.#folder, () => this.#keptBytes, background, this.#env);
+    this.verified = new VerifiedFiles(this.#folder, background, this.files);
   }
 
   /** The data folder. */
@@ -73,29 +76,29 @@ export class DiskStore {
     return this.#folder;
   }
 
-  /** Makes the folders and throws away what was being received when the process died. Throws IO. */
+  /** Creates the folders and deletes what was being received when the process died. Throws IO. */
   async prepare(): Promise<void> {
-    const uids = await readdir(join(this.#folder, 'segments')).catch(() => []);
+    const uids = await this.files.readdir(join(this.#folder, 'segments')).catch(() => []);
     for (const name of [...FOLDERS, ...uids.map((uid) => join('segments', uid))]) {
-      requireAccess(join(this.#folder, name));
+      await requireAccess(join(this.#folder, name), this.files);
     }
     try {
-      await rm(join(this.#folder, 'incoming'), { recursive: true, force: true });
+      await this.files.rm(join(this.#folder, 'incoming'), { recursive: true, force: true });
     } catch (thrown) {
-      // Each file in it has a name of its own, which no other file will have.
+      // A leftover does no harm: file names in this folder are never reused.
       await this.#noteFailure(thrown, 'incoming', 'is not emptied');
     }
     await this.makeFolders();
     await this.verified.open();
-    // Failures of both are disk trouble, which does not keep what is there from being served.
+    // Failures of both are reported as disk trouble; what is on disk is served all the same.
     await this.#health.measure().catch(() => undefined);
   }
 
-  /** Makes the folders that are missing; on a full disk they stay so until there is room. */
+  /** Creates the missing folders. On a full disk they stay missing until there is space. */
   async makeFolders(): Promise<void> {
     for (const name of FOLDERS) {
       try {
-        await mkdir(join(this.#folder, name), { recursive: true });
+        await this.files.mkdir(join(this.#folder, name), { recursive: true });
       } catch (thrown) {
         await this.#noteFailure(thrown, name, 'cannot be made');
       }
@@ -110,33 +113,29 @@ export class DiskStore {
 
   /** All segment files, in the order of their names. */
   async list(): Promise<SegmentFile[]> {
-    return segmentFilesBelow(join(this.#folder, 'segments'));
+    return segmentFilesBelow(join(this.#folder, 'segments'), this.files);
   }
 
-  /** When the folder of a keyspace was last changed, in Unix ms; undefined where there is none. */
+  /** When the folder of a keyspace was last changed, in Unix ms; undefined if there is none. */
   async folderChangedAtMs(keyspaceUid: string): Promise<number | undefined> {
-    return (await unlessGone(stat(this.#folderOf(keyspaceUid))))?.mtimeMs;
+    return (await unlessGone(this.files.stat(this.#folderOf(keyspaceUid))))?.mtimeMs;
   }
 
-  /** The ids of the segment files of a keyspace; none where its folder is gone. */
+  /** The ids of the segment files of a keyspace; empty if its folder does not exist. */
   async segmentIdsOf(keyspaceUid: string): Promise<Set<string>> {
-    const names = (await unlessGone(readdir(this.#folderOf(keyspaceUid)))) ?? [];
-    return new Set(
-      names.flatMap((name) =>
-        name.endsWith(SEGMENT_SUFFIX) ? [name.slice(0, -SEGMENT_SUFFIX.length)] : [],
-      ),
-    );
+    const names = (await unlessGone(this.files.readdir(this.#folderOf(keyspaceUid)))) ?? [];
+    return new Set(names.flatMap((name) => segmentIdOfFileName(name) ?? []));
   }
 
   /**
-   * Sets disk space aside for `byteCount` bytes, or throws DISK_FULL or IO. The returned function gives
-   * it back; call it once the bytes are written or given up.
+   * Reserves disk space for `byteCount` bytes. Throws DISK_FULL or IO. The returned function releases it;
+   * call it once the bytes are written or abandoned.
    */
   async reserve(byteCount: number): Promise<() => void> {
     const freeBytes = await this.#health.measure();
     const needed = byteCount + this.#keptBytes;
     if (needed > freeBytes) {
-      this.#health.refused(monotonicNowMs());
+      this.#health.refused(this.#env.nowMs());
       throw new SteleError(
         'DISK_FULL',
         `The disk of ${this.#folder} has ${formatBytes(freeBytes)} free, ${formatBytes(needed)} are needed (with the reserve of ${formatBytes(this.#options.diskReserveBytes)}); free some space.`,
@@ -150,12 +149,12 @@ export class DiskStore {
     };
   }
 
-  /** As measured last, without a wait for the disk. */
+  /** Free bytes as of the last measurement. Does not wait for the disk. */
   get freeBytes(): number {
     return this.#health.freeBytes;
   }
 
-  /** Why no segments should be sent here; undefined: nothing is wrong. Does not wait for the disk. */
+  /** Why no segments should be sent here; undefined if nothing is wrong. Does not wait for the disk. */
   trouble(nowMs: number): DiskTrouble | undefined {
     return this.#health.trouble(this.freeBytes > this.#keptBytes, nowMs);
   }
@@ -165,36 +164,38 @@ export class DiskStore {
   }
 
   /**
-   * Writes a verified segment durably. When it resolves, a crash or a power cut leaves the whole
-   * file; before, it leaves nothing under segments/.
+   * Writes a verified segment durably. If the process or the machine crashes before it resolves, nothing is
+   * left under segments/; after that, the complete file is.
    */
   write(keyspaceUid: string, segmentId: string, bytes: Uint8Array): Promise<void> {
-    return this.writeBy(keyspaceUid, segmentId, (path) => writeNewFile(path, bytes));
+    return this.writeBy(keyspaceUid, segmentId, (path) => writeNewFile(path, bytes, this.files));
   }
 
   /**
    * Like `write`, but `writeTo` creates and syncs the file. Resolves to its result. Folders that were
-   * removed under the running node are made again.
+   * removed while the node is running are created again. If only the sync of the folder fails, the file
+   * stays if the segment `isHeld`; otherwise nobody would ever drop it.
    */
   async writeBy<Result>(
     keyspaceUid: string,
     segmentId: string,
     writeTo: (path: string) => Promise<Result>,
+    isHeld: () => boolean = () => true,
   ): Promise<Result> {
     try {
-      return await this.#writeOnce(keyspaceUid, segmentId, writeTo);
+      return await this.#writeOnce(keyspaceUid, segmentId, writeTo, isHeld);
     } catch (thrown) {
       const isIo = thrown instanceof SteleError && thrown.code === 'IO';
       if (!isIo || !(await this.#hasLostFolders(keyspaceUid))) throw thrown;
       await this.makeFolders();
       this.#keyspaceFolders.delete(keyspaceUid);
-      return await this.#writeOnce(keyspaceUid, segmentId, writeTo);
+      return await this.#writeOnce(keyspaceUid, segmentId, writeTo, isHeld);
     }
   }
 
   async #hasLostFolders(keyspaceUid: string): Promise<boolean> {
     const folders = [join(this.#folder, 'incoming'), this.#folderOf(keyspaceUid)];
-    const found = await Promise.all(folders.map((folder) => unlessGone(stat(folder))));
+    const found = await Promise.all(folders.map((folder) => unlessGone(this.files.stat(folder))));
     return found.includes(undefined);
   }
 
@@ -202,39 +203,59 @@ export class DiskStore {
     keyspaceUid: string,
     segmentId: string,
     writeTo: (path: string) => Promise<Result>,
+    isHeld: () => boolean,
   ): Promise<Result> {
     const path = this.#pathOf(keyspaceUid, segmentId);
-    const temporary = join(this.#folder, 'incoming', `${segmentId}.${randomId()}`);
+    const temporary = join(this.#folder, 'incoming', `${segmentId}.${this.#env.randomId()}`);
     try {
       const result = await writeTo(temporary);
       const folder = await this.#keyspaceFolder(keyspaceUid);
-      await this.#removing.get(path)?.catch(() => undefined);
-      await rename(temporary, path);
-      await folder.sync();
+      await this.#noted(path, this.#place(temporary, path, folder, isHeld));
       this.#health.wrote();
       return result;
     } catch (thrown) {
       await this.#health.failed(thrown);
-      // Where this fails too, the next start does it; the first failure is the one to tell.
-      await rm(temporary, { force: true }).catch(() => undefined);
+      // If this fails too, the next start removes it; the first failure is the one to report.
+      await this.files.rm(temporary, { force: true }).catch(() => undefined);
       throw toSteleError(thrown, 'IO');
     }
   }
 
-  /** Deletes a file; one that is written under this name from now on is not meant and stays. */
-  async remove(keyspaceUid: string, segmentId: string): Promise<void> {
-    const path = this.#pathOf(keyspaceUid, segmentId);
-    const removal = this.#remove(path);
-    this.#removing.set(path, removal);
+  /** Gives a synced file its name, after all changes of that name that are in progress. */
+  async #place(
+    temporary: string,
+    path: string,
+    folder: FolderSync,
+    isHeld: () => boolean,
+  ): Promise<void> {
+    await this.#changing.get(path);
+    await this.files.rename(temporary, path);
     try {
-      await removal;
-    } finally {
-      if (this.#removing.get(path) === removal) this.#removing.delete(path);
+      await folder.sync();
+    } catch (thrown) {
+      // If this fails too, the next start finds the file.
+      if (!isHeld()) await this.#remove(path).catch(() => undefined);
+      throw thrown;
     }
   }
 
+  /** Deletes a file. A file that is written under this name from now on stays. */
+  async remove(keyspaceUid: string, segmentId: string): Promise<void> {
+    const path = this.#pathOf(keyspaceUid, segmentId);
+    await this.#noted(path, this.#remove(path));
+  }
+
+  /** Lets later writes to this path wait for `change`, and returns it. */
+  #noted(path: string, change: Promise<void>): Promise<void> {
+    const changes = Promise.allSettled([this.#changing.get(path), change]).then(() => {
+      if (this.#changing.get(path) === changes) this.#changing.delete(path);
+    });
+    this.#changing.set(path, changes);
+    return change;
+  }
+
   async #remove(path: string): Promise<void> {
-    await rm(path, { force: true });
+    await this.files.rm(path, { force: true });
     await this.#syncOf(dirname(path))
       .sync()
       .catch((thrown: unknown) => {
@@ -242,34 +263,35 @@ export class DiskStore {
       });
   }
 
-  /** One for each folder, so that many changes there share a sync. */
+  /** The sync of a folder, shared by many changes in it. */
   #syncOf(folder: string): FolderSync {
     let sync = this.#folderSyncs.get(folder);
-    if (sync === undefined) this.#folderSyncs.set(folder, (sync = new FolderSync(folder)));
+    if (sync === undefined)
+      this.#folderSyncs.set(folder, (sync = new FolderSync(folder, this.files)));
     return sync;
   }
 
   /**
-   * Moves a file that failed verification out of the way, under a name that says what it was.
-   * Resolves to where it is now. Throws IO, and the system's ENOENT where it is gone.
+   * Moves a file that failed verification to the quarantine, under a name that identifies it. Resolves to
+   * its new path. Throws IO, or the system's ENOENT if the file does not exist.
    */
   async quarantine(file: Omit<SegmentFile, 'byteLength'>): Promise<string> {
-    const name = `${file.keyspaceUid}-${file.segmentId}-${randomId()}${SEGMENT_SUFFIX}`;
+    const name = `${file.keyspaceUid}-${file.segmentId}-${this.#env.randomId()}${SEGMENT_FILE_ENDING}`;
     const movedTo = join(this.#folder, 'quarantine', name);
-    await rename(file.path, movedTo);
-    await syncFolder(dirname(file.path));
+    await this.files.rename(file.path, movedTo);
+    await syncFolder(dirname(file.path), this.files);
     this.#options.log.warn({ file: file.path, movedTo: name }, 'segment quarantined');
     await this.#boundQuarantine(movedTo);
     return movedTo;
   }
 
-  /** Removes the oldest files while there are too many, or too many bytes; the newest one stays. */
+  /** Removes the oldest files while there are too many, or too many bytes. The newest one stays. */
   async #boundQuarantine(newest: string): Promise<void> {
     const folder = join(this.#folder, 'quarantine');
     const found = await Promise.all(
-      (await readdir(folder)).map(async (name) => {
+      (await this.files.readdir(folder)).map(async (name) => {
         const path = join(folder, name);
-        const facts = await unlessGone(stat(path));
+        const facts = await unlessGone(this.files.stat(path));
         return { path, movedAtMs: facts?.ctimeMs ?? 0, byteLength: facts?.size ?? 0 };
       }),
     );
@@ -279,7 +301,7 @@ export class DiskStore {
     for (const file of found) {
       if (count <= QUARANTINE_FILES_MAX && byteLength <= QUARANTINE_BYTES_MAX) return;
       if (file.path === newest) continue;
-      await rm(file.path, { force: true, recursive: true });
+      await this.files.rm(file.path, { force: true, recursive: true });
       this.#options.log.warn(
         { file: file.path },
         'the quarantine is full: its oldest file is removed',
@@ -289,20 +311,20 @@ export class DiskStore {
     }
   }
 
-  /** Where a segment's file is, or would be. */
+  /** The path of a segment's file, which need not exist. */
   fileOf(keyspaceUid: string, segmentId: string): Omit<SegmentFile, 'byteLength'> {
     return { keyspaceUid, segmentId, path: this.#pathOf(keyspaceUid, segmentId) };
   }
 
-  /** Sets or takes away the mark of a suspended keyspace. Losing it costs time at a start, no data. */
+  /** Sets or clears the mark of a suspended keyspace. Losing the mark costs time at a start, but no data. */
   async markSuspended(keyspaceUid: string, suspended: boolean): Promise<void> {
     const folder = this.#folderOf(keyspaceUid);
     const path = join(folder, SUSPENDED_MARK);
     if (suspended) {
-      await mkdir(folder, { recursive: true });
-      await (await open(path, 'w', 0o644)).close();
+      await this.files.mkdir(folder, { recursive: true });
+      await (await this.files.open(path, 'w', 0o644)).close();
     } else {
-      await rm(path, { force: true });
+      await this.files.rm(path, { force: true });
     }
   }
 
@@ -310,29 +332,32 @@ export class DiskStore {
   async suspendedKeyspaces(): Promise<string[]> {
     const folder = join(this.#folder, 'segments');
     const marked: string[] = [];
-    for (const uid of (await unlessGone(readdir(folder))) ?? []) {
-      const mark = await stat(join(folder, uid, SUSPENDED_MARK)).catch(() => undefined);
+    for (const uid of (await unlessGone(this.files.readdir(folder))) ?? []) {
+      const mark = await this.files.stat(join(folder, uid, SUSPENDED_MARK)).catch(() => undefined);
       if (mark?.isFile() === true) marked.push(uid);
     }
     return marked;
   }
 
-  /** Ids come from the network: what is not of their form never becomes a part of a path. */
+  /**
+   * The folder of a keyspace. Ids come from the network, so they are parsed before they become part of a
+   * path.
+   */
   #folderOf(keyspaceUid: string): string {
-    return join(this.#folder, 'segments', keyspaceUidOf(keyspaceUid));
+    return join(this.#folder, 'segments', parseKeyspaceUid(keyspaceUid));
   }
 
   #pathOf(keyspaceUid: string, segmentId: string): string {
-    return join(this.#folderOf(keyspaceUid), `${segmentIdOf(segmentId)}${SEGMENT_SUFFIX}`);
+    return join(this.#folderOf(keyspaceUid), segmentFileName(parseSegmentId(segmentId)));
   }
 
-  /** Made, durably, when the first segment of a keyspace comes. */
+  /** The keyspace's folder, created durably when its first segment arrives. */
   #keyspaceFolder(keyspaceUid: string): Promise<FolderSync> {
     let folder = this.#keyspaceFolders.get(keyspaceUid);
     if (folder === undefined) {
       folder = this.#makeKeyspaceFolder(keyspaceUid);
       this.#keyspaceFolders.set(keyspaceUid, folder);
-      // One that failed is tried again with the next segment.
+      // A failed attempt is repeated with the next segment.
       folder.catch(() => this.#keyspaceFolders.delete(keyspaceUid));
     }
     return folder;
@@ -340,61 +365,8 @@ export class DiskStore {
 
   async #makeKeyspaceFolder(keyspaceUid: string): Promise<FolderSync> {
     const path = this.#folderOf(keyspaceUid);
-    const made = await mkdir(path, { recursive: true });
-    if (made !== undefined) await syncFolder(dirname(path));
+    const made = await this.files.mkdir(path, { recursive: true });
+    if (made !== undefined) await syncFolder(dirname(path), this.files);
     return this.#syncOf(path);
-  }
-}
-
-/**
- * The segment files in a `segments` folder. Files with other endings are not Stele's and are left alone;
- * what a running datanode deletes meanwhile is left out.
- */
-export async function segmentFilesBelow(folder: string): Promise<SegmentFile[]> {
-  const files: SegmentFile[] = [];
-  for (const keyspaceUid of ((await unlessGone(readdir(folder))) ?? []).sort()) {
-    const keyspaceFolder = join(folder, keyspaceUid);
-    const names = (await unlessGone(readdir(keyspaceFolder))) ?? [];
-    for (const name of names.sort()) {
-      if (!name.endsWith(SEGMENT_SUFFIX)) continue;
-      const path = join(keyspaceFolder, name);
-      const found = await unlessGone(stat(path));
-      if (found === undefined) continue;
-      const segmentId = name.slice(0, -SEGMENT_SUFFIX.length);
-      files.push({ keyspaceUid, segmentId, path, byteLength: found.size });
-    }
-  }
-  return files;
-}
-
-/** What `found` resolves to, or undefined where no such file or folder is there. */
-async function unlessGone<Found>(found: Promise<Found>): Promise<Found | undefined> {
-  try {
-    return await found;
-  } catch (thrown) {
-    const code = systemErrorCode(thrown);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw thrown;
-  }
-}
-
-/** A whole segment file in a SharedArrayBuffer. Throws CORRUPT for a size no segment can have. */
-export async function readSegmentFile(path: string): Promise<Buffer> {
-  const file = await open(path, 'r');
-  try {
-    const { size } = await file.stat();
-    if (size === 0 || size > SEGMENT_BYTES_MAX) {
-      throw new SteleError('CORRUPT', `${path} has ${size} bytes; no segment has that size.`);
-    }
-    const bytes = Buffer.from(new SharedArrayBuffer(size));
-    let done = 0;
-    while (done < size) {
-      const { bytesRead } = await file.read(bytes, done, Math.min(READ_BYTES, size - done), done);
-      if (bytesRead === 0) throw new SteleError('CORRUPT', `${path} ends early.`);
-      done += bytesRead;
-    }
-    return bytes;
-  } finally {
-    await file.close();
   }
 }

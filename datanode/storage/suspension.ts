@@ -1,16 +1,17 @@
-// Suspended keyspaces: their segments stay on disk, their memory is freed, reads of them are refused.
+// Suspended keyspaces: their segments stay on disk, their memory is freed, and reads of them are refused.
 //
 //   view: suspended             --> mark the folder, park (memory is freed at once)
-//   view: resuming, or neither  --> read and verify each file again, hold it; the mark goes
+//   view: resuming, or neither  --> read and verify each file again, hold it; remove the mark
 //
-// Who is asked while it resumes refuses still: it is the master that sees when all are back.
+// While a keyspace resumes, this node still refuses reads: only the master knows when all segments are
+// back.
 //
-// The mark, an empty file in the keyspace's folder, is for the next start: what is marked is verified
-// like all else and not held. It decides nothing; the view does.
+// The mark, an empty file in the keyspace's folder, is for the next start: segments of a marked keyspace
+// are verified like all others and not held. The mark decides nothing; the view does.
 //
-// Invariants: what is parked is listed among the holdings and can be fetched by other datanodes; one
-// resume of a keyspace runs at a time; a file that is bad when it is read again is quarantined and no
-// longer listed, so that it is fetched from another datanode.
+// Invariants: parked segments are listed among the holdings and can be fetched by other datanodes; at most
+// one resume of a keyspace runs at a time; a file that turns out bad when it is read again is quarantined
+// and no longer listed, so that it is fetched from another datanode.
 
 import type { BackgroundTasks } from '../../base/background.ts';
 import { toSteleError } from '../../base/errors.ts';
@@ -19,7 +20,7 @@ import type { Parked } from '../../proto/gen/stele/v1/datanode.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { Holdings } from './holdings.ts';
 import type { MemoryBudget } from './memory-budget.ts';
-import { readSegmentFile } from './store.ts';
+import { isDamage, readSegmentFile } from './segment-files.ts';
 import type { DiskStore } from './store.ts';
 import type { Verifier } from './verifier.ts';
 
@@ -35,7 +36,7 @@ export interface SuspensionOptions {
 export class Suspension {
   readonly #options: SuspensionOptions;
   readonly #resuming = new Set<string>();
-  /** By uid: why its last resume ended early. */
+  /** Why the last resume of a keyspace failed, by uid. */
   readonly #failures = new Map<string, string>();
   #closed = false;
 
@@ -43,13 +44,13 @@ export class Suspension {
     this.#options = options;
   }
 
-  /** Reads the marks, before the opening scan: what is marked is parked as it is verified. */
+  /** Reads the marks. Must run before the startup verification, which parks segments of marked keyspaces. */
   async open(): Promise<void> {
     const { holdings, store } = this.#options;
     for (const uid of await store.suspendedKeyspaces()) holdings.park(uid);
   }
 
-  /** Parks what the view says is suspended, and brings back what it says is not. */
+  /** Parks the keyspaces that the view suspends, and brings back the others. */
   apply(view: ClusterView): void {
     const { background, holdings } = this.#options;
     for (const { resuming = false, suspended = false, uid } of view.keyspaces) {
@@ -64,7 +65,7 @@ export class Suspension {
     }
   }
 
-  /** For the heartbeat. */
+  /** Parked keyspaces and failed resumes, for the heartbeat. */
   report(): Parked | undefined {
     const keyspaceUids = this.#options.holdings.parkedKeyspaces();
     if (keyspaceUids.length === 0) return undefined;
@@ -80,7 +81,7 @@ export class Suspension {
     const { background, holdings, log, memory, store } = this.#options;
     const before = holdings.segmentBytes;
     holdings.park(uid);
-    // Other processes of the machine are to have it.
+    // Returns the memory to the system, for other processes.
     memory.collect();
     log.info({ keyspace: uid, bytes: before - holdings.segmentBytes }, 'a keyspace is suspended');
     background.run('mark suspended', () => store.markSuspended(uid, true));
@@ -100,7 +101,10 @@ export class Suspension {
     } catch (thrown) {
       const { code, message } = toSteleError(thrown, 'IO');
       this.#failures.set(uid, message);
-      log.error({ keyspace: uid, code, err: message }, 'a keyspace is not in memory again');
+      log.error(
+        { keyspace: uid, code, err: message },
+        'a keyspace could not be read back into memory',
+      );
     } finally {
       this.#resuming.delete(uid);
     }
@@ -111,12 +115,12 @@ export class Suspension {
     const release = memory.reserve(byteLength);
     const file = store.fileOf(uid, segmentId);
     try {
-      const bytes = await readSegmentFile(file.path);
+      const bytes = await readSegmentFile(file.path, store.files);
       holdings.restore(uid, segmentId, await verifier.verify(bytes, file));
     } catch (thrown) {
-      // Dropped while it was being read.
+      // It was dropped while it was being read.
       if (!holdings.has(uid, segmentId)) return;
-      if (toSteleError(thrown, 'IO').code !== 'CORRUPT') throw thrown;
+      if (!isDamage(thrown)) throw thrown;
       holdings.remove(uid, segmentId);
       await store.quarantine(file);
     } finally {

@@ -1,18 +1,21 @@
-// Which segment files have passed the full check, by their seals (verify-steps.ts), over restarts:
+// Remembers across restarts which segment files have passed the full check, by their seals
+// (verify-steps.ts):
 //
-//   <data-dir>/verified   one line a segment: `2 <keyspace uid> <segment id> <seal>`
+//   <data-dir>/verified   one line per segment: `2 <keyspace uid> <segment id> <seal>`
 //
-// The first word is the number of the rules that the check followed; lines of other rules say nothing. What is
-// not in the file is checked in full at the next start, so it is never synced, and a failed write is harmless.
+// The first word is the version of the check's rules; lines of other versions are ignored. A segment that
+// is missing in the file is checked in full at the next start, so the file is never synced, and a failed
+// write is harmless.
 
-import { appendFile, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BackgroundTasks } from '../../base/background.ts';
 import { systemErrorCode } from '../../base/errors.ts';
+import { systemFiles } from '../../base/disk/files.ts';
+import type { Files } from '../../base/disk/files.ts';
 
-/** Counts up whenever the full check (segment/verify.ts) finds something that it did not find before. */
+/** Version of the full check (segment/verify.ts). It rises whenever the check learns to find another fault. */
 const RULES = '2';
-/** Lines of segments that are gone, beyond as many as there are, before the file is written again. */
+/** Outdated lines, in addition to one per segment, before the file is rewritten. */
 const OLD_LINES_MAX = 1000;
 
 interface SegmentPlace {
@@ -23,23 +26,25 @@ interface SegmentPlace {
 export class VerifiedFiles {
   readonly #path: string;
   readonly #background: BackgroundTasks;
-  /** `uid id` -> seal. */
+  readonly #files: Files;
+  /** Seals by `uid id`. */
   readonly #seals = new Map<string, string>();
   #lineCount = 0;
   #pending = '';
   #isWriting = false;
 
   /** `folder` is the datanode's data folder. */
-  constructor(folder: string, background: BackgroundTasks) {
+  constructor(folder: string, background: BackgroundTasks, files = systemFiles) {
     this.#path = join(folder, 'verified');
     this.#background = background;
+    this.#files = files;
   }
 
-  /** Reads the file; one that is not there, or cannot be read, says nothing. */
+  /** Reads the file; one that is missing or unreadable counts as empty. */
   async open(): Promise<void> {
     let text = '';
     try {
-      text = await readFile(this.#path, 'utf8');
+      text = (await this.#files.readFile(this.#path)).toString();
     } catch (thrown) {
       if (systemErrorCode(thrown) === undefined) throw thrown;
     }
@@ -49,12 +54,12 @@ export class VerifiedFiles {
       if (rules !== RULES || seal?.length !== 64 || more.length > 0) continue;
       this.#seals.set(`${uid} ${id}`, seal);
     }
-    // A line that a crash has cut off ends here.
+    // Ends a line that a crash has cut off.
     if (text !== '' && !text.endsWith('\n')) this.#pending = '\n';
   }
 
-  /** The seal of the bytes that passed the full check under this name; empty: none did. */
-  sealOf({ keyspaceUid, segmentId }: SegmentPlace): string {
+  /** The seal of the bytes that passed the full check under this name; empty if none did. */
+  knownSeal({ keyspaceUid, segmentId }: SegmentPlace): string {
     return this.#seals.get(`${keyspaceUid} ${segmentId}`) ?? '';
   }
 
@@ -89,13 +94,13 @@ export class VerifiedFiles {
     const text = this.#pending;
     this.#pending = '';
     if (this.#lineCount <= 2 * this.#seals.size + OLD_LINES_MAX) {
-      await appendFile(this.#path, text);
+      await this.#files.appendFile(this.#path, text);
       return;
     }
     const lines = [...this.#seals].map(([name, seal]) => lineOf(name, seal));
     this.#lineCount = lines.length;
-    await writeFile(`${this.#path}.tmp`, lines.join(''));
-    await rename(`${this.#path}.tmp`, this.#path);
+    await this.#files.writeFile(`${this.#path}.tmp`, lines.join(''));
+    await this.#files.rename(`${this.#path}.tmp`, this.#path);
   }
 }
 

@@ -1,15 +1,16 @@
-// Verifying segments, and writing those that come from elsewhere, without stalling reads.
+// Verifies segments, and writes those that arrive from elsewhere, without stalling reads.
 //
-// Small ones are verified in place, in steps with the event loop served in between: starting a thread
-// costs more than that. Large ones go to worker threads of low priority, which read the same
-// SharedArrayBuffer; nothing is copied.
+// Small segments are verified in place, in steps that yield to the event loop: starting a thread costs more
+// than that. Large ones go to worker threads of low priority, which read the same SharedArrayBuffer;
+// nothing is copied.
 
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
-import { monotonicNowMs } from '../../base/clock.ts';
-import { writeNewFile } from '../../base/durable-file.ts';
+import { writeNewFile } from '../../base/disk/durable-file.ts';
+import { systemEnv } from '../../base/env.ts';
+import type { Env } from '../../base/env.ts';
+import type { Time } from '../../base/clock.ts';
 import { SteleError, isErrorCode, toSteleError } from '../../base/errors.ts';
+import { workerFile } from '../../base/process/worker-file.ts';
 import type { Segment } from '../../segment/reader.ts';
 import { openAs } from './expected-segment.ts';
 import type { ExpectedSegment } from './expected-segment.ts';
@@ -18,7 +19,7 @@ import type { VerifyDepth } from './verify-steps.ts';
 import type { VerifiedFiles } from './verified-files.ts';
 import type { VerifyReply, VerifyTask } from './verify-worker.ts';
 
-/** What takes a few steps. */
+/** Segments up to this size take a few steps. */
 const IN_PLACE_BYTES_MAX = 256 * 1024;
 /** How long reads may wait for a verification in place. */
 const STEP_MS_MAX = 0.5;
@@ -27,51 +28,54 @@ const QUEUE_MAX = 10_000;
 const THREAD_IDLE_MS = 5000;
 
 export interface VerifierOptions {
-  /** What has passed the full check before; what passes it now is added. */
+  /** Bytes that passed the full check before; those that pass it now are added. */
   readonly verified: VerifiedFiles;
-  /** Threads that never end: to start one takes 50 ms of a core. */
+  /** Threads that never end, because starting one takes 50 ms of a core. */
   readonly threadsKept: number;
-  /** With these; at least one. */
+  /** All threads, including the kept ones; at least one. */
   readonly threadsMax: number;
-  /** Whether readers are being answered, so that threads work in short strokes. Default: never. */
-  readonly isBesideReaders?: () => boolean;
+  /** Whether readers are being answered, so that threads pause between short time slices. Default: never. */
+  readonly hasReaders?: () => boolean;
+  readonly env?: Env;
 }
 
 export class Verifier {
   #pool: Piscina<VerifyTask, VerifyReply> | undefined;
   readonly #options: VerifierOptions;
+  readonly #env: Env;
   readonly #file: string | undefined;
 
-  /** `file`: the built worker; without one all is done in this thread (tests of the sources). */
-  constructor(options: VerifierOptions, file = workerFile()) {
+  /** `file` is the built worker; without it, all work is done in this thread (tests that run the sources). */
+  constructor(options: VerifierOptions, file = workerFile('./verify-worker.js', import.meta.url)) {
     this.#options = options;
+    this.#env = options.env ?? systemEnv;
     this.#file = file;
   }
 
-  /** Starts the threads that are kept: not while readers wait for the same cores. */
+  /** Starts the threads that are kept. Call it before readers compete for the cores. */
   warmUp(): void {
     if (this.#file !== undefined && this.#options.threadsKept > 0) this.#threads(this.#file);
   }
 
   /**
-   * Opens a segment file's bytes, checks that they are the segment asked for, and verifies them in full,
-   * unless the very same bytes have passed that before. Throws CORRUPT or UNKNOWN_FORMAT.
+   * Opens the bytes of a segment file, checks that they are the segment asked for, and verifies them in
+   * full, unless the same bytes passed that before. Throws CORRUPT or UNKNOWN_FORMAT.
    */
   async verify(bytes: Buffer, expected: ExpectedSegment): Promise<Segment> {
     const { verified } = this.#options;
     const segment = openAs(bytes, expected);
-    verified.add(expected, await this.#run(segment, 'full', verified.sealOf(expected), ''));
+    verified.add(expected, await this.#run(segment, 'full', verified.knownSeal(expected), ''));
     return segment;
   }
 
-  /** Checks the checksums of a file's bytes: enough where they are not served. Throws as `verify`. */
+  /** Verifies only the checksums of a file's bytes: enough if they are not served. Throws like `verify`. */
   async verifyChecksums(bytes: Buffer, expected: ExpectedSegment): Promise<void> {
     await this.#run(openAs(bytes, expected), 'checksums', '', '');
   }
 
   /**
-   * The same as `verify` for bytes that are then written to a new file at `path` and synced.
-   * Throws DISK_FULL and IO, too; the file may be there then.
+   * Like `verify`, for bytes that are then written to a new file at `path` and synced. Also throws
+   * DISK_FULL and IO; the file may exist then.
    */
   async verifyAndWrite(bytes: Buffer, expected: ExpectedSegment, path: string): Promise<Segment> {
     const segment = openAs(bytes, expected);
@@ -84,7 +88,7 @@ export class Verifier {
     this.#pool = undefined;
   }
 
-  /** Resolves to the segment's seal where the depth is `full`. `path`: where they go; empty: nowhere. */
+  /** Resolves to the segment's seal if the depth is `full`. `path`: the file to write; empty for none. */
   async #run(
     segment: Segment,
     depth: VerifyDepth,
@@ -93,13 +97,13 @@ export class Verifier {
   ): Promise<string> {
     const { bytes } = segment;
     if (bytes.length <= IN_PLACE_BYTES_MAX || this.#file === undefined) {
-      const seal = await inPlace(stepsOf(segment, depth, knownSeal));
-      if (path !== '') await writeNewFile(path, bytes);
+      const seal = await inPlace(stepsOf(segment, depth, knownSeal), this.#env);
+      if (path !== '') await writeNewFile(path, bytes, this.#env.files);
       return seal;
     }
     const { buffer: shared, byteLength, byteOffset } = bytes;
-    const isBesideReaders = this.#options.isBesideReaders?.() ?? false;
-    const task = { shared, byteOffset, byteLength, depth, knownSeal, path, isBesideReaders };
+    const hasReaders = this.#options.hasReaders?.() ?? false;
+    const task = { shared, byteOffset, byteLength, depth, knownSeal, path, hasReaders };
     const reply = await this.#runInThread(this.#threads(this.#file), task);
     if (reply.ok) return reply.seal;
     throw new SteleError(isErrorCode(reply.code) ? reply.code : 'CORRUPT', reply.message);
@@ -130,19 +134,13 @@ export class Verifier {
   }
 }
 
-/** The built worker; undefined where the sources run without a build. */
-function workerFile(): string | undefined {
-  const path = fileURLToPath(new URL('./verify-worker.js', import.meta.url));
-  return existsSync(path) ? path : undefined;
-}
-
-async function inPlace(steps: Generator<number, string, void>): Promise<string> {
-  let turnEndsAtMs = monotonicNowMs() + STEP_MS_MAX;
+async function inPlace(steps: Generator<number, string, void>, time: Time): Promise<string> {
+  let turnEndsAtMs = time.nowMs() + STEP_MS_MAX;
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
-    if (monotonicNowMs() < turnEndsAtMs) continue;
-    await new Promise((resolve) => setImmediate(resolve));
-    turnEndsAtMs = monotonicNowMs() + STEP_MS_MAX;
+    if (time.nowMs() < turnEndsAtMs) continue;
+    await new Promise<void>((resolve) => void time.soon(resolve));
+    turnEndsAtMs = time.nowMs() + STEP_MS_MAX;
   }
 }

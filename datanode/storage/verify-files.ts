@@ -1,4 +1,4 @@
-// The offline check behind `stele verify`: segment files, without a running datanode.
+// The offline check of `stele verify`: verifies segment files without a running datanode.
 
 import { basename, dirname, join } from 'node:path';
 import { existsSync } from 'node:fs';
@@ -6,27 +6,27 @@ import { readdir } from 'node:fs/promises';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { segmentMeta } from '../../segment/reader.ts';
 import type { SegmentMeta } from '../../segment/layout.ts';
-import { segmentIdOfFileName } from '../../segment/name.ts';
+import { segmentIdOfFileName } from '../../base/segment-name.ts';
 import { openAs } from './expected-segment.ts';
 import type { ExpectedSegment } from './expected-segment.ts';
-import { readSegmentFile, segmentFilesBelow } from './store.ts';
+import { readSegmentFile, segmentFilesBelow } from './segment-files.ts';
 import { stepsOf } from './verify-steps.ts';
 
 const SEGMENTS_FOLDER = 'segments';
 
 export interface VerifiedFile {
   readonly path: string;
-  /** Undefined when the file is good. */
+  /** Undefined if the file is good. */
   readonly error: SteleError | undefined;
   readonly info: SegmentMeta | undefined;
 }
 
-/** A file, and which segment it has to be, as far as its place says so. */
+/** A file, and which segment it must be, as far as its path tells. */
 export type FileToVerify = Partial<ExpectedSegment> & { readonly path: string };
 
 /**
- * A file that was named by itself. Its name counts where it is that of a segment, and its folder where it is one of
- * a datanode's: a copy may be called anything.
+ * A file that was named on the command line, which may be a copy under any name. Its name counts if it is
+ * that of a segment, and its folder if it is one of a datanode.
  */
 export function namedFile(path: string): FileToVerify {
   const segmentId = segmentIdOfFileName(basename(path));
@@ -37,8 +37,9 @@ export function namedFile(path: string): FileToVerify {
 }
 
 /**
- * Verifies files one after the other: name and folder, checksums, structure, index, counts, digest and shard. One
- * that is gone when its turn comes is passed over: a datanode that runs deletes what no version needs.
+ * Verifies files one after the other: name and folder, checksums, structure, index, counts, digest and
+ * shard. A file that has disappeared when its turn comes is skipped, because a running datanode deletes
+ * segments that no version needs.
  */
 export async function* verifyFiles(files: Iterable<FileToVerify>): AsyncGenerator<VerifiedFile> {
   for (const each of files) {
@@ -48,9 +49,9 @@ export async function* verifyFiles(files: Iterable<FileToVerify>): AsyncGenerato
 }
 
 /**
- * The segment files of a datanode's data folder, or of every datanode below a `stele up` folder.
- * Throws INPUT_NOT_FOUND when there is no such folder, and for one that is neither: a check that looked at
- * nothing must not pass for one that found nothing wrong.
+ * The segment files of a datanode's data folder, or of every datanode below a `stele up` folder. Throws
+ * INPUT_NOT_FOUND if the folder does not exist or is neither of these: a check that found no files must not
+ * look like one that found no faults.
  */
 export async function segmentFilesIn(dataDir: string): Promise<FileToVerify[]> {
   if (!existsSync(dataDir)) {
@@ -63,7 +64,7 @@ export async function segmentFilesIn(dataDir: string): Promise<FileToVerify[]> {
   if (folders.length === 0) {
     throw new SteleError(
       'INPUT_NOT_FOUND',
-      `${dataDir} is no data folder of a datanode, nor of \`stele up\`: there is no ${SEGMENTS_FOLDER}/ in it; check --data-dir.`,
+      `${dataDir} is not a data folder of a datanode or of \`stele up\`: it has no ${SEGMENTS_FOLDER}/; check --data-dir.`,
     );
   }
   const files: FileToVerify[] = [];

@@ -1,17 +1,17 @@
 // Which segments answer for which version: (keyspace, version) -> shard -> segments.
 //
-// A manifest says which segments a version consists of; the holdings say which of them are here.
-// A table is made again when either changes, so that the hot path does no more than index an array:
+// A manifest says which segments a version consists of; the holdings say which of them are here. A table is
+// rebuilt when either changes, so that the hot path only indexes arrays:
 //
 //   tables.get(uid)?.get(version)   -> VersionTable
 //   table.shards[shard]             -> segments, newest first | undefined: not here
 //
-// An empty list is an answer (the version has no records in that shard); undefined never is.
+// An empty list is an answer (the version has no records in that shard); undefined is not.
 //
-// When deltas are merged, a version gets another manifest with the same records in other segments.
-// Until those are all here, a shard is answered from the segments it was answered from before:
+// When deltas are merged, a version gets another manifest with the same records in other segments. Until
+// all of those are here, a shard is answered from its previous segments:
 //
-//   chains[shard]   [merged]            <- first choice, once it is here; then the other goes
+//   chains[shard]   [merged]            <- first choice, once it is here; the other is then forgotten
 //                   [base, d1, .. d5]
 
 import type { Manifest, RecordTotals, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
@@ -26,32 +26,32 @@ const CHAINS_MAX = 4;
 export interface VersionTable {
   readonly keyspaceUid: string;
   readonly version: number;
-  /** By shard; newest segment first. */
+  /** Segments by shard, newest first; undefined if the shard is not here. */
   readonly shards: readonly (readonly Segment[] | undefined)[];
-  /** Of each shard that is here, 0 of the others; a record that a delta overwrites does not count. */
+  /** Records by shard, 0 if it is not here; a record that a delta overwrites does not count. */
   readonly recordsByShard: readonly number[];
-  /** The sum of these. */
+  /** The sum of `recordsByShard`. */
   readonly records: number;
 }
 
-/** The segments of one shard, oldest first, and the records that they have together. */
+/** The segments of one shard, oldest first, and their number of distinct records. */
 interface Chain {
   readonly ids: readonly string[];
   readonly records: number;
 }
 
 interface KnownVersion {
-  /** From an earlier run of this node: the master has not put it again yet. */
+  /** Restored from an earlier process: the master has not sent it again yet. */
   readonly isRestored: boolean;
-  /** The one of the highest revision, of those with its fingerprint. */
+  /** The manifest of the highest revision with its fingerprint. */
   readonly manifest: Manifest;
-  /** By shard: what it may be answered from, first choice first. At least one. */
+  /** Chains that may answer, by shard, first choice first. At least one per shard. */
   readonly chains: Chain[][];
   readonly segmentIds: ReadonlySet<string>;
 }
 
 export class VersionTables {
-  /** While set there is no table: this node must not answer. */
+  /** While set there are no tables, so this node answers no reads. */
   isPaused = false;
   readonly #holdings: Holdings;
   readonly #manifests = new Map<string, Map<number, KnownVersion>>();
@@ -63,8 +63,8 @@ export class VersionTables {
   }
 
   /**
-   * Whether the master has put a manifest of this very content in this run of the node; one of other content
-   * under the number is given up.
+   * Whether the master has sent a manifest with this content to this process. A manifest with other content
+   * under the number is removed.
    */
   has(keyspaceUid: string, version: number, fingerprint: string): boolean {
     const known = this.#manifests.get(keyspaceUid)?.get(version);
@@ -84,8 +84,8 @@ export class VersionTables {
   }
 
   /**
-   * Takes a manifest, and returns the one that the version is answered by from now on: of the same content
-   * the one of the highest revision; other content takes the place of what was known.
+   * Stores a manifest, and returns the one that answers for the version from now on: with the same content,
+   * the one of the highest revision; a manifest with other content replaces the known one.
    */
   put(manifest: Manifest, isRestored = false): Manifest {
     let versions = this.#manifests.get(manifest.keyspaceUid);
@@ -96,7 +96,7 @@ export class VersionTables {
     const known = versions.get(manifest.version);
     const before = known?.manifest.fingerprint === manifest.fingerprint ? known : undefined;
     const isOlder = before !== undefined && before.manifest.revision > manifest.revision;
-    // The master's word counts more than that of an earlier run.
+    // What the master says now overrides what it said to an earlier process.
     if (isOlder && !before.isRestored) return before.manifest;
     versions.set(manifest.version, { ...knownVersion(manifest, before), isRestored });
     this.#tables.get(manifest.keyspaceUid)?.delete(manifest.version);
@@ -118,7 +118,7 @@ export class VersionTables {
     return known === undefined ? undefined : this.#make(known);
   }
 
-  /** The manifest's segments that are here, described from their own verified bytes. */
+  /** Those of the manifest's segments that are here, described from their own verified bytes. */
   heldOf(manifest: Pick<Manifest, 'keyspaceUid' | 'segments'>): SegmentInfo[] {
     return manifest.segments.flatMap(({ id }) => {
       const held = this.#holdings.get(manifest.keyspaceUid, id)?.meta;
@@ -128,7 +128,10 @@ export class VersionTables {
     });
   }
 
-  /** Segments of a load in progress belong to no manifest: taking them in disturbs no table. */
+  /**
+   * Drops the tables that use the segment. Segments of a load in progress belong to no manifest, so they
+   * affect no table.
+   */
   #invalidate(keyspaceUid: string, segmentId: string): void {
     for (const [version, known] of this.#manifests.get(keyspaceUid) ?? []) {
       if (known.segmentIds.has(segmentId)) this.#tables.get(keyspaceUid)?.delete(version);
@@ -142,7 +145,7 @@ export class VersionTables {
       for (const [index, chain] of choices.entries()) {
         const segments = this.#segmentsOf(keyspaceUid, chain);
         if (segments === undefined) continue;
-        // What is no longer needed is no longer looked for.
+        // The first choice is here, so the others are no longer needed.
         if (index === 0) choices.length = 1;
         recordsByShard[shard] = chain.records;
         return segments;
@@ -160,7 +163,7 @@ export class VersionTables {
     return table;
   }
 
-  /** Newest first, as a reader wants them; undefined unless all are here. */
+  /** The chain's segments, newest first as readers want them; undefined unless all are here. */
   #segmentsOf(keyspaceUid: string, { ids }: Chain): Segment[] | undefined {
     const segments: Segment[] = [];
     for (const id of ids) {
@@ -172,7 +175,7 @@ export class VersionTables {
   }
 }
 
-/** Older choices stay where they say the same: a manifest of other records replaces them at once. */
+/** Older chains stay if they have the same records; a manifest with other records replaces them at once. */
 function knownVersion(
   manifest: Manifest,
   before: KnownVersion | undefined,

@@ -1,10 +1,13 @@
-// Carries out copy orders: fetches segments from peers, a few at a time, at a bounded rate.
+// Carries out copy orders: fetches segments from peers, a few at a time, at a limited rate.
 //
-// Orders are idempotent: one for a segment that is here, queued or running is a no-op. A source
-// that fails or sends bytes that do not verify is left for the next one; when all have failed, the
-// order is dropped and the reason told with the next heartbeat. The master decides what then.
+// Orders are idempotent: one for a segment that is here, queued or running does nothing. If a source fails
+// or sends bytes that do not verify, the next one is tried. When all have failed, the order is dropped and
+// the reason is reported with the next heartbeat; the master decides what to do.
 
-import { monotonicNowMs } from '../../base/clock.ts';
+import type { SegmentKey } from '../../base/segment-name.ts';
+import { segmentKey } from '../../base/segment-name.ts';
+import { systemTime } from '../../base/clock.ts';
+import type { Time } from '../../base/clock.ts';
 import { toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { BackgroundTasks } from '../../base/background.ts';
@@ -18,26 +21,28 @@ import type { IntakeBrake } from './intake-brake.ts';
 
 const QUEUE_MAX = 100_000;
 const FAILURES_KEPT_MAX = 1000;
-/** The least a transfer may take, and the slowest rate that is still waited for. */
+/** The least time allowed for a transfer, and the slowest acceptable rate. */
 const FETCH_DEADLINE_BASE_MS = 30_000;
 const FETCH_BYTES_PER_MS_MIN = 1000;
-/** Shorter pauses are put together to one. */
+/** Shorter pauses are accumulated. */
 const PAUSE_MS_MIN = 10;
 
 export interface CopierOptions {
   readonly intake: Intake;
   readonly links: LinkFactory;
-  /** Shared with all else that comes in. */
+  /** Shared with everything else that comes in. */
   readonly brake: IntakeBrake;
   readonly concurrency: number;
+  readonly time?: Time;
   readonly background: BackgroundTasks;
   readonly log: Logger;
 }
 
 export class Copier {
   readonly #options: CopierOptions;
-  readonly #queue = new Map<string, CopyOrder>();
-  readonly #running = new Set<string>();
+  readonly #time: Time;
+  readonly #queue = new Map<SegmentKey, CopyOrder>();
+  readonly #running = new Set<SegmentKey>();
   readonly #links = new Map<string, DatanodeLink>();
   readonly #abort = new AbortController();
   #failures: CopyFailure[] = [];
@@ -46,20 +51,24 @@ export class Copier {
 
   constructor(options: CopierOptions) {
     this.#options = options;
+    this.#time = options.time ?? systemTime;
   }
 
   get running(): number {
     return this.#running.size;
   }
 
-  /** Queues orders that are not done yet; returns how many were taken. */
+  /**
+   * Queues orders that are neither running nor done. Returns how many were accepted: the queue is bounded, further
+   * orders are ignored, and the master repeats them. `bytesPerSecondMax` 0: no limit.
+   */
   accept(orders: readonly CopyOrder[], bytesPerSecondMax: number): number {
     this.#bytesPerSecondMax = bytesPerSecondMax;
     let accepted = 0;
     for (const order of orders) {
       if (order.segment === undefined || this.#queue.size >= QUEUE_MAX) continue;
       accepted++;
-      const name = `${order.keyspaceUid}/${order.segment.id}`;
+      const name = segmentKey(order.keyspaceUid, order.segment.id);
       if (this.#running.has(name)) continue;
       if (this.#options.intake.claim(order.keyspaceUid, order.segment.id)) continue;
       this.#queue.set(name, order);
@@ -68,19 +77,19 @@ export class Copier {
     return accepted;
   }
 
-  /** A segment that is to be dropped must not arrive afterwards. */
+  /** Removes a queued copy, because a segment that is to be dropped must not arrive afterwards. */
   forget(keyspaceUid: string, segmentId: string): void {
-    this.#queue.delete(`${keyspaceUid}/${segmentId}`);
+    this.#queue.delete(segmentKey(keyspaceUid, segmentId));
   }
 
-  /** The failures since the last call. */
+  /** Returns the failures since the last call. */
   takeFailures(): CopyFailure[] {
     const failures = this.#failures;
     this.#failures = [];
     return failures;
   }
 
-  /** Cancels what is running; nothing of it stays behind. */
+  /** Cancels running transfers; nothing of them is kept. */
   close(): void {
     this.#queue.clear();
     this.#abort.abort();
@@ -156,7 +165,7 @@ export class Copier {
     return link;
   }
 
-  /** Peers are needed rarely and in bursts: no connection stays open between bursts. */
+  /** Closes all connections, because peers are needed rarely and in bursts. */
   #closeLinks(): void {
     for (const link of this.#links.values()) link.close();
     this.#links.clear();
@@ -177,11 +186,11 @@ export class Copier {
     return Math.min(FETCH_BYTES_PER_MS_MIN, slowest);
   }
 
-  /** One pace for all copies together: each part moves the time at which the next may follow. */
+  /** How long to pause after `byteCount` bytes. All copies share one rate. */
   #pauseMs(byteCount: number): number {
     let waitMs = this.#options.brake.take(byteCount);
     if (this.#bytesPerSecondMax > 0) {
-      const nowMs = monotonicNowMs();
+      const nowMs = this.#time.nowMs();
       const costMs = (byteCount / this.#bytesPerSecondMax) * 1000;
       this.#paceAtMs = Math.max(this.#paceAtMs, nowMs) + costMs;
       waitMs = Math.max(waitMs, this.#paceAtMs - nowMs);

@@ -1,24 +1,24 @@
-// Holds back what comes in (loads, copies from peers) while it makes readers wait.
+// Throttles incoming segments (loads, copies from peers) while they make readers wait.
 //
-//     who is held back         bytes of segments that arrive, each 64 KiB or so for its turn
-//     what is watched          how late a timer of 5 ms fires on the thread that answers readers: as late
-//                              as that thread comes to a reader, whatever the reason (its own work,
-//                              other threads, other processes)
-//     no reader                no limit
-//     readers, in time         from a start value up, by half in each fifth of a second
-//     late                     down to 0.6 of it at once; from then on up again by small steps
+//     throttled                the bytes of arriving segments, in pieces of about 64 KiB
+//     measured                 how late a timer of 5 ms fires on the thread that answers readers; a reader
+//                              waits as long, whatever the reason (the thread's own work, other threads,
+//                              other processes)
+//     no readers               no limit
+//     readers, on time         the limit rises from a start value, by half in each fifth of a second
+//     late                     the limit drops to 0.6 of its value at once; from then on it rises by small steps
 //
-// So a machine with cores to spare takes a load in at full speed beside its readers, and one without
-// gives readers what they need first. Below a floor it does not go: a load always gets done.
+// So a machine with spare cores accepts a load at full speed next to its readers, and any other gives
+// readers priority. The limit has a floor, so a load always completes.
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 
 const MIB = 1024 * 1024;
 const START_BYTES_PER_SECOND = 8 * MIB;
-/** What comes in is never held to less, all of it together. */
+/** Floor of the limit, for everything that comes in together. */
 export const BRAKED_BYTES_PER_SECOND_MIN = 4 * MIB;
-/** From here on it is no limit. */
+/** From this rate on there is no limit. */
 const CEILING_BYTES_PER_SECOND = 1024 * MIB;
 
 const START_FACTOR = 1.5;
@@ -27,27 +27,27 @@ const DOWN_FACTOR = 0.6;
 
 const TICK_MS = 5;
 const WINDOW_TICKS = 40;
-/** A tick later than that is late; what a timer's own resolution and a few reads cost is less. */
+/** Delay of a tick that counts as late; the timer's resolution and a few reads cause less. */
 const LATE_MS = 2;
-/** So many in a window, of 200 ms, are a collection of garbage, or chance; with two p99 suffers. */
+/** Late ticks allowed per window of 200 ms: one may be a garbage collection, or chance; with two, p99 suffers. */
 const LATE_TICKS_ALLOWED = 1;
-/** Fewer are probes and people, whom nothing is held back for. */
+/** Fewer reads are probes and people, and cause no throttling. */
 const READS_PER_SECOND_MIN = 20;
-/** Without bytes for so long, the next ones begin anew. */
+/** After so long without incoming bytes, the limit starts again from its start value. */
 const IDLE_MS = 1000;
 
-/** What was seen in one window. */
+/** The observations of one window. */
 export interface BrakeWindow {
   readonly readsPerSecond: number;
   readonly lateTicks: number;
 }
 
-/** The rule by itself: no clock, no timer. */
+/** The control rule, without clock or timer. */
 export class BrakeRule {
   #rate = START_BYTES_PER_SECOND;
   #wasLate = false;
 
-  /** Bytes a second that may come in beside readers; Infinity: any. */
+  /** Bytes per second that may come in while there are readers; Infinity: no limit. */
   get bytesPerSecond(): number {
     return this.#rate >= CEILING_BYTES_PER_SECOND ? Infinity : this.#rate;
   }
@@ -67,7 +67,10 @@ export class BrakeRule {
   }
 }
 
-/** One for a datanode: all that comes in shares it. `close` it, or its timer runs on for a second. */
+/**
+ * One per datanode, shared by everything that comes in. Unless it is closed, its timer runs for another
+ * second.
+ */
 export class IntakeBrake {
   readonly #lookups: () => number;
   readonly #now: Clock;
@@ -82,18 +85,18 @@ export class IntakeBrake {
   #lateTicks = 0;
   #readsPerSecond = 0;
 
-  /** `lookups`: how many keys have been looked up so far. */
+  /** `lookups` returns the number of keys looked up so far. */
   constructor(lookups: () => number, now: Clock = monotonicNowMs) {
     this.#lookups = lookups;
     this.#now = now;
   }
 
-  /** What comes in is held to this at present; Infinity: to nothing. */
+  /** The present limit in bytes per second; Infinity: none. */
   get bytesPerSecond(): number {
     return this.#timer === undefined ? Infinity : this.#rule.bytesPerSecond;
   }
 
-  /** Counts bytes that have come in; returns for how many ms their sender is to wait now. */
+  /** Counts bytes that have come in; returns how many ms their sender must wait now. */
   take(byteCount: number): number {
     const nowMs = this.#now();
     this.#usedAtMs = nowMs;
@@ -113,7 +116,7 @@ export class IntakeBrake {
     this.#rule = new BrakeRule();
     this.#freeAtMs = nowMs;
     this.#tickedAtMs = nowMs;
-    // Whether anybody reads is not known before the first window has passed.
+    // Whether there are readers is unknown until the first window has passed.
     this.#beginWindow(nowMs);
     this.#timer = setInterval(() => this.#tick(this.#now()), TICK_MS);
     this.#timer.unref();

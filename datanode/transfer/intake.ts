@@ -1,9 +1,9 @@
-// Taking segments in, whoever sends them: check room, verify, make durable, then hold.
+// Accepts segments from any sender: check space, verify, make durable, then hold.
 //
-//   reserve(bytes)  memory limit and disk space are promised before the first byte is accepted
+//   reserve(bytes)  memory and disk space are reserved before the first byte is accepted
 //   store(bytes)    verify -> write, fsync, rename, fsync folder -> holdings
 //
-// The order is the invariant: nothing is acknowledged, or servable, before it is durable.
+// Invariant: nothing is acknowledged, or can be served, before it is durable.
 
 import { SteleError } from '../../base/errors.ts';
 import { SEGMENT_BYTES_MAX } from '../../base/limits.ts';
@@ -13,7 +13,7 @@ import type { DiskStore } from '../storage/store.ts';
 import type { ExpectedSegment } from '../storage/expected-segment.ts';
 import type { Verifier } from '../storage/verifier.ts';
 
-/** Room promised to one segment; `release` gives it back and may be called more than once. */
+/** Space reserved for one segment; `release` may be called more than once. */
 export interface Reservation {
   release(): void;
 }
@@ -32,7 +32,7 @@ export class Intake {
     this.#options = options;
   }
 
-  /** Promises room for a segment file of `byteCount`. Throws MEMORY_LIMIT or DISK_FULL. */
+  /** Reserves memory and disk space for a segment file of `byteCount` bytes. Throws MEMORY_LIMIT or DISK_FULL. */
   async reserve(byteCount: number): Promise<Reservation> {
     if (byteCount <= 0 || byteCount > SEGMENT_BYTES_MAX) {
       throw new SteleError('INVALID_ARGUMENT', `A segment cannot have ${byteCount} bytes.`);
@@ -53,7 +53,7 @@ export class Intake {
     }
   }
 
-  /** True if the segment is here; it then stays for whoever is told so (holdings.ts). */
+  /** Whether the segment is here; if so, earlier drop orders no longer remove it (holdings.ts). */
   claim(keyspaceUid: string, segmentId: string): boolean {
     return this.#options.holdings.claim(keyspaceUid, segmentId);
   }
@@ -62,8 +62,11 @@ export class Intake {
   async store(bytes: Buffer, expected: ExpectedSegment): Promise<void> {
     const { holdings, store, verifier } = this.#options;
     const { keyspaceUid, segmentId } = expected;
-    const segment = await store.writeBy(keyspaceUid, segmentId, (path) =>
-      verifier.verifyAndWrite(bytes, expected, path),
+    const segment = await store.writeBy(
+      keyspaceUid,
+      segmentId,
+      (path) => verifier.verifyAndWrite(bytes, expected, path),
+      () => holdings.has(keyspaceUid, segmentId),
     );
     holdings.add(keyspaceUid, segmentId, segment);
   }

@@ -1,8 +1,8 @@
-// A segment that is given to a peer: from memory, or in pieces from its file where its keyspace is suspended,
-// so that whoever fetches suspended data does not bring it back into memory.
+// A segment that is sent to a peer: from memory, or in pieces from its file if its keyspace is suspended,
+// so that fetching suspended data does not bring it back into memory.
 
-import { open } from 'node:fs/promises';
 import { SteleError } from '../../base/errors.ts';
+import type { Files } from '../../base/disk/files.ts';
 import { shorten } from '../../base/ids.ts';
 import type { HeldSegment } from '../../proto/gen/stele/v1/datanode.ts';
 import type { Holdings } from '../storage/holdings.ts';
@@ -10,18 +10,18 @@ import type { DiskStore } from '../storage/store.ts';
 
 const PIECE_BYTES = 1024 * 1024;
 
-/** The bytes of one segment, to be taken once. */
+/** The bytes of one segment, to be read once. */
 export interface OutgoingSegment {
   readonly byteLength: number;
-  /** In order; a piece is valid until the next is asked for. Throws IO, CORRUPT. */
+  /** The pieces in order; a piece is valid until the next is requested. Throws IO, CORRUPT. */
   pieces(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
-/** A segment that is held. Throws NOT_FOUND. */
+/** A held segment. Throws NOT_FOUND. */
 export function outgoingSegment(
   { keyspaceUid, segmentId }: HeldSegment,
   holdings: Holdings,
-  store: Pick<DiskStore, 'fileOf'>,
+  store: Pick<DiskStore, 'fileOf' | 'files'>,
 ): OutgoingSegment {
   const segment = holdings.get(keyspaceUid, segmentId);
   if (segment !== undefined) return outgoingBytes(segment.bytes);
@@ -29,10 +29,10 @@ export function outgoingSegment(
   if (byteLength === undefined) {
     throw new SteleError('NOT_FOUND', `Segment ${shorten(segmentId)} is not held here.`);
   }
-  return outgoingFile(store.fileOf(keyspaceUid, segmentId).path, byteLength);
+  return outgoingFile(store.files, store.fileOf(keyspaceUid, segmentId).path, byteLength);
 }
 
-/** Of bytes that stay as they are. */
+/** A segment in memory that does not change. */
 export function outgoingBytes(bytes: Uint8Array): OutgoingSegment {
   return {
     byteLength: bytes.length,
@@ -44,12 +44,12 @@ export function outgoingBytes(bytes: Uint8Array): OutgoingSegment {
   };
 }
 
-/** Of a file of `byteLength` bytes, which is opened when its first piece is asked for. */
-function outgoingFile(path: string, byteLength: number): OutgoingSegment {
+/** A segment in a file of `byteLength` bytes, which is opened when its first piece is requested. */
+function outgoingFile(files: Files, path: string, byteLength: number): OutgoingSegment {
   return {
     byteLength,
     async *pieces() {
-      const file = await open(path, 'r');
+      const file = await files.open(path, 'r');
       try {
         for (let at = 0; at < byteLength;) {
           const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, byteLength - at));

@@ -1,12 +1,12 @@
-// Segments that arrive from loaders, without the network.
+// Receives segments from loaders, independently of the network.
 //
-//   admit   -> held already: nothing to send
-//           -> room promised (memory and disk): an Arrival
-//   room    -> where the next bytes go, until they are all there
-//   finish  -> verified, durable, held; only then may the sender be told
+//   admit   -> already held: nothing to send
+//           -> memory and disk reserved: an Arrival
+//   room    -> where the next bytes go, until all have arrived
+//   finish  -> verified, durable, held; only then may the sender be acknowledged
 //
-// Every Arrival ends in `finish` or `abandon`; both give back what was promised. An abandoned one
-// leaves no trace.
+// Every Arrival ends in `finish` or `abandon`; both release the reservation. An abandoned one leaves no
+// trace.
 
 import { SteleError } from '../../base/errors.ts';
 import type { NodeIdentity } from '../identity.ts';
@@ -15,7 +15,7 @@ import type { Intake, Reservation } from './intake.ts';
 import { checkSegments } from '../order-checks.ts';
 import type { IncomingSegment } from './segment-connection.ts';
 
-/** Segments that may be arriving, being verified or written at a time; others wait for their turn. */
+/** Segments that may be arriving, being verified or written at a time; others wait. */
 const ARRIVING_MAX = 64;
 const WAITING_MAX = 4096;
 const NO_ROOM = new Uint8Array(0);
@@ -32,8 +32,8 @@ export class Receiving {
   }
 
   /**
-   * Resolves with undefined if the segment is here already. Throws WRONG_NODE, MEMORY_LIMIT,
-   * DISK_FULL, INVALID_ARGUMENT, or OVERLOADED when too many wait.
+   * Resolves to undefined if the segment is already here. Throws WRONG_NODE, MEMORY_LIMIT, DISK_FULL,
+   * INVALID_ARGUMENT, or OVERLOADED if too many wait.
    */
   async admit(announced: SegmentAnnouncement): Promise<Arrival | undefined> {
     const { byteLength, expectIncarnation, expectNode, keyspaceUid, segmentId } = announced;
@@ -61,7 +61,7 @@ export class Receiving {
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Hands the place on to who has waited longest. */
+  /** Passes the place on to the segment that has waited longest. */
   #next(): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#arriving--;
@@ -69,7 +69,7 @@ export class Receiving {
   }
 }
 
-/** One segment on its way in. */
+/** One segment that is being received. */
 export class Arrival implements IncomingSegment {
   readonly #announced: SegmentAnnouncement;
   readonly #intake: Intake;
@@ -120,7 +120,7 @@ export class Arrival implements IncomingSegment {
     }
   }
 
-  /** Gives back what was promised; may be called more than once. */
+  /** Releases the reservation; may be called more than once. */
   abandon(): void {
     if (this.#isOver) return;
     this.#isOver = true;

@@ -1,17 +1,22 @@
-// One peer's connection: segments one after the other (proto/segment-transfer.ts has the protocol).
+// Serves one connection of a peer: segments one after the other (proto/segment-transfer.ts has the
+// protocol).
 //
 //     FRAME   a frame is collected
-//     BUSY    room is looked for, a segment is verified and synced, or one is sent; nothing may come
-//     BODY    bytes go from the socket into the segment's own memory, without a stop in between
+//     BUSY    waiting for space, verifying and syncing a segment, or sending one; the peer must send nothing
+//     BODY    bytes go from the socket straight into the segment's own memory
 //
-// A sender that stalls is given up after IDLE_MS_MAX; that time covers the wait for a turn, the verification
-// and the sync, so it is generous. Whatever ends the connection, an arrival in progress is abandoned.
+// A stalled sender is disconnected after IDLE_MS_MAX; that time includes the wait for a turn, the
+// verification and the sync, so it is generous. Whatever ends the connection, an arrival in progress is
+// abandoned.
 
 import type { Socket } from 'node:net';
 import { toSteleError } from '../../base/errors.ts';
-import { READ_BYTES, readInto, resumeLater } from '../../base/socket-reads.ts';
+import { READ_BYTES, readInto, resumeLater } from '../../transport/socket-reads.ts';
+import type { Upgrade } from '../../transport/upgrades.ts';
 import {
   FrameReader,
+  SEGMENTS_PATH,
+  SEGMENTS_PROTOCOL,
   encodeAnswer,
   isWish,
   readAnnouncement,
@@ -25,40 +30,52 @@ import type {
 } from '../../proto/segment-transfer.ts';
 
 const IDLE_MS_MAX = 120_000;
+/** Loaders use eight each, datanodes a few. Further connections are refused and tried again by the peer. */
+const CONNECTIONS_MAX = 1024;
 
-/** One segment on its way in. */
+/** One segment that is being received. */
 export interface IncomingSegment {
-  /** Where the bytes that are still to come belong; not empty before all are there. */
+  /** Where the remaining bytes go; not empty until all are there. */
   readonly room: Uint8Array;
-  /** So many bytes are in what `room` was. */
+  /** Notes that `byteCount` bytes were written to `room`. */
   filled(byteCount: number): void;
   /** Resolves when the segment is verified, durable and held. */
   finish(): Promise<void>;
-  /** Leaves no trace of it; may be called more than once. */
+  /** Leaves no trace of the segment; may be called more than once. */
   abandon(): void;
 }
 
-/** Who takes segments and gives them. */
+/** Accepts segments and serves them. */
 export interface SegmentKeeper {
-  /** Undefined: the segment is here already. Throws what the sender is to be told. */
+  /** Resolves to undefined if the segment is already here. What it throws is reported to the sender. */
   admit(announced: SegmentAnnouncement): Promise<IncomingSegment | undefined>;
-  /** Told of bytes that have come in; returns for how many ms no more are to be taken. */
+  /** Notes bytes that have come in; returns how many ms to pause before the next. */
   pace(byteCount: number): number;
-  /** A segment to be sent. Throws what the peer is to be told. */
+  /** A segment to be sent. What it throws is reported to the peer. */
   give(wish: SegmentWish): Promise<OutgoingSegment>;
 }
 
-export class SegmentConnection {
+/** The upgrade handler for segment transfers. */
+export function segmentUpgrade(keeper: SegmentKeeper): Upgrade {
+  return {
+    path: SEGMENTS_PATH,
+    protocol: SEGMENTS_PROTOCOL,
+    connectionsMax: CONNECTIONS_MAX,
+    open: (socket, _, onClose) => new SegmentConnection(socket, keeper, onClose),
+  };
+}
+
+class SegmentConnection {
   readonly #socket: Socket;
   readonly #keeper: SegmentKeeper;
   readonly #frame = new FrameReader();
   #isBusy = false;
-  /** Whether the next bytes come into the segment's memory. */
+  /** Whether the next bytes go into the segment's memory. */
   #isDirect = false;
   #arrival: IncomingSegment | undefined;
   #pause: NodeJS.Timeout | undefined;
 
-  /** Starts at once with what comes on `accepted`, which is this object's from here on. */
+  /** Starts at once with the bytes from `accepted`, which this object owns from now on. */
   constructor(accepted: Socket, keeper: SegmentKeeper, onClose: () => void, reuseReads = true) {
     this.#keeper = keeper;
     const target = {
@@ -68,7 +85,7 @@ export class SegmentConnection {
     this.#socket = readInto(accepted, target, reuseReads);
     this.#socket.setNoDelay(true);
     this.#socket.setTimeout(IDLE_MS_MAX, () => this.close());
-    // What it was is of no interest here: the sender will tell.
+    // The error itself does not matter: the sender reports the failure.
     this.#socket.on('error', () => this.close());
     this.#socket.on('end', () => this.close());
     this.#socket.on('close', () => {
@@ -97,12 +114,12 @@ export class SegmentConnection {
   #filled(byteCount: number): boolean {
     const arrival = this.#arrival;
     if (this.#isBusy || (arrival !== undefined && byteCount > arrival.room.length)) {
-      // Nothing was asked for, or not so much.
+      // The peer sent bytes that nobody asked for.
       this.close();
       return false;
     }
     if (arrival !== undefined) {
-      // Where the first bytes go was settled before they were asked for.
+      // Unless #isDirect, the read was started before the arrival existed, into the buffer of frames.
       if (!this.#isDirect) arrival.room.set(this.#frame.room.subarray(0, byteCount));
       return this.#bodyFilled(arrival, byteCount);
     }
@@ -169,14 +186,14 @@ export class SegmentConnection {
         await this.#write(piece);
       }
     } catch (thrown) {
-      // Among the bytes of a segment no refusal is understood: the peer sees that they end.
+      // In the middle of a segment a refusal would not be understood; the peer sees the connection end.
       if (isSending) this.close();
       else this.#refuse(thrown);
     }
     this.#isBusy = false;
   }
 
-  /** Resolves when the system has taken the bytes, or the connection is over. */
+  /** Resolves when the system has accepted the bytes, or the connection is closed. */
   #write(bytes: Uint8Array): Promise<void> {
     return new Promise((resolve) => {
       this.#socket.write(bytes, () => resolve());

@@ -1,11 +1,11 @@
-// Many asynchronous pieces of work, a bounded number at a time.
+// Bounded concurrency for asynchronous work.
 
 /**
- * Calls `run` for each item, at most `limit` at once; items are pulled from the iterator only when
- * there is room, one in a turn of the event loop: what the iterator does meanwhile (cutting a file)
- * keeps nobody waiting for longer than that one item. The first failure aborts `stop`; once it is
- * aborted, by that or by anybody, nothing more is pulled, what is running is waited for, and the first
- * failure is thrown. Returns false if it was stopped without one.
+ * Calls `run` for each item, at most `limit` at once. Items are pulled from the iterator only when
+ * there is room, and one per event-loop tick, so that a slow iterator (cutting a file) blocks the
+ * loop for one item at most. The first failure aborts `stop`. After an abort, by this or anybody
+ * else, nothing more is pulled; running calls are awaited, and the first failure is thrown. Returns
+ * false if it was stopped without a failure.
  */
 export async function forEachBounded<Item>(
   items: Iterable<Item>,
@@ -17,10 +17,10 @@ export async function forEachBounded<Item>(
   const failures: unknown[] = [];
   let isDone = false;
   let lastPull = Promise.resolve();
-  const lane = async (): Promise<void> => {
+  const worker = async (): Promise<void> => {
     while (!isDone && !stop.signal.aborted) {
       try {
-        lastPull = lastPull.then(nextTurn);
+        lastPull = lastPull.then(nextTick);
         await lastPull;
         if (isDone || stop.signal.aborted) break;
         const next = iterator.next();
@@ -32,76 +32,77 @@ export async function forEachBounded<Item>(
       }
     }
   };
-  await Promise.all(Array.from({ length: limit }, lane));
+  await Promise.all(Array.from({ length: limit }, worker));
   if (!isDone) iterator.return?.();
   if (failures.length > 0) throw failures[0];
   return isDone;
 }
 
-/** Lets timers, signals and sockets have their turn. */
-function nextTurn(): Promise<void> {
+/** Lets timers, signals and sockets be processed. */
+function nextTick(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
 }
 
-/** As long as a loop may keep timers, signals and sockets waiting. */
-const TURN_MS_MAX = 20;
+/** Time for which a loop may block timers, signals and sockets. */
+const TICK_MS_MAX = 20;
 
 /**
- * For loops over as many files as somebody has: what it returns is awaited after each of them, and waits for
- * the next turn once this one has lasted TURN_MS_MAX. A connection that answers no ping for seconds is closed.
+ * For loops over any number of files: await its result after each of them. It waits for the next
+ * event-loop tick once this one has lasted TICK_MS_MAX, because a connection without a ping reply
+ * for seconds is closed.
  */
-export function turnKeeper(): () => Promise<void> | undefined {
-  let endsAtMs = performance.now() + TURN_MS_MAX;
+export function tickLimiter(): () => Promise<void> | undefined {
+  let endsAtMs = performance.now() + TICK_MS_MAX;
   return () => {
     if (performance.now() < endsAtMs) return undefined;
-    return nextTurn().then(() => {
-      endsAtMs = performance.now() + TURN_MS_MAX;
+    return nextTick().then(() => {
+      endsAtMs = performance.now() + TICK_MS_MAX;
     });
   };
 }
 
-/** How much of something (bytes, threads) may be taken at once; one larger than all of it may pass alone. */
-export class Budget {
+/** A FIFO weighted semaphore. An amount above the maximum is granted when nothing else is held. */
+export class Semaphore {
   #max: number;
-  #taken = 0;
+  #held = 0;
   readonly #waiting: { readonly amount: number; readonly grant: () => void }[] = [];
 
   constructor(max: number) {
     this.#max = max;
   }
 
-  /** What is taken is not called back when less may be. */
+  /** Lowering the maximum does not revoke amounts that are held. */
   set max(max: number) {
     this.#max = max;
-    this.#admit();
+    this.#grant();
   }
 
-  /** Resolves when `amount` is free, in the order of the calls. */
-  async take(amount: number): Promise<void> {
+  /** Resolves when `amount` is available, in the order of the calls. */
+  async acquire(amount: number): Promise<void> {
     if (this.#waiting.length === 0 && this.#fits(amount)) {
-      this.#taken += amount;
+      this.#held += amount;
       return;
     }
     await new Promise<void>((grant) => this.#waiting.push({ amount, grant }));
   }
 
-  giveBack(amount: number): void {
-    this.#taken -= amount;
-    this.#admit();
+  release(amount: number): void {
+    this.#held -= amount;
+    this.#grant();
   }
 
-  #admit(): void {
+  #grant(): void {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
       if (!this.#fits(first.amount)) return;
       this.#waiting.shift();
-      this.#taken += first.amount;
+      this.#held += first.amount;
       first.grant();
     }
   }
 
   #fits(amount: number): boolean {
-    return this.#taken === 0 || this.#taken + amount <= this.#max;
+    return this.#held === 0 || this.#held + amount <= this.#max;
   }
 }

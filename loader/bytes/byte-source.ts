@@ -1,17 +1,14 @@
-// Bytes that can be searched, wherever they are.
+// Searchable bytes, in memory or in a file.
 
 /** A whole chunk in memory, or a file read through a window. */
 export interface ByteSource {
-  /** One behind the last byte. */
+  /** The offset after the last byte. */
   readonly end: number;
-  /** -1 behind the end. */
+  /** The byte at `offset`; -1 at or after the end. */
   byteAt(offset: number): number;
-  /**
-   * The first `byte` at or behind `from`; -1 if there is none before `limit`. May find one behind
-   * `limit`, where that costs nothing.
-   */
+  /** Offset of the first `byte` in [from, limit), or -1. May return an offset >= limit. */
   find(byte: number, from: number, limit: number): number;
-  /** Bytes in memory, the one at `offset` and what is around it; `viewStart` is where they begin. */
+  /** A view of the bytes around `offset`; `viewStart` is the offset of its first byte. */
   viewAt(offset: number): DataView;
   readonly viewStart: number;
 }

@@ -1,18 +1,18 @@
-// Room that a load leaves on the disk of its work folder, so that what unpacks to more than the disk
-// holds ends as an error here, and not as one of everything else on that disk.
+// The free space that a load leaves on the disk of its work folder, so that input which unpacks to
+// more than the disk holds fails here, and not for everything else on that disk.
 
 import { statfsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
 
-/** As much as a datanode leaves; on a small disk a twentieth of it. */
+/** The same as a datanode's reserve; a twentieth of a small disk. */
 const RESERVE_BYTES = 256 * 1024 * 1024;
 const RESERVE_SHARE = 0.05;
-/** Written between two looks at the disk. */
+/** Bytes written between two checks of the disk. */
 const LOOK_EVERY_BYTES = 16 * 1024 * 1024;
 
-/** One for each file being written, or for all of one kind. */
+/** One per file being written, or per kind of files. */
 export class DiskReserve {
   readonly #folder: string;
   #untilLook = 0;
@@ -21,14 +21,14 @@ export class DiskReserve {
     this.#folder = folder;
   }
 
-  /** To be called before `byteCount` bytes are written. Throws DISK_FULL. */
+  /** Must be called before `byteCount` bytes are written. Throws DISK_FULL. */
   async take(byteCount: number): Promise<void> {
     this.#untilLook -= byteCount;
     if (this.#untilLook >= 0) return;
     const { bavail, blocks, bsize } = await statfs(this.#folder);
     const free = bavail * bsize - reserveOf(blocks * bsize);
     if (free < byteCount) throw full(this.#folder, byteCount, undefined);
-    // Near the end it looks more often; others write to that disk, too.
+    // Checks more often as the disk fills up, because others write to it, too.
     this.#untilLook = Math.min(LOOK_EVERY_BYTES, free / 4);
   }
 }
@@ -38,8 +38,8 @@ function reserveOf(diskBytes: number): number {
 }
 
 /**
- * Whatever was thrown in writing to the work folder; a full disk with what is free there, what is
- * needed as far as that is known, and the next step.
+ * Explains an error of writing to the work folder: for a full disk with the free space, the space
+ * needed if known, and the next step.
  */
 export function workFolderFull(thrown: unknown, folder: string, neededBytes?: number): SteleError {
   const error = toSteleError(thrown);
@@ -56,7 +56,7 @@ function full(folder: string, neededBytes: number | undefined, cause: unknown): 
   );
 }
 
-/** `1.2 MiB are free (and 40.0 MiB are left to others)`; for a sentence, so it never throws. */
+/** Free space as a clause, `1.2 MiB are free (and 40.0 MiB are left to others)`. Never throws. */
 function freeOn(folder: string): string {
   try {
     const { bavail, blocks, bsize } = statfsSync(folder);

@@ -1,5 +1,5 @@
-// A file as a ByteSource: one window of it is in memory, moved where it is asked for. Reads are
-// synchronous: the cutting into chunks runs at memory speed and once a load.
+// A file as a ByteSource: one window of it is in memory and moves to the requested offset. Reads
+// are synchronous: cutting into chunks runs at memory speed and once per load.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import { SteleError } from '../../base/errors.ts';
@@ -10,12 +10,12 @@ export class FileWindow implements ByteSource {
   readonly end: number;
   readonly #file: number;
   readonly #memory: Buffer;
-  /** What is in memory: the bytes of the file from `#start`. */
+  /** The bytes of the file from `#start`. */
   #window: Buffer;
   #words: DataView;
   #start = 0;
 
-  /** `file` stays the caller's to close; `end` is its size. */
+  /** The caller closes `file`; `end` is its size. */
   constructor(file: number, end: number, windowBytes: number) {
     this.#file = file;
     this.end = end;
@@ -46,7 +46,7 @@ export class FileWindow implements ByteSource {
     return this.#start;
   }
 
-  /** `offset` is in the file; the view is good until the next call of anything. */
+  /** `offset` must be in the file. The view is valid until the next call of any method. */
   viewAt(offset: number): DataView {
     this.#moveTo(offset);
     return this.#words;
@@ -67,7 +67,10 @@ export class FileWindow implements ByteSource {
   }
 }
 
-/** Reads `byteCount` bytes at `position` into the start of `into`; less only at the file's end. */
+/**
+ * Reads `byteCount` bytes at `position` into the start of `into`. Returns fewer only at the end of
+ * the file.
+ */
 export function readFully(
   file: number,
   into: Uint8Array,
@@ -83,7 +86,7 @@ export function readFully(
   return done;
 }
 
-/** `[start, end)` of a file; less if it has become shorter. */
+/** `[start, end)` of a file; shorter if the file has become shorter. */
 export function readRange(path: string, start: number, end: number): Buffer {
   const bytes = Buffer.allocUnsafe(end - start);
   const file = openSync(path, 'r');

@@ -1,13 +1,13 @@
-// `--max-bytes-per-second`: one rate for all connections of a load together, so that loading leaves
-// the network and the datanodes room for reads.
+// `--max-bytes-per-second`: one rate for all connections of a load together, which leaves bandwidth
+// of the network and the datanodes for reads.
 
 import { monotonicNowMs, sleep } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import { TokenBucket } from '../../base/token-bucket.ts';
 
-/** What may be sent at once after a pause. */
+/** Burst after a pause, in seconds of the rate. */
 const BURST_SECONDS = 0.25;
-/** So that every connection has its turn long before it counts as dead. */
+/** Small enough that every connection gets a slice long before it counts as dead. */
 const SLICES_PER_SECOND = 64;
 const SLICE_BYTES_MIN = 4096;
 const SLICE_BYTES_MAX = 1024 * 1024;
@@ -21,9 +21,9 @@ export function checkRate(bytesPerSecondMax: number): void {
   throw new SteleError('INVALID_ARGUMENT', text);
 }
 
-/** One for each load. */
+/** One per load. */
 export class Throttle {
-  /** Most to take at once. */
+  /** Most bytes to send at once. */
   readonly sliceBytes: number;
   readonly #bucket: TokenBucket | undefined;
 
@@ -39,12 +39,12 @@ export class Throttle {
     this.#bucket = new TokenBucket(bytesPerSecondMax, burst, monotonicNowMs());
   }
 
-  /** Whether there is a limit at all. */
+  /** Whether there is a limit. */
   get isOn(): boolean {
     return this.#bucket !== undefined;
   }
 
-  /** Resolves when `byteCount` bytes may go, or `signal` aborts. */
+  /** Resolves when `byteCount` bytes may be sent, or `signal` aborts. */
   async wait(byteCount: number, signal: AbortSignal): Promise<void> {
     const waitMs = this.#bucket?.take(byteCount, monotonicNowMs()) ?? 0;
     if (waitMs > 0) await sleep(waitMs, signal);

@@ -1,6 +1,6 @@
-// Bytes that come in pieces of any size, taken in pieces of the size one needs.
+// Reads pieces of a requested size from a stream of pieces of any size.
 
-/** Not safe for two callers at once. */
+/** Not safe for concurrent callers. */
 export class ByteReader {
   readonly #pieces: AsyncIterator<Uint8Array>;
   #piece: Uint8Array = new Uint8Array(0);
@@ -11,12 +11,12 @@ export class ByteReader {
     this.#pieces = pieces[Symbol.asyncIterator]();
   }
 
-  /** Bytes taken so far. */
+  /** Bytes read so far. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** Whether there is no byte left. */
+  /** Whether no byte is left. */
   async isAtEnd(): Promise<boolean> {
     while (this.#at === this.#piece.length) {
       const next = await this.#pieces.next();
@@ -27,7 +27,7 @@ export class ByteReader {
     return false;
   }
 
-  /** The next `byteCount` bytes, fewer only at the end; valid until the next call. */
+  /** The next `byteCount` bytes; fewer only at the end. Valid until the next call. */
   async take(byteCount: number): Promise<Buffer> {
     if (byteCount <= this.#piece.length - this.#at) return this.#slice(byteCount);
     const parts: Buffer[] = [];
@@ -40,7 +40,7 @@ export class ByteReader {
     return Buffer.concat(parts);
   }
 
-  /** Takes and drops; returns how many bytes there were. */
+  /** Discards up to `byteCount` bytes. Returns their number. */
   async skip(byteCount: number): Promise<number> {
     let missing = byteCount;
     while (missing > 0 && !(await this.isAtEnd())) {

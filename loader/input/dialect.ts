@@ -1,5 +1,5 @@
-// How the bytes of an input become keys and values: settled once, before any row is parsed, and
-// then passed to the workers as a plain object.
+// How the bytes of an input become keys and values. Decided once, before any row is parsed, and
+// passed to the workers as a plain object.
 
 import { LINES_PER_VALUE_DEFAULT } from '../settings.ts';
 import { SteleError } from '../../base/errors.ts';
@@ -17,18 +17,18 @@ export const CARRIAGE_RETURN = 0x0d;
 
 /** The value is a JSON object of all columns but the key's. */
 export const VALUE_IS_JSON = -1;
-/** Their names are kept once for each kind of file, and cells as two numbers each. */
+/** Column names are kept once per kind of file, and cells as two numbers each. */
 const COLUMNS_MAX = 65_536;
 
-/** What flags alone say; the same for every input. */
+/** The rules that come from flags alone; the same for every input. */
 export interface ReadingRules {
-  /** Lines that begin with it are skipped; '' for none. */
+  /** Prefix of lines to skip; '' for none. */
   readonly comment: string;
-  /** Whether spaces and tabs around a column are taken away. */
+  /** Whether spaces and tabs around a column are removed. */
   readonly trims: boolean;
-  /** Line ends in one quoted value of csv; with more of them its quote was never closed. */
+  /** Line ends allowed in one quoted value of csv. With more of them its quote was never closed. */
   readonly linesPerValueMax: number;
-  /** Of every file, before all else. */
+  /** Lines to skip at the start of every file. */
   readonly skipLines: number;
 }
 
@@ -50,9 +50,12 @@ export interface Dialect extends ReadingRules {
   readonly keyColumn: number;
   /** 0-based, or VALUE_IS_JSON. */
   readonly valueColumn: number;
-  /** Whether one `\r` before `\n` belongs to the line's end: always in csv, in tsv by its first line, never in line. */
+  /**
+   * Whether one `\r` before `\n` belongs to the line end: always in csv, in tsv by its first line,
+   * never in line.
+   */
   readonly stripCarriageReturn: boolean;
-  /** Of jsonl alone. */
+  /** For jsonl only. */
   readonly members?: MemberPaths;
 }
 
@@ -72,7 +75,7 @@ export const LINE_DIALECT: Dialect = {
   stripCarriageReturn: false,
 };
 
-/** The dialect of JSON Lines. Throws INVALID_ARGUMENT for a --key or --value that is no path. */
+/** The dialect of JSON Lines. Throws INVALID_ARGUMENT for a malformed path in --key or --value. */
 export function jsonlDialect({ key, value }: DialectChoice): Dialect {
   const members = {
     key: key === undefined ? undefined : memberPath(key, '--key'),
@@ -82,8 +85,8 @@ export function jsonlDialect({ key, value }: DialectChoice): Dialect {
 }
 
 /**
- * The dialect of a delimited input whose columns are known. Throws INVALID_ARGUMENT for a column
- * that is not there, INPUT_INVALID for an input in which there is no value.
+ * The dialect of a delimited input whose columns are known. Throws INVALID_ARGUMENT for a missing
+ * column, INPUT_INVALID for an input without a value.
  */
 export function delimitedDialect(
   format: 'csv' | 'tsv',
@@ -130,7 +133,9 @@ function valueColumnOf(
   return VALUE_IS_JSON;
 }
 
-/** A JSON object cannot hold two members of one name; better told now than lost silently. */
+/**
+ * A JSON object cannot hold two members of one name, so one of the values would be lost silently.
+ */
 function refuseRepeatedNames(columns: readonly string[]): void {
   const seen = new Set<string>();
   for (const name of columns) {
@@ -144,14 +149,14 @@ function refuseRepeatedNames(columns: readonly string[]): void {
   }
 }
 
-/** A column by its name or, failing that, by its 1-based number. */
+/** The index of a column by its name or, failing that, by its 1-based number. */
 function columnIndex(columns: readonly string[], wanted: string, flag: string): number {
   const byName = columns.indexOf(wanted);
   if (byName >= 0 && columns.lastIndexOf(wanted) === byName) return byName;
   if (byName >= 0) {
     throw new SteleError(
       'INVALID_ARGUMENT',
-      `${flag} ${shorten(wanted)}: several columns are called so; choose one by its number, ${columns.flatMap((name, index) => (name === wanted ? [index + 1] : [])).join(' or ')}.`,
+      `${flag} ${shorten(wanted)}: several columns have this name; choose one by its number, ${columns.flatMap((name, index) => (name === wanted ? [index + 1] : [])).join(' or ')}.`,
     );
   }
   const number = /^[1-9][0-9]{0,8}$/.test(wanted) ? Number(wanted) : 0;

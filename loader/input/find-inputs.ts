@@ -1,15 +1,15 @@
 // PATHs -> the list of inputs, in a fixed order.
 //
-//     file      itself, whatever its ending (then --format must say what it is)
+//     file      itself, whatever its ending (then --format must name its format)
 //     pipe      a named pipe, /dev/fd/63 of `<(...)`, /dev/stdin: read once, like standard input
-//     folder    its files of a known ending, by name, not the folders in it; with --format, also those
+//     folder    its files of a known ending, by name, without subfolders; with --format, also those
 //               without any ending (part-00000)
-//     glob      what the shell did not expand: * ? [...] in any part of the path, ** for any folders
+//     glob      not expanded by the shell: * ? [...] {...} in any part of the path, ** for any folders
 //     -         standard input
 //
-// What data lake tools write beside the data is passed over in folders and globs: hidden files, names
-// that begin with `_` (_SUCCESS, _metadata), .crc files. Whatever is passed over is told; what cannot be
-// read is an error, for a load of a part of the files looks like one of all.
+// In folders and globs, files that data lake tools write beside the data are skipped: hidden files,
+// names that begin with `_` (_SUCCESS, _metadata), .crc files. Every skipped file is reported.
+// Whatever cannot be read is an error, because a load of some of the files looks like one of all.
 //
 // Each path's files are sorted by name; the paths keep the order they were given in. A file that is
 // reached twice is loaded once.
@@ -18,27 +18,35 @@ import { closeSync, openSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
-import { turnKeeper } from '../bytes/bounded.ts';
-import { MAGIC_BYTES, compressionOfBytes, nameNotice, refuseForeign } from './compression.ts';
+import { tickLimiter } from '../bytes/bounded.ts';
+import {
+  compressionOf,
+  compressionOfBytes,
+  formatOf,
+  hasEnding,
+  isJsonFile,
+  MAGIC_BYTES,
+  nameNotice,
+  refuseForeign,
+} from './formats.ts';
 import { readFully } from '../bytes/file-window.ts';
-import { cannotRead, entriesOf, kindOf, notFound, statOrThrow } from './folder-entries.ts';
-import { compressionOf, formatOf, hasEnding, isJsonFile } from './formats.ts';
+import { cannotRead, entriesOf, entryKind, notFound, statOrThrow } from './folder-entries.ts';
 import type { LoadFormat } from './formats.ts';
 import { checkCount, expandGlob, isGlob } from './glob.ts';
 import { STDIN_PATH, nameOf } from './inputs.ts';
-import { isUtf16 } from './utf16.ts';
+import { isUtf16 } from './text.ts';
 import type { FoundInput } from './inputs.ts';
 
 const NAMES_TOLD_MAX = 5;
-/** Where a cluster on this machine, and a load, keep what is theirs. */
+/** The folder of a cluster on this machine, and of loads. */
 const OWN_FOLDER = '.stele';
 
 /** Takes a sentence without its full stop, for people. */
 export type Notice = (sentence: string) => void;
 
 /**
- * Looks at every path and at the first bytes of every file. `format` is that of the flag. Throws
- * INPUT_NOT_FOUND, INPUT_INVALID, UNSUPPORTED or IO, with the path that is wrong.
+ * Examines every path and the first bytes of every file. `format` is that of the flag. Throws
+ * INPUT_NOT_FOUND, INPUT_INVALID, UNSUPPORTED or IO, and names the faulty path.
  */
 export async function findInputs(
   paths: readonly string[],
@@ -49,26 +57,32 @@ export async function findInputs(
     throw new SteleError('INVALID_ARGUMENT', 'Name at least one file, folder or glob, or - .');
   }
   const found = new Map<string, FoundInput>();
-  const turnEnd = turnKeeper();
+  const tickEnd = tickLimiter();
   for (const path of paths) {
-    for (const file of filesOf(path, format, notice)) {
+    const files = namedFiles(path, format, notice) ?? (await filesOfGlob(path, notice));
+    for (const file of files) {
       if (!found.has(file)) found.set(file, foundInput(file, notice));
-      await turnEnd();
+      await tickEnd();
     }
   }
   return [...found.values()];
 }
 
-function filesOf(path: string, format: LoadFormat | 'auto', notice: Notice): string[] {
+/** The files that a path names by itself; undefined if it is a pattern. */
+function namedFiles(
+  path: string,
+  format: LoadFormat | 'auto',
+  notice: Notice,
+): string[] | undefined {
   if (path === STDIN_PATH) return [STDIN_PATH];
   const stats = statOrThrow(path);
   if (stats?.isDirectory() === true) return filesOfFolder(path, format, notice);
   if (stats !== undefined) return [resolve(path)];
-  if (isGlob(path)) return filesOfGlob(path, notice);
+  if (isGlob(path)) return undefined;
   throw notFound(path);
 }
 
-/** Written beside the data by Spark, Hive, Hadoop and the like. */
+/** Whether Spark, Hive, Hadoop or the like wrote the file beside the data. */
 function isMarker(name: string): boolean {
   return name.startsWith('.') || name.startsWith('_') || name.endsWith('.crc');
 }
@@ -82,8 +96,8 @@ function filesOfFolder(folder: string, format: LoadFormat | 'auto', notice: Noti
     if (name === OWN_FOLDER) continue;
     const isNamedSo = formatOf(name) !== undefined || isOfFormat(name, format);
     const isWanted = isNamedSo && !isMarker(name);
-    // What is not wanted by its name need not be readable.
-    const kind = isWanted || entry.isDirectory() ? kindOf(folder, entry) : 'other';
+    // A file that is excluded by its name need not be readable.
+    const kind = isWanted || entry.isDirectory() ? entryKind(folder, entry) : 'other';
     if (kind === 'folder' && !isMarker(name)) folders++;
     else if (kind === 'file') files.push(resolve(join(folder, name)));
     else left.push(name);
@@ -104,14 +118,14 @@ function filesOfFolder(folder: string, format: LoadFormat | 'auto', notice: Noti
   return files;
 }
 
-/** Whether a name without a known ending may be of the format that was given. */
+/** Whether a name without a known ending may be of the given format. */
 function isOfFormat(name: string, format: LoadFormat | 'auto'): boolean {
   return format !== 'auto' && (!hasEnding(name) || (format === 'jsonl' && isJsonFile(name)));
 }
 
-function filesOfGlob(pattern: string, notice: Notice): string[] {
+async function filesOfGlob(pattern: string, notice: Notice): Promise<string[]> {
   const isWanted = (name: string): boolean => !isMarker(name) || isMarker(basename(pattern));
-  const matches = expandGlob(pattern);
+  const matches = await expandGlob(pattern);
   const all = [...matches.files].sort();
   const files = all.filter((file) => isWanted(basename(file)));
   const left = all.filter((file) => !isWanted(basename(file)));

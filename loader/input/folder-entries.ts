@@ -1,5 +1,5 @@
-// What is in a folder, or why that cannot be known. Nothing is passed over in silence here: a folder
-// that cannot be read, a link that leads nowhere and a name that is not UTF-8 are errors.
+// The entries of a folder, or the reason why they cannot be known. Nothing is skipped silently: a
+// folder that cannot be read, a dangling link and a name that is not UTF-8 are errors.
 
 import { lstatSync, readdirSync, statSync } from 'node:fs';
 import type { Dirent, Stats } from 'node:fs';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { SteleError, systemErrorCode } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 
-/** What Node.js puts in place of bytes that are not UTF-8. */
+/** Node.js substitutes this for bytes that are not UTF-8. */
 const REPLACEMENT = '\ufffd';
 
 export type EntryKind = 'file' | 'folder' | 'other';
@@ -23,10 +23,10 @@ export function entriesOf(folder: string): Dirent[] {
 }
 
 /**
- * What an entry of `folder` is; of a link, what it leads to. Throws INPUT_INVALID for a name that is
- * not UTF-8, INPUT_NOT_FOUND for a link that leads nowhere, IO.
+ * The kind of an entry of `folder`; for a link, of its target. Throws INPUT_INVALID for a name that
+ * is not UTF-8, INPUT_NOT_FOUND for a dangling link, IO.
  */
-export function kindOf(folder: string, entry: Dirent): EntryKind {
+export function entryKind(folder: string, entry: Dirent): EntryKind {
   const path = join(folder, entry.name);
   if (entry.name.includes(REPLACEMENT)) refuseOtherBytes(path);
   if (!entry.isSymbolicLink()) return kindOfStats(entry);
@@ -34,7 +34,7 @@ export function kindOf(folder: string, entry: Dirent): EntryKind {
   if (stats !== undefined) return kindOfStats(stats);
   throw new SteleError(
     'INPUT_NOT_FOUND',
-    `'${shorten(path, 200)}' is a link to what is not there; bring that back, or remove the link.`,
+    `'${shorten(path, 200)}' is a link to a missing file; restore that, or remove the link.`,
   );
 }
 
@@ -43,7 +43,7 @@ function kindOfStats(stats: Pick<Stats, 'isFile' | 'isDirectory'>): EntryKind {
   return stats.isDirectory() ? 'folder' : 'other';
 }
 
-/** A replacement character may be part of a name, too: then the name leads to the file. */
+/** A replacement character may be a real part of a name; then the name leads to the file. */
 function refuseOtherBytes(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
   throw new SteleError(
@@ -52,7 +52,7 @@ function refuseOtherBytes(path: string): void {
   );
 }
 
-/** INPUT_NOT_FOUND for a path as it was given. */
+/** INPUT_NOT_FOUND for a path as the user wrote it. */
 export function notFound(path: string, cause?: unknown): SteleError {
   const hint = path.includes(REPLACEMENT)
     ? ' Its name seems not to be UTF-8, and such files cannot be named; rename it.'
@@ -61,7 +61,7 @@ export function notFound(path: string, cause?: unknown): SteleError {
   return new SteleError('INPUT_NOT_FOUND', text, { cause });
 }
 
-/** Undefined where nothing is there. Throws INPUT_NOT_FOUND, IO. */
+/** Undefined if nothing is there. Throws INPUT_NOT_FOUND, IO. */
 export function statOrThrow(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });
@@ -76,7 +76,7 @@ export function cannotRead(path: string, thrown: unknown): SteleError {
   const name = shorten(path, 200);
   const text =
     code === 'ELOOP'
-      ? `'${name}' is a link that leads back to itself, by way of others perhaps; remove it.`
+      ? `'${name}' is a link that leads back to itself, perhaps through other links; remove it.`
       : `'${name}' cannot be read (${code || String(thrown)}); check its permissions.`;
   return new SteleError('IO', text, { cause: thrown, retryable: false });
 }

@@ -1,6 +1,13 @@
-// Formats and compressions by a file's ending.
+// Determines a file's format by its ending, and its compression by its first bytes.
 //
-//     people.csv.gz  ->  csv, gz         kv.data  ->  line, none
+//     people.csv.gz  ->  csv, named gz       kv.data  ->  line
+//
+//     1f 8b 08            gzip (RFC 1952)
+//     28 b5 2f fd         a zstd frame (RFC 8878)
+//     5x 2a 4d 18         a skippable zstd frame
+//
+// The first bytes decide the compression, whatever the name is. Other packed files, which Stele
+// does not unpack, are recognised and refused: they would only become a million bad rows.
 
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
@@ -31,7 +38,10 @@ export function formatOf(path: string): LoadFormat | undefined {
   return FORMAT_BY_ENDING.get(endingWithin(path));
 }
 
-/** `.json` may be anything in a folder; a file that is named, or is said to be jsonl, is read as that. */
+/**
+ * In a folder, `.json` may be anything; a file given by name, or with --format jsonl, is read as
+ * jsonl.
+ */
 export function isJsonFile(path: string): boolean {
   return endingWithin(path) === 'json';
 }
@@ -47,7 +57,7 @@ function endingWithin(path: string): string {
   return endingOf(bare);
 }
 
-/** Whether the name has any ending at all: `part-00000` has none. */
+/** Whether the name has any ending: `part-00000` has none. */
 export function hasEnding(path: string): boolean {
   return endingOf(path) !== '';
 }
@@ -58,21 +68,96 @@ function endingOf(path: string): string {
   return dot < 0 ? '' : name.slice(dot + 1).toLowerCase();
 }
 
-/**
- * The format of one input: as told, or by its ending. Throws INPUT_AMBIGUOUS where it cannot be told.
- */
+/** The format of one input: as given, or by its ending. Throws INPUT_AMBIGUOUS if neither tells. */
 export function formatFor(path: string, wanted: LoadFormat | 'auto'): LoadFormat {
   const byEnding = isJsonFile(path) ? 'jsonl' : formatOf(path);
   const format = wanted === 'auto' ? byEnding : wanted;
   if (format === undefined) {
     const text =
       path === '-'
-        ? 'The format of standard input cannot be told'
-        : `The format of '${shorten(path, 200)}' cannot be told from its ending`;
+        ? 'The format of standard input is unknown'
+        : `The format of '${shorten(path, 200)}' is not clear from its ending`;
     throw new SteleError(
       'INPUT_AMBIGUOUS',
       `${text}; name it with --format line, csv, tsv or jsonl.`,
     );
   }
   return format;
+}
+
+/** Size of the part of a file that `compressionOfBytes` and `refuseForeign` examine. */
+export const MAGIC_BYTES = 512;
+
+interface OtherKind {
+  readonly at: number;
+  /** Hex digits; `..` is any byte. */
+  readonly magic: string;
+  readonly what: string;
+  readonly how: string;
+}
+
+const UTF_8 = 'convert it to UTF-8 (iconv -f UTF-32 -t UTF-8)';
+const OTHERS: readonly OtherKind[] = [
+  { at: 0, magic: 'fd377a585a00', what: 'xz-compressed', how: 'unpack it (unxz)' },
+  { at: 0, magic: '425a68..314159265359', what: 'bzip2-compressed', how: 'unpack it (bunzip2)' },
+  { at: 0, magic: '04224d18', what: 'lz4-compressed', how: 'unpack it (unlz4)' },
+  { at: 0, magic: 'ff060000734e61507059', what: 'snappy-compressed', how: 'unpack it' },
+  { at: 0, magic: '504b0304', what: 'a zip archive', how: 'unpack it (unzip)' },
+  { at: 0, magic: '377abcaf271c', what: 'a 7z archive', how: 'unpack it' },
+  { at: 257, magic: '7573746172', what: 'a tar archive', how: 'unpack it (tar -x)' },
+  { at: 0, magic: '5041523115', what: 'a Parquet file', how: 'convert it to csv or tsv' },
+  { at: 0, magic: '4f626a01', what: 'an Avro file', how: 'convert it to csv or tsv' },
+  { at: 0, magic: 'fffe0000', what: 'UTF-32 text', how: UTF_8 },
+  { at: 0, magic: '0000feff', what: 'UTF-32 text', how: UTF_8 },
+];
+
+/** The compression of bytes that begin with `head`. */
+export function compressionOfBytes(head: Uint8Array): Compression {
+  const [b0 = 0, b1 = 0, b2 = 0, b3 = 0] = head;
+  if (b0 === 0x1f && b1 === 0x8b && b2 === 0x08) return 'gz';
+  if (b0 === 0x28 && b1 === 0xb5 && b2 === 0x2f && b3 === 0xfd) return 'zst';
+  if (b0 >>> 4 === 5 && b1 === 0x2a && b2 === 0x4d && b3 === 0x18) return 'zst';
+  return 'none';
+}
+
+/** Throws UNSUPPORTED for bytes that are certainly not text that Stele reads. */
+export function refuseForeign(head: Uint8Array, name: string): void {
+  const other = OTHERS.find((kind) => matches(head, kind));
+  if (other === undefined) return;
+  throw new SteleError(
+    'UNSUPPORTED',
+    `${shorten(name, 200)} is ${other.what}, which is not read; ${other.how} first.`,
+  );
+}
+
+function matches(head: Uint8Array, { at, magic }: OtherKind): boolean {
+  for (let index = 0; index < magic.length; index += 2) {
+    const wanted = magic.slice(index, index + 2);
+    const byte = head[at + index / 2];
+    if (byte === undefined || (wanted !== '..' && byte !== Number.parseInt(wanted, 16)))
+      return false;
+  }
+  return true;
+}
+
+const WORDS = { gz: 'gzip-compressed', zst: 'zstd-compressed' } as const;
+
+/**
+ * A notice for a file whose content does not match its name; undefined if it matches. Throws
+ * INPUT_INVALID for an empty file with the name of a compressed one: it is truncated.
+ */
+export function nameNotice(
+  path: string,
+  named: Compression,
+  is: Compression,
+  isEmpty: boolean,
+): string | undefined {
+  if (named === is) return undefined;
+  const name = `'${shorten(path, 200)}'`;
+  if (isEmpty) {
+    const text = `${name} is empty, but a ${named} file never is; copy it again.`;
+    throw new SteleError('INPUT_INVALID', text);
+  }
+  if (is === 'none') return `${name} is not compressed, despite its name; it is read as it is`;
+  return `${name} is ${WORDS[is]}, despite its name; it is unpacked`;
 }

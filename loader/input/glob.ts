@@ -1,30 +1,40 @@
-// A small glob matcher, for what the shell did not expand (a quoted pattern, a configuration file).
-// The libraries that were looked at leave out what they cannot read; here that is an error.
+// Expands a file pattern that the shell did not: one in quotes, or in a configuration file.
 //
-//     *  any characters of one name    ?  one character    **  any folders
-//     [a-z]  one of a set    [!a-z] or [^a-z]  one that is not in it
+//     *  any characters of one name     ?  one character      **  any folders
+//     [a-z]  one of a set     [!a-z]  one that is not in it     {a,b}  either
 //
-// Names that start with a dot match only a pattern that does. Links to folders are not followed by **.
+// minimatch matches the names. The folders are read here, because libraries that walk them skip
+// what they cannot read, and for a load that is an error: some of the files look like all of them.
+// Names that start with a dot match only a pattern that does; ** does not follow links to folders.
 
 import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
+import type { Minimatch, MinimatchOptions } from 'minimatch';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
-import { entriesOf, kindOf, statOrThrow } from './folder-entries.ts';
+import { entriesOf, entryKind, statOrThrow } from './folder-entries.ts';
 import type { EntryKind } from './folder-entries.ts';
 
-const SPECIAL = /[*?[\]]/;
-/** More files than anybody loads at once: a pattern such as `/**` that was not meant. */
+const SPECIAL = /[*?[\]]|\{.*(?:,|\.\.).*\}/s;
+/** More files than any load needs: a mistaken pattern such as `/**`. */
 const FILES_MAX = 1_000_000;
+const OPTIONS: MinimatchOptions = {
+  platform: 'linux',
+  nocomment: true,
+  nonegate: true,
+  // A parenthesis is an ordinary character: `data (1).csv`.
+  noext: true,
+  braceExpandMax: 10_000,
+};
 
 export function isGlob(path: string): boolean {
   return SPECIAL.test(path);
 }
 
-/** What a pattern leads to. */
+/** The matches of a pattern. */
 export interface GlobMatches {
   readonly files: ReadonlySet<string>;
-  /** What matches and is no file: folders, pipes; links to folders that ** does not follow. */
+  /** Matches that are not files: folders, pipes; links to folders that ** does not follow. */
   readonly others: ReadonlySet<string>;
 }
 
@@ -35,39 +45,45 @@ interface Walk extends GlobMatches {
 }
 
 /**
- * All that matches. Throws INVALID_ARGUMENT for a pattern that cannot be, INPUT_INVALID beyond FILES_MAX,
- * and what folder-entries.ts throws for a folder on the way that cannot be read.
+ * All matches. Rejects with INPUT_INVALID beyond FILES_MAX files, and with the errors of
+ * folder-entries.ts for a folder on the way that cannot be read.
  */
-export function expandGlob(pattern: string): GlobMatches {
-  const parts = pattern.split('/').filter((part) => part !== '');
+export async function expandGlob(pattern: string): Promise<GlobMatches> {
+  // Loaded on demand: few loads need it.
+  const { Minimatch } = await import('minimatch');
   const walk: Walk = { pattern, files: new Set(), others: new Set() };
-  descend(walk, pattern.startsWith('/') ? '/' : '.', parts);
+  for (const parts of new Minimatch(pattern, OPTIONS).set) {
+    const named = parts.filter((part) => part !== '');
+    descend(walk, parts[0] === '' ? '/' : '.', named);
+  }
   return walk;
 }
 
-function descend(walk: Walk, folder: string, parts: readonly string[]): void {
+/** A name, `**` (a symbol), or a matcher of names. */
+type Part = Minimatch['set'][number][number];
+
+function descend(walk: Walk, folder: string, parts: readonly Part[]): void {
   const [part, ...rest] = parts;
   if (part === undefined) return;
-  if (part === '**') {
+  if (typeof part === 'symbol') {
     descend(walk, folder, rest);
     for (const name of foldersIn(walk, folder)) descend(walk, join(folder, name), parts);
     return;
   }
-  if (!isGlob(part)) {
+  if (typeof part === 'string') {
     const path = join(folder, part);
     const stats = statOrThrow(path);
     if (stats?.isFile() === true) step(walk, path, 'file', rest);
     else if (stats !== undefined) step(walk, path, stats.isDirectory() ? 'folder' : 'other', rest);
     return;
   }
-  const matcher = nameMatcher(part, walk.pattern);
   for (const entry of entriesOf(folder)) {
-    if (!matcher.test(entry.name)) continue;
-    step(walk, join(folder, entry.name), kindOf(folder, entry), rest);
+    if (!part.test(entry.name)) continue;
+    step(walk, join(folder, entry.name), entryKind(folder, entry), rest);
   }
 }
 
-function step(walk: Walk, path: string, kind: EntryKind, rest: readonly string[]): void {
+function step(walk: Walk, path: string, kind: EntryKind, rest: readonly Part[]): void {
   if (rest.length > 0) {
     if (kind === 'folder') descend(walk, path, rest);
   } else if (kind === 'file') {
@@ -76,7 +92,7 @@ function step(walk: Walk, path: string, kind: EntryKind, rest: readonly string[]
   } else walk.others.add(path);
 }
 
-/** Throws INPUT_INVALID where so many files are more than a load takes. */
+/** Throws INPUT_INVALID if a load does not take so many files. */
 export function checkCount(count: number, where: string): void {
   if (count <= FILES_MAX) return;
   throw new SteleError(
@@ -88,64 +104,10 @@ export function checkCount(count: number, where: string): void {
 function foldersIn(walk: Walk, folder: string): string[] {
   const isVisible = ({ name }: Dirent): boolean => !name.startsWith('.');
   const folders = entriesOf(folder).filter(
-    (entry) => isVisible(entry) && !entry.isFile() && kindOf(folder, entry) === 'folder',
+    (entry) => isVisible(entry) && !entry.isFile() && entryKind(folder, entry) === 'folder',
   );
   for (const entry of folders) {
     if (entry.isSymbolicLink()) walk.others.add(join(folder, entry.name));
   }
   return folders.filter((entry) => !entry.isSymbolicLink()).map(({ name }) => name);
-}
-
-function nameMatcher(part: string, pattern: string): RegExp {
-  let text = part.startsWith('.') ? '' : '(?![.])';
-  const characters = Array.from(part);
-  for (let at = 0; at < characters.length; at++) {
-    const character = characters[at] as string;
-    const setEnd = character === '[' ? endOfSet(characters, at) : -1;
-    if (setEnd > 0) {
-      text += setOf(characters.slice(at + 1, setEnd), pattern);
-      at = setEnd;
-    } else if (character === '*') text += '.*';
-    else if (character === '?') text += '.';
-    else text += escaped(character);
-  }
-  return new RegExp(`^${text}$`, 'su');
-}
-
-/** Where the `]` of a set is; -1 for a `[` that opens none. One right at its beginning is a member. */
-function endOfSet(characters: readonly string[], start: number): number {
-  const first = start + (isNegation(characters[start + 1]) ? 2 : 1);
-  return characters.indexOf(']', first + 1);
-}
-
-function isNegation(character: string | undefined): boolean {
-  return character === '!' || character === '^';
-}
-
-function setOf(inside: readonly string[], pattern: string): string {
-  const isNegated = isNegation(inside[0]);
-  const members = isNegated ? inside.slice(1) : inside;
-  let text = '';
-  for (let at = 0; at < members.length; at++) {
-    const [from = '', dash, to] = members.slice(at, at + 3);
-    if (from === '[' && (dash === ':' || dash === '.' || dash === '=')) {
-      throw badPattern(pattern, `classes such as [${dash}alpha${dash}] are not known`);
-    }
-    text += escaped(from);
-    if (dash !== '-' || to === undefined) continue;
-    if ((from.codePointAt(0) ?? 0) > (to.codePointAt(0) ?? 0)) {
-      throw badPattern(pattern, `${from}-${to} runs backwards`);
-    }
-    text += `-${escaped(to)}`;
-    at += 2;
-  }
-  return `[${isNegated ? '^' : ''}${text}]`;
-}
-
-function escaped(character: string): string {
-  return character.replace(/[\\^$.|+*?(){}[\]/-]/u, '\\$&');
-}
-
-function badPattern(pattern: string, why: string): SteleError {
-  return new SteleError('INVALID_ARGUMENT', `The pattern '${shorten(pattern, 200)}': ${why}.`);
 }

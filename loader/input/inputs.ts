@@ -1,28 +1,28 @@
-// Inputs of a load: what is known of each before it is read, and whether it is still that.
+// Inputs of a load: their properties before they are read, and checks that these have not changed.
 //
-// find-inputs.ts makes them of what the command line names.
+// find-inputs.ts makes them from the command line.
 
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
-import { turnKeeper } from '../bytes/bounded.ts';
+import { tickLimiter } from '../bytes/bounded.ts';
 import type { Dialect } from './dialect.ts';
 import type { Compression } from './formats.ts';
-import type { TextFacts } from './text-facts.ts';
+import type { TextFacts } from './text.ts';
 
 export const STDIN_PATH = '-';
 
-/** An input as it was found; nothing but its first bytes has been read. */
+/** An input as it was found; only its first bytes have been read. */
 export interface FoundInput {
   /** Absolute, or `-`. */
   readonly path: string;
-  /** Standard input, a named pipe, a device: can be read once, from its beginning. */
+  /** Standard input, a named pipe, a device: can be read once, from its start. */
   readonly isStream: boolean;
   /** By its first bytes; a stream's is not known yet. */
   readonly compression: Compression;
-  /** By its first bytes, where it is not compressed. */
+  /** By its first bytes, if it is not compressed. */
   readonly isUtf16?: boolean;
   readonly sizeBytes: number;
   readonly modifiedMs: number;
@@ -30,33 +30,33 @@ export interface FoundInput {
 
 /** A file that is ready to be cut into chunks. */
 export interface InputFile extends FoundInput {
-  /** What is read: the path itself, or the spooled copy of a compressed file or stream. */
+  /** The file to read: the path itself, or the spooled copy of a compressed file or stream. */
   readonly readPath: string;
-  /** Of `readPath`. */
+  /** Size of `readPath`. */
   readonly sizeBytes: number;
-  /** Of its own format; inputs of one format have the same columns. */
+  /** The dialect of its own format; inputs of one format have the same columns. */
   readonly dialect: Dialect;
-  /** What was found out of its text; for people. */
+  /** Properties of its text, for people. */
   readonly text?: TextFacts;
-  /** Of jsonl: members that are stored nowhere. */
+  /** For jsonl: members that are not stored. */
   readonly droppedMembers?: readonly string[];
-  /** Behind a byte order mark and the header. */
+  /** Offset after a byte order mark and the header. */
   readonly dataStart: number;
-  /** Lines before that. */
+  /** Number of lines before that. */
   readonly dataStartLine: number;
 }
 
 /** All inputs of a load, before the first row is parsed. */
 export interface PreparedInput {
   readonly inputs: readonly InputFile[];
-  /** Hash of names, sizes, times and dialects; the content counts where it was a stream's. */
+  /** Hash of names, sizes, times and dialects; for a stream, of its content. */
   readonly identity: string;
   readonly bytesTotal: number;
-  /** Of them, what stands before the data: headers and byte order marks. */
+  /** Bytes before the data: headers and byte order marks. */
   readonly headBytes: number;
 }
 
-/** What messages call an input. */
+/** The name of an input in messages. */
 export function nameOf({ path }: { readonly path: string }): string {
   return path === STDIN_PATH ? 'standard input' : `'${shorten(path, 200)}'`;
 }
@@ -72,21 +72,24 @@ export function changeOf(input: FoundInput): SteleError | undefined {
 
 /** Throws INPUT_CHANGED if one of the files is not what it was when the load began. */
 export async function checkUnchanged(inputs: readonly FoundInput[]): Promise<void> {
-  const turnEnd = turnKeeper();
+  const tickEnd = tickLimiter();
   for (const input of inputs) {
     const change = changeOf(input);
     if (change !== undefined) throw change;
-    await turnEnd();
+    await tickEnd();
   }
 }
 
-/** What files under change look like: cut rows, two values of a key, an end before the end. */
+/** Errors that files under change cause: cut rows, two values of a key, an early end. */
 const LOOKS_OF_CHANGE: ReadonlySet<ErrorCode> = new Set([
   ...(['INPUT_CHANGED', 'INPUT_INVALID', 'TOO_MANY_REJECTS', 'DUPLICATE_KEY'] as const),
   ...(['IO', 'INTERNAL'] as const),
 ]);
 
-/** Why a load failed: where a file changed meanwhile, that, and not what was then found in it. */
+/**
+ * The reason of a failed load: a change of a file if there was one, rather than the error that it
+ * caused.
+ */
 export async function changeBehind(
   thrown: unknown,
   inputs: readonly FoundInput[],
@@ -111,7 +114,7 @@ export function inputChanged(
   );
 }
 
-/** What a load is called in `stele versions`. */
+/** The name of a load in `stele versions`. */
 export function describeInputs(inputs: readonly FoundInput[]): string {
   const first = inputs[0];
   if (first === undefined) return '';

@@ -1,7 +1,7 @@
-// Which members of a JSON object are key and value, as --key and --value name them.
+// The members of a JSON object that are key and value, as --key and --value name them.
 //
 //     id            the member `id`
-//     user.id       the member `id` of the object that the member `user` is
+//     user.id       the member `id` of the object in the member `user`
 //     /user.id      a path that begins with a slash is a JSON Pointer (RFC 6901): the member `user.id`
 //     /a~1b/c~0d    ~1 is a slash and ~0 a tilde: the member `c~d` of the object `a/b`
 //
@@ -10,19 +10,19 @@
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 
-/** Bounds how deep the parser calls itself. */
+/** Bounds the parser's depth of recursion. */
 const NAMES_MAX = 16;
 
 /** Names from the outermost in; at least one. */
 export type MemberPath = readonly string[];
 
-/** What a jsonl input is read by; undefined is the default, which parse-jsonl.ts knows. */
+/** The paths of a jsonl input; undefined is the default, see parse-jsonl.ts. */
 export interface MemberPaths {
   readonly key: MemberPath | undefined;
   readonly value: MemberPath | undefined;
 }
 
-/** Throws INVALID_ARGUMENT for what is no path. */
+/** Throws INVALID_ARGUMENT for text that is not a path. */
 export function memberPath(text: string, flag: '--key' | '--value'): MemberPath {
   const names = text.startsWith('/') ? pointerNames(text, flag) : text.split('.');
   if (names.length > NAMES_MAX) {
@@ -37,16 +37,16 @@ export function memberPath(text: string, flag: '--key' | '--value'): MemberPath 
 function pointerNames(text: string, flag: '--key' | '--value'): string[] {
   const names = text.slice(1).split('/');
   if (names.some((name) => /~(?![01])/.test(name))) {
-    throw badPath(text, flag, 'behind a slash, ~ is written ~0 and / is written ~1');
+    throw badPath(text, flag, 'after a slash, ~ is written ~0 and / is written ~1');
   }
   return names.map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
 function badPath(text: string, flag: string, why: string): SteleError {
-  return new SteleError('INVALID_ARGUMENT', `${flag} '${shorten(text)}' is no path: ${why}.`);
+  return new SteleError('INVALID_ARGUMENT', `${flag} '${shorten(text)}' is not a path: ${why}.`);
 }
 
-/** The path as it can be typed. */
+/** The path in the form of a flag. */
 export function pathText(path: MemberPath): string {
   const isPlain = path.every((name) => name !== '' && !name.includes('.') && !name.startsWith('/'));
   if (isPlain) return path.join('.');

@@ -1,12 +1,12 @@
-// Inputs that cannot be read at any offset, written into the work folder as plain files first:
+// Inputs that cannot be read at any offset are first written into the work folder as plain files:
 // compressed files, standard input, pipes. UTF-16 is converted to UTF-8 on the way.
 //
-// A compressed input's spool is used again by a resumed load. It is named after the input's path, size and
-// time, and after its own size and CRC32, which are checked then: it is not synced, and a power cut may
-// have left less of it. A stream cannot be read twice, so it is spooled anew and known by its content
-// (sha256) instead.
+// A resumed load reuses a compressed input's spool. The spool is named after the input's path, size
+// and time, and after its own size and CRC32, which are then checked: it is not synced, and a power
+// cut may have truncated it. A stream cannot be read twice, so it is spooled again and identified
+// by its content (sha256) instead.
 //
-// What a small file unpacks to may be larger than the disk: the reserve of disk-reserve.ts is kept.
+// A small file may unpack to more than the disk holds: the reserve of disk-reserve.ts is kept free.
 
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, fstatSync, readdirSync } from 'node:fs';
@@ -15,26 +15,26 @@ import { join } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import type { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
-import { writeFully } from '../../base/durable-file.ts';
+import { writeFully } from '../../base/disk/durable-file.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
-import { MAGIC_BYTES, compressionOfBytes, refuseForeign } from './compression.ts';
+import { MAGIC_BYTES, compressionOfBytes, refuseForeign } from './formats.ts';
 import { DiskReserve, workFolderFull } from '../bytes/disk-reserve.ts';
 import type { Compression } from './formats.ts';
 import { STDIN_PATH, checkUnchanged, nameOf } from './inputs.ts';
 import type { FoundInput } from './inputs.ts';
-import { gunzip } from './unzip.ts';
-import { UTF16_BYTES, isUtf16, utf16ToUtf8 } from './utf16.ts';
+import { gunzip } from './gunzip.ts';
+import { UTF16_BYTES, isUtf16, utf16ToUtf8 } from './text.ts';
 import { unzstd } from './unzstd.ts';
-import type { WindowRoom } from './unzstd.ts';
+import type { WindowMemory } from './unzstd.ts';
 
 const READ_BYTES = 256 * 1024;
 const STREAM_NAME = /^(?:utf16-)?stream-/;
 
 export interface Spooled {
   readonly path: string;
-  /** Names the content: for a stream, the hash of all of it; '' for a file. */
+  /** Identifies the content: for a stream, the hash of all of it; '' for a file. */
   readonly identity: string;
-  /** Whether it was UTF-16 and is UTF-8 now. */
+  /** Whether it was converted from UTF-16 to UTF-8. */
   readonly wasUtf16: boolean;
 }
 
@@ -42,22 +42,22 @@ export interface SpoolContext {
   readonly folder: string;
   readonly stdin: Readable;
   readonly signal: AbortSignal;
-  /** Where the beginning is enough. */
+  /** Limit if only the beginning is needed. */
   readonly spoolBytesMax?: number;
-  /** What decoders may keep, all together; default: any. */
-  readonly room?: WindowRoom;
-  /** Called with bytes of the input as they are read. */
+  /** The memory that all decoders may use for windows together. Default: unlimited. */
+  readonly windowMemory?: WindowMemory;
+  /** Called with the number of input bytes as they are read. */
   readonly onRead: (byteCount: number) => void;
 }
 
-/** Whether the input must be written down before it can be cut into chunks. */
+/** Whether the input must be spooled before it can be cut into chunks. */
 export function needsSpool(input: FoundInput): boolean {
   return input.isStream || input.compression !== 'none' || input.isUtf16 === true;
 }
 
 /**
- * Where an input's bytes can be read at any offset. Throws INPUT_INVALID for damaged files,
- * INPUT_CHANGED, UNSUPPORTED, DISK_FULL, IO, CANCELLED.
+ * The file in which an input's bytes can be read at any offset. Throws INPUT_INVALID for damaged
+ * files, INPUT_CHANGED, UNSUPPORTED, DISK_FULL, IO, CANCELLED.
  */
 export async function spoolInput(input: FoundInput, context: SpoolContext): Promise<Spooled> {
   if (!needsSpool(input)) return { path: input.path, identity: '', wasUtf16: false };
@@ -79,7 +79,7 @@ export async function spoolInput(input: FoundInput, context: SpoolContext): Prom
     path = await write(content, input.isStream ? hash : undefined, name, context);
   } catch (thrown) {
     if (context.signal.aborted) throw new SteleError('CANCELLED', 'Stopped in reading the input.');
-    // A file that was still being written is not a damaged one.
+    // A file that is still being written is not a damaged one.
     if (!input.isStream) await checkUnchanged([input]);
     throw toSteleError(thrown, 'IO');
   }
@@ -88,7 +88,7 @@ export async function spoolInput(input: FoundInput, context: SpoolContext): Prom
   return { path, identity, wasUtf16 };
 }
 
-/** A spool that an earlier load has left, if it is still what was written. */
+/** A spool that an earlier load has left, if it is still intact. */
 async function spooledBefore(folder: string, name: string): Promise<string | undefined> {
   const left = existsSync(folder) ? readdirSync(folder) : [];
   for (const file of left) {
@@ -105,7 +105,7 @@ async function spooledBefore(folder: string, name: string): Promise<string | und
   return undefined;
 }
 
-/** Whether a later load could use this file of a spool folder again: not what came by a stream. */
+/** Whether a later load could reuse this file of a spool folder: not if it came from a stream. */
 export function isReusable(fileName: string): boolean {
   return !STREAM_NAME.test(fileName);
 }
@@ -120,7 +120,7 @@ function spoolName({ isStream, modifiedMs, path, sizeBytes }: FoundInput): strin
   return isStream ? `stream-${hash}` : hash;
 }
 
-/** Bytes as they come, each piece counted; ends with an error when the load is stopped. */
+/** The input's pieces, counted. Throws when the load is stopped. */
 async function* read(
   input: FoundInput,
   context: SpoolContext,
@@ -138,7 +138,7 @@ async function* read(
   }
 }
 
-/** Node.js makes an empty stream of a folder. */
+/** For a folder, Node.js would return an empty stream. */
 function refuseFolderAsStdin(): void {
   if (!fstatSync(0).isDirectory()) return;
   const text =
@@ -147,20 +147,22 @@ function refuseFolderAsStdin(): void {
 }
 
 function fileContent(input: FoundInput, context: SpoolContext): AsyncIterable<Uint8Array> {
-  return unpack(read(input, context), input.compression, nameOf(input), context.room);
+  return unpack(read(input, context), input.compression, nameOf(input), context.windowMemory);
 }
 
-/** A stream's compression shows only when its first bytes have come. */
+/** A stream's compression is known only after its first bytes. */
 async function* streamContent(
   input: FoundInput,
   context: SpoolContext,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { head, pieces } = await withHead(read(input, context), MAGIC_BYTES);
   refuseForeign(head.subarray(0, MAGIC_BYTES), nameOf(input));
-  yield* unpack(pieces, compressionOfBytes(head), nameOf(input), context.room);
+  yield* unpack(pieces, compressionOfBytes(head), nameOf(input), context.windowMemory);
 }
 
-/** The first `byteCount` bytes or more, and all pieces with them; fewer only where that is all. */
+/**
+ * At least the first `byteCount` bytes, and an iterator over all pieces; fewer only if that is all.
+ */
 async function withHead(
   content: AsyncIterable<Uint8Array>,
   byteCount: number,
@@ -192,13 +194,13 @@ function unpack(
   pieces: AsyncIterable<Uint8Array>,
   compression: Compression,
   name: string,
-  room: WindowRoom | undefined,
+  windows: WindowMemory | undefined,
 ): AsyncIterable<Uint8Array> {
   switch (compression) {
     case 'gz':
       return gunzip(pieces, name);
     case 'zst':
-      return unzstd(pieces, name, room);
+      return unzstd(pieces, name, windows);
     case 'none':
       return pieces;
   }

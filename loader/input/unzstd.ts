@@ -1,16 +1,16 @@
-// Zstd frames -> their content, one decoder a frame: Node's own where Node has it, otherwise fzstd,
-// whose content is held against the frame's checksum here.
+// Zstd frames -> their content, one decoder per frame: Node's own if available, otherwise fzstd,
+// whose output is compared with the frame's checksum here.
 //
-// What is put out has been checked only up to its last whole block: a frame is good when its end has
-// been reached without an error, and the caller keeps nothing of a file that ends in one.
+// Output is verified only up to its last complete block: a frame is valid once its end has been
+// reached without an error. The caller keeps nothing of a file that ends in an error.
 
 import zlib from 'node:zlib';
 import { Readable } from 'node:stream';
 import type { Transform } from 'node:stream';
 import { Decompress } from 'fzstd';
 import { SteleError } from '../../base/errors.ts';
-import { collectGarbage } from '../../base/free-memory.ts';
-import { Budget } from '../bytes/bounded.ts';
+import { collectGarbage } from '../../base/process/free-memory.ts';
+import { Semaphore } from '../bytes/bounded.ts';
 import { ByteReader } from './byte-reader.ts';
 import { XxHash64 } from './xxhash64.ts';
 import { damaged, nextBlock, nextFrame } from './zstd-frame.ts';
@@ -18,17 +18,17 @@ import type { FrameHeader } from './zstd-frame.ts';
 
 const CHECKSUM_FLAG = 0x04;
 const EMPTY = new Uint8Array(0);
-/** Windows of up to this are left to the garbage collector. */
+/** Windows up to this size are left to the garbage collector. */
 const WINDOW_BYTES_LEFT_MAX = 8 * 1024 * 1024;
 
-/** Which decoder; 'native' where it is there. */
+/** The decoder; 'native' if available. */
 export type ZstdDecoder = 'native' | 'fzstd';
 
 interface NativeZstd {
   createZstdDecompress(options: { readonly chunkSize: number }): Transform;
 }
 
-/** Node 22.15 and 23.8 have it. */
+/** Available from Node 22.15 and 23.8. */
 function nativeZstd(): NativeZstd | undefined {
   return 'createZstdDecompress' in zlib ? (zlib as unknown as NativeZstd) : undefined;
 }
@@ -37,26 +37,26 @@ export function bestZstdDecoder(): ZstdDecoder {
   return nativeZstd() === undefined ? 'fzstd' : 'native';
 }
 
-/** Room for the windows of several decoders together. */
-export type WindowRoom = Pick<Budget, 'take' | 'giveBack'>;
+/** The memory for the windows of several decoders together. */
+export type WindowMemory = Pick<Semaphore, 'acquire' | 'release'>;
 
-/** Where a frame's bytes come from, and how far its file has come. */
+/** The bytes of a frame, and the position in its file. */
 interface FrameSource {
   readonly reader: ByteReader;
   readonly frame: FrameHeader;
   readonly name: string;
-  /** Bytes unpacked, those of earlier frames included. */
+  /** Bytes unpacked, including earlier frames. */
   unpacked: number;
 }
 
 /**
- * The content of all frames. `name` is what errors call the file. Throws INPUT_INVALID with the place
- * in the file, UNSUPPORTED, and whatever `pieces` throws.
+ * The content of all frames. `name` is the file's name in errors. Throws INPUT_INVALID with the
+ * offset in the file, UNSUPPORTED, and the errors of `pieces`.
  */
 export async function* unzstd(
   pieces: AsyncIterable<Uint8Array>,
   name: string,
-  room: WindowRoom = new Budget(Infinity),
+  windows: WindowMemory = new Semaphore(Infinity),
   decoder = bestZstdDecoder(),
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const reader = new ByteReader(pieces);
@@ -66,7 +66,7 @@ export async function* unzstd(
     if (frame === undefined) return;
     const before = unpacked;
     const source: FrameSource = { reader, frame, name, unpacked };
-    await room.take(frame.windowBytes);
+    await windows.acquire(frame.windowBytes);
     try {
       const parts = decoder === 'native' ? decodeNative(source) : decodeHere(source);
       for await (const part of parts) {
@@ -75,16 +75,16 @@ export async function* unzstd(
         yield part;
       }
     } finally {
-      // fzstd keeps its window to itself: only a collection gets it back.
+      // fzstd does not expose its window: only a garbage collection frees it.
       if (decoder === 'fzstd' && frame.windowBytes > WINDOW_BYTES_LEFT_MAX) collectGarbage();
-      room.giveBack(frame.windowBytes);
+      windows.release(frame.windowBytes);
     }
     if (frame.contentBytes === undefined || frame.contentBytes === unpacked - before) continue;
     throw damaged(name, 'a frame of another length than it says', frame.offset, unpacked);
   }
 }
 
-/** The frame as it stands in the file, block by block, its checksum included. */
+/** The frame as in the file, block by block, including its checksum. */
 async function* frameBytes(source: FrameSource): AsyncGenerator<Buffer, void, undefined> {
   const { frame, name, reader } = source;
   yield frame.bytes;
@@ -120,8 +120,8 @@ async function* decodeNative(source: FrameSource): AsyncGenerator<Uint8Array, vo
 }
 
 /**
- * fzstd is handed each block together with the last byte of the one before: with whole blocks it would
- * keep a reference to every one of them until the frame's end.
+ * Passes each block to fzstd with the last byte of the previous one: given complete blocks, fzstd
+ * would keep a reference to every one of them until the frame's end.
  */
 async function* decodeHere(source: FrameSource): AsyncGenerator<Uint8Array, void, undefined> {
   const { frame, name, reader } = source;
@@ -129,7 +129,7 @@ async function* decodeHere(source: FrameSource): AsyncGenerator<Uint8Array, void
   const out: Uint8Array[] = [];
   const decoder = new Decompress((part) => out.push(part));
   const head = Buffer.from(frame.bytes);
-  // The checksum is not handed over: fzstd would wait for it and not look at it.
+  // Without the flag, because fzstd would wait for the checksum and ignore it.
   head[4] = (head[4] as number) & ~CHECKSUM_FLAG;
   let held = head;
   for (let isLast = false; !isLast;) {
@@ -164,7 +164,7 @@ function decode(
   }
 }
 
-/** What a decoder says of bytes that it cannot decode: fzstd throws RangeErrors and the like, too. */
+/** Explains a decoder's error about malformed bytes; fzstd also throws RangeErrors and the like. */
 function explain(thrown: unknown, { frame, name, unpacked }: FrameSource): SteleError {
   if (thrown instanceof SteleError) return thrown;
   const reason = thrown instanceof Error ? thrown.message.toLowerCase() : String(thrown);

@@ -1,11 +1,11 @@
-// XXH64 (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md), seed 0: the checksum that
-// zstd frames carry of their content, which fzstd does not look at.
+// XXH64 (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md), seed 0: the checksum of
+// the content in zstd frames, which fzstd does not check.
 //
 //     input:  | 32 bytes: lane 0, 1, 2, 3 |  ...  | rest < 32 bytes |
 //     lane =  rotl(lane + 8 bytes x P2, 31) x P1
 //
-// A lane is two 32-bit halves, for JavaScript has no fast 64-bit product. The end, once a frame, is
-// done in BigInt.
+// A lane is two 32-bit halves, because JavaScript has no fast 64-bit product. The final step, once
+// per frame, uses BigInt.
 //
 // Hot loop: `stripes`, plain arithmetic on numbers; nothing is allocated.
 
@@ -52,7 +52,7 @@ export class XxHash64 {
     this.#restBytes = bytes.length - end;
   }
 
-  /** Of all bytes so far; 64 bits. */
+  /** The 64-bit hash of all bytes so far. */
   digest(): bigint {
     let hash = this.#byteCount >= STRIPE_BYTES ? merge(this.#lanes) : P5;
     hash = (hash + BigInt(this.#byteCount)) & MASK;

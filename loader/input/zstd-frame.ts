@@ -4,8 +4,8 @@
 //     block      | last 1 bit, type 2 bits, size 21 bits | data |
 //     skippable  | 5x 2a 4d 18 | size u32 | data |
 //
-// Knowing where a frame ends is what lets each have a decoder of its own, lets what lies between and
-// behind them be named, and gives an error a place.
+// With the end of each frame known, each can have its own decoder, bytes between and after frames
+// can be reported, and errors have an offset.
 
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
@@ -14,24 +14,24 @@ import type { ByteReader } from './byte-reader.ts';
 
 const FRAME_MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
-/** As the zstd program has it without --long=31: what a decoder must keep of what it has put out. */
+/** The zstd program's limit without --long=31 on the output that a decoder must keep. */
 export const WINDOW_BYTES_MAX = 128 * 1024 * 1024 + 1;
 const BLOCK_BYTES_MAX = 128 * 1024;
 const BLOCK_RLE = 1;
 const BLOCK_RESERVED = 3;
 
-/** What stands at the beginning of a frame. */
+/** The header of a frame. */
 export interface FrameHeader {
-  /** Of the frame in the file. */
+  /** Offset of the frame in the file. */
   readonly offset: number;
-  /** Magic and header as they stand there. */
+  /** Magic and header as in the file. */
   readonly bytes: Buffer;
   readonly hasChecksum: boolean;
-  /** Of the unpacked frame; undefined where the frame does not say. */
+  /** Unpacked size of the frame; undefined if the frame does not declare it. */
   readonly contentBytes: number | undefined;
-  /** What a decoder must keep of what it has put out. */
+  /** Output that a decoder must keep. */
   readonly windowBytes: number;
-  /** Most of what one block may become. */
+  /** Maximum unpacked size of one block. */
   readonly blockBytesMax: number;
 }
 
@@ -41,7 +41,7 @@ export interface Block {
   readonly isLast: boolean;
 }
 
-/** An error of a damaged or cut file, with the place. */
+/** The error for a damaged or truncated file, with the offset. */
 export function damaged(name: string, what: string, offset: number, unpacked: number): SteleError {
   return new SteleError(
     'INPUT_INVALID',
@@ -50,9 +50,9 @@ export function damaged(name: string, what: string, offset: number, unpacked: nu
 }
 
 /**
- * The next frame's header; skippable frames on the way are skipped. Undefined at the end of the file.
- * Throws INPUT_INVALID, and UNSUPPORTED for what needs a dictionary or more memory than zstd itself
- * would give.
+ * The next frame's header; skips skippable frames. Undefined at the end of the file. Throws
+ * INPUT_INVALID, and UNSUPPORTED for a frame that needs a dictionary or more memory than zstd's
+ * default limit.
  */
 export async function nextFrame(
   reader: ByteReader,
@@ -65,7 +65,7 @@ export async function nextFrame(
     const value = magic.length === 4 ? magic.readUInt32LE(0) : 0;
     if (value === FRAME_MAGIC) return await readHeader(reader, name, offset, unpacked);
     if ((value & 0xfffffff0) >>> 0 !== SKIPPABLE_MAGIC) {
-      throw damaged(name, 'bytes that begin no zstd frame', offset, unpacked);
+      throw damaged(name, 'bytes that are not a zstd frame', offset, unpacked);
     }
     const size = await reader.take(4);
     const byteCount = size.length === 4 ? size.readUInt32LE(0) : 1;

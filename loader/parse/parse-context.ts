@@ -1,54 +1,51 @@
-// What a worker keeps from chunk to chunk for one dialect, and how the cells of a record become a
-// row. Both parsers of delimited input end here, so they cannot differ.
+// A worker's state for one dialect, kept from chunk to chunk, and the conversion of a record's
+// cells to a row. Both parsers of delimited input use it, so they cannot differ.
 
 import { isUtf8 } from 'node:buffer';
-import type { Allowance } from '../bytes/allowance.ts';
-import { appendByte, appendBytes, newArena } from '../bytes/arena.ts';
-import type { Arena } from '../bytes/arena.ts';
-import { VALUE_IS_JSON } from '../input/dialect.ts';
+import type { MemoryBudget } from '../bytes/memory-budget.ts';
+import { appendByte, appendBytes, newGrowableBuffer } from '../bytes/growable-buffer.ts';
+import type { GrowableBuffer } from '../bytes/growable-buffer.ts';
+import { COMMA, VALUE_IS_JSON } from '../input/dialect.ts';
 import type { Dialect } from '../input/dialect.ts';
-import { newJsonLine } from './json-members.ts';
-import { appendJsonString } from './json-text.ts';
-import type { JsonLine } from './json-members.ts';
+import { newJsonLine } from './json/json-members.ts';
+import { BRACE_CLOSE, BRACE_OPEN } from './json/json-scan.ts';
+import { appendJsonString } from './json/json-text.ts';
+import type { JsonLine } from './json/json-members.ts';
 import { addRow, newRowTable } from './row-table.ts';
 import { wordsOf } from '../bytes/word-scan.ts';
 import type { RejectReason } from './reject-table.ts';
 import type { RowTable } from './row-table.ts';
 
-const BRACE_OPEN = 0x7b;
-const BRACE_CLOSE = 0x7d;
-const JSON_COMMA = 0x2c;
-
 export interface ParseContext {
   readonly dialect: Dialect;
-  /** What comment lines begin with; empty for none. */
+  /** Prefix of comment lines; empty for none. */
   readonly comment: Buffer;
   readonly rows: RowTable;
   /** Keys and values that are not slices of the chunk. */
-  readonly arena: Arena;
+  readonly assembled: GrowableBuffer;
   /** Start and end of each cell of the present record. */
   readonly cells: Uint32Array;
-  /** `"name":` for each column, where the value is a JSON object. */
+  /** `"name":` for each column, if the value is a JSON object. */
   readonly memberHeads: readonly Buffer[];
-  /** The words of the present chunk, and, where values are JSON, whether all of it is UTF-8. */
+  /** A word view of the present chunk, and, if values are JSON, whether all of it is UTF-8. */
   view: DataView;
   isText: boolean;
-  /** What reads the lines of jsonl; undefined for the other formats. */
+  /** The reader of jsonl lines; undefined for other formats. */
   readonly line: JsonLine | undefined;
 }
 
-/** `allowance`, where there is one, bounds what the rows of a chunk take. */
+/** `budget`, if given, limits the memory of a chunk's rows. */
 export function newParseContext(
   dialect: Dialect,
   shardCount: number,
-  allowance?: Allowance,
+  budget?: MemoryBudget,
 ): ParseContext {
   const isJson = dialect.valueColumn === VALUE_IS_JSON;
   return {
     dialect,
     comment: Buffer.from(dialect.comment, 'utf8'),
-    rows: newRowTable(shardCount, allowance),
-    arena: newArena(allowance),
+    rows: newRowTable(shardCount, budget),
+    assembled: newGrowableBuffer(budget),
     cells: new Uint32Array(dialect.columns.length * 2),
     memberHeads: isJson
       ? dialect.columns.map((name) => Buffer.from(`${JSON.stringify(name)}:`, 'utf8'))
@@ -67,7 +64,7 @@ export function isComment(chunk: Buffer, at: number, comment: Buffer): boolean {
   return true;
 }
 
-/** To be called before the cells of a chunk are added. Returns its words. */
+/** Must be called before the cells of a chunk are added. Returns its word view. */
 export function beginCells(context: ParseContext, chunk: Buffer): DataView {
   context.view = wordsOf(chunk);
   context.isText = context.dialect.valueColumn === VALUE_IS_JSON && isUtf8(chunk);
@@ -75,8 +72,9 @@ export function beginCells(context: ParseContext, chunk: Buffer): DataView {
 }
 
 /**
- * Adds the record whose `columns` cells lie in the chunk `source` at `context.cells` as a row: a slice
- * of it or, with a JSON value, of the arena. Returns '', or why it is refused.
+ * Adds the record whose `columns` cells in the chunk `source` are in `context.cells` as a row: a
+ * slice of the chunk or, with a JSON value, of the growable buffer. Returns '' or the reason for
+ * rejecting it.
  */
 export function addCells(context: ParseContext, source: Buffer, columns: number): RejectReason {
   const { cells, dialect, rows } = context;
@@ -94,37 +92,41 @@ function columnCountReason(found: number, expected: number): RejectReason {
   return `${found} column${found === 1 ? '' : 's'} instead of ${expected}`;
 }
 
-/** Copies the key and makes the object in the arena; it is as before where the row is refused. */
+/**
+ * Copies the key and assembles the object in the growable buffer, which is unchanged if the row is
+ * rejected.
+ */
 function addJsonRow(context: ParseContext, source: Buffer): RejectReason {
-  const { arena, cells, dialect, rows } = context;
-  const before = arena.length;
+  const { assembled, cells, dialect, rows } = context;
+  const before = assembled.length;
   const keyAt = dialect.keyColumn * 2;
-  appendBytes(arena, source, cells[keyAt] as number, cells[keyAt + 1] as number);
-  const keyEnd = arena.length;
+  appendBytes(assembled, source, cells[keyAt] as number, cells[keyAt + 1] as number);
+  const keyEnd = assembled.length;
   let reason = appendJsonObject(context, source);
-  if (reason === '') reason = addRow(rows, arena.bytes, before, keyEnd, keyEnd, arena.length);
-  if (reason !== '') arena.length = before;
+  if (reason === '')
+    reason = addRow(rows, assembled.bytes, before, keyEnd, keyEnd, assembled.length);
+  if (reason !== '') assembled.length = before;
   return reason;
 }
 
 /** `{"name":"text",...}` of all columns but the key's, in the file's order, without spaces. */
 function appendJsonObject(context: ParseContext, source: Buffer): RejectReason {
-  const { arena, cells, dialect, memberHeads } = context;
-  appendByte(arena, BRACE_OPEN);
+  const { assembled, cells, dialect, memberHeads } = context;
+  appendByte(assembled, BRACE_OPEN);
   let isFirst = true;
   for (let column = 0; column < memberHeads.length; column++) {
     if (column === dialect.keyColumn) continue;
-    if (!isFirst) appendByte(arena, JSON_COMMA);
+    if (!isFirst) appendByte(assembled, COMMA);
     isFirst = false;
     const head = memberHeads[column] as Buffer;
-    appendBytes(arena, head, 0, head.length);
+    appendBytes(assembled, head, 0, head.length);
     const start = cells[column * 2] as number;
     const end = cells[column * 2 + 1] as number;
     if (!context.isText && !isUtf8(source.subarray(start, end))) {
       return `column ${column + 1} is not UTF-8, which a JSON value must be`;
     }
-    appendJsonString(arena, source, context.view, start, end);
+    appendJsonString(assembled, source, context.view, start, end);
   }
-  appendByte(arena, BRACE_CLOSE);
+  appendByte(assembled, BRACE_CLOSE);
   return '';
 }

@@ -2,7 +2,7 @@
 //
 //     8a35eb59 lunmtp ftx\r\n      key "8a35eb59", value "lunmtp ftx\r"
 //     k \n                         key "k", empty value
-//     k\n                          rejected: no space, so there is no telling key from value
+//     k\n                          rejected: no space separates key and value
 //      v\n                         rejected: empty key
 //     \n   \r\n                    a blank line: skipped, not counted as a row
 //
@@ -12,16 +12,16 @@ import { CARRIAGE_RETURN, NEWLINE, SPACE } from '../input/dialect.ts';
 import { isComment } from './parse-context.ts';
 import { addRow, rejectRow } from './row-table.ts';
 import type { RowTable } from './row-table.ts';
-import { copiesOf, findOne, findTwo, wordsOf } from '../bytes/word-scan.ts';
+import { broadcastByte, findByte, findEitherByte, wordsOf } from '../bytes/word-scan.ts';
 
 const NO_SPACE = 'no space between key and value';
-const SPACES = copiesOf(SPACE);
-const NEWLINES = copiesOf(NEWLINE);
+const SPACES = broadcastByte(SPACE);
+const NEWLINES = broadcastByte(NEWLINE);
 
-/** Below this many bytes a loop finds the newline sooner than a call into the engine. */
+/** Below this many bytes, a loop finds the newline sooner than a call into the engine. */
 const NEWLINE_LOOP_BYTES = 256;
 
-/** Parses `chunk`, which begins and ends at line ends. Lines that begin with `comment` are skipped. */
+/** Parses `chunk`, which begins and ends at line ends. Skips lines that begin with `comment`. */
 export function parseLines(chunk: Buffer, rows: RowTable, comment: Buffer): void {
   const end = chunk.length;
   const view = wordsOf(chunk);
@@ -34,9 +34,9 @@ export function parseLines(chunk: Buffer, rows: RowTable, comment: Buffer): void
       at = findNewline(chunk, view, at, end) + 1;
       continue;
     }
-    const space = findTwo(view, at, end, SPACES, NEWLINES);
+    const space = findEitherByte(view, at, end, SPACES, NEWLINES);
     if (space === end || chunk[space] === NEWLINE) {
-      if (!isBlank(chunk, at, space)) {
+      if (!isBlankLine(chunk, at, space)) {
         rejectRow(rows, at, space, rows.lineCount, NO_SPACE);
       }
       at = space + 1;
@@ -50,14 +50,14 @@ export function parseLines(chunk: Buffer, rows: RowTable, comment: Buffer): void
 }
 
 /** Whether `[start, end)` is empty or one `\r`. */
-function isBlank(bytes: Uint8Array, start: number, end: number): boolean {
+function isBlankLine(bytes: Uint8Array, start: number, end: number): boolean {
   return end === start || (end === start + 1 && bytes[start] === CARRIAGE_RETURN);
 }
 
-/** The next `\n` at or after `from`, or `end`. */
+/** The offset of the next `\n` at or after `from`, or `end`. */
 function findNewline(bytes: Buffer, view: DataView, from: number, end: number): number {
   const loopEnd = Math.min(end, from + NEWLINE_LOOP_BYTES);
-  const at = findOne(view, from, loopEnd, NEWLINES);
+  const at = findByte(view, from, loopEnd, NEWLINES);
   if (at < loopEnd || at === end) return at;
   const found = bytes.indexOf(NEWLINE, at);
   return found < 0 ? end : found;

@@ -1,27 +1,30 @@
-// The bad rows of one chunk: where each is and why, in typed arrays. 18 bytes a row, whatever the row
-// holds; the bytes themselves stay in the input and are read again where somebody wants them.
+// The bad rows of one chunk with their places and reasons, in typed arrays: 18 bytes per row,
+// whatever the row holds. The bytes themselves stay in the input and are read again on demand.
 //
 //     start, end   offsets in the chunk, without the line end      reason   index into `reasons`
-//     line         1-based, within the chunk; where it has several pieces (portions.ts), within the piece
-//     faultAt      offset in the chunk of what is wrong, where that can be said; else `start`
+//     line         1-based, within the chunk; with several pieces (chunks.ts), within the piece
+//     faultAt      offset in the chunk of the fault, if known; else `start`
 //
 // A chunk has few kinds of reasons and, at worst, a bad row for every two of its bytes.
 
-import { freeMemory } from '../../base/free-memory.ts';
-import { growTo, outgrown } from '../bytes/allowance.ts';
-import type { Allowance } from '../bytes/allowance.ts';
+import { freeMemory } from '../../base/process/free-memory.ts';
+import { reserveGrowth, freeOutgrown } from '../bytes/memory-budget.ts';
+import type { MemoryBudget } from '../bytes/memory-budget.ts';
 import type { LoadFormat } from '../input/formats.ts';
 
-/** Why a row was refused, as people read it. */
+/** Why a row was rejected, for people. */
 export type RejectReason = string;
 
 const ROWS_INITIAL = 64;
 const GROWTH = 1.5;
-/** Reasons may name numbers (columns, positions); what goes beyond is counted under one name. */
+/**
+ * Reasons may contain numbers (columns, positions); beyond this limit they are counted under one
+ * reason.
+ */
 const REASONS_MAX = 60_000;
-const OTHER_REASON = 'one of more reasons than are kept for a chunk';
+const OTHER_REASON = 'another reason (too many different ones in this chunk)';
 const ROW_BYTES = 18;
-/** Most of a bad row while the table grows, and while its bytes are made. */
+/** Peak memory of a bad row, while the table grows and is encoded. */
 export const REJECT_PEAK_BYTES = ROW_BYTES * (GROWTH + 1);
 
 export interface RejectTable {
@@ -33,13 +36,13 @@ export interface RejectTable {
   reason: Uint16Array;
   readonly reasons: string[];
   readonly indexOfReason: Map<string, number>;
-  readonly allowance: Allowance | undefined;
+  readonly budget: MemoryBudget | undefined;
 }
 
-/** `allowance` is asked before the table grows beyond `capacity`. */
-export function newRejectTable(allowance?: Allowance, capacity = ROWS_INITIAL): RejectTable {
+/** `budget` is charged before the table grows beyond `capacity`. */
+export function newRejectTable(budget?: MemoryBudget, capacity = ROWS_INITIAL): RejectTable {
   return {
-    allowance,
+    budget,
     count: 0,
     start: new Uint32Array(capacity),
     end: new Uint32Array(capacity),
@@ -51,14 +54,14 @@ export function newRejectTable(allowance?: Allowance, capacity = ROWS_INITIAL): 
   };
 }
 
-/** Empties the table, keeping its room for the next chunk. */
+/** Empties the table and keeps its memory for the next chunk. */
 export function clearRejects(table: RejectTable): void {
   table.count = 0;
   table.reasons.length = 0;
   table.indexOfReason.clear();
 }
 
-/** Adds the row `[start, end)` of the chunk; what is wrong with it is at `faultAt`. */
+/** Adds the row `[start, end)` of the chunk, whose fault is at `faultAt`. */
 export function addReject(
   table: RejectTable,
   start: number,
@@ -76,7 +79,10 @@ export function addReject(
   table.reason[at] = reasonIndex(table, reason);
 }
 
-/** Adds the rows of another table, of a piece of input that begins at `base`; lines stay those of the piece. */
+/**
+ * Adds the rows of another table, for a piece of input that begins at `base`; lines stay relative
+ * to the piece.
+ */
 export function addRejects(table: RejectTable, other: RejectTable, base: number): void {
   for (let row = 0; row < other.count; row++) {
     const [start, end] = [other.start[row] as number, other.end[row] as number];
@@ -98,8 +104,8 @@ function reasonIndex(table: RejectTable, reason: RejectReason): number {
 
 function grow(table: RejectTable): void {
   const capacity = Math.ceil(table.start.length * GROWTH);
-  if (table.allowance !== undefined) {
-    growTo(table.allowance, capacity * ROW_BYTES, table.start.length * ROW_BYTES);
+  if (table.budget !== undefined) {
+    reserveGrowth(table.budget, capacity * ROW_BYTES, table.start.length * ROW_BYTES);
   }
   const larger = newRejectTable(undefined, capacity);
   larger.start.set(table.start);
@@ -113,10 +119,10 @@ function grow(table: RejectTable): void {
   table.line = larger.line;
   table.faultAt = larger.faultAt;
   table.reason = larger.reason;
-  outgrown(table.allowance, [start, end, line, faultAt, reason]);
+  freeOutgrown(table.budget, [start, end, line, faultAt, reason]);
 }
 
-/** Gives the table's memory back. */
+/** Frees the table's memory. */
 export function freeRejects({ end, faultAt, line, reason, start }: RejectTable): void {
   freeMemory([start, end, line, faultAt, reason]);
 }
@@ -126,8 +132,8 @@ export function reasonOf(table: RejectTable, row: number): RejectReason {
 }
 
 /**
- * The reason with its place, for people; the chunk lies at `chunkStart` of its file. Columns, from 1,
- * are for formats of which a row is a line.
+ * The reason with its place, for people. The chunk lies at `chunkStart` of its file. Columns, from
+ * 1, are given for formats with a row per line.
  */
 export function reasonWithPlace(
   table: RejectTable,
@@ -144,15 +150,15 @@ export function reasonWithPlace(
 }
 
 /**
- * Nothing for none; else `rows u32 | bytes of reasons u32 | reasons as JSON` and for each row
+ * Empty for no rows; else `rows u32 | bytes of reasons u32 | reasons as JSON`, and for each row
  * `start, end, line, faultAt u32, reason u16`.
  */
 export function encodeRejects(table: RejectTable): Buffer {
   if (table.count === 0) return Buffer.alloc(0);
   const reasons = Buffer.from(JSON.stringify(table.reasons), 'utf8');
   const byteCount = 8 + reasons.length + table.count * ROW_BYTES;
-  // Gone again as soon as they are written: they replace themselves.
-  if (table.allowance !== undefined) growTo(table.allowance, byteCount, byteCount);
+  // Freed as soon as they are written, so they replace themselves.
+  if (table.budget !== undefined) reserveGrowth(table.budget, byteCount, byteCount);
   const bytes = Buffer.allocUnsafe(byteCount);
   bytes.writeUInt32LE(table.count, 0);
   bytes.writeUInt32LE(reasons.length, 4);
@@ -168,7 +174,7 @@ export function encodeRejects(table: RejectTable): Buffer {
   return bytes;
 }
 
-/** What `encodeRejects` wrote; the caller has checked the bytes. */
+/** Decodes the output of `encodeRejects`. The caller has verified the bytes. */
 export function decodeRejects(bytes: Buffer): RejectTable {
   if (bytes.length === 0) return newRejectTable();
   const count = bytes.readUInt32LE(0);

@@ -5,16 +5,16 @@
 //                 ^   ^    ^         ^
 //         keyStart keyEnd  valueStart valueEnd
 //
-// `source` is the chunk itself, or the arena where values had to be put together.
-// Hot loop: `addRow` is called once for each row and allocates only when the table grows.
+// `source` is the chunk itself, or the growable buffer if values had to be assembled. Hot loop:
+// `addRow` is called once for each row and allocates only when the table grows.
 
-import { freeMemory } from '../../base/free-memory.ts';
+import { freeMemory } from '../../base/process/free-memory.ts';
 import { KEY_BYTES_MAX, SLOT_COUNT, VALUE_BYTES_MAX } from '../../base/limits.ts';
 import { shardOfSlot } from '../../ring/shard.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 import { recordBytes } from '../../segment/record.ts';
-import { growTo, outgrown } from '../bytes/allowance.ts';
-import type { Allowance } from '../bytes/allowance.ts';
+import { reserveGrowth, freeOutgrown } from '../bytes/memory-budget.ts';
+import type { MemoryBudget } from '../bytes/memory-budget.ts';
 import { addReject, clearRejects, freeRejects, newRejectTable } from './reject-table.ts';
 import type { RejectReason, RejectTable } from './reject-table.ts';
 
@@ -23,11 +23,11 @@ const KEY_TOO_LONG: RejectReason = `key longer than ${KEY_BYTES_MAX} bytes`;
 const VALUE_TOO_LONG: RejectReason = `value longer than ${VALUE_BYTES_MAX} bytes`;
 
 const ROWS_INITIAL = 65_536;
-/** Larger tables waste less, and while they are copied take less, than by doubling. */
+/** A smaller factor than two wastes less memory, also while tables are copied. */
 const GROWTH = 1.5;
-/** Of one row in the table. */
+/** Bytes of one row in the table. */
 const ROW_TABLE_BYTES = 18;
-/** Most of a row while the table grows: its room, and that of the smaller table which is copied. */
+/** Peak memory of a row, while the table grows and the smaller one is copied. */
 export const ROW_TABLE_PEAK_BYTES = ROW_TABLE_BYTES * (GROWTH + 1);
 
 export interface RowTable {
@@ -46,15 +46,15 @@ export interface RowTable {
   keyBytes: number;
   valueBytes: number;
   readonly rejects: RejectTable;
-  /** Lines of the chunk, blank ones included. */
+  /** Lines of the chunk, including blank ones. */
   lineCount: number;
-  /** Rows that took several lines, by line ends in quotes. */
+  /** Rows that span several lines, by line ends in quotes. */
   spanningCount: number;
-  readonly allowance: Allowance | undefined;
+  readonly budget: MemoryBudget | undefined;
 }
 
-/** `allowance` is asked before the table, or that of the bad rows, grows. */
-export function newRowTable(shardCount: number, allowance?: Allowance): RowTable {
+/** `budget` is charged before this table, or that of the bad rows, grows. */
+export function newRowTable(shardCount: number, budget?: MemoryBudget): RowTable {
   const table = new Uint16Array(SLOT_COUNT);
   for (let slot = 0; slot < SLOT_COUNT; slot++) table[slot] = shardOfSlot(slot, shardCount);
   return {
@@ -71,14 +71,14 @@ export function newRowTable(shardCount: number, allowance?: Allowance): RowTable
     shardRows: new Uint32Array(shardCount),
     keyBytes: 0,
     valueBytes: 0,
-    rejects: newRejectTable(allowance),
+    rejects: newRejectTable(budget),
     lineCount: 0,
     spanningCount: 0,
-    allowance,
+    budget,
   };
 }
 
-/** Empties the table, keeping its room for the next chunk. */
+/** Empties the table and keeps its memory for the next chunk. */
 export function clearRowTable(rows: RowTable): void {
   rows.source = new Uint8Array(0);
   rows.count = 0;
@@ -93,7 +93,7 @@ export function clearRowTable(rows: RowTable): void {
 
 /**
  * Adds the row with key `source[keyStart, keyEnd)` and value `source[valueStart, valueEnd)`.
- * Returns '' or, where the row is not allowed, the reason; then nothing was added.
+ * Returns '' or, if the row is not allowed, the reason; then nothing was added.
  */
 export function addRow(
   rows: RowTable,
@@ -125,10 +125,10 @@ export function addRow(
 }
 
 function growRowTable(rows: RowTable): void {
-  const { allowance, keyEnd, keyStart, shard, valueEnd, valueStart } = rows;
+  const { budget, keyEnd, keyStart, shard, valueEnd, valueStart } = rows;
   const capacity = Math.ceil(shard.length * GROWTH);
-  if (allowance !== undefined) {
-    growTo(allowance, capacity * ROW_TABLE_BYTES, shard.length * ROW_TABLE_BYTES);
+  if (budget !== undefined) {
+    reserveGrowth(budget, capacity * ROW_TABLE_BYTES, shard.length * ROW_TABLE_BYTES);
   }
   rows.keyStart = grown(keyStart, capacity);
   rows.keyEnd = grown(keyEnd, capacity);
@@ -136,10 +136,10 @@ function growRowTable(rows: RowTable): void {
   rows.valueEnd = grown(valueEnd, capacity);
   rows.shard = new Uint16Array(capacity);
   rows.shard.set(shard);
-  outgrown(allowance, [keyStart, keyEnd, valueStart, valueEnd, shard]);
+  freeOutgrown(budget, [keyStart, keyEnd, valueStart, valueEnd, shard]);
 }
 
-/** Gives the table's memory back; it is of no more use. */
+/** Frees the table's memory. The table must not be used any more. */
 export function freeRowTable(rows: RowTable): void {
   const { keyEnd, keyStart, shard, valueEnd, valueStart } = rows;
   freeMemory([keyStart, keyEnd, valueStart, valueEnd, shard]);
@@ -153,8 +153,8 @@ function grown(from: Uint32Array, capacity: number): Uint32Array {
 }
 
 /**
- * Notes a bad row, `[start, end)` of the chunk without its line end. `faultAt` is the offset of what is
- * wrong with it, where that can be said; else the row's start.
+ * Records a bad row, `[start, end)` of the chunk without its line end. `faultAt` is the offset of
+ * the fault, if known; else the row's start.
  */
 export function rejectRow(
   rows: RowTable,

@@ -1,16 +1,16 @@
-// How a load keeps within --memory-max: what each piece of work takes, and how many may run at once.
-// Pure arithmetic; the figures in it were measured.
+// Keeps a load within --memory-max: what each piece of work takes, and how many may run at once. Pure
+// arithmetic on measured figures.
 //
 //     while unpacking   memory-max = process + windows of the decoders
 //     while parsing     memory-max = process + threads x (thread + share) + extra
 //     while building    memory-max = process + threads x thread + pieces in flight + spare + kept
 //
-//     share    what parsing one chunk takes by the file's first rows; a thread keeps it as scratch
+//     share    what parsing one chunk takes, judged by the first rows; a thread keeps it as scratch
 //     extra    for chunks that take more than their share: one long row, or rows that cost more than
-//              the first ones. A task stops at its allowance and is tried again with more of it
+//              the first ones. A task stops at its budget and is retried with more
 //     piece    a shard: scratch while it is built (records, a table of them), the segment until sent
 //
-// What does not fit even alone is refused, with what would be needed, before anything is sent.
+// What does not fit even alone is refused before anything is sent, with the memory that it would need.
 
 import assert from 'node:assert/strict';
 import { SteleError } from '../../base/errors.ts';
@@ -20,33 +20,33 @@ import { WINDOW_BYTES_MAX } from '../input/zstd-frame.ts';
 import { MEMORY_BYTES_MIN } from '../settings.ts';
 
 const MiB = 1024 * 1024;
-/** Of a segment, whatever its size: head, sections' ends, what sending takes. */
+/** Fixed overhead of a segment: header, padding of sections, send buffers. */
 const SEGMENT_EXTRA_BYTES = MiB / 4;
-/** Node.js with all modules of a load, and what the connections hold. */
+/** Node.js with all modules of a load, and the buffers of its connections. */
 const PROCESS_BYTES = 112 * MiB;
 /** An isolate with its young generation, and the runs that it has open. */
 const THREAD_BYTES = 20 * MiB;
-/** Of what is left beside the process: for a thread's share at most, and for all threads. */
+/** Limits, as parts of the memory without the process: one thread's share, and all threads together. */
 const SHARE_MAX = 0.25;
 const THREADS_SHARE = 0.6;
 const CHUNK_BYTES_FLOOR = 64 * 1024;
-/** The row, and the row in the run, whose memory is made somewhat larger. */
+/** A long row takes itself, and itself in the run, whose buffer is somewhat larger. */
 const LONG_ROW_FACTOR = 2.125;
-/** What is put together grows by half, and is copied to its new place. */
+/** An assembled value is also in a buffer that grows by half, and is copied when it does. */
 const LONG_OBJECT_FACTOR = LONG_ROW_FACTOR + 2.5;
-/** Of what is left for building: segments that wait to be used again, and scratch that is kept. */
+/** Parts of the memory for building: spare segments that wait for reuse, and scratch that is kept. */
 const SPARE_SHARE = 0.2;
 const SCRATCH_KEPT_SHARE = 0.1;
 /** More in flight would not be faster. */
 const SEGMENTS_IN_FLIGHT_BYTES = 256 * MiB;
-/** The builder's table with its room to spare, and its part of the index. */
+/** The builder's table with its spare capacity, and its part of the index. */
 const TABLE_BYTES_PER_RECORD = 33;
 const INDEX_FACTOR = 1.15;
 
-// Any one window fits.
+// Any single decoder window fits.
 assert(WINDOW_BYTES_MAX <= MEMORY_BYTES_MIN - PROCESS_BYTES);
 
-/** What was found of the first rows of an input; see head-cost.ts. */
+/** Measured on the first rows of an input (chunk-plan.ts). */
 export interface RowCost {
   /** Bytes of memory that parsing takes for each byte of a chunk. */
   readonly parseFactor: number;
@@ -56,20 +56,20 @@ export interface RowCost {
   readonly recordBytes: number;
 }
 
-/** `chunkBytes`, or less where its share would be too large. Does not depend on the threads. */
+/** `chunkBytes`, or less if its share would be too large. Independent of the number of threads. */
 export function chunkBytesWithin(chunkBytes: number, cost: RowCost, memoryMax: number): number {
   const shareMax = (memoryMax - PROCESS_BYTES) * SHARE_MAX - THREAD_BYTES;
-  // Whole powers of two: a little more or less memory does not cut an interrupted load anew.
+  // Powers of two: with slightly more or less memory, an interrupted load is still cut in the same places.
   const fitting = 2 ** Math.floor(Math.log2(shareMax / cost.parseFactor));
   return Math.min(chunkBytes, Math.max(CHUNK_BYTES_FLOOR, fitting));
 }
 
-/** What parsing a chunk of `byteCount` takes, by what the first rows took. */
+/** Memory that parsing a chunk of `byteCount` takes, judged by the first rows. */
 export function chunkCost(byteCount: number, cost: RowCost): number {
   return Math.ceil(byteCount * cost.parseFactor);
 }
 
-/** And one that is longer than chunks are: by one row, whose value may be put together of columns. */
+/** The same for a chunk that one long row made longer than chunks are. `isPutTogether`: values are assembled. */
 export function longChunkCost(
   byteCount: number,
   { chunkBytes, shareBytes }: { readonly chunkBytes: number; readonly shareBytes: number },
@@ -79,25 +79,25 @@ export function longChunkCost(
   return shareBytes + Math.ceil(Math.max(0, byteCount - chunkBytes) * factor);
 }
 
-/** As many threads as the memory has room for, at least one, each with a share of `shareBytes`. */
+/** The number of threads, at least one, that fit in memory with a share of `shareBytes` each. */
 export function threadsWithin(memoryMax: number, wanted: number, shareBytes: number): number {
   const room = (memoryMax - PROCESS_BYTES) * THREADS_SHARE;
   return Math.max(1, Math.min(wanted, Math.floor(room / (THREAD_BYTES + shareBytes))));
 }
 
-/** What chunks may take beyond their shares, all together. */
+/** Memory that all chunks together may take beyond their shares. */
 export function extraBytes(memoryMax: number, threads: number, shareBytes: number): number {
   return Math.max(0, memoryMax - PROCESS_BYTES - threads * (THREAD_BYTES + shareBytes));
 }
 
-/** MEMORY_LIMIT for `what`, which would need `missing` bytes more than there are; `other` is a way out. */
-export function tooDear(
+/** MEMORY_LIMIT for `what`, which needs `missing` bytes more than there are; `other` names another way out. */
+export function exceedsMemory(
   what: string,
   missing: number,
   memoryMax: number,
   other: string,
 ): SteleError {
-  // Of more memory the threads' shares take some more, too.
+  // With more memory the threads' shares grow, too.
   const least = leastOf(memoryMax + missing * 1.125);
   return new SteleError(
     'MEMORY_LIMIT',
@@ -105,24 +105,24 @@ export function tooDear(
   );
 }
 
-/** For the windows of all decoders at once. */
+/** Memory for the windows of all decoders together. */
 export function unpackBytes(memoryMax: number): number {
   return memoryMax - PROCESS_BYTES;
 }
 
-/** In whole MiB, as a flag takes it. */
+/** In whole MiB, in the form that a flag takes. */
 function leastOf(byteCount: number): string {
   return `${Math.ceil(byteCount / MiB)}MiB`;
 }
 
-/** Why one shard is larger than others; without its full stop. */
+/** Why one shard is larger than others: a sentence without its full stop. */
 export const SKEW_CAUSES =
   'keys with the same hash tag (the part of a key in {}) are in one shard, and a large value is in one';
-/** Rows for each shard, below which chance makes shards uneven. */
+/** With fewer rows per shard, shards are uneven by chance. */
 const SKEW_ROWS_MIN = 50;
 const SKEW_FACTOR = 4;
 
-/** The shard that holds several times as much as the average of all; undefined where none does. */
+/** The shard that holds several times the average, and its part of all bytes; undefined if none does. */
 export function skewedShard(
   shardBytes: Float64Array,
   shardRows: Float64Array,
@@ -135,14 +135,14 @@ export function skewedShard(
   return { shard: shardBytes.indexOf(most), share: most / total };
 }
 
-/** What a shard takes to be built. */
+/** Memory that building a shard takes. */
 export interface ShardCost {
   readonly scratchBytes: number;
   /** Kept until every owner has it. */
   readonly segmentBytes: number;
 }
 
-/** What building a shard of so many encoded bytes and records takes. */
+/** The cost of a shard with so many encoded bytes and records. */
 export function shardCost(recordBytes: number, records: number): ShardCost {
   return {
     scratchBytes: Math.ceil(recordBytes + records * TABLE_BYTES_PER_RECORD),
@@ -151,17 +151,17 @@ export function shardCost(recordBytes: number, records: number): ShardCost {
   };
 }
 
-/** For the shard stage, in bytes. */
-export interface ShardRoom {
+/** Limits of the shard stage, in bytes. */
+export interface ShardLimits {
   readonly inFlightBytes: number;
-  /** Of segments that are kept to be used again. */
+  /** Spare segments that are kept for reuse. */
   readonly spareBytes: number;
-  /** Of scratch that each thread keeps from one shard to the next. */
+  /** Scratch that each thread keeps from one shard to the next. */
   readonly scratchKeptBytes: number;
 }
 
-/** How much of what may be where while shards are built; `largest` is the dearest of them. */
-export function shardRoom(memoryMax: number, threads: number, largest: ShardCost): ShardRoom {
+/** Divides the memory while shards are built; `largest` is the most expensive of them. */
+export function shardLimits(memoryMax: number, threads: number, largest: ShardCost): ShardLimits {
   const available = buildBytes(memoryMax, threads);
   const part = (share: number): number => Math.floor(available * share);
   const useful = threads * largest.scratchBytes + SEGMENTS_IN_FLIGHT_BYTES;
@@ -178,7 +178,7 @@ function buildBytes(memoryMax: number, threads: number): number {
 
 /**
  * Throws LOAD_REJECTED for a shard that no segment can hold, MEMORY_LIMIT for one that `threads` cannot
- * build within `memoryMax`. `share` below 1 is for an estimate that must not refuse what would fit.
+ * build within `memoryMax`. `share` below 1 makes an estimate lenient, so that it refuses nothing that fits.
  * `isSkewed`: most other shards hold much less, so more shards would not help.
  */
 export function refuseTooLarge(
@@ -201,7 +201,7 @@ export function refuseTooLarge(
   }
   const { scratchBytes, segmentBytes } = shardCost(recordBytes, records);
   const needed = scratchBytes + segmentBytes;
-  // One that is alone may have the place of spare segments, too; its scratch is not kept.
+  // A shard that is built alone may take the place of spare segments; its scratch is not kept.
   const ofAll = 1 - SCRATCH_KEPT_SHARE;
   if (needed * share <= buildBytes(memoryMax, threads) * ofAll) return;
   const least = leastOf(needed / ofAll + PROCESS_BYTES + threads * THREAD_BYTES);

@@ -1,36 +1,36 @@
-// A segment to all its owners. An owner that fails is done without as long as enough others have the
-// segment; where they are too few, the next answers of the master are waited for: they name the new
-// owners, or the old one is back. What is on its way to a node that the master has not named as an owner
-// for a while ends: the node is down, and would be waited for as long as its connection stays open.
+// Delivers segments to all their owners. The owners that fail do not matter as long as enough others have
+// the segment; if too few do, delivery waits for the master's next answers, which name new owners or the
+// old one again. Pushes to a node that the master has not named for a while are ended: such a node is down,
+// and its open connection would be waited for.
 
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
 import type { NodeView } from '../../proto/gen/stele/v1/view.ts';
 import { NodePusher } from './push.ts';
-import type { OutgoingSegment, PushIdentity } from './put-segment.ts';
+import type { SegmentToPush, PushIdentity } from './push.ts';
 import type { Targets } from './targets.ts';
 import type { Throttle } from '../bytes/throttle.ts';
 
-/** A node that was given up is tried again after this, if the master still names it. */
+/** A failed node is tried again after this, if the master still names it. */
 const FAILED_NODE_REST_MS = 2_000;
 const ANSWER_WAIT_MS_MAX = 1_000;
-/** Longer than a node is left out because one heartbeat was late. */
+/** Longer than the master leaves a node out because one heartbeat was late. */
 const DEPARTED_MS_MIN = 2_500;
-/** A node that has acknowledged nothing for so long is worth naming. */
+/** A node that has acknowledged nothing for this long is reported as awaited. */
 const AWAITED_MS_MIN = 2_000;
 
 export interface DeliveryOptions {
   readonly targets: Targets;
   readonly identity: PushIdentity;
-  /** May change with the targets. */
+  /** Replicas that a shard needs; may change with the targets. */
   readonly minReplicas: () => number;
   readonly replicaWaitMs: number;
   /** For all nodes together. */
   readonly throttle: Throttle;
   readonly signal: AbortSignal;
   readonly log: Logger;
-  /** Called with its id when a node has a segment that it was to be sent. */
+  /** Called with the node's id when it has acknowledged a segment. */
   readonly onAcknowledged?: (nodeId: string) => void;
 }
 
@@ -38,9 +38,9 @@ export class Delivery {
   readonly #options: DeliveryOptions;
   /** By node id, incarnation and address: a restarted node gets a new one. */
   readonly #pushers = new Map<string, NodePusher>();
-  /** By the same: since when the master has not named it. */
+  /** By the same key: since when the master has not named the node. */
   readonly #departedAtMs = new Map<string, number>();
-  /** By node id: pushes on their way, and when one last ended well or the first began. */
+  /** By node id: pushes in flight, and when the last one succeeded or the first one began. */
   readonly #awaited = new Map<string, { pushes: number; sinceMs: number }>();
 
   constructor(options: DeliveryOptions) {
@@ -49,10 +49,11 @@ export class Delivery {
   }
 
   /**
-   * Resolves with the nodes that have acknowledged, at least `minReplicas`. Throws MEMORY_LIMIT as soon
-   * as too few have room, REPLICAS_MISSING once the wait is over, CANCELLED when the load is stopped.
+   * Delivers one segment. Resolves with the nodes that have acknowledged it, at least `minReplicas`. Throws
+   * MEMORY_LIMIT as soon as too few nodes have room, REPLICAS_MISSING after `replicaWaitMs`, CANCELLED when
+   * the load is stopped.
    */
-  async deliver(segment: OutgoingSegment): Promise<string[]> {
+  async deliver(segment: SegmentToPush): Promise<string[]> {
     const { minReplicas, replicaWaitMs, signal, targets } = this.#options;
     const acknowledged = new Set<string>();
     let lastError: SteleError | undefined;
@@ -70,7 +71,7 @@ export class Delivery {
     }
   }
 
-  /** Asks all owners whether they have the segment; resolves with those that have. Sends nothing. */
+  /** Resolves with the owners that have the segment already. Sends nothing. */
   async holders(info: SegmentInfo): Promise<string[]> {
     const acknowledged = new Set<string>();
     const owners = this.#options.targets.ownersOf(info.shard);
@@ -78,7 +79,7 @@ export class Delivery {
     return [...acknowledged];
   }
 
-  /** To be called after each answer of the master. */
+  /** Ends pushes to nodes that the master no longer names. To be called after each answer of the master. */
   endDeparted(): void {
     const named = new Set(this.#options.targets.owners.map(keyOf));
     const nowMs = performance.now();
@@ -98,7 +99,7 @@ export class Delivery {
     }
   }
 
-  /** The nodes that are sent something and have acknowledged nothing for a while, by id. */
+  /** Ids of the nodes that segments are sent to and that have acknowledged nothing for a while. */
   awaited(): string[] {
     const nowMs = performance.now();
     return [...this.#awaited]
@@ -108,7 +109,7 @@ export class Delivery {
   }
 
   async #pushToAll(
-    segment: OutgoingSegment,
+    segment: SegmentToPush,
     nodes: readonly NodeView[],
     acknowledged: Set<string>,
   ): Promise<SteleError | undefined> {
@@ -149,7 +150,7 @@ export class Delivery {
   }
 
   #missing(
-    segment: OutgoingSegment,
+    segment: SegmentToPush,
     acknowledged: ReadonlySet<string>,
     cause: SteleError | undefined,
   ): SteleError {
@@ -176,7 +177,7 @@ function keyOf({ address, id, incarnation }: NodeView): string {
   return `${id} ${incarnation} ${address?.host}:${address?.httpPort}`;
 }
 
-/** Of two failures the one that waiting does not mend. */
+/** Of two failures, the one that waiting cannot cure. */
 function worse(one: SteleError | undefined, other: SteleError): SteleError {
   return one?.code === 'MEMORY_LIMIT' ? one : other;
 }

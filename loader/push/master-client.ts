@@ -1,10 +1,10 @@
-// The loader's side of LoadService: unary calls with deadlines, and a sentence that helps where no
-// master answers.
+/* oxlint-disable typescript/unbound-method -- the channel binds each method to its client */
+// The loader's client of LoadService: unary calls with deadlines, and helpful errors if no master answers.
 
-import { sleep } from '../../base/clock.ts';
-import { SteleError } from '../../base/errors.ts';
+import { monotonicNowMs, sleep } from '../../base/clock.ts';
+import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
-import { openClient, callUnary } from '../../transport/grpc-channel.ts';
+import { MasterChannel } from '../../transport/master-channel.ts';
 import {
   explainMasterError,
   isConnectionLost,
@@ -22,11 +22,16 @@ import type {
 
 const BEGIN_DEADLINE_MS = 15_000;
 /**
- * A connection that was idle while the inputs were looked at may have been closed by what lies between, or by
- * the master because this process stood still. A load that begins twice takes its own place.
+ * A connection that was idle while the inputs were read may have been closed by a proxy, or by the master
+ * because this process was suspended. Retries are safe: a load that begins twice replaces itself.
  */
 const BEGIN_RETRIES = 3;
 const BEGIN_RETRY_MS = 300;
+/**
+ * Masters that cannot begin a load now are asked so long: they elect a leader, or the one that was just
+ * elected has not heard of its datanodes yet.
+ */
+const BEGIN_WAIT_MS = 12_000;
 const PROGRESS_DEADLINE_MS = 5_000;
 const ABORT_DEADLINE_MS = 2_000;
 /** The master asks every node about every segment before it answers. */
@@ -40,59 +45,51 @@ export interface LoadMaster {
     signal: AbortSignal,
   ): Promise<ReportProgressResponse>;
   commitLoad(request: CommitLoadRequest): Promise<CommitLoadResponse>;
-  /** `resumable`: the same load may be taken up again. */
+  /** `resumable`: the same load may be resumed. */
   abortLoad(loadId: string, reason: string, resumable: boolean): Promise<void>;
-  /** Whether the master was ever connected to: if not, nothing that was asked can have been carried out. */
+  /** Whether there ever was a connection; if not, no call can have been carried out. */
   wasReached(): boolean;
   close(): void;
 }
 
-/** Over gRPC; `address` is host:port. */
-export function grpcLoadMaster(address: string): LoadMaster {
-  const client = openClient(LoadServiceClient, address);
-  let reached = false;
-  // Without a deadline there is no timer; closing the client ends it.
-  client.waitForReady(Infinity, (error) => {
-    if (error === undefined) reached = true;
+/** A LoadMaster over gRPC; `masters` as for --master. */
+export function grpcLoadMaster(masters: string): LoadMaster {
+  const channel: MasterChannel<LoadServiceClient> = new MasterChannel(LoadServiceClient, masters, {
+    explain: (error, address) => explainMasterError(error, address, channel.wasReached),
   });
-  const explain = <Answer>(answer: Promise<Answer>): Promise<Answer> =>
-    answer.catch((thrown: unknown) => {
-      throw explainMasterError(thrown, address, reached);
-    });
+  channel.warm();
   return {
     beginLoad: async (request, signal) => {
-      const options = { deadlineMs: BEGIN_DEADLINE_MS, signal };
-      const begin = () => callUnary(client.beginLoad.bind(client), request, address, options);
-      for (let left = BEGIN_RETRIES; ; left--) {
+      const options = { deadlineMs: BEGIN_DEADLINE_MS, signal, isRepeatable: true };
+      const untilMs = monotonicNowMs() + BEGIN_WAIT_MS;
+      let losses = 0;
+      for (;;) {
         try {
-          return await begin();
+          return await channel.call((client) => client.beginLoad, request, options);
         } catch (thrown) {
-          const isRetried = left > 0 && reached && isConnectionLost(thrown) && !signal.aborted;
-          if (!isRetried) throw explainMasterError(thrown, address, reached);
+          if (!channel.wasReached || signal.aborted) throw thrown;
+          if (toSteleError(thrown).code !== 'UNAVAILABLE' || monotonicNowMs() >= untilMs)
+            throw thrown;
+          const isOnly = !masters.includes(',');
+          if (isOnly && isConnectionLost(thrown) && ++losses > BEGIN_RETRIES) throw thrown;
         }
         await sleep(BEGIN_RETRY_MS, signal);
       }
     },
-    reportProgress: (request, signal) =>
-      explain(
-        callUnary(client.reportProgress.bind(client), request, address, {
-          deadlineMs: PROGRESS_DEADLINE_MS,
-          signal,
-        }),
-      ),
-    commitLoad: (request) =>
-      explain(
-        callUnary(client.commitLoad.bind(client), request, address, {
-          deadlineMs: COMMIT_DEADLINE_MS,
-        }),
-      ),
-    abortLoad: async (loadId, reason, resumable) => {
-      const options = { deadlineMs: ABORT_DEADLINE_MS };
-      const request = { loadId, reason, resumable };
-      await explain(callUnary(client.abortLoad.bind(client), request, address, options));
+    reportProgress: (request, signal) => {
+      const options = { deadlineMs: PROGRESS_DEADLINE_MS, signal, isRepeatable: true };
+      return channel.call((client) => client.reportProgress, request, options);
     },
-    wasReached: () => reached,
-    close: () => client.close(),
+    commitLoad: (request) => {
+      const options = { deadlineMs: COMMIT_DEADLINE_MS, isRepeatable: false };
+      return channel.call((client) => client.commitLoad, request, options);
+    },
+    abortLoad: async (loadId, reason, resumable) => {
+      const options = { deadlineMs: ABORT_DEADLINE_MS, isRepeatable: false };
+      await channel.call((client) => client.abortLoad, { loadId, reason, resumable }, options);
+    },
+    wasReached: () => channel.wasReached,
+    close: () => channel.close(),
   };
 }
 
@@ -104,8 +101,8 @@ const UNANSWERED: ReadonlySet<ErrorCode> = new Set([
 ] as const);
 
 /**
- * Whether a failed call may have been carried out: it was sent, or may have been, and the master gave
- * no answer of its own, or does not know it itself.
+ * Whether a failed call may have been carried out: it may have been sent, and the master gave no answer of
+ * its own, or does not know the outcome itself.
  */
 export function isAnswerLost(thrown: unknown): boolean {
   if (!(thrown instanceof SteleError)) return false;

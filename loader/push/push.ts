@@ -1,58 +1,78 @@
-// Segments to one datanode, several at a time.
+// Pushes segments to one datanode, several at a time, over connections that are used again
+// (transport/segment-push.ts).
 //
-// A push is idempotent: after a break it is simply made again, and a node that has the segment says
-// so. Several breaks in a row without a single acknowledgement between them, or an error that
-// repeating cannot mend (no room, another process at that address), fail the node: all its pushes
-// reject, and it is for delivery.ts to do without it or to come back later.
+// A push is idempotent: after a broken connection it is repeated, and a node that already has the
+// segment acknowledges it without a transfer. Several failures in a row without an acknowledgement in
+// between, or an error that a retry cannot cure (no room, another process at that address), fail the
+// node: all its pushes reject, and delivery.ts does without it or tries it again later.
+//
+// The bytes are written from the segment's memory in slices, without a copy; the next slice is written
+// once the system has taken the one before, so a node that takes nothing is noticed.
 
 import { setMaxListeners } from 'node:events';
-import { toSteleError } from '../../base/errors.ts';
-import type { SteleError } from '../../base/errors.ts';
+import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { sleep } from '../../base/clock.ts';
+import type { SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
 import type { NodeView } from '../../proto/gen/stele/v1/view.ts';
-import { putSegment } from './put-segment.ts';
-import type { OutgoingSegment, PushIdentity } from './put-segment.ts';
-import { SegmentLinks } from './segment-link.ts';
-import type { Throttle } from '../bytes/throttle.ts';
+import type { SegmentAnnouncement } from '../../proto/segment-transfer.ts';
+import { PushConnections } from '../../transport/segment-push.ts';
+import type { PushConnection } from '../../transport/segment-push.ts';
+import { Throttle } from '../bytes/throttle.ts';
 
 const ATTEMPTS_MAX = 4;
 const RETRY_DELAY_MS = 250;
+const NO_LIMIT = new Throttle(0);
+
+/**
+ * A segment to push. `bytes` lies in a SharedArrayBuffer and must not change until the push has ended;
+ * undefined only asks whether the node has the segment.
+ */
+export interface SegmentToPush {
+  readonly info: SegmentInfo;
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** The load that a pushed segment belongs to. */
+export interface PushIdentity {
+  readonly keyspaceUid: string;
+  readonly loadId: string;
+}
 
 export class NodePusher {
   readonly node: NodeView;
   readonly #identity: PushIdentity;
   readonly #throttle: Throttle;
   readonly #log: Logger;
-  readonly #links: SegmentLinks;
+  readonly #links: PushConnections;
   readonly #stop = new AbortController();
   #failure: SteleError | undefined;
   #failedAtMs = 0;
   #attempts = 0;
-  /** Counts the breaks: pushes that break together are one. */
+  /** Counts the failures; pushes that fail together count as one. */
   #round = 0;
   #pause: Promise<void> = Promise.resolve();
 
   constructor(node: NodeView, identity: PushIdentity, throttle: Throttle, log: Logger) {
     this.node = node;
-    this.#links = new SegmentLinks(node);
+    this.#links = new PushConnections(node);
     this.#identity = identity;
     this.#throttle = throttle;
     this.#log = log;
-    // Each push in flight listens, and they are bounded by whoever builds the segments.
+    // Each push in flight adds a listener; shard-stage.ts bounds their number.
     setMaxListeners(0, this.#stop.signal);
   }
 
-  /** How long ago the node was given up; undefined while it works. */
+  /** Milliseconds since the node failed; undefined while it works. */
   get failedForMs(): number | undefined {
     return this.#failure === undefined ? undefined : performance.now() - this.#failedAtMs;
   }
 
   /**
-   * Resolves once the node has verified and synced the segment; to false where it has not and there are
-   * no bytes to send. Rejects if the node is given up.
+   * Resolves with true once the node has verified and synced the segment; with false if the node lacks it
+   * and there are no bytes to send. Rejects when the node fails.
    */
-  async push(segment: OutgoingSegment): Promise<boolean> {
+  async push(segment: SegmentToPush): Promise<boolean> {
     for (;;) {
       await this.#pause;
       if (this.#failure !== undefined) throw this.#failure;
@@ -69,7 +89,7 @@ export class NodePusher {
     }
   }
 
-  /** Ends what is on its way; it rejects. */
+  /** Fails the node: pushes in flight reject with `error`. */
   close(error: SteleError): void {
     this.#giveUp(error);
   }
@@ -95,6 +115,67 @@ export class NodePusher {
 }
 
 function isWorthRepeating(error: SteleError): boolean {
-  // Room does not come back within a second; the others are the table's.
+  // Disk space and memory do not become free within a second.
   return error.retryable && error.code !== 'DISK_FULL' && error.code !== 'MEMORY_LIMIT';
+}
+
+/**
+ * Pushes one segment once. Resolves with true when the node has verified and synced it or had it before,
+ * with false if the node wants bytes that `segment` does not have. Rejects with the node's own error,
+ * UNAVAILABLE for a broken connection, DEADLINE_EXCEEDED, or CANCELLED when `signal` aborts.
+ */
+export async function putSegment(
+  links: PushConnections,
+  node: NodeView,
+  identity: PushIdentity,
+  segment: SegmentToPush,
+  signal: AbortSignal,
+  throttle = NO_LIMIT,
+): Promise<boolean> {
+  const link = await links.acquire(signal);
+  const onAbort = (): void => link.close(new SteleError('CANCELLED', 'The load has ended.'));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    const announced = announcementOf(node, identity, segment);
+    if ((await link.ask(announced)) === 'stored') return true;
+    if (segment.bytes === undefined) {
+      // The node waits for bytes on this connection, so it cannot be used again.
+      link.close(new SteleError('UNAVAILABLE', 'The segment was only asked for.'));
+      return false;
+    }
+    await sendBytes(link, segment.bytes, throttle, signal);
+    await link.stored();
+    return true;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    links.release(link);
+  }
+}
+
+function announcementOf(
+  node: NodeView,
+  identity: PushIdentity,
+  { info }: SegmentToPush,
+): SegmentAnnouncement {
+  return {
+    ...identity,
+    segmentId: info.id,
+    byteLength: info.fileBytes,
+    expectNode: node.id,
+    expectIncarnation: node.incarnation,
+  };
+}
+
+async function sendBytes(
+  link: PushConnection,
+  bytes: Uint8Array,
+  throttle: Throttle,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let start = 0; start < bytes.length;) {
+    const end = Math.min(bytes.length, start + throttle.sliceBytes);
+    if (throttle.isOn) await throttle.wait(end - start, signal);
+    await link.send(bytes.subarray(start, end));
+    start = end;
+  }
 }

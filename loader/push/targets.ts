@@ -1,39 +1,39 @@
-// Where segments go at present: the owners of each shard, as the master last said. Whoever waits for
-// a change (a shard short of replicas) is woken by the next answer of the master.
+// Where segments go: the owners of each shard, as the master reported them last. A shard that is short
+// of replicas waits here for the next answer of the master.
 
+import { hostname, networkInterfaces } from 'node:os';
 import type { LoadTargets } from '../../proto/gen/stele/v1/load.ts';
 import type { NodeView } from '../../proto/gen/stele/v1/view.ts';
-import { isThisMachine } from './this-machine.ts';
 
 export class Targets {
   #nodes: readonly NodeView[] = [];
   #owners: readonly (readonly number[])[] = [];
-  #isReadHere = false;
+  #servesReadsLocally = false;
   #waiting: (() => void)[] = [];
 
   constructor(initial: LoadTargets | undefined) {
     this.update(initial);
   }
 
-  /** Takes the master's latest answer; wakes those who wait, even if nothing has changed. */
+  /** Stores the master's latest answer and wakes all waiters, even if nothing has changed. */
   update(targets: LoadTargets | undefined): void {
     if (targets !== undefined) {
       this.#nodes = targets.nodes;
       this.#owners = targets.owners.map((route) => route.nodes);
       const read = targets.readNodes.map((index) => targets.nodes[index]?.address?.host ?? '');
-      this.#isReadHere = read.some(isThisMachine);
+      this.#servesReadsLocally = read.some(isThisMachine);
     }
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const wake of waiting) wake();
   }
 
-  /** Whether a datanode on this very machine is being read. */
-  get isReadHere(): boolean {
-    return this.#isReadHere;
+  /** Whether clients read from a datanode on this machine. */
+  get servesReadsLocally(): boolean {
+    return this.#servesReadsLocally;
   }
 
-  /** Those of them that own a shard. */
+  /** The datanodes that own at least one shard. */
   get owners(): NodeView[] {
     const indexes = new Set(this.#owners.flat());
     return this.#nodes.filter((_, index) => indexes.has(index));
@@ -68,4 +68,11 @@ export class Targets {
       this.#waiting.push(done);
     });
   }
+}
+
+/** Whether `host`, a name or an address, is this machine. False for names that only a resolver knows. */
+function isThisMachine(host: string): boolean {
+  if (host === 'localhost' || host === hostname()) return true;
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return addresses.some(({ address }) => address === host);
 }

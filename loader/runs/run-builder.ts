@@ -1,24 +1,24 @@
-// Row table -> run: the second pass over the rows. Sizes per shard are known from the first, so each
-// record is copied once, straight to its place.
+// Row table -> run: the second pass over the rows. Sizes per shard are known from the first, so
+// each record is copied once, directly to its place.
 //
 // Hot loop: plain functions over numbers and bytes; `place` holds the next free offset per shard.
 
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
 import { copyWords, writeVarint } from '../../segment/record.ts';
-import type { Allowance } from '../bytes/allowance.ts';
-import { newArena, reserve } from '../bytes/arena.ts';
-import type { Arena } from '../bytes/arena.ts';
+import type { MemoryBudget } from '../bytes/memory-budget.ts';
+import { newGrowableBuffer, reserve } from '../bytes/growable-buffer.ts';
+import type { GrowableBuffer } from '../bytes/growable-buffer.ts';
 import { addRejects, clearRejects, encodeRejects, newRejectTable } from '../parse/reject-table.ts';
 import type { RejectTable } from '../parse/reject-table.ts';
 import type { RowTable } from '../parse/row-table.ts';
 import { encodeRunHeader } from './run-file.ts';
 import type { RunHeader } from './run-file.ts';
 
-/** The rows of several pieces of input, encoded, in memory until all are parsed. Scratch, used again. */
+/** The encoded rows of several pieces of input, kept until all are parsed. Reused scratch. */
 export interface GatheredRows {
-  readonly bytes: Arena;
-  /** For each piece and each shard that it has rows of: the shard, and the bytes of its section. */
+  readonly bytes: GrowableBuffer;
+  /** For each piece and each shard that it has rows of: the shard, and the size of its section. */
   readonly sections: number[];
   readonly shardBytes: Float64Array;
   readonly shardRows: Uint32Array;
@@ -26,20 +26,20 @@ export interface GatheredRows {
   rowCount: number;
   lineCount: number;
   spanningCount: number;
-  /** Of the pieces that are in, in the input. */
+  /** Input size of the pieces so far. */
   inputBytes: number;
 }
 
 export function newGatheredRows(
   shardCount: number,
-  allowance: Allowance | undefined,
+  budget: MemoryBudget | undefined,
 ): GatheredRows {
   return {
-    bytes: newArena(allowance),
+    bytes: newGrowableBuffer(budget),
     sections: [],
     shardBytes: new Float64Array(shardCount),
     shardRows: new Uint32Array(shardCount),
-    rejects: newRejectTable(allowance),
+    rejects: newRejectTable(budget),
     rowCount: 0,
     lineCount: 0,
     spanningCount: 0,
@@ -47,7 +47,7 @@ export function newGatheredRows(
   };
 }
 
-/** Empties it, keeping its memory. */
+/** Empties it and keeps its memory. */
 export function clearGathered(gathered: GatheredRows): void {
   gathered.bytes.length = 0;
   gathered.sections.length = 0;
@@ -57,12 +57,11 @@ export function clearGathered(gathered: GatheredRows): void {
   Object.assign(gathered, { rowCount: 0, lineCount: 0, spanningCount: 0, inputBytes: 0 });
 }
 
-/** Adds the rows of the next piece, which has `byteCount` bytes. */
+/** Adds the rows of the next piece, whose size is `byteCount`. */
 export function gatherRows(gathered: GatheredRows, rows: RowTable, byteCount: number): void {
   const { bytes, rejects, sections, shardBytes, shardRows } = gathered;
   const starts = sectionStarts(rows.shardBytes);
-  const total = starts[rows.shardCount] as number;
-  reserve(bytes, total);
+  const total = makeRoom(bytes, starts);
   scatter(rows, bytes.bytes.subarray(bytes.length, bytes.length + total), starts);
   bytes.length += total;
   for (let shard = 0; shard < rows.shardCount; shard++) {
@@ -81,34 +80,38 @@ export function gatherRows(gathered: GatheredRows, rows: RowTable, byteCount: nu
 
 export interface BuiltRun {
   readonly header: RunHeader;
-  /** The file's bytes; the second one is `output`'s and is overwritten by the next run. */
+  /** The file's bytes. The second part belongs to `output` and is overwritten by the next run. */
   readonly parts: readonly Uint8Array[];
-  /** The last of them, of its own memory. */
+  /** The last part, in memory of its own. */
   readonly rejects: Uint8Array;
 }
 
-/** Groups the rows of one chunk by shard. `output` is scratch that is used again. */
+/** Groups the rows of one chunk by shard. `output` is reused scratch. */
 export function buildRun(
   rows: RowTable,
-  output: Arena,
+  output: GrowableBuffer,
   binding: Buffer,
   chunkIndex: number,
   chunkCrc: number,
 ): BuiltRun {
-  const place = makeRoom(rows.shardBytes, output);
+  const place = sectionStarts(rows.shardBytes);
+  output.length = 0;
+  output.length = makeRoom(output, place);
   scatter(rows, output.bytes.subarray(0, output.length), place);
   return runOf({ ...rows, rowCount: rows.count }, output, { binding, chunkIndex, chunkCrc });
 }
 
-/** The same for the rows of several pieces: each shard's sections are put together. */
+/** Groups the rows of several pieces by shard and concatenates each shard's sections. */
 export function buildGatheredRun(
   gathered: GatheredRows,
-  output: Arena,
+  output: GrowableBuffer,
   binding: Buffer,
   chunkIndex: number,
   chunkCrc: number,
 ): BuiltRun {
-  const place = makeRoom(gathered.shardBytes, output);
+  const place = sectionStarts(gathered.shardBytes);
+  output.length = 0;
+  output.length = makeRoom(output, place);
   const { bytes, sections } = gathered;
   const source = viewOf(bytes.bytes);
   const target = viewOf(output.bytes);
@@ -125,14 +128,13 @@ export function buildGatheredRun(
   return runOf(gathered, output, { binding, chunkIndex, chunkCrc });
 }
 
-/** Makes `output` as long as all sections; returns where each begins. */
-function makeRoom(shardBytes: Float64Array, output: Arena): Float64Array {
-  const starts = sectionStarts(shardBytes);
-  const total = starts[shardBytes.length] as number;
-  output.length = 0;
-  reserve(output, total);
-  output.length = total;
-  return starts;
+/** Makes room in `buffer` for all sections; returns their size. Throws as `reserve`. */
+function makeRoom(buffer: GrowableBuffer, starts: Float64Array): number {
+  const total = starts[starts.length - 1] as number;
+  reserve(buffer, total);
+  // An array of doubles yields a double: as the length of the buffer it would turn all lengths into
+  // doubles, and code compiled for integers would be recompiled.
+  return total | 0;
 }
 
 interface RunContent {
@@ -146,7 +148,7 @@ interface RunContent {
 
 function runOf(
   { lineCount, rejects: table, rowCount, shardBytes, shardRows, spanningCount }: RunContent,
-  output: Arena,
+  output: GrowableBuffer,
   identity: Pick<RunHeader, 'binding' | 'chunkIndex' | 'chunkCrc'>,
 ): BuiltRun {
   const bytes = output.bytes.subarray(0, output.length);
@@ -179,10 +181,18 @@ function sectionStarts(shardBytes: Float64Array): Float64Array {
   return starts;
 }
 
-/** Below this, words copied in JavaScript beat the call into the engine's memmove. */
+/** Up to this size, copying words in JavaScript is faster than calling the engine's memmove. */
 const COPY_WORDS_BYTES_MAX = 256;
 
 function scatter(rows: RowTable, out: Uint8Array, place: Float64Array): void {
+  assert.equal(copyRows(rows, out, place), out.length);
+}
+
+/**
+ * A function for the loop alone: see `keepOnePerKey` of segment/record-table.ts. Returns the number
+ * of bytes written.
+ */
+function copyRows(rows: RowTable, out: Uint8Array, place: Float64Array): number {
   const { count, keyEnd, keyStart, shard: shards, source, valueEnd, valueStart } = rows;
   const from = viewOf(source);
   const to = viewOf(out);
@@ -205,7 +215,7 @@ function scatter(rows: RowTable, out: Uint8Array, place: Float64Array): void {
     place[shard] = at;
     written += at - begin;
   }
-  assert.equal(written, out.length);
+  return written;
 }
 
 function viewOf({ buffer, byteLength, byteOffset }: Uint8Array): DataView {

@@ -18,7 +18,7 @@
 //         rejects (reject-table.ts)
 //
 // Little-endian. Written under a temporary name and renamed: kill -9 leaves no half of one. It is not
-// synced: after a power cut a torn file shows by its checksums, and that chunk is parsed again.
+// synced: after a power cut its checksums reveal a torn file, and that chunk is parsed again.
 // Names hold the chunk's index alone; the binding inside tells runs of another load apart.
 
 import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
@@ -86,7 +86,9 @@ export function encodeRunHeader(header: RunHeader): Buffer {
   return bytes;
 }
 
-/** Throws CORRUPT for anything but a whole header of this format, load, chunk and shard count. */
+/**
+ * Throws CORRUPT for anything but a complete header of this format, load, chunk and shard count.
+ */
 function decodeRunHeader(
   bytes: Buffer,
   binding: Buffer,
@@ -131,7 +133,7 @@ function decodeRunHeader(
 
 /** Writes `parts` under a temporary name, then renames. Throws DISK_FULL or IO. */
 export function writeRunFile(path: string, parts: readonly Uint8Array[]): void {
-  // Two threads may make the same run at once (both found it damaged); each has its own name.
+  // Two threads may write the same run at once (both found it damaged), so each uses its own name.
   const temporary = `${path}.${threadId}.tmp`;
   try {
     const file = openSync(temporary, 'w', 0o644);
@@ -182,7 +184,7 @@ export function openRun(
   }
 }
 
-/** Where the section of `shard` begins; with `shard` = S, where the rejects begin. */
+/** Offset of the section of `shard`; for `shard` = S, of the rejects. */
 export function sectionOffset(header: RunHeader, shard: number): number {
   let offset = runHeaderBytes(header.sectionBytes.length);
   for (let before = 0; before < shard; before++) offset += header.sectionBytes[before] as number;

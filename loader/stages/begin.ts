@@ -1,70 +1,54 @@
-// The beginning of a load: what an earlier run left is recognised or discarded, and the master is
-// told. Afterwards it is clear which runs and acknowledgements may be used again.
+// Begins a load at the master, and decides what an earlier process left in the work folder may be used
+// again: its runs, and the acknowledgements of its segments.
 //
-//     checkpoint of these inputs?  no  -> a new load (an old one of this folder is given up)
+//     checkpoint of these inputs?  no  -> a new load (an old one of this folder is aborted)
 //       | yes
-//     with the same flags, and does    no -> a new load, with its own gate; the runs are used again,
+//     with the same flags, and does    no -> a new load, with its own gate; it reuses the runs,
 //     the master still know it?              not the acknowledgements: datanodes may have dropped the
 //       | yes                                segments
-//     as many shards as then?          no -> nothing is used again
+//     as many shards as then?          no -> nothing is reused
 //       | yes -> resumed
 
 import { rmSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
 import { SteleError, toSteleError } from '../../base/errors.ts';
-import type { Logger } from '../../base/log.ts';
-import { makeFolder } from '../../base/make-folder.ts';
+import { makeFolder } from '../../base/disk/make-folder.ts';
 import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
-import type { BeginLoadResponse } from '../../proto/gen/stele/v1/load.ts';
+import type { BeginLoadResponse, LoadOwner } from '../../proto/gen/stele/v1/load.ts';
+import { requireWritten } from '../../segment/header.ts';
+import { FORMAT_VERSION } from '../../segment/layout.ts';
 import { isWithoutOwnWords } from '../../transport/master-errors.ts';
-import { localBinding, runBinding } from '../work/binding.ts';
-import { CheckpointWriter, readCheckpoint } from '../work/checkpoint.ts';
+import { CheckpointWriter, localBinding, readCheckpoint, runBinding } from '../work/checkpoint.ts';
 import type { Checkpoint } from '../work/checkpoint.ts';
 import type { Notice } from '../input/find-inputs.ts';
-import { fingerprintOf, flagsKey, readContentCrc } from '../work/fingerprint.ts';
-import { dialectsOf, inputText } from '../parse/found-dialect.ts';
+import { versionFingerprint, flagsKey, readContentCrc } from '../work/fingerprint.ts';
+import { dialectsOf, inputText } from '../detect/found-dialect.ts';
 import { describeInputs } from '../input/inputs.ts';
 import { isAnswerLost } from '../push/master-client.ts';
 import type { LoadMaster } from '../push/master-client.ts';
-import { thisOwner } from '../push/owner.ts';
-import { dropWorkToken, workToken } from '../work/work-token.ts';
-import { countPortions } from '../parse/portions.ts';
-import type { PreparedInput } from '../input/inputs.ts';
-import type { LoadSettings } from '../settings.ts';
-import type { ProgressCounter } from './load-progress.ts';
+import { countPortions } from '../parse/chunks.ts';
+import type { LoadJob, PreparedJob } from './load-job.ts';
+import { dropWorkToken, workToken } from '../work/work-folder.ts';
 import type { WorkFolder } from '../work/work-folder.ts';
 
+const DISCARDED = 'what an earlier load left is discarded';
+const NOTHING_KEPT: LoadJob['kept'] = { chunks: new Map(), shards: new Map() };
+
+/** The master's answer and the begun job; no job if the current version came from this very input. */
 export interface Begun {
   readonly response: BeginLoadResponse;
-  /** 16 bytes, hex. */
-  readonly binding: string;
-  readonly kept: Pick<Checkpoint, 'chunks' | 'shards'>;
-  /** Undefined where there is nothing to do (already current). */
-  readonly checkpoint: CheckpointWriter | undefined;
+  readonly job: LoadJob | undefined;
 }
 
-const DISCARDED = 'what an earlier load left is discarded';
-const NOTHING_KEPT: Begun['kept'] = { chunks: new Map(), shards: new Map() };
-
-export interface BeginContext {
-  readonly settings: LoadSettings;
-  readonly prepared: PreparedInput;
-  readonly chunkBytes: number;
-  readonly folder: WorkFolder;
-  readonly master: LoadMaster;
-  readonly progress: ProgressCounter;
-  readonly log: Logger;
-  readonly notice: Notice;
-  readonly signal: AbortSignal;
-}
-
-/** Throws what the master says: LOAD_IN_PROGRESS, UNAVAILABLE ... */
-export async function beginLoad(context: BeginContext): Promise<Begun> {
-  const { chunkBytes, folder, master, notice, prepared, settings, signal } = context;
+/** Throws the master's error: LOAD_IN_PROGRESS, UNAVAILABLE ... */
+export async function beginLoad(job: PreparedJob, master: LoadMaster): Promise<Begun> {
+  const { folder, notice, plan, prepared, settings, stop } = job;
+  const { chunkBytes } = plan;
   const local = localBinding(settings.keyspace, settings.mode, prepared, chunkBytes);
   const flags = flagsKey(settings);
-  const earlier = await usableCheckpoint(context, local);
+  const earlier = await usableCheckpoint(job, master, local);
   const earlierId = earlier?.header.flags === flags ? earlier.header.loadId : '';
-  const inputFingerprint = settings.skipIfCurrent ? await fingerprint(context, flags) : '';
+  const inputFingerprint = settings.skipIfCurrent ? await fingerprint(job, flags) : '';
   const ask = (loadId: string): Promise<BeginLoadResponse> =>
     master.beginLoad(
       {
@@ -78,19 +62,19 @@ export async function beginLoad(context: BeginContext): Promise<Begun> {
         minReplicas: settings.minReplicas,
         owner: thisOwner(),
         workToken: workToken(folder.path),
+        segmentFormat: FORMAT_VERSION,
       },
-      signal,
+      stop.signal,
     );
   const response = await resumeOrBegin(ask, earlierId, notice).catch((thrown: unknown) => {
     if (!isAnswerLost(thrown) || !master.wasReached()) dropWorkToken(folder.path);
     if (isRefused(thrown)) rmSync(folder.spool, { recursive: true, force: true });
     throw thrown;
   });
-  const { loadId, shardCount } = response;
+  if (response.alreadyCurrent) return { response, job: undefined };
+  requireWritten(response.segmentFormat, 'The master');
+  const { keyspaceUid, loadId, shardCount } = response;
   const binding = runBinding(local, shardCount);
-  if (response.alreadyCurrent) {
-    return { response, binding, kept: NOTHING_KEPT, checkpoint: undefined };
-  }
   const kept = whatHolds(earlier, binding, loadId, notice);
   if (kept === NOTHING_KEPT) emptyRuns(folder);
   const chunksExpected = countPortions(prepared.inputs, chunkBytes);
@@ -100,28 +84,44 @@ export async function beginLoad(context: BeginContext): Promise<Begun> {
     { ...header, flags, chunksExpected },
     { chunks: kept.chunks.values(), shards: kept.shards.values() },
   );
-  return { response, binding, kept, checkpoint };
+  const begun = { loadId, keyspaceUid, shardCount, binding, checkpoint, kept };
+  return { response, job: { ...job, ...begun } };
 }
 
-/** The master will never take this load, so nothing that it has unpacked is of use: the keyspace cannot have that name. */
+/** The process that runs this load, as `stele loads` names it. */
+function thisOwner(): LoadOwner {
+  return { host: hostname(), pid: process.pid, user: userName() };
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A user id without a name, as in many containers.
+    return '';
+  }
+}
+
+/** Whether the master will never accept this load (a keyspace cannot have that name), so its spool is useless. */
 function isRefused(thrown: unknown): boolean {
   const error = toSteleError(thrown);
   return error.code === 'INVALID_ARGUMENT' && !isWithoutOwnWords(error);
 }
 
-/** The whole input is read for it: much less work than loading it. */
-async function fingerprint({ prepared, progress, signal }: BeginContext, flags: string) {
+/** Reads the whole input, which is much less work than loading it. */
+async function fingerprint({ prepared, progress, stop }: PreparedJob, flags: string) {
   progress.begin('compare', prepared.bytesTotal);
   const onRead = (byteCount: number): void => {
     progress.bytesDone += byteCount;
   };
-  const contentCrc = await readContentCrc(prepared.inputs, signal, onRead);
+  const contentCrc = await readContentCrc(prepared.inputs, stop.signal, onRead);
   progress.begin('parse', prepared.bytesTotal, prepared.headBytes);
-  return fingerprintOf(prepared.identity, contentCrc, flags);
+  return versionFingerprint(prepared.identity, contentCrc, flags);
 }
 
 async function usableCheckpoint(
-  { folder, log, master, notice, settings }: BeginContext,
+  { folder, log, notice, settings }: PreparedJob,
+  master: LoadMaster,
   local: string,
 ): Promise<Checkpoint | undefined> {
   const found = readCheckpoint(folder.path);
@@ -164,7 +164,7 @@ function whatHolds(
   binding: string,
   loadId: string,
   notice: Notice,
-): Begun['kept'] {
+): LoadJob['kept'] {
   if (earlier === undefined) return NOTHING_KEPT;
   if (earlier.header.binding !== binding) {
     notice(`${DISCARDED}: the cluster has another number of shards than that was made for`);

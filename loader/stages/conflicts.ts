@@ -1,17 +1,33 @@
-// The keys with two values that the shards find: how many, and the earliest of them.
+// Keys with two values: counted while the shards are built, then explained with both values, their file,
+// byte and line. A place is found by parsing its chunk once more, record by record; that is slow, and
+// happens once, before the load fails.
 
+import { SteleError } from '../../base/errors.ts';
+import { shorten } from '../../base/ids.ts';
+import { readRange } from '../bytes/file-window.ts';
+import type { Dialect } from '../input/dialect.ts';
+import { countNewlines } from '../input/text.ts';
+import { newRecordEnds } from '../parse/chunks.ts';
+import type { Chunk } from '../parse/chunks.ts';
+import { bytesSource } from '../parse/delimited/csv-records.ts';
+import { parseChunk } from '../parse/parse-chunk.ts';
+import { newParseContext } from '../parse/parse-context.ts';
+import type { RowTable } from '../parse/row-table.ts';
 import { CONFLICT_SAMPLES_MAX } from '../threads/build-task.ts';
 import type { BuildOutcome, ConflictSample } from '../threads/build-task.ts';
+import { inputOf } from './load-job.ts';
+import type { LoadJob, ParsedChunk } from './load-job.ts';
 
-/** When there are as many, the input is no better known by counting on. */
+/** Beyond this many conflicts, counting further says nothing more about the input. */
 const COUNTED_MAX = 100_000;
+const VALUE_CHARACTERS_MAX = 40;
 
-/** The conflicts of all shards; conflict-error.ts says where they are. */
+/** The conflicts that the shards report. */
 export class Conflicts {
   readonly #samples: ConflictSample[] = [];
   #count = 0;
 
-  /** Rows with another value than the first of their key. */
+  /** Rows whose value differs from the first of their key. */
   get count(): number {
     return this.#count;
   }
@@ -20,7 +36,10 @@ export class Conflicts {
     return this.#count >= COUNTED_MAX;
   }
 
-  /** The earliest, by chunk; some more than are told, for within a chunk only a look at it tells. */
+  /**
+   * The earliest conflicts, by chunk. Some more than are shown: which of them come first within a chunk
+   * is known only when their places are.
+   */
   get samples(): readonly ConflictSample[] {
     return this.#samples;
   }
@@ -33,4 +52,144 @@ export class Conflicts {
     const kept = this.#samples.filter(({ secondChunk }) => secondChunk <= last);
     this.#samples.splice(0, this.#samples.length, ...kept.slice(0, 2 * CONFLICT_SAMPLES_MAX));
   }
+}
+
+/** DUPLICATE_KEY, naming the earliest keys, both values and their places. */
+export function conflictError(
+  conflicts: Conflicts,
+  job: LoadJob,
+  chunks: readonly ParsedChunk[],
+): SteleError {
+  return new SteleError(
+    'DUPLICATE_KEY',
+    `${describeConflicts(conflicts, job, chunks)} Nothing was loaded; correct the input, or choose with --on-conflict first or last.`,
+  );
+}
+
+/** A sentence that describes the earliest conflicts and says how many there are in all. */
+export function describeConflicts(
+  conflicts: Conflicts,
+  job: LoadJob,
+  chunks: readonly ParsedChunk[],
+): string {
+  const told = conflicts.samples
+    .map((sample) => locate(job, chunks, sample))
+    .toSorted(byPlace)
+    .slice(0, CONFLICT_SAMPLES_MAX)
+    .map((one, index) => `${index === 0 ? 'The' : 'the'} ${describe(one)}`);
+  if (conflicts.count <= told.length) return `${told.join('; ')}.`;
+  const many = `${conflicts.isFull ? 'At least ' : ''}${conflicts.count}`;
+  return `${told.join('; ')}. ${many} rows have another value in all.`;
+}
+
+/** Earliest first, by the place of the second value. */
+function byPlace({ second: a }: LocatedConflict, { second: b }: LocatedConflict): number {
+  return a.chunk - b.chunk || a.file - b.file || a.offset - b.offset;
+}
+
+interface Place {
+  readonly chunk: number;
+  readonly file: number;
+  readonly path: string;
+  /** Offset of the record in its file; of the chunk, if the record cannot be found again. */
+  readonly offset: number;
+  /** 1-based. */
+  readonly line: number;
+  /** The beginning of the value. */
+  readonly value: Uint8Array;
+}
+
+interface LocatedConflict {
+  readonly key: Uint8Array;
+  readonly first: Place;
+  readonly second: Place;
+}
+
+/** `key 'a' has two values: 'x' in FILE at byte 4 (line 2), and 'y' in FILE at byte 14 (line 4)`. */
+function describe({ first, key, second }: LocatedConflict): string {
+  const name = shorten(Buffer.from(key).toString('utf8'));
+  return `key '${name}' has two values: ${describePlace(first)}, and ${describePlace(second)}`;
+}
+
+function describePlace({ line, offset, path, value }: Place): string {
+  const text = shorten(Buffer.from(value).toString('utf8'), VALUE_CHARACTERS_MAX);
+  return `'${text}' in ${shorten(path, 120)} at byte ${offset} (line ${line})`;
+}
+
+function locate(
+  job: LoadJob,
+  chunks: readonly ParsedChunk[],
+  sample: ConflictSample,
+): LocatedConflict {
+  const { firstChunk, firstValue, key, secondChunk, secondValue } = sample;
+  return {
+    key,
+    first: placeOf(job, chunks, firstChunk, key, firstValue),
+    second: placeOf(job, chunks, secondChunk, key, secondValue),
+  };
+}
+
+function placeOf(
+  job: LoadJob,
+  chunks: readonly ParsedChunk[],
+  index: number,
+  key: Uint8Array,
+  value: Uint8Array,
+): Place {
+  const parsed = chunks[index];
+  if (parsed === undefined) throw new SteleError('INTERNAL', `There is no chunk ${index}.`);
+  const { pieces } = parsed.portion;
+  for (const piece of pieces) {
+    const { dialect, readPath } = inputOf(job, piece);
+    const found = locateRow(readPath, piece, dialect, key, value);
+    if (found !== undefined) return { ...placeAt(job, chunks, index, piece, found), value };
+  }
+  return { ...placeAt(job, chunks, index, pieces[0], pieces[0].start), value };
+}
+
+function placeAt(
+  job: LoadJob,
+  chunks: readonly ParsedChunk[],
+  index: number,
+  { file, start }: Chunk,
+  offset: number,
+): Omit<Place, 'value'> {
+  const { dataStartLine, path, readPath } = inputOf(job, { file });
+  const before = chunks.filter((one, at) => at < index && one.portion.pieces[0].file === file);
+  const linesBefore = before.reduce((sum, one) => sum + one.lineCount, dataStartLine);
+  const line = linesBefore + countNewlines(readRange(readPath, start, offset)) + 1;
+  return { chunk: index, file, path, offset, line };
+}
+
+/** The byte offset of the row's record in its file; undefined if the chunk no longer has it. */
+function locateRow(
+  path: string,
+  chunk: Chunk,
+  dialect: Dialect,
+  key: Uint8Array,
+  valueStart: Uint8Array,
+): number | undefined {
+  const bytes = readRange(path, chunk.start, chunk.end);
+  const context = newParseContext(dialect, 1);
+  const source = bytesSource(bytes);
+  const records = newRecordEnds(source, dialect);
+  for (let start = 0; start < bytes.length;) {
+    const end = records.endBehind(start, start + 1, source.end);
+    parseChunk(context, bytes.subarray(start, end));
+    if (isRow(context.rows, key, valueStart)) return chunk.start + start;
+    start = end;
+  }
+  return undefined;
+}
+
+/** Whether the table's only row has this key and a value with this beginning. */
+function isRow(rows: RowTable, key: Uint8Array, valueStart: Uint8Array): boolean {
+  if (rows.count !== 1) return false;
+  const bytes = Buffer.from(rows.source.buffer, rows.source.byteOffset, rows.source.byteLength);
+  const valueAt = rows.valueStart[0] as number;
+  const valueEnd = Math.min(rows.valueEnd[0] as number, valueAt + valueStart.length);
+  return (
+    bytes.subarray(rows.keyStart[0], rows.keyEnd[0]).equals(key) &&
+    bytes.subarray(valueAt, valueEnd).equals(valueStart)
+  );
 }

@@ -1,13 +1,13 @@
-// What the gate would say of the version that a dry run has built: the master's own rule (proto/load-gate.ts), as
-// far as what it needs is known before the load. Pure.
+// Predicts the gate's verdict on the version that a dry run has built, by the master's own rule
+// (proto/load-gate.ts), as far as what the rule needs is known before the load. Pure.
 //
 //   replace            the version has the input's keys, and no others
 //   append             it has as many as the larger of both, or as both together: how many keys are new is
 //                      counted at the commit
 //   no master answers  the current version is not known
 //
-// So a version has `least` to `most` records. A limit refuses all of these counts, or takes all of them, or has
-// to be called unchecked.
+// So a version has `least` to `most` records. A limit refuses all of these counts, or accepts all of them, or
+// is reported as unchecked.
 
 import { shorten } from '../../base/ids.ts';
 import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
@@ -15,31 +15,31 @@ import type { LoadGate } from '../../proto/gen/stele/v1/load.ts';
 import { emptyGate, findRejection } from '../../proto/load-gate.ts';
 import type { GateCandidate, KeyFinding } from '../../proto/load-gate.ts';
 
-/** What is known of the cluster that is meant. */
+/** What is known about the target cluster. */
 export interface TargetCluster {
   readonly shardCount: number;
-  /** The version that is current; null where there is none, undefined where nobody could be asked. */
+  /** The current version; null if there is none, undefined if it is not known. */
   readonly current: GateCandidate['current'] | null;
-  /** Why nobody could be asked, in half a sentence. */
+  /** Why the current version is not known, as a clause. */
   readonly whyUnknown: string;
-  /** The values of keys in the current version. Absent where nobody can be asked; rejects with a SteleError. */
+  /** Looks keys up in the current version; absent if no master can be asked. Rejects with SteleError. */
   readonly lookUp?: (keys: readonly Buffer[]) => Promise<readonly (Buffer | null)[]>;
 }
 
 export interface ForecastInput {
   readonly gate: LoadGate;
   readonly mode: LoadMode;
-  /** Keys that the input has. */
+  /** Distinct keys of the input. */
   readonly records: number;
-  /** Of the required keys, those whose value in the version is known. */
+  /** The required keys whose value in the version is known. */
   readonly keys: readonly KeyFinding[];
   readonly target: Pick<TargetCluster, 'current' | 'whyUnknown'>;
 }
 
 export interface GateForecast {
-  /** Why the version would not go live, in half a sentence. */
+  /** Why the version would not go live, as a clause. */
   readonly rejection: string | undefined;
-  /** What could not be decided, a sentence each. */
+  /** What could not be decided, one sentence each. */
   readonly unchecked: readonly string[];
 }
 
@@ -52,7 +52,7 @@ interface Range {
 interface Limit {
   readonly flag: string;
   readonly gate: LoadGate;
-  /** The count among those of the range that it likes best. */
+  /** The count within the range that is most likely to pass. */
   readonly best: number;
 }
 
@@ -100,7 +100,7 @@ function limitsOf(gate: LoadGate, { least, most }: Range): Limit[] {
   if (minRows !== undefined) {
     limits.push({ flag: '--min-rows', gate: { ...open, minRows }, best: most });
   }
-  // What allows the loss of everything refuses nothing.
+  // A limit of 100% refuses nothing.
   if (maxShrink !== undefined && maxShrink < 1) {
     const flag = `--max-shrink ${Number((maxShrink * 100).toFixed(2))}%`;
     limits.push({ flag, gate: { ...open, maxShrink }, best: most });

@@ -1,61 +1,75 @@
-// Stage 1: all chunks through the workers, each checkpointed once its run is complete.
+// Stage 1: parses all chunks in the worker threads; each is checkpointed when its run is complete.
 
 import { SteleError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
-import { MemoryShort } from '../bytes/allowance.ts';
-import { Budget, forEachBounded } from '../bytes/bounded.ts';
+import { BudgetExceeded } from '../bytes/memory-budget.ts';
+import { Semaphore, forEachBounded } from '../bytes/bounded.ts';
 import { nameOf } from '../input/inputs.ts';
-import type { InputFile } from '../input/inputs.ts';
 import { VALUE_IS_JSON } from '../input/dialect.ts';
 import { DiskReserve, workFolderFull } from '../bytes/disk-reserve.ts';
-import type { LoadState, ParseStageResult, ParsedChunk } from './load-state.ts';
+import { checkStopped, inputOf } from './load-job.ts';
+import type { LoadJob, ParsedChunk } from './load-job.ts';
 import {
   SKEW_CAUSES,
   extraBytes,
   longChunkCost,
   skewedShard,
-  tooDear,
+  exceedsMemory,
 } from '../plan/memory-plan.ts';
 import type { ParseOutcome, ParseTask } from '../threads/parse-task.ts';
-import { cutIntoPortions } from '../parse/portions.ts';
-import type { Portion } from '../parse/portions.ts';
+import { cutIntoPortions } from '../parse/chunks.ts';
+import type { Portion } from '../parse/chunks.ts';
 import { tooManyRejects } from './rejects.ts';
 
-/** One running and one waiting for each thread, so that none waits for the main thread. */
+export interface ParseStageResult {
+  /** In the input's order. */
+  readonly chunks: readonly ParsedChunk[];
+  readonly rowCount: number;
+  readonly rejectedCount: number;
+  /** Rows that took several lines. */
+  readonly spanningCount: number;
+  readonly chunksResumed: number;
+  /** Encoded bytes and rows of each shard over all runs. */
+  readonly shardBytes: Float64Array;
+  readonly shardRows: Float64Array;
+}
+
+/** One task running and one queued per thread, so that no thread waits for the main thread. */
 const TASKS_PER_THREAD = 2;
-/** A chunk that did not fit is tried again with at least so much more. */
+/** A chunk that did not fit is retried with at least this much more memory. */
 const MORE_FACTOR = 1.25;
 
 /**
- * Throws CANCELLED, INPUT_CHANGED, MEMORY_LIMIT, what a worker reports, and TOO_MANY_REJECTS as soon as
- * that is certain, except where all bad rows are to be listed.
+ * Throws CANCELLED, INPUT_CHANGED, MEMORY_LIMIT, the errors of the workers, and TOO_MANY_REJECTS as soon
+ * as that is certain, unless all bad rows are to be listed (--rejects).
  */
-export async function runParseStage(state: LoadState): Promise<ParseStageResult> {
-  const { chunkBytes, pool, prepared, shardCount, stop } = state;
-  const room = roomOf(state);
+export async function runParseStage(job: LoadJob): Promise<ParseStageResult> {
+  const { plan, pool, prepared, shardCount, stop } = job;
+  const limits = parseLimits(job);
   const done: ParsedChunk[] = [];
   const totals = { rows: 0, rejected: 0, spanning: 0, resumed: 0 };
   const shardBytes = new Float64Array(shardCount);
   const shardRows = new Float64Array(shardCount);
-  const cut = cutIntoPortions(prepared.inputs, chunkBytes);
+  const cut = cutIntoPortions(prepared.inputs, plan.chunkBytes);
   const isComplete = await forEachBounded(
     cut,
     pool.threads * TASKS_PER_THREAD,
     stop,
     async (portion) => {
-      const { sectionBytes, sectionRows, ...parsed } = await parseOne(state, portion, room);
+      const { sectionBytes, sectionRows, ...parsed } = await parseOne(job, portion, limits);
       done[portion.index] = parsed;
       addTo(shardBytes, sectionBytes);
       addTo(shardRows, sectionRows);
+      count(job, parsed);
       totals.rows += parsed.rowCount;
       totals.rejected += parsed.rejectedCount;
       totals.spanning += parsed.spanningCount;
       if (parsed.isResumed) totals.resumed++;
-      stopEarly(state, totals.rejected, done);
+      stopEarly(job, totals.rejected, done);
     },
   );
   if (!isComplete) throw new SteleError('CANCELLED', 'The load was stopped.');
-  noticeSkew(state, shardBytes, shardRows);
+  noticeSkew(job, shardBytes, shardRows);
   return {
     chunks: done,
     rowCount: totals.rows,
@@ -67,11 +81,13 @@ export async function runParseStage(state: LoadState): Promise<ParseStageResult>
   };
 }
 
-function noticeSkew(
-  { notice }: LoadState,
-  shardBytes: Float64Array,
-  shardRows: Float64Array,
-): void {
+function count({ progress }: LoadJob, { portion, rejectedCount, rowCount }: ParsedChunk): void {
+  progress.rows += rowCount + rejectedCount;
+  progress.rejected += rejectedCount;
+  progress.bytesDone += portion.byteCount;
+}
+
+function noticeSkew({ notice }: LoadJob, shardBytes: Float64Array, shardRows: Float64Array): void {
   const skewed = skewedShard(shardBytes, shardRows);
   if (skewed === undefined) return;
   const percent = Math.round(skewed.share * 100);
@@ -86,127 +102,121 @@ function addTo(sums: Float64Array, addends: Uint32Array): void {
   }
 }
 
-/** What chunks take beyond their shares of memory, and what their runs take on disk. */
-interface Room {
+/** Bounds on the memory that chunks take beyond their shares, and on the disk that their runs take. */
+interface ParseLimits {
   readonly extraBytes: number;
-  readonly budget: Budget;
+  readonly budget: Semaphore;
   readonly disk: DiskReserve;
 }
 
-function roomOf({ folder, pool, settings, shareBytes }: LoadState): Room {
-  const bytes = extraBytes(settings.memoryMax, pool.threads, shareBytes);
-  return { extraBytes: bytes, budget: new Budget(bytes), disk: new DiskReserve(folder.path) };
+function parseLimits({ folder, plan, pool, settings }: LoadJob): ParseLimits {
+  const bytes = extraBytes(settings.memoryMax, pool.threads, plan.shareBytes);
+  return { extraBytes: bytes, budget: new Semaphore(bytes), disk: new DiskReserve(folder.path) };
 }
 
-/** Makes the run of a portion anew, whose file was found damaged. Throws INPUT_CHANGED. */
-export async function parseAgain(state: LoadState, portion: Portion | undefined): Promise<void> {
+/** Parses a portion again because its run was found damaged. Throws INPUT_CHANGED. */
+export async function parseAgain(job: LoadJob, portion: Portion | undefined): Promise<void> {
   if (portion === undefined) throw new SteleError('INTERNAL', 'There is no input of that run.');
-  const chunks = new Map(state.kept.chunks);
-  chunks.delete(portion.index);
-  const { progress } = state;
-  const { bytesDone, rejected, rows } = progress;
-  await parseOne({ ...state, kept: { ...state.kept, chunks } }, portion, roomOf(state));
-  Object.assign(progress, { bytesDone, rejected, rows });
+  await parseOne(job, portion, parseLimits(job), false);
 }
 
-/** Parses one portion and writes it into the checkpoint. */
+/** Parses one portion and checkpoints it. With `mayResume`, an intact run of an earlier process is used. */
 async function parseOne(
-  state: LoadState,
+  job: LoadJob,
   portion: Portion,
-  room: Room,
+  limits: ParseLimits,
+  mayResume = true,
 ): Promise<ParseOutcome & { readonly portion: Portion }> {
-  const { checkpoint, folder, progress } = state;
-  let outcome: ParseOutcome;
+  const { checkpoint, folder } = job;
+  const task = taskFor(job, portion);
   try {
-    outcome = await parseWithin(state, portion, room);
+    const outcome = await parseWithin(
+      job,
+      mayResume ? task : { ...task, mayResume },
+      portion,
+      limits,
+    );
     if (!outcome.isResumed) checkpoint.chunkDone({ index: portion.index, ...rangeOf(portion) });
+    return { ...outcome, portion };
   } catch (thrown) {
-    throw workFolderFull(thrown, folder.path, runBytesLeft(state));
+    throw workFolderFull(thrown, folder.path, runBytesLeft(job));
   }
-  progress.rows += outcome.rowCount + outcome.rejectedCount;
-  progress.rejected += outcome.rejectedCount;
-  progress.bytesDone += portion.byteCount;
-  return { ...outcome, portion };
 }
 
-/** Where it begins in its first file and ends in its last; the binding tells inputs apart. */
+/** The portion's start in its first file and its end in the last one; the binding tells files apart. */
 function rangeOf({ pieces }: Portion): { start: number; end: number } {
   return { start: pieces[0].start, end: pieces.at(-1)?.end ?? 0 };
 }
 
-/** Of the runs that are still to be written, by what the first rows became. */
-function runBytesLeft({ prepared, progress, rowCost }: LoadState): number {
-  return Math.ceil((prepared.bytesTotal - progress.bytesDone) * rowCost.recordFactor);
+/** Estimated bytes of the runs that are still to be written. */
+function runBytesLeft({ plan, prepared, progress }: LoadJob): number {
+  return Math.ceil((prepared.bytesTotal - progress.bytesDone) * plan.rowCost.recordFactor);
 }
 
-/** In the memory that a thread has, and with some of the extra where that does not do. */
+/** Parses in a thread's share of memory, or with some of the extra memory if the share is too small. */
 async function parseWithin(
-  state: LoadState,
+  job: LoadJob,
+  task: ParseTask,
   portion: Portion,
-  { budget, disk, extraBytes: bytes }: Room,
+  { budget, disk, extraBytes: bytes }: ParseLimits,
 ): Promise<ParseOutcome> {
-  const { pool, rowCost, shareBytes, stop } = state;
+  const { plan, pool } = job;
+  const { rowCost, shareBytes } = plan;
   const { byteCount } = portion;
-  const task = taskFor(state, portion);
   if (!task.mayResume) await disk.take(Math.ceil(byteCount * rowCost.recordFactor));
   const isPutTogether = task.dialect.valueColumn === VALUE_IS_JSON;
-  let neededBytes = longChunkCost(byteCount, state, isPutTogether);
+  let neededBytes = longChunkCost(byteCount, plan, isPutTogether);
   for (;;) {
     const taken = neededBytes - shareBytes;
-    if (taken > bytes) throw portionTooDear(state, portion, taken - bytes);
-    if (taken > 0) await budget.take(taken);
+    if (taken > bytes) throw portionExceedsMemory(job, portion, taken - bytes);
+    if (taken > 0) await budget.acquire(taken);
     try {
-      if (stop.signal.aborted) throw new SteleError('CANCELLED', 'The load was stopped.');
+      checkStopped(job);
       return await pool.parse({ ...task, bytesMax: neededBytes, bytesKept: shareBytes });
     } catch (thrown) {
-      if (!(thrown instanceof MemoryShort)) throw thrown;
-      // Of a long row there is no telling from the rows before it.
-      const told = isLong(state, portion) ? thrown.nextBytes : thrown.neededBytes;
+      if (!(thrown instanceof BudgetExceeded)) throw thrown;
+      // The rows before a long row say nothing about it.
+      const told = isLong(job, portion) ? thrown.nextBytes : thrown.neededBytes;
       neededBytes = Math.ceil(Math.max(told, neededBytes * MORE_FACTOR));
     } finally {
-      if (taken > 0) budget.giveBack(taken);
+      if (taken > 0) budget.release(taken);
     }
   }
 }
 
-function portionTooDear(state: LoadState, portion: Portion, missing: number): SteleError {
-  const { prepared, settings } = state;
+function portionExceedsMemory(job: LoadJob, portion: Portion, missing: number): SteleError {
+  const { prepared, settings } = job;
   const { byteCount, pieces } = portion;
   const [{ file, start }] = pieces;
   const name = nameOf({ path: prepared.inputs[file]?.path ?? '' });
-  const what = isLong(state, portion) ? 'A row of about' : 'A chunk of';
+  const what = isLong(job, portion) ? 'A row of about' : 'A chunk of';
   const where = pieces.length === 1 ? `${name} at byte ${start}` : `${name} and the files after it`;
-  return tooDear(
+  return exceedsMemory(
     `${what} ${formatBytes(byteCount)}, ${where},`,
     missing,
     settings.memoryMax,
-    isLong(state, portion) ? '' : ', or a smaller --chunk-size',
+    isLong(job, portion) ? '' : ', or a smaller --chunk-size',
   );
 }
 
-/** A chunk ends with the row that reaches its nominal end: it is mostly that row. */
-function isLong({ chunkBytes }: LoadState, { byteCount }: Portion): boolean {
-  return byteCount > chunkBytes * 2;
+/** A chunk ends with the row that crosses its nominal end; one twice as long is mostly that row. */
+function isLong({ plan }: LoadJob, { byteCount }: Portion): boolean {
+  return byteCount > plan.chunkBytes * 2;
 }
 
-function taskFor(state: LoadState, portion: Portion): ParseTask {
-  const { binding, folder, kept, prepared, shardCount } = state;
+function taskFor(job: LoadJob, portion: Portion): ParseTask {
+  const { binding, folder, kept, shardCount } = job;
   const { index, pieces } = portion;
-  const inputOf = (file: number): InputFile => {
-    const input = prepared.inputs[file];
-    if (input === undefined) throw new SteleError('INTERNAL', `There is no input ${file}.`);
-    return input;
-  };
   const before = kept.chunks.get(index);
   const { end, start } = rangeOf(portion);
   return {
     index,
     pieces: pieces.map((piece) => ({
-      readPath: inputOf(piece.file).readPath,
+      readPath: inputOf(job, piece).readPath,
       start: piece.start,
       end: piece.end,
     })),
-    dialect: inputOf(pieces[0].file).dialect,
+    dialect: inputOf(job, pieces[0]).dialect,
     shardCount,
     runFolder: folder.runs,
     binding,
@@ -214,8 +224,8 @@ function taskFor(state: LoadState, portion: Portion): ParseTask {
   };
 }
 
-/** Without a file to list them all in, there is no point in finding more bad rows than are allowed. */
-function stopEarly(state: LoadState, rejected: number, done: readonly ParsedChunk[]): void {
-  const { maxRejects, rejects } = state.settings;
-  if (rejects === undefined && rejected > maxRejects) throw tooManyRejects(state, done, rejected);
+/** Stops at the first bad row too many, unless all of them are to be listed in a file. */
+function stopEarly(job: LoadJob, rejected: number, done: readonly ParsedChunk[]): void {
+  const { maxRejects, rejects } = job.settings;
+  if (rejects === undefined && rejected > maxRejects) throw tooManyRejects(job, done, rejected);
 }

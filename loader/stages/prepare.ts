@@ -1,63 +1,50 @@
-// Everything that is settled before the first row is parsed: format, spooled files, dialect, and what
-// the input is known by without its content being read.
+// Prepares the inputs before the first row is parsed: spools what cannot be read at any offset, detects
+// formats and dialects, and computes an identity of the input without reading its content.
 
-import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { Readable } from 'node:stream';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
-import type { Logger } from '../../base/log.ts';
-import { Budget, forEachBounded, turnKeeper } from '../bytes/bounded.ts';
-import { compressionOfBytes, refuseForeign } from '../input/compression.ts';
-import type { Dialect } from '../input/dialect.ts';
+import { Semaphore, forEachBounded, tickLimiter } from '../bytes/bounded.ts';
+import { compressionOfBytes, formatFor, isTextFile, refuseForeign } from '../input/formats.ts';
 import type { Notice } from '../input/find-inputs.ts';
-import { formatFor, isTextFile } from '../input/formats.ts';
 import type { LoadFormat } from '../input/formats.ts';
-import { RowsBelow, dialectFlags, readOpening } from '../parse/opening.ts';
-import type { DialectFlags, Opening, OpeningHints } from '../parse/opening.ts';
-import { readHead } from '../parse/read-head.ts';
-import type { HeadRules } from '../parse/read-head.ts';
-import { settleDialects } from '../parse/settle-dialects.ts';
-import type { Head } from '../parse/settle-dialects.ts';
+import { dialectFlags, readHead, readOpening, RowsBelow } from '../detect/opening.ts';
+import type { DialectFlags, HeadRules, Opening, OpeningHints } from '../detect/opening.ts';
+import { settleDialects } from '../detect/settle-dialects.ts';
+import type { Head } from '../detect/settle-dialects.ts';
 import { nameOf } from '../input/inputs.ts';
 import type { FoundInput, InputFile, PreparedInput } from '../input/inputs.ts';
-import type { ProgressCounter } from './load-progress.ts';
+import type { OpenJob } from './load-job.ts';
 import { unpackBytes } from '../plan/memory-plan.ts';
 import type { LoadSettings } from '../settings.ts';
+import { hashOf } from '../work/fingerprint.ts';
 import { needsSpool, spoolInput } from '../input/spool.ts';
 import type { Spooled } from '../input/spool.ts';
 
-export interface PrepareContext {
-  readonly spoolFolder: string;
-  readonly stdin: Readable;
-  readonly progress: ProgressCounter;
-  readonly log: Logger;
-  readonly notice: Notice;
-  readonly stop: AbortController;
-  /** Of what is spooled, where the beginning is enough; default: all. */
-  readonly spoolBytesMax?: number;
-}
-
-/** Unpacking is one thread's work a file; more at once would only wait for the disk. */
+/** Each file is unpacked by one thread; more at once would only wait for the disk. */
 const SPOOLED_AT_ONCE = 4;
 const MEMBERS_TOLD_MAX = 8;
 
-/** Reads the head of every input, and all of those that must be spooled. */
+/**
+ * Reads the head of every input in `found`, and spools those that need it, each up to `spoolBytesMax`
+ * bytes. Throws for an input that no load can take.
+ */
 export async function prepareInputs(
+  job: OpenJob,
   found: readonly FoundInput[],
-  settings: LoadSettings,
-  context: PrepareContext,
+  spoolBytesMax = Infinity,
 ): Promise<PreparedInput> {
-  // Before anything is unpacked, which may take long.
+  const { log, notice, settings } = job;
+  // Wrong flags are refused before anything is unpacked, which may take long.
   const flags = dialectFlags(settings);
   const formats = found.map((input) => formatFor(input.path, settings.format));
-  const spooled = await spoolAll(found, settings.memoryMax, context);
-  const turnEnd = turnKeeper();
+  const spooled = await spoolAll(job, found, spoolBytesMax);
+  const tickEnd = tickLimiter();
   const read: ToRead[] = [];
   for (const [at, input] of found.entries()) {
-    read.push(...toRead(input, formats[at] as LoadFormat, spooled[at] as Spooled, context.notice));
-    await turnEnd();
+    read.push(...toRead(input, formats[at] as LoadFormat, spooled[at] as Spooled, notice));
+    await tickEnd();
   }
   if (read.length === 0) throw new SteleError('INPUT_INVALID', 'The input is empty.');
   const below = new RowsBelow();
@@ -69,20 +56,20 @@ export async function prepareInputs(
     return { ...input, ...head, sizeBytes, readPath: spool.path, text, droppedMembers };
   });
   const dialects = [...new Set(inputs.map(({ dialect }) => dialect))];
-  context.log.info({ dialects, files: inputs.length }, 'dialect settled');
-  tellOddities(openings, context.notice);
+  log.info({ dialects, files: inputs.length }, 'dialect settled');
+  warnOfOddities(openings, notice);
   return {
     inputs,
-    identity: hashOf(
+    identity: hashOf([
       found.map((input, at) => identityOf(input, spooled[at]?.identity ?? '')),
       dialects,
-    ),
+    ]),
     bytesTotal: inputs.reduce((sum, input) => sum + input.sizeBytes, 0),
     headBytes: inputs.reduce((sum, input) => sum + input.dataStart, 0),
   };
 }
 
-/** An input that has something in it. */
+/** An input that is not empty. */
 interface ToRead {
   readonly input: FoundInput;
   readonly format: LoadFormat;
@@ -103,7 +90,7 @@ async function openAll(
   flags: DialectFlags,
   below: RowsBelow,
 ): Promise<Opening[]> {
-  const turnEnd = turnKeeper();
+  const tickEnd = tickLimiter();
   const openings: Opening[] = [];
   let delimiter: number | undefined;
   for (const { format, input, spool } of read) {
@@ -120,7 +107,7 @@ async function openAll(
     });
     delimiter ??= opening.table?.delimiter;
     openings.push(opening);
-    await turnEnd();
+    await tickEnd();
   }
   return openings;
 }
@@ -129,8 +116,8 @@ function headRules({ delimiter, rules }: DialectFlags): HeadRules {
   return delimiter === undefined ? rules : { ...rules, delimiter };
 }
 
-/** What is right, and may still not be what was meant. */
-function tellOddities(openings: readonly Opening[], notice: Notice): void {
+/** Notices for what is valid but may not be what was meant. */
+function warnOfOddities(openings: readonly Opening[], notice: Notice): void {
   const dropped = new Set(openings.flatMap(({ droppedMembers }) => droppedMembers));
   if (dropped.size > 0) {
     const names = [...dropped].slice(0, MEMBERS_TOLD_MAX).map((name) => shorten(name, 40));
@@ -146,7 +133,7 @@ function tellOddities(openings: readonly Opening[], notice: Notice): void {
   );
 }
 
-/** Where there are several inputs, an error says which one it is about. */
+/** Reads an opening; if there are several inputs, its errors name the input. */
 function openingOf(
   input: FoundInput,
   head: Buffer,
@@ -164,17 +151,22 @@ function openingOf(
 }
 
 async function spoolAll(
+  { folder, hooks, progress, settings, stop }: OpenJob,
   found: readonly FoundInput[],
-  memoryMax: number,
-  { progress, spoolBytesMax = Infinity, spoolFolder, stdin, stop }: PrepareContext,
+  spoolBytesMax: number,
 ): Promise<Spooled[]> {
   const spooled: Spooled[] = [];
   const onRead = (byteCount: number): void => {
     progress.bytesDone += byteCount;
   };
-  const { signal } = stop;
-  const room = new Budget(unpackBytes(memoryMax));
-  const context = { folder: spoolFolder, stdin, signal, spoolBytesMax, onRead, room };
+  const context = {
+    folder: folder.spool,
+    stdin: hooks.stdin ?? process.stdin,
+    signal: stop.signal,
+    spoolBytesMax,
+    onRead,
+    windowMemory: new Semaphore(unpackBytes(settings.memoryMax)),
+  };
   const packed = found.filter(needsSpool);
   if (packed.length > 0) progress.begin('unpack', sizesOf(packed));
   const isComplete = await forEachBounded(
@@ -189,13 +181,13 @@ async function spoolAll(
   return spooled;
 }
 
-/** 0, which stands for not known, where a stream is among them. */
+/** Bytes of all inputs; 0 (not known) if a stream is among them. */
 function sizesOf(inputs: readonly FoundInput[]): number {
   if (inputs.some((input) => input.isStream)) return 0;
   return inputs.reduce((sum, input) => sum + input.sizeBytes, 0);
 }
 
-/** What comes out of the unpacking must be text. */
+/** Throws UNSUPPORTED if the unpacked bytes are packed again, or of a format that is not text. */
 function refusePacked(input: FoundInput, head: Buffer): void {
   refuseForeign(head, `${nameOf(input)}, unpacked,`);
   if (compressionOfBytes(head) === 'none') return;
@@ -204,16 +196,10 @@ function refusePacked(input: FoundInput, head: Buffer): void {
 }
 
 /**
- * Name, size and time: a file that was written again is another input. The same file in another folder
- * is the same one, if its content is (fingerprint.ts).
+ * Name, size and modification time: a rewritten file is another input. The folder does not count: a file
+ * that was moved is the same input if its content is the same (fingerprint.ts).
  */
 function identityOf(input: FoundInput, contentHash: string): unknown {
   if (input.isStream) return ['-', contentHash];
   return [basename(input.path), input.sizeBytes, input.modifiedMs];
-}
-
-function hashOf(identities: readonly unknown[], dialects: readonly Dialect[]): string {
-  return createHash('sha256')
-    .update(JSON.stringify([identities, dialects]))
-    .digest('hex');
 }

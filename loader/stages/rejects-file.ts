@@ -1,46 +1,48 @@
-// `--rejects FILE`: every bad row, whole and byte for byte, in the input's order.
+// `--rejects FILE`: every rejected row in the input's order.
 //
-//     FILE                  the rows as they stand in the input, each with a line end; before them the
-//                           input's header line, if there is one. So it can be mended and loaded.
+//     FILE                  the rows byte for byte, each followed by a line end; before them the input's
+//                           header line, if there is one. It can be corrected and loaded.
 //     FILE.reasons.jsonl    {"file","offset","bytes","line","reason"} for each row of FILE, in order
 //
-// The rows are read from the input again, a chunk at a time; a chunk that is not what it was when it
-// was parsed ends the load. No bad row leaves both files empty, so none of an earlier load is left.
+// The rows are read from the input again, a chunk at a time; a chunk whose bytes are not what they were
+// when it was parsed ends the load. A load without bad rows leaves both files empty, so no rows of an
+// earlier load remain in them.
 
 import { closeSync, existsSync, openSync, realpathSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { writeFully } from '../../base/durable-file.ts';
+import { writeFully } from '../../base/disk/durable-file.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
-import { freeMemory } from '../../base/free-memory.ts';
+import { freeMemory } from '../../base/process/free-memory.ts';
 import { shorten } from '../../base/ids.ts';
 import { readRange } from '../bytes/file-window.ts';
 import type { LoadFormat } from '../input/formats.ts';
 import { inputChanged } from '../input/inputs.ts';
 import type { InputFile } from '../input/inputs.ts';
-import type { LoadState, ParsedChunk } from './load-state.ts';
-import { parseAgain } from './parse-stage.ts';
-import { placedPieces, readPortion } from '../parse/portions.ts';
+import { placedPieces, readPortion } from '../parse/chunks.ts';
 import { freeRejects, reasonWithPlace } from '../parse/reject-table.ts';
 import type { RejectTable } from '../parse/reject-table.ts';
-import { inputOf, readRejects, rowsUpTo } from './rejects.ts';
+import { inputOf } from './load-job.ts';
+import type { LoadJob, ParsedChunk } from './load-job.ts';
+import { parseAgain } from './parse-stage.ts';
+import { readRejects, rowsUpTo } from './rejects.ts';
 
 /** Rows written at once, and bytes of them (one row may be longer). */
 const BATCH_ROWS_MAX = 4096;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 const NEWLINE = Buffer.from('\n');
 
-/** Where the reasons go. */
+/** The path of the file with the reasons. */
 function reasonsPath(path: string): string {
   return `${path}.reasons.jsonl`;
 }
 
 /**
- * That the rejects can be written at all, known before hours of parsing. `paths` are the load's operands.
- * Throws INVALID_ARGUMENT for a file that is an input, under whatever name, or that the next load of the
- * same folder would read, or where inputs of several formats would be mixed in one file; IO.
+ * Checks before hours of parsing that the rejects can be written. `paths` are the load's operands. Throws
+ * INVALID_ARGUMENT if the file is an input under whatever name, if the next load of the same folder would
+ * read it, or if inputs of several formats would be mixed in it; IO if it cannot be written.
  */
 export function checkRejectsFile(
   path: string,
@@ -72,7 +74,7 @@ export function checkRejectsFile(
   }
 }
 
-/** Whether both names lead to one file, by links or not. */
+/** Whether both paths lead to one file, by links or not. */
 function isSameFile(one: string, other: string): boolean {
   if (one === resolve(other)) return true;
   const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
@@ -89,7 +91,7 @@ function isInFolder(path: string, operand: string): boolean {
 
 /** Writes both files. Throws INPUT_CHANGED, DISK_FULL, IO. */
 export async function writeRejects(
-  state: LoadState,
+  job: LoadJob,
   chunks: readonly ParsedChunk[],
   path: string,
 ): Promise<void> {
@@ -104,13 +106,13 @@ export async function writeRejects(
     let hasHeader = false;
     for (const parsed of chunks) {
       const [first] = parsed.portion.pieces;
-      const input = inputOf(state, first);
+      const input = inputOf(job, first);
       if (first.file !== file) linesBefore = input.dataStartLine;
       file = first.file;
       if (parsed.rejectedCount > 0) {
         if (!hasHeader) await writeFully(rows, headerOf(input));
         hasHeader = true;
-        await writeChunk(state, parsed, linesBefore, rows, reasons);
+        await writeChunk(job, parsed, linesBefore, rows, reasons);
       }
       linesBefore += parsed.lineCount;
     }
@@ -132,19 +134,19 @@ function headerOf({ dataStart, dialect, readPath }: InputFile): Buffer {
 }
 
 async function writeChunk(
-  state: LoadState,
+  job: LoadJob,
   parsed: ParsedChunk,
   linesBefore: number,
   rows: FileHandle,
   reasons: FileHandle,
 ): Promise<void> {
   const { portion } = parsed;
-  const bytes = readPortion(state.prepared.inputs, portion);
-  if (crc32(bytes) !== parsed.chunkCrc) throw inputChanged(inputOf(state, portion.pieces[0]));
-  const table = await intactRejects(state, parsed);
+  const bytes = readPortion(job.prepared.inputs, portion);
+  if (crc32(bytes) !== parsed.chunkCrc) throw inputChanged(inputOf(job, portion.pieces[0]));
+  const table = await intactRejects(job, parsed);
   let from = 0;
   for (const piece of placedPieces(portion)) {
-    const { dataStartLine, dialect, path } = inputOf(state, piece);
+    const { dataStartLine, dialect, path } = inputOf(job, piece);
     const chunkStart = piece.start - piece.base;
     const isOnly = portion.pieces.length === 1;
     const before = isOnly ? linesBefore : dataStartLine;
@@ -160,15 +162,15 @@ async function writeChunk(
   freeMemory([bytes]);
 }
 
-/** A run that was damaged since is made again. */
-async function intactRejects(state: LoadState, parsed: ParsedChunk): Promise<RejectTable> {
+/** The rejects of a chunk; if its run was damaged meanwhile, the chunk is parsed again. */
+async function intactRejects(job: LoadJob, parsed: ParsedChunk): Promise<RejectTable> {
   try {
-    return readRejects(state, parsed);
+    return readRejects(job, parsed);
   } catch (thrown) {
     if (toSteleError(thrown).code !== 'CORRUPT') throw thrown;
   }
-  await parseAgain(state, parsed.portion);
-  return readRejects(state, parsed);
+  await parseAgain(job, parsed.portion);
+  return readRejects(job, parsed);
 }
 
 function batchEnd(table: RejectTable, from: number, end: number): number {

@@ -1,4 +1,4 @@
-// The keys that a gate requires, looked up in the segments of a load before any datanode has them.
+// Looks up the keys that a gate requires in the segments of a load, before any datanode has them.
 
 import type { LoadGate } from '../../proto/gen/stele/v1/load.ts';
 import type { KeyFinding } from '../../proto/load-gate.ts';
@@ -6,7 +6,7 @@ import { shardOfSlot } from '../../ring/shard.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 import { findRecord, openSegment, valueEnd, valueStart } from '../../segment/reader.ts';
 
-/** Shown every segment of the load once; then it knows what the load has of the keys. */
+/** Must see every segment of the load once (`look`); then `findings` has the keys' values. */
 export class RequiredKeys {
   readonly #required: LoadGate['requireKeys'];
   readonly #shards: readonly number[];
@@ -19,7 +19,7 @@ export class RequiredKeys {
     );
   }
 
-  /** `bytes` are read now and not kept. */
+  /** Looks up the keys of one shard in its segment. `bytes` are not kept. */
   look(shard: number, bytes: Uint8Array): void {
     if (!this.#shards.includes(shard)) return;
     const segment = openSegment(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
@@ -32,7 +32,7 @@ export class RequiredKeys {
     });
   }
 
-  /** In the order of the gate; null where the load does not have the key. */
+  /** In the order of the gate; null if the load does not have the key. */
   findings(): KeyFinding[] {
     return this.#required.map((required, index) => ({
       required,

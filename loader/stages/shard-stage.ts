@@ -1,42 +1,56 @@
-// Stage 2: for each shard, build its segment in a worker and deliver it to the owners. Bounded in
-// bytes: a segment counts from before it is built until every owner has it.
+// Stage 2: builds the segment of each shard in a worker thread and delivers it to its owners. The bytes in
+// flight are bounded: a segment counts from before it is built until every owner has it.
 
 import { SteleError } from '../../base/errors.ts';
 import type { SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
-import { Budget, forEachBounded } from '../bytes/bounded.ts';
+import { Semaphore, forEachBounded } from '../bytes/bounded.ts';
 import type { BuildOutcome, BuiltSegmentBytes } from '../threads/build-task.ts';
 import type { ShardDone } from '../work/checkpoint.ts';
 import { Conflicts } from './conflicts.ts';
 import type { Delivery } from '../push/delivery.ts';
 import { workFolderFull } from '../bytes/disk-reserve.ts';
-import type { LoadState, ParseStageResult, ShardStageResult } from './load-state.ts';
-import { refuseTooLarge, shardCost, shardRoom, skewedShard } from '../plan/memory-plan.ts';
+import { checkStopped } from './load-job.ts';
+import type { LoadJob } from './load-job.ts';
+import { refuseTooLarge, shardCost, shardLimits, skewedShard } from '../plan/memory-plan.ts';
 import type { ShardCost } from '../plan/memory-plan.ts';
 import { parseAgain } from './parse-stage.ts';
-import { SegmentMemory } from '../threads/segment-memory.ts';
+import type { ParseStageResult } from './parse-stage.ts';
 
-/** Segments being built or delivered at once; small ones reach this bound before that of bytes. */
+/** Segments that are built or delivered at once; small ones reach this bound before the one in bytes. */
 const SHARDS_IN_FLIGHT_MAX = 64;
-/** A damaged run is parsed again this often before the disk is held to be broken. */
+/** Times that a damaged run is parsed again before the disk counts as broken. */
 const REPAIRS_MAX = 3;
 
-/** Who takes the segments. */
+/** Pieces of memory that are kept for reuse. */
+const SPARES_MAX = 64;
+/** A piece may be this many times larger than what is asked for. */
+const WASTE_FACTOR_MAX = 2;
+
+export interface ShardStageResult {
+  readonly shards: readonly ShardDone[];
+  readonly shardsResumed: number;
+  /** Empty in a load that can be committed. */
+  readonly conflicts: Conflicts;
+}
+
+/** Receives the built segments. */
 export type SegmentTaker = Pick<Delivery, 'deliver'>;
 
 /**
- * Once two values of one key are found, nothing more is delivered: what is left is only looked through
- * for further ones. `before` is what is done already, each as far as `stillHeld` finds. Throws REPLICAS_MISSING, CANCELLED, and what a worker reports.
+ * Shards in `before` are done already if `stillHeld` returns them. When a conflict is found (two values
+ * of one key), nothing more is delivered, and the remaining shards are only searched for further
+ * conflicts. Throws REPLICAS_MISSING, CANCELLED, and the errors of the workers.
  */
 export async function runShardStage(
-  state: LoadState,
+  job: LoadJob,
   parsed: ParseStageResult,
   delivery: SegmentTaker,
   before: ReadonlyMap<number, ShardDone>,
   stillHeld: (done: ShardDone) => Promise<ShardDone | undefined>,
 ): Promise<ShardStageResult> {
-  const { pool, progress, settings, shardCount, stop } = state;
+  const { pool, progress, settings, shardCount, stop } = job;
   const done: ShardDone[] = [];
-  const room = roomFor(parsed, settings.memoryMax, pool.threads);
+  const limits = buildLimits(parsed, settings.memoryMax, pool.threads);
   const conflicts = new Conflicts();
   let shardsResumed = 0;
   progress.beginShards(shardCount);
@@ -49,8 +63,8 @@ export async function runShardStage(
       done[shard] = held;
       held.nodes.forEach((node) => progress.acknowledge(node));
     } else {
-      done[shard] = await buildAndDeliver(state, parsed, delivery, room, conflicts, shard);
-      if (conflicts.count === 0) noteDone(state, done[shard]);
+      done[shard] = await buildAndDeliver(job, parsed, delivery, limits, conflicts, shard);
+      if (conflicts.count === 0) noteDone(job, done[shard]);
     }
     progress.shardsDone++;
   });
@@ -58,7 +72,7 @@ export async function runShardStage(
   return { shards: done, shardsResumed, conflicts };
 }
 
-function noteDone({ checkpoint, folder }: LoadState, done: ShardDone): void {
+function noteDone({ checkpoint, folder }: LoadJob, done: ShardDone): void {
   try {
     checkpoint.shardDone(done);
   } catch (thrown) {
@@ -66,66 +80,66 @@ function noteDone({ checkpoint, folder }: LoadState, done: ShardDone): void {
   }
 }
 
-/** What bounds the stage: bytes in flight, and the memory they are in. */
-interface Room {
-  /** Per shard. */
+/** Bounds of the stage: bytes in flight, and the memory that is kept for reuse. */
+interface BuildLimits {
+  /** By shard. */
   readonly costs: readonly ShardCost[];
-  readonly budget: Budget;
+  readonly budget: Semaphore;
   readonly memory: SegmentMemory;
   readonly scratchKeptBytes: number;
-  /** Of the largest shard whose scratch is kept: made so large at once, it never grows. */
+  /** Bytes of the largest shard whose scratch is kept. Scratch of that size never has to grow. */
   readonly sectionBytesMost: number;
 }
 
 /** Throws LOAD_REJECTED or MEMORY_LIMIT for a shard that cannot be built. */
-function roomFor(
+function buildLimits(
   { shardBytes, shardRows }: ParseStageResult,
   memoryMax: number,
   threads: number,
-): Room {
+): BuildLimits {
   const skewed = skewedShard(shardBytes, shardRows)?.shard;
   const costs = Array.from(shardBytes, (recordBytes, shard) => {
     const records = shardRows[shard] as number;
     refuseTooLarge(shard, { recordBytes, records }, memoryMax, threads, 1, shard === skewed);
     return shardCost(recordBytes, records);
   });
-  const largest = costs.reduce(dearer, shardCost(0, 0));
-  const { inFlightBytes, scratchKeptBytes, spareBytes } = shardRoom(memoryMax, threads, largest);
+  const largest = costs.reduce(larger, shardCost(0, 0));
+  const { inFlightBytes, scratchKeptBytes, spareBytes } = shardLimits(memoryMax, threads, largest);
   const kept = shardBytes.filter(
     (_, shard) => (costs[shard] as ShardCost).scratchBytes <= scratchKeptBytes,
   );
   return {
     costs,
-    budget: new Budget(inFlightBytes),
+    budget: new Semaphore(inFlightBytes),
     memory: new SegmentMemory(spareBytes),
     scratchKeptBytes,
     sectionBytesMost: kept.reduce((most, byteCount) => Math.max(most, byteCount), 0),
   };
 }
 
-function dearer(one: ShardCost, other: ShardCost): ShardCost {
+function larger(one: ShardCost, other: ShardCost): ShardCost {
   return one.scratchBytes >= other.scratchBytes ? one : other;
 }
 
 async function buildAndDeliver(
-  state: LoadState,
+  job: LoadJob,
   parsed: ParseStageResult,
   delivery: SegmentTaker,
-  room: Room,
+  limits: BuildLimits,
   conflicts: Conflicts,
   shard: number,
 ): Promise<ShardDone> {
   const recordBytes = parsed.shardBytes[shard] as number;
   const nothing = { shard, rows: 0, duplicates: 0, overruled: 0, nodes: [] };
   if (recordBytes === 0 || conflicts.isFull) return nothing;
-  const { budget, memory } = room;
-  const { scratchBytes, segmentBytes } = room.costs[shard] as ShardCost;
+  const { budget, memory } = limits;
+  const { scratchBytes, segmentBytes } = limits.costs[shard] as ShardCost;
   let taken = scratchBytes + segmentBytes;
-  await budget.take(taken);
+  await budget.acquire(taken);
   try {
-    if (state.stop.signal.aborted) throw new SteleError('CANCELLED', 'The load was stopped.');
-    const outcome = await buildShard(state, parsed, shard, memory.take(segmentBytes), room);
-    budget.giveBack(scratchBytes);
+    checkStopped(job);
+    const outcome = await buildShard(job, parsed, shard, memory.take(segmentBytes), limits);
+    budget.release(scratchBytes);
     taken -= scratchBytes;
     const { duplicates, overruled, rowCount: rows, segment } = outcome;
     conflicts.add(outcome);
@@ -135,22 +149,22 @@ async function buildAndDeliver(
     const isWanted = conflicts.count === 0;
     const info = segmentInfo(shard, segment);
     const nodes = isWanted ? await delivery.deliver({ info, bytes }) : [];
-    memory.giveBack(bytes);
+    memory.release(bytes);
     return { ...counts, segment: segmentRecord(segment), nodes };
   } finally {
-    budget.giveBack(taken);
+    budget.release(taken);
   }
 }
 
-/** Builds one shard; a run found damaged on the way is made again from its chunk. */
+/** Builds one shard. A run that is found damaged is made again from its chunk. */
 async function buildShard(
-  state: LoadState,
+  job: LoadJob,
   parsed: ParseStageResult,
   shard: number,
   memory: SharedArrayBuffer,
-  { costs, scratchKeptBytes, sectionBytesMost }: Room,
+  { costs, scratchKeptBytes, sectionBytesMost }: BuildLimits,
 ): Promise<BuildOutcome> {
-  const { binding, folder, keyspaceUid, log, pool, settings, shardCount } = state;
+  const { binding, folder, keyspaceUid, log, pool, settings, shardCount } = job;
   for (let repairs = 0; ; repairs++) {
     const outcome = await pool.build({
       shard,
@@ -161,7 +175,7 @@ async function buildShard(
       binding,
       runCount: parsed.chunks.length,
       sectionBytes: Math.max(sectionBytesMost, parsed.shardBytes[shard] as number),
-      givesBack: (costs[shard] as ShardCost).scratchBytes > scratchKeptBytes,
+      releasesMemory: (costs[shard] as ShardCost).scratchBytes > scratchKeptBytes,
       memory,
     });
     const damaged = outcome.damagedRun;
@@ -173,7 +187,7 @@ async function buildShard(
       );
     }
     log.warn({ chunk: damaged, shard }, 'a run file is damaged; its chunk is parsed again');
-    await parseAgain(state, parsed.chunks[damaged]?.portion);
+    await parseAgain(job, parsed.chunks[damaged]?.portion);
   }
 }
 
@@ -187,4 +201,50 @@ function segmentRecord(segment: BuiltSegmentBytes): NonNullable<ShardDone['segme
   const { id, keyBytes, records, valueBytes } = segment;
   const digest = Buffer.from(segment.digest).toString('hex');
   return { id, fileBytes: segment.bytes.length, records, keyBytes, valueBytes, digest };
+}
+
+/**
+ * Reuses the memory of segments that are built and sent: fresh memory costs the kernel more (a page fault
+ * and 4 KiB of zeros per page) than building the segment in it. The caller bounds what is in flight; what
+ * waits here is bounded in bytes and in pieces.
+ */
+export class SegmentMemory {
+  readonly #spares: SharedArrayBuffer[] = [];
+  readonly #spareBytesMax: number;
+  #spareBytes = 0;
+
+  /** `spareBytesMax` bounds what is kept for reuse. */
+  constructor(spareBytesMax = Infinity) {
+    this.#spareBytesMax = spareBytesMax;
+  }
+
+  /** A piece of at least `byteCount`: the smallest spare one that fits, or a new one. */
+  take(byteCount: number): SharedArrayBuffer {
+    let best = -1;
+    for (let at = 0; at < this.#spares.length; at++) {
+      const size = this.#spares[at]?.byteLength ?? 0;
+      if (size < byteCount || size > byteCount * WASTE_FACTOR_MAX) continue;
+      if (best < 0 || size < (this.#spares[best]?.byteLength ?? 0)) best = at;
+    }
+    const [spare] = best < 0 ? [] : this.#spares.splice(best, 1);
+    this.#spareBytes -= spare?.byteLength ?? 0;
+    return spare ?? new SharedArrayBuffer(roundUp(byteCount));
+  }
+
+  /** Keeps the memory of a segment for reuse; nothing may read the segment any more. */
+  release(bytes: Uint8Array): void {
+    if (!(bytes.buffer instanceof SharedArrayBuffer)) return;
+    const { buffer } = bytes;
+    this.#spares.push(buffer);
+    this.#spareBytes += buffer.byteLength;
+    while (this.#spares.length > SPARES_MAX || this.#spareBytes > this.#spareBytesMax) {
+      this.#spareBytes -= this.#spares.shift()?.byteLength ?? 0;
+    }
+  }
+}
+
+/** Rounds up by an eighth at most, so that a piece fits the next segment, too. Untouched pages cost nothing. */
+function roundUp(byteCount: number): number {
+  const step = 2 ** Math.max(12, Math.floor(Math.log2(byteCount)) - 3);
+  return Math.ceil(byteCount / step) * step;
 }

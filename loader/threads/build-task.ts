@@ -1,19 +1,19 @@
-// Stage 2 for one shard: gather its sections from all runs, settle duplicates, build the segment.
+// Stage 2 for one shard: gather its sections from all runs, resolve duplicates, build the segment.
 // Runs in a worker thread, or in the main one for a small input; synchronous.
 //
-// The sections are handed over in the order of the chunks, so that `first` and `last` mean the
-// input's order, whatever order the chunks were parsed in.
+// The sections are in the order of the chunks, so that `first` and `last` refer to the input's
+// order, whatever order the chunks were parsed in.
 
 import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { SteleError } from '../../base/errors.ts';
-import { freeMemory } from '../../base/free-memory.ts';
-import { Strokes } from '../../base/give-way.ts';
+import { freeMemory } from '../../base/process/free-memory.ts';
+import { CooperativeYield } from '../../base/process/low-priority.ts';
 import { SegmentBuilder } from '../../segment/builder.ts';
 import type { Conflict } from '../../segment/record-table.ts';
 import { decodeRecord, newRecordBounds } from '../../segment/record.ts';
-import { newArena, reserve } from '../bytes/arena.ts';
-import type { Arena } from '../bytes/arena.ts';
+import { newGrowableBuffer, reserve } from '../bytes/growable-buffer.ts';
+import type { GrowableBuffer } from '../bytes/growable-buffer.ts';
 import { readFully } from '../bytes/file-window.ts';
 import { openRun, sectionOffset } from '../runs/run-file.ts';
 import type { RunHeader } from '../runs/run-file.ts';
@@ -28,17 +28,24 @@ export interface BuildTask {
   /** 16 bytes, hex. */
   readonly binding: string;
   readonly runCount: number;
-  /** Room to make for the shard's records, where it is known. */
+  /** Size of the shard's records, if known. */
   readonly sectionBytes?: number;
-  /** What the build needed is given back after it, and not kept for the next one. */
-  readonly givesBack?: boolean;
+  /**
+   * Whether the memory of the build is released after it instead of being kept for the next one.
+   */
+  readonly releasesMemory?: boolean;
   /** See BuildInput. */
   readonly memory?: SharedArrayBuffer;
-  /** Datanodes on this machine are being read: the thread works in short strokes. */
-  readonly isBesideReaders?: boolean;
+  /**
+   * Whether the thread works in short time slices, because datanodes on this machine serve reads.
+   */
+  readonly yieldsToReaders?: boolean;
 }
 
-/** A segment as threads hand it over: `bytes` is over a SharedArrayBuffer and is not copied. */
+/**
+ * A segment in a form that can be sent between threads: `bytes` is over a SharedArrayBuffer and is
+ * not copied.
+ */
 export interface BuiltSegmentBytes {
   readonly bytes: Uint8Array;
   readonly id: string;
@@ -59,16 +66,16 @@ export interface ConflictSample {
 
 export interface BuildOutcome {
   readonly shard: number;
-  /** Records that came in. */
+  /** Number of input records. */
   readonly rowCount: number;
   /** Undefined for a shard without records, or with conflicts. */
   readonly segment: BuiltSegmentBytes | undefined;
   readonly duplicates: number;
-  /** Of `duplicates`, those with another value, settled by `onConflict`. */
+  /** Of `duplicates`, those with another value, resolved by `onConflict`. */
   readonly overruled: number;
-  /** Rows with another value than the first of their key, where that is an error. */
+  /** Rows with another value than the first of their key, if that is an error. */
   readonly conflictCount: number;
-  /** Some of them: the earliest by chunk. */
+  /** The earliest of them by chunk. */
   readonly conflicts: readonly ConflictSample[];
   /** A run whose section is damaged: its chunk must be parsed again. */
   readonly damagedRun: number | undefined;
@@ -77,31 +84,31 @@ export interface BuildOutcome {
 interface OpenRun {
   readonly file: number;
   readonly header: RunHeader;
-  /** Where each section begins. */
+  /** Offset of each section. */
   readonly offsets: Float64Array;
 }
 
-/** Open runs a thread keeps; beyond that they are opened for each shard. */
+/** Maximum number of runs that a thread keeps open; others are opened for each shard. */
 const OPEN_RUNS_MAX = 256;
 const SAMPLE_BYTES_MAX = 200;
-/** Of one shard; more than are shown of all. */
+/** Per shard; more than are shown in total. */
 export const CONFLICT_SAMPLES_MAX = 3;
 
 /** Scratch of one thread, kept from task to task. */
 export interface BuildScratch {
   readonly builder: SegmentBuilder;
-  sections: Arena;
+  sections: GrowableBuffer;
   readonly runs: Map<number, OpenRun>;
   runsOf: string;
-  readonly strokes: Strokes;
+  readonly yielding: CooperativeYield;
 }
 
 export function newBuildScratch(): BuildScratch {
-  const [builder, strokes] = [new SegmentBuilder(), new Strokes()];
-  return { builder, sections: newArena(), runs: new Map(), runsOf: '', strokes };
+  const [builder, yielding] = [new SegmentBuilder(), new CooperativeYield()];
+  return { builder, sections: newGrowableBuffer(), runs: new Map(), runsOf: '', yielding };
 }
 
-/** Closes what is open. Also needed before a damaged run is written again. */
+/** Closes open runs. Also required before a damaged run is written again. */
 export function closeRuns(scratch: BuildScratch): void {
   for (const run of scratch.runs.values()) closeSync(run.file);
   scratch.runs.clear();
@@ -111,8 +118,9 @@ export function closeRuns(scratch: BuildScratch): void {
 export function runBuildTask(task: BuildTask, scratch: BuildScratch): BuildOutcome {
   if (scratch.runsOf !== task.runFolder) closeRuns(scratch);
   scratch.runsOf = task.runFolder;
-  const rest = task.isBesideReaders === true ? () => scratch.strokes.rest() : undefined;
-  const gathered = gatherSections(task, scratch, rest);
+  const yieldIfDue =
+    task.yieldsToReaders === true ? () => scratch.yielding.yieldIfDue() : undefined;
+  const gathered = gatherSections(task, scratch, yieldIfDue);
   const { chunks, damagedRun, parts, rowCount } = gathered;
   if (damagedRun !== undefined || rowCount === 0) {
     if (damagedRun !== undefined) closeRuns(scratch);
@@ -120,12 +128,18 @@ export function runBuildTask(task: BuildTask, scratch: BuildScratch): BuildOutco
   }
   const { keyspaceUid, memory, onConflict, shard, shardCount } = task;
   const identity = { keyspaceUid, shard, shardCount };
-  const built = scratch.builder.build({ ...identity, parts, onConflict, memory, rest });
+  const built = scratch.builder.build({
+    ...identity,
+    parts,
+    onConflict,
+    memory,
+    throttle: yieldIfDue,
+  });
   const { conflictCount, duplicates, overruled } = built;
   const segment = built.segment && { bytes: built.segment.bytes, ...built.segment.info };
   const conflicts = earliest(built.conflicts).map((one) => sampleOf(parts, chunks, one));
   const counts = { rowCount, duplicates, overruled, conflictCount };
-  if (task.givesBack === true) giveBackScratch(scratch);
+  if (task.releasesMemory === true) releaseScratch(scratch);
   return { shard, segment, conflicts, damagedRun, ...counts };
 }
 
@@ -137,10 +151,10 @@ const NOTHING_BUILT = {
   conflicts: [],
 } as const;
 
-function giveBackScratch(scratch: BuildScratch): void {
+function releaseScratch(scratch: BuildScratch): void {
   freeMemory([scratch.sections.bytes]);
-  scratch.sections = newArena();
-  scratch.builder.giveBack();
+  scratch.sections = newGrowableBuffer();
+  scratch.builder.release();
 }
 
 interface Gathered {
@@ -154,7 +168,7 @@ interface Gathered {
 function gatherSections(
   task: BuildTask,
   scratch: BuildScratch,
-  rest: (() => void) | undefined,
+  yieldIfDue: (() => void) | undefined,
 ): Gathered {
   const { sections } = scratch;
   const chunks: number[] = [];
@@ -164,19 +178,21 @@ function gatherSections(
   reserve(sections, task.sectionBytes ?? 0);
   for (let index = 0; index < task.runCount; index++) {
     const read = readSection(task, scratch, index);
-    rest?.();
+    yieldIfDue?.();
     if (read < 0) return { parts: [], chunks, rowCount: 0, damagedRun: index };
     if (read === 0) continue;
     rowCount += read;
     chunks.push(index);
     ends.push(sections.length);
   }
-  // Only now: the arena may have moved while it grew.
+  // Not earlier: the buffer may have moved while it grew.
   const parts = ends.map((end, part) => sections.bytes.subarray(ends[part - 1] ?? 0, end));
   return { parts, chunks, rowCount, damagedRun: undefined };
 }
 
-/** Appends one run's section to the arena; returns its rows, or -1 if the run is damaged. */
+/**
+ * Appends one run's section to the buffer; returns its number of rows, or -1 if the run is damaged.
+ */
 function readSection(task: BuildTask, scratch: BuildScratch, index: number): number {
   const { sections } = scratch;
   let run: OpenRun;
@@ -216,7 +232,7 @@ function openRunOnce(task: BuildTask, scratch: BuildScratch, index: number): Ope
   return run;
 }
 
-/** The listed conflicts come in the order of hashes, which means nothing to people. */
+/** The reported conflicts are in the order of hashes, which is meaningless to people. */
 function earliest(conflicts: readonly Conflict[]): Conflict[] {
   const inOrder = conflicts.toSorted(
     (a, b) => a.second.part - b.second.part || a.second.offset - b.second.offset,
@@ -240,7 +256,7 @@ function sampleOf(
   };
 }
 
-/** Copies of the record's key, whole, and of the value's beginning. */
+/** Copies of the record's whole key, and of the beginning of its value. */
 function cut(part: Uint8Array, offset: number): { key: Uint8Array; value: Uint8Array } {
   const bounds = newRecordBounds();
   decodeRecord(part, offset, part.length, bounds);

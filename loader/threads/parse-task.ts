@@ -1,18 +1,23 @@
-// Stage 1 for one portion: read its bytes, parse them, write the run. Runs in a worker thread, or in
-// the main one for a small input; synchronous, no state but scratch memory.
+// Stage 1 for one portion: read its bytes, parse them, write the run. Runs in a worker thread, or
+// in the main one for a small input; synchronous, without state except reusable scratch memory.
 
 import { closeSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { SteleError } from '../../base/errors.ts';
-import { freeMemory } from '../../base/free-memory.ts';
-import { MemoryShort, growTo, newAllowance, outgrown } from '../bytes/allowance.ts';
-import type { Allowance } from '../bytes/allowance.ts';
-import { newArena } from '../bytes/arena.ts';
-import type { Arena } from '../bytes/arena.ts';
+import { freeMemory } from '../../base/process/free-memory.ts';
+import {
+  BudgetExceeded,
+  reserveGrowth,
+  newMemoryBudget,
+  freeOutgrown,
+} from '../bytes/memory-budget.ts';
+import type { MemoryBudget } from '../bytes/memory-budget.ts';
+import { newGrowableBuffer } from '../bytes/growable-buffer.ts';
+import type { GrowableBuffer } from '../bytes/growable-buffer.ts';
 import type { Dialect } from '../input/dialect.ts';
-import { NEWLINE } from '../input/dialect.ts';
+import { countNewlines } from '../input/text.ts';
 import { readFully } from '../bytes/file-window.ts';
-import { PARSE_MARGIN, bytesOfParsed } from '../plan/head-cost.ts';
+import { PARSE_MARGIN, bytesOfParsed } from '../plan/chunk-plan.ts';
 import { parseChunk } from '../parse/parse-chunk.ts';
 import { newParseContext } from '../parse/parse-context.ts';
 import type { ParseContext } from '../parse/parse-context.ts';
@@ -39,18 +44,18 @@ interface TaskPiece {
 /** Serialisable. */
 export interface ParseTask {
   readonly index: number;
-  /** One at least; each begins and ends at record ends. */
+  /** At least one; each begins and ends at record ends. */
   readonly pieces: readonly TaskPiece[];
   readonly dialect: Dialect;
   readonly shardCount: number;
   readonly runFolder: string;
   /** 16 bytes, hex. */
   readonly binding: string;
-  /** The checkpoint says that there is a run; it is used if the pieces' bytes are still those. */
+  /** Whether the checkpoint lists a run. It is reused if the pieces' bytes are unchanged. */
   readonly mayResume: boolean;
-  /** Memory that the task may take; default: any. */
+  /** Memory budget of the task in bytes. Default: unlimited. */
   readonly bytesMax?: number;
-  /** Of it, what the thread may keep for the next task. */
+  /** The part of it that the thread may keep for the next task. */
   readonly bytesKept?: number;
 }
 
@@ -72,35 +77,35 @@ export interface ParseScratch {
   context: ParseContext | undefined;
   contextKey: string;
   chunk: Buffer;
-  output: Arena;
-  /** Of portions of several pieces; made for the first of them. */
+  output: GrowableBuffer;
+  /** For portions of several pieces; created for the first of them. */
   gathered: GatheredRows | undefined;
-  allowance: Allowance;
+  budget: MemoryBudget;
 }
 
 export function newParseScratch(): ParseScratch {
-  const allowance = newAllowance();
-  const output = newArena(allowance);
+  const budget = newMemoryBudget();
+  const output = newGrowableBuffer(budget);
   const chunk = Buffer.alloc(0);
-  return { context: undefined, contextKey: '', chunk, output, gathered: undefined, allowance };
+  return { context: undefined, contextKey: '', chunk, output, gathered: undefined, budget };
 }
 
-/** Throws INPUT_CHANGED, DISK_FULL, IO, MemoryShort. */
+/** Throws INPUT_CHANGED, DISK_FULL, IO, BudgetExceeded. */
 export function runParseTask(task: ParseTask, scratch: ParseScratch): ParseOutcome {
   const context = contextFor(scratch, task.dialect, task.shardCount);
   const { bytesKept = Number.MAX_SAFE_INTEGER, bytesMax = Number.MAX_SAFE_INTEGER } = task;
-  Object.assign(scratch.allowance, { bytesMax, freesAtOnce: bytesMax > bytesKept });
+  Object.assign(scratch.budget, { bytesMax, freesAtOnce: bytesMax > bytesKept });
   try {
     return parseInto(task, scratch, context);
   } catch (thrown) {
-    throw thrown instanceof MemoryShort ? withEstimate(thrown, task, scratch, context) : thrown;
+    throw thrown instanceof BudgetExceeded ? withEstimate(thrown, task, scratch, context) : thrown;
   } finally {
-    if (scratch.allowance.bytes > bytesKept) giveBackParseScratch(scratch);
+    if (scratch.budget.bytes > bytesKept) releaseParseScratch(scratch);
   }
 }
 
-/** Makes the scratch as new; what it was is free at once. */
-export function giveBackParseScratch(scratch: ParseScratch): void {
+/** Resets the scratch and frees its memory at once. */
+export function releaseParseScratch(scratch: ParseScratch): void {
   const { chunk, context, gathered, output } = scratch;
   freeMemory([chunk, output.bytes]);
   if (gathered !== undefined) {
@@ -108,7 +113,7 @@ export function giveBackParseScratch(scratch: ParseScratch): void {
     freeRejects(gathered.rejects);
   }
   if (context !== undefined) {
-    freeMemory([context.arena.bytes]);
+    freeMemory([context.assembled.bytes]);
     freeRowTable(context.rows);
   }
   Object.assign(scratch, newParseScratch());
@@ -119,13 +124,13 @@ function parseInto(task: ParseTask, scratch: ParseScratch, context: ParseContext
   const resumed = task.mayResume ? resumableRun(task, scratch, binding) : undefined;
   if (resumed !== undefined) return outcomeOf(resumed, true);
   const isOne = task.pieces.length === 1;
-  const run = (isOne ? parseOne : parseMany)(task, scratch, context, binding);
+  const run = (isOne ? parsePiece : parsePieces)(task, scratch, context, binding);
   writeRunFile(runPath(task.runFolder, task.index), run.parts);
-  outgrown(scratch.allowance, [run.rejects]);
+  freeOutgrown(scratch.budget, [run.rejects]);
   return outcomeOf(run.header, false);
 }
 
-function parseOne(
+function parsePiece(
   { index, pieces }: ParseTask,
   scratch: ParseScratch,
   context: ParseContext,
@@ -137,14 +142,14 @@ function parseOne(
   return buildRun(context.rows, scratch.output, binding, index, chunkCrc);
 }
 
-/** Each for itself, as rows of one file are of no other. */
-function parseMany(
+/** Parses each piece by itself, because a row never spans two files. */
+function parsePieces(
   { index, pieces, shardCount }: ParseTask,
   scratch: ParseScratch,
   context: ParseContext,
   binding: Buffer,
 ): BuiltRun {
-  scratch.gathered ??= newGatheredRows(shardCount, scratch.allowance);
+  scratch.gathered ??= newGatheredRows(shardCount, scratch.budget);
   const { gathered } = scratch;
   clearGathered(gathered);
   let crc = 0;
@@ -160,8 +165,8 @@ function parseMany(
 function readPiece({ end, readPath, start }: TaskPiece, scratch: ParseScratch): Buffer {
   const byteCount = end - start;
   if (scratch.chunk.length < byteCount) {
-    growTo(scratch.allowance, byteCount, scratch.chunk.length);
-    outgrown(scratch.allowance, [scratch.chunk]);
+    reserveGrowth(scratch.budget, byteCount, scratch.chunk.length);
+    freeOutgrown(scratch.budget, [scratch.chunk]);
     scratch.chunk = Buffer.allocUnsafeSlow(byteCount);
   }
   const bytes = scratch.chunk.subarray(0, byteCount);
@@ -177,7 +182,7 @@ function readPiece({ end, readPath, start }: TaskPiece, scratch: ParseScratch): 
   );
 }
 
-/** The header of the run that is there, if it is of this load and these bytes. */
+/** The header of the existing run, if it is of this load and these bytes. */
 function resumableRun(
   { index, pieces, runFolder, shardCount }: ParseTask,
   scratch: ParseScratch,
@@ -189,7 +194,7 @@ function resumableRun(
     closeSync(run.file);
     ({ header } = run);
   } catch {
-    // Missing or damaged: the chunk is parsed again, which is what a run is for saving.
+    // Missing or damaged: the chunk is parsed again.
     return undefined;
   }
   const crc = pieces.reduce((sum, piece) => crc32(readPiece(piece, scratch), sum), 0);
@@ -199,31 +204,30 @@ function resumableRun(
 function contextFor(scratch: ParseScratch, dialect: Dialect, shardCount: number): ParseContext {
   const key = JSON.stringify([dialect, shardCount]);
   if (scratch.context === undefined || scratch.contextKey !== key) {
-    if (scratch.context !== undefined) giveBackParseScratch(scratch);
-    scratch.context = newParseContext(dialect, shardCount, scratch.allowance);
+    if (scratch.context !== undefined) releaseParseScratch(scratch);
+    scratch.context = newParseContext(dialect, shardCount, scratch.budget);
     scratch.contextKey = key;
   }
   return scratch.context;
 }
 
-/** What the whole chunk would need, judged by what the part that was parsed has taken. */
+/** Estimates the need of the whole chunk from the part that was parsed. */
 function withEstimate(
-  short: MemoryShort,
+  short: BudgetExceeded,
   { pieces }: ParseTask,
   scratch: ParseScratch,
-  { arena, rows }: ParseContext,
-): MemoryShort {
+  { assembled, rows }: ParseContext,
+): BudgetExceeded {
   const [first, second] = pieces;
-  // Of many pieces the caller gives more and more.
+  // With several pieces the caller increases the budget step by step.
   if (first === undefined || second !== undefined) return short;
   const chunkBytes = first.end - first.start;
   const bytes = scratch.chunk.subarray(0, chunkBytes);
   if (bytes.length < chunkBytes || rows.lineCount === 0) return short;
-  let lineCount = 1;
-  for (let at = bytes.indexOf(NEWLINE); at >= 0; lineCount++) at = bytes.indexOf(NEWLINE, at + 1);
-  const rest = bytesOfParsed(rows, arena) * (lineCount / rows.lineCount);
+  const lineCount = countNewlines(bytes) + 1;
+  const rest = bytesOfParsed(rows, assembled) * (lineCount / rows.lineCount);
   const needed = Math.ceil((chunkBytes + rest) * PARSE_MARGIN);
-  return new MemoryShort(short.nextBytes, Math.max(short.nextBytes, needed));
+  return new BudgetExceeded(short.nextBytes, Math.max(short.nextBytes, needed));
 }
 
 function outcomeOf(header: RunHeader, isResumed: boolean): ParseOutcome {

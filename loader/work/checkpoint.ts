@@ -1,34 +1,42 @@
-// How far a load has come, so that the next run goes on from there. A log of lines in the work
-// folder, each with its own checksum; a torn last line is dropped, and all before it holds.
+// The checkpoint of a load, from which the same command resumes: a log of lines in the work folder, each
+// with its own checksum. A torn last line is dropped; all lines before it are valid.
 //
 //     9f3c1a20 {"type":"header","format":1,"local":"...","binding":"...","loadId":"...", ...}
 //     01b2aa77 {"type":"chunk","index":0,"start":12,"end":16777226}
 //     77aa90fe {"type":"shard","shard":5,"rows":7800,"duplicates":2,"segment":{...},"nodes":["a","b"]}
 //     2c1d9c11 {"type":"commit"}
 //
-// A line is written after what it speaks of is complete (a run renamed, a segment acknowledged by
-// nodes that had synced it). Nothing here is synced: after a power cut lines may be missing, which
-// costs work and nothing else, and a run that the disk lost is found out by its own checksums.
+// A line is written when the step it records is complete (a run is renamed, a segment is acknowledged by
+// nodes that have synced it). The log itself is not synced: lines that are missing after a power cut cost
+// only work, and a run that the disk lost is detected by its own checksums.
+//
+// The header and every run carry a binding: a hash of what they were made from. Anything with another
+// binding belongs to another load and is discarded, never trusted.
 
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { SteleError, toSteleError } from '../../base/errors.ts';
+import type { PreparedInput } from '../input/inputs.ts';
+import { BINDING_BYTES } from '../runs/run-file.ts';
+import { hashOf } from './fingerprint.ts';
 
 const FORMAT = 3;
+/** Raised when the encoding of runs, or the meaning of a dialect, changes. */
+const WORK_FORMAT = 2;
 const FILE_NAME = 'checkpoint.log';
 
 export interface CheckpointHeader {
-  /** Hash of inputs, dialect and chunk size (binding.ts). */
+  /** Hash of inputs, dialect and chunk size (`localBinding`). */
   readonly local: string;
   /** Hash of that and the shard count; also in every run. 32 hex digits. */
   readonly binding: string;
   readonly loadId: string;
   readonly keyspace: string;
-  /** Hash of the flags that decide what the load results in (fingerprint.ts). */
+  /** Hash of the flags that decide the result of the load (fingerprint.ts). */
   readonly flags: string;
   readonly shardCount: number;
-  /** About as many as there will be. */
+  /** An estimate. */
   readonly chunksExpected: number;
 }
 
@@ -38,7 +46,7 @@ export interface ChunkDone {
   readonly end: number;
 }
 
-/** A segment as JSON holds it. */
+/** A segment as it is written in JSON. */
 interface SegmentRecord {
   readonly id: string;
   readonly fileBytes: number;
@@ -53,7 +61,7 @@ export interface ShardDone {
   readonly shard: number;
   readonly rows: number;
   readonly duplicates: number;
-  /** Of `duplicates`, those with another value, settled by --on-conflict. */
+  /** Of `duplicates`, those with another value, resolved by --on-conflict. */
   readonly overruled: number;
   /** Missing for a shard without records. */
   readonly segment?: SegmentRecord;
@@ -65,9 +73,9 @@ export interface Checkpoint {
   readonly header: CheckpointHeader;
   readonly chunks: ReadonlyMap<number, ChunkDone>;
   readonly shards: ReadonlyMap<number, ShardDone>;
-  /** A commit was begun; whether it was carried out only the master knows. */
+  /** Whether a commit was begun; only the master knows whether it was carried out. */
   readonly isCommitting: boolean;
-  /** Lines behind the last intact one, the torn end of a killed writer not counted. */
+  /** Lines after the last intact one, without the torn end of a killed writer. */
   readonly linesLost: number;
 }
 
@@ -78,8 +86,8 @@ type Line =
   | { readonly type: 'commit' };
 
 /**
- * What an earlier run left, or why it cannot be used: missing, cut short before the end of its
- * header, damaged there, or written by a newer release.
+ * The checkpoint that an earlier process left, or why it cannot be used: it is missing ('none'), its header
+ * is cut short or damaged, or another release wrote it.
  */
 export function readCheckpoint(folder: string): Checkpoint | { readonly unusable: string } {
   const path = join(folder, FILE_NAME);
@@ -105,11 +113,11 @@ export function hasCheckpoint(folder: string): boolean {
   return existsSync(join(folder, FILE_NAME));
 }
 
-/** The lines up to the first that is not as it was written. */
+/** The lines before the first damaged one. */
 function intactLines(text: string): { readonly lines: Line[]; readonly linesLost: number } {
   const lines: Line[] = [];
   const parts = text.split('\n');
-  // The piece behind the last newline is a torn line, or empty.
+  // What follows the last newline is a torn line, or empty.
   parts.pop();
   for (const part of parts) {
     const json = part.slice(9);
@@ -120,7 +128,7 @@ function intactLines(text: string): { readonly lines: Line[]; readonly linesLost
   return { lines, linesLost: parts.length - lines.length };
 }
 
-/** Undefined for what is no line of ours though its checksum is right: a file of somebody else's. */
+/** Undefined for a line that is not ours although its checksum is right. */
 function parseLine(json: string): Line | undefined {
   try {
     const line: unknown = JSON.parse(json);
@@ -139,18 +147,18 @@ function encodeLine(line: Line): string {
   return `${checksum(json)} ${json}\n`;
 }
 
-/** Where the steps of a load are noted. */
+/** Records the steps of a load. */
 export interface CheckpointLog {
   chunkDone(done: ChunkDone): void;
   shardDone(done: ShardDone): void;
   committing(): void;
 }
 
-/** Appends to the log. One per work folder, which is locked. */
+/** Appends to the log of a work folder, which must be locked. */
 export class CheckpointWriter implements CheckpointLog {
   readonly #path: string;
 
-  /** Begins a new log with what is kept of the last one; the old one is replaced at once. */
+  /** Begins a new log with what is kept of the last one, and replaces the old one atomically. */
   constructor(
     folder: string,
     header: CheckpointHeader,
@@ -191,4 +199,39 @@ export class CheckpointWriter implements CheckpointLog {
       });
     }
   }
+}
+
+/** Hash of what is known without the master: inputs, dialects, chunk size, keyspace. 32 hex digits. */
+export function localBinding(
+  keyspace: string,
+  mode: string,
+  prepared: PreparedInput,
+  chunkBytes: number,
+): string {
+  const inputs = prepared.inputs.map((input) => [
+    input.path,
+    input.sizeBytes,
+    input.modifiedMs,
+    input.dataStart,
+  ]);
+  // The identity stands for the content of standard input.
+  return bindingOf([WORK_FORMAT, keyspace, mode, inputs, prepared.identity, chunkBytes]);
+}
+
+/**
+ * Hash of `local` and the shard count: the rows of a run are grouped by shard. It names no cluster, so
+ * any cluster with that many shards may use the runs.
+ */
+export function runBinding(local: string, shardCount: number): string {
+  return bindingOf([local, shardCount]);
+}
+
+/** The name of a load's folder in the work folder: one for each keyspace and set of paths. */
+export function workFolderName(keyspace: string, paths: readonly string[]): string {
+  return hashOf([keyspace, paths]).slice(0, 16);
+}
+
+/** BINDING_BYTES of hash, hex. */
+function bindingOf(parts: readonly unknown[]): string {
+  return hashOf(parts).slice(0, 2 * BINDING_BYTES);
 }

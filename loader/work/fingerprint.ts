@@ -1,23 +1,23 @@
-// What a version is known by again (`--skip-if-current`): the content of its inputs, and every flag
-// that decides what becomes of it.
+// The fingerprint of a version's input (`--skip-if-current`): the content of the inputs, and every flag that
+// decides the result.
 //
 //     fingerprint = hash( names, sizes, times, dialects | CRC32 of all data | flags )
 //
-// A load gets the CRC32 for nothing: each chunk has its own, and those of adjoining chunks combine to
-// that of the whole, however the input was cut. Only a load that asks whether it is current already
-// reads the data for it, before the load begins.
+// A load computes the CRC32 without reading again: each chunk has its own, and those of adjacent chunks
+// combine to that of the whole, however the input was cut. Only a load with the flag reads the data for it,
+// before it begins.
 
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { SteleError } from '../../base/errors.ts';
-import { turnKeeper } from '../bytes/bounded.ts';
+import { tickLimiter } from '../bytes/bounded.ts';
 import { inputChanged } from '../input/inputs.ts';
 import type { InputFile } from '../input/inputs.ts';
 import { loadSettings } from '../settings.ts';
 import type { LoadSettings } from '../settings.ts';
 
-/** Flags that say where, how fast and how safely a load runs, and nothing of what it results in. */
+/** Flags that say where, how fast and how safely a load runs, and do not affect its result. */
 const FLAGS_OF_THE_RUN: ReadonlySet<string> = new Set<keyof LoadSettings>([
   'master',
   'chunkSize',
@@ -35,26 +35,26 @@ const READ_BYTES = 1024 * 1024;
 /** The generator of CRC-32, bits reversed. */
 const POLYNOMIAL = 0xedb88320;
 
-/** Hash of all flags of `stele load` but those of the run: also the gate, and flags yet to come. */
+/** Hash of all flags of `stele load`, the gate included, except FLAGS_OF_THE_RUN. */
 export function flagsKey(settings: LoadSettings): string {
   const values: Readonly<Record<string, unknown>> = { ...settings };
   const names = Object.keys(loadSettings.options).filter((name) => !FLAGS_OF_THE_RUN.has(name));
-  return hash(names.map((name) => [name, values[name]]));
+  return hashOf(names.map((name) => [name, values[name]]));
 }
 
 /** The fingerprint of a version; `identity` is that of `PreparedInput`. */
-export function fingerprintOf(identity: string, contentCrc: number, flags: string): string {
-  return hash([identity, contentCrc, flags]);
+export function versionFingerprint(identity: string, contentCrc: number, flags: string): string {
+  return hashOf([identity, contentCrc, flags]);
 }
 
-/** CRC32 of the data of all inputs, one after the other, by those of their consecutive parts. */
+/** CRC32 of the concatenated data of all inputs, from the CRC32s of its consecutive parts. */
 export function combineCrcs(
   parts: readonly { readonly crc: number; readonly byteCount: number }[],
 ): number {
   return parts.reduce((crc, part) => (shifted(crc, part.byteCount) ^ part.crc) >>> 0, 0);
 }
 
-/** The same, read from the inputs. Throws INPUT_CHANGED, CANCELLED, and what the disk says. */
+/** The same CRC32, computed by reading the inputs. Throws INPUT_CHANGED, CANCELLED, and I/O errors. */
 export async function readContentCrc(
   inputs: readonly InputFile[],
   signal: AbortSignal,
@@ -62,7 +62,7 @@ export async function readContentCrc(
 ): Promise<number> {
   const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   let crc = 0;
-  const turnEnd = turnKeeper();
+  const tickEnd = tickLimiter();
   for (const input of inputs) {
     const file = openSync(input.readPath, 'r');
     try {
@@ -72,7 +72,7 @@ export async function readContentCrc(
         crc = crc32(buffer.subarray(0, got), crc);
         at += got;
         onRead(got);
-        await turnEnd();
+        await tickEnd();
         if (signal.aborted) throw new SteleError('CANCELLED', 'Stopped while reading the input.');
       }
     } finally {
@@ -82,7 +82,7 @@ export async function readContentCrc(
   return crc;
 }
 
-/** `crc` as it counts with `byteCount` further bytes after it: times x^(8 byteCount), modulo the generator. */
+/** `crc` after `byteCount` further zero bytes: multiplied by x^(8 byteCount) modulo the generator. */
 function shifted(crc: number, byteCount: number): number {
   let product = crc;
   // x^8, then its square, and so on: reversed, x^n is bit 31 - n.
@@ -105,6 +105,7 @@ function times(one: number, other: number): number {
   return product;
 }
 
-function hash(parts: readonly unknown[]): string {
+/** SHA-256 of `parts` as JSON, hex. */
+export function hashOf(parts: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }

@@ -1,25 +1,24 @@
-// The folder in which a load keeps what it needs to be resumed:
+// The folder in which a load keeps what it needs to resume:
 //
 //     .stele/loads/            or --work-dir
 //       7f00c3a1b2c4d5e6/      one keyspace and set of paths
-//         LOCK  about.json  checkpoint.log  spool/  runs/000000.run ...
-//       dry-7f00c3a1b2c4d5e6-4711/     of a dry run or a sample, by process; gone when that ends
+//         LOCK  about.json  token  checkpoint.log  spool/  runs/000000.run ...
+//       dry-7f00c3a1b2c4d5e6-4711/     a dry run or sample of one process; removed at its end
 //
-// Below the working directory by default: it must survive a restart of the machine, as a folder for
-// temporary files may not, and hold about as much as the input. Removed after the commit.
+// By default it is below the working directory: it must survive a restart of the machine, which a folder
+// for temporary files may not, and hold about as much as the input. It is removed after the commit.
 
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { wallClockIso } from '../../base/clock.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
-import { lockFolder, lockHolder } from '../../base/folder-lock.ts';
-import { makeFolder } from '../../base/make-folder.ts';
-import { workFolderName } from './binding.ts';
-import { hasCheckpoint } from './checkpoint.ts';
+import { lockFolder, lockHolder } from '../../base/disk/folder-lock.ts';
+import { randomId } from '../../base/ids.ts';
+import { makeFolder } from '../../base/disk/make-folder.ts';
+import { hasCheckpoint, workFolderName } from './checkpoint.ts';
 import { workFolderFull } from '../bytes/disk-reserve.ts';
 import type { FoundInput } from '../input/inputs.ts';
 import { isReusable } from '../input/spool.ts';
-import { hasWorkToken } from './work-token.ts';
 
 const DEFAULT_FOLDER = join('.stele', 'loads');
 const ABOUT_NAME = 'about.json';
@@ -27,18 +26,20 @@ const ABOUT_FORMAT = 1;
 const NAME_PATTERN = /^(?:dry-)?[0-9a-f]{16}(?:-[0-9]+)?$/;
 const DRY_PREFIX = 'dry-';
 const LEFT_MS_MIN = 60_000;
+const TOKEN_NAME = 'token';
+const TOKEN_PATTERN = /^[0-9a-f]{8,64}$/;
 
 export interface WorkFolder {
   readonly path: string;
   readonly runs: string;
   readonly spool: string;
-  /** Whether there is anything in it that a further load could take up. */
+  /** Whether it holds anything that a later load could resume from. */
   isWorthKeeping(): boolean;
-  /** Gives the lock up; with `remove`, deletes everything. */
+  /** Releases the lock; with `remove`, deletes the folder. */
   close(remove: boolean): void;
 }
 
-/** What the folder is for, for people; nothing that a resumed load trusts. */
+/** What the folder is for. Shown to people; a resumed load does not rely on it. */
 export interface WorkAbout {
   readonly keyspace: string;
   readonly paths: readonly string[];
@@ -47,12 +48,12 @@ export interface WorkAbout {
   readonly inputs: readonly FoundInput[];
 }
 
-/** Where the work folders of all loads are. */
+/** The folder that holds the work folders of all loads. */
 export function workBase(workDir: string): string {
   return resolve(workDir === '' ? DEFAULT_FOLDER : workDir);
 }
 
-/** Whether a name in there is one of ours. */
+/** Whether `name` is the name of a work folder. */
 export function isWorkName(name: string): boolean {
   return NAME_PATTERN.test(name);
 }
@@ -61,7 +62,7 @@ export function isDryName(name: string): boolean {
   return name.startsWith(DRY_PREFIX);
 }
 
-/** Makes and locks the folder of a load. Throws LOCKED while another one works in it. */
+/** Creates and locks the folder of a load. Throws LOCKED while another load uses it. */
 export function openWorkFolder(
   workDir: string,
   keyspace: string,
@@ -72,7 +73,7 @@ export function openWorkFolder(
   return open(join(workBase(workDir), workFolderName(keyspace, paths)), about);
 }
 
-/** The same for a dry run, whose folder goes with its process; those left by killed ones go now. */
+/** Creates and locks the folder of a dry run, and removes those that killed dry runs have left. */
 export function openDryFolder(
   workDir: string,
   keyspace: string,
@@ -89,7 +90,7 @@ export function openDryFolder(
   return open(join(base, name), about);
 }
 
-/** Whether nobody works in it any more; a folder just made has no lock yet. */
+/** Whether no process uses the folder. One that was just created has no lock yet, so it must have some age. */
 function isLeft(path: string): boolean {
   const stats = statSync(path, { throwIfNoEntry: false });
   // Files have the wall clock's time.
@@ -97,7 +98,7 @@ function isLeft(path: string): boolean {
   return isOld && lockHolder(path) === undefined;
 }
 
-/** The names of work folders in `base`; none where it is not there. */
+/** The names of the work folders in `base`; none if it does not exist. */
 export function workNames(base: string): string[] {
   try {
     return readdirSync(base).filter(isWorkName).sort();
@@ -122,7 +123,7 @@ function open(path: string, about: WorkAbout): WorkFolder {
     runs,
     spool: join(path, 'spool'),
     isWorthKeeping: () =>
-      hasCheckpoint(path) || hasWorkToken(path) || isSpooled(join(path, 'spool')),
+      hasCheckpoint(path) || existsSync(join(path, TOKEN_NAME)) || isSpooled(join(path, 'spool')),
     close: (remove) => {
       if (remove) removeFolder(path);
       lock.release();
@@ -134,7 +135,7 @@ function isSpooled(spool: string): boolean {
   return existsSync(spool) && readdirSync(spool).some(isReusable);
 }
 
-/** Deletes a work folder; the lock last, so that nobody begins in a half-deleted one. */
+/** Deletes a work folder; the lock last, so that no load begins in a half-deleted one. */
 export function removeFolder(path: string): void {
   for (const name of readdirSync(path)) {
     if (name !== 'LOCK') rmSync(join(path, name), { recursive: true, force: true });
@@ -142,14 +143,14 @@ export function removeFolder(path: string): void {
   rmSync(path, { recursive: true, force: true });
 }
 
-/** What a work folder is for; undefined where it does not say, or says it in another release's way. */
+/** What a work folder is for; undefined if it does not say, or another release wrote it. */
 export function readAbout(path: string): WorkAbout | undefined {
   try {
     const about = JSON.parse(readFileSync(join(path, ABOUT_NAME), 'utf8')) as WorkAbout;
     const isOurs = 'format' in about && about.format === ABOUT_FORMAT;
     return isOurs ? about : undefined;
   } catch {
-    // Cut short by a crash: it is told as unknown.
+    // Cut short by a crash: listed as unknown.
     return undefined;
   }
 }
@@ -172,4 +173,34 @@ function lockOrSay(path: string): { release(): void } {
       { cause: thrown },
     );
   }
+}
+
+/**
+ * A random word that identifies the locked folder at `path` to the master; it is made if the folder has
+ * none. Throws IO.
+ *
+ * The master records it with the load. A loader that is killed after that and before it has written its
+ * checkpoint comes back with the same token, and replaces its own load at once instead of waiting for
+ * the lease of 10 s to end: only one process at a time holds the folder.
+ */
+export function workToken(path: string): string {
+  const file = join(path, TOKEN_NAME);
+  try {
+    const text = readFileSync(file, 'utf8');
+    if (TOKEN_PATTERN.test(text)) return text;
+  } catch (thrown) {
+    if (systemErrorCode(thrown) !== 'ENOENT') throw toSteleError(thrown, 'IO');
+  }
+  const token = randomId();
+  try {
+    writeFileSync(file, token);
+  } catch (thrown) {
+    throw toSteleError(thrown, 'IO');
+  }
+  return token;
+}
+
+/** Removes the token: the master has answered that it began no load. */
+export function dropWorkToken(path: string): void {
+  rmSync(join(path, TOKEN_NAME), { force: true });
 }

@@ -1,9 +1,9 @@
-// `stele load --list-work` and `--clear-work`: what interrupted loads have left in the work folder.
+// `stele load --list-work` and `--clear-work`: lists and deletes what interrupted loads have left.
 
 import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SteleError, systemErrorCode } from '../../base/errors.ts';
-import { lockFolder, lockHolder } from '../../base/folder-lock.ts';
+import { lockFolder, lockHolder } from '../../base/disk/folder-lock.ts';
 import { shorten } from '../../base/ids.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import { changeOf } from '../input/inputs.ts';
@@ -17,14 +17,14 @@ import {
 } from './work-folder.ts';
 import type { WorkAbout } from './work-folder.ts';
 
-/** One work folder, as it is listed. */
+/** One work folder in the list. */
 export interface WorkEntry {
   readonly id: string;
   readonly path: string;
-  /** '' where the folder does not say. */
+  /** '' if the folder does not say. */
   readonly keyspace: string;
   readonly paths: readonly string[];
-  /** Since anything was last written in it. */
+  /** Since the last write in it. */
   readonly idleMs: number;
   readonly bytes: number;
   /** How far the load has come. */
@@ -35,7 +35,7 @@ export interface WorkEntry {
   readonly state: string;
 }
 
-/** All work folders, by name. `nowMs` is the wall clock's. Throws IO. */
+/** All work folders, by name. `nowMs` is wall-clock time, which file times are compared with. Throws IO. */
 export function listWork(workDir: string, nowMs: number): WorkEntry[] {
   const base = workBase(workDir);
   return workNames(base).map((id) => entryOf(base, id, nowMs));
@@ -57,7 +57,7 @@ export function clearWork(workDir: string, which: string, nowMs: number): WorkEn
   return entries.filter((entry) => clearOne(entry, which === 'all'));
 }
 
-/** False for one that is in use and may be passed over. */
+/** Deletes one work folder; returns false if it is in use and may be skipped. */
 function clearOne({ path }: WorkEntry, mayPassOver: boolean): boolean {
   try {
     const lock = lockFolder(path, 'clear-work');
@@ -131,7 +131,7 @@ function changedInput({ inputs }: WorkAbout): string | undefined {
   return undefined;
 }
 
-/** All files below; what goes away meanwhile counts nothing. */
+/** Bytes and last change of all files below. Files that disappear meanwhile do not count. */
 function measure(path: string): { bytes: number; changedMs: number } {
   let bytes = 0;
   let changedMs = 0;

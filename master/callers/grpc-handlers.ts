@@ -1,27 +1,26 @@
-// From promise to grpc-js: one handler shape for all unary calls.
+// Unary gRPC handlers of a master. Each runs as its caller.
 
-import type { ServerUnaryCall, handleUnaryCall } from '@grpc/grpc-js';
-import { USER_KEY } from '../../transport/grpc-channel.ts';
-import { toGrpcError } from '../../transport/grpc-errors.ts';
-import { runAs } from './actor.ts';
+import type { Metadata, handleUnaryCall } from '@grpc/grpc-js';
+import { FORWARDED_KEY, USER_KEY } from '../../transport/grpc-channel.ts';
+import { unaryHandler } from '../../transport/grpc-errors.ts';
+import { MUST_LEAD, runAs } from './actor.ts';
+import type { Caller } from './actor.ts';
 
-/** A unary handler; what `answer` throws becomes a gRPC status with Stele's code. */
+/** A unary handler. An error of `answer` becomes a gRPC status with Stele's code. */
 export function unary<Request, Response>(
   answer: (request: Request, signal: AbortSignal) => Response | Promise<Response>,
 ): handleUnaryCall<Request, Response> {
-  return (call, callback) => {
-    const run = async (): Promise<Response> => answer(call.request, signalOf(call));
-    const who = String(call.metadata.get(USER_KEY)[0] ?? '');
-    runAs({ door: 'grpc', address: call.getPeer(), who }, run).then(
-      (response) => callback(null, response),
-      (thrown: unknown) => callback(toGrpcError(thrown)),
-    );
-  };
+  return unaryHandler((request, signal, call) =>
+    runAs(callerOf(call.metadata, call.getPeer()), async () => answer(request, signal)),
+  );
 }
 
-/** Aborts when the caller goes away or its deadline passes. */
-function signalOf<Request, Response>(call: ServerUnaryCall<Request, Response>): AbortSignal {
-  const controller = new AbortController();
-  call.on('cancelled', () => controller.abort());
-  return controller.signal;
+/** The caller; of a call that another master passes on, the one that called that master. */
+function callerOf(metadata: Metadata, peer: string): Caller {
+  const who = String(metadata.get(USER_KEY)[0] ?? '');
+  const [forwarded] = metadata.get(FORWARDED_KEY);
+  if (forwarded === undefined) return { door: 'grpc', address: peer, who };
+  const [door = '', address = '', demand] = String(forwarded).split(' ');
+  const mustLead = demand === MUST_LEAD;
+  return { door: door === 'http' ? 'http' : 'grpc', address, who, mustLead };
 }

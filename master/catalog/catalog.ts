@@ -1,28 +1,28 @@
 // The catalog in memory and in the metadata store: all records, and one way to change them.
 //
-// A change is a pure transition `(state) -> changes + result` (the files beside this one). The
-// catalog runs transitions one after the other (ChangeQueue), writes all changes of one in one transaction by
-// compare-and-set, and only then takes them into memory.
+// A change is a pure transition `(state) -> changes + result` (the other files of this folder). The
+// catalog runs transitions one after the other (ChangeQueue). It writes all changes of a transition
+// in one transaction with compare-and-set, and applies them to memory afterwards.
 //
-// Invariants: what memory says has been on disk first; a transition that throws changes nothing;
-// a record changed by somebody else makes the transition fail (CONFLICT), never be lost; no transition sees a
-// state that a transaction without an answer may have changed.
+// Invariants: every record in memory is durable; a transition that throws changes nothing; if
+// another process has changed a record, the transition fails (CONFLICT) and overwrites nothing; no
+// transition sees a state that a transaction with an unknown outcome may have changed.
 
 import { SteleError } from '../../base/errors.ts';
 import type { Metadata, Write } from '../metadata/port.ts';
-import { decodeRecord, encodeRecord, keyOf } from './records.ts';
-import type { Actor, EventRecord, Happening, TableName, Tables } from './records.ts';
+import { decodeRecord, encodeRecord, keyOf, parseKey } from './records.ts';
+import type { Actor, EventRecord, Happening, TableKeys, TableName, Tables } from './records.ts';
 
-/** All records, by table and id. The maps are replaced, never changed, so a state can be kept. */
+/** All records, by table and id. The maps are replaced, never modified, so a state can be kept. */
 export type CatalogState = {
-  readonly [Name in TableName]: ReadonlyMap<string, Tables[Name]>;
+  readonly [Name in TableName]: ReadonlyMap<TableKeys[Name], Tables[Name]>;
 };
 
-/** One record to write, or (undefined) to remove. */
+/** One record to write, or to remove if undefined. */
 export type Change = {
   readonly [Name in TableName]: {
     readonly table: Name;
-    readonly id: string;
+    readonly id: TableKeys[Name];
     readonly record: Tables[Name] | undefined;
   };
 }[TableName];
@@ -32,17 +32,20 @@ export interface Transition<Result> {
   readonly result: Result;
 }
 
-/** How a change becomes events (events.ts, pure), and what is known of its circumstances. */
+/** Turns a change into events (events.ts, pure), and supplies their circumstances. */
 export interface Recorder {
   happeningsOf(state: CatalogState, changes: readonly Change[]): Happening[];
   eventChanges(state: CatalogState, event: EventRecord): Change[];
-  /** Who asks for the change that is begun now. */
+  /** The caller of the change that begins now. */
   currentActor(): Actor;
-  /** The time, ISO 8601. */
+  /** The current time, ISO 8601. */
   nowIso(): string;
 }
 
-/** Runs changes one after the other; master/metadata/change-queue.ts also bounds how many wait, and how long. */
+/**
+ * Runs changes one after the other. master/metadata/change-queue.ts also bounds their number and
+ * waiting time.
+ */
 export interface ChangeQueue {
   run<Result>(change: () => Promise<Result>): Promise<Result>;
 }
@@ -55,19 +58,6 @@ const NO_EVENTS: Recorder = {
   currentActor: () => THE_MASTER,
   nowIso: () => '',
 };
-
-const TABLES: readonly TableName[] = [
-  'cluster',
-  'epoch',
-  'counters',
-  'keyspace',
-  'observed',
-  'version',
-  'manifest',
-  'load',
-  'event',
-  'node',
-];
 
 export function emptyCatalog(): CatalogState {
   return {
@@ -84,7 +74,7 @@ export function emptyCatalog(): CatalogState {
   };
 }
 
-/** Pure: the state after `changes`. */
+/** The state after `changes`. Pure. */
 export function applyChanges(state: CatalogState, changes: readonly Change[]): CatalogState {
   const next = { ...state };
   const copied = new Set<TableName>();
@@ -98,7 +88,10 @@ export function applyChanges(state: CatalogState, changes: readonly Change[]): C
   return next;
 }
 
-/** Pure: `first`, made in `state`, and `second` after it, as one change with the result of the second. */
+/**
+ * Combines `first`, made in `state`, and `second` after it into one change with the result of the
+ * second. Pure.
+ */
 export function andThen<Result>(
   state: CatalogState,
   first: Transition<unknown>,
@@ -119,7 +112,7 @@ export class Catalog {
   readonly #queue: ChangeQueue;
   readonly #recorder: Recorder;
   #state: CatalogState;
-  /** What has to be made before any other change. */
+  /** The transition that must be durable before any other change. */
   #first: ((state: CatalogState) => Transition<unknown>) | undefined;
   #eventNumber: number;
   /** Called with each event once it is durable. */
@@ -143,15 +136,20 @@ export class Catalog {
     );
   }
 
-  /** Reads everything. Throws UNKNOWN_FORMAT and CORRUPT as decodeRecord does. */
+  /**
+   * Reads all records. `pause` is called after so many characters, so that a large catalog does not
+   * stop everything else. Throws UNKNOWN_FORMAT and CORRUPT as decodeRecord does.
+   */
   static async load(
     metadata: Metadata,
     queue: ChangeQueue,
     recorder = NO_EVENTS,
+    pause: (characters: number) => Promise<void> = () => Promise.resolve(),
   ): Promise<Catalog> {
     const changes: Change[] = [];
     const revisions = new Map<string, number>();
     for (const { key, value, revision } of await metadata.list('')) {
+      await pause(value.length);
       const change = changeOf(key, value);
       if (change === undefined) continue;
       changes.push(change);
@@ -166,8 +164,8 @@ export class Catalog {
   }
 
   /**
-   * Runs `transition` when its turn comes; resolves to its result when its changes are durable. Throws what the
-   * transition throws, what the store does (DISK_FULL, IO), CONFLICT, and what the queue does: OVERLOADED,
+   * Queues `transition`, and resolves to its result when its changes are durable. Throws the errors
+   * of the transition, of the store (DISK_FULL, IO), CONFLICT, and those of the queue: OVERLOADED,
    * UNAVAILABLE and OUTCOME_UNKNOWN. Only the last one leaves open whether the change was made.
    */
   update<Result>(transition: (state: CatalogState) => Transition<Result>): Promise<Result> {
@@ -176,20 +174,20 @@ export class Catalog {
   }
 
   /**
-   * Makes `transition` the one before which no other change is made: it is tried now, and again with each change
-   * until it is durable. While it cannot be made each change fails for the same reason.
+   * Requires `transition` before any other change. It is tried now, and again with each change
+   * until it is durable. While it fails, each change fails with the same error.
    */
   begin(transition: (state: CatalogState) => Transition<unknown>): Promise<void> {
     this.#first = transition;
     return this.beginAgain();
   }
 
-  /** Tries what `begin` was given once more. */
+  /** Retries the transition passed to `begin`. */
   beginAgain(): Promise<void> {
     return this.update(() => ({ changes: [], result: undefined }));
   }
 
-  /** False from `begin` on until its change is durable. */
+  /** False from `begin` until its transition is durable. */
   get isBegun(): boolean {
     return this.#first === undefined;
   }
@@ -232,7 +230,7 @@ export class Catalog {
     return result;
   }
 
-  /** Numbered; of a transaction that then fails the numbers are left out. */
+  /** Numbers the events. If the transaction fails, its numbers are skipped. */
   #eventsOf(changes: readonly Change[], actor: Actor): EventRecord[] {
     const at = this.#recorder.nowIso();
     return this.#recorder.happeningsOf(this.#state, changes).map((happening) => ({
@@ -254,9 +252,6 @@ export class Catalog {
 }
 
 function changeOf(key: string, value: string): Change | undefined {
-  const slash = key.indexOf('/');
-  const table = TABLES.find((name) => name === (slash < 0 ? key : key.slice(0, slash)));
-  if (table === undefined) return undefined;
-  const id = slash < 0 ? '' : key.slice(slash + 1);
-  return { table, id, record: decodeRecord(key, value) } as Change;
+  const place = parseKey(key);
+  return place && ({ ...place, record: decodeRecord(key, value) } as Change);
 }

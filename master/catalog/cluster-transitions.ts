@@ -6,20 +6,24 @@ import { NODE_COUNT_MAX } from '../../base/limits.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
 import { clusterOf, countersOf, epochOf, virtualNodesOf } from './queries.ts';
 import type { ClusterRecord, NodeRecord } from './records.ts';
+import { requireReader } from './segment-format.ts';
 
-/** A catalog from a backup may have missed numbers that others have seen; these step over them. */
+/** A catalog from a backup may lack numbers that others have seen. This gap skips them. */
 const EPOCH_GAP_AFTER_RESTORE = 1_000;
 const VERSION_GAP = 1_000;
 const INDEX_GAP = 10;
 
-/** The start of a master. */
+/** A start of a master. */
 export interface MasterStart {
   readonly term: string;
-  /** Its catalog came from a backup. */
+  /** True if its catalog came from a backup. */
   readonly restored?: boolean;
 }
 
-/** A master starts: the cluster exists afterwards, and its epoch is higher than any before. */
+/**
+ * Starts a master's term: creates the cluster if there is none, and raises the epoch above all
+ * before it.
+ */
 export function startEpoch(
   state: CatalogState,
   fresh: ClusterRecord,
@@ -37,7 +41,10 @@ export function startEpoch(
   };
 }
 
-/** The ring has so many virtual nodes per unit of weight; more than one for each shard are that. */
+/**
+ * Sets the virtual nodes per unit of weight. More than one per shard has the same effect as one per
+ * shard.
+ */
 export function setVirtualNodes(state: CatalogState, virtualNodes: number): Transition<void> {
   const { virtualNodes: _before, ...cluster } = clusterOf(state);
   if (Math.min(virtualNodes, cluster.shardCount) === virtualNodesOf(state)) {
@@ -48,15 +55,28 @@ export function setVirtualNodes(state: CatalogState, virtualNodes: number): Tran
 }
 
 /**
- * A datanode has obeyed another master's start in epoch `told`: this catalog takes a higher one. It is a copy
- * from before that start, so that numbers which were given since are stepped over too. Result: the epoch.
+ * Notes the number of copies that the first of several masters was started with. It counts for all
+ * of them: a leader with another flag would drop copies, or make more.
  */
-export function raiseEpoch(state: CatalogState, told: number): Transition<number> {
+export function keepReplication(state: CatalogState, replication: number): Transition<number> {
+  const cluster = clusterOf(state);
+  if (cluster.replication !== undefined) return { changes: [], result: cluster.replication };
+  const record = { ...cluster, replication };
+  return { changes: [{ table: 'cluster', id: '', record }], result: replication };
+}
+
+/**
+ * Raises the epoch because a datanode has obeyed another master's start in `obeyedEpoch`. This
+ * catalog is a copy from before that start, so the numbers issued since are skipped, too. Result:
+ * the epoch.
+ */
+export function raiseEpoch(state: CatalogState, obeyedEpoch: number): Transition<number> {
   const before = epochOf(state);
-  if (told < before) return { changes: [], result: before };
-  const epoch = told + 1;
+  if (obeyedEpoch < before) return { changes: [], result: before };
+  const epoch = obeyedEpoch + 1;
   return {
-    // As many gaps as epochs: one copy that is put back again and again goes on with other numbers each time.
+    // The gap grows with the epoch, so that a copy that is restored several times uses new numbers
+    // each time.
     changes: [
       { table: 'epoch', id: '', record: { ...state.epoch.get(''), epoch } },
       ...skipNumbers(state, epoch - before),
@@ -65,7 +85,7 @@ export function raiseEpoch(state: CatalogState, told: number): Transition<number
   };
 }
 
-/** Numbers of versions and keyspaces, and revisions of manifests (revisionOf), go on after a gap. */
+/** Skips version and keyspace numbers, and revisions of manifests (revisionOf), by `gaps` gaps. */
 function skipNumbers(state: CatalogState, gaps: number): Change[] {
   const { nextIndex, skips } = countersOf(state);
   const counters = { nextIndex: nextIndex + gaps * INDEX_GAP, skips: skips + gaps };
@@ -77,8 +97,13 @@ function skipNumbers(state: CatalogState, gaps: number): Change[] {
   return changes;
 }
 
-/** A datanode joined, came back, or moved. What an operator wished of it (drain) stays. */
+/**
+ * Records a datanode that joined, came back or moved. Keeps the operator's drain setting. Throws
+ * UNKNOWN_FORMAT if it cannot read the cluster's segments, CONFLICT if there are too many
+ * datanodes.
+ */
 export function recordNode(state: CatalogState, node: Omit<NodeRecord, 'drain'>): Transition<void> {
+  requireReader(state, node);
   const before = state.node.get(node.id);
   if (before === undefined && state.node.size >= NODE_COUNT_MAX) {
     throw new SteleError(

@@ -1,18 +1,21 @@
-// Pure transitions of a load's commit: a version number is set aside, then the flip, or the rejection.
+// Pure transitions of a load's commit: a version number is reserved, then the version becomes
+// current or is rejected.
 //
-//   reserveVersion   n is set aside for exactly this content
-//     ... the datanodes are given the manifest and say what they hold (master/loads/commit.ts)
-//   settleLoad       the gate holds:  version n COMMITTED and current, the load COMMITTED
-//                    it does not:     version n REJECTED and kept, the load REJECTED
+//   reserveVersion   reserves n for exactly this content
+//     ... the datanodes get the manifest and report what they hold (master/loads/commit.ts)
+//   settleLoad       the gate passes:  version n COMMITTED and current, the load COMMITTED
+//                    the gate fails:   version n REJECTED and kept, the load REJECTED
 //
-// The gate is held against the state of the very turn that flips, so a rollback or promote that came
-// in between is what the new version is compared with. A load that began on an older version becomes
-// current all the same: a replace replaces whatever is there. An append does not: it says what is new
-// beside the version it began on, and is refused where another one has become current.
+// The gate compares with the state of the same transition that makes the version current, so it
+// sees a rollback or promote that came in between. A replace that began on an older version becomes
+// current regardless. An append does not: it holds the changes to the version it began on, and is
+// refused if another one has become current.
 //
-// Invariants: a version number, once handed to datanodes with one content, is never used with
-// another; flip and rejection are one transaction each, and nothing is current that was rejected.
+// Invariants: a version number that datanodes have seen with one content is never used with
+// another; the switch and the rejection are one transaction each; a rejected version never became
+// current.
 
+import type { KeyspaceUid } from '../../base/ids.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { LoadGate } from '../../proto/gen/stele/v1/load.ts';
 import { findRejection } from '../../proto/load-gate.ts';
@@ -36,9 +39,8 @@ import type { TotalsRecord } from './totals.ts';
 import { checkKeep, retireAfter, retireRejected } from './version-transitions.ts';
 
 /**
- * Sets aside the version number that a commit of this content takes. The same content gets the same
- * number again, also one that was rejected; another content burns the number that datanodes may have
- * seen.
+ * Reserves the version number for a commit of this content. The same content gets the same number
+ * again, also if it was rejected. Other content skips the number, which datanodes may have seen.
  */
 export function reserveVersion(
   state: CatalogState,
@@ -67,7 +69,7 @@ export function reserveVersion(
 
 function rejectedBefore(
   state: CatalogState,
-  uid: string,
+  uid: KeyspaceUid,
   fingerprint: string,
 ): VersionRecord | undefined {
   return versionsOf(state, uid).find(
@@ -75,7 +77,12 @@ function rejectedBefore(
   );
 }
 
-function burntVersion(uid: string, number: number, source: string, nowIso: string): VersionRecord {
+function burntVersion(
+  uid: KeyspaceUid,
+  number: number,
+  source: string,
+  nowIso: string,
+): VersionRecord {
   return {
     uid,
     number,
@@ -101,31 +108,36 @@ export interface CommitContent {
   readonly valueBytes: number;
   readonly digest: string;
   readonly nowIso: string;
-  /** Where it is an append. */
+  /** Set for an append. */
   readonly appended?: AppendedContent;
 }
 
 interface AppendedContent {
   readonly append: AppendRecord;
   readonly overwritten: Readonly<Record<string, TotalsRecord>>;
-  /** Revision of the manifest it was put on: merged deltas since then would be lost. */
+  /**
+   * Revision of the manifest that the append is based on. Deltas that were merged since then would
+   * be lost.
+   */
   readonly baseRevision: number;
 }
 
-/** What the version is held against, and what is settled with it. */
+/** The conditions of a commit, and what is recorded with it. */
 export interface CommitTerms {
   readonly gate: LoadGate;
   readonly keys: readonly KeyFinding[];
-  /** Versions to keep from now on; 0: as before. */
+  /** Versions to keep from now on; 0: unchanged. */
   readonly keep: number;
   readonly progress: LoadProgressRecord | undefined;
-  /** Of the version, on the datanodes. */
+  /** Copies of the version on the datanodes. */
   readonly copies: CopiesRecord;
-  /** Of what was loaded; absent where the loader said it at the beginning. */
+  /** Fingerprint of the input; absent if the loader sent it with BeginLoad. */
   readonly inputFingerprint?: string | undefined;
 }
 
-/** The flip, or the rejection: `state` of the result says which. One transaction. */
+/**
+ * Makes the version current, or rejects it, in one transaction; `state` of the result tells which.
+ */
 export function settleLoad(
   state: CatalogState,
   loadId: string,
@@ -157,7 +169,7 @@ function currentVersion(state: CatalogState, keyspace: KeyspaceRecord): VersionR
   return state.version.get(versionId(keyspace.uid, keyspace.desired.currentVersion));
 }
 
-/** Throws CONFLICT where the version appended to is no longer what it was. */
+/** Throws CONFLICT if the version appended to has changed. */
 function requireBase(
   state: CatalogState,
   keyspace: KeyspaceRecord,
@@ -172,7 +184,7 @@ function requireBase(
   );
 }
 
-/** Throws CONFLICT where `base`, which an append began on, is not the current version any more. */
+/** Throws CONFLICT if `base`, on which an append began, is no longer the current version. */
 export function requireCurrent(keyspace: KeyspaceRecord, base: number): void {
   const { currentVersion: current } = keyspace.desired;
   if (current === base) return;
@@ -247,7 +259,10 @@ function versionChanges(record: VersionRecord, content: CommitContent): Change[]
   ];
 }
 
-/** An attempt at other content stays: its number has been seen. */
+/**
+ * Removes the attempt if it is of this content. An attempt at other content stays: datanodes have
+ * seen its number.
+ */
 function withoutAttempt(keyspace: KeyspaceRecord, content: CommitContent): KeyspaceRecord {
   if (keyspace.attempt?.fingerprint !== content.fingerprint) return keyspace;
   const { attempt: _done, ...rest } = keyspace;

@@ -1,6 +1,7 @@
-// The record of who did what, derived from the changes of a transaction and written with them: a change that
-// is durable has its event, whatever door it came through. Pure.
+// The audit log: events are derived from the changes of a transaction and written with them, so a
+// durable change has its event, whichever interface it came through. Pure.
 
+import type { KeyspaceUid } from '../../base/ids.ts';
 import { applyChanges } from './catalog.ts';
 import type { CatalogState, Change, Recorder } from './catalog.ts';
 import type {
@@ -14,23 +15,23 @@ import type {
 import { keepOf, virtualNodesOf } from './queries.ts';
 import { versionId } from './records.ts';
 
-/** The oldest events beyond these go. */
+/** Beyond this number the oldest events are removed. */
 const EVENTS_MAX = 10_000;
-/** Digits of a number in its key, so that keys are in the order of numbers. */
+/** Digits of a number in its key, so that keys sort by number. */
 const NUMBER_DIGITS = 12;
 
 export function eventId(number: number): string {
   return String(number).padStart(NUMBER_DIGITS, '0');
 }
 
-/** Changes that record the event, and remove the one that is too many. */
+/** The changes that write the event and remove the oldest one. */
 export function eventChanges(state: CatalogState, record: EventRecord): Change[] {
   const gone = eventId(record.number - EVENTS_MAX);
   const added: Change = { table: 'event', id: eventId(record.number), record };
   return state.event.has(gone) ? [added, { table: 'event', id: gone, record: undefined }] : [added];
 }
 
-/** What `changes` to `state` come to, in their order. */
+/** The events that `changes` to `state` amount to, in order. */
 export function happeningsOf(state: CatalogState, changes: readonly Change[]): Happening[] {
   return changes.flatMap((change) => {
     switch (change.table) {
@@ -65,7 +66,7 @@ function epochHappenings(
   changes: readonly Change[],
 ): Happening[] {
   const from = String(state.epoch.get('')?.epoch ?? 0);
-  // Numbers are stepped over where the catalog is a backup, or an older copy.
+  // Numbers are skipped if the catalog is a backup or an older copy.
   const isOlderCopy = changes.some(({ table }) => table === 'counters');
   return [{ what: isOlderCopy ? 'restore' : 'master-start', from, to: String(epoch) }];
 }
@@ -73,7 +74,7 @@ function epochHappenings(
 function keyspaceHappenings(
   state: CatalogState,
   changes: readonly Change[],
-  uid: string,
+  uid: KeyspaceUid,
   record: KeyspaceRecord | undefined,
 ): Happening[] {
   const before = state.keyspace.get(uid);
@@ -111,8 +112,11 @@ function cacheWord({ desired }: KeyspaceRecord): 'on' | 'off' {
   return desired.uncached === true ? 'off' : 'on';
 }
 
-/** A commit writes its load, a promote the version that it puts live, a rollback neither. */
-function moveOf(changes: readonly Change[], uid: string, to: number): string {
+/**
+ * Distinguishes the causes by what is written: a commit writes its load, a promote its version, a
+ * rollback neither.
+ */
+function moveOf(changes: readonly Change[], uid: KeyspaceUid, to: number): string {
   if (changes.some(({ table }) => table === 'load')) return 'commit';
   const id = versionId(uid, to);
   return changes.some(({ id: changed, table }) => table === 'version' && changed === id)
@@ -120,10 +124,10 @@ function moveOf(changes: readonly Change[], uid: string, to: number): string {
     : 'rollback';
 }
 
-/** The reason that is told with a version that goes live with fewer copies than it should have. */
+/** The reason recorded with a version that becomes current with too few copies. */
 function fewCopies(
   changes: readonly Change[],
-  uid: string,
+  uid: KeyspaceUid,
   version: number,
 ): { readonly reason?: string } {
   const id = versionId(uid, version);
@@ -142,7 +146,10 @@ function ownerOf({ owner }: LoadRecord): string {
   return owner === undefined || owner.host === '' ? '' : `${owner.user}@${owner.host}`;
 }
 
-/** By hand only: what retention retires goes with the change that makes it too many. */
+/**
+ * Drops by hand only. A version that retention retires belongs to the change that made it one too
+ * many.
+ */
 function versionHappenings(
   state: CatalogState,
   changes: readonly Change[],
@@ -194,7 +201,7 @@ function nodeHappenings(
   return [{ what: record.drain ? 'drain' : 'node-resume', node }];
 }
 
-/** How a catalog records events; the caller knows the time and who asks. */
+/** The event functions of a catalog. The caller adds the time and the actor. */
 export const EVENTS: Pick<Recorder, 'eventChanges' | 'happeningsOf'> = {
   eventChanges,
   happeningsOf,

@@ -1,4 +1,5 @@
-// The gate of a load as the catalog keeps it with a version. The rule itself is in proto/load-gate.ts.
+// The gate of a load as the catalog stores it with a version. proto/load-gate.ts has the rule
+// itself.
 
 import type { LoadGate } from '../../proto/gen/stele/v1/load.ts';
 import type { GateRecord, RequiredKeyRecord } from './records.ts';

@@ -2,12 +2,13 @@
 //
 //   INITIALIZING --commit--> RUNNING --drop--> DELETING --files gone--> (no record)
 //
-// Suspended is a wish beside these (`desired.suspended`); how far it has come is in the observed
-// record, which the control loop writes (noteObserved) and nobody else.
+// Suspension is a desired state beside these (`desired.suspended`). Its progress is in the observed
+// record, which only the control loop writes (noteObserved).
 //
-// Invariants: no load runs into a suspended keyspace; the observed record of a keyspace is written
-// only while there is one, and goes with it.
+// Invariants: no load runs into a suspended keyspace; a keyspace's observed record is written only
+// while the keyspace has a record, and is removed with it.
 
+import type { KeyspaceUid } from '../../base/ids.ts';
 import { SteleError, suspendedError } from '../../base/errors.ts';
 import { REPLICATION_MAX } from '../../base/limits.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
@@ -16,7 +17,7 @@ import { isGhost, requireKeyspace, runningLoad, versionsOf } from './queries.ts'
 import { versionId } from './records.ts';
 import type { KeyspaceRecord, ObservedRecord } from './records.ts';
 
-/** The keyspace is gone for readers; its files and records follow (forgetKeyspace). */
+/** Hides the keyspace from readers. Its files and records are removed later (forgetKeyspace). */
 export function dropKeyspace(
   state: CatalogState,
   name: string,
@@ -33,8 +34,8 @@ export function dropKeyspace(
 }
 
 /**
- * Keyspaces of which nothing became go, with what their loads have sent, once the last of these loads has been
- * over since before `beforeIso`: until then it may be begun again, and finds what it sent. Result: their names.
+ * Drops keyspaces without any version once their last load has been over since before `beforeIso`:
+ * until then the load may be resumed and finds what it sent. Result: the names of the keyspaces.
  */
 export function removeGhosts(state: CatalogState, beforeIso: string): Transition<string[]> {
   const changes: Change[] = [];
@@ -55,8 +56,8 @@ export function removeGhosts(state: CatalogState, beforeIso: string): Transition
   return { changes, result };
 }
 
-/** Every known node has dropped everything of it: the records go, the keyspace's own with them. */
-export function forgetKeyspace(state: CatalogState, uid: string): Transition<void> {
+/** Removes all records of a keyspace, after every known node has dropped its data. */
+export function forgetKeyspace(state: CatalogState, uid: KeyspaceUid): Transition<void> {
   const changes: Change[] = [];
   for (const version of versionsOf(state, uid)) {
     const id = versionId(uid, version.number);
@@ -67,12 +68,15 @@ export function forgetKeyspace(state: CatalogState, uid: string): Transition<voi
     if (load.keyspaceUid === uid) changes.push({ table: 'load', id: load.id, record: undefined });
   }
   if (state.observed.has(uid)) changes.push({ table: 'observed', id: uid, record: undefined });
-  // The keyspace's own record is the last: a reader of a half-read catalog finds it to be deleted on.
+  // The keyspace's own record goes last: a reader of a half-read catalog then still sees that it is
+  // being deleted.
   if (state.keyspace.has(uid)) changes.push({ table: 'keyspace', id: uid, record: undefined });
   return { changes, result: undefined };
 }
 
-/** Readers are refused, memory is freed, data stays on disk. Throws LOAD_IN_PROGRESS and CONFLICT. */
+/**
+ * Refuses readers and frees memory; the data stays on disk. Throws LOAD_IN_PROGRESS and CONFLICT.
+ */
 export function suspendKeyspace(state: CatalogState, name: string): Transition<KeyspaceRecord> {
   const keyspace = requireKeyspace(state, name);
   if (keyspace.desired.currentVersion === 0) {
@@ -99,7 +103,7 @@ function wished(keyspace: KeyspaceRecord, suspended: boolean): Transition<Keyspa
   return { changes: [{ table: 'keyspace', id: keyspace.uid, record }], result: record };
 }
 
-/** Whether masters cache its values. */
+/** Sets whether masters cache the keyspace's values. */
 export function setCache(state: CatalogState, name: string, cache: boolean): Transition<void> {
   const keyspace = requireKeyspace(state, name);
   const { uncached: _, ...desired } = keyspace.desired;
@@ -127,7 +131,7 @@ export function requireAwake(keyspace: KeyspaceRecord): void {
   if (keyspace.desired.suspended === true) throw suspendedError(keyspace.name);
 }
 
-/** What the loops have found. A keyspace that is gone meanwhile is passed over. */
+/** Records the findings of the control loops. Skips keyspaces that are gone. */
 export function noteObserved(
   state: CatalogState,
   found: readonly ObservedRecord[],

@@ -1,14 +1,17 @@
-// Pure transitions of a bulk load, but for its commit (commit-transitions.ts).
+// Pure transitions of a bulk load, except its commit (commit-transitions.ts).
 //
 //   RUNNING --commit-------------------> COMMITTED | REJECTED (the gate)
 //      +-----the loader gave up---------> FAILED
 //      +-----cancel, keyspace dropped---> CANCELLED
 //      +-----silent, superseded---------> ABANDONED
 //
-// A load that its loader has stopped in order stays RUNNING, with the time of that: it may be taken up again.
+// A load whose loader has shut down cleanly stays RUNNING, with the time of the interruption: it
+// may be resumed.
 //
-// Invariants: one RUNNING load a keyspace; an ended load never changes again; the history is bounded.
+// Invariants: at most one RUNNING load per keyspace; an ended load never changes; the history is
+// bounded.
 
+import type { KeyspaceUid } from '../../base/ids.ts';
 import { SteleError, suspendedError } from '../../base/errors.ts';
 import { newKeyspaceName } from '../../base/ids.ts';
 import { KEYSPACE_COUNT_MAX } from '../../base/limits.ts';
@@ -17,14 +20,14 @@ import { countersOf, findKeyspace, runningLoad } from './queries.ts';
 import type { KeyspaceRecord, LoadProgressRecord, LoadRecord, LoadState } from './records.ts';
 
 const DEFAULT_KEYSPACE = 'default';
-/** Ended loads whose records stay: a history for people, and the answer to a repeated CommitLoad. */
+/** Records kept of ended loads: a history for people, and the answer to a repeated CommitLoad. */
 const ENDED_LOADS_PER_KEYSPACE = 20;
 const ENDED_LOADS_MAX = 1000;
 
 export interface NewLoad {
   readonly id: string;
-  /** For a keyspace that does not exist yet. */
-  readonly keyspaceUid: string;
+  /** Used for a keyspace that does not exist yet. */
+  readonly keyspaceUid: KeyspaceUid;
   readonly keyspace: string;
   readonly source: string;
   readonly input: string;
@@ -42,16 +45,16 @@ export interface BegunLoad {
   readonly keyspace: KeyspaceRecord;
 }
 
-/** What is known of a running load beside its record. */
+/** State of a running load outside its record. */
 export interface Liveness {
-  /** Its lease has ended: another load may take its place. */
+  /** True if its lease has ended: another load may replace it. */
   readonly mayReplace: boolean;
   readonly progress: LoadProgressRecord | undefined;
-  /** How far it is, for people. */
+  /** Its progress, for people. */
   readonly text: string;
 }
 
-/** Starts a load. Throws SUSPENDED, and LOAD_IN_PROGRESS, which names the other one and how far it is. */
+/** Starts a load. Throws SUSPENDED, and LOAD_IN_PROGRESS with the other load and its progress. */
 export function beginLoad(
   state: CatalogState,
   wanted: NewLoad,
@@ -123,7 +126,10 @@ function newKeyspace(state: CatalogState, wanted: NewLoad): KeyspaceRecord {
   };
 }
 
-/** Its index is not given again, also once it is dropped: clients that SELECT by number may still have it. */
+/**
+ * Adds a keyspace. An index is never reused, not even after a drop: clients that SELECT by number
+ * may still have it.
+ */
 function added(state: CatalogState, keyspace: KeyspaceRecord): Change[] {
   const counters = countersOf(state);
   const nextIndex = Math.max(counters.nextIndex, keyspace.index + 1);
@@ -133,8 +139,11 @@ function added(state: CatalogState, keyspace: KeyspaceRecord): Change[] {
   ];
 }
 
-/** The oldest ended loads beyond the bounds: of `uid` where one is about to be added, and of all. */
-function pruneLoads(state: CatalogState, uid: string): Change[] {
+/**
+ * The oldest ended loads beyond the limits: per keyspace for `uid`, to which one is about to be
+ * added, and in total.
+ */
+function pruneLoads(state: CatalogState, uid: KeyspaceUid): Change[] {
   const ended = [...state.load.values()]
     .filter((load) => load.state !== 'RUNNING')
     .sort((left, right) => (left.startedAt < right.startedAt ? -1 : 1));
@@ -152,7 +161,7 @@ export interface LoadEnd {
   readonly nowIso: string;
 }
 
-/** A load that did not become a version ends, with the numbers it last reported. */
+/** Ends a load that did not become a version, with the numbers it last reported. */
 export function endLoad(
   state: CatalogState,
   id: string,
@@ -166,7 +175,9 @@ export function endLoad(
   return { changes: [change], result: change.record };
 }
 
-/** Notes that the loader has stopped. A load that is over stays what it is. Throws LOAD_NOT_FOUND. */
+/**
+ * Records that the loader has stopped. Does not change a load that is over. Throws LOAD_NOT_FOUND.
+ */
 export function interruptLoad(
   state: CatalogState,
   id: string,
@@ -225,7 +236,7 @@ export function requireRunning(state: CatalogState, id: string): BegunLoad {
   );
 }
 
-/** Taken up again, it is interrupted no more; an append goes on from what is current now. */
+/** Resumes an interrupted load. An append continues from the version that is current now. */
 export function resumeLoad(state: CatalogState, id: string): Transition<BegunLoad> {
   const { keyspace, load } = requireRunning(state, id);
   const base = keyspace.desired.currentVersion;

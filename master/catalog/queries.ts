@@ -1,5 +1,6 @@
-// Questions about a catalog state. Pure.
+// Queries of a catalog state. Pure.
 
+import type { KeyspaceUid } from '../../base/ids.ts';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { KEEP_DEFAULT } from '../../base/limits.ts';
@@ -13,7 +14,7 @@ import type {
   VersionRecord,
 } from './records.ts';
 
-/** More than a manifest is ever merged. */
+/** More than the number of merges of any manifest. */
 const REVISIONS_PER_SKIP = 100_000;
 
 /** Virtual nodes per unit of a datanode's weight. */
@@ -22,7 +23,7 @@ export function virtualNodesOf(state: CatalogState): number {
   return virtualNodes ?? shardCount;
 }
 
-/** The cluster's record; it is written before anything else can be asked. */
+/** The cluster's record. Throws INTERNAL if it is missing; the first start writes it. */
 export function clusterOf(state: CatalogState): ClusterRecord {
   const record = state.cluster.get('');
   if (record === undefined) throw new SteleError('INTERNAL', 'The catalog has no cluster record.');
@@ -33,20 +34,23 @@ export function epochOf(state: CatalogState): number {
   return state.epoch.get('')?.epoch ?? 0;
 }
 
-/** The start of a master that has taken the epoch; empty where an earlier release did. */
+/** The start of the master that took the epoch; empty if an earlier release took it. */
 export function termOf(state: CatalogState): string {
   return state.epoch.get('')?.term ?? '';
 }
 
 /**
- * The revision that datanodes are told of a manifest. It steps over those that datanodes may have seen
+ * The revision of a manifest as sent to datanodes. It skips revisions that datanodes may have seen
  * in a history that this catalog has lost.
  */
 export function revisionOf(state: CatalogState, manifest: ManifestRecord | undefined): number {
   return countersOf(state).skips * REVISIONS_PER_SKIP + (manifest?.revision ?? 0);
 }
 
-/** Of a catalog of an earlier release, which has no such record: beyond all that it names. */
+/**
+ * The counters. For a catalog of an earlier release, which has no such record: above all numbers in
+ * use.
+ */
 export function countersOf(state: CatalogState): Tables['counters'] {
   const known = state.counters.get('');
   if (known !== undefined) return known;
@@ -54,7 +58,7 @@ export function countersOf(state: CatalogState): Tables['counters'] {
   return { nextIndex: Math.max(0, ...indexes) + 1, skips: 0 };
 }
 
-/** The keyspace that bears `name` now; one that is being deleted has given its name up. */
+/** The keyspace with this name. A keyspace that is being deleted no longer has a name. */
 export function findKeyspace(state: CatalogState, name: string): KeyspaceRecord | undefined {
   for (const keyspace of state.keyspace.values()) {
     if (keyspace.name === name && keyspace.state !== 'DELETING') return keyspace;
@@ -63,8 +67,9 @@ export function findKeyspace(state: CatalogState, name: string): KeyspaceRecord 
 }
 
 /**
- * Whether nothing ever became of a keyspace: it has no version, and no load runs that could make one (one may be interrupted). To users
- * there is no such keyspace; its record stays for as long as its first load may be begun again (removeGhosts).
+ * Whether a keyspace has no version and no running load that could make one (one may be
+ * interrupted). Users do not see such a keyspace; its record stays while its first load may be
+ * resumed (removeGhosts).
  */
 export function isGhost(state: CatalogState, { desired, uid }: KeyspaceRecord): boolean {
   const load = runningLoad(state, uid);
@@ -73,7 +78,7 @@ export function isGhost(state: CatalogState, { desired, uid }: KeyspaceRecord): 
   return !versionsOf(state, uid).some(isHeld);
 }
 
-/** As findKeyspace; throws KEYSPACE_NOT_FOUND, also where it is a ghost. */
+/** Like findKeyspace, but throws KEYSPACE_NOT_FOUND, also for a ghost. */
 export function requireKeyspace(state: CatalogState, name: string): KeyspaceRecord {
   const keyspace = findKeyspace(state, name);
   if (keyspace !== undefined && !isGhost(state, keyspace)) return keyspace;
@@ -84,18 +89,18 @@ export function requireKeyspace(state: CatalogState, name: string): KeyspaceReco
 }
 
 /** All version records of one keyspace, ascending. */
-export function versionsOf(state: CatalogState, uid: string): VersionRecord[] {
+export function versionsOf(state: CatalogState, uid: KeyspaceUid): VersionRecord[] {
   return [...state.version.values()]
     .filter((version) => version.uid === uid)
     .sort((left, right) => left.number - right.number);
 }
 
-/** The versions that can be gone back to, the current one included, ascending. */
-export function keptVersions(state: CatalogState, uid: string): VersionRecord[] {
+/** The versions available for a rollback, including the current one, ascending. */
+export function keptVersions(state: CatalogState, uid: KeyspaceUid): VersionRecord[] {
   return versionsOf(state, uid).filter((version) => version.state === 'COMMITTED');
 }
 
-/** Whether datanodes keep the version whole: it can be read by its number. */
+/** Whether datanodes keep the complete version, so that it can be read by its number. */
 export function isHeld(version: VersionRecord): boolean {
   return version.state === 'COMMITTED' || version.state === 'REJECTED';
 }
@@ -104,9 +109,9 @@ export function keepOf(keyspace: KeyspaceRecord): number {
   return keyspace.desired.keep ?? KEEP_DEFAULT;
 }
 
-/** All version records by keyspace, ascending: for those who look at all keyspaces. */
-export function versionsByKeyspace(state: CatalogState): Map<string, VersionRecord[]> {
-  const byUid = new Map<string, VersionRecord[]>();
+/** All version records by keyspace, ascending, for callers that need all keyspaces. */
+export function versionsByKeyspace(state: CatalogState): Map<KeyspaceUid, VersionRecord[]> {
+  const byUid = new Map<KeyspaceUid, VersionRecord[]>();
   for (const version of state.version.values()) {
     const versions = byUid.get(version.uid);
     if (versions === undefined) byUid.set(version.uid, [version]);
@@ -116,7 +121,7 @@ export function versionsByKeyspace(state: CatalogState): Map<string, VersionReco
   return byUid;
 }
 
-export function runningLoad(state: CatalogState, uid: string): LoadRecord | undefined {
+export function runningLoad(state: CatalogState, uid: KeyspaceUid): LoadRecord | undefined {
   for (const load of state.load.values()) {
     if (load.keyspaceUid === uid && load.state === 'RUNNING') return load;
   }

@@ -1,53 +1,60 @@
-// What the catalog holds, record by record, as it is stored: JSON with a format number.
+// The catalog's records as they are stored: JSON with a format number.
 //
 //   cluster                      identity, fixed at the first start; the ring's virtual nodes
 //   epoch                        the present leader's term
-//   counters                     what the next new things are numbered by
-//   keyspace/<uid>               one dataset: name, state, what is desired of it
-//   version/<uid>/<number>       one version's summary, with the gate it was held against
-//   manifest/<uid>/<number>      its segments, gone with the version's files. What they hold together
-//                                never changes; which they are does when deltas are merged
-//   observed/<uid>               what the control loop has found a keyspace to be; written by it alone
+//   counters                     the next numbers to issue
+//   keyspace/<uid>               one dataset: name, state, desired settings
+//   version/<uid>/<number>       one version's summary, with its gate
+//   manifest/<uid>/<number>      its segments; removed with the version's files. Their combined content
+//                                never changes; the segments do when deltas are merged
+//   observed/<uid>               the state that the control loop found; only the loop writes it
 //   load/<id>                    one bulk load
-//   event/<number>               who did what, the last of them (events.ts)
-//   node/<id>                    one datanode that has ever joined and was not removed
+//   event/<number>               the audit log, bounded (events.ts)
+//   node/<id>                    one datanode that has joined and was not removed
 //
 // Byte strings are hex. Wall times are for people only.
 
 import { SteleError } from '../../base/errors.ts';
-import type { AppendOutcome } from '../../proto/gen/stele/v1/load.ts';
-import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
-import { totalsMessage } from './totals.ts';
+import type { Branded, KeyspaceUid } from '../../base/ids.ts';
+import type { SegmentId } from '../../base/segment-name.ts';
 import type { TotalsRecord } from './totals.ts';
 
-const RECORD_FORMAT = 1;
+/** Format 1 named segments differently. */
+const RECORD_FORMAT = 2;
 
 export interface ClusterRecord {
   readonly id: string;
   readonly shardCount: number;
-  /** Per unit of a datanode's weight; absent: one for each shard. */
+  /** Per unit of a datanode's weight; absent: one per shard. */
   readonly virtualNodes?: number;
+  /** Copies of keyspaces that ask for no number of their own; absent: as the master's flag says. */
+  readonly replication?: number;
+  /** The newest segment format that a load was asked to write; absent: 1. */
+  readonly segmentFormat?: number;
   readonly createdAt: string;
 }
 
 interface EpochRecord {
   readonly epoch: number;
-  /** Names the start of a master that has taken it (ClusterView.term). Absent in catalogs of earlier releases. */
+  /**
+   * Identifies the start of the master that took the epoch (ClusterView.term). Absent in catalogs
+   * of earlier releases.
+   */
   readonly term?: string;
 }
 
-/** Numbers that are given once: what has been seen with one of them is never called by it again. */
+/** Numbers that are issued once: a number that has been seen is never reused for anything else. */
 interface CountersRecord {
   /** The index of the next new keyspace. */
   readonly nextIndex: number;
-  /** How often numbers were stepped over because this catalog may have missed some (skipNumbers). */
+  /** How often numbers were skipped because this catalog may lack some (skipNumbers). */
   readonly skips: number;
 }
 
-/** What commits and operators made of it; what the control loop finds is in ObservedRecord. */
+/** The state that commits and operators set; the control loop's findings are in ObservedRecord. */
 type KeyspaceState = 'INITIALIZING' | 'RUNNING' | 'DELETING';
 
-/** A commit that was tried under `version`; the number is kept for the same content only. */
+/** A commit that was attempted as `version`. The number stays reserved for the same content. */
 interface CommitAttempt {
   readonly version: number;
   readonly loadId: string;
@@ -55,10 +62,10 @@ interface CommitAttempt {
 }
 
 export interface KeyspaceRecord {
-  /** 16 random hex digits; a keyspace dropped and made again has another. */
-  readonly uid: string;
+  /** 16 random hex digits. A keyspace that is dropped and created again gets another uid. */
+  readonly uid: KeyspaceUid;
   readonly name: string;
-  /** What RESP SELECT takes; 0 belongs to the name `default`. */
+  /** The argument of RESP SELECT; 0 is reserved for the name `default`. */
   readonly index: number;
   readonly state: KeyspaceState;
   readonly desired: {
@@ -68,9 +75,9 @@ export interface KeyspaceRecord {
     readonly replication: number;
     /** Committed versions to keep; absent: KEEP_DEFAULT. */
     readonly keep?: number;
-    /** On disk only. */
+    /** True if the data is on disk only. */
     readonly suspended?: boolean;
-    /** Masters do not cache its values. */
+    /** True if masters do not cache its values. */
     readonly uncached?: boolean;
   };
   readonly nextVersion: number;
@@ -78,10 +85,10 @@ export interface KeyspaceRecord {
   readonly createdAt: string;
 }
 
-/** The states of a keyspace that a loop can be in, or (REPAIRING) is repaired in. */
+/** The states of a keyspace's control loop, and the states that it can be REPAIRING from. */
 export type KeyspacePhase = 'INITIALIZING' | 'RUNNING' | 'SUSPENDING' | 'SUSPENDED' | 'DELETING';
 
-/** What keeps it from going on, and how often that was tried. */
+/** The error that keeps a loop from making progress, and the number of tries. */
 interface RepairingRecord {
   readonly from: KeyspacePhase;
   readonly error: string;
@@ -90,27 +97,30 @@ interface RepairingRecord {
   readonly needsPerson: boolean;
 }
 
-/** What is desired is in KeyspaceRecord, which no loop writes. */
+/**
+ * The state that the control loop found. The desired state is in KeyspaceRecord, which no loop
+ * writes.
+ */
 export interface ObservedRecord {
-  readonly uid: string;
+  readonly uid: KeyspaceUid;
   readonly state: KeyspacePhase | 'REPAIRING';
   readonly repairing?: RepairingRecord;
 }
 
 /**
- * COMMITTED: kept everywhere. REJECTED: whole and kept, but it did not pass its gate. RETIRED: its
+ * COMMITTED: kept everywhere. REJECTED: complete and kept, but it failed its gate. RETIRED: its
  * files are being dropped. BURNT: its manifest was handed out, but the commit failed and other
- * content came after it. DELETED: nothing of it is left but this record.
+ * content followed. DELETED: only this record is left.
  */
 type VersionState = 'COMMITTED' | 'REJECTED' | 'RETIRED' | 'BURNT' | 'DELETED';
 
-/** What a version had to be like to go live; rows are its records (proto/load-gate.ts). */
+/** The conditions for a version to become current; rows are its records (proto/load-gate.ts). */
 export interface GateRecord {
   readonly expectRows?: number;
   /** A fraction of `expectRows`. */
   readonly expectTolerance?: number;
   readonly minRows?: number;
-  /** A fraction of the rows of the version before. */
+  /** A fraction of the previous version's rows. */
   readonly maxShrink?: number;
   readonly requireKeys: readonly RequiredKeyRecord[];
 }
@@ -121,7 +131,7 @@ export interface RequiredKeyRecord {
 }
 
 export interface VersionRecord {
-  readonly uid: string;
+  readonly uid: KeyspaceUid;
   readonly number: number;
   readonly state: VersionState;
   readonly records: number;
@@ -130,32 +140,34 @@ export interface VersionRecord {
   readonly segmentBytes: number;
   readonly digest: string;
   readonly source: string;
-  /** How its input was read; absent in records of 0.1.0. */
+  /** Description of the input; absent in records of 0.1.0. */
   readonly input?: string;
   readonly inputFingerprint: string;
   readonly loadId: string;
   readonly committedAt: string;
-  /** Names its content; absent in records of 0.1.0. */
+  /** Identifies its content; absent in records of 0.1.0. */
   readonly fingerprint?: string;
   readonly gate?: GateRecord;
-  /** Where REJECTED: why. */
+  /** The reason, if REJECTED. */
   readonly rejection?: string;
-  /** What was current before it became so: where a rollback goes. 0: nothing was. */
+  /** The version that was current before, that is, the target of a rollback. 0: none. */
   readonly follows?: number;
-  /** Where it came from an append: what that changed. */
+  /** Set for an append: what it changed. */
   readonly append?: AppendRecord;
-  /** When it last went live, or was rejected; absent in records of earlier releases. */
+  /**
+   * The copies when it last became current or was rejected; absent in records of earlier releases.
+   */
   readonly copies?: CopiesRecord;
 }
 
-/** Verified copies of the shard that has the fewest, and how many there should be, which are not fewer. */
+/** Verified copies of the shard that has the fewest, and how many there should be. */
 export interface CopiesRecord {
   readonly least: number;
   readonly wanted: number;
 }
 
 export interface AppendRecord {
-  /** The version that was appended to; 0: there was none. */
+  /** The version that was appended to; 0: none. */
   readonly base: number;
   readonly added: number;
   readonly replaced: number;
@@ -163,28 +175,28 @@ export interface AppendRecord {
 }
 
 export interface SegmentRecord extends TotalsRecord {
-  readonly id: string;
+  readonly id: SegmentId;
   readonly shard: number;
   readonly fileBytes: number;
 }
 
 export interface ManifestRecord {
-  readonly uid: string;
+  readonly uid: KeyspaceUid;
   readonly version: number;
-  /** By shard, and within a shard oldest first: a base, then its deltas. */
+  /** By shard; within a shard oldest first: a base, then its deltas. */
   readonly segments: readonly SegmentRecord[];
-  /** By id of a delta: the records of older segments of its shard whose keys it has. */
+  /** By delta id: the totals of older records of its shard whose keys it has. */
   readonly overwritten?: Readonly<Record<string, TotalsRecord>>;
-  /** How often deltas were merged in it; absent: never. */
+  /** Number of merges of its deltas; absent: 0. */
   readonly revision?: number;
-  /** Ids of segments that were merged away, and go from the datanodes. */
-  readonly merged?: readonly string[];
+  /** Ids of segments that were merged away; the datanodes will drop them. */
+  readonly merged?: readonly SegmentId[];
 }
 
-/** proto/stele/v1/load.proto says what each means. */
+/** For the meaning of each, see proto/stele/v1/load.proto. */
 export type LoadState = 'RUNNING' | 'COMMITTED' | 'REJECTED' | 'FAILED' | 'CANCELLED' | 'ABANDONED';
 
-/** The numbers of a load as it last reported them. */
+/** The counters of a load as it last reported them. */
 export interface LoadProgressRecord {
   readonly rows: number;
   readonly rejected: number;
@@ -196,7 +208,7 @@ export interface LoadProgressRecord {
 
 export interface LoadRecord {
   readonly id: string;
-  readonly keyspaceUid: string;
+  readonly keyspaceUid: KeyspaceUid;
   readonly state: LoadState;
   readonly source: string;
   /** BeginLoadRequest.input; absent in records of 0.1.0. */
@@ -204,7 +216,7 @@ export interface LoadRecord {
   readonly inputFingerprint: string;
   readonly minReplicas: number;
   readonly mode?: 'REPLACE' | 'APPEND';
-  /** Where the mode is APPEND: the version that was current when it began, or was taken up again. */
+  /** For mode APPEND: the current version when the load began or was last resumed. */
   readonly base?: number;
   readonly owner?: { readonly host: string; readonly pid: number; readonly user: string };
   /** BeginLoadRequest.work_token; absent in records of earlier releases. */
@@ -212,13 +224,13 @@ export interface LoadRecord {
   readonly startedAt: string;
   readonly endedAt?: string;
   readonly progress?: LoadProgressRecord;
-  /** The version it became, when COMMITTED or REJECTED, with its records and digest. */
+  /** The version it became, if COMMITTED or REJECTED, with its records and digest. */
   readonly version?: number;
   readonly records?: number;
   readonly digest?: string;
-  /** Why it ended without a commit, or was interrupted. */
+  /** The reason why it ended without a commit or was interrupted. */
   readonly reason?: string;
-  /** Its loader has stopped in order, and may take it up again; the state is still RUNNING. */
+  /** The loader has shut down cleanly and may resume the load; the state is still RUNNING. */
   readonly interruptedAt?: string;
 }
 
@@ -232,18 +244,20 @@ export interface NodeRecord {
     readonly grpcPort: number;
   };
   readonly zone: string;
-  /** Size beside the others; absent: 1. */
+  /** Size relative to the other datanodes; absent: 1. */
   readonly weight?: number;
+  /** The newest segment format that it reads; absent: 1. */
+  readonly segmentFormat?: number;
   readonly drain: boolean;
 }
 
-/** Something that was done; fields that do not apply are absent. */
-/** Who asks for a change. Strings of at most 128 characters. */
+/** An event; fields that do not apply are absent. */
+/** The caller of a change. Strings of at most 128 characters. */
 export interface Actor {
   readonly door: 'grpc' | 'http' | 'master';
-  /** Where the request came from, without a port; empty where the master itself acts. */
+  /** Where the request came from, without a port; empty if the master itself acts. */
   readonly address: string;
-  /** What the caller calls itself, `user@host`; empty: it does not say. Nobody has checked it. */
+  /** The caller's own name, `user@host`; empty if it sends none. It is not verified. */
   readonly who: string;
 }
 
@@ -264,7 +278,7 @@ export interface EventRecord extends Actor {
 
 /** An event before it has a number, a time and an actor. */
 export type Happening = Omit<EventRecord, 'number' | 'at' | 'door' | 'address' | 'who'> & {
-  /** Of the load's owner, where the caller does not say who it is. */
+  /** From the load's owner, if the caller does not identify itself. */
   readonly who?: string;
 };
 
@@ -284,21 +298,55 @@ export interface Tables {
 
 export type TableName = keyof Tables;
 
-/** The key of a record: its table, then its identity within it. */
+/** The record ids of each table; empty for a table with a single record. */
+export interface TableKeys extends Record<TableName, string> {
+  readonly keyspace: KeyspaceUid;
+  readonly observed: KeyspaceUid;
+  readonly version: VersionId;
+  readonly manifest: VersionId;
+}
+
+/** The key of a record: its table, then its id in the table. */
 export function keyOf(table: TableName, id: string): string {
   return id === '' ? table : `${table}/${id}`;
 }
 
-/** `<uid>/<number>`: a version's or manifest's identity. */
-export function versionId(uid: string, number: number): string {
-  return `${uid}/${number}`;
+const TABLES: readonly TableName[] = [
+  'cluster',
+  'epoch',
+  'counters',
+  'keyspace',
+  'observed',
+  'version',
+  'manifest',
+  'load',
+  'event',
+  'node',
+];
+
+/**
+ * Parses a key of `keyOf` into table and id. Undefined for a table that this release does not know.
+ */
+export function parseKey(
+  key: string,
+): { readonly table: TableName; readonly id: string } | undefined {
+  const slash = key.indexOf('/');
+  const table = TABLES.find((name) => name === (slash < 0 ? key : key.slice(0, slash)));
+  return table && { table, id: slash < 0 ? '' : key.slice(slash + 1) };
+}
+
+/** `<uid>/<number>`: identifies a version and its manifest. */
+export type VersionId = Branded<string, 'VersionId'>;
+
+export function versionId(uid: string, number: number): VersionId {
+  return `${uid}/${number}` as VersionId;
 }
 
 export function encodeRecord(record: object): string {
   return JSON.stringify({ format: RECORD_FORMAT, ...record });
 }
 
-/** Throws UNKNOWN_FORMAT for a record that a newer Stele wrote, CORRUPT for no record at all. */
+/** Throws UNKNOWN_FORMAT for a record of another release, CORRUPT for text that is not a record. */
 export function decodeRecord(key: string, text: string): object {
   const parsed: unknown = JSON.parse(text);
   if (typeof parsed !== 'object' || parsed === null || !('format' in parsed)) {
@@ -308,63 +356,8 @@ export function decodeRecord(key: string, text: string): object {
   if (format === RECORD_FORMAT) return record;
   throw new SteleError(
     'UNKNOWN_FORMAT',
-    `The catalog's entry '${key}' has format ${String(format)}; this Stele reads ${RECORD_FORMAT}. Start a newer Stele on this data folder.`,
+    Number(format) < RECORD_FORMAT
+      ? `The catalog's entry '${key}' was written by an earlier release, whose segments this one does not read. Start with an empty --data-dir and load again, or go on with the earlier release.`
+      : `The catalog's entry '${key}' has format ${String(format)}; this Stele reads ${RECORD_FORMAT}. Start a newer Stele on this data folder.`,
   );
-}
-
-export function segmentRecord(info: SegmentInfo): SegmentRecord {
-  return { ...info, digest: info.digest.toString('hex') };
-}
-
-export function segmentInfo(record: SegmentRecord): SegmentInfo {
-  return { ...record, digest: Buffer.from(record.digest, 'hex') };
-}
-
-/** Hex digits of a fingerprint as it travels. */
-const FINGERPRINT_DIGITS = 16;
-
-/**
- * Names the content of a version, and the segments that it was committed with: what has the same number and
- * another fingerprint is another version. Stays the same when deltas are merged.
- */
-export function fingerprintOf({
-  digest,
-  fingerprint = digest,
-}: Pick<VersionRecord, 'digest' | 'fingerprint'>): string {
-  return fingerprint.slice(0, FINGERPRINT_DIGITS);
-}
-
-type DescribedVersion = Pick<
-  VersionRecord,
-  'number' | 'records' | 'keyBytes' | 'valueBytes' | 'digest' | 'fingerprint'
->;
-
-/** The message that datanodes get. `revision`: queries.ts, revisionOf. */
-export function manifestMessage(
-  keyspace: KeyspaceRecord,
-  version: DescribedVersion,
-  manifest: ManifestRecord,
-  { revision, shardCount }: { readonly revision: number; readonly shardCount: number },
-): Manifest {
-  return {
-    keyspaceUid: keyspace.uid,
-    keyspace: keyspace.name,
-    version: version.number,
-    fingerprint: fingerprintOf(version),
-    shardCount,
-    segments: manifest.segments.map(segmentInfo),
-    records: version.records,
-    keyBytes: version.keyBytes,
-    valueBytes: version.valueBytes,
-    digest: Buffer.from(version.digest, 'hex'),
-    revision,
-    overwritten: Object.entries(manifest.overwritten ?? {}).map(([segmentId, totals]) => ({
-      segmentId,
-      totals: totalsMessage(totals),
-    })),
-  };
-}
-
-export function appendMessage({ base, ...counts }: AppendRecord): AppendOutcome {
-  return { baseVersion: base, ...counts };
 }

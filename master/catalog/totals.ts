@@ -1,5 +1,5 @@
-// Arithmetic of counts and digests. A digest is a sum (docs/segment-format.md), so what a shard holds
-// is the sum of its segments less what its deltas overwrite. Pure.
+// Arithmetic of counts and digests. A digest is a sum (docs/segment-format.md), so the content of a
+// shard is the sum of its segments minus the records that its deltas overwrite. Pure.
 
 import type { RecordTotals } from '../../proto/gen/stele/v1/segment.ts';
 
@@ -13,13 +13,15 @@ export interface TotalsRecord {
   readonly digest: string;
 }
 
-/** The segments of one shard, oldest first, and what its deltas overwrite, by segment id. */
+/**
+ * The segments of one shard, oldest first, and the totals that its deltas overwrite, by segment id.
+ */
 export interface Chain {
   readonly segments: readonly (TotalsRecord & { readonly id: string })[];
   readonly overwritten: ReadonlyMap<string, TotalsRecord>;
 }
 
-/** What the segments of a shard hold together. */
+/** The combined content of a shard's segments. */
 export function chainTotals({ overwritten, segments }: Chain): TotalsRecord {
   return addTotals(
     segments,
@@ -27,7 +29,7 @@ export function chainTotals({ overwritten, segments }: Chain): TotalsRecord {
   );
 }
 
-/** The sum of `plus` less that of `minus`. */
+/** The sum of `plus` minus the sum of `minus`. */
 export function addTotals(
   plus: readonly TotalsRecord[],
   minus: readonly TotalsRecord[] = [],

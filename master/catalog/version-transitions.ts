@@ -1,17 +1,19 @@
-// Pure transitions of a keyspace's versions: which is current, which are kept, which go.
+// Pure transitions of a keyspace's versions: which one is current, which are kept, which are
+// removed.
 //
 //   (commit) ---------> COMMITTED --retention, drop--> RETIRED --files gone--> DELETED
 //   (gate failed) ----> REJECTED ---promote----------> COMMITTED
 //                          +--------next commit, drop--> RETIRED
 //   (commit failed, other content followed) -> BURNT --manifest gone--> DELETED
 //
-// Each version remembers what was current before it became so (`follows`): that is where a rollback
-// goes. A rollback changes no version, so that rolling back again goes further back.
+// Each version records the version that was current before it (`follows`), which is the target of a
+// rollback. A rollback changes no version, so that a second rollback goes one further back.
 //
-// Invariants: the current version and the one it follows are never retired; what becomes current is
-// COMMITTED in the same transaction; a transition looks at the state of its own turn, so promotes,
-// rollbacks and commits that race have an order, and each of them answers from where it came.
+// Invariants: the current version and the one it follows are never retired; a version that becomes
+// current is COMMITTED in the same transaction; transitions run one after the other, so concurrent
+// promotes, rollbacks and commits have an order, and each returns the version it started from.
 
+import type { KeyspaceUid } from '../../base/ids.ts';
 import { SteleError } from '../../base/errors.ts';
 import { KEEP_MAX, KEEP_MIN } from '../../base/limits.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
@@ -19,7 +21,7 @@ import { isHeld, keepOf, keptVersions, requireKeyspace, versionsOf } from './que
 import { versionId } from './records.ts';
 import type { CopiesRecord, KeyspaceRecord, VersionRecord } from './records.ts';
 
-/** Records of deleted versions that stay listed in the store, per keyspace. */
+/** Records of deleted versions that are kept per keyspace. */
 const DELETED_VERSIONS_KEPT = 10;
 
 export interface Moved {
@@ -28,7 +30,7 @@ export interface Moved {
   readonly to: number;
 }
 
-/** Which version a rollback means: `to`, or with 0 the one before. Throws VERSION_NOT_FOUND. */
+/** The target of a rollback: `to`, or with 0 the version before. Throws VERSION_NOT_FOUND. */
 export function rollbackTarget(state: CatalogState, name: string, to: number): Moved {
   const keyspace = requireKeyspace(state, name);
   const from = keyspace.desired.currentVersion;
@@ -41,13 +43,16 @@ export function rollbackTarget(state: CatalogState, name: string, to: number): M
 }
 
 function whyNoRollback(from: number, to: number): string {
-  if (to !== 0) return `has no version ${to} to go back to`;
+  if (to !== 0) return `has no version ${to} to roll back to`;
   return from === 0
-    ? 'has no current version to go back from'
-    : `has no version before ${from} to go back to`;
+    ? 'has no current version to roll back from'
+    : `has no version before ${from} to roll back to`;
 }
 
-/** Where a rollback without a number goes: what the current one follows, or the newest below it. */
+/**
+ * The target of a rollback without a number: what the current version follows, or the newest one
+ * below it.
+ */
 export function versionBefore(state: CatalogState, keyspace: KeyspaceRecord): number | undefined {
   const { currentVersion } = keyspace.desired;
   const kept = keptVersions(state, keyspace.uid);
@@ -56,14 +61,14 @@ export function versionBefore(state: CatalogState, keyspace: KeyspaceRecord): nu
   return before?.number ?? kept.findLast(({ number }) => number < currentVersion)?.number;
 }
 
-/** One write makes another committed version current. */
+/** Makes another committed version current, with one write. */
 export function rollback(state: CatalogState, name: string, to: number): Transition<Moved> {
   const result = rollbackTarget(state, name, to);
   if (result.from === result.to) return { changes: [], result };
   return { changes: [currentChange(result.keyspace, result.to)], result };
 }
 
-/** Which version a promote means. Throws VERSION_NOT_FOUND. */
+/** The target of a promote. Throws VERSION_NOT_FOUND. */
 export function promoteTarget(state: CatalogState, name: string, to: number): Moved {
   const keyspace = requireKeyspace(state, name);
   const version = state.version.get(versionId(keyspace.uid, to));
@@ -73,7 +78,10 @@ export function promoteTarget(state: CatalogState, name: string, to: number): Mo
   throw notKept(state, keyspace, to, `has no version ${to} to put live`);
 }
 
-/** One write puts a rejected, or an older kept, version live. `copies`: that the datanodes have of it. */
+/**
+ * Makes a rejected or an older kept version current, with one write. `copies`: its copies on the
+ * datanodes.
+ */
 export function promote(
   state: CatalogState,
   name: string,
@@ -132,8 +140,8 @@ function notKept(
 }
 
 /**
- * What goes once `live` (its record as it will be) is current: committed versions beyond `keep`, the
- * oldest first, and the rejected ones before it.
+ * Retires versions once `live` (with its future record) is current: committed versions beyond
+ * `keep`, oldest first, and rejected ones before it.
  */
 export function retireAfter(state: CatalogState, live: VersionRecord, keep: number): Change[] {
   const others = versionsOf(state, live.uid).filter(({ number }) => number !== live.number);
@@ -144,7 +152,7 @@ export function retireAfter(state: CatalogState, live: VersionRecord, keep: numb
   return [...beyondKeep(committed, live, keep), ...rejected].map(retired);
 }
 
-/** The committed versions that are too many: never the current one or the one it follows. */
+/** The committed versions beyond `keep`; never the current one or the one it follows. */
 function beyondKeep(
   committed: readonly VersionRecord[],
   current: VersionRecord | undefined,
@@ -159,13 +167,13 @@ function beyondKeep(
     .slice(Math.max(0, keep - pinnedCount));
 }
 
-/** Rejected versions are kept to be looked at, as many as committed ones; the oldest go first. */
+/** Retires rejected versions beyond `keep`, oldest first. Users can still inspect the others. */
 export function retireRejected(state: CatalogState, newest: VersionRecord, keep: number): Change[] {
   const others = rejectedOf(state, newest.uid).filter(({ number }) => number !== newest.number);
   return others.slice(0, Math.max(0, others.length + 1 - keep)).map(retired);
 }
 
-function rejectedOf(state: CatalogState, uid: string): VersionRecord[] {
+function rejectedOf(state: CatalogState, uid: KeyspaceUid): VersionRecord[] {
   return versionsOf(state, uid).filter((version) => version.state === 'REJECTED');
 }
 
@@ -200,7 +208,7 @@ export function checkKeep(keep: number): void {
   );
 }
 
-/** By hand: the version goes, unless it is the current one. */
+/** Drops a version on request, unless it is the current one. */
 export function dropVersion(state: CatalogState, name: string, number: number): Transition<void> {
   const keyspace = requireKeyspace(state, name);
   const version = state.version.get(versionId(keyspace.uid, number));
@@ -217,15 +225,15 @@ export function dropVersion(state: CatalogState, name: string, number: number): 
 }
 
 /**
- * No node that counts has anything of these any more: RETIRED and BURNT versions, and all versions of keyspaces
- * that are being deleted. Result: how many went.
+ * Removes RETIRED and BURNT versions, and all versions of keyspaces that are being deleted, once no
+ * relevant node has anything of them. Result: the number of versions removed.
  */
 export function forgetVersions(
   state: CatalogState,
-  refs: readonly { readonly uid: string; readonly version: number }[],
+  refs: readonly { readonly uid: KeyspaceUid; readonly version: number }[],
 ): Transition<number> {
   const changes: Change[] = [];
-  const newest = new Map<string, VersionRecord[]>();
+  const newest = new Map<KeyspaceUid, VersionRecord[]>();
   for (const { uid, version: number } of refs) {
     const id = versionId(uid, number);
     const version = state.version.get(id);
@@ -240,10 +248,10 @@ export function forgetVersions(
   return { changes, result: changes.length };
 }
 
-/** The last few of the versions that are deleted now or were before stay listed. */
+/** Keeps the newest records of versions that are deleted now or were before. */
 function keepDeleted(
   state: CatalogState,
-  uid: string,
+  uid: KeyspaceUid,
   deleted: readonly VersionRecord[],
 ): Change[] {
   const before = versionsOf(state, uid).filter((version) => version.state === 'DELETED');

@@ -1,24 +1,26 @@
-// Whether datanodes obey this start of the master, and what follows where they obey another one.
+// Whether datanodes obey this start of the master, and the reaction if they obey another one.
 //
-//     a node says epoch 9 or, in our epoch, another term
-//       this run of the node has never obeyed us    our catalog is from before that master's start (a copy
-//                                                   that was put back, a backup that was restored twice):
-//                                                   a higher epoch is taken, durably, and numbers go on
-//                                                   after a gap (catalog/cluster-transitions.ts)
-//       it has obeyed us before                     a later start has taken the cluster over: this one ends
+//     a node reports epoch 9 or, in our epoch, another term
+//       this incarnation of the node never       our catalog is older than that master's start (a restored
+//       obeyed us                                copy, or a backup that was restored twice): a higher epoch
+//                                                is taken, durably, and numbers skip a gap
+//                                                (catalog/cluster-transitions.ts)
+//       it obeyed us before                      a later start has taken over the cluster: this one ends
 //
-// So of two masters on copies of one folder the one that was started last goes on, and never both.
+// So if two masters run on copies of one folder, only the one that was started last goes on.
 //
-// A start counts from the moment at which its epoch is durable. Until then (the disk is full, or hangs) this master
-// is nobody's leader: it takes the place of the start before, whose epoch and term its catalog has, asks datanodes
-// what they hold in that name and gives them manifests, which never change, and answers reads. That is right for a
-// datanode that has obeyed no other start than that one: what the catalog says is then the last that the cluster was
-// told. One that has obeyed a later start may be led by a master that lives, with versions that this catalog lacks;
-// it counts as silent until a higher epoch is durable. A catalog of an earlier release does not say which
-// start it was: with such a one all of them do. Copies, drops, views for datanodes and all changes of the catalog wait.
+// A start counts once its epoch is durable. Until then (the disk is full, or hangs) this master
+// does not lead. It acts in the name of the previous start, whose epoch and term its catalog has:
+// it asks datanodes for their holdings, gives them manifests, which never change, and answers
+// reads. That is safe for a datanode that has obeyed no later start: the catalog then has the
+// latest state that the cluster was given. A datanode that has obeyed a later start may belong to a
+// living master with versions that this catalog lacks, so it counts as silent until a higher epoch
+// is durable. A catalog of an earlier release does not record its start, so with it all datanodes
+// count as silent. Copies, drops, views for datanodes and all changes of the catalog wait.
 
 import type { BackgroundTasks } from '../../base/background.ts';
 import { sleep } from '../../base/clock.ts';
+import type { Time } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { HeartbeatResponse } from '../../proto/gen/stele/v1/datanode.ts';
@@ -26,16 +28,17 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { raiseEpoch } from '../catalog/cluster-transitions.ts';
 import { epochOf, termOf } from '../catalog/queries.ts';
 
-/** Pause between two tries to make the epoch durable. */
+/** Delay between two attempts to make the epoch durable. */
 const BEGIN_AGAIN_MS = 2_000;
 
 export interface LeadershipOptions {
   readonly catalog: Catalog;
   readonly background: BackgroundTasks;
   readonly log: Logger;
-  /** A higher epoch has been taken, or the epoch of this start is durable. */
+  readonly env: Time;
+  /** Called when a higher epoch has been taken, or the epoch of this start is durable. */
   readonly onRaised: () => void;
-  /** Called once: another master has taken the cluster over, and this one must end. */
+  /** Called once: another master has taken over the cluster, and this one must end. */
   readonly onReplaced: (why: SteleError) => void;
 }
 
@@ -45,32 +48,32 @@ export class Leadership {
   readonly #obeyedBy = new Map<string, string>();
   #isRaising = false;
   #isReplaced = false;
-  /** Why the last try to take an epoch failed; empty: it did not. */
+  /** The error of the last attempt to take an epoch; empty after a success. */
   #failure = '';
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
   }
 
-  /** Whether this start leads: its epoch is durable. */
+  /** Whether this start leads, that is, its epoch is durable. */
   get isBegun(): boolean {
     return this.#options.catalog.isBegun;
   }
 
-  /** In whose name datanodes are asked. */
+  /** The epoch and term to send to datanodes. */
   get header(): { readonly epoch: number; readonly term: string } {
     const { state } = this.#options.catalog;
     return { epoch: epochOf(state), term: termOf(state) };
   }
 
-  /** Tries again and again until the epoch of this start is durable. */
+  /** Retries until the epoch of this start is durable. */
   start(stop: AbortSignal): void {
     if (this.isBegun) return;
-    const { background, catalog, log, onRaised } = this.#options;
+    const { background, catalog, env, log, onRaised } = this.#options;
     background.run('begin-epoch', async () => {
       while (!this.isBegun && !stop.aborted) {
-        await sleep(BEGIN_AGAIN_MS, stop);
-        if (!stop.aborted) await catalog.beginAgain().catch((thrown) => this.#tellFailure(thrown));
+        await sleep(BEGIN_AGAIN_MS, stop, env);
+        if (!stop.aborted) await catalog.beginAgain().catch((thrown) => this.#logFailure(thrown));
       }
       if (!this.isBegun) return;
       log.info({ epoch: this.header.epoch }, 'the epoch of this start is saved: changes are taken');
@@ -78,17 +81,17 @@ export class Leadership {
     });
   }
 
-  /** Once for each reason: it comes again with each try. */
-  #tellFailure(thrown: unknown): void {
+  /** Logs each reason once, because it recurs with each attempt. */
+  #logFailure(thrown: unknown): void {
     const { code, message } = toSteleError(thrown);
     if (message !== this.#failure) this.#options.log.error({ code }, message);
     this.#failure = message;
   }
 
-  /** Throws STALE_EPOCH where the node obeys another start than this one. */
+  /** Throws STALE_EPOCH if the node obeys another start than this one. */
   check(nodeId: string, { epoch, incarnation, term = '' }: HeartbeatResponse): void {
     const { epoch: own, term: ownTerm } = this.header;
-    // A node of an earlier release says nothing of it, and refuses by itself.
+    // A node of an earlier release sends no term, and refuses stale orders itself.
     const isOurs = term === '' || term === ownTerm;
     if (epoch === undefined || epoch < own || (epoch === own && isOurs)) {
       this.#obeyedBy.set(nodeId, incarnation);
@@ -107,23 +110,23 @@ export class Leadership {
     this.#obeyedBy.delete(nodeId);
   }
 
-  #raise(nodeId: string, told: number): void {
-    // An epoch above the one told would be no more durable than that of this start.
+  #raise(nodeId: string, obeyedEpoch: number): void {
+    // An epoch above the reported one could not be saved any more than that of this start.
     if (this.#isRaising || this.#isReplaced || !this.isBegun) return;
     this.#isRaising = true;
     const { background, catalog, log, onRaised } = this.#options;
     background.run('raise-epoch', async () => {
       try {
-        const epoch = await catalog.update((state) => raiseEpoch(state, told));
+        const epoch = await catalog.update((state) => raiseEpoch(state, obeyedEpoch));
         log.warn(
-          { node: nodeId, told, epoch },
-          'a datanode has obeyed a master that this catalog knows nothing of: the catalog is an older copy. A higher epoch was taken; versions loaded since the copy was made are lost',
+          { node: nodeId, obeyedEpoch, epoch },
+          'a datanode has obeyed a master that this catalog does not know: the catalog is an older copy. A higher epoch was taken; versions loaded since the copy was made are lost',
         );
         this.#failure = '';
         onRaised();
       } catch (thrown) {
-        // Tried again with the node's next heartbeat.
-        this.#tellFailure(thrown);
+        // The node's next heartbeat retries.
+        this.#logFailure(thrown);
       } finally {
         this.#isRaising = false;
       }

@@ -1,21 +1,25 @@
-// The datanodes as this master reaches them: links and heartbeats. What they say becomes events of the
-// control plane (core/control-events.ts); what is known of them is in its state.
+// The datanodes from the master's point of view: links and heartbeats. Their reports become events
+// of the control plane (core/control-events.ts); its state holds what is known of them.
 //
-// Invariant: a node is followed until it is removed, however long it is silent.
+// Invariant: a node is monitored until it is removed, however long it is silent.
 
 import type { BackgroundTasks } from '../../base/background.ts';
 import type { SteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import type { HeartbeatResponse, OrderHeader } from '../../proto/gen/stele/v1/datanode.ts';
+import type { HeartbeatResponse } from '../../proto/gen/stele/v1/datanode.ts';
+import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import type { LinkFactory } from '../../proto/ports.ts';
 import type { NodeRecord } from '../catalog/records.ts';
-import type { ControlEvent } from '../core/control-events.ts';
-import type { NodeStatus } from '../core/membership.ts';
+import type { NodeStatus } from '../core/world/membership.ts';
+import type { ControlLoop } from './control-loop.ts';
+import type { Leadership } from './leadership.ts';
 import { ConnectionManager } from './nodes/connection-manager.ts';
 import { Heartbeater } from './nodes/heartbeater.ts';
 import { ReadProbes } from './nodes/read-probe.ts';
 
 export interface RosterOptions {
+  readonly control: ControlLoop;
+  readonly leadership: Leadership;
   readonly links: LinkFactory;
   readonly heartbeatIntervalMs: number;
   readonly heartbeatDeadlineMs: number;
@@ -23,31 +27,17 @@ export interface RosterOptions {
   readonly log: Logger;
 }
 
-/** What the roster needs of the leader; all of it is quick and synchronous. */
-export interface RosterSide {
-  node(nodeId: string): NodeStatus | undefined;
-  dispatch(event: ControlEvent): void;
-  /** Every shard has all its copies, and so somebody else than any one node. */
-  allReplicated(): boolean;
-  /** After each answered heartbeat. */
-  onHeard(nodeId: string): void;
-  header(nodeId: string): OrderHeader;
-  /** Of the present view. */
-  viewRevision(): number;
-  /** HeartbeaterOptions.checkLeader */
-  checkLeader(nodeId: string, response: HeartbeatResponse): void;
-}
-
 export class Roster {
   readonly connections: ConnectionManager;
+  readonly #control: ControlLoop;
   readonly #log: Logger;
-  readonly #side: RosterSide;
   readonly #heartbeater: Heartbeater;
   readonly #probes: ReadProbes;
 
-  constructor(options: RosterOptions, side: RosterSide) {
+  constructor(options: RosterOptions) {
+    const { control, leadership } = options;
+    this.#control = control;
     this.#log = options.log;
-    this.#side = side;
     this.connections = new ConnectionManager(options.links, (nodeId) =>
       this.#heartbeater.connectionLost(nodeId),
     );
@@ -62,27 +52,28 @@ export class Roster {
       deadlineMs: options.heartbeatDeadlineMs,
       connections: this.connections,
       background: options.background,
-      header: (nodeId) => ({ ...side.header(nodeId), incarnation: '' }),
-      viewRevision: () => side.viewRevision(),
-      // Silence goes at the ordinary pace, or slow nodes would be counted out early.
+      time: control.env,
+      header: (nodeId) => ({ ...control.header(nodeId), incarnation: '' }),
+      viewRevision: () => control.state.view.revision,
+      // A silent node keeps the normal interval, or slow nodes would be declared down too early.
       isUrgent: (nodeId) => {
-        const node = side.node(nodeId);
+        const node = this.get(nodeId);
         return node?.liveness === 'INITIALIZING' && node.misses === 0;
       },
-      isImpatient: () => side.allReplicated(),
-      checkLeader: (nodeId, response) => side.checkLeader(nodeId, response),
+      isImpatient: () => this.#isReplicated(),
+      checkLeader: (nodeId, response) => leadership.check(nodeId, response),
       onAnswer: (nodeId, response) => this.#onAnswer(nodeId, response),
       onMiss: (nodeId, error) => this.#onMiss(nodeId, error),
     });
   }
 
   get(nodeId: string): NodeStatus | undefined {
-    return this.#side.node(nodeId);
+    return this.#control.state.nodes.get(nodeId);
   }
 
-  /** Dials the node and listens for its heartbeat; at once, when it is already followed. */
+  /** Dials the node and starts its heartbeats; sends one at once if it is already monitored. */
   follow(record: Omit<NodeRecord, 'drain'>): void {
-    this.#side.dispatch({ kind: 'known', record });
+    this.#control.dispatch({ kind: 'known', record });
     this.connections.addDependency({ nodeId: record.id, address: record.address });
     this.#heartbeater.start(record.id);
   }
@@ -91,13 +82,13 @@ export class Roster {
     this.#heartbeater.stop(nodeId);
     this.#probes.forget(nodeId);
     this.connections.remove(nodeId);
-    this.#side.dispatch({ kind: 'removed', nodeId });
+    this.#control.dispatch({ kind: 'removed', nodeId });
   }
 
-  /** A read of the node failed or is overdue. */
-  doubt(nodeId: string): void {
-    this.#probes.doubt(nodeId);
-    this.#heartbeater.doubt(nodeId);
+  /** Reports that a read of the node failed or is overdue. */
+  reportTrouble(nodeId: string): void {
+    this.#probes.reportTrouble(nodeId);
+    this.#heartbeater.reportTrouble(nodeId);
   }
 
   close(): void {
@@ -105,19 +96,24 @@ export class Roster {
     this.connections.close();
   }
 
+  /** Whether every shard has all its copies, so that another node can take the place of any one. */
+  #isReplicated(): boolean {
+    const { replicationEffective, status } = this.#control.state.health;
+    return status === HealthStatus.GREEN && replicationEffective > 1;
+  }
+
   #onAnswer(nodeId: string, report: HeartbeatResponse): void {
-    const before = this.#side.node(nodeId);
+    const before = this.get(nodeId);
     for (const { reason, segmentId } of report.copyFailures) {
       this.#log.warn({ node: nodeId, segment: segmentId, reason }, 'a copy failed');
     }
-    this.#side.dispatch({ kind: 'answered', nodeId, report });
+    this.#control.dispatch({ kind: 'answered', nodeId, report });
     this.#tellChange(before);
-    this.#side.onHeard(nodeId);
     this.#probes.onBeat(nodeId);
   }
 
   #onReads(nodeId: string, failing: boolean, reason: string): void {
-    this.#side.dispatch({ kind: 'reads', nodeId, failing, reason });
+    this.#control.dispatch({ kind: 'reads', nodeId, failing, reason });
     if (failing) {
       this.#log.warn({ node: nodeId, reason }, 'a datanode answers heartbeats, but no reads');
     } else {
@@ -126,19 +122,19 @@ export class Roster {
   }
 
   #onMiss(nodeId: string, error: SteleError): void {
-    const before = this.#side.node(nodeId);
-    this.#side.dispatch({ kind: 'missed', nodeId });
-    // Refused is not silent: somebody has to look at it.
+    const before = this.get(nodeId);
+    this.#control.dispatch({ kind: 'missed', nodeId });
+    // A refusal is not silence: a person has to look at it.
     const level = error.code === 'STALE_EPOCH' || error.code === 'WRONG_NODE' ? 'warn' : 'debug';
-    const misses = this.#side.node(nodeId)?.misses;
+    const misses = this.get(nodeId)?.misses;
     this.#log[level]({ node: nodeId, misses, err: error }, 'no heartbeat');
     this.#tellChange(before);
   }
 
   #tellChange(before: NodeStatus | undefined): void {
-    const after = before && this.#side.node(before.id);
+    const after = before && this.get(before.id);
     if (after === undefined || before?.liveness === after.liveness) return;
-    // Right after a start of the master, one that has never answered may just be starting, too.
+    // Right after a master's start, a node that has never answered may just be starting, too.
     const isLost = after.liveness === 'DOWN' && after.report !== undefined;
     const level = isLost ? 'warn' : 'info';
     this.#log[level](

@@ -1,20 +1,21 @@
-// What can happen to the control plane, and what it then knows. Pure; nothing is decided here.
+// The events of the control plane, and how they change the known state. Pure; no decisions here.
 //
 // Invariants: holdings belong to the incarnation that reported them; when another incarnation
-// answers, everything known of the run before is forgotten before anything of the new one is taken;
-// an event of a run that has ended changes nothing; a node is known until it is removed, however
-// long it is silent.
+// answers, everything known of the previous one is dropped before anything of the new one is
+// recorded; an event of an incarnation that has ended changes nothing; a node is known until it is
+// removed, however long it is silent.
 
+import type { KeyspaceUid } from '../../base/ids.ts';
 import type { HeartbeatResponse, ListHoldingsResponse } from '../../proto/gen/stele/v1/datanode.ts';
+import type { Manifest } from '../../proto/gen/stele/v1/segment.ts';
 import type { CatalogState } from '../catalog/catalog.ts';
 import { countersOf } from '../catalog/queries.ts';
-import type { NodeRecord } from '../catalog/records.ts';
+import type { NodeRecord, VersionId } from '../catalog/records.ts';
 import { versionId } from '../catalog/records.ts';
-import type { DropPlan } from './cleanup.ts';
-import { withEntry } from './chunked-map.ts';
+import type { DropPlan } from './plans/cleanup.ts';
+import { withEntry } from './world/chunked-map.ts';
 import type { ControlSettings, ControlState } from './control-state.ts';
-import { noteListed } from './coverage.ts';
-import { catalogFacts } from './datasets.ts';
+import { catalogFacts } from './world/datasets.ts';
 import {
   applyHoldings,
   confirmHeld,
@@ -22,19 +23,18 @@ import {
   withManifests,
   withoutManifests,
   withoutSegments,
-} from './holdings.ts';
-import type { NodeHoldings } from './holdings.ts';
-import { answered, knownNode, missed, readsTried } from './membership.ts';
-import type { NodeStatus } from './membership.ts';
-import { forgetMerges, noteAnswer } from './merge.ts';
-import type { Merge, MergeAnswer } from './merge.ts';
-import { copyFailed, copyKey, forgetTarget } from './repair.ts';
-import type { Copy } from './repair.ts';
-import { manifestName } from './shard-index.ts';
-import { strangersUntil } from './view-lag.ts';
-import { revisionRef } from './world.ts';
+} from './world/holdings.ts';
+import type { NodeHoldings } from './world/holdings.ts';
+import { answered, knownNode, missed, readsTried } from './world/membership.ts';
+import type { NodeStatus } from './world/membership.ts';
+import { forgetMerges, noteAnswer } from './plans/merge.ts';
+import type { Merge, MergeAnswer } from './plans/merge.ts';
+import { copyFailed, copyKey, forgetTarget } from './plans/repair.ts';
+import type { Copy } from './plans/repair.ts';
+import { manifestName } from './serving/shard-index.ts';
+import { unknownNodesUntil } from './world/view-lag.ts';
 
-/** What a view names, as far as it matters who has it. */
+/** The part of a view that determines what a node needs to serve it. */
 interface ViewContent {
   readonly revision: number;
   readonly keyspaces: readonly { readonly uid: string; readonly versions: readonly number[] }[];
@@ -47,39 +47,42 @@ export type ControlEvent =
   | { readonly kind: 'removed'; readonly nodeId: string }
   | { readonly kind: 'answered'; readonly nodeId: string; readonly report: HeartbeatResponse }
   | { readonly kind: 'missed'; readonly nodeId: string }
-  /** Its heartbeats aside: reads of it fail, or work again. */
+  /** Reads of the node fail, or work again, regardless of its heartbeats. */
   | {
       readonly kind: 'reads';
       readonly nodeId: string;
       readonly failing: boolean;
       readonly reason?: string;
     }
-  /** `since`: the revision that the list was asked for. */
+  /** `since`: the revision from which the list was requested. */
   | (OfRun & {
       readonly kind: 'listed';
       readonly list: ListHoldingsResponse;
       readonly since: number;
     })
-  /** It took a version's manifest and confirmed these segments of it, ahead of its next list. */
+  /**
+   * The node accepted a version's manifest and confirmed these of its segments, before its next
+   * list.
+   */
   | (OfRun & {
       readonly kind: 'manifest-held';
-      readonly ref: string;
-      readonly revision: number;
-      readonly uid: string;
+      readonly manifest: Pick<Manifest, 'keyspaceUid' | 'version' | 'revision'>;
       readonly segmentIds: readonly string[];
+      /** Of the node's holdings when it answered; undefined if not reported. */
+      readonly holdingsRevision: number | undefined;
     })
-  /** It has this view and the manifests of everything that the view names. */
+  /** The node has this view and the manifests of all versions in it. */
   | (OfRun & { readonly kind: 'view-applied'; readonly view: ViewContent })
   /**
-   * It has carried out a drop order: with the last segments of the versions `refs`, and it has none of `segments`
-   * any more.
+   * The node has executed a drop order, with the last segments of the versions `refs`, and no
+   * longer has any of `segments`.
    */
   | (OfRun & {
       readonly kind: 'dropped';
-      readonly refs: readonly string[];
+      readonly refs: readonly VersionId[];
       readonly segments: DropPlan['segments'];
     })
-  /** It did not take these orders. */
+  /** The node refused these orders. */
   | { readonly kind: 'copies-refused'; readonly copies: readonly Copy[] }
   | {
       readonly kind: 'merge-answered';
@@ -87,10 +90,12 @@ export type ControlEvent =
       readonly merge: Merge;
       readonly answer: MergeAnswer;
     }
-  /** Their results are in the manifests now. */
+  /** The results of these merges are in the manifests now. */
   | { readonly kind: 'merges-over'; readonly merges: readonly Merge[] }
-  /** No load of the keyspace will be taken up again: what no manifest names is garbage at once. */
-  | { readonly kind: 'load-forgotten'; readonly uid: string };
+  /**
+   * No load of the keyspace will be resumed: segments that no manifest names are garbage at once.
+   */
+  | { readonly kind: 'load-forgotten'; readonly uid: KeyspaceUid };
 
 interface OfRun {
   readonly nodeId: string;
@@ -144,10 +149,14 @@ function onRunEvent(state: ControlState, event: RunEvent): ControlState {
     case 'listed':
       return withHoldings(state, nodeId, (before) => onListed(state, before, event));
     case 'manifest-held': {
-      const { ref, revision, segmentIds, uid } = event;
-      const refs = [ref, revisionRef(ref, revision)];
+      const { holdingsRevision, manifest, segmentIds } = event;
+      const { keyspaceUid, revision, version } = manifest;
       return withHoldings(state, nodeId, (before) =>
-        withManifests(confirmHeld(before, uid, segmentIds), refs),
+        withManifests(
+          confirmHeld(before, keyspaceUid, segmentIds, holdingsRevision),
+          [versionId(keyspaceUid, version)],
+          revision,
+        ),
       );
     }
     case 'view-applied': {
@@ -160,15 +169,19 @@ function onRunEvent(state: ControlState, event: RunEvent): ControlState {
       const applied = isLate
         ? state.applied
         : new Map(state.applied).set(nodeId, { incarnation, revision });
-      const stirs = state.stirs + (state.world.late.has(nodeId) ? 1 : 0);
-      return withHoldings({ ...state, applied, stirs }, nodeId, (known) =>
+      const changeCounter = state.changeCounter + (state.world.late.has(nodeId) ? 1 : 0);
+      return withHoldings({ ...state, applied, changeCounter }, nodeId, (known) =>
         withManifests(known, refs),
       );
     }
     case 'dropped': {
       const { refs, segments } = event;
-      const rid = new Set([...(state.rid.get(nodeId) ?? []), ...refs]);
-      const next = { ...state, rid: new Map(state.rid).set(nodeId, rid), stirs: state.stirs + 1 };
+      const droppedByNode = new Set([...(state.droppedByNode.get(nodeId) ?? []), ...refs]);
+      const next = {
+        ...state,
+        droppedByNode: new Map(state.droppedByNode).set(nodeId, droppedByNode),
+        changeCounter: state.changeCounter + 1,
+      };
       return withHoldings(next, nodeId, (before) =>
         withoutManifests(segments.length === 0 ? before : withoutSegments(before, segments), refs),
       );
@@ -181,11 +194,9 @@ function onListed(
   before: NodeHoldings,
   { list, since }: Extract<ControlEvent, { readonly kind: 'listed' }>,
 ): NodeHoldings {
-  const after = applyHoldings(before, list, since, (uid, segmentId) =>
+  return applyHoldings(before, list, since, (uid, segmentId) =>
     manifestName(datasets, uid, segmentId),
   );
-  noteListed(before, after, datasets);
-  return after;
 }
 
 function onCatalog(
@@ -194,10 +205,10 @@ function onCatalog(
   nowMs: number,
   { replication }: ControlSettings,
 ): ControlState {
-  // Numbers are stepped over where it turns out that the catalog is an older copy.
+  // Numbers are skipped when the catalog turns out to be an older copy.
   const isOlderCopy = countersOf(catalog).skips > countersOf(state.catalog).skips;
-  const strangersUntilMs = isOlderCopy ? strangersUntil(nowMs) : state.strangersUntilMs;
-  return { ...state, catalog, facts: catalogFacts(catalog, replication), strangersUntilMs };
+  const unknownNodesUntilMs = isOlderCopy ? unknownNodesUntil(nowMs) : state.unknownNodesUntilMs;
+  return { ...state, catalog, facts: catalogFacts(catalog, replication), unknownNodesUntilMs };
 }
 
 function withHoldings(
@@ -212,7 +223,7 @@ function withHoldings(
   return {
     ...state,
     holdings: new Map(state.holdings).set(nodeId, after),
-    stirs: state.stirs + 1,
+    changeCounter: state.changeCounter + 1,
   };
 }
 
@@ -228,7 +239,11 @@ function onKnown(
     before === undefined
       ? knownNode(record, nowMs, membership)
       : { ...before, address, zone, weight };
-  return { ...state, nodes: new Map(state.nodes).set(id, after), stirs: state.stirs + 1 };
+  return {
+    ...state,
+    nodes: new Map(state.nodes).set(id, after),
+    changeCounter: state.changeCounter + 1,
+  };
 }
 
 function onRemoved(state: ControlState, nodeId: string): ControlState {
@@ -236,16 +251,16 @@ function onRemoved(state: ControlState, nodeId: string): ControlState {
   const holdings = new Map(state.holdings);
   nodes.delete(nodeId);
   holdings.delete(nodeId);
-  return { ...withoutRun(state, nodeId), nodes, holdings, stirs: state.stirs + 1 };
+  return { ...withoutRun(state, nodeId), nodes, holdings, changeCounter: state.changeCounter + 1 };
 }
 
-/** What was known of, and ordered to, the last run of a node is over. */
+/** Drops what was known of, and ordered to, the last incarnation of a node. */
 function withoutRun(state: ControlState, nodeId: string): ControlState {
   const applied = new Map(state.applied);
-  const rid = new Map(state.rid);
+  const droppedByNode = new Map(state.droppedByNode);
   applied.delete(nodeId);
-  rid.delete(nodeId);
-  return { ...state, applied, rid, inFlight: forgetTarget(state.inFlight, nodeId) };
+  droppedByNode.delete(nodeId);
+  return { ...state, applied, droppedByNode, inFlight: forgetTarget(state.inFlight, nodeId) };
 }
 
 function onAnswered(
@@ -299,7 +314,7 @@ function withNode(state: ControlState, before: NodeStatus, after: NodeStatus): C
   return {
     ...state,
     nodes: withEntry(state.nodes, after.id, after),
-    stirs: state.stirs + (isOther ? 1 : 0),
+    changeCounter: state.changeCounter + (isOther ? 1 : 0),
   };
 }
 

@@ -3,79 +3,84 @@
 //   events (control-events.ts)      ControlState --event--> ControlState
 //   a turn (control.ts)             ControlState --nowMs--> ControlState + orders
 //
-// Nothing of it is on disk but the catalog: the rest is built again from the nodes' own reports after
-// a restart of the master. Files of this folder have no clock, network, disk or randomness.
+// Only the catalog is on disk. After a restart of the master, the rest is rebuilt from the nodes'
+// own reports. Files of this folder have no clock, network, disk or randomness.
 
+import type { VersionId } from '../catalog/records.ts';
+import type { KeyspaceUid } from '../../base/ids.ts';
 import type { CatalogState } from '../catalog/catalog.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { clusterOf, epochOf, virtualNodesOf } from '../catalog/queries.ts';
-import { catalogFacts } from './datasets.ts';
-import type { CatalogFacts } from './datasets.ts';
-import { lingeringOf } from './departures.ts';
-import type { Departures } from './departures.ts';
-import { computeHealth } from './health.ts';
-import type { Health } from './health.ts';
-import type { Holdings } from './holdings.ts';
-import { beginLoop, resumingOf } from './keyspace-loop.ts';
-import type { KeyspaceLoops } from './keyspace-loop.ts';
-import type { Membership, MembershipLimits } from './membership.ts';
-import { expectedOf } from './merge.ts';
-import type { Merges } from './merge.ts';
-import { NO_PLACEMENT, placeOwners } from './placement.ts';
-import type { Placed } from './placement.ts';
-import type { InFlight, RepairLimits } from './repair.ts';
-import { buildView } from './routes.ts';
-import { lateNodes, strangersUntil } from './view-lag.ts';
-import type { Behind } from './view-lag.ts';
-import type { World } from './world.ts';
+import { catalogFacts } from './world/datasets.ts';
+import type { CatalogFacts } from './world/datasets.ts';
+import { stillReadableOf } from './world/departures.ts';
+import type { Departures } from './world/departures.ts';
+import { computeHealth } from './serving/health.ts';
+import type { Health } from './serving/health.ts';
+import type { HoldingsByNode } from './world/holdings.ts';
+import { beginLoop, resumingOf } from './plans/keyspace-loop.ts';
+import type { KeyspaceLoops } from './plans/keyspace-loop.ts';
+import type { Membership, MembershipLimits } from './world/membership.ts';
+import { expectedOf } from './plans/merge.ts';
+import type { Merges } from './plans/merge.ts';
+import { NO_PLACEMENT, placeOwners } from './world/placement.ts';
+import type { Placed } from './world/placement.ts';
+import type { InFlight, RepairLimits } from './plans/repair.ts';
+import { buildView } from './serving/routes.ts';
+import { lateNodes, unknownNodesUntil } from './world/view-lag.ts';
+import type { LaggingNodes } from './world/view-lag.ts';
+import type { World } from './world/world.ts';
 
 export interface ControlSettings {
-  /** Names this start of the master (ClusterView.term). */
+  /** Identifies this start of the master (ClusterView.term). */
   readonly term: string;
   readonly replication: number;
   readonly membership: MembershipLimits;
   readonly repair: RepairLimits;
-  /** How long what has left the view stays on the nodes, for reads that have begun. */
+  /** Time for which data that has left the view stays on the nodes, for reads in progress. */
   readonly retireDelayMs: number;
-  /** The catalog that this master began with came from a backup. */
+  /** True if this master started with a catalog from a backup. */
   readonly restored?: boolean;
 }
 
-/** The newest view of this epoch that a run of a node is known to have, with its manifests. */
+/** The newest view of this epoch that a node's incarnation is known to have, with its manifests. */
 interface AppliedView {
   readonly incarnation: string;
   readonly revision: number;
 }
 
 export interface ControlState {
-  /** Monotonic; when this master began. */
+  /** Monotonic time of this master's start. */
   readonly startedMs: number;
   readonly catalog: CatalogState;
   readonly facts: CatalogFacts;
   readonly nodes: Membership;
-  readonly holdings: Holdings;
+  readonly holdings: HoldingsByNode;
   readonly applied: ReadonlyMap<string, AppliedView>;
-  readonly behind: Behind;
-  /** Until when nodes may register that the catalog, an older copy, does not know; monotonic. */
-  readonly strangersUntilMs: number;
-  /** By node: refs of leaving versions that its present run has dropped. */
-  readonly rid: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly behind: LaggingNodes;
+  /**
+   * Until this monotonic time, nodes that the catalog (an older copy) does not know may still
+   * register.
+   */
+  readonly unknownNodesUntilMs: number;
+  /** By node: the leaving versions that its present incarnation has dropped. */
+  readonly droppedByNode: ReadonlyMap<string, ReadonlySet<VersionId>>;
   /** As in the world. */
-  readonly knownSinceMs: ReadonlyMap<string, number>;
+  readonly knownSinceMs: ReadonlyMap<KeyspaceUid, number>;
   readonly inFlight: InFlight;
   readonly merges: Merges;
   readonly loops: KeyspaceLoops;
   readonly departures: Departures;
   readonly placed: Placed;
-  /** What the last turn looked at, and what it came to. */
+  /** The world of the last turn, and the results. */
   readonly world: World;
   readonly health: Health;
   readonly view: ClusterView;
-  /** Rises with everything that a turn should look at soon. */
-  readonly stirs: number;
+  /** Incremented by every event that should be followed by a turn soon. */
+  readonly changeCounter: number;
 }
 
-/** A master begins: it knows the catalog and has heard nobody. */
+/** The state of a master that has read the catalog and heard from no node. */
 export function beginControl(
   catalog: CatalogState,
   settings: ControlSettings,
@@ -96,15 +101,16 @@ export function beginControl(
     holdings: new Map(),
     applied: new Map(),
     behind: new Map(),
-    strangersUntilMs: settings.restored === true ? strangersUntil(nowMs) : Number.NEGATIVE_INFINITY,
-    rid: new Map(),
+    unknownNodesUntilMs:
+      settings.restored === true ? unknownNodesUntil(nowMs) : Number.NEGATIVE_INFINITY,
+    droppedByNode: new Map(),
     knownSinceMs: new Map(),
     inFlight: new Map(),
     merges: new Map(),
     loops,
     departures: new Map(),
     placed: NO_PLACEMENT,
-    stirs: 0,
+    changeCounter: 0,
   };
   const { placed, world } = buildWorld(empty, settings, nowMs);
   const health = computeHealth(world);
@@ -118,15 +124,15 @@ export function beginControl(
   return { ...empty, placed, world, health, view };
 }
 
-/** What a view says of who made it. */
+/** The master's part of a view. */
 export function leaderOf(
   catalog: CatalogState,
   { term }: ControlSettings,
-): Pick<ClusterView, 'epoch' | 'term'> {
-  return { epoch: epochOf(catalog), term };
+): Pick<ClusterView, 'epoch' | 'term' | 'clusterId'> {
+  return { epoch: epochOf(catalog), term, clusterId: clusterOf(catalog).id };
 }
 
-/** The world as of `nowMs`, and the placement in it, which is remembered while nothing changes it. */
+/** The world at `nowMs` with its placement, which is reused while its inputs stay the same. */
 export function buildWorld(
   state: Omit<ControlState, 'world' | 'health' | 'view'>,
   settings: ControlSettings,
@@ -153,7 +159,7 @@ export function buildWorld(
           ),
     leaving: facts.leaving,
     deleting: facts.deleting,
-    lingering: lingeringOf(
+    stillReadable: stillReadableOf(
       state.departures,
       facts.leavingNames,
       nowMs,
@@ -164,13 +170,13 @@ export function buildWorld(
     loading: facts.loading,
     expected: expectedOf(state.merges),
     late: lateNodes(state, leaderOf(state.catalog, settings), nowMs),
-    awaitsStrangers: nowMs < state.strangersUntilMs,
+    awaitsUnknownNodes: nowMs < state.unknownNodesUntilMs,
   };
   const placed = placeOwners(state.placed, base);
   return { world: { ...base, owners: placed.owners }, placed };
 }
 
-/** Whether every serving node has the view of this revision, or a later one. */
+/** Whether every serving node has the view of this revision or a later one. */
 export function isAppliedByAll(
   { applied, nodes }: Pick<ControlState, 'applied' | 'nodes'>,
   revision: number,

@@ -1,53 +1,54 @@
-// A turn of the control plane: one look at everything, and what is to be done. Pure.
+// A turn of the control plane: evaluates the whole state and derives the orders. Pure.
 //
 //   what is desired (catalog, ring) - what is reported (nodes, holdings) = orders
 //
-// Events only change what is known; a turn then looks at all of it at once, so that a burst of events
-// costs one computation. What a turn orders is carried out, or not: the next turn sees what is
-// still missing. So an order may be lost, doubled or late, and nothing waits for its answer.
+// Events only update the known state. A turn then evaluates all of it at once, so that a burst of
+// events costs one computation. The next turn finds whatever an order did not achieve. So an order
+// may be lost, duplicated or late, and nothing waits for its answer.
 //
-// Invariants: a view that differs from the one before has a higher revision; a view in which a version
-// is no longer named is published before anything of that version is dropped.
+// Invariants: a view that differs from the one before has a higher revision; a view that no longer
+// names a version is published before anything of that version is dropped.
 
+import type { KeyspaceUid } from '../../base/ids.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { ObservedRecord } from '../catalog/records.ts';
-import { finishedCleanup, planCleanup } from './cleanup.ts';
-import type { DropPlan } from './cleanup.ts';
+import { finishedCleanup, planCleanup } from './plans/cleanup.ts';
+import type { DropPlan } from './plans/cleanup.ts';
 import { buildWorld, leaderOf } from './control-state.ts';
 import type { ControlSettings, ControlState } from './control-state.ts';
-import { follow } from './coverage.ts';
-import { noteDepartures } from './departures.ts';
-import { computeHealth } from './health.ts';
-import { beginLoop, isNoted, observedOf, resumingOf, stepLoops } from './keyspace-loop.ts';
-import type { NodeStatus } from './membership.ts';
-import { expectedOf, planMerges } from './merge.ts';
-import type { MergePlan } from './merge.ts';
-import { isSettled } from './readiness.ts';
-import { failingCopies, planRepair, retryNow } from './repair.ts';
-import type { Copy } from './repair.ts';
-import { buildView } from './routes.ts';
-import { followWorld } from './serving.ts';
-import { noteBehind } from './view-lag.ts';
-import type { Leaving, World } from './world.ts';
+import { follow } from './serving/coverage.ts';
+import { noteDepartures } from './world/departures.ts';
+import { computeHealth } from './serving/health.ts';
+import { beginLoop, isNoted, observedOf, resumingOf, stepLoops } from './plans/keyspace-loop.ts';
+import type { NodeStatus } from './world/membership.ts';
+import { expectedOf, planMerges } from './plans/merge.ts';
+import type { MergePlan } from './plans/merge.ts';
+import { isSettled } from './serving/readiness.ts';
+import { failingCopies, planRepair, retryNow } from './plans/repair.ts';
+import type { Copy } from './plans/repair.ts';
+import { buildView } from './serving/routes.ts';
+import { followWorld } from './serving/serving.ts';
+import { noteLagging } from './world/view-lag.ts';
+import type { Leaving, World } from './world/world.ts';
 
 export interface ControlOrders {
-  /** A new view, to be given to everybody. */
+  /** A new view to distribute; undefined if nothing has changed. */
   readonly view: ClusterView | undefined;
   readonly copies: readonly Copy[];
   readonly drops: readonly DropPlan[];
   readonly merging: Pick<MergePlan, 'asks' | 'copies' | 'ready'>;
-  /** Records of the catalog that are to go: no known node has anything of them. */
+  /** Records of the catalog to remove: no known node has any data of them. */
   readonly forget: {
     readonly versions: readonly Leaving[];
-    readonly keyspaces: readonly string[];
+    readonly keyspaces: readonly KeyspaceUid[];
   };
-  /** What the keyspaces' loops have found, where the catalog does not know it. */
+  /** Observed states of keyspaces that the catalog does not have yet. */
   readonly observed: readonly ObservedRecord[];
-  /** Nodes are to be given the view once more: with it they try again what they could not do. */
+  /** True if nodes are to get the view again, which makes them retry what failed. */
   readonly resync: boolean;
-  /** Segments of keyspaces that the catalog does not know; they are left alone. */
+  /** Number of segments of keyspaces that the catalog does not know. They are left alone. */
   readonly unknownSegments: number;
-  /** Parts of the turn that threw; what they would have ordered is left to a later turn. */
+  /** Parts of the turn that threw. A later turn makes up for their orders. */
   readonly faults: readonly TurnFault[];
 }
 
@@ -67,7 +68,9 @@ export interface ControlTurn {
   readonly orders: ControlOrders;
 }
 
-/** `isoAt(aheadMs)` says a wall time for people; it decides nothing. */
+/**
+ * Evaluates the state. `isoAt(aheadMs)` gives a wall time for people; no decision depends on it.
+ */
 export function takeTurn(
   before: ControlState,
   nowMs: number,
@@ -96,7 +99,7 @@ export function takeTurn(
   );
   const noMerges = { merges: state.merges, asks: new Map(), copies: [], ready: [] };
   const merging = attempt('plan merges', () => planMerges(world, state.merges), noMerges);
-  // What is being merged to from now on must not count as garbage.
+  // The result of a merge that starts now must not count as garbage.
   const expected = expecting(world, expectedOf(merging.merges));
   const cleaning = attempt('plan cleaning', () => clean(state, expected), NO_CLEANING);
   return {
@@ -113,12 +116,12 @@ export function takeTurn(
   };
 }
 
-/** World, health and view as of now. */
+/** Computes world, health and view at `nowMs`. */
 function look(before: ControlState, nowMs: number, settings: ControlSettings): ControlState {
   const { placed, world } = buildWorld(before, settings, nowMs);
   followWorld(before.world, world);
   const health = computeHealth(world);
-  // Once settled, for good: a node that joins later takes nothing away.
+  // Once settled, it stays settled: a node that joins later does not undo it.
   const waitUntilMs = before.startedMs + settings.membership.repairDelayMs;
   const settled = before.view.settled === true || isSettled(world, waitUntilMs);
   const about = { ...leaderOf(before.catalog, settings), settled };
@@ -126,25 +129,27 @@ function look(before: ControlState, nowMs: number, settings: ControlSettings): C
   const view = newerView(before.view, next);
   const { leavingNames } = before.facts;
   const departures = noteDepartures(before.departures, leavingNames, nowMs, view.revision);
-  const behind = noteBehind(before.behind, before, view.revision, nowMs);
+  const behind = noteLagging(before.behind, before, view.revision, nowMs);
   const { knownSinceMs } = world;
   return { ...before, placed, world, health, view, departures, behind, knownSinceMs };
 }
 
-function expecting(world: World, expected: ReadonlySet<string>): World {
+function expecting(world: World, expected: World['expected']): World {
   if (expected.size === 0 && world.expected.size === 0) return world;
   const next = { ...world, expected };
   follow(world, next);
   return next;
 }
 
-/** `next` has no revision yet. */
+/** Numbers `next`, whose revision is not set yet. */
 function newerView(before: ClusterView, next: ClusterView): ClusterView {
   const { revision } = before;
   return isSame(before, { ...next, revision }) ? before : { ...next, revision: revision + 1 };
 }
 
-/** Of messages: fields and lists all the way down. What is the same value is not looked into. */
+/**
+ * Deep equality of messages, that is, of fields and lists. Identical values are not descended into.
+ */
 function isSame(left: unknown, right: unknown): boolean {
   if (left === right) return true;
   if (Array.isArray(left)) {
@@ -182,8 +187,8 @@ function stepKeyspaces(
   );
   const isWoken = resumingOf(facts.records, loops).size < world.resuming.size;
   const inFlight = retryNow(state.inFlight, retries, world.nowMs);
-  const stirs = state.stirs + (isWoken ? 1 : 0);
-  const next = { ...state, loops, inFlight, stirs };
+  const changeCounter = state.changeCounter + (isWoken ? 1 : 0);
+  const next = { ...state, loops, inFlight, changeCounter };
   return { state: next, observed, resync: retries.length > 0, faults };
 }
 
@@ -192,7 +197,7 @@ function clean(
   world: World,
 ): Pick<ControlOrders, 'drops' | 'forget' | 'unknownSegments'> {
   const isRid = (node: NodeStatus, { ref }: Leaving): boolean =>
-    state.rid.get(node.id)?.has(ref) === true;
+    state.droppedByNode.get(node.id)?.has(ref) === true;
   const { drops, unknownSegments } = planCleanup(world, isRid);
   return { drops, unknownSegments, forget: finishedCleanup(world, isRid) };
 }

@@ -1,8 +1,9 @@
-// What /metrics says of the cluster's data and nodes: what a nightly job and its alarms need to know.
+// The metrics of the cluster's data and nodes in /metrics, for nightly jobs and alarms.
 //
-// Each scrape asks the same operations as `stele keyspaces`, `stele nodes`, `stele loads` and `stele status`, each once.
+// Each scrape calls the operations of `stele keyspaces`, `stele nodes`, `stele loads` and `stele
+// status` once each.
 
-import type { MetricSet, Series } from '../../base/metrics.ts';
+import type { MetricSet, Series } from '../../base/process/metrics.ts';
 import type { KeyspaceSummary } from '../../proto/gen/stele/v1/cluster.ts';
 import { LoadState } from '../../proto/gen/stele/v1/load.ts';
 import type { LoadStatus } from '../../proto/gen/stele/v1/load.ts';
@@ -16,9 +17,10 @@ export function defineClusterMetrics(set: MetricSet, operations: ClusterOperatio
   defineLoads(set, operations);
   defineNodes(set, operations);
   defineShards(set, operations);
+  defineMasters(set, operations);
 }
 
-/** `read` for all metrics of one scrape: those that ask while an answer is awaited share it. */
+/** Shares one call of `read` among all metrics of one scrape. */
 function shared<Answer>(read: () => Promise<Answer>): () => Promise<Answer> {
   let pending: Promise<Answer> | undefined;
   return () => {
@@ -88,7 +90,7 @@ function defineLoads(set: MetricSet, operations: ClusterOperations): void {
   );
 }
 
-/** The load of each keyspace that ended last. */
+/** The last load to end, for each keyspace. */
 function newestEnded(loads: readonly LoadStatus[]): LoadStatus[] {
   const newest = new Map<string, LoadStatus>();
   for (const load of loads) {
@@ -117,6 +119,14 @@ function defineNodes(set: MetricSet, operations: ClusterOperations): void {
       return nodes.map(({ node, viewLag }): Series => [{ node: node?.id ?? '' }, viewLag]);
     },
   );
+}
+
+function defineMasters(set: MetricSet, operations: ClusterOperations): void {
+  const help = 'The masters that run: 1 for the leader, 0 for those that follow it';
+  set.series('stele_master_leads', help, ['master'], async () => {
+    const { masters } = await operations.listMasters();
+    return masters.map(({ address, leads }): Series => [{ master: address }, leads ? 1 : 0]);
+  });
 }
 
 function defineShards(set: MetricSet, operations: ClusterOperations): void {

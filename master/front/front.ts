@@ -1,54 +1,53 @@
 // The query front: opens the HTTP and RESP ports, adds the lookup service to the master's gRPC
-// server, and closes them in order: unready first, then the ports, then what still waits.
+// server, and closes them in order: readiness first, then the ports, then pending replies.
 
-import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { BackgroundTasks } from '../../base/background.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
-import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ClusterOperations } from '../../proto/operations.ts';
 import type { DatanodeLink } from '../../proto/ports.ts';
 import { CommandCounters } from '../../resp/commands/command-counters.ts';
-import type { ListenerCounts } from '../../resp/commands/info.ts';
+import type { ListenerCounts } from '../../resp/info/info.ts';
 import { startRespListener } from '../../resp/server/listener.ts';
 import type { RespListener } from '../../resp/server/listener.ts';
-import { lookupService } from './lookup/grpc-lookup.ts';
+import { masterLookupService } from './lookup/grpc-lookup.ts';
 import { createHttpApp } from './http/app.ts';
 import { KeyScanner } from './resp/key-scanner.ts';
 import { LookupCore } from './lookup/lookup-core.ts';
 import { FrontMetrics } from './metrics.ts';
 import { MasterRespBackend } from './resp/resp-backend.ts';
 import type { GrpcServer } from '../../transport/grpc-server.ts';
+import { listenHttp } from '../../transport/listen.ts';
 import { LookupServiceService } from '../../proto/gen/stele/v1/lookup.ts';
 
 interface FrontSettings {
   readonly host: string;
-  /** 0 picks a free one, here and below. */
+  /** 0 picks a free port, also below. */
   readonly httpPort: number;
   readonly respPort: number;
-  /** Names that the Host header of an HTTP request may have, beside the usual ones. */
+  /** Names accepted in the Host header of HTTP requests, in addition to the usual ones. */
   readonly httpAllowedHosts?: readonly string[];
-  /** Replicas in this zone are asked first; empty or absent: all alike. */
+  /** Replicas in this zone are asked first; empty or absent: no preference. */
   readonly zone?: string;
   /** 0: no cache. */
   readonly cacheMaxBytes: number;
-  /** Of HTTP and of RESP, each. */
+  /** Limit for each of HTTP and RESP. */
   readonly maxConnections: number;
-  /** How long a key is tried for, all replicas and retries together. */
+  /** Deadline of a key in milliseconds, all replicas and retries together. */
   readonly lookupDeadlineMs: number;
 }
 
 export interface FrontOptions {
   readonly settings: FrontSettings;
   readonly operations: ClusterOperations;
-  /** The link to a datanode, while it is online. */
+  /** The link to a datanode; undefined while it is offline. */
   readonly links: (nodeId: string) => DatanodeLink | undefined;
-  /** A read of this node failed or is overdue. Called often; returns at once. */
+  /** Called when a read of this node failed or is overdue. Called often; must return at once. */
   readonly onTrouble?: (nodeId: string) => void;
-  /** Gets the lookup service added; it is opened and closed by its owner. */
+  /** The lookup service is added to it; its owner opens and closes it. */
   readonly grpcServer?: Pick<GrpcServer, 'addService'>;
-  /** Its failures are among the metrics. */
+  /** Its failures are part of the metrics. */
   readonly background?: BackgroundTasks;
   /** Loads that ended, by result, for the metrics. */
   readonly loadEnds?: () => ReadonlyMap<string, number>;
@@ -58,9 +57,9 @@ export interface FrontOptions {
 export interface Front {
   readonly httpPort: number;
   readonly respPort: number;
-  /** The read path, for a caller in this process. */
+  /** The read path, for callers in this process. */
   readonly core: LookupCore;
-  /** Answers what has arrived, at most `deadlineMs` long, then closes everything. */
+  /** Answers requests that have arrived, for up to `deadlineMs`, then closes everything. */
   close(deadlineMs: number): Promise<void>;
 }
 
@@ -86,7 +85,10 @@ interface OpenPorts {
   httpConnections: () => number;
 }
 
-/** Starts the front; resolves when its ports are open. Throws PORT_IN_USE with a sentence that helps. */
+/**
+ * Starts the front; resolves when its ports are open. Throws PORT_IN_USE with the setting to
+ * change.
+ */
 export async function startFront(options: FrontOptions): Promise<Front> {
   const { settings, operations, links, log } = options;
   const startedMs = monotonicNowMs();
@@ -109,7 +111,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     faults,
     ...(loadEnds === undefined ? {} : { loadEnds }),
   });
-  options.grpcServer?.addService(LookupServiceService, lookupService(core, metrics));
+  options.grpcServer?.addService(LookupServiceService, masterLookupService(core, metrics));
   const backend = new MasterRespBackend({
     core,
     scanner: new KeyScanner({
@@ -145,29 +147,15 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       closing: () => open.closing,
     });
     open.httpConnections = connectionCounter(open.http);
-    const httpPort = await listenHttp(open.http, settings);
     const { host, respPort: port, maxConnections } = settings;
+    const http = { host, port: settings.httpPort, flag: '--http-port' };
+    const httpPort = await listenHttp(open.http, http);
     open.resp = await startRespListener({ host, port, backend, maxConnections, log });
     return { httpPort, respPort: open.resp.port, core, close };
   } catch (thrown) {
     await close(0);
     throw thrown;
   }
-}
-
-async function listenHttp(app: FastifyInstance, settings: FrontSettings): Promise<number> {
-  const { host, httpPort } = settings;
-  try {
-    await app.listen({ host, port: httpPort, backlog: 1024 });
-  } catch (thrown) {
-    if (systemErrorCode(thrown) !== 'EADDRINUSE') throw toSteleError(thrown, 'IO');
-    throw new SteleError(
-      'PORT_IN_USE',
-      `Something already listens on ${host}:${httpPort}; stop it, or choose another port with --http-port (0 picks a free one).`,
-      { cause: thrown },
-    );
-  }
-  return (app.server.address() as AddressInfo).port;
 }
 
 async function closeAll(

@@ -1,11 +1,11 @@
-// What the front counts, for /metrics. The hot paths only add to plain numbers: 50,000 requests a second leave
-// no room for label maps.
+// The front's counters, for /metrics. Hot paths only add to plain numbers: at 50,000 requests a
+// second, label maps would be too slow.
 
-import { MetricSet } from '../../base/metrics.ts';
-import type { Series } from '../../base/metrics.ts';
+import { MetricSet } from '../../base/process/metrics.ts';
+import type { Series } from '../../base/process/metrics.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { countShards } from '../../proto/view-words.ts';
-import { LatencyHistogram, exportedBoundsMs } from '../../base/latency.ts';
+import { LatencyHistogram, exportedBoundsMs } from '../../base/process/latency.ts';
 import type { CacheCounts } from '../../routing/router.ts';
 import type { ClusterOperations } from '../../proto/operations.ts';
 import { defineClusterMetrics } from './cluster-metrics.ts';
@@ -13,21 +13,21 @@ import type { LookupCore } from './lookup/lookup-core.ts';
 
 const SURFACES = ['http', 'resp', 'grpc'] as const;
 
-/** Counts of one way of asking. */
+/** Counts of one interface. */
 export class SurfaceCounts {
   readonly latency = new LatencyHistogram();
   found = 0;
   notFound = 0;
   failed = 0;
 
-  /** One key that the cache had: answered within its turn. */
+  /** Counts one cached key, which was answered within its tick. */
   addCached(): void {
     this.found++;
     this.latency.record(0);
   }
 }
 
-/** Counts of others in this process, by part or result. */
+/** Counts of other parts of this process, by part or result. */
 export interface MetricSources {
   /** Exceptions that were caught and logged, by the part that threw. */
   readonly faults?: () => ReadonlyMap<string, number>;
@@ -82,7 +82,7 @@ export class FrontMetrics {
     return this.#set.contentType;
   }
 
-  /** Everything in Prometheus' text format. */
+  /** All metrics in Prometheus' text format. */
   text(): Promise<string> {
     return this.#set.text();
   }

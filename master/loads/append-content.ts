@@ -1,5 +1,5 @@
-// The content of an append's version: the base's segments with the load's deltas on them, and totals
-// that the datanodes have counted.
+// The content of an append's version: the base's segments with the load's deltas on them, and
+// totals that the datanodes have counted.
 
 import type { Logger } from '../../base/log.ts';
 import { appendTotals, planAppend } from './append-plan.ts';
@@ -12,8 +12,8 @@ import type { Leader } from '../control/leader.ts';
 import { measureDeltas } from './measure-deltas.ts';
 
 /**
- * `base`: the version that the load began on, 0 for none; `deltas`: what it brings. Throws CONFLICT
- * where another version is current, REPLICAS_MISSING, LOAD_REJECTED.
+ * `base`: the version that the load began on, 0 for none; `deltas`: the segments that it adds.
+ * Throws CONFLICT if another version is current, REPLICAS_MISSING, LOAD_REJECTED.
  */
 export async function appendContent(
   leader: Leader,
@@ -23,7 +23,7 @@ export async function appendContent(
   deltas: readonly SegmentRecord[],
   replicas: number,
 ): Promise<Omit<CommitContent, 'version' | 'fingerprint' | 'nowIso'>> {
-  // In the catalog's own order: behind a merge whose record is being written.
+  // Read in a transition, so that it runs after a merge whose record is being written.
   const { manifest, shardCount } = await leader.catalog.update((state) => {
     requireCurrent(state.keyspace.get(keyspace.uid) ?? keyspace, base);
     const found = state.manifest.get(versionId(keyspace.uid, base));

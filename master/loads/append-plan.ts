@@ -1,14 +1,13 @@
-// What the version of an append consists of, and what is to be measured before its totals are known.
-// Pure.
+// The segments of an append's version, and what must be measured before its totals are known. Pure.
 //
 //     base      shard 0: [b0, d1]     shard 1: [b1]     shard 2: (nothing)
 //     input     shard 0: x            shard 1: (none)   shard 2: y
 //     version   shard 0: [b0, d1, x]  shard 1: [b1]     shard 2: [y]
 //     measured  x over (d1, b0)
 //
-// A segment's name is its content, so a delta may be in the shard's chain already (the same rows were
-// appended before). It then moves to the end: what it said is the newest again. A delta that is the
-// newest already changes nothing.
+// A segment's name is its content, so the shard's chain may contain a delta already (the same rows
+// were appended before). It then moves to the end, where its records are the newest again. A delta
+// that is the newest already changes nothing.
 
 import { SteleError } from '../../base/errors.ts';
 import { DELTAS_WAITING_MAX } from '../../base/limits.ts';
@@ -20,27 +19,27 @@ import type { TotalsRecord } from '../catalog/totals.ts';
 export interface AppendPlan {
   /** All segments of the version, by shard, oldest first. */
   readonly segments: readonly SegmentRecord[];
-  /** What must be measured. */
+  /** The deltas to measure. */
   readonly wanted: readonly Wanted[];
-  /** Of segments whose older ones are as they were. */
+  /** Overwritten totals of segments whose older segments have not changed. */
   readonly overwritten: Readonly<Record<string, TotalsRecord>>;
-  /** Keys that are known without measuring. */
+  /** Number of added keys that is known without measuring. */
   readonly added: number;
   readonly unchanged: number;
 }
 
-/** A delta over older segments, and what its measure is for. */
+/** A delta over older segments, and the purposes of its measure. */
 export interface Wanted {
   readonly ref: DeltaRef;
   readonly delta: SegmentRecord;
-  /** Its `overwritten` goes into the manifest. */
+  /** True if its `overwritten` is part of the manifest. */
   readonly isInVersion: boolean;
-  /** Its counts go into the outcome of the append. */
+  /** True if its counts are part of the append's result. */
   readonly isCounted: boolean;
 }
 
 /**
- * `base`: the manifest appended to, if any; `deltas`: at most one a shard. Throws OVERLOADED where a
+ * `base`: the manifest appended to, if any; `deltas`: at most one per shard. Throws OVERLOADED if a
  * shard has as many deltas as may wait to be merged.
  */
 export function planAppend(
@@ -70,8 +69,8 @@ export function planAppend(
     wanted.push(...measuresOf(chain, rest, delta));
     return [...rest, delta];
   });
-  const isOther = new Set(wanted.map(({ delta }) => delta.id));
-  // One that has become the base of its shard overwrites nothing.
+  const isOther = new Set<string>(wanted.map(({ delta }) => delta.id));
+  // A segment that has become the base of its shard overwrites nothing.
   segments.forEach(({ id, shard }, index) => {
     if (segments[index - 1]?.shard !== shard) isOther.add(id);
   });
@@ -88,7 +87,7 @@ function tooManyDeltas(shard: number): SteleError {
   );
 }
 
-/** `rest`: the chain without the delta, where that was in it. */
+/** `rest`: the chain without the delta, if that was in it. */
 function measuresOf(
   chain: readonly SegmentRecord[],
   rest: readonly SegmentRecord[],
@@ -101,7 +100,8 @@ function measuresOf(
   if (rest.length === chain.length) {
     return [{ ref: over(delta, rest), delta, isInVersion: true, isCounted: true }];
   }
-  // What stood behind it has other segments below it now; what changes is told beside the chain as it was.
+  // The segments after it have other segments below them now, but the changes are reported relative
+  // to the old chain.
   const from = chain.findIndex(({ id }) => id === delta.id);
   const moved = [...rest, delta].map((one, index, all): Wanted => {
     const ref = over(one, all.slice(0, index));

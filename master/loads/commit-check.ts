@@ -1,20 +1,20 @@
-// What a commit must prove before anything is flipped, as pure checks: that the segments are whole,
-// that their counts and digests add up to the load's, that the datanodes have read the same out of
-// the files they hold, and that each segment is on enough of them.
+// The checks of a commit before a version becomes current. Pure: the segments are complete, their
+// counts and digests add up to the load's, the datanodes have read the same from the files they
+// hold, and each segment is on enough of them.
 
 import { createHash } from 'node:crypto';
 import { SteleError } from '../../base/errors.ts';
 import type { CommitLoadRequest } from '../../proto/gen/stele/v1/load.ts';
 import type { SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
-import { segmentRecord } from '../catalog/records.ts';
+import { segmentRecord } from '../catalog/messages.ts';
 import type { SegmentRecord } from '../catalog/records.ts';
 
 const DIGEST_BYTES = 16;
 const DIGEST_LANES = DIGEST_BYTES / 4;
 
 /**
- * The segments of a commit, ascending by shard. Throws LOAD_REJECTED that names what does not add
- * up: one segment a shard, records, key bytes, value bytes and digest in total.
+ * The segments of a commit, ascending by shard. Throws LOAD_REJECTED with the first mismatch: one
+ * segment per shard, records, key bytes, value bytes and digest in total.
  */
 export function checkSegments(request: CommitLoadRequest, shardCount: number): SegmentRecord[] {
   const segments = request.shards.map(({ segment }) => requireSegment(segment, shardCount));
@@ -42,12 +42,15 @@ function requireSegment(segment: SegmentInfo | undefined, shardCount: number): S
   return segment;
 }
 
-/** An empty load may leave its digest out. */
+/** An empty load may omit its digest. */
 function digestOf(digest: Buffer): Buffer {
   return digest.length === 0 ? Buffer.alloc(DIGEST_BYTES) : digest;
 }
 
-/** Lane by lane, u32 little endian, modulo 2^32: the digest of the union (docs/segment-format.md). */
+/**
+ * Adds digests word by word, u32 little endian, modulo 2^32: the digest of the union
+ * (docs/segment-format.md).
+ */
 export function addDigests(parts: readonly { readonly digest: Buffer }[]): Buffer {
   const sum = new Uint32Array(DIGEST_LANES);
   for (const { digest } of parts) {
@@ -60,7 +63,7 @@ export function addDigests(parts: readonly { readonly digest: Buffer }[]): Buffe
   return bytes;
 }
 
-/** Names the content of a version: same segments, same fingerprint. */
+/** Identifies the content of a version: equal segments have equal fingerprints. */
 export function contentFingerprint(segments: readonly SegmentRecord[]): string {
   const hash = createHash('sha256');
   for (const { shard, id } of segments) hash.update(`${shard} ${id}\n`);
@@ -68,8 +71,8 @@ export function contentFingerprint(segments: readonly SegmentRecord[]): string {
 }
 
 /**
- * Throws REPLICAS_MISSING unless each shard is held, with all its segments, by at least `wanted` of the
- * nodes that answered. `heldByNode`: by node, the ids that it confirmed.
+ * Throws REPLICAS_MISSING unless at least `wanted` of the nodes that answered hold all segments of
+ * each shard. `heldByNode`: by node, the ids that it confirmed.
  */
 export function checkReplicas(
   segments: readonly SegmentRecord[],
@@ -89,7 +92,7 @@ export function checkReplicas(
   );
 }
 
-/** Copies of the shard that has the fewest, with all its segments, on the nodes that answered. */
+/** The lowest number of copies of any shard, with all its segments, on the nodes that answered. */
 export function leastReplicas(
   segments: readonly SegmentRecord[],
   heldByNode: ReadonlyMap<string, ReadonlySet<string>>,
@@ -105,14 +108,16 @@ function byShard(segments: readonly SegmentRecord[]): Map<number, string[]> {
 }
 
 /**
- * Throws LOAD_REJECTED where a datanode's own account of a segment, read from the file it verified,
- * is not what the load says of it.
+ * Throws LOAD_REJECTED if a datanode's counts or digest of a segment, from its verified file,
+ * differ from the load's.
  */
 export function checkHeld(
   segments: readonly SegmentRecord[],
   heldByNode: ReadonlyMap<string, readonly SegmentInfo[]>,
 ): void {
-  const wantedById = new Map(segments.map((segment) => [segment.id, segment]));
+  const wantedById = new Map<string, SegmentRecord>(
+    segments.map((segment) => [segment.id, segment]),
+  );
   for (const [nodeId, held] of heldByNode) {
     for (const info of held) {
       const wanted = wantedById.get(info.id);

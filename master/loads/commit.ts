@@ -1,21 +1,22 @@
-// The commit of a load: from "all segments are pushed" to "everybody reads the new version", or to
-// "it is kept aside, and here is why".
+// The commit of a load: from "all segments are pushed" to "the new version is current", or to "it
+// is kept as rejected, for this reason".
 //
 //   1. the counts and digests of the segments add up                      (commit-check.ts)
 //   2. an append: the datanodes count what its deltas change              (append-content.ts)
-//   3. a version number is set aside for exactly this content             (durable)
-//   4. every node that serves is given the manifest and says what it holds
-//   5. what they say agrees with the load, and each shard is on enough of them
-//   6. the keys that the load requires are looked up on them, in this version (gate-keys.ts)
-//   7. THE FLIP, or THE REJECTION by the gate: one transaction            (durable)
-//   8. the view goes out; the answer waits, a little, until the nodes have it
+//   3. a version number is reserved for exactly this content              (durable)
+//   4. every serving node gets the manifest and reports what it holds
+//   5. the reports agree with the load, and each shard is on enough nodes
+//   6. the keys that the load requires are looked up in this version      (gate-keys.ts)
+//   7. the version becomes current, or the gate rejects it: one transaction  (durable)
+//   8. the view goes out; the answer waits briefly until the nodes have it
 //
-// Each step can be repeated: a master that dies anywhere before 7 has shown nothing, and the loader's
-// next try begins at 1 and comes to the same version number. While a commit is under way no deltas of
-// its keyspace are merged in the catalog (Leader.committing).
+// Each step can be repeated. If the master dies before 7, nothing has become visible, and the
+// loader's next attempt starts at 1 and gets the same version number. While a commit is in
+// progress, no deltas of its keyspace are merged in the catalog (Leader.committing).
 //
-// Invariant: before 7 nobody reads the version, after a flip every node with its segments can serve it.
+// Invariant: before 7 nobody reads the version; after 7 every node with its segments can serve it.
 
+import type { KeyspaceUid } from '../../base/ids.ts';
 import { wallClockIso } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
@@ -29,7 +30,8 @@ import type { CommitContent } from '../catalog/commit-transitions.ts';
 import { requireRunning } from '../catalog/load-transitions.ts';
 import type { BegunLoad } from '../catalog/load-transitions.ts';
 import { clusterOf, revisionOf } from '../catalog/queries.ts';
-import { appendMessage, manifestMessage, versionId } from '../catalog/records.ts';
+import { appendMessage, manifestMessage } from '../catalog/messages.ts';
+import { versionId } from '../catalog/records.ts';
 import type {
   KeyspaceRecord,
   LoadRecord,
@@ -43,13 +45,13 @@ import {
   contentFingerprint,
   leastReplicas,
 } from './commit-check.ts';
-import { eligibleNodes } from '../core/world.ts';
+import { eligibleNodes } from '../core/world/world.ts';
 import { findKeys } from './gate-keys.ts';
 import type { Leader } from '../control/leader.ts';
 import { requireTaken } from '../control/nodes/node-sync.ts';
 import type { LoadLeases } from './load-leases.ts';
 
-/** A node verifies nothing for a manifest: it looks its segments up. */
+/** A node verifies nothing for a manifest; it looks up its segments. */
 const MANIFEST_DEADLINE_MS = 10_000;
 const APPLIED_WAIT_MS = 2_000;
 
@@ -66,9 +68,9 @@ export class Committer {
   }
 
   /**
-   * Repeatable: a commit that was made, or is being made, gets the same answer. Throws GATE_FAILED,
-   * LOAD_REJECTED, LOAD_NOT_FOUND, REPLICAS_MISSING, and UNAVAILABLE where a required key cannot be
-   * looked up.
+   * Can be repeated: a commit that is done or in progress returns the same answer. Throws
+   * GATE_FAILED, LOAD_REJECTED, LOAD_NOT_FOUND, REPLICAS_MISSING, and UNAVAILABLE if a required key
+   * cannot be looked up.
    */
   async commit(request: CommitLoadRequest): Promise<CommitLoadResponse> {
     const running = this.#committing.get(request.loadId);
@@ -121,12 +123,15 @@ export class Committer {
     const whole = await this.#whole(request, begun, own);
     const fingerprint = contentFingerprint(whole.segments);
     const version = await catalog.update((state) =>
-      reserveVersion(state, begun.load.id, fingerprint, wallClockIso()),
+      reserveVersion(state, begun.load.id, fingerprint, wallClockIso(this.#leader.env)),
     );
-    return { version, fingerprint, ...whole, nowIso: wallClockIso() };
+    return { version, fingerprint, ...whole, nowIso: wallClockIso(this.#leader.env) };
   }
 
-  /** What the version consists of: the load's own segments, or for an append those of its base with them. */
+  /**
+   * The content of the version: the load's own segments; for an append, combined with those of its
+   * base.
+   */
   async #whole(
     request: CommitLoadRequest,
     { keyspace, load }: BegunLoad,
@@ -176,7 +181,7 @@ export class Committer {
       : answerOf(version);
   }
 
-  #gateFailed(uid: string, version: number, rejection: string): SteleError {
+  #gateFailed(uid: KeyspaceUid, version: number, rejection: string): SteleError {
     const keyspace = this.#leader.catalog.state.keyspace.get(uid);
     const name = keyspace?.name ?? uid;
     const current = keyspace?.desired.currentVersion ?? 0;
@@ -184,11 +189,11 @@ export class Committer {
     return new SteleError(
       'GATE_FAILED',
       `Version ${version} of keyspace '${name}' did not go live: ${rejection}. It is kept as rejected, and ${still}; ` +
-        `\`stele versions ${name}\` shows it, \`stele promote ${name} ${version}\` puts it live as it is, or mend the input or the limits and load again.`,
+        `\`stele versions ${name}\` shows it, \`stele promote ${name} ${version}\` makes it current as it is, or fix the input or the limits and load again.`,
     );
   }
 
-  /** As asked for; otherwise the replication factor as far as there are nodes for it. */
+  /** The requested number; otherwise the replication factor, capped by the number of nodes. */
   #replicasWanted(request: CommitLoadRequest, load: LoadRecord, keyspace: KeyspaceRecord): number {
     const asked = request.minReplicas || load.minReplicas;
     if (asked > 0) return asked;
@@ -207,7 +212,9 @@ export class Committer {
     return manifestMessage(keyspace, { ...content, number: version }, record, about);
   }
 
-  /** Asks all nodes at once; one that does not answer in time confirms nothing. */
+  /**
+   * Sends the manifest to all nodes at once. A node that does not answer in time confirms nothing.
+   */
   async #putManifests(manifest: Manifest): Promise<Map<string, readonly SegmentInfo[]>> {
     const held = new Map<string, readonly SegmentInfo[]>();
     const clients = this.#leader.roster.connections.getClients();
@@ -234,8 +241,10 @@ export class Committer {
       { deadlineMs: MANIFEST_DEADLINE_MS },
     );
     requireTaken(nodeId, manifest, answer);
-    const { held, heldSegmentIds } = answer;
-    this.#leader.noteManifestHeld(nodeId, header.incarnation, manifest, heldSegmentIds);
+    const { held, heldSegmentIds: segmentIds, holdingsRevision } = answer;
+    const { incarnation } = header;
+    const about = { nodeId, incarnation, manifest, segmentIds, holdingsRevision };
+    this.#leader.dispatch({ kind: 'manifest-held', ...about });
     return held;
   }
 }

@@ -1,5 +1,6 @@
-// What is told of the record of events.
+// Reports from the audit log.
 
+import type { KeyspaceUid } from '../../base/ids.ts';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import type { CatalogState } from '../catalog/catalog.ts';
@@ -9,12 +10,12 @@ import type { Leader } from '../control/leader.ts';
 import type { Event } from '../../proto/gen/stele/v1/cluster.ts';
 
 const LIMIT_DEFAULT = 100;
-/** What makes another version current. */
+/** Events that make another version current. */
 const MOVES: ReadonlySet<string> = new Set(['commit', 'rollback', 'promote']);
 
 /**
- * The newest first; `keyspace` empty: of all, a dropped one by its name. `limit` 0: the default. Throws
- * KEYSPACE_NOT_FOUND for one of which nothing is recorded.
+ * Events, newest first. `keyspace`: by name, also a dropped one; empty: all. `limit` 0: the
+ * default. Throws KEYSPACE_NOT_FOUND if no event names the keyspace.
  */
 export function describeEvents(leader: Leader, keyspace: string, limit: number): Event[] {
   const { state } = leader.catalog;
@@ -35,7 +36,7 @@ export function describeEvents(leader: Leader, keyspace: string, limit: number):
     .map(eventMessage);
 }
 
-/** Whether anything is recorded of a keyspace of this name, dropped or not. */
+/** Whether any event names a keyspace of this name, dropped or not. */
 export function wasThere({ event }: CatalogState, keyspace: string): boolean {
   return [...event.values()].some((one) => one.keyspace === keyspace);
 }
@@ -45,7 +46,7 @@ function eventMessage({ uid: _uid, ...event }: EventRecord): Event {
 }
 
 /** By version of the keyspace: the event that last made it current. */
-export function movesOf(leader: Leader, uid: string): Map<number, EventRecord> {
+export function movesOf(leader: Leader, uid: KeyspaceUid): Map<number, EventRecord> {
   const moves = new Map<number, EventRecord>();
   for (const event of leader.catalog.state.event.values()) {
     if (event.uid === uid && MOVES.has(event.what)) moves.set(Number(event.to), event);
@@ -53,7 +54,7 @@ export function movesOf(leader: Leader, uid: string): Map<number, EventRecord> {
   return moves;
 }
 
-/** Who made a change, as far as that is known. */
+/** The author of a change, as far as known. */
 export function actorText({
   address,
   door,

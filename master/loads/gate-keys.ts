@@ -1,8 +1,8 @@
-// The keys that a load requires, looked up on the datanodes in a version that nobody reads yet.
+// Looks up the keys that a load requires, on the datanodes, in a version that is not current yet.
 //
-// Each key is asked of the nodes that confirmed all segments of its shard, one after the other, until
-// one knows. "Not found" is an answer; "cannot know" from all of them is none, and the commit must be
-// tried again: a gate never fails because a node is away.
+// Each key is looked up on the nodes that confirmed all segments of its shard, one after the other,
+// until one knows. "Not found" is an answer. If all nodes answer "unavailable", there is no answer
+// and the commit must be retried: a gate never fails because a node is away.
 
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
@@ -11,11 +11,12 @@ import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { Manifest } from '../../proto/gen/stele/v1/segment.ts';
 import type { KeyFinding } from '../../proto/load-gate.ts';
 import type { DatanodeLink } from '../../proto/ports.ts';
+import { lookupOne } from '../../transport/lookup-one.ts';
 import { shardOfSlot } from '../../ring/shard.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 
 const LOOKUP_DEADLINE_MS = 2_000;
-/** Keys asked for at a time. */
+/** Keys looked up concurrently. */
 const PARALLEL = 32;
 
 /** `heldByNode`: by node, the segment ids that it confirmed. Throws UNAVAILABLE. */
@@ -72,21 +73,14 @@ async function findKey(
   );
 }
 
-/** Undefined where this node cannot know. */
+/** Undefined if this node cannot know. */
 async function lookup(
   link: DatanodeLink,
   { keyspaceUid, version }: Manifest,
   key: Buffer,
 ): Promise<Buffer | null | undefined> {
-  let answer: Buffer | null | undefined;
-  await link.lookups.lookup(
-    { keyspaceUid, version },
-    [key],
-    (_index, status, bytes, start, end) => {
-      if (status === LookupStatus.OK) answer = Buffer.from(bytes.subarray(start, end));
-      else if (status === LookupStatus.NOT_FOUND) answer = null;
-    },
-    { deadlineMs: LOOKUP_DEADLINE_MS },
-  );
-  return answer;
+  const target = { keyspaceUid, version };
+  const { status, value } = await lookupOne(link.lookups, target, key, LOOKUP_DEADLINE_MS);
+  if (status === LookupStatus.OK) return value;
+  return status === LookupStatus.NOT_FOUND ? null : undefined;
 }

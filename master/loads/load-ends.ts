@@ -1,18 +1,21 @@
-// How loads ended since this start of the master, for /metrics.
+// Counts how loads ended since this start of the master, for /metrics.
 //
-// They end by a commit, a gate, their loader, an operator, a dropped keyspace, a newer load: so it is the catalog's
-// events that are counted, one for each end that is durable.
+// A load can be ended by a commit, a gate, its loader, an operator, a dropped keyspace or a newer
+// load. So the catalog's events are counted, one for each durable end.
 
 import type { EventRecord } from '../catalog/records.ts';
 
-/** `current` is no end of a load: the loader asked for one, and what it has is the current version already. */
+/**
+ * `current` is not an end of a load: the loader asked to resume one whose version is current
+ * already.
+ */
 const RESULTS = ['committed', 'rejected', 'failed', 'cancelled', 'abandoned', 'current'] as const;
 
 export class LoadEnds {
-  /** By result, those without any as well. */
+  /** By result, including those with a count of 0. */
   readonly counts = new Map<string, number>(RESULTS.map((result) => [result, 0]));
 
-  /** Every event of the catalog, of whatever kind. */
+  /** Call for every event of the catalog, of whatever kind. */
   noteEvent({ what }: Pick<EventRecord, 'what'>): void {
     if (what.startsWith('load-')) this.#add(what.slice('load-'.length));
   }

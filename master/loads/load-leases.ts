@@ -1,14 +1,14 @@
-// Which loads are alive: the time of each one's last sign of life, and its numbers, in memory. A
-// master that has just started gives every running load a full lease.
+// Leases of loads: the time of each load's last report, with its numbers, in memory. A master that
+// has just started gives every running load a full lease.
 
 import type { Clock } from '../../base/clock.ts';
 import type { ReportProgressRequest } from '../../proto/gen/stele/v1/load.ts';
 import type { Liveness } from '../catalog/load-transitions.ts';
 import type { LoadProgressRecord } from '../catalog/records.ts';
 
-/** How often a loader reports. */
+/** Interval of a loader's reports. */
 export const PROGRESS_INTERVAL_MS = 1_000;
-/** Without a report for this long, another load may take the keyspace. */
+/** Time without a report after which another load may take the keyspace. */
 export const LEASE_MS = 10 * PROGRESS_INTERVAL_MS;
 
 interface Lease {
@@ -34,7 +34,7 @@ export class LoadLeases {
     this.#leases.delete(loadId);
   }
 
-  /** Forgets all but these: loads also end by what happens to their keyspace. */
+  /** Forgets all other loads: loads also end through changes of their keyspace. */
   keepOnly(loadIds: ReadonlySet<string>): void {
     for (const id of this.#leases.keys()) if (!loadIds.has(id)) this.#leases.delete(id);
   }
@@ -47,7 +47,7 @@ export class LoadLeases {
     };
   }
 
-  /** Since its last sign of life; Infinity for a load that is not known here. */
+  /** Milliseconds since its last report; Infinity for a load that is not known here. */
   silentMs(loadId: string): number {
     const lease = this.#leases.get(loadId);
     return lease === undefined ? Number.POSITIVE_INFINITY : this.#clock() - lease.lastSignMs;
@@ -65,7 +65,7 @@ export class LoadLeases {
     return this.#leases.get(loadId)?.progress?.stage ?? '';
   }
 
-  /** How far the load is, for people. */
+  /** Progress of the load, for people. */
   #describe(loadId: string): string {
     const progress = this.#leases.get(loadId)?.progress;
     if (progress === undefined) return 'just begun';

@@ -1,4 +1,4 @@
-// What is told of a load: its record, and for a running one the numbers of its last report.
+// The status of a load: its record, and for a running one the numbers of its last report.
 
 import { SteleError } from '../../base/errors.ts';
 import { LoadMode, LoadState } from '../../proto/gen/stele/v1/load.ts';
@@ -42,7 +42,7 @@ export function describeLoad(
     ...progress,
     loadId: load.id,
     keyspace: state.keyspace.get(load.keyspaceUid)?.name ?? '',
-    // Release 0.1.0 wrote a state of its own for everything that had ended without a version.
+    // Release 0.1.0 had a separate state for everything that ended without a version.
     state:
       isOpen && isInterrupted ? LoadState.INTERRUPTED : (STATES[load.state] ?? LoadState.FAILED),
     mode: load.mode === 'APPEND' ? LoadMode.APPEND : LoadMode.REPLACE,
@@ -61,8 +61,9 @@ export function describeLoad(
 }
 
 /**
- * The keyspace whose loads are asked for. One of which nothing became is among them: its loads say why. Throws
- * KEYSPACE_NOT_FOUND, and says of one that was dropped that its loads went with it.
+ * The keyspace whose loads are listed, including one without any version: its loads tell why.
+ * Throws KEYSPACE_NOT_FOUND; for a dropped one the message says that its loads were removed with
+ * it.
  */
 export function keyspaceOfLoads(state: CatalogState, name: string): KeyspaceRecord {
   const known = findKeyspace(state, name);
@@ -74,7 +75,7 @@ export function keyspaceOfLoads(state: CatalogState, name: string): KeyspaceReco
   );
 }
 
-/** Running loads first, then by the time they began. */
+/** Sort order: running loads first, then by start time. */
 export function newestFirst(left: LoadRecord, right: LoadRecord): number {
   const order = Number(right.state === 'RUNNING') - Number(left.state === 'RUNNING');
   if (order !== 0) return order;

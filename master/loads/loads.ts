@@ -1,12 +1,13 @@
-// Bulk loads as the master sees them: begin, progress, cancel, end, and what is told of them. Segment
-// bytes never come here; they go from the loader to the datanodes. The commit is in commit.ts.
+// Bulk loads from the master's point of view: begin, progress, cancel, end, and status. Segment
+// bytes go from the loader to the datanodes and never pass through the master. commit.ts has the
+// commit.
 //
-// A load lives by its reports: each renews its lease. A load whose lease has ended may be replaced by
-// another one, and is taken up again by its own loader as long as none has.
+// Each report of a load renews its lease. A load whose lease has ended may be replaced by another
+// one; until then its own loader can resume it.
 
 import { wallClockIso, wallClockIsoIn } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
-import { keyspaceName, randomId, shorten } from '../../base/ids.ts';
+import { keyspaceName, parseKeyspaceUid, shorten } from '../../base/ids.ts';
 import { LABEL_CHARACTERS_MAX } from '../../base/limits.ts';
 import type { Logger } from '../../base/log.ts';
 import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
@@ -33,18 +34,22 @@ import type { BegunLoad } from '../catalog/load-transitions.ts';
 import { removeGhosts } from '../catalog/keyspace-transitions.ts';
 import { clusterOf, findKeyspace } from '../catalog/queries.ts';
 import { versionId } from '../catalog/records.ts';
+import { chooseSegmentFormat } from '../catalog/segment-format.ts';
 import type { KeyspaceRecord, LoadRecord } from '../catalog/records.ts';
 import { Committer } from './commit.ts';
-import { canLoad, loadTargets } from '../core/load-targets.ts';
-import { mayServe } from '../core/membership.ts';
+import { canLoad, loadTargets } from '../core/questions/load-targets.ts';
+import { mayServe } from '../core/world/membership.ts';
 import type { Leader } from '../control/leader.ts';
 import { LoadLeases, PROGRESS_INTERVAL_MS } from './load-leases.ts';
 import { LoadEnds } from './load-ends.ts';
 import { describeLoad, keyspaceOfLoads, newestFirst } from './load-status.ts';
 
-/** A load that was silent for this long is ended for good: it keeps old versions from going. */
+/**
+ * A load that was silent for this long is ended for good, because it keeps old versions from being
+ * removed.
+ */
 const ABANDONED_MS = 3_600_000;
-/** Of BeginLoadRequest.input that are kept; a loader sends less. */
+/** Characters of BeginLoadRequest.input that are kept; a loader sends fewer. */
 const INPUT_CHARACTERS_MAX = 1000;
 
 export class Loads {
@@ -71,11 +76,11 @@ export class Loads {
   async beginLoad(request: BeginLoadRequest): Promise<BeginLoadResponse> {
     keyspaceName(request.keyspace);
     requireKnownMode(request.mode);
-    if (request.loadId !== '') return this.#resume(request.loadId);
+    if (request.loadId !== '') return this.#resume(request);
     const current = this.#currentIfSame(request);
     if (current !== undefined) {
       this.#ends.noteCurrent();
-      return this.#response('', current, true);
+      return this.#response('', current, { alreadyCurrent: true });
     }
     this.#requireServing();
     const begun = await this.#begin(request);
@@ -83,15 +88,15 @@ export class Loads {
       { load: begun.load.id, keyspace: begun.keyspace.name, source: begun.load.source },
       'a load begins',
     );
-    const response = this.#alive(begun);
+    const response = await this.#alive(begun, request);
     this.#leader.turn();
     return response;
   }
 
   #begin(request: BeginLoadRequest): Promise<BegunLoad> {
     const wanted = {
-      id: randomId(),
-      keyspaceUid: randomId(),
+      id: this.#leader.env.randomId(),
+      keyspaceUid: parseKeyspaceUid(this.#leader.env.randomId()),
       keyspace: request.keyspace,
       source: shorten(request.source, 2 * LABEL_CHARACTERS_MAX),
       input: request.input.slice(0, INPUT_CHARACTERS_MAX),
@@ -100,29 +105,41 @@ export class Loads {
       mode: request.mode === LoadMode.APPEND ? ('APPEND' as const) : ('REPLACE' as const),
       workToken: request.workToken,
       owner: ownerOf(request),
-      nowIso: wallClockIso(),
+      nowIso: wallClockIso(this.#leader.env),
     };
     return this.#leader.catalog.update((state) =>
       beginLoad(state, wanted, (other) => this.#leases.livenessOf(other.id)),
     );
   }
 
-  /** A committed load whose version is current needs nothing more: the loader ended between flip and answer. */
-  async #resume(loadId: string): Promise<BeginLoadResponse> {
+  /**
+   * Resumes a load. If it is committed and its version is current, the loader missed the answer and
+   * nothing is left to do.
+   */
+  async #resume(request: BeginLoadRequest): Promise<BeginLoadResponse> {
+    const { loadId } = request;
     const { state } = this.#leader.catalog;
     const load = state.load.get(loadId);
     const keyspace = load === undefined ? undefined : state.keyspace.get(load.keyspaceUid);
     if (load === undefined || keyspace === undefined) throw loadNotFound(loadId);
     const isCurrent = load.version === keyspace.desired.currentVersion;
-    if (load.state === 'COMMITTED' && isCurrent) return this.#response(loadId, keyspace, true);
-    // What was parsed for a load that ended otherwise is used again, by a new one.
+    if (load.state === 'COMMITTED' && isCurrent)
+      return this.#response(loadId, keyspace, { alreadyCurrent: true });
+    // The work of a load that ended otherwise is reused by a new load.
     if (load.state !== 'RUNNING') throw loadNotFound(loadId);
-    return this.#alive(await this.#leader.catalog.update((now) => resumeLoad(now, loadId)));
+    const resumed = await this.#leader.catalog.update((now) => resumeLoad(now, loadId));
+    return this.#alive(resumed, request);
   }
 
-  #alive({ load, keyspace }: BegunLoad): BeginLoadResponse {
+  async #alive(
+    { load, keyspace }: BegunLoad,
+    request: BeginLoadRequest,
+  ): Promise<BeginLoadResponse> {
     this.#leases.renew(load.id);
-    return this.#response(load.id, keyspace, false);
+    const segmentFormat = await this.#leader.catalog.update((state) =>
+      chooseSegmentFormat(state, request.segmentFormat || 1),
+    );
+    return this.#response(load.id, keyspace, { segmentFormat });
   }
 
   #currentIfSame(request: BeginLoadRequest): KeyspaceRecord | undefined {
@@ -131,7 +148,7 @@ export class Loads {
     if (keyspace === undefined || !request.skipIfCurrent) return undefined;
     const current = state.version.get(versionId(keyspace.uid, keyspace.desired.currentVersion));
     const same = current?.inputFingerprint === request.inputFingerprint;
-    // What an append left behind is more than its input.
+    // The content of an append's version is more than its input.
     const isWhole = request.mode === LoadMode.APPEND || (current?.append?.base ?? 0) === 0;
     return same && isWhole && request.inputFingerprint !== '' ? keyspace : undefined;
   }
@@ -148,7 +165,11 @@ export class Loads {
     );
   }
 
-  #response(loadId: string, keyspace: KeyspaceRecord, alreadyCurrent: boolean): BeginLoadResponse {
+  #response(
+    loadId: string,
+    keyspace: KeyspaceRecord,
+    { alreadyCurrent = false, segmentFormat = 0 },
+  ): BeginLoadResponse {
     const cluster = clusterOf(this.#leader.catalog.state);
     const replication = this.#replicationOf(keyspace);
     return {
@@ -161,6 +182,7 @@ export class Loads {
       alreadyCurrent,
       currentVersion: keyspace.desired.currentVersion,
       progressIntervalMs: PROGRESS_INTERVAL_MS,
+      segmentFormat,
     };
   }
 
@@ -185,7 +207,10 @@ export class Loads {
     return { cancelled: over, targets, reason: over ? (load.reason ?? 'it is over') : '' };
   }
 
-  /** The loader gives the load up, for now or for good. One that is over already stays what it is. */
+  /**
+   * Handles a loader that gives its load up, for now or for good. Does not change a load that is
+   * over.
+   */
   async abortLoad({ loadId, reason, resumable }: AbortLoadRequest): Promise<void> {
     const why = reason || 'the loader gave it up';
     if (resumable) await this.#interrupt(loadId, why);
@@ -193,7 +218,11 @@ export class Loads {
   }
 
   async #interrupt(loadId: string, reason: string): Promise<void> {
-    const end = { reason, progress: this.#leases.progressOf(loadId), nowIso: wallClockIso() };
+    const end = {
+      reason,
+      progress: this.#leases.progressOf(loadId),
+      nowIso: wallClockIso(this.#leader.env),
+    };
     await this.#leader.catalog.update((state) => interruptLoad(state, loadId, end));
     this.#log.info({ load: loadId, reason }, 'a load is interrupted');
     this.#leader.turn();
@@ -205,29 +234,31 @@ export class Loads {
     const end = {
       reason: reason || 'cancelled by hand',
       progress: this.#leases.progressOf(loadId),
-      nowIso: wallClockIso(),
+      nowIso: wallClockIso(this.#leader.env),
     };
     const load = await this.#leader.catalog.update((state) => cancelLoad(state, loadId, end));
     this.#log.warn({ load: loadId, reason: end.reason }, 'a load is cancelled');
     this.#leases.end(loadId);
-    // Nobody will take it up again: what it has sent may go at once.
-    this.#leader.forgetLoad(load.keyspaceUid);
+    // Nobody will resume it: the segments it has sent may be dropped at once.
+    this.#leader.dispatch({ kind: 'load-forgotten', uid: load.keyspaceUid });
     this.#leader.turn();
     return this.get(loadId);
   }
 
   async #end(loadId: string, how: 'FAILED' | 'ABANDONED', reason: string): Promise<void> {
     const progress = this.#leases.progressOf(loadId);
-    const end = { reason, progress, nowIso: wallClockIso() };
+    const end = { reason, progress, nowIso: wallClockIso(this.#leader.env) };
     const before = this.#leader.catalog.state.load.get(loadId);
     await this.#leader.catalog.update((state) => endLoad(state, loadId, how, end));
     this.#leases.end(loadId);
-    // Nobody will take it up again: what it has sent may go at once.
-    if (before?.state === 'RUNNING') this.#leader.forgetLoad(before.keyspaceUid);
+    // Nobody will resume it: the segments it has sent may be dropped at once.
+    if (before?.state === 'RUNNING') {
+      this.#leader.dispatch({ kind: 'load-forgotten', uid: before.keyspaceUid });
+    }
     this.#leader.turn();
   }
 
-  /** Ends loads that nobody has heard of for an hour. */
+  /** Ends loads without a report for an hour. */
   async expire(): Promise<void> {
     const running = [...this.#leader.catalog.state.load.values()].filter(
       (load) => load.state === 'RUNNING',
@@ -238,14 +269,14 @@ export class Loads {
       this.#log.warn({ load: load.id, source: load.source }, 'an abandoned load is ended');
       await this.#end(load.id, 'ABANDONED', 'it was silent for an hour');
     }
-    const beforeIso = wallClockIsoIn(-ABANDONED_MS);
+    const beforeIso = wallClockIsoIn(-ABANDONED_MS, this.#leader.env);
     const gone = await this.#leader.catalog.update((state) => removeGhosts(state, beforeIso));
     if (gone.length === 0) return;
     this.#log.info({ keyspaces: gone }, 'keyspaces without any version are removed');
     this.#leader.turn();
   }
 
-  /** Running ones first, then the newest first; `keyspace` empty: of all. Throws KEYSPACE_NOT_FOUND. */
+  /** Running loads first, then newest first. `keyspace` empty: all. Throws KEYSPACE_NOT_FOUND. */
   list(keyspace: string): LoadStatus[] {
     const { state } = this.#leader.catalog;
     const uid = keyspace === '' ? undefined : keyspaceOfLoads(state, keyspace).uid;
@@ -272,8 +303,8 @@ export class Loads {
   }
 }
 
-/** A newer loader may know modes that must not be taken for a replace. */
-/** What the loader says of itself, cut to what a record may hold. */
+/** A newer loader may know modes that must not be mistaken for a replace. */
+/** The loader's description of itself, cut to the limits of a record. */
 function ownerOf({ owner }: BeginLoadRequest): Required<LoadRecord>['owner'] {
   const { host = '', pid = 0, user = '' } = owner ?? {};
   return {

@@ -1,6 +1,7 @@
-// Has deltas measured by the datanodes: by every node that holds them with the segments they are laid
-// over, so that replicas check one another. A few calls at a time a node, each with a deadline.
+// Has deltas measured by every datanode that holds them with the segments they overlay, so that
+// replicas check one another. A few calls at a time per node, each with a deadline.
 
+import type { KeyspaceUid } from '../../base/ids.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { DeltaMeasure } from '../../proto/gen/stele/v1/datanode.ts';
@@ -10,20 +11,20 @@ import type { Leader } from '../control/leader.ts';
 
 const CALLS_PER_NODE = 2;
 const DELTAS_PER_CALL_MAX = 32;
-/** A call is cut where it has so many records to look up. */
+/** Limit of records to look up in one call. */
 const RECORDS_PER_CALL = 1_000_000;
 const DEADLINE_BASE_MS = 20_000;
-/** The slowest a node may look up. */
+/** The lowest accepted lookup rate of a node. */
 const RECORDS_PER_MS_MIN = 50;
 
 /**
- * The measures of `wanted`, in its order, each by at least `replicas` nodes that agree. Throws
- * REPLICAS_MISSING where fewer have answered, LOAD_REJECTED where they do not agree.
+ * The measures of `wanted`, in order, each by at least `replicas` nodes that agree. Throws
+ * REPLICAS_MISSING if fewer have answered, LOAD_REJECTED if they disagree.
  */
 export async function measureDeltas(
   leader: Leader,
   log: Logger,
-  keyspaceUid: string,
+  keyspaceUid: KeyspaceUid,
   wanted: readonly Wanted[],
   replicas: number,
 ): Promise<DeltaMeasure[]> {
@@ -44,13 +45,13 @@ export async function measureDeltas(
   return wanted.map((each, index) => agreedMeasure(each, answers[index] ?? new Map(), replicas));
 }
 
-/** By the index of what was wanted: who measured what. */
+/** By index in `wanted`: the answers by node. */
 type Answers = Map<string, DeltaMeasure>[];
 
 async function measureOn(
   leader: Leader,
   nodeId: string,
-  keyspaceUid: string,
+  keyspaceUid: KeyspaceUid,
   wanted: readonly Wanted[],
   answers: Answers,
 ): Promise<void> {
@@ -74,7 +75,7 @@ async function measureOn(
   await Promise.all(Array.from({ length: CALLS_PER_NODE }, lane));
 }
 
-/** How far one call goes that begins with `first`. */
+/** The end of a call that begins with index `first`. */
 function takeRecords(
   wanted: readonly Wanted[],
   first: number,
@@ -88,8 +89,8 @@ function takeRecords(
   return { end, count };
 }
 
-/** What at least `replicas` nodes say with one voice. Pure. Throws as measureDeltas does. */
-export function agreedMeasure(
+/** The measure on which at least `replicas` nodes agree. Pure. Throws as measureDeltas does. */
+function agreedMeasure(
   { delta }: Wanted,
   answers: ReadonlyMap<string, DeltaMeasure>,
   replicas: number,

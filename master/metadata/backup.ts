@@ -1,24 +1,25 @@
-// The second copy of the catalog: a snapshot, and a log of every commit after it. It is only read when
-// the store beside it is damaged. A commit costs what it changes, whatever else is in the catalog; a
-// new snapshot is written at every start, and when the log has outgrown the last one.
+// The second copy of the catalog: a snapshot, and a log of every commit after it. It is read only
+// if the store is damaged. A commit costs in proportion to its changes, whatever else is in the
+// catalog. A new snapshot is written at every start, and when the log has outgrown the last one.
 //
 //   catalog-backup.json           <crc32> {"format":2,"revision":7,"log":"<id>"}
-//                                 <crc32> {"key":"...","value":"...","revision":3}      one line an entry
+//                                 <crc32> {"key":"...","value":"...","revision":3}      one line per entry
 //                                 <crc32> {"entries":1}
 //   catalog-backup.log            <crc32> {"log":"<id>","after":"<id of the log before>"}
 //                                 <crc32> {"revision":8,"changes":[{"key":"...","value":"..."},{"key":"..."}]}
-//   catalog-backup.previous.json  the snapshot and the log before, until the next ones take their place
+//   catalog-backup.previous.json  the snapshot and the log before, until the next ones replace them
 //   catalog-backup.previous.log
 //
-// Snapshots are written and read line by line: a catalog may be larger than any string, and what is written in
-// pieces keeps nobody waiting. Format 1, of 0.1.0, was one JSON document with a checksum; it is still read.
+// Snapshots are written and read line by line: a catalog may be larger than any string, and writing
+// in pieces does not block the event loop. Format 1, of 0.1.0, was one JSON document with a
+// checksum; it is still read.
 //
-// A line of a log counts only in the log that its snapshot names (or in the one after that), with its checksum,
-// and behind the revision before it: a torn line, a gap, or a log of another history ends the reading,
-// and what stands before it is a state that the catalog once had.
+// A line of a log counts only in the log that its snapshot names (or in the one after that), with
+// its checksum, and after the revision before it. A torn line, a gap, or a log of another history
+// ends the reading; the lines before it add up to a state that the catalog once had.
 //
-// Invariants: at every moment, also within a change of files, snapshots and logs together hold every
-// commit whose write has resolved; bytes in a log are never written twice.
+// Invariants: at every moment, also while files are replaced, snapshots and logs together hold
+// every commit whose write has resolved; bytes in a log are never written twice.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
@@ -26,7 +27,7 @@ import { open, rename } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { syncFolder, writeFileDurable, writeFully } from '../../base/durable-file.ts';
+import { syncFolder, writeFileDurable, writeFully } from '../../base/disk/durable-file.ts';
 import { systemErrorCode } from '../../base/errors.ts';
 import type { Entry } from './port.ts';
 
@@ -37,7 +38,7 @@ const SNAPSHOT = 'catalog-backup.json';
 const LOG = 'catalog-backup.log';
 const PREVIOUS_SNAPSHOT = 'catalog-backup.previous.json';
 const PREVIOUS_LOG = 'catalog-backup.previous.log';
-/** A log below this is never worth a new snapshot. */
+/** A log below this size is never worth a new snapshot. */
 const LOG_BYTES_MIN = 1024 * 1024;
 
 export interface BackupContent {
@@ -45,13 +46,15 @@ export interface BackupContent {
   readonly entries: readonly Entry[];
 }
 
-/** One commit: every key it wrote or (without a value) removed. */
+/** One commit: every key that it wrote or (without a value) removed. */
 export interface BackupCommit {
   readonly revision: number;
   readonly changes: readonly { readonly key: string; readonly value?: string }[];
 }
 
-/** Writes to `folder`, one thing at a time; commits that come meanwhile go out together. */
+/**
+ * Writes to `folder`, one operation at a time. Commits that arrive meanwhile are written together.
+ */
 export class BackupWriter {
   readonly #folder: string;
   readonly #content: () => BackupContent;
@@ -62,19 +65,19 @@ export class BackupWriter {
   #pending: BackupCommit[] = [];
   #writing: Promise<void> = Promise.resolve();
 
-  /** `content` gives everything there is: for the next snapshot. */
+  /** `content` returns all entries for the next snapshot. */
   constructor(folder: string, content: () => BackupContent) {
     this.#folder = folder;
     this.#content = content;
   }
 
-  /** Begins with a snapshot of the present content, which may go on from what is there. */
+  /** Starts with a snapshot of the present content; may continue existing files. */
   start(): Promise<void> {
     const present = readNewestBackup(this.#folder);
     if (present !== undefined && isSame(present.content, this.#content()))
       this.#logId = present.log;
     return this.#enqueue(async () => {
-      await this.#mendSnapshot();
+      await this.#repairSnapshot();
       await this.#startLog();
     });
   }
@@ -98,7 +101,7 @@ export class BackupWriter {
   async #writePending(): Promise<void> {
     const commits = this.#pending;
     this.#pending = [];
-    // A log that failed is not written to again: the snapshot has these commits too.
+    // A log that failed is not written to again: the snapshot has these commits, too.
     if (this.#file === undefined) return this.#startLog();
     if (commits.length === 0) return;
     const bytes = Buffer.from(commits.map(encodeLine).join(''));
@@ -114,8 +117,8 @@ export class BackupWriter {
   }
 
   /**
-   * The present files become the previous ones, then a snapshot and an empty log follow. After a crash
-   * between any two steps the reader finds the older snapshot and the log that belongs to it.
+   * Renames the present files to the previous ones, then writes a snapshot and an empty log. After
+   * a crash between any two steps the reader finds the older snapshot and its log.
    */
   async #startLog(): Promise<void> {
     await this.#closeLog();
@@ -145,8 +148,8 @@ export class BackupWriter {
     this.#logBytesMax = Math.max(LOG_BYTES_MIN, snapshotBytes);
   }
 
-  /** A snapshot that is torn must not take the place of the intact one before it. */
-  async #mendSnapshot(): Promise<void> {
+  /** A torn snapshot must not replace the intact one before it. */
+  async #repairSnapshot(): Promise<void> {
     const path = join(this.#folder, SNAPSHOT);
     if (readSnapshot(path) !== undefined || !existsSync(path)) return;
     await writeFileDurable(path, snapshotParts({ ...this.#content(), log: this.#logId }));
@@ -176,13 +179,13 @@ function checksum(text: string): string {
   return crc32(text).toString(16).padStart(8, '0');
 }
 
-interface Snapshot extends BackupContent {
-  /** The id of the log that goes on from here; absent in backups of 0.1.0. */
+export interface Snapshot extends BackupContent {
+  /** The id of the log that continues from here; absent in backups of 0.1.0. */
   readonly log?: string;
 }
 
-/** The lines of a snapshot, some of them at a time; `onPart` hears how many bytes each part has. */
-function* snapshotParts(
+/** The lines of a snapshot, several at a time; `onPart` receives the size of each part. */
+export function* snapshotParts(
   { revision, log, entries }: Snapshot,
   onPart: (byteCount: number) => void = () => undefined,
 ): Generator<Buffer> {
@@ -201,21 +204,21 @@ function* snapshotParts(
 }
 
 export interface FoundBackup {
-  /** The file that it begins from. */
+  /** The snapshot's file. */
   readonly file: string;
   readonly content: BackupContent;
-  /** The id of the log that it ends with. */
+  /** The id of its last log. */
   readonly log: string;
 }
 
-/** The newest state that can be put together in `folder`. */
+/** The newest state that can be restored from `folder`. */
 export function readNewestBackup(folder: string): FoundBackup | undefined {
   const logs = [PREVIOUS_LOG, LOG].flatMap((name) => readLog(join(folder, name)) ?? []);
   for (const file of [SNAPSHOT, PREVIOUS_SNAPSHOT]) {
     const snapshot = readSnapshot(join(folder, file));
     if (snapshot !== undefined) return { file, ...replay(snapshot, logs) };
   }
-  // The first log of all goes on from nothing, so it needs no snapshot.
+  // The very first log starts from nothing, so it needs no snapshot.
   const first = logs.find(({ commits }) => commits[0]?.revision === 1);
   if (first === undefined) return undefined;
   return { file: LOG, ...replay({ revision: 0, entries: [], log: first.log }, logs) };
@@ -227,7 +230,7 @@ interface ReadLog {
   readonly commits: readonly BackupCommit[];
 }
 
-/** The snapshot and the commits behind it, as far as they follow one another. */
+/** Applies the commits that follow the snapshot without a gap. */
 function replay(snapshot: Snapshot, logs: readonly ReadLog[]): Omit<FoundBackup, 'file'> {
   const byKey = new Map(snapshot.entries.map((entry) => [entry.key, entry]));
   let { revision } = snapshot;
@@ -236,7 +239,7 @@ function replay(snapshot: Snapshot, logs: readonly ReadLog[]): Omit<FoundBackup,
   while (next !== undefined) {
     log = next.log;
     for (const commit of next.commits) {
-      // A log that was begun after a failure may repeat what its snapshot has.
+      // A log that was begun after a failure may repeat commits of its snapshot.
       if (commit.revision > revision + 1) return foundIn(byKey, revision, log);
       if (commit.revision <= revision) continue;
       apply(byKey, commit);
@@ -269,14 +272,14 @@ function apply(byKey: Map<string, Entry>, { changes, revision }: BackupCommit): 
   }
 }
 
-/** The lines up to the first that is torn; undefined without an intact first one. */
+/** The lines up to the first torn one; undefined without an intact first line. */
 function readLog(path: string): ReadLog | undefined {
   const [head, ...commits] = intactLines(path);
   if (head === undefined || !isLogHead(head)) return undefined;
   return { ...head, commits: commits.filter(isCommit) };
 }
 
-/** The records of the lines up to the first that is torn. */
+/** The records of the lines up to the first torn one. */
 function* intactLines(path: string): Generator {
   for (const line of linesOf(path)) {
     const text = line.slice(9);
@@ -285,13 +288,13 @@ function* intactLines(path: string): Generator {
   }
 }
 
-/** Lines that end with a line feed; none where there is no file, or none that can be read. */
+/** Lines that end with a line feed; none if the file is missing or cannot be read. */
 function* linesOf(path: string): Generator<string> {
   let file: number;
   try {
     file = openSync(path, 'r');
   } catch {
-    // No backup, which is for the caller to judge.
+    // No backup; the caller decides what that means.
     return;
   }
   try {
@@ -311,7 +314,7 @@ function* linesOf(path: string): Generator<string> {
   }
 }
 
-/** 0 at the end, and where the disk fails. */
+/** Bytes read; 0 at the end, and if the disk fails. */
 function readPiece(file: number, piece: Buffer): number {
   try {
     return readSync(file, piece);
@@ -320,8 +323,8 @@ function readPiece(file: number, piece: Buffer): number {
   }
 }
 
-/** Undefined where it is cut short, damaged or not there. */
-function readSnapshot(path: string): Snapshot | undefined {
+/** Undefined if it is truncated, damaged or missing. */
+export function readSnapshot(path: string): Snapshot | undefined {
   const lines = intactLines(path);
   const head = lines.next().value as
     { format?: unknown; revision?: unknown; log?: unknown } | undefined;

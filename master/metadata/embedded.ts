@@ -4,41 +4,43 @@
 //   <folder>/catalog-backup.json, .log     see backup.ts
 //   <folder>/metadata.damaged-<time>/      a damaged store, set aside, never deleted
 //
-// Everything is also held in memory (the catalog is, anyway), so reads touch no disk and a backup
+// Everything is also in memory (as the catalog is), so reads do not touch the disk and a backup
 // needs no scan.
 //
-// Invariants: memory changes only after the store has; a write resolves only when the store
-// is on disk, and the backup too unless that failed (logged as an error); what a write expects is looked
-// at when all writes before it are in memory, and the store refuses a commit that does not follow the last one
-// of this process; a store that another process has open is never moved away. The caller holds the
-// folder's lock.
+// Invariants: memory changes only after the store has; a write resolves only when it is on disk in
+// the store, and in the backup unless that failed (logged as an error); the condition of a write is
+// checked after all writes before it are in memory, and the store refuses a commit that does not
+// follow the last one of this process; a store that another process has open is never moved. The
+// caller holds the folder's lock.
 
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { wallClockIso } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
-import { requireAccess } from '../../base/file-access.ts';
-import { isFileLocked } from '../../base/folder-lock.ts';
+import { requireAccess } from '../../base/disk/file-access.ts';
+import { isFileLocked } from '../../base/disk/folder-lock.ts';
 import type { Logger } from '../../base/log.ts';
-import { makeFolder } from '../../base/make-folder.ts';
+import { makeFolder } from '../../base/disk/make-folder.ts';
 import { BackupWriter, readNewestBackup } from './backup.ts';
 import type { BackupContent } from './backup.ts';
-import type { Entry, Lease, Metadata, WatchEvent, Write } from './port.ts';
+import { changing } from './port.ts';
+import type { ChangingWrite, Entry, Metadata, Write } from './port.ts';
 import { checkStore } from './store-check.ts';
 import { MetadataStore } from './store.ts';
 
 /**
- * Opens the store below `folder`, restoring a damaged one from its backup. Throws CORRUPT when it
- * is damaged and there is no intact backup, LOCKED when it is and another process has it open, or when a process of
- * the same number in another PID namespace has, and IO where this
- * process may not use its files.
+ * Opens the store below `folder`; restores a damaged one from its backup. Throws CORRUPT if it is
+ * damaged and there is no intact backup, LOCKED if it is damaged and another process has it open,
+ * or if a process of the same pid in another PID namespace has it open, and IO if this process may
+ * not use its files.
  */
 export async function openEmbeddedMetadata(folder: string, log: Logger): Promise<EmbeddedMetadata> {
   makeFolder(folder);
   const storeFolder = join(folder, 'metadata');
   const files = ['data.mdb', 'lock.mdb'].map((name) => join(storeFolder, name));
-  for (const path of [storeFolder, ...files]) requireAccess(path);
-  // Each process that reads holds the byte at its number. Without it lmdb tries for ten seconds, and then fails.
+  for (const path of [storeFolder, ...files]) await requireAccess(path);
+  // Each reading process locks the byte at its pid. Without this check lmdb would retry for ten
+  // seconds and fail.
   if (isFileLocked(join(storeFolder, 'lock.mdb'), process.pid)) throw sameNumberError(storeFolder);
   const damage = findDamage(folder, storeFolder);
   if (damage !== undefined) return restore(folder, storeFolder, damage, log);
@@ -54,7 +56,7 @@ export async function openEmbeddedMetadata(folder: string, log: Logger): Promise
   return EmbeddedMetadata.start(folder, store, content, log);
 }
 
-/** A store that is gone although its backup is there counts as damaged: it once had content. */
+/** A missing store with an existing backup counts as damaged: it once had content. */
 function findDamage(folder: string, storeFolder: string): string | undefined {
   const condition = checkStore(storeFolder);
   if (condition.kind === 'damaged') return condition.reason;
@@ -70,7 +72,7 @@ async function restore(
   reason: string,
   log: Logger,
 ): Promise<EmbeddedMetadata> {
-  // lmdb holds a lock on this file for as long as a process has the store open.
+  // lmdb holds a lock on this file while a process has the store open.
   if (isFileLocked(join(storeFolder, 'lock.mdb'))) throw openElsewhereError(storeFolder, reason);
   const backup = readNewestBackup(folder);
   if (backup === undefined) throw damagedError(storeFolder, reason);
@@ -126,23 +128,22 @@ function damagedError(storeFolder: string, reason: string): SteleError {
 
 export class EmbeddedMetadata implements Metadata {
   /**
-   * Came from a backup, which may lack the very last commits; also where the process ended before it had changed
-   * anything since, so that whatever a restore calls for is in its first change.
+   * True if the content came from a backup, which may lack the last commits. It stays true until
+   * this or a later process commits a change, so that the first change can include what a restore
+   * requires.
    */
   readonly restored: boolean;
   readonly #store: MetadataStore;
   readonly #backup: BackupWriter;
   readonly #log: Logger;
   readonly #entries = new Map<string, Entry>();
-  readonly #watchers = new Set<{ prefix: string; listener: (event: WatchEvent) => void }>();
-  readonly #leases = new Set<string>();
   #revision: number;
-  /** The write that is under way, or the last one. */
+  /** The write in progress, or the last one. */
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
   #isBackupFailing = false;
 
-  /** With a fresh backup of `content`, unless it cannot be written (logged). */
+  /** Starts with a fresh backup of `content`, unless it cannot be written (logged). */
   static async start(
     folder: string,
     store: MetadataStore,
@@ -167,33 +168,13 @@ export class EmbeddedMetadata implements Metadata {
     for (const entry of content.entries) this.#entries.set(entry.key, entry);
   }
 
-  get(key: string): Promise<Entry | undefined> {
-    return Promise.resolve(this.#entries.get(key));
-  }
-
   list(prefix: string): Promise<Entry[]> {
     const found = [...this.#entries.values()].filter((entry) => entry.key.startsWith(prefix));
     return Promise.resolve(found.sort((left, right) => (left.key < right.key ? -1 : 1)));
   }
 
-  put(key: string, value: string): Promise<number> {
-    return this.#inTurn(() => this.#commit([{ kind: 'put', key, value }]));
-  }
-
-  compareAndSet(key: string, expect: number, value: string): Promise<number | undefined> {
-    return this.transaction([{ kind: 'put', key, value, expect }]);
-  }
-
-  delete(key: string): Promise<boolean> {
-    return this.#inTurn(async () => {
-      if (!this.#entries.has(key)) return false;
-      await this.#commit([{ kind: 'delete', key }]);
-      return true;
-    });
-  }
-
   transaction(writes: readonly Write[]): Promise<number | undefined> {
-    return this.#inTurn(async () => {
+    return this.#enqueue(async () => {
       const holds = writes.every(
         ({ key, expect }) =>
           expect === undefined || expect === (this.#entries.get(key)?.revision ?? 0),
@@ -202,8 +183,8 @@ export class EmbeddedMetadata implements Metadata {
     });
   }
 
-  /** Runs `write` when those before it have ended, well or not. */
-  #inTurn<Result>(write: () => Promise<Result>): Promise<Result> {
+  /** Runs `write` after those before it have ended, successfully or not. */
+  #enqueue<Result>(write: () => Promise<Result>): Promise<Result> {
     const turn = this.#last.then(write);
     this.#last = turn.catch(() => undefined);
     return turn;
@@ -212,22 +193,25 @@ export class EmbeddedMetadata implements Metadata {
   async #commit(writes: readonly Write[]): Promise<number> {
     if (this.#closed) throw new SteleError('UNAVAILABLE', 'The metadata store is closed.');
     const revision = this.#revision + 1;
-    const events = writes.map((write) => eventOf(write, revision));
-    const changed = events.map(({ key, entry }) => [key, entry] as const);
+    const steps = changing(writes);
+    if (steps.length === 0) return this.#revision;
+    const changed = steps.map((write) => [write.key, entryOf(write, revision)] as const);
     if (!(await this.#store.commit(revision, changed))) throw changedElsewhereError();
     this.#revision = revision;
-    for (const event of events) this.#remember(event);
-    const changes = events.map(({ key, entry }) =>
+    for (const [key, entry] of changed) {
+      if (entry === undefined) this.#entries.delete(key);
+      else this.#entries.set(key, entry);
+    }
+    const changes = changed.map(([key, entry]) =>
       entry === undefined ? { key } : { key, value: entry.value },
     );
     await this.#keepBackup(this.#backup.write({ revision, changes }));
-    for (const event of events) this.#notify(event);
     return revision;
   }
 
   /**
-   * The commit is in the store by now, so a backup that fails is told, and does not undo it. It is told once,
-   * as on a full disk it fails with each commit.
+   * The commit is in the store already, so a backup that fails is reported and does not undo it. It
+   * is reported once, because on a full disk it fails with each commit.
    */
   async #keepBackup(written: Promise<void>): Promise<void> {
     const revision = this.#revision;
@@ -243,7 +227,7 @@ export class EmbeddedMetadata implements Metadata {
     }
   }
 
-  /** A disk without room for it is told now, before it is full. */
+  /** Reports a disk without enough room before it is full. */
   async #reserve(): Promise<void> {
     try {
       await this.#store.reserve();
@@ -252,40 +236,9 @@ export class EmbeddedMetadata implements Metadata {
     }
   }
 
-  #remember({ key, entry }: WatchEvent): void {
-    if (entry === undefined) this.#entries.delete(key);
-    else this.#entries.set(key, entry);
-  }
-
-  #notify(event: WatchEvent): void {
-    for (const { prefix, listener } of this.#watchers) {
-      if (event.key.startsWith(prefix)) listener(event);
-    }
-  }
-
-  watch(prefix: string, listener: (event: WatchEvent) => void): () => void {
-    const watcher = { prefix, listener };
-    this.#watchers.add(watcher);
-    return () => this.#watchers.delete(watcher);
-  }
-
-  /** The folder's lock already keeps other processes out, so a lease here lasts until released. */
-  lease(name: string, _ttlMs: number): Promise<Lease | undefined> {
-    if (this.#leases.has(name)) return Promise.resolve(undefined);
-    this.#leases.add(name);
-    return Promise.resolve({
-      name,
-      renew: () => Promise.resolve(!this.#closed && this.#leases.has(name)),
-      release: () => {
-        this.#leases.delete(name);
-        return Promise.resolve();
-      },
-    });
-  }
-
-  /** After the writes that were asked for before. */
+  /** Closes after the writes that were requested before. */
   close(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#enqueue(async () => {
       if (this.#closed) return;
       this.#closed = true;
       await this.#keepBackup(this.#backup.close());
@@ -294,7 +247,7 @@ export class EmbeddedMetadata implements Metadata {
   }
 }
 
-function eventOf(write: Write, revision: number): WatchEvent {
-  if (write.kind === 'delete') return { key: write.key, entry: undefined };
-  return { key: write.key, entry: { key: write.key, value: write.value, revision } };
+/** Undefined: deleted. */
+function entryOf(write: ChangingWrite, revision: number): Entry | undefined {
+  return write.kind === 'delete' ? undefined : { key: write.key, value: write.value, revision };
 }

@@ -1,14 +1,17 @@
-// The metadata port: what the control plane needs from a small, durable, ordered store.
+// The metadata port: a small, durable, ordered store for the control plane. The catalog reads all
+// of it once, at the start, and changes it with transactions; nobody else writes to it.
 //
-// One implementation is embedded (embedded.ts); one over etcd fits the same shape, which is why
-// revisions count for the whole store, as etcd's mod_revision does, and why there are leases.
+// Revisions count for the whole store, like etcd's mod_revision.
 //
-// Invariants: a write has survived a power cut before its promise resolves; a transaction is all
-// or nothing; a key's revision only rises; a write whose promise rejects has changed nothing, and will not.
-// So a store that cannot tell yet (it hangs, its answer was lost) leaves the promise open until it can: how long
-// to wait is the caller's business (master/metadata/change-queue.ts).
+// Invariants: a write has survived a power cut before its promise resolves; a transaction is all or
+// nothing; a key's revision only rises; a write whose promise rejects has changed nothing, and will
+// not, unless it rejects with OUTCOME_UNKNOWN. So a store that cannot tell yet (it hangs, or its
+// answer was lost) leaves the promise pending until it can; the caller decides how long to wait
+// (master/metadata/change-queue.ts). OUTCOME_UNKNOWN is the end of a store that several masters
+// share: another one leads, and has changed so much since that nobody can tell any more. From then
+// on this store refuses everything.
 
-/** One key as it is stored. `value` is JSON text; the store does not look into it. */
+/** One key as it is stored. `value` is JSON text that the store does not interpret. */
 export interface Entry {
   readonly key: string;
   readonly value: string;
@@ -16,7 +19,10 @@ export interface Entry {
   readonly revision: number;
 }
 
-/** One step of a transaction. `expect`: the revision the key must have, 0 for "must not exist". */
+/**
+ * One step of a transaction. `expect`: the revision that the key must have, 0 for "must not exist".
+ * `check` is a condition alone.
+ */
 export type Write =
   | {
       readonly kind: 'put';
@@ -24,37 +30,23 @@ export type Write =
       readonly value: string;
       readonly expect?: number;
     }
-  | { readonly kind: 'delete'; readonly key: string; readonly expect?: number };
-
-/** Something changed below a watched prefix; `entry` is undefined for a deleted key. */
-export interface WatchEvent {
-  readonly key: string;
-  readonly entry: Entry | undefined;
-}
-
-/** A name held by one process. Over etcd it ends when it is not renewed. */
-export interface Lease {
-  readonly name: string;
-  /** False: somebody else has it, and whatever it protected must stop. */
-  renew(): Promise<boolean>;
-  release(): Promise<void>;
-}
+  | { readonly kind: 'delete'; readonly key: string; readonly expect?: number }
+  | { readonly kind: 'check'; readonly key: string; readonly expect: number };
 
 export interface Metadata {
-  get(key: string): Promise<Entry | undefined>;
   /** All entries whose key begins with `prefix`, by key. */
   list(prefix: string): Promise<Entry[]>;
-  /** Writes unconditionally; resolves to the new revision. */
-  put(key: string, value: string): Promise<number>;
-  /** Writes if the key's revision is `expect`; otherwise resolves to undefined and changes nothing. */
-  compareAndSet(key: string, expect: number, value: string): Promise<number | undefined>;
-  /** True if the key was there. */
-  delete(key: string): Promise<boolean>;
-  /** All writes or, when one `expect` does not hold, none (undefined). */
+  /**
+   * Applies all writes and resolves to the new revision; or none, and undefined, if one `expect`
+   * does not hold. A key may occur once.
+   */
   transaction(writes: readonly Write[]): Promise<number | undefined>;
-  /** Calls `listener` after each change below `prefix`; returns how to stop that. */
-  watch(prefix: string, listener: (event: WatchEvent) => void): () => void;
-  /** Takes `name` for `ttlMs`, or resolves to undefined when it is taken. */
-  lease(name: string, ttlMs: number): Promise<Lease | undefined>;
   close(): Promise<void>;
+}
+
+/** A step that changes something. */
+export type ChangingWrite = Exclude<Write, { readonly kind: 'check' }>;
+
+export function changing(writes: readonly Write[]): ChangingWrite[] {
+  return writes.filter((write) => write.kind !== 'check');
 }

@@ -1,8 +1,8 @@
-// Whether an lmdb data file can be opened without harm.
+// Checks whether an lmdb data file can be opened safely.
 //
-// lmdb maps its file into memory and trusts it: a file cut short kills the whole process with
-// SIGBUS at the first page that is not there, before any message can be written. So its two meta
-// pages are read here, the ordinary way, and the file must be as long as the newer of them says.
+// lmdb maps its file into memory and trusts it: a truncated file kills the whole process with
+// SIGBUS at the first missing page, before any message can be written. So its two meta pages are
+// read here in the ordinary way, and the file must be as long as the newer of them requires.
 //
 //   meta page (of lmdb 0.9 with the page header of lmdb-js), little endian:
 //   +24 magic 0xBEEFC0DE u32 | +48 page size u32 | +144 last page number u64 | +152 transaction u64
@@ -20,7 +20,7 @@ export type StoreCondition =
   | { readonly kind: 'sound' }
   | { readonly kind: 'damaged'; readonly reason: string };
 
-/** Looks at `folder`/data.mdb; reads at most two pages' heads and changes nothing. */
+/** Checks `folder`/data.mdb. Reads at most two page heads and changes nothing. */
 export function checkStore(folder: string): StoreCondition {
   const path = join(folder, 'data.mdb');
   if (!existsSync(path)) return { kind: 'absent' };

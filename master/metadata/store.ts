@@ -1,13 +1,14 @@
-// The lmdb store below the embedded metadata: opening, reading all of it, and commits that two processes
-// cannot both make.
+// The lmdb store of the embedded metadata: opening, reading, and commits that are fenced against a
+// second process.
 //
 //   default database   <key>        -> <revision> <value>
 //                      \0revision   -> the revision of the last commit
 //                      \0restored   -> '', if the content came from a backup and nothing was committed since
 //   database \0fence   commits      -> '', its lmdb version is the number of commits
 //
-// A commit is one conditional lmdb transaction: it takes place only if the number of commits is still the one
-// that this process knows. So of two processes on one store, whatever let both of them in, one gets `false`.
+// A commit is one conditional lmdb transaction: it succeeds only if the number of commits is still
+// the one that this process knows. So if two processes have somehow opened the same store, one gets
+// `false`.
 //
 // lmdb's thread writes and syncs; the event loop never waits for the disk.
 
@@ -17,7 +18,7 @@ import { join } from 'node:path';
 import { open } from 'lmdb';
 import type { Database, RootDatabase } from 'lmdb';
 import { SteleError } from '../../base/errors.ts';
-import { makeFolder } from '../../base/make-folder.ts';
+import { makeFolder } from '../../base/disk/make-folder.ts';
 import type { BackupContent } from './backup.ts';
 import type { Entry } from './port.ts';
 
@@ -28,8 +29,8 @@ const FENCE_NAME = '\u0000fence';
 const FENCE_KEY = 'commits';
 const MAP_BYTES = 4 * 1024 ** 3;
 /**
- * Free pages that the file has after `reserve`: commits of the next minutes find room on a disk that is full,
- * and so does the epoch of the next start.
+ * Free pages in the file after `reserve`, for the commits of the next minutes on a full disk, and
+ * for the epoch of the next start.
  */
 const RESERVE_BYTES = 512 * 1024;
 const FULL_BELOW_BYTES = 1024 * 1024;
@@ -38,27 +39,31 @@ const ERRNO_ENOSPC = 28;
 const ERRNO_EDQUOT = 122;
 const MDB_MAP_FULL = -30_792;
 
-/** A key and what is stored for it; undefined removes it. */
+/** A key and its entry; undefined removes it. */
 export type Change = readonly [key: string, entry: Entry | undefined];
 
 export class MetadataStore {
   readonly #folder: string;
   readonly #root: RootDatabase<string, string>;
   readonly #fence: Database<string, string>;
-  /** Commits that the store has had; undefined before the first. */
+  /** The number of commits in the store; undefined before the first. */
   #commits: number | undefined;
   #isRestored: boolean;
 
-  /** Opens the store in `folder`, or makes it. Throws DISK_FULL, and CORRUPT as lmdb finds it. */
-  constructor(folder: string) {
+  /**
+   * Opens or creates the store in `folder`. With `readOnly` the data file stays as it is. Throws
+   * DISK_FULL, and CORRUPT if lmdb finds damage.
+   */
+  constructor(folder: string, readOnly = false) {
     this.#folder = folder;
-    checkRoom(folder);
+    if (!readOnly) checkRoom(folder);
     this.#root = open<string, string>({
       path: folder,
       encoding: 'string',
       mapSize: MAP_BYTES,
       overlappingSync: false,
-      // With it lmdb makes promises of its own that nobody can handle when a commit fails.
+      readOnly,
+      // With it, lmdb creates promises of its own that nobody can handle when a commit fails.
       eventTurnBatching: false,
     });
     this.#fence = this.#root.openDB<string, string>(FENCE_NAME, {
@@ -69,12 +74,12 @@ export class MetadataStore {
     this.#isRestored = this.#root.get(RESTORED_KEY) !== undefined;
   }
 
-  /** Whether what is in it came from a backup, and nothing was committed since. */
+  /** Whether the content came from a backup and nothing was committed since. */
   get isRestored(): boolean {
     return this.#isRestored;
   }
 
-  /** Everything in the store. Throws where an entry cannot be believed. */
+  /** All entries of the store. Throws if an entry is malformed. */
   readAll(): BackupContent {
     const entries: Entry[] = [];
     let revision = 0;
@@ -86,13 +91,14 @@ export class MetadataStore {
   }
 
   /**
-   * One transaction; resolves when it is durable, with false when another process has committed since this
-   * one opened the store. `restored`: it is the content of a backup. Throws DISK_FULL or IO, with nothing written.
+   * Commits one transaction. Resolves when it is durable; to false if another process has committed
+   * since this one opened the store. `restored`: the content of a backup. Throws DISK_FULL or IO,
+   * with nothing written.
    */
   async commit(revision: number, changes: readonly Change[], restored = false): Promise<boolean> {
     const next = (this.#commits ?? 0) + 1;
     const written: Promise<boolean>[] = [];
-    // null: the key must not exist yet. The declaration of lmdb has no null.
+    // null: the key must not exist yet. lmdb's type declarations lack null.
     const expected = (this.#commits ?? null) as number;
     const committed = this.#fence.ifVersion(FENCE_KEY, expected, () => {
       for (const [key, entry] of changes) {
@@ -106,7 +112,7 @@ export class MetadataStore {
       written.push(this.#fence.put(FENCE_KEY, '', next));
     });
     try {
-      // All of them, as each fails for itself when the transaction does.
+      // Awaits all promises, because each rejects when the transaction fails.
       const [isCommitted] = await Promise.all([committed, ...written]);
       if (isCommitted) [this.#commits, this.#isRestored] = [next, restored];
       return isCommitted;
@@ -115,7 +121,7 @@ export class MetadataStore {
     }
   }
 
-  /** Makes the file have free pages (see RESERVE_BYTES). Throws DISK_FULL or IO. */
+  /** Ensures free pages in the file (see RESERVE_BYTES). Throws DISK_FULL or IO. */
   async reserve(): Promise<void> {
     try {
       await this.#root.put(RESERVE_KEY, ' '.repeat(RESERVE_BYTES));
@@ -137,7 +143,7 @@ export class MetadataStore {
       const text = `The catalog ${path} has its largest size, ${MAP_BYTES / 1024 ** 3} GiB; drop keyspaces or keep fewer versions.`;
       return new SteleError('DISK_FULL', text, { cause });
     }
-    // A write that was cut short, by a disk that has just become full, is EIO for lmdb.
+    // lmdb reports EIO for a write that was cut short by a disk that has just become full.
     const isCut = code === ERRNO_EIO && (await freeBytes(this.#folder)) < FULL_BELOW_BYTES;
     if (isCut || code === ERRNO_ENOSPC || code === ERRNO_EDQUOT) {
       const text = `The disk of the catalog ${path} is full: nothing was changed, and reads go on; free some space on it.`;
@@ -148,7 +154,10 @@ export class MetadataStore {
   }
 }
 
-/** Files that lmdb makes are mapped into memory: without blocks for them the process would be killed (SIGBUS). */
+/**
+ * New files of lmdb are mapped into memory; without disk blocks for them, the process would be
+ * killed (SIGBUS).
+ */
 function checkRoom(folder: string): void {
   const isThere = ['data.mdb', 'lock.mdb'].every((name) => existsSync(join(folder, name)));
   if (isThere) return;
@@ -161,7 +170,7 @@ function checkRoom(folder: string): void {
   );
 }
 
-/** lmdb tells the reason by a promise that it rejects, which has to be handled. */
+/** lmdb passes the reason in a promise that it rejects, which has to be handled. */
 async function causeOf(thrown: unknown): Promise<unknown> {
   if (!(thrown instanceof Error) || !('commitError' in thrown)) return thrown;
   try {
@@ -177,7 +186,7 @@ async function freeBytes(folder: string): Promise<number> {
     const { bavail, bsize } = await statfs(folder);
     return bavail * bsize;
   } catch {
-    // A file system that does not tell is not called full.
+    // A file system that does not report its free space is not treated as full.
     return Infinity;
   }
 }

@@ -56,6 +56,8 @@ export function clusterService(
     drainNode: unary(({ nodeId }) => answerEmpty(operations.drainNode(nodeId))),
     resumeNode: unary(({ nodeId }) => answerEmpty(operations.resumeNode(nodeId))),
     removeNode: unary(({ force, nodeId }) => answerEmpty(operations.removeNode(nodeId, force))),
+    listMasters: unary(() => operations.listMasters()),
+    stepDown: unary(() => answerEmpty(operations.stepDown())),
   };
 }
 
@@ -83,13 +85,13 @@ async function answerEmpty(done: Promise<void>): Promise<Record<string, never>> 
 
 type WatchCall = ServerWritableStream<WatchViewRequest, WatchViewResponse>;
 
-/** Watchers that are written to in one turn of the event loop. */
+/** Watchers that are written to in one event-loop tick. */
 const WATCHERS_A_TURN = 64;
 
 /**
- * The clients that watch the view: each gets the present one and then every new one, some dozens of
- * watchers a turn of the event loop. A watcher that reads slowly, or whose turn has not come, misses views
- * in between and gets the newest: nothing queues up for it.
+ * The clients that watch the view. Each gets the present view and then every new one, some dozens
+ * of watchers per event-loop tick. A watcher that reads slowly, or has not been reached yet, skips
+ * views and gets the newest: nothing is queued for it.
  */
 export class ViewWatchers {
   readonly #source: ViewSource;
@@ -119,13 +121,16 @@ export class ViewWatchers {
     this.#sendTo(watcher);
   }
 
-  /** Ends all watches, so that a close of the server does not wait for them. */
+  /** Ends all watches, so that closing the server does not wait for them. */
   close(): void {
     this.#unsubscribe?.();
     for (const { call } of this.#open) call.end();
   }
 
-  /** Passes of several views may overlap: a watcher is sent the one that is present when its turn comes. */
+  /**
+   * Passes for several views may overlap: a watcher gets the view that is present when it is
+   * reached.
+   */
   #send(left = this.#open.values()): void {
     for (let count = 0; count < WATCHERS_A_TURN; count++) {
       const { done, value } = left.next();
@@ -146,7 +151,7 @@ export class ViewWatchers {
 
 interface Watcher {
   readonly call: WatchCall;
-  /** It has not read what was sent last. */
+  /** True while it has not read the last view. */
   blocked: boolean;
   sent: ClusterView | undefined;
 }

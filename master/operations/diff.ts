@@ -1,12 +1,12 @@
-// What differs between two kept versions, asked of the datanodes shard by shard.
+// The difference between two kept versions, computed by the datanodes shard by shard.
 //
-//   shards with the same segments in both     nothing to ask
-//   the others                                a node that serves the shard in both versions compares
-//                                             them in a worker thread; the counts are added up here
+//   shards with the same segments in both     no request
+//   other shards                              a node that serves the shard in both versions compares them
+//                                             in a worker thread; the counts are summed here
 //
-// Each round spreads what is left over the nodes, a few calls at a time each; what fails goes to
-// another node in the next round, until a shard has none left to be asked. Every call has a deadline,
-// and all of them end with the caller.
+// Each round spreads the remaining shards over the nodes, with a few concurrent calls each. A shard
+// that failed goes to another node in the next round, until no node is left. Every call has a
+// deadline, and all of them end with the caller.
 
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { DIFF_SAMPLES_MAX } from '../../base/limits.ts';
@@ -20,26 +20,28 @@ import type { DiffSample } from '../../proto/gen/stele/v1/diff.ts';
 import { requireAwake } from '../catalog/keyspace-transitions.ts';
 import { requireKeyspace } from '../catalog/queries.ts';
 import type { KeyspaceRecord } from '../catalog/records.ts';
-import { servesShard } from '../core/world.ts';
-import type { Dataset } from '../core/world.ts';
+import { servesShard } from '../core/world/world.ts';
+import type { Dataset } from '../core/world/world.ts';
 import type { Leader } from '../control/leader.ts';
 
 const CALLS_PER_NODE = 2;
 const SHARDS_PER_CALL_MAX = 16;
-/** A call is cut where it has so many bytes to read, so that it ends soon. */
+/** Limit of bytes to read in one call, so that it ends soon. */
 const BYTES_PER_CALL = 256 * 1024 * 1024;
 const DEADLINE_BASE_MS = 20_000;
-/** The slowest a node may read. */
+/** The lowest accepted read rate of a node. */
 const BYTES_PER_MS_MIN = 10_000;
 
 interface ShardTask {
   readonly shard: number;
   readonly bytes: number;
-  /** By id of nodes that could not answer: why. */
+  /** By node id: the errors of nodes that could not answer. */
   readonly tried: Map<string, string>;
 }
 
-/** Throws KEYSPACE_NOT_FOUND, VERSION_NOT_FOUND, UNAVAILABLE where a shard cannot be read, CANCELLED. */
+/**
+ * Throws KEYSPACE_NOT_FOUND, VERSION_NOT_FOUND, UNAVAILABLE if a shard cannot be read, CANCELLED.
+ */
 export async function diffVersions(
   leader: Leader,
   request: DiffVersionsRequest,
@@ -99,7 +101,7 @@ function tasksOf({ from, to }: Comparison): ShardTask[] {
   });
 }
 
-/** Resolves to what is to be tried again. */
+/** Resolves to the shards to retry. */
 async function runRound(
   comparison: Comparison,
   tasks: readonly ShardTask[],
@@ -121,7 +123,7 @@ async function runRound(
   return failed;
 }
 
-/** By node id, the shards it is to compare: as even in bytes as the replicas allow. */
+/** By node id, the shards for it to compare: balanced by bytes as far as the replicas allow. */
 function spread(comparison: Comparison, tasks: readonly ShardTask[]): Map<string, ShardTask[]> {
   const queues = new Map<string, ShardTask[]>();
   const bytesOf = new Map<string, number>();
@@ -170,7 +172,7 @@ function takeBatch(queue: ShardTask[]): ShardTask[] {
   return batch;
 }
 
-/** Resolves to why the node could not answer; undefined when it did. */
+/** Resolves to the error of the node; undefined if it answered. */
 async function compare(
   comparison: Comparison,
   nodeId: string,
@@ -196,13 +198,13 @@ async function compare(
     for (const diff of diffs) sums.add(diff);
     return undefined;
   } catch (thrown) {
-    // With the caller gone every lane ends here.
-    if (signal?.aborted === true) throw new SteleError('CANCELLED', 'Nobody waits any more.');
+    // Ends every worker once the caller is gone.
+    if (signal?.aborted === true) throw new SteleError('CANCELLED', 'The caller no longer waits.');
     return toSteleError(thrown).message;
   }
 }
 
-/** Counts of all shards, and of each kind the first samples in the order of the shards. */
+/** Counts of all shards, and the first samples of each kind in the order of the shards. */
 class Sums {
   readonly counts = { added: 0, removed: 0, changed: 0 };
   readonly #samplesMax: number;
@@ -218,7 +220,8 @@ class Sums {
     this.counts.changed += counts?.changed ?? 0;
     for (const kind of [DiffKind.ADDED, DiffKind.REMOVED, DiffKind.CHANGED]) {
       const own = samples.filter((sample) => sample.kind === kind);
-      // Cut after each shard: memory stays within what is asked for, whatever order they come in.
+      // Cut after each shard, so that memory stays within the request's limits, in whatever order
+      // they arrive.
       const all = [...(this.#byKind.get(kind) ?? []), ...own.map((sample) => ({ shard, sample }))];
       all.sort((left, right) => left.shard - right.shard);
       this.#byKind.set(kind, all.slice(0, this.#samplesMax));

@@ -1,5 +1,6 @@
-// The operations of the cluster, for all surfaces: gRPC, HTTP and RESP call these.
+// The operations of the cluster, shared by gRPC, HTTP and RESP.
 
+import type { KeyspaceUid } from '../../base/ids.ts';
 import { wallClockIso } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import type {
@@ -18,6 +19,7 @@ import type {
   ListKeyspacesResponse,
   ListLoadsRequest,
   ListLoadsResponse,
+  ListMastersResponse,
   ListNodesResponse,
   ListShardsResponse,
   ListVersionsRequest,
@@ -58,10 +60,10 @@ import {
   rollbackTarget,
   setKeep,
 } from '../catalog/version-transitions.ts';
-import { isAtLeast } from '../core/health.ts';
-import { lossOfRemoval } from '../core/removal.ts';
-import type { Loss } from '../core/removal.ts';
-import { eligibleNodes, servesShard } from '../core/world.ts';
+import { isAtLeast } from '../core/serving/health.ts';
+import { lossOfRemoval } from '../core/questions/removal.ts';
+import type { Loss } from '../core/questions/removal.ts';
+import { eligibleNodes, servesShard } from '../core/world/world.ts';
 import { diffVersions } from './diff.ts';
 import type { Leader } from '../control/leader.ts';
 import type { Loads } from '../loads/loads.ts';
@@ -103,16 +105,16 @@ export class Operations implements ClusterOperations {
     return describeHealth(this.#leader, isReached());
   }
 
-  /** Resolves when `condition` holds after a new view, when the time is over, or at the signal. */
+  /** Resolves when `condition` holds after a new view, at the timeout, or when `signal` aborts. */
   #waitForView(condition: () => boolean, timeoutMs: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {
-        clearTimeout(timer);
+        cancel();
         unsubscribe();
         signal?.removeEventListener('abort', end);
         resolve();
       };
-      const timer = setTimeout(end, timeoutMs);
+      const cancel = this.#leader.env.after(timeoutMs, end);
       const unsubscribe = this.subscribe(() => {
         if (condition()) end();
       });
@@ -134,14 +136,14 @@ export class Operations implements ClusterOperations {
   }
 
   /**
-   * Goes back at once, also while nodes are down: one serving replica of each shard is enough. Throws
-   * VERSION_NOT_FOUND, and REPLICAS_MISSING when the version could not be read whole.
+   * Rolls back at once, also while nodes are down: one serving replica of each shard is enough.
+   * Throws VERSION_NOT_FOUND, and REPLICAS_MISSING if the version could not be read completely.
    */
   async rollback(request: RollbackRequest): Promise<RollbackResponse> {
     const { catalog } = this.#leader;
-    // By number: what it means now is what the caller has looked at.
+    // By number: the meaning of the request must not change after this check.
     const { to } = rollbackTarget(catalog.state, request.keyspace, request.to);
-    // Checked in the transition: changes that were asked for before this one are made before it.
+    // Checked in the transition, after changes that were requested before.
     const done = await catalog.update((state) => {
       const { keyspace } = rollbackTarget(state, request.keyspace, to);
       requireAwake(keyspace);
@@ -153,8 +155,8 @@ export class Operations implements ClusterOperations {
   }
 
   /**
-   * Puts a rejected or an older version live, once all its replicas are there: it stays current.
-   * Throws VERSION_NOT_FOUND and REPLICAS_MISSING.
+   * Makes a rejected or an older version current, once all its replicas exist. Throws
+   * VERSION_NOT_FOUND and REPLICAS_MISSING.
    */
   async promote(request: PromoteRequest): Promise<PromoteResponse> {
     const { catalog } = this.#leader;
@@ -173,8 +175,11 @@ export class Operations implements ClusterOperations {
     return { version: done.to, from: done.from };
   }
 
-  /** The serving replicas of the shard that has the fewest. Throws REPLICAS_MISSING below `wanted`. */
-  #requireReplicas(uid: string, name: string, version: number, wanted: number): number {
+  /**
+   * The number of serving replicas of the shard that has the fewest. Throws REPLICAS_MISSING below
+   * `wanted`.
+   */
+  #requireReplicas(uid: KeyspaceUid, name: string, version: number, wanted: number): number {
     const { world } = this.#leader;
     const dataset = world.datasets.find((other) => other.uid === uid && other.version === version);
     const nodes = [...world.nodes.values()];
@@ -194,7 +199,10 @@ export class Operations implements ClusterOperations {
     return least;
   }
 
-  /** Its files go once nobody reads it any more. Throws VERSION_NOT_FOUND and CONFLICT. */
+  /**
+   * Drops a version; its files are removed once no read can use them. Throws VERSION_NOT_FOUND and
+   * CONFLICT.
+   */
   async dropVersion({ keyspace, version }: DropVersionRequest): Promise<void> {
     await this.#leader.catalog.update((state) => dropVersion(state, keyspace, version));
     await this.#settle();
@@ -236,21 +244,24 @@ export class Operations implements ClusterOperations {
     return diffVersions(this.#leader, request, signal);
   }
 
-  /** Readers stop at once; the files go in the background. */
+  /** Refuses readers at once; the files are removed in the background. */
   async dropKeyspace(request: DropKeyspaceRequest): Promise<void> {
     await this.#leader.catalog.update((state) =>
-      dropKeyspace(state, request.keyspace, wallClockIso()),
+      dropKeyspace(state, request.keyspace, wallClockIso(this.#leader.env)),
     );
     await this.#settle();
   }
 
-  /** Resolves when readers are refused; memory is freed within a heartbeat. Throws as its transition. */
+  /**
+   * Resolves when readers are refused; memory is freed within a heartbeat. Throws as its
+   * transition.
+   */
   async suspendKeyspace({ keyspace }: SuspendKeyspaceRequest): Promise<void> {
     await this.#leader.catalog.update((state) => suspendKeyspace(state, keyspace));
     await this.#settle();
   }
 
-  /** Readers are answered again once every shard is back in memory somewhere. */
+  /** Resumes a keyspace. Reads are answered again once every shard is in memory somewhere. */
   async resumeKeyspace({ keyspace }: ResumeKeyspaceRequest): Promise<void> {
     await this.#leader.catalog.update((state) => resumeKeyspace(state, keyspace));
     await this.#settle();
@@ -263,6 +274,20 @@ export class Operations implements ClusterOperations {
 
   async listNodes(): Promise<ListNodesResponse> {
     return { nodes: describeNodes(this.#leader) };
+  }
+
+  /** The only master; one of several answers in its own words (candidate/). */
+  async listMasters(): Promise<ListMastersResponse> {
+    const { epoch } = this.current();
+    const master = { address: '', leads: true, since: '', epoch, viewLag: 0, trouble: '' };
+    return { masters: [master] };
+  }
+
+  async stepDown(): Promise<void> {
+    throw new SteleError(
+      'CONFLICT',
+      'There is no other master that could lead; several share their catalog in etcd (--metadata etcd).',
+    );
   }
 
   async listShards(): Promise<ListShardsResponse> {
@@ -296,7 +321,10 @@ export class Operations implements ClusterOperations {
     this.#leader.turn();
   }
 
-  /** Throws UNAVAILABLE for a node that is away, and CONFLICT for one that nobody would start again. */
+  /**
+   * Throws UNAVAILABLE for a node that is away, and CONFLICT for one that would not be started
+   * again.
+   */
   async restartNode(nodeId: string): Promise<void> {
     const { catalog, roster } = this.#leader;
     requireNode(catalog.state, nodeId);
@@ -307,7 +335,7 @@ export class Operations implements ClusterOperations {
 
   /**
    * Throws CONFLICT for a node that still answers (its process would only join again) and, without
-   * `force`, for one that may have the only copies of something, which it names.
+   * `force`, for one that may have the only copies of some data, which the message names.
    */
   async removeNode(nodeId: string, force: boolean): Promise<void> {
     const { catalog, roster } = this.#leader;

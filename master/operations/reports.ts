@@ -1,4 +1,4 @@
-// What the operations tell: the leader's state in the words of stele.v1. Read only.
+// Reports of the operations: the leader's state in the messages of stele.v1. Read only.
 
 import { virtualNodeCount } from '../../ring/ring.ts';
 import { slotRangeOfShard } from '../../ring/shard.ts';
@@ -21,24 +21,25 @@ import {
   requireKeyspace,
   versionsOf,
 } from '../catalog/queries.ts';
-import { appendMessage, versionId } from '../catalog/records.ts';
+import { appendMessage } from '../catalog/messages.ts';
+import { versionId } from '../catalog/records.ts';
 import type { EventRecord, KeyspaceRecord, ManifestRecord } from '../catalog/records.ts';
 import { versionBefore } from '../catalog/version-transitions.ts';
-import { lackedShards, ownedShards } from '../core/balance.ts';
-import { coverageOf } from '../core/coverage.ts';
-import { explainCopy } from '../core/explain.ts';
-import { isServing } from '../core/membership.ts';
-import type { NodeStatus } from '../core/membership.ts';
-import { countCopies } from '../core/repair.ts';
-import { nodeState, nodeView } from '../core/routes.ts';
+import { lackedShards, ownedShards } from '../core/serving/balance.ts';
+import { coverageOf } from '../core/serving/coverage.ts';
+import { explainCopy } from '../core/questions/explain.ts';
+import { isServing } from '../core/world/membership.ts';
+import type { NodeStatus } from '../core/world/membership.ts';
+import { countCopies } from '../core/plans/repair.ts';
+import { nodeState, nodeView } from '../core/serving/routes.ts';
 import {
   currentDatasets,
   eligibleNodes,
   holdsShard,
   ownersOf,
   servesShard,
-} from '../core/world.ts';
-import type { Dataset, World } from '../core/world.ts';
+} from '../core/world/world.ts';
+import type { Dataset, World } from '../core/world/world.ts';
 import { actorText, movesOf } from '../loads/event-report.ts';
 import type { Leader } from '../control/leader.ts';
 
@@ -69,12 +70,12 @@ export function describeHealth(leader: Leader, reached: boolean): GetHealthRespo
   };
 }
 
-/** Why the health is not GREEN, where that is not for lack of copies. */
+/** The reasons other than missing copies why the health is not GREEN. */
 function reasonsOf(leader: Leader): string[] {
   const { world } = leader;
   const nodes = [...world.nodes.values()].filter(isServing);
   const reasons = nodes.flatMap((node) => {
-    // Of a master that does not lead yet nobody has a view.
+    // While a master does not lead, no node has a view of it.
     const isLate = leader.isLeading && world.late.has(node.id);
     const ofView = isLate ? viewTrouble(leader, node) : '';
     const troubles = [readsTrouble(node), ofView].filter((trouble) => trouble !== '');
@@ -86,7 +87,7 @@ function reasonsOf(leader: Leader): string[] {
       `every datanode that serves is being drained, so no copy is safe; keep one with \`stele node resume ${leaver.id}\``,
     );
   }
-  if (world.awaitsStrangers) {
+  if (world.awaitsUnknownNodes) {
     reasons.push('the catalog is an older copy: datanodes that it does not know may yet register');
   }
   if (!leader.isLeading) {
@@ -121,7 +122,7 @@ export function describeKeyspaces(leader: Leader): KeyspaceSummary[] {
   return summaries.sort((left, right) => left.index - right.index);
 }
 
-/** The most deltas that a shard has. */
+/** The highest number of deltas of any shard. */
 function deltasOf(manifest: ManifestRecord | undefined): number {
   const counts = new Map<number, number>();
   for (const { shard } of manifest?.segments ?? []) counts.set(shard, (counts.get(shard) ?? 0) + 1);
@@ -145,7 +146,7 @@ function becameCurrent(
   return { currentSince: move.at, currentBy: `${move.what} by ${actorText(move)}` };
 }
 
-/** Those that can be read, gone back to or promoted, and those that are on their way out. */
+/** Versions that can be read, rolled back to or promoted, and those that are being removed. */
 export function describeVersions(leader: Leader, name: string): VersionSummary[] {
   const { state } = leader.catalog;
   const keyspace = requireKeyspace(state, name);
@@ -203,7 +204,7 @@ function describeNode(leader: Leader, node: NodeStatus): NodeSummary {
   };
 }
 
-/** Copies that the owners without it lack of the shards that it holds. */
+/** Copies that the owners without this node still lack, of the shards that it holds. */
 function drainLeft(world: World, node: NodeStatus): number {
   if (nodeState(world, node) !== NodeState.DRAINING) return 0;
   const { nodes } = coverageOf(world);
@@ -222,7 +223,7 @@ function drainLeft(world: World, node: NodeStatus): number {
   return left;
 }
 
-/** What is wrong with a node that answers its heartbeats. */
+/** The problem of a node that answers its heartbeats; empty if it has none. */
 function troubleOf(node: NodeStatus, ofView: string): string {
   if (!isServing(node)) return '';
   const disk = node.report?.diskTrouble;
@@ -245,7 +246,7 @@ function viewTrouble({ sync, world }: Leader, { id }: NodeStatus): string {
   return told === '' && world.late.has(id) ? 'has not taken the present view yet' : told;
 }
 
-/** Verified segments that the node holds, of whatever version. */
+/** The number of verified segments that the node holds, of whatever version. */
 function countReplicas(world: World, node: NodeStatus): number {
   const holdings = world.holdings.get(node.id);
   let count = 0;
@@ -273,7 +274,7 @@ export function describeShards(leader: Leader): ShardSummary[] {
   });
 }
 
-/** What the current versions of all keyspaces hold, by shard. */
+/** The sizes of the current versions of all keyspaces, by shard. */
 function shardSizes({ catalog, world }: Leader): { records: Float64Array; bytes: Float64Array } {
   const records = new Float64Array(world.shardCount);
   const bytes = new Float64Array(world.shardCount);
@@ -305,7 +306,10 @@ function rank(owners: readonly string[], nodeId: string): number {
   return index < 0 ? owners.length : index;
 }
 
-/** Where a shard of a keyspace should be, who has it, and why. `slot` is the one asked about. */
+/**
+ * Where a shard of a keyspace should be, which nodes have it, and why. `slot` is the one asked
+ * about.
+ */
 export function explainShard(
   leader: Leader,
   keyspace: KeyspaceRecord,

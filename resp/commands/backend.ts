@@ -1,11 +1,11 @@
-// The port between the protocol and whoever has the data.
+// The port between the protocol and the data.
 //
-// A datanode answers at once: `execute` writes the reply and returns undefined; nothing is allocated
-// per command. A master answers later: `execute` puts the keys into its batch of this turn and
-// returns a PendingReply. Replies still go out in the order of the commands.
+// A datanode answers at once: `execute` writes the reply and returns undefined; nothing is allocated per
+// command. A master answers later: `execute` adds the keys to its batch of this turn and returns a
+// PendingReply. Replies still leave in the order of the commands.
 //
 //   connection --execute--> backend          every command of the turn
-//   connection --endTurn--> backend          once: send what was collected
+//   connection --endTurn--> backend          once: send the collected keys
 //   backend    --replyReady--> connection    later, per reply: `done` is true and stays so
 //   connection --write--> pending            when it is the oldest unanswered one
 
@@ -16,43 +16,43 @@ import type { CommandArguments } from '../wire/decoder.ts';
 import type { ReplyWriter } from '../wire/encoder.ts';
 import type { KeyspaceRef, Session } from './session.ts';
 
-/** Whom a pending reply tells that it is done. */
+/** Notified when a pending reply is done. */
 export interface PendingReplyWaiter {
   replyReady(pending: PendingReply): void;
 }
 
 /**
- * A reply that is not known yet. The backend sets `done` first, then calls
- * `waiter?.replyReady(this)` exactly once. It must end: with a value, or an error after a deadline.
+ * A reply that is not known yet. The backend sets `done` first, then calls `waiter?.replyReady(this)`
+ * exactly once. Every pending reply must be completed: with a value, or with an error after a deadline.
  */
 export interface PendingReply {
   readonly done: boolean;
-  /** About the bytes `write` will write; 0 while unknown. Counts towards the connection's limit. */
+  /** Approximate bytes that `write` will write; 0 while unknown. Counts towards the connection's limit. */
   readonly replyBytes: number;
-  /** Set by the connection at once after `execute`; undefined again when nobody waits any more. */
+  /** Set by the connection right after `execute`; undefined again once the reply is no longer wanted. */
   waiter: PendingReplyWaiter | undefined;
   /** Writes the whole reply; called at most once, after `done`. */
   write(out: ReplyWriter): void;
 }
 
-/** Facts about the server that HELLO, CONFIG and CLIENT show. */
+/** Facts about the server for HELLO, CONFIG and CLIENT. */
 export interface ServerFacts {
-  /** The Redis version whose behaviour is followed, e.g. `7.4.0`; clients look at it. */
+  /** The Redis version whose behaviour is followed, such as `7.4.0`; clients check it. */
   readonly redisVersion: string;
   readonly mode: 'standalone' | 'cluster';
   readonly role: 'master' | 'replica';
   /** Keyspaces that can be selected by index are 0 .. databases - 1. */
   readonly databases: number;
-  /** More CONFIG GET parameters, or others than the defaults. */
+  /** Additional CONFIG GET parameters, or other values than the defaults. */
   readonly config?: Readonly<Record<string, string>>;
 }
 
 export interface CommandBackend {
   /**
-   * Answers one command that needs data (command-spec.ts says which); its arity is right and its keys
-   * are within KEY_BYTES_MAX. `spec.name` says which (`get`, `cluster|slots`).
-   * Writes exactly one reply to `out`, or writes nothing and returns a PendingReply.
-   * `command` is valid during the call only. A thrown SteleError becomes the reply.
+   * Answers one command that needs data (see command-spec.ts). Its arity has been checked, and its keys are
+   * within KEY_BYTES_MAX. `spec.name` identifies it (`get`, `cluster|slots`). Writes exactly one reply to
+   * `out`, or writes nothing and returns a PendingReply. `command` is valid only during the call. A thrown
+   * SteleError becomes the reply.
    */
   execute(
     spec: CommandSpec,
@@ -62,8 +62,9 @@ export interface CommandBackend {
   ): PendingReply | undefined;
 
   /**
-   * Whether the keys of a command that is to wait for EXEC cannot be read here; then the error is written. As in
-   * Redis Cluster, MOVED comes before EXEC, so that clients send the transaction elsewhere. May throw SteleError.
+   * Whether the keys of a command that waits for EXEC cannot be read here; if so, the error is written. As
+   * in Redis Cluster, MOVED comes before EXEC, so that clients send the transaction to the right node. May
+   * throw SteleError.
    */
   refusesKeys?(
     spec: CommandSpec,
@@ -72,24 +73,24 @@ export interface CommandBackend {
     out: ReplyWriter,
   ): boolean;
 
-  /** The keyspace of that name or decimal index; undefined if there is none. */
+  /** The keyspace with that name or decimal index; undefined if there is none. */
   resolveKeyspace(nameOrIndex: string): KeyspaceRef | undefined;
 
   /**
-   * What reads of a keyspace are answered from: a text that is another one whenever another version goes live. Empty
-   * where there is none.
+   * Identifies the version that reads of a keyspace use: the text changes whenever another version goes
+   * live. Empty if there is none.
    */
   datasetOf(keyspaceName: string): string;
 
-  /** Calls `onChange` whenever `datasetOf` may say something else; for as long as the process runs. */
+  /** Calls `onChange` whenever a result of `datasetOf` may have changed, for as long as the process runs. */
   watchDatasets(onChange: () => void): void;
 
   facts(): ServerFacts;
 
   /**
-   * Called before a turn and after every 16 commands of it: `bytes[at, end)` have
-   * arrived and will be given to `execute`, command by command, unless something ends the turn. They
-   * do not move before the next call.
+   * Called before a turn and after every 16 commands of it: `bytes[at, end)` have arrived and will be
+   * passed to `execute` as commands, unless something ends the turn. The bytes do not move before the next
+   * call.
    */
   lookAhead?(bytes: Uint8Array, at: number, end: number, session: Session): void;
 
@@ -108,8 +109,8 @@ export type BackendHandler = (
 ) => PendingReply | undefined;
 
 /**
- * Writes the reply to one key, whose value is bytes[start, end) of memory that never changes; `bytes` is undefined
- * where there is no such key.
+ * Writes the reply to one key, whose value is bytes[start, end) of memory that never changes. `bytes` is
+ * undefined if the key does not exist.
  */
 export type ValueReply = (
   out: ReplyWriter,
@@ -120,13 +121,13 @@ export type ValueReply = (
 
 /** The reply to several keys. */
 export interface KeysReply {
-  /** Whether `write` looks at the values; otherwise it gets none. */
+  /** Whether `write` uses the values; otherwise it gets none. */
   readonly readsValues: boolean;
-  /** Writes the reply; a value is undefined where its key is missing. */
+  /** Writes the reply; the value of a missing key is undefined. */
   write(out: ReplyWriter, values: readonly (Buffer | undefined)[], foundCount: number): void;
 }
 
-/** The handler that writes the reply at once. */
+/** Wraps a function that writes the reply at once as a handler. */
 export function atOnce(
   write: (command: CommandArguments, session: Session, out: ReplyWriter) => void,
 ): BackendHandler {
@@ -136,7 +137,10 @@ export function atOnce(
   };
 }
 
-/** Answers one command of the section session; writes exactly one reply. A thrown SteleError becomes the reply. */
+/**
+ * Answers one command of the section session; writes exactly one reply. A thrown SteleError becomes the
+ * reply.
+ */
 export type SessionHandler = (
   command: CommandArguments,
   out: ReplyWriter,
@@ -146,13 +150,13 @@ export type SessionHandler = (
 
 export type SessionHandlers = Record<SessionCommand, SessionHandler>;
 
-/** What commands may use besides their own session; one for all connections of a listener. */
+/** What commands may use in addition to their own session; one for all connections of a listener. */
 export interface ServerContext {
   readonly backend: CommandBackend;
   readonly log: Logger;
   /** The sessions of all open connections, for CLIENT LIST. */
   sessions(): Iterable<Session>;
-  /** Closes the connections whose sessions are marked as closing; that of `running` ends after its reply. */
+  /** Closes the connections whose sessions are marked as closing; that of `running` closes after its reply. */
   closeMarked(running: Session): void;
   readonly counters: CommandCounters;
   nowMs(): number;

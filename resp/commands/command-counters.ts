@@ -1,16 +1,17 @@
-// INFO commandstats and errorstats: how often each command ran, about how long, and which errors were sent.
+// The counters of INFO commandstats and errorstats: calls and approximate time per command, and errors
+// sent.
 //
-// Hot: a number a command, and the clock once a turn. The time of a turn counts for its last command: a
-// turn is mostly one kind of command, and over many turns a mixture comes out in its proportions.
+// Hot: one number per command, and one reading of the clock per turn. The time of a turn is attributed to
+// its last command: a turn is mostly one kind of command, and over many turns mixtures average out.
 
 import { COMMAND_SPECS } from './command-spec.ts';
 
 /** One for all connections of a listener. */
 export class CommandCounters {
-  /** By the id of the command. */
+  /** Calls by command id. */
   readonly calls = new Float64Array(COMMAND_SPECS.length);
   readonly milliseconds = new Float64Array(COMMAND_SPECS.length);
-  /** By the first word of the error. */
+  /** Errors by their first word. */
   readonly errors = new Map<string, number>();
   errorsTotal = 0;
 

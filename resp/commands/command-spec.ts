@@ -1,21 +1,21 @@
-// What is known of a command before it runs: commands.json, in the words of Redis's own COMMAND.
+// The description of each command: commands.json, in the terms of Redis's own COMMAND.
 //
-// The data is what COMMAND INFO and COMMAND DOCS of redis-server 7.0 say, with Stele's own commands, the newer ones
-// that clients send, and what is different here (test/e2e/redis-replies.test.ts compares the two). The section in
-// which a command stands says who answers it:
+// The data is what COMMAND INFO and COMMAND DOCS of redis-server 7.0 say, with Stele's own commands, the
+// newer commands that clients send, and Stele's differences (test/e2e/redis/redis-replies.test.ts compares the
+// two). The section of a command determines what answers it:
 //
-//   value        the value of one key is all that it takes: value-replies.ts
-//   collection   it reads another type than strings: WRONGTYPE, or what is said of a missing key
+//   value        it needs only the value of one key: value-replies.ts
+//   collection   it reads another type than strings: WRONGTYPE, or the reply for a missing key
 //   keys         it reads several keys: a backend, by keys-replies.ts
 //   cluster      it describes the cluster: cluster-commands.ts
 //   backend      everything else that needs data: each backend
-//   session      it needs no more than the connection and a few facts: session-commands.ts
+//   session      it needs only the connection and a few facts: session-commands.ts
 //   container    it only has subcommands
 //   refused      an error that says why
 //
-// The names of a section are a closed union, and each section has a Record of handlers: a command
-// without a handler does not compile. Arity counts the name, as Redis does: 2 is exactly one argument, -2 at
-// least one.
+// The names of a section are a closed union, and each section has a Record of handlers, so a command
+// without a handler does not compile. Arity includes the name, as in Redis: 2 is exactly one argument, -2
+// at least one.
 
 import table from './commands.json' with { type: 'json' };
 
@@ -28,13 +28,13 @@ export type SessionCommand = keyof typeof table.session;
 
 type Section = keyof typeof table;
 
-/** A part of COMMAND INFO or COMMAND DOCS as Redis words it; `flags` are sets of words. */
+/** A part of COMMAND INFO or COMMAND DOCS as Redis structures it; `flags` are sets of words. */
 export type Description =
   string | number | readonly Description[] | { readonly [name: string]: Description };
 
 /** A command or, with a `|` in its name, a subcommand. Key positions are those of COMMAND INFO. */
 export interface CommandSpec {
-  /** The place in COMMAND_SPECS. */
+  /** The index in COMMAND_SPECS. */
   readonly id: number;
   /** Lower case; a subcommand is `client|id`. */
   readonly name: string;
@@ -47,15 +47,15 @@ export interface CommandSpec {
   readonly lastKey: number;
   readonly keyStep: number;
   readonly categories: readonly string[];
-  /** Hints for clients, as COMMAND INFO has them: which nodes to ask, how to put answers together. */
+  /** Hints for clients, as in COMMAND INFO: which nodes to ask, how to merge their replies. */
   readonly tips: readonly string[];
   readonly keySpecs: readonly Description[];
   /**
-   * Runs only once all earlier replies are written: it changes how replies are encoded, or is large
-   * work, of which one connection is to have one piece at a time.
+   * Runs only once all earlier replies are written, because it changes how replies are encoded, or because
+   * it is expensive: a connection runs at most one such command at a time.
    */
   readonly barrier: boolean;
-  /** COMMAND DOCS. */
+  /** The fields of COMMAND DOCS. */
   readonly group: string;
   readonly summary: string;
   readonly since: string;
@@ -66,7 +66,7 @@ export interface CommandSpec {
   readonly refusal: string;
 }
 
-/** A command of the data file. What is left out is empty. */
+/** A command of the data file. Omitted fields are empty. */
 interface CommandData {
   readonly arity: number;
   readonly flags?: readonly string[];
@@ -98,7 +98,7 @@ const BARRIERS: ReadonlySet<string> = new Set<
   'scan',
 ]);
 
-/** All commands and subcommands there are, refused ones too, by `id`. */
+/** All commands and subcommands, including refused ones, by `id`. */
 export const COMMAND_SPECS: readonly CommandSpec[] = readSpecs();
 
 function readSpecs(): CommandSpec[] {
@@ -118,7 +118,7 @@ function readSpecs(): CommandSpec[] {
   return specs;
 }
 
-/** All specs have one shape, for the hot path. */
+/** Makes a spec. All specs have the same fields in the same order, for the hot path. */
 function specOf(
   id: number,
   name: string,

@@ -1,12 +1,12 @@
-// The table of commands, and its lookup by the bytes a client sent.
+// The table of commands, and its lookup by the bytes that a client sent.
 //
-// The lookup is on the path of every command: an open-addressed hash table over lower-cased bytes,
-// which compares bytes and allocates nothing. Names are looked up in any case, as in Redis.
+// Every command takes this lookup: an open-addressed hash table over lower-cased bytes, which compares
+// bytes and allocates nothing. Names match in any case, as in Redis.
 
 import { COMMAND_SPECS } from './command-spec.ts';
 import type { CommandSpec } from './command-spec.ts';
 
-/** Every command that Redis knows, refused ones too, without subcommands; sorted by name. */
+/** Every command of Redis, including refused ones, without subcommands; sorted by name. */
 export const COMMANDS: readonly CommandSpec[] = COMMAND_SPECS.filter(
   (spec) => !spec.name.includes('|'),
 ).sort((left, right) => (left.name < right.name ? -1 : 1));
@@ -54,7 +54,7 @@ const SUBCOMMANDS = new Map(
   ]),
 );
 
-/** The command (not yet its subcommand) named by `bytes[start .. end)`, refused ones too. */
+/** The command (not yet its subcommand) named by `bytes[start .. end)`, including refused ones. */
 export function findCommand(
   bytes: Uint8Array,
   start: number,
@@ -83,7 +83,7 @@ export function findCommandByName(text: string): CommandSpec | undefined {
   return findSubcommand(spec, subBytes, 0, subBytes.length);
 }
 
-/** Whether a command with `argc` words, its name included, has the right number of them. */
+/** Whether a command accepts `argc` words, its name included. */
 export function arityFits(spec: CommandSpec, argc: number): boolean {
   return spec.arity >= 0 ? argc === spec.arity : argc >= -spec.arity;
 }

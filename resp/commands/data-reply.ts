@@ -1,4 +1,4 @@
-// Data of the JSON kind as a reply: objects become maps, fractions doubles, booleans booleans.
+// Writes JSON-like data as a reply: objects become maps, fractions doubles, booleans booleans.
 
 import type { ReplyWriter } from '../wire/encoder.ts';
 

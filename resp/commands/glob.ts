@@ -2,8 +2,8 @@
 //
 //   *  any bytes     ?  one byte     [a-c] [^a]  one byte of a class     \x  the byte x
 //
-// A mismatch goes back to the last `*` only, so the time is at most pattern x text: a pattern made
-// of many stars cannot stall the process.
+// A mismatch backtracks only to the last `*`, so the time is at most pattern x text: a pattern with many
+// stars cannot stall the process.
 
 const STAR = 42;
 const QUESTION = 63;
@@ -13,7 +13,7 @@ const CARET = 94;
 const DASH = 45;
 const BACKSLASH = 92;
 
-/** Whether all of `text` matches all of `pattern`; ASCII case is ignored on request. */
+/** Whether all of `text` matches all of `pattern`, optionally ignoring ASCII case. */
 export function globMatches(pattern: Uint8Array, text: Uint8Array, ignoreCase = false): boolean {
   let patternAt = 0;
   let textAt = 0;
@@ -25,7 +25,7 @@ export function globMatches(pattern: Uint8Array, text: Uint8Array, ignoreCase = 
       starTextAt = textAt;
       continue;
     }
-    // The usual element, a byte that stands for itself, without a call.
+    // The most frequent element, a byte that stands for itself, takes no call.
     if (pattern[patternAt] === text[textAt] && !isSpecial(text[textAt] as number)) {
       patternAt++;
       textAt++;
@@ -46,12 +46,12 @@ export function globMatches(pattern: Uint8Array, text: Uint8Array, ignoreCase = 
   return patternAt >= pattern.length;
 }
 
-/** Whether a byte means something else in a pattern, `*` apart. */
+/** Whether a byte is special in a pattern, other than `*`. */
 function isSpecial(byte: number): boolean {
   return byte === QUESTION || byte === OPEN || byte === BACKSLASH;
 }
 
-/** The index behind the pattern element at `at` if it matches `byte`, else -1. */
+/** The index after the pattern element at `at` if it matches `byte`; otherwise -1. */
 function matchOne(pattern: Uint8Array, at: number, byte: number, ignoreCase: boolean): number {
   if (at >= pattern.length) return -1;
   const element = pattern[at] as number;
@@ -75,7 +75,7 @@ function matchClass(pattern: Uint8Array, start: number, byte: number, ignoreCase
     if (wanted >= Math.min(low, high) && wanted <= Math.max(low, high)) found = true;
     at += isRange ? 3 : 1;
   }
-  // A class that is not closed ends with the pattern, as in Redis.
+  // An unclosed class ends with the pattern, as in Redis.
   return found === negated ? -1 : Math.min(at + 1, pattern.length);
 }
 

@@ -1,5 +1,4 @@
-// Integers as Redis reads them from arguments: decimal digits, a minus at most, no leading zero,
-// within 64 bits.
+// Parses integers as Redis does: decimal digits with an optional minus, no leading zero, within 64 bits.
 
 import { SteleError } from '../../base/errors.ts';
 import { argumentText } from '../wire/decoder.ts';
@@ -9,8 +8,8 @@ const INT64_MAX = 2n ** 63n - 1n;
 const INT64_MIN = -(2n ** 63n);
 
 /**
- * Argument `at` as an integer. What is beyond +-2^53 comes back as that bound: lengths and counts
- * never come near it. Throws INVALID_ARGUMENT with Redis's words.
+ * Argument `at` as an integer. Values beyond +-2^53 are clamped to that bound, which lengths and counts
+ * never reach. Throws INVALID_ARGUMENT with Redis's message.
  */
 export function integerArgument(command: CommandArguments, at: number): number {
   const text = argumentText(command, at);

@@ -1,6 +1,6 @@
-// The reply to a command that waits for a promise: operations of the cluster, questions about slots.
+// The reply to a command that waits for a promise: operations of the cluster, commands about slots.
 //
-// Not for reads: a promise a key costs more than the lookup (master/front/resp/resp-pending.ts).
+// Not for reads, because a promise per key costs more than the lookup (master/front/resp/resp-pending.ts).
 
 import { toSteleError } from '../../base/errors.ts';
 import type { SteleError } from '../../base/errors.ts';
@@ -15,7 +15,7 @@ export class PendingOperation<Answer> implements PendingReply {
   #answer: Answer | undefined;
   #failure: SteleError | undefined;
 
-  /** `operation` must end; its failure becomes an error reply. */
+  /** `operation` must settle; a rejection becomes an error reply. */
   constructor(operation: Promise<Answer>, writeAnswer: (out: ReplyWriter, answer: Answer) => void) {
     this.#writeAnswer = writeAnswer;
     operation.then(

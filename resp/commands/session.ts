@@ -1,11 +1,11 @@
-// What one connection has agreed with the server: protocol, keyspace, names, reply mode.
+// The state of one connection: protocol, keyspace, names, reply mode.
 //
 // Plain data: the connection owns it, session-commands.ts changes it, backends read it.
 
 import type { RespProtocol } from '../wire/encoder.ts';
 import type { QueuedCommand, Transaction } from './transaction.ts';
 
-/** A keyspace as SELECT knows it. */
+/** A keyspace as SELECT identifies it. */
 export interface KeyspaceRef {
   readonly name: string;
   readonly index: number;
@@ -16,22 +16,22 @@ export type ReplyMode = 'on' | 'off' | 'skip-next' | 'skip';
 
 const KEYSPACE_DEFAULT: KeyspaceRef = { name: 'default', index: 0 };
 
-/** What a connection has asked for with CLIENT TRACKING ON. */
+/** The settings of CLIENT TRACKING ON. */
 export interface Tracking {
   /** Words of TRACKINGINFO: bcast, optin, optout, noloop. */
   readonly options: readonly string[];
   readonly prefixes: readonly string[];
-  /** The connection that is told instead; 0: this one. */
+  /** The connection that receives the messages instead; 0: this one. */
   readonly redirect: number;
-  /** CLIENT CACHING, for what comes next. */
+  /** CLIENT CACHING, for the next command. */
   caching: 'yes' | 'no' | undefined;
-  /** What the selected keyspace held when this client was told last. */
+  /** The dataset (see `CommandBackend.datasetOf`) of the last notification. */
   dataset: string;
 }
 
 export const NOTHING: readonly QueuedCommand[] = [];
 
-/** State of one connection. Times are of the monotonic clock. */
+/** The state of one connection. Times are of the monotonic clock, in ms. */
 export class Session {
   readonly id: number;
   readonly remoteAddress: string;
@@ -45,20 +45,20 @@ export class Session {
   libraryName = '';
   libraryVersion = '';
   replyMode: ReplyMode = 'on';
-  /** By whose name AUTH or HELLO was sent. */
+  /** The user name sent with AUTH or HELLO. */
   user = 'default';
-  /** Since MULTI. */
+  /** The open transaction, from MULTI on. */
   transaction: Transaction | undefined;
-  /** What EXEC lets loose; the connection runs it at once and empties it. */
+  /** The commands that EXEC has released; the connection runs them at once and empties the list. */
   executing: readonly QueuedCommand[] = NOTHING;
-  /** WATCH: what each keyspace held then. */
+  /** Datasets at the time of WATCH, by keyspace. */
   watched: Map<string, string> | undefined;
   tracking: Tracking | undefined;
-  /** SUBSCRIBE to the channel of invalidations was sent. */
+  /** Whether SUBSCRIBE to the invalidation channel was sent. */
   subscribed = false;
-  /** READONLY was sent: this client reads from replicas. */
+  /** Whether READONLY was sent: this client reads from replicas. */
   readonlyMode = false;
-  /** QUIT was sent: close once everything before it is answered. */
+  /** Whether QUIT was sent: close once everything before it is answered. */
   closing = false;
 
   constructor(id: number, remoteAddress: string, localAddress: string, nowMs: number) {
@@ -69,7 +69,7 @@ export class Session {
     this.lastCommandMs = nowMs;
   }
 
-  /** As RESET leaves it: everything agreed is forgotten, the connection stays. */
+  /** Restores the initial state, as RESET does; the connection stays open. */
   reset(keyspace: KeyspaceRef = KEYSPACE_DEFAULT): void {
     this.protocol = 2;
     this.keyspace = keyspace;

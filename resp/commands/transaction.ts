@@ -1,24 +1,25 @@
-// MULTI ... EXEC: commands that wait, and are then run in one step.
+// MULTI ... EXEC: commands are queued and then run in one step.
 //
 //   MULTI   +OK
-//   GET a   +QUEUED     copied; an error (unknown, refused, too much) makes EXEC fail with EXECABORT
-//   EXEC    *1 ...      all at once: no version switch comes between, so all reads see one version
+//   GET a   +QUEUED     copied; an error (unknown, refused, too large) makes EXEC fail with EXECABORT
+//   EXEC    *1 ...      all at once: no version switch happens in between, so all reads see one version
 //
-// EXEC writes the head of its array and hands the commands to the connection, which runs them as if they
-// had been pipelined: their replies follow in order, now or when datanodes have answered. WATCH remembers the
-// version of the selected keyspace; where another is current at EXEC, nothing runs and the answer is null.
+// EXEC writes the head of its array and passes the commands to the connection, which runs them as if they
+// had been pipelined: their replies follow in order, now or when datanodes have answered. WATCH remembers
+// the version of the selected keyspace; if another one is current at EXEC, nothing runs and the reply is
+// null.
 
 import type { CommandSpec } from './command-spec.ts';
 import type { CommandArguments } from '../wire/decoder.ts';
 import type { ReplyWriter } from '../wire/encoder.ts';
 
-/** Arguments of all commands together: as many as one command may have. */
+/** Limit of arguments in all commands together: as many as one command may have. */
 const ARGUMENTS_MAX = 65_536;
-/** What a command that is large work counts for, in arguments. */
+/** How many arguments an expensive command counts for. */
 const LARGE_WORK_ARGUMENTS = 4096;
 const QUEUED_BYTES_MAX = 1024 * 1024;
 
-/** These are not queued. */
+/** Commands that are not queued. */
 const AT_ONCE: ReadonlySet<string> = new Set([
   'discard',
   'exec',
@@ -27,7 +28,10 @@ const AT_ONCE: ReadonlySet<string> = new Set([
   'reset',
   'watch',
 ]);
-/** These change how replies are sent, or take the connection out of the order of replies. */
+/**
+ * Commands that are not allowed in a transaction, because they change how replies are sent or leave the
+ * order of replies.
+ */
 const NOT_INSIDE: ReadonlySet<string> = new Set([
   'client|reply',
   'hello',
@@ -35,7 +39,7 @@ const NOT_INSIDE: ReadonlySet<string> = new Set([
   'unsubscribe',
 ]);
 
-/** A command with bytes of its own. */
+/** A queued command, with bytes of its own. */
 export interface QueuedCommand extends CommandArguments {
   readonly spec: CommandSpec;
   readonly longestBytes: number;
@@ -43,7 +47,7 @@ export interface QueuedCommand extends CommandArguments {
 
 export class Transaction {
   readonly commands: QueuedCommand[] = [];
-  /** One of its commands was wrong: EXEC will say so. */
+  /** Whether a queued command was wrong, so that EXEC must fail. */
   aborted = false;
   /** Memory that the queued commands take. */
   byteCount = 0;
@@ -54,7 +58,7 @@ export class Transaction {
     return !AT_ONCE.has(spec.name);
   }
 
-  /** Adds a command that waits, and writes +QUEUED, or an error. */
+  /** Queues a command and writes +QUEUED, or writes an error. */
   queue(
     spec: CommandSpec,
     command: CommandArguments & { readonly longestBytes: number },

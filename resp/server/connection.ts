@@ -1,45 +1,44 @@
-// One client: chunks in, commands run in turns, one write out a turn.
+// One client: chunks in, commands run in turns, one write per turn.
 //
 //   data -> decoder -> [ resolve, execute ]* -> one write -> ...
 //                          | PendingReply
 //                          v
-//                      ReplyQueue -> (replyReady) -> one write for all that is finished
+//                      ReplyQueue -> (replyReady) -> one write for all finished replies
 //
-// A turn ends when the input is dry, after about a millisecond (the rest follows in the queue of all busy
-// clients, base/loop-share.ts), or when the connection is full. Invariants:
+// A turn ends when the input is empty, after about a millisecond (the rest follows in the queue of all busy
+// clients, base/process/loop-share.ts), or when the connection is full. Invariants:
 //
 // - Replies leave in the order of the commands. HELLO and RESET wait until all earlier replies are
 //   written, because they change how replies are encoded.
 // - The socket is read only while nothing is left over: no unrun commands, output below its limit,
 //   fewer pending replies than allowed. So what one client can make the server hold is bounded.
-// - With a backend that answers at once no closure, promise or object is made per command.
+// - With a backend that answers at once, no closure, promise or object is allocated per command.
 
 import type { Socket } from 'node:net';
-import type { SharedTurn } from '../../base/loop-share.ts';
+import type { SharedTurn } from '../../base/process/loop-share.ts';
 import type { PendingReply, PendingReplyWaiter } from '../commands/backend.ts';
 import type { CommandSpec } from '../commands/command-spec.ts';
 import type { ConnectionContext } from './connection-context.ts';
 import { CommandDecoder } from '../wire/decoder.ts';
 import { executeCommand, resolveCommand } from './dispatch.ts';
+import { Output } from './output.ts';
 import { REPLY_BYTES_MAX } from '../wire/encoder.ts';
 import type { ReplyWriter } from '../wire/encoder.ts';
 import { ProtocolError } from '../wire/protocol-error.ts';
 import { ReplyQueue } from './reply-queue.ts';
-import { readConnection } from '../../base/socket-reads.ts';
+import { readConnection } from '../../transport/socket-reads.ts';
 import { NOTHING } from '../commands/session.ts';
 import type { Session } from '../commands/session.ts';
-import { writeInvalidation } from '../commands/tracking.ts';
-import { holdUntilTurnEnd, ownBytes } from './turn-writes.ts';
-import { UnreadOutput } from './unread-output.ts';
+import { writeInvalidation } from '../session/tracking.ts';
 
 const TURN_MS_MAX = 1;
-/** The clock is read every so many commands (a power of two). */
+/** Commands between two readings of the clock (a power of two). */
 const CLOCK_EVERY_COMMANDS = 64;
-/** The backend is shown what follows every so many commands (a power of two). */
+/** Commands between two calls of `lookAhead` (a power of two). */
 const LOOK_AHEAD_EVERY_COMMANDS = 16;
-/** How long a client may take nothing more after we closed our side. */
+/** How long a client may read nothing more after we closed our side. */
 const LINGER_MS_MAX = 5000;
-/** How long, and for how many bytes, it is read for nothing once it has taken everything. */
+/** How long, and for how many bytes, input is discarded after the client has read everything. */
 const IGNORED_MS_MAX = 1000;
 const IGNORED_BYTES_MAX = 1024 * 1024;
 
@@ -49,7 +48,7 @@ type Stop = 'no' | 'drain' | 'now';
 export class RespConnection implements PendingReplyWaiter, SharedTurn {
   readonly session: Session;
   readonly #socket: Socket;
-  readonly #unread: UnreadOutput;
+  readonly #output: Output;
   readonly #context: ConnectionContext;
   readonly #decoder = new CommandDecoder();
   readonly #queue = new ReplyQueue();
@@ -57,9 +56,9 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   #ended = false;
   #endedMs = 0;
   #paused = false;
-  /** The decoder may hold whole commands that have not run. */
+  /** The decoder may hold complete commands that have not run. */
   #hasMore = false;
-  /** The command at hand waits until the queue is empty. */
+  /** The current command waits until the queue is empty. */
   #atBarrier = false;
   #queueFull = false;
   #turnScheduled = false;
@@ -67,14 +66,14 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   #queuedInTurn = false;
   /** The command that ran last. */
   #last: CommandSpec | undefined;
-  /** Bytes that came after the end. */
+  /** Bytes that arrived after the end. */
   #ignoredBytes = 0;
-  /** What there is of an unfinished command, as it is part of the total. */
+  /** Bytes of an unfinished command, as counted in the total. */
   #inputBytes = 0;
-  /** When the unfinished command at hand began; 0 if there is none. */
+  /** When the current unfinished command began; 0 if there is none. */
   #unfinishedSinceMs = 0;
 
-  /** Serves `accepted`, which nobody has read from, until it closes. */
+  /** Serves `accepted`, from which nothing has been read, until it closes. */
   constructor(accepted: Socket, session: Session, context: ConnectionContext) {
     this.session = session;
     this.#context = context;
@@ -84,7 +83,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
       context.reuseReads,
     );
     this.#socket = socket;
-    this.#unread = new UnreadOutput(socket, context.pressure, context.nowMs());
+    this.#output = new Output(socket, context.limits, context.nowMs());
     socket.on('end', () => this.shutdown());
     socket.on('drain', () => this.#onDrain());
     socket.on('error', (error) => context.log.debug({ err: error, id: session.id }, 'resp socket'));
@@ -102,13 +101,16 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     this.#socket.destroy();
   }
 
-  /** Called now and then: closes what has been unfinished, or ended by us, for too long. */
+  /**
+   * Called periodically: closes a connection whose command has been unfinished, or that we ended, too long
+   * ago.
+   */
   sweep(nowMs: number): void {
     const slow =
       !this.#paused &&
       this.#unfinishedSinceMs > 0 &&
       nowMs - this.#unfinishedSinceMs > this.#context.unfinishedMsMax;
-    const stalled = this.#unread.isStalled(nowMs, this.#hasMore);
+    const stalled = this.#output.isStalled(nowMs, this.#hasMore);
     if (stalled) this.#context.log.warn({ id: this.session.id }, 'resp: reads nothing, closed');
     if (slow) this.#context.log.debug({ id: this.session.id }, 'resp: unfinished command, closed');
     const lingers = this.#ended && this.#lingersTooLong(nowMs);
@@ -116,7 +118,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   }
 
   #lingersTooLong(nowMs: number): boolean {
-    if (nowMs - Math.max(this.#endedMs, this.#unread.takenMs) > LINGER_MS_MAX) return true;
+    if (nowMs - Math.max(this.#endedMs, this.#output.takenMs) > LINGER_MS_MAX) return true;
     return this.#socket.writableLength === 0 && nowMs - this.#endedMs > IGNORED_MS_MAX;
   }
 
@@ -132,7 +134,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     if (this.#ended || this.#stop === 'now') return this.#ignore(byteCount);
     this.#decoder.push(bytes, byteCount, lent);
     const nowMs = this.#context.nowMs();
-    const mayRun = !this.#paused && !this.#unread.isFull;
+    const mayRun = !this.#paused && !this.#output.isFull;
     if (mayRun && this.#context.share.hasTime(nowMs, byteCount)) this.#turn(nowMs);
     else {
       this.#hasMore = true;
@@ -146,7 +148,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     if (this.#ignoredBytes > IGNORED_BYTES_MAX && this.#ended) this.destroy();
   }
 
-  /** Goes on with what has arrived; called by the queue of all busy clients. */
+  /** Continues with the input; called by the queue of all busy clients. */
   runTurn(): void {
     this.#turnScheduled = false;
     this.#turn(this.#context.nowMs());
@@ -154,9 +156,9 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
 
   #turn(startMs: number): void {
     if (this.#ended || this.#socket.destroyed) return;
-    const { out, pressure } = this.#context;
+    const { out, limits } = this.#context;
     out.protocol = this.session.protocol;
-    out.replyBytesMax = pressure.replyBytesMax;
+    out.replyBytesMax = limits.replyBytesMax;
     this.#hasMore = false;
     this.#atBarrier = false;
     try {
@@ -173,7 +175,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     this.#sendFinished(out);
   }
 
-  /** Ends this connection alone: with the protocol error, or silently after a fault of ours. */
+  /** Ends this connection: with the protocol error, or silently after a fault of ours. */
   #fail(thrown: unknown, out: ReplyWriter): void {
     this.#stop = 'now';
     if (thrown instanceof ProtocolError) {
@@ -185,10 +187,10 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     this.destroy();
   }
 
-  /** Runs commands until the input is dry or the turn is over; hot. */
+  /** Runs commands until the input is empty or the turn is over; hot. */
   #runCommands(out: ReplyWriter, startMs: number): void {
     const decoder = this.#decoder;
-    const turnBytesMax = this.#context.pressure.turnBytesMax;
+    const turnBytesMax = this.#context.limits.turnBytesMax;
     this.session.lastCommandMs = startMs;
     let count = 0;
     this.#lookAhead();
@@ -221,7 +223,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     if (heldBytes > 0 || this.#inputBytes > 0) this.#accountInput(heldBytes);
   }
 
-  /** A turn is over: its commands, and its time for the last of them. */
+  /** Counts the commands of a finished turn, and its time for the last of them. */
   #count(commands: number, startMs: number): void {
     const { backend, counters, traffic } = this.#context;
     const tookMs = this.#context.nowMs() - startMs;
@@ -230,12 +232,15 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     backend.noteTurn?.(tookMs);
   }
 
-  /** Throws ProtocolError when all unfinished commands together are too much, this one among them. */
+  /**
+   * Throws ProtocolError if the unfinished commands of all clients exceed their limit and this client's is
+   * large.
+   */
   #accountInput(heldBytes: number): void {
-    const { pressure } = this.#context;
-    pressure.noteInput(heldBytes - this.#inputBytes);
+    const { limits } = this.#context;
+    limits.noteInput(heldBytes - this.#inputBytes);
     this.#inputBytes = heldBytes;
-    if (pressure.isInputTooMuch(heldBytes)) {
+    if (limits.isInputTooMuch(heldBytes)) {
       throw new ProtocolError('too many unfinished requests of all clients; try again later');
     }
   }
@@ -268,7 +273,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     else if (session.replyMode === 'skip-next') session.replyMode = 'skip';
   }
 
-  /** What EXEC has let loose, as if it had been pipelined. */
+  /** Runs the commands that EXEC has released, as if they had been pipelined. */
   #runTransaction(out: ReplyWriter): void {
     const commands = this.session.executing;
     this.session.executing = NOTHING;
@@ -278,13 +283,13 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     }
   }
 
-  /** The reply just made is sent, now or once it is known; by CLIENT REPLY OFF or SKIP it is dropped. */
+  /** Sends the reply of the command just run, now or once it is known; CLIENT REPLY OFF or SKIP drops it. */
   #answer(pending: PendingReply | undefined, out: ReplyWriter): void {
     if (this.session.replyMode !== 'on') out.rewind();
     else if (pending !== undefined) this.#enqueue(pending, out);
   }
 
-  /** Sends, after all replies of commands that have run, the message that all values are to be forgotten. */
+  /** Sends, after the replies of all commands that have run, the message to forget all cached values. */
   invalidate(): void {
     if (this.#ended || this.#stop !== 'no' || this.#socket.destroyed) return;
     const { out } = this.#context;
@@ -301,7 +306,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     this.#queuedInTurn = true;
   }
 
-  /** What is written already waits for an earlier reply, and keeps its memory. */
+  /** Queues written bytes that must wait for an earlier reply; they keep their memory. */
   #queueWritten(out: ReplyWriter): void {
     if (out.byteLength === 0) return;
     this.#queue.addChunks(out.takeChunks());
@@ -323,33 +328,24 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
 
   #send(chunks: readonly Buffer[]): void {
     if (chunks.length === 0 || !this.#socket.writable) return;
-    const isBehind = this.#socket.writableLength > 0;
-    holdUntilTurnEnd(this.#socket, this.#context.out);
-    let byteCount = 0;
-    for (const chunk of chunks) {
-      byteCount += chunk.length;
-      this.#socket.write(isBehind ? ownBytes(chunk) : chunk);
-    }
-    this.#context.traffic.outputBytes += byteCount;
-    this.#context.pressure.noteTurn(byteCount);
-    this.#unread.account();
+    this.#context.traffic.outputBytes += this.#output.write(chunks, this.#context.out);
   }
 
   #onDrain(): void {
-    this.#unread.account();
+    this.#output.account();
     this.#settle();
   }
 
-  /** After every step: ends, goes on, pauses or resumes, by the state as it is now. */
+  /** Ends, continues, pauses or resumes, by the present state. Called after every step. */
   #settle(): void {
     if (this.#ended || this.#socket.destroyed) return;
     const { isEmpty } = this.#queue;
     this.#queueFull = this.#queue.fills(this.#queueFull ? 0.5 : 1);
-    const blocked = this.#unread.isFull || this.#queueFull || (this.#atBarrier && !isEmpty);
+    const blocked = this.#output.isFull || this.#queueFull || (this.#atBarrier && !isEmpty);
     if (this.#hasMore && !blocked) this.#scheduleTurn();
     if (this.#stop !== 'no' && !this.#hasMore && isEmpty) this.#end();
-    // One whose output is full is read once more, to know whether it waits for us (sweep).
-    else this.#setPaused(this.#hasMore || (blocked && !this.#unread.isFull) || this.#stop !== 'no');
+    // If the output is full, input is read once more, to learn whether the client waits for us (sweep).
+    else this.#setPaused(this.#hasMore || (blocked && !this.#output.isFull) || this.#stop !== 'no');
   }
 
   #scheduleTurn(): void {
@@ -365,12 +361,12 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
       this.#socket.pause();
       return;
     }
-    // The time we did not read is not the client's slowness.
+    // The time in which we did not read does not count as the client's.
     if (this.#unfinishedSinceMs > 0) this.#unfinishedSinceMs = this.#context.nowMs();
     this.#socket.resume();
   }
 
-  /** Everything is answered: close our side, and read on (for nothing) until the client does too. */
+  /** Everything is answered: closes our side, and discards input until the client closes too. */
   #end(): void {
     this.#ended = true;
     this.#endedMs = this.#context.nowMs();
@@ -381,8 +377,8 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   #onClose(): void {
     this.#ended = true;
     this.#queue.abandon();
-    this.#unread.account(0);
-    this.#context.pressure.noteInput(-this.#inputBytes);
+    this.#output.account(0);
+    this.#context.limits.noteInput(-this.#inputBytes);
     this.#inputBytes = 0;
     this.#context.onClosed(this.session);
   }

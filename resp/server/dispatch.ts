@@ -1,6 +1,6 @@
-// One command: found in the table, checked, and given to the session or the backend.
+// Runs one command: finds it in the table, checks it, and passes it to the session or the backend.
 //
-// Everything that is wrong with a command itself becomes an error reply, in Redis's words where it has some.
+// A fault of the command itself becomes an error reply, with Redis's text where there is one.
 
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { KEY_BYTES_MAX } from '../../base/limits.ts';
@@ -11,13 +11,13 @@ import { arityFits, findCommand, findSubcommand } from '../commands/command-tabl
 import type { CommandArguments, CommandDecoder } from '../wire/decoder.ts';
 import type { ReplyWriter } from '../wire/encoder.ts';
 import type { Session } from '../commands/session.ts';
-import { executeSessionCommand } from '../commands/session-commands.ts';
+import { executeSessionCommand } from '../session/session-commands.ts';
 
 const ARGUMENTS_SHOWN_MAX = 128;
 
 /**
- * The spec of the present command, or undefined when it was answered instead: by an error, by help, or by
- * +QUEUED in a transaction.
+ * The spec of the current command. Returns undefined if it was already answered: by an error, by help, or
+ * by +QUEUED in a transaction.
  */
 export function resolveCommand(
   command: CommandDecoder,
@@ -78,8 +78,8 @@ function findSpec(command: CommandArguments, out: ReplyWriter): CommandSpec | un
 }
 
 /**
- * Runs a resolved command: one reply is in `out` afterwards, or a PendingReply is returned. The
- * caller has set `out.mark()` where the reply begins. Never throws.
+ * Runs a resolved command: afterwards `out` has one reply, or a PendingReply is returned. The caller has
+ * called `out.mark()` where the reply begins. Never throws.
  */
 export function executeCommand(
   spec: CommandSpec,
@@ -101,7 +101,7 @@ export function executeCommand(
   return undefined;
 }
 
-/** Replaces what was written since the mark by the error reply for `thrown`. */
+/** Replaces everything written since the mark by the error reply for `thrown`. */
 export function writeFailure(
   thrown: unknown,
   commandName: string,
@@ -138,7 +138,7 @@ function writeUnknownCommand(command: CommandArguments, out: ReplyWriter): void 
   out.error(`ERR unknown command '${name}', with args beginning with: ${shown}`);
 }
 
-/** At most `max` bytes of argument `index`, and like C's %s only those before a NUL. */
+/** At most `max` bytes of argument `index`, up to a NUL, like C's %s. */
 function cut(command: CommandArguments, index: number, max: number): string {
   const start = command.starts[index] as number;
   const end = Math.min(command.ends[index] as number, start + max);
@@ -157,7 +157,7 @@ function writeUnknownSubcommand(
   else out.error(`ERR unknown subcommand '${name}'. Try ${upper} HELP.`);
 }
 
-/** `CLIENT HELP` and its like, from the table. */
+/** The reply to `CLIENT HELP` and the like, from the table. */
 function writeHelp(container: CommandSpec, out: ReplyWriter): void {
   const upper = container.name.toUpperCase();
   const lines = [`${upper} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:`];

@@ -1,43 +1,42 @@
-// The RESP port: accepts clients, bounds their number, and closes without losing a reply.
+// The RESP port: accepts clients, limits their number, and closes without losing a reply.
 
-import { createServer } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { hostAndPort } from '../../base/address.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
-import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import { LoopShare } from '../../base/loop-share.ts';
+import { LoopShare } from '../../base/process/loop-share.ts';
+import { listenTcp } from '../../transport/listen.ts';
 import type { CommandBackend } from '../commands/backend.ts';
 import { CommandCounters } from '../commands/command-counters.ts';
 import { RespConnection } from './connection.ts';
 import type { ConnectionContext } from './connection-context.ts';
 import { ReplyWriter } from '../wire/encoder.ts';
-import type { ListenerCounts } from '../commands/info.ts';
-import { Pressure } from './pressure.ts';
+import type { ListenerCounts } from '../info/info.ts';
+import { ClientLimits } from './client-limits.ts';
 import { Session } from '../commands/session.ts';
-import { invalidationTarget } from '../commands/tracking.ts';
-import { noteSwitch } from '../commands/transaction-commands.ts';
+import { invalidationTarget } from '../session/tracking.ts';
+import { noteSwitch } from '../session/transaction-commands.ts';
 
-/** With the sweep, and a busy machine, such a connection is closed within 30 s. */
+/** With the sweep, and on a busy machine, such a connection is closed within 30 s. */
 const UNFINISHED_MS_MAX_DEFAULT = 25_000;
 const SWEEP_MS = 1000;
 const KEEPALIVE_MS = 300_000;
 const REFUSED_MS_MAX = 1000;
-const BACKLOG = 1024;
 
 export interface RespListenerOptions {
   readonly host: string;
-  /** 0 picks a free one. */
+  /** 0 picks a free port. */
   readonly port: number;
   readonly backend: CommandBackend;
   readonly maxConnections: number;
   readonly log: Logger;
-  /** How long one command may take to arrive whole; 25 s by default. */
+  /** How long one command may take to arrive completely; 25 s by default. */
   readonly unfinishedMsMax?: number;
   readonly nowMs?: Clock;
-  /** Bounds over all clients; the usual ones by default. */
-  readonly pressure?: Pressure;
-  /** Whether connections are read into one buffer where Node.js allows it; they are by default. */
+  /** Limits over all clients. Default: the usual ones. */
+  readonly limits?: ClientLimits;
+  /** Whether connections are read into one shared buffer, if Node.js allows it. Default: true. */
   readonly reuseReads?: boolean;
 }
 
@@ -45,22 +44,25 @@ export interface RespListener {
   readonly port: number;
   readonly connectionCount: number;
   readonly counts: ListenerCounts;
-  /** Stops accepting, answers what has arrived, closes; what is left after `deadlineMs` is cut. */
+  /** Stops accepting, answers what has arrived, closes; connections still open after `deadlineMs` are cut. */
   close(deadlineMs: number): Promise<void>;
 }
 
 /** Opens the port. Throws PORT_IN_USE or IO. */
 export async function startRespListener(options: RespListenerOptions): Promise<RespListener> {
   const clients = new Clients(options);
-  const server = createServer({
-    allowHalfOpen: true,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEPALIVE_MS,
-    pauseOnConnect: true,
-  });
-  server.on('connection', (socket) => clients.accept(socket));
-  await listen(server, options);
+  const { host, port: wanted } = options;
+  const { port, server } = await listenTcp(
+    { host, port: wanted, flag: '--resp-port' },
+    {
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEPALIVE_MS,
+      pauseOnConnect: true,
+    },
+    (socket) => clients.accept(socket),
+  );
   server.on('error', (error) => options.log.error({ err: error }, 'resp listener'));
   const sweeper = setInterval(
     () => clients.sweep(),
@@ -68,7 +70,7 @@ export async function startRespListener(options: RespListenerOptions): Promise<R
   );
   sweeper.unref();
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     get connectionCount() {
       return clients.count;
     },
@@ -86,30 +88,10 @@ export async function startRespListener(options: RespListenerOptions): Promise<R
   };
 }
 
-function listen(server: Server, { host, port }: RespListenerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => {
-      reject(
-        systemErrorCode(error) === 'EADDRINUSE'
-          ? new SteleError(
-              'PORT_IN_USE',
-              `RESP port ${port} on ${host} is in use; stop the process that has it, or choose another --resp-port.`,
-              { cause: error },
-            )
-          : toSteleError(error, 'IO'),
-      );
-    });
-    server.listen({ host, port, backlog: BACKLOG }, () => {
-      server.removeAllListeners('error');
-      resolve();
-    });
-  });
-}
-
 /** The open connections of one listener, and what they share. */
 class Clients {
   readonly #options: RespListenerOptions;
-  /** By the id of the session. */
+  /** Connections by the id of their session. */
   readonly #connections = new Map<number, RespConnection>();
   readonly #refused = new Set<Socket>();
   readonly #context: ConnectionContext;
@@ -117,7 +99,7 @@ class Clients {
   #closing = false;
   #rejectedTotal = 0;
   #rates = { commandsPerSecond: 0, inputBytesPerSecond: 0, outputBytesPerSecond: 0 };
-  /** As it was at the last sweep. */
+  /** The totals at the last sweep. */
   #swept = { commands: 0, inputBytes: 0, outputBytes: 0 };
   #sweptAtMs: number;
 
@@ -128,7 +110,7 @@ class Clients {
       backend: options.backend,
       log: options.log,
       out: new ReplyWriter((text) => counters.noteError(text)),
-      pressure: options.pressure ?? new Pressure(),
+      limits: options.limits ?? new ClientLimits(),
       share: new LoopShare(),
       traffic: { commands: 0, inputBytes: 0, outputBytes: 0 },
       counters,
@@ -210,7 +192,7 @@ class Clients {
     socket.resume();
   }
 
-  /** Another version of some keyspace is current: tells the clients that keep its values. */
+  /** Another version of some keyspace is current: notifies the clients that cache its values. */
   #noteSwitch(): void {
     const targets = new Set<Session>();
     for (const { session } of this.#connections.values()) {
@@ -232,7 +214,7 @@ class Clients {
   }
 }
 
-/** `host:port`, as CLIENT LIST shows it; a client that is gone already has neither. */
+/** `host:port`, as CLIENT LIST shows it; a client that is already gone has neither. */
 function endpoint(address = '?', port = 0): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+  return hostAndPort(address, port);
 }

@@ -3,7 +3,7 @@
 //   head                                         tail
 //   [pending GET][bytes of PING][pending GET][pending MGET (done)] ...
 //
-// Only what stands at the head and is finished may go out. Empty for a backend that answers at once.
+// Only finished replies at the head may be sent. Always empty if the backend answers at once.
 
 import { RESP_OUTPUT_PAUSE_BYTES } from '../../base/limits.ts';
 import type { Logger } from '../../base/log.ts';
@@ -17,13 +17,13 @@ const PENDING_REPLIES_MAX = 10_000;
 const HELD_BYTES_MAX = RESP_OUTPUT_PAUSE_BYTES;
 
 const COMPACT_ENTRIES_MIN = 1024;
-/** Up to this size finished bytes join those around them: every piece of a write has its price. */
+/** Finished replies up to this size are copied together, because each chunk of a write has a cost. */
 const COPY_BYTES_MAX = 2048;
 
 export class ReplyQueue {
   /** Replies that are still to be written, finished or not. */
   pendingCount = 0;
-  /** Bytes of finished replies that wait behind unfinished ones. */
+  /** Bytes of finished replies that wait for unfinished ones. */
   heldBytes = 0;
   #entries: Entry[] = [];
   #head = 0;
@@ -32,14 +32,14 @@ export class ReplyQueue {
     return this.#head === this.#entries.length;
   }
 
-  /** Whether it holds this share, or more, of the replies or the bytes that it may hold. */
+  /** Whether at least this share of the allowed replies or bytes is in use. */
   fills(share: number): boolean {
     return (
       this.pendingCount >= PENDING_REPLIES_MAX * share || this.heldBytes >= HELD_BYTES_MAX * share
     );
   }
 
-  /** Finished bytes that belong behind everything queued so far. */
+  /** Appends finished bytes. */
   addChunks(chunks: Buffer[]): void {
     for (const chunk of chunks) this.heldBytes += chunk.length;
     this.#entries.push(chunks);
@@ -50,14 +50,14 @@ export class ReplyQueue {
     this.#entries.push(pending);
   }
 
-  /** Notes that `pending` is done; true if it stands at the head, so that draining is worth it. */
+  /** Notes that `pending` is done; returns true if it is at the head, so that draining is worthwhile. */
   markReady(pending: PendingReply): boolean {
     pending.waiter = undefined;
     this.heldBytes += pending.replyBytes;
     return this.#entries[this.#head] === pending;
   }
 
-  /** Writes everything finished at the head. */
+  /** Writes the finished replies at the head. */
   drainTo(out: ReplyWriter, log: Logger): void {
     while (this.#head < this.#entries.length) {
       const entry = this.#entries[this.#head] as Entry;
@@ -69,7 +69,7 @@ export class ReplyQueue {
     this.#compact();
   }
 
-  /** Forgets everything: nobody reads the replies any more. */
+  /** Drops all replies, because the client is gone. */
   abandon(): void {
     for (const entry of this.#entries.slice(this.#head)) {
       if (!Array.isArray(entry)) entry.waiter = undefined;
@@ -90,7 +90,7 @@ export class ReplyQueue {
 
   #writePending(pending: PendingReply, out: ReplyWriter, log: Logger): void {
     this.pendingCount--;
-    // Without a waiter it was counted by markReady; with one it was done before it said so.
+    // Without a waiter, markReady counted it; with one, it was done before it was queued.
     if (pending.waiter === undefined) this.heldBytes -= pending.replyBytes;
     pending.waiter = undefined;
     out.mark();

@@ -1,14 +1,14 @@
-// Requests: bytes of a connection -> commands, incrementally and in place.
+// Parses requests: bytes of a connection -> commands, incrementally and in place.
 //
-//   *<count>\r\n ( $<length>\r\n <bytes>\r\n )*count      multibulk, what clients send
-//   <words> \n                                            inline (inline.ts), what people type
+//   *<count>\r\n ( $<length>\r\n <bytes>\r\n )*count      multibulk, as clients send it
+//   <words> \n                                            inline (inline.ts), as people type it
 //
-// An argument is a pair of offsets into `buffer`: no string, array or object per command. The state
-// between two pushes is the count still expected, the length of the bulk being waited for and how
-// far a line was searched, so nothing is read twice and the way the bytes were cut changes nothing.
+// An argument is a pair of offsets into `buffer`: no string, array or object per command. The state between
+// two pushes is the count still expected, the length of the awaited bulk and how far a line was searched,
+// so nothing is read twice and it does not matter where the bytes were cut.
 //
-// As in Redis: empty lines, `*0` and `*-1` are skipped, and the two bytes behind a bulk are
-// passed over unread. Unlike Redis, every limit holds for what the bytes are, not for how they came.
+// As in Redis, empty lines, `*0` and `*-1` are skipped, and the two bytes after a bulk are skipped unread.
+// Unlike in Redis, every limit is independent of how the bytes arrived.
 
 import {
   RESP_ARGUMENTS_MAX,
@@ -27,9 +27,9 @@ const STAR = 42;
 const MINUS = 45;
 const DIGIT_0 = 48;
 const ARGUMENTS_INITIAL = 16;
-/** Argument tables above this size are given back when the connection has nothing unfinished. */
+/** Larger argument tables are released when the connection has no unfinished command. */
 const ARGUMENTS_KEEP_MAX = 4096;
-/** Of `POST` and `Host:`. */
+/** Lengths of `POST` and `Host:`. */
 const HTTP_WORD_BYTES_MIN = 4;
 const HTTP_WORD_BYTES_MAX = 5;
 const NOT_A_NUMBER = Number.MIN_SAFE_INTEGER;
@@ -48,26 +48,26 @@ export function argumentText(command: CommandArguments, index: number): string {
 }
 
 /**
- * `push` a chunk, then call `next` until it is false. The arguments are valid from a `next` that was
- * true until the following `next` or `push`: copy what is needed longer. After a ProtocolError
- * the decoder is of no further use.
+ * `push` a chunk, then call `next` until it returns false. The arguments are valid from a `next` that
+ * returned true until the following `next` or `push`: copy what is needed longer. After a ProtocolError the
+ * decoder must not be used any more.
  */
 export class CommandDecoder implements CommandArguments {
   argc = 0;
   starts = new Int32Array(ARGUMENTS_INITIAL);
   ends = new Int32Array(ARGUMENTS_INITIAL);
   buffer: Buffer;
-  /** Length of the longest argument of the present command. */
+  /** Length of the longest argument of the current command. */
   longestBytes = 0;
 
   readonly #input = new InputBuffer();
-  /** Next byte to parse. `#input.at` is the start of the present command. */
+  /** Next byte to parse. `#input.at` is the start of the current command. */
   #cursor = 0;
-  /** How far the present line was searched for its end. */
+  /** How far the current line was searched for its end. */
   #searched = 0;
-  /** Arguments the present multibulk has; 0 between commands. */
+  /** Number of arguments of the current multibulk; 0 between commands. */
   #expected = 0;
-  /** Length of the bulk being waited for; -1 before its header. */
+  /** Length of the awaited bulk; -1 before its header. */
   #bulkBytes = -1;
   #held = false;
 
@@ -76,26 +76,26 @@ export class CommandDecoder implements CommandArguments {
   }
 
   /**
-   * Takes the first `byteCount` bytes of a chunk over; the decoder may write into it. A `lent` one is
-   * the caller's again after `keep`.
+   * Takes the first `byteCount` bytes of a chunk, which the decoder may write into. A `lent` chunk belongs
+   * to the caller again after `keep`.
    */
   push(chunk: Buffer, byteCount = chunk.length, lent = false): void {
     this.#dropConsumed();
     this.#moved(this.#input.push(chunk, byteCount, lent));
   }
 
-  /** Gives a lent chunk back: copies what is left of it. */
+  /** Returns a lent chunk to the caller: copies the bytes that are still needed. */
   keep(): void {
     this.#dropConsumed();
     this.#moved(this.#input.keep());
   }
 
-  /** Makes the following `next` give the present command once more (`push` may come between). */
+  /** Makes the following `next` return the current command again (`push` may come between). */
   hold(): void {
     this.#held = true;
   }
 
-  /** Whether part of a command has arrived and waits for the rest; meant for after `next` was false. */
+  /** Whether a part of a command has arrived; call it after `next` returned false. */
   get unfinished(): boolean {
     return this.#input.end > this.#input.at;
   }
@@ -110,17 +110,17 @@ export class CommandDecoder implements CommandArguments {
     return this.#input.heldBytes + this.starts.byteLength + this.ends.byteLength;
   }
 
-  /** Where the next command begins in `buffer`, or -1 in the middle of one; meant for looking ahead. */
+  /** Where the next command begins in `buffer`, or -1 in the middle of one; meant for read-ahead. */
   get nextStart(): number {
     return this.#expected === 0 && !this.#held ? this.#cursor : -1;
   }
 
-  /** Behind the last byte of `buffer` that has arrived. */
+  /** End of the bytes in `buffer` that have arrived. */
   get end(): number {
     return this.#input.end;
   }
 
-  /** True when a whole command is ready. Throws ProtocolError. */
+  /** Returns true when a complete command is ready. Throws ProtocolError. */
   next(): boolean {
     if (this.#held) {
       this.#held = false;
@@ -179,7 +179,7 @@ export class CommandDecoder implements CommandArguments {
     }
   }
 
-  /** Reads `*<count>\r\n`; false when it is unfinished. */
+  /** Reads `*<count>\r\n`; returns false if it is incomplete. */
   #readCount(): boolean {
     const lineEnd = this.#headerEnd('too big mbulk count string');
     if (lineEnd < 0) return false;
@@ -192,7 +192,7 @@ export class CommandDecoder implements CommandArguments {
     return true;
   }
 
-  /** Reads arguments until all expected are there; false when the bytes run out. Hot. */
+  /** Reads arguments until all are there; returns false if the bytes run out. Hot. */
   #readArguments(): boolean {
     const buffer = this.buffer;
     const end = this.#input.end;
@@ -200,7 +200,7 @@ export class CommandDecoder implements CommandArguments {
       let cursor = this.#cursor;
       let length = this.#bulkBytes;
       if (length < 0) {
-        // The usual header, read in one go; anything unusual is left to #readBulkHeader.
+        // The usual header is read in one go; anything unusual is left to #readBulkHeader.
         const first = cursor + 1 < end ? (buffer[cursor + 1] as number) - DIGIT_0 : -1;
         if (first > 0 && first <= 9 && buffer[cursor] === DOLLAR) {
           let at = cursor + 2;
@@ -237,7 +237,7 @@ export class CommandDecoder implements CommandArguments {
     return true;
   }
 
-  /** Reads `$<length>\r\n` and says exactly what is wrong with it; -1 when it is unfinished. */
+  /** Reads `$<length>\r\n` with exact errors; returns -1 if it is incomplete. */
   #readBulkHeader(): number {
     const lineEnd = this.#headerEnd('too big bulk count string');
     if (lineEnd < 0) return -1;
@@ -251,7 +251,7 @@ export class CommandDecoder implements CommandArguments {
     return length;
   }
 
-  /** Reads a line of words; false when it is unfinished. An empty line leaves `argc` at 0. */
+  /** Reads a line of words; returns false if it is incomplete. An empty line leaves `argc` at 0. */
   #readInline(): boolean {
     const lineFeed = this.#search(LF, 'too big inline request');
     if (lineFeed < 0) return false;
@@ -262,16 +262,19 @@ export class CommandDecoder implements CommandArguments {
     return true;
   }
 
-  /** A page in a browser may send a request to this port, with commands in its body: Redis closes, too. */
+  /**
+   * Throws for an HTTP request, which a web page may send to this port with commands in its body. Redis
+   * closes too.
+   */
   #refuseHttp(): void {
     const [start = 0, end = 0] = [this.starts[0], this.ends[0]];
     if (end - start < HTTP_WORD_BYTES_MIN || end - start > HTTP_WORD_BYTES_MAX) return;
     const word = this.buffer.toString('latin1', start, end).toLowerCase();
     if (word !== 'post' && word !== 'host:') return;
-    throw new ProtocolError('this is an HTTP request, and the port of the Redis protocol');
+    throw new ProtocolError('this is an HTTP request, but the port is for the Redis protocol');
   }
 
-  /** Index of the `\r` that ends the present header, once the byte behind it is there too; or -1. */
+  /** Index of the `\r` that ends the current header, if the byte after it has arrived too; otherwise -1. */
   #headerEnd(tooBig: string): number {
     const at = this.#search(CR, tooBig);
     return at >= 0 && at + 1 < this.#input.end ? at : -1;
@@ -286,7 +289,7 @@ export class CommandDecoder implements CommandArguments {
     return at < limit ? at : -1;
   }
 
-  // Doubling as arguments arrive: a count that is only announced reserves nothing.
+  // Doubles as arguments arrive, so a count that is only announced reserves nothing.
   #growArguments(): void {
     const starts = new Int32Array(this.starts.length * 2);
     const ends = new Int32Array(this.ends.length * 2);

@@ -1,4 +1,4 @@
-// Replies: values -> bytes, RESP2 or RESP3 by what the client asked for with HELLO.
+// Encodes replies: values -> bytes, in RESP2 or RESP3 as the client chose with HELLO.
 //
 //              RESP2                     RESP3
 //   simple     +text\r\n                 same
@@ -15,25 +15,25 @@
 //   boolean    :1\r\n or :0\r\n          #t\r\n or #f\r\n
 //   verbatim   bulk                      =n\r\ntxt:bytes\r\n
 //
-// The writer fills slabs; a full one is sealed into the list of chunks and a new one begun, so no
-// byte is copied twice and small replies share a slab across turns and connections:
+// The writer fills slabs; a full one is added to the list of chunks and a new one begun, so no byte is
+// copied twice, and small replies share a slab across turns and connections:
 //
 //   chunks: [slab part][referenced value][slab part]   slab: |handed over|start ... pos|free|
 //
-// Invariant: bytes below `pos` are never written again, so what `takeChunks` gave stays as it was, until
-// the caller says that it has been sent (`reuseSent`); a caller that never does so may keep it for ever.
+// Invariant: bytes below `pos` are never written again, so the chunks of `takeChunks` do not change until
+// the caller reports that they were sent (`reuseSent`). A caller that never does may keep them for ever.
 
 import { ERROR_TABLE, SteleError } from '../../base/errors.ts';
 import { SLAB_BYTES, Slabs } from './slabs.ts';
 
-/** From this size on an immutable bulk is referenced: a copy would cost more than one more chunk. */
+/** From this size on an immutable bulk is referenced, because a copy costs more than another chunk. */
 const REFERENCE_BYTES_MIN = 8 * 1024;
-/** Up to this size a loop over the bytes beats the call of a native copy. */
+/** Up to this size a loop over the bytes is faster than a native copy. */
 const LOOP_COPY_BYTES_MAX = 48;
-/** Up to this size a loop over words does, where there are views: the call costs an object. */
+/** Up to this size a loop over words is faster, if there are views: the native call costs an object. */
 const WORD_COPY_BYTES_MAX = 512;
 
-/** The most that `replyBytesMax` ever is. */
+/** The highest value of `replyBytesMax`. */
 export const REPLY_BYTES_MAX = 512 * 1024 * 1024;
 
 const CR = 13;
@@ -45,18 +45,18 @@ const MINUS = 45;
 
 export type RespProtocol = 2 | 3;
 
-/** See the head comment. One writer may serve all connections of a thread, turn by turn. */
+/** Writes replies (see the head comment). One writer may serve all connections of a thread, turn by turn. */
 export class ReplyWriter {
-  /** What the client of the present command speaks; set it before writing. */
+  /** The protocol of the client whose command is running; set it before writing. */
   protocol: RespProtocol = 2;
-  /** Copied bytes that may wait in here; the command that would exceed it fails. */
+  /** Limit of copied bytes that may wait in here; the command that would exceed it fails. */
   replyBytesMax = REPLY_BYTES_MAX;
 
-  /** Told the text of every error that is written. */
+  /** Called with the text of every error that is written. */
   readonly #onError: ((text: string) => void) | undefined;
   #chunks: Buffer[] = [];
   readonly #slabs = new Slabs();
-  /** Somebody keeps a part of the present slab: it is not used again. */
+  /** A part of the current slab is kept by a caller, so the slab is not reused. */
   #slabIsKept = false;
   #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
   #view = viewOf(this.#slab);
@@ -83,13 +83,13 @@ export class ReplyWriter {
     return this.#sealedBytes + this.#pos - this.#start;
   }
 
-  /** Hands over everything written, as one Buffer (a copy if it lies in several chunks). */
+  /** Returns everything written as one Buffer (a copy if it lies in several chunks). */
   take(): Buffer {
     const chunks = this.takeChunks();
     return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
   }
 
-  /** Hands over everything written, in order, for one write; empty if there is nothing. */
+  /** Returns everything written, in order, for one write; empty if there is nothing. */
   takeChunks(): Buffer[] {
     this.#seal();
     const chunks = this.#chunks;
@@ -111,18 +111,18 @@ export class ReplyWriter {
     this.#markSlabIsKept = this.#slabIsKept;
   }
 
-  /** All chunks that were taken have been sent, or been dropped: their memory is used again. */
+  /** All chunks that were taken have been sent or dropped, so their memory can be reused. */
   reuseSent(): void {
     this.#slabs.reuseFilled();
   }
 
-  /** Chunks that were taken are still needed: nothing that lies beside them is used again. */
+  /** Chunks that were taken are still needed, so their slabs are not reused. */
   keepTaken(): void {
     this.#slabs.dropFilled();
     this.#slabIsKept = true;
   }
 
-  /** Forgets everything written since `mark`. */
+  /** Drops everything written since `mark`. */
   rewind(): void {
     if (this.#slab !== this.#markSlab) {
       this.#slab = this.#markSlab;
@@ -142,12 +142,12 @@ export class ReplyWriter {
     this.simple('OK');
   }
 
-  /** A simple string; `text` is ours: ASCII without line breaks. */
+  /** A simple string; `text` must be ASCII without line breaks. */
   simple(text: string): void {
     this.#line(43, text);
   }
 
-  /** An error as it goes out: `text` starts with its code word. Line breaks become spaces. */
+  /** An error reply; `text` starts with its code word. Line breaks become spaces. */
   error(text: string): void {
     this.#onError?.(text);
     const safe = text.replace(/[\r\n]/g, ' ');
@@ -157,7 +157,7 @@ export class ReplyWriter {
     this.#lineBreak();
   }
 
-  /** A failure as its row of the error table says. */
+  /** An error reply for a SteleError, with the code word of the error table. */
   failure(error: SteleError): void {
     this.error(`${ERROR_TABLE[error.code].resp} ${error.message}`);
   }
@@ -177,8 +177,8 @@ export class ReplyWriter {
   }
 
   /**
-   * A bulk of bytes that will never change (a segment's, or a buffer given up to this writer): a
-   * large one is referenced until it is sent, not copied.
+   * A bulk of bytes that never change (of a segment, or a buffer given to this writer): a large one is
+   * referenced until it is sent, not copied.
    */
   bulkImmutable(bytes: Uint8Array, start = 0, end = bytes.length): void {
     if (end - start < REFERENCE_BYTES_MIN) {
@@ -194,8 +194,8 @@ export class ReplyWriter {
   }
 
   /**
-   * `bulkImmutable` where there is a DataView over the same memory as `bytes`, at the same offsets:
-   * short values are copied by words.
+   * Like `bulkImmutable`, with a DataView over the same memory as `bytes`, at the same offsets: short
+   * values are copied by words.
    */
   bulkViewed(bytes: Uint8Array, view: DataView, start: number, end: number): void {
     const length = end - start;
@@ -246,7 +246,7 @@ export class ReplyWriter {
     this.#header(this.protocol === 3 ? 126 : ARRAY, count);
   }
 
-  /** `count` replies follow that answer no command. */
+  /** `count` replies follow, as a message that answers no command. */
   push(count: number): void {
     this.#header(this.protocol === 3 ? 62 : ARRAY, count);
   }
@@ -262,7 +262,7 @@ export class ReplyWriter {
     else this.integer(value ? 1 : 0);
   }
 
-  /** Text that is shown to people as it stands (INFO, CLUSTER NODES ...). */
+  /** Text for people (INFO, CLUSTER NODES ...). */
   verbatim(text: string): void {
     if (this.protocol === 2) {
       this.bulkText(text);
@@ -275,12 +275,12 @@ export class ReplyWriter {
     this.#lineBreak();
   }
 
-  /** Bytes that are a whole reply already; copied. */
+  /** Bytes that are a complete reply; copied. */
   raw(bytes: Uint8Array): void {
     this.#copy(bytes, 0, bytes.length);
   }
 
-  /** Bytes handed over by `takeChunks` before, of this or another writer; referenced. */
+  /** Chunks from `takeChunks` of this or another writer; referenced. */
   append(chunks: readonly Buffer[]): void {
     this.#seal();
     for (const chunk of chunks) {

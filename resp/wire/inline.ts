@@ -5,7 +5,7 @@
 //   'word'      only \' is special
 //   a"b c"      quotes may open inside a word; after a closing quote white space must follow
 //
-// The words are unquoted in place: unquoting never makes a word longer.
+// The words are unquoted in place, because unquoting never makes a word longer.
 
 import { ProtocolError } from './protocol-error.ts';
 
@@ -15,12 +15,12 @@ const SINGLE_QUOTE = 39;
 const BACKSLASH = 92;
 const LETTER_X = 120;
 
-/** Where the words go: `starts[i] .. ends[i]` in the buffer that was split. */
+/** Receives the words: `start .. end` in the buffer that is split. */
 export interface WordSink {
   addWord(start: number, end: number): void;
 }
 
-/** Splits `bytes[from .. to)` into words, rewriting the quoted ones where they stand. */
+/** Splits `bytes[from .. to)` into words, rewriting the quoted ones in place. */
 export function splitInline(bytes: Buffer, from: number, to: number, sink: WordSink): void {
   let at = skipSpace(bytes, from, to);
   while (at < to) {
@@ -38,7 +38,7 @@ function skipSpace(bytes: Buffer, from: number, to: number): number {
   return at;
 }
 
-/** Reads one word that starts at `from`; returns the index behind it. */
+/** Reads one word that starts at `from`; returns the index after it. */
 function readWord(bytes: Buffer, from: number, to: number, sink: WordSink): number {
   let write = from;
   let at = from;
@@ -73,7 +73,7 @@ function closingQuote(bytes: Buffer, open: number, to: number): number {
   throw new ProtocolError('unbalanced quotes in request');
 }
 
-/** Writes what stands between two quotes to `write` and on; returns the end of what was written. */
+/** Writes the unquoted text between two quotes from `write` on; returns its end. */
 function unquote(bytes: Buffer, open: number, close: number, write: number): number {
   const double = bytes[open] === DOUBLE_QUOTE;
   let target = write;
@@ -109,7 +109,7 @@ function unescape(letter: number): number {
   }
 }
 
-/** The byte written as two hex digits at `from`, or -1. */
+/** The value of the two hex digits at `from`, or -1. */
 function hexByte(bytes: Buffer, from: number, to: number): number {
   if (from + 2 > to) return -1;
   const text = bytes.toString('latin1', from, from + 2);

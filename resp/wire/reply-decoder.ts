@@ -1,7 +1,7 @@
-// Replies, read by our own client and the REPL: bytes -> tagged values, RESP2 and RESP3.
+// Parses replies for our own client and the REPL: bytes -> tagged values, RESP2 and RESP3.
 //
-// Incremental: the replies that are begun but not finished lie on an explicit stack, so a
-// long array is read once however it was cut, and deep nesting cannot overflow the call stack.
+// Incremental: unfinished replies are kept on an explicit stack, so a long array is read once however it
+// was cut, and deep nesting cannot overflow the call stack.
 //
 //   *2 [ $3 foo, *2 [ :1, (waiting)      stack: array of 2 with 1 item, array of 2 with 1 item
 //
@@ -12,12 +12,12 @@ import { InputBuffer } from '../../base/input-buffer.ts';
 import { ProtocolError } from './protocol-error.ts';
 
 const CR = 13;
-/** What a reply may begin with. */
+/** The bytes with which a reply may begin. */
 const MARKS = '+-:$*_#,(!=%~>|';
 const LINE_BYTES_MAX = 1024 * 1024;
 const DEPTH_MAX = 32;
 const COUNT_MAX = 2 ** 24;
-/** INFO and the like are no values, but stay below this. */
+/** Limit of a bulk; INFO and the like are not values, but stay below this. */
 const BULK_BYTES_MAX = 2 * VALUE_BYTES_MAX;
 
 /** One reply. `bytes` may be a view of a received chunk: copy what is kept for long. */
@@ -40,28 +40,31 @@ interface Frame {
   readonly items: Reply[];
 }
 
-/** `push` a chunk, then call `next` until it is undefined. After a ProtocolError it is of no further use. */
+/**
+ * `push` a chunk, then call `next` until it returns undefined. After a ProtocolError the decoder must not
+ * be used any more.
+ */
 export class ReplyDecoder {
-  // Items of an unfinished array are views of what came before.
+  // Items of an unfinished array are views of earlier bytes.
   readonly #input = new InputBuffer(true);
   readonly #stack: Frame[] = [];
   #searched = 0;
-  /** The bulk being waited for: its type byte and length; -1 before its header. */
+  /** Type byte and length of the awaited bulk; the length is -1 before its header. */
   #bulkMark = 0;
   #bulkBytes = -1;
 
-  /** Takes a chunk over: replies may be views of it. */
+  /** Takes ownership of a chunk, because replies may be views of it. */
   push(chunk: Buffer): void {
     this.#searched -= this.#input.push(chunk);
   }
 
-  /** The next whole reply, or undefined until more bytes come. Throws ProtocolError. */
+  /** The next complete reply; undefined until more bytes come. Throws ProtocolError. */
   next(): Reply | undefined {
     for (;;) {
       const depth = this.#stack.length;
       let reply = this.#readOne();
       if (reply === undefined) {
-        // An aggregate was opened (go on inside it), or the bytes ran out.
+        // An aggregate was opened (continue inside it), or the bytes ran out.
         if (this.#stack.length > depth) continue;
         this.#searched -= this.#input.settle();
         return undefined;
@@ -71,7 +74,7 @@ export class ReplyDecoder {
     }
   }
 
-  /** Adds to the innermost aggregate; returns that one if it is finished by it. */
+  /** Adds to the innermost aggregate, and returns that if it is now complete. */
   #addToTop(reply: Reply): Reply | undefined {
     const frame = this.#stack.at(-1) as Frame;
     frame.items.push(reply);
@@ -85,7 +88,7 @@ export class ReplyDecoder {
     const { bytes, at, end } = this.#input;
     if (at === end) return undefined;
     const mark = String.fromCharCode(bytes[at] as number);
-    // At once: a server of another protocol may never send the end of a line.
+    // Checked at once, because a server of another protocol may never send the end of a line.
     if (!MARKS.includes(mark)) throw new ProtocolError(`unknown reply type '${mark}'`);
     const lineEnd = this.#lineEnd();
     if (lineEnd < 0) return undefined;
@@ -136,7 +139,7 @@ export class ReplyDecoder {
     }
   }
 
-  /** Opens an aggregate; one that is empty is a whole reply already. */
+  /** Opens an aggregate; an empty one is already complete. */
   #startAggregate(type: Frame['type'], line: string, perEntry: number): Reply | undefined {
     if (line === '-1') return { type: 'nil' };
     const frame: Frame = { type, count: lengthOf(line, COUNT_MAX) * perEntry, items: [] };
@@ -147,7 +150,7 @@ export class ReplyDecoder {
     return undefined;
   }
 
-  /** Index of the `\r` that ends the present line; -1 while its `\n` has not come. */
+  /** Index of the `\r` that ends the current line; -1 until its `\n` has arrived. */
   #lineEnd(): number {
     const { bytes, at, end } = this.#input;
     let index = Math.max(this.#searched, at);

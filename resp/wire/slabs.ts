@@ -1,9 +1,9 @@
-// The memory that replies are written into: slabs of one size, used again once they have been sent.
+// The memory that replies are written into: slabs of one size, reused once they have been sent.
 //
-// New memory is dear: for a slab of 64 KiB the kernel clears 16 pages, more work than to fill it. Whether
-// a slab has been sent is not counted by slab but asked once a turn of the event loop: usually the
-// kernel takes all that was written in it, and then every filled slab is free. If anything was left over
-// they all go to the garbage collector, as they would without this.
+// New memory is expensive: for a slab of 64 KiB the kernel clears 16 pages, which is more work than filling
+// it. Whether slabs have been sent is checked for all together, once per event-loop tick: usually
+// the kernel accepts everything written in the turn, and then every filled slab is free. If anything is
+// left over, the filled slabs are left to the garbage collector.
 
 type Slab = ReturnType<typeof Buffer.allocUnsafeSlow>;
 
@@ -15,23 +15,23 @@ export class Slabs {
   readonly #free: Slab[] = [];
   readonly #filled: Slab[] = [];
 
-  /** Slabs that nothing is written into any more and that may still be on their way. */
+  /** Full slabs whose bytes may still be in transit. */
   get filledCount(): number {
     return this.#filled.length;
   }
 
-  /** At least `byteCount` bytes. */
+  /** A slab of at least `byteCount` bytes. */
   take(byteCount: number): Slab {
     if (byteCount > SLAB_BYTES) return Buffer.allocUnsafeSlow(byteCount);
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES);
   }
 
-  /** Takes a slab back that is full; its bytes stay as they are until `reuseFilled`. */
+  /** Takes back a full slab; its bytes stay as they are until `reuseFilled`. */
   addFilled(slab: Slab): void {
     if (slab.length === SLAB_BYTES) this.#filled.push(slab);
   }
 
-  /** Everything in the filled slabs has been sent. */
+  /** Everything in the filled slabs has been sent, so they are free. */
   reuseFilled(): void {
     for (const slab of this.#filled) {
       if (this.#free.length < FREE_SLABS_MAX) this.#free.push(slab);
@@ -39,7 +39,7 @@ export class Slabs {
     this.#filled.length = 0;
   }
 
-  /** Forgets the filled slabs but the first `count`: somebody still needs the others. */
+  /** Forgets the filled slabs except the first `count`, because their bytes are still needed. */
   dropFilled(count = 0): void {
     this.#filled.length = Math.min(this.#filled.length, count);
   }

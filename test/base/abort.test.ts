@@ -5,7 +5,7 @@ import { linkAbort, unwatchAbort, watchAbort } from '../../base/abort.ts';
 const listenersOf = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length;
 
 describe('watchAbort', () => {
-  it('calls all that still wait, once, behind one listener', () => {
+  it('calls all waiters once, with a single listener', () => {
     const controller = new AbortController();
     const { signal } = controller;
     const called: number[] = [];
@@ -20,7 +20,7 @@ describe('watchAbort', () => {
     expect(listenersOf(signal)).toBe(0);
   });
 
-  it('lets go of the signal with the last that waits', () => {
+  it('removes its listener with the last waiter', () => {
     const { signal } = new AbortController();
     const call = (): void => undefined;
     watchAbort(signal, call);
@@ -29,7 +29,7 @@ describe('watchAbort', () => {
     expect(listenersOf(signal)).toBe(0);
   });
 
-  it('does not call who is let go of by another one that is called', () => {
+  it('does not call a waiter that another callback has removed', () => {
     const controller = new AbortController();
     const { signal } = controller;
     const called: string[] = [];
@@ -45,7 +45,7 @@ describe('watchAbort', () => {
 });
 
 describe('linkAbort', () => {
-  it('aborts with the other signal, or by itself, and then holds it no longer', () => {
+  it('aborts with the other signal, or by itself, and then no longer follows it', () => {
     const outer = new AbortController();
     const [one, other] = [linkAbort(outer.signal), linkAbort(outer.signal)];
     one.end();

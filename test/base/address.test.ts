@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkAddress, isAddress } from '../../base/address.ts';
+import { addressList, checkAddress, isAddress } from '../../base/address.ts';
 
 describe('an address', () => {
   it.each([
@@ -27,5 +27,33 @@ describe('an address', () => {
     expect(texts.filter(isAddress)).toEqual([]);
     for (const text of texts)
       expect(() => checkAddress(text)).toThrow(/is not HOST:PORT; write a name/);
+  });
+});
+
+describe('a list of addresses', () => {
+  it('has one or more, with commas', () => {
+    expect(addressList('localhost:1')).toEqual(['localhost:1']);
+    expect(addressList('a:1,[::1]:2,a:3')).toEqual(['a:1', '[::1]:2', 'a:3']);
+  });
+
+  it.each([
+    ['', /^'' is not HOST:PORT; write a name/],
+    ['b', /^'b' is not HOST:PORT; write a name/],
+    ['a:1,b', /^'b' is not HOST:PORT; write a name/],
+    ['a:1, b:1', /^' b:1' is not HOST:PORT/],
+    [
+      'a:1,',
+      /^'a:1,' has an empty element; separate addresses with one comma, as in a:8400,b:8400/,
+    ],
+    [',a:1', /has an empty element/],
+    ['a:1,,b:1', /has an empty element/],
+    ['a:1,b:1,a:1', /^'a:1,b:1,a:1' names a:1 twice; separate/],
+  ])('is not %j', (text, message) => {
+    expect(() => addressList(text)).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringMatching(message) as string,
+      }),
+    );
   });
 });

@@ -27,7 +27,7 @@ describe('BackgroundTasks', () => {
     expect([...tasks.failures()]).toEqual([['copy', 2]]);
   });
 
-  it('counts what a part that goes on has thrown', () => {
+  it('counts an error of a part that continues to run', () => {
     const { tasks, logged } = recordingTasks();
     expect(tasks.guard('turn', () => undefined)).toBe(true);
     expect(
@@ -39,7 +39,7 @@ describe('BackgroundTasks', () => {
     expect([...tasks.failures()]).toEqual([['turn', 1]]);
   });
 
-  it('takes a task that throws before its first await', async () => {
+  it('handles a task that throws before its first await', async () => {
     const { tasks, logged } = recordingTasks();
     tasks.run('sync', () => {
       throw new Error('at once');
@@ -63,7 +63,7 @@ describe('BackgroundTasks', () => {
     expect(ended).toEqual(['outer', 'inner']);
   });
 
-  it('goes on with a repeated task that has failed, until it is stopped', async () => {
+  it('continues to repeat a task that has failed, until it is stopped', async () => {
     const { tasks } = recordingTasks();
     const stop = new AbortController();
     let calls = 0;

@@ -43,7 +43,7 @@ describe('optionsOf', () => {
 });
 
 describe('resolveSettings', () => {
-  it('comes out with the defaults, frozen, when nothing is given', () => {
+  it('returns the defaults, frozen, when nothing is given', () => {
     const { values, sources } = resolve({});
     expect(values).toEqual({
       dataDir: '.stele',
@@ -60,7 +60,7 @@ describe('resolveSettings', () => {
     expect(new Set(sources.values())).toEqual(new Set(['default']));
   });
 
-  it('puts flags over the environment, that over the file, that over defaults', () => {
+  it('prefers flags to the environment, the environment to the file, the file to defaults', () => {
     const file = { workers: 3, 'http-port': 1, zone: 'f', 'data-dir': 'f' };
     const environment = { STELE_WORKERS: '4', STELE_HTTP_PORT: '2', STELE_ZONE: 'e' };
     const { values, sources } = resolve({ file, environment, flags: { workers: '5' } });
@@ -71,7 +71,7 @@ describe('resolveSettings', () => {
     expect(sources.get('mode')).toBe('default');
   });
 
-  it('takes an empty variable and an empty line of the file for not given', () => {
+  it('treats an empty variable and an empty line of the file as not given', () => {
     const { values } = resolve({ environment: { STELE_WORKERS: '' }, file: { workers: null } });
     expect(values.workers).toBe(2);
   });

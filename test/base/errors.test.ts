@@ -39,7 +39,7 @@ describe('isErrorCode', () => {
     expect(isErrorCode('not_found')).toBe(false);
   });
 
-  it('is not taken in by what every object has', () => {
+  it('does not accept the properties of every object', () => {
     for (const name of ['constructor', 'toString', '__proto__', 'hasOwnProperty']) {
       expect(isErrorCode(name)).toBe(false);
     }
@@ -70,7 +70,7 @@ describe('SteleError', () => {
 });
 
 describe('toSteleError', () => {
-  it('gives a SteleError back unchanged', () => {
+  it('returns a SteleError unchanged', () => {
     const error = new SteleError('NOT_FOUND', 'x');
     expect(toSteleError(error, 'IO')).toBe(error);
   });

@@ -6,17 +6,16 @@ import { createReadStream, openSync, readFileSync, rmSync, writeFileSync } from 
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { textLine } from '../../base/log.ts';
-import { smallDisk } from '../support/small-disk.ts';
-import { PROJECT } from '../support/stele-process.ts';
+import { smallDisk } from '../support/process/small-disk.ts';
+import { builtModule } from '../support/process/stele-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const MODULE = pathToFileURL(join(PROJECT, 'dist/base/log.js')).href;
+const MODULE = builtModule('base/log.ts');
 const LINES = 5000;
 
-/** Logs LINES lines of 300 bytes, says so on stdout, then logs `later` now and then. */
+/** Logs LINES lines of 300 bytes, prints a line on stdout, then logs `later` repeatedly. */
 const SCRIPT = `
   const { createLogger } = await import('${MODULE}');
   const log = createLogger('test', { logLevel: 'info', logFormat: 'json' });
@@ -39,7 +38,7 @@ interface Line {
   readonly msg: string;
 }
 
-/** Everything up to the first `later`. */
+/** All output up to the first `later`. */
 async function linesOf(stream: Readable): Promise<Line[]> {
   const lines: Line[] = [];
   for await (const text of createInterface({ input: stream })) {

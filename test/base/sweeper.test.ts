@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { Sweeper } from '../../base/sweeper.ts';
-import { until } from '../support/stele-process.ts';
+import { until } from '../support/process/stele-process.ts';
 
 const ECHO = `
   const { createServer } = require('node:net');
@@ -13,12 +13,12 @@ const ECHO = `
   server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));
 `;
 
-/** This thread does nothing for so long, as in a long garbage collection. */
+/** Blocks this thread for that long, like a long garbage collection. */
 function standStill(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-describe('a check for what is overdue', () => {
+describe('a check for overdue work', () => {
   it('runs until there is nothing to watch, and again when it is asked to', async () => {
     let left = 3;
     const sweeper = new Sweeper({ intervalMs: 1, sweep: () => --left > 0 });
@@ -31,7 +31,7 @@ describe('a check for what is overdue', () => {
     await until('one more sweep', () => left === 0);
   });
 
-  it('reads what came while this process stood still before it calls anything late', async () => {
+  it('reads what arrived during a stall of this process before it counts anything as overdue', async () => {
     const worker = new Worker(ECHO, { eval: true });
     onTestFinished(async () => void (await worker.terminate()));
     const [port] = (await once(worker, 'message')) as [number];

@@ -14,7 +14,7 @@ describe('a token bucket', () => {
     expect(bucket.take(1, 250)).toBe(1);
   });
 
-  it('saves no more than its burst', () => {
+  it('accumulates no more than its burst', () => {
     const bucket = new TokenBucket(1000, 500, 0);
     expect(bucket.take(500, 1_000_000)).toBe(0);
     expect(bucket.take(1, 1_000_000)).toBe(1);
@@ -28,7 +28,7 @@ describe('a token bucket', () => {
     expect(bucket.take(10, 1020)).toBe(10);
   });
 
-  it('lets no more through in any time than burst and rate, and no less when it is always asked', () => {
+  it('grants no more than burst and rate in any period, and no less under constant demand', () => {
     const step = fc.record({
       count: fc.integer({ min: 1, max: 400 }),
       pauseMs: fc.integer({ min: 0, max: 300 }),
@@ -49,7 +49,7 @@ describe('a token bucket', () => {
         for (const { atMs, total: soFar } of sent) {
           expect(soFar).toBeLessThanOrEqual(burst + (rate * atMs) / 1000 + 1e-6);
         }
-        // Whoever waits, waits for what was taken and for nothing else.
+        // A caller waits only for the tokens that were taken.
         const last = sent.at(-1)!;
         expect(last.atMs).toBeLessThanOrEqual(nowMs + (total * 1000) / rate);
       }),

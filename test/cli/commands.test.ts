@@ -21,7 +21,7 @@ async function stele(args: readonly string[], env: Record<string, string> = {}):
   return { code, stdout: output.stdout, stderr: output.stderr };
 }
 
-/** No port of an ordinary service, and nobody listens there. */
+/** Not a port of a usual service, and nothing listens there. */
 const NOBODY = '127.0.0.1:1';
 
 const VERBS =
@@ -45,7 +45,7 @@ describe('wrong usage', () => {
     [['up', '--load', 'x'], /--load takes KEYSPACE=PATH/],
     [
       ['node', 'drian', 'x'],
-      /'drian' is nothing a node can be told; use drain, resume, remove, restart or restart-all/,
+      /'drian' is not an action on a node; use drain, resume, remove, restart or restart-all/,
     ],
     [['rollback', 'ks', '--to', '0'], /'0' is not a version/],
     [['drop', 'ks'], /add --yes to do it without being asked/],
@@ -60,6 +60,9 @@ describe('wrong usage', () => {
     [['load', 'ks', 'x', '--master', '127.0.0.1:99999'], /--master: '.*' is not HOST:PORT/],
     [['load', 'ks', 'x', '--dry-run', '--master', '127.0.0.1'], /--master: '.*' is not HOST:PORT/],
     [['datanode', '--id', 'a', '--master', ' 127.0.0.1:1'], /--master: '.*' is not HOST:PORT/],
+    [['nodes', '--master', 'a:1,b'], /--master: 'b' is not HOST:PORT/],
+    [['load', 'ks', 'x', '--master', 'a:1,,b:1'], /--master: 'a:1,,b:1' has an empty element; sep/],
+    [['datanode', '--id', 'a', '--master', 'a:1,a:1'], /--master: 'a:1,a:1' names a:1 twice/],
   ])('%j ends with 2 and one sentence that helps', async (args, sentence) => {
     const { code, stdout, stderr } = await stele(args);
     expect(stderr).toMatch(sentence);
@@ -75,21 +78,26 @@ it('makes no folder for a cluster that cannot be', async () => {
   expect(existsSync(folder)).toBe(false);
 });
 
-it('takes --master everywhere as an address', async () => {
+it('takes --master everywhere as a list of addresses', async () => {
   const verbs = await loadAllVerbs();
   const kinds = verbs.flatMap(({ schema }) => schema.options['master']?.kind ?? []);
   expect(kinds.length).toBeGreaterThan(15);
-  expect(new Set(kinds)).toEqual(new Set(['address']));
+  expect(new Set(kinds)).toEqual(new Set(['addresses']));
 });
 
 describe('failure', () => {
   it.each<[string[], RegExp, number?]>([
     [['keyspaces', '--master', NOBODY], /No master answers at 127.0.0.1:1; start one with/, 4],
+    [
+      ['keyspaces', '--master', `${NOBODY},localhost:1`],
+      /No master answers: 127.0.0.1:1 \(.*localhost:1 \(/,
+      4,
+    ],
     [['cli', '-p', '1', 'PING'], /Nothing answers at 127.0.0.1:1 \(connection refused\); start/, 4],
     [['help', 'nosuch'], /There is no verb 'nosuch'; `stele --help` lists/, 2],
     [['verify', '/no/such.seg'], /There is no file \/no\/such.seg/],
     [['verify', '--data-dir', '/no/such'], /There is no folder \/no\/such/],
-    [['verify', '--data-dir', '/usr'], /\/usr is no data folder of a datanode, nor of `stele up`/],
+    [['verify', '--data-dir', '/usr'], /\/usr is not a data folder of a datanode or of `stele up`/],
     [['--config', '/no/such.yaml', 'nodes'], /\/no\/such.yaml does not exist; check --config/],
     [['load', 'ks', '/no/such.csv', '--dry-run'], /There is no file or folder '\/no\/such.csv'/],
     [['load', '--clear-work', 'nope'], /There is no work folder 'nope' in/],
@@ -102,7 +110,7 @@ describe('failure', () => {
     expect(code).toBe(exit);
   });
 
-  it('says of a file that is no segment that it is none, and not that it is damaged', async () => {
+  it('reports a file that is not a segment as such, not as damaged', async () => {
     const done = await stele(['verify', 'package.json']);
     expect(done.code).toBe(1);
     expect(done.stdout).toMatch(/^FAILED   package.json: It is not a segment/);
@@ -123,7 +131,7 @@ describe('failure', () => {
     });
   });
 
-  it('has one JSON object on each line of stderr, notices and all', async () => {
+  it('has one JSON object on each line of stderr, including notices', async () => {
     const folder = tempDir();
     writeFileSync(join(folder, 'a.data'), 'a 1\n');
     writeFileSync(join(folder, 'notes.pdf'), 'x');
@@ -131,8 +139,8 @@ describe('failure', () => {
     const words = ['load', 'ks', folder, '--dry-run', '-o', 'json', ...own];
     const { code, stderr } = await stele(words);
     expect(code).toBe(0);
-    const told = stderr.trimEnd().split('\n');
-    expect(told.map((line) => JSON.parse(line) as unknown)).toContainEqual({
+    const reported = stderr.trimEnd().split('\n');
+    expect(reported.map((line) => JSON.parse(line) as unknown)).toContainEqual({
       notice: { message: expect.stringMatching(/^[^\n]*notes[.]pdf[^\n]*[.]$/) as string },
     });
   });
@@ -158,7 +166,7 @@ describe('help', () => {
     expect(await stele(['help', verb])).toMatchObject({ code: 0, stdout });
   });
 
-  it('tells the version of the package', async () => {
+  it('prints the version of the package', async () => {
     const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
     const { version } = JSON.parse(text) as { version: string };
     expect(await stele(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
@@ -171,7 +179,7 @@ describe('help', () => {
 });
 
 describe('stele config', () => {
-  it('tells value and source of each setting: flag over environment over file over default', async () => {
+  it('shows value and source of each setting: flag over environment over file over default', async () => {
     const path = join(tempDir(), 'settings.yaml');
     writeFileSync(path, 'http-port: 1111\nresp-port: 2222\n');
     const { stdout } = await stele(['config', 'up', '-o', 'json', '--config', path], {
@@ -243,8 +251,8 @@ describe('stele load without a master', () => {
         '--max-shrink 50% could not be checked: no master answers at 127.0.0.1:1.\n' +
         'It would be loaded and kept as rejected; nothing was changed.\n',
     );
-    const told = await stele([...small, '-o', 'json', ...nobody, ...work]);
-    expect(JSON.parse(told.stdout)).toMatchObject({ would_load: false, gate_failed: true });
+    const reported = await stele([...small, '-o', 'json', ...nobody, ...work]);
+    expect(JSON.parse(reported.stdout)).toMatchObject({ would_load: false, gate_failed: true });
     const file = inFolder('b.data', 'a 1\nbad\n');
     const bad = await stele(['load', 'ks', file, '--dry-run', ...work]);
     expect(bad).toMatchObject({ code: 1, stderr: '' });
@@ -268,7 +276,7 @@ describe('stele load without a master', () => {
     });
   });
 
-  it('--list-work and --clear-work show and remove what was left', async () => {
+  it('--list-work and --clear-work show and remove what loads have left', async () => {
     const workDir = tempDir();
     const work = ['--work-dir', workDir];
     expect((await stele(['load', '--list-work', ...work])).stdout).toBe(
@@ -291,13 +299,13 @@ describe('stele load without a master', () => {
 });
 
 describe('stele cli COMMAND', () => {
-  it('prints the bytes of a value and a newline when nobody watches', async () => {
+  it('prints the bytes of a value and a newline without a terminal', async () => {
     const { port } = await startRespServer([['k', 'a "quoted" value']]);
     const done = await stele(['cli', '-p', String(port), 'GET', 'k']);
     expect(done).toMatchObject({ code: 0, stdout: 'a "quoted" value\n', stderr: '' });
   });
 
-  it('leaves flags behind the command to the command', async () => {
+  it('passes flags after the command to the command', async () => {
     const { port } = await startRespServer([]);
     const done = await stele(['cli', '-p', String(port), 'ECHO', '--help']);
     expect(done).toMatchObject({ code: 0, stdout: '--help\n' });
@@ -310,7 +318,7 @@ describe('stele cli COMMAND', () => {
     expect(done.stdout).toMatch(/^ERR unknown command/);
   });
 
-  it('says what keyspaces there are when the wanted one is not', async () => {
+  it('lists the keyspaces if the wanted one does not exist', async () => {
     const { port } = await startRespServer([], ['geo']);
     const sentence = (name: string) =>
       `stele: There is no keyspace '${name}'; there is geo (choose with \`use\` or -k).\n`;

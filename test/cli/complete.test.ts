@@ -9,7 +9,7 @@ describe('completeLine', () => {
     expect(completeLine('ge', words)).toEqual([['get ', 'getrange '], 'ge']);
   });
 
-  it('knows its own words too, and everything on an empty line', () => {
+  it('includes its own words too, and everything on an empty line', () => {
     expect(completeLine('u', words)).toEqual([['use '], 'u']);
     expect(completeLine('', words)[0]).toEqual(
       expect.arrayContaining(['use ', 'exit ', 'GET ', 'MGET ']),

@@ -1,10 +1,10 @@
-// Data folders that the user of a process may not use, found by processes of a user who is not root.
+// Data folders that the user of a process may not use, tested with processes of an unprivileged user.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
-import { ANY_PORTS, PROJECT } from '../support/stele-process.ts';
+import { ANY_PORTS, PROJECT } from '../support/process/stele-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -12,7 +12,7 @@ const isRoot = process.getuid?.() === 0;
 const OTHER = { uid: 65_534, gid: 65_534 };
 const UID = '0123456789abcdef';
 
-/** What a stopped process left, as far as its next start looks at it; folders end in a slash. */
+/** What a stopped process leaves, as far as its next start reads it; folders end in a slash. */
 const LEFT = {
   master: ['LOCK', 'metadata/', 'metadata/data.mdb', 'metadata/lock.mdb'],
   datanode: ['LOCK', 'incoming/', 'incoming/part', `segments/`, `segments/${UID}/`, 'quarantine/'],
@@ -57,7 +57,7 @@ it.each(CASES)(
       [join(PROJECT, 'dist/cli/main.js'), role, ...words, '--data-dir', folder, ...ANY_PORTS],
       { encoding: 'utf8', timeout: 20_000, ...(isRoot ? OTHER : {}) },
     );
-    // So that the folder can be removed.
+    // Allows the folder to be removed.
     chmodSync(path, 0o700);
     expect(stderr).toMatch(
       /^stele: .* cannot be used \(EACCES\): the user .*; give that user access/m,

@@ -5,7 +5,7 @@ import {
   formatReplyRawTo,
   formatReplyTo,
 } from '../../cli/repl/format-reply.ts';
-import type { Reply } from '../../client/resp-connection.ts';
+import type { Reply } from '../../client/resp-client.ts';
 
 function bulk(text: string): Reply {
   return { type: 'bulk', bytes: Buffer.from(text, 'latin1') };

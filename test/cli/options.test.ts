@@ -23,7 +23,7 @@ function given(...words: string[]): Record<string, unknown> {
 }
 
 describe('givenFlags', () => {
-  it('has only what was given, as it was written', () => {
+  it('returns only what was given, as it was written', () => {
     expect(given()).toEqual({});
     expect(given('--data-dir', 'x', '--chunk-size=1KiB')).toEqual({
       dataDir: 'x',
@@ -35,7 +35,7 @@ describe('givenFlags', () => {
     expect(given('--load', 'a=1', '--load', 'b=2')).toEqual({ load: ['a=1', 'b=2'] });
   });
 
-  it('understands flags both ways, so that a flag can undo the environment', () => {
+  it('accepts flags both ways, so that a flag can undo the environment', () => {
     expect(given('--verbose', '--no-cache')).toEqual({ verbose: true, cache: false });
     expect(given('--no-verbose', '--cache')).toEqual({ verbose: false, cache: true });
   });
@@ -44,11 +44,11 @@ describe('givenFlags', () => {
     expect(given('--no-restart')).toEqual({ noRestart: true });
   });
 
-  it('knows short forms', () => {
+  it('accepts short forms', () => {
     expect(given('-o', 'json')).toEqual({ output: 'json' });
   });
 
-  it('refuses what it does not know', () => {
+  it('refuses unknown flags', () => {
     expect(() => given('--data-dri', 'x')).toThrow(/--data-dri/);
   });
 });

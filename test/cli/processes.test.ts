@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { ANY_PORTS, PROJECT, stele, SteleProcess } from '../support/stele-process.ts';
+import { ANY_PORTS, PROJECT, stele, SteleProcess } from '../support/process/stele-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { startRespServer } from './resp-server.ts';
 
@@ -24,7 +24,7 @@ describe('the stele process', () => {
     for (const { stderr } of [failed, usage]) expect(stderr).toMatch(/^stele: [^\n]+\n$/);
   });
 
-  it('does not mind a reader that goes away', async () => {
+  it('ignores a reader that closes the pipe', async () => {
     const main = join(PROJECT, 'dist/cli/main.js');
     const child = spawn(process.execPath, [main, '--help']);
     child.stdout.destroy();
@@ -32,7 +32,7 @@ describe('the stele process', () => {
     expect(code).toBe(0);
   });
 
-  it('fails where its output cannot be written', async () => {
+  it('fails if its output cannot be written', async () => {
     const main = join(PROJECT, 'dist/cli/main.js');
     const full = openSync('/dev/full', 'w');
     for (const words of [['--help'], ['config'], ['config', '-o', 'json']]) {
@@ -46,7 +46,7 @@ describe('the stele process', () => {
     }
   });
 
-  it('a server goes on where nobody can read what it says, and counts what is lost', async () => {
+  it('a server continues if its output cannot be written, and counts the lost lines', async () => {
     const main = join(PROJECT, 'dist/cli/main.js');
     const folder = tempDir();
     const roles = [
@@ -82,7 +82,7 @@ describe('the stele process', () => {
     );
   });
 
-  it('says that the current folder is gone, and that standard input is a folder', () => {
+  it('reports that the current folder is gone, and that standard input is a folder', () => {
     const main = join(PROJECT, 'dist/cli/main.js');
     const inGoneFolder = `mkdir gone && cd gone && rmdir ../gone && exec "$@"`;
     for (const words of [
@@ -105,13 +105,13 @@ describe('the stele process', () => {
     expect(child.status).toBe(1);
   });
 
-  it('loads nothing before it knows that this Node.js has it', () => {
+  it('loads nothing before it has checked the version of Node.js', () => {
     const text = readFileSync(join(PROJECT, 'dist/cli/main.js'), 'utf8');
     expect(text.match(/^import $/gm)).toBeNull();
   });
 
   it.each(['master', 'datanode', 'up'])(
-    '%s ends in order when its terminal is gone',
+    '%s stops cleanly when its terminal is gone',
     async (verb) => {
       const words: Record<string, string[]> = {
         master: ['master', ...ANY_PORTS],
@@ -127,7 +127,7 @@ describe('the stele process', () => {
     },
   );
 
-  it('a datanode that listens everywhere names an address that can be dialled, and the ports it is told', async () => {
+  it('a datanode that listens everywhere announces an address that can be dialled, and the given ports', async () => {
     const master = new SteleProcess(['master', ...ANY_PORTS, '--data-dir', tempDir()]);
     onTestFinished(() => void master.kill());
     await master.printed(/ pid /);
@@ -145,7 +145,7 @@ describe('the stele process', () => {
     expect(await listed()).not.toContain('0.0.0.0');
   }, 30_000);
 
-  it('a master whose port is taken leaves no catalog behind', async () => {
+  it('a master whose port is in use creates no catalog', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());
     await once(server, 'listening');
@@ -157,7 +157,7 @@ describe('the stele process', () => {
     expect(readdirSync(folder)).toEqual(['LOCK']);
   });
 
-  it('reads commands from a pipe, one a line', async () => {
+  it('reads commands from a pipe, one per line', async () => {
     const { port } = await startRespServer([['k', 'v']]);
     const stdin = 'GET k\n\nECHO "a b"\r\nQUIT\nECHO never\n';
     const done = await stele(['cli', '-p', String(port)], { stdin });
@@ -171,13 +171,13 @@ describe('the stele process', () => {
     const done = await stele(['cli', '-p', String(port)], { stdin });
     expect(done).toMatchObject({
       code: 0,
-      stdout: 'v\nThe server answers nothing before CLIENT REPLY ON.\nOK\nv\n',
+      stdout: 'v\nThe server sends no replies until CLIENT REPLY ON.\nOK\nv\n',
     });
     const silent = await stele(['cli', '-p', String(port), '-o', 'json', 'CLIENT', 'REPLY', 'OFF']);
     expect(silent).toMatchObject({ code: 0, stdout: '', stderr: '' });
   });
 
-  it('knows use, help and comments in a script, and stops where its keyspace is not there', async () => {
+  it('accepts use, help and comments in a script, and stops if its keyspace does not exist', async () => {
     const { port } = await startRespServer([['k', 'v']], ['default', 'geo']);
     const script = (text: string) => stele(['cli', '-p', String(port)], { stdin: text });
     expect(await script('# a comment\n\nuse geo\nGET k\nquit\nGET k\n')).toMatchObject({

@@ -1,4 +1,4 @@
-// An output that keeps what was written, for tests.
+// An output that records what is written.
 
 import { paintAnsi } from '../../cli/output.ts';
 import type { Output } from '../../cli/output.ts';

@@ -1,11 +1,11 @@
-// The REPL as a person has it: the built command under a pseudo terminal.
+// The REPL as a user sees it: the built command under a pseudo terminal.
 
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { PROJECT, until } from '../support/stele-process.ts';
+import { PROJECT, until } from '../support/process/stele-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
-import { Terminal } from '../support/terminal.ts';
+import { Terminal } from '../support/process/terminal.ts';
 import { startRespServer } from './resp-server.ts';
 
 function openTerminal(port: number, { home = tempDir(), args = [] as string[] } = {}): Terminal {
@@ -60,7 +60,7 @@ describe('the REPL', () => {
     await terminal.shows('[geo]> ');
   });
 
-  it('explains commands in its own words and those of the server', async () => {
+  it('explains its own commands and those of the server', async () => {
     const server = await startRespServer([]);
     const terminal = openTerminal(server.port);
     await terminal.shows('[default]> ');
@@ -72,7 +72,7 @@ describe('the REPL', () => {
     await terminal.shows("There is no command 'frob'");
   });
 
-  it('keeps a history that others cannot read, without secrets', async () => {
+  it('keeps a history that other users cannot read, without secrets', async () => {
     const server = await startRespServer([]);
     const terminal = openTerminal(server.port);
     await terminal.shows('[default]> ');
@@ -111,12 +111,15 @@ describe('the REPL', () => {
     expect(kept()).toEqual([...older.slice(-1000), ...typed]);
     const second = openTerminal(server.port, { home });
     await second.shows('[default]> ');
-    expect(kept()).toEqual([...older, ...typed].slice(-1000));
+    const newest = [...older, ...typed].slice(-1000);
+    // It is cut while the prompt is shown already.
+    await until('the history to be cut', () => kept().length === newest.length);
+    expect(kept()).toEqual(newest);
     second.type('\u001B[A\u001B[A\r');
     await second.shows('"yy"');
   });
 
-  it('gives up at Ctrl-C: the command that hangs, then the line that was begun', async () => {
+  it('cancels at Ctrl-C: a hanging command, then a line being typed', async () => {
     const server = await startRespServer([['k', 'v']]);
     const terminal = openTerminal(server.port);
     await terminal.shows('[default]> ');
@@ -136,7 +139,7 @@ describe('the REPL', () => {
     expect(await terminal.exited()).toBe(0);
   });
 
-  it('says that it is not connected when the server goes, and comes back with it', async () => {
+  it('reports a lost connection, and reconnects when the server is back', async () => {
     const server = await startRespServer([['k', 'v']]);
     const terminal = openTerminal(server.port, { args: ['-k', 'geo'] });
     await terminal.shows('[geo]> ');
@@ -150,7 +153,7 @@ describe('the REPL', () => {
     await terminal.shows('[geo]> ');
   });
 
-  it('starts without a server, and without `default` says what keyspaces there are', async () => {
+  it('starts without a server, and lists the keyspaces if there is no `default`', async () => {
     const server = await startRespServer([], ['geo', 'prices']);
     const terminal = openTerminal(server.port);
     await terminal.shows("There is no keyspace 'default'; there is geo, prices");

@@ -12,7 +12,7 @@ import type { RespListener } from '../../resp/server/listener.ts';
 import type { Session } from '../../resp/commands/session.ts';
 import { MapBackend } from '../resp/map-backend.ts';
 
-/** Knows STELE KEYSPACES too, and refuses reads where the selected keyspace is not there. */
+/** Also answers STELE KEYSPACES, and refuses reads if the selected keyspace does not exist. */
 class CliBackend extends MapBackend {
   /** Commands that are never answered: `GET hang`. */
   hanging = 0;
@@ -48,19 +48,19 @@ class CliBackend extends MapBackend {
 export interface RespServer {
   readonly port: number;
   readonly backend: CliBackend;
-  /** Ends it, cutting its clients off. */
+  /** Stops it, and disconnects its clients. */
   stop(): Promise<void>;
   /** Starts it again on the same port. */
   start(): Promise<void>;
 }
 
-/** Call inside a test; the server stops when that test has finished. */
+/** To be called inside a test; the server stops when that test has finished. */
 export async function startRespServer(
   entries: readonly (readonly [string, string])[],
   keyspaces: readonly string[] = ['default', 'geo'],
 ): Promise<RespServer> {
   const backend = new CliBackend(entries);
-  // As in a cluster: 0 is `default`, whether it is there or not.
+  // As in a cluster: 0 is `default`, whether it exists or not.
   const refs = keyspaces.map((name, at) => ({ name, index: name === 'default' ? 0 : at + 1 }));
   backend.keyspaces.splice(0, 2, ...refs);
   const listen = (port: number): Promise<RespListener> =>

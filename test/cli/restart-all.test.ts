@@ -4,7 +4,7 @@ import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
 
 const { GREEN, YELLOW } = HealthStatus;
 
-/** A cluster that notes what it is told; a restarted node is away for so many looks at it. */
+/** A cluster that records its orders; a restarted node is away for a number of polls. */
 class FakeAdmin {
   readonly log: string[] = [];
   readonly runs = new Map([
@@ -62,9 +62,9 @@ class FakeAdmin {
   };
 }
 
-const options = { after: '', deadlineMs: 5_000, force: false, tell: () => undefined };
+const options = { after: '', deadlineMs: 5_000, force: false, report: () => undefined };
 
-test('each is restarted only after the cluster was found green', async () => {
+test('each datanode is restarted only after the cluster was found green', async () => {
   const admin = new FakeAdmin();
   expect(await restartAll(admin, options)).toBe(2);
   const steps = admin.log.filter((step, at) => step !== admin.log[at - 1]);
@@ -77,7 +77,7 @@ test('each is restarted only after the cluster was found green', async () => {
   ]);
 });
 
-test('one that was interrupted goes on after the datanode that it came to', async () => {
+test('an interrupted restart continues after the last restarted datanode', async () => {
   const admin = new FakeAdmin();
   admin.looksAway = 10_000;
   const stopped = restartAll(admin, { ...options, deadlineMs: 300 });
@@ -89,11 +89,11 @@ test('one that was interrupted goes on after the datanode that it came to', asyn
   expect(admin.log.filter((step) => step.startsWith('restart'))).toEqual(['restart b']);
   await expect(restartAll(admin, { ...options, after: 'c' })).rejects.toMatchObject({
     code: 'NODE_NOT_FOUND',
-    message: 'There is no datanode c to go on after; there are a, b.',
+    message: 'There is no datanode c to continue after; there are a, b.',
   });
 });
 
-test('a cluster that is not green is left alone, and the deadline says what was waited for', async () => {
+test('nothing is restarted in a cluster that is not green, and the error says what was awaited', async () => {
   const admin = new FakeAdmin();
   admin.status = YELLOW;
   await expect(restartAll(admin, { ...options, deadlineMs: 300 })).rejects.toMatchObject({
@@ -105,7 +105,7 @@ test('a cluster that is not green is left alone, and the deadline says what was 
   expect(admin.log).not.toContain('restart a');
 });
 
-test('a datanode that does not come back stops it, and is named with what it is doing', async () => {
+test('a datanode that does not come back stops the restart, and the error names it and its state', async () => {
   const admin = new FakeAdmin();
   admin.looksAway = 10_000;
   await expect(restartAll(admin, { ...options, deadlineMs: 300 })).rejects.toMatchObject({
@@ -115,7 +115,7 @@ test('a datanode that does not come back stops it, and is named with what it is 
   expect(admin.log).not.toContain('restart b');
 });
 
-test('where a keyspace has one copy it is refused, but for --force', async () => {
+test('a keyspace with one copy prevents it, except with --force', async () => {
   const admin = new FakeAdmin();
   admin.replication = 1;
   await expect(restartAll(admin, options)).rejects.toMatchObject({

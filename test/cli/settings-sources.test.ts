@@ -48,11 +48,11 @@ describe('readSettingsFile', () => {
     });
   });
 
-  it('takes an empty file for no settings', async () => {
+  it('reads an empty file as no settings', async () => {
     expect((await readSettingsFile(yamlFile('# nothing yet\n'))).values).toEqual({});
   });
 
-  it('refuses a file that was asked for and is not there', async () => {
+  it('refuses a requested file that does not exist', async () => {
     await expect(readSettingsFile(join(folder, 'nope.yaml'))).rejects.toMatchObject({
       code: 'INPUT_NOT_FOUND',
       message: expect.stringMatching(/does not exist; check --config/) as unknown,
@@ -63,7 +63,10 @@ describe('readSettingsFile', () => {
     ['a: [', /is not valid YAML: [^\n]+[.]$/],
     ['- a\n- b\n', /must be a list of `name: value` lines/],
     ['a: 1\n---\nb: 2\n', /has several YAML documents/],
-    ['comment: #\nb: 1\n', /a value of 'comment' that is nothing.* in quotes \(comment: "#"\)/],
+    [
+      'comment: #\nb: 1\n',
+      /a value of 'comment' that YAML reads as null.* in quotes \(comment: "#"\)/,
+    ],
     ['comment: # lines to skip\n', /a value of 'comment'/],
     ['zone: ~\n', /a value of 'zone'/],
     ['b: 1\nzone: null\n', /a value of 'zone'/],
@@ -79,12 +82,12 @@ describe('readSettingsFile', () => {
 });
 
 describe('settingsEnvironment', () => {
-  it('keeps to variables of its own name', () => {
+  it('uses only variables of its own names', () => {
     expect(settingsEnvironment({ HOME: '/', STELE_ZONE: 'a' })).toEqual({ STELE_ZONE: 'a' });
   });
 
   it.each(['STELE_HTTP_PORT', 'STELE_RESP_PORT', 'STELE_GRPC_PORT', 'STELE_MASTER_PORT'])(
-    'passes over %s where Kubernetes has set it',
+    'ignores %s if Kubernetes has set it',
     (name) => {
       const environment = { [name]: 'tcp://10.96.0.7:9000', STELE_ZONE: 'a' };
       expect(settingsEnvironment(environment)).toEqual({ STELE_ZONE: 'a' });
@@ -93,7 +96,7 @@ describe('settingsEnvironment', () => {
     },
   );
 
-  it('does not take the address that Kubernetes gives a service called stele for a port', () => {
+  it('does not read the address that Kubernetes sets for a service named stele as a port', () => {
     const given = { STELE_PORT: 'tcp://10.0.0.1:9000', STELE_SERVICE_HOST: '10.0.0.1' };
     expect(settingsEnvironment(given)).toEqual({ STELE_SERVICE_HOST: '10.0.0.1' });
     expect(settingsEnvironment({ STELE_PORT: '1' })).toEqual({ STELE_PORT: '1' });

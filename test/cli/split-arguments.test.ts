@@ -38,7 +38,7 @@ describe('splitArguments', () => {
     expect(splitArguments('päivä🎉 "päivä🎉" \'päivä🎉\'')).toEqual([bytes, bytes, bytes]);
   });
 
-  it('reads back whatever bytes a quoted reply showed', () => {
+  it('reads back the bytes of any quoted reply', () => {
     assert(
       property(uint8Array({ maxLength: 64 }), (bytes) => {
         expect(splitArguments(quote(bytes))).toEqual([Buffer.from(bytes)]);

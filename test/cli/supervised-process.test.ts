@@ -1,17 +1,16 @@
-// The supervisor with children of its own kind: small scripts that speak its IPC messages.
+// The supervisor with small scripts as children, which speak its IPC messages.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { SupervisedProcess } from '../../cli/up/supervised-process.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
-import { PROJECT, until } from '../support/stele-process.ts';
+import { builtModule, until } from '../support/process/stele-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-/** Listens, and leaves on SIGTERM or when its parent is gone. `word` is what it was told. */
+/** Listens, and exits on SIGTERM or when its parent is gone. `word` is its argument. */
 const GOOD_CHILD = `
   process.on('SIGTERM', () => process.exit(0));
   process.on('disconnect', () => process.exit(0));
@@ -28,13 +27,13 @@ const STUBBORN_CHILD = `
 function supervise(script: string, restart = true) {
   const events: string[] = [];
   const pids: number[] = [];
-  const told: (NodeAddress | undefined)[] = [];
+  const reported: (NodeAddress | undefined)[] = [];
   const supervised = new SupervisedProcess(
     {
       title: 'child',
       restart,
       command: (address) => {
-        told.push(address);
+        reported.push(address);
         return ['-e', script, String(address?.httpPort ?? 4711)];
       },
     },
@@ -48,7 +47,7 @@ function supervise(script: string, restart = true) {
     },
   );
   onTestFinished(() => supervised.kill());
-  return { supervised, events, pids, told };
+  return { supervised, events, pids, reported };
 }
 
 function isRunning(pid: number): boolean {
@@ -61,7 +60,7 @@ function isRunning(pid: number): boolean {
 }
 
 describe('SupervisedProcess', () => {
-  it('starts a child, says where it listens, and stops it in order', async () => {
+  it('starts a child, reports where it listens, and stops it cleanly', async () => {
     const { supervised, events, pids } = supervise(GOOD_CHILD);
     expect(await supervised.start()).toMatchObject({ httpPort: 4711 });
     await supervised.stop();
@@ -70,7 +69,7 @@ describe('SupervisedProcess', () => {
   });
 
   it('starts a killed child again, on the address that it had', async () => {
-    const { supervised, events, pids, told } = supervise(GOOD_CHILD);
+    const { supervised, events, pids, reported } = supervise(GOOD_CHILD);
     await supervised.start();
     process.kill(pids[0] ?? 0, 'SIGKILL');
     await until('the second run', () => pids.length === 2);
@@ -79,12 +78,12 @@ describe('SupervisedProcess', () => {
       'child ended SIGKILL 200',
       'child listens on 4711',
     ]);
-    expect(told).toEqual([undefined, expect.objectContaining({ httpPort: 4711, grpcPort: 3 })]);
+    expect(reported).toEqual([undefined, expect.objectContaining({ httpPort: 4711, grpcPort: 3 })]);
     await supervised.stop();
     expect(pids.some(isRunning)).toBe(false);
   });
 
-  it('leaves a child that died as it is, if so asked', async () => {
+  it('does not restart a dead child if so asked', async () => {
     const { supervised, events, pids } = supervise(GOOD_CHILD, false);
     await supervised.start();
     process.kill(pids[0] ?? 0, 'SIGKILL');
@@ -113,14 +112,14 @@ describe('SupervisedProcess', () => {
     expect(events).toEqual([]);
   });
 
-  it('fails when the child ends without a word', async () => {
+  it('fails if the child ends without a message', async () => {
     const { supervised } = supervise('process.exit(7)');
     await expect(supervised.start()).rejects.toThrow(/child: It ended before .*exit code 7/);
     const misused = supervise('process.exit(2)').supervised;
     await expect(misused.start()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
-  it('tries a child that did not start again and again, if so asked, until it does', async () => {
+  it('retries a child that did not start until it does, if so asked', async () => {
     const mark = JSON.stringify(join(tempDir(), 'mark'));
     const script = `if (!require('node:fs').existsSync(${mark})) process.exit(7); ${GOOD_CHILD}`;
     const { supervised, events } = supervise(script);
@@ -132,7 +131,7 @@ describe('SupervisedProcess', () => {
     await supervised.stop();
   });
 
-  it('kills at once when told to', async () => {
+  it('kills at once on request', async () => {
     const { supervised, pids } = supervise(STUBBORN_CHILD);
     await supervised.start();
     supervised.kill();
@@ -141,7 +140,7 @@ describe('SupervisedProcess', () => {
   });
 
   it('leaves no child behind when it is killed itself', async () => {
-    const module = pathToFileURL(join(PROJECT, 'dist/cli/up/supervised-process.js')).href;
+    const module = builtModule('cli/up/supervised-process.ts');
     const script = join(tempDir(), 'parent.mjs');
     writeFileSync(
       script,

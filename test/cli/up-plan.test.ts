@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { option, settingsOf } from '../../base/config.ts';
-import { segmentBytesDefault } from '../../base/usable-memory.ts';
+import { segmentBytesDefault } from '../../base/process/usable-memory.ts';
 import { nextBackoffMs } from '../../cli/up/backoff.ts';
 import {
   checkPlan,
@@ -9,11 +9,13 @@ import {
   masterFlags,
   memoryWords,
   parseLoad,
-  wordsOf,
+  flagWords,
 } from '../../cli/up/plan.ts';
 import type { ClusterPlan } from '../../cli/up/plan.ts';
 
 const plan: ClusterPlan = {
+  masters: 1,
+  etcdNodes: 0,
   datanodes: 3,
   replication: 2,
   shards: 128,
@@ -26,8 +28,8 @@ const plan: ClusterPlan = {
 const master = { host: '127.0.0.1', httpPort: 9000, respPort: 7379, grpcPort: 40_001 };
 
 describe('the plan of stele up', () => {
-  it('gives datanode i the ports one and i behind the master, and free ones for 0', () => {
-    expect(datanodeFlags(plan, 2, master, undefined)).toEqual({
+  it('gives datanode i the ports one and i above those of the master, and free ones for 0', () => {
+    expect(datanodeFlags(plan, 2, [master], undefined)).toEqual({
       id: 'node-2',
       master: '127.0.0.1:40001',
       'data-dir': 'd/node-2',
@@ -48,20 +50,27 @@ describe('the plan of stele up', () => {
     expect(() => checkPlan({ ...plan, shards: 100 })).toThrow(/100 is not a number of shards/);
   });
 
+  it('refuses a number of masters that would give two processes one port', () => {
+    const usual = { ...plan, grpcPort: 8400 };
+    expect(() => checkPlan({ ...usual, masters: 3 })).not.toThrow();
+    expect(() => checkPlan({ ...usual, masters: 7 })).toThrow(/Port 9000 would be used twice/);
+    expect(() => checkPlan({ ...plan, masters: 9, httpPort: 0, respPort: 0 })).not.toThrow();
+  });
+
   it('refuses ports that leave no room for the datanodes', () => {
     expect(() => checkPlan({ ...plan, httpPort: 65_532 })).not.toThrow();
     expect(() => checkPlan({ ...plan, httpPort: 65_533 })).toThrow(
-      /--http-port 65533 leaves no room for 3 datanodes behind it; use at most 65532/,
+      /--http-port 65533 leaves no room for 3 datanodes after it; use at most 65532/,
     );
   });
 
-  it('shares the memory of the machine among the datanodes, unless told how much', () => {
+  it('shares the memory of the machine among the datanodes, unless a limit is given', () => {
     expect(memoryWords(3, 'default')).toEqual(['--memory-max', String(segmentBytesDefault(3))]);
     expect(memoryWords(3, 'environment')).toEqual([]);
   });
 
   it('writes flags as words', () => {
-    expect(wordsOf({ host: '::1', shards: 8 })).toEqual(['--host', '::1', '--shards', '8']);
+    expect(flagWords({ host: '::1', shards: 8 })).toEqual(['--host', '::1', '--shards', '8']);
   });
 });
 
@@ -75,7 +84,7 @@ describe('forwardedWords', () => {
   });
   const values = { dataDir: 'x', repairDelay: 2000, cache: false, noScrub: true, zone: 'e' };
 
-  it('passes on what was given as a flag and is not decided by up itself', () => {
+  it('passes on what was given as a flag and is not set by up itself', () => {
     const sources = new Map(
       Object.keys(values).map((name) => [name, name === 'zone' ? 'environment' : 'flag'] as const),
     );
@@ -97,7 +106,7 @@ describe('parseLoad', () => {
     expect(() => parseLoad(text)).toThrow(/--load takes KEYSPACE=PATH, for example/);
   });
 
-  it('refuses a name that is no keyspace', () => {
+  it('refuses an invalid keyspace name', () => {
     expect(() => parseLoad('a/b=x')).toThrow(/is not a keyspace name/);
   });
 });
@@ -109,7 +118,7 @@ describe('nextBackoffMs', () => {
     expect(waits).toEqual([200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
   });
 
-  it('begins again once it has run for 10 s', () => {
+  it('starts again from 200 ms once the process has run for 10 s', () => {
     expect(nextBackoffMs(5000, 9999)).toBe(5000);
     expect(nextBackoffMs(5000, 10_000)).toBe(200);
   });

@@ -1,11 +1,11 @@
-// `stele up` as a process: what it prints, what it restarts, and that nothing is left behind.
+// `stele up` as a process: what it prints, what it restarts, and that it leaves nothing running.
 
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { stele, SteleProcess, until } from '../support/stele-process.ts';
+import { stele, SteleProcess, until } from '../support/process/stele-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 function isRunning(pid: number): boolean {
@@ -50,7 +50,7 @@ describe('stele up', () => {
     expect(pids.some(isRunning)).toBe(false);
   });
 
-  it('keeps others out by its own pid, waits for what a killed one has left, and clears', async () => {
+  it('refuses a second one with its pid, waits for processes of a killed one, and clears', async () => {
     const folder = tempDir();
     const first = new SteleProcess(upArguments(folder));
     onTestFinished(() => void first.kill());
@@ -82,7 +82,7 @@ describe('stele up', () => {
     await third.kill('SIGTERM');
   }, 60_000);
 
-  it('comes up with the version before when the file has shrunk too far, and says so', async () => {
+  it('starts with the previous version if the file has shrunk too much, and says so', async () => {
     const folder = tempDir();
     const file = join(folder, 'rows.data');
     const start = async (rows: string): Promise<SteleProcess> => {
@@ -102,7 +102,7 @@ describe('stele up', () => {
     expect((await up.kill('SIGTERM')).code).toBe(0);
   });
 
-  it('serves without a datanode that cannot start, where it has run before, and takes it back', async () => {
+  it('serves without a datanode that cannot start if it has run before, and takes it back later', async () => {
     const folder = tempDir();
     const file = join(folder, 'rows.data');
     writeFileSync(file, 'a 1\nb 2\n');
@@ -128,7 +128,7 @@ describe('stele up', () => {
     await until('node-1', () => up.addresses().at(-1)?.title === 'datanode node-1');
     expect((await up.kill('SIGTERM')).code).toBe(0);
 
-    // What whoever starts it has to mend ends the start.
+    // A fault that the user must fix ends the start.
     const server = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());
     await until('the port', () => server.listening);
@@ -141,7 +141,7 @@ describe('stele up', () => {
     expect((await stele(two())).stderr).toMatch(/^stele: datanode node-0: .* is damaged/m);
   }, 60_000);
 
-  it('ends where a datanode cannot start at the first start of a folder', async () => {
+  it('fails if a datanode cannot start at the first start of a folder', async () => {
     const folder = tempDir();
     mkdirSync(join(folder, 'data', 'node-0'), { recursive: true });
     writeFileSync(join(folder, 'data', 'node-0', 'node.json'), '');
@@ -150,7 +150,7 @@ describe('stele up', () => {
     expect(done.stderr.trim().split('\n').at(-1)).toMatch(/^stele: datanode node-0: .* is damaged/);
   });
 
-  it('says which port is taken, and leaves no process behind', async () => {
+  it('reports the port that is in use, and leaves no process running', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());
     await until('the port', () => server.listening);

@@ -1,11 +1,11 @@
-// What a SteleClient is made of in unit tests: views and links of a cluster in memory.
+// The parts of a SteleClient for unit tests: views and links of a cluster in memory.
 
 import { SteleError } from '../../base/errors.ts';
 import { SteleClient } from '../../client/stele-client.ts';
 import type { ClientViews } from '../../routing/view-watcher.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LinkFactory, LinkTarget } from '../../proto/ports.ts';
-import { FakeCluster } from '../master/front/fake-cluster.ts';
+import { FakeCluster } from '../support/peers/fake-cluster.ts';
 
 /** The views of a FakeCluster, as a master would send them. */
 class FakeViews implements ClientViews {
@@ -14,7 +14,7 @@ class FakeViews implements ClientViews {
   closed = false;
   /** False: no master has answered yet. */
   arrived = true;
-  /** Who waits for the first view waits for this, if it is there. */
+  /** If set, waits for the first view await this promise. */
   arrival: Promise<void> | undefined;
 
   constructor(cluster: FakeCluster) {
@@ -45,7 +45,7 @@ class FakeViews implements ClientViews {
   }
 }
 
-/** Counts what is open to each node. */
+/** Counts the open links per node. */
 class FakeLinks implements LinkFactory {
   readonly #cluster: FakeCluster;
   readonly opened: string[] = [];
@@ -77,14 +77,14 @@ export function fakeClient(cluster = new FakeCluster()): FakeClient {
   return { cluster, views, links, client };
 }
 
-/** `count` keys with values that tell key and version. */
+/** `count` keys with values that contain key and version. */
 export function fill(cluster: FakeCluster, count: number, version = 1): string[] {
   const names = Array.from({ length: count }, (_, number) => `key-${number}`);
   for (const name of names) cluster.put(name, `${name}@${version}`, version);
   return names;
 }
 
-/** Makes `version` current; the one before is kept, older ones are not. */
+/** Makes `version` current; the previous one is kept, older ones are not. */
 export function swapTo(cluster: FakeCluster, version: number): void {
   cluster.change((view) => {
     const [keyspace] = view.keyspaces;

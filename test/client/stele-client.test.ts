@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
-import { FakeCluster } from '../master/front/fake-cluster.ts';
+import { FakeCluster } from '../support/peers/fake-cluster.ts';
 import { fakeClient, fill, swapTo } from './fake-parts.ts';
 import type { FakeClient } from './fake-parts.ts';
 import { SteleClient } from '../../client/stele-client.ts';
@@ -15,7 +15,7 @@ beforeEach(() => {
 afterEach(() => fake.client.close());
 
 describe('get and getMany', () => {
-  it('answers in order, null only where a key is not there', async () => {
+  it('answers in order, null only if a key does not exist', async () => {
     const names = fill(fake.cluster, 300);
     const { values, version } = await fake.client.getMany('default', [...names, 'nobody']);
     expect(version).toBe(1);
@@ -33,7 +33,7 @@ describe('get and getMany', () => {
     expect(await fake.client.get('default', 'empty')).toEqual(Buffer.alloc(0));
   });
 
-  it('asks each node once for all that a turn reads', async () => {
+  it('asks each node once for all keys of a turn', async () => {
     const names = fill(fake.cluster, 100);
     await Promise.all(names.map((name) => fake.client.get('default', name)));
     for (const node of fake.cluster.nodes.values()) expect(node.calls).toBe(1);
@@ -63,7 +63,7 @@ describe('get and getMany', () => {
     await expect(client.get('default', 'a')).rejects.toMatchObject({ code: 'SUSPENDED' });
   });
 
-  it('bounds the keys in flight, and takes them off when they are settled', async () => {
+  it('bounds the keys in flight, and subtracts them when they are settled', async () => {
     const { client } = fake;
     const many = Array.from({ length: 60_000 }, (_, number) => `k${number}`);
     const first = client.getMany('default', many);
@@ -95,7 +95,7 @@ describe('get and getMany', () => {
     expect(client.stats().keysInFlight).toBe(0);
   });
 
-  it('looks at no key of a call that is too large', async () => {
+  it('reads no key of a call that is too large', async () => {
     const keys = Array.from({ length: 100_001 }, () => 'a');
     keys.map = () => {
       throw new Error('looked at');
@@ -121,7 +121,7 @@ describe('get and getMany', () => {
     expect(fake.client.stats().keysInFlight).toBe(0);
   });
 
-  it('reads what there is of a cluster that is not ready, and says so where nothing is', async () => {
+  it('reads the available part of a cluster that is not ready, and fails for the rest', async () => {
     const cluster = new FakeCluster();
     fill(cluster, 10);
     cluster.restart([]);
@@ -195,7 +195,7 @@ describe('replicas', () => {
     expect(hedges).toBeLessThanOrEqual(256 + 0.1 * 1100);
   });
 
-  it('get no read while another one is not SUSPECT', async () => {
+  it('get no reads while another replica is not SUSPECT', async () => {
     const names = fill(fake.cluster, 300);
     fake.cluster.change((view) => {
       view.nodes[1]!.state = NodeState.SUSPECT;
@@ -204,7 +204,7 @@ describe('replicas', () => {
     expect(fake.cluster.node(1).keysAsked).toBe(0);
   });
 
-  it('that flap fail no read and leave one link a node', async () => {
+  it('that flap fail no read and leave one link per node', async () => {
     const { client, cluster, links } = fake;
     const names = fill(cluster, 50);
     for (let round = 0; round < 20; round++) {
@@ -240,7 +240,7 @@ describe('ending', () => {
     await expect(late).rejects.toMatchObject({ code: 'CANCELLED' });
   });
 
-  it('lets go of a signal that was not needed', async () => {
+  it('stops listening to a signal that was not needed', async () => {
     const names = fill(fake.cluster, 10);
     const { signal } = new AbortController();
     await fake.client.getMany('default', names, { signal });
@@ -266,7 +266,7 @@ describe('ending', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  it('close() ends a scan whose page is on its way, and may be called again', async () => {
+  it('close() ends a scan whose page is in flight, and may be called again', async () => {
     const { client, cluster } = fake;
     fill(cluster, 100);
     for (const node of cluster.nodes.values()) node.delayMs = 60_000;
@@ -279,7 +279,7 @@ describe('ending', () => {
     expect(performance.now() - startMs).toBeLessThan(1000);
   });
 
-  it('close() fails what is in flight, and whatever is asked later', async () => {
+  it('close() fails what is in flight, and later calls', async () => {
     const { client, cluster, views } = fake;
     fill(cluster, 10);
     for (const node of cluster.nodes.values()) node.silent = true;
@@ -297,7 +297,7 @@ describe('ending', () => {
     expect(views).toMatchObject({ closed: true });
   });
 
-  it('says that no master answers, when none does', async () => {
+  it('reports that no master answers', async () => {
     const { client, views } = fake;
     views.arrived = false;
     await expect(client.get('default', 'a')).rejects.toMatchObject({ code: 'UNAVAILABLE' });

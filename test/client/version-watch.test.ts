@@ -11,7 +11,7 @@ beforeEach(() => {
 afterEach(() => fake.client.close());
 
 describe('watch', () => {
-  it('tells the present version, then each change, also back', async () => {
+  it('yields the current version, then each change, also a rollback', async () => {
     const watch = fake.client.watch('default');
     expect((await watch.next()).value).toEqual({ keyspace: 'default', version: 1, previous: 0 });
     const second = watch.next();
@@ -22,25 +22,25 @@ describe('watch', () => {
     expect((await watch.next()).value).toEqual({ keyspace: 'default', version: 1, previous: 2 });
   });
 
-  it('tells the newest only to who is slow, and nothing for a view that changes nothing', async () => {
+  it('yields only the newest to a slow consumer, and nothing for a view without a change', async () => {
     const watch = fake.client.watch('default');
     await watch.next();
     for (let version = 2; version <= 9; version++) swapTo(fake.cluster, version);
     expect((await watch.next()).value).toMatchObject({ version: 9, previous: 1 });
-    let told = false;
+    let reported = false;
     const next = watch.next().then((result) => {
-      told = true;
+      reported = true;
       return result;
     });
     await new Promise(setImmediate);
     fake.cluster.change(() => undefined);
     await new Promise(setImmediate);
-    expect(told).toBe(false);
+    expect(reported).toBe(false);
     swapTo(fake.cluster, 10);
     expect((await next).value).toMatchObject({ version: 10 });
   });
 
-  it('tells that a keyspace is gone, and that one of that name is there again', async () => {
+  it('yields that a keyspace is gone, and that one of that name exists again', async () => {
     const watch = fake.client.watch('default');
     await watch.next();
     const { keyspaces } = fake.cluster.current();
@@ -52,7 +52,7 @@ describe('watch', () => {
     expect((await watch.next()).value).toMatchObject({ version: 1, previous: 0 });
   });
 
-  it('lets go of everything when it is left or cancelled', async () => {
+  it('releases everything when it is left or cancelled', async () => {
     const before = fake.views.listeners;
     for await (const { version } of fake.client.watch('default')) {
       expect(version).toBe(1);

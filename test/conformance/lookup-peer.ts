@@ -1,4 +1,4 @@
-// A client of docs/lookup-protocol.md made from that page alone: it shares no code with the product.
+// A client of docs/lookup-protocol.md, written from that page only: it shares no code with the product.
 
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
@@ -47,7 +47,7 @@ export function encodeRequest(
   return Buffer.concat([u32(rest.length), rest]);
 }
 
-/** The reply that `bytes` begin with, and how long it is; undefined where it is not whole. */
+/** The reply at the start of `bytes`, and its length; undefined if it is incomplete. */
 export function decodeReply(bytes: Buffer): { reply: Reply; byteCount: number } | undefined {
   if (bytes.length < 4 || bytes.length < 4 + bytes.readUInt32LE(0)) return undefined;
   const byteCount = 4 + bytes.readUInt32LE(0);
@@ -72,7 +72,7 @@ export function decodeReply(bytes: Buffer): { reply: Reply; byteCount: number } 
   return { reply: { id, first, results, refusal: undefined }, byteCount };
 }
 
-/** One connection. What is asked and what comes is the test's business. */
+/** One connection; the test decides what to send and what to expect. */
 export class LookupPeer {
   readonly #socket: Socket;
   #bytes: Buffer = Buffer.alloc(0);
@@ -89,7 +89,7 @@ export class LookupPeer {
     this.#socket.on('close', () => this.#end());
   }
 
-  /** The first line of the answer to the upgrade. */
+  /** The status line of the answer to the upgrade. */
   async upgrade(headers = ''): Promise<string> {
     this.send(
       `GET /v1/lookups HTTP/1.1\r\nhost: stele\r\nconnection: upgrade\r\nupgrade: stele-lookups\r\n${headers}\r\n`,
@@ -112,7 +112,7 @@ export class LookupPeer {
     return reply;
   }
 
-  /** Resolves when the other side has closed the connection. */
+  /** Resolves when the peer has closed the connection. */
   async ended(): Promise<void> {
     await this.#until(() => this.#isEnded);
   }

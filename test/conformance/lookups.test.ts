@@ -1,9 +1,10 @@
-// Holds a process to docs/lookup-protocol.md: a cluster of this build, or whatever STELE_CONFORMANCE names.
+// Tests a process against docs/lookup-protocol.md: a cluster of this build, or the one that
+// STELE_CONFORMANCE names.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { TestCluster } from '../support/cluster.ts';
+import { TestCluster } from '../support/process/cluster.ts';
 import { connectAdmin } from '../../client/admin.ts';
 import { LookupPeer, encodeRequest } from './lookup-peer.ts';
 import type { Target } from './lookup-peer.ts';
@@ -30,7 +31,7 @@ beforeAll(async () => {
 
 /** One datanode, so that it holds every shard. */
 async function startOwn(): Promise<void> {
-  cluster = await TestCluster.start({ datanodes: 1, replication: 1 });
+  cluster = await TestCluster.borrow(1);
   const rows = join(cluster.folder, 'rows.tsv');
   writeFileSync(rows, `sku-1\t10.50\nlarge\t${'x'.repeat(700_000)}\n`);
   await cluster.load('prices', ['--header', 'no', rows]);
@@ -73,7 +74,7 @@ test('keys are answered in their order, of several targets, with the three statu
   expect(results.map((result) => result.value.toString())).toEqual([value, '', '', '', value]);
 });
 
-test('a target that is not there is unavailable, never not found', async () => {
+test('an unknown target is unavailable, never not found', async () => {
   const peer = await open();
   peer.send(encodeRequest(1, [{ target: 5, key }], [target]));
   expect((await peer.reply()).results).toEqual([{ status: UNAVAILABLE, value: Buffer.alloc(0) }]);
@@ -85,7 +86,7 @@ test('requests are answered in their order, without waiting for each other', asy
   for (let id = 0; id < 50; id++) expect((await peer.reply()).id).toBe(id);
 });
 
-test('a request that comes byte by byte is one all the same', async () => {
+test('a request may arrive byte by byte', async () => {
   const peer = await open();
   for (const byte of encodeRequest(3, [{ target: 0, key }], [target])) {
     peer.send(Buffer.of(byte));
@@ -94,7 +95,7 @@ test('a request that comes byte by byte is one all the same', async () => {
   expect((await peer.reply()).results[0]?.value.toString()).toBe(value);
 });
 
-test('4,096 keys are a request, one more is refused', async () => {
+test('a request may have 4,096 keys, and not one more', async () => {
   const peer = await open();
   const keys = Array.from({ length: 4096 }, () => ({ target: 0, key }));
   peer.send(encodeRequest(1, keys, [target]));
@@ -156,7 +157,7 @@ test.each([
   await peer.ended();
 });
 
-test('another datanode than the one that is meant refuses', async () => {
+test('a request for another datanode is refused', async () => {
   const peer = await open('stele-node: somebody-else\r\n');
   expect((await peer.reply()).refusal?.code).toBe('WRONG_NODE');
   await peer.ended();

@@ -1,17 +1,18 @@
-// Every way to ask a datanode, in every state in which it may not know: never "not found", 0 or an empty
-// list for a key that is there, but the value or an error that says so.
+// Every way to read from a datanode, in every state in which it may not know the answer: never "not found",
+// 0 or an empty list for an existing key, but its value or an error that says so.
 
 import { describe, expect, it } from 'vitest';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { toSteleError } from '../../base/errors.ts';
-import { lookupService } from '../../datanode/endpoints/grpc-service.ts';
-import { listSlotKeys, scanKeys } from '../../datanode/endpoints/peer-scans.ts';
+import { datanodeLookupService } from '../../datanode/endpoints/grpc-service.ts';
+import { scanKeys } from '../../datanode/endpoints/scan-keys.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { LookupResponse } from '../../proto/gen/stele/v1/lookup.ts';
 import { steleErrorFromGrpc } from '../../transport/grpc-errors.ts';
+import { shardOfSlot } from '../../ring/shard.ts';
 import { slotOfKey } from '../../ring/slot.ts';
-import { lookUpIn, orderHeader } from '../support/datanode.ts';
-import { TEST_UID, manifestOf, numberedPairs, segmentsOf } from '../support/segments.ts';
+import { lookUpIn, orderHeader } from '../support/peers/datanode.ts';
+import { TEST_UID, manifestOf, numberedPairs, segmentsOf } from '../support/segments/segments.ts';
 import { RespNode, shown } from './resp-node.ts';
 
 const SHARDS = 4;
@@ -20,7 +21,7 @@ const KEY = 'key-7';
 const VALUE = 'value of key-7';
 const SLOT = slotOfKey(Buffer.from(KEY), 0, KEY.length);
 
-/** Each resolves to what is known of KEY: `known`, or the code or first word of an error. */
+/** Each resolves to what it returns for KEY: `known`, or the code or first word of an error. */
 const DOORS: Record<string, (node: RespNode) => Promise<string>> = {
   ...resp(['GET', KEY], VALUE),
   ...resp(['MGET', KEY], VALUE),
@@ -37,7 +38,7 @@ const DOORS: Record<string, (node: RespNode) => Promise<string>> = {
   ...resp(['CLUSTER', 'GETKEYSINSLOT', String(SLOT), '10'], KEY),
   'gRPC Lookup': async ({ node }) => {
     const request = { keyspace: 'default', keys: [Buffer.from(KEY)], version: 0 };
-    const handle = lookupService(node).lookup;
+    const handle = datanodeLookupService(node).lookup;
     const { results } = await new Promise<LookupResponse>((resolve, reject) => {
       const call = { request, on: () => undefined } as never;
       handle(call, (error, response) => {
@@ -57,10 +58,12 @@ const DOORS: Record<string, (node: RespNode) => Promise<string>> = {
     const { keys } = await scanKeys(node, { ...place, ...rest });
     return keys.length > 0 ? 'known' : 'empty';
   },
-  'gRPC ListSlotKeys': async ({ node }) => {
-    const target = { expectNode: '', keyspaceUid: TEST_UID, version: 1 };
-    const { count } = await listSlotKeys(node, { ...target, slot: SLOT, keysMax: 0 });
-    return count > 0 ? 'known' : 'empty';
+  'gRPC ScanKeys of a slot': async ({ node }) => {
+    const shard = shardOfSlot(SLOT, SHARDS);
+    const place = { expectNode: '', keyspaceUid: TEST_UID, version: 1, shard, position: 0 };
+    const rest = { skipMissing: false, recordsMax: 1000, pattern: Buffer.alloc(0), slot: SLOT };
+    const { keys } = await scanKeys(node, { ...place, ...rest });
+    return keys.length > 0 ? 'known' : 'empty';
   },
 };
 
@@ -85,7 +88,7 @@ const addAll = ({ node }: RespNode): void => {
   node.tables.put(manifestOf(segmentsOf(PAIRS, SHARDS), SHARDS));
 };
 
-/** What the node knows in each state, and how it says that it cannot know. */
+/** The node's knowledge in each state, and its error if it cannot know. */
 const STATES: Record<string, { make: (node: RespNode) => Promise<void> | void; says: RegExp }> = {
   'nothing is known': { make: () => undefined, says: /^(LOADING|UNINITIALIZED|UNAVAILABLE)$/ },
   'there is a manifest and no view': {
@@ -154,7 +157,7 @@ describe.each(Object.entries(STATES))('where %s', (_state, { make, says }) => {
   });
 });
 
-it.each(Object.entries(DOORS))('%s is answered where all is here', async (_door, ask) => {
+it.each(Object.entries(DOORS))('%s is answered if everything is here', async (_door, ask) => {
   const node = await RespNode.open(SHARDS);
   node.load(PAIRS);
   expect(await ask(node)).toBe('known');

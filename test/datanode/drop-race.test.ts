@@ -1,17 +1,19 @@
-// A drop order and a load that wants the same segment again, in every order.
+// A drop order, and a load that wants the same segment again, in every order.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
-import { BackgroundTasks } from '../../base/background.ts';
-import { silentLogger } from '../../base/log.ts';
-import { NodeIdentity } from '../../datanode/identity.ts';
-import { Datanode } from '../../datanode/node.ts';
-import { DiskStore } from '../../datanode/storage/store.ts';
+import { expect, it } from 'vitest';
+import type { Datanode } from '../../datanode/node.ts';
 import { openSegment } from '../../segment/reader.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';
-import { fill, orderHeader } from '../support/datanode.ts';
-import { TEST_UID, infoOf, manifestOf, numberedPairs, segmentsOf } from '../support/segments.ts';
+import { fill, openTestNode, orderHeader } from '../support/peers/datanode.ts';
+import {
+  TEST_UID,
+  infoOf,
+  manifestOf,
+  numberedPairs,
+  segmentsOf,
+} from '../support/segments/segments.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 interface TestNode {
@@ -21,27 +23,13 @@ interface TestNode {
 
 async function openNode(): Promise<TestNode> {
   const folder = tempDir();
-  const store = new DiskStore({ folder, diskReserveBytes: 0, log: silentLogger });
-  await store.prepare();
-  const node = new Datanode({
-    identity: NodeIdentity.open(folder, 'n1'),
-    store,
-    links: { connect: () => expect.unreachable() },
-    zone: '',
-    memoryMaxBytes: 1024 ** 3,
-    copyConcurrency: 2,
-    hasIntakeBrake: true,
-    background: new BackgroundTasks(silentLogger),
-    log: silentLogger,
-  });
-  onTestFinished(() => node.close());
-  await node.open();
+  const { node } = await openTestNode(folder);
   const hasFile = ({ info }: BuiltSegment): boolean =>
     existsSync(join(folder, 'segments', TEST_UID, `${info.id}.seg`));
   return { node, hasFile };
 }
 
-/** As a loader: offers the segment, and sends it unless it is here already. */
+/** Like a loader: offers the segment, and sends it unless it is already here. */
 async function push(node: Datanode, { bytes, info }: BuiltSegment): Promise<'sent' | 'was here'> {
   const arrival = await node.receiving.admit({
     keyspaceUid: TEST_UID,
@@ -72,7 +60,7 @@ const drop = (
 const isHeld = (node: Datanode, { info }: BuiltSegment): boolean =>
   node.holdings.get(TEST_UID, info.id) !== undefined;
 
-it('a segment that a load was told is here survives a drop order decided before that', async () => {
+it('a segment that was reported to a load as already here survives an earlier drop order', async () => {
   const { node, hasFile } = await openNode();
   const [segment, other] = segmentsOf(numberedPairs(100), 4) as [BuiltSegment, BuiltSegment];
   await push(node, segment);
@@ -86,7 +74,7 @@ it('a segment that a load was told is here survives a drop order decided before 
   expect(hasFile(segment)).toBe(false);
 });
 
-it('so does one that a commit has counted, and one that was sent a second time', async () => {
+it('so does one that a commit has counted, and one that was sent twice', async () => {
   const { node } = await openNode();
   const [counted, sent] = segmentsOf(numberedPairs(100), 4) as [BuiltSegment, BuiltSegment];
   for (const segment of [counted, sent]) await push(node, segment);
@@ -98,7 +86,7 @@ it('so does one that a commit has counted, and one that was sent a second time',
   expect(await drop(node, [counted, sent], decidedAt)).toEqual({ dropped: 0 });
 });
 
-it('whatever the order of drops and pushes, what is held is on disk, and the other way round', async () => {
+it('whatever the order of drops and pushes, exactly the held segments are on disk', async () => {
   const { node, hasFile } = await openNode();
   const segments = segmentsOf(numberedPairs(400), 8);
   for (let round = 0; round < 40; round++) {
@@ -113,7 +101,7 @@ it('whatever the order of drops and pushes, what is held is on disk, and the oth
     await dropping;
     expect(outcomes).toHaveLength(segments.length);
     expect(segments.map(hasFile)).toEqual(segments.map((segment) => isHeld(node, segment)));
-    // Whoever was acknowledged after the order was decided can rely on it.
+    // A sender that was acknowledged after the order was decided can rely on it.
     expect(segments.every((segment) => isHeld(node, segment))).toBe(true);
   }
 });

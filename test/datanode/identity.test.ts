@@ -7,6 +7,8 @@ import { NodeIdentity } from '../../datanode/identity.ts';
 import type { OrderHeader } from '../../proto/gen/stele/v1/datanode.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
+const NOBODY_UID = 65_534;
+
 function headerFor(identity: NodeIdentity, more: Partial<OrderHeader> = {}): OrderHeader {
   const { incarnation, nodeId } = identity;
   return { epoch: 5, nodeId, incarnation, clusterId: 'c1', ...more };
@@ -16,7 +18,7 @@ function savedIn(folder: string): unknown {
   return JSON.parse(readFileSync(join(folder, 'node.json'), 'utf8'));
 }
 
-/** A folder in the place of the temporary file: no write of node.json succeeds. */
+/** A folder in place of the temporary file makes every write of node.json fail. */
 const block = (folder: string): string => {
   const path = join(folder, 'node.json.tmp');
   mkdirSync(join(path, 'in the way'), { recursive: true });
@@ -37,18 +39,18 @@ describe('an order', () => {
   ];
   it.each(others)('of %s is refused, also after a restart', async (_name, wrong, code) => {
     const folder = tempDir();
-    const first = NodeIdentity.open(folder, 'n1');
+    const first = await NodeIdentity.open(folder, 'n1');
     await first.admit(headerFor(first));
-    for (const identity of [first, NodeIdentity.open(folder, 'n1')]) {
+    for (const identity of [first, await NodeIdentity.open(folder, 'n1')]) {
       await expect(identity.admit(headerFor(identity, wrong))).rejects.toMatchObject({ code });
       await identity.admit(headerFor(identity));
     }
     expect(savedIn(folder)).toMatchObject({ clusterId: 'c1', epoch: 5 });
   });
 
-  it('is admitted only once its epoch is durable, whoever else asks for it meanwhile', async () => {
+  it('is admitted only once its epoch is durable, with other orders waiting for the same write', async () => {
     const folder = tempDir();
-    const identity = NodeIdentity.open(folder, 'n1');
+    const identity = await NodeIdentity.open(folder, 'n1');
     const admitted = [5, 5, 6, 7].map((epoch) =>
       identity.admit(headerFor(identity, { epoch })).then(
         () => ({ epoch, saved: savedIn(folder) }),
@@ -56,7 +58,7 @@ describe('an order', () => {
       ),
     );
     const outcomes = await Promise.all(admitted);
-    // By the time that their epoch was saved, the first three had been replaced.
+    // By the time their epoch was saved, the first three masters had been replaced.
     for (const outcome of outcomes.slice(0, 3)) {
       expect(outcome).toMatchObject({ code: 'STALE_EPOCH' });
     }
@@ -65,7 +67,7 @@ describe('an order', () => {
 
   it('is refused while its epoch cannot be saved, and admitted as soon as it can', async () => {
     const folder = tempDir();
-    const identity = NodeIdentity.open(folder, 'n1');
+    const identity = await NodeIdentity.open(folder, 'n1');
     await identity.admit(headerFor(identity));
     const blocked = block(folder);
     for (let time = 0; time < 3; time++) {
@@ -85,9 +87,9 @@ describe('an order', () => {
 });
 
 describe('what is to be served', () => {
-  it('is admitted where its epoch cannot be saved, and then of no older master', async () => {
+  it('is admitted if its epoch cannot be saved, and then not from an older master', async () => {
     const folder = tempDir();
-    const identity = NodeIdentity.open(folder, 'n1');
+    const identity = await NodeIdentity.open(folder, 'n1');
     expect(await identity.admitToServe(headerFor(identity))).toBe(true);
     const blocked = block(folder);
     expect(await identity.admitToServe(headerFor(identity, { epoch: 6 }))).toBe(false);
@@ -99,7 +101,7 @@ describe('what is to be served', () => {
       [{ epoch: 6, clusterId: 'c2' }, 'CONFLICT'],
       [{ epoch: 6, incarnation: 'x' }, 'WRONG_NODE'],
     ];
-    const later = NodeIdentity.open(folder, 'n1');
+    const later = await NodeIdentity.open(folder, 'n1');
     await later.admitToServe(headerFor(later, { epoch: 6, term: 'a start' }));
     for (const [wrong, code] of others) {
       const header = headerFor(later, { term: 'a start', ...wrong });
@@ -112,17 +114,17 @@ describe('what is to be served', () => {
 
   it('waits for a disk that hangs no longer than a master waits for the answer', async () => {
     const folder = tempDir();
-    const identity = NodeIdentity.open(folder, 'n1');
-    // A write waits here until somebody reads.
+    const identity = await NodeIdentity.open(folder, 'n1');
+    // A write blocks here until somebody reads.
     const pipe = join(folder, 'node.json.tmp');
     execFileSync('mkfifo', [pipe]);
     expect(await identity.admitToServe(headerFor(identity))).toBe(false);
     await readFile(pipe);
   });
 
-  it('is not admitted where a newer master is heard meanwhile', async () => {
+  it('is not admitted if a newer master is heard in the meantime', async () => {
     const folder = tempDir();
-    const identity = NodeIdentity.open(folder, 'n1');
+    const identity = await NodeIdentity.open(folder, 'n1');
     const older = identity.admitToServe(headerFor(identity));
     identity.admitQuestion(headerFor(identity, { epoch: 6 }));
     await expect(older).rejects.toMatchObject({ code: 'STALE_EPOCH' });
@@ -130,28 +132,50 @@ describe('what is to be served', () => {
 });
 
 describe('node.json', () => {
-  it('of another node is not taken', async () => {
+  it('is not being written any more when the identity is closed, unless the disk hangs', async () => {
     const folder = tempDir();
-    const identity = NodeIdentity.open(folder, 'n1');
-    await identity.admit(headerFor(identity));
-    expect(() => NodeIdentity.open(folder, 'n2')).toThrow(/belongs to datanode 'n1'/);
+    const identity = await NodeIdentity.open(folder, 'n1');
+    identity.admitQuestion(headerFor(identity));
+    await identity.close();
+    expect(savedIn(folder)).toMatchObject({ epoch: 5 });
+    const pipe = join(folder, 'node.json.tmp');
+    execFileSync('mkfifo', [pipe]);
+    identity.admitQuestion(headerFor(identity, { epoch: 6 }));
+    await identity.close();
+    expect(savedIn(folder)).toMatchObject({ epoch: 5 });
+    await readFile(pipe);
   });
 
-  it('that is damaged may be removed; one that cannot be read may not', () => {
+  it('of another node is not used', async () => {
+    const folder = tempDir();
+    const identity = await NodeIdentity.open(folder, 'n1');
+    await identity.admit(headerFor(identity));
+    await expect(NodeIdentity.open(folder, 'n2')).rejects.toThrow(/belongs to datanode 'n1'/);
+  });
+
+  it('that is damaged may be removed; one that cannot be read may not', async () => {
     const folder = tempDir();
     const path = join(folder, 'node.json');
     writeFileSync(path, '{"format":');
-    expect(() => NodeIdentity.open(folder, 'n1')).toThrow(/is damaged.*Remove the file/);
+    await expect(NodeIdentity.open(folder, 'n1')).rejects.toThrow(/is damaged.*Remove the file/);
     rmSync(path);
     mkdirSync(path);
-    expect(() => NodeIdentity.open(folder, 'n1')).toThrow(/cannot be read.*Do not remove/);
+    await expect(NodeIdentity.open(folder, 'n1')).rejects.toThrow(/cannot be read.*Do not remove/);
   });
 
-  it.skipIf(process.getuid?.() === 0)('without the right to read it is told so', () => {
+  it('without the right to read it is reported', async () => {
     const folder = tempDir();
     const path = join(folder, 'node.json');
     writeFileSync(path, '{}');
     chmodSync(path, 0);
-    expect(() => NodeIdentity.open(folder, 'n1')).toThrow(/EACCES.*right to read/);
+    chmodSync(folder, 0o755);
+    const isRoot = process.geteuid?.() === 0;
+    // Root can read everything.
+    if (isRoot) process.seteuid?.(NOBODY_UID);
+    try {
+      await expect(NodeIdentity.open(folder, 'n1')).rejects.toThrow(/EACCES.*right to read/);
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
   });
 });

@@ -1,5 +1,5 @@
-// A datanode's ports, without a master: what clients are told before there is a view, and what is
-// said where a port is taken.
+// A datanode's ports without a master: the replies to clients before there is a view, and the error for a
+// port in use.
 
 import { Redis } from 'ioredis';
 import { connect, createServer } from 'node:net';
@@ -31,7 +31,7 @@ async function start(ports: Record<string, number> = {}): Promise<RunningDatanod
   return node;
 }
 
-it('a request without a Host header, and a scope of /readyz that there is not, are refused in words', async () => {
+it('a request without a Host header, and an unknown scope of /readyz, are refused with an explanation', async () => {
   const { address } = await start();
   const ask = async (request: string): Promise<string> => {
     const socket = connect(address.httpPort, '127.0.0.1');
@@ -48,7 +48,7 @@ it('a request without a Host header, and a scope of /readyz that there is not, a
   expect(await ask(`GET /livez HTTP/1.0\r\n${end}`)).toMatch(/^HTTP\/1\.1 200 /);
 });
 
-it('a user or a keyspace is not called unknown before the first view has come', async () => {
+it('a user or a keyspace is not reported as unknown before the first view', async () => {
   const node = await start();
   const client = new Redis({ port: node.address.respPort, protocol: 2, enableReadyCheck: false });
   onTestFinished(() => client.disconnect());

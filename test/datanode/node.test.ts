@@ -1,65 +1,25 @@
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { BackgroundTasks } from '../../base/background.ts';
-import { SteleError } from '../../base/errors.ts';
-import { silentLogger } from '../../base/log.ts';
+import { describe, expect, it } from 'vitest';
 import { directLink } from '../../datanode/endpoints/direct-link.ts';
-import { NodeIdentity } from '../../datanode/identity.ts';
-import { Datanode } from '../../datanode/node.ts';
+import type { Datanode } from '../../datanode/node.ts';
 import type { SegmentAnnouncement } from '../../proto/segment-transfer.ts';
-import { DiskStore } from '../../datanode/storage/store.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink } from '../../proto/ports.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';
-import { fill, orderHeader } from '../support/datanode.ts';
-import { TEST_UID, infoOf, manifestOf, numberedPairs, segmentsOf } from '../support/segments.ts';
+import { fill, openTestNode, orderHeader } from '../support/peers/datanode.ts';
+import { askFor } from '../support/peers/lookups.ts';
+import {
+  TEST_UID,
+  infoOf,
+  manifestOf,
+  numberedPairs,
+  segmentsOf,
+} from '../support/segments/segments.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const SHARDS = 4;
-const CALL = { deadlineMs: 5000 };
-
-interface TestNode {
-  readonly node: Datanode;
-  readonly folder: string;
-}
-
-async function openNode(
-  folder: string,
-  more: {
-    memoryMaxBytes?: number;
-    diskReserveBytes?: number;
-    peers?: Map<string, DatanodeLink>;
-  } = {},
-): Promise<TestNode> {
-  const store = new DiskStore({
-    folder,
-    diskReserveBytes: more.diskReserveBytes ?? 0,
-    log: silentLogger,
-  });
-  await store.prepare();
-  const node = new Datanode({
-    identity: NodeIdentity.open(folder, 'n1'),
-    store,
-    links: {
-      connect: ({ nodeId }) => {
-        const link = more.peers?.get(nodeId);
-        if (link === undefined) throw new SteleError('UNAVAILABLE', 'no such peer');
-        return link;
-      },
-    },
-    zone: '',
-    memoryMaxBytes: more.memoryMaxBytes ?? 1024 ** 3,
-    copyConcurrency: 2,
-    hasIntakeBrake: true,
-    background: new BackgroundTasks(silentLogger),
-    log: silentLogger,
-  });
-  onTestFinished(() => node.close());
-  await node.open();
-  return { node, folder };
-}
 
 function announcement(segment: BuiltSegment, expectIncarnation = ''): SegmentAnnouncement {
   const { id } = segment.info;
@@ -68,7 +28,7 @@ function announcement(segment: BuiltSegment, expectIncarnation = ''): SegmentAnn
   return { keyspaceUid: TEST_UID, segmentId: id, byteLength, ...expected, loadId: '' };
 }
 
-/** Pushes as a loader does, the bytes cut into pieces of `pieceBytes`; the ids that had to be sent. */
+/** Pushes segments like a loader, in pieces of `pieceBytes`; returns the ids that had to be sent. */
 async function push(
   node: Datanode,
   segments: readonly BuiltSegment[],
@@ -88,27 +48,17 @@ async function push(
 }
 
 async function lookup(node: Datanode, keys: readonly string[]): Promise<(string | LookupStatus)[]> {
-  const answers: (string | LookupStatus)[] = [];
-  await directLink(node).lookups.lookup(
-    { keyspaceUid: TEST_UID, version: 1 },
-    keys.map((key) => Buffer.from(key)),
-    (index, status, bytes, start, end) => {
-      answers[index] =
-        status === LookupStatus.OK ? Buffer.from(bytes.subarray(start, end)).toString() : status;
-    },
-    CALL,
-  );
-  return answers;
+  return askFor(directLink(node).lookups, keys, { keyspaceUid: TEST_UID, version: 1 });
 }
 
 describe('a datanode', () => {
   it('stores what is pushed, answers it, and has it again after a restart', async () => {
     const pairs = numberedPairs(500);
     const segments = segmentsOf(pairs, SHARDS);
-    const { node, folder } = await openNode(tempDir());
+    const { node, folder } = await openTestNode(tempDir());
     expect(await push(node, segments)).toEqual(segments.map((segment) => segment.info.id));
 
-    for (const run of [node, (await openNode(folder)).node]) {
+    for (const run of [node, (await openTestNode(folder)).node]) {
       const manifest = manifestOf(segments, SHARDS);
       const { heldSegmentIds } = await run.putManifest({ header: orderHeader(run), manifest });
       expect(heldSegmentIds).toHaveLength(segments.length);
@@ -118,19 +68,19 @@ describe('a datanode', () => {
     }
   });
 
-  it('says of a segment that is here that no bytes are needed', async () => {
+  it('needs no bytes of a segment that is already here', async () => {
     const segments = segmentsOf(numberedPairs(20), SHARDS);
-    const { node } = await openNode(tempDir());
+    const { node } = await openTestNode(tempDir());
     await push(node, segments);
     const revision = node.holdings.revision;
     expect(await push(node, segments)).toEqual([]);
     expect(node.holdings.list(revision)).toMatchObject({ full: false, added: [], removed: [] });
   });
 
-  it('says UNAVAILABLE, never NOT_FOUND, for a shard whose segment is not here', async () => {
+  it('answers UNAVAILABLE, never NOT_FOUND, for a shard whose segment is not here', async () => {
     const pairs = numberedPairs(200);
     const segments = segmentsOf(pairs, SHARDS);
-    const { node } = await openNode(tempDir());
+    const { node } = await openTestNode(tempDir());
     const [missing, ...held] = segments;
     await push(node, held);
     await node.putManifest({ header: orderHeader(node), manifest: manifestOf(segments, SHARDS) });
@@ -143,29 +93,33 @@ describe('a datanode', () => {
     expect(answers).not.toContain(LookupStatus.NOT_FOUND);
   });
 
-  it('quarantines a file with a flipped byte and holds the others', async () => {
+  it.each([
+    ['records', (length: number) => length >> 1],
+    ['magic', () => 0],
+    ['format version', () => 8],
+  ])('quarantines a file with a flipped byte (%s), holds the others', async (_name, offsetIn) => {
     const segments = segmentsOf(numberedPairs(300), SHARDS);
-    const { node, folder } = await openNode(tempDir());
+    const { node, folder } = await openTestNode(tempDir());
     await push(node, segments);
     const keyspaceFolder = join(folder, 'segments', TEST_UID);
     const victim = join(keyspaceFolder, readdirSync(keyspaceFolder).sort()[0] ?? '');
     const bytes = readFileSync(victim);
-    bytes[bytes.length >> 1]! ^= 1;
+    bytes[offsetIn(bytes.length)]! ^= 1;
     writeFileSync(victim, bytes);
 
-    const { node: again } = await openNode(folder);
+    const { node: again } = await openTestNode(folder);
     expect(again.holdings.count).toBe(segments.length - 1);
     expect(again.quarantinedTotal).toBe(1);
     expect(existsSync(victim)).toBe(false);
     expect(readdirSync(join(folder, 'quarantine'))).toHaveLength(1);
   });
 
-  it('refuses bytes that are not the segment offered, and keeps nothing of them', async () => {
+  it('refuses bytes that are not the segment offered, and keeps none of them', async () => {
     const [segment] = segmentsOf(numberedPairs(50), 1);
     if (segment === undefined) throw new Error('no segment');
     const broken = { ...segment, bytes: Buffer.from(segment.bytes) };
     broken.bytes[200]! ^= 1;
-    const { node, folder } = await openNode(tempDir());
+    const { node, folder } = await openTestNode(tempDir());
     await expect(push(node, [broken])).rejects.toMatchObject({ code: 'CORRUPT' });
     expect(node.holdings.count).toBe(0);
     expect(readdirSync(join(folder, 'incoming'))).toEqual([]);
@@ -176,22 +130,22 @@ describe('a datanode', () => {
     const [segment] = segmentsOf(numberedPairs(500), 1);
     if (segment === undefined) throw new Error('no segment');
     const limit = { memoryMaxBytes: segment.bytes.length - 1 };
-    const { node } = await openNode(tempDir(), limit);
+    const { node } = await openTestNode(tempDir(), limit);
     await expect(push(node, [segment])).rejects.toMatchObject({ code: 'MEMORY_LIMIT' });
     expect(node.holdings.count).toBe(0);
   });
 
   it('refuses a segment that would leave less disk than its reserve', async () => {
-    const { node } = await openNode(tempDir(), { diskReserveBytes: 2 ** 52 });
+    const { node } = await openTestNode(tempDir(), { diskReserveBytes: 2 ** 52 });
     await expect(push(node, segmentsOf([['a', 'b']], 1))).rejects.toMatchObject({
       code: 'DISK_FULL',
     });
   });
 
-  it('gives back what was reserved when a sender breaks off', async () => {
+  it('releases its reservation when a sender disconnects', async () => {
     const [segment] = segmentsOf(numberedPairs(500), 1);
     if (segment === undefined) throw new Error('no segment');
-    const { node } = await openNode(tempDir(), { memoryMaxBytes: segment.bytes.length });
+    const { node } = await openTestNode(tempDir(), { memoryMaxBytes: segment.bytes.length });
     const arrival = await node.receiving.admit(announcement(segment));
     fill(arrival!, segment.bytes.subarray(0, 100));
     await expect(arrival?.finish()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
@@ -199,10 +153,10 @@ describe('a datanode', () => {
     expect(node.holdings.count).toBe(1);
   });
 
-  it('refuses a sender that means an earlier run of it', async () => {
+  it('refuses a sender that means an earlier incarnation', async () => {
     const [segment] = segmentsOf(numberedPairs(50), 1);
     if (segment === undefined) throw new Error('no segment');
-    const { node } = await openNode(tempDir());
+    const { node } = await openTestNode(tempDir());
     await expect(node.receiving.admit(announcement(segment, 'earlier'))).rejects.toMatchObject({
       code: 'WRONG_NODE',
     });
@@ -210,7 +164,7 @@ describe('a datanode', () => {
 
   it('lets at most 64 segments arrive at a time, the others in their turn', async () => {
     const segments = segmentsOf(numberedPairs(3000), 128);
-    const { node } = await openNode(tempDir());
+    const { node } = await openTestNode(tempDir());
     const admitted = segments
       .slice(0, 65)
       .map((segment) => node.receiving.admit(announcement(segment)));
@@ -229,14 +183,14 @@ describe('a datanode', () => {
   it('copies a segment from the first source that has it', async () => {
     const [segment] = segmentsOf(numberedPairs(500), 1);
     if (segment === undefined) throw new Error('no segment');
-    const source = await openNode(tempDir());
+    const source = await openTestNode(tempDir());
     await push(source.node, [segment]);
-    const empty = await openNode(tempDir());
+    const empty = await openTestNode(tempDir());
     const peers = new Map([
       ['empty', anyNode(empty.node)],
       ['source', anyNode(source.node)],
     ]);
-    const { node } = await openNode(tempDir(), { peers });
+    const { node } = await openTestNode(tempDir(), { peers });
     const changed = new Promise<void>((resolve) => node.holdings.onChange(() => resolve()));
     const address = { host: 'h', httpPort: 0, respPort: 0, grpcPort: 1 };
     const sources = ['gone', 'empty', 'source'].map((nodeId) => ({ nodeId, address }));
@@ -249,8 +203,8 @@ describe('a datanode', () => {
     expect(node.holdings.get(TEST_UID, segment.info.id)?.bytes.equals(segment.bytes)).toBe(true);
   });
 
-  it('tells what changed since a revision, and everything when it does not remember', async () => {
-    const { node } = await openNode(tempDir());
+  it('lists what changed since a revision, or everything if its journal does not reach back', async () => {
+    const { node } = await openTestNode(tempDir());
     const segments = segmentsOf(numberedPairs(100), SHARDS);
     await push(node, segments.slice(0, 1));
     const before = node.holdings.list(0);
@@ -271,7 +225,7 @@ describe('a datanode', () => {
   });
 
   it('asks for the manifests of a view that it does not have, and serves once it has', async () => {
-    const { node } = await openNode(tempDir());
+    const { node } = await openTestNode(tempDir());
     expect(node.state).toBe(NodeState.SERVING);
     const view = {
       epoch: 1,
@@ -309,7 +263,7 @@ describe('a datanode', () => {
   });
 });
 
-/** All test nodes have one id; as a peer each answers to whatever it is called. */
+/** All test nodes have the same id; as a peer each answers under any name. */
 function anyNode(node: Datanode): DatanodeLink {
   const link = directLink(node);
   return {

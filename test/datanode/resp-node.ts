@@ -1,15 +1,10 @@
-// For tests: a datanode with segments and a view, asked over RESP without sockets.
+// For tests: a datanode with segments and a view, queried over RESP without sockets.
 
 import { inspect } from 'node:util';
-import { onTestFinished } from 'vitest';
-import { BackgroundTasks } from '../../base/background.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { silentLogger } from '../../base/log.ts';
-import { NodeIdentity } from '../../datanode/identity.ts';
-import { Datanode } from '../../datanode/node.ts';
-import type { DatanodeOptions } from '../../datanode/node.ts';
+import type { Datanode } from '../../datanode/node.ts';
 import { DatanodeRespBackend } from '../../datanode/endpoints/resp-backend.ts';
-import { DiskStore } from '../../datanode/storage/store.ts';
 import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { PendingReply } from '../../resp/commands/backend.ts';
@@ -21,8 +16,10 @@ import { ReplyDecoder } from '../../resp/wire/reply-decoder.ts';
 import type { Reply } from '../../resp/wire/reply-decoder.ts';
 import { Session } from '../../resp/commands/session.ts';
 import { openSegment } from '../../segment/reader.ts';
-import { TEST_UID, layeredManifest, segmentsOf } from '../support/segments.ts';
-import type { Pairs } from '../support/segments.ts';
+import { openTestNode } from '../support/peers/datanode.ts';
+import type { TestNodeOptions } from '../support/peers/datanode.ts';
+import { TEST_UID, layeredManifest, segmentsOf } from '../support/segments/segments.ts';
+import type { Pairs } from '../support/segments/segments.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { multibulk } from '../resp/split.ts';
 
@@ -41,7 +38,7 @@ const COUNTS = {
   commands: new CommandCounters(),
 };
 
-/** What a reply says, without its types: text, number, null, array, or an Error. */
+/** The value of a reply without its type: text, number, null, array, or an Error. */
 export type Answer = string | number | boolean | null | Error | Answer[] | Map<string, Answer>;
 
 export class RespNode {
@@ -88,41 +85,18 @@ export class RespNode {
     };
   }
 
-  /** A node `n1` that is first for every shard; `n2` is second. */
-  static async open(
-    shardCount: number,
-    more: Pick<DatanodeOptions, 'serveWithoutMasterMaxMs'> = {},
-  ): Promise<RespNode> {
-    const folder = tempDir();
-    const store = new DiskStore({ folder, diskReserveBytes: 0, log: silentLogger });
-    await store.prepare();
-    const node = new Datanode({
-      identity: NodeIdentity.open(folder, 'n1'),
-      store,
-      links: {
-        connect: () => {
-          throw new Error('no peers here');
-        },
-      },
-      zone: '',
-      memoryMaxBytes: 1024 ** 3,
-      copyConcurrency: 1,
-      ...more,
-      hasIntakeBrake: true,
-      background: new BackgroundTasks(silentLogger),
-      log: silentLogger,
-    });
-    onTestFinished(() => node.close());
-    await node.open();
+  /** A node `n1` that is listed first for every shard; `n2` is second. */
+  static async open(shardCount: number, more: TestNodeOptions = {}): Promise<RespNode> {
+    const { node } = await openTestNode(tempDir(), more);
     return new RespNode(node, shardCount);
   }
 
-  /** Makes `pairs` the next version, all here but the shards `missing`. */
+  /** Makes `pairs` the next version, with all shards here except those in `missing`. */
   load(pairs: Pairs, missing: readonly number[] = []): void {
     this.loadLayers([pairs], missing);
   }
 
-  /** The same for a version of a base and deltas, oldest first. */
+  /** Like `load`, for a version of a base and deltas, oldest first. */
   loadLayers(pairsOfLayers: readonly Pairs[], missing: readonly number[] = []): void {
     const [keyspace] = this.#view.keyspaces;
     const version = (keyspace?.currentVersion ?? 0) + 1;
@@ -151,7 +125,7 @@ export class RespNode {
     this.node.cluster.apply(view);
   }
 
-  /** The answer to one command. */
+  /** The reply to one command. */
   async ask(...words: (string | Buffer)[]): Promise<Answer> {
     return plain(await this.reply(...words));
   }
@@ -195,7 +169,7 @@ function finished(pending: PendingReply, out: ReplyWriter): Promise<void> {
   });
 }
 
-/** A text as it is, anything else as people read it. */
+/** A text as it is, anything else formatted for people. */
 export function shown(answer: Answer | undefined): string {
   return typeof answer === 'string' ? answer : inspect(answer);
 }

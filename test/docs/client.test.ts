@@ -1,5 +1,5 @@
-// Runs docs/client.md: every program of it, against the cluster that `npm start` runs, and the program of
-// README.md. What stands behind `// ->` must be in what the program printed.
+// Runs the programs of docs/client.md against the cluster that `npm start` runs, and the program of
+// README.md. The text after `// ->` must be in the output of the program.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ERROR_TABLE } from '../../base/errors.ts';
 import { pythonWith } from '../support/tools.ts';
-import { ANY_PORTS, flags, PROJECT, SteleProcess } from '../support/stele-process.ts';
+import { ANY_PORTS, flags, PROJECT, SteleProcess } from '../support/process/stele-process.ts';
 import { fencedBlocks, readDoc, section, tableRows } from './markdown.ts';
 
 const PROGRAM_MS_MAX = 20_000;
@@ -39,7 +39,7 @@ function run(program: string, args: readonly string[]) {
   return spawnSync(program, args, { ...options, env: { ...process.env, NO_COLOR: '1' } });
 }
 
-/** Runs a block as a program, and looks for what it says that it prints. */
+/** Runs a block as a program, and checks its expected output. */
 function expectItRuns(program: string, name: string, block: string, mark: string): void {
   writeFileSync(join(folder, name), block.replaceAll('127.0.0.1:8400', seed));
   const { status, stderr, stdout } = run(program, [name]);
@@ -50,11 +50,14 @@ function expectItRuns(program: string, name: string, block: string, mark: string
 
 const programs = fencedBlocks(page, 'js').map((block, index) => ({ block, number: index + 1 }));
 
-test.each(programs)('program $number of docs/client.md does what it says', ({ block, number }) => {
-  expectItRuns(process.execPath, `program-${number}.mjs`, block, '// -> ');
-});
+test.each(programs)(
+  'program $number of docs/client.md prints what it says',
+  ({ block, number }) => {
+    expectItRuns(process.execPath, `program-${number}.mjs`, block, '// -> ');
+  },
+);
 
-test('every program of docs/client.md says what it prints', () => {
+test('every program of docs/client.md states its output', () => {
   expect(programs.length).toBeGreaterThanOrEqual(6);
   expect(programs.filter(({ block }) => !block.includes('// -> '))).toEqual([]);
 });
@@ -72,7 +75,7 @@ test('the codes of docs/client.md are codes', () => {
 
 const python = pythonWith('grpc_tools', 'python3-grpcio python3-grpc-tools');
 
-test.runIf(python !== undefined)('the Python of docs/client.md does what it says', () => {
+test.runIf(python !== undefined)('the Python of docs/client.md prints what it says', () => {
   const [command = ''] = fencedBlocks(page, 'sh');
   symlinkSync(join(PROJECT, 'proto'), join(folder, 'proto'));
   const [, ...words] = command.trim().split(' ');

@@ -7,7 +7,7 @@ import { readDoc, section, tableRows } from './markdown.ts';
 
 const page = readDoc('docs/errors.md');
 
-test('docs/errors.md gives every code its gRPC status, HTTP status, RESP prefix and whether to repeat', () => {
+test('docs/errors.md gives every code its gRPC status, HTTP status, RESP prefix and whether it is retryable', () => {
   const rows = tableRows(page).filter(([code = '']) => isErrorCode(code));
   const documented = Object.fromEntries(rows.map(([code = '', ...cells]) => [code, cells]));
   const expected = Object.fromEntries(
@@ -20,7 +20,7 @@ test('docs/errors.md gives every code its gRPC status, HTTP status, RESP prefix 
   expect(rows).toHaveLength(Object.keys(ERROR_TABLE).length);
 });
 
-test('docs/operations.md says with which exit code each code ends', () => {
+test('docs/operations.md gives the exit code of each code', () => {
   const rows = tableRows(section(readDoc('docs/operations.md'), 'Scripts'));
   const documented = rows.flatMap(([exit = '', , codes = '']) =>
     [...codes.matchAll(/[A-Z_]{2,}/g)].map(([code]) => [code, exit]),
@@ -33,7 +33,7 @@ test('docs/operations.md says with which exit code each code ends', () => {
   expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(expected));
 });
 
-test('docs/errors.md says of every code what it means and what to do', () => {
+test('docs/errors.md explains every code, and what to do', () => {
   const explained = [...page.matchAll(/^- \*\*([A-Z_]+)\.\*\* \S.*\n {2}_What to do:_ \S/gm)].map(
     (match) => match[1],
   );

@@ -7,7 +7,7 @@ import { optionsOf } from '../../base/config.ts';
 import type { OptionInfo } from '../../base/config.ts';
 import * as limits from '../../base/limits.ts';
 import { loadAllVerbs } from '../../cli/verbs.ts';
-import { PROJECT } from '../support/stele-process.ts';
+import { PROJECT } from '../support/process/stele-process.ts';
 import { readDoc, section, tableRows } from './markdown.ts';
 
 const KIB = 1024;
@@ -49,7 +49,13 @@ describe('against the options of all verbs', () => {
   test.each(['README.md', 'docs/operations.md', 'docs/errors.md', ...units])(
     'every flag of stele in %s exists',
     (page) => {
-      const ofOthers = new Set(['no-auth-warning', 'user', 'pass', 'pipe']);
+      const ofEtcd = [
+        'quota-backend-bytes',
+        'auto-compaction-mode',
+        'auto-compaction-retention',
+        'prefix',
+      ];
+      const ofOthers = new Set(['no-auth-warning', 'user', 'pass', 'pipe', ...ofEtcd]);
       const global = ['config', 'log-level', 'log-format', 'help'];
       const known = new Set([...options.map(({ flag }) => flag), ...global]);
       const named = [...readDoc(page).matchAll(/(?<![\w-])--([a-z][a-z-]+)/g)].map(
@@ -79,9 +85,11 @@ describe('against the options of all verbs', () => {
   });
 });
 
-test('every metric in docs/operations.md is one that a process reports', () => {
+test('every metric in docs/operations.md is reported by a process', () => {
   const front = ['master/front/metrics.ts', 'master/front/cluster-metrics.ts'];
-  const sources = [...front, 'datanode/endpoints/http.ts', 'base/metrics.ts'].map(readDoc).join('');
+  const sources = [...front, 'datanode/endpoints/http.ts', 'base/process/metrics.ts']
+    .map(readDoc)
+    .join('');
   const named = [...operations.matchAll(/`(stele_[a-z_]+)/g)].map((match) => match[1] ?? '');
   expect(named.length).toBeGreaterThan(8);
   expect(named.filter((name) => !sources.includes(`'${name}'`))).toEqual([]);

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { VERBS } from '../../cli/verbs.ts';
-import { PROJECT } from '../support/stele-process.ts';
+import { PROJECT } from '../support/process/stele-process.ts';
 import { anchorsOf, linkTargets, readDoc } from './markdown.ts';
 
 const pages = [
@@ -14,7 +14,7 @@ const pages = [
     .map((name) => `docs/${name}`),
 ];
 
-/** Why a link leads nowhere; undefined if it does lead somewhere. */
+/** Why a link is broken; undefined if it is not. */
 function brokenLink(page: string, target: string): string | undefined {
   if (/^[a-z]+:/.test(target)) return undefined;
   const [path = '', anchor] = target.split('#');
@@ -24,7 +24,7 @@ function brokenLink(page: string, target: string): string | undefined {
   return `${target}: there is no heading #${anchor}`;
 }
 
-test.each(pages)('every relative link of %s leads to a file and a heading', (page) => {
+test.each(pages)('every relative link of %s leads to an existing file and heading', (page) => {
   const broken = linkTargets(readDoc(page)).map((target) => brokenLink(page, target));
   expect(broken.filter((problem) => problem !== undefined)).toEqual([]);
 });
@@ -42,7 +42,7 @@ test('README.md names every verb of the command line', () => {
   expect(missing).toEqual([]);
 });
 
-test('a link to a file or a heading that is not there is found', () => {
+test('a link to a missing file or heading is detected', () => {
   expect(brokenLink('docs/errors.md', 'nowhere.md')).toContain('there is no docs/nowhere.md');
   expect(brokenLink('docs/errors.md', '#nowhere')).toContain('there is no heading');
   expect(linkTargets('see [this](a.md) and `[not](b.md)`')).toEqual(['a.md']);

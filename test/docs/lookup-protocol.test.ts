@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
-import { PackedWriter } from '../../proto/lookup-codec.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import {
-  HEAD_BYTES,
+  FRAME_HEAD_BYTES,
+  PackedWriter,
   encodeRefusal,
   takeRequest,
   writeReplyHead,
@@ -23,18 +23,20 @@ function vector(name: string): string {
 const SKU = { keyspaceUid: '0123456789abcdef', version: 3 };
 const EMPTY = { keyspaceUid: '00000000deadbeef', version: 1000 };
 
-test('the request of the page is what the product and the independent client send', () => {
-  const writer = new PackedWriter(64, HEAD_BYTES);
-  writer.addKey(0, Buffer.from('sku-1'));
-  writer.addKey(1, Buffer.alloc(0));
-  expect(vector('request')).toBe(takeRequest(writer, 7, [SKU, EMPTY]).toString('hex'));
+test('the request in the page is the one that the product and the independent client send', () => {
+  const writer = new PackedWriter(64, FRAME_HEAD_BYTES);
+  const asked = [
+    { target: SKU, key: Buffer.from('sku-1') },
+    { target: EMPTY, key: Buffer.alloc(0) },
+  ];
+  expect(vector('request')).toBe(takeRequest(writer, 7, asked).toString('hex'));
   const keys = ['sku-1', ''].map((key, target) => ({ target, key: Buffer.from(key) }));
   const targets = [SKU, EMPTY].map(({ keyspaceUid: uid, version }) => ({ uid, version }));
   expect(vector('request')).toBe(encodeRequest(7, keys, targets).toString('hex'));
 });
 
 test('so are the reply and the refusal', () => {
-  const writer = new PackedWriter(64, HEAD_BYTES);
+  const writer = new PackedWriter(64, FRAME_HEAD_BYTES);
   const none = Buffer.alloc(0);
   writer.addResult(LookupStatus.OK, Buffer.from('10.50'), 0, 5);
   writer.addResult(LookupStatus.NOT_FOUND, none, 0, 0);

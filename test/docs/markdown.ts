@@ -1,8 +1,8 @@
-// What the documentation tests need of Markdown: tables, fenced blocks, headings, links.
+// Markdown parsing for the documentation tests: tables, fenced blocks, headings, links.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PROJECT } from '../support/stele-process.ts';
+import { PROJECT } from '../support/process/stele-process.ts';
 
 export function readDoc(path: string): string {
   return readFileSync(join(PROJECT, path), 'utf8');
@@ -45,7 +45,7 @@ export function linkTargets(text: string): string[] {
   return [...proseOf(text).matchAll(/\]\(([^()\s]+)\)/g)].map((match) => match[1] ?? '');
 }
 
-/** The anchors that headings get: lower case, punctuation away, spaces as dashes. */
+/** The anchors of headings: lower case, without punctuation, spaces as dashes. */
 export function anchorsOf(text: string): Set<string> {
   const headings = text.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/^#{1,6} (.*)$/gm);
   return new Set(

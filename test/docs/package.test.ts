@@ -1,4 +1,5 @@
-// What `npm pack` puts into the package: all that runs and all that is linked to, and nothing that only makers need.
+// The content of the package that `npm pack` makes: everything that runs or is linked to, and nothing that
+// only developers need.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
@@ -11,10 +12,10 @@ import {
 } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { expect, test } from 'vitest';
-import { PROJECT } from '../support/stele-process.ts';
+import { PROJECT } from '../support/process/stele-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-/** Without scripts: they would build dist/ again, which other tests are running. */
+/** Without scripts, which would rebuild the dist/ that other tests are using. */
 function pack(...words: string[]): { filename: string; files: { path: string }[] } {
   const all = ['pack', '--json', '--ignore-scripts', ...words];
   const [packed] = JSON.parse(
@@ -23,7 +24,7 @@ function pack(...words: string[]): { filename: string; files: { path: string }[]
   return packed;
 }
 
-test('the package has what runs and what is linked to, and no more', () => {
+test('the package has exactly what runs and what is linked to', () => {
   const paths = pack('--dry-run').files.map(({ path }) => path);
   for (const path of [
     'dist/cli/main.js',
@@ -50,12 +51,12 @@ test('the package has what runs and what is linked to, and no more', () => {
     });
   const isThere = (link: string): boolean =>
     paths.some((path) => path === link || path.startsWith(`${link.replace(/[/]$/, '')}/`));
-  // What readers of the source are told about it is not for users of the package.
+  // What the documentation says about the source is not for users of the package.
   const isSource = (link: string): boolean => /^(?:test|bench)\b|[.]ts$/.test(link);
   expect(links.filter((link) => !isThere(link) && !isSource(link))).toEqual([]);
 });
 
-test('the packed package runs and can be imported where nothing else is', () => {
+test('the packed package runs and can be imported without anything else installed', () => {
   const folder = tempDir();
   const { filename } = pack('--pack-destination', folder);
   const stele = join(folder, 'node_modules', 'stele');
@@ -75,7 +76,7 @@ test('the packed package runs and can be imported where nothing else is', () => 
   expect(run('use.mjs')).toBe('1\n');
 }, 60_000);
 
-/** A checkout with just what `npm pack` goes by, and a compiler that makes one file. */
+/** A checkout with only what `npm pack` needs, and a compiler that writes one file. */
 function checkout(): string {
   const folder = tempDir();
   for (const name of ['package.json', '.npmrc', 'tsconfig.json', 'LICENSE']) {
@@ -84,7 +85,7 @@ function checkout(): string {
   return folder;
 }
 
-test('npm pack in a checkout builds dist/ anew, by the settings that the repository brings', () => {
+test('npm pack in a checkout rebuilds dist/ with the settings of the repository', () => {
   const folder = checkout();
   const bin = join(folder, 'node_modules', '.bin');
   mkdirSync(bin, { recursive: true });
@@ -98,7 +99,7 @@ test('npm pack in a checkout builds dist/ anew, by the settings that the reposit
   expect(packed).not.toContain('old.js');
 });
 
-test('npm pack in a checkout without a compiler says what to do, and packs nothing', () => {
+test('npm pack in a checkout without a compiler explains what to do, and packs nothing', () => {
   const folder = checkout();
   const npm = spawnSync('npm', ['pack'], { cwd: folder, encoding: 'utf8' });
   expect(npm.status).not.toBe(0);
@@ -106,7 +107,7 @@ test('npm pack in a checkout without a compiler says what to do, and packs nothi
   expect(readdirSync(folder)).not.toContain('stele-0.1.0.tgz');
 });
 
-test('scripts of dependencies are refused, as all of them run without', () => {
+test('scripts of dependencies are disabled, because all dependencies work without them', () => {
   const { packages } = JSON.parse(readFileSync(join(PROJECT, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, { hasInstallScript?: boolean }>;
   };
@@ -118,7 +119,7 @@ test('scripts of dependencies are refused, as all of them run without', () => {
   expect(allowScripts).toEqual(Object.fromEntries(names.map((name) => [name, false])));
 });
 
-test('nothing that a user installs asks for a newer Node.js than Stele does', () => {
+test('no dependency needs a newer Node.js than Stele does', () => {
   const lock = JSON.parse(readFileSync(join(PROJECT, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, { dev?: boolean; engines?: { node?: string } }>;
   };

@@ -1,4 +1,4 @@
-// What goes wrong in users' hands: a sentence that helps, the right exit code, nothing lost.
+// User errors: a helpful sentence, the right exit code, and nothing lost.
 
 import {
   existsSync,
@@ -15,13 +15,14 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { TestCluster } from '../support/cluster.ts';
-import { VersionedRows } from '../support/rows.ts';
-import { flipBit, segmentFiles } from '../support/segment-files.ts';
-import type { FileOnDisk } from '../support/segment-files.ts';
-import { connectRedis, expectAllRows, postLookup } from '../support/sources.ts';
-import { ANY_PORTS, flags, stele, until, sentencesOf } from '../support/stele-process.ts';
-import type { Finished } from '../support/stele-process.ts';
+import { TestCluster } from '../support/process/cluster.ts';
+import { steleShared } from '../support/process/shared-process.ts';
+import type { Done } from '../support/process/shared-process.ts';
+import { VersionedRows } from '../support/inputs/rows.ts';
+import { flipBit, segmentFiles } from '../support/segments/segment-files.ts';
+import type { FileOnDisk } from '../support/segments/segment-files.ts';
+import { connectRedis, expectAllRows, postLookup } from '../support/readers/sources.ts';
+import { ANY_PORTS, flags, until, sentencesOf } from '../support/process/stele-process.ts';
 
 const KEYSPACE = 'numbers';
 const NODES = ['node-0', 'node-1', 'node-2'] as const;
@@ -38,8 +39,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, 30_000);
 
-/** Exactly one sentence on stderr, beginning with the program's name, and no stack trace. */
-function expectSentence(done: Finished, code: number, ...patterns: readonly RegExp[]): void {
+/** Exactly one sentence on stderr, starting with the program's name, and no stack trace. */
+function expectSentence(done: Done, code: number, ...patterns: readonly RegExp[]): void {
   const sentences = sentencesOf(done.stderr);
   expect(sentences).toMatch(/^stele: [^\n]+[.]?\n$/);
   expect(sentences).not.toMatch(/^ {4}at /m);
@@ -62,8 +63,8 @@ async function keyspaceNames(): Promise<string[]> {
 }
 
 describe('stele load', () => {
-  const run = (keyspace: string, paths: string[], more: string[] = []): Promise<Finished> =>
-    stele(cluster.loadArguments(keyspace, paths, more));
+  const run = (keyspace: string, paths: string[], more: string[] = []): Promise<Done> =>
+    steleShared(cluster.loadArguments(keyspace, paths, more));
 
   test('names a file that is not there', async () => {
     const path = join(folder, 'nowhere.data');
@@ -82,7 +83,7 @@ describe('stele load', () => {
     expectSentence(await run('fresh', [path], ['--workers', 'many']), 2, /--workers/, /many/);
   });
 
-  test('tells a bad row with its file and byte offset, and loads nothing', async () => {
+  test('reports a bad row with its file and byte offset, and loads nothing', async () => {
     const path = inputFile('bad-row.data', 'a one\nb two\nno-space-in-this-line\nc three\n');
     const done = await run('fresh', [path]);
     expectSentence(done, 1, /bad-row\.data at byte 12\b/, /--max-rejects/);
@@ -101,22 +102,22 @@ describe('stele load', () => {
     expect(String(await valueOf('some', '3'))).toBe('three');
   });
 
-  test('tells a key that is too long, with its byte offset', async () => {
+  test('reports a key that is too long, with its byte offset', async () => {
     const path = inputFile('long-key.data', `a one\n${'k'.repeat(64 * 1024 + 1)} v\n`);
     expectSentence(await run('fresh', [path]), 1, /long-key\.data at byte 6\b/, /key/);
     expect(await visibleVersion('fresh')).toBe(0);
   });
 
-  test('tells a key with two values', async () => {
+  test('reports a key with two values', async () => {
     const path = inputFile('conflict.data', 'a one\nb two\na other\n');
     expectSentence(await run('fresh', [path]), 1, /'a'/, /conflict|two values|duplicate/i);
     expect(await visibleVersion('fresh')).toBe(0);
   });
 
-  test('says how to reach a master where none answers', async () => {
+  test('explains how to reach a master if none answers', async () => {
     const path = inputFile('good.data', 'a one\n');
     const port = await portThatRefuses();
-    const done = await stele([
+    const done = await steleShared([
       'load',
       'fresh',
       path,
@@ -125,14 +126,14 @@ describe('stele load', () => {
     expectSentence(done, 4, new RegExp(`127\\.0\\.0\\.1:${port}`), /--master/);
   });
 
-  test('nothing of all that was lost or changed', async () => {
+  test('after all that nothing is lost or changed', async () => {
     await cluster.status('green');
     await expectEveryValue();
   });
 });
 
 describe('requests', () => {
-  test('a key that is too long is told, not missing', async () => {
+  test('a key that is too long is an error, not missing', async () => {
     const key = 'k'.repeat(64 * 1024 + 1);
     const response = await fetch(cluster.url(`/v1/keyspaces/${KEYSPACE}/lookup`), {
       method: 'POST',
@@ -153,17 +154,21 @@ describe('starting', () => {
     async (flag) => {
       const port = await portInUse();
       const words = [...ANY_PORTS, flag, port];
-      const master = await stele(['master', ...flags({ 'data-dir': join(folder, 'm') }), ...words]);
+      const master = await steleShared([
+        'master',
+        ...flags({ 'data-dir': join(folder, 'm') }),
+        ...words,
+      ]);
       expectSentence(stripLogs(master), 1, new RegExp(`\\b${port}\\b.*${flag}`));
       const own = flags({ id: 'd', master: cluster.masterGrpc, 'data-dir': join(folder, 'd') });
-      const datanode = await stele(['datanode', ...own, ...words]);
+      const datanode = await steleShared(['datanode', ...own, ...words]);
       expectSentence(stripLogs(datanode), 1, new RegExp(`\\b${port}\\b.*${flag}`));
     },
   );
 
-  test('`stele up` says which of its processes could not start, and leaves none', async () => {
+  test('`stele up` reports which of its processes could not start, and leaves none running', async () => {
     const port = await portInUse();
-    const up = await stele([
+    const up = await steleShared([
       'up',
       ...ANY_PORTS,
       ...flags({ 'data-dir': join(folder, 'up'), 'http-port': port }),
@@ -172,7 +177,7 @@ describe('starting', () => {
   });
 
   test('a second master on the same data folder names the process that holds it', async () => {
-    const second = await stele([
+    const second = await steleShared([
       'master',
       ...ANY_PORTS,
       ...flags({ 'data-dir': join(cluster.folder, 'master') }),
@@ -182,7 +187,7 @@ describe('starting', () => {
   });
 
   test('`stele up` with a --load file that is not there starts nothing', async () => {
-    const done = await stele([
+    const done = await steleShared([
       'up',
       ...ANY_PORTS,
       ...flags({ 'data-dir': join(folder, 'none'), load: `x=${join(folder, 'nowhere.data')}` }),
@@ -200,7 +205,7 @@ describe('a corrupt segment on disk', () => {
     const [victim] = mainFiles(dataDir);
     if (victim === undefined) throw new Error('node-0 holds nothing');
     flipBit(victim.path, Math.floor(statSync(victim.path).size / 2));
-    const verified = await stele(['verify', victim.path]);
+    const verified = await steleShared(['verify', victim.path]);
     expect(verified.code).toBe(1);
 
     await cluster.startNode('node-0');
@@ -216,14 +221,14 @@ describe('a corrupt segment on disk', () => {
       ),
     );
     expect(readdirSync(join(dataDir, 'quarantine'))).toHaveLength(1);
-    expect((await stele(['verify', '--data-dir', dataDir])).code).toBe(0);
+    expect((await steleShared(['verify', '--data-dir', dataDir])).code).toBe(0);
   });
 });
 
 describe('a truncated metadata store of the master', () => {
   const store = (): string => join(cluster.folder, 'master', 'metadata', 'data.mdb');
 
-  /** What loads before this have replaced leaves a few seconds later. */
+  /** Segments that these loads have replaced are deleted a few seconds later. */
   async function nothingLeaves(): Promise<boolean> {
     const { keyspaces } = (await cluster.json('/v1/keyspaces')) as {
       keyspaces: { name: string }[];
@@ -247,7 +252,7 @@ describe('a truncated metadata store of the master', () => {
     await cluster.nodesServing(3);
     await cluster.status('green');
     expect(await cluster.json('/v1/keyspaces')).toEqual(before);
-    // A copy too many, of the time when node-0 was away, may still leave.
+    // A surplus copy, from the time when node-0 was away, may still be deleted.
     const known = new Set(files.flat().map(({ identity, path }) => `${path} ${identity}`));
     const now = NODES.flatMap((id) => mainFiles(join(cluster.folder, id)));
     expect(now.filter(({ identity, path }) => !known.has(`${path} ${identity}`))).toEqual([]);
@@ -263,7 +268,7 @@ describe('a truncated metadata store of the master', () => {
     expect(backups.length).toBeGreaterThan(0);
     truncateSync(store(), 100);
     for (const name of backups) truncateSync(join(dataDir, name), 10);
-    const refused = await stele(['master', '--data-dir', dataDir, ...ANY_PORTS]);
+    const refused = await steleShared(['master', '--data-dir', dataDir, ...ANY_PORTS]);
     expectSentence(stripLogs(refused), 1, /data\.mdb/, /damaged/);
     expect(statSync(store()).size).toBe(100);
 
@@ -276,7 +281,10 @@ describe('a truncated metadata store of the master', () => {
   });
 });
 
-/** Of the keyspace with the most segments: what failed loads have sent may leave at any time. */
+/**
+ * Of the keyspace with the most segments, because those that failed loads have sent may be deleted at any
+ * time.
+ */
 function mainFiles(dataDir: string): FileOnDisk[] {
   const files = segmentFiles(dataDir);
   const keyspaceOf = ({ name }: FileOnDisk): string => name.split('/')[0] ?? '';
@@ -299,13 +307,13 @@ function sameNames(left: readonly string[], right: readonly string[]): boolean {
   return left.length === right.length && left.every((name, index) => name === right[index]);
 }
 
-/** Roles log JSON lines to stderr beside what they say to people. */
-function stripLogs(done: Finished): Finished {
+/** Roles log JSON lines to stderr, in addition to their messages for people. */
+function stripLogs(done: Done): Done {
   const lines = done.stderr.split('\n').filter((line) => !line.startsWith('{'));
   return { ...done, stderr: lines.join('\n') };
 }
 
-/** A port that is taken until the test is over. */
+/** A port that is in use until the test is over. */
 async function portInUse(): Promise<string> {
   const server = createServer().listen(0, '127.0.0.1');
   onTestFinished(() => void server.close());
@@ -313,7 +321,7 @@ async function portInUse(): Promise<string> {
   return String((server.address() as AddressInfo).port);
 }
 
-/** A port that nobody listens on: one that was free a moment ago. */
+/** A port that nothing listens on: it was free a moment ago. */
 async function portThatRefuses(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));

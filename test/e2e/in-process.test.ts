@@ -5,8 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { connectCluster, connectRedis, getValue } from '../support/sources.ts';
-import { ANY_PORTS, flags, PROJECT, stele, SteleProcess } from '../support/stele-process.ts';
+import { connectCluster, connectRedis, getValue } from '../support/readers/sources.ts';
+import {
+  ANY_PORTS,
+  flags,
+  PROJECT,
+  stele,
+  SteleProcess,
+} from '../support/process/stele-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stele-in-process-'));
 const sample = join(folder, 'rows.data');
@@ -57,7 +63,7 @@ test('stele up --in-process serves HTTP, RESP and loads, and ends with 0 on SIGT
   expect({ code: done.code, signal: done.signal }).toEqual({ code: 0, signal: null });
 });
 
-/** A user's program. It ends by itself only if close() leaves no handle open. */
+/** A user's program, which ends by itself only if close() leaves no handle open. */
 const PROGRAM = `
 import { get } from 'node:http';
 import { createConnection } from 'node:net';

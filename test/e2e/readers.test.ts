@@ -1,4 +1,4 @@
-// What `npm start` gives, read in every way there is: each value byte for byte.
+// The cluster of `npm start`, read in every possible way: each value byte for byte.
 
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -10,19 +10,26 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { SteleClient } from '../../client/stele-client.ts';
 import { LookupServiceClient, LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { LookupResponse } from '../../proto/gen/stele/v1/lookup.ts';
-import { summaryOf } from '../support/cluster.ts';
-import { readLineFile } from '../support/rows.ts';
+import { summaryOf } from '../support/process/cluster.ts';
+import { readLineFile } from '../support/inputs/rows.ts';
 import {
   connectCluster,
   connectRedis,
   credentialsOf,
   getValue,
   postLookup,
-} from '../support/sources.ts';
-import { ANY_PORTS, flags, PROJECT, stele, SteleProcess, until } from '../support/stele-process.ts';
-import type { Addresses } from '../support/stele-process.ts';
+} from '../support/readers/sources.ts';
+import {
+  ANY_PORTS,
+  flags,
+  PROJECT,
+  stele,
+  SteleProcess,
+  until,
+} from '../support/process/stele-process.ts';
+import type { Addresses } from '../support/process/stele-process.ts';
 import { hasTool } from '../support/tools.ts';
-import { guard, unguard } from '../support/watchdog.ts';
+import { guard, unguard } from '../support/process/watchdog.ts';
 
 const SAMPLE_ROWS = 10_000;
 const BATCH = 1000;
@@ -60,7 +67,7 @@ function failNoProcess(): never {
   throw new Error(`stele up printed no process: ${up.stdout}`);
 }
 
-/** Compares all at once: one assertion a value would take longer than the reads. */
+/** Compares all at once, because one assertion per value would take longer than the reads. */
 function expectSample(values: readonly (Buffer | string | null | undefined)[]): void {
   const wrong = expected.flatMap((value, index) => {
     const got = values[index];
@@ -82,10 +89,10 @@ async function inBatches<T>(read: (batch: string[]) => Promise<T[]>, size = BATC
 const origin = (): string => `http://127.0.0.1:${master.http}`;
 
 describe('stele up', () => {
-  test('prints a line a process with its pid and its addresses, then `ready` last', () => {
+  test('prints a line per process with its pid and its addresses, then `ready` last', () => {
     const titles = up.addresses().map((one) => one.title);
     expect(titles[0]).toBe('master');
-    // Datanodes start side by side.
+    // Datanodes start in parallel.
     expect(titles.slice(1).sort()).toEqual([
       'datanode node-0',
       'datanode node-1',
@@ -104,7 +111,7 @@ describe('stele up', () => {
     expect(JSON.parse(String(value))).toMatchObject({ name });
   });
 
-  test('a second load of what is current is left out', async () => {
+  test('a second load of the current version is skipped', async () => {
     const again = await stele([
       'load',
       'example',
@@ -133,7 +140,7 @@ describe('HTTP', () => {
     );
   });
 
-  test('a key that is not there is 404, a keyspace that is not there as well', async () => {
+  test('a missing key is 404, and so is a missing keyspace', async () => {
     expect(await getValue(origin(), 'example', 'no-such-key')).toBeNull();
     const missing = await fetch(`${origin()}/v1/keyspaces/nowhere/keys/a`);
     expect(missing.status).toBe(404);
@@ -225,7 +232,7 @@ describe('gRPC', () => {
 });
 
 describe('a datanode of `stele up` is killed', () => {
-  test('it is started again on its ports, and meanwhile every value is there', async () => {
+  test('it is started again on its ports, and meanwhile every value can be read', async () => {
     const [lost] = nodes;
     if (lost === undefined) throw new Error('there is no datanode');
     process.kill(lost.pid, 'SIGKILL');
@@ -251,7 +258,7 @@ function linesOf(title: string): Addresses[] {
   return up.addresses().filter((one) => one.title === title);
 }
 
-/** GETs every key through one redis-cli, which prints a raw value a line off a terminal. */
+/** GETs every key through one redis-cli, which prints one raw value per line without a terminal. */
 function redisCli(options: readonly string[], ...before: string[]): Promise<string[]> {
   const child = spawn('redis-cli', ['-h', '127.0.0.1', ...options], {
     stdio: 'pipe',
@@ -269,7 +276,7 @@ function redisCli(options: readonly string[], ...before: string[]): Promise<stri
   child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
   return new Promise((resolve, reject) => {
     child.once('error', reject);
-    // The first complaint is enough; it would be repeated for every key.
+    // The first complaint is enough, because it would be repeated for every key.
     child.stderr.once('data', (text) => reject(new Error(String(text))));
     child.once('close', () => {
       const lines = printed.split('\n').slice(0, -1);

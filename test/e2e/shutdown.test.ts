@@ -1,4 +1,4 @@
-// SIGTERM ends every process cleanly with clients connected; nothing outlives its supervisor.
+// SIGTERM ends every process cleanly while clients are connected; no process outlives its supervisor.
 
 import { Agent, get } from 'node:http';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { SteleClient } from '../../client/stele-client.ts';
-import { TestCluster } from '../support/cluster.ts';
-import { connectCluster, connectRedis } from '../support/sources.ts';
+import { TestCluster } from '../support/process/cluster.ts';
+import { connectCluster, connectRedis } from '../support/readers/sources.ts';
 import {
   ANY_PORTS,
   childrenOf,
@@ -16,8 +16,8 @@ import {
   isRunning,
   SteleProcess,
   until,
-} from '../support/stele-process.ts';
-import type { Addresses, Finished } from '../support/stele-process.ts';
+} from '../support/process/stele-process.ts';
+import type { Addresses, Finished } from '../support/process/stele-process.ts';
 
 const CLOSE_MS_MAX = 10_000;
 const folder = mkdtempSync(join(tmpdir(), 'stele-shutdown-'));
@@ -38,7 +38,7 @@ async function openHttp({ host, http }: Addresses): Promise<void> {
   expect(status).toBe(200);
 }
 
-/** A RESP connection that is idle, and one in the middle of a command that never ends. */
+/** An idle RESP connection, and one in the middle of a command that never ends. */
 async function openResp({ host, resp }: Addresses): Promise<void> {
   for (const text of ['PING\r\n', 'PING\r\n*2\r\n$3\r\nGET\r\n$100\r\nhalf']) {
     const socket = createConnection({ host, port: resp });
@@ -54,7 +54,7 @@ async function openResp({ host, resp }: Addresses): Promise<void> {
 async function openGrpc({ grpc }: Addresses, keyspace: string): Promise<void> {
   const client = new SteleClient({ seeds: [`127.0.0.1:${grpc}`], deadlineMs: 5000 });
   onTestFinished(() => client.close());
-  // Opens the watch of the view on the master and a lookup stream to a datanode.
+  // Opens the watch of the view on the master and a lookup connection to a datanode.
   for (const key of ['a', 'b', 'c']) expect(await client.get(keyspace, key)).not.toBeNull();
 }
 
@@ -67,7 +67,7 @@ async function timed(what: string, ending: Promise<Finished>): Promise<Finished>
   return done;
 }
 
-describe('processes of their own', () => {
+describe('separate processes', () => {
   let cluster: TestCluster;
 
   beforeAll(async () => {
@@ -138,7 +138,7 @@ describe('stele up', () => {
     const up = new SteleProcess(['up', ...words, ...ANY_PORTS]);
     let pids: number[] = [];
     onTestFinished(async () => {
-      // The children first: what they inherit keeps the streams of `up` open.
+      // The children first, because the streams that they inherit keep those of `up` open.
       up.child.kill('SIGKILL');
       for (const pid of pids.filter(isRunning)) process.kill(pid, 'SIGKILL');
       await up.finished();
@@ -146,7 +146,7 @@ describe('stele up', () => {
     const isStarted = (): boolean => (pids = childrenOf(up.pid)).length === count;
     await until('the last child', isStarted, 30_000, 5);
     up.child.kill('SIGKILL');
-    // To its start, which the kill came before, and to its end.
+    // Until its start, before which the kill came, and until its end.
     await until('all children to end', () => !pids.some(isRunning), 2 * CLOSE_MS_MAX);
   });
 

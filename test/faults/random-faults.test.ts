@@ -1,18 +1,18 @@
-// Datanodes at random are killed, stopped for a while, or find a flipped bit on their disk, one after
-// the other: no read fails, and the cluster is GREEN with the same data each time.
+// Random datanodes are killed, stopped for a while, or get a flipped bit on their disk, one after the
+// other: no read fails, and the cluster becomes GREEN with the same data each time.
 
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { TestCluster } from '../support/cluster.ts';
-import { ContinuousReader, stopWithoutFailures } from '../support/continuous-reader.ts';
-import { handOver } from '../support/fault-table.ts';
-import { SEED, SHORT } from '../support/faults.ts';
-import { seededRandom, VersionedRows } from '../support/rows.ts';
-import { flipBit, segmentFiles, segmentNames } from '../support/segment-files.ts';
-import { connectRedis, expectAllRows, httpSource, respSource } from '../support/sources.ts';
-import { flags, stele, until } from '../support/stele-process.ts';
+import { TestCluster } from '../support/process/cluster.ts';
+import { Reader, stopWithoutFailures } from '../support/readers/reader.ts';
+import { handOver } from '../support/faults/fault-table.ts';
+import { SEED, SHORT } from '../support/faults/faults.ts';
+import { seededRandom, VersionedRows } from '../support/inputs/rows.ts';
+import { flipBit, segmentFiles, segmentNames } from '../support/segments/segment-files.ts';
+import { connectRedis, expectAllRows, httpSource, respSource } from '../support/readers/sources.ts';
+import { flags, stele, until } from '../support/process/stele-process.ts';
 
 const ROUNDS = SHORT ? 3 : 60;
 const READS_PER_PHASE = 300;
@@ -22,10 +22,10 @@ const folder = mkdtempSync(join(tmpdir(), 'stele-random-'));
 const rows = new VersionedRows(20_000);
 const random = seededRandom(SEED);
 let cluster: TestCluster;
-let readers: ContinuousReader[] = [];
+let readers: Reader[] = [];
 
 beforeAll(async () => {
-  // No cache: every read needs a datanode. A long delay: nothing is copied but what is corrupt.
+  // No cache, so every read needs a datanode. A long delay, so only corrupt segments are copied.
   cluster = await TestCluster.start({
     masterFlags: flags({ 'repair-delay': '10m', 'cache-max': 0 }),
   });
@@ -84,18 +84,16 @@ test(`${ROUNDS} random faults: no read fails, the same files are there in the en
   ];
   readers = sources.map(
     (source, index) =>
-      new ContinuousReader(source, {
-        keyCount: rows.count,
-        keyAt: (at) => rows.key(at),
-        check: ([key = ''], [value]) =>
-          rows.versionOf(key, value) === 1 ? undefined : `wrong value ${String(value)}`,
+      new Reader([source], {
+        rows,
+        version: 1,
         seed: SEED + index,
         restMs: 0,
       }),
   );
   const names = NODES.map((id) => segmentNames(dataDir(id)));
   for (let round = 0; round < ROUNDS; round++) {
-    // In turn, so that a short run has each of them.
+    // In turn, so that a short run has each kind.
     const kinds = Object.keys(FAULTS) as (keyof typeof FAULTS)[];
     const fault = kinds[round % kinds.length] ?? 'killed';
     const id = pick(NODES);

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { resolveSettings } from '../../base/config.ts';
 import { runDryRun } from '../../loader/dry-run.ts';
 import type { DryRunReport } from '../../loader/dry-run.ts';
-import type { RunHooks } from '../../loader/stages/load-run.ts';
+import type { JobHooks } from '../../loader/stages/load-job.ts';
 import { runSample } from '../../loader/sample.ts';
 import type { TargetCluster } from '../../loader/stages/gate-forecast.ts';
 import { loadSettings } from '../../loader/settings.ts';
@@ -14,7 +14,7 @@ import type { LoadSettings } from '../../loader/settings.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { failure, rowsText, setUp, write } from './load-setup.ts';
 
-/** No master is there to be asked. */
+/** An address without a master. */
 function settingsFor(
   folder: string,
   paths: string[],
@@ -29,7 +29,7 @@ function dryRun(
   folder: string,
   paths: string[],
   flags: Record<string, unknown> = {},
-  hooks: RunHooks = {},
+  hooks: JobHooks = {},
 ): Promise<DryRunReport> {
   return runDryRun(settingsFor(folder, paths, flags), 0, hooks);
 }

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
 import type { IncomingSegment } from '../../datanode/transfer/segment-connection.ts';
-import { segmentUpgrade } from '../../datanode/transfer/segment-upgrade.ts';
+import { segmentUpgrade } from '../../datanode/transfer/segment-connection.ts';
 import { acceptUpgrades } from '../../transport/upgrades.ts';
 import { LoadMode, LoadServiceService } from '../../proto/gen/stele/v1/load.ts';
 import type {
@@ -39,9 +39,9 @@ export class FakeDatanode {
   port = 0;
   incarnation = 'run-1';
   readonly segments = new Map<string, Buffer>();
-  /** Segments whose bytes came over the wire. */
+  /** Segments whose bytes were transferred. */
   received = 0;
-  /** Called, and waited for, before each segment is acknowledged; may throw, which refuses it. */
+  /** Called and awaited before each segment is acknowledged; an error refuses the segment. */
   beforeStored: () => void | Promise<void> = () => undefined;
   readonly #server = createServer();
   #stopExchange = (): void => undefined;
@@ -96,7 +96,7 @@ export class FakeDatanode {
 export class FakeMaster {
   readonly nodes: FakeDatanode[];
   replication = 2;
-  /** Of `nodes`, those that are being read. */
+  /** Those of `nodes` that serve reads. */
   readNodes: number[] = [];
   clusterId = 'cluster-1';
   shardCount = 8;
@@ -105,12 +105,12 @@ export class FakeMaster {
   currentFingerprint = '';
   readonly begun: BeginLoadRequest[] = [];
   readonly aborted: string[] = [];
-  /** Given up for now, to be taken up again. */
+  /** Given up for now, to be resumed. */
   readonly interrupted: string[] = [];
   committed: CommitLoadRequest | undefined;
-  /** Not empty: loaders learn with their next report that they are cancelled. */
+  /** Not empty: loaders learn from their next report that they are cancelled. */
   cancelReason = '';
-  /** Each is the answer to one BeginLoad, as gRPC itself or toGrpcError gives it. */
+  /** Each is the answer to one BeginLoad, as gRPC itself or toGrpcError returns it. */
   readonly beginFailures: Partial<StatusObject>[] = [];
   /** Runs at the start of each commit; may throw. */
   beforeCommit: () => void = () => undefined;
@@ -140,7 +140,7 @@ export class FakeMaster {
     this.#server.forceShutdown();
   }
 
-  /** As if every lease had ended. */
+  /** Ends every lease. */
   forgetLoads(): void {
     this.#open.clear();
   }
@@ -170,6 +170,7 @@ export class FakeMaster {
         targets: this.#targets(),
         alreadyCurrent,
         currentVersion: this.version,
+        segmentFormat: 1,
         progressIntervalMs: 100,
       };
     });
@@ -203,7 +204,7 @@ export class FakeMaster {
       this.version++;
       const { digest, records } = request;
       const isAppend = begun.mode === LoadMode.APPEND;
-      // As if half of the rows were new.
+      // Half of the rows count as new.
       const counts = { added: records / 2, replaced: records / 2, unchanged: 0 };
       const append = isAppend ? { baseVersion: this.version - 1, ...counts } : undefined;
       this.afterCommit();
@@ -219,7 +220,7 @@ export class FakeMaster {
     });
   };
 
-  /** Every pair that the committed version holds. */
+  /** All pairs of the committed version. */
   pairs(): Map<string, string> {
     const pairs = new Map<string, string>();
     for (const { nodeIds, segment } of this.committed?.shards ?? []) {
@@ -277,7 +278,7 @@ function listen(server: Server): Promise<number> {
   });
 }
 
-/** Started, and stopped after the test. */
+/** Started now and stopped after the test. */
 export async function startFakeCluster(nodeCount = 3): Promise<FakeMaster> {
   const nodes = Array.from({ length: nodeCount }, (_, index) => new FakeDatanode(`node-${index}`));
   const master = new FakeMaster(nodes);

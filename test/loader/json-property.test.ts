@@ -82,7 +82,7 @@ describe('beside JSON.parse', () => {
         const isObject = isObjectText(mutated);
         if (!isObject) refused++;
         const isBad = rejects.some(({ reason }) =>
-          /expected|string without|escape|control|behind|not a JSON/.test(reason),
+          /expected|string without|escape|control|after the object|not a JSON/.test(reason),
         );
         expect([isBad, mutated]).toEqual([!isObject, mutated]);
       }),

@@ -10,15 +10,15 @@ import { runLoad } from '../../loader/load.ts';
 import type { LoadHooks } from '../../loader/load.ts';
 import type * as LoadModule from '../../loader/load.ts';
 import { loadSettings } from '../../loader/settings.ts';
-import type { LoadSummary } from '../../loader/stages/summary.ts';
+import type { LoadSummary } from '../../loader/stages/progress.ts';
+import { builtModule } from '../support/process/stele-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { startFakeCluster } from './fake-cluster.ts';
 import type { FakeMaster } from './fake-cluster.ts';
 
 /** The built loader, which has worker threads for inputs of more than 4 MiB. */
 export async function builtRunLoad(): Promise<typeof runLoad> {
-  const url = new URL('../../dist/loader/load.js', import.meta.url).href;
-  return ((await import(url)) as typeof LoadModule).runLoad;
+  return ((await import(builtModule('loader/load.ts'))) as typeof LoadModule).runLoad;
 }
 
 /** Rows of the line format with random keys, and what they are. */
@@ -43,7 +43,7 @@ export interface Setup {
   readonly leftBehind: () => string[];
 }
 
-/** Master and datanodes, and a folder of the test's own. */
+/** Master and datanodes, and the test's own folder. */
 export async function setUp(nodeCount = 3, run: typeof runLoad = runLoad): Promise<Setup> {
   const master = await startFakeCluster(nodeCount);
   const folder = tempDir();
@@ -57,14 +57,14 @@ export async function setUp(nodeCount = 3, run: typeof runLoad = runLoad): Promi
   return { master, folder, load, leftBehind };
 }
 
-/** Writes a file of the test's folder; returns its path. */
+/** Writes a file in the test's folder; returns its path. */
 export function write(folder: string, name: string, text: string | Buffer): string {
   const path = join(folder, name);
   writeFileSync(path, text);
   return path;
 }
 
-/** What the load throws, which must be a SteleError. */
+/** The error of the load, which must be a SteleError. */
 export async function failure(load: Promise<unknown>): Promise<SteleError> {
   const thrown = await load.then(
     () => undefined,

@@ -8,9 +8,9 @@ import { formatFor } from '../../loader/input/formats.ts';
 import type { InputFile } from '../../loader/input/inputs.ts';
 import { parseChunk } from '../../loader/parse/parse-chunk.ts';
 import { newParseContext } from '../../loader/parse/parse-context.ts';
-import { readHead } from '../../loader/parse/read-head.ts';
-import { REAL_INPUTS } from '../support/real-data.ts';
-import type { RealInput } from '../support/real-data.ts';
+import { readHead } from '../../loader/detect/opening.ts';
+import { REAL_INPUTS } from '../support/inputs/real-data.ts';
+import type { RealInput } from '../support/inputs/real-data.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { settledHead } from './settled.ts';
 

@@ -2,7 +2,7 @@ import { readFileSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
-import type { LoadProgress } from '../../loader/stages/load-progress.ts';
+import type { LoadProgress } from '../../loader/stages/progress.ts';
 import { failure, rowsText, setUp, write } from './load-setup.ts';
 
 const ROWS = 20_000;

@@ -18,7 +18,7 @@ export function rowsOf(
   ]);
 }
 
-/** A bad row as people see it. */
+/** A bad row as it is shown to people. */
 export interface ListedReject {
   readonly offset: number;
   readonly line: number;

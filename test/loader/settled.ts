@@ -2,10 +2,10 @@
 
 import { DEFAULT_RULES } from '../../loader/input/dialect.ts';
 import type { LoadFormat } from '../../loader/input/formats.ts';
-import { RowsBelow, readOpening } from '../../loader/parse/opening.ts';
-import type { DialectFlags } from '../../loader/parse/opening.ts';
-import { settleDialects } from '../../loader/parse/settle-dialects.ts';
-import type { Head } from '../../loader/parse/settle-dialects.ts';
+import { RowsBelow, readOpening } from '../../loader/detect/opening.ts';
+import type { DialectFlags } from '../../loader/detect/opening.ts';
+import { settleDialects } from '../../loader/detect/settle-dialects.ts';
+import type { Head } from '../../loader/detect/settle-dialects.ts';
 
 const NO_FLAGS: DialectFlags = {
   key: undefined,
@@ -15,7 +15,7 @@ const NO_FLAGS: DialectFlags = {
   rules: DEFAULT_RULES,
 };
 
-/** The format is taken at its word. */
+/** The format is taken as given. */
 export function settledHead(
   head: Buffer,
   format: LoadFormat,

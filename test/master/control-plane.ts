@@ -1,10 +1,12 @@
 // A whole control plane over fake datanodes, with short intervals, for the leader's tests.
 
+import { segmentId } from '../../base/segment-name.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BackgroundTasks } from '../../base/background.ts';
 import { monotonicNowMs, wallClockIso } from '../../base/clock.ts';
+import { systemEnv } from '../../base/env.ts';
 import type { SteleError } from '../../base/errors.ts';
 import { silentLogger } from '../../base/log.ts';
 import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
@@ -45,14 +47,16 @@ export async function until(condition: () => boolean, what: string): Promise<voi
 export class ControlPlane {
   readonly network = new FakeNetwork();
   readonly folder = mkdtempSync(join(tmpdir(), 'stele-leader-'));
-  /** Of the master that `start` starts. */
+  /** Options of the master that `start` starts. */
   retireDelayMs = 20;
   /** Of the master that `start` starts, for its changes of the catalog. */
   changeLimits: { readonly waitMsMax?: number; readonly answerMsMax?: number } = {};
-  /** What the store of the master that `start` starts refuses all changes with. */
+  /** The error with which the store of that master refuses all changes. */
   storeRefusal: SteleError | undefined;
-  /** Time that has passed for the master alone. */
+  /** Time by which the master's clock is ahead. */
   skippedMs = 0;
+  /** Whether that master may give orders: false once it has lost the lead. */
+  mayOrder = true;
   readonly loadEnds = new LoadEnds();
   leader!: Leader;
   loads!: Loads;
@@ -60,7 +64,7 @@ export class ControlPlane {
   registrar!: NodeRegistrar;
   /** Of the master that `start` has started. */
   metadata!: WatchedMetadata;
-  /** Why it was told to end, once it was. */
+  /** The reason for which it was asked to end, if it was. */
   replaced: SteleError | undefined;
   #background!: BackgroundTasks;
   #next = 1;
@@ -82,12 +86,13 @@ export class ControlPlane {
     this.leader = new Leader({
       catalog,
       links: this.network,
+      mayOrder: () => this.mayOrder,
       background: this.#background,
       log: silentLogger,
       onReplaced: (why) => {
         this.replaced = why;
       },
-      clock: () => monotonicNowMs() + this.skippedMs,
+      env: { ...systemEnv, nowMs: () => monotonicNowMs() + this.skippedMs },
       settings: {
         term,
         replication,
@@ -106,11 +111,11 @@ export class ControlPlane {
     });
     this.loads = new Loads(this.leader, silentLogger, this.loadEnds);
     this.operations = new Operations(this.leader, this.loads);
-    this.registrar = new NodeRegistrar(this.leader);
+    this.registrar = new NodeRegistrar(this.leader, silentLogger);
     this.leader.start();
   }
 
-  /** Stops the master alone; its folder and the datanodes stay. */
+  /** Stops the master only; its folder and the datanodes stay. */
   async stop(): Promise<void> {
     this.leader.close();
     await this.#background.settled();
@@ -132,13 +137,14 @@ export class ControlPlane {
     return nodes;
   }
 
-  register(node: FakeDatanode, clusterId = '') {
+  /** `segmentFormat`: the newest format that the datanode reads. */
+  register(node: FakeDatanode, clusterId = '', segmentFormat = 1) {
     return this.registrar.registerNode({
       nodeId: node.id,
       incarnation: node.incarnation,
       address: node.address,
       zone: '',
-      segmentFormat: 1,
+      segmentFormat,
       weight: 0,
       clusterId,
     });
@@ -156,25 +162,22 @@ export class ControlPlane {
       minReplicas: 0,
       owner: { host: 'here', pid: 7, user: 'me' },
       workToken: '',
+      segmentFormat: 1,
       ...more,
     });
   }
 
-  /** Made-up segments, one a shard. */
+  /** Made-up segments, one per shard. */
   segments() {
     const batch = this.#next++;
-    return Array.from({ length: SHARDS }, (_unused, shard) => ({
-      id: `${String(shard).padStart(5, '0')}-seg-${batch}`,
-      shard,
-      fileBytes: 100,
-      records: 10 + shard,
-      keyBytes: 5,
-      valueBytes: 7,
-      digest: Buffer.alloc(16, batch * 16 + shard),
-    }));
+    return Array.from({ length: SHARDS }, (_unused, shard) => {
+      const digest = Buffer.alloc(16, batch * 16 + shard);
+      const id = segmentId(shard, digest.toString('hex'), String(batch).padStart(32, '0'));
+      return { id, shard, fileBytes: 100, records: 10 + shard, keyBytes: 5, valueBytes: 7, digest };
+    });
   }
 
-  /** Pushes `segments` to the owners that the load was told of. */
+  /** Pushes `segments` to the owners that the load was given. */
   push(load: BeginLoadResponse, segments: ReturnType<ControlPlane['segments']>): void {
     for (const segment of segments) {
       for (const index of load.targets?.owners[segment.shard]?.nodes ?? []) {
@@ -205,7 +208,7 @@ export class ControlPlane {
     });
   }
 
-  /** A whole load; resolves to its version. */
+  /** Runs a whole load; resolves to its version. */
   async load(
     keyspace: string,
     more: Partial<CommitLoadRequest> = {},
@@ -217,7 +220,7 @@ export class ControlPlane {
     return { version, uid: load.keyspaceUid, ids: segments.map((segment) => segment.id) };
   }
 
-  /** How many nodes hold each of `ids`, the fewest of them. */
+  /** The lowest number of nodes that hold any of `ids`. */
   replicas(uid: string, ids: readonly string[]): number {
     const nodes = [...this.network.nodes.values()].filter((node) => node.alive);
     return Math.min(

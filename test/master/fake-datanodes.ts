@@ -3,6 +3,7 @@
 
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { newIncarnation } from '../../base/ids.ts';
+import { segmentId as nameOfSegment } from '../../base/segment-name.ts';
 import { MergeState } from '../../proto/gen/stele/v1/datanode.ts';
 import type {
   CopyOrder,
@@ -22,6 +23,7 @@ import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LinkFactory, LinkTarget } from '../../proto/ports.ts';
+import { channelOf } from '../support/peers/lookups.ts';
 
 export class FakeDatanode {
   readonly id: string;
@@ -34,7 +36,7 @@ export class FakeDatanode {
   readonly manifests = new Map<string, Manifest>();
   view: ClusterView | undefined;
   epochMax = 0;
-  /** Of the start that it obeys in this epoch. */
+  /** The term of the start that it obeys in this epoch. */
   term = '';
   copiesDone = 0;
   copyFails = false;
@@ -42,17 +44,17 @@ export class FakeDatanode {
   blind = false;
   /** Takes no view. */
   deaf = false;
-  /** Tells other digests than it was given. */
+  /** Reports other digests than those of the segments. */
   lies = false;
   diffFails = false;
   /** Counts one key more as added than the others do. */
   miscounts = false;
-  /** What it answers to merge orders; DONE: it merges at once. */
+  /** Its answer to merge orders; DONE: it merges at once. */
   merging: MergeState = MergeState.DONE;
   mergesDone = 0;
   /** Uids of keyspaces whose segments are on disk only. */
   readonly parked = new Set<string>();
-  /** Nothing that is parked fits into its memory. */
+  /** Its memory has no space for anything that is parked. */
   memoryFull = false;
   /** Shards that it has compared. */
   diffed: number[] = [];
@@ -75,7 +77,7 @@ export class FakeDatanode {
     };
   }
 
-  /** The same disk, a new process. */
+  /** Starts a new process on the same disk. */
   restart(): void {
     this.incarnation = newIncarnation();
     this.manifests.clear();
@@ -90,14 +92,14 @@ export class FakeDatanode {
     this.segments.set(`${uid} ${segmentId}`, this.#revision);
   }
 
-  /** As a loader is told that the segment is here. */
+  /** As if a loader had received "here already" for the segment. */
   claim(uid: string, segmentId: string): boolean {
     const isHere = this.segments.has(`${uid} ${segmentId}`);
     if (isHere) this.store(uid, segmentId);
     return isHere;
   }
 
-  /** Whether it was there, and has not been claimed since. */
+  /** Whether it was there and has not been claimed since. */
   drop(uid: string, segmentId: string, asOfRevision: number): boolean {
     const claimed = this.segments.get(`${uid} ${segmentId}`);
     const isMeant = claimed !== undefined && (asOfRevision === 0 || claimed <= asOfRevision);
@@ -156,7 +158,7 @@ export class FakeDatanode {
     this.ordersSeen.push(header);
   }
 
-  /** A question from a master that it does not obey is answered, with whom it obeys. */
+  /** Answers a master that it does not obey, and names the one it obeys. */
   checkQuestion(header: OrderHeader | undefined): void {
     try {
       this.checkOrder(header);
@@ -197,7 +199,7 @@ export class FakeDatanode {
     const ref = `${manifest.keyspaceUid}/${manifest.version}`;
     const before = this.manifests.get(ref);
     const isSame = before === undefined || JSON.stringify(before) === JSON.stringify(manifest);
-    // The same records in other segments, after deltas were merged.
+    // The same records in other segments, as after a merge of deltas.
     const isMerged = (before?.revision ?? 0) < manifest.revision;
     if (!isSame && (!isMerged || !manifest.digest.equals(before.digest))) {
       throw new SteleError('CONFLICT', `two contents for version ${ref}`);
@@ -221,7 +223,7 @@ export class FakeDatanode {
   merge(order: MergeOrder): MergeStatus {
     const nothing = { segment: undefined, reason: 'not today' };
     const totals = order.totals as RecordTotals;
-    const id = `${String(order.shard).padStart(5, '0')}-${totals.digest.toString('hex')}-00000000`;
+    const id = nameOfSegment(order.shard, totals.digest.toString('hex'), '0'.repeat(32));
     const isHere = this.segments.has(`${order.keyspaceUid} ${id}`);
     if (!isHere && this.merging !== MergeState.DONE) return { state: this.merging, ...nothing };
     const lacks = order.segmentIds.some((one) => !this.segments.has(`${order.keyspaceUid} ${one}`));
@@ -234,7 +236,7 @@ export class FakeDatanode {
     return { state: MergeState.DONE, segment, reason: '' };
   }
 
-  /** As if one key had been added to each shard. */
+  /** Reports one added key per shard. */
   diff(request: DiffShardsRequest): DiffShardsResponse {
     if (this.diffFails) throw new SteleError('OVERLOADED', 'too much to do');
     this.diffed.push(...request.shards);
@@ -330,7 +332,6 @@ export class FakeNetwork implements LinkFactory {
         return { dropped };
       },
       scanKeys: () => Promise.reject(new SteleError('UNSUPPORTED', 'no keys here')),
-      listSlotKeys: () => Promise.reject(new SteleError('UNSUPPORTED', 'no keys here')),
       measureDeltas: async (request) => ({ measures: find(request.header).measure(request) }),
       mergeSegments: async (request) => {
         const node = find(request.header);
@@ -342,26 +343,21 @@ export class FakeNetwork implements LinkFactory {
         return find({ ...header, nodeId, incarnation }).diff(request);
       },
       fetchSegment: () => Promise.reject(new SteleError('UNSUPPORTED', 'no bytes here')),
-      lookups: {
-        lookup: async ({ keyspaceUid, version }, keys, sink) => {
-          const node = [...this.nodes.values()].find(
-            ({ port }) => port === target.address.grpcPort,
-          );
-          if (node?.alive !== true) throw new SteleError('UNAVAILABLE', 'nobody listens there');
-          const knows = node.manifests.has(`${keyspaceUid}/${version}`) && !node.blind;
-          keys.forEach((key, index) => {
-            const value = Buffer.from(this.values.get(Buffer.from(key).toString()) ?? '');
-            const status = !knows
-              ? LookupStatus.UNAVAILABLE
-              : this.values.has(Buffer.from(key).toString())
-                ? LookupStatus.OK
-                : LookupStatus.NOT_FOUND;
-            sink(index, status, value, 0, value.length);
-          });
-        },
-        inFlight: 0,
-        close: () => undefined,
-      },
+      lookups: channelOf((batch) => {
+        const node = [...this.nodes.values()].find(({ port }) => port === target.address.grpcPort);
+        if (node?.alive !== true) throw new SteleError('UNAVAILABLE', 'nobody listens there');
+        for (const { key, target: wanted } of batch.keys) {
+          const manifest = `${wanted.keyspaceUid}/${wanted.version}`;
+          const knows = node.manifests.has(manifest) && !node.blind;
+          const value = Buffer.from(this.values.get(Buffer.from(key).toString()) ?? '');
+          const status = !knows
+            ? LookupStatus.UNAVAILABLE
+            : this.values.has(Buffer.from(key).toString())
+              ? LookupStatus.OK
+              : LookupStatus.NOT_FOUND;
+          batch.onAnswer(status, value, 0, value.length);
+        }
+      }),
       close: () => undefined,
     };
   }

@@ -1,10 +1,11 @@
 // Segments that no version names: they go while no load runs, however often loads come.
 
+import { versionId } from '../../master/catalog/records.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ControlPlane, until } from './control-plane.ts';
 
 const MINUTE_MS = 60_000;
-/** Garbage stays for so long after a start of the master. */
+/** Time for which garbage stays after a start of the master. */
 const HOUR_MS = 60 * MINUTE_MS;
 let plane: ControlPlane;
 beforeEach(async () => {
@@ -26,7 +27,7 @@ test('what a returning datanode holds of versions that are gone goes, though a l
     await plane.load('prices');
   }
   await until(
-    () => !plane.leader.catalog.state.manifest.has(`${first.uid}/1`),
+    () => !plane.leader.catalog.state.manifest.has(versionId(first.uid, 1)),
     'version 1 is forgotten',
   );
   away!.restart();

@@ -6,7 +6,7 @@ import { SteleError } from '../../base/errors.ts';
 import { ControlPlane, until } from './control-plane.ts';
 
 const LIMITS = { waitMsMax: 300, answerMsMax: 400 };
-/** Of one change; what it takes on a busy machine included. */
+/** Bound for one change, including the delays of a busy machine. */
 const BOUND_MS = 3_000;
 
 let plane: ControlPlane;
@@ -44,7 +44,7 @@ describe.each([
     expect(await keep).toMatchObject({ code: 'UNAVAILABLE' });
     expect(await rollback).toMatchObject({ code: 'OUTCOME_UNKNOWN' });
     expect(current()).toBe(2);
-    // The heartbeats and their turns went on meanwhile.
+    // The heartbeats and their turns continued meanwhile.
     expect(plane.leader.world.nodes.get('a')?.liveness).toBe('SERVING');
     end();
     await until(() => current() === 1, 'the rollback in the view');

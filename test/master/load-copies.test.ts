@@ -1,7 +1,7 @@
-// How many copies a load and a promote need, and what is told where these are fewer than there should be.
+// The copies that a load and a promote need, and the report if there are fewer than there should be.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { eligibleNodes } from '../../master/core/world.ts';
+import { eligibleNodes } from '../../master/core/world/world.ts';
 import { ControlPlane, until } from './control-plane.ts';
 
 let plane: ControlPlane;
@@ -11,14 +11,14 @@ beforeEach(async () => {
 });
 afterEach(() => plane.close());
 
-/** A datanode dies, and is away for longer than the repair delay. */
+/** A datanode dies and stays away for longer than the repair delay. */
 async function loseForLong(id: string): Promise<void> {
   plane.network.nodes.get(id)!.alive = false;
   const counts = (): boolean => eligibleNodes(plane.leader.world).some((node) => node.id === id);
   await until(() => !counts(), `that ${id} no longer counts`);
 }
 
-/** What has just happened, with its reason. */
+/** The last event, with its reason. */
 async function lastEvents(limit = 1): Promise<string[]> {
   const { events } = await plane.operations.listEvents({ keyspace: 'prices', limit });
   return events.map(({ reason, what }) => `${what}: ${reason}`);
@@ -36,7 +36,7 @@ describe('the copies that a load needs', () => {
     });
     const few = { version: 1, replicas: 1, replication: 2 };
     expect(await plane.commit(load, segments)).toMatchObject(few);
-    // The same answer to whoever has not heard it.
+    // A client that missed the answer gets the same one.
     expect(await plane.commit(load, segments)).toMatchObject(few);
     expect((await lastEvents(2)).sort()).toEqual([
       'commit: 1 of 2 copies',
@@ -49,7 +49,7 @@ describe('the copies that a load needs', () => {
     const segments = plane.segments();
     const load = await plane.begin('prices');
     plane.push(load, segments);
-    // One more than there should be.
+    // One more copy than wanted.
     for (const { id } of segments) {
       for (const node of plane.network.nodes.values()) node.store(load.keyspaceUid, id);
     }

@@ -1,12 +1,13 @@
 // What an operator wishes is never overwritten by a loop: words of operators race the loops of the real
 // leader on the real store while datanodes come and go, and the last word of each kind is what is in the end.
 
+import { asUid } from '../support/test-ids.ts';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { toSteleError } from '../../base/errors.ts';
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
-import { SEED } from '../support/faults.ts';
-import { seededRandom } from '../support/rows.ts';
+import { SEED } from '../support/faults/faults.ts';
+import { seededRandom } from '../support/inputs/rows.ts';
 import { ControlPlane, until } from './control-plane.ts';
 
 const ROUNDS = 6;
@@ -24,7 +25,7 @@ beforeEach(async () => {
 });
 afterEach(() => plane.close());
 
-/** What operators have wished last. */
+/** The last settings that operators have asked for. */
 interface Wish {
   suspended: boolean;
   replication: number;
@@ -50,7 +51,7 @@ async function say(wish: Wish): Promise<void> {
   }
 }
 
-/** One of the datanodes dies, or comes back. */
+/** One of the datanodes dies or comes back. */
 function flap(): void {
   const nodes = [...plane.network.nodes.values()];
   const node = nodes[below(nodes.length)];
@@ -85,7 +86,7 @@ test(`the last of ${ROUNDS * WORDS_PER_ROUND} words wins, whatever the loops wri
   await plane.load(KEYSPACE);
   const { ids, uid } = await plane.load(KEYSPACE);
   const { metadata } = plane;
-  const desired = () => plane.leader.catalog.state.keyspace.get(uid)?.desired;
+  const desired = () => plane.leader.catalog.state.keyspace.get(asUid(uid))?.desired;
   const wish: Wish = { suspended: false, replication: 0, keep: 2 };
   for (let round = 0; round < ROUNDS; round++) {
     expect(await sayMany(wish)).toEqual([]);
@@ -97,7 +98,7 @@ test(`the last of ${ROUNDS * WORDS_PER_ROUND} words wins, whatever the loops wri
     await until(() => plane.leader.health.status === HealthStatus.GREEN, 'green');
     const copies = wish.replication || 2;
     await until(() => plane.replicas(uid, ids) === copies, `${copies} copies`);
-    // From here on only loops have written, and nothing of what is desired.
+    // From here on only loops have written, and nothing of the desired state.
     expect(desired()).toMatchObject(wish);
     const byLoops = metadata.written.slice(answered);
     expect(byLoops.filter((key) => key.startsWith('keyspace/'))).toEqual([]);
@@ -120,7 +121,7 @@ test('a drop among other words is the last word: nothing brings the keyspace bac
   expect(new Set(refusals)).toEqual(new Set(['KEYSPACE_NOT_FOUND']));
   reviveAll();
   const { catalog } = plane.leader;
-  await until(() => !catalog.state.keyspace.has(uid), 'the record is gone');
+  await until(() => !catalog.state.keyspace.has(asUid(uid)), 'the record is gone');
   expect([...catalog.state.observed.keys()]).not.toContain(uid);
   for (const { segments } of plane.network.nodes.values()) {
     expect([...segments.keys()].filter((name) => name.startsWith(uid))).toEqual([]);

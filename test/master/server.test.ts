@@ -104,6 +104,20 @@ describe('startMaster', () => {
     client.close();
   });
 
+  test('with an empty catalog, tells a datanode of another cluster how to restore it', async () => {
+    const master = await start();
+    const { address, id: nodeId, incarnation } = network.add('a');
+    const more = { zone: '', segmentFormat: 1, weight: 0, clusterId: '0011' };
+    const answer = master.registrar.registerNode(
+      { nodeId, incarnation, address, ...more },
+      { deadlineMs: 5000 },
+    );
+    await expect(answer).rejects.toMatchObject({
+      code: 'WRONG_NODE',
+      message: expect.stringMatching(/catalog of this master is empty.*metadata restore/) as string,
+    });
+  });
+
   test('refuses a data folder in use, and says by whom', async () => {
     await start();
     await expect(start()).rejects.toMatchObject({

@@ -1,11 +1,14 @@
 // The master's machine is switched off after the first, the second ... and so on of the commits that a change
 // takes, for all of them: the next master comes to the same end as one that was not disturbed.
 
+import type { KeyspaceUid } from '../../base/ids.ts';
+import { versionId } from '../../master/catalog/records.ts';
+import { asUid } from '../support/test-ids.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import { ControlPlane, until } from './control-plane.ts';
 
-/** More commits than any change takes. */
+/** More commits than any change needs. */
 const COMMITS_MAX = 12;
 
 let plane: ControlPlane;
@@ -22,8 +25,8 @@ interface Procedure {
 }
 
 const catalog = () => plane.leader.catalog.state;
-const uidOf = (name: string): string =>
-  [...catalog().keyspace.values()].find((one) => one.name === name)?.uid ?? '';
+const uidOf = (name: string): KeyspaceUid =>
+  [...catalog().keyspace.values()].find((one) => one.name === name)?.uid ?? asUid('');
 const observed = (name: string): string | undefined => plane.leader.observed(uidOf(name))?.state;
 const noted = (name: string): string | undefined => catalog().observed.get(uidOf(name))?.state;
 
@@ -35,8 +38,8 @@ const PROCEDURES: Readonly<Record<string, Procedure>> = {
   'the drop of a version': {
     begin: () => plane.operations.dropVersion({ keyspace: 'prices', version: 1 }),
     isOver: () =>
-      catalog().version.get(`${uidOf('prices')}/1`)?.state === 'DELETED' &&
-      !catalog().manifest.has(`${uidOf('prices')}/1`),
+      catalog().version.get(versionId(uidOf('prices'), 1))?.state === 'DELETED' &&
+      !catalog().manifest.has(versionId(uidOf('prices'), 1)),
   },
   'a suspend': {
     begin: () => plane.operations.suspendKeyspace({ keyspace: 'prices' }),
@@ -54,7 +57,7 @@ const PROCEDURES: Readonly<Record<string, Procedure>> = {
   },
 };
 
-/** What must be the same in the end, whatever was switched off on the way. */
+/** The state that must be the same at the end, wherever the store stopped. */
 function endState(): unknown {
   const { keyspace, manifest, observed: found, version } = catalog();
   const segments = [...plane.network.nodes.values()].map((node) =>
@@ -113,7 +116,7 @@ describe.each(Object.entries(PROCEDURES))('%s', (_name, procedure) => {
       await plane.stop();
       await plane.start();
       await plane.join('a', 'b', 'c');
-      // What was acknowledged goes on by itself.
+      // An acknowledged change continues by itself.
       if (!isAcknowledged) await procedure.begin();
       await until(procedure.isOver, `the end, stopped after ${commits} commits`);
       expect(endState(), `stopped after ${commits} commits`).toEqual(undisturbed);

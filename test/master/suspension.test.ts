@@ -19,7 +19,7 @@ const reaches = (state: string) =>
     const { uid = '' } = plane.leader.current().keyspaces[0] ?? {};
     return plane.leader.observed(uid)?.state === state;
   }, state);
-/** Time passes for the master, a little with each look. */
+/** Advances the master's clock, a little with each check. */
 const reachesInTime = (state: string) =>
   until(() => {
     plane.skippedMs += 100;

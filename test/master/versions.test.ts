@@ -1,10 +1,12 @@
 // Versions as the whole control plane handles them: gates, promotes, rollbacks, and what leaves when.
 
+import { asUid } from '../support/test-ids.ts';
+import { versionId } from '../../master/catalog/records.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BeginLoadResponse, LoadGate } from '../../proto/gen/stele/v1/load.ts';
 import { ControlPlane, SHARDS, until } from './control-plane.ts';
 
-/** Of a version as ControlPlane makes it up. */
+/** The totals of a made-up version of ControlPlane. */
 const ROWS = SHARDS * 10 + (SHARDS * (SHARDS - 1)) / 2;
 
 let plane: ControlPlane;
@@ -127,7 +129,7 @@ describe('a load whose version does not pass its gate', () => {
     };
     void commit();
     await died;
-    expect(catalog.state.keyspace.get(load.keyspaceUid)?.attempt?.version).toBe(2);
+    expect(catalog.state.keyspace.get(asUid(load.keyspaceUid))?.attempt?.version).toBe(2);
     await plane.stop();
     await plane.start();
     expect(view()).toMatchObject({ currentVersion: 1, versions: [1] });
@@ -252,7 +254,10 @@ describe('what leaves', () => {
     expect(b!.manifests.has(`${first.uid}/1`)).toBe(true);
     a!.deaf = false;
     await until(() => held(first) === 0, 'version 1 is gone');
-    await until(() => !catalog.state.manifest.has(`${first.uid}/1`), 'its manifest is forgotten');
+    await until(
+      () => !catalog.state.manifest.has(versionId(first.uid, 1)),
+      'its manifest is forgotten',
+    );
   });
 
   test('a dropped version leaves the nodes, a rejected one too; the current one does not', async () => {
@@ -323,7 +328,7 @@ describe('a drop order that is on its way when a load wants the same segments', 
     return { segments, release };
   }
 
-  /** As a loader: offers each, and sends what is not there. */
+  /** Acts as a loader: announces each segment, and sends those that are missing. */
   function offer(load: BeginLoadResponse, segments: ReturnType<ControlPlane['segments']>): number {
     let sent = 0;
     for (const segment of segments) {
@@ -362,7 +367,7 @@ describe('a drop order that is on its way when a load wants the same segments', 
     release();
     const of = { uid: load.keyspaceUid, ids: segments.map(({ id }) => id) };
     await until(
-      () => !plane.leader.catalog.state.manifest.has(`${load.keyspaceUid}/1`),
+      () => !plane.leader.catalog.state.manifest.has(versionId(load.keyspaceUid, 1)),
       'forgotten',
     );
     expect(held(of)).toBe(2);

@@ -2,16 +2,16 @@
 // few, as the disk of a machine does that is switched off, or hang, as one does that is out of order.
 
 import { SteleError } from '../../base/errors.ts';
-import type { Entry, Lease, Metadata, WatchEvent, Write } from '../../master/metadata/port.ts';
+import type { Entry, Metadata, Write } from '../../master/metadata/port.ts';
 
 export class WatchedMetadata implements Metadata {
-  /** How many more transactions are carried out. */
+  /** Number of further transactions that are executed. */
   left = Number.POSITIVE_INFINITY;
-  /** Keys that were written, or (`-` before them) deleted, in their order. */
+  /** Keys that were written, or (with `-`) deleted, in order. */
   readonly written: string[] = [];
-  /** A transaction has come that was not carried out any more. */
+  /** True once a transaction has arrived that was not executed. */
   isStopped = false;
-  /** What transactions fail with, as on a full disk. */
+  /** The error of transactions, as on a full disk. */
   refusal: SteleError | undefined;
   readonly #inner: Metadata;
   #hanging: { readonly isMade: boolean; readonly over: Promise<void> } | undefined;
@@ -52,32 +52,8 @@ export class WatchedMetadata implements Metadata {
     return revision;
   }
 
-  get(key: string): Promise<Entry | undefined> {
-    return this.#inner.get(key);
-  }
-
   list(prefix: string): Promise<Entry[]> {
     return this.#inner.list(prefix);
-  }
-
-  put(key: string, value: string): Promise<number> {
-    return this.#inner.put(key, value);
-  }
-
-  compareAndSet(key: string, expect: number, value: string): Promise<number | undefined> {
-    return this.#inner.compareAndSet(key, expect, value);
-  }
-
-  delete(key: string): Promise<boolean> {
-    return this.#inner.delete(key);
-  }
-
-  watch(prefix: string, listener: (event: WatchEvent) => void): () => void {
-    return this.#inner.watch(prefix, listener);
-  }
-
-  lease(name: string, ttlMs: number): Promise<Lease | undefined> {
-    return this.#inner.lease(name, ttlMs);
   }
 
   close(): Promise<void> {

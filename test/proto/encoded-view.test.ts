@@ -6,7 +6,7 @@ import {
 } from '../../proto/encoded-view.ts';
 import { WatchViewResponse } from '../../proto/gen/stele/v1/cluster.ts';
 import { ApplyViewRequest } from '../../proto/gen/stele/v1/datanode.ts';
-import { FakeCluster } from '../master/front/fake-cluster.ts';
+import { FakeCluster } from '../support/peers/fake-cluster.ts';
 
 const { applyView } = (
   ViewSendingClient as unknown as {
@@ -14,7 +14,7 @@ const { applyView } = (
   }
 ).service;
 
-/** Epoch 7, node `n`: a header, and no view. */
+/** Epoch 7, node `n`: a header without a view. */
 const HEADER_ONLY = Buffer.from([0x0a, 0x05, 0x08, 0x07, 0x12, 0x01, 0x6e]);
 
 test('a view is encoded once, for watchers and datanodes alike, and read as if it were part of each message', () => {

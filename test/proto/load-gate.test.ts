@@ -13,7 +13,7 @@ function rejection(gate: Partial<LoadGate>, candidate: Partial<GateCandidate> = 
 }
 
 describe('--expect-rows', () => {
-  test('takes the exact number alone', () => {
+  test('accepts only the exact number', () => {
     expect(rejection({ expectRows: 1000 })).toBeUndefined();
     expect(rejection({ expectRows: 1001 })).toBe('it has 1000 rows, and --expect-rows wants 1001');
     expect(rejection({ expectRows: 999 })).toMatch(/wants 999$/);
@@ -32,7 +32,7 @@ describe('--expect-rows', () => {
   });
 });
 
-test('--min-rows takes that number and more', () => {
+test('--min-rows accepts that number and more', () => {
   expect(rejection({ minRows: 1000 })).toBeUndefined();
   expect(rejection({ minRows: 1001 })).toBe('it has 1000 rows, and --min-rows wants at least 1001');
   expect(rejection({ minRows: 2 }, { records: 1 })).toMatch(/^it has 1 row,/);
@@ -40,7 +40,7 @@ test('--min-rows takes that number and more', () => {
 
 describe('--max-shrink', () => {
   test.each([0.5, 0.3, 0.2, 0.1, 0.07, 0])(
-    'of %f takes just that much, and not one more',
+    'of %f accepts exactly that much, and not one more',
     (max) => {
       const least = Math.round(1000 * (1 - max));
       expect(rejection({ maxShrink: max }, { records: least })).toBeUndefined();
@@ -50,13 +50,13 @@ describe('--max-shrink', () => {
     },
   );
 
-  test('says how much is missing', () => {
+  test('reports how much is missing', () => {
     expect(rejection({ maxShrink: 0.5 }, { records: 412 })).toBe(
       'it has 412 rows, 58.8% fewer than the 1000 of version 4, and --max-shrink allows 50%',
     );
   });
 
-  test('has nothing to say of a first version, of growth, and after an empty one', () => {
+  test('accepts a first version, growth, and any version after an empty one', () => {
     expect(rejection({ maxShrink: 0 }, { current: undefined, records: 1 })).toBeUndefined();
     expect(rejection({ maxShrink: 0 }, { records: 1001 })).toBeUndefined();
     expect(rejection({ maxShrink: 0 }, { current: { number: 1, records: 0 } })).toBeUndefined();
@@ -70,12 +70,12 @@ describe('--require-key', () => {
     value: value === null ? null : Buffer.from(value),
   });
 
-  test('takes any value, an empty one too, unless it names one', () => {
+  test('accepts any value, also an empty one, unless it names one', () => {
     expect(rejection({}, { keys: [finding(undefined, ''), finding('v', 'v')] })).toBeUndefined();
     expect(rejection({}, { keys: [finding('', '')] })).toBeUndefined();
   });
 
-  test('names the key that is not there, or has another value', () => {
+  test('names the key that is missing, or has another value', () => {
     expect(rejection({}, { keys: [finding(undefined, null)] })).toBe(
       "it has no key 'k', which --require-key wants",
     );
@@ -88,13 +88,13 @@ describe('--require-key', () => {
   });
 });
 
-test('everything that is wrong is said at once', () => {
+test('all reasons are reported at once', () => {
   expect(rejection({ expectRows: 9, minRows: 2000, maxShrink: 0 }, { records: 500 })).toMatch(
     /--expect-rows.*; .*--min-rows.*; .*--max-shrink/,
   );
 });
 
-test('a version passes a gate that asks for what it has, whatever that is', () => {
+test('a version passes a gate that demands what it has', () => {
   assert(
     property(
       integer({ min: 0, max: 1e12 }),
@@ -109,14 +109,14 @@ test('a version passes a gate that asks for what it has, whatever that is', () =
 });
 
 describe('the gate of a load', () => {
-  test('has a limit of half for a replace that says nothing, and none for an append', () => {
+  test('has a default limit of half for a replace, and none for an append', () => {
     expect(gateFor(undefined, LoadMode.REPLACE).maxShrink).toBe(0.5);
     expect(gateFor(undefined, LoadMode.APPEND).maxShrink).toBeUndefined();
     expect(gateFor({ ...OPEN, maxShrink: 0.9 }, LoadMode.REPLACE).maxShrink).toBe(0.9);
     expect(gateFor({ ...OPEN, maxShrink: 0.9 }, LoadMode.APPEND).maxShrink).toBe(0.9);
   });
 
-  test('is refused when it asks for too much, or for what is no number', () => {
+  test('is refused if it demands too much, or something that is not a number', () => {
     const keys = (count: number, bytes: number) =>
       Array.from({ length: count }, () => ({ key: Buffer.alloc(bytes), value: undefined }));
     const gates = [

@@ -15,7 +15,7 @@ async function startServer(): Promise<number> {
 }
 
 describe('ioredis', () => {
-  it.each([2, 3])('reads over RESP%i, alone and pipelined', async (protocol) => {
+  it.each([2, 3])('reads over RESP%i, singly and pipelined', async (protocol) => {
     const redis = new Redis({ port: await startServer(), protocol: protocol as 2 | 3 });
     onTestFinished(() => redis.disconnect());
     expect(await redis.get('key:7')).toBe('välue 7\r\n');
@@ -77,7 +77,7 @@ describe.runIf(hasTool('redis-cli'))('redis-cli', () => {
     expect(await cli(port, ['SET', 'a', 'b'])).toContain('immutable');
   });
 
-  it('takes help and hints from COMMAND DOCS', async () => {
+  it('gets help and hints from COMMAND DOCS', async () => {
     const port = await startServer();
     const asked = 'help getrange\nhelp client setname\nhelp stele explain\n';
     const help = withoutColours(await cli(port, [], asked));
@@ -92,7 +92,7 @@ describe.runIf(hasTool('redis-cli'))('redis-cli', () => {
     expect(output).toContain('errors: 2, replies: 3');
   });
 
-  it('finds a whole cluster by --cluster check', async () => {
+  it('accepts a whole cluster in --cluster check', async () => {
     const port = await startServer();
     const args = ['--cluster', 'check', `127.0.0.1:${port}`];
     const output = withoutColours(await runTool('redis-cli', args));

@@ -10,9 +10,9 @@ import type { CommandSpec } from '../../resp/commands/command-spec.ts';
 import { argumentText } from '../../resp/wire/decoder.ts';
 import type { CommandArguments } from '../../resp/wire/decoder.ts';
 import type { ReplyWriter } from '../../resp/wire/encoder.ts';
-import { executeClusterCommand } from '../../resp/commands/cluster-commands.ts';
-import type { ClusterDescription } from '../../resp/commands/cluster-replies.ts';
-import { formatInfo } from '../../resp/commands/info.ts';
+import { executeClusterCommand } from '../../resp/cluster/cluster-commands.ts';
+import type { ClusterDescription } from '../../resp/cluster/cluster-replies.ts';
+import { formatInfo } from '../../resp/info/info.ts';
 import type { KeyspaceRef, Session } from '../../resp/commands/session.ts';
 
 /** A GET that is answered when the test calls `finish`. */
@@ -46,10 +46,10 @@ export class MapBackend implements CommandBackend {
     { name: 'default', index: 0 },
     { name: 'geo', index: 1 },
   ];
-  /** When set, GET gives a LaterReply, collected here. */
+  /** If set, GET returns a LaterReply, which is collected here. */
   later: LaterReply[] | undefined;
   turnsEnded = 0;
-  /** How long each turn's commands took. */
+  /** Duration of each turn's commands. */
   readonly turnsMs: number[] = [];
   port = 0;
   version = 1;
@@ -99,7 +99,7 @@ export class MapBackend implements CommandBackend {
     this.#onChange = onChange;
   }
 
-  /** As when another version of every keyspace goes live. */
+  /** As if another version of every keyspace had gone live. */
   switchVersion(): void {
     this.version++;
     this.#onChange();

@@ -51,7 +51,7 @@ export class RawClient {
     return this;
   }
 
-  /** Resolves when `count` replies have come in all. */
+  /** Resolves when `count` replies have arrived in total. */
   async wait(count: number): Promise<Reply[]> {
     while (this.replies.length < count) {
       await new Promise<void>((resolve) => {
@@ -71,12 +71,12 @@ export class RawClient {
   }
 }
 
-/** Resolves when `condition` holds; looks once an event-loop turn. */
+/** Resolves when `condition` holds, which is checked once per event-loop turn. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Sends one inline line to a fresh connection of `backend` and gives the raw reply text. */
+/** Sends one inline line on a new connection to `backend` and returns the raw reply text. */
 export async function ask(port: number, ...lines: string[]): Promise<string> {
   const client = new RawClient(port);
   client.send(`${lines.join('\r\n')}\r\nQUIT\r\n`);

@@ -1,10 +1,10 @@
-// For tests: the commands and replies that come out of bytes, whole or cut anywhere.
+// For tests: the commands and replies that are parsed from bytes, whole or cut anywhere.
 
 import { CommandDecoder } from '../../resp/wire/decoder.ts';
 import { ReplyDecoder } from '../../resp/wire/reply-decoder.ts';
 import type { Reply } from '../../resp/wire/reply-decoder.ts';
 
-/** Copies `bytes` into pieces that end at `cuts`. */
+/** Copies `bytes` in pieces that end at `cuts`. */
 export function cutAt(bytes: Buffer, cuts: readonly number[]): Buffer[] {
   const bounds = [0, ...[...cuts].sort((a, b) => a - b), bytes.length];
   return bounds.slice(1).map((end, index) => Buffer.from(bytes.subarray(bounds[index], end)));
@@ -28,7 +28,7 @@ export function decodeCommands(chunks: readonly Buffer[]): {
   return { commands, error: undefined };
 }
 
-/** The present command's arguments, one character a byte. */
+/** The arguments of the current command, one character per byte. */
 export function words(decoder: CommandDecoder): string[] {
   return Array.from({ length: decoder.argc }, (_, index) =>
     decoder.buffer.toString('latin1', decoder.starts[index], decoder.ends[index]),

@@ -3,7 +3,7 @@
 import { placeShards } from '../../ring/placement.ts';
 import type { PlacementNode } from '../../ring/placement.ts';
 
-/** `count` nodes on hosts of their own in one zone; another `round` gives other names. */
+/** `count` nodes on separate hosts in one zone; another `round` gives other names. */
 export function apartNodes(count: number, round: number): PlacementNode[] {
   return Array.from({ length: count }, (_, index) => ({
     id: `r${round}-node-${index}`,

@@ -25,7 +25,7 @@ function joins({ nodes, shards, replication }: Case): number[] {
   });
 }
 
-/** The same for one node leaving `nodes` nodes. */
+/** Moved over ideal for one node that leaves `nodes` nodes. */
 function leaves({ nodes, shards, replication }: Case): number[] {
   return Array.from({ length: ROUNDS }, (_, round) => {
     const before = apartNodes(nodes, round);

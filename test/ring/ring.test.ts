@@ -2,8 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   offsetAtRank,
-  rankAtKnock,
-  shardAtKnock,
+  rankAtVisit,
+  shardAtVisit,
   shardAtRank,
   virtualNodesOf,
 } from '../../ring/ring.ts';
@@ -33,15 +33,15 @@ describe('the ring', () => {
         const nodes = virtualNodesOf(id, shards, count);
         const all = virtualNodesOf(id, shards);
         const met = new Set<number>();
-        for (let knock = 0; knock < nodes.knocks; knock++) {
-          const shard = shardAtKnock(nodes, knock);
+        for (let visit = 0; visit < nodes.visits; visit++) {
+          const shard = shardAtVisit(nodes, visit);
           // In the first lap as with all virtual nodes, then as many arcs before.
-          const arcs = (shardAtRank(all, rankAtKnock(nodes, knock)) - shard + shards) % shards;
-          expect(arcs).toBe(Math.floor(knock / count));
+          const arcs = (shardAtRank(all, rankAtVisit(nodes, visit)) - shard + shards) % shards;
+          expect(arcs).toBe(Math.floor(visit / count));
           met.add(shard);
         }
         expect(met.size).toBe(shards);
-        expect(nodes.knocks).toBeLessThanOrEqual(count * (shards - count + 1));
+        expect(nodes.visits).toBeLessThanOrEqual(count * (shards - count + 1));
       }),
     );
   });

@@ -2,7 +2,7 @@ import { beforeEach, expect, it } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
 import { DatanodeLinks } from '../../routing/datanode-links.ts';
 import type { DatanodeLink } from '../../proto/ports.ts';
-import { FakeCluster } from '../master/front/fake-cluster.ts';
+import { FakeCluster } from '../support/peers/fake-cluster.ts';
 
 interface FakeLink extends DatanodeLink {
   connected: boolean;
@@ -37,7 +37,7 @@ beforeEach(() => {
   links.update(cluster.current());
 });
 
-it('gives the link while it connects, for a moment, then no more until it has connected', () => {
+it('returns a connecting link for the grace period, then not until it has connected', () => {
   expect(links.to(ID)).toBe(made[0]);
   expect(links.to(ID)).toBe(made[0]);
   nowMs += 199;
@@ -53,7 +53,7 @@ it('gives the link while it connects, for a moment, then no more until it has co
   expect(made).toHaveLength(1);
 });
 
-it('makes a link anew that does not connect, again and again, and closes the old one', () => {
+it('replaces a link that does not connect, repeatedly, and closes the old one', () => {
   for (let step = 0; step < 100; step++) {
     links.to(ID);
     nowMs += 100;
@@ -67,7 +67,7 @@ it('makes a link anew that does not connect, again and again, and closes the old
   expect(made.every(({ closed }) => closed)).toBe(true);
 });
 
-it('knows no link to a node that is not in the view', () => {
+it('returns no link to a node that is not in the view', () => {
   expect(links.to('nobody')).toBeUndefined();
 });
 

@@ -1,7 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  KEY_BYTES_MAX,
+  LOOKUP_IN_FLIGHT_BYTES_MAX,
+  LOOKUP_REPLY_SOFT_BYTES,
+} from '../../base/limits.ts';
 import { LookupCore } from '../../master/front/lookup/lookup-core.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
-import { FakeCluster } from '../master/front/fake-cluster.ts';
+import { FakeCluster } from '../support/peers/fake-cluster.ts';
+import { until } from '../support/process/stele-process.ts';
 
 const { NOT_FOUND } = LookupStatus;
 
@@ -91,6 +97,77 @@ describe('three replicas', () => {
     for (const node of cluster.nodes.values()) node.rejecting = true;
     const { failure } = await core.lookup('default', keys('k'), { deadlineMs: 100 });
     expect(failure?.code).toBe('UNAVAILABLE');
+  });
+});
+
+describe('the keys of one tick', () => {
+  it('go to a node in one batch, whatever their keyspaces', async () => {
+    cluster.put('k', 'v');
+    cluster.versions.set('bb/1', new Map([['k', Buffer.from('other')]]));
+    cluster.change((view) => {
+      view.keyspaces.push({ ...view.keyspaces[0]!, uid: 'bb', name: 'other', index: 1 });
+    });
+    const outcomes = await Promise.all(
+      ['default', 'other', 'default', 'other', 'default', 'other'].map((keyspace) =>
+        core.lookup(keyspace, keys('k')),
+      ),
+    );
+    expect(outcomes.map(({ values }) => String(values[0]))).toEqual([
+      'v',
+      'other',
+      'v',
+      'other',
+      'v',
+      'other',
+    ]);
+    for (const number of cluster.routeOf('k')) expect(cluster.node(number).calls).toBe(1);
+  });
+
+  it('are split into batches that a datanode takes', async () => {
+    cluster = new FakeCluster(1, 1);
+    core.close();
+    core = newCore();
+    const short = Array.from({ length: 10_000 }, (_, index) => Buffer.from(`key-${index}`));
+    await core.lookup('default', short);
+    const { batches } = cluster.node(0);
+    expect(Math.max(...batches.map(({ length }) => length))).toBe(4096);
+    expect(batches.flat()).toHaveLength(10_000);
+    batches.length = 0;
+    const long = Array.from({ length: 200 }, (_, index) => Buffer.alloc(60_000, `${index}-`));
+    await core.lookup('default', long);
+    const bytes = batches.map((batch) => batch.reduce((sum, key) => sum + key.length, 0));
+    expect(Math.max(...bytes)).toBeLessThan(LOOKUP_REPLY_SOFT_BYTES + KEY_BYTES_MAX);
+    expect(batches.flat()).toHaveLength(200);
+  });
+});
+
+describe('a silent node', () => {
+  beforeEach(() => {
+    core.close();
+    cluster = new FakeCluster(1, 1);
+    core = newCore(30);
+    cluster.node(0).silent = true;
+  });
+
+  it('has bounded bytes in flight, including those that nobody waits for any more', async () => {
+    const long = Array.from({ length: 300 }, () => Buffer.alloc(60_000, 'k'));
+    const codes = new Set<string | undefined>();
+    for (let round = 0; round < 5; round++) {
+      codes.add((await core.lookup('default', long)).failure?.code);
+    }
+    expect(codes).toEqual(new Set(['DEADLINE_EXCEEDED', 'OVERLOADED']));
+    expect(cluster.node(0).keysAsked * 60_000).toBeLessThan(LOOKUP_IN_FLIGHT_BYTES_MAX + 60_000);
+  });
+
+  it('counts as asked until it answers', async () => {
+    cluster.node(0).silent = false;
+    cluster.node(0).delayMs = 60;
+    const late = await core.lookup('default', keys('a', 'b'));
+    expect(late.failure?.code).toBe('DEADLINE_EXCEEDED');
+    const [slot] = [...core.router.nodes()];
+    expect([slot?.inFlight, slot?.inFlightBytes]).toEqual([2, 2]);
+    await until('the answers', () => Promise.resolve(slot?.inFlight === 0));
+    expect(slot?.inFlightBytes).toBe(0);
   });
 });
 

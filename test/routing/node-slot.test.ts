@@ -23,7 +23,7 @@ describe('a node that fails', () => {
     expect(avoidedMs).toEqual([300, 600, 1200, 2400, 4800, 9600, 9600, 9600]);
   });
 
-  test('is not held guilty of every call that was under way', () => {
+  test('is not blamed for every call that was in progress', () => {
     const slot = newSlot('n');
     for (let call = 0; call < 10; call++) noteTrouble(slot, 1000);
     expect(slot.avoidUntilMs).toBe(1300);
@@ -38,7 +38,7 @@ describe('a node that fails', () => {
     expect(slot).toMatchObject({ avoidUntilMs: 0, troubles: 0 });
   });
 
-  test('begins anew when the control plane has heard it again', () => {
+  test('starts over when the control plane has received a heartbeat from it', () => {
     const slot = newSlot('n');
     noteTrouble(slot, 1000);
     noteReturn(slot);
@@ -53,13 +53,13 @@ describe('a node that is slower than another', () => {
     expect(isSlower(answering(1, 0), answering(50, 0), 10)).toBe(false);
   });
 
-  test('is not told by a single slow answer', () => {
+  test('is not recognised by a single slow answer', () => {
     const slot = answering(1, 0);
     noteAnswer(slot, 20, true, 0);
     expect(isSlower(slot, answering(1, 0), 10)).toBe(false);
   });
 
-  test('is tried once a second, and is taken back when it has become quick', () => {
+  test('is probed once a second, and used again when it has become fast', () => {
     const slow = answering(500, 0);
     const quick = answering(1, 0);
     expect([999, 1000, 1001, 1999, 2000].map((nowMs) => isSlower(slow, quick, nowMs))).toEqual([

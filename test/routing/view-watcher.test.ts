@@ -2,31 +2,25 @@
 
 import { expect, onTestFinished, test } from 'vitest';
 import { ViewWatcher } from '../../routing/view-watcher.ts';
-import { ClusterServiceService } from '../../proto/gen/stele/v1/cluster.ts';
-import { GrpcServer } from '../../transport/grpc-server.ts';
-import { FakeCluster } from '../master/front/fake-cluster.ts';
-import { openSockets, refusingPort, startMutePeer } from '../support/peers.ts';
-import { until } from '../support/stele-process.ts';
+import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
+import { FakeCluster } from '../support/peers/fake-cluster.ts';
+import { startViews } from '../support/peers/masters.ts';
+import { openSockets, refusingPort, startMutePeer } from '../support/peers/peers.ts';
+import { until } from '../support/process/stele-process.ts';
 
 /** Sends a view at once, or none. */
 async function startMaster({ sends }: { sends: boolean }): Promise<string> {
-  const server = new GrpcServer();
-  const { view } = { view: new FakeCluster().current() };
-  const watchView = (call: { write(message: unknown): void }): void => {
-    if (sends) call.write({ view });
-  };
-  const names = Object.keys(ClusterServiceService);
-  server.addService(
-    ClusterServiceService,
-    Object.fromEntries(names.map((name) => [name, watchView])),
-  );
-  const port = await server.listen('127.0.0.1', 0, '--grpc-port');
-  onTestFinished(() => server.close(0));
-  return `127.0.0.1:${port}`;
+  return (await startViews(sends ? new FakeCluster().current() : undefined)).address;
 }
 
+function viewOf(epoch: number, revision = 1): ClusterView {
+  return { ...new FakeCluster().current(), epoch, revision, ready: true, clusterId: 'c' };
+}
+
+/** Tries the seeds in this order. */
 function watch(seeds: readonly string[]): ViewWatcher {
-  const watcher = new ViewWatcher(seeds);
+  let count = 0;
+  const watcher = new ViewWatcher(seeds, () => count++);
   onTestFinished(() => watcher.close());
   return watcher;
 }
@@ -68,4 +62,33 @@ test('a hundred that wait for the first view are no leak, and close() ends their
   expect(performance.now() - startMs).toBeLessThan(1000);
   expect(warnings).toEqual([]);
   await until('its connections to be gone', () => openSockets() <= before);
+});
+
+test('when the watched master dies, another is watched, and its higher epoch counts', async () => {
+  const [old, leader] = [await startViews(viewOf(1, 7)), await startViews(viewOf(2))];
+  const watcher = watch([old.address, leader.address]);
+  expect(await watcher.firstView(4000)).toMatchObject({ epoch: 1 });
+  await old.close();
+  await until('the new epoch', () => watcher.view?.epoch === 2);
+});
+
+test('a master that was replaced is left, again and again, and its views do not count', async () => {
+  const [leader, replaced] = [await startViews(viewOf(2)), await startViews(viewOf(1, 99))];
+  const watcher = watch([leader.address, replaced.address]);
+  await watcher.firstView(4000);
+  const epochs: number[] = [];
+  watcher.subscribe(({ epoch }) => epochs.push(epoch));
+  await leader.close();
+  await until('the other to be left', () => replaced.watches() > 2);
+  expect(watcher.view).toMatchObject({ epoch: 2 });
+  expect(epochs).toEqual([]);
+});
+
+test('the error names every seed with its reason', async () => {
+  const mute = await startMutePeer();
+  const [dead, silent] = [`127.0.0.1:${await refusingPort()}`, `127.0.0.1:${mute.port}`];
+  await expect(watch([dead, silent]).firstView(2000)).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+    message: `No master answers at ${dead} (connect ECONNREFUSED ${dead}), ${silent} (no answer in time)`,
+  });
 });

@@ -22,7 +22,7 @@ import type { Pair } from './pairs.ts';
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const text = (key: string, value: string): Pair => [Buffer.from(key), Buffer.from(value)];
 
-/** Few different keys, so that there are duplicates; some values too large for a u16 span. */
+/** Few distinct keys, so that there are duplicates; some values are too large for a u16 span. */
 const pair = fc.tuple(
   fc.oneof(fc.uint8Array({ maxLength: 2 }), fc.uint8Array({ maxLength: 300 })),
   fc.oneof(
@@ -32,7 +32,7 @@ const pair = fc.tuple(
 );
 const somePairs = fc.array(pair, { maxLength: 120 });
 
-/** Every pair of a segment by a walk over its records, and again by a scan of its buckets. */
+/** The pairs of a segment, read by its records and again by a scan of its buckets. */
 function contents(segment: Segment): Map<string, string> {
   const byWalk: number[] = [];
   const byScan: number[] = [];
@@ -56,7 +56,7 @@ function contents(segment: Segment): Map<string, string> {
 }
 
 describe('a built segment', () => {
-  it('answers as a Map does, whatever is put in, under each rule', () => {
+  it('answers as a Map does, for any input, under each rule', () => {
     fc.assert(
       fc.property(somePairs, fc.constantFrom('first', 'last'), (pairs, onConflict) => {
         const expected = new Map<string, string>();
@@ -108,7 +108,7 @@ describe('a built segment', () => {
     );
   });
 
-  it('holds its counts, and an id that names its bytes', () => {
+  it('holds its counts, and an id that identifies its bytes', () => {
     const { bytes, info } = built([text('a', 'xyz'), text('bb', ''), text('', 'q')]);
     expect(info).toMatchObject({ shard: 5, shardCount: 128, keyspaceUid: UID, records: 3 });
     expect(info).toMatchObject({ keyBytes: 3, valueBytes: 4, fileBytes: bytes.length });
@@ -192,7 +192,7 @@ describe('a built segment', () => {
 });
 
 describe('two values for one key', () => {
-  it('are a conflict that names both places, and no segment comes of it', () => {
+  it('are a conflict that names both places, and no segment is built', () => {
     const parts = [
       [text('a', '1'), text('b', '1')],
       [text('b', '1'), text('a', '2'), text('a', '1'), text('a', '3')],
@@ -207,7 +207,7 @@ describe('two values for one key', () => {
     ]);
   });
 
-  it('are settled by input order, across parts', () => {
+  it('are decided by input order, across parts', () => {
     const parts = [[text('a', '1')], [text('a', '2'), text('a', '3')], [text('b', '1')]];
     const value = (onConflict: 'first' | 'last'): string | undefined =>
       lookUp(
@@ -225,14 +225,14 @@ describe('two values for one key', () => {
     });
   });
 
-  it('are listed up to a hundred times and counted beyond', () => {
+  it('are listed up to a hundred times and counted after that', () => {
     const many = Array.from({ length: 300 }, (_, i) => text('a', String(i)));
     const result = build([many]);
     expect(result.conflicts.length).toBe(100);
     expect(result.conflictCount).toBe(299);
   });
 
-  it('are listed by the input, the earliest ones, whatever their hashes', () => {
+  it('are listed in input order, the earliest ones, whatever their hashes', () => {
     const twice = ['1', '2'].map((value) =>
       Array.from({ length: 300 }, (_, i) => text(`key-${i + 100}`, value)),
     );
@@ -249,7 +249,7 @@ describe('two values for one key', () => {
 });
 
 describe('the builder', () => {
-  it('makes the same of its input when it has made others before', () => {
+  it('builds the same segment when it has built others before', () => {
     const builder = new SegmentBuilder();
     const input = (count: number) => ({
       keyspaceUid: UID,
@@ -265,7 +265,7 @@ describe('the builder', () => {
     expect(builder.build(input(100)).segment!.bytes.equals(alone)).toBe(true);
   });
 
-  it('refuses what is no sequence of records, and a uid that is none', () => {
+  it('refuses malformed records, and a malformed uid', () => {
     const cut = encode([text('a', 'b'), text('c', 'd')]).subarray(0, 7);
     const input = { keyspaceUid: UID, shard: 0, shardCount: 1, onConflict: 'error' as const };
     expect(() => buildSegment({ ...input, parts: [cut] })).toThrow(/Part 0 .* offset 4/);
@@ -273,12 +273,12 @@ describe('the builder', () => {
   });
 });
 
-it('lets its thread rest between small steps, and builds the same bytes', () => {
+it('lets its thread sleep between small steps, and builds the same bytes', () => {
   const pairs = Array.from({ length: 2000 }, (_, row) => text(`key ${row}`, `value ${row}`));
   const parts = [encode(pairs.slice(0, 700)), encode(pairs.slice(700))];
   const input = { keyspaceUid: UID, shard: 0, shardCount: 1, onConflict: 'error', parts } as const;
   let rests = 0;
-  const rested = buildSegment({ ...input, rest: () => rests++ });
+  const rested = buildSegment({ ...input, throttle: () => rests++ });
   expect(rests).toBeGreaterThan(2000 / 256);
   expect(rested.segment?.bytes.equals(buildSegment(input).segment!.bytes)).toBe(true);
 });

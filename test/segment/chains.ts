@@ -1,4 +1,4 @@
-// Test helpers: shards as bases with deltas, and what they must hold by a Map.
+// Test helpers: shards as bases with deltas, and their expected content as a Map.
 
 import * as fc from 'fast-check';
 import { Digest } from '../../segment/digest.ts';
@@ -6,10 +6,10 @@ import { openSegment } from '../../segment/reader.ts';
 import type { Segment } from '../../segment/reader.ts';
 import { built } from './pairs.ts';
 
-/** What one layer writes, by key. */
+/** The pairs of one layer, by key. */
 export type Layer = ReadonlyMap<string, string>;
 
-/** Few keys, so that layers overwrite one another; values of all sizes, often the same. */
+/** Few keys, so that layers overwrite one another; values of all sizes, often equal. */
 const layer: fc.Arbitrary<Layer> = fc
   .array(
     fc.tuple(
@@ -31,7 +31,7 @@ export function segmentOf(rows: Layer): Segment {
   return openSegment(built(pairs).bytes);
 }
 
-/** What the layers hold together: the newest value of each key. */
+/** The merged content of the layers: the newest value of each key. */
 export function flatten(rows: readonly Layer[]): Map<string, string> {
   return new Map(rows.flatMap((one) => [...one]));
 }
@@ -46,7 +46,7 @@ export function digestOf(rows: Layer): string {
   return digest.toHex();
 }
 
-/** Runs steps to their end. */
+/** Runs steps to completion. */
 export function finish<Result>(steps: Generator<unknown, Result, void>): Result {
   for (;;) {
     const step = steps.next();

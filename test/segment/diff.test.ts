@@ -7,14 +7,14 @@ import { openSegment } from '../../segment/reader.ts';
 import { finish, flatten, layers, segmentOf } from './chains.ts';
 import type { Layer } from './chains.ts';
 
-/** Both sides oldest first. */
+/** Both sides are oldest first. */
 function diff(from: readonly Layer[], to: readonly Layer[], samplesMax = 1000): ShardDiff {
   const segments = new Map([...from, ...to].map((rows) => [rows, segmentOf(rows)]));
   const newestFirst = (rows: readonly Layer[]) => rows.map((one) => segments.get(one)!).reverse();
   return finish(diffSteps(newestFirst(from), newestFirst(to), samplesMax));
 }
 
-/** By two Maps: `kind key from to`, sorted. */
+/** The expected difference, from two Maps: `kind key from to`, sorted. */
 function expected(from: readonly Layer[], to: readonly Layer[]): string[] {
   const before = flatten(from);
   const after = flatten(to);
@@ -60,7 +60,7 @@ describe('the difference of two states of a shard', () => {
     );
   });
 
-  it('is that of two Maps where both share a base and some deltas', () => {
+  it('is that of two Maps if both share a base and some deltas', () => {
     fc.assert(
       fc.property(layers, layers, layers, fc.boolean(), (shared, one, other, isBare) => {
         const from = isBare ? shared : [...shared, ...one];

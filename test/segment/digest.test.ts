@@ -20,7 +20,7 @@ const bytes = fc.uint8Array({ maxLength: 40 });
 const somePairs = fc.array(fc.tuple(bytes, bytes), { maxLength: 30 });
 
 describe('the digest', () => {
-  // Made with the mmh3 package of Python: hash_bytes(key + value, 0x4c455453 + len(key), x64arch=False).
+  // Computed with Python's mmh3 package: hash_bytes(key + value, 0x4c455453 + len(key), x64arch=False).
   it.each([
     [Buffer.from(''), Buffer.from(''), 'e41765f4cf8dd580cf8dd580cf8dd580'],
     [Buffer.from('a'), Buffer.from(''), 'c87d3186b32d4d48b32d4d48b32d4d48'],
@@ -45,7 +45,7 @@ describe('the digest', () => {
     );
   });
 
-  it('takes back what was added', () => {
+  it('subtracts what was added', () => {
     fc.assert(
       fc.property(somePairs, somePairs, (pairs, overwritten) => {
         const digest = digestOf([...pairs, ...overwritten]);
@@ -59,7 +59,7 @@ describe('the digest', () => {
     );
   });
 
-  it('sees every bit, and where the key ends', () => {
+  it('depends on every bit, and on where the key ends', () => {
     const record = sequence(37);
     const seen = new Set<string>();
     for (let split = 0; split <= record.length; split++) {

@@ -23,7 +23,7 @@ describe('the key hash', () => {
     expect(hash(uid, key)).toEqual([h1, h2]);
   });
 
-  it('depends on the range alone, not on where the bytes are', () => {
+  it('depends only on the bytes, not on their place', () => {
     const plain = hash('0123456789abcdef', sequence);
     const around = Buffer.concat([Buffer.from('???'), sequence, Buffer.from('!!!!!')]);
     const shared = new Uint8Array(new SharedArrayBuffer(around.length));

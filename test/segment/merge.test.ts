@@ -20,7 +20,7 @@ describe('merged segments', () => {
     );
   });
 
-  it('are the same whether merged at once or in two goes', () => {
+  it('are the same whether merged at once or in two steps', () => {
     fc.assert(
       fc.property(layers, fc.nat(6), (rows, at) => {
         const segments = rows.map(segmentOf);

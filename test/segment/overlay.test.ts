@@ -7,7 +7,7 @@ import type { Segment } from '../../segment/reader.ts';
 import { digestOf, finish, flatten, layers, segmentOf } from './chains.ts';
 import type { Layer } from './chains.ts';
 
-/** Each layer over those before it. */
+/** Each layer compared with those below it. */
 function overlays(rows: readonly Layer[]): { segment: Segment; overlay: Overlay }[] {
   const segments = rows.map(segmentOf);
   return segments.map((segment, index) => {
@@ -16,7 +16,7 @@ function overlays(rows: readonly Layer[]): { segment: Segment; overlay: Overlay 
   });
 }
 
-describe('a delta laid over older segments', () => {
+describe('a delta compared with older segments', () => {
   it('counts what it adds, replaces and leaves as it was', () => {
     fc.assert(
       fc.property(layers, (rows) => {

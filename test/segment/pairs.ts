@@ -2,8 +2,8 @@
 
 import { buildSegment } from '../../segment/builder.ts';
 import type { BuildInput, BuildResult, BuiltSegment } from '../../segment/builder.ts';
-import { CRC_BLOCK_BYTES, HEADER_BYTES } from '../../segment/layout.ts';
-import { writeFooter } from '../../segment/header.ts';
+import { HEADER_BYTES } from '../../segment/layout.ts';
+import { sealSegment } from '../../segment/header.ts';
 import { findRecord, valueEnd, valueStart } from '../../segment/reader.ts';
 import type { Segment } from '../../segment/reader.ts';
 import { recordBytes, writeRecord } from '../../segment/record.ts';
@@ -38,14 +38,14 @@ export function build(
   });
 }
 
-/** Builds pairs that are known to have no conflict. */
+/** Builds a segment from pairs that have no conflict. */
 export function built(pairs: readonly Pair[], options: Partial<BuildInput> = {}): BuiltSegment {
   const { segment } = build([pairs], options);
   if (segment === undefined) throw new Error('conflicts in test data');
   return segment;
 }
 
-/** The value of `key`, or undefined. The key is looked up from the middle of a larger buffer. */
+/** The value of `key`, or undefined. The key is passed in the middle of a larger buffer. */
 export function lookUp(segment: Segment, key: Uint8Array): Buffer | undefined {
   const message = Buffer.concat([Buffer.from('>>'), key, Buffer.from('<<')]);
   const offset = findRecord(segment, message, 2, 2 + key.length);
@@ -53,11 +53,12 @@ export function lookUp(segment: Segment, key: Uint8Array): Buffer | undefined {
   return segment.bytes.subarray(valueStart(segment, offset), valueEnd(segment, offset));
 }
 
-/** Makes all checksums right again after a test has changed the bytes. */
+/** Recomputes all checksums after a test has changed the bytes. */
 export function reseal(bytes: Buffer): void {
   const footerOffset = Math.min(bytes.readUInt32LE(72), bytes.length - 28);
   bytes.writeUInt32LE(crc32(bytes.subarray(0, 124)), 124);
-  const blocks = Math.ceil(footerOffset / CRC_BLOCK_BYTES);
+  const crcBlockBytes = bytes.readUInt32LE(44);
+  const blocks = Math.ceil(footerOffset / crcBlockBytes);
   if (footerOffset < HEADER_BYTES || footerOffset + blocks * 4 + 24 !== bytes.length) return;
-  writeFooter(bytes, footerOffset);
+  sealSegment(bytes, { footerOffset, crcBlockBytes });
 }

@@ -33,7 +33,7 @@ describe('a record', () => {
     }
   });
 
-  it('may have a key and a value of exactly the greatest length, not one more', () => {
+  it('may have a key and a value of exactly the maximum length, and not longer', () => {
     const room = 2 ** 27;
     const part = Buffer.alloc(20);
     const isValid = (keyBytes: number, valueBytes: number): boolean => {

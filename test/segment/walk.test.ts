@@ -4,7 +4,7 @@ import { newWalk, nextKey } from '../../segment/walk.ts';
 import { layers, segmentOf } from './chains.ts';
 
 describe('a walk over several segments', () => {
-  it('meets every key once, in the order of the files, with all the segments that have it', () => {
+  it('visits every key once, in the order of the files, with all the segments that have it', () => {
     fc.assert(
       fc.property(layers, (rows) => {
         const walk = newWalk(rows.map(segmentOf));

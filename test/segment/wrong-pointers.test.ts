@@ -1,6 +1,6 @@
-// Segments whose checksums are right and whose contents are not, as a wrong writer makes them: the full
-// check finds each, and a reader that was given one all the same ends with an error and reads nothing
-// outside of the records.
+// Segments with correct checksums and wrong contents, as a faulty writer makes them. The full check finds
+// each of them, and a reader that is given one all the same ends with an error and reads nothing outside of
+// the records.
 
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
@@ -52,7 +52,7 @@ const { buckets, overflowLines } = openSegment(GOOD).header;
 
 const copy = (): Buffer => Buffer.from(new Uint8Array(GOOD).buffer);
 
-/** What `action` throws must be ours: anything else fails the test. */
+/** What `action` throws must be a SteleError; anything else fails the test. */
 function isRefused(action: () => void): boolean {
   try {
     action();
@@ -63,7 +63,7 @@ function isRefused(action: () => void): boolean {
   }
 }
 
-/** Reads in every way there is. */
+/** Reads in every possible way. */
 function readAll(segment: Segment): void {
   const tries: (() => void)[] = [...PAIRS.map(([key]) => Buffer.from(key)), ...ABSENT].map(
     (key) => () => {
@@ -85,7 +85,7 @@ function readAll(segment: Segment): void {
   for (const attempt of tries) isRefused(attempt);
 }
 
-/** Whether the change was noticed, at the latest by the full check. */
+/** Whether the change was detected, at the latest by the full check. */
 function isNoticed(bytes: Buffer): boolean {
   let segment: Segment | undefined;
   if (isRefused(() => (segment = openSegment(bytes)))) return true;
@@ -99,7 +99,7 @@ function write(bytes: Buffer, at: number, width: number, value: number): void {
   bytes.writeUIntLE(value % 2 ** (8 * width), at, width);
 }
 
-/** Values that a wrong writer, or somebody who means harm, would put in place of `value`. */
+/** Values that a faulty writer, or an attacker, would put in place of `value`. */
 function wrongValues(value: number, width: number, lineCount: number): number[] {
   const top = 2 ** (8 * width - 1);
   const all = [0, 1, value + 1, value + top - 1, value ^ 0x80, top - 1, top, 2 * top - 1];
@@ -108,8 +108,8 @@ function wrongValues(value: number, width: number, lineCount: number): number[] 
   );
 }
 
-describe('a segment with right checksums', () => {
-  it('has chains and lines of several records to be tried', () => {
+describe('a segment with correct checksums', () => {
+  it('has chains, and lines of several records', () => {
     expect(overflowLines).toBe(2);
     expect(buckets).toBe(5);
     expect(isNoticed(copy())).toBe(false);
@@ -139,7 +139,7 @@ describe('a segment with right checksums', () => {
       reseal(bytes);
       return !isNoticed(bytes);
     });
-    // Nothing in the file repeats the shard count: it is part of the identity that is asked for.
+    // Nothing in the file repeats the shard count, which is part of the identity that is checked.
     if (at !== 28) expect(passed).toEqual([]);
   });
 
@@ -159,7 +159,7 @@ describe('a segment with right checksums', () => {
     );
   });
 
-  it('and the loop that a lookup once ran for ever in is refused', () => {
+  it('and a loop in which a lookup would never end is refused', () => {
     const bytes = copy();
     for (let line = 0; line < buckets; line++) {
       bytes[128 + 64 * line + 23]! |= 0x80;

@@ -1,56 +1,119 @@
-// Many seeds, one after the other. A seed that fails is told, so that it can be run again alone:
+// Runs many seeds, one after the other: a fixed set, and new ones in every run. For each seed that fails it
+// prints the command that repeats this seed alone:
 //
-//   STELE_TEST_SEED=303 STELE_SIMULATION_SEEDS=1 npm run test:simulation
+//   STELE_TEST_SEED=303 STELE_SIMULATION_SEEDS=1 npm run test:simulation -- seeds/one
+//   STELE_TEST_SEED=303 STELE_SIMULATION_SEEDS=1 npm run test:simulation -- seeds/several
 
+import { expect } from 'vitest';
+import type { Defect } from './chaos/defects.ts';
 import { simulate } from './simulation.ts';
-import type { SimulationResult } from './simulation.ts';
+import type { Masters, SimulationResult } from './simulation.ts';
 
-const SEEDS_DEFAULT = 2_000;
+/** Of each half, in every run. */
+const FIXED: Readonly<Record<Masters, number>> = { one: 20, several: 9 };
+/** Of each half, in every run as well: seeds that have found a defect, which is repaired since. */
+const ONCE_FAILED: Readonly<Record<Masters, readonly (readonly number[])[]>> = {
+  one: [
+    [5_137, 31_294],
+    [5_207, 5_360, 31_230],
+  ],
+  several: [[], []],
+};
+/** Of each half; other ones in every run. */
+const FRESH: Readonly<Record<Masters, number>> = { one: 10, several: 4 };
+/** Above all fixed ones. */
+const FRESH_FROM = 1_000;
+const FRESH_TO = 2 ** 31;
 
-/** How many seeds the whole run has, and the first of them. */
-function seedsWanted(): { readonly first: number; readonly count: number } {
-  const first = Number(process.env['STELE_TEST_SEED'] ?? 1);
-  return { first, count: Number(process.env['STELE_SIMULATION_SEEDS'] ?? SEEDS_DEFAULT) };
+/** Whether somebody repeats a run. */
+export const isRepeated = process.env['STELE_TEST_SEED'] !== undefined;
+
+const range = (first: number, count: number): number[] =>
+  Array.from({ length: count }, (_, index) => first + index);
+
+/** What one of two halves runs, so that two processors have something to do. */
+function setsOf(half: 0 | 1, masters: Masters): (readonly number[])[] {
+  if (isRepeated) {
+    const first = Number(process.env['STELE_TEST_SEED']);
+    const count = Number(process.env['STELE_SIMULATION_SEEDS'] ?? 1);
+    const own = Math.ceil(count / 2);
+    return [half === 0 ? range(first, own) : range(first + own, count - own)];
+  }
+  const fresh = FRESH_FROM + Math.floor(Math.random() * (FRESH_TO - FRESH_FROM));
+  const fixed = range(1 + half * FIXED[masters], FIXED[masters]);
+  return [[...fixed, ...(ONCE_FAILED[masters][half] ?? [])], range(fresh, FRESH[masters])];
 }
 
-export interface SeedsResult {
-  /** `seed 303: what was violated` */
+interface SeedsResult {
+  /** What was violated, and how that is repeated. */
   readonly failures: readonly string[];
-  readonly events: number;
   readonly commits: number;
+  readonly merges: number;
+  readonly takeOvers: number;
   readonly reads: SimulationResult['reads'];
-  readonly healedMsMax: number;
 }
 
-export function runSeeds(first: number, count: number): SeedsResult {
+async function runSeeds(seeds: readonly number[], masters: Masters): Promise<SeedsResult> {
   const failures: string[] = [];
   const reads = { OK: 0, NOT_FOUND: 0, UNAVAILABLE: 0 };
   let events = 0;
   let commits = 0;
+  let merges = 0;
+  let takeOvers = 0;
   let healedMsMax = 0;
-  for (let seed = first; seed < first + count; seed++) {
-    const result = simulate(seed);
-    if (result.violation !== '') failures.push(`seed ${seed}: ${result.violation}`);
+  for (const seed of seeds) {
+    const result = await simulate(seed, masters);
+    if (result.violation !== '') {
+      const repeat = `STELE_TEST_SEED=${seed} STELE_SIMULATION_SEEDS=1 npm run test:simulation -- seeds/${masters}`;
+      failures.push(`seed ${seed}: ${result.violation}; ${repeat}`);
+      console.log(failures.at(-1));
+    }
     events += result.events;
     commits += result.commits;
+    merges += result.merges;
+    takeOvers += result.takeOvers;
     healedMsMax = Math.max(healedMsMax, result.healedAfterMs);
     for (const status of ['OK', 'NOT_FOUND', 'UNAVAILABLE'] as const) {
       reads[status] += result.reads[status];
     }
   }
-  return { failures, events, commits, reads, healedMsMax };
+  console.log(
+    `  ${seeds.length} seeds from ${seeds[0]}: ${events} events, ${commits} commits, ${merges} merges, ` +
+      `${reads.OK} reads answered, ${reads.UNAVAILABLE} unavailable, healed within ${healedMsMax / 1000} s` +
+      (takeOvers === 0 ? '' : `, ${takeOvers} terms of leaders`),
+  );
+  return { failures, commits, merges, reads, takeOvers };
 }
 
-/** One of two halves, so that two processors have something to do. */
-export function runHalf(half: 0 | 1): SeedsResult {
-  const { count, first } = seedsWanted();
-  const middle = Math.ceil(count / 2);
-  const result = half === 0 ? runSeeds(first, middle) : runSeeds(first + middle, count - middle);
-  const { commits, events, healedMsMax, reads } = result;
-  const seeds = half === 0 ? middle : count - middle;
-  console.log(
-    `  ${seeds} seeds from ${half === 0 ? first : first + middle}: ${events} events, ${commits} commits, ` +
-      `${reads.OK} reads answered, ${reads.UNAVAILABLE} unavailable, healed within ${healedMsMax / 1000} s`,
-  );
-  return result;
+/** Runs one half of the seeds: every invariant holds after every event, and all of them heal. */
+export async function expectHalfHolds(half: 0 | 1, masters: Masters): Promise<void> {
+  const results: SeedsResult[] = [];
+  for (const seeds of setsOf(half, masters)) results.push(await runSeeds(seeds, masters));
+  // As one text, which is printed whole.
+  expect(results.flatMap(({ failures }) => failures).join('\n')).toBe('');
+  if (isRepeated) return;
+  expect(results.some(({ merges }) => merges > 0)).toBe(true);
+  // Work was done in the cluster, and it was read all the time.
+  for (const { commits, reads } of results) {
+    expect(commits).toBeGreaterThan(20);
+    expect(reads.OK).toBeGreaterThan(500);
+  }
+  if (masters === 'several') expect(results.every(({ takeOvers }) => takeOvers > 4)).toBe(true);
+}
+
+/** Plants the defect in one seed after the other until it is found. */
+export async function expectFound(
+  masters: Masters,
+  defect: Defect,
+  seedsMax: number,
+  expected: RegExp,
+): Promise<void> {
+  for (let seed = 1; seed <= seedsMax; seed++) {
+    const { violation } = await simulate(seed, masters, defect);
+    if (violation === '') continue;
+    console.log(`  ${defect}: seed ${seed}`);
+    expect(violation).toMatch(expected);
+    return;
+  }
+  expect.fail(`not noticed in ${seedsMax} seeds`);
 }

@@ -1,29 +1,35 @@
-// A whole cluster in one thread and no time: the real core of the control plane among datanodes, disks
-// and a network that are simulated, driven by one seed.
+// A whole cluster in one thread and no time: the product's master and datanodes over a simulated clock, network, disk
+// and metadata store, driven by one seed.
 //
 //   chaos    faults, operators, loads and reads at random; the judge looks at every event
-//   healing  no faults any more: everything is started, every link is whole
+//   healing  faults have ended: every process is started, every link works
 //   end      all GREEN, deltas merged, every copy where the ring wants it and nowhere else, all contents equal
 //
 // A run is a function of its seed: `trace` names everything that happened.
 
-import { DELTAS_MAX } from '../../base/limits.ts';
-import type { CatalogState, Transition } from '../../master/catalog/catalog.ts';
-import { setDrain } from '../../master/catalog/cluster-transitions.ts';
-import type { ControlState } from '../../master/core/control-state.ts';
-import { ownersOf } from '../../master/core/world.ts';
-import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
-import { actAtRandom, calmNetwork, cancelLoads, readAtRandom, strike } from './sim-actions.ts';
-import { SimClock, SimProcess, unpause } from './sim-clock.ts';
-import { SimDatanode } from './sim-datanode.ts';
-import { SimJudge } from './sim-judge.ts';
-import { SimLoader } from './sim-loader.ts';
-import { SimMaster } from './sim-master.ts';
-import { SimNetwork } from './sim-network.ts';
-import { SimRandom } from './sim-random.ts';
-import { isIntact } from './sim-segment.ts';
-import { Violation } from './sim-world.ts';
-import type { DatanodePort, Defect, SimWorld } from './sim-world.ts';
+import { faultAtRandom, healAll, noteTroubles, strike } from './chaos/faults.ts';
+import {
+  cancelLoads,
+  operate,
+  operateAtRandom,
+  readAtRandom,
+  readEverything,
+} from './chaos/operations.ts';
+import type { Defect } from './chaos/defects.ts';
+import { SimCandidate } from './cluster/candidate.ts';
+import type { Cluster, MasterProcess, Several, Single } from './cluster/cluster.ts';
+import { SimDatanode } from './cluster/datanode.ts';
+import { SimLoader } from './cluster/loader.ts';
+import { SimMaster } from './cluster/master.ts';
+import { SegmentBook } from './cluster/segments.ts';
+import { EtcdLayout } from '../../master/metadata/etcd/layout.ts';
+import { Judge } from './judge/judge.ts';
+import { unhealed } from './judge/healed.ts';
+import { SimClock, SimProcess } from './world/clock.ts';
+import { SimEtcd } from './world/etcd.ts';
+import { SimMetadata } from './world/metadata.ts';
+import { SimNetwork } from './world/network.ts';
+import { SimRandom } from './world/random.ts';
 
 export interface SimulationResult {
   readonly seed: number;
@@ -33,61 +39,88 @@ export interface SimulationResult {
   /** Of everything that happened, in order. */
   readonly trace: string;
   readonly healedAfterMs: number;
-  readonly reads: SimJudge['reads'];
+  readonly reads: Judge['reads'];
   readonly commits: number;
+  readonly merges: number;
+  /** Times at which one of several masters began to lead. */
+  readonly takeOvers: number;
 }
 
 const CHAOS_MS = 30_000;
 const HEALING_MS_MAX = 180_000;
+const READ_ALL_MS = 500;
 const CHECK_INTERVAL_MS = 1_000;
-const SCRUB_INTERVAL_MS = 3_000;
+const TROUBLE_INTERVAL_MS = 100;
 
-class Simulation implements SimWorld {
+/** A caller without state of its own. */
+class Bystander extends SimProcess {
+  constructor(id: string) {
+    super(id);
+    this.beginLife();
+  }
+}
+
+class Simulation implements Cluster {
   readonly clock = new SimClock();
   readonly random: SimRandom;
   readonly network: SimNetwork;
-  readonly judge: SimJudge;
-  readonly master: SimMaster;
+  readonly single: Single | undefined;
+  readonly several: Several | undefined;
+  readonly book = new SegmentBook();
+  readonly judge: Judge;
+  virtualNodes = 0;
   readonly loader: SimLoader;
-  readonly reader = new SimProcess('reader');
-  readonly datanodes = new Map<string, DatanodePort>();
-  /** Uids of keyspaces that an operator has dropped. */
+  readonly operator = new Bystander('operator');
+  readonly reader = new Bystander('reader');
+  readonly datanodes = new Map<string, SimDatanode>();
+  readonly defect: Defect | undefined;
   readonly dropped = new Set<string>();
-  /** When a fault last took a whole disk. */
   emptiedAtMs = Number.NEGATIVE_INFINITY;
-  readonly #defect: Defect | undefined;
+  throwsUntilMs = 0;
+  slowUntilMs = 0;
   readonly #zones: number;
   readonly #nodesPerHost: number;
   #trace = 0x811c9dc5;
   #isChaos = true;
 
-  constructor(seed: number, defect?: Defect) {
-    this.#defect = defect;
+  constructor(seed: number, isSeveral: boolean, defect: Defect | undefined) {
+    this.defect = defect;
     this.random = new SimRandom(seed);
     this.network = new SimNetwork(this.clock, this.random);
-    this.judge = new SimJudge(this);
-    const settings = {
-      term: 'simulation',
-      replication: this.random.int(2, 4),
-      membership: {
-        suspectMisses: 1,
-        downMisses: 3,
-        initializingDownMisses: 10,
-        repairDelayMs: 4_000,
-      },
-      repair: { copiesPerNodeMax: 2, bytesPerSecondMax: 0 },
-      retireDelayMs: 1_500,
-    };
-    this.master = new SimMaster(this, settings);
+    this.judge = new Judge(this);
+    if (isSeveral) this.several = severalMasters(this);
+    else this.single = onlyMaster(this);
     this.loader = new SimLoader(this);
-    this.reader.alive = true;
     const count = this.random.int(2, 5);
     this.#zones = this.random.pick([0, 2, 3]) ?? 0;
     this.#nodesPerHost = this.random.int(1, 3);
     for (let number = 1; number <= count; number++) {
-      const node = new SimDatanode(this, `n${number}`, this.placeOf(number));
+      const node = new SimDatanode(this, number);
       this.datanodes.set(node.id, node);
     }
+  }
+
+  get etcd(): SimEtcd | undefined {
+    return this.several?.etcd;
+  }
+
+  get metadata(): SimEtcd | SimMetadata {
+    const { single, several } = this;
+    return several?.etcd ?? single!.store;
+  }
+
+  get masters(): readonly MasterProcess[] {
+    const { single, several } = this;
+    return several?.masters ?? [single!.master];
+  }
+
+  get master(): MasterProcess {
+    const { masters } = this;
+    return (
+      masters.find((master) => this.judge.leaders.leads(master)) ??
+      masters.find(({ plane }) => plane !== undefined) ??
+      masters[0]!
+    );
   }
 
   placeOf(number: number): { readonly host: string; readonly zone: string } {
@@ -95,189 +128,158 @@ class Simulation implements SimWorld {
     return { host: `host-${host}`, zone: this.#zones === 0 ? '' : `zone-${host % this.#zones}` };
   }
 
-  has(defect: Defect): boolean {
-    return this.#defect === defect;
-  }
-
   /** Into the trace: FNV-1a over what happens and when. */
-  note(what: string): void {
+  note = (what: string): void => {
     const text = `${this.clock.nowMs} ${what};`;
+    if (process.env['STELE_SIMULATION_LOG'] !== undefined) console.log(text);
     for (let at = 0; at < text.length; at++) {
       this.#trace = Math.imul(this.#trace ^ text.charCodeAt(at), 0x01000193);
     }
-  }
+  };
 
-  strikes(node: DatanodePort): boolean {
+  strikes(node: SimDatanode): boolean {
     return this.#isChaos && strike(this, node);
   }
 
-  /** An operator's word, if there is a master to hear it; refusals are part of the game. */
-  operate<Result>(
-    transition: (state: CatalogState) => Transition<Result>,
-    done: () => void = () => undefined,
-  ): void {
-    if (!this.master.alive || this.master.paused) return;
-    this.master.update('operator', transition, ({ ok }) => {
-      if (ok) done();
-    });
-  }
-
-  run(seed: number): SimulationResult {
-    let violation = '';
-    let healedAfterMs = 0;
-    try {
-      this.#begin();
-      this.#runUntil(CHAOS_MS);
-      this.#heal();
-      healedAfterMs = this.#awaitHealed();
-      this.judge.nothingLost();
-    } catch (thrown) {
-      if (!(thrown instanceof Violation)) throw thrown;
-      violation = thrown.message;
-    }
+  async run(seed: number): Promise<SimulationResult> {
+    this.#begin();
+    await this.#runUntil(CHAOS_MS);
+    this.#isChaos = false;
+    this.note('heal');
+    healAll(this);
+    const healedAfterMs = await this.#awaitHealed();
+    await this.#readAll();
+    if (this.judge.violation === '') this.judge.nothingLost();
+    const { violation } = this.judge;
     this.note(`end ${violation}`);
     return {
       ...{ seed, violation, healedAfterMs, reads: this.judge.reads },
       events: this.clock.events,
       trace: `${(this.#trace >>> 0).toString(16)}/${this.clock.events}`,
-      commits: this.judge.acknowledged.length,
+      takeOvers: this.judge.leaders.takeOvers,
+      commits: this.judge.acknowledgements.length,
+      merges: [...this.metadata.stored.catalog.manifest.values()].reduce(
+        (sum, one) => sum + (one.revision ?? 0),
+        0,
+      ),
     };
   }
 
   #begin(): void {
-    this.master.start();
+    for (const master of this.masters) master.start();
     for (const node of this.datanodes.values()) node.start();
-    this.clock.after(1_200, undefined, () => this.loader.load('prices', 'REPLACE'));
-    this.clock.after(1_500, undefined, () => this.loader.load('scores', 'APPEND'));
-    this.clock.after(3_000, undefined, () => this.#act());
-    this.clock.after(2_500, undefined, () => this.#loadAgain());
-    this.clock.after(2_600, undefined, () => this.#appendAgain());
-    this.#read();
-    this.#scrub();
+    this.#every(100, 101, () => noteTroubles(this), TROUBLE_INTERVAL_MS);
+    this.#whileChaos(3_000, 50, 1_200, () =>
+      this.random.chance(0.5) ? faultAtRandom(this) : operateAtRandom(this),
+    );
+    this.#whileChaos(1_200, 800, 3_500, () => this.loader.load('prices', 'REPLACE'));
+    this.#whileChaos(1_500, 400, 2_000, () => this.loader.load('scores', 'APPEND'));
+    // Little, often, and nothing else: so that there are deltas to merge.
+    this.#whileChaos(1_800, 200, 900, () => this.loader.load('events', 'APPEND'));
+    this.#every(10, 90, () => readAtRandom(this));
   }
 
-  #act(): void {
-    if (!this.#isChaos) return;
-    actAtRandom(this);
-    this.clock.after(this.random.int(50, 1_200), undefined, () => this.#act());
+  #whileChaos(firstMs: number, fromMs: number, toMs: number, action: () => void): void {
+    this.#every(
+      fromMs,
+      toMs,
+      () => {
+        if (this.#isChaos) action();
+      },
+      firstMs,
+    );
   }
 
-  /** A job that makes a new version every few seconds, as far as it comes. */
-  #loadAgain(): void {
-    if (!this.#isChaos) return;
-    this.loader.load('prices', 'REPLACE');
-    this.clock.after(this.random.int(800, 3_500), undefined, () => this.#loadAgain());
+  #every(fromMs: number, toMs: number, action: () => void, firstMs = 0): void {
+    this.clock.after(firstMs, undefined, () => {
+      action();
+      this.#every(fromMs, toMs, action, this.random.int(fromMs, toMs));
+    });
   }
 
-  /** A job that brings a little, often, so that deltas have to be merged. */
-  #appendAgain(): void {
-    if (!this.#isChaos) return;
-    this.loader.load('scores', 'APPEND');
-    this.clock.after(this.random.int(400, 2_000), undefined, () => this.#appendAgain());
-  }
-
-  #read(): void {
-    readAtRandom(this);
-    this.clock.after(this.random.int(10, 90), undefined, () => this.#read());
-  }
-
-  #scrub(): void {
-    for (const node of this.datanodes.values()) if (node.alive && !node.paused) node.scrub();
-    this.clock.after(SCRUB_INTERVAL_MS, undefined, () => this.#scrub());
-  }
-
-  #runUntil(endMs: number): void {
-    while (this.clock.step(endMs))
+  /** Each event, and all that follows from it at once. */
+  async #runUntil(endMs: number): Promise<void> {
+    while (this.judge.violation === '' && this.#step(endMs)) {
       this.#trace = Math.imul(this.#trace ^ this.clock.nowMs, 0x01000193);
+      await new Promise((resolve) => setImmediate(resolve));
+      this.judge.leaders.oneLeads();
+    }
     this.clock.nowMs = endMs;
   }
 
-  #heal(): void {
-    this.#isChaos = false;
-    this.note('heal');
-    this.network.cuts.clear();
-    calmNetwork(this);
-    for (const process of [this.master, ...this.datanodes.values()]) {
-      if (!process.alive) process.start();
-      else if (process.paused) unpause(process);
+  #step(endMs: number): boolean {
+    try {
+      return this.clock.step(endMs);
+    } catch (thrown) {
+      this.judge.fail(`a process ends of what was thrown in it: ${String(thrown)}`);
+      return false;
     }
   }
 
-  /** How long it took; throws where it takes too long. */
-  #awaitHealed(): number {
+  /** Every key of every current version, of every node that is said to have it. */
+  async #readAll(): Promise<void> {
+    const unanswered = readEverything(this);
+    await this.#runUntil(this.clock.nowMs + READ_ALL_MS);
+    const [first] = unanswered;
+    if (first !== undefined) this.judge.fail(`nobody answers for ${first}, when all is healed`);
+  }
+
+  /** How long it took. */
+  async #awaitHealed(): Promise<number> {
     const startMs = this.clock.nowMs;
     let why = '';
-    while (this.clock.nowMs - startMs < HEALING_MS_MAX) {
-      this.#runUntil(this.clock.nowMs + CHECK_INTERVAL_MS);
+    while (this.judge.violation === '' && this.clock.nowMs - startMs < HEALING_MS_MAX) {
+      await this.#runUntil(this.clock.nowMs + CHECK_INTERVAL_MS);
       if (this.loader.running === 0) cancelLoads(this);
-      for (const { drain, id } of this.master.durable.node.values()) {
-        if (drain) this.operate((state) => setDrain(state, id, false));
+      for (const { drain, id } of this.metadata.stored.catalog.node.values()) {
+        if (drain) operate(this, (operations) => operations.resumeNode(id));
       }
-      why = this.#unhealed();
+      why = unhealed(this);
       if (why === '') return this.clock.nowMs - startMs;
     }
-    throw new Violation(`not healed after ${HEALING_MS_MAX} ms: ${why}`);
-  }
-
-  #unhealed(): string {
-    const { durable, orders, state } = this.master;
-    if (this.loader.running > 0) return 'a load is running';
-    if ([...durable.load.values()].some((load) => load.state === 'RUNNING'))
-      return 'a load is open';
-    if (state.health.status !== HealthStatus.GREEN) return `health ${state.health.status}`;
-    if (state.facts.leaving.length > 0 || state.facts.deleting.size > 0)
-      return 'something is leaving';
-    if (orders === undefined || orders.copies.length > 0 || state.inFlight.size > 0)
-      return 'copies';
-    if (state.merges.size > 0) return 'deltas are being merged';
-    for (const loop of state.loops.values())
-      if (loop.error !== '') return `repairing: ${loop.error}`;
-    return this.#misplaced(state) || this.#leftOver(state);
-  }
-
-  /** What was merged away is gone, wherever no kept version has it still. */
-  #leftOver({ world: { datasets } }: ControlState): string {
-    const kept = new Set(
-      datasets.flatMap(({ segmentsByShard, uid }) =>
-        segmentsByShard.flat().map(({ id }) => `${uid} ${id}`),
-      ),
-    );
-    for (const { current, merged, segmentsByShard, suspended, uid } of datasets) {
-      const longest = Math.max(...segmentsByShard.map((chain) => chain.length));
-      if (current && longest > DELTAS_MAX + 1 && !suspended)
-        return `a shard of ${uid} has ${longest} segments`;
-      for (const id of merged) {
-        const name = `${uid} ${id}`;
-        const holder = [...this.datanodes.values()].find(({ disk }) => disk.files.has(name));
-        if (!kept.has(name) && holder !== undefined) return `${name} is left on ${holder.id}`;
-      }
-    }
-    return '';
-  }
-
-  /** Every owner has every segment of every kept version, intact; nobody has others' segments. */
-  #misplaced({ world }: ControlState): string {
-    const wanted = new Map<string, Set<string>>();
-    for (const dataset of world.datasets) {
-      for (const [shard, segments] of dataset.segmentsByShard.entries()) {
-        for (const { id } of segments) {
-          const name = `${dataset.uid} ${id}`;
-          const owners = ownersOf(world, dataset, shard);
-          wanted.set(name, new Set([...(wanted.get(name) ?? []), ...owners]));
-        }
-      }
-    }
-    for (const [name, owners] of wanted) {
-      for (const node of this.datanodes.values()) {
-        const file = node.disk.files.get(name);
-        const has = file !== undefined && isIntact(name, file.content);
-        if (has !== owners.has(node.id)) return `${name} on ${node.id}: ${has}`;
-      }
-    }
-    return '';
+    this.judge.fail(`not healed after ${HEALING_MS_MAX} ms: ${why}`);
+    return HEALING_MS_MAX;
   }
 }
 
-export function simulate(seed: number, defect?: Defect): SimulationResult {
-  return new Simulation(seed, defect).run(seed);
+/** What a heartbeat tells of this process is not of the simulation, and is slow to find out. */
+process.memoryUsage.rss = () => 0;
+
+/** Of the only master, with the embedded store, or of several, with etcd. */
+export type Masters = 'one' | 'several';
+
+export function simulate(
+  seed: number,
+  masters: Masters,
+  defect?: Defect,
+): Promise<SimulationResult> {
+  return new Simulation(seed, masters === 'several', defect).run(seed);
+}
+
+function onlyMaster(sim: Simulation): Single {
+  const store = new SimMetadata(sim.clock, sim.random, (changes, before, after) =>
+    sim.judge.changed(changes, before, after),
+  );
+  return { store, master: new SimMaster(sim, store, sim.random.int(2, 4)) };
+}
+
+/** Values are cut into pieces, and transactions are written to the journal, at sizes of this simulation. */
+function severalMasters(sim: Simulation): Several {
+  const { judge, random } = sim;
+  const layout = new EtcdLayout('/stele/simulation/', {
+    inlineBytes: random.int(150, 800),
+    pieceBytes: random.int(50, 300),
+    operations: random.int(3, 10),
+  });
+  const reader = {
+    changed: judge.changed.bind(judge),
+    written: judge.leaders.written.bind(judge.leaders),
+    fail: judge.fail.bind(judge),
+  };
+  const etcd: SimEtcd = new SimEtcd(sim, layout, reader, (entries) =>
+    judge.leaders.expired(entries, etcd),
+  );
+  const replication = random.int(2, 4);
+  const masters = [1, 2, 3].map((number) => new SimCandidate(sim, etcd, number, replication));
+  return { etcd, masters };
 }

@@ -1,18 +1,18 @@
-// Outside programs that a test needs.
+// What a test needs on its machine: external programs, libraries for them, and privileges.
 
 import { spawn, spawnSync } from 'node:child_process';
 
 /**
- * True where `program` runs. Otherwise one loud line and false, so that the test can skip; with
- * STELE_REQUIRE_TOOLS=1 (as in CI) an error instead.
+ * Whether `program` runs. If not, prints one line, so that the test can skip; with STELE_REQUIRE_TOOLS=1
+ * (as in CI) throws instead.
  */
 export function hasTool(program: string, debianPackage = 'redis-tools'): boolean {
   return isThere(program, spawnSync(program, ['--version']).status === 0, debianPackage);
 }
 
-/** The Python that has the module `name`; undefined (told as by hasTool) where none has. */
+/** The Python that has the module `name`; undefined (reported like hasTool) if none has. */
 export function pythonWith(name: string, debianPackage: string): string | undefined {
-  // Debian's own comes second where somebody has another one in front.
+  // Debian's own comes second if another one precedes it in the path.
   const python = ['python3', '/usr/bin/python3'].find(
     (each) => spawnSync(each, ['-c', `import ${name}`]).status === 0,
   );
@@ -20,7 +20,10 @@ export function pythonWith(name: string, debianPackage: string): string | undefi
   return python;
 }
 
-/** True where `program` runs with these arguments, that is, where it has the library `name`; told as by hasTool. */
+/**
+ * Whether `program` runs with these arguments, which shows that it has the library `name`; reports like
+ * hasTool.
+ */
 export function hasLibrary(
   name: string,
   program: string,
@@ -31,22 +34,21 @@ export function hasLibrary(
 }
 
 function isThere(what: string, found: boolean, debianPackage: string): boolean {
-  return found || !skip(`${what} is not installed`, `install it (Debian: ${debianPackage})`);
+  if (!found) skipping(`${what} is not installed`, `install it (Debian: ${debianPackage})`);
+  return found;
 }
 
-/** One loud line that a test is skipped, and true; with STELE_REQUIRE_TOOLS=1 an error instead. */
-function skip(message: string, remedy: string): true {
-  if (process.env['STELE_REQUIRE_TOOLS'] === '1') throw new Error(message);
-  return skipWithoutRights(message, remedy);
+/**
+ * Prints one line that a test is skipped, which CI collects (.ci/reporter.mjs). Throws instead with
+ * STELE_REQUIRE_TOOLS=1.
+ */
+export function skipping(message: string, remedy: string): void {
+  const text = `${message}; ${remedy} to run this test.`;
+  if (process.env['STELE_REQUIRE_TOOLS'] === '1') throw new Error(text);
+  console.warn(`SKIPPED: ${text}`);
 }
 
-/** The same for what no installation gives: one loud line, whatever is required. */
-export function skipWithoutRights(message: string, remedy: string): true {
-  console.warn(`SKIPPED: ${message}; ${remedy} to run this test.`);
-  return true;
-}
-
-/** Runs a program to its end, at most `deadlineMs`; its stdout and stderr together. */
+/** Runs a program to its end, for at most `deadlineMs`; returns its stdout and stderr together. */
 export async function runTool(
   program: string,
   args: readonly string[],

@@ -1,11 +1,9 @@
 // The bounds of a gRPC server, asked by plain clients.
 
 import { connect as connectHttp2 } from 'node:http2';
-import { createRequire } from 'node:module';
 import { connect } from 'node:net';
-import { ChannelCredentials, credentials, makeGenericClientConstructor } from '@grpc/grpc-js';
-import type { Client, ServiceDefinition, ServiceError } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { ChannelCredentials, credentials } from '@grpc/grpc-js';
+import type { Client, ServiceError } from '@grpc/grpc-js';
 import { describe, expect, it, onTestFinished, test } from 'vitest';
 import { clientBytes } from '../../base/byte-budget.ts';
 import { LookupServiceClient, LookupServiceService } from '../../proto/gen/stele/v1/lookup.ts';
@@ -139,19 +137,19 @@ async function takeSlowly(port: number, everyMs: number): Promise<number> {
   return received;
 }
 
-describe('a client that holds an answer', () => {
+describe('a client with an unread answer', () => {
   const value = Buffer.alloc(6 * 1024 * 1024);
   const large: Lookup = (_call, callback) =>
     callback(null, { version: 1, results: [{ status: 1, value }] });
 
-  it('and takes nothing of it is cut off', async () => {
+  it('and reads nothing of it is disconnected', async () => {
     const { port } = await serve(large, undefined, 400);
     const before = clientBytes.usedBytes;
     expect(await takeSlowly(port, 0)).toBeLessThan(value.length);
     await expect.poll(() => clientBytes.usedBytes).toBe(before);
   });
 
-  it('and takes it slowly gets all of it', async () => {
+  it('and reads it slowly gets all of it', async () => {
     const { port } = await serve(large, undefined, 400);
     expect(await takeSlowly(port, 10)).toBeGreaterThan(value.length);
   });
@@ -167,32 +165,4 @@ test('connections above the maximum are closed', async () => {
     onTestFinished(() => void socket.destroy());
   }
   await expect.poll(() => closed).toBe(2);
-});
-
-test('health of the server as a whole, and of its services, is readiness', async () => {
-  const { port, server } = await serve();
-  const { protoPath } = createRequire(import.meta.url)('grpc-health-check') as {
-    protoPath: string;
-  };
-  const name = 'grpc.health.v1.Health';
-  const Health = makeGenericClientConstructor(
-    loadSync(protoPath, { enums: String })[name] as ServiceDefinition,
-    name,
-  );
-  const client = new Health(`127.0.0.1:${port}`, credentials.createInsecure());
-  onTestFinished(() => client.close());
-  const check = (service: string): Promise<unknown> =>
-    new Promise((resolve) => {
-      const method = client['check'] as (
-        request: object,
-        callback: (error: ServiceError | null, answer?: { status: unknown }) => void,
-      ) => void;
-      method.call(client, { service }, (error, answer) => resolve(error?.code ?? answer?.status));
-    });
-  const all = ['', 'readiness', 'stele.v1.LookupService'];
-  expect(await Promise.all(all.map(check))).toEqual(all.map(() => 'NOT_SERVING'));
-  server.setReadiness('SERVING');
-  expect(await Promise.all(all.map(check))).toEqual(all.map(() => 'SERVING'));
-  expect(await check('liveness')).toBe('SERVING');
-  expect(await check('nothing')).toBe(5);
 });

@@ -50,7 +50,7 @@ test.each(['v1', 'v1alpha'])('%s lists the services, and describes one', async (
   expect(unknown?.errorResponse).toMatchObject({ errorCode: 5 });
 });
 
-test('bytes that are no request end the call with an error, and the server goes on', async () => {
+test('malformed requests end the call with an error, and the server continues', async () => {
   const server = new GrpcServer();
   onTestFinished(() => server.close(0));
   const port = await server.listen('127.0.0.1', 0, '--grpc-port');

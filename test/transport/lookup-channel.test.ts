@@ -2,14 +2,14 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import { ConnectedLookups } from '../../transport/lookup-channel.ts';
-import { PackedWriter } from '../../proto/lookup-codec.ts';
-import { HEAD_BYTES } from '../../proto/lookup-protocol.ts';
-import { echo, sendRefusal, sendReply, startLookupPeer } from '../support/lookup-peer.ts';
-import type { AskedLookup, LookupPeer } from '../support/lookup-peer.ts';
-import { until } from '../support/stele-process.ts';
+import { FRAME_HEAD_BYTES, PackedWriter } from '../../proto/lookup-protocol.ts';
+import type { LookupChannel } from '../../proto/ports.ts';
+import { echo, sendRefusal, sendReply, startLookupPeer } from '../support/peers/lookup-peer.ts';
+import type { AskedLookup, LookupPeer } from '../support/peers/lookup-peer.ts';
+import { askFor } from '../support/peers/lookups.ts';
+import { until } from '../support/process/stele-process.ts';
 
 const TARGET = { keyspaceUid: 'u', version: 1 };
-const CALL = { deadlineMs: 5000 };
 
 function channelTo({ target }: Pick<LookupPeer, 'target'>): ConnectedLookups {
   const channel = new ConnectedLookups(target);
@@ -17,56 +17,34 @@ function channelTo({ target }: Pick<LookupPeer, 'target'>): ConnectedLookups {
   return channel;
 }
 
-async function values(
-  channel: ConnectedLookups,
+function values(
+  channel: LookupChannel,
   keys: readonly string[],
-  target = TARGET,
-): Promise<string[]> {
-  const answers: string[] = [];
-  await channel.lookup(
-    target,
-    keys.map((key) => Buffer.from(key)),
-    (index, _status, bytes, start, end) => {
-      answers[index] = Buffer.from(bytes.subarray(start, end)).toString();
-    },
-    CALL,
-  );
-  return answers;
+): Promise<(string | LookupStatus)[]> {
+  return askFor(channel, keys, TARGET);
 }
 
 describe('lookups over a connection', () => {
-  it('puts all lookups of one turn into one message and gives each its own answers', async () => {
+  it('puts each batch into one message, whatever its datasets, and gives each its own answers', async () => {
     const peer = await startLookupPeer((asked) => echo(asked, 3));
     const channel = channelTo(peer);
-    const answers = await Promise.all([
-      values(channel, ['a', 'b']),
-      values(channel, ['c'], { keyspaceUid: 'another', version: 2 ** 40 }),
-      values(channel, ['d', 'e', 'f', 'g']),
-    ]);
-    expect(answers).toEqual([['a', 'b'], ['c'], ['d', 'e', 'f', 'g']]);
-    expect(peer.requests.map(({ count }) => count)).toEqual([7]);
-    expect(peer.requests[0]?.targets).toEqual([
-      TARGET,
-      { keyspaceUid: 'another', version: 2 ** 40 },
-    ]);
-    expect(channel.inFlight).toBe(0);
+    const another = { keyspaceUid: 'another', version: 2 ** 40 };
+    const mixed = ['a', 'b', 'c', 'd'].map((key, at) => ({
+      target: at % 2 === 0 ? TARGET : another,
+      key: Buffer.from(key),
+    }));
+    const answers: string[] = [];
+    channel.send({
+      keys: mixed,
+      onAnswer: (_status, bytes, start, end) =>
+        answers.push(Buffer.from(bytes.subarray(start, end)).toString()),
+      onFailure: (error) => answers.push(error.message),
+    });
+    expect(await values(channel, ['d', 'e', 'f', 'g'])).toEqual(['d', 'e', 'f', 'g']);
+    expect(answers).toEqual(['a', 'b', 'c', 'd']);
+    expect(peer.requests.map(({ count }) => count)).toEqual([4, 4]);
+    expect(peer.requests[0]?.targets).toEqual([TARGET, another]);
     expect(peer.connections).toBe(1);
-  });
-
-  it('splits a long lookup into messages and puts the answers together again', async () => {
-    const peer = await startLookupPeer(echo);
-    const keys = Array.from({ length: 10_000 }, (_, index) => `key-${index}`);
-    expect(await values(channelTo(peer), keys)).toEqual(keys);
-    expect(peer.requests.length).toBeGreaterThan(2);
-    expect(Math.max(...peer.requests.map(({ count }) => count))).toBeLessThanOrEqual(4096);
-  });
-
-  it('sends no message that is longer than a peer takes, however long the keys are', async () => {
-    // The peer refuses what is longer.
-    const peer = await startLookupPeer(echo);
-    const keys = Array.from({ length: 200 }, (_, index) => `key-${index}`.padEnd(60_000, '-'));
-    expect(await values(channelTo(peer), keys)).toEqual(keys);
-    expect(peer.requests.length).toBeGreaterThan(10);
   });
 
   it('takes answers that arrive byte by byte, and long ones', async () => {
@@ -83,7 +61,7 @@ describe('lookups over a connection', () => {
     for (let round = 0; round < 3; round++) expect(await values(channel, keys)).toEqual(keys);
   });
 
-  it('passes the refusal of the peer on, and works again with a later lookup', async () => {
+  it('passes on the refusal of the peer, and works again with a later lookup', async () => {
     let broken = true;
     const peer = await startLookupPeer((asked) => {
       if (broken) sendRefusal(asked, new SteleError('WRONG_NODE', 'somebody else'));
@@ -94,7 +72,6 @@ describe('lookups over a connection', () => {
       code: 'WRONG_NODE',
       message: expect.stringContaining('somebody else'),
     });
-    expect(channel.inFlight).toBe(0);
     // Not tried again at once: each try would be refused.
     await expect(values(channel, ['b'])).rejects.toMatchObject({ code: 'WRONG_NODE' });
     expect(peer.connections).toBe(1);
@@ -135,51 +112,29 @@ describe('lookups over a connection', () => {
     await expect(values(channelTo(chatter), ['a'])).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
-  it('ends a lookup at its deadline, and counts it as in flight until the peer answers', async () => {
+  it('fails lookups in flight when it is closed, and all later ones', async () => {
     const channel = channelTo(await startLookupPeer(() => undefined));
-    const lookup = channel.lookup(TARGET, [Buffer.from('a')], () => undefined, { deadlineMs: 50 });
-    await expect(lookup).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
-    expect(channel.inFlight).toBe(1);
+    const lookup = values(channel, ['a']);
     channel.close();
-    expect(channel.inFlight).toBe(0);
+    await expect(lookup).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await expect(values(channel, ['b'])).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
-  it('gives a peer up that owes an answer and says nothing', async () => {
+  it('gives up a peer that owes a reply and is silent', async () => {
     const peer = await startLookupPeer((asked) => {
       if (peer.connections > 1) echo(asked);
     });
     const channel = channelTo(peer);
     await expect(values(channel, ['a'])).rejects.toMatchObject({
       code: 'UNAVAILABLE',
-      message: expect.stringContaining('has said nothing for'),
+      message: expect.stringContaining('has sent nothing for'),
     });
-    expect(channel.inFlight).toBe(0);
     expect(await values(channel, ['b'])).toEqual(['b']);
   });
 
-  it('ends a lookup when its signal aborts, and passes its late answer over', async () => {
-    const asked: AskedLookup[] = [];
-    const peer = await startLookupPeer((one) => asked.push(one));
-    const channel = channelTo(peer);
-    const abort = new AbortController();
-    let answered = 0;
-    const lookup = channel.lookup(TARGET, [Buffer.from('a')], () => answered++, {
-      ...CALL,
-      signal: abort.signal,
-    });
-    abort.abort();
-    await expect(lookup).rejects.toMatchObject({ code: 'CANCELLED' });
-    const later = values(channel, ['b']);
-    await until('the request', () => Promise.resolve(asked.length > 0));
-    for (const one of asked) echo(one);
-    expect(await later).toEqual(['b']);
-    expect(answered).toBe(0);
-  });
-
-  it('refuses answers that are out of order, to nothing, or no answers', async () => {
+  it('refuses answers that are out of order, unrequested or malformed', async () => {
     const oneResult = (): PackedWriter => {
-      const writer = new PackedWriter(0, HEAD_BYTES);
+      const writer = new PackedWriter(0, FRAME_HEAD_BYTES);
       writer.addResult(LookupStatus.OK, Buffer.from('x'), 0, 1);
       return writer;
     };
@@ -195,7 +150,6 @@ describe('lookups over a connection', () => {
       const channel = channelTo(await startLookupPeer(answer));
       const code = expect.stringMatching(/^(UNAVAILABLE|INVALID_ARGUMENT)$/);
       await expect(values(channel, ['a', 'b'])).rejects.toMatchObject({ code });
-      expect(channel.inFlight).toBe(0);
     }
   });
 });

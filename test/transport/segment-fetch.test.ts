@@ -6,7 +6,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
 import { createServer as createHttpServer } from 'node:http';
-import { segmentUpgrade } from '../../datanode/transfer/segment-upgrade.ts';
+import { segmentUpgrade } from '../../datanode/transfer/segment-connection.ts';
 import { acceptUpgrades } from '../../transport/upgrades.ts';
 import { SegmentFetches } from '../../transport/segment-fetch.ts';
 import { encodeFrame } from '../../proto/segment-transfer.ts';
@@ -152,21 +152,25 @@ describe('a peer', () => {
   });
 
   it.each<[string, (socket: Socket) => void, RegExp]>([
-    ['breaks off in the middle', (socket) => socket.end(sending(10)), /broke off/],
+    [
+      'breaks off in the middle',
+      (socket) => socket.end(sending(10)),
+      /closed the connection unexpectedly/,
+    ],
     [
       'answers nonsense',
       (socket) => socket.write(Buffer.from([2, 0, 0, 0, 0x7b, 0x7b])),
-      /not understood/,
+      /malformed answer/,
     ],
     [
       'sends a frame without end',
       (socket) => socket.write(Buffer.alloc(8, 0xff)),
-      /not understood/,
+      /malformed answer/,
     ],
     [
       'answers what was not asked',
       (socket) => socket.write(encodeFrame({ answer: 'stored' })),
-      /not understood/,
+      /malformed answer/,
     ],
   ])('that %s is UNAVAILABLE', async (_, act, text) => {
     const fetches = await peer(act);
@@ -191,7 +195,7 @@ describe('a peer', () => {
 
   it.each([
     ['speaks HTTP alone', 'HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n', /HTTP status 404/],
-    ['speaks no HTTP', 'x'.repeat(2000), /not understood/],
+    ['speaks no HTTP', 'x'.repeat(2000), /malformed answer/],
   ])('that %s is UNAVAILABLE', async (_, head, text) => {
     const fetches = await peer(() => undefined, head);
     const failure = { code: 'UNAVAILABLE', message: expect.stringMatching(text) as string };

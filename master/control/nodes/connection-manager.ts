@@ -1,17 +1,17 @@
-// Links to the datanodes: who is depended on, who can be asked now.
+// Links to the datanodes that the master depends on.
 //
-// A dependency is dialled in the background as soon as it is added, all of them in parallel; the
-// heartbeats (heartbeater.ts) are what tries the link, and they report here. Offline means that
-// `getClient` has nothing to give and callers fail at once instead of waiting. A link that stays
-// silent is closed and made anew at a bounded rate, for ever, because a channel can get stuck on a
-// peer that accepts connections and says nothing.
+// Each dependency is dialled in the background as soon as it is added, all in parallel. Heartbeats
+// (heartbeater.ts) test the links and report their results here. While a node is offline,
+// `getClient` returns nothing, so callers fail at once instead of waiting. A silent link is closed
+// and replaced at a bounded rate, for ever, because a channel can get stuck on a peer that accepts
+// connections and never responds.
 //
-// Invariants: one link a node; removing a node closes its link, which ends the calls on it.
+// Invariants: one link per node; removing a node closes its link, which fails the calls on it.
 
 import { SteleError } from '../../../base/errors.ts';
 import type { DatanodeLink, LinkFactory, LinkTarget } from '../../../proto/ports.ts';
 
-/** Failures in a row after which a link is replaced. */
+/** Consecutive failures after which a link is replaced. */
 const FAILURES_BEFORE_RELINK = 4;
 
 interface Dependency {
@@ -26,15 +26,15 @@ export class ConnectionManager {
   readonly #dependencies = new Map<string, Dependency>();
   readonly #onLost: (nodeId: string) => void;
 
-  /** `onLost`: a node's connection is gone, so it is worth a try. It says nothing more. */
+  /** `onLost` is called when a node's connection has ended; the node may still be alive. */
   constructor(factory: LinkFactory, onLost: (nodeId: string) => void = () => undefined) {
     this.#factory = factory;
     this.#onLost = onLost;
   }
 
   /**
-   * Depends on `target` from now on. A node that is known already keeps its link if that is online
-   * and leads to this address; otherwise it is dialled anew, without what is left of a backoff.
+   * Depends on `target` from now on. A known node keeps its link if that is online and leads to
+   * this address; otherwise it is dialled again at once, without the remaining backoff.
    */
   addDependency(target: LinkTarget): void {
     const before = this.#dependencies.get(target.nodeId);
@@ -48,7 +48,7 @@ export class ConnectionManager {
     });
   }
 
-  /** Gives the node up: closes its link, which fails the calls in flight on it. */
+  /** Removes the node and closes its link, which fails the calls in flight. */
   remove(nodeId: string): void {
     const dependency = this.#dependencies.get(nodeId);
     if (dependency === undefined) return;
@@ -60,13 +60,13 @@ export class ConnectionManager {
     return this.#dependencies.get(nodeId)?.online === true;
   }
 
-  /** The link to a node that is online. */
+  /** The link to a node, if online. */
   getClient(nodeId: string): DatanodeLink | undefined {
     const dependency = this.#dependencies.get(nodeId);
     return dependency?.online === true ? dependency.link : undefined;
   }
 
-  /** As getClient; throws UNAVAILABLE at once for a node that is offline. */
+  /** Like getClient, but throws UNAVAILABLE if the node is offline. */
   requireClient(nodeId: string): DatanodeLink {
     const link = this.getClient(nodeId);
     if (link !== undefined) return link;
@@ -79,12 +79,15 @@ export class ConnectionManager {
     return new Map(online.map(([nodeId, dependency]) => [nodeId, dependency.link]));
   }
 
-  /** The link to try, online or not: for heartbeats alone. */
+  /** The link to test, online or not. For heartbeats only. */
   probe(nodeId: string): DatanodeLink | undefined {
     return this.#dependencies.get(nodeId)?.link;
   }
 
-  /** What a try came to. False, and nothing changed, for a link that was replaced meanwhile. */
+  /**
+   * Records the result of a heartbeat. Returns false without an effect if the link was replaced
+   * meanwhile.
+   */
   report(nodeId: string, link: DatanodeLink, answered: boolean): boolean {
     const dependency = this.#dependencies.get(nodeId);
     if (dependency?.link !== link) return false;

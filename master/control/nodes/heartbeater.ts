@@ -1,47 +1,58 @@
-// Heartbeats: one loop a node, all in parallel, so that a node that hangs delays no other.
+// Heartbeats: one loop per node, all in parallel, so that a hanging node delays no other.
 //
-// Readers notice a node that stands still before its next heartbeat does, and the system tells at once of
-// one that has died, as its connections end. Both say so (`doubt`, `connectionLost`), and it is asked at once.
+// Readers notice a hanging node before its next heartbeat does, and the connections of a dead node
+// end at once. Both are reported here (`reportTrouble`, `connectionLost`) and trigger a heartbeat
+// at once.
 //
-// A node that is silent is given up after the deadline, or earlier where others can take its place. Two
-// things look like silence and are none of the node's: this process stood still, and what has arrived is not
-// read yet; and the network to most nodes has become slower. Then it is waited for longer. And peers end the
-// connections of a process that stands still for seconds: a heartbeat that fails with such a connection when the
-// process goes on is made again, once.
+// A silent node is given up after the deadline, or earlier if others can take its place. Two
+// conditions look like silence and are not the node's fault: this process has stalled and has not
+// yet read what arrived; or the network to most nodes has become slower. Then the heartbeat gets
+// more time. A third: peers close the connections of a process that stalls for seconds. A heartbeat
+// that fails with such a connection is repeated once.
 //
-// Invariants: at most one heartbeat of a node is under way; each has a deadline; a loop ends when
-// its node is stopped or the heartbeater closes, and its call is cancelled then; doubts cost a node
-// at most one heartbeat more an interval, lost connections ten. What the callbacks throw is counted, is no
-// missed heartbeat, and ends no loop.
+// Invariants: at most one heartbeat per node is in progress; each has a deadline; a loop ends when
+// its node is stopped or the heartbeater closes, which cancels its call; trouble reports cause at
+// most one extra heartbeat per node and interval, lost connections ten. An error in a callback is
+// counted; it is not a missed heartbeat and does not end the loop.
 
 import type { BackgroundTasks } from '../../../base/background.ts';
-import { monotonicNowMs } from '../../../base/clock.ts';
+import { systemTime } from '../../../base/clock.ts';
+import type { Cancel, Time } from '../../../base/clock.ts';
 import { SteleError, toSteleError } from '../../../base/errors.ts';
 import type { HeartbeatResponse, OrderHeader } from '../../../proto/gen/stele/v1/datanode.ts';
 import type { ConnectionManager } from './connection-manager.ts';
 
 const URGENT_FACTOR = 5;
-/** Intervals that a node has to answer, and not the whole deadline, where others can take its place. */
+/**
+ * Time to answer, in intervals, if others can take the node's place. Otherwise the deadline
+ * applies.
+ */
 const IMPATIENT_INTERVALS = 1.2;
-/** The same for one that readers doubt: above a step of 400 ms in round-trip time at the default interval. */
-const DOUBT_INTERVALS = 0.9;
-/** At least so many times what its heartbeats have taken: one that is far away or slow is not dead. */
+/**
+ * The same for a node that readers reported: it tolerates a round-trip step of 400 ms at the
+ * default interval.
+ */
+const REPORTED_INTERVALS = 0.9;
+/**
+ * Lower bound of both: this multiple of the slowest recent heartbeat, so that a distant or slow
+ * node is not given up.
+ */
 const TOOK_FACTOR = 3;
-/** A check that comes later than this finds a process that stood still. */
+/** A check that runs later than this indicates a stall of this process. */
 const STALL_MS = 50;
-/** What such a process is given to read what has arrived. */
+/** Time to read what has arrived after a stall. */
 const READ_ON_MS = 50;
-/** A process that stood still for so long may find its connections ended, and so soon after it went on. */
+/** A stall of this length may have cost this process its connections, then and shortly after. */
 const PAUSE_MS = 500;
 const PAUSE_NOTICED_MS = 1_000;
-/** What gRPC waits longer than this file does, which is to be the one that gives up. */
+/** gRPC's own deadline, as a multiple of ours, so that the check in this file decides first. */
 const BACKSTOP_FACTOR = 2;
-/** Misses in a row after which a node is asked less often, and how much less at most. */
+/** Consecutive misses after which a node is asked less often, and the largest factor. */
 const MISSES_AT_FULL_RATE = 20;
 const SLOWEST_FACTOR = 10;
-/** Lost connections are looked at once in this part of an interval. */
+/** Minimum time between extra heartbeats after lost connections, in intervals. */
 const LOST_SHARE = 0.1;
-/** How much of the slowest heartbeat is remembered at the next. */
+/** Decay per heartbeat of the slowest recent duration. */
 const TOOK_DECAY = 0.9;
 const SLOTS_PER_INTERVAL = 20;
 
@@ -50,57 +61,60 @@ export interface HeartbeaterOptions {
   readonly deadlineMs: number;
   readonly connections: ConnectionManager;
   readonly background: BackgroundTasks;
-  /** `incarnation` empty: whoever answers there is learnt from the answer. */
+  readonly time?: Time;
+  /** An empty `incarnation` is learnt from the answer. */
   readonly header: (nodeId: string) => OrderHeader;
-  /** Of the present view: nodes that go by another one learn of it. */
+  /** The revision of the present view. Nodes with another one learn of it. */
   readonly viewRevision?: () => number;
-  /** A node whose next report is waited for (it verifies its files) is asked more often. */
+  /** Whether a node whose next report is awaited (it verifies its files) is asked more often. */
   readonly isUrgent?: (nodeId: string) => boolean;
-  /** Others can take the place of any node: none is waited for as long as the deadline. */
+  /** Whether others can take the place of any node. Then no node gets the whole deadline. */
   readonly isImpatient: () => boolean;
-  /** Throws where an answer shows that this master has been replaced: it counts as none. */
+  /**
+   * Throws if an answer shows that this master has been replaced; the answer then counts as missed.
+   */
   readonly checkLeader?: (nodeId: string, response: HeartbeatResponse) => void;
   readonly onAnswer: (nodeId: string, response: HeartbeatResponse) => void;
   readonly onMiss: (nodeId: string, error: SteleError) => void;
 }
 
-/** The loop of one node. */
+/** The heartbeat loop of one node. */
 class Loop {
   stopped = false;
-  /** Ends the pause to the next heartbeat. */
+  /** Ends the pause before the next heartbeat. */
   wake: (() => void) | undefined;
-  /** Of the heartbeat that is under way, and of those after it until it is used. */
+  /** Aborts the heartbeat in progress. Reused until it has aborted. */
   beat = new AbortController();
   beating = false;
   beatAtMs = 0;
-  /** How long the heartbeat under way may take. */
+  /** Time limit in milliseconds of the heartbeat in progress. */
   limitMs = 0;
-  /** When that is looked at next, and by which timer. */
+  /** Time of the next check of the heartbeat in progress. */
   checkAtMs = 0;
-  check: NodeJS.Timeout | undefined;
-  /** The next heartbeat has less time. */
-  doubted = false;
+  cancelCheck: Cancel | undefined;
+  /** True if the next heartbeat has less time. */
+  isReported = false;
   misses = 0;
-  /** Its last heartbeat was lost by a pause of this process, and was made again. */
-  excused = false;
-  /** What its slowest heartbeat took lately. */
+  /** True if the last heartbeat failed because of a stall of this process and was repeated. */
+  isRepeated = false;
+  /** Duration of the slowest recent heartbeat. */
   tookMs = 0;
-  hurried = false;
-  doubtedAtMs = Number.NEGATIVE_INFINITY;
+  isDue = false;
+  reportedAtMs = Number.NEGATIVE_INFINITY;
   lostAtMs = Number.NEGATIVE_INFINITY;
 
-  /** The next heartbeat begins now. */
-  hurry(): void {
-    this.hurried = true;
+  /** Starts the next heartbeat now. */
+  beatNow(): void {
+    this.isDue = true;
     this.wake?.();
   }
 
-  /** Until then, unless it is hurried or ends. */
-  nap(delayMs: number): Promise<void> {
+  /** Waits until then, or until the next heartbeat is due at once or the loop ends. */
+  pause(delayMs: number, time: Time): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.wake?.(), delayMs);
+      const cancel = time.after(delayMs, () => this.wake?.());
       this.wake = () => {
-        clearTimeout(timer);
+        cancel();
         this.wake = undefined;
         resolve();
       };
@@ -109,7 +123,7 @@ class Loop {
 
   end(): void {
     this.stopped = true;
-    clearTimeout(this.check);
+    this.cancelCheck?.();
     this.wake?.();
     this.beat.abort();
   }
@@ -117,44 +131,52 @@ class Loop {
 
 export class Heartbeater {
   readonly #options: HeartbeaterOptions;
+  readonly #time: Time;
   readonly #loops = new Map<string, Loop>();
-  /** When this process last went on after a pause. */
+  /** Time of the end of the last stall of this process. */
   #resumedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: HeartbeaterOptions) {
     this.#options = options;
+    this.#time = options.time ?? systemTime;
   }
 
-  /** Begins the node's loop, or hurries the one that runs. */
+  /** Starts the node's loop, or its next heartbeat if the loop runs. */
   start(nodeId: string): void {
     const running = this.#loops.get(nodeId);
-    if (running !== undefined) return running.hurry();
+    if (running !== undefined) return running.beatNow();
     const loop = new Loop();
     this.#loops.set(nodeId, loop);
     this.#options.background.run('heartbeat', () => this.#run(nodeId, loop));
   }
 
-  /** Somebody had trouble with the node: it is asked now, and must answer soon if others can take its place. */
-  doubt(nodeId: string): void {
+  /**
+   * Reports trouble with the node. It is asked at once, and has less time to answer if others can
+   * take its place.
+   */
+  reportTrouble(nodeId: string): void {
     const loop = this.#loops.get(nodeId);
-    const nowMs = monotonicNowMs();
+    const nowMs = this.#time.nowMs();
     const { intervalMs, isImpatient } = this.#options;
-    if (loop === undefined || nowMs - loop.doubtedAtMs < intervalMs) return;
-    loop.doubtedAtMs = nowMs;
+    if (loop === undefined || nowMs - loop.reportedAtMs < intervalMs) return;
+    loop.reportedAtMs = nowMs;
     if (isImpatient()) {
-      if (loop.beating) this.#limit(loop, patienceMs(loop, intervalMs * DOUBT_INTERVALS));
-      else loop.doubted = true;
+      if (loop.beating) this.#limit(loop, patienceMs(loop, intervalMs * REPORTED_INTERVALS));
+      else loop.isReported = true;
     }
-    loop.hurry();
+    loop.beatNow();
   }
 
-  /** The node's connection has ended. Slow reads that were told just before do not hold this back. */
+  /**
+   * Reports that the node's connection has ended. A preceding trouble report does not delay the
+   * heartbeat.
+   */
   connectionLost(nodeId: string): void {
     const loop = this.#loops.get(nodeId);
-    const nowMs = monotonicNowMs();
+    const nowMs = this.#time.nowMs();
     if (loop === undefined || nowMs - loop.lostAtMs < this.#options.intervalMs * LOST_SHARE) return;
     loop.lostAtMs = nowMs;
-    loop.hurry();
+    loop.beatNow();
   }
 
   stop(nodeId: string): void {
@@ -168,7 +190,7 @@ export class Heartbeater {
 
   async #run(nodeId: string, loop: Loop): Promise<void> {
     while (!loop.stopped) {
-      const startedMs = monotonicNowMs();
+      const startedMs = this.#time.nowMs();
       let untilNextMs = this.#options.intervalMs;
       try {
         await this.#beat(nodeId, loop);
@@ -178,19 +200,22 @@ export class Heartbeater {
       }
       if (loop.stopped) break;
       const { intervalMs } = this.#options;
-      // At least a moment, so that a node that fails at once does not get the whole processor.
-      const restMs = Math.max(intervalMs / 10, untilNextMs - (monotonicNowMs() - startedMs));
-      if (!loop.hurried) {
-        const napMs = untilSlotMs(restMs, intervalMs);
-        const dueAtMs = monotonicNowMs() + napMs;
-        await loop.nap(napMs);
+      // A minimum, so that a node that fails at once does not occupy the CPU.
+      const restMs = Math.max(intervalMs / 10, untilNextMs - (this.#time.nowMs() - startedMs));
+      if (!loop.isDue) {
+        const nowMs = this.#time.nowMs();
+        const dueAtMs = slotAfterMs(nowMs + restMs, intervalMs);
+        await loop.pause(dueAtMs - nowMs, this.#time);
         this.#noteTimer(dueAtMs);
       }
-      loop.hurried = false;
+      loop.isDue = false;
     }
   }
 
-  /** One that has been silent for long is asked at a falling rate; it also registers when it is back. */
+  /**
+   * Asks a node less and less often that has been silent for long; it also registers when it is
+   * back.
+   */
   #untilNextMs(nodeId: string, { misses }: Loop): number {
     const { intervalMs, isUrgent } = this.#options;
     if (isUrgent?.(nodeId) === true) return intervalMs / URGENT_FACTOR;
@@ -209,16 +234,16 @@ export class Heartbeater {
     try {
       const options = { deadlineMs: deadlineMs * BACKSTOP_FACTOR, signal: loop.beat.signal };
       response = await link.heartbeat(request, options);
-      if (response.nodeId !== nodeId) throw strangerError(nodeId, response.nodeId);
+      if (response.nodeId !== nodeId) throw wrongNodeError(nodeId, response.nodeId);
       this.#options.checkLeader?.(nodeId, response);
     } catch (thrown) {
       if (loop.stopped) return;
-      // Only a process that stood still comes to this deadline before it has looked by itself.
-      const isStalled = monotonicNowMs() - loop.beatAtMs >= deadlineMs * BACKSTOP_FACTOR;
-      if (isStalled && !loop.beat.signal.aborted) return loop.hurry();
-      if (this.#isOfPause(loop, thrown)) {
-        loop.excused = true;
-        return loop.hurry();
+      // Only a stalled process reaches this deadline before its own check.
+      const isStalled = this.#time.nowMs() - loop.beatAtMs >= deadlineMs * BACKSTOP_FACTOR;
+      if (isStalled && !loop.beat.signal.aborted) return loop.beatNow();
+      if (this.#isFromStall(loop, thrown)) {
+        loop.isRepeated = true;
+        return loop.beatNow();
       }
       loop.misses++;
       const isPresent = connections.report(nodeId, link, false);
@@ -227,65 +252,61 @@ export class Heartbeater {
       return;
     } finally {
       loop.beating = false;
-      clearTimeout(loop.check);
+      loop.cancelCheck?.();
     }
     if (loop.stopped) return;
     loop.misses = 0;
-    loop.excused = false;
-    loop.tookMs = Math.max(monotonicNowMs() - loop.beatAtMs, loop.tookMs * TOOK_DECAY);
+    loop.isRepeated = false;
+    loop.tookMs = Math.max(this.#time.nowMs() - loop.beatAtMs, loop.tookMs * TOOK_DECAY);
     const isPresent = connections.report(nodeId, link, true);
     if (isPresent) background.guard('heartbeat answer', () => onAnswer(nodeId, response));
   }
 
-  /** A timer that should have fired at `dueAtMs` has: late, if this process stood still. */
+  /** Checks for a stall: a timer that was due at `dueAtMs` has fired now. */
   #noteTimer(dueAtMs: number): void {
-    const nowMs = monotonicNowMs();
+    const nowMs = this.#time.nowMs();
     if (nowMs - dueAtMs > PAUSE_MS) this.#resumedAtMs = nowMs;
   }
 
-  /** Whether the heartbeat failed with a connection that had ended while this process stood still. */
-  #isOfPause({ excused }: Loop, thrown: unknown): boolean {
-    const isRecent = monotonicNowMs() - this.#resumedAtMs < PAUSE_NOTICED_MS;
-    return isRecent && !excused && toSteleError(thrown).code === 'UNAVAILABLE';
+  /** Whether the heartbeat failed because its connection ended during a stall of this process. */
+  #isFromStall({ isRepeated }: Loop, thrown: unknown): boolean {
+    const isRecent = this.#time.nowMs() - this.#resumedAtMs < PAUSE_NOTICED_MS;
+    return isRecent && !isRepeated && toSteleError(thrown).code === 'UNAVAILABLE';
   }
 
   #begin(loop: Loop): void {
     const { deadlineMs, intervalMs, isImpatient } = this.#options;
     loop.beating = true;
-    loop.beatAtMs = monotonicNowMs();
-    const intervals = loop.doubted ? DOUBT_INTERVALS : IMPATIENT_INTERVALS;
-    loop.doubted = false;
+    loop.beatAtMs = this.#time.nowMs();
+    const intervals = loop.isReported ? REPORTED_INTERVALS : IMPATIENT_INTERVALS;
+    loop.isReported = false;
     loop.limitMs = deadlineMs;
     if (isImpatient()) this.#limit(loop, patienceMs(loop, intervalMs * intervals));
     else this.#checkLater(loop, deadlineMs);
   }
 
-  /** The heartbeat under way has at most so long. */
+  /** Limits the time of the heartbeat in progress. */
   #limit(loop: Loop, limitMs: number): void {
     loop.limitMs = Math.min(loop.limitMs, limitMs);
-    this.#checkLater(loop, loop.beatAtMs + loop.limitMs - monotonicNowMs());
+    this.#checkLater(loop, loop.beatAtMs + loop.limitMs - this.#time.nowMs());
   }
 
-  /** The check runs after the I/O of its turn. */
+  /** Schedules a check, after the I/O of its event-loop tick. */
   #checkLater(loop: Loop, delayMs: number): void {
-    clearTimeout(loop.check);
-    loop.checkAtMs = monotonicNowMs() + Math.max(0, delayMs);
+    loop.cancelCheck?.();
+    loop.checkAtMs = this.#time.nowMs() + Math.max(0, delayMs);
     const { beatAtMs } = loop;
     const { checkAtMs } = loop;
-    loop.check = setTimeout(
-      () => {
-        this.#noteTimer(checkAtMs);
-        setImmediate(() => this.#check(loop, beatAtMs));
-      },
-      Math.max(0, delayMs),
-    );
-    loop.check.unref();
+    loop.cancelCheck = this.#time.after(Math.max(0, delayMs), () => {
+      this.#noteTimer(checkAtMs);
+      this.#time.soon(() => this.#check(loop, beatAtMs));
+    });
   }
 
-  /** Gives the heartbeat up, unless its answer may be here, or nearly everybody's is late. */
+  /** Gives the heartbeat up, unless its answer may be here unread, or most nodes are late. */
   #check(loop: Loop, beatAtMs: number): void {
     if (!loop.beating || loop.beatAtMs !== beatAtMs) return;
-    const nowMs = monotonicNowMs();
+    const nowMs = this.#time.nowMs();
     if (nowMs - loop.checkAtMs > STALL_MS) return this.#checkLater(loop, READ_ON_MS);
     const { deadlineMs } = this.#options;
     if (loop.limitMs < deadlineMs && this.#mostWait(loop, nowMs)) {
@@ -310,18 +331,17 @@ export class Heartbeater {
   }
 }
 
-/** How long a node may take that others can stand in for. */
+/** The time that a replaceable node has to answer. */
 function patienceMs(loop: Loop, leastMs: number): number {
   return Math.ceil(Math.max(leastMs, loop.tookMs * TOOK_FACTOR));
 }
 
-/** Loops that wake up at the same moments cost a large cluster far fewer timers and wake-ups. */
-function untilSlotMs(restMs: number, intervalMs: number): number {
+/** Time until the next slot: loops that wake up together cost a large cluster fewer wake-ups. */
+function slotAfterMs(atMs: number, intervalMs: number): number {
   const slotMs = Math.max(1, Math.floor(intervalMs / SLOTS_PER_INTERVAL));
-  const nowMs = monotonicNowMs();
-  return Math.ceil((nowMs + restMs) / slotMs) * slotMs - nowMs;
+  return Math.ceil(atMs / slotMs) * slotMs;
 }
 
-function strangerError(expected: string, found: string): SteleError {
+function wrongNodeError(expected: string, found: string): SteleError {
   return new SteleError('WRONG_NODE', `Datanode ${found} answers at the address of ${expected}.`);
 }

@@ -1,25 +1,26 @@
-// Whether datanodes that answer their heartbeats answer reads as well: a heartbeat goes over another
-// connection and other code than a read. Now and then, and while there is any doubt with each heartbeat, a key of
-// no keyspace is looked up over the link's stream of lookups; any answer to it is a good one.
+// Checks whether datanodes that answer heartbeats answer reads as well: heartbeats use another
+// connection and other code than reads. Now and then, and with every heartbeat while in doubt, a
+// key of no keyspace is looked up over the link's lookup stream; any answer is a good one.
 //
-// Invariants: at most one probe of a node is under way; each has a deadline; one probe alone changes
-// nothing: it takes two in a row, either way.
+// Invariants: at most one probe per node is in progress; each has a deadline; a single probe
+// changes nothing: it takes two in a row, either way.
 
 import type { BackgroundTasks } from '../../../base/background.ts';
 import { toSteleError } from '../../../base/errors.ts';
 import { PROBE_TARGET } from '../../../proto/ports.ts';
+import { lookupOne } from '../../../transport/lookup-one.ts';
 import type { ConnectionManager } from './connection-manager.ts';
 
-/** Heartbeats from one probe to the next while nothing is wrong. */
+/** Heartbeats from one probe to the next in normal operation. */
 const BEATS_BETWEEN = 4;
 const AGREEING_PROBES = 2;
-const KEY = [Buffer.from('probe')];
+const KEY = Buffer.from('probe');
 
 export interface ReadProbesOptions {
   readonly deadlineMs: number;
   readonly connections: ConnectionManager;
   readonly background: BackgroundTasks;
-  /** Called when it changes whether reads of a node fail. */
+  /** Called when a node's reads begin or cease to fail. */
   readonly onChange: (nodeId: string, failing: boolean, reason: string) => void;
 }
 
@@ -27,7 +28,7 @@ interface Probed {
   beats: number;
   running: boolean;
   failing: boolean;
-  /** Probes in a row that said otherwise. */
+  /** Consecutive probes with a different result. */
   disagreeing: number;
 }
 
@@ -39,7 +40,7 @@ export class ReadProbes {
     this.#options = options;
   }
 
-  /** The node has answered a heartbeat. */
+  /** Handles an answered heartbeat of the node. */
   onBeat(nodeId: string): void {
     const node = this.#nodes.get(nodeId) ?? {
       beats: 0,
@@ -55,8 +56,8 @@ export class ReadProbes {
     this.#options.background.run('read-probe', () => this.#probe(nodeId, node));
   }
 
-  /** A read of the node failed: it is probed with its next heartbeat. */
-  doubt(nodeId: string): void {
+  /** Reports a failed read of the node. It is probed with its next heartbeat. */
+  reportTrouble(nodeId: string): void {
     const node = this.#nodes.get(nodeId);
     if (node !== undefined) node.beats = 0;
   }
@@ -69,10 +70,9 @@ export class ReadProbes {
     let reason = '';
     try {
       const link = this.#options.connections.getClient(nodeId);
-      const { deadlineMs } = this.#options;
-      await link?.lookups.lookup(PROBE_TARGET, KEY, () => undefined, { deadlineMs });
-      // Offline says nothing about reads: heartbeats tell that.
+      // An offline node says nothing about reads; heartbeats report it.
       if (link === undefined) return;
+      await lookupOne(link.lookups, PROBE_TARGET, KEY, this.#options.deadlineMs);
     } catch (thrown) {
       const error = toSteleError(thrown);
       if (error.code === 'OVERLOADED' || !this.#options.connections.isOnline(nodeId)) return;
@@ -83,7 +83,7 @@ export class ReadProbes {
     this.#note(nodeId, node, reason);
   }
 
-  /** `reason` empty: the probe was answered. */
+  /** `reason` is empty if the probe was answered. */
   #note(nodeId: string, node: Probed, reason: string): void {
     const failed = reason !== '';
     node.disagreeing = failed === node.failing ? 0 : node.disagreeing + 1;

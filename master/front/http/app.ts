@@ -1,10 +1,8 @@
-// The HTTP surface: a fastify instance with every limit and timeout set, and all routes.
+// The HTTP interface: a fastify instance with all limits, timeouts and routes.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
-import swagger from '@fastify/swagger';
-import swaggerUi from '@fastify/swagger-ui';
 import { SteleError, toSteleError } from '../../../base/errors.ts';
 import { randomId, shorten } from '../../../base/ids.ts';
 import { KEY_BYTES_MAX } from '../../../base/limits.ts';
@@ -13,6 +11,7 @@ import type { ClusterOperations } from '../../../proto/operations.ts';
 import type { LookupCore } from '../lookup/lookup-core.ts';
 import type { FrontMetrics } from '../metrics.ts';
 import { operationRoutes } from './operation-routes.ts';
+import { docsRoutes } from './docs.ts';
 import { sendProblem, writeConnectionProblem, writeProblem } from './problem.ts';
 import { steleErrorOfRequest } from '../../../base/problem.ts';
 import { parseJsonBody } from './json-body.ts';
@@ -25,14 +24,17 @@ import { holdUntilTaken } from './value-reply.ts';
 import { readRoutes } from './value-routes.ts';
 
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
-/** A key is up to three characters a byte in a URL; the rest is for headers. */
+/** A key takes up to three characters per byte in a URL; the rest is for headers. */
 const HEADER_BYTES_MAX = 3 * KEY_BYTES_MAX + 64 * 1024;
 const IDLE_MS_MAX = 60_000;
-/** A request that has not arrived whole by then is dropped (slow loris). */
+/** A request that has not arrived completely by then is dropped (slow loris). */
 const REQUEST_MS_MAX = 20_000;
 const REQUEST_CHECK_MS = 5_000;
 const PARAMETER_LENGTH_MAX = 256;
-/** What is read of a body that is too large, so that a client which writes first and reads then gets its 413. */
+/**
+ * Bytes read of a body that is too large, so that a client which writes before it reads gets its
+ * 413.
+ */
 const UNWANTED_BYTES_MAX = 256 * 1024 * 1024;
 const UNWANTED_MS_MAX = 5000;
 
@@ -47,36 +49,38 @@ export interface HttpAppOptions extends GuardOptions {
 
 /** The app with all routes, ready to listen or to inject requests into. */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const app = newInstance();
+  const app = emptyApp(options);
   app.server.maxConnections = options.maxConnections;
-  setErrorHandlers(app, options.log);
   const guard = requestGuard(options);
   app.addHook('onRequest', (request, reply, done) => {
     const refusal = guard(request.raw, request.originalUrl);
     if (refusal === undefined) done();
     else void sendProblem(reply, refusal.error, refusal.status);
   });
+  addRoutes(app, options);
+  docsRoutes(
+    app,
+    () => emptyApp(options),
+    (docs) => addRoutes(docs, options),
+  );
+  await app.ready();
+  return app;
+}
+
+/** An app without routes, with the common handling of errors, bodies and responses. */
+function emptyApp({ log }: HttpAppOptions): FastifyInstance {
+  const app = newInstance();
+  setErrorHandlers(app, log);
   app.addHook('onSend', (_request, reply, payload, done) => {
     if (typeof payload === 'string') holdUntilTaken(reply.raw, Buffer.byteLength(payload));
     done(null, payload);
   });
   readBodies(app);
+  return app;
+}
+
+function addRoutes(app: FastifyInstance, options: HttpAppOptions): void {
   const finishRoutes = nameRoutes(app);
-  // The schemas of answers describe: they must not decide what an answer has.
-  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'Stele',
-        description: 'A replicated key-value store for immutable, bulk-loaded data',
-        version: 'v1',
-        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-      },
-      servers: [{ url: '/' }],
-    },
-  });
-  await app.register(swaggerUi, { routePrefix: '/docs' });
   readRoutes(app, options);
   operationRoutes(app, options.operations);
   processRoutes(app, {
@@ -85,8 +89,6 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     closing: options.closing,
   });
   finishRoutes();
-  await app.ready();
-  return app;
 }
 
 function newInstance(): FastifyInstance {
@@ -95,13 +97,15 @@ function newInstance(): FastifyInstance {
   const nextId = (): string => `${idPrefix}-${(++requestNumber).toString(36)}`;
   return Fastify({
     logger: false,
+    // Response schemas are for documentation and must not filter the responses.
+    schemaController: { compilersFactory: { buildSerializer: () => asJson } },
     trustProxy: false,
     bodyLimit: BODY_BYTES_MAX,
     connectionTimeout: IDLE_MS_MAX,
     requestTimeout: REQUEST_MS_MAX,
     keepAliveTimeout: IDLE_MS_MAX,
     http: {
-      // The guard looks, and answers in words.
+      // The request guard checks the Host header and explains a refusal.
       requireHostHeader: false,
       maxHeaderSize: HEADER_BYTES_MAX,
       headersTimeout: REQUEST_MS_MAX,
@@ -110,7 +114,7 @@ function newInstance(): FastifyInstance {
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
     rewriteUrl: (request) => hideKey(request.url ?? '/'),
     genReqId: nextId,
-    // A number where text belongs is an error, not something to be guessed.
+    // A number in place of text is an error, not something to be guessed.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     clientErrorHandler: (error, socket) => writeConnectionProblem(error, socket, nextId()),
     frameworkErrors: (error, _request, reply) => {
@@ -119,7 +123,11 @@ function newInstance(): FastifyInstance {
   });
 }
 
-/** JSON, and nothing else. */
+function asJson(): (answer: unknown) => string {
+  return (answer) => JSON.stringify(answer);
+}
+
+/** Accepts JSON bodies only. */
 function readBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
@@ -135,7 +143,7 @@ function readBodies(app: FastifyInstance): void {
   });
 }
 
-/** Resolves when a body that nobody wants has ended, or was too much of it. */
+/** Resolves when an unwanted body has ended, or exceeds its limit. */
 function readForNothing(request: IncomingMessage): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, UNWANTED_MS_MAX);

@@ -1,6 +1,7 @@
-// GET /v1/keyspaces/{ks}/diff?from=A&to=B&samples=N: what differs between two versions, as JSON.
+// GET /v1/keyspaces/{ks}/diff?from=A&to=B&samples=N: the difference between two versions, as JSON.
 //
-// Keys and values of samples are text; with ?encoding=base64 they are base64, for what is no UTF-8.
+// Keys and values of samples are text; with ?encoding=base64 they are base64, for data that is not
+// UTF-8.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
@@ -11,7 +12,7 @@ import type { ClusterOperations } from '../../../proto/operations.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
 
 const SAMPLES_DEFAULT = 10;
-/** Many shards are read; whoever goes away ends it. */
+/** A diff reads many shards. It ends when the client disconnects. */
 const TIMEOUT_MS = 600_000;
 
 interface DiffQuery {

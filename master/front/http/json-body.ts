@@ -1,22 +1,23 @@
-// Bodies in JSON, checked before anything is made of them: JSON.parse would make an object for each of
-// millions of elements, and of two members of one name it would drop the first in silence.
+// Validates JSON bodies before they are parsed: JSON.parse would create an object for each of
+// millions of elements, and silently drop the first of two members of one name.
 
 import { isUtf8 } from 'node:buffer';
 import { SteleError } from '../../../base/errors.ts';
 import { LOOKUP_KEYS_MAX } from '../../../base/limits.ts';
 
-/** Elements and members of a body: a lookup's keys, and room for what else it has. */
+/** Elements and members of a body: a lookup's keys, and its other fields. */
 const ELEMENTS_MAX = LOOKUP_KEYS_MAX + 100;
 const DEPTH_MAX = 16;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
 /**
- * The value of a body. Throws INVALID_ARGUMENT for what is no JSON in UTF-8, is nested too deeply, or has two
- * members of one name in an object, and BATCH_TOO_LARGE for too many elements.
+ * Parses a body. Throws INVALID_ARGUMENT if it is not JSON in UTF-8, is nested too deeply, or has
+ * two members of one name in an object, and BATCH_TOO_LARGE for too many elements.
  */
 export function parseJsonBody(body: Buffer): unknown {
-  // A decoder would put U+FFFD in the place of such bytes: another key than the one that was asked for.
+  // A decoder would substitute U+FFFD for such bytes, which would be another key than the requested
+  // one.
   if (!isUtf8(body)) {
     throw invalid(
       'The body is not UTF-8. Keys and values of other bytes go as base64, with "encoding": "base64".',
@@ -33,7 +34,7 @@ export function parseJsonBody(body: Buffer): unknown {
   }
 }
 
-/** One pass over the text; what is no JSON passes it, or is refused by it. */
+/** Checks structure in one pass; text that is not JSON is accepted here or refused. */
 function checkStructure(text: string): void {
   /** The names so far in each open object; undefined for an array. */
   const open: (Set<string> | undefined)[] = [];

@@ -1,4 +1,4 @@
-// Datasets over HTTP: what there is, which version is current, which are kept.
+// Keyspaces over HTTP: which exist, which version is current, which are kept.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
@@ -144,7 +144,7 @@ function changeRoutes(app: FastifyInstance, operations: ClusterOperations): void
   );
 }
 
-/** How a keyspace is kept, and its end. */
+/** Routes of a keyspace's settings, and for dropping it. */
 function settingsRoutes(app: FastifyInstance, operations: ClusterOperations): void {
   const tags = ['keyspaces'];
   app.patch(

@@ -1,5 +1,5 @@
-// Bulk loads over HTTP: those that run, those that ended last, and how to stop one. Loading itself is
-// the business of `stele load`, over gRPC and straight to the datanodes.
+// Bulk loads over HTTP: lists running and recent loads, and cancels one. `stele load` itself uses
+// gRPC and sends segments directly to the datanodes.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';

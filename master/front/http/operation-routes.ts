@@ -1,5 +1,6 @@
-// Operations over HTTP: the cluster's health and placement, membership; with those of datasets
-// (keyspace-routes.ts) and of loads (load-routes.ts). Each route is one call of ClusterOperations.
+// Operations over HTTP: the cluster's health, placement and membership, together with the routes of
+// keyspaces (keyspace-routes.ts) and of loads (load-routes.ts). Each route is one call of
+// ClusterOperations.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
@@ -19,13 +20,14 @@ import {
   explainKeyJson,
   explainShardJson,
   healthJson,
+  masterJson,
   nodeJson,
   shardJson,
 } from '../../../proto/json-shapes.ts';
 
 const WAIT_MS_DEFAULT = 30_000;
 const WAIT_MS_MAX = 600_000;
-/** A socket that waits for health is given this much longer than the wait. */
+/** Time for which a socket may outlast its wait for health. */
 const WAIT_SLACK_MS = 10_000;
 
 const EVENTS_QUERY = {
@@ -47,7 +49,7 @@ type OfNode = FastifyRequest<{ Params: { id: string } }>;
 
 /** Registers the routes of keyspaces, loads, cluster and nodes. */
 export function operationRoutes(app: FastifyInstance, operations: ClusterOperations): void {
-  // After the body has been read: what is read in pieces leaves the context of the request.
+  // After the body has been read, because reading it in pieces loses the request's async context.
   app.addHook('preHandler', (request, _reply, done) => {
     if (request.method === 'GET' || request.method === 'HEAD') return done();
     // Unknown once the client is gone.
@@ -97,6 +99,14 @@ function clusterRoutes(app: FastifyInstance, operations: ClusterOperations): voi
       request: FastifyRequest<{ Querystring: { wait_for_status?: string; timeout?: string } }>,
       reply,
     ) => health(operations, request, reply),
+  );
+  app.get(
+    '/v1/masters',
+    { schema: { tags, summary: 'Who leads, who follows', response: RESPONSES.masters } },
+    async () => {
+      const { masters } = await operations.listMasters();
+      return { masters: masters.map(masterJson) };
+    },
   );
   app.get(
     '/v1/shards',

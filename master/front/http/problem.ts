@@ -1,4 +1,4 @@
-// Errors over HTTP: application/problem+json (RFC 9457) with Stele's code and the request's id.
+// Errors over HTTP: application/problem+json (RFC 9457) with Stele's code and the request id.
 
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -6,7 +6,7 @@ import type { FastifyReply } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
 import { PROBLEM_TYPE, problemOf } from '../../../base/problem.ts';
 
-/** Answers a request that fastify still holds. `more` are further members of the problem. */
+/** Answers a request that fastify still handles. `more` are additional members of the problem. */
 export function sendProblem(
   reply: FastifyReply,
   error: SteleError,
@@ -15,14 +15,14 @@ export function sendProblem(
 ): FastifyReply {
   const problem = problemOf(error, reply.request.id, status);
   if (error.retryable) void reply.header('retry-after', '1');
-  // Serialised here: fastify would add a charset that problem+json does not have.
+  // Serialised here, because fastify would add a charset, which problem+json does not have.
   return reply
     .code(problem.status)
     .header('content-type', PROBLEM_TYPE)
     .send(Buffer.from(JSON.stringify({ ...problem, ...more })));
 }
 
-/** Answers a request that was taken out of fastify's hands. `status` overrides the table's. */
+/** Answers a request that was taken over from fastify. `status` overrides the table's. */
 export function writeProblem(
   response: ServerResponse,
   error: SteleError,
@@ -37,6 +37,7 @@ export function writeProblem(
   response.end(body);
 }
 
+const LINGER_MS_MAX = 2_000;
 const STATUS_LINES: Readonly<Record<string, [number, string, string]>> = {
   HPE_HEADER_OVERFLOW: [
     431,
@@ -46,16 +47,23 @@ const STATUS_LINES: Readonly<Record<string, [number, string, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'The request did not arrive in time.'],
 };
 
-/** Answers what is no HTTP request at all, and closes the connection. */
+/**
+ * Answers input that is not an HTTP request, and closes the connection. What still arrives is read and discarded
+ * until the client has closed its side, at most for `LINGER_MS_MAX`: closing a socket with unread input resets the
+ * connection, and the client would lose the answer. Called again for each piece of such input.
+ */
 export function writeConnectionProblem(
   thrown: Error & { code?: string },
   socket: Socket,
   requestId: string,
 ): void {
+  if (socket.writableEnded) return;
   if (thrown.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS_MAX);
+  socket.once('close', () => clearTimeout(timer));
   const known = Object.hasOwn(STATUS_LINES, thrown.code ?? '') ? thrown.code : undefined;
   const [status, phrase, detail] = (known === undefined ? undefined : STATUS_LINES[known]) ?? [
     400,

@@ -1,4 +1,5 @@
-// What orchestrators and Prometheus ask: /livez, /readyz, /metrics. Answered from the first moment.
+// Endpoints for orchestrators and Prometheus: /livez, /readyz, /metrics. Available from the first
+// moment.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { shorten } from '../../../base/ids.ts';
@@ -12,7 +13,7 @@ import { healthWord, isAnswering, shardsText } from '../../../proto/view-words.t
 export interface ProcessRoutesOptions {
   readonly views: ViewSource;
   readonly metrics: FrontMetrics;
-  /** True once the process has been told to stop: it is not ready any more. */
+  /** True once the process is shutting down and therefore not ready. */
   readonly closing: () => boolean;
 }
 
@@ -21,7 +22,7 @@ type ReadyRequest = FastifyRequest<{
 }>;
 type Check = readonly [name: string, passed: boolean];
 
-/** Keyspaces that ?verbose names. */
+/** Maximum number of keyspaces listed by ?verbose. */
 const KEYSPACES_NAMED_MAX = 50;
 
 /** Registers /livez, /readyz and /metrics. */
@@ -80,6 +81,8 @@ function readinessChecks(
     ['not shutting down', !closing()],
     [`datanodes serving: ${serving} of ${view.nodes.length}`, serving > 0],
   ];
+  // Others get the view: a load balancer should prefer them.
+  if (views.isCurrent?.() === false) checks.push(['the views of the leader arrive', false]);
   if (keyspace !== undefined) return [...checks, keyspaceCheck(view, keyspace)];
   checks.push([
     `every shard has a verified replica (health ${healthWord(view.health)})`,

@@ -1,13 +1,13 @@
-// Keys in URLs are bytes, not text: they are taken from the URL as it came, because a decoder of
-// UTF-8 refuses %FF and routers limit the length of a parameter.
+// Keys in URLs are bytes, not text. They are taken from the raw URL, because a UTF-8 decoder
+// refuses %FF and routers limit the length of a parameter.
 //
 //   /v1/keyspaces/{ks}/keys/{key}?version=3   is routed as   /v1/keyspaces/{ks}/keys/-?version=3
 //   /v1/explain/{ks}/{key}                    is routed as   /v1/explain/{ks}/-
 //
-// and the handler decodes {key} from the original. Both go by the same split of the same URL, whatever
-// its form: absolute (RFC 9112, 3.2.2), or with escapes in the words before the key (`/ke%79s/`), which
-// the router would decode. Node.js gives a URL as latin1: one character is one byte, so what was sent
-// unescaped survives too.
+// The handler decodes {key} from the original URL. Both use the same split of the same URL,
+// whatever its form: absolute (RFC 9112, 3.2.2), or with escapes in the words before the key
+// (`/ke%79s/`), which the router would decode. Node.js returns a URL as latin1, one character per
+// byte, so unescaped bytes are preserved, too.
 
 import { SteleError } from '../../../base/errors.ts';
 
@@ -20,7 +20,7 @@ const KEY_PATHS: readonly (readonly (string | undefined)[])[] = [
 ];
 
 interface KeyUrl {
-  /** The path up to the key, in origin form, the keyspace as it was sent. */
+  /** The path up to the key, in origin form, with the keyspace as sent. */
   readonly prefix: string;
   /** The key, still encoded. */
   readonly key: string;
@@ -28,7 +28,7 @@ interface KeyUrl {
   readonly query: string;
 }
 
-/** The URL to route by: without scheme and host, and with `-` in the place of a key. */
+/** The URL to route by: without scheme and host, and with `-` in place of a key. */
 export function hideKey(url: string): string {
   const path = originForm(url);
   const parts = splitKeyUrl(path);
@@ -43,8 +43,8 @@ export function keyOfUrl(url: string): Buffer {
 }
 
 /**
- * A parameter of the query as bytes; `+` is a space there. Undefined if it is not given. Throws
- * INVALID_ARGUMENT if it is given twice: which one was meant would be a guess.
+ * A query parameter as bytes; `+` is a space. Undefined if it is missing. Throws INVALID_ARGUMENT
+ * if it occurs twice, because choosing one would be a guess.
  */
 export function queryBytes(url: string, name: string): Buffer | undefined {
   const query = url.indexOf('?');
@@ -70,7 +70,7 @@ function originForm(url: string): string {
   return path.startsWith('/') ? path : `/${path}`;
 }
 
-/** Undefined where the path is not of a key. */
+/** Undefined if the path has no key. */
 function splitKeyUrl(path: string): KeyUrl | undefined {
   const mark = path.indexOf('?');
   const pathEnd = mark < 0 ? path.length : mark;
@@ -107,7 +107,7 @@ function keyPrefix(
 
 /** Whether `sent`, decoded once, is `word`. */
 function isWord(sent: string, word: string): boolean {
-  // An escape takes three characters for one: what is longer than that is not worth decoding.
+  // An escape takes three characters per byte, so longer text cannot match.
   if (!sent.includes('%') || sent.length > 3 * word.length) return false;
   try {
     return percentDecode(sent).toString('latin1') === word;
@@ -120,7 +120,7 @@ function formDecode(text: string): Buffer {
   return percentDecode(text.replaceAll('+', ' '));
 }
 
-/** Any bytes from percent-encoded latin1. Throws INVALID_ARGUMENT for a `%` without two hex digits. */
+/** Bytes from percent-encoded latin1. Throws INVALID_ARGUMENT for a `%` without two hex digits. */
 function percentDecode(text: string): Buffer {
   const bytes = Buffer.from(text, 'latin1');
   let from = bytes.indexOf(PERCENT);

@@ -1,16 +1,18 @@
-// Whom the HTTP port answers: programs, and pages of its own origin. A browser lets any web page send simple
-// requests to any address, so without this check a page that an operator happens to visit could suspend or
-// roll back a keyspace of a cluster on his machine or in his network.
+// Decides which requests the HTTP port accepts: those of programs, and of pages of its own origin.
+// A browser lets any web page send simple requests to any address. Without this check, a page that
+// an operator happens to visit could suspend or roll back a keyspace of a cluster in the operator's
+// network.
 //
-//   changes   a browser says where a request comes from (Origin, Sec-Fetch-Site). Anything but a GET or HEAD
+//   changes   a browser sends the origin of a request (Origin, Sec-Fetch-Site). Any method but GET or HEAD
 //             from another origin is refused. Programs send neither header.
-//   reads     a page cannot read the answer from another origin, unless it has its own host name resolve to
-//             this address (DNS rebinding). The Host header is that name then, so a name has to be known:
-//             localhost, the name of this machine, the name that is listened on, or one that is configured.
-//             An IP address cannot be rebound. On an address that is not loopback, programs use names that
-//             nobody has listed (a Kubernetes service): there only browsers are held to known names.
+//   reads     a page cannot read a response from another origin, unless its own host name resolves to this
+//             address (DNS rebinding). The Host header is then that name, so only known names are accepted:
+//             localhost, the name of this machine, the listening name, or a configured one. An IP address
+//             cannot be rebound. On an address other than loopback, programs use names that nobody has
+//             listed (a Kubernetes service): there only browsers are restricted to known names.
 //
-// The checks of form that Node.js leaves out (RFC 9112: one Host, no other coding than chunked) are here, too.
+// The syntax checks that Node.js omits (RFC 9112: one Host, no transfer coding but chunked) are
+// here, too.
 
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
@@ -21,25 +23,28 @@ import { missingHost } from '../../../base/problem.ts';
 
 const LOOPBACK = /^(?:127\.|::1$|localhost$)/;
 const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
-/** Host headers that were found to be allowed are remembered, so many. */
+/** Number of accepted Host headers to cache. */
 const REMEMBERED_MAX = 1000;
 const ADVICE =
   'start the master with --http-allowed-hosts NAME to allow it (docs/operations.md, network)';
 
 export interface GuardOptions {
-  /** The address that is listened on. */
+  /** The listening address. */
   readonly host: string;
-  /** Further names: `stele.example.com`, `.example.com` for all below it, `*` for any. */
+  /** Additional names: `stele.example.com`, `.example.com` for all subdomains, `*` for any. */
   readonly allowedHosts: readonly string[];
 }
 
-/** An error, and the HTTP status where it is not the one of its code. */
+/** An error, and the HTTP status if it differs from the one of its code. */
 export interface Refusal {
   readonly error: SteleError;
   readonly status?: number;
 }
 
-/** Says for each request, with its URL as it came, why it is refused; undefined: it is not. Cheap: it runs for every read. */
+/**
+ * Returns a function that gives the reason for refusing a request, with its raw URL; undefined if
+ * the request is accepted. It is cheap, because it runs for every read.
+ */
 export function requestGuard(
   options: GuardOptions,
 ): (request: IncomingMessage, url: string) => Refusal | undefined {
@@ -101,7 +106,7 @@ function isOwnOrigin(origin: string, host: string | undefined, names: HostNames)
   return withPort.includes(host?.toLowerCase() ?? '') || names.isConfigured(url.hostname);
 }
 
-/** Browsers say so in one of these; that a page leaves all of them out, no browser allows. */
+/** Browsers send at least one of these headers; a page cannot suppress all of them. */
 function isBrowser({ headers }: IncomingMessage): boolean {
   return (
     headers.origin !== undefined ||
@@ -112,7 +117,7 @@ function isBrowser({ headers }: IncomingMessage): boolean {
 }
 
 class HostNames {
-  /** Whether unknown names are refused whoever sends them. */
+  /** Whether unknown names are refused for all clients, not only for browsers. */
   readonly isStrict: boolean;
   readonly #known: ReadonlySet<string>;
   readonly #configured: readonly string[];
@@ -128,7 +133,7 @@ class HostNames {
     this.isStrict = LOOPBACK.test(host) || this.#configured.length > 0;
   }
 
-  /** `header` is the value of a Host header, perhaps with a port. */
+  /** `header` is the value of a Host header, with or without a port. */
   allows(header: string): boolean {
     if (this.#isAny || this.#remembered.has(header)) return true;
     const name = nameOf(header);

@@ -1,5 +1,5 @@
-// What every route has beside its handler: a name in the OpenAPI document, and an answer to the methods that its
-// URL does not have (405 with Allow, RFC 9110, 15.5.6; OPTIONS says the same with 204).
+// Additions to every route: a name in the OpenAPI document, and a response for other methods of its
+// URL (405 with Allow, RFC 9110, 15.5.6; OPTIONS returns the same header with 204).
 
 import type { FastifyInstance, HTTPMethods } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
@@ -7,7 +7,10 @@ import { sendProblem } from './problem.ts';
 
 const METHODS: readonly HTTPMethods[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
-/** Notes the routes that are registered from now on; call the returned function after the last one. */
+/**
+ * Records the routes that are registered from now on; call the returned function after the last
+ * one.
+ */
 export function nameRoutes(app: FastifyInstance): () => void {
   const methodsOf = new Map<string, Set<string>>();
   app.addHook('onRoute', (route) => {
@@ -33,7 +36,7 @@ function answerOtherMethods(app: FastifyInstance, url: string, methods: Set<stri
     method: METHODS.filter((method) => !methods.has(method)),
     url,
     schema: { hide: true },
-    // Before a body is looked at, whatever its type.
+    // Before the body is examined, whatever its type.
     onRequest: async (request, reply) => {
       void reply.header('allow', allow);
       if (request.method === 'OPTIONS') return reply.code(204).send();

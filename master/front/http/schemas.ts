@@ -1,5 +1,6 @@
-// What the answers look like, for the OpenAPI document at /docs/json. They describe, and change nothing: an
-// answer is serialised as it is. A test asks every route for every status and holds the answers against these.
+// Schemas of the responses, for the OpenAPI document at /docs/json. They only describe: a response
+// is serialised as it is. A test requests every status of every route and validates the responses
+// against these schemas.
 
 const TEXT = { type: 'string' } as const;
 const COUNT = { type: 'integer', minimum: 0 } as const;
@@ -17,7 +18,7 @@ interface Schema {
   readonly [keyword: string]: unknown;
 }
 
-/** An object with all of these members, those of `optional` perhaps, and no others. */
+/** An object with these members, optionally those of `optional`, and no others. */
 function object(
   required: Readonly<Record<string, Schema>>,
   optional: Readonly<Record<string, Schema>> = {},
@@ -39,6 +40,15 @@ function arrayOf(items: Schema): Schema {
 }
 
 const ADDRESS = object({ host: TEXT, http_port: COUNT, resp_port: COUNT, grpc_port: COUNT });
+const MASTER = object({
+  address: TEXT,
+  leads: FLAG,
+  since: orNull(TEXT),
+  epoch: COUNT,
+  view_lag: COUNT,
+  trouble: orNull(TEXT),
+});
+
 const NODE = object({
   id: TEXT,
   state: NODE_STATE,
@@ -251,7 +261,7 @@ const MISSING = object({
 });
 const CHANGED = object({ keyspace: TEXT, version: COUNT, from: COUNT });
 
-/** RFC 9457, with Stele's code; `health` where a wait for health ran out. */
+/** RFC 9457, with Stele's code; `health` if a wait for health timed out. */
 const PROBLEM = object(
   { type: TEXT, title: TEXT, status: COUNT, detail: TEXT, code: TEXT, requestId: TEXT },
   { health: HEALTH },
@@ -314,6 +324,7 @@ export const RESPONSES = {
   loads: withProblems(object({ loads: arrayOf(LOAD) })),
   load: withProblems(LOAD),
   health: withProblems(HEALTH),
+  masters: withProblems(object({ masters: arrayOf(MASTER) })),
   shards: withProblems(object({ shards: arrayOf(SHARD) })),
   explainedKey: withProblems(EXPLAINED_KEY),
   explainedShard: withProblems(EXPLAINED_SHARD),

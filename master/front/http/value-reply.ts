@@ -1,16 +1,17 @@
-// GET and HEAD of one value: the hot route. It leaves fastify's reply machinery as soon as the
-// request is understood and writes the response itself, in one write.
+// GET and HEAD of one value: the hot route. It bypasses fastify's reply machinery as soon as the
+// request is parsed, and writes the response itself, in one write.
 //
-//   etag = "<keyspace uid>-<version>-<its fingerprint>-<crc32 of the key>", and "-json" after it where it is JSON
+//   etag = "<keyspace uid>-<version>-<its fingerprint>-<crc32 of the key>", with "-json" appended for JSON
 //
-// names the bytes exactly: one key of one content of one keyspace never has another value, also where a
-// catalog that was restored gives a version number that clients have seen with other content.
+// identifies the bytes exactly: one key of one content of one keyspace never has another value,
+// even if a restored catalog reuses a version number that clients have seen with other content.
 //
-// An answer is the value's bytes unless `accept` prefers application/json to them: then it is
+// The response is the value's bytes unless `accept` prefers application/json. Then it is
 // {"keyspace", "version", "encoding": "utf8" or "base64", "value"}.
 
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate } from 'node:timers';
 import { crc32 } from 'node:zlib';
 import { SteleError } from '../../../base/errors.ts';
 import { clientBytes } from '../../../base/byte-budget.ts';
@@ -20,20 +21,19 @@ import type { LookupReceiver } from '../../../routing/waiting.ts';
 import type { SurfaceCounts } from '../metrics.ts';
 import type { LookupTarget } from '../../../routing/router.ts';
 import { writeProblem } from './problem.ts';
-import { writeAtTurnEnd } from './reply-turn.ts';
 
-/** Up to this size header and value go out as one latin1 string, which is one write. */
+/** Up to this size, header and value are sent as one latin1 string, which is one write. */
 const ONE_WRITE_BYTES_MAX = 8 * 1024;
 
-/** Smaller answers are not counted: the system takes them at once. */
+/** Smaller responses are not counted: the system takes them at once. */
 const HELD_BYTES_MIN = 64 * 1024;
 
-/** Counts an answer among what clients have not taken, until it is sent or they are gone. */
+/** Counts a response as unread until it is sent or the client is gone. */
 export function holdUntilTaken(response: ServerResponse, byteCount: number): void {
-  if (byteCount > HELD_BYTES_MIN) response.once('close', clientBytes.take(byteCount));
+  if (byteCount > HELD_BYTES_MIN) response.once('close', clientBytes.reserve(byteCount));
 }
 
-export class ValueReply implements LookupReceiver {
+export class HttpValueReply implements LookupReceiver {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #requestId: string;
@@ -73,7 +73,7 @@ export class ValueReply implements LookupReceiver {
     if (this.#response.destroyed) return;
     if (status === LookupStatus.OK && value !== undefined) {
       this.#counts.found++;
-      return writeAtTurnEnd(() => this.#sendValue(value, nodeId));
+      return writeAtTickEnd(() => this.#sendValue(value, nodeId));
     }
     if (status === LookupStatus.NOT_FOUND) {
       this.#counts.notFound++;
@@ -140,13 +140,13 @@ export class ValueReply implements LookupReceiver {
   }
 }
 
-/** If-None-Match (RFC 9110, 13.1.2): a list of tags, or `*`; a weak mark does not matter. */
+/** If-None-Match (RFC 9110, 13.1.2): a list of tags, or `*`; weak tags match, too. */
 function matchesWeakly(header: string, etag: string): boolean {
   if (header === etag || header.trim() === '*') return true;
   return header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
 }
 
-/** If-Match (RFC 9110, 13.1.1): the same, but a weak tag matches nothing. */
+/** If-Match (RFC 9110, 13.1.1): a list of tags, or `*`; a weak tag matches nothing. */
 function matchesStrongly(header: string, etag: string): boolean {
   return header.trim() === '*' || header.split(',').some((tag) => tag.trim() === etag);
 }
@@ -158,7 +158,10 @@ const BYTES_TYPES: ReadonlySet<string> = new Set([
   '*/*',
 ]);
 
-/** Whether JSON is named, and the bytes are not wanted as much (RFC 9110, 12.5.1). Hot where it is absent. */
+/**
+ * Whether JSON is listed with a higher preference than bytes (RFC 9110, 12.5.1). Hot if the header
+ * is absent.
+ */
 function prefersJson(accept: string | undefined): boolean {
   if (accept === undefined || accept === '*/*') return false;
   if (!accept.toLowerCase().includes(JSON_TYPE)) return false;
@@ -171,4 +174,24 @@ function prefersJson(accept: string | undefined): boolean {
     else if (BYTES_TYPES.has(type)) bytes = Math.max(bytes, weight);
   }
   return json > bytes;
+}
+
+// Responses are written together at the end of the event-loop tick. A response written at once
+// wakes its reader, which sends its next request and sleeps again: with many connections that is
+// one wake-up per response, and waking costs more than answering. In a burst the reader stays awake
+// from the first response on. Measured with 50 connections and cached values: 15.8 us per response
+// written at once, 6.7 us in bursts.
+
+let waiting: (() => void)[] = [];
+
+/** Runs `write` after this tick's requests have been read. It must not throw. */
+function writeAtTickEnd(write: () => void): void {
+  if (waiting.length === 0) setImmediate(writeAll);
+  waiting.push(write);
+}
+
+function writeAll(): void {
+  const writes = waiting;
+  waiting = [];
+  for (const write of writes) write();
 }

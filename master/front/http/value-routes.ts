@@ -12,10 +12,13 @@ import type { FrontMetrics } from '../metrics.ts';
 import { sendProblem } from './problem.ts';
 import { keyOfUrl, queryBytes } from './raw-url.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
-import { ValueReply } from './value-reply.ts';
+import { HttpValueReply } from './value-reply.ts';
 
 const KEYSPACE_DEFAULT = 'default';
-/** Values of one answer in JSON, which may take six times as much: each has its own URL without that bound. */
+/**
+ * Total size of the values in one JSON response, which may take six times as much. Single values
+ * have no such limit.
+ */
 const JSON_VALUE_BYTES_MAX = 16 * 1024 * 1024;
 
 type Encoding = 'utf8' | 'base64';
@@ -67,7 +70,7 @@ export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOp
       checkKeyLength(key.length);
       reply.hijack();
       const { raw, id } = request;
-      core.get(target, key, new ValueReply(raw, reply.raw, id, target, key, metrics.http), 0);
+      core.get(target, key, new HttpValueReply(raw, reply.raw, id, target, key, metrics.http), 0);
     },
   );
 
@@ -131,11 +134,11 @@ function decodeKey(key: string, encoding: Encoding): Buffer {
     if (key.isWellFormed()) return Buffer.from(key, 'utf8');
     throw new SteleError(
       'INVALID_ARGUMENT',
-      'A key has half a surrogate pair, which UTF-8 cannot say; send its bytes as base64.',
+      'A key has half a surrogate pair, which UTF-8 cannot encode; send its bytes as base64.',
     );
   }
   const bytes = Buffer.from(key, 'base64');
-  // Buffer skips what is not base64; a key that was silently shortened would be "not found".
+  // Buffer ignores characters outside base64; a silently shortened key would be "not found".
   if (bytes.toString('base64').replace(/=+$/, '') === key.replace(/=+$/, '')) return bytes;
   throw new SteleError('INVALID_ARGUMENT', 'A key is not base64 (RFC 4648, standard alphabet).');
 }
@@ -150,7 +153,7 @@ function resultJson(
   if (value === undefined) return { key, status: statusWord(outcome.statuses[index]), value: null };
   if (encoding === 'base64') return { key, status: 'OK', value: value.toString('base64') };
   if (isUtf8(value)) return { key, status: 'OK', value: value.toString('utf8') };
-  // Said beside the value: a replacement character would be a wrong value.
+  // The encoding is sent beside the value, because a replacement character would be a wrong value.
   return { key, status: 'OK', value: value.toString('base64'), encoding: 'base64' };
 }
 

@@ -1,10 +1,10 @@
-// Which values are worth a place in the cache: those that were asked for before, lately.
+// Decides which values are worth a place in the cache: those that were requested before, recently.
 //
-// Most keys of a large keyspace are read once in a long while. To cache such a key costs more than the
-// cache will ever save by it, and pushes out one that is read often; a client that reads everything once
-// would empty the cache of all that matters. So a key has to be missed twice. Of the first time one bit is
-// kept (a Bloom filter with one hash, the doorkeeper of TinyLFU); when as many keys were noted as are told
-// apart well, all bits are cleared.
+// Most keys of a large keyspace are read rarely. Caching such a key costs more than the cache will ever
+// save by it, and evicts one that is read often; a client that reads everything once would empty the
+// cache of everything useful. So a key must be missed twice. The first miss sets one bit (a Bloom filter
+// with one hash, the doorkeeper of TinyLFU). When the filter has as many keys as it can distinguish
+// well, all bits are cleared.
 
 const BITS_PER_KEY = 8;
 const KEYS_MIN = 4096;
@@ -16,7 +16,7 @@ export class Admission {
   readonly #notedMax: number;
   #noted = 0;
 
-  /** For a cache of about `entryCount` entries; 1 to 2 bytes for each. */
+  /** For a cache of about `entryCount` entries; 1 to 2 bytes each. */
   constructor(entryCount: number) {
     const keys = Math.min(KEYS_MAX, Math.max(KEYS_MIN, entryCount));
     const bitCount = 2 ** Math.ceil(Math.log2(keys * BITS_PER_KEY));
@@ -25,7 +25,7 @@ export class Admission {
     this.#notedMax = bitCount / BITS_PER_KEY;
   }
 
-  /** Whether a key of this hash (32 bits) was noted before; notes it. */
+  /** Whether a key of this hash (32 bits) was recorded before; records it. */
   wasSeen(hash: number): boolean {
     const bit = hash & this.#mask;
     const word = bit >>> 5;

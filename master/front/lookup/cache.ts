@@ -1,26 +1,27 @@
-// Values that were read lately, bounded by bytes.
+// Recently read values, bounded in bytes.
 //
-// An entry is of (dataset, key), where a dataset is one version of one keyspace and never changes, so an
-// entry is never stale and nothing is ever invalidated: versions that nobody reads any more fade out.
-// Misses are not cached. Once the cache is well filled a value must be asked for twice (admission.ts).
+// An entry belongs to (dataset, key). A dataset is one version of one keyspace and never changes,
+// so an entry is never stale and nothing is invalidated: versions that are no longer read are
+// evicted over time. Misses are not cached. Once the cache is well filled, a value must be
+// requested twice (admission.ts).
 //
 //   small values     slabs (slab-cache.ts): no object for the garbage collector to follow
-//   larger ones      lru-cache, each a Buffer of its own
+//   larger ones      lru-cache, each in its own Buffer
 //
-// Invariant: both together hold at most `maxBytes`. Each kind may have all of it while the other does not
-// need it, and gives way down to a half.
+// Invariant: both together hold at most `maxBytes`. Each kind may use all of it while the other
+// does not need it, and shrinks to no less than half.
 
 import { LRUCache } from 'lru-cache';
-import type { ValueStore } from '../../../routing/value-store.ts';
+import type { ValueStore } from '../../../routing/dispatcher.ts';
 import { Admission } from './admission.ts';
 import { SlabCache } from './slab-cache.ts';
 import type { CachedValue } from './slab-cache.ts';
 
-/** Estimated bytes of a large entry besides key and value: map slot, list slots, buffer. */
+/** Estimated bytes of a large entry beside key and value: map slot, list slots, buffer. */
 const ENTRY_OVERHEAD_BYTES = 300;
-/** What an entry is expected to take, for the size of the admission filter. */
+/** Expected size of an entry, used to size the admission filter. */
 const ENTRY_EXPECTED_BYTES = 256;
-/** Below this share of its bytes the cache takes every value. */
+/** Below this share of its bytes, the cache accepts every value. */
 const ADMIT_ALL_SHARE = 1 / 4;
 /** One value takes at most this share of the cache. */
 const ENTRY_SHARE_MAX = 1 / 16;
@@ -41,7 +42,7 @@ export class ValueCache implements ValueStore {
   hits = 0;
   misses = 0;
 
-  /** `maxBytes` 0 switches the cache off. */
+  /** `maxBytes` 0 disables the cache. */
   constructor(maxBytes: number) {
     this.enabled = maxBytes > 0;
     this.#small = new SlabCache(maxBytes, () => this.#makeRoomForSlab());
@@ -59,7 +60,7 @@ export class ValueCache implements ValueStore {
     return this.#small.entryCount + this.#large.size;
   }
 
-  /** The value of key[start, end); what it gives is valid until the next call of any method. */
+  /** The value of key[start, end). Valid until the next call of any method. */
   get(dataset: number, key: Uint8Array, start: number, end: number): CachedValue | undefined {
     const hash = this.#small.hashOf(dataset, key, start, end);
     let found = this.#small.find(hash, dataset, key, start, end);
@@ -114,7 +115,7 @@ export class ValueCache implements ValueStore {
   }
 }
 
-/** The cached bytes as a Buffer that stays as it is: a copy, unless they are all of a Buffer of their own. */
+/** The cached bytes as an immutable Buffer: a copy, unless they fill a Buffer of their own. */
 export function copyOfCached({ bytes, start, end }: CachedValue): Buffer {
   return start === 0 && end === bytes.length ? bytes : Buffer.from(bytes.subarray(start, end));
 }

@@ -1,34 +1,23 @@
 // LookupService of the master.
 
-import type { handleUnaryCall } from '@grpc/grpc-js';
-import { toGrpcError } from '../../../transport/grpc-errors.ts';
+import { unaryHandler } from '../../../transport/grpc-errors.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
-import type {
-  LookupRequest,
-  LookupResponse,
-  LookupServiceServer,
-} from '../../../proto/gen/stele/v1/lookup.ts';
+import type { LookupResponse, LookupServiceServer } from '../../../proto/gen/stele/v1/lookup.ts';
 import type { LookupCore, LookupOutcome } from './lookup-core.ts';
 import type { FrontMetrics, SurfaceCounts } from '../metrics.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 
 /** The handlers for `server.addService(LookupServiceService, ...)`. */
-export function lookupService(core: LookupCore, metrics: FrontMetrics): LookupServiceServer {
-  const lookup: handleUnaryCall<LookupRequest, LookupResponse> = (call, callback) => {
-    const beganMs = performance.now();
-    const { keyspace, keys, version } = call.request;
-    const abort = new AbortController();
-    call.on('cancelled', () => abort.abort());
-    core.lookup(keyspace, keys, { version, signal: abort.signal }).then(
-      (outcome) => {
-        metrics.grpc.latency.record(performance.now() - beganMs);
-        callback(null, responseOf(outcome, metrics.grpc));
-      },
-      (thrown: unknown) => callback(toGrpcError(thrown)),
-    );
+export function masterLookupService(core: LookupCore, metrics: FrontMetrics): LookupServiceServer {
+  return {
+    lookup: unaryHandler(async ({ keyspace, keys, version }, signal) => {
+      const beganMs = performance.now();
+      const outcome = await core.lookup(keyspace, keys, { version, signal });
+      metrics.grpc.latency.record(performance.now() - beganMs);
+      return responseOf(outcome, metrics.grpc);
+    }),
   };
-  return { lookup };
 }
 
 function responseOf(outcome: LookupOutcome, counts: SurfaceCounts): LookupResponse {

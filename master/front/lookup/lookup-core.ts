@@ -1,10 +1,10 @@
-// The read path of the master, one for HTTP, RESP and gRPC: cache, then route, then ask.
+// The read path of the master, shared by HTTP, RESP and gRPC: cache, then route, then ask.
 //
-// The version is chosen once, when a batch begins: a swap in the middle of it changes nothing for
-// that batch. A shard that no datanode was seen with yet is UNINITIALIZED, later one without a replica
-// is UNAVAILABLE, each for its own keys only.
+// The version is chosen once, when a batch begins; a switch in the middle does not affect the
+// batch. During startup a shard without a replica so far is UNINITIALIZED, later it is UNAVAILABLE,
+// each for its own keys only.
 
-import { monotonicNowMs, turnNowMs } from '../../../base/clock.ts';
+import { monotonicNowMs, tickNowMs } from '../../../base/clock.ts';
 import type { Clock } from '../../../base/clock.ts';
 import { clientBytes } from '../../../base/byte-budget.ts';
 import { SteleError } from '../../../base/errors.ts';
@@ -23,22 +23,24 @@ import type { LookupReceiver } from '../../../routing/waiting.ts';
 import { Router } from '../../../routing/router.ts';
 import type { LookupTarget } from '../../../routing/router.ts';
 
-/** Value bytes that one lookup() may bring together: they fit into one gRPC message, with what else is in it. */
+/**
+ * Value bytes that one lookup() may collect: they fit into one gRPC message with its other fields.
+ */
 const OUTCOME_BYTES_MAX = GRPC_MESSAGE_BYTES_MAX - 8 * 1024 * 1024;
-/** Value bytes that a lookup() asks for at a time. */
+/** Value bytes that a lookup() requests at a time. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
 
 export interface LookupCoreOptions {
   readonly views: ViewSource;
-  /** The link to a datanode, while it is online. */
+  /** The link to a datanode; undefined while it is offline. */
   readonly links: (nodeId: string) => DatanodeLink | undefined;
-  /** A read of this node failed or is overdue. */
+  /** Called when a read of this node failed or is overdue. */
   readonly onTrouble?: (nodeId: string) => void;
-  /** Replicas in this zone are asked first; empty or absent: all alike. */
+  /** Replicas in this zone are asked first; empty or absent: no preference. */
   readonly zone?: string;
   /** 0: no cache. */
   readonly cacheMaxBytes: number;
-  /** How long a key is tried for where the caller sets no deadline. */
+  /** Deadline of a key in milliseconds if the caller sets none. */
   readonly deadlineMs: number;
   readonly nowMs?: Clock;
 }
@@ -47,7 +49,7 @@ export interface LookupOptions {
   /** 0 or absent: the current version. */
   readonly version?: number;
   readonly deadlineMs?: number;
-  /** Value bytes above which the lookup is BATCH_TOO_LARGE, unless one value alone has them. */
+  /** Value bytes above which the lookup is BATCH_TOO_LARGE; a single larger value is accepted. */
   readonly valueBytesMax?: number;
   /** Aborting rejects with CANCELLED. */
   readonly signal?: AbortSignal;
@@ -57,11 +59,11 @@ export interface LookupOptions {
 export interface LookupOutcome {
   readonly target: LookupTarget;
   readonly statuses: readonly LookupStatus[];
-  /** The value where the status is OK. */
+  /** The value if the status is OK. */
   readonly values: readonly (Buffer | undefined)[];
-  /** Who said it; empty where nobody did. */
+  /** The node that answered; empty if none did. */
   readonly nodeIds: readonly string[];
-  /** Why the first of the UNAVAILABLE keys is. */
+  /** The error of the first UNAVAILABLE key. */
   readonly failure: SteleError | undefined;
 }
 
@@ -70,25 +72,25 @@ export class LookupCore {
   readonly cache: ValueCache;
   readonly dispatcher: Dispatcher;
   readonly #nowMs: Clock;
-  readonly #turnNowMs: Clock;
+  readonly #tickNowMs: Clock;
   readonly #deadlineMs: number;
   readonly #unsubscribe: () => void;
-  /** Keys asked for, cached ones included. */
+  /** Keys requested, including cached ones. */
   keysTotal = 0;
 
   constructor(options: LookupCoreOptions) {
     this.#nowMs = options.nowMs ?? monotonicNowMs;
-    this.#turnNowMs = options.nowMs ?? turnNowMs;
+    this.#tickNowMs = options.nowMs ?? tickNowMs;
     this.#deadlineMs = options.deadlineMs;
     this.router = new Router(options.zone === undefined ? {} : { zone: options.zone });
     this.cache = new ValueCache(options.cacheMaxBytes);
     this.dispatcher = new Dispatcher({
       ...options,
       router: this.router,
-      cache: this.cache,
+      ...(options.cacheMaxBytes > 0 ? { cache: this.cache } : {}),
       owner: 'The master',
       nowMs: this.#nowMs,
-      turnNowMs: this.#turnNowMs,
+      tickNowMs: this.#tickNowMs,
     });
     this.router.update(options.views.current());
     this.#unsubscribe = options.views.subscribe((view) => {
@@ -104,11 +106,11 @@ export class LookupCore {
 
   /** The default deadline of a read that begins now, for the keys of one command. */
   deadlineFromNow(): number {
-    return this.#turnNowMs() + this.#deadlineMs;
+    return this.#tickNowMs() + this.#deadlineMs;
   }
 
   /**
-   * Looks one key up. `receiver.receive(index, ...)` is called exactly once, possibly before this
+   * Looks up one key. `receiver.receive(index, ...)` is called exactly once, possibly before this
    * returns (a cached value). `key` must not change until then.
    */
   get(
@@ -125,8 +127,8 @@ export class LookupCore {
   }
 
   /**
-   * The first half of `get`, for who can use a cached value as it is: it is valid until the next call.
-   * The key is bytes[start, end). Counts as a lookup.
+   * The first half of `get`, for callers that can use a cached value in place: it is valid until
+   * the next call. The key is bytes[start, end). Counts as a lookup.
    */
   cached(
     target: LookupTarget,
@@ -142,7 +144,7 @@ export class LookupCore {
     return found;
   }
 
-  /** The second half of `get`: asks the datanodes, whatever the cache has. */
+  /** The second half of `get`: asks the datanodes without a look at the cache. */
   ask(
     target: LookupTarget,
     key: Uint8Array,
@@ -155,9 +157,10 @@ export class LookupCore {
   }
 
   /**
-   * Looks `keys` up in one version. Per key OK, NOT_FOUND or UNAVAILABLE; rejects only for the
+   * Looks up `keys` in one version. Per key OK, NOT_FOUND or UNAVAILABLE. Rejects only for the
    * batch as a whole: UNINITIALIZED, KEYSPACE_NOT_FOUND, VERSION_NOT_FOUND, KEY_TOO_LONG,
-   * BATCH_TOO_LARGE, OVERLOADED, CANCELLED; nothing more is asked for then. The keys must not change until then.
+   * BATCH_TOO_LARGE, OVERLOADED, CANCELLED; no further keys are then requested. The keys must not
+   * change until then.
    */
   lookup(
     keyspace: string,
@@ -180,7 +183,7 @@ export class LookupCore {
     });
   }
 
-  /** Fails what still waits and lets go of the view source. */
+  /** Fails pending reads and unsubscribes from the view source. */
   close(): void {
     this.#unsubscribe();
     this.dispatcher.close();
@@ -196,7 +199,7 @@ export function checkKeyLength(byteCount: number): void {
   );
 }
 
-/** For a lookup of more than LOOKUP_KEYS_MAX keys. */
+/** The error for a lookup of more than LOOKUP_KEYS_MAX keys. */
 export function tooManyKeys(keyCount: number): SteleError {
   return new SteleError(
     'BATCH_TOO_LARGE',
@@ -226,7 +229,7 @@ class OutcomeCollector implements LookupReceiver, LookupOutcome {
   readonly #ask: (index: number) => void;
   readonly #settle: Settle;
   #unwatch: () => void = () => undefined;
-  /** The next key to ask for. */
+  /** The next key to request. */
   #next = 0;
   #isAsking = false;
   #answered = 0;
@@ -291,7 +294,7 @@ class OutcomeCollector implements LookupReceiver, LookupOutcome {
     else this.#askMore();
   }
 
-  /** Answers may come while a key is being asked for. */
+  /** Answers may arrive while a key is being requested. */
   #askMore(): void {
     if (this.#isAsking) return;
     this.#isAsking = true;

@@ -1,10 +1,11 @@
-// How many keys may be asked for at once, so that their values, which nobody knows beforehand, stay within some
-// megabytes: few at first, then by what the values have been like. Without it a request for thousands of large
-// values would be fetched whole before it is found to be too much.
+// The number of keys that may be requested at once, so that their values, whose sizes are unknown
+// beforehand, stay within some megabytes: few at first, then by the sizes so far. Otherwise a
+// request for thousands of large values would be fetched completely before it turns out to be too
+// large.
 
-/** Most lookups have fewer, and are asked for at once. */
+/** Most lookups have fewer keys and are requested at once. */
 const FIRST_KEYS = 512;
-/** What is remembered fades, so that a window follows the values. */
+/** Older sizes fade, so that a window follows the values. */
 const REMEMBERED_KEYS = 1024;
 
 export class LookupWindow {
@@ -19,14 +20,14 @@ export class LookupWindow {
     this.#keysMax = keysMax;
   }
 
-  /** Keys that may be without an answer, or have one that is still held. */
+  /** Keys that may be unanswered, or answered and still held. */
   get size(): number {
     if (this.#keys === 0) return Math.min(FIRST_KEYS, this.#keysMax);
     const perKey = this.#bytes / this.#keys;
     return Math.max(1, Math.min(this.#keysMax, Math.floor(this.#bytesMax / Math.max(1, perKey))));
   }
 
-  /** An answer has come, with a value of so many bytes (0: none). */
+  /** Records an answer with a value of that size (0: none). */
   note(valueBytes: number): void {
     if (this.#keys >= REMEMBERED_KEYS) {
       this.#keys /= 2;

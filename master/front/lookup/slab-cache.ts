@@ -1,28 +1,32 @@
-// Small cached values, in slabs: no object, string or Map entry a value, so that the garbage collector
-// does not know of them. While a million values of 70 bytes came in at random (256 MiB), a look-up, and a
-// put where it missed, cost 2.1 to 2.7 us of processor time with lru-cache and costs 0.8 to 0.9 so; a value
-// takes half the memory. (With 16 MiB, nearly all missing: 1.35 and 0.6 us.)
+// Small cached values in slabs, without an object, string or Map entry per value, so that the
+// garbage collector does not see them. With a million values of 70 bytes arriving at random (256
+// MiB), a lookup, plus a put after a miss, costs 0.8 to 0.9 us of CPU time, and 2.1 to 2.7 us with
+// lru-cache; a value takes half the memory. (With 16 MiB, nearly all missing: 0.6 and 1.35 us.)
 //
 //   index    hash of (dataset, key) -> place      open addressing, linear probing; 0: free
-//   slab     |record|record|...|free|             written in order; the oldest one is used again
+//   slab     |record|record|...|free|             written in order; the oldest slab is reused
 //   record   hash u32, dataset u32, key length u16 + value length u16, node u16 + used u16, key, value
 //            at a multiple of 8 bytes
 //
-// When the oldest slab is used again, the records of it that were asked for since they were written stay
-// (at most half of its bytes) and the others go: the "second chance" of CLOCK, a slab at a time.
+// When the oldest slab is reused, its records that were requested since they were written stay (up
+// to half of its bytes), and the others are evicted: the "second chance" of CLOCK, a slab at a
+// time.
 //
-// Hot: plain loops over numbers. Invariants: every record of a slab is in the index, and every place of
-// the index is a record; a value that is found is valid until the next `put`; slabs and index together
-// have at most `bytesMax`.
+// Hot path: plain loops over numbers. Invariants: every record of a slab is in the index, and every
+// place in the index is a record; a value that is found is valid until the next `put`; slabs and
+// index together have at most `bytesMax`.
 
 import { randomBytes } from 'node:crypto';
 
 const HEADER_BYTES = 16;
 const SLAB_BYTES_MIN = 16 * 1024;
 const SLAB_BYTES_MAX = 256 * 1024;
-/** Key and value together. Less than what replies reference instead of copying: slabs are used again. */
+/**
+ * Key and value together. Below the size from which replies reference values, because slabs are
+ * reused.
+ */
 const RECORD_BYTES_MAX = 4096;
-/** At the fewest; with fewer records than that have room the index is not full. */
+/** At least; with fewer records than fit, the index is not full. */
 const BYTES_PER_INDEX_SLOT = 64;
 const INDEX_LOAD_MAX = 0.8;
 const NODES_MAX = 65_535;
@@ -30,7 +34,7 @@ const NODES_MAX = 65_535;
 const PLACES_MAX = 2 ** 31 - 2;
 const USED = 0x10000;
 
-/** A cached value: bytes[start, end), valid until something is put into the cache. Not to be changed. */
+/** A cached value: bytes[start, end), valid until the next put. Must not be changed. */
 export interface CachedValue {
   bytes: Buffer;
   start: number;
@@ -42,14 +46,14 @@ export interface CachedValue {
 interface Slab {
   readonly bytes: Buffer;
   readonly words: Uint32Array;
-  /** Bytes that records take. */
+  /** Bytes used by records. */
   filled: number;
 }
 
 export class SlabCache {
   readonly slabBytes: number;
   readonly indexBytes: number;
-  /** Key and value together; 0: there is no room for anything. */
+  /** Key and value together; 0: there is no space at all. */
   readonly recordBytesMax: number;
   entryCount = 0;
   readonly #mayGrow: () => boolean;
@@ -57,10 +61,10 @@ export class SlabCache {
   readonly #slabsMax: number;
   readonly #seed = randomBytes(4).readInt32LE();
   readonly #slabs: (Slab | undefined)[] = [];
-  /** Numbers of slabs, the oldest first; the last one is written to. */
+  /** Numbers of slabs, oldest first; the last one is written to. */
   readonly #order: number[] = [];
   readonly #hashes: Int32Array;
-  /** Where a record is, in units of 8 bytes, and 1; 0: free. */
+  /** The offset of a record in units of 8 bytes, plus 1; 0: free. */
   readonly #places: Int32Array;
   readonly #mask: number;
   readonly #entriesMax: number;
@@ -68,12 +72,14 @@ export class SlabCache {
   readonly #nodes = new Map<string, number>();
   readonly #found: CachedValue = { bytes: Buffer.alloc(0), start: 0, end: 0, nodeId: '' };
 
-  /** `mayGrow` is asked before a slab is allocated; where it says no, the oldest one is used again. */
+  /**
+   * `mayGrow` is asked before a slab is allocated. If it returns false, the oldest slab is reused.
+   */
   constructor(bytesMax: number, mayGrow: () => boolean = () => true) {
     const slots = powerOfTwoWithin(Math.max(64, bytesMax / BYTES_PER_INDEX_SLOT));
     this.#mask = slots - 1;
     this.#entriesMax = Math.floor(slots * INDEX_LOAD_MAX);
-    // The operating system gives pages of these when they are first touched.
+    // The operating system provides their pages when they are first touched.
     this.#hashes = new Int32Array(slots);
     this.#places = new Int32Array(slots);
     this.indexBytes = 8 * slots;
@@ -87,12 +93,12 @@ export class SlabCache {
     this.#mayGrow = mayGrow;
   }
 
-  /** Bytes of the slabs there are. */
+  /** Size of the existing slabs in bytes. */
   get byteLength(): number {
     return this.#order.length * this.slabBytes;
   }
 
-  /** 32 bits that tell the keys of all datasets apart well enough; murmur3's mixing, seeded. */
+  /** A 32-bit hash of the keys of all datasets; murmur3's mixing, seeded. */
   hashOf(dataset: number, key: Uint8Array, start: number, end: number): number {
     let hash = this.#seed ^ Math.imul(dataset, 0x9e3779b1);
     let at = start;
@@ -113,7 +119,7 @@ export class SlabCache {
     return hash ^ (hash >>> 16);
   }
 
-  /** The value of key[start, end) in a dataset; the object is the same one each time. */
+  /** The value of key[start, end) in a dataset. Returns the same object each time. */
   find(
     hash: number,
     dataset: number,
@@ -134,7 +140,7 @@ export class SlabCache {
     }
   }
 
-  /** Keeps a copy, unless the key is there already; a record over `recordBytesMax` is passed over. */
+  /** Keeps a copy, unless the key is present; skips a record larger than `recordBytesMax`. */
   put(hash: number, dataset: number, key: Uint8Array, value: Uint8Array, nodeId: string): void {
     const length = key.length + value.length;
     const node = this.#nodeNumber(nodeId);
@@ -169,7 +175,7 @@ export class SlabCache {
     return found;
   }
 
-  /** The slab that is written to, with room for `recordBytes` and for one more entry in the index. */
+  /** The slab to write to, with space for `recordBytes` and for one more index entry. */
   #slabFor(recordBytes: number): Slab | undefined {
     const hasSlots = this.entryCount < this.#entriesMax;
     const writing = this.#slabs[this.#order.at(-1) ?? 0];
@@ -193,14 +199,14 @@ export class SlabCache {
     return slab;
   }
 
-  /** Gives the memory of the oldest slab back, with all records of it. */
+  /** Frees the memory of the oldest slab with all its records. */
   dropOldest(): void {
     if (this.#order.length === 0) return;
     this.#compactOldest(0);
     this.#slabs[this.#order.pop() as number] = undefined;
   }
 
-  /** The oldest slab becomes the one that is written to; what was used of it stays, at its front. */
+  /** Reuses the oldest slab as the one to write to; its used records stay, at its front. */
   #compactOldest(keepBytesMax: number): void {
     const number = this.#order.shift() as number;
     this.#order.push(number);
@@ -249,7 +255,10 @@ export class SlabCache {
     return slot;
   }
 
-  /** Frees a slot; what had to pass it by moves up (Knuth, The Art of Computer Programming, 6.4, algorithm R). */
+  /**
+   * Frees a slot and moves up entries that had to skip it (Knuth, The Art of Computer Programming,
+   * 6.4, algorithm R).
+   */
   #unlink(slot: number): void {
     this.entryCount--;
     let free = slot;
@@ -265,7 +274,7 @@ export class SlabCache {
     this.#places[free] = 0;
   }
 
-  /** -1 where there have been too many datanodes. */
+  /** -1 if there have been too many datanodes. */
   #nodeNumber(nodeId: string): number {
     const known = this.#nodes.get(nodeId);
     if (known !== undefined) return known;

@@ -1,17 +1,18 @@
 // SCAN, RANDOMKEY and the keys of a slot over the whole keyspace: asks the datanodes, page by page.
 //
-//   place (shard, position) -> a replica of that shard -> its keys from there on, through all shards
-//   that it holds in a row -> the next place, on another node ...
+//   place (shard, position) -> a replica of that shard -> its keys from there on, through all successive
+//   shards that it holds -> the next place, on another node ...
 //
-// The answer to one command is bounded in records looked at, bytes, calls and time; it says where to
-// go on. A shard that no replica answers for is an error: what has been passed over would be missing
-// without a word. The client may then ask again with the same cursor.
+// The answer to one command is bounded in records examined, bytes, calls and time, and contains the
+// place to continue from. A shard without an answering replica is an error, because its keys would
+// be missing silently. The client may then retry with the same cursor.
 
 import type { Clock } from '../../../base/clock.ts';
 import { SteleError } from '../../../base/errors.ts';
 import type { DatanodeLink, LookupTargetRef } from '../../../proto/ports.ts';
-import { POSITION_COUNT } from '../../../resp/commands/scan-cursor.ts';
-import type { ScanPlace } from '../../../resp/commands/scan-cursor.ts';
+import { POSITION_COUNT } from '../../../resp/data/scan-cursor.ts';
+import { collectKeys, countKeys } from '../../../resp/data/keys-command.ts';
+import type { ScanPlace } from '../../../resp/data/scan-cursor.ts';
 import { shardOfSlot } from '../../../ring/shard.ts';
 import { ReplicaCaller } from '../../../routing/replica-caller.ts';
 import type { NodeSlot } from '../../../routing/node-slot.ts';
@@ -19,17 +20,18 @@ import type { Router } from '../../../routing/router.ts';
 
 /** Commands that wait for datanodes at the same time. */
 const COMMANDS_MAX = 256;
-/** Datanodes that one SCAN asks: with few keys and many shards each has little to say. */
+/** Datanodes that one SCAN asks: with few keys and many shards each returns little. */
 const CALLS_MAX = 32;
 const PAGE_BYTES_MAX = 1024 * 1024;
-/** A datanode reads a whole shard for this. */
+/** The keys of a slot are searched for in a whole shard. */
 const SLOT_DEADLINE_MS = 20_000;
-/** RANDOMKEY chooses among so many neighbours. */
+const SLOT_PAGE_RECORDS = 10_000;
+/** RANDOMKEY chooses among this many neighbours. */
 const RANDOM_CANDIDATES = 16;
 
 export interface KeyScannerOptions {
   readonly router: Router;
-  /** The link to a datanode, while it is online. */
+  /** The link to a datanode; undefined while it is offline. */
   readonly links: (nodeId: string) => DatanodeLink | undefined;
   /** For one command, all calls together. */
   readonly deadlineMs: number;
@@ -40,8 +42,14 @@ export interface KeyScannerOptions {
 
 export interface ScannedPage {
   readonly keys: Uint8Array[];
-  /** `shard` is the number of shards when there is no more. */
+  /** `shard` is the number of shards at the end. */
   readonly next: ScanPlace;
+}
+
+interface PageLimits {
+  readonly recordsMax: number;
+  readonly pattern?: Buffer | undefined;
+  readonly slot?: number | undefined;
 }
 
 export class KeyScanner {
@@ -70,7 +78,8 @@ export class KeyScanner {
       let bytesLeft = PAGE_BYTES_MAX;
       for (let calls = 0; calls < CALLS_MAX && recordsLeft > 0 && bytesLeft > 0; calls++) {
         if (next.shard >= router.table.shardCount) break;
-        const page = await this.#page(target, next, recordsLeft, pattern, deadlineAtMs);
+        const limits = { recordsMax: recordsLeft, pattern };
+        const page = await this.#page(target, next, limits, deadlineAtMs);
         next = page.next;
         recordsLeft -= page.records;
         for (const key of page.keys) bytesLeft -= key.length;
@@ -81,7 +90,10 @@ export class KeyScanner {
     });
   }
 
-  /** Some key of `target`, which has `records`; undefined if it has none. Throws UNAVAILABLE, OVERLOADED. */
+  /**
+   * A random key of `target`, which has `records`; undefined if it has none. Throws UNAVAILABLE,
+   * OVERLOADED.
+   */
   randomKey(target: LookupTargetRef, records: number): Promise<Uint8Array | undefined> {
     if (records === 0) return Promise.resolve(undefined);
     return this.#bounded(async () => {
@@ -102,33 +114,32 @@ export class KeyScanner {
     });
   }
 
-  /** The number of keys in a slot. Throws UNAVAILABLE, OVERLOADED. */
-  async countSlot(target: LookupTargetRef, slot: number): Promise<number> {
-    return (await this.#slotKeys(target, slot, 0)).count;
+  /**
+   * The number of keys in a slot: every key of its shard is read. Throws UNAVAILABLE, OVERLOADED.
+   */
+  countSlot(target: LookupTargetRef, slot: number): Promise<number> {
+    return this.#bounded(() => countKeys(...this.#slotPages(target, slot)));
   }
 
-  /** At most `keysMax` keys of a slot. Throws UNAVAILABLE, OVERLOADED. */
-  async slotKeys(target: LookupTargetRef, slot: number, keysMax: number): Promise<Uint8Array[]> {
-    return keysMax === 0 ? [] : (await this.#slotKeys(target, slot, keysMax)).keys;
+  /** At most `keysMax` keys of a slot. Throws as `countSlot`, and UNSUPPORTED. */
+  slotKeys(target: LookupTargetRef, slot: number, keysMax: number): Promise<Uint8Array[]> {
+    return this.#bounded(() => collectKeys(...this.#slotPages(target, slot), keysMax));
   }
 
-  #slotKeys(target: LookupTargetRef, slot: number, keysMax: number) {
+  #slotPages(target: LookupTargetRef, slot: number): Parameters<typeof countKeys> {
     const shard = shardOfSlot(slot, this.#options.router.table.shardCount);
-    return this.#bounded(() =>
-      this.#caller.ask(
-        shard,
-        this.#options.nowMs() + SLOT_DEADLINE_MS,
-        (link, expectNode, options) =>
-          link.listSlotKeys({ expectNode, ...refOf(target), slot, keysMax }, options),
-      ),
-    );
+    const deadlineAtMs = this.#options.nowMs() + SLOT_DEADLINE_MS;
+    const limits = { recordsMax: SLOT_PAGE_RECORDS, slot };
+    return [
+      { from: shard, to: shard + 1 },
+      (place) => this.#page(target, place, limits, deadlineAtMs),
+    ];
   }
 
   async #page(
     target: LookupTargetRef,
     { shard, position }: ScanPlace,
-    recordsMax: number,
-    pattern: Buffer | undefined,
+    { pattern, recordsMax, slot }: PageLimits,
     deadlineAtMs: number,
   ): Promise<ScannedPage & { readonly records: number }> {
     const request = {
@@ -138,19 +149,20 @@ export class KeyScanner {
       skipMissing: false,
       recordsMax,
       pattern: pattern ?? NO_PATTERN,
+      slot,
     };
     const answer = await this.#caller.ask(shard, deadlineAtMs, (link, expectNode, options) =>
       link.scanKeys({ ...request, expectNode }, options),
     );
     const next = { shard: answer.nextShard, position: answer.nextPosition };
-    // A scan that did not move on would never end.
+    // A scan that does not advance would never end.
     if (next.shard < shard || (next.shard === shard && next.position <= position)) {
       throw new SteleError('INTERNAL', `A scan stood still at shard ${shard}, ${position}.`);
     }
     return { keys: answer.keys, records: answer.records, next };
   }
 
-  /** A few keys that one node holds behind a place; none where it cannot be asked. */
+  /** A few keys of one node after a position; none if the node cannot be asked. */
   async #candidates(
     slot: NodeSlot,
     target: LookupTargetRef,
@@ -195,7 +207,7 @@ function refOf({ keyspaceUid, version }: LookupTargetRef): LookupTargetRef {
   return { keyspaceUid, version };
 }
 
-/** In an order of its own (Fisher and Yates). */
+/** A random permutation (Fisher and Yates). */
 function shuffled<Item>(items: Item[], random: () => number): Item[] {
   for (let at = items.length - 1; at > 0; at--) {
     const other = Math.floor(random() * (at + 1));

@@ -1,9 +1,9 @@
 // The commands of the master over RESP: any key of any keyspace, as one server.
 //
-// To plain clients the master is a standalone Redis: it has every key, SELECT works, MGET spans
-// everything, and nothing is ever redirected (`redis_mode:standalone`, `cluster_enabled:0`). It still answers the
-// CLUSTER commands, with the datanodes' topology: a cluster client seeded with the master learns the
-// datanodes from CLUSTER SLOTS and reads from them directly.
+// To plain clients the master is a standalone Redis: it has every key, SELECT works, MGET spans all
+// keys, and nothing is redirected (`redis_mode:standalone`, `cluster_enabled:0`). It still answers
+// the CLUSTER commands, with the datanodes' topology: a cluster client seeded with the master
+// learns the datanodes from CLUSTER SLOTS and reads from them directly.
 
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { keyspaceIndex } from '../../../base/ids.ts';
@@ -21,20 +21,20 @@ import type {
 import type { BackendCommand, CommandSpec } from '../../../resp/commands/command-spec.ts';
 import type { CommandArguments } from '../../../resp/wire/decoder.ts';
 import type { ReplyWriter } from '../../../resp/wire/encoder.ts';
-import { executeClusterCommand } from '../../../resp/commands/cluster-commands.ts';
-import type { ClusterSource } from '../../../resp/commands/cluster-commands.ts';
-import { databaseCount, REDIS_VERSION, writeInfo } from '../../../resp/commands/info.ts';
-import { keyIfFound, literalOf } from '../../../resp/commands/keys-command.ts';
-import { keysReply, MANY_VALUES } from '../../../resp/commands/keys-replies.ts';
+import { executeClusterCommand } from '../../../resp/cluster/cluster-commands.ts';
+import type { ClusterSource } from '../../../resp/cluster/cluster-commands.ts';
+import { databaseCount, REDIS_VERSION, writeInfo } from '../../../resp/info/info.ts';
+import { keyIfFound, literalOf } from '../../../resp/data/keys-command.ts';
+import { keysReply, MANY_VALUES } from '../../../resp/data/keys-replies.ts';
 import type { KeyspaceRef, Session } from '../../../resp/commands/session.ts';
-import { valueReply, writeBulk } from '../../../resp/commands/value-replies.ts';
+import { valueReply, writeBulk } from '../../../resp/data/value-replies.ts';
 import { notReady } from '../../../routing/router.ts';
-import { copyOf } from '../../../routing/waiting.ts';
+import { copyOf } from '../../../base/bytes.ts';
 import { datasetName } from '../../../proto/view-words.ts';
 import type { KeyScanner } from './key-scanner.ts';
 import type { LookupCore } from '../lookup/lookup-core.ts';
 import type { FrontMetrics } from '../metrics.ts';
-import { clusterSource } from './resp-cluster.ts';
+import { clusterOfMaster } from './resp-cluster.ts';
 import { masterInfo } from './resp-info.ts';
 import type { InfoFacts } from './resp-info.ts';
 import {
@@ -93,7 +93,7 @@ export class MasterRespBackend implements CommandBackend {
     session: Session,
     out: ReplyWriter,
   ): PendingReply | undefined {
-    // Nearly all commands are this one: it need not be looked up among the others.
+    // Nearly all commands are GET, so it is handled before the lookup of handlers.
     if (spec.name === 'get') return this.#oneKey(command, session, out, writeBulk, 1);
     switch (spec.handler) {
       case 'backend':
@@ -147,10 +147,12 @@ export class MasterRespBackend implements CommandBackend {
   }
 
   #clusterOf(session: Session): ClusterSource {
-    return clusterSource(this.#options.core.router.table.view, session);
+    return clusterOfMaster(this.#options.core.router.table.view, session);
   }
 
-  /** What the commands about many keys are answered from. Throws: not ready, or no such keyspace. */
+  /**
+   * The source for commands about many keys. Throws if not ready or if there is no such keyspace.
+   */
   #keys(session: Session): KeysSource {
     const { core, scanner } = this.#options;
     const keyspace = this.#keyspaceOf(session);
@@ -185,10 +187,10 @@ export class MasterRespBackend implements CommandBackend {
     }
     const pending = new PendingKey(writeValue, metrics.resp);
     core.ask(target, copyArgument(command, at), pending, 0, core.deadlineFromNow());
-    return settle(pending, out);
+    return writeIfDone(pending, out);
   }
 
-  /** Asks for the keys from argument 1 to `lastKey`, which may count from the end. */
+  /** Requests the keys from argument 1 to `lastKey`, which may count from the end. */
   #manyKeys(
     command: CommandArguments,
     session: Session,
@@ -207,12 +209,15 @@ export class MasterRespBackend implements CommandBackend {
       if (cached !== undefined) pending.addCached(at - 1, cached);
       else core.ask(target, copyArgument(command, at), pending, at - 1, deadlineAtMs);
     }
-    return settle(pending, out);
+    return writeIfDone(pending, out);
   }
 }
 
-/** What is known already (cached values) is written at once; the rest is waited for. */
-function settle(pending: PendingKey | PendingKeys, out: ReplyWriter): PendingReply | undefined {
+/** Writes the reply at once if all values are cached; otherwise returns it as pending. */
+function writeIfDone(
+  pending: PendingKey | PendingKeys,
+  out: ReplyWriter,
+): PendingReply | undefined {
   if (!pending.done) {
     pending.handedOver = true;
     return pending;
@@ -221,7 +226,7 @@ function settle(pending: PendingKey | PendingKeys, out: ReplyWriter): PendingRep
   return undefined;
 }
 
-/** The decoder's buffer is used again: a key that waits for its answer must be a copy. */
+/** The decoder's buffer is reused, so the key of a pending reply must be copied. */
 function copyArgument(command: CommandArguments, at: number): Buffer {
   return copyOf(command.buffer, command.starts[at] as number, command.ends[at] as number);
 }

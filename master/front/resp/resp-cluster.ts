@@ -1,22 +1,23 @@
-// The CLUSTER commands of the master: it describes the datanodes and is none of them, so that a
-// cluster client that starts here goes on to them.
+// The CLUSTER commands of the master. It describes the datanodes and is none of them, so that a
+// cluster client that starts here continues with them.
 
-import type { ClusterView, NodeView } from '../../../proto/gen/stele/v1/view.ts';
+import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
 import { HealthStatus, NodeState } from '../../../proto/gen/stele/v1/view.ts';
-import { clusterNodeId, describeCluster } from '../../../resp/commands/cluster-description.ts';
-import type { ClusterSource } from '../../../resp/commands/cluster-commands.ts';
-import type { ClusterDescription, ClusterNode } from '../../../resp/commands/cluster-replies.ts';
+import { clusterNodeId, describeCluster } from '../../../resp/cluster/cluster-description.ts';
+import type { ClusterSource } from '../../../resp/cluster/cluster-commands.ts';
+import type { ClusterDescription } from '../../../resp/cluster/cluster-replies.ts';
 import type { Session } from '../../../resp/commands/session.ts';
+import { redisNodeState } from '../../../proto/view-words.ts';
 import { slotOfKey } from '../../../ring/slot.ts';
 
 const MASTER_ID = clusterNodeId('stele-master');
 
-/** What the CLUSTER commands are answered from, for a client that has reached the master. */
-export function clusterSource(view: ClusterView, session: Session): ClusterSource {
+/** The source of the CLUSTER commands for a client of the master. */
+export function clusterOfMaster(view: ClusterView, session: Session): ClusterSource {
   return { describe: () => describe(view, session), slotOf: slotOfKey };
 }
 
-/** As resp/ describes it, but a node that serves comes before one that may be dead. */
+/** As in resp/, but a serving node comes before one that may be dead. */
 function describe(view: ClusterView, { localAddress }: Session): ClusterDescription {
   const colon = localAddress.lastIndexOf(':');
   const self = {
@@ -30,20 +31,5 @@ function describe(view: ClusterView, { localAddress }: Session): ClusterDescript
   const routes = view.routes.map(({ nodes }) => ({
     nodes: [...nodes.filter(serves), ...nodes.filter((index) => !serves(index))],
   }));
-  return describeCluster({ ...view, routes }, stateOf, answering);
-}
-
-function stateOf(node: NodeView): ClusterNode['state'] {
-  switch (node.state) {
-    case NodeState.SERVING:
-    case NodeState.DRAINING:
-    case NodeState.DRAINED:
-      return 'online';
-    case NodeState.SUSPECT:
-    case NodeState.DOWN:
-      return 'failed';
-    case NodeState.INITIALIZING:
-    case NodeState.UNSPECIFIED:
-      return 'loading';
-  }
+  return describeCluster({ ...view, routes }, redisNodeState, answering);
 }

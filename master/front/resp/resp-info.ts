@@ -1,15 +1,15 @@
-// INFO of the master: what clients look at when they connect (`redis_version`, `loading`), and what
-// people look for.
+// INFO of the master: the fields that clients check when they connect (`redis_version`, `loading`),
+// and those that people look for.
 
 import { randomBytes } from 'node:crypto';
 import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
 import { healthWord, isAnswering } from '../../../proto/view-words.ts';
-import { keyspaceSections, processSections } from '../../../resp/commands/info.ts';
-import type { InfoSection, ListenerCounts } from '../../../resp/commands/info.ts';
+import { keyspaceSections, processSections } from '../../../resp/info/info.ts';
+import type { InfoSection, ListenerCounts } from '../../../resp/info/info.ts';
 import type { LookupCore } from '../lookup/lookup-core.ts';
 import type { SurfaceCounts } from '../metrics.ts';
 
-/** Another one at each start, as in Redis: 40 hex digits. */
+/** A new one at each start, as in Redis: 40 hex digits. */
 const RUN_ID = randomBytes(20).toString('hex');
 
 export interface InfoFacts {
@@ -31,7 +31,7 @@ export function masterInfo(
     port: respPort,
     uptimeMs,
     listener,
-    // Clients wait for loading:0; a single dead shard must not keep them out.
+    // Clients wait for loading:0; a single unavailable shard must not keep them out.
     isLoading: !core.router.readsSome,
     memoryUsedBytes: process.memoryUsage.rss(),
     memoryMaxBytes: 0,

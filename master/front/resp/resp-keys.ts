@@ -1,20 +1,25 @@
-// The commands of the master that are about many keys: SCAN, KEYS, RANDOMKEY and the keys of a slot, over the
-// whole keyspace. A scan stays with the version it began with (resp/commands/scan-cursor.ts).
+// The commands of the master about many keys: SCAN, KEYS, RANDOMKEY and the keys of a slot, over
+// the whole keyspace. A scan stays with the version it began with (resp/data/scan-cursor.ts).
 
 import type { KeyspaceView } from '../../../proto/gen/stele/v1/view.ts';
 import type { LookupTargetRef } from '../../../proto/ports.ts';
 import type { PendingReply } from '../../../resp/commands/backend.ts';
 import type { CommandArguments } from '../../../resp/wire/decoder.ts';
-import { collectKeys, keysPattern, writeKeys } from '../../../resp/commands/keys-command.ts';
+import {
+  collectKeys,
+  keysPattern,
+  writeKeys,
+  writeScanPage,
+} from '../../../resp/data/keys-command.ts';
 import { PendingOperation } from '../../../resp/commands/pending-operation.ts';
-import { scanArguments } from '../../../resp/commands/scan-arguments.ts';
-import { encodeCursor, snapshotOf, versionOfCursor } from '../../../resp/commands/scan-cursor.ts';
-import { countedSlot, listedSlot } from '../../../resp/commands/slot-arguments.ts';
+import { scanArguments } from '../../../resp/data/scan-arguments.ts';
+import { encodeCursor, snapshotOf, versionOfCursor } from '../../../resp/data/scan-cursor.ts';
+import { countedSlot, listedSlot } from '../../../resp/cluster/cluster-commands.ts';
 import type { KeyScanner } from './key-scanner.ts';
 
 const RECORDS_PER_PAGE = 10_000;
 
-/** What the commands are answered from: a keyspace with a committed version. */
+/** The source of these commands: a keyspace with a committed version. */
 export interface KeysSource {
   readonly scanner: KeyScanner;
   readonly shardCount: number;
@@ -30,17 +35,15 @@ export function scanReply(source: KeysSource, command: CommandArguments): Pendin
   const page = strings ? scanner.scan(target, cursor, count, pattern) : Promise.resolve(end);
   return new PendingOperation(page, (out, { keys, next }) => {
     const isEnd = next.shard >= shardCount;
-    out.array(2);
-    out.bulkText(isEnd ? '0' : encodeCursor(snapshotOf(keyspace.uid, version), next));
-    writeKeys(out, keys);
+    writeScanPage(out, isEnd ? '0' : encodeCursor(snapshotOf(keyspace.uid, version), next), keys);
   });
 }
 
-/** KEYS with a pattern that may match several. */
+/** KEYS with a pattern that may match several keys. */
 export function matchingKeysReply(source: KeysSource, command: CommandArguments): PendingReply {
   const { scanner, shardCount, keyspace } = source;
   const pattern = keysPattern(command, keyspace.records);
-  const keys = collectKeys(shardCount, (place) =>
+  const keys = collectKeys({ from: 0, to: shardCount }, (place) =>
     scanner.scan(currentOf(keyspace), place, RECORDS_PER_PAGE, pattern),
   );
   return new PendingOperation(keys, writeKeys);

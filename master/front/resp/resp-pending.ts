@@ -1,9 +1,9 @@
-// Replies that wait for datanodes: of one key, or of several.
+// Replies that wait for datanodes, for one key or several.
 //
-// A key that cannot be known makes its whole command an error (`-CLUSTERDOWN ...`): a nil would say
-// "not found".
+// A key whose answer is unknown makes its whole command an error (`-CLUSTERDOWN ...`): a nil would
+// mean "not found".
 
-import { turnNowMs } from '../../../base/clock.ts';
+import { tickNowMs } from '../../../base/clock.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import type {
@@ -25,7 +25,10 @@ abstract class Pending implements PendingReply {
   done = false;
   replyBytes = 0;
   waiter: PendingReplyWaiter | undefined = undefined;
-  /** Set when the connection is about to take this over: from then on it is the waiter. */
+  /**
+   * True once the connection owns this reply; from then on a missing waiter means that the client
+   * is gone.
+   */
   handedOver = false;
 
   get abandoned(): boolean {
@@ -40,11 +43,11 @@ abstract class Pending implements PendingReply {
   }
 }
 
-/** GET, STRLEN, TYPE ... */
+/** The reply of GET, STRLEN, TYPE ... */
 export class PendingKey extends Pending implements LookupReceiver {
   readonly #writeValue: ValueReply;
   readonly #counts: SurfaceCounts;
-  readonly #beganMs = turnNowMs();
+  readonly #beganMs = tickNowMs();
   #value: Buffer | undefined;
   #failure: SteleError | undefined;
 
@@ -61,7 +64,7 @@ export class PendingKey extends Pending implements LookupReceiver {
     _nodeId: string,
     failure: SteleError | undefined,
   ): void {
-    this.#counts.latency.record(turnNowMs() - this.#beganMs);
+    this.#counts.latency.record(tickNowMs() - this.#beganMs);
     if (status === LookupStatus.OK) this.#counts.found++;
     else if (status === LookupStatus.NOT_FOUND) this.#counts.notFound++;
     else {
@@ -79,12 +82,12 @@ export class PendingKey extends Pending implements LookupReceiver {
   }
 }
 
-/** MGET, EXISTS ...: one reply from several keys, all of one version. */
+/** The reply of MGET, EXISTS ...: one from several keys, all of one version. */
 export class PendingKeys extends Pending implements LookupReceiver {
   readonly #values: (Buffer | undefined)[];
   readonly #counts: SurfaceCounts;
   readonly #reply: KeysReply;
-  readonly #beganMs = turnNowMs();
+  readonly #beganMs = tickNowMs();
   #left: number;
   #found = 0;
   #failure: SteleError | undefined;
@@ -97,7 +100,7 @@ export class PendingKeys extends Pending implements LookupReceiver {
     this.#counts = counts;
   }
 
-  /** The answer to key number `index` is in the cache. */
+  /** Adds the cached answer to key number `index`. */
   addCached(index: number, cached: CachedValue): void {
     const value = this.#reply.readsValues ? copyOfCached(cached) : undefined;
     this.#add(index, LookupStatus.OK, value, undefined);
@@ -129,11 +132,13 @@ export class PendingKeys extends Pending implements LookupReceiver {
       this.#failure ??= failure ?? noAnswer();
     }
     if (--this.#left > 0) return;
-    this.#counts.latency.record(turnNowMs() - this.#beganMs);
+    this.#counts.latency.record(tickNowMs() - this.#beganMs);
     this.finish();
   }
 
-  /** Values that are too large together are let go of at once; the others are still waited for. */
+  /**
+   * Values that are too large together are dropped at once; the other answers are still awaited.
+   */
   #keep(index: number, value: Buffer | undefined): void {
     this.replyBytes += REPLY_OVERHEAD_BYTES + (value?.length ?? 0);
     if (this.replyBytes > REPLY_BYTES_MAX) {

@@ -1,6 +1,6 @@
 // STELE KEYSPACES | VERSION | EXPLAIN key | NODES | HEALTH: the operations as RESP maps and arrays.
 
-import { STELE_VERSION } from '../../../base/build-version.ts';
+import { STELE_VERSION } from '../../../base/process/build-version.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
 import type { BackendCommand } from '../../../resp/commands/command-spec.ts';
@@ -22,7 +22,7 @@ type SteleHandler = (
 export const STELE_HANDLERS: Record<SteleCommand, SteleHandler> = {
   'stele|keyspaces': (operations) =>
     later(operations.listKeyspaces(), ({ keyspaces }) =>
-      // One that is being dropped cannot be chosen any more.
+      // A keyspace that is being dropped cannot be selected any more.
       keyspaces.filter(({ state }) => state !== 'DELETING').map(keyspaceJson),
     ),
   'stele|nodes': (operations) => later(operations.listNodes(), ({ nodes }) => nodes.map(nodeJson)),

@@ -25,13 +25,13 @@ const SUMMARY: LoadSummary = {
   alreadyCurrent: false,
 };
 
-test('a summary tells how many copies there are where these are fewer than there should be', () => {
+test('a summary shows the number of copies if there are fewer than there should be', () => {
   expect(formatSummary(SUMMARY)).not.toMatch(/copies/);
   expect(formatSummary({ ...SUMMARY, replicas: 1 })).toMatch(/^copies {4}1 of 2; /m);
-  // A master of an earlier release does not say.
+  // A master of an earlier release does not report it.
   expect(formatSummary({ ...SUMMARY, replicas: 0, replication: 0 })).not.toMatch(/copies/);
 });
 
-test('programs are told of the copies in any case', () => {
+test('the JSON has the number of copies in any case', () => {
   expect(JSON.parse(summaryJson(SUMMARY))).toMatchObject({ replicas: 2, replication: 2 });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { slotOfText } from '../../../ring/slot.ts';
-import { numberedPairs, segmentsOf } from '../../support/segments.ts';
+import { numberedPairs, segmentsOf } from '../../support/segments/segments.ts';
 import { RespNode, shown } from '../resp-node.ts';
 import type { Answer } from '../resp-node.ts';
 
@@ -14,7 +14,7 @@ async function loaded(): Promise<RespNode> {
   return node;
 }
 
-/** All keys that a scan meets, in the order in which it does, and how many calls it took. */
+/** All keys that a scan returns, in order, and the number of calls. */
 async function scanAll(
   node: RespNode,
   words: readonly string[] = [],
@@ -60,7 +60,7 @@ describe('SCAN on a datanode', () => {
     expect(await node.ask('EXISTS', other)).toBe(1);
   });
 
-  it('gives a key once that several deltas have, and DBSIZE counts it once', async () => {
+  it('returns a key of several deltas once, and DBSIZE counts it once', async () => {
     const node = await RespNode.open(SHARDS);
     node.loadLayers([
       PAIRS,
@@ -76,7 +76,7 @@ describe('SCAN on a datanode', () => {
     );
   });
 
-  it('matches, after a bounded amount of work even where nothing does', async () => {
+  it('matches, with a bounded amount of work per call even if nothing matches', async () => {
     const node = await loaded();
     const { keys } = await scanAll(node, ['MATCH', 'key-1?', 'COUNT', '50']);
     expect(sorted(keys)).toEqual(sorted(KEYS.filter((key) => /^key-1\d$/.test(key))));
@@ -85,7 +85,7 @@ describe('SCAN on a datanode', () => {
     expect(none.calls).toBeGreaterThanOrEqual(Math.floor(KEYS.length / 256));
   });
 
-  it('ends a call early where matching would cost too much', async () => {
+  it('ends a call early if matching would cost too much', async () => {
     const node = await RespNode.open(1);
     const long = 'a'.repeat(10_000);
     node.load(Array.from({ length: 20 }, (_, at) => [`${long}${at}`, '']));
@@ -95,7 +95,7 @@ describe('SCAN on a datanode', () => {
     expect(calls).toBeGreaterThanOrEqual(5);
   });
 
-  it('ends a call early where the keys are large', async () => {
+  it('ends a call early if the keys are large', async () => {
     const node = await RespNode.open(1);
     const long = 'k'.repeat(65_000);
     node.load(Array.from({ length: 100 }, (_, at) => [`${long}${at}`, '']));
@@ -132,7 +132,7 @@ describe('SCAN on a datanode', () => {
     );
   });
 
-  it('is an error, not a gap, where a shard of its own is not here', async () => {
+  it('is an error, not a gap, if one of its shards is not here', async () => {
     const node = await RespNode.open(SHARDS);
     node.load(PAIRS, [2]);
     await expect(scanAll(node)).rejects.toThrow('CLUSTERDOWN Shard 2 of version 1 is not here.');
@@ -153,7 +153,7 @@ describe('SCAN on a datanode', () => {
     expect(await node.ask('SCAN', '18446744073709551616')).toEqual(new Error('ERR invalid cursor'));
   });
 
-  it('of a keyspace without a version says that nothing is loaded', async () => {
+  it('reports that nothing is loaded for a keyspace without a version', async () => {
     const node = await RespNode.open(SHARDS);
     node.change(() => undefined);
     expect(await node.ask('SCAN', '0')).toEqual(
@@ -165,7 +165,7 @@ describe('SCAN on a datanode', () => {
 });
 
 describe('RANDOMKEY on a datanode', () => {
-  it('gives keys that are there, each of them sooner or later', async () => {
+  it('returns existing keys, each of them sooner or later', async () => {
     const node = await RespNode.open(SHARDS);
     const few = numberedPairs(20);
     node.load(few);
@@ -177,7 +177,7 @@ describe('RANDOMKEY on a datanode', () => {
     expect(sorted([...seen.keys()].map(shown))).toEqual(sorted(few.map(([key]) => key)));
   });
 
-  it('is nil where there is no key', async () => {
+  it('is nil if there is no key', async () => {
     const node = await RespNode.open(SHARDS);
     node.load([]);
     expect(await node.ask('RANDOMKEY')).toBeNull();
@@ -206,7 +206,7 @@ describe('the keys of a slot on a datanode', () => {
     expect(await node.ask('CLUSTER', 'GETKEYSINSLOT', String(free), '10')).toEqual([]);
   });
 
-  it('are none where the slot is elsewhere, as Redis counts what is local', async () => {
+  it('are none if the slot is elsewhere, as Redis counts what is local', async () => {
     const node = await RespNode.open(SHARDS);
     node.load(PAIRS, [0]);
     const asked = shown(await node.ask('CLUSTER', 'COUNTKEYSINSLOT', '5'));
@@ -229,7 +229,7 @@ describe('the keys of a slot on a datanode', () => {
 });
 
 describe('a transaction on a datanode', () => {
-  it('is refused before EXEC where a key is elsewhere, as in Redis Cluster', async () => {
+  it('is refused before EXEC if a key is elsewhere, as in Redis Cluster', async () => {
     const node = await loaded();
     expect(await node.ask('MULTI')).toBe('OK');
     expect(await node.ask('GET', KEYS[0] ?? '')).toBe('QUEUED');

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { Datanode } from '../../../datanode/node.ts';
 import { DiffKind } from '../../../proto/gen/stele/v1/diff.ts';
-import { orderHeader, openTestNode, pushTo } from '../../support/datanode.ts';
-import { TEST_UID, layeredManifest, numberedPairs, segmentsOf } from '../../support/segments.ts';
+import { orderHeader, openTestNode, pushTo } from '../../support/peers/datanode.ts';
+import {
+  TEST_UID,
+  layeredManifest,
+  numberedPairs,
+  segmentsOf,
+} from '../../support/segments/segments.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const SHARDS = 4;
@@ -58,7 +63,7 @@ describe('two versions on a datanode', () => {
     expect(changed?.to).toEqual({ bytes: Buffer.from('changed'), byteLength: 7 });
   });
 
-  it('are not compared where a shard of one is not here', async () => {
+  it('are not compared if a shard of one is not here', async () => {
     const node = await openBoth();
     node.holdings.remove(TEST_UID, base[0]!.info.id);
     await expect(diff(node, 1, 2)).rejects.toMatchObject({
@@ -68,7 +73,7 @@ describe('two versions on a datanode', () => {
     await expect(diff(node, 1, 7)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
-  it('are let go when nobody waits any more', async () => {
+  it('stop being compared when the caller has gone', async () => {
     const many = segmentsOf(numberedPairs(5000), SHARDS);
     const { node } = await openTestNode(tempDir());
     await pushTo(node, [...base, ...many]);
@@ -90,7 +95,7 @@ describe('deltas on a datanode', () => {
   const measure = (node: Datanode) =>
     node.measureDeltas({ header: orderHeader(node), keyspaceUid: TEST_UID, deltas: refs });
 
-  it('are measured against the segments they are laid over', async () => {
+  it('are measured against the segments below them', async () => {
     const { measures } = await measure(await openBoth());
     expect(measures.map(({ segmentId }) => segmentId)).toEqual(refs.map((ref) => ref.segmentId));
     const sum = (pick: 'added' | 'replaced' | 'unchanged'): number =>
@@ -100,7 +105,7 @@ describe('deltas on a datanode', () => {
     expect(overwritten).toBe(2);
   });
 
-  it('say so where a segment is missing, and answer for the others', async () => {
+  it('are reported as not held if a segment is missing, and the others are measured', async () => {
     const node = await openBoth();
     node.holdings.remove(TEST_UID, refs[0]!.olderIds[0]!);
     const { measures } = await measure(node);

@@ -6,8 +6,13 @@ import type { Datanode } from '../../../datanode/node.ts';
 import { MergeState } from '../../../proto/gen/stele/v1/datanode.ts';
 import type { MergeOrder, MergeStatus } from '../../../proto/gen/stele/v1/datanode.ts';
 import type { BuiltSegment } from '../../../segment/builder.ts';
-import { orderHeader, eventually, openTestNode, pushTo } from '../../support/datanode.ts';
-import { TEST_UID, layeredManifest, numberedPairs, segmentsOf } from '../../support/segments.ts';
+import { orderHeader, eventually, openTestNode, pushTo } from '../../support/peers/datanode.ts';
+import {
+  TEST_UID,
+  layeredManifest,
+  numberedPairs,
+  segmentsOf,
+} from '../../support/segments/segments.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const layers = [
@@ -36,6 +41,7 @@ async function ask(node: Datanode, ...orders: MergeOrder[]): Promise<MergeStatus
     header: orderHeader(node),
     orders,
     bytesPerSecondMax: 0,
+    segmentFormat: 1,
   });
   return statuses;
 }
@@ -44,7 +50,7 @@ const done = (node: Datanode) => (): boolean =>
   node.holdings.get(TEST_UID, rebuilt!.info.id) !== undefined;
 
 describe('a merge order', () => {
-  it('makes the segment that the merged rows would have been built to, and keeps the old ones', async () => {
+  it('produces the segment that the merged rows would be built to, and keeps the old ones', async () => {
     const folder = tempDir();
     const { node } = await openTestNode(folder);
     await pushTo(node, segments);
@@ -90,7 +96,7 @@ describe('a merge order', () => {
     await eventually('merged', done(node));
   });
 
-  it('whose result is not what the master expects leaves nothing behind', async () => {
+  it('whose result is not what the master expects leaves nothing', async () => {
     const folder = tempDir();
     const { node } = await openTestNode(folder);
     await pushTo(node, segments);
@@ -106,7 +112,7 @@ describe('a merge order', () => {
 
   it('that does not fit into memory fails, and the segments stay', async () => {
     const bytes = segments.reduce((sum, segment) => sum + segment.bytes.length, 0);
-    const { node } = await openTestNode(tempDir(), bytes + 100);
+    const { node } = await openTestNode(tempDir(), { memoryMaxBytes: bytes + 100 });
     await pushTo(node, segments);
     await ask(node, order());
     await eventually('idle', () => node.merger.waiting === 0);
@@ -123,6 +129,7 @@ describe('a merge order', () => {
         header: orderHeader(node, header),
         orders: [],
         bytesPerSecondMax: 0,
+        segmentFormat: 1,
       });
     await expect(merge({ epoch: 0 })).rejects.toMatchObject({ code: 'STALE_EPOCH' });
     await expect(merge({ nodeId: 'other' })).rejects.toMatchObject({ code: 'WRONG_NODE' });

@@ -10,8 +10,8 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Datanode } from '../../../datanode/node.ts';
 import type { BuiltSegment } from '../../../segment/builder.ts';
-import { eventually, orderHeader, openTestNode, pushTo } from '../../support/datanode.ts';
-import { TEST_UID, numberedPairs, segmentsOf } from '../../support/segments.ts';
+import { eventually, orderHeader, openTestNode, pushTo } from '../../support/peers/datanode.ts';
+import { TEST_UID, numberedPairs, segmentsOf } from '../../support/segments/segments.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const FAST = { bytesPerSecond: 1e9, intervalMs: 5 };
@@ -28,7 +28,7 @@ interface Scrubbed {
 async function start(limits = FAST): Promise<Scrubbed> {
   const folder = tempDir();
   const { node } = await openTestNode(folder);
-  // Bytes of the node's own: a test may break them.
+  // Copied bytes, because a test may damage them.
   await pushTo(node, SEGMENTS);
   const victim = SEGMENTS[1]!;
   const path = join(folder, 'segments', TEST_UID, `${victim.info.id}.seg`);
@@ -57,7 +57,7 @@ const isGood = (node: Datanode, victim: BuiltSegment): boolean =>
   node.holdings.get(TEST_UID, victim.info.id)?.bytes.equals(victim.bytes) === true;
 
 describe('the scrubber', () => {
-  it('goes through everything, in memory and on disk, and tells when', async () => {
+  it('checks everything, in memory and on disk, and reports when', async () => {
     const { node } = await start();
     const bytes = SEGMENTS.reduce((sum, segment) => sum + segment.bytes.length, 0);
     await eventually('two passes', () => node.scrubber.stats.bytes >= 4 * bytes);
@@ -66,11 +66,14 @@ describe('the scrubber', () => {
     expect(Date.now() - lastPassUnixMs).toBeLessThan(10_000);
   });
 
-  it('looks at the files of a suspended keyspace, too, and gives a bad one up', async () => {
+  it.each([
+    ['in the records', 300],
+    ['in the format number', 8],
+  ])('quarantines a file of a suspended keyspace that is damaged %s', async (_what, at) => {
     const { node, folder, victim, path } = await start();
     node.holdings.park(TEST_UID);
     expect(node.holdings.segmentBytes).toBe(0);
-    flipInFile(path, 300);
+    flipInFile(path, at);
     await eventually('given up', () => !node.holdings.has(TEST_UID, victim.info.id));
     await eventually('set aside', () => quarantined(folder).length === 1);
     expect(node.holdings.count).toBe(SEGMENTS.length - 1);
@@ -132,7 +135,7 @@ describe('the scrubber', () => {
     expect(quarantined(folder)).toHaveLength(1);
     expect(existsSync(path)).toBe(false);
     expect(node.scrubber.stats).toMatchObject({ found: 1, repaired: 0, quarantined: 1 });
-    // The copy that a repair brings is served and scrubbed as any other.
+    // The copy that a repair brings is served and scrubbed like any other.
     await pushTo(node, [victim]);
     expect(isGood(node, victim)).toBe(true);
     const before = node.scrubber.stats.bytes;
@@ -140,7 +143,7 @@ describe('the scrubber', () => {
     expect(node.scrubber.stats.found).toBe(1);
   });
 
-  it('leaves alone what is dropped meanwhile', async () => {
+  it('ignores what is dropped in the meantime', async () => {
     const { node } = await start();
     for (const { info } of SEGMENTS) {
       await node.dropSegments({

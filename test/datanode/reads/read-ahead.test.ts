@@ -1,4 +1,4 @@
-// Pipelines of every kind, at once and in pieces: looking ahead must not change a single reply.
+// Pipelines of every kind, at once and in pieces: read-ahead must not change a single reply.
 
 import { createConnection } from 'node:net';
 import * as fc from 'fast-check';
@@ -11,13 +11,19 @@ import { startDatanode } from '../../../datanode/server.ts';
 import type { RunningDatanode } from '../../../datanode/server.ts';
 import { datanodeSettings } from '../../../datanode/settings.ts';
 import type { VersionTable } from '../../../datanode/storage/version-tables.ts';
-import { putSegment } from '../../../loader/push/put-segment.ts';
-import { SegmentLinks } from '../../../loader/push/segment-link.ts';
+import { putSegment } from '../../../loader/push/push.ts';
+import { PushConnections } from '../../../transport/segment-push.ts';
 import { HealthStatus, NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import { slotOfText } from '../../../ring/slot.ts';
 import { hashKey, lastHash2 } from '../../../segment/hash.ts';
 import { openSegment } from '../../../segment/reader.ts';
-import { TEST_UID, infoOf, manifestOf, numberedPairs, segmentsOf } from '../../support/segments.ts';
+import {
+  TEST_UID,
+  infoOf,
+  manifestOf,
+  numberedPairs,
+  segmentsOf,
+} from '../../support/segments/segments.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const SHARDS = 4;
@@ -25,7 +31,7 @@ const PAIRS = numberedPairs(500);
 const VALUES = new Map(PAIRS);
 const CALL = { deadlineMs: 5000 };
 
-/** A datanode that serves PAIRS as `default`, all but the first shard. */
+/** A datanode that serves PAIRS as `default`, except for the first shard. */
 async function start(): Promise<{ node: RunningDatanode; missing: Set<string> }> {
   const ports = { httpPort: 0, respPort: 0, grpcPort: 0 };
   const { values } = resolveSettings(datanodeSettings, {
@@ -40,7 +46,7 @@ async function start(): Promise<{ node: RunningDatanode; missing: Set<string> }>
   const view = { id: 'n1', incarnation: '', address, zone: '', state: NodeState.SERVING };
   const push = { keyspaceUid: TEST_UID, loadId: 'l' };
   const { signal } = new AbortController();
-  const links = new SegmentLinks(view);
+  const links = new PushConnections(view);
   onTestFinished(() => links.close(new SteleError('CANCELLED', 'The test is over.')));
   for (const segment of segments) {
     if (segment.info.shard === 0) continue;
@@ -101,7 +107,7 @@ function encode(words: readonly string[]): string {
   return `*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join('')}`;
 }
 
-/** What comes back for `text`, sent in pieces of `pieceBytes`, until it is `endsWith`. */
+/** The replies to `text`, sent in pieces of `pieceBytes`, until they end with `endsWith`. */
 async function exchange(port: number, text: string, pieceBytes: number): Promise<string> {
   const socket = createConnection({ port, host: '127.0.0.1', noDelay: true });
   let received = '';
@@ -115,7 +121,7 @@ async function exchange(port: number, text: string, pieceBytes: number): Promise
   return received;
 }
 
-it('every command of a pipeline is answered as it would be alone, however it arrives', async () => {
+it('every command of a pipeline is answered as if it were alone, however it arrives', async () => {
   const { missing, node } = await start();
   expect(missing.size).toBeGreaterThan(50);
   await fc.assert(
@@ -133,7 +139,7 @@ it('every command of a pipeline is answered as it would be alone, however it arr
   );
 });
 
-it('gives hash and slot of a key for its own place only', () => {
+it('returns hash and slot of a key only for its own place', () => {
   const [segment] = segmentsOf(PAIRS, 1).map(({ bytes }) => openSegment(bytes));
   const table: VersionTable = {
     keyspaceUid: TEST_UID,

@@ -13,7 +13,7 @@ const segmentOf = (pairs: Iterable<readonly [string, string]>): Segment =>
     built([...pairs].map(([key, value]): Pair => [Buffer.from(key), Buffer.from(value)])).bytes,
   );
 
-/** What is met from `position` on, in order, with each record's position. */
+/** The records from `position` on, in order, each with its position. */
 function walkFrom(segments: readonly Segment[], position: number): [number, string, string][] {
   const walk = new ShardWalk(segments, position);
   const met: [number, string, string][] = [];
@@ -30,13 +30,13 @@ const numbered = (count: number, value: string): [string, string][] =>
   Array.from({ length: count }, (_, index) => [`k${index}`, value]);
 
 describe('a walk over the records of a shard', () => {
-  it('meets nothing where there is no segment, or only an empty one', () => {
+  it('visits nothing if there is no segment, or only an empty one', () => {
     expect(walkFrom([], 0)).toEqual([]);
     expect(walkFrom([segmentOf([])], 0)).toEqual([]);
     expect(walkFrom([segmentOf([['a', '1']])], POSITION_END)).toEqual([]);
   });
 
-  it('meets every record once, in order of position, whichever bucket it begins in', () => {
+  it('visits every record once, in order of position, whichever bucket it begins in', () => {
     const segment = segmentOf(numbered(3000, 'v'));
     const all = walkFrom([segment], 0);
     expect(new Set(all.map(([, key]) => key)).size).toBe(3000);

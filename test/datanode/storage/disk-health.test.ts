@@ -1,15 +1,24 @@
-// A disk that does not take writes is known and told; what a segment met counts, and so does a probe.
+// A disk that does not accept writes is detected and reported, by the outcome of segment writes and by a
+// probe.
 
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { BackgroundTasks } from '../../../base/background.ts';
+import { systemEnv } from '../../../base/env.ts';
+import type { Env } from '../../../base/env.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { silentLogger } from '../../../base/log.ts';
 import { DiskHealth } from '../../../datanode/storage/disk-health.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
-function openHealth(measureFree?: () => Promise<number>): {
+function envWith(freeBytes: () => Promise<number>): Env {
+  const statfs = async () => ({ bavail: await freeBytes(), bsize: 1 });
+  return { ...systemEnv, files: { ...systemEnv.files, statfs } };
+}
+
+/** `freeBytes` is what the system reports. */
+function openHealth(freeBytes?: () => Promise<number>): {
   health: DiskHealth;
   incoming: string;
   background: BackgroundTasks;
@@ -21,11 +30,11 @@ function openHealth(measureFree?: () => Promise<number>): {
   return {
     background,
     incoming,
-    health: new DiskHealth(folder, () => 100, background, measureFree),
+    health: new DiskHealth(folder, () => 100, background, freeBytes && envWith(freeBytes)),
   };
 }
 
-test('nothing is wrong with a disk that takes writes, and the probe leaves nothing behind', async () => {
+test('nothing is wrong with a disk that takes writes, and the probe leaves no file', async () => {
   const { background, health, incoming } = openHealth();
   expect(health.trouble(true, 0)).toBeUndefined();
   await background.settled();
@@ -33,7 +42,7 @@ test('nothing is wrong with a disk that takes writes, and the probe leaves nothi
   expect(readdirSync(incoming)).toEqual([]);
 });
 
-test('no room, or a refusal a moment ago, is told as full', async () => {
+test('no space, or a refusal a moment ago, is reported as full', async () => {
   const { background, health } = openHealth();
   expect(health.trouble(false, 0)).toEqual({ full: true, writeError: '' });
   expect(health.trouble(true, 0)).toBeUndefined();
@@ -43,7 +52,7 @@ test('no room, or a refusal a moment ago, is told as full', async () => {
   expect(health.trouble(true, 6000)).toBeUndefined();
 });
 
-test('a probe finds a disk that fails without any segment, and finds it well again', async () => {
+test('a probe detects a failing disk without any segment, and its recovery', async () => {
   const { background, health, incoming } = openHealth();
   rmSync(incoming, { recursive: true });
   health.trouble(true, 0);
@@ -56,7 +65,7 @@ test('a probe finds a disk that fails without any segment, and finds it well aga
   expect(health.trouble(true, 1001)).toBeUndefined();
 });
 
-test('what a segment met is told until something is written', async () => {
+test('a failed segment write is reported until something is written', async () => {
   const { health } = openHealth();
   await health.failed(new SteleError('IO', 'EIO: i/o error, write'));
   expect(health.trouble(true, 0)).toEqual({ full: false, writeError: 'EIO: i/o error, write' });
@@ -66,14 +75,14 @@ test('what a segment met is told until something is written', async () => {
   expect(health.trouble(true, 2)).toEqual({ full: true, writeError: '' });
 });
 
-test('a probe that does not end is trouble itself', () => {
+test('a probe that hangs counts as trouble', () => {
   const { health } = openHealth();
-  // Nothing of the disk is waited for in this turn: the probe is still under way.
+  // The disk is not awaited in this tick, so the probe is still in progress.
   expect(health.trouble(true, 0)).toBeUndefined();
   expect(health.trouble(true, 5000)?.writeError).toMatch(/has not/);
 });
 
-test('a disk that does not answer is trouble, and what was measured before is told at once', async () => {
+test('a disk that does not answer is trouble, and the last measurement is returned at once', async () => {
   let answers: Promise<number> = Promise.resolve(1000);
   const { health } = openHealth(() => answers);
   expect(await health.measure()).toBe(1000);
@@ -83,7 +92,7 @@ test('a disk that does not answer is trouble, and what was measured before is to
   expect(health.freeBytes).toBe(1000);
 });
 
-test('a disk whose free bytes cannot be told is trouble, until they can', async () => {
+test('a disk whose free bytes cannot be read is trouble, until they can', async () => {
   let answer = (): Promise<number> => Promise.reject(new Error('ENOENT: no such file'));
   const { background, health } = openHealth(() => answer());
   await expect(health.measure()).rejects.toMatchObject({ code: 'IO' });
@@ -95,17 +104,17 @@ test('a disk whose free bytes cannot be told is trouble, until they can', async 
   expect(health.trouble(true, 2001)).toBeUndefined();
 });
 
-test('of free bytes that the disk did not take nothing counts, but what is freed after that does', async () => {
-  let told = 1000;
-  const { health } = openHealth(() => Promise.resolve(told));
+test('free bytes that the disk did not accept do not count, but bytes freed later do', async () => {
+  let reported = 1000;
+  const { health } = openHealth(() => Promise.resolve(reported));
   await health.measure();
   await health.failed(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
   expect(health.freeBytes).toBe(0);
-  told = 1300;
+  reported = 1300;
   expect(await health.measure()).toBe(300);
 });
 
-test('of free bytes that are less than what is kept it is not said that the disk did not take them', async () => {
+test('free bytes below the kept ones are not counted as overstated', async () => {
   const { health } = openHealth(() => Promise.resolve(100));
   await health.failed(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
   expect(health.freeBytes).toBe(100);

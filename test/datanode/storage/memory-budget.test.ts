@@ -6,7 +6,7 @@ import type { Segment } from '../../../segment/reader.ts';
 const MiB = 1024 ** 2;
 const SEGMENT_BYTES = 20 * MiB;
 
-/** Room for five segments, and how often garbage was collected. */
+/** A limit of five segments, and the number of collections. */
 class Memory {
   readonly holdings = new Holdings();
   collected = 0;
@@ -14,7 +14,7 @@ class Memory {
     this.collected++;
   });
 
-  /** As a load: promised, held, and the promise is given back. */
+  /** Like a load: reserves, holds, and releases the reservation. */
   take(...names: string[]): void {
     for (const name of names) {
       const release = this.budget.reserve(SEGMENT_BYTES);
@@ -29,7 +29,7 @@ class Memory {
   }
 }
 
-it('memory that was let go of counts until it is collected, which is when it is needed', () => {
+it('released memory counts until it is collected, which happens when it is needed', () => {
   const memory = new Memory();
   memory.take('a', 'b');
   memory.drop('a', 'b');
@@ -44,7 +44,7 @@ it('memory that was let go of counts until it is collected, which is when it is 
   expect(() => memory.take('h')).toThrow(/may hold 100.0 MiB and would need 120.0 MiB/);
 });
 
-it('memory of what was refused or given up counts as well', () => {
+it('memory of refused or abandoned segments counts as well', () => {
   const memory = new Memory();
   for (let time = 0; time < 4; time++) memory.budget.reserve(SEGMENT_BYTES)();
   expect(memory.budget.leftBytes).toBe(4 * SEGMENT_BYTES);
@@ -52,7 +52,7 @@ it('memory of what was refused or given up counts as well', () => {
   expect(memory.collected).toBe(1);
 });
 
-it('memory of a keyspace that is suspended is given back, and counts again when it is back', () => {
+it('memory of a suspended keyspace is released, and counts again when it is back', () => {
   const memory = new Memory();
   memory.take('a', 'b');
   memory.holdings.park('ks');

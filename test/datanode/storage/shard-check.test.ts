@@ -1,4 +1,4 @@
-// Segments whose records belong elsewhere: right in themselves, and never to be served.
+// Segments whose records belong to other shards: intact, but never to be served.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,8 +13,8 @@ import { openSegment } from '../../../segment/reader.ts';
 import type { Segment } from '../../../segment/reader.ts';
 import { recordBytes, writeRecord } from '../../../segment/record.ts';
 import { checksumSteps, verifySegment } from '../../../segment/verify.ts';
-import { openTestNode, pushTo } from '../../support/datanode.ts';
-import { TEST_UID, numberedPairs, segmentsOf } from '../../support/segments.ts';
+import { openTestNode, pushTo } from '../../support/peers/datanode.ts';
+import { TEST_UID, numberedPairs, segmentsOf } from '../../support/segments/segments.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const SHARDS = 8;
@@ -47,26 +47,26 @@ const run = (segment: Segment): void => {
 };
 
 describe('the shard of the records', () => {
-  it.each([1, 2, 30, 5000])('is that of a segment of %i that was built right', (rows) => {
+  it.each([1, 2, 30, 5000])('passes in a correct segment of %i', (rows) => {
     for (const { bytes } of segmentsOf(numberedPairs(rows), SHARDS)) run(openSegment(bytes));
     for (let shard = 0; shard < SHARDS; shard++) {
       run(openSegment(segmentWith(shard, keysOf(shard, Math.min(rows, 300))).bytes));
     }
   });
 
-  it('is nothing that an empty segment could have wrong', () => {
+  it('passes in an empty segment', () => {
     run(openSegment(segmentWith(3, []).bytes));
   });
 
-  it.each([1, 2, 20, 1000])('is found to be another one in a segment of %i records', (count) => {
+  it.each([1, 2, 20, 1000])('fails in a segment of %i records of another shard', (count) => {
     const segment = openSegment(segmentWith(3, keysOf(4, count)).bytes);
     expect(() => run(segment)).toThrow(
       /of shard 3 of 8 has a key of shard 4, in the record at offset \d+/,
     );
   });
 
-  it('is found to be another one where it is so for a small part of the keys, by some segment', () => {
-    // One of 50 keys: as by a writer that treats some of them otherwise.
+  it('fails in some segment if a small part of the keys belongs elsewhere', () => {
+    // One key in 50: as by a writer that treats some keys differently.
     const refused = Array.from({ length: SHARDS }, (_, shard) => {
       const keys = [...keysOf(shard, 2000), ...keysOf((shard + 1) % SHARDS, 40)];
       try {
@@ -84,7 +84,7 @@ describe('a segment with the keys of another shard', () => {
   const wrong = segmentWith(3, keysOf(4, 2000));
   const { id } = wrong.info;
 
-  it('is refused when it arrives, with right checksums and structure', async () => {
+  it('is refused when it arrives, with correct checksums and structure', async () => {
     expect([...checksumSteps(openSegment(wrong.bytes))]).not.toEqual([]);
     verifySegment(openSegment(wrong.bytes));
     const { node } = await openTestNode(tempDir());
@@ -92,7 +92,7 @@ describe('a segment with the keys of another shard', () => {
     expect(node.holdings.has(TEST_UID, id)).toBe(false);
   });
 
-  it('is told by `stele verify`', async () => {
+  it('is reported by `stele verify`', async () => {
     const folder = join(tempDir(), TEST_UID);
     mkdirSync(folder);
     const path = join(folder, `${id}.seg`);

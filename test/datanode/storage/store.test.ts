@@ -1,13 +1,16 @@
-// What becomes of a datanode whose folders are removed, or hold more than they should, while it runs.
+// Folders of a datanode that are removed, or hold more than they should, while it runs.
 
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { systemFiles } from '../../../base/disk/files.ts';
+import type { Files } from '../../../base/disk/files.ts';
+import { systemEnv } from '../../../base/env.ts';
 import { silentLogger } from '../../../base/log.ts';
 import { DiskStore } from '../../../datanode/storage/store.ts';
-import { openTestNode, orderHeader, pushTo } from '../../support/datanode.ts';
-import { segmentNames } from '../../support/segment-files.ts';
-import { TEST_UID, numberedPairs, segmentsOf } from '../../support/segments.ts';
+import { openTestNode, orderHeader, pushTo } from '../../support/peers/datanode.ts';
+import { segmentNames } from '../../support/segments/segment-files.ts';
+import { TEST_UID, numberedPairs, segmentsOf } from '../../support/segments/segments.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const SEGMENTS = segmentsOf(numberedPairs(100), 4);
@@ -27,7 +30,7 @@ describe('folders that are removed under a running datanode', () => {
     const before = segmentNames(folder);
     await node.missingFiles.check();
     rmSync(join(folder, path), { recursive: true });
-    // Without any folder nothing is taken until the next look, some seconds later.
+    // Without any folder nothing is accepted until the next check, some seconds later.
     if (path === '.') await node.missingFiles.check();
     if (first !== undefined) await pushTo(node, [first]);
     await node.missingFiles.check();
@@ -38,7 +41,7 @@ describe('folders that are removed under a running datanode', () => {
     expect(again.holdings.count).toBe(SEGMENTS.length);
   });
 
-  it('do not make it wait, or fail, when the master asks how it is', async () => {
+  it('neither delay nor fail heartbeats', async () => {
     const folder = tempDir();
     const { node } = await openTestNode(folder);
     rmSync(folder, { recursive: true });
@@ -52,7 +55,7 @@ describe('folders that are removed under a running datanode', () => {
     expect(trouble.writeError).toMatch(/ENOENT/);
   });
 
-  it('leave a single file that is missing to be written again, too', async () => {
+  it('do not prevent a single missing file from being written again', async () => {
     const folder = tempDir();
     const { node } = await openTestNode(folder);
     await pushTo(node, SEGMENTS);
@@ -64,6 +67,54 @@ describe('folders that are removed under a running datanode', () => {
   });
 });
 
+describe('a segment whose folder cannot be synced', () => {
+  const ID = `00000-${'0'.repeat(32)}-${'0'.repeat(32)}`;
+
+  /** A store in which the next sync of the keyspace's folder fails. */
+  async function openStore(): Promise<{ store: DiskStore; fail: () => void; path: string }> {
+    const folder = tempDir();
+    let fails = false;
+    const open: Files['open'] = async (path, flags) => {
+      const file = await systemFiles.open(path, flags);
+      if (!fails || !path.endsWith(TEST_UID)) return file;
+      fails = false;
+      await file.close();
+      throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    };
+    const files = { ...systemFiles, open };
+    const env = { ...systemEnv, files };
+    const store = new DiskStore({ folder, diskReserveBytes: 0, log: silentLogger, env });
+    await store.prepare();
+    const path = store.fileOf(TEST_UID, ID).path;
+    return { store, path, fail: () => (fails = true) };
+  }
+
+  const writeTo = (store: DiskStore, bytes: string, isHeld: () => boolean): Promise<void> =>
+    store.writeBy(TEST_UID, ID, async (path) => writeFileSync(path, bytes), isHeld);
+
+  it('leaves no file that is not held', async () => {
+    const { fail, path, store } = await openStore();
+    await writeTo(store, 'first', () => false);
+    fail();
+    await expect(writeTo(store, 'second', () => false)).rejects.toMatchObject({ code: 'IO' });
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('leaves the file of one that is held, or that another sender brings meanwhile', async () => {
+    const { fail, path, store } = await openStore();
+    await writeTo(store, 'first', () => true);
+    fail();
+    await expect(writeTo(store, 'second', () => true)).rejects.toMatchObject({ code: 'IO' });
+    expect(existsSync(path)).toBe(true);
+    fail();
+    const outcomes = await Promise.allSettled(
+      ['third', 'fourth'].map((bytes) => writeTo(store, bytes, () => false)),
+    );
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+    expect(readFileSync(path, 'utf8')).toBe('fourth');
+  });
+});
+
 it('the quarantine keeps the newest files, at most 64', async () => {
   const folder = tempDir();
   const store = new DiskStore({ folder, diskReserveBytes: 0, log: silentLogger });
@@ -72,7 +123,7 @@ it('the quarantine keeps the newest files, at most 64', async () => {
   mkdirSync(keyspaceFolder);
   const moved: string[] = [];
   for (let number = 0; number < 70; number++) {
-    const segmentId = `${String(number).padStart(5, '0')}-${'0'.repeat(32)}-00000000`;
+    const segmentId = `${String(number).padStart(5, '0')}-${'0'.repeat(32)}-${'0'.repeat(32)}`;
     const file = store.fileOf(TEST_UID, segmentId);
     writeFileSync(file.path, 'bad');
     moved.push(await store.quarantine(file));

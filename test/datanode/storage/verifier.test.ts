@@ -16,8 +16,8 @@ import { sealOf } from '../../../datanode/storage/verify-steps.ts';
 import { openSegment, segmentMeta } from '../../../segment/reader.ts';
 import type { BuiltSegment } from '../../../segment/builder.ts';
 import { reseal } from '../../segment/pairs.ts';
-import { openTestNode, pushTo } from '../../support/datanode.ts';
-import { TEST_UID, numberedPairs, segmentsOf } from '../../support/segments.ts';
+import { openTestNode, pushTo } from '../../support/peers/datanode.ts';
+import { TEST_UID, numberedPairs, segmentsOf } from '../../support/segments/segments.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const seal = ({ bytes }: BuiltSegment): string => sealOf(openSegment(bytes));
@@ -28,7 +28,7 @@ function oneSegment(rows: number): BuiltSegment {
   return segment;
 }
 
-/** Every checksum is right, and the second entry of the first line points one byte too far. */
+/** Every checksum is correct, and the second entry of the first line points one byte too far. */
 function withWrongIndex(rows: number): BuiltSegment {
   const bytes = Buffer.from(new Uint8Array(oneSegment(rows).bytes).buffer);
   bytes.writeUInt16LE(bytes.readUInt16LE(128 + 26) + 1, 128 + 26);
@@ -54,7 +54,7 @@ function verifierIn(folder: string): {
   };
 }
 
-describe('a segment whose index is wrong under right checksums', () => {
+describe('a segment whose index is wrong under correct checksums', () => {
   // The larger one is verified in a thread.
   it.each([40, 10_000])('is refused when it arrives (%i rows)', async (rows) => {
     const folder = tempDir();
@@ -65,7 +65,7 @@ describe('a segment whose index is wrong under right checksums', () => {
     expect(readdirSync(join(folder, 'incoming'))).toEqual([]);
   });
 
-  it('is quarantined when it is found at a start, though it has the right name', async () => {
+  it('is quarantined when it is found at a start, although it has the right name', async () => {
     const folder = tempDir();
     const bad = withWrongIndex(40);
     const keyspaceFolder = join(folder, 'segments', TEST_UID);
@@ -79,22 +79,22 @@ describe('a segment whose index is wrong under right checksums', () => {
 });
 
 describe('the full check', () => {
-  it('is passed over for the very bytes that passed it before, and for no others', async () => {
+  it('is skipped only for bytes that have passed it before', async () => {
     const { verified, verifier } = verifierIn(tempDir());
     const good = oneSegment(40);
     await verifier.verify(good.bytes, place(good));
-    expect(verified.sealOf(place(good))).toBe(seal(good));
+    expect(verified.knownSeal(place(good))).toBe(seal(good));
 
     const bad = withWrongIndex(40);
     await expect(verifier.verify(bad.bytes, place(bad))).rejects.toMatchObject({ code: 'CORRUPT' });
-    expect(verified.sealOf(place(bad))).toBe('');
+    expect(verified.knownSeal(place(bad))).toBe('');
     verified.add(place(bad), seal(good));
     await expect(verifier.verify(bad.bytes, place(bad))).rejects.toMatchObject({ code: 'CORRUPT' });
     verified.add(place(bad), seal(bad));
     await verifier.verify(bad.bytes, place(bad));
   });
 
-  it('is remembered over a restart, whatever became of the end of the file', async () => {
+  it('is remembered across a restart, even if the end of the file is damaged', async () => {
     const folder = tempDir();
     const [first, second] = [oneSegment(40), oneSegment(41)];
     const run = verifierIn(folder);
@@ -105,19 +105,19 @@ describe('the full check', () => {
 
     const again = verifierIn(folder);
     await again.verified.open();
-    expect(again.verified.sealOf(place(first))).toBe(seal(first));
+    expect(again.verified.knownSeal(place(first))).toBe(seal(first));
     await again.verifier.verify(second.bytes, place(second));
     await again.background.settled();
 
     const third = verifierIn(folder);
     await third.verified.open();
-    const known = [first, second].map((segment) => third.verified.sealOf(place(segment)));
+    const known = [first, second].map((segment) => third.verified.knownSeal(place(segment)));
     expect(known).toEqual([first, second].map(seal));
     third.verified.forget(place(first));
-    expect(third.verified.sealOf(place(first))).toBe('');
+    expect(third.verified.knownSeal(place(first))).toBe('');
   });
 
-  it('leaves a file that stays as large as what is held', async () => {
+  it('keeps the file bounded by the number of held segments', async () => {
     const folder = tempDir();
     const { background, verified } = verifierIn(folder);
     for (let round = 0; round < 5000; round++) {

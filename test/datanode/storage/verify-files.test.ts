@@ -2,30 +2,30 @@ import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { namedFile, segmentFilesIn, verifyFiles } from '../../../datanode/storage/verify-files.ts';
-import { TEST_UID, numberedPairs, segmentsOf } from '../../support/segments.ts';
+import { TEST_UID, numberedPairs, segmentsOf } from '../../support/segments/segments.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
-it('passes over a file that is deleted before its turn, and tells a bad one', async () => {
+it('skips a file that is deleted before its turn, and reports a bad one', async () => {
   const folder = tempDir();
   const bad = join(folder, 'bad.seg');
   writeFileSync(bad, 'no segment');
-  const told: string[] = [];
+  const reported: string[] = [];
   for await (const { error, path } of verifyFiles([
     { path: join(folder, 'gone.seg') },
     { path: bad },
   ])) {
-    told.push(`${path}: ${error?.code}`);
+    reported.push(`${path}: ${error?.code}`);
   }
-  expect(told).toEqual([`${bad}: UNKNOWN_FORMAT`]);
+  expect(reported).toEqual([`${bad}: UNKNOWN_FORMAT`]);
 });
 
-it('lists what is there of a folder whose files are deleted meanwhile', async () => {
+it('lists the remaining files of a folder while others are deleted', async () => {
   const folder = tempDir();
   const keyspace = join(folder, 'node-0', 'segments', 'keyspace');
   mkdirSync(keyspace, { recursive: true });
   writeFileSync(join(folder, 'node-0', 'segments', 'a-file'), '');
   writeFileSync(join(keyspace, 'kept.seg'), '');
-  // A name without a file behind it, as between the listing and the look at it.
+  // A name without a file, as between listing and reading a folder.
   symlinkSync(join(folder, 'nowhere'), join(keyspace, 'gone.seg'));
   const [only, ...others] = await segmentFilesIn(folder);
   expect([only?.path, others]).toEqual([join(keyspace, 'kept.seg'), []]);
@@ -33,7 +33,7 @@ it('lists what is there of a folder whose files are deleted meanwhile', async ()
   expect(await segmentFilesIn(folder)).toEqual([]);
 });
 
-it('tells whole segments under the name of another, or in the folder of another keyspace', async () => {
+it('reports intact segments under the name of another, or in the folder of another keyspace', async () => {
   const folder = tempDir();
   const store = join(folder, 'node-0', 'segments');
   const other = 'fedcba9876543210';
@@ -59,13 +59,13 @@ it('tells whole segments under the name of another, or in the folder of another 
   copyFileSync(four, three);
   copyFileSync(four, four.replace(TEST_UID, other));
   const swapped = [one, two, three].map((path) =>
-    expect.stringMatching(`^${path} CORRUPT The segment named \\S+ says of itself that it is `),
+    expect.stringMatching(`^${path} CORRUPT The segment named \\S+ is segment \\S+ of keyspace `),
   );
   expect((await badIn()).sort()).toEqual([
     ...swapped,
-    expect.stringMatching(`in the folder of keyspace ${other} says of itself`),
+    expect.stringMatching(`in the folder of keyspace ${other} is segment `),
   ]);
-  // The same where files are named one by one; a copy may be called anything.
+  // The same if files are named one by one; a copy may have any name.
   const copy = join(folder, 'copy.seg');
   copyFileSync(four, copy);
   const named = [one, four, four.replace(TEST_UID, other), copy].map(namedFile);

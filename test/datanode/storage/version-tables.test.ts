@@ -3,14 +3,14 @@ import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import type { BuiltSegment } from '../../../segment/builder.ts';
 import { mergeSegments } from '../../../segment/merge.ts';
 import { openSegment } from '../../../segment/reader.ts';
-import { orderHeader, lookUpIn, openTestNode, pushTo } from '../../support/datanode.ts';
+import { orderHeader, lookUpIn, openTestNode, pushTo } from '../../support/peers/datanode.ts';
 import {
   TEST_UID,
   layeredManifest,
   manifestOf,
   numberedPairs,
   segmentsOf,
-} from '../../support/segments.ts';
+} from '../../support/segments/segments.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const SHARDS = 4;
@@ -48,7 +48,7 @@ describe('a version of a base and deltas', () => {
     expect([...table.recordsByShard.entries()]).toEqual(expect.arrayContaining(counted));
   });
 
-  it('says UNAVAILABLE for a shard of which one delta is not here, and counts nothing of it', async () => {
+  it('answers UNAVAILABLE for a shard of which one delta is not here, and counts nothing of it', async () => {
     const { node } = await openTestNode(tempDir());
     const [missing, ...rest] = segments[2]!;
     await pushTo(node, [...segments[0]!, ...segments[1]!, ...rest]);
@@ -88,7 +88,7 @@ describe('a version of a base and deltas', () => {
     expect(node.tables.get(TEST_UID, 1)?.records).toBe(expected.size);
   });
 
-  it('with other records is not answered from what was there before', async () => {
+  it('with other records is not answered from the old segments', async () => {
     const { node } = await openTestNode(tempDir());
     await pushTo(node, segments[0]!);
     await put(node, layeredManifest([segments[0]!], SHARDS));
@@ -109,7 +109,7 @@ function mergedSegments(): BuiltSegment[] {
 }
 
 describe('other content under a number that is known', () => {
-  it('takes its place, whatever the revision of what was there', async () => {
+  it('replaces the known one, whatever its revision', async () => {
     const { node } = await openTestNode(tempDir());
     const lost = segmentsOf([['key-1', 'lost']], SHARDS);
     const now = segmentsOf([['key-1', 'now']], SHARDS);
@@ -121,7 +121,7 @@ describe('other content under a number that is known', () => {
     expect(await lookUpIn(node, ['key-1'])).toEqual(['now']);
   });
 
-  it('is asked for once a view names it, and nothing is answered until it is there', async () => {
+  it('is requested once a view names it, and nothing is answered until it is there', async () => {
     const { node } = await openTestNode(tempDir());
     const lost = segmentsOf([['key-1', 'lost']], SHARDS);
     await pushTo(node, lost);

@@ -15,7 +15,7 @@ afterEach(() => {
   for (const end of ends.splice(0)) end();
 });
 
-/** A copier whose peers send at once whatever they are asked for. */
+/** A copier whose peers send everything at once. */
 function copierBeside(readsPerSecond: number) {
   const brake = new IntakeBrake(() => (performance.now() / 1000) * readsPerSecond);
   const seen = { fetching: 0, fetchingMax: 0, stored: 0 };
@@ -42,7 +42,7 @@ function copierBeside(readsPerSecond: number) {
     copier.close();
     brake.close();
   });
-  /** Ends when all are there; how long it took, in milliseconds. */
+  /** Resolves when all copies are there, to the time taken in milliseconds. */
   const copy = async (bytes: number, count: number, bytesPerSecondMax: number): Promise<number> => {
     const startedMs = performance.now();
     const goal = seen.stored + count;
@@ -59,7 +59,7 @@ function copierBeside(readsPerSecond: number) {
   return { brake, copy, seen };
 }
 
-/** The thread that answers readers is busy for 10 ms of each 11. */
+/** The thread that answers readers is busy for 10 ms of every 11. */
 function keepBusy(): void {
   const timer = setInterval(() => {
     const untilMs = performance.now() + 10;
@@ -73,11 +73,11 @@ test('a repair copy is slowed down to a few MiB a second while reads come late',
   const { brake, copy } = copierBeside(2000);
   const tookMs = await copy(2 * MIB, 3, 0);
   expect(brake.bytesPerSecond).toBeLessThan(8 * MIB);
-  // 6 MiB at 8 MiB/s, and less once it is late.
+  // 6 MiB at 8 MiB/s, and slower once it is late.
   expect(tookMs).toBeGreaterThan(750);
 });
 
-test('where nobody reads it is not slowed down, however late it is', async () => {
+test('without readers it is not slowed down, however late it is', async () => {
   keepBusy();
   const { brake, copy } = copierBeside(0);
   await copy(2 * MIB, 1, 0);
@@ -87,7 +87,7 @@ test('where nobody reads it is not slowed down, however late it is', async () =>
   expect(sleepless).toBeLessThan(5_000);
 });
 
-test('all copies together keep to the bytes a second of the order, so many of them at once', async () => {
+test('all copies together keep to the byte rate of the order, however many run at once', async () => {
   const { copy, seen } = copierBeside(0);
   const tookMs = await copy(256 * 1024, 6, 2 * MIB);
   expect(tookMs).toBeGreaterThan(650);

@@ -10,13 +10,13 @@ const BUSY = { readsPerSecond: 2000, lateTicks: 0 };
 const LATE = { readsPerSecond: 2000, lateTicks: 5 };
 
 describe('the rule', () => {
-  it('holds nothing back where nobody reads, however late it is', () => {
+  it('sets no limit without readers, however late it is', () => {
     const rule = new BrakeRule();
     rule.next({ readsPerSecond: 1, lateTicks: 20 });
     expect(rule.bytesPerSecond).toBe(Infinity);
   });
 
-  it('lets go within two seconds where readers are answered in time', () => {
+  it('removes the limit within two seconds if readers are answered in time', () => {
     const rule = new BrakeRule();
     for (let windows = 0; windows < 20; windows++) rule.next(BUSY);
     expect(rule.bytesPerSecond).toBe(Infinity);
@@ -51,7 +51,7 @@ describe('the brake', () => {
     vi.useRealTimers();
   });
 
-  /** Lets time pass in ticks of 5 ms that come `lateMs` late each, with reads meanwhile. */
+  /** Lets time pass in ticks of 5 ms that are `lateMs` late each, with reads in between. */
   function pass(ticks: number, lateMs: number, readsPerTick: number): void {
     for (let tick = 0; tick < ticks; tick++) {
       nowMs += 5 + lateMs;
@@ -66,7 +66,7 @@ describe('the brake', () => {
       () => nowMs,
     );
 
-  it('makes senders wait so that all together keep to the rate', () => {
+  it('makes senders wait, so that all together keep to the rate', () => {
     const brake = started();
     brake.take(0);
     const rate = brake.bytesPerSecond;
@@ -77,7 +77,7 @@ describe('the brake', () => {
     brake.close();
   });
 
-  it('slows down while ticks come late beside readers, and lets go once the readers are gone', () => {
+  it('slows down while ticks come late beside readers, and removes the limit once the readers are gone', () => {
     const brake = started();
     brake.take(1);
     pass(40, 10, 10);

@@ -1,4 +1,4 @@
-// A datanode that is started while there is no master goes by what the master said to its last run.
+// A datanode that is started without a master uses what the master said to its previous process.
 
 import {
   existsSync,
@@ -17,8 +17,19 @@ import { notReadyReason, viewText } from '../../../datanode/endpoints/readiness.
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
-import { eventually, lookUpIn, openTestNode, orderHeader, pushTo } from '../../support/datanode.ts';
-import { TEST_UID, manifestOf, numberedPairs, segmentsOf } from '../../support/segments.ts';
+import {
+  eventually,
+  lookUpIn,
+  openTestNode,
+  orderHeader,
+  pushTo,
+} from '../../support/peers/datanode.ts';
+import {
+  TEST_UID,
+  manifestOf,
+  numberedPairs,
+  segmentsOf,
+} from '../../support/segments/segments.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const SHARDS = 4;
@@ -55,28 +66,28 @@ async function servedFolder(): Promise<string> {
 
 const revisionOf = ({ cluster }: Datanode): number | undefined => cluster.view?.revision;
 
-it('it answers by the last view and manifests, says that they are stale, and until when not', async () => {
+it('it answers by the last view and manifests, reports that they are stale, and since when', async () => {
   const folder = await servedFolder();
   const { node } = await openTestNode(folder);
   expect(revisionOf(node)).toBe(7);
   expect(await lookUpIn(node, [...KEYS, 'absent'])).toEqual([...VALUES, 2]);
-  expect(viewText(node, monotonicNowMs())).toMatch(/^stale: .* an earlier run/);
+  expect(viewText(node, monotonicNowMs())).toMatch(/^stale: .* an earlier process/);
 
-  // The master does not take the old view for one that it has sent.
+  // The master does not mistake the old view for one that it has sent.
   const header = orderHeader(node);
   expect(await node.heartbeat({ header }, monotonicNowMs())).toMatchObject({ viewRevision: 0 });
   const { missingManifests } = await node.applyView({ header, view: viewAt(8) });
   expect(missingManifests).toEqual([{ keyspaceUid: TEST_UID, version: 1 }]);
   expect(await node.heartbeat({ header }, monotonicNowMs())).toMatchObject({ viewRevision: 8 });
-  expect(viewText(node, monotonicNowMs())).toMatch(/a master that is heard/);
+  expect(viewText(node, monotonicNowMs())).toMatch(/the master is heard/);
 });
 
-it('it asks its master before it answers by the last view', async () => {
+it('it waits for its master before it answers by the last view', async () => {
   const folder = await servedFolder();
   const ended: ((node: Datanode) => unknown)[] = [
     ({ contact }) => contact.noAnswer(),
     (node) => node.applyView({ header: orderHeader(node), view: viewAt(7) }),
-    // A master that answers and gives no view is not waited for without end.
+    // A master that answers without sending a view is not awaited for ever.
     (node) => node.checkContact(monotonicNowMs() + 6000),
   ];
   for (const end of ended) {
@@ -84,7 +95,7 @@ it('it asks its master before it answers by the last view', async () => {
     node.contact.askFirst(monotonicNowMs());
     node.checkContact(monotonicNowMs());
     expect(await lookUpIn(node, ['key-1'])).toEqual([LookupStatus.UNAVAILABLE]);
-    expect(notReadyReason(node)).toMatch(/asks its master/);
+    expect(notReadyReason(node)).toMatch(/is asking its master/);
     await node.heartbeat({ header: orderHeader(node) }, monotonicNowMs());
     expect(await lookUpIn(node, ['key-1'])).toEqual([LookupStatus.UNAVAILABLE]);
     node.checkContact(monotonicNowMs());
@@ -95,7 +106,7 @@ it('it asks its master before it answers by the last view', async () => {
   }
 });
 
-it('the age that it tells is that of the view on disk, not of the last word of a master', async () => {
+it('the reported age is that of the view on disk, not of the last word of a master', async () => {
   const folder = await servedFolder();
   const path = join(folder, 'cluster', 'view');
   const { node } = await openTestNode(folder);
@@ -111,7 +122,7 @@ it('the age that it tells is that of the view on disk, not of the last word of a
   expect(again.contact.viewAgeMs(monotonicNowMs())).toBeGreaterThan(55_000);
 });
 
-it('it takes the same view again, and never an older one', async () => {
+it('it accepts the same view again, and never an older one', async () => {
   const folder = await servedFolder();
   const { node } = await openTestNode(folder);
   const header = orderHeader(node);
@@ -122,7 +133,7 @@ it('it takes the same view again, and never an older one', async () => {
   expect(node.cluster.isRestored).toBe(false);
 });
 
-it('damaged files, and files of another cluster, say nothing', async () => {
+it('damaged files, and files of another cluster, are ignored', async () => {
   const damaged = await servedFolder();
   const path = join(damaged, 'cluster', 'view');
   const bytes = readFileSync(path);
@@ -136,7 +147,7 @@ it('damaged files, and files of another cluster, say nothing', async () => {
   expect(revisionOf((await openTestNode(other)).node)).toBeUndefined();
 });
 
-it('a manifest of other content under the number of a version is not gone by', async () => {
+it('a manifest of other content under the number of a version is not used', async () => {
   const folder = await servedFolder();
   const { node } = await openTestNode(folder);
   const other = { ...MANIFEST, fingerprint: 'f2' };

@@ -1,5 +1,5 @@
-// A datanode that cannot write node.json obeys a restarted master in what it serves, and in nothing else; and one
-// that does not take the master's view says so.
+// A datanode that cannot write node.json obeys a restarted master only in what it serves; and one that does
+// not accept the master's view reports it.
 
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,8 +10,13 @@ import type { Datanode } from '../../../datanode/node.ts';
 import { notReadyReason, readinessChecks } from '../../../datanode/endpoints/readiness.ts';
 import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
-import { lookUpIn, openTestNode, orderHeader, pushTo } from '../../support/datanode.ts';
-import { TEST_UID, manifestOf, numberedPairs, segmentsOf } from '../../support/segments.ts';
+import { lookUpIn, openTestNode, orderHeader, pushTo } from '../../support/peers/datanode.ts';
+import {
+  TEST_UID,
+  manifestOf,
+  numberedPairs,
+  segmentsOf,
+} from '../../support/segments/segments.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { RespNode, shown } from '../resp-node.ts';
 
@@ -55,8 +60,8 @@ async function blockedNode(): Promise<{ node: Datanode; folder: string; unblock:
   return { node, folder, unblock: () => rmSync(path, { recursive: true }) };
 }
 
-describe('where node.json cannot be written', () => {
-  it('views and manifests of a restarted master are taken, and none of the master before', async () => {
+describe('if node.json cannot be written', () => {
+  it('views and manifests of a restarted master are accepted, and none of the previous master', async () => {
     const { node } = await blockedNode();
     const header = orderHeader(node, { epoch: 2 });
     const view = viewAt(2, 1, [1, 2]);
@@ -75,7 +80,7 @@ describe('where node.json cannot be written', () => {
     expect(node.cluster.view).toMatchObject({ epoch: 2, revision: 1 });
   });
 
-  it('nothing is removed, nothing is promised, and no segments are wanted', async () => {
+  it('nothing is removed, nothing is promised, and no segments are accepted', async () => {
     const { node, folder, unblock } = await blockedNode();
     const header = orderHeader(node, { epoch: 2 });
     const segments = [{ keyspaceUid: TEST_UID, segmentId: FIRST?.info.id ?? '' }];
@@ -97,8 +102,8 @@ describe('where node.json cannot be written', () => {
   });
 });
 
-describe('a view that is not taken', () => {
-  it('is told in readiness, INFO and the age, though the master is heard all the time', async () => {
+describe('a view that is not accepted', () => {
+  it('is reported in readiness, INFO and the age, though the master is heard all the time', async () => {
     const resp = await RespNode.open(SHARDS);
     resp.load(PAIRS);
     const { node } = resp;
@@ -107,7 +112,7 @@ describe('a view that is not taken', () => {
     const header = orderHeader(node, { epoch: 2 });
     await node.heartbeat({ header, viewRevision: 3 }, nowMs);
     expect(notReadyReason(node)).toMatch(
-      /the master is heard, but its view has not been taken for 7/,
+      /the master is heard, but its view has not been accepted for 7/,
     );
     const failed = readinessChecks(node, false).filter(({ passed }) => !passed);
     expect(failed.map(({ text }) => text)).toEqual([expect.stringMatching(/^stale: the master/)]);
@@ -127,7 +132,7 @@ describe('a view that is not taken', () => {
     ['a newer view', { viewRevision: 6 }, true],
     ['a view of another epoch', { epoch: 2, viewRevision: 1 }, true],
   ];
-  it.each(beats)('is one of which a heartbeat names %s', async (_name, beat, isBehind) => {
+  it.each(beats)('is reported by a heartbeat that names %s', async (_name, beat, isBehind) => {
     const { node } = await openTestNode(tempDir());
     const { viewRevision, ...more } = beat;
     await node.applyView({ header: orderHeader(node), view: viewAt(1, 5, []) });
@@ -137,7 +142,7 @@ describe('a view that is not taken', () => {
     expect(node.contact.isStale(monotonicNowMs())).toBe(false);
   });
 
-  it('bounds for how long reads are answered', () => {
+  it('limits how long reads are answered', () => {
     const contact = new MasterContact(10_000);
     contact.heard(0, true);
     for (let nowMs = 500; nowMs <= 30_000; nowMs += 500) {
@@ -146,7 +151,7 @@ describe('a view that is not taken', () => {
       expect(contact.isOutdated(nowMs)).toBe(nowMs > 5000);
       expect(contact.refusal(nowMs) !== undefined).toBe(nowMs > 10_000);
     }
-    expect(contact.refusal(30_000)?.message).toMatch(/has not taken its master's view for 30/);
+    expect(contact.refusal(30_000)?.message).toMatch(/has not accepted its master's view for 30/);
     contact.heard(30_500, true);
     expect(contact.refusal(30_500)).toBeUndefined();
   });

@@ -1,22 +1,22 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import {
-  copiesOf,
-  findOne,
+  broadcastByte,
+  findByte,
   findStringSpecial,
-  findThree,
-  findTwo,
+  findAnyByte,
+  findEitherByte,
   wordsOf,
 } from '../../../loader/bytes/word-scan.ts';
 import { runs } from '../rows.ts';
 
-/** Bytes next to those that are searched, and to the borders that the trick with words has. */
+/** The searched bytes with their neighbours, and the borders of the word trick. */
 const byte = fc.constantFrom(
   ...[0x00, 0x01, 0x0a, 0x0b, 0x1f, 0x20, 0x21, 0x22, 0x23, 0x2c, 0x2d, 0x5b, 0x5c, 0x5d, 0x61],
   ...[0x7f, 0x80, 0x81, 0x8a, 0xa0, 0xa2, 0xdc, 0xff],
 );
 const wanted = fc.constantFrom(0x00, 0x0a, 0x22, 0x2c, 0x80, 0xff);
-/** Where the bytes lie in their buffer, so that words are aligned or not. */
+/** Start offsets in the buffer, so that words are aligned or not. */
 const place = fc.tuple(fc.array(byte, { maxLength: 24 }), fc.nat(7), fc.nat(8), fc.nat(8));
 
 function byHand(
@@ -39,10 +39,10 @@ it('finds what a loop over bytes finds, at every alignment and up to any end', (
       const view = wordsOf(bytes);
       const expected = (...some: number[]): number =>
         byHand(bytes, from, end, (one) => some.includes(one));
-      const [x, y, z] = [copiesOf(a), copiesOf(b), copiesOf(c)];
-      expect(findOne(view, from, end, x)).toBe(expected(a));
-      expect(findTwo(view, from, end, x, y)).toBe(expected(a, b));
-      expect(findThree(view, from, end, x, y, z)).toBe(expected(a, b, c));
+      const [x, y, z] = [broadcastByte(a), broadcastByte(b), broadcastByte(c)];
+      expect(findByte(view, from, end, x)).toBe(expected(a));
+      expect(findEitherByte(view, from, end, x, y)).toBe(expected(a, b));
+      expect(findAnyByte(view, from, end, x, y, z)).toBe(expected(a, b, c));
       expect(findStringSpecial(view, from, end)).toBe(
         byHand(bytes, from, end, (one) => one < 0x20 || one === 0x22 || one === 0x5c),
       );

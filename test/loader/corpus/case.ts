@@ -1,6 +1,6 @@
 // One input of the corpus and what must become of it, computed by hand.
 
-/** File by name; several are loaded as one folder. */
+/** File contents by name; several files are loaded as one folder. */
 type Files = Readonly<Record<string, string | Buffer>>;
 
 export interface Case {
@@ -9,18 +9,21 @@ export interface Case {
   readonly flags?: Readonly<Record<string, unknown>>;
   /** Key and value of each record, in order. */
   readonly rows?: readonly (readonly [string, string])[];
-  /** Rows that are rejected beside those. */
+  /** Number of rejected rows beside those. */
   readonly rejected?: number;
-  /** The flags, or other words, that the refusal must name; INPUT_AMBIGUOUS unless `code` says otherwise. */
+  /**
+   * Flags or other words that the refusal must name; its code is INPUT_AMBIGUOUS unless `code`
+   * differs.
+   */
   readonly asks?: readonly string[];
   readonly code?: string;
-  /** Words that the line `input` of the summary must have. */
+  /** Words that the line `input` of the summary must contain. */
   readonly tells?: readonly string[];
-  /** A part of a notice that there must be. */
+  /** Part of a notice that must be given. */
   readonly notice?: string;
 }
 
-/** A file of one case. */
+/** A case of one file. */
 export function one(
   name: string,
   file: string,

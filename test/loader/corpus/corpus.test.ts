@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { resolveSettings } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';
-import { inputText } from '../../../loader/parse/found-dialect.ts';
+import { inputText } from '../../../loader/detect/found-dialect.ts';
 import { runSample } from '../../../loader/sample.ts';
 import { loadSettings } from '../../../loader/settings.ts';
 import { tempDir } from '../../support/temp-dir.ts';

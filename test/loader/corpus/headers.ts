@@ -225,6 +225,20 @@ export const HEADERS: readonly Case[] = [
     rows: rowsOf('unknown=5 17=6 18=7'),
   }),
 
+  one('names of which one has a stray quote', 'f.csv', 'id,size (6")\na-1,10\na-2,20\n', {
+    asks: ['names the columns and is malformed', 'quote inside an unquoted field at byte 10'],
+    code: 'INPUT_INVALID',
+  }),
+  one('a first row with a stray quote that is said to be none', 'f.csv', 'a,6" nail\nb,2\n', {
+    flags: { header: 'no', maxRejects: 1 },
+    rows: rowsOf('b=2'),
+    rejected: 1,
+  }),
+  one('names with no-break spaces, which --trim leaves', 'f.csv', 'sku,\u00a0price\na-1, 10\n', {
+    flags: { trim: true, value: '\u00a0price' },
+    rows: rowsOf('a-1=10'),
+  }),
+
   // Rows.
   one('figures in the first row', 'f.csv', '1,2\n3,4\n', {
     rows: rowsOf('1=2 3=4'),

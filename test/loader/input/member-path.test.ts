@@ -10,8 +10,8 @@ it('a path is names with dots between, or a JSON Pointer', () => {
   expect(memberPath('/', '--key')).toEqual(['']);
 });
 
-it('what is no path is refused, and how to write it is said', () => {
-  expect(() => memberPath('', '--key')).toThrow("--key '' is no path: a name in it is empty");
+it('refuses text that is not a path, and says how to write it', () => {
+  expect(() => memberPath('', '--key')).toThrow("--key '' is not a path: a name in it is empty");
   expect(() => memberPath('a..b', '--value')).toThrow('is written /na.me');
   expect(() => memberPath('/a~2', '--key')).toThrow('~ is written ~0');
   expect(() => memberPath('/a~', '--key')).toThrow('~ is written ~0');

@@ -6,7 +6,12 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { SteleError } from '../../../base/errors.ts';
 import { toGrpcError } from '../../../transport/grpc-errors.ts';
-import { ZSTD_FRAMES, rawFrame, sampleLines, skippableFrame } from '../../support/zstd-frames.ts';
+import {
+  ZSTD_FRAMES,
+  rawFrame,
+  sampleLines,
+  skippableFrame,
+} from '../../support/inputs/zstd-frames.ts';
 import { failure, rowsText, setUp, write } from '../load-setup.ts';
 
 const ROWS = rowsText(3000);
@@ -75,7 +80,7 @@ describe('a compressed input', () => {
     const cases: [string, Buffer, RegExp][] = [
       ['cut.gz', gz.subarray(0, -9), new RegExp(`ends too soon, at byte ${gz.length - 9} of it`)],
       ['flipped.gz', flipped, /is damaged/],
-      ['more.gz', Buffer.concat([gz, Buffer.from('more')]), /no gzip follow/],
+      ['more.gz', Buffer.concat([gz, Buffer.from('more')]), /not gzip follow/],
       ['cut.zst', zst.subarray(0, -1), new RegExp(`ends inside a frame at byte ${zst.length - 1}`)],
       ['flipped.zst', flippedZst, /the checksum does not match in the frame at byte 0/],
     ];
@@ -147,7 +152,7 @@ describe('a stream', () => {
     const { load } = await setUp();
     const stdin = Readable.from([BYTES]);
     const error = await failure(load(['-'], {}, { stdin }));
-    expect(error.message).toContain('The format of standard input cannot be told; name it with');
+    expect(error.message).toContain('The format of standard input is unknown; name it with');
     expect(stdin.readableDidRead).toBe(false);
   });
 

@@ -6,7 +6,12 @@ import { SteleError } from '../../../base/errors.ts';
 import { bestZstdDecoder, unzstd } from '../../../loader/input/unzstd.ts';
 import type { ZstdDecoder } from '../../../loader/input/unzstd.ts';
 import { hasTool } from '../../support/tools.ts';
-import { ZSTD_FRAMES, rawFrame, sampleLines, skippableFrame } from '../../support/zstd-frames.ts';
+import {
+  ZSTD_FRAMES,
+  rawFrame,
+  sampleLines,
+  skippableFrame,
+} from '../../support/inputs/zstd-frames.ts';
 import { cutUp, joined } from '../pieces.ts';
 import { runs } from '../rows.ts';
 
@@ -102,7 +107,7 @@ describe.each(DECODERS)('zstd by %s', (decoder) => {
     const frame = rawFrame(Buffer.from('a 1\n'));
     for (const more of [Buffer.from('more'), Buffer.alloc(100), Buffer.from([0x28, 0xb5])]) {
       const text = await failure(Buffer.concat([frame, more]));
-      expect(text).toContain('bytes that begin no zstd frame at byte 20 of it (4 bytes unpacked');
+      expect(text).toContain('bytes that are not a zstd frame at byte 20 of it (4 bytes unpacked');
     }
   });
 

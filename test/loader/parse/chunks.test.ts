@@ -169,7 +169,7 @@ it('a quoted field over many chunk edges stays in one piece, wherever the edges 
 });
 
 describe('a file of 1 GiB', () => {
-  /** Without line ends behind `head`; the file system keeps no zeros. */
+  /** A file without line ends after `head`; it is sparse, so its zeros take no disk space. */
   function vastInput(head: string, dialect: Dialect): InputFile {
     const path = join(tempDir(), 'vast');
     writeFileSync(path, head);

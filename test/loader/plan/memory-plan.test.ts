@@ -1,12 +1,12 @@
-// The arithmetic of --memory-max, and the allowance of a parse task.
+// The arithmetic of --memory-max, and the budget of a parse task.
 
 import { statSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MemoryShort } from '../../../loader/bytes/allowance.ts';
+import { BudgetExceeded } from '../../../loader/bytes/memory-budget.ts';
 import { LINE_DIALECT, delimitedDialect } from '../../../loader/input/dialect.ts';
 import type { Dialect } from '../../../loader/input/dialect.ts';
-import { measureRowCost } from '../../../loader/plan/head-cost.ts';
+import { measureRowCost } from '../../../loader/plan/chunk-plan.ts';
 import type { InputFile } from '../../../loader/input/inputs.ts';
 import {
   chunkBytesWithin,
@@ -15,7 +15,7 @@ import {
   refuseTooLarge,
   skewedShard,
   shardCost,
-  shardRoom,
+  shardLimits,
   threadsWithin,
 } from '../../../loader/plan/memory-plan.ts';
 import { newParseScratch, runParseTask } from '../../../loader/threads/parse-task.ts';
@@ -48,9 +48,9 @@ describe('the plan', () => {
           const extra = extraBytes(memoryMax, threads, share);
           expect(threads).toBeGreaterThan(0);
           expect(threads * (share + 20 * MiB) + extra).toBeLessThanOrEqual(memoryMax - 112 * MiB);
-          // For chunks that cost more than the first rows say.
+          // For chunks that cost more than the first rows predict.
           expect(extra).toBeGreaterThanOrEqual((memoryMax - 112 * MiB) * 0.4 - 1);
-          const room = shardRoom(memoryMax, threads, shardCost(64 * MiB, 1e6));
+          const room = shardLimits(memoryMax, threads, shardCost(64 * MiB, 1e6));
           const { inFlightBytes, scratchKeptBytes, spareBytes } = room;
           expect(inFlightBytes + spareBytes + threads * scratchKeptBytes).toBeLessThanOrEqual(
             memoryMax - 112 * MiB - threads * 20 * MiB,
@@ -90,7 +90,7 @@ describe('the plan', () => {
     expect(skewedShard(even, rows)).toBeUndefined();
     const bytes = Float64Array.from(even, (one, shard) => (shard === 3 ? 9 * one : one));
     expect(skewedShard(bytes, rows)).toEqual({ shard: 3, share: 9 / 16 });
-    // Of a few rows chance makes shards uneven.
+    // With few rows, shards are uneven by chance.
     expect(skewedShard(bytes, new Float64Array(8).fill(10))).toBeUndefined();
     const shard = { recordBytes: 3 * 1024 * MiB, records: 4e6 };
     const text = (isSkewed: boolean): string => {
@@ -142,11 +142,11 @@ describe('a parse task', () => {
     expect(bytesMax / input.sizeBytes).toBeLessThan(80);
     const scratch = newParseScratch();
     runParseTask(taskOf(input, { bytesMax, bytesKept: bytesMax }), scratch);
-    expect(scratch.allowance.bytes).toBeGreaterThan(input.sizeBytes);
-    expect(scratch.allowance.bytes).toBeLessThanOrEqual(bytesMax);
+    expect(scratch.budget.bytes).toBeGreaterThan(input.sizeBytes);
+    expect(scratch.budget.bytes).toBeLessThanOrEqual(bytesMax);
   });
 
-  it.each(kinds)('stops at its allowance, and says what is enough: %s', (_, row, dialect) => {
+  it.each(kinds)('stops at its budget, and says what is enough: %s', (_, row, dialect) => {
     const input = inputOf(row.repeat(Math.ceil((2 * MiB) / row.length)), dialect);
     const limits = { bytesMax: input.sizeBytes + MiB, bytesKept: input.sizeBytes };
     const scratch = newParseScratch();
@@ -155,8 +155,8 @@ describe('a parse task', () => {
     expect(neededBytes).toBeGreaterThan(limits.bytesMax);
     const again = runParseTask(taskOf(input, { ...limits, bytesMax: neededBytes }), scratch);
     expect(again).toEqual(whole);
-    // More than is kept is given back.
-    expect(scratch).toMatchObject({ context: undefined, allowance: { bytes: 0 } });
+    // Memory beyond the kept part is released.
+    expect(scratch).toMatchObject({ context: undefined, budget: { bytes: 0 } });
   });
 
   it('keeps its scratch from task to task where that is allowed', () => {
@@ -171,12 +171,12 @@ describe('a parse task', () => {
   });
 });
 
-/** What the task says it needs. */
+/** The need that the task reports. */
 function shortOf(task: ParseTask, scratch: ParseScratch): number {
   try {
     runParseTask(task, scratch);
   } catch (thrown) {
-    if (thrown instanceof MemoryShort) return thrown.neededBytes;
+    if (thrown instanceof BudgetExceeded) return thrown.neededBytes;
     throw thrown;
   }
   throw new Error('it had enough');

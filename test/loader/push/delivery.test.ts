@@ -45,7 +45,7 @@ describe('segments on their way', () => {
     stuck!.beforeStored = () => {
       if (isNamed) setTimeout(() => void master.nodes.shift(), 200);
       isNamed = false;
-      // As if it stood still: no answer until long after the test.
+      // Simulates a hang: no answer until long after the test.
       return new Promise(() => undefined);
     };
     const file = write(folder, 'a.data', rowsText(3000).text);

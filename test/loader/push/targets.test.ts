@@ -17,9 +17,9 @@ function targetsAt(hosts: readonly string[], readNodes: number[]): Targets {
 it('knows a datanode that is read on this machine, by any of its names and addresses', () => {
   const own = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   for (const host of ['localhost', hostname(), ...own.map(({ address }) => address)]) {
-    expect(targetsAt(['192.0.2.1', host], [1]).isReadHere, host).toBe(true);
+    expect(targetsAt(['192.0.2.1', host], [1]).servesReadsLocally, host).toBe(true);
   }
-  expect(targetsAt(['127.0.0.1'], []).isReadHere).toBe(false);
-  expect(targetsAt(['127.0.0.1', '192.0.2.1'], [1]).isReadHere).toBe(false);
-  expect(targetsAt(['db-17.example'], [0]).isReadHere).toBe(false);
+  expect(targetsAt(['127.0.0.1'], []).servesReadsLocally).toBe(false);
+  expect(targetsAt(['127.0.0.1', '192.0.2.1'], [1]).servesReadsLocally).toBe(false);
+  expect(targetsAt(['db-17.example'], [0]).servesReadsLocally).toBe(false);
 });

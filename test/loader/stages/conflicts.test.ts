@@ -1,8 +1,8 @@
-// Keys that come with several values: told with their places, or settled by the input's order, which
-// is that of files and offsets, whatever the chunks and threads.
+// Keys with several values: reported with their places, or resolved by the input's order, which is that
+// of files and offsets, whatever the chunks and threads.
 
 import { describe, expect, it } from 'vitest';
-import { seededRandom } from '../../support/rows.ts';
+import { seededRandom } from '../../support/inputs/rows.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { builtRunLoad, failure, setUp, write } from '../load-setup.ts';
 
@@ -78,7 +78,7 @@ describe('--on-conflict first and last', () => {
     expect(resumed).toMatchObject({ digest: whole.digest, overruled: whole.overruled });
     expect(resumed.shardsResumed).toBeGreaterThanOrEqual(3);
     expect(master.pairs()).toEqual(new Map(all));
-    // Shards that were settled the other way do not count.
+    // Shards that were resolved the other way do not count.
     await breakOff('first');
     const other = await load(paths, { ...flags, onConflict: 'last', workers: 2 });
     expect(other).toMatchObject({ digest: whole.digest, shardsResumed: 0 });
@@ -118,7 +118,7 @@ describe('--on-conflict error', () => {
     );
     expect(message).toContain(`the key 'key300'`);
     expect(message).not.toContain(`the key 'key20'`);
-    expect(message).toContain('. 5 rows have another value in all. Nothing was loaded; mend');
+    expect(message).toContain('. 5 rows have another value in all. Nothing was loaded; correct');
     expect(master.version).toBe(0);
     expect(leftBehind()).toHaveLength(1);
   });

@@ -9,8 +9,8 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LINE_DIALECT } from '../../../loader/input/dialect.ts';
-import type { LoadState } from '../../../loader/stages/load-state.ts';
-import type { Portion } from '../../../loader/parse/portions.ts';
+import type { LoadJob } from '../../../loader/stages/load-job.ts';
+import type { Portion } from '../../../loader/parse/chunks.ts';
 import { newParseScratch, runParseTask } from '../../../loader/threads/parse-task.ts';
 import { writeRejects } from '../../../loader/stages/rejects-file.ts';
 import { tempDir } from '../../support/temp-dir.ts';
@@ -98,7 +98,7 @@ describe('--rejects', () => {
     expect(reasons[90]).toMatchObject({ file: files[1], line: 7 });
   });
 
-  it('can be mended and loaded', async () => {
+  it('can be corrected and loaded', async () => {
     const { folder, load, master } = await setUp();
     const file = write(folder, 'a.csv', 'id,name\n1,one\n2\n3,three\n,none\n');
     const rejects = join(folder, 'rejects.csv');
@@ -151,8 +151,8 @@ describe('--rejects', () => {
     const task = { ...common, index: 0, pieces, runFolder: folder, mayResume: false };
     const parsed = { ...runParseTask(task, newParseScratch()), portion };
     const input = { ...common, path, readPath: path, dataStart: 0, dataStartLine: 0 };
-    const prepared = { inputs: [input] } as unknown as LoadState['prepared'];
-    const state = { ...common, prepared, folder: { runs: folder } } as unknown as LoadState;
+    const prepared = { inputs: [input] } as unknown as LoadJob['prepared'];
+    const state = { ...common, prepared, folder: { runs: folder } } as unknown as LoadJob;
     const rejects = join(folder, 'rejects');
     await writeRejects(state, [parsed], rejects);
     expect(readFileSync(rejects, 'utf8')).toBe('bad\n');

@@ -10,12 +10,13 @@ import type * as LoadModule from '../../../loader/load.ts';
 import type { ParseTask } from '../../../loader/threads/parse-task.ts';
 import { loadSettings } from '../../../loader/settings.ts';
 import { inlinePool, threadPool } from '../../../loader/threads/work-pool.ts';
+import { builtModule } from '../../support/process/stele-process.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { startFakeCluster } from '../fake-cluster.ts';
 
-const BUILT_LOAD = new URL('../../../dist/loader/load.js', import.meta.url).href;
+const BUILT_LOAD = builtModule('loader/load.ts');
 
-/** A worker that does what `body` says with the number of times it was started. */
+/** A worker that runs `body` with the number of its start. */
 function workerFile(body: string): string {
   const folder = tempDir();
   const path = join(folder, 'worker.mjs');
@@ -120,10 +121,10 @@ it('with half of the threads spared, fewer tasks run at once, until all may agai
   };
   try {
     expect(await most(4, 10_000)).toBe(4);
-    pool.spare(true);
+    pool.throttle(true);
     expect(await most(3, 50)).toBe(2);
     const held = most(4, 10_000);
-    pool.spare(false);
+    pool.throttle(false);
     expect(await held).toBe(4);
   } finally {
     await pool.close();

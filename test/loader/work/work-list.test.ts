@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { lockFolder } from '../../../base/folder-lock.ts';
+import { lockFolder } from '../../../base/disk/folder-lock.ts';
 import { clearWork, listWork } from '../../../loader/work/work-list.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { failure, rowsText, setUp, write } from '../load-setup.ts';

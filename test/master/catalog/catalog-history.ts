@@ -1,6 +1,8 @@
 // A catalog that exists in memory alone: transitions are applied one after the other, as the real one
 // applies them, and whole loads are one call.
 
+import type { KeyspaceUid } from '../../../base/ids.ts';
+import { asUid } from '../../support/test-ids.ts';
 import { applyChanges, emptyCatalog } from '../../../master/catalog/catalog.ts';
 import type { CatalogState, Transition } from '../../../master/catalog/catalog.ts';
 import { reserveVersion, settleLoad } from '../../../master/catalog/commit-transitions.ts';
@@ -26,12 +28,12 @@ export class CatalogHistory {
     return result;
   }
 
-  /** The id of the load that begins. */
+  /** The id of the load. */
   begin(more: Partial<NewLoad> = {}): string {
     const number = ++this.#loads;
     const wanted: NewLoad = {
       id: `load-${number}`,
-      keyspaceUid: `uid-${number}`,
+      keyspaceUid: asUid(`uid-${number}`),
       keyspace: KEYSPACE,
       source: `file-${number}.csv`,
       input: '',
@@ -51,7 +53,7 @@ export class CatalogHistory {
     return this.run((state) => reserveVersion(state, loadId, content, '2026-01-02'));
   }
 
-  /** `content` names what is committed: the same name, the same segments. */
+  /** `content` names the content of the commit: equal names have equal segments. */
   settle(
     loadId: string,
     content: string,
@@ -80,7 +82,7 @@ export class CatalogHistory {
     return this.settle(id, content ?? `content of ${id}`, records, more);
   }
 
-  get uid(): string {
+  get uid(): KeyspaceUid {
     return requireKeyspace(this.state, KEYSPACE).uid;
   }
 

@@ -65,7 +65,7 @@ it('a number of virtual nodes is kept over starts, and one for each shard is the
   start(false);
   expect(virtualNodesOf(history.state)).toBe(3);
   expect(set(17)).toBe(16);
-  // As a cluster that was never told one.
+  // As in a cluster without this setting.
   expect(history.state.cluster.get('')).toEqual(FRESH);
 });
 
@@ -101,13 +101,13 @@ describe('a start', () => {
     for (let time = 0; time < 20; time++) {
       history.state = backup;
       start(restored);
-      // What the datanodes have obeyed until now.
+      // The highest epoch that datanodes have obeyed so far.
       if (told > 0) history.run((state) => raiseEpoch(state, told));
       told = epochOf(history.state);
       history.begin({ keyspace: 'another' });
       const numbers = [...numbersOf(history.state), revision(), load('b')];
       for (const [kind, number] of numbers.entries()) {
-        // The keyspace is a new one each time: its versions begin anew.
+        // The keyspace is a new one each time, so its versions begin at 1.
         if (kind === 1) continue;
         expect(seen.has(`${kind} ${number}`)).toBe(false);
         seen.add(`${kind} ${number}`);

@@ -24,7 +24,7 @@ const conflict = (text: RegExp): unknown =>
 
 const outcome = { added: 1, replaced: 2, unchanged: 3 };
 
-/** Flips an append to `base`, as it was at `baseRevision`. */
+/** Commits an append to `base`, as it was at `baseRevision`. */
 function settle(base: number, baseRevision = 0, minRows = 0): VersionRecord {
   const content: CommitContent = {
     version: history.reserve(load, 'appended'),
@@ -42,7 +42,7 @@ function settle(base: number, baseRevision = 0, minRows = 0): VersionRecord {
   return history.run((state) => settleLoad(state, load, content, terms));
 }
 
-/** As if deltas of a version had been merged. */
+/** Simulates a merge of deltas of a version. */
 function merge(version: number): void {
   const id = versionId(history.uid, version);
   const record = { ...history.state.manifest.get(id)!, revision: 1 };
@@ -60,7 +60,7 @@ describe('the flip of an append', () => {
     history.run((state) => rollback(state, KEYSPACE, 0));
     expect(() => settle(2)).toThrow(conflict(/append to version 2, and meanwhile version 1/));
     expect(history.current).toBe(1);
-    // Taken up again, the load goes on from there.
+    // The resumed load continues from there.
     const again = history.run((state) => resumeLoad(state, load));
     expect(again.load.base).toBe(1);
     expect(settle(1)).toMatchObject({ number: 3, follows: 1 });

@@ -42,7 +42,7 @@ const NODE = {
   zone: '',
 };
 
-/** Notes what each step comes to. */
+/** Records the events of each step. */
 class RecordedHistory extends CatalogHistory {
   readonly seen: Happening[] = [];
 
@@ -53,7 +53,7 @@ class RecordedHistory extends CatalogHistory {
     return result;
   }
 
-  /** `what from>to` of what has happened since the last time. */
+  /** `what from>to` of the events since the last call. */
   told(): string[] {
     const told = this.seen.map(({ from = '', to = '', what }) => `${what} ${from}>${to}`);
     this.seen.length = 0;

@@ -1,7 +1,7 @@
 // Keyspaces of which nothing became, and names that are numbers.
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { catalogFacts } from '../../../master/core/datasets.ts';
+import { catalogFacts } from '../../../master/core/world/datasets.ts';
 import { startEpoch } from '../../../master/catalog/cluster-transitions.ts';
 import { removeGhosts } from '../../../master/catalog/keyspace-transitions.ts';
 import { endLoad, interruptLoad, resumeLoad } from '../../../master/catalog/load-transitions.ts';

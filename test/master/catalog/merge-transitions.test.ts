@@ -1,22 +1,24 @@
+import { asSegmentId } from '../../support/test-ids.ts';
 import { describe, expect, test } from 'vitest';
 import { replaceMerged } from '../../../master/catalog/merge-transitions.ts';
 import { versionId } from '../../../master/catalog/records.ts';
 import type { ManifestRecord, SegmentRecord } from '../../../master/catalog/records.ts';
-import { catalogFacts } from '../../../master/core/datasets.ts';
+import { catalogFacts } from '../../../master/core/world/datasets.ts';
 import { addTotals } from '../../../master/catalog/totals.ts';
 import type { TotalsRecord } from '../../../master/catalog/totals.ts';
 import { CatalogHistory } from './catalog-history.ts';
 
 const LANES = 4;
 
-/** One lane tells it, the others are empty. */
+/** Only one word of the digest is used. */
 function digestOf(number: number): string {
   const bytes = Buffer.alloc(LANES * 4);
   bytes.writeUInt32LE(number);
   return bytes.toString('hex');
 }
 
-function segment(id: string, records: number, shard = 0): SegmentRecord {
+function segment(name: string, records: number, shard = 0): SegmentRecord {
+  const id = asSegmentId(name);
   const counts = { records, keyBytes: 10 * records, valueBytes: 100 * records };
   return { id, shard, fileBytes: 1000, ...counts, digest: digestOf(records) };
 }
@@ -31,14 +33,14 @@ const DELTAS = [1, 2, 3, 4, 5, 6].map((number) => segment(`d${number}`, 10));
 /** Each delta adds six keys and replaces four. */
 const OVERWRITTEN = Object.fromEntries(DELTAS.map(({ id }) => [id, totals(4)]));
 const OTHER = segment('other', 7, 1);
-const IDS = ['base', 'd1', 'd2', 'd3', 'd4', 'd5'];
+const IDS = ['base', 'd1', 'd2', 'd3', 'd4', 'd5'].map(asSegmentId);
 const RESULT = segment('merged', 130);
 
 function manifestOf(deltas: number): Pick<ManifestRecord, 'segments' | 'overwritten'> {
   return { segments: [BASE, ...DELTAS.slice(0, deltas), OTHER], overwritten: OVERWRITTEN };
 }
 
-/** Versions 1, 2 ... of these manifests, all of them kept. */
+/** Versions 1, 2 ... with these manifests, all of them kept. */
 class Merged extends CatalogHistory {
   constructor(...manifests: Pick<ManifestRecord, 'segments' | 'overwritten'>[]) {
     super();
@@ -51,7 +53,7 @@ class Merged extends CatalogHistory {
     });
   }
 
-  merge(ids: readonly string[] = IDS, result = RESULT): number[] {
+  merge(ids = IDS, result = RESULT): number[] {
     return this.run((state) => replaceMerged(state, this.uid, [{ ids, segment: result }]));
   }
 
@@ -63,7 +65,7 @@ class Merged extends CatalogHistory {
     return this.manifest(version).segments.map(({ id }) => id);
   }
 
-  /** What the version holds, by its segments. */
+  /** The version's content, by its segments. */
   totals(version: number): TotalsRecord {
     const { overwritten = {}, segments } = this.manifest(version);
     const over = segments.flatMap(({ id }) => overwritten[id] ?? []);
@@ -89,9 +91,9 @@ describe('what deltas were merged to', () => {
     expect(history.manifest(1)).toMatchObject({ revision: 1, merged: IDS });
     expect(Object.keys(history.manifest(1).overwritten!)).toEqual(['d6']);
     expect(history.state.version.get(versionId(history.uid, 1))?.segmentBytes).toBe(3000);
-    // Once more: it is not there any more, so nothing is written.
+    // A second time: it is no longer there, so nothing is written.
     expect(history.merge()).toEqual([]);
-    history.merge(['merged', 'd6'], segment('again', 136));
+    history.merge([RESULT.id, ...DELTAS.slice(5).map(({ id }) => id)], segment('again', 136));
     expect(history.manifest(1)).toMatchObject({ revision: 2, merged: [...IDS, 'merged', 'd6'] });
   });
 
@@ -121,7 +123,7 @@ describe('what deltas were merged to', () => {
     expect(history.merge()).toEqual([]);
     const whole = { ...OVERWRITTEN, merged: totals(130) };
     const other = new Merged({ ...twice, overwritten: whole });
-    expect(other.merge([...IDS, 'merged'])).toEqual([1]);
+    expect(other.merge([...IDS, RESULT.id])).toEqual([1]);
     expect(other.ids(1)).toEqual(['merged']);
     expect(other.manifest(1).merged).not.toContain('merged');
   });

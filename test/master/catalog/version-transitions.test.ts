@@ -1,3 +1,4 @@
+import { versionId } from '../../../master/catalog/records.ts';
 import { assert, commands, modelRun, property, constant, integer, oneof } from 'fast-check';
 import type { Command } from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -75,7 +76,7 @@ describe('a failed gate', () => {
       reason: rejected.rejection,
       endedAt: '2026-01-03',
     });
-    expect(history.state.manifest.has(`${history.uid}/2`)).toBe(true);
+    expect(history.state.manifest.has(versionId(history.uid, 2))).toBe(true);
   });
 
   test('is measured against what is current at that moment', () => {
@@ -132,7 +133,7 @@ describe('a promote', () => {
     history.load(10);
     expect(live(2)).toMatchObject({ from: 1, to: 2 });
     expect(history.versions()).toBe('1 COMMITTED, 2 COMMITTED');
-    expect(history.state.version.get(`${history.uid}/2`)).not.toHaveProperty('rejection');
+    expect(history.state.version.get(versionId(history.uid, 2))).not.toHaveProperty('rejection');
     expect(back()).toMatchObject({ from: 2, to: 1 });
   });
 
@@ -166,7 +167,7 @@ describe('a rollback', () => {
     keepThree();
     expect([back().to, back().to]).toEqual([2, 1]);
     expect(() => back()).toThrow(
-      /has no version before 1 to go back to \(it keeps 1, 2, 3; `stele promote/,
+      /has no version before 1 to roll back to \(it keeps 1, 2, 3; `stele promote/,
     );
     expect(back(3)).toMatchObject({ from: 1, to: 3 });
   });
@@ -175,7 +176,7 @@ describe('a rollback', () => {
     history.load();
     history.load(10);
     expect(() => back(2)).toThrow(
-      /no version 2 to go back to \(it keeps 1; version 2 was rejected, `stele promote prices 2`/,
+      /no version 2 to roll back to \(it keeps 1; version 2 was rejected, `stele promote prices 2`/,
     );
   });
 });
@@ -215,7 +216,7 @@ describe('keeping and dropping', () => {
     drop(2);
     history.run((state) => forgetVersions(state, [{ uid: history.uid, version: 2 }]));
     expect(history.versions()).toBe('1 COMMITTED, 2 DELETED');
-    expect(history.state.manifest.has(`${history.uid}/2`)).toBe(false);
+    expect(history.state.manifest.has(versionId(history.uid, 2))).toBe(false);
   });
 });
 
@@ -251,7 +252,7 @@ function keepThree(): void {
   for (let load = 0; load < 3; load++) history.load(100, { keep: 3 });
 }
 
-/** Any sequence of what people and loads do. */
+/** Any sequence of actions of people and loads. */
 type Step = Command<object, CatalogHistory>;
 
 function step(name: string, run: (on: CatalogHistory) => void): Step {
@@ -285,7 +286,7 @@ function checkInvariants(on: CatalogHistory): void {
   expect(rejected.length).toBeLessThanOrEqual(Math.max(2, desired.keep ?? 2));
   for (const { number, state } of versions) {
     const isHeld = state === 'COMMITTED' || state === 'REJECTED' || state === 'RETIRED';
-    expect(on.state.manifest.has(`${on.uid}/${number}`)).toBe(isHeld);
+    expect(on.state.manifest.has(versionId(on.uid, number))).toBe(isHeld);
   }
 }
 

@@ -1,6 +1,7 @@
 // A control plane for scenarios: the real core and the real catalog transitions, a clock that is set by
 // hand, and datanodes that are no more than what they would report.
 
+import { asSegmentId, asUid } from '../../support/test-ids.ts';
 import { applyChanges, emptyCatalog } from '../../../master/catalog/catalog.ts';
 import type { CatalogState, Transition } from '../../../master/catalog/catalog.ts';
 import {
@@ -25,7 +26,7 @@ import { LoadMode } from '../../../proto/gen/stele/v1/load.ts';
 import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import { gateFor } from '../../../proto/load-gate.ts';
 
-/** A datanode, as far as the control plane can know it. */
+/** A datanode, as far as the control plane can observe it. */
 export class ScenarioNode {
   readonly id: string;
   readonly host: string;
@@ -86,7 +87,7 @@ export class ScenarioCluster {
     return applyChanges(catalog, startEpoch(catalog, fresh, { term: 't' }).changes);
   }
 
-  /** A transition of the catalog, and the control plane told of it. */
+  /** Applies a transition to the catalog and dispatches the change to the control plane. */
   change<Result>(transition: (state: CatalogState) => Transition<Result>): Result {
     const { changes, result } = transition(this.state.catalog);
     this.dispatch({ kind: 'catalog', catalog: applyChanges(this.state.catalog, changes) });
@@ -97,7 +98,7 @@ export class ScenarioCluster {
     this.state = applyEvent(this.state, event, this.nowMs, this.settings);
   }
 
-  /** The master is killed and started: the catalog is all it knows. */
+  /** Kills and restarts the master, which keeps only the catalog. */
   restartMaster(virtualNodes = 0): void {
     let catalog = this.#started(this.state.catalog);
     if (virtualNodes > 0) {
@@ -127,7 +128,7 @@ export class ScenarioCluster {
     this.dispatch({ kind: 'removed', nodeId: id });
   }
 
-  /** It answers, with all that it holds, and has taken the present view. */
+  /** It answers with its holdings and has taken the present view. */
   heartbeat(node: ScenarioNode): void {
     const { address, id, incarnation, parked, revision, state, zone } = node;
     const copyFailures = node.failures;
@@ -167,7 +168,7 @@ export class ScenarioCluster {
     return orders;
   }
 
-  /** What the last turn ordered happens, on the nodes that answer, and they report it. */
+  /** Executes the orders of the last turn on the nodes that answer, and reports the results. */
   carryOut(): void {
     for (const { segment, sources, target, uid } of this.orders?.copies ?? []) {
       const node = this.#node(target);
@@ -209,10 +210,10 @@ export class ScenarioCluster {
       }
     }
     for (const { id: nodeId, incarnation, segments: held } of this.nodes.values()) {
-      const ref = `${uid}/${version}`;
       const segmentIds = segments.map((one) => one.id).filter((one) => held.has(`${uid} ${one}`));
-      const content = { ref, revision: 0, uid, segmentIds };
-      this.dispatch({ kind: 'manifest-held', nodeId, incarnation, ...content });
+      const manifest = { keyspaceUid: uid, version, revision: 0 };
+      const about = { nodeId, incarnation, manifest, segmentIds, holdingsRevision: undefined };
+      this.dispatch({ kind: 'manifest-held', ...about });
     }
     const sums = { records: segments.length, keyBytes: 1, valueBytes: 1, digest: '', nowIso: '' };
     const gate = gateFor(undefined, LoadMode.REPLACE);
@@ -226,12 +227,12 @@ export class ScenarioCluster {
 
   beginLoad(name: string): string {
     const id = `load-${++this.#loads}`;
-    const isTaken = this.state.catalog.keyspace.has(name);
+    const isTaken = this.state.catalog.keyspace.has(asUid(name));
     this.change((state) =>
       beginLoad(
         state,
         {
-          ...{ id, keyspace: name, keyspaceUid: isTaken ? `${name}~${id}` : name },
+          ...{ id, keyspace: name, keyspaceUid: asUid(isTaken ? `${name}~${id}` : name) },
           ...{
             source: '',
             input: '',
@@ -256,7 +257,7 @@ export class ScenarioCluster {
     return Array.from({ length: this.shardCount }, (_, shard) => ({
       ...sizes,
       shard,
-      id: `${String(shard).padStart(5, '0')}-v${version}`,
+      id: asSegmentId(`${String(shard).padStart(5, '0')}-v${version}`),
     }));
   }
 

@@ -3,10 +3,10 @@
 import { healthWord, nodeStateWord } from '../../../proto/view-words.ts';
 import type { ControlState } from '../../../master/core/control-state.ts';
 import type { ControlOrders } from '../../../master/core/control.ts';
-import { observedOf } from '../../../master/core/keyspace-loop.ts';
-import { explainCopy } from '../../../master/core/explain.ts';
-import { nodeState } from '../../../master/core/routes.ts';
-import { holdsShard, ownersOf } from '../../../master/core/world.ts';
+import { observedOf } from '../../../master/core/plans/keyspace-loop.ts';
+import { explainCopy } from '../../../master/core/questions/explain.ts';
+import { nodeState } from '../../../master/core/serving/routes.ts';
+import { holdsShard, ownersOf } from '../../../master/core/world/world.ts';
 
 /** `0-3, 7` */
 export function ranges(numbers: readonly number[]): string {

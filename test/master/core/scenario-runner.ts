@@ -24,7 +24,7 @@
 //   restart ID [verifying|empty] [weight=W]  another run of the process
 //   served ID                     it has verified its files
 //   lose ID KS/V SHARD..          segments are found to be bad, or gone
-//   stray ID KS/V SHARD..         segments that nobody told it to hold
+//   stray ID KS/V SHARD..         segments that it was not ordered to hold
 //   refuse ID KS/V SHARD.. why    copies to it failed
 //   stuck ID KS why / unstuck ID  it cannot bring a resumed keyspace back into memory
 //   wait DURATION                 time passes (no heartbeats)
@@ -44,7 +44,7 @@ import {
   suspendKeyspace,
 } from '../../../master/catalog/keyspace-transitions.ts';
 import { dropVersion, rollback, setKeep } from '../../../master/catalog/version-transitions.ts';
-import { lossOfRemoval } from '../../../master/core/removal.ts';
+import { lossOfRemoval } from '../../../master/core/questions/removal.ts';
 import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
 import { ScenarioCluster } from './scenario-cluster.ts';
 import type { ScenarioNode } from './scenario-cluster.ts';
@@ -59,7 +59,7 @@ import {
 } from './scenario-report.ts';
 
 const SETTLE_TURNS_MAX = 120;
-/** Longer than the retire delay, so that nothing is waited for any more. */
+/** Longer than the retire delay, so that nothing waits any more. */
 const QUIET_SECONDS = 7;
 
 interface Step {
@@ -68,7 +68,7 @@ interface Step {
 }
 
 export interface Scenario {
-  /** The comment at its top. */
+  /** The comment at the top of the scenario. */
   readonly title: string;
   readonly steps: readonly Step[];
 }
@@ -86,7 +86,7 @@ export function parseScenario(text: string): Scenario {
   return { title: title.map((line) => line.slice(2)).join(' '), steps };
 }
 
-/** What each step of the scenario says. */
+/** The output of each step of the scenario. */
 export function runScenario({ steps }: Scenario): string[][] {
   const run = new ScenarioRun();
   return steps.map(({ commands }) => commands.flatMap((command) => run.say(command)));

@@ -1,10 +1,12 @@
 // Small worlds for tests of the pure core: four shards, one segment each, everything spelled out.
 
+import { asSegmentId, asUid } from '../../support/test-ids.ts';
+import { versionId } from '../../../master/catalog/records.ts';
 import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
-import type { NodeHoldings } from '../../../master/core/holdings.ts';
-import { answered, knownNode, readsTried } from '../../../master/core/membership.ts';
-import type { MembershipLimits, NodeStatus } from '../../../master/core/membership.ts';
-import type { Dataset, Leaving, World } from '../../../master/core/world.ts';
+import type { NodeHoldings } from '../../../master/core/world/holdings.ts';
+import { answered, knownNode, readsTried } from '../../../master/core/world/membership.ts';
+import type { MembershipLimits, NodeStatus } from '../../../master/core/world/membership.ts';
+import type { Dataset, Leaving, World } from '../../../master/core/world/world.ts';
 
 export const LIMITS: MembershipLimits = {
   suspectMisses: 1,
@@ -12,7 +14,7 @@ export const LIMITS: MembershipLimits = {
   initializingDownMisses: 10,
   repairDelayMs: 10_000,
 };
-export const UID = '00000000000000aa';
+export const UID = asUid('00000000000000aa');
 
 export function heartbeat(id: string, state: NodeState, incarnation = `${id}-1`) {
   return {
@@ -46,7 +48,7 @@ export function full(id: string): NodeStatus {
   return answered(known(id), { ...heartbeat(id, NodeState.SERVING), diskTrouble }, 0);
 }
 
-/** It answers heartbeats and no reads. */
+/** It answers heartbeats but no reads. */
 export function deaf(id: string): NodeStatus {
   return readsTried(serving(id), true);
 }
@@ -56,7 +58,7 @@ export function dataset(version = 1, current = true, segmentBytes = 100): Datase
     uid: UID,
     name: 'prices',
     version,
-    ref: `${UID}/${version}`,
+    ref: versionId(UID, version),
     current,
     replication: 2,
     overwritten: new Map(),
@@ -65,7 +67,7 @@ export function dataset(version = 1, current = true, segmentBytes = 100): Datase
     suspended: false,
     segmentsByShard: [0, 1, 2, 3].map((shard) => [
       {
-        id: `0000${shard}-v${version}`,
+        id: asSegmentId(`0000${shard}-v${version}`),
         shard,
         fileBytes: segmentBytes,
         records: 1,
@@ -82,8 +84,8 @@ export function holding(id: string, ids: readonly string[], uid = UID): NodeHold
   return {
     incarnation: `${id}-1`,
     revision: 1,
-    segments: ids.length === 0 ? new Map() : new Map([[uid, new Set(ids)]]),
-    manifests: new Set([`${UID}/1`, `${UID}/2`]),
+    segments: ids.length === 0 ? new Map() : new Map([[uid, new Set(ids.map(asSegmentId))]]),
+    manifests: new Map([1, 2].map((version) => [versionId(UID, version), 0])),
   };
 }
 
@@ -104,13 +106,13 @@ export function world(
     datasets: [dataset()],
     leaving: [],
     deleting: new Set(),
-    lingering: new Set(),
+    stillReadable: new Set(),
     knownSinceMs: new Map([[UID, 0]]),
     loading: new Set(),
-    expected: new Set(),
+    expected: new Map(),
     resuming: new Set(),
     late: new Set(),
-    awaitsStrangers: false,
+    awaitsUnknownNodes: false,
     owners: [0, 1, 2, 3].map((shard) => (shard % 2 === 0 ? ['a', 'b'] : ['b', 'c'])),
     ...more,
   };
@@ -123,5 +125,6 @@ export const FULL = {
 };
 
 export function leavingVersion(version: number, segmentIds: readonly string[]): Leaving {
-  return { uid: UID, version, ref: `${UID}/${version}`, segmentIds };
+  const ref = versionId(UID, version);
+  return { uid: UID, version, ref, segmentIds: segmentIds.map(asSegmentId) };
 }

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { silentLogger } from '../../../base/log.ts';
 import { startFront } from '../../../master/front/front.ts';
 import type { Front } from '../../../master/front/front.ts';
-import { FakeCluster } from './fake-cluster.ts';
+import { FakeCluster } from '../../support/peers/fake-cluster.ts';
 
 let cluster: FakeCluster;
 let master: Front;

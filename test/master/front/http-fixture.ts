@@ -10,7 +10,7 @@ import { createHttpApp } from '../../../master/front/http/app.ts';
 import type { GuardOptions } from '../../../master/front/http/request-guard.ts';
 import { LookupCore } from '../../../master/front/lookup/lookup-core.ts';
 import { FrontMetrics } from '../../../master/front/metrics.ts';
-import { FakeCluster } from './fake-cluster.ts';
+import { FakeCluster } from '../../support/peers/fake-cluster.ts';
 
 export class HttpFixture {
   readonly cluster: FakeCluster;

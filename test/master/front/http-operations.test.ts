@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
-import { FakeCluster, UID } from './fake-cluster.ts';
+import { FakeCluster, UID } from '../../support/peers/fake-cluster.ts';
 import { HttpFixture, expectProblem } from './http-fixture.ts';
-import { LOAD } from './load-sample.ts';
+import { LOAD } from '../../support/peers/load-sample.ts';
 
 let cluster: FakeCluster;
 let http: HttpFixture;
@@ -286,6 +286,8 @@ describe('the process', () => {
     ]) {
       expect(paths).toContain(path);
     }
-    expect((await get('/docs')).statusCode).toBeLessThan(400);
+    expect((await get('/docs')).payload).toContain('<title>');
+    expect((await get('/docs/static/swagger-ui.css')).headers['content-type']).toMatch(/css/);
+    expect((await get('/docs/nothing')).json()).toMatchObject({ code: 'NOT_FOUND' });
   });
 });

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { assert, asyncProperty, boolean, uint8Array } from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FakeCluster, UID } from './fake-cluster.ts';
+import { FakeCluster, UID } from '../../support/peers/fake-cluster.ts';
 import { HttpFixture, expectProblem } from './http-fixture.ts';
 
 let cluster: FakeCluster;
@@ -295,6 +297,22 @@ describe('errors are problems', () => {
     const huge = await http.exchange(`GET /${'x'.repeat(400_000)} HTTP/1.1\r\n\r\n`);
     expect(huge).toMatch(/^HTTP\/1\.1 431 /);
   });
+
+  it('for input that is refused while the client is still sending it', async () => {
+    const socket = connect({ port: await http.port(), host: '127.0.0.1', allowHalfOpen: true });
+    let answer = '';
+    const answered = once(socket, 'data');
+    socket.setEncoding('latin1').on('data', (part: string) => (answer += part));
+    socket.write('*1\r\n$4\r\nPING\r\n');
+    await answered;
+    for (let at = 0; at < 20; at++) {
+      socket.write('x'.repeat(100_000));
+      await new Promise(setImmediate);
+    }
+    socket.end();
+    await once(socket, 'close');
+    expect(answer).toMatch(/^HTTP\/1\.1 400 [^]*INVALID_ARGUMENT/);
+  });
 });
 
 describe('POST lookup', () => {
@@ -393,20 +411,5 @@ describe('a page of another origin', () => {
     const host = { host: 'evil.example' };
     expectProblem(await get('/v1/keyspaces/default/keys/k', host), 403, 'PERMISSION_DENIED');
     expectProblem(await get('/metrics', host), 403, 'PERMISSION_DENIED');
-  });
-});
-
-describe('GET /get', () => {
-  it('answers as it always did', async () => {
-    cluster.put(Buffer.from([0xff, 0x20]), 'binary key');
-    const found = await get('/get?keyspace=default&key=k');
-    expect(found.json()).toEqual({ status: 'SUCCESS', value: 'value' });
-    expect((await get('/get?key=k')).json()).toEqual({ status: 'SUCCESS', value: 'value' });
-    expect((await get('/get?key=%FF+')).json().value).toBe('binary key');
-    const missing = await get('/get?keyspace=default&key=none');
-    expect(missing.statusCode).toBe(404);
-    expect(missing.json()).toEqual({ status: 'NOT_FOUND', value: null });
-    expectProblem(await get('/get?keyspace=default'), 400, 'INVALID_ARGUMENT');
-    expectProblem(await get('/get?keyspace=none&key=k'), 404, 'KEYSPACE_NOT_FOUND');
   });
 });

@@ -4,9 +4,9 @@
 import Fastify from 'fastify';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
-import { FakeCluster } from './fake-cluster.ts';
+import { FakeCluster } from '../../support/peers/fake-cluster.ts';
 import { HttpFixture } from './http-fixture.ts';
-import { LOAD } from './load-sample.ts';
+import { LOAD } from '../../support/peers/load-sample.ts';
 
 interface Answer {
   readonly description: string;
@@ -145,6 +145,7 @@ const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Asked>>>> = {
     '/v1/cluster/health?wait_for_status=green&timeout=10ms': { status: 408 },
     '/v1/cluster/health?wait_for_status=blue': { status: 400 },
   },
+  'get /v1/masters': { '/v1/masters': ok },
   'get /v1/shards': { '/v1/shards': ok },
   'get /v1/explain/{keyspace}/{key}': {
     '/v1/explain/default/k': ok,

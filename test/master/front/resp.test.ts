@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../base/log.ts';
 import { startFront } from '../../../master/front/front.ts';
 import type { Front } from '../../../master/front/front.ts';
-import { FakeCluster } from './fake-cluster.ts';
+import { FakeCluster } from '../../support/peers/fake-cluster.ts';
 
 let cluster: FakeCluster;
 let front: Front;
@@ -54,7 +54,7 @@ afterEach(async () => {
   await front.close(1000);
 });
 
-/** Sends bytes, ends, and gives back everything that comes. */
+/** Sends bytes, ends the connection, and returns everything received. */
 async function exchange(request: string): Promise<string> {
   const socket = connect(front.respPort, '127.0.0.1');
   let answer = '';

@@ -1,6 +1,7 @@
+import { segmentId } from '../../../base/segment-name.ts';
 import { describe, expect, test } from 'vitest';
 import type { SteleError } from '../../../base/errors.ts';
-import { segmentRecord } from '../../../master/catalog/records.ts';
+import { segmentRecord } from '../../../master/catalog/messages.ts';
 import {
   addDigests,
   checkHeld,
@@ -10,10 +11,13 @@ import {
 import type { CommitLoadRequest } from '../../../proto/gen/stele/v1/load.ts';
 import type { SegmentInfo } from '../../../proto/gen/stele/v1/segment.ts';
 
+const nameOf = (shard: number) => segmentId(shard, '00'.repeat(16), String(shard).repeat(32));
+const DELTA = segmentId(0, '11'.repeat(16), '0'.repeat(32));
+
 function info(shard: number, more: Partial<SegmentInfo> = {}): SegmentInfo {
   const digest = Buffer.alloc(16, shard + 1);
   return {
-    id: `s${shard}`,
+    id: nameOf(shard),
     shard,
     fileBytes: 100,
     records: 10,
@@ -101,13 +105,15 @@ describe("the datanodes' own account", () => {
     ]);
     const error = refusal(() => checkHeld(segments, held));
     expect(error.code).toBe('LOAD_REJECTED');
-    expect(error.message).toMatch(new RegExp(`datanode b finds ${field} .* in segment s1`));
+    expect(error.message).toMatch(
+      new RegExp(`datanode b finds ${field} .* in segment ${nameOf(1)}`),
+    );
   });
 
   test('is what counts as replicas', () => {
     const held = new Map([
-      ['a', new Set(['s0', 's1'])],
-      ['b', new Set(['s0'])],
+      ['a', new Set([nameOf(0), nameOf(1)])],
+      ['b', new Set([nameOf(0)])],
     ]);
     expect(() => checkReplicas(segments, held, 1)).not.toThrow();
     expect(refusal(() => checkReplicas(segments, held, 2))).toMatchObject({
@@ -117,10 +123,10 @@ describe("the datanodes' own account", () => {
   });
 
   test('with a delta alone is no replica of the shard', () => {
-    const chain = [info(0), info(0, { id: 'delta' })].map(segmentRecord);
+    const chain = [info(0), info(0, { id: DELTA })].map(segmentRecord);
     const held = new Map([
-      ['a', new Set(['s0', 'delta'])],
-      ['b', new Set(['delta'])],
+      ['a', new Set([nameOf(0), DELTA])],
+      ['b', new Set([DELTA])],
     ]);
     expect(() => checkReplicas(chain, held, 1)).not.toThrow();
     expect(refusal(() => checkReplicas(chain, held, 2))).toMatchObject({

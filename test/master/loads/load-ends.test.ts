@@ -1,4 +1,4 @@
-// What /metrics says of the loads that ended since the start of the master.
+// The metrics of loads that ended since the start of the master.
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ControlPlane } from '../control-plane.ts';
@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => plane.close());
 
-/** Those that are not 0. */
+/** The counts other than 0. */
 const counts = (): object =>
   Object.fromEntries([...plane.loadEnds.counts].filter(([, count]) => count > 0));
 
@@ -39,7 +39,7 @@ test('each load counts once, whichever way it ended', async () => {
   await plane.loads.abortLoad(failure);
   const cancelled = await plane.begin('prices');
   await plane.operations.cancelLoad({ loadId: cancelled.loadId, reason: '' });
-  // The second takes the first one's place, and goes with its keyspace.
+  // The second load replaces the first one and ends with its keyspace.
   await plane.begin('prices', { workToken: 'aa' });
   await plane.begin('prices', { workToken: 'aa' });
   await plane.operations.dropKeyspace({ keyspace: 'prices' });

@@ -1,4 +1,4 @@
-// Loads as the master knows them: one a keyspace, told of while they run and afterwards.
+// Loads at the master: one per keyspace, reported while they run and afterwards.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LoadState } from '../../../proto/gen/stele/v1/load.ts';
@@ -175,7 +175,7 @@ describe('what is told of loads', () => {
       LoadState.FAILED,
     ]);
     expect(loads[2]).toMatchObject({ reason: 'DUPLICATE_KEY: twice' });
-    // What has ended stays as it ended.
+    // An ended load does not change.
     await plane.loads.abortLoad({ loadId: first.loadId, reason: 'late', resumable: false });
     expect((await list())[2]?.reason).toBe('DUPLICATE_KEY: twice');
   });
@@ -237,7 +237,7 @@ describe('a load that is cancelled', () => {
     expect(report(load.loadId)).toMatchObject({ cancelled: true, reason: 'wrong file' });
     const ids = segments.map(({ id }) => id);
     await until(() => plane.replicas(load.keyspaceUid, ids) === 0, 'its segments are gone');
-    // Also what it had under way when it was cancelled.
+    // Includes the segments in flight when it was cancelled.
     plane.push(load, segments);
     await until(() => plane.replicas(load.keyspaceUid, ids) === 0, 'and again');
     await expect(plane.commit(load, segments)).rejects.toMatchObject({ code: 'LOAD_REJECTED' });

@@ -18,7 +18,7 @@ beforeEach(() => {
   folder = tempDir();
 });
 
-/** What a metadata store keeps in memory, with its backup. */
+/** The content of a metadata store in memory, with its backup. */
 class Store {
   readonly entries = new Map<string, Entry>();
   revision = 0;
@@ -84,7 +84,7 @@ describe('the backup of the catalog', () => {
     const bytes = FILES.map((name) => statSync(join(folder, name)).size);
     expect(Math.max(...bytes)).toBeLessThan(1_300_000);
     expect(found()).toEqual(sorted(store.content));
-    // And the one before it tells the same, with the logs.
+    // The previous one leads to the same state, with the logs.
     rmSync(join(folder, SNAPSHOT));
     expect(found()).toEqual(sorted(store.content));
   });

@@ -1,16 +1,17 @@
 import { describe, expect, test } from 'vitest';
+import { SteleError } from '../../../base/errors.ts';
 import { silentLogger } from '../../../base/log.ts';
 import { ChangeQueue } from '../../../master/metadata/change-queue.ts';
 import { until } from '../control-plane.ts';
 
 interface Held {
   readonly change: () => Promise<string>;
-  /** Whether it was begun. */
+  /** Whether it has begun. */
   begun: boolean;
   end: (outcome: string | Error) => void;
 }
 
-/** A change that ends when it is told to. */
+/** A change that ends on request. */
 function held(): Held {
   const made: Held = {
     begun: false,
@@ -92,11 +93,34 @@ describe('changes of the catalog', () => {
     ]);
   });
 
+  test('are not begun while the store is in trouble, and what is under way has no known outcome', async () => {
+    let trouble: SteleError | undefined;
+    const queue = newQueue({ trouble: () => trouble, answerMsMax: 60_000, waitMsMax: 400 });
+    const [silent, behind, later] = [held(), held(), held()];
+    const outcomes = [queue.run(silent.change), queue.run(behind.change)];
+    trouble = new SteleError('UNAVAILABLE', 'etcd is away.');
+    outcomes.push(queue.run(later.change));
+    const ends = await Promise.all(outcomes.map((one) => one.catch((error: unknown) => error)));
+    expect(ends).toMatchObject([
+      { code: 'OUTCOME_UNKNOWN', message: expect.stringContaining('etcd is away.') as string },
+      { code: 'UNAVAILABLE', message: expect.stringMatching(/not begun.*etcd is away/) as string },
+      { code: 'UNAVAILABLE', message: expect.stringMatching(/not begun.*etcd is away/) as string },
+    ]);
+    expect([behind.begun, later.begun]).toEqual([false, false]);
+    trouble = undefined;
+    silent.end('made');
+    const next = held();
+    const outcome = queue.run(next.change);
+    await until(() => next.begun, 'the next change');
+    next.end('next');
+    expect(await outcome).toBe('next');
+  });
+
   test('are not given up for a pause of this process', async () => {
     const queue = newQueue({ answerMsMax: 300 });
     const slow = held();
     const outcome = queue.run(slow.change);
-    // Its answer is there to be read when the pause is over.
+    // Its answer can be read when the pause is over.
     setTimeout(() => slow.end('made'), 250);
     const endMs = performance.now() + 600;
     while (performance.now() < endMs);

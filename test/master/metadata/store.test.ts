@@ -7,14 +7,13 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { silentLogger } from '../../../base/log.ts';
+import { get, put } from './entries.ts';
 import { openEmbeddedMetadata } from '../../../master/metadata/embedded.ts';
 import type { EmbeddedMetadata } from '../../../master/metadata/embedded.ts';
-import { smallDisk } from '../../support/small-disk.ts';
-import { PROJECT } from '../../support/stele-process.ts';
+import { AS_PROCESS_1, canBeProcess1 } from '../../support/process/namespaces.ts';
+import { smallDisk } from '../../support/process/small-disk.ts';
+import { PROJECT } from '../../support/process/stele-process.ts';
 import { tempDir } from '../../support/temp-dir.ts';
-
-const NAMESPACE = ['--pid', '--fork', '--kill-child', '--mount-proc'];
-const canUnshare = spawnSync('unshare', [...NAMESPACE, 'true']).status === 0;
 
 const dist = (path: string): string => pathToFileURL(join(PROJECT, 'dist', path)).href;
 
@@ -38,39 +37,48 @@ describe('a store that two processes have open', () => {
   test('takes no commit of the one that does not know of the other', async () => {
     const folder = tempDir();
     const store = await opened(folder);
-    await store.put('a', '1');
+    await put(store, 'a', '1');
     const other = spawnSync(
       process.execPath,
-      elsewhere(folder, `await store.put('b', '2'); await store.close();`),
+      elsewhere(
+        folder,
+        `await store.transaction([{ kind: 'put', key: 'b', value: '2' }]); await store.close();`,
+      ),
       { encoding: 'utf8' },
     );
     expect(other).toMatchObject({ status: 0, stderr: '' });
     const refused = { code: 'CONFLICT', message: expect.stringMatching(/^Another process/) };
-    await expect(store.put('c', '3')).rejects.toMatchObject(refused);
-    await expect(store.compareAndSet('a', 1, '4')).rejects.toMatchObject(refused);
+    await expect(put(store, 'c', '3')).rejects.toMatchObject(refused);
+    await expect(put(store, 'a', '4', 1)).rejects.toMatchObject(refused);
     expect((await store.list('')).map((entry) => entry.key)).toEqual(['a']);
     await store.close();
     const again = await opened(folder);
     expect((await again.list('')).map((entry) => entry.key)).toEqual(['a', 'b']);
-    expect(await again.put('c', '3')).toBe(3);
+    expect(await put(again, 'c', '3')).toBe(3);
   });
 
-  test.skipIf(!canUnshare)('of one number, in two containers, is refused at once', async () => {
-    const folder = tempDir();
-    const words = [...NAMESPACE, process.execPath];
-    const script = `console.log('open'); setInterval(() => 0, 1e6)`;
-    const child = spawn('unshare', [...words, ...elsewhere(folder, script)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    onTestFinished(() => void child.kill('SIGKILL'));
-    await once(child.stdout, 'data');
-    const other = spawnSync('unshare', [...words, ...elsewhere(folder, script)], {
-      encoding: 'utf8',
-      timeout: 8000,
-    });
-    expect(other.stderr).toMatch(/is open in another container, by a process that has the number/);
-    expect(other.status).toBe(1);
-  });
+  test.skipIf(!canBeProcess1())(
+    'of one number, in two containers, is refused at once',
+    async () => {
+      const folder = tempDir();
+      const [program, ...flags] = AS_PROCESS_1;
+      const words = [...flags, process.execPath];
+      const script = `console.log('open'); setInterval(() => 0, 1e6)`;
+      const child = spawn(program, [...words, ...elsewhere(folder, script)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      onTestFinished(() => void child.kill('SIGKILL'));
+      await once(child.stdout, 'data');
+      const other = spawnSync(program, [...words, ...elsewhere(folder, script)], {
+        encoding: 'utf8',
+        timeout: 8000,
+      });
+      expect(other.stderr).toMatch(
+        /is open in another container, by a process that has the number/,
+      );
+      expect(other.status).toBe(1);
+    },
+  );
 
   test('is not moved away as damaged', async () => {
     const folder = tempDir();
@@ -78,7 +86,7 @@ describe('a store that two processes have open', () => {
       process.execPath,
       elsewhere(
         folder,
-        `await store.put('a', '1'); console.log('open'); setInterval(() => 0, 1e6)`,
+        `await store.transaction([{ kind: 'put', key: 'a', value: '1' }]); console.log('open'); setInterval(() => 0, 1e6)`,
       ),
       { stdio: ['ignore', 'pipe', 'inherit'] },
     );
@@ -116,24 +124,24 @@ describe('on a full disk', () => {
     async () => {
       const folder = join(path, 'master');
       const store = await opened(folder);
-      for (const key of ['a', 'b', 'c']) await store.put(key, '1');
+      for (const key of ['a', 'b', 'c']) await put(store, key, '1');
       fill();
-      for (let at = 0; at < 10; at++) await store.put(`n${at}`, JSON.stringify('x'.repeat(9000)));
+      for (let at = 0; at < 10; at++) await put(store, `n${at}`, JSON.stringify('x'.repeat(9000)));
       const full = { code: 'DISK_FULL', message: expect.stringMatching(/data\.mdb is full: /) };
       for (const key of ['a', 'large']) {
         const value = JSON.stringify('x'.repeat(900_000));
-        await expect(store.put(key, value)).rejects.toMatchObject(full);
+        await expect(put(store, key, value)).rejects.toMatchObject(full);
       }
-      expect((await store.get('a'))?.value).toBe('1');
-      expect(await store.get('large')).toBeUndefined();
-      expect(await store.put('a', '2')).toBe(14);
+      expect((await get(store, 'a'))?.value).toBe('1');
+      expect(await get(store, 'large')).toBeUndefined();
+      expect(await put(store, 'a', '2')).toBe(14);
       await store.close();
 
       const again = await opened(folder);
-      expect((await again.get('a'))?.value).toBe('2');
-      expect(await again.put('a', '3')).toBe(15);
+      expect((await get(again, 'a'))?.value).toBe('2');
+      expect(await put(again, 'a', '3')).toBe(15);
       rmSync(join(path, 'filler'));
-      expect(await again.put('large', JSON.stringify('x'.repeat(900_000)))).toBe(16);
+      expect(await put(again, 'large', JSON.stringify('x'.repeat(900_000)))).toBe(16);
       await again.close();
       expect(await (await opened(folder)).list('')).toHaveLength(14);
     },

@@ -12,9 +12,9 @@ import {
   startGrpcPeer,
   startMutePeer,
   targetAt,
-} from '../../support/peers.ts';
-import { seededRandom } from '../../support/rows.ts';
-import { until } from '../../support/stele-process.ts';
+} from '../../support/peers/peers.ts';
+import { seededRandom } from '../../support/inputs/rows.ts';
+import { until } from '../../support/process/stele-process.ts';
 
 const HEADER = { epoch: 1, nodeId: 'a', incarnation: '', clusterId: '' };
 const FLAPS = 1000;
@@ -60,7 +60,7 @@ describe('a leave', () => {
         .heartbeat({ header: HEADER }, { deadlineMs: 10_000 })
         .catch(() => undefined);
       calls.push(call);
-      // Some leave at once, some when the call is over, some while it is under way.
+      // Some leave at once, some when the call is over, some while it is in progress.
       if (random() < 0.2) await Promise.race([call, sleep(30 * random())]);
     }
     expect(answering.seen()).toBeGreaterThan(0);

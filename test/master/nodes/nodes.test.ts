@@ -8,15 +8,15 @@ import { Heartbeater } from '../../../master/control/nodes/heartbeater.ts';
 import { until } from '../control-plane.ts';
 import { FakeNetwork } from '../fake-datanodes.ts';
 
-/** A factory that counts what it opens and what is closed again. */
+/** A factory that counts the links that it opens and that are closed. */
 class CountingFactory implements LinkFactory {
   readonly network = new FakeNetwork();
   opened = 0;
   closed = 0;
   hang = new Set<string>();
-  /** By node: heartbeats that find their connection ended. */
+  /** By node: the number of heartbeats that fail because their connection ended. */
   broken = new Map<string, number>();
-  /** What the round trip takes. */
+  /** The round-trip time. */
   delayMs = 0;
 
   connect(whom: LinkTarget): DatanodeLink {
@@ -64,7 +64,7 @@ class CountingFactory implements LinkFactory {
   }
 }
 
-/** The heartbeats of some nodes, with what came of them. */
+/** The heartbeats of some nodes, with their results. */
 function beating(factory: CountingFactory, ids: readonly string[], isImpatient: boolean) {
   const connections = new ConnectionManager(factory);
   const background = new BackgroundTasks(silentLogger);
@@ -187,9 +187,9 @@ describe('heartbeats', () => {
     connections.addDependency(target('a', factory.network.add('a').port));
     heartbeater.start('a');
     await until(() => answers === 1, 'the first heartbeat');
-    heartbeater.doubt('a');
+    heartbeater.reportTrouble('a');
     await until(() => answers === 2, 'the heartbeat of a doubt');
-    heartbeater.doubt('a');
+    heartbeater.reportTrouble('a');
     heartbeater.connectionLost('a');
     await until(() => answers === 3, 'the heartbeat of a lost connection');
     heartbeater.connectionLost('a');
@@ -203,9 +203,9 @@ describe('heartbeats', () => {
     const factory = new CountingFactory();
     const { answers, heartbeater, misses } = beating(factory, ['a', 'b', 'c', 'd'], true);
     await until(() => new Set(answers).size === 4, 'a heartbeat of each');
-    // More than the 60 ms that a node has which others can stand in for.
+    // Longer than the 60 ms that a replaceable node has.
     factory.delayMs = 120;
-    for (const id of ['a', 'b', 'c', 'd']) heartbeater.doubt(id);
+    for (const id of ['a', 'b', 'c', 'd']) heartbeater.reportTrouble(id);
     answers.length = 0;
     await until(() => new Set(answers).size === 4, 'a slow heartbeat of each');
     expect(misses).toEqual([]);
@@ -225,7 +225,7 @@ describe('heartbeats', () => {
     answers.length = 0;
     await until(() => answers.includes('a') && answers.includes('b'), 'answers again');
     expect(misses).toEqual(['b']);
-    // Without a pause it is the node's, as ever.
+    // Without a stall it counts against the node.
     await new Promise((resolve) => setTimeout(resolve, 1_100));
     factory.broken.set('a', 1);
     await until(() => misses.includes('a'), 'a miss');

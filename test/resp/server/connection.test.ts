@@ -19,7 +19,7 @@ describe('RespConnection with a backend that answers at once', () => {
     const replies = await client.wait(count);
     expect(replies.every((r, i) => r.type === 'bulk' && r.bytes.toString() === `v${i}`)).toBe(true);
     expect(replies).toHaveLength(count);
-    // The time is told once a turn, and not once a command.
+    // The time is read once per turn, not once per command.
     expect(backend.turnsMs.length).toBeGreaterThan(1);
     expect(backend.turnsMs.length).toBeLessThan(count / 20);
     expect(Math.max(...backend.turnsMs)).toBeGreaterThan(0);
@@ -32,7 +32,7 @@ describe('RespConnection with a backend that answers at once', () => {
     expect(client.text).toBe("$1\r\n1\r\n-ERR Protocol error: expected '$', got '#'\r\n");
   });
 
-  it('answers an error for a key that is too long, and goes on', async () => {
+  it('answers an error for a key that is too long, and continues', async () => {
     const { port } = await listenFor(new MapBackend([['a', '1']]));
     const long = 'k'.repeat(65_537);
     const client = new RawClient(port).send(multibulk('ECHO', long)).send(multibulk('GET', long));
@@ -46,7 +46,7 @@ describe('RespConnection with a backend that answers at once', () => {
     expect(replies[3]).toEqual(text('1'));
   });
 
-  it('closes soon after an error, however much still comes', async () => {
+  it('closes soon after an error, however much input follows', async () => {
     const { port } = await listenFor(new MapBackend());
     const client = new RawClient(port).send('*1\r\n#\r\n');
     const more = Buffer.alloc(256 * 1024);
@@ -65,7 +65,7 @@ describe('RespConnection with a backend that answers at once', () => {
     expect(client.text).toMatch(/-ERR Protocol error: this is an HTTP request[^\r]*\r\n$/);
   });
 
-  it('turns a failure of the backend into an error reply and goes on', async () => {
+  it('turns a failure of the backend into an error reply and continues', async () => {
     const { port } = await listenFor(new MapBackend());
     const client = new RawClient(port).send('TYPE a\r\nPING\r\n');
     const replies = await client.wait(2);
@@ -81,7 +81,7 @@ describe('RespConnection with a backend that answers at once', () => {
     expect(client.text).toBe('$1\r\n1\r\n+PONG\r\n');
   });
 
-  it('stops reading a client that does not read, and goes on when it does', async () => {
+  it('stops reading a client that does not read, and continues when it does', async () => {
     const value = Buffer.alloc(200_000, 'v');
     const backend = new MapBackend([['big', value]]);
     const { port } = await listenFor(backend);
@@ -96,7 +96,7 @@ describe('RespConnection with a backend that answers at once', () => {
     const count = 2000;
     client.send(Buffer.concat(Array.from({ length: count }, () => multibulk('GET', 'big'))));
     const other = new RawClient(port);
-    // Another client is served all the while, and the first one's commands stop being run.
+    // Another client is served in the meantime, and the first one's commands stop running.
     let before = -1;
     for (let round = 0; executed !== before || round < 20; round++) {
       before = executed;
@@ -109,7 +109,7 @@ describe('RespConnection with a backend that answers at once', () => {
   });
 
   it('runs a deep pipeline in turns of about a millisecond, with others served in between', async () => {
-    // A command takes a twentieth of a millisecond of this clock; so a turn has 64 of them at most.
+    // A command takes a twentieth of a millisecond on this clock, so a turn has at most 64 of them.
     let nowMs = 0;
     let executed = 0;
     const backend = new MapBackend([['a', '1']]);
@@ -132,12 +132,12 @@ describe('RespConnection with a backend that answers at once', () => {
       await other.send('PING\r\n').wait(round);
       meanwhile.push(executed - before);
     }
-    // A round trip in one process takes a few rounds of its event loop, each with one such turn.
+    // A round trip in one process takes a few iterations of its event loop, each with one such turn.
     expect(Math.max(...meanwhile)).toBeLessThan(10 * 64);
     expect(await deep.wait(count)).toHaveLength(count);
   });
 
-  it('mutes what CLIENT REPLY says', async () => {
+  it('suppresses replies as CLIENT REPLY demands', async () => {
     const { port } = await listenFor(new MapBackend([['a', '1']]));
     const client = new RawClient(port);
     client.send('CLIENT REPLY SKIP\r\nGET a\r\nECHO 1\r\nCLIENT REPLY OFF\r\nPING\r\nNOPE\r\n');
@@ -146,7 +146,7 @@ describe('RespConnection with a backend that answers at once', () => {
     expect(client.text).toBe('$1\r\n1\r\n+OK\r\n$1\r\n2\r\n');
   });
 
-  it('closes a command that stays unfinished, and leaves an idle connection alone', async () => {
+  it('closes a connection whose command stays unfinished, and leaves an idle connection alone', async () => {
     const { port } = await listenFor(new MapBackend(), { unfinishedMsMax: 30 });
     const idle = new RawClient(port);
     await idle.send('PING\r\n').wait(1);
@@ -158,7 +158,7 @@ describe('RespConnection with a backend that answers at once', () => {
 });
 
 describe('RespConnection with a backend that answers later', () => {
-  it('keeps the order whatever finishes first, with replies at once in between', async () => {
+  it('keeps the order whatever finishes first, with immediate replies in between', async () => {
     const backend = new MapBackend([
       ['a', '1'],
       ['b', '2'],
@@ -181,7 +181,7 @@ describe('RespConnection with a backend that answers later', () => {
     expect(client.text).toBe('+PONG\r\n$1\r\n1\r\n$1\r\nx\r\n$1\r\n2\r\n$-1\r\n+PONG\r\n');
   });
 
-  it('switches the protocol only behind the replies before HELLO', async () => {
+  it('switches the protocol only after the replies before HELLO', async () => {
     const backend = new MapBackend();
     const later = (backend.later = []);
     const { port } = await listenFor(backend);
@@ -194,7 +194,7 @@ describe('RespConnection with a backend that answers later', () => {
     expect(client.text).toMatch(/^\$-1\r\n%7\r\n[^]*_\r\n$/);
   });
 
-  it('takes no more commands while ten thousand wait, and then goes on', async () => {
+  it('takes no more commands while ten thousand wait, and then continues', async () => {
     const backend = new MapBackend([['a', '1']]);
     const later = (backend.later = []);
     const { port } = await listenFor(backend);
@@ -254,14 +254,14 @@ describe('startRespListener', () => {
     await third.send('PING\r\n').wait(1);
   });
 
-  it('says that a port is in use', async () => {
+  it('reports that a port is in use', async () => {
     const { port } = await listenFor(new MapBackend());
     await expect(listenFor(new MapBackend(), { port })).rejects.toMatchObject({
       code: 'PORT_IN_USE',
     });
   });
 
-  it('cuts what does not end by the deadline', async () => {
+  it('disconnects clients at the deadline', async () => {
     const backend = new MapBackend();
     const later = (backend.later = []);
     const listener = await listenFor(backend);

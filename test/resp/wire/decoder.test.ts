@@ -51,7 +51,7 @@ describe('CommandDecoder', () => {
     expect(decodeCommands(cutAt(stream, single))).toEqual(whole);
   });
 
-  it('gives back any commands it was sent, cut anywhere', () => {
+  it('returns any commands it was sent, cut anywhere', () => {
     const command = fc.array(fc.uint8Array({ maxLength: 40 }), { minLength: 1, maxLength: 40 });
     fc.assert(
       fc.property(
@@ -154,7 +154,7 @@ describe('CommandDecoder', () => {
     expect(() => decoder.next()).toThrow('Protocol error: too big request');
   });
 
-  it('reads a large bulk in small chunks in linear time, and gives its memory back', () => {
+  it('reads a large bulk in small chunks in linear time, and releases its memory', () => {
     const decoder = new CommandDecoder();
     const chunk = Buffer.alloc(16 * 1024, 'v');
     const chunkCount = 1024;
@@ -185,7 +185,7 @@ describe('CommandDecoder', () => {
     expect(decoder.unfinished).toBe(true);
   });
 
-  it('gives a held command again, even when more bytes came meanwhile', () => {
+  it('gives a held command again, even if more bytes have arrived', () => {
     const decoder = new CommandDecoder();
     decoder.push(Buffer.concat([multibulk('PING'), Buffer.from('HELLO "3"\r\n*1\r\n$4\r\nQU')]));
     expect(decoder.next()).toBe(true);

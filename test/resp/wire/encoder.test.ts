@@ -74,7 +74,7 @@ describe('ReplyWriter', () => {
     expect(chunks[1]?.length).toBe(89_990);
   });
 
-  it('never changes bytes that it has handed over', () => {
+  it('never changes bytes that were taken', () => {
     const out = new ReplyWriter();
     out.simple('first');
     const first = out.take();

@@ -74,7 +74,7 @@ describe('ReplyDecoder', () => {
     expect(decodeReplies(cutAt(bytes, single))).toEqual(whole);
   });
 
-  it('leaves the first items of a long array alone while the others arrive', () => {
+  it('keeps the first items of a long array unchanged while the others arrive', () => {
     const count = 100;
     const items = Array.from({ length: count }, (_, at) => `item ${at}`);
     const text = `*${count}\r\n${items.map((item) => `$${item.length}\r\n${item}\r\n`).join('')}`;

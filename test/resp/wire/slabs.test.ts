@@ -6,7 +6,7 @@ import { RawClient, listenFor } from '../raw-client.ts';
 import { multibulk } from '../split.ts';
 
 describe('Slabs', () => {
-  it('are given again only when everything in them was sent', () => {
+  it('are reused only when everything in them was sent', () => {
     const slabs = new Slabs();
     const first = slabs.take(10);
     slabs.addFilled(first);
@@ -19,7 +19,7 @@ describe('Slabs', () => {
     expect(slabs.take(10)).not.toBe(first);
   });
 
-  it('of other sizes are for once', () => {
+  it('of other sizes are not reused', () => {
     const slabs = new Slabs();
     const large = slabs.take(SLAB_BYTES + 1);
     slabs.addFilled(large);
@@ -34,7 +34,7 @@ describe('a writer whose chunks are kept', () => {
     return out.take().toString();
   };
 
-  it('writes into their memory no more, though later ones are used again', () => {
+  it('no longer writes into their memory, but reuses later ones', () => {
     const out = new ReplyWriter();
     out.bulkText('kept');
     const kept = out.takeChunks();
@@ -48,7 +48,7 @@ describe('a writer whose chunks are kept', () => {
     expect(new Set(seen.map((text) => text.slice(8, 100))).size).toBe(10);
   });
 
-  it('uses no slab twice when the command that filled it is taken back', () => {
+  it('reuses no slab whose command was rewound', () => {
     const out = new ReplyWriter();
     out.bulkText('before');
     out.mark();
@@ -60,7 +60,7 @@ describe('a writer whose chunks are kept', () => {
   });
 });
 
-it('a client that reads late gets its own replies, whatever others were sent meanwhile', async () => {
+it('a client that reads late gets its own replies, whatever others are sent in the meantime', async () => {
   const word = (number: number): string => `${number}:`.padEnd(3000, String(number % 10));
   const { port } = await listenFor(new MapBackend());
   const late = new RawClient(port);

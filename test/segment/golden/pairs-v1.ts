@@ -1,4 +1,4 @@
-// The pairs of the golden file v1.seg: made from arithmetic alone, so that nothing can change them.
+// The pairs of the golden file v1.seg, computed by arithmetic only, so that they never change.
 
 import type { Pair } from '../pairs.ts';
 

@@ -35,18 +35,18 @@ export interface RegisterNodeRequest {
   incarnation: string;
   address: NodeAddress | undefined;
   zone: string;
-  /** The highest segment format the node reads. */
+  /** The newest segment format that the node reads; it also reads all older ones. */
   segmentFormat: number;
   /** The cluster whose data the node holds; empty for a new node. */
   clusterId: string;
-  /** Its size beside the others'; 0 counts as 1. */
+  /** Weight relative to other nodes; 0 counts as 1. */
   weight: number;
 }
 
 export interface RegisterNodeResponse {
   clusterId: string;
   epoch: number;
-  /** ClusterView.term */
+  /** See ClusterView.term. */
   term?: string | undefined;
 }
 
@@ -73,7 +73,7 @@ export interface GetHealthRequest {
 
 export interface GetHealthResponse {
   status: HealthStatus;
-  /** False: `wait_for` was not reached in time. */
+  /** False if `wait_for` was not reached in time. */
   reached: boolean;
   replicationTarget: number;
   replicationEffective: number;
@@ -85,15 +85,15 @@ export interface GetHealthResponse {
   nodes: NodeSummary[];
   ready: boolean;
   /**
-   * Copies that are there of the shard with the fewest, among those with too few; replication_effective
-   * where none has too few.
+   * The least number of copies among the shards with too few; replication_effective if no shard has too
+   * few.
    */
   replicationLeast: number;
-  /** Copies of segments that are being made for lack of copies. */
+  /** Segment copies in progress for shards with too few copies. */
   copiesRunning: number;
-  /** Those that failed and are tried again after a pause. */
+  /** Segment copies that failed and will be tried again after a pause. */
   copiesFailing: number;
-  /** Why the status is not GREEN, where it is not for lack of copies: in words. */
+  /** Why the status is not GREEN, in words, apart from missing copies. */
   reasons: string[];
 }
 
@@ -111,20 +111,23 @@ export interface NodeSummary {
   memoryLimitBytes: number;
   diskFreeBytes: number;
   residentBytes: number;
-  /** While INITIALIZING, 0 to 1. */
+  /** While INITIALIZING: 0 to 1. */
   progress: number;
   lookupsTotal: number;
-  /** Since the last answered heartbeat; 0 for one that answers. */
+  /** Time since the last answered heartbeat; 0 while the node answers. */
   silentMs: number;
-  /** What is wrong with a node that answers its heartbeats, in words: its disk, or its reads. Empty: nothing. */
+  /**
+   * What is wrong with a node that answers its heartbeats (its disk, or its reads), in words. Empty:
+   * nothing.
+   */
   trouble: string;
-  /** Its size beside the others'. */
+  /** Weight relative to other nodes. */
   weight: number;
-  /** While DRAINING: copies of its shards that other datanodes have yet to make. */
+  /** While DRAINING: copies of its shards that other datanodes must still make. */
   drainLeft: number;
-  /** Views of this epoch that it has not taken yet; 0 for one that has the present one. */
+  /** Number of views of this epoch that the node has not accepted yet; 0 if it has the current one. */
   viewLag: number;
-  /** On the ring, by its weight: at most one for each shard. */
+  /** Points on the ring, by weight: at most one per shard. */
   virtualNodes: number;
 }
 
@@ -144,26 +147,26 @@ export interface KeyspaceSummary {
   digest: Buffer;
   replication: number;
   createdAt: string;
-  /** Committed versions that are kept, the current one included. */
+  /** Committed versions that are kept, including the current one. */
   keep: number;
-  /** Where `state` is REPAIRING. */
+  /** Set if `state` is REPAIRING. */
   repairing?:
     | Repairing
     | undefined;
-  /** Masters do not cache its values. */
+  /** True if masters do not cache its values. */
   uncached: boolean;
-  /** When the current version was committed, ISO 8601; empty without one. */
+  /** When the current version was committed, ISO 8601; empty if there is none. */
   committedAt: string;
 }
 
-/** What keeps a keyspace from the state it should be in, and when that is tried again. */
+/** What keeps a keyspace from its desired state, and when the next attempt is made. */
 export interface Repairing {
-  /** The state it is repaired in: INITIALIZING, RUNNING, SUSPENDING or DELETING. */
+  /** The state in which the fault occurred: INITIALIZING, RUNNING, SUSPENDING or DELETING. */
   from: string;
   error: string;
   attempts: number;
   nextRetryAt: string;
-  /** It was tried so often that somebody should look; it is tried on. */
+  /** Many attempts have failed, so that an operator should look; attempts continue. */
   needsPerson: boolean;
 }
 
@@ -184,7 +187,10 @@ export interface ListVersionsRequest {
 }
 
 export interface VersionSummary {
-  /** When the version last became current, and who saw to it; empty: that is no longer recorded. */
+  /**
+   * When the version last became current (ISO 8601), and who caused it; empty if that is no longer
+   * recorded.
+   */
   currentSince: string;
   currentBy: string;
   version: number;
@@ -196,23 +202,23 @@ export interface VersionSummary {
   segmentBytes: number;
   digest: Buffer;
   source: string;
-  /** When it was committed, or rejected. */
+  /** When it was committed or rejected, ISO 8601. */
   committedAt: string;
-  /** The load that made it. */
+  /** The load that created it. */
   loadId: string;
-  /** Where REJECTED: why. */
+  /** Why it was rejected, if `state` is REJECTED. */
   reason: string;
-  /** What it had to be like. */
+  /** The gate of its load. */
   gate:
     | LoadGate
     | undefined;
-  /** A rollback without a number goes here. */
+  /** True for the version that a rollback without a number selects. */
   rollbackTarget: boolean;
-  /** Where it came from an append: what that changed. */
+  /** What the append changed, if the version comes from one. */
   append:
     | AppendOutcome
     | undefined;
-  /** The most deltas that a shard has on its base; they are merged in the background. */
+  /** The largest number of deltas on the base of a shard; deltas are merged in the background. */
   deltas: number;
   /** How the input of its load was read, for people; empty for versions of earlier releases. */
   input: string;
@@ -224,7 +230,7 @@ export interface ListVersionsResponse {
 
 export interface RollbackRequest {
   keyspace: string;
-  /** 0: the version that was current before the current one; without it the newest below. */
+  /** 0: the version that was current before the current one; if there is none, the newest older one. */
   to: number;
 }
 
@@ -240,7 +246,7 @@ export interface PromoteRequest {
 
 export interface PromoteResponse {
   version: number;
-  /** What was current before; 0: nothing. */
+  /** The version that was current before; 0: none. */
   from: number;
 }
 
@@ -274,22 +280,22 @@ export interface SetCacheResponse {
 
 export interface SetReplicationRequest {
   keyspace: string;
-  /** 0: the cluster's. */
+  /** 0: the cluster's replication factor. */
   replication: number;
 }
 
 export interface SetReplicationResponse {
-  /** What it comes to. */
+  /** The resulting number of copies. */
   replication: number;
 }
 
 export interface ListLoadsRequest {
-  /** Empty: of all keyspaces. */
+  /** Empty: loads of all keyspaces. */
   keyspace: string;
 }
 
 export interface ListLoadsResponse {
-  /** Running ones first, then the newest first. */
+  /** Running loads first, then the others, newest first. */
   loads: LoadStatus[];
 }
 
@@ -316,7 +322,7 @@ export interface DiffVersionsRequest {
   from: number;
   /** 0: the current version. */
   to: number;
-  /** Of each kind; at most 1,000. */
+  /** Samples per kind of change; at most 1,000. */
   samplesMax: number;
 }
 
@@ -328,7 +334,7 @@ export interface DiffVersionsResponse {
     | undefined;
   /** By shard, and within a shard in the order of its segments. */
   samples: DiffSample[];
-  /** Shards whose segments were not the same, and had to be read. */
+  /** Shards whose segments differ, so that they had to be read. */
   shardsCompared: number;
   shardsTotal: number;
 }
@@ -376,12 +382,12 @@ export interface ShardSummary {
   shard: number;
   slotFirst: number;
   slotLast: number;
-  /** Where the ring wants it, best first. */
+  /** The owners by the ring, best first. */
   owners: string[];
-  /** Who holds the current version of every keyspace and serves. */
+  /** Serving nodes that hold the current version of every keyspace. */
   holders: string[];
   status: HealthStatus;
-  /** Of the current versions of all keyspaces, one copy: records and bytes of the segments. */
+  /** One copy of the current versions of all keyspaces: records, and bytes of their segments. */
   records: number;
   bytes: number;
 }
@@ -393,7 +399,7 @@ export interface ListShardsResponse {
 export interface ExplainRequest {
   keyspace: string;
   key: Buffer;
-  /** Instead of a key. */
+  /** Explains a shard instead of a key. */
   shard?: number | undefined;
 }
 
@@ -408,11 +414,11 @@ export interface ExplainReplica {
 export interface ExplainResponse {
   keyspace: string;
   version: number;
-  /** Of the key; the first slot where a shard was asked for. */
+  /** The slot of the key; the first slot of the shard if a shard was asked for. */
   slot: number;
   shard: number;
   replicas: ExplainReplica[];
-  /** Who answers a read now; empty when nobody can. */
+  /** The node that answers a read now; empty if none can. */
   servedBy: string;
   /** The segments of the shard in this version, oldest first: a base and its deltas. */
   segmentIds: string[];
@@ -441,7 +447,7 @@ export interface RestartNodeResponse {
 
 export interface RemoveNodeRequest {
   nodeId: string;
-  /** Also where it may have the only copies of something. */
+  /** Removes the node even if it may have the only copies of something. */
   force: boolean;
 }
 
@@ -449,7 +455,7 @@ export interface RemoveNodeResponse {
 }
 
 export interface ListEventsRequest {
-  /** Empty: all. */
+  /** Empty: events of all keyspaces. */
   keyspace: string;
   /** 0: 100. */
   limit: number;
@@ -469,16 +475,42 @@ export interface Event {
   from: string;
   to: string;
   reason: string;
-  /** grpc or http; master: by itself. */
+  /** grpc or http; master if the master acted by itself. */
   door: string;
-  /** Where the caller is on the network. */
+  /** The network address of the caller. */
   address: string;
-  /** What the caller calls itself, user@host; nobody has checked it. */
+  /** The caller's own name for itself, user@host; not verified. */
   who: string;
 }
 
 export interface ListEventsResponse {
   events: Event[];
+}
+
+export interface ListMastersRequest {
+}
+
+export interface MasterSummary {
+  /** HOST:PORT of its gRPC. */
+  address: string;
+  leads: boolean;
+  /** When it was elected if it leads, otherwise when it started; ISO 8601. */
+  since: string;
+  epoch: number;
+  /** Number of views of this epoch by which it lags behind the leader. */
+  viewLag: number;
+  /** Why it could not be asked, in words; empty if it was. */
+  trouble: string;
+}
+
+export interface ListMastersResponse {
+  masters: MasterSummary[];
+}
+
+export interface StepDownRequest {
+}
+
+export interface StepDownResponse {
 }
 
 function createBaseRegisterNodeRequest(): RegisterNodeRequest {
@@ -4855,7 +4887,259 @@ export const ListEventsResponse: MessageFns<ListEventsResponse> = {
   },
 };
 
-/** Operations on the cluster, for the command line, the client library and datanodes that join. */
+function createBaseListMastersRequest(): ListMastersRequest {
+  return {};
+}
+
+export const ListMastersRequest: MessageFns<ListMastersRequest> = {
+  encode(_: ListMastersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListMastersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListMastersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMasterSummary(): MasterSummary {
+  return { address: "", leads: false, since: "", epoch: 0, viewLag: 0, trouble: "" };
+}
+
+export const MasterSummary: MessageFns<MasterSummary> = {
+  encode(message: MasterSummary, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.address !== "") {
+      writer.uint32(10).string(message.address);
+    }
+    if (message.leads !== false) {
+      writer.uint32(16).bool(message.leads);
+    }
+    if (message.since !== "") {
+      writer.uint32(26).string(message.since);
+    }
+    if (message.epoch !== 0) {
+      writer.uint32(32).uint64(message.epoch);
+    }
+    if (message.viewLag !== 0) {
+      writer.uint32(40).uint64(message.viewLag);
+    }
+    if (message.trouble !== "") {
+      writer.uint32(50).string(message.trouble);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MasterSummary {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMasterSummary();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.leads = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.since = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.viewLag = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.trouble = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListMastersResponse(): ListMastersResponse {
+  return { masters: [] };
+}
+
+export const ListMastersResponse: MessageFns<ListMastersResponse> = {
+  encode(message: ListMastersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.masters) {
+      MasterSummary.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListMastersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListMastersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.masters.push(MasterSummary.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStepDownRequest(): StepDownRequest {
+  return {};
+}
+
+export const StepDownRequest: MessageFns<StepDownRequest> = {
+  encode(_: StepDownRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StepDownRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStepDownRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStepDownResponse(): StepDownResponse {
+  return {};
+}
+
+export const StepDownResponse: MessageFns<StepDownResponse> = {
+  encode(_: StepDownResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StepDownResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStepDownResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+/** Operations on the cluster, for the command line, the client library and joining datanodes. */
 export type ClusterServiceService = typeof ClusterServiceService;
 export const ClusterServiceService = {
   registerNode: {
@@ -4877,7 +5161,7 @@ export const ClusterServiceService = {
     responseSerialize: (value: GetViewResponse): Buffer => bufferView(GetViewResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetViewResponse => GetViewResponse.decode(value),
   },
-  /** The present view at once, then each new one. */
+  /** Sends the current view at once, then each new one. */
   watchView: {
     path: "/stele.v1.ClusterService/WatchView" as const,
     requestStream: false as const,
@@ -4915,7 +5199,7 @@ export const ClusterServiceService = {
     responseSerialize: (value: GetKeyspaceResponse): Buffer => bufferView(GetKeyspaceResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetKeyspaceResponse => GetKeyspaceResponse.decode(value),
   },
-  /** Who did what, the newest first. */
+  /** Lists who did what, newest first. */
   listEvents: {
     path: "/stele.v1.ClusterService/ListEvents" as const,
     requestStream: false as const,
@@ -4944,7 +5228,7 @@ export const ClusterServiceService = {
     responseSerialize: (value: RollbackResponse): Buffer => bufferView(RollbackResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RollbackResponse => RollbackResponse.decode(value),
   },
-  /** Puts a rejected or an older kept version live. */
+  /** Makes a rejected version, or an older one that is kept, the current version. */
   promote: {
     path: "/stele.v1.ClusterService/Promote" as const,
     requestStream: false as const,
@@ -4972,7 +5256,7 @@ export const ClusterServiceService = {
     responseSerialize: (value: SetKeepResponse): Buffer => bufferView(SetKeepResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SetKeepResponse => SetKeepResponse.decode(value),
   },
-  /** Whether masters cache the values of a keyspace. */
+  /** Sets whether masters cache the values of a keyspace. */
   setCache: {
     path: "/stele.v1.ClusterService/SetCache" as const,
     requestStream: false as const,
@@ -4982,7 +5266,10 @@ export const ClusterServiceService = {
     responseSerialize: (value: SetCacheResponse): Buffer => bufferView(SetCacheResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SetCacheResponse => SetCacheResponse.decode(value),
   },
-  /** How many copies a keyspace has. It takes effect at once; copies are made and dropped in the background. */
+  /**
+   * Sets how many copies a keyspace has. Takes effect at once; copies are made and dropped in the
+   * background.
+   */
   setReplication: {
     path: "/stele.v1.ClusterService/SetReplication" as const,
     requestStream: false as const,
@@ -4994,7 +5281,7 @@ export const ClusterServiceService = {
       bufferView(SetReplicationResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SetReplicationResponse => SetReplicationResponse.decode(value),
   },
-  /** Running loads and those that ended last. */
+  /** Lists running loads and those that ended last. */
   listLoads: {
     path: "/stele.v1.ClusterService/ListLoads" as const,
     requestStream: false as const,
@@ -5013,7 +5300,7 @@ export const ClusterServiceService = {
     responseSerialize: (value: GetLoadResponse): Buffer => bufferView(GetLoadResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetLoadResponse => GetLoadResponse.decode(value),
   },
-  /** The loader learns of it with its next report. */
+  /** Cancels a load; its loader learns of it with its next report. */
   cancelLoad: {
     path: "/stele.v1.ClusterService/CancelLoad" as const,
     requestStream: false as const,
@@ -5044,7 +5331,7 @@ export const ClusterServiceService = {
       bufferView(DropKeyspaceResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DropKeyspaceResponse => DropKeyspaceResponse.decode(value),
   },
-  /** Its data stays on disk, its memory is freed, reads answer SUSPENDED. */
+  /** Suspends a keyspace: its data stays on disk, its memory is freed, reads answer SUSPENDED. */
   suspendKeyspace: {
     path: "/stele.v1.ClusterService/SuspendKeyspace" as const,
     requestStream: false as const,
@@ -5121,7 +5408,7 @@ export const ClusterServiceService = {
     responseSerialize: (value: ResumeNodeResponse): Buffer => bufferView(ResumeNodeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ResumeNodeResponse => ResumeNodeResponse.decode(value),
   },
-  /** Ends its process, which whoever runs it starts again; refused where nobody would. */
+  /** Ends the node's process, which must then be started again from outside; CONFLICT if nobody would. */
   restartNode: {
     path: "/stele.v1.ClusterService/RestartNode" as const,
     requestStream: false as const,
@@ -5140,37 +5427,60 @@ export const ClusterServiceService = {
     responseSerialize: (value: RemoveNodeResponse): Buffer => bufferView(RemoveNodeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RemoveNodeResponse => RemoveNodeResponse.decode(value),
   },
+  /** Lists the masters that run: the leader first, then those that follow it. */
+  listMasters: {
+    path: "/stele.v1.ClusterService/ListMasters" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListMastersRequest): Buffer => bufferView(ListMastersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListMastersRequest => ListMastersRequest.decode(value),
+    responseSerialize: (value: ListMastersResponse): Buffer => bufferView(ListMastersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListMastersResponse => ListMastersResponse.decode(value),
+  },
+  /** Makes the leader give up the lead, so that another master is elected; CONFLICT if there is no other. */
+  stepDown: {
+    path: "/stele.v1.ClusterService/StepDown" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: StepDownRequest): Buffer => bufferView(StepDownRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StepDownRequest => StepDownRequest.decode(value),
+    responseSerialize: (value: StepDownResponse): Buffer => bufferView(StepDownResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): StepDownResponse => StepDownResponse.decode(value),
+  },
 } as const;
 
 export interface ClusterServiceServer extends UntypedServiceImplementation {
   registerNode: handleUnaryCall<RegisterNodeRequest, RegisterNodeResponse>;
   getView: handleUnaryCall<GetViewRequest, GetViewResponse>;
-  /** The present view at once, then each new one. */
+  /** Sends the current view at once, then each new one. */
   watchView: handleServerStreamingCall<WatchViewRequest, WatchViewResponse>;
   getHealth: handleUnaryCall<GetHealthRequest, GetHealthResponse>;
   listKeyspaces: handleUnaryCall<ListKeyspacesRequest, ListKeyspacesResponse>;
   getKeyspace: handleUnaryCall<GetKeyspaceRequest, GetKeyspaceResponse>;
-  /** Who did what, the newest first. */
+  /** Lists who did what, newest first. */
   listEvents: handleUnaryCall<ListEventsRequest, ListEventsResponse>;
   listVersions: handleUnaryCall<ListVersionsRequest, ListVersionsResponse>;
   rollback: handleUnaryCall<RollbackRequest, RollbackResponse>;
-  /** Puts a rejected or an older kept version live. */
+  /** Makes a rejected version, or an older one that is kept, the current version. */
   promote: handleUnaryCall<PromoteRequest, PromoteResponse>;
   dropVersion: handleUnaryCall<DropVersionRequest, DropVersionResponse>;
   setKeep: handleUnaryCall<SetKeepRequest, SetKeepResponse>;
-  /** Whether masters cache the values of a keyspace. */
+  /** Sets whether masters cache the values of a keyspace. */
   setCache: handleUnaryCall<SetCacheRequest, SetCacheResponse>;
-  /** How many copies a keyspace has. It takes effect at once; copies are made and dropped in the background. */
+  /**
+   * Sets how many copies a keyspace has. Takes effect at once; copies are made and dropped in the
+   * background.
+   */
   setReplication: handleUnaryCall<SetReplicationRequest, SetReplicationResponse>;
-  /** Running loads and those that ended last. */
+  /** Lists running loads and those that ended last. */
   listLoads: handleUnaryCall<ListLoadsRequest, ListLoadsResponse>;
   getLoad: handleUnaryCall<GetLoadRequest, GetLoadResponse>;
-  /** The loader learns of it with its next report. */
+  /** Cancels a load; its loader learns of it with its next report. */
   cancelLoad: handleUnaryCall<CancelLoadRequest, CancelLoadResponse>;
   /** Compares two kept versions, on the datanodes. */
   diffVersions: handleUnaryCall<DiffVersionsRequest, DiffVersionsResponse>;
   dropKeyspace: handleUnaryCall<DropKeyspaceRequest, DropKeyspaceResponse>;
-  /** Its data stays on disk, its memory is freed, reads answer SUSPENDED. */
+  /** Suspends a keyspace: its data stays on disk, its memory is freed, reads answer SUSPENDED. */
   suspendKeyspace: handleUnaryCall<SuspendKeyspaceRequest, SuspendKeyspaceResponse>;
   resumeKeyspace: handleUnaryCall<ResumeKeyspaceRequest, ResumeKeyspaceResponse>;
   listNodes: handleUnaryCall<ListNodesRequest, ListNodesResponse>;
@@ -5179,9 +5489,13 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   explain: handleUnaryCall<ExplainRequest, ExplainResponse>;
   drainNode: handleUnaryCall<DrainNodeRequest, DrainNodeResponse>;
   resumeNode: handleUnaryCall<ResumeNodeRequest, ResumeNodeResponse>;
-  /** Ends its process, which whoever runs it starts again; refused where nobody would. */
+  /** Ends the node's process, which must then be started again from outside; CONFLICT if nobody would. */
   restartNode: handleUnaryCall<RestartNodeRequest, RestartNodeResponse>;
   removeNode: handleUnaryCall<RemoveNodeRequest, RemoveNodeResponse>;
+  /** Lists the masters that run: the leader first, then those that follow it. */
+  listMasters: handleUnaryCall<ListMastersRequest, ListMastersResponse>;
+  /** Makes the leader give up the lead, so that another master is elected; CONFLICT if there is no other. */
+  stepDown: handleUnaryCall<StepDownRequest, StepDownResponse>;
 }
 
 export interface ClusterServiceClient extends Client {
@@ -5215,7 +5529,7 @@ export interface ClusterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetViewResponse) => void,
   ): ClientUnaryCall;
-  /** The present view at once, then each new one. */
+  /** Sends the current view at once, then each new one. */
   watchView(request: WatchViewRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchViewResponse>;
   watchView(
     request: WatchViewRequest,
@@ -5267,7 +5581,7 @@ export interface ClusterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetKeyspaceResponse) => void,
   ): ClientUnaryCall;
-  /** Who did what, the newest first. */
+  /** Lists who did what, newest first. */
   listEvents(
     request: ListEventsRequest,
     callback: (error: ServiceError | null, response: ListEventsResponse) => void,
@@ -5313,7 +5627,7 @@ export interface ClusterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RollbackResponse) => void,
   ): ClientUnaryCall;
-  /** Puts a rejected or an older kept version live. */
+  /** Makes a rejected version, or an older one that is kept, the current version. */
   promote(
     request: PromoteRequest,
     callback: (error: ServiceError | null, response: PromoteResponse) => void,
@@ -5359,7 +5673,7 @@ export interface ClusterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SetKeepResponse) => void,
   ): ClientUnaryCall;
-  /** Whether masters cache the values of a keyspace. */
+  /** Sets whether masters cache the values of a keyspace. */
   setCache(
     request: SetCacheRequest,
     callback: (error: ServiceError | null, response: SetCacheResponse) => void,
@@ -5375,7 +5689,10 @@ export interface ClusterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SetCacheResponse) => void,
   ): ClientUnaryCall;
-  /** How many copies a keyspace has. It takes effect at once; copies are made and dropped in the background. */
+  /**
+   * Sets how many copies a keyspace has. Takes effect at once; copies are made and dropped in the
+   * background.
+   */
   setReplication(
     request: SetReplicationRequest,
     callback: (error: ServiceError | null, response: SetReplicationResponse) => void,
@@ -5391,7 +5708,7 @@ export interface ClusterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SetReplicationResponse) => void,
   ): ClientUnaryCall;
-  /** Running loads and those that ended last. */
+  /** Lists running loads and those that ended last. */
   listLoads(
     request: ListLoadsRequest,
     callback: (error: ServiceError | null, response: ListLoadsResponse) => void,
@@ -5422,7 +5739,7 @@ export interface ClusterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetLoadResponse) => void,
   ): ClientUnaryCall;
-  /** The loader learns of it with its next report. */
+  /** Cancels a load; its loader learns of it with its next report. */
   cancelLoad(
     request: CancelLoadRequest,
     callback: (error: ServiceError | null, response: CancelLoadResponse) => void,
@@ -5469,7 +5786,7 @@ export interface ClusterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DropKeyspaceResponse) => void,
   ): ClientUnaryCall;
-  /** Its data stays on disk, its memory is freed, reads answer SUSPENDED. */
+  /** Suspends a keyspace: its data stays on disk, its memory is freed, reads answer SUSPENDED. */
   suspendKeyspace(
     request: SuspendKeyspaceRequest,
     callback: (error: ServiceError | null, response: SuspendKeyspaceResponse) => void,
@@ -5590,7 +5907,7 @@ export interface ClusterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ResumeNodeResponse) => void,
   ): ClientUnaryCall;
-  /** Ends its process, which whoever runs it starts again; refused where nobody would. */
+  /** Ends the node's process, which must then be started again from outside; CONFLICT if nobody would. */
   restartNode(
     request: RestartNodeRequest,
     callback: (error: ServiceError | null, response: RestartNodeResponse) => void,
@@ -5620,6 +5937,38 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RemoveNodeResponse) => void,
+  ): ClientUnaryCall;
+  /** Lists the masters that run: the leader first, then those that follow it. */
+  listMasters(
+    request: ListMastersRequest,
+    callback: (error: ServiceError | null, response: ListMastersResponse) => void,
+  ): ClientUnaryCall;
+  listMasters(
+    request: ListMastersRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListMastersResponse) => void,
+  ): ClientUnaryCall;
+  listMasters(
+    request: ListMastersRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListMastersResponse) => void,
+  ): ClientUnaryCall;
+  /** Makes the leader give up the lead, so that another master is elected; CONFLICT if there is no other. */
+  stepDown(
+    request: StepDownRequest,
+    callback: (error: ServiceError | null, response: StepDownResponse) => void,
+  ): ClientUnaryCall;
+  stepDown(
+    request: StepDownRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: StepDownResponse) => void,
+  ): ClientUnaryCall;
+  stepDown(
+    request: StepDownRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: StepDownResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -34,7 +34,7 @@ export const MergeState = {
   WAITING: 1,
   /** DONE - `segment` is held here. */
   DONE: 2,
-  /** FAILED - `reason` says why; asking again tries again. */
+  /** FAILED - `reason` says why; asking again makes another attempt. */
   FAILED: 3,
 } as const;
 
@@ -48,27 +48,28 @@ export namespace MergeState {
 }
 
 /**
- * Who sends an order, and whom it is for; all fields are required. A node refuses an order of an epoch below
- * the highest it has seen (STALE_EPOCH), one that names another node or run, or none (WRONG_NODE), and one of
- * another cluster (CONFLICT). It carries out an order once the order's epoch is durable in its data folder.
+ * The sender and the addressee of an order; all fields are required. A node refuses an order of an epoch
+ * below the highest it has seen (STALE_EPOCH), one that names another node or incarnation, or none
+ * (WRONG_NODE), and one of another cluster (CONFLICT). It carries out an order once the order's epoch is
+ * durable in its data folder.
  */
 export interface OrderHeader {
   epoch: number;
   nodeId: string;
   incarnation: string;
   clusterId: string;
-  /** ClusterView.term: an order of the same epoch and another term is refused (STALE_EPOCH). */
+  /** See ClusterView.term. An order of the same epoch with another term is refused (STALE_EPOCH). */
   term?: string | undefined;
 }
 
 export interface HeartbeatRequest {
-  /** Only here and in ListHoldings `incarnation` may be empty: the master learns it from the answer. */
+  /** Only here and in ListHoldings may `incarnation` be empty: the master learns it from the answer. */
   header:
     | OrderHeader
     | undefined;
   /**
-   * Of the view that the master has published last, of the header's epoch and term: a node that goes by
-   * another one knows that it is out of date. Absent: an earlier release.
+   * Revision of the view that the master has published last, of the header's epoch and term. A node with
+   * another view knows that its view is outdated. Absent: sent by an earlier release.
    */
   viewRevision?: number | undefined;
 }
@@ -76,9 +77,9 @@ export interface HeartbeatRequest {
 export interface HeartbeatResponse {
   nodeId: string;
   incarnation: string;
-  /** INITIALIZING or SERVING; the rest is the master's to say. */
+  /** INITIALIZING or SERVING; the master determines all other states. */
   state: NodeState;
-  /** While INITIALIZING: how much of what is on disk has been verified. */
+  /** While INITIALIZING: how many bytes on disk have been verified. */
   verifyBytesDone: number;
   verifyBytesTotal: number;
   holdingsRevision: number;
@@ -89,41 +90,41 @@ export interface HeartbeatResponse {
   zone: string;
   /** Segment ids whose copy order failed since the last heartbeat, with the reason. */
   copyFailures: CopyFailure[];
-  /** Keyspaces of which something is on disk only; absent where there is none. */
+  /** Keyspaces with data that is only on disk; absent if there are none. */
   parked?:
     | Parked
     | undefined;
-  /** Absent while the node can take more segments. */
+  /** Absent while the node can accept segments. */
   diskTrouble?: DiskTrouble | undefined;
   viewTerm?:
     | string
     | undefined;
   /**
-   * The newest leader that the node has obeyed. A master which finds another one here than itself has
-   * been replaced, or has lost what came after its start.
+   * The newest leader that the node has obeyed. A master that is not this leader has been replaced, or has
+   * lost its latest state.
    */
   epoch?: number | undefined;
   term?: string | undefined;
 }
 
-/** Why no more segments should be sent to a node. It answers reads from memory all the same. */
+/** Why no more segments should be sent to a node. It still answers reads from memory. */
 export interface DiskTrouble {
-  /** No room is left above the reserve, or a segment was refused for lack of it a moment ago. */
+  /** No space is left above the reserve, or a segment was just refused for lack of space. */
   full: boolean;
-  /** Why the last write failed; empty: it did not. */
+  /** Why the last write failed; empty if it did not. */
   writeError: string;
 }
 
 /**
- * What a node keeps on disk and not in memory, because its keyspace is suspended, or was and is not
- * back in memory yet. It is among the holdings, and can be fetched; reads of it are not answered.
+ * Keyspaces that a node keeps only on disk, because they are suspended, or were and are not back in memory
+ * yet. Their segments are listed in the holdings and can be fetched, but reads of them are not answered.
  */
 export interface Parked {
   keyspaceUids: string[];
   failures: ParkFailure[];
 }
 
-/** Why a keyspace that is resumed is not back in memory. */
+/** Why a resumed keyspace is not back in memory. */
 export interface ParkFailure {
   keyspaceUid: string;
   reason: string;
@@ -137,7 +138,7 @@ export interface NodeStats {
   lookupsTotal: number;
   quarantinedTotal: number;
   copiesRunning: number;
-  /** Over the last second or so. */
+  /** Average over the last second or so. */
   lookupsPerSecond: number;
 }
 
@@ -151,7 +152,7 @@ export interface ListHoldingsRequest {
   header:
     | OrderHeader
     | undefined;
-  /** 0: everything. Otherwise the changes after this revision, if the node still remembers them. */
+  /** 0: everything. Otherwise the changes after this revision, if the node still has them. */
   sinceRevision: number;
 }
 
@@ -162,7 +163,7 @@ export interface HeldSegment {
 
 export interface ListHoldingsResponse {
   revision: number;
-  /** True: `added` is the whole list. */
+  /** True: `added` is the complete list. */
   full: boolean;
   added: HeldSegment[];
   removed: HeldSegment[];
@@ -179,9 +180,9 @@ export interface VersionRef {
 }
 
 export interface ApplyViewResponse {
-  /** Versions of the view whose manifest this node does not have; one of another fingerprint does not count. */
+  /** Versions of the view whose manifest this node lacks, or has with another fingerprint. */
   missingManifests: VersionRef[];
-  /** The view that the node goes by now: another than it was given where it has a newer one. */
+  /** The view in force on the node, which is not the one sent if the node has a newer one. */
   viewEpoch?: number | undefined;
   viewRevision?: number | undefined;
   viewTerm?: string | undefined;
@@ -193,19 +194,26 @@ export interface PutManifestRequest {
 }
 
 export interface PutManifestResponse {
-  /** Verified segments of the manifest that are here. */
+  /** Ids of the manifest's segments that are held here, verified. */
   heldSegmentIds: string[];
   /**
-   * The same, each described from the node's own verified file: the commit compares this with what
-   * the loader says.
+   * The same segments, described from the node's own verified files: the commit compares them with what the
+   * loader reports.
    */
   held: SegmentInfo[];
-  /** Of the manifest that the node has now: another one than was put where it knows a newer one. */
+  /** Of the manifest in force on the node, which is not the one sent if the node has a newer one. */
   fingerprint?: string | undefined;
-  revision?: number | undefined;
+  revision?:
+    | number
+    | undefined;
+  /**
+   * Of the holdings at this answer: a list of a later revision counts more. Nodes of earlier releases do
+   * not report it.
+   */
+  holdingsRevision?: number | undefined;
 }
 
-/** One segment to fetch from a peer, tried in the order of `sources`. */
+/** One segment to fetch from a peer; `sources` are tried in order. */
 export interface CopyOrder {
   keyspaceUid: string;
   segment: SegmentInfo | undefined;
@@ -231,7 +239,7 @@ export interface CopySegmentsRequest {
   bytesPerSecondMax: number;
 }
 
-/** Accepted means queued (or there already); the end is seen in the holdings. */
+/** Counts the orders that are queued, running or already done. Completion is visible in the holdings. */
 export interface CopySegmentsResponse {
   accepted: number;
 }
@@ -239,11 +247,11 @@ export interface CopySegmentsResponse {
 export interface DropSegmentsRequest {
   header: OrderHeader | undefined;
   segments: HeldSegment[];
-  /** Versions whose manifests go with them. */
+  /** Versions whose manifests are removed too. */
   versions: VersionRef[];
   /**
-   * The node's holdings as the master knew them when it decided: a segment that was taken in, or
-   * that somebody was told is here, after this revision stays. 0: no condition.
+   * The revision of the node's holdings on which the decision is based: a segment that was added or claimed
+   * after this revision stays. 0: no condition.
    */
   holdingsRevision: number;
 }
@@ -253,8 +261,8 @@ export interface DropSegmentsResponse {
 }
 
 /**
- * A place in a version: a shard, and in it a position (the upper 24 bits of the keys' hash, the same
- * on every node). A scan goes from place to place; within one version it meets every key once.
+ * Asks for keys from a place on: a shard, and a position in it (the upper 24 bits of the keys' hash, the
+ * same on every node). A scan proceeds from place to place; within one version it returns every key once.
  */
 export interface ScanKeysRequest {
   expectNode: string;
@@ -263,38 +271,25 @@ export interface ScanKeysRequest {
   shard: number;
   position: number;
   /**
-   * A shard that is not held here is passed over. Otherwise the answer ends before it; where that is
-   * the very first one, the call fails with UNAVAILABLE.
+   * True: shards that are not held here are skipped. False: the answer ends before the first such shard,
+   * and the call fails with UNAVAILABLE if that is `shard` itself.
    */
   skipMissing: boolean;
-  /** Records to look at; the answer may have looked at fewer. */
+  /** Limit of records to read; the answer may have read fewer. */
   recordsMax: number;
-  /** A glob that keys must match; empty: all do. */
+  /** A glob that keys must match; empty matches all. */
   pattern: Buffer;
+  /** Only keys of this slot, whose shard is `shard`; the answer ends with that shard. */
+  slot?: number | undefined;
 }
 
 export interface ScanKeysResponse {
   keys: Buffer[];
-  /** Records looked at. */
+  /** Number of records read. */
   records: number;
-  /** Where to go on; the number of shards: there is no more. */
+  /** Where to continue; `next_shard` is the number of shards at the end. */
   nextShard: number;
   nextPosition: number;
-}
-
-export interface ListSlotKeysRequest {
-  expectNode: string;
-  keyspaceUid: string;
-  version: number;
-  slot: number;
-  /** 0: none, only their number is asked for. */
-  keysMax: number;
-}
-
-export interface ListSlotKeysResponse {
-  /** Keys in the slot. */
-  count: number;
-  keys: Buffer[];
 }
 
 /** A delta and the older segments of its shard, newest first. */
@@ -311,7 +306,10 @@ export interface MeasureDeltasRequest {
 
 export interface DeltaMeasure {
   segmentId: string;
-  /** False: the delta or one of the older segments is not here, and the rest says nothing. */
+  /**
+   * False if the delta or one of the older segments is not held here; the other fields are then
+   * meaningless.
+   */
   held: boolean;
   added: number;
   replaced: number;
@@ -319,12 +317,12 @@ export interface DeltaMeasure {
   overwritten: RecordTotals | undefined;
 }
 
-/** In the order asked. */
+/** One measure per delta, in the order of the request. */
 export interface MeasureDeltasResponse {
   measures: DeltaMeasure[];
 }
 
-/** The base and deltas of one shard, oldest first, and what they hold together. */
+/** The base and deltas of one shard, oldest first, and the totals of their merged records. */
 export interface MergeOrder {
   keyspaceUid: string;
   shard: number;
@@ -335,8 +333,10 @@ export interface MergeOrder {
 export interface MergeSegmentsRequest {
   header: OrderHeader | undefined;
   orders: MergeOrder[];
-  /** Of segments read; 0: unlimited. */
+  /** Limit for bytes of segments read; 0: unlimited. */
   bytesPerSecondMax: number;
+  /** The format for merged segments. 0: 1. */
+  segmentFormat: number;
 }
 
 export interface MergeStatus {
@@ -345,7 +345,7 @@ export interface MergeStatus {
   reason: string;
 }
 
-/** In the order asked. */
+/** One status per order, in the order of the request. */
 export interface MergeSegmentsResponse {
   statuses: MergeStatus[];
 }
@@ -357,7 +357,7 @@ export interface DiffShardsRequest {
   fromVersion: number;
   toVersion: number;
   shards: number[];
-  /** Of each kind and shard. */
+  /** Limit of samples per kind of change and shard. */
   samplesMax: number;
 }
 
@@ -1573,7 +1573,7 @@ export const PutManifestRequest: MessageFns<PutManifestRequest> = {
 };
 
 function createBasePutManifestResponse(): PutManifestResponse {
-  return { heldSegmentIds: [], held: [], fingerprint: undefined, revision: undefined };
+  return { heldSegmentIds: [], held: [], fingerprint: undefined, revision: undefined, holdingsRevision: undefined };
 }
 
 export const PutManifestResponse: MessageFns<PutManifestResponse> = {
@@ -1589,6 +1589,9 @@ export const PutManifestResponse: MessageFns<PutManifestResponse> = {
     }
     if (message.revision !== undefined) {
       writer.uint32(32).uint64(message.revision);
+    }
+    if (message.holdingsRevision !== undefined) {
+      writer.uint32(40).uint64(message.holdingsRevision);
     }
     return writer;
   },
@@ -1636,6 +1639,14 @@ export const PutManifestResponse: MessageFns<PutManifestResponse> = {
             }
 
             message.revision = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.holdingsRevision = longToNumber(reader.uint64());
             continue;
           }
         }
@@ -2106,6 +2117,7 @@ function createBaseScanKeysRequest(): ScanKeysRequest {
     skipMissing: false,
     recordsMax: 0,
     pattern: Buffer.alloc(0),
+    slot: undefined,
   };
 }
 
@@ -2134,6 +2146,9 @@ export const ScanKeysRequest: MessageFns<ScanKeysRequest> = {
     }
     if (message.pattern.length !== 0) {
       writer.uint32(66).bytes(message.pattern);
+    }
+    if (message.slot !== undefined) {
+      writer.uint32(72).uint32(message.slot);
     }
     return writer;
   },
@@ -2215,6 +2230,14 @@ export const ScanKeysRequest: MessageFns<ScanKeysRequest> = {
             message.pattern = bufferView(reader.bytes());
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.slot = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2292,153 +2315,6 @@ export const ScanKeysResponse: MessageFns<ScanKeysResponse> = {
             }
 
             message.nextPosition = reader.uint32();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseListSlotKeysRequest(): ListSlotKeysRequest {
-  return { expectNode: "", keyspaceUid: "", version: 0, slot: 0, keysMax: 0 };
-}
-
-export const ListSlotKeysRequest: MessageFns<ListSlotKeysRequest> = {
-  encode(message: ListSlotKeysRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.expectNode !== "") {
-      writer.uint32(10).string(message.expectNode);
-    }
-    if (message.keyspaceUid !== "") {
-      writer.uint32(18).string(message.keyspaceUid);
-    }
-    if (message.version !== 0) {
-      writer.uint32(24).uint64(message.version);
-    }
-    if (message.slot !== 0) {
-      writer.uint32(32).uint32(message.slot);
-    }
-    if (message.keysMax !== 0) {
-      writer.uint32(40).uint32(message.keysMax);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ListSlotKeysRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListSlotKeysRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.expectNode = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.keyspaceUid = reader.string();
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.version = longToNumber(reader.uint64());
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.slot = reader.uint32();
-            continue;
-          }
-          case 5: {
-            if (tag !== 40) {
-              break;
-            }
-
-            message.keysMax = reader.uint32();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseListSlotKeysResponse(): ListSlotKeysResponse {
-  return { count: 0, keys: [] };
-}
-
-export const ListSlotKeysResponse: MessageFns<ListSlotKeysResponse> = {
-  encode(message: ListSlotKeysResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.count !== 0) {
-      writer.uint32(8).uint64(message.count);
-    }
-    for (const v of message.keys) {
-      writer.uint32(18).bytes(v!);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ListSlotKeysResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListSlotKeysResponse();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.count = longToNumber(reader.uint64());
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.keys.push(bufferView(reader.bytes()));
             continue;
           }
         }
@@ -2806,7 +2682,7 @@ export const MergeOrder: MessageFns<MergeOrder> = {
 };
 
 function createBaseMergeSegmentsRequest(): MergeSegmentsRequest {
-  return { header: undefined, orders: [], bytesPerSecondMax: 0 };
+  return { header: undefined, orders: [], bytesPerSecondMax: 0, segmentFormat: 0 };
 }
 
 export const MergeSegmentsRequest: MessageFns<MergeSegmentsRequest> = {
@@ -2819,6 +2695,9 @@ export const MergeSegmentsRequest: MessageFns<MergeSegmentsRequest> = {
     }
     if (message.bytesPerSecondMax !== 0) {
       writer.uint32(24).uint64(message.bytesPerSecondMax);
+    }
+    if (message.segmentFormat !== 0) {
+      writer.uint32(32).uint32(message.segmentFormat);
     }
     return writer;
   },
@@ -2858,6 +2737,14 @@ export const MergeSegmentsRequest: MessageFns<MergeSegmentsRequest> = {
             }
 
             message.bytesPerSecondMax = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.segmentFormat = reader.uint32();
             continue;
           }
         }
@@ -3235,7 +3122,10 @@ export const DiffShardsResponse: MessageFns<DiffShardsResponse> = {
   },
 };
 
-/** What a datanode does for its master, for loaders and for its peers. It also serves LookupService. */
+/**
+ * The service of a datanode for its master, for loaders and for its peers. A datanode also serves
+ * LookupService.
+ */
 export type DatanodeServiceService = typeof DatanodeServiceService;
 export const DatanodeServiceService = {
   heartbeat: {
@@ -3247,7 +3137,7 @@ export const DatanodeServiceService = {
     responseSerialize: (value: HeartbeatResponse): Buffer => bufferView(HeartbeatResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): HeartbeatResponse => HeartbeatResponse.decode(value),
   },
-  /** What the node holds, verified; whole, or what changed since a revision. */
+  /** Lists the verified segments that the node holds: all of them, or the changes since a revision. */
   listHoldings: {
     path: "/stele.v1.DatanodeService/ListHoldings" as const,
     requestStream: false as const,
@@ -3267,7 +3157,7 @@ export const DatanodeServiceService = {
     responseSerialize: (value: ApplyViewResponse): Buffer => bufferView(ApplyViewResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ApplyViewResponse => ApplyViewResponse.decode(value),
   },
-  /** Makes a version servable on this node; says which of its segments are not here. */
+  /** Makes a version servable on this node; reports which of its segments are here. */
   putManifest: {
     path: "/stele.v1.DatanodeService/PutManifest" as const,
     requestStream: false as const,
@@ -3297,7 +3187,7 @@ export const DatanodeServiceService = {
       bufferView(DropSegmentsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DropSegmentsResponse => DropSegmentsResponse.decode(value),
   },
-  /** Answers, then ends the process, as SIGTERM does. CONFLICT where nobody starts it again. */
+  /** Answers, then ends the process as SIGTERM does. CONFLICT if nobody would start it again. */
   restart: {
     path: "/stele.v1.DatanodeService/Restart" as const,
     requestStream: false as const,
@@ -3307,7 +3197,7 @@ export const DatanodeServiceService = {
     responseSerialize: (value: RestartResponse): Buffer => bufferView(RestartResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RestartResponse => RestartResponse.decode(value),
   },
-  /** Keys of one version from a place on, a bounded number a call; see ScanKeysRequest. */
+  /** Returns keys of one version from a place on, a bounded number per call; see ScanKeysRequest. */
   scanKeys: {
     path: "/stele.v1.DatanodeService/ScanKeys" as const,
     requestStream: false as const,
@@ -3317,18 +3207,7 @@ export const DatanodeServiceService = {
     responseSerialize: (value: ScanKeysResponse): Buffer => bufferView(ScanKeysResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ScanKeysResponse => ScanKeysResponse.decode(value),
   },
-  /** The keys of one slot of one version. Reads a whole shard: slow, and only some at a time. */
-  listSlotKeys: {
-    path: "/stele.v1.DatanodeService/ListSlotKeys" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ListSlotKeysRequest): Buffer => bufferView(ListSlotKeysRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListSlotKeysRequest => ListSlotKeysRequest.decode(value),
-    responseSerialize: (value: ListSlotKeysResponse): Buffer =>
-      bufferView(ListSlotKeysResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListSlotKeysResponse => ListSlotKeysResponse.decode(value),
-  },
-  /** What deltas change in what they are laid over, counted from the segments that are here. */
+  /** Counts what deltas change in the segments below them, from the segments held here. */
   measureDeltas: {
     path: "/stele.v1.DatanodeService/MeasureDeltas" as const,
     requestStream: false as const,
@@ -3339,7 +3218,10 @@ export const DatanodeServiceService = {
       bufferView(MeasureDeltasResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): MeasureDeltasResponse => MeasureDeltasResponse.decode(value),
   },
-  /** Makes one segment of a shard's base and deltas, in the background. Asked again, it says how far that is. */
+  /**
+   * Merges a shard's base and deltas into one segment, in the background. Repeated calls report the
+   * progress.
+   */
   mergeSegments: {
     path: "/stele.v1.DatanodeService/MergeSegments" as const,
     requestStream: false as const,
@@ -3363,22 +3245,23 @@ export const DatanodeServiceService = {
 
 export interface DatanodeServiceServer extends UntypedServiceImplementation {
   heartbeat: handleUnaryCall<HeartbeatRequest, HeartbeatResponse>;
-  /** What the node holds, verified; whole, or what changed since a revision. */
+  /** Lists the verified segments that the node holds: all of them, or the changes since a revision. */
   listHoldings: handleUnaryCall<ListHoldingsRequest, ListHoldingsResponse>;
   applyView: handleUnaryCall<ApplyViewRequest, ApplyViewResponse>;
-  /** Makes a version servable on this node; says which of its segments are not here. */
+  /** Makes a version servable on this node; reports which of its segments are here. */
   putManifest: handleUnaryCall<PutManifestRequest, PutManifestResponse>;
   copySegments: handleUnaryCall<CopySegmentsRequest, CopySegmentsResponse>;
   dropSegments: handleUnaryCall<DropSegmentsRequest, DropSegmentsResponse>;
-  /** Answers, then ends the process, as SIGTERM does. CONFLICT where nobody starts it again. */
+  /** Answers, then ends the process as SIGTERM does. CONFLICT if nobody would start it again. */
   restart: handleUnaryCall<RestartRequest, RestartResponse>;
-  /** Keys of one version from a place on, a bounded number a call; see ScanKeysRequest. */
+  /** Returns keys of one version from a place on, a bounded number per call; see ScanKeysRequest. */
   scanKeys: handleUnaryCall<ScanKeysRequest, ScanKeysResponse>;
-  /** The keys of one slot of one version. Reads a whole shard: slow, and only some at a time. */
-  listSlotKeys: handleUnaryCall<ListSlotKeysRequest, ListSlotKeysResponse>;
-  /** What deltas change in what they are laid over, counted from the segments that are here. */
+  /** Counts what deltas change in the segments below them, from the segments held here. */
   measureDeltas: handleUnaryCall<MeasureDeltasRequest, MeasureDeltasResponse>;
-  /** Makes one segment of a shard's base and deltas, in the background. Asked again, it says how far that is. */
+  /**
+   * Merges a shard's base and deltas into one segment, in the background. Repeated calls report the
+   * progress.
+   */
   mergeSegments: handleUnaryCall<MergeSegmentsRequest, MergeSegmentsResponse>;
   diffShards: handleUnaryCall<DiffShardsRequest, DiffShardsResponse>;
 }
@@ -3399,7 +3282,7 @@ export interface DatanodeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: HeartbeatResponse) => void,
   ): ClientUnaryCall;
-  /** What the node holds, verified; whole, or what changed since a revision. */
+  /** Lists the verified segments that the node holds: all of them, or the changes since a revision. */
   listHoldings(
     request: ListHoldingsRequest,
     callback: (error: ServiceError | null, response: ListHoldingsResponse) => void,
@@ -3430,7 +3313,7 @@ export interface DatanodeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ApplyViewResponse) => void,
   ): ClientUnaryCall;
-  /** Makes a version servable on this node; says which of its segments are not here. */
+  /** Makes a version servable on this node; reports which of its segments are here. */
   putManifest(
     request: PutManifestRequest,
     callback: (error: ServiceError | null, response: PutManifestResponse) => void,
@@ -3476,7 +3359,7 @@ export interface DatanodeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DropSegmentsResponse) => void,
   ): ClientUnaryCall;
-  /** Answers, then ends the process, as SIGTERM does. CONFLICT where nobody starts it again. */
+  /** Answers, then ends the process as SIGTERM does. CONFLICT if nobody would start it again. */
   restart(
     request: RestartRequest,
     callback: (error: ServiceError | null, response: RestartResponse) => void,
@@ -3492,7 +3375,7 @@ export interface DatanodeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RestartResponse) => void,
   ): ClientUnaryCall;
-  /** Keys of one version from a place on, a bounded number a call; see ScanKeysRequest. */
+  /** Returns keys of one version from a place on, a bounded number per call; see ScanKeysRequest. */
   scanKeys(
     request: ScanKeysRequest,
     callback: (error: ServiceError | null, response: ScanKeysResponse) => void,
@@ -3508,23 +3391,7 @@ export interface DatanodeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ScanKeysResponse) => void,
   ): ClientUnaryCall;
-  /** The keys of one slot of one version. Reads a whole shard: slow, and only some at a time. */
-  listSlotKeys(
-    request: ListSlotKeysRequest,
-    callback: (error: ServiceError | null, response: ListSlotKeysResponse) => void,
-  ): ClientUnaryCall;
-  listSlotKeys(
-    request: ListSlotKeysRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListSlotKeysResponse) => void,
-  ): ClientUnaryCall;
-  listSlotKeys(
-    request: ListSlotKeysRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListSlotKeysResponse) => void,
-  ): ClientUnaryCall;
-  /** What deltas change in what they are laid over, counted from the segments that are here. */
+  /** Counts what deltas change in the segments below them, from the segments held here. */
   measureDeltas(
     request: MeasureDeltasRequest,
     callback: (error: ServiceError | null, response: MeasureDeltasResponse) => void,
@@ -3540,7 +3407,10 @@ export interface DatanodeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: MeasureDeltasResponse) => void,
   ): ClientUnaryCall;
-  /** Makes one segment of a shard's base and deltas, in the background. Asked again, it says how far that is. */
+  /**
+   * Merges a shard's base and deltas into one segment, in the background. Repeated calls report the
+   * progress.
+   */
   mergeSegments(
     request: MergeSegmentsRequest,
     callback: (error: ServiceError | null, response: MergeSegmentsResponse) => void,

@@ -37,7 +37,7 @@ export interface DiffCounts {
 export interface DiffSample {
   kind: DiffKind;
   key: Buffer;
-  /** Absent where the version does not have the key. */
+  /** Absent if the version does not have the key. */
   from: DiffValue | undefined;
   to: DiffValue | undefined;
 }
@@ -45,7 +45,7 @@ export interface DiffSample {
 export interface DiffValue {
   /** At most the first 256 bytes. */
   bytes: Buffer;
-  /** Of the whole value. */
+  /** Length of the whole value. */
   byteLength: number;
 }
 

@@ -41,14 +41,14 @@ export const LoadState = {
   UNSPECIFIED: 0,
   RUNNING: 1,
   COMMITTED: 2,
-  /** REJECTED - It became a version that did not pass its gate. */
+  /** REJECTED - The load created a version that did not pass its gate. */
   REJECTED: 3,
-  /** FAILED - The loader gave it up, and said why. */
+  /** FAILED - The loader gave up and reported the reason. */
   FAILED: 4,
   CANCELLED: 5,
-  /** ABANDONED - Silent for too long, or another load took its place after its lease had ended. */
+  /** ABANDONED - Silent for too long, or replaced by another load after its lease had expired. */
   ABANDONED: 6,
-  /** INTERRUPTED - Its loader said that it stops, or is silent; it may be taken up again. Another load may take its place. */
+  /** INTERRUPTED - The loader stopped resumably, or is silent. It may be resumed; another load may replace it. */
   INTERRUPTED: 7,
 } as const;
 
@@ -68,50 +68,52 @@ export namespace LoadState {
 export interface BeginLoadRequest {
   keyspace: string;
   mode: LoadMode;
-  /** Empty: a new load. Otherwise the id of the load to resume; LOAD_NOT_FOUND when it is gone. */
+  /** Empty: a new load. Otherwise the id of the load to resume; LOAD_NOT_FOUND if it no longer exists. */
   loadId: string;
-  /** What is loaded, for people. */
+  /** The input, for people. */
   source: string;
   /**
-   * Fingerprint of the inputs' content, the dialect and the flags; compared with that of the current version
-   * where `skip_if_current` is set, else empty.
+   * Fingerprint of the inputs' content, the dialect and the flags; compared with that of the current
+   * version if `skip_if_current` is set.
    */
   inputFingerprint: string;
-  /** True: answer `already_current` where the current version has this very fingerprint. */
+  /** True: answer `already_current` if the current version has this fingerprint. */
   skipIfCurrent: boolean;
   /** 0: the keyspace's replication factor. */
   minReplicas: number;
-  /** Who loads, for people. */
+  /** Who runs the load, for people. */
   owner:
     | LoadOwner
     | undefined;
   /**
-   * Random; of one work folder, in which one process at a time can be. Who begins with it again takes
-   * the place of the load that was begun with it before. Empty: none.
+   * Random, one per work folder, which only one process can use at a time. A load with the token of an
+   * earlier load replaces that load. Empty: none.
    */
   workToken: string;
   /** How the input is read, for people: format, delimiter, header, key and value. Kept with the version. */
   input: string;
+  /** The newest segment format that the loader writes. 0: 1. */
+  segmentFormat: number;
 }
 
 export interface LoadOwner {
   host: string;
   pid: number;
-  /** Empty where the system does not say. */
+  /** Empty if the system does not report it. */
   user: string;
 }
 
-/** What a version must be like to go live by itself. Rows are the records of the new version. */
+/** The conditions that a version must meet to go live. Rows are the records of the new version. */
 export interface LoadGate {
-  /** This many rows, give or take `expect_tolerance`, a fraction of it. */
+  /** The expected number of rows, within `expect_tolerance`, a fraction of it. */
   expectRows?: number | undefined;
   expectTolerance: number;
   minRows?:
     | number
     | undefined;
   /**
-   * The fraction of the current version's rows that may be missing. Absent: 0.5 for a replace, no
-   * limit for an append. 1 and more: no limit.
+   * The fraction of the current version's rows that may be missing. Absent: 0.5 for a replace, no limit for
+   * an append. 1 and more: no limit.
    */
   maxShrink?:
     | number
@@ -138,14 +140,14 @@ export interface LoadStatus {
     | undefined;
   /** While RUNNING: `parse`, `build` or `commit`; empty before the first report. */
   stage: string;
-  /** Rows read so far, or in the end. */
+  /** Rows read so far, or in total once it is over. */
   rows: number;
   rejected: number;
   bytesDone: number;
   bytesTotal: number;
   shardsDone: number;
   shardsTotal: number;
-  /** Of the version it became: its number, records and digest. */
+  /** The resulting version: its number, records and digest. */
   version: number;
   records: number;
   digest: Buffer;
@@ -154,7 +156,7 @@ export interface LoadStatus {
   endedAt: string;
   /** Why it was rejected, failed, was cancelled or abandoned. */
   reason: string;
-  /** While RUNNING: since its last report. */
+  /** While RUNNING: time since its last report. */
   silentMs: number;
   /** How its input is read, for people; empty for loads of earlier releases. */
   input: string;
@@ -169,16 +171,21 @@ export interface BeginLoadResponse {
   targets: LoadTargets | undefined;
   alreadyCurrent: boolean;
   currentVersion: number;
-  /** How often ReportProgress is expected; the lease ends after ten times this. */
+  /** The interval at which ReportProgress is expected; the lease lasts ten intervals. */
   progressIntervalMs: number;
+  /**
+   * The format for the load's segments: the newest that the loader writes and every registered datanode
+   * reads.
+   */
+  segmentFormat: number;
 }
 
-/** Where segments go at present. */
+/** Where segments must be sent at present. */
 export interface LoadTargets {
   nodes: NodeView[];
-  /** Per shard, the owners that can take data now: indexes into `nodes`. */
+  /** Per shard, the owners that can accept data now: indexes into `nodes`. */
   owners: ShardRoute[];
-  /** Indexes into `nodes`: those that are being read, 20 lookups a second or more. */
+  /** Indexes into `nodes` of the nodes that serve at least 20 lookups per second. */
   readNodes: number[];
 }
 
@@ -194,7 +201,7 @@ export interface ReportProgressRequest {
 }
 
 export interface ReportProgressResponse {
-  /** The load is over; `reason` says why. The loader stops. */
+  /** True: the load is over, `reason` says why, and the loader must stop. */
   cancelled: boolean;
   targets: LoadTargets | undefined;
   reason: string;
@@ -204,7 +211,7 @@ export interface ShardCommit {
   segment:
     | SegmentInfo
     | undefined;
-  /** Nodes that acknowledged it. */
+  /** Nodes that acknowledged the segment. */
   nodeIds: string[];
 }
 
@@ -216,28 +223,31 @@ export interface CommitLoadRequest {
   valueBytes: number;
   digest: Buffer;
   minReplicas: number;
-  /** Absent: that of its defaults. */
+  /** Absent: the gate with its defaults. */
   gate:
     | LoadGate
     | undefined;
-  /** Versions that the keyspace keeps from now on; 0: as before. */
+  /** Number of versions that the keyspace keeps from now on; 0: unchanged. */
   keep: number;
-  /** Kept with the version: as in BeginLoadRequest, of what was loaded in the end. Absent: that of the beginning. */
+  /**
+   * As in BeginLoadRequest, for what was loaded in the end; kept with the version. Absent: that of
+   * BeginLoadRequest.
+   */
   inputFingerprint?: string | undefined;
 }
 
 export interface CommitLoadResponse {
   version: number;
-  /** Of the whole version, also where the load was an append. */
+  /** Records of the whole version, also after an append. */
   records: number;
   digest: Buffer;
-  /** Absent where the load replaced what was there. */
+  /** Absent unless the load was an append. */
   append:
     | AppendOutcome
     | undefined;
   /**
-   * Verified copies of the shard that had the fewest at the commit (no more than `replication` are counted), and
-   * how many its keyspace is to have. Absent for a version whose record does not say.
+   * Verified copies of the shard with the fewest at the commit (at most `replication`), and the keyspace's
+   * replication factor. Absent for a version whose record lacks them.
    */
   replicas?: number | undefined;
   replication?: number | undefined;
@@ -249,14 +259,14 @@ export interface AppendOutcome {
   baseVersion: number;
   added: number;
   replaced: number;
-  /** Keys that had this very value. */
+  /** Keys that already had this value. */
   unchanged: number;
 }
 
 export interface AbortLoadRequest {
   loadId: string;
   reason: string;
-  /** It may be taken up again: what it has sent is kept for a while, and another load may take its place. */
+  /** True: the load may be resumed. What it has sent is kept for a while, and another load may replace it. */
   resumable: boolean;
 }
 
@@ -275,6 +285,7 @@ function createBaseBeginLoadRequest(): BeginLoadRequest {
     owner: undefined,
     workToken: "",
     input: "",
+    segmentFormat: 0,
   };
 }
 
@@ -309,6 +320,9 @@ export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
     }
     if (message.input !== "") {
       writer.uint32(82).string(message.input);
+    }
+    if (message.segmentFormat !== 0) {
+      writer.uint32(88).uint32(message.segmentFormat);
     }
     return writer;
   },
@@ -404,6 +418,14 @@ export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
             }
 
             message.input = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.segmentFormat = reader.uint32();
             continue;
           }
         }
@@ -933,6 +955,7 @@ function createBaseBeginLoadResponse(): BeginLoadResponse {
     alreadyCurrent: false,
     currentVersion: 0,
     progressIntervalMs: 0,
+    segmentFormat: 0,
   };
 }
 
@@ -964,6 +987,9 @@ export const BeginLoadResponse: MessageFns<BeginLoadResponse> = {
     }
     if (message.progressIntervalMs !== 0) {
       writer.uint32(72).uint32(message.progressIntervalMs);
+    }
+    if (message.segmentFormat !== 0) {
+      writer.uint32(80).uint32(message.segmentFormat);
     }
     return writer;
   },
@@ -1051,6 +1077,14 @@ export const BeginLoadResponse: MessageFns<BeginLoadResponse> = {
             }
 
             message.progressIntervalMs = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.segmentFormat = reader.uint32();
             continue;
           }
         }
@@ -1843,12 +1877,12 @@ export const AbortLoadResponse: MessageFns<AbortLoadResponse> = {
 };
 
 /**
- * A bulk load, from its beginning to the commit. Segment bytes go straight to the datanodes
+ * A bulk load, from its start to the commit. Segments go directly to the datanodes
  * (proto/segment-transfer.ts); nothing is visible before CommitLoad.
  */
 export type LoadServiceService = typeof LoadServiceService;
 export const LoadServiceService = {
-  /** Starts a load, or takes an interrupted one up again (`load_id`). */
+  /** Starts a load, or resumes an interrupted one (`load_id`). */
   beginLoad: {
     path: "/stele.v1.LoadService/BeginLoad" as const,
     requestStream: false as const,
@@ -1858,7 +1892,7 @@ export const LoadServiceService = {
     responseSerialize: (value: BeginLoadResponse): Buffer => bufferView(BeginLoadResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): BeginLoadResponse => BeginLoadResponse.decode(value),
   },
-  /** Renews the load's lease and tells the numbers for `stele status`; answers with the present owners. */
+  /** Renews the load's lease and reports the numbers for `stele status`; the answer has the current owners. */
   reportProgress: {
     path: "/stele.v1.LoadService/ReportProgress" as const,
     requestStream: false as const,
@@ -1895,9 +1929,9 @@ export const LoadServiceService = {
 } as const;
 
 export interface LoadServiceServer extends UntypedServiceImplementation {
-  /** Starts a load, or takes an interrupted one up again (`load_id`). */
+  /** Starts a load, or resumes an interrupted one (`load_id`). */
   beginLoad: handleUnaryCall<BeginLoadRequest, BeginLoadResponse>;
-  /** Renews the load's lease and tells the numbers for `stele status`; answers with the present owners. */
+  /** Renews the load's lease and reports the numbers for `stele status`; the answer has the current owners. */
   reportProgress: handleUnaryCall<ReportProgressRequest, ReportProgressResponse>;
   /**
    * All or nothing: checks replicas, counts, digests and the gate, then makes the version current.
@@ -1908,7 +1942,7 @@ export interface LoadServiceServer extends UntypedServiceImplementation {
 }
 
 export interface LoadServiceClient extends Client {
-  /** Starts a load, or takes an interrupted one up again (`load_id`). */
+  /** Starts a load, or resumes an interrupted one (`load_id`). */
   beginLoad(
     request: BeginLoadRequest,
     callback: (error: ServiceError | null, response: BeginLoadResponse) => void,
@@ -1924,7 +1958,7 @@ export interface LoadServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: BeginLoadResponse) => void,
   ): ClientUnaryCall;
-  /** Renews the load's lease and tells the numbers for `stele status`; answers with the present owners. */
+  /** Renews the load's lease and reports the numbers for `stele status`; the answer has the current owners. */
   reportProgress(
     request: ReportProgressRequest,
     callback: (error: ServiceError | null, response: ReportProgressResponse) => void,

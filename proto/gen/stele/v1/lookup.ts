@@ -28,9 +28,9 @@ export const protobufFileName = "stele/v1/lookup.proto";
 export const LookupStatus = {
   UNSPECIFIED: 0,
   OK: 1,
-  /** NOT_FOUND - Said only by an owner that holds the shard's verified segments. */
+  /** NOT_FOUND - Only answered by an owner that holds the shard's verified segments. */
   NOT_FOUND: 2,
-  /** UNAVAILABLE - The answer cannot be known at the moment; another replica, or a later try, may know it. */
+  /** UNAVAILABLE - The answer is not known at the moment; another replica, or a later attempt, may know it. */
   UNAVAILABLE: 3,
 } as const;
 
@@ -246,7 +246,7 @@ export const LookupResponse: MessageFns<LookupResponse> = {
 /** Reads. The master answers for any key; a datanode for the shards it holds. */
 export type LookupServiceService = typeof LookupServiceService;
 export const LookupServiceService = {
-  /** One read for programs that need no more. At most 10,000 keys. */
+  /** One batch for simple programs. At most 10,000 keys. */
   lookup: {
     path: "/stele.v1.LookupService/Lookup" as const,
     requestStream: false as const,
@@ -259,12 +259,12 @@ export const LookupServiceService = {
 } as const;
 
 export interface LookupServiceServer extends UntypedServiceImplementation {
-  /** One read for programs that need no more. At most 10,000 keys. */
+  /** One batch for simple programs. At most 10,000 keys. */
   lookup: handleUnaryCall<LookupRequest, LookupResponse>;
 }
 
 export interface LookupServiceClient extends Client {
-  /** One read for programs that need no more. At most 10,000 keys. */
+  /** One batch for simple programs. At most 10,000 keys. */
   lookup(
     request: LookupRequest,
     callback: (error: ServiceError | null, response: LookupResponse) => void,

@@ -15,7 +15,7 @@ export const protobufFileName = "stele/v1/segment.proto";
 
 /** One segment as the catalog knows it. */
 export interface SegmentInfo {
-  /** Names the bytes: shard, digest and file checksum (docs/segment-format.md). */
+  /** Identifies the bytes: shard, digest and hash of the content (docs/segment-format.md). */
   id: string;
   shard: number;
   fileBytes: number;
@@ -35,32 +35,32 @@ export interface RecordTotals {
   digest: Buffer;
 }
 
-/** What a delta overwrites: the records of the older segments of its shard whose keys it has. */
+/** What a delta overwrites: those records of the older segments of its shard whose keys the delta has too. */
 export interface Overwritten {
   segmentId: string;
   totals: RecordTotals | undefined;
 }
 
 /**
- * All segments of one version. What a version holds never changes once it is committed; which
- * segments hold it may, when deltas are merged: then `revision` rises.
+ * All segments of one version. The records of a committed version never change; the segments that hold them
+ * may, when deltas are merged: then `revision` rises.
  */
 export interface Manifest {
-  /** Identity of the keyspace, 16 hex digits; a keyspace dropped and made again has another one. */
+  /** Identity of the keyspace, 16 hex digits; a keyspace that is dropped and created again has another one. */
   keyspaceUid: string;
   keyspace: string;
   version: number;
   shardCount: number;
-  /** One per shard that has records, oldest first where a shard has deltas. */
+  /** One per shard that has records; if a shard has deltas, several, oldest first. */
   segments: SegmentInfo[];
   records: number;
   keyBytes: number;
   valueBytes: number;
   digest: Buffer;
   revision: number;
-  /** One per delta that overwrites anything. What a shard holds is the sum of its segments less these. */
+  /** One per delta that overwrites anything. The records of a shard are those of its segments minus these. */
   overwritten: Overwritten[];
-  /** KeyspaceView.fingerprints */
+  /** See KeyspaceView.fingerprints. */
   fingerprint: string;
 }
 

@@ -15,13 +15,13 @@ export const protobufFileName = "stele/v1/view.proto";
 
 export const NodeState = {
   UNSPECIFIED: 0,
-  /** INITIALIZING - Verifying what it holds; alive, gets no reads yet. */
+  /** INITIALIZING - Verifying its segments; alive, gets no reads yet. */
   INITIALIZING: 1,
   SERVING: 2,
-  /** DRAINING - Serves on while its replicas are copied elsewhere. */
+  /** DRAINING - Still serves, while its replicas are copied to other nodes. */
   DRAINING: 3,
   DRAINED: 4,
-  /** SUSPECT - Missed a heartbeat: reads go to others, data stays. */
+  /** SUSPECT - Missed a heartbeat: reads go to other nodes, data stays. */
   SUSPECT: 5,
   DOWN: 6,
 } as const;
@@ -73,23 +73,23 @@ export interface ShardRoute {
 export interface KeyspaceView {
   uid: string;
   name: string;
-  /** The number that RESP `SELECT` takes; 0 is `default`. */
+  /** The number for RESP `SELECT`; 0 is `default`. */
   index: number;
   /** 0: nothing committed yet. */
   currentVersion: number;
-  /** All committed versions that datanodes keep, ascending; the current one is among them. */
+  /** All committed versions that datanodes keep, ascending, including the current one. */
   versions: number[];
   /** Records of the current version. */
   records: number;
-  /** Kept on disk: reads answer SUSPENDED. */
+  /** Kept only on disk: reads answer SUSPENDED. */
   suspended?:
     | boolean
     | undefined;
-  /** Suspended still, and to be brought back into memory. */
+  /** Still suspended, and being brought back into memory. */
   resuming?:
     | boolean
     | undefined;
-  /** Masters do not cache its values. */
+  /** True if masters do not cache its values. */
   uncached?:
     | boolean
     | undefined;
@@ -101,7 +101,7 @@ export interface KeyspaceView {
     | Buffer
     | undefined;
   /**
-   * What names the content of each version, in the order of `versions`: the same number with another
+   * Identifies the content of each version, in the order of `versions`: the same number with another
    * fingerprint is another version (of a catalog that was restored from a backup).
    */
   fingerprints: string[];
@@ -117,20 +117,25 @@ export interface ClusterView {
   routes: ShardRoute[];
   keyspaces: KeyspaceView[];
   health: HealthStatus;
-  /** Every shard of every keyspace has had a verified replica, and still has. */
+  /** Every shard of every keyspace has had a verified replica, and still has one. */
   ready: boolean;
   /**
-   * Every known datanode has told this master what it has, or was waited for: what is unserved is lost for
-   * the time being. False: the master has just started, and may not have heard of it yet.
+   * True: every known datanode has reported its holdings to this master, or the wait for it has timed out,
+   * so unserved shards are unavailable for now. False: the master has just started and may not know all
+   * holdings yet.
    */
   settled?:
     | boolean
     | undefined;
   /**
-   * Names the start of the master that made the view: 16 random hex digits. Two masters on copies of one
-   * folder may be in the same epoch, and never have the same term.
+   * Identifies the start of the master that made the view: 16 random hex digits. Two masters on copies of
+   * one folder may be in the same epoch, but never have the same term.
    */
-  term?: string | undefined;
+  term?:
+    | string
+    | undefined;
+  /** Identifies the cluster: within one, an older epoch never returns. Absent from masters of earlier releases. */
+  clusterId?: string | undefined;
 }
 
 function createBaseNodeAddress(): NodeAddress {
@@ -557,6 +562,7 @@ function createBaseClusterView(): ClusterView {
     ready: false,
     settled: undefined,
     term: undefined,
+    clusterId: undefined,
   };
 }
 
@@ -594,6 +600,9 @@ export const ClusterView: MessageFns<ClusterView> = {
     }
     if (message.term !== undefined) {
       writer.uint32(82).string(message.term);
+    }
+    if (message.clusterId !== undefined) {
+      writer.uint32(90).string(message.clusterId);
     }
     return writer;
   },
@@ -697,6 +706,14 @@ export const ClusterView: MessageFns<ClusterView> = {
             }
 
             message.term = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.clusterId = reader.string();
             continue;
           }
         }

@@ -5,17 +5,19 @@ import { BackgroundTasks } from '../../../../base/background.ts';
 import { SteleError } from '../../../../base/errors.ts';
 import { silentLogger } from '../../../../base/log.ts';
 import { NodeState } from '../../../../proto/gen/stele/v1/view.ts';
+import { LookupStatus } from '../../../../proto/gen/stele/v1/lookup.ts';
 import type { DatanodeLink, LinkFactory } from '../../../../proto/ports.ts';
 import { ConnectionManager } from '../../../../master/control/nodes/connection-manager.ts';
 import { Heartbeater } from '../../../../master/control/nodes/heartbeater.ts';
 import { ReadProbes } from '../../../../master/control/nodes/read-probe.ts';
 import { until } from '../../control-plane.ts';
+import { channelOf } from '../../../support/peers/lookups.ts';
 import { FakeNetwork } from '../../fake-datanodes.ts';
 
 const A = { nodeId: 'a', address: { host: 'h', httpPort: 1, respPort: 1, grpcPort: 1 } };
 const background = new BackgroundTasks(silentLogger);
 
-/** One node, whose reads and heartbeats do as they are told. */
+/** One node with scripted reads and heartbeats. */
 class OneNode implements LinkFactory {
   readonly connections = new ConnectionManager(this);
   reads: () => Promise<void> = () => Promise.resolve();
@@ -29,14 +31,15 @@ class OneNode implements LinkFactory {
   }
 
   connect(): DatanodeLink {
-    const lookup = (): Promise<void> => {
+    const lookups = channelOf(async (batch) => {
       this.readsAsked++;
-      return this.reads();
-    };
+      await this.reads();
+      batch.onAnswer(LookupStatus.UNAVAILABLE, Buffer.alloc(0), 0, 0);
+    });
     const link = new FakeNetwork().connect(A);
     return {
       ...link,
-      lookups: { lookup, inFlight: 0, close: () => undefined },
+      lookups,
       heartbeat: (_request, { deadlineMs, signal }) => {
         this.beatsAsked++;
         if (this.hangs) return silence(deadlineMs, signal);
@@ -140,7 +143,7 @@ test('a reader in doubt has the next heartbeat probe', async () => {
   const { probes } = probesOf(node);
   await beats(probes, 2);
   expect(node.readsAsked).toBe(1);
-  probes.doubt('a');
+  probes.reportTrouble('a');
   await beats(probes, 1);
   expect(node.readsAsked).toBe(2);
 });
@@ -174,13 +177,13 @@ describe('a heartbeat that is not answered', () => {
     node.hangs = true;
     const startedMs = performance.now();
     await until(() => {
-      heartbeater.doubt('a');
+      heartbeater.reportTrouble('a');
       return node.beatsAsked === 2;
-    }, 'the hurried heartbeat');
+    }, 'the isDue heartbeat');
     expect(performance.now() - startedMs).toBeLessThan(300);
     isImpatient = true;
     await until(() => {
-      heartbeater.doubt('a');
+      heartbeater.reportTrouble('a');
       return misses === 1;
     }, 'the heartbeat to be cut');
   });

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { clientBytes } from '../../../../base/byte-budget.ts';
-import { FakeCluster } from '../fake-cluster.ts';
+import { FakeCluster } from '../../../support/peers/fake-cluster.ts';
 import { HttpFixture, expectProblem } from '../http-fixture.ts';
 
 let cluster: FakeCluster;
@@ -34,8 +34,8 @@ describe('an answer that is not read', () => {
 
   it('makes large values be refused once the budget is full, and small ones not', async () => {
     cluster.put('large', Buffer.alloc(100_000));
-    const giveBack = clientBytes.take(clientBytes.limitBytes);
-    onTestFinished(giveBack);
+    const release = clientBytes.reserve(clientBytes.limitBytes);
+    onTestFinished(release);
     expectProblem(await http.get('/v1/keyspaces/default/keys/large'), 429, 'OVERLOADED');
     expect((await http.get('/v1/keyspaces/default/keys/k')).statusCode).toBe(200);
   });

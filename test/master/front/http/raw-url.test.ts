@@ -9,7 +9,7 @@ import {
 } from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { slotOfKey } from '../../../../ring/slot.ts';
-import { FakeCluster } from '../fake-cluster.ts';
+import { FakeCluster } from '../../../support/peers/fake-cluster.ts';
 import { HttpFixture } from '../http-fixture.ts';
 
 let cluster: FakeCluster;

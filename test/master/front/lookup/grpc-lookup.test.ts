@@ -1,7 +1,7 @@
 import { ChannelCredentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LookupCore } from '../../../../master/front/lookup/lookup-core.ts';
-import { lookupService } from '../../../../master/front/lookup/grpc-lookup.ts';
+import { masterLookupService } from '../../../../master/front/lookup/grpc-lookup.ts';
 import { FrontMetrics } from '../../../../master/front/metrics.ts';
 import { steleErrorFromGrpc } from '../../../../transport/grpc-errors.ts';
 import { GrpcServer } from '../../../../transport/grpc-server.ts';
@@ -11,7 +11,7 @@ import {
   LookupStatus,
 } from '../../../../proto/gen/stele/v1/lookup.ts';
 import type { LookupRequest, LookupResponse } from '../../../../proto/gen/stele/v1/lookup.ts';
-import { FakeCluster } from '../fake-cluster.ts';
+import { FakeCluster } from '../../../support/peers/fake-cluster.ts';
 
 const { OK, NOT_FOUND } = LookupStatus;
 
@@ -31,7 +31,7 @@ beforeEach(async () => {
   server = new GrpcServer();
   server.addService(
     LookupServiceService,
-    lookupService(core, new FrontMetrics(core, cluster, () => ({ http: 0, resp: 0 }))),
+    masterLookupService(core, new FrontMetrics(core, cluster, () => ({ http: 0, resp: 0 }))),
   );
   const port = await server.listen('127.0.0.1', 0, '--grpc-port');
   client = new LookupServiceClient(`127.0.0.1:${port}`, ChannelCredentials.createInsecure(), {

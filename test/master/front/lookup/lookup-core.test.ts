@@ -1,44 +1,26 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { clientBytes } from '../../../../base/byte-budget.ts';
-import { LookupCore } from '../../../../master/front/lookup/lookup-core.ts';
+import type { LookupCore } from '../../../../master/front/lookup/lookup-core.ts';
 import { LookupStatus } from '../../../../proto/gen/stele/v1/lookup.ts';
 import { NodeState } from '../../../../proto/gen/stele/v1/view.ts';
-import { FakeCluster, UID } from '../fake-cluster.ts';
+import { fill, keys, newCore, read } from './lookups.ts';
+import { FakeCluster } from '../../../support/peers/fake-cluster.ts';
 
 const { OK, NOT_FOUND, UNAVAILABLE } = LookupStatus;
 
 let cluster: FakeCluster;
 let core: LookupCore;
 
-function newCore(cacheMaxBytes = 0, deadlineMs = 1000): LookupCore {
-  return new LookupCore({ views: cluster, links: cluster.links, cacheMaxBytes, deadlineMs });
-}
-
-function keys(...names: string[]): Buffer[] {
-  return names.map((name) => Buffer.from(name));
-}
-
-async function read(name: string): Promise<string | number | undefined> {
-  const outcome = await core.lookup('default', keys(name));
-  return outcome.values[0]?.toString() ?? outcome.statuses[0];
-}
-
-function fill(count: number, version = 1): string[] {
-  const names = Array.from({ length: count }, (_, number) => `key-${number}`);
-  for (const name of names) cluster.put(name, `${name}@${version}`, version);
-  return names;
-}
-
 beforeEach(() => {
   cluster = new FakeCluster();
-  core = newCore();
+  core = newCore(cluster);
 });
 
 afterEach(() => core.close());
 
 describe('routing', () => {
   it('answers each key of a batch in order, misses among them', async () => {
-    const names = fill(500);
+    const names = fill(cluster, 500);
     const outcome = await core.lookup('default', keys(...names, 'nobody'));
     expect(outcome.target.version).toBe(1);
     expect(outcome.values.slice(0, 500).map(String)).toEqual(names.map((name) => `${name}@1`));
@@ -49,7 +31,7 @@ describe('routing', () => {
   });
 
   it('asks each node once for a batch, and only nodes of the route', async () => {
-    const names = fill(300);
+    const names = fill(cluster, 300);
     const outcome = await core.lookup('default', keys(...names));
     for (const node of cluster.nodes.values()) expect(node.calls).toBe(1);
     names.forEach((name, index) => {
@@ -59,7 +41,7 @@ describe('routing', () => {
   });
 
   it('spreads the keys of one shard over both replicas', async () => {
-    const names = fill(2000);
+    const names = fill(cluster, 2000);
     await core.lookup('default', keys(...names));
     for (const node of cluster.nodes.values()) {
       expect(node.keysAsked).toBeGreaterThan(500);
@@ -70,8 +52,8 @@ describe('routing', () => {
   it('spreads them over all of five replicas, the third and later ones too', async () => {
     core.close();
     cluster = new FakeCluster(5, 5);
-    core = newCore();
-    const names = fill(5000);
+    core = newCore(cluster);
+    const names = fill(cluster, 5000);
     await core.lookup('default', keys(...names));
     for (const node of cluster.nodes.values()) {
       expect(node.keysAsked).toBeGreaterThan(900);
@@ -80,7 +62,7 @@ describe('routing', () => {
   });
 
   it('puts all single reads of a turn into one call a node', async () => {
-    const names = fill(300);
+    const names = fill(cluster, 300);
     const outcomes = await Promise.all(names.map((name) => core.lookup('default', keys(name))));
     expect(outcomes.map((outcome) => String(outcome.values[0]))).toEqual(
       names.map((name) => `${name}@1`),
@@ -101,7 +83,7 @@ describe('routing', () => {
 
   it('gives up what it counted as in flight', async () => {
     cluster.node(1).rejecting = true;
-    await core.lookup('default', keys(...fill(100)));
+    await core.lookup('default', keys(...fill(cluster, 100)));
     for (const slot of core.router.nodes()) expect(slot.inFlight).toBe(0);
   });
 });
@@ -109,7 +91,7 @@ describe('routing', () => {
 describe('a failing replica', () => {
   it('costs one hop when it rejects, and no read fails', async () => {
     cluster.node(0).rejecting = true;
-    const names = fill(300);
+    const names = fill(cluster, 300);
     const outcome = await core.lookup('default', keys(...names));
     expect(outcome.statuses.every((status) => status === OK)).toBe(true);
     expect(core.dispatcher.retries).toBeGreaterThan(0);
@@ -121,7 +103,7 @@ describe('a failing replica', () => {
 
   it('is passed by when it is offline', async () => {
     cluster.node(2).online = false;
-    const outcome = await core.lookup('default', keys(...fill(300)));
+    const outcome = await core.lookup('default', keys(...fill(cluster, 300)));
     expect(outcome.statuses.every((status) => status === OK)).toBe(true);
     expect(cluster.node(2).calls).toBe(0);
   });
@@ -130,13 +112,13 @@ describe('a failing replica', () => {
     cluster.put('there', 'v');
     const shard = cluster.shardOf('there');
     cluster.node(cluster.routeOf('there')[0]!).missingShards.add(shard);
-    for (let round = 0; round < 4; round++) expect(await read('there')).toBe('v');
+    for (let round = 0; round < 4; round++) expect(await read(core, 'there')).toBe('v');
   });
 
   it('that lacks a shard everywhere makes its keys UNAVAILABLE and no others', async () => {
     core.close();
-    core = newCore(0, 60);
-    const names = fill(200);
+    core = newCore(cluster, 0, 60);
+    const names = fill(cluster, 200);
     const shard = cluster.shardOf(names[0]!);
     for (const node of cluster.nodes.values()) node.missingShards.add(shard);
     const outcome = await core.lookup('default', keys(...names));
@@ -149,7 +131,7 @@ describe('a failing replica', () => {
 
   it('that is silent is helped out by the other within a fraction of the deadline', async () => {
     cluster.node(0).silent = true;
-    const names = fill(100);
+    const names = fill(cluster, 100);
     const begin = performance.now();
     const outcome = await core.lookup('default', keys(...names));
     expect(outcome.statuses.every((status) => status === OK)).toBe(true);
@@ -159,7 +141,7 @@ describe('a failing replica', () => {
 
   it('that is silent does not use up the hedge budget for good', async () => {
     cluster.node(0).silent = true;
-    const names = fill(3000);
+    const names = fill(cluster, 3000);
     const outcome = await core.lookup('default', keys(...names));
     expect(outcome.statuses.every((status) => status === OK)).toBe(true);
     expect(core.dispatcher.hedges).toBeLessThanOrEqual(256 + 0.1 * 3000);
@@ -172,7 +154,7 @@ describe('a failing replica', () => {
     cluster.node(first!).delayMs = 300;
     for (let round = 0; round < 6; round++) {
       const begin = performance.now();
-      expect(await read('k')).toBe('v');
+      expect(await read(core, 'k')).toBe('v');
       expect(performance.now() - begin).toBeLessThan(250);
     }
   });
@@ -185,7 +167,7 @@ describe('the window before the view changes', () => {
     const third = [0, 1, 2].find((number) => number !== first && number !== second)!;
     cluster.node(first!).rejecting = true;
     cluster.node(second!).online = false;
-    const reading = read('k');
+    const reading = read(core, 'k');
     await new Promise((resolve) => setTimeout(resolve, 30));
     cluster.change((view) => {
       view.routes[cluster.shardOf('k')]!.nodes = [third];
@@ -197,7 +179,7 @@ describe('the window before the view changes', () => {
   it('is waited out: a read succeeds when a replica comes back under the same view', async () => {
     cluster.put('k', 'v');
     for (const node of cluster.nodes.values()) node.rejecting = true;
-    const reading = read('k');
+    const reading = read(core, 'k');
     await new Promise((resolve) => setTimeout(resolve, 30));
     for (const node of cluster.nodes.values()) node.rejecting = false;
     expect(await reading).toBe('v');
@@ -205,7 +187,7 @@ describe('the window before the view changes', () => {
 
   it('ends at the deadline, with the last reason', async () => {
     core.close();
-    core = newCore(0, 80);
+    core = newCore(cluster, 0, 80);
     for (const node of cluster.nodes.values()) node.rejecting = true;
     const begin = performance.now();
     const outcome = await core.lookup('default', keys('k'));
@@ -233,18 +215,18 @@ describe('the window before the view changes', () => {
     cluster.change((view) => {
       view.nodes[first!]!.state = NodeState.SUSPECT;
     });
-    for (let round = 0; round < 4; round++) expect(await read('k')).toBe('v');
+    for (let round = 0; round < 4; round++) expect(await read(core, 'k')).toBe('v');
     expect(cluster.node(first!).calls).toBe(0);
     cluster.node(second!).rejecting = true;
-    expect(await read('k')).toBe('v');
+    expect(await read(core, 'k')).toBe('v');
     expect(cluster.node(first!).calls).toBe(1);
   });
 });
 
 describe('versions', () => {
   it('are never mixed in one batch while they are swapped', async () => {
-    const names = fill(50, 1);
-    fill(50, 2);
+    const names = fill(cluster, 50, 1);
+    fill(cluster, 50, 2);
     let swaps = 0;
     const swapper = setInterval(() => {
       swaps++;
@@ -269,15 +251,15 @@ describe('versions', () => {
   });
 
   it('can be asked for by number', async () => {
-    fill(1, 1);
-    fill(1, 2);
+    fill(cluster, 1, 1);
+    fill(cluster, 1, 2);
     cluster.change((view) => {
       view.keyspaces[0]!.versions = [1, 2];
       view.keyspaces[0]!.currentVersion = 2;
     });
     const old = await core.lookup('default', keys('key-0'), { version: 1 });
     expect(String(old.values[0])).toBe('key-0@1');
-    expect(await read('key-0')).toBe('key-0@2');
+    expect(await read(core, 'key-0')).toBe('key-0@2');
     await expect(core.lookup('default', keys('key-0'), { version: 7 })).rejects.toMatchObject({
       code: 'VERSION_NOT_FOUND',
     });
@@ -288,7 +270,7 @@ describe('refusals of a whole batch', () => {
   it('say UNINITIALIZED before the cluster was ready, never "not found"', async () => {
     core.close();
     cluster.restart();
-    core = newCore();
+    core = newCore(cluster);
     await expect(core.lookup('default', keys('k'))).rejects.toMatchObject({
       code: 'UNINITIALIZED',
     });
@@ -296,7 +278,7 @@ describe('refusals of a whole batch', () => {
       code: 'UNINITIALIZED',
     });
     cluster.becomeReady();
-    expect(await read('k')).toBe(NOT_FOUND);
+    expect(await read(core, 'k')).toBe(NOT_FOUND);
   });
 
   it('name an unknown keyspace, and one without data', async () => {
@@ -342,8 +324,8 @@ describe('refusals of a whole batch', () => {
 
   it('are refused while clients have not taken much', async () => {
     cluster.put('k', 'value');
-    const giveBack = clientBytes.take(clientBytes.limitBytes);
-    onTestFinished(giveBack);
+    const release = clientBytes.reserve(clientBytes.limitBytes);
+    onTestFinished(release);
     await expect(core.lookup('default', keys('k'))).rejects.toMatchObject({ code: 'OVERLOADED' });
   });
 
@@ -360,80 +342,5 @@ describe('refusals of a whole batch', () => {
     const reading = core.lookup('default', keys('a', 'b'));
     core.close();
     expect((await reading).statuses).toEqual([UNAVAILABLE, UNAVAILABLE]);
-  });
-});
-
-describe('the cache', () => {
-  beforeEach(() => {
-    core.close();
-    core = newCore(1024 * 1024);
-  });
-
-  it('answers the second read without a datanode, with the node it came from', async () => {
-    cluster.put(Buffer.from([0xff, 0x00]), Buffer.from([0, 0xff, 0x80, 10]));
-    const key = [Buffer.from([0xff, 0x00])];
-    const first = await core.lookup('default', key);
-    const calls = [...cluster.nodes.values()].map((node) => node.calls);
-    const second = await core.lookup('default', key);
-    expect(second.values[0]).toEqual(Buffer.from([0, 0xff, 0x80, 10]));
-    expect(second.nodeIds).toEqual(first.nodeIds);
-    expect([...cluster.nodes.values()].map((node) => node.calls)).toEqual(calls);
-    expect(core.cache.hits).toBe(1);
-  });
-
-  it('does not keep misses', async () => {
-    expect(await read('later')).toBe(NOT_FOUND);
-    cluster.put('later', 'now');
-    expect(await read('later')).toBe('now');
-  });
-
-  it('is never stale over versions and over keyspaces made again', async () => {
-    fill(1, 1);
-    expect(await read('key-0')).toBe('key-0@1');
-    fill(1, 2);
-    cluster.change((view) => {
-      view.keyspaces[0]!.versions = [1, 2];
-      view.keyspaces[0]!.currentVersion = 2;
-    });
-    expect(await read('key-0')).toBe('key-0@2');
-    cluster.versions.set('bb/1', new Map([['key-0', Buffer.from('other')]]));
-    cluster.change((view) => {
-      view.keyspaces[0] = { ...view.keyspaces[0]!, uid: 'bb', currentVersion: 1, versions: [1] };
-    });
-    expect(await read('key-0')).toBe('other');
-    cluster.change((view) => {
-      view.keyspaces[0] = { ...view.keyspaces[0]!, uid: UID, currentVersion: 1, versions: [1] };
-    });
-    expect(await read('key-0')).toBe('key-0@1');
-  });
-
-  it('stays within its bytes and takes no value that would fill it', async () => {
-    for (let number = 0; number < 60; number++) cluster.put(`big-${number}`, Buffer.alloc(50_000));
-    cluster.put('huge', Buffer.alloc(500_000));
-    for (const _ of ['noted', 'taken']) {
-      for (let number = 0; number < 60; number++) await read(`big-${number}`);
-      await read('huge');
-    }
-    expect(core.cache.byteLength).toBeLessThanOrEqual(1024 * 1024);
-    expect(core.cache.entryCount).toBeGreaterThan(10);
-    expect(core.cache.entryCount).toBeLessThan(25);
-  });
-
-  it('keeps what is read often when everything else is read once', async () => {
-    for (let number = 0; number < 500; number++) cluster.put(`k-${number}`, Buffer.alloc(20_000));
-    for (let number = 0; number < 100; number++) await read(`k-${number}`);
-    await read('k-7');
-    await read('k-7');
-    for (let number = 100; number < 500; number++) await read(`k-${number}`);
-    const { hits } = core.cache;
-    await read('k-7');
-    expect(core.cache.hits).toBe(hits + 1);
-  });
-
-  it('gives out large values that are whole after the network buffer was used again', async () => {
-    cluster.put('large', Buffer.alloc(5000, 0x61));
-    await read('large');
-    const again = await core.lookup('default', keys('large'));
-    expect(again.values[0]!.equals(Buffer.alloc(5000, 0x61))).toBe(true);
   });
 });

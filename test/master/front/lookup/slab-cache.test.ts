@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SlabCache } from '../../../../master/front/lookup/slab-cache.ts';
-import { seededRandom } from '../../../support/rows.ts';
+import { seededRandom } from '../../../support/inputs/rows.ts';
 
 const MIB = 1024 * 1024;
 
@@ -78,7 +78,7 @@ describe('a small cache', () => {
       `${number}|`.repeat(1 + ((number * 7919) % 60)) + 'x'.repeat(number % 9);
     let found = 0;
     for (let step = 0; step < 200_000; step++) {
-      // Some keys are asked for often, most seldom.
+      // Some keys are asked for often, most rarely.
       const number = Math.floor(random() ** 4 * 40_000);
       const nodeId = nodes[number % 3] ?? '';
       const got = subject.get(`key-${number}`);

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { KeyScanner } from '../../../../master/front/resp/key-scanner.ts';
 import { Router } from '../../../../routing/router.ts';
 import { slotOfText } from '../../../../ring/slot.ts';
-import { FakeCluster, UID } from '../fake-cluster.ts';
+import { FakeCluster, UID } from '../../../support/peers/fake-cluster.ts';
 
 const TARGET = { keyspaceUid: UID, version: 1 };
 const BEGIN = { shard: 0, position: 0 };

@@ -1,0 +1,128 @@
+// Runs the unit tests and the main end-to-end tests under other versions of Node.js:
+//
+//   node .ci/nodes.mjs [--results FOLDER] [MAJOR...]
+//
+// Without a MAJOR, these are all versions that Stele supports beside the oldest one. Each is a suite of its own
+// (node-22, node-24), judged by suite.mjs. The binaries come from the npm packages `node-PLATFORM-ARCH` and are
+// installed in a temporary folder, as they are no part of the product. Tests and the processes that they start run
+// the same binary: process.execPath is inherited, and `node` is the first one in PATH.
+// @ts-check
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { leftOut } from './main-e2e.mjs';
+
+/** @import { Verdict } from './verdict.mjs' */
+
+const MAJORS = ['22', '24'];
+const VITEST = 'node_modules/vitest/vitest.mjs';
+const SUITE = fileURLToPath(new URL('suite.mjs', import.meta.url));
+const SUM = fileURLToPath(new URL('sum.mjs', import.meta.url));
+const INSTALL_MS_MAX = 180_000;
+
+const E2E = 'test/e2e';
+
+/** Globs of what does not depend on the version of Node.js, or takes too long to run for each. */
+function exclusions() {
+  const e2e = readdirSync(E2E, { recursive: true, encoding: 'utf8' });
+  const folders = ['bench', 'ci', 'docs'].map((name) => `test/${name}/**`);
+  return [...folders, ...leftOut(e2e).map((file) => `${E2E}/${file}`)].join(',');
+}
+
+/**
+ * The path of a binary of that major version. Throws where it cannot be installed.
+ * @param {string} major
+ * @param {string} folder
+ */
+function binaryOf(major, folder) {
+  if (process.versions.node.startsWith(`${major}.`)) return process.execPath;
+  const name = `node-${process.platform}-${process.arch}`;
+  const words = ['install', '--prefix', folder, '--no-audit', '--no-fund', '--fetch-retries=1'];
+  const { error, stderr, status } = spawnSync('npm', [...words, `${name}@${major}`], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: INSTALL_MS_MAX,
+  });
+  if (status !== 0) throw new Error(notInstalled(`${name}@${major}`, error?.message ?? stderr));
+  return join(folder, 'node_modules', name, 'bin', 'node');
+}
+
+/** @param {string} wanted @param {string} reason */
+function notInstalled(wanted, reason) {
+  const registry = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim();
+  return [
+    `The npm package ${wanted} could not be installed from ${registry}, so nothing was tested with that version`,
+    'of Node.js. Check that the registry can be reached and has the package, then run this again. npm said:',
+    reason.trim(),
+  ].join('\n');
+}
+
+/**
+ * Leaves the verdict in `results`.
+ * @param {string} major
+ * @param {string} results
+ */
+function test(major, results) {
+  const name = `node-${major}`;
+  const folder = mkdtempSync(join(tmpdir(), 'stele-node-'));
+  // Some tests run the binary as another user, who may not be where its folder leads otherwise.
+  chmodSync(folder, 0o755);
+  try {
+    const node = binaryOf(major, folder);
+    const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
+    console.log(`\n== ${name}: ${version}`);
+    const command = [SUITE, name, results, node, VITEST, 'run'];
+    const path = `${dirname(node)}${delimiter}${process.env['PATH']}`;
+    const env = { ...process.env, PATH: path, STELE_TEST_EXCLUDE: exclusions() };
+    spawnSync(node, command, { stdio: 'inherit', env });
+  } catch (thrown) {
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    writeVerdict(name, results, message);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** @param {string} name @param {string} results @param {string} message */
+function writeVerdict(name, results, message) {
+  const mustRun = process.env['STELE_REQUIRE_TOOLS'] !== '0';
+  /** @type {Verdict} */
+  const verdict = {
+    passed: 0,
+    problems: mustRun ? [message] : [],
+    again: [],
+    flaky: 0,
+    skipped: mustRun ? [] : [message],
+  };
+  writeFileSync(join(results, `${name}.json`), JSON.stringify(verdict));
+}
+
+/** @param {string} major @param {string} results */
+function hasFailed(major, results) {
+  try {
+    /** @type {Verdict} */
+    const verdict = JSON.parse(readFileSync(join(results, `node-${major}.json`), 'utf8'));
+    return verdict.problems.length > 0;
+  } catch {
+    return true; // The suite itself did not come to its end.
+  }
+}
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { results: { type: 'string' } },
+});
+const majors = positionals.length > 0 ? positionals : MAJORS;
+const results = values.results ?? mkdtempSync(join(tmpdir(), 'stele-results-'));
+for (const major of majors) test(major, results);
+const failed = majors.filter((major) => hasFailed(major, results));
+if (values.results === undefined) {
+  const words = [SUM, results, ...failed.map((major) => `node-${major}`)];
+  spawnSync(process.execPath, words, { stdio: 'inherit' });
+  rmSync(results, { recursive: true, force: true });
+}
+process.exitCode = failed.length > 0 ? 1 : 0;

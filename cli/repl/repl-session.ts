@@ -1,0 +1,138 @@
+// The state of `stele cli` between commands: the connection, and the selected keyspace.
+//
+// A lost connection is restored at the next command, with the same keyspace selected. The command may then
+// be sent twice, which is harmless because every command only reads.
+
+import { SteleError } from '../../base/errors.ts';
+import { RespClient } from '../../client/resp-client.ts';
+import type { Reply, RespClientOptions } from '../../client/resp-client.ts';
+import { hostAndPort } from '../../base/address.ts';
+import { ReplyExpectation } from './reply-expectation.ts';
+import { keyspaceNamesIn } from './reply-texts.ts';
+
+/** The keyspace that a server reads from if none is selected. */
+const DEFAULT_KEYSPACE = 'default';
+
+export interface SessionTarget {
+  readonly host: string;
+  readonly port: number;
+  /** Undefined: none was asked for, so none is selected. */
+  readonly keyspace: string | undefined;
+}
+
+export class CliSession {
+  readonly #target: SessionTarget;
+  readonly #options: RespClientOptions;
+  #connection: RespClient | undefined;
+  #selected: string | undefined;
+  /** The CLIENT REPLY state of the connection. */
+  #replies = new ReplyExpectation();
+
+  constructor(target: SessionTarget, options: RespClientOptions = {}) {
+    this.#target = target;
+    this.#options = options;
+    this.#selected = target.keyspace;
+  }
+
+  /** `host:port[keyspace]> `, or that there is no connection. */
+  get prompt(): string {
+    const { host, port } = this.#target;
+    if (!this.isConnected) return 'not connected> ';
+    return `${hostAndPort(host, port)}[${this.keyspace}]> `;
+  }
+
+  get keyspace(): string {
+    return this.#selected ?? DEFAULT_KEYSPACE;
+  }
+
+  get isConnected(): boolean {
+    return this.#connection?.isOpen === true;
+  }
+
+  /** Connects and selects the keyspace. Throws SteleError; KEYSPACE_NOT_FOUND lists the existing ones. */
+  async connect(): Promise<void> {
+    const { host, port } = this.#target;
+    const connection = await RespClient.connect(host, port, this.#options);
+    if (this.#selected !== undefined) {
+      const reply = await connection.send(['SELECT', this.#selected]);
+      if (reply.type === 'error') {
+        const list = await connection.send(['STELE', 'KEYSPACES']);
+        connection.close();
+        throw new SteleError(
+          'KEYSPACE_NOT_FOUND',
+          whyNotSelected(this.#selected, reply.text, list),
+        );
+      }
+    }
+    this.#connection = connection;
+    this.#replies = new ReplyExpectation();
+  }
+
+  /** Sends a command, and connects first if needed. Returns undefined if CLIENT REPLY suppresses the reply. */
+  async execute(args: readonly (string | Buffer)[]): Promise<Reply | undefined> {
+    const wasConnected = this.isConnected;
+    if (!wasConnected) await this.connect();
+    try {
+      return await this.#send(args);
+    } catch (thrown) {
+      const lost = thrown instanceof SteleError && thrown.code === 'UNAVAILABLE';
+      if (!lost || !wasConnected) throw thrown;
+    }
+    await this.connect();
+    return this.#send(args);
+  }
+
+  /** Sends a command of the REPL itself; undefined while CLIENT REPLY suppresses replies. */
+  async ask(args: readonly string[]): Promise<Reply | undefined> {
+    return this.isConnected && !this.#replies.isOn ? undefined : await this.execute(args);
+  }
+
+  /** The names of the keyspaces; empty if the server does not know the command. */
+  async keyspaceNames(): Promise<string[]> {
+    const list = await this.ask(['STELE', 'KEYSPACES']);
+    return list === undefined ? [] : keyspaceNamesIn(list);
+  }
+
+  /** What to tell a user who reads from `default` although it does not exist; undefined if it does. */
+  async defaultKeyspaceHint(): Promise<string | undefined> {
+    if (this.#selected !== undefined) return undefined;
+    const list = await this.ask(['STELE', 'KEYSPACES']);
+    // The server is not ready, or is not Stele, so its keyspaces are unknown.
+    if (list === undefined || list.type === 'error') return undefined;
+    const names = keyspaceNamesIn(list);
+    return names.includes(DEFAULT_KEYSPACE) ? undefined : missingKeyspace(DEFAULT_KEYSPACE, names);
+  }
+
+  /** Cancels the command in flight, which fails with CANCELLED. */
+  cancel(): void {
+    this.#connection?.cancel();
+  }
+
+  close(): void {
+    this.#connection?.close();
+  }
+
+  async #send(args: readonly (string | Buffer)[]): Promise<Reply | undefined> {
+    if (this.#connection === undefined) throw new SteleError('INTERNAL', 'There is no connection.');
+    let reply: Reply | undefined;
+    if (this.#replies.isAnswered(args)) reply = await this.#connection.send(args);
+    else this.#connection.sendOnly(args);
+    const [name = '', keyspace] = args.map(String);
+    const selects = name.toUpperCase() === 'SELECT' && reply?.type !== 'error';
+    if (selects && keyspace !== undefined) this.#selected = keyspace;
+    return reply;
+  }
+}
+
+/** Lists the existing names, if the server reports them; otherwise repeats its error. */
+function whyNotSelected(keyspace: string, refusal: string, list: Reply): string {
+  if (list.type === 'error') return `The server refused keyspace '${keyspace}': ${refusal}.`;
+  return missingKeyspace(keyspace, keyspaceNamesIn(list));
+}
+
+function missingKeyspace(keyspace: string, names: readonly string[]): string {
+  if (names.length === 0) {
+    return `There is no keyspace '${keyspace}', nor any other; \`stele load KEYSPACE FILE\` makes one.`;
+  }
+  return `There is no keyspace '${keyspace}'; there is ${names.join(', ')} (choose with \`use\` or -k).`;
+}

@@ -1,0 +1,55 @@
+// `stele cli`: reads keys over the Redis protocol, one command at a time or interactively.
+//
+// As in redis-cli, `-h` is the host, so help is only `--help`.
+
+import { option, settingsOf } from '../../../base/config.ts';
+import { SteleError } from '../../../base/errors.ts';
+import { EXIT_OK } from '../../exit.ts';
+import { defineVerb } from '../../verb.ts';
+
+export const definition = defineVerb({
+  name: 'cli',
+  operands: '[command...]',
+  passThrough: true,
+  short: { host: 'h', port: 'p', keyspace: 'k' },
+  schema: settingsOf({
+    host: option.text('host of the master or a datanode', '127.0.0.1', { placeholder: 'host' }),
+    port: option.port('its RESP port', 7379),
+    keyspace: option.optionalText('the keyspace to read from (default: default)', {
+      placeholder: 'keyspace',
+    }),
+    timeout: option.duration('how long to wait for a reply', '30s', { min: 1, max: 600_000 }),
+    output: option.choice(
+      'replies as redis-cli prints them, or each as one line of JSON',
+      ['table', 'json'],
+      'table',
+    ),
+  }),
+  examples: [
+    'stele cli',
+    'stele cli -k example GET some-key',
+    'stele cli -k example -o json MGET some-key another-key',
+    'stele cli -h 10.0.0.5 -p 7379 STELE KEYSPACES',
+    "echo 'GET some-key' | stele cli -k example",
+  ],
+  async run({ operands, settings: { values }, output }) {
+    if (values.keyspace === '') {
+      throw new SteleError('INVALID_ARGUMENT', '-k needs the name of a keyspace.');
+    }
+    const { CliSession } = await import('../../repl/repl-session.ts');
+    const { host, port, keyspace, timeout } = values;
+    const session = new CliSession({ host, port, keyspace }, { replyTimeoutMs: timeout });
+    try {
+      if (operands.length === 0 && process.stdin.isTTY) {
+        const { runRepl } = await import('../../repl/repl.ts');
+        await runRepl(session, output);
+        return EXIT_OK;
+      }
+      const { runCommand, runPiped } = await import('../../repl/one-shot.ts');
+      if (operands.length > 0) return await runCommand(session, operands, output, values.output);
+      return await runPiped(session, process.stdin, output, values.output);
+    } finally {
+      session.close();
+    }
+  },
+});

@@ -1,0 +1,23 @@
+// `stele suspend KS`: frees a keyspace's memory; its data stays on the datanodes' disks.
+
+import { settingsOf } from '../../../base/config.ts';
+import { keyspaceName } from '../../../base/ids.ts';
+import { listingOptions } from '../../client-settings.ts';
+import { EXIT_OK } from '../../exit.ts';
+import { printJson } from '../../json-output.ts';
+import { defineVerb } from '../../verb.ts';
+import { withAdmin } from '../../with-admin.ts';
+
+export const definition = defineVerb({
+  name: 'suspend',
+  operands: '<keyspace>',
+  schema: settingsOf(listingOptions),
+  examples: ['stele suspend prices'],
+  async run({ operands, settings: { values }, output }) {
+    const keyspace = keyspaceName(operands[0] ?? '');
+    await withAdmin(values, (admin) => admin.suspendKeyspace(keyspace));
+    if (values.output === 'json') printJson(output, { keyspace, suspended: true });
+    else output.line(`${keyspace} is suspended: reads are refused, its data stays on disk.`);
+    return EXIT_OK;
+  },
+});

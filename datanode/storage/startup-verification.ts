@@ -1,0 +1,132 @@
+// Startup verification: a starting datanode verifies every segment file it finds, holds the good ones and
+// quarantines the bad ones.
+//
+// Data above the memory limit stays on disk and is reported: lowering the limit must not end the process.
+//
+// Meanwhile the node is INITIALIZING and reports its progress. A file of a format that this release cannot
+// read is left in place: an older or newer release may read it.
+
+import { SteleError, toSteleError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Holdings } from './holdings.ts';
+import type { MemoryBudget } from './memory-budget.ts';
+import { readSegmentFile } from './segment-files.ts';
+import type { SegmentFile } from './segment-files.ts';
+import type { DiskStore } from './store.ts';
+import type { Verifier } from './verifier.ts';
+
+/** Files read and verified in parallel. */
+const PARALLEL = 4;
+
+export class StartupVerification {
+  readonly #store: DiskStore;
+  readonly #verifier: Verifier;
+  readonly #holdings: Holdings;
+  readonly #memory: MemoryBudget;
+  readonly #log: Logger;
+  #bytesDone = 0;
+  #bytesTotal = 0;
+  #quarantined = 0;
+  #notLoaded = 0;
+  #done = false;
+  #stopped = false;
+
+  constructor(options: {
+    readonly store: DiskStore;
+    readonly verifier: Verifier;
+    readonly holdings: Holdings;
+    readonly memory: MemoryBudget;
+    readonly log: Logger;
+  }) {
+    this.#store = options.store;
+    this.#verifier = options.verifier;
+    this.#holdings = options.holdings;
+    this.#memory = options.memory;
+    this.#log = options.log;
+  }
+
+  get done(): boolean {
+    return this.#done;
+  }
+
+  get bytesDone(): number {
+    return this.#bytesDone;
+  }
+
+  get bytesTotal(): number {
+    return this.#bytesTotal;
+  }
+
+  /** Segments that were left on disk because of the memory limit. */
+  get notLoadedTotal(): number {
+    return this.#notLoaded;
+  }
+
+  get quarantinedTotal(): number {
+    return this.#quarantined;
+  }
+
+  /** Resolves when every file has been checked. A bad file does not stop the others. */
+  async run(): Promise<void> {
+    const files = await this.#store.list();
+    this.#bytesTotal = files.reduce((sum, file) => sum + file.byteLength, 0);
+    const queue = files[Symbol.iterator]();
+    const work = async (): Promise<void> => {
+      for (const file of queue) {
+        if (this.#stopped) return;
+        await this.#open(file);
+        this.#bytesDone += file.byteLength;
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, work));
+    this.#done = !this.#stopped;
+    this.#log.info(
+      {
+        segments: this.#holdings.count,
+        bytes: this.#bytesDone,
+        quarantined: this.#quarantined,
+        notLoaded: this.#notLoaded,
+      },
+      'segments verified',
+    );
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #open(file: SegmentFile): Promise<void> {
+    let release: (() => void) | undefined;
+    try {
+      // A segment of a suspended keyspace does not stay in memory.
+      if (!this.#holdings.isParking(file.keyspaceUid)) {
+        release = this.#memory.reserve(file.byteLength);
+      }
+      const bytes = await readSegmentFile(file.path, this.#store.files);
+      const segment = await this.#verifier.verify(bytes, file);
+      this.#holdings.add(file.keyspaceUid, file.segmentId, segment);
+    } catch (thrown) {
+      const error = toSteleError(thrown, 'IO');
+      if (error.code === 'MEMORY_LIMIT') {
+        if (this.#notLoaded++ === 0) {
+          const text = `segments are left on disk and not served: ${error.message}`;
+          this.#log.error({ file: file.path, code: error.code }, text);
+        }
+        return;
+      }
+      this.#log.error({ file: file.path, code: error.code, err: error.message }, 'bad segment');
+      if (error.code === 'CORRUPT') await this.#quarantine(file, error);
+    } finally {
+      release?.();
+    }
+  }
+
+  async #quarantine(file: SegmentFile, reason: SteleError): Promise<void> {
+    this.#quarantined++;
+    try {
+      await this.#store.quarantine(file);
+    } catch (thrown) {
+      this.#log.error({ file: file.path, reason: reason.message, err: thrown }, 'not quarantined');
+    }
+  }
+}

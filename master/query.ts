@@ -1,0 +1,66 @@
+// A query node: answers reads like a master, and has no data, no catalog and no part in elections. A
+// load balancer may have any number of them.
+//
+// It takes the view from any master, and passes on to the masters what only the leader can answer.
+
+import { addressList } from '../base/address.ts';
+import { BackgroundTasks } from '../base/background.ts';
+import { monotonicNowMs } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { LinkFactory } from '../proto/ports.ts';
+import { DatanodeLinks } from '../routing/datanode-links.ts';
+import { ViewWatcher } from '../routing/view-watcher.ts';
+import { GrpcLinkFactory } from '../transport/grpc-link.ts';
+import { connectLeader } from './candidate/remote-leader.ts';
+import { NOTHING_KNOWN } from './candidate/view-feed.ts';
+import { openProcess, serve } from './serve.ts';
+import type { Ports } from './serve.ts';
+import type { QuerySettings } from './settings.ts';
+
+interface QueryDependencies {
+  readonly log: Logger;
+  /** How datanodes are reached. Default: gRPC. */
+  readonly linkFactory?: LinkFactory;
+}
+
+interface QueryNode {
+  readonly ports: Ports;
+  close(): Promise<void>;
+}
+
+/** Starts a query node. Resolves when all its ports are open. Throws PORT_IN_USE, INVALID_ARGUMENT. */
+export function startQueryNode(
+  settings: QuerySettings,
+  { log, linkFactory = new GrpcLinkFactory() }: QueryDependencies,
+): Promise<QueryNode> {
+  return openProcess(settings, log, async (settled, closers) => {
+    const watcher = new ViewWatcher(addressList(settings.master));
+    closers.push(() => watcher.close());
+    const remote = connectLeader(settings.master, 'any master');
+    closers.push(() => remote.close());
+    const links = new DatanodeLinks(linkFactory, monotonicNowMs);
+    closers.push(() => links.close());
+    closers.push(watcher.subscribe((view) => links.update(view)));
+    const { loads, registrar } = remote;
+    const operations = {
+      ...remote.operations,
+      current: () => watcher.view ?? NOTHING_KNOWN,
+      subscribe: watcher.subscribe.bind(watcher),
+    };
+    const seat = {
+      loads,
+      registrar,
+      operations,
+      replaced: new Promise<never>(() => undefined),
+      linkTo: links.to,
+      onTrouble: () => undefined,
+      loadEnds: () => new Map<string, number>(),
+      start: async () => undefined,
+      handOver: async () => undefined,
+    };
+    const background = new BackgroundTasks(log);
+    const ports = await serve(settled, seat, { background, log, closers });
+    log.info(ports, 'the query node is up');
+    return { ports };
+  });
+}

@@ -1,0 +1,246 @@
+// The operations of a master, answered from the view of a cluster in memory and recorded in `calls`.
+
+import { SteleError } from '../../../base/errors.ts';
+import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
+import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
+import type {
+  CancelLoadRequest,
+  DiffVersionsRequest,
+  DiffVersionsResponse,
+  DropVersionRequest,
+  GetHealthRequest,
+  GetHealthResponse,
+  GetLoadRequest,
+  ListLoadsRequest,
+  NodeSummary,
+  PromoteRequest,
+  SetCacheRequest,
+  SetReplicationRequest,
+  SetKeepRequest,
+} from '../../../proto/gen/stele/v1/cluster.ts';
+import { LoadState } from '../../../proto/gen/stele/v1/load.ts';
+import type { ClusterOperations } from '../../../proto/operations.ts';
+import { shardOfSlot } from '../../../ring/shard.ts';
+import { slotOfKey } from '../../../ring/slot.ts';
+import { DIFF } from './diff-sample.ts';
+import { EXPLAINED } from './explain-sample.ts';
+import { SHARD_COUNT } from './fake-scans.ts';
+import { GATE, LOAD } from './load-sample.ts';
+
+export abstract class FakeOperations implements ClusterOperations {
+  readonly calls: string[] = [];
+  healthStatus: HealthStatus = HealthStatus.GREEN;
+
+  abstract current(): ClusterView;
+  abstract subscribe(listener: (view: ClusterView) => void): () => void;
+
+  async health(request: GetHealthRequest): Promise<GetHealthResponse> {
+    this.calls.push(`health ${request.waitFor} ${request.timeoutMs}`);
+    return {
+      status: this.healthStatus,
+      reached: request.waitFor === HealthStatus.UNSPECIFIED || this.healthStatus <= request.waitFor,
+      replicationTarget: 2,
+      replicationEffective: 2,
+      epoch: 1,
+      shardsTotal: SHARD_COUNT,
+      shardsActive: SHARD_COUNT,
+      shardsUnderReplicated: 0,
+      uncovered:
+        this.healthStatus === HealthStatus.RED
+          ? [{ shard: 3, slotFirst: 3072, slotLast: 4095, keyspaces: ['default'] }]
+          : [],
+      nodes: this.#summaries(),
+      ready: this.current().ready,
+      replicationLeast: 2,
+      copiesRunning: 0,
+      copiesFailing: 0,
+      reasons: [],
+    };
+  }
+
+  #summaries(): NodeSummary[] {
+    const bytes = { segmentBytes: 1000, memoryLimitBytes: 0, diskFreeBytes: 5, residentBytes: 6 };
+    const rest = {
+      progress: 1,
+      lookupsTotal: 7,
+      silentMs: 0,
+      weight: 1,
+      trouble: '',
+      drainLeft: 0,
+      viewLag: 0,
+      virtualNodes: 128,
+    };
+    return this.current().nodes.map((node) => ({ node, replicas: 10, ...bytes, ...rest }));
+  }
+
+  async listKeyspaces() {
+    return {
+      keyspaces: this.current().keyspaces.map((keyspace) => ({
+        name: keyspace.name,
+        uid: keyspace.uid,
+        index: keyspace.index,
+        state: 'RUNNING',
+        currentVersion: keyspace.currentVersion,
+        records: keyspace.records,
+        keyBytes: 1,
+        valueBytes: 2,
+        segmentBytes: 3,
+        digest: Buffer.from('00ff', 'hex'),
+        replication: 2,
+        createdAt: '2026-01-01T00:00:00.000Z',
+        committedAt: '2026-11-29T00:00:00.000Z',
+        keep: 2,
+        uncached: false,
+      })),
+    };
+  }
+
+  async listEvents() {
+    const of = { keyspace: 'default', node: '', load: '', from: '1', to: '2', reason: '' };
+    const by = { door: 'http', address: '127.0.0.1', who: '' };
+    return {
+      events: [{ number: 1, at: '2026-01-01T00:00:00.000Z', what: 'rollback', ...of, ...by }],
+    };
+  }
+
+  async listVersions(request: { keyspace: string }) {
+    if (!this.current().keyspaces.some((keyspace) => keyspace.name === request.keyspace)) {
+      throw new SteleError('KEYSPACE_NOT_FOUND', `There is no keyspace '${request.keyspace}'.`);
+    }
+    return {
+      versions: [
+        {
+          version: 1,
+          current: true,
+          currentSince: '2026-01-01T00:00:00.000Z',
+          currentBy: 'commit by me@here',
+          state: 'COMMITTED',
+          records: 4,
+          keyBytes: 1,
+          valueBytes: 2,
+          segmentBytes: 3,
+          digest: Buffer.from('abcd', 'hex'),
+          source: 'a.csv',
+          input: '',
+          committedAt: '2026-01-01T00:00:00.000Z',
+          loadId: LOAD.loadId,
+          reason: '',
+          gate: GATE,
+          rollbackTarget: false,
+          append: undefined,
+          deltas: 0,
+        },
+      ],
+    };
+  }
+
+  async rollback(request: { keyspace: string; to: number }) {
+    this.calls.push(`rollback ${request.keyspace} ${request.to}`);
+    return { version: request.to === 0 ? 1 : request.to, from: 2 };
+  }
+
+  async promote({ keyspace, to }: PromoteRequest) {
+    this.calls.push(`promote ${keyspace} ${to}`);
+    return { version: to, from: 2 };
+  }
+
+  async dropVersion({ keyspace, version }: DropVersionRequest): Promise<void> {
+    this.calls.push(`drop ${keyspace} ${version}`);
+  }
+
+  async setKeep({ keep, keyspace }: SetKeepRequest) {
+    this.calls.push(`keep ${keyspace} ${keep}`);
+    return { keep, retired: [1] };
+  }
+
+  setReplication = async ({ keyspace, replication }: SetReplicationRequest) => {
+    this.calls.push(`replication ${keyspace} ${replication}`);
+    return { replication };
+  };
+  async setCache({ cache, keyspace }: SetCacheRequest) {
+    this.calls.push(`cache ${keyspace} ${cache}`);
+    return { cache };
+  }
+
+  async listLoads({ keyspace }: ListLoadsRequest) {
+    this.calls.push(`loads ${keyspace}`);
+    return { loads: [LOAD] };
+  }
+
+  async getLoad({ loadId }: GetLoadRequest) {
+    if (loadId === LOAD.loadId) return LOAD;
+    throw new SteleError('LOAD_NOT_FOUND', `There is no load '${loadId}'.`);
+  }
+
+  async cancelLoad({ loadId, reason }: CancelLoadRequest) {
+    this.calls.push(`cancel ${loadId} ${reason}`);
+    return { ...LOAD, state: LoadState.CANCELLED, reason };
+  }
+
+  async diffVersions(request: DiffVersionsRequest): Promise<DiffVersionsResponse> {
+    const { from, keyspace, to } = request;
+    this.calls.push(`diff ${keyspace} ${from} ${to} ${request.samplesMax}`);
+    return { ...DIFF, from, to: to || 2 };
+  }
+
+  async dropKeyspace(request: { keyspace: string }): Promise<void> {
+    this.calls.push(`drop ${request.keyspace}`);
+  }
+
+  async listNodes() {
+    return { nodes: this.#summaries() };
+  }
+
+  async listMasters() {
+    const master = { address: '127.0.0.1:8400', leads: true, since: '', epoch: 1, viewLag: 0 };
+    return { masters: [{ ...master, trouble: '' }] };
+  }
+
+  async stepDown(): Promise<void> {
+    this.calls.push('step down');
+  }
+
+  async listShards() {
+    const owners = ['datanode-0', 'datanode-1'];
+    const range = { shard: 0, slotFirst: 0, slotLast: 1023, records: 3, bytes: 1000 };
+    return {
+      shards: [{ ...range, owners, holders: ['datanode-0'], status: HealthStatus.YELLOW }],
+    };
+  }
+
+  async explain(request: { keyspace: string; key: Buffer; shard?: number | undefined }) {
+    const slot = slotOfKey(request.key, 0, request.key.length);
+    return {
+      keyspace: request.keyspace,
+      version: 1,
+      slot,
+      shard: request.shard ?? shardOfSlot(slot, SHARD_COUNT),
+      ...EXPLAINED,
+    };
+  }
+
+  suspendKeyspace = async ({ keyspace }: { keyspace: string }) =>
+    void this.calls.push(`suspend ${keyspace}`);
+  resumeKeyspace = async ({ keyspace }: { keyspace: string }) =>
+    void this.calls.push(`resume ${keyspace}`);
+
+  restartNode = async (nodeId: string) => this.#nodeCall('restart', nodeId);
+  async drainNode(nodeId: string): Promise<void> {
+    this.#nodeCall('drain', nodeId);
+  }
+
+  async resumeNode(nodeId: string): Promise<void> {
+    this.#nodeCall('resume', nodeId);
+  }
+
+  async removeNode(nodeId: string, force: boolean): Promise<void> {
+    this.#nodeCall(force ? 'remove by force' : 'remove', nodeId);
+  }
+
+  #nodeCall(verb: string, nodeId: string): void {
+    if (!this.current().nodes.some(({ id }) => id === nodeId)) {
+      throw new SteleError('NODE_NOT_FOUND', `There is no datanode '${nodeId}'.`);
+    }
+    this.calls.push(`${verb} ${nodeId}`);
+  }
+}
