@@ -78,13 +78,18 @@ export function noMasterError(unused: readonly UnusedMaster[]): SteleError {
   return new SteleError('UNAVAILABLE', text, { cause: cause?.error });
 }
 
-/** `a:8400 (its name does not resolve), b:8400 (no answer in time)`. */
+/** `a:8400 (its name does not resolve), b:8400 and c:8400 (no answer in time)`. */
 export function reasonsOf(unused: readonly UnusedMaster[]): string {
   const reasons = new Map<string, Set<string>>();
   for (const { address, error } of unused) {
     reasons.set(address, (reasons.get(address) ?? new Set()).add(reasonOf(error)));
   }
-  return [...reasons].map(([address, texts]) => `${address} (${[...texts].join('; ')})`).join(', ');
+  const addresses = new Map<string, string[]>();
+  for (const [address, texts] of reasons) {
+    const text = [...texts].join('; ');
+    addresses.set(text, [...(addresses.get(text) ?? []), address]);
+  }
+  return [...addresses].map(([text, group]) => `${group.join(' and ')} (${text})`).join(', ');
 }
 
 /** The cause of a common error is the failure that leaves most open. */

@@ -67,6 +67,8 @@ export class Candidate implements LeaderCalls {
   #plane: ControlPlane | undefined;
   /** Why this master led no longer. */
   #ended: SteleError | undefined;
+  /** Why it could not lead when it was last elected. */
+  #cannotLead: SteleError | undefined;
   #remote: ReturnType<MasterPeers['connect']> | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
@@ -169,6 +171,7 @@ export class Candidate implements LeaderCalls {
         plane.start();
         this.#plane = plane;
         this.#failures = 0;
+        this.#cannotLead = undefined;
         this.feed.attach(plane.operations);
         log.info('this master leads');
       }
@@ -177,6 +180,7 @@ export class Candidate implements LeaderCalls {
       const error = toSteleError(thrown);
       log.error({ code: error.code }, `this master cannot lead: ${error.message}`);
       lease.end(error);
+      this.#cannotLead = error;
       // Others may be able to; if none is, they must not take turns at full speed.
       this.#failures++;
       this.#election?.abstain(Math.min(ABSTAIN_MS_MAX, ABSTAIN_MS * 2 ** this.#failures));
@@ -185,7 +189,9 @@ export class Candidate implements LeaderCalls {
     plane?.close();
     const why = toSteleError(lease.ended.reason);
     this.#ended = why;
-    log.warn({ code: why.code }, `this master no longer leads: ${why.message}`);
+    if (why !== this.#cannotLead) {
+      log.warn({ code: why.code }, `this master no longer leads: ${why.message}`);
+    }
     await metadata?.close();
     await lease.resign(why).catch(() => undefined);
     await Promise.race([background.settled(), sleep(BACKGROUND_CLOSE_MS, undefined, env)]);
@@ -261,7 +267,7 @@ export class Candidate implements LeaderCalls {
 
   #noLeader(): SteleError {
     const trouble = this.#election?.trouble ?? '';
-    const why = trouble === '' ? this.#ended?.message : trouble;
+    const why = trouble === '' ? (this.#cannotLead ?? this.#ended)?.message : trouble;
     const phase =
       this.#lease === undefined ? 'none has been elected yet' : 'this one is taking over';
     const reason = (why ?? phase).replace(/[.]$/, '');

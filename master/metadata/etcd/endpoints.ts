@@ -245,7 +245,7 @@ export class Connection {
         resolve(response);
         stream.cancel();
       });
-      stream.on('error', (error) => reject(failureOf(error as never, this.address)));
+      stream.on('error', (error) => reject(failureOf(error, this.address)));
       stream.once('status', () => {
         this.release(stream);
         const error = errorAt(this.address, 'UNAVAILABLE', 'it ended the stream without an answer');

@@ -104,9 +104,12 @@ const ROWS: readonly Row[] = [
   [/^etcdserver: corrupt cluster$/, 'refused', 'CORRUPT', 'it has found its data to be corrupt'],
 ];
 
-/** What `error` of a call to the endpoint at `address` says. */
-export function failureOf(error: ServiceError, address: string): Failure {
-  const text = error.details;
+/**
+ * What `error` of a call to the endpoint at `address` says. A stream also ends with errors of Node.js that are none
+ * of the service (a write after its end); nothing is known of what they leave behind.
+ */
+export function failureOf(error: Error & Partial<ServiceError>, address: string): Failure {
+  const text = error.details ?? error.message;
   const row = ROWS.find(([pattern]) => pattern.test(text));
   if (row !== undefined) {
     const [, outcome, code, sentence] = row;
@@ -115,7 +118,7 @@ export function failureOf(error: ServiceError, address: string): Failure {
   if (error.code === status.UNAUTHENTICATED) {
     return new Failure('token', errorAt(address, 'UNAVAILABLE', text, error));
   }
-  const code = REFUSALS.get(error.code);
+  const code = error.code === undefined ? undefined : REFUSALS.get(error.code);
   if (code !== undefined) return new Failure('refused', errorAt(address, code, text, error));
   const reason = error.code === status.DEADLINE_EXCEEDED ? 'no answer in time' : reasonOf(text);
   return new Failure('unknown', errorAt(address, 'UNAVAILABLE', reason, error));

@@ -14,7 +14,7 @@
 // every ten minutes, in order with the events; and on request, which is in order with the events
 // only since 3.4.25 and 3.5.8 (etcd #15220), so others are not asked.
 
-import type { ClientDuplexStream, Metadata, ServiceError } from '@grpc/grpc-js';
+import type { ClientDuplexStream, Metadata } from '@grpc/grpc-js';
 import { toSteleError } from '../../../base/errors.ts';
 import type { SteleError } from '../../../base/errors.ts';
 import {
@@ -82,9 +82,7 @@ export class WatchSession {
     this.#stream = connection.stream(WatchService.watch, metadata);
     this.#tick = setInterval(() => this.#onTick(), target.tickMs);
     this.#stream.on('data', (message: WatchResponse) => this.#guarded(message));
-    this.#stream.on('error', (error) =>
-      this.#lose(failureOf(error as ServiceError, connection.address)),
-    );
+    this.#stream.on('error', (error) => this.#lose(failureOf(error, connection.address)));
     this.#stream.once('status', () => {
       connection.release(this.#stream);
       this.#lose(this.#silence('it ended the watch'));

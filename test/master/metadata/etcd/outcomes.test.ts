@@ -4,6 +4,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { silentLogger } from '../../../../base/log.ts';
 import { EtcdClient } from '../../../../master/metadata/etcd/etcd-client.ts';
+import { failureOf } from '../../../../master/metadata/etcd/outcomes.ts';
 import { FakeEtcd } from '../../../support/peers/fake-etcd.ts';
 
 async function refusing(code: number, details: string) {
@@ -105,4 +106,12 @@ test('endpoints are checked', () => {
   for (const endpoints of [[], ['etcd.example'], ['http://127.0.0.1:2379']]) {
     expect(() => new EtcdClient({ endpoints, log: silentLogger })).toThrow(/endpoint|HOST:PORT/);
   }
+});
+
+test('an error of Node.js, which is none of the service, is an unknown outcome with its words', () => {
+  const failure = failureOf(new Error('write after end'), 'etcd:2379');
+  expect(failure).toMatchObject({
+    outcome: 'unknown',
+    message: 'etcd at etcd:2379: write after end.',
+  });
 });
