@@ -44,7 +44,7 @@ describe.skipIf(!isHere)('etcd behind TLS', () => {
   function open(
     { endpoints }: EtcdServer,
     tls: TlsFiles | undefined,
-    deadlineMs = 1500,
+    deadlineMs = 5000,
   ): EtcdClient {
     const options = { endpoints, log: silentLogger, deadlineMs };
     const client = new EtcdClient(tls === undefined ? options : { ...options, tls });
