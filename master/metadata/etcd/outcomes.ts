@@ -106,7 +106,7 @@ const ROWS: readonly Row[] = [
 
 /**
  * What `error` of a call to the endpoint at `address` says. A stream also ends with errors of Node.js that are none
- * of the service (a write after its end); nothing is known of what they leave behind.
+ * of the service (a write after its end); whether etcd did what was asked is then unknown.
  */
 export function failureOf(error: Error & Partial<ServiceError>, address: string): Failure {
   const text = error.details ?? error.message;

@@ -103,9 +103,12 @@ describe.skipIf(!hasEtcd())('three masters', () => {
     const { pid } = cluster.process(`master-${first}`);
     process.kill(pid, 'SIGSTOP');
     const next = await cluster.leader([first]);
-    expect(await cluster.ask((admin) => admin.setKeep(KEYSPACE, 5), next)).toMatchObject({
-      keep: 5,
-    });
+    await until('the next one to lead', () =>
+      cluster.ask((admin) => admin.setKeep(KEYSPACE, 5), next).then(
+        ({ keep }) => keep === 5,
+        () => false,
+      ),
+    );
     process.kill(pid, 'SIGCONT');
     await until('it to follow', async () => {
       const { masters } = await cluster

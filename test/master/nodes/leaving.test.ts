@@ -63,7 +63,8 @@ describe('a leave', () => {
       // Some leave at once, some when the call is over, some while it is in progress.
       if (random() < 0.2) await Promise.race([call, sleep(30 * random())]);
     }
-    expect(answering.seen()).toBeGreaterThan(0);
+    // Those that have not left are still connecting on a busy machine.
+    await until('one that answers to be called', () => answering.seen() > 0);
     expect(openSockets()).toBeGreaterThan(before.sockets);
     connections.close();
     await Promise.all(calls);
