@@ -17,7 +17,7 @@ export function plantedProject(
   writeFileSync(join(folder, 'test/flaky.json'), JSON.stringify(flaky));
   // As in the project's own configuration, a project with an `exclude` of its own.
   const config = `
-    const exclude = (process.env.STELE_TEST_EXCLUDE ?? '').split(',').filter(Boolean);
+    const exclude = (process.env.STELE_TEST_EXCLUDE ?? '').split(' ').filter(Boolean);
     const include = ['**/*.test.{js,ts}'];
     const planted = { include, exclude: ['**/node_modules/**', ...exclude], isolate: false };
     export default {

@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { connectCluster, connectRedis, getValue } from '../support/readers/sources.ts';
+import { connectCluster, connectRedis, getValue } from '../../support/readers/sources.ts';
 import {
   ANY_PORTS,
   flags,
   PROJECT,
   stele,
   SteleProcess,
-} from '../support/process/stele-process.ts';
+} from '../../support/process/stele-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stele-in-process-'));
 const sample = join(folder, 'rows.data');

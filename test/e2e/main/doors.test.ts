@@ -4,14 +4,19 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { ChannelCredentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { GRPC_MESSAGE_BYTES_MAX } from '../../base/limits.ts';
-import { SteleClient } from '../../client/stele-client.ts';
-import { callUnary } from '../../transport/grpc-channel.ts';
-import { LookupServiceClient } from '../../proto/gen/stele/v1/lookup.ts';
-import { TestCluster } from '../support/process/cluster.ts';
-import { EDGES, writeEdges } from '../support/inputs/edge-rows.ts';
-import { connectCluster, connectRedis, getValue, postLookup } from '../support/readers/sources.ts';
-import { PROJECT } from '../support/process/stele-process.ts';
+import { GRPC_MESSAGE_BYTES_MAX } from '../../../base/limits.ts';
+import { SteleClient } from '../../../client/stele-client.ts';
+import { callUnary } from '../../../transport/grpc-channel.ts';
+import { LookupServiceClient } from '../../../proto/gen/stele/v1/lookup.ts';
+import { TestCluster } from '../../support/process/cluster.ts';
+import { EDGES, writeEdges } from '../../support/inputs/edge-rows.ts';
+import {
+  connectCluster,
+  connectRedis,
+  getValue,
+  postLookup,
+} from '../../support/readers/sources.ts';
+import { PROJECT } from '../../support/process/stele-process.ts';
 
 const KEYSPACE = 'doors';
 const NAMES = [...EDGES.keys()];
