@@ -23,6 +23,7 @@ const ALONE = [
   'e2e/nodes/descriptors',
   'loader/stopped',
   'loader/work/work-list',
+  'master/nodes/leaving',
   'routing/view-watcher',
   'transport/grpc-dial',
 ].map((name) => `test/${name}.test.ts`);
