@@ -104,10 +104,12 @@ describe.skipIf(!hasEtcd())('three masters', () => {
     process.kill(pid, 'SIGSTOP');
     const next = await cluster.leader([first]);
     await until('the next one to lead', () =>
-      cluster.ask((admin) => admin.setKeep(KEYSPACE, 5), next).then(
-        ({ keep }) => keep === 5,
-        () => false,
-      ),
+      cluster
+        .ask((admin) => admin.setKeep(KEYSPACE, 5), next)
+        .then(
+          ({ keep }) => keep === 5,
+          () => false,
+        ),
     );
     process.kill(pid, 'SIGCONT');
     await until('it to follow', async () => {
