@@ -1,5 +1,6 @@
 // Parses one chunk of bytes into the row table with the parser for its dialect. Pure.
 
+import assert from 'node:assert/strict';
 import { QUOTE, VALUE_IS_JSON } from '../input/dialect.ts';
 import type { ParseContext } from './parse-context.ts';
 import { parseDelimited } from './delimited/parse-delimited.ts';
@@ -17,16 +18,21 @@ export function parseChunk(context: ParseContext, chunk: Buffer): void {
   const { assembled, comment, dialect, line, rows } = context;
   clearRowTable(rows);
   assembled.length = 0;
-  if (dialect.format === 'line') {
-    parseLines(chunk, rows, comment);
-    return;
+  switch (dialect.format) {
+    case 'line':
+      parseLines(chunk, rows, comment);
+      return;
+    case 'jsonl':
+      assert(line !== undefined);
+      parseJsonl(context, line, chunk);
+      return;
+    case 'csv':
+    case 'tsv':
+      if (dialect.format === 'csv' && chunk.includes(QUOTE)) parseQuoted(context, chunk);
+      else parseDelimited(context, chunk);
+      rows.source = dialect.valueColumn === VALUE_IS_JSON ? assembled.bytes : chunk;
+      return;
+    default:
+      dialect.format satisfies never;
   }
-  if (line !== undefined) {
-    parseJsonl(context, line, chunk);
-    return;
-  }
-  const hasQuotes = dialect.format === 'csv' && chunk.includes(QUOTE);
-  if (hasQuotes) parseQuoted(context, chunk);
-  else parseDelimited(context, chunk);
-  rows.source = dialect.valueColumn === VALUE_IS_JSON ? assembled.bytes : chunk;
 }
