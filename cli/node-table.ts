@@ -1,7 +1,7 @@
 // The table of datanodes in `stele nodes` and `stele status`.
 
 import { formatBytes, formatDuration } from '../base/units.ts';
-import type { NodeSummary } from '../proto/gen/stele/v1/cluster.ts';
+import type { ListNodesResponse, NodeSummary } from '../proto/gen/stele/v1/cluster.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { Output } from './output.ts';
 import { formatCount, formatTable } from './text-table.ts';
@@ -21,32 +21,40 @@ const COLUMNS = [
   { title: 'LOOKUPS', align: 'right' },
 ] as const;
 
-/** The table of `stele nodes`. */
-export function formatNodes(output: Output, nodes: readonly NodeSummary[]): string {
+/** The table of `stele nodes`. Without a leader, only what the last view has. */
+export function formatNodes(
+  output: Output,
+  { nodes, noLeader }: Pick<ListNodesResponse, 'nodes' | 'noLeader'>,
+): string {
   return formatTable(
     COLUMNS,
-    nodes.map((summary) => toCells(output, summary)),
+    nodes.map((summary) => toCells(output, summary, noLeader !== undefined)),
   );
 }
 
-function toCells(output: Output, summary: NodeSummary): string[] {
+function toCells(output: Output, summary: NodeSummary, isLastView: boolean): string[] {
+  const ofLeader = (cell: string): string => (isLastView ? '-' : cell);
   const { address, id = '', zone = '' } = summary.node ?? {};
   return [
     id,
-    stateCell(output, summary),
+    isLastView ? stateWord(summary) : stateCell(output, summary),
     zone === '' ? '-' : zone,
-    String(summary.weight),
+    ofLeader(String(summary.weight)),
     address === undefined ? '-' : hostAndPort(address.host, address.respPort),
-    String(summary.replicas),
-    formatBytes(summary.segmentBytes),
-    formatBytes(summary.residentBytes),
-    formatBytes(summary.diskFreeBytes),
-    formatCount(summary.lookupsTotal),
+    ofLeader(String(summary.replicas)),
+    ofLeader(formatBytes(summary.segmentBytes)),
+    ofLeader(formatBytes(summary.residentBytes)),
+    ofLeader(formatBytes(summary.diskFreeBytes)),
+    ofLeader(formatCount(summary.lookupsTotal)),
   ];
 }
 
+function stateWord({ node }: NodeSummary): string {
+  return nodeStateWord(node?.state ?? NodeState.UNSPECIFIED).toLowerCase();
+}
+
 function stateCell(output: Output, summary: NodeSummary): string {
-  const state = nodeStateWord(summary.node?.state ?? NodeState.UNSPECIFIED).toLowerCase();
+  const state = stateWord(summary);
   const { drainLeft, progress, silentMs, trouble } = summary;
   switch (state) {
     case 'initializing':

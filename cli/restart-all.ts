@@ -11,6 +11,7 @@ import { shorten } from '../base/ids.ts';
 import { formatDuration } from '../base/units.ts';
 import type { GetHealthResponse, NodeSummary } from '../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus, NodeState } from '../proto/gen/stele/v1/view.ts';
+import { requireLeader } from './no-leader.ts';
 import type { Admin } from './with-admin.ts';
 import { healthWord, nodeStateWord } from '../proto/view-words.ts';
 
@@ -68,6 +69,7 @@ async function refuseSingleCopies(admin: RestartAdmin): Promise<void> {
   const single = keyspaces.filter(
     ({ currentVersion, replication }) => replication < 2 && currentVersion > 0,
   );
+  requireLeader(listed);
   const { nodes, replicationEffective } = await health(admin);
   if (single.length === 0 && (replicationEffective > 1 || keyspaces.length === 0)) return;
   const why =
@@ -97,6 +99,7 @@ async function runOf(admin: RestartAdmin, id: string): Promise<string> {
 function untilGreen(admin: RestartAdmin, options: RestartOptions, when: string): Promise<void> {
   return waitFor(options, async () => {
     const found = await health(admin);
+    if (found.noLeader !== undefined) return `a master to lead ${when}: ${found.noLeader.reason}`;
     const away = found.nodes.filter(({ node }) => node?.state !== NodeState.SERVING);
     if (found.status === HealthStatus.GREEN && away.length === 0) return undefined;
     const short = found.shardsUnderReplicated + found.uncovered.length;

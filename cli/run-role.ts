@@ -79,6 +79,9 @@ function logUncaught(log: Logger): void {
 /** `datanode node-0 pid 123 http 127.0.0.1:9001 resp 127.0.0.1:7380 grpc 127.0.0.1:8401` */
 export function addressLine(title: string, pid: number, address: NodeAddress): string {
   const { host } = address;
+  // A member of etcd: its clients have one port, and it is none of Stele's.
+  if (address.httpPort === 0)
+    return `${title} pid ${pid} clients http://${hostAndPort(host, address.grpcPort)}`;
   return `${title} pid ${pid} http ${hostAndPort(host, address.httpPort)} resp ${hostAndPort(host, address.respPort)} grpc ${hostAndPort(host, address.grpcPort)}`;
 }
 

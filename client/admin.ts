@@ -50,7 +50,7 @@ const WAIT_SLACK_MS = 2000;
  * name all (a list, or a text with commas): one that answers is enough. Connects at the first call; call
  * close() at the end. Throws INVALID_ARGUMENT for a malformed address. Every method throws SteleError; the
  * message of UNAVAILABLE says how to start or name a master. A call that changes something is never made
- * twice: if its master is lost before it answers, it fails with UNAVAILABLE, and its outcome is unknown.
+ * twice: if its master is lost before it answers, it fails with OUTCOME_UNKNOWN.
  */
 export function connectAdmin(
   master: string | readonly string[],

@@ -15,6 +15,10 @@ import type { Datanode } from './node.ts';
 const CALL_DEADLINE_MS = 2000;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 1000;
+/** Between two warnings of the same words; */
+const WARN_AGAIN_MS = 60_000;
+/** of other words, because each moment of an election has its own. */
+const WARN_OTHERS_MS = 10_000;
 /** Silence of the master after which the node announces itself again. */
 const SILENCE_MS = 3000;
 
@@ -55,11 +59,11 @@ export async function keepRegistered(
   time: Time,
 ): Promise<void> {
   let retryMs = RETRY_MS_MIN;
-  let reported = '';
+  let warned: Warning | undefined;
   while (!signal.aborted) {
     if (isHeard(node, time)) {
       retryMs = RETRY_MS_MIN;
-      reported = '';
+      warned = undefined;
       await sleep(RETRY_MS_MAX, signal, time);
       continue;
     }
@@ -71,14 +75,28 @@ export async function keepRegistered(
       node.contact.noAnswer();
       node.checkContact(time.nowMs());
       const error = toSteleError(thrown);
-      // Warns once per reason: a master that is down is down for minutes.
-      const level = error.message === reported ? 'debug' : 'warn';
-      reported = error.message;
-      log[level]({ code: error.code }, `not registered, retrying: ${error.message}`);
+      const isNews = isWorthTelling(error, warned, time.nowMs());
+      if (isNews) warned = { error, atMs: time.nowMs() };
+      log[isNews ? 'warn' : 'debug'](
+        { code: error.code },
+        `not registered, retrying: ${error.message}`,
+      );
       await sleep(retryMs, signal, time);
       retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
     }
   }
+}
+
+interface Warning {
+  readonly error: SteleError;
+  readonly atMs: number;
+}
+
+function isWorthTelling(error: SteleError, warned: Warning | undefined, nowMs: number): boolean {
+  // A master that refuses this node is another matter than one that is away.
+  if (warned?.error.retryable !== error.retryable) return true;
+  const isSame = warned.error.message === error.message;
+  return nowMs - warned.atMs >= (isSame ? WARN_AGAIN_MS : WARN_OTHERS_MS);
 }
 
 function isHeard(node: Datanode, time: Time): boolean {

@@ -7,10 +7,12 @@ import { addressList } from '../base/address.ts';
 import { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
+import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import type { LinkFactory } from '../proto/ports.ts';
 import { DatanodeLinks } from '../routing/datanode-links.ts';
 import { ViewWatcher } from '../routing/view-watcher.ts';
 import { GrpcLinkFactory } from '../transport/grpc-link.ts';
+import { orFromLastView } from './candidate/last-view.ts';
 import { connectLeader } from './candidate/remote-leader.ts';
 import { NOTHING_KNOWN } from './candidate/view-feed.ts';
 import { openProcess, serve } from './serve.ts';
@@ -42,9 +44,15 @@ export function startQueryNode(
     closers.push(() => links.close());
     closers.push(watcher.subscribe((view) => links.update(view)));
     const { loads, registrar } = remote;
+    const current = (): ClusterView => watcher.view ?? NOTHING_KNOWN;
+    const last = {
+      current,
+      noLeader: () => ({ why: 'No master answers', since: watcher.silentSince ?? '' }),
+    };
     const operations = {
       ...remote.operations,
-      current: () => watcher.view ?? NOTHING_KNOWN,
+      ...orFromLastView(remote.operations, last),
+      current,
       subscribe: watcher.subscribe.bind(watcher),
     };
     const seat = {
@@ -59,7 +67,7 @@ export function startQueryNode(
       handOver: async () => undefined,
     };
     const background = new BackgroundTasks(log);
-    const ports = await serve(settled, seat, { background, log, closers });
+    const ports = await serve(settled, seat, { role: 'query', background, log, closers });
     log.info(ports, 'the query node is up');
     return { ports };
   });

@@ -30,6 +30,8 @@ export interface Ports {
 }
 
 interface ServeOptions {
+  /** Default: master. */
+  readonly role?: 'master' | 'query';
   readonly background: BackgroundTasks;
   readonly log: Logger;
   /** Called in reverse order when the process closes. */
@@ -40,7 +42,7 @@ interface ServeOptions {
 export async function serve(
   settings: Omit<QuerySettings, 'master'>,
   seat: Seat,
-  { background, closers, log }: ServeOptions,
+  { background, closers, log, role = 'master' }: ServeOptions,
 ): Promise<Ports> {
   const { loads, operations, registrar } = seat;
   const watchers = new ViewWatchers(operations);
@@ -49,6 +51,7 @@ export async function serve(
   grpc.addService(LoadServiceService, loadService(loads));
   const front = await startFront({
     settings: { ...settings, cacheMaxBytes: settings.cacheMax, ...frontLimits(settings) },
+    role,
     operations,
     links: (nodeId) => seat.linkTo(nodeId),
     onTrouble: (nodeId) => seat.onTrouble(nodeId),

@@ -8,8 +8,9 @@
 // ports, and stands for election (candidate/). When it closes, it hands the lead over before anything
 // else.
 
+import { hostAndPort } from '../base/address.ts';
 import { BackgroundTasks } from '../base/background.ts';
-import { sleep } from '../base/clock.ts';
+import { sleep, wallClockIso } from '../base/clock.ts';
 import type { SteleError } from '../base/errors.ts';
 import { lockFolder } from '../base/disk/folder-lock.ts';
 import type { Logger } from '../base/log.ts';
@@ -88,7 +89,11 @@ async function openSoleMaster({ closers, ...parts }: SeatOptions): Promise<Seat>
     linkTo: (nodeId) => leader.roster.connections.getClient(nodeId),
     onTrouble: (nodeId) => leader.roster.reportTrouble(nodeId),
     loadEnds: () => loadEnds.counts,
-    start: async () => plane.start(),
+    start: async (grpcPort) => {
+      const host = settings.announceHost || settings.host;
+      operations.self = { address: hostAndPort(host, grpcPort), since: wallClockIso() };
+      plane.start();
+    },
     handOver: async () => undefined,
   };
 }

@@ -8,6 +8,7 @@ import type {
   GetHealthResponse,
   KeyspaceSummary,
   MasterSummary,
+  NoLeader,
   NodeSummary,
   Repairing,
   ShardSummary,
@@ -22,7 +23,45 @@ import { diffKindWord, healthWord, loadStateWord, nodeStateWord } from './view-w
 
 type Json = Record<string, unknown>;
 
-export function keyspaceJson(keyspace: KeyspaceSummary): Json {
+/** An answer that may be from the last view (see NoLeader). */
+type OrLastView<Answer> = Answer & { readonly noLeader?: NoLeader | undefined };
+
+/** `no_leader` of an answer from the last view; nothing of others. */
+export function noLeaderJson({ noLeader }: OrLastView<object>): Json {
+  if (noLeader === undefined) return {};
+  return { no_leader: { reason: noLeader.reason, since: orNull(noLeader.since) } };
+}
+
+/** Of an answer from the last view, what only a leader knows is null. */
+function known(json: Json, noLeader: NoLeader | undefined, ofView: readonly string[]): Json {
+  if (noLeader === undefined) return json;
+  const entries = Object.entries(json);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, ofView.includes(name) ? value : null]),
+  );
+}
+
+const OF_VIEW = {
+  keyspace: ['name', 'uid', 'index', 'state', 'current_version', 'records', 'cache'],
+  node: ['id', 'state', 'incarnation', 'address', 'zone'],
+  shard: ['shard', 'slots', 'holders', 'status'],
+} as const;
+
+export function keyspacesJson(
+  answer: OrLastView<{ keyspaces: readonly KeyspaceSummary[] }>,
+): Json[] {
+  return answer.keyspaces.map((one) => known(keyspaceJson(one), answer.noLeader, OF_VIEW.keyspace));
+}
+
+export function nodesJson(answer: OrLastView<{ nodes: readonly NodeSummary[] }>): Json[] {
+  return answer.nodes.map((one) => known(nodeJson(one), answer.noLeader, OF_VIEW.node));
+}
+
+export function shardsJson(answer: OrLastView<{ shards: readonly ShardSummary[] }>): Json[] {
+  return answer.shards.map((one) => known(shardJson(one), answer.noLeader, OF_VIEW.shard));
+}
+
+function keyspaceJson(keyspace: KeyspaceSummary): Json {
   return {
     name: keyspace.name,
     uid: keyspace.uid,
@@ -98,7 +137,6 @@ function gateJson(gate: LoadGate): Json {
 
 /** An event; fields that do not apply are null. */
 export function eventJson(event: Event): Json {
-  const orNull = (text: string): string | null => (text === '' ? null : text);
   return {
     number: event.number,
     at: event.at,
@@ -152,7 +190,7 @@ export function masterJson(master: MasterSummary): Json {
   };
 }
 
-export function nodeJson(summary: NodeSummary): Json {
+function nodeJson(summary: NodeSummary): Json {
   return {
     id: summary.node?.id ?? '',
     state: nodeStateWord(summary.node?.state ?? NodeState.UNSPECIFIED),
@@ -175,6 +213,10 @@ export function nodeJson(summary: NodeSummary): Json {
   };
 }
 
+function orNull(text: string): string | null {
+  return text === '' ? null : text;
+}
+
 function addressJson(address: NodeAddress | undefined): Json | null {
   if (address === undefined) return null;
   return {
@@ -186,21 +228,23 @@ function addressJson(address: NodeAddress | undefined): Json | null {
 }
 
 export function healthJson(health: GetHealthResponse): Json {
+  const ofLeader = <Value>(value: Value): Value | null => (health.noLeader ? null : value);
   return {
+    ...noLeaderJson(health),
     status: healthWord(health.status),
     ready: health.ready,
     reasons: health.reasons,
     replication: {
       target: health.replicationTarget,
       effective: health.replicationEffective,
-      least: health.replicationLeast,
+      least: ofLeader(health.replicationLeast),
     },
-    copies: { running: health.copiesRunning, failing: health.copiesFailing },
-    nodes: health.nodes.map(nodeJson),
+    copies: ofLeader({ running: health.copiesRunning, failing: health.copiesFailing }),
+    nodes: nodesJson(health),
     shards: {
       total: health.shardsTotal,
       active: health.shardsActive,
-      under_replicated: health.shardsUnderReplicated,
+      under_replicated: ofLeader(health.shardsUnderReplicated),
       uncovered: health.uncovered.map((shard) => ({
         shard: shard.shard,
         slots: [shard.slotFirst, shard.slotLast],
@@ -211,7 +255,7 @@ export function healthJson(health: GetHealthResponse): Json {
   };
 }
 
-export function shardJson(shard: ShardSummary): Json {
+function shardJson(shard: ShardSummary): Json {
   return {
     shard: shard.shard,
     slots: [shard.slotFirst, shard.slotLast],

@@ -52,14 +52,18 @@ function nameOf(numbers: Readonly<Record<string, number>>, value: number): strin
   return Object.entries(numbers).find(([, number]) => number === value)?.[0] ?? 'UNSPECIFIED';
 }
 
-/** The shards of a set of bits (KeyspaceView.unserved), as `0-3, 7`. */
+/** Whether a set of bits (KeyspaceView.unserved) has the shard. */
+export function hasShard(bits: Uint8Array, shard: number): boolean {
+  return (((bits[shard >>> 3] ?? 0) >>> (shard & 7)) & 1) === 1;
+}
+
+/** The shards of such a set, as `0-3, 7`. */
 export function shardsText(bits: Uint8Array): string {
   const parts: string[] = [];
-  const has = (shard: number): boolean => (((bits[shard >>> 3] ?? 0) >>> (shard & 7)) & 1) === 1;
   for (let first = 0; first < bits.length * 8; first++) {
-    if (!has(first)) continue;
+    if (!hasShard(bits, first)) continue;
     let last = first;
-    while (has(last + 1)) last++;
+    while (hasShard(bits, last + 1)) last++;
     parts.push(first === last ? `${first}` : `${first}-${last}`);
     first = last;
   }

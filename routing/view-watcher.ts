@@ -8,7 +8,7 @@
 
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { isAddress } from '../base/address.ts';
-import { sleep } from '../base/clock.ts';
+import { sleep, wallClockIso } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
 import { openClient } from '../transport/grpc-channel.ts';
 import { steleErrorFromGrpc } from '../transport/grpc-errors.ts';
@@ -46,6 +46,7 @@ export class ViewWatcher implements ClientViews {
   readonly #finished: Promise<void>;
   readonly #order = new ViewOrder((view) => this.#apply(view));
   #view: ClusterView | undefined;
+  #silentSince: string | undefined;
   /** By seed. */
   readonly #lastErrors = new Map<string, SteleError>();
 
@@ -59,6 +60,11 @@ export class ViewWatcher implements ClientViews {
 
   get view(): ClusterView | undefined {
     return this.#view;
+  }
+
+  /** Since when no master sends views, in ISO 8601; undefined: one does, or none ever did. */
+  get silentSince(): string | undefined {
+    return this.#silentSince;
   }
 
   subscribe(listener: (view: ClusterView) => void): () => void {
@@ -114,6 +120,7 @@ export class ViewWatcher implements ClientViews {
       const patienceMs = Math.min(PATIENCE_MS * 2 ** silentRounds, PATIENCE_MS_MAX);
       if (await this.#watch(to, patienceMs)) {
         lost = to.target;
+        this.#silentSince ??= wallClockIso();
         left = [];
         silentRounds = 0;
       } else if (left.length === 0) {
@@ -143,6 +150,7 @@ export class ViewWatcher implements ClientViews {
         if (view === undefined || this.#stop.signal.aborted) continue;
         if (!this.#order.offer(view) && !isOnly) break;
         heard = true;
+        this.#silentSince = undefined;
       }
     } catch (thrown) {
       const late = new SteleError('DEADLINE_EXCEEDED', `${address} did not answer in time.`);

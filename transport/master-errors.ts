@@ -109,7 +109,7 @@ function reasonOf(error: SteleError): string {
 /** The error of a call whose master was lost before it answered. */
 export function outcomeUnknownError(error: SteleError, address: string): SteleError {
   return new SteleError(
-    'UNAVAILABLE',
+    'OUTCOME_UNKNOWN',
     `The master at ${address} was lost before it answered, so what was asked for may have been done or not; check, and run the same command again if it was not.`,
     { cause: error },
   );

@@ -32,7 +32,7 @@ export class MetricSet {
    * Registers the usual metrics of a Node.js process (`process_...`, `nodejs_...`) and those of
    * every role.
    */
-  constructor(role: 'master' | 'datanode') {
+  constructor(role: 'master' | 'query' | 'datanode') {
     collectDefaultMetrics({ register: this.#registry });
     const build = { version: STELE_VERSION, node_version: process.version, role };
     this.series(

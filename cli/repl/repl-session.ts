@@ -1,9 +1,10 @@
 // The state of `stele cli` between commands: the connection, and the selected keyspace.
 //
-// A lost connection is restored at the next command, with the same keyspace selected. The command may then
-// be sent twice, which is harmless because every command only reads.
+// A lost connection is restored at the next command, with the same keyspace selected, to the next server of
+// the list if the present one is gone. The command may then be sent twice, which is harmless because every
+// command only reads.
 
-import { SteleError } from '../../base/errors.ts';
+import { SteleError, toSteleError } from '../../base/errors.ts';
 import { RespClient } from '../../client/resp-client.ts';
 import type { Reply, RespClientOptions } from '../../client/resp-client.ts';
 import { hostAndPort } from '../../base/address.ts';
@@ -13,9 +14,15 @@ import { keyspaceNamesIn } from './reply-texts.ts';
 /** The keyspace that a server reads from if none is selected. */
 const DEFAULT_KEYSPACE = 'default';
 
-export interface SessionTarget {
+/** Where a server speaks the Redis protocol. */
+export interface SessionAddress {
   readonly host: string;
   readonly port: number;
+}
+
+export interface SessionTarget {
+  /** At least one. The first that answers is used until it is gone. */
+  readonly addresses: readonly SessionAddress[];
   /** Undefined: none was asked for, so none is selected. */
   readonly keyspace: string | undefined;
 }
@@ -23,6 +30,8 @@ export interface SessionTarget {
 export class CliSession {
   readonly #target: SessionTarget;
   readonly #options: RespClientOptions;
+  /** The index of the address that is used, or tried next. */
+  #at = 0;
   #connection: RespClient | undefined;
   #selected: string | undefined;
   /** The CLIENT REPLY state of the connection. */
@@ -36,9 +45,8 @@ export class CliSession {
 
   /** `host:port[keyspace]> `, or that there is no connection. */
   get prompt(): string {
-    const { host, port } = this.#target;
     if (!this.isConnected) return 'not connected> ';
-    return `${hostAndPort(host, port)}[${this.keyspace}]> `;
+    return `${nameOf(this.#address)}[${this.keyspace}]> `;
   }
 
   get keyspace(): string {
@@ -49,9 +57,34 @@ export class CliSession {
     return this.#connection?.isOpen === true;
   }
 
-  /** Connects and selects the keyspace. Throws SteleError; KEYSPACE_NOT_FOUND lists the existing ones. */
+  get #address(): SessionAddress {
+    const { addresses } = this.#target;
+    return addresses[this.#at % addresses.length] ?? { host: '', port: 0 };
+  }
+
+  /**
+   * Connects to the first server that answers, and selects the keyspace. Throws SteleError;
+   * KEYSPACE_NOT_FOUND lists the existing ones.
+   */
   async connect(): Promise<void> {
-    const { host, port } = this.#target;
+    const { addresses } = this.#target;
+    for (let failed = 1; ; failed++) {
+      try {
+        return await this.#connectOnce();
+      } catch (thrown) {
+        if (!isGone(thrown)) throw thrown;
+        this.#at++;
+        if (failed < addresses.length) continue;
+        if (failed === 1) throw thrown;
+        const { message } = toSteleError(thrown);
+        const text = `None of ${addresses.map(nameOf).join(', ')} answers. The last one: ${message}`;
+        throw new SteleError('UNAVAILABLE', text, { cause: thrown });
+      }
+    }
+  }
+
+  async #connectOnce(): Promise<void> {
+    const { host, port } = this.#address;
     const connection = await RespClient.connect(host, port, this.#options);
     if (this.#selected !== undefined) {
       const reply = await connection.send(['SELECT', this.#selected]);
@@ -75,7 +108,9 @@ export class CliSession {
     try {
       return await this.#send(args);
     } catch (thrown) {
-      const lost = thrown instanceof SteleError && thrown.code === 'UNAVAILABLE';
+      if (!isGone(thrown)) throw thrown;
+      this.#at++;
+      const lost = toSteleError(thrown).code === 'UNAVAILABLE';
       if (!lost || !wasConnected) throw thrown;
     }
     await this.connect();
@@ -122,6 +157,16 @@ export class CliSession {
     if (selects && keyspace !== undefined) this.#selected = keyspace;
     return reply;
   }
+}
+
+function nameOf({ host, port }: SessionAddress): string {
+  return hostAndPort(host, port);
+}
+
+/** Whether the server is lost, or hangs. */
+function isGone(thrown: unknown): boolean {
+  const { code } = toSteleError(thrown);
+  return code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED';
 }
 
 /** Lists the existing names, if the server reports them; otherwise repeats its error. */

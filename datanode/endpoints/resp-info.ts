@@ -15,6 +15,7 @@ export function datanodeInfo(
 ): InfoSection[] {
   const { nodeId, incarnation } = node.identity;
   const sections = processSections({
+    role: 'datanode',
     mode: 'cluster',
     port: node.address.respPort,
     uptimeMs: monotonicNowMs() - startedAtMs,

@@ -26,6 +26,8 @@ import type { LeaderInfo, LeaderLease } from '../metadata/etcd/election.ts';
 import { EtcdMetadata } from '../metadata/etcd/etcd-metadata.ts';
 import type { EtcdLayout } from '../metadata/etcd/layout.ts';
 import { keepListed, listedMasters } from '../metadata/etcd/registry.ts';
+import { orFromLastView } from './last-view.ts';
+import type { LastView } from './last-view.ts';
 import { describeMasters } from './list-masters.ts';
 import { grpcPeers } from './peers.ts';
 import type { MasterPeers } from './peers.ts';
@@ -67,6 +69,7 @@ export class Candidate implements LeaderCalls {
   #plane: ControlPlane | undefined;
   /** Why this master led no longer. */
   #ended: SteleError | undefined;
+  readonly #planned = steppedDown();
   /** Why it could not lead when it was last elected. */
   #cannotLead: SteleError | undefined;
   #remote: ReturnType<MasterPeers['connect']> | undefined;
@@ -91,7 +94,12 @@ export class Candidate implements LeaderCalls {
       subscribe: (listener) => feed.subscribe(listener),
       isCurrent: () => feed.isCurrent(),
     };
-    this.operations = passedOn(() => target().operations, views);
+    const leader = passedOn<LeaderCalls['operations']>(() => target().operations);
+    const last = { current: () => feed.current(), noLeader: () => this.#lastView() };
+    this.operations = passedOn(() => target().operations, {
+      ...views,
+      ...orFromLastView(leader, last, options.env),
+    });
     this.registrar = passedOn(() => target().registrar);
     this.loads = passedOn(() => target().loads);
   }
@@ -110,11 +118,14 @@ export class Candidate implements LeaderCalls {
       id: address,
       time: env,
       nowIso: () => wallClockIso(env),
-      onLeader: (leader) => this.#onLeader(leader),
+      onLeader: (leader) => {
+        if (leader !== undefined) this.#ended = undefined;
+        this.#onLeader(leader);
+      },
     });
     this.#election = election;
     this.#address = address;
-    const listed = { address, since: wallClockIso(env), start: env.randomId() };
+    const listed = { address, since: wallClockIso(env) };
     const { api, layout } = this.#options;
     this.#running = Promise.all([
       this.#run(election),
@@ -134,13 +145,13 @@ export class Candidate implements LeaderCalls {
     const { masters } = await this.#listMasters();
     if (!masters.some(({ leads, trouble }) => !leads && trouble === '')) throw noOther();
     this.#election?.abstain();
-    await lease.resign(steppedDown());
+    await lease.resign(this.#planned);
   }
 
   /** Hands the lead over, and ends. */
   async close(): Promise<void> {
     this.#stop.abort();
-    await this.#lease?.resign(steppedDown()).catch(() => undefined);
+    await this.#lease?.resign(this.#planned).catch(() => undefined);
     await this.#running;
     this.feed.close();
     this.#remote?.close();
@@ -186,11 +197,14 @@ export class Candidate implements LeaderCalls {
       this.#election?.abstain(Math.min(ABSTAIN_MS_MAX, ABSTAIN_MS * 2 ** this.#failures));
     }
     this.#plane = undefined;
+    this.feed.follow(undefined);
     plane?.close();
     const why = toSteleError(lease.ended.reason);
     this.#ended = why;
     if (why !== this.#cannotLead) {
-      log.warn({ code: why.code }, `this master no longer leads: ${why.message}`);
+      // Asked to: nothing is wrong.
+      const level = why === this.#planned ? 'info' : 'warn';
+      log[level]({ code: why.code }, `this master no longer leads: ${why.message}`);
     }
     await metadata?.close();
     await lease.resign(why).catch(() => undefined);
@@ -244,7 +258,6 @@ export class Candidate implements LeaderCalls {
     this.#remote?.close();
     this.#remote = undefined;
     const isOwn = leader?.address === this.#address;
-    if (leader !== undefined) this.#ended = undefined;
     if (leader !== undefined && !isOwn) {
       log.info({ leader: leader.address }, 'this master follows');
       this.#remote = this.#peers.connect(leader.address);
@@ -265,15 +278,27 @@ export class Candidate implements LeaderCalls {
     return this.#remote;
   }
 
-  #noLeader(): SteleError {
+  /** What to say with the last view. */
+  #lastView(): ReturnType<LastView['noLeader']> {
+    const since = this.feed.silentSince ?? '';
+    if (this.#remote === undefined)
+      return { why: `No master leads (${this.#whyNoLeader()})`, since };
+    // The master that passes this question on has a view of its own.
+    if (currentActor().mustLead === true) return undefined;
+    return { why: `The leader at ${this.#known?.address ?? ''} does not answer`, since };
+  }
+
+  #whyNoLeader(): string {
     const trouble = this.#election?.trouble ?? '';
     const why = trouble === '' ? (this.#cannotLead ?? this.#ended)?.message : trouble;
-    const phase =
-      this.#lease === undefined ? 'none has been elected yet' : 'this one is taking over';
-    const reason = (why ?? phase).replace(/[.]$/, '');
+    const phase = this.#lease === undefined ? 'none has been elected yet' : 'one is taking over';
+    return (why ?? phase).replace(/[.]$/, '');
+  }
+
+  #noLeader(): SteleError {
     return new SteleError(
       'UNAVAILABLE',
-      `No master leads at the moment (${reason}), so nothing was done; reads go on. Try again in a moment; if this lasts, look whether the masters reach etcd.`,
+      `No master leads at the moment (${this.#whyNoLeader()}), so nothing was done; reads go on. Try again in a moment; if this lasts, look whether the masters reach etcd.`,
     );
   }
 }
@@ -305,19 +330,19 @@ function ended(signal: AbortSignal): Promise<void> {
 }
 
 function steppedDown(): SteleError {
-  return new SteleError('UNAVAILABLE', 'It was asked to step down.');
+  return new SteleError('UNAVAILABLE', 'The leader was asked to step down.');
 }
 
 function notLeader(): SteleError {
   return new SteleError(
     'UNAVAILABLE',
-    'This master no longer leads, so nothing was done; try again.',
+    'The master that was asked no longer leads, so nothing was done; try again.',
   );
 }
 
 function noOther(): SteleError {
   return new SteleError(
     'CONFLICT',
-    'No other master answers, so this one keeps the lead; start another one with the same --etcd-endpoints and --etcd-prefix first.',
+    'No other master answers, so the leader keeps the lead; start another one with the same --etcd-endpoints and --etcd-prefix first.',
   );
 }

@@ -4,7 +4,7 @@
 import { ClusterView, HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import type { ViewSource } from '../../proto/operations.ts';
 import { ViewOrder } from '../../routing/view-order.ts';
-import { systemTime } from '../../base/clock.ts';
+import { systemTime, wallClockIso } from '../../base/clock.ts';
 import type { Time } from '../../base/clock.ts';
 import { grpcPeers } from './peers.ts';
 import type { MasterPeers } from './peers.ts';
@@ -28,6 +28,7 @@ export class ViewFeed implements ViewSource {
   #detach: () => void = () => undefined;
   /** Since when the leader's views do not arrive; undefined: they do, or nobody leads. */
   #missingSinceMs: number | undefined;
+  #silentSince: string | undefined;
 
   constructor(peers: Pick<MasterPeers, 'follow'> = grpcPeers, time: Time = systemTime) {
     this.#peers = peers;
@@ -49,10 +50,16 @@ export class ViewFeed implements ViewSource {
     return sinceMs === undefined || this.#time.nowMs() - sinceMs < OUTDATED_MS;
   }
 
+  /** Since when no views arrive, also as nobody leads, in ISO 8601; undefined: they do. */
+  get silentSince(): string | undefined {
+    return this.#silentSince;
+  }
+
   /** From now on, takes the views of the leader in this process. */
   attach(source: ViewSource): void {
     this.#detach();
     this.#missingSinceMs = undefined;
+    this.#silentSince = undefined;
     this.#detach = source.subscribe((view) => this.#order.offer(view));
     this.#order.offer(source.current());
   }
@@ -62,14 +69,17 @@ export class ViewFeed implements ViewSource {
     this.#detach();
     this.#detach = () => undefined;
     this.#missingSinceMs = address === undefined ? undefined : this.#time.nowMs();
+    this.#silentSince ??= wallClockIso(this.#time);
     if (address === undefined) return;
     this.#detach = this.#peers.follow(address, {
       onView: (view) => {
         this.#missingSinceMs = undefined;
+        this.#silentSince = undefined;
         this.#order.offer(view);
       },
       onLost: () => {
         this.#missingSinceMs ??= this.#time.nowMs();
+        this.#silentSince ??= wallClockIso(this.#time);
       },
     });
   }

@@ -218,7 +218,7 @@ export class Catalog {
     if (revision === undefined) {
       throw new SteleError(
         'CONFLICT',
-        'The catalog was changed by another process; this master is no longer the leader.',
+        'The catalog was changed by another process; the master that made this change leads no longer.',
       );
     }
     for (const { table, id, record } of changes) {

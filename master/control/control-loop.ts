@@ -89,7 +89,7 @@ export class ControlLoop {
   header(nodeId: string): OrderHeader {
     const { state } = this.catalog;
     if (this.#options.mayOrder?.() === false) {
-      throw new SteleError('UNAVAILABLE', 'This master no longer leads; the next leader goes on.');
+      throw new SteleError('UNAVAILABLE', 'The leader was replaced; the next one goes on.');
     }
     return {
       epoch: epochOf(state),

@@ -59,7 +59,7 @@ export class NodeRegistrar implements Registrar {
     const text =
       state.keyspace.size > 0
         ? `${whose}, this is cluster ${own}; start it with another --master or an empty --data-dir.`
-        : `${whose}, and the catalog of this master is empty (cluster ${own}): it was lost, or --etcd-prefix or --data-dir of the master names another one. Correct that, or restore the catalog from a backup with \`stele metadata restore\`; the data of the datanode stays. Only if that is not wanted, start the datanode with another --master or an empty --data-dir.`;
+        : `${whose}, and the catalog of the master is empty (cluster ${own}): it was lost, or --etcd-prefix or --data-dir of the master names another one. Correct that, or restore the catalog from a backup with \`stele metadata restore\`; the data of the datanode stays. Only if that is not wanted, start the datanode with another --master or an empty --data-dir.`;
     if (this.#logged.get(id) !== clusterId) this.#log.error({ node: id, code: 'WRONG_NODE' }, text);
     // Ids are the callers' choice.
     if (this.#logged.size >= LOGGED_MAX) this.#logged.clear();

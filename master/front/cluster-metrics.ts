@@ -3,8 +3,9 @@
 // Each scrape calls the operations of `stele keyspaces`, `stele nodes`, `stele loads` and `stele
 // status` once each.
 
+import { SteleError } from '../../base/errors.ts';
 import type { MetricSet, Series } from '../../base/process/metrics.ts';
-import type { KeyspaceSummary } from '../../proto/gen/stele/v1/cluster.ts';
+import type { KeyspaceSummary, NoLeader } from '../../proto/gen/stele/v1/cluster.ts';
 import { LoadState } from '../../proto/gen/stele/v1/load.ts';
 import type { LoadStatus } from '../../proto/gen/stele/v1/load.ts';
 import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
@@ -31,8 +32,16 @@ function shared<Answer>(read: () => Promise<Answer>): () => Promise<Answer> {
   };
 }
 
+/** A series of a last view would look like one of now: without a leader there is none. */
+function ofLeader<Answer extends { readonly noLeader?: NoLeader | undefined }>(
+  answer: Answer,
+): Answer {
+  if (answer.noLeader !== undefined) throw new SteleError('UNAVAILABLE', answer.noLeader.reason);
+  return answer;
+}
+
 function defineKeyspaces(set: MetricSet, operations: ClusterOperations): void {
-  const list = shared(() => operations.listKeyspaces());
+  const list = shared(async () => ofLeader(await operations.listKeyspaces()));
   const ofEach = (name: string, help: string, value: (keyspace: KeyspaceSummary) => number): void =>
     set.series(name, help, ['keyspace'], async () => {
       const { keyspaces } = await list();
@@ -103,7 +112,7 @@ function newestEnded(loads: readonly LoadStatus[]): LoadStatus[] {
 
 function defineNodes(set: MetricSet, operations: ClusterOperations): void {
   set.series('stele_nodes', 'Registered datanodes by state', ['state'], async () => {
-    const { nodes } = await operations.listNodes();
+    const { nodes } = ofLeader(await operations.listNodes());
     const states = Object.values(NodeState).filter((state) => state !== NodeState.UNSPECIFIED);
     return states.map((state): Series => {
       const count = nodes.filter(({ node }) => node?.state === state).length;
@@ -115,7 +124,7 @@ function defineNodes(set: MetricSet, operations: ClusterOperations): void {
     'Views of the cluster that a datanode has not taken yet',
     ['node'],
     async () => {
-      const { nodes } = await operations.listNodes();
+      const { nodes } = ofLeader(await operations.listNodes());
       return nodes.map(({ node, viewLag }): Series => [{ node: node?.id ?? '' }, viewLag]);
     },
   );
@@ -130,8 +139,8 @@ function defineMasters(set: MetricSet, operations: ClusterOperations): void {
 }
 
 function defineShards(set: MetricSet, operations: ClusterOperations): void {
-  const health = shared(() =>
-    operations.health({ waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 }),
+  const health = shared(async () =>
+    ofLeader(await operations.health({ waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 })),
   );
   const ofHealth = (
     name: string,

@@ -16,6 +16,7 @@ import { createHttpApp } from './http/app.ts';
 import { KeyScanner } from './resp/key-scanner.ts';
 import { LookupCore } from './lookup/lookup-core.ts';
 import { FrontMetrics } from './metrics.ts';
+import type { FrontRole } from './metrics.ts';
 import { MasterRespBackend } from './resp/resp-backend.ts';
 import type { GrpcServer } from '../../transport/grpc-server.ts';
 import { listenHttp } from '../../transport/listen.ts';
@@ -40,6 +41,8 @@ interface FrontSettings {
 
 export interface FrontOptions {
   readonly settings: FrontSettings;
+  /** Default: master. */
+  readonly role?: FrontRole;
   readonly operations: ClusterOperations;
   /** The link to a datanode; undefined while it is offline. */
   readonly links: (nodeId: string) => DatanodeLink | undefined;
@@ -90,7 +93,7 @@ interface OpenPorts {
  * change.
  */
 export async function startFront(options: FrontOptions): Promise<Front> {
-  const { settings, operations, links, log } = options;
+  const { settings, operations, links, log, role = 'master' } = options;
   const startedMs = monotonicNowMs();
   const core = new LookupCore({
     views: operations,
@@ -108,6 +111,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   const faults = (): ReadonlyMap<string, number> => options.background?.failures() ?? new Map();
   const { loadEnds } = options;
   const metrics = new FrontMetrics(core, operations, connections, {
+    role,
     faults,
     ...(loadEnds === undefined ? {} : { loadEnds }),
   });
@@ -127,6 +131,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       core,
       listener: open.resp?.counts ?? NOT_LISTENING,
       respPort: open.resp?.port ?? 0,
+      role,
       zone: settings.zone ?? '',
       uptimeMs: monotonicNowMs() - startedMs,
     }),

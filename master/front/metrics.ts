@@ -13,6 +13,9 @@ import type { LookupCore } from './lookup/lookup-core.ts';
 
 const SURFACES = ['http', 'resp', 'grpc'] as const;
 
+/** The process whose front this is. */
+export type FrontRole = 'master' | 'query';
+
 /** Counts of one interface. */
 export class SurfaceCounts {
   readonly latency = new LatencyHistogram();
@@ -27,8 +30,10 @@ export class SurfaceCounts {
   }
 }
 
-/** Counts of other parts of this process, by part or result. */
+/** What other parts of this process are and count, by part or result. */
 export interface MetricSources {
+  /** Default: master. */
+  readonly role?: FrontRole;
   /** Exceptions that were caught and logged, by the part that threw. */
   readonly faults?: () => ReadonlyMap<string, number>;
   /** Loads that ended since the start, by result. */
@@ -39,14 +44,15 @@ export class FrontMetrics {
   readonly http = new SurfaceCounts();
   readonly resp = new SurfaceCounts();
   readonly grpc = new SurfaceCounts();
-  readonly #set = new MetricSet('master');
+  readonly #set: MetricSet;
 
   constructor(
     core: LookupCore,
     operations: ClusterOperations,
     connections: () => { http: number; resp: number },
-    { faults, loadEnds }: MetricSources = {},
+    { faults, loadEnds, role = 'master' }: MetricSources = {},
   ) {
+    this.#set = new MetricSet(role);
     this.#defineLookups(core);
     this.#set.times('stele_read_seconds', 'Time to answer a read', exportedBoundsMs, () =>
       SURFACES.map((protocol) => [{ protocol }, this[protocol].latency]),

@@ -318,6 +318,6 @@ function requireKnownMode(mode: LoadMode): void {
   if ([LoadMode.UNSPECIFIED, LoadMode.REPLACE, LoadMode.APPEND].includes(mode)) return;
   throw new SteleError(
     'UNSUPPORTED',
-    'The loader asks for a mode that this master does not know; use --mode replace or append, or a newer master.',
+    'The loader asks for a mode that the master does not know; use --mode replace or append, or a newer master.',
   );
 }

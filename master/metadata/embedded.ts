@@ -113,7 +113,7 @@ function sameNumberError(storeFolder: string): SteleError {
 function changedElsewhereError(): SteleError {
   return new SteleError(
     'CONFLICT',
-    'Another process has changed the metadata store of this master, so this master changes nothing any more; stop one of the two, and restart the other.',
+    'Another process has changed the metadata store of the master, so the master changes nothing any more; stop one of the two, and restart the other.',
   );
 }
 

@@ -2,11 +2,8 @@
 
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { SteleError } from '../../base/errors.ts';
-import { shorten } from '../../base/ids.ts';
 import type {
   ClusterServiceServer,
-  GetKeyspaceResponse,
-  GetNodeResponse,
   WatchViewRequest,
   WatchViewResponse,
 } from '../../proto/gen/stele/v1/cluster.ts';
@@ -15,6 +12,7 @@ import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterOperations, ViewSource } from '../../proto/operations.ts';
 import type { Registrar } from '../../proto/ports.ts';
 import { unary } from '../callers/grpc-handlers.ts';
+import { findKeyspace, findNode } from './find-in-list.ts';
 
 const REGISTER_DEADLINE_MS = 5_000;
 const WATCHERS_MAX = 10_000;
@@ -32,7 +30,7 @@ export function clusterService(
     watchView: (call) => watchers.add(call),
     getHealth: unary((request, signal) => operations.health(request, signal)),
     listKeyspaces: unary(() => operations.listKeyspaces()),
-    getKeyspace: unary((request) => getKeyspace(operations, request.keyspace)),
+    getKeyspace: unary((request) => findKeyspace(operations, request.keyspace)),
     listEvents: unary((request) => operations.listEvents(request)),
     listVersions: unary((request) => operations.listVersions(request)),
     rollback: unary((request) => operations.rollback(request)),
@@ -49,7 +47,7 @@ export function clusterService(
     suspendKeyspace: unary((request) => answerEmpty(operations.suspendKeyspace(request))),
     resumeKeyspace: unary((request) => answerEmpty(operations.resumeKeyspace(request))),
     listNodes: unary(() => operations.listNodes()),
-    getNode: unary((request) => getNode(operations, request.nodeId)),
+    getNode: unary((request) => findNode(operations, request.nodeId)),
     listShards: unary(() => operations.listShards()),
     explain: unary((request) => operations.explain(request)),
     restartNode: unary(({ nodeId }) => answerEmpty(operations.restartNode(nodeId))),
@@ -59,23 +57,6 @@ export function clusterService(
     listMasters: unary(() => operations.listMasters()),
     stepDown: unary(() => answerEmpty(operations.stepDown())),
   };
-}
-
-async function getKeyspace(
-  operations: ClusterOperations,
-  name: string,
-): Promise<GetKeyspaceResponse> {
-  const { keyspaces } = await operations.listKeyspaces();
-  const keyspace = keyspaces.find((each) => each.name === name);
-  if (keyspace !== undefined) return { keyspace };
-  throw new SteleError('KEYSPACE_NOT_FOUND', `There is no keyspace '${shorten(name)}'.`);
-}
-
-async function getNode(operations: ClusterOperations, id: string): Promise<GetNodeResponse> {
-  const { nodes } = await operations.listNodes();
-  const node = nodes.find((each) => each.node?.id === id);
-  if (node !== undefined) return { node };
-  throw new SteleError('NODE_NOT_FOUND', `There is no datanode '${shorten(id)}'.`);
 }
 
 async function answerEmpty(done: Promise<void>): Promise<Record<string, never>> {

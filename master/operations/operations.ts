@@ -82,6 +82,8 @@ const HEALTH_WAIT_MAX_MS = 600_000;
 const RESTART_DEADLINE_MS = 5_000;
 
 export class Operations implements ClusterOperations {
+  /** The only master's own line in the list: HOST:PORT of its gRPC, and since when it runs. */
+  self = { address: '', since: '' };
   readonly #leader: Leader;
   readonly #loads: Loads;
 
@@ -279,7 +281,7 @@ export class Operations implements ClusterOperations {
   /** The only master; one of several answers in its own words (candidate/). */
   async listMasters(): Promise<ListMastersResponse> {
     const { epoch } = this.current();
-    const master = { address: '', leads: true, since: '', epoch, viewLag: 0, trouble: '' };
+    const master = { ...this.self, leads: true, epoch, viewLag: 0, trouble: '' };
     return { masters: [master] };
   }
 

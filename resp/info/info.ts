@@ -50,6 +50,11 @@ export interface ListenerCounts {
 
 /** The facts about a process; `more` fields are added to the section of that name. */
 export interface ProcessFacts {
+  /**
+   * What runs. Replication, HELLO and ROLE say `master` of each: GLIDE, for example, refuses a server
+   * whose INFO replication does not.
+   */
+  readonly role: 'master' | 'query' | 'datanode';
   readonly mode: 'standalone' | 'cluster';
   readonly port: number;
   readonly uptimeMs: number;
@@ -136,13 +141,14 @@ export function processSections(facts: ProcessFacts): InfoSection[] {
   ];
 }
 
-function serverFields({ mode, port, uptimeMs, more }: ProcessFacts): InfoFields {
+function serverFields({ mode, port, role, uptimeMs, more }: ProcessFacts): InfoFields {
   const upSeconds = Math.floor(uptimeMs / 1000);
   return {
     redis_version: REDIS_VERSION,
     redis_mode: mode,
     server_name: 'stele',
     stele_version: STELE_VERSION,
+    stele_role: role,
     node_version: process.version,
     os: `${process.platform} ${process.arch}`,
     arch_bits: 64,

@@ -13,6 +13,7 @@ class FakeAdmin {
   ]);
   readonly away = new Map<string, number>();
   looksAway = 2;
+  isLed = true;
   replication = 2;
   status: HealthStatus = GREEN;
 
@@ -52,6 +53,7 @@ class FakeAdmin {
       ...{ shardsUnderReplicated: status === GREEN ? 0 : 3, uncovered: [] },
       ...{ replicationTarget: 2, replicationEffective: 2, replicationLeast: 2 },
       ...{ copiesRunning: 0, copiesFailing: 0, reasons: [] },
+      ...(this.isLed ? {} : { noLeader: { reason: 'No master leads.', since: '' } }),
     };
   };
 
@@ -101,6 +103,16 @@ test('nothing is restarted in a cluster that is not green, and the error says wh
     message: expect.stringMatching(
       /green before a is restarted: it is yellow, 3 of 8 shards lack copies.*run this again/,
     ) as string,
+  });
+  expect(admin.log).not.toContain('restart a');
+});
+
+test('nothing is restarted while no master leads', async () => {
+  const admin = new FakeAdmin();
+  admin.isLed = false;
+  await expect(restartAll(admin, { ...options, deadlineMs: 300 })).rejects.toMatchObject({
+    code: 'DEADLINE_EXCEEDED',
+    message: expect.stringContaining('a master to lead before a is restarted: No master') as string,
   });
   expect(admin.log).not.toContain('restart a');
 });

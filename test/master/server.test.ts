@@ -114,8 +114,16 @@ describe('startMaster', () => {
     );
     await expect(answer).rejects.toMatchObject({
       code: 'WRONG_NODE',
-      message: expect.stringMatching(/catalog of this master is empty.*metadata restore/) as string,
+      message: expect.stringMatching(/catalog of the master is empty.*metadata restore/) as string,
     });
+  });
+
+  test('lists itself as the only master, with its address', async () => {
+    const { operations, ports } = await start();
+    const [one, ...others] = (await operations.listMasters()).masters;
+    expect(one).toMatchObject({ address: `127.0.0.1:${ports.grpc}`, leads: true });
+    expect(others).toEqual([]);
+    expect(one?.since).toMatch(/Z$/);
   });
 
   test('refuses a data folder in use, and says by whom', async () => {

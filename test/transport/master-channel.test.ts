@@ -99,7 +99,7 @@ test('a change that its master did not answer before it died is not made again',
   const channel = connect(first.address, second.address);
   const changed = change(channel);
   const failed = expect(changed).rejects.toMatchObject({
-    code: 'UNAVAILABLE',
+    code: 'OUTCOME_UNKNOWN',
     message: `The master at ${first.address} was lost before it answered, so what was asked for may have been done or not; check, and run the same command again if it was not.`,
   });
   await until('the change', () => first.calls.length === 1);

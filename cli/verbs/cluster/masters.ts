@@ -53,12 +53,13 @@ const COLUMNS = [
 
 function toCells(master: MasterSummary, asked: string): string[] {
   const { address, epoch, leads, since, trouble, viewLag } = master;
+  const isSilent = trouble !== '';
   return [
     address || asked,
-    leads ? 'leads' : 'follows',
+    leads ? 'leads' : isSilent ? '-' : 'follows',
     since || '-',
-    String(epoch),
-    String(viewLag),
+    isSilent ? '-' : String(epoch),
+    isSilent ? '-' : String(viewLag),
     trouble || '-',
   ];
 }

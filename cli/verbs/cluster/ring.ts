@@ -1,6 +1,7 @@
 // `stele ring`: how evenly the ring spreads the shards. Mean 1.00 is a node's fair share.
 
 import type { ShardSummary } from '../../../proto/gen/stele/v1/cluster.ts';
+import { requireLeader } from '../../no-leader.ts';
 import { listingOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
 import { printJson } from '../../json-output.ts';
@@ -22,6 +23,8 @@ export const definition = defineVerb({
   async run({ settings: { values }, output }) {
     const { nodes, shards } = await withAdmin(values, async (admin) => {
       const [ofNodes, ofShards] = await Promise.all([admin.listNodes(), admin.listShards()]);
+      requireLeader(ofNodes);
+      requireLeader(ofShards);
       return { ...ofNodes, ...ofShards };
     });
     const counts = new Map(nodes.map(({ node, virtualNodes }) => [node?.id ?? '', virtualNodes]));

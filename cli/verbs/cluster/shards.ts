@@ -1,7 +1,8 @@
 // `stele shards`: each range of slots, who should hold it and who does.
 
 import type { ShardSummary } from '../../../proto/gen/stele/v1/cluster.ts';
-import { shardJson } from '../../../proto/json-shapes.ts';
+import { shardsJson } from '../../../proto/json-shapes.ts';
+import { tellNoLeader } from '../../no-leader.ts';
 import { listingOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
 import { printJson } from '../../json-output.ts';
@@ -19,12 +20,13 @@ export const definition = defineVerb({
   examples: ['stele shards', 'stele shards -o json'],
   async run({ settings: { values }, output }) {
     const response = await withAdmin(values, (admin) => admin.listShards());
+    tellNoLeader(output, response);
     if (values.output === 'json') {
-      printJson(output, response.shards.map(shardJson));
+      printJson(output, shardsJson(response));
       return EXIT_OK;
     }
     const rows = response.shards.map((shard) => [
-      ...toCells(shard),
+      ...toCells(shard, response.noLeader !== undefined),
       paintHealth(output, shard.status),
     ]);
     output.line(formatTable(COLUMNS, rows));
@@ -42,12 +44,12 @@ const COLUMNS = [
   { title: 'STATUS' },
 ] as const;
 
-function toCells(shard: ShardSummary): string[] {
+function toCells(shard: ShardSummary, isLastView: boolean): string[] {
   return [
     String(shard.shard),
     `${shard.slotFirst}-${shard.slotLast}`,
-    formatCount(shard.records),
-    formatBytes(shard.bytes),
+    isLastView ? '-' : formatCount(shard.records),
+    isLastView ? '-' : formatBytes(shard.bytes),
     shard.owners.join(' ') || '-',
     shard.holders.join(' ') || '-',
   ];

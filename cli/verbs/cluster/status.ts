@@ -74,21 +74,28 @@ async function waitForHealth(
 
 function format(output: Output, health: GetHealthResponse): string {
   const lines = [
-    `status    ${paintHealth(output, health.status)}${health.ready ? '' : ', not ready'}`,
+    `status    ${paintHealth(output, health.status)}${health.ready ? '' : ', not ready'}${health.noLeader === undefined ? '' : ', as of the last view'}`,
     `copies    ${copiesText(health)}`,
-    `shards    ${health.shardsActive} of ${health.shardsTotal} active, ${health.shardsUnderReplicated} with too few copies`,
+    `shards    ${shardsText(health)}`,
     `epoch     ${health.epoch}`,
     ...health.reasons.map((reason) => `reason    ${reason}`),
     ...uncoveredLines(health.uncovered),
   ];
   if (health.nodes.length === 0) return [...lines, 'No datanode has joined yet.'].join('\n');
-  return [...lines, '', formatNodes(output, health.nodes)].join('\n');
+  return [...lines, '', formatNodes(output, health)].join('\n');
+}
+
+function shardsText(health: GetHealthResponse): string {
+  const active = `${health.shardsActive} of ${health.shardsTotal} active`;
+  if (health.noLeader !== undefined) return active;
+  return `${active}, ${health.shardsUnderReplicated} with too few copies`;
 }
 
 function copiesText(health: GetHealthResponse): string {
   const {
     copiesFailing,
     copiesRunning,
+    noLeader,
     replicationEffective,
     replicationLeast,
     replicationTarget,
@@ -97,7 +104,8 @@ function copiesText(health: GetHealthResponse): string {
     replicationEffective === replicationTarget
       ? [`${replicationTarget}`]
       : [`${replicationEffective} (wanted ${replicationTarget}, too few datanodes)`];
-  if (replicationLeast < replicationEffective) parts.push(`some shards have ${replicationLeast}`);
+  if (noLeader === undefined && replicationLeast < replicationEffective)
+    parts.push(`some shards have ${replicationLeast}`);
   if (copiesRunning > 0) parts.push(`${copiesRunning} being made`);
   if (copiesFailing > 0) parts.push(`${copiesFailing} failed and tried again`);
   return parts.join(', ');

@@ -4,6 +4,9 @@
 
 import { option, settingsOf } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';
+import { isAddress } from '../../../base/address.ts';
+import { shorten } from '../../../base/ids.ts';
+import type { SessionAddress } from '../../repl/repl-session.ts';
 import { EXIT_OK } from '../../exit.ts';
 import { defineVerb } from '../../verb.ts';
 
@@ -13,8 +16,12 @@ export const definition = defineVerb({
   passThrough: true,
   short: { host: 'h', port: 'p', keyspace: 'k' },
   schema: settingsOf({
-    host: option.text('host of the master or a datanode', '127.0.0.1', { placeholder: 'host' }),
-    port: option.port('its RESP port', 7379),
+    host: option.text(
+      'host of a master, query node or datanode, or HOST:PORT; of several, with commas: another one is used when one is gone',
+      '127.0.0.1',
+      { placeholder: 'host' },
+    ),
+    port: option.port('the RESP port of hosts without one', 7379),
     keyspace: option.optionalText('the keyspace to read from (default: default)', {
       placeholder: 'keyspace',
     }),
@@ -30,6 +37,7 @@ export const definition = defineVerb({
     'stele cli -k example GET some-key',
     'stele cli -k example -o json MGET some-key another-key',
     'stele cli -h 10.0.0.5 -p 7379 STELE KEYSPACES',
+    'stele cli -h 10.0.0.5,10.0.0.6:7479 -k example',
     "echo 'GET some-key' | stele cli -k example",
   ],
   async run({ operands, settings: { values }, output }) {
@@ -38,7 +46,10 @@ export const definition = defineVerb({
     }
     const { CliSession } = await import('../../repl/repl-session.ts');
     const { host, port, keyspace, timeout } = values;
-    const session = new CliSession({ host, port, keyspace }, { replyTimeoutMs: timeout });
+    const session = new CliSession(
+      { addresses: addressesOf(host, port), keyspace },
+      { replyTimeoutMs: timeout },
+    );
     try {
       if (operands.length === 0 && process.stdin.isTTY) {
         const { runRepl } = await import('../../repl/repl.ts');
@@ -53,3 +64,16 @@ export const definition = defineVerb({
     }
   },
 });
+
+/** The servers in `hosts`, a list of HOST and HOST:PORT; `port` is that of the others. */
+function addressesOf(hosts: string, port: number): SessionAddress[] {
+  return hosts.split(',').map((host) => {
+    if (host === '') {
+      throw new SteleError('INVALID_ARGUMENT', `-h '${shorten(hosts)}' has an empty element.`);
+    }
+    if (!isAddress(host)) return { host, port };
+    const colon = host.lastIndexOf(':');
+    const name = host.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+    return { host: name, port: Number(host.slice(colon + 1)) };
+  });
+}

@@ -2,7 +2,8 @@
 
 import { formatBytes } from '../../../base/units.ts';
 import type { KeyspaceSummary, Repairing } from '../../../proto/gen/stele/v1/cluster.ts';
-import { keyspaceJson } from '../../../proto/json-shapes.ts';
+import { keyspacesJson } from '../../../proto/json-shapes.ts';
+import { tellNoLeader } from '../../no-leader.ts';
 import { listingOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
 import { printJson } from '../../json-output.ts';
@@ -20,11 +21,17 @@ export const definition = defineVerb({
   async run({ settings: { values }, output }) {
     const response = await withAdmin(values, (admin) => admin.listKeyspaces());
     const rows = response.keyspaces;
-    if (values.output === 'json') printJson(output, rows.map(keyspaceJson));
+    tellNoLeader(output, response);
+    if (values.output === 'json') printJson(output, keyspacesJson(response));
     else if (rows.length === 0)
       output.line('No keyspaces yet; `stele load KEYSPACE FILE` makes one.');
     else {
-      output.line(formatTable(COLUMNS, rows.map(toCells)));
+      output.line(
+        formatTable(
+          COLUMNS,
+          rows.map((row) => toCells(row, response.noLeader !== undefined)),
+        ),
+      );
       for (const { name, repairing } of rows) {
         if (repairing !== undefined) output.line(describeRepair(name, repairing));
       }
@@ -52,16 +59,17 @@ const COLUMNS = [
   { title: 'DIGEST' },
 ] as const;
 
-function toCells(row: KeyspaceSummary): string[] {
+function toCells(row: KeyspaceSummary, isLastView: boolean): string[] {
+  const ofLeader = (cell: string): string => (isLastView ? '-' : cell);
   return [
     row.name,
     String(row.index),
     row.state.toLowerCase(),
     row.currentVersion === 0 ? '-' : String(row.currentVersion),
     formatCount(row.records),
-    formatBytes(row.keyBytes + row.valueBytes),
-    formatBytes(row.segmentBytes),
-    String(row.replication),
+    ofLeader(formatBytes(row.keyBytes + row.valueBytes)),
+    ofLeader(formatBytes(row.segmentBytes)),
+    ofLeader(String(row.replication)),
     row.digest.length === 0 ? '-' : row.digest.toString('hex'),
   ];
 }

@@ -1,12 +1,12 @@
 // Keyspaces over HTTP: which exist, which version is current, which are kept.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, version as parseVersion } from '../../../base/ids.ts';
 import { KEEP_MAX, KEEP_MIN, REPLICATION_MAX } from '../../../base/limits.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
+import { findKeyspace } from '../../operations/find-in-list.ts';
 import { RESPONSES } from './schemas.ts';
-import { keyspaceJson, versionJson } from '../../../proto/json-shapes.ts';
+import { keyspacesJson, noLeaderJson, versionJson } from '../../../proto/json-shapes.ts';
 
 type OfKeyspace = FastifyRequest<{ Params: { keyspace: string } }>;
 
@@ -48,8 +48,8 @@ export function keyspaceRoutes(app: FastifyInstance, operations: ClusterOperatio
     '/v1/keyspaces',
     { schema: { tags, summary: 'All datasets', response: RESPONSES.keyspaces } },
     async () => {
-      const { keyspaces } = await operations.listKeyspaces();
-      return { keyspaces: keyspaces.map(keyspaceJson) };
+      const answer = await operations.listKeyspaces();
+      return { keyspaces: keyspacesJson(answer), ...noLeaderJson(answer) };
     },
   );
   app.get(
@@ -63,13 +63,9 @@ export function keyspaceRoutes(app: FastifyInstance, operations: ClusterOperatio
     },
     async (request: OfKeyspace) => {
       const name = keyspaceName(request.params.keyspace);
-      const { keyspaces } = await operations.listKeyspaces();
-      const found = keyspaces.find((keyspace) => keyspace.name === name);
-      if (found !== undefined) return keyspaceJson(found);
-      throw new SteleError(
-        'KEYSPACE_NOT_FOUND',
-        `There is no keyspace '${name}'; GET /v1/keyspaces lists those there are.`,
-      );
+      const { keyspace, noLeader } = await findKeyspace(operations, name);
+      const answer = { keyspaces: [keyspace], noLeader };
+      return { ...keyspacesJson(answer)[0], ...noLeaderJson(answer) };
     },
   );
   app.get(

@@ -21,8 +21,9 @@ import {
   explainShardJson,
   healthJson,
   masterJson,
-  nodeJson,
-  shardJson,
+  noLeaderJson,
+  nodesJson,
+  shardsJson,
 } from '../../../proto/json-shapes.ts';
 
 const WAIT_MS_DEFAULT = 30_000;
@@ -112,8 +113,8 @@ function clusterRoutes(app: FastifyInstance, operations: ClusterOperations): voi
     '/v1/shards',
     { schema: { tags, summary: 'Owners and holders', response: RESPONSES.shards } },
     async () => {
-      const { shards } = await operations.listShards();
-      return { shards: shards.map(shardJson) };
+      const answer = await operations.listShards();
+      return { shards: shardsJson(answer), ...noLeaderJson(answer) };
     },
   );
   app.get(
@@ -158,8 +159,8 @@ function nodeRoutes(app: FastifyInstance, operations: ClusterOperations): void {
     '/v1/nodes',
     { schema: { tags, summary: 'All datanodes', response: RESPONSES.nodes } },
     async () => {
-      const { nodes } = await operations.listNodes();
-      return { nodes: nodes.map(nodeJson) };
+      const answer = await operations.listNodes();
+      return { nodes: nodesJson(answer), ...noLeaderJson(answer) };
     },
   );
   app.post(

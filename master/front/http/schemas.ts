@@ -39,6 +39,11 @@ function arrayOf(items: Schema): Schema {
   return { type: 'array', items };
 }
 
+/** Null in an answer from the last view (`no_leader`), because only a leader knows it. */
+const ofLeader = orNull;
+const NO_LEADER = object({ reason: TEXT, since: orNull(TEXT) });
+const MAYBE_NO_LEADER = { no_leader: NO_LEADER };
+
 const ADDRESS = object({ host: TEXT, http_port: COUNT, resp_port: COUNT, grpc_port: COUNT });
 const MASTER = object({
   address: TEXT,
@@ -55,49 +60,52 @@ const NODE = object({
   incarnation: TEXT,
   address: orNull(ADDRESS),
   zone: TEXT,
-  weight: { type: 'number' },
-  progress: { type: 'number' },
-  replicas: COUNT,
-  segment_bytes: COUNT,
-  memory_limit_bytes: COUNT,
-  resident_bytes: COUNT,
-  disk_free_bytes: COUNT,
-  lookups_total: COUNT,
-  silent_ms: COUNT,
-  trouble: TEXT,
-  drain_left: COUNT,
-  view_lag: COUNT,
-  virtual_nodes: COUNT,
+  weight: ofLeader({ type: 'number' }),
+  progress: ofLeader({ type: 'number' }),
+  replicas: ofLeader(COUNT),
+  segment_bytes: ofLeader(COUNT),
+  memory_limit_bytes: ofLeader(COUNT),
+  resident_bytes: ofLeader(COUNT),
+  disk_free_bytes: ofLeader(COUNT),
+  lookups_total: ofLeader(COUNT),
+  silent_ms: ofLeader(COUNT),
+  trouble: ofLeader(TEXT),
+  drain_left: ofLeader(COUNT),
+  view_lag: ofLeader(COUNT),
+  virtual_nodes: ofLeader(COUNT),
 });
-const HEALTH = object({
-  status: HEALTH_WORD,
-  ready: FLAG,
-  reasons: TEXTS,
-  replication: object({ target: COUNT, effective: COUNT, least: COUNT }),
-  copies: object({ running: COUNT, failing: COUNT }),
-  nodes: arrayOf(NODE),
-  shards: object({
-    total: COUNT,
-    active: COUNT,
-    under_replicated: COUNT,
-    uncovered: arrayOf(
-      object({
-        shard: COUNT,
-        slots: SLOTS,
-        keyspaces: TEXTS,
-      }),
-    ),
-  }),
-  epoch: COUNT,
-});
+const HEALTH = object(
+  {
+    status: HEALTH_WORD,
+    ready: FLAG,
+    reasons: TEXTS,
+    replication: object({ target: COUNT, effective: COUNT, least: ofLeader(COUNT) }),
+    copies: ofLeader(object({ running: COUNT, failing: COUNT })),
+    nodes: arrayOf(NODE),
+    shards: object({
+      total: COUNT,
+      active: COUNT,
+      under_replicated: ofLeader(COUNT),
+      uncovered: arrayOf(
+        object({
+          shard: COUNT,
+          slots: SLOTS,
+          keyspaces: TEXTS,
+        }),
+      ),
+    }),
+    epoch: COUNT,
+  },
+  MAYBE_NO_LEADER,
+);
 const SHARD = object({
   shard: COUNT,
   slots: SLOTS,
-  owners: TEXTS,
+  owners: ofLeader(TEXTS),
   holders: TEXTS,
   status: HEALTH_WORD,
-  records: COUNT,
-  bytes: COUNT,
+  records: ofLeader(COUNT),
+  bytes: ofLeader(COUNT),
 });
 const PLACEMENT = {
   shard: COUNT,
@@ -131,21 +139,27 @@ const REPAIRING = object({
   needs_person: FLAG,
 });
 const DATA_COUNTS = { records: COUNT, key_bytes: COUNT, value_bytes: COUNT, segment_bytes: COUNT };
-const KEYSPACE = object({
-  name: TEXT,
-  uid: TEXT,
-  index: COUNT,
-  state: TEXT,
-  repairing: orNull(REPAIRING),
-  current_version: COUNT,
-  ...DATA_COUNTS,
-  digest: TEXT,
-  replication: COUNT,
-  created_at: TEXT,
-  committed_at: TEXT_OR_NULL,
-  keep: COUNT,
-  cache: FLAG,
-});
+const KEYSPACE = object(
+  {
+    name: TEXT,
+    uid: TEXT,
+    index: COUNT,
+    state: TEXT,
+    repairing: orNull(REPAIRING),
+    current_version: COUNT,
+    records: COUNT,
+    key_bytes: ofLeader(COUNT),
+    value_bytes: ofLeader(COUNT),
+    segment_bytes: ofLeader(COUNT),
+    digest: ofLeader(TEXT),
+    replication: ofLeader(COUNT),
+    created_at: ofLeader(TEXT),
+    committed_at: TEXT_OR_NULL,
+    keep: ofLeader(COUNT),
+    cache: FLAG,
+  },
+  MAYBE_NO_LEADER,
+);
 const GATE = object({
   expect_rows: { type: ['integer', 'null'] },
   expect_tolerance: { type: 'number' },
@@ -306,7 +320,7 @@ export const RESPONSES = {
       'application/problem+json': PROBLEM,
     }),
   },
-  keyspaces: withProblems(object({ keyspaces: arrayOf(KEYSPACE) })),
+  keyspaces: withProblems(object({ keyspaces: arrayOf(KEYSPACE) }, MAYBE_NO_LEADER)),
   keyspace: withProblems(KEYSPACE),
   settings: withProblems(
     object(
@@ -325,10 +339,10 @@ export const RESPONSES = {
   load: withProblems(LOAD),
   health: withProblems(HEALTH),
   masters: withProblems(object({ masters: arrayOf(MASTER) })),
-  shards: withProblems(object({ shards: arrayOf(SHARD) })),
+  shards: withProblems(object({ shards: arrayOf(SHARD) }, MAYBE_NO_LEADER)),
   explainedKey: withProblems(EXPLAINED_KEY),
   explainedShard: withProblems(EXPLAINED_SHARD),
-  nodes: withProblems(object({ nodes: arrayOf(NODE) })),
+  nodes: withProblems(object({ nodes: arrayOf(NODE) }, MAYBE_NO_LEADER)),
   draining: withProblems(object({ id: TEXT, draining: FLAG })),
   removedNode: withProblems(object({ id: TEXT, removed: FLAG })),
   alive: { 200: plainText('It runs') },

@@ -7,7 +7,7 @@ import { healthWord, isAnswering } from '../../../proto/view-words.ts';
 import { keyspaceSections, processSections } from '../../../resp/info/info.ts';
 import type { InfoSection, ListenerCounts } from '../../../resp/info/info.ts';
 import type { LookupCore } from '../lookup/lookup-core.ts';
-import type { SurfaceCounts } from '../metrics.ts';
+import type { FrontRole, SurfaceCounts } from '../metrics.ts';
 
 /** A new one at each start, as in Redis: 40 hex digits. */
 const RUN_ID = randomBytes(20).toString('hex');
@@ -16,17 +16,19 @@ export interface InfoFacts {
   readonly core: LookupCore;
   readonly listener: ListenerCounts;
   readonly respPort: number;
+  readonly role: FrontRole;
   readonly zone: string;
   readonly uptimeMs: number;
 }
 
 export function masterInfo(
   view: ClusterView,
-  { core, listener, respPort, uptimeMs, zone }: InfoFacts,
+  { core, listener, respPort, role, uptimeMs, zone }: InfoFacts,
   reads: SurfaceCounts,
 ): InfoSection[] {
   const { cache, dispatcher } = core;
   const sections = processSections({
+    role,
     mode: 'standalone',
     port: respPort,
     uptimeMs,

@@ -9,7 +9,12 @@ import { writeData } from '../../../resp/commands/data-reply.ts';
 import type { ReplyWriter } from '../../../resp/wire/encoder.ts';
 import { PendingOperation } from '../../../resp/commands/pending-operation.ts';
 import type { Session } from '../../../resp/commands/session.ts';
-import { explainKeyJson, healthJson, keyspaceJson, nodeJson } from '../../../proto/json-shapes.ts';
+import {
+  explainKeyJson,
+  healthJson,
+  keyspacesJson,
+  nodesJson,
+} from '../../../proto/json-shapes.ts';
 
 type SteleCommand = Extract<BackendCommand, `stele|${string}`>;
 type SteleHandler = (
@@ -21,11 +26,12 @@ type SteleHandler = (
 
 export const STELE_HANDLERS: Record<SteleCommand, SteleHandler> = {
   'stele|keyspaces': (operations) =>
-    later(operations.listKeyspaces(), ({ keyspaces }) =>
+    later(operations.listKeyspaces(), (answer) => {
       // A keyspace that is being dropped cannot be selected any more.
-      keyspaces.filter(({ state }) => state !== 'DELETING').map(keyspaceJson),
-    ),
-  'stele|nodes': (operations) => later(operations.listNodes(), ({ nodes }) => nodes.map(nodeJson)),
+      const keyspaces = answer.keyspaces.filter(({ state }) => state !== 'DELETING');
+      return keyspacesJson({ ...answer, keyspaces });
+    }),
+  'stele|nodes': (operations) => later(operations.listNodes(), nodesJson),
   'stele|health': (operations) => {
     const request = { waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 };
     return later(operations.health(request), healthJson);

@@ -136,7 +136,7 @@ export class EtcdCalls {
     if (clusterId === '0' || clusterId === this.#clusterId) return;
     if (this.#clusterId !== '0') {
       const reason =
-        'it belongs to another cluster than the endpoint used before; check the endpoints';
+        'it is of another etcd cluster than before; correct --etcd-endpoints, or, if etcd was built again, restore the catalog into it (`stele metadata restore`) and restart all masters';
       throw errorAt(address, 'CONFLICT', reason);
     }
     this.#clusterId = clusterId;

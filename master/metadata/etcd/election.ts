@@ -306,17 +306,17 @@ export function infoOf({ createRevision, key, value }: EtcdEntry): LeaderInfo {
 function notRenewed(): SteleError {
   return new SteleError(
     'UNAVAILABLE',
-    'The lease of this leader could not be renewed in time, so it gave up the lead; look whether etcd can be reached.',
+    'The leader could not renew its lease in time, so it gave up the lead; look whether etcd can be reached.',
   );
 }
 
 function etcdSilent(): SteleError {
   return new SteleError(
     'UNAVAILABLE',
-    'etcd does not answer this leader; look whether most of its members are running and can be reached.',
+    'etcd does not answer the leader; look whether most of its members are running and can be reached.',
   );
 }
 
 function leaseGone(): SteleError {
-  return new SteleError('UNAVAILABLE', 'The lease of this leader is gone: another master leads.');
+  return new SteleError('UNAVAILABLE', 'The lease of the leader is gone: another master leads.');
 }

@@ -1,5 +1,5 @@
 // The masters that run, in etcd: a key each that goes with a lease, kept alive as long as the process
-// lives. For people and listings only; who leads is decided in election.ts.
+// lives. The lease is long, so that one that hangs or was killed is not just missing from the list. For people and listings only; who leads is decided in election.ts.
 
 import { sleep } from '../../../base/clock.ts';
 import type { Time } from '../../../base/clock.ts';
@@ -8,9 +8,9 @@ import type { EtcdApi } from './api.ts';
 import { endOf } from './layout.ts';
 import type { EtcdLayout } from './layout.ts';
 
-const LEASE_SECONDS = 10;
+const LEASE_SECONDS = 300;
 const RENEW_MS = 3_000;
-/** The key of a process that was killed is gone after fewer looks. */
+/** A process that was killed does not write its key again. */
 const DOUBLE_LOOKS = 5;
 
 export interface RunningMaster {
@@ -18,8 +18,6 @@ export interface RunningMaster {
   readonly address: string;
   /** When it started, ISO 8601. */
   readonly since: string;
-  /** Identifies its process. */
-  readonly start: string;
 }
 
 interface ListingOptions {
@@ -46,14 +44,11 @@ export async function keepListed(
       if (lease === 0 || (await api.keepAlive(lease)) === 0) {
         lease = (await api.grantLease(LEASE_SECONDS)).id;
       }
-      const { ranges } = await api.transaction({
-        compares: [{ key, target: 'create', revision: 0 }],
-        success: [{ kind: 'put', key, value: JSON.stringify(master), lease }],
-        failure: [{ kind: 'range', key }],
-      });
-      const [found] = ranges[0] ?? [];
-      const isDouble = found !== undefined && startOf(found.value) !== master.start;
-      doubles = isDouble ? doubles + 1 : 0;
+      const { entries } = await api.range(key);
+      const isOwn = entries[0]?.lease === lease;
+      doubles = entries[0] === undefined || isOwn ? 0 : doubles + 1;
+      const put = { kind: 'put', key, value: JSON.stringify(master), lease } as const;
+      if (!isOwn) await api.transaction({ compares: [], success: [put] });
       if (doubles === DOUBLE_LOOKS) {
         log.error(
           { address: master.address },
@@ -68,12 +63,8 @@ export async function keepListed(
   if (lease !== 0) await api.revokeLease(lease).catch(() => undefined);
 }
 
-/** The masters that run. Throws UNAVAILABLE without etcd. */
+/** The masters that run, or did until a few minutes ago and were not stopped. Throws UNAVAILABLE without etcd. */
 export async function listedMasters(api: EtcdApi, layout: EtcdLayout): Promise<RunningMaster[]> {
   const { entries } = await api.range(layout.masters, endOf(layout.masters));
   return entries.map(({ value }) => JSON.parse(value.toString()) as RunningMaster);
-}
-
-function startOf(value: Buffer): string {
-  return (JSON.parse(value.toString()) as Partial<RunningMaster>).start ?? '';
 }

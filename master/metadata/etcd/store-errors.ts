@@ -5,14 +5,14 @@ import { SteleError } from '../../../base/errors.ts';
 export function replaced(): SteleError {
   return new SteleError(
     'UNAVAILABLE',
-    'This master no longer leads, so nothing was changed; the next leader takes the change: try again.',
+    'The leader was replaced, so nothing was changed; the next leader takes the change: try again.',
   );
 }
 
 export function foreign(): SteleError {
   return new SteleError(
     'CONFLICT',
-    'Something else has written to the prefix of this cluster in etcd, so this master gives up the lead and reads everything again; use another --etcd-prefix for each cluster.',
+    'Something else has written to the prefix of this cluster in etcd, so its leader gives up the lead and reads everything again; use another --etcd-prefix for each cluster.',
   );
 }
 

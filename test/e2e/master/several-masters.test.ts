@@ -127,6 +127,25 @@ describe.skipIf(!hasEtcd())('three masters', () => {
     expect(await cluster.leader()).toBe(next);
   });
 
+  test('a master that hangs is listed as not answering', async () => {
+    const first = await cluster.leader();
+    const hung = (first + 1) % 3;
+    const { pid } = cluster.process(`master-${hung}`);
+    process.kill(pid, 'SIGSTOP');
+    const { grpc, host } = cluster.masters[hung]!;
+    const { masters } = await cluster.ask((admin) => admin.listMasters(), first);
+    process.kill(pid, 'SIGCONT');
+    const found = masters.find(({ address }) => address === `${host}:${grpc}`);
+    expect(found).toMatchObject({
+      leads: false,
+      trouble: expect.stringMatching(/answer/) as string,
+    });
+    await until('it to answer', async () => {
+      const again = await cluster.ask((admin) => admin.listMasters(), first);
+      return again.masters.every(({ trouble }) => trouble === '');
+    });
+  });
+
   test('step-down and SIGTERM hand the lead over', async () => {
     const first = await cluster.leader();
     const stepped = await stele(['masters', 'step-down', '--master', cluster.masterList]);
@@ -144,6 +163,13 @@ describe.skipIf(!hasEtcd())('three masters', () => {
     const origin = `http://${query.host}:${query.http}`;
     await until('the view', async () => (await fetch(`${origin}/readyz`)).status === 200);
     await expectAllRows(origin, KEYSPACE, rows, 1);
+    const metrics = await (await fetch(`${origin}/metrics`)).text();
+    expect(metrics).toMatch(/stele_build_info{[^}]*role="query"/);
+    const client = connectRedis(query, KEYSPACE);
+    expect(await client.info()).toMatch(/^stele_role:query/m);
+    // Clients take a server for a replica otherwise, or refuse it.
+    expect(await client.info('replication')).toMatch(/^role:master/m);
+    client.disconnect();
     const reader = new Reader(
       [respSource('RESP', connectRedis(query, KEYSPACE)), httpSource(origin, KEYSPACE)],
       { rows, version: 1, seed: 2 },
@@ -158,5 +184,32 @@ describe.skipIf(!hasEtcd())('three masters', () => {
     await reader.progress(100);
     await reader.stop();
     expect(reader.failures).toEqual([]);
+  });
+
+  test('without etcd, masters and query nodes answer from the last view, and say so', async () => {
+    const query = cluster.addresses('query-0');
+    await Promise.all(cluster.etcd.members.map((member) => member.kill()));
+    const running = [0, 1, 2].filter((at) => cluster.isRunning(`master-${at}`));
+    const origins = [...running.map(originOf), `http://${query.host}:${query.http}`];
+    for (const origin of origins) {
+      await until(`no leader at ${origin}`, async () => {
+        const health = await fetch(`${origin}/v1/cluster/health`);
+        return 'no_leader' in ((await health.json()) as object);
+      });
+      const answer = await fetch(`${origin}/v1/keyspaces`);
+      expect(await answer.json()).toMatchObject({
+        keyspaces: [{ name: KEYSPACE, digest: null }, { name: 'after' }],
+        no_leader: { reason: expect.stringContaining('this is the last view') as string },
+      });
+      const refused = await fetch(`${origin}/v1/events`);
+      expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
+    }
+    const listed = await stele(['nodes', '--master', cluster.masterList]);
+    expect(listed).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('last view') as string,
+    });
+    await cluster.etcd.mend();
+    await cluster.serving(3);
   });
 });

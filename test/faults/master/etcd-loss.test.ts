@@ -14,7 +14,7 @@ const EMPTY_MS = 15_000;
 const DATANODES = 3;
 /** A datanode is doubted, or something is copied or dropped. */
 const MOVES = /"state":"(?:SUSPECT|DOWN)"|are being copied|were dropped/;
-const EMPTY = /catalog of this master is empty.*stele metadata restore/;
+const EMPTY = /catalog of the master is empty.*stele metadata restore/;
 const LOST = /catalog below .* in etcd is empty.*stele metadata restore/;
 let faults: MastersFaults;
 

@@ -91,7 +91,7 @@ test('a load goes on with another master when its own dies; a commit in flight i
   await expect(
     client.commitLoad({ ...CommitLoadRequest.decode(new Uint8Array()), loadId }),
   ).rejects.toMatchObject({
-    code: 'UNAVAILABLE',
+    code: 'OUTCOME_UNKNOWN',
     message: expect.stringMatching(/was lost before it answered/) as string,
   });
   expect(other?.begun).toEqual([]);

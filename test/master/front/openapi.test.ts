@@ -42,6 +42,7 @@ afterEach(() => http.stop());
 
 const lose = (): void =>
   cluster.change((view) => view.routes.forEach((route) => (route.nodes = [])));
+const leaderless = (): void => cluster.loseLeader();
 const fall = (): void => cluster.restart();
 const ok: Asked = { status: 200 };
 const json = { accept: 'application/json' };
@@ -80,11 +81,16 @@ const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Asked>>>> = {
     '/get': { status: 400 },
     '/get?key=other': { status: 503, before: lose },
   },
-  'get /v1/keyspaces': { '/v1/keyspaces': ok },
+  'get /v1/keyspaces': {
+    '/v1/keyspaces': ok,
+    '/v1/keyspaces?1': { status: 200, before: leaderless },
+  },
   'get /v1/keyspaces/{keyspace}': {
     '/v1/keyspaces/default': ok,
     '/v1/keyspaces/none': { status: 404 },
     '/v1/keyspaces/-bad': { status: 400 },
+    '/v1/keyspaces/default?1': { status: 200, before: leaderless },
+    '/v1/keyspaces/none?1': { status: 503, before: leaderless },
   },
   'patch /v1/keyspaces/{keyspace}': {
     '/v1/keyspaces/default': { status: 200, payload: { keep: 3 } },
@@ -142,11 +148,12 @@ const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Asked>>>> = {
       status: 200,
       before: () => (cluster.healthStatus = HealthStatus.RED),
     },
+    '/v1/cluster/health?2': { status: 200, before: leaderless },
     '/v1/cluster/health?wait_for_status=green&timeout=10ms': { status: 408 },
     '/v1/cluster/health?wait_for_status=blue': { status: 400 },
   },
   'get /v1/masters': { '/v1/masters': ok },
-  'get /v1/shards': { '/v1/shards': ok },
+  'get /v1/shards': { '/v1/shards': ok, '/v1/shards?1': { status: 200, before: leaderless } },
   'get /v1/explain/{keyspace}/{key}': {
     '/v1/explain/default/k': ok,
     '/v1/explain/-bad/k': { status: 400 },
@@ -156,7 +163,7 @@ const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Asked>>>> = {
     '/v1/explain/default?shard=x': { status: 400 },
     '/v1/explain/default': { status: 400 },
   },
-  'get /v1/nodes': { '/v1/nodes': ok },
+  'get /v1/nodes': { '/v1/nodes': ok, '/v1/nodes?1': { status: 200, before: leaderless } },
   'post /v1/nodes/{id}/drain': {
     '/v1/nodes/datanode-1/drain': ok,
     '/v1/nodes/nobody/drain': { status: 404 },

@@ -1,6 +1,7 @@
 // The operations of a master, answered from the view of a cluster in memory and recorded in `calls`.
 
 import { SteleError } from '../../../base/errors.ts';
+import { orFromLastView } from '../../../master/candidate/last-view.ts';
 import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
 import type {
@@ -56,6 +57,17 @@ export abstract class FakeOperations implements ClusterOperations {
       copiesFailing: 0,
       reasons: [],
     };
+  }
+
+  /** From now on, what a view can answer is answered from it. */
+  loseLeader(): void {
+    const refuse = async (): Promise<never> => {
+      throw new SteleError('UNAVAILABLE', 'No master leads.');
+    };
+    const leader = { health: refuse, listKeyspaces: refuse, listNodes: refuse, listShards: refuse };
+    const since = '2026-01-01T00:00:00.000Z';
+    const noLeader = () => ({ why: 'No master leads (etcd is away)', since });
+    Object.assign(this, orFromLastView(leader, { current: () => this.current(), noLeader }));
   }
 
   #summaries(): NodeSummary[] {

@@ -100,6 +100,14 @@ export class MastersCluster {
     return this.#member(name).process;
   }
 
+  addresses(name: string): Addresses {
+    return this.#member(name).addresses;
+  }
+
+  isRunning(name: string): boolean {
+    return isRunning(this.process(name).pid);
+  }
+
   /** What the present run of a process has logged. */
   log(name: string): string {
     return this.process(name).stderr;
@@ -155,6 +163,7 @@ export class MastersCluster {
       const health = await this.ask((admin) => admin.getHealth({ waitFor: 0, timeoutMs: 0 })).catch(
         () => undefined,
       );
+      if (health?.noLeader !== undefined) return false;
       return health?.ready === true && health.nodes.length >= count && health.status === 1;
     });
   }

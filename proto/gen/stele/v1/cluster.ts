@@ -64,6 +64,22 @@ export interface WatchViewResponse {
   view: ClusterView | undefined;
 }
 
+/**
+ * In an answer that a master or a query node gives from the last view, because no leader can be asked. What
+ * the view does not have is then 0 or empty:
+ *   health      all but status, ready, replication_target, replication_effective, epoch, shards_total,
+ *               shards_active, uncovered, nodes, reasons; a wait ends with `reached` false
+ *   nodes       all but `node`
+ *   keyspaces   all but name, uid, index, state, current_version, records, uncached
+ *   shards      all but shard, slots, holders (those that can answer for it) and status
+ */
+export interface NoLeader {
+  /** Why, and what the answer is worth: one sentence. */
+  reason: string;
+  /** Since when, ISO 8601; empty if that is not known. */
+  since: string;
+}
+
 export interface GetHealthRequest {
   /** Unspecified: answer at once. Otherwise wait until the health is at least this good. */
   waitFor: HealthStatus;
@@ -95,6 +111,7 @@ export interface GetHealthResponse {
   copiesFailing: number;
   /** Why the status is not GREEN, in words, apart from missing copies. */
   reasons: string[];
+  noLeader?: NoLeader | undefined;
 }
 
 export interface UncoveredShard {
@@ -172,6 +189,7 @@ export interface Repairing {
 
 export interface ListKeyspacesResponse {
   keyspaces: KeyspaceSummary[];
+  noLeader?: NoLeader | undefined;
 }
 
 export interface GetKeyspaceRequest {
@@ -180,6 +198,7 @@ export interface GetKeyspaceRequest {
 
 export interface GetKeyspaceResponse {
   keyspace: KeyspaceSummary | undefined;
+  noLeader?: NoLeader | undefined;
 }
 
 export interface ListVersionsRequest {
@@ -365,6 +384,7 @@ export interface ListNodesRequest {
 
 export interface ListNodesResponse {
   nodes: NodeSummary[];
+  noLeader?: NoLeader | undefined;
 }
 
 export interface GetNodeRequest {
@@ -373,6 +393,7 @@ export interface GetNodeRequest {
 
 export interface GetNodeResponse {
   node: NodeSummary | undefined;
+  noLeader?: NoLeader | undefined;
 }
 
 export interface ListShardsRequest {
@@ -394,6 +415,7 @@ export interface ShardSummary {
 
 export interface ListShardsResponse {
   shards: ShardSummary[];
+  noLeader?: NoLeader | undefined;
 }
 
 export interface ExplainRequest {
@@ -855,6 +877,63 @@ export const WatchViewResponse: MessageFns<WatchViewResponse> = {
   },
 };
 
+function createBaseNoLeader(): NoLeader {
+  return { reason: "", since: "" };
+}
+
+export const NoLeader: MessageFns<NoLeader> = {
+  encode(message: NoLeader, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reason !== "") {
+      writer.uint32(10).string(message.reason);
+    }
+    if (message.since !== "") {
+      writer.uint32(18).string(message.since);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NoLeader {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNoLeader();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.since = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseGetHealthRequest(): GetHealthRequest {
   return { waitFor: 0, timeoutMs: 0 };
 }
@@ -929,6 +1008,7 @@ function createBaseGetHealthResponse(): GetHealthResponse {
     copiesRunning: 0,
     copiesFailing: 0,
     reasons: [],
+    noLeader: undefined,
   };
 }
 
@@ -978,6 +1058,9 @@ export const GetHealthResponse: MessageFns<GetHealthResponse> = {
     }
     for (const v of message.reasons) {
       writer.uint32(122).string(v!);
+    }
+    if (message.noLeader !== undefined) {
+      NoLeader.encode(message.noLeader, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -1113,6 +1196,14 @@ export const GetHealthResponse: MessageFns<GetHealthResponse> = {
             }
 
             message.reasons.push(reader.string());
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.noLeader = NoLeader.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1765,13 +1856,16 @@ export const Repairing: MessageFns<Repairing> = {
 };
 
 function createBaseListKeyspacesResponse(): ListKeyspacesResponse {
-  return { keyspaces: [] };
+  return { keyspaces: [], noLeader: undefined };
 }
 
 export const ListKeyspacesResponse: MessageFns<ListKeyspacesResponse> = {
   encode(message: ListKeyspacesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.keyspaces) {
       KeyspaceSummary.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.noLeader !== undefined) {
+      NoLeader.encode(message.noLeader, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1795,6 +1889,14 @@ export const ListKeyspacesResponse: MessageFns<ListKeyspacesResponse> = {
             }
 
             message.keyspaces.push(KeyspaceSummary.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.noLeader = NoLeader.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1857,13 +1959,16 @@ export const GetKeyspaceRequest: MessageFns<GetKeyspaceRequest> = {
 };
 
 function createBaseGetKeyspaceResponse(): GetKeyspaceResponse {
-  return { keyspace: undefined };
+  return { keyspace: undefined, noLeader: undefined };
 }
 
 export const GetKeyspaceResponse: MessageFns<GetKeyspaceResponse> = {
   encode(message: GetKeyspaceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.keyspace !== undefined) {
       KeyspaceSummary.encode(message.keyspace, writer.uint32(10).fork()).join();
+    }
+    if (message.noLeader !== undefined) {
+      NoLeader.encode(message.noLeader, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1887,6 +1992,14 @@ export const GetKeyspaceResponse: MessageFns<GetKeyspaceResponse> = {
             }
 
             message.keyspace = KeyspaceSummary.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.noLeader = NoLeader.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -3658,13 +3771,16 @@ export const ListNodesRequest: MessageFns<ListNodesRequest> = {
 };
 
 function createBaseListNodesResponse(): ListNodesResponse {
-  return { nodes: [] };
+  return { nodes: [], noLeader: undefined };
 }
 
 export const ListNodesResponse: MessageFns<ListNodesResponse> = {
   encode(message: ListNodesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.nodes) {
       NodeSummary.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.noLeader !== undefined) {
+      NoLeader.encode(message.noLeader, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -3688,6 +3804,14 @@ export const ListNodesResponse: MessageFns<ListNodesResponse> = {
             }
 
             message.nodes.push(NodeSummary.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.noLeader = NoLeader.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -3750,13 +3874,16 @@ export const GetNodeRequest: MessageFns<GetNodeRequest> = {
 };
 
 function createBaseGetNodeResponse(): GetNodeResponse {
-  return { node: undefined };
+  return { node: undefined, noLeader: undefined };
 }
 
 export const GetNodeResponse: MessageFns<GetNodeResponse> = {
   encode(message: GetNodeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.node !== undefined) {
       NodeSummary.encode(message.node, writer.uint32(10).fork()).join();
+    }
+    if (message.noLeader !== undefined) {
+      NoLeader.encode(message.noLeader, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -3780,6 +3907,14 @@ export const GetNodeResponse: MessageFns<GetNodeResponse> = {
             }
 
             message.node = NodeSummary.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.noLeader = NoLeader.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -3954,13 +4089,16 @@ export const ShardSummary: MessageFns<ShardSummary> = {
 };
 
 function createBaseListShardsResponse(): ListShardsResponse {
-  return { shards: [] };
+  return { shards: [], noLeader: undefined };
 }
 
 export const ListShardsResponse: MessageFns<ListShardsResponse> = {
   encode(message: ListShardsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.shards) {
       ShardSummary.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.noLeader !== undefined) {
+      NoLeader.encode(message.noLeader, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -3984,6 +4122,14 @@ export const ListShardsResponse: MessageFns<ListShardsResponse> = {
             }
 
             message.shards.push(ShardSummary.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.noLeader = NoLeader.decode(reader, reader.uint32());
             continue;
           }
         }

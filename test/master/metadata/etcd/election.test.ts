@@ -140,11 +140,11 @@ describe('an election', () => {
     expect(lease.trouble).toBeUndefined();
     lease.asked(nowMs);
     nowMs = 2_500;
-    expect(lease.trouble?.message).toMatch(/^etcd does not answer this leader/);
+    expect(lease.trouble?.message).toMatch(/^etcd does not answer the leader/);
     lease.renew(11_000);
     expect(lease.trouble).toBeUndefined();
     nowMs = 11_000;
-    expect(lease.trouble?.message).toMatch(/could not be renewed in time/);
+    expect(lease.trouble?.message).toMatch(/could not renew its lease in time/);
     lease.end(WHY);
     expect(lease.trouble).toBe(WHY);
   });
