@@ -1,6 +1,6 @@
 // The library client: reads directly from the datanodes, following the cluster's topology.
 //
-//   key -> slot -> shard -> replicas of the view -> batched stream to one of them
+//   key -> slot -> shard -> replicas of the view -> batched lookup at one of them
 //
 // Routing, retries, hedging and batching are shared with the master (routing/): a failed replica costs one
 // hop and is asked last for a while, a slow one is helped by a second, and there is no other retry layer.

@@ -1,5 +1,5 @@
 // Slot <-> shard. The cluster's S shards (S a power of two, the same for every keyspace) cut the
-// 16384 slots into S equal, contiguous ranges, so both directions are one shift:
+// 16384 slots into S equal, contiguous ranges, so both directions are simple arithmetic:
 //
 //     slot   0 ......... 127 | 128 ....... 255 | ... | 16256 ..... 16383
 //     shard        0         |        1        | ... |        127            (S = 128)

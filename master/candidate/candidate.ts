@@ -67,7 +67,7 @@ export class Candidate implements LeaderCalls {
   #election: Election | undefined;
   #lease: LeaderLease | undefined;
   #plane: ControlPlane | undefined;
-  /** Why this master led no longer. */
+  /** Why it stopped leading. */
   #ended: SteleError | undefined;
   readonly #planned = steppedDown();
   /** Why it could not lead when it was last elected. */
@@ -311,7 +311,7 @@ function passedOn<Target extends object, Own extends object = object>(
   return new Proxy((own ?? {}) as Target & Own, {
     get: (kept, name) => {
       if (Object.hasOwn(kept, name)) return Reflect.get(kept, name) as unknown;
-      // It is no promise.
+      // Not a promise: `await` must return the proxy itself.
       if (name === 'then') return undefined;
       return async (...words: unknown[]): Promise<unknown> => {
         const found = target();
