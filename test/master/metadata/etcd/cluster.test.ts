@@ -1,6 +1,6 @@
 // Three members, of which the one in use dies, hangs, or is cut off from the others.
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { silentLogger } from '../../../../base/log.ts';
 import { EtcdClient } from '../../../../master/metadata/etcd/etcd-client.ts';
 import { EtcdServer, hasEtcd } from '../../../support/process/etcd-server.ts';
@@ -75,6 +75,22 @@ describe.skipIf(!hasEtcd())('a cluster of three members', () => {
     await valueOf(open(server.endpoints.slice(1)), 'past');
     expect((await put(client, 'past', 'made')).succeeded).toBe(true);
     expect(await valueOf(client, 'past')).toBe('made');
+  });
+
+  test('another etcd in its place is refused, with what to do', async () => {
+    const both = [await EtcdServer.start(), await EtcdServer.start()];
+    onTestFinished(async () => void (await Promise.all(both.map((one) => one.close()))));
+    const client = open(both.flatMap(({ endpoints }) => endpoints));
+    await put(client, 'whose', 'of this one');
+    const [first, second] = both;
+    const isFirst = (await valueOf(open(first!.endpoints), 'whose')) !== undefined;
+    await (isFirst ? first : second)!.members[0]!.kill();
+    await expect(valueOf(client, 'any')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      message: expect.stringMatching(
+        /another etcd cluster than before; .*metadata restore.* restart all masters/,
+      ) as string,
+    });
   });
 
   test('without a majority nothing is made, and a write says so', async () => {
