@@ -55,3 +55,4 @@ export const REDIS_CLI: Program = { name: 'redis-cli', debianPackage: 'redis-too
 export const REDIS_BENCHMARK: Program = { name: 'redis-benchmark', debianPackage: 'redis-tools' };
 export const WRK: Program = { name: 'wrk', debianPackage: 'wrk' };
 export const NUTCRACKER: Program = { name: 'nutcracker', debianPackage: 'nutcracker' };
+export const ETCD: Program = { name: 'etcd', debianPackage: 'etcd-server' };

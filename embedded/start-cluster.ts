@@ -7,8 +7,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resolveSettings } from '../base/config.ts';
-import { sleep } from '../base/clock.ts';
-import { SteleError } from '../base/errors.ts';
+import { sleep, systemTime } from '../base/clock.ts';
+import { SteleError, toSteleError } from '../base/errors.ts';
 import { silentLogger } from '../base/log.ts';
 import type { Logger } from '../base/log.ts';
 import { startDatanode } from '../datanode/server.ts';
@@ -17,9 +17,11 @@ import { datanodeSettings } from '../datanode/settings.ts';
 import { runLoad } from '../loader/load.ts';
 import type { LoadSummary } from '../loader/load.ts';
 import { loadSettings } from '../loader/settings.ts';
+import { MemoryEtcd } from '../master/metadata/etcd/memory-etcd.ts';
 import { startMaster } from '../master/server.ts';
 import type { Master } from '../master/server.ts';
 import { masterSettings } from '../master/settings.ts';
+import type { GetHealthResponse } from '../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus } from '../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LinkFactory, Registrar } from '../proto/ports.ts';
 import { lateLink } from './late-link.ts';
@@ -37,9 +39,17 @@ export interface StartClusterOptions {
   readonly replication?: number;
   /** Default: 128. */
   readonly shards?: number;
+  /**
+   * Default: 1. Several share an etcd in memory, and one of them leads. Their catalog ends with the
+   * cluster, so they take no `dataDir`.
+   */
+  readonly masters?: number;
   /** Default: a temporary folder, removed by close(). */
   readonly dataDir?: string;
-  /** Ports of the master; datanode i gets each plus 1 + i. Default: free ports. */
+  /**
+   * Ports of the master; datanode i gets each plus 1 + i, and master j each plus 100 x j. Default:
+   * free ports.
+   */
   readonly ports?: ClusterPorts;
   readonly host?: string;
   readonly log?: Logger;
@@ -52,7 +62,9 @@ export interface LocalNode {
 }
 
 export interface LocalCluster {
+  /** The first master. */
   readonly master: LocalNode;
+  readonly masters: readonly LocalNode[];
   readonly datanodes: readonly LocalNode[];
   /** Loads files into a keyspace, like `stele load` with its defaults. */
   load(keyspace: string, paths: readonly string[]): Promise<LoadSummary>;
@@ -64,6 +76,12 @@ const ANY_PORTS: ClusterPorts = { http: 0, resp: 0, grpc: 0 };
 
 /** Starts a cluster in this process; resolves when it is ready for reads. Throws SteleError. */
 export async function startCluster(options: StartClusterOptions = {}): Promise<LocalCluster> {
+  if ((options.masters ?? 1) > 1 && options.dataDir !== undefined) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      'Several masters in one process keep their catalog in memory, so data files would be left without it; leave dataDir or masters out.',
+    );
+  }
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'stele-')));
   const running = new InProcessCluster(options, dataDir);
   try {
@@ -80,7 +98,7 @@ class InProcessCluster implements LocalCluster, LinkFactory {
   readonly #dataDir: string;
   readonly #log: Logger;
   readonly #nodes = new Map<string, RunningDatanode>();
-  #master: Master | undefined;
+  readonly #masters: Master[] = [];
 
   constructor(options: StartClusterOptions, dataDir: string) {
     this.#options = options;
@@ -89,8 +107,11 @@ class InProcessCluster implements LocalCluster, LinkFactory {
   }
 
   get master(): LocalNode {
-    const host = this.#options.host ?? '127.0.0.1';
-    return { id: 'master', host, ports: this.#master?.ports ?? ANY_PORTS };
+    return this.masters[0] ?? this.#localMaster(ANY_PORTS, 0);
+  }
+
+  get masters(): readonly LocalNode[] {
+    return this.#masters.map(({ ports }, at) => this.#localMaster(ports, at));
   }
 
   get datanodes(): readonly LocalNode[] {
@@ -107,16 +128,22 @@ class InProcessCluster implements LocalCluster, LinkFactory {
   }
 
   async start(): Promise<void> {
-    const master = await this.#startMaster();
-    this.#master = master;
-    const count = this.#options.datanodes ?? 3;
+    const { datanodes = 3, masters = 1 } = this.#options;
+    const etcd = masters > 1 ? new MemoryEtcd(systemTime) : undefined;
+    const master = await this.#startMaster(0, etcd);
+    for (let at = 1; at < masters; at++) await this.#startMaster(at, etcd);
+    await this.#awaitHealth(master, () => true);
     // The datanodes share one machine: each gets an equal part of the default limit.
-    const memoryMax = Math.floor(datanodeSettings.options.memoryMax.defaultValue / count);
-    for (let index = 0; index < count; index++) {
+    const memoryMax = Math.floor(datanodeSettings.options.memoryMax.defaultValue / datanodes);
+    for (let index = 0; index < datanodes; index++) {
       await this.#startNode(index, master.registrar, memoryMax);
     }
     await Promise.all([...this.#nodes.values()].map((node) => node.opened));
-    await this.#awaitReady(master, count);
+    await this.#awaitHealth(
+      master,
+      ({ nodes, ready, status }) =>
+        ready && nodes.length >= datanodes && status !== HealthStatus.RED,
+    );
   }
 
   load(keyspace: string, paths: readonly string[]): Promise<LoadSummary> {
@@ -130,29 +157,39 @@ class InProcessCluster implements LocalCluster, LinkFactory {
   }
 
   async close(): Promise<void> {
-    await this.#master?.close();
+    for (const master of this.#masters.splice(0).reverse()) await master.close();
     await Promise.all([...this.#nodes.values()].map((node) => node.close()));
     if (this.#options.dataDir === undefined) {
       await rm(this.#dataDir, { recursive: true, force: true });
     }
   }
 
-  #startMaster(): Promise<Master> {
+  #localMaster(ports: ClusterPorts, at: number): LocalNode {
+    const id = at === 0 ? 'master' : `master-${at}`;
+    return { id, host: this.#options.host ?? '127.0.0.1', ports };
+  }
+
+  async #startMaster(at: number, etcd: MemoryEtcd | undefined): Promise<Master> {
     const { ports = ANY_PORTS, replication, shards, host } = this.#options;
+    const portOf = (port: number): number => (port === 0 ? 0 : port + 100 * at);
     const { values } = resolveSettings(masterSettings, {
       flags: {
         dataDir: join(this.#dataDir, 'master'),
+        ...(etcd === undefined ? {} : { metadata: 'etcd' }),
         host,
-        httpPort: ports.http,
-        respPort: ports.resp,
-        grpcPort: ports.grpc,
+        httpPort: portOf(ports.http),
+        respPort: portOf(ports.resp),
+        grpcPort: portOf(ports.grpc),
         replication,
         shards,
       },
       environment: {},
       file: {},
     });
-    return startMaster(values, { log: this.#log, linkFactory: this });
+    const shared = etcd === undefined ? {} : { etcd: etcd.connect() };
+    const master = await startMaster(values, { log: this.#log, linkFactory: this, ...shared });
+    this.#masters.push(master);
+    return master;
   }
 
   async #startNode(index: number, registrar: Registrar, memoryMax: number): Promise<void> {
@@ -179,14 +216,19 @@ class InProcessCluster implements LocalCluster, LinkFactory {
     );
   }
 
-  async #awaitReady(master: Master, count: number): Promise<void> {
+  /** Until a master leads, nobody can tell the health. */
+  async #awaitHealth(
+    { operations }: Master,
+    isMet: (health: GetHealthResponse) => boolean,
+  ): Promise<void> {
     const deadlineAtMs = performance.now() + START_DEADLINE_MS;
+    const question = { waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 };
     while (performance.now() < deadlineAtMs) {
-      const { nodes, ready, status } = await master.operations.health({
-        waitFor: HealthStatus.UNSPECIFIED,
-        timeoutMs: 0,
-      });
-      if (ready && nodes.length >= count && status !== HealthStatus.RED) return;
+      try {
+        if (isMet(await operations.health(question))) return;
+      } catch (thrown) {
+        if (toSteleError(thrown).code !== 'UNAVAILABLE') throw thrown;
+      }
       await sleep(20);
     }
     throw new SteleError('DEADLINE_EXCEEDED', 'The cluster did not become ready in time.');

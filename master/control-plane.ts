@@ -18,6 +18,7 @@ import type { MasterStart } from './catalog/cluster-transitions.ts';
 import { EVENTS } from './catalog/events.ts';
 import { clusterOf, epochOf } from './catalog/queries.ts';
 import { Leader } from './control/leader.ts';
+import { contentOf } from './core/world/datasets.ts';
 import { NodeRegistrar } from './control/registration.ts';
 import { LoadEnds } from './loads/load-ends.ts';
 import { Loads } from './loads/loads.ts';
@@ -26,6 +27,8 @@ import type { Metadata } from './metadata/port.ts';
 import { Operations } from './operations/operations.ts';
 import type { MasterSettings } from './settings.ts';
 
+/** Of a segment in a manifest, about. */
+const SEGMENT_CHARACTERS = 200;
 const LOAD_EXPIRY_INTERVAL_MS = 60_000;
 /** Slack for a read that began just before. */
 const RETIRE_SLACK_MS = 500;
@@ -165,6 +168,11 @@ async function openCatalog(
   }
   if (isShared) requireManifests(catalog.state);
   const cluster = clusterOf(catalog.state);
+  // The first turn would do it all at once, and a lease might end meanwhile.
+  for (const manifest of catalog.state.manifest.values()) {
+    contentOf(manifest, cluster.shardCount);
+    await pause(manifest.segments.length * SEGMENT_CHARACTERS);
+  }
   // Nobody asked for the default.
   if (cluster.shardCount !== shards && shards !== SHARD_COUNT_DEFAULT) {
     log.warn(

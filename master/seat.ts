@@ -6,6 +6,7 @@ import type { SteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { ClusterOperations, LeaderCalls } from '../proto/operations.ts';
 import type { DatanodeLink, LinkFactory } from '../proto/ports.ts';
+import type { EtcdApi } from './metadata/etcd/api.ts';
 import type { MasterSettings } from './settings.ts';
 
 export type Closer = () => void | Promise<void>;
@@ -16,6 +17,8 @@ export interface SeatOptions {
   readonly links: LinkFactory;
   readonly background: BackgroundTasks;
   readonly log: Logger;
+  /** In place of the etcd that the settings name. */
+  readonly etcd?: EtcdApi | undefined;
   /** Called in reverse order when the master closes. */
   readonly closers: Closer[];
 }

@@ -20,6 +20,7 @@ import type { LinkFactory, Registrar } from '../proto/ports.ts';
 import { GrpcLinkFactory } from '../transport/grpc-link.ts';
 import { openCandidate } from './candidate/open-candidate.ts';
 import { ControlPlane } from './control-plane.ts';
+import type { EtcdApi } from './metadata/etcd/api.ts';
 import { openEmbeddedMetadata } from './metadata/embedded.ts';
 import type { Closer, Seat, SeatOptions } from './seat.ts';
 import { openProcess, serve } from './serve.ts';
@@ -33,6 +34,8 @@ export interface MasterDependencies {
   readonly log: Logger;
   /** How datanodes are reached. Default: gRPC. */
   readonly linkFactory?: LinkFactory;
+  /** In place of the etcd that the settings name. It is closed with the master. */
+  readonly etcd?: EtcdApi;
 }
 
 export interface Master {
@@ -54,14 +57,14 @@ export interface Master {
  */
 export function startMaster(
   settings: MasterSettings,
-  { log, linkFactory = new GrpcLinkFactory() }: MasterDependencies,
+  { etcd, log, linkFactory = new GrpcLinkFactory() }: MasterDependencies,
 ): Promise<Master> {
   const isShared = settings.metadata === 'etcd';
   const lock = () => lockFolder(settings.dataDir, 'master');
   const open = async (settled: MasterSettings, closers: Closer[]) => {
     assertShardCount(settings.shards);
     const background = new BackgroundTasks(log);
-    const parts = { settings: settled, links: linkFactory, background, log, closers };
+    const parts = { settings: settled, links: linkFactory, background, log, etcd, closers };
     const seat = await (isShared ? openCandidate(parts) : openSoleMaster(parts));
     const ports = await serve(settled, seat, parts);
     log.info(ports, 'the master is up');

@@ -6,6 +6,7 @@ import { bench as coldStart } from './cold-start.ts';
 import { bench as http } from './http.ts';
 import { bench as loadReads } from './load-reads.ts';
 import { bench as load } from './load.ts';
+import { bench as masters } from './masters.ts';
 import { bench as planner } from './planner.ts';
 import { bench as readLatency } from './read-latency.ts';
 import { bench as readMaster } from './read-master.ts';
@@ -18,6 +19,7 @@ import { bench as segment } from './segment.ts';
 export const BENCHES: ReadonlyMap<string, Bench> = new Map<string, Bench>([
   ['ring', ring],
   ['planner', planner],
+  ['masters', masters],
   ['segment', segment],
   ['load', load],
   ['load-reads', loadReads],

@@ -24,8 +24,10 @@ import type { EtcdApi } from '../metadata/etcd/api.ts';
 import { Election } from '../metadata/etcd/election.ts';
 import type { LeaderInfo, LeaderLease } from '../metadata/etcd/election.ts';
 import { EtcdMetadata } from '../metadata/etcd/etcd-metadata.ts';
+import { LargeValues } from '../metadata/etcd/large-values.ts';
 import type { EtcdLayout } from '../metadata/etcd/layout.ts';
 import { keepListed, listedMasters } from '../metadata/etcd/registry.ts';
+import { Standby } from '../metadata/etcd/standby.ts';
 import { orFromLastView } from './last-view.ts';
 import type { LastView } from './last-view.ts';
 import { describeMasters } from './list-masters.ts';
@@ -58,6 +60,8 @@ export class Candidate implements LeaderCalls {
   readonly feed: ViewFeed;
   readonly #options: CandidateOptions;
   readonly #peers: MasterPeers;
+  readonly #values: LargeValues;
+  readonly #standby: Standby;
   #address = '';
   /** Attempts to lead that failed, one after the other. */
   #failures = 0;
@@ -80,6 +84,12 @@ export class Candidate implements LeaderCalls {
     this.#peers = options.peers ?? grpcPeers;
     const feed = new ViewFeed(this.#peers, options.env);
     this.feed = feed;
+    this.#values = new LargeValues(options.api, options.layout);
+    this.#standby = new Standby({ ...options, values: this.#values });
+    // Not before the leader has read the catalog: it must not wait for those that follow.
+    feed.subscribe(() => {
+      if (this.#lease === undefined && !this.#stop.signal.aborted) this.#standby.start();
+    });
     const local: Pick<LeaderCalls['operations'], 'listMasters' | 'stepDown'> = {
       listMasters: () => this.#listMasters(),
       stepDown: () => this.#stepDown(),
@@ -153,6 +163,7 @@ export class Candidate implements LeaderCalls {
     this.#stop.abort();
     await this.#lease?.resign(this.#planned).catch(() => undefined);
     await this.#running;
+    this.#standby.stop();
     this.feed.close();
     this.#remote?.close();
   }
@@ -174,9 +185,12 @@ export class Candidate implements LeaderCalls {
     let metadata: EtcdMetadata | undefined;
     let plane: ControlPlane | undefined;
     try {
+      this.#standby.stop();
       metadata = await this.#openMetadata(lease);
       await this.#requireSameCluster(metadata);
       plane = await this.#openPlane(lease, metadata, background);
+      // The catalog has them.
+      this.#values.retain([]);
       void plane.replaced.then((why) => lease.end(why));
       if (lease.isValid()) {
         plane.start();
@@ -233,6 +247,7 @@ export class Candidate implements LeaderCalls {
       layout,
       env,
       fence: lease.fence,
+      values: this.#values,
       onLost: (why) => lease.end(why),
     });
   }

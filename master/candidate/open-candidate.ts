@@ -14,7 +14,7 @@ import type { Seat, SeatOptions } from '../seat.ts';
 /** Throws INVALID_ARGUMENT for settings that do not go together, and files that cannot be read. */
 export async function openCandidate(options: SeatOptions): Promise<Seat> {
   const { closers, links: factory, log, settings } = options;
-  const api = connectEtcd(settings, log);
+  const api = options.etcd ?? connectEtcd(settings, log);
   closers.push(() => api.close());
   const host =
     settings.announceHost === ''

@@ -9,8 +9,8 @@
 // transition sees a state that a transaction with an unknown outcome may have changed.
 
 import { SteleError } from '../../base/errors.ts';
-import type { Metadata, Write } from '../metadata/port.ts';
-import { decodeRecord, encodeRecord, keyOf, parseKey } from './records.ts';
+import type { Entry, Metadata, Write } from '../metadata/port.ts';
+import { encodeRecord, keyOf, parseKey, recordOf } from './records.ts';
 import type { Actor, EventRecord, Happening, TableKeys, TableName, Tables } from './records.ts';
 
 /** All records, by table and id. The maps are replaced, never modified, so a state can be kept. */
@@ -138,7 +138,7 @@ export class Catalog {
 
   /**
    * Reads all records. `pause` is called after so many characters, so that a large catalog does not
-   * stop everything else. Throws UNKNOWN_FORMAT and CORRUPT as decodeRecord does.
+   * stop everything else. Throws UNKNOWN_FORMAT and CORRUPT as recordOf does.
    */
   static async load(
     metadata: Metadata,
@@ -148,12 +148,12 @@ export class Catalog {
   ): Promise<Catalog> {
     const changes: Change[] = [];
     const revisions = new Map<string, number>();
-    for (const { key, value, revision } of await metadata.list('')) {
-      await pause(value.length);
-      const change = changeOf(key, value);
+    for (const entry of await metadata.list('')) {
+      if (entry.parsed === undefined) await pause(entry.value.length);
+      const change = changeOf(entry);
       if (change === undefined) continue;
       changes.push(change);
-      revisions.set(key, revision);
+      revisions.set(entry.key, entry.revision);
     }
     const state = applyChanges(emptyCatalog(), changes);
     return new Catalog(metadata, state, revisions, queue, recorder);
@@ -251,7 +251,8 @@ export class Catalog {
   }
 }
 
-function changeOf(key: string, value: string): Change | undefined {
+function changeOf(entry: Entry): Change | undefined {
+  const { key, parsed = JSON.parse(entry.value) as unknown } = entry;
   const place = parseKey(key);
-  return place && ({ ...place, record: decodeRecord(key, value) } as Change);
+  return place && ({ ...place, record: recordOf(key, parsed) } as Change);
 }

@@ -347,8 +347,7 @@ export function encodeRecord(record: object): string {
 }
 
 /** Throws UNKNOWN_FORMAT for a record of another release, CORRUPT for text that is not a record. */
-export function decodeRecord(key: string, text: string): object {
-  const parsed: unknown = JSON.parse(text);
+export function recordOf(key: string, parsed: unknown): object {
   if (typeof parsed !== 'object' || parsed === null || !('format' in parsed)) {
     throw new SteleError('CORRUPT', `The catalog's entry '${key}' is not a record of Stele.`);
   }

@@ -208,7 +208,8 @@ function onCatalog(
   // Numbers are skipped when the catalog turns out to be an older copy.
   const isOlderCopy = countersOf(catalog).skips > countersOf(state.catalog).skips;
   const unknownNodesUntilMs = isOlderCopy ? unknownNodesUntil(nowMs) : state.unknownNodesUntilMs;
-  return { ...state, catalog, facts: catalogFacts(catalog, replication), unknownNodesUntilMs };
+  const facts = catalogFacts(catalog, replication, state.facts);
+  return { ...state, catalog, facts, unknownNodesUntilMs };
 }
 
 function withHoldings(

@@ -148,7 +148,7 @@ function newerView(before: ClusterView, next: ClusterView): ClusterView {
 }
 
 /**
- * Deep equality of messages, that is, of fields and lists. Identical values are not descended into.
+ * Deep equality of messages, that is, of fields, lists and bytes. Identical values are not descended into.
  */
 function isSame(left: unknown, right: unknown): boolean {
   if (left === right) return true;
@@ -156,6 +156,9 @@ function isSame(left: unknown, right: unknown): boolean {
     if (!Array.isArray(right) || left.length !== right.length) return false;
     for (let at = 0; at < left.length; at++) if (!isSame(left[at], right[at])) return false;
     return true;
+  }
+  if (left instanceof Uint8Array) {
+    return right instanceof Uint8Array && Buffer.compare(left, right) === 0;
   }
   if (!isMessage(left) || !isMessage(right)) return false;
   const names = Object.keys(left);

@@ -17,6 +17,8 @@ export interface Entry {
   readonly value: string;
   /** The store's revision at which the key was last written; at least 1. */
   readonly revision: number;
+  /** What `value` says, if the store has it parsed; `value` is made of it when it is asked for. */
+  readonly parsed?: unknown;
 }
 
 /**

@@ -154,8 +154,8 @@ function countServing(world: World, { indexes, nodes }: Coverage): Serving {
   return {
     answering,
     holding,
-    unanswered: answering.map(zeros),
-    unheld: holding.map(zeros),
+    unanswered: zeroLists(answering),
+    unheld: zeroLists(holding),
     routes: routesOf(world, answerers, holders),
   };
 }
@@ -252,9 +252,17 @@ function addAll(counts: Uint16Array, shards: readonly number[] | undefined, by: 
   for (const shard of shards ?? []) counts[shard] = (counts[shard] ?? 0) + by;
 }
 
-function zeros(counts: Uint16Array | undefined): number[] {
+/** Of versions that nobody answers for, as all are when a master starts, the lists are one. */
+function zeroLists(rows: readonly (Uint16Array | undefined)[]): readonly (readonly number[])[] {
+  const all = Array.from(rows.find((row) => row !== undefined) ?? [], (_count, shard) => shard);
+  return rows.map((row) => {
+    if (row === undefined) return [];
+    return row.every((count) => count === 0) ? all : zeros(row);
+  });
+}
+
+function zeros(counts: Uint16Array): number[] {
   const found: number[] = [];
-  if (counts === undefined) return found;
   for (let at = counts.indexOf(0); at >= 0; at = counts.indexOf(0, at + 1)) found.push(at);
   return found;
 }

@@ -39,8 +39,15 @@ export interface CatalogFacts {
   readonly loading: ReadonlySet<KeyspaceUid>;
 }
 
-/** `replication`: the cluster's, for keyspaces that set none. */
-export function catalogFacts(state: CatalogState, replication: number): CatalogFacts {
+/**
+ * `replication`: the cluster's, for keyspaces that set none. `before`: of an earlier state, whose
+ * datasets are used again if they are the same, so that nothing is counted again.
+ */
+export function catalogFacts(
+  state: CatalogState,
+  replication: number,
+  before?: CatalogFacts,
+): CatalogFacts {
   const { shardCount } = clusterOf(state);
   const versions = versionsByKeyspace(state);
   const live = [...state.keyspace.values()].filter((keyspace) => keyspace.state !== 'DELETING');
@@ -52,12 +59,14 @@ export function catalogFacts(state: CatalogState, replication: number): CatalogF
   const leaving = leavingVersions(state, versions, loading);
   const isGhost = (uid: KeyspaceUid): boolean =>
     !active.has(uid) && versions.get(uid)?.some(isHeld) !== true;
+  const datasets = live.flatMap((keyspace) =>
+    (versions.get(keyspace.uid) ?? [])
+      .filter(isHeld)
+      .map((version) => datasetOf(state, keyspace, version, shardCount, replication)),
+  );
   return {
-    datasets: live.flatMap((keyspace) =>
-      (versions.get(keyspace.uid) ?? [])
-        .filter(isHeld)
-        .map((version) => datasetOf(state, keyspace, version, shardCount, replication)),
-    ),
+    datasets:
+      before !== undefined && isSame(before.datasets, datasets) ? before.datasets : datasets,
     leaving,
     deleting,
     leavingNames: [...leaving.map(({ ref }) => ref), ...deleting],
@@ -71,6 +80,12 @@ export function catalogFacts(state: CatalogState, replication: number): CatalogF
   };
 }
 
+/** By version: its dataset, and what else that was made of. */
+const made = new WeakMap<
+  VersionRecord,
+  { readonly of: readonly unknown[]; readonly dataset: Dataset }
+>();
+
 function datasetOf(
   state: CatalogState,
   keyspace: KeyspaceRecord,
@@ -80,7 +95,11 @@ function datasetOf(
 ): Dataset {
   const ref = versionId(keyspace.uid, version.number);
   const manifest = state.manifest.get(ref);
-  return {
+  const revision = revisionOf(state, manifest);
+  const of = [keyspace, manifest, revision, shardCount, replication];
+  const known = made.get(version);
+  if (known?.of.every((each, at) => each === of[at]) === true) return known.dataset;
+  const dataset = {
     uid: keyspace.uid,
     name: keyspace.name,
     version: version.number,
@@ -88,10 +107,25 @@ function datasetOf(
     current: version.number === keyspace.desired.currentVersion,
     replication: keyspace.desired.replication || replication,
     ...contentOf(manifest, shardCount),
-    revision: revisionOf(state, manifest),
-    merged: manifest?.merged ?? [],
+    revision,
+    merged: manifest?.merged ?? NO_SEGMENTS,
     suspended: keyspace.desired.suspended ?? false,
   };
+  made.set(version, { of, dataset });
+  return dataset;
+}
+
+function isSame(left: readonly Dataset[], right: readonly Dataset[]): boolean {
+  return left.length === right.length && left.every((each, at) => isSameDataset(each, right[at]));
+}
+
+function isSameDataset(left: Dataset, right: Dataset | undefined): boolean {
+  if (left === right) return true;
+  if (right === undefined) return false;
+  for (const name of Object.keys(left) as (keyof Dataset)[]) {
+    if (left[name] !== right[name]) return false;
+  }
+  return true;
 }
 
 /** Includes rejected versions, which can be read by their number. */
@@ -106,6 +140,9 @@ function viewKeyspace(record: KeyspaceRecord, versions: readonly VersionRecord[]
   };
 }
 
+const NO_SEGMENTS: Dataset['merged'] = [];
+const NO_CHAIN: readonly SegmentRecord[] = [];
+
 type Content = Pick<Dataset, 'segmentsByShard' | 'overwritten'>;
 
 /**
@@ -113,7 +150,7 @@ type Content = Pick<Dataset, 'segmentsByShard' | 'overwritten'>;
  */
 const contents = new WeakMap<ManifestRecord, Content>();
 
-function contentOf(manifest: ManifestRecord | undefined, shardCount: number): Content {
+export function contentOf(manifest: ManifestRecord | undefined, shardCount: number): Content {
   const known = manifest && contents.get(manifest);
   if (known?.segmentsByShard.length === shardCount) return known;
   const content = {
@@ -124,9 +161,17 @@ function contentOf(manifest: ManifestRecord | undefined, shardCount: number): Co
   return content;
 }
 
-function byShard(manifest: ManifestRecord | undefined, shardCount: number): SegmentRecord[][] {
-  const shards = Array.from({ length: shardCount }, (): SegmentRecord[] => []);
-  for (const segment of manifest?.segments ?? []) shards[segment.shard]?.push(segment);
+/** A large catalog has millions of chains, most of one segment: none has room for more than it has. */
+function byShard(
+  manifest: ManifestRecord | undefined,
+  shardCount: number,
+): Content['segmentsByShard'] {
+  const shards = Array.from({ length: shardCount }, () => NO_CHAIN);
+  for (const segment of manifest?.segments ?? []) {
+    const chain = shards[segment.shard];
+    if (chain !== undefined)
+      shards[segment.shard] = chain === NO_CHAIN ? [segment] : [...chain, segment];
+  }
   return shards;
 }
 

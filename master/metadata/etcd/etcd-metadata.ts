@@ -31,16 +31,16 @@ import type { Env } from '../../../base/env.ts';
 import { changing } from '../port.ts';
 import type { ChangingWrite, Entry, Metadata, Write } from '../port.ts';
 import type { EtcdApi, EtcdCompare, EtcdEvent, EtcdOperation } from './api.ts';
-import { endOf, loadValue, piecesOf } from './layout.ts';
+import { LargeValues } from './large-values.ts';
+import { endOf, piecesOf } from './layout.ts';
 import type { EtcdLayout } from './layout.ts';
 import { foreign, replaced, spaceErrorOf, unavailable, unknown } from './store-errors.ts';
-import { RESTORED, decodeEntries, isOfRestore, piecesByHash } from './stored-catalog.ts';
+import { RESTORED, isOfRestore } from './stored-catalog.ts';
 import type { Step } from './stored-catalog.ts';
 
 const SETTLE_AGAIN_MS = 200;
 /** Pieces written at a time. */
 const PIECES_PARALLEL = 4;
-const PIECES_ONE_BY_ONE = 64;
 const TOKENS_MAX = 1_000;
 
 /** Proof of leadership: the leader key must have been created at this revision. */
@@ -54,6 +54,8 @@ export interface EtcdMetadataOptions {
   readonly layout: EtcdLayout;
   readonly fence: Fence;
   readonly env: Env;
+  /** Large values that were read before. */
+  readonly values?: LargeValues;
   /** Called once: this master no longer leads, or something else writes to the prefix. */
   readonly onLost: (why: SteleError) => void;
 }
@@ -107,22 +109,8 @@ export class EtcdMetadata implements Metadata {
         const key = full.slice(layout.catalog.length);
         return { key, text: value.toString(), revision: this.#revisions.get(key) ?? 0 };
       });
-      const pieces = await this.#readPieces(stored.flatMap(({ text }) => piecesOf(text)));
-      return decodeEntries(layout, stored, pieces);
+      return (this.#options.values ?? new LargeValues(api, layout)).entriesOf(stored);
     });
-  }
-
-  /** All pieces in one reading, unless few are wanted. */
-  async #readPieces(wanted: readonly string[]): Promise<ReadonlyMap<string, Buffer>> {
-    const { api, layout } = this.#options;
-    const ranges =
-      wanted.length > PIECES_ONE_BY_ONE
-        ? [await api.range(layout.pieces, endOf(layout.pieces))]
-        : await Promise.all(wanted.map((hash) => api.range(`${layout.pieces}${hash}`)));
-    return piecesByHash(
-      layout,
-      ranges.flatMap(({ entries }) => entries),
-    );
   }
 
   transaction(writes: readonly Write[]): Promise<number | undefined> {
@@ -213,9 +201,10 @@ export class EtcdMetadata implements Metadata {
   }
 
   async #journalOf(text: string): Promise<Step[]> {
-    const { layout } = this.#options;
-    const pieces = await this.#readPieces(piecesOf(text));
-    return JSON.parse(loadValue(layout.journal, text, (hash) => pieces.get(hash))) as Step[];
+    const { api, layout } = this.#options;
+    const stored = [{ key: layout.journal, text, revision: 0 }];
+    const [entry] = await new LargeValues(api, layout).entriesOf(stored);
+    return (entry?.parsed ?? JSON.parse(entry?.value ?? '[]')) as Step[];
   }
 
   async #write(

@@ -4,6 +4,7 @@
 import { Turns } from '../../../base/clock.ts';
 import type { Entry } from '../port.ts';
 import type { EtcdApi, EtcdEntry } from './api.ts';
+import type { StoredEntry } from './large-values.ts';
 import { endOf, loadValue } from './layout.ts';
 import type { EtcdLayout } from './layout.ts';
 
@@ -61,14 +62,8 @@ export async function readStored(api: EtcdApi, layout: EtcdLayout): Promise<Stor
   return { revision, entries: found, restored };
 }
 
-interface StoredEntry {
-  readonly key: string;
-  readonly text: string;
-  readonly revision: number;
-}
-
 /** The pieces among the entries of etcd below `layout.pieces`. */
-export function piecesByHash(
+function piecesByHash(
   layout: EtcdLayout,
   entries: readonly EtcdEntry[],
 ): ReadonlyMap<string, Buffer> {
@@ -76,7 +71,7 @@ export function piecesByHash(
 }
 
 /** Throws CORRUPT if a piece is missing or damaged. */
-export async function decodeEntries(
+async function decodeEntries(
   layout: EtcdLayout,
   stored: Iterable<StoredEntry>,
   pieces: ReadonlyMap<string, Buffer>,

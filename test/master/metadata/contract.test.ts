@@ -6,7 +6,7 @@ import { systemTime } from '../../../base/clock.ts';
 import { silentLogger } from '../../../base/log.ts';
 import { EtcdClient } from '../../../master/metadata/etcd/etcd-client.ts';
 import { openEmbeddedMetadata } from '../../../master/metadata/embedded.ts';
-import { MemoryEtcd } from '../../support/peers/memory-etcd.ts';
+import { MemoryEtcd } from '../../../master/metadata/etcd/memory-etcd.ts';
 import { EtcdServer, hasEtcd } from '../../support/process/etcd-server.ts';
 import { testMetadataContract } from './contract.ts';
 import { layout, openAsLeader } from './etcd/leading.ts';

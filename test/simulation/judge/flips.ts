@@ -10,6 +10,11 @@ import type { Cluster } from '../cluster/cluster.ts';
 const EMPTIED_MS = 20_000;
 /** A store that did not answer makes a change so long after it was decided. */
 const LATE_MS = 10_000;
+/** A merge may be decided just before a datanode is resumed, and be durable just after. */
+const RESUMED_MS = 1_000;
+
+/** By cluster: when a datanode last became an owner again. */
+const resumedAtMs = new WeakMap<Cluster, number>();
 
 export function judgeFlips(
   cluster: Cluster,
@@ -25,6 +30,9 @@ export function judgeFlips(
       );
       if (load !== undefined && change.record.state === 'COMMITTED')
         committed(cluster, change.record, before, after);
+    }
+    if (change.table === 'node' && before.node.get(change.id)?.drain === true) {
+      if (!change.record.drain) resumedAtMs.set(cluster, cluster.clock.nowMs);
     }
     if (change.table === 'manifest') {
       const old = before.manifest.get(change.id);
@@ -66,7 +74,7 @@ function merged(cluster: Cluster, before: ManifestRecord, after: ManifestRecord)
   const { clock, datanodes, judge, master, metadata } = cluster;
   // Who serves may have changed since it was decided.
   const sinceMs = clock.nowMs - Math.max(metadata.hangsUntilMs, cluster.emptiedAtMs);
-  if (sinceMs < LATE_MS) return;
+  if (sinceMs < LATE_MS || clock.nowMs - (resumedAtMs.get(cluster) ?? 0) < RESUMED_MS) return;
   const world = master.plane?.leader.world;
   const dataset = world?.datasets.find(
     (one) => one.uid === before.uid && one.version === before.version,

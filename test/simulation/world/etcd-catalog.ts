@@ -3,7 +3,7 @@
 
 import { applyChanges, emptyCatalog } from '../../../master/catalog/catalog.ts';
 import type { CatalogState, Change } from '../../../master/catalog/catalog.ts';
-import { decodeRecord, parseKey } from '../../../master/catalog/records.ts';
+import { parseKey, recordOf } from '../../../master/catalog/records.ts';
 import type { EtcdEntry, EtcdEvent } from '../../../master/metadata/etcd/api.ts';
 import { loadValue, piecesOf } from '../../../master/metadata/etcd/layout.ts';
 import type { EtcdLayout } from '../../../master/metadata/etcd/layout.ts';
@@ -76,7 +76,7 @@ export class EtcdCatalog {
       else entries.set(key, { key, value, revision });
       const place = parseKey(key);
       if (place === undefined) continue;
-      const record = value === undefined ? undefined : decodeRecord(key, value);
+      const record = value === undefined ? undefined : recordOf(key, JSON.parse(value));
       changes.push({ ...place, record } as Change);
     }
     const catalog = applyChanges(this.stored.catalog, changes);

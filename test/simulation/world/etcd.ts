@@ -16,8 +16,8 @@ import type {
   EtcdWatchHandlers,
 } from '../../../master/metadata/etcd/api.ts';
 import type { EtcdLayout } from '../../../master/metadata/etcd/layout.ts';
-import { MemoryEtcd } from '../../support/peers/memory-etcd.ts';
-import type { MemoryEtcdState } from '../../support/peers/memory-etcd.ts';
+import { MemoryEtcd } from '../../../master/metadata/etcd/memory-etcd.ts';
+import type { MemoryEtcdState } from '../../../master/metadata/etcd/memory-etcd.ts';
 import { SimProcess } from './clock.ts';
 import type { SimClock } from './clock.ts';
 import { EtcdCatalog } from './etcd-catalog.ts';

@@ -7,7 +7,7 @@
 import { SteleError } from '../../../base/errors.ts';
 import { applyChanges, emptyCatalog } from '../../../master/catalog/catalog.ts';
 import type { CatalogState, Change } from '../../../master/catalog/catalog.ts';
-import { decodeRecord, parseKey } from '../../../master/catalog/records.ts';
+import { parseKey, recordOf } from '../../../master/catalog/records.ts';
 import { changing } from '../../../master/metadata/port.ts';
 import type { Entry, Metadata, Write } from '../../../master/metadata/port.ts';
 import type { SimClock, SimProcess } from './clock.ts';
@@ -129,7 +129,7 @@ export class SimMetadata {
       else entries.set(key, { key, value: write.value, revision });
       const place = parseKey(key);
       if (place === undefined) continue;
-      const record = write.kind === 'delete' ? undefined : decodeRecord(key, write.value);
+      const record = write.kind === 'delete' ? undefined : recordOf(key, JSON.parse(write.value));
       changes.push({ ...place, record } as Change);
     }
     const catalog = applyChanges(before.catalog, changes);

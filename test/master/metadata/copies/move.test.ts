@@ -11,7 +11,7 @@ import {
   restoreCatalog,
 } from '../../../../master/metadata/copies/move.ts';
 import { parsePlace } from '../../../../master/metadata/copies/open-place.ts';
-import { MemoryEtcd } from '../../../support/peers/memory-etcd.ts';
+import { MemoryEtcd } from '../../../../master/metadata/etcd/memory-etcd.ts';
 import { layout } from '../etcd/leading.ts';
 import { MANY, contentOf, etcdPlace, fillFolder, plain } from './catalogs.ts';
 

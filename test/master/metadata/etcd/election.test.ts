@@ -4,8 +4,8 @@ import { SteleError } from '../../../../base/errors.ts';
 import { silentLogger } from '../../../../base/log.ts';
 import { Election, LeaderLease } from '../../../../master/metadata/etcd/election.ts';
 import type { LeaderInfo } from '../../../../master/metadata/etcd/election.ts';
-import { MemoryEtcd } from '../../../support/peers/memory-etcd.ts';
-import type { CallFate } from '../../../support/peers/memory-etcd.ts';
+import { MemoryEtcd } from '../../../../master/metadata/etcd/memory-etcd.ts';
+import type { CallFate } from '../../../../master/metadata/etcd/memory-etcd.ts';
 import { until } from '../../../support/process/stele-process.ts';
 import { layout } from './leading.ts';
 

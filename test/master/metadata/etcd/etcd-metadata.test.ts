@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { systemTime } from '../../../../base/clock.ts';
 import { SteleError, toSteleError } from '../../../../base/errors.ts';
 import type { Metadata, Write } from '../../../../master/metadata/port.ts';
-import { MemoryEtcd } from '../../../support/peers/memory-etcd.ts';
-import type { CallFate } from '../../../support/peers/memory-etcd.ts';
+import { MemoryEtcd } from '../../../../master/metadata/etcd/memory-etcd.ts';
+import type { CallFate } from '../../../../master/metadata/etcd/memory-etcd.ts';
 import { get, put } from '../entries.ts';
 import { layout, openAsLeader } from './leading.ts';
 

@@ -4,6 +4,7 @@ import { systemEnv } from '../../../../base/env.ts';
 import type { SteleError } from '../../../../base/errors.ts';
 import type { EtcdApi } from '../../../../master/metadata/etcd/api.ts';
 import { EtcdMetadata } from '../../../../master/metadata/etcd/etcd-metadata.ts';
+import type { LargeValues } from '../../../../master/metadata/etcd/large-values.ts';
 import { EtcdLayout } from '../../../../master/metadata/etcd/layout.ts';
 
 export const layout = new EtcdLayout('/stele/test/');
@@ -15,7 +16,11 @@ interface Leading {
 }
 
 /** `elector`: takes the leader key, where calls of `api` itself may fail. */
-export async function openAsLeader(api: EtcdApi, elector = api): Promise<Leading> {
+export async function openAsLeader(
+  api: EtcdApi,
+  elector = api,
+  values?: LargeValues,
+): Promise<Leading> {
   await elector.transaction({ compares: [], success: [{ kind: 'delete', key: layout.leader }] });
   const { revision } = await elector.transaction({
     compares: [],
@@ -27,6 +32,7 @@ export async function openAsLeader(api: EtcdApi, elector = api): Promise<Leading
     layout,
     fence: { key: layout.leader, createRevision: revision },
     env: systemEnv,
+    ...(values === undefined ? {} : { values }),
     onLost: (why) => lost.push(why),
   });
   return { metadata, lost };

@@ -5,7 +5,7 @@ import { systemTime } from '../../../../base/clock.ts';
 import type { Time } from '../../../../base/clock.ts';
 import { silentLogger } from '../../../../base/log.ts';
 import { keepListed, listedMasters } from '../../../../master/metadata/etcd/registry.ts';
-import { MemoryEtcd } from '../../../support/peers/memory-etcd.ts';
+import { MemoryEtcd } from '../../../../master/metadata/etcd/memory-etcd.ts';
 import { until } from '../../../support/process/stele-process.ts';
 import { layout } from './leading.ts';
 

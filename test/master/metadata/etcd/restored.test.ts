@@ -5,8 +5,8 @@ import { systemTime } from '../../../../base/clock.ts';
 import type { EtcdEvent } from '../../../../master/metadata/etcd/api.ts';
 import { isOfRestore } from '../../../../master/metadata/etcd/stored-catalog.ts';
 import type { Entry } from '../../../../master/metadata/port.ts';
-import { MemoryEtcd } from '../../../support/peers/memory-etcd.ts';
-import type { CallFate } from '../../../support/peers/memory-etcd.ts';
+import { MemoryEtcd } from '../../../../master/metadata/etcd/memory-etcd.ts';
+import type { CallFate } from '../../../../master/metadata/etcd/memory-etcd.ts';
 import { put } from '../entries.ts';
 import { layout, openAsLeader } from './leading.ts';
 

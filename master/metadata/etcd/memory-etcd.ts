@@ -1,8 +1,9 @@
-// An etcd in memory with the contract of EtcdApi: revisions, transactions, leases and watches, on any clock, with
-// faults between each client and the store.
+// An etcd in memory with the contract of EtcdApi: revisions, transactions, leases and watches, on any
+// clock, with faults between each client and the store. For several masters in one process
+// (embedded/start-cluster.ts) and for tests.
 
 import { SteleError } from '../../../base/errors.ts';
-import type { Time } from '../../../base/clock.ts';
+import type { Cancel, Time } from '../../../base/clock.ts';
 import type {
   EtcdAnswer,
   EtcdApi,
@@ -14,15 +15,19 @@ import type {
   EtcdRangeOptions,
   EtcdTransaction,
   EtcdWatchHandlers,
-} from '../../../master/metadata/etcd/api.ts';
+} from './api.ts';
 
 /** Of etcd's defaults. */
 const OPERATIONS_MAX = 128;
 const REQUEST_BYTES_MAX = 1.5 * 1024 * 1024;
+/** Older revisions are compacted. */
+const HISTORY_MAX = 10_000;
 
 interface Lease {
   readonly ttlSeconds: number;
-  untilMs: number;
+  readonly untilMs: number;
+  /** Cancels the delivery at its end. */
+  readonly cancel: Cancel;
 }
 
 interface Watcher {
@@ -98,10 +103,8 @@ export class MemoryEtcd {
     this.revision = revision;
     this.compact();
     this.#watchers.clear();
-    this.#leases.clear();
-    for (const [id, ttlSeconds] of leases) {
-      this.#leases.set(id, { ttlSeconds, untilMs: this.#expiry(ttlSeconds) });
-    }
+    for (const id of this.#leases.keys()) this.#endLease(id);
+    for (const [id, ttlSeconds] of leases) this.#beginLease(id, ttlSeconds);
     this.#entries.clear();
     for (const [key, entry] of entries) this.#entries.set(key, entry);
   }
@@ -145,7 +148,7 @@ export class MemoryEtcd {
   grant(asked: number): { readonly id: number; readonly ttlSeconds: number } {
     const ttlSeconds = this.#options.granted?.(asked) ?? asked;
     const id = this.#nextLease++;
-    this.#leases.set(id, { ttlSeconds, untilMs: this.#expiry(ttlSeconds) });
+    this.#beginLease(id, ttlSeconds);
     return { id, ttlSeconds };
   }
 
@@ -153,12 +156,12 @@ export class MemoryEtcd {
     this.#expire();
     const lease = this.#leases.get(id);
     if (lease === undefined) return 0;
-    lease.untilMs = this.#expiry(lease.ttlSeconds);
+    this.#beginLease(id, lease.ttlSeconds);
     return lease.ttlSeconds;
   }
 
   revoke(id: number): void {
-    this.#leases.delete(id);
+    this.#endLease(id);
     const keys = [...this.#entries.values()].filter(({ lease }) => lease === id);
     if (keys.length > 0) this.#apply(keys.map(({ key }) => ({ kind: 'delete', key })));
   }
@@ -194,10 +197,17 @@ export class MemoryEtcd {
     }
   }
 
-  /** When a lease ends that begins now; the watchers learn of it then. */
-  #expiry(ttlSeconds: number): number {
-    this.#time.after(ttlSeconds * 1000 + 2, () => this.deliver());
-    return this.#time.nowMs() + ttlSeconds * 1000;
+  /** Begins a lease, or begins it again. The watchers learn of its end. */
+  #beginLease(id: number, ttlSeconds: number): void {
+    this.#endLease(id);
+    const cancel = this.#time.after(ttlSeconds * 1000 + 2, () => this.deliver());
+    const untilMs = this.#time.nowMs() + ttlSeconds * 1000;
+    this.#leases.set(id, { ttlSeconds, untilMs, cancel });
+  }
+
+  #endLease(id: number): void {
+    this.#leases.get(id)?.cancel();
+    this.#leases.delete(id);
   }
 
   #expire(): void {
@@ -247,6 +257,9 @@ export class MemoryEtcd {
     if (events.length > 0) {
       this.revision = revision;
       this.#history.push({ revision, events });
+      if (this.#history.length > HISTORY_MAX) {
+        this.#compacted = this.#history.shift()?.revision ?? 0;
+      }
       this.#options.onRevision?.(events, revision);
       queueMicrotask(() => this.deliver());
     }
