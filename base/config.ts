@@ -22,6 +22,10 @@ interface OptionMeta {
   readonly max?: number;
   /** The default as a person would write it (`16MiB`), if that differs from the value. */
   readonly defaultText?: string;
+  /** On the command line, `--x` and `--no-x` stand for these values, and take none. */
+  readonly bare?: readonly [on: string, off: string];
+  /** Other names of the flag on the command line, not in the help text. */
+  readonly aliases?: readonly string[];
 }
 
 /** One option, with the type of its value. */

@@ -2,6 +2,7 @@
 // format.
 
 import { option } from '../base/config.ts';
+import { tlsOptions } from '../transport/tls/tls-settings.ts';
 
 const TIMEOUT_MS_MAX = 600_000;
 
@@ -17,6 +18,7 @@ export const clientOptions = {
     min: 1,
     max: TIMEOUT_MS_MAX,
   }),
+  ...tlsOptions,
 };
 
 export const outputOption = option.choice(

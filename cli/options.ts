@@ -5,6 +5,7 @@
 //   flag, default true    --no-x        (and --x, unlisted)
 //   flag called no-x      --no-x        the property is true when it is given
 //   list                  --x a --x b
+//   choice with `bare`    --x, and unlisted --no-x: one value each
 
 import { Option } from 'commander';
 import type { Command } from 'commander';
@@ -25,7 +26,11 @@ export function addOptions(
 
 function optionsFor(info: OptionInfo, letter: string | undefined): Option[] {
   const start = letter === undefined ? '' : `-${letter}, `;
-  if (info.kind !== 'flag') return [valueOption(info, start)];
+  if (info.bare !== undefined) {
+    const off = new Option(`--${NO}${info.flag}`, info.description).hideHelp();
+    return [new Option(`${start}--${info.flag}`, info.description), off];
+  }
+  if (info.kind !== 'flag') return [valueOption(info, start), ...aliasOptions(info)];
   if (info.flag.startsWith(NO)) return [new Option(`--${info.flag}`, info.description)];
   const positive = new Option(`${start}--${info.flag}`, info.description);
   const negative = new Option(`--${NO}${info.flag}`, info.description);
@@ -40,6 +45,10 @@ function valueOption(info: OptionInfo, start: string): Option {
     option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
   }
   return option;
+}
+
+function aliasOptions({ aliases = [], description }: OptionInfo): Option[] {
+  return aliases.map((alias) => new Option(`--${alias} <text>`, description).hideHelp());
 }
 
 function placeholderOf(info: OptionInfo): string {
@@ -81,10 +90,13 @@ export function givenFlags(
   const given: Record<string, unknown> = {};
   for (const info of infos) {
     const negated = info.kind === 'flag' && info.flag.startsWith(NO);
-    const attribute = new Option(`--${info.flag}`).attributeName();
-    if (command.getOptionValueSource(attribute) !== 'cli') continue;
-    const value: unknown = command.getOptionValue(attribute);
-    given[info.property] = negated ? value === false : value;
+    for (const name of [...(info.aliases ?? []), info.flag]) {
+      const attribute = new Option(`--${name}`).attributeName();
+      if (command.getOptionValueSource(attribute) !== 'cli') continue;
+      const value: unknown = command.getOptionValue(attribute);
+      if (info.bare === undefined) given[info.property] = negated ? value === false : value;
+      else given[info.property] = info.bare[value === true ? 0 : 1];
+    }
   }
   return given;
 }

@@ -97,6 +97,10 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
       'show the settings in force and where they come from',
       () => import('./verbs/processes/config.ts'),
     ),
+    certs: entry(
+      'make the certificates of a cluster with TLS',
+      () => import('./verbs/processes/certs.ts'),
+    ),
     master: entry('run one master', () => import('./verbs/processes/master.ts')),
     datanode: entry('run one datanode', () => import('./verbs/processes/datanode.ts')),
     query: entry('run one query node', () => import('./verbs/processes/query.ts')),

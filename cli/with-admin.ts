@@ -1,16 +1,21 @@
 // A connection to the master for the duration of one verb.
 
 import type { connectAdmin } from '../client/admin.ts';
+import { tlsSource } from '../transport/tls/tls-settings.ts';
+import type { TlsSettings } from '../transport/tls/tls-settings.ts';
 
 export type Admin = ReturnType<typeof connectAdmin>;
 
 /** Connects, calls `use`, and always closes. Loads gRPC only when called. */
 export async function withAdmin<T>(
-  settings: { readonly master: string; readonly timeout: number },
+  settings: TlsSettings & { readonly master: string; readonly timeout: number },
   use: (admin: Admin) => Promise<T>,
 ): Promise<T> {
   const client = await import('../client/admin.ts');
-  const admin = client.connectAdmin(settings.master, { deadlineMs: settings.timeout });
+  const admin = client.connectAdmin(settings.master, {
+    deadlineMs: settings.timeout,
+    tls: tlsSource(settings),
+  });
   try {
     return await use(admin);
   } finally {

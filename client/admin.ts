@@ -4,6 +4,8 @@
 import { hostname, userInfo } from 'node:os';
 import type { UnaryMethod } from '../transport/grpc-channel.ts';
 import { MasterChannel } from '../transport/master-channel.ts';
+import type { TlsSource } from '../transport/tls/tls-files.ts';
+import { TlsIdentity } from '../transport/tls/tls-identity.ts';
 import { explainMasterError } from '../transport/master-errors.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type {
@@ -37,6 +39,8 @@ import { SteleError } from '../base/errors.ts';
 export interface AdminOptions {
   /** Deadline of each call in ms. Default: 10 s. */
   readonly deadlineMs?: number;
+  /** Secures the connections; without it there is no TLS. `{}` trusts the authorities of Node.js. */
+  readonly tls?: TlsSource | undefined;
 }
 
 /** For the cluster's record of who did what. */
@@ -48,7 +52,8 @@ const WAIT_SLACK_MS = 2000;
 /**
  * Operations on the cluster whose master answers at `master` (`host:port` of its gRPC). Of several masters,
  * name all (a list, or a text with commas): one that answers is enough. Connects at the first call; call
- * close() at the end. Throws INVALID_ARGUMENT for a malformed address. Every method throws SteleError; the
+ * close() at the end. Throws INVALID_ARGUMENT for a malformed address, and for certificates
+ * that cannot be used. Every method throws SteleError; the
  * message of UNAVAILABLE says how to start or name a master. A call that changes something is never made
  * twice: if its master is lost before it answers, it fails with OUTCOME_UNKNOWN.
  */
@@ -59,6 +64,7 @@ export function connectAdmin(
   return new AdminClient(
     typeof master === 'string' ? master : master.join(','),
     options.deadlineMs ?? DEADLINE_MS_DEFAULT,
+    options.tls,
   );
 }
 
@@ -67,10 +73,11 @@ export class AdminClient {
   readonly #deadlineMs: number;
   readonly #closing = new AbortController();
 
-  constructor(master: string, deadlineMs: number) {
+  constructor(master: string, deadlineMs: number, tls?: TlsSource) {
     this.#deadlineMs = deadlineMs;
     this.#masters = new MasterChannel(ClusterServiceClient, master, {
       explain: (error, address) => explainMasterError(error, address),
+      tls: tls === undefined ? undefined : new TlsIdentity(tls),
     });
   }
 

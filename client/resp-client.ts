@@ -9,7 +9,9 @@ import { hostAndPort } from '../base/address.ts';
 import { SteleError, systemErrorCode } from '../base/errors.ts';
 import { ReplyDecoder } from '../resp/wire/reply-decoder.ts';
 import type { Reply } from '../resp/wire/reply-decoder.ts';
-import { dial } from '../transport/dial.ts';
+import { dial, establishedEvent } from '../transport/dial.ts';
+import { PERHAPS_TLS, dialReason, tlsReasonIn } from '../transport/tls/dial-errors.ts';
+import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
 
 export type { Reply } from '../resp/wire/reply-decoder.ts';
 
@@ -21,6 +23,8 @@ export interface RespClientOptions {
   readonly connectTimeoutMs?: number;
   /** Time limit in ms from sending a command to its reply. */
   readonly replyTimeoutMs?: number;
+  /** Secures the connection; without it there is no TLS. */
+  readonly tls?: TlsIdentity | undefined;
 }
 
 interface Waiting {
@@ -45,7 +49,8 @@ export class RespClient {
     options: RespClientOptions = {},
   ): Promise<RespClient> {
     const name = hostAndPort(host, port);
-    const socket = await open(host, port, name, options.connectTimeoutMs ?? CONNECT_MS_DEFAULT);
+    const { connectTimeoutMs = CONNECT_MS_DEFAULT, tls } = options;
+    const socket = await open(host, port, name, connectTimeoutMs, tls);
     return new RespClient(socket, name, options.replyTimeoutMs ?? REPLY_MS_DEFAULT);
   }
 
@@ -55,7 +60,9 @@ export class RespClient {
     this.#replyTimeoutMs = replyTimeoutMs;
     socket.on('data', (chunk) => this.#receive(chunk));
     socket.on('error', (error) => this.#fail(`The connection to ${name} broke`, error));
-    socket.on('close', () => this.#fail(`${name} closed the connection`));
+    socket.on('close', () => {
+      this.#fail(`${name} ${socket.bytesRead === 0 ? PERHAPS_TLS : 'closed the connection'}`);
+    });
   }
 
   get isOpen(): boolean {
@@ -160,19 +167,29 @@ function encodeCommand(args: readonly (string | Buffer)[]): Buffer {
   return Buffer.concat(parts);
 }
 
-function open(host: string, port: number, name: string, timeoutMs: number): Promise<Socket> {
+function open(
+  host: string,
+  port: number,
+  name: string,
+  timeoutMs: number,
+  tls: TlsIdentity | undefined,
+): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = dial(host, port);
+    const socket = dial(host, port, { tls });
     const fail = (why: string, cause?: unknown): void => {
       clearTimeout(timer);
       socket.destroy();
-      const message = `Nothing answers at ${name} (${why}); start a cluster with \`stele up\`, or name its RESP address with -h and -p.`;
+      const tlsReason = tlsReasonIn(why);
+      const message =
+        tlsReason !== undefined
+          ? `${name} cannot be used (${tlsReason}).`
+          : `Nothing answers at ${name} (${why}); start a cluster with \`stele up\`, or name its RESP address with -h and -p.`;
       reject(new SteleError('UNAVAILABLE', message, cause === undefined ? {} : { cause }));
     };
     const timer = setTimeout(() => fail(`no connection within ${timeoutMs} ms`), timeoutMs);
     const onError = (error: Error): void => fail(reasonOf(error), error);
     socket.once('error', onError);
-    socket.once('connect', () => {
+    socket.once(establishedEvent(tls), () => {
       clearTimeout(timer);
       socket.off('error', onError);
       resolve(socket);
@@ -191,6 +208,6 @@ function reasonOf(error: Error): string {
     case 'ENETUNREACH':
       return 'no route to it';
     default:
-      return error.message;
+      return dialReason(error);
   }
 }

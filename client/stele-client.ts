@@ -8,6 +8,8 @@
 
 import { monotonicNowMs, tickNowMs } from '../base/clock.ts';
 import { GrpcLinkFactory } from '../transport/grpc-link.ts';
+import type { TlsSource } from '../transport/tls/tls-files.ts';
+import { TlsIdentity } from '../transport/tls/tls-identity.ts';
 import type { ClusterView, KeyspaceView } from '../proto/gen/stele/v1/view.ts';
 import type { LinkFactory } from '../proto/ports.ts';
 import { Dispatcher } from '../routing/dispatcher.ts';
@@ -43,6 +45,11 @@ export interface SteleClientOptions {
   readonly deadlineMs?: number;
   /** The zone of this program; copies on datanodes of this zone are preferred. */
   readonly zone?: string;
+  /**
+   * Secures the connections; without it there is no TLS. `{}` trusts the authorities of Node.js. Files
+   * that are replaced later are used for later connections.
+   */
+  readonly tls?: TlsSource | undefined;
 }
 
 /** Counts since the client was created. */
@@ -61,6 +68,7 @@ export interface ClientStats {
 export interface ClientParts {
   readonly views: ClientViews;
   readonly factory: LinkFactory;
+  readonly tls?: TlsIdentity | undefined;
 }
 
 const DEADLINE_MS_DEFAULT = 1000;
@@ -71,6 +79,7 @@ const DEADLINE_MS_DEFAULT = 1000;
  */
 export class SteleClient {
   readonly #views: ClientViews;
+  readonly #tls: TlsIdentity | undefined;
   readonly #links: DatanodeLinks;
   readonly #router: Router;
   readonly #dispatcher: Dispatcher;
@@ -86,6 +95,7 @@ export class SteleClient {
     this.#router = new Router({ zone });
     this.#deadlineMs = deadlineMs;
     this.#views = parts.views;
+    this.#tls = parts.tls;
     this.#links = new DatanodeLinks(parts.factory, monotonicNowMs);
     const shared = {
       router: this.#router,
@@ -183,6 +193,7 @@ export class SteleClient {
     this.#closing.abort();
     this.#dispatcher.close();
     this.#links.close();
+    this.#tls?.close();
     await this.#views.close();
   }
 
@@ -257,6 +268,7 @@ function infoOf(keyspace: KeyspaceView): KeyspaceInfo {
   return { name, version, versions: [...versions], records, suspended };
 }
 
-function partsOf({ seeds }: SteleClientOptions): ClientParts {
-  return { views: new ViewWatcher(seeds), factory: new GrpcLinkFactory() };
+function partsOf({ seeds, tls: source }: SteleClientOptions): ClientParts {
+  const tls = source === undefined ? undefined : new TlsIdentity(source).watch();
+  return { views: new ViewWatcher(seeds, { tls }), factory: new GrpcLinkFactory(tls), tls };
 }

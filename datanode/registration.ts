@@ -6,6 +6,7 @@ import type { Time } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { MasterChannel } from '../transport/master-channel.ts';
+import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type { RegisterNodeRequest, RegisterNodeResponse } from '../proto/gen/stele/v1/cluster.ts';
 import type { CallOptions, Registrar } from '../proto/ports.ts';
@@ -26,9 +27,9 @@ const SILENCE_MS = 3000;
 export class GrpcRegistrar implements Registrar {
   readonly #masters: MasterChannel<ClusterServiceClient>;
 
-  constructor(masters: string) {
+  constructor(masters: string, tls?: TlsIdentity) {
     const peerOf = (address: string): string => `the master at ${address}`;
-    this.#masters = new MasterChannel(ClusterServiceClient, masters, { peerOf });
+    this.#masters = new MasterChannel(ClusterServiceClient, masters, { peerOf, tls });
   }
 
   registerNode(request: RegisterNodeRequest, options: CallOptions): Promise<RegisterNodeResponse> {

@@ -16,6 +16,8 @@ import type { Logger } from '../base/log.ts';
 import { memoryWarning } from '../base/process/usable-memory.ts';
 import { GrpcLinkFactory } from '../transport/grpc-link.ts';
 import { GrpcServer } from '../transport/grpc-server.ts';
+import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
+import { roleTls } from '../transport/tls/open-tls.ts';
 import { DatanodeServiceService } from '../proto/gen/stele/v1/datanode.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LinkFactory, Registrar } from '../proto/ports.ts';
@@ -87,11 +89,12 @@ async function startLocked(
   const warning = memoryWarning(settings.memoryMax);
   if (warning !== undefined) log.warn(warning);
   const background = new BackgroundTasks(log);
+  const tls = roleTls(settings);
   const node = await openNode({
     identity,
     folder: settings.dataDir,
     diskReserveBytes: settings.diskReserve,
-    links: options.linkFactory ?? new GrpcLinkFactory(),
+    links: options.linkFactory ?? new GrpcLinkFactory(tls),
     zone: settings.zone,
     memoryMaxBytes: settings.memoryMax,
     copyConcurrency: settings.copyConcurrency,
@@ -102,9 +105,10 @@ async function startLocked(
     log,
   });
   const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
-  const ports = await openPorts(node, { ...settings, connectionsMax }, log);
+  const ports = await openPorts(node, { ...settings, connectionsMax }, tls, log);
   const stop = new AbortController();
-  const registrar = options.registrar ?? new GrpcRegistrar(settings.master);
+  const registrar = options.registrar ?? new GrpcRegistrar(settings.master, tls);
+  tls?.watch(log);
   const opened = runNode(node, {
     background,
     log,
@@ -127,6 +131,7 @@ async function startLocked(
       await node.close();
       if (registrar instanceof GrpcRegistrar) registrar.close();
       await background.settled();
+      tls?.close();
       lock.release();
     },
   };
@@ -135,6 +140,7 @@ async function startLocked(
 async function openPorts(
   node: Datanode,
   settings: DatanodeSettings,
+  tls: TlsIdentity | undefined,
   log: Logger,
 ): Promise<{ close(): Promise<void> }> {
   const closers: (() => Promise<void>)[] = [];
@@ -142,7 +148,7 @@ async function openPorts(
     const grpc = new GrpcServer(settings.connectionsMax);
     grpc.addService(DatanodeServiceService, datanodeService(node));
     grpc.addService(LookupServiceService, datanodeLookupService(node));
-    const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port');
+    const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port', tls);
     const readiness = setInterval(() => {
       node.checkContact(monotonicNowMs());
       grpc.setReadiness(notReadyReason(node) === undefined ? 'SERVING' : 'NOT_SERVING');
@@ -152,12 +158,13 @@ async function openPorts(
       grpc.setReadiness('NOT_SERVING');
       await grpc.close(CLOSE_DEADLINE_MS);
     });
-    const resp = await openResp(node, settings, log);
+    const resp = await openResp(node, settings, tls, log);
     closers.push(() => resp.close(CLOSE_DEADLINE_MS));
     const http = await startDatanodeHttp({
       node,
       host: settings.host,
       port: settings.httpPort,
+      tls,
       connectionsMax: settings.connectionsMax,
       respConnections: () => resp.connectionCount,
     });
@@ -199,12 +206,14 @@ async function announcement(
 async function openResp(
   node: Datanode,
   settings: DatanodeSettings,
+  tls: TlsIdentity | undefined,
   log: Logger,
 ): Promise<RespListener> {
   const backend = new DatanodeRespBackend(node, () => listener.counts, monotonicNowMs());
   const listener: RespListener = await startRespListener({
     host: settings.host,
     port: settings.respPort,
+    tls,
     backend,
     maxConnections: settings.connectionsMax,
     log,

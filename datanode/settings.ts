@@ -5,6 +5,7 @@ import type { SettingsValues } from '../base/config.ts';
 import { CONNECTIONS_MAX_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../base/limits.ts';
 import { LOG_LEVELS } from '../base/log.ts';
 import { segmentBytesDefault } from '../base/process/usable-memory.ts';
+import { tlsOptions } from '../transport/tls/tls-settings.ts';
 
 const TIB = 1024 ** 4;
 
@@ -26,6 +27,7 @@ export const datanodeSettings = settingsOf({
   httpPort: option.port('health and metrics (0: a free port)', 9001),
   respPort: option.port('Redis protocol (0: a free port)', 7380),
   grpcPort: option.port('gRPC (0: a free port)', 8401),
+  ...tlsOptions,
   zone: option.text('failure zone; replicas go to different zones if there are several', '', {
     placeholder: 'ZONE',
   }),

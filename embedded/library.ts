@@ -20,5 +20,6 @@ export type {
   Value,
 } from '../client/read-options.ts';
 export { connectAdmin } from '../client/admin.ts';
+export type { TlsSource } from '../transport/tls/tls-files.ts';
 export { ERROR_TABLE, SteleError } from '../base/errors.ts';
 export type { ErrorCode } from '../base/errors.ts';

@@ -25,6 +25,8 @@ import type { GetHealthResponse } from '../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus } from '../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LinkFactory, Registrar } from '../proto/ports.ts';
 import { lateLink } from './late-link.ts';
+import type { TlsSource } from '../transport/tls/tls-files.ts';
+import { settingsOfSource } from '../transport/tls/tls-settings.ts';
 
 export interface ClusterPorts {
   readonly http: number;
@@ -52,6 +54,8 @@ export interface StartClusterOptions {
    */
   readonly ports?: ClusterPorts;
   readonly host?: string;
+  /** Makes all ports those of TLS; without it there is none. Needs `cert` and `key`. */
+  readonly tls?: TlsSource | undefined;
   readonly log?: Logger;
 }
 
@@ -149,7 +153,7 @@ class InProcessCluster implements LocalCluster, LinkFactory {
   load(keyspace: string, paths: readonly string[]): Promise<LoadSummary> {
     const { host, ports } = this.master;
     const { values } = resolveSettings(loadSettings, {
-      flags: { master: `${host}:${ports.grpc}` },
+      flags: { master: `${host}:${ports.grpc}`, ...settingsOfSource(this.#options.tls) },
       environment: {},
       file: {},
     });
@@ -176,6 +180,7 @@ class InProcessCluster implements LocalCluster, LinkFactory {
       flags: {
         dataDir: join(this.#dataDir, 'master'),
         ...(etcd === undefined ? {} : { metadata: 'etcd' }),
+        ...settingsOfSource(this.#options.tls),
         host,
         httpPort: portOf(ports.http),
         respPort: portOf(ports.resp),
@@ -201,6 +206,7 @@ class InProcessCluster implements LocalCluster, LinkFactory {
       flags: {
         id,
         dataDir: join(this.#dataDir, id),
+        ...settingsOfSource(this.#options.tls),
         memoryMax,
         host,
         httpPort: offset(ports?.http),

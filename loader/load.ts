@@ -16,6 +16,8 @@ import { refuseTooLarge } from './plan/memory-plan.ts';
 import { grpcLoadMaster } from './push/master-client.ts';
 import type { LoadMaster } from './push/master-client.ts';
 import type { LoadSettings } from './settings.ts';
+import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
+import { clientTls } from '../transport/tls/open-tls.ts';
 import { beginLoad } from './stages/begin.ts';
 import { finishLoad } from './stages/finish.ts';
 import { checkGateFlags } from './stages/gate-flags.ts';
@@ -52,20 +54,26 @@ export async function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Pr
   keyspaceName(settings.keyspace);
   checkGateFlags(settings);
   checkRate(settings.maxBytesPerSecond);
-  const master = hooks.master ?? grpcLoadMaster(settings.master);
+  const tls = clientTls(settings)?.watch(hooks.log);
+  const master = hooks.master ?? grpcLoadMaster(settings.master, tls);
   try {
     return await withOpenJob(settings, hooks, false, (open) =>
       // Starts the threads while waiting for the master.
-      withPreparedJob(open, (job) => finishPrepared(job, master)),
+      withPreparedJob(open, (job) => finishPrepared(job, master, tls)),
     );
   } catch (thrown) {
     throw explainStop(toSteleError(thrown), hooks.signal);
   } finally {
     master.close();
+    tls?.close();
   }
 }
 
-async function finishPrepared(preparedJob: PreparedJob, master: LoadMaster): Promise<LoadSummary> {
+async function finishPrepared(
+  preparedJob: PreparedJob,
+  master: LoadMaster,
+  tls: TlsIdentity | undefined,
+): Promise<LoadSummary> {
   const { job, response } = await beginLoad(preparedJob, master);
   if (job === undefined) {
     const { progress, settings } = preparedJob;
@@ -75,7 +83,7 @@ async function finishPrepared(preparedJob: PreparedJob, master: LoadMaster): Pro
   }
   try {
     refuseHopeless(job);
-    return await finishLoad(job, master, response);
+    return await finishLoad(job, master, response, tls);
   } catch (thrown) {
     const error = await changeBehind(thrown, job.found);
     await reportEnd(master, job, error);

@@ -11,6 +11,7 @@ import {
   REPLICATION_MAX,
 } from '../base/limits.ts';
 import { usableMemoryBytes } from '../base/process/usable-memory.ts';
+import { tlsOptions } from '../transport/tls/tls-settings.ts';
 
 const MiB = 1024 * 1024;
 /** Below this no load works. */
@@ -140,6 +141,7 @@ export const loadSettings = settingsOf({
     { min: 0, max: KEEP_MAX },
   ),
   skipIfCurrent: option.flag('do nothing if the current version came from this very input'),
+  ...tlsOptions,
 });
 
 /** What `runLoad` needs: the flags, the keyspace and the inputs. */

@@ -33,14 +33,14 @@ interface QueryNode {
 /** Starts a query node. Resolves when all its ports are open. Throws PORT_IN_USE, INVALID_ARGUMENT. */
 export function startQueryNode(
   settings: QuerySettings,
-  { log, linkFactory = new GrpcLinkFactory() }: QueryDependencies,
+  { log, linkFactory }: QueryDependencies,
 ): Promise<QueryNode> {
-  return openProcess(settings, log, async (settled, closers) => {
-    const watcher = new ViewWatcher(addressList(settings.master));
+  return openProcess(settings, log, async (settled, closers, tls) => {
+    const watcher = new ViewWatcher(addressList(settings.master), { tls });
     closers.push(() => watcher.close());
-    const remote = connectLeader(settings.master, 'any master');
+    const remote = connectLeader(settings.master, { via: 'any master', tls });
     closers.push(() => remote.close());
-    const links = new DatanodeLinks(linkFactory, monotonicNowMs);
+    const links = new DatanodeLinks(linkFactory ?? new GrpcLinkFactory(tls), monotonicNowMs);
     closers.push(() => links.close());
     closers.push(watcher.subscribe((view) => links.update(view)));
     const { loads, registrar } = remote;
@@ -67,7 +67,7 @@ export function startQueryNode(
       handOver: async () => undefined,
     };
     const background = new BackgroundTasks(log);
-    const ports = await serve(settled, seat, { role: 'query', background, log, closers });
+    const ports = await serve(settled, seat, { role: 'query', background, log, closers, tls });
     log.info(ports, 'the query node is up');
     return { ports };
   });

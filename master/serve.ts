@@ -12,6 +12,8 @@ import type { LoadServiceServer } from '../proto/gen/stele/v1/load.ts';
 import type { LoadCalls, ViewSource } from '../proto/operations.ts';
 import { GrpcServer } from '../transport/grpc-server.ts';
 import { checkPortsFree } from '../transport/listen.ts';
+import { roleTls } from '../transport/tls/open-tls.ts';
+import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
 import { unary } from './callers/grpc-handlers.ts';
 import { startFront } from './front/front.ts';
 import { ViewWatchers, clusterService } from './operations/cluster-service.ts';
@@ -36,13 +38,15 @@ interface ServeOptions {
   readonly log: Logger;
   /** Called in reverse order when the process closes. */
   readonly closers: Closer[];
+  /** Makes the ports those of TLS; undefined: without. */
+  readonly tls: TlsIdentity | undefined;
 }
 
 /** Opens all ports. Throws PORT_IN_USE with the setting to change. */
 export async function serve(
   settings: Omit<QuerySettings, 'master'>,
   seat: Seat,
-  { background, closers, log, role = 'master' }: ServeOptions,
+  { background, closers, log, role = 'master', tls }: ServeOptions,
 ): Promise<Ports> {
   const { loads, operations, registrar } = seat;
   const watchers = new ViewWatchers(operations);
@@ -56,13 +60,14 @@ export async function serve(
     links: (nodeId) => seat.linkTo(nodeId),
     onTrouble: (nodeId) => seat.onTrouble(nodeId),
     grpcServer: grpc,
+    tls,
     background,
     loadEnds: () => seat.loadEnds(),
     log,
   });
   closers.push(() => front.close(FRONT_CLOSE_MS));
   closers.push(() => grpc.close(GRPC_CLOSE_MS));
-  const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port');
+  const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port', tls);
 
   closers.push(() => watchers.close());
   followReadiness(grpc, operations, closers);
@@ -106,12 +111,12 @@ function followReadiness(grpc: GrpcServer, operations: ViewSource, closers: Clos
 /**
  * Opens a process by `open`, which pushes what is to be closed again. If it throws, everything is
  * closed. `lock` keeps others away and comes first. The settings that `open` gets have the limit of
- * connections that this process can hold.
+ * connections that this process can hold; `tls` is its identity, and undefined without TLS.
  */
 export async function openProcess<Settings extends Omit<QuerySettings, 'master'>, Opened>(
   settings: Settings,
   log: Logger,
-  open: (settings: Settings, closers: Closer[]) => Promise<Opened>,
+  open: (settings: Settings, closers: Closer[], tls: TlsIdentity | undefined) => Promise<Opened>,
   lock?: () => { release(): void },
 ): Promise<Opened & { close(): Promise<void> }> {
   const closers: Closer[] = [];
@@ -119,12 +124,14 @@ export async function openProcess<Settings extends Omit<QuerySettings, 'master'>
     const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
     const locked = lock?.();
     closers.push(() => locked?.release());
+    const tls = roleTls(settings)?.watch(log);
+    closers.push(() => tls?.close());
     await checkPortsFree(settings.host, {
       'http-port': settings.httpPort,
       'resp-port': settings.respPort,
       'grpc-port': settings.grpcPort,
     });
-    const opened = await open({ ...settings, connectionsMax }, closers);
+    const opened = await open({ ...settings, connectionsMax }, closers, tls);
     let closing: Promise<void> | undefined;
     return { ...opened, close: () => (closing ??= closeAll(closers, log)) };
   } catch (thrown) {

@@ -18,6 +18,7 @@ import { assertShardCount } from '../base/shard-count.ts';
 import type { ClusterOperations } from '../proto/operations.ts';
 import type { LinkFactory, Registrar } from '../proto/ports.ts';
 import { GrpcLinkFactory } from '../transport/grpc-link.ts';
+import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
 import { openCandidate } from './candidate/open-candidate.ts';
 import { ControlPlane } from './control-plane.ts';
 import type { EtcdApi } from './metadata/etcd/api.ts';
@@ -57,14 +58,15 @@ export interface Master {
  */
 export function startMaster(
   settings: MasterSettings,
-  { etcd, log, linkFactory = new GrpcLinkFactory() }: MasterDependencies,
+  { etcd, log, linkFactory }: MasterDependencies,
 ): Promise<Master> {
   const isShared = settings.metadata === 'etcd';
   const lock = () => lockFolder(settings.dataDir, 'master');
-  const open = async (settled: MasterSettings, closers: Closer[]) => {
+  const open = async (settled: MasterSettings, closers: Closer[], tls: TlsIdentity | undefined) => {
     assertShardCount(settings.shards);
     const background = new BackgroundTasks(log);
-    const parts = { settings: settled, links: linkFactory, background, log, etcd, closers };
+    const links = linkFactory ?? new GrpcLinkFactory(tls);
+    const parts = { settings: settled, links, tls, background, log, etcd, closers };
     const seat = await (isShared ? openCandidate(parts) : openSoleMaster(parts));
     const ports = await serve(settled, seat, parts);
     log.info(ports, 'the master is up');

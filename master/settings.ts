@@ -10,6 +10,7 @@ import {
   SHARD_COUNT_MAX,
 } from '../base/limits.ts';
 import { LOG_LEVELS } from '../base/log.ts';
+import { tlsOptions } from '../transport/tls/tls-settings.ts';
 
 const GIB = 1024 ** 3;
 const MINUTE_MS = 60_000;
@@ -20,6 +21,7 @@ const serving = {
   httpPort: option.port('HTTP (0: a free port)', 9000),
   respPort: option.port('Redis protocol (0: a free port)', 7379),
   grpcPort: option.port('gRPC (0: a free port)', 8400),
+  ...tlsOptions,
   httpAllowedHosts: option.list(
     'host names under which browsers may use the HTTP port (.example.com: all below; *: any)',
     { placeholder: 'NAME' },

@@ -15,6 +15,7 @@ import { steleErrorFromGrpc } from '../transport/grpc-errors.ts';
 import { reasonsOf } from '../transport/master-errors.ts';
 import { masterTargets } from '../transport/master-targets.ts';
 import type { MasterTarget } from '../transport/master-targets.ts';
+import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type { WatchViewResponse } from '../proto/gen/stele/v1/cluster.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
@@ -38,7 +39,14 @@ export interface ClientViews {
   close(): Promise<void>;
 }
 
+interface ViewWatcherOptions {
+  readonly tls?: TlsIdentity | undefined;
+  /** Orders the seeds. */
+  readonly random?: () => number;
+}
+
 export class ViewWatcher implements ClientViews {
+  readonly #tls: TlsIdentity | undefined;
   readonly #seeds: readonly string[];
   readonly #targets: () => Promise<MasterTarget[]>;
   readonly #stop = new AbortController();
@@ -50,9 +58,10 @@ export class ViewWatcher implements ClientViews {
   /** By seed. */
   readonly #lastErrors = new Map<string, SteleError>();
 
-  /** Throws INVALID_ARGUMENT for a seed that is not host:port. `random` orders the seeds. */
-  constructor(seeds: readonly string[], random?: () => number) {
+  /** Throws INVALID_ARGUMENT for a seed that is not host:port. */
+  constructor(seeds: readonly string[], { random, tls }: ViewWatcherOptions = {}) {
     checkSeeds(seeds);
+    this.#tls = tls;
     this.#seeds = [...seeds];
     this.#targets = () => masterTargets(this.#seeds, random);
     this.#finished = this.#run();
@@ -137,7 +146,8 @@ export class ViewWatcher implements ClientViews {
   async #watch({ address, isOnly, target }: MasterTarget, patienceMs: number): Promise<boolean> {
     let heard = false;
     let isLate = false;
-    const client = openClient(ClusterServiceClient, target);
+    const options = { tls: this.#tls, certifiedAs: address };
+    const client = openClient(ClusterServiceClient, target, options);
     const call = client.watchView({});
     const cancel = (): void => call.cancel();
     watchAbort(this.#stop.signal, cancel);

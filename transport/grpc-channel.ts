@@ -12,12 +12,12 @@ import type {
   ClientUnaryCall,
 } from '@grpc/grpc-js';
 import type { ServiceError } from '@grpc/grpc-js';
-import type { SecureContext } from 'node:tls';
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { SteleError } from '../base/errors.ts';
 import { GRPC_MESSAGE_BYTES_MAX, GRPC_REQUEST_BYTES_MAX } from '../base/limits.ts';
 import { steleErrorFromGrpc } from './grpc-errors.ts';
 import { WatchedCredentials } from './grpc-dial.ts';
+import type { TlsIdentity } from './tls/tls-identity.ts';
 import type { CallOptions } from '../proto/ports.ts';
 
 // grpc-js writes lines of its own to stderr, where Stele writes JSON or one sentence for a person.
@@ -61,7 +61,9 @@ export const SERVER_OPTIONS: ChannelOptions = {
 
 interface OpenOptions {
   /** Secures the connections; without it there is no TLS. */
-  readonly tls?: SecureContext;
+  readonly tls?: TlsIdentity | undefined;
+  /** HOST:PORT whose host the certificate must have. Default: the address that is dialled. */
+  readonly certifiedAs?: string;
   readonly dialMs?: number;
   readonly channel?: ChannelOptions;
 }
@@ -74,9 +76,9 @@ export function openClient<Opened extends Client>(
     options: ChannelOptions,
   ) => Opened,
   address: string,
-  { tls, dialMs, channel }: OpenOptions = {},
+  { tls, certifiedAs, dialMs, channel }: OpenOptions = {},
 ): Opened {
-  const credentials = new WatchedCredentials(dialMs, tls);
+  const credentials = new WatchedCredentials(dialMs, tls, certifiedAs);
   const client = new ClientOf(address, credentials, { ...CHANNEL_OPTIONS, ...channel });
   const close = client.close.bind(client);
   client.close = () => {

@@ -15,13 +15,11 @@
 // CLOSE_MS after its connector was destroyed.
 
 import { ChannelCredentials, credentials } from '@grpc/grpc-js';
-import { X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
 import type { Socket } from 'node:net';
-import { connect as connectTls, createSecureContext } from 'node:tls';
-import type { SecureContext } from 'node:tls';
-import { SteleError, toSteleError } from '../base/errors.ts';
+import { connect as connectTls } from 'node:tls';
 import { dial } from './dial.ts';
+import { dialReason } from './tls/dial-errors.ts';
+import type { TlsIdentity } from './tls/tls-identity.ts';
 
 /** Time for a peer to accept a connection, and again to send its first byte. */
 const DIAL_MS = 5000;
@@ -34,41 +32,20 @@ type SecureConnector = ReturnType<ChannelCredentials['_createSecureConnector']>;
 type Target = Parameters<ChannelCredentials['_createSecureConnector']>[0];
 type Connected = Awaited<ReturnType<SecureConnector['connect']>>;
 
-/** PEM. Without `ca` the system's certificate authorities are trusted. */
-export interface TlsFiles {
-  readonly ca?: Buffer;
-  readonly cert?: Buffer;
-  readonly key?: Buffer;
-}
-
-/** Throws INVALID_ARGUMENT if the files cannot be used; `peer` is what they are for. */
-export function tlsContext(files: TlsFiles, peer: string): SecureContext {
-  try {
-    // createSecureContext ignores an authority that is no PEM, and a certificate without its key.
-    if (files.ca !== undefined) void new X509Certificate(files.ca);
-    if ((files.cert === undefined) !== (files.key === undefined)) throw new Error('one is missing');
-    return createSecureContext(files);
-  } catch (thrown) {
-    const { message } = toSteleError(thrown);
-    throw new SteleError(
-      'INVALID_ARGUMENT',
-      `The certificates for ${peer} cannot be used (${message}); give PEM, and a certificate with its key.`,
-      { cause: thrown },
-    );
-  }
-}
-
 /** Credentials of one channel that watch its connections, and secure them if `tls` is given. */
 export class WatchedCredentials extends ChannelCredentials {
   readonly #dialMs: number;
-  readonly #tls: SecureContext | undefined;
+  readonly #tls: TlsIdentity | undefined;
+  readonly #certifiedAs: string | undefined;
   readonly #connectors = new Set<Connector>();
   #closed = false;
 
-  constructor(dialMs = DIAL_MS, tls?: SecureContext) {
+  /** `certifiedAs`: HOST:PORT whose host the certificate must have, if not the dialled one. */
+  constructor(dialMs = DIAL_MS, tls?: TlsIdentity, certifiedAs?: string) {
     super();
     this.#dialMs = dialMs;
     this.#tls = tls;
+    this.#certifiedAs = certifiedAs;
   }
 
   override _isSecure(): boolean {
@@ -80,7 +57,11 @@ export class WatchedCredentials extends ChannelCredentials {
   }
 
   override _createSecureConnector(target: Target): SecureConnector {
-    const connector = new Connector(target.path, this.#dialMs, this.#tls, () => {
+    const secure =
+      this.#tls === undefined
+        ? undefined
+        : { tls: this.#tls, host: addressOf(this.#certifiedAs ?? target.path)?.host ?? '' };
+    const connector = new Connector(target.path, this.#dialMs, secure, () => {
       this.#connectors.delete(connector);
     });
     this.#connectors.add(connector);
@@ -95,24 +76,26 @@ export class WatchedCredentials extends ChannelCredentials {
   }
 }
 
+/** How the connections are secured. */
+interface Secure {
+  readonly tls: TlsIdentity;
+  /** The name that the peer's certificate must have. */
+  readonly host: string;
+}
+
 /** The dials of one subchannel, one attempt after the other. */
 class Connector implements SecureConnector {
   readonly #address: { host: string; port: number } | undefined;
   readonly #dialMs: number;
-  readonly #tls: SecureContext | undefined;
+  readonly #secure: Secure | undefined;
   readonly #onDestroyed: () => void;
   readonly #sockets = new Set<Socket>();
   #destroyed = false;
 
-  constructor(
-    path: string,
-    dialMs: number,
-    tls: SecureContext | undefined,
-    onDestroyed: () => void,
-  ) {
+  constructor(path: string, dialMs: number, secure: Secure | undefined, onDestroyed: () => void) {
     this.#address = addressOf(path);
     this.#dialMs = dialMs;
-    this.#tls = tls;
+    this.#secure = secure;
     this.#onDestroyed = onDestroyed;
   }
 
@@ -133,8 +116,8 @@ class Connector implements SecureConnector {
 
   connect(socket: Socket): Promise<Connected> {
     this.#watch(socket, new Error(NO_WORD));
-    if (this.#tls === undefined) return Promise.resolve({ socket, secure: false });
-    return secured(socket, this.#address?.host ?? '', this.#tls, this.#dialMs);
+    if (this.#secure === undefined) return Promise.resolve({ socket, secure: false });
+    return secured(socket, this.#secure, this.#dialMs);
   }
 
   getCallCredentials(): ReturnType<SecureConnector['getCallCredentials']> {
@@ -168,23 +151,18 @@ class Connector implements SecureConnector {
 }
 
 /**
- * Makes the TLS handshake with `host`, whose name the certificate must have. The socket is destroyed after
+ * Makes the TLS handshake with a peer whose certificate must have the name `host`. The socket is destroyed after
  * `dialMs` without an end of it. (grpc-js sends an IP address as the server's name, which Node.js
  * warns of, and waits for ever for a handshake whose socket was closed without an error.)
  */
-function secured(
-  socket: Socket,
-  host: string,
-  secureContext: SecureContext,
-  dialMs: number,
-): Promise<Connected> {
-  const servername = isIP(host) === 0 ? host : '';
+function secured(socket: Socket, { host, tls }: Secure, dialMs: number): Promise<Connected> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => socket.destroy(new Error(NO_WORD)), dialMs);
     timer.unref();
-    const secure = connectTls({ socket, secureContext, host, servername, ALPNProtocols: ['h2'] });
+    const secure = connectTls({ socket, ...tls.dialOptions(host), ALPNProtocols: ['h2'] });
     secure.once('secureConnect', () => resolve({ socket: secure, secure: true }));
-    for (const each of [socket, secure]) each.once('error', reject);
+    const fail = (thrown: Error): void => reject(new Error(dialReason(thrown)));
+    for (const each of [socket, secure]) each.once('error', fail);
     socket.once('close', () => {
       clearTimeout(timer);
       reject(new Error('the connection was closed in the TLS handshake'));

@@ -5,6 +5,7 @@ import { Metadata, status } from '@grpc/grpc-js';
 import type { ServerUnaryCall, ServiceError, StatusObject, handleUnaryCall } from '@grpc/grpc-js';
 import { ERROR_TABLE, SteleError, isErrorCode, toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
+import { PERHAPS_TLS } from './tls/dial-errors.ts';
 
 /** Trailing metadata key for the code of a SteleError. */
 export const STELE_CODE_KEY = 'stele-code';
@@ -80,6 +81,7 @@ function sentenceFor(error: ServiceError, code: ErrorCode, peer: string): string
 export function connectionReason(details: string): string {
   return details
     .replace(/^No connection established[.] Last error: (?:Error: )?/, '')
+    .replace(/^Failed to connect [(].*?[)]/, `it ${PERHAPS_TLS}`)
     .replace(/[. ]*Resolution note: *[.]?$/, '')
     .replace(/[. ]+$/, '');
 }

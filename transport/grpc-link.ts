@@ -42,10 +42,17 @@ import type {
 } from '../proto/ports.ts';
 import { SegmentFetches } from './segment-fetch.ts';
 import type { SegmentWish } from '../proto/segment-transfer.ts';
+import type { TlsIdentity } from './tls/tls-identity.ts';
 
 export class GrpcLinkFactory implements LinkFactory {
+  readonly #tls: TlsIdentity | undefined;
+
+  constructor(tls?: TlsIdentity) {
+    this.#tls = tls;
+  }
+
   connect(target: LinkTarget): DatanodeLink {
-    return new GrpcDatanodeLink(target);
+    return new GrpcDatanodeLink(target, this.#tls);
   }
 }
 
@@ -56,12 +63,12 @@ class GrpcDatanodeLink implements DatanodeLink {
   readonly #fetches: SegmentFetches;
   readonly #closing = new AbortController();
 
-  constructor(target: LinkTarget) {
+  constructor(target: LinkTarget, tls: TlsIdentity | undefined) {
     const address = hostAndPort(target.address.host, target.address.grpcPort);
     this.#peer = `datanode ${target.nodeId} at ${address}`;
-    this.#client = openClient(ViewSendingClient, address);
-    this.#fetches = new SegmentFetches(target);
-    this.lookups = new ConnectedLookups(target);
+    this.#client = openClient(ViewSendingClient, address, { tls });
+    this.#fetches = new SegmentFetches(target, tls);
+    this.lookups = new ConnectedLookups(target, tls);
   }
 
   heartbeat(request: HeartbeatRequest, options: CallOptions): Promise<HeartbeatResponse> {

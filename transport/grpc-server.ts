@@ -2,6 +2,7 @@
 // health, reflection, and a close with a deadline.
 
 import type { Http2Server } from 'node:http2';
+import type { Server as TlsServer } from 'node:tls';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { hostAndPort } from '../base/address.ts';
@@ -13,6 +14,8 @@ import { GrpcHealth } from './grpc-health.ts';
 import type { ServiceHealth } from './grpc-health.ts';
 import { addReflection } from './grpc-reflection.ts';
 import { checkPortFree } from './listen.ts';
+import { secureServer, tlsServerOptions } from './tls/tls-server.ts';
+import type { TlsIdentity } from './tls/tls-identity.ts';
 
 /** Service names that stand for the server as a whole in grpc.health.v1. */
 const WHOLE = ['', 'readiness'];
@@ -66,13 +69,13 @@ export class GrpcServer {
   }
 
   /**
-   * Opens the port (0: any free one) and returns it. Throws PORT_IN_USE, whose message names
-   * `flag`.
+   * Opens the port (0: any free one) and returns it. With `tls` it is a port of TLS alone. Throws
+   * PORT_IN_USE, whose message names `flag`.
    */
-  async listen(host: string, port: number, flag: string): Promise<number> {
+  async listen(host: string, port: number, flag: string, tls?: TlsIdentity): Promise<number> {
     try {
-      const bound = await this.#bind(hostAndPort(host, port));
-      this.#watch();
+      const bound = await this.#bind(hostAndPort(host, port), tls);
+      this.#watch(tls);
       return bound;
     } catch (thrown) {
       // grpc-js does not expose the system's error code, so a second attempt shows whether the port
@@ -82,9 +85,11 @@ export class GrpcServer {
     }
   }
 
-  #bind(address: string): Promise<number> {
+  #bind(address: string, tls: TlsIdentity | undefined): Promise<number> {
+    const credentials =
+      tls === undefined ? ServerCredentials.createInsecure() : new IdentityCredentials(tls);
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+      this.#server.bindAsync(address, credentials, (error, bound) => {
         if (error === null) resolve(bound);
         else reject(error);
       });
@@ -95,12 +100,13 @@ export class GrpcServer {
    * Finds the HTTP/2 server in grpc-js's private fields, as it has no accessor. Without it there
    * are no limits.
    */
-  #watch(): void {
+  #watch(tls: TlsIdentity | undefined): void {
     const { http2Servers } = this.#server as unknown as {
       http2Servers?: ReadonlyMap<Http2Server, unknown>;
     };
     for (const listening of http2Servers?.keys() ?? []) {
       listening.maxConnections = this.#connectionsMax;
+      if (tls !== undefined) secureServer(listening as unknown as TlsServer, tls);
       this.#connections.watch(listening);
     }
     this.#sweeper ??= setInterval(() => this.#connections.sweep(), this.#sweepMs).unref();
@@ -114,5 +120,16 @@ export class GrpcServer {
       this.#server.tryShutdown(() => resolve());
     });
     clearTimeout(timer);
+  }
+}
+
+/** Credentials whose server `secureServer` keeps up to date. */
+class IdentityCredentials extends ServerCredentials {
+  constructor(tls: TlsIdentity) {
+    super(tlsServerOptions(tls), tls.contextOptions);
+  }
+
+  override _equals(other: ServerCredentials): boolean {
+    return other === this;
   }
 }

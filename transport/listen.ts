@@ -4,8 +4,12 @@
 import { createServer } from 'node:net';
 import type { Server, ServerOpts, Socket } from 'node:net';
 import type { Server as HttpServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:tls';
+import type { Server as TlsServer } from 'node:tls';
 import { hostAndPort } from '../base/address.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
+import type { TlsIdentity } from './tls/tls-identity.ts';
+import { secureServer, tlsServerOptions } from './tls/tls-server.ts';
 
 const BACKLOG = 1024;
 
@@ -16,6 +20,8 @@ export interface PortOptions {
   readonly port: number;
   /** The setting of the port, for error messages: `--resp-port`. */
   readonly flag: string;
+  /** Makes it a port of TLS, and of nothing else. */
+  readonly tls?: TlsIdentity | undefined;
 }
 
 /** Opens a TCP port and passes its connections to `onConnection`. Throws PORT_IN_USE or IO. */
@@ -24,13 +30,29 @@ export async function listenTcp(
   serverOptions: ServerOpts,
   onConnection: (socket: Socket) => void,
 ): Promise<{ readonly port: number; readonly server: Server }> {
-  const server = createServer(serverOptions, onConnection);
-  const { host, port } = options;
+  const { host, port, tls } = options;
+  const server =
+    tls === undefined
+      ? createServer(serverOptions, onConnection)
+      : secured(tls, serverOptions, onConnection);
   await opening(options, () => bound(server, { host, port, backlog: BACKLOG }));
   return { port: portOf(server, port), server };
 }
 
-/** Starts a fastify app on the port. Returns the port. Throws PORT_IN_USE or IO. */
+function secured(
+  tls: TlsIdentity,
+  serverOptions: ServerOpts,
+  onConnection: (socket: Socket) => void,
+): Server {
+  const server = createTlsServer({ ...serverOptions, ...tlsServerOptions(tls) }, onConnection);
+  secureServer(server, tls);
+  return server;
+}
+
+/**
+ * Starts a fastify app on the port; with `tls`, one that was made with its `httpOptions`. Returns the
+ * port. Throws PORT_IN_USE or IO.
+ */
 export async function listenHttp(
   app: {
     readonly server: HttpServer;
@@ -38,7 +60,8 @@ export async function listenHttp(
   },
   options: PortOptions,
 ): Promise<number> {
-  const { host, port } = options;
+  const { host, port, tls } = options;
+  if (tls !== undefined) secureServer(app.server as unknown as TlsServer, tls);
   await opening(options, () => app.listen({ host, port, backlog: BACKLOG }));
   return portOf(app.server, port);
 }

@@ -35,6 +35,8 @@ import {
 import type { LinkTarget, LookupBatch, LookupChannel } from '../proto/ports.ts';
 import { dial } from './dial.ts';
 import { lentReads } from './socket-reads.ts';
+import { PERHAPS_TLS, dialReason } from './tls/dial-errors.ts';
+import type { TlsIdentity } from './tls/tls-identity.ts';
 import {
   ANSWER_BYTES_MAX,
   CHANGED,
@@ -63,6 +65,7 @@ const ID_MODULUS = 2 ** 32;
 export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
   readonly #target: LinkTarget;
   readonly #peer: string;
+  readonly #tls: TlsIdentity | undefined;
   readonly #sent = new Map<number, SentBatch>();
   readonly #writer = new PackedWriter(REQUEST_BYTES_EXPECTED, FRAME_HEAD_BYTES);
   #connection: LookupConnection | undefined;
@@ -80,8 +83,9 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
     onStall: (nowMs) => (this.#owesSinceMs = nowMs),
   });
 
-  constructor(target: LinkTarget) {
+  constructor(target: LinkTarget, tls?: TlsIdentity) {
     this.#target = target;
+    this.#tls = tls;
     this.#peer = peerOf(target);
   }
 
@@ -158,7 +162,7 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
     if (this.#connection !== undefined) return this.#connection;
     const isTooSoon = monotonicNowMs() - this.#failedMs < REDIAL_MS;
     if (this.#failure !== undefined && isTooSoon) return undefined;
-    this.#connection = new LookupConnection(this.#target, this);
+    this.#connection = new LookupConnection(this.#target, this, this.#tls);
     return this.#connection;
   }
 
@@ -213,20 +217,20 @@ class LookupConnection {
   #isEnded = false;
   #heardMs = 0;
 
-  constructor(target: LinkTarget, owner: LookupConnectionOwner) {
+  constructor(target: LinkTarget, owner: LookupConnectionOwner, tls: TlsIdentity | undefined) {
     const { host, httpPort } = target.address;
     this.#peer = peerOf(target);
     this.#owner = owner;
     const onread = lentReads((bytes, byteCount) => this.#onData(bytes, byteCount));
-    this.#socket = dial(host, httpPort, onread);
+    this.#socket = dial(host, httpPort, { onread, tls });
     this.#dialing = setTimeout(() => {
       this.#fail(`did not answer within ${DIAL_MS_MAX} ms`);
     }, DIAL_MS_MAX);
     this.#socket.on('error', (thrown) => {
-      this.#fail(`cannot be reached: ${toSteleError(thrown).message}`);
+      this.#fail(`cannot be reached: ${dialReason(thrown)}`);
     });
-    this.#socket.on('end', () => this.#fail('closed the connection'));
-    this.#socket.on('close', () => this.#fail('closed the connection unexpectedly'));
+    this.#socket.on('end', () => this.#fail(this.#closed('closed the connection')));
+    this.#socket.on('close', () => this.#fail(this.#closed('closed the connection unexpectedly')));
     const meant = `${LOOKUPS_NODE_HEADER}: ${target.nodeId}\r\n`;
     this.#socket.write(upgradeRequest(target, LOOKUPS_PATH, LOOKUPS_PROTOCOL, meant));
   }
@@ -264,6 +268,10 @@ class LookupConnection {
     clearTimeout(this.#dialing);
     this.#waiting = [];
     this.#socket.destroy();
+  }
+
+  #closed(what: string): string {
+    return this.#heardMs === 0 ? PERHAPS_TLS : what;
   }
 
   #fail(what: string): void {

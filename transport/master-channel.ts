@@ -22,6 +22,7 @@ import type { UnusedMaster } from './master-errors.ts';
 import { MasterLink, firstReady } from './master-link.ts';
 import { masterTargets } from './master-targets.ts';
 import type { LookUp, MasterTarget } from './master-targets.ts';
+import type { TlsIdentity } from './tls/tls-identity.ts';
 
 const WARM_MS = 60_000;
 
@@ -35,6 +36,8 @@ export interface MasterCallOptions extends CallOptions {
 }
 
 export interface MasterChannelOptions {
+  /** Secures the connections; without it there is no TLS. */
+  readonly tls?: TlsIdentity | undefined;
   /** Names a master in errors. Default: its address. */
   readonly peerOf?: (address: string) => string;
   /** Adds the next step to an error of the master at `address`. */
@@ -57,6 +60,7 @@ export class MasterChannel<Of extends Client> {
   readonly #addresses: readonly string[];
   readonly #peerOf: (address: string) => string;
   readonly #explain: (error: SteleError, address: string) => SteleError;
+  readonly #tls: TlsIdentity | undefined;
   readonly #targets: () => Promise<MasterTarget[]>;
   readonly #open = new Set<MasterLink<Of>>();
   #link: MasterLink<Of> | undefined;
@@ -72,6 +76,7 @@ export class MasterChannel<Of extends Client> {
     this.#peerOf = options.peerOf ?? String;
     this.#explain = options.explain ?? ((error) => error);
     const { lookUp, random } = options;
+    this.#tls = options.tls;
     this.#targets = () => masterTargets(this.#addresses, random, lookUp);
   }
 
@@ -225,7 +230,10 @@ export class MasterChannel<Of extends Client> {
   }
 
   #opened(to: MasterTarget): MasterLink<Of> {
-    const link = new MasterLink(to, openClient(this.#clientOf, to.target));
+    const link = new MasterLink(
+      to,
+      openClient(this.#clientOf, to.target, { tls: this.#tls, certifiedAs: to.address }),
+    );
     this.#open.add(link);
     return link;
   }

@@ -5,6 +5,7 @@ import { SteleError, toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { NO_WORD } from './grpc-dial.ts';
 import { STELE_CODE_KEY, connectionReason } from './grpc-errors.ts';
+import { PERHAPS_TLS, tlsReasonIn } from './tls/dial-errors.ts';
 
 /**
  * Adds the next step to an error of a call to the master at `address`, as thrown by callUnary. An
@@ -26,6 +27,9 @@ export function explainMasterError(thrown: unknown, address: string, reached = f
 }
 
 function unreachedText(why: string, address: string, reached: boolean): string {
+  const tls = tlsReasonIn(why);
+  if (tls !== undefined) return `The master at ${address} cannot be used (${tls}.`;
+  if (!reached && why.includes(PERHAPS_TLS)) return `The master at ${address} ${PERHAPS_TLS}.`;
   if (reached) {
     return `The master at ${address} no longer answers; run the same command again to continue from here once it does.`;
   }

@@ -12,7 +12,7 @@
 
 import type { Socket } from 'node:net';
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
-import { SteleError, toSteleError } from '../base/errors.ts';
+import { SteleError } from '../base/errors.ts';
 import {
   FrameReader,
   SEGMENTS_PATH,
@@ -24,6 +24,8 @@ import type { SegmentWish } from '../proto/segment-transfer.ts';
 import type { CallOptions, FetchTarget, LinkTarget } from '../proto/ports.ts';
 import { dial } from './dial.ts';
 import { READ_BYTES, resumeLater } from './socket-reads.ts';
+import { PERHAPS_TLS, dialReason } from './tls/dial-errors.ts';
+import type { TlsIdentity } from './tls/tls-identity.ts';
 import {
   ANSWER_BYTES_MAX,
   CHANGED,
@@ -38,12 +40,14 @@ const IDLE_MS_MAX = 10_000;
 /** The connections to one datanode, one per concurrent fetch. */
 export class SegmentFetches {
   readonly #target: LinkTarget;
+  readonly #tls: TlsIdentity | undefined;
   readonly #idle: FetchConnection[] = [];
   readonly #open = new Set<FetchConnection>();
   #isClosed = false;
 
-  constructor(target: LinkTarget) {
+  constructor(target: LinkTarget, tls?: TlsIdentity) {
     this.#target = target;
+    this.#tls = tls;
   }
 
   /**
@@ -77,7 +81,7 @@ export class SegmentFetches {
   }
 
   #dial(): FetchConnection {
-    const connection = new FetchConnection(this.#target, () => {
+    const connection = new FetchConnection(this.#target, this.#tls, () => {
       this.#open.delete(connection);
       const at = this.#idle.indexOf(connection);
       if (at >= 0) this.#idle.splice(at, 1);
@@ -107,24 +111,25 @@ class FetchConnection {
   #pause: NodeJS.Timeout | undefined;
   #failure: SteleError | undefined;
 
-  constructor(target: LinkTarget, onClose: () => void) {
+  constructor(target: LinkTarget, tls: TlsIdentity | undefined, onClose: () => void) {
     const { host, httpPort } = target.address;
     this.where = peerOf(target);
-    const socket = dial(host, httpPort, {
+    const onread = {
       buffer: () => this.#next(),
       callback: (byteCount: number) => this.#filled(byteCount),
-    });
+    };
+    const socket = dial(host, httpPort, { onread, tls });
     this.#socket = socket;
     socket.setTimeout(IDLE_MS_MAX);
     // Not as an argument of setTimeout, which would report the first silence only.
     socket.on('timeout', () => this.#onSilence());
     socket.on('error', (thrown) => {
-      const text = `${this.where} cannot be reached: ${toSteleError(thrown).message}.`;
+      const text = `${this.where} cannot be reached: ${dialReason(thrown)}.`;
       this.close(new SteleError('UNAVAILABLE', text, { cause: thrown }));
     });
-    socket.on('end', () => this.#breakOff('closed the connection unexpectedly'));
+    socket.on('end', () => this.#closed());
     socket.on('close', () => {
-      this.#breakOff('closed the connection unexpectedly');
+      this.#closed();
       onClose();
     });
     socket.write(upgradeRequest(target, SEGMENTS_PATH, SEGMENTS_PROTOCOL));
@@ -154,6 +159,10 @@ class FetchConnection {
     clearTimeout(this.#pause);
     this.#socket.destroy();
     this.#end(error);
+  }
+
+  #closed(): void {
+    this.#breakOff(this.#headBytes === 0 ? PERHAPS_TLS : 'closed the connection unexpectedly');
   }
 
   #breakOff(how: string): void {

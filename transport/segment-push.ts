@@ -5,9 +5,10 @@
 // has no answer after ANSWER_MS_MAX. A failed connection is not used again.
 
 import { request } from 'node:http';
+import { request as requestTls } from 'node:https';
 import type { Socket } from 'node:net';
 import { hostAndPort } from '../base/address.ts';
-import { SteleError, systemErrorCode, toSteleError } from '../base/errors.ts';
+import { SteleError, systemErrorCode } from '../base/errors.ts';
 import type { NodeView } from '../proto/gen/stele/v1/view.ts';
 import {
   FrameReader,
@@ -17,6 +18,8 @@ import {
   readAnswer,
 } from '../proto/segment-transfer.ts';
 import type { SegmentAnnouncement } from '../proto/segment-transfer.ts';
+import { PERHAPS_TLS, dialReason } from './tls/dial-errors.ts';
+import type { TlsIdentity } from './tls/tls-identity.ts';
 
 /** Several, so that the next segments travel while the node syncs one to disk. */
 const CONNECTIONS_PER_NODE = 8;
@@ -28,6 +31,7 @@ const ANSWER_MS_MAX = 10_000;
 /** All connections to one node, at most CONNECTIONS_PER_NODE. `close` must be called at the end. */
 export class PushConnections {
   readonly #node: NodeView;
+  readonly #tls: TlsIdentity | undefined;
   readonly #idle: PushConnection[] = [];
   readonly #waiting: Waiting[] = [];
   readonly #open = new Set<PushConnection>();
@@ -35,8 +39,9 @@ export class PushConnections {
   #count = 0;
   #closedWith: SteleError | undefined;
 
-  constructor(node: NodeView) {
+  constructor(node: NodeView, tls?: TlsIdentity) {
     this.#node = node;
+    this.#tls = tls;
   }
 
   /**
@@ -77,9 +82,8 @@ export class PushConnections {
   async #dial(signal: AbortSignal): Promise<PushConnection> {
     this.#count++;
     try {
-      const link = new PushConnection(await upgrade(this.#node, signal), nameOf(this.#node), () =>
-        this.#forget(link),
-      );
+      const socket = await upgrade(this.#node, this.#tls, signal);
+      const link = new PushConnection(socket, nameOf(this.#node), () => this.#forget(link));
       this.#open.add(link);
       // `close` was called during the dial.
       if (this.#closedWith !== undefined) link.close(this.#closedWith);
@@ -228,11 +232,17 @@ export class PushConnection {
 }
 
 /** Resolves with a connection that speaks the segment protocol. */
-function upgrade(node: NodeView, signal: AbortSignal): Promise<Socket> {
+function upgrade(
+  node: NodeView,
+  tls: TlsIdentity | undefined,
+  signal: AbortSignal,
+): Promise<Socket> {
   const where = nameOf(node);
+  const host = node.address?.host ?? '';
   return new Promise((resolve, reject) => {
-    const call = request({
-      host: node.address?.host ?? '',
+    const call = (tls === undefined ? request : requestTls)({
+      host,
+      ...tls?.dialOptions(host),
       port: node.address?.httpPort ?? 0,
       path: SEGMENTS_PATH,
       headers: { connection: 'upgrade', upgrade: SEGMENTS_PROTOCOL },
@@ -268,6 +278,9 @@ function cancelled(): SteleError {
 function connectionError(thrown: unknown, where: string): SteleError {
   if (thrown instanceof SteleError) return thrown;
   if (systemErrorCode(thrown) === 'ABORT_ERR') return cancelled();
-  const text = `${where} cannot be reached: ${toSteleError(thrown).message}.`;
+  const isHungUp = thrown instanceof Error && thrown.message === 'socket hang up';
+  const text = isHungUp
+    ? `${where} ${PERHAPS_TLS}.`
+    : `${where} cannot be reached: ${dialReason(thrown)}.`;
   return new SteleError('UNAVAILABLE', text, { cause: thrown });
 }

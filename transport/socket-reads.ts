@@ -4,13 +4,14 @@
 //     readInto         directly to the destination of the bytes
 //
 // net.Socket does this if constructed with `onread`, but a server constructs its sockets without
-// it. So a fresh socket takes over the handle of the accepted one. `onread` is documented; the
-// takeover and the field with a server's open connections are not, and both stay in this file. If
-// Node.js differs from what is expected, the accepted socket is used as it is, with a Buffer per
-// read.
+// it. So a fresh socket takes over the handle of the accepted one. A socket with TLS is more than its
+// handle, so it stays, and gets what the constructor would have given it. `onread` is documented; these
+// two and the field with a server's open connections are not, and all stay in this file. If Node.js
+// differs from what is expected, the accepted socket is used as it is, with a Buffer per read.
 
 import { Socket } from 'node:net';
 import type { OnReadOpts } from 'node:net';
+import { TLSSocket } from 'node:tls';
 
 /** Receives `bytes[0 .. byteCount)`. If `lent`, the bytes are overwritten after the call. */
 type BytesReader = (bytes: Buffer, byteCount: number, lent: boolean) => void;
@@ -28,8 +29,16 @@ export interface ReadTarget {
 
 /** The internals of an accepted socket that are used here. */
 interface AcceptedInternals {
-  _handle?: { useUserBuffer?: unknown; reading?: boolean; writeQueueSize?: number } | null;
+  _handle?: AcceptedHandle | null;
   _server?: object | null;
+}
+
+interface AcceptedHandle {
+  useUserBuffer?(buffer: Uint8Array): void;
+  reading?: boolean;
+  writeQueueSize?: number;
+  /** The handle below that of TLS. */
+  _parent?: { writeQueueSize?: number };
 }
 
 /** Larger reads would delay other readers. */
@@ -71,7 +80,8 @@ export function lentReads(reader: BytesReader): OnReadOpts {
  */
 export function unsentBytes(socket: Socket): number {
   const handle = (socket as unknown as AcceptedInternals)._handle;
-  return handle?.writeQueueSize ?? socket.writableLength;
+  if (handle?.writeQueueSize === undefined) return socket.writableLength;
+  return handle.writeQueueSize + (handle._parent?.writeQueueSize ?? 0);
 }
 
 /** Like readConnection, but reads into the memory that `target` provides. */
@@ -125,6 +135,7 @@ function takeOver(
   onread: OnReadOpts,
   allowHalfOpen: boolean,
 ): Socket | undefined {
+  if (accepted instanceof TLSSocket) return readBelow(accepted, onread);
   const old = accepted as unknown as AcceptedInternals;
   const handle = old._handle;
   const server = old._server;
@@ -141,5 +152,26 @@ function takeOver(
   const options = { handle, onread, allowHalfOpen };
   const socket = new Socket(options);
   (socket as unknown as AcceptedInternals)._server = server;
+  return socket;
+}
+
+/** Gives a socket with TLS its `onread`. Undefined if Node.js is not as expected. */
+function readBelow(socket: TLSSocket, onread: OnReadOpts): Socket | undefined {
+  const from = onread.buffer;
+  const { _handle: handle } = socket as unknown as AcceptedInternals;
+  const symbols = Object.getOwnPropertySymbols(socket);
+  const [bufferOf, callbackOf, nextOf] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) =>
+    symbols.find(({ description }) => description === name),
+  );
+  if (typeof handle?.useUserBuffer !== 'function' || socket.readableLength > 0) return undefined;
+  if (bufferOf === undefined || callbackOf === undefined || nextOf === undefined) return undefined;
+  const first = typeof from === 'function' ? from() : from;
+  Object.assign(socket, {
+    [bufferOf]: first,
+    [callbackOf]: (byteCount: number, bytes: Uint8Array) => onread.callback(byteCount, bytes),
+    [nextOf]: typeof from === 'function' ? from : null,
+  });
+  handle.useUserBuffer(first);
+  socket.resume();
   return socket;
 }

@@ -6,6 +6,8 @@ import { toSteleError } from '../../base/errors.ts';
 import { SHARD_COUNT_DEFAULT } from '../../base/limits.ts';
 import { assertShardCount } from '../../base/shard-count.ts';
 import type { TargetCluster } from '../../loader/stages/gate-forecast.ts';
+import { tlsSource } from '../../transport/tls/tls-settings.ts';
+import type { TlsSettings } from '../../transport/tls/tls-settings.ts';
 import { withAdmin } from '../with-admin.ts';
 import type { Admin } from '../with-admin.ts';
 
@@ -14,16 +16,17 @@ const LOOKUP_TIMEOUT_MS = 5_000;
 
 /** `shards` 0 asks the master. Throws INVALID_ARGUMENT for an impossible number of shards. */
 export async function askTarget(
-  { master, shards }: { readonly master: string; readonly shards: number },
+  settings: TlsSettings & { readonly master: string; readonly shards: number },
   keyspace: string,
 ): Promise<TargetCluster> {
+  const { master, shards } = settings;
   if (shards !== 0) assertShardCount(shards);
   let shardCount = shards || SHARD_COUNT_DEFAULT;
   try {
-    return await withAdmin({ master, timeout: TIMEOUT_MS }, async (admin) => {
+    return await withAdmin({ ...settings, timeout: TIMEOUT_MS }, async (admin) => {
       if (shards === 0) shardCount = (await admin.listShards()).shards.length;
       const current = await currentVersion(admin, keyspace);
-      return { shardCount, current, whyUnknown: '', lookUp: lookUpIn(master, keyspace) };
+      return { shardCount, current, whyUnknown: '', lookUp: lookUpIn(settings, keyspace) };
     });
   } catch (thrown) {
     const isAway = toSteleError(thrown).code === 'UNAVAILABLE';
@@ -46,10 +49,17 @@ async function currentVersion(
   }
 }
 
-function lookUpIn(master: string, keyspace: string): NonNullable<TargetCluster['lookUp']> {
+function lookUpIn(
+  settings: TlsSettings & { readonly master: string },
+  keyspace: string,
+): NonNullable<TargetCluster['lookUp']> {
   return async (keys) => {
     const { SteleClient } = await import('../../client/stele-client.ts');
-    const client = new SteleClient({ seeds: addressList(master), deadlineMs: LOOKUP_TIMEOUT_MS });
+    const client = new SteleClient({
+      seeds: addressList(settings.master),
+      deadlineMs: LOOKUP_TIMEOUT_MS,
+      tls: tlsSource(settings),
+    });
     try {
       return (await client.getMany(keyspace, keys)).values;
     } finally {

@@ -6,6 +6,7 @@ import { formatDuration } from '../../base/units.ts';
 import type { Output } from '../output.ts';
 import { addressLine } from '../run-role.ts';
 import { hostAndPort } from '../../base/address.ts';
+import type { TlsSource } from '../../transport/tls/tls-files.ts';
 import type { ClusterEvents } from './cluster-processes.ts';
 import { addressesOf } from './plan.ts';
 
@@ -29,20 +30,27 @@ export function announcer(output: Output): ClusterEvents {
 }
 
 /** What a user at a terminal can try first. */
-export function hints(masters: readonly NodeAddress[], keyspace: string | undefined): string[] {
+export function hints(
+  masters: readonly NodeAddress[],
+  keyspace: string | undefined,
+  tls: TlsSource | undefined,
+): string[] {
   const known = keyspace ?? 'KEYSPACE';
   const [master] = masters;
   if (master === undefined) return [];
   const { host, httpPort, respPort, grpcPort } = master;
   const port = respPort === 7379 ? '' : ` -p ${respPort}`;
   const isDefault = grpcPort === 8400 && masters.length === 1;
-  const address = isDefault ? '' : ` --master ${addressesOf(masters)}`;
+  const ca = tls?.ca === undefined ? '' : ` --tls-ca ${String(tls.ca)}`;
+  const address = `${isDefault ? '' : ` --master ${addressesOf(masters)}`}${ca}`;
+  const scheme = tls === undefined ? 'http' : 'https';
+  const cacert = tls?.ca === undefined ? '' : ` --cacert ${String(tls.ca)}`;
   return [
     '',
     'Try in another terminal:',
-    `  stele cli${port} -k ${known}`,
-    `  redis-cli -p ${respPort}`,
-    `  curl http://${hostAndPort(host, httpPort)}/v1/keyspaces`,
+    `  stele cli${port}${ca} -k ${known}`,
+    `  redis-cli -p ${respPort}${tls === undefined ? '' : ' --tls'}${cacert}`,
+    `  curl${cacert} ${scheme}://${hostAndPort(host, httpPort)}/v1/keyspaces`,
     `  stele load my-keyspace FILE${address}`,
     `  stele status${address}`,
     'Ctrl-C stops the cluster; its data stays.',

@@ -6,6 +6,8 @@ import { SteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { runLoad } from '../../loader/load.ts';
 import { loadSettings } from '../../loader/settings.ts';
+import type { TlsSource } from '../../transport/tls/tls-files.ts';
+import { settingsOfSource } from '../../transport/tls/tls-settings.ts';
 import { shortSummary } from '../load/load-summary.ts';
 import type { RequestedLoad } from './plan.ts';
 
@@ -15,6 +17,7 @@ export interface LoadContext {
   readonly dataDir: string;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  readonly tls: TlsSource | undefined;
 }
 
 /** The outcome of one load. */
@@ -29,6 +32,7 @@ export async function loadSample(load: RequestedLoad, context: LoadContext): Pro
   const { values } = resolveSettings(loadSettings, {
     flags: {
       master: context.master,
+      ...settingsOfSource(context.tls),
       skipIfCurrent: true,
       workDir: join(context.dataDir, 'loads'),
     },

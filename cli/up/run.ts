@@ -6,6 +6,7 @@ import type { FolderLock } from '../../base/disk/folder-lock.ts';
 import { createLogger } from '../../base/log.ts';
 import type { Logger } from '../../base/log.ts';
 import { connectAdmin } from '../../client/admin.ts';
+import type { TlsSource } from '../../transport/tls/tls-files.ts';
 import { EXIT_OK, exitCodeOfSignal, INTERRUPT_SIGNALS } from '../exit.ts';
 import type { InterruptSignal } from '../exit.ts';
 import type { Output } from '../output.ts';
@@ -30,6 +31,8 @@ export interface UpOptions {
   readonly clear: ClearRequest;
   readonly global: GlobalSettings;
   readonly output: Output;
+  /** Undefined: without TLS. */
+  readonly tls: TlsSource | undefined;
   /** Words for the command lines of the master and the datanodes. */
   readonly masterWords: readonly string[];
   readonly datanodeWords: readonly string[];
@@ -71,6 +74,7 @@ export async function runUp(options: UpOptions): Promise<number> {
       dataDir: options.plan.dataDir,
       log,
       signal: stop.signal,
+      tls: options.tls,
     };
     for (const load of loads) {
       const loaded = await (await loader)?.loadSample(load, context);
@@ -78,7 +82,7 @@ export async function runUp(options: UpOptions): Promise<number> {
       else if (loaded !== undefined) options.output.line(loaded.line);
     }
     if (options.output.isTerminal)
-      options.output.line(hints(masters, loads[0]?.keyspace).join('\n'));
+      options.output.line(hints(masters, loads[0]?.keyspace, options.tls).join('\n'));
     options.output.line('ready');
     await stop.asked;
     return stop.received() === 'SIGHUP' ? exitCodeOfSignal('SIGHUP') : EXIT_OK;
@@ -98,7 +102,7 @@ function partsOf(options: UpOptions, log: Logger): RunningParts {
   const events = announcer(options.output);
   if (options.inProcess) {
     requireOneMaster(options.plan);
-    return new InProcessCluster(options.plan, events, log);
+    return new InProcessCluster(options.plan, options.tls, events, log);
   }
   const { configPath, logLevel, logFormat } = options.global;
   const commands = {
@@ -139,7 +143,7 @@ async function becomeReady(
   report: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const admin = connectAdmin(addressesOf(masters), { deadlineMs: 5000 });
+  const admin = connectAdmin(addressesOf(masters), { deadlineMs: 5000, tls: options.tls });
   try {
     const expected = { datanodes, ofAll: options.plan.datanodes };
     await awaitReady(admin, expected, report, signal);

@@ -23,6 +23,9 @@ import { answererOf } from '../reads/lookup-batch.ts';
 import { lookupUpgrade } from '../reads/lookup-server.ts';
 import { segmentUpgrade } from '../transfer/segment-connection.ts';
 import { listenHttp } from '../../transport/listen.ts';
+import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
+import { defineTlsMetrics, tlsText } from '../../transport/tls/tls-report.ts';
+import { httpOptions } from '../../transport/tls/tls-server.ts';
 import { acceptUpgrades } from '../../transport/upgrades.ts';
 
 const SILENT_MS_MAX = 10_000;
@@ -38,6 +41,7 @@ export interface DatanodeHttpOptions {
   readonly node: Datanode;
   readonly host: string;
   readonly port: number;
+  readonly tls: TlsIdentity | undefined;
   /** Limit of simultaneous lookup connections. */
   readonly connectionsMax: number;
   readonly respConnections: () => number;
@@ -47,16 +51,16 @@ export interface DatanodeHttpOptions {
 export async function startDatanodeHttp(
   options: DatanodeHttpOptions,
 ): Promise<{ port: number; close(): Promise<void> }> {
-  const { node } = options;
+  const { node, tls } = options;
   const metrics = metricsOf(options);
   const app = fastify({
     connectionTimeout: SILENT_MS_MAX,
     requestTimeout: 0,
-    http: {
+    ...httpOptions(tls, {
       requireHostHeader: false,
       headersTimeout: SILENT_MS_MAX,
       connectionsCheckingInterval: CHECK_MS,
-    },
+    }),
     keepAliveTimeout: 60_000,
     forceCloseConnections: true,
     bodyLimit: 1024,
@@ -68,6 +72,7 @@ export async function startDatanodeHttp(
     const { scope, verbose } = request.query;
     if (scope !== undefined && scope !== 'cluster') throw unknownScope();
     const checks = readinessChecks(node, scope === 'cluster');
+    if (tls !== undefined) checks.push({ text: tlsText(tls), passed: true });
     const failed = checks.find(({ passed }) => !passed);
     void reply.status(failed === undefined ? 200 : 503);
     if (verbose !== undefined) {
@@ -92,7 +97,7 @@ export async function startDatanodeHttp(
     lookupUpgrade(answererOf(node), options.connectionsMax),
   ]);
   const { host, port: wanted } = options;
-  const port = await listenHttp(app, { host, port: wanted, flag: '--http-port' });
+  const port = await listenHttp(app, { host, port: wanted, flag: '--http-port', tls });
   return {
     port,
     close: async () => {
@@ -126,8 +131,9 @@ function sendProblem(reply: FastifyReply, error: SteleError): FastifyReply {
   return reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(body);
 }
 
-function metricsOf({ node, respConnections }: DatanodeHttpOptions): MetricSet {
+function metricsOf({ node, respConnections, tls }: DatanodeHttpOptions): MetricSet {
   const set = new MetricSet('datanode');
+  defineTlsMetrics(set, tls);
   const { brake, cluster, counters, holdings, limits, merger } = node;
   set.value('stele_segments', 'Segments held', () => holdings.count);
   set.value('stele_segment_bytes', 'Bytes of segments held', () => holdings.segmentBytes);

@@ -11,6 +11,7 @@ import { NodePusher } from './push.ts';
 import type { SegmentToPush, PushIdentity } from './push.ts';
 import type { Targets } from './targets.ts';
 import type { Throttle } from '../bytes/throttle.ts';
+import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 
 /** A failed node is tried again after this, if the master still names it. */
 const FAILED_NODE_REST_MS = 2_000;
@@ -29,6 +30,8 @@ export interface DeliveryOptions {
   /** For all nodes together. */
   readonly throttle: Throttle;
   readonly signal: AbortSignal;
+  /** Secures the connections; without it there is no TLS. */
+  readonly tls?: TlsIdentity | undefined;
   readonly log: Logger;
   /** Called with the node's id when it has acknowledged a segment. */
   readonly onAcknowledged?: (nodeId: string) => void;
@@ -143,8 +146,7 @@ export class Delivery {
     const key = keyOf(node);
     const known = this.#pushers.get(key);
     if (known !== undefined && (known.failedForMs ?? 0) < FAILED_NODE_REST_MS) return known;
-    const { identity, log, throttle } = this.#options;
-    const pusher = new NodePusher(node, identity, throttle, log);
+    const pusher = new NodePusher(node, this.#options);
     this.#pushers.set(key, pusher);
     return pusher;
   }

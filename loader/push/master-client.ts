@@ -10,6 +10,7 @@ import {
   isConnectionLost,
   isWithoutOwnWords,
 } from '../../transport/master-errors.ts';
+import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import { LoadServiceClient } from '../../proto/gen/stele/v1/load.ts';
 import type {
   BeginLoadRequest,
@@ -53,9 +54,10 @@ export interface LoadMaster {
 }
 
 /** A LoadMaster over gRPC; `masters` as for --master. */
-export function grpcLoadMaster(masters: string): LoadMaster {
+export function grpcLoadMaster(masters: string, tls?: TlsIdentity): LoadMaster {
   const channel: MasterChannel<LoadServiceClient> = new MasterChannel(LoadServiceClient, masters, {
     explain: (error, address) => explainMasterError(error, address, channel.wasReached),
+    tls,
   });
   channel.warm();
   return {

@@ -18,6 +18,7 @@ import type { NodeView } from '../../proto/gen/stele/v1/view.ts';
 import type { SegmentAnnouncement } from '../../proto/segment-transfer.ts';
 import { PushConnections } from '../../transport/segment-push.ts';
 import type { PushConnection } from '../../transport/segment-push.ts';
+import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import { Throttle } from '../bytes/throttle.ts';
 
 const ATTEMPTS_MAX = 4;
@@ -39,6 +40,14 @@ export interface PushIdentity {
   readonly loadId: string;
 }
 
+interface PushOptions {
+  readonly identity: PushIdentity;
+  readonly throttle: Throttle;
+  /** Secures the connections; without it there is no TLS. */
+  readonly tls?: TlsIdentity | undefined;
+  readonly log: Logger;
+}
+
 export class NodePusher {
   readonly node: NodeView;
   readonly #identity: PushIdentity;
@@ -53,9 +62,9 @@ export class NodePusher {
   #round = 0;
   #pause: Promise<void> = Promise.resolve();
 
-  constructor(node: NodeView, identity: PushIdentity, throttle: Throttle, log: Logger) {
+  constructor(node: NodeView, { identity, log, throttle, tls }: PushOptions) {
     this.node = node;
-    this.#links = new PushConnections(node);
+    this.#links = new PushConnections(node, tls);
     this.#identity = identity;
     this.#throttle = throttle;
     this.#log = log;

@@ -23,6 +23,7 @@ import { runShardStage } from './shard-stage.ts';
 import type { ShardStageResult } from './shard-stage.ts';
 import { Targets } from '../push/targets.ts';
 import { Throttle } from '../bytes/throttle.ts';
+import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 
 /** Between two rounds of delivery while the commit must wait. */
 const ROUND_PAUSE_MS = 2_000;
@@ -32,6 +33,7 @@ export async function finishLoad(
   job: LoadJob,
   master: LoadMaster,
   response: BeginLoadResponse,
+  tls: TlsIdentity | undefined,
 ): Promise<LoadSummary> {
   const { log, loadId, progress, settings, stop } = job;
   const targets = new Targets(response.targets);
@@ -43,6 +45,7 @@ export async function finishLoad(
     replicaWaitMs: settings.replicaWait,
     throttle: new Throttle(settings.maxBytesPerSecond),
     signal: stop.signal,
+    tls,
     log,
     onAcknowledged: (nodeId) => progress.acknowledge(nodeId),
   });

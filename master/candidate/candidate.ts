@@ -81,7 +81,7 @@ export class Candidate implements LeaderCalls {
 
   constructor(options: CandidateOptions) {
     this.#options = options;
-    this.#peers = options.peers ?? grpcPeers;
+    this.#peers = options.peers ?? grpcPeers();
     const feed = new ViewFeed(this.#peers, options.env);
     this.feed = feed;
     this.#values = new LargeValues(options.api, options.layout);

@@ -9,11 +9,12 @@ import { announcedAddress } from '../../transport/host-address.ts';
 import { connectEtcd } from '../metadata/etcd/connect.ts';
 import { EtcdLayout } from '../metadata/etcd/layout.ts';
 import { Candidate } from './candidate.ts';
+import { grpcPeers } from './peers.ts';
 import type { Seat, SeatOptions } from '../seat.ts';
 
 /** Throws INVALID_ARGUMENT for settings that do not go together, and files that cannot be read. */
 export async function openCandidate(options: SeatOptions): Promise<Seat> {
-  const { closers, links: factory, log, settings } = options;
+  const { closers, links: factory, log, settings, tls } = options;
   const api = options.etcd ?? connectEtcd(settings, log);
   closers.push(() => api.close());
   const host =
@@ -34,6 +35,7 @@ export async function openCandidate(options: SeatOptions): Promise<Seat> {
     links: factory,
     log,
     env: systemEnv,
+    peers: grpcPeers(tls),
   });
   closers.push(() => candidate.close());
   const { loads, operations, registrar } = candidate;

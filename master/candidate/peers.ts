@@ -6,6 +6,7 @@ import type { WatchViewResponse } from '../../proto/gen/stele/v1/cluster.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { LeaderCalls } from '../../proto/operations.ts';
 import { callUnary, openClient } from '../../transport/grpc-channel.ts';
+import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import { connectLeader } from './remote-leader.ts';
 
 const WATCH_AGAIN_MS = 200;
@@ -26,15 +27,16 @@ export interface MasterPeers {
   viewOf(address: string): Promise<ClusterView | undefined>;
 }
 
-export const grpcPeers: MasterPeers = {
-  connect: (address) => connectLeader(address),
+/** Reaches them over gRPC, with TLS if `tls` is given. */
+export const grpcPeers = (tls?: TlsIdentity): MasterPeers => ({
+  connect: (address) => connectLeader(address, { tls }),
   follow: (address, handlers) => {
     const stop = new AbortController();
-    void watch(address, handlers, stop.signal);
+    void watch(address, handlers, tls, stop.signal);
     return () => stop.abort();
   },
   viewOf: async (address) => {
-    const client = openClient(ClusterServiceClient, address);
+    const client = openClient(ClusterServiceClient, address, { tls });
     try {
       const method = client.getView.bind(client);
       return (await callUnary(method, {}, address, { deadlineMs: ASK_MS })).view;
@@ -42,10 +44,15 @@ export const grpcPeers: MasterPeers = {
       client.close();
     }
   },
-};
+});
 
-async function watch(address: string, handlers: FollowHandlers, stop: AbortSignal): Promise<void> {
-  const client = openClient(ClusterServiceClient, address);
+async function watch(
+  address: string,
+  handlers: FollowHandlers,
+  tls: TlsIdentity | undefined,
+  stop: AbortSignal,
+): Promise<void> {
+  const client = openClient(ClusterServiceClient, address, { tls });
   while (!stop.aborted) {
     const call = client.watchView({});
     const cancel = (): void => call.cancel();

@@ -13,6 +13,7 @@ import type { LeaderCalls } from '../../proto/operations.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { UnaryMethod } from '../../transport/grpc-channel.ts';
 import { MasterChannel } from '../../transport/master-channel.ts';
+import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import { failureOf, outcomeUnknownError } from '../../transport/master-errors.ts';
 import { MUST_LEAD, currentActor } from '../callers/actor.ts';
 
@@ -44,7 +45,13 @@ type Ask<Of extends Client> = <Request, Response>(
  */
 export function connectLeader(
   masters: string,
-  via: 'the leader' | 'any master' = 'the leader',
+  {
+    tls,
+    via = 'the leader',
+  }: {
+    readonly via?: 'the leader' | 'any master';
+    readonly tls?: TlsIdentity | undefined;
+  } = {},
 ): LeaderCalls & { close(): void } {
   const demand = via === 'the leader' ? ` ${MUST_LEAD}` : '';
   const askOn =
@@ -65,8 +72,8 @@ export function connectLeader(
         throw explain(thrown, masters, isRepeatable);
       }
     };
-  const cluster = new MasterChannel(ClusterServiceClient, masters);
-  const load = new MasterChannel(LoadServiceClient, masters);
+  const cluster = new MasterChannel(ClusterServiceClient, masters, { tls });
+  const load = new MasterChannel(LoadServiceClient, masters, { tls });
   const ask = askOn(cluster);
   return {
     operations: { ...questionsOf(ask), ...changesOf(ask) },

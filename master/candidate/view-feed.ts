@@ -30,7 +30,7 @@ export class ViewFeed implements ViewSource {
   #missingSinceMs: number | undefined;
   #silentSince: string | undefined;
 
-  constructor(peers: Pick<MasterPeers, 'follow'> = grpcPeers, time: Time = systemTime) {
+  constructor(peers: Pick<MasterPeers, 'follow'> = grpcPeers(), time: Time = systemTime) {
     this.#peers = peers;
     this.#time = time;
     this.#order = new ViewOrder((view) => this.#take(view), { time });

@@ -20,6 +20,7 @@ import type { FrontRole } from './metrics.ts';
 import { MasterRespBackend } from './resp/resp-backend.ts';
 import type { GrpcServer } from '../../transport/grpc-server.ts';
 import { listenHttp } from '../../transport/listen.ts';
+import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import { LookupServiceService } from '../../proto/gen/stele/v1/lookup.ts';
 
 interface FrontSettings {
@@ -54,6 +55,8 @@ export interface FrontOptions {
   readonly background?: BackgroundTasks;
   /** Loads that ended, by result, for the metrics. */
   readonly loadEnds?: () => ReadonlyMap<string, number>;
+  /** Makes the ports those of TLS; without it there is none. */
+  readonly tls?: TlsIdentity | undefined;
   readonly log: Logger;
 }
 
@@ -93,7 +96,7 @@ interface OpenPorts {
  * change.
  */
 export async function startFront(options: FrontOptions): Promise<Front> {
-  const { settings, operations, links, log, role = 'master' } = options;
+  const { settings, operations, links, log, role = 'master', tls } = options;
   const startedMs = monotonicNowMs();
   const core = new LookupCore({
     views: operations,
@@ -113,18 +116,13 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   const metrics = new FrontMetrics(core, operations, connections, {
     role,
     faults,
+    tls,
     ...(loadEnds === undefined ? {} : { loadEnds }),
   });
   options.grpcServer?.addService(LookupServiceService, masterLookupService(core, metrics));
   const backend = new MasterRespBackend({
     core,
-    scanner: new KeyScanner({
-      router: core.router,
-      links,
-      deadlineMs: settings.lookupDeadlineMs,
-      nowMs: monotonicNowMs,
-      random: Math.random,
-    }),
+    scanner: scannerOf(core, options),
     operations,
     metrics,
     info: () => ({
@@ -148,19 +146,25 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       log,
       maxConnections: settings.maxConnections,
       host: settings.host,
+      tls,
       allowedHosts: settings.httpAllowedHosts ?? [],
       closing: () => open.closing,
     });
     open.httpConnections = connectionCounter(open.http);
     const { host, respPort: port, maxConnections } = settings;
-    const http = { host, port: settings.httpPort, flag: '--http-port' };
+    const http = { host, port: settings.httpPort, flag: '--http-port', tls };
     const httpPort = await listenHttp(open.http, http);
-    open.resp = await startRespListener({ host, port, backend, maxConnections, log });
+    open.resp = await startRespListener({ host, port, tls, backend, maxConnections, log });
     return { httpPort, respPort: open.resp.port, core, close };
   } catch (thrown) {
     await close(0);
     throw thrown;
   }
+}
+
+function scannerOf({ router }: LookupCore, { links, settings }: FrontOptions): KeyScanner {
+  const { lookupDeadlineMs: deadlineMs } = settings;
+  return new KeyScanner({ router, links, deadlineMs, nowMs: monotonicNowMs, random: Math.random });
 }
 
 async function closeAll(

@@ -8,6 +8,8 @@ import { countShards } from '../../proto/view-words.ts';
 import { LatencyHistogram, exportedBoundsMs } from '../../base/process/latency.ts';
 import type { CacheCounts } from '../../routing/router.ts';
 import type { ClusterOperations } from '../../proto/operations.ts';
+import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
+import { defineTlsMetrics } from '../../transport/tls/tls-report.ts';
 import { defineClusterMetrics } from './cluster-metrics.ts';
 import type { LookupCore } from './lookup/lookup-core.ts';
 
@@ -38,6 +40,7 @@ export interface MetricSources {
   readonly faults?: () => ReadonlyMap<string, number>;
   /** Loads that ended since the start, by result. */
   readonly loadEnds?: () => ReadonlyMap<string, number>;
+  readonly tls?: TlsIdentity | undefined;
 }
 
 export class FrontMetrics {
@@ -50,9 +53,10 @@ export class FrontMetrics {
     core: LookupCore,
     operations: ClusterOperations,
     connections: () => { http: number; resp: number },
-    { faults, loadEnds, role = 'master' }: MetricSources = {},
+    { faults, loadEnds, role = 'master', tls }: MetricSources = {},
   ) {
     this.#set = new MetricSet(role);
+    defineTlsMetrics(this.#set, tls);
     this.#defineLookups(core);
     this.#set.times('stele_read_seconds', 'Time to answer a read', exportedBoundsMs, () =>
       SURFACES.map((protocol) => [{ protocol }, this[protocol].latency]),

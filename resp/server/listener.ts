@@ -7,6 +7,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { LoopShare } from '../../base/process/loop-share.ts';
 import { listenTcp } from '../../transport/listen.ts';
+import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import type { CommandBackend } from '../commands/backend.ts';
 import { CommandCounters } from '../commands/command-counters.ts';
 import { RespConnection } from './connection.ts';
@@ -28,6 +29,8 @@ export interface RespListenerOptions {
   readonly host: string;
   /** 0 picks a free port. */
   readonly port: number;
+  /** Makes it a port of TLS; without it there is none. */
+  readonly tls?: TlsIdentity | undefined;
   readonly backend: CommandBackend;
   readonly maxConnections: number;
   readonly log: Logger;
@@ -51,9 +54,9 @@ export interface RespListener {
 /** Opens the port. Throws PORT_IN_USE or IO. */
 export async function startRespListener(options: RespListenerOptions): Promise<RespListener> {
   const clients = new Clients(options);
-  const { host, port: wanted } = options;
+  const { host, port: wanted, tls } = options;
   const { port, server } = await listenTcp(
-    { host, port: wanted, flag: '--resp-port' },
+    { host, port: wanted, flag: '--resp-port', tls },
     {
       allowHalfOpen: true,
       noDelay: true,

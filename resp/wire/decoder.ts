@@ -24,6 +24,8 @@ const CR = 13;
 const LF = 10;
 const DOLLAR = 36;
 const STAR = 42;
+/** The first byte of a client that begins with TLS. */
+const TLS_HANDSHAKE = 0x16;
 const MINUS = 45;
 const DIGIT_0 = 48;
 const ARGUMENTS_INITIAL = 16;
@@ -253,6 +255,9 @@ export class CommandDecoder implements CommandArguments {
 
   /** Reads a line of words; returns false if it is incomplete. An empty line leaves `argc` at 0. */
   #readInline(): boolean {
+    if (this.buffer[this.#cursor] === TLS_HANDSHAKE) {
+      throw new ProtocolError('this is TLS, which the port is not for');
+    }
     const lineFeed = this.#search(LF, 'too big inline request');
     if (lineFeed < 0) return false;
     const hasReturn = lineFeed > this.#cursor && this.buffer[lineFeed - 1] === CR;

@@ -1,6 +1,5 @@
 // For tests: a listener over a MapBackend and sockets that send raw bytes; all closed after each test.
 
-import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { silentLogger } from '../../base/log.ts';
@@ -8,6 +7,8 @@ import { startRespListener } from '../../resp/server/listener.ts';
 import type { RespListener, RespListenerOptions } from '../../resp/server/listener.ts';
 import { ReplyDecoder } from '../../resp/wire/reply-decoder.ts';
 import type { Reply } from '../../resp/wire/reply-decoder.ts';
+import { dial } from '../../transport/dial.ts';
+import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import type { MapBackend } from './map-backend.ts';
 
 export async function listenFor(
@@ -35,8 +36,9 @@ export class RawClient {
   readonly #decoder = new ReplyDecoder();
   #onReply: () => void = () => undefined;
 
-  constructor(port: number) {
-    this.socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  constructor(port: number, tls?: TlsIdentity) {
+    this.socket = dial('127.0.0.1', port, { tls });
+    this.socket.allowHalfOpen = true;
     this.socket.on('error', () => this.#onReply());
     this.socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     this.socket.on('end', () => this.socket.end());

@@ -20,7 +20,7 @@ function viewOf(epoch: number, revision = 1): ClusterView {
 /** Tries the seeds in this order. */
 function watch(seeds: readonly string[]): ViewWatcher {
   let count = 0;
-  const watcher = new ViewWatcher(seeds, () => count++);
+  const watcher = new ViewWatcher(seeds, { random: () => count++ });
   onTestFinished(() => watcher.close());
   return watcher;
 }

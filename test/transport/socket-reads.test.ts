@@ -1,7 +1,10 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { listenTcp } from '../../transport/listen.ts';
 import { readConnection } from '../../transport/socket-reads.ts';
+import { TlsIdentity } from '../../transport/tls/tls-identity.ts';
+import { newSource, newTestAuthority } from '../support/peers/identities.ts';
 import { MapBackend } from '../resp/map-backend.ts';
 import { RawClient, listenFor, until } from '../resp/raw-client.ts';
 import { multibulk } from '../resp/split.ts';
@@ -30,15 +33,25 @@ async function trickle(client: RawClient, bytes: Buffer, seed: number): Promise<
   }
 }
 
+let identity: TlsIdentity;
+
+beforeAll(async () => {
+  identity = new TlsIdentity(await newSource(await newTestAuthority()));
+});
+
 describe.each([
-  ['into one buffer', true],
-  ['a Buffer a read', false],
-])('connections that are read %s', (_, reuseReads) => {
+  ['into one buffer', true, false],
+  ['a Buffer a read', false, false],
+  ['into one buffer with TLS', true, true],
+  ['a Buffer a read with TLS', false, true],
+])('connections that are read %s', (_, reuseReads, isSecure) => {
+  const tls = (): TlsIdentity | undefined => (isSecure ? identity : undefined);
+
   it('never see the bytes of another one, however they arrive', async () => {
-    const { port } = await listenFor(new MapBackend(), { reuseReads });
+    const { port } = await listenFor(new MapBackend(), { reuseReads, tls: tls() });
     await Promise.all(
       Array.from({ length: 12 }, async (_unused, number) => {
-        const client = new RawClient(port);
+        const client = new RawClient(port, tls());
         const { bytes, answers } = conversation(number);
         await trickle(client, bytes, number * 311 + 1);
         const replies = await client.wait(answers.length);
@@ -50,8 +63,8 @@ describe.each([
   });
 
   it('answer what came before the end, then close, and are counted as closed', async () => {
-    const listener = await listenFor(new MapBackend([['a', VALUE]]), { reuseReads });
-    const client = new RawClient(listener.port);
+    const listener = await listenFor(new MapBackend([['a', VALUE]]), { reuseReads, tls: tls() });
+    const client = new RawClient(listener.port, tls());
     client.socket.end(Buffer.concat([multibulk('GET', 'a'), multibulk('GET', 'none')]));
     await client.closed;
     expect(client.replies).toEqual([{ type: 'bulk', bytes: VALUE }, { type: 'nil' }]);
@@ -63,12 +76,13 @@ describe.each([
   it('are not read while they do not read, and go on afterwards', async () => {
     const { port } = await listenFor(new MapBackend([['a', Buffer.alloc(60_000, 'v')]]), {
       reuseReads,
+      tls: tls(),
     });
-    const client = new RawClient(port);
+    const client = new RawClient(port, tls());
     client.socket.pause();
     const pipeline = Buffer.concat(Array.from({ length: 2000 }, () => multibulk('GET', 'a')));
     client.send(pipeline);
-    const other = new RawClient(port);
+    const other = new RawClient(port, tls());
     await other.send('PING\r\nPING\r\n').wait(2);
     client.socket.resume();
     const replies = await client.wait(2000);
@@ -78,8 +92,8 @@ describe.each([
   });
 
   it('know their address, and can be closed by the listener', async () => {
-    const listener = await listenFor(new MapBackend(), { reuseReads });
-    const client = new RawClient(listener.port);
+    const listener = await listenFor(new MapBackend(), { reuseReads, tls: tls() });
+    const client = new RawClient(listener.port, tls());
     const [list] = await client.send('CLIENT INFO\r\n').wait(1);
     const { localPort } = client.socket;
     expect(list?.type === 'bulk' && list.bytes.toString()).toContain(`addr=127.0.0.1:${localPort}`);
@@ -103,5 +117,21 @@ it('this Node.js lets connections be read into one buffer', async () => {
     server.listen(0, '127.0.0.1', resolve);
   });
   new RawClient((server.address() as AddressInfo).port).send('x');
+  expect(await lent).toBe(true);
+});
+
+it('this Node.js lets connections with TLS be read into one buffer', async () => {
+  const lent = new Promise<boolean>((resolve) => {
+    const options = { host: '127.0.0.1', port: 0, flag: '--x', tls: identity };
+    void listenTcp(options, {}, (accepted) => {
+      const socket = readConnection(accepted, (_bytes, _byteCount, isLent) => {
+        resolve(isLent);
+        socket.destroy();
+      });
+    }).then(({ port, server }) => {
+      onTestFinished(() => void server.close());
+      new RawClient(port, identity).send('x');
+    });
+  });
   expect(await lent).toBe(true);
 });

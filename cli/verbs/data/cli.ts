@@ -7,6 +7,7 @@ import { SteleError } from '../../../base/errors.ts';
 import { isAddress } from '../../../base/address.ts';
 import { shorten } from '../../../base/ids.ts';
 import type { SessionAddress } from '../../repl/repl-session.ts';
+import { tlsOptions } from '../../../transport/tls/tls-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
 import { defineVerb } from '../../verb.ts';
 
@@ -25,6 +26,10 @@ export const definition = defineVerb({
     keyspace: option.optionalText('the keyspace to read from (default: default)', {
       placeholder: 'keyspace',
     }),
+    tls: { ...tlsOptions.tls, description: 'connect with TLS', bare: ['required', 'off'] },
+    tlsCa: { ...tlsOptions.tlsCa, aliases: ['cacert'] },
+    tlsCert: { ...tlsOptions.tlsCert, aliases: ['cert'] },
+    tlsKey: { ...tlsOptions.tlsKey, aliases: ['key'] },
     timeout: option.duration('how long to wait for a reply', '30s', { min: 1, max: 600_000 }),
     output: option.choice(
       'replies as redis-cli prints them, or each as one line of JSON',
@@ -38,6 +43,7 @@ export const definition = defineVerb({
     'stele cli -k example -o json MGET some-key another-key',
     'stele cli -h 10.0.0.5 -p 7379 STELE KEYSPACES',
     'stele cli -h 10.0.0.5,10.0.0.6:7479 -k example',
+    'stele cli --tls --cacert certs/ca.crt -k example GET some-key',
     "echo 'GET some-key' | stele cli -k example",
   ],
   async run({ operands, settings: { values }, output }) {
@@ -45,10 +51,11 @@ export const definition = defineVerb({
       throw new SteleError('INVALID_ARGUMENT', '-k needs the name of a keyspace.');
     }
     const { CliSession } = await import('../../repl/repl-session.ts');
+    const { clientTls } = await import('../../../transport/tls/open-tls.ts');
     const { host, port, keyspace, timeout } = values;
     const session = new CliSession(
       { addresses: addressesOf(host, port), keyspace },
-      { replyTimeoutMs: timeout },
+      { replyTimeoutMs: timeout, tls: clientTls(values) },
     );
     try {
       if (operands.length === 0 && process.stdin.isTTY) {

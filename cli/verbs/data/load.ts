@@ -106,7 +106,7 @@ export const definition = defineVerb({
 
 /** Cancels a load. The load itself learns of it with its next report, and ends with exit code 1. */
 async function cancelLoad(loadId: string, values: Values, output: Output): Promise<number> {
-  const settings = { master: values.master, timeout: CANCEL_TIMEOUT_MS };
+  const settings = { ...values, timeout: CANCEL_TIMEOUT_MS };
   const cancelled = await withAdmin(settings, (admin) => admin.cancelLoad(loadId));
   if (values.output === 'json') printJson(output, loadJson(cancelled));
   else {

@@ -14,6 +14,7 @@ import {
 } from '../../../base/limits.ts';
 import { datanodeSettings } from '../../../datanode/settings.ts';
 import { etcdOptions, masterSettings } from '../../../master/settings.ts';
+import { tlsOptions, tlsSource } from '../../../transport/tls/tls-settings.ts';
 import { defineVerb } from '../../verb.ts';
 
 const DATANODES_MAX = 64;
@@ -80,6 +81,7 @@ const DECIDED: ReadonlySet<string> = new Set([
 /** Its own options, then those that it passes on to the roles; only its own have types here. */
 const upSettings = settingsOf({
   ...ownSettings.options,
+  ...tlsOptions,
   ...others(masterSettings.options),
   ...others(datanodeSettings.options),
 });
@@ -111,6 +113,7 @@ export const definition = defineVerb({
       clear: { clear: values.clear, yes: values.yes },
       global,
       output,
+      tls: tlsSource(values),
       masterWords: forwardedWords(masterSettings, DECIDED, values, sources),
       datanodeWords: [
         ...memoryWords(values.datanodes, sources.get('memoryMax')),

@@ -14,6 +14,8 @@ import { operationRoutes } from './operation-routes.ts';
 import { docsRoutes } from './docs.ts';
 import { sendProblem, writeConnectionProblem, writeProblem } from './problem.ts';
 import { steleErrorOfRequest } from '../../../base/problem.ts';
+import type { TlsIdentity } from '../../../transport/tls/tls-identity.ts';
+import { httpOptions } from '../../../transport/tls/tls-server.ts';
 import { parseJsonBody } from './json-body.ts';
 import { processRoutes } from './process-routes.ts';
 import { hideKey } from './raw-url.ts';
@@ -44,6 +46,8 @@ export interface HttpAppOptions extends GuardOptions {
   readonly metrics: FrontMetrics;
   readonly log: Logger;
   readonly maxConnections: number;
+  /** Makes it an app of TLS; without it there is none. */
+  readonly tls?: TlsIdentity | undefined;
   readonly closing: () => boolean;
 }
 
@@ -68,8 +72,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
 }
 
 /** An app without routes, with the common handling of errors, bodies and responses. */
-function emptyApp({ log }: HttpAppOptions): FastifyInstance {
-  const app = newInstance();
+function emptyApp({ log, tls }: HttpAppOptions): FastifyInstance {
+  const app = newInstance(tls);
   setErrorHandlers(app, log);
   app.addHook('onSend', (_request, reply, payload, done) => {
     if (typeof payload === 'string') holdUntilTaken(reply.raw, Buffer.byteLength(payload));
@@ -86,12 +90,13 @@ function addRoutes(app: FastifyInstance, options: HttpAppOptions): void {
   processRoutes(app, {
     views: options.operations,
     metrics: options.metrics,
+    tls: options.tls,
     closing: options.closing,
   });
   finishRoutes();
 }
 
-function newInstance(): FastifyInstance {
+function newInstance(tls: TlsIdentity | undefined): FastifyInstance {
   const idPrefix = randomId().slice(0, 8);
   let requestNumber = 0;
   const nextId = (): string => `${idPrefix}-${(++requestNumber).toString(36)}`;
@@ -104,13 +109,13 @@ function newInstance(): FastifyInstance {
     connectionTimeout: IDLE_MS_MAX,
     requestTimeout: REQUEST_MS_MAX,
     keepAliveTimeout: IDLE_MS_MAX,
-    http: {
+    ...httpOptions(tls, {
       // The request guard checks the Host header and explains a refusal.
       requireHostHeader: false,
       maxHeaderSize: HEADER_BYTES_MAX,
       headersTimeout: REQUEST_MS_MAX,
       connectionsCheckingInterval: REQUEST_CHECK_MS,
-    },
+    }),
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
     rewriteUrl: (request) => hideKey(request.url ?? '/'),
     genReqId: nextId,

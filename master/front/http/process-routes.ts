@@ -7,6 +7,8 @@ import { unknownScope } from '../../../base/problem.ts';
 import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
 import type { ViewSource } from '../../../proto/operations.ts';
 import type { FrontMetrics } from '../metrics.ts';
+import type { TlsIdentity } from '../../../transport/tls/tls-identity.ts';
+import { tlsText } from '../../../transport/tls/tls-report.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
 import { healthWord, isAnswering, shardsText } from '../../../proto/view-words.ts';
 
@@ -15,6 +17,7 @@ export interface ProcessRoutesOptions {
   readonly metrics: FrontMetrics;
   /** True once the process is shutting down and therefore not ready. */
   readonly closing: () => boolean;
+  readonly tls?: TlsIdentity | undefined;
 }
 
 type ReadyRequest = FastifyRequest<{
@@ -72,7 +75,7 @@ export function processRoutes(app: FastifyInstance, options: ProcessRoutesOption
 }
 
 function readinessChecks(
-  { views, closing }: ProcessRoutesOptions,
+  { closing, tls, views }: ProcessRoutesOptions,
   keyspace: string | undefined,
 ): Check[] {
   const view = views.current();
@@ -81,6 +84,7 @@ function readinessChecks(
     ['not shutting down', !closing()],
     [`datanodes serving: ${serving} of ${view.nodes.length}`, serving > 0],
   ];
+  if (tls !== undefined) checks.push([tlsText(tls), true]);
   // Others get the view: a load balancer should prefer them.
   if (views.isCurrent?.() === false) checks.push(['the views of the leader arrive', false]);
   if (keyspace !== undefined) return [...checks, keyspaceCheck(view, keyspace)];

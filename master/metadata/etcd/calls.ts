@@ -25,7 +25,7 @@ import type { Logger } from '../../../base/log.ts';
 import { formatDuration } from '../../../base/units.ts';
 import { AuthService } from '../../../proto/gen/etcd/etcdserverpb.ts';
 import type { ResponseHeader } from '../../../proto/gen/etcd/etcdserverpb.ts';
-import type { TlsFiles } from '../../../transport/grpc-dial.ts';
+import type { TlsFiles } from '../../../transport/tls/tls-files.ts';
 import { EtcdAuth } from './auth.ts';
 import { Endpoints } from './endpoints.ts';
 import type { Connection, Endpoint } from './endpoints.ts';

@@ -13,12 +13,11 @@
 
 import { Client, connectivityState } from '@grpc/grpc-js';
 import type { ClientDuplexStream, Metadata, MethodDefinition } from '@grpc/grpc-js';
-import type { SecureContext } from 'node:tls';
 import { checkAddress } from '../../../base/address.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { openClient } from '../../../transport/grpc-channel.ts';
-import { tlsContext } from '../../../transport/grpc-dial.ts';
-import type { TlsFiles } from '../../../transport/grpc-dial.ts';
+import type { TlsFiles } from '../../../transport/tls/tls-files.ts';
+import { TlsIdentity } from '../../../transport/tls/tls-identity.ts';
 import { Failure, errorAt, failureOf } from './outcomes.ts';
 
 const DIAL_MS = 2000;
@@ -37,7 +36,7 @@ export class Endpoints {
     if (addresses.length === 0) {
       throw new SteleError('INVALID_ARGUMENT', 'No endpoint of etcd is given; name one or more.');
     }
-    const secure = tls === undefined ? undefined : tlsContext(tls, 'etcd');
+    const secure = tls === undefined ? undefined : new TlsIdentity(tls, 'etcd');
     this.#all = addresses.map((address) => new Endpoint(checkAddress(address), secure));
   }
 
@@ -72,12 +71,12 @@ export class Endpoints {
 
 export class Endpoint {
   readonly address: string;
-  readonly #tls: SecureContext | undefined;
+  readonly #tls: TlsIdentity | undefined;
   readonly #open = new Set<Connection>();
   #current: Connection | undefined;
   #isClosed = false;
 
-  constructor(address: string, tls: SecureContext | undefined) {
+  constructor(address: string, tls: TlsIdentity | undefined) {
     this.address = address;
     this.#tls = tls;
   }
@@ -126,11 +125,11 @@ export class Connection {
   #isRetired = false;
   #isClosed = false;
 
-  constructor(address: string, tls: SecureContext | undefined, onClosed: () => void) {
+  constructor(address: string, tls: TlsIdentity | undefined, onClosed: () => void) {
     this.address = address;
     this.#onClosed = onClosed;
     const options = { dialMs: DIAL_MS, channel: CHANNEL };
-    this.#client = openClient(Client, address, tls === undefined ? options : { ...options, tls });
+    this.#client = openClient(Client, address, { ...options, tls });
   }
 
   /** Whether the connection was established, or failed, within the time. */

@@ -34,7 +34,7 @@ test('takes the views of the leader that it follows, and keeps the last while th
 
 test('its view is outdated when a leader that exists cannot be reached for a while', async () => {
   let nowMs = 0;
-  const feed = new ViewFeed(grpcPeers, { ...systemTime, nowMs: () => nowMs });
+  const feed = new ViewFeed(grpcPeers(), { ...systemTime, nowMs: () => nowMs });
   onTestFinished(() => feed.close());
   expect(feed.isCurrent()).toBe(true);
   feed.follow('127.0.0.1:1');

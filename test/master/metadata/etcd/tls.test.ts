@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { silentLogger } from '../../../../base/log.ts';
 import { EtcdClient } from '../../../../master/metadata/etcd/etcd-client.ts';
-import type { TlsFiles } from '../../../../transport/grpc-dial.ts';
+import type { TlsFiles } from '../../../../transport/tls/tls-files.ts';
 import { Authority } from '../../../support/process/certificates.ts';
 import type { Certificate } from '../../../support/process/certificates.ts';
 import { EtcdServer, hasEtcd } from '../../../support/process/etcd-server.ts';
