@@ -21,6 +21,7 @@ export const ERROR_TABLE = {
   KEYSPACE_NOT_FOUND: { grpc: 5, http: 404, resp: 'ERR', retryable: false },
   VERSION_NOT_FOUND: { grpc: 5, http: 404, resp: 'ERR', retryable: false },
   NODE_NOT_FOUND: { grpc: 5, http: 404, resp: 'ERR', retryable: false },
+  UNAUTHENTICATED: { grpc: 16, http: 401, resp: 'NOAUTH', retryable: false },
   PERMISSION_DENIED: { grpc: 7, http: 403, resp: 'NOPERM', retryable: false },
   UNSUPPORTED: { grpc: 12, http: 501, resp: 'ERR', retryable: false },
   CONFLICT: { grpc: 10, http: 409, resp: 'ERR', retryable: false },

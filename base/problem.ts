@@ -5,6 +5,8 @@ import { ERROR_TABLE, SteleError, toSteleError } from './errors.ts';
 import type { ErrorCode } from './errors.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
+/** The header www-authenticate of a response with status 401. */
+export const BASIC_CHALLENGE = 'Basic realm="stele", charset="UTF-8"';
 
 export interface Problem {
   readonly type: string;

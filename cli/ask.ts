@@ -1,6 +1,7 @@
 // Asks the person at the terminal.
 
 import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
 import { SteleError } from '../base/errors.ts';
 
 /**
@@ -21,5 +22,28 @@ export async function ask(question: string, onCancel: string): Promise<string> {
     throw new SteleError('CANCELLED', onCancel);
   } finally {
     lines.close();
+  }
+}
+
+/**
+ * Asks on stderr for a password, which is not shown while it is typed. Without a terminal it is the first line of
+ * stdin. Throws CANCELLED.
+ */
+export async function askPassword(question: string): Promise<string> {
+  const isTerminal = process.stdin.isTTY;
+  // What readline would echo goes nowhere.
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  if (isTerminal) process.stderr.write(question);
+  const lines = createInterface({ input: process.stdin, output: nowhere, terminal: isTerminal });
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      lines.once('line', resolve);
+      const cancelled = new SteleError('CANCELLED', 'No password was given.');
+      lines.once('SIGINT', () => reject(cancelled));
+      lines.once('close', () => reject(cancelled));
+    });
+  } finally {
+    lines.close();
+    if (isTerminal) process.stderr.write('\n');
   }
 }

@@ -2,6 +2,7 @@
 // format.
 
 import { option } from '../base/config.ts';
+import { userOptions } from '../transport/client-identity.ts';
 import { tlsOptions } from '../transport/tls/tls-settings.ts';
 
 const TIMEOUT_MS_MAX = 600_000;
@@ -19,6 +20,7 @@ export const clientOptions = {
     max: TIMEOUT_MS_MAX,
   }),
   ...tlsOptions,
+  ...userOptions,
 };
 
 export const outputOption = option.choice(

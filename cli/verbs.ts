@@ -4,6 +4,7 @@
 //     verbs/data         rows into a keyspace, and values out of it
 //     verbs/keyspaces    keyspaces and their versions
 //     verbs/cluster      datanodes, shards, health
+//     verbs/access       users and roles
 
 import type { Verb } from './verb.ts';
 
@@ -101,6 +102,8 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
       'make the certificates of a cluster with TLS',
       () => import('./verbs/processes/certs.ts'),
     ),
+    user: entry('who may log in, and as what', () => import('./verbs/access/user.ts')),
+    role: entry('which rights go together', () => import('./verbs/access/role.ts')),
     master: entry('run one master', () => import('./verbs/processes/master.ts')),
     datanode: entry('run one datanode', () => import('./verbs/processes/datanode.ts')),
     query: entry('run one query node', () => import('./verbs/processes/query.ts')),

@@ -3,9 +3,8 @@
 
 import { hostname, userInfo } from 'node:os';
 import type { UnaryMethod } from '../transport/grpc-channel.ts';
+import type { DialIdentity } from '../transport/dial-identity.ts';
 import { MasterChannel } from '../transport/master-channel.ts';
-import type { TlsSource } from '../transport/tls/tls-files.ts';
-import { TlsIdentity } from '../transport/tls/tls-identity.ts';
 import { explainMasterError } from '../transport/master-errors.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type {
@@ -35,16 +34,16 @@ import type {
 import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import { SteleError } from '../base/errors.ts';
+import { identityOf } from './identity.ts';
+import type { IdentityOptions } from './identity.ts';
 
-export interface AdminOptions {
+export interface AdminOptions extends IdentityOptions {
   /** Deadline of each call in ms. Default: 10 s. */
   readonly deadlineMs?: number;
-  /** Secures the connections; without it there is no TLS. `{}` trusts the authorities of Node.js. */
-  readonly tls?: TlsSource | undefined;
 }
 
-/** For the cluster's record of who did what. */
-const USER = `${nameOfUser()}@${hostname()}`;
+/** The caller in the cluster's record of who did what. */
+export const USER = `${nameOfUser()}@${hostname()}`;
 const DEADLINE_MS_DEFAULT = 10_000;
 /** Added to the deadline of a call that waits. */
 const WAIT_SLACK_MS = 2000;
@@ -64,7 +63,7 @@ export function connectAdmin(
   return new AdminClient(
     typeof master === 'string' ? master : master.join(','),
     options.deadlineMs ?? DEADLINE_MS_DEFAULT,
-    options.tls,
+    identityOf(options),
   );
 }
 
@@ -73,11 +72,11 @@ export class AdminClient {
   readonly #deadlineMs: number;
   readonly #closing = new AbortController();
 
-  constructor(master: string, deadlineMs: number, tls?: TlsSource) {
+  constructor(master: string, deadlineMs: number, identity: DialIdentity = {}) {
     this.#deadlineMs = deadlineMs;
     this.#masters = new MasterChannel(ClusterServiceClient, master, {
       explain: (error, address) => explainMasterError(error, address),
-      tls: tls === undefined ? undefined : new TlsIdentity(tls),
+      ...identity,
     });
   }
 

@@ -8,8 +8,7 @@
 
 import { monotonicNowMs, tickNowMs } from '../base/clock.ts';
 import { GrpcLinkFactory } from '../transport/grpc-link.ts';
-import type { TlsSource } from '../transport/tls/tls-files.ts';
-import { TlsIdentity } from '../transport/tls/tls-identity.ts';
+import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
 import type { ClusterView, KeyspaceView } from '../proto/gen/stele/v1/view.ts';
 import type { LinkFactory } from '../proto/ports.ts';
 import { Dispatcher } from '../routing/dispatcher.ts';
@@ -20,6 +19,8 @@ import { newWaitingKey } from '../routing/waiting.ts';
 import { shardOfSlot } from '../ring/shard.ts';
 import { slotOfKey } from '../ring/slot.ts';
 import { DatanodeLinks } from '../routing/datanode-links.ts';
+import { identityOf } from './identity.ts';
+import type { IdentityOptions } from './identity.ts';
 import { scanVersion } from './key-scan.ts';
 import type { ScanOptions } from './key-scan.ts';
 import { PendingRead } from './pending-read.ts';
@@ -38,18 +39,13 @@ import type { VersionChange } from './version-watch.ts';
 import { ViewWatcher } from '../routing/view-watcher.ts';
 import type { ClientViews } from '../routing/view-watcher.ts';
 
-export interface SteleClientOptions {
+export interface SteleClientOptions extends IdentityOptions {
   /** gRPC addresses of masters, `host:port`. */
   readonly seeds: readonly string[];
   /** Budget of one get or getMany in ms, including retries. Default: 1,000. */
   readonly deadlineMs?: number;
   /** The zone of this program; copies on datanodes of this zone are preferred. */
   readonly zone?: string;
-  /**
-   * Secures the connections; without it there is no TLS. `{}` trusts the authorities of Node.js. Files
-   * that are replaced later are used for later connections.
-   */
-  readonly tls?: TlsSource | undefined;
 }
 
 /** Counts since the client was created. */
@@ -268,7 +264,9 @@ function infoOf(keyspace: KeyspaceView): KeyspaceInfo {
   return { name, version, versions: [...versions], records, suspended };
 }
 
-function partsOf({ seeds, tls: source }: SteleClientOptions): ClientParts {
-  const tls = source === undefined ? undefined : new TlsIdentity(source).watch();
-  return { views: new ViewWatcher(seeds, { tls }), factory: new GrpcLinkFactory(tls), tls };
+function partsOf(options: SteleClientOptions): ClientParts {
+  const identity = identityOf(options);
+  const tls = identity.tls?.watch();
+  const views = new ViewWatcher(options.seeds, identity);
+  return { views, factory: new GrpcLinkFactory(identity), tls };
 }

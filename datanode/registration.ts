@@ -5,8 +5,8 @@ import { sleep } from '../base/clock.ts';
 import type { Time } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import type { DialIdentity } from '../transport/dial-identity.ts';
 import { MasterChannel } from '../transport/master-channel.ts';
-import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type { RegisterNodeRequest, RegisterNodeResponse } from '../proto/gen/stele/v1/cluster.ts';
 import type { CallOptions, Registrar } from '../proto/ports.ts';
@@ -27,9 +27,9 @@ const SILENCE_MS = 3000;
 export class GrpcRegistrar implements Registrar {
   readonly #masters: MasterChannel<ClusterServiceClient>;
 
-  constructor(masters: string, tls?: TlsIdentity) {
+  constructor(masters: string, identity: DialIdentity = {}) {
     const peerOf = (address: string): string => `the master at ${address}`;
-    this.#masters = new MasterChannel(ClusterServiceClient, masters, { peerOf, tls });
+    this.#masters = new MasterChannel(ClusterServiceClient, masters, { ...identity, peerOf });
   }
 
   registerNode(request: RegisterNodeRequest, options: CallOptions): Promise<RegisterNodeResponse> {

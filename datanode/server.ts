@@ -16,8 +16,9 @@ import type { Logger } from '../base/log.ts';
 import { memoryWarning } from '../base/process/usable-memory.ts';
 import { GrpcLinkFactory } from '../transport/grpc-link.ts';
 import { GrpcServer } from '../transport/grpc-server.ts';
-import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
-import { roleTls } from '../transport/tls/open-tls.ts';
+import { roleIdentity } from '../transport/role-identity.ts';
+import type { RoleIdentity } from '../transport/role-identity.ts';
+import { followAccess } from './access-feed.ts';
 import { DatanodeServiceService } from '../proto/gen/stele/v1/datanode.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LinkFactory, Registrar } from '../proto/ports.ts';
@@ -89,12 +90,13 @@ async function startLocked(
   const warning = memoryWarning(settings.memoryMax);
   if (warning !== undefined) log.warn(warning);
   const background = new BackgroundTasks(log);
-  const tls = roleTls(settings);
+  const appearance = roleIdentity(settings, log);
+  const { access, tls } = appearance;
   const node = await openNode({
     identity,
     folder: settings.dataDir,
     diskReserveBytes: settings.diskReserve,
-    links: options.linkFactory ?? new GrpcLinkFactory(tls),
+    links: options.linkFactory ?? new GrpcLinkFactory(appearance),
     zone: settings.zone,
     memoryMaxBytes: settings.memoryMax,
     copyConcurrency: settings.copyConcurrency,
@@ -104,10 +106,18 @@ async function startLocked(
     background,
     log,
   });
+  const unfollow =
+    access &&
+    followAccess(node, access, {
+      masters: settings.master,
+      identity: appearance,
+      folder: settings.dataDir,
+      log,
+    });
   const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
-  const ports = await openPorts(node, { ...settings, connectionsMax }, tls, log);
+  const ports = await openPorts(node, { ...settings, connectionsMax }, appearance, log);
   const stop = new AbortController();
-  const registrar = options.registrar ?? new GrpcRegistrar(settings.master, tls);
+  const registrar = options.registrar ?? new GrpcRegistrar(settings.master, appearance);
   tls?.watch(log);
   const opened = runNode(node, {
     background,
@@ -127,6 +137,7 @@ async function startLocked(
     opened,
     close: async () => {
       stop.abort();
+      unfollow?.();
       await ports.close();
       await node.close();
       if (registrar instanceof GrpcRegistrar) registrar.close();
@@ -140,12 +151,16 @@ async function startLocked(
 async function openPorts(
   node: Datanode,
   settings: DatanodeSettings,
-  tls: TlsIdentity | undefined,
+  { access, tls }: RoleIdentity,
   log: Logger,
 ): Promise<{ close(): Promise<void> }> {
   const closers: (() => Promise<void>)[] = [];
   try {
-    const grpc = new GrpcServer(settings.connectionsMax);
+    const door = access && {
+      access,
+      keyspaceOf: (_: string, uid: string) => node.cluster.keyspaceOf(uid)?.name ?? '',
+    };
+    const grpc = new GrpcServer(settings.connectionsMax, undefined, door);
     grpc.addService(DatanodeServiceService, datanodeService(node));
     grpc.addService(LookupServiceService, datanodeLookupService(node));
     const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port', tls);
@@ -158,13 +173,14 @@ async function openPorts(
       grpc.setReadiness('NOT_SERVING');
       await grpc.close(CLOSE_DEADLINE_MS);
     });
-    const resp = await openResp(node, settings, tls, log);
+    const resp = await openResp(node, settings, { access, tls }, log);
     closers.push(() => resp.close(CLOSE_DEADLINE_MS));
     const http = await startDatanodeHttp({
       node,
       host: settings.host,
       port: settings.httpPort,
       tls,
+      access,
       connectionsMax: settings.connectionsMax,
       respConnections: () => resp.connectionCount,
     });
@@ -206,7 +222,7 @@ async function announcement(
 async function openResp(
   node: Datanode,
   settings: DatanodeSettings,
-  tls: TlsIdentity | undefined,
+  { access, tls }: Pick<RoleIdentity, 'access' | 'tls'>,
   log: Logger,
 ): Promise<RespListener> {
   const backend = new DatanodeRespBackend(node, () => listener.counts, monotonicNowMs());
@@ -214,6 +230,7 @@ async function openResp(
     host: settings.host,
     port: settings.respPort,
     tls,
+    access,
     backend,
     maxConnections: settings.connectionsMax,
     log,

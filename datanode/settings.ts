@@ -1,5 +1,6 @@
 // The settings of a datanode.
 
+import { accessOptions } from '../access/access-settings.ts';
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
 import { CONNECTIONS_MAX_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../base/limits.ts';
@@ -28,6 +29,7 @@ export const datanodeSettings = settingsOf({
   respPort: option.port('Redis protocol (0: a free port)', 7380),
   grpcPort: option.port('gRPC (0: a free port)', 8401),
   ...tlsOptions,
+  ...accessOptions,
   zone: option.text('failure zone; replicas go to different zones if there are several', '', {
     placeholder: 'ZONE',
   }),

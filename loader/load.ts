@@ -16,8 +16,8 @@ import { refuseTooLarge } from './plan/memory-plan.ts';
 import { grpcLoadMaster } from './push/master-client.ts';
 import type { LoadMaster } from './push/master-client.ts';
 import type { LoadSettings } from './settings.ts';
-import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
-import { clientTls } from '../transport/tls/open-tls.ts';
+import { clientIdentity } from '../transport/client-identity.ts';
+import type { DialIdentity } from '../transport/dial-identity.ts';
 import { beginLoad } from './stages/begin.ts';
 import { finishLoad } from './stages/finish.ts';
 import { checkGateFlags } from './stages/gate-flags.ts';
@@ -54,25 +54,26 @@ export async function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Pr
   keyspaceName(settings.keyspace);
   checkGateFlags(settings);
   checkRate(settings.maxBytesPerSecond);
-  const tls = clientTls(settings)?.watch(hooks.log);
-  const master = hooks.master ?? grpcLoadMaster(settings.master, tls);
+  const dialAs = clientIdentity(settings);
+  dialAs.tls?.watch(hooks.log);
+  const master = hooks.master ?? grpcLoadMaster(settings.master, dialAs);
   try {
     return await withOpenJob(settings, hooks, false, (open) =>
       // Starts the threads while waiting for the master.
-      withPreparedJob(open, (job) => finishPrepared(job, master, tls)),
+      withPreparedJob(open, (job) => finishPrepared(job, master, dialAs)),
     );
   } catch (thrown) {
     throw explainStop(toSteleError(thrown), hooks.signal);
   } finally {
     master.close();
-    tls?.close();
+    dialAs.tls?.close();
   }
 }
 
 async function finishPrepared(
   preparedJob: PreparedJob,
   master: LoadMaster,
-  tls: TlsIdentity | undefined,
+  dialAs: DialIdentity,
 ): Promise<LoadSummary> {
   const { job, response } = await beginLoad(preparedJob, master);
   if (job === undefined) {
@@ -83,7 +84,7 @@ async function finishPrepared(
   }
   try {
     refuseHopeless(job);
-    return await finishLoad(job, master, response, tls);
+    return await finishLoad(job, master, response, dialAs);
   } catch (thrown) {
     const error = await changeBehind(thrown, job.found);
     await reportEnd(master, job, error);

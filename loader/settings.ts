@@ -11,6 +11,7 @@ import {
   REPLICATION_MAX,
 } from '../base/limits.ts';
 import { usableMemoryBytes } from '../base/process/usable-memory.ts';
+import { userOptions } from '../transport/client-identity.ts';
 import { tlsOptions } from '../transport/tls/tls-settings.ts';
 
 const MiB = 1024 * 1024;
@@ -142,6 +143,7 @@ export const loadSettings = settingsOf({
   ),
   skipIfCurrent: option.flag('do nothing if the current version came from this very input'),
   ...tlsOptions,
+  ...userOptions,
 });
 
 /** What `runLoad` needs: the flags, the keyspace and the inputs. */

@@ -24,6 +24,8 @@ import { LoadEnds } from './loads/load-ends.ts';
 import { Loads } from './loads/loads.ts';
 import { ChangeQueue } from './metadata/change-queue.ts';
 import type { Metadata } from './metadata/port.ts';
+import { AccessOperations } from './operations/access-operations.ts';
+import { makeFirstAdmin } from './operations/first-admin.ts';
 import { Operations } from './operations/operations.ts';
 import type { MasterSettings } from './settings.ts';
 
@@ -51,7 +53,8 @@ type ControlPlaneSettings = Pick<
   | 'mergeBytesPerSecond'
   | 'retireDelay'
   | 'lookupDeadline'
->;
+> &
+  Partial<Pick<MasterSettings, 'auth' | 'adminPasswordFile'>>;
 
 /** A store, and whether it came from a backup, which may lack the last commits. */
 type RestorableMetadata = Metadata & { readonly restored: boolean };
@@ -79,10 +82,11 @@ export class ControlPlane {
   readonly loads: Loads;
   readonly loadEnds: LoadEnds;
   readonly operations: Operations;
+  readonly access: AccessOperations;
   readonly registrar: NodeRegistrar;
   /** Resolves when another master has taken over the cluster. Usually never. */
   readonly replaced: Promise<SteleError>;
-  readonly #background: BackgroundTasks;
+  readonly #options: OpenOptions;
   readonly #stop = new AbortController();
 
   /**
@@ -104,7 +108,7 @@ export class ControlPlane {
     catalog: Catalog,
     loadEnds: LoadEnds,
   ) {
-    this.#background = options.background;
+    this.#options = options;
     let onReplaced: (why: SteleError) => void = () => undefined;
     this.replaced = new Promise<SteleError>((resolve) => {
       onReplaced = resolve;
@@ -115,14 +119,21 @@ export class ControlPlane {
     this.loadEnds = loadEnds;
     this.loads = new Loads(this.leader, options.log, loadEnds);
     this.operations = new Operations(this.leader, this.loads);
+    this.access = new AccessOperations(this.leader);
     this.registrar = new NodeRegistrar(this.leader, options.log);
   }
 
   /** Starts all background activity of a master. */
   start(): void {
     this.leader.start();
-    this.#background.repeat('expire-loads', LOAD_EXPIRY_INTERVAL_MS, this.#stop.signal, () =>
+    const { background, log, settings } = this.#options;
+    background.repeat('expire-loads', LOAD_EXPIRY_INTERVAL_MS, this.#stop.signal, () =>
       this.loads.expire(),
+    );
+    if (settings.auth !== 'on') return;
+    const { adminPasswordFile = '', dataDir } = settings;
+    background.run('make the first user', () =>
+      makeFirstAdmin(this.access, { adminPasswordFile, dataDir }, log),
     );
   }
 

@@ -35,15 +35,15 @@ export function startQueryNode(
   settings: QuerySettings,
   { log, linkFactory }: QueryDependencies,
 ): Promise<QueryNode> {
-  return openProcess(settings, log, async (settled, closers, tls) => {
-    const watcher = new ViewWatcher(addressList(settings.master), { tls });
+  return openProcess(settings, log, async (settled, closers, identity) => {
+    const watcher = new ViewWatcher(addressList(settings.master), identity);
     closers.push(() => watcher.close());
-    const remote = connectLeader(settings.master, { via: 'any master', tls });
+    const remote = connectLeader(settings.master, { ...identity, via: 'any master' });
     closers.push(() => remote.close());
-    const links = new DatanodeLinks(linkFactory ?? new GrpcLinkFactory(tls), monotonicNowMs);
+    const links = new DatanodeLinks(linkFactory ?? new GrpcLinkFactory(identity), monotonicNowMs);
     closers.push(() => links.close());
     closers.push(watcher.subscribe((view) => links.update(view)));
-    const { loads, registrar } = remote;
+    const { access, loads, registrar } = remote;
     const current = (): ClusterView => watcher.view ?? NOTHING_KNOWN;
     const last = {
       current,
@@ -56,6 +56,7 @@ export function startQueryNode(
       subscribe: watcher.subscribe.bind(watcher),
     };
     const seat = {
+      access,
       loads,
       registrar,
       operations,
@@ -67,7 +68,8 @@ export function startQueryNode(
       handOver: async () => undefined,
     };
     const background = new BackgroundTasks(log);
-    const ports = await serve(settled, seat, { role: 'query', background, log, closers, tls });
+    const parts = { role: 'query' as const, background, log, closers, identity };
+    const ports = await serve(settled, seat, parts);
     log.info(ports, 'the query node is up');
     return { ports };
   });

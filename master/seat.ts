@@ -7,7 +7,7 @@ import type { Logger } from '../base/log.ts';
 import type { ClusterOperations, LeaderCalls } from '../proto/operations.ts';
 import type { DatanodeLink, LinkFactory } from '../proto/ports.ts';
 import type { EtcdApi } from './metadata/etcd/api.ts';
-import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
+import type { DialIdentity } from '../transport/dial-identity.ts';
 import type { MasterSettings } from './settings.ts';
 
 export type Closer = () => void | Promise<void>;
@@ -16,8 +16,8 @@ export interface SeatOptions {
   readonly settings: MasterSettings;
   /** How datanodes are reached. */
   readonly links: LinkFactory;
-  /** Undefined: without TLS. */
-  readonly tls: TlsIdentity | undefined;
+  /** How this process appears to others. */
+  readonly identity: DialIdentity;
   readonly background: BackgroundTasks;
   readonly log: Logger;
   /** In place of the etcd that the settings name. */

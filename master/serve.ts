@@ -3,19 +3,23 @@
 //   open    gRPC port -> front (HTTP, RESP) -> seat
 //   close   the seat hands over -> unready -> watches -> gRPC -> front
 
+import type { Access } from '../access/access.ts';
+import { ListFeed } from '../access/list-feed.ts';
 import type { BackgroundTasks } from '../base/background.ts';
 import { connectionLimit } from '../base/disk/descriptors.ts';
 import type { Logger } from '../base/log.ts';
 import { clusterServiceDefinition } from '../proto/encoded-view.ts';
+import { AccessServiceService } from '../proto/gen/stele/v1/access.ts';
 import { LoadServiceService } from '../proto/gen/stele/v1/load.ts';
 import type { LoadServiceServer } from '../proto/gen/stele/v1/load.ts';
 import type { LoadCalls, ViewSource } from '../proto/operations.ts';
 import { GrpcServer } from '../transport/grpc-server.ts';
 import { checkPortsFree } from '../transport/listen.ts';
-import { roleTls } from '../transport/tls/open-tls.ts';
-import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
+import { roleIdentity } from '../transport/role-identity.ts';
+import type { RoleIdentity } from '../transport/role-identity.ts';
 import { unary } from './callers/grpc-handlers.ts';
 import { startFront } from './front/front.ts';
+import { accessService } from './operations/access-service.ts';
 import { ViewWatchers, clusterService } from './operations/cluster-service.ts';
 import type { Closer, Seat } from './seat.ts';
 import type { QuerySettings } from './settings.ts';
@@ -38,19 +42,23 @@ interface ServeOptions {
   readonly log: Logger;
   /** Called in reverse order when the process closes. */
   readonly closers: Closer[];
-  /** Makes the ports those of TLS; undefined: without. */
-  readonly tls: TlsIdentity | undefined;
+  /** Whether the ports are those of TLS, and who is let in. */
+  readonly identity: RoleIdentity;
 }
 
 /** Opens all ports. Throws PORT_IN_USE with the setting to change. */
 export async function serve(
   settings: Omit<QuerySettings, 'master'>,
   seat: Seat,
-  { background, closers, log, role = 'master', tls }: ServeOptions,
+  { background, closers, identity, log, role = 'master' }: ServeOptions,
 ): Promise<Ports> {
+  const { access, tls } = identity;
   const { loads, operations, registrar } = seat;
   const watchers = new ViewWatchers(operations);
-  const grpc = new GrpcServer(settings.connectionsMax);
+  const loadOf = async (loadId: string) => (await operations.getLoad({ loadId })).keyspace;
+  const door = access && { access, keyspaceOf: (_: string, loadId: string) => loadOf(loadId) };
+  const grpc = new GrpcServer(settings.connectionsMax, undefined, door);
+  grpc.addService(AccessServiceService, accessService(seat.access));
   grpc.addService(clusterServiceDefinition, clusterService(operations, registrar, watchers));
   grpc.addService(LoadServiceService, loadService(loads));
   const front = await startFront({
@@ -61,6 +69,7 @@ export async function serve(
     onTrouble: (nodeId) => seat.onTrouble(nodeId),
     grpcServer: grpc,
     tls,
+    access,
     background,
     loadEnds: () => seat.loadEnds(),
     log,
@@ -70,6 +79,7 @@ export async function serve(
   const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port', tls);
 
   closers.push(() => watchers.close());
+  if (access !== undefined) followAccess(access, seat, log, closers);
   followReadiness(grpc, operations, closers);
   await seat.start(grpcPort);
   // First of all when it closes.
@@ -97,6 +107,15 @@ function loadService(loads: LoadCalls): LoadServiceServer {
   };
 }
 
+/** Decides by the users and roles of the view. */
+function followAccess(access: Access, seat: Seat, log: Logger, closers: Closer[]): void {
+  const { operations } = seat;
+  const feed = new ListFeed({ access, fetch: () => seat.access.accessList(), log });
+  closers.push(operations.subscribe(({ accessDigest }) => feed.want(accessDigest)));
+  closers.push(() => feed.close());
+  feed.want(operations.current().accessDigest);
+}
+
 /** `grpc.health.v1` reports the health of the view, and NOT_SERVING as soon as a close begins. */
 function followReadiness(grpc: GrpcServer, operations: ViewSource, closers: Closer[]): void {
   const tell = (ready: boolean): void => grpc.setReadiness(ready ? 'SERVING' : 'NOT_SERVING');
@@ -111,12 +130,12 @@ function followReadiness(grpc: GrpcServer, operations: ViewSource, closers: Clos
 /**
  * Opens a process by `open`, which pushes what is to be closed again. If it throws, everything is
  * closed. `lock` keeps others away and comes first. The settings that `open` gets have the limit of
- * connections that this process can hold; `tls` is its identity, and undefined without TLS.
+ * connections that this process can hold.
  */
 export async function openProcess<Settings extends Omit<QuerySettings, 'master'>, Opened>(
   settings: Settings,
   log: Logger,
-  open: (settings: Settings, closers: Closer[], tls: TlsIdentity | undefined) => Promise<Opened>,
+  open: (settings: Settings, closers: Closer[], identity: RoleIdentity) => Promise<Opened>,
   lock?: () => { release(): void },
 ): Promise<Opened & { close(): Promise<void> }> {
   const closers: Closer[] = [];
@@ -124,14 +143,15 @@ export async function openProcess<Settings extends Omit<QuerySettings, 'master'>
     const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
     const locked = lock?.();
     closers.push(() => locked?.release());
-    const tls = roleTls(settings)?.watch(log);
-    closers.push(() => tls?.close());
+    const identity = roleIdentity(settings, log);
+    identity.tls?.watch(log);
+    closers.push(() => identity.tls?.close());
     await checkPortsFree(settings.host, {
       'http-port': settings.httpPort,
       'resp-port': settings.respPort,
       'grpc-port': settings.grpcPort,
     });
-    const opened = await open({ ...settings, connectionsMax }, closers, tls);
+    const opened = await open({ ...settings, connectionsMax }, closers, identity);
     let closing: Promise<void> | undefined;
     return { ...opened, close: () => (closing ??= closeAll(closers, log)) };
   } catch (thrown) {

@@ -18,7 +18,7 @@ import { assertShardCount } from '../base/shard-count.ts';
 import type { ClusterOperations } from '../proto/operations.ts';
 import type { LinkFactory, Registrar } from '../proto/ports.ts';
 import { GrpcLinkFactory } from '../transport/grpc-link.ts';
-import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
+import type { RoleIdentity } from '../transport/role-identity.ts';
 import { openCandidate } from './candidate/open-candidate.ts';
 import { ControlPlane } from './control-plane.ts';
 import type { EtcdApi } from './metadata/etcd/api.ts';
@@ -62,11 +62,11 @@ export function startMaster(
 ): Promise<Master> {
   const isShared = settings.metadata === 'etcd';
   const lock = () => lockFolder(settings.dataDir, 'master');
-  const open = async (settled: MasterSettings, closers: Closer[], tls: TlsIdentity | undefined) => {
+  const open = async (settled: MasterSettings, closers: Closer[], identity: RoleIdentity) => {
     assertShardCount(settings.shards);
     const background = new BackgroundTasks(log);
-    const links = linkFactory ?? new GrpcLinkFactory(tls);
-    const parts = { settings: settled, links, tls, background, log, etcd, closers };
+    const links = linkFactory ?? new GrpcLinkFactory(identity);
+    const parts = { settings: settled, links, identity, background, log, etcd, closers };
     const seat = await (isShared ? openCandidate(parts) : openSoleMaster(parts));
     const ports = await serve(settled, seat, parts);
     log.info(ports, 'the master is up');
@@ -85,8 +85,9 @@ async function openSoleMaster({ closers, ...parts }: SeatOptions): Promise<Seat>
   closers.push(() => Promise.race([background.settled(), sleep(BACKGROUND_CLOSE_MS)]));
   const plane = await ControlPlane.open({ ...parts, metadata });
   closers.push(() => plane.close());
-  const { leader, loadEnds, loads, operations, registrar, replaced } = plane;
+  const { access, leader, loadEnds, loads, operations, registrar, replaced } = plane;
   return {
+    access,
     loads,
     operations,
     registrar,

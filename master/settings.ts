@@ -1,5 +1,6 @@
 // The settings of a master.
 
+import { accessOptions } from '../access/access-settings.ts';
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
 import {
@@ -22,6 +23,7 @@ const serving = {
   respPort: option.port('Redis protocol (0: a free port)', 7379),
   grpcPort: option.port('gRPC (0: a free port)', 8400),
   ...tlsOptions,
+  ...accessOptions,
   httpAllowedHosts: option.list(
     'host names under which browsers may use the HTTP port (.example.com: all below; *: any)',
     { placeholder: 'NAME' },
@@ -78,6 +80,11 @@ export const etcdOptions = {
 /** Schema of `stele master`'s options. */
 export const masterSettings = settingsOf({
   ...serving,
+  adminPasswordFile: option.text(
+    'file with the password of the user admin, who is made if --auth is on and no user has the right admin; default: a random one, written to DATA-DIR/admin-password',
+    '',
+    { placeholder: 'FILE' },
+  ),
   dataDir: option.text('folder of the catalog', '.stele/master', { placeholder: 'DIR' }),
   metadata: option.choice(
     'where the catalog is kept: in the data folder, or in an etcd that several masters share',

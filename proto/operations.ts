@@ -2,6 +2,14 @@
 // routes and the RESP `STELE` command call it.
 
 import type {
+  AccessList,
+  AddUserRequest,
+  ChangeUserRequest,
+  ListRolesResponse,
+  ListUsersResponse,
+  PutRoleRequest,
+} from './gen/stele/v1/access.ts';
+import type {
   CancelLoadRequest,
   DiffVersionsRequest,
   DiffVersionsResponse,
@@ -104,9 +112,23 @@ export interface LoadCalls {
   abortLoad(request: AbortLoadRequest): Promise<void>;
 }
 
+/** Users and roles. Every method throws SteleError. */
+export interface AccessCalls {
+  /** What processes decide by. */
+  accessList(): Promise<AccessList>;
+  listUsers(): Promise<ListUsersResponse>;
+  addUser(request: AddUserRequest): Promise<void>;
+  changeUser(request: ChangeUserRequest): Promise<void>;
+  removeUser(name: string): Promise<void>;
+  listRoles(): Promise<ListRolesResponse>;
+  putRole(request: PutRoleRequest): Promise<void>;
+  removeRole(name: string): Promise<void>;
+}
+
 /** Everything that only the leader can answer, in this process or another one. */
 export interface LeaderCalls {
   readonly operations: ClusterCalls;
   readonly registrar: Registrar;
   readonly loads: LoadCalls;
+  readonly access: AccessCalls;
 }

@@ -15,7 +15,7 @@ import { steleErrorFromGrpc } from '../transport/grpc-errors.ts';
 import { reasonsOf } from '../transport/master-errors.ts';
 import { masterTargets } from '../transport/master-targets.ts';
 import type { MasterTarget } from '../transport/master-targets.ts';
-import type { TlsIdentity } from '../transport/tls/tls-identity.ts';
+import type { DialIdentity } from '../transport/dial-identity.ts';
 import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type { WatchViewResponse } from '../proto/gen/stele/v1/cluster.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
@@ -33,20 +33,19 @@ export interface ClientViews {
   subscribe(listener: (view: ClusterView) => void): () => void;
   /**
    * The current view, or the first one to arrive. Throws UNAVAILABLE after `deadlineMs`, on close,
-   * and when `signal` aborts.
+   * and when `signal` aborts; UNAUTHENTICATED in place of it if a master refused the login.
    */
   firstView(deadlineMs: number, signal?: AbortSignal): Promise<ClusterView>;
   close(): Promise<void>;
 }
 
-interface ViewWatcherOptions {
-  readonly tls?: TlsIdentity | undefined;
+interface ViewWatcherOptions extends DialIdentity {
   /** Orders the seeds. */
   readonly random?: () => number;
 }
 
 export class ViewWatcher implements ClientViews {
-  readonly #tls: TlsIdentity | undefined;
+  readonly #identity: DialIdentity;
   readonly #seeds: readonly string[];
   readonly #targets: () => Promise<MasterTarget[]>;
   readonly #stop = new AbortController();
@@ -59,9 +58,9 @@ export class ViewWatcher implements ClientViews {
   readonly #lastErrors = new Map<string, SteleError>();
 
   /** Throws INVALID_ARGUMENT for a seed that is not host:port. */
-  constructor(seeds: readonly string[], { random, tls }: ViewWatcherOptions = {}) {
+  constructor(seeds: readonly string[], { authorization, random, tls }: ViewWatcherOptions = {}) {
     checkSeeds(seeds);
-    this.#tls = tls;
+    this.#identity = { authorization, tls };
     this.#seeds = [...seeds];
     this.#targets = () => masterTargets(this.#seeds, random);
     this.#finished = this.#run();
@@ -92,6 +91,9 @@ export class ViewWatcher implements ClientViews {
     for (const ending of endings) unwatchAbort(ending, wake);
     unsubscribe();
     if (this.#view !== undefined) return this.#view;
+    const errors = [...this.#lastErrors.values()];
+    const refused = errors.find(({ code }) => code === 'UNAUTHENTICATED');
+    if (refused !== undefined) throw refused;
     throw new SteleError('UNAVAILABLE', `No master answers at ${this.#failuresText()}`);
   }
 
@@ -146,7 +148,7 @@ export class ViewWatcher implements ClientViews {
   async #watch({ address, isOnly, target }: MasterTarget, patienceMs: number): Promise<boolean> {
     let heard = false;
     let isLate = false;
-    const options = { tls: this.#tls, certifiedAs: address };
+    const options = { ...this.#identity, certifiedAs: address };
     const client = openClient(ClusterServiceClient, target, options);
     const call = client.watchView({});
     const cancel = (): void => call.cancel();

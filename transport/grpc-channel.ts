@@ -3,13 +3,14 @@
 // By default, grpc-js shares one connection between identical channels, has no deadline and no
 // keepalive, and backs off for up to two minutes. All of these are set here.
 
-import { Metadata, logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
+import { InterceptingCall, Metadata, logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import type {
   CallOptions as GrpcCallOptions,
   ChannelCredentials,
   ChannelOptions,
   Client,
   ClientUnaryCall,
+  Interceptor,
 } from '@grpc/grpc-js';
 import type { ServiceError } from '@grpc/grpc-js';
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
@@ -17,7 +18,7 @@ import { SteleError } from '../base/errors.ts';
 import { GRPC_MESSAGE_BYTES_MAX, GRPC_REQUEST_BYTES_MAX } from '../base/limits.ts';
 import { steleErrorFromGrpc } from './grpc-errors.ts';
 import { WatchedCredentials } from './grpc-dial.ts';
-import type { TlsIdentity } from './tls/tls-identity.ts';
+import type { DialIdentity } from './dial-identity.ts';
 import type { CallOptions } from '../proto/ports.ts';
 
 // grpc-js writes lines of its own to stderr, where Stele writes JSON or one sentence for a person.
@@ -59,9 +60,7 @@ export const SERVER_OPTIONS: ChannelOptions = {
   'grpc.so_reuseport': 0,
 };
 
-interface OpenOptions {
-  /** Secures the connections; without it there is no TLS. */
-  readonly tls?: TlsIdentity | undefined;
+interface OpenOptions extends DialIdentity {
   /** HOST:PORT whose host the certificate must have. Default: the address that is dialled. */
   readonly certifiedAs?: string;
   readonly dialMs?: number;
@@ -76,10 +75,13 @@ export function openClient<Opened extends Client>(
     options: ChannelOptions,
   ) => Opened,
   address: string,
-  { tls, certifiedAs, dialMs, channel }: OpenOptions = {},
+  { authorization, tls, certifiedAs, dialMs, channel }: OpenOptions = {},
 ): Opened {
   const credentials = new WatchedCredentials(dialMs, tls, certifiedAs);
-  const client = new ClientOf(address, credentials, { ...CHANNEL_OPTIONS, ...channel });
+  const interceptors =
+    authorization === undefined ? {} : { interceptors: [showing(authorization)] };
+  const options = { ...CHANNEL_OPTIONS, ...channel, ...interceptors };
+  const client = new ClientOf(address, credentials, options);
   const close = client.close.bind(client);
   client.close = () => {
     credentials.close();
@@ -90,6 +92,16 @@ export function openClient<Opened extends Client>(
   return client;
 }
 
+function showing(authorization: string): Interceptor {
+  return (options, nextCall) =>
+    new InterceptingCall(nextCall(options), {
+      start: (metadata, listener, next) => {
+        metadata.set(AUTHORIZATION_KEY, authorization);
+        next(metadata, listener);
+      },
+    });
+}
+
 /** A unary method of a generated client, bound to it. */
 export type UnaryMethod<Request, Response> = (
   request: Request,
@@ -97,6 +109,9 @@ export type UnaryMethod<Request, Response> = (
   options: Partial<GrpcCallOptions>,
   callback: (error: ServiceError | null, response: Response) => void,
 ) => ClientUnaryCall;
+
+/** Metadata key for what the caller shows: a user and its password, or the secret of the cluster. */
+export const AUTHORIZATION_KEY = 'authorization';
 
 /** Metadata key for the caller, `user@host`. It records who did what and is not verified. */
 export const USER_KEY = 'stele-user';

@@ -65,6 +65,8 @@ const CODE_OF_STATUS: ReadonlyMap<number, ErrorCode> = new Map([
   [status.UNIMPLEMENTED, 'UNSUPPORTED'],
   [status.RESOURCE_EXHAUSTED, 'OVERLOADED'],
   [status.INVALID_ARGUMENT, 'INVALID_ARGUMENT'],
+  [status.UNAUTHENTICATED, 'UNAUTHENTICATED'],
+  [status.PERMISSION_DENIED, 'PERMISSION_DENIED'],
 ]);
 
 function sentenceFor(error: ServiceError, code: ErrorCode, peer: string): string {

@@ -4,6 +4,7 @@
 import { connectivityState } from '@grpc/grpc-js';
 import { linkAbort } from '../base/abort.ts';
 import { hostAndPort } from '../base/address.ts';
+import type { DialIdentity } from './dial-identity.ts';
 import { callUnary, openClient } from './grpc-channel.ts';
 import type { UnaryMethod } from './grpc-channel.ts';
 import { ViewSendingClient } from '../proto/encoded-view.ts';
@@ -42,17 +43,16 @@ import type {
 } from '../proto/ports.ts';
 import { SegmentFetches } from './segment-fetch.ts';
 import type { SegmentWish } from '../proto/segment-transfer.ts';
-import type { TlsIdentity } from './tls/tls-identity.ts';
 
 export class GrpcLinkFactory implements LinkFactory {
-  readonly #tls: TlsIdentity | undefined;
+  readonly #identity: DialIdentity;
 
-  constructor(tls?: TlsIdentity) {
-    this.#tls = tls;
+  constructor(identity: DialIdentity = {}) {
+    this.#identity = identity;
   }
 
   connect(target: LinkTarget): DatanodeLink {
-    return new GrpcDatanodeLink(target, this.#tls);
+    return new GrpcDatanodeLink(target, this.#identity);
   }
 }
 
@@ -63,12 +63,12 @@ class GrpcDatanodeLink implements DatanodeLink {
   readonly #fetches: SegmentFetches;
   readonly #closing = new AbortController();
 
-  constructor(target: LinkTarget, tls: TlsIdentity | undefined) {
+  constructor(target: LinkTarget, identity: DialIdentity) {
     const address = hostAndPort(target.address.host, target.address.grpcPort);
     this.#peer = `datanode ${target.nodeId} at ${address}`;
-    this.#client = openClient(ViewSendingClient, address, { tls });
-    this.#fetches = new SegmentFetches(target, tls);
-    this.lookups = new ConnectedLookups(target, tls);
+    this.#client = openClient(ViewSendingClient, address, identity);
+    this.#fetches = new SegmentFetches(target, identity);
+    this.lookups = new ConnectedLookups(target, identity);
   }
 
   heartbeat(request: HeartbeatRequest, options: CallOptions): Promise<HeartbeatResponse> {

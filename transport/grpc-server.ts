@@ -8,6 +8,8 @@ import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc
 import { hostAndPort } from '../base/address.ts';
 import { toSteleError } from '../base/errors.ts';
 import { CONNECTIONS_MAX_DEFAULT } from '../base/limits.ts';
+import { accessInterceptor, requireListed } from './grpc-access.ts';
+import type { GrpcDoor } from './grpc-access.ts';
 import { SERVER_OPTIONS } from './grpc-channel.ts';
 import { GrpcConnections, STALLED_MS_MAX, guarded } from './grpc-guard.ts';
 import { GrpcHealth } from './grpc-health.ts';
@@ -33,15 +35,22 @@ export class GrpcServer {
 
   /**
    * Closes connections above `connectionsMax` on arrival, and those whose client reads none of its
-   * responses for `stalledMsMax`.
+   * responses for `stalledMsMax`. With a `door`, callers have to say who they are.
    */
-  constructor(connectionsMax = CONNECTIONS_MAX_DEFAULT, stalledMsMax = STALLED_MS_MAX) {
+  constructor(
+    connectionsMax = CONNECTIONS_MAX_DEFAULT,
+    stalledMsMax = STALLED_MS_MAX,
+    door?: GrpcDoor,
+  ) {
     this.#connectionsMax = connectionsMax;
     this.#sweepMs = Math.min(SWEEP_MS, stalledMsMax / 4);
     this.#connections = new GrpcConnections(stalledMsMax);
     this.#server = new Server({
       ...SERVER_OPTIONS,
-      interceptors: [this.#connections.interceptor],
+      interceptors: [
+        this.#connections.interceptor,
+        ...(door === undefined ? [] : [accessInterceptor(door)]),
+      ],
     });
     this.#health.addTo(this.#server);
     addReflection(this.#server, this.#services);
@@ -53,6 +62,7 @@ export class GrpcServer {
     definition: ServiceDefinition<Implementation>,
     implementation: Implementation,
   ): void {
+    requireListed(Object.values(definition).map(({ path }) => path));
     this.#server.addService(guarded(definition), implementation);
     const [method] = Object.values(definition);
     this.#services.push(method?.path.split('/')[1] ?? '');

@@ -34,14 +34,16 @@ import {
 } from '../proto/lookup-protocol.ts';
 import type { LinkTarget, LookupBatch, LookupChannel } from '../proto/ports.ts';
 import { dial } from './dial.ts';
+import type { DialIdentity } from './dial-identity.ts';
 import { lentReads } from './socket-reads.ts';
 import { PERHAPS_TLS, dialReason } from './tls/dial-errors.ts';
-import type { TlsIdentity } from './tls/tls-identity.ts';
 import {
   ANSWER_BYTES_MAX,
   CHANGED,
   answerStatus,
+  REFUSED_LOGIN,
   peerOf,
+  refusedLogin,
   refusedUpgrade,
   upgradeRequest,
 } from './upgrade-request.ts';
@@ -65,7 +67,7 @@ const ID_MODULUS = 2 ** 32;
 export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
   readonly #target: LinkTarget;
   readonly #peer: string;
-  readonly #tls: TlsIdentity | undefined;
+  readonly #identity: DialIdentity;
   readonly #sent = new Map<number, SentBatch>();
   readonly #writer = new PackedWriter(REQUEST_BYTES_EXPECTED, FRAME_HEAD_BYTES);
   #connection: LookupConnection | undefined;
@@ -83,9 +85,9 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
     onStall: (nowMs) => (this.#owesSinceMs = nowMs),
   });
 
-  constructor(target: LinkTarget, tls?: TlsIdentity) {
+  constructor(target: LinkTarget, identity: DialIdentity = {}) {
     this.#target = target;
-    this.#tls = tls;
+    this.#identity = identity;
     this.#peer = peerOf(target);
   }
 
@@ -162,7 +164,7 @@ export class ConnectedLookups implements LookupChannel, LookupConnectionOwner {
     if (this.#connection !== undefined) return this.#connection;
     const isTooSoon = monotonicNowMs() - this.#failedMs < REDIAL_MS;
     if (this.#failure !== undefined && isTooSoon) return undefined;
-    this.#connection = new LookupConnection(this.#target, this, this.#tls);
+    this.#connection = new LookupConnection(this.#target, this, this.#identity);
     return this.#connection;
   }
 
@@ -217,12 +219,12 @@ class LookupConnection {
   #isEnded = false;
   #heardMs = 0;
 
-  constructor(target: LinkTarget, owner: LookupConnectionOwner, tls: TlsIdentity | undefined) {
+  constructor(target: LinkTarget, owner: LookupConnectionOwner, identity: DialIdentity) {
     const { host, httpPort } = target.address;
     this.#peer = peerOf(target);
     this.#owner = owner;
     const onread = lentReads((bytes, byteCount) => this.#onData(bytes, byteCount));
-    this.#socket = dial(host, httpPort, { onread, tls });
+    this.#socket = dial(host, httpPort, { onread, tls: identity.tls });
     this.#dialing = setTimeout(() => {
       this.#fail(`did not answer within ${DIAL_MS_MAX} ms`);
     }, DIAL_MS_MAX);
@@ -232,7 +234,7 @@ class LookupConnection {
     this.#socket.on('end', () => this.#fail(this.#closed('closed the connection')));
     this.#socket.on('close', () => this.#fail(this.#closed('closed the connection unexpectedly')));
     const meant = `${LOOKUPS_NODE_HEADER}: ${target.nodeId}\r\n`;
-    this.#socket.write(upgradeRequest(target, LOOKUPS_PATH, LOOKUPS_PROTOCOL, meant));
+    this.#socket.write(upgradeRequest(target, LOOKUPS_PATH, LOOKUPS_PROTOCOL, identity, meant));
   }
 
   /** Whether requests are sent at once. */
@@ -304,7 +306,8 @@ class LookupConnection {
     if (headEnd < 0 && head.length < ANSWER_BYTES_MAX) return false;
     const status = answerStatus(head);
     if (headEnd < 0 || status !== CHANGED) {
-      this.#fail(refusedUpgrade('lookups', LOOKUPS_PROTOCOL, status));
+      if (status === REFUSED_LOGIN) this.#end(refusedLogin(this.#peer));
+      else this.#fail(refusedUpgrade('lookups', LOOKUPS_PROTOCOL, status));
       return false;
     }
     this.#input.at += headEnd + HEAD_END.length;

@@ -15,6 +15,7 @@ import { addressList } from '../base/address.ts';
 import { monotonicNowMs } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { CallOptions } from '../proto/ports.ts';
+import type { DialIdentity } from './dial-identity.ts';
 import { callUnary, openClient } from './grpc-channel.ts';
 import type { UnaryMethod } from './grpc-channel.ts';
 import { failureOf, noMasterError, outcomeUnknownError } from './master-errors.ts';
@@ -22,7 +23,6 @@ import type { UnusedMaster } from './master-errors.ts';
 import { MasterLink, firstReady } from './master-link.ts';
 import { masterTargets } from './master-targets.ts';
 import type { LookUp, MasterTarget } from './master-targets.ts';
-import type { TlsIdentity } from './tls/tls-identity.ts';
 
 const WARM_MS = 60_000;
 
@@ -35,9 +35,7 @@ export interface MasterCallOptions extends CallOptions {
   readonly isRepeatable: boolean;
 }
 
-export interface MasterChannelOptions {
-  /** Secures the connections; without it there is no TLS. */
-  readonly tls?: TlsIdentity | undefined;
+export interface MasterChannelOptions extends DialIdentity {
   /** Names a master in errors. Default: its address. */
   readonly peerOf?: (address: string) => string;
   /** Adds the next step to an error of the master at `address`. */
@@ -60,7 +58,7 @@ export class MasterChannel<Of extends Client> {
   readonly #addresses: readonly string[];
   readonly #peerOf: (address: string) => string;
   readonly #explain: (error: SteleError, address: string) => SteleError;
-  readonly #tls: TlsIdentity | undefined;
+  readonly #identity: DialIdentity;
   readonly #targets: () => Promise<MasterTarget[]>;
   readonly #open = new Set<MasterLink<Of>>();
   #link: MasterLink<Of> | undefined;
@@ -75,8 +73,8 @@ export class MasterChannel<Of extends Client> {
     this.#addresses = addressList(masters);
     this.#peerOf = options.peerOf ?? String;
     this.#explain = options.explain ?? ((error) => error);
-    const { lookUp, random } = options;
-    this.#tls = options.tls;
+    const { authorization, lookUp, random, tls } = options;
+    this.#identity = { authorization, tls };
     this.#targets = () => masterTargets(this.#addresses, random, lookUp);
   }
 
@@ -232,7 +230,7 @@ export class MasterChannel<Of extends Client> {
   #opened(to: MasterTarget): MasterLink<Of> {
     const link = new MasterLink(
       to,
-      openClient(this.#clientOf, to.target, { tls: this.#tls, certifiedAs: to.address }),
+      openClient(this.#clientOf, to.target, { ...this.#identity, certifiedAs: to.address }),
     );
     this.#open.add(link);
     return link;

@@ -23,14 +23,16 @@ import {
 import type { SegmentWish } from '../proto/segment-transfer.ts';
 import type { CallOptions, FetchTarget, LinkTarget } from '../proto/ports.ts';
 import { dial } from './dial.ts';
+import type { DialIdentity } from './dial-identity.ts';
 import { READ_BYTES, resumeLater } from './socket-reads.ts';
 import { PERHAPS_TLS, dialReason } from './tls/dial-errors.ts';
-import type { TlsIdentity } from './tls/tls-identity.ts';
 import {
   ANSWER_BYTES_MAX,
   CHANGED,
   answerStatus,
+  REFUSED_LOGIN,
   peerOf,
+  refusedLogin,
   refusedUpgrade,
   upgradeRequest,
 } from './upgrade-request.ts';
@@ -40,14 +42,14 @@ const IDLE_MS_MAX = 10_000;
 /** The connections to one datanode, one per concurrent fetch. */
 export class SegmentFetches {
   readonly #target: LinkTarget;
-  readonly #tls: TlsIdentity | undefined;
+  readonly #identity: DialIdentity;
   readonly #idle: FetchConnection[] = [];
   readonly #open = new Set<FetchConnection>();
   #isClosed = false;
 
-  constructor(target: LinkTarget, tls?: TlsIdentity) {
+  constructor(target: LinkTarget, identity: DialIdentity = {}) {
     this.#target = target;
-    this.#tls = tls;
+    this.#identity = identity;
   }
 
   /**
@@ -81,7 +83,7 @@ export class SegmentFetches {
   }
 
   #dial(): FetchConnection {
-    const connection = new FetchConnection(this.#target, this.#tls, () => {
+    const connection = new FetchConnection(this.#target, this.#identity, () => {
       this.#open.delete(connection);
       const at = this.#idle.indexOf(connection);
       if (at >= 0) this.#idle.splice(at, 1);
@@ -111,14 +113,14 @@ class FetchConnection {
   #pause: NodeJS.Timeout | undefined;
   #failure: SteleError | undefined;
 
-  constructor(target: LinkTarget, tls: TlsIdentity | undefined, onClose: () => void) {
+  constructor(target: LinkTarget, identity: DialIdentity, onClose: () => void) {
     const { host, httpPort } = target.address;
     this.where = peerOf(target);
     const onread = {
       buffer: () => this.#next(),
       callback: (byteCount: number) => this.#filled(byteCount),
     };
-    const socket = dial(host, httpPort, { onread, tls });
+    const socket = dial(host, httpPort, { onread, tls: identity.tls });
     this.#socket = socket;
     socket.setTimeout(IDLE_MS_MAX);
     // Not as an argument of setTimeout, which would report the first silence only.
@@ -132,7 +134,7 @@ class FetchConnection {
       this.#closed();
       onClose();
     });
-    socket.write(upgradeRequest(target, SEGMENTS_PATH, SEGMENTS_PROTOCOL));
+    socket.write(upgradeRequest(target, SEGMENTS_PATH, SEGMENTS_PROTOCOL, identity));
   }
 
   /** Whether another segment can be requested. */
@@ -201,7 +203,8 @@ class FetchConnection {
     }
     const status = answerStatus(head);
     if (status !== CHANGED) {
-      this.#breakOff(refusedUpgrade('segments', SEGMENTS_PROTOCOL, status));
+      if (status === REFUSED_LOGIN) this.close(refusedLogin(this.where));
+      else this.#breakOff(refusedUpgrade('segments', SEGMENTS_PROTOCOL, status));
       return;
     }
     this.#isChanged = true;

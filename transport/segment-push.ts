@@ -18,8 +18,9 @@ import {
   readAnswer,
 } from '../proto/segment-transfer.ts';
 import type { SegmentAnnouncement } from '../proto/segment-transfer.ts';
+import type { DialIdentity } from './dial-identity.ts';
+import { REFUSED_LOGIN, refusedLogin } from './upgrade-request.ts';
 import { PERHAPS_TLS, dialReason } from './tls/dial-errors.ts';
-import type { TlsIdentity } from './tls/tls-identity.ts';
 
 /** Several, so that the next segments travel while the node syncs one to disk. */
 const CONNECTIONS_PER_NODE = 8;
@@ -31,7 +32,7 @@ const ANSWER_MS_MAX = 10_000;
 /** All connections to one node, at most CONNECTIONS_PER_NODE. `close` must be called at the end. */
 export class PushConnections {
   readonly #node: NodeView;
-  readonly #tls: TlsIdentity | undefined;
+  readonly #identity: DialIdentity;
   readonly #idle: PushConnection[] = [];
   readonly #waiting: Waiting[] = [];
   readonly #open = new Set<PushConnection>();
@@ -39,9 +40,9 @@ export class PushConnections {
   #count = 0;
   #closedWith: SteleError | undefined;
 
-  constructor(node: NodeView, tls?: TlsIdentity) {
+  constructor(node: NodeView, identity: DialIdentity = {}) {
     this.#node = node;
-    this.#tls = tls;
+    this.#identity = identity;
   }
 
   /**
@@ -82,7 +83,7 @@ export class PushConnections {
   async #dial(signal: AbortSignal): Promise<PushConnection> {
     this.#count++;
     try {
-      const socket = await upgrade(this.#node, this.#tls, signal);
+      const socket = await upgrade(this.#node, this.#identity, signal);
       const link = new PushConnection(socket, nameOf(this.#node), () => this.#forget(link));
       this.#open.add(link);
       // `close` was called during the dial.
@@ -234,7 +235,7 @@ export class PushConnection {
 /** Resolves with a connection that speaks the segment protocol. */
 function upgrade(
   node: NodeView,
-  tls: TlsIdentity | undefined,
+  { authorization, tls }: DialIdentity,
   signal: AbortSignal,
 ): Promise<Socket> {
   const where = nameOf(node);
@@ -245,7 +246,11 @@ function upgrade(
       ...tls?.dialOptions(host),
       port: node.address?.httpPort ?? 0,
       path: SEGMENTS_PATH,
-      headers: { connection: 'upgrade', upgrade: SEGMENTS_PROTOCOL },
+      headers: {
+        connection: 'upgrade',
+        upgrade: SEGMENTS_PROTOCOL,
+        ...(authorization === undefined ? {} : { authorization }),
+      },
       agent: false,
       signal,
     });
@@ -260,7 +265,8 @@ function upgrade(
     call.on('response', (response) => {
       const text = `${where} accepts no segments there (HTTP status ${response.statusCode}).`;
       call.destroy();
-      reject(new SteleError('UNAVAILABLE', text));
+      const isLogin = String(response.statusCode) === REFUSED_LOGIN;
+      reject(isLogin ? refusedLogin(where) : new SteleError('UNAVAILABLE', text));
     });
     call.on('error', (thrown) => reject(connectionError(thrown, where)));
     call.end();

@@ -6,17 +6,17 @@ import { toSteleError } from '../../base/errors.ts';
 import { SHARD_COUNT_DEFAULT } from '../../base/limits.ts';
 import { assertShardCount } from '../../base/shard-count.ts';
 import type { TargetCluster } from '../../loader/stages/gate-forecast.ts';
+import { loginOf } from '../../transport/client-identity.ts';
 import { tlsSource } from '../../transport/tls/tls-settings.ts';
-import type { TlsSettings } from '../../transport/tls/tls-settings.ts';
 import { withAdmin } from '../with-admin.ts';
-import type { Admin } from '../with-admin.ts';
+import type { Admin, ConnectSettings } from '../with-admin.ts';
 
 const TIMEOUT_MS = 1_000;
 const LOOKUP_TIMEOUT_MS = 5_000;
 
 /** `shards` 0 asks the master. Throws INVALID_ARGUMENT for an impossible number of shards. */
 export async function askTarget(
-  settings: TlsSettings & { readonly master: string; readonly shards: number },
+  settings: Omit<ConnectSettings, 'timeout'> & { readonly shards: number },
   keyspace: string,
 ): Promise<TargetCluster> {
   const { master, shards } = settings;
@@ -50,7 +50,7 @@ async function currentVersion(
 }
 
 function lookUpIn(
-  settings: TlsSettings & { readonly master: string },
+  settings: Omit<ConnectSettings, 'timeout'>,
   keyspace: string,
 ): NonNullable<TargetCluster['lookUp']> {
   return async (keys) => {
@@ -59,6 +59,7 @@ function lookUpIn(
       seeds: addressList(settings.master),
       deadlineMs: LOOKUP_TIMEOUT_MS,
       tls: tlsSource(settings),
+      ...loginOf(settings),
     });
     try {
       return (await client.getMany(keyspace, keys)).values;

@@ -4,6 +4,7 @@
 // the list if the present one is gone. The command may then be sent twice, which is harmless because every
 // command only reads.
 
+import type { Login } from '../../access/basic.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { RespClient } from '../../client/resp-client.ts';
 import type { Reply, RespClientOptions } from '../../client/resp-client.ts';
@@ -25,6 +26,8 @@ export interface SessionTarget {
   readonly addresses: readonly SessionAddress[];
   /** Undefined: none was asked for, so none is selected. */
   readonly keyspace: string | undefined;
+  /** Whom to log in as; undefined: nobody. */
+  readonly login?: Login | undefined;
 }
 
 export class CliSession {
@@ -86,6 +89,7 @@ export class CliSession {
   async #connectOnce(): Promise<void> {
     const { host, port } = this.#address;
     const connection = await RespClient.connect(host, port, this.#options);
+    await this.#logIn(connection);
     if (this.#selected !== undefined) {
       const reply = await connection.send(['SELECT', this.#selected]);
       if (reply.type === 'error') {
@@ -99,6 +103,15 @@ export class CliSession {
     }
     this.#connection = connection;
     this.#replies = new ReplyExpectation();
+  }
+
+  async #logIn(connection: RespClient): Promise<void> {
+    const { login } = this.#target;
+    if (login === undefined) return;
+    const reply = await connection.send(['AUTH', login.user, login.password]);
+    if (reply.type !== 'error') return;
+    connection.close();
+    throw new SteleError('UNAUTHENTICATED', `The server refused the login: ${reply.text}`);
   }
 
   /** Sends a command, and connects first if needed. Returns undefined if CLIENT REPLY suppresses the reply. */

@@ -6,11 +6,14 @@
 import { fastify } from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { monotonicNowMs } from '../../base/clock.ts';
-import { SteleError } from '../../base/errors.ts';
+import type { Access } from '../../access/access.ts';
+import { requireRight } from '../../access/subject.ts';
+import { SteleError, toSteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { MetricSet } from '../../base/process/metrics.ts';
 import {
   missingHost,
+  BASIC_CHALLENGE,
   PROBLEM_TYPE,
   problemOf,
   steleErrorOfRequest,
@@ -21,6 +24,8 @@ import type { Datanode } from '../node.ts';
 import { notReadyReason, readinessChecks } from './readiness.ts';
 import { answererOf } from '../reads/lookup-batch.ts';
 import { lookupUpgrade } from '../reads/lookup-server.ts';
+import { shownBy } from '../../transport/http-access.ts';
+import { segmentKeeperOf } from './segment-keeper.ts';
 import { segmentUpgrade } from '../transfer/segment-connection.ts';
 import { listenHttp } from '../../transport/listen.ts';
 import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
@@ -42,6 +47,8 @@ export interface DatanodeHttpOptions {
   readonly host: string;
   readonly port: number;
   readonly tls: TlsIdentity | undefined;
+  /** Undefined: without --auth on. */
+  readonly access?: Access | undefined;
   /** Limit of simultaneous lookup connections. */
   readonly connectionsMax: number;
   readonly respConnections: () => number;
@@ -51,7 +58,7 @@ export interface DatanodeHttpOptions {
 export async function startDatanodeHttp(
   options: DatanodeHttpOptions,
 ): Promise<{ port: number; close(): Promise<void> }> {
-  const { node, tls } = options;
+  const { access, node, tls } = options;
   const metrics = metricsOf(options);
   const app = fastify({
     connectionTimeout: SILENT_MS_MAX,
@@ -67,6 +74,7 @@ export async function startDatanodeHttp(
     schemaController: { compilersFactory: NO_SCHEMAS },
   });
   refuseInWords(app);
+  if (access !== undefined) guardRoutes(app, access);
   app.get('/livez', () => ({ status: 'ok', node: node.identity.nodeId }));
   app.get('/readyz', (request: ReadyRequest, reply) => {
     const { scope, verbose } = request.query;
@@ -88,14 +96,14 @@ export async function startDatanodeHttp(
   });
   // Lookup connections count as well; the other half is for health and metrics.
   app.server.maxConnections = 2 * options.connectionsMax;
-  const cutOff = acceptUpgrades(app.server, [
-    segmentUpgrade({
-      admit: (announced) => node.receiving.admit(announced),
-      pace: (byteCount) => node.brake.take(byteCount),
-      give: (wish) => node.outgoing(wish),
-    }),
-    lookupUpgrade(answererOf(node), options.connectionsMax),
-  ]);
+  const cutOff = acceptUpgrades(
+    app.server,
+    [
+      segmentUpgrade(segmentKeeperOf(node)),
+      lookupUpgrade(answererOf(node), options.connectionsMax),
+    ],
+    access,
+  );
   const { host, port: wanted } = options;
   const port = await listenHttp(app, { host, port: wanted, flag: '--http-port', tls });
   return {
@@ -105,6 +113,22 @@ export async function startDatanodeHttp(
       await app.close();
     },
   };
+}
+
+/** /livez and /readyz are open, a list of checks is for any user, the rest needs the right `operate`. */
+function guardRoutes(app: FastifyInstance, access: Access): void {
+  app.addHook('onRequest', async (request, reply) => {
+    const { url } = request.routeOptions;
+    const isBrief = (request.query as { verbose?: string }).verbose === undefined;
+    if (request.is404 || url === '/livez' || (url === '/readyz' && isBrief)) return undefined;
+    try {
+      const subject = await access.identify(shownBy(request.raw));
+      if (url !== '/readyz') requireRight(subject, 'operate');
+      return undefined;
+    } catch (thrown) {
+      return sendProblem(reply, toSteleError(thrown));
+    }
+  });
 }
 
 function noCompiler(): never {
@@ -128,6 +152,7 @@ function sendProblem(reply: FastifyReply, error: SteleError): FastifyReply {
   const problem = problemOf(error, reply.request.id);
   // Serialised here, because fastify would add a charset, which problem+json does not have.
   const body = Buffer.from(JSON.stringify(problem));
+  if (problem.status === 401) void reply.header('www-authenticate', BASIC_CHALLENGE);
   return reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(body);
 }
 

@@ -49,9 +49,10 @@ export class DatanodeRespBackend implements CommandBackend {
   readonly #handlers: Record<BackendCommand, BackendHandler> = {
     get: atOnce((command, session, out) => this.#get(command, session, out)),
     mget: atOnce((command, session, out) => this.#manyValues(command, session, out)),
-    info: atOnce((command, _, out) =>
-      writeInfo(command, out, datanodeInfo(this.#node, this.#listener(), this.#startedAtMs)),
-    ),
+    info: atOnce((command, { subject }, out) => {
+      const facts = datanodeInfo(this.#node, this.#listener(), this.#startedAtMs, subject);
+      writeInfo(command, out, facts);
+    }),
     keys: (command, session, out) => {
       const literal = literalOf(command);
       if (literal === undefined) return this.#keys('keys')(command, session, out);

@@ -1,5 +1,7 @@
 // The sections of INFO on a datanode.
 
+import type { Subject } from '../../access/subject.ts';
+import { visibleView } from '../../access/visible.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { keyspaceSections, processSections } from '../../resp/info/info.ts';
 import type { InfoSection, KeyspaceFacts, ListenerCounts } from '../../resp/info/info.ts';
@@ -12,6 +14,7 @@ export function datanodeInfo(
   node: Datanode,
   listener: ListenerCounts,
   startedAtMs: number,
+  subject: Subject | undefined,
 ): InfoSection[] {
   const { nodeId, incarnation } = node.identity;
   const sections = processSections({
@@ -36,7 +39,7 @@ export function datanodeInfo(
   return [
     ...sections,
     { name: 'Cluster', fields: { cluster_enabled: 1, ...viewFields(node) } },
-    ...keyspaceSections(keyspacesOf(node)),
+    ...keyspaceSections(keyspacesOf(node, subject)),
   ];
 }
 
@@ -56,11 +59,11 @@ function viewFields({ cluster, contact }: Datanode): Record<string, number> {
 }
 
 /** The records that DBSIZE counts, for each keyspace that is here. */
-function keyspacesOf(node: Datanode): KeyspaceFacts[] {
+function keyspacesOf(node: Datanode, subject: Subject | undefined): KeyspaceFacts[] {
   const { view } = node.cluster;
   if (view === undefined) return [];
   const shards = primaryShards(node);
-  return view.keyspaces.map(({ uid, name, index, currentVersion }) => {
+  return visibleView(subject, view).keyspaces.map(({ uid, name, index, currentVersion }) => {
     const table = node.tables.get(uid, currentVersion);
     const keys = table === undefined ? 0 : recordsOf(table, shards);
     return { index, name, keys, version: currentVersion };

@@ -1,6 +1,7 @@
 // STELE KEYSPACES | VERSION | EXPLAIN key | NODES | HEALTH on a datanode: answers from the last view and
 // from the segments held. The fields have the same names as on the master, which knows more of them.
 
+import { visibleView } from '../../access/visible.ts';
 import { STELE_VERSION } from '../../base/process/build-version.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
@@ -27,7 +28,7 @@ export function writeSteleReply(
   if (view === undefined) throw loading();
   switch (name) {
     case 'stele|keyspaces':
-      return writeData(out, keyspaces(node, view));
+      return writeData(out, keyspaces(node, visibleView(session.subject, view)));
     case 'stele|nodes':
       return writeData(out, nodes(view));
     case 'stele|health':

@@ -3,6 +3,8 @@
 // A long batch is answered in several messages of about 1 MiB, and the event loop may run between them, so
 // that one batch of large values neither fills memory nor delays other readers.
 
+import { requireRight } from '../../access/subject.ts';
+import type { Subject } from '../../access/subject.ts';
 import { SteleError } from '../../base/errors.ts';
 import { LOOKUP_BATCH_KEYS_MAX, LOOKUP_REPLY_SOFT_BYTES } from '../../base/limits.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
@@ -24,6 +26,11 @@ interface BatchSource {
   readonly counters: Pick<ReadCounters, 'lookups'>;
 }
 
+/** The keyspaces of the view, by uid. */
+interface Keyspaces {
+  keyspaceOf(uid: string): { readonly name: string } | undefined;
+}
+
 /** One per thread. Batches that interleave only lose each other's read-ahead. */
 const ahead = new ReadAhead();
 /** Average size of a result lately, in bytes; sizes the buffer of the next batch. */
@@ -31,13 +38,32 @@ let resultBytes = 64;
 
 /** Answers the requests of lookup connections from the segments that `node` holds. */
 export function answererOf(
-  node: BatchSource & { readonly counters: ReadCounters; readonly identity: NodeIdentity },
+  node: BatchSource & {
+    readonly counters: ReadCounters;
+    readonly identity: NodeIdentity;
+    readonly cluster: Keyspaces;
+  },
 ): LookupAnswerer {
   return {
     expect: (nodeId) => node.identity.expect(nodeId, ''),
-    answer: (request, into) => answerBatch(request, node, into),
+    answer: (request, into, subject) => {
+      if (subject !== undefined) requireTargets(subject, request, node.cluster);
+      return answerBatch(request, node, into);
+    },
     onAnswered: (request, tookMs) => node.counters.latency.lookups.record(tookMs, readsIn(request)),
   };
+}
+
+/** Throws PERMISSION_DENIED and UNAUTHENTICATED. */
+function requireTargets(
+  subject: Subject,
+  { targets }: LookupRequestFrame,
+  cluster: Keyspaces,
+): void {
+  if (subject.isCluster) return;
+  for (const { keyspaceUid } of targets) {
+    requireRight(subject, 'read', cluster.keyspaceOf(keyspaceUid)?.name ?? '');
+  }
 }
 
 /**

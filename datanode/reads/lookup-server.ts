@@ -30,6 +30,7 @@ import {
   writeReplyHead,
 } from '../../proto/lookup-protocol.ts';
 import type { LookupReply, LookupRequestFrame } from '../../proto/lookup-protocol.ts';
+import type { Subject } from '../../access/subject.ts';
 import { endSoon } from '../../transport/upgrades.ts';
 import type { Upgrade } from '../../transport/upgrades.ts';
 
@@ -51,9 +52,13 @@ export interface LookupAnswerer {
   expect(nodeId: string): void;
   /**
    * Yields replies whose entries are in `results` of `writer`, which leaves a head free. What it throws is
-   * reported to the peer.
+   * reported to the peer. `subject` is the peer, with --auth on.
    */
-  answer(request: LookupRequestFrame, into: PackedWriter): Iterator<LookupReply, void>;
+  answer(
+    request: LookupRequestFrame,
+    into: PackedWriter,
+    subject?: Subject,
+  ): Iterator<LookupReply, void>;
   /**
    * Called when all replies to `request` are written, with the time since the start of the turn in which
    * the first one was.
@@ -67,14 +72,15 @@ export function lookupUpgrade(answerer: LookupAnswerer, connectionsMax: number):
     path: LOOKUPS_PATH,
     protocol: LOOKUPS_PROTOCOL,
     connectionsMax,
-    open: (socket, headers, onClose) =>
-      new LookupServerConnection(socket, headers, answerer, onClose),
+    open: (socket, headers, onClose, subject) =>
+      new LookupServerConnection(socket, headers, answerer, onClose, subject),
   };
 }
 
 class LookupServerConnection {
   readonly #socket: Socket;
   readonly #answerer: LookupAnswerer;
+  readonly #subject: Subject | undefined;
   readonly #input = new InputBuffer();
   #request: LookupRequestFrame | undefined;
   #replies: Iterator<LookupReply, void> | undefined;
@@ -92,8 +98,10 @@ class LookupServerConnection {
     headers: IncomingHttpHeaders,
     answerer: LookupAnswerer,
     onClose: () => void,
+    subject?: Subject,
   ) {
     this.#answerer = answerer;
+    this.#subject = subject;
     this.#socket = readConnection(accepted, (bytes, byteCount, lent) => {
       this.#onData(bytes, byteCount, lent);
     });
@@ -219,7 +227,7 @@ class LookupServerConnection {
     if (byteCount === undefined) return undefined;
     this.#request = readRequest(input.bytes, input.at, input.at + byteCount);
     this.#requestMs = turnMs;
-    this.#replies = this.#answerer.answer(this.#request, writer);
+    this.#replies = this.#answerer.answer(this.#request, writer, this.#subject);
     input.at += byteCount;
     this.#unfinishedSinceMs = 0;
     return this.#request;

@@ -7,7 +7,7 @@
 // event-loop tick should read.
 
 import { SteleError } from '../../base/errors.ts';
-import { globMatches } from '../../resp/commands/glob.ts';
+import { globMatches } from '../../base/glob.ts';
 import type { ScanPlace } from '../../resp/data/scan-cursor.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 import { POSITION_END, ShardWalk } from './shard-records.ts';

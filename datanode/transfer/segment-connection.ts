@@ -12,6 +12,7 @@
 import type { Socket } from 'node:net';
 import { toSteleError } from '../../base/errors.ts';
 import { READ_BYTES, readInto, resumeLater } from '../../transport/socket-reads.ts';
+import type { Subject } from '../../access/subject.ts';
 import type { Upgrade } from '../../transport/upgrades.ts';
 import {
   FrameReader,
@@ -45,14 +46,17 @@ export interface IncomingSegment {
   abandon(): void;
 }
 
-/** Accepts segments and serves them. */
+/** Accepts segments and serves them. `subject` is the peer, with --auth on. */
 export interface SegmentKeeper {
   /** Resolves to undefined if the segment is already here. What it throws is reported to the sender. */
-  admit(announced: SegmentAnnouncement): Promise<IncomingSegment | undefined>;
+  admit(
+    announced: SegmentAnnouncement,
+    subject: Subject | undefined,
+  ): Promise<IncomingSegment | undefined>;
   /** Notes bytes that have come in; returns how many ms to pause before the next. */
   pace(byteCount: number): number;
   /** A segment to be sent. What it throws is reported to the peer. */
-  give(wish: SegmentWish): Promise<OutgoingSegment>;
+  give(wish: SegmentWish, subject: Subject | undefined): Promise<OutgoingSegment>;
 }
 
 /** The upgrade handler for segment transfers. */
@@ -61,13 +65,14 @@ export function segmentUpgrade(keeper: SegmentKeeper): Upgrade {
     path: SEGMENTS_PATH,
     protocol: SEGMENTS_PROTOCOL,
     connectionsMax: CONNECTIONS_MAX,
-    open: (socket, _, onClose) => new SegmentConnection(socket, keeper, onClose),
+    open: (socket, _, onClose, subject) => new SegmentConnection(socket, keeper, onClose, subject),
   };
 }
 
 class SegmentConnection {
   readonly #socket: Socket;
   readonly #keeper: SegmentKeeper;
+  readonly #subject: Subject | undefined;
   readonly #frame = new FrameReader();
   #isBusy = false;
   /** Whether the next bytes go into the segment's memory. */
@@ -76,13 +81,19 @@ class SegmentConnection {
   #pause: NodeJS.Timeout | undefined;
 
   /** Starts at once with the bytes from `accepted`, which this object owns from now on. */
-  constructor(accepted: Socket, keeper: SegmentKeeper, onClose: () => void, reuseReads = true) {
+  constructor(
+    accepted: Socket,
+    keeper: SegmentKeeper,
+    onClose: () => void,
+    subject: Subject | undefined,
+  ) {
     this.#keeper = keeper;
+    this.#subject = subject;
     const target = {
       next: () => this.#next(),
       filled: (byteCount: number) => this.#filled(byteCount),
     };
-    this.#socket = readInto(accepted, target, reuseReads);
+    this.#socket = readInto(accepted, target);
     this.#socket.setNoDelay(true);
     this.#socket.setTimeout(IDLE_MS_MAX, () => this.close());
     // The error itself does not matter: the sender reports the failure.
@@ -149,7 +160,7 @@ class SegmentConnection {
   async #admit(announced: SegmentAnnouncement): Promise<void> {
     this.#isBusy = true;
     try {
-      const arrival = await this.#keeper.admit(announced);
+      const arrival = await this.#keeper.admit(announced, this.#subject);
       if (this.#socket.destroyed) arrival?.abandon();
       else {
         this.#arrival = arrival;
@@ -178,7 +189,7 @@ class SegmentConnection {
     this.#isBusy = true;
     let isSending = false;
     try {
-      const segment = await this.#keeper.give(wish);
+      const segment = await this.#keeper.give(wish, this.#subject);
       this.#answer({ sending: segment.byteLength });
       isSending = true;
       for await (const piece of segment.pieces()) {

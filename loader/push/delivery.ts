@@ -11,7 +11,7 @@ import { NodePusher } from './push.ts';
 import type { SegmentToPush, PushIdentity } from './push.ts';
 import type { Targets } from './targets.ts';
 import type { Throttle } from '../bytes/throttle.ts';
-import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
+import type { DialIdentity } from '../../transport/dial-identity.ts';
 
 /** A failed node is tried again after this, if the master still names it. */
 const FAILED_NODE_REST_MS = 2_000;
@@ -30,8 +30,8 @@ export interface DeliveryOptions {
   /** For all nodes together. */
   readonly throttle: Throttle;
   readonly signal: AbortSignal;
-  /** Secures the connections; without it there is no TLS. */
-  readonly tls?: TlsIdentity | undefined;
+  /** Default: without TLS and user. */
+  readonly dialAs?: DialIdentity;
   readonly log: Logger;
   /** Called with the node's id when it has acknowledged a segment. */
   readonly onAcknowledged?: (nodeId: string) => void;

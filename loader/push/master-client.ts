@@ -4,13 +4,13 @@
 import { monotonicNowMs, sleep } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
+import type { DialIdentity } from '../../transport/dial-identity.ts';
 import { MasterChannel } from '../../transport/master-channel.ts';
 import {
   explainMasterError,
   isConnectionLost,
   isWithoutOwnWords,
 } from '../../transport/master-errors.ts';
-import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import { LoadServiceClient } from '../../proto/gen/stele/v1/load.ts';
 import type {
   BeginLoadRequest,
@@ -54,10 +54,10 @@ export interface LoadMaster {
 }
 
 /** A LoadMaster over gRPC; `masters` as for --master. */
-export function grpcLoadMaster(masters: string, tls?: TlsIdentity): LoadMaster {
+export function grpcLoadMaster(masters: string, identity: DialIdentity = {}): LoadMaster {
   const channel: MasterChannel<LoadServiceClient> = new MasterChannel(LoadServiceClient, masters, {
     explain: (error, address) => explainMasterError(error, address, channel.wasReached),
-    tls,
+    ...identity,
   });
   channel.warm();
   return {

@@ -18,7 +18,7 @@ import type { NodeView } from '../../proto/gen/stele/v1/view.ts';
 import type { SegmentAnnouncement } from '../../proto/segment-transfer.ts';
 import { PushConnections } from '../../transport/segment-push.ts';
 import type { PushConnection } from '../../transport/segment-push.ts';
-import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
+import type { DialIdentity } from '../../transport/dial-identity.ts';
 import { Throttle } from '../bytes/throttle.ts';
 
 const ATTEMPTS_MAX = 4;
@@ -43,8 +43,8 @@ export interface PushIdentity {
 interface PushOptions {
   readonly identity: PushIdentity;
   readonly throttle: Throttle;
-  /** Secures the connections; without it there is no TLS. */
-  readonly tls?: TlsIdentity | undefined;
+  /** Default: without TLS and user. */
+  readonly dialAs?: DialIdentity;
   readonly log: Logger;
 }
 
@@ -62,9 +62,9 @@ export class NodePusher {
   #round = 0;
   #pause: Promise<void> = Promise.resolve();
 
-  constructor(node: NodeView, { identity, log, throttle, tls }: PushOptions) {
+  constructor(node: NodeView, { dialAs, identity, log, throttle }: PushOptions) {
     this.node = node;
-    this.#links = new PushConnections(node, tls);
+    this.#links = new PushConnections(node, dialAs);
     this.#identity = identity;
     this.#throttle = throttle;
     this.#log = log;

@@ -23,7 +23,7 @@ import { runShardStage } from './shard-stage.ts';
 import type { ShardStageResult } from './shard-stage.ts';
 import { Targets } from '../push/targets.ts';
 import { Throttle } from '../bytes/throttle.ts';
-import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
+import type { DialIdentity } from '../../transport/dial-identity.ts';
 
 /** Between two rounds of delivery while the commit must wait. */
 const ROUND_PAUSE_MS = 2_000;
@@ -33,7 +33,7 @@ export async function finishLoad(
   job: LoadJob,
   master: LoadMaster,
   response: BeginLoadResponse,
-  tls: TlsIdentity | undefined,
+  dialAs: DialIdentity,
 ): Promise<LoadSummary> {
   const { log, loadId, progress, settings, stop } = job;
   const targets = new Targets(response.targets);
@@ -45,7 +45,7 @@ export async function finishLoad(
     replicaWaitMs: settings.replicaWait,
     throttle: new Throttle(settings.maxBytesPerSecond),
     signal: stop.signal,
-    tls,
+    dialAs,
     log,
     onAcknowledged: (nodeId) => progress.acknowledge(nodeId),
   });

@@ -3,15 +3,23 @@
 import type { Metadata, handleUnaryCall } from '@grpc/grpc-js';
 import { FORWARDED_KEY, USER_KEY } from '../../transport/grpc-channel.ts';
 import { unaryHandler } from '../../transport/grpc-errors.ts';
+import { subjectOf } from '../../transport/grpc-access.ts';
+import type { Subject } from '../../access/subject.ts';
 import { MUST_LEAD, runAs } from './actor.ts';
 import type { Caller } from './actor.ts';
 
-/** A unary handler. An error of `answer` becomes a gRPC status with Stele's code. */
+/** A unary handler; `subject` is who calls, with --auth on. An error of `answer` becomes a gRPC status with Stele's code. */
 export function unary<Request, Response>(
-  answer: (request: Request, signal: AbortSignal) => Response | Promise<Response>,
+  answer: (
+    request: Request,
+    signal: AbortSignal,
+    subject: Subject | undefined,
+  ) => Response | Promise<Response>,
 ): handleUnaryCall<Request, Response> {
   return unaryHandler((request, signal, call) =>
-    runAs(callerOf(call.metadata, call.getPeer()), async () => answer(request, signal)),
+    runAs(callerOf(call.metadata, call.getPeer()), async () =>
+      answer(request, signal, subjectOf(call.metadata)),
+    ),
   );
 }
 

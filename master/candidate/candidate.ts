@@ -57,6 +57,7 @@ export class Candidate implements LeaderCalls {
   readonly operations: ClusterOperations;
   readonly registrar: LeaderCalls['registrar'];
   readonly loads: LeaderCalls['loads'];
+  readonly access: LeaderCalls['access'];
   readonly feed: ViewFeed;
   readonly #options: CandidateOptions;
   readonly #peers: MasterPeers;
@@ -112,6 +113,7 @@ export class Candidate implements LeaderCalls {
     });
     this.registrar = passedOn(() => target().registrar);
     this.loads = passedOn(() => target().loads);
+    this.access = passedOn(() => target().access);
   }
 
   /** The control plane, while this master leads. */
@@ -286,6 +288,7 @@ export class Candidate implements LeaderCalls {
       return {
         loads: this.#plane.loads,
         registrar: this.#plane.registrar,
+        access: this.#plane.access,
         operations: this.#local,
       };
     if (this.#remote === undefined) throw this.#noLeader();

@@ -14,7 +14,7 @@ import type { Seat, SeatOptions } from '../seat.ts';
 
 /** Throws INVALID_ARGUMENT for settings that do not go together, and files that cannot be read. */
 export async function openCandidate(options: SeatOptions): Promise<Seat> {
-  const { closers, links: factory, log, settings, tls } = options;
+  const { closers, identity, links: factory, log, settings } = options;
   const api = options.etcd ?? connectEtcd(settings, log);
   closers.push(() => api.close());
   const host =
@@ -35,14 +35,15 @@ export async function openCandidate(options: SeatOptions): Promise<Seat> {
     links: factory,
     log,
     env: systemEnv,
-    peers: grpcPeers(tls),
+    peers: grpcPeers(identity),
   });
   closers.push(() => candidate.close());
-  const { loads, operations, registrar } = candidate;
+  const { access, loads, operations, registrar } = candidate;
   const links = new DatanodeLinks(factory, monotonicNowMs);
   closers.push(() => links.close());
   closers.push(operations.subscribe((view) => links.update(view)));
   return {
+    access,
     loads,
     operations,
     registrar,

@@ -5,8 +5,8 @@ import { ClusterServiceClient } from '../../proto/gen/stele/v1/cluster.ts';
 import type { WatchViewResponse } from '../../proto/gen/stele/v1/cluster.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { LeaderCalls } from '../../proto/operations.ts';
+import type { DialIdentity } from '../../transport/dial-identity.ts';
 import { callUnary, openClient } from '../../transport/grpc-channel.ts';
-import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import { connectLeader } from './remote-leader.ts';
 
 const WATCH_AGAIN_MS = 200;
@@ -27,16 +27,16 @@ export interface MasterPeers {
   viewOf(address: string): Promise<ClusterView | undefined>;
 }
 
-/** Reaches them over gRPC, with TLS if `tls` is given. */
-export const grpcPeers = (tls?: TlsIdentity): MasterPeers => ({
-  connect: (address) => connectLeader(address, { tls }),
+/** Reaches them over gRPC. */
+export const grpcPeers = (identity: DialIdentity = {}): MasterPeers => ({
+  connect: (address) => connectLeader(address, identity),
   follow: (address, handlers) => {
     const stop = new AbortController();
-    void watch(address, handlers, tls, stop.signal);
+    void watch(address, handlers, identity, stop.signal);
     return () => stop.abort();
   },
   viewOf: async (address) => {
-    const client = openClient(ClusterServiceClient, address, { tls });
+    const client = openClient(ClusterServiceClient, address, identity);
     try {
       const method = client.getView.bind(client);
       return (await callUnary(method, {}, address, { deadlineMs: ASK_MS })).view;
@@ -49,10 +49,10 @@ export const grpcPeers = (tls?: TlsIdentity): MasterPeers => ({
 async function watch(
   address: string,
   handlers: FollowHandlers,
-  tls: TlsIdentity | undefined,
+  identity: DialIdentity,
   stop: AbortSignal,
 ): Promise<void> {
-  const client = openClient(ClusterServiceClient, address, { tls });
+  const client = openClient(ClusterServiceClient, address, identity);
   while (!stop.aborted) {
     const call = client.watchView({});
     const cancel = (): void => call.cancel();

@@ -6,14 +6,15 @@
 // caller gets OUTCOME_UNKNOWN; UNAVAILABLE otherwise: the call changes nothing, or may be repeated.
 
 import type { Client } from '@grpc/grpc-js';
+import { AccessList, AccessServiceClient } from '../../proto/gen/stele/v1/access.ts';
 import { ClusterServiceClient } from '../../proto/gen/stele/v1/cluster.ts';
 import { LoadServiceClient } from '../../proto/gen/stele/v1/load.ts';
 import type { LoadStatus } from '../../proto/gen/stele/v1/load.ts';
 import type { LeaderCalls } from '../../proto/operations.ts';
 import { SteleError } from '../../base/errors.ts';
+import type { DialIdentity } from '../../transport/dial-identity.ts';
 import type { UnaryMethod } from '../../transport/grpc-channel.ts';
 import { MasterChannel } from '../../transport/master-channel.ts';
-import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import { failureOf, outcomeUnknownError } from '../../transport/master-errors.ts';
 import { MUST_LEAD, currentActor } from '../callers/actor.ts';
 
@@ -46,12 +47,9 @@ type Ask<Of extends Client> = <Request, Response>(
 export function connectLeader(
   masters: string,
   {
-    tls,
     via = 'the leader',
-  }: {
-    readonly via?: 'the leader' | 'any master';
-    readonly tls?: TlsIdentity | undefined;
-  } = {},
+    ...identity
+  }: DialIdentity & { readonly via?: 'the leader' | 'any master' } = {},
 ): LeaderCalls & { close(): void } {
   const demand = via === 'the leader' ? ` ${MUST_LEAD}` : '';
   const askOn =
@@ -72,8 +70,9 @@ export function connectLeader(
         throw explain(thrown, masters, isRepeatable);
       }
     };
-  const cluster = new MasterChannel(ClusterServiceClient, masters, { tls });
-  const load = new MasterChannel(LoadServiceClient, masters, { tls });
+  const cluster = new MasterChannel(ClusterServiceClient, masters, identity);
+  const load = new MasterChannel(LoadServiceClient, masters, identity);
+  const access = new MasterChannel(AccessServiceClient, masters, identity);
   const ask = askOn(cluster);
   return {
     operations: { ...questionsOf(ask), ...changesOf(ask) },
@@ -82,7 +81,9 @@ export function connectLeader(
         ask((client) => client.registerNode, request, longer(REGISTER_DEADLINE_MS)),
     },
     loads: loadsOf(askOn(load)),
+    access: accessOf(askOn(access)),
     close: () => {
+      access.close();
       cluster.close();
       load.close();
     },
@@ -151,6 +152,28 @@ function loadsOf(ask: Ask<LoadServiceClient>): LeaderCalls['loads'] {
     commitLoad: (request) => ask((client) => client.commitLoad, request, longer(LONG_DEADLINE_MS)),
     abortLoad: async (request) =>
       void (await ask((client) => client.abortLoad, request, REPEATABLE)),
+  };
+}
+
+function accessOf(ask: Ask<AccessServiceClient>): LeaderCalls['access'] {
+  const empty =
+    <Request>(methodOf: (client: AccessServiceClient) => UnaryMethod<Request, unknown>) =>
+    async (request: Request): Promise<void> =>
+      void (await ask(methodOf, request, ONCE));
+  const userRemoved = empty((client: AccessServiceClient) => client.removeUser);
+  const roleRemoved = empty((client: AccessServiceClient) => client.removeRole);
+  return {
+    accessList: async () => {
+      const { list } = await ask((client) => client.getAccessList, {}, REPEATABLE);
+      return list ?? AccessList.decode(new Uint8Array(0));
+    },
+    listUsers: () => ask((client) => client.listUsers, {}, REPEATABLE),
+    addUser: empty((client) => client.addUser),
+    changeUser: empty((client) => client.changeUser),
+    removeUser: (name) => userRemoved({ name }),
+    listRoles: () => ask((client) => client.listRoles, {}, REPEATABLE),
+    putRole: empty((client) => client.putRole),
+    removeRole: (name) => roleRemoved({ name }),
   };
 }
 

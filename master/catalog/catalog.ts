@@ -71,6 +71,8 @@ export function emptyCatalog(): CatalogState {
     load: new Map(),
     event: new Map(),
     node: new Map(),
+    user: new Map(),
+    role: new Map(),
   };
 }
 

@@ -10,6 +10,8 @@ import type {
   KeyspaceRecord,
   LoadRecord,
   NodeRecord,
+  RoleRecord,
+  UserRecord,
   VersionRecord,
 } from './records.ts';
 import { keepOf, virtualNodesOf } from './queries.ts';
@@ -47,6 +49,10 @@ export function happeningsOf(state: CatalogState, changes: readonly Change[]): H
         return loadHappenings(state, changes, change.id, change.record);
       case 'node':
         return nodeHappenings(state.node.get(change.id), change.id, change.record);
+      case 'user':
+        return userHappenings(state.user.get(change.id), change.id, change.record);
+      case 'role':
+        return roleHappenings(state.role.get(change.id), change.id, change.record);
       default:
         return [];
     }
@@ -199,6 +205,42 @@ function nodeHappenings(
   if (before === undefined) return [{ what: 'node-added', node }];
   if (before.drain === record.drain) return [];
   return [{ what: record.drain ? 'drain' : 'node-resume', node }];
+}
+
+function userHappenings(
+  before: UserRecord | undefined,
+  name: string,
+  record: UserRecord | undefined,
+): Happening[] {
+  if (record === undefined) return [{ what: 'user-removed', from: name }];
+  if (before === undefined) return [{ what: 'user-added', to: name, reason: rolesText(record) }];
+  const happenings: Happening[] = [];
+  if (before.disabled !== record.disabled) {
+    happenings.push({ what: record.disabled ? 'user-disabled' : 'user-enabled', to: name });
+  }
+  if (before.passwordHash !== record.passwordHash) {
+    happenings.push({ what: 'user-password', to: name });
+  }
+  const rest = ({ defaultKeyspace, roles }: UserRecord): string =>
+    [defaultKeyspace, ...roles].join(' ');
+  if (rest(before) !== rest(record)) {
+    happenings.push({ what: 'user-changed', to: name, reason: rolesText(record) });
+  }
+  return happenings;
+}
+
+function rolesText({ roles }: UserRecord): string {
+  return `roles: ${roles.join(', ')}`.slice(0, 300);
+}
+
+function roleHappenings(
+  before: RoleRecord | undefined,
+  name: string,
+  record: RoleRecord | undefined,
+): Happening[] {
+  if (record === undefined) return [{ what: 'role-removed', from: name }];
+  const reason = record.grants.join(' ').slice(0, 300);
+  return [{ what: before === undefined ? 'role-added' : 'role-changed', to: name, reason }];
 }
 
 /** The event functions of a catalog. The caller adds the time and the actor. */

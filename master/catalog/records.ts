@@ -11,6 +11,8 @@
 //   load/<id>                    one bulk load
 //   event/<number>               the audit log, bounded (events.ts)
 //   node/<id>                    one datanode that has joined and was not removed
+//   user/<name>                  one user; its password as a hash
+//   role/<name>                  one role that is not built in
 //
 // Byte strings are hex. Wall times are for people only.
 
@@ -251,6 +253,23 @@ export interface NodeRecord {
   readonly drain: boolean;
 }
 
+export interface UserRecord {
+  readonly name: string;
+  /** See access/passwords.ts. */
+  readonly passwordHash: string;
+  readonly disabled: boolean;
+  readonly roles: readonly string[];
+  /** Empty: none. */
+  readonly defaultKeyspace: string;
+  readonly createdAt: string;
+}
+
+export interface RoleRecord {
+  readonly name: string;
+  /** `read:geo*` */
+  readonly grants: readonly string[];
+}
+
 /** An event; fields that do not apply are absent. */
 /** The caller of a change. Strings of at most 128 characters. */
 export interface Actor {
@@ -294,6 +313,8 @@ export interface Tables {
   readonly load: LoadRecord;
   readonly event: EventRecord;
   readonly node: NodeRecord;
+  readonly user: UserRecord;
+  readonly role: RoleRecord;
 }
 
 export type TableName = keyof Tables;
@@ -322,6 +343,8 @@ const TABLES: readonly TableName[] = [
   'load',
   'event',
   'node',
+  'user',
+  'role',
 ];
 
 /**

@@ -6,6 +6,7 @@
 // Only the catalog is on disk. After a restart of the master, the rest is rebuilt from the nodes'
 // own reports. Files of this folder have no clock, network, disk or randomness.
 
+import { accessDigestOf } from '../catalog/access-transitions.ts';
 import type { VersionId } from '../catalog/records.ts';
 import type { KeyspaceUid } from '../../base/ids.ts';
 import type { CatalogState } from '../catalog/catalog.ts';
@@ -128,8 +129,10 @@ export function beginControl(
 export function leaderOf(
   catalog: CatalogState,
   { term }: ControlSettings,
-): Pick<ClusterView, 'epoch' | 'term' | 'clusterId'> {
-  return { epoch: epochOf(catalog), term, clusterId: clusterOf(catalog).id };
+): Pick<ClusterView, 'epoch' | 'term' | 'clusterId' | 'accessDigest'> {
+  const about = { epoch: epochOf(catalog), term, clusterId: clusterOf(catalog).id };
+  const accessDigest = accessDigestOf(catalog);
+  return accessDigest === '' ? about : { ...about, accessDigest };
 }
 
 /** The world at `nowMs` with its placement, which is reused while its inputs stay the same. */

@@ -2,6 +2,7 @@
 // server, and closes them in order: readiness first, then the ports, then pending replies.
 
 import type { FastifyInstance } from 'fastify';
+import type { Access } from '../../access/access.ts';
 import type { BackgroundTasks } from '../../base/background.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
@@ -57,6 +58,8 @@ export interface FrontOptions {
   readonly loadEnds?: () => ReadonlyMap<string, number>;
   /** Makes the ports those of TLS; without it there is none. */
   readonly tls?: TlsIdentity | undefined;
+  /** Decides who is let in; without it everybody is. */
+  readonly access?: Access | undefined;
   readonly log: Logger;
 }
 
@@ -96,7 +99,7 @@ interface OpenPorts {
  * change.
  */
 export async function startFront(options: FrontOptions): Promise<Front> {
-  const { settings, operations, links, log, role = 'master', tls } = options;
+  const { access, settings, operations, links, log, role = 'master', tls } = options;
   const startedMs = monotonicNowMs();
   const core = new LookupCore({
     views: operations,
@@ -147,6 +150,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       maxConnections: settings.maxConnections,
       host: settings.host,
       tls,
+      access,
       allowedHosts: settings.httpAllowedHosts ?? [],
       closing: () => open.closing,
     });
@@ -154,7 +158,8 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     const { host, respPort: port, maxConnections } = settings;
     const http = { host, port: settings.httpPort, flag: '--http-port', tls };
     const httpPort = await listenHttp(open.http, http);
-    open.resp = await startRespListener({ host, port, tls, backend, maxConnections, log });
+    const door = { host, port, tls, access, maxConnections };
+    open.resp = await startRespListener({ ...door, backend, log });
     return { httpPort, respPort: open.resp.port, core, close };
   } catch (thrown) {
     await close(0);

@@ -121,7 +121,9 @@ export class Loads {
     const { state } = this.#leader.catalog;
     const load = state.load.get(loadId);
     const keyspace = load === undefined ? undefined : state.keyspace.get(load.keyspaceUid);
-    if (load === undefined || keyspace === undefined) throw loadNotFound(loadId);
+    // The caller was allowed to load into the keyspace that it names.
+    const isOfOther = keyspace?.name !== request.keyspace;
+    if (load === undefined || keyspace === undefined || isOfOther) throw loadNotFound(loadId);
     const isCurrent = load.version === keyspace.desired.currentVersion;
     if (load.state === 'COMMITTED' && isCurrent)
       return this.#response(loadId, keyspace, { alreadyCurrent: true });

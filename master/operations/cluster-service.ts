@@ -11,6 +11,14 @@ import { toGrpcError } from '../../transport/grpc-errors.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterOperations, ViewSource } from '../../proto/operations.ts';
 import type { Registrar } from '../../proto/ports.ts';
+import {
+  visibleHealth,
+  visibleKeyspaces,
+  visibleLoads,
+  visibleView,
+} from '../../access/visible.ts';
+import { notKnown } from '../../access/subject.ts';
+import { subjectOf } from '../../transport/grpc-access.ts';
 import { unary } from '../callers/grpc-handlers.ts';
 import { findKeyspace, findNode } from './find-in-list.ts';
 
@@ -26,10 +34,14 @@ export function clusterService(
     registerNode: unary((request, signal) =>
       registrar.registerNode(request, { deadlineMs: REGISTER_DEADLINE_MS, signal }),
     ),
-    getView: unary(() => ({ view: operations.current() })),
+    getView: unary((_, __, subject) => ({ view: visibleView(subject, operations.current()) })),
     watchView: (call) => watchers.add(call),
-    getHealth: unary((request, signal) => operations.health(request, signal)),
-    listKeyspaces: unary(() => operations.listKeyspaces()),
+    getHealth: unary(async (request, signal, subject) =>
+      visibleHealth(subject, await operations.health(request, signal)),
+    ),
+    listKeyspaces: unary(async (_, __, subject) =>
+      visibleKeyspaces(subject, await operations.listKeyspaces()),
+    ),
     getKeyspace: unary((request) => findKeyspace(operations, request.keyspace)),
     listEvents: unary((request) => operations.listEvents(request)),
     listVersions: unary((request) => operations.listVersions(request)),
@@ -39,7 +51,9 @@ export function clusterService(
     setKeep: unary((request) => operations.setKeep(request)),
     setCache: unary((request) => operations.setCache(request)),
     setReplication: unary((request) => operations.setReplication(request)),
-    listLoads: unary((request) => operations.listLoads(request)),
+    listLoads: unary(async (request, _, subject) =>
+      visibleLoads(subject, await operations.listLoads(request)),
+    ),
     getLoad: unary(async (request) => ({ load: await operations.getLoad(request) })),
     cancelLoad: unary(async (request) => ({ load: await operations.cancelLoad(request) })),
     diffVersions: unary((request, signal) => operations.diffVersions(request, signal)),
@@ -64,6 +78,11 @@ async function answerEmpty(done: Promise<void>): Promise<Record<string, never>> 
   return {};
 }
 
+/** A stream that is destroyed sends no status. */
+function refuse(call: WatchCall, error: SteleError): void {
+  call.emit('error', toGrpcError(error));
+}
+
 type WatchCall = ServerWritableStream<WatchViewRequest, WatchViewResponse>;
 
 /** Watchers that are written to in one event-loop tick. */
@@ -86,7 +105,7 @@ export class ViewWatchers {
   add(call: WatchCall): void {
     if (this.#open.size >= WATCHERS_MAX) {
       const message = `${WATCHERS_MAX} clients watch the view already; try again later.`;
-      call.destroy(toGrpcError(new SteleError('OVERLOADED', message)));
+      refuse(call, new SteleError('OVERLOADED', message));
       return;
     }
     this.#unsubscribe ??= this.#source.subscribe(() => this.#send());
@@ -126,7 +145,9 @@ export class ViewWatchers {
     const view = this.#source.current();
     if (watcher.blocked || watcher.sent === view || call.writableEnded) return;
     watcher.sent = view;
-    watcher.blocked = !call.write({ view });
+    const subject = subjectOf(call.metadata);
+    if (subject?.isLive === false) return refuse(call, notKnown());
+    watcher.blocked = !call.write({ view: visibleView(subject, view) });
   }
 }
 

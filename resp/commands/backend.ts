@@ -11,6 +11,7 @@
 
 import type { Logger } from '../../base/log.ts';
 import type { CommandCounters } from './command-counters.ts';
+import type { Gate } from './gate.ts';
 import type { CommandSpec, SessionCommand } from './command-spec.ts';
 import type { CommandArguments } from '../wire/decoder.ts';
 import type { ReplyWriter } from '../wire/encoder.ts';
@@ -153,6 +154,7 @@ export type SessionHandlers = Record<SessionCommand, SessionHandler>;
 /** What commands may use in addition to their own session; one for all connections of a listener. */
 export interface ServerContext {
   readonly backend: CommandBackend;
+  readonly gate: Gate;
   readonly log: Logger;
   /** The sessions of all open connections, for CLIENT LIST. */
   sessions(): Iterable<Session>;

@@ -2,6 +2,7 @@
 //
 // Plain data: the connection owns it, session-commands.ts changes it, backends read it.
 
+import type { Subject } from '../../access/subject.ts';
 import type { RespProtocol } from '../wire/encoder.ts';
 import type { QueuedCommand, Transaction } from './transaction.ts';
 
@@ -15,6 +16,9 @@ export interface KeyspaceRef {
 export type ReplyMode = 'on' | 'off' | 'skip-next' | 'skip';
 
 const KEYSPACE_DEFAULT: KeyspaceRef = { name: 'default', index: 0 };
+
+/** Equals no generation. */
+const NOT_CLEARED = -1;
 
 /** The settings of CLIENT TRACKING ON. */
 export interface Tracking {
@@ -47,6 +51,10 @@ export class Session {
   replyMode: ReplyMode = 'on';
   /** The user name sent with AUTH or HELLO. */
   user = 'default';
+  /** Who has logged in, with --auth on. */
+  subject: Subject | undefined;
+  /** The generation of users and roles by which it may read its keyspace (gate.ts). */
+  clearedAt = 0;
   /** The open transaction, from MULTI on. */
   transaction: Transaction | undefined;
   /** The commands that EXEC has released; the connection runs them at once and empties the list. */
@@ -69,10 +77,17 @@ export class Session {
     this.lastCommandMs = nowMs;
   }
 
+  /** Selects a keyspace, and has the next command checked. */
+  moveTo(keyspace: KeyspaceRef): void {
+    this.keyspace = keyspace;
+    this.clearedAt = NOT_CLEARED;
+  }
+
   /** Restores the initial state, as RESET does; the connection stays open. */
   reset(keyspace: KeyspaceRef = KEYSPACE_DEFAULT): void {
     this.protocol = 2;
-    this.keyspace = keyspace;
+    this.subject = undefined;
+    this.moveTo(keyspace);
     this.name = '';
     this.replyMode = 'on';
     this.readonlyMode = false;

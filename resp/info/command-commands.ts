@@ -12,7 +12,7 @@ import {
 import { argumentText } from '../wire/decoder.ts';
 import type { CommandArguments } from '../wire/decoder.ts';
 import type { ReplyWriter } from '../wire/encoder.ts';
-import { globMatches } from '../commands/glob.ts';
+import { globMatches } from '../../base/glob.ts';
 
 export const COMMAND_HANDLERS = {
   command: (_, out) => writeInfos(COMMANDS, out),

@@ -4,7 +4,7 @@ import { CONNECTIONS_MAX_DEFAULT, VALUE_BYTES_MAX } from '../../base/limits.ts';
 import type { ServerFacts } from '../commands/backend.ts';
 import type { CommandArguments } from '../wire/decoder.ts';
 import type { ReplyWriter } from '../wire/encoder.ts';
-import { globMatches } from '../commands/glob.ts';
+import { globMatches } from '../../base/glob.ts';
 
 const PARAMETERS: ReadonlyMap<string, string> = new Map([
   ['save', ''],

@@ -266,6 +266,8 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
       }
       this.#last = spec;
       pending = executeCommand(spec, this.#decoder, session, out, this.#context);
+      // A login: what follows it waits for its outcome.
+      if (pending !== undefined && spec.handler === 'session') this.#atBarrier = true;
     }
     this.#answer(pending, out);
     if (session.executing.length > 0) this.#runTransaction(out);

@@ -30,7 +30,10 @@ export function resolveCommand(
   if (transaction === undefined) return spec;
   if (spec === undefined) transaction.aborted = true;
   else if (transaction.waits(spec)) {
-    if (!hasKeysHere(spec, command, session, out, context)) transaction.aborted = true;
+    const isAdmitted =
+      session.clearedAt === context.gate.generation || context.gate.admits(spec, session, out);
+    if (!isAdmitted || !hasKeysHere(spec, command, session, out, context))
+      transaction.aborted = true;
     else transaction.queue(spec, command, out);
     return undefined;
   }
@@ -88,13 +91,16 @@ export function executeCommand(
   out: ReplyWriter,
   context: ServerContext,
 ): PendingReply | undefined {
+  const { gate } = context;
+  if (session.clearedAt !== gate.generation && !gate.admits(spec, session, out)) return undefined;
   session.lastCommand = spec.name;
   const { calls } = context.counters;
   calls[spec.id] = (calls[spec.id] as number) + 1;
   try {
     if (command.longestBytes > KEY_BYTES_MAX) checkKeyLengths(spec, command);
     if (spec.handler !== 'session') return context.backend.execute(spec, command, session, out);
-    executeSessionCommand(spec, command, session, out, context);
+    if (gate.forbids(spec, session, out)) return undefined;
+    return executeSessionCommand(spec, command, session, out, context);
   } catch (thrown) {
     writeFailure(thrown, spec.name, out, context.log);
   }

@@ -8,8 +8,10 @@ import type { Logger } from '../../base/log.ts';
 import { LoopShare } from '../../base/process/loop-share.ts';
 import { listenTcp } from '../../transport/listen.ts';
 import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
+import type { Access } from '../../access/access.ts';
 import type { CommandBackend } from '../commands/backend.ts';
 import { CommandCounters } from '../commands/command-counters.ts';
+import { Gate } from '../commands/gate.ts';
 import { RespConnection } from './connection.ts';
 import type { ConnectionContext } from './connection-context.ts';
 import { ReplyWriter } from '../wire/encoder.ts';
@@ -31,6 +33,8 @@ export interface RespListenerOptions {
   readonly port: number;
   /** Makes it a port of TLS; without it there is none. */
   readonly tls?: TlsIdentity | undefined;
+  /** Decides who is let in; without it everybody is. */
+  readonly access?: Access | undefined;
   readonly backend: CommandBackend;
   readonly maxConnections: number;
   readonly log: Logger;
@@ -111,6 +115,7 @@ class Clients {
     const counters = new CommandCounters();
     this.#context = {
       backend: options.backend,
+      gate: new Gate(options.access),
       log: options.log,
       out: new ReplyWriter((text) => counters.noteError(text)),
       limits: options.limits ?? new ClientLimits(),

@@ -9,11 +9,14 @@
 //   new Cluster(nodes, { redisOptions: { username: 'geo', password: 'any' } })
 //   redis-cli -c --user geo --pass any
 //
-// This is not access control; there is none. The user `default` changes nothing.
+// A name that ends with a keyspace, `anybody@geo`, does the same, and goes on doing it with --auth on
+// (login.ts), where a name without one is that of a user. The user `default` changes nothing.
 
+import { mayRead } from '../../access/visible.ts';
 import { shorten } from '../../base/ids.ts';
 import { ACL_HANDLERS } from './acl-commands.ts';
-import type { ServerContext, SessionHandlers } from '../commands/backend.ts';
+import { WRONG_PASSWORD, logInLater } from './login.ts';
+import type { PendingReply, ServerContext, SessionHandlers } from '../commands/backend.ts';
 import { CLIENT_HANDLERS, isPrintableName, NAME_ERROR } from './client-commands.ts';
 import { COMMAND_HANDLERS } from '../info/command-commands.ts';
 import type { CommandSpec, SessionCommand } from '../commands/command-spec.ts';
@@ -27,7 +30,8 @@ import { TRACKING_HANDLERS } from './tracking.ts';
 import { TRANSACTION_HANDLERS } from './transaction-commands.ts';
 
 const DEFAULT_USER = 'default';
-const WRONG_PASSWORD = 'WRONGPASS invalid username-password pair or user is disabled.';
+const HELLO_WITHOUT_AUTH =
+  'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time';
 const NO_PASSWORD_SET =
   'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?';
 
@@ -69,15 +73,62 @@ const HANDLERS: SessionHandlers = {
   },
 };
 
-/** Answers one command whose handler is `session`; writes exactly one reply. */
+/** Answers one command whose handler is `session`: writes exactly one reply, or returns that of a login. */
 export function executeSessionCommand(
   spec: CommandSpec,
   command: CommandArguments,
   session: Session,
   out: ReplyWriter,
   context: ServerContext,
-): void {
+): PendingReply | undefined {
+  const { access } = context.gate;
+  if (access !== undefined && spec.name === 'auth')
+    return authLater(command, out, session, context);
+  if (access !== undefined && spec.name === 'hello') {
+    return helloLater(command, out, session, context);
+  }
   HANDLERS[spec.name as SessionCommand](command, out, session, context);
+  return undefined;
+}
+
+/** AUTH with --auth on. */
+function authLater(
+  command: CommandArguments,
+  out: ReplyWriter,
+  session: Session,
+  context: ServerContext,
+): PendingReply | undefined {
+  const { access } = context.gate;
+  if (command.argc > 3 || access === undefined) {
+    out.error('ERR syntax error');
+    return undefined;
+  }
+  const user = command.argc === 2 ? DEFAULT_USER : argumentText(command, 1);
+  const password = argumentText(command, command.argc - 1);
+  return logInLater({ user, password }, session, context, access, (later) => later.ok());
+}
+
+/** HELLO with --auth on. */
+function helloLater(
+  command: CommandArguments,
+  out: ReplyWriter,
+  session: Session,
+  context: ServerContext,
+): PendingReply | undefined {
+  const { access } = context.gate;
+  const options = parseHello(command, session);
+  if (typeof options === 'string') {
+    out.error(options);
+    return undefined;
+  }
+  const { password, user } = options;
+  if (access !== undefined && user !== undefined) {
+    const answer = (later: ReplyWriter): void => greet(options, later, session, context);
+    return logInLater({ user, password }, session, context, access, answer);
+  }
+  if (session.subject?.isLive === true) greet(options, out, session, context);
+  else out.error(HELLO_WITHOUT_AUTH);
+  return undefined;
 }
 
 function ping(command: CommandArguments, out: ReplyWriter): void {
@@ -97,7 +148,7 @@ function auth(
   if (command.argc === 2) return out.error(NO_PASSWORD_SET);
   const keyspace = keyspaceOfUser(argumentText(command, 1), session, context);
   if (keyspace === undefined) return out.error(WRONG_PASSWORD);
-  session.keyspace = keyspace;
+  session.moveTo(keyspace);
   session.user = argumentText(command, 1);
   out.ok();
 }
@@ -109,9 +160,10 @@ function keyspaceOfUser(
   context: ServerContext,
 ): KeyspaceRef | undefined {
   if (user === DEFAULT_USER) return session.keyspace;
-  const keyspace = context.backend.resolveKeyspace(user);
+  const name = user.slice(user.lastIndexOf('@') + 1);
+  const keyspace = context.backend.resolveKeyspace(name);
   // Only a name is a user; an index is not.
-  return keyspace?.name === user ? keyspace : undefined;
+  return keyspace?.name === name ? keyspace : undefined;
 }
 
 function select(
@@ -122,8 +174,8 @@ function select(
 ): void {
   const wanted = argumentText(command, 1);
   const keyspace = context.backend.resolveKeyspace(wanted);
-  if (keyspace !== undefined) {
-    session.keyspace = keyspace;
+  if (keyspace !== undefined && mayRead(session.subject, keyspace.name)) {
+    session.moveTo(keyspace);
     out.ok();
   } else if (/^-?[0-9]+$/.test(wanted)) {
     out.error('ERR DB index is out of range');
@@ -137,8 +189,9 @@ function select(
 interface HelloOptions {
   readonly protocol: 2 | 3;
   readonly name: string | undefined;
-  readonly keyspace: KeyspaceRef;
-  readonly user: string;
+  /** Undefined: without AUTH. */
+  readonly user: string | undefined;
+  readonly password: string;
 }
 
 function hello(
@@ -147,14 +200,29 @@ function hello(
   session: Session,
   context: ServerContext,
 ): void {
-  const options = parseHello(command, session, context);
+  const options = parseHello(command, session);
   if (typeof options === 'string') {
     out.error(options);
     return;
   }
+  const { user } = options;
+  if (user !== undefined) {
+    const keyspace = keyspaceOfUser(user, session, context);
+    if (keyspace === undefined) return out.error(WRONG_PASSWORD);
+    session.moveTo(keyspace);
+    session.user = user;
+  }
+  greet(options, out, session, context);
+}
+
+/** Switches the protocol and writes the reply to HELLO. */
+function greet(
+  options: HelloOptions,
+  out: ReplyWriter,
+  session: Session,
+  context: ServerContext,
+): void {
   session.protocol = options.protocol;
-  session.keyspace = options.keyspace;
-  session.user = options.user;
   if (options.name !== undefined) session.name = options.name;
   out.protocol = options.protocol;
   const facts = context.backend.facts();
@@ -176,11 +244,7 @@ function hello(
 }
 
 /** Parses `HELLO [protover [AUTH user password] [SETNAME name]]`; returns the error text if it is invalid. */
-function parseHello(
-  command: CommandArguments,
-  session: Session,
-  context: ServerContext,
-): HelloOptions | string {
+function parseHello(command: CommandArguments, session: Session): HelloOptions | string {
   const versionText = command.argc > 1 ? argumentText(command, 1) : String(session.protocol);
   if (!/^-?[0-9]{1,18}$/.test(versionText)) {
     return 'ERR Protocol version is not an integer or out of range';
@@ -188,15 +252,14 @@ function parseHello(
   const protocol = Number(versionText);
   if (protocol !== 2 && protocol !== 3) return 'NOPROTO unsupported protocol version';
   let name: string | undefined;
-  let keyspace: KeyspaceRef | undefined = session.keyspace;
-  let { user } = session;
+  let user: string | undefined;
+  let password = '';
   for (let at = 2; at < command.argc; at++) {
     const option = argumentText(command, at);
     const following = command.argc - 1 - at;
     if (option.toLowerCase() === 'auth' && following >= 2) {
       user = argumentText(command, at + 1);
-      keyspace = keyspaceOfUser(user, session, context);
-      if (keyspace === undefined) return WRONG_PASSWORD;
+      password = argumentText(command, at + 2);
       at += 2;
     } else if (option.toLowerCase() === 'setname' && following >= 1) {
       name = argumentText(command, ++at);
@@ -205,5 +268,5 @@ function parseHello(
       return `ERR Syntax error in HELLO option '${shorten(option)}'`;
     }
   }
-  return { protocol, name, keyspace, user };
+  return { protocol, name, user, password };
 }

@@ -11,6 +11,7 @@ import type { PendingReply } from '../../resp/commands/backend.ts';
 import { CommandCounters } from '../../resp/commands/command-counters.ts';
 import { CommandDecoder } from '../../resp/wire/decoder.ts';
 import { executeCommand, resolveCommand } from '../../resp/server/dispatch.ts';
+import { Gate } from '../../resp/commands/gate.ts';
 import { ReplyWriter } from '../../resp/wire/encoder.ts';
 import { ReplyDecoder } from '../../resp/wire/reply-decoder.ts';
 import type { Reply } from '../../resp/wire/reply-decoder.ts';
@@ -139,6 +140,7 @@ export class RespNode {
     out.mark();
     const context = {
       backend: this.#backend,
+      gate: new Gate(),
       log: silentLogger,
       sessions: () => [this.session],
       closeMarked: () => undefined,

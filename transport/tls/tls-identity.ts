@@ -39,6 +39,11 @@ export class TlsIdentity {
     return this.#current.files.cert !== undefined;
   }
 
+  /** In PEM. */
+  get certificate(): Buffer | undefined {
+    return this.#current.files.cert;
+  }
+
   /** For the next handshake. */
   get context(): SecureContext {
     return this.#current.context;

@@ -12,6 +12,7 @@ import { healthJson } from '../../../proto/json-shapes.ts';
 import { formatNodes } from '../../node-table.ts';
 import type { Output } from '../../output.ts';
 import { defineVerb } from '../../verb.ts';
+import { userOptions } from '../../../transport/client-identity.ts';
 import { tlsOptions } from '../../../transport/tls/tls-settings.ts';
 import { withAdmin } from '../../with-admin.ts';
 import type { Admin } from '../../with-admin.ts';
@@ -39,6 +40,7 @@ export const definition = defineVerb({
     timeout: option.duration('how long to wait', '60s', { min: 1, max: 600_000 }),
     master: masterOption,
     ...tlsOptions,
+    ...userOptions,
     output: outputOption,
   }),
   examples: ['stele status', 'stele status --wait green --timeout 60s', 'stele status -o json'],

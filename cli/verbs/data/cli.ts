@@ -7,7 +7,9 @@ import { SteleError } from '../../../base/errors.ts';
 import { isAddress } from '../../../base/address.ts';
 import { shorten } from '../../../base/ids.ts';
 import type { SessionAddress } from '../../repl/repl-session.ts';
+import { loginOf, userOptions } from '../../../transport/client-identity.ts';
 import { tlsOptions } from '../../../transport/tls/tls-settings.ts';
+import { askPassword } from '../../ask.ts';
 import { EXIT_OK } from '../../exit.ts';
 import { defineVerb } from '../../verb.ts';
 
@@ -30,6 +32,8 @@ export const definition = defineVerb({
     tlsCa: { ...tlsOptions.tlsCa, aliases: ['cacert'] },
     tlsCert: { ...tlsOptions.tlsCert, aliases: ['cert'] },
     tlsKey: { ...tlsOptions.tlsKey, aliases: ['key'] },
+    ...userOptions,
+    askpass: option.flag('ask for the password of --user'),
     timeout: option.duration('how long to wait for a reply', '30s', { min: 1, max: 600_000 }),
     output: option.choice(
       'replies as redis-cli prints them, or each as one line of JSON',
@@ -53,8 +57,11 @@ export const definition = defineVerb({
     const { CliSession } = await import('../../repl/repl-session.ts');
     const { clientTls } = await import('../../../transport/tls/open-tls.ts');
     const { host, port, keyspace, timeout } = values;
+    const login = values.askpass
+      ? { user: values.user || 'default', password: await askPassword('Password: ') }
+      : loginOf(values);
     const session = new CliSession(
-      { addresses: addressesOf(host, port), keyspace },
+      { addresses: addressesOf(host, port), keyspace, login },
       { replyTimeoutMs: timeout, tls: clientTls(values) },
     );
     try {

@@ -28,7 +28,10 @@ export function buildView(
   world: World,
   health: Health,
   keyspaces: readonly ViewKeyspace[],
-  { settled, ...leader }: Pick<ClusterView, 'epoch' | 'term' | 'clusterId' | 'settled'>,
+  {
+    settled,
+    ...leader
+  }: Pick<ClusterView, 'epoch' | 'term' | 'clusterId' | 'accessDigest' | 'settled'>,
   before?: ClusterView,
 ): ClusterView {
   const nodes = [...world.nodes.values()].sort((left, right) => (left.id < right.id ? -1 : 1));

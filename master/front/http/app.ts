@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
+import type { Access } from '../../../access/access.ts';
 import { SteleError, toSteleError } from '../../../base/errors.ts';
 import { randomId, shorten } from '../../../base/ids.ts';
 import { KEY_BYTES_MAX } from '../../../base/limits.ts';
@@ -21,6 +22,7 @@ import { processRoutes } from './process-routes.ts';
 import { hideKey } from './raw-url.ts';
 import { requestGuard } from './request-guard.ts';
 import type { GuardOptions } from './request-guard.ts';
+import { guardRoutes } from './route-access.ts';
 import { nameRoutes } from './route-methods.ts';
 import { holdUntilTaken } from './value-reply.ts';
 import { readRoutes } from './value-routes.ts';
@@ -48,6 +50,8 @@ export interface HttpAppOptions extends GuardOptions {
   readonly maxConnections: number;
   /** Makes it an app of TLS; without it there is none. */
   readonly tls?: TlsIdentity | undefined;
+  /** Decides who is let in; without it everybody is. */
+  readonly access?: Access | undefined;
   readonly closing: () => boolean;
 }
 
@@ -61,6 +65,12 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     if (refusal === undefined) done();
     else void sendProblem(reply, refusal.error, refusal.status);
   });
+  const { access, operations } = options;
+  if (access !== undefined) {
+    const keyspaceOfLoad = async (loadId: string): Promise<string> =>
+      (await operations.getLoad({ loadId })).keyspace;
+    guardRoutes(app, access, keyspaceOfLoad);
+  }
   addRoutes(app, options);
   docsRoutes(
     app,

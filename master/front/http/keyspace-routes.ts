@@ -1,10 +1,12 @@
 // Keyspaces over HTTP: which exist, which version is current, which are kept.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { visibleKeyspaces } from '../../../access/visible.ts';
 import { keyspaceName, version as parseVersion } from '../../../base/ids.ts';
 import { KEEP_MAX, KEEP_MIN, REPLICATION_MAX } from '../../../base/limits.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { findKeyspace } from '../../operations/find-in-list.ts';
+import { subjectOf } from './route-access.ts';
 import { RESPONSES } from './schemas.ts';
 import { keyspacesJson, noLeaderJson, versionJson } from '../../../proto/json-shapes.ts';
 
@@ -47,8 +49,8 @@ export function keyspaceRoutes(app: FastifyInstance, operations: ClusterOperatio
   app.get(
     '/v1/keyspaces',
     { schema: { tags, summary: 'All datasets', response: RESPONSES.keyspaces } },
-    async () => {
-      const answer = await operations.listKeyspaces();
+    async (request) => {
+      const answer = visibleKeyspaces(subjectOf(request), await operations.listKeyspaces());
       return { keyspaces: keyspacesJson(answer), ...noLeaderJson(answer) };
     },
   );

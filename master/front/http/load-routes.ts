@@ -2,9 +2,11 @@
 // gRPC and sends segments directly to the datanodes.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { visibleLoads } from '../../../access/visible.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, shorten } from '../../../base/ids.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
+import { subjectOf } from './route-access.ts';
 import { RESPONSES } from './schemas.ts';
 import { loadJson } from '../../../proto/json-shapes.ts';
 
@@ -36,9 +38,10 @@ export function loadRoutes(app: FastifyInstance, operations: ClusterOperations):
     },
     async (request: FastifyRequest<{ Querystring: { keyspace?: string } }>) => {
       const { keyspace } = request.query;
-      const { loads } = await operations.listLoads({
+      const all = await operations.listLoads({
         keyspace: keyspace === undefined ? '' : keyspaceName(keyspace),
       });
+      const { loads } = visibleLoads(subjectOf(request), all);
       return { loads: loads.map(loadJson) };
     },
   );

@@ -3,6 +3,7 @@
 // ClusterOperations.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { visibleHealth } from '../../../access/visible.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, nodeId, shardNumber, shorten } from '../../../base/ids.ts';
 import { parseDurationMs } from '../../../base/units.ts';
@@ -12,6 +13,7 @@ import { keyspaceRoutes } from './keyspace-routes.ts';
 import { loadRoutes } from './load-routes.ts';
 import { diffRoute } from './diff-route.ts';
 import { sendProblem } from './problem.ts';
+import { subjectOf } from './route-access.ts';
 import { keyOfUrl } from './raw-url.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
 import { runAs } from '../../callers/actor.ts';
@@ -55,7 +57,7 @@ export function operationRoutes(app: FastifyInstance, operations: ClusterOperati
     if (request.method === 'GET' || request.method === 'HEAD') return done();
     // Unknown once the client is gone.
     const address = request.socket.remoteAddress ?? '';
-    runAs({ door: 'http', address, who: '' }, done);
+    runAs({ door: 'http', address, who: subjectOf(request)?.name ?? '' }, done);
   });
   eventRoute(app, operations);
   keyspaceRoutes(app, operations);
@@ -217,7 +219,8 @@ async function health(
   const gone = new AbortController();
   reply.raw.setTimeout(timeoutMs + WAIT_SLACK_MS);
   reply.raw.once('close', () => gone.abort());
-  const answer = await operations.health({ waitFor, timeoutMs }, gone.signal);
+  const known = await operations.health({ waitFor, timeoutMs }, gone.signal);
+  const answer = visibleHealth(subjectOf(request), known);
   if (waitFor === HealthStatus.UNSPECIFIED || answer.reached) return healthJson(answer);
   return sendProblem(
     reply,

@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
-import { PROBLEM_TYPE, problemOf } from '../../../base/problem.ts';
+import { BASIC_CHALLENGE, PROBLEM_TYPE, problemOf } from '../../../base/problem.ts';
 
 /** Answers a request that fastify still handles. `more` are additional members of the problem. */
 export function sendProblem(
@@ -15,6 +15,7 @@ export function sendProblem(
 ): FastifyReply {
   const problem = problemOf(error, reply.request.id, status);
   if (error.retryable) void reply.header('retry-after', '1');
+  if (problem.status === 401) void reply.header('www-authenticate', BASIC_CHALLENGE);
   // Serialised here, because fastify would add a charset, which problem+json does not have.
   return reply
     .code(problem.status)

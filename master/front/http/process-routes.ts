@@ -2,6 +2,7 @@
 // moment.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { visibleView } from '../../../access/visible.ts';
 import { shorten } from '../../../base/ids.ts';
 import { unknownScope } from '../../../base/problem.ts';
 import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
@@ -9,6 +10,7 @@ import type { ViewSource } from '../../../proto/operations.ts';
 import type { FrontMetrics } from '../metrics.ts';
 import type { TlsIdentity } from '../../../transport/tls/tls-identity.ts';
 import { tlsText } from '../../../transport/tls/tls-report.ts';
+import { subjectOf } from './route-access.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
 import { healthWord, isAnswering, shardsText } from '../../../proto/view-words.ts';
 
@@ -53,7 +55,8 @@ export function processRoutes(app: FastifyInstance, options: ProcessRoutesOption
     async (request: ReadyRequest, reply) => {
       const { scope } = request.query;
       if (scope !== undefined && scope !== 'cluster') throw unknownScope();
-      const checks = readinessChecks(options, request.query.keyspace);
+      const seen = visibleView(subjectOf(request), options.views.current());
+      const checks = readinessChecks(options, seen, request.query.keyspace);
       const ready = checks.every(([, passed]) => passed);
       const verbose = request.query.verbose !== undefined;
       const lines = verbose
@@ -76,9 +79,9 @@ export function processRoutes(app: FastifyInstance, options: ProcessRoutesOption
 
 function readinessChecks(
   { closing, tls, views }: ProcessRoutesOptions,
+  view: ClusterView,
   keyspace: string | undefined,
 ): Check[] {
-  const view = views.current();
   const serving = view.nodes.filter((node) => isAnswering(node.state)).length;
   const checks: Check[] = [
     ['not shutting down', !closing()],

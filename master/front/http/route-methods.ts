@@ -7,6 +7,9 @@ import { sendProblem } from './problem.ts';
 
 const METHODS: readonly HTTPMethods[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
+/** In the `config` of a route that only says which methods its URL has. */
+export const METHODS_ONLY = 'methodsOnly';
+
 /**
  * Records the routes that are registered from now on; call the returned function after the last
  * one.
@@ -36,6 +39,7 @@ function answerOtherMethods(app: FastifyInstance, url: string, methods: Set<stri
     method: METHODS.filter((method) => !methods.has(method)),
     url,
     schema: { hide: true },
+    config: { [METHODS_ONLY]: true },
     // Before the body is examined, whatever its type.
     onRequest: async (request, reply) => {
       void reply.header('allow', allow);

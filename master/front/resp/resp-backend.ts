@@ -6,6 +6,7 @@
 // learns the datanodes from CLUSTER SLOTS and reads from them directly.
 
 import type { ClusterOperations } from '../../../proto/operations.ts';
+import { visibleView } from '../../../access/visible.ts';
 import { keyspaceIndex } from '../../../base/ids.ts';
 import { SteleError } from '../../../base/errors.ts';
 import type { KeyspaceView } from '../../../proto/gen/stele/v1/view.ts';
@@ -62,9 +63,10 @@ export class MasterRespBackend implements CommandBackend {
     get: (command, session, out) => this.#oneKey(command, session, out, writeBulk, 1),
     mget: (command, session, out) => this.#manyKeys(command, session, out, MANY_VALUES, -1),
     dbsize: atOnce((_, session, out) => out.integer(this.#keyspaceOf(session).records)),
-    info: atOnce((command, _, out) => {
+    info: atOnce((command, { subject }, out) => {
       const { operations, info, metrics } = this.#options;
-      writeInfo(command, out, masterInfo(operations.current(), info(), metrics.resp));
+      const view = visibleView(subject, operations.current());
+      writeInfo(command, out, masterInfo(view, info(), metrics.resp));
     }),
     keys: (command, session, out) => {
       const literal = literalOf(command);

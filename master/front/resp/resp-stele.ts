@@ -1,5 +1,6 @@
 // STELE KEYSPACES | VERSION | EXPLAIN key | NODES | HEALTH: the operations as RESP maps and arrays.
 
+import { visibleHealth, visibleKeyspaces } from '../../../access/visible.ts';
 import { STELE_VERSION } from '../../../base/process/build-version.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
@@ -25,16 +26,17 @@ type SteleHandler = (
 ) => PendingOperation<unknown> | undefined;
 
 export const STELE_HANDLERS: Record<SteleCommand, SteleHandler> = {
-  'stele|keyspaces': (operations) =>
-    later(operations.listKeyspaces(), (answer) => {
+  'stele|keyspaces': (operations, _, { subject }) =>
+    later(operations.listKeyspaces(), (all) => {
+      const answer = visibleKeyspaces(subject, all);
       // A keyspace that is being dropped cannot be selected any more.
       const keyspaces = answer.keyspaces.filter(({ state }) => state !== 'DELETING');
       return keyspacesJson({ ...answer, keyspaces });
     }),
   'stele|nodes': (operations) => later(operations.listNodes(), nodesJson),
-  'stele|health': (operations) => {
+  'stele|health': (operations, _, { subject }) => {
     const request = { waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 };
-    return later(operations.health(request), healthJson);
+    return later(operations.health(request), (all) => healthJson(visibleHealth(subject, all)));
   },
   'stele|explain': (operations, command, session) => {
     const key = Buffer.from(command.buffer.subarray(command.starts[2], command.ends[2]));

@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify';
 import { expect } from 'vitest';
 import { silentLogger } from '../../../base/log.ts';
 import { createHttpApp } from '../../../master/front/http/app.ts';
+import type { Access } from '../../../access/access.ts';
 import type { GuardOptions } from '../../../master/front/http/request-guard.ts';
 import { LookupCore } from '../../../master/front/lookup/lookup-core.ts';
 import { FrontMetrics } from '../../../master/front/metrics.ts';
@@ -31,6 +32,7 @@ export class HttpFixture {
   static async start(
     cluster = new FakeCluster(),
     hosts: GuardOptions = { host: '127.0.0.1', allowedHosts: [] },
+    access?: Access,
   ): Promise<HttpFixture> {
     const fixture = new HttpFixture(cluster);
     fixture.#app = await createHttpApp({
@@ -42,6 +44,7 @@ export class HttpFixture {
       log: silentLogger,
       maxConnections: 100,
       ...hosts,
+      access,
       closing: () => fixture.closing,
     });
     return fixture;

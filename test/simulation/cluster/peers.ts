@@ -26,6 +26,7 @@ export function peersOf(cluster: Cluster, from: SimProcess): MasterPeers {
       operations: passing(cluster, from, address, 'operations'),
       registrar: passing(cluster, from, address, 'registrar'),
       loads: passing(cluster, from, address, 'loads'),
+      access: passing(cluster, from, address, 'access'),
       close: () => undefined,
     }),
     follow: (address, handlers) => {

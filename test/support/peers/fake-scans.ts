@@ -3,7 +3,7 @@
 import { SteleError } from '../../../base/errors.ts';
 import type { ScanKeysRequest, ScanKeysResponse } from '../../../proto/gen/stele/v1/datanode.ts';
 import type { LookupTargetRef } from '../../../proto/ports.ts';
-import { globMatches } from '../../../resp/commands/glob.ts';
+import { globMatches } from '../../../base/glob.ts';
 import { slotOfKey } from '../../../ring/slot.ts';
 
 export const SHARD_COUNT = 16;

@@ -135,7 +135,11 @@ export interface ClusterView {
     | string
     | undefined;
   /** Identifies the cluster: within one, an older epoch never returns. Absent from masters of earlier releases. */
-  clusterId?: string | undefined;
+  clusterId?:
+    | string
+    | undefined;
+  /** Identifies the users and roles in force (AccessList). Absent: there are none. */
+  accessDigest?: string | undefined;
 }
 
 function createBaseNodeAddress(): NodeAddress {
@@ -563,6 +567,7 @@ function createBaseClusterView(): ClusterView {
     settled: undefined,
     term: undefined,
     clusterId: undefined,
+    accessDigest: undefined,
   };
 }
 
@@ -603,6 +608,9 @@ export const ClusterView: MessageFns<ClusterView> = {
     }
     if (message.clusterId !== undefined) {
       writer.uint32(90).string(message.clusterId);
+    }
+    if (message.accessDigest !== undefined) {
+      writer.uint32(98).string(message.accessDigest);
     }
     return writer;
   },
@@ -714,6 +722,14 @@ export const ClusterView: MessageFns<ClusterView> = {
             }
 
             message.clusterId = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.accessDigest = reader.string();
             continue;
           }
         }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { globMatches } from '../../../resp/commands/glob.ts';
+import { globMatches } from '../../base/glob.ts';
 
 const matches = (pattern: string, text: string, ignoreCase = false): boolean =>
   globMatches(Buffer.from(pattern, 'latin1'), Buffer.from(text, 'latin1'), ignoreCase);

@@ -1,4 +1,4 @@
-// Redis's glob patterns over bytes, for SCAN MATCH, CONFIG GET and COMMAND LIST.
+// Redis's glob patterns over bytes, for SCAN MATCH, CONFIG GET, COMMAND LIST and grants.
 //
 //   *  any bytes     ?  one byte     [a-c] [^a]  one byte of a class     \x  the byte x
 //

@@ -1,0 +1,110 @@
+// What each gRPC method asks of its caller. A server does not start with a method that is not listed here.
+
+import type { Right } from './rights.ts';
+
+/** The field of a request that names a keyspace, by its name, its uid, or a load into it. */
+export type KeyspaceField = 'keyspace' | 'keyspaceUid' | 'loadId';
+
+/**
+ * `open`: nothing; `cluster`: a process of the cluster; `user`: any user, whose answer has only what it may
+ * read; otherwise a right: on the keyspace of a field, or on everything.
+ */
+export type MethodAccess =
+  'open' | 'cluster' | 'user' | { readonly right: Right; readonly of?: KeyspaceField };
+
+const read = { right: 'read', of: 'keyspace' } as const;
+const load = { right: 'load', of: 'keyspace' } as const;
+const loading = { right: 'load', of: 'loadId' } as const;
+const operate = { right: 'operate', of: 'keyspace' } as const;
+const operateAll = { right: 'operate' } as const;
+const admin = { right: 'admin' } as const;
+
+type Methods = Readonly<Record<string, MethodAccess>>;
+
+const CLUSTER_SERVICE: Methods = {
+  RegisterNode: 'cluster',
+  GetView: 'user',
+  WatchView: 'user',
+  GetHealth: 'user',
+  ListKeyspaces: 'user',
+  GetKeyspace: read,
+  // With the names and addresses of people.
+  ListEvents: operateAll,
+  ListVersions: read,
+  Rollback: load,
+  Promote: load,
+  DropVersion: operate,
+  SetKeep: load,
+  SetCache: operate,
+  SetReplication: operate,
+  ListLoads: 'user',
+  GetLoad: { right: 'read', of: 'loadId' },
+  CancelLoad: loading,
+  DiffVersions: read,
+  DropKeyspace: operate,
+  SuspendKeyspace: operate,
+  ResumeKeyspace: operate,
+  ListNodes: 'user',
+  GetNode: 'user',
+  ListShards: 'user',
+  Explain: read,
+  DrainNode: operateAll,
+  ResumeNode: operateAll,
+  RestartNode: operateAll,
+  RemoveNode: operateAll,
+  ListMasters: 'user',
+  StepDown: operateAll,
+};
+
+const LOAD_SERVICE: Methods = {
+  BeginLoad: load,
+  ReportProgress: loading,
+  CommitLoad: loading,
+  AbortLoad: loading,
+};
+
+const ACCESS_SERVICE: Methods = {
+  ListUsers: admin,
+  AddUser: admin,
+  ChangeUser: admin,
+  RemoveUser: admin,
+  ListRoles: admin,
+  PutRole: admin,
+  RemoveRole: admin,
+  GetAccessList: 'cluster',
+};
+
+const DATANODE_SERVICE: Methods = {
+  Heartbeat: 'cluster',
+  ListHoldings: 'cluster',
+  ApplyView: 'cluster',
+  PutManifest: 'cluster',
+  CopySegments: 'cluster',
+  DropSegments: 'cluster',
+  Restart: 'cluster',
+  // The library scans on the datanodes.
+  ScanKeys: { right: 'read', of: 'keyspaceUid' },
+  MeasureDeltas: 'cluster',
+  MergeSegments: 'cluster',
+  DiffShards: 'cluster',
+};
+
+const REFLECTION: Methods = { ServerReflectionInfo: 'user' };
+
+const SERVICES: Readonly<Record<string, Methods>> = {
+  'stele.v1.ClusterService': CLUSTER_SERVICE,
+  'stele.v1.LoadService': LOAD_SERVICE,
+  'stele.v1.AccessService': ACCESS_SERVICE,
+  'stele.v1.DatanodeService': DATANODE_SERVICE,
+  'stele.v1.LookupService': { Lookup: read },
+  'grpc.health.v1.Health': { Check: 'open', List: 'open', Watch: 'open' },
+  'grpc.reflection.v1.ServerReflection': REFLECTION,
+  'grpc.reflection.v1alpha.ServerReflection': REFLECTION,
+};
+
+/** By the path of a method, `/stele.v1.LookupService/Lookup`; undefined if it is not listed. */
+export const GRPC_METHODS: ReadonlyMap<string, MethodAccess> = new Map(
+  Object.entries(SERVICES).flatMap(([service, methods]) =>
+    Object.entries(methods).map(([name, access]) => [`/${service}/${name}`, access] as const),
+  ),
+);

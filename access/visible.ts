@@ -1,0 +1,52 @@
+// What a caller sees of answers that are about several keyspaces: those that it may read.
+//
+// Without a subject (without --auth on) that is everything.
+
+import type {
+  GetHealthResponse,
+  ListKeyspacesResponse,
+  ListLoadsResponse,
+} from '../proto/gen/stele/v1/cluster.ts';
+import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
+import type { Subject } from './subject.ts';
+
+type Seer = Subject | undefined;
+
+export function mayRead(subject: Seer, keyspace: string): boolean {
+  return subject === undefined || subject.may('read', keyspace);
+}
+
+function seesAll(subject: Seer): boolean {
+  return subject === undefined || subject.may('read');
+}
+
+export function visibleKeyspaces(
+  subject: Seer,
+  answer: ListKeyspacesResponse,
+): ListKeyspacesResponse {
+  return { ...answer, keyspaces: answer.keyspaces.filter(({ name }) => mayRead(subject, name)) };
+}
+
+export function visibleLoads(subject: Seer, answer: ListLoadsResponse): ListLoadsResponse {
+  return { ...answer, loads: answer.loads.filter(({ keyspace }) => mayRead(subject, keyspace)) };
+}
+
+/** Reasons and troubles are sentences that may name keyspaces. */
+export function visibleHealth(subject: Seer, health: GetHealthResponse): GetHealthResponse {
+  if (seesAll(subject)) return health;
+  return {
+    ...health,
+    reasons: [],
+    nodes: health.nodes.map((node) => ({ ...node, trouble: '' })),
+    uncovered: health.uncovered.map((shard) => ({
+      ...shard,
+      keyspaces: shard.keyspaces.filter((name) => mayRead(subject, name)),
+    })),
+  };
+}
+
+/** The same object if the subject sees all of it, so that it is encoded once for all of those. */
+export function visibleView(subject: Seer, view: ClusterView): ClusterView {
+  if (seesAll(subject)) return view;
+  return { ...view, keyspaces: view.keyspaces.filter(({ name }) => mayRead(subject, name)) };
+}

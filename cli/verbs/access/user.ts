@@ -1,0 +1,156 @@
+// `stele user add|list|show|passwd|roles|disable|enable|remove`: who may log in, and as what.
+//
+// Passwords come from a file or from the terminal, never from the command line, which other users of the
+// machine can read.
+
+import { option, settingsOf } from '../../../base/config.ts';
+import type { SettingsValues } from '../../../base/config.ts';
+import { SteleError } from '../../../base/errors.ts';
+import { shorten } from '../../../base/ids.ts';
+import type { AccessAdmin } from '../../../client/access-admin.ts';
+import type { UserSummary } from '../../../proto/gen/stele/v1/access.ts';
+import { readPassword } from '../../../transport/client-identity.ts';
+import { askPassword } from '../../ask.ts';
+import { listingOptions } from '../../client-settings.ts';
+import { EXIT_OK } from '../../exit.ts';
+import { printJson } from '../../json-output.ts';
+import type { Output } from '../../output.ts';
+import { formatTable } from '../../text-table.ts';
+import { defineVerb } from '../../verb.ts';
+import { withAccess } from './with-access.ts';
+
+const schema = settingsOf({
+  role: option.list('add, roles: a role of the user; several times for several', {
+    placeholder: 'ROLE',
+  }),
+  newPasswordFile: option.text(
+    'add, passwd: file with the new password; default: it is asked',
+    '',
+    {
+      placeholder: 'FILE',
+    },
+  ),
+  defaultKeyspace: option.optionalText(
+    "add, roles: where the user's connections of the Redis protocol begin",
+    { placeholder: 'KEYSPACE' },
+  ),
+  ...listingOptions,
+});
+
+type Values = SettingsValues<typeof schema>;
+
+const DONE = {
+  add: 'is added.',
+  passwd: 'has a new password; its connections have to log in again.',
+  roles: 'has these roles now.',
+  disable: 'is disabled, and so are its connections.',
+  enable: 'may log in again.',
+  remove: 'is removed.',
+} as const;
+
+type Action = keyof typeof DONE;
+
+export const definition = defineVerb({
+  name: 'user',
+  operands: '<action> [name]',
+  schema,
+  examples: [
+    'stele user add alice --role reader',
+    'stele user add nightly --role loader --new-password-file nightly.password',
+    'stele user list',
+    'stele user show alice',
+    'stele user passwd alice',
+    'stele user roles alice --role reader --role geo-loader',
+    'stele user disable alice',
+    'stele user remove alice',
+  ],
+  async run({ operands: [action = '', name], settings: { values }, output }) {
+    if (action === 'list' && name === undefined) {
+      print(output, values, await withAccess(values, (admin) => admin.listUsers()));
+      return EXIT_OK;
+    }
+    if (name === undefined) throw usage(action);
+    if (action === 'show') {
+      const users = await withAccess(values, (admin) => admin.listUsers());
+      const found = users.find((user) => user.name === name);
+      if (found === undefined) {
+        throw new SteleError('NOT_FOUND', `There is no user '${shorten(name)}'.`);
+      }
+      print(output, values, [found]);
+      return EXIT_OK;
+    }
+    if (!isAction(action)) throw usage(action);
+    const password =
+      action === 'add' || action === 'passwd' ? await newPassword(values.newPasswordFile) : '';
+    await withAccess(values, (admin) => change(admin, action, name, password, values));
+    if (values.output === 'json') printJson(output, { name, action });
+    else output.line(`${name} ${DONE[action]}`);
+    return EXIT_OK;
+  },
+});
+
+async function change(
+  admin: AccessAdmin,
+  action: Action,
+  name: string,
+  password: string,
+  { defaultKeyspace, role: roles }: Values,
+): Promise<void> {
+  switch (action) {
+    case 'add':
+      return admin.addUser({ name, password, roles, defaultKeyspace: defaultKeyspace ?? '' });
+    case 'passwd':
+      return admin.changeUser({ name, password });
+    case 'roles':
+      return admin.changeUser({ name, roles: { names: roles }, defaultKeyspace });
+    case 'disable':
+    case 'enable':
+      return admin.changeUser({ name, disabled: action === 'disable' });
+    case 'remove':
+      return admin.removeUser(name);
+  }
+}
+
+async function newPassword(file: string): Promise<string> {
+  if (file !== '') return readPassword(file);
+  const password = await askPassword('New password: ');
+  if (!process.stdin.isTTY || (await askPassword('Again: ')) === password) return password;
+  throw new SteleError('INVALID_ARGUMENT', 'The two passwords differ; nothing was changed.');
+}
+
+function print(output: Output, values: Values, users: readonly UserSummary[]): void {
+  if (values.output === 'json') {
+    const shapes = users.map(({ createdAt, defaultKeyspace, ...rest }) => ({
+      ...rest,
+      default_keyspace: defaultKeyspace,
+      created_at: createdAt,
+    }));
+    printJson(output, { users: shapes });
+    return;
+  }
+  const rows = users.map(({ defaultKeyspace, disabled, grants, name, roles }) => [
+    name,
+    disabled ? 'disabled' : 'enabled',
+    roles.join(', '),
+    grants.join(' '),
+    defaultKeyspace,
+  ]);
+  const titles = ['USER', 'STATE', 'ROLES', 'RIGHTS', 'DEFAULT KEYSPACE'];
+  output.line(
+    formatTable(
+      titles.map((title) => ({ title })),
+      rows,
+    ),
+  );
+}
+
+function isAction(text: string): text is Action {
+  return Object.hasOwn(DONE, text);
+}
+
+function usage(action: string): SteleError {
+  return new SteleError(
+    'INVALID_ARGUMENT',
+    `'${shorten(action)}' is not an action on users; use list, or show, ${Object.keys(DONE).join(', ')} with the name of one.`,
+  );
+}

@@ -1,0 +1,32 @@
+// Who may send segments to a datanode, and fetch them: loaders, and its peers.
+
+import { requireRight } from '../../access/subject.ts';
+import type { Subject } from '../../access/subject.ts';
+import { SteleError } from '../../base/errors.ts';
+import type { Datanode } from '../node.ts';
+import type { SegmentKeeper } from '../transfer/segment-connection.ts';
+
+export function segmentKeeperOf(node: Datanode): SegmentKeeper {
+  return {
+    admit: async (announced, subject) => {
+      if (subject !== undefined) requireLoad(subject, announced.keyspaceUid, node);
+      return node.receiving.admit(announced);
+    },
+    pace: (byteCount) => node.brake.take(byteCount),
+    give: async (wish, subject) => {
+      if (subject !== undefined && !subject.isCluster) {
+        throw new SteleError('PERMISSION_DENIED', 'Only datanodes of the cluster fetch segments.');
+      }
+      return node.outgoing(wish);
+    },
+  };
+}
+
+/**
+ * Throws PERMISSION_DENIED. The view may not have the keyspace of a first load yet; a segment of it counts
+ * for nothing unless the master commits it, which asks for the right on that keyspace.
+ */
+function requireLoad(subject: Subject, keyspaceUid: string, { cluster }: Datanode): void {
+  const name = cluster.keyspaceOf(keyspaceUid)?.name;
+  if (name !== undefined || !subject.has('load')) requireRight(subject, 'load', name);
+}

@@ -1,0 +1,142 @@
+// The door of the HTTP port with --auth on: what each route asks of its caller, and who that is.
+//
+// An app does not start with a route that is not listed here.
+
+import assert from 'node:assert/strict';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Access } from '../../../access/access.ts';
+import type { Right } from '../../../access/rights.ts';
+import { requireRight } from '../../../access/subject.ts';
+import type { Subject } from '../../../access/subject.ts';
+import { toSteleError } from '../../../base/errors.ts';
+import { shownBy } from '../../../transport/http-access.ts';
+import { sendProblem } from './problem.ts';
+import { queryBytes } from './raw-url.ts';
+import { METHODS_ONLY } from './route-methods.ts';
+
+/**
+ * `open`: nothing; `user`: any user, whose answer has only what it may read; `user for details`: nothing,
+ * and any user if it is asked about keyspaces; otherwise a right: on the keyspace in the path or the query, on that of
+ * the load in the path, or on everything.
+ */
+type RouteAccess =
+  | 'open'
+  | 'user'
+  | 'user for details'
+  | { readonly right: Right; readonly of: 'path' | 'query' | 'load' | 'everything' };
+
+const read = { right: 'read', of: 'path' } as const;
+const load = { right: 'load', of: 'path' } as const;
+const operate = { right: 'operate', of: 'path' } as const;
+const operateAll = { right: 'operate', of: 'everything' } as const;
+
+export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
+  'GET /livez': 'open',
+  'GET /readyz': 'user for details',
+  'GET /metrics': operateAll,
+  'GET /docs': 'user',
+  'GET /docs/*': 'user',
+  'GET /get': { right: 'read', of: 'query' },
+  'GET /v1/keyspaces/:keyspace/keys/:key': read,
+  'POST /v1/keyspaces/:keyspace/lookup': read,
+  'GET /v1/keyspaces': 'user',
+  'GET /v1/keyspaces/:keyspace': read,
+  'GET /v1/keyspaces/:keyspace/versions': read,
+  'GET /v1/keyspaces/:keyspace/diff': read,
+  'POST /v1/keyspaces/:keyspace/rollback': load,
+  'POST /v1/keyspaces/:keyspace/promote': load,
+  'DELETE /v1/keyspaces/:keyspace/versions/:version': operate,
+  // With `keep` alone the right load would do; the others need this one.
+  'PATCH /v1/keyspaces/:keyspace': operate,
+  'DELETE /v1/keyspaces/:keyspace': operate,
+  'POST /v1/keyspaces/:keyspace/suspend': operate,
+  'POST /v1/keyspaces/:keyspace/resume': operate,
+  'GET /v1/loads': 'user',
+  'GET /v1/loads/:id': { right: 'read', of: 'load' },
+  'POST /v1/loads/:id/cancel': { right: 'load', of: 'load' },
+  'GET /v1/events': operateAll,
+  'GET /v1/cluster/health': 'user',
+  'GET /v1/masters': 'user',
+  'GET /v1/shards': 'user',
+  'GET /v1/explain/:keyspace/:key': read,
+  'GET /v1/explain/:keyspace': read,
+  'GET /v1/nodes': 'user',
+  'POST /v1/nodes/:id/drain': operateAll,
+  'POST /v1/nodes/:id/resume': operateAll,
+  'DELETE /v1/nodes/:id': operateAll,
+};
+
+const subjects = new WeakMap<FastifyRequest, Subject>();
+
+/** Who sent the request; undefined without --auth on, and at open routes. */
+export function subjectOf(request: FastifyRequest): Subject | undefined {
+  return subjects.get(request);
+}
+
+/** Checks the callers of all routes that are added from now on. `keyspaceOfLoad` may throw LOAD_NOT_FOUND. */
+export function guardRoutes(
+  app: FastifyInstance,
+  access: Access,
+  keyspaceOfLoad: (loadId: string) => Promise<string>,
+): void {
+  app.addHook('onRoute', ({ config, method, url }) => {
+    if (tellsNothing(config)) return;
+    for (const each of [method].flat()) accessOf(each, url);
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    const { config, url = '' } = request.routeOptions;
+    if (request.is404 || tellsNothing(config)) return undefined;
+    const asked = accessOf(request.method, url);
+    const isOpen = asked === 'open' || (asked === 'user for details' && !asksDetails(request));
+    if (isOpen) return undefined;
+    try {
+      const subject = await access.identify(shownBy(request.raw));
+      subjects.set(request, subject);
+      const { keyspace } = request.query as { keyspace?: string };
+      if (subject.isCluster) return undefined;
+      if (typeof asked === 'object') {
+        requireRight(subject, asked.right, await keyspaceIn(request, asked.of, keyspaceOfLoad));
+      } else if (asked === 'user' && keyspace !== undefined) {
+        // A listing of one keyspace.
+        requireRight(subject, 'read', keyspace);
+      }
+      return undefined;
+    } catch (thrown) {
+      return sendProblem(reply, toSteleError(thrown));
+    }
+  });
+}
+
+function accessOf(method: string, url: string): RouteAccess {
+  const name = `${method === 'HEAD' ? 'GET' : method} ${url}`;
+  const found = Object.hasOwn(ROUTE_ACCESS, name) ? ROUTE_ACCESS[name] : undefined;
+  assert(found !== undefined, `who may send ${name} is not listed`);
+  return found;
+}
+
+function asksDetails({ query }: FastifyRequest): boolean {
+  return Object.keys(query as object).some((name) => name === 'verbose' || name === 'keyspace');
+}
+
+/** Whether a route only says which methods its URL has (route-methods.ts). */
+function tellsNothing(config: object | undefined): boolean {
+  return config !== undefined && METHODS_ONLY in config;
+}
+
+async function keyspaceIn(
+  request: FastifyRequest,
+  where: 'path' | 'query' | 'load' | 'everything',
+  keyspaceOfLoad: (loadId: string) => Promise<string>,
+): Promise<string | undefined> {
+  const { id = '', keyspace = '' } = request.params as { id?: string; keyspace?: string };
+  switch (where) {
+    case 'path':
+      return keyspace;
+    case 'query':
+      return queryBytes(request.originalUrl, 'keyspace')?.toString('utf8') ?? 'default';
+    case 'load':
+      return keyspaceOfLoad(id);
+    case 'everything':
+      return undefined;
+  }
+}

@@ -1,0 +1,122 @@
+// The door of a gRPC server with --auth on: who calls, and whether the method and the keyspace are allowed.
+//
+//   metadata    the caller is identified; what the method asks of any caller is checked
+//   message     the right on the keyspace that the request names is checked
+//
+// A handler sees calls that are allowed, and no others. A user cannot pretend to pass on a call of somebody
+// else: only processes of the cluster can.
+
+import assert from 'node:assert/strict';
+import { Metadata, ServerInterceptingCall, ServerListenerBuilder } from '@grpc/grpc-js';
+import type { ServerInterceptor } from '@grpc/grpc-js';
+import type { Access } from '../access/access.ts';
+import { GRPC_METHODS } from '../access/grpc-methods.ts';
+import type { KeyspaceField, MethodAccess } from '../access/grpc-methods.ts';
+import type { Right } from '../access/rights.ts';
+import { requireRight } from '../access/subject.ts';
+import type { Subject } from '../access/subject.ts';
+import { SteleError } from '../base/errors.ts';
+import { AUTHORIZATION_KEY, FORWARDED_KEY, USER_KEY } from './grpc-channel.ts';
+import { toGrpcError } from './grpc-errors.ts';
+
+export interface GrpcDoor {
+  readonly access: Access;
+  /** The name of the keyspace that a request means; what it throws is the answer. */
+  keyspaceOf(field: Exclude<KeyspaceField, 'keyspace'>, value: string): string | Promise<string>;
+}
+
+const callers = new WeakMap<Metadata, Subject>();
+
+/** Who makes the call with this metadata; undefined without --auth on. */
+export function subjectOf(metadata: Metadata): Subject | undefined {
+  return callers.get(metadata);
+}
+
+/** Throws if a method is not in GRPC_METHODS. */
+export function requireListed(paths: readonly string[]): void {
+  for (const path of paths) assert(GRPC_METHODS.has(path), `who may call ${path} is not listed`);
+}
+
+/** Pass it to the server's constructor, after those that check the form of messages. */
+export function accessInterceptor(door: GrpcDoor): ServerInterceptor {
+  return ({ path }, call) => {
+    const asked = GRPC_METHODS.get(path);
+    let subject: Subject | undefined;
+    const refuse = (thrown: unknown): void => call.sendStatus(toGrpcError(thrown));
+    const listener = new ServerListenerBuilder()
+      .withOnReceiveMetadata((metadata, pass) => {
+        if (asked === 'open') return pass(metadata);
+        const shown = {
+          authorization: textOf(metadata, AUTHORIZATION_KEY),
+          certificate: () => call.getAuthContext().sslPeerCertificate,
+          address: call.getConnectionInfo().remoteAddress ?? '',
+        };
+        door.access
+          .identify(shown)
+          .then((found) => {
+            requireMethod(found, asked);
+            subject = found;
+            callers.set(metadata, found);
+            pass(inNameOf(found, metadata));
+          })
+          .catch(refuse);
+      })
+      .withOnReceiveMessage((message, pass) => {
+        const { of, right } = rightIn(asked, message as Readonly<Record<string, unknown>>);
+        // Processes of the cluster have checked whom they act for, and may not lead: asking the leader about
+        // their loads could go round in circles.
+        if (of === undefined || subject?.isCluster === true) return pass(message);
+        keyspaceIn(door, message as Readonly<Record<string, unknown>>, of)
+          .then((keyspace) => {
+            assert(subject !== undefined, 'a message comes after the metadata');
+            requireRight(subject, right, keyspace);
+            pass(message);
+          })
+          .catch(refuse);
+      })
+      .build();
+    return new ServerInterceptingCall(call, { start: (begin) => begin(listener) });
+  };
+}
+
+/** The right on a keyspace that a request asks for; `of` is undefined if it asks for none. */
+function rightIn(
+  asked: MethodAccess | undefined,
+  message: Readonly<Record<string, unknown>>,
+): { readonly right: Right; readonly of?: KeyspaceField } {
+  if (typeof asked === 'object') return asked;
+  // A listing of one keyspace.
+  const isOfOne = asked === 'user' && typeof message['keyspace'] === 'string';
+  return { right: 'read', ...(isOfOne && message['keyspace'] !== '' ? { of: 'keyspace' } : {}) };
+}
+
+function requireMethod(subject: Subject, asked: MethodAccess | undefined): void {
+  if (asked === undefined || (asked === 'cluster' && !subject.isCluster)) {
+    throw new SteleError('PERMISSION_DENIED', 'Only the processes of the cluster may do this.');
+  }
+  if (typeof asked === 'object' && asked.of === undefined) requireRight(subject, asked.right);
+}
+
+async function keyspaceIn(
+  door: GrpcDoor,
+  message: Readonly<Record<string, unknown>>,
+  field: KeyspaceField,
+): Promise<string> {
+  const found = message[field];
+  const value = typeof found === 'string' ? found : '';
+  return field === 'keyspace' ? value : door.keyspaceOf(field, value);
+}
+
+/** The same object, which knows the caller: for a user, its name, and nobody that it acts for. */
+function inNameOf(subject: Subject, metadata: Metadata): Metadata {
+  metadata.remove(AUTHORIZATION_KEY);
+  if (subject.isCluster) return metadata;
+  metadata.remove(FORWARDED_KEY);
+  metadata.set(USER_KEY, subject.name);
+  return metadata;
+}
+
+function textOf(metadata: Metadata, key: string): string | undefined {
+  const [value] = metadata.get(key);
+  return value === undefined ? undefined : String(value);
+}
