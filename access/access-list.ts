@@ -9,6 +9,9 @@ import { BUILT_IN_ROLES, Rights } from './rights.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
+/** Of a cluster to which nobody was added yet. */
+export const NO_USERS = AccessList.decode(new Uint8Array(0));
+
 /** A user, and what its roles allow together. */
 export interface Account {
   readonly user: AccessUser;

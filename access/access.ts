@@ -2,8 +2,8 @@
 // identity of the cluster's own processes. Without --auth on there is no such object.
 
 import { SteleError } from '../base/errors.ts';
-import { AccessList } from '../proto/gen/stele/v1/access.ts';
-import { accountsOf, digestOf } from './access-list.ts';
+import type { AccessList } from '../proto/gen/stele/v1/access.ts';
+import { NO_USERS, accountsOf, digestOf } from './access-list.ts';
 import type { Account } from './access-list.ts';
 import { Authenticator } from './authenticator.ts';
 import { readBasic } from './basic.ts';
@@ -31,7 +31,7 @@ export interface AccessOptions {
 export class Access implements Accounts {
   readonly #options: AccessOptions;
   readonly #authenticator = new Authenticator((name) => this.#hashOf(name));
-  #list: AccessList = AccessList.decode(new Uint8Array(0));
+  #list = NO_USERS;
   #digest = '';
   #accounts: ReadonlyMap<string, Account> = new Map();
   #generation = 1;

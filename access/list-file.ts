@@ -5,8 +5,9 @@
 //
 // A file that is damaged is ignored: nobody is let in until a master is reached.
 
-import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeFileDurable } from '../base/disk/durable-file.ts';
 import { systemErrorCode, toSteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { AccessList } from '../proto/gen/stele/v1/access.ts';
@@ -32,15 +33,12 @@ export function readList(folder: string, log: Logger): AccessList | undefined {
 }
 
 /** Replaces the list in `folder`. A failure is logged: the list before stays for the next start. */
-export function saveList(folder: string, list: AccessList, log: Logger): void {
+export async function saveList(folder: string, list: AccessList, log: Logger): Promise<void> {
   const path = pathIn(folder);
   const head = Buffer.from(`${FIRST_WORDS} ${digestOf(list)}\n`, 'latin1');
   try {
-    const content = Buffer.concat([head, AccessList.encode(list).finish()]);
-    writeFileSync(`${path}.new`, content, { mode: MODE, flush: true });
-    // The mode of a file that was left over counts for nothing.
-    chmodSync(`${path}.new`, MODE);
-    renameSync(`${path}.new`, path);
+    const parts = [head, AccessList.encode(list).finish()];
+    await writeFileDurable(path, parts, undefined, undefined, MODE);
   } catch (thrown) {
     log.warn({ file: path, err: toSteleError(thrown) }, 'users and roles cannot be saved');
   }

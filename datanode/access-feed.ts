@@ -3,10 +3,13 @@
 // which it asks from a master. Without a master it goes on deciding by what it has.
 
 import type { Access } from '../access/access.ts';
+import { NO_USERS } from '../access/access-list.ts';
 import { ListFeed } from '../access/list-feed.ts';
 import { readList, saveList } from '../access/list-file.ts';
+import type { BackgroundTasks } from '../base/background.ts';
 import type { Logger } from '../base/log.ts';
-import { AccessList, AccessServiceClient } from '../proto/gen/stele/v1/access.ts';
+import type { AccessList } from '../proto/gen/stele/v1/access.ts';
+import { AccessServiceClient } from '../proto/gen/stele/v1/access.ts';
 import type { DialIdentity } from '../transport/dial-identity.ts';
 import { MasterChannel } from '../transport/master-channel.ts';
 import type { Datanode } from './node.ts';
@@ -18,6 +21,7 @@ interface AccessFeedOptions {
   readonly masters: string;
   readonly identity: DialIdentity;
   readonly folder: string;
+  readonly background: BackgroundTasks;
   readonly log: Logger;
 }
 
@@ -25,20 +29,26 @@ interface AccessFeedOptions {
 export function followAccess(
   node: Datanode,
   access: Access,
-  { folder, identity, log, masters }: AccessFeedOptions,
+  { background, folder, identity, log, masters }: AccessFeedOptions,
 ): () => void {
   const known = readList(folder, log);
   if (known !== undefined) access.update(known);
   const channel = new MasterChannel(AccessServiceClient, masters, identity);
+  // One write at a time, in their order; none on the path of a read.
+  let saved = Promise.resolve();
+  const save = (list: AccessList): void => {
+    saved = saved.then(() => saveList(folder, list, log));
+    background.run('save users and roles', () => saved);
+  };
   const options = { deadlineMs: CALL_DEADLINE_MS, isRepeatable: true };
   const feed = new ListFeed({
     access,
     log,
     fetch: async () => {
       const { list } = await channel.call((client) => client.getAccessList, {}, options);
-      return list ?? AccessList.decode(new Uint8Array(0));
+      return list ?? NO_USERS;
     },
-    onList: (list) => saveList(folder, list, log),
+    onList: save,
   });
   node.cluster.subscribe(() => feed.want(node.cluster.view?.accessDigest));
   return () => {

@@ -112,6 +112,7 @@ async function startLocked(
       masters: settings.master,
       identity: appearance,
       folder: settings.dataDir,
+      background,
       log,
     });
   const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);

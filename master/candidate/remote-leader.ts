@@ -6,7 +6,8 @@
 // caller gets OUTCOME_UNKNOWN; UNAVAILABLE otherwise: the call changes nothing, or may be repeated.
 
 import type { Client } from '@grpc/grpc-js';
-import { AccessList, AccessServiceClient } from '../../proto/gen/stele/v1/access.ts';
+import { AccessServiceClient } from '../../proto/gen/stele/v1/access.ts';
+import { NO_USERS } from '../../access/access-list.ts';
 import { ClusterServiceClient } from '../../proto/gen/stele/v1/cluster.ts';
 import { LoadServiceClient } from '../../proto/gen/stele/v1/load.ts';
 import type { LoadStatus } from '../../proto/gen/stele/v1/load.ts';
@@ -165,7 +166,7 @@ function accessOf(ask: Ask<AccessServiceClient>): LeaderCalls['access'] {
   return {
     accessList: async () => {
       const { list } = await ask((client) => client.getAccessList, {}, REPEATABLE);
-      return list ?? AccessList.decode(new Uint8Array(0));
+      return list ?? NO_USERS;
     },
     listUsers: () => ask((client) => client.listUsers, {}, REPEATABLE),
     addUser: empty((client) => client.addUser),

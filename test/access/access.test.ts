@@ -103,7 +103,7 @@ it('keeps the list of a datanode in a file of its own, and ignores a damaged one
   const folder = tempDir();
   expect(readList(folder, silentLogger)).toBe(undefined);
   const list = await listOf(['geo']);
-  saveList(folder, list, silentLogger);
+  await saveList(folder, list, silentLogger);
   expect(statSync(join(folder, 'access')).mode & 0o777).toBe(0o600);
   expect(readList(folder, silentLogger)).toEqual(list);
   writeFileSync(join(folder, 'access'), `stele-access 1 ${digestOf(list)}\nnonsense`);

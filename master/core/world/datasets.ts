@@ -80,11 +80,8 @@ export function catalogFacts(
   };
 }
 
-/** By version: its dataset, and what else that was made of. */
-const made = new WeakMap<
-  VersionRecord,
-  { readonly of: readonly unknown[]; readonly dataset: Dataset }
->();
+/** By version: its last dataset, which is used again while nothing in it changes. */
+const made = new WeakMap<VersionRecord, Dataset>();
 
 function datasetOf(
   state: CatalogState,
@@ -95,11 +92,7 @@ function datasetOf(
 ): Dataset {
   const ref = versionId(keyspace.uid, version.number);
   const manifest = state.manifest.get(ref);
-  const revision = revisionOf(state, manifest);
-  const of = [keyspace, manifest, revision, shardCount, replication];
-  const known = made.get(version);
-  if (known?.of.every((each, at) => each === of[at]) === true) return known.dataset;
-  const dataset = {
+  const dataset: Dataset = {
     uid: keyspace.uid,
     name: keyspace.name,
     version: version.number,
@@ -107,21 +100,21 @@ function datasetOf(
     current: version.number === keyspace.desired.currentVersion,
     replication: keyspace.desired.replication || replication,
     ...contentOf(manifest, shardCount),
-    revision,
+    revision: revisionOf(state, manifest),
     merged: manifest?.merged ?? NO_SEGMENTS,
     suspended: keyspace.desired.suspended ?? false,
   };
-  made.set(version, { of, dataset });
+  const known = made.get(version);
+  if (known !== undefined && isSameDataset(known, dataset)) return known;
+  made.set(version, dataset);
   return dataset;
 }
 
 function isSame(left: readonly Dataset[], right: readonly Dataset[]): boolean {
-  return left.length === right.length && left.every((each, at) => isSameDataset(each, right[at]));
+  return left.length === right.length && left.every((each, at) => each === right[at]);
 }
 
-function isSameDataset(left: Dataset, right: Dataset | undefined): boolean {
-  if (left === right) return true;
-  if (right === undefined) return false;
+function isSameDataset(left: Dataset, right: Dataset): boolean {
   for (const name of Object.keys(left) as (keyof Dataset)[]) {
     if (left[name] !== right[name]) return false;
   }

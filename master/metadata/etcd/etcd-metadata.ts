@@ -31,8 +31,8 @@ import type { Env } from '../../../base/env.ts';
 import { changing } from '../port.ts';
 import type { ChangingWrite, Entry, Metadata, Write } from '../port.ts';
 import type { EtcdApi, EtcdCompare, EtcdEvent, EtcdOperation } from './api.ts';
-import { LargeValues } from './large-values.ts';
-import { endOf, piecesOf } from './layout.ts';
+import { LargeValues, readPieces } from './large-values.ts';
+import { endOf, loadValue, piecesOf } from './layout.ts';
 import type { EtcdLayout } from './layout.ts';
 import { foreign, replaced, spaceErrorOf, unavailable, unknown } from './store-errors.ts';
 import { RESTORED, isOfRestore } from './stored-catalog.ts';
@@ -202,9 +202,8 @@ export class EtcdMetadata implements Metadata {
 
   async #journalOf(text: string): Promise<Step[]> {
     const { api, layout } = this.#options;
-    const stored = [{ key: layout.journal, text, revision: 0 }];
-    const [entry] = await new LargeValues(api, layout).entriesOf(stored);
-    return (entry?.parsed ?? JSON.parse(entry?.value ?? '[]')) as Step[];
+    const pieces = await readPieces(api, layout, piecesOf(text));
+    return JSON.parse(loadValue(layout.journal, text, (hash) => pieces.get(hash))) as Step[];
   }
 
   async #write(

@@ -63,7 +63,8 @@ export class LargeValues {
       for (;;) {
         const batch = nextBatch(missing);
         if (batch.length === 0 || signal?.aborted === true) return;
-        const pieces = await this.#read(batch.flatMap(({ text }) => piecesOf(text)));
+        const hashes = batch.flatMap(({ text }) => piecesOf(text));
+        const pieces = await readPieces(this.#api, this.#layout, hashes);
         for (const { key, text } of batch) {
           const full = `${this.#layout.catalog}${key}`;
           const value = loadValue(full, text, (hash) => pieces.get(hash));
@@ -80,19 +81,22 @@ export class LargeValues {
     const texts = new Set(Array.from(stored, ({ text }) => text));
     for (const text of this.#parsed.keys()) if (!texts.has(text)) this.#parsed.delete(text);
   }
+}
 
-  /** Reads pieces, as many in a call as an answer may have. */
-  async #read(hashes: readonly string[]): Promise<ReadonlyMap<string, Buffer>> {
-    const { pieces } = this.#layout;
-    const found = new Map<string, Buffer>();
-    for (let at = 0; at < hashes.length; at += PIECES_A_CALL) {
-      const part = hashes.slice(at, at + PIECES_A_CALL);
-      const success = part.map((hash) => ({ kind: 'range', key: `${pieces}${hash}` }) as const);
-      const { ranges } = await this.#api.transaction({ compares: [], success });
-      for (const { key, value } of ranges.flat()) found.set(key.slice(pieces.length), value);
-    }
-    return found;
+/** Reads pieces, as many in a call as an answer may have. Those that are missing are left out. */
+export async function readPieces(
+  api: EtcdApi,
+  { pieces }: EtcdLayout,
+  hashes: readonly string[],
+): Promise<ReadonlyMap<string, Buffer>> {
+  const found = new Map<string, Buffer>();
+  for (let at = 0; at < hashes.length; at += PIECES_A_CALL) {
+    const part = hashes.slice(at, at + PIECES_A_CALL);
+    const success = part.map((hash) => ({ kind: 'range', key: `${pieces}${hash}` }) as const);
+    const { ranges } = await api.transaction({ compares: [], success });
+    for (const { key, value } of ranges.flat()) found.set(key.slice(pieces.length), value);
   }
+  return found;
 }
 
 /** An entry whose value is parsed already. */
