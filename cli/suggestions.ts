@@ -1,4 +1,5 @@
-// Filters commander's suggestions: it would suggest `drop` for `top`.
+// The nearest name to a mistyped one. Commander would suggest `drop` for `top`, so its suggestions are
+// filtered.
 
 /** One letter in so many may be wrong. */
 const LETTERS_PER_ERROR = 3;
@@ -12,6 +13,19 @@ export function nearSuggestions(sentence: string): string {
     if (near.length === 0) return '';
     return ` (Did you mean ${near.length > 1 ? 'one of ' : ''}${near.join(', ')}?)`;
   });
+}
+
+/** The name that is closest to `word`, ignoring case; undefined if none is close. */
+export function nearestTo(word: string, names: Iterable<string>): string | undefined {
+  const wanted = word.toLowerCase();
+  let best: string | undefined;
+  let errors = Infinity;
+  for (const name of names) {
+    const found = errorsBetween(wanted, name.toLowerCase());
+    if (found >= errors || !isNear(wanted, name.toLowerCase())) continue;
+    [best, errors] = [name, found];
+  }
+  return best;
 }
 
 function isNear(word: string, name: string): boolean {

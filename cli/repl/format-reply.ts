@@ -12,6 +12,7 @@
 // Sets have `~` after the number, maps `#` after the number and ` => ` between key and value.
 
 import type { Reply } from '../../client/resp-client.ts';
+import { safeText } from './value-views.ts';
 
 const NEWLINE = Buffer.from('\n');
 
@@ -31,7 +32,9 @@ const TEXT_COMMANDS: ReadonlySet<string> = new Set([
 
 /** The reply to the command `args` for a terminal: lines, without the last newline. */
 export function formatReplyTo(args: readonly (string | Buffer)[], reply: Reply): string {
-  const text = isTextReply(args, reply) ? formatReplyRaw(reply).toString() : formatReply(reply);
+  const text = isTextReply(args, reply)
+    ? safeText(formatReplyRaw(reply).toString())
+    : formatReply(reply);
   return text.replace(/\r?\n$/, '');
 }
 
@@ -51,9 +54,9 @@ function isTextReply(args: readonly (string | Buffer)[], reply: Reply): boolean 
 export function formatReply(reply: Reply, indent = ''): string {
   switch (reply.type) {
     case 'simple':
-      return reply.text;
+      return safeText(reply.text);
     case 'error':
-      return `(error) ${reply.text}`;
+      return `(error) ${safeText(reply.text)}`;
     case 'integer':
     case 'bigNumber':
       return `(integer) ${reply.value}`;
@@ -64,7 +67,7 @@ export function formatReply(reply: Reply, indent = ''): string {
     case 'bulk':
       return quote(reply.bytes);
     case 'verbatim':
-      return reply.bytes.toString('utf8');
+      return safeText(reply.bytes.toString('utf8'));
     case 'nil':
       return '(nil)';
     case 'array':

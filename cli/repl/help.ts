@@ -1,58 +1,58 @@
-// `help` and `help COMMAND`, from the server's own description of its commands (COMMAND DOCS).
+// `help`, `help COMMAND` and `help @GROUP`, from the server's own description of its commands.
 
-import type { Reply } from '../../client/resp-client.ts';
-import { fieldsOf, itemsOf, textOf } from './reply-texts.ts';
+import { commandDocs, docsOf } from './command-docs.ts';
+import type { CommandDocs } from './command-docs.ts';
+import { nearestTo } from '../suggestions.ts';
 import type { CliSession } from './repl-session.ts';
 
 export const GENERAL_HELP = [
   'Type a command as in redis-cli, for example: GET some-key',
   '  use KEYSPACE     read from another keyspace (as SELECT)',
+  '  pretty COMMAND   print its values as indented JSON, as text, or in hexadecimal',
+  '  hex COMMAND      print its values in hexadecimal',
+  '  N COMMAND        run it N times: 5 GET some-key',
   '  help COMMAND     what a command does and how it is written',
+  '  help @GROUP      the commands of a group; help @ lists the groups',
   '  clear            empty the screen',
   '  quit, exit       leave (also Ctrl-D); Ctrl-C gives up a command or a line',
-  'Tab completes commands and keyspaces; the up arrow and Ctrl-R find earlier lines.',
+  'Tab completes commands, keyspaces and the last keys; the up arrow and Ctrl-R find earlier lines.',
 ].join('\n');
 
-/** The text for `help` and `help COMMAND`. Asks the server about a command. */
-export async function helpText(session: CliSession, command: string | undefined): Promise<string> {
-  if (command === undefined) return GENERAL_HELP;
-  const docs = await session.ask(['COMMAND', 'DOCS', command]);
-  if (docs === undefined) return 'The server sends no replies until CLIENT REPLY ON.';
-  return commandHelp(command, docs) ?? `There is no command '${command}'; Tab lists them all.`;
+/** The text for `help` and what follows it. Asks the server about commands. */
+export async function helpText(session: CliSession, ...words: string[]): Promise<string> {
+  const [first] = words;
+  if (first === undefined) return GENERAL_HELP;
+  const docs = await commandDocs(session);
+  if (docs.size === 0) {
+    return session.isConnected
+      ? 'The server does not describe its commands now (CLIENT REPLY, or an older server).'
+      : 'Help on commands comes from the server, and there is no connection.';
+  }
+  if (first.startsWith('@')) return groupHelp(docs, first.slice(1).toLowerCase());
+  const found = docsOf(docs, words)?.found;
+  if (found !== undefined) return commandHelp(found);
+  const near = nearestTo(first.toUpperCase(), [...docs.keys()]);
+  const hint = near === undefined ? 'Tab lists them all' : `did you mean ${near}?`;
+  return `There is no command '${first}'; ${hint}${near === undefined ? '.' : ''}`;
 }
 
-/** The text for one command from its COMMAND DOCS reply; undefined for an unknown command. */
-function commandHelp(name: string, docs: Reply): string | undefined {
-  const fields = fieldsOf(fieldsOf(docs).get(name.toLowerCase()));
-  const summary = textOf(fields.get('summary'));
-  if (summary === undefined) return undefined;
-  const syntax = [name.toUpperCase(), ...itemsOf(fields.get('arguments')).map(argumentSyntax)];
-  const subcommands = [...fieldsOf(fields.get('subcommands'))].map(subcommandLine);
-  return [`  ${syntax.join(' ')}`, `  ${summary}`, ...subcommands].join('\n');
+function commandHelp(docs: CommandDocs): string {
+  const syntax = [docs.name, ...docs.arguments.map((each) => each.syntax)].join(' ');
+  const subcommands = docs.subcommands.map(({ name, summary }) => `    ${name}: ${summary}`);
+  const group = docs.group === '' ? [] : [`  group: @${docs.group}`];
+  return [`  ${syntax}`, `  ${docs.summary}`, ...group, ...subcommands].join('\n');
 }
 
-function subcommandLine([name, docs]: [string, Reply]): string {
-  const words = name.toUpperCase().replace('|', ' ');
-  return `    ${words}: ${textOf(fieldsOf(docs).get('summary')) ?? ''}`;
-}
-
-/** `key`, `[MATCH pattern]`, `key [key ...]`: the notation of Redis. */
-function argumentSyntax(argument: Reply): string {
-  const fields = fieldsOf(argument);
-  const flags = itemsOf(fields.get('flags')).map(textOf);
-  const core = argumentCore(fields);
-  const repeated = flags.includes('multiple') ? `${core} [${core} ...]` : core;
-  return flags.includes('optional') ? `[${repeated}]` : repeated;
-}
-
-function argumentCore(fields: ReadonlyMap<string, Reply>): string {
-  const token = textOf(fields.get('token'));
-  const type = textOf(fields.get('type'));
-  const inner = itemsOf(fields.get('arguments')).map(argumentSyntax);
-  if (type === 'pure-token' && token !== undefined) return token;
-  const name =
-    inner.length > 0
-      ? inner.join(type === 'oneof' ? ' | ' : ' ')
-      : (textOf(fields.get('name')) ?? '');
-  return token === undefined ? name : `${token} ${name}`;
+function groupHelp(docs: ReadonlyMap<string, CommandDocs>, group: string): string {
+  const members = [...docs.values()].filter((each) => each.group === group);
+  if (members.length === 0) {
+    const groups = [...new Set(Array.from(docs.values(), (each) => each.group))].sort();
+    const list = groups.filter((each) => each !== '').map((each) => `@${each}`);
+    return `The groups are ${list.join(', ')}.`;
+  }
+  const width = Math.max(...members.map(({ name }) => name.length));
+  return members
+    .map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)
+    .sort()
+    .join('\n');
 }

@@ -1,25 +1,47 @@
 // `stele cli COMMAND ...`, and commands read from a pipe: no prompt, replies as redis-cli prints them
 // (formatted on a terminal, raw elsewhere), exit code 1 if any of them is an error.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
 import { SteleError } from '../../base/errors.ts';
-import { errorJson, EXIT_FAILED, EXIT_NOT_READY, EXIT_OK } from '../exit.ts';
+import { errorJson, EXIT_FAILED, EXIT_OK, exitCodeOfError } from '../exit.ts';
 import type { Output } from '../output.ts';
-import { formatReplyRawTo, formatReplyTo } from './format-reply.ts';
 import { helpText } from './help.ts';
-import { replyErrorJson, replyJson } from './reply-json.ts';
+import { printReply } from './reply-form.ts';
+import type { ReplyForm } from './reply-form.ts';
 import type { CliSession } from './repl-session.ts';
+import { errorOfReply } from './reply-texts.ts';
 import { splitArguments } from './split-arguments.ts';
 
-/** How replies are printed: as redis-cli does, or each as one line of JSON. */
-export type ReplyForm = 'table' | 'json';
+/** How often a command is sent (Infinity: until it is interrupted), and the pause in between. */
+export interface Repetition {
+  readonly times: number;
+  readonly intervalMs: number;
+}
 
-/** Sends one command and prints its reply; returns the exit code. */
+const ONCE: Repetition = { times: 1, intervalMs: 0 };
+
+/** Sends one command, perhaps repeatedly, and prints its replies; returns the largest exit code. */
 export async function runCommand(
   session: CliSession,
   args: readonly (string | Buffer)[],
   output: Output,
   form: ReplyForm = 'table',
+  { times, intervalMs }: Repetition = ONCE,
+): Promise<number> {
+  let code = EXIT_OK;
+  for (let left = times; left > 0; left--) {
+    code = Math.max(code, await runOnce(session, args, output, form));
+    if (left > 1 && intervalMs > 0) await sleep(intervalMs);
+  }
+  return code;
+}
+
+async function runOnce(
+  session: CliSession,
+  args: readonly (string | Buffer)[],
+  output: Output,
+  form: ReplyForm,
 ): Promise<number> {
   const reply = await session.execute(args);
   if (reply === undefined) return EXIT_OK;
@@ -27,17 +49,8 @@ export async function runCommand(
   const isOfKeyspace = reply.type === 'error' && /keyspace/i.test(reply.text);
   const hint = isOfKeyspace ? await session.defaultKeyspaceHint() : undefined;
   if (hint !== undefined) throw new SteleError('KEYSPACE_NOT_FOUND', hint);
-  if (form === 'json') {
-    if (reply.type === 'error') output.errorLine(replyErrorJson(reply.text));
-    else output.line(JSON.stringify(replyJson(reply)));
-  } else if (output.isTerminal) output.line(formatReplyTo(args, reply));
-  else output.write(formatReplyRawTo(args, reply));
-  return reply.type === 'error' ? exitCodeOfReply(reply.text) : EXIT_OK;
-}
-
-/** The exit code for an error reply; its first word says whether the server is not ready. */
-function exitCodeOfReply(error: string): number {
-  return /^(?:LOADING|CLUSTERDOWN)\b/.test(error) ? EXIT_NOT_READY : EXIT_FAILED;
+  printReply(args, reply, output, form);
+  return reply.type === 'error' ? exitCodeOfError(errorOfReply('it', reply.text)) : EXIT_OK;
 }
 
 /**
@@ -63,10 +76,10 @@ export async function runPiped(
       code = EXIT_FAILED;
       continue;
     }
-    const [first = '', second] = args.map(String);
+    const [first = '', ...rest] = args.map(String);
     const name = first.toLowerCase();
     if (name === 'quit' || name === 'exit') break;
-    if (name === 'help' || name === '?') output.line(await helpText(session, second));
+    if (name === 'help' || name === '?') output.line(await helpText(session, ...rest));
     else {
       const sent = name === 'use' ? ['SELECT', ...args.slice(1)] : args;
       const done = await runCommand(session, sent, output, form);

@@ -1,4 +1,4 @@
-// The interactive `stele cli`. node:repl provides line editing and Ctrl-R; evaluation, completion,
+// The interactive `stele cli`. node:repl provides line editing and Ctrl-R; evaluation, completion, hints,
 // printing, the history file and Ctrl-C are implemented here.
 //
 // Ctrl-C cancels a command in flight, or the line being typed; Ctrl-D and `quit` leave. Lines run one after
@@ -11,20 +11,37 @@ import type { ReplOptions, REPLServer } from 'node:repl';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { sentenceOf } from '../exit.ts';
 import type { Output } from '../output.ts';
+import { commandDocs, knownDocs } from './command-docs.ts';
 import { runLine } from './commands.ts';
+import type { LineContext } from './commands.ts';
 import { completeLine } from './complete.ts';
 import { GENERAL_HELP } from './help.ts';
+import { hintFor, showHints } from './hints.ts';
 import { appendHistory, isKept, LINES_MAX, loadHistory } from './history.ts';
-import { commandNamesIn } from './reply-texts.ts';
+import { RecentKeys } from './recent-keys.ts';
+import { printReply } from './reply-form.ts';
+import type { ReplyForm } from './reply-form.ts';
 import type { CliSession } from './repl-session.ts';
 
 const HISTORY_FILE = '.stele_history';
 const CLEAR_SCREEN = '\u001B[H\u001B[2J\u001B[3J';
 
 /** Runs until the user leaves. It also starts if the server is not reachable yet. */
-export async function runRepl(session: CliSession, output: Output): Promise<void> {
+export async function runRepl(
+  session: CliSession,
+  output: Output,
+  form: ReplyForm = 'table',
+): Promise<void> {
   await greet(session, output);
-  const evaluator = new Evaluator(session, output, () => repl);
+  const recent = new RecentKeys();
+  const context: LineContext = {
+    session,
+    recent,
+    say: (text) => output.line(text),
+    reply: (args, reply) => printReply(args, reply, output, form),
+    latency: (ms) => output.line(output.paint('dim', `(${ms.toFixed(2)} ms)`)),
+  };
+  const evaluator = new Evaluator(context, output, () => repl);
   const options: ReplOptions & { historySize: number } = {
     // An option of readline that the types of node:repl lack.
     historySize: LINES_MAX,
@@ -36,7 +53,7 @@ export async function runRepl(session: CliSession, output: Output): Promise<void
     eval: (line: string, _context: unknown, _file: string, done: EvalCallback) =>
       evaluator.evaluate(line, done),
     completer: (line: string, done: CompleterCallback) => {
-      complete(session, line).then(
+      complete(context, line).then(
         (result) => done(null, result),
         () => done(null, [[], line]),
       );
@@ -46,6 +63,12 @@ export async function runRepl(session: CliSession, output: Output): Promise<void
   replaceDotCommands(repl, output);
   giveUpAtControlC(repl, evaluator, output);
   keepHistory(repl, output);
+  const terminal = {
+    input: process.stdin,
+    columns: () => process.stdout.columns,
+    write: (text: string) => output.write(text),
+  };
+  showHints(repl, terminal, (line) => (evaluator.isBusy ? '' : hintFor(line, knownDocs(session))));
   await new Promise<void>((resolve) => repl.once('exit', resolve));
 }
 
@@ -81,6 +104,8 @@ async function greet(session: CliSession, output: Output): Promise<void> {
     await session.connect();
     const hint = await session.defaultKeyspaceHint();
     if (hint !== undefined) output.line(hint);
+    // For the hints. Nobody has to wait for it.
+    void commandDocs(session);
   } catch (thrown) {
     const lost = thrown instanceof SteleError && thrown.code === 'UNAVAILABLE';
     if (!lost) throw thrown;
@@ -90,31 +115,35 @@ async function greet(session: CliSession, output: Output): Promise<void> {
 
 /** The `eval` of node:repl: a queue that runs one line at a time. */
 class Evaluator {
-  readonly #session: CliSession;
+  readonly #context: LineContext;
   readonly #output: Output;
   readonly #repl: () => REPLServer;
   #queue = Promise.resolve();
   #isBusy = false;
 
-  constructor(session: CliSession, output: Output, repl: () => REPLServer) {
-    this.#session = session;
+  constructor(context: LineContext, output: Output, repl: () => REPLServer) {
+    this.#context = context;
     this.#output = output;
     this.#repl = repl;
+  }
+
+  /** Whether a line is being carried out. */
+  get isBusy(): boolean {
+    return this.#isBusy;
   }
 
   evaluate(line: string, done: EvalCallback): void {
     this.#queue = this.#queue.then(async () => {
       this.#isBusy = true;
-      const result = await runLine(this.#session, line.replace(/\n$/, ''));
+      const after = await runLine(this.#context, line.replace(/\n$/, ''));
       this.#isBusy = false;
       const repl = this.#repl();
-      if (result.action === 'print') printResult(this.#output, result.text, result.latencyMs);
-      else if (result.action === 'clear') this.#output.write(CLEAR_SCREEN);
-      else if (result.action === 'quit') {
+      if (after === 'clear') this.#output.write(CLEAR_SCREEN);
+      else if (after === 'quit') {
         repl.close();
         return;
       }
-      repl.setPrompt(this.#session.prompt);
+      repl.setPrompt(this.#context.session.prompt);
       done(null, undefined);
     });
   }
@@ -122,40 +151,20 @@ class Evaluator {
   /** Cancels the command in flight; returns false if there is none. */
   giveUp(): boolean {
     if (!this.#isBusy) return false;
-    this.#session.cancel();
+    this.#context.session.cancel();
     return true;
   }
-}
-
-function printResult(output: Output, text: string, latencyMs: number | undefined): void {
-  output.line(text);
-  if (latencyMs !== undefined) output.line(output.paint('dim', `(${latencyMs.toFixed(2)} ms)`));
 }
 
 /**
  * Completes a line. Asks the server only if there is something to complete; without an answer, offers the
  * REPL's own words.
  */
-async function complete(session: CliSession, line: string): Promise<[string[], string]> {
+async function complete(context: LineContext, line: string): Promise<[string[], string]> {
+  const { session, recent } = context;
   const keyspaces = /^\s*(?:use|select)\s/i.test(line) ? await session.keyspaceNames() : [];
-  return completeLine(line, { keyspaces, commands: await commandNames(session) });
-}
-
-const commandsBySession = new WeakMap<CliSession, readonly string[]>();
-
-async function commandNames(session: CliSession): Promise<readonly string[]> {
-  const known = commandsBySession.get(session);
-  if (known !== undefined) return known;
-  try {
-    const list = await session.ask(['COMMAND', 'LIST']);
-    if (list === undefined) return [];
-    const names = commandNamesIn(list);
-    commandsBySession.set(session, names);
-    return names;
-  } catch {
-    // Not connected: completion must not print errors into the line being typed.
-    return [];
-  }
+  const keys = (begun: string): string[] => recent.startingWith(begun);
+  return completeLine(line, { keyspaces, keys, docs: await commandDocs(session) });
 }
 
 function keepHistory(repl: REPLServer, output: Output): void {

@@ -1,6 +1,8 @@
 // Reads names and descriptions from replies, in RESP2 and RESP3: where RESP3 sends a map, RESP2 sends an
 // array of alternating keys and values.
 
+import { SteleError } from '../../base/errors.ts';
+import type { ErrorCode } from '../../base/errors.ts';
 import type { Reply } from '../../client/resp-client.ts';
 
 /** The text of a string reply; undefined for anything else. */
@@ -36,9 +38,17 @@ export function keyspaceNamesIn(reply: Reply): string[] {
     .filter((name) => name !== undefined);
 }
 
-/** The names in the reply to COMMAND LIST, in capitals. */
-export function commandNamesIn(reply: Reply): string[] {
-  return itemsOf(reply)
-    .map((item) => textOf(item)?.toUpperCase())
-    .filter((name) => name !== undefined);
+/** What the first word of an error reply means; every other word: the command itself has failed. */
+const CODES: ReadonlyMap<string, ErrorCode> = new Map([
+  ['LOADING', 'UNINITIALIZED'],
+  ['CLUSTERDOWN', 'UNAVAILABLE'],
+  ['NOAUTH', 'UNAUTHENTICATED'],
+  ['WRONGPASS', 'UNAUTHENTICATED'],
+  ['NOPERM', 'PERMISSION_DENIED'],
+]);
+
+/** The error reply `text` to a command, as an error; CONFLICT for words that have no code here. */
+export function errorOfReply(command: string, text: string): SteleError {
+  const [word = ''] = text.split(' ', 1);
+  return new SteleError(CODES.get(word) ?? 'CONFLICT', `The server refused ${command}: ${text}`);
 }

@@ -72,6 +72,43 @@ describe('the REPL', () => {
     await terminal.shows("There is no command 'frob'");
   });
 
+  it('shows what may follow, and completes keys of earlier commands', async () => {
+    const server = await startRespServer([['user:1', 'v']]);
+    const terminal = openTerminal(server.port);
+    await terminal.shows('[default]> ');
+    // The docs of the commands arrive while nobody waits for them.
+    terminal.type('PING\r');
+    await terminal.shows(/PONG.*\[default\]> /s);
+    terminal.type('GETRANGE ');
+    await terminal.shows('key start end');
+    terminal.type('user:1 0 0\r');
+    await terminal.shows(/ms\).*\[default\]> /s);
+    terminal.type('get us');
+    await terminal.shows('us');
+    terminal.type('\t');
+    await terminal.shows('er:1');
+    terminal.type('\r');
+    await terminal.shows('"v"');
+  });
+
+  it('prints values as indented JSON or hexadecimal, repeats, and finds the nearest command', async () => {
+    const server = await startRespServer([['k', '{"a":[1,2]}']]);
+    const terminal = openTerminal(server.port);
+    await terminal.shows('[default]> ');
+    terminal.type('pretty GET k\r');
+    await terminal.shows('{\r\n  "a": [\r\n    1,\r\n    2\r\n  ]\r\n}');
+    terminal.type('hex GET k\r');
+    await terminal.shows('00000000  7b 22 61 22');
+    terminal.type('2 STRLEN k\r');
+    await terminal.shows(/\(integer\) 11.*\(integer\) 11/s);
+    terminal.type('strln k\r');
+    await terminal.shows('Did you mean STRLEN?');
+    terminal.type('help @strin\r');
+    await terminal.shows('The groups are @');
+    terminal.type('help @string\r');
+    await terminal.shows(/ STRLEN +\w/);
+  });
+
   it('keeps a history that other users cannot read, without secrets', async () => {
     const server = await startRespServer([]);
     const terminal = openTerminal(server.port);

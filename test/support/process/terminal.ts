@@ -34,12 +34,15 @@ export class Terminal {
   async shows(wanted: string | RegExp): Promise<string> {
     let end = -1;
     const pattern = typeof wanted === 'string' ? undefined : wanted;
-    await until(`${wanted} on the terminal, which shows ${JSON.stringify(this.#text)}`, () => {
+    const isShown = (): boolean => {
       const fresh = stripVTControlCharacters(this.#text).slice(this.#seen);
       const match = pattern === undefined ? fresh.indexOf(wanted as string) : fresh.search(pattern);
       const found = pattern === undefined ? (wanted as string) : (pattern.exec(fresh)?.[0] ?? '');
       end = match < 0 ? -1 : match + found.length;
       return end >= 0;
+    };
+    await until(`${wanted} on the terminal`, isShown).catch((thrown: Error) => {
+      throw new Error(`${thrown.message}, which shows ${JSON.stringify(this.#text)}`);
     });
     const text = stripVTControlCharacters(this.#text).slice(this.#seen, this.#seen + end);
     this.#seen += end;
