@@ -14,7 +14,7 @@ const BOUNDS_MS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 500] as const;
 const HEADER_EVERY_LINES = 20;
 
 /** `live`: one line that is updated; `history`: a new line every interval; `distribution`: columns. */
-export type LatencyForm = 'live' | 'history' | 'distribution';
+type LatencyForm = 'live' | 'history' | 'distribution';
 
 export interface LatencyRun {
   readonly form: LatencyForm;
