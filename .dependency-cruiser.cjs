@@ -63,7 +63,7 @@ const rooms = {
     ['dry-run'],
   ],
   datanode: [
-    ['settings', 'identity', 'order-checks'],
+    ['settings', 'identity', 'order-checks', 'read-stats'],
     ['storage'],
     ['transfer', 'reads', 'view'],
     ['maintenance'],

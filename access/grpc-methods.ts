@@ -41,6 +41,7 @@ const CLUSTER_SERVICE: Methods = {
   GetLoad: { right: 'read', of: 'loadId' },
   CancelLoad: loading,
   DiffVersions: read,
+  ListHotKeys: read,
   DropKeyspace: operate,
   SuspendKeyspace: operate,
   ResumeKeyspace: operate,
@@ -87,6 +88,7 @@ const DATANODE_SERVICE: Methods = {
   MeasureDeltas: 'cluster',
   MergeSegments: 'cluster',
   DiffShards: 'cluster',
+  GetHotKeys: 'cluster',
 };
 
 const REFLECTION: Methods = { ServerReflectionInfo: 'user' };

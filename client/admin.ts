@@ -17,6 +17,8 @@ import type {
   GetHealthResponse,
   ListEventsRequest,
   ListEventsResponse,
+  ListHotKeysRequest,
+  ListHotKeysResponse,
   ListKeyspacesResponse,
   ListLoadsResponse,
   ListMastersResponse,
@@ -146,6 +148,10 @@ export class AdminClient {
   }
 
   /** Compares two versions. Takes as long as the datanodes need to read the segments that differ. */
+  listHotKeys(request: ListHotKeysRequest): Promise<ListHotKeysResponse> {
+    return this.#ask((client) => client.listHotKeys, request);
+  }
+
   diffVersions(request: DiffVersionsRequest): Promise<DiffVersionsResponse> {
     return this.#ask((client) => client.diffVersions, request);
   }

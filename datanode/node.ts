@@ -46,7 +46,7 @@ import { releaseLastHit } from './reads/lookup.ts';
 import { outgoingSegment } from './transfer/outgoing.ts';
 import type { OutgoingSegment } from './transfer/outgoing.ts';
 import { LastKnown } from './view/last-known.ts';
-import { LookupRate, ReadCounters } from './reads/read-counters.ts';
+import { LookupRate, ReadCounters } from './read-stats/read-counters.ts';
 import { MasterContact } from './view/master-contact.ts';
 import { MemoryBudget } from './storage/memory-budget.ts';
 import { Merger } from './maintenance/merger.ts';
@@ -247,6 +247,8 @@ export class Datanode {
     const parked = this.#suspension.report();
     const { store } = this.#options;
     const diskTrouble = this.#diskTrouble(nowMs);
+    // The rates are of regular spans.
+    for (const reads of this.tables.reads.values()) reads.ratePerSecond(nowMs);
     return {
       nodeId: this.identity.nodeId,
       incarnation: this.identity.incarnation,

@@ -22,6 +22,7 @@ export function lateLink(nodeId: string, find: () => DatanodeLink | undefined): 
     scanKeys: async (request, options) => link().scanKeys(request, options),
     measureDeltas: async (request, options) => link().measureDeltas(request, options),
     mergeSegments: async (request, options) => link().mergeSegments(request, options),
+    getHotKeys: async (request, options) => link().getHotKeys(request, options),
     diffShards: async (request, options) => link().diffShards(request, options),
     fetchSegment: async (wish, into, options) => link().fetchSegment(wish, into, options),
     lookups: {

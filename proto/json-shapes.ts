@@ -1,12 +1,14 @@
 // The JSON of every listing and operation, the same over HTTP, in `STELE ...` replies and with `-o json`:
 // snake_case names, digests in hex, states as words.
 
+import { isUtf8 } from 'node:buffer';
 import type {
   DiffVersionsResponse,
   Event,
   ExplainResponse,
   GetHealthResponse,
   KeyspaceSummary,
+  ListHotKeysResponse,
   MasterSummary,
   NoLeader,
   NodeSummary,
@@ -14,6 +16,7 @@ import type {
   ShardSummary,
   VersionSummary,
 } from './gen/stele/v1/cluster.ts';
+import type { HotKey } from './gen/stele/v1/hot_keys.ts';
 import type { DiffSample, DiffValue } from './gen/stele/v1/diff.ts';
 import { LoadMode } from './gen/stele/v1/load.ts';
 import type { AppendOutcome, LoadGate, LoadStatus } from './gen/stele/v1/load.ts';
@@ -322,4 +325,29 @@ function sampleJson(sample: DiffSample, encoding: 'utf8' | 'base64'): Json {
     from: value(sample.from),
     to: value(sample.to),
   };
+}
+
+/** Which keys are read, with null for what is not known. */
+export function hotKeysJson(keyspace: string, answer: ListHotKeysResponse): Json {
+  return {
+    keyspace,
+    reads_per_second: rounded(answer.readsPerSecond),
+    hottest: answer.hottest.map(hotKeyJson),
+    largest: answer.largest.map(hotKeyJson),
+    unanswered: answer.unanswered,
+  };
+}
+
+function hotKeyJson({ key, readsPerSecond, valueBytes }: HotKey): Json {
+  const encoding = isUtf8(key) ? 'utf8' : 'base64';
+  return {
+    key: Buffer.from(key).toString(encoding),
+    encoding,
+    reads_per_second: rounded(readsPerSecond),
+    value_bytes: valueBytes ?? null,
+  };
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100;
 }

@@ -22,6 +22,8 @@ import type {
   GetLoadRequest,
   ListEventsRequest,
   ListEventsResponse,
+  ListHotKeysRequest,
+  ListHotKeysResponse,
   ListKeyspacesResponse,
   ListLoadsRequest,
   ListLoadsResponse,
@@ -82,6 +84,7 @@ interface ClusterCalls {
   getLoad(request: GetLoadRequest): Promise<LoadStatus>;
   cancelLoad(request: CancelLoadRequest): Promise<LoadStatus>;
   diffVersions(request: DiffVersionsRequest, signal?: AbortSignal): Promise<DiffVersionsResponse>;
+  listHotKeys(request: ListHotKeysRequest): Promise<ListHotKeysResponse>;
   dropKeyspace(request: DropKeyspaceRequest): Promise<void>;
   suspendKeyspace(request: SuspendKeyspaceRequest): Promise<void>;
   resumeKeyspace(request: ResumeKeyspaceRequest): Promise<void>;

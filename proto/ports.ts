@@ -14,6 +14,8 @@ import type {
   DiffShardsResponse,
   DropSegmentsRequest,
   DropSegmentsResponse,
+  GetHotKeysRequest,
+  GetHotKeysResponse,
   HeartbeatRequest,
   HeartbeatResponse,
   ListHoldingsRequest,
@@ -115,6 +117,7 @@ export interface DatanodeLink extends DatanodeControl {
   /** Keys from a place on. They may be views of a segment and must not be kept. */
   scanKeys(request: ScanKeysRequest, options: CallOptions): Promise<ScanKeysResponse>;
   diffShards(request: DiffShardsRequest, options: CallOptions): Promise<DiffShardsResponse>;
+  getHotKeys(request: GetHotKeysRequest, options: CallOptions): Promise<GetHotKeysResponse>;
   /** Resolves when `into` has the bytes of a segment. Rejects with CORRUPT if the segment has another size. */
   fetchSegment(wish: SegmentWish, into: FetchTarget, options: CallOptions): Promise<void>;
   /** Whether lookups would be sent at once; if not, a connection is being made. Absent: always. */

@@ -18,6 +18,8 @@ import type {
   DiffShardsResponse,
   DropSegmentsRequest,
   DropSegmentsResponse,
+  GetHotKeysRequest,
+  GetHotKeysResponse,
   HeartbeatRequest,
   HeartbeatResponse,
   ListHoldingsRequest,
@@ -97,6 +99,10 @@ class GrpcDatanodeLink implements DatanodeLink {
 
   dropSegments(request: DropSegmentsRequest, options: CallOptions): Promise<DropSegmentsResponse> {
     return this.#call(this.#client.dropSegments.bind(this.#client), request, options);
+  }
+
+  getHotKeys(request: GetHotKeysRequest, options: CallOptions): Promise<GetHotKeysResponse> {
+    return this.#call(this.#client.getHotKeys.bind(this.#client), request, options);
   }
 
   scanKeys(request: ScanKeysRequest, options: CallOptions): Promise<ScanKeysResponse> {

@@ -9,6 +9,7 @@ const TOOLS = [
   'scan',
   'bigkeys',
   'memkeys',
+  'hotkeys',
   'stat',
   'latency',
   'latencyHistory',

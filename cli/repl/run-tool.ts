@@ -1,4 +1,4 @@
-// The flags of `stele cli` that run a tool instead of a command: --scan, --bigkeys, --memkeys, --stat,
+// The flags of `stele cli` that run a tool instead of a command: --scan, --bigkeys, --memkeys, --hotkeys, --stat,
 // --latency, --latency-history, --latency-dist.
 
 import { EXIT_OK } from '../exit.ts';
@@ -7,6 +7,7 @@ import type { ToolName } from './cli-flags.ts';
 import type { ReplyForm } from './reply-form.ts';
 import { printReply } from './reply-form.ts';
 import type { CliSession } from './repl-session.ts';
+import { printHotKeys } from './tools/hot-keys.ts';
 import { printLargestKeys } from './tools/largest-keys.ts';
 import { printLatency } from './tools/latency.ts';
 import { scanKeys } from './tools/scan-keys.ts';
@@ -37,6 +38,7 @@ export async function runTool(
   if (tool === 'scan') await printKeys(session, output, scan, settings.form);
   else if (tool === 'bigkeys') await printLargestKeys(session, output, 'length', scan);
   else if (tool === 'memkeys') await printLargestKeys(session, output, 'memory', scan);
+  else if (tool === 'hotkeys') await printHotKeys(session, output);
   else if (tool === 'stat') {
     const times = settings.times > 1 ? settings.times : Infinity;
     await printStat(session, output, intervalMs ?? STAT_INTERVAL_MS, times);

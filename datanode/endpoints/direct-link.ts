@@ -7,6 +7,7 @@ import type { DatanodeLink, FetchTarget, LookupBatch, LookupChannel } from '../.
 import type { SegmentWish } from '../../proto/segment-transfer.ts';
 import { lastHit, lookupInTable } from '../reads/lookup.ts';
 import type { Datanode } from '../node.ts';
+import { hotKeysHere } from './hot-keys.ts';
 import { scanKeys } from './scan-keys.ts';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -25,6 +26,7 @@ export function directLink(node: Datanode, nowMs = monotonicNowMs): DatanodeLink
     measureDeltas: (request, { signal }) => node.measureDeltas(request, signal),
     mergeSegments: (request) => node.mergeSegments(request),
     diffShards: (request, { signal }) => node.diffShards(request, signal),
+    getHotKeys: async (request) => hotKeysHere(node, request),
     fetchSegment: (wish, into) => fetchDirectly(node, wish, into),
     lookups: new DirectLookups(node),
     close: () => undefined,

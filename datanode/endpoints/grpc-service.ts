@@ -14,6 +14,7 @@ import { clientBytes } from '../../base/byte-budget.ts';
 import { GRPC_MESSAGE_BYTES_MAX, LOOKUP_KEYS_MAX } from '../../base/limits.ts';
 import { lastHit, lookupInTable } from '../reads/lookup.ts';
 import type { Datanode } from '../node.ts';
+import { hotKeysHere } from './hot-keys.ts';
 import { keyspaceNamed } from './resp-dataset.ts';
 import { scanKeys } from './scan-keys.ts';
 
@@ -34,6 +35,7 @@ export function datanodeService(node: Datanode): DatanodeServiceServer {
     measureDeltas: unaryHandler((request, signal) => node.measureDeltas(request, signal)),
     mergeSegments: unaryHandler((request) => node.mergeSegments(request)),
     diffShards: unaryHandler((request, signal) => node.diffShards(request, signal)),
+    getHotKeys: unaryHandler(async (request) => hotKeysHere(node, request)),
   };
 }
 

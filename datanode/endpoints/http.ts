@@ -21,6 +21,7 @@ import {
 } from '../../base/problem.ts';
 import { exportedBoundsMs } from '../../base/process/latency.ts';
 import type { Datanode } from '../node.ts';
+import { keyspaceMetrics } from './keyspace-metrics.ts';
 import { notReadyReason, readinessChecks } from './readiness.ts';
 import { answererOf } from '../reads/lookup-batch.ts';
 import { lookupUpgrade } from '../reads/lookup-server.ts';
@@ -175,6 +176,7 @@ function metricsOf({ node, respConnections, tls }: DatanodeHttpOptions): MetricS
     exportedBoundsMs,
     () => Object.entries(counters.latency).map(([protocol, times]) => [{ protocol }, times]),
   );
+  keyspaceMetrics(set, node);
   set.value('stele_quarantined_total', 'Segments found corrupt', () => node.quarantinedTotal);
   scrubMetrics(set, node);
   set.value('stele_merges_total', 'Shards whose deltas were merged', () => merger.doneTotal);

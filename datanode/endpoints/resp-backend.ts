@@ -66,6 +66,7 @@ export class DatanodeRespBackend implements CommandBackend {
     'cluster|getkeysinslot': this.#keys('cluster|getkeysinslot'),
     'stele|explain': this.#stele('explain'),
     'stele|health': this.#stele('health'),
+    'stele|hotkeys': this.#stele('hotkeys'),
     'stele|keyspaces': this.#stele('keyspaces'),
     'stele|nodes': this.#stele('nodes'),
     'stele|version': this.#stele('version'),

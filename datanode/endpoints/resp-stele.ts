@@ -1,4 +1,4 @@
-// STELE KEYSPACES | VERSION | EXPLAIN key | NODES | HEALTH on a datanode: answers from the last view and
+// STELE KEYSPACES | VERSION | EXPLAIN key | NODES | HEALTH | HOTKEYS [count] on a datanode: answers from the last view and
 // from the segments held. The fields have the same names as on the master, which knows more of them.
 
 import { visibleView } from '../../access/visible.ts';
@@ -8,6 +8,9 @@ import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { healthWord, nodeStateWord } from '../../proto/view-words.ts';
 import type { CommandArguments } from '../../resp/wire/decoder.ts';
 import { writeData } from '../../resp/commands/data-reply.ts';
+import { hotKeysWanted } from '../../resp/info/hot-keys-command.ts';
+import { hotKeysJson } from '../../proto/json-shapes.ts';
+import { hotKeysHere } from './hot-keys.ts';
 import type { ReplyWriter } from '../../resp/wire/encoder.ts';
 import type { Session } from '../../resp/commands/session.ts';
 import { shardOfSlot, slotRangeOfShard } from '../../ring/shard.ts';
@@ -35,6 +38,8 @@ export function writeSteleReply(
       return writeData(out, health(view));
     case 'stele|explain':
       return writeData(out, explain(node, view, command, session.keyspace.name));
+    case 'stele|hotkeys':
+      return writeData(out, hotKeys(node, command, session.keyspace.name));
     default:
       return writeData(out, version(node, view, session.keyspace.name));
   }
@@ -107,6 +112,14 @@ function explain(
     held_here: status !== LookupStatus.UNAVAILABLE,
     found_here: status === LookupStatus.OK,
   };
+}
+
+/** Of this node alone; the master adds up those of all. */
+function hotKeys(node: Datanode, command: CommandArguments, keyspaceName: string): unknown {
+  const { uid } = keyspaceNamed(node, keyspaceName);
+  const limit = hotKeysWanted(command);
+  const here = hotKeysHere(node, { expectNode: node.identity.nodeId, keyspaceUid: uid, limit });
+  return hotKeysJson(keyspaceName, { ...here, unanswered: [] });
 }
 
 function version(node: Datanode, view: ClusterView, keyspaceName: string): unknown {

@@ -15,7 +15,7 @@ import type { NodeIdentity } from '../identity.ts';
 import { lastHit } from './lookup.ts';
 import type { LookupAnswerer } from './lookup-server.ts';
 import { READ_AHEAD_KEYS, ReadAhead } from './read-ahead.ts';
-import type { ReadCounters } from './read-counters.ts';
+import type { ReadCounters } from '../read-stats/read-counters.ts';
 import type { VersionTable, VersionTables } from '../storage/version-tables.ts';
 
 const NO_BYTES = Buffer.alloc(0);

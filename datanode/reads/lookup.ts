@@ -73,6 +73,7 @@ export function lookupHashed(
 ): LookupStatus {
   const segments = table.shards[shard];
   if (segments === undefined) return LookupStatus.UNAVAILABLE;
+  const { reads } = table;
   for (const segment of segments) {
     const record = findHashedRecord(segment, key, start, end, h1, h2);
     if (record < 0) continue;
@@ -81,7 +82,13 @@ export function lookupHashed(
     lastHit.view = segment.view;
     lastHit.start = bounds.valueStart;
     lastHit.end = bounds.end;
+    const valueBytes = bounds.end - bounds.valueStart;
+    reads.hits++;
+    reads.valueBytes += valueBytes;
+    if (--reads.untilSample === 0) reads.sample(key, start, end, valueBytes);
     return LookupStatus.OK;
   }
+  reads.misses++;
+  if (--reads.untilSample === 0) reads.sample(key, start, end, undefined);
   return LookupStatus.NOT_FOUND;
 }

@@ -18,6 +18,7 @@ import type { Manifest, RecordTotals, SegmentInfo } from '../../proto/gen/stele/
 import type { VersionRef } from '../../proto/gen/stele/v1/datanode.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { Segment } from '../../segment/reader.ts';
+import { KeyspaceReads } from '../read-stats/keyspace-reads.ts';
 import type { Holdings } from './holdings.ts';
 
 /** Manifests of one version that are kept side by side: the newest, and older ones still in use. */
@@ -32,6 +33,8 @@ export interface VersionTable {
   readonly recordsByShard: readonly number[];
   /** The sum of `recordsByShard`. */
   readonly records: number;
+  /** Of all versions of the keyspace. */
+  readonly reads: KeyspaceReads;
 }
 
 /** The segments of one shard, oldest first, and their number of distinct records. */
@@ -56,6 +59,7 @@ export class VersionTables {
   readonly #holdings: Holdings;
   readonly #manifests = new Map<string, Map<number, KnownVersion>>();
   readonly #tables = new Map<string, Map<number, VersionTable>>();
+  readonly #reads = new Map<string, KeyspaceReads>();
 
   constructor(holdings: Holdings) {
     this.#holdings = holdings;
@@ -107,7 +111,14 @@ export class VersionTables {
     this.#tables.get(ref.keyspaceUid)?.delete(ref.version);
     const versions = this.#manifests.get(ref.keyspaceUid);
     versions?.delete(ref.version);
-    if (versions?.size === 0) this.#manifests.delete(ref.keyspaceUid);
+    if (versions?.size !== 0) return;
+    this.#manifests.delete(ref.keyspaceUid);
+    this.#reads.delete(ref.keyspaceUid);
+  }
+
+  /** The reads of each keyspace that has been read from, by its uid. */
+  get reads(): ReadonlyMap<string, KeyspaceReads> {
+    return this.#reads;
   }
 
   get(keyspaceUid: string, version: number): VersionTable | undefined {
@@ -153,7 +164,8 @@ export class VersionTables {
       return undefined;
     });
     const records = recordsByShard.reduce((sum, count) => sum + count, 0);
-    const table: VersionTable = { keyspaceUid, version, shards, recordsByShard, records };
+    const reads = this.#readsOf(keyspaceUid);
+    const table: VersionTable = { keyspaceUid, version, shards, recordsByShard, records, reads };
     let tables = this.#tables.get(keyspaceUid);
     if (tables === undefined) {
       tables = new Map();
@@ -161,6 +173,12 @@ export class VersionTables {
     }
     tables.set(version, table);
     return table;
+  }
+
+  #readsOf(keyspaceUid: string): KeyspaceReads {
+    let reads = this.#reads.get(keyspaceUid);
+    if (reads === undefined) this.#reads.set(keyspaceUid, (reads = new KeyspaceReads()));
+    return reads;
   }
 
   /** The chain's segments, newest first as readers want them; undefined unless all are here. */

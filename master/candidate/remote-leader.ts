@@ -108,6 +108,7 @@ function questionsOf(ask: Ask<ClusterServiceClient>): Questions {
     getLoad: async (request) => loadOf(await ask((client) => client.getLoad, request, REPEATABLE)),
     diffVersions: (request, signal) =>
       ask((client) => client.diffVersions, request, longer(LONG_DEADLINE_MS, signal)),
+    listHotKeys: (request) => ask((client) => client.listHotKeys, request, REPEATABLE),
     listNodes: () => ask((client) => client.listNodes, {}, REPEATABLE),
     listShards: () => ask((client) => client.listShards, {}, REPEATABLE),
     listMasters: () => ask((client) => client.listMasters, {}, REPEATABLE),

@@ -57,6 +57,7 @@ export function clusterService(
     getLoad: unary(async (request) => ({ load: await operations.getLoad(request) })),
     cancelLoad: unary(async (request) => ({ load: await operations.cancelLoad(request) })),
     diffVersions: unary((request, signal) => operations.diffVersions(request, signal)),
+    listHotKeys: unary((request) => operations.listHotKeys(request)),
     dropKeyspace: unary((request) => answerEmpty(operations.dropKeyspace(request))),
     suspendKeyspace: unary((request) => answerEmpty(operations.suspendKeyspace(request))),
     resumeKeyspace: unary((request) => answerEmpty(operations.resumeKeyspace(request))),

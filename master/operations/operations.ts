@@ -16,6 +16,8 @@ import type {
   GetLoadRequest,
   ListEventsRequest,
   ListEventsResponse,
+  ListHotKeysRequest,
+  ListHotKeysResponse,
   ListKeyspacesResponse,
   ListLoadsRequest,
   ListLoadsResponse,
@@ -65,6 +67,7 @@ import { lossOfRemoval } from '../core/questions/removal.ts';
 import type { Loss } from '../core/questions/removal.ts';
 import { eligibleNodes, servesShard } from '../core/world/world.ts';
 import { diffVersions } from './diff.ts';
+import { listHotKeys } from './hot-keys.ts';
 import type { Leader } from '../control/leader.ts';
 import type { Loads } from '../loads/loads.ts';
 import { describeEvents } from '../loads/event-report.ts';
@@ -244,6 +247,10 @@ export class Operations implements ClusterOperations {
 
   diffVersions(request: DiffVersionsRequest, signal?: AbortSignal): Promise<DiffVersionsResponse> {
     return diffVersions(this.#leader, request, signal);
+  }
+
+  listHotKeys(request: ListHotKeysRequest): Promise<ListHotKeysResponse> {
+    return listHotKeys(this.#leader, request);
   }
 
   /** Refuses readers at once; the files are removed in the background. */

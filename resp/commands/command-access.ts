@@ -20,6 +20,7 @@ const BACKEND: Readonly<Record<BackendCommand, 'user' | 'read'>> = {
   scan: 'read',
   'stele|explain': 'read',
   'stele|health': 'user',
+  'stele|hotkeys': 'read',
   'stele|keyspaces': 'user',
   'stele|nodes': 'user',
   'stele|version': 'read',

@@ -45,6 +45,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   GetLoad: ['read'],
   CancelLoad: ['load'],
   DiffVersions: ['read'],
+  ListHotKeys: ['read'],
   DropKeyspace: ['operate'],
   SuspendKeyspace: ['operate'],
   ResumeKeyspace: ['operate'],
@@ -81,6 +82,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   MeasureDeltas: ['cluster'],
   MergeSegments: ['cluster'],
   DiffShards: ['cluster'],
+  GetHotKeys: ['cluster'],
   Lookup: ['read'],
 };
 

@@ -6,6 +6,7 @@ const noTool = {
   scan: false,
   bigkeys: false,
   memkeys: false,
+  hotkeys: false,
   stat: false,
   latency: false,
   latencyHistory: false,

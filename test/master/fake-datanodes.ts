@@ -10,6 +10,7 @@ import type {
   DeltaMeasure,
   DiffShardsRequest,
   DiffShardsResponse,
+  GetHotKeysResponse,
   HeartbeatResponse,
   MeasureDeltasRequest,
   MergeOrder,
@@ -47,6 +48,8 @@ export class FakeDatanode {
   /** Reports other digests than those of the segments. */
   lies = false;
   diffFails = false;
+  /** Its answer about hot keys; undefined: it fails. */
+  hotKeys: GetHotKeysResponse | undefined = { readsPerSecond: 0, hottest: [], largest: [] };
   /** Counts one key more as added than the others do. */
   miscounts = false;
   /** Its answer to merge orders; DONE: it merges at once. */
@@ -336,6 +339,12 @@ export class FakeNetwork implements LinkFactory {
       mergeSegments: async (request) => {
         const node = find(request.header);
         return { statuses: request.orders.map((order) => node.merge(order)) };
+      },
+      getHotKeys: async ({ expectNode: nodeId }) => {
+        const header = { epoch: Number.MAX_SAFE_INTEGER, clusterId: '', incarnation: '', nodeId };
+        const { hotKeys } = find(header);
+        if (hotKeys === undefined) throw new SteleError('UNAVAILABLE', 'gone');
+        return hotKeys;
       },
       diffShards: async (request) => {
         const header = { epoch: Number.MAX_SAFE_INTEGER, clusterId: '' };

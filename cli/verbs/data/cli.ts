@@ -61,6 +61,7 @@ export const definition = defineVerb({
     count: option.count('keys that one SCAN looks at', 1000, { min: 1, max: 1_000_000 }),
     bigkeys: option.flag('find the largest values'),
     memkeys: option.flag('find the keys that take most memory'),
+    hotkeys: option.flag('list the keys that are read most, by a sample of the reads'),
     stat: option.flag('print figures of the server every second, or -i'),
     latency: option.flag('measure the latency of PING'),
     latencyHistory: option.flag('the same, a line every 15 seconds, or -i'),

@@ -12,6 +12,7 @@ import type { ClusterOperations } from '../../../proto/operations.ts';
 import { keyspaceRoutes } from './keyspace-routes.ts';
 import { loadRoutes } from './load-routes.ts';
 import { diffRoute } from './diff-route.ts';
+import { hotKeysRoute } from './hot-keys-route.ts';
 import { sendProblem } from './problem.ts';
 import { subjectOf } from './route-access.ts';
 import { keyOfUrl } from './raw-url.ts';
@@ -63,6 +64,7 @@ export function operationRoutes(app: FastifyInstance, operations: ClusterOperati
   keyspaceRoutes(app, operations);
   loadRoutes(app, operations);
   diffRoute(app, operations);
+  hotKeysRoute(app, operations);
   clusterRoutes(app, operations);
   nodeRoutes(app, operations);
 }

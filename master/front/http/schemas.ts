@@ -74,6 +74,19 @@ const NODE = object({
   view_lag: ofLeader(COUNT),
   virtual_nodes: ofLeader(COUNT),
 });
+const HOT_KEY = object({
+  key: TEXT,
+  encoding: TEXT,
+  reads_per_second: { type: 'number' },
+  value_bytes: orNull(COUNT),
+});
+const HOT_KEYS = object({
+  keyspace: TEXT,
+  reads_per_second: { type: 'number' },
+  hottest: arrayOf(HOT_KEY),
+  largest: arrayOf(HOT_KEY),
+  unanswered: TEXTS,
+});
 const HEALTH = object(
   {
     status: HEALTH_WORD,
@@ -334,6 +347,7 @@ export const RESPONSES = {
   changedVersion: withProblems(CHANGED),
   droppedVersion: withProblems(object({ keyspace: TEXT, version: COUNT, dropped: FLAG })),
   diff: withProblems(DIFF),
+  hotKeys: withProblems(HOT_KEYS),
   events: withProblems(object({ events: arrayOf(EVENT) })),
   loads: withProblems(object({ loads: arrayOf(LOAD) })),
   load: withProblems(LOAD),

@@ -80,6 +80,7 @@ export class MasterRespBackend implements CommandBackend {
     'cluster|getkeysinslot': (command, session) => slotKeysReply(this.#keys(session), command),
     'stele|explain': this.#stele('stele|explain'),
     'stele|health': this.#stele('stele|health'),
+    'stele|hotkeys': this.#stele('stele|hotkeys'),
     'stele|keyspaces': this.#stele('stele|keyspaces'),
     'stele|nodes': this.#stele('stele|nodes'),
     'stele|version': this.#stele('stele|version'),

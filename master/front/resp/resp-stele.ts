@@ -1,4 +1,4 @@
-// STELE KEYSPACES | VERSION | EXPLAIN key | NODES | HEALTH: the operations as RESP maps and arrays.
+// STELE KEYSPACES | VERSION | EXPLAIN key | NODES | HEALTH | HOTKEYS [count]: the operations as RESP maps and arrays.
 
 import { visibleHealth, visibleKeyspaces } from '../../../access/visible.ts';
 import { STELE_VERSION } from '../../../base/process/build-version.ts';
@@ -7,12 +7,14 @@ import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
 import type { BackendCommand } from '../../../resp/commands/command-spec.ts';
 import type { CommandArguments } from '../../../resp/wire/decoder.ts';
 import { writeData } from '../../../resp/commands/data-reply.ts';
+import { hotKeysWanted } from '../../../resp/info/hot-keys-command.ts';
 import type { ReplyWriter } from '../../../resp/wire/encoder.ts';
 import { PendingOperation } from '../../../resp/commands/pending-operation.ts';
 import type { Session } from '../../../resp/commands/session.ts';
 import {
   explainKeyJson,
   healthJson,
+  hotKeysJson,
   keyspacesJson,
   nodesJson,
 } from '../../../proto/json-shapes.ts';
@@ -42,6 +44,11 @@ export const STELE_HANDLERS: Record<SteleCommand, SteleHandler> = {
     const key = Buffer.from(command.buffer.subarray(command.starts[2], command.ends[2]));
     const request = { keyspace: session.keyspace.name, key };
     return later(operations.explain(request), (answer) => explainKeyJson(answer, key));
+  },
+  'stele|hotkeys': (operations, command, session) => {
+    const keyspace = session.keyspace.name;
+    const request = { keyspace, limit: hotKeysWanted(command) };
+    return later(operations.listHotKeys(request), (answer) => hotKeysJson(keyspace, answer));
   },
   'stele|version': (operations, _, session, out) => {
     writeData(out, versionOf(operations, session));

@@ -10,6 +10,7 @@ import { READ_AHEAD_KEYS, ReadAhead } from '../../../datanode/reads/read-ahead.t
 import { startDatanode } from '../../../datanode/server.ts';
 import type { RunningDatanode } from '../../../datanode/server.ts';
 import { datanodeSettings } from '../../../datanode/settings.ts';
+import { KeyspaceReads } from '../../../datanode/read-stats/keyspace-reads.ts';
 import type { VersionTable } from '../../../datanode/storage/version-tables.ts';
 import { putSegment } from '../../../loader/push/push.ts';
 import { PushConnections } from '../../../transport/segment-push.ts';
@@ -147,6 +148,7 @@ it('returns hash and slot of a key only for its own place', () => {
     shards: [[segment!]],
     recordsByShard: [1],
     records: 1,
+    reads: new KeyspaceReads(),
   };
   const keys = PAIRS.slice(0, READ_AHEAD_KEYS + 2).map(([key]) => key);
   const bytes = Buffer.from(keys.map((key) => encode(['GET', key])).join(''));

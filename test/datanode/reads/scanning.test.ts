@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LongScans, scanHeldShards } from '../../../datanode/reads/scanning.ts';
+import { KeyspaceReads } from '../../../datanode/read-stats/keyspace-reads.ts';
 import type { VersionTable } from '../../../datanode/storage/version-tables.ts';
 import { shardOfSlot } from '../../../ring/shard.ts';
 import { slotOfText } from '../../../ring/slot.ts';
@@ -16,6 +17,7 @@ const table: VersionTable = {
     .map(({ bytes }) => [openSegment(bytes)]),
   recordsByShard: [],
   records: 0,
+  reads: new KeyspaceReads(),
 };
 
 describe('a scan of a slot', () => {

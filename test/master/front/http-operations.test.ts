@@ -132,6 +132,24 @@ describe('operations', () => {
     }
   });
 
+  it('lists hot keys, as text or base64 each', async () => {
+    const url = '/v1/keyspaces/default/hot-keys';
+    const hot = { key: 'a', encoding: 'utf8', reads_per_second: 2, value_bytes: 3 };
+    const missing = { key: '/w==', encoding: 'base64', reads_per_second: 1, value_bytes: null };
+    expect((await http.fetched(url)).json()).toEqual({
+      keyspace: 'default',
+      reads_per_second: 5.25,
+      hottest: [hot, missing],
+      largest: [hot],
+      unanswered: ['node-9'],
+    });
+    await http.fetched(`${url}?limit=7`);
+    expect(cluster.calls).toEqual(['hot keys default 0', 'hot keys default 7']);
+    for (const wrong of ['0', 'x', '1000']) {
+      expectProblem(await http.fetched(`${url}?limit=${wrong}`), 400, 'INVALID_ARGUMENT');
+    }
+  });
+
   it('tells health in snake_case, with what is uncovered', async () => {
     expect((await http.fetched('/v1/cluster/health')).json()).toMatchObject({
       status: 'green',

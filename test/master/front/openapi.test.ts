@@ -123,6 +123,11 @@ const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Asked>>>> = {
     '/v1/keyspaces/default/diff?from=1&to=2&samples=3&encoding=base64': ok,
     '/v1/keyspaces/default/diff': { status: 400 },
   },
+  'get /v1/keyspaces/{keyspace}/hot-keys': {
+    '/v1/keyspaces/default/hot-keys': ok,
+    '/v1/keyspaces/default/hot-keys?limit=5': ok,
+    '/v1/keyspaces/default/hot-keys?limit=x': { status: 400 },
+  },
   'post /v1/keyspaces/{keyspace}/suspend': { '/v1/keyspaces/default/suspend': ok },
   'post /v1/keyspaces/{keyspace}/resume': {
     '/v1/keyspaces/default/resume': ok,

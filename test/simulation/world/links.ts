@@ -45,6 +45,7 @@ const CODECS = {
   measureDeltas: pair(messages.MeasureDeltasRequest, messages.MeasureDeltasResponse),
   mergeSegments: pair(messages.MergeSegmentsRequest, messages.MergeSegmentsResponse),
   scanKeys: pair(messages.ScanKeysRequest, messages.ScanKeysResponse),
+  getHotKeys: pair(messages.GetHotKeysRequest, messages.GetHotKeysResponse),
   diffShards: pair(messages.DiffShardsRequest, messages.DiffShardsResponse),
 } as const;
 

@@ -8,6 +8,8 @@ import type {
   CancelLoadRequest,
   DiffVersionsRequest,
   DiffVersionsResponse,
+  ListHotKeysRequest,
+  ListHotKeysResponse,
   DropVersionRequest,
   GetHealthRequest,
   GetHealthResponse,
@@ -193,6 +195,15 @@ export abstract class FakeOperations implements ClusterOperations {
     const { from, keyspace, to } = request;
     this.calls.push(`diff ${keyspace} ${from} ${to} ${request.samplesMax}`);
     return { ...DIFF, from, to: to || 2 };
+  }
+
+  async listHotKeys({ keyspace, limit }: ListHotKeysRequest): Promise<ListHotKeysResponse> {
+    this.calls.push(`hot keys ${keyspace} ${limit}`);
+    const hottest = [
+      { key: Buffer.from('a'), readsPerSecond: 2, valueBytes: 3 },
+      { key: Buffer.from([0xff]), readsPerSecond: 1 },
+    ];
+    return { readsPerSecond: 5.25, hottest, largest: hottest.slice(0, 1), unanswered: ['node-9'] };
   }
 
   async dropKeyspace(request: { keyspace: string }): Promise<void> {

@@ -23,6 +23,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { DiffCounts, DiffSample } from "./diff.ts";
+import { HotKey } from "./hot_keys.ts";
 import { AppendOutcome, LoadGate, LoadStatus } from "./load.ts";
 import { ClusterView, HealthStatus, NodeAddress, NodeState, NodeView } from "./view.ts";
 
@@ -533,6 +534,24 @@ export interface StepDownRequest {
 }
 
 export interface StepDownResponse {
+}
+
+export interface ListHotKeysRequest {
+  keyspace: string;
+  /** Of each list; at most 100. 0: 20. */
+  limit: number;
+}
+
+export interface ListHotKeysResponse {
+  /**
+   * Reads of the keyspace per second lately, by clients of the datanodes and by masters that do not have
+   * the value in their cache.
+   */
+  readsPerSecond: number;
+  hottest: HotKey[];
+  largest: HotKey[];
+  /** Datanodes that did not answer, so that their reads are missing. */
+  unanswered: string[];
 }
 
 function createBaseRegisterNodeRequest(): RegisterNodeRequest {
@@ -5285,6 +5304,142 @@ export const StepDownResponse: MessageFns<StepDownResponse> = {
   },
 };
 
+function createBaseListHotKeysRequest(): ListHotKeysRequest {
+  return { keyspace: "", limit: 0 };
+}
+
+export const ListHotKeysRequest: MessageFns<ListHotKeysRequest> = {
+  encode(message: ListHotKeysRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(16).uint32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListHotKeysRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListHotKeysRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListHotKeysResponse(): ListHotKeysResponse {
+  return { readsPerSecond: 0, hottest: [], largest: [], unanswered: [] };
+}
+
+export const ListHotKeysResponse: MessageFns<ListHotKeysResponse> = {
+  encode(message: ListHotKeysResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.readsPerSecond !== 0) {
+      writer.uint32(9).double(message.readsPerSecond);
+    }
+    for (const v of message.hottest) {
+      HotKey.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.largest) {
+      HotKey.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.unanswered) {
+      writer.uint32(34).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListHotKeysResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListHotKeysResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.readsPerSecond = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.hottest.push(HotKey.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.largest.push(HotKey.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.unanswered.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Operations on the cluster, for the command line, the client library and joining datanodes. */
 export type ClusterServiceService = typeof ClusterServiceService;
 export const ClusterServiceService = {
@@ -5467,6 +5622,16 @@ export const ClusterServiceService = {
       bufferView(DiffVersionsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DiffVersionsResponse => DiffVersionsResponse.decode(value),
   },
+  /** The keys that are read most and the largest values, by samples of all datanodes. */
+  listHotKeys: {
+    path: "/stele.v1.ClusterService/ListHotKeys" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListHotKeysRequest): Buffer => bufferView(ListHotKeysRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListHotKeysRequest => ListHotKeysRequest.decode(value),
+    responseSerialize: (value: ListHotKeysResponse): Buffer => bufferView(ListHotKeysResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListHotKeysResponse => ListHotKeysResponse.decode(value),
+  },
   dropKeyspace: {
     path: "/stele.v1.ClusterService/DropKeyspace" as const,
     requestStream: false as const,
@@ -5625,6 +5790,8 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   cancelLoad: handleUnaryCall<CancelLoadRequest, CancelLoadResponse>;
   /** Compares two kept versions, on the datanodes. */
   diffVersions: handleUnaryCall<DiffVersionsRequest, DiffVersionsResponse>;
+  /** The keys that are read most and the largest values, by samples of all datanodes. */
+  listHotKeys: handleUnaryCall<ListHotKeysRequest, ListHotKeysResponse>;
   dropKeyspace: handleUnaryCall<DropKeyspaceRequest, DropKeyspaceResponse>;
   /** Suspends a keyspace: its data stays on disk, its memory is freed, reads answer SUSPENDED. */
   suspendKeyspace: handleUnaryCall<SuspendKeyspaceRequest, SuspendKeyspaceResponse>;
@@ -5916,6 +6083,22 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DiffVersionsResponse) => void,
+  ): ClientUnaryCall;
+  /** The keys that are read most and the largest values, by samples of all datanodes. */
+  listHotKeys(
+    request: ListHotKeysRequest,
+    callback: (error: ServiceError | null, response: ListHotKeysResponse) => void,
+  ): ClientUnaryCall;
+  listHotKeys(
+    request: ListHotKeysRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListHotKeysResponse) => void,
+  ): ClientUnaryCall;
+  listHotKeys(
+    request: ListHotKeysRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListHotKeysResponse) => void,
   ): ClientUnaryCall;
   dropKeyspace(
     request: DropKeyspaceRequest,

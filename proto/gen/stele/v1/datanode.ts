@@ -21,6 +21,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { DiffCounts, DiffSample } from "./diff.ts";
+import { HotKey } from "./hot_keys.ts";
 import { Manifest, RecordTotals, SegmentInfo } from "./segment.ts";
 import { ClusterView, NodeAddress, NodeState } from "./view.ts";
 
@@ -369,6 +370,22 @@ export interface ShardDiff {
 
 export interface DiffShardsResponse {
   diffs: ShardDiff[];
+}
+
+export interface GetHotKeysRequest {
+  expectNode: string;
+  keyspaceUid: string;
+  /** Of each list. */
+  limit: number;
+}
+
+export interface GetHotKeysResponse {
+  /** Reads of the keyspace per second lately, found or not. */
+  readsPerSecond: number;
+  /** Most read first. */
+  hottest: HotKey[];
+  /** Largest value first. */
+  largest: HotKey[];
 }
 
 function createBaseOrderHeader(): OrderHeader {
@@ -3122,6 +3139,142 @@ export const DiffShardsResponse: MessageFns<DiffShardsResponse> = {
   },
 };
 
+function createBaseGetHotKeysRequest(): GetHotKeysRequest {
+  return { expectNode: "", keyspaceUid: "", limit: 0 };
+}
+
+export const GetHotKeysRequest: MessageFns<GetHotKeysRequest> = {
+  encode(message: GetHotKeysRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.expectNode !== "") {
+      writer.uint32(10).string(message.expectNode);
+    }
+    if (message.keyspaceUid !== "") {
+      writer.uint32(18).string(message.keyspaceUid);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(24).uint32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetHotKeysRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetHotKeysRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.expectNode = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.keyspaceUid = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetHotKeysResponse(): GetHotKeysResponse {
+  return { readsPerSecond: 0, hottest: [], largest: [] };
+}
+
+export const GetHotKeysResponse: MessageFns<GetHotKeysResponse> = {
+  encode(message: GetHotKeysResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.readsPerSecond !== 0) {
+      writer.uint32(9).double(message.readsPerSecond);
+    }
+    for (const v of message.hottest) {
+      HotKey.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.largest) {
+      HotKey.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetHotKeysResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetHotKeysResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.readsPerSecond = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.hottest.push(HotKey.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.largest.push(HotKey.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /**
  * The service of a datanode for its master, for loaders and for its peers. A datanode also serves
  * LookupService.
@@ -3241,6 +3394,19 @@ export const DatanodeServiceService = {
     responseSerialize: (value: DiffShardsResponse): Buffer => bufferView(DiffShardsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DiffShardsResponse => DiffShardsResponse.decode(value),
   },
+  /**
+   * The keys of a keyspace that this node is asked for most, and the largest values that it has sent lately,
+   * by a sample of the reads.
+   */
+  getHotKeys: {
+    path: "/stele.v1.DatanodeService/GetHotKeys" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetHotKeysRequest): Buffer => bufferView(GetHotKeysRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetHotKeysRequest => GetHotKeysRequest.decode(value),
+    responseSerialize: (value: GetHotKeysResponse): Buffer => bufferView(GetHotKeysResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetHotKeysResponse => GetHotKeysResponse.decode(value),
+  },
 } as const;
 
 export interface DatanodeServiceServer extends UntypedServiceImplementation {
@@ -3264,6 +3430,11 @@ export interface DatanodeServiceServer extends UntypedServiceImplementation {
    */
   mergeSegments: handleUnaryCall<MergeSegmentsRequest, MergeSegmentsResponse>;
   diffShards: handleUnaryCall<DiffShardsRequest, DiffShardsResponse>;
+  /**
+   * The keys of a keyspace that this node is asked for most, and the largest values that it has sent lately,
+   * by a sample of the reads.
+   */
+  getHotKeys: handleUnaryCall<GetHotKeysRequest, GetHotKeysResponse>;
 }
 
 export interface DatanodeServiceClient extends Client {
@@ -3440,6 +3611,25 @@ export interface DatanodeServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DiffShardsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * The keys of a keyspace that this node is asked for most, and the largest values that it has sent lately,
+   * by a sample of the reads.
+   */
+  getHotKeys(
+    request: GetHotKeysRequest,
+    callback: (error: ServiceError | null, response: GetHotKeysResponse) => void,
+  ): ClientUnaryCall;
+  getHotKeys(
+    request: GetHotKeysRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetHotKeysResponse) => void,
+  ): ClientUnaryCall;
+  getHotKeys(
+    request: GetHotKeysRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetHotKeysResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { LookupRate } from '../../../datanode/reads/read-counters.ts';
+import { LookupRate } from '../../../datanode/read-stats/read-counters.ts';
 
 it('reports the rate since the last call, and keeps it for half a second', () => {
   let lookups = 0;
