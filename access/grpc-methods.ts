@@ -54,6 +54,7 @@ const CLUSTER_SERVICE: Methods = {
   RestartNode: operateAll,
   RemoveNode: operateAll,
   ListMasters: 'user',
+  GetReadCounters: 'user',
   StepDown: operateAll,
 };
 
@@ -89,6 +90,7 @@ const DATANODE_SERVICE: Methods = {
   MergeSegments: 'cluster',
   DiffShards: 'cluster',
   GetHotKeys: 'cluster',
+  CountReads: 'cluster',
 };
 
 const REFLECTION: Methods = { ServerReflectionInfo: 'user' };

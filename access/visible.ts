@@ -4,9 +4,11 @@
 
 import type {
   GetHealthResponse,
+  GetReadCountersResponse,
   ListKeyspacesResponse,
   ListLoadsResponse,
 } from '../proto/gen/stele/v1/cluster.ts';
+import type { ReadCounters } from '../proto/gen/stele/v1/counters.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
 import type { Subject } from './subject.ts';
 
@@ -29,6 +31,26 @@ export function visibleKeyspaces(
 
 export function visibleLoads(subject: Seer, answer: ListLoadsResponse): ListLoadsResponse {
   return { ...answer, loads: answer.loads.filter(({ keyspace }) => mayRead(subject, keyspace)) };
+}
+
+/** Totals are about no keyspace alone. */
+export function visibleCounters(
+  subject: Seer,
+  answer: GetReadCountersResponse,
+): GetReadCountersResponse {
+  if (seesAll(subject)) return answer;
+  const visible = (counters: ReadCounters): ReadCounters => ({
+    ...counters,
+    keyspaces: counters.keyspaces.filter(({ keyspace }) => mayRead(subject, keyspace)),
+  });
+  return {
+    nodes: answer.nodes.map(({ counters, ...node }) => ({
+      ...node,
+      trouble: '',
+      ...(counters === undefined ? {} : { counters: visible(counters) }),
+    })),
+    own: answer.own === undefined ? undefined : visible(answer.own),
+  };
 }
 
 /** Reasons and troubles are sentences that may name keyspaces. */

@@ -24,6 +24,8 @@ interface OptionMeta {
   readonly defaultText?: string;
   /** On the command line, `--x` and `--no-x` stand for these values, and take none. */
   readonly bare?: readonly [on: string, off: string];
+  /** The value of `--x` without one. A value then needs the sign: `--x=VALUE`. */
+  readonly bareValue?: string;
   /** Other names of the flag on the command line, not in the help text. */
   readonly aliases?: readonly string[];
 }
@@ -140,6 +142,18 @@ export const option = {
     description,
     defaultValue: parseDurationMs(defaultText),
     defaultText,
+    ...bounds,
+    ...more,
+  }),
+  /** A duration that may be absent. */
+  optionalDuration: (
+    description: string,
+    bounds: Bounds,
+    more: OptionMeta = {},
+  ): Option<number | undefined> => ({
+    kind: 'duration',
+    description,
+    defaultValue: undefined,
     ...bounds,
     ...more,
   }),

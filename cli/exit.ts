@@ -25,7 +25,7 @@ export function exitCodeOfSignal(signal: InterruptSignal): number {
 }
 
 export const EXIT_GATE = 3;
-const EXIT_NOT_READY = 4;
+export const EXIT_NOT_READY = 4;
 const EXIT_NOT_ALLOWED = 5;
 
 /** Codes whose exit code tells a script how to continue; every other code is EXIT_FAILED. */

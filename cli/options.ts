@@ -6,6 +6,7 @@
 //   flag called no-x      --no-x        the property is true when it is given
 //   list                  --x a --x b
 //   choice with `bare`    --x, and unlisted --no-x: one value each
+//   with `bareValue`      --x, or --x=VALUE
 
 import { Option } from 'commander';
 import type { Command } from 'commander';
@@ -24,6 +25,26 @@ export function addOptions(
   }
 }
 
+/** An option as a person reads of it. */
+export interface ListedOption {
+  /** `-o, --output <table|json>` */
+  readonly flags: string;
+  readonly description: string;
+  readonly environment: string;
+}
+
+/** The options that the help text lists, in order. */
+export function listedOptions(
+  infos: readonly OptionInfo[],
+  short: Readonly<Record<string, string>> = {},
+): ListedOption[] {
+  return infos.flatMap((info) =>
+    optionsFor(info, short[info.property])
+      .filter(({ hidden }) => !hidden)
+      .map(({ description, flags }) => ({ flags, description, environment: info.environment })),
+  );
+}
+
 function optionsFor(info: OptionInfo, letter: string | undefined): Option[] {
   const start = letter === undefined ? '' : `-${letter}, `;
   if (info.bare !== undefined) {
@@ -40,7 +61,8 @@ function optionsFor(info: OptionInfo, letter: string | undefined): Option[] {
 
 function valueOption(info: OptionInfo, start: string): Option {
   const placeholder = info.placeholder ?? placeholderOf(info);
-  const option = new Option(`${start}--${info.flag} <${placeholder}>`, describe(info));
+  const shown = info.bareValue === undefined ? `<${placeholder}>` : `[${placeholder}]`;
+  const option = new Option(`${start}--${info.flag} ${shown}`, describe(info));
   if (info.kind === 'list') {
     option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
   }
@@ -73,13 +95,33 @@ function placeholderOf(info: OptionInfo): string {
 }
 
 function describe(info: OptionInfo): string {
-  const text = info.defaultText ?? defaultTextOf(info.defaultValue);
+  const text = info.bareValue ?? info.defaultText ?? defaultTextOf(info.defaultValue);
   return text === '' ? info.description : `${info.description} (default: ${text})`;
 }
 
 function defaultTextOf(value: unknown): string {
   if (typeof value === 'number') return String(value);
   return typeof value === 'string' ? value : '';
+}
+
+/**
+ * `words` with the value of each flag that was given without one. Otherwise the word after it would be taken for
+ * its value: `--watch prices`.
+ */
+export function withBareValues(
+  words: readonly string[],
+  infos: readonly OptionInfo[],
+  short: Readonly<Record<string, string>> = {},
+): string[] {
+  const full = new Map<string, string>();
+  for (const { bareValue, flag, property } of infos) {
+    if (bareValue === undefined) continue;
+    const given = `--${flag}=${bareValue}`;
+    full.set(`--${flag}`, given);
+    if (short[property] !== undefined) full.set(`-${short[property]}`, given);
+  }
+  const end = words.indexOf('--');
+  return words.map((word, at) => (end === -1 || at < end ? (full.get(word) ?? word) : word));
 }
 
 /** The values from the command line, by property name. */

@@ -11,6 +11,8 @@ export interface Output {
   readonly errorIsTerminal: boolean;
   /** Width of stderr's terminal; 80 if there is none. */
   readonly columns: () => number;
+  /** Height of stdout's terminal; 24 if there is none. */
+  readonly rows: () => number;
   readonly paint: (style: Style, text: string) => string;
   write(text: string | Uint8Array): void;
   line(text: string): void;
@@ -57,6 +59,7 @@ export function processOutput(environment: Readonly<NodeJS.ProcessEnv>): Process
     isTerminal: stdout.isTTY,
     errorIsTerminal: stderr.isTTY,
     columns: () => (stderr.isTTY ? stderr.columns : 80),
+    rows: () => (stdout.isTTY ? stdout.rows : 24),
     paint: (style, text) => (stdout.isTTY && !noColour ? paintAnsi(style, text) : text),
     write,
     line: (text) => write(`${text}\n`),

@@ -6,48 +6,20 @@
 
 import { Command, CommanderError } from 'commander';
 import { STELE_VERSION } from '../base/process/build-version.ts';
-import { checkFileKeys, option, optionsOf, resolveSettings, settingsOf } from '../base/config.ts';
-import type { OptionInfo, OptionSet, SettingsSchema } from '../base/config.ts';
+import { checkFileKeys, optionsOf, resolveSettings } from '../base/config.ts';
+import type { OptionSet, SettingsSchema } from '../base/config.ts';
 import { SteleError } from '../base/errors.ts';
 import { lowerPriority } from '../base/process/low-priority.ts';
 import { shorten } from '../base/ids.ts';
-import type { LogLevel } from '../base/log.ts';
 import { errorJson, EXIT_OK, EXIT_USAGE, reportError, reportNotice } from './exit.ts';
-import { addOptions, givenFlags } from './options.ts';
+import { globalOptionsBeside, globalSettings, shortNames } from './global-options.ts';
+import { addOptions, givenFlags, withBareValues } from './options.ts';
 import type { Output } from './output.ts';
 import { readSettingsFile, serviceLinks, settingsEnvironment } from './settings-sources.ts';
 import type { SettingsFile } from './settings-sources.ts';
 import { nearSuggestions } from './suggestions.ts';
 import type { Verb } from './verb.ts';
-import { loadAllVerbs, VERBS } from './verbs.ts';
-
-// Repeated here because base/log.ts imports the logger, which most verbs never load.
-const LOG_LEVELS = [
-  'fatal',
-  'error',
-  'warn',
-  'info',
-  'debug',
-  'trace',
-  'silent',
-] as const satisfies readonly LogLevel[];
-
-/** The options that every verb has; the default log level differs by verb. */
-function globalSettings(logLevel: LogLevel) {
-  return settingsOf({
-    config: option.optionalText('the settings file (default: stele.yaml, if there is one)', {
-      placeholder: 'file',
-    }),
-    logLevel: option.choice('what is logged, to stderr', LOG_LEVELS, logLevel, {
-      placeholder: 'level',
-    }),
-    logFormat: option.choice(
-      'auto: text on a terminal, otherwise JSON',
-      ['auto', 'json', 'text'],
-      'auto',
-    ),
-  });
-}
+import { HIDDEN_VERBS, loadAllVerbs, VERBS } from './verbs.ts';
 
 /** Runs one command line (without `node` and the script); returns the exit code, never throws. */
 export async function runCommandLine(
@@ -57,7 +29,8 @@ export async function runCommandLine(
 ): Promise<number> {
   const asJson = wantsJson(words, environment);
   try {
-    const entry = VERBS.get(chosenWord(words) ?? '');
+    const word = chosenWord(words) ?? '';
+    const entry = VERBS.get(word) ?? HIDDEN_VERBS.get(word);
     // Set before the rest is loaded, because threads and processes inherit it.
     if (entry?.givesWay === true) lowerPriority();
     const verb = await entry?.load();
@@ -67,7 +40,7 @@ export async function runCommandLine(
       return EXIT_USAGE;
     }
     refuseUnknownTopic(words);
-    await program.parseAsync(parsedWords(words), { from: 'user' });
+    await program.parseAsync(parsedWords(words, verb), { from: 'user' });
     const command = program.commands.find((one) => one.name() === verb?.name);
     if (verb === undefined || command === undefined) return EXIT_OK;
     return await runVerb(verb, command, output, environment, asJson);
@@ -88,8 +61,14 @@ function refuseUnknownTopic(words: readonly string[]): void {
   );
 }
 
-/** Removes --help from `stele nosuch --help`, for which commander would print the general help. */
-function parsedWords(words: readonly string[]): string[] {
+/**
+ * Writes out the flags that were given without their value, and removes --help from `stele nosuch --help`, for
+ * which commander would print the general help.
+ */
+function parsedWords(words: readonly string[], verb: Verb | undefined): string[] {
+  if (verb !== undefined) {
+    return withBareValues(words, optionsOf(verb.schema), shortNames(verb));
+  }
   const chosen = chosenWord(words);
   const isStranger = chosen !== undefined && !VERBS.has(chosen);
   const asksHelp = words.some((word) => word === '--help' || word === '-h');
@@ -120,7 +99,8 @@ function buildProgram(chosen: Verb | undefined, output: Output, asJson: boolean)
       outputError: (text, write) => write(usageError(text, chosen, asJson)),
     });
   addOptions(program, optionsOf(globalSettings('warn')));
-  for (const [name, entry] of VERBS) {
+  const hidden = chosen !== undefined && HIDDEN_VERBS.has(chosen.name) ? HIDDEN_VERBS : [];
+  for (const [name, entry] of [...VERBS, ...hidden]) {
     const command = program.command(name).description(entry.summary);
     // `stele cli -h HOST` is the syntax of redis-cli.
     command.helpOption(name === 'cli' ? '--help' : '-h, --help', 'explain this verb');
@@ -145,16 +125,9 @@ function defineCommand(command: Command, verb: Verb): void {
   command.exitOverride();
   if (verb.operands !== '') command.arguments(verb.operands);
   if (verb.passThrough === true) command.passThroughOptions();
-  addOptions(command, optionsOf(verb.schema), { output: 'o', ...verb.short });
+  addOptions(command, optionsOf(verb.schema), shortNames(verb));
   addOptions(command, globalOptionsBeside(verb));
   command.addHelpText('after', `\nExamples:\n${verb.examples.map((one) => `  ${one}`).join('\n')}`);
-}
-
-/** The global options, except for those that the verb has itself. */
-function globalOptionsBeside(verb: Verb): OptionInfo[] {
-  const own = new Set(optionsOf(verb.schema).map((info) => info.flag));
-  const global = optionsOf(globalSettings(verb.logLevel ?? 'warn'));
-  return global.filter((info) => !own.has(info.flag));
 }
 
 /** Turns commander's `error: ...` into one sentence with the next step, or into an error in JSON. */

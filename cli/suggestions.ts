@@ -1,5 +1,5 @@
-// The nearest name to a mistyped one. Commander would suggest `drop` for `top`, so its suggestions are
-// filtered.
+// The nearest name to a mistyped one: a verb, a flag, an action, a command, a keyspace or a datanode. Commander
+// would suggest `drop` for `tpo`, so its suggestions are filtered.
 
 /** One letter in so many may be wrong. */
 const LETTERS_PER_ERROR = 3;
@@ -10,22 +10,39 @@ export function nearSuggestions(sentence: string): string {
   if (word === undefined) return sentence;
   return sentence.replace(/\s*\(Did you mean (?:one of )?([^?]*)\?\)/, (_all, list: string) => {
     const near = list.split(', ').filter((name) => isNear(word, name.replace(/^--/, '')));
-    if (near.length === 0) return '';
-    return ` (Did you mean ${near.length > 1 ? 'one of ' : ''}${near.join(', ')}?)`;
+    return question(near);
   });
 }
 
 /** The name that is closest to `word`, ignoring case; undefined if none is close. */
 export function nearestTo(word: string, names: Iterable<string>): string | undefined {
+  return nearestNames(word, names)[0];
+}
+
+/** ` (Did you mean prices?)`, with those of `names` that are nearest to `word`; empty if none is near. */
+export function didYouMean(word: string, names: Iterable<string>): string {
+  return question(nearestNames(word, names));
+}
+
+/** The names that are equally close to `word`, ignoring case, and closer than all others. */
+function nearestNames(word: string, names: Iterable<string>): string[] {
   const wanted = word.toLowerCase();
-  let best: string | undefined;
+  let best: string[] = [];
   let errors = Infinity;
   for (const name of names) {
     const found = errorsBetween(wanted, name.toLowerCase());
-    if (found >= errors || !isNear(wanted, name.toLowerCase())) continue;
-    [best, errors] = [name, found];
+    if (found > errors || !isNear(wanted, name.toLowerCase())) continue;
+    if (found < errors) [best, errors] = [[], found];
+    best.push(name);
   }
   return best;
+}
+
+const NAMES_MAX = 5;
+
+function question(near: readonly string[]): string {
+  if (near.length === 0) return '';
+  return ` (Did you mean ${near.length > 1 ? 'one of ' : ''}${near.slice(0, NAMES_MAX).join(', ')}?)`;
 }
 
 function isNear(word: string, name: string): boolean {

@@ -13,13 +13,41 @@ export interface Column {
 
 const GAP = '  ';
 
-/** The table as lines, without a newline after the last; cells may be coloured. */
-export function formatTable(columns: readonly Column[], rows: readonly string[][]): string {
-  const widths = columns.map((column, index) =>
-    rows.reduce((width, row) => Math.max(width, widthOf(row[index] ?? '')), column.title.length),
-  );
-  const titles = columns.map((column) => column.title);
-  return [titles, ...rows].map((row) => formatRow(columns, widths, row)).join('\n');
+/**
+ * The table as lines, without a newline after the last; cells may be coloured. `noHeaders` leaves the line of
+ * titles out.
+ */
+export function formatTable(
+  columns: readonly Column[],
+  rows: readonly string[][],
+  { noHeaders = false }: { readonly noHeaders?: boolean } = {},
+): string {
+  return new GrowingTable(columns, noHeaders).add(rows);
+}
+
+/** A table whose rows come bit by bit. Its columns only ever become wider. */
+export class GrowingTable {
+  readonly #columns: readonly Column[];
+  readonly #widths: number[] = [];
+  #hasTitles: boolean;
+
+  constructor(columns: readonly Column[], noHeaders: boolean) {
+    this.#columns = columns;
+    this.#hasTitles = noHeaders;
+  }
+
+  /** `rows` as lines, the first time after the line of titles. */
+  add(rows: readonly string[][]): string {
+    const titles = this.#hasTitles ? [] : [this.#columns.map(({ title }) => title)];
+    this.#hasTitles = true;
+    const lines = [...titles, ...rows];
+    for (const row of lines) {
+      for (const index of this.#columns.keys()) {
+        this.#widths[index] = Math.max(this.#widths[index] ?? 0, widthOf(row[index] ?? ''));
+      }
+    }
+    return lines.map((row) => formatRow(this.#columns, this.#widths, row)).join('\n');
+  }
 }
 
 function formatRow(

@@ -30,6 +30,8 @@ export interface VerbDefinition<Properties extends OptionSet> {
   readonly name: string;
   /** In commander's notation: `<keyspace> <path...>`; empty for none. */
   readonly operands: string;
+  /** The words that its operand `action` takes. */
+  readonly actions?: readonly string[];
   readonly schema: SettingsSchema<Properties>;
   /** One-letter forms by property name. */
   readonly short?: Readonly<Record<string, string>>;

@@ -89,14 +89,35 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
       'how the shards are spread over the datanodes',
       () => import('./verbs/cluster/ring.ts'),
     ),
+    top: entry(
+      'reads, latency and memory, live, by datanode and keyspace',
+      () => import('./verbs/cluster/top.ts'),
+    ),
+    describe: entry(
+      'everything about one keyspace, datanode, shard or load',
+      () => import('./verbs/cluster/describe.ts'),
+    ),
     explain: entry(
       'where a key or a shard lives, and why',
       () => import('./verbs/cluster/explain.ts'),
+    ),
+    bench: entry(
+      'read from a cluster or any Redis, and measure it',
+      () => import('./verbs/data/bench.ts'),
     ),
     verify: entry('check segment files offline', () => import('./verbs/data/verify.ts')),
     config: entry(
       'show the settings in force and where they come from',
       () => import('./verbs/processes/config.ts'),
+    ),
+    doctor: entry(
+      'what is wrong with this machine or the way to a cluster, and what to do',
+      () => import('./verbs/processes/doctor.ts'),
+    ),
+    version: entry('what this program is', () => import('./verbs/processes/version.ts')),
+    completion: entry(
+      'what a shell needs to complete commands',
+      () => import('./verbs/processes/completion.ts'),
     ),
     certs: entry(
       'make the certificates of a cluster with TLS',
@@ -110,7 +131,12 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
   }),
 );
 
-/** All verbs, loaded. */
+/** Verbs for programs, which no listing shows. */
+export const HIDDEN_VERBS: ReadonlyMap<string, VerbEntry> = new Map([
+  ['__complete', entry('complete a line', () => import('./verbs/processes/complete.ts'))],
+]);
+
+/** All verbs that are listed, loaded. */
 export function loadAllVerbs(): Promise<Verb[]> {
   return Promise.all([...VERBS.values()].map((verb) => verb.load()));
 }

@@ -6,7 +6,7 @@ import type { Output } from './output.ts';
 import { formatCount } from './text-table.ts';
 
 /** `green`, `yellow` or `red`, in its own colour. */
-export function paintHealth(output: Output, status: HealthStatus): string {
+export function paintHealth(output: Pick<Output, 'paint'>, status: HealthStatus): string {
   const word = healthWord(status);
   return word === 'green' || word === 'yellow' || word === 'red' ? output.paint(word, word) : word;
 }

@@ -15,6 +15,7 @@ import type {
   ExplainResponse,
   GetHealthRequest,
   GetHealthResponse,
+  GetReadCountersResponse,
   ListEventsRequest,
   ListEventsResponse,
   ListHotKeysRequest,
@@ -98,9 +99,13 @@ export class AdminClient {
     return this.#ask((client) => client.listKeyspaces, {});
   }
 
-  /** Lists events, newest first; an empty `keyspace` lists all. */
+  /**
+   * Lists events, newest first; an empty `keyspace` lists all. With `after`, those that followed that number,
+   * oldest first, and with `waitMs` it waits for the next.
+   */
   listEvents(request: ListEventsRequest): Promise<ListEventsResponse> {
-    return this.#ask((client) => client.listEvents, request);
+    const deadlineMs = Math.max(this.#deadlineMs, (request.waitMs ?? 0) + WAIT_SLACK_MS);
+    return this.#ask((client) => client.listEvents, request, deadlineMs);
   }
 
   listVersions(keyspace: string): Promise<ListVersionsResponse> {
@@ -205,6 +210,11 @@ export class AdminClient {
   /** Lists the masters that run, the leader first. */
   listMasters(): Promise<ListMastersResponse> {
     return this.#ask((client) => client.listMasters, {});
+  }
+
+  /** Counts the reads of the datanodes, and those of the process that answers, since their starts. */
+  readCounters(): Promise<GetReadCountersResponse> {
+    return this.#ask((client) => client.getReadCounters, {});
   }
 
   /** Makes the leader give up the lead. Throws CONFLICT if there is no other master. */

@@ -45,9 +45,13 @@ export const datanodeSettings = settingsOf({
     'this process is started again when it ends, so the master may restart it',
   ),
   memoryMax: option.bytes(
-    'bytes of segments this node may hold; default: three quarters of the memory of the machine or container, less if that leaves less than 256 MiB',
+    'bytes of segments this node may hold',
     String(segmentBytesDefault()),
     { min: 1024 * 1024, max: 64 * TIB },
+    {
+      defaultText:
+        'three quarters of the memory of the machine or container, less if that leaves less than 256 MiB',
+    },
   ),
   diskReserve: option.bytes('disk space that is always left free', '256MiB', { min: 0, max: TIB }),
   copyConcurrency: option.count('segments fetched from peers at a time', 4, { min: 1, max: 64 }),

@@ -84,17 +84,17 @@ export const loadSettings = settingsOf({
     min: CHUNK_BYTES_MIN,
     max: CHUNK_BYTES_MAX,
   }),
-  workers: option.count('worker threads', Math.min(availableParallelism(), WORKERS_MAX), {
-    min: 1,
-    max: WORKERS_MAX,
-  }),
+  workers: option.count(
+    'worker threads',
+    Math.min(availableParallelism(), WORKERS_MAX),
+    { min: 1, max: WORKERS_MAX },
+    { defaultText: 'one for each processor' },
+  ),
   memoryMax: option.bytes(
-    'memory limit of the loader; default a quarter of the machine',
+    'memory limit of the loader',
     memoryDefault(),
-    {
-      min: MEMORY_BYTES_MIN,
-      max: Number.MAX_SAFE_INTEGER,
-    },
+    { min: MEMORY_BYTES_MIN, max: Number.MAX_SAFE_INTEGER },
+    { defaultText: 'a quarter of the memory of the machine or container' },
   ),
   maxRejects: option.count('bad rows tolerated before the load is aborted', 0, {
     min: 0,

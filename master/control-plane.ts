@@ -153,10 +153,10 @@ async function openCatalog(
   const turns = new Turns();
   const pause = (characters: number): Promise<void> => turns.after(characters);
   const catalog = await Catalog.load(metadata, queue, recorder, pause);
-  catalog.onEvent = ({ uid: _uid, at: _at, what, ...event }) => {
+  catalog.onEvent(({ uid: _uid, at: _at, what, ...event }) => {
     log.info(event, `event: ${what}`);
     loadEnds.noteEvent({ what });
-  };
+  });
   const { replication, shards, virtualNodes } = settings;
   const fresh = { id: env.randomId(), shardCount: shards, createdAt: wallClockIso(env) };
   try {

@@ -59,7 +59,6 @@ export async function serve(
   const door = access && { access, keyspaceOf: (_: string, loadId: string) => loadOf(loadId) };
   const grpc = new GrpcServer(settings.connectionsMax, undefined, door);
   grpc.addService(AccessServiceService, accessService(seat.access));
-  grpc.addService(clusterServiceDefinition, clusterService(operations, registrar, watchers));
   grpc.addService(LoadServiceService, loadService(loads));
   const front = await startFront({
     settings: { ...settings, cacheMaxBytes: settings.cacheMax, ...frontLimits(settings) },
@@ -74,6 +73,8 @@ export async function serve(
     loadEnds: () => seat.loadEnds(),
     log,
   });
+  const service = clusterService(operations, registrar, watchers, () => front.reads());
+  grpc.addService(clusterServiceDefinition, service);
   closers.push(() => front.close(FRONT_CLOSE_MS));
   closers.push(() => grpc.close(GRPC_CLOSE_MS));
   const grpcPort = await grpc.listen(settings.host, settings.grpcPort, '--grpc-port', tls);

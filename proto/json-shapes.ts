@@ -7,6 +7,7 @@ import type {
   Event,
   ExplainResponse,
   GetHealthResponse,
+  GetReadCountersResponse,
   KeyspaceSummary,
   ListHotKeysResponse,
   MasterSummary,
@@ -17,6 +18,7 @@ import type {
   VersionSummary,
 } from './gen/stele/v1/cluster.ts';
 import type { HotKey } from './gen/stele/v1/hot_keys.ts';
+import type { ReadCounters } from './gen/stele/v1/counters.ts';
 import type { DiffSample, DiffValue } from './gen/stele/v1/diff.ts';
 import { LoadMode } from './gen/stele/v1/load.ts';
 import type { AppendOutcome, LoadGate, LoadStatus } from './gen/stele/v1/load.ts';
@@ -213,6 +215,37 @@ function nodeJson(summary: NodeSummary): Json {
     drain_left: summary.drainLeft,
     view_lag: summary.viewLag,
     virtual_nodes: summary.virtualNodes,
+  };
+}
+
+export function readCountersJson({ nodes, own }: GetReadCountersResponse): Json {
+  return {
+    nodes: nodes.map(({ counters, incarnation, nodeId, trouble }) => ({
+      id: nodeId,
+      incarnation,
+      trouble: orNull(trouble),
+      reads: counters === undefined ? null : readsJson(counters),
+    })),
+    own: own === undefined ? null : readsJson(own),
+  };
+}
+
+export function readsJson(counters: ReadCounters): Json {
+  const { cacheHits, failed, found, keyspaces, latency, notFound, valueBytes } = counters;
+  return {
+    found,
+    not_found: notFound,
+    failed,
+    value_bytes: valueBytes,
+    cache_hits: cacheHits,
+    latency: [...latency],
+    keyspaces: keyspaces.map((reads) => ({
+      keyspace: orNull(reads.keyspace),
+      found: reads.found,
+      not_found: reads.notFound,
+      value_bytes: reads.valueBytes,
+      cache_hits: reads.cacheHits,
+    })),
   };
 }
 

@@ -20,6 +20,7 @@ import type {
   GetHealthRequest,
   GetHealthResponse,
   GetLoadRequest,
+  GetReadCountersResponse,
   ListEventsRequest,
   ListEventsResponse,
   ListHotKeysRequest,
@@ -72,7 +73,8 @@ export interface ViewSource {
 interface ClusterCalls {
   health(request: GetHealthRequest, signal?: AbortSignal): Promise<GetHealthResponse>;
   listKeyspaces(): Promise<ListKeyspacesResponse>;
-  listEvents(request: ListEventsRequest): Promise<ListEventsResponse>;
+  /** Waits with `waitMs`; `signal` ends that. */
+  listEvents(request: ListEventsRequest, signal?: AbortSignal): Promise<ListEventsResponse>;
   listVersions(request: ListVersionsRequest): Promise<ListVersionsResponse>;
   rollback(request: RollbackRequest): Promise<RollbackResponse>;
   promote(request: PromoteRequest): Promise<PromoteResponse>;
@@ -98,6 +100,8 @@ interface ClusterCalls {
   /** `force` removes the node even if it may have the only copies of something. */
   removeNode(nodeId: string, force: boolean): Promise<void>;
   listMasters(): Promise<ListMastersResponse>;
+  /** Counts of the datanodes; `own` is for the process that is asked to fill in. */
+  readCounters(): Promise<GetReadCountersResponse>;
   /** Makes the leader give up the lead. Throws CONFLICT if there is no other master. */
   stepDown(): Promise<void>;
 }

@@ -10,6 +10,8 @@ import type {
   ApplyViewResponse,
   CopySegmentsRequest,
   CopySegmentsResponse,
+  CountReadsRequest,
+  CountReadsResponse,
   DiffShardsRequest,
   DiffShardsResponse,
   DropSegmentsRequest,
@@ -118,6 +120,7 @@ export interface DatanodeLink extends DatanodeControl {
   scanKeys(request: ScanKeysRequest, options: CallOptions): Promise<ScanKeysResponse>;
   diffShards(request: DiffShardsRequest, options: CallOptions): Promise<DiffShardsResponse>;
   getHotKeys(request: GetHotKeysRequest, options: CallOptions): Promise<GetHotKeysResponse>;
+  countReads(request: CountReadsRequest, options: CallOptions): Promise<CountReadsResponse>;
   /** Resolves when `into` has the bytes of a segment. Rejects with CORRUPT if the segment has another size. */
   fetchSegment(wish: SegmentWish, into: FetchTarget, options: CallOptions): Promise<void>;
   /** Whether lookups would be sent at once; if not, a connection is being made. Absent: always. */

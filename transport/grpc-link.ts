@@ -14,6 +14,8 @@ import type {
   ApplyViewResponse,
   CopySegmentsRequest,
   CopySegmentsResponse,
+  CountReadsRequest,
+  CountReadsResponse,
   DiffShardsRequest,
   DiffShardsResponse,
   DropSegmentsRequest,
@@ -125,6 +127,10 @@ class GrpcDatanodeLink implements DatanodeLink {
 
   diffShards(request: DiffShardsRequest, options: CallOptions): Promise<DiffShardsResponse> {
     return this.#call(this.#client.diffShards.bind(this.#client), request, options);
+  }
+
+  countReads(request: CountReadsRequest, options: CallOptions): Promise<CountReadsResponse> {
+    return this.#call(this.#client.countReads.bind(this.#client), request, options);
   }
 
   fetchSegment(wish: SegmentWish, into: FetchTarget, options: CallOptions): Promise<void> {

@@ -47,18 +47,16 @@ export class LatencyHistogram {
     if (this.#sinceHalved >= this.#halveEvery) this.#halve();
   }
 
-  /**
-   * The upper bound of the bucket below which `quantile` (0 .. 1) of the samples lie; 0 without
-   * samples.
-   */
+  /** As `latencyQuantileMs`, of all samples. */
   quantileMs(quantile: number): number {
-    let left = this.#total * quantile;
-    if (left === 0) return 0;
-    for (let index = 0; index < BUCKET_COUNT; index++) {
-      left -= this.#counts[index] ?? 0;
-      if (left <= 0) return BOUNDS_MS[index] ?? 0;
+    return latencyQuantileMs(this.#counts, quantile);
+  }
+
+  /** Adds the samples to those in `counts`, by bucket. */
+  addTo(counts: number[]): void {
+    for (const [index, count] of this.#counts.entries()) {
+      counts[index] = (counts[index] ?? 0) + count;
     }
-    return BOUNDS_MS[BUCKET_COUNT - 1] ?? 0;
   }
 
   /** Number of samples up to `boundMs`, which should be one of `exportedBoundsMs`. */
@@ -79,6 +77,22 @@ export class LatencyHistogram {
       this.#counts[index] = (this.#counts[index] ?? 0) / 2;
     }
   }
+}
+
+/**
+ * The upper bound of the bucket below which `quantile` (0 .. 1) of the samples in `counts` lie; 0 without
+ * samples.
+ */
+export function latencyQuantileMs(counts: ArrayLike<number>, quantile: number): number {
+  let total = 0;
+  for (let index = 0; index < counts.length; index++) total += counts[index] ?? 0;
+  let left = total * quantile;
+  if (left === 0) return 0;
+  for (let index = 0; index < BUCKET_COUNT; index++) {
+    left -= counts[index] ?? 0;
+    if (left <= 0) return BOUNDS_MS[index] ?? 0;
+  }
+  return BOUNDS_MS[BUCKET_COUNT - 1] ?? 0;
 }
 
 /** The bounds that are exported to Prometheus: two per doubling, 0.05 ms to 3.3 s. */

@@ -8,6 +8,7 @@ import type { SegmentWish } from '../../proto/segment-transfer.ts';
 import { lastHit, lookupInTable } from '../reads/lookup.ts';
 import type { Datanode } from '../node.ts';
 import { hotKeysHere } from './hot-keys.ts';
+import { countReads } from './count-reads.ts';
 import { scanKeys } from './scan-keys.ts';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -27,6 +28,7 @@ export function directLink(node: Datanode, nowMs = monotonicNowMs): DatanodeLink
     mergeSegments: (request) => node.mergeSegments(request),
     diffShards: (request, { signal }) => node.diffShards(request, signal),
     getHotKeys: async (request) => hotKeysHere(node, request),
+    countReads: (request) => countReads(node, request),
     fetchSegment: (wish, into) => fetchDirectly(node, wish, into),
     lookups: new DirectLookups(node),
     close: () => undefined,

@@ -12,6 +12,7 @@ import type {
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import { clientBytes } from '../../base/byte-budget.ts';
 import { GRPC_MESSAGE_BYTES_MAX, LOOKUP_KEYS_MAX } from '../../base/limits.ts';
+import { countReads } from './count-reads.ts';
 import { lastHit, lookupInTable } from '../reads/lookup.ts';
 import type { Datanode } from '../node.ts';
 import { hotKeysHere } from './hot-keys.ts';
@@ -36,6 +37,7 @@ export function datanodeService(node: Datanode): DatanodeServiceServer {
     mergeSegments: unaryHandler((request) => node.mergeSegments(request)),
     diffShards: unaryHandler((request, signal) => node.diffShards(request, signal)),
     getHotKeys: unaryHandler(async (request) => hotKeysHere(node, request)),
+    countReads: unaryHandler((request) => countReads(node, request)),
   };
 }
 

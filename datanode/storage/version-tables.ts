@@ -60,6 +60,8 @@ export class VersionTables {
   readonly #manifests = new Map<string, Map<number, KnownVersion>>();
   readonly #tables = new Map<string, Map<number, VersionTable>>();
   readonly #reads = new Map<string, KeyspaceReads>();
+  /** The reads of keyspaces whose last version is gone, together. */
+  readonly readsGone = { hits: 0, misses: 0, valueBytes: 0 };
 
   constructor(holdings: Holdings) {
     this.#holdings = holdings;
@@ -113,6 +115,10 @@ export class VersionTables {
     versions?.delete(ref.version);
     if (versions?.size !== 0) return;
     this.#manifests.delete(ref.keyspaceUid);
+    const { hits = 0, misses = 0, valueBytes = 0 } = this.#reads.get(ref.keyspaceUid) ?? {};
+    this.readsGone.hits += hits;
+    this.readsGone.misses += misses;
+    this.readsGone.valueBytes += valueBytes;
     this.#reads.delete(ref.keyspaceUid);
   }
 

@@ -92,7 +92,8 @@ export function connectLeader(
 }
 
 type Operations = LeaderCalls['operations'];
-type Question = 'health' | 'explain' | 'diffVersions' | 'getLoad' | `list${string}`;
+type Question =
+  'health' | 'explain' | 'diffVersions' | 'getLoad' | 'readCounters' | `list${string}`;
 type Questions = Pick<Operations, keyof Operations & Question>;
 
 function questionsOf(ask: Ask<ClusterServiceClient>): Questions {
@@ -102,7 +103,11 @@ function questionsOf(ask: Ask<ClusterServiceClient>): Questions {
       return ask((client) => client.getHealth, request, longer(deadlineMs, signal));
     },
     listKeyspaces: () => ask((client) => client.listKeyspaces, {}, REPEATABLE),
-    listEvents: (request) => ask((client) => client.listEvents, request, REPEATABLE),
+    listEvents: (request, signal) => {
+      const deadlineMs = Math.max(DEADLINE_MS, (request.waitMs ?? 0) + WAIT_SLACK_MS);
+      return ask((client) => client.listEvents, request, longer(deadlineMs, signal));
+    },
+    readCounters: () => ask((client) => client.getReadCounters, {}, REPEATABLE),
     listVersions: (request) => ask((client) => client.listVersions, request, REPEATABLE),
     listLoads: (request) => ask((client) => client.listLoads, request, REPEATABLE),
     getLoad: async (request) => loadOf(await ask((client) => client.getLoad, request, REPEATABLE)),

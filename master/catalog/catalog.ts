@@ -117,8 +117,7 @@ export class Catalog {
   /** The transition that must be durable before any other change. */
   #first: ((state: CatalogState) => Transition<unknown>) | undefined;
   #eventNumber: number;
-  /** Called with each event once it is durable. */
-  onEvent: (event: EventRecord) => void = () => undefined;
+  readonly #onEvent = new Set<(event: EventRecord) => void>();
 
   private constructor(
     metadata: Metadata,
@@ -228,8 +227,14 @@ export class Catalog {
       else this.#revisions.set(keyOf(table, id), revision);
     }
     this.#state = applyChanges(this.#state, changes);
-    for (const event of events) this.onEvent(event);
+    for (const event of events) for (const listener of this.#onEvent) listener(event);
     return result;
+  }
+
+  /** Calls `listener` with each event once it is durable; returns a function that ends this. */
+  onEvent(listener: (event: EventRecord) => void): () => void {
+    this.#onEvent.add(listener);
+    return () => void this.#onEvent.delete(listener);
   }
 
   /** Numbers the events. If the transaction fails, its numbers are skipped. */

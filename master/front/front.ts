@@ -22,6 +22,7 @@ import { MasterRespBackend } from './resp/resp-backend.ts';
 import type { GrpcServer } from '../../transport/grpc-server.ts';
 import { listenHttp } from '../../transport/listen.ts';
 import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
+import type { ReadCounters } from '../../proto/gen/stele/v1/counters.ts';
 import { LookupServiceService } from '../../proto/gen/stele/v1/lookup.ts';
 
 interface FrontSettings {
@@ -68,6 +69,8 @@ export interface Front {
   readonly respPort: number;
   /** The read path, for callers in this process. */
   readonly core: LookupCore;
+  /** The reads that it has answered since its start. */
+  reads(): ReadCounters;
   /** Answers requests that have arrived, for up to `deadlineMs`, then closes everything. */
   close(deadlineMs: number): Promise<void>;
 }
@@ -160,7 +163,8 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     const httpPort = await listenHttp(open.http, http);
     const door = { host, port, tls, access, maxConnections };
     open.resp = await startRespListener({ ...door, backend, log });
-    return { httpPort, respPort: open.resp.port, core, close };
+    const reads = (): ReadCounters => metrics.reads(core);
+    return { httpPort, respPort: open.resp.port, core, reads, close };
   } catch (thrown) {
     await close(0);
     throw thrown;

@@ -3,6 +3,7 @@
 
 import { MetricSet } from '../../base/process/metrics.ts';
 import type { Series } from '../../base/process/metrics.ts';
+import type { ReadCounters } from '../../proto/gen/stele/v1/counters.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { countShards } from '../../proto/view-words.ts';
 import { LatencyHistogram, exportedBoundsMs } from '../../base/process/latency.ts';
@@ -95,6 +96,30 @@ export class FrontMetrics {
   /** All metrics in Prometheus' text format. */
   text(): Promise<string> {
     return this.#set.text();
+  }
+
+  /** The reads of this process since its start. */
+  reads(core: LookupCore): ReadCounters {
+    const latency: number[] = [];
+    const totals = { found: 0, notFound: 0, failed: 0 };
+    for (const protocol of SURFACES) {
+      const counts = this[protocol];
+      counts.latency.addTo(latency);
+      totals.found += counts.found;
+      totals.notFound += counts.notFound;
+      totals.failed += counts.failed;
+    }
+    const keyspaces = [...core.router.cacheCounts()]
+      .filter(([, { hits }]) => hits > 0)
+      .map(([keyspace, { hits }]) => ({
+        keyspace,
+        keyspaceUid: '',
+        found: 0,
+        notFound: 0,
+        valueBytes: 0,
+        cacheHits: hits,
+      }));
+    return { ...totals, valueBytes: 0, latency, keyspaces, cacheHits: core.cache.hits };
   }
 
   #defineLookups(core: LookupCore): void {

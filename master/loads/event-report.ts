@@ -3,22 +3,29 @@
 import type { KeyspaceUid } from '../../base/ids.ts';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
-import type { CatalogState } from '../catalog/catalog.ts';
+import type { Catalog, CatalogState } from '../catalog/catalog.ts';
 import { findKeyspace } from '../catalog/queries.ts';
 import type { EventRecord } from '../catalog/records.ts';
 import type { Leader } from '../control/leader.ts';
-import type { Event } from '../../proto/gen/stele/v1/cluster.ts';
+import type {
+  Event,
+  ListEventsRequest,
+  ListEventsResponse,
+} from '../../proto/gen/stele/v1/cluster.ts';
 
 const LIMIT_DEFAULT = 100;
 /** Events that make another version current. */
 const MOVES: ReadonlySet<string> = new Set(['commit', 'rollback', 'promote']);
 
 /**
- * Events, newest first. `keyspace`: by name, also a dropped one; empty: all. `limit` 0: the
- * default. Throws KEYSPACE_NOT_FOUND if no event names the keyspace.
+ * Events, newest first, or with `after` those that followed that number, oldest first. `keyspace`: by
+ * name, also a dropped one; empty: all. `limit` 0: the default. Throws KEYSPACE_NOT_FOUND if no event
+ * names the keyspace.
  */
-export function describeEvents(leader: Leader, keyspace: string, limit: number): Event[] {
-  const { state } = leader.catalog;
+export function describeEvents(
+  { state }: Pick<Catalog, 'state'>,
+  { after, keyspace, limit }: Pick<ListEventsRequest, 'after' | 'keyspace' | 'limit'>,
+): ListEventsResponse {
   if (
     keyspace !== '' &&
     findKeyspace(state, keyspace) === undefined &&
@@ -29,11 +36,24 @@ export function describeEvents(leader: Leader, keyspace: string, limit: number):
       `There is no keyspace '${shorten(keyspace)}', and nothing is recorded of an earlier one; \`stele keyspaces\` lists those there are.`,
     );
   }
-  return [...state.event.values()]
+  const events = [...state.event.values()]
+    .filter(({ number }) => after === undefined || number > after)
     .filter((event) => keyspace === '' || event.keyspace === keyspace)
-    .sort((left, right) => right.number - left.number)
+    .sort((left, right) => (after === undefined ? -1 : 1) * (left.number - right.number))
     .slice(0, limit || LIMIT_DEFAULT)
     .map(eventMessage);
+  return { events, ...eventNumbers(state) };
+}
+
+/** The numbers of the oldest and of the newest event that are kept; 0 if there are none. */
+export function eventNumbers({ event }: CatalogState): { oldest: number; newest: number } {
+  let oldest = 0;
+  let newest = 0;
+  for (const { number } of event.values()) {
+    if (oldest === 0 || number < oldest) oldest = number;
+    if (number > newest) newest = number;
+  }
+  return { oldest, newest };
 }
 
 /** Whether any event names a keyspace of this name, dropped or not. */

@@ -32,6 +32,8 @@ import { systemErrorCode } from '../../base/errors.ts';
 import type { Entry } from './port.ts';
 
 const FORMAT = 2;
+/** The formats of the second copy of the catalog, and of `stele metadata backup`. */
+export const BACKUP_FORMATS = { written: FORMAT, read: [1, FORMAT] } as const;
 const READ_BYTES = 128 * 1024;
 const PART_BYTES = 256 * 1024;
 const SNAPSHOT = 'catalog-backup.json';

@@ -8,10 +8,12 @@ import type {
   WatchViewResponse,
 } from '../../proto/gen/stele/v1/cluster.ts';
 import { toGrpcError } from '../../transport/grpc-errors.ts';
+import type { ReadCounters } from '../../proto/gen/stele/v1/counters.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterOperations, ViewSource } from '../../proto/operations.ts';
 import type { Registrar } from '../../proto/ports.ts';
 import {
+  visibleCounters,
   visibleHealth,
   visibleKeyspaces,
   visibleLoads,
@@ -25,10 +27,12 @@ import { findKeyspace, findNode } from './find-in-list.ts';
 const REGISTER_DEADLINE_MS = 5_000;
 const WATCHERS_MAX = 10_000;
 
+/** `ownReads` counts the reads that this process has answered. */
 export function clusterService(
   operations: ClusterOperations,
   registrar: Registrar,
   watchers: ViewWatchers,
+  ownReads: () => ReadCounters,
 ): ClusterServiceServer {
   return {
     registerNode: unary((request, signal) =>
@@ -43,7 +47,7 @@ export function clusterService(
       visibleKeyspaces(subject, await operations.listKeyspaces()),
     ),
     getKeyspace: unary((request) => findKeyspace(operations, request.keyspace)),
-    listEvents: unary((request) => operations.listEvents(request)),
+    listEvents: unary((request, signal) => operations.listEvents(request, signal)),
     listVersions: unary((request) => operations.listVersions(request)),
     rollback: unary((request) => operations.rollback(request)),
     promote: unary((request) => operations.promote(request)),
@@ -70,6 +74,10 @@ export function clusterService(
     resumeNode: unary(({ nodeId }) => answerEmpty(operations.resumeNode(nodeId))),
     removeNode: unary(({ force, nodeId }) => answerEmpty(operations.removeNode(nodeId, force))),
     listMasters: unary(() => operations.listMasters()),
+    getReadCounters: unary(async (_, __, subject) => {
+      const answer = { ...(await operations.readCounters()), own: ownReads() };
+      return visibleCounters(subject, answer);
+    }),
     stepDown: unary(() => answerEmpty(operations.stepDown())),
   };
 }

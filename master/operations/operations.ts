@@ -14,6 +14,7 @@ import type {
   GetHealthRequest,
   GetHealthResponse,
   GetLoadRequest,
+  GetReadCountersResponse,
   ListEventsRequest,
   ListEventsResponse,
   ListHotKeysRequest,
@@ -68,9 +69,11 @@ import type { Loss } from '../core/questions/removal.ts';
 import { eligibleNodes, servesShard } from '../core/world/world.ts';
 import { diffVersions } from './diff.ts';
 import { listHotKeys } from './hot-keys.ts';
+import { readCounters } from './read-counters.ts';
+import { waitForEvent } from './event-wait.ts';
 import type { Leader } from '../control/leader.ts';
 import type { Loads } from '../loads/loads.ts';
-import { describeEvents } from '../loads/event-report.ts';
+import { describeEvents, eventNumbers } from '../loads/event-report.ts';
 import {
   describeHealth,
   describeKeyspaces,
@@ -82,6 +85,7 @@ import {
 
 const APPLIED_WAIT_MS = 2_000;
 const HEALTH_WAIT_MAX_MS = 600_000;
+const EVENT_WAIT_MAX_MS = 30_000;
 const RESTART_DEADLINE_MS = 5_000;
 
 export class Operations implements ClusterOperations {
@@ -132,8 +136,14 @@ export class Operations implements ClusterOperations {
     return { keyspaces: describeKeyspaces(this.#leader) };
   }
 
-  async listEvents(request: ListEventsRequest): Promise<ListEventsResponse> {
-    return { events: describeEvents(this.#leader, request.keyspace, request.limit) };
+  async listEvents(request: ListEventsRequest, signal?: AbortSignal): Promise<ListEventsResponse> {
+    const { catalog, env } = this.#leader;
+    // Only while there is nothing new: a number from an older copy of the catalog is answered at once.
+    const waitMs = Math.min(request.waitMs ?? 0, EVENT_WAIT_MAX_MS);
+    if (waitMs > 0 && eventNumbers(catalog.state).newest === request.after) {
+      await waitForEvent(catalog, waitMs, env, signal);
+    }
+    return describeEvents(catalog, request);
   }
 
   async listVersions(request: ListVersionsRequest): Promise<ListVersionsResponse> {
@@ -290,6 +300,10 @@ export class Operations implements ClusterOperations {
     const { epoch } = this.current();
     const master = { ...this.self, leads: true, epoch, viewLag: 0, trouble: '' };
     return { masters: [master] };
+  }
+
+  readCounters(): Promise<GetReadCountersResponse> {
+    return readCounters(this.#leader);
   }
 
   async stepDown(): Promise<void> {

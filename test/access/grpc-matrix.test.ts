@@ -58,6 +58,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   RestartNode: ['operate', '*'],
   RemoveNode: ['operate', '*'],
   ListMasters: ['user'],
+  GetReadCounters: ['user'],
   StepDown: ['operate', '*'],
   BeginLoad: ['load'],
   ReportProgress: ['load'],
@@ -83,6 +84,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   MergeSegments: ['cluster'],
   DiffShards: ['cluster'],
   GetHotKeys: ['cluster'],
+  CountReads: ['cluster'],
   Lookup: ['read'],
 };
 

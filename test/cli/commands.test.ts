@@ -3,23 +3,10 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { runCommandLine } from '../../cli/program.ts';
 import { VERBS, loadAllVerbs } from '../../cli/verbs.ts';
 import { tempDir } from '../support/temp-dir.ts';
-import { RecordingOutput } from './recording-output.ts';
 import { startRespServer } from './resp-server.ts';
-
-interface Done {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function stele(args: readonly string[], env: Record<string, string> = {}): Promise<Done> {
-  const output = new RecordingOutput();
-  const code = await runCommandLine(args, output, env);
-  return { code, stdout: output.stdout, stderr: output.stderr };
-}
+import { stele } from './run-stele.ts';
 
 /** Not a port of a usual service, and nothing listens there. */
 const NOBODY = '127.0.0.1:1';
@@ -27,7 +14,8 @@ const NOBODY = '127.0.0.1:1';
 describe('wrong usage', () => {
   it.each<[string[], RegExp]>([
     [['statsu'], /unknown command 'statsu' \(Did you mean status\?\); `stele --help`/],
-    [['top'], /^stele: unknown command 'top'; `stele --help`/],
+    [['tpo'], /^stele: unknown command 'tpo' \(Did you mean top\?\); `stele --help`/],
+    [['etcd'], /^stele: unknown command 'etcd'; `stele --help`/],
     [['nosuch', '--help'], /unknown command 'nosuch'; `stele --help`/],
     [['--log-level', 'warn', 'stauts', '-h'], /unknown command 'stauts' \(Did you mean status\?\)/],
     [['up', '--shards', '100'], /100 is not a number of shards: use a power of two from 1 to/],
@@ -40,7 +28,7 @@ describe('wrong usage', () => {
     [['up', '--load', 'x'], /--load takes KEYSPACE=PATH/],
     [
       ['node', 'drian', 'x'],
-      /'drian' is not an action on a node; use drain, resume, remove, restart or restart-all/,
+      /'drian' is not an action on a node \(Did you mean drain\?\); use drain, resume, remove, restart or restart-all/,
     ],
     [['rollback', 'ks', '--to', '0'], /'0' is not a version/],
     [['drop', 'ks'], /add --yes to do it without being asked/],

@@ -17,6 +17,7 @@ export class RecordingOutput implements Output {
   }
 
   readonly columns = (): number => 80;
+  readonly rows = (): number => 24;
 
   write(text: string | Uint8Array): void {
     this.stdout += Buffer.from(text).toString();

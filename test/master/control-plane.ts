@@ -76,7 +76,7 @@ export class ControlPlane {
     const queue = new ChangeQueue({ log: silentLogger, ...this.changeLimits });
     const recorder = { ...EVENTS, currentActor, nowIso: wallClockIso };
     const catalog = await Catalog.load(this.metadata, queue, recorder);
-    catalog.onEvent = (event) => this.loadEnds.noteEvent(event);
+    catalog.onEvent((event) => this.loadEnds.noteEvent(event));
     const fresh = { id: 'cluster-1', shardCount: SHARDS, createdAt: '' };
     const term = `start-${++this.#starts}`;
     const begun = catalog.begin((state) => startEpoch(state, fresh, { term }));

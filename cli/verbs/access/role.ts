@@ -3,16 +3,22 @@
 import { option, settingsOf } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { shorten } from '../../../base/ids.ts';
+import type { RoleSummary } from '../../../proto/gen/stele/v1/access.ts';
 import { listingOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
-import { formatTable } from '../../text-table.ts';
+import { showListing } from '../../listings/listing.ts';
+import type { Listing } from '../../listings/listing.ts';
+import { printResult } from '../../result.ts';
+import { didYouMean } from '../../suggestions.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAccess } from './with-access.ts';
+
+const ACTIONS = ['add', 'list', 'remove'];
 
 export const definition = defineVerb({
   name: 'role',
   operands: '<action> [name]',
+  actions: ACTIONS,
   schema: settingsOf({
     grant: option.list('add: a right and a pattern of keyspaces; several times for several', {
       placeholder: 'RIGHT:PATTERN',
@@ -25,42 +31,40 @@ export const definition = defineVerb({
     'stele role remove geo-loader',
   ],
   async run({ operands: [action = '', name], settings: { values }, output }) {
-    const isJson = values.output === 'json';
     if (action === 'list' && name === undefined) {
-      const roles = await withAccess(values, (admin) => admin.listRoles());
-      const shapes = roles.map(({ builtIn, role }) => ({
-        name: role?.name ?? '',
-        grants: role?.grants ?? [],
-        built_in: builtIn,
+      return showListing(ROLES, output, values, async () => ({
+        roles: await withAccess(values, (admin) => admin.listRoles()),
       }));
-      if (isJson) printJson(output, { roles: shapes });
-      else {
-        const rows = shapes.map((role) => [
-          role.name,
-          role.built_in ? 'built in' : '',
-          role.grants.join(' '),
-        ]);
-        const titles = ['ROLE', 'KIND', 'RIGHTS'];
-        output.line(
-          formatTable(
-            titles.map((title) => ({ title })),
-            rows,
-          ),
-        );
-      }
-      return EXIT_OK;
     }
     if (name === undefined || (action !== 'add' && action !== 'remove')) {
       throw new SteleError(
         'INVALID_ARGUMENT',
-        `'${shorten(action)}' is not an action on roles; use list, or add or remove with the name of one.`,
+        `'${shorten(action)}' is not an action on roles${didYouMean(action, ACTIONS)}; use list, or add or remove with the name of one.`,
       );
     }
     await withAccess(values, (admin) =>
       action === 'add' ? admin.putRole({ name, grants: values.grant }) : admin.removeRole(name),
     );
-    if (isJson) printJson(output, { name, action });
-    else output.line(action === 'add' ? `${name} has these rights now.` : `${name} is removed.`);
+    const text = action === 'add' ? `${name} has these rights now.` : `${name} is removed.`;
+    await printResult(output, values.output, { name, action }, () => text);
     return EXIT_OK;
   },
 });
+
+const ROLES: Listing<{ readonly roles: readonly RoleSummary[] }, RoleSummary> = {
+  columns: [
+    { title: 'ROLE', cell: ({ role }) => role?.name ?? '' },
+    { title: 'KIND', cell: ({ builtIn }) => (builtIn ? 'built in' : '') },
+    { title: 'RIGHTS', cell: ({ role }) => role?.grants.join(' ') ?? '' },
+  ],
+  rows: ({ roles }) => roles,
+  name: ({ role }) => role?.name ?? '',
+  json: ({ roles }) => ({
+    roles: roles.map(({ builtIn, role }) => ({
+      name: role?.name ?? '',
+      grants: role?.grants ?? [],
+      built_in: builtIn,
+    })),
+  }),
+  empty: 'There are no roles.',
+};

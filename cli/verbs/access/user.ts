@@ -13,9 +13,10 @@ import { readPassword } from '../../../transport/client-identity.ts';
 import { askPassword } from '../../ask.ts';
 import { listingOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
-import type { Output } from '../../output.ts';
-import { formatTable } from '../../text-table.ts';
+import { showListing } from '../../listings/listing.ts';
+import type { Listing } from '../../listings/listing.ts';
+import { printResult } from '../../result.ts';
+import { didYouMean } from '../../suggestions.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAccess } from './with-access.ts';
 
@@ -50,9 +51,12 @@ const DONE = {
 
 type Action = keyof typeof DONE;
 
+const ACTIONS = ['list', 'show', ...Object.keys(DONE)];
+
 export const definition = defineVerb({
   name: 'user',
   operands: '<action> [name]',
+  actions: ACTIONS,
   schema,
   examples: [
     'stele user add alice --role reader',
@@ -66,25 +70,24 @@ export const definition = defineVerb({
   ],
   async run({ operands: [action = '', name], settings: { values }, output }) {
     if (action === 'list' && name === undefined) {
-      print(output, values, await withAccess(values, (admin) => admin.listUsers()));
-      return EXIT_OK;
+      return showListing(USERS, output, values, async () => ({
+        users: await withAccess(values, (admin) => admin.listUsers()),
+      }));
     }
     if (name === undefined) throw usage(action);
     if (action === 'show') {
-      const users = await withAccess(values, (admin) => admin.listUsers());
-      const found = users.find((user) => user.name === name);
-      if (found === undefined) {
+      return showListing(USERS, output, values, async () => {
+        const users = await withAccess(values, (admin) => admin.listUsers());
+        const found = users.filter((user) => user.name === name);
+        if (found.length > 0) return { users: found };
         throw new SteleError('NOT_FOUND', `There is no user '${shorten(name)}'.`);
-      }
-      print(output, values, [found]);
-      return EXIT_OK;
+      });
     }
     if (!isAction(action)) throw usage(action);
     const password =
       action === 'add' || action === 'passwd' ? await newPassword(values.newPasswordFile) : '';
     await withAccess(values, (admin) => change(admin, action, name, password, values));
-    if (values.output === 'json') printJson(output, { name, action });
-    else output.line(`${name} ${DONE[action]}`);
+    await printResult(output, values.output, { name, action }, () => `${name} ${DONE[action]}`);
     return EXIT_OK;
   },
 });
@@ -118,31 +121,26 @@ async function newPassword(file: string): Promise<string> {
   throw new SteleError('INVALID_ARGUMENT', 'The two passwords differ; nothing was changed.');
 }
 
-function print(output: Output, values: Values, users: readonly UserSummary[]): void {
-  if (values.output === 'json') {
-    const shapes = users.map(({ createdAt, defaultKeyspace, ...rest }) => ({
+const USERS: Listing<{ readonly users: readonly UserSummary[] }, UserSummary> = {
+  columns: [
+    { title: 'USER', cell: ({ name }) => name },
+    { title: 'STATE', cell: ({ disabled }) => (disabled ? 'disabled' : 'enabled') },
+    { title: 'ROLES', cell: ({ roles }) => roles.join(', ') },
+    { title: 'RIGHTS', cell: ({ grants }) => grants.join(' ') },
+    { title: 'DEFAULT KEYSPACE', cell: ({ defaultKeyspace }) => defaultKeyspace },
+    { title: 'CREATED', wide: true, cell: ({ createdAt }) => createdAt },
+  ],
+  rows: ({ users }) => users,
+  name: ({ name }) => name,
+  json: ({ users }) => ({
+    users: users.map(({ createdAt, defaultKeyspace, ...rest }) => ({
       ...rest,
       default_keyspace: defaultKeyspace,
       created_at: createdAt,
-    }));
-    printJson(output, { users: shapes });
-    return;
-  }
-  const rows = users.map(({ defaultKeyspace, disabled, grants, name, roles }) => [
-    name,
-    disabled ? 'disabled' : 'enabled',
-    roles.join(', '),
-    grants.join(' '),
-    defaultKeyspace,
-  ]);
-  const titles = ['USER', 'STATE', 'ROLES', 'RIGHTS', 'DEFAULT KEYSPACE'];
-  output.line(
-    formatTable(
-      titles.map((title) => ({ title })),
-      rows,
-    ),
-  );
-}
+    })),
+  }),
+  empty: 'There are no users.',
+};
 
 function isAction(text: string): text is Action {
   return Object.hasOwn(DONE, text);
@@ -151,6 +149,6 @@ function isAction(text: string): text is Action {
 function usage(action: string): SteleError {
   return new SteleError(
     'INVALID_ARGUMENT',
-    `'${shorten(action)}' is not an action on users; use list, or show, ${Object.keys(DONE).join(', ')} with the name of one.`,
+    `'${shorten(action)}' is not an action on users${didYouMean(action, ACTIONS)}; use list, or show, ${Object.keys(DONE).join(', ')} with the name of one.`,
   );
 }

@@ -6,11 +6,10 @@ import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, shardNumber } from '../../../base/ids.ts';
 import type { ExplainResponse } from '../../../proto/gen/stele/v1/cluster.ts';
 import { explainKeyJson, explainShardJson } from '../../../proto/json-shapes.ts';
-import { nodeStateWord } from '../../../proto/view-words.ts';
-import { listingOptions } from '../../client-settings.ts';
+import { resultOptions } from '../../client-settings.ts';
+import { replicaTable } from '../../describe/shard.ts';
 import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
-import { formatTable } from '../../text-table.ts';
+import { printResult } from '../../result.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
 
@@ -19,7 +18,7 @@ export const definition = defineVerb({
   operands: '<keyspace> [key]',
   schema: settingsOf({
     shard: option.optionalText('explain this shard instead of a key', { placeholder: 'N' }),
-    ...listingOptions,
+    ...resultOptions,
   }),
   examples: [
     'stele explain prices sku-17',
@@ -41,31 +40,15 @@ export const definition = defineVerb({
       }),
     );
     const ofKey = shard === undefined;
-    if (values.output === 'table') output.line(format(response, ofKey));
-    else {
-      const bytes = Buffer.from(key ?? '', 'utf8');
-      printJson(output, ofKey ? explainKeyJson(response, bytes) : explainShardJson(response));
-    }
+    const json = ofKey
+      ? explainKeyJson(response, Buffer.from(key ?? '', 'utf8'))
+      : explainShardJson(response);
+    await printResult(output, values.output, json, () => format(response, ofKey));
     return EXIT_OK;
   },
 });
 
-const COLUMNS = [
-  { title: 'NODE' },
-  { title: 'STATE' },
-  { title: 'OWNER' },
-  { title: 'HOLDS' },
-  { title: 'WHY' },
-] as const;
-
 function format(response: ExplainResponse, ofKey: boolean): string {
-  const rows = response.replicas.map((replica) => [
-    replica.nodeId,
-    nodeStateWord(replica.state).toLowerCase(),
-    replica.owner ? 'yes' : 'no',
-    replica.holds ? 'yes' : 'no',
-    replica.reason,
-  ]);
   return [
     `keyspace   ${response.keyspace}, version ${response.version === 0 ? 'none' : response.version}`,
     ...(ofKey ? [`slot       ${response.slot}`] : []),
@@ -73,7 +56,7 @@ function format(response: ExplainResponse, ofKey: boolean): string {
     `segments   ${segmentsText(response.segmentIds.length)}`,
     `served by  ${response.servedBy === '' ? 'nobody at the moment' : response.servedBy}`,
     '',
-    formatTable(COLUMNS, rows),
+    replicaTable(response),
   ].join('\n');
 }
 

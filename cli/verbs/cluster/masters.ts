@@ -3,63 +3,63 @@
 import { settingsOf } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { shorten } from '../../../base/ids.ts';
-import type { MasterSummary } from '../../../proto/gen/stele/v1/cluster.ts';
+import type { ListMastersResponse, MasterSummary } from '../../../proto/gen/stele/v1/cluster.ts';
 import { masterJson } from '../../../proto/json-shapes.ts';
 import { listingOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
-import { formatTable } from '../../text-table.ts';
+import { showListing } from '../../listings/listing.ts';
+import type { Listing } from '../../listings/listing.ts';
+import { printResult } from '../../result.ts';
+import { didYouMean } from '../../suggestions.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
 
 export const definition = defineVerb({
   name: 'masters',
   operands: '[action]',
+  actions: ['step-down'],
   schema: settingsOf(listingOptions),
   examples: ['stele masters', 'stele masters step-down', 'stele masters -o json'],
   async run({ operands: [action], settings: { values }, output }) {
     if (action === 'step-down') {
       await withAdmin(values, (admin) => admin.stepDown());
-      output.line('The leader has stepped down; another master is being elected.');
+      const text = 'The leader has stepped down; another master is being elected.';
+      await printResult(output, values.output, { action }, () => text);
       return EXIT_OK;
     }
     if (action !== undefined) {
       throw new SteleError(
         'INVALID_ARGUMENT',
-        `stele masters takes step-down or nothing, and not '${shorten(action)}'.`,
+        `stele masters takes step-down or nothing, and not '${shorten(action)}'${didYouMean(action, ['step-down'])}.`,
       );
     }
-    const { masters } = await withAdmin(values, (admin) => admin.listMasters());
-    if (values.output === 'json') printJson(output, masters.map(masterJson));
-    else
-      output.line(
-        formatTable(
-          COLUMNS,
-          masters.map((one) => toCells(one, values.master)),
-        ),
-      );
-    return EXIT_OK;
+    return withAdmin(values, (admin) =>
+      showListing(mastersOf(values.master), output, values, () => admin.listMasters()),
+    );
   },
 });
 
-const COLUMNS = [
-  { title: 'MASTER' },
-  { title: 'ROLE' },
-  { title: 'SINCE' },
-  { title: 'EPOCH', align: 'right' },
-  { title: 'LAG', align: 'right' },
-  { title: 'TROUBLE' },
-] as const;
-
-function toCells(master: MasterSummary, asked: string): string[] {
-  const { address, epoch, leads, since, trouble, viewLag } = master;
-  const isSilent = trouble !== '';
-  return [
-    address || asked,
-    leads ? 'leads' : isSilent ? '-' : 'follows',
-    since || '-',
-    isSilent ? '-' : String(epoch),
-    isSilent ? '-' : String(viewLag),
-    trouble || '-',
-  ];
+/** `asked` stands for a master that does not know its own address. */
+function mastersOf(asked: string): Listing<ListMastersResponse, MasterSummary> {
+  const ofAnswering =
+    (cell: (master: MasterSummary) => string) =>
+    (master: MasterSummary): string =>
+      master.trouble === '' ? cell(master) : '-';
+  return {
+    columns: [
+      { title: 'MASTER', cell: ({ address }) => address || asked },
+      {
+        title: 'ROLE',
+        cell: (master) => (master.leads ? 'leads' : ofAnswering(() => 'follows')(master)),
+      },
+      { title: 'SINCE', cell: ({ since }) => since || '-' },
+      { title: 'EPOCH', align: 'right', cell: ofAnswering(({ epoch }) => String(epoch)) },
+      { title: 'LAG', align: 'right', cell: ofAnswering(({ viewLag }) => String(viewLag)) },
+      { title: 'TROUBLE', cell: ({ trouble }) => trouble || '-' },
+    ],
+    rows: ({ masters }) => masters,
+    name: ({ address }) => address || asked,
+    json: ({ masters }) => masters.map(masterJson),
+    empty: 'No master is known.',
+  };
 }

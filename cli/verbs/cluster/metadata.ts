@@ -9,16 +9,19 @@ import type { ContentSummary } from '../../../master/metadata/copies/content.ts'
 import type { Place } from '../../../master/metadata/copies/place.ts';
 import { outputOption } from '../../client-settings.ts';
 import { EXIT_OK, reportNotice } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
+import { printResult } from '../../result.ts';
 import { formatBytes } from '../../../base/units.ts';
+import { didYouMean } from '../../suggestions.ts';
 import { defineVerb } from '../../verb.ts';
 import { counted } from '../../words.ts';
 
+const ACTIONS = ['copy', 'backup', 'restore'];
 const DEFAULT_PLACE = `dir:${masterSettings.options.dataDir.defaultValue}`;
 
 export const definition = defineVerb({
   name: 'metadata',
   operands: '<action> [file]',
+  actions: ACTIONS,
   schema: settingsOf({
     from: option.text(
       `copy, backup: where the catalog is (default of backup: ${DEFAULT_PLACE})`,
@@ -57,13 +60,11 @@ export const definition = defineVerb({
     try {
       const { done, notice, summary } = await make(call, open, moves);
       const { bytes, digest, entries } = summary;
-      const isJson = values.output === 'json';
-      if (isJson) printJson(output, { action: call.action, entries, bytes, digest });
-      else {
-        const size = `${counted(entries, 'entry', 'entries')}, ${formatBytes(bytes)}`;
-        output.line(`${done}: ${size}, SHA-256 ${digest}`);
-      }
-      if (notice !== '') reportNotice(output, notice, isJson);
+      const size = `${counted(entries, 'entry', 'entries')}, ${formatBytes(bytes)}`;
+      const text = `${done}: ${size}, SHA-256 ${digest}`;
+      const json = { action: call.action, entries, bytes, digest };
+      await printResult(output, values.output, json, () => text);
+      if (notice !== '') reportNotice(output, notice, values.output === 'json');
       return EXIT_OK;
     } finally {
       for (const place of opened) place.close();
@@ -96,7 +97,9 @@ function callOf(
       if (from !== '') throw usage('--from goes with copy and backup, not with restore.');
       return { action: word, to: to || DEFAULT_PLACE, file };
     default:
-      throw usage(`stele metadata takes copy, backup or restore, and not '${shorten(word)}'.`);
+      throw usage(
+        `stele metadata takes copy, backup or restore, and not '${shorten(word)}'${didYouMean(word, ACTIONS)}.`,
+      );
   }
 }
 

@@ -3,10 +3,11 @@
 
 import { SteleError } from '../../../base/errors.ts';
 import { nodeId, shorten } from '../../../base/ids.ts';
-import { listingOptions } from '../../client-settings.ts';
+import { resultOptions } from '../../client-settings.ts';
 import { EXIT_OK, reportNotice } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
+import { printResult } from '../../result.ts';
 import { option, settingsOf } from '../../../base/config.ts';
+import { didYouMean } from '../../suggestions.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
 import { counted } from '../../words.ts';
@@ -25,6 +26,7 @@ const ACTIONS = Object.keys(DONE) as Action[];
 export const definition = defineVerb({
   name: 'node',
   operands: '<action> [id]',
+  actions: [...ACTIONS, 'restart-all'],
   schema: settingsOf({
     force: option.flag(
       'remove: even if it may have the only copies; restart-all: even with only one copy',
@@ -36,7 +38,7 @@ export const definition = defineVerb({
     after: option.text('restart-all: continue after this datanode, after an interruption', '', {
       placeholder: 'ID',
     }),
-    ...listingOptions,
+    ...resultOptions,
   }),
   examples: [
     'stele node drain node-2',
@@ -50,16 +52,16 @@ export const definition = defineVerb({
     if (word === 'restart-all') {
       if (name !== undefined) throw usage(`restart-all takes no name, and not '${shorten(name)}'.`);
       const { restartAll } = await import('../../restart-all.ts');
-      // With -o json, stdout only has the final line.
-      const isJson = values.output === 'json';
+      // For programs, stdout only has the result.
+      const form = values.output;
       const report = (line: string): void =>
-        isJson ? reportNotice(output, `${line}.`, true) : output.line(line);
+        form === 'table' ? output.line(line) : reportNotice(output, `${line}.`, form === 'json');
       const { after, deadline: deadlineMs, force } = values;
       const count = await withAdmin(values, (admin) =>
         restartAll(admin, { after, deadlineMs, force, report }),
       );
-      if (isJson) printJson(output, { restarted: count });
-      else output.line(`${counted(count, 'datanode')} restarted, all green.`);
+      const text = `${counted(count, 'datanode')} restarted, all green.`;
+      await printResult(output, form, { restarted: count }, () => text);
       return EXIT_OK;
     }
     const action = actionOf(word);
@@ -74,8 +76,7 @@ export const definition = defineVerb({
       else if (action === 'restart') await admin.restartNode(id);
       else await admin.removeNode(id, values.force);
     });
-    if (values.output === 'json') printJson(output, { id, action });
-    else output.line(`${id} ${DONE[action]}`);
+    await printResult(output, values.output, { id, action }, () => `${id} ${DONE[action]}`);
     return EXIT_OK;
   },
 });
@@ -84,7 +85,7 @@ function actionOf(text: string): Action {
   const action = ACTIONS.find((known) => known === text);
   if (action !== undefined) return action;
   throw usage(
-    `'${shorten(text)}' is not an action on a node; use drain, resume, remove, restart or restart-all.`,
+    `'${shorten(text)}' is not an action on a node${didYouMean(text, [...ACTIONS, 'restart-all'])}; use drain, resume, remove, restart or restart-all.`,
   );
 }
 

@@ -1,14 +1,14 @@
 // `stele ring`: how evenly the ring spreads the shards. Mean 1.00 is a node's fair share.
 
-import type { ShardSummary } from '../../../proto/gen/stele/v1/cluster.ts';
-import { requireLeader } from '../../no-leader.ts';
-import { listingOptions } from '../../client-settings.ts';
-import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
 import { option, settingsOf } from '../../../base/config.ts';
-import { formatTable } from '../../text-table.ts';
+import type { ShardSummary } from '../../../proto/gen/stele/v1/cluster.ts';
+import { listingOptions } from '../../client-settings.ts';
+import { showListing } from '../../listings/listing.ts';
+import type { Listing } from '../../listings/listing.ts';
+import { requireLeader } from '../../no-leader.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
+import type { Admin } from '../../with-admin.ts';
 
 const BAR_CHARACTERS = 20;
 
@@ -20,36 +20,51 @@ export const definition = defineVerb({
     draw: option.flag('draw which datanode is the first owner of each shard, around the ring'),
   }),
   examples: ['stele ring', 'stele ring --draw', 'stele ring -o json'],
-  async run({ settings: { values }, output }) {
-    const { nodes, shards } = await withAdmin(values, async (admin) => {
-      const [ofNodes, ofShards] = await Promise.all([admin.listNodes(), admin.listShards()]);
-      requireLeader(ofNodes);
-      requireLeader(ofShards);
-      return { ...ofNodes, ...ofShards };
-    });
-    const counts = new Map(nodes.map(({ node, virtualNodes }) => [node?.id ?? '', virtualNodes]));
-    const spread = spreadOf(shards).map((one) => ({
-      ...one,
-      virtualNodes: counts.get(one.node) ?? 0,
-    }));
-    if (values.output === 'json') printJson(output, spread);
-    else if (spread.length === 0)
-      output.line('No shard has an owner yet; `stele nodes` shows why.');
-    else output.line(formatTable(COLUMNS, spread.map(toCells)));
-    if (values.draw && values.output !== 'json')
-      for (const line of drawRing(shards)) output.line(line);
-    return EXIT_OK;
-  },
+  run: ({ settings: { values }, output }) =>
+    withAdmin(values, (admin) =>
+      showListing(ringOf(values.draw), output, values, () => askSpread(admin)),
+    ),
 });
 
-const COLUMNS = [
-  { title: 'NODE' },
-  { title: 'VIRTUAL NODES', align: 'right' },
-  { title: 'FIRST OWNER', align: 'right' },
-  { title: 'REPLICAS', align: 'right' },
-  { title: 'OF MEAN', align: 'right' },
-  { title: '' },
-] as const;
+interface Spread {
+  readonly nodes: readonly Row[];
+  readonly shards: readonly ShardSummary[];
+}
+
+type Row = NodeSpread & { readonly virtualNodes: number };
+
+async function askSpread(admin: Admin): Promise<Spread> {
+  const [ofNodes, ofShards] = await Promise.all([admin.listNodes(), admin.listShards()]);
+  requireLeader(ofNodes);
+  requireLeader(ofShards);
+  const { shards } = ofShards;
+  const counts = new Map(
+    ofNodes.nodes.map(({ node, virtualNodes }) => [node?.id ?? '', virtualNodes]),
+  );
+  const nodes = spreadOf(shards).map((one) => ({
+    ...one,
+    virtualNodes: counts.get(one.node) ?? 0,
+  }));
+  return { nodes, shards };
+}
+
+function ringOf(draw: boolean): Listing<Spread, Row> {
+  return {
+    columns: [
+      { title: 'NODE', cell: ({ node }) => node },
+      { title: 'VIRTUAL NODES', align: 'right', cell: ({ virtualNodes }) => String(virtualNodes) },
+      { title: 'FIRST OWNER', align: 'right', cell: ({ first }) => String(first) },
+      { title: 'REPLICAS', align: 'right', cell: ({ replicas }) => String(replicas) },
+      { title: 'OF MEAN', align: 'right', cell: ({ ofMean }) => ofMean.toFixed(2) },
+      { title: '', cell: ({ ofMean }) => '#'.repeat(Math.round(ofMean * BAR_CHARACTERS)) },
+    ],
+    rows: ({ nodes }) => nodes,
+    name: ({ node }) => node,
+    json: ({ nodes }) => nodes,
+    empty: 'No shard has an owner yet; `stele nodes` shows why.',
+    notes: (_rows, { shards }) => (draw ? drawRing(shards) : []),
+  };
+}
 
 /** The load of one node, counted in shards. */
 export interface NodeSpread {
@@ -76,17 +91,6 @@ export function spreadOf(shards: readonly Pick<ShardSummary, 'owners'>[]): NodeS
   return [...counts]
     .map(([node, count]) => ({ node, ...count, ofMean: (count.replicas * counts.size) / total }))
     .sort((a, b) => a.node.localeCompare(b.node, 'en', { numeric: true }));
-}
-
-function toCells(spread: NodeSpread & { readonly virtualNodes: number }): string[] {
-  return [
-    spread.node,
-    String(spread.virtualNodes),
-    String(spread.first),
-    String(spread.replicas),
-    spread.ofMean.toFixed(2),
-    '#'.repeat(Math.round(spread.ofMean * BAR_CHARACTERS)),
-  ];
 }
 
 const SYMBOLS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';

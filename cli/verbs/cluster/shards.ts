@@ -1,14 +1,13 @@
-// `stele shards`: each range of slots, who should hold it and who does.
+// `stele shards`: the shards, their contents, and the datanodes that hold them.
 
-import type { ShardSummary } from '../../../proto/gen/stele/v1/cluster.ts';
+import type { ListShardsResponse, ShardSummary } from '../../../proto/gen/stele/v1/cluster.ts';
 import { shardsJson } from '../../../proto/json-shapes.ts';
-import { tellNoLeader } from '../../no-leader.ts';
 import { listingOptions } from '../../client-settings.ts';
-import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
 import { settingsOf } from '../../../base/config.ts';
 import { formatBytes } from '../../../base/units.ts';
-import { formatCount, formatTable } from '../../text-table.ts';
+import { showListing } from '../../listings/listing.ts';
+import type { Listing } from '../../listings/listing.ts';
+import { formatCount } from '../../text-table.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
 import { paintHealth } from '../../words.ts';
@@ -17,40 +16,32 @@ export const definition = defineVerb({
   name: 'shards',
   operands: '',
   schema: settingsOf(listingOptions),
-  examples: ['stele shards', 'stele shards -o json'],
-  async run({ settings: { values }, output }) {
-    const response = await withAdmin(values, (admin) => admin.listShards());
-    tellNoLeader(output, response);
-    if (values.output === 'json') {
-      printJson(output, shardsJson(response));
-      return EXIT_OK;
-    }
-    const rows = response.shards.map((shard) => [
-      ...toCells(shard, response.noLeader !== undefined),
-      paintHealth(output, shard.status),
-    ]);
-    output.line(formatTable(COLUMNS, rows));
-    return EXIT_OK;
-  },
+  examples: ['stele shards', 'stele shards -o json', 'stele shards --watch'],
+  run: ({ settings: { values }, output }) =>
+    withAdmin(values, (admin) => showListing(SHARDS, output, values, () => admin.listShards())),
 });
 
-const COLUMNS = [
-  { title: 'SHARD', align: 'right' },
-  { title: 'SLOTS', align: 'right' },
-  { title: 'RECORDS', align: 'right' },
-  { title: 'BYTES', align: 'right' },
-  { title: 'OWNERS' },
-  { title: 'HOLDERS' },
-  { title: 'STATUS' },
-] as const;
-
-function toCells(shard: ShardSummary, isLastView: boolean): string[] {
-  return [
-    String(shard.shard),
-    `${shard.slotFirst}-${shard.slotLast}`,
-    isLastView ? '-' : formatCount(shard.records),
-    isLastView ? '-' : formatBytes(shard.bytes),
-    shard.owners.join(' ') || '-',
-    shard.holders.join(' ') || '-',
-  ];
-}
+const SHARDS: Listing<ListShardsResponse, ShardSummary> = {
+  columns: [
+    { title: 'SHARD', align: 'right', cell: ({ shard }) => String(shard) },
+    {
+      title: 'SLOTS',
+      align: 'right',
+      cell: ({ slotFirst, slotLast }) => `${slotFirst}-${slotLast}`,
+    },
+    {
+      title: 'RECORDS',
+      align: 'right',
+      ofLeader: true,
+      cell: ({ records }) => formatCount(records),
+    },
+    { title: 'BYTES', align: 'right', ofLeader: true, cell: ({ bytes }) => formatBytes(bytes) },
+    { title: 'OWNERS', cell: ({ owners }) => owners.join(' ') || '-' },
+    { title: 'HOLDERS', cell: ({ holders }) => holders.join(' ') || '-' },
+    { title: 'STATUS', cell: ({ status }, { paint }) => paintHealth({ paint }, status) },
+  ],
+  rows: ({ shards }) => shards,
+  name: ({ shard }) => String(shard),
+  json: shardsJson,
+  empty: 'The cluster has no shards yet.',
+};

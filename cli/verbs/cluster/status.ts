@@ -5,15 +5,18 @@ import { option, settingsOf } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';
 import type { GetHealthResponse, UncoveredShard } from '../../../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
-import { masterOption, outputOption } from '../../client-settings.ts';
+import { listingFormOptions, masterOption, outputOption } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
 import { healthJson } from '../../../proto/json-shapes.ts';
-import { formatNodes } from '../../node-table.ts';
+import { listed } from '../../listings/listing.ts';
+import { NODES } from '../../listings/nodes.ts';
 import type { Output } from '../../output.ts';
+import { isForPrograms, serialized } from '../../result.ts';
+import type { ListingForm } from '../../result.ts';
 import { defineVerb } from '../../verb.ts';
 import { userOptions } from '../../../transport/client-identity.ts';
 import { tlsOptions } from '../../../transport/tls/tls-settings.ts';
+import { watch } from '../../listings/watch.ts';
 import { withAdmin } from '../../with-admin.ts';
 import type { Admin } from '../../with-admin.ts';
 import { paintHealth } from '../../words.ts';
@@ -42,19 +45,31 @@ export const definition = defineVerb({
     ...tlsOptions,
     ...userOptions,
     output: outputOption,
+    watch: listingFormOptions.watch,
   }),
-  examples: ['stele status', 'stele status --wait green --timeout 60s', 'stele status -o json'],
+  examples: [
+    'stele status',
+    'stele status --wait green --timeout 60s',
+    'stele status --watch',
+    'stele status -o json',
+  ],
   async run({ settings: { values }, output }) {
+    const { output: form, watch: intervalMs } = values;
     const waits = values.wait !== 'none';
-    const health = await withAdmin(values, (admin) =>
-      waits
-        ? waitForHealth(admin, WAIT_FOR[values.wait], monotonicNowMs() + values.timeout)
-        : admin.getHealth({ waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 }),
-    );
-    if (values.output === 'json') printJson(output, healthJson(health));
-    else output.line(format(output, health));
-    if (!waits || health.reached) return EXIT_OK;
-    throw new SteleError('DEADLINE_EXCEEDED', `The cluster did not become ${values.wait} in time.`);
+    return withAdmin(values, async (admin) => {
+      const ask = (): Promise<GetHealthResponse> =>
+        admin.getHealth({ waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 });
+      if (intervalMs !== undefined && !waits) {
+        return watch({ output, form, intervalMs }, async () => text(output, form, await ask()));
+      }
+      const health = waits
+        ? await waitForHealth(admin, WAIT_FOR[values.wait], monotonicNowMs() + values.timeout)
+        : await ask();
+      output.line(await text(output, form, health));
+      if (!waits || health.reached) return EXIT_OK;
+      const sentence = `The cluster did not become ${values.wait} in time.`;
+      throw new SteleError('DEADLINE_EXCEEDED', sentence);
+    });
   },
 });
 
@@ -76,7 +91,8 @@ async function waitForHealth(
   }
 }
 
-function format(output: Output, health: GetHealthResponse): string {
+async function text(output: Output, form: ListingForm, health: GetHealthResponse): Promise<string> {
+  if (isForPrograms(form)) return serialized(form, healthJson(health));
   const lines = [
     `status    ${paintHealth(output, health.status)}${health.ready ? '' : ', not ready'}${health.noLeader === undefined ? '' : ', as of the last view'}`,
     `copies    ${copiesText(health)}`,
@@ -86,7 +102,8 @@ function format(output: Output, health: GetHealthResponse): string {
     ...uncoveredLines(health.uncovered),
   ];
   if (health.nodes.length === 0) return [...lines, 'No datanode has joined yet.'].join('\n');
-  return [...lines, '', formatNodes(output, health)].join('\n');
+  const nodes = await listed(NODES, output, { output: 'table', noHeaders: false }, health);
+  return [...lines, '', nodes].join('\n');
 }
 
 function shardsText(health: GetHealthResponse): string {

@@ -14,7 +14,6 @@ import type { DryRunReport } from '../../../loader/dry-run.ts';
 import type { JobHooks } from '../../../loader/stages/load-job.ts';
 import { loadSettings } from '../../../loader/settings.ts';
 import type { LoadSettings } from '../../../loader/settings.ts';
-import { outputOption } from '../../client-settings.ts';
 import {
   errorJson,
   EXIT_FAILED,
@@ -61,7 +60,7 @@ const schema = joinSettings(
     cancel: option.optionalText('stop this running load instead; `stele loads` lists them', {
       placeholder: 'LOAD',
     }),
-    output: outputOption,
+    output: option.choice('a summary for people, or JSON', ['table', 'json'], 'table'),
   }),
 );
 

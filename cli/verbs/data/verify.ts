@@ -6,7 +6,7 @@ import { SteleError } from '../../../base/errors.ts';
 import type { VerifiedFile } from '../../../datanode/storage/verify-files.ts';
 import { outputOption } from '../../client-settings.ts';
 import { EXIT_FAILED, EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
+import { serialized } from '../../result.ts';
 import type { Output } from '../../output.ts';
 import { formatCount } from '../../text-table.ts';
 import { defineVerb } from '../../verb.ts';
@@ -35,7 +35,8 @@ export const definition = defineVerb({
       throw new SteleError('INPUT_NOT_FOUND', `There is no file ${path}; check its name.`);
     }
     const inFolder = dataDir !== undefined && fromFolder ? await segmentFilesIn(dataDir) : [];
-    const report = form === 'json' ? jsonReport(output) : peopleReport(output, operands.length > 0);
+    const report =
+      form === 'table' ? peopleReport(output, operands.length > 0) : programReport(output, form);
     let count = 0;
     let badCount = 0;
     for await (const file of verifyFiles([...operands.map(namedFile), ...inFolder])) {
@@ -43,14 +44,14 @@ export const definition = defineVerb({
       count++;
       if (file.error !== undefined) badCount++;
     }
-    report.end(count, badCount);
+    await report.end(count, badCount);
     return badCount === 0 ? EXIT_OK : EXIT_FAILED;
   },
 });
 
 interface Report {
   file(file: VerifiedFile): void;
-  end(count: number, badCount: number): void;
+  end(count: number, badCount: number): void | Promise<void>;
 }
 
 /** `namesAll` adds a line for each good file; for a whole folder only bad ones get a line. */
@@ -74,13 +75,13 @@ function peopleReport(output: Output, namesAll: boolean): Report {
   };
 }
 
-function jsonReport(output: Output): Report {
+function programReport(output: Output, form: 'json' | 'yaml'): Report {
   const files: unknown[] = [];
   return {
     file: ({ path, error }) => {
       const reason = error === undefined ? {} : { code: error.code, error: error.message };
       files.push({ path, ok: error === undefined, ...reason });
     },
-    end: () => printJson(output, files),
+    end: async () => output.line(await serialized(form, files)),
   };
 }

@@ -8,9 +8,9 @@ import type { DiffVersionsResponse } from '../../../proto/gen/stele/v1/cluster.t
 import type { DiffSample, DiffValue } from '../../../proto/gen/stele/v1/diff.ts';
 import { diffJson } from '../../../proto/json-shapes.ts';
 import { diffKindWord } from '../../../proto/view-words.ts';
-import { clientOptions, outputOption } from '../../client-settings.ts';
+import { resultOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
+import { printResult } from '../../result.ts';
 import { formatCount, formatTable } from '../../text-table.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
@@ -27,13 +27,12 @@ export const definition = defineVerb({
       min: 0,
       max: DIFF_SAMPLES_MAX,
     }),
-    encoding: option.choice('how -o json writes keys and values', ['utf8', 'base64'], 'utf8'),
-    ...clientOptions,
+    encoding: option.choice('how JSON and YAML write keys and values', ['utf8', 'base64'], 'utf8'),
+    ...resultOptions,
     timeout: option.duration('how long to wait for the answer', '10m', {
       min: 1,
       max: 3_600_000,
     }),
-    output: outputOption,
   }),
   examples: ['stele diff prices 3 4', 'stele diff prices 3 4 --samples 100 -o json'],
   async run({ operands, settings: { values }, output }) {
@@ -41,8 +40,8 @@ export const definition = defineVerb({
     const keyspace = keyspaceName(name);
     const request = { keyspace, from: version(from), to: version(to), samplesMax: values.samples };
     const response = await withAdmin(values, (admin) => admin.diffVersions(request));
-    if (values.output === 'json') printJson(output, diffJson(keyspace, response, values.encoding));
-    else output.line(format(response));
+    const json = diffJson(keyspace, response, values.encoding);
+    await printResult(output, values.output, json, () => format(response));
     return EXIT_OK;
   },
 });

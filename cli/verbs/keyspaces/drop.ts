@@ -5,9 +5,9 @@ import { option, settingsOf } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, version } from '../../../base/ids.ts';
 import { ask } from '../../ask.ts';
-import { listingOptions } from '../../client-settings.ts';
+import { resultOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
+import { printResult } from '../../result.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
 
@@ -19,7 +19,7 @@ export const definition = defineVerb({
       placeholder: 'version',
     }),
     yes: option.flag('do not ask'),
-    ...listingOptions,
+    ...resultOptions,
   }),
   examples: ['stele drop prices', 'stele drop prices --yes', 'stele drop prices --version 3 --yes'],
   async run({ operands, settings: { values }, output }) {
@@ -30,8 +30,9 @@ export const definition = defineVerb({
       number === undefined ? admin.dropKeyspace(keyspace) : admin.dropVersion(keyspace, number),
     );
     const ofVersion = number === undefined ? {} : { version: number };
-    if (values.output === 'json') printJson(output, { keyspace, ...ofVersion, dropped: true });
-    else output.line(`${nameOf(keyspace, number)} is dropped.`);
+    const text = `${nameOf(keyspace, number)} is dropped.`;
+    const done = { keyspace, ...ofVersion, dropped: true };
+    await printResult(output, values.output, done, () => text);
     return EXIT_OK;
   },
 });

@@ -4,23 +4,23 @@ import { settingsOf } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, shorten } from '../../../base/ids.ts';
 import { KEEP_MAX, KEEP_MIN } from '../../../base/limits.ts';
-import { clientOptions, outputOption } from '../../client-settings.ts';
+import { resultOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
+import { printResult } from '../../result.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
 
 export const definition = defineVerb({
   name: 'keep',
   operands: '<keyspace> <versions>',
-  schema: settingsOf({ ...clientOptions, output: outputOption }),
+  schema: settingsOf(resultOptions),
   examples: ['stele keep prices 5', 'stele keep prices 2'],
   async run({ operands, settings: { values }, output }) {
     const keyspace = keyspaceName(operands[0] ?? '');
     const count = countOf(operands[1] ?? '');
     const done = await withAdmin(values, (admin) => admin.setKeep(keyspace, count));
-    if (values.output === 'json') printJson(output, { keyspace, ...done });
-    else output.line(`${keyspace} keeps ${done.keep} versions${gone(done.retired)}.`);
+    const text = `${keyspace} keeps ${done.keep} versions${gone(done.retired)}.`;
+    await printResult(output, values.output, { keyspace, ...done }, () => text);
     return EXIT_OK;
   },
 });

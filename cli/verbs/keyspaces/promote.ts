@@ -2,24 +2,24 @@
 
 import { settingsOf } from '../../../base/config.ts';
 import { keyspaceName, version } from '../../../base/ids.ts';
-import { clientOptions, outputOption } from '../../client-settings.ts';
+import { resultOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
+import { printResult } from '../../result.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
 
 export const definition = defineVerb({
   name: 'promote',
   operands: '<keyspace> <version>',
-  schema: settingsOf({ ...clientOptions, output: outputOption }),
+  schema: settingsOf(resultOptions),
   examples: ['stele versions prices', 'stele promote prices 3'],
   async run({ operands, settings: { values }, output }) {
     const keyspace = keyspaceName(operands[0] ?? '');
     const to = version(operands[1] ?? '');
     const done = await withAdmin(values, (admin) => admin.promote({ keyspace, to }));
     const before = done.from === 0 ? 'there was none before' : `it was ${done.from}`;
-    if (values.output === 'json') printJson(output, { keyspace, ...done });
-    else output.line(`${keyspace}: version ${done.version} is current (${before}).`);
+    const text = `${keyspace}: version ${done.version} is current (${before}).`;
+    await printResult(output, values.output, { keyspace, ...done }, () => text);
     return EXIT_OK;
   },
 });

@@ -4,9 +4,9 @@ import { settingsOf } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, shorten } from '../../../base/ids.ts';
 import { REPLICATION_MAX } from '../../../base/limits.ts';
-import { clientOptions, outputOption } from '../../client-settings.ts';
+import { resultOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
+import { printResult } from '../../result.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
 import { counted } from '../../words.ts';
@@ -14,7 +14,7 @@ import { counted } from '../../words.ts';
 export const definition = defineVerb({
   name: 'replication',
   operands: '<keyspace> <copies>',
-  schema: settingsOf({ ...clientOptions, output: outputOption }),
+  schema: settingsOf(resultOptions),
   examples: ['stele replication prices 3', 'stele replication prices default'],
   async run({ operands, settings: { values }, output }) {
     const keyspace = keyspaceName(operands[0] ?? '');
@@ -23,15 +23,13 @@ export const definition = defineVerb({
       const set = await admin.setReplication(keyspace, count);
       return [set, (await admin.listNodes()).nodes.length] as const;
     });
-    if (values.output === 'json') printJson(output, { keyspace, ...done });
-    else {
-      const copies = counted(done.replication, 'copy', 'copies');
-      const lacking =
-        nodeCount < done.replication
-          ? `there are ${counted(nodeCount, 'datanode')}, so it has that many until more join`
-          : '`stele status --wait green` waits until it has them';
-      output.line(`${keyspace} will have ${copies}; ${lacking}.`);
-    }
+    const copies = counted(done.replication, 'copy', 'copies');
+    const lacking =
+      nodeCount < done.replication
+        ? `there are ${counted(nodeCount, 'datanode')}, so it has that many until more join`
+        : '`stele status --wait green` waits until it has them';
+    const text = `${keyspace} will have ${copies}; ${lacking}.`;
+    await printResult(output, values.output, { keyspace, ...done }, () => text);
     return EXIT_OK;
   },
 });

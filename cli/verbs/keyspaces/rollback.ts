@@ -2,9 +2,9 @@
 
 import { option, settingsOf } from '../../../base/config.ts';
 import { keyspaceName, version } from '../../../base/ids.ts';
-import { clientOptions, outputOption } from '../../client-settings.ts';
+import { resultOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
+import { printResult } from '../../result.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
 
@@ -15,16 +15,15 @@ export const definition = defineVerb({
     to: option.optionalText('the version (default: the one that was current before)', {
       placeholder: 'version',
     }),
-    ...clientOptions,
-    output: outputOption,
+    ...resultOptions,
   }),
   examples: ['stele rollback prices', 'stele rollback prices --to 3'],
   async run({ operands, settings: { values }, output }) {
     const keyspace = keyspaceName(operands[0] ?? '');
     const to = values.to === undefined ? 0 : version(values.to);
     const done = await withAdmin(values, (admin) => admin.rollback({ keyspace, to }));
-    if (values.output === 'json') printJson(output, { keyspace, ...done });
-    else output.line(`${keyspace}: version ${done.version} is current (it was ${done.from}).`);
+    const text = `${keyspace}: version ${done.version} is current (it was ${done.from}).`;
+    await printResult(output, values.output, { keyspace, ...done }, () => text);
     return EXIT_OK;
   },
 });

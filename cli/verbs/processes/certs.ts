@@ -40,6 +40,7 @@ type Values = SettingsValues<typeof schema>;
 export const definition = defineVerb({
   name: 'certs',
   operands: '<action> [name...]',
+  actions: ['init', 'node', 'client'],
   schema,
   examples: [
     'stele certs init',

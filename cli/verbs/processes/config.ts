@@ -5,11 +5,10 @@ import type { OptionInfo } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { shorten } from '../../../base/ids.ts';
 import { bytesText, durationText } from '../../../base/units.ts';
-import { outputOption } from '../../client-settings.ts';
-import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
+import { listingFormOptions } from '../../client-settings.ts';
+import { showListing } from '../../listings/listing.ts';
+import type { Listing } from '../../listings/listing.ts';
 import { readSettingsFile } from '../../settings-sources.ts';
-import { formatTable } from '../../text-table.ts';
 import { defineVerb } from '../../verb.ts';
 import type { Verb } from '../../verb.ts';
 
@@ -18,20 +17,15 @@ const MASK = '********';
 export const definition = defineVerb({
   name: 'config',
   operands: '[verb]',
-  schema: settingsOf({ output: outputOption }),
+  schema: settingsOf(listingFormOptions),
   examples: ['stele config', 'stele config master', 'STELE_HTTP_PORT=8080 stele config up'],
   async run({ operands, settings: { values }, global, output }) {
-    const file = await readSettingsFile(global.configPath);
     const verbs = chosenVerbs(await global.loadAllVerbs(), operands[0]);
-    const inputs = {
-      flags: {},
-      environment: global.environment,
-      file: file.values,
-    };
-    const rows = verbs.flatMap((verb) => settingsInForce(verb, inputs, file.path));
-    if (values.output === 'json') printJson(output, rows.map(withoutText));
-    else output.line(formatTable(COLUMNS, rows.map(toCells)));
-    return EXIT_OK;
+    return showListing(SETTINGS, output, values, async () => {
+      const file = await readSettingsFile(global.configPath);
+      const inputs = { flags: {}, environment: global.environment, file: file.values };
+      return { rows: verbs.flatMap((verb) => settingsInForce(verb, inputs, file.path)) };
+    });
   },
 });
 
@@ -62,15 +56,12 @@ function settingsInForce(verb: Verb, inputs: Inputs, filePath: string | undefine
       text: unitText(info, values[info.property]),
       source,
       from: originOf(info, source, filePath),
+      variable: info.environment,
     };
   });
 }
 
 type Row = ReturnType<typeof settingsInForce>[number];
-
-function withoutText({ verb, setting, value, source, from }: Row): Omit<Row, 'text'> {
-  return { verb, setting, value, source, from };
-}
 
 /** A size or a duration in the form for stele.yaml; undefined for everything else. */
 function unitText({ kind }: OptionInfo, value: unknown): string | undefined {
@@ -89,18 +80,20 @@ function masked(info: OptionInfo, value: unknown): unknown {
   return info.secret === true && value !== '' ? MASK : value;
 }
 
-const COLUMNS = [
-  { title: 'VERB' },
-  { title: 'SETTING' },
-  { title: 'VALUE' },
-  { title: 'SOURCE' },
-] as const;
-
-function toCells(row: Row): string[] {
-  const text = row.text ?? textOf(row.value);
-  const source = row.from === '' ? row.source : `${row.source} (${row.from})`;
-  return [row.verb, row.setting, text === '' ? '-' : text, source];
-}
+const SETTINGS: Listing<{ readonly rows: readonly Row[] }, Row> = {
+  columns: [
+    { title: 'VERB', cell: ({ verb }) => verb },
+    { title: 'SETTING', cell: ({ setting }) => setting },
+    { title: 'VALUE', cell: ({ text, value }) => (text ?? textOf(value)) || '-' },
+    { title: 'SOURCE', cell: ({ from, source }) => (from === '' ? source : `${source} (${from})`) },
+    { title: 'VARIABLE', wide: true, cell: ({ variable }) => variable },
+  ],
+  rows: ({ rows }) => rows,
+  name: ({ setting }) => setting,
+  json: ({ rows }) =>
+    rows.map(({ verb, setting, value, source, from }) => ({ verb, setting, value, source, from })),
+  empty: 'There are no settings.',
+};
 
 function textOf(value: unknown): string {
   if (Array.isArray(value)) return value.join(',');

@@ -96,7 +96,7 @@ function emptyApp({ log, tls }: HttpAppOptions): FastifyInstance {
 function addRoutes(app: FastifyInstance, options: HttpAppOptions): void {
   const finishRoutes = nameRoutes(app);
   readRoutes(app, options);
-  operationRoutes(app, options.operations);
+  operationRoutes(app, options.operations, () => options.metrics.reads(options.core));
   processRoutes(app, {
     views: options.operations,
     metrics: options.metrics,

@@ -1,5 +1,5 @@
 // Operations over HTTP: the cluster's health, placement and membership, together with the routes of
-// keyspaces (keyspace-routes.ts) and of loads (load-routes.ts). Each route is one call of
+// keyspaces (keyspace-routes.ts), of loads (load-routes.ts) and of events (event-routes.ts). Each route is one call of
 // ClusterOperations.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -7,9 +7,11 @@ import { visibleHealth } from '../../../access/visible.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, nodeId, shardNumber, shorten } from '../../../base/ids.ts';
 import { parseDurationMs } from '../../../base/units.ts';
+import type { ReadCounters } from '../../../proto/gen/stele/v1/counters.ts';
 import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { keyspaceRoutes } from './keyspace-routes.ts';
+import { eventRoutes } from './event-routes.ts';
 import { loadRoutes } from './load-routes.ts';
 import { diffRoute } from './diff-route.ts';
 import { hotKeysRoute } from './hot-keys-route.ts';
@@ -19,7 +21,6 @@ import { keyOfUrl } from './raw-url.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
 import { runAs } from '../../callers/actor.ts';
 import {
-  eventJson,
   explainKeyJson,
   explainShardJson,
   healthJson,
@@ -34,15 +35,6 @@ const WAIT_MS_MAX = 600_000;
 /** Time for which a socket may outlast its wait for health. */
 const WAIT_SLACK_MS = 10_000;
 
-const EVENTS_QUERY = {
-  type: 'object',
-  properties: {
-    keyspace: { type: 'string' },
-    // 1 to 10,000; queries are not coerced to numbers.
-    limit: { type: 'string', pattern: '^(?:[1-9][0-9]{0,3}|10000)$', default: '100' },
-  },
-} as const;
-
 const REMOVE_QUERY = {
   type: 'object',
   properties: { force: { type: 'string', enum: ['true', 'false'] } },
@@ -52,7 +44,11 @@ type OfKeyspace = FastifyRequest<{ Params: { keyspace: string } }>;
 type OfNode = FastifyRequest<{ Params: { id: string } }>;
 
 /** Registers the routes of keyspaces, loads, cluster and nodes. */
-export function operationRoutes(app: FastifyInstance, operations: ClusterOperations): void {
+export function operationRoutes(
+  app: FastifyInstance,
+  operations: ClusterOperations,
+  ownReads: () => ReadCounters,
+): void {
   // After the body has been read, because reading it in pieces loses the request's async context.
   app.addHook('preHandler', (request, _reply, done) => {
     if (request.method === 'GET' || request.method === 'HEAD') return done();
@@ -60,32 +56,13 @@ export function operationRoutes(app: FastifyInstance, operations: ClusterOperati
     const address = request.socket.remoteAddress ?? '';
     runAs({ door: 'http', address, who: subjectOf(request)?.name ?? '' }, done);
   });
-  eventRoute(app, operations);
+  eventRoutes(app, operations, ownReads);
   keyspaceRoutes(app, operations);
   loadRoutes(app, operations);
   diffRoute(app, operations);
   hotKeysRoute(app, operations);
   clusterRoutes(app, operations);
   nodeRoutes(app, operations);
-}
-
-function eventRoute(app: FastifyInstance, operations: ClusterOperations): void {
-  app.get(
-    '/v1/events',
-    {
-      schema: {
-        tags: ['cluster'],
-        summary: 'Who did what, the newest first',
-        querystring: EVENTS_QUERY,
-        response: RESPONSES.events,
-      },
-    },
-    async (request: FastifyRequest<{ Querystring: { keyspace?: string; limit: string } }>) => {
-      const { keyspace = '', limit } = request.query;
-      const { events } = await operations.listEvents({ keyspace, limit: Number(limit) });
-      return { events: events.map(eventJson) };
-    },
-  );
 }
 
 function clusterRoutes(app: FastifyInstance, operations: ClusterOperations): void {

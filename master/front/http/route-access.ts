@@ -56,6 +56,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   'GET /v1/loads/:id': { right: 'read', of: 'load' },
   'POST /v1/loads/:id/cancel': { right: 'load', of: 'load' },
   'GET /v1/events': operateAll,
+  'GET /v1/counters': 'user',
   'GET /v1/cluster/health': 'user',
   'GET /v1/masters': 'user',
   'GET /v1/shards': 'user',

@@ -45,6 +45,19 @@ const NO_LEADER = object({ reason: TEXT, since: orNull(TEXT) });
 const MAYBE_NO_LEADER = { no_leader: NO_LEADER };
 
 const ADDRESS = object({ host: TEXT, http_port: COUNT, resp_port: COUNT, grpc_port: COUNT });
+const READS_BY_OUTCOME = { found: COUNT, not_found: COUNT, value_bytes: COUNT, cache_hits: COUNT };
+const READS = object({
+  ...READS_BY_OUTCOME,
+  failed: COUNT,
+  latency: arrayOf(COUNT),
+  keyspaces: arrayOf(object({ keyspace: orNull(TEXT), ...READS_BY_OUTCOME })),
+});
+const NODE_READS = object({
+  id: TEXT,
+  incarnation: TEXT,
+  trouble: orNull(TEXT),
+  reads: orNull(READS),
+});
 const MASTER = object({
   address: TEXT,
   leads: FLAG,
@@ -348,7 +361,14 @@ export const RESPONSES = {
   droppedVersion: withProblems(object({ keyspace: TEXT, version: COUNT, dropped: FLAG })),
   diff: withProblems(DIFF),
   hotKeys: withProblems(HOT_KEYS),
-  events: withProblems(object({ events: arrayOf(EVENT) })),
+  events: {
+    ...withProblems(object({ events: arrayOf(EVENT) })),
+    200: bodies('The events; as a stream where `accept` asks for that', {
+      'application/json': object({ events: arrayOf(EVENT) }),
+      'text/event-stream': TEXT,
+    }),
+  },
+  counters: withProblems(object({ nodes: arrayOf(NODE_READS), own: READS })),
   loads: withProblems(object({ loads: arrayOf(LOAD) })),
   load: withProblems(LOAD),
   health: withProblems(HEALTH),

@@ -128,7 +128,7 @@ describe('events', () => {
     const recorder = { ...EVENTS, currentActor, nowIso: wallClockIso };
     const catalog = await Catalog.load(metadata, queue, recorder);
     const seen: EventRecord[] = [];
-    catalog.onEvent = (event) => seen.push(event);
+    catalog.onEvent((event) => seen.push(event));
     await catalog.update((state) => startEpoch(state, FRESH, { term: 't1' }));
     const actor = { door: 'http', address: '10.0.0.7', who: '' } as const;
     await runAs(actor, () => catalog.update((state) => recordNode(state, NODE)));

@@ -157,6 +157,7 @@ const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Asked>>>> = {
     '/v1/cluster/health?wait_for_status=green&timeout=10ms': { status: 408 },
     '/v1/cluster/health?wait_for_status=blue': { status: 400 },
   },
+  'get /v1/counters': { '/v1/counters': ok },
   'get /v1/masters': { '/v1/masters': ok },
   'get /v1/shards': { '/v1/shards': ok, '/v1/shards?1': { status: 200, before: leaderless } },
   'get /v1/explain/{keyspace}/{key}': {

@@ -14,6 +14,9 @@ import type {
   GetHealthRequest,
   GetHealthResponse,
   GetLoadRequest,
+  GetReadCountersResponse,
+  ListEventsRequest,
+  ListEventsResponse,
   ListLoadsRequest,
   NodeSummary,
   PromoteRequest,
@@ -109,11 +112,14 @@ export abstract class FakeOperations implements ClusterOperations {
     };
   }
 
-  async listEvents() {
+  /** With `after`: none yet. */
+  async listEvents({ after }: Partial<ListEventsRequest> = {}): Promise<ListEventsResponse> {
+    if (after !== undefined && after > 0) return { events: [], oldest: 1, newest: 1 };
     const of = { keyspace: 'default', node: '', load: '', from: '1', to: '2', reason: '' };
     const by = { door: 'http', address: '127.0.0.1', who: '' };
     return {
       events: [{ number: 1, at: '2026-01-01T00:00:00.000Z', what: 'rollback', ...of, ...by }],
+      ...{ oldest: 1, newest: 1 },
     };
   }
 
@@ -212,6 +218,19 @@ export abstract class FakeOperations implements ClusterOperations {
 
   async listNodes() {
     return { nodes: this.#summaries() };
+  }
+
+  /** Of each datanode the reads that the test set. */
+  reads = { found: 5, notFound: 1, valueBytes: 50 };
+
+  async readCounters(): Promise<GetReadCountersResponse> {
+    const keyspace = { keyspace: 'default', keyspaceUid: '00000000000000aa', cacheHits: 0 };
+    const rest = { failed: 0, latency: [3, 3], cacheHits: 0 };
+    const counters = { ...this.reads, ...rest, keyspaces: [{ ...keyspace, ...this.reads }] };
+    const nodes = this.current().nodes.map(({ id, incarnation }) => ({
+      ...{ nodeId: id, incarnation, trouble: '', counters },
+    }));
+    return { nodes, own: undefined };
   }
 
   async listMasters() {

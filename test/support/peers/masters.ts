@@ -1,4 +1,4 @@
-// Masters of a list: real gRPC servers that answer every call of ClusterService with an empty message, with
+// Masters of a list: real gRPC servers that answer every call of ClusterService and AccessService with an empty message, with
 // an error, or never. In this process, or in a process of its own that can be stopped. All end with the
 // test.
 
@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { onTestFinished } from 'vitest';
 import type { SteleError } from '../../../base/errors.ts';
+import { AccessServiceService } from '../../../proto/gen/stele/v1/access.ts';
 import { ClusterServiceService } from '../../../proto/gen/stele/v1/cluster.ts';
 import { toGrpcError } from '../../../transport/grpc-errors.ts';
 import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
@@ -29,15 +30,17 @@ export async function startMasterPeer(
 ): Promise<MasterPeer> {
   const server = new GrpcServer();
   const calls: string[] = [];
-  const methods = Object.entries(ClusterServiceService).map(([name, { responseDeserialize }]) => {
-    const method = (_call: unknown, callback: sendUnaryData<unknown>): void => {
-      calls.push(name);
-      if (peer.reply === 'empty') callback(null, responseDeserialize(Buffer.alloc(0)));
-      else if (peer.reply !== 'never') callback(toGrpcError(peer.reply));
-    };
-    return [name, method] as const;
-  });
-  server.addService(ClusterServiceService, Object.fromEntries(methods));
+  for (const service of [ClusterServiceService, AccessServiceService]) {
+    const methods = Object.entries(service).map(([name, { responseDeserialize }]) => {
+      const method = (_call: unknown, callback: sendUnaryData<unknown>): void => {
+        calls.push(name);
+        if (peer.reply === 'empty') callback(null, responseDeserialize(Buffer.alloc(0)));
+        else if (peer.reply !== 'never') callback(toGrpcError(peer.reply));
+      };
+      return [name, method] as const;
+    });
+    server.addService(service, Object.fromEntries(methods));
+  }
   const bound = await server.listen(host, port, '--grpc-port');
   const close = (): Promise<void> => server.close(0);
   onTestFinished(close);

@@ -22,6 +22,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { ReadCounters } from "./counters.ts";
 import { DiffCounts, DiffSample } from "./diff.ts";
 import { HotKey } from "./hot_keys.ts";
 import { AppendOutcome, LoadGate, LoadStatus } from "./load.ts";
@@ -482,6 +483,15 @@ export interface ListEventsRequest {
   keyspace: string;
   /** 0: 100. */
   limit: number;
+  /** Only events with a greater number, oldest first: what happened since that one. */
+  after?:
+    | number
+    | undefined;
+  /**
+   * With `after`, if that is the newest event: how long to wait for the next one of any keyspace. At most 30
+   * seconds.
+   */
+  waitMs?: number | undefined;
 }
 
 /** Something that was done to the cluster. Fields that do not apply are empty. */
@@ -508,6 +518,13 @@ export interface Event {
 
 export interface ListEventsResponse {
   events: Event[];
+  /**
+   * The numbers of the oldest and the newest event that are kept, of any keyspace; 0 if there are none. If
+   * `oldest` is greater than `after` + 1, events were missed. If `newest` is less than `after`, the catalog is
+   * an older copy, and its numbers begin again below.
+   */
+  oldest: number;
+  newest: number;
 }
 
 export interface ListMastersRequest {
@@ -528,6 +545,27 @@ export interface MasterSummary {
 
 export interface ListMastersResponse {
   masters: MasterSummary[];
+}
+
+export interface GetReadCountersRequest {
+}
+
+export interface NodeCounters {
+  nodeId: string;
+  incarnation: string;
+  /** Absent if the node could not be asked. */
+  counters?:
+    | ReadCounters
+    | undefined;
+  /** Why it could not be asked, in words; empty if it was. */
+  trouble: string;
+}
+
+export interface GetReadCountersResponse {
+  /** By name. */
+  nodes: NodeCounters[];
+  /** Reads of clients that the process asked has answered itself, from its cache or from datanodes. */
+  own: ReadCounters | undefined;
 }
 
 export interface StepDownRequest {
@@ -4770,7 +4808,7 @@ export const RemoveNodeResponse: MessageFns<RemoveNodeResponse> = {
 };
 
 function createBaseListEventsRequest(): ListEventsRequest {
-  return { keyspace: "", limit: 0 };
+  return { keyspace: "", limit: 0, after: undefined, waitMs: undefined };
 }
 
 export const ListEventsRequest: MessageFns<ListEventsRequest> = {
@@ -4780,6 +4818,12 @@ export const ListEventsRequest: MessageFns<ListEventsRequest> = {
     }
     if (message.limit !== 0) {
       writer.uint32(16).uint32(message.limit);
+    }
+    if (message.after !== undefined) {
+      writer.uint32(24).uint64(message.after);
+    }
+    if (message.waitMs !== undefined) {
+      writer.uint32(32).uint32(message.waitMs);
     }
     return writer;
   },
@@ -4811,6 +4855,22 @@ export const ListEventsRequest: MessageFns<ListEventsRequest> = {
             }
 
             message.limit = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.after = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.waitMs = reader.uint32();
             continue;
           }
         }
@@ -5007,13 +5067,19 @@ export const Event: MessageFns<Event> = {
 };
 
 function createBaseListEventsResponse(): ListEventsResponse {
-  return { events: [] };
+  return { events: [], oldest: 0, newest: 0 };
 }
 
 export const ListEventsResponse: MessageFns<ListEventsResponse> = {
   encode(message: ListEventsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.events) {
       Event.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.oldest !== 0) {
+      writer.uint32(16).uint64(message.oldest);
+    }
+    if (message.newest !== 0) {
+      writer.uint32(24).uint64(message.newest);
     }
     return writer;
   },
@@ -5037,6 +5103,22 @@ export const ListEventsResponse: MessageFns<ListEventsResponse> = {
             }
 
             message.events.push(Event.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.oldest = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.newest = longToNumber(reader.uint64());
             continue;
           }
         }
@@ -5219,6 +5301,177 @@ export const ListMastersResponse: MessageFns<ListMastersResponse> = {
             }
 
             message.masters.push(MasterSummary.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetReadCountersRequest(): GetReadCountersRequest {
+  return {};
+}
+
+export const GetReadCountersRequest: MessageFns<GetReadCountersRequest> = {
+  encode(_: GetReadCountersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetReadCountersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetReadCountersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseNodeCounters(): NodeCounters {
+  return { nodeId: "", incarnation: "", counters: undefined, trouble: "" };
+}
+
+export const NodeCounters: MessageFns<NodeCounters> = {
+  encode(message: NodeCounters, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    if (message.incarnation !== "") {
+      writer.uint32(18).string(message.incarnation);
+    }
+    if (message.counters !== undefined) {
+      ReadCounters.encode(message.counters, writer.uint32(26).fork()).join();
+    }
+    if (message.trouble !== "") {
+      writer.uint32(34).string(message.trouble);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeCounters {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeCounters();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.incarnation = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.counters = ReadCounters.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.trouble = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetReadCountersResponse(): GetReadCountersResponse {
+  return { nodes: [], own: undefined };
+}
+
+export const GetReadCountersResponse: MessageFns<GetReadCountersResponse> = {
+  encode(message: GetReadCountersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.nodes) {
+      NodeCounters.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.own !== undefined) {
+      ReadCounters.encode(message.own, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetReadCountersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetReadCountersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodes.push(NodeCounters.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.own = ReadCounters.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -5500,7 +5753,7 @@ export const ClusterServiceService = {
     responseSerialize: (value: GetKeyspaceResponse): Buffer => bufferView(GetKeyspaceResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetKeyspaceResponse => GetKeyspaceResponse.decode(value),
   },
-  /** Lists who did what, newest first. */
+  /** Lists who did what: newest first, or oldest first after one that is known; may wait for the next. */
   listEvents: {
     path: "/stele.v1.ClusterService/ListEvents" as const,
     requestStream: false as const,
@@ -5748,6 +6001,18 @@ export const ClusterServiceService = {
     responseSerialize: (value: ListMastersResponse): Buffer => bufferView(ListMastersResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListMastersResponse => ListMastersResponse.decode(value),
   },
+  /** Counts the reads since the start of each process: of every datanode, and of the process asked. */
+  getReadCounters: {
+    path: "/stele.v1.ClusterService/GetReadCounters" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetReadCountersRequest): Buffer =>
+      bufferView(GetReadCountersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetReadCountersRequest => GetReadCountersRequest.decode(value),
+    responseSerialize: (value: GetReadCountersResponse): Buffer =>
+      bufferView(GetReadCountersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetReadCountersResponse => GetReadCountersResponse.decode(value),
+  },
   /** Makes the leader give up the lead, so that another master is elected; CONFLICT if there is no other. */
   stepDown: {
     path: "/stele.v1.ClusterService/StepDown" as const,
@@ -5768,7 +6033,7 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   getHealth: handleUnaryCall<GetHealthRequest, GetHealthResponse>;
   listKeyspaces: handleUnaryCall<ListKeyspacesRequest, ListKeyspacesResponse>;
   getKeyspace: handleUnaryCall<GetKeyspaceRequest, GetKeyspaceResponse>;
-  /** Lists who did what, newest first. */
+  /** Lists who did what: newest first, or oldest first after one that is known; may wait for the next. */
   listEvents: handleUnaryCall<ListEventsRequest, ListEventsResponse>;
   listVersions: handleUnaryCall<ListVersionsRequest, ListVersionsResponse>;
   rollback: handleUnaryCall<RollbackRequest, RollbackResponse>;
@@ -5807,6 +6072,8 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   removeNode: handleUnaryCall<RemoveNodeRequest, RemoveNodeResponse>;
   /** Lists the masters that run: the leader first, then those that follow it. */
   listMasters: handleUnaryCall<ListMastersRequest, ListMastersResponse>;
+  /** Counts the reads since the start of each process: of every datanode, and of the process asked. */
+  getReadCounters: handleUnaryCall<GetReadCountersRequest, GetReadCountersResponse>;
   /** Makes the leader give up the lead, so that another master is elected; CONFLICT if there is no other. */
   stepDown: handleUnaryCall<StepDownRequest, StepDownResponse>;
 }
@@ -5894,7 +6161,7 @@ export interface ClusterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetKeyspaceResponse) => void,
   ): ClientUnaryCall;
-  /** Lists who did what, newest first. */
+  /** Lists who did what: newest first, or oldest first after one that is known; may wait for the next. */
   listEvents(
     request: ListEventsRequest,
     callback: (error: ServiceError | null, response: ListEventsResponse) => void,
@@ -6282,6 +6549,22 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListMastersResponse) => void,
+  ): ClientUnaryCall;
+  /** Counts the reads since the start of each process: of every datanode, and of the process asked. */
+  getReadCounters(
+    request: GetReadCountersRequest,
+    callback: (error: ServiceError | null, response: GetReadCountersResponse) => void,
+  ): ClientUnaryCall;
+  getReadCounters(
+    request: GetReadCountersRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetReadCountersResponse) => void,
+  ): ClientUnaryCall;
+  getReadCounters(
+    request: GetReadCountersRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetReadCountersResponse) => void,
   ): ClientUnaryCall;
   /** Makes the leader give up the lead, so that another master is elected; CONFLICT if there is no other. */
   stepDown(

@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { ReadCounters } from "./counters.ts";
 import { DiffCounts, DiffSample } from "./diff.ts";
 import { HotKey } from "./hot_keys.ts";
 import { Manifest, RecordTotals, SegmentInfo } from "./segment.ts";
@@ -147,6 +148,14 @@ export interface CopyFailure {
   keyspaceUid: string;
   segmentId: string;
   reason: string;
+}
+
+export interface CountReadsRequest {
+  header: OrderHeader | undefined;
+}
+
+export interface CountReadsResponse {
+  counters: ReadCounters | undefined;
 }
 
 export interface ListHoldingsRequest {
@@ -1131,6 +1140,98 @@ export const CopyFailure: MessageFns<CopyFailure> = {
             }
 
             message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCountReadsRequest(): CountReadsRequest {
+  return { header: undefined };
+}
+
+export const CountReadsRequest: MessageFns<CountReadsRequest> = {
+  encode(message: CountReadsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.header !== undefined) {
+      OrderHeader.encode(message.header, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountReadsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountReadsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.header = OrderHeader.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCountReadsResponse(): CountReadsResponse {
+  return { counters: undefined };
+}
+
+export const CountReadsResponse: MessageFns<CountReadsResponse> = {
+  encode(message: CountReadsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.counters !== undefined) {
+      ReadCounters.encode(message.counters, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountReadsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountReadsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.counters = ReadCounters.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -3407,6 +3508,16 @@ export const DatanodeServiceService = {
     responseSerialize: (value: GetHotKeysResponse): Buffer => bufferView(GetHotKeysResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetHotKeysResponse => GetHotKeysResponse.decode(value),
   },
+  /** Counts the reads that this process has answered, through any of its ports. */
+  countReads: {
+    path: "/stele.v1.DatanodeService/CountReads" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CountReadsRequest): Buffer => bufferView(CountReadsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CountReadsRequest => CountReadsRequest.decode(value),
+    responseSerialize: (value: CountReadsResponse): Buffer => bufferView(CountReadsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CountReadsResponse => CountReadsResponse.decode(value),
+  },
 } as const;
 
 export interface DatanodeServiceServer extends UntypedServiceImplementation {
@@ -3435,6 +3546,8 @@ export interface DatanodeServiceServer extends UntypedServiceImplementation {
    * by a sample of the reads.
    */
   getHotKeys: handleUnaryCall<GetHotKeysRequest, GetHotKeysResponse>;
+  /** Counts the reads that this process has answered, through any of its ports. */
+  countReads: handleUnaryCall<CountReadsRequest, CountReadsResponse>;
 }
 
 export interface DatanodeServiceClient extends Client {
@@ -3630,6 +3743,22 @@ export interface DatanodeServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetHotKeysResponse) => void,
+  ): ClientUnaryCall;
+  /** Counts the reads that this process has answered, through any of its ports. */
+  countReads(
+    request: CountReadsRequest,
+    callback: (error: ServiceError | null, response: CountReadsResponse) => void,
+  ): ClientUnaryCall;
+  countReads(
+    request: CountReadsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CountReadsResponse) => void,
+  ): ClientUnaryCall;
+  countReads(
+    request: CountReadsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CountReadsResponse) => void,
   ): ClientUnaryCall;
 }
 
