@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
+import type { TestProjectConfiguration } from 'vitest/config';
 import { BaseSequencer } from 'vitest/node';
 import type { TestSpecification } from 'vitest/node';
 
@@ -8,34 +9,40 @@ import type { TestSpecification } from 'vitest/node';
  * The others take turns in the processes of the workers, as the start of a process and its loading of modules cost
  * more than most of them.
  */
-const ALONE = [
+const ALONE = testFiles(
   'base/process/free-memory',
   'cli/commands',
-  'cli/data-folders',
-  'cli/processes',
   'cli/repl',
   'cli/restart-all',
-  'cli/supervised-process',
-  'cli/up',
-  'docs/client',
-  'docs/package',
   'docs/readme',
-  'e2e/nodes/descriptors',
   'loader/stopped',
   'loader/work/work-list',
   'master/nodes/leaving',
   'routing/view-watcher',
   'transport/grpc-dial',
-].map((name) => `test/${name}.test.ts`);
-
-for (const file of ALONE) {
-  if (!existsSync(file)) throw new Error(`vitest.config.ts names ${file}, which does not exist.`);
-}
-
+);
+/** The same, of `npm run test:e2e`. */
+const E2E_ALONE = testFiles(
+  'e2e/cli/data-folders',
+  'e2e/cli/processes',
+  'e2e/cli/supervised-process',
+  'e2e/cli/up',
+  'e2e/docs/client',
+  'e2e/docs/package',
+  'e2e/nodes/descriptors',
+);
 /** Files that start clusters or borrow one (`TestCluster.borrow`), and run commands in the same `steleShared`. */
 const CLUSTERS = ['test/e2e/main/*.test.ts', 'test/conformance/*.test.ts'];
 /** The same, for `npm run test:e2e`: too long for `npm test`. */
 const E2E = ['test/e2e/**/*.test.ts'];
+
+function testFiles(...names: string[]): string[] {
+  const paths = names.map((name) => `test/${name}.test.ts`);
+  for (const path of paths) {
+    if (!existsSync(path)) throw new Error(`vitest.config.ts names ${path}, which does not exist.`);
+  }
+  return paths;
+}
 
 /** Globs that this run leaves out (.ci/nodes.mjs). `--exclude` does not reach projects that have an `exclude`. */
 const LEFT_OUT = (process.env['STELE_TEST_EXCLUDE'] ?? '').split(' ').filter(Boolean);
@@ -47,7 +54,7 @@ const LEFT_OUT = (process.env['STELE_TEST_EXCLUDE'] ?? '').split(' ').filter(Boo
 class ByProject extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
-    return ['alone', 'clusters', 'e2e', 'shared'].flatMap((name) =>
+    return ['alone', 'clusters', 'shared', 'e2e-alone', 'e2e'].flatMap((name) =>
       sorted.filter(({ project }) => project.name === name),
     );
   }
@@ -63,40 +70,19 @@ export default defineConfig({
     sequence: { sequencer: ByProject },
     projects: [
       { extends: true, test: { name: 'alone', include: ALONE, exclude: LEFT_OUT } },
-      {
-        extends: true,
-        test: {
-          name: 'clusters',
-          include: CLUSTERS,
-          exclude: [...ALONE, ...LEFT_OUT],
-          isolate: false,
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: 'e2e',
-          include: E2E,
-          exclude: [...ALONE, ...CLUSTERS, ...LEFT_OUT],
-          isolate: false,
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: 'shared',
-          include: ['test/**/*.test.ts'],
-          exclude: [
-            ...ALONE,
-            ...CLUSTERS,
-            ...E2E,
-            'test/faults/**',
-            'test/simulation/**',
-            ...LEFT_OUT,
-          ],
-          isolate: false,
-        },
-      },
+      { extends: true, test: { name: 'e2e-alone', include: E2E_ALONE, exclude: LEFT_OUT } },
+      inTurns('clusters', CLUSTERS, LEFT_OUT),
+      inTurns('e2e', E2E, [...E2E_ALONE, ...CLUSTERS, ...LEFT_OUT]),
+      inTurns(
+        'shared',
+        ['test/**/*.test.ts'],
+        [...ALONE, ...CLUSTERS, ...E2E, 'test/{faults,simulation}/**', ...LEFT_OUT],
+      ),
     ],
   },
 });
+
+/** A project whose files take turns in the processes of the workers. */
+function inTurns(name: string, include: string[], exclude: string[]): TestProjectConfiguration {
+  return { extends: true, test: { name, include, exclude, isolate: false } };
+}

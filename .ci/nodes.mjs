@@ -23,11 +23,14 @@ const SUITE = fileURLToPath(new URL('suite.mjs', import.meta.url));
 const SUM = fileURLToPath(new URL('sum.mjs', import.meta.url));
 const INSTALL_MS_MAX = 180_000;
 
-/** What enters little of Node.js itself, or takes long to run for each version and enters nothing more. */
+/** What is logic more than Node.js, or takes long to run for each version and enters no more of Node.js. */
 const LEFT_OUT = [
-  'test/{bench,ci,cli,data,docs}/**',
-  'test/loader/{corpus,detect,parse,plan,stages}/**',
-  'test/master/{catalog,core,metadata/copies,metadata/etcd}/**',
+  'test/{bench,ci,cli,docs,proto,ring}/**',
+  'test/access/*-matrix.test.ts',
+  'test/loader/!(load).test.ts',
+  'test/loader/{corpus,detect,parse,plan,runs,stages}/**',
+  'test/master/!(server).test.ts',
+  'test/master/{candidate,catalog,control,core,loads,metadata/copies,metadata/etcd,nodes,operations}/**',
   'test/e2e/!(main)/**',
   'test/e2e/*.test.ts',
 ];

@@ -1,6 +1,7 @@
 // Who may do what, for all ports of one process: the present list of users and roles, logins, and the
 // identity of the cluster's own processes. Without --auth on there is no such object.
 
+import type { Time } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
 import type { AccessList } from '../proto/gen/stele/v1/access.ts';
 import { NO_USERS, accountsOf, digestOf } from './access-list.ts';
@@ -26,11 +27,13 @@ export interface AccessOptions {
   readonly secret: ClusterSecret | undefined;
   /** Whether a certificate of `stele certs node` counts as the secret. */
   readonly trustsNodeCertificates: boolean;
+  /** Default: the time of this machine. */
+  readonly time?: Time;
 }
 
 export class Access implements Accounts {
   readonly #options: AccessOptions;
-  readonly #authenticator = new Authenticator((name) => this.#hashOf(name));
+  readonly #authenticator: Authenticator;
   #list = NO_USERS;
   #digest = '';
   #accounts: ReadonlyMap<string, Account> = new Map();
@@ -38,6 +41,7 @@ export class Access implements Accounts {
 
   constructor(options: AccessOptions) {
     this.#options = options;
+    this.#authenticator = new Authenticator((name) => this.#hashOf(name), options.time);
   }
 
   get generation(): number {

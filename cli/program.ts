@@ -32,7 +32,7 @@ export async function runCommandLine(
     const word = chosenWord(words) ?? '';
     const entry = VERBS.get(word) ?? HIDDEN_VERBS.get(word);
     // Set before the rest is loaded, because threads and processes inherit it.
-    if (entry?.givesWay === true) lowerPriority();
+    if (entry?.lowersPriority === true) lowerPriority();
     const verb = await entry?.load();
     const program = buildProgram(verb, output, asJson);
     if (words.length === 0) {

@@ -16,7 +16,7 @@ import type { Admin } from './with-admin.ts';
 import { healthWord, nodeStateWord } from '../proto/view-words.ts';
 
 const LOOK_MS = 200;
-const TELL_MS = 5_000;
+const REPORT_MS = 5_000;
 
 type RestartAdmin = Pick<Admin, 'getHealth' | 'listKeyspaces' | 'listNodes' | 'restartNode'>;
 
@@ -135,7 +135,7 @@ async function waitFor(
   look: () => Promise<string | undefined>,
 ): Promise<void> {
   const startedAtMs = monotonicNowMs();
-  let toldAtMs = startedAtMs;
+  let reportedAtMs = startedAtMs;
   for (;;) {
     const waiting = await look();
     if (waiting === undefined) return;
@@ -146,8 +146,8 @@ async function waitFor(
         `Waited ${formatDuration(deadlineMs)} for ${waiting}. Nothing further was restarted; see \`stele status\`, then run this again${after === '' ? '' : ` with --after ${after}`}.`,
       );
     }
-    if (nowMs - toldAtMs >= TELL_MS) {
-      toldAtMs = nowMs;
+    if (nowMs - reportedAtMs >= REPORT_MS) {
+      reportedAtMs = nowMs;
       report(`waiting for ${waiting}`);
     }
     await sleep(LOOK_MS);

@@ -12,16 +12,16 @@ interface VerbEntry {
   /** One line, for the list of verbs and the verb's description. */
   readonly summary: string;
   /** Runs at low priority, because readers on the same machine come first. */
-  readonly givesWay: boolean;
+  readonly lowersPriority: boolean;
   load(): Promise<Verb>;
 }
 
 function entry(
   summary: string,
   load: () => Promise<{ readonly definition: Verb }>,
-  givesWay = false,
+  lowersPriority = false,
 ): VerbEntry {
-  return { summary, givesWay, load: async () => (await load()).definition };
+  return { summary, lowersPriority, load: async () => (await load()).definition };
 }
 
 /** By name; a Map because names come from the command line. */

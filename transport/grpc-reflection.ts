@@ -121,8 +121,8 @@ async function loadReflection(
       found.set(path, { definition, answer: handlers[METHOD] as Reflection['answer'] });
     },
   };
-  const told = [...services, HEALTH_SERVICE];
-  new ReflectionService(descriptors, { services: told }).addToServer(collector);
+  const listed = [...services, HEALTH_SERVICE];
+  new ReflectionService(descriptors, { services: listed }).addToServer(collector);
   return found;
 }
 

@@ -8,7 +8,7 @@ import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
 import { nodeStateWord } from '../../proto/view-words.ts';
 
 const POLL_MS = 30;
-const TELL_EVERY_MS = 10_000;
+const REPORT_EVERY_MS = 10_000;
 /** How long missing replicas are awaited; reads are correct without them. */
 const GREEN_MS_MAX = 30_000;
 
@@ -30,13 +30,13 @@ export async function awaitReady(
   signal: AbortSignal,
 ): Promise<void> {
   const startMs = monotonicNowMs();
-  let toldAtMs = startMs;
+  let reportedAtMs = startMs;
   while (!signal.aborted) {
     const health = await currentHealth(admin);
     const nowMs = monotonicNowMs();
     if (health !== undefined && isReady(health, expected, nowMs - startMs)) return;
-    if (nowMs - toldAtMs >= TELL_EVERY_MS) {
-      toldAtMs = nowMs;
+    if (nowMs - reportedAtMs >= REPORT_EVERY_MS) {
+      reportedAtMs = nowMs;
       report(missingText(health, expected.ofAll));
     }
     await sleep(POLL_MS, signal);

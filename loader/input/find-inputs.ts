@@ -37,7 +37,7 @@ import { STDIN_PATH, nameOf } from './inputs.ts';
 import { isUtf16 } from './text.ts';
 import type { FoundInput } from './inputs.ts';
 
-const NAMES_TOLD_MAX = 5;
+const NAMES_LISTED_MAX = 5;
 /** The folder of a cluster on this machine, and of loads. */
 const OWN_FOLDER = '.stele';
 
@@ -138,9 +138,9 @@ async function filesOfGlob(pattern: string, notice: Notice): Promise<string[]> {
 }
 
 function listed(names: readonly string[]): string {
-  const told = names.slice(0, NAMES_TOLD_MAX).map((name) => shorten(name, 80));
-  const more = names.length - told.length;
-  return more > 0 ? `${told.join(', ')} and ${more} more` : told.join(', ');
+  const listed = names.slice(0, NAMES_LISTED_MAX).map((name) => shorten(name, 80));
+  const more = names.length - listed.length;
+  return more > 0 ? `${listed.join(', ')} and ${more} more` : listed.join(', ');
 }
 
 function foundInput(path: string, notice: Notice): FoundInput {
@@ -154,8 +154,8 @@ function foundInput(path: string, notice: Notice): FoundInput {
   const head = firstBytes(path);
   const compression = compressionOfBytes(head);
   if (compression === 'none') refuseForeign(head, nameOf({ path }));
-  const told = nameNotice(path, compressionOf(path), compression, stats.size === 0);
-  if (told !== undefined) notice(told);
+  const sentence = nameNotice(path, compressionOf(path), compression, stats.size === 0);
+  if (sentence !== undefined) notice(sentence);
   const { mtimeMs, size } = stats;
   return {
     path,

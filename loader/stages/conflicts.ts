@@ -72,14 +72,14 @@ export function describeConflicts(
   job: LoadJob,
   chunks: readonly ParsedChunk[],
 ): string {
-  const told = conflicts.samples
+  const listed = conflicts.samples
     .map((sample) => locate(job, chunks, sample))
     .toSorted(byPlace)
     .slice(0, CONFLICT_SAMPLES_MAX)
     .map((one, index) => `${index === 0 ? 'The' : 'the'} ${describe(one)}`);
-  if (conflicts.count <= told.length) return `${told.join('; ')}.`;
+  if (conflicts.count <= listed.length) return `${listed.join('; ')}.`;
   const many = `${conflicts.isFull ? 'At least ' : ''}${conflicts.count}`;
-  return `${told.join('; ')}. ${many} rows have another value in all.`;
+  return `${listed.join('; ')}. ${many} rows have another value in all.`;
 }
 
 /** Earliest first, by the place of the second value. */

@@ -176,8 +176,8 @@ async function parseWithin(
     } catch (thrown) {
       if (!(thrown instanceof BudgetExceeded)) throw thrown;
       // The rows before a long row say nothing about it.
-      const told = isLong(job, portion) ? thrown.nextBytes : thrown.neededBytes;
-      neededBytes = Math.ceil(Math.max(told, neededBytes * MORE_FACTOR));
+      const wanted = isLong(job, portion) ? thrown.nextBytes : thrown.neededBytes;
+      neededBytes = Math.ceil(Math.max(wanted, neededBytes * MORE_FACTOR));
     } finally {
       if (taken > 0) budget.release(taken);
     }

@@ -242,8 +242,8 @@ function readsTrouble({ readsError = '', readsFail }: NodeStatus): string {
 }
 
 function viewTrouble({ sync, world }: Leader, { id }: NodeStatus): string {
-  const told = sync.troubleOf(id);
-  return told === '' && world.late.has(id) ? 'has not taken the present view yet' : told;
+  const trouble = sync.troubleOf(id);
+  return trouble === '' && world.late.has(id) ? 'has not taken the present view yet' : trouble;
 }
 
 /** The number of verified segments that the node holds, of whatever version. */

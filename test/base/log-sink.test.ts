@@ -49,7 +49,7 @@ async function linesOf(stream: Readable): Promise<Line[]> {
   return lines;
 }
 
-function expectAllTold(lines: readonly Line[]): void {
+function expectAllReported(lines: readonly Line[]): void {
   const lost = lines.reduce((sum, line) => sum + (line.lost ?? 0), 0);
   const got = lines.filter((line) => line.at !== undefined).map(({ at }) => at ?? -1);
   expect(lost).toBeGreaterThan(0);
@@ -65,13 +65,13 @@ describe('a log', () => {
     expect(spawnSync('mkfifo', [path]).status).toBe(0);
     const child = await logging(openSync(path, 'r+'));
     const stream = createReadStream(path);
-    expectAllTold(await linesOf(stream));
+    expectAllReported(await linesOf(stream));
     child.kill('SIGKILL');
   });
 
   test('of a socket that nobody reads does the same', async () => {
     const child = await logging('pipe');
-    expectAllTold(await linesOf(child.stderr as Readable));
+    expectAllReported(await linesOf(child.stderr as Readable));
   });
 
   test('of a reader that is gone stops nothing', async () => {
@@ -99,7 +99,7 @@ describe('a log', () => {
     rmSync(filler);
     const lines = (): string[] => readFileSync(path, 'utf8').split('\n');
     await expect.poll(() => lines().some((line) => line.includes('"msg":"later"'))).toBe(true);
-    expectAllTold(
+    expectAllReported(
       lines()
         .slice(0, -1)
         .map((line) => JSON.parse(line) as Line),

@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { connectAdmin } from '../../client/admin.ts';
+import { hurry } from '../support/hurry.ts';
 import { startMasterPeer } from '../support/peers/masters.ts';
 import { refusingPort, startGrpcPeer, startMutePeer } from '../support/peers/peers.ts';
 import { until } from '../support/process/stele-process.ts';
@@ -19,6 +20,7 @@ test('close() ends the calls in flight, and later ones', async () => {
 
 test('an error tells a master that hangs from other servers', async () => {
   const [mute, datanode] = [await startMutePeer(), await startGrpcPeer({ answers: true })];
+  hurry();
   const ask = (port: number): Promise<unknown> => {
     const admin = connectAdmin(`127.0.0.1:${port}`, { deadlineMs: 20_000 });
     onTestFinished(() => admin.close());

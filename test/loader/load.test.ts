@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
 import type { LoadHooks } from '../../loader/load.ts';
+import { hurry } from '../support/hurry.ts';
 import { failure, rowsText, setUp, write } from './load-setup.ts';
 
 const ROWS = 20_000;
@@ -180,6 +181,7 @@ describe('datanodes that fail', () => {
   it('are done without where enough replicas remain', async () => {
     const { folder, load, master } = await setUp();
     master.nodes[1]!.stop();
+    hurry();
     const file = write(folder, 'a.data', rowsText(3000).text);
     const summary = await load([file], { minReplicas: 1 });
     expect(summary.loaded).toBe(3000);
@@ -204,13 +206,14 @@ describe('datanodes that fail', () => {
   it('are replaced by the owners that the master names next', async () => {
     const { folder, load, master } = await setUp();
     const [gone] = master.nodes;
+    hurry();
     gone!.beforeStored = () => {
       master.nodes.shift();
       gone!.stop();
       gone!.beforeStored = () => undefined;
     };
     const file = write(folder, 'a.data', rowsText(3000).text);
-    const summary = await load([file], { replicaWait: '10s' });
+    const summary = await load([file], { replicaWait: '60s' });
     expect(summary.loaded).toBe(3000);
     expect(master.pairs().size).toBe(3000);
   });

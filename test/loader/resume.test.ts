@@ -79,17 +79,17 @@ describe('an interrupted load', () => {
     master.beforeCommit = () => {
       throw new SteleError('UNSUPPORTED', 'not now');
     };
-    const told: LoadProgress[] = [];
-    const hooks = { onProgress: (progress: LoadProgress) => told.push(progress) };
+    const reports: LoadProgress[] = [];
+    const hooks = { onProgress: (progress: LoadProgress) => reports.push(progress) };
     await failure(load([file], {}, hooks));
-    const first = told.at(-1)?.acknowledged;
+    const first = reports.at(-1)?.acknowledged;
     expect(first?.map(([id]) => id)).toEqual(master.nodes.map(({ id }) => id));
     expect(first?.map(([, segments]) => segments)).toEqual(
       master.nodes.map(({ segments }) => segments.size),
     );
     master.beforeCommit = () => undefined;
     expect(await load([file], {}, hooks)).toMatchObject({ shardsResumed: 8 });
-    expect(told.at(-1)).toMatchObject({ stage: 'commit', acknowledged: first });
+    expect(reports.at(-1)).toMatchObject({ stage: 'commit', acknowledged: first });
   });
 
   it('discards what belongs to other content, even of the same size and time', async () => {

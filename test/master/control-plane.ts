@@ -34,6 +34,8 @@ import { WatchedMetadata } from './watched-metadata.ts';
 export const SHARDS = 8;
 const INTERVAL_MS = 10;
 const REPAIR_DELAY_MS = 150;
+/** The master's own delays of seconds pass so much faster; those above are of real time. */
+const SPEED = 5;
 
 /** Waits for a condition, at most five seconds. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
@@ -92,21 +94,25 @@ export class ControlPlane {
       onReplaced: (why) => {
         this.replaced = why;
       },
-      env: { ...systemEnv, nowMs: () => monotonicNowMs() + this.skippedMs },
+      env: {
+        ...systemEnv,
+        nowMs: () => SPEED * monotonicNowMs() + this.skippedMs,
+        after: (delayMs, callback) => systemEnv.after(delayMs / SPEED, callback),
+      },
       settings: {
         term,
         replication,
-        heartbeatIntervalMs: INTERVAL_MS,
-        heartbeatDeadlineMs: 100,
+        heartbeatIntervalMs: SPEED * INTERVAL_MS,
+        heartbeatDeadlineMs: SPEED * 100,
         membership: {
           suspectMisses: 1,
           downMisses: 3,
           initializingDownMisses: 10,
-          repairDelayMs: REPAIR_DELAY_MS,
+          repairDelayMs: SPEED * REPAIR_DELAY_MS,
         },
         mergeBytesPerSecondMax: 0,
         repair: { copiesPerNodeMax: 4, bytesPerSecondMax: 0 },
-        retireDelayMs: this.retireDelayMs,
+        retireDelayMs: SPEED * this.retireDelayMs,
       },
     });
     this.loads = new Loads(this.leader, silentLogger, this.loadEnds);

@@ -14,9 +14,9 @@ test('a datanode that does not take the view makes the cluster YELLOW, with the 
   expect(isGreen()).toBe(true);
   plane.skippedMs += 3_000;
   await until(() => plane.leader.health.status === HealthStatus.YELLOW, 'yellow');
-  const told = await plane.operations.health({ waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 });
-  expect(told.reasons).toEqual(['datanode a: has not taken the present view yet']);
-  expect(told.ready).toBe(true);
+  const health = await plane.operations.health({ waitFor: HealthStatus.UNSPECIFIED, timeoutMs: 0 });
+  expect(health.reasons).toEqual(['datanode a: has not taken the present view yet']);
+  expect(health.ready).toBe(true);
   a!.deaf = false;
   await until(isGreen, 'green again');
 });

@@ -4,7 +4,7 @@ import { apartNodes, counts, placement } from './members.ts';
 
 // Fixed memberships: how much moves varies with the names, so a bound on a single join is a
 // statement about these names, and the mean over many says how good the ring is.
-const ROUNDS = 20;
+const ROUNDS = 10;
 
 interface Case {
   readonly nodes: number;

@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
 import { ClusterServiceClient } from '../../proto/gen/stele/v1/cluster.ts';
 import { MasterChannel } from '../../transport/master-channel.ts';
+import { hurry } from '../support/hurry.ts';
 import { startMasterPeer, startMasterProcess } from '../support/peers/masters.ts';
 import { openSockets, refusingPort, startGrpcPeer, startMutePeer } from '../support/peers/peers.ts';
 import { until } from '../support/process/stele-process.ts';
@@ -149,7 +150,7 @@ test('a master without a leader is left: questions are asked again, changes are 
 test('a call in flight survives that its channel leaves the master', async () => {
   const [first, second] = [await startMasterPeer('never'), await startMasterPeer()];
   const channel = connect(first.address, second.address);
-  const slow = ask(channel, 2500).catch((thrown: unknown) => thrown);
+  const slow = ask(channel, 1000).catch((thrown: unknown) => thrown);
   await until('the slow call', () => first.calls.length === 1);
   await expect(change(channel, 100)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
   await ask(channel);
@@ -177,6 +178,7 @@ test('the error names every address with its reason', async () => {
     code: 'UNAVAILABLE',
     message: `No master can serve this now: ${leaderless.address} (This master knows no leader), ${mute} (no answer in time); try again in a few seconds.`,
   });
+  hurry();
   await expect(ask(connect(dead, mute), 20_000)).rejects.toMatchObject({
     message: expect.stringContaining(
       `${mute} (it accepts connections but does not respond)`,

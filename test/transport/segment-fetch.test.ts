@@ -81,14 +81,14 @@ describe('a fetch', () => {
 
   it('waits as long as it is told to, and is told of every byte', async () => {
     const { fetches } = await holder();
-    let told = 0;
+    let reported = 0;
     const target = into(SEGMENT.length, (byteCount) => {
-      told += byteCount;
+      reported += byteCount;
       return 2;
     });
     const startedMs = performance.now();
     await fetches.fetch(WISH, target, options);
-    expect(told).toBe(SEGMENT.length);
+    expect(reported).toBe(SEGMENT.length);
     // A pause after each read but the last, of 64 KiB at most.
     expect(performance.now() - startedMs).toBeGreaterThan(40);
     expect(target.bytes.equals(SEGMENT)).toBe(true);

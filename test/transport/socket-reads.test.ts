@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { ClientLimits } from '../../resp/server/client-limits.ts';
 import { listenTcp } from '../../transport/listen.ts';
 import { readConnection } from '../../transport/socket-reads.ts';
 import { TlsIdentity } from '../../transport/tls/tls-identity.ts';
@@ -74,18 +75,18 @@ describe.each([
   });
 
   it('are not read while they do not read, and go on afterwards', async () => {
-    const { port } = await listenFor(new MapBackend([['a', Buffer.alloc(60_000, 'v')]]), {
-      reuseReads,
-      tls: tls(),
-    });
+    const limits = new ClientLimits({ outputTotalBytes: 8 * 1024 * 1024 });
+    const options = { limits, reuseReads, tls: tls() };
+    const backend = new MapBackend([['a', Buffer.alloc(60_000, 'v')]]);
+    const { port } = await listenFor(backend, options);
     const client = new RawClient(port, tls());
     client.socket.pause();
-    const pipeline = Buffer.concat(Array.from({ length: 2000 }, () => multibulk('GET', 'a')));
+    const pipeline = Buffer.concat(Array.from({ length: 600 }, () => multibulk('GET', 'a')));
     client.send(pipeline);
     const other = new RawClient(port, tls());
     await other.send('PING\r\nPING\r\n').wait(2);
     client.socket.resume();
-    const replies = await client.wait(2000);
+    const replies = await client.wait(600);
     expect(replies.every((reply) => reply.type === 'bulk' && reply.bytes.length === 60_000)).toBe(
       true,
     );

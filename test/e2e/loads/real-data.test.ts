@@ -1,5 +1,5 @@
 // Real datasets through `stele load` into a cluster of processes, and values read back.
-// test/loader/real-data.test.ts compares every value that the loader reads, and a commit compares digests
+// test/loader/real-values.ts compares every value that the loader reads, and a commit compares digests
 // of what was read and what datanodes hold; so a sample of the batches suffices for large sets here.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

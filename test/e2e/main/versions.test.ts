@@ -14,7 +14,7 @@ import {
   postLookupSource,
   respSource,
 } from '../../support/readers/sources.ts';
-import { until } from '../../support/process/stele-process.ts';
+import { flags, until } from '../../support/process/stele-process.ts';
 
 const NODES = ['node-0', 'node-1', 'node-2'] as const;
 const KEYSPACE = 'numbers';
@@ -26,7 +26,7 @@ let readers: Reader[] = [];
 const brought = new Map<number, Set<string>>();
 
 beforeAll(async () => {
-  cluster = await TestCluster.start();
+  cluster = await TestCluster.start({ masterFlags: flags({ 'retire-delay': '1s' }) });
   await load(1);
   await cluster.status('green');
   readers = [
@@ -84,8 +84,8 @@ async function servedVersion(): Promise<number> {
   return version;
 }
 
-async function rollback(...flags: string[]): Promise<void> {
-  const done = await steleShared(['rollback', KEYSPACE, ...flags, '--master', cluster.masterGrpc]);
+async function rollback(...words: string[]): Promise<void> {
+  const done = await steleShared(['rollback', KEYSPACE, ...words, '--master', cluster.masterGrpc]);
   expect(done.stderr).toBe('');
   expect(done.code).toBe(0);
 }

@@ -200,9 +200,9 @@ function poolWith(worker: string): { outcome: string; attempts: number } {
     const { threadPool } = await import(${JSON.stringify(builtModule('loader/threads/work-pool.ts'))});
     const log = { warn() {} };
     const pool = threadPool(${JSON.stringify(file)}, 2, log);
-    const told = await pool.parse({}).then((done) => 'done ' + done.rowCount, (thrown) => thrown.code + ' ' + thrown.message);
+    const outcome = await pool.parse({}).then((done) => 'done ' + done.rowCount, (thrown) => thrown.code + ' ' + thrown.message);
     await pool.close();
-    console.log(told);`;
+    console.log(outcome);`;
   const ran = spawnSync(
     process.execPath,
     ['--max-old-space-size=64', '--input-type=module', '--eval', program],

@@ -5,6 +5,6 @@ import { loadCrash } from '../../support/faults/load-crash.ts';
 
 loadCrash(
   SHORT
-    ? { rows: 200_000, kills: 3, chunkSize: '128KiB', seed: SEED }
+    ? { rows: 200_000, kills: 2, chunkSize: '128KiB', seed: SEED }
     : { rows: 1_000_000, kills: 5, chunkSize: '512KiB', seed: SEED },
 );

@@ -25,8 +25,8 @@ import {
 } from '../../support/readers/sources.ts';
 
 /** Batches that all readers together, and each of them, must have read before the test ends. */
-const BATCHES = SHORT ? 10_000 : 1_000_000;
-const BATCHES_EACH = SHORT ? 300 : 5000;
+const BATCHES = SHORT ? 4_000 : 1_000_000;
+const BATCHES_EACH = SHORT ? 150 : 5000;
 const KEYS_PER_READ = 100;
 const BATCHES_PER_SWAP = 15;
 /** In the long form versions are swapped every second. */

@@ -8,7 +8,8 @@ import { KEYSPACE, MastersFaults } from '../../support/faults/masters-faults.ts'
 import { hasEtcd } from '../../support/process/etcd-server.ts';
 import { until } from '../../support/process/stele-process.ts';
 
-const AWAY_MS = SHORT ? 8_000 : 60_000;
+/** Longer than the lease of a leader. */
+const AWAY_MS = SHORT ? 5_000 : 60_000;
 /** Longer than a view is held that is not as good as the present one. */
 const EMPTY_MS = 15_000;
 const DATANODES = 3;

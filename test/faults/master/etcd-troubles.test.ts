@@ -92,12 +92,12 @@ describe.skipIf(!hasEtcd())('the etcd of three masters', () => {
       '27',
       'etcd is compacted at its present revision, again and again; then kill -9 of the leader',
       async () => {
-        let told = '';
+        let answer = '';
         for (let turn = 0; turn < 3; turn++) {
-          told = await compact();
+          answer = await compact();
           await new Promise((resolve) => setTimeout(resolve, 300));
         }
-        return told;
+        return answer;
       },
       true,
     );

@@ -15,7 +15,7 @@ import { until } from '../../support/process/stele-process.ts';
 const KEYSPACES = SHORT ? 5 : 100;
 const MASTER_KILLS = SHORT ? 2 : 20;
 const COLD_STARTS = SHORT ? 1 : 10;
-const READS_WITHOUT_MASTER = SHORT ? 1000 : 4000;
+const READS_WITHOUT_MASTER = SHORT ? 600 : 4000;
 const random = seededRandom(SEED);
 let faults: FaultCluster;
 

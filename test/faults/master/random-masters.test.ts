@@ -79,8 +79,8 @@ async function settle(): Promise<void> {
       return isOne();
     });
   } catch (thrown) {
-    const told = JSON.stringify({ seen, current, newest, pending });
-    throw new Error(`the history is broken: ${told}`, { cause: thrown });
+    const state = JSON.stringify({ seen, current, newest, pending });
+    throw new Error(`the history is broken: ${state}`, { cause: thrown });
   }
   note(seen[0]!);
 }

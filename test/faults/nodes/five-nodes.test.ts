@@ -73,11 +73,11 @@ async function lookup(keys: readonly string[]): Promise<readonly string[]> {
 }
 
 /** A GET: its HTTP status and code, and its duration. */
-async function refusal(key: string): Promise<{ readonly told: string; readonly ms: number }> {
+async function refusal(key: string): Promise<{ readonly status: string; readonly ms: number }> {
   const startedMs = performance.now();
   const response = await fetch(faults.cluster.url(`/v1/keyspaces/${KEYSPACE}/keys/${key}`));
   const { code } = (await response.json()) as { code: string };
-  return { told: `${response.status} ${code}`, ms: performance.now() - startedMs };
+  return { status: `${response.status} ${code}`, ms: performance.now() - startedMs };
 }
 
 test('readiness ends with the last replica of a shard; only its keys are refused, and at once', async () => {
@@ -105,7 +105,7 @@ test('readiness ends with the last replica of a shard; only its keys are refused
   for (const key of dead.slice(0, 100)) refusals.push(await refusal(key));
   const times = refusals.map(({ ms }) => ms).sort((left, right) => left - right);
   const middleMs = times[times.length >> 1] ?? Number.NaN;
-  const wrong = refusals.filter(({ told }) => told !== '503 UNAVAILABLE');
+  const wrong = refusals.filter(({ status }) => status !== '503 UNAVAILABLE');
   await Promise.all(ids.map((id) => cluster.startNode(id)));
   await until('readiness to be given', async () => (await readyz()) === 200);
   await faults.whole();
@@ -136,7 +136,7 @@ test('a cluster that starts is not ready, and never answers "not found", while a
   const keys = Array.from({ length: 200 }, (_unused, index) => rows.key(index));
   const without = keys.filter((key) => shards.has(shardOf(key)));
   const answers = await Promise.all(without.map(refusal));
-  expect(new Set(answers.map(({ told }) => told))).toEqual(new Set(['503 UNINITIALIZED']));
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set(['503 UNINITIALIZED']));
   // The other shards are answered as soon as they are known.
   await until('the others to be read', async () => {
     const statuses = await lookup(keys);

@@ -11,9 +11,9 @@ import { seededRandom } from '../../support/inputs/rows.ts';
 import { segmentFiles } from '../../support/segments/segment-files.ts';
 import { connectRedis, getValue } from '../../support/readers/sources.ts';
 
-const KILLS = SHORT ? 3 : 40;
+const KILLS = SHORT ? 2 : 40;
 const READS_PER_KILL = SHORT ? 1500 : 5000;
-const FLAPS = SHORT ? 4 : 10;
+const FLAPS = SHORT ? 3 : 10;
 /**
  * With fewer reads, and next to other tests, one stall weighs more: of 2,500 reads the slowest 25 may all
  * have started within 13 ms, so that a single stall of the machine is the p99.

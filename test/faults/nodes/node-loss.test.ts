@@ -3,4 +3,8 @@
 import { SEED, SHORT } from '../../support/faults/faults.ts';
 import { nodeLoss } from '../../support/faults/node-loss.ts';
 
-nodeLoss({ rows: 200_000, readsPerPhase: SHORT ? 1000 : 10_000, restMs: 0, seed: SEED });
+nodeLoss({
+  ...(SHORT ? { rows: 50_000, readsPerPhase: 600 } : { rows: 200_000, readsPerPhase: 10_000 }),
+  restMs: 0,
+  seed: SEED,
+});

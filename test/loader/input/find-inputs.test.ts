@@ -244,10 +244,10 @@ describe('compression', () => {
       ['f.data', 'a 1\n', 'none', undefined],
       ['g.data', '', 'none', undefined],
     ];
-    for (const [name, content, compression, told] of cases) {
+    for (const [name, content, compression, sentence] of cases) {
       const { inputs, notices } = await found([write(folder, name, content)]);
       expect([name, inputs[0]?.compression]).toEqual([name, compression]);
-      expect(notices).toEqual(told === undefined ? [] : [expect.stringContaining(told)]);
+      expect(notices).toEqual(sentence === undefined ? [] : [expect.stringContaining(sentence)]);
     }
     expect(await failure(write(folder, 'h.csv.gz', ''))).toContain(
       'is empty, but a gz file never is',

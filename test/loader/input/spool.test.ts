@@ -34,7 +34,10 @@ describe('a compressed input', () => {
         await load([write(folder, 'b.data', packed)]),
         await load(['-'], options, { stdin: Readable.from([packed]) }),
         await load(['-'], options, {
-          stdin: Readable.from([...packed].map((byte) => Buffer.of(byte))),
+          stdin: Readable.from([
+            ...Array.from(packed.subarray(0, 2000), (byte) => Buffer.of(byte)),
+            packed.subarray(2000),
+          ]),
         }),
       ];
       for (const summary of summaries) {

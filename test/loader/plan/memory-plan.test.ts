@@ -137,7 +137,7 @@ describe('a parse task', () => {
   ];
 
   it.each(kinds)('stays within what the first rows tell: %s', (_, row, dialect) => {
-    const input = inputOf(row.repeat(Math.ceil((2 * MiB) / row.length)), dialect);
+    const input = inputOf(row.repeat(Math.ceil(MiB / row.length)), dialect);
     const bytesMax = chunkCost(input.sizeBytes, measureRowCost([input]));
     expect(bytesMax / input.sizeBytes).toBeLessThan(80);
     const scratch = newParseScratch();
@@ -147,8 +147,8 @@ describe('a parse task', () => {
   });
 
   it.each(kinds)('stops at its budget, and says what is enough: %s', (_, row, dialect) => {
-    const input = inputOf(row.repeat(Math.ceil((2 * MiB) / row.length)), dialect);
-    const limits = { bytesMax: input.sizeBytes + MiB, bytesKept: input.sizeBytes };
+    const input = inputOf(row.repeat(Math.ceil(MiB / row.length)), dialect);
+    const limits = { bytesMax: input.sizeBytes + MiB / 2, bytesKept: input.sizeBytes };
     const scratch = newParseScratch();
     const whole = runParseTask(taskOf(input, {}), newParseScratch());
     const neededBytes = shortOf(taskOf(input, limits), scratch);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SteleError } from '../../../base/errors.ts';
+import { hurry } from '../../support/hurry.ts';
 import { failure, rowsText, setUp, write } from '../load-setup.ts';
 
 describe('segments on their way', () => {
@@ -24,6 +25,7 @@ describe('segments on their way', () => {
     const file = write(folder, 'a.data', rowsText(3000).text);
     const stages: string[] = [];
     let commits = 0;
+    hurry();
     master.beforeCommit = () => {
       if (++commits > 1) return;
       // One owner has lost one of them meanwhile.
@@ -31,7 +33,7 @@ describe('segments on their way', () => {
       master.nodes[0]!.segments.delete(lost);
     };
     const onProgress = ({ stage }: { stage: string }): void => void stages.push(stage);
-    const summary = await load([file], { replicaWait: '10s' }, { onProgress });
+    const summary = await load([file], { replicaWait: '60s' }, { onProgress });
     expect(summary.loaded).toBe(3000);
     expect(commits).toBe(2);
     const received = master.nodes.reduce((sum, node) => sum + node.received, 0);
@@ -41,6 +43,7 @@ describe('segments on their way', () => {
   it('end when the master no longer names the node that they go to', async () => {
     const { folder, load, master } = await setUp();
     const [stuck] = master.nodes;
+    hurry();
     let isNamed = true;
     stuck!.beforeStored = () => {
       if (isNamed) setTimeout(() => void master.nodes.shift(), 200);
@@ -53,7 +56,7 @@ describe('segments on their way', () => {
     const onProgress = (progress: { awaited: readonly string[] }): void => {
       for (const id of progress.awaited) awaited.add(id);
     };
-    const summary = await load([file], { replicaWait: '30s' }, { onProgress });
+    const summary = await load([file], { replicaWait: '120s' }, { onProgress });
     expect(summary.loaded).toBe(3000);
     expect([...awaited]).toEqual([stuck!.id]);
   }, 30_000);

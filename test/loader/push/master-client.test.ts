@@ -5,6 +5,7 @@ import { grpcLoadMaster } from '../../../loader/push/master-client.ts';
 import type { LoadMaster } from '../../../loader/push/master-client.ts';
 import { BeginLoadRequest, CommitLoadRequest } from '../../../proto/gen/stele/v1/load.ts';
 import { toGrpcError } from '../../../transport/grpc-errors.ts';
+import { hurry } from '../../support/hurry.ts';
 import { refusingPort, startGrpcPeer, startMutePeer } from '../../support/peers/peers.ts';
 import { until } from '../../support/process/stele-process.ts';
 import { FakeMaster } from '../fake-cluster.ts';
@@ -33,6 +34,7 @@ test('a load begins although the connection that it begins on is being closed', 
 
 test('a master that goes on refusing is not asked for ever', async () => {
   const { client, master } = await connect();
+  hurry();
   master.beginFailures.push(...Array.from({ length: 9 }, () => refused));
   const answer = client.beginLoad(request, new AbortController().signal);
   await expect(answer).rejects.toMatchObject({ code: 'UNAVAILABLE' });
@@ -41,6 +43,7 @@ test('a master that goes on refusing is not asked for ever', async () => {
 
 test('a load that begins while no master leads waits for one', async () => {
   const { client, master } = await connect();
+  hurry();
   const noLeader = toGrpcError(new SteleError('UNAVAILABLE', 'No master leads at the moment.'));
   master.beginFailures.push(...Array.from({ length: 9 }, () => noLeader));
   const answer = await client.beginLoad(request, new AbortController().signal);
@@ -60,6 +63,7 @@ test('a datanode that a load is told to take for its master is said to be none',
 
 test('a load says of a master that stands still that it does not answer in time', async () => {
   const { port } = await startMutePeer();
+  hurry();
   const client = grpcLoadMaster(`127.0.0.1:${port}`);
   onTestFinished(() => client.close());
   const answer = client.beginLoad(request, new AbortController().signal);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SteleError } from '../../../base/errors.ts';
+import { hurry } from '../../support/hurry.ts';
 import type { ErrorCode } from '../../../base/errors.ts';
 import { failure, rowsText, setUp, write } from '../load-setup.ts';
 
@@ -23,10 +24,11 @@ describe('a commit', () => {
     'OVERLOADED',
   ] as const)('is made again after %s', async (code) => {
     const { folder, load, master } = await setUp();
+    hurry();
     const commits = failing(code, 2);
     master.beforeCommit = commits.run;
     const file = write(folder, 'a.data', rowsText(100).text);
-    const summary = await load([file], { mode: 'append', replicaWait: '10s' });
+    const summary = await load([file], { mode: 'append', replicaWait: '60s' });
     expect(summary).toMatchObject({ loaded: 100, append: { added: 50, replaced: 50 } });
     expect(commits.calls).toBe(3);
   });

@@ -29,7 +29,7 @@ function clashingFiles(
 describe('--on-conflict first and last', () => {
   it('choose by file and offset, whatever the chunk size and the number of threads', async () => {
     const { folder, load, master } = await setUp(3, await builtRunLoad());
-    const rowCount = 40_000;
+    const rowCount = 12_000;
     const seed = 7;
     console.log(`  seed ${seed}`);
     const { all, texts } = clashingFiles(seed, rowCount);
@@ -59,7 +59,7 @@ describe('--on-conflict first and last', () => {
 
   it('choose the same where a load was interrupted, and what is chosen may change with it', async () => {
     const { folder, load, master } = await setUp(1, await builtRunLoad());
-    const { all, texts } = clashingFiles(8, 40_000);
+    const { all, texts } = clashingFiles(8, 12_000);
     const paths = texts.map((text, part) => write(folder, `${part}.csv`, text));
     const flags = { chunkSize: '64KiB', header: 'no', minReplicas: 1 };
     const whole = await load(paths, { ...flags, onConflict: 'last' });

@@ -97,13 +97,13 @@ describe('a start', () => {
     load('a');
     const backup = history.state;
     const seen = new Set<string>();
-    let told = 0;
+    let given = 0;
     for (let time = 0; time < 20; time++) {
       history.state = backup;
       start(restored);
       // The highest epoch that datanodes have obeyed so far.
-      if (told > 0) history.run((state) => raiseEpoch(state, told));
-      told = epochOf(history.state);
+      if (given > 0) history.run((state) => raiseEpoch(state, given));
+      given = epochOf(history.state);
       history.begin({ keyspace: 'another' });
       const numbers = [...numbersOf(history.state), revision(), load('b')];
       for (const [kind, number] of numbers.entries()) {

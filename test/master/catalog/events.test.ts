@@ -54,28 +54,28 @@ class RecordedHistory extends CatalogHistory {
   }
 
   /** `what from>to` of the events since the last call. */
-  told(): string[] {
-    const told = this.seen.map(({ from = '', to = '', what }) => `${what} ${from}>${to}`);
+  reported(): string[] {
+    const reported = this.seen.map(({ from = '', to = '', what }) => `${what} ${from}>${to}`);
     this.seen.length = 0;
-    return told;
+    return reported;
   }
 }
 
 describe('events', () => {
   it('tell of everything that operators and loads do, once, with what was before', () => {
     const history = new RecordedHistory();
-    const told = (transition: (state: CatalogState) => Transition<unknown>): string[] => {
+    const reported = (transition: (state: CatalogState) => Transition<unknown>): string[] => {
       history.run(transition);
-      return history.told();
+      return history.reported();
     };
-    expect(told((s) => startEpoch(s, FRESH, { term: 't1' }))).toEqual(['master-start 0>1']);
-    expect(told((s) => startEpoch(s, FRESH, { term: 't2', restored: true }))).toEqual([
+    expect(reported((s) => startEpoch(s, FRESH, { term: 't1' }))).toEqual(['master-start 0>1']);
+    expect(reported((s) => startEpoch(s, FRESH, { term: 't2', restored: true }))).toEqual([
       'restore 1>1001',
     ]);
-    expect(told((s) => raiseEpoch(s, 1005))).toEqual(['restore 1001>1006']);
-    expect(told((s) => setVirtualNodes(s, 4))).toEqual(['virtual-nodes 16>4']);
-    expect(told((s) => setVirtualNodes(s, 4))).toEqual([]);
-    expect(told((s) => setVirtualNodes(s, 400))).toEqual(['virtual-nodes 4>16']);
+    expect(reported((s) => raiseEpoch(s, 1005))).toEqual(['restore 1001>1006']);
+    expect(reported((s) => setVirtualNodes(s, 4))).toEqual(['virtual-nodes 16>4']);
+    expect(reported((s) => setVirtualNodes(s, 4))).toEqual([]);
+    expect(reported((s) => setVirtualNodes(s, 400))).toEqual(['virtual-nodes 4>16']);
     const first = history.load().number;
     expect(history.seen.find(({ what }) => what === 'commit')).toMatchObject({
       keyspace: KEYSPACE,
@@ -85,25 +85,25 @@ describe('events', () => {
     expect(creation).toMatchObject({ who: 'me@here' });
     const began = ['keyspace-created >', 'load-begin >'];
     const done = [`load-committed >${first}`];
-    expect(history.told().sort()).toEqual([...began, `commit 0>${first}`, ...done].sort());
+    expect(history.reported().sort()).toEqual([...began, `commit 0>${first}`, ...done].sort());
     const second = history.load().number;
-    history.told();
-    expect(told((s) => rollback(s, KEYSPACE, 0))).toEqual([`rollback ${second}>${first}`]);
-    expect(told((s) => promote(s, KEYSPACE, second, COPIES))).toEqual([
+    history.reported();
+    expect(reported((s) => rollback(s, KEYSPACE, 0))).toEqual([`rollback ${second}>${first}`]);
+    expect(reported((s) => promote(s, KEYSPACE, second, COPIES))).toEqual([
       `promote ${first}>${second}`,
     ]);
-    expect(told((s) => setKeep(s, KEYSPACE, 5))).toEqual(['keep 2>5']);
-    expect(told((s) => setReplication(s, KEYSPACE, 3))).toEqual(['replication 0>3']);
-    expect(told((s) => setCache(s, KEYSPACE, false))).toEqual(['cache on>off']);
-    expect(told((s) => suspendKeyspace(s, KEYSPACE))).toEqual(['suspend >']);
-    expect(told((s) => resumeKeyspace(s, KEYSPACE))).toEqual(['resume >']);
-    expect(told((s) => dropVersion(s, KEYSPACE, first))).toEqual([`drop-version ${first}>`]);
-    expect(told((s) => recordNode(s, NODE))).toEqual(['node-added >']);
-    expect(told((s) => recordNode(s, { ...NODE, incarnation: 'j' }))).toEqual([]);
-    expect(told((s) => setDrain(s, 'node-0', true))).toEqual(['drain >']);
-    expect(told((s) => setDrain(s, 'node-0', false))).toEqual(['node-resume >']);
-    expect(told((s) => removeNode(s, 'node-0'))).toEqual(['node-removed >']);
-    expect(told((s) => dropKeyspace(s, KEYSPACE, ''))).toEqual(['drop >']);
+    expect(reported((s) => setKeep(s, KEYSPACE, 5))).toEqual(['keep 2>5']);
+    expect(reported((s) => setReplication(s, KEYSPACE, 3))).toEqual(['replication 0>3']);
+    expect(reported((s) => setCache(s, KEYSPACE, false))).toEqual(['cache on>off']);
+    expect(reported((s) => suspendKeyspace(s, KEYSPACE))).toEqual(['suspend >']);
+    expect(reported((s) => resumeKeyspace(s, KEYSPACE))).toEqual(['resume >']);
+    expect(reported((s) => dropVersion(s, KEYSPACE, first))).toEqual([`drop-version ${first}>`]);
+    expect(reported((s) => recordNode(s, NODE))).toEqual(['node-added >']);
+    expect(reported((s) => recordNode(s, { ...NODE, incarnation: 'j' }))).toEqual([]);
+    expect(reported((s) => setDrain(s, 'node-0', true))).toEqual(['drain >']);
+    expect(reported((s) => setDrain(s, 'node-0', false))).toEqual(['node-resume >']);
+    expect(reported((s) => removeNode(s, 'node-0'))).toEqual(['node-removed >']);
+    expect(reported((s) => dropKeyspace(s, KEYSPACE, ''))).toEqual(['drop >']);
   });
 
   it('tell of a version that goes live with fewer copies than it should have', () => {

@@ -285,13 +285,13 @@ describe('a load that is cancelled', () => {
     await plane.load('prices');
     const load = await plane.begin('prices');
     await plane.operations.dropKeyspace({ keyspace: 'prices' });
-    const told = () => {
+    const listed = () => {
       try {
         return report(load.loadId).reason;
       } catch {
         return 'forgotten';
       }
     };
-    expect(['the keyspace was dropped', 'forgotten']).toContain(told());
+    expect(['the keyspace was dropped', 'forgotten']).toContain(listed());
   });
 });

@@ -61,7 +61,7 @@ describe('a leave', () => {
         .catch(() => undefined);
       calls.push(call);
       // Some leave at once, some when the call is over, some while it is in progress.
-      if (random() < 0.2) await Promise.race([call, sleep(30 * random())]);
+      if (random() < 0.2) await Promise.race([call, sleep(10 * random())]);
     }
     // Those that have not left are still connecting on a busy machine.
     await until('one that answers to be called', () => answering.seen() > 0);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ClientLimits } from '../../../resp/server/client-limits.ts';
 import { MapBackend } from '../map-backend.ts';
 import { RawClient, listenFor, until } from '../raw-client.ts';
 import { multibulk } from '../split.ts';
@@ -84,7 +85,8 @@ describe('RespConnection with a backend that answers at once', () => {
   it('stops reading a client that does not read, and continues when it does', async () => {
     const value = Buffer.alloc(200_000, 'v');
     const backend = new MapBackend([['big', value]]);
-    const { port } = await listenFor(backend);
+    const limits = new ClientLimits({ outputTotalBytes: 8 * 1024 * 1024 });
+    const { port } = await listenFor(backend, { limits });
     let executed = 0;
     const execute = backend.execute.bind(backend);
     backend.execute = (...all) => {
@@ -93,7 +95,7 @@ describe('RespConnection with a backend that answers at once', () => {
     };
     const client = new RawClient(port);
     client.socket.pause();
-    const count = 2000;
+    const count = 400;
     client.send(Buffer.concat(Array.from({ length: count }, () => multibulk('GET', 'big'))));
     const other = new RawClient(port);
     // Another client is served in the meantime, and the first one's commands stop running.

@@ -124,10 +124,10 @@ export class FaultCluster {
     const others = this.ids.filter((other) => other !== id);
     const each = others.map(async (other) => {
       const client = connectRedis(this.cluster.node(other), KEYSPACE);
-      const isTold = async (): Promise<boolean> =>
+      const isKnown = async (): Promise<boolean> =>
         JSON.stringify(await client.cluster('SLOTS')).includes(`,${resp},`);
       try {
-        await until(`${other} to avoid ${id}`, async () => !(await isTold()), deadlineMs, 5);
+        await until(`${other} to avoid ${id}`, async () => !(await isKnown()), deadlineMs, 5);
       } finally {
         client.disconnect();
       }

@@ -76,7 +76,7 @@ function writeInto(page: string, fresh: ReadonlyMap<string, string>): void {
   }
   for (const [name, line] of fresh) lines.set(name, line);
   const form = SHORT ? 'the short form' : 'the long form';
-  const told = `The last run that wrote here: ${form}, Node.js ${process.versions.node}, ${cpus().length} cores`;
-  const table = [BEGIN, '', tableOf(lines), '', `${told}.`, '', ''].join('\n');
+  const caption = `The last run that wrote here: ${form}, Node.js ${process.versions.node}, ${cpus().length} cores`;
+  const table = [BEGIN, '', tableOf(lines), '', `${caption}.`, '', ''].join('\n');
   writeFileSync(page, text.slice(0, from) + table + text.slice(to));
 }

@@ -1,4 +1,4 @@
-// Keys and values at the limits of their sizes.
+// Keys and values of every kind, and the largest value.
 
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
@@ -15,13 +15,18 @@ export const EDGES: ReadonlyMap<string, Buffer> = new Map([
   ['schlüssel ☃', Buffer.from('5')],
   ['\0', Buffer.from('6')],
   ['k'.repeat(65_536), Buffer.from('7')],
-  ['large', Buffer.alloc(VALUE_BYTES_MAX, 'large value ')],
+  // The largest value is in a map of its own, as it takes seconds in each protocol.
+  ['large', Buffer.alloc(1024 * 1024, 'large value ')],
 ]);
 
-/** All of them as JSON lines, in base64. */
-export async function writeEdges(path: string): Promise<void> {
+export const LARGEST: ReadonlyMap<string, Buffer> = new Map([
+  ['largest', Buffer.alloc(VALUE_BYTES_MAX, 'large value ')],
+]);
+
+/** Writes `rows` as JSON lines, in base64. */
+export async function writeEdges(path: string, rows = EDGES): Promise<void> {
   const file = createWriteStream(path);
-  for (const [key, value] of EDGES) {
+  for (const [key, value] of rows) {
     const key64 = Buffer.from(key).toString('base64');
     file.write(`{"key_base64":"${key64}","value_base64":"${value.toString('base64')}"}\n`);
   }

@@ -97,6 +97,11 @@ export const REAL_INPUTS: readonly RealInput[] = [
   },
 ];
 
+/** One that takes seconds to parse twice. */
+export function isLarge({ name }: RealInput): boolean {
+  return name === 'asn' || name === 'features';
+}
+
 /** A file next to a package's package.json. */
 function beside(packageJson: string, ...names: string[]): Buffer {
   return readFileSync(join(dirname(packageJson), ...names));

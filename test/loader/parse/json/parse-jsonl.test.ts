@@ -222,9 +222,9 @@ describe('a line is rejected', () => {
     [`{${k},"value":${'['.repeat(1001)}`, 'nested more than 1000 deep (column 1020, byte 1019)'],
     ['\ufeff{"key":1,"value":2}', 'not a JSON object'],
   ] as const)('%s', ([line, reason]) => {
-    const told = reasonOf(line);
-    if (typeof reason === 'string') expect(told).toBe(reason);
-    else expect(told).toMatch(reason);
+    const actual = reasonOf(line);
+    if (typeof reason === 'string') expect(actual).toBe(reason);
+    else expect(actual).toMatch(reason);
   });
 
   it('where a path leads to nothing, and the path is named', () => {

@@ -155,10 +155,10 @@ describe('an election', () => {
       Math.random() < 0.3 ? fates[Math.floor(Math.random() * fates.length)]! : 'answered';
     const store = new MemoryEtcd(systemTime);
     const all = threeOn(store, failing);
-    for (let turn = 0; turn < 300; turn++) {
+    for (let turn = 0; turn < 120; turn++) {
       expect(leadersOf(all).length).toBeLessThanOrEqual(1);
       for (const { client } of all) if (Math.random() < 0.02) client.isReached = !client.isReached;
-      if (turn % 50 === 49) store.compact();
+      if (turn % 20 === 19) store.compact();
       await sleep(10);
     }
     for (const { client } of all) client.isReached = true;

@@ -2,8 +2,8 @@
 
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { PROJECT } from '../support/process/stele-process.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { PROJECT } from '../../support/process/stele-process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 
 /** Its folder; the bodies of `files` have `describe`, `expect` and `test`. */
 export function plantedProject(

@@ -1,12 +1,12 @@
 // Answers that are lost after etcd has done what was asked.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { silentLogger } from '../../../../base/log.ts';
-import { EtcdClient } from '../../../../master/metadata/etcd/etcd-client.ts';
-import { startAnswerProxy } from '../../../support/faults/answer-proxy.ts';
-import type { AnswerProxy } from '../../../support/faults/answer-proxy.ts';
-import { EtcdServer, hasEtcd } from '../../../support/process/etcd-server.ts';
-import { until } from '../../../support/process/stele-process.ts';
+import { silentLogger } from '../../../base/log.ts';
+import { EtcdClient } from '../../../master/metadata/etcd/etcd-client.ts';
+import { startAnswerProxy } from '../../support/faults/answer-proxy.ts';
+import type { AnswerProxy } from '../../support/faults/answer-proxy.ts';
+import { EtcdServer, hasEtcd } from '../../support/process/etcd-server.ts';
+import { until } from '../../support/process/stele-process.ts';
 
 describe.skipIf(!hasEtcd())('an answer that is lost', () => {
   let server: EtcdServer;

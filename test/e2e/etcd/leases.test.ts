@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { silentLogger } from '../../../../base/log.ts';
-import { EtcdClient } from '../../../../master/metadata/etcd/etcd-client.ts';
-import { EtcdServer, hasEtcd } from '../../../support/process/etcd-server.ts';
-import { until } from '../../../support/process/stele-process.ts';
+import { silentLogger } from '../../../base/log.ts';
+import { EtcdClient } from '../../../master/metadata/etcd/etcd-client.ts';
+import { EtcdServer, hasEtcd } from '../../support/process/etcd-server.ts';
+import { until } from '../../support/process/stele-process.ts';
 
 describe.skipIf(!hasEtcd())('leases', () => {
   let server: EtcdServer;

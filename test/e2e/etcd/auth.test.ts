@@ -2,13 +2,13 @@ import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { silentLogger } from '../../../../base/log.ts';
-import type { EtcdOptions } from '../../../../master/metadata/etcd/calls.ts';
-import { EtcdClient } from '../../../../master/metadata/etcd/etcd-client.ts';
-import { WatchRecord } from '../../../support/peers/watch-record.ts';
-import { EtcdServer, hasEtcd } from '../../../support/process/etcd-server.ts';
-import { until } from '../../../support/process/stele-process.ts';
-import { tempDir } from '../../../support/temp-dir.ts';
+import { silentLogger } from '../../../base/log.ts';
+import type { EtcdOptions } from '../../../master/metadata/etcd/calls.ts';
+import { EtcdClient } from '../../../master/metadata/etcd/etcd-client.ts';
+import { WatchRecord } from '../../support/peers/watch-record.ts';
+import { EtcdServer, hasEtcd } from '../../support/process/etcd-server.ts';
+import { until } from '../../support/process/stele-process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 
 const ROOT = '--user=root:secret';
 

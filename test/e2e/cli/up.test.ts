@@ -5,8 +5,8 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { stele, SteleProcess, until } from '../support/process/stele-process.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { stele, SteleProcess, until } from '../../support/process/stele-process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 
 function isRunning(pid: number): boolean {
   try {

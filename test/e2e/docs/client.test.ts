@@ -6,10 +6,10 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ERROR_TABLE } from '../../base/errors.ts';
-import { pythonWith } from '../support/tools.ts';
-import { ANY_PORTS, flags, PROJECT, SteleProcess } from '../support/process/stele-process.ts';
-import { fencedBlocks, readDoc, section, tableRows } from './markdown.ts';
+import { ERROR_TABLE } from '../../../base/errors.ts';
+import { pythonWith } from '../../support/tools.ts';
+import { ANY_PORTS, flags, PROJECT, SteleProcess } from '../../support/process/stele-process.ts';
+import { fencedBlocks, readDoc, section, tableRows } from '../../docs/markdown.ts';
 
 const PROGRAM_MS_MAX = 20_000;
 const page = readDoc('docs/client.md');

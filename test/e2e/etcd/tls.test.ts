@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { silentLogger } from '../../../../base/log.ts';
-import { EtcdClient } from '../../../../master/metadata/etcd/etcd-client.ts';
-import type { TlsFiles } from '../../../../transport/tls/tls-files.ts';
-import { Authority } from '../../../support/process/certificates.ts';
-import type { Certificate } from '../../../support/process/certificates.ts';
-import { EtcdServer, hasEtcd } from '../../../support/process/etcd-server.ts';
-import { hasLibrary } from '../../../support/tools.ts';
+import { silentLogger } from '../../../base/log.ts';
+import { EtcdClient } from '../../../master/metadata/etcd/etcd-client.ts';
+import type { TlsFiles } from '../../../transport/tls/tls-files.ts';
+import { Authority } from '../../support/process/certificates.ts';
+import type { Certificate } from '../../support/process/certificates.ts';
+import { EtcdServer, hasEtcd } from '../../support/process/etcd-server.ts';
+import { hasLibrary } from '../../support/tools.ts';
 
 const isHere = hasEtcd() && hasLibrary('openssl', 'openssl', ['version'], 'openssl');
 

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { silentLogger } from '../../../../base/log.ts';
-import type { EtcdEvent } from '../../../../master/metadata/etcd/api.ts';
-import { EtcdClient } from '../../../../master/metadata/etcd/etcd-client.ts';
-import { EtcdServer, hasEtcd } from '../../../support/process/etcd-server.ts';
-import { until } from '../../../support/process/stele-process.ts';
-import { WatchRecord } from '../../../support/peers/watch-record.ts';
+import { silentLogger } from '../../../base/log.ts';
+import type { EtcdEvent } from '../../../master/metadata/etcd/api.ts';
+import { EtcdClient } from '../../../master/metadata/etcd/etcd-client.ts';
+import { EtcdServer, hasEtcd } from '../../support/process/etcd-server.ts';
+import { until } from '../../support/process/stele-process.ts';
+import { WatchRecord } from '../../support/peers/watch-record.ts';
 
 const isHere = hasEtcd();
 

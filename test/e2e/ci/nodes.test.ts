@@ -3,9 +3,9 @@
 import { writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { expect, it } from 'vitest';
-import { PROJECT } from '../support/process/stele-process.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { runTool } from '../support/tools.ts';
+import { PROJECT } from '../../support/process/stele-process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+import { runTool } from '../../support/tools.ts';
 import { plantedProject } from './planted.ts';
 
 const PACKAGE = `node-${process.platform}-${process.arch}`;
@@ -38,12 +38,11 @@ it('runs the tests, and what they start, with the binary of a version; fails wit
     });`;
   const project = plantedProject({
     'test/e2e/main/a.test.ts': `test('runs', () => {});`,
-    'test/ring/a.test.ts': body,
+    'test/segment/a.test.ts': body,
     ...Object.fromEntries(
-      ['e2e/loads', 'e2e', 'cli', 'master/core/plans', 'master/metadata/etcd'].map((folder) => [
-        `test/${folder}/a.test.ts`,
-        `test('is left out', () => expect(1).toBe(2));`,
-      ]),
+      ['e2e/loads', 'e2e', 'cli', 'master', 'master/core/plans', 'master/metadata/etcd'].map(
+        (folder) => [`test/${folder}/a.test.ts`, `test('is left out', () => expect(1).toBe(2));`],
+      ),
     ),
   });
   const output = await runNodes(project, '98 99', 'STELE_REQUIRE_TOOLS=1');

@@ -7,9 +7,9 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { ANY_PORTS, PROJECT, stele, SteleProcess } from '../support/process/stele-process.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { startRespServer } from './resp-server.ts';
+import { ANY_PORTS, PROJECT, stele, SteleProcess } from '../../support/process/stele-process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+import { startRespServer } from '../../cli/resp-server.ts';
 
 describe('the stele process', () => {
   it('ends with 0, 1 or 2, and keeps errors off stdout', async () => {

@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { SupervisedProcess } from '../../cli/up/supervised-process.ts';
-import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
-import { builtModule, until } from '../support/process/stele-process.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { SupervisedProcess } from '../../../cli/up/supervised-process.ts';
+import type { NodeAddress } from '../../../proto/gen/stele/v1/view.ts';
+import { builtModule, until } from '../../support/process/stele-process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 
 /** Listens, and exits on SIGTERM or when its parent is gone. `word` is its argument. */
 const GOOD_CHILD = `

@@ -12,8 +12,8 @@ import {
 } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { expect, test } from 'vitest';
-import { PROJECT } from '../support/process/stele-process.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { PROJECT } from '../../support/process/stele-process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 
 /** Without scripts, which would rebuild the dist/ that other tests are using. */
 function pack(...words: string[]): { filename: string; files: { path: string }[] } {

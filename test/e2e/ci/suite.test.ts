@@ -3,9 +3,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { PROJECT } from '../support/process/stele-process.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { runTool } from '../support/tools.ts';
+import { PROJECT } from '../../support/process/stele-process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+import { runTool } from '../../support/tools.ts';
 import { plantedProject } from './planted.ts';
 
 const VITEST = join(PROJECT, 'node_modules/vitest/vitest.mjs');

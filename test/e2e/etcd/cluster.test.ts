@@ -1,10 +1,10 @@
 // Three members, of which the one in use dies, hangs, or is cut off from the others.
 
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { silentLogger } from '../../../../base/log.ts';
-import { EtcdClient } from '../../../../master/metadata/etcd/etcd-client.ts';
-import { EtcdServer, hasEtcd } from '../../../support/process/etcd-server.ts';
-import { until } from '../../../support/process/stele-process.ts';
+import { silentLogger } from '../../../base/log.ts';
+import { EtcdClient } from '../../../master/metadata/etcd/etcd-client.ts';
+import { EtcdServer, hasEtcd } from '../../support/process/etcd-server.ts';
+import { until } from '../../support/process/stele-process.ts';
 
 describe.skipIf(!hasEtcd())('a cluster of three members', () => {
   let server: EtcdServer;

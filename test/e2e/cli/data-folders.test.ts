@@ -4,8 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
-import { ANY_PORTS, PROJECT } from '../support/process/stele-process.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { ANY_PORTS, PROJECT } from '../../support/process/stele-process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 
 const isRoot = process.getuid?.() === 0;
 /** `nobody`. */

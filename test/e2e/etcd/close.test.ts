@@ -3,9 +3,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { EtcdServer, hasEtcd } from '../../../support/process/etcd-server.ts';
-import { SteleProcess, builtModule } from '../../../support/process/stele-process.ts';
-import { tempDir } from '../../../support/temp-dir.ts';
+import { EtcdServer, hasEtcd } from '../../support/process/etcd-server.ts';
+import { SteleProcess, builtModule } from '../../support/process/stele-process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 
 const isHere = hasEtcd();
 
