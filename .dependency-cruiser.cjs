@@ -13,7 +13,7 @@ const may = {
   datanode: ['base', 'ring', 'segment', 'resp', 'proto', 'access', 'transport'],
   master: ['base', 'ring', 'resp', 'proto', 'access', 'transport', 'routing'],
   client: ['base', 'ring', 'resp', 'proto', 'access', 'transport', 'routing'],
-  embedded: ['base', 'proto', 'transport', 'client', 'master', 'datanode', 'loader'],
+  embedded: ['base', 'proto', 'access', 'transport', 'client', 'master', 'datanode', 'loader'],
   cli: [
     'base',
     'ring',

@@ -6,6 +6,7 @@ import type { SettingsOf } from '../base/config.ts';
 import { SteleError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { Access } from './access.ts';
+import { MetricsDoor } from './metrics-door.ts';
 import { ClusterSecret, isNodeCertificate } from './cluster-secret.ts';
 
 export const accessOptions = {
@@ -19,9 +20,32 @@ export const accessOptions = {
     '',
     { placeholder: 'FILE' },
   ),
+  auditLog: option.text(
+    'file, or stderr, that gets a line for each change and each refused attempt; SIGHUP opens it again',
+    '',
+    { placeholder: 'FILE' },
+  ),
+  metricsTokenFile: option.text(
+    'file with a token that also opens /metrics (authorization: Bearer TOKEN), for --auth on',
+    '',
+    { placeholder: 'FILE' },
+  ),
+  metricsOpen: option.flag('/metrics asks nobody who they are, with --auth on'),
+  insecure: option.flag(
+    'may listen on other addresses than loopback without users: anyone who reaches them may do everything',
+  ),
 };
 
-type AccessSettings = SettingsOf<typeof accessOptions>;
+export type AccessSettings = SettingsOf<typeof accessOptions>;
+
+/** The settings of access among others. */
+export function accessSettings(settings: AccessSettings): AccessSettings {
+  const names = Object.keys(accessOptions) as (keyof AccessSettings)[];
+  return Object.fromEntries(names.map((name) => [name, settings[name]])) as AccessSettings;
+}
+
+type OpenSettings = Pick<AccessSettings, 'auth' | 'clusterSecretFile'> &
+  Partial<Pick<AccessSettings, 'metricsOpen' | 'metricsTokenFile'>>;
 
 /** How this process decides, and what it shows to others. */
 export interface OpenedAccess {
@@ -36,11 +60,17 @@ export interface OpenedAccess {
  * --tls-ca. Throws INVALID_ARGUMENT, also if the process could not show others who it is.
  */
 export function openAccess(
-  { auth, clusterSecretFile }: AccessSettings,
+  { auth, clusterSecretFile, metricsOpen = false, metricsTokenFile = '' }: OpenSettings,
   certificate: Buffer | undefined,
   log: Logger,
 ): OpenedAccess {
-  if (auth === 'off') return { access: undefined, authorization: undefined };
+  if (auth === 'off') {
+    if (metricsTokenFile === '') return { access: undefined, authorization: undefined };
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      '--metrics-token-file has an effect only with --auth on: without users /metrics is open.',
+    );
+  }
   const secret = clusterSecretFile === '' ? undefined : ClusterSecret.read(clusterSecretFile, log);
   const own = certificate && new X509Certificate(certificate).toLegacyObject();
   const isNode = isNodeCertificate(own);
@@ -50,6 +80,7 @@ export function openAccess(
       'With --auth on the processes of a cluster show each other who they are: give all of them the same --cluster-secret-file, or --tls-ca and a certificate of `stele certs node`.',
     );
   }
-  const access = new Access({ secret, trustsNodeCertificates: certificate !== undefined });
+  const metrics = new MetricsDoor(metricsOpen, metricsTokenFile);
+  const access = new Access({ secret, trustsNodeCertificates: certificate !== undefined, metrics });
   return { access, authorization: secret?.authorization };
 }

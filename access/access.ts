@@ -10,6 +10,7 @@ import { Authenticator } from './authenticator.ts';
 import { readBasic } from './basic.ts';
 import { isNodeCertificate } from './cluster-secret.ts';
 import type { ClusterSecret, PeerCertificate } from './cluster-secret.ts';
+import type { MetricsDoor } from './metrics-door.ts';
 import { CLUSTER, User, notKnown, notNamed } from './subject.ts';
 import type { Accounts, Subject } from './subject.ts';
 
@@ -29,6 +30,8 @@ export interface AccessOptions {
   readonly trustsNodeCertificates: boolean;
   /** Default: the time of this machine. */
   readonly time?: Time;
+  /** Who else may scrape; default: nobody. */
+  readonly metrics?: MetricsDoor;
 }
 
 export class Access implements Accounts {
@@ -73,6 +76,11 @@ export class Access implements Accounts {
 
   account(name: string): Account | undefined {
     return this.#accounts.get(name);
+  }
+
+  /** Whether a request for /metrics needs no user, by its header `authorization`. */
+  opensMetrics(authorization: string | undefined): boolean {
+    return this.#options.metrics?.opensFor(authorization) === true;
   }
 
   /** The user with this name and password. Throws UNAUTHENTICATED and OVERLOADED. */

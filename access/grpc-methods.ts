@@ -30,6 +30,7 @@ const CLUSTER_SERVICE: Methods = {
   GetKeyspace: read,
   // With the names and addresses of people.
   ListEvents: operateAll,
+  ListAudit: admin,
   ListVersions: read,
   Rollback: load,
   Promote: load,
@@ -112,3 +113,13 @@ export const GRPC_METHODS: ReadonlyMap<string, MethodAccess> = new Map(
     Object.entries(methods).map(([name, access]) => [`/${service}/${name}`, access] as const),
   ),
 );
+
+/** Begin the names of methods that change nothing. */
+const QUESTIONS = /^(?:List|Get|Report)/;
+
+/** Whether a method is a change that somebody asks for, and belongs into the audit log. */
+export function isChange(path: string): boolean {
+  const asked = GRPC_METHODS.get(path);
+  if (typeof asked !== 'object' || asked.right === 'read') return false;
+  return !QUESTIONS.test(path.slice(path.lastIndexOf('/') + 1));
+}

@@ -72,6 +72,17 @@ export class User implements Subject {
   }
 }
 
+/** The error for a caller who lacks a right. */
+export class Refusal extends SteleError {
+  /** What it was about; empty: all keyspaces, and the cluster itself. */
+  readonly keyspace: string;
+
+  constructor(message: string, keyspace: string) {
+    super('PERMISSION_DENIED', message);
+    this.keyspace = keyspace;
+  }
+}
+
 /**
  * Throws PERMISSION_DENIED. The sentence is the same whether the keyspace exists or not; UNAUTHENTICATED
  * if the user is no longer who logged in.
@@ -80,9 +91,9 @@ export function requireRight(subject: Subject, right: Right, keyspace?: string):
   if (subject.may(right, keyspace)) return;
   if (!subject.isLive) throw notKnown();
   const what = keyspace === undefined ? 'the cluster and all keyspaces' : `keyspace '${keyspace}'`;
-  throw new SteleError(
-    'PERMISSION_DENIED',
+  throw new Refusal(
     `User '${subject.name}' does not have the right '${right}' on ${what}; \`stele user show ${subject.name}\` lists what it has.`,
+    keyspace ?? '',
   );
 }
 

@@ -72,3 +72,15 @@ export function visibleView(subject: Seer, view: ClusterView): ClusterView {
   if (seesAll(subject)) return view;
   return { ...view, keyspaces: view.keyspaces.filter(({ name }) => mayRead(subject, name)) };
 }
+
+const KEYSPACE_LABEL = /[{,]keyspace="([^"]*)"/;
+
+/** Metrics in Prometheus' text format, without the series of other keyspaces. */
+export function visibleMetrics(subject: Seer, text: string): string {
+  if (seesAll(subject)) return text;
+  const isVisible = (line: string): boolean => {
+    const keyspace = KEYSPACE_LABEL.exec(line)?.[1];
+    return keyspace === undefined || mayRead(subject, keyspace);
+  };
+  return text.split('\n').filter(isVisible).join('\n');
+}

@@ -7,6 +7,27 @@ import { shorten } from './ids.ts';
 /** An IPv6 address stands in brackets, so that the colon before the port is the last one. */
 const ADDRESS = /^(?:\[[0-9A-Fa-f:.]+(?:%[^\s\]]+)?\]|[^\s:/?#@[\]]+):([0-9]{1,5})$/;
 const PORT_MAX = 65_535;
+const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|(?:0:){7}1|localhost)$/i;
+const LOOPBACK_OF_WILDCARD: ReadonlyMap<string, string> = new Map([
+  ['0.0.0.0', '127.0.0.1'],
+  ['::', '::1'],
+  ['0:0:0:0:0:0:0:0', '::1'],
+]);
+
+/** Whether only this machine reaches what listens on `host`. A name other than localhost may be anything. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host.replace(/^\[(.*)\]$/, '$1'));
+}
+
+/** Whether what listens on `host` is reached at every address of this machine. */
+export function isWildcard(host: string): boolean {
+  return LOOPBACK_OF_WILDCARD.has(host.replace(/^\[(.*)\]$/, '$1'));
+}
+
+/** Where this machine reaches what listens on `host`: for a wildcard the loopback address. */
+export function reachedHere(host: string): string {
+  return LOOPBACK_OF_WILDCARD.get(host.replace(/^\[(.*)\]$/, '$1')) ?? host;
+}
 
 /** `host:port`, with brackets around an IPv6 address. */
 export function hostAndPort(host: string, port: number): string {

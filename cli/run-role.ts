@@ -4,7 +4,8 @@
 //   under `stele up` (IPC)        a message to the supervisor instead:  {type: 'listening' | 'failed', ...}
 //
 // SIGTERM or SIGINT: become unready, drain, close, exit 0 within 10 s; a second one exits at once. SIGHUP
-// (the terminal is gone) does the same and exits with 129. Under a supervisor, the terminal's SIGINT and
+// (the terminal is gone) does the same and exits with 129; with an audit log in a file it opens that again,
+// unless the terminal is gone. Under a supervisor, the terminal's SIGINT and
 // SIGHUP are left to it (they reach the whole process group), and a second SIGTERM has no effect, because
 // the supervisor has SIGKILL. If the supervisor dies, the process ends within 10 s, whatever it is doing.
 // The supervisor may have died before this file was loaded; then there is no event, but the channel is
@@ -22,6 +23,7 @@ import {
   sentenceOf,
 } from './exit.ts';
 import type { InterruptSignal } from './exit.ts';
+import { isTerminalGone } from './hang-up.ts';
 import type { Output } from './output.ts';
 import { SUPERVISED_VARIABLE } from './up/child-messages.ts';
 import type { ChildMessage } from './up/child-messages.ts';
@@ -35,6 +37,8 @@ export interface RunningRole {
   readonly address: NodeAddress;
   /** Resolves if the role cannot continue: it is closed, and the process ends with this error. */
   readonly failed?: Promise<Error>;
+  /** Opens the files of its logs again, after they were renamed; undefined if there are none. */
+  readonly reopenLogs?: (() => void) | undefined;
   close(): Promise<void>;
 }
 
@@ -45,9 +49,9 @@ export async function runRole(
   log: Logger,
 ): Promise<number> {
   const supervised = process.env[SUPERVISED_VARIABLE] === '1' && process.send !== undefined;
-  const stopped = watchForStop(supervised);
+  let role: RunningRole | undefined;
+  const stopped = watchForStop(supervised, () => role?.reopenLogs);
   logUncaught(log);
-  let role: RunningRole;
   try {
     role = await start();
   } catch (thrown) {
@@ -76,20 +80,33 @@ function logUncaught(log: Logger): void {
   process.prependListener('unhandledRejection', logError);
 }
 
-/** `datanode node-0 pid 123 http 127.0.0.1:9001 resp 127.0.0.1:7380 grpc 127.0.0.1:8401` */
-export function addressLine(title: string, pid: number, address: NodeAddress): string {
+/**
+ * `datanode node-0 pid 123 http 127.0.0.1:9001 resp 127.0.0.1:7380 grpc 127.0.0.1:8401`. `scheme` is that of
+ * a member of etcd.
+ */
+export function addressLine(
+  title: string,
+  pid: number,
+  address: NodeAddress,
+  scheme: 'http' | 'https' = 'http',
+): string {
   const { host } = address;
   // A member of etcd: its clients have one port, and it is none of Stele's.
   if (address.httpPort === 0)
-    return `${title} pid ${pid} clients http://${hostAndPort(host, address.grpcPort)}`;
+    return `${title} pid ${pid} clients ${scheme}://${hostAndPort(host, address.grpcPort)}`;
   return `${title} pid ${pid} http ${hostAndPort(host, address.httpPort)} resp ${hostAndPort(host, address.respPort)} grpc ${hostAndPort(host, address.grpcPort)}`;
 }
 
 /** Resolves to the reason: a signal's name, or a sentence. */
-function watchForStop(supervised: boolean): Promise<string> {
+function watchForStop(
+  supervised: boolean,
+  reopenLogs: () => (() => void) | undefined,
+): Promise<string> {
   return new Promise((resolve) => {
     let signals = 0;
     const onSignal = (signal: InterruptSignal): void => {
+      const reopen = signal === 'SIGHUP' && !isTerminalGone() ? reopenLogs() : undefined;
+      if (reopen !== undefined) return reopen();
       if (supervised && signal !== 'SIGTERM') return;
       if (signals++ > 0 && !supervised) process.exit(exitCodeOfSignal(signal));
       resolve(signal);

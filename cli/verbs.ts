@@ -4,7 +4,7 @@
 //     verbs/data         rows into a keyspace, and values out of it
 //     verbs/keyspaces    keyspaces and their versions
 //     verbs/cluster      datanodes, shards, health
-//     verbs/access       users and roles
+//     verbs/access       users, roles, the audit log
 
 import type { Verb } from './verb.ts';
 
@@ -124,6 +124,7 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
       () => import('./verbs/processes/certs.ts'),
     ),
     user: entry('who may log in, and as what', () => import('./verbs/access/user.ts')),
+    audit: entry('list changes and refused attempts', () => import('./verbs/access/audit.ts')),
     role: entry('which rights go together', () => import('./verbs/access/role.ts')),
     master: entry('run one master', () => import('./verbs/processes/master.ts')),
     datanode: entry('run one datanode', () => import('./verbs/processes/datanode.ts')),

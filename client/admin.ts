@@ -16,6 +16,8 @@ import type {
   GetHealthRequest,
   GetHealthResponse,
   GetReadCountersResponse,
+  ListAuditRequest,
+  ListAuditResponse,
   ListEventsRequest,
   ListEventsResponse,
   ListHotKeysRequest,
@@ -106,6 +108,11 @@ export class AdminClient {
   listEvents(request: ListEventsRequest): Promise<ListEventsResponse> {
     const deadlineMs = Math.max(this.#deadlineMs, (request.waitMs ?? 0) + WAIT_SLACK_MS);
     return this.#ask((client) => client.listEvents, request, deadlineMs);
+  }
+
+  /** Lists the audit log of the master that answers, newest first; empty texts mean any. */
+  listAudit(request: ListAuditRequest): Promise<ListAuditResponse> {
+    return this.#ask((client) => client.listAudit, request);
   }
 
   listVersions(keyspace: string): Promise<ListVersionsResponse> {

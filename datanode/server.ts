@@ -58,6 +58,8 @@ export interface RunningDatanode {
   readonly link: DatanodeLink;
   /** Resolves when the segments on disk have been verified. */
   readonly opened: Promise<void>;
+  /** Opens the files of its logs again, after they were renamed; undefined if there are none. */
+  readonly reopenLogs: (() => void) | undefined;
   close(): Promise<void>;
 }
 
@@ -90,8 +92,8 @@ async function startLocked(
   const warning = memoryWarning(settings.memoryMax);
   if (warning !== undefined) log.warn(warning);
   const background = new BackgroundTasks(log);
-  const appearance = roleIdentity(settings, log);
-  const { access, tls } = appearance;
+  const appearance = roleIdentity(settings, `datanode ${identity.nodeId}`, log);
+  const { access, audit, tls } = appearance;
   const node = await openNode({
     identity,
     folder: settings.dataDir,
@@ -136,6 +138,7 @@ async function startLocked(
     address: node.address,
     link: directLink(node),
     opened,
+    reopenLogs: audit?.sink?.reopen,
     close: async () => {
       stop.abort();
       unfollow?.();
@@ -143,6 +146,7 @@ async function startLocked(
       await node.close();
       if (registrar instanceof GrpcRegistrar) registrar.close();
       await background.settled();
+      await audit?.close();
       tls?.close();
       lock.release();
     },
@@ -152,13 +156,14 @@ async function startLocked(
 async function openPorts(
   node: Datanode,
   settings: DatanodeSettings,
-  { access, tls }: RoleIdentity,
+  { access, audit, notes, tls }: RoleIdentity,
   log: Logger,
 ): Promise<{ close(): Promise<void> }> {
   const closers: (() => Promise<void>)[] = [];
   try {
-    const door = access && {
+    const door = {
       access,
+      audit,
       keyspaceOf: (_: string, uid: string) => node.cluster.keyspaceOf(uid)?.name ?? '',
     };
     const grpc = new GrpcServer(settings.connectionsMax, undefined, door);
@@ -174,7 +179,7 @@ async function openPorts(
       grpc.setReadiness('NOT_SERVING');
       await grpc.close(CLOSE_DEADLINE_MS);
     });
-    const resp = await openResp(node, settings, { access, tls }, log);
+    const resp = await openResp(node, settings, { access, audit, tls }, log);
     closers.push(() => resp.close(CLOSE_DEADLINE_MS));
     const http = await startDatanodeHttp({
       node,
@@ -182,6 +187,8 @@ async function openPorts(
       port: settings.httpPort,
       tls,
       access,
+      audit,
+      notes,
       connectionsMax: settings.connectionsMax,
       respConnections: () => resp.connectionCount,
     });
@@ -223,7 +230,7 @@ async function announcement(
 async function openResp(
   node: Datanode,
   settings: DatanodeSettings,
-  { access, tls }: Pick<RoleIdentity, 'access' | 'tls'>,
+  { access, audit, tls }: Pick<RoleIdentity, 'access' | 'audit' | 'tls'>,
   log: Logger,
 ): Promise<RespListener> {
   const backend = new DatanodeRespBackend(node, () => listener.counts, monotonicNowMs());
@@ -232,6 +239,7 @@ async function openResp(
     port: settings.respPort,
     tls,
     access,
+    audit,
     backend,
     maxConnections: settings.connectionsMax,
     log,

@@ -3,10 +3,16 @@
 // Ports are opened all the same, because clients are other processes; but heartbeats, orders, the front's
 // reads and copies between datanodes are function calls.
 
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { AccessSettings } from '../access/access-settings.ts';
+import { ClusterSecret } from '../access/cluster-secret.ts';
+import { makeSecretFile, secretFileIn } from '../access/new-secret.ts';
+import { hostAndPort, reachedHere } from '../base/address.ts';
 import { resolveSettings } from '../base/config.ts';
+import { makeFolder } from '../base/disk/make-folder.ts';
 import { sleep, systemTime } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import { silentLogger } from '../base/log.ts';
@@ -34,7 +40,10 @@ export interface ClusterPorts {
   readonly grpc: number;
 }
 
-export interface StartClusterOptions {
+/** Users, rights and what goes with them: `auth: 'on'` as --auth on, and the other flags of roles likewise. */
+type AccessOptions = { readonly [Name in keyof AccessSettings]?: AccessSettings[Name] | undefined };
+
+export interface StartClusterOptions extends AccessOptions {
   /** Default: 3. */
   readonly datanodes?: number;
   /** Default: 2. */
@@ -56,6 +65,11 @@ export interface StartClusterOptions {
   readonly host?: string;
   /** Makes all ports those of TLS; without it there is none. Needs `cert` and `key`. */
   readonly tls?: TlsSource | undefined;
+  /**
+   * The file with the password of the user `admin`, with `auth: 'on'`; made with a random one if it is not
+   * there. Default: `admin-password` in the data folder of the master.
+   */
+  readonly adminPasswordFile?: string | undefined;
   readonly log?: Logger;
 }
 
@@ -72,6 +86,8 @@ export interface LocalCluster {
   readonly datanodes: readonly LocalNode[];
   /** Loads files into a keyspace, like `stele load` with its defaults. */
   load(keyspace: string, paths: readonly string[]): Promise<LoadSummary>;
+  /** Opens the file of the audit log again, after it was renamed. */
+  reopenLogs(): void;
   close(): Promise<void>;
 }
 
@@ -103,6 +119,7 @@ class InProcessCluster implements LocalCluster, LinkFactory {
   readonly #log: Logger;
   readonly #nodes = new Map<string, RunningDatanode>();
   readonly #masters: Master[] = [];
+  #authorization: string | undefined;
 
   constructor(options: StartClusterOptions, dataDir: string) {
     this.#options = options;
@@ -133,14 +150,15 @@ class InProcessCluster implements LocalCluster, LinkFactory {
 
   async start(): Promise<void> {
     const { datanodes = 3, masters = 1 } = this.#options;
+    const access = this.#access();
     const etcd = masters > 1 ? new MemoryEtcd(systemTime) : undefined;
-    const master = await this.#startMaster(0, etcd);
-    for (let at = 1; at < masters; at++) await this.#startMaster(at, etcd);
+    const master = await this.#startMaster(0, etcd, access);
+    for (let at = 1; at < masters; at++) await this.#startMaster(at, etcd, access);
     await this.#awaitHealth(master, () => true);
     // The datanodes share one machine: each gets an equal part of the default limit.
     const memoryMax = Math.floor(datanodeSettings.options.memoryMax.defaultValue / datanodes);
     for (let index = 0; index < datanodes; index++) {
-      await this.#startNode(index, master.registrar, memoryMax);
+      await this.#startNode(index, master.registrar, { ...access, memoryMax });
     }
     await Promise.all([...this.#nodes.values()].map((node) => node.opened));
     await this.#awaitHealth(
@@ -153,11 +171,19 @@ class InProcessCluster implements LocalCluster, LinkFactory {
   load(keyspace: string, paths: readonly string[]): Promise<LoadSummary> {
     const { host, ports } = this.master;
     const { values } = resolveSettings(loadSettings, {
-      flags: { master: `${host}:${ports.grpc}`, ...settingsOfSource(this.#options.tls) },
+      flags: {
+        master: hostAndPort(reachedHere(host), ports.grpc),
+        ...settingsOfSource(this.#options.tls),
+      },
       environment: {},
       file: {},
     });
-    return runLoad({ ...values, keyspace, paths: [...paths] }, { log: this.#log });
+    const hooks = { log: this.#log, authorization: this.#authorization };
+    return runLoad({ ...values, keyspace, paths: [...paths] }, hooks);
+  }
+
+  reopenLogs(): void {
+    for (const { reopenLogs } of [...this.#masters, ...this.#nodes.values()]) reopenLogs?.();
   }
 
   async close(): Promise<void> {
@@ -168,19 +194,42 @@ class InProcessCluster implements LocalCluster, LinkFactory {
     }
   }
 
+  /** The settings of access of all roles; the secret that processes show each other is made if none is given. */
+  #access(): AccessOptions {
+    const { auditLog, auth, insecure, metricsOpen, metricsTokenFile } = this.#options;
+    const given = { auditLog, auth, insecure, metricsOpen, metricsTokenFile };
+    if (auth !== 'on') return given;
+    const { clusterSecretFile = '', tls } = this.#options;
+    // Nodes with certificates need none; with others it is needed.
+    const file = clusterSecretFile || secretFileIn(this.#dataDir);
+    if (clusterSecretFile === '' && tls === undefined) {
+      makeFolder(this.#dataDir);
+      makeSecretFile(file);
+    }
+    if (!existsSync(file)) return given;
+    this.#authorization = ClusterSecret.read(file, this.#log).authorization;
+    return { ...given, clusterSecretFile: file };
+  }
+
   #localMaster(ports: ClusterPorts, at: number): LocalNode {
     const id = at === 0 ? 'master' : `master-${at}`;
     return { id, host: this.#options.host ?? '127.0.0.1', ports };
   }
 
-  async #startMaster(at: number, etcd: MemoryEtcd | undefined): Promise<Master> {
-    const { ports = ANY_PORTS, replication, shards, host } = this.#options;
+  async #startMaster(
+    at: number,
+    etcd: MemoryEtcd | undefined,
+    access: AccessOptions,
+  ): Promise<Master> {
+    const { adminPasswordFile, ports = ANY_PORTS, replication, shards, host } = this.#options;
     const portOf = (port: number): number => (port === 0 ? 0 : port + 100 * at);
     const { values } = resolveSettings(masterSettings, {
       flags: {
         dataDir: join(this.#dataDir, 'master'),
         ...(etcd === undefined ? {} : { metadata: 'etcd' }),
         ...settingsOfSource(this.#options.tls),
+        ...access,
+        adminPasswordFile,
         host,
         httpPort: portOf(ports.http),
         respPort: portOf(ports.resp),
@@ -197,7 +246,11 @@ class InProcessCluster implements LocalCluster, LinkFactory {
     return master;
   }
 
-  async #startNode(index: number, registrar: Registrar, memoryMax: number): Promise<void> {
+  async #startNode(
+    index: number,
+    registrar: Registrar,
+    common: AccessOptions & { readonly memoryMax: number },
+  ): Promise<void> {
     const { ports, host } = this.#options;
     const offset = (port: number | undefined): number =>
       port === undefined || port === 0 ? 0 : port + 1 + index;
@@ -207,7 +260,10 @@ class InProcessCluster implements LocalCluster, LinkFactory {
         id,
         dataDir: join(this.#dataDir, id),
         ...settingsOfSource(this.#options.tls),
-        memoryMax,
+        ...common,
+        master: this.masters
+          .map((one) => hostAndPort(reachedHere(one.host), one.ports.grpc))
+          .join(','),
         host,
         httpPort: offset(ports?.http),
         respPort: offset(ports?.resp),

@@ -31,6 +31,8 @@ export type { LoadProgress, LoadSummary } from './stages/progress.ts';
 export interface LoadHooks extends JobHooks {
   /** Used instead of gRPC to `settings.master`. Closed at the end. */
   readonly master?: LoadMaster;
+  /** The header or metadata `authorization`, in place of that of `settings.user`. */
+  readonly authorization?: string | undefined;
 }
 
 const REASON_CHARACTERS_MAX = 500;
@@ -54,7 +56,8 @@ export async function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Pr
   keyspaceName(settings.keyspace);
   checkGateFlags(settings);
   checkRate(settings.maxBytesPerSecond);
-  const dialAs = clientIdentity(settings);
+  const identity = clientIdentity(settings);
+  const dialAs = { ...identity, authorization: hooks.authorization ?? identity.authorization };
   dialAs.tls?.watch(hooks.log);
   const master = hooks.master ?? grpcLoadMaster(settings.master, dialAs);
   try {

@@ -54,7 +54,7 @@ type ControlPlaneSettings = Pick<
   | 'retireDelay'
   | 'lookupDeadline'
 > &
-  Partial<Pick<MasterSettings, 'auth' | 'adminPasswordFile'>>;
+  Partial<Pick<MasterSettings, 'auth' | 'adminPasswordFile' | 'host'>>;
 
 /** A store, and whether it came from a backup, which may lack the last commits. */
 type RestorableMetadata = Metadata & { readonly restored: boolean };
@@ -118,7 +118,8 @@ export class ControlPlane {
     this.leader = new Leader({ ...options, catalog, settings, onReplaced });
     this.loadEnds = loadEnds;
     this.loads = new Loads(this.leader, options.log, loadEnds);
-    this.operations = new Operations(this.leader, this.loads);
+    const { auth, host } = options.settings;
+    this.operations = new Operations(this.leader, this.loads, auth === 'off' ? host : undefined);
     this.access = new AccessOperations(this.leader);
     this.registrar = new NodeRegistrar(this.leader, options.log);
   }

@@ -12,11 +12,13 @@ import type { LinkFactory } from '../proto/ports.ts';
 import { DatanodeLinks } from '../routing/datanode-links.ts';
 import { ViewWatcher } from '../routing/view-watcher.ts';
 import { GrpcLinkFactory } from '../transport/grpc-link.ts';
+import type { RoleIdentity } from '../transport/role-identity.ts';
 import { orFromLastView } from './candidate/last-view.ts';
 import { connectLeader } from './candidate/remote-leader.ts';
 import { NOTHING_KNOWN } from './candidate/view-feed.ts';
+import type { Closer } from './seat.ts';
 import { openProcess, serve } from './serve.ts';
-import type { Ports } from './serve.ts';
+import type { Ports, ProcessHandle } from './serve.ts';
 import type { QuerySettings } from './settings.ts';
 
 interface QueryDependencies {
@@ -25,9 +27,8 @@ interface QueryDependencies {
   readonly linkFactory?: LinkFactory;
 }
 
-interface QueryNode {
+interface QueryNode extends ProcessHandle {
   readonly ports: Ports;
-  close(): Promise<void>;
 }
 
 /** Starts a query node. Resolves when all its ports are open. Throws PORT_IN_USE, INVALID_ARGUMENT. */
@@ -35,7 +36,11 @@ export function startQueryNode(
   settings: QuerySettings,
   { log, linkFactory }: QueryDependencies,
 ): Promise<QueryNode> {
-  return openProcess(settings, log, async (settled, closers, identity) => {
+  const open = async (
+    settled: QuerySettings,
+    closers: Closer[],
+    identity: RoleIdentity,
+  ): Promise<Pick<QueryNode, 'ports'>> => {
     const watcher = new ViewWatcher(addressList(settings.master), identity);
     closers.push(() => watcher.close());
     const remote = connectLeader(settings.master, { ...identity, via: 'any master' });
@@ -72,5 +77,6 @@ export function startQueryNode(
     const ports = await serve(settled, seat, parts);
     log.info(ports, 'the query node is up');
     return { ports };
-  });
+  };
+  return openProcess(settings, log, open, { name: 'query' });
 }

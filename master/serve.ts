@@ -52,11 +52,11 @@ export async function serve(
   seat: Seat,
   { background, closers, identity, log, role = 'master' }: ServeOptions,
 ): Promise<Ports> {
-  const { access, tls } = identity;
+  const { access, audit, notes, tls } = identity;
   const { loads, operations, registrar } = seat;
   const watchers = new ViewWatchers(operations);
   const loadOf = async (loadId: string) => (await operations.getLoad({ loadId })).keyspace;
-  const door = access && { access, keyspaceOf: (_: string, loadId: string) => loadOf(loadId) };
+  const door = { access, audit, keyspaceOf: (_: string, loadId: string) => loadOf(loadId) };
   const grpc = new GrpcServer(settings.connectionsMax, undefined, door);
   grpc.addService(AccessServiceService, accessService(seat.access));
   grpc.addService(LoadServiceService, loadService(loads));
@@ -69,11 +69,14 @@ export async function serve(
     grpcServer: grpc,
     tls,
     access,
+    audit,
+    notes,
     background,
     loadEnds: () => seat.loadEnds(),
     log,
   });
-  const service = clusterService(operations, registrar, watchers, () => front.reads());
+  const reads = () => front.reads();
+  const service = clusterService(operations, registrar, watchers, reads, audit);
   grpc.addService(clusterServiceDefinition, service);
   closers.push(() => front.close(FRONT_CLOSE_MS));
   closers.push(() => grpc.close(GRPC_CLOSE_MS));
@@ -128,23 +131,30 @@ function followReadiness(grpc: GrpcServer, operations: ViewSource, closers: Clos
   });
 }
 
+export interface ProcessHandle {
+  /** Opens the files of its logs again, after they were renamed; undefined if there are none. */
+  readonly reopenLogs: (() => void) | undefined;
+  close(): Promise<void>;
+}
+
 /**
  * Opens a process by `open`, which pushes what is to be closed again. If it throws, everything is
- * closed. `lock` keeps others away and comes first. The settings that `open` gets have the limit of
+ * closed. `name` is that of the process in its audit log. `lock` keeps others away and comes first. The settings that `open` gets have the limit of
  * connections that this process can hold.
  */
 export async function openProcess<Settings extends Omit<QuerySettings, 'master'>, Opened>(
   settings: Settings,
   log: Logger,
   open: (settings: Settings, closers: Closer[], identity: RoleIdentity) => Promise<Opened>,
-  lock?: () => { release(): void },
-): Promise<Opened & { close(): Promise<void> }> {
+  { name, lock }: { readonly name: 'master' | 'query'; readonly lock?: () => { release(): void } },
+): Promise<Opened & ProcessHandle> {
   const closers: Closer[] = [];
   try {
     const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
     const locked = lock?.();
     closers.push(() => locked?.release());
-    const identity = roleIdentity(settings, log);
+    const identity = roleIdentity(settings, name, log);
+    closers.push(() => identity.audit?.close());
     identity.tls?.watch(log);
     closers.push(() => identity.tls?.close());
     await checkPortsFree(settings.host, {
@@ -154,7 +164,8 @@ export async function openProcess<Settings extends Omit<QuerySettings, 'master'>
     });
     const opened = await open({ ...settings, connectionsMax }, closers, identity);
     let closing: Promise<void> | undefined;
-    return { ...opened, close: () => (closing ??= closeAll(closers, log)) };
+    const close = (): Promise<void> => (closing ??= closeAll(closers, log));
+    return { ...opened, reopenLogs: identity.audit?.sink?.reopen, close };
   } catch (thrown) {
     await closeAll(closers, log);
     throw thrown;

@@ -25,7 +25,7 @@ import type { EtcdApi } from './metadata/etcd/api.ts';
 import { openEmbeddedMetadata } from './metadata/embedded.ts';
 import type { Closer, Seat, SeatOptions } from './seat.ts';
 import { openProcess, serve } from './serve.ts';
-import type { Ports } from './serve.ts';
+import type { Ports, ProcessHandle } from './serve.ts';
 import type { MasterSettings } from './settings.ts';
 
 const BACKGROUND_CLOSE_MS = 2_000;
@@ -39,7 +39,7 @@ export interface MasterDependencies {
   readonly etcd?: EtcdApi;
 }
 
-export interface Master {
+export interface Master extends ProcessHandle {
   readonly ports: Ports;
   readonly operations: ClusterOperations;
   readonly registrar: Registrar;
@@ -48,7 +48,6 @@ export interface Master {
    * never.
    */
   readonly replaced: Promise<SteleError>;
-  close(): Promise<void>;
 }
 
 /**
@@ -73,7 +72,7 @@ export function startMaster(
     const { operations, registrar, replaced } = seat;
     return { ports, operations, registrar, replaced };
   };
-  return openProcess(settings, log, open, isShared ? undefined : lock);
+  return openProcess(settings, log, open, { name: 'master', ...(isShared ? {} : { lock }) });
 }
 
 /** The only master of its cluster, with its catalog in its data folder. */

@@ -81,7 +81,7 @@ export const etcdOptions = {
 export const masterSettings = settingsOf({
   ...serving,
   adminPasswordFile: option.text(
-    'file with the password of the user admin, who is made if --auth is on and no user has the right admin; default: a random one, written to DATA-DIR/admin-password',
+    'file with the password of the user admin, who is made if --auth is on and no user has the right admin; made with a random one if there is no such file; default: DATA-DIR/admin-password',
     '',
     { placeholder: 'FILE' },
   ),

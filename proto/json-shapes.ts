@@ -3,6 +3,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import type {
+  AuditEntry,
   DiffVersionsResponse,
   Event,
   ExplainResponse,
@@ -158,6 +159,23 @@ export function eventJson(event: Event): Json {
   };
 }
 
+/** A line of the audit log. */
+export function auditJson(entry: AuditEntry): Json {
+  return {
+    time: entry.time,
+    process: entry.process,
+    who: entry.who,
+    from: entry.from,
+    door: entry.door,
+    what: entry.what,
+    keyspace: orNull(entry.keyspace),
+    about: orNull(entry.about),
+    result: entry.result,
+    count: entry.count,
+    request_id: orNull(entry.requestId),
+  };
+}
+
 export function loadJson(load: LoadStatus): Json {
   return {
     id: load.loadId,
@@ -270,6 +288,7 @@ export function healthJson(health: GetHealthResponse): Json {
     status: healthWord(health.status),
     ready: health.ready,
     reasons: health.reasons,
+    warnings: health.warnings,
     replication: {
       target: health.replicationTarget,
       effective: health.replicationEffective,

@@ -10,6 +10,7 @@ import assert from 'node:assert/strict';
 import { Metadata, ServerInterceptingCall, ServerListenerBuilder } from '@grpc/grpc-js';
 import type { ServerInterceptor } from '@grpc/grpc-js';
 import type { Access } from '../access/access.ts';
+import type { Audit } from '../access/audit/audit.ts';
 import { GRPC_METHODS } from '../access/grpc-methods.ts';
 import type { KeyspaceField, MethodAccess } from '../access/grpc-methods.ts';
 import type { Right } from '../access/rights.ts';
@@ -20,12 +21,22 @@ import { AUTHORIZATION_KEY, FORWARDED_KEY, USER_KEY } from './grpc-channel.ts';
 import { toGrpcError } from './grpc-errors.ts';
 
 export interface GrpcDoor {
-  readonly access: Access;
+  /** Undefined: everybody is let in. */
+  readonly access: Access | undefined;
+  /** Undefined: nothing is recorded. */
+  readonly audit?: Audit | undefined;
   /** The name of the keyspace that a request means; what it throws is the answer. */
   keyspaceOf(field: Exclude<KeyspaceField, 'keyspace'>, value: string): string | Promise<string>;
 }
 
 const callers = new WeakMap<Metadata, Subject>();
+
+const keyspaces = new WeakMap<Metadata, string>();
+
+/** The keyspace that the call with this metadata is about, if its caller is a user. */
+export function keyspaceOf(metadata: Metadata): string | undefined {
+  return keyspaces.get(metadata);
+}
 
 /** Who makes the call with this metadata; undefined without --auth on. */
 export function subjectOf(metadata: Metadata): Subject | undefined {
@@ -38,10 +49,11 @@ export function requireListed(paths: readonly string[]): void {
 }
 
 /** Pass it to the server's constructor, after those that check the form of messages. */
-export function accessInterceptor(door: GrpcDoor): ServerInterceptor {
+export function accessInterceptor(access: Access, door: GrpcDoor): ServerInterceptor {
   return ({ path }, call) => {
     const asked = GRPC_METHODS.get(path);
     let subject: Subject | undefined;
+    let about: Metadata | undefined;
     const refuse = (thrown: unknown): void => call.sendStatus(toGrpcError(thrown));
     const listener = new ServerListenerBuilder()
       .withOnReceiveMetadata((metadata, pass) => {
@@ -51,11 +63,12 @@ export function accessInterceptor(door: GrpcDoor): ServerInterceptor {
           certificate: () => call.getAuthContext().sslPeerCertificate,
           address: call.getConnectionInfo().remoteAddress ?? '',
         };
-        door.access
+        access
           .identify(shown)
           .then((found) => {
             requireMethod(found, asked);
             subject = found;
+            about = metadata;
             callers.set(metadata, found);
             pass(inNameOf(found, metadata));
           })
@@ -68,7 +81,11 @@ export function accessInterceptor(door: GrpcDoor): ServerInterceptor {
         if (of === undefined || subject?.isCluster === true) return pass(message);
         keyspaceIn(door, message as Readonly<Record<string, unknown>>, of)
           .then((keyspace) => {
-            assert(subject !== undefined, 'a message comes after the metadata');
+            assert(
+              subject !== undefined && about !== undefined,
+              'a message comes after the metadata',
+            );
+            keyspaces.set(about, keyspace);
             requireRight(subject, right, keyspace);
             pass(message);
           })

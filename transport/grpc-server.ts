@@ -10,6 +10,7 @@ import { toSteleError } from '../base/errors.ts';
 import { CONNECTIONS_MAX_DEFAULT } from '../base/limits.ts';
 import { accessInterceptor, requireListed } from './grpc-access.ts';
 import type { GrpcDoor } from './grpc-access.ts';
+import { auditInterceptor } from './grpc-audit.ts';
 import { SERVER_OPTIONS } from './grpc-channel.ts';
 import { GrpcConnections, STALLED_MS_MAX, guarded } from './grpc-guard.ts';
 import { GrpcHealth } from './grpc-health.ts';
@@ -35,7 +36,7 @@ export class GrpcServer {
 
   /**
    * Closes connections above `connectionsMax` on arrival, and those whose client reads none of its
-   * responses for `stalledMsMax`. With a `door`, callers have to say who they are.
+   * responses for `stalledMsMax`. With the `access` of a `door`, callers have to say who they are.
    */
   constructor(
     connectionsMax = CONNECTIONS_MAX_DEFAULT,
@@ -45,11 +46,13 @@ export class GrpcServer {
     this.#connectionsMax = connectionsMax;
     this.#sweepMs = Math.min(SWEEP_MS, stalledMsMax / 4);
     this.#connections = new GrpcConnections(stalledMsMax);
+    const { access, audit } = door ?? {};
     this.#server = new Server({
       ...SERVER_OPTIONS,
       interceptors: [
         this.#connections.interceptor,
-        ...(door === undefined ? [] : [accessInterceptor(door)]),
+        ...(audit === undefined ? [] : [auditInterceptor(audit, access !== undefined)]),
+        ...(door === undefined || access === undefined ? [] : [accessInterceptor(access, door)]),
       ],
     });
     this.#health.addTo(this.#server);

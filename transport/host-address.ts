@@ -3,11 +3,10 @@
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { networkInterfaces } from 'node:os';
-import { addressList } from '../base/address.ts';
+import { addressList, isWildcard } from '../base/address.ts';
 import { SteleError } from '../base/errors.ts';
 
 const ANY_IPV4 = '0.0.0.0';
-const ANY_ADDRESSES: ReadonlySet<string> = new Set([ANY_IPV4, '::', '[::]', '0:0:0:0:0:0:0:0']);
 /** No packet is sent to it. */
 const SOME_PORT = 9;
 
@@ -18,7 +17,7 @@ const SOME_PORT = 9;
  * are several.
  */
 export async function announcedAddress(listenHost: string, peers: string): Promise<string> {
-  if (!ANY_ADDRESSES.has(listenHost)) return listenHost;
+  if (!isWildcard(listenHost)) return listenHost;
   const family = listenHost === ANY_IPV4 ? 4 : 0;
   const routes = addressList(peers).map(async (peer) => {
     const host = peer.slice(0, peer.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1');
@@ -53,7 +52,8 @@ function sourceAddress(to: { readonly address: string; readonly family: number }
   }).finally(() => socket.close());
 }
 
-function ownAddresses(family: 0 | 4): string[] {
+/** The addresses of this machine that others may reach it at; `family` 0: of IPv4 and IPv6. */
+export function ownAddresses(family: 0 | 4): string[] {
   return Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .filter((one) => !one.internal && !one.address.startsWith('fe80:'))

@@ -4,6 +4,9 @@ import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
 import type { Access } from '../access/access.ts';
+import type { Audit, Door } from '../access/audit/audit.ts';
+import { nameOf } from '../access/audit/audit.ts';
+import { readBasic } from '../access/basic.ts';
 import type { Subject } from '../access/subject.ts';
 import { toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
@@ -12,22 +15,32 @@ import { shownBy } from './http-access.ts';
 /** Time for a refused peer to close the connection. */
 const REFUSED_MS_MAX = 1000;
 
+/** Who upgraded a connection. */
+export interface Peer {
+  /** Undefined: without --auth on. */
+  readonly subject: Subject | undefined;
+  /** Call it with what was thrown for a request of the peer: refusals are recorded. */
+  onError(thrown: unknown): void;
+}
+
 /** A protocol that a connection can be upgraded to. */
 export interface Upgrade {
   readonly path: string;
+  /** Its name in the audit log. */
+  readonly door: Door;
   /** The value of the peer's `upgrade` header. */
   readonly protocol: string;
   /** Maximum number of connections; further ones are refused with 503. */
   readonly connectionsMax: number;
   /**
-   * Serves `socket` from after the 101 until it closes, then calls `onClose`. `subject` is who sent the
-   * request, with --auth on.
+   * Serves `socket` from after the 101 until it closes, then calls `onClose`. `peer` is who sent the
+   * request.
    */
   open(
     socket: Socket,
     headers: IncomingHttpHeaders,
     onClose: () => void,
-    subject?: Subject,
+    peer: Peer,
   ): { close(): void };
 }
 
@@ -35,7 +48,10 @@ export interface Upgrade {
 export function acceptUpgrades(
   server: Server,
   upgrades: readonly Upgrade[],
-  access?: Access,
+  {
+    access,
+    audit,
+  }: { readonly access?: Access | undefined; readonly audit?: Audit | undefined } = {},
 ): () => void {
   const all: Upgrading[] = upgrades.map((upgrade) => ({ upgrade, open: new Set() }));
   server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
@@ -47,11 +63,22 @@ export function acceptUpgrades(
     });
     // Bytes before our 101 mean that the peer does not speak this protocol.
     if (wanted === undefined || head.length > 0) return refuse(stream, '400 Bad Request');
-    if (access === undefined) return begin(wanted, stream, headers);
+    const peerOf = (subject?: Subject): Peer => {
+      const claimed = readBasic(headers.authorization ?? '')?.user;
+      const who = subject === undefined ? claimed : nameOf(subject);
+      const { door, protocol } = wanted.upgrade;
+      const from = request.socket.remoteAddress ?? '';
+      const attempt = { door, what: protocol, from, ...(who === undefined ? {} : { who }) };
+      return { subject, onError: (thrown) => audit?.noteRefusal(thrown, attempt) };
+    };
+    if (access === undefined) return begin(wanted, stream, headers, peerOf());
     // The peer sends nothing before it has our 101.
     access.identify(shownBy(request)).then(
-      (subject) => begin(wanted, stream, headers, subject),
-      (thrown: unknown) => refuse(stream, statusOf(toSteleError(thrown).code)),
+      (subject) => begin(wanted, stream, headers, peerOf(subject)),
+      (thrown: unknown) => {
+        peerOf().onError(thrown);
+        refuse(stream, statusOf(toSteleError(thrown).code));
+      },
     );
   });
   return () => {
@@ -68,14 +95,14 @@ function begin(
   { open, upgrade }: Upgrading,
   stream: Duplex,
   headers: IncomingHttpHeaders,
-  subject?: Subject,
+  peer: Peer,
 ): void {
   if (open.size >= upgrade.connectionsMax) return refuse(stream, '503 Service Unavailable');
   if (!(stream instanceof Socket) || stream.destroyed) return;
   stream.write(
     `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${upgrade.protocol}\r\n\r\n`,
   );
-  const connection = upgrade.open(stream, headers, () => open.delete(connection), subject);
+  const connection = upgrade.open(stream, headers, () => open.delete(connection), peer);
   open.add(connection);
 }
 

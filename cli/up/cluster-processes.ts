@@ -12,7 +12,7 @@ import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import { hasRunBefore } from './folder.ts';
 import { endpointsOf, etcdCommand, hasEtcd, planEtcd } from './etcd-plan.ts';
 import { datanodeFlags, datanodeName, flagWords, masterFlags, sharedMasterFlags } from './plan.ts';
-import type { ClusterPlan } from './plan.ts';
+import type { ClusterPlan, EtcdFiles } from './plan.ts';
 import { SupervisedProcess } from './supervised-process.ts';
 import type { ProcessEvents } from './supervised-process.ts';
 
@@ -24,6 +24,8 @@ export interface ChildCommands {
   readonly master: readonly string[];
   readonly datanode: readonly string[];
   readonly restart: boolean;
+  /** Of several masters and their etcd; undefined: without TLS between them. */
+  readonly etcdTls: EtcdFiles | undefined;
 }
 
 export interface ClusterEvents extends ProcessEvents {
@@ -89,16 +91,17 @@ export class ClusterProcesses {
       const one = this.#add('master', 'master', (address) => flagWords(masterFlags(plan, address)));
       return [await this.#start(one)];
     }
-    const members = await planEtcd(plan);
+    const { etcdTls } = this.#commands;
+    const members = await planEtcd(plan, etcdTls !== undefined);
     const etcd = members.map((_, index) => {
-      const command = (): string[] => etcdCommand(plan, members, index);
+      const command = (): string[] => etcdCommand(plan, members, index, etcdTls);
       return this.#supervise(`etcd-${index}`, command, this.#etcd);
     });
     await Promise.all(etcd.map((one) => this.#start(one)));
-    const endpoints = endpointsOf(members);
+    const etcdAt = { endpoints: endpointsOf(members), tls: etcdTls };
     const masters = Array.from({ length: plan.masters }, (_, index) =>
       this.#add('master', `master-${index}`, (address) =>
-        flagWords(sharedMasterFlags(plan, index, endpoints, address)),
+        flagWords(sharedMasterFlags(plan, index, etcdAt, address)),
       ),
     );
     return Promise.all(masters.map((one) => this.#start(one)));
@@ -110,6 +113,11 @@ export class ClusterProcesses {
       Promise.all(this.#etcd.map((one) => one.stop())),
     );
     await this.#stopped;
+  }
+
+  /** Has all roles open the files of their logs again. */
+  reopenLogs(): void {
+    for (const one of this.#processes) one.signal('SIGHUP');
   }
 
   /** Sends SIGKILL to all of them. */

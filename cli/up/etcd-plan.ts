@@ -9,7 +9,7 @@ import { hostAndPort } from '../../base/address.ts';
 import { SteleError } from '../../base/errors.ts';
 import { freePorts } from '../../transport/listen.ts';
 import { flagWords } from './plan.ts';
-import type { ClusterPlan } from './plan.ts';
+import type { ClusterPlan, EtcdFiles } from './plan.ts';
 
 const FILE = 'etcd.json';
 /** Members are reached from this machine only. */
@@ -21,6 +21,12 @@ interface EtcdMember {
   readonly peer: number;
 }
 
+interface EtcdFile {
+  readonly members: EtcdMember[];
+  /** Whether members and masters use TLS. */
+  readonly secure?: boolean;
+}
+
 /** Whether the masters of the cluster in `folder` share an etcd. */
 export function hasEtcd(folder: string): boolean {
   return existsSync(join(folder, FILE));
@@ -29,13 +35,17 @@ export function hasEtcd(folder: string): boolean {
 /**
  * The members of the cluster's etcd, chosen now if this is its first start. Throws INVALID_ARGUMENT
  * if there is no etcd on the PATH, and if the folder has a cluster with one master, or an etcd of
- * another size.
+ * another size, or one with TLS where there is none, or the reverse.
  */
-export async function planEtcd({ dataDir, etcdNodes }: ClusterPlan): Promise<EtcdMember[]> {
+export async function planEtcd(
+  { dataDir, etcdNodes }: ClusterPlan,
+  isSecure: boolean,
+): Promise<EtcdMember[]> {
   requireEtcd();
   const path = join(dataDir, FILE);
   if (existsSync(path)) {
-    const { members } = JSON.parse(readFileSync(path, 'utf8')) as { members: EtcdMember[] };
+    const { members, secure = false } = JSON.parse(readFileSync(path, 'utf8')) as EtcdFile;
+    if (secure !== isSecure) throw otherSecurity(dataDir, secure);
     if (etcdNodes === 0 || members.length === etcdNodes) return members;
     throw new SteleError(
       'INVALID_ARGUMENT',
@@ -54,8 +64,18 @@ export async function planEtcd({ dataDir, etcdNodes }: ClusterPlan): Promise<Etc
     client: ports[2 * at] ?? 0,
     peer: ports[2 * at + 1] ?? 0,
   }));
-  writeFileSync(path, `${JSON.stringify({ members })}\n`);
+  writeFileSync(path, `${JSON.stringify({ members, ...(isSecure ? { secure: true } : {}) })}\n`);
   return members;
+}
+
+/** Its members know each other by their URLs, with or without TLS. */
+function otherSecurity(dataDir: string, isSecure: boolean): SteleError {
+  return new SteleError(
+    'INVALID_ARGUMENT',
+    isSecure
+      ? `The etcd of the cluster in ${dataDir} was made with --secure; start it with --secure.`
+      : `The etcd of the cluster in ${dataDir} was made without --secure; start a secured cluster in another --data-dir, or leave out --secure.`,
+  );
 }
 
 /** Before anything is created: without it, the folder would be that of a cluster with an etcd. */
@@ -76,9 +96,11 @@ export function etcdCommand(
   { dataDir }: ClusterPlan,
   members: readonly EtcdMember[],
   index: number,
+  tls: EtcdFiles | undefined,
 ): string[] {
   const { client = 0, peer = 0 } = members[index] ?? {};
-  const url = (port: number): string => `http://${hostAndPort(HOST, port)}`;
+  const scheme = tls === undefined ? 'http' : 'https';
+  const url = (port: number): string => `${scheme}://${hostAndPort(HOST, port)}`;
   const cluster = members.map((one, at) => `${nameOf(at)}=${url(one.peer)}`).join(',');
   const flags = flagWords({
     name: nameOf(index),
@@ -94,7 +116,24 @@ export function etcdCommand(
     'quota-backend-bytes': QUOTA_BYTES,
   });
   const script = fileURLToPath(new URL('etcd-member.js', import.meta.url));
-  return [script, join(dataDir, nameOf(index)), HOST, String(client), ...flags];
+  return [script, join(dataDir, nameOf(index)), HOST, String(client), ...flags, ...tlsWords(tls)];
+}
+
+/** Only the processes of the cluster may connect: the certificates of users have no host names. */
+function tlsWords(tls: EtcdFiles | undefined): string[] {
+  if (tls === undefined) return [];
+  const { ca, cert, key } = tls;
+  const files = flagWords({
+    'cert-file': cert,
+    'key-file': key,
+    'trusted-ca-file': ca,
+    'client-cert-allowed-hostname': 'localhost',
+    'peer-cert-file': cert,
+    'peer-key-file': key,
+    'peer-trusted-ca-file': ca,
+    'peer-cert-allowed-hostname': 'localhost',
+  });
+  return [...files, '--client-cert-auth', '--peer-client-cert-auth'];
 }
 
 function nameOf(index: number): string {

@@ -4,22 +4,22 @@ import type { Logger } from '../../base/log.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import { startCluster } from '../../embedded/start-cluster.ts';
 import type { LocalCluster, LocalNode } from '../../embedded/start-cluster.ts';
-import type { TlsSource } from '../../transport/tls/tls-files.ts';
 import type { StartedParts } from './cluster-processes.ts';
 import type { ClusterPlan } from './plan.ts';
+import type { UpSecurity } from './security.ts';
 import type { ProcessEvents } from './supervised-process.ts';
 
 export class InProcessCluster {
   readonly #plan: ClusterPlan;
-  readonly #tls: TlsSource | undefined;
+  readonly #security: UpSecurity;
   readonly #events: ProcessEvents;
   readonly #log: Logger;
   #starting: Promise<LocalCluster> | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor(plan: ClusterPlan, tls: TlsSource | undefined, events: ProcessEvents, log: Logger) {
+  constructor(plan: ClusterPlan, security: UpSecurity, events: ProcessEvents, log: Logger) {
     this.#plan = plan;
-    this.#tls = tls;
+    this.#security = security;
     this.#events = events;
     this.#log = log;
   }
@@ -28,7 +28,9 @@ export class InProcessCluster {
   async start(): Promise<StartedParts> {
     const { httpPort, respPort, grpcPort, ...plan } = this.#plan;
     const ports = { http: httpPort, resp: respPort, grpc: grpcPort };
-    this.#starting = startCluster({ ...plan, ports, tls: this.#tls, log: this.#log });
+    const { access, adminPasswordFile, tls } = this.#security;
+    const log = this.#log;
+    this.#starting = startCluster({ ...plan, ...access, adminPasswordFile, ports, tls, log });
     const cluster = await this.#starting;
     const master = addressOf(cluster.master);
     this.#events.listening('master', process.pid, master);
@@ -47,6 +49,10 @@ export class InProcessCluster {
     // A failed start has already closed what it had opened.
     const [result] = await Promise.allSettled([this.#starting]);
     if (result.status === 'fulfilled') await result.value?.close();
+  }
+
+  reopenLogs(): void {
+    void this.#starting?.then((cluster) => cluster.reopenLogs());
   }
 
   /** Nothing to do: everything ends with this process. */

@@ -18,6 +18,8 @@ export interface LoadContext {
   readonly log: Logger;
   readonly signal: AbortSignal;
   readonly tls: TlsSource | undefined;
+  /** How the loader shows that it belongs to the cluster; undefined: by its certificate, or not at all. */
+  readonly authorization: string | undefined;
 }
 
 /** The outcome of one load. */
@@ -42,7 +44,7 @@ export async function loadSample(load: RequestedLoad, context: LoadContext): Pro
   try {
     const summary = await runLoad(
       { ...values, keyspace: load.keyspace, paths: [load.path] },
-      { log: context.log, signal: context.signal },
+      { log: context.log, signal: context.signal, authorization: context.authorization },
     );
     return { line: shortSummary(summary), isRejected: false };
   } catch (thrown) {

@@ -16,7 +16,7 @@ import { assertShardCount } from '../../base/shard-count.ts';
 import { durationText } from '../../base/units.ts';
 import { segmentBytesDefault } from '../../base/process/usable-memory.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
-import { hostAndPort } from '../../base/address.ts';
+import { hostAndPort, reachedHere } from '../../base/address.ts';
 
 const PORT_MAX = 65_535;
 const MASTER_PORT_STEP = 100;
@@ -48,16 +48,27 @@ export function masterFlags(plan: ClusterPlan, address: NodeAddress | undefined)
   };
 }
 
-/** The flags of master `index` of several, which share the etcd at `endpoints`. */
+/** The files of TLS between the masters and their etcd. */
+export interface EtcdFiles {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** The flags of master `index` of several, which share the etcd at `endpoints`; `tls`: of that etcd. */
 export function sharedMasterFlags(
   plan: ClusterPlan,
   index: number,
-  endpoints: readonly string[],
+  {
+    endpoints,
+    tls,
+  }: { readonly endpoints: readonly string[]; readonly tls?: EtcdFiles | undefined },
   address: NodeAddress | undefined,
 ): Flags {
   return {
     metadata: 'etcd',
     'etcd-endpoints': endpoints.join(','),
+    ...(tls && { 'etcd-ca': tls.ca, 'etcd-cert': tls.cert, 'etcd-key': tls.key }),
     host: plan.host,
     ...portFlags(plan, address, (port) => (port === 0 ? 0 : port + MASTER_PORT_STEP * index)),
     replication: plan.replication,
@@ -81,9 +92,9 @@ export function datanodeFlags(
   };
 }
 
-/** As `--master` takes them. */
+/** As `--master` takes them, on this machine. */
 export function addressesOf(masters: readonly NodeAddress[]): string {
-  return masters.map(({ grpcPort, host }) => hostAndPort(host, grpcPort)).join(',');
+  return masters.map(({ grpcPort, host }) => hostAndPort(reachedHere(host), grpcPort)).join(',');
 }
 
 export function datanodeName(index: number): string {

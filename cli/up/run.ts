@@ -1,26 +1,36 @@
 // The course of `stele up`, from the first process to the last (see verbs/processes/up.ts).
 
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { isStderr } from '../../access/audit/open-audit.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { FolderLock } from '../../base/disk/folder-lock.ts';
 import { createLogger } from '../../base/log.ts';
 import type { Logger } from '../../base/log.ts';
-import { connectAdmin } from '../../client/admin.ts';
+import { AdminClient } from '../../client/admin.ts';
+import type { DialIdentity } from '../../transport/dial-identity.ts';
 import type { TlsSource } from '../../transport/tls/tls-files.ts';
-import { EXIT_OK, exitCodeOfSignal, INTERRUPT_SIGNALS } from '../exit.ts';
+import { EXIT_OK, exitCodeOfSignal, INTERRUPT_SIGNALS, sentenceOf } from '../exit.ts';
 import type { InterruptSignal } from '../exit.ts';
+import { isTerminalGone } from '../hang-up.ts';
 import type { Output } from '../output.ts';
 import type { GlobalSettings } from '../verb.ts';
-import { announcer, hints } from './announcements.ts';
+import { announcer, hints, securedSteps } from './announcements.ts';
 import { awaitReady } from './await-ready.ts';
 import { ClusterProcesses } from './cluster-processes.ts';
 import type { StartedParts } from './cluster-processes.ts';
 import { hasEtcd } from './etcd-plan.ts';
+import { awaitAdmin } from './first-admin.ts';
 import { openUpFolder } from './folder.ts';
 import type { ClearRequest } from './folder.ts';
 import { InProcessCluster } from './in-process.ts';
 import { addressesOf, checkLoadPaths, checkPlan, parseLoad } from './plan.ts';
-import type { ClusterPlan } from './plan.ts';
+import type { ClusterPlan, EtcdFiles } from './plan.ts';
+import { identityOf, makeSecurity } from './security.ts';
+import type { UpSecurity } from './security.ts';
+
+const DAY_MS = 86_400_000;
+const HEALTH_DEADLINE_MS = 5_000;
 
 export interface UpOptions {
   readonly plan: ClusterPlan;
@@ -31,8 +41,7 @@ export interface UpOptions {
   readonly clear: ClearRequest;
   readonly global: GlobalSettings;
   readonly output: Output;
-  /** Undefined: without TLS. */
-  readonly tls: TlsSource | undefined;
+  readonly security: UpSecurity;
   /** Words for the command lines of the master and the datanodes. */
   readonly masterWords: readonly string[];
   readonly datanodeWords: readonly string[];
@@ -45,6 +54,8 @@ interface RunningParts {
   stop(): Promise<void>;
   /** At once, without grace. */
   kill(): void;
+  /** Opens the files of logs again. */
+  reopenLogs(): void;
 }
 
 /**
@@ -57,52 +68,81 @@ export async function runUp(options: UpOptions): Promise<number> {
   requireUseOfEtcd(options.plan);
   checkLoadPaths(loads);
   const log = createLogger('up', options.global);
+  const { output, plan, security } = options;
   const parts = partsOf(options, log);
-  const stop = watchForStop(parts);
+  const stop = watchForStop(parts, hasLogFile(security));
   const report = (text: string): void => options.output.errorLine(`stele: ${text}`);
+  const certificates = new AbortController();
   let lock: FolderLock | undefined;
   try {
-    lock = await openUpFolder(options.plan.dataDir, options.clear, report, stop.signal);
+    lock = await openUpFolder(plan.dataDir, options.clear, report, stop.signal);
+    await makeSecurity(security, report);
+    keepCertificates(security, report, certificates.signal);
+    const { adminPasswordFile } = security;
+    const isFirst = adminPasswordFile !== undefined && !existsSync(adminPasswordFile);
     const starting = parts.start();
     // Loaded while the processes start.
     const loader = loads.length > 0 ? import('./load-samples.ts') : undefined;
     const started = await starting;
-    await becomeReady(options, started, report, stop.signal);
     const { masters } = started;
+    const identity = identityOf(security, log);
+    await becomeReady(options, started, identity, report, stop.signal);
+    if (isFirst) await awaitAdmin(addressesOf(masters), identity, adminPasswordFile, stop.signal);
     const context = {
       master: addressesOf(masters),
-      dataDir: options.plan.dataDir,
+      dataDir: plan.dataDir,
       log,
       signal: stop.signal,
-      tls: options.tls,
+      tls: security.tls,
+      authorization: identity.authorization,
     };
     for (const load of loads) {
       const loaded = await (await loader)?.loadSample(load, context);
-      if (loaded?.isRejected === true) options.output.errorLine(`stele: ${loaded.line}`);
-      else if (loaded !== undefined) options.output.line(loaded.line);
+      if (loaded?.isRejected === true) output.errorLine(`stele: ${loaded.line}`);
+      else if (loaded !== undefined) output.line(loaded.line);
     }
-    if (options.output.isTerminal)
-      options.output.line(hints(masters, loads[0]?.keyspace, options.tls).join('\n'));
-    options.output.line('ready');
+    const steps = { masters, keyspace: loads[0]?.keyspace, security };
+    if (output.isTerminal) output.line(hints(steps).join('\n'));
+    else if (security.isSecure) output.line(securedSteps(steps).join('\n'));
+    output.line('ready');
     await stop.asked;
     return stop.received() === 'SIGHUP' ? exitCodeOfSignal('SIGHUP') : EXIT_OK;
   } catch (thrown) {
     // An error caused by the signal is not reported.
     const signal = stop.received();
     if (signal === undefined) throw thrown;
-    options.output.errorLine('stele: Stopped before the cluster was ready.');
+    output.errorLine('stele: Stopped before the cluster was ready.');
     return exitCodeOfSignal(signal);
   } finally {
+    certificates.abort();
     await parts.stop();
     lock?.release();
   }
 }
 
+/** Renews certificates while the cluster runs, too; processes look for new files by themselves. */
+function keepCertificates(
+  security: UpSecurity,
+  report: (text: string) => void,
+  signal: AbortSignal,
+): void {
+  const renew = (): void => {
+    makeSecurity(security, report).catch((thrown: unknown) => report(sentenceOf(thrown)));
+  };
+  const timer = setInterval(renew, DAY_MS).unref();
+  signal.addEventListener('abort', () => clearInterval(timer));
+}
+
+function hasLogFile({ access: { auditLog } }: UpSecurity): boolean {
+  return auditLog !== '' && !isStderr(auditLog);
+}
+
 function partsOf(options: UpOptions, log: Logger): RunningParts {
-  const events = announcer(options.output);
+  const { isSecure, masterWords, roleWords, tls } = options.security;
+  const events = announcer(options.output, isSecure ? 'https' : 'http');
   if (options.inProcess) {
     requireOneMaster(options.plan);
-    return new InProcessCluster(options.plan, options.tls, events, log);
+    return new InProcessCluster(options.plan, options.security, events, log);
   }
   const { configPath, logLevel, logFormat } = options.global;
   const commands = {
@@ -114,11 +154,16 @@ function partsOf(options: UpOptions, log: Logger): RunningParts {
       logFormat,
       ...(configPath === undefined ? [] : ['--config', configPath]),
     ],
-    master: options.masterWords,
-    datanode: options.datanodeWords,
+    master: [...options.masterWords, ...roleWords, ...masterWords],
+    datanode: [...options.datanodeWords, ...roleWords],
     restart: options.restart,
+    etcdTls: isSecure ? etcdFiles(tls) : undefined,
   };
   return new ClusterProcesses(options.plan, commands, events);
+}
+
+function etcdFiles({ ca = '', cert = '', key = '' }: TlsSource = {}): EtcdFiles {
+  return { ca: String(ca), cert: String(cert), key: String(key) };
 }
 
 function requireUseOfEtcd({ dataDir, etcdNodes, masters }: ClusterPlan): void {
@@ -140,10 +185,11 @@ function requireOneMaster({ masters }: ClusterPlan): void {
 async function becomeReady(
   options: UpOptions,
   { datanodes, masters }: StartedParts,
+  identity: DialIdentity,
   report: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const admin = connectAdmin(addressesOf(masters), { deadlineMs: 5000, tls: options.tls });
+  const admin = new AdminClient(addressesOf(masters), HEALTH_DEADLINE_MS, identity);
   try {
     const expected = { datanodes, ofAll: options.plan.datanodes };
     await awaitReady(admin, expected, report, signal);
@@ -159,11 +205,12 @@ interface StopRequest {
   readonly received: () => InterruptSignal | undefined;
 }
 
-function watchForStop(parts: RunningParts): StopRequest {
+function watchForStop(parts: RunningParts, hasLogs: boolean): StopRequest {
   const stopping = new AbortController();
   let received: InterruptSignal | undefined;
   const asked = new Promise<void>((resolve) => {
     const onSignal = (signal: InterruptSignal): void => {
+      if (signal === 'SIGHUP' && hasLogs && !isTerminalGone()) return parts.reopenLogs();
       if (received !== undefined) {
         parts.kill();
         process.exit(exitCodeOfSignal(signal));

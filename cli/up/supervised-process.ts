@@ -87,6 +87,11 @@ export class SupervisedProcess {
     await this.#watching;
   }
 
+  /** Sends a signal, if the process runs. */
+  signal(signal: NodeJS.Signals): void {
+    this.#run?.child.kill(signal);
+  }
+
   /** Sends SIGKILL at once, for a second Ctrl-C. */
   kill(): void {
     this.#stopping.abort();

@@ -7,7 +7,13 @@ import { fastify } from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { monotonicNowMs } from '../../base/clock.ts';
 import type { Access } from '../../access/access.ts';
+import { auditAnswer } from '../../access/audit/audit-answer.ts';
+import { defineAuditMetrics } from '../../access/audit/audit-report.ts';
+import type { Audit } from '../../access/audit/audit.ts';
+import type { Right } from '../../access/rights.ts';
 import { requireRight } from '../../access/subject.ts';
+import type { Subject } from '../../access/subject.ts';
+import { visibleMetrics } from '../../access/visible.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { MetricSet } from '../../base/process/metrics.ts';
@@ -25,12 +31,12 @@ import { keyspaceMetrics } from './keyspace-metrics.ts';
 import { notReadyReason, readinessChecks } from './readiness.ts';
 import { answererOf } from '../reads/lookup-batch.ts';
 import { lookupUpgrade } from '../reads/lookup-server.ts';
-import { shownBy } from '../../transport/http-access.ts';
+import { httpAttempt, shownBy } from '../../transport/http-access.ts';
 import { segmentKeeperOf } from './segment-keeper.ts';
 import { segmentUpgrade } from '../transfer/segment-connection.ts';
 import { listenHttp } from '../../transport/listen.ts';
 import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
-import { defineTlsMetrics, tlsText } from '../../transport/tls/tls-report.ts';
+import { defineTlsMetrics } from '../../transport/tls/tls-report.ts';
 import { httpOptions } from '../../transport/tls/tls-server.ts';
 import { acceptUpgrades } from '../../transport/upgrades.ts';
 
@@ -50,6 +56,10 @@ export interface DatanodeHttpOptions {
   readonly tls: TlsIdentity | undefined;
   /** Undefined: without --auth on. */
   readonly access?: Access | undefined;
+  /** Undefined: nothing is recorded. */
+  readonly audit?: Audit | undefined;
+  /** Further lines of /readyz?verbose. */
+  readonly notes: () => readonly string[];
   /** Limit of simultaneous lookup connections. */
   readonly connectionsMax: number;
   readonly respConnections: () => number;
@@ -59,7 +69,7 @@ export interface DatanodeHttpOptions {
 export async function startDatanodeHttp(
   options: DatanodeHttpOptions,
 ): Promise<{ port: number; close(): Promise<void> }> {
-  const { access, node, tls } = options;
+  const { access, audit, node, notes, tls } = options;
   const metrics = metricsOf(options);
   const app = fastify({
     connectionTimeout: SILENT_MS_MAX,
@@ -75,13 +85,13 @@ export async function startDatanodeHttp(
     schemaController: { compilersFactory: NO_SCHEMAS },
   });
   refuseInWords(app);
-  if (access !== undefined) guardRoutes(app, access);
+  if (access !== undefined) guardRoutes(app, access, audit);
   app.get('/livez', () => ({ status: 'ok', node: node.identity.nodeId }));
   app.get('/readyz', (request: ReadyRequest, reply) => {
     const { scope, verbose } = request.query;
     if (scope !== undefined && scope !== 'cluster') throw unknownScope();
     const checks = readinessChecks(node, scope === 'cluster');
-    if (tls !== undefined) checks.push({ text: tlsText(tls), passed: true });
+    for (const text of notes()) checks.push({ text, passed: true });
     const failed = checks.find(({ passed }) => !passed);
     void reply.status(failed === undefined ? 200 : 503);
     if (verbose !== undefined) {
@@ -92,9 +102,11 @@ export async function startDatanodeHttp(
     if (failed === undefined) return { status: 'ready', node: node.identity.nodeId };
     return reply.send({ status: 'not ready', reason: notReadyReason(node) ?? failed.text });
   });
-  app.get('/metrics', async (_, reply) => {
-    return reply.type(metrics.contentType).send(await metrics.text());
+  app.get('/metrics', async (request, reply) => {
+    const text = visibleMetrics(subjects.get(request), await metrics.text());
+    return reply.type(metrics.contentType).send(text);
   });
+  app.get('/v1/audit', (request) => auditAnswer(audit, request.query));
   // Lookup connections count as well; the other half is for health and metrics.
   app.server.maxConnections = 2 * options.connectionsMax;
   const cutOff = acceptUpgrades(
@@ -103,7 +115,7 @@ export async function startDatanodeHttp(
       segmentUpgrade(segmentKeeperOf(node)),
       lookupUpgrade(answererOf(node), options.connectionsMax),
     ],
-    access,
+    { access, audit },
   );
   const { host, port: wanted } = options;
   const port = await listenHttp(app, { host, port: wanted, flag: '--http-port', tls });
@@ -116,17 +128,29 @@ export async function startDatanodeHttp(
   };
 }
 
-/** /livez and /readyz are open, a list of checks is for any user, the rest needs the right `operate`. */
-function guardRoutes(app: FastifyInstance, access: Access): void {
+const subjects = new WeakMap<FastifyRequest, Subject>();
+const RIGHTS: ReadonlyMap<string | undefined, Right> = new Map([
+  ['/metrics', 'operate'],
+  ['/v1/audit', 'admin'],
+]);
+
+/** /livez and /readyz are open, a list of checks is for any user, the rest needs a right. */
+function guardRoutes(app: FastifyInstance, access: Access, audit: Audit | undefined): void {
   app.addHook('onRequest', async (request, reply) => {
     const { url } = request.routeOptions;
+    const { authorization } = request.headers;
     const isBrief = (request.query as { verbose?: string }).verbose === undefined;
     if (request.is404 || url === '/livez' || (url === '/readyz' && isBrief)) return undefined;
+    if (url === '/metrics' && access.opensMetrics(authorization)) return undefined;
     try {
       const subject = await access.identify(shownBy(request.raw));
-      if (url !== '/readyz') requireRight(subject, 'operate');
+      subjects.set(request, subject);
+      const right = RIGHTS.get(url);
+      if (right !== undefined) requireRight(subject, right);
       return undefined;
     } catch (thrown) {
+      const what = `${request.method} ${url}`;
+      audit?.noteRefusal(thrown, httpAttempt(request, subjects.get(request), what));
       return sendProblem(reply, toSteleError(thrown));
     }
   });
@@ -143,7 +167,7 @@ function refuseInWords(app: FastifyInstance): void {
     else void sendProblem(reply, unnamed);
   });
   app.setNotFoundHandler((request, reply) => {
-    const detail = `There is no ${request.method} ${shorten(request.url)} on a datanode; it has /livez, /readyz and /metrics.`;
+    const detail = `There is no ${request.method} ${shorten(request.url)} on a datanode; it has /livez, /readyz, /metrics and /v1/audit.`;
     return sendProblem(reply, new SteleError('NOT_FOUND', detail));
   });
   app.setErrorHandler((thrown, _, reply) => sendProblem(reply, steleErrorOfRequest(thrown)));
@@ -157,9 +181,10 @@ function sendProblem(reply: FastifyReply, error: SteleError): FastifyReply {
   return reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(body);
 }
 
-function metricsOf({ node, respConnections, tls }: DatanodeHttpOptions): MetricSet {
+function metricsOf({ audit, node, respConnections, tls }: DatanodeHttpOptions): MetricSet {
   const set = new MetricSet('datanode');
   defineTlsMetrics(set, tls);
+  defineAuditMetrics(set, audit);
   const { brake, cluster, counters, holdings, limits, merger } = node;
   set.value('stele_segments', 'Segments held', () => holdings.count);
   set.value('stele_segment_bytes', 'Bytes of segments held', () => holdings.segmentBytes);

@@ -96,7 +96,7 @@ export class DatanodeRespBackend implements CommandBackend {
         this.#severalKeys(command, session, out, keysReply(spec, command), spec.lastKey);
         return undefined;
       case 'cluster':
-        executeClusterCommand(spec, command, out, clusterOfDatanode(this.#node));
+        executeClusterCommand(spec, command, out, clusterOfDatanode(this.#node, session));
         return undefined;
       default:
         this.#oneKey(command, session, out, valueReply(spec, command), spec.firstKey);

@@ -32,7 +32,7 @@ import {
 import type { LookupReply, LookupRequestFrame } from '../../proto/lookup-protocol.ts';
 import type { Subject } from '../../access/subject.ts';
 import { endSoon } from '../../transport/upgrades.ts';
-import type { Upgrade } from '../../transport/upgrades.ts';
+import type { Peer, Upgrade } from '../../transport/upgrades.ts';
 
 /** Limit of replies that a peer may leave unread before its next request is read. */
 const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
@@ -71,16 +71,17 @@ export function lookupUpgrade(answerer: LookupAnswerer, connectionsMax: number):
   return {
     path: LOOKUPS_PATH,
     protocol: LOOKUPS_PROTOCOL,
+    door: 'lookup',
     connectionsMax,
-    open: (socket, headers, onClose, subject) =>
-      new LookupServerConnection(socket, headers, answerer, onClose, subject),
+    open: (socket, headers, onClose, peer) =>
+      new LookupServerConnection(socket, headers, answerer, onClose, peer),
   };
 }
 
 class LookupServerConnection {
   readonly #socket: Socket;
   readonly #answerer: LookupAnswerer;
-  readonly #subject: Subject | undefined;
+  readonly #peer: Peer;
   readonly #input = new InputBuffer();
   #request: LookupRequestFrame | undefined;
   #replies: Iterator<LookupReply, void> | undefined;
@@ -98,10 +99,10 @@ class LookupServerConnection {
     headers: IncomingHttpHeaders,
     answerer: LookupAnswerer,
     onClose: () => void,
-    subject?: Subject,
+    peer: Peer,
   ) {
     this.#answerer = answerer;
-    this.#subject = subject;
+    this.#peer = peer;
     this.#socket = readConnection(accepted, (bytes, byteCount, lent) => {
       this.#onData(bytes, byteCount, lent);
     });
@@ -227,7 +228,7 @@ class LookupServerConnection {
     if (byteCount === undefined) return undefined;
     this.#request = readRequest(input.bytes, input.at, input.at + byteCount);
     this.#requestMs = turnMs;
-    this.#replies = this.#answerer.answer(this.#request, writer, this.#subject);
+    this.#replies = this.#answerer.answer(this.#request, writer, this.#peer.subject);
     input.at += byteCount;
     this.#unfinishedSinceMs = 0;
     return this.#request;
@@ -240,6 +241,7 @@ class LookupServerConnection {
   }
 
   #refuse(thrown: unknown): void {
+    this.#peer.onError(thrown);
     this.#isEnded = true;
     this.#request = this.#replies = undefined;
     if (this.#socket.destroyed) return;

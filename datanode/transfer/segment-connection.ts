@@ -13,7 +13,7 @@ import type { Socket } from 'node:net';
 import { toSteleError } from '../../base/errors.ts';
 import { READ_BYTES, readInto, resumeLater } from '../../transport/socket-reads.ts';
 import type { Subject } from '../../access/subject.ts';
-import type { Upgrade } from '../../transport/upgrades.ts';
+import type { Peer, Upgrade } from '../../transport/upgrades.ts';
 import {
   FrameReader,
   SEGMENTS_PATH,
@@ -64,15 +64,16 @@ export function segmentUpgrade(keeper: SegmentKeeper): Upgrade {
   return {
     path: SEGMENTS_PATH,
     protocol: SEGMENTS_PROTOCOL,
+    door: 'segments',
     connectionsMax: CONNECTIONS_MAX,
-    open: (socket, _, onClose, subject) => new SegmentConnection(socket, keeper, onClose, subject),
+    open: (socket, _, onClose, peer) => new SegmentConnection(socket, keeper, onClose, peer),
   };
 }
 
 class SegmentConnection {
   readonly #socket: Socket;
   readonly #keeper: SegmentKeeper;
-  readonly #subject: Subject | undefined;
+  readonly #peer: Peer;
   readonly #frame = new FrameReader();
   #isBusy = false;
   /** Whether the next bytes go into the segment's memory. */
@@ -81,14 +82,9 @@ class SegmentConnection {
   #pause: NodeJS.Timeout | undefined;
 
   /** Starts at once with the bytes from `accepted`, which this object owns from now on. */
-  constructor(
-    accepted: Socket,
-    keeper: SegmentKeeper,
-    onClose: () => void,
-    subject: Subject | undefined,
-  ) {
+  constructor(accepted: Socket, keeper: SegmentKeeper, onClose: () => void, peer: Peer) {
     this.#keeper = keeper;
-    this.#subject = subject;
+    this.#peer = peer;
     const target = {
       next: () => this.#next(),
       filled: (byteCount: number) => this.#filled(byteCount),
@@ -160,7 +156,7 @@ class SegmentConnection {
   async #admit(announced: SegmentAnnouncement): Promise<void> {
     this.#isBusy = true;
     try {
-      const arrival = await this.#keeper.admit(announced, this.#subject);
+      const arrival = await this.#keeper.admit(announced, this.#peer.subject);
       if (this.#socket.destroyed) arrival?.abandon();
       else {
         this.#arrival = arrival;
@@ -189,7 +185,7 @@ class SegmentConnection {
     this.#isBusy = true;
     let isSending = false;
     try {
-      const segment = await this.#keeper.give(wish, this.#subject);
+      const segment = await this.#keeper.give(wish, this.#peer.subject);
       this.#answer({ sending: segment.byteLength });
       isSending = true;
       for await (const piece of segment.pieces()) {
@@ -212,6 +208,7 @@ class SegmentConnection {
   }
 
   #refuse(thrown: unknown): void {
+    this.#peer.onError(thrown);
     const { code, message } = toSteleError(thrown);
     this.#answer({ code, detail: message });
   }

@@ -1,7 +1,7 @@
 // A master of several, from its settings: the connection to etcd, the candidate, and links to the
 // datanodes of its own for reads, which outlive its leadership.
 
-import { hostAndPort } from '../../base/address.ts';
+import { hostAndPort, isLoopback } from '../../base/address.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { systemEnv } from '../../base/env.ts';
 import { DatanodeLinks } from '../../routing/datanode-links.ts';
@@ -21,7 +21,7 @@ export async function openCandidate(options: SeatOptions): Promise<Seat> {
     settings.announceHost === ''
       ? await announcedAddress(settings.host, settings.etcdEndpoints)
       : settings.announceHost;
-  if (host !== settings.host && /^(?:127[.]|::1$)/.test(host)) {
+  if (host !== settings.host && isLoopback(host)) {
     log.warn(
       { host },
       `other masters and datanodes are told to dial ${host}, which only this machine can; name another address with --announce-host`,

@@ -3,6 +3,7 @@
 
 import type { FastifyInstance } from 'fastify';
 import type { Access } from '../../access/access.ts';
+import type { Audit } from '../../access/audit/audit.ts';
 import type { BackgroundTasks } from '../../base/background.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
@@ -61,6 +62,10 @@ export interface FrontOptions {
   readonly tls?: TlsIdentity | undefined;
   /** Decides who is let in; without it everybody is. */
   readonly access?: Access | undefined;
+  /** Undefined: nothing is recorded. */
+  readonly audit?: Audit | undefined;
+  /** Further lines of /readyz?verbose; default: none. */
+  readonly notes?: (() => readonly string[]) | undefined;
   readonly log: Logger;
 }
 
@@ -102,7 +107,8 @@ interface OpenPorts {
  * change.
  */
 export async function startFront(options: FrontOptions): Promise<Front> {
-  const { access, settings, operations, links, log, role = 'master', tls } = options;
+  const { access, audit, settings, operations, links, log, role = 'master', tls } = options;
+  const secured = { tls, access, audit };
   const startedMs = monotonicNowMs();
   const core = new LookupCore({
     views: operations,
@@ -123,6 +129,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     role,
     faults,
     tls,
+    audit,
     ...(loadEnds === undefined ? {} : { loadEnds }),
   });
   options.grpcServer?.addService(LookupServiceService, masterLookupService(core, metrics));
@@ -152,8 +159,8 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       log,
       maxConnections: settings.maxConnections,
       host: settings.host,
-      tls,
-      access,
+      ...secured,
+      notes: options.notes,
       allowedHosts: settings.httpAllowedHosts ?? [],
       closing: () => open.closing,
     });
@@ -161,7 +168,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     const { host, respPort: port, maxConnections } = settings;
     const http = { host, port: settings.httpPort, flag: '--http-port', tls };
     const httpPort = await listenHttp(open.http, http);
-    const door = { host, port, tls, access, maxConnections };
+    const door = { host, port, ...secured, maxConnections };
     open.resp = await startRespListener({ ...door, backend, log });
     const reads = (): ReadCounters => metrics.reads(core);
     return { httpPort, respPort: open.resp.port, core, reads, close };

@@ -1,6 +1,8 @@
 // The front's counters, for /metrics. Hot paths only add to plain numbers: at 50,000 requests a
 // second, label maps would be too slow.
 
+import { defineAuditMetrics } from '../../access/audit/audit-report.ts';
+import type { Audit } from '../../access/audit/audit.ts';
 import { MetricSet } from '../../base/process/metrics.ts';
 import type { Series } from '../../base/process/metrics.ts';
 import type { ReadCounters } from '../../proto/gen/stele/v1/counters.ts';
@@ -42,6 +44,7 @@ export interface MetricSources {
   /** Loads that ended since the start, by result. */
   readonly loadEnds?: () => ReadonlyMap<string, number>;
   readonly tls?: TlsIdentity | undefined;
+  readonly audit?: Audit | undefined;
 }
 
 export class FrontMetrics {
@@ -54,10 +57,11 @@ export class FrontMetrics {
     core: LookupCore,
     operations: ClusterOperations,
     connections: () => { http: number; resp: number },
-    { faults, loadEnds, role = 'master', tls }: MetricSources = {},
+    { audit, faults, loadEnds, role = 'master', tls }: MetricSources = {},
   ) {
     this.#set = new MetricSet(role);
     defineTlsMetrics(this.#set, tls);
+    defineAuditMetrics(this.#set, audit);
     this.#defineLookups(core);
     this.#set.times('stele_read_seconds', 'Time to answer a read', exportedBoundsMs, () =>
       SURFACES.map((protocol) => [{ protocol }, this[protocol].latency]),

@@ -12,6 +12,8 @@ import type { ReadCounters } from '../../proto/gen/stele/v1/counters.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterOperations, ViewSource } from '../../proto/operations.ts';
 import type { Registrar } from '../../proto/ports.ts';
+import { requireAudit } from '../../access/audit/audit-answer.ts';
+import type { Audit } from '../../access/audit/audit.ts';
 import {
   visibleCounters,
   visibleHealth,
@@ -26,6 +28,7 @@ import { findKeyspace, findNode } from './find-in-list.ts';
 
 const REGISTER_DEADLINE_MS = 5_000;
 const WATCHERS_MAX = 10_000;
+const AUDIT_LIMIT_DEFAULT = 100;
 
 /** `ownReads` counts the reads that this process has answered. */
 export function clusterService(
@@ -33,6 +36,7 @@ export function clusterService(
   registrar: Registrar,
   watchers: ViewWatchers,
   ownReads: () => ReadCounters,
+  audit: Audit | undefined,
 ): ClusterServiceServer {
   return {
     registerNode: unary((request, signal) =>
@@ -48,6 +52,10 @@ export function clusterService(
     ),
     getKeyspace: unary((request) => findKeyspace(operations, request.keyspace)),
     listEvents: unary((request, signal) => operations.listEvents(request, signal)),
+    listAudit: unary(({ keyspace, limit, user }) => {
+      const wanted = { limit: limit || AUDIT_LIMIT_DEFAULT, user, keyspace };
+      return { entries: requireAudit(audit).entries(wanted) };
+    }),
     listVersions: unary((request) => operations.listVersions(request)),
     rollback: unary((request) => operations.rollback(request)),
     promote: unary((request) => operations.promote(request)),

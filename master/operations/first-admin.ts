@@ -12,7 +12,7 @@ const FILE = 'admin-password';
 
 export interface FirstAdminSettings {
   readonly dataDir: string;
-  /** A file with the password; empty: a random one, in the data folder. */
+  /** A file with the password, made with a random one if there is none; empty: in the data folder. */
   readonly adminPasswordFile: string;
 }
 
@@ -24,10 +24,8 @@ export async function makeFirstAdmin(
 ): Promise<void> {
   const file = adminPasswordFile === '' ? join(dataDir, FILE) : adminPasswordFile;
   const passwordOf = (random: string): string => {
-    if (adminPasswordFile === '') {
-      makeFolder(dataDir);
-      writeIfNew(file, `${random}\n`);
-    }
+    if (adminPasswordFile === '') makeFolder(dataDir);
+    writeIfNew(file, `${random}\n`);
     return readPassword(file);
   };
   if (await operations.ensureAdmin(passwordOf)) {

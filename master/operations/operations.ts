@@ -93,10 +93,13 @@ export class Operations implements ClusterOperations {
   self = { address: '', since: '' };
   readonly #leader: Leader;
   readonly #loads: Loads;
+  readonly #openHost: string | undefined;
 
-  constructor(leader: Leader, loads: Loads) {
+  /** `openHost`: where this master listens, if there are no users. */
+  constructor(leader: Leader, loads: Loads, openHost?: string) {
     this.#leader = leader;
     this.#loads = loads;
+    this.#openHost = openHost;
   }
 
   current(): ClusterView {
@@ -111,7 +114,7 @@ export class Operations implements ClusterOperations {
     const isReached = (): boolean => isAtLeast(this.#leader.health.status, request.waitFor);
     const timeoutMs = Math.min(request.timeoutMs, HEALTH_WAIT_MAX_MS);
     if (!isReached()) await this.#waitForView(isReached, timeoutMs, signal);
-    return describeHealth(this.#leader, isReached());
+    return describeHealth(this.#leader, isReached(), this.#openHost);
   }
 
   /** Resolves when `condition` holds after a new view, at the timeout, or when `signal` aborts. */

@@ -1,5 +1,7 @@
 // Reports of the operations: the leader's state in the messages of stele.v1. Read only.
 
+import { exposureText } from '../../access/exposure.ts';
+import { isLoopback } from '../../base/address.ts';
 import { virtualNodeCount } from '../../ring/ring.ts';
 import { slotRangeOfShard } from '../../ring/shard.ts';
 import type {
@@ -43,11 +45,17 @@ import type { Dataset, World } from '../core/world/world.ts';
 import { actorText, movesOf } from '../loads/event-report.ts';
 import type { Leader } from '../control/leader.ts';
 
-export function describeHealth(leader: Leader, reached: boolean): GetHealthResponse {
+/** `openHost`: where this master listens, if there are no users. */
+export function describeHealth(
+  leader: Leader,
+  reached: boolean,
+  openHost?: string,
+): GetHealthResponse {
   const { health, world } = leader;
   const underReplicated = health.shards.filter(({ status }) => status === HealthStatus.YELLOW);
   const uncovered = health.shards.filter(({ status }) => status === HealthStatus.RED);
   const copies = countCopies(leader.inFlight);
+  const nodes = describeNodes(leader);
   return {
     status: health.status,
     reached,
@@ -61,13 +69,21 @@ export function describeHealth(leader: Leader, reached: boolean): GetHealthRespo
       const range = slotRangeOfShard(shard, world.shardCount);
       return { shard, slotFirst: range.first, slotLast: range.last, keyspaces: [...keyspaces] };
     }),
-    nodes: describeNodes(leader),
+    nodes,
     ready: health.ready,
     replicationLeast: health.replicationLeast,
     copiesRunning: copies.running,
     copiesFailing: copies.failing,
     reasons: reasonsOf(leader),
+    warnings: openHost === undefined ? [] : exposureWarnings(openHost, nodes),
   };
+}
+
+/** All processes have users, or none. */
+function exposureWarnings(openHost: string, nodes: readonly NodeSummary[]): string[] {
+  const hosts = [openHost, ...nodes.map(({ node }) => node?.address?.host ?? 'localhost')];
+  const exposed = [...new Set(hosts.filter((host) => !isLoopback(host)))];
+  return exposed.length === 0 ? [] : [exposureText(exposed)];
 }
 
 /** The reasons other than missing copies why the health is not GREEN. */

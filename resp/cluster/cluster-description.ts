@@ -30,7 +30,7 @@ export function clusterNodeId(nodeId: string): string {
 export function describeCluster<Node extends TopologyNode>(
   view: TopologyView<Node>,
   stateOf: (node: Node) => ClusterNode['state'],
-  answering: Pick<ClusterDescription, 'self' | 'isNode' | 'isRed'>,
+  answering: Pick<ClusterDescription, 'self' | 'isTls' | 'isNode' | 'isRed'>,
 ): ClusterDescription {
   const slotsPerShard = SLOT_COUNT / view.shardCount;
   return {

@@ -48,6 +48,8 @@ export interface ClusterDescription {
   readonly epoch: number;
   /** The cluster's health is RED: some data cannot be read. */
   readonly isRed: boolean;
+  /** Whether the client is connected with TLS; then all ports are those of TLS. */
+  readonly isTls: boolean;
   /** Whether the answering process is a node of the cluster; false for the master. */
   readonly isNode: boolean;
   /** The answering process. */
@@ -116,14 +118,14 @@ export function writeClusterShards(cluster: ClusterDescription, out: ReplyWriter
     }
     out.bulkText('nodes');
     out.array(1);
-    writeShardNode(nodeAt(cluster, index), out);
+    writeShardNode(nodeAt(cluster, index), cluster.isTls, out);
   }
 }
 
-function writeShardNode(node: ClusterNode, out: ReplyWriter): void {
+function writeShardNode(node: ClusterNode, isTls: boolean, out: ReplyWriter): void {
   const fields = [
     ['id', node.id],
-    ['port', node.port],
+    [isTls ? 'tls-port' : 'port', node.port],
     ['ip', node.host],
     ['endpoint', node.host],
     ['role', 'master'],

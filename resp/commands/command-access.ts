@@ -43,6 +43,11 @@ const SESSION: Readonly<Partial<Record<SessionCommand, CommandAccess>>> = {
   'acl|users': 'admin',
 };
 
+/** Whether a command changes something for others than its client, and belongs into the audit log. */
+export function changesOthers({ name }: CommandSpec): boolean {
+  return name === 'client|kill' || name === 'config|resetstat';
+}
+
 export function accessOfCommand({ handler, name }: CommandSpec): CommandAccess {
   switch (handler) {
     case 'backend':

@@ -5,7 +5,9 @@
 
 import type { Access } from '../../access/access.ts';
 import type { ReplyWriter } from '../wire/encoder.ts';
-import { accessOfCommand } from './command-access.ts';
+import { nameOf } from '../../access/audit/audit.ts';
+import type { Attempt, Audit } from '../../access/audit/audit.ts';
+import { accessOfCommand, changesOthers } from './command-access.ts';
 import type { CommandSpec } from './command-spec.ts';
 import type { Session } from './session.ts';
 
@@ -15,9 +17,12 @@ const NOT_READABLE = 'NOPERM No permissions to access a key';
 export class Gate {
   /** Undefined: without --auth on, everything is allowed. */
   readonly access: Access | undefined;
+  readonly #audit: Audit | undefined;
 
-  constructor(access?: Access) {
+  /** Refused commands, and changes for other clients, are noted in `audit`. */
+  constructor(access?: Access, audit?: Audit) {
     this.access = access;
+    this.#audit = audit;
   }
 
   /** Sessions whose `clearedAt` equals it may run every command that needs data. */
@@ -35,17 +40,54 @@ export class Gate {
     }
     if (asked === 'open') return true;
     if (subject?.isLive === true && asked !== 'read') return true;
-    out.error(subject?.isLive === true ? NOT_READABLE : NOT_LOGGED_IN);
+    const isLive = subject?.isLive === true;
+    const keyspace = isLive ? session.keyspace.name : '';
+    this.refused(session, spec.name, isLive ? 'PERMISSION_DENIED' : 'UNAUTHENTICATED', keyspace);
+    out.error(isLive ? NOT_READABLE : NOT_LOGGED_IN);
     return false;
   }
 
   /** Whether a command that needs no data asks for a right that the session lacks; if so, writes the error. */
-  forbids(spec: CommandSpec, { subject, user }: Session, out: ReplyWriter): boolean {
-    if (this.access === undefined) return false;
+  forbids(spec: CommandSpec, session: Session, out: ReplyWriter): boolean {
     const asked = accessOfCommand(spec);
     if (asked !== 'operate' && asked !== 'admin') return false;
-    if (subject?.may(asked) === true) return false;
+    const { subject, user } = session;
+    if (this.access === undefined || subject?.may(asked) === true) {
+      if (changesOthers(spec)) this.#note(session, spec.name, 'OK');
+      return false;
+    }
+    this.refused(session, spec.name, 'PERMISSION_DENIED');
     out.error(`NOPERM User ${user} has no permissions to run the '${spec.name}' command`);
     return true;
+  }
+
+  /** Notes a refused command; `user` is the name in a login that was refused. */
+  refused(
+    session: Session,
+    command: string,
+    result: 'UNAUTHENTICATED' | 'PERMISSION_DENIED',
+    keyspace = '',
+    user?: string,
+  ): void {
+    this.#note(session, command, result, keyspace, user);
+  }
+
+  #note(
+    { id, remoteAddress, subject }: Session,
+    what: string,
+    result: Attempt['result'],
+    keyspace = '',
+    user = subject && nameOf(subject),
+  ): void {
+    this.#audit?.note({
+      door: 'resp',
+      what,
+      // Without the port.
+      from: remoteAddress.slice(0, remoteAddress.lastIndexOf(':')),
+      keyspace,
+      result,
+      requestId: `client ${id}`,
+      ...(user === undefined ? {} : { who: user }),
+    });
   }
 }

@@ -41,6 +41,8 @@ export class Session {
   readonly remoteAddress: string;
   readonly localAddress: string;
   readonly createdMs: number;
+  /** Whether it is a connection with TLS. */
+  isTls = false;
   lastCommandMs: number;
   lastCommand = 'NULL';
   protocol: RespProtocol = 2;

@@ -9,6 +9,7 @@ import { LoopShare } from '../../base/process/loop-share.ts';
 import { listenTcp } from '../../transport/listen.ts';
 import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import type { Access } from '../../access/access.ts';
+import type { Audit } from '../../access/audit/audit.ts';
 import type { CommandBackend } from '../commands/backend.ts';
 import { CommandCounters } from '../commands/command-counters.ts';
 import { Gate } from '../commands/gate.ts';
@@ -35,6 +36,8 @@ export interface RespListenerOptions {
   readonly tls?: TlsIdentity | undefined;
   /** Decides who is let in; without it everybody is. */
   readonly access?: Access | undefined;
+  /** Undefined: nothing is recorded. */
+  readonly audit?: Audit | undefined;
   readonly backend: CommandBackend;
   readonly maxConnections: number;
   readonly log: Logger;
@@ -115,7 +118,7 @@ class Clients {
     const counters = new CommandCounters();
     this.#context = {
       backend: options.backend,
-      gate: new Gate(options.access),
+      gate: new Gate(options.access, options.audit),
       log: options.log,
       out: new ReplyWriter((text) => counters.noteError(text)),
       limits: options.limits ?? new ClientLimits(),
@@ -162,6 +165,7 @@ class Clients {
     const remote = endpoint(socket.remoteAddress, socket.remotePort);
     const local = endpoint(socket.localAddress, socket.localPort);
     const session = new Session(++this.#lastId, remote, local, this.#context.nowMs());
+    session.isTls = this.#options.tls !== undefined;
     session.keyspace = this.#options.backend.resolveKeyspace('0') ?? session.keyspace;
     this.#connections.set(session.id, new RespConnection(socket, session, this.#context));
   }

@@ -19,15 +19,15 @@ interface LoggedIn {
   readonly keyspace: KeyspaceRef;
 }
 
-/** A login that is being decided: `done` writes the reply to one that was successful. */
+/** A login by `command` that is being decided: `done` writes the reply to one that was successful. */
 export function logInLater(
   credentials: { readonly user: string; readonly password: string },
   session: Session,
   context: ServerContext,
   access: Access,
-  done: (out: ReplyWriter) => void,
+  { command, done }: { readonly command: string; readonly done: (out: ReplyWriter) => void },
 ): PendingReply {
-  const decided = logIn(credentials, session, context, access).then((outcome) => {
+  const decided = logIn(command, credentials, session, context, access).then((outcome) => {
     if (typeof outcome === 'string') return outcome;
     session.subject = outcome.subject;
     session.user = outcome.subject.name;
@@ -42,9 +42,10 @@ export function logInLater(
 
 /** Resolves to the text of an error if the login is refused. Throws OVERLOADED. */
 async function logIn(
+  command: string,
   { password, user }: { readonly user: string; readonly password: string },
   session: Session,
-  { backend }: ServerContext,
+  { backend, gate }: ServerContext,
   access: Access,
 ): Promise<LoggedIn | string> {
   const at = user.lastIndexOf('@');
@@ -54,6 +55,7 @@ async function logIn(
     subject = await access.login(name, password, hostOf(session.remoteAddress));
   } catch (thrown) {
     if (toSteleError(thrown).code !== 'UNAUTHENTICATED') throw thrown;
+    gate.refused(session, command, 'UNAUTHENTICATED', '', name);
     return WRONG_PASSWORD;
   }
   const ofUser = access.account(name)?.user.defaultKeyspace ?? '';
@@ -63,6 +65,7 @@ async function logIn(
   if (keyspace !== undefined && subject.may('read', keyspace.name)) return { subject, keyspace };
   // The default keyspace of a user may not have been loaded yet.
   if (at < 0) return { subject, keyspace: session.keyspace };
+  if (keyspace !== undefined) gate.refused(session, command, 'PERMISSION_DENIED', wanted, name);
   return `ERR There is no keyspace '${shorten(wanted)}'; \`stele keyspaces\` lists those there are.`;
 }
 

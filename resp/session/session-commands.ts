@@ -105,7 +105,10 @@ function authLater(
   }
   const user = command.argc === 2 ? DEFAULT_USER : argumentText(command, 1);
   const password = argumentText(command, command.argc - 1);
-  return logInLater({ user, password }, session, context, access, (later) => later.ok());
+  return logInLater({ user, password }, session, context, access, {
+    command: 'auth',
+    done: (later) => later.ok(),
+  });
 }
 
 /** HELLO with --auth on. */
@@ -123,11 +126,14 @@ function helloLater(
   }
   const { password, user } = options;
   if (access !== undefined && user !== undefined) {
-    const answer = (later: ReplyWriter): void => greet(options, later, session, context);
-    return logInLater({ user, password }, session, context, access, answer);
+    const done = (later: ReplyWriter): void => greet(options, later, session, context);
+    return logInLater({ user, password }, session, context, access, { command: 'hello', done });
   }
   if (session.subject?.isLive === true) greet(options, out, session, context);
-  else out.error(HELLO_WITHOUT_AUTH);
+  else {
+    context.gate.refused(session, 'hello', 'UNAUTHENTICATED');
+    out.error(HELLO_WITHOUT_AUTH);
+  }
   return undefined;
 }
 
@@ -177,7 +183,12 @@ function select(
   if (keyspace !== undefined && mayRead(session.subject, keyspace.name)) {
     session.moveTo(keyspace);
     out.ok();
-  } else if (/^-?[0-9]+$/.test(wanted)) {
+    return;
+  }
+  if (keyspace !== undefined) {
+    context.gate.refused(session, 'select', 'PERMISSION_DENIED', keyspace.name);
+  }
+  if (/^-?[0-9]+$/.test(wanted)) {
     out.error('ERR DB index is out of range');
   } else {
     out.error(

@@ -34,6 +34,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   ListKeyspaces: ['user'],
   GetKeyspace: ['read'],
   ListEvents: ['operate', '*'],
+  ListAudit: ['admin', '*'],
   ListVersions: ['read'],
   Rollback: ['load'],
   Promote: ['load'],

@@ -35,6 +35,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*' | 'l
   'POST /v1/loads/:id/cancel': ['load', 'load'],
   'GET /v1/events': ['operate', '*'],
   'GET /v1/counters': ['user'],
+  'GET /v1/audit': ['admin', '*'],
   'GET /v1/cluster/health': ['user'],
   'GET /v1/masters': ['user'],
   'GET /v1/shards': ['user'],

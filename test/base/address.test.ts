@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { addressList, checkAddress, isAddress } from '../../base/address.ts';
+import {
+  addressList,
+  checkAddress,
+  isAddress,
+  isLoopback,
+  isWildcard,
+  reachedHere,
+} from '../../base/address.ts';
 
 describe('an address', () => {
   it.each([
@@ -56,4 +63,15 @@ describe('a list of addresses', () => {
       }),
     );
   });
+});
+
+it('knows what only this machine reaches, and where it reaches a wildcard', () => {
+  expect(['::', '[::]', '0.0.0.0', '10.0.0.5'].map(reachedHere)).toEqual([
+    ...['::1', '::1', '127.0.0.1'],
+    '10.0.0.5',
+  ]);
+  expect(['::', '0.0.0.0'].map(isWildcard)).toEqual([true, true]);
+  expect(['::1', '10.0.0.5', 'localhost'].map(isWildcard)).toEqual([false, false, false]);
+  expect(['LOCALHOST', '[::1]', '127.1.2.3'].map(isLoopback)).toEqual([true, true, true]);
+  expect(['127.1.2.3.4', 'localhost.evil.example'].map(isLoopback)).toEqual([false, false]);
 });

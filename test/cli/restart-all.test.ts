@@ -52,7 +52,7 @@ class FakeAdmin {
       ...{ status, nodes, reached: true, ready: true, epoch: 1, shardsTotal: 8, shardsActive: 8 },
       ...{ shardsUnderReplicated: status === GREEN ? 0 : 3, uncovered: [] },
       ...{ replicationTarget: 2, replicationEffective: 2, replicationLeast: 2 },
-      ...{ copiesRunning: 0, copiesFailing: 0, reasons: [] },
+      ...{ copiesRunning: 0, copiesFailing: 0, reasons: [], warnings: [] },
       ...(this.isLed ? {} : { noLeader: { reason: 'No master leads.', since: '' } }),
     };
   };

@@ -90,6 +90,7 @@ test('every metric in docs/operations.md is reported by a process', () => {
     'master/front/metrics.ts',
     'master/front/cluster-metrics.ts',
     'transport/tls/tls-report.ts',
+    'access/audit/audit-report.ts',
   ];
   const sources = [...front, 'datanode/endpoints/http.ts', 'base/process/metrics.ts']
     .map(readDoc)

@@ -164,6 +164,7 @@ export class MapBackend implements CommandBackend {
       ranges: [{ start: 0, end: 16_383, owners: [0] }],
       epoch: 1,
       isRed: false,
+      isTls: false,
       isNode: true,
       self: { id, host: '127.0.0.1', port: this.port },
     };

@@ -99,6 +99,7 @@ async function text(output: Output, form: ListingForm, health: GetHealthResponse
     `shards    ${shardsText(health)}`,
     `epoch     ${health.epoch}`,
     ...health.reasons.map((reason) => `reason    ${reason}`),
+    ...health.warnings.map((warning) => `warning   ${warning}`),
     ...uncoveredLines(health.uncovered),
   ];
   if (health.nodes.length === 0) return [...lines, 'No datanode has joined yet.'].join('\n');

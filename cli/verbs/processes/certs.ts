@@ -7,13 +7,12 @@ import type { SettingsValues } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { shorten } from '../../../base/ids.ts';
 import type { CertificateFolder } from '../../certs/certificate-folder.ts';
+import { AUTHORITY_DAYS, CERTIFICATE_DAYS } from '../../certs/validity.ts';
 import { EXIT_OK } from '../../exit.ts';
 import type { Output } from '../../output.ts';
 import { defineVerb } from '../../verb.ts';
 
 const DAYS_MAX = 36_500;
-const AUTHORITY_DAYS = 3650;
-const CERTIFICATE_DAYS = 365;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/;
 const HOST = /^[A-Za-z0-9*:][A-Za-z0-9.:_-]{0,252}$/;
 /** Names of files, or of processes, that no person has. */

@@ -23,7 +23,8 @@ export const definition = defineVerb({
     const start = async () => {
       const running = await startDatanode(values, { log, onRestart: endSelf });
       const title = `datanode ${running.nodeId}`;
-      return { title, address: running.address, close: () => running.close() };
+      const { address, reopenLogs } = running;
+      return { title, address, reopenLogs, close: () => running.close() };
     };
     return runRole(start, output, log);
   },

@@ -14,7 +14,7 @@ export const definition = defineVerb({
   stdoutIsLog: true,
   examples: [
     'stele master --data-dir /var/lib/stele/master',
-    'stele master --host 0.0.0.0 --http-port 9000',
+    'stele master --host 10.0.0.5 --auth on --cluster-secret-file cluster-secret',
   ],
   async run({ settings: { sources, values }, global, output }) {
     if (values.metadata === 'embedded')
@@ -28,8 +28,8 @@ export const definition = defineVerb({
       const running = await startMaster(values, { log });
       const { http: httpPort, resp: respPort, grpc: grpcPort } = running.ports;
       const address = { host: values.host, httpPort, respPort, grpcPort };
-      const { replaced: failed } = running;
-      return { title: 'master', address, failed, close: () => running.close() };
+      const { reopenLogs, replaced: failed } = running;
+      return { title: 'master', address, failed, reopenLogs, close: () => running.close() };
     };
     return runRole(start, output, log);
   },

@@ -12,7 +12,8 @@ export const definition = defineVerb({
   stdoutIsLog: true,
   examples: [
     'stele query --master 10.0.0.5:8400,10.0.0.6:8400',
-    'stele query --host 0.0.0.0 --http-port 9100 --resp-port 7479 --grpc-port 8500',
+    'stele query --http-port 9100 --resp-port 7479 --grpc-port 8500',
+    'stele query --host 10.0.0.21 --master 10.0.0.5:8400 --auth on --cluster-secret-file cluster-secret',
   ],
   async run({ settings: { values }, global, output }) {
     const [{ startQueryNode }, { createLogger }] = await Promise.all([
@@ -24,7 +25,8 @@ export const definition = defineVerb({
       const running = await startQueryNode(values, { log });
       const { http: httpPort, resp: respPort, grpc: grpcPort } = running.ports;
       const address = { host: values.host, httpPort, respPort, grpcPort };
-      return { title: 'query node', address, close: () => running.close() };
+      const { reopenLogs } = running;
+      return { title: 'query node', address, reopenLogs, close: () => running.close() };
     };
     return runRole(start, output, log);
   },

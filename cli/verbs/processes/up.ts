@@ -4,6 +4,7 @@
 //
 // A signal stops it at any stage; a second one kills.
 
+import { accessOptions } from '../../../access/access-settings.ts';
 import { option, settingsOf } from '../../../base/config.ts';
 import type { OptionSet } from '../../../base/config.ts';
 import {
@@ -14,7 +15,7 @@ import {
 } from '../../../base/limits.ts';
 import { datanodeSettings } from '../../../datanode/settings.ts';
 import { etcdOptions, masterSettings } from '../../../master/settings.ts';
-import { tlsOptions, tlsSource } from '../../../transport/tls/tls-settings.ts';
+import { tlsOptions } from '../../../transport/tls/tls-settings.ts';
 import { defineVerb } from '../../verb.ts';
 
 const DATANODES_MAX = 64;
@@ -46,6 +47,9 @@ const ownSettings = settingsOf({
   load: option.list('load this unless it is the current version already; repeatable', {
     placeholder: 'keyspace=path',
   }),
+  secure: option.flag(
+    'TLS and users on every port: makes certificates and the user admin in the data folder, and keeps them',
+  ),
   inProcess: option.flag('everything in this one process'),
   noRestart: option.flag('do not restart a process that died'),
   clear: option.flag('delete the cluster in the data folder first, after a question'),
@@ -82,6 +86,9 @@ const DECIDED: ReadonlySet<string> = new Set([
 const upSettings = settingsOf({
   ...ownSettings.options,
   ...tlsOptions,
+  ...accessOptions,
+  adminPasswordFile: masterSettings.options.adminPasswordFile,
+  announceHost: datanodeSettings.options.announceHost,
   ...others(masterSettings.options),
   ...others(datanodeSettings.options),
 });
@@ -100,10 +107,12 @@ export const definition = defineVerb({
     'stele up --load example=data/example.data',
     'stele up --datanodes 5 --replication 3 --data-dir /tmp/stele',
     'stele up --masters 3',
+    'stele up --secure',
   ],
   async run({ settings, global, output }) {
     const { runUp } = await import('../../up/run.ts');
     const { forwardedWords, memoryWords } = await import('../../up/plan.ts');
+    const { planSecurity } = await import('../../up/security.ts');
     const { values, sources } = settings;
     return runUp({
       plan: values,
@@ -113,7 +122,7 @@ export const definition = defineVerb({
       clear: { clear: values.clear, yes: values.yes },
       global,
       output,
-      tls: tlsSource(values),
+      security: planSecurity(values, sources),
       masterWords: forwardedWords(masterSettings, DECIDED, values, sources),
       datanodeWords: [
         ...memoryWords(values.datanodes, sources.get('memoryMax')),

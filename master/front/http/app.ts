@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import Fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
 import type { Access } from '../../../access/access.ts';
+import type { Audit } from '../../../access/audit/audit.ts';
 import { SteleError, toSteleError } from '../../../base/errors.ts';
 import { randomId, shorten } from '../../../base/ids.ts';
 import { KEY_BYTES_MAX } from '../../../base/limits.ts';
@@ -20,6 +21,7 @@ import { httpOptions } from '../../../transport/tls/tls-server.ts';
 import { parseJsonBody } from './json-body.ts';
 import { processRoutes } from './process-routes.ts';
 import { hideKey } from './raw-url.ts';
+import { auditRequests } from './request-audit.ts';
 import { requestGuard } from './request-guard.ts';
 import type { GuardOptions } from './request-guard.ts';
 import { guardRoutes } from './route-access.ts';
@@ -52,6 +54,10 @@ export interface HttpAppOptions extends GuardOptions {
   readonly tls?: TlsIdentity | undefined;
   /** Decides who is let in; without it everybody is. */
   readonly access?: Access | undefined;
+  /** Undefined: nothing is recorded. */
+  readonly audit?: Audit | undefined;
+  /** Further lines of /readyz?verbose; default: none. */
+  readonly notes?: (() => readonly string[]) | undefined;
   readonly closing: () => boolean;
 }
 
@@ -65,7 +71,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     if (refusal === undefined) done();
     else void sendProblem(reply, refusal.error, refusal.status);
   });
-  const { access, operations } = options;
+  const { access, audit, operations } = options;
+  if (audit !== undefined) auditRequests(app, audit);
   if (access !== undefined) {
     const keyspaceOfLoad = async (loadId: string): Promise<string> =>
       (await operations.getLoad({ loadId })).keyspace;
@@ -100,7 +107,8 @@ function addRoutes(app: FastifyInstance, options: HttpAppOptions): void {
   processRoutes(app, {
     views: options.operations,
     metrics: options.metrics,
-    tls: options.tls,
+    audit: options.audit,
+    notes: options.notes ?? (() => []),
     closing: options.closing,
   });
   finishRoutes();

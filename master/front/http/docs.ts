@@ -5,6 +5,7 @@
 // request.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { setPageHeaders } from './page-headers.ts';
 
 const PREFIX = '/docs';
 const OPENAPI = {
@@ -29,6 +30,7 @@ export function docsRoutes(
     made ??= makeDocs(empty(), describe);
     const docs = await made;
     reply.hijack();
+    setPageHeaders(reply.raw);
     docs.routing(request.raw, reply.raw);
   };
   const options = { schema: { hide: true } };

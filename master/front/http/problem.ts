@@ -4,7 +4,15 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
+import type { ErrorCode } from '../../../base/errors.ts';
 import { BASIC_CHALLENGE, PROBLEM_TYPE, problemOf } from '../../../base/problem.ts';
+
+const codes = new WeakMap<FastifyReply, ErrorCode>();
+
+/** The code of a problem that was sent; undefined for other replies. */
+export function codeOf(reply: FastifyReply): ErrorCode | undefined {
+  return codes.get(reply);
+}
 
 /** Answers a request that fastify still handles. `more` are additional members of the problem. */
 export function sendProblem(
@@ -14,6 +22,7 @@ export function sendProblem(
   more: Readonly<Record<string, unknown>> = {},
 ): FastifyReply {
   const problem = problemOf(error, reply.request.id, status);
+  codes.set(reply, error.code);
   if (error.retryable) void reply.header('retry-after', '1');
   if (problem.status === 401) void reply.header('www-authenticate', BASIC_CHALLENGE);
   // Serialised here, because fastify would add a charset, which problem+json does not have.

@@ -1,15 +1,15 @@
-// Endpoints for orchestrators and Prometheus: /livez, /readyz, /metrics. Available from the first
+// What is about this process alone: /livez, /readyz, /metrics, /v1/audit. Available from the first
 // moment.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { visibleView } from '../../../access/visible.ts';
+import { auditAnswer } from '../../../access/audit/audit-answer.ts';
+import type { Audit } from '../../../access/audit/audit.ts';
+import { visibleMetrics, visibleView } from '../../../access/visible.ts';
 import { shorten } from '../../../base/ids.ts';
 import { unknownScope } from '../../../base/problem.ts';
 import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
 import type { ViewSource } from '../../../proto/operations.ts';
 import type { FrontMetrics } from '../metrics.ts';
-import type { TlsIdentity } from '../../../transport/tls/tls-identity.ts';
-import { tlsText } from '../../../transport/tls/tls-report.ts';
 import { subjectOf } from './route-access.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
 import { healthWord, isAnswering, shardsText } from '../../../proto/view-words.ts';
@@ -19,7 +19,10 @@ export interface ProcessRoutesOptions {
   readonly metrics: FrontMetrics;
   /** True once the process is shutting down and therefore not ready. */
   readonly closing: () => boolean;
-  readonly tls?: TlsIdentity | undefined;
+  /** Further lines of /readyz?verbose. */
+  readonly notes: () => readonly string[];
+  /** Undefined: nothing is recorded. */
+  readonly audit?: Audit | undefined;
 }
 
 type ReadyRequest = FastifyRequest<{
@@ -30,7 +33,7 @@ type Check = readonly [name: string, passed: boolean];
 /** Maximum number of keyspaces listed by ?verbose. */
 const KEYSPACES_NAMED_MAX = 50;
 
-/** Registers /livez, /readyz and /metrics. */
+/** Registers /livez, /readyz, /metrics and /v1/audit. */
 export function processRoutes(app: FastifyInstance, options: ProcessRoutesOptions): void {
   const tags = ['process'];
   app.get(
@@ -72,13 +75,31 @@ export function processRoutes(app: FastifyInstance, options: ProcessRoutesOption
   app.get(
     '/metrics',
     { schema: { tags, summary: 'Prometheus text format', response: RESPONSES.metrics } },
-    async (_, reply) =>
-      reply.header('content-type', options.metrics.contentType).send(await options.metrics.text()),
+    async (request, reply) => {
+      const text = visibleMetrics(subjectOf(request), await options.metrics.text());
+      return reply.header('content-type', options.metrics.contentType).send(text);
+    },
+  );
+  app.get(
+    '/v1/audit',
+    {
+      schema: {
+        tags,
+        summary: 'Changes and refused attempts at the doors of this process, the newest first',
+        querystring: queryOf({
+          limit: 'from 1 to 1000; 100',
+          user: 'only of this user',
+          keyspace: 'only about this keyspace',
+        }),
+        response: RESPONSES.audit,
+      },
+    },
+    async (request) => auditAnswer(options.audit, request.query),
   );
 }
 
 function readinessChecks(
-  { closing, tls, views }: ProcessRoutesOptions,
+  { closing, notes, views }: ProcessRoutesOptions,
   view: ClusterView,
   keyspace: string | undefined,
 ): Check[] {
@@ -87,7 +108,7 @@ function readinessChecks(
     ['not shutting down', !closing()],
     [`datanodes serving: ${serving} of ${view.nodes.length}`, serving > 0],
   ];
-  if (tls !== undefined) checks.push([tlsText(tls), true]);
+  for (const note of notes()) checks.push([note, true]);
   // Others get the view: a load balancer should prefer them.
   if (views.isCurrent?.() === false) checks.push(['the views of the leader arrive', false]);
   if (keyspace !== undefined) return [...checks, keyspaceCheck(view, keyspace)];

@@ -4,7 +4,9 @@
 // network.
 //
 //   changes   a browser sends the origin of a request (Origin, Sec-Fetch-Site). Any method but GET or HEAD
-//             from another origin is refused. Programs send neither header.
+//             from another origin is refused. Programs send neither header. A browser that sends neither (an old
+//             one) has to send what a page of another origin cannot without asking first: JSON, or the header
+//             X-Requested-With.
 //   reads     a page cannot read a response from another origin, unless its own host name resolves to this
 //             address (DNS rebinding). The Host header is then that name, so only known names are accepted:
 //             localhost, the name of this machine, the listening name, or a configured one. An IP address
@@ -17,11 +19,11 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
+import { isLoopback } from '../../../base/address.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { shorten } from '../../../base/ids.ts';
 import { missingHost } from '../../../base/problem.ts';
 
-const LOOPBACK = /^(?:127\.|::1$|localhost$)/;
 const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** Number of accepted Host headers to cache. */
 const REMEMBERED_MAX = 1000;
@@ -96,6 +98,12 @@ function originRefusal(request: IncomingMessage, names: HostNames): Refusal | un
   if (origin === undefined && (site === 'cross-site' || site === 'same-site')) {
     return forbidden(`A web page of another site may not change anything here; ${ADVICE}.`);
   }
+  const isUnsaid = origin === undefined && site === undefined;
+  if (isUnsaid && isBrowser(request) && !isPreflighted(request)) {
+    return forbidden(
+      'A browser that does not say which page wants a change has to send it as JSON (content-type: application/json), or with the header X-Requested-With.',
+    );
+  }
   return undefined;
 }
 
@@ -104,6 +112,14 @@ function isOwnOrigin(origin: string, host: string | undefined, names: HostNames)
   const url = new URL(origin);
   const withPort = url.port === '' ? [url.host, `${url.host}:80`, `${url.host}:443`] : [url.host];
   return withPort.includes(host?.toLowerCase() ?? '') || names.isConfigured(url.hostname);
+}
+
+/** Whether a browser would ask first before it sent this for a page of another origin. */
+function isPreflighted({ headers, method = '' }: IncomingMessage): boolean {
+  const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
+  return (
+    method !== 'POST' || type === 'application/json' || headers['x-requested-with'] !== undefined
+  );
 }
 
 /** Browsers send at least one of these headers; a page cannot suppress all of them. */
@@ -130,7 +146,7 @@ class HostNames {
     this.#known = new Set(['localhost', own, own.split('.')[0] ?? own, host.toLowerCase()]);
     this.#isAny = configured.includes('*');
     this.#configured = configured.filter((name) => name !== '*' && name !== '');
-    this.isStrict = LOOPBACK.test(host) || this.#configured.length > 0;
+    this.isStrict = isLoopback(host) || this.#configured.length > 0;
   }
 
   /** `header` is the value of a Host header, with or without a port. */

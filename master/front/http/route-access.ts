@@ -16,13 +16,15 @@ import { METHODS_ONLY } from './route-methods.ts';
 
 /**
  * `open`: nothing; `user`: any user, whose answer has only what it may read; `user for details`: nothing,
- * and any user if it is asked about keyspaces; otherwise a right: on the keyspace in the path or the query, on that of
+ * and any user if it is asked about keyspaces; `metrics`: the right `operate`, or what opens them (metrics-door.ts);
+ * otherwise a right: on the keyspace in the path or the query, on that of
  * the load in the path, or on everything.
  */
 type RouteAccess =
   | 'open'
   | 'user'
   | 'user for details'
+  | 'metrics'
   | { readonly right: Right; readonly of: 'path' | 'query' | 'load' | 'everything' };
 
 const read = { right: 'read', of: 'path' } as const;
@@ -33,7 +35,8 @@ const operateAll = { right: 'operate', of: 'everything' } as const;
 export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   'GET /livez': 'open',
   'GET /readyz': 'user for details',
-  'GET /metrics': operateAll,
+  'GET /metrics': 'metrics',
+  'GET /v1/audit': { right: 'admin', of: 'everything' },
   'GET /docs': 'user',
   'GET /docs/*': 'user',
   'GET /get': { right: 'read', of: 'query' },
@@ -89,14 +92,15 @@ export function guardRoutes(
     const { config, url = '' } = request.routeOptions;
     if (request.is404 || tellsNothing(config)) return undefined;
     const asked = accessOf(request.method, url);
-    const isOpen = asked === 'open' || (asked === 'user for details' && !asksDetails(request));
-    if (isOpen) return undefined;
+    if (isOpen(asked, request, access)) return undefined;
     try {
       const subject = await access.identify(shownBy(request.raw));
       subjects.set(request, subject);
       const { keyspace } = request.query as { keyspace?: string };
       if (subject.isCluster) return undefined;
-      if (typeof asked === 'object') {
+      if (asked === 'metrics') {
+        requireRight(subject, 'operate');
+      } else if (typeof asked === 'object') {
         requireRight(subject, asked.right, await keyspaceIn(request, asked.of, keyspaceOfLoad));
       } else if (asked === 'user' && keyspace !== undefined) {
         // A listing of one keyspace.
@@ -107,6 +111,19 @@ export function guardRoutes(
       return sendProblem(reply, toSteleError(thrown));
     }
   });
+}
+
+/** Whether a request asks for a change. */
+export function isChange({ is404, method, routeOptions }: FastifyRequest): boolean {
+  const { config, url = '' } = routeOptions;
+  if (is404 || method === 'GET' || method === 'HEAD' || tellsNothing(config)) return false;
+  const asked = accessOf(method, url);
+  return typeof asked === 'object' && asked.right !== 'read';
+}
+
+function isOpen(asked: RouteAccess, request: FastifyRequest, access: Access): boolean {
+  if (asked === 'metrics') return access.opensMetrics(request.headers.authorization);
+  return asked === 'open' || (asked === 'user for details' && !asksDetails(request));
 }
 
 function accessOf(method: string, url: string): RouteAccess {

@@ -105,6 +105,7 @@ const HEALTH = object(
     status: HEALTH_WORD,
     ready: FLAG,
     reasons: TEXTS,
+    warnings: TEXTS,
     replication: object({ target: COUNT, effective: COUNT, least: ofLeader(COUNT) }),
     copies: ofLeader(object({ running: COUNT, failing: COUNT })),
     nodes: arrayOf(NODE),
@@ -207,6 +208,20 @@ const EVENT = object({
   door: TEXT,
   address: TEXT_OR_NULL,
   who: TEXT_OR_NULL,
+});
+
+const AUDIT_ENTRY = object({
+  time: TEXT,
+  process: TEXT,
+  who: TEXT,
+  from: TEXT,
+  door: TEXT,
+  what: TEXT,
+  keyspace: TEXT_OR_NULL,
+  about: TEXT_OR_NULL,
+  result: TEXT,
+  count: COUNT,
+  request_id: TEXT_OR_NULL,
 });
 
 const VERSION = object({
@@ -369,6 +384,7 @@ export const RESPONSES = {
     }),
   },
   counters: withProblems(object({ nodes: arrayOf(NODE_READS), own: READS })),
+  audit: withProblems(object({ entries: arrayOf(AUDIT_ENTRY) })),
   loads: withProblems(object({ loads: arrayOf(LOAD) })),
   load: withProblems(LOAD),
   health: withProblems(HEALTH),

@@ -18,14 +18,14 @@ export function clusterOfMaster(view: ClusterView, session: Session): ClusterSou
 }
 
 /** As in resp/, but a serving node comes before one that may be dead. */
-function describe(view: ClusterView, { localAddress }: Session): ClusterDescription {
+function describe(view: ClusterView, { isTls, localAddress }: Session): ClusterDescription {
   const colon = localAddress.lastIndexOf(':');
   const self = {
     id: MASTER_ID,
     host: localAddress.slice(0, colon).replace(/^\[(.*)\]$/, '$1'),
     port: Number(localAddress.slice(colon + 1)),
   };
-  const answering = { self, isNode: false, isRed: view.health === HealthStatus.RED };
+  const answering = { self, isTls, isNode: false, isRed: view.health === HealthStatus.RED };
   if (view.routes.length === 0) return { ...answering, nodes: [], ranges: [], epoch: view.epoch };
   const serves = (index: number): boolean => view.nodes[index]?.state === NodeState.SERVING;
   const routes = view.routes.map(({ nodes }) => ({

@@ -25,7 +25,7 @@ import type { Logger } from '../../../base/log.ts';
 import { formatDuration } from '../../../base/units.ts';
 import { AuthService } from '../../../proto/gen/etcd/etcdserverpb.ts';
 import type { ResponseHeader } from '../../../proto/gen/etcd/etcdserverpb.ts';
-import type { TlsFiles } from '../../../transport/tls/tls-files.ts';
+import type { TlsSource } from '../../../transport/tls/tls-files.ts';
 import { EtcdAuth } from './auth.ts';
 import { Endpoints } from './endpoints.ts';
 import type { Connection, Endpoint } from './endpoints.ts';
@@ -34,7 +34,7 @@ import { Failure, errorAt } from './outcomes.ts';
 export interface EtcdOptions {
   /** `HOST:PORT` of one or more members. */
   readonly endpoints: readonly string[];
-  readonly tls?: TlsFiles;
+  readonly tls?: TlsSource;
   readonly user?: string;
   readonly password?: string;
   readonly log: Logger;
@@ -76,7 +76,7 @@ export class EtcdCalls {
   #clusterId = '0';
 
   constructor({ endpoints, tls, user, password, log, ...times }: EtcdOptions) {
-    this.endpoints = new Endpoints(endpoints, tls);
+    this.endpoints = new Endpoints(endpoints, tls, log);
     this.log = log;
     // Each call and each watch waits for it.
     setMaxListeners(0, this.#closing.signal);

@@ -32,8 +32,12 @@ export function connectEtcd(settings: EtcdSettings, log: Logger): EtcdClient {
     throw invalid('--etcd-user and --etcd-password-file belong together; give both, or none.');
   }
   const isSecure = etcdCa !== '' || etcdCert !== '';
-  const fileOf = (path: string, name: string) =>
-    path === '' ? {} : { [name]: readFlagFile(path, `--etcd-${name}`) };
+  // Read for the error; the client reads them again when they are replaced.
+  const fileOf = (path: string, name: string) => {
+    if (path === '') return {};
+    readFlagFile(path, `--etcd-${name}`);
+    return { [name]: path };
+  };
   return new EtcdClient({
     endpoints: addressList(etcdEndpoints),
     log,

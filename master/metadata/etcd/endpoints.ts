@@ -15,8 +15,9 @@ import { Client, connectivityState } from '@grpc/grpc-js';
 import type { ClientDuplexStream, Metadata, MethodDefinition } from '@grpc/grpc-js';
 import { checkAddress } from '../../../base/address.ts';
 import { SteleError } from '../../../base/errors.ts';
+import type { Logger } from '../../../base/log.ts';
 import { openClient } from '../../../transport/grpc-channel.ts';
-import type { TlsFiles } from '../../../transport/tls/tls-files.ts';
+import type { TlsSource } from '../../../transport/tls/tls-files.ts';
 import { TlsIdentity } from '../../../transport/tls/tls-identity.ts';
 import { Failure, errorAt, failureOf } from './outcomes.ts';
 
@@ -30,14 +31,16 @@ const CHANNEL = {
 
 export class Endpoints {
   readonly #all: readonly Endpoint[];
+  readonly #tls: TlsIdentity | undefined;
   #preferred = 0;
 
-  constructor(addresses: readonly string[], tls: TlsFiles | undefined) {
+  /** Files that are replaced later are used for later connections. */
+  constructor(addresses: readonly string[], tls: TlsSource | undefined, log?: Logger) {
     if (addresses.length === 0) {
       throw new SteleError('INVALID_ARGUMENT', 'No endpoint of etcd is given; name one or more.');
     }
-    const secure = tls === undefined ? undefined : new TlsIdentity(tls, 'etcd');
-    this.#all = addresses.map((address) => new Endpoint(checkAddress(address), secure));
+    this.#tls = tls === undefined ? undefined : new TlsIdentity(tls, 'etcd').watch(log);
+    this.#all = addresses.map((address) => new Endpoint(checkAddress(address), this.#tls));
   }
 
   get count(): number {
@@ -65,6 +68,7 @@ export class Endpoints {
   }
 
   close(): void {
+    this.#tls?.close();
     for (const endpoint of this.#all) endpoint.close();
   }
 }

@@ -8,6 +8,7 @@ import { expect } from 'vitest';
 import { silentLogger } from '../../../base/log.ts';
 import { createHttpApp } from '../../../master/front/http/app.ts';
 import type { Access } from '../../../access/access.ts';
+import { Audit } from '../../../access/audit/audit.ts';
 import type { GuardOptions } from '../../../master/front/http/request-guard.ts';
 import { LookupCore } from '../../../master/front/lookup/lookup-core.ts';
 import { FrontMetrics } from '../../../master/front/metrics.ts';
@@ -16,6 +17,7 @@ import { FakeCluster } from '../../support/peers/fake-cluster.ts';
 export class HttpFixture {
   readonly cluster: FakeCluster;
   readonly core: LookupCore;
+  readonly audit = new Audit('master', undefined);
   closing = false;
   #app: FastifyInstance | undefined;
 
@@ -45,6 +47,7 @@ export class HttpFixture {
       maxConnections: 100,
       ...hosts,
       access,
+      audit: fixture.audit,
       closing: () => fixture.closing,
     });
     return fixture;

@@ -44,6 +44,8 @@ const lose = (): void =>
   cluster.change((view) => view.routes.forEach((route) => (route.nodes = [])));
 const leaderless = (): void => cluster.loseLeader();
 const fall = (): void => cluster.restart();
+const noted = (): void =>
+  http.audit.note({ door: 'http', what: 'GET /x', from: '::1', who: 'alice', result: 'OK' });
 const ok: Asked = { status: 200 };
 const json = { accept: 'application/json' };
 
@@ -182,6 +184,11 @@ const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Asked>>>> = {
   'get /livez': { '/livez': ok },
   'get /readyz': { '/readyz?verbose': ok, '/readyz': { status: 503, before: fall } },
   'get /metrics': { '/metrics': ok },
+  'get /v1/audit': {
+    '/v1/audit': { status: 200, before: noted },
+    '/v1/audit?user=alice&keyspace=default&limit=5': { status: 200, before: noted },
+    '/v1/audit?limit=0': { status: 400 },
+  },
 };
 
 async function documentOf(): Promise<Document> {

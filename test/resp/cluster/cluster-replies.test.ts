@@ -29,6 +29,7 @@ const CLUSTER: ClusterDescription = {
   ],
   epoch: 7,
   isRed: false,
+  isTls: false,
   isNode: true,
   self: { id: id('b'), host: '10.0.0.2', port: 7380 },
 };
@@ -152,6 +153,14 @@ describe('cluster replies', () => {
       [['a', 'master', 'online']],
       [['b', 'master', 'online']],
     ]);
+  });
+
+  it('gives SHARDS the ports of TLS to clients with TLS, as Redis with a tls-port alone does', () => {
+    const out = new ReplyWriter();
+    writeClusterShards({ ...CLUSTER, isTls: true }, out);
+    const text = Buffer.concat(out.takeChunks()).toString();
+    expect(text).toContain(`${id('a')}\r\n$8\r\ntls-port\r\n:7380\r\n$2\r\nip\r\n`);
+    expect(text).not.toContain('$4\r\nport\r\n');
   });
 
   it('joins ranges with the same primary in SHARDS and NODES, whatever their replicas', () => {

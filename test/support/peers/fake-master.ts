@@ -21,7 +21,7 @@ export async function startFakeMaster(
   const registrar = { registerNode: () => Promise.reject(new Error('not asked')) };
   server.addService(
     ClusterServiceService,
-    clusterService(operations, registrar, watchers, () => NO_READS),
+    clusterService(operations, registrar, watchers, () => NO_READS, undefined),
   );
   const bound = await server.listen('127.0.0.1', port, '--grpc-port');
   const close = (): Promise<void> => {

@@ -61,6 +61,7 @@ export abstract class FakeOperations implements ClusterOperations {
       copiesRunning: 0,
       copiesFailing: 0,
       reasons: [],
+      warnings: [],
     };
   }
 

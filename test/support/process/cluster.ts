@@ -329,7 +329,7 @@ export class TestCluster {
       'grpc-port': before?.grpc ?? 0,
     });
     const place = this.#options.placeOf?.(name);
-    const host = place === undefined ? [] : ['--host', place.host];
+    const host = place === undefined ? [] : ['--host', place.host, '--insecure'];
     const process = new SteleProcess(
       [...flags, ...ports, ...host],
       place === undefined ? {} : { within: place.within },

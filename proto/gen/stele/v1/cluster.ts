@@ -113,7 +113,11 @@ export interface GetHealthResponse {
   copiesFailing: number;
   /** Why the status is not GREEN, in words, apart from missing copies. */
   reasons: string[];
-  noLeader?: NoLeader | undefined;
+  noLeader?:
+    | NoLeader
+    | undefined;
+  /** What to change, in words, that has nothing to do with the status. */
+  warnings: string[];
 }
 
 export interface UncoveredShard {
@@ -525,6 +529,46 @@ export interface ListEventsResponse {
    */
   oldest: number;
   newest: number;
+}
+
+export interface ListAuditRequest {
+  /** 0: 100. */
+  limit: number;
+  /** Empty: of all users. */
+  user: string;
+  /** Empty: of all keyspaces. */
+  keyspace: string;
+}
+
+/** A change, or a refused attempt. Fields that do not apply are empty. */
+export interface AuditEntry {
+  /** ISO 8601. */
+  time: string;
+  /** The process at whose door it was: master, query, datanode node-0. */
+  process: string;
+  /**
+   * A user, `(cluster)` for a process of the cluster, - for nobody known. Of a refused login, the name
+   * that was given.
+   */
+  who: string;
+  /** The network address of the caller, without the port. */
+  from: string;
+  /** http, grpc, resp, lookup or segments. */
+  door: string;
+  /** A route, a method or a command. */
+  what: string;
+  keyspace: string;
+  /** What else it was about: a datanode, a user, a role, a load. */
+  about: string;
+  /** OK, or a code of docs/errors.md. */
+  result: string;
+  /** How many attempts this stands for. */
+  count: number;
+  requestId: string;
+}
+
+export interface ListAuditResponse {
+  entries: AuditEntry[];
 }
 
 export interface ListMastersRequest {
@@ -1066,6 +1110,7 @@ function createBaseGetHealthResponse(): GetHealthResponse {
     copiesFailing: 0,
     reasons: [],
     noLeader: undefined,
+    warnings: [],
   };
 }
 
@@ -1118,6 +1163,9 @@ export const GetHealthResponse: MessageFns<GetHealthResponse> = {
     }
     if (message.noLeader !== undefined) {
       NoLeader.encode(message.noLeader, writer.uint32(130).fork()).join();
+    }
+    for (const v of message.warnings) {
+      writer.uint32(138).string(v!);
     }
     return writer;
   },
@@ -1261,6 +1309,14 @@ export const GetHealthResponse: MessageFns<GetHealthResponse> = {
             }
 
             message.noLeader = NoLeader.decode(reader, reader.uint32());
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.warnings.push(reader.string());
             continue;
           }
         }
@@ -5134,6 +5190,288 @@ export const ListEventsResponse: MessageFns<ListEventsResponse> = {
   },
 };
 
+function createBaseListAuditRequest(): ListAuditRequest {
+  return { limit: 0, user: "", keyspace: "" };
+}
+
+export const ListAuditRequest: MessageFns<ListAuditRequest> = {
+  encode(message: ListAuditRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.limit !== 0) {
+      writer.uint32(8).uint32(message.limit);
+    }
+    if (message.user !== "") {
+      writer.uint32(18).string(message.user);
+    }
+    if (message.keyspace !== "") {
+      writer.uint32(26).string(message.keyspace);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAuditRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAuditRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAuditEntry(): AuditEntry {
+  return {
+    time: "",
+    process: "",
+    who: "",
+    from: "",
+    door: "",
+    what: "",
+    keyspace: "",
+    about: "",
+    result: "",
+    count: 0,
+    requestId: "",
+  };
+}
+
+export const AuditEntry: MessageFns<AuditEntry> = {
+  encode(message: AuditEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.time !== "") {
+      writer.uint32(10).string(message.time);
+    }
+    if (message.process !== "") {
+      writer.uint32(18).string(message.process);
+    }
+    if (message.who !== "") {
+      writer.uint32(26).string(message.who);
+    }
+    if (message.from !== "") {
+      writer.uint32(34).string(message.from);
+    }
+    if (message.door !== "") {
+      writer.uint32(42).string(message.door);
+    }
+    if (message.what !== "") {
+      writer.uint32(50).string(message.what);
+    }
+    if (message.keyspace !== "") {
+      writer.uint32(58).string(message.keyspace);
+    }
+    if (message.about !== "") {
+      writer.uint32(66).string(message.about);
+    }
+    if (message.result !== "") {
+      writer.uint32(74).string(message.result);
+    }
+    if (message.count !== 0) {
+      writer.uint32(80).uint32(message.count);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(90).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AuditEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAuditEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.time = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.process = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.who = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.door = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.what = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.about = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.result = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.count = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListAuditResponse(): ListAuditResponse {
+  return { entries: [] };
+}
+
+export const ListAuditResponse: MessageFns<ListAuditResponse> = {
+  encode(message: ListAuditResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.entries) {
+      AuditEntry.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAuditResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAuditResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entries.push(AuditEntry.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseListMastersRequest(): ListMastersRequest {
   return {};
 }
@@ -5763,6 +6101,16 @@ export const ClusterServiceService = {
     responseSerialize: (value: ListEventsResponse): Buffer => bufferView(ListEventsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListEventsResponse => ListEventsResponse.decode(value),
   },
+  /** Lists the changes and the refused attempts at the doors of the answering process, newest first. */
+  listAudit: {
+    path: "/stele.v1.ClusterService/ListAudit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListAuditRequest): Buffer => bufferView(ListAuditRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListAuditRequest => ListAuditRequest.decode(value),
+    responseSerialize: (value: ListAuditResponse): Buffer => bufferView(ListAuditResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListAuditResponse => ListAuditResponse.decode(value),
+  },
   listVersions: {
     path: "/stele.v1.ClusterService/ListVersions" as const,
     requestStream: false as const,
@@ -6035,6 +6383,8 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   getKeyspace: handleUnaryCall<GetKeyspaceRequest, GetKeyspaceResponse>;
   /** Lists who did what: newest first, or oldest first after one that is known; may wait for the next. */
   listEvents: handleUnaryCall<ListEventsRequest, ListEventsResponse>;
+  /** Lists the changes and the refused attempts at the doors of the answering process, newest first. */
+  listAudit: handleUnaryCall<ListAuditRequest, ListAuditResponse>;
   listVersions: handleUnaryCall<ListVersionsRequest, ListVersionsResponse>;
   rollback: handleUnaryCall<RollbackRequest, RollbackResponse>;
   /** Makes a rejected version, or an older one that is kept, the current version. */
@@ -6176,6 +6526,22 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListEventsResponse) => void,
+  ): ClientUnaryCall;
+  /** Lists the changes and the refused attempts at the doors of the answering process, newest first. */
+  listAudit(
+    request: ListAuditRequest,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  listAudit(
+    request: ListAuditRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  listAudit(
+    request: ListAuditRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
   ): ClientUnaryCall;
   listVersions(
     request: ListVersionsRequest,

@@ -37,6 +37,22 @@ describe('changes', () => {
     },
   );
 
+  it('of a browser that does not say its origin are JSON, or have a header of their own', () => {
+    const browser = { host: 'localhost:9000', 'user-agent': 'Mozilla/5.0' };
+    const change = (headers: Record<string, string>, method = 'POST'): string =>
+      verdict(LOCAL, { ...browser, ...headers }, method);
+    expect(change({})).toBe('PERMISSION_DENIED');
+    expect(change({ referer: 'http://evil.example/' })).toBe('PERMISSION_DENIED');
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'text/json']) {
+      expect(change({ 'content-type': type })).toBe('PERMISSION_DENIED');
+    }
+    expect(change({ 'content-type': 'application/json; charset=utf-8' })).toBe('ok');
+    expect(change({ 'x-requested-with': 'fetch' })).toBe('ok');
+    // A browser asks first before it sends these to another origin.
+    for (const method of ['DELETE', 'PATCH', 'PUT']) expect(change({}, method)).toBe('ok');
+    expect(verdict(LOCAL, { ...browser, 'user-agent': 'curl/8' }, 'POST')).toBe('ok');
+  });
+
   it('of a page of the proxy in front are allowed where its name is configured', () => {
     const page = { host: '127.0.0.1:9000', origin: 'https://stele.corp' };
     expect(verdict(LOCAL, page, 'POST')).toBe('PERMISSION_DENIED');
