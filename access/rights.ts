@@ -11,7 +11,7 @@ import { SteleError } from '../base/errors.ts';
 import { globMatches } from '../base/glob.ts';
 import { shorten } from '../base/ids.ts';
 
-const RIGHTS = ['read', 'load', 'operate', 'admin'] as const;
+export const RIGHTS = ['read', 'load', 'operate', 'admin'] as const;
 
 export type Right = (typeof RIGHTS)[number];
 

@@ -15,10 +15,13 @@ import { startRespListener } from '../../resp/server/listener.ts';
 import type { RespListener } from '../../resp/server/listener.ts';
 import { masterLookupService } from './lookup/grpc-lookup.ts';
 import { createHttpApp } from './http/app.ts';
+import { HttpTraffic } from './http/http-traffic.ts';
+import type { Traffic } from './http/http-traffic.ts';
 import { KeyScanner } from './resp/key-scanner.ts';
 import { LookupCore } from './lookup/lookup-core.ts';
 import { FrontMetrics } from './metrics.ts';
 import type { FrontRole } from './metrics.ts';
+import { statsJson } from './stats.ts';
 import { MasterRespBackend } from './resp/resp-backend.ts';
 import type { GrpcServer } from '../../transport/grpc-server.ts';
 import { listenHttp } from '../../transport/listen.ts';
@@ -95,11 +98,13 @@ const NOT_LISTENING: ListenerCounts = {
   commands: new CommandCounters(),
 };
 
+const NO_TRAFFIC: Traffic = { connections: 0, bytesIn: 0, bytesOut: 0 };
+
 interface OpenPorts {
   http?: FastifyInstance;
   resp?: RespListener;
   closing: boolean;
-  httpConnections: () => number;
+  traffic?: HttpTraffic;
 }
 
 /**
@@ -118,11 +123,12 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     zone: settings.zone ?? '',
     deadlineMs: settings.lookupDeadlineMs,
   });
-  const open: OpenPorts = { closing: false, httpConnections: () => 0 };
-  const connections = (): { http: number; resp: number } => ({
-    http: open.httpConnections(),
-    resp: open.resp?.connectionCount ?? 0,
-  });
+  const open: OpenPorts = { closing: false };
+  const uptimeMs = (): number => monotonicNowMs() - startedMs;
+  const cacheBytesMax = settings.cacheMaxBytes;
+  const traffic = () => trafficOf(open);
+  const sources = { role, core, cacheBytesMax, uptimeMs, traffic };
+  const connections = () => connectionsOf(open);
   const faults = (): ReadonlyMap<string, number> => options.background?.failures() ?? new Map();
   const { loadEnds } = options;
   const metrics = new FrontMetrics(core, operations, connections, {
@@ -144,7 +150,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       respPort: open.resp?.port ?? 0,
       role,
       zone: settings.zone ?? '',
-      uptimeMs: monotonicNowMs() - startedMs,
+      uptimeMs: uptimeMs(),
     }),
   });
   const close = (deadlineMs: number): Promise<void> => {
@@ -163,8 +169,9 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       notes: options.notes,
       allowedHosts: settings.httpAllowedHosts ?? [],
       closing: () => open.closing,
+      stats: () => statsJson({ ...sources, metrics }),
     });
-    open.httpConnections = connectionCounter(open.http);
+    open.traffic = new HttpTraffic(open.http.server);
     const { host, respPort: port, maxConnections } = settings;
     const http = { host, port: settings.httpPort, flag: '--http-port', tls };
     const httpPort = await listenHttp(open.http, http);
@@ -183,6 +190,18 @@ function scannerOf({ router }: LookupCore, { links, settings }: FrontOptions): K
   return new KeyScanner({ router, links, deadlineMs, nowMs: monotonicNowMs, random: Math.random });
 }
 
+function connectionsOf({ resp, traffic }: OpenPorts): { http: number; resp: number } {
+  return { http: traffic?.connections ?? 0, resp: resp?.connectionCount ?? 0 };
+}
+
+function trafficOf({ resp, traffic }: OpenPorts): { http: Traffic; resp: Traffic } {
+  const { clients, inputBytesTotal, outputBytesTotal } = resp?.counts ?? NOT_LISTENING;
+  return {
+    http: traffic?.now ?? NO_TRAFFIC,
+    resp: { connections: clients, bytesIn: inputBytesTotal, bytesOut: outputBytesTotal },
+  };
+}
+
 async function closeAll(
   http: FastifyInstance | undefined,
   resp: RespListener | undefined,
@@ -193,14 +212,4 @@ async function closeAll(
   await Promise.allSettled([http?.close(), resp?.close(deadlineMs)]);
   clearTimeout(cut);
   core.close();
-}
-
-/** Counts the open connections of an app that does not listen yet. */
-function connectionCounter(app: FastifyInstance): () => number {
-  let count = 0;
-  app.server.on('connection', (socket) => {
-    count++;
-    socket.once('close', () => count--);
-  });
-  return () => count;
 }

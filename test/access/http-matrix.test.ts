@@ -10,6 +10,8 @@ import type { Asked } from './roles.ts';
 
 /** `*`: about no keyspace alone; `load`: about that of the load in the path. */
 const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*' | 'load']>> = {
+  'GET /': ['open'],
+  'GET /console/:file': ['open'],
   'GET /livez': ['open'],
   'GET /readyz': ['open'],
   'GET /metrics': ['operate', '*'],
@@ -18,6 +20,8 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*' | 'l
   'GET /get': ['read'],
   'GET /v1/keyspaces/:keyspace/keys/:key': ['read'],
   'POST /v1/keyspaces/:keyspace/lookup': ['read'],
+  'GET /v1/session': ['user'],
+  'GET /v1/stats': ['user'],
   'GET /v1/keyspaces': ['user'],
   'GET /v1/keyspaces/:keyspace': ['read'],
   'GET /v1/keyspaces/:keyspace/versions': ['read'],

@@ -12,6 +12,7 @@ const FOLDERS = [
   'bench',
   'cli',
   'client',
+  'console',
   'datanode',
   'embedded',
   'loader',
@@ -67,7 +68,7 @@ test('a synonym is found in a comment, also across lines, and nowhere else', () 
 
 test.each(FOLDERS)('the comments of %s use the terms of the glossary', (folder) => {
   const files = readdirSync(join(PROJECT, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts') && !/^gen\b|words\.test\.ts$/.test(name))
+    .filter((name) => /\.tsx?$/.test(name) && !/^gen\b|words\.test\.ts$/.test(name))
     .map((name) => join(folder, name));
   expect(files.length).toBeGreaterThan(0);
   const found = files.flatMap((file) =>

@@ -12,6 +12,7 @@ import type { Logger } from '../../../base/log.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import type { LookupCore } from '../lookup/lookup-core.ts';
 import type { FrontMetrics } from '../metrics.ts';
+import { consoleRoutes } from './console-routes.ts';
 import { operationRoutes } from './operation-routes.ts';
 import { docsRoutes } from './docs.ts';
 import { sendProblem, writeConnectionProblem, writeProblem } from './problem.ts';
@@ -25,6 +26,7 @@ import { auditRequests } from './request-audit.ts';
 import { requestGuard } from './request-guard.ts';
 import type { GuardOptions } from './request-guard.ts';
 import { guardRoutes } from './route-access.ts';
+import { sessionRoutes } from './session-routes.ts';
 import { nameRoutes } from './route-methods.ts';
 import { holdUntilTaken } from './value-reply.ts';
 import { readRoutes } from './value-routes.ts';
@@ -59,6 +61,8 @@ export interface HttpAppOptions extends GuardOptions {
   /** Further lines of /readyz?verbose; default: none. */
   readonly notes?: (() => readonly string[]) | undefined;
   readonly closing: () => boolean;
+  /** What GET /v1/stats answers. */
+  readonly stats: () => object;
 }
 
 /** The app with all routes, ready to listen or to inject requests into. */
@@ -111,6 +115,12 @@ function addRoutes(app: FastifyInstance, options: HttpAppOptions): void {
     notes: options.notes ?? (() => []),
     closing: options.closing,
   });
+  sessionRoutes(app, {
+    views: options.operations,
+    asksWho: options.access !== undefined,
+    stats: options.stats,
+  });
+  consoleRoutes(app);
   finishRoutes();
 }
 

@@ -6,6 +6,7 @@ import { keyspaceName, version as parseVersion } from '../../../base/ids.ts';
 import { KEEP_MAX, KEEP_MIN, REPLICATION_MAX } from '../../../base/limits.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { findKeyspace } from '../../operations/find-in-list.ts';
+import { sendTagged } from './etag.ts';
 import { subjectOf } from './route-access.ts';
 import { RESPONSES } from './schemas.ts';
 import { keyspacesJson, noLeaderJson, versionJson } from '../../../proto/json-shapes.ts';
@@ -49,9 +50,10 @@ export function keyspaceRoutes(app: FastifyInstance, operations: ClusterOperatio
   app.get(
     '/v1/keyspaces',
     { schema: { tags, summary: 'All datasets', response: RESPONSES.keyspaces } },
-    async (request) => {
+    async (request, reply) => {
       const answer = visibleKeyspaces(subjectOf(request), await operations.listKeyspaces());
-      return { keyspaces: keyspacesJson(answer), ...noLeaderJson(answer) };
+      const json = { keyspaces: keyspacesJson(answer), ...noLeaderJson(answer) };
+      return sendTagged(request, reply, json);
     },
   );
   app.get(

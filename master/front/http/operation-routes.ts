@@ -12,6 +12,7 @@ import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { keyspaceRoutes } from './keyspace-routes.ts';
 import { eventRoutes } from './event-routes.ts';
+import { sendTagged } from './etag.ts';
 import { loadRoutes } from './load-routes.ts';
 import { diffRoute } from './diff-route.ts';
 import { hotKeysRoute } from './hot-keys-route.ts';
@@ -93,9 +94,10 @@ function clusterRoutes(app: FastifyInstance, operations: ClusterOperations): voi
   app.get(
     '/v1/shards',
     { schema: { tags, summary: 'Owners and holders', response: RESPONSES.shards } },
-    async () => {
+    async (request, reply) => {
       const answer = await operations.listShards();
-      return { shards: shardsJson(answer), ...noLeaderJson(answer) };
+      const json = { shards: shardsJson(answer), ...noLeaderJson(answer) };
+      return sendTagged(request, reply, json);
     },
   );
   app.get(

@@ -5,7 +5,12 @@ import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
 import type { ErrorCode } from '../../../base/errors.ts';
-import { BASIC_CHALLENGE, PROBLEM_TYPE, problemOf } from '../../../base/problem.ts';
+import {
+  BASIC_CHALLENGE,
+  CONSOLE_CHALLENGE,
+  PROBLEM_TYPE,
+  problemOf,
+} from '../../../base/problem.ts';
 
 const codes = new WeakMap<FastifyReply, ErrorCode>();
 
@@ -24,7 +29,10 @@ export function sendProblem(
   const problem = problemOf(error, reply.request.id, status);
   codes.set(reply, error.code);
   if (error.retryable) void reply.header('retry-after', '1');
-  if (problem.status === 401) void reply.header('www-authenticate', BASIC_CHALLENGE);
+  if (problem.status === 401) {
+    const isConsole = reply.request.headers['x-requested-with'] === 'stele-console';
+    void reply.header('www-authenticate', isConsole ? CONSOLE_CHALLENGE : BASIC_CHALLENGE);
+  }
   // Serialised here, because fastify would add a charset, which problem+json does not have.
   return reply
     .code(problem.status)

@@ -33,6 +33,8 @@ const operate = { right: 'operate', of: 'path' } as const;
 const operateAll = { right: 'operate', of: 'everything' } as const;
 
 export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
+  'GET /': 'open',
+  'GET /console/:file': 'open',
   'GET /livez': 'open',
   'GET /readyz': 'user for details',
   'GET /metrics': 'metrics',
@@ -42,6 +44,8 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   'GET /get': { right: 'read', of: 'query' },
   'GET /v1/keyspaces/:keyspace/keys/:key': read,
   'POST /v1/keyspaces/:keyspace/lookup': read,
+  'GET /v1/session': 'user',
+  'GET /v1/stats': 'user',
   'GET /v1/keyspaces': 'user',
   'GET /v1/keyspaces/:keyspace': read,
   'GET /v1/keyspaces/:keyspace/versions': read,

@@ -274,6 +274,30 @@ const LOAD = object({
   reason: TEXT_OR_NULL,
   silent_ms: COUNT,
 });
+const RIGHT = { type: 'string', enum: ['read', 'load', 'operate', 'admin'] } as const;
+const SESSION = object({
+  auth: FLAG,
+  user: TEXT_OR_NULL,
+  rights: arrayOf(RIGHT),
+  keyspaces: arrayOf(object({ name: TEXT, rights: arrayOf(RIGHT) })),
+});
+const STATS = object({
+  role: { type: 'string', enum: ['master', 'query'] },
+  version: TEXT,
+  uptime_ms: COUNT,
+  resident_bytes: COUNT,
+  reads: arrayOf(object({ protocol: TEXT, found: COUNT, not_found: COUNT, failed: COUNT })),
+  read_times: object({ bounds_ms: arrayOf({ type: 'number' }), counts: arrayOf(COUNT) }),
+  keys: COUNT,
+  cache: object({ hits: COUNT, misses: COUNT, entries: COUNT, bytes: COUNT, bytes_max: COUNT }),
+  retries: COUNT,
+  hedges: COUNT,
+  unavailable: COUNT,
+  traffic: arrayOf(
+    object({ protocol: TEXT, connections: COUNT, bytes_in: COUNT, bytes_out: COUNT }),
+  ),
+  nodes: arrayOf(object({ id: TEXT, in_flight: COUNT, latency_ms: { type: 'number' } })),
+});
 const DIFF_VALUE = orNull(object({ value: TEXT, bytes: COUNT }));
 const DIFF = object({
   keyspace: TEXT,
@@ -341,6 +365,8 @@ const PROBLEMS = {
 };
 
 const withProblems = (schema: Schema) => ({ 200: answers(schema), ...PROBLEMS });
+const UNCHANGED = { description: 'It is what `if-none-match` names', type: 'null' } as const;
+const tagged = (schema: Schema) => ({ 304: UNCHANGED, ...withProblems(schema) });
 const plainText = (description: string) => bodies(description, { 'text/plain': TEXT });
 
 /** The `response` of each route's schema. */
@@ -350,7 +376,7 @@ export const RESPONSES = {
       'application/octet-stream': { type: 'string', format: 'binary' },
       'application/json': VALUE,
     }),
-    304: { description: 'It is what `if-none-match` names', type: 'null' },
+    304: UNCHANGED,
     ...PROBLEMS,
   },
   lookup: withProblems(LOOKED_UP),
@@ -361,7 +387,9 @@ export const RESPONSES = {
       'application/problem+json': PROBLEM,
     }),
   },
-  keyspaces: withProblems(object({ keyspaces: arrayOf(KEYSPACE) }, MAYBE_NO_LEADER)),
+  session: withProblems(SESSION),
+  stats: withProblems(STATS),
+  keyspaces: tagged(object({ keyspaces: arrayOf(KEYSPACE) }, MAYBE_NO_LEADER)),
   keyspace: withProblems(KEYSPACE),
   settings: withProblems(
     object(
@@ -389,7 +417,7 @@ export const RESPONSES = {
   load: withProblems(LOAD),
   health: withProblems(HEALTH),
   masters: withProblems(object({ masters: arrayOf(MASTER) })),
-  shards: withProblems(object({ shards: arrayOf(SHARD) }, MAYBE_NO_LEADER)),
+  shards: tagged(object({ shards: arrayOf(SHARD) }, MAYBE_NO_LEADER)),
   explainedKey: withProblems(EXPLAINED_KEY),
   explainedShard: withProblems(EXPLAINED_SHARD),
   nodes: withProblems(object({ nodes: arrayOf(NODE) }, MAYBE_NO_LEADER)),

@@ -20,6 +20,7 @@ import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import type { LookupReceiver } from '../../../routing/waiting.ts';
 import type { SurfaceCounts } from '../metrics.ts';
 import type { LookupTarget } from '../../../routing/router.ts';
+import { matchesStrongly, matchesWeakly } from './etag.ts';
 import { writeProblem } from './problem.ts';
 
 /** Up to this size, header and value are sent as one latin1 string, which is one write. */
@@ -138,17 +139,6 @@ export class HttpValueReply implements LookupReceiver {
       `Keyspace '${keyspace}' (version ${version}) has no key '${shorten(this.#key.toString('utf8', 0, 240))}'.`,
     );
   }
-}
-
-/** If-None-Match (RFC 9110, 13.1.2): a list of tags, or `*`; weak tags match, too. */
-function matchesWeakly(header: string, etag: string): boolean {
-  if (header === etag || header.trim() === '*') return true;
-  return header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
-}
-
-/** If-Match (RFC 9110, 13.1.1): a list of tags, or `*`; a weak tag matches nothing. */
-function matchesStrongly(header: string, etag: string): boolean {
-  return header.trim() === '*' || header.split(',').some((tag) => tag.trim() === etag);
 }
 
 const JSON_TYPE = 'application/json';

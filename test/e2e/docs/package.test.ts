@@ -30,6 +30,7 @@ test('the package has exactly what runs and what is linked to', () => {
     'dist/cli/main.js',
     'dist/embedded/library.js',
     'dist/embedded/library.d.ts',
+    'dist/console/index.html',
     'dist/proto/gen/stele/v1/cluster.js',
     'proto/stele/v1/cluster.proto',
     'deploy/systemd/stele-master.service',
@@ -91,11 +92,16 @@ test('npm pack in a checkout rebuilds dist/ with the settings of the repository'
   mkdirSync(bin, { recursive: true });
   const compiler = '#!/bin/sh\nmkdir -p dist/cli && echo built > dist/cli/main.js\n';
   writeFileSync(join(bin, 'tsc'), compiler, { mode: 0o755 });
+  mkdirSync(join(folder, 'console'));
+  const pageBuild =
+    "import { writeFileSync } from 'node:fs'; writeFileSync('dist/page.html', '');\n";
+  writeFileSync(join(folder, 'console', 'build.mjs'), pageBuild);
   mkdirSync(join(folder, 'dist'));
   writeFileSync(join(folder, 'dist', 'old.js'), 'of an older build');
   execFileSync('npm', ['pack'], { cwd: folder, stdio: 'pipe' });
   const packed = execFileSync('tar', ['tzf', 'stele-0.1.0.tgz'], { cwd: folder, encoding: 'utf8' });
   expect(packed).toContain('package/dist/cli/main.js\n');
+  expect(packed).toContain('package/dist/page.html\n');
   expect(packed).not.toContain('old.js');
 });
 

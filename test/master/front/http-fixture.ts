@@ -12,6 +12,7 @@ import { Audit } from '../../../access/audit/audit.ts';
 import type { GuardOptions } from '../../../master/front/http/request-guard.ts';
 import { LookupCore } from '../../../master/front/lookup/lookup-core.ts';
 import { FrontMetrics } from '../../../master/front/metrics.ts';
+import { statsJson } from '../../../master/front/stats.ts';
 import { FakeCluster } from '../../support/peers/fake-cluster.ts';
 
 export class HttpFixture {
@@ -37,18 +38,29 @@ export class HttpFixture {
     access?: Access,
   ): Promise<HttpFixture> {
     const fixture = new HttpFixture(cluster);
+    const metrics = new FrontMetrics(fixture.core, cluster, () => ({ http: 1, resp: 2 }), {
+      loadEnds: () => new Map([['failed', 3]]),
+    });
+    const traffic = { connections: 1, bytesIn: 2, bytesOut: 3 };
     fixture.#app = await createHttpApp({
       core: fixture.core,
       operations: cluster,
-      metrics: new FrontMetrics(fixture.core, cluster, () => ({ http: 1, resp: 2 }), {
-        loadEnds: () => new Map([['failed', 3]]),
-      }),
+      metrics,
       log: silentLogger,
       maxConnections: 100,
       ...hosts,
       access,
       audit: fixture.audit,
       closing: () => fixture.closing,
+      stats: () =>
+        statsJson({
+          role: 'master',
+          core: fixture.core,
+          metrics,
+          cacheBytesMax: 1024 * 1024,
+          traffic: () => ({ http: traffic, resp: traffic }),
+          uptimeMs: () => 1234.5,
+        }),
     });
     return fixture;
   }

@@ -83,8 +83,11 @@ const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Asked>>>> = {
     '/get': { status: 400 },
     '/get?key=other': { status: 503, before: lose },
   },
+  'get /v1/session': { '/v1/session': ok },
+  'get /v1/stats': { '/v1/stats': ok },
   'get /v1/keyspaces': {
     '/v1/keyspaces': ok,
+    '/v1/keyspaces?2': { status: 304, headers: { 'if-none-match': '*' } },
     '/v1/keyspaces?1': { status: 200, before: leaderless },
   },
   'get /v1/keyspaces/{keyspace}': {
@@ -161,7 +164,11 @@ const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Asked>>>> = {
   },
   'get /v1/counters': { '/v1/counters': ok },
   'get /v1/masters': { '/v1/masters': ok },
-  'get /v1/shards': { '/v1/shards': ok, '/v1/shards?1': { status: 200, before: leaderless } },
+  'get /v1/shards': {
+    '/v1/shards': ok,
+    '/v1/shards?2': { status: 304, headers: { 'if-none-match': '*' } },
+    '/v1/shards?1': { status: 200, before: leaderless },
+  },
   'get /v1/explain/{keyspace}/{key}': {
     '/v1/explain/default/k': ok,
     '/v1/explain/-bad/k': { status: 400 },

@@ -1,0 +1,291 @@
+// The JSON of the routes that the console asks, as /docs/json describes it. A test compares the two.
+
+export type HealthWord = 'green' | 'yellow' | 'red' | 'unknown';
+export type Right = 'read' | 'load' | 'operate' | 'admin';
+type NodeState =
+  'INITIALIZING' | 'SERVING' | 'DRAINING' | 'DRAINED' | 'SUSPECT' | 'DOWN' | 'UNSPECIFIED';
+
+export interface Session {
+  readonly auth: boolean;
+  readonly user: string | null;
+  /** On everything and on the cluster itself. */
+  readonly rights: readonly Right[];
+  readonly keyspaces: readonly { readonly name: string; readonly rights: readonly Right[] }[];
+}
+
+/** In an answer from the last view; what only a leader knows is then null. */
+export interface NoLeader {
+  readonly reason: string;
+  readonly since: string | null;
+}
+
+export interface NodeAddress {
+  readonly host: string;
+  readonly http_port: number;
+  readonly resp_port: number;
+  readonly grpc_port: number;
+}
+
+export interface Node {
+  readonly id: string;
+  readonly state: NodeState;
+  readonly address: NodeAddress | null;
+  readonly zone: string;
+  readonly weight: number | null;
+  readonly progress: number | null;
+  readonly replicas: number | null;
+  readonly segment_bytes: number | null;
+  readonly memory_limit_bytes: number | null;
+  readonly resident_bytes: number | null;
+  readonly disk_free_bytes: number | null;
+  readonly lookups_total: number | null;
+  readonly silent_ms: number | null;
+  readonly trouble: string | null;
+  readonly drain_left: number | null;
+  readonly view_lag: number | null;
+}
+
+export interface Health {
+  readonly status: HealthWord;
+  readonly ready: boolean;
+  readonly reasons: readonly string[];
+  readonly replication: {
+    readonly target: number;
+    readonly effective: number;
+    readonly least: number | null;
+  };
+  readonly copies: { readonly running: number; readonly failing: number } | null;
+  readonly nodes: readonly Node[];
+  readonly shards: {
+    readonly total: number;
+    readonly active: number;
+    readonly under_replicated: number | null;
+    readonly uncovered: readonly {
+      readonly shard: number;
+      readonly slots: readonly [number, number];
+      readonly keyspaces: readonly string[];
+    }[];
+  };
+  readonly epoch: number;
+  readonly no_leader?: NoLeader;
+}
+
+export interface Shard {
+  readonly shard: number;
+  readonly slots: readonly [number, number];
+  readonly owners: readonly string[] | null;
+  readonly holders: readonly string[];
+  readonly status: HealthWord;
+  readonly records: number | null;
+  readonly bytes: number | null;
+}
+
+export interface Shards {
+  readonly shards: readonly Shard[];
+  readonly no_leader?: NoLeader;
+}
+
+export interface Repairing {
+  readonly from: string;
+  readonly error: string;
+  readonly attempts: number;
+  readonly next_retry_at: string;
+  readonly needs_person: boolean;
+}
+
+export interface Keyspace {
+  readonly name: string;
+  readonly index: number;
+  readonly state: string;
+  readonly repairing: Repairing | null;
+  readonly current_version: number;
+  readonly records: number;
+  readonly key_bytes: number | null;
+  readonly value_bytes: number | null;
+  readonly segment_bytes: number | null;
+  readonly replication: number | null;
+  readonly committed_at: string | null;
+  readonly keep: number | null;
+  readonly cache: boolean;
+}
+
+export interface Keyspaces {
+  readonly keyspaces: readonly Keyspace[];
+  readonly no_leader?: NoLeader;
+}
+
+export interface Gate {
+  readonly expect_rows: number | null;
+  readonly expect_tolerance: number;
+  readonly min_rows: number | null;
+  readonly max_shrink: number | null;
+  readonly require_keys: readonly { readonly key: string; readonly value: string | null }[];
+}
+
+export interface Version {
+  readonly version: number;
+  readonly current: boolean;
+  readonly state: string;
+  readonly records: number;
+  readonly key_bytes: number;
+  readonly value_bytes: number;
+  readonly segment_bytes: number;
+  readonly digest: string;
+  readonly source: string;
+  readonly input: string | null;
+  readonly committed_at: string;
+  readonly current_since: string | null;
+  readonly current_by: string | null;
+  readonly load_id: string;
+  readonly rollback_target: boolean;
+  readonly reason: string | null;
+  readonly gate: Gate | null;
+  readonly append: {
+    readonly base_version: number;
+    readonly added: number;
+    readonly replaced: number;
+    readonly unchanged: number;
+  } | null;
+  readonly deltas: number;
+}
+
+export interface Versions {
+  readonly keyspace: string;
+  readonly versions: readonly Version[];
+}
+
+export interface Load {
+  readonly id: string;
+  readonly keyspace: string;
+  readonly state: string;
+  readonly mode: 'replace' | 'append';
+  readonly source: string;
+  readonly input: string | null;
+  readonly owner: { readonly host: string; readonly pid: number; readonly user: string } | null;
+  readonly stage: string | null;
+  readonly rows: number;
+  readonly rejected: number;
+  readonly bytes_done: number;
+  readonly bytes_total: number;
+  readonly shards_done: number;
+  readonly shards_total: number;
+  readonly version: number | null;
+  readonly records: number;
+  readonly started_at: string;
+  readonly ended_at: string | null;
+  readonly reason: string | null;
+  readonly silent_ms: number;
+}
+
+export interface Loads {
+  readonly loads: readonly Load[];
+}
+
+export interface ClusterEvent {
+  readonly number: number;
+  readonly at: string;
+  readonly what: string;
+  readonly keyspace: string | null;
+  readonly node: string | null;
+  readonly load: string | null;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly reason: string | null;
+  readonly door: string;
+  readonly address: string | null;
+  readonly who: string | null;
+}
+
+export interface Events {
+  readonly events: readonly ClusterEvent[];
+}
+
+export interface Masters {
+  readonly masters: readonly {
+    readonly address: string;
+    readonly leads: boolean;
+    readonly since: string | null;
+    readonly epoch: number;
+    readonly view_lag: number;
+    readonly trouble: string | null;
+  }[];
+}
+
+/** Counts of one process since its start. */
+export interface Stats {
+  readonly role: 'master' | 'query';
+  readonly version: string;
+  readonly uptime_ms: number;
+  readonly resident_bytes: number;
+  readonly reads: readonly {
+    readonly protocol: string;
+    readonly found: number;
+    readonly not_found: number;
+    readonly failed: number;
+  }[];
+  readonly read_times: {
+    readonly bounds_ms: readonly number[];
+    readonly counts: readonly number[];
+  };
+  readonly keys: number;
+  readonly cache: {
+    readonly hits: number;
+    readonly misses: number;
+    readonly entries: number;
+    readonly bytes: number;
+    readonly bytes_max: number;
+  };
+  readonly retries: number;
+  readonly hedges: number;
+  readonly unavailable: number;
+  readonly traffic: readonly {
+    readonly protocol: string;
+    readonly connections: number;
+    readonly bytes_in: number;
+    readonly bytes_out: number;
+  }[];
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly in_flight: number;
+    readonly latency_ms: number;
+  }[];
+}
+
+export interface DiffValue {
+  readonly value: string;
+  readonly bytes: number;
+}
+
+export interface Diff {
+  readonly keyspace: string;
+  readonly from: number;
+  readonly to: number;
+  readonly added: number;
+  readonly removed: number;
+  readonly changed: number;
+  readonly shards: { readonly compared: number; readonly total: number };
+  readonly samples: readonly {
+    readonly kind: 'added' | 'removed' | 'changed' | 'unknown';
+    readonly key: string;
+    readonly from: DiffValue | null;
+    readonly to: DiffValue | null;
+  }[];
+}
+
+export interface ExplainedKey {
+  readonly keyspace: string;
+  readonly version: number;
+  readonly slot: number;
+  readonly shard: number;
+  readonly owners: readonly string[];
+  readonly holders: readonly string[];
+  readonly served_by: string | null;
+  readonly segments: readonly string[];
+  readonly replicas: readonly {
+    readonly node: string;
+    readonly owner: boolean;
+    readonly holds: boolean;
+    readonly state: NodeState;
+    readonly reason: string;
+  }[];
+}

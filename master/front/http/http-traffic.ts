@@ -1,0 +1,43 @@
+// The connections of an HTTP server, and the bytes that went through them.
+
+import type { Server, Socket } from 'node:net';
+
+/** Connections of one kind: those that are open, and the bytes of all since the start. */
+export interface Traffic {
+  readonly connections: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+/** Counts the connections of a server that does not listen yet. Costs nothing per request. */
+export class HttpTraffic {
+  readonly #open = new Set<Socket>();
+  #bytesIn = 0;
+  #bytesOut = 0;
+
+  constructor(server: Server) {
+    server.on('connection', (socket: Socket) => {
+      this.#open.add(socket);
+      socket.once('close', () => {
+        this.#open.delete(socket);
+        this.#bytesIn += socket.bytesRead;
+        this.#bytesOut += socket.bytesWritten;
+      });
+    });
+  }
+
+  get connections(): number {
+    return this.#open.size;
+  }
+
+  /** With the bytes of open connections. */
+  get now(): Traffic {
+    let bytesIn = this.#bytesIn;
+    let bytesOut = this.#bytesOut;
+    for (const socket of this.#open) {
+      bytesIn += socket.bytesRead;
+      bytesOut += socket.bytesWritten;
+    }
+    return { connections: this.#open.size, bytesIn, bytesOut };
+  }
+}
