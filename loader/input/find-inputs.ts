@@ -138,9 +138,9 @@ async function filesOfGlob(pattern: string, notice: Notice): Promise<string[]> {
 }
 
 function listed(names: readonly string[]): string {
-  const listed = names.slice(0, NAMES_LISTED_MAX).map((name) => shorten(name, 80));
-  const more = names.length - listed.length;
-  return more > 0 ? `${listed.join(', ')} and ${more} more` : listed.join(', ');
+  const shown = names.slice(0, NAMES_LISTED_MAX).map((name) => shorten(name, 80));
+  const more = names.length - shown.length;
+  return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
 }
 
 function foundInput(path: string, notice: Notice): FoundInput {

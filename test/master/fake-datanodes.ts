@@ -4,6 +4,7 @@
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { newIncarnation } from '../../base/ids.ts';
 import { segmentId as nameOfSegment } from '../../base/segment-name.ts';
+import type { ReadCounters } from '../../proto/gen/stele/v1/counters.ts';
 import { MergeState } from '../../proto/gen/stele/v1/datanode.ts';
 import type {
   CopyOrder,
@@ -49,6 +50,8 @@ export class FakeDatanode {
   lies = false;
   diffFails = false;
   /** Its answer about hot keys; undefined: it fails. */
+  /** Its answer to a question for its counters. */
+  reads: ReadCounters | undefined;
   hotKeys: GetHotKeysResponse | undefined = { readsPerSecond: 0, hottest: [], largest: [] };
   /** Counts one key more as added than the others do. */
   miscounts = false;
@@ -347,6 +350,7 @@ export class FakeNetwork implements LinkFactory {
         if (hotKeys === undefined) throw new SteleError('UNAVAILABLE', 'gone');
         return hotKeys;
       },
+      countReads: async (request) => ({ counters: find(request.header).reads }),
       diffShards: async (request) => {
         const header = { epoch: Number.MAX_SAFE_INTEGER, clusterId: '' };
         const { expectIncarnation: incarnation, expectNode: nodeId } = request;

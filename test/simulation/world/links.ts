@@ -46,6 +46,7 @@ const CODECS = {
   mergeSegments: pair(messages.MergeSegmentsRequest, messages.MergeSegmentsResponse),
   scanKeys: pair(messages.ScanKeysRequest, messages.ScanKeysResponse),
   getHotKeys: pair(messages.GetHotKeysRequest, messages.GetHotKeysResponse),
+  countReads: pair(messages.CountReadsRequest, messages.CountReadsResponse),
   diffShards: pair(messages.DiffShardsRequest, messages.DiffShardsResponse),
 } as const;
 
