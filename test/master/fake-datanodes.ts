@@ -338,7 +338,6 @@ export class FakeNetwork implements LinkFactory {
         return { dropped };
       },
       scanKeys: () => Promise.reject(new SteleError('UNSUPPORTED', 'no keys here')),
-      countReads: () => Promise.reject(new SteleError('UNSUPPORTED', 'no reads here')),
       measureDeltas: async (request) => ({ measures: find(request.header).measure(request) }),
       mergeSegments: async (request) => {
         const node = find(request.header);
