@@ -217,15 +217,12 @@ export interface Stats {
   readonly version: string;
   readonly uptime_ms: number;
   readonly resident_bytes: number;
-  readonly reads: readonly {
-    readonly protocol: string;
+  readonly reads: {
     readonly found: number;
     readonly not_found: number;
     readonly failed: number;
-  }[];
-  readonly read_times: {
-    readonly bounds_ms: readonly number[];
-    readonly counts: readonly number[];
+    /** Bucket i counts those up to 0.05 ms x 2^(i/4); the last one all above, too. */
+    readonly latency: readonly number[];
   };
   readonly keys: number;
   readonly cache: {
@@ -288,4 +285,19 @@ export interface ExplainedKey {
     readonly state: NodeState;
     readonly reason: string;
   }[];
+}
+
+export interface HotKey {
+  readonly key: string;
+  readonly encoding: string;
+  readonly reads_per_second: number;
+  readonly value_bytes: number | null;
+}
+
+export interface HotKeys {
+  readonly keyspace: string;
+  readonly reads_per_second: number;
+  readonly hottest: readonly HotKey[];
+  readonly largest: readonly HotKey[];
+  readonly unanswered: readonly string[];
 }

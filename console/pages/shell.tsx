@@ -9,6 +9,7 @@ import { usePolled } from '../state/polled.ts';
 import { logOut, sessionState } from '../state/session.ts';
 import { nextTheme, theme } from '../state/theme.ts';
 import { EventsPage } from './events-page.tsx';
+import { HotKeysPage } from './hot-keys-page.tsx';
 import { KeyPage } from './key-page.tsx';
 import { KeyspacePage } from './keyspace-page.tsx';
 import { KeyspacesPage } from './keyspaces-page.tsx';
@@ -24,6 +25,7 @@ const PAGES = [
   ['keyspaces', 'Keyspaces'],
   ['loads', 'Loads'],
   ['key', 'Key'],
+  ['hot-keys', 'Hot keys'],
   ['nodes', 'Nodes'],
   ['events', 'Events'],
 ] as const;
@@ -110,6 +112,8 @@ function Page() {
       return <LoadsPage />;
     case 'key':
       return <KeyPage key={subject} keyspace={subject} />;
+    case 'hot-keys':
+      return <HotKeysPage keyspace={subject} />;
     case 'nodes':
       return <NodesPage />;
     case 'events':

@@ -3,6 +3,7 @@
 import type {
   Events,
   Health,
+  HotKeys,
   Keyspaces,
   Loads,
   Masters,
@@ -21,16 +22,30 @@ export const loads = new Polled<Loads>('v1/loads');
 export const masters = new Polled<Masters>('v1/masters');
 export const events = new Polled<Events>('v1/events?limit=500');
 
-const VERSIONS_KEPT_MAX = 50;
+const KEYSPACES_KEPT_MAX = 50;
 const versions = new Map<string, Polled<Versions>>();
+const hotKeys = new Map<string, Polled<HotKeys>>();
 
 /** The versions of one keyspace. */
 export function versionsOf(keyspace: string): Polled<Versions> {
-  let polled = versions.get(keyspace);
+  return ofKeyspace(versions, keyspace, '/versions');
+}
+
+/** The hot keys and large values of one keyspace. */
+export function hotKeysOf(keyspace: string): Polled<HotKeys> {
+  return ofKeyspace(hotKeys, keyspace, '/hot-keys?limit=20');
+}
+
+function ofKeyspace<Answer>(
+  all: Map<string, Polled<Answer>>,
+  keyspace: string,
+  rest: string,
+): Polled<Answer> {
+  let polled = all.get(keyspace);
   if (polled === undefined) {
-    if (versions.size >= VERSIONS_KEPT_MAX) versions.clear();
-    polled = new Polled<Versions>(keyspacePath(keyspace, '/versions'));
-    versions.set(keyspace, polled);
+    if (all.size >= KEYSPACES_KEPT_MAX) all.clear();
+    polled = new Polled<Answer>(keyspacePath(keyspace, rest));
+    all.set(keyspace, polled);
   }
   return polled;
 }
@@ -46,4 +61,5 @@ export function refreshAll(): void {
 export function forgetAll(): void {
   for (const polled of [health, stats, shards, keyspaces, loads, masters, events]) polled.forget();
   versions.clear();
+  hotKeys.clear();
 }

@@ -42,10 +42,17 @@ async function follow(signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Returns when the stream has ended; at once if the server does not stream. */
+/**
+ * Returns when the stream has ended, or has a gap that the listing must fill; at once if the server
+ * does not stream.
+ */
 async function stream(signal: AbortSignal): Promise<void> {
   const headers = { accept: 'text/event-stream' };
-  const response = await send(PATH, { headers, signal, deadlineMs: STREAM_MS });
+  const newest = feed.value.events?.[0]?.number ?? 0;
+  const path = `v1/events?after=${newest}`;
+  const closed = new AbortController();
+  const either = AbortSignal.any([signal, closed.signal]);
+  const response = await send(path, { headers, signal: either, deadlineMs: STREAM_MS });
   const type = response.headers.get('content-type') ?? '';
   if (!type.startsWith('text/event-stream') || response.body === null) {
     add(((await response.json()) as Events).events);
@@ -54,6 +61,7 @@ async function stream(signal: AbortSignal): Promise<void> {
   try {
     await readEventStream(response.body, ({ data, event }) => {
       if (event === 'event') add([JSON.parse(data) as ClusterEvent]);
+      else if (event === 'gap') closed.abort();
     });
   } catch {
     // Its time is over, or the server has gone; the next request says which.

@@ -11,6 +11,13 @@ import { Problem } from '../api/problem.ts';
 import { send } from '../api/request.ts';
 import { pauseMs } from './pause.ts';
 
+/** What is kept up to date at the moment. */
+const shownNow = new Set<{ refresh(): void }>();
+
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden) for (const polled of shownNow) polled.refresh();
+});
+
 export class Polled<Answer> {
   readonly #answer = signal<Answer | undefined>(undefined);
   readonly #problem = signal<Problem | undefined>(undefined);
@@ -24,9 +31,6 @@ export class Polled<Answer> {
 
   constructor(path: string) {
     this.path = path;
-    document.addEventListener('visibilitychange', () => {
-      if (!document.hidden) this.refreshIfWanted();
-    });
   }
 
   /** The last answer; undefined before the first. */
@@ -43,10 +47,13 @@ export class Polled<Answer> {
   want(everyMs: number): () => void {
     const wish = { everyMs };
     this.#wanted.add(wish);
+    shownNow.add(this);
     this.refresh();
     return () => {
       this.#wanted.delete(wish);
-      if (this.#wanted.size === 0) clearTimeout(this.#timer);
+      if (this.#wanted.size > 0) return;
+      shownNow.delete(this);
+      clearTimeout(this.#timer);
     };
   }
 

@@ -27,6 +27,8 @@ export interface Sample {
   readonly memoryBytes: number | null;
 }
 
+const FIRST_BOUND_MS = 0.05;
+const BUCKETS_PER_DOUBLING = 4;
 /** Two processes whose start differs by less are the same one. */
 const SAME_START_MS = 3000;
 
@@ -41,17 +43,17 @@ export function sampleBetween(before: Look, now: Look, older = before): Sample {
     return { ...NOTHING, atMs: now.atMs, memoryBytes };
   const perSecond = (count: (stats: Stats) => number): number =>
     (count(now.stats) - count(before.stats)) / seconds;
-  const times = now.stats.read_times;
-  const counts = times.counts.map((count, at) => count - (before.stats.read_times.counts[at] ?? 0));
+  const earlier = before.stats.reads.latency;
+  const counts = now.stats.reads.latency.map((count, at) => count - (earlier[at] ?? 0));
   return {
     atMs: now.atMs,
     readsPerSecond: perSecond(readsOf),
-    failedPerSecond: perSecond(({ reads }) => reads.reduce((sum, one) => sum + one.failed, 0)),
+    failedPerSecond: perSecond(({ reads }) => reads.failed),
     lookupsPerSecond: lookupsPerSecond(older, now),
     bytesInPerSecond: perSecond(({ traffic }) => traffic.reduce((sum, t) => sum + t.bytes_in, 0)),
     bytesOutPerSecond: perSecond(({ traffic }) => traffic.reduce((sum, t) => sum + t.bytes_out, 0)),
-    p50Ms: percentile(times.bounds_ms, counts, 0.5),
-    p99Ms: percentile(times.bounds_ms, counts, 0.99),
+    p50Ms: percentile(counts, 0.5),
+    p99Ms: percentile(counts, 0.99),
     hitRatio: hitRatio(before.stats, now.stats),
     memoryBytes,
   };
@@ -69,7 +71,7 @@ const NOTHING: Omit<Sample, 'atMs' | 'memoryBytes'> = {
 };
 
 function readsOf({ reads }: Stats): number {
-  return reads.reduce((sum, { failed, found, not_found }) => sum + failed + found + not_found, 0);
+  return reads.failed + reads.found + reads.not_found;
 }
 
 /** False after a restart, and where a load balancer has asked another process. */
@@ -113,21 +115,18 @@ export function sumOf(
 
 /**
  * The `share` (0 to 1) of samples lies below it; within a bucket they are taken to lie evenly. Null
- * without samples; the last bound if it lies above all bounds.
+ * without samples. `counts` are by bucket, as in `Stats`.
  */
-export function percentile(
-  boundsMs: readonly number[],
-  counts: readonly number[],
-  share: number,
-): number | null {
+export function percentile(counts: readonly number[], share: number): number | null {
   const total = counts.reduce((sum, count) => sum + count, 0);
   if (total <= 0) return null;
   let left = total * share;
-  for (const [at, bound] of boundsMs.entries()) {
-    const count = counts[at] ?? 0;
-    const floor = at === 0 ? 0 : (boundsMs[at - 1] ?? 0);
-    if (left <= count && count > 0) return floor + ((bound - floor) * left) / count;
+  let floor = 0;
+  for (const [at, count] of counts.entries()) {
+    const bound = FIRST_BOUND_MS * 2 ** (at / BUCKETS_PER_DOUBLING);
+    if (count > 0 && left <= count) return floor + ((bound - floor) * left) / count;
     left -= count;
+    floor = bound;
   }
-  return boundsMs.at(-1) ?? null;
+  return floor;
 }

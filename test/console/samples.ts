@@ -98,11 +98,7 @@ export const STATS: Stats = {
   version: '0.1.0',
   uptime_ms: 10_000,
   resident_bytes: 1,
-  reads: [
-    { protocol: 'http', found: 10, not_found: 0, failed: 0 },
-    { protocol: 'resp', found: 0, not_found: 5, failed: 0 },
-  ],
-  read_times: { bounds_ms: [1, 2, 4], counts: [5, 5, 5, 0] },
+  reads: { found: 10, not_found: 5, failed: 0, latency: [5, 0, 0, 0, 5, 0, 0, 0, 5] },
   keys: 15,
   cache: { hits: 5, misses: 10, entries: 1, bytes: 1, bytes_max: 100 },
   retries: 0,

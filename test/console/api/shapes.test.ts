@@ -27,6 +27,7 @@ const ANSWERS = {
   Events: '/v1/events',
   Masters: '/v1/masters',
   Stats: '/v1/stats',
+  HotKeys: '/v1/keyspaces/{keyspace}/hot-keys',
   Diff: '/v1/keyspaces/{keyspace}/diff',
   ExplainedKey: '/v1/explain/{keyspace}/{key}',
 } as const;

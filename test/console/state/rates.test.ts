@@ -18,11 +18,7 @@ function after(stats: Partial<typeof STATS>, lookups = 100): Look {
 test('counts become rates of the time between two looks', () => {
   const now = after(
     {
-      reads: [
-        { protocol: 'http', found: 30, not_found: 0, failed: 4 },
-        { protocol: 'resp', found: 0, not_found: 5, failed: 0 },
-      ],
-      read_times: { bounds_ms: [1, 2, 4], counts: [15, 15, 5, 0] },
+      reads: { found: 30, not_found: 5, failed: 4, latency: [15, 0, 0, 0, 15, 0, 0, 0, 5] },
       cache: { ...STATS.cache, hits: 11, misses: 12 },
       traffic: [{ protocol: 'http', connections: 1, bytes_in: 300, bytes_out: 5000 }],
     },
@@ -35,8 +31,8 @@ test('counts become rates of the time between two looks', () => {
     lookupsPerSecond: 300,
     bytesInPerSecond: 100,
     bytesOutPerSecond: 2000,
-    p50Ms: 1,
-    p99Ms: 1.98,
+    p50Ms: 0.05,
+    p99Ms: expect.closeTo(0.0997, 3),
     hitRatio: 0.75,
     memoryBytes: 6000,
   });
@@ -69,8 +65,9 @@ test('a datanode that was started again has no rate, and the others keep theirs'
 });
 
 test('percentiles lie within their bucket', () => {
-  const bounds = [1, 2, 4];
-  expect(percentile(bounds, [0, 10, 0, 0], 0.5)).toBe(1.5);
-  expect(percentile(bounds, [0, 0, 0, 10], 0.99)).toBe(4);
-  expect(percentile(bounds, [0, 0, 0, 0], 0.5)).toBeNull();
+  // 0.1 to 0.2 ms is divided into four buckets.
+  const one = [0, 0, 0, 0, 0, 0, 0, 0, 10];
+  expect(percentile(one, 1)).toBeCloseTo(0.2);
+  expect(percentile(one, 0.5)).toBeCloseTo((0.2 + 0.1 * 2 ** 0.75) / 2);
+  expect(percentile([0, 0], 0.5)).toBeNull();
 });

@@ -17,6 +17,7 @@ import { TestCluster } from '../../support/process/cluster.ts';
 import { PROJECT } from '../../support/process/stele-process.ts';
 
 const PAGES = [
+  'hot-keys',
   'overview',
   'ring',
   'keyspaces',
