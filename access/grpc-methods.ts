@@ -115,11 +115,12 @@ export const GRPC_METHODS: ReadonlyMap<string, MethodAccess> = new Map(
 );
 
 /** Begin the names of methods that change nothing. */
-const QUESTIONS = /^(?:List|Get|Report)/;
+const QUESTIONS = /^(?:List|Get|Watch|Report|ServerReflection)/;
 
 /** Whether a method is a change that somebody asks for, and belongs into the audit log. */
 export function isChange(path: string): boolean {
   const asked = GRPC_METHODS.get(path);
-  if (typeof asked !== 'object' || asked.right === 'read') return false;
+  if (asked === undefined || asked === 'open' || asked === 'cluster') return false;
+  if (typeof asked === 'object' && asked.right === 'read') return false;
   return !QUESTIONS.test(path.slice(path.lastIndexOf('/') + 1));
 }

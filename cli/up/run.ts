@@ -21,7 +21,7 @@ import { ClusterProcesses } from './cluster-processes.ts';
 import type { StartedParts } from './cluster-processes.ts';
 import { hasEtcd } from './etcd-plan.ts';
 import { awaitAdmin } from './first-admin.ts';
-import { openUpFolder } from './folder.ts';
+import { hasRunBefore, openUpFolder } from './folder.ts';
 import type { ClearRequest } from './folder.ts';
 import { InProcessCluster } from './in-process.ts';
 import { addressesOf, checkLoadPaths, checkPlan, parseLoad } from './plan.ts';
@@ -79,7 +79,7 @@ export async function runUp(options: UpOptions): Promise<number> {
     await makeSecurity(security, report);
     keepCertificates(security, report, certificates.signal);
     const { adminPasswordFile } = security;
-    const isFirst = adminPasswordFile !== undefined && !existsSync(adminPasswordFile);
+    const isFirst = !hasRunBefore(plan.dataDir) || !existsSync(adminPasswordFile ?? '');
     const starting = parts.start();
     // Loaded while the processes start.
     const loader = loads.length > 0 ? import('./load-samples.ts') : undefined;
@@ -87,7 +87,8 @@ export async function runUp(options: UpOptions): Promise<number> {
     const { masters } = started;
     const identity = identityOf(security, log);
     await becomeReady(options, started, identity, report, stop.signal);
-    if (isFirst) await awaitAdmin(addressesOf(masters), identity, adminPasswordFile, stop.signal);
+    if (isFirst && adminPasswordFile !== undefined)
+      await awaitAdmin(addressesOf(masters), identity, adminPasswordFile, stop.signal);
     const context = {
       master: addressesOf(masters),
       dataDir: plan.dataDir,

@@ -15,6 +15,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
 import { shorten } from '../../../base/ids.ts';
 import { matchesWeakly } from './etag.ts';
+import { PAGE_HEADERS } from './page-headers.ts';
 
 interface ConsoleFile {
   readonly type: string;
@@ -36,8 +37,9 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 };
 
-/** Nothing but files of this server, no frames, and no plug-ins. */
+/** Nothing but files of this server: no styles in the page itself either. */
 const HEADERS: Readonly<Record<string, string>> = {
+  ...PAGE_HEADERS,
   'content-security-policy': [
     "default-src 'none'",
     "script-src 'self'",
@@ -48,10 +50,6 @@ const HEADERS: Readonly<Record<string, string>> = {
     "form-action 'none'",
     "frame-ancestors 'none'",
   ].join('; '),
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
 };
 
 /** Registers `/` and /console/. `folder` has the files, by default those of this build. */

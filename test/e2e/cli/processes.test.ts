@@ -133,7 +133,8 @@ describe('the stele process', () => {
     await master.printed(/ pid /);
     const grpc = master.addresses()[0]?.grpc ?? 0;
     const node = new SteleProcess([
-      ...['datanode', '--id', 'a', '--host', '0.0.0.0', '--master', `127.0.0.1:${grpc}`],
+      ...['datanode', '--id', 'a', '--host', '0.0.0.0', '--insecure'],
+      ...['--master', `127.0.0.1:${grpc}`],
       ...['--announce-resp-port', '17380', '--data-dir', tempDir(), ...ANY_PORTS],
     ]);
     onTestFinished(() => void node.kill());
