@@ -1,8 +1,8 @@
-// The users and roles of a cluster, as every process with ports has them.
+// The users, roles and tokens of a cluster, as every process with ports has them.
 
 import { createHash } from 'node:crypto';
 import { AccessList } from '../proto/gen/stele/v1/access.ts';
-import type { AccessUser } from '../proto/gen/stele/v1/access.ts';
+import type { AccessToken, AccessUser } from '../proto/gen/stele/v1/access.ts';
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import { BUILT_IN_ROLES, Rights } from './rights.ts';
@@ -19,10 +19,21 @@ export interface Account {
   readonly rights: Rights;
 }
 
-/** Throws INVALID_ARGUMENT for what cannot be the name of a `what`. An `@` ends the name of a user. */
-export function checkName(name: string, what: 'user' | 'role'): void {
+/** A token, and what its own roles allow; undefined: everything that its user may do. */
+export interface HeldToken {
+  readonly token: AccessToken;
+  readonly limits: Rights | undefined;
+}
+
+/** Whether a user or a role can have this name. An `@` ends the name of a user. */
+export function isName(name: string): boolean {
   // Certificates of nodes have this name.
-  if (NAME.test(name) && name !== 'node') return;
+  return NAME.test(name) && name !== 'node';
+}
+
+/** Throws INVALID_ARGUMENT for what cannot be the name of a `what`. */
+export function checkName(name: string, what: 'user' | 'role'): void {
+  if (isName(name)) return;
   throw new SteleError(
     'INVALID_ARGUMENT',
     `'${shorten(name)}' cannot be the name of a ${what}: use 1 to 63 letters, digits, '_', '-' or '.', starting with a letter or digit, and not 'node'.`,
@@ -36,19 +47,31 @@ export function digestOf(list: AccessList): string {
 }
 
 /** The accounts by name. A role that does not exist allows nothing. */
-export function accountsOf({ roles, users }: AccessList): Map<string, Account> {
-  const own = new Map(roles.map(({ grants, name }) => [name, grants]));
+export function accountsOf(list: AccessList): Map<string, Account> {
+  const grantsOf = grantsIn(list);
   return new Map(
-    users.map((user) => {
-      const grants = user.roles.flatMap((role) => grantsOfRole(role, own));
-      return [user.name, { user, grants: [...new Set(grants)], rights: new Rights(grants) }];
+    list.users.map((user) => {
+      const grants = grantsOf(user.roles);
+      return [user.name, { user, grants, rights: new Rights(grants) }];
     }),
   );
 }
 
-function grantsOfRole(
-  role: string,
-  own: ReadonlyMap<string, readonly string[]>,
-): readonly string[] {
-  return (Object.hasOwn(BUILT_IN_ROLES, role) ? BUILT_IN_ROLES[role] : own.get(role)) ?? [];
+/** The tokens by id. */
+export function tokensOf(list: AccessList): Map<string, HeldToken> {
+  const grantsOf = grantsIn(list);
+  return new Map(
+    list.tokens.map((token) => {
+      const limits = token.roles.length === 0 ? undefined : new Rights(grantsOf(token.roles));
+      return [token.id, { token, limits }];
+    }),
+  );
+}
+
+/** A function that gives the grants of roles together. A role that does not exist has none. */
+export function grantsIn({ roles }: AccessList): (names: readonly string[]) => string[] {
+  const own = new Map<string, readonly string[]>(roles.map(({ grants, name }) => [name, grants]));
+  const grantsOf = (role: string): readonly string[] =>
+    (Object.hasOwn(BUILT_IN_ROLES, role) ? BUILT_IN_ROLES[role] : own.get(role)) ?? [];
+  return (names) => [...new Set(names.flatMap(grantsOf))];
 }

@@ -8,6 +8,7 @@ import type { Logger } from '../base/log.ts';
 import { Access } from './access.ts';
 import { MetricsDoor } from './metrics-door.ts';
 import { ClusterSecret, isNodeCertificate } from './cluster-secret.ts';
+import type { VerifyJwt } from './jwt.ts';
 
 export const accessOptions = {
   auth: option.choice(
@@ -34,6 +35,18 @@ export const accessOptions = {
   insecure: option.flag(
     'may listen on other addresses than loopback without users: anyone who reaches them may do everything',
   ),
+  jwtIssuer: option.text('who issues the JWTs that are accepted; without it none are', '', {
+    placeholder: 'ISSUER',
+  }),
+  jwtAudience: option.text('the audience that a JWT must be for', '', { placeholder: 'AUDIENCE' }),
+  jwtJwks: option.text('public keys of the issuer (a JWKS): a file, or an https URL', '', {
+    placeholder: 'FILE|URL',
+  }),
+  jwtClaim: option.text(
+    'the claim of a JWT with the names of roles; a.b: b in the object a',
+    'roles',
+    { placeholder: 'NAME' },
+  ),
 };
 
 export type AccessSettings = SettingsOf<typeof accessOptions>;
@@ -51,17 +64,24 @@ type OpenSettings = Pick<AccessSettings, 'auth' | 'clusterSecretFile'> &
 export interface OpenedAccess {
   /** Undefined: without --auth on. */
   readonly access: Access | undefined;
-  /** The header or metadata of this name in what it sends; undefined: none. */
-  readonly authorization: string | undefined;
+  /** The present header or metadata of this name in what it sends; undefined: none. */
+  readonly authorization: (() => string) | undefined;
+}
+
+/** What other settings of a role give. */
+export interface AccessParts {
+  /** Its own certificate in PEM, if others trust the authority of --tls-ca. */
+  readonly certificate?: Buffer | undefined;
+  readonly verifyJwt?: VerifyJwt | undefined;
 }
 
 /**
- * What the settings of a role name. `certificate` is its own in PEM, if others trust the authority of
- * --tls-ca. Throws INVALID_ARGUMENT, also if the process could not show others who it is.
+ * What the settings of a role name. Throws INVALID_ARGUMENT, also if the process could not show others who
+ * it is.
  */
 export function openAccess(
   { auth, clusterSecretFile, metricsOpen = false, metricsTokenFile = '' }: OpenSettings,
-  certificate: Buffer | undefined,
+  { certificate, verifyJwt }: AccessParts,
   log: Logger,
 ): OpenedAccess {
   if (auth === 'off') {
@@ -73,14 +93,14 @@ export function openAccess(
   }
   const secret = clusterSecretFile === '' ? undefined : ClusterSecret.read(clusterSecretFile, log);
   const own = certificate && new X509Certificate(certificate).toLegacyObject();
-  const isNode = isNodeCertificate(own);
-  if (secret === undefined && !isNode) {
+  if (secret === undefined && !isNodeCertificate(own)) {
     throw new SteleError(
       'INVALID_ARGUMENT',
       'With --auth on the processes of a cluster show each other who they are: give all of them the same --cluster-secret-file, or --tls-ca and a certificate of `stele certs node`.',
     );
   }
   const metrics = new MetricsDoor(metricsOpen, metricsTokenFile);
-  const access = new Access({ secret, trustsNodeCertificates: certificate !== undefined, metrics });
-  return { access, authorization: secret?.authorization };
+  const trustsCertificates = certificate !== undefined;
+  const access = new Access({ secret, verifyJwt, trustsCertificates, metrics });
+  return { access, authorization: secret && (() => secret.authorization) };
 }

@@ -20,6 +20,7 @@ const KNOWN_MAX = 10_000;
 export class Authenticator {
   readonly #hashOf: (name: string) => string | undefined;
   readonly #time: Time;
+  readonly #isPassword: typeof isPassword;
   readonly #key = randomBytes(32);
   readonly #nobody = hashOfNobody();
   readonly #attempts = new Attempts();
@@ -29,10 +30,15 @@ export class Authenticator {
   readonly #queue: (() => void)[] = [];
   #running = 0;
 
-  /** `hashOf`: the present hash of a user who may log in. */
-  constructor(hashOf: (name: string) => string | undefined, time: Time = systemTime) {
+  /** `hashOf`: the present hash of a user who may log in. `verify` is for tests that count. */
+  constructor(
+    hashOf: (name: string) => string | undefined,
+    time: Time = systemTime,
+    verify = isPassword,
+  ) {
     this.#hashOf = hashOf;
     this.#time = time;
+    this.#isPassword = verify;
   }
 
   /** Whether this is the password of the user. Throws OVERLOADED if too many logins wait. */
@@ -68,7 +74,7 @@ export class Authenticator {
     if (waitMs > 0) await sleep(waitMs, undefined, this.#time);
     await this.#turn();
     try {
-      const isRight = await isPassword(password, stored ?? this.#nobody);
+      const isRight = await this.#isPassword(password, stored ?? this.#nobody);
       if (!isRight || stored === undefined) {
         this.#attempts.failed(name, address, this.#time.nowMs());
         return false;

@@ -5,12 +5,19 @@ import type { Right } from './rights.ts';
 /** The field of a request that names a keyspace, by its name, its uid, or a load into it. */
 export type KeyspaceField = 'keyspace' | 'keyspaceUid' | 'loadId';
 
+/** The field of a request that names a user: by its name, or by the id of one of its tokens. */
+export type OwnerField = 'user' | 'id';
+
 /**
  * `open`: nothing; `cluster`: a process of the cluster; `user`: any user, whose answer has only what it may
- * read; otherwise a right: on the keyspace of a field, or on everything.
+ * read; otherwise a right: on the keyspace of a field, or on everything. `unlessOwn`: users need none for what
+ * is about themselves.
  */
 export type MethodAccess =
-  'open' | 'cluster' | 'user' | { readonly right: Right; readonly of?: KeyspaceField };
+  | 'open'
+  | 'cluster'
+  | 'user'
+  | { readonly right: Right; readonly of?: KeyspaceField; readonly unlessOwn?: OwnerField };
 
 const read = { right: 'read', of: 'keyspace' } as const;
 const load = { right: 'load', of: 'keyspace' } as const;
@@ -74,6 +81,9 @@ const ACCESS_SERVICE: Methods = {
   ListRoles: admin,
   PutRole: admin,
   RemoveRole: admin,
+  CreateToken: { right: 'admin', unlessOwn: 'user' },
+  ListTokens: 'user',
+  RevokeToken: { right: 'admin', unlessOwn: 'id' },
   GetAccessList: 'cluster',
 };
 

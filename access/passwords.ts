@@ -7,6 +7,7 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { SteleError } from '../base/errors.ts';
+import { idOfToken } from './tokens.ts';
 
 const LOG_N = 14;
 const BLOCK = 8;
@@ -22,9 +23,12 @@ const derive = promisify<string, Buffer, number, { N: number; r: number; p: numb
   scrypt,
 );
 
-/** Throws INVALID_ARGUMENT for a password that is too short or too long. */
+/** Throws INVALID_ARGUMENT for a password that is too short or too long, or a token. */
 function checkPassword(password: string): void {
   const { length } = password;
+  if (idOfToken(password) !== undefined) {
+    throw new SteleError('INVALID_ARGUMENT', 'A token cannot be a password too; choose another.');
+  }
   if (length >= PASSWORD_CHARACTERS_MIN && length <= PASSWORD_CHARACTERS_MAX) return;
   throw new SteleError(
     'INVALID_ARGUMENT',

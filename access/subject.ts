@@ -1,51 +1,67 @@
 // Who asks for something: a user, or a process of the cluster.
 
 import { SteleError } from '../base/errors.ts';
-import type { Account } from './access-list.ts';
 import type { Right } from './rights.ts';
+import { tokenNotKnown } from './tokens.ts';
 
-export interface Subject {
-  /** Of a user; empty for a process of the cluster. */
-  readonly name: string;
-  readonly isCluster: boolean;
-  /** False once the user was disabled or removed, or has another password. */
-  readonly isLive: boolean;
+/** How somebody has shown who it is. */
+export type Means = 'password' | 'token' | 'certificate' | 'jwt' | 'cluster';
+
+/** What somebody may do. */
+export interface Allowed {
   /** Whether this is allowed on a keyspace; without one, on all of them and the cluster itself. */
   may(right: Right, keyspace?: string): boolean;
   /** Whether this is allowed on some keyspaces. */
   has(right: Right): boolean;
 }
 
+export interface Subject extends Allowed {
+  /** Of a user; `jwt:<subject>` by a JWT; empty for a process of the cluster. */
+  readonly name: string;
+  readonly by: Means;
+  readonly isCluster: boolean;
+  /** False once what was shown counts no more: the user was disabled, say, or the token has expired. */
+  readonly isLive: boolean;
+}
+
 /** A process of the cluster. Processes check whom they act for before they pass a request on. */
 export const CLUSTER: Subject = {
   name: '',
+  by: 'cluster',
   isCluster: true,
   isLive: true,
   may: () => true,
   has: () => true,
 };
 
-/** The accounts in force; `generation` rises with each change of them. */
-export interface Accounts {
-  readonly generation: number;
-  account(name: string): Account | undefined;
+/** What a user has shown, and what it allows. */
+export interface Proof {
+  readonly name: string;
+  readonly by: Exclude<Means, 'cluster'>;
+  /** By the users and roles in force; undefined if the proof does not count any more. */
+  readonly allowed: () => Allowed | undefined;
+  /** Unix time in ms at which it ends; undefined: never. */
+  readonly untilMs?: number | undefined;
 }
 
-/** A user who has logged in. Changes of the account are noticed by the generation alone. */
+/** A user who has logged in. Changes of users and roles are noticed by the generation alone. */
 export class User implements Subject {
   readonly name: string;
+  readonly by: Exclude<Means, 'cluster'>;
   readonly isCluster = false;
-  readonly #accounts: Accounts;
-  readonly #passwordHash: string;
-  #account: Account | undefined;
+  readonly #proof: Proof;
+  readonly #accounts: { readonly generation: number };
+  #allowed: Allowed | undefined;
   #generation: number;
 
-  constructor(account: Account, accounts: Accounts) {
-    this.name = account.user.name;
-    this.#passwordHash = account.user.passwordHash;
-    this.#account = account;
+  /** `generation` of `accounts` rises with each change of them. */
+  constructor(proof: Proof, accounts: { readonly generation: number }) {
+    this.name = proof.name;
+    this.by = proof.by;
+    this.#proof = proof;
     this.#accounts = accounts;
     this.#generation = accounts.generation;
+    this.#allowed = proof.allowed();
   }
 
   get isLive(): boolean {
@@ -53,22 +69,21 @@ export class User implements Subject {
   }
 
   may(right: Right, keyspace?: string): boolean {
-    return this.#present()?.rights.may(right, keyspace) === true;
+    return this.#present()?.may(right, keyspace) === true;
   }
 
   has(right: Right): boolean {
-    return this.#present()?.rights.has(right) === true;
+    return this.#present()?.has(right) === true;
   }
 
-  #present(): Account | undefined {
+  #present(): Allowed | undefined {
     const { generation } = this.#accounts;
     if (generation !== this.#generation) {
-      const found = this.#accounts.account(this.name);
-      const isSame = found?.user.passwordHash === this.#passwordHash && !found.user.disabled;
-      this.#account = isSame ? found : undefined;
+      this.#allowed = this.#proof.allowed();
       this.#generation = generation;
     }
-    return this.#account;
+    const { untilMs } = this.#proof;
+    return untilMs !== undefined && Date.now() >= untilMs ? undefined : this.#allowed;
   }
 }
 
@@ -83,18 +98,43 @@ export class Refusal extends SteleError {
   }
 }
 
+/** What both allow. */
+export function bothOf(one: Allowed, other: Allowed): Allowed {
+  return {
+    may: (right, keyspace) => one.may(right, keyspace) && other.may(right, keyspace),
+    has: (right) => one.has(right) && other.has(right),
+  };
+}
+
 /**
  * Throws PERMISSION_DENIED. The sentence is the same whether the keyspace exists or not; UNAUTHENTICATED
- * if the user is no longer who logged in.
+ * if what the user has shown does not count any more.
  */
 export function requireRight(subject: Subject, right: Right, keyspace?: string): void {
   if (subject.may(right, keyspace)) return;
-  if (!subject.isLive) throw notKnown();
+  if (!subject.isLive) throw notLive(subject);
   const what = keyspace === undefined ? 'the cluster and all keyspaces' : `keyspace '${keyspace}'`;
   throw new Refusal(
-    `User '${subject.name}' does not have the right '${right}' on ${what}; \`stele user show ${subject.name}\` lists what it has.`,
+    `User '${subject.name}' does not have the right '${right}' on ${what}; ${whereRightsAre(subject)}.`,
     keyspace ?? '',
   );
+}
+
+function whereRightsAre({ by, name }: Subject): string {
+  if (by === 'jwt') return 'what it has are the roles in its JWT';
+  const shown = `\`stele user show ${name}\` lists what it has`;
+  return by === 'token' ? `${shown}, which the roles of its token may narrow` : shown;
+}
+
+function notLive({ by }: Subject): SteleError {
+  switch (by) {
+    case 'token':
+      return tokenNotKnown();
+    case 'jwt':
+      return new SteleError('UNAUTHENTICATED', 'The JWT has expired; get another one.');
+    default:
+      return notKnown();
+  }
 }
 
 /** The error for a wrong name, a wrong password and a disabled user alike. */
@@ -109,6 +149,6 @@ export function notKnown(): SteleError {
 export function notNamed(): SteleError {
   return new SteleError(
     'UNAUTHENTICATED',
-    'This cluster asks who you are: give a user and its password (--user and --password-file).',
+    'This cluster asks who you are: give a user and its password (--user and --password-file), a token (--token-file), or the certificate of a user.',
   );
 }

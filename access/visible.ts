@@ -1,4 +1,5 @@
-// What a caller sees of answers that are about several keyspaces: those that it may read.
+// What a caller sees of answers that are about several keyspaces: those that it may read; and of the list of
+// tokens.
 //
 // Without a subject (without --auth on) that is everything.
 
@@ -10,6 +11,7 @@ import type {
 } from '../proto/gen/stele/v1/cluster.ts';
 import type { ReadCounters } from '../proto/gen/stele/v1/counters.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
+import type { ListTokensResponse } from '../proto/gen/stele/v1/access.ts';
 import type { Subject } from './subject.ts';
 
 type Seer = Subject | undefined;
@@ -83,4 +85,10 @@ export function visibleMetrics(subject: Seer, text: string): string {
     return keyspace === undefined || mayRead(subject, keyspace);
   };
   return text.split('\n').filter(isVisible).join('\n');
+}
+
+/** Those of the subject itself; with the right `admin`, all. */
+export function visibleTokens(subject: Seer, answer: ListTokensResponse): ListTokensResponse {
+  if (subject === undefined || subject.may('admin')) return answer;
+  return { tokens: answer.tokens.filter(({ user }) => user === subject.name) };
 }

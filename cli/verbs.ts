@@ -126,6 +126,7 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
     user: entry('who may log in, and as what', () => import('./verbs/access/user.ts')),
     audit: entry('list changes and refused attempts', () => import('./verbs/access/audit.ts')),
     role: entry('which rights go together', () => import('./verbs/access/role.ts')),
+    token: entry('what programs log in with', () => import('./verbs/access/token.ts')),
     master: entry('run one master', () => import('./verbs/processes/master.ts')),
     datanode: entry('run one datanode', () => import('./verbs/processes/datanode.ts')),
     query: entry('run one query node', () => import('./verbs/processes/query.ts')),

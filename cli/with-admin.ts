@@ -4,7 +4,7 @@ import { SteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import type { connectAdmin } from '../client/admin.ts';
 import { didYouMean } from './suggestions.ts';
-import { loginOf } from '../transport/client-identity.ts';
+import { credentialsOf } from '../transport/client-identity.ts';
 import type { UserSettings } from '../transport/client-identity.ts';
 import { tlsSource } from '../transport/tls/tls-settings.ts';
 import type { TlsSettings } from '../transport/tls/tls-settings.ts';
@@ -23,7 +23,7 @@ export async function withAdmin<T>(
   const admin = client.connectAdmin(settings.master, {
     deadlineMs: settings.timeout,
     tls: tlsSource(settings),
-    ...loginOf(settings),
+    ...credentialsOf(settings),
   });
   try {
     return await use(admin);

@@ -1,5 +1,5 @@
 /* oxlint-disable typescript/unbound-method -- the channel binds each method to its client */
-// Users and roles, over gRPC: what `stele user` and `stele role` call on a master.
+// Users, roles and tokens, over gRPC: what `stele user`, `stele role` and `stele token` call on a master.
 
 import type { DialIdentity } from '../transport/dial-identity.ts';
 import type { UnaryMethod } from '../transport/grpc-channel.ts';
@@ -10,7 +10,10 @@ import type {
   AccessRole,
   AddUserRequest,
   ChangeUserRequest,
+  CreateTokenRequest,
+  CreateTokenResponse,
   RoleSummary,
+  TokenSummary,
   UserSummary,
 } from '../proto/gen/stele/v1/access.ts';
 import { USER } from './admin.ts';
@@ -55,6 +58,19 @@ export class AccessAdmin {
 
   async removeRole(name: string): Promise<void> {
     await this.#call((client) => client.removeRole, { name });
+  }
+
+  createToken(request: CreateTokenRequest): Promise<CreateTokenResponse> {
+    return this.#call((client) => client.createToken, request);
+  }
+
+  /** Of one user; with an empty name, all that the caller may see. */
+  async listTokens(user: string): Promise<TokenSummary[]> {
+    return (await this.#call((client) => client.listTokens, { user }, true)).tokens;
+  }
+
+  async revokeToken(id: string): Promise<void> {
+    await this.#call((client) => client.revokeToken, { id });
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 // How a program that uses the library appears to the cluster, by its options.
 
 import { basicAuthorization } from '../access/basic.ts';
+import { bearerAuthorization } from '../access/bearer.ts';
 import type { DialIdentity } from '../transport/dial-identity.ts';
 import { SteleError } from '../base/errors.ts';
 import type { TlsSource } from '../transport/tls/tls-files.ts';
@@ -16,18 +17,37 @@ export interface IdentityOptions {
   readonly user?: string | undefined;
   /** The password of `user`. */
   readonly password?: string | undefined;
+  /**
+   * A token of `stele token create`, or a JWT, in place of `user` and `password`. A function is called for each
+   * call and connection, so that it can return another one before the last has expired.
+   */
+  readonly token?: string | (() => string) | undefined;
 }
 
-/** Throws INVALID_ARGUMENT for certificates that cannot be used, and a user without a password. */
-export function identityOf({ password, tls, user }: IdentityOptions): DialIdentity {
+/** Throws INVALID_ARGUMENT for options that do not go together, and what cannot be used. */
+export function identityOf({ password, tls, token, user }: IdentityOptions): DialIdentity {
   if ((user === undefined) !== (password === undefined)) {
     throw new SteleError('INVALID_ARGUMENT', 'Give both `user` and `password`, or neither.');
   }
+  if (token !== undefined && user !== undefined) {
+    throw new SteleError('INVALID_ARGUMENT', 'Give `token`, or `user` and `password`, not both.');
+  }
   return {
     tls: tls === undefined ? undefined : new TlsIdentity(tls),
-    authorization:
-      user === undefined || password === undefined
-        ? undefined
-        : basicAuthorization({ user, password }),
+    authorization: authorizationOf({ password, token, user }),
   };
+}
+
+function authorizationOf({
+  password,
+  token,
+  user,
+}: IdentityOptions): DialIdentity['authorization'] {
+  if (typeof token === 'function') return () => bearerAuthorization(token());
+  if (token === undefined && (user === undefined || password === undefined)) return undefined;
+  const text =
+    token === undefined
+      ? basicAuthorization({ user: user ?? '', password: password ?? '' })
+      : bearerAuthorization(token);
+  return () => text;
 }

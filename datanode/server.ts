@@ -148,6 +148,7 @@ async function startLocked(
       await background.settled();
       await audit?.close();
       tls?.close();
+      access?.close();
       lock.release();
     },
   };

@@ -119,7 +119,7 @@ class InProcessCluster implements LocalCluster, LinkFactory {
   readonly #log: Logger;
   readonly #nodes = new Map<string, RunningDatanode>();
   readonly #masters: Master[] = [];
-  #authorization: string | undefined;
+  #authorization: (() => string) | undefined;
 
   constructor(options: StartClusterOptions, dataDir: string) {
     this.#options = options;
@@ -207,7 +207,8 @@ class InProcessCluster implements LocalCluster, LinkFactory {
       makeSecretFile(file);
     }
     if (!existsSync(file)) return given;
-    this.#authorization = ClusterSecret.read(file, this.#log).authorization;
+    const secret = ClusterSecret.read(file, this.#log);
+    this.#authorization = () => secret.authorization;
     return { ...given, clusterSecretFile: file };
   }
 

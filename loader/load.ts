@@ -32,7 +32,7 @@ export interface LoadHooks extends JobHooks {
   /** Used instead of gRPC to `settings.master`. Closed at the end. */
   readonly master?: LoadMaster;
   /** The header or metadata `authorization`, in place of that of `settings.user`. */
-  readonly authorization?: string | undefined;
+  readonly authorization?: (() => string) | undefined;
 }
 
 const REASON_CHARACTERS_MAX = 500;

@@ -156,7 +156,10 @@ export async function openProcess<Settings extends Omit<QuerySettings, 'master'>
     const identity = roleIdentity(settings, name, log);
     closers.push(() => identity.audit?.close());
     identity.tls?.watch(log);
-    closers.push(() => identity.tls?.close());
+    closers.push(() => {
+      identity.tls?.close();
+      identity.access?.close();
+    });
     await checkPortsFree(settings.host, {
       'http-port': settings.httpPort,
       'resp-port': settings.respPort,

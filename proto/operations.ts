@@ -5,7 +5,11 @@ import type {
   AccessList,
   AddUserRequest,
   ChangeUserRequest,
+  CreateTokenRequest,
+  CreateTokenResponse,
   ListRolesResponse,
+  ListTokensRequest,
+  ListTokensResponse,
   ListUsersResponse,
   PutRoleRequest,
 } from './gen/stele/v1/access.ts';
@@ -119,7 +123,7 @@ export interface LoadCalls {
   abortLoad(request: AbortLoadRequest): Promise<void>;
 }
 
-/** Users and roles. Every method throws SteleError. */
+/** Users, roles and tokens. Every method throws SteleError. */
 export interface AccessCalls {
   /** What processes decide by. */
   accessList(): Promise<AccessList>;
@@ -130,6 +134,9 @@ export interface AccessCalls {
   listRoles(): Promise<ListRolesResponse>;
   putRole(request: PutRoleRequest): Promise<void>;
   removeRole(name: string): Promise<void>;
+  createToken(request: CreateTokenRequest): Promise<CreateTokenResponse>;
+  listTokens(request: ListTokensRequest): Promise<ListTokensResponse>;
+  revokeToken(id: string): Promise<void>;
 }
 
 /** Everything that only the leader can answer, in this process or another one. */

@@ -5,6 +5,6 @@ import type { TlsIdentity } from './tls/tls-identity.ts';
 export interface DialIdentity {
   /** Secures the connections; without it there is no TLS. */
   readonly tls?: TlsIdentity | undefined;
-  /** The header, or metadata, of this name; without it none is sent. */
-  readonly authorization?: string | undefined;
+  /** The present value of the header, or metadata, of this name; without it none is sent. */
+  readonly authorization?: (() => string) | undefined;
 }

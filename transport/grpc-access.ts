@@ -12,7 +12,7 @@ import type { ServerInterceptor } from '@grpc/grpc-js';
 import type { Access } from '../access/access.ts';
 import type { Audit } from '../access/audit/audit.ts';
 import { GRPC_METHODS } from '../access/grpc-methods.ts';
-import type { KeyspaceField, MethodAccess } from '../access/grpc-methods.ts';
+import type { KeyspaceField, MethodAccess, OwnerField } from '../access/grpc-methods.ts';
 import type { Right } from '../access/rights.ts';
 import { requireRight } from '../access/subject.ts';
 import type { Subject } from '../access/subject.ts';
@@ -75,20 +75,16 @@ export function accessInterceptor(access: Access, door: GrpcDoor): ServerInterce
           .catch(refuse);
       })
       .withOnReceiveMessage((message, pass) => {
-        const { of, right } = rightIn(asked, message as Readonly<Record<string, unknown>>);
+        const caller = subject;
+        assert(asked === 'open' || caller !== undefined, 'a message comes after the metadata');
         // Processes of the cluster have checked whom they act for, and may not lead: asking the leader about
         // their loads could go round in circles.
-        if (of === undefined || subject?.isCluster === true) return pass(message);
-        keyspaceIn(door, message as Readonly<Record<string, unknown>>, of)
-          .then((keyspace) => {
-            assert(
-              subject !== undefined && about !== undefined,
-              'a message comes after the metadata',
-            );
-            keyspaces.set(about, keyspace);
-            requireRight(subject, right, keyspace);
-            pass(message);
-          })
+        if (caller === undefined || caller.isCluster) return pass(message);
+        const note = (keyspace: string): void => {
+          if (about !== undefined) keyspaces.set(about, keyspace);
+        };
+        requireMessage(door, caller, asked, message as Message, note)
+          .then(() => pass(message))
           .catch(refuse);
       })
       .build();
@@ -96,11 +92,59 @@ export function accessInterceptor(access: Access, door: GrpcDoor): ServerInterce
   };
 }
 
-/** The right on a keyspace that a request asks for; `of` is undefined if it asks for none. */
+/** The fields of a request. */
+type Message = Readonly<Record<string, unknown>>;
+
+/** Checks what the method asks of a user by what the request is about, and notes the keyspace. */
+async function requireMessage(
+  door: GrpcDoor,
+  caller: Subject,
+  asked: MethodAccess | undefined,
+  message: Message,
+  note: (keyspace: string) => void,
+): Promise<void> {
+  const { of, right, unlessOwn } = rightIn(asked, message);
+  if (unlessOwn !== undefined) {
+    requireOwn(door, caller, right, unlessOwn, textIn(message, unlessOwn));
+  } else if (of !== undefined) {
+    const keyspace = await keyspaceIn(door, message, of);
+    note(keyspace);
+    requireRight(caller, right, keyspace);
+  }
+}
+
+/**
+ * Throws unless a request is about the caller itself, or the caller has the right. A token makes no further
+ * ones, which could be valid for longer than itself, and would stay when it is revoked; it may revoke itself.
+ */
+function requireOwn(
+  { access }: GrpcDoor,
+  caller: Subject,
+  right: Right,
+  field: OwnerField,
+  value: string,
+): void {
+  const { by, name } = caller;
+  const isOwn = (field === 'id' ? access?.ownerOf(value) : value) === name;
+  if (isOwn && (field === 'id' || by === 'password' || by === 'certificate')) return;
+  if (isOwn && by === 'token' && !caller.may(right)) {
+    throw new SteleError(
+      'PERMISSION_DENIED',
+      'A token makes no further ones; log in with the password or the certificate of its user.',
+    );
+  }
+  requireRight(caller, right);
+}
+
+/** The right that a request asks for. */
 function rightIn(
   asked: MethodAccess | undefined,
-  message: Readonly<Record<string, unknown>>,
-): { readonly right: Right; readonly of?: KeyspaceField } {
+  message: Message,
+): {
+  readonly right: Right;
+  readonly of?: KeyspaceField;
+  readonly unlessOwn?: OwnerField;
+} {
   if (typeof asked === 'object') return asked;
   // A listing of one keyspace.
   const isOfOne = asked === 'user' && typeof message['keyspace'] === 'string';
@@ -111,17 +155,19 @@ function requireMethod(subject: Subject, asked: MethodAccess | undefined): void 
   if (asked === undefined || (asked === 'cluster' && !subject.isCluster)) {
     throw new SteleError('PERMISSION_DENIED', 'Only the processes of the cluster may do this.');
   }
-  if (typeof asked === 'object' && asked.of === undefined) requireRight(subject, asked.right);
+  if (typeof asked === 'object' && asked.of === undefined && asked.unlessOwn === undefined) {
+    requireRight(subject, asked.right);
+  }
 }
 
-async function keyspaceIn(
-  door: GrpcDoor,
-  message: Readonly<Record<string, unknown>>,
-  field: KeyspaceField,
-): Promise<string> {
-  const found = message[field];
-  const value = typeof found === 'string' ? found : '';
+async function keyspaceIn(door: GrpcDoor, message: Message, field: KeyspaceField): Promise<string> {
+  const value = textIn(message, field);
   return field === 'keyspace' ? value : door.keyspaceOf(field, value);
+}
+
+function textIn(message: Message, field: string): string {
+  const found = message[field];
+  return typeof found === 'string' ? found : '';
 }
 
 /** The same object, which knows the caller: for a user, its name, and nobody that it acts for. */

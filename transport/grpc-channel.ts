@@ -92,11 +92,11 @@ export function openClient<Opened extends Client>(
   return client;
 }
 
-function showing(authorization: string): Interceptor {
+function showing(authorization: () => string): Interceptor {
   return (options, nextCall) =>
     new InterceptingCall(nextCall(options), {
       start: (metadata, listener, next) => {
-        metadata.set(AUTHORIZATION_KEY, authorization);
+        metadata.set(AUTHORIZATION_KEY, authorization());
         next(metadata, listener);
       },
     });
@@ -110,7 +110,7 @@ export type UnaryMethod<Request, Response> = (
   callback: (error: ServiceError | null, response: Response) => void,
 ) => ClientUnaryCall;
 
-/** Metadata key for what the caller shows: a user and its password, or the secret of the cluster. */
+/** Metadata key for what the caller shows: a user and its password, a token, or the secret of the cluster. */
 export const AUTHORIZATION_KEY = 'authorization';
 
 /** Metadata key for the caller, `user@host`. It records who did what and is not verified. */

@@ -8,6 +8,7 @@ import { openAudit } from '../access/audit/open-audit.ts';
 import { exposureOf } from '../access/exposure.ts';
 import type { Logger } from '../base/log.ts';
 import type { DialIdentity } from './dial-identity.ts';
+import { jwtVerifier } from './jwt/jwt-verifier.ts';
 import { roleTls } from './tls/open-tls.ts';
 import { tlsText } from './tls/tls-report.ts';
 import type { TlsSettings } from './tls/tls-settings.ts';
@@ -34,7 +35,8 @@ export function roleIdentity(
   const tls = roleTls(settings);
   // With the authorities of Node.js, anybody's certificate would do.
   const certificate = settings.tlsCa === '' ? undefined : tls?.certificate;
-  const opened = openAccess(settings, certificate, log);
+  const verifyJwt = jwtVerifier(settings, log);
+  const opened = openAccess(settings, { certificate, verifyJwt }, log);
   const audit = openAudit(settings, name, log);
   const notes = (): string[] => {
     const texts = [exposure, tls && tlsText(tls), auditText(audit)];

@@ -249,7 +249,7 @@ function upgrade(
       headers: {
         connection: 'upgrade',
         upgrade: SEGMENTS_PROTOCOL,
-        ...(authorization === undefined ? {} : { authorization }),
+        ...(authorization === undefined ? {} : { authorization: authorization() }),
       },
       agent: false,
       signal,

@@ -26,7 +26,7 @@ export function upgradeRequest(
   { authorization }: DialIdentity,
   headers = '',
 ): string {
-  const shown = authorization === undefined ? '' : `authorization: ${authorization}\r\n`;
+  const shown = authorization === undefined ? '' : `authorization: ${authorization()}\r\n`;
   return (
     `GET ${path} HTTP/1.1\r\nhost: ${hostAndPort(host, httpPort)}\r\n` +
     `connection: upgrade\r\nupgrade: ${protocol}\r\n${shown}${headers}\r\n`
@@ -45,7 +45,7 @@ export function refusedUpgrade(what: string, protocol: string, status: string): 
 export function refusedLogin(peer: string): SteleError {
   return new SteleError(
     'UNAUTHENTICATED',
-    `The ${peer} refused the login: the user, its password or the cluster secret is wrong or missing.`,
+    `The ${peer} refused the login: the user, its password, the token or the cluster secret is wrong or missing.`,
   );
 }
 

@@ -3,8 +3,8 @@
 import { SteleError } from '../../base/errors.ts';
 import { RespClient } from '../../client/resp-client.ts';
 import { SteleClient } from '../../client/stele-client.ts';
-import { clientIdentity, loginOf } from '../../transport/client-identity.ts';
-import type { UserSettings } from '../../transport/client-identity.ts';
+import { clientIdentity, credentialsOf } from '../../transport/client-identity.ts';
+import type { Credentials, UserSettings } from '../../transport/client-identity.ts';
 import { clientTls } from '../../transport/tls/open-tls.ts';
 import { tlsSource } from '../../transport/tls/tls-settings.ts';
 import type { TlsSettings } from '../../transport/tls/tls-settings.ts';
@@ -49,11 +49,11 @@ async function openResp(settings: TargetSettings): Promise<OpenTarget> {
   const { connections, keysFrom, keysMax, keyspace, redis, timeout: timeoutMs } = settings;
   const [host, port] = addressOf(redis);
   const tls = clientTls(settings);
-  const login = loginOf(settings);
+  const login = credentialsOf(settings);
   const client = await RespClient.connect(host, port, { tls, replyTimeoutMs: timeoutMs });
   let keys: Buffer[];
   try {
-    if (login !== undefined) await done(client, 'AUTH', login.user, login.password);
+    if (login !== undefined) await done(client, 'AUTH', ...authWords(login));
     if (keyspace !== undefined) await done(client, 'SELECT', keyspace);
     keys =
       keysFrom === 'scan'
@@ -78,6 +78,10 @@ async function done(client: RespClient, ...words: string[]): Promise<void> {
   throw new SteleError(code, `${words[0] ?? ''} is refused: ${reply.text}.`);
 }
 
+function authWords(login: Credentials): string[] {
+  return 'token' in login ? [login.token()] : [login.user, login.password];
+}
+
 async function openHttp(settings: TargetSettings): Promise<OpenTarget> {
   const { connections, http, keysFrom, keysMax, keyspace = DEFAULT_KEYSPACE, timeout } = settings;
   if (keysFrom === 'scan') {
@@ -91,7 +95,7 @@ async function openHttp(settings: TargetSettings): Promise<OpenTarget> {
     host,
     port,
     keyspace,
-    authorization,
+    authorization: authorization?.(),
     connections,
     timeoutMs: timeout,
     tls,
@@ -105,7 +109,7 @@ async function openLibrary(settings: TargetSettings): Promise<OpenTarget> {
     seeds: master.split(','),
     deadlineMs: timeout,
     tls: tlsSource(settings),
-    ...loginOf(settings),
+    ...credentialsOf(settings),
   });
   try {
     const keys: Buffer[] = [];

@@ -6,7 +6,7 @@ import { toSteleError } from '../../base/errors.ts';
 import { SHARD_COUNT_DEFAULT } from '../../base/limits.ts';
 import { assertShardCount } from '../../base/shard-count.ts';
 import type { TargetCluster } from '../../loader/stages/gate-forecast.ts';
-import { loginOf } from '../../transport/client-identity.ts';
+import { credentialsOf } from '../../transport/client-identity.ts';
 import { tlsSource } from '../../transport/tls/tls-settings.ts';
 import { withAdmin } from '../with-admin.ts';
 import type { Admin, ConnectSettings } from '../with-admin.ts';
@@ -59,7 +59,7 @@ function lookUpIn(
       seeds: addressList(settings.master),
       deadlineMs: LOOKUP_TIMEOUT_MS,
       tls: tlsSource(settings),
-      ...loginOf(settings),
+      ...credentialsOf(settings),
     });
     try {
       return (await client.getMany(keyspace, keys)).values;

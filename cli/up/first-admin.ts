@@ -26,8 +26,8 @@ export async function awaitAdmin(
   const canLogIn = () => {
     if (!existsSync(passwordFile)) return true;
     const login = { user: 'admin', password: readPassword(passwordFile) };
-    const authorization = basicAuthorization(login);
-    return succeeds(masters, { ...identity, authorization }, () => true);
+    const text = basicAuthorization(login);
+    return succeeds(masters, { ...identity, authorization: () => text }, () => true);
   };
   while (!signal.aborted && monotonicNowMs() - startMs < WAIT_MS_MAX) {
     if ((await hasUsers()) && (await canLogIn())) return;

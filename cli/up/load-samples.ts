@@ -19,7 +19,7 @@ export interface LoadContext {
   readonly signal: AbortSignal;
   readonly tls: TlsSource | undefined;
   /** How the loader shows that it belongs to the cluster; undefined: by its certificate, or not at all. */
-  readonly authorization: string | undefined;
+  readonly authorization: (() => string) | undefined;
 }
 
 /** The outcome of one load. */

@@ -95,11 +95,10 @@ export async function makeSecurity(
 /** How `stele up` itself shows that it belongs to the cluster. Call after `makeSecurity`. */
 export function identityOf({ access, tls }: UpSecurity, log: Logger): DialIdentity {
   const hasSecret = access.auth === 'on' && access.clusterSecretFile !== '';
+  const secret = hasSecret ? ClusterSecret.read(access.clusterSecretFile, log) : undefined;
   return {
     tls: tls && new TlsIdentity(tls),
-    authorization: hasSecret
-      ? ClusterSecret.read(access.clusterSecretFile, log).authorization
-      : undefined,
+    authorization: secret && (() => secret.authorization),
   };
 }
 

@@ -10,16 +10,13 @@ import type { Access } from '../../access/access.ts';
 import { auditAnswer } from '../../access/audit/audit-answer.ts';
 import { defineAuditMetrics } from '../../access/audit/audit-report.ts';
 import type { Audit } from '../../access/audit/audit.ts';
-import type { Right } from '../../access/rights.ts';
-import { requireRight } from '../../access/subject.ts';
-import type { Subject } from '../../access/subject.ts';
 import { visibleMetrics } from '../../access/visible.ts';
-import { SteleError, toSteleError } from '../../base/errors.ts';
+import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { MetricSet } from '../../base/process/metrics.ts';
 import {
   missingHost,
-  BASIC_CHALLENGE,
+  CHALLENGES,
   PROBLEM_TYPE,
   problemOf,
   steleErrorOfRequest,
@@ -31,7 +28,7 @@ import { keyspaceMetrics } from './keyspace-metrics.ts';
 import { notReadyReason, readinessChecks } from './readiness.ts';
 import { answererOf } from '../reads/lookup-batch.ts';
 import { lookupUpgrade } from '../reads/lookup-server.ts';
-import { httpAttempt, shownBy } from '../../transport/http-access.ts';
+import { guardRoutes, subjectOf } from './route-access.ts';
 import { segmentKeeperOf } from './segment-keeper.ts';
 import { segmentUpgrade } from '../transfer/segment-connection.ts';
 import { listenHttp } from '../../transport/listen.ts';
@@ -39,6 +36,7 @@ import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import { defineTlsMetrics } from '../../transport/tls/tls-report.ts';
 import { httpOptions } from '../../transport/tls/tls-server.ts';
 import { acceptUpgrades } from '../../transport/upgrades.ts';
+import type { Upgrade } from '../../transport/upgrades.ts';
 
 const SILENT_MS_MAX = 10_000;
 /** How often Node.js looks for overdue headers; by default they could take up to 40 s. */
@@ -85,7 +83,7 @@ export async function startDatanodeHttp(
     schemaController: { compilersFactory: NO_SCHEMAS },
   });
   refuseInWords(app);
-  if (access !== undefined) guardRoutes(app, access, audit);
+  if (access !== undefined) guardRoutes(app, { access, audit, sendProblem });
   app.get('/livez', () => ({ status: 'ok', node: node.identity.nodeId }));
   app.get('/readyz', (request: ReadyRequest, reply) => {
     const { scope, verbose } = request.query;
@@ -103,20 +101,14 @@ export async function startDatanodeHttp(
     return reply.send({ status: 'not ready', reason: notReadyReason(node) ?? failed.text });
   });
   app.get('/metrics', async (request, reply) => {
-    const text = visibleMetrics(subjects.get(request), await metrics.text());
+    const text = visibleMetrics(subjectOf(request), await metrics.text());
     return reply.type(metrics.contentType).send(text);
   });
   app.get('/v1/audit', (request) => auditAnswer(audit, request.query));
   // Lookup connections count as well; the other half is for health and metrics.
   app.server.maxConnections = 2 * options.connectionsMax;
-  const cutOff = acceptUpgrades(
-    app.server,
-    [
-      segmentUpgrade(segmentKeeperOf(node)),
-      lookupUpgrade(answererOf(node), options.connectionsMax),
-    ],
-    { access, audit },
-  );
+  const upgrades = upgradesOf(node, options.connectionsMax);
+  const cutOff = acceptUpgrades(app.server, upgrades, { access, audit });
   const { host, port: wanted } = options;
   const port = await listenHttp(app, { host, port: wanted, flag: '--http-port', tls });
   return {
@@ -128,32 +120,9 @@ export async function startDatanodeHttp(
   };
 }
 
-const subjects = new WeakMap<FastifyRequest, Subject>();
-const RIGHTS: ReadonlyMap<string | undefined, Right> = new Map([
-  ['/metrics', 'operate'],
-  ['/v1/audit', 'admin'],
-]);
-
-/** /livez and /readyz are open, a list of checks is for any user, the rest needs a right. */
-function guardRoutes(app: FastifyInstance, access: Access, audit: Audit | undefined): void {
-  app.addHook('onRequest', async (request, reply) => {
-    const { url } = request.routeOptions;
-    const { authorization } = request.headers;
-    const isBrief = (request.query as { verbose?: string }).verbose === undefined;
-    if (request.is404 || url === '/livez' || (url === '/readyz' && isBrief)) return undefined;
-    if (url === '/metrics' && access.opensMetrics(authorization)) return undefined;
-    try {
-      const subject = await access.identify(shownBy(request.raw));
-      subjects.set(request, subject);
-      const right = RIGHTS.get(url);
-      if (right !== undefined) requireRight(subject, right);
-      return undefined;
-    } catch (thrown) {
-      const what = `${request.method} ${url}`;
-      audit?.noteRefusal(thrown, httpAttempt(request, subjects.get(request), what));
-      return sendProblem(reply, toSteleError(thrown));
-    }
-  });
+/** What connections to this port can be upgraded to. */
+export function upgradesOf(node: Datanode, connectionsMax: number): Upgrade[] {
+  return [segmentUpgrade(segmentKeeperOf(node)), lookupUpgrade(answererOf(node), connectionsMax)];
 }
 
 function noCompiler(): never {
@@ -177,7 +146,7 @@ function sendProblem(reply: FastifyReply, error: SteleError): FastifyReply {
   const problem = problemOf(error, reply.request.id);
   // Serialised here, because fastify would add a charset, which problem+json does not have.
   const body = Buffer.from(JSON.stringify(problem));
-  if (problem.status === 401) void reply.header('www-authenticate', BASIC_CHALLENGE);
+  if (problem.status === 401) void reply.header('www-authenticate', CHALLENGES);
   return reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(body);
 }
 

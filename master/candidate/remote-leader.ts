@@ -169,6 +169,7 @@ function accessOf(ask: Ask<AccessServiceClient>): LeaderCalls['access'] {
       void (await ask(methodOf, request, ONCE));
   const userRemoved = empty((client: AccessServiceClient) => client.removeUser);
   const roleRemoved = empty((client: AccessServiceClient) => client.removeRole);
+  const tokenRevoked = empty((client: AccessServiceClient) => client.revokeToken);
   return {
     accessList: async () => {
       const { list } = await ask((client) => client.getAccessList, {}, REPEATABLE);
@@ -181,6 +182,9 @@ function accessOf(ask: Ask<AccessServiceClient>): LeaderCalls['access'] {
     listRoles: () => ask((client) => client.listRoles, {}, REPEATABLE),
     putRole: empty((client) => client.putRole),
     removeRole: (name) => roleRemoved({ name }),
+    createToken: (request) => ask((client) => client.createToken, request, ONCE),
+    listTokens: (request) => ask((client) => client.listTokens, request, REPEATABLE),
+    revokeToken: (id) => tokenRevoked({ id }),
   };
 }
 

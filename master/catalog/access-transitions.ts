@@ -1,4 +1,5 @@
-// Pure transitions of users and roles, and the list of them that decides who may do what.
+// Pure transitions of users and roles, and the list of them that decides who may do what. token-transitions.ts
+// has those of tokens.
 //
 // Invariant: once there is an enabled user with the right `admin`, there always is one.
 
@@ -15,22 +16,25 @@ const USERS_MAX = 10_000;
 const ROLES_MAX = 1_000;
 const GRANTS_MAX = 100;
 
-type AccessState = Pick<CatalogState, 'user' | 'role'>;
+type AccessState = Pick<CatalogState, 'user' | 'role' | 'token'>;
 
-const lists = new WeakMap<CatalogState['user'], { readonly role: unknown; list: AccessList }>();
+const lists = new WeakMap<CatalogState['user'], AccessState & { readonly list: AccessList }>();
 const digests = new WeakMap<AccessList, string>();
 
-/** The users and roles of a state; the same object while they are the same. */
-export function accessListOf({ role, user }: AccessState): AccessList {
+/** The users, roles and tokens of a state; the same object while they are the same. */
+export function accessListOf({ role, token, user }: AccessState): AccessList {
   const known = lists.get(user);
-  if (known?.role === role) return known.list;
+  if (known?.role === role && known.token === token) return known.list;
   const list = {
-    users: sorted(user).map(({ defaultKeyspace, disabled, name, passwordHash, roles }) => {
+    users: byName(user).map(({ defaultKeyspace, disabled, name, passwordHash, roles }) => {
       return { name, passwordHash, disabled, roles: [...roles], defaultKeyspace };
     }),
-    roles: sorted(role).map(({ grants, name }) => ({ name, grants: [...grants] })),
+    roles: byName(role).map(({ grants, name }) => ({ name, grants: [...grants] })),
+    tokens: sorted(token, ({ id }) => id).map(({ expiresMs, hash, id, roles, user: of }) => {
+      return { id, user: of, hash, expiresMs, roles: [...roles] };
+    }),
   };
-  lists.set(user, { role, list });
+  lists.set(user, { user, role, token, list });
   return list;
 }
 
@@ -42,10 +46,14 @@ export function accessDigestOf(state: AccessState): string {
   return digest;
 }
 
-function sorted<Named extends { readonly name: string }>(
+function byName<Named extends { readonly name: string }>(
   records: ReadonlyMap<string, Named>,
 ): Named[] {
-  return [...records.values()].sort((left, right) => (left.name < right.name ? -1 : 1));
+  return sorted(records, ({ name }) => name);
+}
+
+function sorted<Of>(records: ReadonlyMap<string, Of>, keyOf: (record: Of) => string): Of[] {
+  return [...records.values()].sort((left, right) => (keyOf(left) < keyOf(right) ? -1 : 1));
 }
 
 /** Whether an enabled user has the right `admin`. */
@@ -73,10 +81,13 @@ export function changeUser(
   return putUser(state, { ...requireUser(state, name), ...change });
 }
 
-/** Throws NOT_FOUND, and CONFLICT for the last one with the right admin. */
+/** Removes a user and its tokens. Throws NOT_FOUND, and CONFLICT for the last one with the right admin. */
 export function removeUser(state: CatalogState, name: string): Transition<void> {
   requireUser(state, name);
-  return keepingAnAdmin(state, { table: 'user', id: name, record: undefined });
+  const own = [...state.token.values()].filter(({ user }) => user === name);
+  const tokens = own.map(({ id }) => ({ table: 'token', id, record: undefined }) as const);
+  const removed = keepingAnAdmin(state, { table: 'user', id: name, record: undefined });
+  return { ...removed, changes: [...tokens, ...removed.changes] };
 }
 
 /** Adds a role, or replaces its grants. Throws INVALID_ARGUMENT and CONFLICT. */
@@ -108,10 +119,7 @@ export function removeRole(state: CatalogState, name: string): Transition<void> 
 
 function putUser(state: CatalogState, user: UserRecord): Transition<void> {
   if (user.defaultKeyspace !== '') keyspaceName(user.defaultKeyspace);
-  const missing = user.roles.find(
-    (role) => !Object.hasOwn(BUILT_IN_ROLES, role) && !state.role.has(role),
-  );
-  if (missing !== undefined) throw noSuch('role', missing);
+  requireRoles(state, user.roles);
   return keepingAnAdmin(state, { table: 'user', id: user.name, record: user });
 }
 
@@ -125,8 +133,16 @@ function keepingAnAdmin(state: CatalogState, change: Change): Transition<void> {
   return { changes: [change], result: undefined };
 }
 
+/** Throws NOT_FOUND for a role that does not exist. */
+export function requireRoles(state: CatalogState, roles: readonly string[]): void {
+  const missing = roles.find(
+    (role) => !Object.hasOwn(BUILT_IN_ROLES, role) && !state.role.has(role),
+  );
+  if (missing !== undefined) throw noSuch('role', missing);
+}
+
 /** Throws NOT_FOUND. */
-function requireUser(state: CatalogState, name: string): UserRecord {
+export function requireUser(state: CatalogState, name: string): UserRecord {
   const user = state.user.get(name);
   if (user === undefined) throw noSuch('user', name);
   return user;
@@ -137,7 +153,8 @@ function refuseBuiltIn(role: string): void {
   throw new SteleError('CONFLICT', `The role '${role}' is built in and cannot be changed.`);
 }
 
-function refuseMore(count: number, max: number, what: string): void {
+/** Throws CONFLICT if there are as many as there may be. */
+export function refuseMore(count: number, max: number, what: string): void {
   if (count < max) return;
   throw new SteleError('CONFLICT', `There are ${max} ${what} already, which is the limit.`);
 }

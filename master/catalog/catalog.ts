@@ -73,6 +73,7 @@ export function emptyCatalog(): CatalogState {
     node: new Map(),
     user: new Map(),
     role: new Map(),
+    token: new Map(),
   };
 }
 

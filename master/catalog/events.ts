@@ -11,6 +11,7 @@ import type {
   LoadRecord,
   NodeRecord,
   RoleRecord,
+  TokenRecord,
   UserRecord,
   VersionRecord,
 } from './records.ts';
@@ -53,6 +54,8 @@ export function happeningsOf(state: CatalogState, changes: readonly Change[]): H
         return userHappenings(state.user.get(change.id), change.id, change.record);
       case 'role':
         return roleHappenings(state.role.get(change.id), change.id, change.record);
+      case 'token':
+        return tokenHappenings(state.token.get(change.id), change.record);
       default:
         return [];
     }
@@ -241,6 +244,16 @@ function roleHappenings(
   if (record === undefined) return [{ what: 'role-removed', from: name }];
   const reason = record.grants.join(' ').slice(0, 300);
   return [{ what: before === undefined ? 'role-added' : 'role-changed', to: name, reason }];
+}
+
+function tokenHappenings(
+  before: TokenRecord | undefined,
+  record: TokenRecord | undefined,
+): Happening[] {
+  if (record !== undefined) return [{ what: 'token-created', to: record.user, reason: record.id }];
+  return before === undefined
+    ? []
+    : [{ what: 'token-revoked', from: before.user, reason: before.id }];
 }
 
 /** The event functions of a catalog. The caller adds the time and the actor. */

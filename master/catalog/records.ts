@@ -13,6 +13,7 @@
 //   node/<id>                    one datanode that has joined and was not removed
 //   user/<name>                  one user; its password as a hash
 //   role/<name>                  one role that is not built in
+//   token/<id>                   one token of a user; its secret as a hash
 //
 // Byte strings are hex. Wall times are for people only.
 
@@ -270,6 +271,18 @@ export interface RoleRecord {
   readonly grants: readonly string[];
 }
 
+export interface TokenRecord {
+  readonly id: string;
+  readonly user: string;
+  /** The SHA-256 of the token, in hex (access/tokens.ts). */
+  readonly hash: string;
+  /** Unix time in ms; 0: never. */
+  readonly expiresMs: number;
+  /** Narrow what the roles of the user allow; empty: they do not. */
+  readonly roles: readonly string[];
+  readonly createdAt: string;
+}
+
 /** An event; fields that do not apply are absent. */
 /** The caller of a change. Strings of at most 128 characters. */
 export interface Actor {
@@ -315,6 +328,7 @@ export interface Tables {
   readonly node: NodeRecord;
   readonly user: UserRecord;
   readonly role: RoleRecord;
+  readonly token: TokenRecord;
 }
 
 export type TableName = keyof Tables;
@@ -345,6 +359,7 @@ const TABLES: readonly TableName[] = [
   'node',
   'user',
   'role',
+  'token',
 ];
 
 /**

@@ -1,18 +1,25 @@
-// Users and roles: what `stele user` and `stele role` do, and the list that every process decides by.
+// Users, roles and tokens: what `stele user`, `stele role` and `stele token` do, and the list that every process
+// decides by.
 
 import { randomBytes } from 'node:crypto';
 import { accountsOf } from '../../access/access-list.ts';
 import { hashPassword } from '../../access/passwords.ts';
 import { BUILT_IN_ROLES } from '../../access/rights.ts';
+import { newToken } from '../../access/tokens.ts';
 import { wallClockIso } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import type {
   AccessList,
   AddUserRequest,
   ChangeUserRequest,
+  CreateTokenRequest,
+  CreateTokenResponse,
   ListRolesResponse,
+  ListTokensRequest,
+  ListTokensResponse,
   ListUsersResponse,
   PutRoleRequest,
+  TokenSummary,
 } from '../../proto/gen/stele/v1/access.ts';
 import type { AccessCalls } from '../../proto/operations.ts';
 import {
@@ -25,11 +32,14 @@ import {
   removeUser,
 } from '../catalog/access-transitions.ts';
 import type { CatalogState, Transition } from '../catalog/catalog.ts';
+import type { TokenRecord } from '../catalog/records.ts';
+import { addToken, revokeToken, tokensOfUser } from '../catalog/token-transitions.ts';
 import type { Leader } from '../control/leader.ts';
 
 const APPLIED_WAIT_MS = 2_000;
 const FIRST_ADMIN = 'admin';
 const FIRST_PASSWORD_BYTES = 24;
+const EXPIRES_IN_MS_MAX = 100 * 366 * 86_400_000;
 
 export class AccessOperations implements AccessCalls {
   readonly #leader: Leader;
@@ -93,6 +103,31 @@ export class AccessOperations implements AccessCalls {
     return this.#change((state) => removeRole(state, name));
   }
 
+  async createToken({
+    expiresInMs,
+    roles,
+    user,
+  }: CreateTokenRequest): Promise<CreateTokenResponse> {
+    if (expiresInMs < 0 || expiresInMs > EXPIRES_IN_MS_MAX) {
+      throw new SteleError('INVALID_ARGUMENT', 'A token expires within 100 years, or never (0).');
+    }
+    const { env } = this.#leader;
+    const { hash, id, text } = newToken();
+    const nowMs = env.unixMs();
+    const expiresMs = expiresInMs === 0 ? 0 : nowMs + expiresInMs;
+    const token = { id, user, hash, expiresMs, roles, createdAt: wallClockIso(env) };
+    await this.#change((state) => addToken(state, token, nowMs));
+    return { token: text, summary: summaryOf(token) };
+  }
+
+  async listTokens({ user }: ListTokensRequest): Promise<ListTokensResponse> {
+    return { tokens: tokensOfUser(this.#leader.catalog.state, user).map(summaryOf) };
+  }
+
+  revokeToken(id: string): Promise<void> {
+    return this.#change((state) => revokeToken(state, id));
+  }
+
   /**
    * Makes the user `admin`, unless an enabled user has the right of that name. `passwordOf` is given a
    * random password, and returns the one to use once that is kept somewhere. Returns whether it did.
@@ -106,9 +141,14 @@ export class AccessOperations implements AccessCalls {
     return true;
   }
 
-  async #change(transition: (state: CatalogState) => Transition<void>): Promise<void> {
+  async #change(transition: (state: CatalogState) => Transition<unknown>): Promise<void> {
     await this.#leader.catalog.update(transition);
     this.#leader.turn();
     await this.#leader.waitApplied(APPLIED_WAIT_MS);
   }
+}
+
+function summaryOf({ createdAt, expiresMs, id, roles, user }: TokenRecord): TokenSummary {
+  const expiresAt = expiresMs === 0 ? '' : new Date(expiresMs).toISOString();
+  return { id, user, roles: [...roles], createdAt, expiresAt };
 }

@@ -53,8 +53,10 @@ export class Session {
   replyMode: ReplyMode = 'on';
   /** The user name sent with AUTH or HELLO. */
   user = 'default';
-  /** Who has logged in, with --auth on. */
+  /** Who has logged in, with --auth on; before a login, `certified`. */
   subject: Subject | undefined;
+  /** The user of the client's certificate. */
+  certified: Subject | undefined;
   /** The generation of users and roles by which it may read its keyspace (gate.ts). */
   clearedAt = 0;
   /** The open transaction, from MULTI on. */
@@ -85,10 +87,17 @@ export class Session {
     this.clearedAt = NOT_CLEARED;
   }
 
+  /** Makes this the user of the connection, in `keyspace`. */
+  enter(subject: Subject, keyspace: KeyspaceRef): void {
+    this.subject = subject;
+    this.user = subject.name;
+    this.moveTo(keyspace);
+  }
+
   /** Restores the initial state, as RESET does; the connection stays open. */
   reset(keyspace: KeyspaceRef = KEYSPACE_DEFAULT): void {
     this.protocol = 2;
-    this.subject = undefined;
+    this.subject = this.certified;
     this.moveTo(keyspace);
     this.name = '';
     this.replyMode = 'on';

@@ -6,6 +6,7 @@ import { monotonicNowMs } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { LoopShare } from '../../base/process/loop-share.ts';
+import { certificateOf } from '../../transport/http-access.ts';
 import { listenTcp } from '../../transport/listen.ts';
 import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import type { Access } from '../../access/access.ts';
@@ -19,6 +20,7 @@ import { ReplyWriter } from '../wire/encoder.ts';
 import type { ListenerCounts } from '../info/info.ts';
 import { ClientLimits } from './client-limits.ts';
 import { Session } from '../commands/session.ts';
+import { enterByCertificate } from '../session/login.ts';
 import { invalidationTarget } from '../session/tracking.ts';
 import { noteSwitch } from '../session/transaction-commands.ts';
 
@@ -167,6 +169,12 @@ class Clients {
     const session = new Session(++this.#lastId, remote, local, this.#context.nowMs());
     session.isTls = this.#options.tls !== undefined;
     session.keyspace = this.#options.backend.resolveKeyspace('0') ?? session.keyspace;
+    const { access } = this.#options;
+    if (access !== undefined) {
+      session.certified = access.ofCertificate(certificateOf(socket));
+      session.subject = session.certified;
+      enterByCertificate(session, this.#context, access);
+    }
     this.#connections.set(session.id, new RespConnection(socket, session, this.#context));
   }
 

@@ -1,10 +1,13 @@
 // AUTH and HELLO with --auth on. The connection runs no further command until the login is decided.
 //
 // The user's name may end with a keyspace, `alice@geo`, for clients that cannot SELECT. Otherwise the
-// connection goes to the user's own default keyspace, if it has one.
+// connection goes to the user's own default keyspace, if it has one. A password may be one of the user's tokens,
+// which stands for the user without a name, too. Before a login, and after RESET, the connection is that of the
+// user whose certificate the client has shown.
 
 import type { Access } from '../../access/access.ts';
 import type { Subject } from '../../access/subject.ts';
+import { idOfToken } from '../../access/tokens.ts';
 import { toSteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import type { PendingReply, ServerContext } from '../commands/backend.ts';
@@ -29,9 +32,7 @@ export function logInLater(
 ): PendingReply {
   const decided = logIn(command, credentials, session, context, access).then((outcome) => {
     if (typeof outcome === 'string') return outcome;
-    session.subject = outcome.subject;
-    session.user = outcome.subject.name;
-    session.moveTo(outcome.keyspace);
+    session.enter(outcome.subject, outcome.keyspace);
     return undefined;
   });
   return new PendingOperation(decided, (out, refusal) => {
@@ -54,19 +55,41 @@ async function logIn(
   try {
     subject = await access.login(name, password, hostOf(session.remoteAddress));
   } catch (thrown) {
-    if (toSteleError(thrown).code !== 'UNAUTHENTICATED') throw thrown;
+    const { code, message } = toSteleError(thrown);
+    if (code !== 'UNAUTHENTICATED') throw thrown;
     gate.refused(session, command, 'UNAUTHENTICATED', '', name);
-    return WRONG_PASSWORD;
+    // The owner of a token may know that it has expired.
+    return idOfToken(password) === undefined ? WRONG_PASSWORD : `WRONGPASS ${message}`;
   }
-  const ofUser = access.account(name)?.user.defaultKeyspace ?? '';
-  const wanted = at < 0 ? ofUser : user.slice(at + 1);
-  if (wanted === '') return { subject, keyspace: session.keyspace };
+  if (at < 0) return { subject, keyspace: firstKeyspace(subject, session, backend, access) };
+  const wanted = user.slice(at + 1);
   const keyspace = backend.resolveKeyspace(wanted);
   if (keyspace !== undefined && subject.may('read', keyspace.name)) return { subject, keyspace };
-  // The default keyspace of a user may not have been loaded yet.
-  if (at < 0) return { subject, keyspace: session.keyspace };
   if (keyspace !== undefined) gate.refused(session, command, 'PERMISSION_DENIED', wanted, name);
   return `ERR There is no keyspace '${shorten(wanted)}'; \`stele keyspaces\` lists those there are.`;
+}
+
+/** Makes the user of the client's certificate, if there is one, that of the connection. */
+export function enterByCertificate(
+  session: Session,
+  { backend }: Pick<ServerContext, 'backend'>,
+  access: Access,
+): void {
+  const { certified } = session;
+  if (certified?.isLive !== true) return;
+  session.enter(certified, firstKeyspace(certified, session, backend, access));
+}
+
+/** The user's own default keyspace, if it may be read and was loaded already; else the present one. */
+function firstKeyspace(
+  subject: Subject,
+  { keyspace }: Session,
+  backend: ServerContext['backend'],
+  access: Access,
+): KeyspaceRef {
+  const wanted = access.account(subject.name)?.user.defaultKeyspace ?? '';
+  const found = wanted === '' ? undefined : backend.resolveKeyspace(wanted);
+  return found !== undefined && subject.may('read', found.name) ? found : keyspace;
 }
 
 /** `host:port` without the port. */

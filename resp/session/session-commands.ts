@@ -15,7 +15,7 @@
 import { mayRead } from '../../access/visible.ts';
 import { shorten } from '../../base/ids.ts';
 import { ACL_HANDLERS } from './acl-commands.ts';
-import { WRONG_PASSWORD, logInLater } from './login.ts';
+import { WRONG_PASSWORD, enterByCertificate, logInLater } from './login.ts';
 import type { PendingReply, ServerContext, SessionHandlers } from '../commands/backend.ts';
 import { CLIENT_HANDLERS, isPrintableName, NAME_ERROR } from './client-commands.ts';
 import { COMMAND_HANDLERS } from '../info/command-commands.ts';
@@ -53,6 +53,8 @@ const HANDLERS: SessionHandlers = {
   },
   reset: (_, out, session, context) => {
     session.reset(context.backend.resolveKeyspace('0'));
+    const { access } = context.gate;
+    if (access !== undefined) enterByCertificate(session, context, access);
     out.protocol = session.protocol;
     out.simple('RESET');
   },

@@ -24,13 +24,14 @@ async function listOf(roles: string[], disabled = false): Promise<AccessList> {
   return {
     users: [{ name: 'alice', passwordHash, disabled, roles, defaultKeyspace: '' }],
     roles: [{ name: 'geo', grants: ['read:geo*'] }],
+    tokens: [],
   };
 }
 
-function newAccess(trustsNodeCertificates = false): Access {
+function newAccess(trustsCertificates = false): Access {
   return new Access({
     secret: new ClusterSecret([SECRET, `${SECRET}-old`]),
-    trustsNodeCertificates,
+    trustsCertificates,
   });
 }
 
@@ -49,9 +50,18 @@ it('tells users, processes of the cluster and strangers apart', async () => {
   expect(await who(`Cluster ${SECRET}`)).toBe('cluster');
   expect(await who(`Cluster ${SECRET}-old`)).toBe('cluster');
   expect(await who(`Cluster ${SECRET} `)).toBe('UNAUTHENTICATED');
-  expect(await who(undefined, { subject: { O: 'Stele', CN: 'node' } })).toBe('cluster');
-  expect(await who(undefined, { subject: { O: 'Stele', CN: 'alice' } })).toBe('UNAUTHENTICATED');
-  expect(await who(undefined, { subject: { CN: 'node' } })).toBe('UNAUTHENTICATED');
+  const forServers = { ext_key_usage: ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'] };
+  const forClients = { ext_key_usage: ['1.3.6.1.5.5.7.3.2'] };
+  const node = { subject: { O: 'Stele', CN: 'node' } };
+  expect(await who(undefined, { ...node, ...forServers })).toBe('cluster');
+  expect(await who(undefined, { ...node, ...forClients })).toBe('UNAUTHENTICATED');
+  expect(await who(undefined, node)).toBe('UNAUTHENTICATED');
+  expect(await who(undefined, { subject: { CN: 'node' }, ...forServers })).toBe('UNAUTHENTICATED');
+  expect(await who(undefined, { subject: { CN: ['node', 'alice'] } })).toBe('UNAUTHENTICATED');
+  expect(await who(undefined, { subject: { CN: 'alice' }, ...forClients })).toBe('alice');
+  expect(await who(undefined, { subject: { CN: 'bob' }, ...forClients })).toBe('UNAUTHENTICATED');
+  // What is said in words counts more.
+  expect(await who('Bearer abc', { ...node, ...forServers })).toBe('UNAUTHENTICATED');
   expect(await who(undefined)).toBe('UNAUTHENTICATED');
   expect(await who(basicAuthorization({ user: 'alice', password: PASSWORD }))).toBe('alice');
   expect(await who(basicAuthorization({ user: 'alice', password: 'x' }))).toBe('UNAUTHENTICATED');
@@ -86,17 +96,17 @@ it('needs a secret that nobody guesses, and warns of nothing but the mode of its
   const file = join(tempDir(), 'secret');
   writeFileSync(file, `${SECRET}\n\n${SECRET}-old\n`);
   chmodSync(file, 0o600);
-  const opened = openAccess({ auth: 'on', clusterSecretFile: file }, undefined, silentLogger);
-  expect(opened.authorization).toBe(`Cluster ${SECRET}`);
-  expect(openAccess({ auth: 'off', clusterSecretFile: '' }, undefined, silentLogger).access).toBe(
+  const opened = openAccess({ auth: 'on', clusterSecretFile: file }, {}, silentLogger);
+  expect(opened.authorization?.()).toBe(`Cluster ${SECRET}`);
+  expect(openAccess({ auth: 'off', clusterSecretFile: '' }, {}, silentLogger).access).toBe(
     undefined,
   );
   const on = { auth: 'on', clusterSecretFile: '' } as const;
-  expect(() => openAccess(on, undefined, silentLogger)).toThrow(/--cluster-secret-file/);
+  expect(() => openAccess(on, {}, silentLogger)).toThrow(/--cluster-secret-file/);
   writeFileSync(file, 'short\n');
   const short = { auth: 'on', clusterSecretFile: file } as const;
-  expect(() => openAccess(short, undefined, silentLogger)).toThrow(/at least 16/);
-  expect(() => openAccess(short, undefined, silentLogger)).not.toThrow(/short/);
+  expect(() => openAccess(short, {}, silentLogger)).toThrow(/at least 16/);
+  expect(() => openAccess(short, {}, silentLogger)).not.toThrow(/short/);
 });
 
 it('keeps the list of a datanode in a file of its own, and ignores a damaged one', async () => {

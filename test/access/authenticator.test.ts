@@ -2,6 +2,7 @@ import { expect, it, vi } from 'vitest';
 import { Attempts } from '../../access/attempts.ts';
 import { Authenticator } from '../../access/authenticator.ts';
 import { hashOfNobody, hashPassword, isPassword } from '../../access/passwords.ts';
+import { systemTime } from '../../base/clock.ts';
 
 const PASSWORD = 'correct horse';
 
@@ -60,4 +61,31 @@ it('makes failed logins of a user and of an address wait, 5 s at most', () => {
   expect(attempts.waitMs('alice', '10.0.0.9', 0)).toBe(5_000);
   attempts.succeeded('alice', '10.0.0.1');
   expect(attempts.waitMs('alice', '10.0.0.1', 0)).toBe(0);
+});
+
+it('takes as long to refuse an unknown or disabled user as a wrong password: one scrypt of the same cost', async () => {
+  const stored = await hashPassword(PASSWORD);
+  const runs: string[] = [];
+  const counting = (password: string, hash: string): Promise<boolean> => {
+    runs.push(hash.split('$').slice(0, 4).join('$'));
+    return isPassword(password, hash);
+  };
+  // A disabled user has no hash for a login (access.ts).
+  const hashOf = (name: string): string | undefined => (name === 'alice' ? stored : undefined);
+  const authenticator = new Authenticator(hashOf, systemTime, counting);
+  expect(await authenticator.verify('alice', PASSWORD, 'here')).toBe(true);
+  const cost = [...runs];
+  expect(cost).toHaveLength(1);
+  for (const [name, password] of [
+    ['alice', `${PASSWORD}x`],
+    ['nobody', PASSWORD],
+    ['nobody', ''],
+    ['alice', ''],
+    ['alice', 'x'.repeat(600)],
+    ['nobody', 'x'.repeat(600)],
+  ] as const) {
+    runs.length = 0;
+    expect(await authenticator.verify(name, password, `by ${name} ${password}`)).toBe(false);
+    expect(runs).toEqual(cost);
+  }
 });

@@ -1,9 +1,10 @@
 // Every gRPC method x every caller: what is not allowed does not reach its handler.
 
 import { Metadata } from '@grpc/grpc-js';
-import type { ServiceDefinition } from '@grpc/grpc-js';
+import type { Client, ServiceDefinition } from '@grpc/grpc-js';
 import { makeGenericClientConstructor } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Access } from '../../access/access.ts';
 import { GRPC_METHODS } from '../../access/grpc-methods.ts';
 import { SteleError } from '../../base/errors.ts';
 import { AccessServiceService } from '../../proto/gen/stele/v1/access.ts';
@@ -72,6 +73,10 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   ListRoles: ['admin', '*'],
   PutRole: ['admin', '*'],
   RemoveRole: ['admin', '*'],
+  // For others than the caller itself.
+  CreateToken: ['admin', '*'],
+  ListTokens: ['user'],
+  RevokeToken: ['admin', '*'],
   GetAccessList: ['cluster'],
   Heartbeat: ['cluster'],
   ListHoldings: ['cluster'],
@@ -98,11 +103,12 @@ const METHODS = Object.entries(SERVICES).flatMap(([service, definition]) =>
 );
 
 let server: GrpcServer;
+let access: Access;
 let port = 0;
 let reached = 0;
 
 beforeAll(async () => {
-  const access = await accessOfRoles();
+  access = await accessOfRoles();
   server = new GrpcServer(undefined, undefined, { access, keyspaceOf: (_, value) => value });
   for (const definition of Object.values(SERVICES)) {
     const error = toGrpcError(new SteleError('CONFLICT', 'The handler was reached.'));
@@ -117,40 +123,57 @@ beforeAll(async () => {
   port = await server.listen('127.0.0.1', 0, '--grpc-port');
 });
 
-afterAll(() => server.close(0));
+afterAll(async () => {
+  for (const client of clients.values()) client.close();
+  await server.close(0);
+});
+
+const clients = new Map<string, Client>();
+
+/** A client of a service, one for each caller. */
+function clientOf(caller: Caller, service: string): Client {
+  const Of = makeGenericClientConstructor(SERVICES[service] ?? {}, service);
+  const authorization = authorizationOf(caller);
+  const client =
+    clients.get(`${caller} ${service}`) ??
+    openClient(Of, `127.0.0.1:${port}`, {
+      authorization: authorization === undefined ? undefined : () => authorization,
+    });
+  clients.set(`${caller} ${service}`, client);
+  return client;
+}
 
 /** The code of the answer. */
-async function call(caller: Caller, { name, service }: (typeof METHODS)[number], about: string) {
+async function call(
+  caller: Caller,
+  { name, service }: (typeof METHODS)[number],
+  about: string,
+  fields: Readonly<Record<string, string>> = {},
+) {
   const definition = SERVICES[service] ?? {};
-  const Client = makeGenericClientConstructor(definition, service);
-  const client = openClient(Client, `127.0.0.1:${port}`, {
-    authorization: authorizationOf(caller),
-  });
+  const client = clientOf(caller, service);
   const [key = '', method] =
     Object.entries(definition).find(([, { path }]) => path.endsWith(`/${name}`)) ?? [];
   const request = method?.requestDeserialize(Buffer.alloc(0)) as Record<string, unknown>;
   for (const field of ['keyspace', 'keyspaceUid', 'loadId']) {
     if (field in request) request[field] = about;
   }
+  Object.assign(request, fields);
   // A user must not be able to act for somebody else.
   const metadata = new Metadata();
   metadata.set('stele-user', 'admin');
-  try {
-    return await new Promise<string>((resolve) => {
-      const done = (thrown: Error): void => resolve(steleErrorFromGrpc(thrown, 'the server').code);
-      const options = { deadline: Date.now() + 20_000 };
-      const begin = (
-        client as unknown as Record<string, (...words: unknown[]) => NodeJS.EventEmitter>
-      )[key]?.bind(client);
-      if (method?.responseStream === true) {
-        const stream = begin?.(request, metadata, options);
-        stream?.on('error', done);
-        stream?.on('data', () => undefined);
-      } else begin?.(request, metadata, options, done);
-    });
-  } finally {
-    client.close();
-  }
+  return new Promise<string>((resolve) => {
+    const done = (thrown: Error): void => resolve(steleErrorFromGrpc(thrown, 'the server').code);
+    const options = { deadline: Date.now() + 20_000 };
+    const begin = (
+      client as unknown as Record<string, (...words: unknown[]) => NodeJS.EventEmitter>
+    )[key]?.bind(client);
+    if (method?.responseStream === true) {
+      const stream = begin?.(request, metadata, options);
+      stream?.on('error', done);
+      stream?.on('data', () => undefined);
+    } else begin?.(request, metadata, options, done);
+  });
 }
 
 it('knows every method of every service, and no other', () => {
@@ -178,4 +201,28 @@ describe.each(['geo', 'prices'])('calls about keyspace %s', (keyspace) => {
     expect(answers.filter((text) => text !== '')).toEqual([]);
     expect(reached - before).toBe(allowed);
   });
+});
+
+it('lets users make and revoke tokens of their own, but a token makes no further ones', async () => {
+  const method = (name: string): (typeof METHODS)[number] => {
+    const found = METHODS.find((each) => each.name === name);
+    if (found === undefined) throw new Error(`no method ${name}`);
+    return found;
+  };
+  const create = (caller: Caller, user: string) =>
+    call(caller, method('CreateToken'), '', { user });
+  expect(await create('geo', 'geo')).toBe('CONFLICT');
+  expect(await create('geo', 'reader')).toBe('PERMISSION_DENIED');
+  expect(await create('geo', '')).toBe('PERMISSION_DENIED');
+  expect(await create('token', 'geo')).toBe('PERMISSION_DENIED');
+  expect(await create('jwt', 'jwt:robot')).toBe('PERMISSION_DENIED');
+  expect(await create('admin', 'geo')).toBe('CONFLICT');
+  const of = (user: string): string =>
+    access.list.tokens.find((token) => token.user === user)?.id ?? '';
+  const revoke = (caller: Caller, id: string) => call(caller, method('RevokeToken'), '', { id });
+  expect(await revoke('geo', of('geo'))).toBe('CONFLICT');
+  expect(await revoke('token', of('geo'))).toBe('CONFLICT');
+  expect(await revoke('geo', of('admin'))).toBe('PERMISSION_DENIED');
+  expect(await revoke('geo', 'no such id')).toBe('PERMISSION_DENIED');
+  expect(await revoke('admin', of('geo'))).toBe('CONFLICT');
 });

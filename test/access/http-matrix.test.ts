@@ -6,7 +6,7 @@ import { LOAD } from '../support/peers/load-sample.ts';
 import { FakeCluster } from '../support/peers/fake-cluster.ts';
 import { HttpFixture } from '../master/front/http-fixture.ts';
 import { CALLERS, accessOfRoles, authorizationOf, refusalOf } from './roles.ts';
-import type { Asked } from './roles.ts';
+import type { Asked, Caller } from './roles.ts';
 
 /** `*`: about no keyspace alone; `load`: about that of the load in the path. */
 const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*' | 'load']>> = {
@@ -30,6 +30,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*' | 'l
   'POST /v1/keyspaces/:keyspace/rollback': ['load'],
   'POST /v1/keyspaces/:keyspace/promote': ['load'],
   'DELETE /v1/keyspaces/:keyspace/versions/:version': ['operate'],
+  // With `cache`; see below for the others.
   'PATCH /v1/keyspaces/:keyspace': ['operate'],
   'DELETE /v1/keyspaces/:keyspace': ['operate'],
   'POST /v1/keyspaces/:keyspace/suspend': ['operate'],
@@ -63,7 +64,12 @@ beforeAll(async () => {
 
 afterAll(() => fixture.stop());
 
-async function send(route: string, keyspace: string, authorization: string | undefined) {
+async function send(
+  route: string,
+  keyspace: string,
+  authorization: string | undefined,
+  body?: object,
+) {
   const [method = 'GET', path = ''] = route.split(' ');
   const url = path
     .replace(':keyspace', keyspace)
@@ -73,7 +79,11 @@ async function send(route: string, keyspace: string, authorization: string | und
     .replace('*', 'json');
   const query = path === '/get' ? `?keyspace=${keyspace}&key=some-key` : '';
   const headers = authorization === undefined ? {} : { authorization };
-  const payload = path.endsWith('/lookup') ? { keys: ['a'] } : undefined;
+  const payload = path.endsWith('/lookup')
+    ? { keys: ['a'] }
+    : method === 'PATCH'
+      ? (body ?? { cache: true })
+      : undefined;
   return fixture.app.inject({
     method: method as 'GET',
     url: `${url}${query}`,
@@ -109,6 +119,23 @@ describe.each(['geo', 'prices'])('requests about keyspace %s', (keyspace) => {
     );
     expect(wrong).toEqual([]);
   });
+});
+
+it('asks for the right of each setting of a keyspace, before any is changed', async () => {
+  const patch = async (caller: Caller, body: object): Promise<number> => {
+    const route = 'PATCH /v1/keyspaces/:keyspace';
+    return (await send(route, 'geo', authorizationOf(caller), body)).statusCode;
+  };
+  const before = cluster.calls.length;
+  expect(await patch('reader', { keep: 2 })).toBe(403);
+  expect(await patch('geo', { keep: 2, cache: true })).toBe(403);
+  expect(await patch('geo', { replication: 2 })).toBe(403);
+  expect(await patch('operator', { keep: 2 })).toBe(403);
+  expect(await patch('geo', { unknown: 2 })).toBe(400);
+  expect(cluster.calls.length).toBe(before);
+  expect(await patch('geo', { keep: 2 })).not.toBe(403);
+  expect(await patch('operator', { cache: true, replication: 2 })).not.toBe(403);
+  expect(await patch('admin', { keep: 2, cache: true })).not.toBe(403);
 });
 
 it('names no keyspace to those who may not read it', async () => {

@@ -35,7 +35,8 @@ it('leaves out the series of keyspaces that a user may not read', () => {
     '',
   ];
   const may = (_: Right, keyspace?: string): boolean => keyspace === 'geo';
-  const subject: Subject = { name: 'a', isCluster: false, isLive: true, may, has: () => true };
+  const mine = { name: 'a', by: 'password', isCluster: false, isLive: true } as const;
+  const subject: Subject = { ...mine, may, has: () => true };
   const seen = visibleMetrics(subject, text.join('\n')).split('\n');
   expect(seen).toEqual([text[0], text[1], text[4], text[5], '']);
   expect(visibleMetrics(undefined, text.join('\n'))).toBe(text.join('\n'));

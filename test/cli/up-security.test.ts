@@ -27,6 +27,10 @@ const plain: SecuritySettings = {
   metricsTokenFile: '',
   metricsOpen: false,
   insecure: false,
+  jwtIssuer: '',
+  jwtAudience: '',
+  jwtJwks: '',
+  jwtClaim: 'roles',
 };
 
 function plan(settings: Partial<SecuritySettings>, given: readonly string[] = []) {

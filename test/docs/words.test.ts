@@ -8,6 +8,7 @@ import { readDoc, section, tableRows } from './markdown.ts';
 
 /** Folders whose comments are checked, with all folders in them. */
 const FOLDERS = [
+  'access',
   'base',
   'bench',
   'cli',

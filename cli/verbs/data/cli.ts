@@ -10,11 +10,15 @@ import { VALUE_BYTES_MAX } from '../../../base/limits.ts';
 import { formatBytes } from '../../../base/units.ts';
 import { formOf, intervalMsOf, timesOf, toolOf } from '../../repl/cli-flags.ts';
 import type { SessionAddress } from '../../repl/repl-session.ts';
-import { loginOf, userOptions } from '../../../transport/client-identity.ts';
+import { credentialsOf, userOptions } from '../../../transport/client-identity.ts';
+import type { UserSettings } from '../../../transport/client-identity.ts';
+import type { Login } from '../../../access/basic.ts';
 import { tlsOptions } from '../../../transport/tls/tls-settings.ts';
 import { askPassword } from '../../ask.ts';
 import { EXIT_OK } from '../../exit.ts';
 import { defineVerb } from '../../verb.ts';
+
+const DEFAULT_USER = 'default';
 
 export const definition = defineVerb({
   name: 'cli',
@@ -96,7 +100,7 @@ export const definition = defineVerb({
     const { clientTls } = await import('../../../transport/tls/open-tls.ts');
     const { host, port, keyspace, timeout } = values;
     const login = values.askpass
-      ? { user: values.user || 'default', password: await askPassword('Password: ') }
+      ? { user: values.user || DEFAULT_USER, password: await askPassword('Password: ') }
       : loginOf(values);
     const session = new CliSession(
       { addresses: addressesOf(host, port), keyspace, login },
@@ -123,6 +127,14 @@ export const definition = defineVerb({
     }
   },
 });
+
+/** The login by the settings. A token is the password of its user, without a name. */
+function loginOf(values: UserSettings): Login | undefined {
+  const found = credentialsOf(values);
+  return found !== undefined && 'token' in found
+    ? { user: DEFAULT_USER, password: found.token() }
+    : found;
+}
 
 /** The servers in `hosts`, a list of HOST and HOST:PORT; `port` is that of the others. */
 function addressesOf(hosts: string, port: number): SessionAddress[] {

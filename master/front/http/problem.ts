@@ -5,12 +5,7 @@ import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
 import type { ErrorCode } from '../../../base/errors.ts';
-import {
-  BASIC_CHALLENGE,
-  CONSOLE_CHALLENGE,
-  PROBLEM_TYPE,
-  problemOf,
-} from '../../../base/problem.ts';
+import { CHALLENGES, CONSOLE_CHALLENGE, PROBLEM_TYPE, problemOf } from '../../../base/problem.ts';
 
 const codes = new WeakMap<FastifyReply, ErrorCode>();
 
@@ -31,7 +26,7 @@ export function sendProblem(
   if (error.retryable) void reply.header('retry-after', '1');
   if (problem.status === 401) {
     const isConsole = reply.request.headers['x-requested-with'] === 'stele-console';
-    void reply.header('www-authenticate', isConsole ? CONSOLE_CHALLENGE : BASIC_CHALLENGE);
+    void reply.header('www-authenticate', isConsole ? CONSOLE_CHALLENGE : CHALLENGES);
   }
   // Serialised here, because fastify would add a charset, which problem+json does not have.
   return reply

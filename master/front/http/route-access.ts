@@ -16,16 +16,18 @@ import { METHODS_ONLY } from './route-methods.ts';
 
 /**
  * `open`: nothing; `user`: any user, whose answer has only what it may read; `user for details`: nothing,
- * and any user if it is asked about keyspaces; `metrics`: the right `operate`, or what opens them (metrics-door.ts);
- * otherwise a right: on the keyspace in the path or the query, on that of
- * the load in the path, or on everything.
+ * and any user if it is asked about keyspaces; `metrics`: the right `operate`, or what opens them
+ * (metrics-door.ts); otherwise a right: on the keyspace in the path or the query, on that of the load in
+ * the path, or on everything. `members`: on the keyspace in the path, a right for each member that the body
+ * may have.
  */
 type RouteAccess =
   | 'open'
   | 'user'
   | 'user for details'
   | 'metrics'
-  | { readonly right: Right; readonly of: 'path' | 'query' | 'load' | 'everything' };
+  | { readonly right: Right; readonly of: 'path' | 'query' | 'load' | 'everything' }
+  | { readonly members: Readonly<Record<string, Right>> };
 
 const read = { right: 'read', of: 'path' } as const;
 const load = { right: 'load', of: 'path' } as const;
@@ -54,8 +56,9 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   'POST /v1/keyspaces/:keyspace/rollback': load,
   'POST /v1/keyspaces/:keyspace/promote': load,
   'DELETE /v1/keyspaces/:keyspace/versions/:version': operate,
-  // With `keep` alone the right load would do; the others need this one.
-  'PATCH /v1/keyspaces/:keyspace': operate,
+  'PATCH /v1/keyspaces/:keyspace': {
+    members: { keep: 'load', cache: 'operate', replication: 'operate' },
+  },
   'DELETE /v1/keyspaces/:keyspace': operate,
   'POST /v1/keyspaces/:keyspace/suspend': operate,
   'POST /v1/keyspaces/:keyspace/resume': operate,
@@ -88,9 +91,14 @@ export function guardRoutes(
   access: Access,
   keyspaceOfLoad: (loadId: string) => Promise<string>,
 ): void {
-  app.addHook('onRoute', ({ config, method, url }) => {
-    if (tellsNothing(config)) return;
-    for (const each of [method].flat()) accessOf(each, url);
+  app.addHook('onRoute', (route) => {
+    if (tellsNothing(route.config)) return;
+    for (const each of [route.method].flat()) {
+      const asked = accessOf(each, route.url);
+      if (typeof asked !== 'object' || !('members' in asked)) continue;
+      const { members } = asked;
+      route.preHandler = async (request) => requireMembers(request, members);
+    }
   });
   app.addHook('onRequest', async (request, reply) => {
     const { config, url = '' } = request.routeOptions;
@@ -104,6 +112,8 @@ export function guardRoutes(
       if (subject.isCluster) return undefined;
       if (asked === 'metrics') {
         requireRight(subject, 'operate');
+      } else if (typeof asked === 'object' && 'members' in asked) {
+        requireOneOf(subject, Object.values(asked.members), request);
       } else if (typeof asked === 'object') {
         requireRight(subject, asked.right, await keyspaceIn(request, asked.of, keyspaceOfLoad));
       } else if (asked === 'user' && keyspace !== undefined) {
@@ -122,12 +132,31 @@ export function isChange({ is404, method, routeOptions }: FastifyRequest): boole
   const { config, url = '' } = routeOptions;
   if (is404 || method === 'GET' || method === 'HEAD' || tellsNothing(config)) return false;
   const asked = accessOf(method, url);
-  return typeof asked === 'object' && asked.right !== 'read';
+  return typeof asked === 'object' && ('members' in asked || asked.right !== 'read');
 }
 
 function isOpen(asked: RouteAccess, request: FastifyRequest, access: Access): boolean {
   if (asked === 'metrics') return access.opensMetrics(request.headers.authorization);
   return asked === 'open' || (asked === 'user for details' && !asksDetails(request));
+}
+
+/** Checks the members of a body whose form is known to be right. Throws PERMISSION_DENIED. */
+function requireMembers(request: FastifyRequest, members: Readonly<Record<string, Right>>): void {
+  const subject = subjects.get(request);
+  if (subject === undefined || subject.isCluster) return;
+  for (const member of Object.keys(request.body as object)) {
+    const right = members[member];
+    assert(right !== undefined, `which right the member ${member} needs is not listed`);
+    requireRight(subject, right, pathKeyspace(request));
+  }
+}
+
+/** Keeps those from sending a body who may not send any. Throws PERMISSION_DENIED. */
+function requireOneOf(subject: Subject, rights: readonly Right[], request: FastifyRequest): void {
+  const keyspace = pathKeyspace(request);
+  const [first] = rights;
+  if (first === undefined || rights.some((right) => subject.may(right, keyspace))) return;
+  requireRight(subject, first, keyspace);
 }
 
 function accessOf(method: string, url: string): RouteAccess {
@@ -151,10 +180,10 @@ async function keyspaceIn(
   where: 'path' | 'query' | 'load' | 'everything',
   keyspaceOfLoad: (loadId: string) => Promise<string>,
 ): Promise<string | undefined> {
-  const { id = '', keyspace = '' } = request.params as { id?: string; keyspace?: string };
+  const { id = '' } = request.params as { id?: string };
   switch (where) {
     case 'path':
-      return keyspace;
+      return pathKeyspace(request);
     case 'query':
       return queryBytes(request.originalUrl, 'keyspace')?.toString('utf8') ?? 'default';
     case 'load':
@@ -162,4 +191,8 @@ async function keyspaceIn(
     case 'everything':
       return undefined;
   }
+}
+
+function pathKeyspace({ params }: FastifyRequest): string {
+  return (params as { keyspace?: string }).keyspace ?? '';
 }

@@ -13,6 +13,7 @@ import type { GuardOptions } from '../../../master/front/http/request-guard.ts';
 import { LookupCore } from '../../../master/front/lookup/lookup-core.ts';
 import { FrontMetrics } from '../../../master/front/metrics.ts';
 import { statsJson } from '../../../master/front/stats.ts';
+import type { TlsIdentity } from '../../../transport/tls/tls-identity.ts';
 import { FakeCluster } from '../../support/peers/fake-cluster.ts';
 
 export class HttpFixture {
@@ -36,6 +37,7 @@ export class HttpFixture {
     cluster = new FakeCluster(),
     hosts: GuardOptions = { host: '127.0.0.1', allowedHosts: [] },
     access?: Access,
+    tls?: TlsIdentity,
   ): Promise<HttpFixture> {
     const fixture = new HttpFixture(cluster);
     const metrics = new FrontMetrics(fixture.core, cluster, () => ({ http: 1, resp: 2 }), {
@@ -51,6 +53,7 @@ export class HttpFixture {
       ...hosts,
       access,
       audit: fixture.audit,
+      tls,
       closing: () => fixture.closing,
       stats: () =>
         statsJson({

@@ -1,0 +1,125 @@
+// `stele token create|list|revoke`: what programs log in with.
+//
+// A token is shown once, alone on stdout, so that a script can keep it. Here --user is whose token it is: that is
+// also who asks, unless --as or STELE_USER names another one.
+
+import { option, settingsOf } from '../../../base/config.ts';
+import type { SettingsValues } from '../../../base/config.ts';
+import { SteleError } from '../../../base/errors.ts';
+import { shorten } from '../../../base/ids.ts';
+import type { AccessAdmin } from '../../../client/access-admin.ts';
+import type { TokenSummary } from '../../../proto/gen/stele/v1/access.ts';
+import { listingOptions } from '../../client-settings.ts';
+import { EXIT_OK } from '../../exit.ts';
+import { printJson } from '../../json-output.ts';
+import type { Output } from '../../output.ts';
+import { formatTable } from '../../text-table.ts';
+import { defineVerb } from '../../verb.ts';
+import { withAccess } from './with-access.ts';
+
+const EXPIRES_MS_MAX = 36_500 * 86_400_000;
+
+const schema = settingsOf({
+  ...listingOptions,
+  user: {
+    ...listingOptions.user,
+    description: 'create: whose token it is; list: of this user alone',
+  },
+  as: option.text('who asks, with --password-file; default: STELE_USER, or --user', '', {
+    placeholder: 'USER',
+  }),
+  expires: option.duration('create: how long it is valid; 0: for ever', '90d', {
+    min: 0,
+    max: EXPIRES_MS_MAX,
+  }),
+  role: option.list(
+    'create: allows only what this role of the user does; several times for several',
+    { placeholder: 'ROLE' },
+  ),
+});
+
+type Values = SettingsValues<typeof schema>;
+
+export const definition = defineVerb({
+  name: 'token',
+  operands: '<action> [id]',
+  schema,
+  examples: [
+    'stele token create --user nightly > nightly.token',
+    'stele token create --user nightly --expires 30d --role reader',
+    'stele token create --user nightly --as admin --password-file admin-password',
+    'stele token list --user nightly',
+    'stele token revoke 3f9a1c2b7d0e',
+  ],
+  async run({ operands: [action = '', id], settings: { sources, values }, global, output }) {
+    const asks = values.as || global.environment['STELE_USER'] || values.user;
+    // Without a password, it is the certificate or the token that says who asks.
+    const dialled = { ...values, user: values.passwordFile === '' ? '' : asks };
+    const call = <T>(use: (admin: AccessAdmin) => Promise<T>): Promise<T> =>
+      withAccess(dialled, use);
+    if (action === 'create' && id === undefined)
+      await call((admin) => create(admin, values, output));
+    else if (action === 'list' && id === undefined) {
+      const of = sources.get('user') === 'flag' ? values.user : '';
+      print(output, values, await call((admin) => admin.listTokens(of)));
+    } else if (action === 'revoke' && id !== undefined) {
+      await call((admin) => admin.revokeToken(id));
+      if (values.output === 'json') printJson(output, { id, action });
+      else output.line(`${id} is revoked.`);
+    } else throw usage(action);
+    return EXIT_OK;
+  },
+});
+
+async function create(admin: AccessAdmin, values: Values, output: Output): Promise<void> {
+  const { expires: expiresInMs, role: roles, user } = values;
+  if (user === '') {
+    throw new SteleError('INVALID_ARGUMENT', 'Say whose token it is, with --user.');
+  }
+  const { summary, token } = await admin.createToken({ user, expiresInMs, roles });
+  if (values.output === 'json') {
+    printJson(output, { ...(summary && shapeOf(summary)), token });
+    return;
+  }
+  output.line(token);
+  const until = summary?.expiresAt || 'never';
+  output.errorLine(
+    `Token ${summary?.id} of ${user} expires: ${until}. It is not shown again; \`stele token revoke ${summary?.id}\` ends it.`,
+  );
+}
+
+function print(output: Output, values: Values, tokens: readonly TokenSummary[]): void {
+  if (values.output === 'json') {
+    printJson(output, { tokens: tokens.map(shapeOf) });
+    return;
+  }
+  const nowIso = new Date().toISOString();
+  const rows = tokens.map(({ createdAt, expiresAt, id, roles, user }) => {
+    const isOver = expiresAt !== '' && expiresAt <= nowIso;
+    return [
+      id,
+      user,
+      roles.join(', '),
+      createdAt,
+      isOver ? `${expiresAt} (over)` : expiresAt || 'never',
+    ];
+  });
+  const titles = ['ID', 'USER', 'ONLY ROLES', 'CREATED', 'EXPIRES'];
+  output.line(
+    formatTable(
+      titles.map((title) => ({ title })),
+      rows,
+    ),
+  );
+}
+
+function shapeOf({ createdAt, expiresAt, id, roles, user }: TokenSummary) {
+  return { id, user, roles, created_at: createdAt, expires_at: expiresAt || null };
+}
+
+function usage(action: string): SteleError {
+  return new SteleError(
+    'INVALID_ARGUMENT',
+    `'${shorten(action)}' is not an action on tokens; use create with --user, list, or revoke with the id of one.`,
+  );
+}
