@@ -49,11 +49,12 @@ async function openResp(settings: TargetSettings): Promise<OpenTarget> {
   const { connections, keysFrom, keysMax, keyspace, redis, timeout: timeoutMs } = settings;
   const [host, port] = addressOf(redis);
   const tls = clientTls(settings);
-  const login = credentialsOf(settings);
+  const credentials = credentialsOf(settings);
+  const login = credentials && authWords(credentials);
   const client = await RespClient.connect(host, port, { tls, replyTimeoutMs: timeoutMs });
   let keys: Buffer[];
   try {
-    if (login !== undefined) await done(client, 'AUTH', ...authWords(login));
+    if (login !== undefined) await done(client, 'AUTH', ...login);
     if (keyspace !== undefined) await done(client, 'SELECT', keyspace);
     keys =
       keysFrom === 'scan'
@@ -78,8 +79,10 @@ async function done(client: RespClient, ...words: string[]): Promise<void> {
   throw new SteleError(code, `${words[0] ?? ''} is refused: ${reply.text}.`);
 }
 
-function authWords(login: Credentials): string[] {
-  return 'token' in login ? [login.token()] : [login.user, login.password];
+/** The arguments of AUTH. */
+function authWords(credentials: Credentials): string[] {
+  if ('token' in credentials) return [credentials.token()];
+  return [credentials.user, credentials.password];
 }
 
 async function openHttp(settings: TargetSettings): Promise<OpenTarget> {

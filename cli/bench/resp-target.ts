@@ -7,7 +7,6 @@
 
 import { hostAndPort } from '../../base/address.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
-import type { Login } from '../../access/basic.ts';
 import { dial } from '../../transport/dial.ts';
 import { dialReason } from '../../transport/tls/dial-errors.ts';
 import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
@@ -24,7 +23,8 @@ export interface RespTargetOptions {
   readonly port: number;
   /** Selected on every connection; undefined: none. */
   readonly keyspace: string | undefined;
-  readonly login: Login | undefined;
+  /** The arguments of AUTH; undefined: no login. */
+  readonly login: readonly string[] | undefined;
   readonly tls: TlsIdentity | undefined;
   readonly connections: number;
   /** Without an answer for so long, the reads in flight of a connection fail. */
@@ -126,7 +126,7 @@ class Connection {
     socket.on('error', (error) => lost(dialReason(error)));
     socket.on('close', () => lost('the connection was closed'));
     // Refused logins and keyspaces show as the errors of the reads after them.
-    if (login !== undefined) this.#prepare(command('AUTH', login.user, login.password));
+    if (login !== undefined) this.#prepare(command('AUTH', ...login));
     if (keyspace !== undefined) this.#prepare(command('SELECT', keyspace));
   }
 

@@ -112,17 +112,10 @@ interface OpenPorts {
  * change.
  */
 export async function startFront(options: FrontOptions): Promise<Front> {
-  const { access, audit, settings, operations, links, log, role = 'master', tls } = options;
+  const { access, audit, settings, operations, log, role = 'master', tls } = options;
   const secured = { tls, access, audit };
   const startedMs = monotonicNowMs();
-  const core = new LookupCore({
-    views: operations,
-    links,
-    ...(options.onTrouble === undefined ? {} : { onTrouble: options.onTrouble }),
-    cacheMaxBytes: settings.cacheMaxBytes,
-    zone: settings.zone ?? '',
-    deadlineMs: settings.lookupDeadlineMs,
-  });
+  const core = coreOf(options);
   const open: OpenPorts = { closing: false };
   const uptimeMs = (): number => monotonicNowMs() - startedMs;
   const cacheBytesMax = settings.cacheMaxBytes;
@@ -183,6 +176,17 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     await close(0);
     throw thrown;
   }
+}
+
+function coreOf({ links, onTrouble, operations, settings }: FrontOptions): LookupCore {
+  return new LookupCore({
+    views: operations,
+    links,
+    ...(onTrouble === undefined ? {} : { onTrouble }),
+    cacheMaxBytes: settings.cacheMaxBytes,
+    zone: settings.zone ?? '',
+    deadlineMs: settings.lookupDeadlineMs,
+  });
 }
 
 function scannerOf({ router }: LookupCore, { links, settings }: FrontOptions): KeyScanner {

@@ -24,6 +24,7 @@ const EXPECTED: Readonly<Record<string, { readonly plain: Asked; readonly detail
   'GET /livez': { plain: 'open', details: 'open' },
   'GET /readyz': { plain: 'open', details: 'user' },
   'GET /metrics': { plain: 'operate', details: 'operate' },
+  'GET /v1/audit': { plain: 'admin', details: 'admin' },
 };
 /** Who may upgrade; the test of each below is about what may be asked afterwards. */
 const UPGRADES: Readonly<Record<string, string>> = {

@@ -2,42 +2,20 @@
 // is serialised as it is. A test requests every status of every route and validates the responses
 // against these schemas.
 
-const TEXT = { type: 'string' } as const;
-const COUNT = { type: 'integer', minimum: 0 } as const;
-const FLAG = { type: 'boolean' } as const;
-const TEXT_OR_NULL = { type: ['string', 'null'] } as const;
-const TEXTS = { type: 'array', items: TEXT } as const;
-const NODE_STATE = {
-  type: 'string',
-  enum: ['INITIALIZING', 'SERVING', 'DRAINING', 'DRAINED', 'SUSPECT', 'DOWN', 'UNSPECIFIED'],
-} as const;
-const HEALTH_WORD = { type: 'string', enum: ['green', 'yellow', 'red', 'unknown'] } as const;
-const SLOTS = { type: 'array', items: COUNT, minItems: 2, maxItems: 2 } as const;
-
-interface Schema {
-  readonly [keyword: string]: unknown;
-}
-
-/** An object with these members, optionally those of `optional`, and no others. */
-function object(
-  required: Readonly<Record<string, Schema>>,
-  optional: Readonly<Record<string, Schema>> = {},
-) {
-  return {
-    type: 'object',
-    required: Object.keys(required),
-    additionalProperties: false,
-    properties: { ...required, ...optional },
-  } as const;
-}
-
-function orNull(schema: Schema): Schema {
-  return { anyOf: [schema, { type: 'null' }] };
-}
-
-function arrayOf(items: Schema): Schema {
-  return { type: 'array', items };
-}
+import {
+  TEXT,
+  COUNT,
+  FLAG,
+  TEXT_OR_NULL,
+  TEXTS,
+  NODE_STATE,
+  HEALTH_WORD,
+  SLOTS,
+  object,
+  orNull,
+  arrayOf,
+} from './schema-parts.ts';
+import type { Schema } from './schema-parts.ts';
 
 /** Null in an answer from the last view (`no_leader`), because only a leader knows it. */
 const ofLeader = orNull;
