@@ -93,18 +93,22 @@ async function runSeeds(seeds: readonly number[], masters: Masters): Promise<See
 
 /** Runs one half of the seeds: every invariant holds after every event, and all of them heal. */
 export async function expectHalfHolds(half: 0 | 1, masters: Masters): Promise<void> {
+  const sets = setsOf(half, masters);
   const results: SeedsResult[] = [];
-  for (const seeds of setsOf(half, masters)) results.push(await runSeeds(seeds, masters));
+  for (const seeds of sets) results.push(await runSeeds(seeds, masters));
   // As one text, which is printed whole.
   expect(results.flatMap(({ failures }) => failures).join('\n')).toBe('');
   if (isRepeated) return;
-  expect(results.some(({ merges }) => merges > 0)).toBe(true);
-  // Work was done in the cluster, and it was read all the time.
-  for (const { commits, reads } of results) {
-    expect(commits).toBeGreaterThan(20);
-    expect(reads.OK).toBeGreaterThan(500);
+  // Work was done in the cluster, and it was read all the time. Of a few new seeds alone that is not certain.
+  const count = sets.flat().length;
+  const sum = (of: (result: SeedsResult) => number): number =>
+    results.reduce((total, result) => total + of(result), 0);
+  expect(sum(({ merges }) => merges)).toBeGreaterThan(0);
+  expect(sum(({ commits }) => commits)).toBeGreaterThan(2 * count);
+  expect(sum(({ reads }) => reads.OK)).toBeGreaterThan(50 * count);
+  if (masters === 'several') {
+    expect(sum(({ takeOvers }) => takeOvers)).toBeGreaterThan(count);
   }
-  if (masters === 'several') expect(results.every(({ takeOvers }) => takeOvers > 4)).toBe(true);
 }
 
 /** Plants the defect in one seed after the other until it is found. */
