@@ -186,6 +186,7 @@ async function runVerb(
     logFormat,
     environment: variables,
     loadAllVerbs,
+    verbs: VERBS,
   };
   if (verb.stdoutIsLog === true) output.beginLog?.();
   return verb.run({ operands: command.args, settings, global, output });

@@ -17,6 +17,8 @@ export interface GlobalSettings {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** For verbs that need the settings of all verbs. */
   readonly loadAllVerbs: () => Promise<Verb[]>;
+  /** The verbs that are listed, by name. */
+  readonly verbs: ReadonlyMap<string, VerbEntry>;
 }
 
 interface VerbCall<Properties extends OptionSet> {
@@ -24,6 +26,15 @@ interface VerbCall<Properties extends OptionSet> {
   readonly settings: ResolvedSettings<SettingsOf<Properties>>;
   readonly global: GlobalSettings;
   readonly output: Output;
+}
+
+/** A verb in the table of all verbs, which loads it only when it is needed. */
+export interface VerbEntry {
+  /** One line, for the list of verbs and the verb's description. */
+  readonly summary: string;
+  /** Runs at low priority, because readers on the same machine come first. */
+  readonly lowersPriority: boolean;
+  load(): Promise<Verb>;
 }
 
 export interface VerbDefinition<Properties extends OptionSet> {

@@ -6,15 +6,7 @@
 //     verbs/cluster      datanodes, shards, health
 //     verbs/access       users, roles, the audit log
 
-import type { Verb } from './verb.ts';
-
-interface VerbEntry {
-  /** One line, for the list of verbs and the verb's description. */
-  readonly summary: string;
-  /** Runs at low priority, because readers on the same machine come first. */
-  readonly lowersPriority: boolean;
-  load(): Promise<Verb>;
-}
+import type { Verb, VerbEntry } from './verb.ts';
 
 function entry(
   summary: string,

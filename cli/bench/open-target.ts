@@ -8,11 +8,12 @@ import type { Credentials, UserSettings } from '../../transport/client-identity.
 import { clientTls } from '../../transport/tls/open-tls.ts';
 import { tlsSource } from '../../transport/tls/tls-settings.ts';
 import type { TlsSettings } from '../../transport/tls/tls-settings.ts';
-import { HttpTarget } from './http-target.ts';
+import { httpReads } from './http-reads.ts';
 import { keysInFile, requireKeys, scannedKeys } from './keys.ts';
 import { LibraryTarget } from './library-target.ts';
+import { PipelinedTarget } from './pipelined-target.ts';
 import type { ReadTarget } from './read-target.ts';
-import { RespTarget } from './resp-target.ts';
+import { respReads } from './resp-reads.ts';
 
 export interface TargetSettings extends TlsSettings, UserSettings {
   readonly redis: string;
@@ -66,7 +67,8 @@ async function openResp(settings: TargetSettings): Promise<OpenTarget> {
   } finally {
     client.close();
   }
-  const target = new RespTarget(keys, { host, port, keyspace, login, tls, connections, timeoutMs });
+  const protocol = respReads(redis, keys, keyspace, login);
+  const target = new PipelinedTarget(protocol, { host, port, tls, connections, timeoutMs });
   return { target, keyCount: keys.length };
 }
 
@@ -86,7 +88,8 @@ function authWords(credentials: Credentials): string[] {
 }
 
 async function openHttp(settings: TargetSettings): Promise<OpenTarget> {
-  const { connections, http, keysFrom, keysMax, keyspace = DEFAULT_KEYSPACE, timeout } = settings;
+  const { connections, http, keysFrom, keysMax, timeout: timeoutMs } = settings;
+  const { keyspace = DEFAULT_KEYSPACE } = settings;
   if (keysFrom === 'scan') {
     const text = 'Over HTTP there is no scan: name a file with one key a line, with --keys-from.';
     throw new SteleError('INVALID_ARGUMENT', text);
@@ -94,15 +97,8 @@ async function openHttp(settings: TargetSettings): Promise<OpenTarget> {
   const [host, port] = addressOf(http);
   const keys = keysInFile(keysFrom, keysMax);
   const { authorization, tls } = clientIdentity(settings);
-  const target = new HttpTarget(keys, {
-    host,
-    port,
-    keyspace,
-    authorization: authorization?.(),
-    connections,
-    timeoutMs: timeout,
-    tls,
-  });
+  const protocol = httpReads(http, keys, keyspace, authorization?.());
+  const target = new PipelinedTarget(protocol, { host, port, tls, connections, timeoutMs });
   return { target, keyCount: keys.length };
 }
 

@@ -2,8 +2,7 @@
 
 import { optionsOf } from '../../base/config.ts';
 import type { OptionInfo } from '../../base/config.ts';
-import { VERBS } from '../verbs.ts';
-import type { Verb } from '../verb.ts';
+import type { Verb, VerbEntry } from '../verb.ts';
 import { parseWords, splitLine, verbAt } from './line.ts';
 import type { ParsedLine } from './line.ts';
 
@@ -41,16 +40,23 @@ const NAMES_OF_OPTIONS: Readonly<Record<string, NameKind>> = {
   role: 'roles',
 };
 
+type Verbs = ReadonlyMap<string, Pick<VerbEntry, 'load' | 'summary'>>;
+
 /** What may follow `line`, up to the cursor. */
-export async function candidatesFor(line: string, askNames: AskNames): Promise<Candidates> {
+export async function candidatesFor(
+  line: string,
+  verbs: Verbs,
+  askNames: AskNames,
+): Promise<Candidates> {
   const { current, words } = splitLine(line);
   const at = verbAt(words);
-  const found = at === -1 ? verbs() : await afterVerb(words[at] ?? '', words.slice(at + 1));
+  const found =
+    at === -1 ? verbCandidates(verbs) : await afterVerb(words[at] ?? '', words.slice(at + 1));
   const fitting = found.words.filter(({ word }) => word.startsWith(current));
   return { words: fitting, files: found.files };
 
   async function afterVerb(name: string, rest: readonly string[]): Promise<Candidates> {
-    const verb = await VERBS.get(name)?.load();
+    const verb = await verbs.get(name)?.load();
     if (verb === undefined) return NONE;
     const parsed = parseWords(rest, verb);
     const ask = (kind: NameKind) => askNames(kind, verb, parsed);
@@ -61,15 +67,18 @@ export async function candidatesFor(line: string, askNames: AskNames): Promise<C
       return info === undefined ? NONE : valuesOf(info, `${flag}=`, ask);
     }
     if (current.startsWith('-')) return { words: flagsOf(verb), files: false };
-    return operandsOf(verb, parsed, ask);
+    return operandsOf(verbs, verb, parsed, ask);
   }
 }
 
-function verbs(): Candidates {
-  const names = [...VERBS].map(([word, { summary }]) => ({ word, description: summary }));
+function verbWords(verbs: Verbs): Candidate[] {
+  return [...verbs].map(([word, { summary }]) => ({ word, description: summary }));
+}
+
+function verbCandidates(verbs: Verbs): Candidates {
   const more = { word: '--version', description: 'print the version' };
   const help = { word: 'help', description: 'explain a verb' };
-  return { words: [...names, help, ...GLOBAL_FLAGS, more], files: false };
+  return { words: [...verbWords(verbs), help, ...GLOBAL_FLAGS, more], files: false };
 }
 
 function flagsOf(verb: Verb): Candidate[] {
@@ -95,7 +104,12 @@ function isPath({ flag, kind, placeholder = '' }: OptionInfo): boolean {
   );
 }
 
-async function operandsOf(verb: Verb, line: ParsedLine, ask: Ask): Promise<Candidates> {
+async function operandsOf(
+  verbs: Verbs,
+  verb: Verb,
+  line: ParsedLine,
+  ask: Ask,
+): Promise<Candidates> {
   const specs = verb.operands.split(' ').map((spec) => spec.replace(/^[<[](.*)[>\]]$/, '$1'));
   const at = Math.min(line.operands.length, specs.length - 1);
   const spec = specs[at] ?? '';
@@ -111,7 +125,7 @@ async function operandsOf(verb: Verb, line: ParsedLine, ask: Ask): Promise<Candi
     case 'to':
       return { words: plain(await ask('versions')), files: false };
     case 'verb':
-      return { words: verbs().words.filter(({ word }) => VERBS.has(word)), files: false };
+      return { words: verbWords(verbs), files: false };
     case 'file':
     case 'path':
       return { words: [], files: true };

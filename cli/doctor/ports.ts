@@ -1,8 +1,8 @@
 // The ports of a process: whether they can be opened, and if not, who has them.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { systemErrorCode } from '../../base/errors.ts';
+import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
+import { checkPortFree } from '../../transport/listen.ts';
 import { shorten } from '../../base/ids.ts';
 import { fail, ok, warn } from './finding.ts';
 import type { Finding } from './finding.ts';
@@ -33,12 +33,14 @@ async function checkPort(host: string, { flag, port }: Port): Promise<Finding> {
 }
 
 /** Opens and closes the port; returns the system's error if that fails. */
-function openingError(host: string, port: number): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', (error) => resolve(systemErrorCode(error) ?? error.message));
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
-  });
+async function openingError(host: string, port: number): Promise<string | undefined> {
+  try {
+    await checkPortFree({ host, port, flag: '' });
+    return undefined;
+  } catch (thrown) {
+    const cause = thrown instanceof SteleError ? thrown.cause : thrown;
+    return systemErrorCode(cause) ?? toSteleError(thrown).message;
+  }
 }
 
 function freePort(check: string, flag: string, port: number): Finding {

@@ -14,6 +14,7 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   masters: [[], ['step-down']],
   events: [[], ['ks'], ['-f']],
   loads: [[]],
+  audit: [[]],
   rollback: [['ks']],
   promote: [['ks', '1']],
   keep: [['ks', '3']],

@@ -5,14 +5,15 @@
 import { addressList } from '../../../base/address.ts';
 import { option, settingsOf } from '../../../base/config.ts';
 import { toSteleError } from '../../../base/errors.ts';
+import type { SteleError } from '../../../base/errors.ts';
 import type { AuditEntry } from '../../../proto/gen/stele/v1/cluster.ts';
 import { auditJson } from '../../../proto/json-shapes.ts';
 import { listingOptions } from '../../client-settings.ts';
-import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
-import { formatTable } from '../../text-table.ts';
+import { showListing } from '../../listings/listing.ts';
+import type { Listing } from '../../listings/listing.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
+import type { ConnectSettings } from '../../with-admin.ts';
 
 const LIMIT_DEFAULT = 50;
 const LIMIT_MAX = 1_000;
@@ -30,52 +31,57 @@ export const definition = defineVerb({
     ...listingOptions,
   }),
   examples: ['stele audit', 'stele audit --who alice --limit 10', 'stele audit -o json'],
-  async run({ settings: { values }, output }) {
-    const { keyspace, limit, who: user } = values;
-    const answers = await Promise.allSettled(
-      addressList(values.master).map((master) =>
-        withAdmin({ ...values, master }, (admin) => admin.listAudit({ limit, user, keyspace })),
-      ),
-    );
-    const failed = answers.flatMap((answer) =>
-      answer.status === 'rejected' ? [toSteleError(answer.reason)] : [],
-    );
-    const [failure] = failed;
-    if (failure !== undefined && failed.length === answers.length) throw failure;
-    for (const { message } of failed) output.errorLine(message);
-    const found = answers.flatMap((answer) =>
-      answer.status === 'fulfilled' ? answer.value.entries : [],
-    );
-    const rows = found.sort((left, right) => (left.time < right.time ? 1 : -1)).slice(0, limit);
-    if (values.output === 'json') printJson(output, rows.map(auditJson));
-    else if (rows.length === 0) output.line('Nothing is recorded yet.');
-    else output.line(formatTable(COLUMNS, rows.map(toCells)));
-    return EXIT_OK;
+  run({ settings: { values }, output }) {
+    return showListing(AUDIT, output, values, async () => {
+      const { entries, failures } = await askAll(values);
+      for (const { message } of failures) output.errorLine(message);
+      return { entries };
+    });
   },
 });
 
-const COLUMNS = [
-  { title: 'TIME' },
-  { title: 'WHO' },
-  { title: 'FROM' },
-  { title: 'DOOR' },
-  { title: 'WHAT' },
-  { title: 'KEYSPACE' },
-  { title: 'ABOUT' },
-  { title: 'RESULT' },
-  { title: 'COUNT', align: 'right' },
-] as const;
-
-function toCells(entry: AuditEntry): string[] {
-  return [
-    entry.time,
-    entry.who,
-    entry.from,
-    entry.door,
-    entry.what,
-    entry.keyspace || '-',
-    entry.about || '-',
-    entry.result,
-    String(entry.count),
-  ];
+interface Asked extends ConnectSettings {
+  readonly keyspace: string;
+  readonly limit: number;
+  readonly who: string;
 }
+
+/** What the masters that answer have recorded. Throws if none of them does. */
+async function askAll(
+  values: Asked,
+): Promise<{ entries: AuditEntry[]; failures: readonly SteleError[] }> {
+  const { keyspace, limit, who: user } = values;
+  const answers = await Promise.allSettled(
+    addressList(values.master).map((master) =>
+      withAdmin({ ...values, master }, (admin) => admin.listAudit({ limit, user, keyspace })),
+    ),
+  );
+  const failures = answers.flatMap((answer) =>
+    answer.status === 'rejected' ? [toSteleError(answer.reason)] : [],
+  );
+  const [failure] = failures;
+  if (failure !== undefined && failures.length === answers.length) throw failure;
+  const entries = answers
+    .flatMap((answer) => (answer.status === 'fulfilled' ? answer.value.entries : []))
+    .sort((left, right) => (left.time < right.time ? 1 : -1))
+    .slice(0, limit);
+  return { entries, failures };
+}
+
+const AUDIT: Listing<{ readonly entries: readonly AuditEntry[] }, AuditEntry> = {
+  columns: [
+    { title: 'TIME', cell: ({ time }) => time },
+    { title: 'WHO', cell: ({ who }) => who },
+    { title: 'FROM', cell: ({ from }) => from },
+    { title: 'DOOR', cell: ({ door }) => door },
+    { title: 'WHAT', cell: ({ what }) => what },
+    { title: 'KEYSPACE', cell: ({ keyspace }) => keyspace || '-' },
+    { title: 'ABOUT', cell: ({ about }) => about || '-' },
+    { title: 'RESULT', cell: ({ result }) => result },
+    { title: 'COUNT', align: 'right', cell: ({ count }) => String(count) },
+  ],
+  rows: ({ entries }) => entries,
+  name: ({ time }) => time,
+  json: ({ entries }) => entries.map(auditJson),
+  empty: 'Nothing is recorded yet.',
+};

@@ -14,7 +14,7 @@ export const definition = defineVerb({
   schema: settingsOf({}),
   examples: ["stele __complete 'stele versions '"],
   async run({ operands: [line = ''], global, output }) {
-    const { files, words } = await candidatesFor(line, (kind, verb, parsed) =>
+    const { files, words } = await candidatesFor(line, global.verbs, (kind, verb, parsed) =>
       askNames(kind, verb, parsed, global.environment),
     );
     for (const { description, word } of words) output.line(`${word}\t${oneLine(description)}`);

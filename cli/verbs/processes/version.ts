@@ -22,9 +22,9 @@ export const definition = defineVerb({
   schema: settingsOf({ output: outputOption }),
   examples: ['stele version', 'stele version -o json', 'stele --version'],
   async run({ settings: { values }, output }) {
-    const [commit, { FORMAT_VERSION }, { BACKUP_FORMATS }] = await Promise.all([
+    const [commit, { SEGMENT_FORMATS }, { BACKUP_FORMATS }] = await Promise.all([
       commitOf(packageFolder()),
-      import('../../../segment/layout.ts'),
+      import('../../../datanode/storage/segment-formats.ts'),
       import('../../../master/metadata/backup.ts'),
     ]);
     const about = {
@@ -33,7 +33,7 @@ export const definition = defineVerb({
       node: process.versions.node,
       platform: `${process.platform} ${process.arch}`,
       formats: {
-        segment: { written: FORMAT_VERSION, read: [FORMAT_VERSION] },
+        segment: SEGMENT_FORMATS,
         catalog_backup: BACKUP_FORMATS,
       },
     };

@@ -42,9 +42,10 @@ it('reads at a fixed rate', async () => {
 it('reads over HTTP; another 404 than that of a missing key is an error', async () => {
   const server = createServer((request, response) => {
     const isFound = request.url?.endsWith('/%61') === true;
-    response.writeHead(isFound ? 200 : 404);
     const code = request.url?.endsWith('/%62') === true ? 'NOT_FOUND' : 'KEYSPACE_NOT_FOUND';
-    response.end(isFound ? 'value' : JSON.stringify({ code }));
+    const body = isFound ? 'value' : JSON.stringify({ code });
+    response.writeHead(isFound ? 200 : 404, { 'content-length': body.length });
+    response.end(body);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -91,7 +92,7 @@ it('needs keys', async () => {
 
 it('counts reads without an answer as errors, and goes on over another connection', async () => {
   const { port } = await startRespServer([['a', '1']]);
-  const keys = ['--keys-from', keysFile('a', 'hang')];
+  const keys = ['--keys-from', keysFile(...Array.from({ length: 30 }, () => 'a'), 'hang')];
   const load = ['--connections', '1', '--timeout', '300ms', '--duration', '1s', '-o', 'json'];
   const done = await stele(['bench', '--redis', `127.0.0.1:${port}`, ...keys, ...load]);
   expect(done.code).toBe(1);

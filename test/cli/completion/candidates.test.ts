@@ -15,7 +15,7 @@ const NAMES: Readonly<Record<NameKind, readonly string[]>> = {
 };
 
 async function words(line: string): Promise<string[]> {
-  const found = await candidatesFor(line, async (kind) => NAMES[kind]);
+  const found = await candidatesFor(line, VERBS, async (kind) => NAMES[kind]);
   return [...found.words.map(({ word }) => word), ...(found.files ? [':files'] : [])];
 }
 
@@ -61,7 +61,7 @@ describe('candidatesFor', () => {
 
   it('has the flags of every verb, each with a description', async () => {
     for (const verb of VERBS.keys()) {
-      const { words: flags } = await candidatesFor(`stele ${verb} --`, async () => []);
+      const { words: flags } = await candidatesFor(`stele ${verb} --`, VERBS, async () => []);
       expect(flags.length).toBeGreaterThan(3);
       expect(flags.filter(({ description }) => description === '')).toEqual([]);
     }

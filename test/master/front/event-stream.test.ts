@@ -14,7 +14,8 @@ beforeEach(async () => {
   log = new EventLog();
   for (const number of [1, 2, 3]) log.add(number);
   const cluster = new FakeCluster();
-  cluster.listEvents = (request) => log.list({ keyspace: '', limit: 100, ...request });
+  cluster.listEvents = (request, signal) =>
+    log.list({ keyspace: '', limit: 100, ...request }, signal);
   http = await HttpFixture.start(cluster);
 });
 

@@ -114,7 +114,10 @@ export abstract class FakeOperations implements ClusterOperations {
   }
 
   /** With `after`: none yet. */
-  async listEvents({ after }: Partial<ListEventsRequest> = {}): Promise<ListEventsResponse> {
+  async listEvents(
+    { after }: Partial<ListEventsRequest> = {},
+    _signal?: AbortSignal,
+  ): Promise<ListEventsResponse> {
     if (after !== undefined && after > 0) return { events: [], oldest: 1, newest: 1 };
     const of = { keyspace: 'default', node: '', load: '', from: '1', to: '2', reason: '' };
     const by = { door: 'http', address: '127.0.0.1', who: '' };

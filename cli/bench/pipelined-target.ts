@@ -1,46 +1,55 @@
-// Reads over the Redis protocol: GET, pipelined over a number of connections.
+// Reads over a protocol whose replies come in the order of the requests, over a number of connections.
 //
-//   slot s uses connection s % connections; replies come in the order of the commands
+//   slot s uses connection s % connections
 //
 // A connection that is lost fails the reads in flight, and is made again at the next read, at most ten times a
 // second. One that has not answered for the timeout is cut.
 
-import { hostAndPort } from '../../base/address.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
+import { toSteleError } from '../../base/errors.ts';
 import { dial } from '../../transport/dial.ts';
 import { dialReason } from '../../transport/tls/dial-errors.ts';
 import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
-import { MISS, failed } from './read-target.ts';
+import { failed } from './read-target.ts';
 import type { OnOutcome, ReadOutcome, ReadTarget } from './read-target.ts';
-import { RespReplies } from './resp-replies.ts';
-import type { ReplyKind } from './resp-replies.ts';
 
 const REDIAL_PAUSE_MS = 100;
 const WATCH_MS = 250;
 
-export interface RespTargetOptions {
+export interface PipelinedOptions {
   readonly host: string;
   readonly port: number;
-  /** Selected on every connection; undefined: none. */
-  readonly keyspace: string | undefined;
-  /** The arguments of AUTH; undefined: no login. */
-  readonly login: readonly string[] | undefined;
   readonly tls: TlsIdentity | undefined;
   readonly connections: number;
   /** Without an answer for so long, the reads in flight of a connection fail. */
   readonly timeoutMs: number;
 }
 
-export class RespTarget implements ReadTarget {
+/** What is sent, and how replies are read. */
+export interface Protocol {
+  /** For the report. */
+  readonly name: string;
+  /** The request for each key. */
+  readonly requests: readonly Buffer[];
+  /** Sent first on each connection; each has one reply, which does not count. */
+  readonly greeting: readonly Buffer[];
+  /** Calls `onOutcome` for each reply in the bytes that are pushed. `push` throws where they are none. */
+  decoder(onOutcome: OnOutcome): { push(chunk: Buffer): void };
+}
+
+export class PipelinedTarget implements ReadTarget {
   readonly name: string;
   readonly #connections: Connection[];
-  readonly #commands: readonly Buffer[];
+  readonly #requests: readonly Buffer[];
   readonly #watch: NodeJS.Timeout;
 
-  constructor(keys: readonly Buffer[], options: RespTargetOptions) {
-    this.name = `RESP ${hostAndPort(options.host, options.port)}`;
-    this.#commands = keys.map((key) => command('GET', key));
-    this.#connections = Array.from({ length: options.connections }, () => new Connection(options));
+  constructor(protocol: Protocol, options: PipelinedOptions) {
+    this.name = protocol.name;
+    this.#requests = protocol.requests;
+    this.#connections = Array.from(
+      { length: options.connections },
+      () => new Connection(options, protocol),
+    );
     this.#watch = setInterval(() => {
       for (const connection of this.#connections) connection.cutIfSilent();
     }, WATCH_MS);
@@ -48,7 +57,7 @@ export class RespTarget implements ReadTarget {
 
   read(slot: number, key: number, done: OnOutcome): void {
     const connection = this.#connections[slot % this.#connections.length];
-    connection?.send(this.#commands[key] ?? Buffer.alloc(0), done);
+    connection?.send(this.#requests[key] ?? Buffer.alloc(0), done);
   }
 
   close(): void {
@@ -57,17 +66,9 @@ export class RespTarget implements ReadTarget {
   }
 }
 
-/** `words` as an array of bulk strings. */
-function command(...words: (string | Buffer)[]): Buffer {
-  const parts = words.flatMap((word) => {
-    const bytes = Buffer.from(word);
-    return [Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n')];
-  });
-  return Buffer.concat([Buffer.from(`*${words.length}\r\n`), ...parts]);
-}
-
 class Connection {
-  readonly #options: RespTargetOptions;
+  readonly #options: PipelinedOptions;
+  readonly #protocol: Protocol;
   #socket: ReturnType<typeof dial> | undefined;
   /** The reads in flight, the oldest first; from `#first` on. */
   #waiting: OnOutcome[] = [];
@@ -77,8 +78,9 @@ class Connection {
   #dialledAtMs = -Infinity;
   #isClosed = false;
 
-  constructor(options: RespTargetOptions) {
+  constructor(options: PipelinedOptions, protocol: Protocol) {
     this.#options = options;
+    this.#protocol = protocol;
   }
 
   send(bytes: Buffer, done: OnOutcome): void {
@@ -109,25 +111,26 @@ class Connection {
   }
 
   #dial(): void {
-    const { host, keyspace, login, port, tls } = this.#options;
+    const { host, port, tls } = this.#options;
     this.#dialledAtMs = monotonicNowMs();
     this.#heardAtMs = this.#dialledAtMs;
     const socket = dial(host, port, { tls });
     this.#socket = socket;
-    const replies = new RespReplies((kind, bytes, start, end) =>
-      this.#answer(kind, bytes, start, end),
-    );
+    const replies = this.#protocol.decoder((outcome) => this.#answer(outcome));
     socket.on('data', (chunk: Buffer) => {
-      if (socket === this.#socket) replies.push(chunk);
+      if (socket !== this.#socket) return;
+      try {
+        replies.push(chunk);
+      } catch (thrown) {
+        this.#lose(toSteleError(thrown).message);
+      }
     });
     const lost = (why: string): void => {
       if (socket === this.#socket) this.#lose(why);
     };
     socket.on('error', (error) => lost(dialReason(error)));
     socket.on('close', () => lost('the connection was closed'));
-    // Refused logins and keyspaces show as the errors of the reads after them.
-    if (login !== undefined) this.#prepare(command('AUTH', ...login));
-    if (keyspace !== undefined) this.#prepare(command('SELECT', keyspace));
+    for (const bytes of this.#protocol.greeting) this.#prepare(bytes);
   }
 
   /** Sends a command whose reply does not count. */
@@ -145,7 +148,7 @@ class Connection {
     this.#socket?.write(outgoing.length === 1 ? only : Buffer.concat(outgoing));
   }
 
-  #answer(kind: ReplyKind, bytes: Buffer, start: number, end: number): void {
+  #answer(outcome: ReadOutcome): void {
     const done = this.#waiting[this.#first];
     if (done === undefined) return this.#lose('a reply to no command');
     this.#first++;
@@ -154,7 +157,7 @@ class Connection {
       this.#first = 0;
     }
     this.#heardAtMs = monotonicNowMs();
-    done(outcomeOf(kind, bytes, start, end));
+    done(outcome);
   }
 
   #lose(why: string): void {
@@ -165,19 +168,5 @@ class Connection {
     this.#first = 0;
     this.#outgoing = [];
     for (const done of lost) done(failed(why));
-  }
-}
-
-function outcomeOf(kind: ReplyKind, bytes: Buffer, start: number, end: number): ReadOutcome {
-  switch (kind) {
-    case 'value':
-      return { status: 'hit', value: bytes.subarray(start, end) };
-    case 'null':
-      return MISS;
-    case 'error':
-      return failed(bytes.toString('utf8', start, end));
-    case 'status':
-    case 'other':
-      return failed('the reply is not one to GET');
   }
 }
