@@ -197,7 +197,9 @@ class InProcessCluster implements LocalCluster, LinkFactory {
   /** The settings of access of all roles; the secret that processes show each other is made if none is given. */
   #access(): AccessOptions {
     const { auditLog, auth, insecure, metricsOpen, metricsTokenFile } = this.#options;
-    const given = { auditLog, auth, insecure, metricsOpen, metricsTokenFile };
+    const { jwtAudience, jwtClaim, jwtIssuer, jwtJwks } = this.#options;
+    const jwt = { jwtAudience, jwtClaim, jwtIssuer, jwtJwks };
+    const given = { auditLog, auth, insecure, metricsOpen, metricsTokenFile, ...jwt };
     if (auth !== 'on') return given;
     const { clusterSecretFile = '', tls } = this.#options;
     // Nodes with certificates need none; with others it is needed.

@@ -106,7 +106,7 @@ function resultOf(status: number, metadata: Status['metadata']): ErrorCode | 'OK
 function aboutIn(message: Message): string | undefined {
   const role = message['role'];
   const nested = typeof role === 'object' && role !== null ? (role as Message) : {};
-  return textIn({ ...nested, ...message }, ['nodeId', 'name', 'loadId']);
+  return textIn({ ...nested, ...message }, ['nodeId', 'name', 'loadId', 'user', 'id']);
 }
 
 /** The first of these fields that has a text. */

@@ -14,12 +14,12 @@ export interface Session {
 }
 
 /** In an answer from the last view; what only a leader knows is then null. */
-export interface NoLeader {
+interface NoLeader {
   readonly reason: string;
   readonly since: string | null;
 }
 
-export interface NodeAddress {
+interface NodeAddress {
   readonly host: string;
   readonly http_port: number;
   readonly resp_port: number;
@@ -85,7 +85,7 @@ export interface Shards {
   readonly no_leader?: NoLeader;
 }
 
-export interface Repairing {
+interface Repairing {
   readonly from: string;
   readonly error: string;
   readonly attempts: number;
@@ -114,7 +114,7 @@ export interface Keyspaces {
   readonly no_leader?: NoLeader;
 }
 
-export interface Gate {
+interface Gate {
   readonly expect_rows: number | null;
   readonly expect_tolerance: number;
   readonly min_rows: number | null;

@@ -3,7 +3,7 @@
 const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
 /** What stands where a number is not known. */
-export const UNKNOWN = '–';
+const UNKNOWN = '–';
 
 /** `1234567` -> `1,234,567`. */
 export function count(value: number | null | undefined): string {

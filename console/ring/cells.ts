@@ -6,9 +6,9 @@
 import type { Node, Shard } from '../api/shapes.ts';
 
 /** `held`: verified there; `copying`: its owner does not have it yet; `lost`: its owner is down. */
-export type CellState = 'held' | 'copying' | 'lost';
+type CellState = 'held' | 'copying' | 'lost';
 
-export interface Cell {
+interface Cell {
   readonly node: string;
   readonly state: CellState;
 }

@@ -1,7 +1,6 @@
 // What the page polls. Each route is polled at most once, whatever shows it.
 
 import type {
-  Events,
   Health,
   HotKeys,
   Keyspaces,
@@ -20,7 +19,6 @@ export const shards = new Polled<Shards>('v1/shards');
 export const keyspaces = new Polled<Keyspaces>('v1/keyspaces');
 export const loads = new Polled<Loads>('v1/loads');
 export const masters = new Polled<Masters>('v1/masters');
-export const events = new Polled<Events>('v1/events?limit=500');
 
 const KEYSPACES_KEPT_MAX = 50;
 const versions = new Map<string, Polled<Versions>>();
@@ -52,14 +50,14 @@ function ofKeyspace<Answer>(
 
 /** Asks again for all that a change may have changed. */
 export function refreshAll(): void {
-  for (const polled of [health, shards, keyspaces, loads, events, ...versions.values()]) {
+  for (const polled of [health, shards, keyspaces, loads, ...versions.values()]) {
     polled.refreshIfWanted();
   }
 }
 
 /** Forgets what the last user has seen. */
 export function forgetAll(): void {
-  for (const polled of [health, stats, shards, keyspaces, loads, masters, events]) polled.forget();
+  for (const polled of [health, stats, shards, keyspaces, loads, masters]) polled.forget();
   versions.clear();
   hotKeys.clear();
 }

@@ -3,7 +3,7 @@
 import type { Load } from '../api/shapes.ts';
 import type { Job } from './progress.ts';
 
-export const STAGES = ['parse', 'build', 'commit'] as const;
+const STAGES = ['parse', 'build', 'commit'] as const;
 
 export interface StageProgress {
   readonly stage: (typeof STAGES)[number];

@@ -8,7 +8,7 @@ export interface Place {
   readonly subject: string;
 }
 
-export function placeOf(hash: string): Place {
+function placeOf(hash: string): Place {
   const [page = '', subject = ''] = hash.replace(/^#?\/?/, '').split('/');
   return { page: page === '' ? 'overview' : page, subject: decoded(subject) };
 }
