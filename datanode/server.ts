@@ -146,9 +146,7 @@ async function startLocked(
       await node.close();
       if (registrar instanceof GrpcRegistrar) registrar.close();
       await background.settled();
-      await audit?.close();
-      tls?.close();
-      access?.close();
+      await appearance.close();
       lock.release();
     },
   };

@@ -154,12 +154,8 @@ export async function openProcess<Settings extends Omit<QuerySettings, 'master'>
     const locked = lock?.();
     closers.push(() => locked?.release());
     const identity = roleIdentity(settings, name, log);
-    closers.push(() => identity.audit?.close());
+    closers.push(() => identity.close());
     identity.tls?.watch(log);
-    closers.push(() => {
-      identity.tls?.close();
-      identity.access?.close();
-    });
     await checkPortsFree(settings.host, {
       'http-port': settings.httpPort,
       'resp-port': settings.respPort,

@@ -19,6 +19,8 @@ export type RoleIdentity = DialIdentity &
     readonly audit: Audit | undefined;
     /** Lines for /readyz?verbose, which do not make the process unready. */
     readonly notes: () => string[];
+    /** Writes the rest of the audit log, and looks at no file any more. */
+    readonly close: () => Promise<void>;
   };
 
 /**
@@ -42,5 +44,10 @@ export function roleIdentity(
     const texts = [exposure, tls && tlsText(tls), auditText(audit)];
     return texts.filter((text) => text !== undefined);
   };
-  return { tls, ...opened, audit, notes };
+  const close = async (): Promise<void> => {
+    await audit?.close();
+    tls?.close();
+    opened.access?.close();
+  };
+  return { tls, ...opened, audit, notes, close };
 }
