@@ -50,6 +50,7 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['enable', 'a'],
     ['remove', 'a'],
   ],
+  token: [['create', '--user', 'a'], ['list'], ['revoke', '3f9a1c2b7d0e']],
   role: [['list'], ['add', 'r', '--grant', 'read:*'], ['remove', 'r']],
 };
 

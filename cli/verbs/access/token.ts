@@ -11,9 +11,11 @@ import type { AccessAdmin } from '../../../client/access-admin.ts';
 import type { TokenSummary } from '../../../proto/gen/stele/v1/access.ts';
 import { listingOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
-import { printJson } from '../../json-output.ts';
+import { showListing } from '../../listings/listing.ts';
+import type { Listing } from '../../listings/listing.ts';
 import type { Output } from '../../output.ts';
-import { formatTable } from '../../text-table.ts';
+import { isForPrograms, printResult } from '../../result.ts';
+import { didYouMean } from '../../suggestions.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAccess } from './with-access.ts';
 
@@ -40,9 +42,12 @@ const schema = settingsOf({
 
 type Values = SettingsValues<typeof schema>;
 
+const ACTIONS = ['create', 'list', 'revoke'];
+
 export const definition = defineVerb({
   name: 'token',
   operands: '<action> [id]',
+  actions: ACTIONS,
   schema,
   examples: [
     'stele token create --user nightly > nightly.token',
@@ -57,15 +62,17 @@ export const definition = defineVerb({
     const dialled = { ...values, user: values.passwordFile === '' ? '' : asks };
     const call = <T>(use: (admin: AccessAdmin) => Promise<T>): Promise<T> =>
       withAccess(dialled, use);
-    if (action === 'create' && id === undefined)
-      await call((admin) => create(admin, values, output));
-    else if (action === 'list' && id === undefined) {
+    if (action === 'list' && id === undefined) {
       const of = sources.get('user') === 'flag' ? values.user : '';
-      print(output, values, await call((admin) => admin.listTokens(of)));
+      return showListing(TOKENS, output, values, async () => ({
+        tokens: await call((admin) => admin.listTokens(of)),
+      }));
+    }
+    if (action === 'create' && id === undefined) {
+      await call((admin) => create(admin, values, output));
     } else if (action === 'revoke' && id !== undefined) {
       await call((admin) => admin.revokeToken(id));
-      if (values.output === 'json') printJson(output, { id, action });
-      else output.line(`${id} is revoked.`);
+      await printResult(output, values.output, { id, action }, () => `${id} is revoked.`);
     } else throw usage(action);
     return EXIT_OK;
   },
@@ -77,40 +84,32 @@ async function create(admin: AccessAdmin, values: Values, output: Output): Promi
     throw new SteleError('INVALID_ARGUMENT', 'Say whose token it is, with --user.');
   }
   const { summary, token } = await admin.createToken({ user, expiresInMs, roles });
-  if (values.output === 'json') {
-    printJson(output, { ...(summary && shapeOf(summary)), token });
-    return;
-  }
-  output.line(token);
+  const json = { ...(summary && shapeOf(summary)), token };
+  await printResult(output, values.output, json, () => token);
+  if (isForPrograms(values.output)) return;
   const until = summary?.expiresAt || 'never';
   output.errorLine(
     `Token ${summary?.id} of ${user} expires: ${until}. It is not shown again; \`stele token revoke ${summary?.id}\` ends it.`,
   );
 }
 
-function print(output: Output, values: Values, tokens: readonly TokenSummary[]): void {
-  if (values.output === 'json') {
-    printJson(output, { tokens: tokens.map(shapeOf) });
-    return;
-  }
-  const nowIso = new Date().toISOString();
-  const rows = tokens.map(({ createdAt, expiresAt, id, roles, user }) => {
-    const isOver = expiresAt !== '' && expiresAt <= nowIso;
-    return [
-      id,
-      user,
-      roles.join(', '),
-      createdAt,
-      isOver ? `${expiresAt} (over)` : expiresAt || 'never',
-    ];
-  });
-  const titles = ['ID', 'USER', 'ONLY ROLES', 'CREATED', 'EXPIRES'];
-  output.line(
-    formatTable(
-      titles.map((title) => ({ title })),
-      rows,
-    ),
-  );
+const TOKENS: Listing<{ readonly tokens: readonly TokenSummary[] }, TokenSummary> = {
+  columns: [
+    { title: 'ID', cell: ({ id }) => id },
+    { title: 'USER', cell: ({ user }) => user },
+    { title: 'ONLY ROLES', cell: ({ roles }) => roles.join(', ') },
+    { title: 'CREATED', cell: ({ createdAt }) => createdAt },
+    { title: 'EXPIRES', cell: expiryText },
+  ],
+  rows: ({ tokens }) => tokens,
+  name: ({ id }) => id,
+  json: ({ tokens }) => ({ tokens: tokens.map(shapeOf) }),
+  empty: 'There are no tokens.',
+};
+
+function expiryText({ expiresAt }: TokenSummary): string {
+  if (expiresAt === '') return 'never';
+  return expiresAt <= new Date().toISOString() ? `${expiresAt} (over)` : expiresAt;
 }
 
 function shapeOf({ createdAt, expiresAt, id, roles, user }: TokenSummary) {
@@ -120,6 +119,6 @@ function shapeOf({ createdAt, expiresAt, id, roles, user }: TokenSummary) {
 function usage(action: string): SteleError {
   return new SteleError(
     'INVALID_ARGUMENT',
-    `'${shorten(action)}' is not an action on tokens; use create with --user, list, or revoke with the id of one.`,
+    `'${shorten(action)}' is not an action on tokens${didYouMean(action, ACTIONS)}; use create with --user, list, or revoke with the id of one.`,
   );
 }
