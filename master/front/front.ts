@@ -137,14 +137,10 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     scanner: scannerOf(core, options),
     operations,
     metrics,
-    info: () => ({
-      core,
-      listener: open.resp?.counts ?? NOT_LISTENING,
-      respPort: open.resp?.port ?? 0,
-      role,
-      zone: settings.zone ?? '',
-      uptimeMs: uptimeMs(),
-    }),
+    info: () => {
+      const { counts: listener = NOT_LISTENING, port: respPort = 0 } = open.resp ?? {};
+      return { core, listener, respPort, role, zone: settings.zone ?? '', uptimeMs: uptimeMs() };
+    },
   });
   const close = (deadlineMs: number): Promise<void> => {
     open.closing = true;
