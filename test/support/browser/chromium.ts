@@ -1,13 +1,11 @@
 // A real browser for tests of the console: Chromium without a window, in a new profile.
 
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import axe from 'axe-core';
 import { chromium } from 'playwright-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { hasTool } from '../tools.ts';
 
 const PROGRAM = '/usr/bin/chromium';
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const ACTION_MS_MAX = 30_000;
 
 /** Whether there is one; reports like `hasTool`. */
@@ -63,7 +61,7 @@ export async function newPage(
 /** What axe finds on the page as it is: rule and element. */
 export async function axeViolations(page: Page): Promise<string[]> {
   // Not through a script element, which the policy of the page would refuse.
-  await page.evaluate(readFileSync(AXE, 'utf8'));
+  await page.evaluate(axe.source);
   return page.evaluate<string[]>(
     `axe.run().then(({ violations }) => violations.flatMap(({ id, nodes }) =>
        nodes.map(({ html, failureSummary }) => id + ': ' + html.slice(0, 200) + ' ' + failureSummary)))`,
