@@ -181,7 +181,7 @@ module.exports = {
       severity: 'error',
       comment: 'what is built into the page imports its own files and the packages of the page',
       from: { path: '^console/.*[.]tsx?$' },
-      to: { pathNot: '^console/|^node_modules/(preact|@preact/signals|uplot)/' },
+      to: { pathNot: '^console/|(^|/)node_modules/(preact|@preact/signals|uplot)/' },
     },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
