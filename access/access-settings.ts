@@ -99,7 +99,7 @@ export function openAccess(
       'With --auth on the processes of a cluster show each other who they are: give all of them the same --cluster-secret-file, or --tls-ca and a certificate of `stele certs node`.',
     );
   }
-  const metrics = new MetricsDoor(metricsOpen, metricsTokenFile);
+  const metrics = new MetricsDoor(metricsOpen, metricsTokenFile, log);
   const trustsCertificates = certificate !== undefined;
   const access = new Access({ secret, verifyJwt, trustsCertificates, metrics });
   return { access, authorization: secret && (() => secret.authorization) };

@@ -12,7 +12,7 @@ import type { AccessList, AccessToken } from '../proto/gen/stele/v1/access.ts';
 import { NO_USERS, accountsOf, digestOf, grantsIn, isName, tokensOf } from './access-list.ts';
 import type { Account, HeldToken } from './access-list.ts';
 import { Authenticator } from './authenticator.ts';
-import { readBasic } from './basic.ts';
+import { DEFAULT_USER, readBasic } from './basic.ts';
 import { readBearer } from './bearer.ts';
 import { isNodeCertificate } from './cluster-secret.ts';
 import type { ClusterSecret, PeerCertificate } from './cluster-secret.ts';
@@ -45,9 +45,6 @@ export interface AccessOptions {
   /** Who else may scrape; default: nobody. */
   readonly metrics?: MetricsDoor;
 }
-
-/** The name of a user in a login by a token alone: Redis's word for a client that gives none. */
-const ANYBODY = 'default';
 
 export class Access {
   readonly #options: AccessOptions;
@@ -144,7 +141,8 @@ export class Access {
     const login = readBasic(authorization);
     if (login !== undefined) return this.login(login.user, login.password, address);
     const token = readBearer(authorization);
-    if (token !== undefined && idOfToken(token) !== undefined) return this.#byToken(token, ANYBODY);
+    if (token !== undefined && idOfToken(token) !== undefined)
+      return this.#byToken(token, DEFAULT_USER);
     const { verifyJwt } = this.#options;
     if (token !== undefined && verifyJwt !== undefined) return this.#byJwt(token, verifyJwt);
     throw new SteleError(
@@ -180,7 +178,7 @@ export class Access {
     const id = idOfToken(text) ?? '';
     const { token } = this.#tokens.get(id) ?? {};
     const isRight = isToken(text, token?.hash);
-    const isOfName = name === '' || name === ANYBODY || name === token?.user;
+    const isOfName = name === '' || name === DEFAULT_USER || name === token?.user;
     if (!isRight || !isOfName || token === undefined) throw tokenNotKnown();
     const { expiresMs, hash, user } = token;
     // Only the owner of the token gets here.

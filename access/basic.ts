@@ -2,6 +2,9 @@
 
 const BASIC = /^Basic +(?<pair>[\w+/=]+) *$/i;
 
+/** The user of a login without a name, as in Redis. */
+export const DEFAULT_USER = 'default';
+
 export interface Login {
   readonly user: string;
   readonly password: string;

@@ -1,43 +1,38 @@
 // Who may read /metrics without a user: everybody, or a collector that shows a token.
 //
-// The file has one token a line, and each is accepted, so that a token can be replaced without a gap.
+// The file has one token a line, each is accepted, and it is read again when it has changed, so that a token
+// can be replaced without a gap.
 
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { SteleError, toSteleError } from '../base/errors.ts';
+import { ReloadedFile } from '../base/disk/reloaded-file.ts';
+import { SteleError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
 
 const TOKEN_CHARACTERS_MIN = 16;
 const SCHEME = 'Bearer ';
 
 export class MetricsDoor {
   readonly #isOpen: boolean;
-  readonly #digests: readonly Buffer[];
+  readonly #digests: ReloadedFile<readonly Buffer[]> | undefined;
 
   /** `tokenFile` may be empty: there is no token. Throws INVALID_ARGUMENT. */
-  constructor(isOpen: boolean, tokenFile: string) {
+  constructor(isOpen: boolean, tokenFile: string, log?: Logger) {
     this.#isOpen = isOpen;
-    this.#digests = tokenFile === '' ? [] : tokensIn(tokenFile).map(digestOf);
+    if (tokenFile === '') return;
+    const parse = (text: string): readonly Buffer[] => tokensIn(text).map(digestOf);
+    this.#digests = new ReloadedFile({ path: tokenFile, what: '--metrics-token-file', parse, log });
   }
 
   /** Whether a request with this header `authorization` needs no user. */
   opensFor(authorization: string | undefined): boolean {
     if (this.#isOpen) return true;
-    if (this.#digests.length === 0 || authorization?.startsWith(SCHEME) !== true) return false;
+    if (this.#digests === undefined || authorization?.startsWith(SCHEME) !== true) return false;
     const shown = digestOf(authorization.slice(SCHEME.length).trim());
-    return this.#digests.some((digest) => timingSafeEqual(digest, shown));
+    return this.#digests.content.some((digest) => timingSafeEqual(digest, shown));
   }
 }
 
-function tokensIn(path: string): string[] {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (thrown) {
-    const { message } = toSteleError(thrown);
-    throw new SteleError('INVALID_ARGUMENT', `--metrics-token-file cannot be read: ${message}.`, {
-      cause: thrown,
-    });
-  }
+function tokensIn(text: string): string[] {
   const tokens = text.split('\n').map((line) => line.trim());
   const given = tokens.filter((token) => token !== '');
   if (given.length > 0 && given.every((token) => token.length >= TOKEN_CHARACTERS_MIN)) {

@@ -40,6 +40,13 @@ export function isAddress(text: string): boolean {
   return port > 0 && port <= PORT_MAX;
 }
 
+/** The host, without brackets, and the port of what `isAddress` has found to be HOST:PORT. */
+export function splitAddress(address: string): { readonly host: string; readonly port: number } {
+  const colon = address.lastIndexOf(':');
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+  return { host, port: Number(address.slice(colon + 1)) };
+}
+
 /** Returns `text` unchanged. Throws INVALID_ARGUMENT if it is not HOST:PORT. */
 export function checkAddress(text: string): string {
   if (isAddress(text)) return text;

@@ -1,7 +1,7 @@
 // How a program that only connects appears, by its settings: TLS, and a user with a password, or a token.
 
 import { readFileSync } from 'node:fs';
-import { basicAuthorization } from '../access/basic.ts';
+import { DEFAULT_USER, basicAuthorization } from '../access/basic.ts';
 import type { Login } from '../access/basic.ts';
 import { bearerAuthorization } from '../access/bearer.ts';
 import { option } from '../base/config.ts';
@@ -48,6 +48,13 @@ export function credentialsOf({
     throw new SteleError('INVALID_ARGUMENT', 'Give both --user and --password-file, or neither.');
   }
   return { user, password: readPassword(passwordFile) };
+}
+
+/** The login that the settings name over the Redis protocol, where a token is a password without a name. */
+export function respLoginOf(settings: UserSettings): Login | undefined {
+  const found = credentialsOf(settings);
+  if (found === undefined || !('token' in found)) return found;
+  return { user: DEFAULT_USER, password: found.token() };
 }
 
 function authorizationOf(credentials: Credentials | undefined): DialIdentity['authorization'] {

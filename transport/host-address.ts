@@ -3,7 +3,7 @@
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { networkInterfaces } from 'node:os';
-import { addressList, isWildcard } from '../base/address.ts';
+import { addressList, isWildcard, splitAddress } from '../base/address.ts';
 import { SteleError } from '../base/errors.ts';
 
 const ANY_IPV4 = '0.0.0.0';
@@ -20,7 +20,7 @@ export async function announcedAddress(listenHost: string, peers: string): Promi
   if (!isWildcard(listenHost)) return listenHost;
   const family = listenHost === ANY_IPV4 ? 4 : 0;
   const routes = addressList(peers).map(async (peer) => {
-    const host = peer.slice(0, peer.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1');
+    const { host } = splitAddress(peer);
     return await sourceAddress(await lookup(host, { family }));
   });
   // In the order of the list, so that the address is the same at every start.

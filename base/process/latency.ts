@@ -49,7 +49,7 @@ export class LatencyHistogram {
 
   /** As `latencyQuantileMs`, of all samples. */
   quantileMs(quantile: number): number {
-    return latencyQuantileMs(this.#counts, quantile);
+    return latencyQuantileMs(this.#counts, quantile, this.#total);
   }
 
   /** Adds the samples to those in `counts`, by bucket. */
@@ -81,11 +81,13 @@ export class LatencyHistogram {
 
 /**
  * The upper bound of the bucket below which `quantile` (0 .. 1) of the samples in `counts` lie; 0 without
- * samples.
+ * samples. `total` is the sum of `counts`, for callers that know it.
  */
-export function latencyQuantileMs(counts: ArrayLike<number>, quantile: number): number {
-  let total = 0;
-  for (let index = 0; index < counts.length; index++) total += counts[index] ?? 0;
+export function latencyQuantileMs(
+  counts: ArrayLike<number>,
+  quantile: number,
+  total = Array.from(counts).reduce((sum, count) => sum + count, 0),
+): number {
   let left = total * quantile;
   if (left === 0) return 0;
   for (let index = 0; index < BUCKET_COUNT; index++) {

@@ -3,8 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { SteleError, systemErrorCode } from '../../base/errors.ts';
 import type { RespClient } from '../../client/resp-client.ts';
+import { scanKeys } from '../repl/tools/scan-keys.ts';
 
-const SCAN_COUNT = '1000';
+const SCAN_COUNT = 1000;
 
 /** Throws INPUT_NOT_FOUND for a file that cannot be read or has no keys. */
 export function keysInFile(path: string, keysMax: number): Buffer[] {
@@ -25,18 +26,11 @@ export function keysInFile(path: string, keysMax: number): Buffer[] {
 /** Up to `keysMax` keys of the selected keyspace. Throws what the server answers. */
 export async function scannedKeys(client: RespClient, keysMax: number): Promise<Buffer[]> {
   const keys: Buffer[] = [];
-  let cursor = '0';
-  do {
-    const reply = await client.send(['SCAN', cursor, 'COUNT', SCAN_COUNT]);
-    if (reply.type === 'error')
-      throw new SteleError('IO', `The keys cannot be scanned: ${reply.text}.`);
-    const [next, page] = reply.type === 'array' ? reply.items : [];
-    if (next?.type !== 'bulk' || page?.type !== 'array') {
-      throw new SteleError('IO', 'The answer to SCAN is not one; is this a Redis?');
-    }
-    cursor = next.bytes.toString();
-    for (const item of page.items) if (item.type === 'bulk') keys.push(Buffer.from(item.bytes));
-  } while (cursor !== '0' && keys.length < keysMax);
+  const asked = { execute: (args: readonly string[]) => client.send(args) };
+  for await (const batch of scanKeys(asked, { count: SCAN_COUNT, intervalMs: 0 })) {
+    for (const key of batch) keys.push(Buffer.from(key));
+    if (keys.length >= keysMax) break;
+  }
   return keys.slice(0, keysMax);
 }
 

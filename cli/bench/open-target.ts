@@ -1,10 +1,11 @@
 // Connects `stele bench` to what it reads from, and gets the keys to read.
 
+import { splitAddress } from '../../base/address.ts';
 import { SteleError } from '../../base/errors.ts';
 import { RespClient } from '../../client/resp-client.ts';
 import { SteleClient } from '../../client/stele-client.ts';
-import { clientIdentity, credentialsOf } from '../../transport/client-identity.ts';
-import type { Credentials, UserSettings } from '../../transport/client-identity.ts';
+import { clientIdentity, credentialsOf, respLoginOf } from '../../transport/client-identity.ts';
+import type { UserSettings } from '../../transport/client-identity.ts';
 import { clientTls } from '../../transport/tls/open-tls.ts';
 import { tlsSource } from '../../transport/tls/tls-settings.ts';
 import type { TlsSettings } from '../../transport/tls/tls-settings.ts';
@@ -48,14 +49,13 @@ export function openTarget(settings: TargetSettings): Promise<OpenTarget> {
 
 async function openResp(settings: TargetSettings): Promise<OpenTarget> {
   const { connections, keysFrom, keysMax, keyspace, redis, timeout: timeoutMs } = settings;
-  const [host, port] = addressOf(redis);
+  const { host, port } = splitAddress(redis);
   const tls = clientTls(settings);
-  const credentials = credentialsOf(settings);
-  const login = credentials && authWords(credentials);
+  const login = respLoginOf(settings);
   const client = await RespClient.connect(host, port, { tls, replyTimeoutMs: timeoutMs });
   let keys: Buffer[];
   try {
-    if (login !== undefined) await done(client, 'AUTH', ...login);
+    if (login !== undefined) await done(client, 'AUTH', login.user, login.password);
     if (keyspace !== undefined) await done(client, 'SELECT', keyspace);
     keys =
       keysFrom === 'scan'
@@ -81,12 +81,6 @@ async function done(client: RespClient, ...words: string[]): Promise<void> {
   throw new SteleError(code, `${words[0] ?? ''} is refused: ${reply.text}.`);
 }
 
-/** The arguments of AUTH. */
-function authWords(credentials: Credentials): string[] {
-  if ('token' in credentials) return [credentials.token()];
-  return [credentials.user, credentials.password];
-}
-
 async function openHttp(settings: TargetSettings): Promise<OpenTarget> {
   const { connections, http, keysFrom, keysMax, timeout: timeoutMs } = settings;
   const { keyspace = DEFAULT_KEYSPACE } = settings;
@@ -94,7 +88,7 @@ async function openHttp(settings: TargetSettings): Promise<OpenTarget> {
     const text = 'Over HTTP there is no scan: name a file with one key a line, with --keys-from.';
     throw new SteleError('INVALID_ARGUMENT', text);
   }
-  const [host, port] = addressOf(http);
+  const { host, port } = splitAddress(http);
   const keys = keysInFile(keysFrom, keysMax);
   const { authorization, tls } = clientIdentity(settings);
   const protocol = httpReads(http, keys, keyspace, authorization?.());
@@ -125,10 +119,4 @@ async function openLibrary(settings: TargetSettings): Promise<OpenTarget> {
     await client.close();
     throw thrown;
   }
-}
-
-/** `HOST:PORT`, checked before as an option. */
-function addressOf(address: string): [host: string, port: number] {
-  const colon = address.lastIndexOf(':');
-  return [address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), Number(address.slice(colon + 1))];
 }

@@ -1,23 +1,24 @@
 // Reads over the Redis protocol: GET.
 
+import type { Login } from '../../access/basic.ts';
 import type { Protocol } from './pipelined-target.ts';
 import { MISS, failed } from './read-target.ts';
 import type { ReadOutcome } from './read-target.ts';
 import { RespReplies } from './resp-replies.ts';
 import type { ReplyKind } from './resp-replies.ts';
 
-/** `login`: the arguments of AUTH. `keyspace` undefined: none is selected. A refused login or keyspace shows as the errors of the reads. */
+/** `keyspace` undefined: none is selected. A refused login or keyspace shows as the errors of the reads. */
 export function respReads(
   address: string,
   keys: readonly Buffer[],
   keyspace: string | undefined,
-  login: readonly string[] | undefined,
+  login: Login | undefined,
 ): Protocol {
   return {
     name: `RESP ${address}`,
     requests: keys.map((key) => command('GET', key)),
     greeting: [
-      ...(login === undefined ? [] : [command('AUTH', ...login)]),
+      ...(login === undefined ? [] : [command('AUTH', login.user, login.password)]),
       ...(keyspace === undefined ? [] : [command('SELECT', keyspace)]),
     ],
     decoder: (onOutcome) =>

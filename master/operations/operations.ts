@@ -70,7 +70,7 @@ import { eligibleNodes, servesShard } from '../core/world/world.ts';
 import { diffVersions } from './diff.ts';
 import { listHotKeys } from './hot-keys.ts';
 import { readCounters } from './read-counters.ts';
-import { waitForEvent } from './event-wait.ts';
+import { waitForChange } from './wait-for-change.ts';
 import type { Leader } from '../control/leader.ts';
 import type { Loads } from '../loads/loads.ts';
 import { describeEvents, eventNumbers } from '../loads/event-report.ts';
@@ -113,26 +113,14 @@ export class Operations implements ClusterOperations {
   async health(request: GetHealthRequest, signal?: AbortSignal): Promise<GetHealthResponse> {
     const isReached = (): boolean => isAtLeast(this.#leader.health.status, request.waitFor);
     const timeoutMs = Math.min(request.timeoutMs, HEALTH_WAIT_MAX_MS);
-    if (!isReached()) await this.#waitForView(isReached, timeoutMs, signal);
+    if (!isReached()) {
+      const subscribe = (wake: () => void) =>
+        this.subscribe(() => {
+          if (isReached()) wake();
+        });
+      await waitForChange(subscribe, { time: this.#leader.env, waitMs: timeoutMs, signal });
+    }
     return describeHealth(this.#leader, isReached(), this.#openHost);
-  }
-
-  /** Resolves when `condition` holds after a new view, at the timeout, or when `signal` aborts. */
-  #waitForView(condition: () => boolean, timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (): void => {
-        cancel();
-        unsubscribe();
-        signal?.removeEventListener('abort', end);
-        resolve();
-      };
-      const cancel = this.#leader.env.after(timeoutMs, end);
-      const unsubscribe = this.subscribe(() => {
-        if (condition()) end();
-      });
-      if (signal?.aborted === true) end();
-      else signal?.addEventListener('abort', end, { once: true });
-    });
   }
 
   async listKeyspaces(): Promise<ListKeyspacesResponse> {
@@ -144,7 +132,8 @@ export class Operations implements ClusterOperations {
     // Only while there is nothing new: a number from an older copy of the catalog is answered at once.
     const waitMs = Math.min(request.waitMs ?? 0, EVENT_WAIT_MAX_MS);
     if (waitMs > 0 && eventNumbers(catalog.state).newest === request.after) {
-      await waitForEvent(catalog, waitMs, env, signal);
+      const subscribe = (wake: () => void) => catalog.onEvent(wake);
+      await waitForChange(subscribe, { time: env, waitMs, signal });
     }
     return describeEvents(catalog, request);
   }

@@ -73,7 +73,7 @@ export class Gate {
   }
 
   #note(
-    { id, remoteAddress, subject }: Session,
+    { id, remoteHost, subject }: Session,
     what: string,
     result: Attempt['result'],
     keyspace = '',
@@ -82,8 +82,7 @@ export class Gate {
     this.#audit?.note({
       door: 'resp',
       what,
-      // Without the port.
-      from: remoteAddress.slice(0, remoteAddress.lastIndexOf(':')),
+      from: remoteHost,
       keyspace,
       result,
       requestId: `client ${id}`,

@@ -81,6 +81,11 @@ export class Session {
     this.lastCommandMs = nowMs;
   }
 
+  /** `remoteAddress` without the port. */
+  get remoteHost(): string {
+    return this.remoteAddress.slice(0, this.remoteAddress.lastIndexOf(':'));
+  }
+
   /** Selects a keyspace, and has the next command checked. */
   moveTo(keyspace: KeyspaceRef): void {
     this.keyspace = keyspace;

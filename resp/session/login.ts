@@ -53,7 +53,7 @@ async function logIn(
   const name = at < 0 ? user : user.slice(0, at);
   let subject: Subject;
   try {
-    subject = await access.login(name, password, hostOf(session.remoteAddress));
+    subject = await access.login(name, password, session.remoteHost);
   } catch (thrown) {
     const { code, message } = toSteleError(thrown);
     if (code !== 'UNAUTHENTICATED') throw thrown;
@@ -90,9 +90,4 @@ function firstKeyspace(
   const wanted = access.account(subject.name)?.user.defaultKeyspace ?? '';
   const found = wanted === '' ? undefined : backend.resolveKeyspace(wanted);
   return found !== undefined && subject.may('read', found.name) ? found : keyspace;
-}
-
-/** `host:port` without the port. */
-function hostOf(address: string): string {
-  return address.slice(0, address.lastIndexOf(':'));
 }

@@ -12,6 +12,7 @@
 // A name that ends with a keyspace, `anybody@geo`, does the same, and goes on doing it with --auth on
 // (login.ts), where a name without one is that of a user. The user `default` changes nothing.
 
+import { DEFAULT_USER } from '../../access/basic.ts';
 import { mayRead } from '../../access/visible.ts';
 import { shorten } from '../../base/ids.ts';
 import { ACL_HANDLERS } from './acl-commands.ts';
@@ -29,7 +30,6 @@ import type { KeyspaceRef, Session } from '../commands/session.ts';
 import { TRACKING_HANDLERS } from './tracking.ts';
 import { TRANSACTION_HANDLERS } from './transaction-commands.ts';
 
-const DEFAULT_USER = 'default';
 const HELLO_WITHOUT_AUTH =
   'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time';
 const NO_PASSWORD_SET =

@@ -4,21 +4,18 @@
 
 import { option, settingsOf } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';
-import { isAddress } from '../../../base/address.ts';
+import { isAddress, splitAddress } from '../../../base/address.ts';
 import { shorten } from '../../../base/ids.ts';
 import { VALUE_BYTES_MAX } from '../../../base/limits.ts';
 import { formatBytes } from '../../../base/units.ts';
 import { formOf, intervalMsOf, timesOf, toolOf } from '../../repl/cli-flags.ts';
 import type { SessionAddress } from '../../repl/repl-session.ts';
-import { credentialsOf, userOptions } from '../../../transport/client-identity.ts';
-import type { UserSettings } from '../../../transport/client-identity.ts';
-import type { Login } from '../../../access/basic.ts';
+import { respLoginOf, userOptions } from '../../../transport/client-identity.ts';
+import { DEFAULT_USER } from '../../../access/basic.ts';
 import { tlsOptions } from '../../../transport/tls/tls-settings.ts';
 import { askPassword } from '../../ask.ts';
 import { EXIT_OK } from '../../exit.ts';
 import { defineVerb } from '../../verb.ts';
-
-const DEFAULT_USER = 'default';
 
 export const definition = defineVerb({
   name: 'cli',
@@ -101,7 +98,7 @@ export const definition = defineVerb({
     const { host, port, keyspace, timeout } = values;
     const login = values.askpass
       ? { user: values.user || DEFAULT_USER, password: await askPassword('Password: ') }
-      : loginOf(values);
+      : respLoginOf(values);
     const session = new CliSession(
       { addresses: addressesOf(host, port), keyspace, login },
       { replyTimeoutMs: timeout, tls: clientTls(values) },
@@ -128,24 +125,13 @@ export const definition = defineVerb({
   },
 });
 
-/** The login by the settings. A token is the password of its user, without a name. */
-function loginOf(values: UserSettings): Login | undefined {
-  const found = credentialsOf(values);
-  return found !== undefined && 'token' in found
-    ? { user: DEFAULT_USER, password: found.token() }
-    : found;
-}
-
 /** The servers in `hosts`, a list of HOST and HOST:PORT; `port` is that of the others. */
 function addressesOf(hosts: string, port: number): SessionAddress[] {
   return hosts.split(',').map((host) => {
     if (host === '') {
       throw new SteleError('INVALID_ARGUMENT', `-h '${shorten(hosts)}' has an empty element.`);
     }
-    if (!isAddress(host)) return { host, port };
-    const colon = host.lastIndexOf(':');
-    const name = host.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
-    return { host: name, port: Number(host.slice(colon + 1)) };
+    return isAddress(host) ? splitAddress(host) : { host, port };
   });
 }
 
