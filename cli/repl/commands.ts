@@ -8,7 +8,7 @@ import type { Reply } from '../../client/resp-client.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { sentenceOf } from '../exit.ts';
 import { nearestTo } from '../suggestions.ts';
-import { commandDocs } from './command-docs.ts';
+import { commandDocs, knownDocs } from './command-docs.ts';
 import { helpText } from './help.ts';
 import type { RecentKeys } from './recent-keys.ts';
 import type { CliSession } from './repl-session.ts';
@@ -94,9 +94,10 @@ async function send(context: LineContext, args: Arguments): Promise<void> {
   const latencyMs = monotonicNowMs() - startMs;
   context.reply(args, reply);
   const isUnknown = reply.type === 'error' && reply.text.startsWith('ERR unknown command');
-  const docs = await commandDocs(session);
-  const near = isUnknown ? nearestTo(String(args[0]), docs.keys()) : undefined;
-  if (near !== undefined) context.say(`Did you mean ${near}?`);
-  context.recent.add(args, docs);
+  if (isUnknown) {
+    const near = nearestTo(String(args[0]), (await commandDocs(session)).keys());
+    if (near !== undefined) context.say(`Did you mean ${near}?`);
+  }
+  context.recent.add(args, knownDocs(session));
   context.latency(latencyMs);
 }

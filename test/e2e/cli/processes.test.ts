@@ -172,7 +172,8 @@ describe('the stele process', () => {
     const done = await stele(['cli', '-p', String(port)], { stdin });
     expect(done).toMatchObject({
       code: 0,
-      stdout: 'v\nThe server sends no replies until CLIENT REPLY ON.\nOK\nv\n',
+      stdout:
+        'v\nThe server does not describe its commands now (CLIENT REPLY, or an older server).\nOK\nv\n',
     });
     const silent = await stele(['cli', '-p', String(port), '-o', 'json', 'CLIENT', 'REPLY', 'OFF']);
     expect(silent).toMatchObject({ code: 0, stdout: '', stderr: '' });

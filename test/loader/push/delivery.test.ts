@@ -46,7 +46,7 @@ describe('segments on their way', () => {
     hurry();
     let isNamed = true;
     stuck!.beforeStored = () => {
-      if (isNamed) setTimeout(() => void master.nodes.shift(), 200);
+      if (isNamed) setTimeout(() => void master.nodes.shift(), 4_000);
       isNamed = false;
       // Simulates a hang: no answer until long after the test.
       return new Promise(() => undefined);
