@@ -37,10 +37,24 @@ const children = new Set<ChildProcess>();
 const folders = new Set<string>();
 process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL');
-  for (const folder of folders)
-    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  for (const folder of folders) removeFolder(folder);
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
+
+/**
+ * Datanodes under `up` end a moment after it, and write until then. The retries of `rmSync` do not help: they do
+ * not list the folder again.
+ */
+function removeFolder(folder: string): void {
+  for (let left = 20; ; left--) {
+    try {
+      return rmSync(folder, { recursive: true, force: true });
+    } catch (error) {
+      if (left === 0) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    }
+  }
+}
 
 /** A folder that is removed when the benchmark ends. */
 export function tempFolder(): string {
