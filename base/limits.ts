@@ -60,6 +60,9 @@ export const RESP_INLINE_BYTES_MAX = 64 * KiB;
 export const RESP_OUTPUT_PAUSE_BYTES = 4 * MiB;
 /** Bytes of one unfinished command that a connection may hold. */
 export const RESP_QUERY_BYTES_MAX = 128 * MiB;
+/** The same before a login, with --auth on; and arguments of a command then, as in Redis. */
+export const RESP_STRANGER_QUERY_BYTES_MAX = 32 * KiB;
+export const RESP_STRANGER_ARGUMENTS_MAX = 10;
 export const CONNECTIONS_MAX_DEFAULT = 10_000;
 
 export const LOOKUP_KEYS_MAX = 10_000;

@@ -30,6 +30,11 @@ export class Gate {
     return this.access === undefined ? 0 : this.access.generation;
   }
 
+  /** Whether the client has yet to log in. */
+  isStranger({ subject }: Session): boolean {
+    return this.access !== undefined && subject === undefined;
+  }
+
   /** Whether a session that is not cleared may run a command; if not, writes the error. Clears it if it can. */
   admits(spec: CommandSpec, session: Session, out: ReplyWriter): boolean {
     const asked = accessOfCommand(spec);

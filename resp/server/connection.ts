@@ -192,6 +192,8 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     const decoder = this.#decoder;
     const turnBytesMax = this.#context.limits.turnBytesMax;
     this.session.lastCommandMs = startMs;
+    // A login ends its turn.
+    decoder.isStranger = this.#context.gate.isStranger(this.session);
     let count = 0;
     this.#lookAhead();
     while (decoder.next()) {

@@ -14,6 +14,8 @@ import {
   RESP_ARGUMENTS_MAX,
   RESP_INLINE_BYTES_MAX,
   RESP_QUERY_BYTES_MAX,
+  RESP_STRANGER_ARGUMENTS_MAX,
+  RESP_STRANGER_QUERY_BYTES_MAX,
   VALUE_BYTES_MAX,
 } from '../../base/limits.ts';
 import { splitInline } from './inline.ts';
@@ -72,6 +74,8 @@ export class CommandDecoder implements CommandArguments {
   /** Length of the awaited bulk; -1 before its header. */
   #bulkBytes = -1;
   #held = false;
+  #isStranger = false;
+  #queryBytesMax = RESP_QUERY_BYTES_MAX;
 
   constructor() {
     this.buffer = this.#input.bytes;
@@ -90,6 +94,12 @@ export class CommandDecoder implements CommandArguments {
   keep(): void {
     this.#dropConsumed();
     this.#moved(this.#input.keep());
+  }
+
+  /** Whether the client has yet to log in: its commands are limited to what a login needs. */
+  set isStranger(isStranger: boolean) {
+    this.#isStranger = isStranger;
+    this.#queryBytesMax = isStranger ? RESP_STRANGER_QUERY_BYTES_MAX : RESP_QUERY_BYTES_MAX;
   }
 
   /** Makes the following `next` return the current command again (`push` may come between). */
@@ -189,6 +199,9 @@ export class CommandDecoder implements CommandArguments {
     if (count === NOT_A_NUMBER || count > RESP_ARGUMENTS_MAX) {
       throw new ProtocolError('invalid multibulk length');
     }
+    if (this.#isStranger && count > RESP_STRANGER_ARGUMENTS_MAX) {
+      throw new ProtocolError('unauthenticated multibulk length');
+    }
     this.#cursor = lineEnd + 2;
     this.#expected = Math.max(count, 0);
     return true;
@@ -223,8 +236,9 @@ export class CommandDecoder implements CommandArguments {
           if (length < 0) return false;
           cursor = this.#cursor;
         }
-        if (cursor - this.#input.at + length > RESP_QUERY_BYTES_MAX) {
-          throw new ProtocolError('too big request');
+        if (cursor - this.#input.at + length > this.#queryBytesMax) {
+          const what = this.#isStranger ? 'unauthenticated bulk length' : 'too big request';
+          throw new ProtocolError(what);
         }
       }
       if (end - cursor < length + 2) {

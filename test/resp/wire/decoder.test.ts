@@ -128,6 +128,22 @@ describe('CommandDecoder', () => {
     });
   });
 
+  it.each([
+    ['*11\r\n', 'unauthenticated multibulk length'],
+    ['*1\r\n$40000\r\n', 'unauthenticated bulk length'],
+    [`*3\r\n${`$16000\r\n${'a'.repeat(16_000)}\r\n`.repeat(3)}`, 'unauthenticated bulk length'],
+  ])('refuses a command that no login needs, before the login: %j', (text, detail) => {
+    const decoder = new CommandDecoder();
+    decoder.isStranger = true;
+    decoder.push(Buffer.from(text));
+    expect(() => decoder.next()).toThrow(`Protocol error: ${detail}`);
+    const later = new CommandDecoder();
+    later.isStranger = true;
+    later.isStranger = false;
+    later.push(Buffer.from(text));
+    expect(() => later.next()).not.toThrow();
+  });
+
   it('accepts the longest inline line and the most arguments', () => {
     expect(decodeText(`${'a'.repeat(RESP_INLINE_BYTES_MAX)}\n`).commands[0]?.[0]).toHaveLength(
       RESP_INLINE_BYTES_MAX,
