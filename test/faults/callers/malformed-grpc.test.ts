@@ -105,7 +105,9 @@ test.each(['master', 'node-0'])(
     await expectUnharmed(pid, (share) =>
       converseMany(CONNECTIONS * share, async () => {
         const bytes = mutator.connection();
-        await converse(grpc, cutAt(bytes, mutator.cuts(bytes.length + 1)), PATIENCE_MS);
+        await converse(grpc, cutAt(bytes, mutator.cuts(bytes.length + 1)), {
+          patienceMs: PATIENCE_MS,
+        });
       }),
     );
     await expectAnswers(id);

@@ -40,12 +40,13 @@ export async function startTarget(): Promise<TestCluster> {
  * Sends `pieces`, closes its side, and resolves to the start of the reply once the server has closed too.
  * The server must also close after an incomplete command, which can never be completed. With `patienceMs`
  * the connection is cut after that time, because an HTTP/2 server waits for the rest of a frame until a
- * ping shows that the peer is gone.
+ * ping shows that the peer is gone. With `endAfterMs` its side is closed when the reply begins, or after that
+ * time: Node.js drops an HTTP request whose client has closed before the answer.
  */
 export function converse(
   port: number,
   pieces: readonly Buffer[],
-  patienceMs?: number,
+  { endAfterMs, patienceMs }: { readonly endAfterMs?: number; readonly patienceMs?: number } = {},
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const received: Buffer[] = [];
@@ -65,10 +66,14 @@ export function converse(
     socket.on('close', () => {
       stopClock();
       clearTimeout(cut);
+      clearTimeout(ending);
       resolve(Buffer.concat(received));
     });
     for (const piece of pieces) socket.write(piece);
-    socket.end();
+    const end = (): void => void socket.end();
+    const ending = endAfterMs === undefined ? undefined : setTimeout(end, endAfterMs);
+    if (ending === undefined) end();
+    else socket.once('data', end);
   });
 }
 

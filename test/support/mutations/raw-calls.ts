@@ -15,7 +15,16 @@ export interface RawAnswer {
   readonly grpcStatus: string | undefined;
   /** Stele's code of the failure, if it was one of Stele. */
   readonly steleCode: string | undefined;
+  /** The body of the answer. */
+  readonly received: Buffer;
 }
+
+const NO_ANSWER: RawAnswer = {
+  httpStatus: 0,
+  grpcStatus: undefined,
+  steleCode: undefined,
+  received: Buffer.alloc(0),
+};
 
 export class RawCalls {
   readonly #origin: string;
@@ -33,7 +42,7 @@ export class RawCalls {
       stream = this.#connected().request({ ':method': 'POST', te: 'trailers', ...headers });
     } catch {
       // A header that Node.js refuses to send, or a connection that is just being closed.
-      return Promise.resolve({ httpStatus: 0, grpcStatus: undefined, steleCode: undefined });
+      return Promise.resolve(NO_ANSWER);
     }
     return answerOf(stream, body, patienceMs);
   }
@@ -66,9 +75,11 @@ function answerOf(stream: ClientHttp2Stream, body: Buffer, patienceMs: number): 
     stream.on('close', () => {
       clearTimeout(timer);
       const httpStatus = Number(seen[':status'] ?? 0);
-      resolve({ httpStatus, grpcStatus: seen['grpc-status'], steleCode: seen['stele-code'] });
+      const [grpcStatus, steleCode] = [seen['grpc-status'], seen['stele-code']];
+      resolve({ httpStatus, grpcStatus, steleCode, received: Buffer.concat(chunks) });
     });
-    stream.resume();
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.end(body);
   });
 }
