@@ -10,6 +10,7 @@ import { bench as masters } from './masters.ts';
 import { bench as planner } from './planner.ts';
 import { bench as readLatency } from './read-latency.ts';
 import { bench as readMaster } from './read-master.ts';
+import { bench as readTls } from './read-tls.ts';
 import { bench as read } from './read.ts';
 import { bench as repair } from './repair.ts';
 import { bench as ring } from './ring.ts';
@@ -26,6 +27,7 @@ export const BENCHES: ReadonlyMap<string, Bench> = new Map<string, Bench>([
   ['repair', repair],
   ['scale', scale],
   ['read', read],
+  ['read-tls', readTls],
   ['read-master', readMaster],
   ['read-latency', readLatency],
   ['cold-start', coldStart],

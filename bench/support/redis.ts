@@ -24,6 +24,13 @@ export const KEY_BYTES = 16;
 export const VALUE_BYTES = 100;
 export const GET = ['GET', 'key:__rand_int__'];
 
+/** Files in PEM, of both servers. */
+export interface TlsFiles {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
 /** The result of redis-benchmark. */
 interface Benchmarked {
   /** Operations per second. */
@@ -36,6 +43,8 @@ export interface Server {
   readonly name: string;
   readonly port: number;
   readonly pid: number;
+  /** With TLS: the file of the authority. */
+  readonly ca?: string | undefined;
 }
 
 export interface Work {
@@ -67,8 +76,10 @@ export function redisBenchmark(
   pipeline: number,
   keys: number,
   command: readonly string[],
+  ca?: string,
 ): Benchmarked {
   const printed = run('redis-benchmark', [
+    ...(ca === undefined ? [] : ['--tls', '--cacert', ca]),
     ...['-p', String(port), '-c', '50', '-n', String(operations), '-r', String(keys)],
     ...['-P', String(pipeline), '--csv', ...command],
   ]);
@@ -84,6 +95,7 @@ export class Pair {
   readonly valueBytes: number;
   readonly redis: Started;
   readonly redisPort: number;
+  readonly #tls: TlsFiles | undefined;
   readonly master: Addresses;
   readonly datanode: Started;
   readonly datanodeAt: Addresses;
@@ -99,6 +111,7 @@ export class Pair {
       redisPort: number;
       master: Addresses;
       datanode: Started;
+      tls: TlsFiles | undefined;
     },
   ) {
     this.folder = started.folder;
@@ -106,6 +119,7 @@ export class Pair {
     this.valueBytes = valueBytes;
     this.redis = started.redis;
     this.redisPort = started.redisPort;
+    this.#tls = started.tls;
     this.master = started.master;
     this.datanode = started.datanode;
     this.datanodeAt = addressOf(started.datanode);
@@ -115,23 +129,31 @@ export class Pair {
     };
   }
 
-  static async start(rowCount: number, valueBytes = VALUE_BYTES): Promise<Pair> {
+  /** With `tls`, the environment of this process names the same files for Stele. */
+  static async start(rowCount: number, valueBytes = VALUE_BYTES, tls?: TlsFiles): Promise<Pair> {
     const folder = tempFolder();
-    const { port: redisPort, redis } = await startRedis(folder);
+    const { plainPort, port: redisPort, redis } = await startRedis(folder, tls);
     const dataDir = join(folder, 'master');
     const master = addressOf(
       await startStele(['master', '--replication', '1', '--data-dir', dataDir]),
     );
     const datanode = await startDatanode(folder, master);
     loadRows(folder, master, 'warm', Math.ceil(rowCount / 50), valueBytes);
-    const pair = new Pair(rowCount, valueBytes, { folder, redis, redisPort, master, datanode });
-    await fillRedis(redisPort, rowCount, valueBytes);
+    const pair = new Pair(rowCount, valueBytes, {
+      folder,
+      redis,
+      redisPort,
+      master,
+      datanode,
+      tls,
+    });
+    await fillRedis(plainPort, rowCount, valueBytes);
     loadRows(folder, master, 'default', rowCount, valueBytes);
     return pair;
   }
 
   startRedis(): Promise<{ redis: Started; port: number }> {
-    return startRedis(this.folder);
+    return startRedis(this.folder, this.#tls);
   }
 
   startDatanode(): Promise<Started> {
@@ -139,18 +161,30 @@ export class Pair {
   }
 
   get redisServer(): Server {
-    return { name: 'redis-server', port: this.redisPort, pid: this.redis.pid };
+    return { name: 'redis-server', port: this.redisPort, pid: this.redis.pid, ca: this.#tls?.ca };
   }
 
   get datanodeServer(): Server {
-    return { name: 'datanode', port: this.datanodeAt.resp, pid: this.datanode.pid };
+    const { pid } = this.datanode;
+    return { name: 'datanode', port: this.datanodeAt.resp, pid, ca: this.#tls?.ca };
   }
 }
 
-async function startRedis(folder: string): Promise<{ redis: Started; port: number }> {
-  const port = await freePort();
-  const args = ['--port', String(port), '--save', '', '--dir', folder];
-  return { redis: await start('redis-server', args, /eady to accept/), port };
+async function startRedis(
+  folder: string,
+  tls?: TlsFiles,
+): Promise<{ redis: Started; port: number; plainPort: number }> {
+  const plainPort = await freePort();
+  const port = tls === undefined ? plainPort : await freePort();
+  const secure =
+    tls === undefined
+      ? []
+      : [
+          ...['--tls-port', String(port), '--tls-auth-clients', 'no', '--tls-ca-cert-file', tls.ca],
+          ...['--tls-cert-file', tls.cert, '--tls-key-file', tls.key],
+        ];
+  const args = ['--port', String(plainPort), '--save', '', '--dir', folder, ...secure];
+  return { redis: await start('redis-server', args, /eady to accept/), port, plainPort };
 }
 
 function startDatanode(folder: string, { grpc }: Addresses): Promise<Started> {
@@ -201,9 +235,9 @@ async function fillRedis(port: number, rowCount: number, valueBytes: number): Pr
  */
 export function compare(work: Work, servers: readonly Server[], rounds: number): Row[] {
   const { command, keys, operations, pipeline, title } = work;
-  const measure = ({ pid, port }: Server): { rate: number; cpuNs: number } => {
+  const measure = ({ ca, pid, port }: Server): { rate: number; cpuNs: number } => {
     const before = cpuSeconds(pid);
-    const { rate } = redisBenchmark(port, operations, pipeline, keys, command);
+    const { rate } = redisBenchmark(port, operations, pipeline, keys, command, ca);
     return { rate, cpuNs: ((cpuSeconds(pid) - before) * 1e9) / operations };
   };
   const results = servers.map((): { rate: number; cpuNs: number }[] => []);
