@@ -13,6 +13,15 @@ export function cliReference(pages: readonly VerbPage[]): string {
     SETTINGS_TEXT,
     'A listing (`-o table|wide|json|yaml|name`) prints a table, or with `wide` one with more columns; `json` and `yaml` are for programs, and `name` is one name a line, for `xargs`. `--watch` prints it again whenever something has changed: on a terminal in place, elsewhere below, as JSON one document a line. It ends with Ctrl-C (exit code 130), and waits for a master that is away. Other verbs have a result (`-o table|json|yaml`). With `-o json` an error is one JSON object on stderr, `{"error":{"code","message"}}`.',
     '`source <(stele completion bash)` (or zsh, fish) completes verbs, flags, values, and the names of keyspaces and datanodes. `man stele` and `man stele-VERB` have this page too, where the package is installed with its man pages.',
+    '## Verbs',
+    [
+      '| verb | does |',
+      '| --- | --- |',
+      ...pages.map(
+        ({ name, summary }) =>
+          `| [\`stele ${name}\`](#stele-${name}) | ${summary.replaceAll('|', '\\|')} |`,
+      ),
+    ].join('\n'),
     '## Exit codes',
     [
       '| code | meaning |',

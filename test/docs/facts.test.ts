@@ -11,11 +11,10 @@ import { PROJECT } from '../support/process/stele-process.ts';
 import { readDoc, section, tableRows } from './markdown.ts';
 
 const KIB = 1024;
-const readme = readDoc('README.md');
 const operations = readDoc('docs/operations.md');
 
-test('the limits in README.md are those of base/limits.ts', () => {
-  const text = section(readme, 'Limits').replaceAll('\n', ' ').replaceAll(/ +/g, ' ');
+test('the limits in docs/limits.md are those of base/limits.ts', () => {
+  const text = readDoc('docs/limits.md').replaceAll('\n', ' ').replaceAll(/ +/g, ' ');
   const count = (value: number): string => value.toLocaleString('en-US');
   for (const fact of [
     `Key 1 byte to ${limits.KEY_BYTES_MAX / KIB} KiB`,

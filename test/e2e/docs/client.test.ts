@@ -63,7 +63,7 @@ test('every program of docs/client.md states its output', () => {
 });
 
 test('the program of README.md runs', () => {
-  const [block = ''] = fencedBlocks(section(readDoc('README.md'), 'Interfaces'), 'js');
+  const [block = ''] = fencedBlocks(section(readDoc('README.md'), 'From a program'), 'js');
   expectItRuns(process.execPath, 'readme.mjs', block, '// -> ');
 });
 
