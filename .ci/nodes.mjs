@@ -33,7 +33,8 @@ const LEFT_OUT = [
   'test/master/!(server).test.ts',
   'test/master/front/openapi.test.ts',
   'test/master/{candidate,catalog,control,core,loads,metadata/copies,metadata/etcd,nodes,operations}/**',
-  'test/e2e/!(main)/**',
+  'test/e2e/!(main|docs)/**',
+  'test/e2e/docs/!(install).test.ts',
   'test/e2e/*.test.ts',
 ];
 
