@@ -241,6 +241,7 @@ async function openResp(
     audit,
     backend,
     maxConnections: settings.connectionsMax,
+    timing: settings,
     log,
   });
   return listener;

@@ -6,6 +6,7 @@ import type { SettingsValues } from '../base/config.ts';
 import { CONNECTIONS_MAX_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../base/limits.ts';
 import { LOG_LEVELS } from '../base/log.ts';
 import { segmentBytesDefault } from '../base/process/usable-memory.ts';
+import { timingOptions } from '../resp/commands/timing-settings.ts';
 import { tlsOptions } from '../transport/tls/tls-settings.ts';
 
 const TIB = 1024 ** 4;
@@ -82,6 +83,7 @@ export const datanodeSettings = settingsOf({
       max: 1_000_000,
     },
   ),
+  ...timingOptions,
   logLevel: option.choice('how much to log', LOG_LEVELS, 'info'),
 });
 

@@ -61,7 +61,12 @@ export async function serve(
   grpc.addService(AccessServiceService, accessService(seat.access));
   grpc.addService(LoadServiceService, loadService(loads));
   const front = await startFront({
-    settings: { ...settings, cacheMaxBytes: settings.cacheMax, ...frontLimits(settings) },
+    settings: {
+      ...settings,
+      cacheMaxBytes: settings.cacheMax,
+      timing: settings,
+      ...frontLimits(settings),
+    },
     role,
     operations,
     links: (nodeId) => seat.linkTo(nodeId),

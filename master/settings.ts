@@ -11,6 +11,7 @@ import {
   SHARD_COUNT_MAX,
 } from '../base/limits.ts';
 import { LOG_LEVELS } from '../base/log.ts';
+import { timingOptions } from '../resp/commands/timing-settings.ts';
 import { tlsOptions } from '../transport/tls/tls-settings.ts';
 
 const GIB = 1024 ** 3;
@@ -47,6 +48,7 @@ const serving = {
       max: 1_000_000,
     },
   ),
+  ...timingOptions,
   logLevel: option.choice('how much to log', LOG_LEVELS, 'info'),
 };
 

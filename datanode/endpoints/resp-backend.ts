@@ -12,11 +12,11 @@ import type {
   BackendHandler,
   CommandBackend,
   KeysReply,
-  PendingReply,
   ServerFacts,
   ValueReply,
 } from '../../resp/commands/backend.ts';
 import type { BackendCommand, CommandSpec } from '../../resp/commands/command-spec.ts';
+import type { PendingReply } from '../../resp/commands/pending-reply.ts';
 import type { CommandArguments } from '../../resp/wire/decoder.ts';
 import type { ReplyWriter } from '../../resp/wire/encoder.ts';
 import { executeClusterCommand } from '../../resp/cluster/cluster-commands.ts';

@@ -6,7 +6,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { SteleError } from '../../base/errors.ts';
-import type { PendingReply } from '../../resp/commands/backend.ts';
+import type { PendingReply } from '../../resp/commands/pending-reply.ts';
 import type { BackendCommand } from '../../resp/commands/command-spec.ts';
 import type { CommandArguments } from '../../resp/wire/decoder.ts';
 import type { ReplyWriter } from '../../resp/wire/encoder.ts';

@@ -9,7 +9,9 @@ import { monotonicNowMs } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ClusterOperations } from '../../proto/operations.ts';
 import type { DatanodeLink } from '../../proto/ports.ts';
-import { CommandCounters } from '../../resp/commands/command-counters.ts';
+import { CommandTimes } from '../../resp/commands/command-times.ts';
+import { TIMING_DEFAULTS } from '../../resp/commands/timing-settings.ts';
+import type { TimingSettings } from '../../resp/commands/timing-settings.ts';
 import type { ListenerCounts } from '../../resp/info/info.ts';
 import { startRespListener } from '../../resp/server/listener.ts';
 import type { RespListener } from '../../resp/server/listener.ts';
@@ -44,6 +46,8 @@ interface FrontSettings {
   readonly maxConnections: number;
   /** Deadline of a key in milliseconds, all replicas and retries together. */
   readonly lookupDeadlineMs: number;
+  /** Of SLOWLOG and LATENCY. Default: as without any setting. */
+  readonly timing?: TimingSettings;
 }
 
 export interface FrontOptions {
@@ -95,7 +99,7 @@ const NOT_LISTENING: ListenerCounts = {
   inputBytesPerSecond: 0,
   outputBytesPerSecond: 0,
   trackingClients: 0,
-  commands: new CommandCounters(),
+  commands: new CommandTimes(TIMING_DEFAULTS),
 };
 
 const NO_TRAFFIC: Traffic = { connections: 0, bytesIn: 0, bytesOut: 0 };
@@ -161,10 +165,10 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       stats: () => statsJson({ ...sources, metrics }),
     });
     open.traffic = new HttpTraffic(open.http.server);
-    const { host, respPort: port, maxConnections } = settings;
+    const { host, respPort: port, maxConnections, timing = TIMING_DEFAULTS } = settings;
     const http = { host, port: settings.httpPort, flag: '--http-port', tls };
     const httpPort = await listenHttp(open.http, http);
-    const door = { host, port, ...secured, maxConnections };
+    const door = { host, port, ...secured, maxConnections, timing };
     open.resp = await startRespListener({ ...door, backend, log });
     const reads = (): ReadCounters => metrics.reads(core);
     return { httpPort, respPort: open.resp.port, core, reads, close };

@@ -6,35 +6,17 @@
 //
 //   connection --execute--> backend          every command of the turn
 //   connection --endTurn--> backend          once: send the collected keys
-//   backend    --replyReady--> connection    later, per reply: `done` is true and stays so
+//   backend    --replyReady--> connection    later, per reply: `done` is true and stays so (pending-reply.ts)
 //   connection --write--> pending            when it is the oldest unanswered one
 
 import type { Logger } from '../../base/log.ts';
-import type { CommandCounters } from './command-counters.ts';
+import type { CommandTimes } from './command-times.ts';
 import type { Gate } from './gate.ts';
 import type { CommandSpec, SessionCommand } from './command-spec.ts';
+import type { PendingReply } from './pending-reply.ts';
 import type { CommandArguments } from '../wire/decoder.ts';
 import type { ReplyWriter } from '../wire/encoder.ts';
 import type { KeyspaceRef, Session } from './session.ts';
-
-/** Notified when a pending reply is done. */
-export interface PendingReplyWaiter {
-  replyReady(pending: PendingReply): void;
-}
-
-/**
- * A reply that is not known yet. The backend sets `done` first, then calls `waiter?.replyReady(this)`
- * exactly once. Every pending reply must be completed: with a value, or with an error after a deadline.
- */
-export interface PendingReply {
-  readonly done: boolean;
-  /** Approximate bytes that `write` will write; 0 while unknown. Counts towards the connection's limit. */
-  readonly replyBytes: number;
-  /** Set by the connection right after `execute`; undefined again once the reply is no longer wanted. */
-  waiter: PendingReplyWaiter | undefined;
-  /** Writes the whole reply; called at most once, after `done`. */
-  write(out: ReplyWriter): void;
-}
 
 /** Facts about the server for HELLO, CONFIG and CLIENT. */
 export interface ServerFacts {
@@ -160,6 +142,6 @@ export interface ServerContext {
   sessions(): Iterable<Session>;
   /** Closes the connections whose sessions are marked as closing; that of `running` closes after its reply. */
   closeMarked(running: Session): void;
-  readonly counters: CommandCounters;
+  readonly times: CommandTimes;
   nowMs(): number;
 }

@@ -37,8 +37,9 @@ const CLUSTER: Readonly<Record<ClusterCommand, 'user'>> = each('user', [
 
 const SESSION: Readonly<Record<SessionCommand, CommandAccess>> = {
   ...each('open', ['auth', 'hello', 'quit', 'reset']),
-  // About other clients, or for all of them.
+  // About other clients and their keys, or for all of them.
   ...each('operate', ['client|kill', 'client|list', 'client|unblock', 'config|resetstat']),
+  ...each('operate', ['config|set', 'latency|reset', 'slowlog|get', 'slowlog|reset']),
   ...each('admin', ['acl|dryrun', 'acl|getuser', 'acl|list', 'acl|log', 'acl|users']),
   // About the connection itself, and about nobody.
   ...each('user', ['acl|cat', 'acl|whoami', 'asking', 'echo', 'ping', 'select', 'wait']),
@@ -48,15 +49,22 @@ const SESSION: Readonly<Record<SessionCommand, CommandAccess>> = {
   ...each('user', ['command', 'command|count', 'command|docs', 'command|getkeys']),
   ...each('user', ['command|info', 'command|list', 'config|get', 'lastsave', 'module|list']),
   ...each('user', ['discard', 'exec', 'multi', 'unwatch', 'watch', 'subscribe', 'unsubscribe']),
-  ...each('user', ['latency|doctor', 'latency|histogram', 'latency|history', 'latency|latest']),
-  ...each('user', ['latency|reset', 'memory|doctor', 'memory|purge', 'memory|stats']),
-  ...each('user', ['readonly', 'readwrite', 'role', 'slowlog|get', 'slowlog|len']),
-  ...each('user', ['slowlog|reset', 'time']),
+  ...each('user', ['latency|doctor', 'latency|graph', 'latency|histogram', 'latency|history']),
+  ...each('user', ['latency|latest', 'memory|doctor', 'memory|purge', 'memory|stats']),
+  ...each('user', ['readonly', 'readwrite', 'role', 'slowlog|len', 'time']),
 };
+
+const CHANGES_OTHERS: ReadonlySet<string> = new Set<SessionCommand>([
+  'client|kill',
+  'config|resetstat',
+  'config|set',
+  'latency|reset',
+  'slowlog|reset',
+]);
 
 /** Whether a command changes something for others than its client, and belongs into the audit log. */
 export function changesOthers({ name }: CommandSpec): boolean {
-  return name === 'client|kill' || name === 'config|resetstat';
+  return CHANGES_OTHERS.has(name);
 }
 
 export function accessOfCommand({ handler, name }: CommandSpec): CommandAccess {

@@ -55,6 +55,8 @@ export interface CommandSpec {
    * it is expensive: a connection runs at most one such command at a time.
    */
   readonly barrier: boolean;
+  /** Timed by itself, because it may take long; others share a reading of the clock (command-times.ts). */
+  readonly isTimed: boolean;
   /** The fields of COMMAND DOCS. */
   readonly group: string;
   readonly summary: string;
@@ -98,6 +100,9 @@ const BARRIERS: ReadonlySet<string> = new Set<
   'scan',
 ]);
 
+/** Sections whose commands read one value at most. */
+const ONE_VALUE: ReadonlySet<Section> = new Set(['value', 'collection']);
+
 /** All commands and subcommands, including refused ones, by `id`. */
 export const COMMAND_SPECS: readonly CommandSpec[] = readSpecs();
 
@@ -140,6 +145,7 @@ function specOf(
     tips,
     keySpecs,
     barrier: BARRIERS.has(name),
+    isTimed: BARRIERS.has(name) || !(flags.includes('fast') || ONE_VALUE.has(handler)),
     group: data.group,
     summary: data.summary,
     since: data.since,

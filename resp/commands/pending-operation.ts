@@ -4,39 +4,32 @@
 
 import { toSteleError } from '../../base/errors.ts';
 import type { SteleError } from '../../base/errors.ts';
-import type { PendingReply, PendingReplyWaiter } from './backend.ts';
+import { PendingReply } from './pending-reply.ts';
 import type { ReplyWriter } from '../wire/encoder.ts';
 
-export class PendingOperation<Answer> implements PendingReply {
-  done = false;
-  waiter: PendingReplyWaiter | undefined = undefined;
-  readonly replyBytes = 0;
+export class PendingOperation<Answer> extends PendingReply {
   readonly #writeAnswer: (out: ReplyWriter, answer: Answer) => void;
   #answer: Answer | undefined;
   #failure: SteleError | undefined;
 
   /** `operation` must settle; a rejection becomes an error reply. */
   constructor(operation: Promise<Answer>, writeAnswer: (out: ReplyWriter, answer: Answer) => void) {
+    super();
     this.#writeAnswer = writeAnswer;
     operation.then(
       (answer) => {
         this.#answer = answer;
-        this.#finish();
+        this.finish();
       },
       (thrown: unknown) => {
         this.#failure = toSteleError(thrown);
-        this.#finish();
+        this.finish();
       },
     );
   }
 
-  write(out: ReplyWriter): void {
+  override write(out: ReplyWriter): void {
     if (this.#failure !== undefined) out.failure(this.#failure);
     else this.#writeAnswer(out, this.#answer as Answer);
-  }
-
-  #finish(): void {
-    this.done = true;
-    this.waiter?.replyReady(this);
   }
 }

@@ -11,6 +11,7 @@
 import { totalmem } from 'node:os';
 import { STELE_VERSION } from '../../base/process/build-version.ts';
 import type { CommandCounters } from '../commands/command-counters.ts';
+import type { CommandHistograms } from '../commands/command-histograms.ts';
 import { COMMAND_SPECS } from '../commands/command-spec.ts';
 import { argumentText } from '../wire/decoder.ts';
 import type { CommandArguments } from '../wire/decoder.ts';
@@ -45,7 +46,10 @@ export interface ListenerCounts {
   readonly outputBytesPerSecond: number;
   /** Clients that have CLIENT TRACKING on. */
   readonly trackingClients: number;
-  readonly commands: CommandCounters;
+  readonly commands: {
+    readonly counters: CommandCounters;
+    readonly histograms: CommandHistograms;
+  };
 }
 
 /** The facts about a process; `more` fields are added to the section of that name. */
@@ -135,9 +139,13 @@ export function processSections(facts: ProcessFacts): InfoSection[] {
     },
     { name: 'CPU', fields: cpuFields() },
     { name: 'Modules', fields: {} },
-    { name: 'Commandstats', fields: commandFields(facts.listener.commands), isExtra: true },
-    { name: 'Errorstats', fields: errorFields(facts.listener.commands) },
-    { name: 'Latencystats', fields: {}, isExtra: true },
+    { name: 'Commandstats', fields: commandFields(facts.listener.commands.counters), isExtra: true },
+    { name: 'Errorstats', fields: errorFields(facts.listener.commands.counters) },
+    {
+      name: 'Latencystats',
+      fields: latencyFields(facts.listener.commands.histograms),
+      isExtra: true,
+    },
   ];
 }
 
@@ -204,7 +212,7 @@ function statsFields({ listener, more }: ProcessFacts): InfoFields {
     evicted_keys: 0,
     pubsub_channels: 0,
     pubsub_patterns: 0,
-    total_error_replies: listener.commands.errorsTotal,
+    total_error_replies: listener.commands.counters.errorsTotal,
     ...more.stats,
   };
 }
@@ -235,6 +243,18 @@ function commandFields({ calls, milliseconds }: CommandCounters): InfoFields {
 function errorFields({ errors }: CommandCounters): InfoFields {
   return Object.fromEntries(
     [...errors].map(([word, count]) => [`errorstat_${word}`, `count=${count}`]),
+  );
+}
+
+/** The percentiles of Redis, in microseconds. */
+function latencyFields(histograms: CommandHistograms): InfoFields {
+  return Object.fromEntries(
+    histograms.recorded().map((spec) => {
+      const texts = [50, 99, 99.9].map(
+        (percent) => `p${percent}=${histograms.percentileUs(spec, percent / 100).toFixed(3)}`,
+      );
+      return [`latency_percentiles_usec_${spec.name}`, texts.join(',')];
+    }),
   );
 }
 

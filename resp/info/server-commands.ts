@@ -2,7 +2,6 @@
 // nothing to report, the reply is that of a Redis server to which nothing has happened yet.
 
 import type { SessionHandlers } from '../commands/backend.ts';
-import { argumentText } from '../wire/decoder.ts';
 import { integerArgument } from '../commands/integer-argument.ts';
 
 /** The wall clock time at the start, because monotonic clocks have an arbitrary origin. */
@@ -30,23 +29,6 @@ export const SERVER_HANDLERS = {
   },
   lastsave: (_, out) => out.integer(STARTED_AT_SECONDS),
   'module|list': (_, out) => out.array(0),
-  'slowlog|get': (command, out) => {
-    if (command.argc > 3) return out.error('ERR syntax error');
-    if (command.argc === 3 && !/^(?:-1|\d+)$/.test(argumentText(command, 2))) {
-      return out.error('ERR count should be greater than or equal to -1');
-    }
-    out.array(0);
-  },
-  'slowlog|len': (_, out) => out.integer(0),
-  'slowlog|reset': (_, out) => out.ok(),
-  'latency|latest': (_, out) => out.array(0),
-  'latency|history': (_, out) => out.array(0),
-  'latency|histogram': (_, out) => out.map(0),
-  'latency|reset': (_, out) => out.integer(0),
-  'latency|doctor': (_, out) =>
-    out.verbatim(
-      'Latencies are measured by the process itself: see the histograms in /metrics of its HTTP port.\n',
-    ),
   'memory|doctor': (_, out) =>
     out.verbatim('Memory is bounded by --memory-max; see INFO memory and /metrics.\n'),
   'memory|purge': (_, out) => out.ok(),

@@ -16,10 +16,12 @@
 
 import type { Socket } from 'node:net';
 import type { SharedTurn } from '../../base/process/loop-share.ts';
-import type { PendingReply, PendingReplyWaiter } from '../commands/backend.ts';
+import type { PendingReply, PendingReplyWaiter } from '../commands/pending-reply.ts';
 import type { CommandSpec } from '../commands/command-spec.ts';
+import { CommandRun } from './command-run.ts';
 import type { ConnectionContext } from './connection-context.ts';
 import { CommandDecoder } from '../wire/decoder.ts';
+import type { CommandArguments } from '../wire/decoder.ts';
 import { executeCommand, resolveCommand } from './dispatch.ts';
 import { Output } from './output.ts';
 import { REPLY_BYTES_MAX } from '../wire/encoder.ts';
@@ -29,6 +31,7 @@ import { ReplyQueue } from './reply-queue.ts';
 import { readConnection } from '../../transport/socket-reads.ts';
 import { NOTHING } from '../commands/session.ts';
 import type { Session } from '../commands/session.ts';
+import type { QueuedCommand } from '../commands/transaction.ts';
 import { writeInvalidation } from '../session/tracking.ts';
 
 const TURN_MS_MAX = 1;
@@ -52,6 +55,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   readonly #context: ConnectionContext;
   readonly #decoder = new CommandDecoder();
   readonly #queue = new ReplyQueue();
+  readonly #run: CommandRun;
   #stop: Stop = 'no';
   #ended = false;
   #endedMs = 0;
@@ -64,8 +68,6 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   #turnScheduled = false;
   #flushScheduled = false;
   #queuedInTurn = false;
-  /** The command that ran last. */
-  #last: CommandSpec | undefined;
   /** Bytes that arrived after the end. */
   #ignoredBytes = 0;
   /** Bytes of an unfinished command, as counted in the total. */
@@ -77,6 +79,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   constructor(accepted: Socket, session: Session, context: ConnectionContext) {
     this.session = session;
     this.#context = context;
+    this.#run = new CommandRun(session, context);
     const socket = readConnection(
       accepted,
       (bytes, byteCount, lent) => this.#onData(bytes, byteCount, lent),
@@ -124,6 +127,7 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
 
   /** A pending reply is done. All that finish in one step of the event loop leave together. */
   replyReady(pending: PendingReply): void {
+    this.#context.times.noteReply(pending, this.session);
     if (!this.#queue.markReady(pending) || this.#flushScheduled) return;
     this.#flushScheduled = true;
     process.nextTick(() => this.#flush());
@@ -190,10 +194,12 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   /** Runs commands until the input is empty or the turn is over; hot. */
   #runCommands(out: ReplyWriter, startMs: number): void {
     const decoder = this.#decoder;
+    const run = this.#run;
     const turnBytesMax = this.#context.limits.turnBytesMax;
     this.session.lastCommandMs = startMs;
     // A login ends its turn.
     decoder.isStranger = this.#context.gate.isStranger(this.session);
+    run.begin(startMs);
     let count = 0;
     this.#lookAhead();
     while (decoder.next()) {
@@ -208,15 +214,16 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
         out.byteLength >= turnBytesMax ||
         ((count % CLOCK_EVERY_COMMANDS === 0 ||
           decoder.argc > CLOCK_EVERY_COMMANDS ||
-          this.#last?.barrier === true) &&
-          this.#context.nowMs() - startMs >= TURN_MS_MAX);
+          run.endsHere) &&
+          run.end(decoder) - startMs >= TURN_MS_MAX);
       if (isOver) {
         this.#hasMore = this.#stop !== 'now';
-        this.#count(count, startMs);
+        this.#count(count, startMs, this.#atBarrier ? decoder.previous : decoder);
         return;
       }
     }
-    this.#count(count, startMs);
+    this.#count(count, startMs, decoder.previous);
+    decoder.forget();
     const { unfinished } = decoder;
     if (!unfinished) this.#unfinishedSinceMs = 0;
     else if (count > 0 || this.#unfinishedSinceMs === 0) this.#unfinishedSinceMs = startMs;
@@ -225,13 +232,11 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     if (heldBytes > 0 || this.#inputBytes > 0) this.#accountInput(heldBytes);
   }
 
-  /** Counts the commands of a finished turn, and its time for the last of them. */
-  #count(commands: number, startMs: number): void {
-    const { backend, counters, traffic } = this.#context;
-    const tookMs = this.#context.nowMs() - startMs;
+  /** Counts the commands of a finished turn, and the time that they took. */
+  #count(commands: number, startMs: number, last: CommandArguments): void {
+    const { backend, traffic } = this.#context;
     traffic.commands += commands;
-    counters.addTime(this.#last?.id ?? 0, tookMs);
-    backend.noteTurn?.(tookMs);
+    backend.noteTurn?.(this.#run.end(last) - startMs);
   }
 
   /**
@@ -260,14 +265,15 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     const { session } = this;
     const spec = resolveCommand(this.#decoder, session, out, this.#context);
     let pending: PendingReply | undefined;
+    // What comes before a command that may take long, or before an error, is a run of its own.
+    if (spec?.isTimed !== false && this.#run.answered > 0) this.#run.end(this.#decoder.previous);
     if (spec !== undefined) {
       if (spec.barrier && !this.#queue.isEmpty) {
         this.#decoder.hold();
         this.#atBarrier = true;
         return;
       }
-      this.#last = spec;
-      pending = executeCommand(spec, this.#decoder, session, out, this.#context);
+      pending = this.#execute(spec, this.#decoder, out);
       // A login: what follows it waits for its outcome.
       if (pending !== undefined && spec.handler === 'session') this.#atBarrier = true;
     }
@@ -277,13 +283,25 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     else if (session.replyMode === 'skip-next') session.replyMode = 'skip';
   }
 
+  #execute(
+    spec: CommandSpec,
+    command: QueuedCommand | CommandDecoder,
+    out: ReplyWriter,
+  ): PendingReply | undefined {
+    const pending = executeCommand(spec, command, this.session, out, this.#context);
+    this.#run.add(spec, pending, command);
+    return pending;
+  }
+
   /** Runs the commands that EXEC has released, as if they had been pipelined. */
   #runTransaction(out: ReplyWriter): void {
     const commands = this.session.executing;
     this.session.executing = NOTHING;
+    this.#run.end(this.#decoder);
     for (const command of commands) {
       out.mark();
-      this.#answer(executeCommand(command.spec, command, this.session, out, this.#context), out);
+      this.#answer(this.#execute(command.spec, command, out), out);
+      this.#run.end(command);
     }
   }
 

@@ -5,7 +5,8 @@
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { KEY_BYTES_MAX } from '../../base/limits.ts';
 import type { Logger } from '../../base/log.ts';
-import type { PendingReply, ServerContext } from '../commands/backend.ts';
+import type { ServerContext } from '../commands/backend.ts';
+import type { PendingReply } from '../commands/pending-reply.ts';
 import type { CommandSpec } from '../commands/command-spec.ts';
 import { arityFits, findCommand, findSubcommand } from '../commands/command-table.ts';
 import type { CommandArguments, CommandDecoder } from '../wire/decoder.ts';
@@ -94,7 +95,7 @@ export function executeCommand(
   const { gate } = context;
   if (session.clearedAt !== gate.generation && !gate.admits(spec, session, out)) return undefined;
   session.lastCommand = spec.name;
-  const { calls } = context.counters;
+  const { calls } = context.times.counters;
   calls[spec.id] = (calls[spec.id] as number) + 1;
   try {
     if (command.longestBytes > KEY_BYTES_MAX) checkKeyLengths(spec, command);

@@ -12,7 +12,9 @@ import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import type { Access } from '../../access/access.ts';
 import type { Audit } from '../../access/audit/audit.ts';
 import type { CommandBackend } from '../commands/backend.ts';
-import { CommandCounters } from '../commands/command-counters.ts';
+import { CommandTimes } from '../commands/command-times.ts';
+import { TIMING_DEFAULTS } from '../commands/timing-settings.ts';
+import type { TimingSettings } from '../commands/timing-settings.ts';
 import { Gate } from '../commands/gate.ts';
 import { RespConnection } from './connection.ts';
 import type { ConnectionContext } from './connection-context.ts';
@@ -43,6 +45,8 @@ export interface RespListenerOptions {
   readonly backend: CommandBackend;
   readonly maxConnections: number;
   readonly log: Logger;
+  /** Of SLOWLOG and LATENCY. Default: as without any setting. */
+  readonly timing?: TimingSettings;
   /** How long one command may take to arrive completely; 25 s by default. */
   readonly unfinishedMsMax?: number;
   readonly nowMs?: Clock;
@@ -117,16 +121,16 @@ class Clients {
 
   constructor(options: RespListenerOptions) {
     this.#options = options;
-    const counters = new CommandCounters();
+    const times = new CommandTimes(options.timing ?? TIMING_DEFAULTS);
     this.#context = {
       backend: options.backend,
       gate: new Gate(options.access, options.audit),
       log: options.log,
-      out: new ReplyWriter((text) => counters.noteError(text)),
+      out: new ReplyWriter((text) => times.counters.noteError(text)),
       limits: options.limits ?? new ClientLimits(),
       share: new LoopShare(),
       traffic: { commands: 0, inputBytes: 0, outputBytes: 0 },
-      counters,
+      times,
       closeMarked: (running) => this.#closeMarked(running),
       unfinishedMsMax: options.unfinishedMsMax ?? UNFINISHED_MS_MAX_DEFAULT,
       reuseReads: options.reuseReads ?? true,
@@ -143,7 +147,7 @@ class Clients {
   }
 
   get counts(): ListenerCounts {
-    const { traffic, counters } = this.#context;
+    const { traffic, times } = this.#context;
     return {
       clients: this.count,
       clientsMax: this.#options.maxConnections,
@@ -155,7 +159,7 @@ class Clients {
       ...this.#rates,
       trackingClients: [...this.#sessions()].filter(({ tracking }) => tracking !== undefined)
         .length,
-      commands: counters,
+      commands: times,
     };
   }
 

@@ -7,7 +7,7 @@
 
 import { RESP_OUTPUT_PAUSE_BYTES } from '../../base/limits.ts';
 import type { Logger } from '../../base/log.ts';
-import type { PendingReply } from '../commands/backend.ts';
+import type { PendingReply } from '../commands/pending-reply.ts';
 import { writeFailure } from './dispatch.ts';
 import type { ReplyWriter } from '../wire/encoder.ts';
 

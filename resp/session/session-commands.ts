@@ -17,15 +17,18 @@ import { mayRead } from '../../access/visible.ts';
 import { shorten } from '../../base/ids.ts';
 import { ACL_HANDLERS } from './acl-commands.ts';
 import { WRONG_PASSWORD, enterByCertificate, logInLater } from './login.ts';
-import type { PendingReply, ServerContext, SessionHandlers } from '../commands/backend.ts';
+import type { ServerContext, SessionHandlers } from '../commands/backend.ts';
+import type { PendingReply } from '../commands/pending-reply.ts';
 import { CLIENT_HANDLERS, isPrintableName, NAME_ERROR } from './client-commands.ts';
 import { COMMAND_HANDLERS } from '../info/command-commands.ts';
 import type { CommandSpec, SessionCommand } from '../commands/command-spec.ts';
-import { executeConfigGet } from '../info/config-command.ts';
+import { CONFIG_HANDLERS } from '../info/config-command.ts';
 import { argumentText } from '../wire/decoder.ts';
 import type { CommandArguments } from '../wire/decoder.ts';
 import type { ReplyWriter } from '../wire/encoder.ts';
+import { LATENCY_HANDLERS } from '../info/latency-commands.ts';
 import { SERVER_HANDLERS } from '../info/server-commands.ts';
+import { SLOW_LOG_HANDLERS } from '../info/slow-log-commands.ts';
 import type { KeyspaceRef, Session } from '../commands/session.ts';
 import { TRACKING_HANDLERS } from './tracking.ts';
 import { TRANSACTION_HANDLERS } from './transaction-commands.ts';
@@ -39,7 +42,10 @@ const HANDLERS: SessionHandlers = {
   ...ACL_HANDLERS,
   ...CLIENT_HANDLERS,
   ...COMMAND_HANDLERS,
+  ...CONFIG_HANDLERS,
+  ...LATENCY_HANDLERS,
   ...SERVER_HANDLERS,
+  ...SLOW_LOG_HANDLERS,
   ...TRACKING_HANDLERS,
   ...TRANSACTION_HANDLERS,
   ping,
@@ -67,12 +73,6 @@ const HANDLERS: SessionHandlers = {
     out.ok();
   },
   asking: (_, out) => out.ok(),
-  'config|get': (command, out, _, context) =>
-    executeConfigGet(command, out, context.backend.facts()),
-  'config|resetstat': (_, out, __, context) => {
-    context.counters.reset();
-    out.ok();
-  },
 };
 
 /** Answers one command whose handler is `session`: writes exactly one reply, or returns that of a login. */

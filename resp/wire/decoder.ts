@@ -36,6 +36,7 @@ const ARGUMENTS_KEEP_MAX = 4096;
 /** Lengths of `POST` and `Host:`. */
 const HTTP_WORD_BYTES_MIN = 4;
 const HTTP_WORD_BYTES_MAX = 5;
+const NOTHING = Buffer.alloc(0);
 const NOT_A_NUMBER = Number.MIN_SAFE_INTEGER;
 
 /** The arguments of one command: argument i is `buffer[starts[i] .. ends[i])`; 0 is the name. */
@@ -63,6 +64,13 @@ export class CommandDecoder implements CommandArguments {
   buffer: Buffer;
   /** Length of the longest argument of the current command. */
   longestBytes = 0;
+  /** The command before the current one; valid until `push` or `forget`. */
+  readonly previous = {
+    argc: 0,
+    starts: new Int32Array(ARGUMENTS_INITIAL),
+    ends: new Int32Array(ARGUMENTS_INITIAL),
+    buffer: NOTHING as Buffer,
+  };
 
   readonly #input = new InputBuffer();
   /** Next byte to parse. `#input.at` is the start of the current command. */
@@ -107,6 +115,12 @@ export class CommandDecoder implements CommandArguments {
     this.#held = true;
   }
 
+  /** Releases the memory of the previous command; call it when a turn is over. */
+  forget(): void {
+    this.previous.argc = 0;
+    this.previous.buffer = NOTHING;
+  }
+
   /** Whether a part of a command has arrived; call it after `next` returned false. */
   get unfinished(): boolean {
     return this.#input.end > this.#input.at;
@@ -119,7 +133,8 @@ export class CommandDecoder implements CommandArguments {
 
   /** Memory that an unfinished command takes. */
   get heldBytes(): number {
-    return this.#input.heldBytes + this.starts.byteLength + this.ends.byteLength;
+    const { previous, starts } = this;
+    return this.#input.heldBytes + 2 * (starts.byteLength + previous.starts.byteLength);
   }
 
   /** Where the next command begins in `buffer`, or -1 in the middle of one; meant for read-ahead. */
@@ -141,7 +156,7 @@ export class CommandDecoder implements CommandArguments {
     for (;;) {
       if (this.#expected === 0) {
         this.#input.at = this.#cursor;
-        this.argc = 0;
+        if (this.argc > 0) this.#keepPrevious();
         this.longestBytes = 0;
         if (this.#cursor === this.#input.end) return this.#ranDry();
         if (this.buffer[this.#cursor] !== STAR) {
@@ -166,6 +181,18 @@ export class CommandDecoder implements CommandArguments {
     if (end - start > this.longestBytes) this.longestBytes = end - start;
   }
 
+  /** Begins a command in the arrays of the one before the last; hot. */
+  #keepPrevious(): void {
+    const { ends, previous, starts } = this;
+    this.starts = previous.starts;
+    this.ends = previous.ends;
+    previous.starts = starts;
+    previous.ends = ends;
+    previous.argc = this.argc;
+    previous.buffer = this.buffer;
+    this.argc = 0;
+  }
+
   #dropConsumed(): void {
     if (this.#expected === 0 && !this.#held) this.#input.at = this.#cursor;
   }
@@ -173,9 +200,9 @@ export class CommandDecoder implements CommandArguments {
   #ranDry(): false {
     const idle = this.#input.at === this.#input.end;
     this.#moved(this.#input.settle());
-    if (idle && this.starts.length > ARGUMENTS_KEEP_MAX) {
-      this.starts = new Int32Array(ARGUMENTS_INITIAL);
-      this.ends = new Int32Array(ARGUMENTS_INITIAL);
+    if (idle) {
+      releaseLarge(this);
+      releaseLarge(this.previous);
     }
     return false;
   }
@@ -317,6 +344,14 @@ export class CommandDecoder implements CommandArguments {
     this.starts = starts;
     this.ends = ends;
   }
+}
+
+/** Replaces large argument tables, whose command is then gone. */
+function releaseLarge(command: { starts: Int32Array; ends: Int32Array; argc: number }): void {
+  if (command.starts.length <= ARGUMENTS_KEEP_MAX) return;
+  command.starts = new Int32Array(ARGUMENTS_INITIAL);
+  command.ends = new Int32Array(ARGUMENTS_INITIAL);
+  command.argc = 0;
 }
 
 /** A decimal integer as Redis reads it: no sign but `-`, no leading zero, no space; or NOT_A_NUMBER. */

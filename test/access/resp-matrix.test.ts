@@ -21,10 +21,11 @@ const LISTED: Readonly<Record<'open' | 'user' | 'operate' | 'admin', string>> = 
     acl|cat acl|whoami asking client|caching client|getname client|getredir client|id client|info
     client|no-evict client|no-touch client|reply client|setinfo client|setname client|tracking
     client|trackinginfo command command|count command|docs command|getkeys command|info command|list
-    config|get discard echo exec lastsave latency|doctor latency|histogram latency|history latency|latest
-    latency|reset memory|doctor memory|purge memory|stats module|list multi ping readonly readwrite role
-    select slowlog|get slowlog|len slowlog|reset subscribe time unsubscribe unwatch wait watch`,
-  operate: 'client|kill client|list client|unblock config|resetstat',
+    config|get discard echo exec lastsave latency|doctor latency|graph latency|histogram latency|history
+    latency|latest memory|doctor memory|purge memory|stats module|list multi ping readonly readwrite role
+    select slowlog|len subscribe time unsubscribe unwatch wait watch`,
+  operate: `client|kill client|list client|unblock config|resetstat config|set latency|reset slowlog|get
+    slowlog|reset`,
   admin: 'acl|dryrun acl|getuser acl|list acl|log acl|users',
 };
 

@@ -2,7 +2,7 @@
 
 import { onTestFinished } from 'vitest';
 import { silentLogger } from '../../base/log.ts';
-import type { PendingReply } from '../../resp/commands/backend.ts';
+import type { PendingReply } from '../../resp/commands/pending-reply.ts';
 import type { CommandSpec } from '../../resp/commands/command-spec.ts';
 import { argumentText } from '../../resp/wire/decoder.ts';
 import type { CommandArguments } from '../../resp/wire/decoder.ts';
@@ -10,7 +10,7 @@ import type { ReplyWriter } from '../../resp/wire/encoder.ts';
 import { startRespListener } from '../../resp/server/listener.ts';
 import type { RespListener } from '../../resp/server/listener.ts';
 import type { Session } from '../../resp/commands/session.ts';
-import { MapBackend } from '../resp/map-backend.ts';
+import { LaterReply, MapBackend } from '../resp/map-backend.ts';
 
 /** Also answers STELE KEYSPACES, and refuses reads if the selected keyspace does not exist. */
 class CliBackend extends MapBackend {
@@ -35,7 +35,7 @@ class CliBackend extends MapBackend {
     }
     if (spec.name === 'get' && argumentText(command, 1) === 'hang') {
       this.hanging++;
-      return { done: false, replyBytes: 0, waiter: undefined, write: () => undefined };
+      return new LaterReply(undefined);
     }
     if (!this.keyspaces.some((keyspace) => keyspace.name === name)) {
       out.error(`ERR There is no keyspace '${name}'.`);

@@ -7,8 +7,9 @@ import type { Datanode } from '../../datanode/node.ts';
 import { DatanodeRespBackend } from '../../datanode/endpoints/resp-backend.ts';
 import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
-import type { PendingReply } from '../../resp/commands/backend.ts';
-import { CommandCounters } from '../../resp/commands/command-counters.ts';
+import type { PendingReply } from '../../resp/commands/pending-reply.ts';
+import { CommandTimes } from '../../resp/commands/command-times.ts';
+import { TIMING_DEFAULTS } from '../../resp/commands/timing-settings.ts';
 import { CommandDecoder } from '../../resp/wire/decoder.ts';
 import { executeCommand, resolveCommand } from '../../resp/server/dispatch.ts';
 import { Gate } from '../../resp/commands/gate.ts';
@@ -36,7 +37,7 @@ const COUNTS = {
   inputBytesPerSecond: 512,
   outputBytesPerSecond: 2048,
   trackingClients: 0,
-  commands: new CommandCounters(),
+  commands: new CommandTimes(TIMING_DEFAULTS),
 };
 
 /** The value of a reply without its type: text, number, null, array, or an Error. */
@@ -144,7 +145,7 @@ export class RespNode {
       log: silentLogger,
       sessions: () => [this.session],
       closeMarked: () => undefined,
-      counters: COUNTS.commands,
+      times: new CommandTimes(TIMING_DEFAULTS),
       nowMs: () => 0,
     };
     const spec = resolveCommand(decoder, this.session, out, context);

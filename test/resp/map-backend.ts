@@ -1,11 +1,7 @@
 // For tests: a backend over a Map that answers at once, or later and in any order.
 
-import type {
-  CommandBackend,
-  PendingReply,
-  PendingReplyWaiter,
-  ServerFacts,
-} from '../../resp/commands/backend.ts';
+import type { CommandBackend, ServerFacts } from '../../resp/commands/backend.ts';
+import { PendingReply } from '../../resp/commands/pending-reply.ts';
 import type { CommandSpec } from '../../resp/commands/command-spec.ts';
 import { argumentText } from '../../resp/wire/decoder.ts';
 import type { CommandArguments } from '../../resp/wire/decoder.ts';
@@ -16,27 +12,22 @@ import { formatInfo } from '../../resp/info/info.ts';
 import type { KeyspaceRef, Session } from '../../resp/commands/session.ts';
 
 /** A GET that is answered when the test calls `finish`. */
-export class LaterReply implements PendingReply {
-  done = false;
-  waiter: PendingReplyWaiter | undefined;
+export class LaterReply extends PendingReply {
   readonly #value: Buffer | undefined;
 
   constructor(value: Buffer | undefined) {
+    super();
     this.#value = value;
+    this.replyBytes = value?.length ?? 5;
   }
 
-  get replyBytes(): number {
-    return this.#value?.length ?? 5;
-  }
-
-  write(out: ReplyWriter): void {
+  override write(out: ReplyWriter): void {
     if (this.#value === undefined) out.nil();
     else out.bulk(this.#value);
   }
 
-  finish(): void {
-    this.done = true;
-    this.waiter?.replyReady(this);
+  override finish(): void {
+    super.finish();
   }
 }
 

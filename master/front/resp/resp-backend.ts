@@ -15,11 +15,11 @@ import type {
   BackendHandler,
   CommandBackend,
   KeysReply,
-  PendingReply,
   ServerFacts,
   ValueReply,
 } from '../../../resp/commands/backend.ts';
 import type { BackendCommand, CommandSpec } from '../../../resp/commands/command-spec.ts';
+import type { PendingReply } from '../../../resp/commands/pending-reply.ts';
 import type { CommandArguments } from '../../../resp/wire/decoder.ts';
 import type { ReplyWriter } from '../../../resp/wire/encoder.ts';
 import { executeClusterCommand } from '../../../resp/cluster/cluster-commands.ts';
@@ -188,8 +188,9 @@ export class MasterRespBackend implements CommandBackend {
       writeValue(out, cached.bytes, cached.start, cached.end);
       return undefined;
     }
-    const pending = new PendingKey(writeValue, metrics.resp);
-    core.ask(target, copyArgument(command, at), pending, 0, core.deadlineFromNow());
+    const key = copyArgument(command, at);
+    const pending = new PendingKey(key, writeValue, metrics.resp);
+    core.ask(target, key, pending, 0, core.deadlineFromNow());
     return writeIfDone(pending, out);
   }
 
@@ -210,7 +211,7 @@ export class MasterRespBackend implements CommandBackend {
     for (let at = 1; at <= last; at++) {
       const cached = core.cached(target, buffer, starts[at] as number, ends[at] as number);
       if (cached !== undefined) pending.addCached(at - 1, cached);
-      else core.ask(target, copyArgument(command, at), pending, at - 1, deadlineAtMs);
+      else pending.ask(core, target, copyArgument(command, at), at - 1, deadlineAtMs);
     }
     return writeIfDone(pending, out);
   }

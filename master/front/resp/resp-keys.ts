@@ -3,7 +3,7 @@
 
 import type { KeyspaceView } from '../../../proto/gen/stele/v1/view.ts';
 import type { LookupTargetRef } from '../../../proto/ports.ts';
-import type { PendingReply } from '../../../resp/commands/backend.ts';
+import type { PendingReply } from '../../../resp/commands/pending-reply.ts';
 import type { CommandArguments } from '../../../resp/wire/decoder.ts';
 import {
   collectKeys,

@@ -6,25 +6,20 @@
 import { tickNowMs } from '../../../base/clock.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
-import type {
-  KeysReply,
-  PendingReply,
-  PendingReplyWaiter,
-  ValueReply,
-} from '../../../resp/commands/backend.ts';
+import type { KeysReply, ValueReply } from '../../../resp/commands/backend.ts';
+import { PendingReply } from '../../../resp/commands/pending-reply.ts';
 import { REPLY_BYTES_MAX } from '../../../resp/wire/encoder.ts';
 import type { ReplyWriter } from '../../../resp/wire/encoder.ts';
 import type { LookupReceiver } from '../../../routing/waiting.ts';
+import type { LookupTarget } from '../../../routing/router.ts';
 import { copyOfCached } from '../lookup/cache.ts';
+import type { LookupCore } from '../lookup/lookup-core.ts';
 import type { SurfaceCounts } from '../metrics.ts';
 import type { CachedValue } from '../lookup/slab-cache.ts';
 
 const REPLY_OVERHEAD_BYTES = 16;
 
-abstract class Pending implements PendingReply {
-  done = false;
-  replyBytes = 0;
-  waiter: PendingReplyWaiter | undefined = undefined;
+abstract class PendingRead extends PendingReply {
   /**
    * True once the connection owns this reply; from then on a missing waiter means that the client
    * is gone.
@@ -34,25 +29,18 @@ abstract class Pending implements PendingReply {
   get abandoned(): boolean {
     return this.handedOver && this.waiter === undefined;
   }
-
-  abstract write(out: ReplyWriter): void;
-
-  protected finish(): void {
-    this.done = true;
-    this.waiter?.replyReady(this);
-  }
 }
 
 /** The reply of GET, STRLEN, TYPE ... */
-export class PendingKey extends Pending implements LookupReceiver {
+export class PendingKey extends PendingRead implements LookupReceiver {
   readonly #writeValue: ValueReply;
   readonly #counts: SurfaceCounts;
-  readonly #beganMs = tickNowMs();
   #value: Buffer | undefined;
   #failure: SteleError | undefined;
 
-  constructor(writeValue: ValueReply, counts: SurfaceCounts) {
+  constructor(key: Buffer, writeValue: ValueReply, counts: SurfaceCounts) {
     super();
+    this.key = key;
     this.#writeValue = writeValue;
     this.#counts = counts;
   }
@@ -64,7 +52,7 @@ export class PendingKey extends Pending implements LookupReceiver {
     _nodeId: string,
     failure: SteleError | undefined,
   ): void {
-    this.#counts.latency.record(tickNowMs() - this.#beganMs);
+    this.#counts.latency.record(tickNowMs() - this.beganMs);
     if (status === LookupStatus.OK) this.#counts.found++;
     else if (status === LookupStatus.NOT_FOUND) this.#counts.notFound++;
     else {
@@ -83,11 +71,10 @@ export class PendingKey extends Pending implements LookupReceiver {
 }
 
 /** The reply of MGET, EXISTS ...: one from several keys, all of one version. */
-export class PendingKeys extends Pending implements LookupReceiver {
+export class PendingKeys extends PendingRead implements LookupReceiver {
   readonly #values: (Buffer | undefined)[];
   readonly #counts: SurfaceCounts;
   readonly #reply: KeysReply;
-  readonly #beganMs = tickNowMs();
   #left: number;
   #found = 0;
   #failure: SteleError | undefined;
@@ -98,6 +85,12 @@ export class PendingKeys extends Pending implements LookupReceiver {
     this.#values = Array.from({ length: reply.readsValues ? keyCount : 0 });
     this.#reply = reply;
     this.#counts = counts;
+  }
+
+  /** Asks the datanodes for key number `index`. */
+  ask(core: LookupCore, target: LookupTarget, key: Buffer, index: number, deadlineMs: number): void {
+    this.key ??= key;
+    core.ask(target, key, this, index, deadlineMs);
   }
 
   /** Adds the cached answer to key number `index`. */
@@ -132,7 +125,7 @@ export class PendingKeys extends Pending implements LookupReceiver {
       this.#failure ??= failure ?? noAnswer();
     }
     if (--this.#left > 0) return;
-    this.#counts.latency.record(tickNowMs() - this.#beganMs);
+    this.#counts.latency.record(tickNowMs() - this.beganMs);
     this.finish();
   }
 

@@ -64,10 +64,7 @@ describe('session commands', () => {
     ['CONFIG GET', "-ERR wrong number of arguments for 'config|get' command\r\n"],
     ['CONFIG GET sav*', '*2\r\n$4\r\nsave\r\n$0\r\n\r\n'],
     ['CONFIG GET nosuch APPENDONL[xy]', '*2\r\n$10\r\nappendonly\r\n$2\r\nno\r\n'],
-    [
-      'CONFIG SET a b',
-      "-ERR CONFIG SET is not supported: the cluster is managed with the stele command; see 'stele --help'.\r\n",
-    ],
+    ['CONFIG SET a b', "-ERR Unknown option or number of arguments for CONFIG SET - 'a'\r\n"],
     ['COMMAND foo', "-ERR unknown subcommand 'foo'. Try COMMAND HELP.\r\n"],
     ['COMMAND LIST FILTERBY PATTERN ge?', '*1\r\n$3\r\nget\r\n'],
     ['COMMAND LIST FILTERBY MODULE x', '*0\r\n'],

@@ -105,7 +105,7 @@ describe('INFO commandstats and errorstats', () => {
   it('count commands and errors until CONFIG RESETSTAT', async () => {
     const listener = await listenFor(new MapBackend([['a', '1']]));
     await ask(listener.port, 'GET a', 'GET a', 'SELECT 99', 'CLIENT ID');
-    const { calls, errors } = listener.counts.commands;
+    const { calls, errors } = listener.counts.commands.counters;
     expect(calls.reduce((sum, each) => sum + each, 0)).toBe(5);
     expect([...errors]).toEqual([['ERR', 1]]);
     await ask(listener.port, 'CONFIG RESETSTAT');
