@@ -1,8 +1,7 @@
 // The counters of INFO commandstats and errorstats: calls and approximate time per command, and errors
 // sent.
 //
-// Hot: one number per command, and one reading of the clock per turn. The time of a turn is attributed to
-// its last command: a turn is mostly one kind of command, and over many turns mixtures average out.
+// Hot: one number per command, and its share of the time of a run (command-times.ts).
 
 import { COMMAND_SPECS } from './command-spec.ts';
 
@@ -15,7 +14,7 @@ export class CommandCounters {
   readonly errors = new Map<string, number>();
   errorsTotal = 0;
 
-  /** Adds the time of a turn to that of its last command. */
+  /** Adds to the time of a command. */
   addTime(id: number, milliseconds: number): void {
     this.milliseconds[id] = (this.milliseconds[id] as number) + milliseconds;
   }

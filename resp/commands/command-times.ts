@@ -6,9 +6,9 @@
 //   +--- one run -----+   +-one  +-----+     commands of one connection, one after the other
 //
 // A run ends before and after a command that may take long (CommandSpec.isTimed), after 64 commands, and
-// with the turn. Its time divided by its commands is the time of each, and a run that takes long is that of its
+// with the turn. Its time divided by its commands is the time of each. A run that takes long is noted under its
 // last command: a stall, such as a garbage collection, hits any of them. With a threshold of SLOWLOG below 1 ms
-// (`isExact`), when a run of fast commands may exceed it, each command is a run.
+// (`isExact`), which a run of short commands may exceed, each command is a run.
 //
 // A command that waits for datanodes is timed until its reply is known, by the clock of the event-loop tick.
 
@@ -69,19 +69,23 @@ export class CommandTimes {
     this.#noteMs = Math.min(this.#slowMs, this.#eventMs);
   }
 
+  /** Counts commands that took `eachMs` each; hot. */
+  noteCalls(id: number, eachMs: number, count: number): void {
+    if (count === 0) return;
+    this.counters.addTime(id, eachMs * count);
+    this.histograms.record(id, eachMs * 1000, count);
+  }
+
   /**
-   * Counts a run of commands that ended with `last`, of which `answered` have their replies; hot. `command` has
-   * the arguments of the last one, and is undefined if that one waits.
+   * Notes a run of commands that ended with `last`; hot. `command` has its arguments, and is undefined if it
+   * waits.
    */
   noteRun(
     last: CommandSpec,
     tookMs: number,
-    answered: number,
     command: CommandArguments | undefined,
     session: Session,
   ): void {
-    this.counters.addTime(last.id, tookMs);
-    if (answered > 0) this.histograms.record(last.id, (tookMs * 1000) / answered, answered);
     if (tookMs < this.#noteMs) return;
     this.#noteEvent(last.flags.includes('fast') ? 'fast-command' : 'command', tookMs);
     if (command !== undefined && tookMs >= this.#slowMs) {

@@ -38,7 +38,8 @@ export class LatencyEvents {
     series.worstMs = Math.max(series.worstMs, milliseconds);
     const last = samples.at(-1);
     if (last?.unixSeconds === unixSeconds) {
-      if (milliseconds > last.milliseconds) samples[samples.length - 1] = { unixSeconds, milliseconds };
+      if (milliseconds > last.milliseconds)
+        samples[samples.length - 1] = { unixSeconds, milliseconds };
       return;
     }
     samples.push({ unixSeconds, milliseconds });

@@ -107,26 +107,34 @@ function parametersOf({ backend, times }: ServerContext): Map<string, string> {
 
 /** What `CONFIG SET name value [name value ...]` asks for: all of it, or the text of an error. */
 function parseChanges(command: CommandArguments, context: ServerContext): (() => void)[] | string {
-  if (command.argc % 2 !== 0) return "ERR wrong number of arguments for 'config|set' command";
-  const changes = new Map<string, () => void>();
+  if (command.argc % 2 !== 0) return 'ERR syntax error';
+  const given = new Map<string, string>();
   for (let at = 2; at < command.argc; at += 2) {
-    const given = argumentText(command, at);
-    const name = given.toLowerCase();
-    const failed = `ERR CONFIG SET failed (possibly related to argument '${given}') -`;
-    const parameter = CHANGEABLE.get(name);
-    if (parameter === undefined) {
-      return parametersOf(context).has(name)
-        ? `${failed} can't set immutable config`
-        : `ERR Unknown option or number of arguments for CONFIG SET - '${given}'`;
+    const name = argumentText(command, at);
+    const lower = name.toLowerCase();
+    if (given.has(lower)) return failed(name, 'duplicate parameter');
+    if (!CHANGEABLE.has(lower)) {
+      return parametersOf(context).has(lower)
+        ? failed(name, "can't set immutable config")
+        : `ERR Unknown option or number of arguments for CONFIG SET - '${name}'`;
     }
-    if (changes.has(name)) return `${failed} duplicate parameter`;
-    const text = argumentText(command, at + 1);
-    if (!/^-?\d{1,15}$/.test(text)) return `${failed} argument couldn't be parsed into an integer`;
-    const value = Number(text);
-    if (value < parameter.min || value > parameter.max) {
-      return `${failed} argument must be between ${parameter.min} and ${parameter.max} inclusive`;
-    }
-    changes.set(name, () => parameter.set(context.times, value));
+    given.set(lower, argumentText(command, at + 1));
   }
-  return [...changes.values()];
+  const changes: (() => void)[] = [];
+  for (const [name, text] of given) {
+    const parameter = CHANGEABLE.get(name) as Changeable;
+    const { max, min } = parameter;
+    if (!/^-?\d{1,15}$/.test(text))
+      return failed(name, "argument couldn't be parsed into an integer");
+    const value = Number(text);
+    if (value < min || value > max) {
+      return failed(name, `argument must be between ${min} and ${max} inclusive`);
+    }
+    changes.push(() => parameter.set(context.times, value));
+  }
+  return changes;
+}
+
+function failed(name: string, reason: string): string {
+  return `ERR CONFIG SET failed (possibly related to argument '${name}') - ${reason}`;
 }

@@ -139,7 +139,11 @@ export function processSections(facts: ProcessFacts): InfoSection[] {
     },
     { name: 'CPU', fields: cpuFields() },
     { name: 'Modules', fields: {} },
-    { name: 'Commandstats', fields: commandFields(facts.listener.commands.counters), isExtra: true },
+    {
+      name: 'Commandstats',
+      fields: commandFields(facts.listener.commands.counters),
+      isExtra: true,
+    },
     { name: 'Errorstats', fields: errorFields(facts.listener.commands.counters) },
     {
       name: 'Latencystats',

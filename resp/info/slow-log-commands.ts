@@ -8,7 +8,12 @@ const COUNT_DEFAULT = 10;
 
 export const SLOW_LOG_HANDLERS = {
   'slowlog|get': (command, out, _, { times }) => {
-    if (command.argc > 3) return out.error('ERR syntax error');
+    if (command.argc > 3) {
+      const name = argumentText(command, 1);
+      return out.error(
+        `ERR unknown subcommand or wrong number of arguments for '${name}'. Try SLOWLOG HELP.`,
+      );
+    }
     const count = wantedCount(command);
     if (count === undefined) {
       return out.error('ERR count should be greater than or equal to -1');

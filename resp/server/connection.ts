@@ -235,8 +235,9 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   /** Counts the commands of a finished turn, and the time that they took. */
   #count(commands: number, startMs: number, last: CommandArguments): void {
     const { backend, traffic } = this.#context;
+    const tookMs = this.#run.end(last) - startMs;
     traffic.commands += commands;
-    backend.noteTurn?.(this.#run.end(last) - startMs);
+    backend.noteTurn?.(tookMs);
   }
 
   /**

@@ -88,7 +88,13 @@ export class PendingKeys extends PendingRead implements LookupReceiver {
   }
 
   /** Asks the datanodes for key number `index`. */
-  ask(core: LookupCore, target: LookupTarget, key: Buffer, index: number, deadlineMs: number): void {
+  ask(
+    core: LookupCore,
+    target: LookupTarget,
+    key: Buffer,
+    index: number,
+    deadlineMs: number,
+  ): void {
     this.key ??= key;
     core.ask(target, key, this, index, deadlineMs);
   }

@@ -45,7 +45,11 @@ it('shows what it has of a command that waited: the key, and how many arguments 
   const key = Buffer.from('k'.repeat(130));
   const cut = `${'k'.repeat(128)}... (2 more bytes)`;
   expect(shownByKey(get, key, 2).map(String)).toEqual(['get', cut]);
-  expect(shownByKey(encoding, Buffer.from('k'), 3).map(String)).toEqual(['object', 'encoding', 'k']);
+  expect(shownByKey(encoding, Buffer.from('k'), 3).map(String)).toEqual([
+    'object',
+    'encoding',
+    'k',
+  ]);
   expect(shownByKey(get, Buffer.from('k'), 4).map(String)).toEqual([
     'get',
     'k',
