@@ -11,6 +11,7 @@ import type { OptionSet, SettingsSchema } from '../base/config.ts';
 import { SteleError } from '../base/errors.ts';
 import { lowerPriority } from '../base/process/low-priority.ts';
 import { shorten } from '../base/ids.ts';
+import { flushSpans, openTracing } from '../base/tracing.ts';
 import { errorJson, EXIT_OK, EXIT_USAGE, reportError, reportNotice } from './exit.ts';
 import { globalOptionsBeside, globalSettings, shortNames } from './global-options.ts';
 import { addOptions, givenFlags, withBareValues } from './options.ts';
@@ -189,7 +190,12 @@ async function runVerb(
     verbs: VERBS,
   };
   if (verb.stdoutIsLog === true) output.beginLog?.();
-  return verb.run({ operands: command.args, settings, global, output });
+  await openTracing((sentence) => reportNotice(output, sentence, asJson));
+  try {
+    return await verb.run({ operands: command.args, settings, global, output });
+  } finally {
+    await flushSpans();
+  }
 }
 
 /**

@@ -17,6 +17,7 @@ import { sleep, systemTime } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import { silentLogger } from '../base/log.ts';
 import type { Logger } from '../base/log.ts';
+import { openTracing } from '../base/tracing.ts';
 import { startDatanode } from '../datanode/server.ts';
 import type { RunningDatanode } from '../datanode/server.ts';
 import { datanodeSettings } from '../datanode/settings.ts';
@@ -102,6 +103,7 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<L
       'Several masters in one process keep their catalog in memory, so data files would be left without it; leave dataDir or masters out.',
     );
   }
+  await openTracing((sentence) => options.log?.warn(sentence));
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'stele-')));
   const running = new InProcessCluster(options, dataDir);
   try {

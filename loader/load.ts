@@ -10,6 +10,8 @@
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { keyspaceName, shorten } from '../base/ids.ts';
+import { inSpan } from '../base/tracing.ts';
+import type { FieldReader } from '../base/tracing.ts';
 import { checkRate } from './bytes/throttle.ts';
 import { changeBehind } from './input/inputs.ts';
 import { refuseTooLarge } from './plan/memory-plan.ts';
@@ -33,6 +35,8 @@ export interface LoadHooks extends JobHooks {
   readonly master?: LoadMaster;
   /** The header or metadata `authorization`, in place of that of `settings.user`. */
   readonly authorization?: (() => string) | undefined;
+  /** The trace that the load is a part of, by the fields of the W3C context. Default: the active span. */
+  readonly partOf?: FieldReader;
 }
 
 const REASON_CHARACTERS_MAX = 500;
@@ -52,7 +56,17 @@ const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
  * Loads `settings.paths` into `settings.keyspace`. Rejects with a SteleError whose sentence says what
  * to do; the work folder then stays, and the same call resumes.
  */
-export async function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Promise<LoadSummary> {
+export function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Promise<LoadSummary> {
+  const attributes = { 'stele.keyspace': settings.keyspace, 'stele.mode': settings.mode };
+  const { partOf = 'active' } = hooks;
+  return inSpan('load', { attributes, parent: partOf }, async (span) => {
+    const summary = await load(settings, hooks);
+    span?.set({ 'stele.version': summary.version, 'stele.rows': summary.rows });
+    return summary;
+  });
+}
+
+async function load(settings: LoadSettings, hooks: LoadHooks): Promise<LoadSummary> {
   keyspaceName(settings.keyspace);
   checkGateFlags(settings);
   checkRate(settings.maxBytesPerSecond);
@@ -78,7 +92,7 @@ async function finishPrepared(
   master: LoadMaster,
   dialAs: DialIdentity,
 ): Promise<LoadSummary> {
-  const { job, response } = await beginLoad(preparedJob, master);
+  const { job, response } = await inSpan('load begin', {}, () => beginLoad(preparedJob, master));
   if (job === undefined) {
     const { progress, settings } = preparedJob;
     const input = inputSummary(preparedJob.prepared.inputs);

@@ -16,7 +16,9 @@ import type { ServiceError } from '@grpc/grpc-js';
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { SteleError } from '../base/errors.ts';
 import { GRPC_MESSAGE_BYTES_MAX, GRPC_REQUEST_BYTES_MAX } from '../base/limits.ts';
+import { isTracing } from '../base/tracing.ts';
 import { steleErrorFromGrpc } from './grpc-errors.ts';
+import { clientTrace } from './grpc-trace.ts';
 import { WatchedCredentials } from './grpc-dial.ts';
 import type { DialIdentity } from './dial-identity.ts';
 import type { CallOptions } from '../proto/ports.ts';
@@ -78,9 +80,15 @@ export function openClient<Opened extends Client>(
   { authorization, tls, certifiedAs, dialMs, channel }: OpenOptions = {},
 ): Opened {
   const credentials = new WatchedCredentials(dialMs, tls, certifiedAs);
-  const interceptors =
-    authorization === undefined ? {} : { interceptors: [showing(authorization)] };
-  const options = { ...CHANNEL_OPTIONS, ...channel, ...interceptors };
+  const interceptors = [
+    ...(authorization === undefined ? [] : [showing(authorization)]),
+    ...(isTracing() ? [clientTrace(address)] : []),
+  ];
+  const options = {
+    ...CHANNEL_OPTIONS,
+    ...channel,
+    ...(interceptors.length === 0 ? {} : { interceptors }),
+  };
   const client = new ClientOf(address, credentials, options);
   const close = client.close.bind(client);
   client.close = () => {

@@ -8,6 +8,7 @@ import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc
 import { hostAndPort } from '../base/address.ts';
 import { toSteleError } from '../base/errors.ts';
 import { CONNECTIONS_MAX_DEFAULT } from '../base/limits.ts';
+import { isTracing } from '../base/tracing.ts';
 import { accessInterceptor, requireListed } from './grpc-access.ts';
 import type { GrpcDoor } from './grpc-access.ts';
 import { auditInterceptor } from './grpc-audit.ts';
@@ -16,6 +17,7 @@ import { GrpcConnections, STALLED_MS_MAX, guarded } from './grpc-guard.ts';
 import { GrpcHealth } from './grpc-health.ts';
 import type { ServiceHealth } from './grpc-health.ts';
 import { addReflection } from './grpc-reflection.ts';
+import { serverTrace } from './grpc-trace.ts';
 import { checkPortFree } from './listen.ts';
 import { secureServer, tlsServerOptions } from './tls/tls-server.ts';
 import type { TlsIdentity } from './tls/tls-identity.ts';
@@ -50,6 +52,7 @@ export class GrpcServer {
     this.#server = new Server({
       ...SERVER_OPTIONS,
       interceptors: [
+        ...(isTracing() ? [serverTrace] : []),
         this.#connections.interceptor,
         ...(audit === undefined ? [] : [auditInterceptor(audit, access !== undefined)]),
         ...(door === undefined || access === undefined ? [] : [accessInterceptor(access, door)]),

@@ -2,6 +2,7 @@
 
 import { sleep } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
+import { inSpan } from '../../base/tracing.ts';
 import type { BeginLoadResponse, CommitLoadResponse } from '../../proto/gen/stele/v1/load.ts';
 import type { ShardDone } from '../work/checkpoint.ts';
 import { addUp, commit, commitRequest } from './commit-stage.ts';
@@ -101,14 +102,21 @@ async function runStages(
   // A chunk whose bytes have changed may have changed any shard.
   const isSameInput = parsed.chunksResumed === parsed.chunks.length;
   const kept = isSameInput ? job.kept.shards : new Map<number, ShardDone>();
-  let delivered = await runShardStage(job, parsed, delivery, kept, isHeld);
+  const deliver = (
+    before: ReadonlyMap<number, ShardDone>,
+    check: (done: ShardDone) => Promise<ShardDone | undefined>,
+  ): Promise<ShardStageResult> =>
+    inSpan('load build', {}, () => runShardStage(job, parsed, delivery, before, check));
+  let delivered = await deliver(kept, isHeld);
   const { conflicts } = delivered;
   if (conflicts.count > 0) throw conflictError(conflicts, job, parsed.chunks);
   const { shardsResumed } = delivered;
   const giveUpAtMs = performance.now() + settings.replicaWait;
   for (;;) {
     try {
-      return await commitStage(job, master, parsed, { ...delivered, shardsResumed });
+      return await inSpan('load commit', {}, () =>
+        commitStage(job, master, parsed, { ...delivered, shardsResumed }),
+      );
     } catch (thrown) {
       if (!mayPass(thrown) || performance.now() > giveUpAtMs) throw thrown;
       job.log.warn(`the commit must wait: ${thrown.message}`);
@@ -118,7 +126,7 @@ async function runStages(
       const before = new Map(delivered.shards.map((done) => [done.shard, done]));
       const askAgain = (done: ShardDone): Promise<ShardDone | undefined> =>
         heldByAll(done, targets, delivery);
-      delivered = await runShardStage(job, parsed, delivery, before, askAgain);
+      delivered = await deliver(before, askAgain);
     }
   }
 }
@@ -133,7 +141,7 @@ function mayPass(thrown: unknown): thrown is SteleError {
 
 async function readRows(job: LoadJob): Promise<ParseStageResult> {
   const { maxRejects, rejects } = job.settings;
-  const parsed = await runParseStage(job);
+  const parsed = await inSpan('load parse', {}, () => runParseStage(job));
   const { chunks, rejectedCount, rowCount } = parsed;
   if (rejects !== undefined) await writeRejects(job, chunks, rejects);
   if (rejectedCount > maxRejects) throw tooManyRejects(job, chunks, rejectedCount);

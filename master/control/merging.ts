@@ -8,6 +8,7 @@
 
 import type { KeyspaceUid } from '../../base/ids.ts';
 import { toSteleError } from '../../base/errors.ts';
+import type { TraceSpan } from '../../base/tracing.ts';
 import { MergeState } from '../../proto/gen/stele/v1/datanode.ts';
 import type { MergeOrder, MergeStatus } from '../../proto/gen/stele/v1/datanode.ts';
 import { replaceMerged } from '../catalog/merge-transitions.ts';
@@ -16,6 +17,7 @@ import { segmentFormatOf } from '../catalog/segment-format.ts';
 import { totalsMessage } from '../catalog/totals.ts';
 import type { Merge, MergeAnswer, MergePlan } from '../core/plans/merge.ts';
 import type { ControlParts } from './control-loop.ts';
+import { orderSpan } from './orders.ts';
 import type { Orders } from './orders.ts';
 
 const ORDER_DEADLINE_MS = 10_000;
@@ -58,7 +60,7 @@ export class Merging {
     if (this.#asking.has(nodeId)) return;
     this.#asking.add(nodeId);
     const { background, connections, control, log } = this.#parts;
-    background.run('merge-orders', async () => {
+    const ask = async (span?: TraceSpan): Promise<void> => {
       try {
         const link = connections.requireClient(nodeId);
         const { statuses } = await link.mergeSegments(
@@ -73,12 +75,14 @@ export class Merging {
         merges.forEach((merge, index) => this.#onStatus(nodeId, merge, statuses[index]));
       } catch (thrown) {
         const error = toSteleError(thrown);
+        span?.fail(error.message);
         log.warn({ node: nodeId, code: error.code, err: error }, 'merge orders were not taken');
         for (const merge of merges) this.#note(nodeId, merge, { kind: 'waiting' });
       } finally {
         this.#asking.delete(nodeId);
       }
-    });
+    };
+    background.run('merge-orders', () => orderSpan('order merge', nodeId, merges.length, ask));
   }
 
   #onStatus(nodeId: string, merge: Merge, status: MergeStatus | undefined): void {

@@ -3,6 +3,8 @@
 // repeated here: the next turn of the control loop finds what is still missing.
 
 import { toSteleError } from '../../base/errors.ts';
+import { inSpan } from '../../base/tracing.ts';
+import type { TraceSpan } from '../../base/tracing.ts';
 import type { CopyOrder } from '../../proto/gen/stele/v1/datanode.ts';
 import { segmentInfo } from '../catalog/messages.ts';
 import type { DropPlan } from '../core/plans/cleanup.ts';
@@ -27,11 +29,13 @@ export class Orders {
   copy(copies: readonly Copy[]): void {
     for (const target of new Set(copies.map((copy) => copy.target))) {
       const own = copies.filter((copy) => copy.target === target);
-      this.#parts.background.run('copy-order', () => this.#copy(target, own));
+      this.#parts.background.run('copy-order', () =>
+        orderSpan('order copy', target, own.length, (span) => this.#copy(target, own, span)),
+      );
     }
   }
 
-  async #copy(target: string, copies: readonly Copy[]): Promise<void> {
+  async #copy(target: string, copies: readonly Copy[], span?: TraceSpan): Promise<void> {
     const { connections, control, log } = this.#parts;
     try {
       const link = connections.requireClient(target);
@@ -44,8 +48,10 @@ export class Orders {
       );
       log.info({ node: target, segments: copies.length }, 'segments are being copied');
     } catch (thrown) {
+      const error = toSteleError(thrown);
+      span?.fail(error.message);
       log.warn(
-        { node: target, err: toSteleError(thrown) },
+        { node: target, err: error },
         'a copy order was not taken; it will be given again',
       );
       control.dispatch({ kind: 'copies-refused', copies });
@@ -57,11 +63,14 @@ export class Orders {
     for (const plan of plans) {
       if (this.#dropping.has(plan.node)) continue;
       this.#dropping.add(plan.node);
-      this.#parts.background.run('drop-order', () => this.#drop(plan));
+      const { node, segments } = plan;
+      this.#parts.background.run('drop-order', () =>
+        orderSpan('order drop', node, segments.length, (span) => this.#drop(plan, span)),
+      );
     }
   }
 
-  async #drop(plan: DropPlan): Promise<void> {
+  async #drop(plan: DropPlan, span?: TraceSpan): Promise<void> {
     const { connections, control, log } = this.#parts;
     try {
       const link = connections.requireClient(plan.node);
@@ -89,11 +98,23 @@ export class Orders {
       });
     } catch (thrown) {
       const error = toSteleError(thrown);
+      span?.fail(error.message);
       log.warn({ node: plan.node, err: error }, 'a drop order was not taken');
     } finally {
       this.#dropping.delete(plan.node);
     }
   }
+}
+
+/** Runs an order as a trace of its own: nobody waits for it, and what caused it is long over. */
+export function orderSpan(
+  name: string,
+  nodeId: string,
+  segments: number,
+  work: (span?: TraceSpan) => Promise<void>,
+): Promise<void> {
+  const attributes = { 'stele.node': nodeId, 'stele.segments': segments };
+  return inSpan(name, { attributes, parent: 'none' }, work);
 }
 
 function copyOrder(copy: Copy, nodes: Membership): CopyOrder {

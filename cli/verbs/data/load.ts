@@ -120,7 +120,9 @@ async function run(
   output: Output,
 ): Promise<Ending> {
   const { runLoad } = await import('../../../loader/load.ts');
-  const summary = await runLoad(settings, hooks);
+  // As programs that start others in a trace of OpenTelemetry pass it on: TRACEPARENT, TRACESTATE.
+  const partOf = (name: string): string | undefined => process.env[name.toUpperCase()];
+  const summary = await runLoad(settings, { ...hooks, partOf });
   const text = settings.output === 'json' ? summaryJson(summary) : formatSummary(summary);
   return { code: EXIT_OK, write: () => output.line(text) };
 }

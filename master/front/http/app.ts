@@ -9,6 +9,7 @@ import { SteleError, toSteleError } from '../../../base/errors.ts';
 import { randomId, shorten } from '../../../base/ids.ts';
 import { KEY_BYTES_MAX } from '../../../base/limits.ts';
 import type { Logger } from '../../../base/log.ts';
+import { isTracing } from '../../../base/tracing.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import type { LookupCore } from '../lookup/lookup-core.ts';
 import type { FrontMetrics } from '../metrics.ts';
@@ -25,6 +26,7 @@ import { hideKey } from './raw-url.ts';
 import { auditRequests } from './request-audit.ts';
 import { requestGuard } from './request-guard.ts';
 import type { GuardOptions } from './request-guard.ts';
+import { traceRequests } from './request-trace.ts';
 import { guardRoutes } from './route-access.ts';
 import { sessionRoutes } from './session-routes.ts';
 import { nameRoutes } from './route-methods.ts';
@@ -69,6 +71,7 @@ export interface HttpAppOptions extends GuardOptions {
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
   const app = emptyApp(options);
   app.server.maxConnections = options.maxConnections;
+  if (isTracing()) traceRequests(app);
   const guard = requestGuard(options);
   app.addHook('onRequest', (request, reply, done) => {
     const refusal = guard(request.raw, request.originalUrl);

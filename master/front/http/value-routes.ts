@@ -8,6 +8,7 @@ import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import { LOOKUP_KEYS_MAX } from '../../../base/limits.ts';
 import { checkKeyLength, tooManyKeys } from '../lookup/lookup-core.ts';
 import type { LookupCore, LookupOutcome } from '../lookup/lookup-core.ts';
+import { tracedGet, tracedLookup } from '../lookup/traced-lookup.ts';
 import type { FrontMetrics } from '../metrics.ts';
 import { sendProblem } from './problem.ts';
 import { keyOfUrl, queryBytes } from './raw-url.ts';
@@ -20,6 +21,13 @@ const KEYSPACE_DEFAULT = 'default';
  * have no such limit.
  */
 const JSON_VALUE_BYTES_MAX = 16 * 1024 * 1024;
+
+const VALUE_ROUTE = '/v1/keyspaces/:keyspace/keys/:key';
+const LOOKUP_ROUTE = '/v1/keyspaces/:keyspace/lookup';
+const OLDER_ROUTE = '/get';
+
+/** The routes that read values. */
+export const READ_ROUTES: ReadonlySet<string> = new Set([VALUE_ROUTE, LOOKUP_ROUTE, OLDER_ROUTE]);
 
 type Encoding = 'utf8' | 'base64';
 
@@ -55,7 +63,7 @@ export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOp
   const tags = ['values'];
 
   app.get(
-    '/v1/keyspaces/:keyspace/keys/:key',
+    VALUE_ROUTE,
     {
       schema: {
         tags,
@@ -65,17 +73,19 @@ export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOp
       },
     },
     (request: ValueRequest, reply: FastifyReply) => {
-      const target = core.target(request.params.keyspace, wantedVersion(request.query.version));
+      const { keyspace } = request.params;
+      const target = core.target(keyspace, wantedVersion(request.query.version));
       const key = keyOfUrl(request.originalUrl);
       checkKeyLength(key.length);
       reply.hijack();
       const { raw, id } = request;
-      core.get(target, key, new HttpValueReply(raw, reply.raw, id, target, key, metrics.http), 0);
+      const receiver = new HttpValueReply(raw, reply.raw, id, target, key, metrics.http);
+      tracedGet(core, keyspace, target, key, receiver);
     },
   );
 
   app.post(
-    '/v1/keyspaces/:keyspace/lookup',
+    LOOKUP_ROUTE,
     {
       schema: {
         tags,
@@ -89,7 +99,7 @@ export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOp
       const beganMs = performance.now();
       if (keys.length > LOOKUP_KEYS_MAX) throw tooManyKeys(keys.length);
       const bytes = keys.map((key) => decodeKey(key, encoding));
-      const outcome = await core.lookup(request.params.keyspace, bytes, {
+      const outcome = await tracedLookup(core, request.params.keyspace, bytes, {
         version,
         valueBytesMax: JSON_VALUE_BYTES_MAX,
       });
@@ -102,7 +112,7 @@ export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOp
   );
 
   app.get(
-    '/get',
+    OLDER_ROUTE,
     {
       schema: {
         tags,
@@ -118,7 +128,7 @@ export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOp
       }
       const keyspace = queryBytes(request.originalUrl, 'keyspace')?.toString('utf8');
       const beganMs = performance.now();
-      const outcome = await core.lookup(keyspace ?? KEYSPACE_DEFAULT, [key]);
+      const outcome = await tracedLookup(core, keyspace ?? KEYSPACE_DEFAULT, [key]);
       countOutcome(metrics, outcome, performance.now() - beganMs);
       return legacyReply(reply, outcome);
     },

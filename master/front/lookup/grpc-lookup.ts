@@ -4,6 +4,7 @@ import { unaryHandler } from '../../../transport/grpc-errors.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import type { LookupResponse, LookupServiceServer } from '../../../proto/gen/stele/v1/lookup.ts';
 import type { LookupCore, LookupOutcome } from './lookup-core.ts';
+import { tracedLookup } from './traced-lookup.ts';
 import type { FrontMetrics, SurfaceCounts } from '../metrics.ts';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -13,7 +14,7 @@ export function masterLookupService(core: LookupCore, metrics: FrontMetrics): Lo
   return {
     lookup: unaryHandler(async ({ keyspace, keys, version }, signal) => {
       const beganMs = performance.now();
-      const outcome = await core.lookup(keyspace, keys, { version, signal });
+      const outcome = await tracedLookup(core, keyspace, keys, { version, signal });
       metrics.grpc.latency.record(performance.now() - beganMs);
       return responseOf(outcome, metrics.grpc);
     }),
