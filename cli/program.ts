@@ -11,7 +11,7 @@ import type { OptionSet, SettingsSchema } from '../base/config.ts';
 import { SteleError } from '../base/errors.ts';
 import { lowerPriority } from '../base/process/low-priority.ts';
 import { shorten } from '../base/ids.ts';
-import { flushSpans, openTracing } from '../base/tracing.ts';
+import { flushSpans, openTracing } from '../base/process/tracing.ts';
 import { errorJson, EXIT_OK, EXIT_USAGE, reportError, reportNotice } from './exit.ts';
 import { globalOptionsBeside, globalSettings, shortNames } from './global-options.ts';
 import { addOptions, givenFlags, withBareValues } from './options.ts';

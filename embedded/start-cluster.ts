@@ -17,7 +17,7 @@ import { sleep, systemTime } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import { silentLogger } from '../base/log.ts';
 import type { Logger } from '../base/log.ts';
-import { openTracing } from '../base/tracing.ts';
+import { openTracing } from '../base/process/tracing.ts';
 import { startDatanode } from '../datanode/server.ts';
 import type { RunningDatanode } from '../datanode/server.ts';
 import { datanodeSettings } from '../datanode/settings.ts';

@@ -10,8 +10,8 @@
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { keyspaceName, shorten } from '../base/ids.ts';
-import { inSpan } from '../base/tracing.ts';
-import type { FieldReader } from '../base/tracing.ts';
+import { inSpan } from '../base/process/tracing.ts';
+import type { FieldReader } from '../base/process/tracing.ts';
 import { checkRate } from './bytes/throttle.ts';
 import { changeBehind } from './input/inputs.ts';
 import { refuseTooLarge } from './plan/memory-plan.ts';

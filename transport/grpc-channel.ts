@@ -16,7 +16,7 @@ import type { ServiceError } from '@grpc/grpc-js';
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { SteleError } from '../base/errors.ts';
 import { GRPC_MESSAGE_BYTES_MAX, GRPC_REQUEST_BYTES_MAX } from '../base/limits.ts';
-import { isTracing } from '../base/tracing.ts';
+import { isTracing } from '../base/process/tracing.ts';
 import { steleErrorFromGrpc } from './grpc-errors.ts';
 import { clientTrace } from './grpc-trace.ts';
 import { WatchedCredentials } from './grpc-dial.ts';

@@ -8,7 +8,7 @@ import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc
 import { hostAndPort } from '../base/address.ts';
 import { toSteleError } from '../base/errors.ts';
 import { CONNECTIONS_MAX_DEFAULT } from '../base/limits.ts';
-import { isTracing } from '../base/tracing.ts';
+import { isTracing } from '../base/process/tracing.ts';
 import { accessInterceptor, requireListed } from './grpc-access.ts';
 import type { GrpcDoor } from './grpc-access.ts';
 import { auditInterceptor } from './grpc-audit.ts';

@@ -16,8 +16,8 @@ import {
 } from '@grpc/grpc-js';
 import type { Interceptor, Metadata, ServerInterceptor, StatusObject } from '@grpc/grpc-js';
 import { splitAddress } from '../base/address.ts';
-import { beginCall, beginSpan } from '../base/tracing.ts';
-import type { SpanAttributes, TraceSpan } from '../base/tracing.ts';
+import { beginCall, beginSpan } from '../base/process/tracing.ts';
+import type { SpanAttributes, TraceSpan } from '../base/process/tracing.ts';
 
 /** The field of the W3C context. */
 const CONTEXT_FIELD = 'traceparent';
@@ -89,7 +89,11 @@ export const serverTrace: ServerInterceptor = (method, call) => {
     .withStart((next) => next(listener))
     .withSendStatus((sent, next) => {
       if (span !== undefined) {
-        endSpan(span, { code: sent.code ?? 0, details: sent.details ?? '' }, FAULTS.has(sent.code ?? 0));
+        endSpan(
+          span,
+          { code: sent.code ?? 0, details: sent.details ?? '' },
+          FAULTS.has(sent.code ?? 0),
+        );
       }
       span = undefined;
       next(sent);

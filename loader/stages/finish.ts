@@ -2,7 +2,7 @@
 
 import { sleep } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
-import { inSpan } from '../../base/tracing.ts';
+import { inSpan } from '../../base/process/tracing.ts';
 import type { BeginLoadResponse, CommitLoadResponse } from '../../proto/gen/stele/v1/load.ts';
 import type { ShardDone } from '../work/checkpoint.ts';
 import { addUp, commit, commitRequest } from './commit-stage.ts';

@@ -8,7 +8,7 @@
 
 import type { KeyspaceUid } from '../../base/ids.ts';
 import { toSteleError } from '../../base/errors.ts';
-import type { TraceSpan } from '../../base/tracing.ts';
+import type { TraceSpan } from '../../base/process/tracing.ts';
 import { MergeState } from '../../proto/gen/stele/v1/datanode.ts';
 import type { MergeOrder, MergeStatus } from '../../proto/gen/stele/v1/datanode.ts';
 import { replaceMerged } from '../catalog/merge-transitions.ts';

@@ -3,8 +3,8 @@
 // repeated here: the next turn of the control loop finds what is still missing.
 
 import { toSteleError } from '../../base/errors.ts';
-import { inSpan } from '../../base/tracing.ts';
-import type { TraceSpan } from '../../base/tracing.ts';
+import { inSpan } from '../../base/process/tracing.ts';
+import type { TraceSpan } from '../../base/process/tracing.ts';
 import type { CopyOrder } from '../../proto/gen/stele/v1/datanode.ts';
 import { segmentInfo } from '../catalog/messages.ts';
 import type { DropPlan } from '../core/plans/cleanup.ts';
@@ -50,10 +50,7 @@ export class Orders {
     } catch (thrown) {
       const error = toSteleError(thrown);
       span?.fail(error.message);
-      log.warn(
-        { node: target, err: error },
-        'a copy order was not taken; it will be given again',
-      );
+      log.warn({ node: target, err: error }, 'a copy order was not taken; it will be given again');
       control.dispatch({ kind: 'copies-refused', copies });
     }
   }

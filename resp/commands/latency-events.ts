@@ -7,7 +7,7 @@
 export type LatencyEvent = 'command' | 'fast-command' | 'datanode-wait';
 
 /** The longest event of one second. */
-export interface LatencySample {
+interface LatencySample {
   readonly unixSeconds: number;
   readonly milliseconds: number;
 }

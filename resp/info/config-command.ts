@@ -98,7 +98,7 @@ function parametersOf({ backend, times }: ServerContext): Map<string, string> {
   const facts = backend.facts();
   return new Map([
     ...FIXED,
-    ...[...CHANGEABLE].map(([name, { get }]) => [name, String(get(times))] as const),
+    ...[...CHANGEABLE].map(([name, of]) => [name, String(of.get(times))] as const),
     ['databases', String(facts.databases)] as const,
     ['cluster-enabled', facts.mode === 'cluster' ? 'yes' : 'no'] as const,
     ...Object.entries(facts.config ?? {}),

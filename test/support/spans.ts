@@ -8,7 +8,7 @@ import {
 } from '@opentelemetry/sdk-trace-node';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-node';
 import { expect, onTestFinished } from 'vitest';
-import { closeTracing, openTracing } from '../../base/tracing.ts';
+import { closeTracing, openTracing } from '../../base/process/tracing.ts';
 
 export const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 export const SPAN_ID = 'b7ad6b7169203331';

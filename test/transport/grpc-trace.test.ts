@@ -1,5 +1,5 @@
 import { expect, it, onTestFinished } from 'vitest';
-import { beginSpan } from '../../base/tracing.ts';
+import { beginSpan } from '../../base/process/tracing.ts';
 import { SteleError } from '../../base/errors.ts';
 import { LookupServiceClient, LookupServiceService } from '../../proto/gen/stele/v1/lookup.ts';
 import type { LookupRequest, LookupResponse } from '../../proto/gen/stele/v1/lookup.ts';
@@ -85,7 +85,10 @@ it('is a tree from the caller to the last server, without heartbeats', async () 
     'rpc.method': 'Restart',
     'rpc.grpc.status_code': 0,
   });
-  expect(spans()[1]?.attributes).toMatchObject({ 'server.address': '127.0.0.1', 'server.port': port });
+  expect(spans()[1]?.attributes).toMatchObject({
+    'server.address': '127.0.0.1',
+    'server.port': port,
+  });
   // SERVER, CLIENT, INTERNAL.
   expect(spans().map(({ kind }) => kind)).toEqual([1, 2, 1, 2, 0]);
 });

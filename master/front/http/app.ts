@@ -9,7 +9,7 @@ import { SteleError, toSteleError } from '../../../base/errors.ts';
 import { randomId, shorten } from '../../../base/ids.ts';
 import { KEY_BYTES_MAX } from '../../../base/limits.ts';
 import type { Logger } from '../../../base/log.ts';
-import { isTracing } from '../../../base/tracing.ts';
+import { isTracing } from '../../../base/process/tracing.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import type { LookupCore } from '../lookup/lookup-core.ts';
 import type { FrontMetrics } from '../metrics.ts';

@@ -1,8 +1,8 @@
 // Spans of HTTP requests (docs/tracing.md): of the reads, and of everything else that comes with a context.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { beginSpan } from '../../../base/tracing.ts';
-import type { TraceSpan } from '../../../base/tracing.ts';
+import { beginSpan } from '../../../base/process/tracing.ts';
+import type { TraceSpan } from '../../../base/process/tracing.ts';
 import { READ_ROUTES } from './value-routes.ts';
 
 const spans = new WeakMap<FastifyRequest, TraceSpan>();
@@ -38,7 +38,11 @@ function spanOf(request: FastifyRequest): TraceSpan | undefined {
   return beginSpan(`${method} ${route}`.trimEnd(), {
     kind: 'server',
     // The path has the key, which may be a secret of its owner.
-    attributes: { 'http.request.method': method, 'http.route': route, 'url.scheme': request.protocol },
+    attributes: {
+      'http.request.method': method,
+      'http.route': route,
+      'url.scheme': request.protocol,
+    },
     parent: (name) => headers[name]?.toString(),
   });
 }

@@ -26,6 +26,8 @@ const VALUE_ROUTE = '/v1/keyspaces/:keyspace/keys/:key';
 const LOOKUP_ROUTE = '/v1/keyspaces/:keyspace/lookup';
 const OLDER_ROUTE = '/get';
 
+const TAGS = ['values'];
+
 /** The routes that read values. */
 export const READ_ROUTES: ReadonlySet<string> = new Set([VALUE_ROUTE, LOOKUP_ROUTE, OLDER_ROUTE]);
 
@@ -59,14 +61,18 @@ type ValueRequest = FastifyRequest<{
 }>;
 
 /** Registers the routes that read values. */
-export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOptions): void {
-  const tags = ['values'];
+export function readRoutes(app: FastifyInstance, options: ReadRoutesOptions): void {
+  valueRoute(app, options);
+  lookupRoute(app, options);
+  olderRoute(app, options);
+}
 
+function valueRoute(app: FastifyInstance, { core, metrics }: ReadRoutesOptions): void {
   app.get(
     VALUE_ROUTE,
     {
       schema: {
-        tags,
+        tags: TAGS,
         summary: 'The bytes of one value; the key is percent-encoded, any bytes can be sent',
         querystring: queryOf({ version: 'A kept version; without it the current one' }),
         response: RESPONSES.value,
@@ -83,12 +89,14 @@ export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOp
       tracedGet(core, keyspace, target, key, receiver);
     },
   );
+}
 
+function lookupRoute(app: FastifyInstance, { core, metrics }: ReadRoutesOptions): void {
   app.post(
     LOOKUP_ROUTE,
     {
       schema: {
-        tags,
+        tags: TAGS,
         summary: 'Many values of one version',
         body: LOOKUP_BODY,
         response: RESPONSES.lookup,
@@ -110,12 +118,14 @@ export function readRoutes(app: FastifyInstance, { core, metrics }: ReadRoutesOp
       };
     },
   );
+}
 
+function olderRoute(app: FastifyInstance, { core, metrics }: ReadRoutesOptions): void {
   app.get(
     OLDER_ROUTE,
     {
       schema: {
-        tags,
+        tags: TAGS,
         summary: 'One value as JSON: ?keyspace=KS&key=K',
         querystring: queryOf({ keyspace: 'Without it: default', key: 'Percent-encoded' }),
         response: RESPONSES.legacyValue,

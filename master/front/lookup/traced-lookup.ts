@@ -1,8 +1,8 @@
 // The lookups of HTTP and gRPC as spans. The lookup protocol has no room for a context, so the span of a lookup,
 // with the datanode that answered, is the last one of a read. Without tracing these are the calls of the core.
 
-import { beginSpan, inSpan, isTracing } from '../../../base/tracing.ts';
-import type { TraceSpan } from '../../../base/tracing.ts';
+import { beginSpan, inSpan, isTracing } from '../../../base/process/tracing.ts';
+import type { TraceSpan } from '../../../base/process/tracing.ts';
 import type { SteleError } from '../../../base/errors.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import type { LookupReceiver } from '../../../routing/waiting.ts';

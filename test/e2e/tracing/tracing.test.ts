@@ -39,7 +39,9 @@ async function receiver(): Promise<{ endpoint: string; spans: Span[] }> {
     request.setEncoding('utf8').on('data', (part: string) => (body += part));
     request.on('end', () => {
       const { resourceSpans } = JSON.parse(body) as Export;
-      spans.push(...resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((of) => of.spans)));
+      spans.push(
+        ...resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((of) => of.spans)),
+      );
       response.setHeader('content-type', 'application/json').end('{}');
     });
   });
@@ -99,7 +101,8 @@ test('a load, a read and an order are traced from the first process to the last'
 
   writeFileSync(join(folder, 'rows.data'), 'k hello\nl world\n');
   const ofLoad = '1af7651916cd43dd8448eb211c80319c';
-  const traceparent = (traceId: string, flag: string): string => `00-${traceId}-b7ad6b7169203331-${flag}`;
+  const traceparent = (traceId: string, flag: string): string =>
+    `00-${traceId}-b7ad6b7169203331-${flag}`;
   const loaded = await stele(['load', 'default', join(folder, 'rows.data'), ...to], {
     env: { ...env, TRACEPARENT: traceparent(ofLoad, '01') },
   });
@@ -134,8 +137,7 @@ test('a load, a read and an order are traced from the first process to the last'
   await until('the trace of an order', () =>
     spans.some(
       ({ name, traceId }) =>
-        name === 'order drop' &&
-        paths(spans, traceId).includes(`order drop > ${drop} > ${drop}`),
+        name === 'order drop' && paths(spans, traceId).includes(`order drop > ${drop} > ${drop}`),
     ),
   );
   // Nothing that comes every second.

@@ -48,8 +48,7 @@ function plain(reply: Reply | undefined): unknown {
 
 /** The entries of SLOWLOG, the newest first. */
 async function slowLog(port: number): Promise<Entry[]> {
-  const client = new RawClient(port).send('SLOWLOG GET -1\r\n');
-  const [reply] = await client.wait(1);
+  const [reply] = await new RawClient(port).send('SLOWLOG GET -1\r\n').wait(1);
   return (plain(reply) as unknown[][]).map(([id, unixSeconds, microseconds, shown, ...who]) => {
     expect(Math.abs(Number(unixSeconds) - Date.now() / 1000)).toBeLessThan(100);
     const [client = '', clientName = ''] = who as string[];

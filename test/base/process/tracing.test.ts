@@ -9,8 +9,8 @@ import {
   inSpan,
   isTracing,
   openTracing,
-} from '../../base/tracing.ts';
-import { SAMPLED, SPAN_ID, TRACE_ID, UNSAMPLED, paths, traced } from '../support/spans.ts';
+} from '../../../base/process/tracing.ts';
+import { SAMPLED, SPAN_ID, TRACE_ID, UNSAMPLED, paths, traced } from '../../support/spans.ts';
 
 const header = (value: string) => (name: string) => (name === 'traceparent' ? value : undefined);
 

@@ -5,7 +5,7 @@
 // caller goes the way without spans.
 
 import type { Context, Span, TextMapGetter } from '@opentelemetry/api';
-import { STELE_VERSION } from './process/build-version.ts';
+import { STELE_VERSION } from './build-version.ts';
 
 type Api = typeof import('@opentelemetry/api');
 
@@ -153,10 +153,18 @@ export function beginCall(name: string, attributes: SpanAttributes): TraceSpan |
 
 function begin(of: Api, name: string, options: SpanOptions): TraceSpan {
   const { attributes = {}, kind = 'internal', parent = 'active' } = options;
-  const kinds = { server: of.SpanKind.SERVER, client: of.SpanKind.CLIENT, internal: of.SpanKind.INTERNAL };
+  const kinds = {
+    server: of.SpanKind.SERVER,
+    client: of.SpanKind.CLIENT,
+    internal: of.SpanKind.INTERNAL,
+  };
   const within = contextOf(of, parent);
   const tracer = of.trace.getTracer('stele', STELE_VERSION);
-  return new TraceSpan(of, tracer.startSpan(name, { kind: kinds[kind], attributes }, within), within);
+  return new TraceSpan(
+    of,
+    tracer.startSpan(name, { kind: kinds[kind], attributes }, within),
+    within,
+  );
 }
 
 function contextOf(of: Api, parent: 'active' | 'none' | FieldReader): Context {
