@@ -11,6 +11,7 @@ import type { DatanodeServiceServer } from '../../proto/gen/stele/v1/datanode.ts
 import { callUnary, openClient } from '../../transport/grpc-channel.ts';
 import { unaryHandler } from '../../transport/grpc-errors.ts';
 import { GrpcServer } from '../../transport/grpc-server.ts';
+import { accessOfRoles, authorizationOf } from '../access/roles.ts';
 import { SPAN_ID, SAMPLED, UNSAMPLED, paths, traced } from '../support/spans.ts';
 
 const READ = 'stele.v1.LookupService/Lookup';
@@ -121,4 +122,25 @@ it('marks faults of the server, and no answers', async () => {
     '2 2',
     '0 0',
   ]);
+});
+
+it('runs the handler in the span with --auth on, too', async () => {
+  const spans = await traced();
+  const access = await accessOfRoles();
+  const door = { access, keyspaceOf: () => 'geo' };
+  const server = new GrpcServer(undefined, undefined, door);
+  server.addService(LookupServiceService, {
+    lookup: unaryHandler<LookupRequest, LookupResponse>(async () => {
+      beginSpan('inner')?.end();
+      return { version: 1, results: [] };
+    }),
+  });
+  const port = await server.listen('127.0.0.1', 0, '--grpc-port');
+  onTestFinished(() => server.close(0));
+  const authorization = (): string => authorizationOf('geo') ?? '';
+  const client = openClient(LookupServiceClient, `127.0.0.1:${port}`, { authorization });
+  onTestFinished(() => client.close());
+  const request = { keyspace: 'geo', keys: [], version: 0 };
+  await callUnary(client.lookup.bind(client), request, 'a master', { deadlineMs: 10_000 });
+  expect(paths(spans())).toEqual([`${READ} > inner`, READ]);
 });
