@@ -6,7 +6,7 @@
 
 import { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs } from '../base/clock.ts';
-import { connectionLimit } from '../base/disk/descriptors.ts';
+import { connectionLimit } from '../base/process/descriptors.ts';
 import { SteleError } from '../base/errors.ts';
 import { lockFolder } from '../base/disk/folder-lock.ts';
 import type { FolderLock } from '../base/disk/folder-lock.ts';
@@ -189,7 +189,7 @@ async function openPorts(
       audit,
       notes,
       connectionsMax: settings.connectionsMax,
-      respConnections: () => resp.connectionCount,
+      respTraffic: () => resp.traffic,
     });
     closers.push(() => http.close());
     const listening = { httpPort: http.port, respPort: resp.port, grpcPort };

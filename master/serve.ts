@@ -6,7 +6,7 @@
 import type { Access } from '../access/access.ts';
 import { ListFeed } from '../access/list-feed.ts';
 import type { BackgroundTasks } from '../base/background.ts';
-import { connectionLimit } from '../base/disk/descriptors.ts';
+import { connectionLimit } from '../base/process/descriptors.ts';
 import type { Logger } from '../base/log.ts';
 import { clusterServiceDefinition } from '../proto/encoded-view.ts';
 import { AccessServiceService } from '../proto/gen/stele/v1/access.ts';

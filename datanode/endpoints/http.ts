@@ -13,7 +13,10 @@ import type { Audit } from '../../access/audit/audit.ts';
 import { visibleMetrics } from '../../access/visible.ts';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
+import { defineTrafficMetrics, HttpTraffic } from '../../base/process/http-traffic.ts';
+import type { Traffic } from '../../base/process/http-traffic.ts';
 import { MetricSet } from '../../base/process/metrics.ts';
+import { defineProcessMetrics } from '../../base/process/process-metrics.ts';
 import {
   missingHost,
   CHALLENGES,
@@ -23,6 +26,7 @@ import {
   unknownScope,
 } from '../../base/problem.ts';
 import { exportedBoundsMs } from '../../base/process/latency.ts';
+import type { DiskTrouble } from '../../proto/gen/stele/v1/datanode.ts';
 import type { Datanode } from '../node.ts';
 import { keyspaceMetrics } from './keyspace-metrics.ts';
 import { notReadyReason, readinessChecks } from './readiness.ts';
@@ -60,7 +64,8 @@ export interface DatanodeHttpOptions {
   readonly notes: () => readonly string[];
   /** Limit of simultaneous lookup connections. */
   readonly connectionsMax: number;
-  readonly respConnections: () => number;
+  /** Of the RESP port. */
+  readonly respTraffic: () => Traffic;
 }
 
 /** Opens the port; returns the one it got and how to close it. */
@@ -68,7 +73,6 @@ export async function startDatanodeHttp(
   options: DatanodeHttpOptions,
 ): Promise<{ port: number; close(): Promise<void> }> {
   const { access, audit, node, notes, tls } = options;
-  const metrics = metricsOf(options);
   const app = fastify({
     connectionTimeout: SILENT_MS_MAX,
     requestTimeout: 0,
@@ -82,6 +86,8 @@ export async function startDatanodeHttp(
     bodyLimit: 1024,
     schemaController: { compilersFactory: NO_SCHEMAS },
   });
+  const http = new HttpTraffic(app.server);
+  const metrics = metricsOf(options, () => ({ http: http.now, resp: options.respTraffic() }));
   refuseInWords(app);
   if (access !== undefined) guardRoutes(app, { access, audit, sendProblem });
   app.get('/livez', () => ({ status: 'ok', node: node.identity.nodeId }));
@@ -150,8 +156,12 @@ function sendProblem(reply: FastifyReply, error: SteleError): FastifyReply {
   return reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(body);
 }
 
-function metricsOf({ audit, node, respConnections, tls }: DatanodeHttpOptions): MetricSet {
-  const set = new MetricSet('datanode');
+function metricsOf(
+  { audit, node, tls }: DatanodeHttpOptions,
+  traffic: () => { readonly http: Traffic; readonly resp: Traffic },
+): MetricSet {
+  const set = new MetricSet();
+  defineProcessMetrics(set, 'datanode');
   defineTlsMetrics(set, tls);
   defineAuditMetrics(set, audit);
   const { brake, cluster, counters, holdings, limits, merger } = node;
@@ -165,7 +175,7 @@ function metricsOf({ audit, node, respConnections, tls }: DatanodeHttpOptions): 
   set.value('stele_memory_limit_bytes', 'Bytes of segments allowed', () => limits.memoryMaxBytes);
   set.value('stele_lookups_total', 'Keys looked up since the start', () => counters.lookups);
   set.times(
-    'stele_read_seconds',
+    'stele_lookup_seconds',
     'Time from the start of the event-loop turn (RESP) or batch that a key arrived in until all of it was answered, per key',
     exportedBoundsMs,
     () => Object.entries(counters.latency).map(([protocol, times]) => [{ protocol }, times]),
@@ -180,7 +190,8 @@ function metricsOf({ audit, node, respConnections, tls }: DatanodeHttpOptions): 
     'Present limit on incoming segments, which keeps reads fast; 0: not limited',
     () => (Number.isFinite(brake.bytesPerSecond) ? brake.bytesPerSecond : 0),
   );
-  set.value('stele_resp_connections', 'RESP clients connected', respConnections);
+  defineTrafficMetrics(set, traffic);
+  diskMetrics(set, node);
   set.value(
     'stele_view_age_seconds',
     'Time since the view in force was last known to be the current view of the master',
@@ -193,6 +204,21 @@ function metricsOf({ audit, node, respConnections, tls }: DatanodeHttpOptions): 
   );
   set.value('stele_view_epoch', 'Epoch of the view in force', () => cluster.view?.epoch ?? 0);
   return set;
+}
+
+function diskMetrics(set: MetricSet, node: Datanode): void {
+  set.value(
+    'stele_disk_free_bytes',
+    'Free space of the disk with the data folder',
+    () => node.diskFreeBytes,
+  );
+  const trouble = (): DiskTrouble | undefined => node.diskTrouble(monotonicNowMs());
+  set.value('stele_disk_full', '1 while the disk has no room for segments; otherwise 0', () =>
+    Number(trouble()?.full === true),
+  );
+  set.value('stele_disk_failing', '1 while the disk fails or hangs; otherwise 0', () =>
+    Number((trouble()?.writeError ?? '') !== ''),
+  );
 }
 
 function scrubMetrics(set: MetricSet, { scrubber }: Datanode): void {
