@@ -118,7 +118,7 @@ async function startLocked(
       log,
     });
   const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
-  const ports = await openPorts(node, { ...settings, connectionsMax }, appearance, log);
+  const ports = await openPorts(node, { ...settings, connectionsMax }, appearance, { background, log });
   const stop = new AbortController();
   const registrar = options.registrar ?? new GrpcRegistrar(settings.master, appearance);
   tls?.watch(log);
@@ -156,7 +156,7 @@ async function openPorts(
   node: Datanode,
   settings: DatanodeSettings,
   { access, audit, notes, tls }: RoleIdentity,
-  log: Logger,
+  { background, log }: { readonly background: BackgroundTasks; readonly log: Logger },
 ): Promise<{ close(): Promise<void> }> {
   const closers: (() => Promise<void>)[] = [];
   try {
@@ -182,6 +182,7 @@ async function openPorts(
     closers.push(() => resp.close(CLOSE_DEADLINE_MS));
     const http = await startDatanodeHttp({
       node,
+      background,
       host: settings.host,
       port: settings.httpPort,
       tls,

@@ -13,11 +13,22 @@ import { runtimeTimes } from './runtime-times.ts';
 const MICROSECONDS = 1e6;
 const startedSeconds = Date.now() / 1000 - process.uptime();
 
+interface ProcessParts {
+  readonly role: 'master' | 'query' | 'datanode';
+  /** Exceptions that were caught and logged, by the part that threw. */
+  readonly faults: () => ReadonlyMap<string, number>;
+}
+
 /** Adds the metrics to `set`. */
-export function defineProcessMetrics(set: MetricSet, role: 'master' | 'query' | 'datanode'): void {
+export function defineProcessMetrics(set: MetricSet, { faults, role }: ProcessParts): void {
   const build = { version: STELE_VERSION, node_version: process.version, role };
   set.series('stele_build_info', '1; the labels say what runs', () => [[build, 1]]);
   set.value('stele_log_lines_lost_total', 'Log lines that could not be written', lostLogLines);
+  set.series(
+    'stele_faults_total',
+    'Exceptions that were caught and logged, by the part that threw; the rest went on',
+    () => [...faults()].map(([part, count]) => [{ part }, count]),
+  );
   set.value(
     'process_start_time_seconds',
     'When the process was started, in seconds since 1970',

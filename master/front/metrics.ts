@@ -60,9 +60,9 @@ export class FrontMetrics {
     core: LookupCore,
     operations: ClusterOperations,
     traffic: () => { readonly http: Traffic; readonly resp: Traffic },
-    { audit, faults, loadEnds, role = 'master', tls }: MetricSources = {},
+    { audit, faults = () => new Map(), loadEnds, role = 'master', tls }: MetricSources = {},
   ) {
-    defineProcessMetrics(this.#set, role);
+    defineProcessMetrics(this.#set, { role, faults });
     defineTlsMetrics(this.#set, tls);
     defineAuditMetrics(this.#set, audit);
     this.#defineLookups(core);
@@ -72,24 +72,12 @@ export class FrontMetrics {
     this.#defineCacheOfKeyspaces(core);
     this.#defineView(core, operations);
     defineClusterMetrics(this.#set, operations);
-    const counts = (
-      name: string,
-      help: string,
-      label: string,
-      read: () => ReadonlyMap<string, number>,
-    ): void =>
-      this.#set.series(name, help, () =>
-        [...read()].map(([value, count]) => [{ [label]: value }, count]),
-      );
-    if (faults !== undefined) {
-      const help =
-        'Exceptions that were caught and logged, by the part that threw; the rest went on';
-      counts('stele_faults_total', help, 'part', faults);
-    }
     if (loadEnds !== undefined) {
-      const help =
-        'Loads that ended since the start of the master, by how; current: there was nothing to load';
-      counts('stele_loads_total', help, 'result', loadEnds);
+      this.#set.series(
+        'stele_loads_total',
+        'Loads that ended since the start of the master, by how; current: there was nothing to load',
+        () => [...loadEnds()].map(([result, count]) => [{ result }, count]),
+      );
     }
     defineTrafficMetrics(this.#set, traffic);
   }

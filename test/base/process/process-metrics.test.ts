@@ -5,7 +5,7 @@ import { MetricSet } from '../../../base/process/metrics.ts';
 import { defineProcessMetrics } from '../../../base/process/process-metrics.ts';
 
 const set = new MetricSet();
-defineProcessMetrics(set, 'query');
+defineProcessMetrics(set, { role: 'query', faults: () => new Map([['sync', 2]]) });
 
 async function read(series: string): Promise<number> {
   const line = (await set.text()).split('\n').find((each) => each.startsWith(`${series} `));
@@ -19,7 +19,8 @@ function block(forMs: number): void {
   while (performance.now() < untilMs);
 }
 
-test('says what runs', async () => {
+test('says what runs, and what failed', async () => {
+  expect(await read('stele_faults_total{part="sync"}')).toBe(2);
   expect(await set.text()).toMatch(
     /^stele_build_info\{version="\d+\.\d+\.\d+",node_version="v\d+[^"]+",role="query"\} 1$/m,
   );
