@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { SteleError } from '../../../base/errors.ts';
 import { exportedBoundsMs, LatencyHistogram } from '../../../base/process/latency.ts';
 import { MetricSet } from '../../../base/process/metrics.ts';
-import { complaintsAbout, hasPromtool } from '../../support/promtool.ts';
+import { complaintsAbout, hasPromtool } from '../../support/monitoring/promtool.ts';
 
 test('writes types, labels and values as Prometheus reads them', async () => {
   const set = new MetricSet();

@@ -1,6 +1,6 @@
 // promtool, which comes with Prometheus: what it says about metrics, rules and settings.
 
-import { hasTool, runTool } from './tools.ts';
+import { hasTool, runTool } from '../tools.ts';
 
 /** Whether promtool is installed; says so if not (tools.ts). */
 export function hasPromtool(): boolean {
