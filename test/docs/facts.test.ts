@@ -54,6 +54,7 @@ describe('against the options of all verbs', () => {
       'auto-compaction-mode',
       'auto-compaction-retention',
       'prefix',
+      'cluster',
     ];
     const ofOthers = new Set(['no-auth-warning', 'user', 'pass', 'pipe', 'since', ...ofEtcd]);
     const global = ['config', 'log-level', 'log-format', 'help'];

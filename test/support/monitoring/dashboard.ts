@@ -10,6 +10,7 @@ interface Panel {
 
 export interface Dashboard {
   readonly panels: readonly Panel[];
+  readonly annotations: { readonly list: readonly { readonly expr: string }[] };
   readonly templating: {
     readonly list: readonly {
       readonly name: string;
@@ -31,14 +32,21 @@ export function readDashboard(): Dashboard {
 /** The queries of all panels, with every variable at its choice "All". */
 export function dashboardQueries({ panels }: Dashboard, rateInterval = '5m'): PanelQuery[] {
   return panels.flatMap(({ targets = [], title = '' }) =>
-    targets.map(({ expr }) => {
-      const filled = expr
-        .replaceAll('$__rate_interval', rateInterval)
-        .replaceAll(/\$(?:cluster|keyspace|instance)\b/g, '.*');
-      if (filled.includes('$')) throw new Error(`${title}: a variable is unknown: ${expr}`);
-      return { panel: title, expr: filled };
-    }),
+    targets.map(({ expr }) => ({ panel: title, expr: withAll(expr, rateInterval) })),
   );
+}
+
+/** What is drawn into all panels. */
+export function annotationQueries({ annotations }: Dashboard): string[] {
+  return annotations.list.map(({ expr }) => withAll(expr, '5m'));
+}
+
+function withAll(expr: string, rateInterval: string): string {
+  const filled = expr
+    .replaceAll('$__rate_interval', rateInterval)
+    .replaceAll(/\$(?:cluster|keyspace)\b/g, '.*');
+  if (filled.includes('$')) throw new Error(`the query has an unknown variable: ${expr}`);
+  return filled;
 }
 
 /** What the variables of the dashboard are filled from: `label_values(metric, label)`. */
