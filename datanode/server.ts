@@ -118,7 +118,10 @@ async function startLocked(
       log,
     });
   const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
-  const ports = await openPorts(node, { ...settings, connectionsMax }, appearance, { background, log });
+  const ports = await openPorts(node, { ...settings, connectionsMax }, appearance, {
+    background,
+    log,
+  });
   const stop = new AbortController();
   const registrar = options.registrar ?? new GrpcRegistrar(settings.master, appearance);
   tls?.watch(log);
@@ -163,6 +166,7 @@ async function openPorts(
     const door = {
       access,
       audit,
+      log,
       keyspaceOf: (_: string, uid: string) => node.cluster.keyspaceOf(uid)?.name ?? '',
     };
     const grpc = new GrpcServer(settings.connectionsMax, undefined, door);

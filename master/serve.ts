@@ -56,7 +56,7 @@ export async function serve(
   const { loads, operations, registrar } = seat;
   const watchers = new ViewWatchers(operations);
   const loadOf = async (loadId: string) => (await operations.getLoad({ loadId })).keyspace;
-  const door = { access, audit, keyspaceOf: (_: string, loadId: string) => loadOf(loadId) };
+  const door = { access, audit, log, keyspaceOf: (_: string, loadId: string) => loadOf(loadId) };
   const grpc = new GrpcServer(settings.connectionsMax, undefined, door);
   grpc.addService(AccessServiceService, accessService(seat.access));
   grpc.addService(LoadServiceService, loadService(loads));

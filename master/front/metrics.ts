@@ -117,18 +117,15 @@ export class FrontMetrics {
 
   #defineLookups(core: LookupCore): void {
     const set = this.#set;
-    set.series(
-      'stele_reads_total',
-      'Read requests answered, by protocol and result',
-      () =>
-        SURFACES.flatMap((protocol): Series[] => {
-          const { failed, found, notFound } = this[protocol];
-          return [
-            [{ protocol, result: 'found' }, found],
-            [{ protocol, result: 'not_found' }, notFound],
-            [{ protocol, result: 'failed' }, failed],
-          ];
-        }),
+    set.series('stele_reads_total', 'Read requests answered, by protocol and result', () =>
+      SURFACES.flatMap((protocol): Series[] => {
+        const { failed, found, notFound } = this[protocol];
+        return [
+          [{ protocol, result: 'found' }, found],
+          [{ protocol, result: 'not_found' }, notFound],
+          [{ protocol, result: 'failed' }, failed],
+        ];
+      }),
     );
     const { cache, dispatcher } = core;
     set.value('stele_lookup_keys_total', 'Keys looked up', () => core.keysTotal);
@@ -187,10 +184,8 @@ export class FrontMetrics {
         return since === undefined ? 0 : Math.max(0, Date.now() - Date.parse(since)) / 1000;
       },
     );
-    set.series(
-      'stele_node_in_flight_keys',
-      'Keys asked of a datanode and not answered yet',
-      () => [...core.router.nodes()].map((slot) => [{ node: slot.id }, slot.inFlight]),
+    set.series('stele_node_in_flight_keys', 'Keys asked of a datanode and not answered yet', () =>
+      [...core.router.nodes()].map((slot) => [{ node: slot.id }, slot.inFlight]),
     );
   }
 }
