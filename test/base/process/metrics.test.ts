@@ -67,14 +67,17 @@ test('writes a histogram in seconds, with all that is longer in the last bucket 
   }
 });
 
-test.skipIf(!hasPromtool())('promtool accepts it, and would complain about a wrong name', async () => {
-  const set = new MetricSet();
-  set.series('stele_test_things', 'A "\\" and\nlines', () => [[{ path: '"\\\n' }, NaN]]);
-  set.times('stele_test_seconds', 'T', exportedBoundsMs, () => [[{}, new LatencyHistogram()]]);
-  expect(await complaintsAbout(await set.text())).toBe('');
-  set.value('stele_test_milliseconds', 'Time', () => 1);
-  expect(await complaintsAbout(await set.text())).toMatch(/stele_test_milliseconds .*base unit/);
-});
+test.skipIf(!hasPromtool())(
+  'promtool accepts it, and would complain about a wrong name',
+  async () => {
+    const set = new MetricSet();
+    set.series('stele_test_things', 'A "\\" and\nlines', () => [[{ path: '"\\\n' }, NaN]]);
+    set.times('stele_test_seconds', 'T', exportedBoundsMs, () => [[{}, new LatencyHistogram()]]);
+    expect(await complaintsAbout(await set.text())).toBe('');
+    set.value('stele_test_milliseconds', 'Time', () => 1);
+    expect(await complaintsAbout(await set.text())).toMatch(/stele_test_milliseconds .*base unit/);
+  },
+);
 
 test('two scrapes that overlap are both complete', async () => {
   const set = new MetricSet();
