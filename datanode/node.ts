@@ -6,7 +6,6 @@ import type { BackgroundTasks } from '../base/background.ts';
 import { systemEnv } from '../base/env.ts';
 import type { Env } from '../base/env.ts';
 import { parseKeyspaceUid } from '../base/ids.ts';
-import { namingKeyspaces } from '../base/log.ts';
 import type { Logger } from '../base/log.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
@@ -117,9 +116,7 @@ export class Datanode {
   readonly #serving: ServingOrders;
   #address: NodeAddress = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
 
-  constructor(given: DatanodeOptions) {
-    const log = namingKeyspaces(given.log, (uid) => this.cluster.keyspaceOf(uid)?.name);
-    const options = { ...given, log };
+  constructor(options: DatanodeOptions) {
     this.#options = options;
     const { env = systemEnv, work = new SegmentWork() } = options;
     this.#env = env;

@@ -118,10 +118,8 @@ async function startLocked(
       log,
     });
   const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
-  const ports = await openPorts(node, { ...settings, connectionsMax }, appearance, {
-    background,
-    log,
-  });
+  const parts = { background, log };
+  const ports = await openPorts(node, { ...settings, connectionsMax }, appearance, parts);
   const stop = new AbortController();
   const registrar = options.registrar ?? new GrpcRegistrar(settings.master, appearance);
   tls?.watch(log);

@@ -12,11 +12,11 @@ import type { Series, TimeSeries } from './exposition.ts';
 
 export type { Series } from './exposition.ts';
 
-type Sync<Value> = Value | Promise<Value>;
+type PerhapsLater<Value> = Value | Promise<Value>;
 
 export class MetricSet {
   /** By name: writes the whole metric. */
-  readonly #metrics = new Map<string, () => Sync<string>>();
+  readonly #metrics = new Map<string, () => Promise<string>>();
   readonly contentType = CONTENT_TYPE;
 
   /** All metrics in Prometheus' text format, in the order in which they were added. */
@@ -34,7 +34,7 @@ export class MetricSet {
    * Adds a metric with labels. `read` returns all series at each scrape; a series that it omits
    * disappears, and so do all of them if it throws UNAVAILABLE.
    */
-  series(name: string, help: string, read: () => Sync<Iterable<Series>>): void {
+  series(name: string, help: string, read: () => PerhapsLater<Iterable<Series>>): void {
     const head = headText(name, name.endsWith('_total') ? 'counter' : 'gauge', help);
     this.#add(name, async () => head + seriesText(name, await readable(read)));
   }
@@ -50,16 +50,16 @@ export class MetricSet {
     read: () => Iterable<TimeSeries>,
   ): void {
     const head = headText(name, 'histogram', help);
-    this.#add(name, () => head + histogramText(name, boundsMs, read()));
+    this.#add(name, async () => head + histogramText(name, boundsMs, read()));
   }
 
-  #add(name: string, write: () => Sync<string>): void {
+  #add(name: string, write: () => Promise<string>): void {
     assert(!this.#metrics.has(name), `the metric ${name} is there twice`);
     this.#metrics.set(name, write);
   }
 }
 
-async function readable(read: () => Sync<Iterable<Series>>): Promise<Iterable<Series>> {
+async function readable(read: () => PerhapsLater<Iterable<Series>>): Promise<Iterable<Series>> {
   try {
     return await read();
   } catch (thrown) {
