@@ -41,6 +41,16 @@ export function createLogger(
 /** A logger that drops everything, for tests and library use. */
 export const silentLogger: Logger = pino({ level: 'silent' });
 
+/**
+ * The same logger, whose lines have the name of a keyspace where `keyspace` is a uid. `nameOf` returns
+ * undefined for one that is not known: the uid stays.
+ */
+export function namingKeyspaces(log: Logger, nameOf: (uid: string) => string | undefined): Logger {
+  const keyspace = (value: unknown): unknown =>
+    typeof value === 'string' ? (nameOf(value) ?? value) : value;
+  return log.child({}, { serializers: { keyspace } });
+}
+
 interface LogLine {
   readonly [field: string]: unknown;
   readonly level: number;

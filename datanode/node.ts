@@ -235,6 +235,11 @@ export class Datanode {
     return this.#startupVerification.notLoadedTotal;
   }
 
+  /** Free bytes of the disk as of the last measurement. */
+  get diskFreeBytes(): number {
+    return this.#options.store.freeBytes;
+  }
+
   get quarantinedTotal(): number {
     return this.#startupVerification.quarantinedTotal + this.scrubber.stats.quarantined;
   }
@@ -245,8 +250,7 @@ export class Datanode {
     // Not a restored view: the master must not assume that it has sent it to this process.
     const view = this.cluster.isRestored ? undefined : this.cluster.view;
     const parked = this.#suspension.report();
-    const { store } = this.#options;
-    const diskTrouble = this.#diskTrouble(nowMs);
+    const diskTrouble = this.diskTrouble(nowMs);
     // The rates are of regular spans.
     for (const reads of this.tables.reads.values()) reads.ratePerSecond(nowMs);
     return {
@@ -263,7 +267,7 @@ export class Datanode {
       stats: {
         segmentBytes: this.holdings.segmentBytes,
         memoryLimitBytes: this.#options.memoryMaxBytes,
-        diskFreeBytes: store.freeBytes,
+        diskFreeBytes: this.diskFreeBytes,
         residentBytes: process.memoryUsage.rss(),
         lookupsTotal: this.counters.lookups,
         quarantinedTotal: this.quarantinedTotal,
@@ -282,7 +286,7 @@ export class Datanode {
    * The disk's trouble, if any. A node that cannot save whom it obeys accepts no segments, because its
    * promises would not survive a restart.
    */
-  #diskTrouble(nowMs: number): DiskTrouble | undefined {
+  diskTrouble(nowMs: number): DiskTrouble | undefined {
     const trouble = this.#options.store.trouble(nowMs);
     const { saveError } = this.identity;
     if (saveError === '') return trouble;

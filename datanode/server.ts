@@ -6,7 +6,7 @@
 
 import { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs } from '../base/clock.ts';
-import { connectionLimit } from '../base/disk/descriptors.ts';
+import { connectionLimit } from '../base/process/descriptors.ts';
 import { SteleError } from '../base/errors.ts';
 import { lockFolder } from '../base/disk/folder-lock.ts';
 import type { FolderLock } from '../base/disk/folder-lock.ts';
@@ -118,7 +118,8 @@ async function startLocked(
       log,
     });
   const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
-  const ports = await openPorts(node, { ...settings, connectionsMax }, appearance, log);
+  const parts = { background, log };
+  const ports = await openPorts(node, { ...settings, connectionsMax }, appearance, parts);
   const stop = new AbortController();
   const registrar = options.registrar ?? new GrpcRegistrar(settings.master, appearance);
   tls?.watch(log);
@@ -156,13 +157,14 @@ async function openPorts(
   node: Datanode,
   settings: DatanodeSettings,
   { access, audit, notes, tls }: RoleIdentity,
-  log: Logger,
+  { background, log }: { readonly background: BackgroundTasks; readonly log: Logger },
 ): Promise<{ close(): Promise<void> }> {
   const closers: (() => Promise<void>)[] = [];
   try {
     const door = {
       access,
       audit,
+      log,
       keyspaceOf: (_: string, uid: string) => node.cluster.keyspaceOf(uid)?.name ?? '',
     };
     const grpc = new GrpcServer(settings.connectionsMax, undefined, door);
@@ -182,6 +184,7 @@ async function openPorts(
     closers.push(() => resp.close(CLOSE_DEADLINE_MS));
     const http = await startDatanodeHttp({
       node,
+      background,
       host: settings.host,
       port: settings.httpPort,
       tls,
@@ -189,7 +192,7 @@ async function openPorts(
       audit,
       notes,
       connectionsMax: settings.connectionsMax,
-      respConnections: () => resp.connectionCount,
+      respTraffic: () => resp.traffic,
     });
     closers.push(() => http.close());
     const listening = { httpPort: http.port, respPort: resp.port, grpcPort };

@@ -5,6 +5,7 @@
 //   runNode     announced to the master; segments on disk are verified, held and maintained
 
 import { systemEnv } from '../base/env.ts';
+import { namingKeyspaces } from '../base/log.ts';
 import type { Registrar } from '../proto/ports.ts';
 import type { ScrubLimits } from './maintenance/scrubber.ts';
 import { Datanode } from './node.ts';
@@ -22,9 +23,12 @@ export type OpenNodeOptions = Omit<DatanodeOptions, 'store'> & {
 /** Creates the datanode of a data folder; it verifies and serves nothing before `runNode`. Throws IO. */
 export async function openNode(options: OpenNodeOptions): Promise<Datanode> {
   const { env = systemEnv } = options;
-  const store = new DiskStore({ ...options, env });
+  let node: Datanode | undefined = undefined;
+  const nameOf = (uid: string): string | undefined => node?.cluster.keyspaceOf(uid)?.name;
+  const log = namingKeyspaces(options.log, nameOf);
+  const store = new DiskStore({ ...options, env, log });
   await store.prepare();
-  const node = new Datanode({ ...options, store, env });
+  node = new Datanode({ ...options, store, env, log });
   await node.restore();
   node.contact.askFirst(env.nowMs());
   node.checkContact(env.nowMs());

@@ -8,6 +8,8 @@ import type { BackgroundTasks } from '../base/background.ts';
 import { Turns, wallClockIso } from '../base/clock.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import { SHARD_COUNT_DEFAULT } from '../base/limits.ts';
+import type { KeyspaceUid } from '../base/ids.ts';
+import { namingKeyspaces } from '../base/log.ts';
 import type { Logger } from '../base/log.ts';
 import type { LinkFactory } from '../proto/ports.ts';
 import { currentActor } from './callers/actor.ts';
@@ -99,7 +101,10 @@ export class ControlPlane {
     // The first commit of the store clears its restored flag.
     const start = { term: env.randomId(), restored: metadata.restored };
     const catalog = await openCatalog({ ...options, env }, start, loadEnds);
-    return new ControlPlane({ ...options, env }, start, catalog, loadEnds);
+    const nameOf = (uid: string): string | undefined =>
+      catalog.state.keyspace.get(uid as KeyspaceUid)?.name;
+    const log = namingKeyspaces(options.log, nameOf);
+    return new ControlPlane({ ...options, env, log }, start, catalog, loadEnds);
   }
 
   private constructor(

@@ -59,6 +59,7 @@ export function startQueryNode(
       ...orFromLastView(remote.operations, last),
       current,
       subscribe: watcher.subscribe.bind(watcher),
+      silentSince: () => watcher.silentSince,
     };
     const seat = {
       access,

@@ -6,7 +6,7 @@
 import type { Access } from '../access/access.ts';
 import { ListFeed } from '../access/list-feed.ts';
 import type { BackgroundTasks } from '../base/background.ts';
-import { connectionLimit } from '../base/disk/descriptors.ts';
+import { connectionLimit } from '../base/process/descriptors.ts';
 import type { Logger } from '../base/log.ts';
 import { clusterServiceDefinition } from '../proto/encoded-view.ts';
 import { AccessServiceService } from '../proto/gen/stele/v1/access.ts';
@@ -56,7 +56,7 @@ export async function serve(
   const { loads, operations, registrar } = seat;
   const watchers = new ViewWatchers(operations);
   const loadOf = async (loadId: string) => (await operations.getLoad({ loadId })).keyspace;
-  const door = { access, audit, keyspaceOf: (_: string, loadId: string) => loadOf(loadId) };
+  const door = { access, audit, log, keyspaceOf: (_: string, loadId: string) => loadOf(loadId) };
   const grpc = new GrpcServer(settings.connectionsMax, undefined, door);
   grpc.addService(AccessServiceService, accessService(seat.access));
   grpc.addService(LoadServiceService, loadService(loads));

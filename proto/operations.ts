@@ -71,6 +71,8 @@ export interface ViewSource {
   subscribe(listener: (view: ClusterView) => void): () => void;
   /** False if there is a leader, and its views do not arrive. Absent: always true. */
   isCurrent?(): boolean;
+  /** Since when the leader's views do not arrive, in ISO 8601; undefined: they do. Absent: always undefined. */
+  silentSince?(): string | undefined;
 }
 
 /** Every method throws SteleError. `signal` ends a waiting call early. */

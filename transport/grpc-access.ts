@@ -17,6 +17,7 @@ import type { Right } from '../access/rights.ts';
 import { requireRight } from '../access/subject.ts';
 import type { Subject } from '../access/subject.ts';
 import { SteleError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
 import { AUTHORIZATION_KEY, FORWARDED_KEY, USER_KEY } from './grpc-channel.ts';
 import { toGrpcError } from './grpc-errors.ts';
 
@@ -25,6 +26,8 @@ export interface GrpcDoor {
   readonly access: Access | undefined;
   /** Undefined: nothing is recorded. */
   readonly audit?: Audit | undefined;
+  /** Gets a line for each call that fails by a defect. Undefined: nothing is logged. */
+  readonly log?: Logger;
   /** The name of the keyspace that a request means; what it throws is the answer. */
   keyspaceOf(field: Exclude<KeyspaceField, 'keyspace'>, value: string): string | Promise<string>;
 }

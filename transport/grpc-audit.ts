@@ -15,9 +15,7 @@ import { randomId } from '../base/ids.ts';
 import { keyspaceOf, subjectOf } from './grpc-access.ts';
 import { AUTHORIZATION_KEY, FORWARDED_KEY } from './grpc-channel.ts';
 import { STELE_CODE_KEY } from './grpc-errors.ts';
-
-/** Trailing metadata with the id that the line of a call has. */
-const REQUEST_ID_KEY = 'stele-request-id';
+import { REQUEST_ID_KEY } from './grpc-faults.ts';
 
 type NextCall = Parameters<ServerInterceptor>[1];
 type Message = Readonly<Record<string, unknown>>;
@@ -74,7 +72,7 @@ class AuditedCall extends ServerInterceptingCall {
     const isPassedOn =
       subject?.isCluster === true && this.#metadata?.get(FORWARDED_KEY)[0] !== undefined;
     if (isPassedOn || !(isChange(this.#path) || isRefusal(result))) return metadata ?? null;
-    const requestId = randomId();
+    const requestId = String(metadata?.get(REQUEST_ID_KEY)[0] ?? randomId());
     const isUnknown = result === 'UNAUTHENTICATED' && subject === undefined;
     const who = subject === undefined ? undefined : nameOf(subject);
     const claimed = isUnknown ? readBasic(this.#authorization)?.user : undefined;

@@ -16,7 +16,7 @@ export function toGrpcError(thrown: unknown): Error & StatusObject {
   const metadata = new Metadata();
   metadata.set(STELE_CODE_KEY, error.code);
   // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- the table's numbers are grpc statuses
-  return Object.assign(new Error(error.message), {
+  return Object.assign(new Error(error.message, { cause: error }), {
     code: ERROR_TABLE[error.code].grpc,
     details: error.message,
     metadata,

@@ -8,12 +8,14 @@ import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc
 import { hostAndPort } from '../base/address.ts';
 import { toSteleError } from '../base/errors.ts';
 import { CONNECTIONS_MAX_DEFAULT } from '../base/limits.ts';
+import type { Logger } from '../base/log.ts';
 import { isTracing } from '../base/process/tracing.ts';
 import { accessInterceptor, requireListed } from './grpc-access.ts';
 import type { GrpcDoor } from './grpc-access.ts';
 import { auditInterceptor } from './grpc-audit.ts';
 import { SERVER_OPTIONS } from './grpc-channel.ts';
 import { GrpcConnections, STALLED_MS_MAX, guarded } from './grpc-guard.ts';
+import { withFaultLog } from './grpc-faults.ts';
 import { GrpcHealth } from './grpc-health.ts';
 import type { ServiceHealth } from './grpc-health.ts';
 import { addReflection } from './grpc-reflection.ts';
@@ -32,6 +34,7 @@ export class GrpcServer {
   readonly #connectionsMax: number;
   readonly #sweepMs: number;
   readonly #services: string[] = [];
+  readonly #log: Logger | undefined;
   readonly #health = new GrpcHealth();
   #readiness: ServiceHealth = 'NOT_SERVING';
   #sweeper: NodeJS.Timeout | undefined;
@@ -48,7 +51,8 @@ export class GrpcServer {
     this.#connectionsMax = connectionsMax;
     this.#sweepMs = Math.min(SWEEP_MS, stalledMsMax / 4);
     this.#connections = new GrpcConnections(stalledMsMax);
-    const { access, audit } = door ?? {};
+    const { access, audit, log } = door ?? {};
+    this.#log = log;
     this.#server = new Server({
       ...SERVER_OPTIONS,
       interceptors: [
@@ -69,7 +73,11 @@ export class GrpcServer {
     implementation: Implementation,
   ): void {
     requireListed(Object.values(definition).map(({ path }) => path));
-    this.#server.addService(guarded(definition), implementation);
+    const service =
+      this.#log === undefined
+        ? implementation
+        : withFaultLog(definition, implementation, this.#log);
+    this.#server.addService(guarded(definition), service);
     const [method] = Object.values(definition);
     this.#services.push(method?.path.split('/')[1] ?? '');
     this.setReadiness(this.#readiness);

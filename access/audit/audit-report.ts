@@ -9,7 +9,6 @@ export function defineAuditMetrics(set: MetricSet, audit: Audit | undefined): vo
   set.series(
     'stele_refused_total',
     'Attempts that were refused because nobody was logged in, or a right was missing',
-    ['door'],
     () => [...audit.refused].map(([door, count]) => [{ door }, count]),
   );
   const { sink } = audit;

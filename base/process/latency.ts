@@ -59,7 +59,7 @@ export class LatencyHistogram {
     }
   }
 
-  /** Number of samples up to `boundMs`, which should be one of `exportedBoundsMs`. */
+  /** Number of samples up to `boundMs`, which should be one of `exportedBoundsMs` or `coarseBoundsMs`. */
   countUpTo(boundMs: number): number {
     let count = 0;
     for (let index = 0; index < BUCKET_COUNT; index++) {
@@ -97,10 +97,16 @@ export function latencyQuantileMs(
   return BOUNDS_MS[BUCKET_COUNT - 1] ?? 0;
 }
 
-/** The bounds that are exported to Prometheus: two per doubling, 0.05 ms to 3.3 s. */
-export const exportedBoundsMs: readonly number[] = [...BOUNDS_MS].filter(
-  (_, index) => index % (BUCKETS_PER_DOUBLING / 2) === 0,
-);
+/** The bounds that are exported to Prometheus: two per doubling, 0.05 ms to 2.3 s. */
+export const exportedBoundsMs = boundsPerDoubling(2);
+/** One per doubling, 0.05 ms to 1.6 s: for what needs less detail. */
+export const coarseBoundsMs = boundsPerDoubling(1);
+
+/** Without that of the last bucket, which also has all that is longer. */
+function boundsPerDoubling(count: number): readonly number[] {
+  const every = BUCKETS_PER_DOUBLING / count;
+  return [...BOUNDS_MS].filter((_, index) => index % every === 0 && index < BUCKET_COUNT - 1);
+}
 
 function bucketOf(latencyMs: number): number {
   if (latencyMs <= FIRST_BOUND_MS) return 0;

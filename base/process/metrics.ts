@@ -1,62 +1,42 @@
-// The metrics of one process in Prometheus' text format, the same way for every role.
+// The metrics of one process, the same way for every role (docs/metrics.md lists them all).
 //
-// Hot paths only add to plain numbers, which are read at each scrape. Names follow Prometheus'
-// conventions: a metric whose name ends with `_total` is a counter, every other one a gauge.
+// Hot paths only add to plain numbers, which are read at each scrape. A scrape blocks readers for as
+// long as it takes, so nothing of it may depend on the number of connections, and its text is
+// written at once (docs/decisions/0053-metrics.md). Names follow Prometheus' conventions: a metric
+// whose name ends with `_total` is a counter, every other one a gauge.
 
+import assert from 'node:assert/strict';
 import { SteleError } from '../errors.ts';
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
-import { STELE_VERSION } from './build-version.ts';
-import { lostLogLines } from '../log-sink.ts';
+import { CONTENT_TYPE, headText, histogramText, seriesText } from './exposition.ts';
+import type { Series, TimeSeries } from './exposition.ts';
 
-type Labels = Readonly<Record<string, string>>;
+export type { Series } from './exposition.ts';
 
-/** One series of a metric: its labels and its value. */
-export type Series = readonly [labels: Labels, value: number];
-
-/** The counts of a histogram of durations. */
-interface TimeCounts {
-  readonly total: number;
-  readonly sumMs: number;
-  /** Number of samples up to `boundMs`. */
-  countUpTo(boundMs: number): number;
-}
-
-/** A histogram for one set of label values. */
-type TimeSeries = readonly [labels: Labels, counts: TimeCounts];
+type PerhapsLater<Value> = Value | Promise<Value>;
 
 export class MetricSet {
-  readonly #registry = new Registry();
-  readonly #histograms: (() => string)[] = [];
+  /** By name: writes the whole metric. */
+  readonly #metrics = new Map<string, () => Promise<string>>();
+  readonly contentType = CONTENT_TYPE;
 
-  /**
-   * Registers the usual metrics of a Node.js process (`process_...`, `nodejs_...`) and those of
-   * every role.
-   */
-  constructor(role: 'master' | 'query' | 'datanode') {
-    collectDefaultMetrics({ register: this.#registry });
-    const build = { version: STELE_VERSION, node_version: process.version, role };
-    this.series(
-      'stele_build_info',
-      '1; the labels say what runs',
-      ['version', 'node_version', 'role'],
-      () => [[build, 1]],
-    );
-    this.value('stele_log_lines_lost_total', 'Log lines that could not be written', lostLogLines);
-  }
-
-  get contentType(): string {
-    return this.#registry.contentType;
-  }
-
-  /** All metrics in Prometheus' text format. */
+  /** All metrics in Prometheus' text format, in the order in which they were added. */
   async text(): Promise<string> {
-    const text = await this.#registry.metrics();
-    return [text, ...this.#histograms.map((write) => write())].join('');
+    const texts = [...this.#metrics.values()].map((write) => write());
+    return (await Promise.all(texts)).join('');
   }
 
   /** Adds a metric without labels. `read` is called at each scrape. */
   value(name: string, help: string, read: () => number): void {
-    this.series(name, help, [], () => [[{}, read()]]);
+    this.series(name, help, () => [[{}, read()]]);
+  }
+
+  /**
+   * Adds a metric with labels. `read` returns all series at each scrape; a series that it omits
+   * disappears, and so do all of them if it throws UNAVAILABLE.
+   */
+  series(name: string, help: string, read: () => PerhapsLater<Iterable<Series>>): void {
+    const head = headText(name, name.endsWith('_total') ? 'counter' : 'gauge', help);
+    this.#add(name, async () => head + seriesText(name, await readable(read)));
   }
 
   /**
@@ -69,65 +49,21 @@ export class MetricSet {
     boundsMs: readonly number[],
     read: () => Iterable<TimeSeries>,
   ): void {
-    // prom-client cannot adopt a histogram's counts, so its text is written here.
-    this.#histograms.push(() => histogramText(name, help, boundsMs, read()));
+    const head = headText(name, 'histogram', help);
+    this.#add(name, async () => head + histogramText(name, boundsMs, read()));
   }
 
-  /**
-   * Adds a metric with labels. `read` returns all series at each scrape; a series that it omits
-   * disappears, and so do all of them if it throws UNAVAILABLE.
-   */
-  series(
-    name: string,
-    help: string,
-    labelNames: readonly string[],
-    read: () => Iterable<Series> | Promise<Iterable<Series>>,
-  ): void {
-    const Kind = name.endsWith('_total') ? Counter : Gauge;
-    const metric: Counter | Gauge = new Kind({
-      registers: [this.#registry],
-      name,
-      help,
-      labelNames: [...labelNames],
-      collect: async () => {
-        const series = await readable(read);
-        // At once with what follows: two scrapes may overlap.
-        metric.reset();
-        // Without labels, a reset leaves a zero, which would be taken for a value.
-        if (labelNames.length === 0) metric.remove();
-        for (const [labels, value] of series) metric.inc(labels, value);
-      },
-    });
+  #add(name: string, write: () => Promise<string>): void {
+    assert(!this.#metrics.has(name), `the metric ${name} is there twice`);
+    this.#metrics.set(name, write);
   }
 }
 
-async function readable(
-  read: () => Iterable<Series> | Promise<Iterable<Series>>,
-): Promise<Iterable<Series>> {
+async function readable(read: () => PerhapsLater<Iterable<Series>>): Promise<Iterable<Series>> {
   try {
     return await read();
   } catch (thrown) {
     if (thrown instanceof SteleError && thrown.code === 'UNAVAILABLE') return [];
     throw thrown;
   }
-}
-
-function histogramText(
-  name: string,
-  help: string,
-  boundsMs: readonly number[],
-  series: Iterable<TimeSeries>,
-): string {
-  const lines = [`# HELP ${name} ${help}`, `# TYPE ${name} histogram`];
-  for (const [labels, counts] of series) {
-    const own = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
-    const bucket = (bound: number | string, count: number): void => {
-      lines.push(`${name}_bucket{${[...own, `le="${bound}"`].join(',')}} ${count}`);
-    };
-    for (const boundMs of boundsMs) bucket(boundMs / 1000, counts.countUpTo(boundMs));
-    bucket('+Inf', counts.total);
-    lines.push(`${name}_sum{${own.join(',')}} ${counts.sumMs / 1000}`);
-    lines.push(`${name}_count{${own.join(',')}} ${counts.total}`);
-  }
-  return `${lines.join('\n')}\n`;
 }

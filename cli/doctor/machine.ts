@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { CONNECTIONS_MAX_DEFAULT } from '../../base/limits.ts';
-import { connectionsWithin } from '../../base/disk/descriptors.ts';
+import { connectionsWithin } from '../../base/process/descriptors.ts';
 import { memoryWarning, segmentBytesDefault } from '../../base/process/usable-memory.ts';
 import { formatBytes } from '../../base/units.ts';
 import { formatCount } from '../text-table.ts';

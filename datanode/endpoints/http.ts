@@ -5,15 +5,15 @@
 
 import { fastify } from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { monotonicNowMs } from '../../base/clock.ts';
 import type { Access } from '../../access/access.ts';
 import { auditAnswer } from '../../access/audit/audit-answer.ts';
-import { defineAuditMetrics } from '../../access/audit/audit-report.ts';
 import type { Audit } from '../../access/audit/audit.ts';
 import { visibleMetrics } from '../../access/visible.ts';
+import type { BackgroundTasks } from '../../base/background.ts';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
-import { MetricSet } from '../../base/process/metrics.ts';
+import { HttpTraffic } from '../../base/process/http-traffic.ts';
+import type { Traffic } from '../../base/process/http-traffic.ts';
 import {
   missingHost,
   CHALLENGES,
@@ -22,9 +22,8 @@ import {
   steleErrorOfRequest,
   unknownScope,
 } from '../../base/problem.ts';
-import { exportedBoundsMs } from '../../base/process/latency.ts';
 import type { Datanode } from '../node.ts';
-import { keyspaceMetrics } from './keyspace-metrics.ts';
+import { datanodeMetrics } from './node-metrics.ts';
 import { notReadyReason, readinessChecks } from './readiness.ts';
 import { answererOf } from '../reads/lookup-batch.ts';
 import { lookupUpgrade } from '../reads/lookup-server.ts';
@@ -33,7 +32,6 @@ import { segmentKeeperOf } from './segment-keeper.ts';
 import { segmentUpgrade } from '../transfer/segment-connection.ts';
 import { listenHttp } from '../../transport/listen.ts';
 import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
-import { defineTlsMetrics } from '../../transport/tls/tls-report.ts';
 import { httpOptions } from '../../transport/tls/tls-server.ts';
 import { acceptUpgrades } from '../../transport/upgrades.ts';
 import type { Upgrade } from '../../transport/upgrades.ts';
@@ -49,6 +47,8 @@ type ReadyRequest = FastifyRequest<{ Querystring: { verbose?: string; scope?: st
 
 export interface DatanodeHttpOptions {
   readonly node: Datanode;
+  /** Its failures are part of the metrics. */
+  readonly background?: BackgroundTasks;
   readonly host: string;
   readonly port: number;
   readonly tls: TlsIdentity | undefined;
@@ -60,7 +60,8 @@ export interface DatanodeHttpOptions {
   readonly notes: () => readonly string[];
   /** Limit of simultaneous lookup connections. */
   readonly connectionsMax: number;
-  readonly respConnections: () => number;
+  /** Of the RESP port. */
+  readonly respTraffic: () => Traffic;
 }
 
 /** Opens the port; returns the one it got and how to close it. */
@@ -68,7 +69,6 @@ export async function startDatanodeHttp(
   options: DatanodeHttpOptions,
 ): Promise<{ port: number; close(): Promise<void> }> {
   const { access, audit, node, notes, tls } = options;
-  const metrics = metricsOf(options);
   const app = fastify({
     connectionTimeout: SILENT_MS_MAX,
     requestTimeout: 0,
@@ -82,6 +82,8 @@ export async function startDatanodeHttp(
     bodyLimit: 1024,
     schemaController: { compilersFactory: NO_SCHEMAS },
   });
+  const http = new HttpTraffic(app.server);
+  const metrics = datanodeMetrics(options, () => ({ http: http.now, resp: options.respTraffic() }));
   refuseInWords(app);
   if (access !== undefined) guardRoutes(app, { access, audit, sendProblem });
   app.get('/livez', () => ({ status: 'ok', node: node.identity.nodeId }));
@@ -148,68 +150,4 @@ function sendProblem(reply: FastifyReply, error: SteleError): FastifyReply {
   const body = Buffer.from(JSON.stringify(problem));
   if (problem.status === 401) void reply.header('www-authenticate', CHALLENGES);
   return reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(body);
-}
-
-function metricsOf({ audit, node, respConnections, tls }: DatanodeHttpOptions): MetricSet {
-  const set = new MetricSet('datanode');
-  defineTlsMetrics(set, tls);
-  defineAuditMetrics(set, audit);
-  const { brake, cluster, counters, holdings, limits, merger } = node;
-  set.value('stele_segments', 'Segments held', () => holdings.count);
-  set.value('stele_segment_bytes', 'Bytes of segments held', () => holdings.segmentBytes);
-  set.value(
-    'stele_segments_not_loaded',
-    'Segments left on disk at the start because they are above the memory limit',
-    () => node.notLoadedTotal,
-  );
-  set.value('stele_memory_limit_bytes', 'Bytes of segments allowed', () => limits.memoryMaxBytes);
-  set.value('stele_lookups_total', 'Keys looked up since the start', () => counters.lookups);
-  set.times(
-    'stele_read_seconds',
-    'Time from the start of the event-loop turn (RESP) or batch that a key arrived in until all of it was answered, per key',
-    exportedBoundsMs,
-    () => Object.entries(counters.latency).map(([protocol, times]) => [{ protocol }, times]),
-  );
-  keyspaceMetrics(set, node);
-  set.value('stele_quarantined_total', 'Segments found corrupt', () => node.quarantinedTotal);
-  scrubMetrics(set, node);
-  set.value('stele_merges_total', 'Shards whose deltas were merged', () => merger.doneTotal);
-  set.value('stele_merges_waiting', 'Merges queued or running', () => merger.waiting);
-  set.value(
-    'stele_intake_limit_bytes_per_second',
-    'Present limit on incoming segments, which keeps reads fast; 0: not limited',
-    () => (Number.isFinite(brake.bytesPerSecond) ? brake.bytesPerSecond : 0),
-  );
-  set.value('stele_resp_connections', 'RESP clients connected', respConnections);
-  set.value(
-    'stele_view_age_seconds',
-    'Time since the view in force was last known to be the current view of the master',
-    () => node.contact.viewAgeMs(monotonicNowMs()) / 1000,
-  );
-  set.value(
-    'stele_view_stale',
-    '1 while the master is silent or its view is not accepted, so that reads are answered by an older one; otherwise 0',
-    () => Number(node.contact.isStale(monotonicNowMs())),
-  );
-  set.value('stele_view_epoch', 'Epoch of the view in force', () => cluster.view?.epoch ?? 0);
-  return set;
-}
-
-function scrubMetrics(set: MetricSet, { scrubber }: Datanode): void {
-  set.value(
-    'stele_scrubbed_bytes_total',
-    'Bytes verified in the background, in memory and on disk',
-    () => scrubber.stats.bytes,
-  );
-  set.value(
-    'stele_scrub_last_pass_timestamp_seconds',
-    'When the last complete verification of all segments ended; 0: not yet',
-    () => scrubber.stats.lastPassUnixMs / 1000,
-  );
-  set.value('stele_scrub_found_total', 'Bad copies found', () => scrubber.stats.found);
-  set.value(
-    'stele_scrub_repaired_total',
-    'Bad copies repaired from the other copy on this node',
-    () => scrubber.stats.repaired,
-  );
 }

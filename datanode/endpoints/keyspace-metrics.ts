@@ -8,42 +8,51 @@ import type { KeyspaceReads } from '../read-stats/keyspace-reads.ts';
 const KEYSPACE_SERIES_MAX = 500;
 const OTHER_KEYSPACES = '(other)';
 
+type Counts = Pick<KeyspaceReads, 'hits' | 'misses' | 'valueBytes'>;
+
 /** Adds the metrics. A keyspace has series from its first read on. */
 export function keyspaceMetrics(set: MetricSet, { cluster, tables }: Datanode): void {
   const series = (
     name: string,
     help: string,
-    labelNames: readonly string[],
-    read: (reads: KeyspaceReads) => readonly Series[],
-  ): void => {
-    set.series(name, help, ['keyspace', ...labelNames], () => {
-      const sums = new Map<string, Series>();
-      for (const [uid, reads] of tables.reads) {
-        const known = cluster.keyspaceOf(uid)?.name;
-        const keyspace = sums.size < KEYSPACE_SERIES_MAX ? known : OTHER_KEYSPACES;
-        if (keyspace === undefined) continue;
-        for (const [labels, value] of read(reads)) {
-          const id = [keyspace, ...Object.values(labels)].join(' ');
-          const before = sums.get(id)?.[1] ?? 0;
-          sums.set(id, [{ keyspace, ...labels }, before + value]);
-        }
-      }
-      return sums.values();
+    read: (keyspace: string, counts: Counts) => Series[],
+  ): void =>
+    set.series(name, help, () => {
+      const sums = summedReads(tables.reads, (uid) => cluster.keyspaceOf(uid)?.name);
+      return [...sums].flatMap(([keyspace, counts]) => read(keyspace, counts));
     });
-  };
   series(
     'stele_keyspace_reads_total',
     'Keys looked up on this node, by keyspace and result',
-    ['result'],
-    ({ hits, misses }) => [
-      [{ result: 'hit' }, hits],
-      [{ result: 'miss' }, misses],
+    (keyspace, { hits, misses }) => [
+      [{ keyspace, result: 'hit' }, hits],
+      [{ keyspace, result: 'miss' }, misses],
     ],
   );
   series(
     'stele_keyspace_read_value_bytes_total',
     'Bytes of the values found on this node, by keyspace',
-    [],
-    ({ valueBytes }) => [[{}, valueBytes]],
+    (keyspace, { valueBytes }) => [[{ keyspace }, valueBytes]],
   );
+}
+
+/** Reads by the names of keyspaces; those after the first KEYSPACE_SERIES_MAX names together. */
+export function summedReads(
+  reads: Iterable<readonly [uid: string, counts: Counts]>,
+  nameOf: (uid: string) => string | undefined,
+): Map<string, Counts> {
+  const sums = new Map<string, Counts>();
+  for (const [uid, { hits, misses, valueBytes }] of reads) {
+    const known = nameOf(uid);
+    if (known === undefined) continue;
+    const hasRoom = sums.size < KEYSPACE_SERIES_MAX || sums.has(known);
+    const name = hasRoom ? known : OTHER_KEYSPACES;
+    const before = sums.get(name) ?? { hits: 0, misses: 0, valueBytes: 0 };
+    sums.set(name, {
+      hits: before.hits + hits,
+      misses: before.misses + misses,
+      valueBytes: before.valueBytes + valueBytes,
+    });
+  }
+  return sums;
 }

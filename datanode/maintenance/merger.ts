@@ -151,7 +151,9 @@ export class Merger {
       }
       await intake.store(sharedBytes(merged.segment), { keyspaceUid, segmentId: meta.id });
       this.#done++;
-      log.info({ keyspace: keyspaceUid, shard, records: meta.records }, 'deltas were merged');
+      const tookMs = Math.round(env.nowMs() - startMs);
+      const about = { keyspace: keyspaceUid, shard, records: meta.records, tookMs };
+      log.info(about, 'deltas were merged');
     } finally {
       reservation.release();
     }

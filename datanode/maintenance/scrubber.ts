@@ -13,7 +13,7 @@
 // read through the system's page cache: rot under a cached page is found once the page has left the cache.
 
 import type { SegmentKey } from '../../base/segment-name.ts';
-import { segmentKey } from '../../base/segment-name.ts';
+import { segmentKey, shardNamedBy } from '../../base/segment-name.ts';
 import { sleep } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
@@ -175,20 +175,15 @@ export class Scrubber {
       if (!holdings.has(keyspaceUid, segmentId)) return;
       if (!isDamage(thrown) || holdings.get(keyspaceUid, segmentId) !== undefined) throw thrown;
       this.#stats.found++;
-      log.error(
-        { keyspace: keyspaceUid, segment: segmentId, err: message },
-        'a bad copy was found',
-      );
+      log.error({ ...aboutOf(held), err: message }, 'a bad copy was found');
       holdings.remove(keyspaceUid, segmentId);
       await this.#quarantine(held);
     }
   }
 
   async #repair(held: HeldSegment, segment: Segment, finding: ScrubFinding): Promise<void> {
-    const { keyspaceUid, segmentId } = held;
-    const { log } = this.#options;
     this.#stats.found++;
-    log.error({ keyspace: keyspaceUid, segment: segmentId, ...finding }, 'a bad copy was found');
+    this.#options.log.error({ ...aboutOf(held), ...finding }, 'a bad copy was found');
     if (finding.memory === undefined) await this.#rewrite(held, segment);
     else await this.#reload(held);
   }
@@ -205,10 +200,7 @@ export class Scrubber {
       return;
     }
     this.#stats.repaired++;
-    log.info(
-      { keyspace: keyspaceUid, segment: segmentId },
-      'the file of a segment was written again from memory',
-    );
+    log.info(aboutOf(held), 'the file of a segment was written again from memory');
   }
 
   /** Takes a segment with bad memory out of service and reads it again from its file. */
@@ -220,10 +212,7 @@ export class Scrubber {
       const { path } = store.fileOf(keyspaceUid, segmentId);
       holdings.add(keyspaceUid, segmentId, await this.#read(held, path));
       this.#stats.repaired++;
-      log.info(
-        { keyspace: keyspaceUid, segment: segmentId },
-        'a segment was read again from its file',
-      );
+      log.info(aboutOf(held), 'a segment was read again from its file');
     } catch (thrown) {
       await this.#setAside(held);
       throw new SteleError(
@@ -264,4 +253,9 @@ export class Scrubber {
       throw thrown;
     }
   }
+}
+
+/** What lines of the log say about a segment. */
+function aboutOf({ keyspaceUid, segmentId }: HeldSegment): object {
+  return { keyspace: keyspaceUid, shard: shardNamedBy(segmentId), segment: segmentId };
 }

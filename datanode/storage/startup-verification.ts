@@ -7,7 +7,9 @@
 // read is left in place: an older or newer release may read it.
 
 import { SteleError, toSteleError } from '../../base/errors.ts';
+import type { Env } from '../../base/env.ts';
 import type { Logger } from '../../base/log.ts';
+import { shardNamedBy } from '../../base/segment-name.ts';
 import type { Holdings } from './holdings.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { readSegmentFile } from './segment-files.ts';
@@ -30,6 +32,7 @@ export class StartupVerification {
   #notLoaded = 0;
   #done = false;
   #stopped = false;
+  readonly #nowMs: () => number;
 
   constructor(options: {
     readonly store: DiskStore;
@@ -37,12 +40,14 @@ export class StartupVerification {
     readonly holdings: Holdings;
     readonly memory: MemoryBudget;
     readonly log: Logger;
+    readonly env: Pick<Env, 'nowMs'>;
   }) {
     this.#store = options.store;
     this.#verifier = options.verifier;
     this.#holdings = options.holdings;
     this.#memory = options.memory;
     this.#log = options.log;
+    this.#nowMs = () => options.env.nowMs();
   }
 
   get done(): boolean {
@@ -68,6 +73,7 @@ export class StartupVerification {
 
   /** Resolves when every file has been checked. A bad file does not stop the others. */
   async run(): Promise<void> {
+    const startMs = this.#nowMs();
     const files = await this.#store.list();
     this.#bytesTotal = files.reduce((sum, file) => sum + file.byteLength, 0);
     const queue = files[Symbol.iterator]();
@@ -86,6 +92,7 @@ export class StartupVerification {
         bytes: this.#bytesDone,
         quarantined: this.#quarantined,
         notLoaded: this.#notLoaded,
+        tookMs: Math.round(this.#nowMs() - startMs),
       },
       'segments verified',
     );
@@ -114,7 +121,9 @@ export class StartupVerification {
         }
         return;
       }
-      this.#log.error({ file: file.path, code: error.code, err: error.message }, 'bad segment');
+      const about = { keyspace: file.keyspaceUid, shard: shardNamedBy(file.segmentId) };
+      const why = { file: file.path, code: error.code, err: error.message };
+      this.#log.error({ ...about, ...why }, 'bad segment');
       if (error.code === 'CORRUPT') await this.#quarantine(file, error);
     } finally {
       release?.();

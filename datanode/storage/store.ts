@@ -280,7 +280,8 @@ export class DiskStore {
     const movedTo = join(this.#folder, 'quarantine', name);
     await this.files.rename(file.path, movedTo);
     await syncFolder(dirname(file.path), this.files);
-    this.#options.log.warn({ file: file.path, movedTo: name }, 'segment quarantined');
+    const about = { keyspace: file.keyspaceUid, file: file.path, movedTo: name };
+    this.#options.log.warn(about, 'segment quarantined');
     await this.#boundQuarantine(movedTo);
     return movedTo;
   }

@@ -14,6 +14,7 @@
 // and no longer listed, so that it is fetched from another datanode.
 
 import type { BackgroundTasks } from '../../base/background.ts';
+import type { Env } from '../../base/env.ts';
 import { toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Parked } from '../../proto/gen/stele/v1/datanode.ts';
@@ -31,6 +32,7 @@ export interface SuspensionOptions {
   readonly memory: MemoryBudget;
   readonly background: BackgroundTasks;
   readonly log: Logger;
+  readonly env: Pick<Env, 'nowMs'>;
 }
 
 export class Suspension {
@@ -88,7 +90,8 @@ export class Suspension {
   }
 
   async #resume(uid: string): Promise<void> {
-    const { holdings, log, store } = this.#options;
+    const { env, holdings, log, store } = this.#options;
+    const startMs = env.nowMs();
     holdings.unpark(uid);
     try {
       await store.markSuspended(uid, false);
@@ -97,7 +100,8 @@ export class Suspension {
         await this.#restore(uid, segmentId, byteLength);
       }
       this.#failures.delete(uid);
-      log.info({ keyspace: uid }, 'a keyspace is in memory again');
+      const tookMs = Math.round(env.nowMs() - startMs);
+      log.info({ keyspace: uid, tookMs }, 'a keyspace is in memory again');
     } catch (thrown) {
       const { code, message } = toSteleError(thrown, 'IO');
       this.#failures.set(uid, message);

@@ -113,31 +113,34 @@ export class Copier {
   }
 
   async #copy(order: CopyOrder): Promise<void> {
+    const { log } = this.#options;
+    const { keyspaceUid, segment } = order;
+    const about = { keyspace: keyspaceUid, shard: segment?.shard, segment: segment?.id };
+    const startMs = this.#time.nowMs();
     let reason = 'No source was named.';
     for (const source of order.sources) {
       if (this.#abort.signal.aborted) return;
       try {
         await this.#copyFrom(order, source);
+        const done = { bytes: segment?.fileBytes, tookMs: this.#tookMs(startMs) };
+        log.debug({ ...about, source: source.nodeId, ...done }, 'a segment was copied');
         return;
       } catch (thrown) {
         const error = toSteleError(thrown);
         reason = `from ${source.nodeId}: ${error.message}`;
-        this.#options.log.warn(
-          {
-            segment: order.segment?.id,
-            source: source.nodeId,
-            code: error.code,
-            err: error.message,
-          },
-          'copy failed',
-        );
+        const { code, message } = error;
+        const how = { source: source.nodeId, code, err: message, tookMs: this.#tookMs(startMs) };
+        log.warn({ ...about, ...how }, 'copy failed');
         if (error.code === 'MEMORY_LIMIT' || error.code === 'DISK_FULL') break;
       }
     }
     if (this.#failures.length < FAILURES_KEPT_MAX) {
-      const segmentId = order.segment?.id ?? '';
-      this.#failures.push({ keyspaceUid: order.keyspaceUid, segmentId, reason });
+      this.#failures.push({ keyspaceUid, segmentId: segment?.id ?? '', reason });
     }
+  }
+
+  #tookMs(startMs: number): number {
+    return Math.round(this.#time.nowMs() - startMs);
   }
 
   async #copyFrom(order: CopyOrder, source: CopySource): Promise<void> {

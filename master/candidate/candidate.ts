@@ -104,6 +104,7 @@ export class Candidate implements LeaderCalls {
       current: () => feed.current(),
       subscribe: (listener) => feed.subscribe(listener),
       isCurrent: () => feed.isCurrent(),
+      silentSince: () => feed.silentSince(),
     };
     const leader = passedOn<LeaderCalls['operations']>(() => target().operations);
     const last = { current: () => feed.current(), noLeader: () => this.#lastView() };
@@ -298,7 +299,7 @@ export class Candidate implements LeaderCalls {
 
   /** What to say with the last view. */
   #lastView(): ReturnType<LastView['noLeader']> {
-    const since = this.feed.silentSince ?? '';
+    const since = this.feed.silentSince() ?? '';
     if (this.#remote === undefined)
       return { why: `No master leads (${this.#whyNoLeader()})`, since };
     // The master that passes this question on has a view of its own.

@@ -51,7 +51,7 @@ export class ViewFeed implements ViewSource {
   }
 
   /** Since when no views arrive, also as nobody leads, in ISO 8601; undefined: they do. */
-  get silentSince(): string | undefined {
+  silentSince(): string | undefined {
     return this.#silentSince;
   }
 

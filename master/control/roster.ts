@@ -6,6 +6,7 @@
 import type { BackgroundTasks } from '../../base/background.ts';
 import type { SteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import { shardNamedBy } from '../../base/segment-name.ts';
 import type { HeartbeatResponse } from '../../proto/gen/stele/v1/datanode.ts';
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import type { LinkFactory } from '../../proto/ports.ts';
@@ -104,8 +105,9 @@ export class Roster {
 
   #onAnswer(nodeId: string, report: HeartbeatResponse): void {
     const before = this.get(nodeId);
-    for (const { reason, segmentId } of report.copyFailures) {
-      this.#log.warn({ node: nodeId, segment: segmentId, reason }, 'a copy failed');
+    for (const { keyspaceUid, reason, segmentId } of report.copyFailures) {
+      const about = { keyspace: keyspaceUid, shard: shardNamedBy(segmentId), segment: segmentId };
+      this.#log.warn({ node: nodeId, ...about, reason }, 'a copy failed');
     }
     this.#control.dispatch({ kind: 'answered', nodeId, report });
     this.#tellChange(before);

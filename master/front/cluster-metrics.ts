@@ -5,7 +5,7 @@
 
 import { SteleError } from '../../base/errors.ts';
 import type { MetricSet, Series } from '../../base/process/metrics.ts';
-import type { KeyspaceSummary, NoLeader } from '../../proto/gen/stele/v1/cluster.ts';
+import type { KeyspaceSummary, NodeSummary, NoLeader } from '../../proto/gen/stele/v1/cluster.ts';
 import { LoadState } from '../../proto/gen/stele/v1/load.ts';
 import type { LoadStatus } from '../../proto/gen/stele/v1/load.ts';
 import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
@@ -43,12 +43,20 @@ function ofLeader<Answer extends { readonly noLeader?: NoLeader | undefined }>(
 function defineKeyspaces(set: MetricSet, operations: ClusterOperations): void {
   const list = shared(async () => ofLeader(await operations.listKeyspaces()));
   const ofEach = (name: string, help: string, value: (keyspace: KeyspaceSummary) => number): void =>
-    set.series(name, help, ['keyspace'], async () => {
+    set.series(name, help, async () => {
       const { keyspaces } = await list();
       return keyspaces
         .filter(({ currentVersion }) => currentVersion > 0)
         .map((keyspace): Series => [{ keyspace: keyspace.name }, value(keyspace)]);
     });
+  set.series(
+    'stele_keyspace_repairing',
+    '1 while something keeps a keyspace from the state that it should have; otherwise 0',
+    async () =>
+      (await list()).keyspaces.map(({ name: keyspace, repairing }): Series => {
+        return [{ keyspace }, Number(repairing !== undefined)];
+      }),
+  );
   ofEach('stele_keyspace_version', 'Current version', ({ currentVersion }) => currentVersion);
   ofEach(
     'stele_keyspace_commit_timestamp_seconds',
@@ -70,12 +78,12 @@ function defineKeyspaces(set: MetricSet, operations: ClusterOperations): void {
 
 function defineLoads(set: MetricSet, operations: ClusterOperations): void {
   const loads = shared(async () => (await operations.listLoads({ keyspace: '' })).loads);
-  set.series('stele_loads_running', 'Loads under way', [], async () => {
+  set.series('stele_loads_running', 'Loads under way', async () => {
     const running = (await loads()).filter(({ state }) => state === LoadState.RUNNING);
     return [[{}, running.length]];
   });
   const ofLast = (name: string, help: string, value: (load: LoadStatus) => number): void =>
-    set.series(name, help, ['keyspace', 'result'], async () => {
+    set.series(name, help, async () => {
       const last = newestEnded(await loads());
       return last.map((load): Series => {
         const result = loadStateWord(load.state).toLowerCase();
@@ -111,28 +119,34 @@ function newestEnded(loads: readonly LoadStatus[]): LoadStatus[] {
 }
 
 function defineNodes(set: MetricSet, operations: ClusterOperations): void {
-  set.series('stele_nodes', 'Registered datanodes by state', ['state'], async () => {
-    const { nodes } = ofLeader(await operations.listNodes());
+  const list = shared(async () => ofLeader(await operations.listNodes()).nodes);
+  set.series('stele_nodes', 'Registered datanodes by state', async () => {
+    const nodes = await list();
     const states = Object.values(NodeState).filter((state) => state !== NodeState.UNSPECIFIED);
     return states.map((state): Series => {
       const count = nodes.filter(({ node }) => node?.state === state).length;
       return [{ state: nodeStateWord(state).toLowerCase() }, count];
     });
   });
-  set.series(
+  const ofEach = (name: string, help: string, value: (node: NodeSummary) => number): void =>
+    set.series(name, help, async () =>
+      (await list()).map((node): Series => [{ node: node.node?.id ?? '' }, value(node)]),
+    );
+  ofEach(
     'stele_node_view_lag',
     'Views of the cluster that a datanode has not taken yet',
-    ['node'],
-    async () => {
-      const { nodes } = ofLeader(await operations.listNodes());
-      return nodes.map(({ node, viewLag }): Series => [{ node: node?.id ?? '' }, viewLag]);
-    },
+    ({ viewLag }) => viewLag,
+  );
+  ofEach(
+    'stele_node_trouble',
+    '1 while something is wrong with a datanode that answers (its disk, its reads or its view); otherwise 0',
+    ({ trouble }) => Number(trouble !== ''),
   );
 }
 
 function defineMasters(set: MetricSet, operations: ClusterOperations): void {
   const help = 'The masters that run: 1 for the leader, 0 for those that follow it';
-  set.series('stele_master_leads', help, ['master'], async () => {
+  set.series('stele_master_leads', help, async () => {
     const { masters } = await operations.listMasters();
     return masters.map(({ address, leads }): Series => [{ master: address }, leads ? 1 : 0]);
   });
@@ -146,7 +160,7 @@ function defineShards(set: MetricSet, operations: ClusterOperations): void {
     name: string,
     help: string,
     value: (health: Awaited<ReturnType<ClusterOperations['health']>>) => number,
-  ): void => set.series(name, help, [], async () => [[{}, value(await health())]]);
+  ): void => set.series(name, help, async () => [[{}, value(await health())]]);
   ofHealth('stele_shards', 'Shards of the cluster', ({ shardsTotal }) => shardsTotal);
   ofHealth(
     'stele_shards_under_replicated',

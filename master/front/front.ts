@@ -17,8 +17,6 @@ import { startRespListener } from '../../resp/server/listener.ts';
 import type { RespListener } from '../../resp/server/listener.ts';
 import { masterLookupService } from './lookup/grpc-lookup.ts';
 import { createHttpApp } from './http/app.ts';
-import { HttpTraffic } from './http/http-traffic.ts';
-import type { Traffic } from './http/http-traffic.ts';
 import { KeyScanner } from './resp/key-scanner.ts';
 import { LookupCore } from './lookup/lookup-core.ts';
 import { FrontMetrics } from './metrics.ts';
@@ -26,6 +24,8 @@ import type { FrontRole } from './metrics.ts';
 import { statsJson } from './stats.ts';
 import { MasterRespBackend } from './resp/resp-backend.ts';
 import type { GrpcServer } from '../../transport/grpc-server.ts';
+import { HttpTraffic, NO_TRAFFIC } from '../../base/process/http-traffic.ts';
+import type { Traffic } from '../../base/process/http-traffic.ts';
 import { listenHttp } from '../../transport/listen.ts';
 import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import type { ReadCounters } from '../../proto/gen/stele/v1/counters.ts';
@@ -102,8 +102,6 @@ const NOT_LISTENING: ListenerCounts = {
   commands: new CommandTimes(TIMING_DEFAULTS),
 };
 
-const NO_TRAFFIC: Traffic = { connections: 0, bytesIn: 0, bytesOut: 0 };
-
 interface OpenPorts {
   http?: FastifyInstance;
   resp?: RespListener;
@@ -125,10 +123,9 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   const cacheBytesMax = settings.cacheMaxBytes;
   const traffic = () => trafficOf(open);
   const sources = { role, core, cacheBytesMax, uptimeMs, traffic };
-  const connections = () => connectionsOf(open);
   const faults = (): ReadonlyMap<string, number> => options.background?.failures() ?? new Map();
   const { loadEnds } = options;
-  const metrics = new FrontMetrics(core, operations, connections, {
+  const metrics = new FrontMetrics(core, operations, traffic, {
     role,
     faults,
     tls,
@@ -194,16 +191,8 @@ function scannerOf({ router }: LookupCore, { links, settings }: FrontOptions): K
   return new KeyScanner({ router, links, deadlineMs, nowMs: monotonicNowMs, random: Math.random });
 }
 
-function connectionsOf({ resp, traffic }: OpenPorts): { http: number; resp: number } {
-  return { http: traffic?.connections ?? 0, resp: resp?.connectionCount ?? 0 };
-}
-
 function trafficOf({ resp, traffic }: OpenPorts): { http: Traffic; resp: Traffic } {
-  const { clients, inputBytesTotal, outputBytesTotal } = resp?.counts ?? NOT_LISTENING;
-  return {
-    http: traffic?.now ?? NO_TRAFFIC,
-    resp: { connections: clients, bytesIn: inputBytesTotal, bytesOut: outputBytesTotal },
-  };
+  return { http: traffic?.now ?? NO_TRAFFIC, resp: resp?.traffic ?? NO_TRAFFIC };
 }
 
 async function closeAll(

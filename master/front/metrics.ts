@@ -5,12 +5,15 @@ import { defineAuditMetrics } from '../../access/audit/audit-report.ts';
 import type { Audit } from '../../access/audit/audit.ts';
 import { MetricSet } from '../../base/process/metrics.ts';
 import type { Series } from '../../base/process/metrics.ts';
+import { defineProcessMetrics } from '../../base/process/process-metrics.ts';
+import { defineTrafficMetrics } from '../../base/process/http-traffic.ts';
+import type { Traffic } from '../../base/process/http-traffic.ts';
 import type { ReadCounters } from '../../proto/gen/stele/v1/counters.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import { countShards } from '../../proto/view-words.ts';
 import { LatencyHistogram, exportedBoundsMs } from '../../base/process/latency.ts';
 import type { CacheCounts } from '../../routing/router.ts';
-import type { ClusterOperations } from '../../proto/operations.ts';
+import type { ClusterOperations, ViewSource } from '../../proto/operations.ts';
 import type { TlsIdentity } from '../../transport/tls/tls-identity.ts';
 import { defineTlsMetrics } from '../../transport/tls/tls-report.ts';
 import { defineClusterMetrics } from './cluster-metrics.ts';
@@ -51,15 +54,15 @@ export class FrontMetrics {
   readonly http = new SurfaceCounts();
   readonly resp = new SurfaceCounts();
   readonly grpc = new SurfaceCounts();
-  readonly #set: MetricSet;
+  readonly #set = new MetricSet();
 
   constructor(
     core: LookupCore,
     operations: ClusterOperations,
-    connections: () => { http: number; resp: number },
-    { audit, faults, loadEnds, role = 'master', tls }: MetricSources = {},
+    traffic: () => { readonly http: Traffic; readonly resp: Traffic },
+    { audit, faults = () => new Map(), loadEnds, role = 'master', tls }: MetricSources = {},
   ) {
-    this.#set = new MetricSet(role);
+    defineProcessMetrics(this.#set, { role, faults });
     defineTlsMetrics(this.#set, tls);
     defineAuditMetrics(this.#set, audit);
     this.#defineLookups(core);
@@ -67,30 +70,16 @@ export class FrontMetrics {
       SURFACES.map((protocol) => [{ protocol }, this[protocol].latency]),
     );
     this.#defineCacheOfKeyspaces(core);
-    this.#defineView(core);
+    this.#defineView(core, operations);
     defineClusterMetrics(this.#set, operations);
-    const counts = (
-      name: string,
-      help: string,
-      label: string,
-      read: () => ReadonlyMap<string, number>,
-    ): void =>
-      this.#set.series(name, help, [label], () =>
-        [...read()].map(([value, count]) => [{ [label]: value }, count]),
-      );
-    if (faults !== undefined) {
-      const help =
-        'Exceptions that were caught and logged, by the part that threw; the rest went on';
-      counts('stele_faults_total', help, 'part', faults);
-    }
     if (loadEnds !== undefined) {
-      const help =
-        'Loads that ended since the start of the master, by how; current: there was nothing to load';
-      counts('stele_loads_total', help, 'result', loadEnds);
+      this.#set.series(
+        'stele_loads_total',
+        'Loads that ended since the start of the master, by how; current: there was nothing to load',
+        () => [...loadEnds()].map(([result, count]) => [{ result }, count]),
+      );
     }
-    this.#set.series('stele_connections', 'Open client connections', ['protocol'], () =>
-      Object.entries(connections()).map(([protocol, open]) => [{ protocol }, open]),
-    );
+    defineTrafficMetrics(this.#set, traffic);
   }
 
   get contentType(): string {
@@ -128,19 +117,15 @@ export class FrontMetrics {
 
   #defineLookups(core: LookupCore): void {
     const set = this.#set;
-    set.series(
-      'stele_reads_total',
-      'Read requests answered, by protocol and result',
-      ['protocol', 'result'],
-      () =>
-        SURFACES.flatMap((protocol): Series[] => {
-          const { failed, found, notFound } = this[protocol];
-          return [
-            [{ protocol, result: 'found' }, found],
-            [{ protocol, result: 'not_found' }, notFound],
-            [{ protocol, result: 'failed' }, failed],
-          ];
-        }),
+    set.series('stele_reads_total', 'Read requests answered, by protocol and result', () =>
+      SURFACES.flatMap((protocol): Series[] => {
+        const { failed, found, notFound } = this[protocol];
+        return [
+          [{ protocol, result: 'found' }, found],
+          [{ protocol, result: 'not_found' }, notFound],
+          [{ protocol, result: 'failed' }, failed],
+        ];
+      }),
     );
     const { cache, dispatcher } = core;
     set.value('stele_lookup_keys_total', 'Keys looked up', () => core.keysTotal);
@@ -167,7 +152,7 @@ export class FrontMetrics {
 
   #defineCacheOfKeyspaces(core: LookupCore): void {
     const ofEach = (name: string, help: string, value: (counts: CacheCounts) => number): void =>
-      this.#set.series(name, help, ['keyspace'], () =>
+      this.#set.series(name, help, () =>
         [...core.router.cacheCounts()].map(([keyspace, counts]) => [{ keyspace }, value(counts)]),
       );
     ofEach('stele_keyspace_cache_hits_total', 'Keys answered by the cache', ({ hits }) => hits);
@@ -179,7 +164,7 @@ export class FrontMetrics {
     );
   }
 
-  #defineView(core: LookupCore): void {
+  #defineView(core: LookupCore, views: ViewSource): void {
     const set = this.#set;
     const view = (): ClusterView => core.router.table.view;
     set.value('stele_health_status', '1 green, 2 yellow, 3 red, 0 unknown', () => view().health);
@@ -187,16 +172,20 @@ export class FrontMetrics {
     set.series(
       'stele_keyspace_shards_unserved',
       'Shards of the current version without a replica on a serving datanode',
-      ['keyspace'],
       () =>
         view().keyspaces.map(({ name, unserved }) => [{ keyspace: name }, countShards(unserved)]),
     );
     set.value('stele_epoch', "Number of the leader's term", () => view().epoch);
-    set.series(
-      'stele_node_in_flight_keys',
-      'Keys asked of a datanode and not answered yet',
-      ['node'],
-      () => [...core.router.nodes()].map((slot) => [{ node: slot.id }, slot.inFlight]),
+    set.value(
+      'stele_view_age_seconds',
+      "Time since the leader's views stopped to arrive, so that reads are answered by the last one; 0: they arrive",
+      () => {
+        const since = views.silentSince?.();
+        return since === undefined ? 0 : Math.max(0, Date.now() - Date.parse(since)) / 1000;
+      },
+    );
+    set.series('stele_node_in_flight_keys', 'Keys asked of a datanode and not answered yet', () =>
+      [...core.router.nodes()].map((slot) => [{ node: slot.id }, slot.inFlight]),
     );
   }
 }

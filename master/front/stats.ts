@@ -2,7 +2,7 @@
 // asks twice gets rates and percentiles of the time between. It asks no datanode, so it may be polled.
 
 import { STELE_VERSION } from '../../base/process/build-version.ts';
-import type { Traffic } from './http/http-traffic.ts';
+import type { Traffic } from '../../base/process/http-traffic.ts';
 import type { LookupCore } from './lookup/lookup-core.ts';
 import type { FrontMetrics, FrontRole } from './metrics.ts';
 

@@ -152,7 +152,9 @@ export class Committer {
   ): Promise<CommitLoadResponse> {
     this.#leases.end(load.id);
     const { number, rejection } = version;
-    const about = { load: load.id, keyspace: keyspace.name, version: number, ...version.copies };
+    const tookMs = Date.parse(version.committedAt) - Date.parse(load.startedAt);
+    const of = { load: load.id, keyspace: keyspace.name, version: number };
+    const about = { ...of, ...version.copies, tookMs };
     if (rejection === undefined) this.#log.info(about, 'a version is current');
     else this.#log.warn({ ...about, rejection }, 'a version did not pass its gate');
     this.#leader.turn();

@@ -226,7 +226,7 @@ export class Loads {
       nowIso: wallClockIso(this.#leader.env),
     };
     await this.#leader.catalog.update((state) => interruptLoad(state, loadId, end));
-    this.#log.info({ load: loadId, reason }, 'a load is interrupted');
+    this.#log.info({ ...this.#about(loadId), reason }, 'a load is interrupted');
     this.#leader.turn();
   }
 
@@ -239,7 +239,7 @@ export class Loads {
       nowIso: wallClockIso(this.#leader.env),
     };
     const load = await this.#leader.catalog.update((state) => cancelLoad(state, loadId, end));
-    this.#log.warn({ load: loadId, reason: end.reason }, 'a load is cancelled');
+    this.#log.warn({ ...this.#about(loadId), reason: end.reason }, 'a load is cancelled');
     this.#leases.end(loadId);
     // Nobody will resume it: the segments it has sent may be dropped at once.
     this.#leader.dispatch({ kind: 'load-forgotten', uid: load.keyspaceUid });
@@ -260,6 +260,12 @@ export class Loads {
     this.#leader.turn();
   }
 
+  /** What lines of the log say about a load. */
+  #about(loadId: string): object {
+    const keyspace = this.#leader.catalog.state.load.get(loadId)?.keyspaceUid;
+    return { load: loadId, ...(keyspace === undefined ? {} : { keyspace }) };
+  }
+
   /** Ends loads without a report for an hour. */
   async expire(): Promise<void> {
     const running = [...this.#leader.catalog.state.load.values()].filter(
@@ -268,7 +274,10 @@ export class Loads {
     this.#leases.keepOnly(new Set(running.map((load) => load.id)));
     for (const load of running) {
       if (this.#leases.silentMs(load.id) < ABANDONED_MS) continue;
-      this.#log.warn({ load: load.id, source: load.source }, 'an abandoned load is ended');
+      this.#log.warn(
+        { ...this.#about(load.id), source: load.source },
+        'an abandoned load is ended',
+      );
       await this.#end(load.id, 'ABANDONED', 'it was silent for an hour');
     }
     const beforeIso = wallClockIsoIn(-ABANDONED_MS, this.#leader.env);

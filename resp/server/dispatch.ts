@@ -52,7 +52,7 @@ function hasKeysHere(
   try {
     return !backend.refusesKeys(spec, command, session, out);
   } catch (thrown) {
-    writeFailure(thrown, spec.name, out, log);
+    writeFailure(thrown, { command: spec.name, client: session.id }, out, log);
     return false;
   }
 }
@@ -103,20 +103,27 @@ export function executeCommand(
     if (gate.forbids(spec, session, out)) return undefined;
     return executeSessionCommand(spec, command, session, out, context);
   } catch (thrown) {
-    writeFailure(thrown, spec.name, out, context.log);
+    writeFailure(thrown, { command: spec.name, client: session.id }, out, context.log);
   }
   return undefined;
+}
+
+/** What a line of the log says about the command that failed. */
+interface AboutCommand {
+  readonly command: string;
+  /** As in CLIENT LIST. */
+  readonly client?: number;
 }
 
 /** Replaces everything written since the mark by the error reply for `thrown`. */
 export function writeFailure(
   thrown: unknown,
-  commandName: string,
+  about: AboutCommand,
   out: ReplyWriter,
   log: Logger,
 ): void {
   out.rewind();
-  if (!(thrown instanceof SteleError)) log.error({ err: thrown, command: commandName }, 'command');
+  if (!(thrown instanceof SteleError)) log.error({ ...about, err: thrown }, 'a command failed');
   out.failure(toSteleError(thrown));
 }
 

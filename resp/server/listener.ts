@@ -5,6 +5,7 @@ import { hostAndPort } from '../../base/address.ts';
 import { monotonicNowMs } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
+import type { Traffic } from '../../base/process/http-traffic.ts';
 import { LoopShare } from '../../base/process/loop-share.ts';
 import { certificateOf } from '../../transport/http-access.ts';
 import { listenTcp } from '../../transport/listen.ts';
@@ -58,7 +59,7 @@ export interface RespListenerOptions {
 
 export interface RespListener {
   readonly port: number;
-  readonly connectionCount: number;
+  readonly traffic: Traffic;
   readonly counts: ListenerCounts;
   /** Stops accepting, answers what has arrived, closes; connections still open after `deadlineMs` are cut. */
   close(deadlineMs: number): Promise<void>;
@@ -87,8 +88,8 @@ export async function startRespListener(options: RespListenerOptions): Promise<R
   sweeper.unref();
   return {
     port,
-    get connectionCount() {
-      return clients.count;
+    get traffic() {
+      return clients.traffic;
     },
     get counts() {
       return clients.counts;
@@ -144,6 +145,11 @@ class Clients {
 
   get count(): number {
     return this.#connections.size;
+  }
+
+  get traffic(): Traffic {
+    const { inputBytes, outputBytes } = this.#context.traffic;
+    return { connections: this.count, bytesIn: inputBytes, bytesOut: outputBytes };
   }
 
   get counts(): ListenerCounts {

@@ -97,7 +97,7 @@ export class ReplyQueue {
     try {
       pending.write(out);
     } catch (thrown) {
-      writeFailure(thrown, 'pending', out, log);
+      writeFailure(thrown, { command: 'pending' }, out, log);
     }
   }
 

@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Access } from '../../access/access.ts';
 import { basicAuthorization } from '../../access/basic.ts';
 import { SteleError } from '../../base/errors.ts';
+import { NO_TRAFFIC } from '../../base/process/http-traffic.ts';
 import { issue } from '../../cli/certs/issue.ts';
 import type { Issued } from '../../cli/certs/issue.ts';
 import { startDatanodeHttp } from '../../datanode/endpoints/http.ts';
@@ -205,7 +206,7 @@ it('a datanode knows users by their certificates at its HTTP port and for lookup
     tls: own,
     access,
     connectionsMax: 100,
-    respConnections: () => 0,
+    respTraffic: () => NO_TRAFFIC,
     notes: () => [],
   });
   onTestFinished(() => http.close());

@@ -3,6 +3,7 @@
 import { createConnection } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
+import { NO_TRAFFIC } from '../../base/process/http-traffic.ts';
 import { startDatanodeHttp, upgradesOf } from '../../datanode/endpoints/http.ts';
 import { DATANODE_ROUTES } from '../../datanode/endpoints/route-access.ts';
 import { putSegment } from '../../loader/push/push.ts';
@@ -56,7 +57,7 @@ async function start(): Promise<{ readonly node: RespNode; readonly target: Link
     tls: undefined,
     access: await access,
     connectionsMax: 100,
-    respConnections: () => 0,
+    respTraffic: () => NO_TRAFFIC,
     notes: () => [],
   });
   onTestFinished(() => http.close());

@@ -69,7 +69,7 @@ describe.each([
     client.socket.end(Buffer.concat([multibulk('GET', 'a'), multibulk('GET', 'none')]));
     await client.closed;
     expect(client.replies).toEqual([{ type: 'bulk', bytes: VALUE }, { type: 'nil' }]);
-    await until(() => listener.connectionCount === 0);
+    await until(() => listener.traffic.connections === 0);
     // Ends only when the server counts no open connection.
     await listener.close(10_000);
   });

@@ -11,7 +11,6 @@ export function defineTlsMetrics(set: MetricSet, tls: TlsIdentity | undefined): 
   set.series(
     'stele_tls_certificate_expiry_seconds',
     'Time until the certificate of this process (own), and the first of the authorities (ca), expires',
-    ['certificate'],
     () => {
       const { ca, cert } = tls.expiresInMs();
       return [...seriesOf('own', cert), ...seriesOf('ca', ca)];

@@ -2,7 +2,7 @@
 
 import { option, settingsOf } from '../../../base/config.ts';
 import { wallClockIso } from '../../../base/clock.ts';
-import { openFilesMax } from '../../../base/disk/descriptors.ts';
+import { openFilesMax } from '../../../base/process/descriptors.ts';
 import { usableMemoryBytes } from '../../../base/process/usable-memory.ts';
 import { clientOptions, outputOption } from '../../client-settings.ts';
 import { checkFolder } from '../../doctor/folder.ts';

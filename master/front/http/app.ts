@@ -200,7 +200,8 @@ function setErrorHandlers(app: FastifyInstance, log: Logger): void {
   app.setErrorHandler(async (thrown, request, reply) => {
     const error = steleErrorOfRequest(thrown);
     if (error.code === 'INTERNAL') {
-      log.error({ err: error, requestId: request.id, url: shorten(request.url) }, 'request failed');
+      const about = { requestId: request.id, method: request.method, url: shorten(request.url) };
+      log.error({ ...about, tookMs: Math.round(reply.elapsedTime), err: error }, 'request failed');
     }
     const status = thrown instanceof Error && 'statusCode' in thrown ? thrown.statusCode : 0;
     if (status === 413) await readForNothing(request.raw);

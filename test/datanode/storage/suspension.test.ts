@@ -2,6 +2,7 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { BackgroundTasks } from '../../../base/background.ts';
+import { systemEnv } from '../../../base/env.ts';
 import { silentLogger } from '../../../base/log.ts';
 import { Holdings } from '../../../datanode/storage/holdings.ts';
 import { MemoryBudget } from '../../../datanode/storage/memory-budget.ts';
@@ -36,6 +37,7 @@ async function suspendedKeyspace() {
     memory: new MemoryBudget(holdings, 1024 ** 3),
     background,
     log: silentLogger,
+    env: systemEnv,
   });
   suspension.apply(viewOf(true));
   await background.settled();

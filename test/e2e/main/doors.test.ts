@@ -68,7 +68,7 @@ test('the REPL, with keys written as it takes them', async () => {
 test('datanodes report the latency of the reads of each protocol', async () => {
   const nodes = ['node-0', 'node-1', 'node-2'];
   const reads = async (protocol: string, suffix = ''): Promise<number> => {
-    const series = `stele_read_seconds${suffix === '' ? '_count' : '_bucket'}{protocol="${protocol}"${suffix}}`;
+    const series = `stele_lookup_seconds${suffix === '' ? '_count' : '_bucket'}{protocol="${protocol}"${suffix}}`;
     const counts = await Promise.all(nodes.map((id) => cluster.metric(id, series)));
     return counts.reduce((sum, count) => sum + count, 0);
   };

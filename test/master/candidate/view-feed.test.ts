@@ -19,17 +19,17 @@ test('takes the views of the leader that it follows, and keeps the last while th
   const first = await startViews(viewOf(1, 5));
   feed.follow(first.address);
   await until('its view', () => feed.current().revision === 5);
-  expect(feed.silentSince).toBeUndefined();
+  expect(feed.silentSince()).toBeUndefined();
   await first.close();
   feed.follow(undefined);
   expect(feed.current()).toMatchObject({ epoch: 1, revision: 5 });
-  const since = feed.silentSince;
+  const since = feed.silentSince();
   expect(since).toMatch(/Z$/);
   const second = await startViews(viewOf(2, 1));
   feed.follow(second.address);
-  expect(feed.silentSince).toBe(since);
+  expect(feed.silentSince()).toBe(since);
   await until('the view of the next epoch', () => feed.current().epoch === 2);
-  expect(feed.silentSince).toBeUndefined();
+  expect(feed.silentSince()).toBeUndefined();
 });
 
 test('its view is outdated when a leader that exists cannot be reached for a while', async () => {

@@ -40,10 +40,11 @@ export class HttpFixture {
     tls?: TlsIdentity,
   ): Promise<HttpFixture> {
     const fixture = new HttpFixture(cluster);
-    const metrics = new FrontMetrics(fixture.core, cluster, () => ({ http: 1, resp: 2 }), {
+    const one = { connections: 1, bytesIn: 2, bytesOut: 3 };
+    const traffic = () => ({ http: one, resp: one });
+    const metrics = new FrontMetrics(fixture.core, cluster, traffic, {
       loadEnds: () => new Map([['failed', 3]]),
     });
-    const traffic = { connections: 1, bytesIn: 2, bytesOut: 3 };
     fixture.#app = await createHttpApp({
       core: fixture.core,
       operations: cluster,
@@ -61,7 +62,7 @@ export class HttpFixture {
           core: fixture.core,
           metrics,
           cacheBytesMax: 1024 * 1024,
-          traffic: () => ({ http: traffic, resp: traffic }),
+          traffic,
           uptimeMs: () => 1234.5,
         }),
     });

@@ -266,13 +266,16 @@ describe('the process', () => {
       'stele_loads_total{result="failed"} 3',
       'stele_node_in_flight_keys{node="datanode-0"} 0',
       'stele_health_status 1',
-      'stele_connections{protocol="resp"} 2',
+      'stele_connections{protocol="resp"} 1',
+      'stele_received_bytes_total{protocol="resp"} 2',
+      'stele_sent_bytes_total{protocol="http"} 3',
+      'stele_view_age_seconds 0',
       'stele_read_seconds_count{protocol="http"} 3',
       'stele_read_seconds_bucket{protocol="http",le="+Inf"} 3',
     ]) {
       expect(reply.body.split('\n')).toContain(line);
     }
-    for (const name of ['nodejs_eventloop_lag_seconds', 'process_resident_memory_bytes']) {
+    for (const name of ['nodejs_eventloop_delay_seconds_count', 'process_resident_memory_bytes']) {
       expect(reply.body).toMatch(new RegExp(`^${name} `, 'm'));
     }
     expect(reply.body).toMatch(/^stele_build_info\{.*role="master".*\} 1$/m);

@@ -52,7 +52,7 @@ describe('clients that do not read, all together', () => {
     await serveUntil(listener.port, () => limits.outputBytes > 2 * MiB);
     expect(limits.isOverTotal).toBe(false);
     const others = Array.from({ length: 10 }, () => silent(listener.port, pipeline));
-    await serveUntil(listener.port, () => !limits.isOverTotal && listener.connectionCount < 11);
+    await serveUntil(listener.port, () => !limits.isOverTotal && listener.traffic.connections < 11);
     for (const client of [lone, ...others]) client.socket.destroy();
     await until(() => limits.outputBytes === 0);
   });

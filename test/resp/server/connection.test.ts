@@ -236,7 +236,7 @@ describe('RespConnection with a backend that answers later', () => {
     const client = new RawClient(listener.port).send('GET a\r\n');
     await until(() => later.length === 1);
     client.socket.resetAndDestroy();
-    await until(() => listener.connectionCount === 0);
+    await until(() => listener.traffic.connections === 0);
     expect(backend.later[0]?.waiter).toBeUndefined();
     backend.later[0]?.finish();
   });
@@ -251,7 +251,7 @@ describe('startRespListener', () => {
     await second.closed;
     expect(second.text).toBe('-ERR max number of clients reached\r\n');
     first.socket.end();
-    await until(() => listener.connectionCount === 0);
+    await until(() => listener.traffic.connections === 0);
     const third = new RawClient(listener.port);
     await third.send('PING\r\n').wait(1);
   });
@@ -271,6 +271,6 @@ describe('startRespListener', () => {
     await until(() => later.length === 1);
     await listener.close(20);
     await client.closed;
-    await until(() => listener.connectionCount === 0);
+    await until(() => listener.traffic.connections === 0);
   });
 });

@@ -69,7 +69,7 @@ it.each([
   identity.look();
   expect(identity.fault).toMatch(/cannot be used/);
   expect(identity.context).toBe(context);
-  const metrics = new MetricSet('datanode');
+  const metrics = new MetricSet();
   defineTlsMetrics(metrics, identity);
   expect(await metrics.text()).toMatch(/^stele_tls_reload_failed 1$/m);
   expect(tlsText(identity)).toMatch(/^trouble: new certificates are not used, those before stay: /);
@@ -94,7 +94,7 @@ it('files that are gone are a fault, and their return ends it', async () => {
 
 it('the time until the certificates expire is a metric', async () => {
   const identity = new TlsIdentity(await newSource(authority));
-  const metrics = new MetricSet('datanode');
+  const metrics = new MetricSet();
   defineTlsMetrics(metrics, identity);
   const text = await metrics.text();
   const secondsOf = (certificate: string): number =>

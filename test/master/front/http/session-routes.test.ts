@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { HttpTraffic } from '../../../../master/front/http/http-traffic.ts';
+import { HttpTraffic } from '../../../../base/process/http-traffic.ts';
 import { accessOfRoles, authorizationOf } from '../../../access/roles.ts';
 import type { Caller } from '../../../access/roles.ts';
 import { until } from '../../../support/process/stele-process.ts';

@@ -2,6 +2,7 @@ import { ChannelCredentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LookupCore } from '../../../../master/front/lookup/lookup-core.ts';
 import { masterLookupService } from '../../../../master/front/lookup/grpc-lookup.ts';
+import { NO_TRAFFIC } from '../../../../base/process/http-traffic.ts';
 import { FrontMetrics } from '../../../../master/front/metrics.ts';
 import { steleErrorFromGrpc } from '../../../../transport/grpc-errors.ts';
 import { GrpcServer } from '../../../../transport/grpc-server.ts';
@@ -31,7 +32,10 @@ beforeEach(async () => {
   server = new GrpcServer();
   server.addService(
     LookupServiceService,
-    masterLookupService(core, new FrontMetrics(core, cluster, () => ({ http: 0, resp: 0 }))),
+    masterLookupService(
+      core,
+      new FrontMetrics(core, cluster, () => ({ http: NO_TRAFFIC, resp: NO_TRAFFIC })),
+    ),
   );
   const port = await server.listen('127.0.0.1', 0, '--grpc-port');
   client = new LookupServiceClient(`127.0.0.1:${port}`, ChannelCredentials.createInsecure(), {

@@ -3,7 +3,7 @@ import {
   connectionLimit,
   connectionsWithin,
   openFilesMax,
-} from '../../../base/disk/descriptors.ts';
+} from '../../../base/process/descriptors.ts';
 import { silentLogger } from '../../../base/log.ts';
 
 describe('connectionsWithin', () => {
