@@ -32,7 +32,8 @@ export function checkReleases(
   );
   const findings: Finding[] = [];
   if (newer.length > 0) findings.push(newerFinding(newer, release, goesBack));
-  else if (known.length > 0) findings.push(ok('releases', ageText(known, release)));
+  else if (known.length > 0)
+    findings.push(ok('releases', ageText(known, processes.length, release)));
   if (unknown.length > 0) {
     const text = `not known of ${listed(unknown.map(({ title }) => title))}: it does not answer, or runs a release that does not tell`;
     const advice = `Look there (\`stele version\`); this is ${release}.`;
@@ -55,12 +56,13 @@ function newerFinding(
   return fail('releases', text, advice);
 }
 
-function ageText(known: readonly string[], release: string): string {
+function ageText(known: readonly string[], count: number, release: string): string {
   const older = known.filter((one) => one !== release);
-  if (older.length === 0)
-    return `this is ${release}, and so are ${counted(known.length, 'process', 'processes')}`;
   const found = [...new Set(older)].toSorted(compareReleases).join(' and ');
-  return `this is ${release}; ${older.length} of ${counted(known.length, 'process', 'processes')} still run ${found}`;
+  const [many, which] =
+    older.length === 0 ? [known.length, ''] : [older.length, ` still run ${found}`];
+  const some = `${many} of ${counted(count, 'process', 'processes')}`;
+  return which === '' ? `this is ${release}, as on ${some}` : `this is ${release}; ${some}${which}`;
 }
 
 /** `formats`: of the cluster; undefined if its leader does not tell. */

@@ -36,23 +36,10 @@ export const definition = defineVerb({
     'stele --version',
   ],
   async run({ settings: { values }, output }) {
-    const [commit, { SEGMENT_FORMATS }, { BACKUP_FORMATS }, processes] = await Promise.all([
-      commitOf(packageFolder()),
-      import('../../../datanode/storage/segment-formats.ts'),
-      import('../../../master/metadata/backup.ts'),
+    const [about, processes] = await Promise.all([
+      aboutThis(),
       values.cluster ? processesAt(values) : [],
     ]);
-    const about = {
-      version: STELE_VERSION,
-      commit,
-      node: process.versions.node,
-      platform: `${process.platform} ${process.arch}`,
-      formats: {
-        segment: SEGMENT_FORMATS,
-        catalog_backup: BACKUP_FORMATS,
-      },
-    };
-    const { catalog_backup: backup, segment } = about.formats;
     const cluster = processes.map(({ name, release, role }) => ({
       role,
       name,
@@ -60,27 +47,57 @@ export const definition = defineVerb({
     }));
     const result = values.cluster ? { ...about, cluster } : about;
     await printResult(output, values.output, result, () =>
-      [
-        `stele     ${about.version}${commit === null ? '' : `, commit ${commit}`}`,
-        `node      ${about.node}`,
-        `platform  ${about.platform}`,
-        `formats   segments: writes ${segment.written}, reads ${segment.read.join(', ')}`,
-        `          backups of the catalog: writes ${backup.written}, reads ${backup.read.join(', ')}`,
-        ...(values.cluster ? ['', releasesTable(processes)] : []),
-      ].join('\n'),
+      [...linesOf(about), ...(values.cluster ? ['', releasesTable(processes)] : [])].join('\n'),
     );
-    const others = processes.filter(({ release }) => release !== STELE_VERSION);
-    if (others.length > 0) {
-      const which = others.map((one) => `${one.title} runs ${releaseText(one)}`).join(', ');
-      reportNotice(
-        output,
-        `This is ${STELE_VERSION}; ${which}. \`stele upgrade check\` tells whether they may be replaced now.`,
-        values.output === 'json',
-      );
-    }
+    const notice = differenceNotice(processes);
+    if (notice !== undefined) reportNotice(output, notice, values.output === 'json');
     return EXIT_OK;
   },
 });
+
+async function aboutThis() {
+  const [commit, { SEGMENT_FORMATS }, { RECORD_FORMAT }, { BACKUP_FORMATS }] = await Promise.all([
+    commitOf(packageFolder()),
+    import('../../../datanode/storage/segment-formats.ts'),
+    import('../../../master/catalog/records.ts'),
+    import('../../../master/metadata/backup.ts'),
+  ]);
+  return {
+    version: STELE_VERSION,
+    commit,
+    node: process.versions.node,
+    platform: `${process.platform} ${process.arch}`,
+    formats: {
+      segment: SEGMENT_FORMATS,
+      catalog: { written: RECORD_FORMAT, read: [RECORD_FORMAT] },
+      catalog_backup: BACKUP_FORMATS,
+    },
+  };
+}
+
+function linesOf(about: Awaited<ReturnType<typeof aboutThis>>): string[] {
+  const { catalog, catalog_backup: backup, segment } = about.formats;
+  const format = (what: string, of: typeof segment | typeof catalog | typeof backup): string =>
+    `${what}: writes ${of.written}, reads ${of.read.join(', ')}`;
+  return [
+    `stele     ${about.version}${about.commit === null ? '' : `, commit ${about.commit}`}`,
+    `node      ${about.node}`,
+    `platform  ${about.platform}`,
+    `formats   ${format('segments', segment)}`,
+    `          ${format('the catalog', catalog)}`,
+    `          ${format('backups of the catalog', backup)}`,
+  ];
+}
+
+/** Undefined if every process runs this release. */
+function differenceNotice(processes: readonly RunningProcess[]): string | undefined {
+  const others = processes.filter(({ release }) => release !== STELE_VERSION);
+  if (others.length === 0) return undefined;
+  const which = others.map(
+    ({ release, title }) => `${title} runs ${release ?? 'a release that does not tell'}`,
+  );
+  return `This is ${STELE_VERSION}; ${which.join(', ')}. \`stele upgrade check\` tells whether they may be replaced now.`;
+}
 
 function processesAt(settings: ConnectSettings): Promise<RunningProcess[]> {
   return withAdmin(settings, async (admin) => {
