@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { STELE_VERSION } from '../../../base/process/build-version.ts';
 import { DATANODES, MixedCluster, QUERY } from '../../support/faults/mixed-cluster.ts';
 import type { Build } from '../../support/faults/mixed-cluster.ts';
+import { handOver } from '../../support/faults/fault-table.ts';
 import { SEED } from '../../support/faults/faults.ts';
 import { buildEarlier } from '../../support/process/earlier-build.ts';
 import type { EarlierBuild } from '../../support/process/earlier-build.ts';
@@ -37,11 +38,14 @@ async function upAndDown(masters: number): Promise<void> {
   const cluster = await MixedCluster.start(masters, earlier.script);
   onTestFinished(() => cluster.close(), 60_000);
   let version = 1;
+  let replaced = 0;
   await cluster.loaded(version, earlier.script);
   const readers = await cluster.read();
   const seen = async (what: string): Promise<Map<string, string | null>> => {
     const releases = await cluster.releases();
-    console.log(`  ${what}: ${[...releases].map(([name, release]) => `${name} ${release ?? 'unknown'}`).join(', ')}`);
+    console.log(
+      `  ${what}: ${[...releases].map(([name, release]) => `${name} ${release ?? 'unknown'}`).join(', ')}`,
+    );
     return releases;
   };
   /** Replaces one after the other; a load begins while the first and the last are away, and one when all are back. */
@@ -56,6 +60,7 @@ async function upAndDown(masters: number): Promise<void> {
         if (!isOnly) await loading?.begin();
       });
       await loading?.done();
+      replaced++;
     }
     await cluster.loaded(++version, loader);
     await seen(`${what}, version ${version}`);
@@ -76,6 +81,14 @@ async function upAndDown(masters: number): Promise<void> {
     await step('datanodes down', DATANODES, earlier.script, earlier.script);
   }
   await stopWithoutFailures(readers);
+  handOver({
+    row: masters === 1 ? '29' : '29a',
+    fault: `${masters === 1 ? 'one master' : `${masters} masters`}: every process replaced by another release, and back, in nightly loads`,
+    trials: replaced,
+    reads: readers.reduce((sum, { reads }) => sum + reads, 0),
+    failed: readers.reduce((sum, { failures }) => sum + failures.length, 0),
+    seen: `${earlier.title} and ${STELE_VERSION}; ${version} loads, each with its version; a read may take 5 s`,
+  });
 }
 
 /** Whether the earlier release reads the segments and the catalog that there are now. */
