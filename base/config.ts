@@ -313,17 +313,24 @@ function checkBounds(info: OptionInfo, value: unknown): unknown {
   );
 }
 
-/** Refuses a stele.yaml key that no verb has, and suggests the nearest known one. */
+/** The keys of stele.yaml that no verb has, and those that there are. */
+export function unknownFileKeys(
+  file: Readonly<Record<string, unknown>>,
+  schemas: readonly SettingsSchema[],
+): { readonly known: ReadonlySet<string>; readonly unknown: readonly string[] } {
+  const known = new Set(schemas.flatMap((schema) => optionsOf(schema).map((info) => info.flag)));
+  return { known, unknown: Object.keys(file).filter((key) => !known.has(key)) };
+}
+
+/** Refuses a stele.yaml key that no verb has. */
 export function checkFileKeys(
   file: Readonly<Record<string, unknown>>,
   schemas: readonly SettingsSchema[],
 ): void {
-  const known = new Set(schemas.flatMap((schema) => optionsOf(schema).map((info) => info.flag)));
-  for (const key of Object.keys(file)) {
-    if (known.has(key)) continue;
-    throw new SteleError(
-      'INVALID_ARGUMENT',
-      `The configuration file has an unknown key '${shorten(key)}'; \`stele config\` lists the known ones.`,
-    );
-  }
+  const [key] = unknownFileKeys(file, schemas).unknown;
+  if (key === undefined) return;
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `The configuration file has an unknown key '${shorten(key)}'; \`stele config\` lists the known ones.`,
+  );
 }

@@ -174,7 +174,7 @@ async function runVerb(
   }
   const askedPath = globalFlags['config'] ?? variables['STELE_CONFIG'];
   const file = await readSettingsFile(typeof askedPath === 'string' ? askedPath : undefined);
-  await checkFile(file);
+  if (verb.judgesFile !== true) await checkFile(file);
   const resolve = <Properties extends OptionSet>(
     schema: SettingsSchema<Properties>,
     flags: Record<string, unknown>,

@@ -9,11 +9,11 @@ import { monotonicNowMs, sleep } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import { formatDuration } from '../base/units.ts';
-import type { GetHealthResponse, NodeSummary } from '../proto/gen/stele/v1/cluster.ts';
+import type { GetHealthResponse } from '../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus, NodeState } from '../proto/gen/stele/v1/view.ts';
 import { requireLeader } from './no-leader.ts';
+import { lackOf, singleCopy, stateText } from './rolling-conditions.ts';
 import type { Admin } from './with-admin.ts';
-import { healthWord, nodeStateWord } from '../proto/view-words.ts';
 
 const LOOK_MS = 200;
 const REPORT_MS = 5_000;
@@ -65,17 +65,9 @@ function idsAfter(all: readonly string[], after: string): readonly string[] {
 
 async function refuseSingleCopies(admin: RestartAdmin): Promise<void> {
   const listed = await admin.listKeyspaces();
-  const keyspaces = listed.keyspaces.filter(({ state }) => state !== 'DELETING');
-  const single = keyspaces.filter(
-    ({ currentVersion, replication }) => replication < 2 && currentVersion > 0,
-  );
   requireLeader(listed);
-  const { nodes, replicationEffective } = await health(admin);
-  if (single.length === 0 && (replicationEffective > 1 || keyspaces.length === 0)) return;
-  const why =
-    single.length > 0
-      ? `Keyspace '${single[0]?.name ?? ''}' has one copy only`
-      : `There ${nodes.length === 1 ? 'is one datanode' : 'are too few datanodes for two copies'}`;
+  const why = singleCopy(listed.keyspaces, await health(admin));
+  if (why === undefined) return;
   throw new SteleError(
     'CONFLICT',
     `${why}, so reads fail while its datanode restarts; raise it (\`stele replication\`), or accept that with --force.`,
@@ -100,12 +92,8 @@ function untilGreen(admin: RestartAdmin, options: RestartOptions, when: string):
   return waitFor(options, async () => {
     const found = await health(admin);
     if (found.noLeader !== undefined) return `a master to lead ${when}: ${found.noLeader.reason}`;
-    const away = found.nodes.filter(({ node }) => node?.state !== NodeState.SERVING);
-    if (found.status === HealthStatus.GREEN && away.length === 0) return undefined;
-    const short = found.shardsUnderReplicated + found.uncovered.length;
-    const shards = short === 0 ? '' : `, ${short} of ${found.shardsTotal} shards lack copies`;
-    const others = away.length === 0 ? '' : `; ${away.map(stateOf).join(', ')}`;
-    return `the cluster to be green ${when}: it is ${healthWord(found.status)}${shards}${others}`;
+    const lack = lackOf(found);
+    return lack === undefined ? undefined : `the cluster to be green ${when}: ${lack}`;
   });
 }
 
@@ -119,14 +107,8 @@ function untilBack(
     const { nodes } = await admin.listNodes();
     const found = nodes.find(({ node }) => node?.id === id);
     const isBack = found?.node?.state === NodeState.SERVING && found.node.incarnation !== before;
-    return isBack ? undefined : `${found === undefined ? id : stateOf(found)} to serve again`;
+    return isBack ? undefined : `${found === undefined ? id : stateText(found)} to serve again`;
   });
-}
-
-function stateOf({ node, progress }: NodeSummary): string {
-  if (node === undefined) return 'a datanode';
-  const done = node.state === NodeState.INITIALIZING ? ` ${Math.floor(progress * 100)}%` : '';
-  return `${node.id} (${nodeStateWord(node.state).toLowerCase()}${done})`;
 }
 
 /** Polls until `look`, which describes what is awaited, returns undefined. */

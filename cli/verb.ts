@@ -50,6 +50,8 @@ export interface VerbDefinition<Properties extends OptionSet> {
   readonly logLevel?: LogLevel;
   /** The verb runs until it is stopped, and a failure to write to stdout does not end it. */
   readonly stdoutIsLog?: boolean;
+  /** Unknown keys of stele.yaml are among what the verb reports, and do not stop it. */
+  readonly judgesFile?: boolean;
   /** Everything after the first operand is an operand, even with dashes. */
   readonly passThrough?: boolean;
   /** Returns the exit code. Throws SteleError. */

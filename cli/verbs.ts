@@ -73,6 +73,10 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
       'drain, resume, remove or restart datanodes',
       () => import('./verbs/cluster/node.ts'),
     ),
+    upgrade: entry(
+      'whether this release may replace what runs, one process at a time',
+      () => import('./verbs/cluster/upgrade.ts'),
+    ),
     shards: entry(
       'list the shards, what is in them and who holds them',
       () => import('./verbs/cluster/shards.ts'),

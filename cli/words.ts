@@ -11,6 +11,11 @@ export function paintHealth(output: Pick<Output, 'paint'>, status: HealthStatus)
   return word === 'green' || word === 'yellow' || word === 'red' ? output.paint(word, word) : word;
 }
 
+/** The release of a process, as listings show it. */
+export function releaseText({ release }: { readonly release?: string | undefined }): string {
+  return release ?? 'unknown';
+}
+
 /** `1 shard`, `2,000 shards`: a count with its noun. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;

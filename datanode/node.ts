@@ -1,6 +1,7 @@
 // Everything that a datanode does, without sockets. The files in endpoints/ connect it to the network.
 
 import { availableParallelism } from 'node:os';
+import { STELE_VERSION } from '../base/process/build-version.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { BackgroundTasks } from '../base/background.ts';
 import { systemEnv } from '../base/env.ts';
@@ -277,6 +278,7 @@ export class Datanode {
       address: this.#address,
       zone: this.#options.zone,
       copyFailures: isLeader ? this.#copier.takeFailures() : [],
+      release: STELE_VERSION,
       ...(parked === undefined ? {} : { parked }),
       ...(diskTrouble === undefined ? {} : { diskTrouble }),
     };

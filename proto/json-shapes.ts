@@ -210,6 +210,7 @@ export function masterJson(master: MasterSummary): Json {
     epoch: master.epoch,
     view_lag: master.viewLag,
     trouble: master.trouble === '' ? null : master.trouble,
+    release: master.release ?? null,
   };
 }
 
@@ -233,6 +234,7 @@ function nodeJson(summary: NodeSummary): Json {
     drain_left: summary.drainLeft,
     view_lag: summary.viewLag,
     virtual_nodes: summary.virtualNodes,
+    release: summary.release ?? null,
   };
 }
 
@@ -307,6 +309,7 @@ export function healthJson(health: GetHealthResponse): Json {
       })),
     },
     epoch: health.epoch,
+    formats: health.formats === undefined ? null : { ...health.formats },
   };
 }
 

@@ -11,6 +11,7 @@ import { nodeStateText } from '../listings/nodes.ts';
 import type { Output } from '../output.ts';
 import { formatCount } from '../text-table.ts';
 import type { Admin } from '../with-admin.ts';
+import { releaseText } from '../words.ts';
 import type { Description, Field } from './description.ts';
 import { eventsJson, eventsPart, lastEvents } from './events.ts';
 
@@ -64,6 +65,7 @@ function fieldsOf(summary: NodeSummary, { paint }: Output, isLastView: boolean):
     ['RESP', hostAndPort(host, respPort)],
     ['gRPC', hostAndPort(host, grpcPort)],
     ['Incarnation', node?.incarnation ?? ''],
+    ['Release', releaseText(summary)],
     ['Weight', `${summary.weight}, ${formatCount(summary.virtualNodes)} virtual nodes`],
     ['Replicas', formatCount(summary.replicas)],
     ['Segments', formatBytes(summary.segmentBytes)],

@@ -36,7 +36,8 @@ export async function checkCluster(
   return [...findings, healthFinding(health), ...ofNodes.flat()];
 }
 
-async function checkMaster(
+/** Whether a master answers, and the health that it reports. */
+export async function checkMaster(
   settings: ConnectSettings,
   isAsked: boolean,
 ): Promise<{ finding: Finding; health?: GetHealthResponse }> {

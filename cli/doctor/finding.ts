@@ -1,5 +1,6 @@
-// What `stele doctor` says of one thing that it has looked at.
+// What `stele doctor` and `stele upgrade check` say of one thing that they have looked at.
 
+import { sentenceOf } from '../exit.ts';
 import type { Output } from '../output.ts';
 
 type Level = 'ok' | 'warn' | 'fail';
@@ -22,6 +23,20 @@ export function warn(check: string, text: string, advice: string): Finding {
 
 export function fail(check: string, text: string, advice: string): Finding {
   return { check, level: 'fail', text, advice };
+}
+
+/** What a check finds; a check that cannot be made is a finding itself, and the others go on. */
+export async function found(
+  check: string,
+  look: () => readonly Finding[] | Promise<readonly Finding[]>,
+): Promise<readonly Finding[]> {
+  try {
+    return await look();
+  } catch (thrown) {
+    return [
+      fail(check, `cannot be looked at: ${sentenceOf(thrown)}`, 'See whether this user may.'),
+    ];
+  }
 }
 
 const STYLES = { ok: 'green', warn: 'yellow', fail: 'red' } as const;

@@ -1,6 +1,7 @@
 // The machine: Node.js, open files, memory, and settings of the kernel that matter to Stele.
 
 import { readFileSync } from 'node:fs';
+import { wallClockIso } from '../../base/clock.ts';
 import { CONNECTIONS_MAX_DEFAULT } from '../../base/limits.ts';
 import { connectionsWithin } from '../../base/process/descriptors.ts';
 import { memoryWarning, segmentBytesDefault } from '../../base/process/usable-memory.ts';
@@ -19,6 +20,7 @@ const NODE_ENDS: ReadonlyMap<number, string> = new Map([
 const DOORS = 2;
 const CONNECTIONS_ENOUGH = 1_000;
 const NEVER_OVERCOMMIT = '2';
+const DAY_CHARACTERS = 10;
 
 export interface Machine {
   /** As in process.versions.node. */
@@ -31,11 +33,16 @@ export interface Machine {
   readonly overcommit: string;
 }
 
+/** As YYYY-MM-DD. */
+export function today(): string {
+  return wallClockIso().slice(0, DAY_CHARACTERS);
+}
+
 export function checkMachine(machine: Machine): Finding[] {
   return [nodeVersion(machine), openFiles(machine), memory(machine), ...overcommit(machine)];
 }
 
-function nodeVersion({ node, today }: Machine): Finding {
+export function nodeVersion({ node, today }: Pick<Machine, 'node' | 'today'>): Finding {
   const end = NODE_ENDS.get(Number(node.split('.')[0]));
   if (end === undefined || today <= end) return ok('Node.js', node);
   const text = `${node}, which has had no security fixes since ${end}`;

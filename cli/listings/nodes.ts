@@ -9,6 +9,7 @@ import { nodeStateWord } from '../../proto/view-words.ts';
 import { hostAndPort } from '../../base/address.ts';
 import type { Listing, ListingColumn, SeenBy } from './listing.ts';
 import { formatCount } from '../text-table.ts';
+import { releaseText } from '../words.ts';
 
 export const NODES: Listing<Pick<ListNodesResponse, 'nodes' | 'noLeader'>, NodeSummary> = {
   columns: [
@@ -27,6 +28,7 @@ export const NODES: Listing<Pick<ListNodesResponse, 'nodes' | 'noLeader'>, NodeS
     number('LOOKUPS', ({ lookupsTotal }) => formatCount(lookupsTotal)),
     { ...number('VIEW LAG', ({ viewLag }) => String(viewLag)), wide: true },
     { ...number('VIRTUAL NODES', ({ virtualNodes }) => String(virtualNodes)), wide: true },
+    { title: 'RELEASE', wide: true, ofLeader: true, cell: releaseText },
     { title: 'INCARNATION', wide: true, cell: ({ node }) => node?.incarnation ?? '' },
   ],
   rows: ({ nodes }) => nodes,

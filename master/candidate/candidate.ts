@@ -12,6 +12,7 @@
 import { BackgroundTasks } from '../../base/background.ts';
 import { sleep, wallClockIso } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
+import { STELE_VERSION } from '../../base/process/build-version.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ListMastersResponse } from '../../proto/gen/stele/v1/cluster.ts';
@@ -138,7 +139,7 @@ export class Candidate implements LeaderCalls {
     });
     this.#election = election;
     this.#address = address;
-    const listed = { address, since: wallClockIso(env) };
+    const listed = { address, since: wallClockIso(env), release: STELE_VERSION };
     const { api, layout } = this.#options;
     this.#running = Promise.all([
       this.#run(election),

@@ -19,7 +19,7 @@ export async function describeMasters(
     (highest, { view }) => (view?.epoch === newest ? Math.max(highest, view.revision) : highest),
     0,
   );
-  const masters = asked.map(({ address, since, trouble, view }): MasterSummary => {
+  const masters = asked.map(({ address, release, since, trouble, view }): MasterSummary => {
     const leads = address === leader?.address;
     const lag = revision - (view?.epoch === newest ? view.revision : 0);
     const epoch = view?.epoch ?? 0;
@@ -30,6 +30,7 @@ export async function describeMasters(
       epoch,
       viewLag: view === undefined ? 0 : lag,
       trouble,
+      release,
     };
   });
   masters.sort((left, right) => Number(right.leads) - Number(left.leads));

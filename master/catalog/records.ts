@@ -22,8 +22,8 @@ import type { Branded, KeyspaceUid } from '../../base/ids.ts';
 import type { SegmentId } from '../../base/segment-name.ts';
 import type { TotalsRecord } from './totals.ts';
 
-/** Format 1 named segments differently. */
-const RECORD_FORMAT = 2;
+/** The format of records that this release writes and reads. Format 1 named segments differently. */
+export const RECORD_FORMAT = 2;
 
 export interface ClusterRecord {
   readonly id: string;

@@ -3,6 +3,7 @@
 import type { KeyspaceUid } from '../../base/ids.ts';
 import { wallClockIso } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
+import { STELE_VERSION } from '../../base/process/build-version.ts';
 import type {
   CancelLoadRequest,
   DiffVersionsRequest,
@@ -290,7 +291,8 @@ export class Operations implements ClusterOperations {
   /** The only master; one of several answers in its own words (candidate/). */
   async listMasters(): Promise<ListMastersResponse> {
     const { epoch } = this.current();
-    const master = { ...this.self, leads: true, epoch, viewLag: 0, trouble: '' };
+    const own = { ...this.self, release: STELE_VERSION };
+    const master = { ...own, leads: true, epoch, viewLag: 0, trouble: '' };
     return { masters: [master] };
   }
 

@@ -24,8 +24,9 @@ import {
   versionsOf,
 } from '../catalog/queries.ts';
 import { appendMessage } from '../catalog/messages.ts';
-import { versionId } from '../catalog/records.ts';
+import { RECORD_FORMAT, versionId } from '../catalog/records.ts';
 import type { EventRecord, KeyspaceRecord, ManifestRecord } from '../catalog/records.ts';
+import { segmentFormatOf } from '../catalog/segment-format.ts';
 import { versionBefore } from '../catalog/version-transitions.ts';
 import { lackedShards, ownedShards } from '../core/serving/balance.ts';
 import { coverageOf } from '../core/serving/coverage.ts';
@@ -76,6 +77,7 @@ export function describeHealth(
     copiesFailing: copies.failing,
     reasons: reasonsOf(leader),
     warnings: openHost === undefined ? [] : exposureWarnings(openHost, nodes),
+    formats: { segment: segmentFormatOf(leader.catalog.state), catalog: RECORD_FORMAT },
   };
 }
 
@@ -217,6 +219,7 @@ function describeNode(leader: Leader, node: NodeStatus): NodeSummary {
     silentMs: node.misses === 0 ? 0 : Math.round(leader.nowMs() - node.lastSeenMs),
     trouble: troubleOf(node, viewTrouble(leader, node)),
     viewLag: leader.viewLag(node.id),
+    release: node.report?.release,
   };
 }
 

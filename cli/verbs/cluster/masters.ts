@@ -13,13 +13,19 @@ import { printResult } from '../../result.ts';
 import { didYouMean } from '../../suggestions.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
+import { releaseText } from '../../words.ts';
 
 export const definition = defineVerb({
   name: 'masters',
   operands: '[action]',
   actions: ['step-down'],
   schema: settingsOf(listingOptions),
-  examples: ['stele masters', 'stele masters step-down', 'stele masters -o json'],
+  examples: [
+    'stele masters',
+    'stele masters -o wide',
+    'stele masters step-down',
+    'stele masters -o json',
+  ],
   async run({ operands: [action], settings: { values }, output }) {
     if (action === 'step-down') {
       await withAdmin(values, (admin) => admin.stepDown());
@@ -55,6 +61,7 @@ function mastersOf(asked: string): Listing<ListMastersResponse, MasterSummary> {
       { title: 'SINCE', cell: ({ since }) => since || '-' },
       { title: 'EPOCH', align: 'right', cell: ofAnswering(({ epoch }) => String(epoch)) },
       { title: 'LAG', align: 'right', cell: ofAnswering(({ viewLag }) => String(viewLag)) },
+      { title: 'RELEASE', wide: true, cell: releaseText },
       { title: 'TROUBLE', cell: ({ trouble }) => trouble || '-' },
     ],
     rows: ({ masters }) => masters,

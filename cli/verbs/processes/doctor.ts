@@ -1,21 +1,17 @@
 // `stele doctor`: looks at everything that commonly goes wrong, and says what to do.
 
 import { option, settingsOf } from '../../../base/config.ts';
-import { wallClockIso } from '../../../base/clock.ts';
 import { openFilesMax } from '../../../base/process/descriptors.ts';
 import { usableMemoryBytes } from '../../../base/process/usable-memory.ts';
 import { clientOptions, outputOption } from '../../client-settings.ts';
 import { checkFolder } from '../../doctor/folder.ts';
-import { fail, formatFindings } from '../../doctor/finding.ts';
-import type { Finding } from '../../doctor/finding.ts';
-import { checkMachine, readSystemFile } from '../../doctor/machine.ts';
+import { formatFindings, found } from '../../doctor/finding.ts';
+import { checkMachine, readSystemFile, today } from '../../doctor/machine.ts';
 import { checkPorts } from '../../doctor/ports.ts';
 import { checkVariables } from '../../doctor/variables.ts';
-import { EXIT_FAILED, EXIT_OK, sentenceOf } from '../../exit.ts';
+import { EXIT_FAILED, EXIT_OK } from '../../exit.ts';
 import { printResult } from '../../result.ts';
 import { defineVerb } from '../../verb.ts';
-
-const DAY_CHARACTERS = 10;
 
 export const definition = defineVerb({
   name: 'doctor',
@@ -70,23 +66,9 @@ export const definition = defineVerb({
 function thisMachine() {
   return {
     node: process.versions.node,
-    today: wallClockIso().slice(0, DAY_CHARACTERS),
+    today: today(),
     openFilesMax: openFilesMax(),
     usableMemoryBytes: usableMemoryBytes(),
     overcommit: readSystemFile('/proc/sys/vm/overcommit_memory'),
   };
-}
-
-/** What a check finds; a check that cannot be made is a finding itself, and the others go on. */
-async function found(
-  check: string,
-  look: () => readonly Finding[] | Promise<readonly Finding[]>,
-): Promise<readonly Finding[]> {
-  try {
-    return await look();
-  } catch (thrown) {
-    return [
-      fail(check, `cannot be looked at: ${sentenceOf(thrown)}`, 'See whether this user may.'),
-    ];
-  }
 }

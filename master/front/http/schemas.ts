@@ -43,6 +43,7 @@ const MASTER = object({
   epoch: COUNT,
   view_lag: COUNT,
   trouble: orNull(TEXT),
+  release: orNull(TEXT),
 });
 
 const NODE = object({
@@ -64,6 +65,7 @@ const NODE = object({
   drain_left: ofLeader(COUNT),
   view_lag: ofLeader(COUNT),
   virtual_nodes: ofLeader(COUNT),
+  release: orNull(TEXT),
 });
 const HOT_KEY = object({
   key: TEXT,
@@ -100,6 +102,7 @@ const HEALTH = object(
       ),
     }),
     epoch: COUNT,
+    formats: ofLeader(object({ segment: COUNT, catalog: COUNT })),
   },
   MAYBE_NO_LEADER,
 );

@@ -18,6 +18,8 @@ export interface RunningMaster {
   readonly address: string;
   /** When it started, ISO 8601. */
   readonly since: string;
+  /** Absent: of a release that does not tell. */
+  readonly release?: string;
 }
 
 interface ListingOptions {

@@ -11,8 +11,8 @@ import { until } from '../process/stele-process.ts';
 import type { Addresses } from '../process/stele-process.ts';
 import { VersionedRows } from '../inputs/rows.ts';
 import { Reader } from '../readers/reader.ts';
-import type { Source } from '../readers/read-attempt.ts';
 import {
+  anyOf,
   connectCluster,
   connectRedis,
   expectAllRows,
@@ -212,21 +212,6 @@ export class EpochWatch {
     const { epoch } = JSON.parse(readFileSync(path, 'utf8')) as { epoch: number };
     if (epoch !== steps.at(-1)) steps.push(epoch);
   }
-}
-
-/** Those of the sources that may be used, in turn. */
-function anyOf(name: string, sources: readonly Source[], mayUse: (at: number) => boolean): Source {
-  let next = 0;
-  return {
-    name,
-    read: (keys, budgetMs) => {
-      const left = sources.filter((_unused, at) => mayUse(at));
-      return left[next++ % left.length]!.read(keys, budgetMs);
-    },
-    close: async () => {
-      for (const source of sources) await source.close();
-    },
-  };
 }
 
 function originOf({ host, http }: Addresses, path = ''): string {

@@ -62,8 +62,12 @@ export abstract class FakeOperations implements ClusterOperations {
       copiesFailing: 0,
       reasons: [],
       warnings: [],
+      formats: { segment: 1, catalog: 2 },
     };
   }
+
+  /** Of all processes; undefined: one that does not tell. */
+  release: string | undefined = '0.0.9';
 
   /** From now on, what a view can answer is answered from it. */
   loseLeader(): void {
@@ -88,7 +92,8 @@ export abstract class FakeOperations implements ClusterOperations {
       viewLag: 0,
       virtualNodes: 128,
     };
-    return this.current().nodes.map((node) => ({ node, replicas: 10, ...bytes, ...rest }));
+    const { release } = this;
+    return this.current().nodes.map((node) => ({ node, replicas: 10, ...bytes, ...rest, release }));
   }
 
   async listKeyspaces() {
@@ -239,7 +244,7 @@ export abstract class FakeOperations implements ClusterOperations {
 
   async listMasters() {
     const master = { address: '127.0.0.1:8400', leads: true, since: '', epoch: 1, viewLag: 0 };
-    return { masters: [{ ...master, trouble: '' }] };
+    return { masters: [{ ...master, trouble: '', release: this.release }] };
   }
 
   async stepDown(): Promise<void> {

@@ -160,7 +160,7 @@ export function childrenOf(pid: number): number[] {
 /** Runs one command to its end. */
 export function stele(
   args: readonly string[],
-  options: { cwd?: string; env?: Record<string, string>; stdin?: string } = {},
+  options: { cwd?: string; env?: Record<string, string>; stdin?: string; script?: string } = {},
 ): Promise<Finished> {
   return new SteleProcess(args, options).finished();
 }

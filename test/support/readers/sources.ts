@@ -86,6 +86,25 @@ export function httpSource(origin: string, keyspace: string, name = 'HTTP'): Sou
   };
 }
 
+/** Those of the sources that may be used, in turn. */
+export function anyOf(
+  name: string,
+  sources: readonly Source[],
+  mayUse: (at: number) => boolean,
+): Source {
+  let next = 0;
+  return {
+    name,
+    read: (keys, budgetMs) => {
+      const left = sources.filter((_unused, at) => mayUse(at));
+      return left[next++ % left.length]!.read(keys, budgetMs);
+    },
+    close: async () => {
+      for (const source of sources) await source.close();
+    },
+  };
+}
+
 /** One value by `GET /v1/keyspaces/{ks}/keys/{key}`; null for 404, throws for other errors. */
 export async function getValue(
   origin: string,

@@ -118,6 +118,16 @@ export interface GetHealthResponse {
     | undefined;
   /** What to change, in words, that has nothing to do with the status. */
   warnings: string[];
+  /** Absent from masters of releases that do not tell, and from answers of the last view. */
+  formats?: Formats | undefined;
+}
+
+/** The formats of what is stored in this cluster. */
+export interface Formats {
+  /** The newest format that a segment may have: a datanode that reads less is refused. */
+  segment: number;
+  /** Of the entries of the catalog. */
+  catalog: number;
 }
 
 export interface UncoveredShard {
@@ -152,6 +162,11 @@ export interface NodeSummary {
   viewLag: number;
   /** Points on the ring, by weight: at most one per shard. */
   virtualNodes: number;
+  /**
+   * The release that the process runs. Absent if it is not known: the node has not answered this master yet,
+   * or runs a release that does not tell.
+   */
+  release?: string | undefined;
 }
 
 export interface ListKeyspacesRequest {
@@ -585,6 +600,8 @@ export interface MasterSummary {
   viewLag: number;
   /** Why it could not be asked, in words; empty if it was. */
   trouble: string;
+  /** The release that the process runs. Absent if it is not known. */
+  release?: string | undefined;
 }
 
 export interface ListMastersResponse {
@@ -1111,6 +1128,7 @@ function createBaseGetHealthResponse(): GetHealthResponse {
     reasons: [],
     noLeader: undefined,
     warnings: [],
+    formats: undefined,
   };
 }
 
@@ -1166,6 +1184,9 @@ export const GetHealthResponse: MessageFns<GetHealthResponse> = {
     }
     for (const v of message.warnings) {
       writer.uint32(138).string(v!);
+    }
+    if (message.formats !== undefined) {
+      Formats.encode(message.formats, writer.uint32(146).fork()).join();
     }
     return writer;
   },
@@ -1319,6 +1340,71 @@ export const GetHealthResponse: MessageFns<GetHealthResponse> = {
             message.warnings.push(reader.string());
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.formats = Formats.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFormats(): Formats {
+  return { segment: 0, catalog: 0 };
+}
+
+export const Formats: MessageFns<Formats> = {
+  encode(message: Formats, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.segment !== 0) {
+      writer.uint32(8).uint32(message.segment);
+    }
+    if (message.catalog !== 0) {
+      writer.uint32(16).uint32(message.catalog);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Formats {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFormats();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.segment = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.catalog = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1427,6 +1513,7 @@ function createBaseNodeSummary(): NodeSummary {
     drainLeft: 0,
     viewLag: 0,
     virtualNodes: 0,
+    release: undefined,
   };
 }
 
@@ -1473,6 +1560,9 @@ export const NodeSummary: MessageFns<NodeSummary> = {
     }
     if (message.virtualNodes !== 0) {
       writer.uint32(112).uint32(message.virtualNodes);
+    }
+    if (message.release !== undefined) {
+      writer.uint32(122).string(message.release);
     }
     return writer;
   },
@@ -1600,6 +1690,14 @@ export const NodeSummary: MessageFns<NodeSummary> = {
             }
 
             message.virtualNodes = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.release = reader.string();
             continue;
           }
         }
@@ -5508,7 +5606,7 @@ export const ListMastersRequest: MessageFns<ListMastersRequest> = {
 };
 
 function createBaseMasterSummary(): MasterSummary {
-  return { address: "", leads: false, since: "", epoch: 0, viewLag: 0, trouble: "" };
+  return { address: "", leads: false, since: "", epoch: 0, viewLag: 0, trouble: "", release: undefined };
 }
 
 export const MasterSummary: MessageFns<MasterSummary> = {
@@ -5530,6 +5628,9 @@ export const MasterSummary: MessageFns<MasterSummary> = {
     }
     if (message.trouble !== "") {
       writer.uint32(50).string(message.trouble);
+    }
+    if (message.release !== undefined) {
+      writer.uint32(58).string(message.release);
     }
     return writer;
   },
@@ -5593,6 +5694,14 @@ export const MasterSummary: MessageFns<MasterSummary> = {
             }
 
             message.trouble = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.release = reader.string();
             continue;
           }
         }

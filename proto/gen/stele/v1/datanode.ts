@@ -106,7 +106,11 @@ export interface HeartbeatResponse {
    * lost its latest state.
    */
   epoch?: number | undefined;
-  term?: string | undefined;
+  term?:
+    | string
+    | undefined;
+  /** The release that the process runs. Absent from releases that do not tell theirs. */
+  release?: string | undefined;
 }
 
 /** Why no more segments should be sent to a node. It still answers reads from memory. */
@@ -563,6 +567,7 @@ function createBaseHeartbeatResponse(): HeartbeatResponse {
     viewTerm: undefined,
     epoch: undefined,
     term: undefined,
+    release: undefined,
   };
 }
 
@@ -618,6 +623,9 @@ export const HeartbeatResponse: MessageFns<HeartbeatResponse> = {
     }
     if (message.term !== undefined) {
       writer.uint32(138).string(message.term);
+    }
+    if (message.release !== undefined) {
+      writer.uint32(146).string(message.release);
     }
     return writer;
   },
@@ -769,6 +777,14 @@ export const HeartbeatResponse: MessageFns<HeartbeatResponse> = {
             }
 
             message.term = reader.string();
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.release = reader.string();
             continue;
           }
         }
