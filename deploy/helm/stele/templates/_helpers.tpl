@@ -19,12 +19,6 @@ app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Version }}
 {{- end }}
 
-{{/* A headless service as a DNS name: (list $ "master"). */}}
-{{- define "stele.domain" -}}
-{{- $ := index . 0 -}}
-{{ include "stele.name" $ }}-{{ index . 1 }}.{{ $.Release.Namespace }}.svc.{{ $.Values.clusterDomain }}
-{{- end }}
-
 {{- define "stele.authSecret" -}}
 {{ .Values.auth.existingSecret | default (printf "%s-auth" (include "stele.name" .)) }}
 {{- end }}
@@ -48,7 +42,7 @@ helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Versio
 - {{ . }}.{{ $.Release.Namespace }}.svc.{{ $.Values.clusterDomain }}
 {{- end }}
 {{- range list "master" "datanode" }}
-- '*.{{ include "stele.domain" (list $ .) }}'
+- '*.{{ $name }}-{{ . }}.{{ $.Release.Namespace }}.svc.{{ $.Values.clusterDomain }}'
 {{- end }}
 {{- end }}
 

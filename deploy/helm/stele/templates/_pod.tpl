@@ -103,8 +103,14 @@ readinessProbe:
 {{- $own := index $.Values $role -}}
 - name: POD_NAME
   valueFrom: { fieldRef: { fieldPath: metadata.name } }
+- name: POD_NAMESPACE
+  valueFrom: { fieldRef: { fieldPath: metadata.namespace } }
 - name: STELE_MASTER
-  value: {{ include "stele.domain" (list $ "master") }}:8400
+  value: {{ include "stele.name" $ }}-master.$(POD_NAMESPACE).svc.{{ $.Values.clusterDomain }}:8400
+{{- if ne $role "query" }}
+- name: STELE_ANNOUNCE_HOST
+  value: $(POD_NAME).{{ include "stele.name" $ }}-{{ $role }}.$(POD_NAMESPACE).svc.{{ $.Values.clusterDomain }}
+{{- end }}
 {{- if $own.zoneFromPodLabel }}
 - name: STELE_ZONE
   valueFrom: { fieldRef: { fieldPath: "metadata.labels['topology.kubernetes.io/zone']" } }
