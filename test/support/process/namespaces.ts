@@ -70,11 +70,13 @@ export class Network {
   }
 
   /**
-   * Makes names known in all namespaces, to processes that are started after the first call: by name the namespace
-   * that it leads to. Another call replaces them, also for running processes.
+   * Makes names known in all namespaces, to processes that are started after the first call: by name the namespace,
+   * or several, that it leads to. Another call replaces them, also for running processes.
    */
-  setHosts(hosts: Readonly<Record<string, string>>): void {
-    const lines = Object.entries(hosts).map(([host, name]) => `${this.hostOf(name)} ${host}\n`);
+  setHosts(hosts: Readonly<Record<string, string | readonly string[]>>): void {
+    const lines = Object.entries(hosts).flatMap(([host, names]) =>
+      [names].flat().map((name) => `${this.hostOf(name)} ${host}\n`),
+    );
     for (const name of this.#names) {
       const folder = join(ETC, this.#namespace(name));
       mkdirSync(folder, { recursive: true });
