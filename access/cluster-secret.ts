@@ -14,6 +14,8 @@ const SECRET_CHARACTERS_MIN = 16;
 /** The name of the header's scheme: `authorization: Cluster <secret>`. */
 const SCHEME = 'Cluster ';
 const OTHERS = 0o077;
+/** Of a file of root: its group may read it, which is how Kubernetes hands a secret to a process. */
+const OTHERS_OF_ROOT = 0o037;
 /** The extended key usage of a server (RFC 5280, 4.2.1.12). */
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 
@@ -57,7 +59,8 @@ export class ClusterSecret {
     const parse = (text: string): Secrets => {
       const lines = text.split('\n').map((line) => line.trim());
       const secrets = secretsOf(lines.filter((line) => line !== ''));
-      if ((statSync(path).mode & OTHERS) !== 0) {
+      const { mode, uid } = statSync(path);
+      if ((mode & (uid === 0 ? OTHERS_OF_ROOT : OTHERS)) !== 0) {
         log.warn({ file: path }, 'others can read the cluster secret; make its file mode 0600');
       }
       return secrets;

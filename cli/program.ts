@@ -169,7 +169,7 @@ async function runVerb(
   const variables = settingsEnvironment(environment);
   const names = optionsOf(verb.schema).map((info) => info.environment);
   for (const name of serviceLinks(environment, names)) {
-    const sentence = `${name} is the address of a Kubernetes service and is not used.`;
+    const sentence = `${name} is the address that Kubernetes gives a service of this name, and no setting, so it is not used; enableServiceLinks: false in the pod keeps such variables out.`;
     reportNotice(output, sentence, asJson);
   }
   const askedPath = globalFlags['config'] ?? variables['STELE_CONFIG'];

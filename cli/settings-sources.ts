@@ -141,8 +141,9 @@ function isScalar(value: unknown): boolean {
 }
 
 /**
- * The environment without the variables that Kubernetes sets for services named `stele` or `stele-http`:
- * `STELE_HTTP_PORT=tcp://10.0.0.1:9000` is the address of that service, not the setting `--http-port`.
+ * The settings in the environment: variables of Stele's own names, without those that Kubernetes sets in
+ * every pod for services with such a name. For one named `stele-http`, `STELE_HTTP_PORT=tcp://10.0.0.1:9000` is
+ * the address of that service, not the setting `--http-port`.
  */
 export function settingsEnvironment(
   environment: Readonly<NodeJS.ProcessEnv>,
@@ -162,6 +163,13 @@ export function serviceLinks(
   return names.filter((name) => isServiceLink(name, environment[name]));
 }
 
+/** No setting has such a name, which a test checks for all verbs. */
+const SERVICE_LINK =
+  /_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_PROTO|_PORT|_ADDR)?)$/;
+
 function isServiceLink(name: string, value: string | undefined): boolean {
-  return name.endsWith('_PORT') && /^(?:tcp|udp|sctp):[/][/]/.test(value ?? '');
+  if (value === undefined) return false;
+  return (
+    SERVICE_LINK.test(name) || (name.endsWith('_PORT') && /^(?:tcp|udp|sctp):[/][/]/.test(value))
+  );
 }

@@ -1,6 +1,5 @@
 // Everything that a datanode does, without sockets. The files in endpoints/ connect it to the network.
 
-import { availableParallelism } from 'node:os';
 import { STELE_VERSION } from '../base/process/build-version.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { BackgroundTasks } from '../base/background.ts';
@@ -8,6 +7,7 @@ import { systemEnv } from '../base/env.ts';
 import type { Env } from '../base/env.ts';
 import { parseKeyspaceUid } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
+import { usableCores } from '../base/process/usable-cores.ts';
 import { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
 import type {
@@ -134,11 +134,11 @@ export class Datanode {
     this.#verifier = new Verifier({
       verified,
       threadsKept: 1,
-      threadsMax: availableParallelism() - 1,
+      threadsMax: usableCores() - 1,
       hasReaders: () => this.brake.bytesPerSecond !== Infinity,
       env,
     });
-    const threadsMax = availableParallelism();
+    const threadsMax = usableCores();
     this.#startupVerifier = new Verifier({ verified, threadsKept: 0, threadsMax, env });
     this.holdings.onChange((held) => {
       // The segment was dropped, or is on disk only from now on.

@@ -1,6 +1,5 @@
 // The settings of one load: every flag of `stele load`, from one schema (base/config.ts).
 
-import { availableParallelism } from 'node:os';
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
 import {
@@ -10,6 +9,7 @@ import {
   MAX_SHRINK_DEFAULT,
   REPLICATION_MAX,
 } from '../base/limits.ts';
+import { usableCores } from '../base/process/usable-cores.ts';
 import { usableMemoryBytes } from '../base/process/usable-memory.ts';
 import { userOptions } from '../transport/client-identity.ts';
 import { tlsOptions } from '../transport/tls/tls-settings.ts';
@@ -86,7 +86,7 @@ export const loadSettings = settingsOf({
   }),
   workers: option.count(
     'worker threads',
-    Math.min(availableParallelism(), WORKERS_MAX),
+    Math.min(usableCores(), WORKERS_MAX),
     { min: 1, max: WORKERS_MAX },
     { defaultText: 'one for each processor' },
   ),

@@ -96,7 +96,8 @@ async function openSoleMaster({ closers, ...parts }: SeatOptions): Promise<Seat>
     loadEnds: () => loadEnds.counts,
     start: async (grpcPort) => {
       const host = settings.announceHost || settings.host;
-      operations.self = { address: hostAndPort(host, grpcPort), since: wallClockIso() };
+      const port = settings.announceGrpcPort || grpcPort;
+      operations.self = { address: hostAndPort(host, port), since: wallClockIso() };
       plane.start();
     },
     handOver: async () => undefined,

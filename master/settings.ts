@@ -97,6 +97,7 @@ export const masterSettings = settingsOf({
   announceHost: option.text('host under which other masters reach this one', '', {
     placeholder: 'HOST',
   }),
+  announceGrpcPort: option.port('gRPC port under which they do; 0: the listening one', 0),
   replication: option.count('copies of every shard', REPLICATION_DEFAULT, {
     min: 1,
     max: REPLICATION_MAX,

@@ -38,6 +38,9 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.min_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': RECONNECT_MS_MAX,
+  // A process that was moved keeps its name and gets another address. With the default of 30 s, a name that
+  // was resolved a moment too early would lead nowhere for so long.
+  'grpc.dns_min_time_between_resolutions_ms': RECONNECT_MS_MAX,
   'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
   'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,
   'grpc.enable_retries': 0,

@@ -12,10 +12,10 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { availableParallelism } from 'node:os';
 import { monotonicNowMs, sleep } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
+import { usableCores } from '../../base/process/usable-cores.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import { EXIT_USAGE } from '../exit.ts';
 import { nextBackoffMs } from './backoff.ts';
@@ -152,7 +152,7 @@ export class SupervisedProcess {
 const ENGINE_THREADS_DEFAULT = 4;
 
 function engineFlags(): string[] {
-  const threads = Math.max(1, availableParallelism() - 1);
+  const threads = Math.max(1, usableCores() - 1);
   return threads < ENGINE_THREADS_DEFAULT ? [`--v8-pool-size=${threads}`] : [];
 }
 

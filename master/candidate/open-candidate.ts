@@ -52,7 +52,8 @@ export async function openCandidate(options: SeatOptions): Promise<Seat> {
     linkTo: links.to,
     onTrouble: (nodeId) => candidate.plane?.leader.roster.reportTrouble(nodeId),
     loadEnds: () => candidate.plane?.loadEnds.counts ?? new Map(),
-    start: async (grpcPort) => candidate.start(hostAndPort(host, grpcPort)),
+    start: async (grpcPort) =>
+      candidate.start(hostAndPort(host, settings.announceGrpcPort || grpcPort)),
     handOver: () => candidate.close(),
   };
 }

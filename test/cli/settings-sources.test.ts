@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { optionsOf } from '../../base/config.ts';
+import { loadAllVerbs } from '../../cli/verbs.ts';
 import { readSettingsFile, serviceLinks, settingsEnvironment } from '../../cli/settings-sources.ts';
 
 let folder = '';
@@ -96,9 +98,29 @@ describe('settingsEnvironment', () => {
     },
   );
 
-  it('does not read the address that Kubernetes sets for a service named stele as a port', () => {
-    const given = { STELE_PORT: 'tcp://10.0.0.1:9000', STELE_SERVICE_HOST: '10.0.0.1' };
-    expect(settingsEnvironment(given)).toEqual({ STELE_SERVICE_HOST: '10.0.0.1' });
-    expect(settingsEnvironment({ STELE_PORT: '1' })).toEqual({ STELE_PORT: '1' });
+  it.each(['STELE', 'STELE_MASTER', 'STELE_HTTP'])(
+    'uses none of the variables of a Kubernetes service named like %s',
+    (service) => {
+      const links = {
+        [`${service}_SERVICE_HOST`]: '10.0.0.1',
+        [`${service}_SERVICE_PORT`]: '9000',
+        [`${service}_SERVICE_PORT_HTTP`]: '9000',
+        [`${service}_PORT`]: 'tcp://10.0.0.1:9000',
+        [`${service}_PORT_9000_TCP`]: 'tcp://10.0.0.1:9000',
+        [`${service}_PORT_9000_TCP_PROTO`]: 'tcp',
+        [`${service}_PORT_9000_TCP_PORT`]: '9000',
+        [`${service}_PORT_9000_TCP_ADDR`]: '10.0.0.1',
+      };
+      expect(settingsEnvironment({ ...links, STELE_ZONE: 'a' })).toEqual({ STELE_ZONE: 'a' });
+    },
+  );
+
+  it('uses every setting of every verb, unless its value is the address of a service', async () => {
+    const names = (await loadAllVerbs()).flatMap(({ schema }) =>
+      optionsOf(schema).map(({ environment }) => environment),
+    );
+    const given = Object.fromEntries(names.map((name) => [name, '1']));
+    expect(settingsEnvironment(given)).toEqual(given);
+    expect(settingsEnvironment({ STELE_PORT: 'tcp://10.0.0.1:9000' })).toEqual({});
   });
 });

@@ -330,8 +330,10 @@ export class TestCluster {
     });
     const place = this.#options.placeOf?.(name);
     const host = place === undefined ? [] : ['--host', place.host, '--insecure'];
+    const [verb = '', ...own] = flags;
     const process = new SteleProcess(
-      [...flags, ...ports, ...host],
+      // Of two flags of one name the last one counts.
+      [verb, ...ports, ...host, ...own],
       place === undefined ? {} : { within: place.within },
     );
     await process.printed(/ grpc \S+:\d+\n/);

@@ -55,10 +55,13 @@ export class SteleProcess {
       stdin?: string;
       /** A program and its arguments that exec the process, such as `ip netns exec NAME`. */
       within?: readonly string[];
+      /** What is run, if not the built command; with `args` after it. */
+      command?: readonly string[];
     } = {},
   ) {
-    const [program, ...words] = [...(options.within ?? []), process.execPath];
-    this.child = spawn(program, [...words, options.script ?? MAIN, ...args], {
+    const command = options.command ?? [process.execPath, options.script ?? MAIN];
+    const [program = '', ...words] = [...(options.within ?? []), ...command];
+    this.child = spawn(program, [...words, ...args], {
       cwd: options.cwd ?? PROJECT,
       env: { ...process.env, NO_COLOR: '1', ...options.env },
       stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
