@@ -139,7 +139,8 @@ export class MixedCluster {
         await until(`load ${version} to begin`, isKnown, START_MS_MAX);
       },
       done: async () => {
-        const { code, stderr, stdout } = (await running?.finished())!;
+        if (running === undefined) throw new Error(`load ${version} did not begin`);
+        const { code, stderr, stdout } = await running.finished();
         const made = /"version":(\d+)/.exec(stdout.trim().split('\n').at(-1) ?? '')?.[1];
         if (code === 0 && made === String(version)) return;
         throw new Error(`load ${version} ended with ${code}, version ${made}: ${stderr}`);
