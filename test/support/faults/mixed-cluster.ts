@@ -15,7 +15,7 @@ import { Reader } from '../readers/reader.ts';
 import { anyOf, connectCluster, connectRedis, httpSource, respSource } from '../readers/sources.ts';
 import { SEED, SHORT } from './faults.ts';
 
-export const KEYSPACE = 'numbers';
+const KEYSPACE = 'numbers';
 export const DATANODES = ['node-0', 'node-1', 'node-2'];
 export const QUERY = 'query-0';
 /** The cluster client's time limit for one command. */
