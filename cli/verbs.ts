@@ -110,7 +110,10 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
       'what is wrong with this machine or the way to a cluster, and what to do',
       () => import('./verbs/processes/doctor.ts'),
     ),
-    version: entry('what this program is', () => import('./verbs/processes/version.ts')),
+    version: entry(
+      'what this program is, and what a cluster runs',
+      () => import('./verbs/processes/version.ts'),
+    ),
     completion: entry(
       'what a shell needs to complete commands',
       () => import('./verbs/processes/completion.ts'),

@@ -34,7 +34,7 @@ export interface Machine {
 }
 
 /** As YYYY-MM-DD. */
-export function today(): string {
+export function dateOfToday(): string {
   return wallClockIso().slice(0, DAY_CHARACTERS);
 }
 

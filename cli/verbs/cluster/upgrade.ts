@@ -7,7 +7,7 @@ import { shorten } from '../../../base/ids.ts';
 import { resultOptions } from '../../client-settings.ts';
 import { formatFindings, found } from '../../doctor/finding.ts';
 import type { Finding } from '../../doctor/finding.ts';
-import { nodeVersion, today } from '../../doctor/machine.ts';
+import { nodeVersion, dateOfToday } from '../../doctor/machine.ts';
 import { checkVariables } from '../../doctor/variables.ts';
 import { EXIT_FAILED, EXIT_OK } from '../../exit.ts';
 import { printResult } from '../../result.ts';
@@ -38,7 +38,7 @@ export const definition = defineVerb({
       import('../../upgrade/check.ts'),
     ]);
     const parts = await Promise.all([
-      found('Node.js', () => [nodeVersion({ node: process.versions.node, today: today() })]),
+      found('Node.js', () => [nodeVersion({ node: process.versions.node, today: dateOfToday() })]),
       found('settings', async () => {
         const verbs = await global.loadAllVerbs();
         const file = await readSettingsFile(global.configPath);

@@ -6,7 +6,7 @@ import { usableMemoryBytes } from '../../../base/process/usable-memory.ts';
 import { clientOptions, outputOption } from '../../client-settings.ts';
 import { checkFolder } from '../../doctor/folder.ts';
 import { formatFindings, found } from '../../doctor/finding.ts';
-import { checkMachine, readSystemFile, today } from '../../doctor/machine.ts';
+import { checkMachine, readSystemFile, dateOfToday } from '../../doctor/machine.ts';
 import { checkPorts } from '../../doctor/ports.ts';
 import { checkVariables } from '../../doctor/variables.ts';
 import { EXIT_FAILED, EXIT_OK } from '../../exit.ts';
@@ -66,7 +66,7 @@ export const definition = defineVerb({
 function thisMachine() {
   return {
     node: process.versions.node,
-    today: today(),
+    today: dateOfToday(),
     openFilesMax: openFilesMax(),
     usableMemoryBytes: usableMemoryBytes(),
     overcommit: readSystemFile('/proc/sys/vm/overcommit_memory'),

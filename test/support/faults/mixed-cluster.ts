@@ -15,7 +15,7 @@ import { Reader } from '../readers/reader.ts';
 import { anyOf, connectCluster, connectRedis, httpSource, respSource } from '../readers/sources.ts';
 import { SEED, SHORT } from './faults.ts';
 
-export const KEYSPACE = 'numbers';
+const KEYSPACE = 'numbers';
 export const DATANODES = ['node-0', 'node-1', 'node-2'];
 export const QUERY = 'query-0';
 /** The cluster client's time limit for one command. */
@@ -139,7 +139,8 @@ export class MixedCluster {
         await until(`load ${version} to begin`, isKnown, START_MS_MAX);
       },
       done: async () => {
-        const { code, stderr, stdout } = (await running?.finished())!;
+        if (running === undefined) throw new Error(`load ${version} did not begin`);
+        const { code, stderr, stdout } = await running.finished();
         const made = /"version":(\d+)/.exec(stdout.trim().split('\n').at(-1) ?? '')?.[1];
         if (code === 0 && made === String(version)) return;
         throw new Error(`load ${version} ended with ${code}, version ${made}: ${stderr}`);
