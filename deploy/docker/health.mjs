@@ -36,5 +36,6 @@ for (const get of certificate ? [getHttps, getHttp] : [getHttp, getHttps]) {
     for (const port of ports) if (await answers(get, host, port)) process.exit(0);
   }
 }
-console.error(`nothing answers /livez at port ${ports.join(' or ')} of ${hosts.join(', ')}`);
+const where = `port ${ports.join(' or ')} of ${hosts.join(', ')}`;
+process.stderr.write(`nothing answers /livez at ${where}\n`);
 process.exit(1);

@@ -77,9 +77,9 @@ describe.skipIf(network === undefined)('without IPv4', () => {
     const query = new SteleProcess(words, { within });
     onTestFinished(() => void query.kill());
     await query.printed(/ grpc \S+:\d+\n/);
-    const inside = async (...words: string[]): Promise<string> => {
-      const command = new SteleProcess(words, { within });
-      return (await command.finished()).stdout;
+    const inside = async (...command: string[]): Promise<string> => {
+      const running = new SteleProcess(command, { within });
+      return (await running.finished()).stdout;
     };
     const ask = ['cli', '-h', '::1', '-p', '7379', 'GET', keys[0] ?? ''];
     await until('a value', async () => (await inside(...ask)).includes(rows.value('key-0', 1)));

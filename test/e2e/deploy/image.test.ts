@@ -46,7 +46,7 @@ async function isHealthy(data: string): Promise<boolean> {
 /** As `docker stop` does: the signal of the image, to process 1. */
 async function stop(running: SteleProcess): Promise<number | null> {
   const [first = 0] = childrenOf(running.pid);
-  process.kill(first, image.config.StopSignal as NodeJS.Signals);
+  process.kill(first, image.config.StopSignal);
   return (await running.finished()).code;
 }
 

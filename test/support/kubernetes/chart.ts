@@ -22,7 +22,7 @@ export interface KubernetesObject {
   readonly spec: ObjectSpec;
 }
 
-export interface ObjectSpec extends Partial<PodSpec> {
+interface ObjectSpec extends Partial<PodSpec> {
   readonly replicas?: number;
   readonly serviceName?: string;
   readonly clusterIP?: string;

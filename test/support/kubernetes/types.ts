@@ -50,12 +50,14 @@ function programOf(path: string, text: string): ts.Program {
     moduleResolution: ts.ModuleResolutionKind.NodeNext,
   };
   const host = ts.createCompilerHost(options);
-  const { fileExists, getSourceFile, readFile } = host;
-  host.fileExists = (name) => name === path || fileExists(name);
-  host.readFile = (name) => (name === path ? text : readFile(name));
-  host.getSourceFile = (name, ...rest) =>
-    name === path
-      ? ts.createSourceFile(name, text, ts.ScriptTarget.ES2022, true)
-      : getSourceFile(name, ...rest);
-  return ts.createProgram([path], options, host);
+  const own: ts.CompilerHost = {
+    ...host,
+    fileExists: (name) => name === path || host.fileExists(name),
+    readFile: (name) => (name === path ? text : host.readFile(name)),
+    getSourceFile: (name, ...rest) =>
+      name === path
+        ? ts.createSourceFile(name, text, ts.ScriptTarget.ES2022, true)
+        : host.getSourceFile(name, ...rest),
+  };
+  return ts.createProgram([path], options, own);
 }

@@ -32,7 +32,7 @@ export interface ImageConfig {
   readonly Entrypoint: readonly string[];
   readonly Cmd: readonly string[];
   readonly Env: readonly string[];
-  readonly StopSignal: string;
+  readonly StopSignal: NodeJS.Signals;
   readonly WorkingDir: string;
   readonly Volumes: Readonly<Record<string, unknown>>;
   readonly Healthcheck: { readonly Test: readonly string[] };

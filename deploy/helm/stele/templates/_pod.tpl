@@ -73,7 +73,7 @@ topologySpreadConstraints:
 {{- $role := index . 1 -}}
 {{- $own := index $.Values $role -}}
 name: {{ $role }}
-image: "{{ $.Values.image.repository }}:{{ $.Values.image.tag | default $.Chart.AppVersion }}"
+image: "{{ $.Values.image.repository }}:{{ $own.imageTag | default $.Values.image.tag | default $.Chart.AppVersion }}"
 imagePullPolicy: {{ $.Values.image.pullPolicy }}
 args: [{{ $role }}, --config, /etc/stele/settings/{{ $role }}.yaml]
 securityContext:
