@@ -1,7 +1,7 @@
 // An earlier release of Stele, built in a temporary folder: that of the last tag, or the one in STELE_PREVIOUS
 // (something that git knows, or a folder with a build of it, such as an installed package).
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -78,10 +78,13 @@ function installPackages(folder: string): void {
 }
 
 function run(program: string, words: readonly string[], folder: string): void {
-  execFileSync(program, words, {
+  const { error, status, stderr, stdout } = spawnSync(program, words, {
     cwd: folder,
     timeout: BUILD_MS_MAX,
     maxBuffer: OUTPUT_BYTES_MAX,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
   });
+  if (status === 0) return;
+  const what = `${[program, ...words].join(' ')} in ${folder} ended with ${status}`;
+  throw new Error(`${what}:\n${stdout}${stderr}`, { cause: error });
 }
