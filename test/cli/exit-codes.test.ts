@@ -57,7 +57,7 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
 /** Verbs that ask no master, run one, or go on without one. */
 const OTHERS = [
   ...['up', 'load', 'cli', 'metadata', 'bench', 'verify', 'config', 'doctor', 'version'],
-  ...['completion', 'certs', 'master', 'datanode', 'query'],
+  ...['completion', 'certs', 'master', 'datanode', 'query', 'upgrade'],
 ];
 
 const lines = Object.entries(CALLS).flatMap(([verb, calls]) =>
