@@ -1,5 +1,5 @@
 // The compose files: valid by the specification of compose, complete, and with commands and variables that Stele knows.
-// No container engine runs them here; deploy/image.test.ts runs the image.
+// No container engine runs them here; test/faults/deploy/image.test.ts runs the image.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
