@@ -99,6 +99,12 @@ export function randomId(): string {
   return randomBytes(8).toString('hex');
 }
 
+/** `a, b and 3 more`: the first `namesMax` of them, with commas. */
+export function listNames(names: readonly (string | number)[], namesMax: number): string {
+  const shown = names.slice(0, namesMax).join(', ');
+  return names.length > namesMax ? `${shown} and ${names.length - namesMax} more` : shown;
+}
+
 /** The first `max` characters of user input, without control characters, for use in messages. */
 export function shorten(text: string, max = 60): string {
   // eslint-disable-next-line no-control-regex -- control characters are what must not reach a terminal

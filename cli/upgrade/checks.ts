@@ -1,5 +1,6 @@
 // Whether the processes of a cluster may be replaced by this release, one at a time, by what its masters say.
 
+import { listNames } from '../../base/ids.ts';
 import { formatBytes } from '../../base/units.ts';
 import type {
   GetHealthResponse,
@@ -133,7 +134,5 @@ function sum(numbers: readonly number[]): number {
 }
 
 export function listed(names: readonly string[]): string {
-  const more = names.length - NAMED_MAX;
-  const shown = names.slice(0, NAMED_MAX).join(', ');
-  return more > 0 ? `${shown} and ${more} more` : shown;
+  return listNames(names, NAMED_MAX);
 }

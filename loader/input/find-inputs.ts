@@ -17,7 +17,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { SteleError } from '../../base/errors.ts';
-import { shorten } from '../../base/ids.ts';
+import { listNames, shorten } from '../../base/ids.ts';
 import { tickLimiter } from '../bytes/bounded.ts';
 import {
   compressionOf,
@@ -138,9 +138,10 @@ async function filesOfGlob(pattern: string, notice: Notice): Promise<string[]> {
 }
 
 function listed(names: readonly string[]): string {
-  const shown = names.slice(0, NAMES_LISTED_MAX).map((name) => shorten(name, 80));
-  const more = names.length - shown.length;
-  return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
+  return listNames(
+    names.map((name) => shorten(name, 80)),
+    NAMES_LISTED_MAX,
+  );
 }
 
 function foundInput(path: string, notice: Notice): FoundInput {

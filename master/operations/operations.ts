@@ -3,6 +3,7 @@
 import type { KeyspaceUid } from '../../base/ids.ts';
 import { wallClockIso } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
+import { listNames } from '../../base/ids.ts';
 import { STELE_VERSION } from '../../base/process/build-version.ts';
 import type {
   CancelLoadRequest,
@@ -379,10 +380,8 @@ const SHARDS_NAMED_MAX = 8;
 
 function wouldLose(nodeId: string, losses: readonly Loss[]): SteleError {
   const named = losses.slice(0, LOSSES_NAMED_MAX).map(({ keyspace, shards, version }) => {
-    const list = shards.slice(0, SHARDS_NAMED_MAX).join(', ');
-    const more =
-      shards.length > SHARDS_NAMED_MAX ? ` and ${shards.length - SHARDS_NAMED_MAX} more` : '';
-    return `shard${shards.length === 1 ? '' : 's'} ${list}${more} of '${keyspace}' version ${version}`;
+    const list = listNames(shards, SHARDS_NAMED_MAX);
+    return `shard${shards.length === 1 ? '' : 's'} ${list} of '${keyspace}' version ${version}`;
   });
   const others = losses.length - named.length;
   if (others > 0) named.push(`${others} more version${others === 1 ? '' : 's'}`);

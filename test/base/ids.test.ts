@@ -6,6 +6,7 @@ import {
   nodeId,
   randomId,
   shardNumber,
+  listNames,
   shorten,
   version,
 } from '../../base/ids.ts';
@@ -74,6 +75,12 @@ describe('random ids', () => {
     for (const id of ids) expect(id).toMatch(/^[0-9a-f]{16}$/);
     expect(new Set(ids).size).toBe(ids.length);
   });
+});
+
+it('lists the first names, and how many more there are', () => {
+  expect(listNames([], 2)).toBe('');
+  expect(listNames(['a', 'b'], 2)).toBe('a, b');
+  expect(listNames([1, 2, 3, 4], 2)).toBe('1, 2 and 2 more');
 });
 
 describe('shorten', () => {

@@ -3,6 +3,7 @@
 import { monotonicNowMs, sleep } from '../../../base/clock.ts';
 import { option, settingsOf } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';
+import { listNames } from '../../../base/ids.ts';
 import type { GetHealthResponse, UncoveredShard } from '../../../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
 import { listingFormOptions, masterOption, outputOption } from '../../client-settings.ts';
@@ -146,11 +147,6 @@ function uncoveredLines(uncovered: readonly UncoveredShard[]): string[] {
   }
   return groups.map(({ first, last }) => {
     const shards = first === last ? `shard ${first.shard}` : `shards ${first.shard}-${last.shard}`;
-    return `uncovered ${shards} (slots ${first.slotFirst}-${last.slotLast}) of ${namesText(first.keyspaces)}`;
+    return `uncovered ${shards} (slots ${first.slotFirst}-${last.slotLast}) of ${listNames(first.keyspaces, NAMES_MAX)}`;
   });
-}
-
-function namesText(names: readonly string[]): string {
-  const more = names.length > NAMES_MAX ? ` and ${names.length - NAMES_MAX} more` : '';
-  return names.slice(0, NAMES_MAX).join(', ') + more;
 }

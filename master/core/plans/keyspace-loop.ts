@@ -15,6 +15,7 @@
 // nothing.
 
 import type { KeyspaceUid } from '../../../base/ids.ts';
+import { listNames } from '../../../base/ids.ts';
 import type { KeyspacePhase, KeyspaceRecord, ObservedRecord } from '../../catalog/records.ts';
 import { isServing } from '../world/membership.ts';
 import { currentPosition, unansweredShards } from '../serving/readiness.ts';
@@ -255,8 +256,7 @@ function troubleOfDelete(world: World, uid: KeyspaceUid): string | undefined {
 }
 
 function list(names: readonly (string | number)[]): string {
-  const more = names.length > NAMED_MAX ? ` and ${names.length - NAMED_MAX} more` : '';
-  return names.slice(0, NAMED_MAX).join(', ') + more;
+  return listNames(names, NAMED_MAX);
 }
 
 /** The loop as recorded in the catalog; `nowIso` is for people. */
