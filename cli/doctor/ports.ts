@@ -54,7 +54,7 @@ function freePort(check: string, flag: string, port: number): Finding {
 
 function takenPort(check: string, flag: string, port: number): Finding {
   const holder = holderOf(port);
-  if (holder !== undefined && /\bstele\b|cli\/main[.][jt]s\b/.test(holder.command)) {
+  if (holder !== undefined && isStele(holder.command)) {
     return ok(check, `open in a process of Stele (pid ${holder.pid}, --${flag})`);
   }
   const by =
@@ -62,6 +62,11 @@ function takenPort(check: string, flag: string, port: number): Finding {
       ? 'a process that this user cannot see'
       : `pid ${holder.pid}: ${shorten(holder.command)}`;
   return fail(check, `taken by ${by}`, `Stop that, or use another port (--${flag}).`);
+}
+
+/** Whether a command line runs the program; other programs may lie in a folder of that name. */
+export function isStele(command: string): boolean {
+  return /(?:^|[ /])stele(?: |$)|cli\/main[.][jt]s\b/.test(command);
 }
 
 interface Holder {

@@ -8,7 +8,7 @@ import { formatFindings, ok, warn } from '../../../cli/doctor/finding.ts';
 import type { Finding } from '../../../cli/doctor/finding.ts';
 import { checkFolder } from '../../../cli/doctor/folder.ts';
 import { checkMachine } from '../../../cli/doctor/machine.ts';
-import { checkPorts, listeners } from '../../../cli/doctor/ports.ts';
+import { checkPorts, isStele, listeners } from '../../../cli/doctor/ports.ts';
 import { expiry } from '../../../cli/doctor/tls.ts';
 import { FakeCluster } from '../../support/peers/fake-cluster.ts';
 import { startFakeMaster } from '../../support/peers/fake-master.ts';
@@ -77,6 +77,16 @@ describe('a port', () => {
     expect(taken?.text).toContain(`taken by pid ${process.pid}: `);
     await new Promise((resolve) => server.close(resolve));
     expect((await look())[0]?.text).toMatch(/^free/);
+  });
+
+  it.each([
+    [true, 'node /usr/lib/stele/dist/cli/main.js master'],
+    [true, 'node node_modules/.bin/stele up'],
+    [true, 'stele datanode --id a'],
+    [false, 'node /home/a/stele/node_modules/vitest/dist/worker.js'],
+    [false, 'python3 /srv/stele/report.py'],
+  ])('is of Stele: %s for %s', (expected, command) => {
+    expect(isStele(command)).toBe(expected);
   });
 
   it('is found in the table of the kernel by its number and state', () => {
