@@ -4,8 +4,10 @@
 
 import { HotKeys } from './hot-keys.ts';
 
-/** One read in so many is sampled, on average. The distance varies, as reads may be periodic. */
+/** One read in so many is sampled, on average, or fewer if that would be more than `SAMPLES_PER_SECOND`. */
 const READS_PER_SAMPLE = 512;
+/** A sample takes microseconds, so more would cost more than 0.1% of the time. */
+const SAMPLES_PER_SECOND = 100;
 /** The first reads are sampled more often, so that there are so many samples soon. */
 const FIRST_SAMPLES = 64;
 /** The rate is an average over about this time. */
@@ -25,7 +27,9 @@ export class KeyspaceReads {
 
   /** Samples a read of bytes[start, end); to be called when `untilSample` is 0. */
   sample(bytes: Uint8Array, start: number, end: number, valueBytes: number | undefined): void {
-    const mean = Math.min(READS_PER_SAMPLE, (this.hits + this.misses) / FIRST_SAMPLES);
+    const usual = Math.max(READS_PER_SAMPLE, this.#ratePerSecond / SAMPLES_PER_SECOND);
+    const mean = Math.min(usual, (this.hits + this.misses) / FIRST_SAMPLES);
+    // The distance varies, as reads may be periodic.
     this.untilSample = 1 + Math.floor(Math.random() * 2 * mean);
     this.hotKeys.add(bytes, start, end, valueBytes);
   }

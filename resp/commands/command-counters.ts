@@ -1,7 +1,7 @@
 // The counters of INFO commandstats and errorstats: calls and approximate time per command, and errors
 // sent.
 //
-// Hot: one number per command, and its share of the time of a run (command-times.ts).
+// Counted once per run of commands (command-times.ts).
 
 import { COMMAND_SPECS } from './command-spec.ts';
 
@@ -14,8 +14,9 @@ export class CommandCounters {
   readonly errors = new Map<string, number>();
   errorsTotal = 0;
 
-  /** Adds to the time of a command. */
-  addTime(id: number, milliseconds: number): void {
+  /** Adds calls of a command, and the time that they took. */
+  add(id: number, calls: number, milliseconds: number): void {
+    this.calls[id] = (this.calls[id] as number) + calls;
     this.milliseconds[id] = (this.milliseconds[id] as number) + milliseconds;
   }
 

@@ -72,7 +72,7 @@ export class CommandTimes {
   /** Counts commands that took `eachMs` each; hot. */
   noteCalls(id: number, eachMs: number, count: number): void {
     if (count === 0) return;
-    this.counters.addTime(id, eachMs * count);
+    this.counters.add(id, count, eachMs * count);
     this.histograms.record(id, eachMs * 1000, count);
   }
 
@@ -93,8 +93,12 @@ export class CommandTimes {
     }
   }
 
-  /** Keeps what the slow log will need of a command that waits, whose arguments are only there now. */
+  /**
+   * Counts a command that waits, and keeps what the slow log will need of it, as its arguments are only there
+   * now.
+   */
   noteWaiting(pending: PendingReply, spec: CommandSpec, command: CommandArguments): void {
+    this.counters.add(spec.id, 1, 0);
     pending.spec = spec;
     pending.argc = command.argc;
     if (pending.key === undefined && this.#slowMs < NEVER_MS) {

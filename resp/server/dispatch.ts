@@ -95,8 +95,6 @@ export function executeCommand(
   const { gate } = context;
   if (session.clearedAt !== gate.generation && !gate.admits(spec, session, out)) return undefined;
   session.lastCommand = spec.name;
-  const { calls } = context.times.counters;
-  calls[spec.id] = (calls[spec.id] as number) + 1;
   try {
     if (command.longestBytes > KEY_BYTES_MAX) checkKeyLengths(spec, command);
     if (spec.handler !== 'session') return context.backend.execute(spec, command, session, out);

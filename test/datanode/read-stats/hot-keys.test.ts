@@ -70,4 +70,19 @@ describe('the reads of a keyspace', () => {
     for (let second = 1; second <= 60; second++) reads.ratePerSecond(61_000 + second * 1000);
     expect(reads.ratePerSecond(121_000)).toBeLessThan(5);
   });
+
+  it('are sampled a hundred times a second at most', () => {
+    const reads = new KeyspaceReads();
+    reads.ratePerSecond(0);
+    reads.hits = 60_000_000;
+    reads.ratePerSecond(60_000);
+    const mean = 10_000;
+    let distance = 0;
+    for (let sample = 0; sample < 1000; sample++) {
+      reads.sample(Buffer.from('k'), 0, 1, 1);
+      distance += reads.untilSample / 1000;
+    }
+    expect(distance).toBeGreaterThan(mean * 0.8);
+    expect(distance).toBeLessThan(mean * 1.2);
+  });
 });
