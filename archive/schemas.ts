@@ -1,0 +1,113 @@
+// What a mark, a manifest and a snapshot must look like. Fields that are not named here are ignored: a later
+// release may add some.
+
+import { Ajv } from 'ajv';
+import type { JSONSchemaType, ValidateFunction } from 'ajv';
+import type { ArchivedManifest, ArchiveMark, Snapshot } from './layout.ts';
+
+const id = { type: 'string', pattern: '^[0-9a-f]{16}$' } as const;
+const count = { type: 'integer', minimum: 0 } as const;
+const text = { type: 'string' } as const;
+const flag = { type: 'boolean', nullable: true } as const;
+const setting = { ...count, nullable: true } as const;
+const totals = {
+  records: count,
+  keyBytes: count,
+  valueBytes: count,
+  digest: { type: 'string', pattern: '^[0-9a-f]{32}$' },
+} as const;
+const TOTALS = ['records', 'keyBytes', 'valueBytes', 'digest'] as const;
+const shardCount = { type: 'integer', minimum: 1 } as const;
+const common = { clusterId: id, shardCount, createdAt: text };
+const COMMON = ['clusterId', 'shardCount', 'createdAt'] as const;
+
+const mark: JSONSchemaType<ArchiveMark> = {
+  type: 'object',
+  properties: common,
+  required: COMMON,
+};
+
+const manifest: JSONSchemaType<ArchivedManifest> = {
+  type: 'object',
+  properties: {
+    keyspaceUid: id,
+    shardCount,
+    version: {
+      type: 'object',
+      properties: {
+        ...totals,
+        number: { type: 'integer', minimum: 1 },
+        isRejected: { type: 'boolean' },
+        source: text,
+        input: text,
+        inputFingerprint: text,
+        committedAt: text,
+      },
+      required: [
+        ...TOTALS,
+        'number',
+        'isRejected',
+        'source',
+        'input',
+        'inputFingerprint',
+        'committedAt',
+      ],
+    },
+    segments: {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: {
+          ...totals,
+          id: { type: 'string', pattern: '^[0-9]{5}-[0-9a-f]{32}-[0-9a-f]{32}$' },
+          shard: count,
+          fileBytes: count,
+        },
+        required: [...TOTALS, 'id', 'shard', 'fileBytes'],
+      },
+    },
+    overwritten: {
+      type: 'object',
+      required: [],
+      additionalProperties: { type: 'object', properties: totals, required: TOTALS },
+    },
+  },
+  required: ['keyspaceUid', 'shardCount', 'version', 'segments', 'overwritten'],
+};
+
+const snapshot: JSONSchemaType<Snapshot> = {
+  type: 'object',
+  properties: {
+    ...common,
+    keyspaces: {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: {
+          uid: id,
+          name: text,
+          currentVersion: count,
+          replication: setting,
+          keep: setting,
+          suspended: flag,
+          uncached: flag,
+          versions: {
+            type: 'array',
+            items: {
+              type: 'object',
+              properties: { number: count, segmentBytes: count, records: count, manifest: text },
+              required: ['number', 'segmentBytes', 'records', 'manifest'],
+            },
+          },
+        },
+        required: ['uid', 'name', 'currentVersion', 'versions'],
+      },
+    },
+  },
+  required: [...COMMON, 'keyspaces'],
+};
+
+const ajv = new Ajv();
+export const isMark: ValidateFunction<ArchiveMark> = ajv.compile(mark);
+export const isManifest: ValidateFunction<ArchivedManifest> = ajv.compile(manifest);
+export const isSnapshot: ValidateFunction<Snapshot> = ajv.compile(snapshot);
