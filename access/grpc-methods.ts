@@ -98,6 +98,7 @@ const DATANODE_SERVICE: Methods = {
   // The library scans on the datanodes.
   ScanKeys: { right: 'read', of: 'keyspaceUid' },
   MeasureDeltas: 'cluster',
+  ArchiveSegments: 'cluster',
   MergeSegments: 'cluster',
   DiffShards: 'cluster',
   GetHotKeys: 'cluster',

@@ -13,6 +13,8 @@ import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
 import type {
   ApplyViewRequest,
   ApplyViewResponse,
+  ArchiveSegmentsRequest,
+  ArchiveSegmentsResponse,
   CopySegmentsRequest,
   CopySegmentsResponse,
   DiffShardsRequest,
@@ -22,7 +24,6 @@ import type {
   DropSegmentsResponse,
   HeartbeatRequest,
   HeartbeatResponse,
-  HeldSegment,
   ListHoldingsRequest,
   ListHoldingsResponse,
   MeasureDeltasRequest,
@@ -38,12 +39,12 @@ import type { LinkFactory } from '../proto/ports.ts';
 import type { SegmentWish } from '../proto/segment-transfer.ts';
 import { CurrentView } from './view/current-view.ts';
 import { Comparisons } from './maintenance/comparisons.ts';
-import { Copier } from './transfer/copier.ts';
 import { Holdings } from './storage/holdings.ts';
 import type { NodeIdentity } from './identity.ts';
 import { Intake } from './transfer/intake.ts';
 import { IntakeBrake } from './transfer/intake-brake.ts';
 import { releaseLastHit } from './reads/lookup.ts';
+import type { OpenObjectStore } from './transfer/object-stores.ts';
 import { outgoingSegment } from './transfer/outgoing.ts';
 import type { OutgoingSegment } from './transfer/outgoing.ts';
 import { LastKnown } from './view/last-known.ts';
@@ -59,14 +60,12 @@ import { LongScans } from './reads/scanning.ts';
 import { Scrubber } from './maintenance/scrubber.ts';
 import { requireWritten } from '../segment/header.ts';
 import { SegmentWork } from './maintenance/segment-work.ts';
+import { SegmentOrders } from './transfer/segment-orders.ts';
 import { ServingOrders } from './view/serving-orders.ts';
 import type { DiskStore } from './storage/store.ts';
 import { Suspension } from './storage/suspension.ts';
 import { Verifier } from './storage/verifier.ts';
 import { VersionTables } from './storage/version-tables.ts';
-
-/** Files of one drop order that share a sync of their folder. */
-const DROPS_AT_A_TIME = 32;
 
 export interface DatanodeOptions {
   readonly identity: NodeIdentity;
@@ -75,6 +74,8 @@ export interface DatanodeOptions {
   readonly zone: string;
   readonly memoryMaxBytes: number;
   readonly copyConcurrency: number;
+  /** Opens the object stores that orders name. */
+  readonly openObjectStore: OpenObjectStore;
   /** How long reads are answered by a view that may have been replaced. 0 or absent: no limit. */
   readonly serveWithoutMasterMaxMs?: number;
   /** Ends the process; its supervisor must start it again. */
@@ -109,7 +110,7 @@ export class Datanode {
   readonly #env: Env;
   readonly #work: SegmentWork;
   readonly #comparisons: Comparisons;
-  readonly #copier: Copier;
+  readonly #segmentOrders: SegmentOrders;
   readonly #startupVerification: StartupVerification;
   readonly #suspension: Suspension;
   readonly #lookupRate: LookupRate;
@@ -152,24 +153,15 @@ export class Datanode {
       memory,
     });
     this.receiving = new Receiving(this.identity, this.intake);
-    this.#copier = new Copier({
-      intake: this.intake,
-      links: options.links,
-      brake: this.brake,
-      concurrency: options.copyConcurrency,
-      time: env,
-      background: options.background,
-      log: options.log,
-    });
     const parts = { ...options, env, holdings: this.holdings, work };
     this.merger = new Merger({ ...parts, intake: this.intake });
     this.missingFiles = new MissingFiles(parts);
     this.scrubber = new Scrubber({ ...parts, verifier: this.#verifier });
-    this.#suspension = new Suspension({
-      ...parts,
-      verifier: this.#verifier,
-      memory,
-    });
+    const checked = { ...parts, verifier: this.#verifier, memory };
+    this.#suspension = new Suspension(checked);
+    const { brake, intake } = this;
+    const concurrency = options.copyConcurrency;
+    this.#segmentOrders = new SegmentOrders({ ...checked, brake, concurrency, intake });
     this.#startupVerification = new StartupVerification({
       ...parts,
       verifier: this.#startupVerifier,
@@ -272,12 +264,12 @@ export class Datanode {
         residentBytes: process.memoryUsage.rss(),
         lookupsTotal: this.counters.lookups,
         quarantinedTotal: this.quarantinedTotal,
-        copiesRunning: this.#copier.running,
+        copiesRunning: this.#segmentOrders.copiesRunning,
         lookupsPerSecond: this.#lookupRate.perSecond(nowMs),
       },
       address: this.#address,
       zone: this.#options.zone,
-      copyFailures: isLeader ? this.#copier.takeFailures() : [],
+      copyFailures: isLeader ? this.#segmentOrders.takeFailures() : [],
       release: STELE_VERSION,
       ...(parked === undefined ? {} : { parked }),
       ...(diskTrouble === undefined ? {} : { diskTrouble }),
@@ -311,7 +303,14 @@ export class Datanode {
   async copySegments(request: CopySegmentsRequest): Promise<CopySegmentsResponse> {
     await this.identity.admit(request.header);
     checkCopies(request.orders);
-    return { accepted: this.#copier.accept(request.orders, request.bytesPerSecondMax) };
+    return { accepted: this.#segmentOrders.copy(request.orders, request.bytesPerSecondMax) };
+  }
+
+  /** Throws INVALID_ARGUMENT for what is not the URL of a store. */
+  async archiveSegments(request: ArchiveSegmentsRequest): Promise<ArchiveSegmentsResponse> {
+    await this.identity.admit(request.header);
+    checkSegments(request.segments);
+    return { statuses: this.#segmentOrders.archive(request) };
   }
 
   async dropSegments(request: DropSegmentsRequest): Promise<DropSegmentsResponse> {
@@ -323,17 +322,7 @@ export class Datanode {
       this.#lastKnown.removeManifest(version);
     }
     const asOfRevision = request.holdingsRevision || Number.POSITIVE_INFINITY;
-    let dropped = 0;
-    const drop = async ({ keyspaceUid, segmentId }: HeldSegment): Promise<void> => {
-      this.#copier.forget(keyspaceUid, segmentId);
-      // A segment that is not held has no file here, or a file that this order does not mean.
-      if (!this.holdings.remove(keyspaceUid, segmentId, asOfRevision)) return;
-      await this.#options.store.remove(keyspaceUid, segmentId);
-      dropped++;
-    };
-    for (let at = 0; at < request.segments.length; at += DROPS_AT_A_TIME) {
-      await Promise.all(request.segments.slice(at, at + DROPS_AT_A_TIME).map(drop));
-    }
+    const dropped = await this.#segmentOrders.drop(request.segments, asOfRevision);
     return { dropped };
   }
 
@@ -384,7 +373,7 @@ export class Datanode {
 
   async close(): Promise<void> {
     this.brake.close();
-    this.#copier.close();
+    this.#segmentOrders.close();
     this.merger.close();
     this.#suspension.close();
     this.#startupVerification.stop();

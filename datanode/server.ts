@@ -4,6 +4,7 @@
 // announce to the master, verify what is on disk. Stop: become unready, give the streams time to end, close
 // the ports, release the lock.
 
+import { openStore } from '../archive/open-store.ts';
 import { BackgroundTasks } from '../base/background.ts';
 import { monotonicNowMs } from '../base/clock.ts';
 import { connectionLimit } from '../base/process/descriptors.ts';
@@ -102,6 +103,7 @@ async function startLocked(
     zone: settings.zone,
     memoryMaxBytes: settings.memoryMax,
     copyConcurrency: settings.copyConcurrency,
+    openObjectStore: ({ url, ...how }) => openStore(url, how),
     serveWithoutMasterMaxMs: settings.serveWithoutMasterMax,
     onRestart: settings.restartable ? options.onRestart : undefined,
     hasIntakeBrake: settings.intakeBrake === 'on',

@@ -21,6 +21,7 @@ export function lateLink(nodeId: string, find: () => DatanodeLink | undefined): 
     restart: async (request, options) => link().restart(request, options),
     scanKeys: async (request, options) => link().scanKeys(request, options),
     measureDeltas: async (request, options) => link().measureDeltas(request, options),
+    archiveSegments: async (request, options) => link().archiveSegments(request, options),
     mergeSegments: async (request, options) => link().mergeSegments(request, options),
     getHotKeys: async (request, options) => link().getHotKeys(request, options),
     diffShards: async (request, options) => link().diffShards(request, options),

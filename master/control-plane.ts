@@ -19,6 +19,8 @@ import { keepReplication, setVirtualNodes, startEpoch } from './catalog/cluster-
 import type { MasterStart } from './catalog/cluster-transitions.ts';
 import { EVENTS } from './catalog/events.ts';
 import { clusterOf, epochOf } from './catalog/queries.ts';
+import { deepStoreOf } from './control/archiving/deep-store.ts';
+import type { DeepStoreOptions } from './control/archiving/deep-store.ts';
 import { Leader } from './control/leader.ts';
 import { contentOf } from './core/world/datasets.ts';
 import { NodeRegistrar } from './control/registration.ts';
@@ -56,7 +58,7 @@ type ControlPlaneSettings = Pick<
   | 'retireDelay'
   | 'lookupDeadline'
 > &
-  Partial<Pick<MasterSettings, 'auth' | 'adminPasswordFile' | 'host'>>;
+  Partial<Pick<MasterSettings, 'auth' | 'adminPasswordFile' | 'host'> & DeepStoreOptions>;
 
 /** A store, and whether it came from a backup, which may lack the last commits. */
 type RestorableMetadata = Metadata & { readonly restored: boolean };
@@ -120,7 +122,8 @@ export class ControlPlane {
     });
     const replication = clusterOf(catalog.state).replication ?? options.settings.replication;
     const settings = leaderSettings({ ...options.settings, replication }, start);
-    this.leader = new Leader({ ...options, catalog, settings, onReplaced });
+    const deepStore = deepStoreOf(options.settings);
+    this.leader = new Leader({ ...options, catalog, settings, onReplaced, deepStore });
     this.loadEnds = loadEnds;
     this.loads = new Loads(this.leader, options.log, loadEnds);
     const { auth, host } = options.settings;
@@ -243,6 +246,7 @@ function leaderSettings(
       copiesPerNodeMax: settings.copiesPerNode,
       bytesPerSecondMax: settings.repairBytesPerSecond,
     },
+    deepStore: deepStoreOf(settings)?.ref.url ?? '',
     retireDelayMs: Math.max(settings.retireDelay, settings.lookupDeadline + RETIRE_SLACK_MS),
   };
 }

@@ -20,6 +20,7 @@ import type { LinkFactory, Registrar } from '../proto/ports.ts';
 import { GrpcLinkFactory } from '../transport/grpc-link.ts';
 import type { RoleIdentity } from '../transport/role-identity.ts';
 import { openCandidate } from './candidate/open-candidate.ts';
+import { deepStoreOf } from './control/archiving/deep-store.ts';
 import { ControlPlane } from './control-plane.ts';
 import type { EtcdApi } from './metadata/etcd/api.ts';
 import { openEmbeddedMetadata } from './metadata/embedded.ts';
@@ -63,6 +64,8 @@ export function startMaster(
   const lock = () => lockFolder(settings.dataDir, 'master');
   const open = async (settled: MasterSettings, closers: Closer[], identity: RoleIdentity) => {
     assertShardCount(settings.shards);
+    // A URL that is none must not wait for the moment when this master leads.
+    deepStoreOf(settings);
     const background = new BackgroundTasks(log);
     const links = linkFactory ?? new GrpcLinkFactory(identity);
     const parts = { settings: settled, links, identity, background, log, etcd, closers };

@@ -1,6 +1,7 @@
 // The settings of a master.
 
 import { accessOptions } from '../access/access-settings.ts';
+import { storeOptions } from '../archive/open-store.ts';
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
 import {
@@ -145,6 +146,22 @@ export const masterSettings = settingsOf({
     min: 0,
     max: 100 * GIB,
   }),
+  deepStore: option.text(
+    'folder or bucket that keeps a copy of everything committed: file:///path or s3://bucket/prefix',
+    '',
+    { placeholder: 'URL' },
+  ),
+  ...storeOptions.options,
+  archiveBytesPerSecond: option.bytes(
+    'how fast each datanode writes into the deep store; 0: unlimited',
+    '64MiB',
+    { min: 0, max: 100 * GIB },
+  ),
+  archiveGrace: option.duration(
+    'how long the deep store keeps what no kept version needs any more',
+    '48h',
+    { min: 1_000, max: 365 * 24 * 60 * MINUTE_MS },
+  ),
   copiesPerNode: option.count('large segments copied to one datanode at a time', 4, {
     min: 1,
     max: 64,

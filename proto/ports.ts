@@ -8,6 +8,8 @@ import type { SteleError } from '../base/errors.ts';
 import type {
   ApplyViewRequest,
   ApplyViewResponse,
+  ArchiveSegmentsRequest,
+  ArchiveSegmentsResponse,
   CopySegmentsRequest,
   CopySegmentsResponse,
   CountReadsRequest,
@@ -53,6 +55,10 @@ interface DatanodeControl {
   putManifest(request: PutManifestRequest, options: CallOptions): Promise<PutManifestResponse>;
   copySegments(request: CopySegmentsRequest, options: CallOptions): Promise<CopySegmentsResponse>;
   dropSegments(request: DropSegmentsRequest, options: CallOptions): Promise<DropSegmentsResponse>;
+  archiveSegments(
+    request: ArchiveSegmentsRequest,
+    options: CallOptions,
+  ): Promise<ArchiveSegmentsResponse>;
   restart(request: RestartRequest, options: CallOptions): Promise<RestartResponse>;
   measureDeltas(
     request: MeasureDeltasRequest,

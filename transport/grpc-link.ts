@@ -12,6 +12,8 @@ import type { DatanodeServiceClient } from '../proto/gen/stele/v1/datanode.ts';
 import type {
   ApplyViewRequest,
   ApplyViewResponse,
+  ArchiveSegmentsRequest,
+  ArchiveSegmentsResponse,
   CopySegmentsRequest,
   CopySegmentsResponse,
   CountReadsRequest,
@@ -116,6 +118,13 @@ class GrpcDatanodeLink implements DatanodeLink {
     options: CallOptions,
   ): Promise<MeasureDeltasResponse> {
     return this.#call(this.#client.measureDeltas.bind(this.#client), request, options);
+  }
+
+  archiveSegments(
+    request: ArchiveSegmentsRequest,
+    options: CallOptions,
+  ): Promise<ArchiveSegmentsResponse> {
+    return this.#call(this.#client.archiveSegments.bind(this.#client), request, options);
   }
 
   mergeSegments(

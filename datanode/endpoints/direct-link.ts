@@ -25,6 +25,7 @@ export function directLink(node: Datanode, nowMs = monotonicNowMs): DatanodeLink
     restart: (request) => node.restart(request),
     scanKeys: (request) => scanKeys(node, request),
     measureDeltas: (request, { signal }) => node.measureDeltas(request, signal),
+    archiveSegments: (request) => node.archiveSegments(request),
     mergeSegments: (request) => node.mergeSegments(request),
     diffShards: (request, { signal }) => node.diffShards(request, signal),
     getHotKeys: async (request) => hotKeysHere(node, request),

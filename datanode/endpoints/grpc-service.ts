@@ -34,6 +34,7 @@ export function datanodeService(node: Datanode): DatanodeServiceServer {
     restart: unaryHandler((request) => node.restart(request)),
     scanKeys: unaryHandler((request) => scanKeys(node, request)),
     measureDeltas: unaryHandler((request, signal) => node.measureDeltas(request, signal)),
+    archiveSegments: unaryHandler((request) => node.archiveSegments(request)),
     mergeSegments: unaryHandler((request) => node.mergeSegments(request)),
     diffShards: unaryHandler((request, signal) => node.diffShards(request, signal)),
     getHotKeys: unaryHandler(async (request) => hotKeysHere(node, request)),

@@ -1,4 +1,5 @@
-// Carries out copy orders: fetches segments from peers, a few at a time, at a limited rate.
+// Carries out copy orders: fetches segments from peers, a few at a time, at a limited rate; from the object
+// store that the order names if no peer has them.
 //
 // Orders are idempotent: one for a segment that is here, queued or running does nothing. If a source fails
 // or sends bytes that do not verify, the next one is tried. When all have failed, the order is dropped and
@@ -6,18 +7,19 @@
 
 import type { SegmentKey } from '../../base/segment-name.ts';
 import { segmentKey } from '../../base/segment-name.ts';
+import { segmentObject } from '../../archive/layout.ts';
 import { systemTime } from '../../base/clock.ts';
 import type { Time } from '../../base/clock.ts';
-import { toSteleError } from '../../base/errors.ts';
+import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { BackgroundTasks } from '../../base/background.ts';
-import type { CopyFailure, CopyOrder, CopySource } from '../../proto/gen/stele/v1/datanode.ts';
+import type { CopyFailure, CopyOrder, StoreRef } from '../../proto/gen/stele/v1/datanode.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
-import type { DatanodeLink, LinkFactory } from '../../proto/ports.ts';
-import type { SegmentWish } from '../../proto/segment-transfer.ts';
+import type { CallOptions, DatanodeLink, FetchTarget, LinkFactory } from '../../proto/ports.ts';
 import type { Intake } from './intake.ts';
 import { BRAKED_BYTES_PER_SECOND_MIN } from './intake-brake.ts';
 import type { IntakeBrake } from './intake-brake.ts';
+import type { ObjectStores } from './object-stores.ts';
 
 const QUEUE_MAX = 100_000;
 const FAILURES_KEPT_MAX = 1000;
@@ -30,13 +32,30 @@ const PAUSE_MS_MIN = 10;
 export interface CopierOptions {
   readonly intake: Intake;
   readonly links: LinkFactory;
+  readonly stores: ObjectStores;
   /** Shared with everything else that comes in. */
   readonly brake: IntakeBrake;
   readonly concurrency: number;
-  readonly time?: Time;
+  readonly env?: Time;
   readonly background: BackgroundTasks;
   readonly log: Logger;
 }
+
+/** A segment of an order. */
+interface Wanted {
+  readonly keyspaceUid: string;
+  readonly segmentId: string;
+  readonly byteLength: number;
+}
+
+/** A peer or a store. */
+interface Source {
+  /** For people. */
+  readonly name: string;
+  readonly fetch: (wanted: Wanted) => Promise<Buffer>;
+}
+
+type FetchOptions = Required<CallOptions>;
 
 export class Copier {
   readonly #options: CopierOptions;
@@ -51,7 +70,7 @@ export class Copier {
 
   constructor(options: CopierOptions) {
     this.#options = options;
-    this.#time = options.time ?? systemTime;
+    this.#time = options.env ?? systemTime;
   }
 
   get running(): number {
@@ -118,18 +137,18 @@ export class Copier {
     const about = { keyspace: keyspaceUid, shard: segment?.shard, segment: segment?.id };
     const startMs = this.#time.nowMs();
     let reason = 'No source was named.';
-    for (const source of order.sources) {
+    for (const source of this.#sourcesOf(order)) {
       if (this.#abort.signal.aborted) return;
       try {
-        await this.#copyFrom(order, source);
+        await this.#copyFrom(order, source.fetch);
         const done = { bytes: segment?.fileBytes, tookMs: this.#tookMs(startMs) };
-        log.debug({ ...about, source: source.nodeId, ...done }, 'a segment was copied');
+        log.debug({ ...about, source: source.name, ...done }, 'a segment was copied');
         return;
       } catch (thrown) {
         const error = toSteleError(thrown);
-        reason = `from ${source.nodeId}: ${error.message}`;
+        reason = `from ${source.name}: ${error.message}`;
         const { code, message } = error;
-        const how = { source: source.nodeId, code, err: message, tookMs: this.#tookMs(startMs) };
+        const how = { source: source.name, code, err: message, tookMs: this.#tookMs(startMs) };
         log.warn({ ...about, ...how }, 'copy failed');
         if (error.code === 'MEMORY_LIMIT' || error.code === 'DISK_FULL') break;
       }
@@ -143,16 +162,41 @@ export class Copier {
     return Math.round(this.#time.nowMs() - startMs);
   }
 
-  async #copyFrom(order: CopyOrder, source: CopySource): Promise<void> {
-    const { segment, keyspaceUid } = order;
-    if (segment === undefined || source.address === undefined) return;
+  /** The peers of the order, then its store. */
+  #sourcesOf({ sources, store }: CopyOrder): Source[] {
+    const peers = sources.map(({ address, nodeId }) => ({
+      name: nodeId,
+      fetch: async ({ byteLength, keyspaceUid, segmentId }: Wanted) => {
+        if (address === undefined) throw new SteleError('INVALID_ARGUMENT', 'It has no address.');
+        const link = this.#linkTo(nodeId, address);
+        const wish = { keyspaceUid, segmentId, expectNode: nodeId };
+        return this.#fetch(byteLength, (into, options) => link.fetchSegment(wish, into, options));
+      },
+    }));
+    return store === undefined ? peers : [...peers, this.#sourceOf(store)];
+  }
+
+  #sourceOf(ref: StoreRef): Source {
+    return {
+      name: ref.url,
+      fetch: async ({ byteLength, keyspaceUid, segmentId }) => {
+        const store = await this.#options.stores.get(ref);
+        const name = segmentObject(keyspaceUid, segmentId);
+        return this.#fetch(byteLength, ({ bytes, pace }, { signal }) =>
+          store.read(name, bytes, 0, { pace, signal }),
+        );
+      },
+    };
+  }
+
+  async #copyFrom({ keyspaceUid, segment }: CopyOrder, fetch: Source['fetch']): Promise<void> {
+    if (segment === undefined) return;
     const { intake } = this.#options;
-    const reservation = await intake.reserve(segment.fileBytes);
+    const { fileBytes: byteLength, id: segmentId } = segment;
+    const reservation = await intake.reserve(byteLength);
     try {
-      const link = this.#linkTo(source.nodeId, source.address);
-      const wish = { keyspaceUid, segmentId: segment.id, expectNode: source.nodeId };
-      const bytes = await this.#fetch(link, wish, segment.fileBytes);
-      await intake.store(bytes, wish);
+      const bytes = await fetch({ keyspaceUid, segmentId, byteLength });
+      await intake.store(bytes, { keyspaceUid, segmentId });
     } finally {
       reservation.release();
     }
@@ -174,11 +218,15 @@ export class Copier {
     this.#links.clear();
   }
 
-  async #fetch(link: DatanodeLink, wish: SegmentWish, byteLength: number): Promise<Buffer> {
+  /** The bytes that `fill` writes, within a time that depends on their number. */
+  async #fetch(
+    byteLength: number,
+    fill: (into: FetchTarget, options: FetchOptions) => Promise<void>,
+  ): Promise<Buffer> {
     const bytes = Buffer.from(new SharedArrayBuffer(byteLength));
     const deadlineMs = FETCH_DEADLINE_BASE_MS + byteLength / this.#slowestBytesPerMs();
     const into = { bytes, pace: (byteCount: number) => this.#pauseMs(byteCount) };
-    await link.fetchSegment(wish, into, { deadlineMs, signal: this.#abort.signal });
+    await fill(into, { deadlineMs, signal: this.#abort.signal });
     return bytes;
   }
 

@@ -68,6 +68,7 @@ export function emptyCatalog(): CatalogState {
     observed: new Map(),
     version: new Map(),
     manifest: new Map(),
+    archived: new Map(),
     load: new Map(),
     event: new Map(),
     node: new Map(),

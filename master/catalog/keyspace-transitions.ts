@@ -63,6 +63,7 @@ export function forgetKeyspace(state: CatalogState, uid: KeyspaceUid): Transitio
     const id = versionId(uid, version.number);
     changes.push({ table: 'version', id, record: undefined });
     if (state.manifest.has(id)) changes.push({ table: 'manifest', id, record: undefined });
+    if (state.archived.has(id)) changes.push({ table: 'archived', id, record: undefined });
   }
   for (const load of state.load.values()) {
     if (load.keyspaceUid === uid) changes.push({ table: 'load', id: load.id, record: undefined });

@@ -7,6 +7,7 @@
 //   version/<uid>/<number>       one version's summary, with its gate
 //   manifest/<uid>/<number>      its segments; removed with the version's files. Their combined content
 //                                never changes; the segments do when deltas are merged
+//   archived/<uid>/<number>      what of a version is in the deep store
 //   observed/<uid>               the state that the control loop found; only the loop writes it
 //   load/<id>                    one bulk load
 //   event/<number>               the audit log, bounded (events.ts)
@@ -196,6 +197,19 @@ export interface ManifestRecord {
   readonly merged?: readonly SegmentId[];
 }
 
+/** A version whose segments and manifest, as of `revision`, are in a deep store. */
+export interface ArchivedRecord {
+  readonly uid: KeyspaceUid;
+  readonly version: number;
+  /** ManifestRecord.revision. */
+  readonly revision: number;
+  /** The URL of the deep store: in another one, the version is not. */
+  readonly store: string;
+  /** The name of the manifest in the store. */
+  readonly manifest: string;
+  readonly at: string;
+}
+
 /** For the meaning of each, see proto/stele/v1/load.proto. */
 export type LoadState = 'RUNNING' | 'COMMITTED' | 'REJECTED' | 'FAILED' | 'CANCELLED' | 'ABANDONED';
 
@@ -323,6 +337,7 @@ export interface Tables {
   readonly observed: ObservedRecord;
   readonly version: VersionRecord;
   readonly manifest: ManifestRecord;
+  readonly archived: ArchivedRecord;
   readonly load: LoadRecord;
   readonly event: EventRecord;
   readonly node: NodeRecord;
@@ -339,6 +354,7 @@ export interface TableKeys extends Record<TableName, string> {
   readonly observed: KeyspaceUid;
   readonly version: VersionId;
   readonly manifest: VersionId;
+  readonly archived: VersionId;
 }
 
 /** The key of a record: its table, then its id in the table. */
@@ -354,6 +370,7 @@ const TABLES: readonly TableName[] = [
   'observed',
   'version',
   'manifest',
+  'archived',
   'load',
   'event',
   'node',

@@ -241,6 +241,7 @@ export function forgetVersions(
     const isDeleting = state.keyspace.get(uid)?.state === 'DELETING';
     if (isHeld(version) && !isDeleting) continue;
     if (state.manifest.has(id)) changes.push({ table: 'manifest', id, record: undefined });
+    if (state.archived.has(id)) changes.push({ table: 'archived', id, record: undefined });
     if (isDeleting) changes.push({ table: 'version', id, record: undefined });
     else newest.set(uid, [...(newest.get(uid) ?? []), { ...version, state: 'DELETED' }]);
   }

@@ -31,6 +31,8 @@ import type { Health } from '../core/serving/health.ts';
 import { observedOf } from '../core/plans/keyspace-loop.ts';
 import type { InFlight } from '../core/plans/repair.ts';
 import type { World } from '../core/world/world.ts';
+import { Archiving } from './archiving/archiving.ts';
+import type { DeepStore } from './archiving/deep-store.ts';
 import { Cleaning } from './cleaning.ts';
 import { ControlLoop } from './control-loop.ts';
 import { Leadership } from './leadership.ts';
@@ -58,6 +60,8 @@ export interface LeaderOptions {
    * must end.
    */
   readonly onReplaced?: (why: SteleError) => void;
+  /** The deep store of `settings.deepStore`. */
+  readonly deepStore?: DeepStore | undefined;
   readonly mayOrder?: (() => boolean) | undefined;
 }
 
@@ -66,6 +70,8 @@ export class Leader implements ViewSource {
   readonly control: ControlLoop;
   readonly roster: Roster;
   readonly sync: NodeSync;
+  /** Undefined without a deep store. */
+  readonly archiving: Archiving | undefined;
   /** The uids of keyspaces with a load in commit, by load: their manifests must not change. */
   readonly committing = new Map<string, string>();
   readonly #options: LeaderOptions;
@@ -95,7 +101,9 @@ export class Leader implements ViewSource {
     this.roster = new Roster({ ...options, ...settings, control, leadership: this.#leadership });
     const parts = { control, connections: this.roster.connections, background, log };
     this.sync = new NodeSync(parts);
-    this.#orders = new Orders(parts, settings.repair.bytesPerSecondMax);
+    const { deepStore } = options;
+    this.#orders = new Orders(parts, settings.repair.bytesPerSecondMax, deepStore?.ref);
+    this.archiving = deepStore && new Archiving(parts, deepStore);
     this.#merging = new Merging(
       parts,
       this.#orders,
@@ -109,6 +117,7 @@ export class Leader implements ViewSource {
   start(): void {
     for (const record of this.catalog.state.node.values()) this.roster.follow(record);
     this.#leadership.start(this.#stop.signal);
+    this.archiving?.start(this.#stop.signal);
     const { background, env, settings } = this.#options;
     background.run('control-loop', async () => {
       while (!this.#stop.signal.aborted) {

@@ -5,7 +5,7 @@
 import { toSteleError } from '../../base/errors.ts';
 import { inSpan } from '../../base/process/tracing.ts';
 import type { TraceSpan } from '../../base/process/tracing.ts';
-import type { CopyOrder } from '../../proto/gen/stele/v1/datanode.ts';
+import type { CopyOrder, StoreRef } from '../../proto/gen/stele/v1/datanode.ts';
 import { segmentInfo } from '../catalog/messages.ts';
 import type { DropPlan } from '../core/plans/cleanup.ts';
 import type { Membership } from '../core/world/membership.ts';
@@ -17,12 +17,18 @@ const ORDER_DEADLINE_MS = 10_000;
 export class Orders {
   readonly #parts: ControlParts;
   readonly #copyBytesPerSecondMax: number;
+  readonly #deepStore: StoreRef | undefined;
   readonly #dropping = new Set<string>();
 
   /** `copyBytesPerSecondMax`: per datanode; 0: unlimited. */
-  constructor(parts: ControlParts, copyBytesPerSecondMax: number) {
+  constructor(
+    parts: ControlParts,
+    copyBytesPerSecondMax: number,
+    deepStore: StoreRef | undefined,
+  ) {
     this.#parts = parts;
     this.#copyBytesPerSecondMax = copyBytesPerSecondMax;
+    this.#deepStore = deepStore;
   }
 
   /** Sends copy orders, one message per node. */
@@ -40,7 +46,7 @@ export class Orders {
     try {
       const link = connections.requireClient(target);
       const { nodes } = control.state;
-      const orders = copies.map((copy) => copyOrder(copy, nodes));
+      const orders = copies.map((copy) => copyOrder(copy, nodes, this.#deepStore));
       const bytesPerSecondMax = this.#copyBytesPerSecondMax;
       await link.copySegments(
         { header: control.header(target), orders, bytesPerSecondMax },
@@ -114,8 +120,9 @@ export function orderSpan(
   return inSpan(name, { attributes, parent: 'none' }, work);
 }
 
-function copyOrder(copy: Copy, nodes: Membership): CopyOrder {
+function copyOrder(copy: Copy, nodes: Membership, deepStore: StoreRef | undefined): CopyOrder {
   return {
+    ...(copy.isArchived && deepStore ? { store: deepStore } : {}),
     keyspaceUid: copy.uid,
     segment: segmentInfo(copy.segment),
     sources: copy.sources.flatMap((nodeId) => {

@@ -7,6 +7,7 @@
 // own reports. Files of this folder have no clock, network, disk or randomness.
 
 import { accessDigestOf } from '../catalog/access-transitions.ts';
+import { archivedVersions } from '../catalog/archive-transitions.ts';
 import type { VersionId } from '../catalog/records.ts';
 import type { KeyspaceUid } from '../../base/ids.ts';
 import type { CatalogState } from '../catalog/catalog.ts';
@@ -40,6 +41,8 @@ export interface ControlSettings {
   readonly repair: RepairLimits;
   /** Time for which data that has left the view stays on the nodes, for reads in progress. */
   readonly retireDelayMs: number;
+  /** The URL of the deep store; absent: there is none. */
+  readonly deepStore?: string;
   /** True if this master started with a catalog from a backup. */
   readonly restored?: boolean;
 }
@@ -171,6 +174,7 @@ export function buildWorld(
     ),
     draining: facts.draining,
     loading: facts.loading,
+    archived: archivedVersions(state.catalog, settings.deepStore ?? ''),
     expected: expectedOf(state.merges),
     late: lateNodes(state, leaderOf(state.catalog, settings), nowMs),
     awaitsUnknownNodes: nowMs < state.unknownNodesUntilMs,

@@ -87,6 +87,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   Restart: ['cluster'],
   ScanKeys: ['read'],
   MeasureDeltas: ['cluster'],
+  ArchiveSegments: ['cluster'],
   MergeSegments: ['cluster'],
   DiffShards: ['cluster'],
   GetHotKeys: ['cluster'],

@@ -220,7 +220,8 @@ function copyOf(world: World, { segment, uid }: Merge, target: string): Copy | u
   const sources = servingNodes(world)
     .filter((node) => hasAll(world, node, uid, [segment.id]))
     .map(({ id }) => id);
-  return sources.length === 0 ? undefined : { target, uid, segment, sources };
+  if (sources.length === 0) return undefined;
+  return { target, uid, segment, sources, isArchived: false };
 }
 
 function byNode(due: Due[]): Map<string, Merge[]> {

@@ -1,11 +1,11 @@
 // Desired replicas minus reported holdings = copy orders. Pure.
 //
-// For every kept version, owners that lack a segment copy it from nodes that hold it. Segments with
-// the fewest replicas come first, then current versions, so that what is nearest to loss is saved
-// first. Copies in progress are in `InFlight`. An order that failed or timed out is retried after a
+// For every kept version, owners that lack a segment copy it from nodes that hold it, or from the deep
+// store if none does and the version is there. Segments with the fewest replicas come first, then current
+// versions, so that what is nearest to loss is saved first. Copies in progress are in `InFlight`. An order that failed or timed out is retried after a
 // growing delay, with the sources in another order.
 //
-// Invariants: sources are verified holders only; a node gets no orders unless its holdings are
+// Invariants: sources are verified holders only, and a deep store that has the whole version; a node gets no orders unless its holdings are
 // known up to its last heartbeat; a node has at most `copiesPerNodeMax` orders queued unless they
 // are small (many small segments must not take a heartbeat each).
 
@@ -51,6 +51,8 @@ export interface Copy {
   readonly segment: SegmentRecord;
   /** Ids of holders, in the order of the attempts. */
   readonly sources: readonly string[];
+  /** Whether the deep store has it, to be asked last. */
+  readonly isArchived: boolean;
 }
 
 interface Attempt {
@@ -119,6 +121,7 @@ interface Wanted {
 }
 
 interface AllWanted {
+  readonly archived: World['archived'];
   /** Most urgent first. */
   readonly wanted: readonly Wanted[];
   readonly keys: ReadonlySet<CopyKey>;
@@ -129,10 +132,11 @@ const remembered = new WeakMap<Serving, AllWanted>();
 function wantedCopies(world: World): AllWanted {
   const serving = servingOf(world);
   let all = remembered.get(serving);
-  if (all === undefined) {
+  const { archived } = world;
+  if (all?.archived !== archived) {
     const byKey = lookForWanted(world);
     const wanted = [...byKey.values()].sort((left, right) => left.urgency - right.urgency);
-    remembered.set(serving, (all = { wanted, keys: new Set(byKey.keys()) }));
+    remembered.set(serving, (all = { archived, wanted, keys: new Set(byKey.keys()) }));
   }
   return all;
 }
@@ -229,17 +233,23 @@ function addWanted(
 ): void {
   let sources: readonly string[] | undefined;
   const owners = ownersOf(world, dataset, segment.shard);
+  const isArchived = world.archived.has(dataset.ref);
   for (const target of owners) {
     const node = world.nodes.get(target);
     if (node === undefined || !lacking.includes(target)) continue;
     if (holdsNow(world, node, dataset.uid, segment.id)) continue;
     sources ??= holders.sourcesOf(world, dataset.uid, segment, owners);
-    if (sources.length === 0) return;
+    if (sources.length === 0 && !isArchived) return;
     const key = copyKey(target, dataset.uid, segment.id);
-    if (wanted.has(key) && !dataset.current) continue;
+    const before = wanted.get(key);
+    if (before !== undefined && !dataset.current) continue;
     wanted.set(key, {
       key,
-      copy: { target, uid: dataset.uid, segment, sources },
+      copy: {
+        ...{ target, uid: dataset.uid, segment, sources },
+        // By this version, or by another that shares the segment.
+        isArchived: isArchived || before?.copy.isArchived === true,
+      },
       urgency: sources.length * 2 + (dataset.current ? 0 : 1),
     });
   }

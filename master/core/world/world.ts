@@ -65,6 +65,8 @@ export interface World {
   readonly knownSinceMs: ReadonlyMap<KeyspaceUid, number>;
   /** Uids of keyspaces into which a load runs. */
   readonly loading: ReadonlySet<KeyspaceUid>;
+  /** Versions of which every segment is in the deep store. */
+  readonly archived: ReadonlySet<VersionId>;
   /** By uid: the contents of segments that datanodes are merging deltas to. */
   readonly expected: ReadonlyMap<KeyspaceUid, ReadonlySet<SegmentContent>>;
   /** Uids of keyspaces that are being resumed. */

@@ -43,6 +43,7 @@ const CODECS = {
   dropSegments: pair(messages.DropSegmentsRequest, messages.DropSegmentsResponse),
   restart: pair(messages.RestartRequest, messages.RestartResponse),
   measureDeltas: pair(messages.MeasureDeltasRequest, messages.MeasureDeltasResponse),
+  archiveSegments: pair(messages.ArchiveSegmentsRequest, messages.ArchiveSegmentsResponse),
   mergeSegments: pair(messages.MergeSegmentsRequest, messages.MergeSegmentsResponse),
   scanKeys: pair(messages.ScanKeysRequest, messages.ScanKeysResponse),
   getHotKeys: pair(messages.GetHotKeysRequest, messages.GetHotKeysResponse),

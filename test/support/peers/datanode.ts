@@ -1,6 +1,7 @@
 // A datanode as an object, without sockets, in a folder of its own.
 
 import type { IncomingSegment } from '../../../datanode/transfer/segment-connection.ts';
+import { openStore } from '../../../archive/open-store.ts';
 import { onTestFinished } from 'vitest';
 import { BackgroundTasks } from '../../../base/background.ts';
 import { SteleError } from '../../../base/errors.ts';
@@ -57,6 +58,7 @@ export async function openTestNode(
     zone: '',
     memoryMaxBytes,
     copyConcurrency: 2,
+    openObjectStore: ({ url, ...how }) => openStore(url, how),
     hasIntakeBrake: true,
     background,
     log: silentLogger,

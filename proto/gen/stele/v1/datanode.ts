@@ -30,6 +30,25 @@ export const protobufPackage = "stele.v1";
 
 export const protobufFileName = "stele/v1/datanode.proto";
 
+export const ArchiveState = {
+  UNSPECIFIED: 0,
+  /** WAITING - Queued or being written. */
+  WAITING: 1,
+  /** DONE - The whole segment is in the store. */
+  DONE: 2,
+  /** FAILED - `reason` says why; asking again makes another attempt. */
+  FAILED: 3,
+} as const;
+
+export type ArchiveState = typeof ArchiveState[keyof typeof ArchiveState];
+
+export namespace ArchiveState {
+  export type UNSPECIFIED = typeof ArchiveState.UNSPECIFIED;
+  export type WAITING = typeof ArchiveState.WAITING;
+  export type DONE = typeof ArchiveState.DONE;
+  export type FAILED = typeof ArchiveState.FAILED;
+}
+
 export const MergeState = {
   UNSPECIFIED: 0,
   /** WAITING - Queued or running. */
@@ -227,11 +246,22 @@ export interface PutManifestResponse {
   holdingsRevision?: number | undefined;
 }
 
-/** One segment to fetch from a peer; `sources` are tried in order. */
+/** One segment to fetch from a peer, or from an object store; `sources` are tried in order, then `store`. */
 export interface CopyOrder {
   keyspaceUid: string;
   segment: SegmentInfo | undefined;
   sources: CopySource[];
+  store?: StoreRef | undefined;
+}
+
+/** An object store, as the master is configured; credentials are those of the process that uses it. */
+export interface StoreRef {
+  /** `file:///path` or `s3://bucket/prefix`. */
+  url: string;
+  /** For s3; empty: AWS. */
+  s3Endpoint: string;
+  /** For s3; empty: as the environment says. */
+  s3Region: string;
 }
 
 export interface CopySource {
@@ -256,6 +286,29 @@ export interface CopySegmentsRequest {
 /** Counts the orders that are queued, running or already done. Completion is visible in the holdings. */
 export interface CopySegmentsResponse {
   accepted: number;
+}
+
+export interface ArchiveSegmentsRequest {
+  header: OrderHeader | undefined;
+  store: StoreRef | undefined;
+  segments: HeldSegment[];
+  /** 0: unlimited. */
+  bytesPerSecondMax: number;
+  /**
+   * A segment that the store has had for longer is written again: a cleaning of the store, which spares what
+   * is young, may be about to remove it.
+   */
+  refreshAfterMs: number;
+}
+
+export interface ArchiveStatus {
+  state: ArchiveState;
+  reason: string;
+}
+
+/** One status per segment, in the order of the request. */
+export interface ArchiveSegmentsResponse {
+  statuses: ArchiveStatus[];
 }
 
 export interface DropSegmentsRequest {
@@ -1797,7 +1850,7 @@ export const PutManifestResponse: MessageFns<PutManifestResponse> = {
 };
 
 function createBaseCopyOrder(): CopyOrder {
-  return { keyspaceUid: "", segment: undefined, sources: [] };
+  return { keyspaceUid: "", segment: undefined, sources: [], store: undefined };
 }
 
 export const CopyOrder: MessageFns<CopyOrder> = {
@@ -1810,6 +1863,9 @@ export const CopyOrder: MessageFns<CopyOrder> = {
     }
     for (const v of message.sources) {
       CopySource.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.store !== undefined) {
+      StoreRef.encode(message.store, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1849,6 +1905,82 @@ export const CopyOrder: MessageFns<CopyOrder> = {
             }
 
             message.sources.push(CopySource.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.store = StoreRef.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStoreRef(): StoreRef {
+  return { url: "", s3Endpoint: "", s3Region: "" };
+}
+
+export const StoreRef: MessageFns<StoreRef> = {
+  encode(message: StoreRef, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.url !== "") {
+      writer.uint32(10).string(message.url);
+    }
+    if (message.s3Endpoint !== "") {
+      writer.uint32(18).string(message.s3Endpoint);
+    }
+    if (message.s3Region !== "") {
+      writer.uint32(26).string(message.s3Region);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoreRef {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoreRef();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.url = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.s3Endpoint = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.s3Region = reader.string();
             continue;
           }
         }
@@ -2101,6 +2233,199 @@ export const CopySegmentsResponse: MessageFns<CopySegmentsResponse> = {
             }
 
             message.accepted = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseArchiveSegmentsRequest(): ArchiveSegmentsRequest {
+  return { header: undefined, store: undefined, segments: [], bytesPerSecondMax: 0, refreshAfterMs: 0 };
+}
+
+export const ArchiveSegmentsRequest: MessageFns<ArchiveSegmentsRequest> = {
+  encode(message: ArchiveSegmentsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.header !== undefined) {
+      OrderHeader.encode(message.header, writer.uint32(10).fork()).join();
+    }
+    if (message.store !== undefined) {
+      StoreRef.encode(message.store, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.segments) {
+      HeldSegment.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.bytesPerSecondMax !== 0) {
+      writer.uint32(32).uint64(message.bytesPerSecondMax);
+    }
+    if (message.refreshAfterMs !== 0) {
+      writer.uint32(40).uint64(message.refreshAfterMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ArchiveSegmentsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseArchiveSegmentsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.header = OrderHeader.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.store = StoreRef.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.segments.push(HeldSegment.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytesPerSecondMax = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.refreshAfterMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseArchiveStatus(): ArchiveStatus {
+  return { state: 0, reason: "" };
+}
+
+export const ArchiveStatus: MessageFns<ArchiveStatus> = {
+  encode(message: ArchiveStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.state !== 0) {
+      writer.uint32(8).int32(message.state);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ArchiveStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseArchiveStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseArchiveSegmentsResponse(): ArchiveSegmentsResponse {
+  return { statuses: [] };
+}
+
+export const ArchiveSegmentsResponse: MessageFns<ArchiveSegmentsResponse> = {
+  encode(message: ArchiveSegmentsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.statuses) {
+      ArchiveStatus.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ArchiveSegmentsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseArchiveSegmentsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.statuses.push(ArchiveStatus.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -3447,6 +3772,18 @@ export const DatanodeServiceService = {
       bufferView(CopySegmentsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CopySegmentsResponse => CopySegmentsResponse.decode(value),
   },
+  /** Writes segments into an object store, in the background. Repeated calls report the progress. */
+  archiveSegments: {
+    path: "/stele.v1.DatanodeService/ArchiveSegments" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ArchiveSegmentsRequest): Buffer =>
+      bufferView(ArchiveSegmentsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ArchiveSegmentsRequest => ArchiveSegmentsRequest.decode(value),
+    responseSerialize: (value: ArchiveSegmentsResponse): Buffer =>
+      bufferView(ArchiveSegmentsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ArchiveSegmentsResponse => ArchiveSegmentsResponse.decode(value),
+  },
   dropSegments: {
     path: "/stele.v1.DatanodeService/DropSegments" as const,
     requestStream: false as const,
@@ -3544,6 +3881,8 @@ export interface DatanodeServiceServer extends UntypedServiceImplementation {
   /** Makes a version servable on this node; reports which of its segments are here. */
   putManifest: handleUnaryCall<PutManifestRequest, PutManifestResponse>;
   copySegments: handleUnaryCall<CopySegmentsRequest, CopySegmentsResponse>;
+  /** Writes segments into an object store, in the background. Repeated calls report the progress. */
+  archiveSegments: handleUnaryCall<ArchiveSegmentsRequest, ArchiveSegmentsResponse>;
   dropSegments: handleUnaryCall<DropSegmentsRequest, DropSegmentsResponse>;
   /** Answers, then ends the process as SIGTERM does. CONFLICT if nobody would start it again. */
   restart: handleUnaryCall<RestartRequest, RestartResponse>;
@@ -3643,6 +3982,22 @@ export interface DatanodeServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CopySegmentsResponse) => void,
+  ): ClientUnaryCall;
+  /** Writes segments into an object store, in the background. Repeated calls report the progress. */
+  archiveSegments(
+    request: ArchiveSegmentsRequest,
+    callback: (error: ServiceError | null, response: ArchiveSegmentsResponse) => void,
+  ): ClientUnaryCall;
+  archiveSegments(
+    request: ArchiveSegmentsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ArchiveSegmentsResponse) => void,
+  ): ClientUnaryCall;
+  archiveSegments(
+    request: ArchiveSegmentsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ArchiveSegmentsResponse) => void,
   ): ClientUnaryCall;
   dropSegments(
     request: DropSegmentsRequest,
