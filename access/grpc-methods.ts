@@ -63,6 +63,9 @@ const CLUSTER_SERVICE: Methods = {
   RemoveNode: operateAll,
   ListMasters: 'user',
   GetReadCounters: 'user',
+  // With the names of keyspaces.
+  GetArchive: operateAll,
+  CleanArchive: operateAll,
   StepDown: operateAll,
 };
 

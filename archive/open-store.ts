@@ -54,8 +54,8 @@ export async function openStore(
   const { kind: _kind, ...where } = address;
   return new S3Store({
     ...where,
-    endpoint: checkEndpoint(settings.s3Endpoint ?? fromEnvironment),
-    region: settings.s3Region ?? (await regionOf(environment)),
+    endpoint: checkEndpoint(settings.s3Endpoint || fromEnvironment),
+    region: settings.s3Region || (await regionOf(environment)),
     credentials: credentialChain(environment, systemTime),
     time: systemTime,
     ...tuned,

@@ -33,6 +33,7 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
       'move, back up and restore the catalog of the masters',
       () => import('./verbs/cluster/metadata.ts'),
     ),
+    archive: entry('what is in the deep store', () => import('./verbs/cluster/archive.ts')),
     events: entry('list who did what', () => import('./verbs/cluster/events.ts')),
     loads: entry('list running loads and the last ones', () => import('./verbs/data/loads.ts')),
     rollback: entry(

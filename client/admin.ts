@@ -32,6 +32,8 @@ import type {
   PromoteResponse,
   RollbackRequest,
   RollbackResponse,
+  CleanArchiveResponse,
+  GetArchiveResponse,
   SetCacheResponse,
   SetReplicationResponse,
   SetKeepResponse,
@@ -51,6 +53,8 @@ export interface AdminOptions extends IdentityOptions {
 export const USER = `${nameOfUser()}@${hostname()}`;
 const DEADLINE_MS_DEFAULT = 10_000;
 /** Added to the deadline of a call that waits. */
+/** A bucket with a million objects is listed in minutes. */
+const CLEAN_DEADLINE_MS = 900_000;
 const WAIT_SLACK_MS = 2000;
 
 /**
@@ -143,6 +147,16 @@ export class AdminClient {
   /** Sets whether masters cache the values of a keyspace. */
   setCache(keyspace: string, cache: boolean): Promise<SetCacheResponse> {
     return this.#change((client) => client.setCache, { keyspace, cache });
+  }
+
+  /** What is in the deep store, and what is not yet. Throws CONFLICT if there is none. */
+  getArchive(): Promise<GetArchiveResponse> {
+    return this.#ask((client) => client.getArchive, {});
+  }
+
+  /** Removes from the deep store what nothing needs any more; with `dryRun`, only counts it. */
+  cleanArchive(dryRun: boolean): Promise<CleanArchiveResponse> {
+    return this.#change((client) => client.cleanArchive, { dryRun }, CLEAN_DEADLINE_MS);
   }
 
   /** Lists running loads, then the others, newest first; an empty `keyspace` lists all. */
@@ -248,9 +262,10 @@ export class AdminClient {
   #change<Request, Response>(
     methodOf: MethodOf<Request, Response>,
     request: Request,
+    deadlineMs = this.#deadlineMs,
   ): Promise<Response> {
     const { signal } = this.#closing;
-    const options = { deadlineMs: this.#deadlineMs, signal, user: USER, isRepeatable: false };
+    const options = { deadlineMs, signal, user: USER, isRepeatable: false };
     return this.#masters.call(methodOf, request, options);
   }
 }

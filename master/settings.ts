@@ -1,7 +1,7 @@
 // The settings of a master.
 
 import { accessOptions } from '../access/access-settings.ts';
-import { storeOptions } from '../archive/open-store.ts';
+import { storeOptions } from '../archive/store-options.ts';
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
 import {
@@ -151,7 +151,7 @@ export const masterSettings = settingsOf({
     '',
     { placeholder: 'URL' },
   ),
-  ...storeOptions.options,
+  ...storeOptions,
   archiveBytesPerSecond: option.bytes(
     'how fast each datanode writes into the deep store; 0: unlimited',
     '64MiB',

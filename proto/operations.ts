@@ -14,6 +14,9 @@ import type {
   PutRoleRequest,
 } from './gen/stele/v1/access.ts';
 import type {
+  CleanArchiveRequest,
+  CleanArchiveResponse,
+  GetArchiveResponse,
   CancelLoadRequest,
   DiffVersionsRequest,
   DiffVersionsResponse,
@@ -88,6 +91,8 @@ interface ClusterCalls {
   setKeep(request: SetKeepRequest): Promise<SetKeepResponse>;
   setCache(request: SetCacheRequest): Promise<SetCacheResponse>;
   setReplication(request: SetReplicationRequest): Promise<SetReplicationResponse>;
+  getArchive(): Promise<GetArchiveResponse>;
+  cleanArchive(request: CleanArchiveRequest): Promise<CleanArchiveResponse>;
   listLoads(request: ListLoadsRequest): Promise<ListLoadsResponse>;
   getLoad(request: GetLoadRequest): Promise<LoadStatus>;
   cancelLoad(request: CancelLoadRequest): Promise<LoadStatus>;

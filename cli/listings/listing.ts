@@ -85,11 +85,11 @@ export async function listed<Answer extends OrLastView, Row>(
   if (isForPrograms(form)) return serialized(form, listing.json(answer));
   const rows = listing.rows(answer);
   if (form === 'name') return rows.map((row) => listing.name(row)).join('\n');
-  if (rows.length === 0) return listing.empty;
+  const notes = listing.notes?.(rows, answer) ?? [];
+  if (rows.length === 0) return [listing.empty, ...notes].join('\n');
   const columns = shownColumns(listing.columns, form);
   const seen = { paint, isLastView: answer.noLeader !== undefined };
   const cells = rows.map((row) => cellsOf(columns, row, seen));
-  const notes = listing.notes?.(rows, answer) ?? [];
   return [formatTable(columns, cells, { noHeaders }), ...notes].join('\n');
 }
 

@@ -23,6 +23,8 @@ const DEADLINE_MS = 10_000;
 const REGISTER_DEADLINE_MS = 5_000;
 /** Of calls that wait for datanodes; the caller may end them earlier. */
 const LONG_DEADLINE_MS = 120_000;
+/** A bucket with a million objects is listed in minutes. */
+const CLEAN_DEADLINE_MS = 900_000;
 const WAIT_SLACK_MS = 2_000;
 
 /** A call that may be carried out twice. */
@@ -93,7 +95,13 @@ export function connectLeader(
 
 type Operations = LeaderCalls['operations'];
 type Question =
-  'health' | 'explain' | 'diffVersions' | 'getLoad' | 'readCounters' | `list${string}`;
+  | 'health'
+  | 'explain'
+  | 'diffVersions'
+  | 'getArchive'
+  | 'getLoad'
+  | 'readCounters'
+  | `list${string}`;
 type Questions = Pick<Operations, keyof Operations & Question>;
 
 function questionsOf(ask: Ask<ClusterServiceClient>): Questions {
@@ -109,6 +117,7 @@ function questionsOf(ask: Ask<ClusterServiceClient>): Questions {
     },
     readCounters: () => ask((client) => client.getReadCounters, {}, REPEATABLE),
     listVersions: (request) => ask((client) => client.listVersions, request, REPEATABLE),
+    getArchive: () => ask((client) => client.getArchive, {}, REPEATABLE),
     listLoads: (request) => ask((client) => client.listLoads, request, REPEATABLE),
     getLoad: async (request) => loadOf(await ask((client) => client.getLoad, request, REPEATABLE)),
     diffVersions: (request, signal) =>
@@ -139,6 +148,8 @@ function changesOf(ask: Ask<ClusterServiceClient>): Omit<Operations, keyof Quest
     setKeep: (request) => ask((client) => client.setKeep, request, ONCE),
     setCache: (request) => ask((client) => client.setCache, request, ONCE),
     setReplication: (request) => ask((client) => client.setReplication, request, ONCE),
+    cleanArchive: (request) =>
+      ask((client) => client.cleanArchive, request, longer(CLEAN_DEADLINE_MS)),
     cancelLoad: async (request) => loadOf(await ask((client) => client.cancelLoad, request, ONCE)),
     dropKeyspace: empty((client) => client.dropKeyspace),
     suspendKeyspace: empty((client) => client.suspendKeyspace),

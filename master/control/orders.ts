@@ -21,11 +21,7 @@ export class Orders {
   readonly #dropping = new Set<string>();
 
   /** `copyBytesPerSecondMax`: per datanode; 0: unlimited. */
-  constructor(
-    parts: ControlParts,
-    copyBytesPerSecondMax: number,
-    deepStore: StoreRef | undefined,
-  ) {
+  constructor(parts: ControlParts, copyBytesPerSecondMax: number, deepStore: StoreRef | undefined) {
     this.#parts = parts;
     this.#copyBytesPerSecondMax = copyBytesPerSecondMax;
     this.#deepStore = deepStore;

@@ -61,6 +61,8 @@ export function clusterService(
     promote: unary((request) => operations.promote(request)),
     dropVersion: unary((request) => answerEmpty(operations.dropVersion(request))),
     setKeep: unary((request) => operations.setKeep(request)),
+    getArchive: unary(() => operations.getArchive()),
+    cleanArchive: unary((request) => operations.cleanArchive(request)),
     setCache: unary((request) => operations.setCache(request)),
     setReplication: unary((request) => operations.setReplication(request)),
     listLoads: unary(async (request, _, subject) =>

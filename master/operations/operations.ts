@@ -6,6 +6,9 @@ import { SteleError } from '../../base/errors.ts';
 import { listNames } from '../../base/ids.ts';
 import { STELE_VERSION } from '../../base/process/build-version.ts';
 import type {
+  CleanArchiveRequest,
+  CleanArchiveResponse,
+  GetArchiveResponse,
   CancelLoadRequest,
   DiffVersionsRequest,
   DiffVersionsResponse,
@@ -70,6 +73,7 @@ import { lossOfRemoval } from '../core/questions/removal.ts';
 import type { Loss } from '../core/questions/removal.ts';
 import { eligibleNodes, servesShard } from '../core/world/world.ts';
 import { diffVersions } from './diff.ts';
+import { cleanArchive, describeArchive } from './archive.ts';
 import { listHotKeys } from './hot-keys.ts';
 import { readCounters } from './read-counters.ts';
 import { waitForChange } from './wait-for-change.ts';
@@ -235,6 +239,14 @@ export class Operations implements ClusterOperations {
     await this.#leader.catalog.update((state) => setCache(state, keyspace, cache));
     await this.#settle();
     return { cache };
+  }
+
+  async getArchive(): Promise<GetArchiveResponse> {
+    return describeArchive(this.#leader);
+  }
+
+  cleanArchive(request: CleanArchiveRequest): Promise<CleanArchiveResponse> {
+    return cleanArchive(this.#leader, request);
   }
 
   async listLoads({ keyspace }: ListLoadsRequest): Promise<ListLoadsResponse> {

@@ -61,6 +61,8 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   RemoveNode: ['operate', '*'],
   ListMasters: ['user'],
   GetReadCounters: ['user'],
+  GetArchive: ['operate', '*'],
+  CleanArchive: ['operate', '*'],
   StepDown: ['operate', '*'],
   BeginLoad: ['load'],
   ReportProgress: ['load'],

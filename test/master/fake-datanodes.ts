@@ -5,8 +5,10 @@ import { SteleError, toSteleError } from '../../base/errors.ts';
 import { newIncarnation } from '../../base/ids.ts';
 import { segmentId as nameOfSegment } from '../../base/segment-name.ts';
 import type { ReadCounters } from '../../proto/gen/stele/v1/counters.ts';
-import { MergeState } from '../../proto/gen/stele/v1/datanode.ts';
+import { ArchiveState, MergeState } from '../../proto/gen/stele/v1/datanode.ts';
 import type {
+  ArchiveStatus,
+  HeldSegment,
   CopyOrder,
   DeltaMeasure,
   DiffShardsRequest,
@@ -58,6 +60,9 @@ export class FakeDatanode {
   /** Its answer to merge orders; DONE: it merges at once. */
   merging: MergeState = MergeState.DONE;
   mergesDone = 0;
+  /** Segments that were ordered to be archived; why none can be, unless empty. */
+  readonly archived = new Set<string>();
+  archiveFails = '';
   /** Uids of keyspaces whose segments are on disk only. */
   readonly parked = new Set<string>();
   /** Its memory has no space for anything that is parked. */
@@ -226,6 +231,16 @@ export class FakeDatanode {
     });
   }
 
+  archive({ keyspaceUid, segmentId }: HeldSegment): ArchiveStatus {
+    const name = `${keyspaceUid} ${segmentId}`;
+    if (this.archiveFails !== '') return { state: ArchiveState.FAILED, reason: this.archiveFails };
+    if (!this.segments.has(name)) return { state: ArchiveState.FAILED, reason: 'not held here' };
+    // The first answer is never the last one.
+    const isKnown = this.archived.has(name);
+    this.archived.add(name);
+    return { state: isKnown ? ArchiveState.DONE : ArchiveState.WAITING, reason: '' };
+  }
+
   merge(order: MergeOrder): MergeStatus {
     const nothing = { segment: undefined, reason: 'not today' };
     const totals = order.totals as RecordTotals;
@@ -339,6 +354,9 @@ export class FakeNetwork implements LinkFactory {
       },
       scanKeys: () => Promise.reject(new SteleError('UNSUPPORTED', 'no keys here')),
       measureDeltas: async (request) => ({ measures: find(request.header).measure(request) }),
+      archiveSegments: async (request) => ({
+        statuses: request.segments.map((held) => find(request.header).archive(held)),
+      }),
       mergeSegments: async (request) => {
         const node = find(request.header);
         return { statuses: request.orders.map((order) => node.merge(order)) };

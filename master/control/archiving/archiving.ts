@@ -18,6 +18,7 @@ import { Archive } from '../../../archive/archive.ts';
 import { archivedManifest, snapshotOf } from '../../catalog/archive-content.ts';
 import { archivedIn, noteArchived } from '../../catalog/archive-transitions.ts';
 import type { CatalogState } from '../../catalog/catalog.ts';
+import type { StoreRef } from '../../../proto/gen/stele/v1/datanode.ts';
 import { clusterOf, isHeld } from '../../catalog/queries.ts';
 import { versionId } from '../../catalog/records.ts';
 import type { ManifestRecord, VersionId, VersionRecord } from '../../catalog/records.ts';
@@ -36,17 +37,17 @@ const SNAPSHOT_WAIT_MS = 30_000;
 
 /** What is not in the store yet. */
 export interface ArchiveReport {
-  readonly url: string;
+  readonly ref: StoreRef;
+  /** Kept versions. */
   readonly versions: number;
   readonly waiting: readonly WaitingVersion[];
   /** Name and time of the last snapshot of this master; absent if it has written none yet. */
   readonly snapshot?: { readonly name: string; readonly at: string };
-  /** Why the last attempt failed; absent if it did not. */
-  readonly trouble?: string;
+  /** Why the last attempt failed; empty if it did not. */
+  readonly trouble: string;
 }
 
 export interface WaitingVersion {
-  readonly uid: string;
   readonly keyspace: string;
   readonly version: number;
   readonly segments: number;
@@ -111,7 +112,6 @@ export class Archiving {
       const { manifest, version } = target;
       const done = this.#done?.id === target.id ? this.#done : { segments: 0, bytes: 0 };
       return {
-        uid: version.uid,
         keyspace: catalog.state.keyspace.get(version.uid)?.name ?? '',
         version: version.number,
         segments: manifest.segments.length - done.segments,
@@ -121,11 +121,11 @@ export class Archiving {
     });
     const versions = [...catalog.state.version.values()].filter(isHeld).length;
     return {
-      url: this.#settings.ref.url,
+      ref: this.#settings.ref,
       versions,
       waiting,
       ...(this.#snapshot && { snapshot: this.#snapshot }),
-      ...(this.#trouble !== '' && { trouble: this.#trouble }),
+      trouble: this.#trouble,
     };
   }
 

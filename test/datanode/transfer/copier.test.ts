@@ -4,6 +4,7 @@ import { BackgroundTasks } from '../../../base/background.ts';
 import { silentLogger } from '../../../base/log.ts';
 import { Copier } from '../../../datanode/transfer/copier.ts';
 import { IntakeBrake } from '../../../datanode/transfer/intake-brake.ts';
+import { ObjectStores } from '../../../datanode/transfer/object-stores.ts';
 import type { CopyOrder } from '../../../proto/gen/stele/v1/datanode.ts';
 import type { FetchTarget } from '../../../proto/ports.ts';
 import type { SegmentWish } from '../../../proto/segment-transfer.ts';
@@ -34,6 +35,7 @@ function copierBeside(readsPerSecond: number) {
       reserve: async () => ({ release: () => undefined }),
       store: async () => void seen.stored++,
     } as never,
+    stores: new ObjectStores(() => Promise.reject(new Error('no store here'))),
     links: { connect: () => ({ fetchSegment, close: () => undefined }) } as never,
     ...{ brake, concurrency: 2, log: silentLogger },
     background: new BackgroundTasks(silentLogger),

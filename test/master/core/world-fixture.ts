@@ -109,6 +109,7 @@ export function world(
     stillReadable: new Set(),
     knownSinceMs: new Map([[UID, 0]]),
     loading: new Set(),
+    archived: new Set(),
     expected: new Map(),
     resuming: new Set(),
     late: new Set(),

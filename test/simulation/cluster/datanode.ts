@@ -4,7 +4,7 @@
 // takes in a worker thread that has the real disk.
 
 import type { Env } from '../../../base/env.ts';
-import { toSteleError } from '../../../base/errors.ts';
+import { SteleError, toSteleError } from '../../../base/errors.ts';
 import type { Files } from '../../../base/disk/files.ts';
 import { directLink } from '../../../datanode/endpoints/direct-link.ts';
 import { NodeIdentity } from '../../../datanode/identity.ts';
@@ -113,6 +113,7 @@ export class SimDatanode extends SimProcess implements LinkServer {
       ...{ folder: DATA_FOLDER, diskReserveBytes: 0, memoryMaxBytes: MEMORY_BYTES },
       ...{
         copyConcurrency: 2,
+        openObjectStore: () => Promise.reject(new SteleError('UNSUPPORTED', 'no store here')),
         hasIntakeBrake: false,
         work: new SimWork(this.#cluster, files, env),
       },

@@ -20,6 +20,7 @@ import type {
   ListLoadsRequest,
   NodeSummary,
   PromoteRequest,
+  CleanArchiveRequest,
   SetCacheRequest,
   SetReplicationRequest,
   SetKeepRequest,
@@ -189,6 +190,18 @@ export abstract class FakeOperations implements ClusterOperations {
   async setCache({ cache, keyspace }: SetCacheRequest) {
     this.calls.push(`cache ${keyspace} ${cache}`);
     return { cache };
+  }
+
+  async getArchive() {
+    this.calls.push('archive');
+    return {
+      ...{ url: 'file:///archive', s3Endpoint: '', s3Region: '', versions: 1, waiting: [] },
+      ...{ snapshot: '', snapshotAt: '', trouble: '' },
+    };
+  }
+  async cleanArchive({ dryRun }: CleanArchiveRequest) {
+    this.calls.push(`clean archive ${dryRun}`);
+    return { removedObjects: 1, removedBytes: 2, keptObjects: 3, keptBytes: 4 };
   }
 
   async listLoads({ keyspace }: ListLoadsRequest) {

@@ -653,6 +653,47 @@ export interface ListHotKeysResponse {
   unanswered: string[];
 }
 
+export interface GetArchiveRequest {
+}
+
+/** A kept version that is not in the deep store as it is now. */
+export interface WaitingVersion {
+  keyspace: string;
+  version: number;
+  /** What is left to be written. */
+  segments: number;
+  bytes: number;
+  /** Why the last attempt failed; empty if there was none. */
+  reason: string;
+}
+
+export interface GetArchiveResponse {
+  /** The deep store, as --deep-store and its options say. */
+  url: string;
+  s3Endpoint: string;
+  s3Region: string;
+  /** All kept versions, and those of them that are not in the store yet, most urgent first. */
+  versions: number;
+  waiting: WaitingVersion[];
+  /** Name and time (ISO 8601) of the newest snapshot of this leader; empty if it has written none yet. */
+  snapshot: string;
+  snapshotAt: string;
+  /** Why the store cannot be used, or a version could not be written; empty if nothing is wrong. */
+  trouble: string;
+}
+
+export interface CleanArchiveRequest {
+  /** Only counts what would be removed. */
+  dryRun: boolean;
+}
+
+export interface CleanArchiveResponse {
+  removedObjects: number;
+  removedBytes: number;
+  keptObjects: number;
+  keptBytes: number;
+}
+
 function createBaseRegisterNodeRequest(): RegisterNodeRequest {
   return { nodeId: "", incarnation: "", address: undefined, zone: "", segmentFormat: 0, clusterId: "", weight: 0 };
 }
@@ -6140,6 +6181,379 @@ export const ListHotKeysResponse: MessageFns<ListHotKeysResponse> = {
   },
 };
 
+function createBaseGetArchiveRequest(): GetArchiveRequest {
+  return {};
+}
+
+export const GetArchiveRequest: MessageFns<GetArchiveRequest> = {
+  encode(_: GetArchiveRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetArchiveRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetArchiveRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseWaitingVersion(): WaitingVersion {
+  return { keyspace: "", version: 0, segments: 0, bytes: 0, reason: "" };
+}
+
+export const WaitingVersion: MessageFns<WaitingVersion> = {
+  encode(message: WaitingVersion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    if (message.version !== 0) {
+      writer.uint32(16).uint64(message.version);
+    }
+    if (message.segments !== 0) {
+      writer.uint32(24).uint64(message.segments);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(32).uint64(message.bytes);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WaitingVersion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWaitingVersion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.segments = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetArchiveResponse(): GetArchiveResponse {
+  return { url: "", s3Endpoint: "", s3Region: "", versions: 0, waiting: [], snapshot: "", snapshotAt: "", trouble: "" };
+}
+
+export const GetArchiveResponse: MessageFns<GetArchiveResponse> = {
+  encode(message: GetArchiveResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.url !== "") {
+      writer.uint32(10).string(message.url);
+    }
+    if (message.s3Endpoint !== "") {
+      writer.uint32(18).string(message.s3Endpoint);
+    }
+    if (message.s3Region !== "") {
+      writer.uint32(26).string(message.s3Region);
+    }
+    if (message.versions !== 0) {
+      writer.uint32(32).uint64(message.versions);
+    }
+    for (const v of message.waiting) {
+      WaitingVersion.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.snapshot !== "") {
+      writer.uint32(50).string(message.snapshot);
+    }
+    if (message.snapshotAt !== "") {
+      writer.uint32(58).string(message.snapshotAt);
+    }
+    if (message.trouble !== "") {
+      writer.uint32(66).string(message.trouble);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetArchiveResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetArchiveResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.url = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.s3Endpoint = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.s3Region = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.versions = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.waiting.push(WaitingVersion.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.snapshot = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.snapshotAt = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.trouble = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCleanArchiveRequest(): CleanArchiveRequest {
+  return { dryRun: false };
+}
+
+export const CleanArchiveRequest: MessageFns<CleanArchiveRequest> = {
+  encode(message: CleanArchiveRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dryRun !== false) {
+      writer.uint32(8).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CleanArchiveRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCleanArchiveRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCleanArchiveResponse(): CleanArchiveResponse {
+  return { removedObjects: 0, removedBytes: 0, keptObjects: 0, keptBytes: 0 };
+}
+
+export const CleanArchiveResponse: MessageFns<CleanArchiveResponse> = {
+  encode(message: CleanArchiveResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.removedObjects !== 0) {
+      writer.uint32(8).uint64(message.removedObjects);
+    }
+    if (message.removedBytes !== 0) {
+      writer.uint32(16).uint64(message.removedBytes);
+    }
+    if (message.keptObjects !== 0) {
+      writer.uint32(24).uint64(message.keptObjects);
+    }
+    if (message.keptBytes !== 0) {
+      writer.uint32(32).uint64(message.keptBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CleanArchiveResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCleanArchiveResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.removedObjects = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.removedBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.keptObjects = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.keptBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Operations on the cluster, for the command line, the client library and joining datanodes. */
 export type ClusterServiceService = typeof ClusterServiceService;
 export const ClusterServiceService = {
@@ -6458,6 +6872,27 @@ export const ClusterServiceService = {
     responseSerialize: (value: ListMastersResponse): Buffer => bufferView(ListMastersResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListMastersResponse => ListMastersResponse.decode(value),
   },
+  /** What is in the deep store, and what is not yet. CONFLICT if the cluster has none. */
+  getArchive: {
+    path: "/stele.v1.ClusterService/GetArchive" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetArchiveRequest): Buffer => bufferView(GetArchiveRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetArchiveRequest => GetArchiveRequest.decode(value),
+    responseSerialize: (value: GetArchiveResponse): Buffer => bufferView(GetArchiveResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetArchiveResponse => GetArchiveResponse.decode(value),
+  },
+  /** Removes from the deep store what no kept version and no kept snapshot needs. */
+  cleanArchive: {
+    path: "/stele.v1.ClusterService/CleanArchive" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CleanArchiveRequest): Buffer => bufferView(CleanArchiveRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CleanArchiveRequest => CleanArchiveRequest.decode(value),
+    responseSerialize: (value: CleanArchiveResponse): Buffer =>
+      bufferView(CleanArchiveResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CleanArchiveResponse => CleanArchiveResponse.decode(value),
+  },
   /** Counts the reads since the start of each process: of every datanode, and of the process asked. */
   getReadCounters: {
     path: "/stele.v1.ClusterService/GetReadCounters" as const,
@@ -6531,6 +6966,10 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   removeNode: handleUnaryCall<RemoveNodeRequest, RemoveNodeResponse>;
   /** Lists the masters that run: the leader first, then those that follow it. */
   listMasters: handleUnaryCall<ListMastersRequest, ListMastersResponse>;
+  /** What is in the deep store, and what is not yet. CONFLICT if the cluster has none. */
+  getArchive: handleUnaryCall<GetArchiveRequest, GetArchiveResponse>;
+  /** Removes from the deep store what no kept version and no kept snapshot needs. */
+  cleanArchive: handleUnaryCall<CleanArchiveRequest, CleanArchiveResponse>;
   /** Counts the reads since the start of each process: of every datanode, and of the process asked. */
   getReadCounters: handleUnaryCall<GetReadCountersRequest, GetReadCountersResponse>;
   /** Makes the leader give up the lead, so that another master is elected; CONFLICT if there is no other. */
@@ -7024,6 +7463,38 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListMastersResponse) => void,
+  ): ClientUnaryCall;
+  /** What is in the deep store, and what is not yet. CONFLICT if the cluster has none. */
+  getArchive(
+    request: GetArchiveRequest,
+    callback: (error: ServiceError | null, response: GetArchiveResponse) => void,
+  ): ClientUnaryCall;
+  getArchive(
+    request: GetArchiveRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetArchiveResponse) => void,
+  ): ClientUnaryCall;
+  getArchive(
+    request: GetArchiveRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetArchiveResponse) => void,
+  ): ClientUnaryCall;
+  /** Removes from the deep store what no kept version and no kept snapshot needs. */
+  cleanArchive(
+    request: CleanArchiveRequest,
+    callback: (error: ServiceError | null, response: CleanArchiveResponse) => void,
+  ): ClientUnaryCall;
+  cleanArchive(
+    request: CleanArchiveRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CleanArchiveResponse) => void,
+  ): ClientUnaryCall;
+  cleanArchive(
+    request: CleanArchiveRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CleanArchiveResponse) => void,
   ): ClientUnaryCall;
   /** Counts the reads since the start of each process: of every datanode, and of the process asked. */
   getReadCounters(
