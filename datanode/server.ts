@@ -95,6 +95,7 @@ async function startLocked(
   const background = new BackgroundTasks(log);
   const appearance = roleIdentity(settings, `datanode ${identity.nodeId}`, log);
   const { access, audit, tls } = appearance;
+  const parts = { background, log };
   const node = await openNode({
     identity,
     folder: settings.dataDir,
@@ -107,8 +108,7 @@ async function startLocked(
     serveWithoutMasterMaxMs: settings.serveWithoutMasterMax,
     onRestart: settings.restartable ? options.onRestart : undefined,
     hasIntakeBrake: settings.intakeBrake === 'on',
-    background,
-    log,
+    ...parts,
   });
   const unfollow =
     access &&
@@ -116,11 +116,9 @@ async function startLocked(
       masters: settings.master,
       identity: appearance,
       folder: settings.dataDir,
-      background,
-      log,
+      ...parts,
     });
   const connectionsMax = connectionLimit(settings.connectionsMax, CONNECTION_KINDS, log);
-  const parts = { background, log };
   const ports = await openPorts(node, { ...settings, connectionsMax }, appearance, parts);
   const stop = new AbortController();
   const registrar = options.registrar ?? new GrpcRegistrar(settings.master, appearance);

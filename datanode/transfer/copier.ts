@@ -182,9 +182,10 @@ export class Copier {
       fetch: async ({ byteLength, keyspaceUid, segmentId }) => {
         const store = await this.#options.stores.get(ref);
         const name = segmentObject(keyspaceUid, segmentId);
-        return this.#fetch(byteLength, ({ bytes, pace }, { signal }) =>
-          store.read(name, bytes, 0, { pace, signal }),
-        );
+        return this.#fetch(byteLength, (into, { signal }) => {
+          const pace = (byteCount: number): number => into.pace(byteCount);
+          return store.read(name, into.bytes, 0, { pace, signal });
+        });
       },
     };
   }

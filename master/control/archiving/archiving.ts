@@ -227,8 +227,12 @@ export class Archiving {
     const content = archivedManifest(version, manifest, shardCount);
     const name = await archive.putManifest(content, { signal });
     const record = {
-      ...{ uid: version.uid, version: version.number, revision: manifest.revision ?? 0 },
-      ...{ store: ref.url, manifest: name, at: wallClockIso(control.env) },
+      uid: version.uid,
+      version: version.number,
+      revision: manifest.revision ?? 0,
+      store: ref.url,
+      manifest: name,
+      at: wallClockIso(control.env),
     };
     const isNoted = await control.catalog.update((state) => noteArchived(state, record));
     control.turn();

@@ -246,7 +246,10 @@ function addWanted(
     wanted.set(key, {
       key,
       copy: {
-        ...{ target, uid: dataset.uid, segment, sources },
+        target,
+        uid: dataset.uid,
+        segment,
+        sources,
         // By this version, or by another that shares the segment.
         isArchived: isArchived || before?.copy.isArchived === true,
       },
