@@ -5,7 +5,12 @@
 
 import { SteleError } from '../../base/errors.ts';
 import type { MetricSet, Series } from '../../base/process/metrics.ts';
-import type { KeyspaceSummary, NodeSummary, NoLeader } from '../../proto/gen/stele/v1/cluster.ts';
+import type {
+  GetArchiveResponse,
+  KeyspaceSummary,
+  NodeSummary,
+  NoLeader,
+} from '../../proto/gen/stele/v1/cluster.ts';
 import { LoadState } from '../../proto/gen/stele/v1/load.ts';
 import type { LoadStatus } from '../../proto/gen/stele/v1/load.ts';
 import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
@@ -19,6 +24,7 @@ export function defineClusterMetrics(set: MetricSet, operations: ClusterOperatio
   defineNodes(set, operations);
   defineShards(set, operations);
   defineMasters(set, operations);
+  defineArchive(set, operations);
 }
 
 /** Shares one call of `read` among all metrics of one scrape. */
@@ -150,6 +156,42 @@ function defineMasters(set: MetricSet, operations: ClusterOperations): void {
     const { masters } = await operations.listMasters();
     return masters.map(({ address, leads }): Series => [{ master: address }, leads ? 1 : 0]);
   });
+}
+
+/** Without a deep store there are none. */
+function defineArchive(set: MetricSet, operations: ClusterOperations): void {
+  const archive = shared(async () => {
+    try {
+      return await operations.getArchive();
+    } catch (thrown) {
+      if (thrown instanceof SteleError && thrown.code === 'CONFLICT') return undefined;
+      throw thrown;
+    }
+  });
+  const ofArchive = (
+    name: string,
+    help: string,
+    value: (archive: GetArchiveResponse) => number,
+  ): void =>
+    set.series(name, help, async () => {
+      const found = await archive();
+      return found === undefined ? [] : [[{}, value(found)]];
+    });
+  ofArchive(
+    'stele_archive_versions_waiting',
+    'Kept versions that are not in the deep store yet',
+    ({ waiting }) => waiting.length,
+  );
+  ofArchive(
+    'stele_archive_bytes_waiting',
+    'Bytes of segments that are not in the deep store yet',
+    ({ waiting }) => waiting.reduce((sum, { bytes }) => sum + bytes, 0),
+  );
+  ofArchive(
+    'stele_archive_trouble',
+    '1 while the deep store cannot be used, or a version could not be written; otherwise 0',
+    ({ trouble }) => Number(trouble !== ''),
+  );
 }
 
 function defineShards(set: MetricSet, operations: ClusterOperations): void {

@@ -5,7 +5,7 @@ import { GRPC_METHODS, isChange } from '../../access/grpc-methods.ts';
 const CHANGES = [
   ...['Rollback', 'Promote', 'DropVersion', 'SetKeep', 'SetCache', 'SetReplication', 'CancelLoad'],
   ...['DropKeyspace', 'SuspendKeyspace', 'ResumeKeyspace'],
-  ...['DrainNode', 'ResumeNode', 'RestartNode', 'RemoveNode', 'StepDown'],
+  ...['DrainNode', 'ResumeNode', 'RestartNode', 'RemoveNode', 'StepDown', 'CleanArchive'],
   ...['BeginLoad', 'CommitLoad', 'AbortLoad'],
   ...['AddUser', 'ChangeUser', 'RemoveUser', 'PutRole', 'RemoveRole'],
 ];

@@ -14,6 +14,7 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   masters: [[], ['step-down']],
   events: [[], ['ks'], ['-f']],
   loads: [[]],
+  archive: [['status'], ['gc']],
   audit: [[]],
   rollback: [['ks']],
   promote: [['ks', '1']],

@@ -21,6 +21,7 @@ import { startEpoch } from '../../master/catalog/cluster-transitions.ts';
 import { EVENTS } from '../../master/catalog/events.ts';
 import { ChangeQueue } from '../../master/metadata/change-queue.ts';
 import { addDigests } from '../../master/loads/commit-check.ts';
+import type { DeepStore } from '../../master/control/archiving/deep-store.ts';
 import { Leader } from '../../master/control/leader.ts';
 import { LoadEnds } from '../../master/loads/load-ends.ts';
 import { Loads } from '../../master/loads/loads.ts';
@@ -59,6 +60,8 @@ export class ControlPlane {
   skippedMs = 0;
   /** Whether that master may give orders: false once it has lost the lead. */
   mayOrder = true;
+  /** The deep store of that master. */
+  deepStore: DeepStore | undefined;
   readonly loadEnds = new LoadEnds();
   leader!: Leader;
   loads!: Loads;
@@ -79,7 +82,7 @@ export class ControlPlane {
     const recorder = { ...EVENTS, currentActor, nowIso: wallClockIso };
     const catalog = await Catalog.load(this.metadata, queue, recorder);
     catalog.onEvent((event) => this.loadEnds.noteEvent(event));
-    const fresh = { id: 'cluster-1', shardCount: SHARDS, createdAt: '' };
+    const fresh = { id: 'c000000000000001', shardCount: SHARDS, createdAt: '' };
     const term = `start-${++this.#starts}`;
     const begun = catalog.begin((state) => startEpoch(state, fresh, { term }));
     if (this.storeRefusal === undefined) await begun;
@@ -88,6 +91,7 @@ export class ControlPlane {
     this.leader = new Leader({
       catalog,
       links: this.network,
+      deepStore: this.deepStore,
       mayOrder: () => this.mayOrder,
       background: this.#background,
       log: silentLogger,
@@ -112,6 +116,7 @@ export class ControlPlane {
         },
         mergeBytesPerSecondMax: 0,
         repair: { copiesPerNodeMax: 4, bytesPerSecondMax: 0 },
+        deepStore: this.deepStore?.ref.url ?? '',
         retireDelayMs: SPEED * this.retireDelayMs,
       },
     });

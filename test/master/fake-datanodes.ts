@@ -63,6 +63,8 @@ export class FakeDatanode {
   /** Segments that were ordered to be archived; why none can be, unless empty. */
   readonly archived = new Set<string>();
   archiveFails = '';
+  /** Copies that came from an object store. */
+  fromStore = 0;
   /** Uids of keyspaces whose segments are on disk only. */
   readonly parked = new Set<string>();
   /** Its memory has no space for anything that is parked. */
@@ -284,7 +286,9 @@ export class FakeDatanode {
     const source = order.sources
       .map((each) => network.nodes.get(each.nodeId))
       .find((node) => node?.alive === true && node.segments.has(key));
-    if (source === undefined || this.copyFails) {
+    const isStored = order.store !== undefined && network.isArchived(key);
+    if (source === undefined && isStored) this.fromStore++;
+    if ((source === undefined && !isStored) || this.copyFails) {
       this.#failures.push({
         keyspaceUid: order.keyspaceUid,
         segmentId: segment.id,
@@ -299,6 +303,11 @@ export class FakeDatanode {
 
 export class FakeNetwork implements LinkFactory {
   readonly nodes = new Map<string, FakeDatanode>();
+
+  isArchived(key: string): boolean {
+    return [...this.nodes.values()].some(({ archived }) => archived.has(key));
+  }
+
   /** What every version has, whatever its segments are called. */
   readonly values = new Map<string, string>();
   /** Awaited before a drop order reaches its node. */

@@ -4,8 +4,8 @@
 //             one, and those younger than the grace time
 //   swept     the rest, if the store has had it for longer than the grace time
 //
-// Safe beside another master: whoever relies on an object that is there already has it written again once
-// it is older than half the grace time (datanode/transfer/archiver.ts). So what a newer leader needs, and
+// Safe beside another master: a master that relies on an object that is there has it written again once it
+// is older than half the grace time (datanode/transfer/archiver.ts). So what a newer leader needs, and
 // the catalog of this one does not show, is too young to be swept.
 
 import type { Archive } from '../../../archive/archive.ts';

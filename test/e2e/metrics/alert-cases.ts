@@ -172,6 +172,13 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
     fires: { [`stele_log_lines_lost_total${A}`]: '0+1' },
     quiet: { [`stele_log_lines_lost_total${A}`]: '3' },
   },
+  SteleArchiveTrouble: {
+    fires: {
+      'stele_archive_trouble{instance="a"}': '1',
+      'stele_archive_trouble{instance="b"}': '0',
+    },
+    quiet: { 'stele_archive_trouble{instance="a"}': '0' },
+  },
   SteleCertificateExpires: {
     fires: { 'stele_tls_certificate_expiry_seconds{certificate="own"}': '1209599' },
     quiet: { 'stele_tls_certificate_expiry_seconds{certificate="own"}': '1209600' },

@@ -28,7 +28,7 @@ describe('a master that starts again', () => {
     expect(plane.leader.world.owners).toEqual(owners);
     expect(nodes.map((node) => node.copiesDone)).toEqual([0, 0, 0]);
     const orders = nodes[0]!.ordersSeen;
-    expect(orders.every((header) => header.clusterId === 'cluster-1')).toBe(true);
+    expect(orders.every((header) => header.clusterId === 'c000000000000001')).toBe(true);
   });
 
   test('is over when a node that has obeyed it obeys a later one', async () => {

@@ -30,7 +30,7 @@ describe('a cluster without data', () => {
     Object.defineProperty(double, 'id', { value: 'a' });
     await expect(plane.register(double)).rejects.toMatchObject({ code: 'WRONG_NODE' });
     a!.alive = false;
-    await expect(plane.register(double)).resolves.toMatchObject({ clusterId: 'cluster-1' });
+    await expect(plane.register(double)).resolves.toMatchObject({ clusterId: 'c000000000000001' });
   });
 });
 

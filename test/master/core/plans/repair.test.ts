@@ -9,6 +9,8 @@ import {
   planRepair,
 } from '../../../../master/core/plans/repair.ts';
 import type { InFlight } from '../../../../master/core/plans/repair.ts';
+import type { VersionId } from '../../../../master/catalog/records.ts';
+import { followWorld } from '../../../../master/core/serving/serving.ts';
 import type { World } from '../../../../master/core/world/world.ts';
 import type { HeartbeatResponse } from '../../../../proto/gen/stele/v1/datanode.ts';
 import { NodeState } from '../../../../proto/gen/stele/v1/view.ts';
@@ -196,5 +198,37 @@ describe('cleanup', () => {
     expect(gone({})).toEqual([UID]);
     expect(gone({ state: NodeState.INITIALIZING })).toEqual([]);
     expect(gone({ holdingsRevision: 2 })).toEqual([]);
+  });
+});
+
+describe('what no node has', () => {
+  const fromStore = (of: World): [string, boolean][] =>
+    planRepair(of, NONE, limits).orders.map(({ isArchived, segment, target }) => [
+      `${segment.id}>${target}`,
+      isArchived,
+    ]);
+
+  test('comes from the deep store, if the version is there', () => {
+    const lost = world({ a: ['00002-v1'], b: ['00002-v1'], c: [] });
+    expect(fromStore(lost)).toEqual([]);
+    const archived = { ...lost, archived: new Set([lost.datasets[0]?.ref as VersionId]) };
+    expect(new Set(fromStore(archived))).toEqual(
+      new Set([
+        ['00000-v1>a', true],
+        ['00000-v1>b', true],
+        ['00001-v1>b', true],
+        ['00001-v1>c', true],
+        ['00003-v1>b', true],
+        ['00003-v1>c', true],
+      ]),
+    );
+  });
+
+  test('is ordered as soon as the version is noted to be there', () => {
+    const before = world({ a: ['00002-v1'], b: ['00002-v1'], c: [] });
+    expect(fromStore(before)).toEqual([]);
+    const after = { ...before, archived: new Set([before.datasets[0]?.ref as VersionId]) };
+    followWorld(before, after);
+    expect(fromStore(after).length).toBeGreaterThan(0);
   });
 });
