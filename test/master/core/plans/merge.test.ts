@@ -179,7 +179,7 @@ describe('merges', () => {
       { datasets: [chained(IDS)], nowMs: 100_000 },
     );
     expect(planMerges(half, merges).copies).toEqual([
-      { target: 'b', uid: UID, segment: RESULT, sources: ['a'] },
+      { target: 'b', uid: UID, segment: RESULT, sources: ['a'], isArchived: false },
     ]);
   });
 
