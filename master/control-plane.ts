@@ -20,7 +20,7 @@ import type { MasterStart } from './catalog/cluster-transitions.ts';
 import { EVENTS } from './catalog/events.ts';
 import { clusterOf, epochOf } from './catalog/queries.ts';
 import { deepStoreOf } from './control/archiving/deep-store.ts';
-import type { DeepStoreOptions } from './control/archiving/deep-store.ts';
+import type { DeepStore, DeepStoreOptions } from './control/archiving/deep-store.ts';
 import { Leader } from './control/leader.ts';
 import { contentOf } from './core/world/datasets.ts';
 import { NodeRegistrar } from './control/registration.ts';
@@ -75,6 +75,8 @@ export interface ControlPlaneOptions {
   readonly mayOrder?: () => boolean;
   /** Whether other masters share the metadata store. Absent: false. */
   readonly isShared?: boolean;
+  /** Default: that of the settings. */
+  readonly deepStore?: DeepStore | undefined;
   /** Why the metadata store takes no changes now. */
   readonly trouble?: () => SteleError | undefined;
 }
@@ -121,8 +123,9 @@ export class ControlPlane {
       onReplaced = resolve;
     });
     const replication = clusterOf(catalog.state).replication ?? options.settings.replication;
-    const settings = leaderSettings({ ...options.settings, replication }, start);
-    const deepStore = deepStoreOf(options.settings);
+    const deepStore = options.deepStore ?? deepStoreOf(options.settings);
+    const about = { ...start, deepStore: deepStore?.ref.url ?? '' };
+    const settings = leaderSettings({ ...options.settings, replication }, about);
     this.leader = new Leader({ ...options, catalog, settings, onReplaced, deepStore });
     this.loadEnds = loadEnds;
     this.loads = new Loads(this.leader, options.log, loadEnds);
@@ -228,7 +231,7 @@ function isTriedAgain(thrown: unknown): boolean {
 
 function leaderSettings(
   settings: ControlPlaneSettings,
-  start: MasterStart,
+  start: MasterStart & { readonly deepStore: string },
 ): ConstructorParameters<typeof Leader>[0]['settings'] {
   return {
     ...start,
@@ -246,7 +249,6 @@ function leaderSettings(
       copiesPerNodeMax: settings.copiesPerNode,
       bytesPerSecondMax: settings.repairBytesPerSecond,
     },
-    deepStore: deepStoreOf(settings)?.ref.url ?? '',
     retireDelayMs: Math.max(settings.retireDelay, settings.lookupDeadline + RETIRE_SLACK_MS),
   };
 }

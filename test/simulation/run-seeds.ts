@@ -3,30 +3,40 @@
 //
 //   STELE_TEST_SEED=303 STELE_SIMULATION_SEEDS=1 npm run test:simulation -- seeds/one
 //   STELE_TEST_SEED=303 STELE_SIMULATION_SEEDS=1 npm run test:simulation -- seeds/several
+//   STELE_TEST_SEED=303 STELE_SIMULATION_SEEDS=1 npm run test:simulation -- seeds/deep-store
 
 import { expect } from 'vitest';
 import type { Defect } from './chaos/defects.ts';
 import { simulate } from './simulation.ts';
-import type { Masters, SimulationResult } from './simulation.ts';
+import type { Setting, SimulationResult } from './simulation.ts';
+
+/** One master or several; with a deep store, one for odd seeds and several for even ones. */
+export type Kind = 'one' | 'several' | 'deep-store';
+
+function settingOf(kind: Kind, seed: number): Setting {
+  if (kind !== 'deep-store') return { masters: kind };
+  return { masters: seed % 2 === 0 ? 'several' : 'one', hasDeepStore: true };
+}
 
 /** STELE_SIMULATION=short: a form that is fast enough for every change. */
 const SHORT = process.env['STELE_SIMULATION'] === 'short';
 /** Of each half, in every run. */
-const FIXED: Readonly<Record<Masters, number>> = SHORT
-  ? { one: 8, several: 4 }
-  : { one: 20, several: 9 };
+const FIXED: Readonly<Record<Kind, number>> = SHORT
+  ? { one: 8, several: 4, 'deep-store': 4 }
+  : { one: 20, several: 9, 'deep-store': 12 };
 /** Of each half, in every run as well: seeds that have found a defect, which is repaired since. */
-const ONCE_FAILED: Readonly<Record<Masters, readonly (readonly number[])[]>> = {
+const ONCE_FAILED: Readonly<Record<Kind, readonly (readonly number[])[]>> = {
   one: [
     [5_137, 31_294],
     [5_207, 5_360, 31_230],
   ],
   several: [[], []],
+  'deep-store': [[], []],
 };
 /** Of each half; other ones in every run. */
-const FRESH: Readonly<Record<Masters, number>> = SHORT
-  ? { one: 4, several: 2 }
-  : { one: 10, several: 4 };
+const FRESH: Readonly<Record<Kind, number>> = SHORT
+  ? { one: 4, several: 2, 'deep-store': 2 }
+  : { one: 10, several: 4, 'deep-store': 6 };
 /** Above all fixed ones. */
 const FRESH_FROM = 1_000;
 const FRESH_TO = 2 ** 31;
@@ -38,7 +48,7 @@ const range = (first: number, count: number): number[] =>
   Array.from({ length: count }, (_, index) => first + index);
 
 /** What one of two halves runs, so that two processors have something to do. */
-function setsOf(half: 0 | 1, masters: Masters): (readonly number[])[] {
+function setsOf(half: 0 | 1, kind: Kind): (readonly number[])[] {
   if (isRepeated) {
     const first = Number(process.env['STELE_TEST_SEED']);
     const count = Number(process.env['STELE_SIMULATION_SEEDS'] ?? 1);
@@ -46,8 +56,8 @@ function setsOf(half: 0 | 1, masters: Masters): (readonly number[])[] {
     return [half === 0 ? range(first, own) : range(first + own, count - own)];
   }
   const fresh = FRESH_FROM + Math.floor(Math.random() * (FRESH_TO - FRESH_FROM));
-  const fixed = range(1 + half * FIXED[masters], FIXED[masters]);
-  return [[...fixed, ...(ONCE_FAILED[masters][half] ?? [])], range(fresh, FRESH[masters])];
+  const fixed = range(1 + half * FIXED[kind], FIXED[kind]);
+  return [[...fixed, ...(ONCE_FAILED[kind][half] ?? [])], range(fresh, FRESH[kind])];
 }
 
 interface SeedsResult {
@@ -59,7 +69,7 @@ interface SeedsResult {
   readonly reads: SimulationResult['reads'];
 }
 
-async function runSeeds(seeds: readonly number[], masters: Masters): Promise<SeedsResult> {
+async function runSeeds(seeds: readonly number[], kind: Kind): Promise<SeedsResult> {
   const failures: string[] = [];
   const reads = { OK: 0, NOT_FOUND: 0, UNAVAILABLE: 0 };
   let events = 0;
@@ -68,9 +78,9 @@ async function runSeeds(seeds: readonly number[], masters: Masters): Promise<See
   let takeOvers = 0;
   let healedMsMax = 0;
   for (const seed of seeds) {
-    const result = await simulate(seed, masters);
+    const result = await simulate(seed, settingOf(kind, seed));
     if (result.violation !== '') {
-      const repeat = `STELE_TEST_SEED=${seed} STELE_SIMULATION_SEEDS=1 npm run test:simulation -- seeds/${masters}`;
+      const repeat = `STELE_TEST_SEED=${seed} STELE_SIMULATION_SEEDS=1 npm run test:simulation -- seeds/${kind}`;
       failures.push(`seed ${seed}: ${result.violation}; ${repeat}`);
       console.log(failures.at(-1));
     }
@@ -92,10 +102,10 @@ async function runSeeds(seeds: readonly number[], masters: Masters): Promise<See
 }
 
 /** Runs one half of the seeds: every invariant holds after every event, and all of them heal. */
-export async function expectHalfHolds(half: 0 | 1, masters: Masters): Promise<void> {
-  const sets = setsOf(half, masters);
+export async function expectHalfHolds(half: 0 | 1, kind: Kind): Promise<void> {
+  const sets = setsOf(half, kind);
   const results: SeedsResult[] = [];
-  for (const seeds of sets) results.push(await runSeeds(seeds, masters));
+  for (const seeds of sets) results.push(await runSeeds(seeds, kind));
   // As one text, which is printed whole.
   expect(results.flatMap(({ failures }) => failures).join('\n')).toBe('');
   if (isRepeated) return;
@@ -106,7 +116,7 @@ export async function expectHalfHolds(half: 0 | 1, masters: Masters): Promise<vo
   expect(sum(({ merges }) => merges)).toBeGreaterThan(0);
   expect(sum(({ commits }) => commits)).toBeGreaterThan(2 * count);
   expect(sum(({ reads }) => reads.OK)).toBeGreaterThan(50 * count);
-  if (masters === 'several') {
+  if (kind === 'several') {
     expect(sum(({ takeOvers }) => takeOvers)).toBeGreaterThan(count);
   }
 }
@@ -116,7 +126,7 @@ export async function expectHalfHolds(half: 0 | 1, masters: Masters): Promise<vo
  * was found last time.
  */
 export async function expectFound(
-  masters: Masters,
+  setting: Omit<Setting, 'defect'>,
   defect: Defect,
   first: number,
   seedsMax: number,
@@ -124,7 +134,7 @@ export async function expectFound(
 ): Promise<void> {
   for (let tried = 0; tried < seedsMax; tried++) {
     const seed = 1 + ((first - 1 + tried) % seedsMax);
-    const { violation } = await simulate(seed, masters, defect);
+    const { violation } = await simulate(seed, { ...setting, defect });
     if (violation === '') continue;
     console.log(`  ${defect}: seed ${seed}`);
     expect(violation).toMatch(expected);

@@ -23,8 +23,11 @@ import { SimLoader } from './cluster/loader.ts';
 import { SimMaster } from './cluster/master.ts';
 import { SegmentBook } from './cluster/segments.ts';
 import { EtcdLayout } from '../../master/metadata/etcd/layout.ts';
+import { DEEP_STORE_URL } from './cluster/plane-watch.ts';
+import { objectRemoved } from './judge/archived.ts';
 import { Judge } from './judge/judge.ts';
 import { unhealed } from './judge/healed.ts';
+import { SimBucket } from './world/bucket.ts';
 import { SimClock, SimProcess } from './world/clock.ts';
 import { SimEtcd } from './world/etcd.ts';
 import { SimMetadata } from './world/metadata.ts';
@@ -66,6 +69,7 @@ class Simulation implements Cluster {
   readonly network: SimNetwork;
   readonly single: Single | undefined;
   readonly several: Several | undefined;
+  readonly bucket: SimBucket | undefined;
   readonly book = new SegmentBook();
   readonly judge: Judge;
   virtualNodes = 0;
@@ -83,9 +87,15 @@ class Simulation implements Cluster {
   #trace = 0x811c9dc5;
   #isChaos = true;
 
-  constructor(seed: number, isSeveral: boolean, defect: Defect | undefined) {
+  constructor(seed: number, { defect, hasDeepStore = false, masters }: Setting) {
+    const isSeveral = masters === 'several';
     this.defect = defect;
     this.random = new SimRandom(seed);
+    if (hasDeepStore) {
+      this.bucket = new SimBucket(this.clock, seed, (name) =>
+        objectRemoved(this, DEEP_STORE_URL, name),
+      );
+    }
     this.network = new SimNetwork(this.clock, this.random);
     this.judge = new Judge(this);
     if (isSeveral) this.several = severalMasters(this);
@@ -248,12 +258,15 @@ process.memoryUsage.rss = () => 0;
 /** Of the only master, with the embedded store, or of several, with etcd. */
 export type Masters = 'one' | 'several';
 
-export function simulate(
-  seed: number,
-  masters: Masters,
-  defect?: Defect,
-): Promise<SimulationResult> {
-  return new Simulation(seed, masters === 'several', defect).run(seed);
+export interface Setting {
+  readonly masters: Masters;
+  readonly hasDeepStore?: boolean;
+  /** A rule of the product that is broken. */
+  readonly defect?: Defect | undefined;
+}
+
+export function simulate(seed: number, setting: Setting): Promise<SimulationResult> {
+  return new Simulation(seed, setting).run(seed);
 }
 
 function onlyMaster(sim: Simulation): Single {

@@ -15,6 +15,7 @@
 import { sleep, wallClockIso } from '../../../base/clock.ts';
 import { SteleError, toSteleError } from '../../../base/errors.ts';
 import { Archive } from '../../../archive/archive.ts';
+import { segmentObject } from '../../../archive/layout.ts';
 import { archivedManifest, snapshotOf } from '../../catalog/archive-content.ts';
 import { archivedIn, noteArchived } from '../../catalog/archive-transitions.ts';
 import type { CatalogState } from '../../catalog/catalog.ts';
@@ -217,6 +218,11 @@ export class Archiving {
       store: ref,
       bytesPerSecondMax,
       refreshAfterMs: graceMs / 2,
+      isStored: async ({ fileBytes, id: segmentId }) => {
+        const name = segmentObject(version.uid, segmentId);
+        const found = await archive.store.stat(name, { signal });
+        return found?.byteCount === fileBytes;
+      },
       onDone: ({ fileBytes }) => {
         done.segments++;
         done.bytes += fileBytes;

@@ -1,5 +1,6 @@
 // Has segments written into the deep store by datanodes that hold them: gives orders and asks until all are
-// done. One that fails on a node is ordered from another holder; it fails for good when all have failed.
+// done. One that fails on a node is ordered from another holder; it fails for good when all have failed. One
+// that all datanodes have lost may be in the store already: then repair can take it from there.
 
 import { sleep } from '../../../base/clock.ts';
 import { SteleError, toSteleError } from '../../../base/errors.ts';
@@ -29,6 +30,8 @@ export interface UploadOptions {
   readonly bytesPerSecondMax: number;
   /** A segment that has been in the store for longer is written again. */
   readonly refreshAfterMs: number;
+  /** Whether the store has a segment: asked for those that no datanode has any more. */
+  readonly isStored: (segment: SegmentRecord) => Promise<boolean>;
   /** Called with each segment that is in the store. */
   readonly onDone: (segment: SegmentRecord) => void;
   readonly signal: AbortSignal;
@@ -68,6 +71,11 @@ export async function uploadSegments(parts: ControlParts, options: UploadOptions
         options.onDone(segment);
       }
     }
+    for (const { segment } of orphansOf(pending)) {
+      if (!(await options.isStored(segment))) continue;
+      pending.delete(segment.id);
+      options.onDone(segment);
+    }
     if (pending.size === 0) return;
     // What is being written counts as progress: a datanode has deadlines of its own.
     if (answers.some(({ statuses }) => statuses !== undefined)) advancedAtMs = control.nowMs();
@@ -104,6 +112,11 @@ function assign(
     else if (own.length < PER_NODE_MAX) own.push(each);
   }
   return orders;
+}
+
+/** Those without a holder that serves. */
+function orphansOf(pending: ReadonlyMap<SegmentId, Pending>): Pending[] {
+  return [...pending.values()].filter(({ node }) => node === undefined);
 }
 
 interface Answer {

@@ -31,8 +31,16 @@ const FAULTS: readonly Action[] = [
   [1, 'end a lease in a commit', endLease],
 ];
 
+const BUCKET_FAULTS: readonly Action[] = [
+  [3, 'lose all disks', loseAllDisks],
+  [2, 'fail the bucket', failBucket],
+  [2, 'hang the bucket', hangBucket],
+];
+
 export function faultAtRandom(sim: Cluster): void {
-  pickAction(sim, sim.several === undefined ? FAULTS : [...FAULTS, ...ETCD_FAULTS]);
+  const ofMasters = sim.several === undefined ? [] : ETCD_FAULTS;
+  const ofBucket = sim.bucket === undefined ? [] : BUCKET_FAULTS;
+  pickAction(sim, [...FAULTS, ...ofMasters, ...ofBucket]);
 }
 
 /** A fault of the only master's store. */
@@ -129,14 +137,40 @@ function emptyDisk(sim: Cluster): void {
   const node = anyDatanode(sim, ({ alive }) => alive);
   if (node === undefined || sim.loader.running > 0) return;
   const needed = sim.judge.needed();
+  const comesBack = sim.judge.comesBack();
   for (const [name] of node.segmentFiles()) {
     const others = sim.judge.goodCopies(name) - Number(sim.judge.isDurableOn(node, name));
-    if (needed.has(name) && others < 1) return;
+    if (needed.has(name) && others < 1 && !comesBack.has(name)) return;
   }
   node.crash();
   node.disk.wipe();
   sim.emptiedAtMs = sim.clock.nowMs;
   restartLater(sim, node, sim.random.int(100, 5_000));
+}
+
+/** Of all datanodes at once, if the deep store has what is needed. */
+function loseAllDisks(sim: Cluster): void {
+  if (sim.loader.running > 0) return;
+  const comesBack = sim.judge.comesBack();
+  if ([...sim.judge.needed()].some((name) => !comesBack.has(name))) return;
+  sim.emptiedAtMs = sim.clock.nowMs;
+  for (const node of sim.datanodes.values()) {
+    if (node.alive) node.crash();
+    node.disk.wipe();
+    restartLater(sim, node, sim.random.int(100, 5_000));
+  }
+}
+
+function failBucket({ bucket, clock, random }: Cluster): void {
+  if (bucket === undefined) return;
+  bucket.failure = random.int(1, 10) / 10;
+  clock.after(random.int(300, 6_000), undefined, () => {
+    bucket.failure = 0;
+  });
+}
+
+function hangBucket({ bucket, clock, random }: Cluster): void {
+  if (bucket !== undefined) bucket.hangsUntilMs = clock.nowMs + random.int(300, 9_000);
 }
 
 /** One bit of a file, of a segment that another node has as well. */
@@ -227,6 +261,7 @@ export function healAll(sim: Cluster): void {
   sim.loader.silentUntilMs = 0;
   Object.assign(sim.metadata, { hangsUntilMs: 0, failure: 0 });
   sim.etcd?.refusesUntilMs.clear();
+  if (sim.bucket !== undefined) Object.assign(sim.bucket, { failure: 0, hangsUntilMs: 0 });
   for (const { disk } of sim.datanodes.values()) disk.heal();
   for (const process of [...sim.masters, ...sim.datanodes.values()]) {
     if (!process.alive) process.start();

@@ -38,6 +38,13 @@ const OPERATIONS: readonly Action[] = [
   [1, 'keep', keepSome],
 ];
 
+/** Of a cluster with a deep store. */
+const CLEAN: Action = [
+  3,
+  'clean the deep store',
+  (sim) => operate(sim, (operations) => operations.cleanArchive({ dryRun: false })),
+];
+
 /** Of several masters. */
 const STEP_DOWN: Action = [
   2,
@@ -46,7 +53,9 @@ const STEP_DOWN: Action = [
 ];
 
 export function operateAtRandom(sim: Cluster): void {
-  pickAction(sim, sim.several === undefined ? OPERATIONS : [...OPERATIONS, STEP_DOWN]);
+  const ofMasters = sim.several === undefined ? [] : [STEP_DOWN];
+  const ofBucket = sim.bucket === undefined ? [] : [CLEAN];
+  pickAction(sim, [...OPERATIONS, ...ofMasters, ...ofBucket]);
 }
 
 /** An operator's word; refusals are part of the game. */

@@ -17,7 +17,7 @@ import { SimLinks } from '../world/links.ts';
 import { logOf, watchFaults } from './cluster.ts';
 import type { Cluster, MasterProcess } from './cluster.ts';
 import { peersOf } from './peers.ts';
-import { settingsOf, watchPlane } from './plane-watch.ts';
+import { deepStoreOf, settingsOf, watchPlane } from './plane-watch.ts';
 
 const TTL_SECONDS = 2;
 /** A master that ends by itself is killed if it takes longer. */
@@ -93,6 +93,7 @@ export class SimCandidate extends SimProcess implements MasterProcess {
     watchFaults(this.#cluster, this, background);
     const planted = plantInMaster(this.#cluster, {
       ...{ ...options, env, settings: settingsOf(this.#replication, virtualNodes) },
+      deepStore: deepStoreOf(this.#cluster, this),
       metadata: { ...judge.leaders.judged(this, metadata), restored: metadata.restored },
     });
     const plane = await ControlPlane.open(planted);

@@ -9,6 +9,7 @@ import type { ControlPlane } from '../../../master/control-plane.ts';
 import type { LeaderCalls } from '../../../proto/operations.ts';
 import type { Defect } from '../chaos/defects.ts';
 import type { Judge } from '../judge/judge.ts';
+import type { SimBucket } from '../world/bucket.ts';
 import type { SimClock, SimProcess } from '../world/clock.ts';
 import type { SimEtcd } from '../world/etcd.ts';
 import type { SimMetadata, Stored } from '../world/metadata.ts';
@@ -52,6 +53,8 @@ export interface Cluster {
   readonly judge: Judge;
   readonly single: Single | undefined;
   readonly several: Several | undefined;
+  /** Of a cluster with a deep store. */
+  readonly bucket: SimBucket | undefined;
   /** Of several masters. */
   readonly etcd: SimEtcd | undefined;
   readonly masters: readonly MasterProcess[];

@@ -4,6 +4,7 @@
 // takes in a worker thread that has the real disk.
 
 import type { Env } from '../../../base/env.ts';
+import type { ObjectStore } from '../../../archive/object-store.ts';
 import { SteleError, toSteleError } from '../../../base/errors.ts';
 import type { Files } from '../../../base/disk/files.ts';
 import { directLink } from '../../../datanode/endpoints/direct-link.ts';
@@ -22,6 +23,7 @@ import { plantInDatanode, plantInLink } from '../chaos/defects.ts';
 import { SimProcess } from '../world/clock.ts';
 import { DATA_FOLDER, SimDisk, SimFile } from '../world/disk.ts';
 import { envOf } from '../world/env.ts';
+import { SimObjectStore } from '../world/bucket.ts';
 import { SimLinks } from '../world/links.ts';
 import type { CallName, LinkServer, LookupAnswer } from '../world/links.ts';
 import { askMaster } from './ask-master.ts';
@@ -98,6 +100,12 @@ export class SimDatanode extends SimProcess implements LinkServer {
     for (const listener of this.lostListeners) this.#cluster.clock.after(2, undefined, listener);
   }
 
+  async #openBucket(): Promise<ObjectStore> {
+    const { bucket } = this.#cluster;
+    if (bucket === undefined) throw new SteleError('UNSUPPORTED', 'There is no bucket.');
+    return new SimObjectStore(bucket, this);
+  }
+
   async #run(): Promise<void> {
     const { clock, datanodes, network, random } = this.#cluster;
     const log = logOf(this, clock);
@@ -113,7 +121,7 @@ export class SimDatanode extends SimProcess implements LinkServer {
       ...{ folder: DATA_FOLDER, diskReserveBytes: 0, memoryMaxBytes: MEMORY_BYTES },
       ...{
         copyConcurrency: 2,
-        openObjectStore: () => Promise.reject(new SteleError('UNSUPPORTED', 'no store here')),
+        openObjectStore: () => this.#openBucket(),
         hasIntakeBrake: false,
         work: new SimWork(this.#cluster, files, env),
       },

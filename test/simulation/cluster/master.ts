@@ -12,7 +12,7 @@ import { SimLinks } from '../world/links.ts';
 import type { SimMetadata, Stored } from '../world/metadata.ts';
 import { backgroundOf, logOf } from './cluster.ts';
 import type { Cluster, MasterProcess } from './cluster.ts';
-import { settingsOf, watchPlane } from './plane-watch.ts';
+import { deepStoreOf, settingsOf, watchPlane } from './plane-watch.ts';
 
 const START_AGAIN_MS = 700;
 
@@ -80,6 +80,7 @@ export class SimMaster extends SimProcess implements MasterProcess {
     const metadata = this.#store.open(this);
     const options = plantInMaster(this.#cluster, {
       ...{ metadata, settings, links, background, log, env },
+      deepStore: deepStoreOf(this.#cluster, this),
     });
     const plane = await ControlPlane.open(options);
     this.#cluster.virtualNodes = 0;

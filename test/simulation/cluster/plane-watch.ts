@@ -4,7 +4,9 @@
 import type { BackgroundTasks } from '../../../base/background.ts';
 import { currentActor } from '../../../master/callers/actor.ts';
 import type { ControlPlane, ControlPlaneOptions } from '../../../master/control-plane.ts';
+import type { DeepStore } from '../../../master/control/archiving/deep-store.ts';
 import type { ControlEvent } from '../../../master/core/control-events.ts';
+import { SimObjectStore } from '../world/bucket.ts';
 import type { SimProcess } from '../world/clock.ts';
 import { throwNowAndThen } from './cluster.ts';
 import type { Cluster } from './cluster.ts';
@@ -12,6 +14,9 @@ import { SHARDS } from './segments.ts';
 
 const HEARTBEAT_MS = 500;
 const HEARTBEAT_DEADLINE_MS = 1_000;
+export const DEEP_STORE_URL = 's3://simulated';
+/** Less than the chaos lasts. */
+const GRACE_MS = 10_000;
 
 export function watchPlane(
   cluster: Cluster,
@@ -56,6 +61,17 @@ export function watchPlane(
       judge.catalogChanges(who, made.changes);
       return made;
     });
+  };
+}
+
+/** The deep store of a master, if the cluster has one. */
+export function deepStoreOf({ bucket }: Cluster, master: SimProcess): DeepStore | undefined {
+  if (bucket === undefined) return undefined;
+  return {
+    ref: { url: DEEP_STORE_URL, s3Endpoint: '', s3Region: '' },
+    open: () => Promise.resolve(new SimObjectStore(bucket, master)),
+    bytesPerSecondMax: 0,
+    graceMs: GRACE_MS,
   };
 }
 

@@ -21,6 +21,9 @@ export function unhealed(sim: Cluster): string {
     return 'something is leaving';
   if (state.inFlight.size > 0) return 'copies';
   if (state.merges.size > 0) return 'deltas are being merged';
+  const archive = master.plane?.leader.archiving?.report();
+  if (archive !== undefined && archive.waiting.length > 0)
+    return `not archived: ${archive.waiting[0]?.reason}`;
   for (const loop of state.loops.values()) if (loop.error !== '') return `repairing: ${loop.error}`;
   return misplaced(sim, state.world) || leftOver(sim, state.world);
 }

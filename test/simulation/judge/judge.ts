@@ -44,6 +44,8 @@ import type { SimDatanode } from '../cluster/datanode.ts';
 import { SHARDS } from '../cluster/segments.ts';
 import type { SimProcess } from '../world/clock.ts';
 import type { CallName, LookupAnswer } from '../world/links.ts';
+import { DEEP_STORE_URL } from '../cluster/plane-watch.ts';
+import { comesBack, notedAsArchived } from './archived.ts';
 import { Contents } from './contents.ts';
 import { judgeFlips } from './flips.ts';
 import { LeaderJudge } from './leaders.ts';
@@ -62,6 +64,8 @@ const SERVING: ReadonlySet<CallName> = new Set(['applyView', 'putManifest']);
 const WELL_MS = 4_000;
 /** A commit may count on a copy that has rotted so long ago: one fault more than it can know of. */
 const ROTTEN_MS = 20_000;
+
+const NOTHING: ReadonlySet<string> = new Set();
 
 export class Judge {
   readonly contents: Contents;
@@ -103,6 +107,9 @@ export class Judge {
   changed(changes: readonly Change[], before: CatalogState, after: CatalogState): void {
     for (const { id: ref, record, table } of changes) {
       if (table === 'version' && record !== undefined) this.#committed.add(ref);
+      if (table === 'archived' && record !== undefined && this.#cluster.bucket !== undefined) {
+        notedAsArchived(this.#cluster, this.#cluster.bucket, record, after);
+      }
       if (table !== 'manifest' || record === undefined) continue;
       const ids = record.segments.map(({ id }) => id);
       this.contents.note(record.uid, record.version, ids, undefined);
@@ -313,8 +320,15 @@ export class Judge {
     return this.isDurableOn(node, name) || this.#cluster.clock.nowMs - rottedAtMs < ROTTEN_MS;
   }
 
+  /** Segments that the deep store brings back. */
+  comesBack(): ReadonlySet<string> {
+    const { bucket, metadata } = this.#cluster;
+    return bucket === undefined ? NOTHING : comesBack(metadata.stored.catalog, DEEP_STORE_URL);
+  }
+
   copyGone(name: string, how: string): void {
     if (this.violation !== '' || !this.needed().has(name)) return;
-    if (this.goodCopies(name) === 0) this.fail(`the last good copy of ${name} is gone: ${how}`);
+    if (this.goodCopies(name) === 0 && !this.comesBack().has(name))
+      this.fail(`the last good copy of ${name} is gone: ${how}`);
   }
 }
