@@ -39,3 +39,13 @@ test.skipIf(isRepeated).each(DEFECTS)(
   (defect, first, seedsMax, expected) =>
     expectFound({ masters: 'one' }, defect, first, seedsMax, expected),
 );
+
+const OF_DEEP_STORE: readonly [Defect, first: number, seedsMax: number, expected: RegExp][] = [
+  ['archived-early', 1, 10, /is archived(,| without)/],
+];
+
+test.skipIf(isRepeated).each(OF_DEEP_STORE)(
+  'with a deep store, the rule that %s breaks on purpose is seen to be broken, from seed %i, within %i seeds',
+  (defect, first, seedsMax, expected) =>
+    expectFound({ masters: 'one', hasDeepStore: true }, defect, first, seedsMax, expected),
+);

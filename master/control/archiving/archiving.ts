@@ -24,7 +24,7 @@ import { clusterOf, isHeld } from '../../catalog/queries.ts';
 import { versionId } from '../../catalog/records.ts';
 import type { ManifestRecord, VersionId, VersionRecord } from '../../catalog/records.ts';
 import type { ControlParts } from '../control-loop.ts';
-import { cleanStore, neededByCatalog } from './clean-store.ts';
+import { cleanStore, DELETE_MS_MAX, neededByCatalog } from './clean-store.ts';
 import type { Cleaned } from './clean-store.ts';
 import type { DeepStore } from './deep-store.ts';
 import { uploadSegments } from './segment-upload.ts';
@@ -75,6 +75,7 @@ export class Archiving {
   /** Segments that are in the store, of the version in progress. */
   #done: { readonly id: VersionId; segments: number; bytes: number } | undefined;
   #archive: Archive | undefined;
+  #running: Promise<unknown> = Promise.resolve();
   #trouble = '';
   #snapshot: ArchiveReport['snapshot'];
   /** The tables of the last snapshot: it is written again when they have changed. */
@@ -90,10 +91,11 @@ export class Archiving {
   start(stop: AbortSignal): void {
     const { background, control, log } = this.#parts;
     background.run('archive', async () => {
+      await sleep(DELETE_MS_MAX, stop, control.env);
       while (!stop.aborted) {
         let hasMore = false;
         try {
-          if (control.isLeading) hasMore = await this.#turn(stop);
+          if (control.isLeading) hasMore = await this.#alone(() => this.#turn(stop));
         } catch (thrown) {
           this.#fail(toSteleError(thrown), stop);
         }
@@ -185,14 +187,21 @@ export class Archiving {
       });
   }
 
-  /** Removes what nothing needs any more, or only counts it. Throws as `cleanStore`. */
-  async clean(isDry: boolean): Promise<Cleaned> {
+  /**
+   * Removes what nothing needs any more, or only counts it. Waits until the version in progress is archived.
+   * Throws as `cleanStore`.
+   */
+  clean(isDry: boolean): Promise<Cleaned> {
+    return this.#alone(() => this.#clean(isDry));
+  }
+
+  async #clean(isDry: boolean): Promise<Cleaned> {
     const { control, log } = this.#parts;
     const { graceMs, ref } = this.#settings;
-    const archive = await this.#opened();
-    const cleaned = await cleanStore(archive, {
+    const cleaned = await cleanStore(await this.#opened(), {
       graceMs,
       isDry,
+      env: control.env,
       needed: (uids) => neededByCatalog(control.catalog.state, ref.url, uids),
       requireLead: () => {
         if (control.isLeading) return;
@@ -201,6 +210,13 @@ export class Archiving {
     });
     if (!isDry && cleaned.removedObjects > 0) log.info(cleaned, 'the deep store was cleaned');
     return cleaned;
+  }
+
+  /** Runs turns and cleanings one after the other. */
+  #alone<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#running.then(work);
+    this.#running = result.catch(() => undefined);
+    return result;
   }
 
   async #upload(

@@ -6,20 +6,24 @@
 //
 // Safe beside another master: a master that relies on an object that is there has it written again once it
 // is older than half the grace time (datanode/transfer/archiver.ts). So what a newer leader needs, and
-// the catalog of this one does not show, is too young to be swept.
+// the catalog of this one does not show, is too young to be swept. What remains is a deletion that was decided
+// before the object was written again, and is carried out after it: so nothing is archived while this master
+// deletes, nor in the first `DELETE_MS_MAX` of a master, after which no deletion of an earlier one goes on.
 
 import type { Archive } from '../../../archive/archive.ts';
 import { MANIFESTS, SEGMENTS, SNAPSHOTS, segmentObject } from '../../../archive/layout.ts';
 import type { StoredObject } from '../../../archive/object-store.ts';
 import { bodyOfBytes } from '../../../archive/open-store.ts';
+import type { Env } from '../../../base/env.ts';
 import { SteleError } from '../../../base/errors.ts';
-import { randomId } from '../../../base/ids.ts';
 import { archivedIn } from '../../catalog/archive-transitions.ts';
 import type { CatalogState } from '../../catalog/catalog.ts';
 import { isHeld } from '../../catalog/queries.ts';
 import { versionId } from '../../catalog/records.ts';
 
 const DELETE_AT_A_TIME = 500;
+/** A deletion that takes longer is given up; the next cleaning finds what is left. */
+export const DELETE_MS_MAX = 10_000;
 
 export interface CleaningOptions {
   readonly graceMs: number;
@@ -29,7 +33,7 @@ export interface CleaningOptions {
   readonly requireLead: () => void;
   /** Only counts. */
   readonly isDry: boolean;
-  readonly signal?: AbortSignal;
+  readonly env: Env;
 }
 
 /** Objects and their bytes: removed (or to be), and left. */
@@ -42,10 +46,9 @@ export interface Cleaned {
 
 /** Throws the errors of the store and of `requireLead`, CORRUPT for a damaged snapshot: nothing is removed then. */
 export async function cleanStore(archive: Archive, options: CleaningOptions): Promise<Cleaned> {
-  const { graceMs, isDry, needed, requireLead } = options;
-  const call = options.signal === undefined ? {} : { signal: options.signal };
-  const bornBeforeMs = (await storeNowMs(archive, call)) - graceMs;
-  const marked = await markedBySnapshots(archive, bornBeforeMs, call);
+  const { env, graceMs, isDry, needed, requireLead } = options;
+  const bornBeforeMs = (await storeNowMs(archive, env.randomId())) - graceMs;
+  const marked = await markedBySnapshots(archive, bornBeforeMs);
   const cleaned = { removedObjects: 0, removedBytes: 0, keptObjects: 0, keptBytes: 0 };
   for (const prefix of [SNAPSHOTS, MANIFESTS, SEGMENTS]) {
     let old: StoredObject[] = [];
@@ -53,11 +56,11 @@ export async function cleanStore(archive: Archive, options: CleaningOptions): Pr
       requireLead();
       const stillNeeded = needed(new Set(old.map(({ name }) => name.split('/', 2)[1] ?? '')));
       const names = old.map(({ name }) => name).filter((name) => !stillNeeded.has(name));
-      if (!isDry) await archive.store.delete(names, call);
+      if (!isDry) await deleteSoon(archive, names, env);
       for (const { byteCount, name } of old) count(cleaned, byteCount, !stillNeeded.has(name));
       old = [];
     };
-    for await (const object of archive.store.list(prefix, call)) {
+    for await (const object of archive.store.list(prefix)) {
       const isSpared = object.modifiedMs >= bornBeforeMs || marked.has(object.name);
       if (isSpared) count(cleaned, object.byteCount, false);
       else if (old.push(object) >= DELETE_AT_A_TIME) await sweep();
@@ -89,20 +92,19 @@ export function neededByCatalog(
 async function markedBySnapshots(
   archive: Archive,
   bornBeforeMs: number,
-  call: { signal?: AbortSignal },
 ): Promise<ReadonlySet<string>> {
   const marked = new Set<string>();
   const manifests = new Set<string>();
-  for (const [at, { modifiedMs, name }] of (await archive.snapshots(call)).entries()) {
+  for (const [at, { modifiedMs, name }] of (await archive.snapshots()).entries()) {
     if (at > 0 && modifiedMs < bornBeforeMs) continue;
     marked.add(name);
-    const { keyspaces } = await archive.snapshot(name, call);
+    const { keyspaces } = await archive.snapshot(name);
     for (const { manifest } of keyspaces.flatMap(({ versions }) => versions))
       manifests.add(manifest);
   }
   for (const name of manifests) {
     marked.add(name);
-    const { keyspaceUid, segments } = await archive.manifest(name, call);
+    const { keyspaceUid, segments } = await archive.manifest(name);
     for (const { id } of segments) marked.add(segmentObject(keyspaceUid, id));
   }
   return marked;
@@ -113,15 +115,25 @@ function count(cleaned: Cleaned, byteCount: number, isRemoved: boolean): void {
   cleaned[isRemoved ? 'removedBytes' : 'keptBytes'] += byteCount;
 }
 
-/** The time by the clock of the store, which dates the objects. */
-async function storeNowMs({ store }: Archive, call: { signal?: AbortSignal }): Promise<number> {
-  const name = `probes/${randomId()}`;
-  await store.put(name, bodyOfBytes(Buffer.from('clock')), call);
+async function deleteSoon({ store }: Archive, names: readonly string[], env: Env): Promise<void> {
+  const overdue = new AbortController();
+  const cancel = env.after(DELETE_MS_MAX, () => overdue.abort());
   try {
-    const written = await store.stat(name, call);
+    await store.delete(names, { signal: overdue.signal });
+  } finally {
+    cancel();
+  }
+}
+
+/** The time by the clock of the store, which dates the objects. */
+async function storeNowMs({ store }: Archive, id: string): Promise<number> {
+  const name = `probes/${id}`;
+  await store.put(name, bodyOfBytes(Buffer.from('clock')));
+  try {
+    const written = await store.stat(name);
     if (written !== undefined) return written.modifiedMs;
   } finally {
-    await store.delete([name], call);
+    await store.delete([name]);
   }
   throw new SteleError('UNAVAILABLE', `${store.url} has lost what was just written to it.`);
 }

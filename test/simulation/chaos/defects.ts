@@ -7,7 +7,7 @@ import type { Datanode } from '../../../datanode/node.ts';
 import type { CatalogState, Transition } from '../../../master/catalog/catalog.ts';
 import { applyChanges } from '../../../master/catalog/catalog.ts';
 import type { ControlPlane, ControlPlaneOptions } from '../../../master/control-plane.ts';
-import { MergeState } from '../../../proto/gen/stele/v1/datanode.ts';
+import { ArchiveState, MergeState } from '../../../proto/gen/stele/v1/datanode.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import type { DatanodeLink, LinkFactory } from '../../../proto/ports.ts';
 import { mergeSegments } from '../../../segment/merge.ts';
@@ -28,6 +28,8 @@ export type Defect =
   | 'missing-is-not-found'
   | 'merge-early'
   | 'drop-ignores-claim'
+  // A rule of the deep store.
+  | 'archived-early'
   // A rule of a commit.
   | 'append-to-other'
   | 'merge-drops-delta'
@@ -213,6 +215,13 @@ export function plantInDatanode({ defect }: Cluster, process: SimDatanode, node:
     holdings.remove = (uid, id) => remove(uid, id);
   }
   if (defect === 'merge-early') mergeEarly(node);
+  const archive = node.archiveSegments.bind(node);
+  if (defect === 'archived-early') {
+    node.archiveSegments = async (request) => {
+      const { statuses } = await archive(request);
+      return { statuses: statuses.map(() => ({ state: ArchiveState.DONE, reason: '' })) };
+    };
+  }
   if (defect === 'hung-disk-silences') {
     const heartbeat = node.heartbeat.bind(node);
     node.heartbeat = async (request, nowMs) => {

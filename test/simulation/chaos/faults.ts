@@ -153,6 +153,7 @@ function loseAllDisks(sim: Cluster): void {
   if (sim.loader.running > 0) return;
   const comesBack = sim.judge.comesBack();
   if ([...sim.judge.needed()].some((name) => !comesBack.has(name))) return;
+  sim.note('all disks are lost');
   sim.emptiedAtMs = sim.clock.nowMs;
   for (const node of sim.datanodes.values()) {
     if (node.alive) node.crash();

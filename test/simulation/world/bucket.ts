@@ -6,6 +6,7 @@ import type {
   ObjectBody,
   ObjectStore,
   PutOptions,
+  StoreCallOptions,
   StoredObject,
 } from '../../../archive/object-store.ts';
 import type { SimClock, SimProcess } from './clock.ts';
@@ -80,8 +81,9 @@ export class SimObjectStore implements ObjectStore {
     }
   }
 
-  async delete(names: readonly string[]): Promise<void> {
+  async delete(names: readonly string[], { signal }: StoreCallOptions = {}): Promise<void> {
     await this.#call(() => {
+      if (signal?.aborted === true) throw new SteleError('CANCELLED', 'It took too long.');
       for (const name of names) this.#bucket.delete(name);
     });
   }
