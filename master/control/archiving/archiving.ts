@@ -24,7 +24,7 @@ import { clusterOf, isHeld } from '../../catalog/queries.ts';
 import { versionId } from '../../catalog/records.ts';
 import type { ManifestRecord, VersionId, VersionRecord } from '../../catalog/records.ts';
 import type { ControlParts } from '../control-loop.ts';
-import { cleanStore, DELETE_MS_MAX, neededByCatalog } from './clean-store.ts';
+import { cleanStore, neededByCatalog } from './clean-store.ts';
 import type { Cleaned } from './clean-store.ts';
 import type { DeepStore } from './deep-store.ts';
 import { uploadSegments } from './segment-upload.ts';
@@ -91,7 +91,7 @@ export class Archiving {
   start(stop: AbortSignal): void {
     const { background, control, log } = this.#parts;
     background.run('archive', async () => {
-      await sleep(DELETE_MS_MAX, stop, control.env);
+      await sleep(this.#settings.deletionMsMax, stop, control.env);
       while (!stop.aborted) {
         let hasMore = false;
         try {
@@ -197,8 +197,9 @@ export class Archiving {
 
   async #clean(isDry: boolean): Promise<Cleaned> {
     const { control, log } = this.#parts;
-    const { graceMs, ref } = this.#settings;
+    const { deletionMsMax, graceMs, ref } = this.#settings;
     const cleaned = await cleanStore(await this.#opened(), {
+      deletionMsMax,
       graceMs,
       isDry,
       env: control.env,

@@ -8,7 +8,7 @@
 // is older than half the grace time (datanode/transfer/archiver.ts). So what a newer leader needs, and
 // the catalog of this one does not show, is too young to be swept. What remains is a deletion that was decided
 // before the object was written again, and is carried out after it: so nothing is archived while this master
-// deletes, nor in the first `DELETE_MS_MAX` of a master, after which no deletion of an earlier one goes on.
+// deletes, nor in the first `deletionMsMax` of a master, after which no deletion of an earlier one goes on.
 
 import type { Archive } from '../../../archive/archive.ts';
 import { MANIFESTS, SEGMENTS, SNAPSHOTS, segmentObject } from '../../../archive/layout.ts';
@@ -22,11 +22,11 @@ import { isHeld } from '../../catalog/queries.ts';
 import { versionId } from '../../catalog/records.ts';
 
 const DELETE_AT_A_TIME = 500;
-/** A deletion that takes longer is given up; the next cleaning finds what is left. */
-export const DELETE_MS_MAX = 10_000;
 
 export interface CleaningOptions {
   readonly graceMs: number;
+  /** A deletion that takes longer is given up; the next cleaning finds what is left. */
+  readonly deletionMsMax: number;
   /** The objects that the catalog needs now of these keyspaces (`neededByCatalog`); asked before each deletion. */
   readonly needed: (uids: ReadonlySet<string>) => ReadonlySet<string>;
   /** Throws if this master may not delete any more. */
@@ -56,7 +56,7 @@ export async function cleanStore(archive: Archive, options: CleaningOptions): Pr
       requireLead();
       const stillNeeded = needed(new Set(old.map(({ name }) => name.split('/', 2)[1] ?? '')));
       const names = old.map(({ name }) => name).filter((name) => !stillNeeded.has(name));
-      if (!isDry) await deleteSoon(archive, names, env);
+      if (!isDry) await deleteSoon(archive, names, options);
       for (const { byteCount, name } of old) count(cleaned, byteCount, !stillNeeded.has(name));
       old = [];
     };
@@ -115,9 +115,13 @@ function count(cleaned: Cleaned, byteCount: number, isRemoved: boolean): void {
   cleaned[isRemoved ? 'removedBytes' : 'keptBytes'] += byteCount;
 }
 
-async function deleteSoon({ store }: Archive, names: readonly string[], env: Env): Promise<void> {
+async function deleteSoon(
+  { store }: Archive,
+  names: readonly string[],
+  { deletionMsMax, env }: CleaningOptions,
+): Promise<void> {
   const overdue = new AbortController();
-  const cancel = env.after(DELETE_MS_MAX, () => overdue.abort());
+  const cancel = env.after(deletionMsMax, () => overdue.abort());
   try {
     await store.delete(names, { signal: overdue.signal });
   } finally {

@@ -11,6 +11,7 @@ export type DeepStoreOptions = Pick<
   'deepStore' | 's3Endpoint' | 's3Region' | 'archiveBytesPerSecond' | 'archiveGrace'
 >;
 
+const DELETION_MS_MAX = 10_000;
 const GRACE_DEFAULT_MS = 48 * 3_600_000;
 
 export interface DeepStore {
@@ -20,6 +21,8 @@ export interface DeepStore {
   readonly bytesPerSecondMax: number;
   /** How long the store keeps what nothing needs any more. */
   readonly graceMs: number;
+  /** The deadline of a deletion; a master archives nothing for so long after its start (clean-store.ts). */
+  readonly deletionMsMax: number;
 }
 
 /** Undefined if there is none. Throws INVALID_ARGUMENT for what is not the URL of a store. */
@@ -37,5 +40,6 @@ export function deepStoreOf({
     open: () => openStore(url, { s3Endpoint, s3Region }),
     bytesPerSecondMax: archiveBytesPerSecond,
     graceMs: archiveGrace,
+    deletionMsMax: DELETION_MS_MAX,
   };
 }

@@ -17,7 +17,8 @@ const HOUR_MS = 3_600_000;
 
 async function archivingPlane(folder = tempDir()) {
   const plane = new ControlPlane();
-  plane.deepStore = deepStoreOf({ deepStore: pathToFileURL(folder).href });
+  const deepStore = deepStoreOf({ deepStore: pathToFileURL(folder).href });
+  plane.deepStore = deepStore && { ...deepStore, deletionMsMax: 50 };
   onTestFinished(() => plane.close());
   await plane.start();
   const nodes = await plane.join('a', 'b', 'c');

@@ -15,6 +15,7 @@ import { SHARDS } from './segments.ts';
 const HEARTBEAT_MS = 500;
 const HEARTBEAT_DEADLINE_MS = 1_000;
 export const DEEP_STORE_URL = 's3://simulated';
+const DELETION_MS_MAX = 10_000;
 /** Less than the chaos lasts. */
 const GRACE_MS = 10_000;
 
@@ -72,6 +73,7 @@ export function deepStoreOf({ bucket }: Cluster, master: SimProcess): DeepStore 
     open: () => Promise.resolve(new SimObjectStore(bucket, master)),
     bytesPerSecondMax: 0,
     graceMs: GRACE_MS,
+    deletionMsMax: DELETION_MS_MAX,
   };
 }
 
