@@ -93,7 +93,7 @@ async function readsAll(keyspace: string, version: number): Promise<void> {
     const found = values.map((value, index) => value && rows.versionOf(rows.key(index), value));
     expect(new Set(found)).toEqual(new Set([version]));
   } finally {
-    client.close();
+    await client.close();
   }
 }
 
