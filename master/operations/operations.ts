@@ -16,7 +16,11 @@ import type {
   GetHealthRequest,
   GetHealthResponse,
   GetLoadRequest,
+  GetManifestRequest,
+  GetManifestResponse,
   GetReadCountersResponse,
+  GetRecordsRequest,
+  GetRecordsResponse,
   ListEventsRequest,
   ListEventsResponse,
   ListHotKeysRequest,
@@ -69,6 +73,7 @@ import { isAtLeast } from '../core/serving/health.ts';
 import { lossOfRemoval } from '../core/questions/removal.ts';
 import type { Loss } from '../core/questions/removal.ts';
 import { eligibleNodes, servesShard } from '../core/world/world.ts';
+import { getManifest, getRecords } from './backup-records.ts';
 import { diffVersions } from './diff.ts';
 import { listHotKeys } from './hot-keys.ts';
 import { readCounters } from './read-counters.ts';
@@ -327,6 +332,14 @@ export class Operations implements ClusterOperations {
     }
     const { first } = slotRangeOfShard(request.shard, shardCount);
     return explainShard(this.#leader, keyspace, request.shard, first);
+  }
+
+  async getRecords(request: GetRecordsRequest): Promise<GetRecordsResponse> {
+    return getRecords(this.#leader, request);
+  }
+
+  async getManifest(request: GetManifestRequest): Promise<GetManifestResponse> {
+    return getManifest(this.#leader, request);
   }
 
   async drainNode(nodeId: string): Promise<void> {

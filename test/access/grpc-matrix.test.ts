@@ -62,6 +62,8 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   ListMasters: ['user'],
   GetReadCounters: ['user'],
   StepDown: ['operate', '*'],
+  GetRecords: ['operate', '*'],
+  GetManifest: ['operate', '*'],
   BeginLoad: ['load'],
   ReportProgress: ['load'],
   CommitLoad: ['load'],
