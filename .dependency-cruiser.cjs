@@ -62,7 +62,8 @@ const rooms = {
     ['threads', 'work', 'push'],
     ['stages'],
     ['load', 'sample'],
-    ['dry-run'],
+    ['dry-run', 'transfer'],
+    ['backup', 'restore'],
   ],
   datanode: [
     ['settings', 'identity', 'order-checks', 'read-stats'],

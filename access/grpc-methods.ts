@@ -67,6 +67,9 @@ const CLUSTER_SERVICE: Methods = {
   GetArchive: operateAll,
   CleanArchive: operateAll,
   StepDown: operateAll,
+  // With what a backup needs; the segments themselves are fetched from the datanodes, which ask for more.
+  GetRecords: operateAll,
+  GetManifest: operateAll,
 };
 
 const LOAD_SERVICE: Methods = {

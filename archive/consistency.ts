@@ -4,7 +4,7 @@
 import { SHARD_COUNT_MAX } from '../base/limits.ts';
 import { shardNamedBy } from '../base/segment-name.ts';
 import { Digest } from '../segment/digest.ts';
-import type { ArchivedManifest, ArchivedTotals, Snapshot } from './layout.ts';
+import type { ArchivedManifest, ArchivedTotals, Snapshot } from './archived.ts';
 
 /** What is wrong with the manifest; undefined: nothing. */
 export function faultOfManifest(manifest: ArchivedManifest): string | undefined {

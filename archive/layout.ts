@@ -14,7 +14,17 @@ import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import { parseSegmentId, segmentFileName } from '../base/segment-name.ts';
 import { faultOfManifest, faultOfSnapshot } from './consistency.ts';
+import type { ArchivedManifest, ArchiveMark, Snapshot } from './archived.ts';
 import { isManifest, isMark, isSnapshot } from './schemas.ts';
+
+export type {
+  ArchivedKeyspace,
+  ArchivedManifest,
+  ArchivedSegment,
+  ArchivedTotals,
+  ArchiveMark,
+  Snapshot,
+} from './archived.ts';
 
 const ARCHIVE_FORMAT = 1;
 export const MARK_NAME = 'stele-archive.json';
@@ -23,80 +33,6 @@ export const MANIFESTS = 'manifests/';
 export const SNAPSHOTS = 'snapshots/';
 /** Hex digits of a SHA-256 in a name. */
 const HASH_DIGITS = 32;
-
-/** Whose archive it is. */
-export interface ArchiveMark {
-  readonly clusterId: string;
-  readonly shardCount: number;
-  /** ISO 8601. */
-  readonly createdAt: string;
-}
-
-/** Counts and the digest (32 hex digits) of a set of records. */
-export interface ArchivedTotals {
-  readonly records: number;
-  readonly keyBytes: number;
-  readonly valueBytes: number;
-  readonly digest: string;
-}
-
-export interface ArchivedSegment extends ArchivedTotals {
-  readonly id: string;
-  readonly shard: number;
-  readonly fileBytes: number;
-}
-
-export interface ArchivedVersion extends ArchivedTotals {
-  readonly number: number;
-  /** A rejected version is kept, and never was current. */
-  readonly isRejected: boolean;
-  /** Describes the load and its input, for people. */
-  readonly source: string;
-  readonly input: string;
-  readonly inputFingerprint: string;
-  /** ISO 8601. */
-  readonly committedAt: string;
-}
-
-/** One version of one keyspace, complete. */
-export interface ArchivedManifest {
-  readonly keyspaceUid: string;
-  readonly shardCount: number;
-  readonly version: ArchivedVersion;
-  /** By shard; within a shard oldest first: a base, then its deltas. */
-  readonly segments: readonly ArchivedSegment[];
-  /** By delta id: the totals of older records of its shard whose keys it has. */
-  readonly overwritten: Readonly<Record<string, ArchivedTotals>>;
-}
-
-export interface ArchivedKeyspace {
-  readonly uid: string;
-  readonly name: string;
-  /** 0: none. */
-  readonly currentVersion: number;
-  /** Settings of its own; absent: as the cluster's. */
-  readonly replication?: number;
-  readonly keep?: number;
-  readonly suspended?: boolean;
-  readonly uncached?: boolean;
-  /** Ascending. */
-  readonly versions: readonly {
-    readonly number: number;
-    readonly segmentBytes: number;
-    readonly records: number;
-    /** The name of its manifest. */
-    readonly manifest: string;
-  }[];
-}
-
-/** Keyspaces of a cluster at one moment of its catalog. */
-export interface Snapshot {
-  readonly clusterId: string;
-  readonly shardCount: number;
-  /** ISO 8601. */
-  readonly createdAt: string;
-  readonly keyspaces: readonly ArchivedKeyspace[];
-}
 
 /** An object whose name follows from its bytes. */
 export interface EncodedObject {

@@ -3,7 +3,7 @@
 
 import { Ajv } from 'ajv';
 import type { JSONSchemaType, ValidateFunction } from 'ajv';
-import type { ArchivedManifest, ArchiveMark, Snapshot } from './layout.ts';
+import type { ArchivedManifest, ArchiveMark, Snapshot } from './archived.ts';
 
 const id = { type: 'string', pattern: '^[0-9a-f]{16}$' } as const;
 const count = { type: 'integer', minimum: 0 } as const;

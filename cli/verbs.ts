@@ -5,6 +5,7 @@
 //     verbs/keyspaces    keyspaces and their versions
 //     verbs/cluster      datanodes, shards, health
 //     verbs/access       users, roles, the audit log
+//     verbs/archive      backup and restore
 
 import type { Verb, VerbEntry } from './verb.ts';
 
@@ -68,6 +69,16 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
     drop: entry(
       'delete a keyspace, or one version of it',
       () => import('./verbs/keyspaces/drop.ts'),
+    ),
+    backup: entry(
+      'copy keyspaces into a folder or a bucket',
+      () => import('./verbs/archive/backup.ts'),
+      true,
+    ),
+    restore: entry(
+      'bring keyspaces back from a folder or a bucket',
+      () => import('./verbs/archive/restore.ts'),
+      true,
     ),
     nodes: entry('list the datanodes', () => import('./verbs/cluster/nodes.ts')),
     node: entry(

@@ -151,4 +151,6 @@ export interface LoadSettings extends SettingsValues<typeof loadSettings> {
   readonly keyspace: string;
   /** Files, folders, globs, or `-` for standard input. */
   readonly paths: readonly string[];
+  /** What the input is, for people; absent: the names of the inputs. */
+  readonly source?: string;
 }

@@ -1,7 +1,7 @@
 // The settings of a master.
 
 import { accessOptions } from '../access/access-settings.ts';
-import { storeOptions } from '../archive/store-options.ts';
+import { storeOptions } from '../archive/store-settings.ts';
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
 import {

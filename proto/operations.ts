@@ -27,7 +27,11 @@ import type {
   GetHealthRequest,
   GetHealthResponse,
   GetLoadRequest,
+  GetManifestRequest,
+  GetManifestResponse,
   GetReadCountersResponse,
+  GetRecordsRequest,
+  GetRecordsResponse,
   ListEventsRequest,
   ListEventsResponse,
   ListHotKeysRequest,
@@ -115,6 +119,8 @@ interface ClusterCalls {
   readCounters(): Promise<GetReadCountersResponse>;
   /** Makes the leader give up the lead. Throws CONFLICT if there is no other master. */
   stepDown(): Promise<void>;
+  getRecords(request: GetRecordsRequest): Promise<GetRecordsResponse>;
+  getManifest(request: GetManifestRequest): Promise<GetManifestResponse>;
 }
 
 /** What a cluster does, and the view that it serves reads from. */

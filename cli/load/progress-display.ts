@@ -19,26 +19,29 @@ const OWNERS_SHOWN_MAX = 6;
 const CLEAR_LINE = '\r\u001B[K';
 
 /** Draws progress as it comes; `finish` removes the bar. */
-export class ProgressDisplay {
+export class ProgressDisplay<Progress> {
   readonly #output: Output;
   readonly #now: Clock;
+  readonly #format: (progress: Progress, bar: boolean) => string;
   #shownAtMs: number | undefined;
   #drawn = false;
 
-  constructor(output: Output, now: Clock) {
+  /** `format`: one line, with or without a bar. */
+  constructor(output: Output, now: Clock, format: (progress: Progress, bar: boolean) => string) {
     this.#output = output;
     this.#now = now;
+    this.#format = format;
   }
 
   /** Shows `progress`, unless the last update was a moment ago. */
-  update(progress: LoadProgress): void {
+  update(progress: Progress): void {
     const bar = this.#output.errorIsTerminal;
     const nowMs = this.#now();
     // Without a terminal, a short load shows nothing: the first line comes after one interval.
     this.#shownAtMs ??= bar ? Number.NEGATIVE_INFINITY : nowMs;
     if (nowMs - this.#shownAtMs < (bar ? REDRAW_MS : LINE_EVERY_MS)) return;
     this.#shownAtMs = nowMs;
-    const text = formatProgress(progress, bar);
+    const text = this.#format(progress, bar);
     if (bar) this.#output.errorWrite(CLEAR_LINE + text.slice(0, this.#output.columns() - 1));
     else this.#output.errorLine(text);
     this.#drawn = bar;
@@ -112,7 +115,7 @@ function stageShare(progress: LoadProgress): number | undefined {
   return total > 0 ? Math.min(1, done / total) : undefined;
 }
 
-function drawBar(share: number): string {
+export function drawBar(share: number): string {
   const full = Math.floor(share * BAR_CHARACTERS);
   return `[${'#'.repeat(full)}${'-'.repeat(BAR_CHARACTERS - full)}]`;
 }

@@ -1,8 +1,7 @@
-// Who may send segments to a datanode, and fetch them: loaders, and its peers.
+// Who may send segments to a datanode, and fetch them: loaders, its peers, and backups.
 
 import { requireRight } from '../../access/subject.ts';
 import type { Subject } from '../../access/subject.ts';
-import { SteleError } from '../../base/errors.ts';
 import type { Datanode } from '../node.ts';
 import type { SegmentKeeper } from '../transfer/segment-connection.ts';
 
@@ -14,9 +13,7 @@ export function segmentKeeperOf(node: Datanode): SegmentKeeper {
     },
     pace: (byteCount) => node.brake.take(byteCount),
     give: async (wish, subject) => {
-      if (subject !== undefined && !subject.isCluster) {
-        throw new SteleError('PERMISSION_DENIED', 'Only datanodes of the cluster fetch segments.');
-      }
+      if (subject?.isCluster === false) requireBackup(subject, wish.keyspaceUid, node);
       return node.outgoing(wish);
     },
   };
@@ -29,4 +26,11 @@ export function segmentKeeperOf(node: Datanode): SegmentKeeper {
 function requireLoad(subject: Subject, keyspaceUid: string, { cluster }: Datanode): void {
   const name = cluster.keyspaceOf(keyspaceUid)?.name;
   if (name !== undefined || !subject.has('load')) requireRight(subject, 'load', name);
+}
+
+/** Throws PERMISSION_DENIED. A backup takes all the data, and is the work of an operator. */
+function requireBackup(subject: Subject, keyspaceUid: string, { cluster }: Datanode): void {
+  const name = cluster.keyspaceOf(keyspaceUid)?.name;
+  requireRight(subject, 'read', name);
+  requireRight(subject, 'operate', name);
 }

@@ -55,7 +55,7 @@ export async function beginLoad(job: PreparedJob, master: LoadMaster): Promise<B
         keyspace: settings.keyspace,
         mode: settings.mode === 'append' ? LoadMode.APPEND : LoadMode.REPLACE,
         loadId,
-        source: describeInputs(prepared.inputs),
+        source: settings.source ?? describeInputs(prepared.inputs),
         input: inputText(dialectsOf(prepared.inputs)),
         inputFingerprint,
         skipIfCurrent: settings.skipIfCurrent,

@@ -95,13 +95,7 @@ export function connectLeader(
 
 type Operations = LeaderCalls['operations'];
 type Question =
-  | 'health'
-  | 'explain'
-  | 'diffVersions'
-  | 'getArchive'
-  | 'getLoad'
-  | 'readCounters'
-  | `list${string}`;
+  'health' | 'explain' | 'diffVersions' | 'readCounters' | `get${string}` | `list${string}`;
 type Questions = Pick<Operations, keyof Operations & Question>;
 
 function questionsOf(ask: Ask<ClusterServiceClient>): Questions {
@@ -127,6 +121,8 @@ function questionsOf(ask: Ask<ClusterServiceClient>): Questions {
     listShards: () => ask((client) => client.listShards, {}, REPEATABLE),
     listMasters: () => ask((client) => client.listMasters, {}, REPEATABLE),
     explain: (request) => ask((client) => client.explain, request, REPEATABLE),
+    getRecords: (request) => ask((client) => client.getRecords, request, REPEATABLE),
+    getManifest: (request) => ask((client) => client.getManifest, request, REPEATABLE),
   };
 }
 

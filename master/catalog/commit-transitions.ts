@@ -41,19 +41,21 @@ import { checkKeep, retireAfter, retireRejected } from './version-transitions.ts
 /**
  * Reserves the version number for a commit of this content. The same content gets the same number
  * again, also if it was rejected. Other content skips the number, which datanodes may have seen.
+ * `atLeast`: the number that a restore asks for.
  */
 export function reserveVersion(
   state: CatalogState,
   loadId: string,
   fingerprint: string,
   nowIso: string,
+  atLeast = 1,
 ): Transition<number> {
   const { keyspace, load } = requireRunning(state, loadId);
   const { attempt } = keyspace;
   if (attempt?.fingerprint === fingerprint) return { changes: [], result: attempt.version };
   const before = rejectedBefore(state, keyspace.uid, fingerprint);
   if (before !== undefined) return { changes: [], result: before.number };
-  const number = Math.max(keyspace.nextVersion, (attempt?.version ?? 0) + 1);
+  const number = Math.max(keyspace.nextVersion, (attempt?.version ?? 0) + 1, atLeast);
   const record: KeyspaceRecord = {
     ...keyspace,
     nextVersion: number,
@@ -108,13 +110,14 @@ export interface CommitContent {
   readonly valueBytes: number;
   readonly digest: string;
   readonly nowIso: string;
+  /** By delta id: what it overwrites. */
+  readonly overwritten?: Readonly<Record<string, TotalsRecord>>;
   /** Set for an append. */
   readonly appended?: AppendedContent;
 }
 
 interface AppendedContent {
   readonly append: AppendRecord;
-  readonly overwritten: Readonly<Record<string, TotalsRecord>>;
   /**
    * Revision of the manifest that the append is based on. Deltas that were merged since then would
    * be lost.
@@ -251,7 +254,7 @@ function versionChanges(record: VersionRecord, content: CommitContent): Change[]
     uid,
     version: content.version,
     segments: content.segments,
-    ...(content.appended === undefined ? {} : { overwritten: content.appended.overwritten }),
+    ...(content.overwritten === undefined ? {} : { overwritten: content.overwritten }),
   };
   return [
     { table: 'version', id, record },

@@ -28,6 +28,8 @@ export interface NewLoad {
   readonly id: string;
   /** Used for a keyspace that does not exist yet. */
   readonly keyspaceUid: KeyspaceUid;
+  /** Whether the keyspace must have this uid. */
+  readonly isRestore?: boolean;
   readonly keyspace: string;
   readonly source: string;
   readonly input: string;
@@ -54,13 +56,17 @@ export interface Liveness {
   readonly text: string;
 }
 
-/** Starts a load. Throws SUSPENDED, and LOAD_IN_PROGRESS with the other load and its progress. */
+/**
+ * Starts a load. Throws SUSPENDED, LOAD_IN_PROGRESS with the other load and its progress, and CONFLICT if a
+ * restore asks for a uid that it cannot have.
+ */
 export function beginLoad(
   state: CatalogState,
   wanted: NewLoad,
   livenessOf: (load: LoadRecord) => Liveness,
 ): Transition<BegunLoad> {
   const changes: Change[] = [];
+  if (wanted.isRestore === true) requireUid(state, wanted);
   const keyspace = findKeyspace(state, wanted.keyspace) ?? newKeyspace(state, wanted);
   if (!state.keyspace.has(keyspace.uid)) changes.push(...added(state, keyspace));
   if (keyspace.desired.suspended === true) throw suspendedError(keyspace.name);
@@ -92,6 +98,18 @@ export function beginLoad(
   };
   changes.push({ table: 'load', id, record: load }, ...pruneLoads(state, keyspace.uid));
   return { changes, result: { load, keyspace } };
+}
+
+function requireUid(state: CatalogState, { keyspace: name, keyspaceUid }: NewLoad): void {
+  const named = findKeyspace(state, name);
+  if (named?.uid === keyspaceUid) return;
+  const other = state.keyspace.get(keyspaceUid);
+  if (named === undefined && other === undefined) return;
+  const why =
+    named === undefined
+      ? `the uid ${keyspaceUid} belongs to keyspace '${other?.name}'`
+      : `there is a keyspace '${name}' with another uid`;
+  throw new SteleError('CONFLICT', `Keyspace '${name}' cannot be restored as it was: ${why}.`);
 }
 
 function inProgress(keyspace: string, load: LoadRecord, progress: string): SteleError {

@@ -2,7 +2,7 @@
 // totals that the datanodes have counted.
 
 import type { Logger } from '../../base/log.ts';
-import { appendTotals, planAppend } from './append-plan.ts';
+import { appendTotals, planAppend, planWhole } from './append-plan.ts';
 import { requireCurrent } from '../catalog/commit-transitions.ts';
 import type { CommitContent } from '../catalog/commit-transitions.ts';
 import { clusterOf } from '../catalog/queries.ts';
@@ -37,8 +37,25 @@ export async function appendContent(
     ...totals,
     appended: {
       append: { base, ...outcome },
-      overwritten,
       baseRevision: manifest?.revision ?? 0,
     },
+    overwritten,
   };
+}
+
+/**
+ * The content of a version that is restored with its deltas, counted by the datanodes. `segments`: by shard;
+ * within a shard oldest first. Throws REPLICAS_MISSING, LOAD_REJECTED.
+ */
+export async function wholeContent(
+  leader: Leader,
+  log: Logger,
+  keyspace: KeyspaceRecord,
+  segments: readonly SegmentRecord[],
+  replicas: number,
+): Promise<Omit<CommitContent, 'version' | 'fingerprint' | 'nowIso'>> {
+  const plan = planWhole(segments);
+  const measures = await measureDeltas(leader, log, keyspace.uid, plan.wanted, replicas);
+  const { overwritten, totals } = appendTotals(plan, measures);
+  return { segments, ...totals, overwritten };
 }

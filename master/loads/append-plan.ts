@@ -87,6 +87,19 @@ function tooManyDeltas(shard: number): SteleError {
   );
 }
 
+/** What must be measured of a whole version: each delta over the older segments of its shard. */
+export function planWhole(segments: readonly SegmentRecord[]): AppendPlan {
+  let first = 0;
+  const wanted = segments.flatMap((delta, index): Wanted[] => {
+    if (segments[first]?.shard !== delta.shard) first = index;
+    if (first === index) return [];
+    const older = segments.slice(first, index);
+    const ref = { segmentId: delta.id, olderIds: older.map(({ id }) => id).reverse() };
+    return [{ ref, delta, isInVersion: true, isCounted: false }];
+  });
+  return { segments, wanted, overwritten: {}, added: 0, unchanged: 0 };
+}
+
 /** `rest`: the chain without the delta, if that was in it. */
 function measuresOf(
   chain: readonly SegmentRecord[],

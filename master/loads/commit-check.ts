@@ -4,10 +4,13 @@
 
 import { createHash } from 'node:crypto';
 import { SteleError } from '../../base/errors.ts';
+import { DELTAS_WAITING_MAX } from '../../base/limits.ts';
 import type { CommitLoadRequest } from '../../proto/gen/stele/v1/load.ts';
 import type { SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
 import { segmentRecord } from '../catalog/messages.ts';
 import type { SegmentRecord } from '../catalog/records.ts';
+import { isSameTotals, totalsRecord } from '../catalog/totals.ts';
+import type { TotalsRecord } from '../catalog/totals.ts';
 
 const DIGEST_BYTES = 16;
 const DIGEST_LANES = DIGEST_BYTES / 4;
@@ -31,6 +34,30 @@ export function checkSegments(request: CommitLoadRequest, shardCount: number): S
     throw rejected("the segments' digests do not add up to the load's");
   }
   return segments.map(segmentRecord);
+}
+
+/**
+ * The segments of a version that is restored, by shard, each with a base and then its deltas. Throws
+ * LOAD_REJECTED for segments that no version can have.
+ */
+export function checkChains(request: CommitLoadRequest, shardCount: number): SegmentRecord[] {
+  const segments = request.shards.map(({ segment }) => requireSegment(segment, shardCount));
+  segments.sort((left, right) => left.shard - right.shard);
+  const ids = new Set(segments.map(({ id }) => id));
+  if (ids.size < segments.length) throw rejected('a segment is in it twice');
+  const long = segments.find(
+    ({ shard }, index) => segments[index + DELTAS_WAITING_MAX + 1]?.shard === shard,
+  );
+  if (long !== undefined) throw rejected(`shard ${long.shard} has too many deltas`);
+  return segments.map(segmentRecord);
+}
+
+/** Throws LOAD_REJECTED unless `counted`, by the datanodes, is what the load says. */
+export function checkTotals(request: CommitLoadRequest, counted: TotalsRecord): void {
+  if (isSameTotals(totalsRecord(request), counted)) return;
+  throw rejected(
+    `the datanodes count ${counted.records} records with digest ${counted.digest}, the load says ${request.records} with ${request.digest.toString('hex')}`,
+  );
 }
 
 function requireSegment(segment: SegmentInfo | undefined, shardCount: number): SegmentInfo {

@@ -2,7 +2,8 @@
 // is kept as rejected, for this reason".
 //
 //   1. the counts and digests of the segments add up                      (commit-check.ts)
-//   2. an append: the datanodes count what its deltas change              (append-content.ts)
+//   2. an append, or a restore of a version with deltas: the datanodes
+//      count what the deltas change                                       (append-content.ts)
 //   3. a version number is reserved for exactly this content              (durable)
 //   4. every serving node gets the manifest and reports what it holds
 //   5. the reports agree with the load, and each shard is on enough nodes
@@ -24,7 +25,7 @@ import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
 import type { CommitLoadRequest, CommitLoadResponse } from '../../proto/gen/stele/v1/load.ts';
 import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
 import { gateFor } from '../../proto/load-gate.ts';
-import { appendContent } from './append-content.ts';
+import { appendContent, wholeContent } from './append-content.ts';
 import { reserveVersion, settleLoad } from '../catalog/commit-transitions.ts';
 import type { CommitContent } from '../catalog/commit-transitions.ts';
 import { requireRunning } from '../catalog/load-transitions.ts';
@@ -39,9 +40,11 @@ import type {
   VersionRecord,
 } from '../catalog/records.ts';
 import {
+  checkChains,
   checkHeld,
   checkReplicas,
   checkSegments,
+  checkTotals,
   contentFingerprint,
   leastReplicas,
 } from './commit-check.ts';
@@ -54,6 +57,8 @@ import type { LoadLeases } from './load-leases.ts';
 /** A node verifies nothing for a manifest; it looks up its segments. */
 const MANIFEST_DEADLINE_MS = 10_000;
 const APPLIED_WAIT_MS = 2_000;
+/** The largest number that a restore may ask for. */
+const VERSION_WANTED_MAX = 1e12;
 
 export class Committer {
   readonly #leader: Leader;
@@ -119,11 +124,14 @@ export class Committer {
   /** Steps 1 to 3. */
   async #prepare(request: CommitLoadRequest, begun: BegunLoad): Promise<CommitContent> {
     const { catalog } = this.#leader;
-    const own = checkSegments(request, clusterOf(catalog.state).shardCount);
+    const check = request.isWhole === true ? checkChains : checkSegments;
+    const own = check(request, clusterOf(catalog.state).shardCount);
     const whole = await this.#whole(request, begun, own);
     const fingerprint = contentFingerprint(whole.segments);
+    const nowIso = wallClockIso(this.#leader.env);
+    const wanted = wantedVersion(request);
     const version = await catalog.update((state) =>
-      reserveVersion(state, begun.load.id, fingerprint, wallClockIso(this.#leader.env)),
+      reserveVersion(state, begun.load.id, fingerprint, nowIso, wanted),
     );
     return { version, fingerprint, ...whole, nowIso: wallClockIso(this.#leader.env) };
   }
@@ -137,6 +145,13 @@ export class Committer {
     { keyspace, load }: BegunLoad,
     own: readonly SegmentRecord[],
   ): Promise<Omit<CommitContent, 'version' | 'fingerprint' | 'nowIso'>> {
+    if (request.isWhole === true) {
+      requireReplace(load);
+      const replicas = this.#replicasWanted(request, load, keyspace);
+      const whole = await wholeContent(this.#leader, this.#log, keyspace, own, replicas);
+      checkTotals(request, whole);
+      return whole;
+    }
     if (load.mode !== 'APPEND') {
       const { digest, keyBytes, records, valueBytes } = request;
       return { segments: own, records, keyBytes, valueBytes, digest: digest.toString('hex') };
@@ -205,8 +220,7 @@ export class Committer {
   }
 
   #manifest(keyspace: KeyspaceRecord, content: CommitContent): Manifest {
-    const { appended, version, segments } = content;
-    const { overwritten = {} } = appended ?? {};
+    const { overwritten = {}, segments, version } = content;
     const record = { uid: keyspace.uid, version, segments, overwritten };
     const { state } = this.#leader.catalog;
     const { shardCount } = clusterOf(state);
@@ -249,6 +263,17 @@ export class Committer {
     this.#leader.dispatch({ kind: 'manifest-held', ...about });
     return held;
   }
+}
+
+/** Throws INVALID_ARGUMENT for a number after which there would soon be no more. */
+function wantedVersion({ isWhole, version = 1 }: CommitLoadRequest): number {
+  if (version >= 1 && version <= (isWhole === true ? VERSION_WANTED_MAX : 1)) return version;
+  throw new SteleError('INVALID_ARGUMENT', `A version cannot get the number ${version}.`);
+}
+
+function requireReplace({ mode }: LoadRecord): void {
+  if (mode !== 'APPEND') return;
+  throw new SteleError('INVALID_ARGUMENT', 'A whole version cannot be appended.');
 }
 
 function modeOf(load: LoadRecord): LoadMode {

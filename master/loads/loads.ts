@@ -96,7 +96,8 @@ export class Loads {
   #begin(request: BeginLoadRequest): Promise<BegunLoad> {
     const wanted = {
       id: this.#leader.env.randomId(),
-      keyspaceUid: parseKeyspaceUid(this.#leader.env.randomId()),
+      keyspaceUid: parseKeyspaceUid(request.keyspaceUid ?? this.#leader.env.randomId()),
+      isRestore: request.keyspaceUid !== undefined,
       keyspace: request.keyspace,
       source: shorten(request.source, 2 * LABEL_CHARACTERS_MAX),
       input: request.input.slice(0, INPUT_CHARACTERS_MAX),

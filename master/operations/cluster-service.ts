@@ -89,6 +89,8 @@ export function clusterService(
       return visibleCounters(subject, answer);
     }),
     stepDown: unary(() => answerEmpty(operations.stepDown())),
+    getRecords: unary((request) => operations.getRecords(request)),
+    getManifest: unary((request) => operations.getManifest(request)),
   };
 }
 

@@ -19,7 +19,11 @@ import type {
   GetHealthRequest,
   GetHealthResponse,
   GetLoadRequest,
+  GetManifestRequest,
+  GetManifestResponse,
   GetReadCountersResponse,
+  GetRecordsRequest,
+  GetRecordsResponse,
   ListEventsRequest,
   ListEventsResponse,
   ListHotKeysRequest,
@@ -72,6 +76,7 @@ import { isAtLeast } from '../core/serving/health.ts';
 import { lossOfRemoval } from '../core/questions/removal.ts';
 import type { Loss } from '../core/questions/removal.ts';
 import { eligibleNodes, servesShard } from '../core/world/world.ts';
+import { getManifest, getRecords } from './backup-records.ts';
 import { diffVersions } from './diff.ts';
 import { cleanArchive, describeArchive } from './archive.ts';
 import { listHotKeys } from './hot-keys.ts';
@@ -339,6 +344,14 @@ export class Operations implements ClusterOperations {
     }
     const { first } = slotRangeOfShard(request.shard, shardCount);
     return explainShard(this.#leader, keyspace, request.shard, first);
+  }
+
+  async getRecords(request: GetRecordsRequest): Promise<GetRecordsResponse> {
+    return getRecords(this.#leader, request);
+  }
+
+  async getManifest(request: GetManifestRequest): Promise<GetManifestResponse> {
+    return getManifest(this.#leader, request);
   }
 
   async drainNode(nodeId: string): Promise<void> {

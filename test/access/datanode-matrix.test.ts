@@ -165,7 +165,7 @@ it('answers lookups of keyspaces that the caller may read, and of no other', asy
   expect(wrong).toEqual([]);
 });
 
-it('takes segments of keyspaces that the caller may load, and sends them to the cluster alone', async () => {
+it('takes segments of keyspaces that the caller may load, and sends them to the cluster and to operators', async () => {
   const { target } = await start();
   const wrong: string[] = [];
   const bytes = Buffer.from(new SharedArrayBuffer(1024));
@@ -177,7 +177,9 @@ it('takes segments of keyspaces that the caller may load, and sends them to the 
       const wish = { keyspaceUid: TEST_UID, segmentId: 'x', expectNode: 'n1' };
       const fetched = await codeOf(() => fetches.fetch(wish, into, options));
       fetches.close();
-      const expectedFetch = refusalOf(caller, 'cluster', undefined) ?? 'NOT_FOUND';
+      const isOfCluster = refusalOf(caller, 'cluster', undefined) === undefined;
+      const refused = isOfCluster ? undefined : refusalOf(caller, 'operate', undefined);
+      const expectedFetch = refused ?? 'NOT_FOUND';
       if (fetched !== expectedFetch) wrong.push(`${caller} fetch: ${fetched}`);
       for (const keyspace of KEYSPACES) {
         const put = await codeOf(() => push(target, caller, keyspace));

@@ -64,6 +64,8 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   GetArchive: ['operate', '*'],
   CleanArchive: ['operate', '*'],
   StepDown: ['operate', '*'],
+  GetRecords: ['operate', '*'],
+  GetManifest: ['operate', '*'],
   BeginLoad: ['load'],
   ReportProgress: ['load'],
   CommitLoad: ['load'],

@@ -30,6 +30,7 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
   nodes: [[], ['--watch']],
   node: [['drain', 'a'], ['resume', 'a'], ['remove', 'a'], ['restart', 'a'], ['restart-all']],
+  backup: [['file:///nowhere/archive']],
   shards: [[]],
   ring: [[]],
   top: [[]],
@@ -55,10 +56,10 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   role: [['list'], ['add', 'r', '--grant', 'read:*'], ['remove', 'r']],
 };
 
-/** Verbs that ask no master, run one, or go on without one. */
+/** Verbs that ask no master, or not first, run one, or go on without one. */
 const OTHERS = [
   ...['up', 'load', 'cli', 'metadata', 'bench', 'verify', 'config', 'doctor', 'version'],
-  ...['completion', 'certs', 'master', 'datanode', 'query', 'upgrade'],
+  ...['completion', 'certs', 'master', 'datanode', 'query', 'upgrade', 'restore'],
 ];
 
 const lines = Object.entries(CALLS).flatMap(([verb, calls]) =>

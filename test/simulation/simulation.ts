@@ -256,7 +256,7 @@ class Simulation implements Cluster {
 process.memoryUsage.rss = () => 0;
 
 /** Of the only master, with the embedded store, or of several, with etcd. */
-export type Masters = 'one' | 'several';
+type Masters = 'one' | 'several';
 
 export interface Setting {
   readonly masters: Masters;

@@ -31,7 +31,7 @@ import { askTarget } from '../../load/load-target.ts';
 import { loadJson } from '../../../proto/json-shapes.ts';
 import { writeCleared, writeWork } from '../../load/load-work.ts';
 import type { Output } from '../../output.ts';
-import { ProgressDisplay } from '../../load/progress-display.ts';
+import { formatProgress, ProgressDisplay } from '../../load/progress-display.ts';
 import { commandText } from '../../words.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
@@ -179,7 +179,9 @@ async function watched(
   body: (hooks: JobHooks) => Promise<Ending>,
 ): Promise<number> {
   const display =
-    values.output === 'json' ? undefined : new ProgressDisplay(output, monotonicNowMs);
+    values.output === 'json'
+      ? undefined
+      : new ProgressDisplay(output, monotonicNowMs, formatProgress);
   const onNotice = (sentence: string): void => {
     if (display === undefined) reportNotice(output, `${sentence}.`, true);
     else display.note(`stele: ${sentence}.`);

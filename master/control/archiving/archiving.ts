@@ -48,7 +48,7 @@ export interface ArchiveReport {
   readonly trouble: string;
 }
 
-export interface WaitingVersion {
+interface WaitingVersion {
   readonly keyspace: string;
   readonly version: number;
   readonly segments: number;

@@ -62,7 +62,11 @@ describe('ProgressDisplay', () => {
   function display(terminal: boolean) {
     const output = new RecordingOutput(terminal);
     const clock = { nowMs: 0 };
-    return { output, clock, display: new ProgressDisplay(output, () => clock.nowMs) };
+    return {
+      output,
+      clock,
+      display: new ProgressDisplay(output, () => clock.nowMs, formatProgress),
+    };
   }
 
   it('redraws one line on a terminal, at most ten times a second, and clears it at the end', () => {

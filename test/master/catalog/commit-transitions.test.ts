@@ -35,7 +35,8 @@ function settle(base: number, baseRevision = 0, minRows = 0): VersionRecord {
     valueBytes: 2,
     digest: 'appended',
     nowIso: '2026-01-03',
-    appended: { append: { base, ...outcome }, overwritten: {}, baseRevision },
+    overwritten: {},
+    appended: { append: { base, ...outcome }, baseRevision },
   };
   const gate = { ...gateFor(undefined, LoadMode.APPEND), minRows };
   const terms = { gate, keys: [], keep: 0, progress: undefined, copies: COPIES };

@@ -264,6 +264,14 @@ export abstract class FakeOperations implements ClusterOperations {
     this.calls.push('step down');
   }
 
+  async getRecords() {
+    return { clusterId: '0'.repeat(16), shardCount: SHARD_COUNT, keyspaces: [], at: '' };
+  }
+
+  async getManifest() {
+    return { revision: 0, segmentsTotal: 0, segments: [], nodes: [] };
+  }
+
   async listShards() {
     const owners = ['datanode-0', 'datanode-1'];
     const range = { shard: 0, slotFirst: 0, slotLast: 1023, records: 3, bytes: 1000 };

@@ -26,11 +26,81 @@ import { ReadCounters } from "./counters.ts";
 import { DiffCounts, DiffSample } from "./diff.ts";
 import { HotKey } from "./hot_keys.ts";
 import { AppendOutcome, LoadGate, LoadStatus } from "./load.ts";
+import { RecordTotals, SegmentInfo } from "./segment.ts";
 import { ClusterView, HealthStatus, NodeAddress, NodeState, NodeView } from "./view.ts";
 
 export const protobufPackage = "stele.v1";
 
 export const protobufFileName = "stele/v1/cluster.proto";
+
+export interface GetRecordsRequest {
+  /** Empty: all. KEYSPACE_NOT_FOUND if one of them is not there. */
+  keyspaces: string[];
+}
+
+export interface GetRecordsResponse {
+  clusterId: string;
+  shardCount: number;
+  /** By name. */
+  keyspaces: KeyspaceRecords[];
+  /** The time at the master, ISO 8601. */
+  at: string;
+}
+
+export interface KeyspaceRecords {
+  uid: string;
+  name: string;
+  /** 0: none. */
+  currentVersion: number;
+  /** Settings of its own; absent: as the cluster's. */
+  replication?: number | undefined;
+  keep?: number | undefined;
+  suspended: boolean;
+  uncached: boolean;
+  /** Ascending. */
+  versions: VersionRecords[];
+}
+
+export interface VersionRecords {
+  number: number;
+  segmentBytes: number;
+  totals:
+    | RecordTotals
+    | undefined;
+  /** For people. */
+  source: string;
+  input: string;
+  inputFingerprint: string;
+  committedAt: string;
+}
+
+export interface GetManifestRequest {
+  keyspaceUid: string;
+  version: number;
+  /** The index of the first segment wanted. */
+  first: number;
+}
+
+export interface GetManifestResponse {
+  /** Rises when deltas are merged: parts of different revisions do not fit together. */
+  revision: number;
+  segmentsTotal: number;
+  /** By shard; within a shard oldest first: a base, then its deltas. */
+  segments: StoredSegment[];
+  nodes: NodeView[];
+}
+
+export interface StoredSegment {
+  segment:
+    | SegmentInfo
+    | undefined;
+  /** The totals of the older records of its shard whose keys it has. Absent: none. */
+  overwritten?:
+    | RecordTotals
+    | undefined;
+  /** Indexes into `nodes` of those that hold it. */
+  holders: number[];
+}
 
 export interface RegisterNodeRequest {
   nodeId: string;
@@ -693,6 +763,612 @@ export interface CleanArchiveResponse {
   keptObjects: number;
   keptBytes: number;
 }
+
+function createBaseGetRecordsRequest(): GetRecordsRequest {
+  return { keyspaces: [] };
+}
+
+export const GetRecordsRequest: MessageFns<GetRecordsRequest> = {
+  encode(message: GetRecordsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.keyspaces) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetRecordsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetRecordsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspaces.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetRecordsResponse(): GetRecordsResponse {
+  return { clusterId: "", shardCount: 0, keyspaces: [], at: "" };
+}
+
+export const GetRecordsResponse: MessageFns<GetRecordsResponse> = {
+  encode(message: GetRecordsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.clusterId !== "") {
+      writer.uint32(10).string(message.clusterId);
+    }
+    if (message.shardCount !== 0) {
+      writer.uint32(16).uint32(message.shardCount);
+    }
+    for (const v of message.keyspaces) {
+      KeyspaceRecords.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.at !== "") {
+      writer.uint32(34).string(message.at);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetRecordsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetRecordsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.clusterId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.shardCount = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.keyspaces.push(KeyspaceRecords.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.at = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseKeyspaceRecords(): KeyspaceRecords {
+  return {
+    uid: "",
+    name: "",
+    currentVersion: 0,
+    replication: undefined,
+    keep: undefined,
+    suspended: false,
+    uncached: false,
+    versions: [],
+  };
+}
+
+export const KeyspaceRecords: MessageFns<KeyspaceRecords> = {
+  encode(message: KeyspaceRecords, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.uid !== "") {
+      writer.uint32(10).string(message.uid);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.currentVersion !== 0) {
+      writer.uint32(24).uint64(message.currentVersion);
+    }
+    if (message.replication !== undefined) {
+      writer.uint32(32).uint32(message.replication);
+    }
+    if (message.keep !== undefined) {
+      writer.uint32(40).uint32(message.keep);
+    }
+    if (message.suspended !== false) {
+      writer.uint32(48).bool(message.suspended);
+    }
+    if (message.uncached !== false) {
+      writer.uint32(56).bool(message.uncached);
+    }
+    for (const v of message.versions) {
+      VersionRecords.encode(v!, writer.uint32(66).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KeyspaceRecords {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKeyspaceRecords();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.uid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.currentVersion = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.replication = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.keep = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.suspended = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.uncached = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.versions.push(VersionRecords.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseVersionRecords(): VersionRecords {
+  return {
+    number: 0,
+    segmentBytes: 0,
+    totals: undefined,
+    source: "",
+    input: "",
+    inputFingerprint: "",
+    committedAt: "",
+  };
+}
+
+export const VersionRecords: MessageFns<VersionRecords> = {
+  encode(message: VersionRecords, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint64(message.number);
+    }
+    if (message.segmentBytes !== 0) {
+      writer.uint32(16).uint64(message.segmentBytes);
+    }
+    if (message.totals !== undefined) {
+      RecordTotals.encode(message.totals, writer.uint32(26).fork()).join();
+    }
+    if (message.source !== "") {
+      writer.uint32(34).string(message.source);
+    }
+    if (message.input !== "") {
+      writer.uint32(42).string(message.input);
+    }
+    if (message.inputFingerprint !== "") {
+      writer.uint32(50).string(message.inputFingerprint);
+    }
+    if (message.committedAt !== "") {
+      writer.uint32(58).string(message.committedAt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VersionRecords {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVersionRecords();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.segmentBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.totals = RecordTotals.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.source = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.input = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.inputFingerprint = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.committedAt = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetManifestRequest(): GetManifestRequest {
+  return { keyspaceUid: "", version: 0, first: 0 };
+}
+
+export const GetManifestRequest: MessageFns<GetManifestRequest> = {
+  encode(message: GetManifestRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspaceUid !== "") {
+      writer.uint32(10).string(message.keyspaceUid);
+    }
+    if (message.version !== 0) {
+      writer.uint32(16).uint64(message.version);
+    }
+    if (message.first !== 0) {
+      writer.uint32(24).uint32(message.first);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetManifestRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetManifestRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspaceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.first = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetManifestResponse(): GetManifestResponse {
+  return { revision: 0, segmentsTotal: 0, segments: [], nodes: [] };
+}
+
+export const GetManifestResponse: MessageFns<GetManifestResponse> = {
+  encode(message: GetManifestResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.revision !== 0) {
+      writer.uint32(8).uint64(message.revision);
+    }
+    if (message.segmentsTotal !== 0) {
+      writer.uint32(16).uint32(message.segmentsTotal);
+    }
+    for (const v of message.segments) {
+      StoredSegment.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.nodes) {
+      NodeView.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetManifestResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetManifestResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.revision = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.segmentsTotal = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.segments.push(StoredSegment.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.nodes.push(NodeView.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStoredSegment(): StoredSegment {
+  return { segment: undefined, overwritten: undefined, holders: [] };
+}
+
+export const StoredSegment: MessageFns<StoredSegment> = {
+  encode(message: StoredSegment, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.segment !== undefined) {
+      SegmentInfo.encode(message.segment, writer.uint32(10).fork()).join();
+    }
+    if (message.overwritten !== undefined) {
+      RecordTotals.encode(message.overwritten, writer.uint32(18).fork()).join();
+    }
+    if (message.holders.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.holders) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoredSegment {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoredSegment();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.segment = SegmentInfo.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.overwritten = RecordTotals.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag === 24) {
+              message.holders.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.holders.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
 
 function createBaseRegisterNodeRequest(): RegisterNodeRequest {
   return { nodeId: "", incarnation: "", address: undefined, zone: "", segmentFormat: 0, clusterId: "", weight: 0 };
@@ -6915,6 +7591,26 @@ export const ClusterServiceService = {
     responseSerialize: (value: StepDownResponse): Buffer => bufferView(StepDownResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): StepDownResponse => StepDownResponse.decode(value),
   },
+  /** The keyspaces with their committed versions, all of one moment, for a backup. */
+  getRecords: {
+    path: "/stele.v1.ClusterService/GetRecords" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetRecordsRequest): Buffer => bufferView(GetRecordsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetRecordsRequest => GetRecordsRequest.decode(value),
+    responseSerialize: (value: GetRecordsResponse): Buffer => bufferView(GetRecordsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetRecordsResponse => GetRecordsResponse.decode(value),
+  },
+  /** The segments of a version and the datanodes that hold them; a part of the segments in each answer. */
+  getManifest: {
+    path: "/stele.v1.ClusterService/GetManifest" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetManifestRequest): Buffer => bufferView(GetManifestRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetManifestRequest => GetManifestRequest.decode(value),
+    responseSerialize: (value: GetManifestResponse): Buffer => bufferView(GetManifestResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetManifestResponse => GetManifestResponse.decode(value),
+  },
 } as const;
 
 export interface ClusterServiceServer extends UntypedServiceImplementation {
@@ -6974,6 +7670,10 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   getReadCounters: handleUnaryCall<GetReadCountersRequest, GetReadCountersResponse>;
   /** Makes the leader give up the lead, so that another master is elected; CONFLICT if there is no other. */
   stepDown: handleUnaryCall<StepDownRequest, StepDownResponse>;
+  /** The keyspaces with their committed versions, all of one moment, for a backup. */
+  getRecords: handleUnaryCall<GetRecordsRequest, GetRecordsResponse>;
+  /** The segments of a version and the datanodes that hold them; a part of the segments in each answer. */
+  getManifest: handleUnaryCall<GetManifestRequest, GetManifestResponse>;
 }
 
 export interface ClusterServiceClient extends Client {
@@ -7527,6 +8227,38 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: StepDownResponse) => void,
+  ): ClientUnaryCall;
+  /** The keyspaces with their committed versions, all of one moment, for a backup. */
+  getRecords(
+    request: GetRecordsRequest,
+    callback: (error: ServiceError | null, response: GetRecordsResponse) => void,
+  ): ClientUnaryCall;
+  getRecords(
+    request: GetRecordsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetRecordsResponse) => void,
+  ): ClientUnaryCall;
+  getRecords(
+    request: GetRecordsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetRecordsResponse) => void,
+  ): ClientUnaryCall;
+  /** The segments of a version and the datanodes that hold them; a part of the segments in each answer. */
+  getManifest(
+    request: GetManifestRequest,
+    callback: (error: ServiceError | null, response: GetManifestResponse) => void,
+  ): ClientUnaryCall;
+  getManifest(
+    request: GetManifestRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetManifestResponse) => void,
+  ): ClientUnaryCall;
+  getManifest(
+    request: GetManifestRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetManifestResponse) => void,
   ): ClientUnaryCall;
 }
 

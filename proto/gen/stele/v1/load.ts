@@ -94,6 +94,11 @@ export interface BeginLoadRequest {
   input: string;
   /** The newest segment format that the loader writes. 0: 1. */
   segmentFormat: number;
+  /**
+   * For a restore: a keyspace that is not there yet is created with this uid. CONFLICT if the name belongs to
+   * a keyspace with another uid, or the uid to one of another name.
+   */
+  keyspaceUid?: string | undefined;
 }
 
 export interface LoadOwner {
@@ -233,7 +238,18 @@ export interface CommitLoadRequest {
    * As in BeginLoadRequest, for what was loaded in the end; kept with the version. Absent: that of
    * BeginLoadRequest.
    */
-  inputFingerprint?: string | undefined;
+  inputFingerprint?:
+    | string
+    | undefined;
+  /**
+   * For a restore, of a load with mode replace: `shards` has, for each shard, a base and then its deltas, oldest
+   * first. The datanodes count what the deltas overwrite; the totals above are those of the version.
+   */
+  isWhole?:
+    | boolean
+    | undefined;
+  /** The number that the version gets if all numbers before are lower; otherwise the next. Absent: the next. */
+  version?: number | undefined;
 }
 
 export interface CommitLoadResponse {
@@ -286,6 +302,7 @@ function createBaseBeginLoadRequest(): BeginLoadRequest {
     workToken: "",
     input: "",
     segmentFormat: 0,
+    keyspaceUid: undefined,
   };
 }
 
@@ -323,6 +340,9 @@ export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
     }
     if (message.segmentFormat !== 0) {
       writer.uint32(88).uint32(message.segmentFormat);
+    }
+    if (message.keyspaceUid !== undefined) {
+      writer.uint32(98).string(message.keyspaceUid);
     }
     return writer;
   },
@@ -426,6 +446,14 @@ export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
             }
 
             message.segmentFormat = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.keyspaceUid = reader.string();
             continue;
           }
         }
@@ -1442,6 +1470,8 @@ function createBaseCommitLoadRequest(): CommitLoadRequest {
     gate: undefined,
     keep: 0,
     inputFingerprint: undefined,
+    isWhole: undefined,
+    version: undefined,
   };
 }
 
@@ -1476,6 +1506,12 @@ export const CommitLoadRequest: MessageFns<CommitLoadRequest> = {
     }
     if (message.inputFingerprint !== undefined) {
       writer.uint32(82).string(message.inputFingerprint);
+    }
+    if (message.isWhole !== undefined) {
+      writer.uint32(88).bool(message.isWhole);
+    }
+    if (message.version !== undefined) {
+      writer.uint32(96).uint64(message.version);
     }
     return writer;
   },
@@ -1571,6 +1607,22 @@ export const CommitLoadRequest: MessageFns<CommitLoadRequest> = {
             }
 
             message.inputFingerprint = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.isWhole = reader.bool();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
             continue;
           }
         }
