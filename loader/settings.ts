@@ -116,6 +116,11 @@ export const loadSettings = settingsOf({
     0,
     { min: 0, max: REPLICATION_MAX },
   ),
+  archive: option.choice(
+    'copy in the deep store: made in the background, or awaited before the version becomes current',
+    ['background', 'wait'] as const,
+    'background',
+  ),
   maxBytesPerSecond: option.bytes('bytes sent to all datanodes together; 0: no limit', '0', {
     min: 0,
     max: Number.MAX_SAFE_INTEGER,

@@ -63,6 +63,7 @@ export async function beginLoad(job: PreparedJob, master: LoadMaster): Promise<B
         owner: thisOwner(),
         workToken: workToken(folder.path),
         segmentFormat: FORMAT_VERSION,
+        archiveFirst: settings.archive === 'wait',
       },
       stop.signal,
     );

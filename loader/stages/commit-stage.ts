@@ -78,6 +78,7 @@ export function commitRequest(
     gate: gateOf(settings),
     keep: settings.keep,
     inputFingerprint,
+    archiveFirst: settings.archive === 'wait',
   };
 }
 

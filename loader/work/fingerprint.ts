@@ -27,6 +27,7 @@ const FLAGS_OF_THE_RUN: ReadonlySet<string> = new Set<keyof LoadSettings>([
   'workDir',
   'noResume',
   'minReplicas',
+  'archive',
   'maxBytesPerSecond',
   'replicaWait',
   'skipIfCurrent',

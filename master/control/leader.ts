@@ -103,7 +103,7 @@ export class Leader implements ViewSource {
     this.sync = new NodeSync(parts);
     const { deepStore } = options;
     this.#orders = new Orders(parts, settings.repair.bytesPerSecondMax, deepStore?.ref);
-    this.archiving = deepStore && new Archiving(parts, deepStore);
+    this.archiving = deepStore && new Archiving(parts, deepStore, this.#stop.signal);
     this.#merging = new Merging(
       parts,
       this.#orders,
@@ -117,7 +117,7 @@ export class Leader implements ViewSource {
   start(): void {
     for (const record of this.catalog.state.node.values()) this.roster.follow(record);
     this.#leadership.start(this.#stop.signal);
-    this.archiving?.start(this.#stop.signal);
+    this.archiving?.start();
     const { background, env, settings } = this.#options;
     background.run('control-loop', async () => {
       while (!this.#stop.signal.aborted) {

@@ -7,6 +7,7 @@
 //   3. a version number is reserved for exactly this content              (durable)
 //   4. every serving node gets the manifest and reports what it holds
 //   5. the reports agree with the load, and each shard is on enough nodes
+//      with --archive wait, all segments are written into the deep store
 //   6. the keys that the load requires are looked up in this version      (gate-keys.ts)
 //   7. the version becomes current, or the gate rejects it: one transaction  (durable)
 //   8. the view goes out; the answer waits briefly until the nodes have it
@@ -50,6 +51,7 @@ import {
 } from './commit-check.ts';
 import { eligibleNodes } from '../core/world/world.ts';
 import { findKeys } from './gate-keys.ts';
+import { requireArchiving } from '../control/archiving/archiving.ts';
 import type { Leader } from '../control/leader.ts';
 import { requireTaken } from '../control/nodes/node-sync.ts';
 import type { LoadLeases } from './load-leases.ts';
@@ -107,6 +109,7 @@ export class Committer {
     checkHeld(content.segments, heldByNode);
     const holders = idsByNode(heldByNode);
     checkReplicas(content.segments, holders, this.#replicasWanted(request, load, keyspace));
+    if (request.archiveFirst === true) await this.#archive(load, content);
     const wanted = keyspace.desired.replication || this.#leader.world.replication;
     const least = Math.min(wanted, leastReplicas(content.segments, holders));
     const copies = { least, wanted };
@@ -119,6 +122,12 @@ export class Committer {
       settleLoad(state, load.id, content, { gate, keys, keep, progress, copies, inputFingerprint }),
     );
     return this.#settled(load, keyspace, version);
+  }
+
+  async #archive({ id, keyspaceUid }: LoadRecord, { segments }: CommitContent): Promise<void> {
+    await requireArchiving(this.#leader).upload(keyspaceUid, segments, () =>
+      this.#leases.renew(id),
+    );
   }
 
   /** Steps 1 to 3. */

@@ -39,6 +39,7 @@ import type { KeyspaceRecord, LoadRecord } from '../catalog/records.ts';
 import { Committer } from './commit.ts';
 import { canLoad, loadTargets } from '../core/questions/load-targets.ts';
 import { mayServe } from '../core/world/membership.ts';
+import { requireArchiving } from '../control/archiving/archiving.ts';
 import type { Leader } from '../control/leader.ts';
 import { LoadLeases, PROGRESS_INTERVAL_MS } from './load-leases.ts';
 import { LoadEnds } from './load-ends.ts';
@@ -76,6 +77,7 @@ export class Loads {
   async beginLoad(request: BeginLoadRequest): Promise<BeginLoadResponse> {
     keyspaceName(request.keyspace);
     requireKnownMode(request.mode);
+    if (request.archiveFirst === true) requireArchiving(this.#leader);
     if (request.loadId !== '') return this.#resume(request);
     const current = this.#currentIfSame(request);
     if (current !== undefined) {

@@ -1,12 +1,11 @@
 // The deep store of the cluster: what is in it, and its cleaning.
 
-import { SteleError } from '../../base/errors.ts';
 import type {
   CleanArchiveRequest,
   CleanArchiveResponse,
   GetArchiveResponse,
 } from '../../proto/gen/stele/v1/cluster.ts';
-import type { Archiving } from '../control/archiving/archiving.ts';
+import { requireArchiving } from '../control/archiving/archiving.ts';
 import type { Leader } from '../control/leader.ts';
 
 /** Throws CONFLICT if the cluster has no deep store. */
@@ -28,12 +27,4 @@ export function cleanArchive(
   { dryRun }: CleanArchiveRequest,
 ): Promise<CleanArchiveResponse> {
   return requireArchiving(leader).clean(dryRun);
-}
-
-function requireArchiving({ archiving }: Leader): Archiving {
-  if (archiving !== undefined) return archiving;
-  throw new SteleError(
-    'CONFLICT',
-    'The cluster has no deep store; start its masters with --deep-store file:///path or s3://bucket/prefix.',
-  );
 }

@@ -12,6 +12,7 @@
 // Invariants: the catalog notes a version only if all of it is in the store; a snapshot names only such
 // versions; a store that belongs to another cluster is not written to.
 
+import type { KeyspaceUid } from '../../../base/ids.ts';
 import { sleep, wallClockIso } from '../../../base/clock.ts';
 import { SteleError, toSteleError } from '../../../base/errors.ts';
 import { Archive } from '../../../archive/archive.ts';
@@ -22,12 +23,18 @@ import type { CatalogState } from '../../catalog/catalog.ts';
 import type { StoreRef } from '../../../proto/gen/stele/v1/datanode.ts';
 import { clusterOf, isHeld } from '../../catalog/queries.ts';
 import { versionId } from '../../catalog/records.ts';
-import type { ManifestRecord, VersionId, VersionRecord } from '../../catalog/records.ts';
+import type {
+  ManifestRecord,
+  SegmentRecord,
+  VersionId,
+  VersionRecord,
+} from '../../catalog/records.ts';
 import type { ControlParts } from '../control-loop.ts';
 import { cleanStore, neededByCatalog } from './clean-store.ts';
 import type { Cleaned } from './clean-store.ts';
 import type { DeepStore } from './deep-store.ts';
 import { uploadSegments } from './segment-upload.ts';
+import type { UploadOptions } from './segment-upload.ts';
 
 const TURN_MS = 1_000;
 const CLEAN_INTERVAL_MS = 6 * 3_600_000;
@@ -71,33 +78,38 @@ interface Target {
 export class Archiving {
   readonly #parts: ControlParts;
   readonly #settings: DeepStore;
+  readonly #stop: AbortSignal;
   readonly #attempts = new Map<VersionId, Attempt>();
   /** Segments that are in the store, of the version in progress. */
   #done: { readonly id: VersionId; segments: number; bytes: number } | undefined;
   #archive: Archive | undefined;
-  #running: Promise<unknown> = Promise.resolve();
+  readonly #uploads = new Set<Promise<unknown>>();
+  /** The last cleaning; at first, the time in which those of an earlier master may go on. */
+  #cleaning: Promise<unknown> = Promise.resolve();
   #trouble = '';
   #snapshot: ArchiveReport['snapshot'];
   /** The tables of the last snapshot: it is written again when they have changed. */
   #written: readonly unknown[] = [];
   #changedAtMs: number | undefined;
 
-  constructor(parts: ControlParts, settings: DeepStore) {
+  /** Runs until `stop` aborts. */
+  constructor(parts: ControlParts, settings: DeepStore, stop: AbortSignal) {
     this.#parts = parts;
     this.#settings = settings;
+    this.#stop = stop;
   }
 
-  /** Runs until `stop` aborts. */
-  start(stop: AbortSignal): void {
+  start(): void {
+    const stop = this.#stop;
     const { background, control, log } = this.#parts;
+    this.#cleaning = sleep(this.#settings.deletionMsMax, stop, control.env);
     background.run('archive', async () => {
-      await sleep(this.#settings.deletionMsMax, stop, control.env);
       while (!stop.aborted) {
         let hasMore = false;
         try {
-          if (control.isLeading) hasMore = await this.#alone(() => this.#turn(stop));
+          if (control.isLeading) hasMore = await this.#besideUploads(() => this.#turn());
         } catch (thrown) {
-          this.#fail(toSteleError(thrown), stop);
+          this.#fail(toSteleError(thrown));
         }
         if (!hasMore) await sleep(TURN_MS, stop, control.env);
       }
@@ -133,21 +145,21 @@ export class Archiving {
   }
 
   /** Archives the most urgent version. Resolves to whether there was one. */
-  async #turn(stop: AbortSignal): Promise<boolean> {
+  async #turn(): Promise<boolean> {
     const { control } = this.#parts;
     const archive = await this.#opened();
     const isDue = ({ id }: Target): boolean =>
       (this.#attempts.get(id)?.retryAtMs ?? 0) <= control.nowMs();
     const next = this.#waiting(control.catalog.state).find(isDue);
-    if (next !== undefined) await this.#try(archive, next, stop);
+    if (next !== undefined) await this.#try(archive, next);
     await this.#snapshotIfChanged(archive);
     if (this.#attempts.size === 0) this.#trouble = '';
     return next !== undefined;
   }
 
-  async #try(archive: Archive, target: Target, stop: AbortSignal): Promise<void> {
+  async #try(archive: Archive, target: Target): Promise<void> {
     try {
-      await this.#upload(archive, target, stop);
+      await this.#uploadVersion(archive, target);
       this.#attempts.delete(target.id);
     } catch (thrown) {
       const error = toSteleError(thrown);
@@ -192,7 +204,7 @@ export class Archiving {
    * Throws as `cleanStore`.
    */
   clean(isDry: boolean): Promise<Cleaned> {
-    return this.#alone(() => this.#clean(isDry));
+    return this.#withoutUploads(() => this.#clean(isDry));
   }
 
   async #clean(isDry: boolean): Promise<Cleaned> {
@@ -213,47 +225,78 @@ export class Archiving {
     return cleaned;
   }
 
-  /** Runs turns and cleanings one after the other. */
-  #alone<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#running.then(work);
-    this.#running = result.catch(() => undefined);
+  /**
+   * Has segments written that no version names yet. Throws as `uploadSegments`, and the errors of the store.
+   * `onDone` is called now and then while it goes on.
+   */
+  async upload(
+    uid: KeyspaceUid,
+    segments: readonly SegmentRecord[],
+    onDone: () => void,
+  ): Promise<void> {
+    await this.#besideUploads(async () => {
+      const archive = await this.#opened();
+      await uploadSegments(this.#parts, this.#orderOf(archive, uid, segments, onDone));
+    });
+  }
+
+  #orderOf(
+    { store }: Archive,
+    uid: KeyspaceUid,
+    segments: readonly SegmentRecord[],
+    onDone: UploadOptions['onDone'],
+  ): UploadOptions {
+    const { bytesPerSecondMax, graceMs, ref } = this.#settings;
+    const signal = this.#stop;
+    return {
+      ...{ uid, segments, store: ref, bytesPerSecondMax, onDone, signal },
+      refreshAfterMs: graceMs / 2,
+      isStored: async ({ fileBytes, id }) => {
+        const found = await store.stat(segmentObject(uid, id), { signal });
+        return found?.byteCount === fileBytes;
+      },
+    };
+  }
+
+  /** Uploads run beside each other, and none beside a cleaning. */
+  async #besideUploads<Result>(work: () => Promise<Result>): Promise<Result> {
+    for (let last: unknown; last !== this.#cleaning;) {
+      last = this.#cleaning;
+      await last;
+    }
+    const result = work();
+    const ended = result.catch(() => undefined).finally(() => this.#uploads.delete(ended));
+    this.#uploads.add(ended);
     return result;
   }
 
-  async #upload(
-    archive: Archive,
-    { id, manifest, version }: Target,
-    signal: AbortSignal,
-  ): Promise<void> {
+  #withoutUploads<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#cleaning.then(async () => {
+      await Promise.all(this.#uploads);
+      return work();
+    });
+    this.#cleaning = result.catch(() => undefined);
+    return result;
+  }
+
+  async #uploadVersion(archive: Archive, { id, manifest, version }: Target): Promise<void> {
     const { control, log } = this.#parts;
-    const { bytesPerSecondMax, graceMs, ref } = this.#settings;
     const startMs = control.nowMs();
     const done = (this.#done = { id, segments: 0, bytes: 0 });
-    await uploadSegments(this.#parts, {
-      uid: version.uid,
-      segments: manifest.segments,
-      store: ref,
-      bytesPerSecondMax,
-      refreshAfterMs: graceMs / 2,
-      isStored: async ({ fileBytes, id: segmentId }) => {
-        const name = segmentObject(version.uid, segmentId);
-        const found = await archive.store.stat(name, { signal });
-        return found?.byteCount === fileBytes;
-      },
-      onDone: ({ fileBytes }) => {
-        done.segments++;
-        done.bytes += fileBytes;
-      },
-      signal,
-    });
+    const onDone = ({ fileBytes }: SegmentRecord): void => {
+      done.segments++;
+      done.bytes += fileBytes;
+    };
+    const order = this.#orderOf(archive, version.uid, manifest.segments, onDone);
+    await uploadSegments(this.#parts, order);
     const { shardCount } = clusterOf(control.catalog.state);
     const content = archivedManifest(version, manifest, shardCount);
-    const name = await archive.putManifest(content, { signal });
+    const name = await archive.putManifest(content, { signal: this.#stop });
     const record = {
       uid: version.uid,
       version: version.number,
       revision: manifest.revision ?? 0,
-      store: ref.url,
+      store: this.#settings.ref.url,
       manifest: name,
       at: wallClockIso(control.env),
     };
@@ -292,12 +335,25 @@ export class Archiving {
     log.warn({ ...about, err: error.message }, 'a version is not in the deep store yet');
   }
 
-  #fail(error: SteleError, stop: AbortSignal): void {
-    if (stop.aborted) return;
+  #fail(error: SteleError): void {
+    if (this.#stop.aborted) return;
     if (error.message !== this.#trouble) {
       const text = `the deep store cannot be used: ${error.message}`;
       this.#parts.log.error({ code: error.code }, text);
     }
     this.#trouble = error.message;
   }
+}
+
+/** Throws CONFLICT if the cluster has no deep store. */
+export function requireArchiving({
+  archiving,
+}: {
+  readonly archiving: Archiving | undefined;
+}): Archiving {
+  if (archiving !== undefined) return archiving;
+  throw new SteleError(
+    'CONFLICT',
+    'The cluster has no deep store; start its masters with --deep-store file:///path or s3://bucket/prefix.',
+  );
 }

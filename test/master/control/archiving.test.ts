@@ -78,6 +78,36 @@ it('copies what all datanodes have lost from the store', async () => {
   expect(nodes.some(({ fromStore }) => fromStore > 0)).toBe(true);
 });
 
+it('a load that waits for the store becomes current only once all of it is there', async () => {
+  const { nodes, plane } = await archivingPlane();
+  await plane.load('prices');
+  for (const node of nodes) node.archiveFails = 'the bucket is gone';
+  const segments = plane.segments();
+  const load = await plane.begin('prices', { archiveFirst: true });
+  plane.push(load, segments);
+  const first = plane.commit(load, segments, { archiveFirst: true });
+  await expect(first).rejects.toThrow(/could not write segment .*: the bucket is gone/);
+  const current = (): number =>
+    plane.leader.current().keyspaces.find(({ name }) => name === 'prices')?.currentVersion ?? 0;
+  expect(current()).toBe(1);
+  for (const node of nodes) node.archiveFails = '';
+  await plane.commit(load, segments, { archiveFirst: true });
+  expect(current()).toBe(2);
+  const ordered = new Set(nodes.flatMap(({ archived }) => [...archived]));
+  for (const { id } of segments) expect(ordered).toContain(`${load.keyspaceUid} ${id}`);
+});
+
+it('a load cannot wait for a store that the cluster does not have', async () => {
+  const plane = new ControlPlane();
+  onTestFinished(() => plane.close());
+  await plane.start();
+  await plane.join('a', 'b');
+  await expect(plane.begin('prices', { archiveFirst: true })).rejects.toMatchObject({
+    code: 'CONFLICT',
+    message: expect.stringContaining('--deep-store'),
+  });
+});
+
 it('writes nothing into the archive of another cluster', async () => {
   const folder = tempDir();
   const archive = new Archive(await openStore(pathToFileURL(folder).href));

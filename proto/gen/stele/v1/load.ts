@@ -98,7 +98,11 @@ export interface BeginLoadRequest {
    * For a restore: a keyspace that is not there yet is created with this uid. CONFLICT if the name belongs to
    * a keyspace with another uid, or the uid to one of another name.
    */
-  keyspaceUid?: string | undefined;
+  keyspaceUid?:
+    | string
+    | undefined;
+  /** As in CommitLoadRequest: CONFLICT if the cluster has no deep store. */
+  archiveFirst?: boolean | undefined;
 }
 
 export interface LoadOwner {
@@ -249,7 +253,11 @@ export interface CommitLoadRequest {
     | boolean
     | undefined;
   /** The number that the version gets if all numbers before are lower; otherwise the next. Absent: the next. */
-  version?: number | undefined;
+  version?:
+    | number
+    | undefined;
+  /** Commits only once all segments of the version are in the deep store. */
+  archiveFirst?: boolean | undefined;
 }
 
 export interface CommitLoadResponse {
@@ -303,6 +311,7 @@ function createBaseBeginLoadRequest(): BeginLoadRequest {
     input: "",
     segmentFormat: 0,
     keyspaceUid: undefined,
+    archiveFirst: undefined,
   };
 }
 
@@ -343,6 +352,9 @@ export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
     }
     if (message.keyspaceUid !== undefined) {
       writer.uint32(98).string(message.keyspaceUid);
+    }
+    if (message.archiveFirst !== undefined) {
+      writer.uint32(104).bool(message.archiveFirst);
     }
     return writer;
   },
@@ -454,6 +466,14 @@ export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
             }
 
             message.keyspaceUid = reader.string();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.archiveFirst = reader.bool();
             continue;
           }
         }
@@ -1472,6 +1492,7 @@ function createBaseCommitLoadRequest(): CommitLoadRequest {
     inputFingerprint: undefined,
     isWhole: undefined,
     version: undefined,
+    archiveFirst: undefined,
   };
 }
 
@@ -1512,6 +1533,9 @@ export const CommitLoadRequest: MessageFns<CommitLoadRequest> = {
     }
     if (message.version !== undefined) {
       writer.uint32(96).uint64(message.version);
+    }
+    if (message.archiveFirst !== undefined) {
+      writer.uint32(104).bool(message.archiveFirst);
     }
     return writer;
   },
@@ -1623,6 +1647,14 @@ export const CommitLoadRequest: MessageFns<CommitLoadRequest> = {
             }
 
             message.version = longToNumber(reader.uint64());
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.archiveFirst = reader.bool();
             continue;
           }
         }
