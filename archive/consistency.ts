@@ -35,9 +35,11 @@ export function faultOfManifest(manifest: ArchivedManifest): string | undefined 
 export function faultOfSnapshot({ keyspaces, shardCount }: Snapshot): string | undefined {
   if (!isShardCount(shardCount)) return `${shardCount} is no number of shards`;
   const names = new Set<string>();
+  const uids = new Set<string>();
   for (const { currentVersion, name, uid, versions } of keyspaces) {
-    if (names.has(name) || names.has(uid)) return `keyspace '${name}' is in it twice`;
-    names.add(name).add(uid);
+    if (names.has(name) || uids.has(uid)) return `keyspace '${name}' is in it twice`;
+    names.add(name);
+    uids.add(uid);
     const numbers = versions.map(({ number }) => number);
     if (numbers.some((number, at) => number <= (numbers[at - 1] ?? 0))) {
       return `the versions of keyspace '${name}' are not in order`;

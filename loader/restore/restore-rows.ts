@@ -24,6 +24,7 @@ import { workBase } from '../work/work-folder.ts';
 import type { PlannedKeyspace } from './plan.ts';
 import { readSegment } from './read-segment.ts';
 import { restoredSource } from './restored-source.ts';
+import { rowsFlags } from './rows-flags.ts';
 import type { RestoredVersion } from './restore-segments.ts';
 
 const NAME_DIGITS = 16;
@@ -150,22 +151,13 @@ async function loadRows(
   const { target } = planned;
   const files = readdirSync(join(path, 'rows')).sort();
   const { values } = resolveSettings(loadSettings, {
-    flags: {
-      format: 'csv',
-      header: 'no',
-      delimiter: ',',
-      key: '1',
-      value: '2',
-      maxShrink: '100%',
-      workDir: workBase(workDir),
-    },
+    flags: { ...rowsFlags, workDir: workBase(workDir) },
     environment: {},
     file: {},
   });
   const loading: LoadSettings = {
     ...values,
     ...pick(settings),
-    maxLinesPerValue: 100_000_000,
     maxBytesPerSecond: settings.limitRate,
     keyspace: target,
     source: restoredSource(manifest, archive),

@@ -194,7 +194,8 @@ function commitRequest(
   { segments, version }: ArchivedManifest,
 ): CommitLoadRequest {
   const { digest, keyBytes, number, records, valueBytes } = version;
-  const { keep = KEEP_DEFAULT } = wanted.keyspace;
+  const { keep } = wanted.keyspace;
+  const needed = wanted.manifests.length;
   return {
     loadId: response.loadId,
     shards: segments.map((segment) => ({ segment: infoOf(segment), nodeIds: [] })),
@@ -205,7 +206,10 @@ function commitRequest(
     minReplicas: 0,
     // What was live in the other cluster needs no gate in this one.
     gate: { maxShrink: 1, requireKeys: [], expectTolerance: 0 },
-    keep: Math.min(KEEP_MAX, Math.max(keep, wanted.manifests.length)),
+    keep:
+      keep === undefined && needed <= KEEP_DEFAULT
+        ? 0
+        : Math.min(KEEP_MAX, Math.max(keep ?? KEEP_DEFAULT, needed)),
     inputFingerprint: version.inputFingerprint,
     isWhole: true,
     version: number,

@@ -1,11 +1,11 @@
 // A few hundred operations under random faults, by seeds: nothing that was acknowledged is lost, and nothing torn
 // is ever read.
 
-import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { bodyOfBytes, readObject } from '../../../archive/open-store.ts';
 import { toSteleError } from '../../../base/errors.ts';
+import { seededRandom } from '../../support/inputs/rows.ts';
 import type { S3Fault } from '../../support/s3/s3-server.ts';
 import { ownS3 } from '../../support/s3/stores.ts';
 
@@ -14,19 +14,10 @@ const FAULTS: readonly S3Fault[] = ['error', 'slow-down', 'reset', 'torn', 'lost
 /** Errors with which an operation may end under faults. */
 const ENDS = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'IO']);
 
-/** Numbers below 1 that follow from a seed. */
-function numbers(seed: number): () => number {
-  let count = 0;
-  return () => {
-    const hash = createHash('sha256').update(`${seed} ${count++}`).digest();
-    return hash.readUInt32LE() / 2 ** 32;
-  };
-}
-
 const seeds = fc.sample(fc.integer({ min: 1, max: 1_000_000 }), 4);
 
 test.each(seeds)('seed %i', async (seed) => {
-  const random = numbers(seed);
+  const random = seededRandom(seed);
   const { s3, store } = await ownS3({ random, backoffMs: 1 });
   s3.fault = () => (random() < 0.25 ? FAULTS[Math.floor(random() * FAULTS.length)] : undefined);
   /** By name: what may be there; undefined among them: nothing. */

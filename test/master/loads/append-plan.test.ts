@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { appendTotals, planAppend } from '../../../master/loads/append-plan.ts';
+import { appendTotals, planAppend, planWhole } from '../../../master/loads/append-plan.ts';
 import type { ManifestRecord, SegmentRecord } from '../../../master/catalog/records.ts';
 import type { DeltaMeasure, DeltaRef } from '../../../proto/gen/stele/v1/datanode.ts';
 import { overlaySteps } from '../../../segment/overlay.ts';
@@ -27,6 +27,15 @@ class Shard {
     );
     this.manifest = { segments: plan.segments, overwritten: done.overwritten };
     return done;
+  }
+
+  /** The segments as if they came from an archive, measured again. */
+  restored() {
+    const plan = planWhole(this.manifest!.segments);
+    return appendTotals(
+      plan,
+      plan.wanted.map(({ ref }) => this.#measure(ref)),
+    );
   }
 
   /** What the version's segments say, newest last. */
@@ -76,6 +85,9 @@ describe('appends, one after the other', () => {
           expect(shard.rows).toEqual(model);
           expect(totals.records).toBe(model.size);
           expect(totals.digest).toBe(digestOf(model));
+          const restored = shard.restored();
+          expect(restored.totals).toEqual(totals);
+          expect(restored.overwritten).toEqual(shard.manifest!.overwritten);
         }
         const ids = shard.manifest!.segments.map(({ id }) => id);
         expect(new Set(ids).size).toBe(ids.length);

@@ -4,9 +4,11 @@ import type { SteleError } from '../../../base/errors.ts';
 import { segmentRecord } from '../../../master/catalog/messages.ts';
 import {
   addDigests,
+  checkChains,
   checkHeld,
   checkReplicas,
   checkSegments,
+  checkTotals,
 } from '../../../master/loads/commit-check.ts';
 import type { CommitLoadRequest } from '../../../proto/gen/stele/v1/load.ts';
 import type { SegmentInfo } from '../../../proto/gen/stele/v1/segment.ts';
@@ -132,5 +134,41 @@ describe("the datanodes' own account", () => {
     expect(refusal(() => checkReplicas(chain, held, 2))).toMatchObject({
       message: expect.stringMatching(/^1 of 1 shards .*shard 0 has 1/) as string,
     });
+  });
+});
+
+describe('the segments of a whole version', () => {
+  const delta = (digit: number): SegmentInfo =>
+    info(0, { id: segmentId(0, String(digit).repeat(32), '0'.repeat(32)) });
+  const deltas = (count: number): SegmentInfo[] =>
+    Array.from({ length: count }, (_, at) =>
+      info(0, { id: segmentId(0, String(at).padStart(32, '0'), 'f'.repeat(32)) }),
+    );
+
+  test('are sorted by shard, and keep their order within it', () => {
+    const chains = checkChains(commitOf([info(1), delta(7), info(0), delta(3)]), 2);
+    expect(chains.map(({ id }) => id)).toEqual(
+      [delta(7), info(0), delta(3), info(1)].map(({ id }) => id),
+    );
+  });
+
+  test('are refused twice, in a shard that is not there, or in too long a chain', () => {
+    expect(refusal(() => checkChains(commitOf([info(0), info(0)]), 2)).message).toContain('twice');
+    expect(refusal(() => checkChains(commitOf([info(5)]), 2)).message).toContain('of shard 5');
+    expect(checkChains(commitOf(deltas(17)), 2)).toHaveLength(17);
+    expect(refusal(() => checkChains(commitOf(deltas(18)), 2)).message).toContain(
+      'too many deltas',
+    );
+  });
+
+  test('must have the totals that the datanodes count', () => {
+    const request = commitOf([info(0), info(1)]);
+    const { keyBytes, records, valueBytes } = request;
+    const counted = { records, keyBytes, valueBytes, digest: request.digest.toString('hex') };
+    checkTotals(request, counted);
+    for (const wrong of [{ records: 19 }, { digest: '00'.repeat(16) }, { valueBytes: 1 }]) {
+      const error = refusal(() => checkTotals(request, { ...counted, ...wrong }));
+      expect(error.code).toBe('LOAD_REJECTED');
+    }
   });
 });

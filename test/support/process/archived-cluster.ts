@@ -99,7 +99,7 @@ export function valueOf(row: number, version: number): string {
 }
 
 /** Rows [from, to) as JSON Lines. */
-export function writeRows(path: string, from: number, to: number, version: number): void {
+function writeRows(path: string, from: number, to: number, version: number): void {
   const lines: string[] = [];
   for (let row = from; row < to; row++) {
     lines.push(JSON.stringify({ key: `key, "${row}"`, value: valueOf(row, version) }));
@@ -107,7 +107,7 @@ export function writeRows(path: string, from: number, to: number, version: numbe
   writeFileSync(path, `${lines.join('\n')}\n`);
 }
 
-export const ROWS = 20_000;
+const ROWS = 20_000;
 
 /**
  * A cluster with `prices`: version 1, and 2 which is 1 with deltas (rows 15,000 to 25,000 are new); and `geo`, whose
