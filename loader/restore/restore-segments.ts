@@ -132,6 +132,19 @@ async function push(
   }
 }
 
+/** What some owner lacks; the others are only asked. */
+async function pushAgain(
+  transfer: Transfer,
+  { load, planned }: Opened,
+  { segments }: ArchivedManifest,
+): Promise<void> {
+  const { settings, stop } = transfer;
+  await forEachBounded(segments, settings.transfers, stop, (segment) =>
+    push(transfer, load, planned, segment),
+  );
+  if (stop.signal.aborted) throw new SteleError('CANCELLED', 'The restore was stopped.');
+}
+
 function infoOf({ digest, ...counts }: ArchivedSegment): SegmentInfo {
   return { ...counts, digest: Buffer.from(digest, 'hex') };
 }
@@ -150,9 +163,7 @@ async function commitAll(
     if (restored.length > 0) {
       opened.load = await beginLoad(transfer, master, snapshot, planned, manifest);
       // Since the last commit, the datanodes may have dropped what no version names yet.
-      for (const segment of manifest.segments) {
-        await push(transfer, opened.load, planned, segment);
-      }
+      await pushAgain(transfer, opened, manifest);
     }
     const { digest, version } = await commitVersion(transfer, master, opened, manifest);
     await opened.load.close();
@@ -181,9 +192,7 @@ async function commitVersion(
       if (!WAITS.has(error.code) || performance.now() > giveUpAtMs) throw error;
       log.warn(`the commit must wait: ${error.message}`);
       await sleep(ROUND_PAUSE_MS, stop.signal);
-      await forEachBounded(manifest.segments, settings.transfers, stop, (segment) =>
-        push(transfer, load, planned, segment),
-      );
+      await pushAgain(transfer, { load, planned }, manifest);
     }
   }
 }

@@ -1,5 +1,7 @@
 // Backups and restores that are killed, interrupted, or lose a datanode: run again, they end as if nothing had been.
 
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import {
   jsonOf,
@@ -11,7 +13,7 @@ import {
 } from '../../support/process/archived-cluster.ts';
 import type { BackupJson, RestoreJson } from '../../support/process/archived-cluster.ts';
 import { TestCluster } from '../../support/process/cluster.ts';
-import { until } from '../../support/process/stele-process.ts';
+import { flags, until } from '../../support/process/stele-process.ts';
 import type { SteleProcess } from '../../support/process/stele-process.ts';
 import { TestS3 } from '../../support/s3/s3-server.ts';
 
@@ -143,6 +145,34 @@ test('a restore that loses a datanode waits for it', async () => {
     await other.close();
   }
 });
+
+test('a backup is of the moment at which it began, whatever is loaded meanwhile', async () => {
+  const filled = await startFilled();
+  const other = await TestCluster.start({ datanodes: 1, replication: 1, shards: 16 });
+  try {
+    const columns = flags({ header: 'no', mode: 'append', keep: 50 });
+    const append = async (number: number): Promise<void> => {
+      const file = join(filled.folder, `${number}.tsv`);
+      const rows = Array.from({ length: 400 }, (_, row) => `key-${row}\t${number}\n`);
+      writeFileSync(file, rows.join(''));
+      await filled.load('prices', [file], columns);
+    };
+    await append(1);
+    const digest = await filled.digest('prices');
+    const slow = ['backup', s3.url, '--limit-rate', '400KiB', '--transfers', '2'];
+    const process = start(filled, slow, s3.environment);
+    await until('a segment', async () => s3.count('PutObject') > 5);
+    for (let number = 2; number <= 4; number++) await append(number);
+    expect(s3.objects.size).toBeLessThan(50);
+    const { keyspaces } = jsonOf(await process.finished()) as BackupJson;
+    expect(keyspaces.find(({ name }) => name === 'prices')?.digest).toBe(digest);
+    await succeed<RestoreJson>(other, ['restore', s3.url], s3.environment);
+    expect(await other.digest('prices')).toBe(digest);
+    expect(await wrongReads(other, 'prices')).toEqual([]);
+  } finally {
+    await Promise.all([filled.close(), other.close()]);
+  }
+}, 120_000);
 
 test('a store with faults in every fifth request delays, and nothing else', async () => {
   let count = 0;
