@@ -3,7 +3,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   folderUrl,
   run,
@@ -21,6 +21,9 @@ import { TestCluster } from '../../support/process/cluster.ts';
 import { flags, stele } from '../../support/process/stele-process.ts';
 import { removeAtEnd } from '../../support/process/watchdog.ts';
 import { TestS3 } from '../../support/s3/s3-server.ts';
+
+// Clusters are started, filled and read by many processes.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
 type Store = readonly [string, Record<string, string>];
 

@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import {
   jsonOf,
   start,
@@ -16,6 +16,9 @@ import { TestCluster } from '../../support/process/cluster.ts';
 import { flags, until } from '../../support/process/stele-process.ts';
 import type { SteleProcess } from '../../support/process/stele-process.ts';
 import { TestS3 } from '../../support/s3/s3-server.ts';
+
+// Clusters are started, filled and read by many processes.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
 interface Keyspaces {
   readonly keyspaces: readonly { readonly current_version: number }[];
@@ -172,7 +175,7 @@ test('a backup is of the moment at which it began, whatever is loaded meanwhile'
   } finally {
     await Promise.all([filled.close(), other.close()]);
   }
-}, 120_000);
+});
 
 test('a store with faults in every fifth request delays, and nothing else', async () => {
   let count = 0;

@@ -1,7 +1,7 @@
 // What is refused, with a sentence that helps and an exit code: damaged and foreign archives, and bad URLs and
 // credentials. Nothing is half done.
 
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import {
   failureOf,
   folderUrl,
@@ -12,6 +12,9 @@ import {
 import type { BackupJson } from '../../support/process/archived-cluster.ts';
 import { TestCluster } from '../../support/process/cluster.ts';
 import { TestS3 } from '../../support/s3/s3-server.ts';
+
+// Clusters are started, filled and read by many processes.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
 let filled: TestCluster;
 let empty: TestCluster;
