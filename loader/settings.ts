@@ -11,6 +11,8 @@ import {
 } from '../base/limits.ts';
 import { usableCores } from '../base/process/usable-cores.ts';
 import { usableMemoryBytes } from '../base/process/usable-memory.ts';
+import { LOAD_FORMATS } from './format-names.ts';
+import type { LoadFormat } from './format-names.ts';
 import { userOptions } from '../transport/client-identity.ts';
 import { tlsOptions } from '../transport/tls/tls-settings.ts';
 
@@ -32,15 +34,15 @@ function memoryDefault(): string {
   return `${Math.min(2048, Math.max(MEMORY_BYTES_MIN / MiB, quarter))}MiB`;
 }
 
-/** Formats by name; `auto` goes by the file's ending. */
-const LOAD_FORMATS = ['auto', 'line', 'csv', 'tsv', 'jsonl'] as const;
+/** `auto` goes by the file's ending and content. */
+const FORMAT_CHOICES: readonly (LoadFormat | 'auto')[] = ['auto', ...LOAD_FORMATS];
 
 export const loadSettings = settingsOf({
   master: option.addresses(
     'gRPC address of the master; of several masters, all, with commas',
     '127.0.0.1:8400',
   ),
-  format: option.choice('format of the input; auto goes by the ending', LOAD_FORMATS, 'auto'),
+  format: option.choice('format of the input; auto goes by the ending', FORMAT_CHOICES, 'auto'),
   key: option.optionalText(
     'column of the key: a name or a 1-based number; in jsonl a path, user.id',
     {

@@ -20,6 +20,9 @@ export const VALUE_IS_JSON = -1;
 /** Column names are kept once per kind of file, and cells as two numbers each. */
 const COLUMNS_MAX = 65_536;
 
+/** Formats of text whose rows are compared to find out how they are read. */
+export type TableFormat = 'csv' | 'tsv';
+
 /** The rules that come from flags alone; the same for every input. */
 export interface ReadingRules {
   /** Prefix of lines to skip; '' for none. */
@@ -89,7 +92,7 @@ export function jsonlDialect({ key, value }: DialectChoice): Dialect {
  * column, INPUT_INVALID for an input without a value.
  */
 export function delimitedDialect(
-  format: 'csv' | 'tsv',
+  format: TableFormat,
   columns: readonly string[],
   hasHeader: boolean,
   stripCarriageReturn: boolean,

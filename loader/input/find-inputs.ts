@@ -18,6 +18,7 @@ import { closeSync, openSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { SteleError } from '../../base/errors.ts';
 import { listNames, shorten } from '../../base/ids.ts';
+import { FORMAT_NAMES, LOAD_FORMATS, formatOfBytes, listedFormats } from '../format-names.ts';
 import { tickLimiter } from '../bytes/bounded.ts';
 import {
   compressionOf,
@@ -38,6 +39,8 @@ import { isUtf16 } from './text.ts';
 import type { FoundInput } from './inputs.ts';
 
 const NAMES_LISTED_MAX = 5;
+/** Not named in messages. */
+const RARE_ENDINGS: ReadonlySet<string> = new Set(['ndjson', 'parq', 'pq']);
 /** The folder of a cluster on this machine, and of loads. */
 const OWN_FOLDER = '.stele';
 
@@ -105,11 +108,14 @@ function filesOfFolder(folder: string, format: LoadFormat | 'auto', notice: Noti
   checkCount(files.length, folder);
   const where = `'${shorten(folder, 200)}'`;
   if (files.length === 0) {
+    const endings = LOAD_FORMATS.flatMap((name) => FORMAT_NAMES[name].endings)
+      .filter((ending) => !RARE_ENDINGS.has(ending))
+      .map((ending) => `.${ending}`);
     const inside =
       folders === 0 ? '' : ` Folders in it are not read: name them, or use '**/*.csv'.`;
     throw new SteleError(
       'INPUT_NOT_FOUND',
-      `The folder ${where} has no .data, .txt, .csv, .tsv or .jsonl file in it.${inside}`,
+      `The folder ${where} has no ${listedFormats(endings)} file in it.${inside}`,
     );
   }
   if (left.length > 0) notice(`in ${where} not read: ${listed(left)}`);
@@ -158,11 +164,13 @@ function foundInput(path: string, notice: Notice): FoundInput {
   const sentence = nameNotice(path, compressionOf(path), compression, stats.size === 0);
   if (sentence !== undefined) notice(sentence);
   const { mtimeMs, size } = stats;
+  const byContent = compression === 'none' ? formatOfBytes(head) : undefined;
   return {
     path,
     isStream: false,
     compression,
     isUtf16: isUtf16(head),
+    ...(byContent === undefined ? {} : { byContent }),
     sizeBytes: size,
     modifiedMs: mtimeMs,
   };

@@ -9,7 +9,7 @@ import type { ErrorCode } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { tickLimiter } from '../bytes/bounded.ts';
 import type { Dialect } from './dialect.ts';
-import type { Compression } from './formats.ts';
+import type { Compression, LoadFormat } from './formats.ts';
 import type { TextFacts } from './text.ts';
 
 export const STDIN_PATH = '-';
@@ -24,6 +24,8 @@ export interface FoundInput {
   readonly compression: Compression;
   /** By its first bytes, if it is not compressed. */
   readonly isUtf16?: boolean;
+  /** By its first bytes, if these are not text. */
+  readonly byContent?: LoadFormat;
   readonly sizeBytes: number;
   readonly modifiedMs: number;
 }
@@ -32,7 +34,7 @@ export interface FoundInput {
 export interface InputFile extends FoundInput {
   /** The file to read: the path itself, or the spooled copy of a compressed file or stream. */
   readonly readPath: string;
-  /** Size of `readPath`. */
+  /** Size of `readPath`; of what is read of it, if that is not known by its bytes. */
   readonly sizeBytes: number;
   /** The dialect of its own format; inputs of one format have the same columns. */
   readonly dialect: Dialect;

@@ -6,11 +6,15 @@ import { basename } from 'node:path';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { Semaphore, forEachBounded, tickLimiter } from '../bytes/bounded.ts';
-import { compressionOfBytes, formatFor, isTextFile, refuseForeign } from '../input/formats.ts';
+import { MAGIC_BYTES, formatFor, formatOfContent, isTextFile } from '../input/formats.ts';
 import type { Notice } from '../input/find-inputs.ts';
 import type { LoadFormat } from '../input/formats.ts';
-import { dialectFlags, readHead, readOpening, RowsBelow } from '../detect/opening.ts';
-import type { DialectFlags, HeadRules, Opening, OpeningHints } from '../detect/opening.ts';
+import { dialectFlags, RowsBelow } from '../detect/opening.ts';
+import type { DialectFlags, Opening, OpeningHints } from '../detect/opening.ts';
+import { readRange } from '../bytes/file-window.ts';
+import { loadFormat } from '../formats/formats.ts';
+import type { FileToOpen } from '../formats/input-format.ts';
+import { openInput } from '../formats/open.ts';
 import { settleDialects } from '../detect/settle-dialects.ts';
 import type { Head } from '../detect/settle-dialects.ts';
 import { nameOf } from '../input/inputs.ts';
@@ -38,12 +42,14 @@ export async function prepareInputs(
   const { log, notice, settings } = job;
   // Wrong flags are refused before anything is unpacked, which may take long.
   const flags = dialectFlags(settings);
-  const formats = found.map((input) => formatFor(input.path, settings.format));
+  const formats = found.map(({ byContent, path }) => formatFor(path, settings.format, byContent));
   const spooled = await spoolAll(job, found, spoolBytesMax);
   const tickEnd = tickLimiter();
   const read: ToRead[] = [];
   for (const [at, input] of found.entries()) {
-    read.push(...toRead(input, formats[at] as LoadFormat, spooled[at] as Spooled, notice));
+    const isNamed = settings.format !== 'auto';
+    const format = formats[at] as LoadFormat;
+    read.push(...toRead(input, format, isNamed, spooled[at] as Spooled, notice));
     await tickEnd();
   }
   if (read.length === 0) throw new SteleError('INPUT_INVALID', 'The input is empty.');
@@ -53,7 +59,9 @@ export async function prepareInputs(
   const inputs = read.map(({ input, sizeBytes, spool }, at): InputFile => {
     const { droppedMembers, text } = openings[at] as Opening;
     const head = heads[at] as Head;
-    return { ...input, ...head, sizeBytes, readPath: spool.path, text, droppedMembers };
+    const dataBytes = openings[at]?.dataBytes ?? sizeBytes;
+    const bytes = { readPath: spool.path, sizeBytes: dataBytes };
+    return { ...input, ...head, ...bytes, ...(text && { text }), droppedMembers };
   });
   const dialects = [...new Set(inputs.map(({ dialect }) => dialect))];
   log.info({ dialects, files: inputs.length }, 'dialect settled');
@@ -77,9 +85,20 @@ interface ToRead {
   readonly sizeBytes: number;
 }
 
-function toRead(input: FoundInput, format: LoadFormat, spool: Spooled, notice: Notice): ToRead[] {
+function toRead(
+  input: FoundInput,
+  expected: LoadFormat,
+  isNamed: boolean,
+  spool: Spooled,
+  notice: Notice,
+): ToRead[] {
   const sizeBytes = statSync(spool.path).size;
-  if (sizeBytes > 0) return [{ input, format, spool, sizeBytes }];
+  if (sizeBytes > 0) {
+    const head = readRange(spool.path, 0, Math.min(sizeBytes, MAGIC_BYTES));
+    const found = formatOfContent(head, expected, isNamed, nameOf(input));
+    if (found.notice !== undefined) notice(found.notice);
+    return [{ input, format: found.format, spool, sizeBytes }];
+  }
   notice(`${nameOf(input)} is empty`);
   return [];
 }
@@ -93,10 +112,10 @@ async function openAll(
   const tickEnd = tickLimiter();
   const openings: Opening[] = [];
   let delimiter: number | undefined;
-  for (const { format, input, spool } of read) {
-    const head = readHead(spool.path, input.path, format, headRules(flags));
-    refusePacked(input, head);
-    const opening = openingOf(input, head, format, flags, {
+  for (const { format, input, sizeBytes, spool } of read) {
+    await loadFormat(format);
+    const file = { readPath: spool.path, path: input.path, sizeBytes };
+    const opening = openingOf(file, format, flags, {
       name: nameOf(input),
       isByEnding: settings.format === 'auto',
       isTxt: isTextFile(input.path),
@@ -110,10 +129,6 @@ async function openAll(
     await tickEnd();
   }
   return openings;
-}
-
-function headRules({ delimiter, rules }: DialectFlags): HeadRules {
-  return delimiter === undefined ? rules : { ...rules, delimiter };
 }
 
 /** Notices for what is valid but may not be what was meant. */
@@ -135,18 +150,17 @@ function warnOfOddities(openings: readonly Opening[], notice: Notice): void {
 
 /** Reads an opening; if there are several inputs, its errors name the input. */
 function openingOf(
-  input: FoundInput,
-  head: Buffer,
+  file: FileToOpen,
   format: LoadFormat,
   flags: DialectFlags,
   hints: OpeningHints,
 ): Opening {
   try {
-    return readOpening(head, format, flags, hints);
+    return openInput(file, format, flags, hints);
   } catch (thrown) {
-    const isNamed = thrown instanceof SteleError && thrown.message.includes(nameOf(input));
+    const isNamed = thrown instanceof SteleError && thrown.message.includes(hints.name);
     if (hints.fileCount === 1 || isNamed || !(thrown instanceof SteleError)) throw thrown;
-    throw new SteleError(thrown.code, `${nameOf(input)}: ${thrown.message}`, { cause: thrown });
+    throw new SteleError(thrown.code, `${hints.name}: ${thrown.message}`, { cause: thrown });
   }
 }
 
@@ -185,14 +199,6 @@ async function spoolAll(
 function sizesOf(inputs: readonly FoundInput[]): number {
   if (inputs.some((input) => input.isStream)) return 0;
   return inputs.reduce((sum, input) => sum + input.sizeBytes, 0);
-}
-
-/** Throws UNSUPPORTED if the unpacked bytes are packed again, or of a format that is not text. */
-function refusePacked(input: FoundInput, head: Buffer): void {
-  refuseForeign(head, `${nameOf(input)}, unpacked,`);
-  if (compressionOfBytes(head) === 'none') return;
-  const text = `${nameOf(input)} was compressed twice; unpack it once before it is loaded.`;
-  throw new SteleError('UNSUPPORTED', text);
 }
 
 /**

@@ -1,0 +1,37 @@
+// The formats of input by name, with what tells them: endings, and the bytes at the start of those that
+// have any. formats/formats.ts has what reads them.
+
+interface FormatName {
+  /** Without the dot, in lower case; the first is the usual one. */
+  readonly endings: readonly string[];
+  /** For formats that are not text: hex digits at the start of every file. */
+  readonly magic?: string;
+  /** In sentences. */
+  readonly title?: string;
+}
+
+const NAMES = {
+  line: { endings: ['data', 'txt'] },
+  csv: { endings: ['csv'] },
+  tsv: { endings: ['tsv'] },
+  jsonl: { endings: ['jsonl', 'ndjson'] },
+} as const satisfies Record<string, FormatName>;
+
+export type LoadFormat = keyof typeof NAMES;
+
+export const FORMAT_NAMES: Readonly<Record<LoadFormat, FormatName>> = NAMES;
+export const LOAD_FORMATS = Object.keys(NAMES) as LoadFormat[];
+
+/** `line, csv or tsv`, for messages. */
+export function listedFormats(formats: readonly string[] = LOAD_FORMATS): string {
+  return `${formats.slice(0, -1).join(', ')} or ${formats.at(-1) ?? ''}`;
+}
+
+/** The format that is not text and begins with these bytes; undefined if they may be text. */
+export function formatOfBytes(head: Uint8Array): LoadFormat | undefined {
+  const digits = Buffer.from(head.subarray(0, 8)).toString('hex');
+  return LOAD_FORMATS.find((name) => {
+    const { magic } = FORMAT_NAMES[name];
+    return magic !== undefined && digits.startsWith(magic);
+  });
+}
