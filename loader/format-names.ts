@@ -6,6 +6,8 @@ interface FormatName {
   readonly endings: readonly string[];
   /** For formats that are not text: hex digits at the start of every file. */
   readonly magic?: string;
+  /** More of that, if a text may begin with `magic`. */
+  readonly telltale?: string;
   /** In sentences. */
   readonly title?: string;
 }
@@ -15,6 +17,12 @@ const NAMES = {
   csv: { endings: ['csv'] },
   tsv: { endings: ['tsv'] },
   jsonl: { endings: ['jsonl', 'ndjson'] },
+  parquet: {
+    endings: ['parquet', 'parq', 'pq'],
+    magic: '50415231',
+    telltale: '5041523115',
+    title: 'a Parquet file',
+  },
 } as const satisfies Record<string, FormatName>;
 
 export type LoadFormat = keyof typeof NAMES;
@@ -31,7 +39,7 @@ export function listedFormats(formats: readonly string[] = LOAD_FORMATS): string
 export function formatOfBytes(head: Uint8Array): LoadFormat | undefined {
   const digits = Buffer.from(head.subarray(0, 8)).toString('hex');
   return LOAD_FORMATS.find((name) => {
-    const { magic } = FORMAT_NAMES[name];
-    return magic !== undefined && digits.startsWith(magic);
+    const { magic, telltale = magic } = FORMAT_NAMES[name];
+    return telltale !== undefined && digits.startsWith(telltale);
   });
 }

@@ -62,7 +62,7 @@ function foundIn(inputs: readonly InputFile[], isOneOfSeveral: boolean): FoundDi
   const found = {
     format,
     files: inputs.length,
-    delimiter: columns.length === 0 ? '' : String.fromCharCode(delimiter),
+    delimiter: columns.length === 0 || delimiter === 0 ? '' : String.fromCharCode(delimiter),
     encoding: common(
       inputs.map(({ text }) => text?.encoding ?? 'utf-8'),
       'utf-8',

@@ -49,8 +49,11 @@ export interface Opening {
   readonly dialect?: Dialect;
   /** Members of jsonl that are not stored, because their line has a value by name. */
   readonly droppedMembers: readonly string[];
-  /** For formats whose rows are not the bytes of the file: the size of what is read. */
-  readonly dataBytes?: number;
+  /**
+   * For formats of which only a part is read: the size of that, and a checksum that stands for the
+   * content of the file.
+   */
+  readonly part?: { readonly byteCount: number; readonly contentCrc: number };
   /** For csv and tsv. */
   readonly table?: TableHead;
 }

@@ -13,8 +13,10 @@ const FORMATS: Readonly<Record<LoadFormat, InputFormat | (() => Promise<InputFor
   csv: csvFormat,
   tsv: tsvFormat,
   jsonl: jsonlFormat,
+  parquet: async () => (await import('./parquet/format.ts')).parquetFormat,
 };
 
+/** Those that have been loaded. */
 const loaded = new Map<LoadFormat, InputFormat>();
 
 /** Must be called in each thread before `formatNamed`; a promise only if there is something to load. */

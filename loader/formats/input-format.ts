@@ -26,7 +26,7 @@ export interface Piece {
   readonly rows?: PieceRows;
 }
 
-export interface PieceRows {
+interface PieceRows {
   /** Byte ranges of the file that hold the rows: start, end, start, end ... */
   readonly parts: readonly number[];
   /** 0-based number of the first row in its file. */
@@ -61,7 +61,7 @@ export interface OpenedFile extends FileToOpen {
 }
 
 /** Where a row is, as `reasons.jsonl` names it. */
-export type RowPlace = Readonly<Record<string, number>>;
+type RowPlace = Readonly<Record<string, number>>;
 
 export interface InputFormat {
   /** Throws INPUT_AMBIGUOUS, INPUT_INVALID, INVALID_ARGUMENT, UNSUPPORTED. */
@@ -111,7 +111,7 @@ export interface InputFormat {
     from: number,
     to: number,
   ): Buffer;
-  /** Whether a fault within a row is told by its column as well. */
+  /** Whether messages name the column of a fault within a row, too. */
   readonly tellsColumns: boolean;
 }
 

@@ -88,6 +88,30 @@ export function jsonlDialect({ key, value }: DialectChoice): Dialect {
 }
 
 /**
+ * The dialect of a file that names its columns itself. Throws INVALID_ARGUMENT for a missing column,
+ * INPUT_INVALID for a file with a single column, or with too many.
+ */
+export function columnsDialect(
+  format: LoadFormat,
+  columns: readonly string[],
+  choice: DialectChoice,
+): Dialect {
+  if (columns.length < 2) {
+    throw new SteleError(
+      'INPUT_INVALID',
+      `There is only one column ('${shorten(columns[0] ?? '')}'), so there is no value; choose files with a column for the key and one for the value.`,
+    );
+  }
+  if (columns.length > COLUMNS_MAX) {
+    const text = `There are ${columns.length} columns; the most is ${COLUMNS_MAX}.`;
+    throw new SteleError('INPUT_INVALID', text);
+  }
+  const keyColumn = choice.key === undefined ? 0 : columnIndex(columns, choice.key, '--key');
+  const valueColumn = valueColumnOf(columns, keyColumn, choice.value);
+  return { ...LINE_DIALECT, format, delimiter: 0, columns, keyColumn, valueColumn };
+}
+
+/**
  * The dialect of a delimited input whose columns are known. Throws INVALID_ARGUMENT for a missing
  * column, INPUT_INVALID for an input without a value.
  */

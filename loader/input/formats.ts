@@ -74,7 +74,7 @@ export function formatFor(
   wanted: LoadFormat | 'auto',
   byContent?: LoadFormat,
 ): LoadFormat {
-  const byEnding = byContent ?? (isJsonFile(path) ? 'jsonl' : formatOf(path));
+  const byEnding = isJsonFile(path) ? 'jsonl' : (formatOf(path) ?? byContent);
   const format = wanted === 'auto' ? byEnding : wanted;
   if (format === undefined) {
     const text =
@@ -106,7 +106,6 @@ const OTHERS: readonly OtherKind[] = [
   { at: 0, magic: '504b0304', what: 'a zip archive', how: 'unpack it (unzip)' },
   { at: 0, magic: '377abcaf271c', what: 'a 7z archive', how: 'unpack it' },
   { at: 257, magic: '7573746172', what: 'a tar archive', how: 'unpack it (tar -x)' },
-  { at: 0, magic: '5041523115', what: 'a Parquet file', how: 'convert it to csv or tsv' },
   { at: 0, magic: '4f626a01', what: 'an Avro file', how: 'convert it to csv or tsv' },
   { at: 0, magic: 'fffe0000', what: 'UTF-32 text', how: UTF_8 },
   { at: 0, magic: '0000feff', what: 'UTF-32 text', how: UTF_8 },
@@ -144,7 +143,7 @@ export function formatOfContent(
 ): { readonly format: LoadFormat; readonly notice?: string } {
   const found = formatOfBytes(head);
   if (found === format) return { format };
-  const { title } = FORMAT_NAMES[found ?? format];
+  const { magic = '', title } = FORMAT_NAMES[found ?? format];
   if (found !== undefined && !isNamed) {
     return { format: found, notice: `${name} is ${title}, despite its name; it is read as such` };
   }
@@ -152,14 +151,12 @@ export function formatOfContent(
     const text = `${name} is ${title}; say --format ${found}, or leave --format out.`;
     throw new SteleError('UNSUPPORTED', text);
   }
-  if (title === undefined) return { format };
-  const { magic = '' } = FORMAT_NAMES[format];
-  const letters = Buffer.from(magic, 'hex')
-    .toString('latin1')
-    .replaceAll(/[^ -~]/g, '');
+  const start = Buffer.from(magic, 'hex');
+  if (Buffer.compare(start, head.subarray(0, start.length)) === 0) return { format };
+  const letters = start.toString('latin1').replaceAll(/[^ -~]/g, '');
   throw new SteleError(
     'INPUT_INVALID',
-    `${name} is not ${title}, which begins with ${letters}; name its format with --format, or copy it again if it is damaged.`,
+    `${name} is not ${title ?? format}, which begins with ${letters}; name its format with --format, or copy it again if it is damaged.`,
   );
 }
 

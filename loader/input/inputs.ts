@@ -38,6 +38,8 @@ export interface InputFile extends FoundInput {
   readonly sizeBytes: number;
   /** The dialect of its own format; inputs of one format have the same columns. */
   readonly dialect: Dialect;
+  /** For formats of which only a part is read: stands for the content in fingerprints. */
+  readonly contentCrc?: number;
   /** Properties of its text, for people. */
   readonly text?: TextFacts;
   /** For jsonl: members that are not stored. */

@@ -26,7 +26,7 @@ const WHOLE_BYTES_MAX = 16 * 1024 * 1024;
 /** A record with the longest quoted value, the longest key, and some other columns. */
 export const RECORD_BYTES_MAX = QUOTED_BYTES_MAX + 2 * KEY_BYTES_MAX + 1024 * 1024;
 
-export interface RecordEnds {
+interface RecordEnds {
   /** See CsvRecords. */
   endBehind(start: number, nominalEnd: number, limit: number): number;
 }

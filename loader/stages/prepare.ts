@@ -57,11 +57,11 @@ export async function prepareInputs(
   const openings = await openAll(read, settings, flags, below);
   const heads = settleDialects(openings, flags, below);
   const inputs = read.map(({ input, sizeBytes, spool }, at): InputFile => {
-    const { droppedMembers, text } = openings[at] as Opening;
+    const { droppedMembers, part, text } = openings[at] as Opening;
     const head = heads[at] as Head;
-    const dataBytes = openings[at]?.dataBytes ?? sizeBytes;
-    const bytes = { readPath: spool.path, sizeBytes: dataBytes };
-    return { ...input, ...head, ...bytes, ...(text && { text }), droppedMembers };
+    const bytes = { readPath: spool.path, sizeBytes: part?.byteCount ?? sizeBytes };
+    const contentCrc = part && { contentCrc: part.contentCrc };
+    return { ...input, ...head, ...bytes, ...contentCrc, ...(text && { text }), droppedMembers };
   });
   const dialects = [...new Set(inputs.map(({ dialect }) => dialect))];
   log.info({ dialects, files: inputs.length }, 'dialect settled');
@@ -71,6 +71,7 @@ export async function prepareInputs(
     identity: hashOf([
       found.map((input, at) => identityOf(input, spooled[at]?.identity ?? '')),
       dialects,
+      ...inputs.flatMap((input) => input.contentCrc ?? []),
     ]),
     bytesTotal: inputs.reduce((sum, input) => sum + input.sizeBytes, 0),
     headBytes: inputs.reduce((sum, input) => sum + input.dataStart, 0),

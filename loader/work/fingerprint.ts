@@ -65,6 +65,8 @@ export async function readContentCrc(
   let crc = 0;
   const tickEnd = tickLimiter();
   for (const input of inputs) {
+    // The identity of the input has it.
+    if (input.contentCrc !== undefined) continue;
     const file = openSync(input.readPath, 'r');
     try {
       for (let at = input.dataStart; at < input.sizeBytes;) {
