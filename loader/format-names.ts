@@ -23,6 +23,7 @@ const NAMES = {
     telltale: '5041523115',
     title: 'a Parquet file',
   },
+  avro: { endings: ['avro'], magic: '4f626a01', title: 'an Avro file' },
 } as const satisfies Record<string, FormatName>;
 
 export type LoadFormat = keyof typeof NAMES;

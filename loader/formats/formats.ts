@@ -14,6 +14,7 @@ const FORMATS: Readonly<Record<LoadFormat, InputFormat | (() => Promise<InputFor
   tsv: tsvFormat,
   jsonl: jsonlFormat,
   parquet: async () => (await import('./parquet/format.ts')).parquetFormat,
+  avro: async () => (await import('./avro/format.ts')).avroFormat,
 };
 
 /** Those that have been loaded. */

@@ -3,10 +3,14 @@
 import { newParseContext } from '../parse/parse-context.ts';
 import type { Dialect } from '../input/dialect.ts';
 import { clearRowTable } from '../parse/row-table.ts';
+import type { RejectReason } from '../parse/reject-table.ts';
 import type { InputFormat, Piece } from './input-format.ts';
 import { SHOWN_BYTES_MAX } from './input-format.ts';
 import { readPiece } from './read-piece.ts';
 import { isRow } from './text.ts';
+
+/** Why a row of such a format is rejected that has no key. */
+export const NULL_KEY: RejectReason = 'the key is null';
 
 interface NumberedParts extends Pick<InputFormat, 'open' | 'cut' | 'parse'> {
   /** The rows with these numbers in the piece, rising, as JSON, each with a line end. */

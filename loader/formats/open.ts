@@ -13,7 +13,7 @@ import { formatNamed } from './formats.ts';
 import type { FileToOpen } from './input-format.ts';
 
 /** Whether files of the format are text. */
-export function isText(format: LoadFormat): boolean {
+function isText(format: LoadFormat): boolean {
   return FORMAT_NAMES[format].magic === undefined;
 }
 

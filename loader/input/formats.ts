@@ -106,7 +106,6 @@ const OTHERS: readonly OtherKind[] = [
   { at: 0, magic: '504b0304', what: 'a zip archive', how: 'unpack it (unzip)' },
   { at: 0, magic: '377abcaf271c', what: 'a 7z archive', how: 'unpack it' },
   { at: 257, magic: '7573746172', what: 'a tar archive', how: 'unpack it (tar -x)' },
-  { at: 0, magic: '4f626a01', what: 'an Avro file', how: 'convert it to csv or tsv' },
   { at: 0, magic: 'fffe0000', what: 'UTF-32 text', how: UTF_8 },
   { at: 0, magic: '0000feff', what: 'UTF-32 text', how: UTF_8 },
 ];

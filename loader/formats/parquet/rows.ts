@@ -22,6 +22,7 @@ import type { RejectReason } from '../../parse/reject-table.ts';
 import { addRow, rejectRow } from '../../parse/row-table.ts';
 import type { RowTable } from '../../parse/row-table.ts';
 import type { Piece } from '../input-format.ts';
+import { NULL_KEY } from '../numbered.ts';
 import { closeCellReader, goToRow, newCellReader } from './cells.ts';
 import type { CellReader } from './cells.ts';
 import { columnType } from './column-type.ts';
@@ -56,7 +57,6 @@ export interface ParquetLayout {
   readonly spans: readonly Span[];
 }
 
-const NULL_KEY: RejectReason = 'the key is null';
 const NULL = Buffer.from('null');
 
 /** A column of the present span: cells, or the JSON of nested values. */
