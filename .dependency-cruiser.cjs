@@ -57,6 +57,7 @@ const rooms = {
     ['format-names'],
     ['settings'],
     ['bytes'],
+    ['remote'],
     ['input'],
     ['parse'],
     ['detect'],

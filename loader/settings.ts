@@ -156,7 +156,7 @@ export const loadSettings = settingsOf({
 /** What `runLoad` needs: the flags, the keyspace and the inputs. */
 export interface LoadSettings extends SettingsValues<typeof loadSettings> {
   readonly keyspace: string;
-  /** Files, folders, globs, or `-` for standard input. */
+  /** Files, folders, globs, URLs, or `-` for standard input. */
   readonly paths: readonly string[];
   /** What the input is, for people; absent: the names of the inputs. */
   readonly source?: string;

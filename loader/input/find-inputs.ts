@@ -6,6 +6,7 @@
 //               without any ending (part-00000)
 //     glob      not expanded by the shell: * ? [...] {...} in any part of the path, ** for any folders
 //     -         standard input
+//     URL       https://, http://, s3:// (remote/); a pattern or a folder in s3://
 //
 // In folders and globs, files that data lake tools write beside the data are skipped: hidden files,
 // names that begin with `_` (_SUCCESS, _metadata), .crc files. Every skipped file is reported.
@@ -33,7 +34,10 @@ import {
 import { readFully } from '../bytes/file-window.ts';
 import { cannotRead, entriesOf, entryKind, notFound, statOrThrow } from './folder-entries.ts';
 import type { LoadFormat } from './formats.ts';
-import { checkCount, expandGlob, isGlob } from './glob.ts';
+import { isGlob } from '../remote/pattern.ts';
+import { isRemote } from '../remote/remote-file.ts';
+import type { RemoteFile } from '../remote/remote-file.ts';
+import { checkCount, expandGlob } from './glob.ts';
 import { STDIN_PATH, nameOf } from './inputs.ts';
 import { isUtf16 } from './text.ts';
 import type { FoundInput } from './inputs.ts';
@@ -57,11 +61,18 @@ export async function findInputs(
   notice: Notice,
 ): Promise<FoundInput[]> {
   if (paths.length === 0) {
-    throw new SteleError('INVALID_ARGUMENT', 'Name at least one file, folder or glob, or - .');
+    throw new SteleError('INVALID_ARGUMENT', 'Name at least one file, folder, glob or URL, or - .');
   }
   const found = new Map<string, FoundInput>();
   const tickEnd = tickLimiter();
   for (const path of paths) {
+    if (isRemote(path)) {
+      for (const input of await remoteInputs(path, format, notice)) {
+        if (found.has(input.path)) throw sameUrl(input.path);
+        found.set(input.path, input);
+      }
+      continue;
+    }
     const files = namedFiles(path, format, notice) ?? (await filesOfGlob(path, notice));
     for (const file of files) {
       if (!found.has(file)) found.set(file, foundInput(file, notice));
@@ -143,6 +154,66 @@ async function filesOfGlob(pattern: string, notice: Notice): Promise<string[]> {
   return files.map((file) => resolve(file));
 }
 
+async function remoteInputs(
+  path: string,
+  format: LoadFormat | 'auto',
+  notice: Notice,
+): Promise<FoundInput[]> {
+  // Each loaded only if it is used.
+  const isHttp = /^http/i.test(path);
+  const isWanted = (name: string): boolean =>
+    !isMarker(name) && (formatOf(name) !== undefined || isOfFormat(name, format));
+  const files = isHttp
+    ? [await (await import('../remote/http-file.ts')).openHttpFile(path)]
+    : await (await import('../remote/store-file.ts')).storeFiles(path, isWanted);
+  const inputs: FoundInput[] = [];
+  for (const remote of files) inputs.push(await remoteInput(remote, notice));
+  return inputs;
+}
+
+async function remoteInput(remote: RemoteFile, notice: Notice): Promise<FoundInput> {
+  const { identity, modifiedMs, sizeBytes, url } = remote;
+  const stream = { path: url, remote, isStream: true, compression: 'none' } as const;
+  if (identity === '') {
+    notice(
+      `${nameOf({ path: url })} is read as a stream: its server knows neither ranges nor versions`,
+    );
+    return { ...stream, sizeBytes: 0, modifiedMs: 0 };
+  }
+  const head = Buffer.alloc(Math.min(MAGIC_BYTES, sizeBytes));
+  await remote.read(head, 0, new AbortController().signal);
+  return {
+    path: url,
+    remote,
+    isStream: false,
+    ...kindOf(url, head, notice),
+    sizeBytes,
+    modifiedMs,
+  };
+}
+
+/** The URL is told without its query, which may be secret. */
+function sameUrl(url: string): SteleError {
+  return new SteleError(
+    'INVALID_ARGUMENT',
+    `'${shorten(url, 200)}' is named twice (what follows ? does not count); load the files one after the other.`,
+  );
+}
+
+/** What the first bytes of a file say. */
+function kindOf(
+  path: string,
+  head: Buffer,
+  notice: Notice,
+): Pick<FoundInput, 'compression' | 'isUtf16' | 'byContent'> {
+  const compression = compressionOfBytes(head);
+  if (compression === 'none') refuseForeign(head, nameOf({ path }));
+  const sentence = nameNotice(path, compressionOf(path), compression, head.length === 0);
+  if (sentence !== undefined) notice(sentence);
+  const byContent = compression === 'none' ? formatOfBytes(head) : undefined;
+  return { compression, isUtf16: isUtf16(head), ...(byContent && { byContent }) };
+}
+
 function listed(names: readonly string[]): string {
   return listNames(
     names.map((name) => shorten(name, 80)),
@@ -158,22 +229,9 @@ function foundInput(path: string, notice: Notice): FoundInput {
   if (stats?.isFile() !== true) {
     throw new SteleError('INPUT_INVALID', `${nameOf({ path })} is neither a file nor a pipe.`);
   }
-  const head = firstBytes(path);
-  const compression = compressionOfBytes(head);
-  if (compression === 'none') refuseForeign(head, nameOf({ path }));
-  const sentence = nameNotice(path, compressionOf(path), compression, stats.size === 0);
-  if (sentence !== undefined) notice(sentence);
   const { mtimeMs, size } = stats;
-  const byContent = compression === 'none' ? formatOfBytes(head) : undefined;
-  return {
-    path,
-    isStream: false,
-    compression,
-    isUtf16: isUtf16(head),
-    ...(byContent === undefined ? {} : { byContent }),
-    sizeBytes: size,
-    modifiedMs: mtimeMs,
-  };
+  const kind = kindOf(path, firstBytes(path), notice);
+  return { path, isStream: false, ...kind, sizeBytes: size, modifiedMs: mtimeMs };
 }
 
 function firstBytes(path: string): Buffer {

@@ -8,6 +8,8 @@ import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { tickLimiter } from '../bytes/bounded.ts';
+import { isRemote } from '../remote/remote-file.ts';
+import type { RemoteFile } from '../remote/remote-file.ts';
 import type { Dialect } from './dialect.ts';
 import type { Compression, LoadFormat } from './formats.ts';
 import type { TextFacts } from './text.ts';
@@ -16,10 +18,12 @@ export const STDIN_PATH = '-';
 
 /** An input as it was found; only its first bytes have been read. */
 export interface FoundInput {
-  /** Absolute, or `-`. */
+  /** Absolute, or `-`, or a URL without what may be secret. */
   readonly path: string;
   /** Standard input, a named pipe, a device: can be read once, from its start. */
   readonly isStream: boolean;
+  /** A file of another machine. */
+  readonly remote?: RemoteFile;
   /** By its first bytes; a stream's is not known yet. */
   readonly compression: Compression;
   /** By its first bytes, if it is not compressed. */
@@ -65,9 +69,9 @@ export function nameOf({ path }: { readonly path: string }): string {
   return path === STDIN_PATH ? 'standard input' : `'${shorten(path, 200)}'`;
 }
 
-/** INPUT_CHANGED if the file is not what it was when the load began. */
+/** INPUT_CHANGED if a file of this machine is not what it was when the load began. */
 export function changeOf(input: FoundInput): SteleError | undefined {
-  if (input.isStream) return undefined;
+  if (input.isStream || isRemote(input.path)) return undefined;
   const stats = statSync(input.path, { throwIfNoEntry: false });
   if (stats === undefined) return inputChanged(input, 'is gone since the load began');
   const isSame = stats.size === input.sizeBytes && stats.mtimeMs === input.modifiedMs;
@@ -78,6 +82,7 @@ export function changeOf(input: FoundInput): SteleError | undefined {
 export async function checkUnchanged(inputs: readonly FoundInput[]): Promise<void> {
   const tickEnd = tickLimiter();
   for (const input of inputs) {
+    await input.remote?.check();
     const change = changeOf(input);
     if (change !== undefined) throw change;
     await tickEnd();
@@ -102,8 +107,10 @@ export async function changeBehind(
   if (!LOOKS_OF_CHANGE.has(error.code)) return error;
   try {
     await checkUnchanged(inputs);
-  } catch (change) {
-    return toSteleError(change);
+  } catch (thrownThen) {
+    const change = toSteleError(thrownThen);
+    // A server that is down now says nothing about a change.
+    if (change.code !== 'UNAVAILABLE') return change;
   }
   return error;
 }

@@ -208,5 +208,7 @@ function sizesOf(inputs: readonly FoundInput[]): number {
  */
 function identityOf(input: FoundInput, contentHash: string): unknown {
   if (input.isStream) return ['-', contentHash];
-  return [basename(input.path), input.sizeBytes, input.modifiedMs];
+  const { path, remote, sizeBytes } = input;
+  const version = remote === undefined ? input.modifiedMs : remote.identity;
+  return [basename(path), sizeBytes, version];
 }
