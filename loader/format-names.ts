@@ -8,22 +8,25 @@ interface FormatName {
   readonly magic?: string;
   /** More of that, if a text may begin with `magic`. */
   readonly telltale?: string;
+  /** Whether its rows have columns that all files of a load share. */
+  readonly hasColumns: boolean;
   /** In sentences. */
   readonly title?: string;
 }
 
 const NAMES = {
-  line: { endings: ['data', 'txt'] },
-  csv: { endings: ['csv'] },
-  tsv: { endings: ['tsv'] },
-  jsonl: { endings: ['jsonl', 'ndjson'] },
+  line: { endings: ['data', 'txt'], hasColumns: false },
+  csv: { endings: ['csv'], hasColumns: true },
+  tsv: { endings: ['tsv'], hasColumns: true },
+  jsonl: { endings: ['jsonl', 'ndjson'], hasColumns: false },
   parquet: {
     endings: ['parquet', 'parq', 'pq'],
     magic: '50415231',
     telltale: '5041523115',
+    hasColumns: true,
     title: 'a Parquet file',
   },
-  avro: { endings: ['avro'], magic: '4f626a01', title: 'an Avro file' },
+  avro: { endings: ['avro'], hasColumns: true, magic: '4f626a01', title: 'an Avro file' },
 } as const satisfies Record<string, FormatName>;
 
 export type LoadFormat = keyof typeof NAMES;

@@ -61,6 +61,9 @@ export const loadSettings = settingsOf({
     'byte between the columns: a character, tab, or \\xNN; without it, what divides the first rows',
     { placeholder: 'CHAR' },
   ),
+  hiveColumns: option.flag(
+    'folders called column=value are columns of the files in them (csv, tsv, parquet, avro)',
+  ),
   comment: option.text('lines that begin with this are skipped', '', { placeholder: 'PREFIX' }),
   skipLines: option.count('lines to skip at the beginning of every file', 0, {
     min: 0,

@@ -76,9 +76,12 @@ function headersOf(
 }
 
 /** If --key or --value names a column, the first row that has the name is a header; otherwise the first file's. */
-function namedHeader(rows: readonly FirstRow[], { key, value }: DialectFlags) {
+function namedHeader(rows: readonly FirstRow[], { folderColumns, key, value }: DialectFlags) {
   const names = [key, value].filter(
-    (name) => name !== undefined && !/^(?:column)?[0-9]+$/.test(name),
+    (name) =>
+      name !== undefined &&
+      !/^(?:column)?[0-9]+$/.test(name) &&
+      folderColumns?.includes(name) !== true,
   );
   if (names.length === 0) return undefined;
   return (

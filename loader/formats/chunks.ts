@@ -46,8 +46,10 @@ export function* cutIntoChunks(
 ): Generator<Chunk, void, undefined> {
   let index = 0;
   for (const [file, input] of inputs.entries()) {
-    for (const piece of formatNamed(input.dialect.format).cut(input, chunkBytes)) {
-      yield { ...piece, index: index++, file };
+    const { dialect, folderValues } = input;
+    const more = folderValues === undefined ? {} : { folderValues };
+    for (const piece of formatNamed(dialect.format).cut(input, chunkBytes)) {
+      yield { ...piece, ...more, index: index++, file };
     }
   }
 }

@@ -49,5 +49,6 @@ export const tsvFormat = textFormat({
 });
 
 function setSource({ assembled, dialect, rows }: ParseContext, bytes: Buffer): void {
-  rows.source = dialect.valueColumn === VALUE_IS_JSON ? assembled.bytes : bytes;
+  const isAssembled = dialect.valueColumn === VALUE_IS_JSON || dialect.folderColumns !== undefined;
+  rows.source = isAssembled ? assembled.bytes : bytes;
 }

@@ -24,6 +24,8 @@ export interface Piece {
   readonly end: number;
   /** For formats whose rows are numbered. */
   readonly rows?: PieceRows;
+  /** The values of the dialect's `folderColumns`. */
+  readonly folderValues?: readonly (string | null)[];
 }
 
 interface PieceRows {

@@ -1,6 +1,6 @@
 // What formats share whose rows are known by numbers: the name of a row, and how it is found again.
 
-import { newParseContext } from '../parse/parse-context.ts';
+import { newParseContext, setFolderCells } from '../parse/parse-context.ts';
 import type { Dialect } from '../input/dialect.ts';
 import { clearRowTable } from '../parse/row-table.ts';
 import type { RejectReason } from '../parse/reject-table.ts';
@@ -53,6 +53,7 @@ export function numberedFormat({
     locate(dialect, bytes, piece, key, valueStart) {
       const context = newParseContext(dialect, 1);
       clearRowTable(context.rows);
+      if (piece.folderValues !== undefined) setFolderCells(context, piece.folderValues);
       parts.parse(context, bytes, piece);
       const { rows } = context;
       let [offset, reject] = [0, 0];

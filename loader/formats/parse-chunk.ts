@@ -1,5 +1,6 @@
 // Parses one piece of an input into the row table. Pure.
 
+import { setFolderCells } from '../parse/parse-context.ts';
 import type { ParseContext } from '../parse/parse-context.ts';
 import { clearRowTable } from '../parse/row-table.ts';
 import { formatNamed } from './formats.ts';
@@ -17,5 +18,6 @@ export function parseChunk(
 ): void {
   clearRowTable(context.rows);
   context.assembled.length = 0;
+  if (piece.folderValues !== undefined) setFolderCells(context, piece.folderValues);
   formatNamed(context.dialect.format).parse(context, chunk, piece);
 }

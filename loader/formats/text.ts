@@ -5,7 +5,7 @@ import { readRange } from '../bytes/file-window.ts';
 import type { Opening } from '../detect/opening.ts';
 import { countNewlines } from '../input/text.ts';
 import { bytesSource } from '../parse/delimited/csv-records.ts';
-import { newParseContext } from '../parse/parse-context.ts';
+import { newParseContext, setFolderCells } from '../parse/parse-context.ts';
 import type { ParseContext } from '../parse/parse-context.ts';
 import { cutText } from '../parse/record-ends.ts';
 import type { FindRecordEnds } from '../parse/record-ends.ts';
@@ -59,8 +59,9 @@ export function textFormat({
       return Buffer.concat(parts);
     },
     /** Parses the piece once more, record by record. */
-    locate(dialect, bytes, _piece, key, valueStart) {
+    locate(dialect, bytes, { folderValues }, key, valueStart) {
       const context = newParseContext(dialect, 1);
+      if (folderValues !== undefined) setFolderCells(context, folderValues);
       const source = bytesSource(bytes);
       const records = recordEnds(source, dialect);
       for (let start = 0; start < bytes.length;) {

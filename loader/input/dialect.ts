@@ -48,6 +48,8 @@ export interface Dialect extends ReadingRules {
   readonly delimiter: number;
   /** Names in order; empty for `line`. Without a header: column1, column2 ... */
   readonly columns: readonly string[];
+  /** Columns whose values are in the path of a file (folder-columns.ts). They follow `columns`. */
+  readonly folderColumns?: readonly string[];
   readonly hasHeader: boolean;
   /** 0-based. */
   readonly keyColumn: number;
@@ -63,6 +65,7 @@ export interface Dialect extends ReadingRules {
 }
 
 export interface DialectChoice {
+  readonly folderColumns?: readonly string[];
   readonly key: string | undefined;
   readonly value: string | undefined;
 }
@@ -96,7 +99,8 @@ export function columnsDialect(
   columns: readonly string[],
   choice: DialectChoice,
 ): Dialect {
-  if (columns.length < 2) {
+  const all = allColumns(columns, choice);
+  if (all.length < 2) {
     throw new SteleError(
       'INPUT_INVALID',
       `There is only one column ('${shorten(columns[0] ?? '')}'), so there is no value; choose files with a column for the key and one for the value.`,
@@ -106,9 +110,35 @@ export function columnsDialect(
     const text = `There are ${columns.length} columns; the most is ${COLUMNS_MAX}.`;
     throw new SteleError('INPUT_INVALID', text);
   }
-  const keyColumn = choice.key === undefined ? 0 : columnIndex(columns, choice.key, '--key');
-  const valueColumn = valueColumnOf(columns, keyColumn, choice.value);
-  return { ...LINE_DIALECT, format, delimiter: 0, columns, keyColumn, valueColumn };
+  const keyColumn = choice.key === undefined ? 0 : columnIndex(all, choice.key, '--key');
+  const valueColumn = valueColumnOf(all, keyColumn, choice.value);
+  const folderColumns = folderPart(choice);
+  return {
+    ...LINE_DIALECT,
+    format,
+    delimiter: 0,
+    columns,
+    ...folderColumns,
+    keyColumn,
+    valueColumn,
+  };
+}
+
+/** The columns of a file and of its path. Throws INPUT_INVALID if a name is in both. */
+function allColumns(
+  columns: readonly string[],
+  { folderColumns = [] }: DialectChoice,
+): readonly string[] {
+  const twice = folderColumns.find((name) => columns.includes(name));
+  if (twice === undefined) return [...columns, ...folderColumns];
+  throw new SteleError(
+    'INPUT_INVALID',
+    `The column '${shorten(twice)}' is in the files as well as in the names of their folders; leave --hive-columns out.`,
+  );
+}
+
+function folderPart({ folderColumns = [] }: DialectChoice): Pick<Dialect, 'folderColumns'> {
+  return folderColumns.length === 0 ? {} : { folderColumns };
 }
 
 /**
@@ -135,16 +165,18 @@ export function delimitedDialect(
       `The first row has ${columns.length} columns; the most is ${COLUMNS_MAX}.`,
     );
   }
-  const keyColumn = choice.key === undefined ? 0 : columnIndex(columns, choice.key, '--key');
+  const all = allColumns(columns, choice);
+  const keyColumn = choice.key === undefined ? 0 : columnIndex(all, choice.key, '--key');
   return {
     ...DEFAULT_RULES,
+    ...folderPart(choice),
     format,
     delimiter: format === 'csv' ? COMMA : TAB,
     ...more,
     columns,
     hasHeader,
     keyColumn,
-    valueColumn: valueColumnOf(columns, keyColumn, choice.value),
+    valueColumn: valueColumnOf(all, keyColumn, choice.value),
     stripCarriageReturn,
   };
 }

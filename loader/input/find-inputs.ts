@@ -16,6 +16,7 @@
 // reached twice is loaded once.
 
 import { closeSync, openSync } from 'node:fs';
+import type { Dirent } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { SteleError } from '../../base/errors.ts';
 import { listNames, shorten } from '../../base/ids.ts';
@@ -52,13 +53,15 @@ const OWN_FOLDER = '.stele';
 export type Notice = (sentence: string) => void;
 
 /**
- * Examines every path and the first bytes of every file. `format` is that of the flag. Throws
+ * Examines every path and the first bytes of every file. `format` is that of the flag; with `isDeep`,
+ * folders are searched with all folders in them. Throws
  * INPUT_NOT_FOUND, INPUT_INVALID, UNSUPPORTED or IO, and names the faulty path.
  */
 export async function findInputs(
   paths: readonly string[],
   format: LoadFormat | 'auto',
   notice: Notice,
+  isDeep = false,
 ): Promise<FoundInput[]> {
   if (paths.length === 0) {
     throw new SteleError('INVALID_ARGUMENT', 'Name at least one file, folder, glob or URL, or - .');
@@ -67,13 +70,14 @@ export async function findInputs(
   const tickEnd = tickLimiter();
   for (const path of paths) {
     if (isRemote(path)) {
-      for (const input of await remoteInputs(path, format, notice)) {
+      for (const input of await remoteInputs(path, format, notice, isDeep)) {
         if (found.has(input.path)) throw sameUrl(input.path);
         found.set(input.path, input);
       }
       continue;
     }
-    const files = namedFiles(path, format, notice) ?? (await filesOfGlob(path, notice));
+    const named = namedFiles(path, format, notice, isDeep);
+    const files = named ?? (await filesOfGlob(path, notice));
     for (const file of files) {
       if (!found.has(file)) found.set(file, foundInput(file, notice));
       await tickEnd();
@@ -87,10 +91,11 @@ function namedFiles(
   path: string,
   format: LoadFormat | 'auto',
   notice: Notice,
+  isDeep: boolean,
 ): string[] | undefined {
   if (path === STDIN_PATH) return [STDIN_PATH];
   const stats = statOrThrow(path);
-  if (stats?.isDirectory() === true) return filesOfFolder(path, format, notice);
+  if (stats?.isDirectory() === true) return filesOfFolder(path, format, notice, isDeep);
   if (stats !== undefined) return [resolve(path)];
   if (isGlob(path)) return undefined;
   throw notFound(path);
@@ -101,7 +106,46 @@ function isMarker(name: string): boolean {
   return name.startsWith('.') || name.startsWith('_') || name.endsWith('.crc');
 }
 
-function filesOfFolder(folder: string, format: LoadFormat | 'auto', notice: Notice): string[] {
+function filesOfFolder(
+  folder: string,
+  format: LoadFormat | 'auto',
+  notice: Notice,
+  isDeep: boolean,
+): string[] {
+  const files = isDeep ? filesBelow(folder, format, notice) : filesIn(folder, format, notice);
+  checkCount(files.length, folder);
+  if (files.length > 0) return files;
+  const endings = LOAD_FORMATS.flatMap((name) => FORMAT_NAMES[name].endings)
+    .filter((ending) => !RARE_ENDINGS.has(ending))
+    .map((ending) => `.${ending}`);
+  const hasFolders = !isDeep && entriesOf(folder).some((entry) => isDataFolder(folder, entry));
+  const inside = hasFolders ? " Folders in it are not read: name them, or use '**/*.csv'." : '';
+  throw new SteleError(
+    'INPUT_NOT_FOUND',
+    `The folder '${shorten(folder, 200)}' has no ${listedFormats(endings)} file in it.${inside}`,
+  );
+}
+
+function isDataFolder(folder: string, entry: Dirent): boolean {
+  const { name } = entry;
+  if (isMarker(name) || name === OWN_FOLDER) return false;
+  // A link or a folder; entries that are certainly files need not be readable.
+  return !entry.isFile() && entryKind(folder, entry) === 'folder';
+}
+
+/** The files of a folder and of all folders in it; links to folders are not followed. */
+function filesBelow(folder: string, format: LoadFormat | 'auto', notice: Notice): string[] {
+  const files = filesIn(folder, format, () => undefined);
+  for (const entry of entriesOf(folder)) {
+    if (!isDataFolder(folder, entry)) continue;
+    if (entry.isSymbolicLink()) notice(`the link '${entry.name}' to a folder is not followed`);
+    else for (const file of filesBelow(join(folder, entry.name), format, notice)) files.push(file);
+  }
+  return files;
+}
+
+/** The files directly in a folder. */
+function filesIn(folder: string, format: LoadFormat | 'auto', notice: Notice): string[] {
   const files: string[] = [];
   const left: string[] = [];
   let folders = 0;
@@ -116,19 +160,8 @@ function filesOfFolder(folder: string, format: LoadFormat | 'auto', notice: Noti
     else if (kind === 'file') files.push(resolve(join(folder, name)));
     else left.push(name);
   }
-  checkCount(files.length, folder);
+  if (files.length === 0) return files;
   const where = `'${shorten(folder, 200)}'`;
-  if (files.length === 0) {
-    const endings = LOAD_FORMATS.flatMap((name) => FORMAT_NAMES[name].endings)
-      .filter((ending) => !RARE_ENDINGS.has(ending))
-      .map((ending) => `.${ending}`);
-    const inside =
-      folders === 0 ? '' : ` Folders in it are not read: name them, or use '**/*.csv'.`;
-    throw new SteleError(
-      'INPUT_NOT_FOUND',
-      `The folder ${where} has no ${listedFormats(endings)} file in it.${inside}`,
-    );
-  }
   if (left.length > 0) notice(`in ${where} not read: ${listed(left)}`);
   if (folders > 0)
     notice(`in ${where} not read: ${folders === 1 ? 'a folder' : `${folders} folders`}`);
@@ -158,6 +191,7 @@ async function remoteInputs(
   path: string,
   format: LoadFormat | 'auto',
   notice: Notice,
+  isDeep: boolean,
 ): Promise<FoundInput[]> {
   // Each loaded only if it is used.
   const isHttp = /^http/i.test(path);
@@ -165,7 +199,7 @@ async function remoteInputs(
     !isMarker(name) && (formatOf(name) !== undefined || isOfFormat(name, format));
   const files = isHttp
     ? [await (await import('../remote/http-file.ts')).openHttpFile(path)]
-    : await (await import('../remote/store-file.ts')).storeFiles(path, isWanted);
+    : await (await import('../remote/store-file.ts')).storeFiles(path, isWanted, isDeep);
   const inputs: FoundInput[] = [];
   for (const remote of files) inputs.push(await remoteInput(remote, notice));
   return inputs;
@@ -192,7 +226,7 @@ async function remoteInput(remote: RemoteFile, notice: Notice): Promise<FoundInp
   };
 }
 
-/** The URL is told without its query, which may be secret. */
+/** Names the URL without its query, which may be secret. */
 function sameUrl(url: string): SteleError {
   return new SteleError(
     'INVALID_ARGUMENT',

@@ -68,6 +68,7 @@ class StoreFile implements RemoteFile {
 export async function storeFiles(
   path: string,
   isWanted: (name: string) => boolean,
+  isDeep: boolean,
 ): Promise<RemoteFile[]> {
   const [, bucket = '', key = ''] = /^s3:\/\/([^/]*)\/?(.*)$/is.exec(path) ?? [];
   const store = await openStore(`s3://${bucket}`);
@@ -78,7 +79,7 @@ export async function storeFiles(
     if (object !== undefined) return [new StoreFile(store, object)];
   }
   const folder = key === '' || key.endsWith('/') ? key : `${key}/`;
-  const matches = isPattern ? await matcherOf(key) : (name: string) => isIn(folder, name);
+  const matches = isPattern ? await matcherOf(key) : (name: string) => isIn(folder, name, isDeep);
   const prefix = isPattern ? plainStart(key) : folder;
   const files: RemoteFile[] = [];
   for await (const object of store.list(prefix)) {
@@ -104,7 +105,9 @@ function secondOf(unixMs: number): string {
   return `${Math.floor(unixMs / 1000)}`;
 }
 
-/** Directly in the folder. */
-function isIn(folder: string, name: string): boolean {
-  return name.startsWith(folder) && !name.slice(folder.length).includes('/');
+/** Directly in the folder, or with `isDeep` anywhere in it but in folders such as `_temporary`. */
+function isIn(folder: string, name: string, isDeep: boolean): boolean {
+  const inside = name.slice(folder.length).split('/');
+  if (!name.startsWith(folder)) return false;
+  return isDeep ? !inside.some((part) => /^[._]/.test(part)) : inside.length === 1;
 }

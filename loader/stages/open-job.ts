@@ -37,7 +37,8 @@ export async function withOpenJob<Result>(
     log.info(sentence);
     hooks.onNotice?.(sentence);
   };
-  const found = await findInputs(settings.paths, settings.format, notice);
+  const { format, hiveColumns } = settings;
+  const found = await findInputs(settings.paths, format, notice, hiveColumns);
   const paths = settings.paths.map(plainPath);
   const open = isDry ? openDryFolder : openWorkFolder;
   const folder = open(settings.workDir, settings.keyspace, paths, found);

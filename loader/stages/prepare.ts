@@ -5,8 +5,10 @@ import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
+import { FORMAT_NAMES } from '../format-names.ts';
 import { Semaphore, forEachBounded, tickLimiter } from '../bytes/bounded.ts';
 import { MAGIC_BYTES, formatFor, formatOfContent, isTextFile } from '../input/formats.ts';
+import { folderColumnsOf } from '../input/folder-columns.ts';
 import type { Notice } from '../input/find-inputs.ts';
 import type { LoadFormat } from '../input/formats.ts';
 import { dialectFlags, RowsBelow } from '../detect/opening.ts';
@@ -31,17 +33,19 @@ const SPOOLED_AT_ONCE = 4;
 const MEMBERS_TOLD_MAX = 8;
 
 /**
- * Reads the head of every input in `found`, and spools those that need it, each up to `spoolBytesMax`
+ * Reads the head of every input in `all`, and spools those that need it, each up to `spoolBytesMax`
  * bytes. Throws for an input that no load can take.
  */
 export async function prepareInputs(
   job: OpenJob,
-  found: readonly FoundInput[],
+  all: readonly FoundInput[],
   spoolBytesMax = Infinity,
 ): Promise<PreparedInput> {
   const { log, notice, settings } = job;
+  const inFolders = settings.hiveColumns ? folderColumnsOf(all) : { inputs: all, names: [] };
+  const { inputs: found, names: folderColumns } = inFolders;
   // Wrong flags are refused before anything is unpacked, which may take long.
-  const flags = dialectFlags(settings);
+  const flags = { ...dialectFlags(settings), folderColumns };
   const formats = found.map(({ byContent, path }) => formatFor(path, settings.format, byContent));
   const spooled = await spoolAll(job, found, spoolBytesMax);
   const tickEnd = tickLimiter();
@@ -114,6 +118,7 @@ async function openAll(
   const openings: Opening[] = [];
   let delimiter: number | undefined;
   for (const { format, input, sizeBytes, spool } of read) {
+    if (flags.folderColumns?.length) refuseWithoutColumns(format, nameOf(input));
     await loadFormat(format);
     const file = { readPath: spool.path, path: input.path, sizeBytes };
     const opening = openingOf(file, format, flags, {
@@ -147,6 +152,13 @@ function warnOfOddities(openings: readonly Opening[], notice: Notice): void {
   notice(
     `${quoted.name} has quotes around columns, which tsv keeps; --format csv --delimiter tab takes them for csv's`,
   );
+}
+
+/** Throws INVALID_ARGUMENT for a format that has no columns to add to. */
+function refuseWithoutColumns(format: LoadFormat, name: string): void {
+  if (FORMAT_NAMES[format].hasColumns) return;
+  const text = `--hive-columns is for files with columns, and ${name} is ${format}; leave it out.`;
+  throw new SteleError('INVALID_ARGUMENT', text);
 }
 
 /** Reads an opening; if there are several inputs, its errors name the input. */
@@ -210,5 +222,6 @@ function identityOf(input: FoundInput, contentHash: string): unknown {
   if (input.isStream) return ['-', contentHash];
   const { path, remote, sizeBytes } = input;
   const version = remote === undefined ? input.modifiedMs : remote.identity;
-  return [basename(path), sizeBytes, version];
+  const { folderValues } = input;
+  return [basename(path), sizeBytes, version, ...(folderValues ?? [])];
 }

@@ -11,6 +11,7 @@ import type { HeldMemory } from '../../bytes/memory-budget.ts';
 import { COMMA, VALUE_IS_JSON } from '../../input/dialect.ts';
 import type { Dialect } from '../../input/dialect.ts';
 import { BRACE_CLOSE, BRACE_OPEN } from '../../parse/json/json-scan.ts';
+import { appendFolderCell } from '../../parse/parse-context.ts';
 import type { ParseContext } from '../../parse/parse-context.ts';
 import { addRow, rejectRow } from '../../parse/row-table.ts';
 import type { Piece } from '../input-format.ts';
@@ -147,13 +148,12 @@ function blockError(thrown: unknown, start: number, name: string): unknown {
 /** Keeps what is not stored, or not yet. */
 const spare = newGrowableBuffer(undefined, 64 * 1024);
 
-export function parseAvro(
-  { assembled, dialect, rows }: ParseContext,
-  bytes: Buffer,
-  piece: Piece,
-): void {
+export function parseAvro(context: ParseContext, bytes: Buffer, piece: Piece): void {
+  const { assembled, dialect, rows } = context;
   const { keyColumn, valueColumn } = dialect;
-  forEachRecord(bytes, piece, { budget: rows.budget, bytes: 0 }, (reader, { heads, values }) => {
+  const folder = folderFields(context);
+  forEachRecord(bytes, piece, { budget: rows.budget, bytes: 0 }, (reader, fields) => {
+    const { heads, values } = folder?.(fields) ?? fields;
     const offset = rows.lineCount++;
     const start = assembled.length;
     reader.isBad = false;
@@ -200,6 +200,28 @@ export function parseAvro(
     rejectRow(rows, offset, offset + 1, rows.lineCount, reason);
   });
   rows.source = assembled.bytes;
+}
+
+/** Adds the columns of the file's path to its fields, as values that take no bytes. */
+function folderFields({
+  dialect: { columns },
+  folderCells,
+  memberHeads,
+}: ParseContext): ((fields: Fields) => Fields) | undefined {
+  if (folderCells.length === 0) return undefined;
+  const values = folderCells.map(({ json, text }): ValueReader => ({
+    text: (_reader, out) => appendFolderCell(out, text),
+    json: (_reader, out) => appendFolderCell(out, json),
+    isNested: false,
+  }));
+  let last: { readonly fields: Fields; readonly all: Fields } | undefined;
+  return (fields) => {
+    if (last?.fields === fields) return last.all;
+    const heads = [...fields.heads, ...memberHeads.slice(columns.length)];
+    const all = { schema: fields.schema, values: [...fields.values, ...values], heads };
+    last = { fields, all };
+    return all;
+  };
 }
 
 /** Appends a member to an object that has been opened. */

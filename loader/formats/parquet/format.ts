@@ -86,7 +86,8 @@ function columnsRead(
       : [],
   );
   const key = read.find(({ column }) => column === keyColumn);
-  if (key?.isFlat === true) return read;
+  // Undefined if the key is in the file's path.
+  if (key?.isFlat !== false) return read;
   const flat = tree.children.filter(isFlat).map(({ element }) => shorten(element.name, 30));
   throw new SteleError(
     'INVALID_ARGUMENT',

@@ -17,6 +17,7 @@ import { COMMA, VALUE_IS_JSON } from '../../input/dialect.ts';
 import type { Dialect } from '../../input/dialect.ts';
 import { BRACE_CLOSE, BRACE_OPEN } from '../../parse/json/json-scan.ts';
 import { appendJsonString } from '../../parse/json/json-text.ts';
+import { appendFolderCell } from '../../parse/parse-context.ts';
 import type { ParseContext } from '../../parse/parse-context.ts';
 import type { RejectReason } from '../../parse/reject-table.ts';
 import { addRow, rejectRow } from '../../parse/row-table.ts';
@@ -65,6 +66,8 @@ interface Source {
   readonly name: string;
   readonly cells: CellReader | undefined;
   readonly nested: ReturnType<typeof readNested>;
+  /** For a column of the file's path: the value, and as JSON. */
+  readonly folder?: ParseContext['folderCells'][number];
 }
 
 /** Called with the sources of a span, standing at row `row` of its group, and the number of rows to take. */
@@ -78,13 +81,21 @@ export function parseParquet(context: ParseContext, bytes: Buffer, piece: Piece)
   const { assembled, dialect, rows } = context;
   const { keyColumn, valueColumn } = dialect;
   const isObject = valueColumn === VALUE_IS_JSON;
+  const folders = context.folderCells.map((folder, at): Source => ({
+    index: dialect.columns.length + at,
+    name: '',
+    cells: undefined,
+    nested: [],
+    folder,
+  }));
   // Rows of 0 bytes of a text have no number; here every row has.
   const take: TakeRows = (sources, row, count) => {
-    const key = sourceOf(sources, keyColumn);
-    const value = isObject ? undefined : sourceOf(sources, valueColumn);
+    const all = folders.length === 0 ? sources : [...sources, ...folders];
+    const key = sourceOf(all, keyColumn);
+    const value = isObject ? undefined : sourceOf(all, valueColumn);
     if (key.cells !== undefined && value?.cells !== undefined) {
       addPairs(rows, assembled, key.cells, value.cells, count);
-    } else addAssembled(context, sources, key, value, row, count);
+    } else addAssembled(context, all, key, value, row, count);
   };
   forEachRun(
     dialect,
@@ -263,7 +274,7 @@ function addAssembled(
     const keyEnd = assembled.length;
     if (reason === '') {
       if (value === undefined) reason = appendObject(context, sources, key.index, row, index);
-      else reason = appendNested(assembled, value, row + index);
+      else reason = appendOnly(assembled, value, row, index);
     }
     if (reason === '') {
       reason = addRow(rows, assembled.bytes, start, keyEnd, keyEnd, assembled.length);
@@ -275,7 +286,8 @@ function addAssembled(
 }
 
 /** Keys are flat (format.ts). */
-function appendKey(buffer: GrowableBuffer, { cells }: Source, index: number): RejectReason {
+function appendKey(buffer: GrowableBuffer, { cells, folder }: Source, index: number): RejectReason {
+  if (folder !== undefined) return appendFolderCell(buffer, folder.text) ? '' : NULL_KEY;
   if (cells === undefined) return NULL_KEY;
   const start = cells.starts[cells.taken + index] as number;
   const end = cells.ends[cells.taken + index] as number;
@@ -285,6 +297,19 @@ function appendKey(buffer: GrowableBuffer, { cells }: Source, index: number): Re
 }
 
 /** Appends the only value; nothing for a null. */
+function appendOnly(
+  buffer: GrowableBuffer,
+  source: Source,
+  row: number,
+  index: number,
+): RejectReason {
+  const { cells, folder } = source;
+  if (folder !== undefined) appendFolderCell(buffer, folder.text);
+  else if (cells !== undefined) appendKey(buffer, source, index);
+  else return appendNested(buffer, source, row + index);
+  return '';
+}
+
 function appendNested(buffer: GrowableBuffer, source: Source, row: number): RejectReason {
   const value = source.nested[row];
   if (value === null || value === undefined) return '';
@@ -324,7 +349,8 @@ function appendObject(
 
 /** Appends JSON; returns false for text that is not UTF-8. */
 function appendMember(buffer: GrowableBuffer, source: Source, row: number, index: number): boolean {
-  const { cells, nested } = source;
+  const { cells, folder, nested } = source;
+  if (folder !== undefined) return appendFolderCell(buffer, folder.json);
   if (cells === undefined) {
     const json = nestedJson(nested[row + index] ?? null);
     if (json !== undefined) appendUtf8(buffer, json);
