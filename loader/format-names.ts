@@ -10,6 +10,8 @@ interface FormatName {
   readonly telltale?: string;
   /** Whether its rows have columns that all files of a load share. */
   readonly hasColumns: boolean;
+  /** Whether the end of a file tells which parts of it are needed. */
+  readonly isReadFromEnd?: boolean;
   /** In sentences. */
   readonly title?: string;
 }
@@ -23,6 +25,7 @@ const NAMES = {
     endings: ['parquet', 'parq', 'pq'],
     magic: '50415231',
     telltale: '5041523115',
+    isReadFromEnd: true,
     hasColumns: true,
     title: 'a Parquet file',
   },

@@ -66,6 +66,8 @@ export interface OpenedFile extends FileToOpen {
 type RowPlace = Readonly<Record<string, number>>;
 
 export interface InputFormat {
+  /** For formats that are read from the end: the range of bytes that `open` needs, if the end is there. */
+  readonly openingRange?: (file: FileToOpen) => readonly [start: number, end: number];
   /** Throws INPUT_AMBIGUOUS, INPUT_INVALID, INVALID_ARGUMENT, UNSUPPORTED. */
   open(file: OpenedFile, flags: DialectFlags, hints: OpeningHints): Opening;
   /**

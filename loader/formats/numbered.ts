@@ -12,7 +12,7 @@ import { isRow } from './text.ts';
 /** Why a row of such a format is rejected that has no key. */
 export const NULL_KEY: RejectReason = 'the key is null';
 
-interface NumberedParts extends Pick<InputFormat, 'open' | 'cut' | 'parse'> {
+interface NumberedParts extends Pick<InputFormat, 'open' | 'openingRange' | 'cut' | 'parse'> {
   /** The rows with these numbers in the piece, rising, as JSON, each with a line end. */
   readonly rowsAsJson: (
     dialect: Dialect,

@@ -19,6 +19,7 @@ import { writeFully } from '../../base/disk/durable-file.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { MAGIC_BYTES, compressionOfBytes, refuseForeign } from './formats.ts';
 import { copyBlocks } from '../remote/block-spool.ts';
+import { FORMAT_NAMES } from '../format-names.ts';
 import { DiskReserve, workFolderFull } from '../bytes/disk-reserve.ts';
 import type { Compression } from './formats.ts';
 import { STDIN_PATH, checkUnchanged, nameOf } from './inputs.ts';
@@ -29,6 +30,8 @@ import { unzstd } from './unzstd.ts';
 import type { WindowMemory } from './unzstd.ts';
 
 const READ_BYTES = 256 * 1024;
+/** The end of a file of which only parts are read. */
+const TAIL_BYTES = 64 * 1024;
 const STREAM_NAME = /^(?:utf16-)?stream-/;
 
 export interface Spooled {
@@ -68,10 +71,13 @@ export async function spoolInput(input: FoundInput, context: SpoolContext): Prom
   if (!needsSpool(input)) return { path: input.path, identity: '', wasUtf16: false };
   const plainName = spoolName(input);
   if (input.remote !== undefined && !needsUnpacking(input)) {
-    const { folder, onRead, signal, spoolBytesMax: bytesMax = Infinity } = context;
-    const copy = { folder, onRead, signal, bytesMax };
-    const path = await copyBlocks(input.remote, `remote-${plainName}`, copy);
-    await checkUnchanged([input]);
+    const { sizeBytes } = input;
+    // What else is needed is known from the end (prepare.ts).
+    const ranges = isReadInParts(input)
+      ? { ranges: [0, MAGIC_BYTES, sizeBytes - TAIL_BYTES, sizeBytes] }
+      : {};
+    const path = await copyRemote(input, context, ranges);
+    if (!isReadInParts(input)) await checkUnchanged([input]);
     return { path, identity: '', wasUtf16: false };
   }
   const utf16Name = `utf16-${plainName}`;
@@ -98,6 +104,30 @@ export async function spoolInput(input: FoundInput, context: SpoolContext): Prom
   if (!input.isStream) await checkUnchanged([input]);
   const identity = input.isStream ? hash.digest('hex') : '';
   return { path, identity, wasUtf16 };
+}
+
+/** Whether only parts of a remote file are copied: its format tells at its end where they are. */
+export function isReadInParts({ byContent, remote }: FoundInput): boolean {
+  if (remote === undefined || byContent === undefined) return false;
+  return FORMAT_NAMES[byContent].isReadFromEnd === true;
+}
+
+/** Copies a remote file, or ranges of it, into the work folder; what is there already is kept. */
+export async function copyRemote(
+  input: FoundInput,
+  context: Pick<SpoolContext, 'folder' | 'signal' | 'onRead' | 'spoolBytesMax'>,
+  { ranges }: { readonly ranges?: readonly number[] },
+): Promise<string> {
+  const { folder, onRead, signal, spoolBytesMax: bytesMax = Infinity } = context;
+  if (input.remote === undefined) throw new SteleError('INTERNAL', 'The input is of this machine.');
+  const part = ranges === undefined ? { bytesMax } : { ranges };
+  try {
+    const name = `remote-${spoolName(input)}`;
+    return await copyBlocks(input.remote, name, { folder, onRead, signal, ...part });
+  } catch (thrown) {
+    if (signal.aborted) throw new SteleError('CANCELLED', 'Stopped in reading the input.');
+    throw workFolderFull(thrown, folder);
+  }
 }
 
 /** A spool that an earlier load has left, if it is still intact. */

@@ -11,6 +11,7 @@ import { mkdir, open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { SteleError } from '../../base/errors.ts';
 import { forEachBounded } from '../bytes/bounded.ts';
 import { DiskReserve } from '../bytes/disk-reserve.ts';
 import type { RemoteFile } from './remote-file.ts';
@@ -24,7 +25,9 @@ export interface BlockOptions {
   readonly folder: string;
   readonly signal: AbortSignal;
   /** Only the beginning is needed. */
-  readonly bytesMax: number;
+  readonly bytesMax?: number;
+  /** Only blocks of these byte ranges are needed: start, end, start, end ... */
+  readonly ranges?: readonly number[];
   readonly onRead: (byteCount: number) => void;
 }
 
@@ -32,7 +35,7 @@ export interface BlockOptions {
 export async function copyBlocks(
   remote: RemoteFile,
   name: string,
-  { bytesMax, folder, onRead, signal }: BlockOptions,
+  { bytesMax = Infinity, folder, onRead, ranges, signal }: BlockOptions,
 ): Promise<string> {
   await mkdir(folder, { recursive: true });
   const path = join(folder, `${name}.part`);
@@ -47,7 +50,7 @@ export async function copyBlocks(
   const end = (): void => stop.abort(signal.reason);
   signal.addEventListener('abort', end, { once: true });
   try {
-    const indexes = Array.from({ length: Math.ceil(size / BLOCK_BYTES) }, (_, index) => index);
+    const indexes = blocksOf(ranges ?? [0, size], size);
     const isDone = await forEachBounded(indexes, BLOCKS_AT_ONCE, stop, async (index) => {
       const start = index * BLOCK_BYTES;
       const bytes = Buffer.allocUnsafe(Math.min(BLOCK_BYTES, size - start));
@@ -61,13 +64,24 @@ export async function copyBlocks(
       appendFileSync(list, `${index} ${crc32(bytes)}\n`);
       onRead(bytes.length);
     });
-    if (!isDone) signal.throwIfAborted();
+    if (!isDone) throw new SteleError('CANCELLED', 'Stopped in reading the input.');
     await file.truncate(size);
     return path;
   } finally {
     signal.removeEventListener('abort', end);
     await file.close();
   }
+}
+
+/** The blocks that overlap with the ranges, rising. */
+function blocksOf(ranges: readonly number[], size: number): Set<number> {
+  const indexes: number[] = [];
+  for (let at = 0; at < ranges.length; at += 2) {
+    const end = Math.min(size, ranges[at + 1] as number);
+    const first = Math.floor(Math.max(0, ranges[at] as number) / BLOCK_BYTES);
+    for (let index = first; index * BLOCK_BYTES < end; index++) indexes.push(index);
+  }
+  return new Set(indexes.sort((a, b) => a - b));
 }
 
 /** CRC32s of the blocks that an earlier load has copied of the same file; undefined if it copied none. */

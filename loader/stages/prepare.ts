@@ -14,18 +14,18 @@ import type { LoadFormat } from '../input/formats.ts';
 import { dialectFlags, RowsBelow } from '../detect/opening.ts';
 import type { DialectFlags, Opening, OpeningHints } from '../detect/opening.ts';
 import { readRange } from '../bytes/file-window.ts';
-import { loadFormat } from '../formats/formats.ts';
+import { formatNamed, loadFormat } from '../formats/formats.ts';
+import { pieceParts } from '../formats/input-format.ts';
 import type { FileToOpen } from '../formats/input-format.ts';
 import { openInput } from '../formats/open.ts';
 import { settleDialects } from '../detect/settle-dialects.ts';
 import type { Head } from '../detect/settle-dialects.ts';
-import { nameOf } from '../input/inputs.ts';
+import { checkUnchanged, nameOf } from '../input/inputs.ts';
 import type { FoundInput, InputFile, PreparedInput } from '../input/inputs.ts';
 import type { OpenJob } from './load-job.ts';
 import { unpackBytes } from '../plan/memory-plan.ts';
-import type { LoadSettings } from '../settings.ts';
 import { hashOf } from '../work/fingerprint.ts';
-import { needsSpool, spoolInput } from '../input/spool.ts';
+import { copyRemote, isReadInParts, needsSpool, spoolInput } from '../input/spool.ts';
 import type { Spooled } from '../input/spool.ts';
 
 /** Each file is unpacked by one thread; more at once would only wait for the disk. */
@@ -58,7 +58,7 @@ export async function prepareInputs(
   }
   if (read.length === 0) throw new SteleError('INPUT_INVALID', 'The input is empty.');
   const below = new RowsBelow();
-  const openings = await openAll(read, settings, flags, below);
+  const openings = await openAll(job, read, flags, below);
   const heads = settleDialects(openings, flags, below);
   const inputs = read.map(({ input, sizeBytes, spool }, at): InputFile => {
     const { droppedMembers, part, text } = openings[at] as Opening;
@@ -67,6 +67,7 @@ export async function prepareInputs(
     const contentCrc = part && { contentCrc: part.contentCrc };
     return { ...input, ...head, ...bytes, ...contentCrc, ...(text && { text }), droppedMembers };
   });
+  await copyParts(job, read, inputs);
   const dialects = [...new Set(inputs.map(({ dialect }) => dialect))];
   log.info({ dialects, files: inputs.length }, 'dialect settled');
   warnOfOddities(openings, notice);
@@ -109,8 +110,8 @@ function toRead(
 }
 
 async function openAll(
+  job: OpenJob,
   read: readonly ToRead[],
-  settings: LoadSettings,
   flags: DialectFlags,
   below: RowsBelow,
 ): Promise<Opening[]> {
@@ -121,9 +122,11 @@ async function openAll(
     if (flags.folderColumns?.length) refuseWithoutColumns(format, nameOf(input));
     await loadFormat(format);
     const file = { readPath: spool.path, path: input.path, sizeBytes };
+    const ranges = isReadInParts(input) ? formatNamed(format).openingRange?.(file) : undefined;
+    if (ranges !== undefined) await copyRemote(input, copyContext(job), { ranges });
     const opening = openingOf(file, format, flags, {
       name: nameOf(input),
-      isByEnding: settings.format === 'auto',
+      isByEnding: job.settings.format === 'auto',
       isTxt: isTextFile(input.path),
       wasUtf16: spool.wasUtf16,
       delimiter,
@@ -135,6 +138,32 @@ async function openAll(
     await tickEnd();
   }
   return openings;
+}
+
+function copyContext({ folder, progress, stop }: OpenJob): Parameters<typeof copyRemote>[1] {
+  const onRead = (byteCount: number): void => {
+    progress.bytesDone += byteCount;
+  };
+  return { folder: folder.spool, signal: stop.signal, onRead };
+}
+
+/** Copies what the rows need of remote files that are read in parts. */
+async function copyParts(
+  job: OpenJob,
+  read: readonly ToRead[],
+  inputs: readonly InputFile[],
+): Promise<void> {
+  const copy = async ([at, { input }]: [number, ToRead]): Promise<void> => {
+    const file = inputs[at] as InputFile;
+    if (!isReadInParts(input)) return;
+    // As one piece: to cut it further, its pages must be there.
+    for (const piece of formatNamed(file.dialect.format).cut(file, Infinity)) {
+      await copyRemote(input, copyContext(job), { ranges: pieceParts(piece) });
+    }
+    await checkUnchanged([input]);
+  };
+  const isComplete = await forEachBounded(read.entries(), SPOOLED_AT_ONCE, job.stop, copy);
+  if (!isComplete) throw new SteleError('CANCELLED', 'Stopped while reading the input.');
 }
 
 /** Notices for what is valid but may not be what was meant. */

@@ -47,6 +47,21 @@ export function readFooter(readPath: string, path: string, sizeBytes: number): F
   }
 }
 
+/** Where the footer is, by the last bytes of the file; all that there can be if they are damaged. */
+export function footerRange(readPath: string, sizeBytes: number): [start: number, end: number] {
+  const file = openSync(readPath, 'r');
+  try {
+    const tail = readAt(file, Math.max(0, sizeBytes - TAIL_BYTES), TAIL_BYTES);
+    const footerBytes = tail.length < TAIL_BYTES ? 0 : tail.readUInt32LE(0);
+    return [
+      Math.max(0, sizeBytes - TAIL_BYTES - Math.min(footerBytes, FOOTER_BYTES_MAX)),
+      sizeBytes,
+    ];
+  } finally {
+    closeSync(file);
+  }
+}
+
 function readAt(file: number, start: number, byteCount: number): Buffer {
   const bytes = Buffer.allocUnsafe(byteCount);
   return bytes.subarray(0, readFully(file, bytes, byteCount, start));

@@ -12,12 +12,13 @@ import type { Piece } from '../input-format.ts';
 import { numberedFormat } from '../numbered.ts';
 import { statSync } from 'node:fs';
 import { cutFile, dataBytesOf } from './cut.ts';
-import { damaged, readFooter } from './footer.ts';
+import { damaged, footerRange, readFooter } from './footer.ts';
 import { layoutOf, parseParquet, rowsAsJson } from './rows.ts';
 import type { LayoutColumn } from './rows.ts';
 
 export const parquetFormat = numberedFormat({
   parse: parseParquet,
+  openingRange: ({ readPath, sizeBytes }) => footerRange(readPath, sizeBytes),
   rowsAsJson,
   placeMore: (piece, offset) => ({ rowGroup: groupOf(piece, offset) }),
   placeMoreText: (piece, offset) => ` (row group ${groupOf(piece, offset)})`,

@@ -103,6 +103,25 @@ it('Parquet is read over HTTP', async () => {
   expect((await load([server.url('a.parquet')])).digest).toBe(digest);
 });
 
+it('of Parquet, only the columns that are needed are copied', async () => {
+  const { folder, load, server } = await started(10);
+  const path = join(folder, 'wide.parquet');
+  const wide = Array.from({ length: 8 }, (_, at) => `sha256('${at}-' || i) as w${at}`).join(', ');
+  const query = `select 'k' || i as k, ${wide}, 'v' || i as v from range(100000) r(i)`;
+  await duckdb(`copy (${query}) to '${path}' (format parquet, row_group_size 20000)`, 'select 1');
+  const bytes = readFileSync(path);
+  server.files.set('wide.parquet', bytes);
+  const { digest } = await load([path], { value: 'v' });
+  server.bytesSent = 0;
+  expect((await load([server.url('wide.parquet')], { value: 'v' })).digest).toBe(digest);
+  expect(server.bytesSent).toBeLessThan(bytes.length * 0.7);
+  const all = await load([path]);
+  expect((await load([server.url('wide.parquet')])).digest).toBe(all.digest);
+  server.files.set('cut.parquet', bytes.subarray(0, bytes.length - 10));
+  const error = await failure(load([server.url('cut.parquet')]));
+  expect(error.message).toMatch(/does not end with PAR1/);
+});
+
 it('credentials and signatures are used, and are in no message and no file', async () => {
   const { digest, folder, load, server } = await started(5000);
   server.user = 'me:pass word';
