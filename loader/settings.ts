@@ -1,5 +1,6 @@
 // The settings of one load: every flag of `stele load`, from one schema (base/config.ts).
 
+import { storeOptions } from '../archive/store-settings.ts';
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
 import {
@@ -152,6 +153,7 @@ export const loadSettings = settingsOf({
     { min: 0, max: KEEP_MAX },
   ),
   skipIfCurrent: option.flag('do nothing if the current version came from this very input'),
+  ...storeOptions,
   ...tlsOptions,
   ...userOptions,
 });

@@ -18,6 +18,7 @@
 import { closeSync, openSync } from 'node:fs';
 import type { Dirent } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import type { StoreSettings } from '../../archive/open-store.ts';
 import { SteleError } from '../../base/errors.ts';
 import { listNames, shorten } from '../../base/ids.ts';
 import { FORMAT_NAMES, LOAD_FORMATS, formatOfBytes, listedFormats } from '../format-names.ts';
@@ -49,11 +50,14 @@ const RARE_ENDINGS: ReadonlySet<string> = new Set(['ndjson', 'parq', 'pq']);
 /** The folder of a cluster on this machine, and of loads. */
 const OWN_FOLDER = '.stele';
 
+/** Flags that say where files are searched. */
+type SearchFlags = StoreSettings & { readonly hiveColumns?: boolean };
+
 /** Takes a sentence without its full stop, for people. */
 export type Notice = (sentence: string) => void;
 
 /**
- * Examines every path and the first bytes of every file. `format` is that of the flag; with `isDeep`,
+ * Examines every path and the first bytes of every file. `format` is that of the flag; with `hiveColumns`,
  * folders are searched with all folders in them. Throws
  * INPUT_NOT_FOUND, INPUT_INVALID, UNSUPPORTED or IO, and names the faulty path.
  */
@@ -61,7 +65,7 @@ export async function findInputs(
   paths: readonly string[],
   format: LoadFormat | 'auto',
   notice: Notice,
-  isDeep = false,
+  { hiveColumns: isDeep = false, ...store }: SearchFlags = {},
 ): Promise<FoundInput[]> {
   if (paths.length === 0) {
     throw new SteleError('INVALID_ARGUMENT', 'Name at least one file, folder, glob or URL, or - .');
@@ -70,7 +74,7 @@ export async function findInputs(
   const tickEnd = tickLimiter();
   for (const path of paths) {
     if (isRemote(path)) {
-      for (const input of await remoteInputs(path, format, notice, isDeep)) {
+      for (const input of await remoteInputs(path, format, notice, isDeep, store)) {
         if (found.has(input.path)) throw sameUrl(input.path);
         found.set(input.path, input);
       }
@@ -192,6 +196,7 @@ async function remoteInputs(
   format: LoadFormat | 'auto',
   notice: Notice,
   isDeep: boolean,
+  store: StoreSettings,
 ): Promise<FoundInput[]> {
   // Each loaded only if it is used.
   const isHttp = /^http/i.test(path);
@@ -199,7 +204,7 @@ async function remoteInputs(
     !isMarker(name) && (formatOf(name) !== undefined || isOfFormat(name, format));
   const files = isHttp
     ? [await (await import('../remote/http-file.ts')).openHttpFile(path)]
-    : await (await import('../remote/store-file.ts')).storeFiles(path, isWanted, isDeep);
+    : await (await import('../remote/store-file.ts')).storeFiles(path, isWanted, isDeep, store);
   const inputs: FoundInput[] = [];
   for (const remote of files) inputs.push(await remoteInput(remote, notice));
   return inputs;

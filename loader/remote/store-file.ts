@@ -2,6 +2,7 @@
 
 import type { ObjectStore, StoredObject } from '../../archive/object-store.ts';
 import { openStore } from '../../archive/open-store.ts';
+import type { StoreSettings } from '../../archive/open-store.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { isGlob, matcherOf, plainStart } from './pattern.ts';
@@ -69,9 +70,10 @@ export async function storeFiles(
   path: string,
   isWanted: (name: string) => boolean,
   isDeep: boolean,
+  settings: StoreSettings,
 ): Promise<RemoteFile[]> {
   const [, bucket = '', key = ''] = /^s3:\/\/([^/]*)\/?(.*)$/is.exec(path) ?? [];
-  const store = await openStore(`s3://${bucket}`);
+  const store = await openStore(`s3://${bucket}`, settings);
   const shown = `'${shorten(path, 200)}'`;
   const isPattern = isGlob(key);
   if (key !== '' && !key.endsWith('/')) {

@@ -37,8 +37,7 @@ export async function withOpenJob<Result>(
     log.info(sentence);
     hooks.onNotice?.(sentence);
   };
-  const { format, hiveColumns } = settings;
-  const found = await findInputs(settings.paths, format, notice, hiveColumns);
+  const found = await findInputs(settings.paths, settings.format, notice, settings);
   const paths = settings.paths.map(plainPath);
   const open = isDry ? openDryFolder : openWorkFolder;
   const folder = open(settings.workDir, settings.keyspace, paths, found);

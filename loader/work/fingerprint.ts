@@ -31,6 +31,8 @@ const FLAGS_OF_THE_RUN: ReadonlySet<string> = new Set<keyof LoadSettings>([
   'maxBytesPerSecond',
   'replicaWait',
   'skipIfCurrent',
+  's3Endpoint',
+  's3Region',
 ]);
 const READ_BYTES = 1024 * 1024;
 /** The generator of CRC-32, bits reversed. */

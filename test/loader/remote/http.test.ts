@@ -107,8 +107,8 @@ it('of Parquet, only the columns that are needed are copied', async () => {
   const { folder, load, server } = await started(10);
   const path = join(folder, 'wide.parquet');
   const wide = Array.from({ length: 8 }, (_, at) => `sha256('${at}-' || i) as w${at}`).join(', ');
-  const query = `select 'k' || i as k, ${wide}, 'v' || i as v from range(100000) r(i)`;
-  await duckdb(`copy (${query}) to '${path}' (format parquet, row_group_size 20000)`, 'select 1');
+  const query = `select 'k' || i as k, ${wide}, 'v' || i as v from range(40000) r(i)`;
+  await duckdb(`copy (${query}) to '${path}' (format parquet, row_group_size 20480)`, 'select 1');
   const bytes = readFileSync(path);
   server.files.set('wide.parquet', bytes);
   const { digest } = await load([path], { value: 'v' });
