@@ -3,14 +3,14 @@
 import { createReadStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { resolveSettings } from '../../../../base/config.ts';
-import { runDryRun } from '../../../../loader/dry-run.ts';
-import { runSample } from '../../../../loader/sample.ts';
-import { loadSettings } from '../../../../loader/settings.ts';
-import type { LoadSettings } from '../../../../loader/settings.ts';
-import { duckdb } from '../../../support/inputs/duckdb.ts';
-import { tempDir } from '../../../support/temp-dir.ts';
-import { builtRunLoad, failure, setUp } from '../../load-setup.ts';
+import { resolveSettings } from '../../../base/config.ts';
+import { runDryRun } from '../../../loader/dry-run.ts';
+import { runSample } from '../../../loader/sample.ts';
+import { loadSettings } from '../../../loader/settings.ts';
+import type { LoadSettings } from '../../../loader/settings.ts';
+import { duckdb } from '../../support/inputs/duckdb.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+import { builtRunLoad, failure, setUp } from '../../loader/load-setup.ts';
 
 const ROWS = "md5(i::varchar) as id, 'name ' || i as name, (i * 7)::varchar as n";
 

@@ -9,8 +9,8 @@ import { openHttpFile } from '../../../loader/remote/http-file.ts';
 import { duckdb } from '../../support/inputs/duckdb.ts';
 import { HttpFiles } from '../../support/inputs/http-files.ts';
 import { tempDir } from '../../support/temp-dir.ts';
-import { failure, rowsText, setUp, write } from '../load-setup.ts';
-import type { Setup } from '../load-setup.ts';
+import { failure, rowsText, setUp, write } from '../../loader/load-setup.ts';
+import type { Setup } from '../../loader/load-setup.ts';
 
 const MiB = 1024 * 1024;
 

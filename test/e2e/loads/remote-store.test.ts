@@ -3,7 +3,7 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 import { ownS3 } from '../../support/s3/stores.ts';
 import type { ObjectStore } from '../../../archive/object-store.ts';
-import { failure, rowsText, setUp, write } from '../load-setup.ts';
+import { failure, rowsText, setUp, write } from '../../loader/load-setup.ts';
 
 beforeEach(() => {
   vi.unstubAllEnvs();
