@@ -13,7 +13,8 @@ import { numberedFormat } from '../numbered.ts';
 import { statSync } from 'node:fs';
 import { cutFile, dataBytesOf } from './cut.ts';
 import { damaged, footerRange, readFooter } from './footer.ts';
-import { layoutOf, parseParquet, rowsAsJson } from './rows.ts';
+import { rowsAsJson } from './rows-as-json.ts';
+import { layoutOf, parseParquet } from './rows.ts';
 import type { LayoutColumn } from './rows.ts';
 
 export const parquetFormat = numberedFormat({

@@ -61,7 +61,7 @@ export interface ParquetLayout {
 const NULL = Buffer.from('null');
 
 /** A column of the present span: cells, or the JSON of nested values. */
-interface Source {
+export interface Source {
   readonly index: number;
   readonly name: string;
   readonly cells: CellReader | undefined;
@@ -71,7 +71,7 @@ interface Source {
 }
 
 /** Called with the sources of a span, standing at row `row` of its group, and the number of rows to take. */
-type TakeRows = (sources: readonly Source[], row: number, count: number) => void;
+export type TakeRows = (sources: readonly Source[], row: number, count: number) => void;
 
 export function layoutOf({ rows }: Piece): ParquetLayout {
   return rows?.layout as ParquetLayout;
@@ -113,7 +113,7 @@ function sourceOf(sources: readonly Source[], column: number): Source {
 }
 
 /** Reads all spans of a piece, in runs of rows that are on one page of each column. */
-function forEachRun(
+export function forEachRun(
   dialect: Dialect,
   bytes: Buffer,
   piece: Piece,
@@ -372,46 +372,4 @@ function appendUtf8(buffer: GrowableBuffer, text: string): void {
   const byteCount = Buffer.byteLength(text);
   reserve(buffer, byteCount);
   buffer.length += buffer.bytes.write(text, buffer.length);
-}
-
-/**
- * The rows of a piece with the given numbers, rising, as JSON objects of the columns that are read, each
- * with a line end. Text that is not UTF-8 is repaired.
- */
-export function rowsAsJson(
-  dialect: Dialect,
-  bytes: Buffer,
-  piece: Piece,
-  wanted: readonly number[],
-): string[] {
-  const lines: string[] = [];
-  let before = 0;
-  let next = 0;
-  const take: TakeRows = (sources, row, count) => {
-    for (; next < wanted.length && (wanted[next] as number) < before + count; next++) {
-      lines.push(`${lineOf(dialect, sources, row, (wanted[next] as number) - before)}\n`);
-    }
-    before += count;
-  };
-  forEachRun(dialect, bytes, piece, { budget: undefined, bytes: 0 }, () => true, take);
-  return lines;
-}
-
-function lineOf(
-  { columns }: Dialect,
-  sources: readonly Source[],
-  row: number,
-  index: number,
-): string {
-  const members = sources.map((source) => {
-    const { cells, nested } = source;
-    const name = JSON.stringify(columns[source.index]);
-    if (cells === undefined) return `${name}:${nestedJson(nested[row + index] ?? null) ?? 'null'}`;
-    const start = cells.starts[cells.taken + index] as number;
-    const end = cells.ends[cells.taken + index] as number;
-    if (end < start) return `${name}:null`;
-    const text = Buffer.from(cells.bytes.subarray(start, end)).toString('utf8');
-    return `${name}:${cells.type.kind === 'text' ? JSON.stringify(text) : text}`;
-  });
-  return `{${members.join(',')}}`;
 }
