@@ -3,18 +3,17 @@
 // Dialects are detected over all of these files together, as in a load.
 
 import { keyspaceName } from '../base/ids.ts';
-import { cutIntoChunks } from './parse/chunks.ts';
-import type { Chunk } from './parse/chunks.ts';
+import { cutIntoChunks, readChunk } from './formats/chunks.ts';
+import type { Chunk } from './formats/chunks.ts';
 import { dialectsOf } from './detect/found-dialect.ts';
 import type { FoundDialect } from './detect/found-dialect.ts';
 import type { InputFile } from './input/inputs.ts';
 import type { JobHooks } from './stages/load-job.ts';
 import { withOpenJob } from './stages/open-job.ts';
-import { parseChunk } from './parse/parse-chunk.ts';
+import { parseChunk } from './formats/parse-chunk.ts';
 import { newParseContext } from './parse/parse-context.ts';
 import type { ParseContext } from './parse/parse-context.ts';
 import { prepareInputs } from './stages/prepare.ts';
-import { readRange } from './bytes/file-window.ts';
 import type { LoadSettings } from './settings.ts';
 import { needsSpool } from './input/spool.ts';
 
@@ -75,7 +74,7 @@ export function readSample(
     if (records.length >= count) break;
     const input = inputs[chunk.file] as InputFile;
     const context = newParseContext(input.dialect, 1);
-    parseChunk(context, readRange(input.readPath, chunk.start, chunk.end));
+    parseChunk(context, readChunk(inputs, chunk), chunk);
     rejected += context.rows.rejects.count;
     takeRecords(context, isTorn(input, chunk, spoolBytesMax), count, records);
   }

@@ -1,5 +1,6 @@
 // The settings of one load: every flag of `stele load`, from one schema (base/config.ts).
 
+import { storeOptions } from '../archive/store-settings.ts';
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
 import {
@@ -11,6 +12,8 @@ import {
 } from '../base/limits.ts';
 import { usableCores } from '../base/process/usable-cores.ts';
 import { usableMemoryBytes } from '../base/process/usable-memory.ts';
+import { LOAD_FORMATS } from './format-names.ts';
+import type { LoadFormat } from './format-names.ts';
 import { userOptions } from '../transport/client-identity.ts';
 import { tlsOptions } from '../transport/tls/tls-settings.ts';
 
@@ -32,15 +35,15 @@ function memoryDefault(): string {
   return `${Math.min(2048, Math.max(MEMORY_BYTES_MIN / MiB, quarter))}MiB`;
 }
 
-/** Formats by name; `auto` goes by the file's ending. */
-const LOAD_FORMATS = ['auto', 'line', 'csv', 'tsv', 'jsonl'] as const;
+/** `auto` goes by the file's ending and content. */
+const FORMAT_CHOICES: readonly (LoadFormat | 'auto')[] = ['auto', ...LOAD_FORMATS];
 
 export const loadSettings = settingsOf({
   master: option.addresses(
     'gRPC address of the master; of several masters, all, with commas',
     '127.0.0.1:8400',
   ),
-  format: option.choice('format of the input; auto goes by the ending', LOAD_FORMATS, 'auto'),
+  format: option.choice('format of the input; auto goes by the ending', FORMAT_CHOICES, 'auto'),
   key: option.optionalText(
     'column of the key: a name or a 1-based number; in jsonl a path, user.id',
     {
@@ -58,6 +61,9 @@ export const loadSettings = settingsOf({
   delimiter: option.optionalText(
     'byte between the columns: a character, tab, or \\xNN; without it, what divides the first rows',
     { placeholder: 'CHAR' },
+  ),
+  hiveColumns: option.flag(
+    'folders called column=value are columns of the files in them (csv, tsv, parquet, avro)',
   ),
   comment: option.text('lines that begin with this are skipped', '', { placeholder: 'PREFIX' }),
   skipLines: option.count('lines to skip at the beginning of every file', 0, {
@@ -147,6 +153,7 @@ export const loadSettings = settingsOf({
     { min: 0, max: KEEP_MAX },
   ),
   skipIfCurrent: option.flag('do nothing if the current version came from this very input'),
+  ...storeOptions,
   ...tlsOptions,
   ...userOptions,
 });
@@ -154,7 +161,7 @@ export const loadSettings = settingsOf({
 /** What `runLoad` needs: the flags, the keyspace and the inputs. */
 export interface LoadSettings extends SettingsValues<typeof loadSettings> {
   readonly keyspace: string;
-  /** Files, folders, globs, or `-` for standard input. */
+  /** Files, folders, globs, URLs, or `-` for standard input. */
   readonly paths: readonly string[];
   /** What the input is, for people; absent: the names of the inputs. */
   readonly source?: string;

@@ -21,8 +21,12 @@ export interface GrowableBuffer {
   readonly budget: MemoryBudget | undefined;
 }
 
-export function newGrowableBuffer(budget?: MemoryBudget): GrowableBuffer {
-  return { bytes: Buffer.allocUnsafeSlow(BUFFER_BYTES_INITIAL), length: 0, budget };
+/** The initial size is not charged to the budget. */
+export function newGrowableBuffer(
+  budget?: MemoryBudget,
+  initialBytes = BUFFER_BYTES_INITIAL,
+): GrowableBuffer {
+  return { bytes: Buffer.allocUnsafeSlow(initialBytes), length: 0, budget };
 }
 
 /** Makes room for `byteCount` more bytes. Throws INPUT_INVALID, BudgetExceeded. */

@@ -46,6 +46,24 @@ export function freeOutgrown(
   if (budget?.freesAtOnce === true) freeMemory(views);
 }
 
+/** Memory that a part of a task holds for a while, in addition to what is kept from task to task. */
+export interface HeldMemory {
+  readonly budget: MemoryBudget | undefined;
+  bytes: number;
+}
+
+/** Throws BudgetExceeded. */
+export function hold(held: HeldMemory, byteCount: number): void {
+  if (held.budget === undefined) return;
+  reserveGrowth(held.budget, byteCount, 0);
+  held.bytes += byteCount;
+}
+
+export function releaseHeld(held: HeldMemory): void {
+  if (held.budget !== undefined) held.budget.bytes -= held.bytes;
+  held.bytes = 0;
+}
+
 /** Must be called before `newBytes` replace `oldBytes`: for a moment both exist. */
 export function reserveGrowth(budget: MemoryBudget, newBytes: number, oldBytes: number): void {
   const peak = budget.bytes + newBytes;

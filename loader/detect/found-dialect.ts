@@ -57,12 +57,13 @@ export function dialectsOf(inputs: readonly InputFile[]): FoundDialect[] {
 
 function foundIn(inputs: readonly InputFile[], isOneOfSeveral: boolean): FoundDialect {
   const { dialect } = inputs[0] as InputFile;
-  const { columns, comment, delimiter, format, skipLines, trims } = dialect;
+  const { comment, delimiter, folderColumns = [], format, skipLines, trims } = dialect;
+  const columns = [...dialect.columns, ...folderColumns];
   const filesWithHeader = inputs.filter((input) => input.dialect.hasHeader).length;
   const found = {
     format,
     files: inputs.length,
-    delimiter: columns.length === 0 ? '' : String.fromCharCode(delimiter),
+    delimiter: columns.length === 0 || delimiter === 0 ? '' : String.fromCharCode(delimiter),
     encoding: common(
       inputs.map(({ text }) => text?.encoding ?? 'utf-8'),
       'utf-8',
@@ -94,7 +95,9 @@ function common<Name extends string>(names: readonly Name[], fallback: Name): Na
   return names.every((name) => name === first) ? first : 'mixed';
 }
 
-function keyAndValue({ columns, keyColumn, members, valueColumn }: Dialect) {
+function keyAndValue(dialect: Dialect) {
+  const { folderColumns = [], keyColumn, members, valueColumn } = dialect;
+  const columns = [...dialect.columns, ...folderColumns];
   if (members !== undefined) {
     return {
       key: members.key === undefined ? 'key' : pathText(members.key),
@@ -115,7 +118,9 @@ function countText(files: number, isOneOfSeveral: boolean): string {
 }
 
 /** Key and value for people. A name that is a number is shown with its column, as --key takes both. */
-function namesIn({ columns, keyColumn, valueColumn }: Dialect, { key, value }: Found): string {
+function namesIn(dialect: Dialect, { key, value }: Found): string {
+  const { folderColumns = [], keyColumn, valueColumn } = dialect;
+  const columns = [...dialect.columns, ...folderColumns];
   const shown = (name: string | undefined, column: number): string => {
     const text = shorten(name ?? '', NAME_CHARACTERS_MAX);
     return columns[column] === name && /^\d+$/.test(text)

@@ -192,7 +192,8 @@ export function otherColumns({ cells, name }: FirstRow, header: readonly string[
   );
 }
 
-function namesOf(cells: readonly string[]): string {
+/** The first names of columns, for messages. */
+export function namesOf(cells: readonly string[]): string {
   const shown = cells.slice(0, 8).map((cell) => shorten(cell, 30));
   return `${shown.join(', ')}${cells.length > shown.length ? ', ...' : ''}`;
 }

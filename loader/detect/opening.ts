@@ -1,5 +1,6 @@
-// Reads the head of one file and detects what it shows by itself: encoding, format, delimiter, its first row
-// and the rows below. What needs all files together is decided in settle-dialects.ts.
+// What one file shows by itself: the flags that matter, the head that is read, and a table's first row
+// and the rows below. formats/open.ts puts this together by format; what needs all files together is
+// decided in settle-dialects.ts.
 
 import { isUtf8 } from 'node:buffer';
 import { closeSync, fstatSync, openSync } from 'node:fs';
@@ -7,26 +8,17 @@ import { crc32 } from 'node:zlib';
 import { SteleError } from '../../base/errors.ts';
 import { addCell, newColumnProfile } from './cell-kinds.ts';
 import type { ColumnProfile } from './cell-kinds.ts';
-import { delimiterOfFlag, findDelimiter, oneColumn, sepLine } from './delimiter.ts';
+import { delimiterOfFlag, oneColumn } from './delimiter.ts';
 import { FileWindow, readFully } from '../bytes/file-window.ts';
-import {
-  CARRIAGE_RETURN,
-  COMMA,
-  DEFAULT_RULES,
-  LINE_DIALECT,
-  NEWLINE,
-  TAB,
-} from '../input/dialect.ts';
+import { CARRIAGE_RETURN, COMMA, DEFAULT_RULES, NEWLINE } from '../input/dialect.ts';
 import type { Dialect, DialectChoice, ReadingRules } from '../input/dialect.ts';
 import type { LoadFormat } from '../input/formats.ts';
 import { sameCells } from './has-header.ts';
-import { readJsonlDialect, refuseJsonArray } from './jsonl-head.ts';
 import { sampleRows } from './sample-rows.ts';
 import type { Opened, SampleLimits } from './sample-rows.ts';
-import { RECORD_BYTES_MAX, newRecordEnds, recordTooLong } from '../parse/chunks.ts';
+import { RECORD_BYTES_MAX, lineEnds, quotedEnds, recordTooLong } from '../parse/record-ends.ts';
 import type { LoadSettings } from '../settings.ts';
-import { formatByContent } from './text-format.ts';
-import { countNewlines, refuseOddText, textFacts, textStart } from '../input/text.ts';
+import { countNewlines } from '../input/text.ts';
 import type { TextFacts } from '../input/text.ts';
 
 /** Read from the start of each input; more if its first row is longer. */
@@ -48,14 +40,20 @@ export interface Opening {
   /** In quotes, for messages. */
   readonly name: string;
   readonly format: LoadFormat;
-  readonly text: TextFacts;
+  /** For formats of text. */
+  readonly text?: TextFacts;
   /** Offset of the first row, header or not, and the number of lines before it. */
   readonly start: number;
   readonly startLine: number;
-  /** For line and jsonl. */
+  /** For formats whose files are not compared row by row. */
   readonly dialect?: Dialect;
   /** Members of jsonl that are not stored, because their line has a value by name. */
   readonly droppedMembers: readonly string[];
+  /**
+   * For formats of which only a part is read: the size of that, and a checksum that stands for the
+   * content of the file.
+   */
+  readonly part?: { readonly byteCount: number; readonly contentCrc: number };
   /** For csv and tsv. */
   readonly table?: TableHead;
 }
@@ -122,77 +120,8 @@ export class RowsBelow {
   }
 }
 
-/**
- * Detects what `head` shows, which comes from `readHead` and holds the whole first row. Throws
- * INPUT_AMBIGUOUS if a flag must say more, INPUT_INVALID, INVALID_ARGUMENT and UNSUPPORTED.
- */
-export function readOpening(
-  head: Buffer,
-  byEnding: LoadFormat,
-  flags: DialectFlags,
-  hints: OpeningHints,
-): Opening {
-  const { name } = hints;
-  refuseOddText(head, name, byEnding === 'line' && !hints.isByEnding);
-  const marksEnd = textStart(head);
-  const start = linesSkipped(head, marksEnd, flags.rules.skipLines);
-  const format = formatOf(head, start, byEnding, flags, hints);
-  const text = textFacts(head, hints.wasUtf16);
-  const startLine = countNewlines(head, 0, start);
-  const plain = { name, format, text, start, startLine, droppedMembers: [] };
-  const isWhole = head.length < INPUT_HEAD_BYTES;
-  if (format === 'line') {
-    refuseColumns(flags);
-    return { ...plain, dialect: { ...LINE_DIALECT, ...flags.rules } };
-  }
-  if (format === 'jsonl') {
-    refuseJsonArray(head, start, name);
-    const { dialect, dropped } = readJsonlDialect(head, start, isWhole, flags);
-    return { ...plain, dialect: { ...dialect, ...flags.rules }, droppedMembers: dropped };
-  }
-  const sep = format === 'csv' ? sepLine(head, start) : undefined;
-  const opened = { head, start: sep?.end ?? start, isWhole, format, rules: flags.rules };
-  const named = flags.delimiter ?? sep?.delimiter;
-  const delimiter = named ?? (format === 'tsv' ? TAB : findDelimiter(opened, hints.delimiter));
-  const table = readTable(opened, delimiter, hints);
-  return {
-    ...plain,
-    start: opened.start,
-    startLine: countNewlines(head, 0, opened.start),
-    table,
-  };
-}
-
-/** The format by ending and content. With --delimiter, a file of lines is a table. */
-function formatOf(
-  head: Buffer,
-  start: number,
-  byEnding: LoadFormat,
-  { delimiter, rules }: DialectFlags,
-  { isByEnding, isTxt, name }: OpeningHints,
-): LoadFormat {
-  const isTable = byEnding === 'csv' || byEnding === 'tsv';
-  if (delimiter !== undefined && !isTable) {
-    if (isByEnding && byEnding === 'line') return delimiter === TAB ? 'tsv' : 'csv';
-    throw new SteleError(
-      'INVALID_ARGUMENT',
-      `--delimiter is for csv and tsv; ${name} is ${byEnding}.`,
-    );
-  }
-  if (!isByEnding || (rules.comment !== '' && byEnding === 'line')) return byEnding;
-  return formatByContent(head, start, byEnding, isTxt, name);
-}
-
-function refuseColumns({ key, value }: DialectFlags): void {
-  if (key === undefined && value === undefined) return;
-  throw new SteleError(
-    'INVALID_ARGUMENT',
-    '--key and --value choose columns, and lines have none; is --format csv, tsv or jsonl meant?',
-  );
-}
-
 /** The offset after `count` lines; the head's end if there are fewer. */
-function linesSkipped(head: Buffer, from: number, count: number): number {
+export function linesSkipped(head: Buffer, from: number, count: number): number {
   let at = from;
   for (let line = 0; line < count; line++) {
     const newline = head.indexOf(NEWLINE, at);
@@ -202,7 +131,11 @@ function linesSkipped(head: Buffer, from: number, count: number): number {
   return at;
 }
 
-function readTable(
+/**
+ * The beginning of a table. Throws INPUT_INVALID for one without a row or with one column, INPUT_AMBIGUOUS
+ * if its rows are uneven.
+ */
+export function readTable(
   opened: Opened,
   delimiter: number,
   { below: rowsBelow, fileCount, name }: OpeningHints,
@@ -295,7 +228,7 @@ function firstRowEnd(
   { delimiter = COMMA, ...rules }: HeadRules,
 ): number {
   const source = new FileWindow(file, size, WINDOW_BYTES);
-  const records = newRecordEnds(source, { ...rules, format, delimiter });
+  const records = (format === 'csv' ? quotedEnds : lineEnds)(source, { ...rules, delimiter });
   // The byte order mark is not part of the row: a quote opens a field only at its start.
   let start = source.byteAt(0) === 0xef ? Math.min(3, size) : 0;
   for (let line = 0; line < rules.skipLines; line++) {

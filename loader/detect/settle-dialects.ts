@@ -4,8 +4,8 @@
 import { SteleError } from '../../base/errors.ts';
 import { delimiterText } from './delimiter.ts';
 import { VALUE_IS_JSON, delimitedDialect } from '../input/dialect.ts';
-import type { Dialect } from '../input/dialect.ts';
-import { decideHeaders, otherColumns, sameCells } from './has-header.ts';
+import type { Dialect, TableFormat } from '../input/dialect.ts';
+import { decideHeaders, namesOf, otherColumns, sameCells } from './has-header.ts';
 import type { FirstRow } from './has-header.ts';
 import type { DialectFlags, Opening, RowsBelow, TableHead } from './opening.ts';
 
@@ -17,7 +17,7 @@ export interface Head {
   readonly dataStartLine: number;
 }
 
-type TableOpening = Opening & { readonly table: TableHead };
+type TableOpening = Opening & { readonly format: TableFormat; readonly table: TableHead };
 
 /** One head for each opening. Throws INPUT_AMBIGUOUS, INPUT_INVALID, INVALID_ARGUMENT. */
 export function settleDialects(
@@ -26,12 +26,9 @@ export function settleDialects(
   below: RowsBelow,
 ): Head[] {
   const heads = new Map<Opening, Head>();
-  for (const format of ['csv', 'tsv'] as const) {
-    const tables = openings.filter(
-      (opening): opening is TableOpening =>
-        opening.format === format && opening.table !== undefined,
-    );
-    if (tables.length === 0) continue;
+  const allTables = openings.filter((opening) => opening.table !== undefined) as TableOpening[];
+  for (const format of new Set(allTables.map((opening) => opening.format))) {
+    const tables = allTables.filter((opening) => opening.format === format);
     const hasHeader = headersOf(format, tables, flags, below);
     tables.forEach((opening, index) => {
       if (hasHeader[index] === true) refuseMalformed(opening);
@@ -41,16 +38,24 @@ export function settleDialects(
       heads.set(opening, headOf(opening, hasHeader[index] === true, dialects));
     }
   }
-  return openings.map((opening) => heads.get(opening) ?? plainHead(opening));
+  return openings.map((opening) => heads.get(opening) ?? plainHead(opening, openings));
 }
 
-function plainHead({ dialect, name, start, startLine }: Opening): Head {
+function plainHead(opening: Opening, openings: readonly Opening[]): Head {
+  const { dialect, format, name, start, startLine } = opening;
   if (dialect === undefined) throw new SteleError('INTERNAL', `${name} has no dialect.`);
+  const columns = openings.find((one) => one.format === format)?.dialect?.columns ?? [];
+  if (!sameCells(dialect.columns, columns)) {
+    throw new SteleError(
+      'INPUT_INVALID',
+      `${name} has other columns (${namesOf(dialect.columns)}) than the first input (${namesOf(columns)}); load them one after the other.`,
+    );
+  }
   return { dialect, dataStart: start, dataStartLine: startLine };
 }
 
 function headersOf(
-  format: 'csv' | 'tsv',
+  format: TableFormat,
   tables: readonly TableOpening[],
   flags: DialectFlags,
   below: RowsBelow,
@@ -71,9 +76,12 @@ function headersOf(
 }
 
 /** If --key or --value names a column, the first row that has the name is a header; otherwise the first file's. */
-function namedHeader(rows: readonly FirstRow[], { key, value }: DialectFlags) {
+function namedHeader(rows: readonly FirstRow[], { folderColumns, key, value }: DialectFlags) {
   const names = [key, value].filter(
-    (name) => name !== undefined && !/^(?:column)?[0-9]+$/.test(name),
+    (name) =>
+      name !== undefined &&
+      !/^(?:column)?[0-9]+$/.test(name) &&
+      folderColumns?.includes(name) !== true,
   );
   if (names.length === 0) return undefined;
   return (
@@ -108,7 +116,7 @@ function dialectName(hasHeader: boolean, stripsReturn: boolean): string {
 }
 
 function dialectsByKind(
-  format: 'csv' | 'tsv',
+  format: TableFormat,
   tables: readonly TableOpening[],
   hasHeader: readonly boolean[],
   flags: DialectFlags,

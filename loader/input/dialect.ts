@@ -20,6 +20,9 @@ export const VALUE_IS_JSON = -1;
 /** Column names are kept once per kind of file, and cells as two numbers each. */
 const COLUMNS_MAX = 65_536;
 
+/** Formats of text whose rows are compared to find out how they are read. */
+export type TableFormat = 'csv' | 'tsv';
+
 /** The rules that come from flags alone; the same for every input. */
 export interface ReadingRules {
   /** Prefix of lines to skip; '' for none. */
@@ -45,6 +48,8 @@ export interface Dialect extends ReadingRules {
   readonly delimiter: number;
   /** Names in order; empty for `line`. Without a header: column1, column2 ... */
   readonly columns: readonly string[];
+  /** Columns whose values are in the path of a file (folder-columns.ts). They follow `columns`. */
+  readonly folderColumns?: readonly string[];
   readonly hasHeader: boolean;
   /** 0-based. */
   readonly keyColumn: number;
@@ -60,6 +65,7 @@ export interface Dialect extends ReadingRules {
 }
 
 export interface DialectChoice {
+  readonly folderColumns?: readonly string[];
   readonly key: string | undefined;
   readonly value: string | undefined;
 }
@@ -85,11 +91,62 @@ export function jsonlDialect({ key, value }: DialectChoice): Dialect {
 }
 
 /**
+ * The dialect of a file that names its columns itself. Throws INVALID_ARGUMENT for a missing column,
+ * INPUT_INVALID for a file with a single column, or with too many.
+ */
+export function columnsDialect(
+  format: LoadFormat,
+  columns: readonly string[],
+  choice: DialectChoice,
+): Dialect {
+  const all = allColumns(columns, choice);
+  if (all.length < 2) {
+    throw new SteleError(
+      'INPUT_INVALID',
+      `There is only one column ('${shorten(columns[0] ?? '')}'), so there is no value; choose files with a column for the key and one for the value.`,
+    );
+  }
+  if (columns.length > COLUMNS_MAX) {
+    const text = `There are ${columns.length} columns; the most is ${COLUMNS_MAX}.`;
+    throw new SteleError('INPUT_INVALID', text);
+  }
+  const keyColumn = choice.key === undefined ? 0 : columnIndex(all, choice.key, '--key');
+  const valueColumn = valueColumnOf(all, keyColumn, choice.value);
+  const folderColumns = folderPart(choice);
+  return {
+    ...LINE_DIALECT,
+    format,
+    delimiter: 0,
+    columns,
+    ...folderColumns,
+    keyColumn,
+    valueColumn,
+  };
+}
+
+/** The columns of a file and of its path. Throws INPUT_INVALID if a name is in both. */
+function allColumns(
+  columns: readonly string[],
+  { folderColumns = [] }: DialectChoice,
+): readonly string[] {
+  const twice = folderColumns.find((name) => columns.includes(name));
+  if (twice === undefined) return [...columns, ...folderColumns];
+  throw new SteleError(
+    'INPUT_INVALID',
+    `The column '${shorten(twice)}' is in the files as well as in the names of their folders; leave --hive-columns out.`,
+  );
+}
+
+function folderPart({ folderColumns = [] }: DialectChoice): Pick<Dialect, 'folderColumns'> {
+  return folderColumns.length === 0 ? {} : { folderColumns };
+}
+
+/**
  * The dialect of a delimited input whose columns are known. Throws INVALID_ARGUMENT for a missing
  * column, INPUT_INVALID for an input without a value.
  */
 export function delimitedDialect(
-  format: 'csv' | 'tsv',
+  format: TableFormat,
   columns: readonly string[],
   hasHeader: boolean,
   stripCarriageReturn: boolean,
@@ -108,16 +165,18 @@ export function delimitedDialect(
       `The first row has ${columns.length} columns; the most is ${COLUMNS_MAX}.`,
     );
   }
-  const keyColumn = choice.key === undefined ? 0 : columnIndex(columns, choice.key, '--key');
+  const all = allColumns(columns, choice);
+  const keyColumn = choice.key === undefined ? 0 : columnIndex(all, choice.key, '--key');
   return {
     ...DEFAULT_RULES,
+    ...folderPart(choice),
     format,
     delimiter: format === 'csv' ? COMMA : TAB,
     ...more,
     columns,
     hasHeader,
     keyColumn,
-    valueColumn: valueColumnOf(columns, keyColumn, choice.value),
+    valueColumn: valueColumnOf(all, keyColumn, choice.value),
     stripCarriageReturn,
   };
 }

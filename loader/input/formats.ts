@@ -11,18 +11,15 @@
 
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
+import { FORMAT_NAMES, LOAD_FORMATS, formatOfBytes, listedFormats } from '../format-names.ts';
+import type { LoadFormat } from '../format-names.ts';
 
-export type LoadFormat = 'line' | 'csv' | 'tsv' | 'jsonl';
+export type { LoadFormat } from '../format-names.ts';
 export type Compression = 'none' | 'gz' | 'zst';
 
-const FORMAT_BY_ENDING: ReadonlyMap<string, LoadFormat> = new Map([
-  ['data', 'line'],
-  ['txt', 'line'],
-  ['csv', 'csv'],
-  ['tsv', 'tsv'],
-  ['jsonl', 'jsonl'],
-  ['ndjson', 'jsonl'],
-]);
+const FORMAT_BY_ENDING: ReadonlyMap<string, LoadFormat> = new Map(
+  LOAD_FORMATS.flatMap((name) => FORMAT_NAMES[name].endings.map((ending) => [ending, name])),
+);
 
 const COMPRESSION_BY_ENDING: ReadonlyMap<string, Compression> = new Map([
   ['gz', 'gz'],
@@ -68,19 +65,23 @@ function endingOf(path: string): string {
   return dot < 0 ? '' : name.slice(dot + 1).toLowerCase();
 }
 
-/** The format of one input: as given, or by its ending. Throws INPUT_AMBIGUOUS if neither tells. */
-export function formatFor(path: string, wanted: LoadFormat | 'auto'): LoadFormat {
-  const byEnding = isJsonFile(path) ? 'jsonl' : formatOf(path);
+/**
+ * The format of one input: as given, or by its ending; `byContent` is that of its first bytes, if they
+ * are not text. Throws INPUT_AMBIGUOUS if nothing tells.
+ */
+export function formatFor(
+  path: string,
+  wanted: LoadFormat | 'auto',
+  byContent?: LoadFormat,
+): LoadFormat {
+  const byEnding = isJsonFile(path) ? 'jsonl' : (formatOf(path) ?? byContent);
   const format = wanted === 'auto' ? byEnding : wanted;
   if (format === undefined) {
     const text =
       path === '-'
         ? 'The format of standard input is unknown'
         : `The format of '${shorten(path, 200)}' is not clear from its ending`;
-    throw new SteleError(
-      'INPUT_AMBIGUOUS',
-      `${text}; name it with --format line, csv, tsv or jsonl.`,
-    );
+    throw new SteleError('INPUT_AMBIGUOUS', `${text}; name it with --format ${listedFormats()}.`);
   }
   return format;
 }
@@ -105,8 +106,6 @@ const OTHERS: readonly OtherKind[] = [
   { at: 0, magic: '504b0304', what: 'a zip archive', how: 'unpack it (unzip)' },
   { at: 0, magic: '377abcaf271c', what: 'a 7z archive', how: 'unpack it' },
   { at: 257, magic: '7573746172', what: 'a tar archive', how: 'unpack it (tar -x)' },
-  { at: 0, magic: '5041523115', what: 'a Parquet file', how: 'convert it to csv or tsv' },
-  { at: 0, magic: '4f626a01', what: 'an Avro file', how: 'convert it to csv or tsv' },
   { at: 0, magic: 'fffe0000', what: 'UTF-32 text', how: UTF_8 },
   { at: 0, magic: '0000feff', what: 'UTF-32 text', how: UTF_8 },
 ];
@@ -127,6 +126,36 @@ export function refuseForeign(head: Uint8Array, name: string): void {
   throw new SteleError(
     'UNSUPPORTED',
     `${shorten(name, 200)} is ${other.what}, which is not read; ${other.how} first.`,
+  );
+}
+
+/**
+ * The format of unpacked bytes that begin with `head`, which is `format` unless the bytes are those of
+ * another format; a sentence tells what is odd. Throws UNSUPPORTED if `isNamed`, that is by --format, or
+ * if the bytes are text and the format is not.
+ */
+export function formatOfContent(
+  head: Uint8Array,
+  format: LoadFormat,
+  isNamed: boolean,
+  name: string,
+): { readonly format: LoadFormat; readonly notice?: string } {
+  const found = formatOfBytes(head);
+  if (found === format) return { format };
+  const { magic = '', title } = FORMAT_NAMES[found ?? format];
+  if (found !== undefined && !isNamed) {
+    return { format: found, notice: `${name} is ${title}, despite its name; it is read as such` };
+  }
+  if (found !== undefined) {
+    const text = `${name} is ${title}; say --format ${found}, or leave --format out.`;
+    throw new SteleError('UNSUPPORTED', text);
+  }
+  const start = Buffer.from(magic, 'hex');
+  if (Buffer.compare(start, head.subarray(0, start.length)) === 0) return { format };
+  const letters = start.toString('latin1').replaceAll(/[^ -~]/g, '');
+  throw new SteleError(
+    'INPUT_INVALID',
+    `${name} is not ${title ?? format}, which begins with ${letters}; name its format with --format, or copy it again if it is damaged.`,
   );
 }
 

@@ -1,35 +1,20 @@
 // Expands a file pattern that the shell did not: one in quotes, or in a configuration file.
 //
-//     *  any characters of one name     ?  one character      **  any folders
-//     [a-z]  one of a set     [!a-z]  one that is not in it     {a,b}  either
-//
 // minimatch matches the names. The folders are read here, because libraries that walk them skip
 // what they cannot read, and for a load that is an error: some of the files look like all of them.
 // Names that start with a dot match only a pattern that does; ** does not follow links to folders.
 
 import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
-import type { Minimatch, MinimatchOptions } from 'minimatch';
+import type { Minimatch } from 'minimatch';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
+import { PATTERN_OPTIONS } from '../remote/pattern.ts';
 import { entriesOf, entryKind, statOrThrow } from './folder-entries.ts';
 import type { EntryKind } from './folder-entries.ts';
 
-const SPECIAL = /[*?[\]]|\{.*(?:,|\.\.).*\}/s;
 /** More files than any load needs: a mistaken pattern such as `/**`. */
 const FILES_MAX = 1_000_000;
-const OPTIONS: MinimatchOptions = {
-  platform: 'linux',
-  nocomment: true,
-  nonegate: true,
-  // A parenthesis is an ordinary character: `data (1).csv`.
-  noext: true,
-  braceExpandMax: 10_000,
-};
-
-export function isGlob(path: string): boolean {
-  return SPECIAL.test(path);
-}
 
 /** The matches of a pattern. */
 export interface GlobMatches {
@@ -52,7 +37,7 @@ export async function expandGlob(pattern: string): Promise<GlobMatches> {
   // Loaded on demand: few loads need it.
   const { Minimatch } = await import('minimatch');
   const walk: Walk = { pattern, files: new Set(), others: new Set() };
-  for (const parts of new Minimatch(pattern, OPTIONS).set) {
+  for (const parts of new Minimatch(pattern, PATTERN_OPTIONS).set) {
     const named = parts.filter((part) => part !== '');
     descend(walk, parts[0] === '' ? '/' : '.', named);
   }

@@ -8,22 +8,30 @@ import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { tickLimiter } from '../bytes/bounded.ts';
+import { isRemote } from '../remote/remote-file.ts';
+import type { RemoteFile } from '../remote/remote-file.ts';
 import type { Dialect } from './dialect.ts';
-import type { Compression } from './formats.ts';
+import type { Compression, LoadFormat } from './formats.ts';
 import type { TextFacts } from './text.ts';
 
 export const STDIN_PATH = '-';
 
 /** An input as it was found; only its first bytes have been read. */
 export interface FoundInput {
-  /** Absolute, or `-`. */
+  /** Absolute, or `-`, or a URL without what may be secret. */
   readonly path: string;
   /** Standard input, a named pipe, a device: can be read once, from its start. */
   readonly isStream: boolean;
+  /** Values of the columns that are in the names of its folders; null for Hive's default partition. */
+  readonly folderValues?: readonly (string | null)[];
+  /** A file of another machine. */
+  readonly remote?: RemoteFile;
   /** By its first bytes; a stream's is not known yet. */
   readonly compression: Compression;
   /** By its first bytes, if it is not compressed. */
   readonly isUtf16?: boolean;
+  /** By its first bytes, if these are not text. */
+  readonly byContent?: LoadFormat;
   readonly sizeBytes: number;
   readonly modifiedMs: number;
 }
@@ -32,10 +40,12 @@ export interface FoundInput {
 export interface InputFile extends FoundInput {
   /** The file to read: the path itself, or the spooled copy of a compressed file or stream. */
   readonly readPath: string;
-  /** Size of `readPath`. */
+  /** Size of `readPath`; of what is read of it, if that is not known by its bytes. */
   readonly sizeBytes: number;
   /** The dialect of its own format; inputs of one format have the same columns. */
   readonly dialect: Dialect;
+  /** For formats of which only a part is read: stands for the content in fingerprints. */
+  readonly contentCrc?: number;
   /** Properties of its text, for people. */
   readonly text?: TextFacts;
   /** For jsonl: members that are not stored. */
@@ -61,9 +71,9 @@ export function nameOf({ path }: { readonly path: string }): string {
   return path === STDIN_PATH ? 'standard input' : `'${shorten(path, 200)}'`;
 }
 
-/** INPUT_CHANGED if the file is not what it was when the load began. */
+/** INPUT_CHANGED if a file of this machine is not what it was when the load began. */
 export function changeOf(input: FoundInput): SteleError | undefined {
-  if (input.isStream) return undefined;
+  if (input.isStream || isRemote(input.path)) return undefined;
   const stats = statSync(input.path, { throwIfNoEntry: false });
   if (stats === undefined) return inputChanged(input, 'is gone since the load began');
   const isSame = stats.size === input.sizeBytes && stats.mtimeMs === input.modifiedMs;
@@ -74,6 +84,7 @@ export function changeOf(input: FoundInput): SteleError | undefined {
 export async function checkUnchanged(inputs: readonly FoundInput[]): Promise<void> {
   const tickEnd = tickLimiter();
   for (const input of inputs) {
+    await input.remote?.check();
     const change = changeOf(input);
     if (change !== undefined) throw change;
     await tickEnd();
@@ -98,8 +109,10 @@ export async function changeBehind(
   if (!LOOKS_OF_CHANGE.has(error.code)) return error;
   try {
     await checkUnchanged(inputs);
-  } catch (change) {
-    return toSteleError(change);
+  } catch (thrownThen) {
+    const change = toSteleError(thrownThen);
+    // A server that is down now says nothing about a change.
+    if (change.code !== 'UNAVAILABLE') return change;
   }
   return error;
 }

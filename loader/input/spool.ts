@@ -1,5 +1,5 @@
 // Inputs that cannot be read at any offset are first written into the work folder as plain files:
-// compressed files, standard input, pipes. UTF-16 is converted to UTF-8 on the way.
+// compressed files, standard input, pipes, files of other machines. UTF-16 is converted to UTF-8 on the way.
 //
 // A resumed load reuses a compressed input's spool. The spool is named after the input's path, size
 // and time, and after its own size and CRC32, which are then checked: it is not synced, and a power
@@ -18,6 +18,8 @@ import { crc32 } from 'node:zlib';
 import { writeFully } from '../../base/disk/durable-file.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { MAGIC_BYTES, compressionOfBytes, refuseForeign } from './formats.ts';
+import { copyBlocks } from '../remote/block-spool.ts';
+import { FORMAT_NAMES } from '../format-names.ts';
 import { DiskReserve, workFolderFull } from '../bytes/disk-reserve.ts';
 import type { Compression } from './formats.ts';
 import { STDIN_PATH, checkUnchanged, nameOf } from './inputs.ts';
@@ -28,6 +30,8 @@ import { unzstd } from './unzstd.ts';
 import type { WindowMemory } from './unzstd.ts';
 
 const READ_BYTES = 256 * 1024;
+/** The end of a file of which only parts are read. */
+const TAIL_BYTES = 64 * 1024;
 const STREAM_NAME = /^(?:utf16-)?stream-/;
 
 export interface Spooled {
@@ -52,7 +56,11 @@ export interface SpoolContext {
 
 /** Whether the input must be spooled before it can be cut into chunks. */
 export function needsSpool(input: FoundInput): boolean {
-  return input.isStream || input.compression !== 'none' || input.isUtf16 === true;
+  return input.remote !== undefined || needsUnpacking(input);
+}
+
+function needsUnpacking({ compression, isStream, isUtf16: isWide }: FoundInput): boolean {
+  return isStream || compression !== 'none' || isWide === true;
 }
 
 /**
@@ -62,6 +70,16 @@ export function needsSpool(input: FoundInput): boolean {
 export async function spoolInput(input: FoundInput, context: SpoolContext): Promise<Spooled> {
   if (!needsSpool(input)) return { path: input.path, identity: '', wasUtf16: false };
   const plainName = spoolName(input);
+  if (input.remote !== undefined && !needsUnpacking(input)) {
+    const { sizeBytes } = input;
+    // What else is needed is known from the end (prepare.ts).
+    const ranges = isReadInParts(input)
+      ? { ranges: [0, MAGIC_BYTES, sizeBytes - TAIL_BYTES, sizeBytes] }
+      : {};
+    const path = await copyRemote(input, context, ranges);
+    if (!isReadInParts(input)) await checkUnchanged([input]);
+    return { path, identity: '', wasUtf16: false };
+  }
   const utf16Name = `utf16-${plainName}`;
   for (const name of input.isStream ? [] : [plainName, utf16Name]) {
     const before = await spooledBefore(context.folder, name);
@@ -86,6 +104,30 @@ export async function spoolInput(input: FoundInput, context: SpoolContext): Prom
   if (!input.isStream) await checkUnchanged([input]);
   const identity = input.isStream ? hash.digest('hex') : '';
   return { path, identity, wasUtf16 };
+}
+
+/** Whether only parts of a remote file are copied: its format tells at its end where they are. */
+export function isReadInParts({ byContent, remote }: FoundInput): boolean {
+  if (remote === undefined || byContent === undefined) return false;
+  return FORMAT_NAMES[byContent].isReadFromEnd === true;
+}
+
+/** Copies a remote file, or ranges of it, into the work folder; what is there already is kept. */
+export async function copyRemote(
+  input: FoundInput,
+  context: Pick<SpoolContext, 'folder' | 'signal' | 'onRead' | 'spoolBytesMax'>,
+  { ranges }: { readonly ranges?: readonly number[] },
+): Promise<string> {
+  const { folder, onRead, signal, spoolBytesMax: bytesMax = Infinity } = context;
+  if (input.remote === undefined) throw new SteleError('INTERNAL', 'The input is of this machine.');
+  const part = ranges === undefined ? { bytesMax } : { ranges };
+  try {
+    const name = `remote-${spoolName(input)}`;
+    return await copyBlocks(input.remote, name, { folder, onRead, signal, ...part });
+  } catch (thrown) {
+    if (signal.aborted) throw new SteleError('CANCELLED', 'Stopped in reading the input.');
+    throw workFolderFull(thrown, folder);
+  }
 }
 
 /** A spool that an earlier load has left, if it is still intact. */
@@ -114,8 +156,9 @@ function finalName(name: string, byteCount: number, crc: number): string {
   return `${name}-${byteCount}-${crc.toString(16).padStart(8, '0')}.spool`;
 }
 
-function spoolName({ isStream, modifiedMs, path, sizeBytes }: FoundInput): string {
-  const identity = isStream ? [path] : [path, sizeBytes, modifiedMs];
+function spoolName({ isStream, modifiedMs, path, remote, sizeBytes }: FoundInput): string {
+  const known = [path, sizeBytes, modifiedMs, ...(remote === undefined ? [] : [remote.identity])];
+  const identity = isStream ? [path] : known;
   const hash = createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16);
   return isStream ? `stream-${hash}` : hash;
 }
@@ -125,6 +168,13 @@ async function* read(
   input: FoundInput,
   context: SpoolContext,
 ): AsyncGenerator<Buffer, void, undefined> {
+  if (input.remote !== undefined) {
+    for await (const bytes of input.remote.stream(context.signal)) {
+      context.onRead(bytes.length);
+      yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    return;
+  }
   const isStdin = input.path === STDIN_PATH;
   if (isStdin && context.stdin === process.stdin) refuseFolderAsStdin();
   const stream = isStdin

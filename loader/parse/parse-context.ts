@@ -30,8 +30,24 @@ export interface ParseContext {
   /** A word view of the present chunk, and, if values are JSON, whether all of it is UTF-8. */
   view: DataView;
   isText: boolean;
+  /** The values of the folders of the present file; empty if its dialect has none. */
+  folderCells: readonly FolderCell[];
   /** The reader of jsonl lines; undefined for other formats. */
   readonly line: JsonLine | undefined;
+}
+
+/** A value of a folder's name, as it is and as JSON; undefined for none. */
+interface FolderCell {
+  readonly text: Buffer | undefined;
+  readonly json: Buffer;
+}
+
+/** Must be called before the rows of a file with folder columns are parsed. */
+export function setFolderCells(context: ParseContext, values: readonly (string | null)[]): void {
+  context.folderCells = values.map((value) => ({
+    text: value === null ? undefined : Buffer.from(value),
+    json: Buffer.from(JSON.stringify(value)),
+  }));
 }
 
 /** `budget`, if given, limits the memory of a chunk's rows. */
@@ -48,10 +64,13 @@ export function newParseContext(
     assembled: newGrowableBuffer(budget),
     cells: new Uint32Array(dialect.columns.length * 2),
     memberHeads: isJson
-      ? dialect.columns.map((name) => Buffer.from(`${JSON.stringify(name)}:`, 'utf8'))
+      ? [...dialect.columns, ...(dialect.folderColumns ?? [])].map((name) =>
+          Buffer.from(`${JSON.stringify(name)}:`, 'utf8'),
+        )
       : [],
     view: wordsOf(new Uint8Array(0)),
     isText: false,
+    folderCells: [],
     line: dialect.members === undefined ? undefined : newJsonLine(dialect.members),
   };
 }
@@ -79,7 +98,9 @@ export function beginCells(context: ParseContext, chunk: Buffer): DataView {
 export function addCells(context: ParseContext, source: Buffer, columns: number): RejectReason {
   const { cells, dialect, rows } = context;
   if (columns !== dialect.columns.length) return columnCountReason(columns, dialect.columns.length);
-  if (dialect.valueColumn === VALUE_IS_JSON) return addJsonRow(context, source);
+  if (dialect.valueColumn === VALUE_IS_JSON || context.folderCells.length > 0) {
+    return addAssembled(context, source);
+  }
   const keyAt = dialect.keyColumn * 2;
   const valueAt = dialect.valueColumn * 2;
   const keyStart = cells[keyAt] as number;
@@ -93,25 +114,44 @@ function columnCountReason(found: number, expected: number): RejectReason {
 }
 
 /**
- * Copies the key and assembles the object in the growable buffer, which is unchanged if the row is
- * rejected.
+ * Copies the key and the value, or assembles the object, in the growable buffer, which is unchanged if the
+ * row is rejected.
  */
-function addJsonRow(context: ParseContext, source: Buffer): RejectReason {
-  const { assembled, cells, dialect, rows } = context;
+function addAssembled(context: ParseContext, source: Buffer): RejectReason {
+  const { assembled, dialect, rows } = context;
   const before = assembled.length;
-  const keyAt = dialect.keyColumn * 2;
-  appendBytes(assembled, source, cells[keyAt] as number, cells[keyAt + 1] as number);
+  appendCell(context, source, dialect.keyColumn);
   const keyEnd = assembled.length;
-  let reason = appendJsonObject(context, source);
+  let reason: RejectReason = '';
+  if (dialect.valueColumn === VALUE_IS_JSON) reason = appendJsonObject(context, source);
+  else appendCell(context, source, dialect.valueColumn);
   if (reason === '')
     reason = addRow(rows, assembled.bytes, before, keyEnd, keyEnd, assembled.length);
   if (reason !== '') assembled.length = before;
   return reason;
 }
 
+function appendCell(
+  { assembled, cells, dialect, folderCells }: ParseContext,
+  source: Buffer,
+  column: number,
+): void {
+  const inFolder = column - dialect.columns.length;
+  if (inFolder >= 0) appendFolderCell(assembled, folderCells[inFolder]?.text);
+  else {
+    appendBytes(assembled, source, cells[column * 2] as number, cells[column * 2 + 1] as number);
+  }
+}
+
+/** Appends the text of a folder's value; nothing for none. Returns whether there is one. */
+export function appendFolderCell(buffer: GrowableBuffer, text: Buffer | undefined): boolean {
+  if (text !== undefined) appendBytes(buffer, text, 0, text.length);
+  return text !== undefined;
+}
+
 /** `{"name":"text",...}` of all columns but the key's, in the file's order, without spaces. */
 function appendJsonObject(context: ParseContext, source: Buffer): RejectReason {
-  const { assembled, cells, dialect, memberHeads } = context;
+  const { assembled, cells, dialect, folderCells, memberHeads } = context;
   appendByte(assembled, BRACE_OPEN);
   let isFirst = true;
   for (let column = 0; column < memberHeads.length; column++) {
@@ -120,6 +160,10 @@ function appendJsonObject(context: ParseContext, source: Buffer): RejectReason {
     isFirst = false;
     const head = memberHeads[column] as Buffer;
     appendBytes(assembled, head, 0, head.length);
+    if (column >= dialect.columns.length) {
+      appendFolderCell(assembled, folderCells[column - dialect.columns.length]?.json);
+      continue;
+    }
     const start = cells[column * 2] as number;
     const end = cells[column * 2 + 1] as number;
     if (!context.isText && !isUtf8(source.subarray(start, end))) {

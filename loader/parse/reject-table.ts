@@ -10,7 +10,6 @@
 import { freeMemory } from '../../base/process/free-memory.ts';
 import { reserveGrowth, freeOutgrown } from '../bytes/memory-budget.ts';
 import type { MemoryBudget } from '../bytes/memory-budget.ts';
-import type { LoadFormat } from '../input/formats.ts';
 
 /** Why a row was rejected, for people. */
 export type RejectReason = string;
@@ -131,21 +130,18 @@ export function reasonOf(table: RejectTable, row: number): RejectReason {
   return table.reasons[table.reason[row] as number] as string;
 }
 
-/**
- * The reason with its place, for people. The chunk lies at `chunkStart` of its file. Columns, from
- * 1, are given for formats with a row per line.
- */
+/** The reason with its place, for people. The chunk lies at `chunkStart` of its file. */
 export function reasonWithPlace(
   table: RejectTable,
   row: number,
   chunkStart: number,
-  format: LoadFormat,
+  tellsColumns: boolean,
 ): string {
   const start = table.start[row] as number;
   const faultAt = table.faultAt[row] as number;
   const reason = reasonOf(table, row);
   if (faultAt === start) return reason;
-  const column = format === 'jsonl' ? `column ${faultAt - start + 1}, ` : '';
+  const column = tellsColumns ? `column ${faultAt - start + 1}, ` : '';
   return `${reason} (${column}byte ${chunkStart + faultAt})`;
 }
 

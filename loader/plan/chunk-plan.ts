@@ -5,10 +5,9 @@
 
 import { BUFFER_PEAK_FACTOR } from '../bytes/growable-buffer.ts';
 import type { GrowableBuffer } from '../bytes/growable-buffer.ts';
-import { readRange } from '../bytes/file-window.ts';
 import type { InputFile, PreparedInput } from '../input/inputs.ts';
-import { cutIntoChunks } from '../parse/chunks.ts';
-import { parseChunk } from '../parse/parse-chunk.ts';
+import { cutIntoChunks, readChunk } from '../formats/chunks.ts';
+import { parseChunk } from '../formats/parse-chunk.ts';
 import { newParseContext } from '../parse/parse-context.ts';
 import { REJECT_PEAK_BYTES } from '../parse/reject-table.ts';
 import { ROW_TABLE_PEAK_BYTES } from '../parse/row-table.ts';
@@ -88,7 +87,7 @@ function costOf(input: InputFile): RowCost {
   const byteCount = chunk === undefined ? 0 : chunk.end - chunk.start;
   if (chunk === undefined || byteCount > FIRST_CHUNK_BYTES_MAX) return UNKNOWN;
   const context = newParseContext(input.dialect, 1);
-  parseChunk(context, readRange(input.readPath, chunk.start, chunk.end));
+  parseChunk(context, readChunk([input], chunk), chunk);
   const { assembled, rows } = context;
   const encoded = encodedBytes(rows);
   return {

@@ -26,7 +26,7 @@ import { dialectsOf, inputText } from '../detect/found-dialect.ts';
 import { describeInputs } from '../input/inputs.ts';
 import { isAnswerLost } from '../push/master-client.ts';
 import type { LoadMaster } from '../push/master-client.ts';
-import { countPortions } from '../parse/chunks.ts';
+import { countPortions } from '../formats/chunks.ts';
 import type { LoadJob, PreparedJob } from './load-job.ts';
 import { dropWorkToken, workToken } from '../work/work-folder.ts';
 import type { WorkFolder } from '../work/work-folder.ts';

@@ -4,15 +4,9 @@
 
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
-import { readRange } from '../bytes/file-window.ts';
-import type { Dialect } from '../input/dialect.ts';
-import { countNewlines } from '../input/text.ts';
-import { newRecordEnds } from '../parse/chunks.ts';
-import type { Chunk } from '../parse/chunks.ts';
-import { bytesSource } from '../parse/delimited/csv-records.ts';
-import { parseChunk } from '../parse/parse-chunk.ts';
-import { newParseContext } from '../parse/parse-context.ts';
-import type { RowTable } from '../parse/row-table.ts';
+import { readChunk } from '../formats/chunks.ts';
+import type { Chunk } from '../formats/chunks.ts';
+import { formatNamed } from '../formats/formats.ts';
 import { CONFLICT_SAMPLES_MAX } from '../threads/build-task.ts';
 import type { BuildOutcome, ConflictSample } from '../threads/build-task.ts';
 import { inputOf } from './load-job.ts';
@@ -90,11 +84,10 @@ function byPlace({ second: a }: LocatedConflict, { second: b }: LocatedConflict)
 interface Place {
   readonly chunk: number;
   readonly file: number;
-  readonly path: string;
   /** Offset of the record in its file; of the chunk, if the record cannot be found again. */
   readonly offset: number;
-  /** 1-based. */
-  readonly line: number;
+  /** `FILE at byte 12 (line 3)`. */
+  readonly text: string;
   /** The beginning of the value. */
   readonly value: Uint8Array;
 }
@@ -111,9 +104,9 @@ function describe({ first, key, second }: LocatedConflict): string {
   return `key '${name}' has two values: ${describePlace(first)}, and ${describePlace(second)}`;
 }
 
-function describePlace({ line, offset, path, value }: Place): string {
+function describePlace({ text: place, value }: Place): string {
   const text = shorten(Buffer.from(value).toString('utf8'), VALUE_CHARACTERS_MAX);
-  return `'${text}' in ${shorten(path, 120)} at byte ${offset} (line ${line})`;
+  return `'${text}' in ${place}`;
 }
 
 function locate(
@@ -140,56 +133,29 @@ function placeOf(
   if (parsed === undefined) throw new SteleError('INTERNAL', `There is no chunk ${index}.`);
   const { pieces } = parsed.portion;
   for (const piece of pieces) {
-    const { dialect, readPath } = inputOf(job, piece);
-    const found = locateRow(readPath, piece, dialect, key, value);
+    const { dialect } = inputOf(job, piece);
+    const bytes = readChunk(job.prepared.inputs, piece);
+    const found = formatNamed(dialect.format).locate(dialect, bytes, piece, key, value);
     if (found !== undefined) return { ...placeAt(job, chunks, index, piece, found), value };
   }
-  return { ...placeAt(job, chunks, index, pieces[0], pieces[0].start), value };
+  return { ...placeAt(job, chunks, index, pieces[0], 0), value };
 }
 
 function placeAt(
   job: LoadJob,
   chunks: readonly ParsedChunk[],
   index: number,
-  { file, start }: Chunk,
+  piece: Chunk,
   offset: number,
 ): Omit<Place, 'value'> {
-  const { dataStartLine, path, readPath } = inputOf(job, { file });
+  const { file, start } = piece;
+  const { dataStartLine, dialect, path } = inputOf(job, piece);
+  const format = formatNamed(dialect.format);
   const before = chunks.filter((one, at) => at < index && one.portion.pieces[0].file === file);
   const linesBefore = before.reduce((sum, one) => sum + one.lineCount, dataStartLine);
-  const line = linesBefore + countNewlines(readRange(readPath, start, offset)) + 1;
-  return { chunk: index, file, path, offset, line };
-}
-
-/** The byte offset of the row's record in its file; undefined if the chunk no longer has it. */
-function locateRow(
-  path: string,
-  chunk: Chunk,
-  dialect: Dialect,
-  key: Uint8Array,
-  valueStart: Uint8Array,
-): number | undefined {
-  const bytes = readRange(path, chunk.start, chunk.end);
-  const context = newParseContext(dialect, 1);
-  const source = bytesSource(bytes);
-  const records = newRecordEnds(source, dialect);
-  for (let start = 0; start < bytes.length;) {
-    const end = records.endBehind(start, start + 1, source.end);
-    parseChunk(context, bytes.subarray(start, end));
-    if (isRow(context.rows, key, valueStart)) return chunk.start + start;
-    start = end;
-  }
-  return undefined;
-}
-
-/** Whether the table's only row has this key and a value with this beginning. */
-function isRow(rows: RowTable, key: Uint8Array, valueStart: Uint8Array): boolean {
-  if (rows.count !== 1) return false;
-  const bytes = Buffer.from(rows.source.buffer, rows.source.byteOffset, rows.source.byteLength);
-  const valueAt = rows.valueStart[0] as number;
-  const valueEnd = Math.min(rows.valueEnd[0] as number, valueAt + valueStart.length);
-  return (
-    bytes.subarray(rows.keyStart[0], rows.keyEnd[0]).equals(key) &&
-    bytes.subarray(valueAt, valueEnd).equals(valueStart)
-  );
+  // Parsing has changed the bytes that were read before.
+  const bytes = readChunk(job.prepared.inputs, piece);
+  const line = linesBefore + format.linesBefore(bytes, offset) + 1;
+  const text = `${shorten(path, 120)} ${format.placeText(piece, offset, line)}`;
+  return { chunk: index, file, offset: start + offset, text };
 }

@@ -11,7 +11,7 @@ import { conflictError } from './conflicts.ts';
 import { Delivery } from '../push/delivery.ts';
 import { combineCrcs, versionFingerprint, flagsKey } from '../work/fingerprint.ts';
 import { checkUnchanged } from '../input/inputs.ts';
-import { checkStopped } from './load-job.ts';
+import { checkStopped, inputOf } from './load-job.ts';
 import type { LoadJob } from './load-job.ts';
 import type { LoadMaster } from '../push/master-client.ts';
 import { runParseStage } from './parse-stage.ts';
@@ -202,8 +202,12 @@ async function commitStage(
 }
 
 /** Computed from the chunks' checksums, which resumed chunks were compared with. */
-function fingerprintIn({ prepared, settings }: LoadJob, { chunks }: ParseStageResult): string {
-  const parts = chunks.map(({ chunkCrc, portion }) => ({
+function fingerprintIn(job: LoadJob, { chunks }: ParseStageResult): string {
+  const { prepared, settings } = job;
+  const whole = chunks.filter(
+    ({ portion }) => inputOf(job, portion.pieces[0]).contentCrc === undefined,
+  );
+  const parts = whole.map(({ chunkCrc, portion }) => ({
     crc: chunkCrc,
     byteCount: portion.byteCount,
   }));

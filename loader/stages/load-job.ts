@@ -12,7 +12,7 @@ import { SteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Notice } from '../input/find-inputs.ts';
 import type { FoundInput, InputFile, PreparedInput } from '../input/inputs.ts';
-import type { Portion } from '../parse/chunks.ts';
+import type { Portion } from '../formats/chunks.ts';
 import type { ChunkPlan } from '../plan/chunk-plan.ts';
 import type { LoadSettings } from '../settings.ts';
 import type { ParseOutcome } from '../threads/parse-task.ts';

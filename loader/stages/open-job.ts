@@ -7,6 +7,7 @@ import { silentLogger } from '../../base/log.ts';
 import type { Logger } from '../../base/log.ts';
 import { findInputs } from '../input/find-inputs.ts';
 import { STDIN_PATH, changeBehind } from '../input/inputs.ts';
+import { isRemote, shownUrl } from '../remote/remote-file.ts';
 import { planChunks } from '../plan/chunk-plan.ts';
 import type { LoadSettings } from '../settings.ts';
 import { poolFor } from '../threads/work-pool.ts';
@@ -36,8 +37,8 @@ export async function withOpenJob<Result>(
     log.info(sentence);
     hooks.onNotice?.(sentence);
   };
-  const found = await findInputs(settings.paths, settings.format, notice);
-  const paths = settings.paths.map((path) => (path === STDIN_PATH ? path : resolve(path)));
+  const found = await findInputs(settings.paths, settings.format, notice, settings);
+  const paths = settings.paths.map(plainPath);
   const open = isDry ? openDryFolder : openWorkFolder;
   const folder = open(settings.workDir, settings.keyspace, paths, found);
   const stop = new AbortController();
@@ -59,7 +60,14 @@ export async function withOpenJob<Result>(
     clearInterval(timer);
     hooks.signal?.removeEventListener('abort', stopOnRequest);
     closeFolder(folder, isDone || isDry, log);
+    for (const { remote } of found) remote?.close();
   }
+}
+
+/** What identifies a path from one process to the next. */
+function plainPath(path: string): string {
+  if (path === STDIN_PATH) return path;
+  return isRemote(path) ? shownUrl(path) : resolve(path);
 }
 
 /** A folder that cannot be removed must not make a committed load look like a failed one. */

@@ -17,8 +17,9 @@ import {
   exceedsMemory,
 } from '../plan/memory-plan.ts';
 import type { ParseOutcome, ParseTask } from '../threads/parse-task.ts';
-import { cutIntoPortions } from '../parse/chunks.ts';
-import type { Portion } from '../parse/chunks.ts';
+import { cutIntoPortions } from '../formats/chunks.ts';
+import type { Portion } from '../formats/chunks.ts';
+import { formatNamed } from '../formats/formats.ts';
 import { tooManyRejects } from './rejects.ts';
 
 export interface ParseStageResult {
@@ -185,12 +186,16 @@ async function parseWithin(
 }
 
 function portionExceedsMemory(job: LoadJob, portion: Portion, missing: number): SteleError {
-  const { prepared, settings } = job;
+  const { settings } = job;
   const { byteCount, pieces } = portion;
-  const [{ file, start }] = pieces;
-  const name = nameOf({ path: prepared.inputs[file]?.path ?? '' });
+  const [first] = pieces;
+  const { dialect, path } = inputOf(job, first);
+  const name = nameOf({ path });
   const what = isLong(job, portion) ? 'A row of about' : 'A chunk of';
-  const where = pieces.length === 1 ? `${name} at byte ${start}` : `${name} and the files after it`;
+  const where =
+    pieces.length === 1
+      ? `${name} ${formatNamed(dialect.format).placeText(first, 0)}`
+      : `${name} and the files after it`;
   return exceedsMemory(
     `${what} ${formatBytes(byteCount)}, ${where},`,
     missing,
@@ -211,11 +216,7 @@ function taskFor(job: LoadJob, portion: Portion): ParseTask {
   const { end, start } = rangeOf(portion);
   return {
     index,
-    pieces: pieces.map((piece) => ({
-      readPath: inputOf(job, piece).readPath,
-      start: piece.start,
-      end: piece.end,
-    })),
+    pieces: pieces.map((piece) => ({ ...piece, readPath: inputOf(job, piece).readPath })),
     dialect: inputOf(job, pieces[0]).dialect,
     shardCount,
     runFolder: folder.runs,

@@ -5,21 +5,27 @@ import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
+import { FORMAT_NAMES } from '../format-names.ts';
 import { Semaphore, forEachBounded, tickLimiter } from '../bytes/bounded.ts';
-import { compressionOfBytes, formatFor, isTextFile, refuseForeign } from '../input/formats.ts';
+import { MAGIC_BYTES, formatFor, formatOfContent, isTextFile } from '../input/formats.ts';
+import { folderColumnsOf } from '../input/folder-columns.ts';
 import type { Notice } from '../input/find-inputs.ts';
 import type { LoadFormat } from '../input/formats.ts';
-import { dialectFlags, readHead, readOpening, RowsBelow } from '../detect/opening.ts';
-import type { DialectFlags, HeadRules, Opening, OpeningHints } from '../detect/opening.ts';
+import { dialectFlags, RowsBelow } from '../detect/opening.ts';
+import type { DialectFlags, Opening, OpeningHints } from '../detect/opening.ts';
+import { readRange } from '../bytes/file-window.ts';
+import { formatNamed, loadFormat } from '../formats/formats.ts';
+import { pieceParts } from '../formats/input-format.ts';
+import type { FileToOpen } from '../formats/input-format.ts';
+import { openInput } from '../formats/open.ts';
 import { settleDialects } from '../detect/settle-dialects.ts';
 import type { Head } from '../detect/settle-dialects.ts';
-import { nameOf } from '../input/inputs.ts';
+import { checkUnchanged, nameOf } from '../input/inputs.ts';
 import type { FoundInput, InputFile, PreparedInput } from '../input/inputs.ts';
 import type { OpenJob } from './load-job.ts';
 import { unpackBytes } from '../plan/memory-plan.ts';
-import type { LoadSettings } from '../settings.ts';
 import { hashOf } from '../work/fingerprint.ts';
-import { needsSpool, spoolInput } from '../input/spool.ts';
+import { copyRemote, isReadInParts, needsSpool, spoolInput } from '../input/spool.ts';
 import type { Spooled } from '../input/spool.ts';
 
 /** Each file is unpacked by one thread; more at once would only wait for the disk. */
@@ -27,34 +33,41 @@ const SPOOLED_AT_ONCE = 4;
 const MEMBERS_TOLD_MAX = 8;
 
 /**
- * Reads the head of every input in `found`, and spools those that need it, each up to `spoolBytesMax`
+ * Reads the head of every input in `all`, and spools those that need it, each up to `spoolBytesMax`
  * bytes. Throws for an input that no load can take.
  */
 export async function prepareInputs(
   job: OpenJob,
-  found: readonly FoundInput[],
+  all: readonly FoundInput[],
   spoolBytesMax = Infinity,
 ): Promise<PreparedInput> {
   const { log, notice, settings } = job;
+  const inFolders = settings.hiveColumns ? folderColumnsOf(all) : { inputs: all, names: [] };
+  const { inputs: found, names: folderColumns } = inFolders;
   // Wrong flags are refused before anything is unpacked, which may take long.
-  const flags = dialectFlags(settings);
-  const formats = found.map((input) => formatFor(input.path, settings.format));
+  const flags = { ...dialectFlags(settings), folderColumns };
+  const formats = found.map(({ byContent, path }) => formatFor(path, settings.format, byContent));
   const spooled = await spoolAll(job, found, spoolBytesMax);
   const tickEnd = tickLimiter();
   const read: ToRead[] = [];
   for (const [at, input] of found.entries()) {
-    read.push(...toRead(input, formats[at] as LoadFormat, spooled[at] as Spooled, notice));
+    const isNamed = settings.format !== 'auto';
+    const format = formats[at] as LoadFormat;
+    read.push(...toRead(input, format, isNamed, spooled[at] as Spooled, notice));
     await tickEnd();
   }
   if (read.length === 0) throw new SteleError('INPUT_INVALID', 'The input is empty.');
   const below = new RowsBelow();
-  const openings = await openAll(read, settings, flags, below);
+  const openings = await openAll(job, read, flags, below);
   const heads = settleDialects(openings, flags, below);
   const inputs = read.map(({ input, sizeBytes, spool }, at): InputFile => {
-    const { droppedMembers, text } = openings[at] as Opening;
+    const { droppedMembers, part, text } = openings[at] as Opening;
     const head = heads[at] as Head;
-    return { ...input, ...head, sizeBytes, readPath: spool.path, text, droppedMembers };
+    const bytes = { readPath: spool.path, sizeBytes: part?.byteCount ?? sizeBytes };
+    const contentCrc = part && { contentCrc: part.contentCrc };
+    return { ...input, ...head, ...bytes, ...contentCrc, ...(text && { text }), droppedMembers };
   });
+  await copyParts(job, read, inputs);
   const dialects = [...new Set(inputs.map(({ dialect }) => dialect))];
   log.info({ dialects, files: inputs.length }, 'dialect settled');
   warnOfOddities(openings, notice);
@@ -63,6 +76,7 @@ export async function prepareInputs(
     identity: hashOf([
       found.map((input, at) => identityOf(input, spooled[at]?.identity ?? '')),
       dialects,
+      ...inputs.flatMap((input) => input.contentCrc ?? []),
     ]),
     bytesTotal: inputs.reduce((sum, input) => sum + input.sizeBytes, 0),
     headBytes: inputs.reduce((sum, input) => sum + input.dataStart, 0),
@@ -77,28 +91,42 @@ interface ToRead {
   readonly sizeBytes: number;
 }
 
-function toRead(input: FoundInput, format: LoadFormat, spool: Spooled, notice: Notice): ToRead[] {
+function toRead(
+  input: FoundInput,
+  expected: LoadFormat,
+  isNamed: boolean,
+  spool: Spooled,
+  notice: Notice,
+): ToRead[] {
   const sizeBytes = statSync(spool.path).size;
-  if (sizeBytes > 0) return [{ input, format, spool, sizeBytes }];
+  if (sizeBytes > 0) {
+    const head = readRange(spool.path, 0, Math.min(sizeBytes, MAGIC_BYTES));
+    const found = formatOfContent(head, expected, isNamed, nameOf(input));
+    if (found.notice !== undefined) notice(found.notice);
+    return [{ input, format: found.format, spool, sizeBytes }];
+  }
   notice(`${nameOf(input)} is empty`);
   return [];
 }
 
 async function openAll(
+  job: OpenJob,
   read: readonly ToRead[],
-  settings: LoadSettings,
   flags: DialectFlags,
   below: RowsBelow,
 ): Promise<Opening[]> {
   const tickEnd = tickLimiter();
   const openings: Opening[] = [];
   let delimiter: number | undefined;
-  for (const { format, input, spool } of read) {
-    const head = readHead(spool.path, input.path, format, headRules(flags));
-    refusePacked(input, head);
-    const opening = openingOf(input, head, format, flags, {
+  for (const { format, input, sizeBytes, spool } of read) {
+    if (flags.folderColumns?.length) refuseWithoutColumns(format, nameOf(input));
+    await loadFormat(format);
+    const file = { readPath: spool.path, path: input.path, sizeBytes };
+    const ranges = isReadInParts(input) ? formatNamed(format).openingRange?.(file) : undefined;
+    if (ranges !== undefined) await copyRemote(input, copyContext(job), { ranges });
+    const opening = openingOf(file, format, flags, {
       name: nameOf(input),
-      isByEnding: settings.format === 'auto',
+      isByEnding: job.settings.format === 'auto',
       isTxt: isTextFile(input.path),
       wasUtf16: spool.wasUtf16,
       delimiter,
@@ -112,8 +140,30 @@ async function openAll(
   return openings;
 }
 
-function headRules({ delimiter, rules }: DialectFlags): HeadRules {
-  return delimiter === undefined ? rules : { ...rules, delimiter };
+function copyContext({ folder, progress, stop }: OpenJob): Parameters<typeof copyRemote>[1] {
+  const onRead = (byteCount: number): void => {
+    progress.bytesDone += byteCount;
+  };
+  return { folder: folder.spool, signal: stop.signal, onRead };
+}
+
+/** Copies what the rows need of remote files that are read in parts. */
+async function copyParts(
+  job: OpenJob,
+  read: readonly ToRead[],
+  inputs: readonly InputFile[],
+): Promise<void> {
+  const copy = async ([at, { input }]: [number, ToRead]): Promise<void> => {
+    const file = inputs[at] as InputFile;
+    if (!isReadInParts(input)) return;
+    // As one piece: to cut it further, its pages must be there.
+    for (const piece of formatNamed(file.dialect.format).cut(file, Infinity)) {
+      await copyRemote(input, copyContext(job), { ranges: pieceParts(piece) });
+    }
+    await checkUnchanged([input]);
+  };
+  const isComplete = await forEachBounded(read.entries(), SPOOLED_AT_ONCE, job.stop, copy);
+  if (!isComplete) throw new SteleError('CANCELLED', 'Stopped while reading the input.');
 }
 
 /** Notices for what is valid but may not be what was meant. */
@@ -133,20 +183,26 @@ function warnOfOddities(openings: readonly Opening[], notice: Notice): void {
   );
 }
 
+/** Throws INVALID_ARGUMENT for a format that has no columns to add to. */
+function refuseWithoutColumns(format: LoadFormat, name: string): void {
+  if (FORMAT_NAMES[format].hasColumns) return;
+  const text = `--hive-columns is for files with columns, and ${name} is ${format}; leave it out.`;
+  throw new SteleError('INVALID_ARGUMENT', text);
+}
+
 /** Reads an opening; if there are several inputs, its errors name the input. */
 function openingOf(
-  input: FoundInput,
-  head: Buffer,
+  file: FileToOpen,
   format: LoadFormat,
   flags: DialectFlags,
   hints: OpeningHints,
 ): Opening {
   try {
-    return readOpening(head, format, flags, hints);
+    return openInput(file, format, flags, hints);
   } catch (thrown) {
-    const isNamed = thrown instanceof SteleError && thrown.message.includes(nameOf(input));
+    const isNamed = thrown instanceof SteleError && thrown.message.includes(hints.name);
     if (hints.fileCount === 1 || isNamed || !(thrown instanceof SteleError)) throw thrown;
-    throw new SteleError(thrown.code, `${nameOf(input)}: ${thrown.message}`, { cause: thrown });
+    throw new SteleError(thrown.code, `${hints.name}: ${thrown.message}`, { cause: thrown });
   }
 }
 
@@ -187,19 +243,14 @@ function sizesOf(inputs: readonly FoundInput[]): number {
   return inputs.reduce((sum, input) => sum + input.sizeBytes, 0);
 }
 
-/** Throws UNSUPPORTED if the unpacked bytes are packed again, or of a format that is not text. */
-function refusePacked(input: FoundInput, head: Buffer): void {
-  refuseForeign(head, `${nameOf(input)}, unpacked,`);
-  if (compressionOfBytes(head) === 'none') return;
-  const text = `${nameOf(input)} was compressed twice; unpack it once before it is loaded.`;
-  throw new SteleError('UNSUPPORTED', text);
-}
-
 /**
  * Name, size and modification time: a rewritten file is another input. The folder does not count: a file
  * that was moved is the same input if its content is the same (fingerprint.ts).
  */
 function identityOf(input: FoundInput, contentHash: string): unknown {
   if (input.isStream) return ['-', contentHash];
-  return [basename(input.path), input.sizeBytes, input.modifiedMs];
+  const { path, remote, sizeBytes } = input;
+  const version = remote === undefined ? input.modifiedMs : remote.identity;
+  const { folderValues } = input;
+  return [basename(path), sizeBytes, version, ...(folderValues ?? [])];
 }

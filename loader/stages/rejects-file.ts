@@ -18,10 +18,12 @@ import { SteleError, toSteleError } from '../../base/errors.ts';
 import { freeMemory } from '../../base/process/free-memory.ts';
 import { shorten } from '../../base/ids.ts';
 import { readRange } from '../bytes/file-window.ts';
-import type { LoadFormat } from '../input/formats.ts';
+import type { InputFormat } from '../formats/input-format.ts';
 import { inputChanged } from '../input/inputs.ts';
 import type { InputFile } from '../input/inputs.ts';
-import { placedPieces, readPortion } from '../parse/chunks.ts';
+import { placedPieces, readChunk } from '../formats/chunks.ts';
+import type { PlacedPiece } from '../formats/chunks.ts';
+import { formatNamed } from '../formats/formats.ts';
 import { freeRejects, reasonWithPlace } from '../parse/reject-table.ts';
 import type { RejectTable } from '../parse/reject-table.ts';
 import { inputOf } from './load-job.ts';
@@ -32,7 +34,6 @@ import { readRejects, rowsUpTo } from './rejects.ts';
 /** Rows written at once, and bytes of them (one row may be longer). */
 const BATCH_ROWS_MAX = 4096;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
-const NEWLINE = Buffer.from('\n');
 
 /** The path of the file with the reasons. */
 function reasonsPath(path: string): string {
@@ -141,25 +142,28 @@ async function writeChunk(
   reasons: FileHandle,
 ): Promise<void> {
   const { portion } = parsed;
-  const bytes = readPortion(job.prepared.inputs, portion);
-  if (crc32(bytes) !== parsed.chunkCrc) throw inputChanged(inputOf(job, portion.pieces[0]));
   const table = await intactRejects(job, parsed);
   let from = 0;
+  let crc = 0;
   for (const piece of placedPieces(portion)) {
     const { dataStartLine, dialect, path } = inputOf(job, piece);
-    const chunkStart = piece.start - piece.base;
+    const format = formatNamed(dialect.format);
+    const bytes = readChunk(job.prepared.inputs, piece);
+    crc = crc32(bytes, crc);
     const isOnly = portion.pieces.length === 1;
     const before = isOnly ? linesBefore : dataStartLine;
-    const place = { path, format: dialect.format, chunkStart, linesBefore: before };
+    const place = { path, format, piece, linesBefore: before };
     for (const end = rowsUpTo(table, piece); from < end;) {
       const to = batchEnd(table, from, end);
-      await writeFully(rows, rawRows(table, bytes, from, to));
+      const raw = format.rawRows(dialect, bytes, piece, table, piece.base, from, to);
+      await writeFully(rows, raw);
       await writeFully(reasons, Buffer.from(reasonLines(table, place, from, to), 'utf8'));
       from = to;
     }
+    freeMemory([bytes]);
   }
+  if (crc !== parsed.chunkCrc) throw inputChanged(inputOf(job, portion.pieces[0]));
   freeRejects(table);
-  freeMemory([bytes]);
 }
 
 /** The rejects of a chunk; if its run was damaged meanwhile, the chunk is parsed again. */
@@ -183,32 +187,25 @@ function batchEnd(table: RejectTable, from: number, end: number): number {
   return row;
 }
 
-function rawRows(table: RejectTable, bytes: Buffer, from: number, to: number): Buffer {
-  const parts: Buffer[] = [];
-  for (let row = from; row < to; row++) {
-    parts.push(bytes.subarray(table.start[row], table.end[row]), NEWLINE);
-  }
-  return Buffer.concat(parts);
-}
-
 interface ChunkPlace {
   readonly path: string;
-  readonly format: LoadFormat;
-  /** Offset in the file of what has offset 0 in the table; below 0 for later pieces. */
-  readonly chunkStart: number;
+  readonly format: InputFormat;
+  readonly piece: PlacedPiece;
   readonly linesBefore: number;
 }
 
 function reasonLines(table: RejectTable, place: ChunkPlace, from: number, to: number): string {
+  const { format, linesBefore, path, piece } = place;
+  // Below 0 for later pieces.
+  const chunkStart = piece.start - piece.base;
   let text = '';
   for (let row = from; row < to; row++) {
-    const start = table.start[row] as number;
+    const start = (table.start[row] as number) - piece.base;
+    const end = (table.end[row] as number) - piece.base;
     const line = {
-      file: place.path,
-      offset: place.chunkStart + start,
-      bytes: (table.end[row] as number) - start,
-      line: place.linesBefore + (table.line[row] as number),
-      reason: reasonWithPlace(table, row, place.chunkStart, place.format),
+      file: path,
+      ...format.place(piece, start, end, linesBefore + (table.line[row] as number)),
+      reason: reasonWithPlace(table, row, chunkStart, format.tellsColumns),
     };
     text += `${JSON.stringify(line)}\n`;
   }

@@ -6,10 +6,12 @@ import { crc32 } from 'node:zlib';
 import { SteleError } from '../../base/errors.ts';
 import { freeMemory } from '../../base/process/free-memory.ts';
 import { shorten } from '../../base/ids.ts';
-import { readFully, readRange } from '../bytes/file-window.ts';
+import { readFully } from '../bytes/file-window.ts';
 import { UNCLOSED } from '../parse/delimited/parse-quoted.ts';
-import { placedPieces } from '../parse/chunks.ts';
-import type { PlacedPiece } from '../parse/chunks.ts';
+import { placedPieces } from '../formats/chunks.ts';
+import type { PlacedPiece } from '../formats/chunks.ts';
+import { formatNamed } from '../formats/formats.ts';
+import { pieceExtent } from '../formats/input-format.ts';
 import { decodeRejects, reasonWithPlace } from '../parse/reject-table.ts';
 import type { RejectTable } from '../parse/reject-table.ts';
 import { openRun, sectionOffset } from '../runs/run-file.ts';
@@ -17,7 +19,6 @@ import { inputOf } from './load-job.ts';
 import type { LoadJob, ParsedChunk } from './load-job.ts';
 
 const NAMED_MAX = 3;
-const SHOWN_BYTES_MAX = 200;
 /** The bad rows of one chunk. Throws CORRUPT if its run is damaged. */
 export function readRejects(job: LoadJob, parsed: ParsedChunk): RejectTable {
   const binding = Buffer.from(job.binding, 'hex');
@@ -92,21 +93,20 @@ function nameSome(job: LoadJob, parsed: ParsedChunk, named: string[]): void {
   let row = 0;
   for (const piece of placedPieces(parsed.portion)) {
     const { dialect, path, readPath } = inputOf(job, piece);
-    const inFile = piece.start - piece.base;
+    const format = formatNamed(dialect.format);
+    const { base } = piece;
     for (; row < rowsUpTo(table, piece) && named.length < NAMED_MAX; row++) {
-      const offset = inFile + (table.start[row] as number);
-      const end = inFile + (table.end[row] as number);
-      const raw = readRange(readPath, offset, Math.min(end, offset + SHOWN_BYTES_MAX));
-      const place = `${shorten(path, 120)} at byte ${offset}`;
-      const reason = reasonWithPlace(table, row, inFile, dialect.format);
-      named.push(`${place}: ${reason} ('${shorten(raw.toString('utf8'), 40)}')`);
+      const place = format.placeText(piece, (table.start[row] as number) - base);
+      const reason = reasonWithPlace(table, row, piece.start - base, format.tellsColumns);
+      const shown = format.showRow(readPath, dialect, piece, table, base, row);
+      named.push(`${shorten(path, 120)} ${place}: ${reason} ('${shorten(shown, 40)}')`);
     }
   }
 }
 
 /** The number of rows, which are in the input's order, that begin before the end of a piece. */
-export function rowsUpTo(table: RejectTable, { base, end, start }: PlacedPiece): number {
-  const pieceEnd = base + end - start;
+export function rowsUpTo(table: RejectTable, piece: PlacedPiece): number {
+  const pieceEnd = piece.base + pieceExtent(piece);
   let [low, high] = [0, table.count];
   while (low < high) {
     const middle = (low + high) >>> 1;

@@ -6,6 +6,7 @@
 
 import { toSteleError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
+import { loadFormat } from '../formats/formats.ts';
 import { BudgetExceeded } from '../bytes/memory-budget.ts';
 import { newBuildScratch, runBuildTask } from './build-task.ts';
 import type { BuildOutcome, BuildTask } from './build-task.ts';
@@ -22,8 +23,9 @@ const parseScratch = newParseScratch();
 let isBuilding = false;
 const buildScratch = newBuildScratch();
 
-export function parse(task: ParseTask): TaskReply<ParseOutcome> {
+export async function parse(task: ParseTask): Promise<TaskReply<ParseOutcome>> {
   isBuilding = false;
+  await loadFormat(task.dialect.format);
   return reply(() => runParseTask(task, parseScratch));
 }
 

@@ -1,7 +1,7 @@
 // Stage 1 for one portion: read its bytes, parse them, write the run. Runs in a worker thread, or
 // in the main one for a small input; synchronous, without state except reusable scratch memory.
 
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { SteleError } from '../../base/errors.ts';
 import { freeMemory } from '../../base/process/free-memory.ts';
@@ -15,10 +15,12 @@ import type { MemoryBudget } from '../bytes/memory-budget.ts';
 import { newGrowableBuffer } from '../bytes/growable-buffer.ts';
 import type { GrowableBuffer } from '../bytes/growable-buffer.ts';
 import type { Dialect } from '../input/dialect.ts';
-import { countNewlines } from '../input/text.ts';
-import { readFully } from '../bytes/file-window.ts';
 import { PARSE_MARGIN, bytesOfParsed } from '../plan/chunk-plan.ts';
-import { parseChunk } from '../parse/parse-chunk.ts';
+import { formatNamed } from '../formats/formats.ts';
+import { pieceBytes, pieceExtent } from '../formats/input-format.ts';
+import type { Piece } from '../formats/input-format.ts';
+import { parseChunk } from '../formats/parse-chunk.ts';
+import { readPieceInto } from '../formats/read-piece.ts';
 import { newParseContext } from '../parse/parse-context.ts';
 import type { ParseContext } from '../parse/parse-context.ts';
 import {
@@ -34,11 +36,9 @@ import type { RunHeader } from '../runs/run-file.ts';
 import { freeRejects } from '../parse/reject-table.ts';
 import { freeRowTable } from '../parse/row-table.ts';
 
-/** A byte range of a file. */
-interface TaskPiece {
+/** A piece of a file. */
+interface TaskPiece extends Piece {
   readonly readPath: string;
-  readonly start: number;
-  readonly end: number;
 }
 
 /** Serialisable. */
@@ -90,7 +90,7 @@ export function newParseScratch(): ParseScratch {
   return { context: undefined, contextKey: '', chunk, output, gathered: undefined, budget };
 }
 
-/** Throws INPUT_CHANGED, DISK_FULL, IO, BudgetExceeded. */
+/** `loadFormat` must have been called for the dialect. Throws INPUT_CHANGED, DISK_FULL, IO, BudgetExceeded. */
 export function runParseTask(task: ParseTask, scratch: ParseScratch): ParseOutcome {
   const context = contextFor(scratch, task.dialect, task.shardCount);
   const { bytesKept = Number.MAX_SAFE_INTEGER, bytesMax = Number.MAX_SAFE_INTEGER } = task;
@@ -136,9 +136,10 @@ function parsePiece(
   context: ParseContext,
   binding: Buffer,
 ): BuiltRun {
-  const bytes = readPiece(pieces[0] as TaskPiece, scratch);
+  const piece = pieces[0] as TaskPiece;
+  const bytes = readPiece(piece, scratch);
   const chunkCrc = crc32(bytes);
-  parseChunk(context, bytes);
+  parseChunk(context, bytes, piece);
   return buildRun(context.rows, scratch.output, binding, index, chunkCrc);
 }
 
@@ -156,29 +157,24 @@ function parsePieces(
   for (const piece of pieces) {
     const bytes = readPiece(piece, scratch);
     crc = crc32(bytes, crc);
-    parseChunk(context, bytes);
-    gatherRows(gathered, context.rows, bytes.length);
+    parseChunk(context, bytes, piece);
+    gatherRows(gathered, context.rows, pieceExtent(piece));
   }
   return buildGatheredRun(gathered, scratch.output, binding, index, crc);
 }
 
-function readPiece({ end, readPath, start }: TaskPiece, scratch: ParseScratch): Buffer {
-  const byteCount = end - start;
+function readPiece(piece: TaskPiece, scratch: ParseScratch): Buffer {
+  const byteCount = pieceBytes(piece);
   if (scratch.chunk.length < byteCount) {
     reserveGrowth(scratch.budget, byteCount, scratch.chunk.length);
     freeOutgrown(scratch.budget, [scratch.chunk]);
     scratch.chunk = Buffer.allocUnsafeSlow(byteCount);
   }
   const bytes = scratch.chunk.subarray(0, byteCount);
-  const file = openSync(readPath, 'r');
-  try {
-    if (readFully(file, bytes, byteCount, start) === byteCount) return bytes;
-  } finally {
-    closeSync(file);
-  }
+  if (readPieceInto(piece.readPath, piece, bytes)) return bytes;
   throw new SteleError(
     'INPUT_CHANGED',
-    `'${readPath}' became shorter during the load; load it again when it is complete.`,
+    `'${piece.readPath}' became shorter during the load; load it again when it is complete.`,
   );
 }
 
@@ -214,17 +210,17 @@ function contextFor(scratch: ParseScratch, dialect: Dialect, shardCount: number)
 /** Estimates the need of the whole chunk from the part that was parsed. */
 function withEstimate(
   short: BudgetExceeded,
-  { pieces }: ParseTask,
+  { dialect, pieces }: ParseTask,
   scratch: ParseScratch,
   { assembled, rows }: ParseContext,
 ): BudgetExceeded {
   const [first, second] = pieces;
   // With several pieces the caller increases the budget step by step.
   if (first === undefined || second !== undefined) return short;
-  const chunkBytes = first.end - first.start;
+  const chunkBytes = pieceBytes(first);
   const bytes = scratch.chunk.subarray(0, chunkBytes);
   if (bytes.length < chunkBytes || rows.lineCount === 0) return short;
-  const lineCount = countNewlines(bytes) + 1;
+  const lineCount = formatNamed(dialect.format).lineCount(bytes, first);
   const rest = bytesOfParsed(rows, assembled) * (lineCount / rows.lineCount);
   const needed = Math.ceil((chunkBytes + rest) * PARSE_MARGIN);
   return new BudgetExceeded(short.nextBytes, Math.max(short.nextBytes, needed));

@@ -31,6 +31,8 @@ const FLAGS_OF_THE_RUN: ReadonlySet<string> = new Set<keyof LoadSettings>([
   'maxBytesPerSecond',
   'replicaWait',
   'skipIfCurrent',
+  's3Endpoint',
+  's3Region',
 ]);
 const READ_BYTES = 1024 * 1024;
 /** The generator of CRC-32, bits reversed. */
@@ -65,6 +67,8 @@ export async function readContentCrc(
   let crc = 0;
   const tickEnd = tickLimiter();
   for (const input of inputs) {
+    // The identity of the input has it.
+    if (input.contentCrc !== undefined) continue;
     const file = openSync(input.readPath, 'r');
     try {
       for (let at = input.dataStart; at < input.sizeBytes;) {

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { jsonlDialect } from '../../loader/input/dialect.ts';
-import { parseChunk } from '../../loader/parse/parse-chunk.ts';
+import { parseChunk } from '../../loader/formats/parse-chunk.ts';
 import { newParseContext } from '../../loader/parse/parse-context.ts';
 import { rejectsOf, rowsOf, runs } from './rows.ts';
 

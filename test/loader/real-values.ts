@@ -3,10 +3,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { cutIntoChunks } from '../../loader/parse/chunks.ts';
+import { cutIntoChunks } from '../../loader/formats/chunks.ts';
 import { formatFor } from '../../loader/input/formats.ts';
 import type { InputFile } from '../../loader/input/inputs.ts';
-import { parseChunk } from '../../loader/parse/parse-chunk.ts';
+import { parseChunk } from '../../loader/formats/parse-chunk.ts';
 import { newParseContext } from '../../loader/parse/parse-context.ts';
 import { readHead } from '../../loader/detect/opening.ts';
 import type { RealInput } from '../support/inputs/real-data.ts';

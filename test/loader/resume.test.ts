@@ -119,7 +119,13 @@ describe('an interrupted load', () => {
       writeFileSync(run, bytes);
     };
     let calls = 0;
-    const summary = await load([file], {}, { onProgress: () => calls++ === 0 && onProgress() });
+    const summary = await load(
+      [file],
+      {},
+      {
+        onProgress: ({ stage }) => stage === 'build' && calls++ === 0 && onProgress(),
+      },
+    );
     expect(summary).toMatchObject({ rows: 5000, loaded: 5000 });
     expect(master.pairs()).toEqual(pairs);
   });

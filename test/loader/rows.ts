@@ -1,6 +1,7 @@
 // What the loader's tests share: rows out of a parse context, fast-check settings.
 
 import type { Parameters } from 'fast-check';
+import { formatNamed } from '../../loader/formats/formats.ts';
 import type { ParseContext } from '../../loader/parse/parse-context.ts';
 import { reasonWithPlace } from '../../loader/parse/reject-table.ts';
 
@@ -35,7 +36,7 @@ export function rejectsOf(
   return Array.from({ length: rejects.count }, (_, row) => ({
     offset: chunkOffset + rejects.start[row]!,
     line: rejects.line[row]!,
-    reason: reasonWithPlace(rejects, row, chunkOffset, dialect.format),
+    reason: reasonWithPlace(rejects, row, chunkOffset, formatNamed(dialect.format).tellsColumns),
     raw: chunk.toString('utf8', rejects.start[row], rejects.end[row]),
   }));
 }

@@ -2,7 +2,8 @@
 
 import { DEFAULT_RULES } from '../../loader/input/dialect.ts';
 import type { LoadFormat } from '../../loader/input/formats.ts';
-import { RowsBelow, readOpening } from '../../loader/detect/opening.ts';
+import { RowsBelow } from '../../loader/detect/opening.ts';
+import { readOpening } from '../../loader/formats/open.ts';
 import type { DialectFlags } from '../../loader/detect/opening.ts';
 import { settleDialects } from '../../loader/detect/settle-dialects.ts';
 import type { Head } from '../../loader/detect/settle-dialects.ts';

@@ -74,6 +74,7 @@ export const definition = defineVerb({
     'stele load example data/example.data',
     'stele load prices prices.csv.gz --key sku --value price',
     "stele load events 'exports/*.jsonl' --key id -o json",
+    'stele load prices https://data.example.com/prices.parquet --key sku --value price',
     'generate | stele load numbers - --format tsv',
     'stele load prices prices.csv --expect-rows 1000000+-2% --require-key sku-1',
     'stele load prices prices.csv --dry-run --sample 5',
@@ -87,7 +88,7 @@ export const definition = defineVerb({
     if (keyspace === undefined || paths.length === 0) {
       throw new SteleError(
         'INVALID_ARGUMENT',
-        'Name a keyspace and at least one file, folder or glob, or - for standard input.',
+        'Name a keyspace and at least one file, folder, glob or URL, or - for standard input.',
       );
     }
     const settings = { ...values, keyspace: keyspaceName(keyspace), paths };

@@ -249,7 +249,12 @@ export class Archiving {
     const { bytesPerSecondMax, graceMs, ref } = this.#settings;
     const signal = this.#stop;
     return {
-      ...{ uid, segments, store: ref, bytesPerSecondMax, onDone, signal },
+      uid,
+      segments,
+      store: ref,
+      bytesPerSecondMax,
+      onDone,
+      signal,
       refreshAfterMs: graceMs / 2,
       isStored: async ({ fileBytes, id }) => {
         const found = await store.stat(segmentObject(uid, id), { signal });

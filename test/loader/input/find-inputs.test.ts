@@ -262,7 +262,6 @@ describe('compression', () => {
       ['\u00fd7zXZ\0\0', /xz-compressed.*unxz/],
       ['BZh91AY&SY', /bzip2-compressed.*bunzip2/],
       ['PK\u0003\u0004', /zip archive/],
-      ['PAR1\u0015\u0004', /Parquet/],
       ['\u00ff\u00fe\0\0a\0\0\0', /UTF-32.*iconv/],
       [tar, /tar archive/],
     ];

@@ -47,9 +47,9 @@ it('a reason is told with the place of the fault, where there is one but the row
   const table = newRejectTable();
   addReject(table, 10, 20, 1, 'bad');
   addReject(table, 10, 20, 1, 'bad', 14);
-  expect(reasonWithPlace(table, 0, 1000, 'csv')).toBe('bad');
-  expect(reasonWithPlace(table, 1, 1000, 'csv')).toBe('bad (byte 1014)');
-  expect(reasonWithPlace(table, 1, 1000, 'jsonl')).toBe('bad (column 5, byte 1014)');
+  expect(reasonWithPlace(table, 0, 1000, false)).toBe('bad');
+  expect(reasonWithPlace(table, 1, 1000, false)).toBe('bad (byte 1014)');
+  expect(reasonWithPlace(table, 1, 1000, true)).toBe('bad (column 5, byte 1014)');
 });
 
 it('no rows are no bytes', () => {

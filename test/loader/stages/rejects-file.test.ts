@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LINE_DIALECT } from '../../../loader/input/dialect.ts';
 import type { LoadJob } from '../../../loader/stages/load-job.ts';
-import type { Portion } from '../../../loader/parse/chunks.ts';
+import type { Portion } from '../../../loader/formats/chunks.ts';
 import { newParseScratch, runParseTask } from '../../../loader/threads/parse-task.ts';
 import { writeRejects } from '../../../loader/stages/rejects-file.ts';
 import { tempDir } from '../../support/temp-dir.ts';

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { delimitedDialect } from '../../../../loader/input/dialect.ts';
 import type { Dialect } from '../../../../loader/input/dialect.ts';
-import { parseChunk } from '../../../../loader/parse/parse-chunk.ts';
+import { parseChunk } from '../../../../loader/formats/parse-chunk.ts';
 import { newParseContext } from '../../../../loader/parse/parse-context.ts';
 import type { ParseContext } from '../../../../loader/parse/parse-context.ts';
 import { CsvRecords, bytesSource } from '../../../../loader/parse/delimited/csv-records.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { COMMA, LINE_DIALECT, TAB, delimitedDialect } from '../../../loader/input/dialect.ts';
 import type { Dialect } from '../../../loader/input/dialect.ts';
-import { parseChunk } from '../../../loader/parse/parse-chunk.ts';
+import { parseChunk } from '../../../loader/formats/parse-chunk.ts';
 import { newParseContext } from '../../../loader/parse/parse-context.ts';
 import { rejectsOf, rowsOf } from '../rows.ts';
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LINE_DIALECT } from '../../../loader/input/dialect.ts';
 import type { InputFile } from '../../../loader/input/inputs.ts';
-import { countPortions, cutIntoPortions, placedPieces } from '../../../loader/parse/chunks.ts';
+import { countPortions, cutIntoPortions, placedPieces } from '../../../loader/formats/chunks.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { failure, rowsText, setUp, write } from '../load-setup.ts';
 
